@@ -1,0 +1,212 @@
+"""The nouns of the domain: frozen records, and the canonical form in which they are hashed.
+
+No behaviour lives here; whoever makes a record decides what is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+type Json = Any
+"""A value JSON can hold."""
+
+Kind = Literal["assertion", "reference", "classifier", "judge", "guardrail", "recorded"]
+"""The five kinds of evaluator, and `recorded`: a verdict someone else gave, found in the data."""
+
+Verdict = Literal["pass", "fail"]
+
+Status = Literal["scored", "error", "skipped"]
+"""Failed, skipped and zero are three things: only a `scored` row has a verdict."""
+
+AnnotatorKind = Literal["human", "adjudicated", "judge", "rule"]
+
+
+def canonical(value: Json) -> bytes:
+    """The one JSON spelling of a value: sorted keys, no spaces, UTF-8, no NaN."""
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode("utf-8", "surrogatepass")
+
+
+def digest(value: Json, length: int = 16) -> str:
+    """The first `length` hex digits of the SHA-256 of a value's canonical form."""
+    return hashlib.sha256(canonical(value)).hexdigest()[:length]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One request to an application with all its steps."""
+
+    trace_id: str
+    ts: datetime
+    """When the request began, in UTC."""
+    app: str
+    output: str
+    """What the application answered; empty when it answered nothing."""
+    input: str = ""
+    """What the user asked."""
+    session_id: str | None = None
+    user_id: str | None = None
+    messages: tuple[Json, ...] = ()
+    """The chat as sent, oldest first: dicts with `role` and `content`."""
+    context: str | None = None
+    """The passages or document the answer should rest on."""
+    steps: tuple[Json, ...] = ()
+    """Tool calls and retrievals in order."""
+    model_requested: str | None = None
+    model: str | None = None
+    """The model that answered."""
+    provider: str | None = None
+    params: dict[str, Json] = field(default_factory=dict)
+    prompt_name: str | None = None
+    prompt_version: str | None = None
+    prompt_hash: str | None = None
+    git_commit: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    """Retriever, index, tools, flags: each a possible cause of a change."""
+    finish_reason: str | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    latency_ms: float | None = None
+    cost_usd: float | None = None
+    feedback: tuple[Json, ...] = ()
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Json] = field(default_factory=dict)
+    source_format: str = ""
+    source_file: str = ""
+    source_line: int = 0
+    content_hash: str = ""
+    """Hash of everything but where it was read from: two equal traces are one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that did not become a trace, kept so that it can be replayed."""
+
+    source_file: str
+    source_line: int
+    """1-based; 0 when the file itself could not be read."""
+    code: str
+    """A short stable word, such as `not-json` or `no-timestamp`."""
+    reason: str
+    """One sentence: what was expected and what to do."""
+    raw: bytes
+    """The row's first 64 KiB, as found."""
+    app: str | None = None
+    night: date | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an evaluator found in one trace."""
+
+    passed: bool
+    value: float | None = None
+    """A graded score beside the verdict, where there is one: a probability, a share, a count."""
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An evaluator could not tell. Never a score."""
+
+    code: str
+    """A short stable word, such as `timeout` or `no-gold`."""
+    message: str = ""
+    retryable: bool = False
+    """Whether asking again another time may succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """An evaluator did not apply, or its model was not there."""
+
+    reason: str
+    """A short stable word, such as `no-gold`, `no-model` or `budget`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One paid answer of a model: one row per content × answer_version."""
+
+    content_key: str
+    answer_version: str
+    evaluator: str
+    night: date
+    """The night that paid for it."""
+    text: str | None
+    """What the model said; null when the call failed."""
+    probability: float | None
+    """P(yes) read from token probabilities, where asked for."""
+    code: str | None
+    """Why there is no text: an error code, or null."""
+    retryable: bool
+    attempts: int
+    model: str
+    """The model asked for, as pinned."""
+    model_answered: str | None
+    fingerprint: str | None
+    created: int | None
+    """Unix seconds, as the provider reports them."""
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One row per subject × evaluator_version."""
+
+    trace_id: str
+    night: date
+    app: str
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    kind: Kind
+    status: Status
+    verdict: Verdict | None
+    value: float | None
+    explanation: str
+    code: str | None
+    """The error's code or the reason it was skipped."""
+    retryable: bool = False
+    content_key: str | None = None
+    """Joins the answer it was derived from; null for evaluators that make no call."""
+    answer_version: str | None = None
+    inclusion: float = 1.0
+    """The probability with which this trace came into the sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a person, or a recorded judge or rule, said of one trace on one dimension."""
+
+    trace_id: str
+    dimension: str
+    verdict: Json
+    """In the annotator's own vocabulary; the suite maps it to pass and fail."""
+    annotator: str
+    annotator_kind: AnnotatorKind
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardVerdict:
+    """What a guardrail's score means under its policy: an action, or none."""
+
+    trace_id: str
+    night: date
+    app: str
+    guardrail: str
+    evaluator_version: str
+    tripped: bool
+    action: str
+    severity: str
+    explanation: str

@@ -1,0 +1,382 @@
+"""Catalog YAML to typed specs; an error names file, line and key.
+
+Reads and checks what a team declares. What the declarations do lives with the evaluators.
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from evals.records import Kind, digest
+
+NAME = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$"
+Name = str
+Reads = Literal["input", "context", "output", "steps", "messages"]
+
+
+class CatalogError(ValueError):
+    """The catalog says something Andon cannot use; the message names file, line and key."""
+
+
+class Spec(BaseModel):
+    """A part of the catalog: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Price(Spec):
+    """What a million tokens cost from a date on."""
+
+    since: date
+    input: float = Field(ge=0, description="US dollars per million input tokens")
+    output: float = Field(ge=0, description="US dollars per million output tokens")
+
+
+class ModelPin(Spec):
+    """One pinned model, in `models.yaml` under its short name."""
+
+    name: Name = Field(pattern=NAME)
+    provider: Literal["openai", "embedded"] = "openai"
+    model: str = Field(description="the pinned id asked for, or the weights' file name")
+    base_url: str | None = Field(None, description="an OpenAI-compatible server; null: OpenAI")
+    api_key_env: str = Field("OPENAI_API_KEY", description="the variable that holds the key")
+    package: str | None = Field(None, description="embedded: the package that ships the weights")
+    sha256: str | None = Field(None, description="embedded: the weights' digest, the pin itself")
+    prices: tuple[Price, ...] = ()
+    expires: date | None = None
+    concurrency: int = Field(16, ge=1, le=512)
+    timeout_s: float = Field(60, gt=0)
+
+    @model_validator(mode="after")
+    def embedded_is_pinned(self) -> ModelPin:
+        """Weights are pinned by their digest."""
+        if self.provider == "embedded" and not (self.package and self.sha256):
+            raise ValueError("an embedded model needs `package` and `sha256`")
+        return self
+
+    def price_on(self, night: date) -> Price | None:
+        """The price in force that night, or None when the catalog knows none."""
+        known = [price for price in self.prices if price.since <= night]
+        return max(known, key=lambda price: price.since) if known else None
+
+
+class Column(Spec):
+    """Where a canonical field is found in a row of another shape."""
+
+    path: str = Field(description="a dotted path, such as `meta.request.id`")
+    format: str | None = Field(None, description="timestamps: a strptime format, or `epoch`")
+
+
+class Mapping(Spec):
+    """How a plain JSONL row becomes a trace, where the names differ."""
+
+    columns: dict[str, Column | str] = {}
+    constants: dict[str, str] = {}
+
+
+class Gate(Spec):
+    """When a night of an application counts as regressed."""
+
+    dimensions: tuple[str, ...] = Field((), description="empty: every dimension with a verdict")
+    baseline_nights: int = Field(7, ge=1, le=90)
+    max_drop: float = Field(0.05, gt=0, lt=1, description="the smallest drop that matters")
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+
+
+class Validation(Spec):
+    """When a night of an application is refused at the door."""
+
+    max_quarantined: float = Field(0.2, ge=0, le=1)
+    max_input_chars: int = Field(200_000, ge=1)
+    max_output_chars: int = Field(200_000, ge=1)
+
+
+class App(Spec):
+    """One application, in `apps/NAME.yaml`."""
+
+    app: Name = Field(pattern=NAME)
+    title: str = ""
+    description: str = ""
+    owner: str = Field("", description="an e-mail address, or `team:name`")
+    suite: Name | None = None
+    validation: Validation = Validation()
+    gate: Gate = Gate()
+    daily_calls: int = Field(1000, ge=0, description="the most paid calls a night may make")
+    review_queue: int = Field(20, ge=0)
+    language: str | None = Field(None, description="the language its answers should be in (ISO)")
+    demo: bool = False
+
+
+class Check(Spec):
+    """One binary evaluator written in a suite: an assertion or a comparison with gold."""
+
+    assertion: str | None = None
+    reference: str | None = None
+    judge: str | None = None
+    recorded: str | None = Field(None, description="the dimension other annotators used")
+    params: dict[str, Any] = {}
+    mapping: dict[str, Literal["pass", "fail", "skip"]] = Field({}, alias="map")
+    gold: str | None = Field(None, description="a gold set in `gold/`, or `labels`")
+
+
+class Dimension(Spec):
+    """One attribute of quality, asked of every trace it covers."""
+
+    dimension: Name = Field(pattern=NAME)
+    question: str = Field(description="what is asked, in a sentence a newcomer knows")
+    check: Check | None = None
+    where: str | None = Field(None, description="a SQL predicate over the trace's columns")
+    target: float | None = Field(None, ge=0, le=1, description="the rate the team wants")
+    sample: float = Field(1.0, gt=0, le=1)
+    labels: str | None = Field(None, description="the dimension name its labels use")
+    mapping: dict[str, Literal["pass", "fail", "skip"]] = Field(
+        {"pass": "pass", "fail": "fail"}, alias="map"
+    )
+    recorded: bool = Field(False, description="show recorded judges, rules and adjudications")
+    gate: bool = True
+    version: int = 1
+
+
+class Suite(Spec):
+    """The dimensions of one application, in `suites/NAME.yaml`."""
+
+    suite: Name = Field(pattern=NAME)
+    dimensions: tuple[Dimension, ...]
+
+
+class Example(Spec):
+    """One labelled example inside a judge's frozen pool."""
+
+    input: str = ""
+    context: str | None = None
+    output: str = ""
+    verdict: Literal["pass", "fail"]
+    critique: str = ""
+
+
+class Judge(Spec):
+    """A question to a pinned model, in `judges/NAME.yaml`."""
+
+    judge: Name = Field(pattern=NAME)
+    asks: str
+    model: Name
+    system: str
+    reads: tuple[Reads, ...] = ("input", "output")
+    mode: Literal["schema", "logprobs"] = "schema"
+    threshold: float = Field(0.5, ge=0, le=1, description="logprobs: P(yes) that counts as pass")
+    temperature: float = 0.0
+    seed: int = 1
+    max_tokens: int = Field(300, ge=1)
+    max_chars: int = Field(6000, ge=100, description="each field is cut to this many characters")
+    examples: tuple[Example, ...] = ()
+    version: int = 1
+
+
+class Guardrail(Spec):
+    """A reference-free check with an action, in `guardrails/NAME.yaml`."""
+
+    guardrail: Name = Field(pattern=NAME)
+    question: str
+    check: Literal["language", "pii", "secrets"]
+    reads: tuple[Reads, ...] = ("output",)
+    action: Literal["block", "redact", "flag"] = "flag"
+    severity: Literal["low", "medium", "high"] = "medium"
+    apps: tuple[str, ...] = Field((), description="empty: every application")
+    params: dict[str, Any] = {}
+    version: int = 1
+
+
+class Slice(Spec):
+    """A group of traces: one line of `slices.yaml`."""
+
+    slice: Name = Field(pattern=NAME)
+    by: str | None = Field(None, description="a SQL expression; each value is a slice")
+    where: str | None = Field(None, description="a SQL predicate; the traces it holds for")
+    keyword: str | None = Field(None, description="a word in the input")
+    apps: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def one_definition(self) -> Slice:
+        """A slice is defined in one way."""
+        if sum(x is not None for x in (self.by, self.where, self.keyword)) != 1:
+            raise ValueError("a slice has exactly one of `by`, `where` and `keyword`")
+        return self
+
+
+class Catalog(Spec):
+    """Everything a team declared, checked as a whole."""
+
+    root: Path
+    models: dict[str, ModelPin] = {}
+    apps: dict[str, App] = {}
+    suites: dict[str, Suite] = {}
+    judges: dict[str, Judge] = {}
+    guardrails: dict[str, Guardrail] = {}
+    slices: tuple[Slice, ...] = ()
+    mappings: dict[str, Mapping] = {}
+    label_files: tuple[Path, ...] = ()
+    inbox: Path | None = None
+    day_begins: int = Field(0, ge=0, le=23, description="the hour of UTC at which a night begins")
+    demo: bool = False
+    title: str = ""
+
+    def app(self, name: str) -> App:
+        """The declared application, or the defaults for one the catalog does not know."""
+        return self.apps.get(name) or App(app=name, title=name)
+
+
+class Evaluator(Spec):
+    """One evaluator resolved for one application: what to run, and the hashes that name it."""
+
+    name: str
+    """Judges and guardrails by their own name; a suite's checks as `APP.DIMENSION`."""
+    app: str
+    dimension: str
+    question: str
+    kind: Kind
+    check: str
+    """Which code runs: an assertion's, reference's or guardrail's name; `judge`; `recorded`."""
+    reads: tuple[Reads, ...] = ("input", "output")
+    where: str | None = None
+    sample: float = 1.0
+    params: dict[str, Any] = {}
+    gold: str | None = None
+    judge: Judge | None = None
+    pin: ModelPin | None = None
+    guardrail: Guardrail | None = None
+    answer_version: str | None = None
+    version: str = ""
+    parts: dict[str, str] = {}
+    """Each part of the version with its hash: the planner says which of them changed."""
+
+
+def read_yaml(path: Path) -> Any:
+    """The parsed file, or a CatalogError that names the line."""
+    try:
+        return yaml.safe_load(path.read_text("utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise CatalogError(f"{path}{line}: not valid YAML: {problem}") from error
+
+
+def line_of(path: Path, location: tuple[int | str, ...]) -> int:
+    """The 1-based line where a key path stands in a YAML file; its nearest parent's if absent."""
+    node = yaml.compose(path.read_text("utf-8"))
+    line = 1
+    for key in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def parse[S: Spec](kind: type[S], path: Path, value: Any, at: tuple[int | str, ...] = ()) -> S:
+    """A spec from a YAML value; `at` is where the value stands in the file."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = (*at, *first["loc"])
+        key = ".".join(str(part) for part in location) or "the file"
+        line = line_of(path, location)
+        message = first["msg"].removeprefix("Value error, ")
+        raise CatalogError(f"{path}:{line}: {key}: {message}") from error
+
+
+def read_folder[S: Spec](folder: Path, kind: type[S], key: str) -> dict[str, S]:
+    """Every `*.yaml` of a folder as specs by name."""
+    found: dict[str, S] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        spec = parse(kind, path, read_yaml(path))
+        name = getattr(spec, key)
+        if name in found:
+            raise CatalogError(f"{path}:1: {key}: {name!r} is declared twice")
+        found[name] = spec
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def load_catalog(root: Path) -> Catalog:
+    """The whole catalog folder, checked.
+
+    Raises:
+        CatalogError: naming the file, line and key that is wrong.
+    """
+    if not root.is_dir():
+        raise CatalogError(f"{root}: no such catalog folder; pass --catalog or set ANDON_CATALOG")
+    settings_file, models_file, slices_file = (
+        root / name for name in ("catalog.yaml", "models.yaml", "slices.yaml")
+    )
+    settings = read_yaml(settings_file) if settings_file.exists() else {}
+    pins = read_yaml(models_file) if models_file.exists() else {}
+    slices = read_yaml(slices_file) if slices_file.exists() else []
+    models = {
+        name: parse(ModelPin, models_file, {"name": name, **value}, (name,))
+        for name, value in pins.items()
+    }
+    for key in ("label_files",):
+        settings[key] = tuple(root / name for name in settings.get(key, ()))
+    if settings.get("inbox"):
+        settings["inbox"] = root / settings["inbox"]
+    catalog = parse(
+        Catalog,
+        settings_file,
+        {
+            **settings,
+            "root": root,
+            "models": models,
+            "apps": read_folder(root / "apps", App, "app"),
+            "suites": read_folder(root / "suites", Suite, "suite"),
+            "judges": read_folder(root / "judges", Judge, "judge"),
+            "guardrails": read_folder(root / "guardrails", Guardrail, "guardrail"),
+            "slices": tuple(
+                parse(Slice, slices_file, value, (index,)) for index, value in enumerate(slices)
+            ),
+        },
+    )
+    check_references(catalog)
+    return catalog
+
+
+def check_references(catalog: Catalog) -> None:
+    """Every name one part of the catalog uses is declared by another."""
+    for name, app in catalog.apps.items():
+        if app.suite and app.suite not in catalog.suites:
+            refuse(catalog.root / "apps" / f"{name}.yaml", ("suite",), f"no suite {app.suite!r}")
+    for name, judge in catalog.judges.items():
+        if judge.model not in catalog.models:
+            path = catalog.root / "judges" / f"{name}.yaml"
+            refuse(path, ("model",), f"no model {judge.model!r} in models.yaml")
+    for name, suite in catalog.suites.items():
+        for index, dimension in enumerate(suite.dimensions):
+            judge = dimension.check.judge if dimension.check else None
+            if judge and judge not in catalog.judges:
+                path = catalog.root / "suites" / f"{name}.yaml"
+                refuse(path, ("dimensions", index, "check", "judge"), f"no judge {judge!r}")
+
+
+def refuse(path: Path, at: tuple[int | str, ...], message: str) -> None:
+    """Raises a CatalogError at a key, whatever the file is called."""
+    line = line_of(path, at) if path.exists() else 1
+    raise CatalogError(f"{path}:{line}: {'.'.join(map(str, at))}: {message}")
+
+
+def fingerprint(root: Path) -> str:
+    """A hash of every file of the catalog, so that a change is seen without reading YAML."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return digest([(str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns) for p in files])
