@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
-type Json = Any
+Json = Any
 """A value JSON can hold."""
 
 Kind = Literal["assertion", "reference", "classifier", "judge", "guardrail", "recorded"]

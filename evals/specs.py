@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -28,6 +28,9 @@ class Spec(BaseModel):
     """A part of the catalog: frozen, and strict about unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=Spec)
 
 
 class Price(Spec):
@@ -285,7 +288,7 @@ def line_of(path: Path, location: tuple[int | str, ...]) -> int:
     return line
 
 
-def parse[S: Spec](kind: type[S], path: Path, value: Any, at: tuple[int | str, ...] = ()) -> S:
+def parse(kind: type[S], path: Path, value: Any, at: tuple[int | str, ...] = ()) -> S:
     """A spec from a YAML value; `at` is where the value stands in the file."""
     try:
         return kind.model_validate(value)
@@ -298,7 +301,7 @@ def parse[S: Spec](kind: type[S], path: Path, value: Any, at: tuple[int | str, .
         raise CatalogError(f"{path}:{line}: {key}: {message}") from error
 
 
-def read_folder[S: Spec](folder: Path, kind: type[S], key: str) -> dict[str, S]:
+def read_folder(folder: Path, kind: type[S], key: str) -> dict[str, S]:
     """Every `*.yaml` of a folder as specs by name."""
     found: dict[str, S] = {}
     for path in sorted(folder.glob("*.yaml")):
@@ -379,4 +382,6 @@ def refuse(path: Path, at: tuple[int | str, ...], message: str) -> None:
 def fingerprint(root: Path) -> str:
     """A hash of every file of the catalog, so that a change is seen without reading YAML."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
-    return digest([(str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns) for p in files])
+    return digest(
+        [(str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    )
