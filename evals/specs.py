@@ -47,14 +47,22 @@ class ModelPin(Spec):
     name: Name = Field(pattern=NAME)
     provider: Literal["openai", "embedded"] = "openai"
     model: str = Field(description="the pinned id asked for, or the weights' file name")
-    base_url: str | None = Field(None, description="an OpenAI-compatible server; null: OpenAI")
-    api_key_env: str = Field("OPENAI_API_KEY", description="the variable that holds the key")
-    package: str | None = Field(None, description="embedded: the package that ships the weights")
-    sha256: str | None = Field(None, description="embedded: the weights' digest, the pin itself")
+    base_url: str | None = Field(
+        default=None, description="an OpenAI-compatible server; null: OpenAI"
+    )
+    api_key_env: str = Field(
+        default="OPENAI_API_KEY", description="the variable that holds the key"
+    )
+    package: str | None = Field(
+        default=None, description="embedded: the package that ships the weights"
+    )
+    sha256: str | None = Field(
+        default=None, description="embedded: the weights' digest, the pin itself"
+    )
     prices: tuple[Price, ...] = ()
     expires: date | None = None
-    concurrency: int = Field(16, ge=1, le=512)
-    timeout_s: float = Field(60, gt=0)
+    concurrency: int = Field(default=16, ge=1, le=512)
+    timeout_s: float = Field(default=60, gt=0)
 
     @model_validator(mode="after")
     def embedded_is_pinned(self) -> ModelPin:
@@ -73,7 +81,9 @@ class Column(Spec):
     """Where a canonical field is found in a row of another shape."""
 
     path: str = Field(description="a dotted path, such as `meta.request.id`")
-    format: str | None = Field(None, description="timestamps: a strptime format, or `epoch`")
+    format: str | None = Field(
+        default=None, description="timestamps: a strptime format, or `epoch`"
+    )
 
 
 class Mapping(Spec):
@@ -86,18 +96,20 @@ class Mapping(Spec):
 class Gate(Spec):
     """When a night of an application counts as regressed."""
 
-    dimensions: tuple[str, ...] = Field((), description="empty: every dimension with a verdict")
-    baseline_nights: int = Field(7, ge=1, le=90)
-    max_drop: float = Field(0.05, gt=0, lt=1, description="the smallest drop that matters")
-    alpha: float = Field(0.05, gt=0, lt=0.5)
+    dimensions: tuple[str, ...] = Field(
+        default=(), description="empty: every dimension with a verdict"
+    )
+    baseline_nights: int = Field(default=7, ge=1, le=90)
+    max_drop: float = Field(default=0.05, gt=0, lt=1, description="the smallest drop that matters")
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
 
 
 class Validation(Spec):
     """When a night of an application is refused at the door."""
 
-    max_quarantined: float = Field(0.2, ge=0, le=1)
-    max_input_chars: int = Field(200_000, ge=1)
-    max_output_chars: int = Field(200_000, ge=1)
+    max_quarantined: float = Field(default=0.2, ge=0, le=1)
+    max_input_chars: int = Field(default=200_000, ge=1)
+    max_output_chars: int = Field(default=200_000, ge=1)
 
 
 class App(Spec):
@@ -106,13 +118,15 @@ class App(Spec):
     app: Name = Field(pattern=NAME)
     title: str = ""
     description: str = ""
-    owner: str = Field("", description="an e-mail address, or `team:name`")
+    owner: str = Field(default="", description="an e-mail address, or `team:name`")
     suite: Name | None = None
     validation: Validation = Validation()
     gate: Gate = Gate()
-    daily_calls: int = Field(1000, ge=0, description="the most paid calls a night may make")
-    review_queue: int = Field(20, ge=0)
-    language: str | None = Field(None, description="the language its answers should be in (ISO)")
+    daily_calls: int = Field(default=1000, ge=0, description="the most paid calls a night may make")
+    review_queue: int = Field(default=20, ge=0)
+    language: str | None = Field(
+        default=None, description="the language its answers should be in (ISO)"
+    )
     demo: bool = False
 
 
@@ -122,10 +136,10 @@ class Check(Spec):
     assertion: str | None = None
     reference: str | None = None
     judge: str | None = None
-    recorded: str | None = Field(None, description="the dimension other annotators used")
+    recorded: str | None = Field(default=None, description="the dimension other annotators used")
     params: dict[str, Any] = {}
-    mapping: dict[str, Literal["pass", "fail", "skip"]] = Field({}, alias="map")
-    gold: str | None = Field(None, description="a gold set in `gold/`, or `labels`")
+    mapping: dict[str, Literal["pass", "fail", "skip"]] = Field(default={}, alias="map")
+    gold: str | None = Field(default=None, description="a gold set in `gold/`, or `labels`")
 
 
 class Dimension(Spec):
@@ -134,14 +148,16 @@ class Dimension(Spec):
     dimension: Name = Field(pattern=NAME)
     question: str = Field(description="what is asked, in a sentence a newcomer knows")
     check: Check | None = None
-    where: str | None = Field(None, description="a SQL predicate over the trace's columns")
-    target: float | None = Field(None, ge=0, le=1, description="the rate the team wants")
-    sample: float = Field(1.0, gt=0, le=1)
-    labels: str | None = Field(None, description="the dimension name its labels use")
+    where: str | None = Field(default=None, description="a SQL predicate over the trace's columns")
+    target: float | None = Field(default=None, ge=0, le=1, description="the rate the team wants")
+    sample: float = Field(default=1.0, gt=0, le=1)
+    labels: str | None = Field(default=None, description="the dimension name its labels use")
     mapping: dict[str, Literal["pass", "fail", "skip"]] = Field(
-        {"pass": "pass", "fail": "fail"}, alias="map"
+        default={"pass": "pass", "fail": "fail"}, alias="map"
     )
-    recorded: bool = Field(False, description="show recorded judges, rules and adjudications")
+    recorded: bool = Field(
+        default=False, description="show recorded judges, rules and adjudications"
+    )
     gate: bool = True
     version: int = 1
 
@@ -172,11 +188,15 @@ class Judge(Spec):
     system: str
     reads: tuple[Reads, ...] = ("input", "output")
     mode: Literal["schema", "logprobs"] = "schema"
-    threshold: float = Field(0.5, ge=0, le=1, description="logprobs: P(yes) that counts as pass")
+    threshold: float = Field(
+        default=0.5, ge=0, le=1, description="logprobs: P(yes) that counts as pass"
+    )
     temperature: float = 0.0
     seed: int = 1
-    max_tokens: int = Field(300, ge=1)
-    max_chars: int = Field(6000, ge=100, description="each field is cut to this many characters")
+    max_tokens: int = Field(default=300, ge=1)
+    max_chars: int = Field(
+        default=6000, ge=100, description="each field is cut to this many characters"
+    )
     examples: tuple[Example, ...] = ()
     version: int = 1
 
@@ -190,7 +210,7 @@ class Guardrail(Spec):
     reads: tuple[Reads, ...] = ("output",)
     action: Literal["block", "redact", "flag"] = "flag"
     severity: Literal["low", "medium", "high"] = "medium"
-    apps: tuple[str, ...] = Field((), description="empty: every application")
+    apps: tuple[str, ...] = Field(default=(), description="empty: every application")
     params: dict[str, Any] = {}
     version: int = 1
 
@@ -199,9 +219,9 @@ class Slice(Spec):
     """A group of traces: one line of `slices.yaml`."""
 
     slice: Name = Field(pattern=NAME)
-    by: str | None = Field(None, description="a SQL expression; each value is a slice")
-    where: str | None = Field(None, description="a SQL predicate; the traces it holds for")
-    keyword: str | None = Field(None, description="a word in the input")
+    by: str | None = Field(default=None, description="a SQL expression; each value is a slice")
+    where: str | None = Field(default=None, description="a SQL predicate; the traces it holds for")
+    keyword: str | None = Field(default=None, description="a word in the input")
     apps: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -225,7 +245,9 @@ class Catalog(Spec):
     mappings: dict[str, Mapping] = {}
     label_files: tuple[Path, ...] = ()
     inbox: Path | None = None
-    day_begins: int = Field(0, ge=0, le=23, description="the hour of UTC at which a night begins")
+    day_begins: int = Field(
+        default=0, ge=0, le=23, description="the hour of UTC at which a night begins"
+    )
     demo: bool = False
     title: str = ""
 
