@@ -140,6 +140,7 @@ class Answer:
     evaluator: str
     night: date
     """The night that paid for it."""
+    app: str
     text: str | None
     """What the model said; null when the call failed."""
     probability: float | None

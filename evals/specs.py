@@ -127,7 +127,10 @@ class App(Spec):
     language: str | None = Field(
         default=None, description="the language its answers should be in (ISO)"
     )
-    demo: bool = False
+    redact: tuple[str, ...] = Field(
+        default=("email", "card", "iban", "ssn", "phone"),
+        description="kinds of personal data taken out at the door; secrets always are",
+    )
 
 
 class Check(Spec):

@@ -1,0 +1,19 @@
+select
+    scores.date,
+    scores.app,
+    scores.dimension,
+    scores.evaluator,
+    scores.evaluator_version,
+    scores.kind,
+    members.slice,
+    coalesce('session ' || scores.session_id, 'trace ' || scores.trace_id) as session,
+    count(*) filter (scores.verdict = 'pass') as passed,
+    count(*) filter (scores.verdict = 'fail') as failed,
+    count(*) filter (scores.status = 'error') as errored,
+    count(*) filter (scores.status = 'skipped') as skipped
+from {{ ref('fct_scores') }} as scores
+inner join {{ ref('fct_slice_members') }} as members
+    on scores.date = members.date
+    and scores.app = members.app
+    and scores.trace_id = members.trace_id
+group by all

@@ -1,0 +1,13 @@
+select
+    cast(date as date) as date,
+    cast(app as varchar) as app,
+    cast(trace_id as varchar) as trace_id,
+    cast(session_id as varchar) as session_id,
+    cast(model as varchar) as model,
+    cast(provider as varchar) as provider,
+    cast(prompt_version as varchar) as prompt_version,
+    cast(prompt_hash as varchar) as prompt_hash,
+    cast(git_commit as varchar) as git_commit,
+    cast(source_format as varchar) as source_format,
+    cast(versions as varchar) as versions
+from {{ source('lake', 'traces') }}

@@ -1,0 +1,22 @@
+select
+    scores.date,
+    scores.app,
+    scores.dimension,
+    scores.evaluator,
+    provenance.field,
+    provenance.value,
+    count(*) filter (scores.verdict = 'pass') as passed,
+    count(*) filter (scores.verdict = 'fail') as failed
+from {{ ref('fct_scores') }} as scores
+inner join {{ ref('int_trace_provenance') }} as provenance
+    on scores.date = provenance.date
+    and scores.app = provenance.app
+    and scores.trace_id = provenance.trace_id
+where scores.status = 'scored'
+group by
+    scores.date,
+    scores.app,
+    scores.dimension,
+    scores.evaluator,
+    provenance.field,
+    provenance.value

@@ -1,0 +1,37 @@
+with slices as (
+    select
+        date,
+        app,
+        dimension,
+        evaluator,
+        evaluator_version,
+        kind,
+        slice,
+        sum(passed) as passed,
+        sum(failed) as failed,
+        sum(errored) as errored,
+        sum(skipped) as skipped,
+        count(*) filter (passed + failed > 0) as sessions,
+        sum(passed * passed) as pp,
+        sum(passed * (passed + failed)) as ps,
+        sum((passed + failed) * (passed + failed)) as ss
+    from {{ ref('int_session_counts') }}
+    group by date, app, dimension, evaluator, evaluator_version, kind, slice
+)
+
+select
+    date,
+    app,
+    dimension,
+    evaluator,
+    evaluator_version,
+    kind,
+    slice,
+    cast(passed + failed + errored + skipped as bigint) as n,
+    cast(passed as bigint) as passed,
+    cast(failed as bigint) as failed,
+    cast(errored as bigint) as errored,
+    cast(skipped as bigint) as skipped,
+    sessions,
+    {{ session_ss('passed', '(passed + failed)', 'pp', 'ps', 'ss') }} as session_ss
+from slices

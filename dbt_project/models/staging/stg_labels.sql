@@ -1,0 +1,9 @@
+select
+    cast(date as date) as date,
+    cast(app as varchar) as app,
+    cast(trace_id as varchar) as trace_id,
+    cast(dimension as varchar) as dimension,
+    cast(verdict as varchar) as verdict,
+    cast(annotator as varchar) as annotator,
+    cast(annotator_kind as varchar) as annotator_kind
+from {{ source('lake', 'labels') }}

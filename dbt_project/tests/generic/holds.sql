@@ -1,0 +1,5 @@
+{% test holds(model, expression) %}
+    select 1 as violated
+    from {{ model }}
+    where ({{ expression }}) is not true
+{% endtest %}

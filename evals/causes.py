@@ -1,0 +1,252 @@
+"""What changed beside a rate: provenance before and after, as candidate causes in words.
+
+Names what moved together; which of several moved the rate, only a replay can tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from evals.statistics import Decomposition, critical, kitagawa
+
+Row = Mapping[str, Any]
+
+MATERIAL = 0.1
+"""The total variation beyond chance that counts as a change."""
+RARE = 2
+"""Values seen at most so often are counted together: an id is not a cause."""
+SHARED = 0.9
+"""The share of both sides that known values must cover for mix and rate to be told apart."""
+EXPLAINS = 0.2
+"""A shift of mix that carries less than this share of the change is no cause of it."""
+SHOWN = 5
+OTHERS = "(rare values)"
+UNRECORDED = "(not recorded)"
+
+NOUNS = {"prompt_version": "prompt", "prompt_hash": "prompt hash", "git_commit": "commit"}
+
+
+class Cell(NamedTuple):
+    """One value of a field: its rows, and how many passed where that is known."""
+
+    n: int
+    passed: int | None
+
+
+Values = dict[str, Cell]
+Fields = dict[str, Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A field whose distribution changed."""
+
+    field: str
+    before: Values
+    after: Values
+    parts: Decomposition | None
+    """Mix and rate, where nearly all rows have values known on both sides."""
+
+    @property
+    def newcomer(self) -> str:
+        """The value that gained the most."""
+        n, m = total(self.before), total(self.after)
+        gain = {v: cell.n / m - share(self.before, v, n) for v, cell in self.after.items()}
+        return min(gain, key=lambda v: (-gain[v], v))
+
+    @property
+    def leaver(self) -> str:
+        """The value that lost the most."""
+        return Shift(self.field, self.after, self.before, None).newcomer
+
+
+def noun(field: str) -> str:
+    """The field as a person says it."""
+    return NOUNS.get(field) or field.removeprefix("versions.").replace("_", " ")
+
+
+def total(values: Values) -> int:
+    """All rows of a field."""
+    return sum(cell.n for cell in values.values())
+
+
+def share(values: Values, value: str, n: int) -> float:
+    """The share of a value among n rows."""
+    return values[value].n / n if value in values else 0.0
+
+
+def name(value: object) -> str:
+    """A value as shown; null is said, never left empty."""
+    return UNRECORDED if value is None else str(value)
+
+
+def tally(cells: Iterable[tuple[str, str, int, int | None]]) -> Fields:
+    """Field, value, rows and passes, summed over nights."""
+    fields: Fields = {}
+    for field, value, n, passed in cells:
+        old = fields.setdefault(field, {}).get(value, Cell(0, 0))
+        known = None if passed is None or old.passed is None else old.passed + passed
+        fields[field][value] = Cell(old.n + n, known)
+    return fields
+
+
+def fields_of(cause_rates: Iterable[Row], provenance: Iterable[Row]) -> Fields:
+    """The fields of one side: counted over scored rows, else over all the night's traces."""
+    scored = tally(
+        (r["field"], name(r["value"]), int(r["passed"]) + int(r["failed"]), int(r["passed"]))
+        for r in cause_rates
+    )
+    traces = tally((r["field"], name(r["value"]), int(r["n"]), None) for r in provenance)
+    return traces | scored
+
+
+def fold(before: Values, after: Values) -> tuple[Values, Values]:
+    """Both sides with values that are rare over both counted as one."""
+    counts = {v: side[v].n for side in (before, after) for v in side}
+    for value in set(before) & set(after):
+        counts[value] = before[value].n + after[value].n
+    rare = {value for value, n in counts.items() if n <= RARE}
+
+    def folded(side: Values) -> Values:
+        rows = (("", OTHERS if v in rare else v, c.n, c.passed) for v, c in side.items())
+        return tally(rows).get("", {})
+
+    return folded(before), folded(after)
+
+
+def moved(before: Values, after: Values) -> float:
+    """Total variation beyond what sampling alone shows, at 95% for each value."""
+    n, m = total(before), total(after)
+    if not n or not m:
+        return 0.0
+    distance, chance = [], []
+    for value in set(before) | set(after):
+        p, q = share(before, value, n), share(after, value, m)
+        pooled = (p * n + q * m) / (n + m)
+        distance.append(abs(p - q) / 2)
+        chance.append(critical() / 2 * math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
+    return math.fsum(distance) - math.fsum(chance)
+
+
+def decompose(before: Values, after: Values) -> Decomposition | None:
+    """Mix and rate over the values both sides know; None where those cover too little."""
+    known = [
+        (old, new) for value, old in before.items() if (new := after.get(value)) and old.n and new.n
+    ]
+    n, m = sum(old.n for old, _ in known), sum(new.n for _, new in known)
+    covered = min(n / max(1, total(before)), m / max(1, total(after)))
+    groups = [
+        (old.n / n, old.passed / old.n, new.n / m, new.passed / new.n)
+        for old, new in known
+        if old.passed is not None and new.passed is not None
+    ]
+    return kitagawa(groups) if groups and len(groups) == len(known) and covered >= SHARED else None
+
+
+def shifts(before: Fields, after: Fields, change: float) -> list[Shift]:
+    """The fields that changed materially and could carry a change of the rate."""
+    found = []
+    for field in sorted(set(before) & set(after)):
+        old, new = fold(before[field], after[field])
+        if moved(old, new) <= MATERIAL:
+            continue
+        parts = decompose(old, new)
+        if parts and parts.mix / change < EXPLAINS:
+            continue
+        found.append(Shift(field, old, new, parts))
+    fields = {shift.field for shift in found}
+    return [s for s in found if s.field != "prompt_hash" or "prompt_version" not in fields]
+
+
+def percent(rate: float) -> str:
+    """A share in whole percent; a decimal where rounding would claim all or none."""
+    whole = f"{100 * rate:.0f}%"
+    return f"{100 * rate:.1f}%" if whole in {"0%", "100%"} and 0 < rate < 1 else whole
+
+
+def evidence(shift: Shift) -> str:
+    """The rates beside the values, where they are known."""
+    if shift.parts:
+        points = f"{100 * shift.parts.mix:+.0f}".replace("-", "−")
+        return f"; the shift of shares alone accounts for {points} points"
+    old, new = shift.before.get(shift.leaver), shift.after.get(shift.newcomer)
+    if not (old and new) or old.passed is None or new.passed is None:
+        return ""
+    return (
+        f"; pass rate {percent(old.passed / old.n)} (n {old.n}) under the old, "
+        f"{percent(new.passed / new.n)} (n {new.n}) under the new"
+    )
+
+
+def words(shift: Shift, others: Collection[str]) -> str:
+    """What moved, in a sentence part, with its evidence and what it is confounded with."""
+    new, old = shift.newcomer, shift.leaver
+    now = share(shift.after, new, total(shift.after))
+    then = share(shift.before, new, total(shift.before))
+    if now == 1 and then == 0:
+        text = f"{noun(shift.field)} {new} replaced {old} on all traces"
+    else:
+        text = f"{noun(shift.field)} {new} on {percent(now)} of traces, before {percent(then)}"
+    text += evidence(shift)
+    if others:
+        text += f"; {' and '.join(others)} changed at the same time, so they are confounded"
+    return text
+
+
+def shares(values: Values) -> list[dict[str, Any]]:
+    """The most frequent values with their shares."""
+    n = total(values)
+    top = sorted(values, key=lambda v: (-values[v].n, v))[:SHOWN]
+    return [{"value": value, "share": round(values[value].n / n, 6)} for value in top]
+
+
+def explain(result: Row, before: Fields, after: Fields) -> list[dict[str, Any]]:
+    """The candidate causes of one result's change; `unknown` where nothing recorded moved.
+
+    Args:
+        result: a row of the report with its `dimension`, `evaluator` and `change`, not 0.
+        before: the baseline's fields.
+        after: tonight's fields.
+    """
+    head = {"dimension": result["dimension"], "evaluator": result["evaluator"]}
+    found = shifts(before, after, result["change"])
+    if not found:
+        text = "nothing that is recorded changed; read the failing answers"
+        return [{**head, "cause": "unknown", "before": [], "after": [], "words": text}]
+    return [
+        {
+            **head,
+            "cause": shift.field,
+            "before": shares(shift.before),
+            "after": shares(shift.after),
+            "words": words(shift, [noun(s.field) for s in found if s is not shift]),
+        }
+        for shift in found
+    ]
+
+
+def evaluator_changed(result: Row, versions: Collection[str]) -> dict[str, Any]:
+    """The cause that is the evaluator itself: its rates before and after are not comparable."""
+    return {
+        "dimension": result["dimension"],
+        "evaluator": result["evaluator"],
+        "cause": "evaluator",
+        "before": [{"value": version, "share": None} for version in sorted(versions)],
+        "after": [{"value": result["evaluator_version"], "share": 1.0}],
+        "words": "the evaluator itself changed, so its rates before and after are not compared",
+    }
+
+
+def in_brief(causes: Iterable[Row]) -> str:
+    """The causes of one change as the end of a headline, such as `prompt v3`."""
+    parts = []
+    for cause in causes:
+        if cause["cause"] == "unknown":
+            return "cause unknown"
+        before = {item["value"]: item["share"] for item in cause["before"]}
+        gain = {i["value"]: i["share"] - before.get(i["value"], 0) for i in cause["after"]}
+        parts.append(f"{noun(cause['cause'])} {min(gain, key=lambda v: (-gain[v], v))}")
+    return " and ".join(parts)

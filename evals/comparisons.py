@@ -1,0 +1,171 @@
+"""How a text is compared with another: numbers it states, attributes it extracts, its wording.
+
+Says what is alike and what is not; scorers turn that into verdicts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from evals.records import Json
+
+NUMBER = re.compile(
+    r"""(?<![^\W\d_])(?<![^\W\d_]-)(?<!\d)          # not inside a name: B2B, COVID-19
+        (?P<whole>\d{1,3}(?:[,.'’\u00a0\u202f_]\d{3})+(?!\d)|\d+)
+        (?:(?P<mark>[.,])(?P<part>\d+))?
+        (?:(?P<ordinal>st|nd|rd|th)\b
+          |[ \u00a0]?(?P<scale>thousand|million|billion|trillion|mn|bn|[kmb])\b)?""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+LIST_MARKER = re.compile(r"(?m)^[ \t]*(?:[-*>#]+[ \t]*)*\d{1,3}[.)](?=\s)")
+ZEROS = {
+    "k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6,
+    "b": 9, "bn": 9, "billion": 9, "trillion": 12,
+}  # fmt: skip
+WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    " fifteen sixteen seventeen eighteen nineteen twenty"
+).split()
+WORD = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
+SPACES = re.compile(r"\s+")
+
+
+class UnreadableJson(ValueError):
+    """The text is not JSON; the message says why."""
+
+
+class Number(NamedTuple):
+    """A number as a text states it."""
+
+    said: str
+    """As written."""
+    values: frozenset[str]
+    """Plain decimals it may stand for: `1.2 million` is 1.2 and 1200000."""
+    ordinal: bool
+
+
+class Compared(NamedTuple):
+    """An extraction beside its gold: attributes by what became of them."""
+
+    right: tuple[str, ...]
+    wrong: tuple[str, ...]
+    """Both have a value, and they differ."""
+    missed: tuple[str, ...]
+    """Gold has a value, the extraction none."""
+    invented: tuple[str, ...]
+    """The extraction has a value, gold none."""
+
+    def f1(self, count_invented: bool = True) -> float | None:
+        """2·right / (values said + values in gold); None where neither has a value."""
+        return micro_f1([self], count_invented)
+
+
+def micro_f1(rows: Iterable[Compared], count_invented: bool = True) -> float | None:
+    """The F1 over all values of many extractions, 0 to 1; None where there are none.
+
+    A wrong value is a false positive and a false negative. `count_invented=False` leaves out
+    values of attributes gold does not have, as some published figures do.
+    """
+    right = values = 0
+    for row in rows:
+        right += len(row.right)
+        values += 2 * (len(row.right) + len(row.wrong)) + len(row.missed)
+        values += len(row.invented) if count_invented else 0
+    return 2 * right / values if values else None
+
+
+def wording(value: Json, ignore_case: bool = True) -> str:
+    """A value as text with its spaces (and case) evened out."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    text = SPACES.sub(" ", text).strip()
+    return text.casefold() if ignore_case else text
+
+
+def read_json(text: str) -> Json:
+    """The value a text holds, in strict JSON.
+
+    Raises:
+        UnreadableJson: where it is not JSON, or nested too deep to read.
+    """
+    try:
+        return json.loads(text, parse_constant=refuse_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise UnreadableJson(f"{error.msg} at {place}") from error
+    except RecursionError as error:
+        raise UnreadableJson("nested too deep") from error
+    except ValueError as error:
+        raise UnreadableJson("a number no reader accepts") from error
+
+
+def refuse_constant(name: str) -> Json:
+    """NaN and the infinities are not JSON."""
+    raise ValueError(name)
+
+
+def numbers(text: str) -> Iterator[Number]:
+    """Every number in a text, separators, currency and percent signs apart."""
+    for match in NUMBER.finditer(text):
+        whole = re.sub(r"\D", "", match["whole"]).lstrip("0") or "0"
+        part = (match["part"] or "").rstrip("0")
+        plain = f"{whole}.{part}" if part else whole
+        values = {plain}
+        grouped = match["whole"].isdigit() and match["part"] is not None
+        if grouped and len(match["part"]) == 3 and len(whole) <= 3 and whole != "0":
+            values.add(whole + match["part"])
+        if match["scale"]:
+            values |= {scaled(value, ZEROS[match["scale"].lower()]) for value in values}
+        yield Number(match[0], frozenset(values), match["ordinal"] is not None)
+
+
+def scaled(value: str, zeros: int) -> str:
+    """A plain decimal times ten to a power."""
+    whole, _, part = value.partition(".")
+    digits = (whole + part[:zeros].ljust(zeros, "0")).lstrip("0") or "0"
+    rest = part[zeros:].rstrip("0")
+    return f"{digits}.{rest}" if rest else digits
+
+
+def stated(text: str) -> set[str]:
+    """Plain decimals a text states, in digits or in small English words."""
+    found = {value for number in numbers(text) for value in number.values}
+    return found | {str(WORDS.index(word.lower())) for word in WORD.findall(text)}
+
+
+def compare_attributes(
+    said: Mapping[str, Json],
+    gold: Mapping[str, Json],
+    attributes: Collection[str] | None = None,
+    missing: Collection[str] = ("n/a", ""),
+    ignore_case: bool = True,
+) -> Compared:
+    """Each attribute's value beside its gold.
+
+    Args:
+        said: the extraction.
+        gold: per attribute one value, a list of acceptable values, or {value: count}; null,
+            an empty list or a missing word where the attribute has no value.
+        attributes: the only ones looked at; None for every one either side has.
+        missing: words that stand for no value, whatever their case.
+        ignore_case: whether letter case is evened out; spaces always are.
+    """
+    gone = {wording(word) for word in missing}
+    found: dict[str, list[str]] = {"right": [], "wrong": [], "missed": [], "invented": []}
+    for name in sorted(set(said) | set(gold) if attributes is None else attributes):
+        mine = present(said.get(name), gone)
+        theirs = {wording(v, ignore_case) for v in present(gold.get(name), gone)}
+        if mine and theirs:
+            same = all(wording(value, ignore_case) in theirs for value in mine)
+            found["right" if same else "wrong"].append(name)
+        elif mine or theirs:
+            found["invented" if mine else "missed"].append(name)
+    return Compared(**{key: tuple(names) for key, names in found.items()})
+
+
+def present(value: Json, gone: Collection[str]) -> list[Json]:
+    """The values an attribute has, none of them a word for no value."""
+    values = list(value) if isinstance(value, Mapping | list) else [value]
+    return [v for v in values if v is not None and wording(v) not in gone]

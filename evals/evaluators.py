@@ -1,0 +1,162 @@
+"""The catalog's declarations resolved to evaluators, each with the hashes that name it.
+
+Says what would run and under which version; `run` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from evals import guardrails, judges, scorers
+from evals.records import digest
+from evals.specs import App, Catalog, CatalogError, Dimension, Evaluator
+
+RECORDED_BEHAVIOUR = 1
+
+
+def for_app(catalog: Catalog, name: str) -> tuple[Evaluator, ...]:
+    """The evaluators of one application: its suite's, then the guardrails that cover it.
+
+    An application the catalog does not know has the guardrails alone.
+    """
+    app = catalog.app(name)
+    suite = catalog.suites[app.suite] if app.suite else None
+    found: list[Evaluator] = []
+    for dimension in suite.dimensions if suite else ():
+        found += from_dimension(catalog, app, dimension)
+    found += [
+        from_guardrail(app, spec)
+        for spec in catalog.guardrails.values()
+        if not spec.apps or name in spec.apps
+    ]
+    return tuple(found)
+
+
+def names(catalog: Catalog) -> list[str]:
+    """Every evaluator's name the catalog declares, sorted."""
+    apps = catalog.apps or {}
+    declared = {e.name for app in apps for e in for_app(catalog, app)}
+    return sorted(declared | set(catalog.guardrails))
+
+
+def from_dimension(catalog: Catalog, app: App, dimension: Dimension) -> Iterable[Evaluator]:
+    """A dimension's own check, and the verdicts others recorded on it."""
+    check = dimension.check
+    common: dict[str, Any] = {
+        "app": app.app,
+        "dimension": dimension.dimension,
+        "question": dimension.question,
+        "where": dimension.where,
+        "sample": dimension.sample,
+    }
+    if check and check.judge:
+        yield from_judge(catalog, check.judge, common)
+    elif check and (check.assertion or check.reference):
+        yield from_scorer(catalog, app, dimension, common)
+    if dimension.recorded:
+        params = {"labels": dimension.labels or dimension.dimension, "map": dimension.mapping}
+        parts = {
+            "mapping": digest(params),
+            "where": digest(dimension.where),
+            "behaviour": str(RECORDED_BEHAVIOUR),
+            "version": str(dimension.version),
+        }
+        yield Evaluator(
+            **{**common, "sample": 1.0},
+            name=f"{app.app}.{dimension.dimension}.recorded",
+            kind="recorded",
+            check="recorded",
+            reads=("output",),
+            params=params,
+            parts=parts,
+            version=digest(parts),
+        )
+
+
+def from_judge(catalog: Catalog, name: str, common: dict[str, Any]) -> Evaluator:
+    """A judge, with the two hashes of the ledger."""
+    judge = catalog.judges[name]
+    pin = catalog.models[judge.model]
+    asked = judges.answer_parts(judge, pin)
+    parts = {
+        **asked,
+        "threshold": digest(judge.threshold),
+        "parser": str(judges.BEHAVIOUR),
+        "where": digest(common["where"]),
+        "version": str(judge.version),
+    }
+    return Evaluator(
+        **common,
+        name=name,
+        kind="judge",
+        check="judge",
+        reads=judge.reads,
+        judge=judge,
+        pin=pin,
+        answer_version=digest(asked),
+        parts=parts,
+        version=digest(parts),
+    )
+
+
+def from_scorer(
+    catalog: Catalog, app: App, dimension: Dimension, common: dict[str, Any]
+) -> Evaluator:
+    """An assertion or a comparison with gold."""
+    check = dimension.check
+    assert check is not None  # noqa: S101  the caller looked
+    name = check.assertion or check.reference or ""
+    scorer = scorers.SCORERS.get(name)
+    path = catalog.root / "suites" / f"{app.suite}.yaml"
+    if scorer is None:
+        known = ", ".join(sorted(scorers.SCORERS))
+        raise CatalogError(f"{path}: {dimension.dimension}: no check {name!r}; known: {known}")
+    problem = scorer.check_params(check.params)
+    if problem:
+        raise CatalogError(f"{path}: {dimension.dimension}: params: {problem}")
+    parts = {
+        "check": name,
+        "behaviour": str(scorer.behaviour),
+        "params": digest(check.params),
+        "where": digest(dimension.where),
+        "version": str(dimension.version),
+    }
+    return Evaluator(
+        **common,
+        name=f"{app.app}.{dimension.dimension}",
+        kind=scorer.kind,
+        check=name,
+        reads=scorer.reads,
+        params=check.params,
+        gold=check.gold,
+        parts=parts,
+        version=digest(parts),
+    )
+
+
+def from_guardrail(app: App, spec: Any) -> Evaluator:
+    """A guardrail, as the nightly run scores it."""
+    params = {**spec.params}
+    if spec.check == "language" and app.language and "expected" not in params:
+        params["expected"] = [app.language]
+    parts = {
+        "check": spec.check,
+        "behaviour": str(guardrails.GUARDRAILS[spec.check].behaviour),
+        "params": digest(params),
+        "reads": digest(spec.reads),
+        "version": str(spec.version),
+    }
+    return Evaluator(
+        app=app.app,
+        dimension=spec.guardrail,
+        question=spec.question,
+        name=spec.guardrail,
+        kind="guardrail",
+        check=spec.check,
+        reads=spec.reads,
+        params=params,
+        guardrail=spec,
+        parts=parts,
+        version=digest(parts),
+    )

@@ -1,0 +1,104 @@
+"""Trace files to canonical traces: one module a format, found by content, streamed.
+
+Where files come from, what a valid night is and where rows rest are told elsewhere.
+
+A file's rows are its non-blank lines, and each becomes exactly one Trace or one Refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from evals import specs
+from evals.importers import jsonl, mapping
+from evals.importers.canonical import Reading
+from evals.importers.streams import BROKEN, head_of, unpacked
+from evals.records import Refusal, Trace
+
+__all__ = ["FORMATS", "Importer", "Reading", "read", "recognised"]
+
+
+class Importer(Protocol):
+    """What a format's module offers."""
+
+    NAME: str
+
+    def sniff(self, head: bytes, filename: str) -> bool:
+        """Whether a file whose unpacked content begins with `head` is of this format."""
+        ...
+
+    def read(self, stream: IO[Any], reading: Reading) -> Iterator[Trace | Refusal]:
+        """Its rows, in order, in bounded memory."""
+        ...
+
+
+FORMATS: tuple[Importer, ...] = (jsonl,)
+"""Asked in this order; the most particular first."""
+
+
+def recognised(head: bytes, filename: str) -> Importer | None:
+    """The first format that knows the content as its own."""
+    return next((form for form in FORMATS if form.sniff(head, filename)), None)
+
+
+def read(
+    path: Path,
+    *,
+    mappings: Mapping[str, specs.Mapping],
+    assume_date: date | None = None,
+    spread: tuple[date, date] | None = None,
+    name: str | None = None,
+    day_begins: int = 0,
+) -> Iterator[Trace | Refusal]:
+    """The rows of a file: plain, gzip or zstd.
+
+    Args:
+        path: The file; only its name is kept in what is read.
+        mappings: The catalog's, by name. The only one is applied to every row; of several, the
+            one that finds most of its columns.
+        assume_date: The night of rows without a timestamp.
+        spread: First and last night over which rows without a timestamp are laid.
+        name: The mapping to use, whatever fits.
+        day_begins: The hour of UTC at which a night begins.
+
+    Raises:
+        LookupError: there is no mapping called `name`.
+        ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
+    """
+    if assume_date and spread:
+        raise ValueError("--assume-date and a spread over days exclude each other; give one")
+    if spread and spread[1] < spread[0]:
+        raise ValueError(f"the spread ends ({spread[1]}) before it begins ({spread[0]})")
+    reading = Reading(path.name, mapping.plans(mappings, name), assume_date, spread, day_begins)
+    return rows(path, reading)
+
+
+def rows(path: Path, reading: Reading) -> Iterator[Trace | Refusal]:
+    """What a format makes of the file; one refusal at line 0 where none can."""
+    try:
+        head = head_of(path)
+        form = recognised(head, path.name)
+        if form:
+            with unpacked(path) as stream:
+                yield from form.read(stream, reading)
+            return
+    except BROKEN as error:
+        yield unreadable(reading, f"The file cannot be opened ({plain_words(error)})", b"")
+        return
+    if head.strip():
+        known = ", ".join(form.NAME for form in FORMATS)
+        yield unreadable(reading, f"The file is of no known format ({known})", head)
+
+
+def plain_words(error: Exception) -> str:
+    """What the system said, without the path it said it of."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or "damaged"
+
+
+def unreadable(reading: Reading, what: str, head: bytes) -> Refusal:
+    """The refusal of a whole file."""
+    reason = f"{what}; export it again, or take it out of the inbox."
+    return Refusal(reading.source_file, 0, "unreadable-file", reason, head)

@@ -1,0 +1,305 @@
+"""A row under canonical names becomes a trace, or is refused with a sentence that says what to do.
+
+Every importer ends here. Bytes, lines and the shapes of other systems stay with the formats.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+
+from evals.importers import mapping, timestamps
+from evals.importers.mapping import SYNONYMS, Plan
+from evals.importers.streams import KEPT
+from evals.importers.strict_json import Parsed, Refused
+from evals.records import Json, Refusal, Trace, canonical, digest
+from evals.specs import NAME
+
+MAX_ID = 256
+HASH_LENGTH = 32
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+APP = re.compile(NAME)
+WHENCE = ("source_format", "source_file", "source_line", "content_hash")
+"""Set by the importer, and no part of what is hashed; a row's own such keys go to metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an importer is told beside the bytes."""
+
+    source_file: str
+    """The name that traces and refusals carry."""
+    plans: tuple[Plan, ...] = ()
+    assume_date: date | None = None
+    spread: tuple[date, date] | None = None
+    """First and last day over which traces without a timestamp are laid by a hash of their id."""
+    day_begins: int = 0
+    """The hour of UTC at which a night begins."""
+
+
+def identifier(key: str, value: Json) -> str:
+    """Text, or a number as text."""
+    if type(value) is str:
+        return value
+    if type(value) in (int, float):
+        return str(value)
+    raise wrong_type(key, value, "text")
+
+
+def prose(_key: str, value: Json) -> str:
+    """Text; any other value in its canonical JSON spelling."""
+    return value if type(value) is str else canonical(value).decode()
+
+
+def count(key: str, value: Json) -> int:
+    """A whole number that fits a column; true and false are no numbers."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int:
+        raise wrong_type(key, value, "a whole number")
+    if not -(2**63) <= value < 2**63:
+        raise Refused("bad-number", f"`{key}` does not fit 64 bits; write null where unknown.")
+    return value
+
+
+def measure(key: str, value: Json) -> float:
+    """A number; true and false are none."""
+    if type(value) not in (int, float):
+        raise wrong_type(key, value, "a number")
+    return float(value)
+
+
+def listed(key: str, value: Json) -> tuple[Json, ...]:
+    """A list, kept as it is."""
+    if type(value) is not list:
+        raise wrong_type(key, value, "a list")
+    return tuple(value)
+
+
+def words(key: str, value: Json) -> tuple[str, ...]:
+    """A list of texts."""
+    return tuple(identifier(key, item) for item in listed(key, value))
+
+
+def keyed(key: str, value: Json) -> dict[str, Json]:
+    """An object, kept as it is."""
+    if type(value) is not dict:
+        raise wrong_type(key, value, "an object")
+    return value
+
+
+def keyed_words(key: str, value: Json) -> dict[str, str]:
+    """An object of texts."""
+    return {name: identifier(f"{key}.{name}", item) for name, item in keyed(key, value).items()}
+
+
+def trace_id(key: str, value: Json) -> str:
+    """A name of a request, any that a log line can carry; never used as a path."""
+    text = identifier(key, value)
+    if len(text) > MAX_ID or CONTROL.search(text):
+        raise Refused(
+            "bad-trace-id",
+            f"`{key}` is longer than {MAX_ID} characters or holds a control character; "
+            "give each request a short printable id.",
+        )
+    return text
+
+
+def app_name(key: str, value: Json) -> str:
+    """A name a catalog entry may have."""
+    text = identifier(key, value)
+    if not APP.fullmatch(text):
+        raise Refused(
+            "bad-app",
+            f"`{key}` is {text[:80]!r}; expected up to 64 letters, digits, dots, dashes and "
+            "underscores: rename it, or set it under `constants` in a mapping.",
+        )
+    return text
+
+
+def wrong_type(key: str, value: Json, expected: str) -> Refused:
+    """The refusal of a value of another type, by its key."""
+    kind = "true or false" if type(value) is bool else type(value).__name__
+    return Refused("wrong-type", f"`{key}` is {kind}; expected {expected}, or null where unknown.")
+
+
+Convert = Callable[[str, Json], Any]
+CONVERT: dict[str, Convert] = {
+    "trace_id": trace_id,
+    "app": app_name,
+    **dict.fromkeys(("input", "output", "context"), prose),
+    **dict.fromkeys(("messages", "steps", "feedback"), listed),
+    **dict.fromkeys(("params", "metadata"), keyed),
+    **dict.fromkeys(("tokens_in", "tokens_out"), count),
+    **dict.fromkeys(("latency_ms", "cost_usd"), measure),
+    "versions": keyed_words,
+    "tags": words,
+}
+CONVERT |= {f.name: identifier for f in fields(Trace) if f.name not in (*CONVERT, *WHENCE, "ts")}
+MUTABLE = ("params", "versions", "metadata")
+BLANK = {
+    f.name: None if f.default is MISSING else f.default
+    for f in fields(Trace)
+    if f.name not in (*WHENCE, *MUTABLE)
+} | {"output": ""}
+
+
+def trace_from(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
+    """The trace of a row.
+
+    Raises:
+        Refused: `no-trace-id`, `no-app`, `no-timestamp`, `bad-timestamp`, `bad-trace-id`,
+            `bad-app`, `wrong-type` or `bad-number`.
+    """
+    row, rest, ts_format = named(parsed.row, reading)
+    values: dict[str, Any] = {**BLANK, "params": {}, "versions": {}, "metadata": {}}
+    unknown: list[str] = []
+    for key, value in row.items():
+        convert = CONVERT.get(key)
+        if convert is not None:
+            if value is not None:
+                values[key] = convert(key, value)
+        elif key != "ts":
+            unknown.append(key)
+    ts = row.get("ts")
+    if unknown:
+        ts = take_unknown(row, unknown, values, ts)
+    if rest:
+        values["metadata"] = merged(values["metadata"], rest)
+    if not values["input"] and values["messages"]:
+        values["input"] = last_question(values["messages"])
+    if not values["trace_id"]:
+        raise Refused("no-trace-id", "The row has no `trace_id`; add one, or map a column to it.")
+    if values["app"] is None:
+        raise Refused(
+            "no-app", "The row has no `app`; add one, or set it under `constants` in a mapping."
+        )
+    values["ts"] = moment(ts, ts_format, values, reading)
+    return Trace(
+        **values,
+        source_format=form,
+        source_file=reading.source_file,
+        source_line=line,
+        content_hash=content_hash(values, parsed.plain),
+    )
+
+
+def named(row: dict[str, Json], reading: Reading) -> mapping.Renamed:
+    """The row under canonical names, by the mapping that fits it."""
+    plan = mapping.chosen(row, reading.plans) if reading.plans else None
+    return mapping.renamed(row, plan) if plan else mapping.Renamed(row, {}, None)
+
+
+def take_unknown(
+    row: dict[str, Json], unknown: list[str], values: dict[str, Any], ts: Json
+) -> Json:
+    """Synonyms fill fields still empty, everything else goes to metadata; the timestamp."""
+    extra: dict[str, Json] = {}
+    for key in unknown:
+        target, value = SYNONYMS.get(key), row[key]
+        if target is None or type(value) not in (str, int, float):
+            extra[key] = value
+        elif target == "ts" and ts is None:
+            ts = value
+        elif target != "ts" and row.get(target) is None:
+            values[target] = CONVERT[target](key, value)
+        else:
+            extra[key] = value
+    if extra:
+        values["metadata"] = merged(values["metadata"], extra)
+    return ts
+
+
+def merged(metadata: dict[str, Json], extra: dict[str, Json]) -> dict[str, Json]:
+    """Metadata with more keys; one whose name is taken is kept under `row.NAME`."""
+    result = dict(metadata)
+    for key, value in extra.items():
+        while key in result:
+            key = f"row.{key}"
+        result[key] = value
+    return result
+
+
+def last_question(messages: tuple[Json, ...]) -> str:
+    """The content of the last message of the user, or empty."""
+    for message in reversed(messages):
+        if type(message) is dict and message.get("role") == "user":
+            content = message.get("content")
+            return "" if content is None else prose("content", content)
+    return ""
+
+
+def moment(ts: Json, form: str | None, values: dict[str, Any], reading: Reading) -> datetime:
+    """The row's timestamp, or the one assumed for it; metadata says what was assumed."""
+    if ts is not None and ts != "":
+        when, assumed = timestamps.read(ts, form)
+        note = {"ts_zone": timestamps.ZONE_ASSUMED} if assumed else None
+    elif reading.assume_date:
+        when = timestamps.assumed(reading.assume_date, reading.day_begins)
+        note = {"ts_source": "assumed-date"}
+    elif reading.spread:
+        day = timestamps.spread_over(values["trace_id"], reading.spread)
+        when = timestamps.assumed(day, reading.day_begins)
+        note = {"ts_source": "spread"}
+    else:
+        raise Refused(
+            "no-timestamp",
+            "The row has no timestamp; map a column to `ts` (with its `format` if it is not ISO), "
+            "or give all such rows one night with --assume-date.",
+        )
+    if note:
+        values["metadata"] = merged(values["metadata"], note)
+    return when
+
+
+def content_hash(values: dict[str, Any], plain: bool) -> str:
+    """`digest` of every field but where it was read from, the timestamp in ISO form.
+
+    orjson spells floats with an exponent differently; without one its bytes are the canonical.
+    """
+    hashed = {**values, "ts": values["ts"].isoformat()}
+    if not plain:
+        return digest(hashed, HASH_LENGTH)
+    text = orjson.dumps(hashed, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:HASH_LENGTH]
+
+
+def refusal(
+    problem: Refused, raw: bytes, line: int, reading: Reading, parsed: Parsed | None = None
+) -> Refusal:
+    """The record of a refused row, with as much of its identity as can be told."""
+    row, _, form = named(parsed.row, reading) if parsed else mapping.Renamed({}, {}, None)
+    known = {
+        key: attempt(CONVERT[key], key, row.get(key, row.get(also)))
+        for key, also in (("trace_id", "id"), ("app", "app"))
+    }
+    when = attempt(
+        lambda _, ts: moment(ts, form, {**known, "metadata": {}}, reading),
+        "ts",
+        row.get("ts", row.get("timestamp")) if row else None,
+        always=known["trace_id"] is not None,
+    )
+    return Refusal(
+        source_file=reading.source_file,
+        source_line=line,
+        code=problem.code,
+        reason=problem.reason,
+        raw=raw[:KEPT],
+        app=known["app"],
+        night=timestamps.night_of(when, reading.day_begins) if when else None,
+        trace_id=known["trace_id"] or None,
+    )
+
+
+def attempt(convert: Convert, key: str, value: Json, always: bool = False) -> Any:
+    """What a conversion gives, or None where it refuses or there is nothing to convert."""
+    try:
+        return convert(key, value) if value is not None or always else None
+    except Refused:
+        return None

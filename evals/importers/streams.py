@@ -1,0 +1,121 @@
+"""Bytes of a file as lines in bounded memory, whatever it is packed in.
+
+Decompresses and splits. What a line means is the format's.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+MAX_LINE = 16 * 2**20
+"""A line of more bytes than this is refused, and never held whole."""
+KEPT = 64 * 2**10
+"""How many bytes of a refused row are kept."""
+CHUNK = 256 * 2**10
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
+BROKEN = (EOFError, OSError, zlib.error)
+"""What reading a damaged or vanished file raises."""
+
+
+class Line(NamedTuple):
+    """One line, or what is left of it."""
+
+    number: int
+    """1-based, blank lines counted."""
+    raw: bytes
+    """Without its newline; the first 64 KiB where `code` is set."""
+    code: str = ""
+    """`line-too-long`, `truncated-gzip`, `unreadable-file`, or empty: the line is whole."""
+    problem: str = ""
+
+
+def unpacked(path: Path) -> IO[Any]:
+    """The file's content as a binary stream, gzip and zstd recognised by their magic bytes.
+
+    Raises:
+        OSError: the file is not a regular file or cannot be opened.
+    """
+    if not path.is_file():
+        raise FileNotFoundError("not a file")
+    stream = path.open("rb")
+    magic = stream.peek(4)[:4]
+    if magic[:2] == GZIP:
+        return Gunzipped(stream)
+    if magic == ZSTD:
+        stream.close()
+        import pyarrow
+
+        return pyarrow.input_stream(str(path), compression="zstd")
+    return stream
+
+
+class Gunzipped(gzip.GzipFile):
+    """A gzip file that closes the file beneath it."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        super().__init__(fileobj=stream, mode="rb")
+        self.beneath = stream
+
+    def close(self) -> None:
+        """Closes both."""
+        super().close()
+        self.beneath.close()
+
+
+def head_of(path: Path, size: int = KEPT) -> bytes:
+    """The first bytes of the content; what could be read of them where the file is damaged.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    head = b""
+    with unpacked(path) as stream:
+        try:
+            while len(head) < size and (chunk := stream.read1(size - len(head))):
+                head += chunk
+        except BROKEN:
+            pass
+    return head
+
+
+def read_lines(stream: IO[Any]) -> Iterator[Line]:
+    """The stream's non-blank lines; one last Line with a code where the stream breaks off."""
+    number, tail, skipping = 1, b"", False
+    while True:
+        try:
+            chunk = stream.read1(CHUNK)
+        except BROKEN as error:
+            yield Line(number, tail[:KEPT], broken_code(error), str(error) or "damaged")
+            return
+        if not chunk:
+            break
+        first, *rest = chunk.split(b"\n")
+        if not skipping:
+            tail += first
+        if rest:
+            yield from whole(number, tail, skipping)
+            for offset, line in enumerate(rest[:-1], 1):
+                yield from whole(number + offset, line, False)
+            number, tail, skipping = number + len(rest), rest[-1], False
+        elif len(tail) > MAX_LINE:
+            tail, skipping = tail[:KEPT], True
+    yield from whole(number, tail, skipping)
+
+
+def whole(number: int, raw: bytes, skipped: bool) -> Iterator[Line]:
+    """A line that ended: nothing where it is blank, cut where it was too long."""
+    if skipped or len(raw) > MAX_LINE:
+        yield Line(number, raw[:KEPT], "line-too-long")
+    elif raw and not raw.isspace():
+        yield Line(number, raw)
+
+
+def broken_code(error: Exception) -> str:
+    """Why a stream broke off: the gzip ended early, or the bytes cannot be read."""
+    return "truncated-gzip" if isinstance(error, EOFError) else "unreadable-file"

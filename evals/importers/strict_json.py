@@ -1,0 +1,200 @@
+"""One line of JSON, read strictly: what two readers could understand differently is refused.
+
+Speed comes from orjson; the slow, exact parser is asked only where orjson would hide something.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple, NoReturn
+
+import orjson
+
+from evals.records import Json
+
+MAX_DEPTH = 200
+EXACT_FLOAT = 2.0**63
+"""From here on orjson may have read an integer as a float."""
+PLAIN = (1e-4, 1e16)
+"""Between these a float is spelled alike by every JSON writer: without an exponent."""
+
+
+class Refused(ValueError):
+    """A row cannot become a trace; the arguments are a code and a sentence."""
+
+    @property
+    def code(self) -> str:
+        """The stable word."""
+        return self.args[0]
+
+    @property
+    def reason(self) -> str:
+        """What was expected and what to do."""
+        return self.args[1]
+
+
+class Survey(NamedTuple):
+    """What a walk over a parsed value finds."""
+
+    keys: int
+    depth: int
+    plain: bool
+    """Every float is spelled without an exponent."""
+    huge: bool
+    """A number may have been an integer too large for 64 bits."""
+
+
+class Parsed(NamedTuple):
+    """A row, and whether its canonical form may be spelled by orjson."""
+
+    row: dict[str, Json]
+    plain: bool
+
+
+def parse(raw: bytes) -> Parsed:
+    """The JSON object of a line.
+
+    Raises:
+        Refused: `not-json`, `not-utf8`, `not-an-object`, `too-deep`, `bad-number`,
+            `duplicate-key`.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        diagnose(raw, error)
+    if type(value) is not dict:
+        kind = type(value).__name__
+        raise Refused("not-an-object", f"The line is a JSON {kind}; expected an object in braces.")
+    found = survey(value)
+    if found.depth > MAX_DEPTH:
+        raise too_deep()
+    if found.huge or hides_keys(raw, found.keys):
+        exact(raw)
+    return Parsed(value, found.plain)
+
+
+def survey(value: Json) -> Survey:
+    """Counts keys and levels, and looks at every float."""
+    keys, depth, plain, huge = 0, 0, True, False
+    level: list[Any] = [value]
+    while level and depth <= MAX_DEPTH:
+        depth += 1
+        below: list[Any] = []
+        for container in level:
+            items = container
+            if type(container) is dict:
+                keys += len(container)
+                items = container.values()
+            for item in items:
+                kind = type(item)
+                if kind is dict or kind is list:
+                    below.append(item)
+                elif kind is float:
+                    size = abs(item)
+                    plain = plain and (PLAIN[0] <= size < PLAIN[1] or size == 0)
+                    huge = huge or size >= EXACT_FLOAT
+        level = below
+    return Survey(keys, depth, plain, huge)
+
+
+def hides_keys(raw: bytes, keys: int) -> bool:
+    """Whether the line may spell more keys than were kept, the later of two equal ones.
+
+    A key ends in `":`, which inside a string can only be `\\":`. Where a key is spelled in any
+    rarer way (a space before its colon, a backslash at its end), the count cannot tell.
+    """
+    return (
+        raw.count(b'":') - raw.count(b'\\":') != keys
+        or b" :" in raw
+        or b"\t:" in raw
+        or b"\r:" in raw
+        or b'\\\\":' in raw
+    )
+
+
+def diagnose(raw: bytes, error: ValueError) -> NoReturn:
+    """Raises the refusal that says best why orjson would not read a line."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise Refused(
+            "not-utf8", f"Byte {problem.start} of the line is not UTF-8; write the file as UTF-8."
+        ) from None
+    if "surrogate" in str(error):
+        raise Refused(
+            "not-utf8", "A string holds half a surrogate pair; write whole characters."
+        ) from None
+    exact(raw)
+    what = str(error).split(": line", 1)[0]
+    raise Refused(
+        "not-json", f"The line is not JSON ({what}); correct it, or export one object a line."
+    ) from None
+
+
+def exact(raw: bytes) -> None:
+    """Reads a line with the exact parser, for what orjson passes over or does not explain.
+
+    Raises:
+        Refused: `too-deep`, `bad-number` or `duplicate-key`; other faults are not its business.
+    """
+    try:
+        json.loads(
+            raw,
+            object_pairs_hook=unique_keys,
+            parse_int=sized_int,
+            parse_float=finite_float,
+            parse_constant=no_constant,
+        )
+    except Refused:
+        raise
+    except RecursionError:
+        raise too_deep() from None
+    except ValueError:
+        return
+
+
+def unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """An object, refused where a key stands twice."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise Refused(
+            "duplicate-key", f"The key {twice[:80]!r} stands twice in one object; keep one of them."
+        )
+    return value
+
+
+def sized_int(text: str) -> int:
+    """An integer that fits 64 bits."""
+    if len(text) > 20 or not -(2**63) <= int(text) < 2**64:
+        raise bad_number(text)
+    return int(text)
+
+
+def finite_float(text: str) -> float:
+    """A float that is not infinite."""
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise bad_number(text)
+    return number
+
+
+def no_constant(text: str) -> NoReturn:
+    """NaN and the infinities are not JSON."""
+    raise bad_number(text)
+
+
+def bad_number(text: str) -> Refused:
+    """The refusal of a number no column can hold."""
+    return Refused(
+        "bad-number",
+        f"The number {text[:40]} is not a finite 64-bit one; write null, or quote it as a string.",
+    )
+
+
+def too_deep() -> Refused:
+    """The refusal of a value nested without end."""
+    return Refused(
+        "too-deep", f"The row nests deeper than {MAX_DEPTH} levels; flatten it, or quote the part."
+    )

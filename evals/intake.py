@@ -1,0 +1,264 @@
+"""From inbox files to a night's traces: each file once, each row accounted for.
+
+Redaction happens here, before anything is written; what a valid trace is says `expectations`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from evals import importers
+from evals.lake import InboxFile, Lake, MappedLabel, SliceRow, read_parquet, to_table, write_parquet
+from evals.nights import state, update
+from evals.records import Label, Outcome, Refusal, Trace, digest
+from evals.references import GOLD, map_verdict
+from evals.specs import Catalog
+
+TEXTS = ("input", "output", "context", "messages", "steps", "feedback", "metadata")
+LABEL_KEYS = {field.name for field in dataclasses.fields(Label)}
+
+
+class LabelsError(ValueError):
+    """A labels file holds a row that is no label; the message names file and line."""
+
+
+def inbox_paths(inbox: Path) -> list[Path]:
+    """The files of an inbox: a folder's, or the one file it names; hidden ones are not its."""
+    if inbox.is_file():
+        return [inbox]
+    found = (path for path in inbox.rglob("*") if path.is_file())
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def unseen(lake: Lake, inbox: Path) -> list[Path]:
+    """The files that were not read yet; a file is hashed only when its size or time changed."""
+    stamps: dict[str, list[Any]] = lake.document("inbox_stamps.json") or {}
+    known = lake.inbox_files()
+    fresh, found = dict(stamps), []
+    for path in inbox_paths(inbox):
+        stat = path.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns]
+        held = stamps.get(str(path.absolute()))
+        sha = held[2] if held and held[:2] == stamp else file_sha(path)
+        fresh[str(path.absolute())] = [*stamp, sha]
+        if sha not in known:
+            found.append(path)
+    if fresh != stamps:
+        lake.write_document(fresh, "inbox_stamps.json")
+    return found
+
+
+def file_sha(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def import_file(
+    lake: Lake,
+    catalog: Catalog,
+    path: Path,
+    *,
+    assume_date: date | None = None,
+    spread: tuple[date, date] | None = None,
+) -> InboxFile:
+    """Stages one file's traces by night and quarantines its other rows; twice is once."""
+    sha = file_sha(path)
+    nights: dict[date, list[Trace]] = defaultdict(list)
+    refused: list[Refusal] = []
+    shift = timedelta(hours=catalog.day_begins)
+    rows = importers.read(path, mappings=catalog.mappings, assume_date=assume_date, spread=spread)
+    for row in rows:
+        if isinstance(row, Refusal):
+            refused.append(row)
+        else:
+            nights[(row.ts - shift).date()].append(redacted(catalog, row))
+    for night, traces in sorted(nights.items()):
+        lake.write("staged", night, traces, sha[:16])
+    if refused:
+        kept = lake.home / "quarantine" / "files" / f"{sha[:16]}.parquet"
+        write_parquet(kept, to_table(Refusal, refused))
+    read = sum(map(len, nights.values())) + len(refused)
+    found = sorted(night.isoformat() for night in nights)
+    format_name = next((t.source_format for traces in nights.values() for t in traces), "")
+    seen = InboxFile(sha, path.name, format_name, path.stat().st_size, read, len(refused), found)
+    lake.record_files([seen])
+    return seen
+
+
+def redacted(catalog: Catalog, trace: Trace) -> Trace:
+    """The trace without secrets and without the personal data its application names."""
+    clean = redactor(catalog.app(trace.app).redact)
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, str):
+            return clean(value)
+        if isinstance(value, dict):
+            return {clean(key): walk(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(walk(item) for item in value)
+        return value
+
+    return dataclasses.replace(trace, **{name: walk(getattr(trace, name)) for name in TEXTS})
+
+
+@functools.lru_cache(maxsize=16)
+def redactor(kinds: tuple[str, ...]) -> Callable[[str], str]:
+    """What takes personal data of some kinds, and secrets, out of a text."""
+    from evals import guardrails
+
+    return guardrails.redactor((*kinds, "secret"))
+
+
+def read_labels(path: Path) -> list[Label]:
+    """The labels of a file: JSONL, gz or not, rows of the contract's columns.
+
+    Raises:
+        LabelsError: naming the line that is no label.
+    """
+    labels = []
+    for number, row in importers.read_objects(path):
+        known = {key: row[key] for key in LABEL_KEYS & set(row)} if isinstance(row, dict) else {}
+        missing = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"} - set(known)
+        if missing:
+            wanted = ", ".join(sorted(missing))
+            raise LabelsError(f"{path}:{number}: a label needs {wanted}")
+        labels.append(Label(**known))
+    return labels
+
+
+def import_labels(lake: Lake, path: Path) -> int:
+    """Adds a labels file to the lake; the same file twice is once. Returns labels added."""
+    name = file_sha(path)[:16]
+    batches: dict[str, list[str]] = lake.document("label_batches.json") or {}
+    if name in batches:
+        return 0
+    labels = read_labels(path)
+    lake.add_labels(labels, name)
+    ids = {label.trace_id for label in labels}
+    staged = lake.rows("select distinct trace_id, ts from staged", {"staged": None})
+    touched = {row["ts"].date() for row in staged if row["trace_id"] in ids}
+    nights = {near for night in touched for near in (night, night - timedelta(days=1))}
+    stamp = sorted(night.isoformat() for night in nights & set(lake.nights("staged")))
+    lake.write_document({**batches, name: stamp}, "label_batches.json")
+    return len(labels)
+
+
+def admit(lake: Lake, catalog: Catalog, night: date) -> dict[str, dict[str, Any]]:
+    """Validates a night's staged rows; returns its accounting by application.
+
+    Rows that pass become the night's traces, the others go to quarantine; an application with
+    too many of those is refused for the night, and the others go on.
+    """
+    staged = lake.read("staged", [night])
+    basis = digest(
+        [
+            sorted(file.name for file in lake.files("staged", [night])),
+            {app: spec.validation.model_dump() for app, spec in catalog.apps.items()},
+        ]
+    )
+    known = state(lake, night)
+    if known.get("admitted") == basis:
+        return known["apps"]
+    by_app: dict[str, list[Trace]] = defaultdict(list)
+    for trace in staged:
+        by_app[trace.app].append(trace)
+    accepted: list[Trace] = []
+    refused: list[Refusal] = []
+    apps: dict[str, dict[str, Any]] = {}
+    for app in sorted(by_app):
+        rows = sorted(by_app[app], key=lambda t: (t.source_file, t.source_line))
+        kept, sent_back, apps[app] = admit_app(catalog, app, night, rows)
+        accepted += kept
+        refused += sent_back
+    ordered = sorted(accepted, key=lambda t: (t.app, t.ts, t.trace_id))
+    lake.write("traces", night, ordered)
+    lake.write("quarantine", night, refused)
+    update(lake, night, admitted=basis, apps=apps)
+    return apps
+
+
+def admit_app(
+    catalog: Catalog, app: str, night: date, rows: Sequence[Trace]
+) -> tuple[list[Trace], list[Refusal], dict[str, Any]]:
+    """One application's night: accepted traces, refused rows, and the account of both."""
+    from evals import expectations
+
+    frame = to_table(Trace, rows).to_pandas()
+    checked = expectations.validate(frame, catalog.app(app), night, catalog.day_begins)
+    refused = [refusal(rows[index], night, code, why) for index, code, why in checked.refused]
+    accepted = [rows[index] for index in checked.accepted]
+    account = {
+        "read": len(rows),
+        "accepted": len(accepted),
+        "duplicate": len(checked.duplicates),
+        "quarantined": len(refused),
+        "reasons": dict(sorted(Counter(code for _, code, _ in checked.refused).items())),
+        "refused": checked.night_refused,
+        "checks": checked.results,
+    }
+    return ([] if checked.night_refused else accepted), refused, account
+
+
+def refusal(trace: Trace, night: date, code: str, reason: str) -> Refusal:
+    """A staged row that did not pass, as it goes to quarantine."""
+    from evals.records import canonical
+
+    row = {**dataclasses.asdict(trace), "ts": trace.ts.isoformat()}
+    return Refusal(
+        trace.source_file,
+        trace.source_line,
+        code,
+        reason,
+        canonical(row)[:65536],
+        trace.app,
+        night,
+        trace.trace_id,
+    )
+
+
+def refusals(lake: Lake) -> list[Refusal]:
+    """Everything in quarantine: unreadable rows by file, then refused rows by night."""
+    files = sorted((lake.home / "quarantine" / "files").glob("*.parquet"))
+    unreadable = itertools.chain.from_iterable(read_parquet(Refusal, file) for file in files)
+    return [*unreadable, *lake.read("quarantine")]
+
+
+def mapped_labels(
+    catalog: Catalog, labels: Iterable[Label], night: date, traces: Iterable[Trace]
+) -> list[MappedLabel]:
+    """People's labels of a night's traces in the words of the suite; unmapped ones are left out."""
+    by_trace: dict[str, list[Label]] = defaultdict(list)
+    for label in labels:
+        if label.annotator_kind in ("human", "adjudicated") and label.annotator != GOLD:
+            by_trace[label.trace_id].append(label)
+    found = []
+    for trace in traces:
+        suite = catalog.suites.get(catalog.app(trace.app).suite or "")
+        for dimension in suite.dimensions if suite else ():
+            name = dimension.labels or dimension.dimension
+            for label in by_trace.get(trace.trace_id, ()):
+                said = map_verdict(dimension.mapping, label.verdict)
+                if label.dimension == name and isinstance(said, Outcome):
+                    verdict = "pass" if said.passed else "fail"
+                    row = (night, trace.app, trace.trace_id, dimension.dimension, verdict)
+                    found.append(MappedLabel(*row, label.annotator, label.annotator_kind))
+    return found
+
+
+def slice_rows(catalog: Catalog) -> list[SliceRow]:
+    """The catalog's slices as dbt reads them."""
+    rows = []
+    for spec in catalog.slices:
+        kind = "by" if spec.by else "where" if spec.where else "keyword"
+        expression = spec.by or spec.where or spec.keyword or ""
+        rows += [SliceRow(app, spec.slice, kind, expression) for app in spec.apps or ("*",)]
+    return rows

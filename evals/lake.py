@@ -1,0 +1,393 @@
+"""Where data rests: the tables under `ANDON_HOME`, and the only place that writes them.
+
+Knows shapes and paths; nothing here knows what a score means. See `ledger` for paid answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import re
+import secrets
+import shutil
+import types
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from evals.records import Answer, GuardVerdict, Label, Refusal, Score, Trace, canonical
+
+SCHEMA_VERSION = 1
+R = TypeVar("R")
+SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+ARROW = {str: "string", int: "int64", float: "float64", bool: "bool", bytes: "binary"}
+
+
+class LakeError(RuntimeError):
+    """The home folder cannot be used as it is; the message says what to do."""
+
+
+class InboxFile(NamedTuple):
+    """One row per file seen in an inbox."""
+
+    sha256: str
+    name: str
+    format: str
+    size: int
+    read: int
+    """Rows found in it."""
+    refused: int
+    """Rows that could not be read as a trace."""
+    nights: list[str]
+    """ISO dates it has traces for."""
+
+
+class Coverage(NamedTuple):
+    """How many traces of a night an evaluator covers, and how many were in its sample."""
+
+    date: date
+    app: str
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    covered: int
+    sampled: int
+
+
+class MappedLabel(NamedTuple):
+    """A person's label in the words of the suite: what alignment is measured against."""
+
+    date: date
+    app: str
+    trace_id: str
+    dimension: str
+    verdict: str
+    annotator: str
+    annotator_kind: str
+
+
+class SliceRow(NamedTuple):
+    """A slice as dbt reads it: an application (or `*`), a name, a kind and an expression."""
+
+    app: str
+    slice: str
+    kind: str
+    expression: str
+
+
+TABLES: dict[str, type] = {
+    "traces": Trace,
+    "staged": Trace,
+    "quarantine": Refusal,
+    "answers": Answer,
+    "scores": Score,
+    "verdicts": GuardVerdict,
+    "coverage": Coverage,
+    "labels_mapped": MappedLabel,
+    "slices": SliceRow,
+}
+
+
+def fields_of(record: type) -> dict[str, Any]:
+    """The record's fields with their types; a night is a column called `date`."""
+    hints = typing.get_type_hints(record)
+    return {name: hints[name] for name in record.__annotations__}
+
+
+def column(name: str) -> str:
+    """The column a field is kept in."""
+    return "date" if name == "night" else name
+
+
+def arrow_schema(record: type) -> Any:
+    """The Arrow schema of a table of records: nested values are JSON text."""
+    import pyarrow as pa
+
+    def arrow(hint: Any) -> Any:
+        if isinstance(hint, types.UnionType):
+            hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
+        if typing.get_origin(hint) is typing.Literal:
+            return pa.string()
+        if hint is datetime:
+            return pa.timestamp("us", tz="UTC")
+        if hint is date:
+            return pa.date32()
+        return pa.type_for_alias(ARROW.get(hint, "string"))
+
+    return pa.schema([(column(name), arrow(hint)) for name, hint in fields_of(record).items()])
+
+
+def is_nested(hint: Any) -> bool:
+    """Whether a field holds JSON rather than a scalar."""
+    return typing.get_origin(hint) in (tuple, dict, list) or hint is Any
+
+
+def to_table(record: type, rows: Iterable[Any]) -> Any:
+    """Records as an Arrow table, column by column."""
+    import pyarrow as pa
+
+    rows = list(rows)
+    schema = arrow_schema(record)
+    arrays = []
+    for name, hint in fields_of(record).items():
+        values = [getattr(row, name) for row in rows]
+        if is_nested(hint):
+            values = [None if value is None else canonical(value).decode() for value in values]
+        arrays.append(pa.array(values, schema.field(column(name)).type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def from_rows(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
+    """Records from rows of their table."""
+    hints = fields_of(record)
+    nested = {name: typing.get_origin(hint) for name, hint in hints.items() if is_nested(hint)}
+    plain = [(name, column(name)) for name in hints if name not in nested]
+    made = []
+    for row in rows:
+        values = {name: row[key] for name, key in plain}
+        for name, origin in nested.items():
+            value = json.loads(row[name]) if row[name] is not None else None
+            values[name] = tuple(value) if origin is tuple and value is not None else value
+        made.append(record(**values))
+    return made
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Writes a file aside and renames it, so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        aside.write_bytes(data)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def safe(name: str) -> str:
+    """The name, if it may be a part of a path.
+
+    Raises:
+        LakeError: when it could climb out of its folder.
+    """
+    if not SAFE.fullmatch(name):
+        raise LakeError(f"{name[:80]!r} cannot name a file; use letters, digits, '.', '_' and '-'")
+    return name
+
+
+class Lake:
+    """Everything a team keeps under one home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def open(self) -> Lake:
+        """Makes the folder and checks its schema version.
+
+        Raises:
+            LakeError: when another version of Andon wrote it.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        stamp = self.home / "schema.json"
+        if not stamp.exists():
+            replace(stamp, canonical({"schema_version": SCHEMA_VERSION}))
+        found = json.loads(stamp.read_text())["schema_version"]
+        if found != SCHEMA_VERSION:
+            raise LakeError(
+                f"{self.home} has schema version {found}, this Andon reads {SCHEMA_VERSION}"
+            )
+        return self
+
+    def partition(self, table: str, night: date) -> Path:
+        """The folder of one night of a table."""
+        return self.home / table / f"date={night:%Y-%m-%d}"
+
+    def nights(self, table: str) -> list[date]:
+        """The nights a table has, oldest first."""
+        found = (self.home / table).glob("date=*")
+        return sorted(date.fromisoformat(path.name[5:]) for path in found)
+
+    def write(self, table: str, night: date, rows: Iterable[Any], name: str = "data") -> None:
+        """Replaces one file of one night of a table."""
+        self.write_table(table, night, to_table(TABLES[table], rows), name)
+
+    def write_table(self, table: str, night: date, rows: Any, name: str = "data") -> None:
+        """Replaces one file of one night with an Arrow table."""
+        folder = self.partition(table, night)
+        write_parquet(folder / f"{safe(name)}.parquet", rows)
+
+    def files(self, table: str, nights: Sequence[date] | None = None) -> list[Path]:
+        """The Parquet files of a table, in the nights asked for."""
+        chosen = self.nights(table) if nights is None else nights
+        return [file for n in chosen for file in sorted(self.partition(table, n).glob("*.parquet"))]
+
+    def read(
+        self, table: str, nights: Sequence[date] | None = None, where: str | None = None
+    ) -> list[Any]:
+        """A table's records, in file order; `where` is a SQL predicate of the catalog."""
+        files = self.files(table, nights)
+        if not files:
+            return []
+        with connection() as db:
+            relation = parquet(db, files)
+            relation = relation.filter(where) if where else relation
+            return from_rows(TABLES[table], relation.fetch_arrow_table().to_pylist())
+
+    def read_file(self, table: str, path: Path) -> list[Any]:
+        """The records of one file of a table; none when it is not there."""
+        return read_parquet(TABLES[table], path) if path.exists() else []
+
+    def rows(self, sql: str, tables: dict[str, Sequence[date] | None]) -> list[dict[str, Any]]:
+        """The rows of a query over named tables, each over the nights given (None: all)."""
+        with connection() as db:
+            for table, nights in tables.items():
+                self.view(db, table, table, nights)
+            return db.sql(sql).fetch_arrow_table().to_pylist()
+
+    def view(
+        self, db: Any, name: str, table: str, nights: Sequence[date] | None, where: str = "true"
+    ) -> None:
+        """A view over a table's files, or an empty table of its shape."""
+        files = self.files(table, nights)
+        if not files:
+            empty = to_table(TABLES[table], [])
+            db.register(f"{name}_empty", empty)
+            db.execute(f"create or replace table {name} as from {name}_empty")
+            return
+        listed = ", ".join(quoted(str(file)) for file in files)
+        db.execute(
+            f"create or replace view {name} as select * from "  # noqa: S608  our own paths, quoted
+            f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false) where {where}"
+        )
+
+    def inbox_files(self) -> dict[str, InboxFile]:
+        """Every file seen, by its hash."""
+        path = self.home / "inbox_files.json"
+        rows = json.loads(path.read_text()) if path.exists() else []
+        return {row["sha256"]: InboxFile(**row) for row in rows}
+
+    def record_files(self, files: Iterable[InboxFile]) -> None:
+        """Adds files to those seen."""
+        seen = {**self.inbox_files(), **{file.sha256: file for file in files}}
+        rows = [file._asdict() for _, file in sorted(seen.items())]
+        replace(self.home / "inbox_files.json", canonical(rows))
+
+    def add_labels(self, labels: Sequence[Label], name: str) -> int:
+        """Appends a batch of labels under its content's name; the same batch twice is one."""
+        lines = [canonical(dataclasses.asdict(label)) for label in labels]
+        replace(self.home / "labels" / f"{safe(name)}.jsonl", b"\n".join(lines) + b"\n")
+        return len(lines)
+
+    def labels(self) -> list[Label]:
+        """Every label, in the order of its batch's name; the later one wins nothing here."""
+        found = []
+        for path in sorted((self.home / "labels").glob("*.jsonl")):
+            lines = path.read_bytes().splitlines()
+            found += [Label(**json.loads(line)) for line in lines if line.strip()]
+        return found
+
+    def document(self, *parts: str) -> Any:
+        """A small JSON document of the lake, or None."""
+        path = self.home.joinpath(*parts)
+        return json.loads(path.read_bytes()) if path.exists() else None
+
+    def write_document(self, value: Any, *parts: str) -> Path:
+        """Replaces a small JSON document."""
+        path = self.home.joinpath(*parts)
+        replace(path, json.dumps(value, indent=1, sort_keys=True, default=str).encode() + b"\n")
+        return path
+
+    def lock(self, *parts: str) -> Any:
+        """A lock that dies with its process; a second writer waits for it."""
+        from filelock import FileLock
+
+        folder = self.home / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{safe('@'.join(parts))}.lock")
+
+    def write_report(self, night: date, body: dict[str, Any], page: str, run: Any) -> Path:
+        """Keeps a report's version for ever; writing the same version again changes nothing."""
+        folder = self.report_folder(night, body["app"]) / safe(body["version"])
+        if not (folder / "report.json").exists():
+            replace(folder / "report.json", canonical(body) + b"\n")
+            replace(folder / "run.json", canonical(run) + b"\n")
+        replace(folder / "index.html", page.encode("utf-8", "replace"))
+        return folder
+
+    def report_folder(self, night: date, app: str) -> Path:
+        """Where the versions of an application's night are kept."""
+        return self.home / "reports" / f"{night:%Y-%m-%d}" / safe(app)
+
+    def report(self, night: date, app: str, version: str) -> dict[str, Any] | None:
+        """One version of a report."""
+        path = self.report_folder(night, app) / version / "report.json"
+        return json.loads(path.read_bytes()) if path.exists() else None
+
+    def current_reports(self) -> list[dict[str, Any]]:
+        """The current version of every application's every night, oldest first."""
+        found = []
+        for path in sorted((self.home / "nights").glob("*.json")):
+            state = json.loads(path.read_bytes())
+            night = date.fromisoformat(path.stem)
+            for app, version in sorted(state.get("reports", {}).items()):
+                body = self.report(night, app, version)
+                found += [body] if body else []
+        return found
+
+    def scratch(self, run_id: str) -> Path:
+        """The folder of one run's scratch files."""
+        folder = self.home / "runs" / safe(run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def drop_scratch(self, run_id: str) -> None:
+        """Removes a run's scratch files."""
+        shutil.rmtree(self.home / "runs" / safe(run_id), ignore_errors=True)
+
+
+def write_parquet(path: Path, rows: Any) -> None:
+    """Writes an Arrow table aside and renames it."""
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        pq.write_table(rows, aside, compression="zstd")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextlib.contextmanager
+def connection(path: Path | None = None) -> Iterator[Any]:
+    """A DuckDB connection that never reaches the network for an extension."""
+    import duckdb
+
+    config: dict[str, Any] = {"autoinstall_known_extensions": "false", "TimeZone": "UTC"}
+    db = duckdb.connect(str(path) if path else ":memory:", config=config)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def parquet(db: Any, files: Sequence[Path]) -> Any:
+    """A relation over Parquet files of one shape."""
+    return db.read_parquet(
+        [str(file) for file in files], union_by_name=True, hive_partitioning=False
+    )
+
+
+def read_parquet(record: type[R], path: Path) -> list[R]:
+    """The records of one file."""
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        return from_rows(record, pq.read_table(file).to_pylist())

@@ -1,0 +1,119 @@
+"""The state of each night: its lock of evaluator versions, its accounting, its reports.
+
+One small document a night, read without any heavy import; it decides whether there is work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from evals.lake import Lake
+from evals.records import digest
+from evals.specs import Catalog, Evaluator
+
+
+class Pending(NamedTuple):
+    """A night that has to be worked on, and why."""
+
+    night: date
+    reason: str
+
+
+def state(lake: Lake, night: date) -> dict[str, Any]:
+    """What is known of a night; empty when it was never opened."""
+    return lake.document("nights", f"{night.isoformat()}.json") or {}
+
+
+def update(lake: Lake, night: date, **changes: Any) -> dict[str, Any]:
+    """Changes a night's state; side-by-side runs of a night do not lose each other's changes."""
+    with lake.lock("night", night.isoformat()):
+        merged = {**state(lake, night), **changes}
+        lake.write_document(merged, "nights", f"{night.isoformat()}.json")
+    return merged
+
+
+def locked(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluator, ...]:
+    """The evaluators a night of an application is reported with; the first look locks them."""
+    versions = state(lake, night).get("evaluators", {}).get(app)
+    if versions is not None:
+        return tuple(remembered(lake, name, app, v) for name, v in sorted(versions.items()))
+    return move(lake, catalog, night, app)
+
+
+def move(
+    lake: Lake, catalog: Catalog, night: date, app: str, names: Iterable[str] | None = None
+) -> tuple[Evaluator, ...]:
+    """Moves a night's lock to the catalog's versions, of the named evaluators or of all."""
+    from evals import evaluators
+
+    current = {e.name: e for e in evaluators.for_app(catalog, app)}
+    with lake.lock("night-lock", night.isoformat()):
+        held = state(lake, night).get("evaluators", {})
+        versions = dict(held.get(app, {}))
+        chosen = set(current) | set(versions) if names is None else set(names)
+        for name in chosen:
+            if name in current:
+                remember(lake, current[name])
+                versions[name] = current[name].version
+            elif names is None:
+                versions.pop(name, None)
+        update(lake, night, evaluators={**held, app: dict(sorted(versions.items()))})
+    return tuple(remembered(lake, name, app, v) for name, v in sorted(versions.items()))
+
+
+def remember(lake: Lake, evaluator: Evaluator) -> None:
+    """Keeps a version's whole specification, so that a late trace is scored under it."""
+    parts = ("evaluators", f"{evaluator.name}@{evaluator.app}@{evaluator.version}.json")
+    if lake.document(*parts) is None:
+        lake.write_document(evaluator.model_dump(mode="json", by_alias=True), *parts)
+
+
+def remembered(lake: Lake, name: str, app: str, version: str) -> Evaluator:
+    """The specification of a version."""
+    found = lake.document("evaluators", f"{name}@{app}@{version}.json")
+    return Evaluator.model_validate(found)
+
+
+def seen(lake: Lake, night: date) -> str:
+    """A digest of everything a night's reports rest on: traces, labels, lock, models at hand."""
+    from evals.models import unavailable_because
+
+    known = state(lake, night)
+    versions = known.get("evaluators", {})
+    at_hand = [
+        (name, unavailable_because(pin))
+        for app, held in sorted(versions.items())
+        for name, version in sorted(held.items())
+        if (pin := remembered(lake, name, app, version).pin)
+    ]
+    staged = sorted(file.name for file in lake.files("staged", [night]))
+    batches = lake.document("label_batches.json") or {}
+    labels = sorted(name for name, nights in batches.items() if night.isoformat() in nights)
+    return digest([staged, labels, versions, at_hand])
+
+
+def pending(lake: Lake, nights: Sequence[date]) -> list[Pending]:
+    """The nights with something to do, oldest first."""
+    found = []
+    for night in nights:
+        known = state(lake, night)
+        if "seen" not in known:
+            found.append(Pending(night, "not reported yet"))
+        elif known["seen"] != seen(lake, night):
+            found.append(Pending(night, "traces, labels, evaluators or models changed"))
+        elif known.get("open"):
+            found.append(Pending(night, "some calls failed and may pass now"))
+    return found
+
+
+def consecutive(nights: Sequence[date]) -> list[tuple[date, date]]:
+    """Nights as ranges without a gap, oldest first."""
+    ranges: list[tuple[date, date]] = []
+    for night in sorted(nights):
+        if ranges and (night - ranges[-1][1]).days == 1:
+            ranges[-1] = (ranges[-1][0], night)
+        else:
+            ranges.append((night, night))
+    return ranges

@@ -1,0 +1,147 @@
+"""The run's scratch warehouse: what dbt finds in it, and how its marts come to rest in the lake.
+
+DuckDB allows one writer a file, so each run has a file of its own; joins and rates are dbt's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from evals.intake import mapped_labels, slice_rows
+from evals.lake import TABLES, Lake, connection, parquet, quoted, to_table
+from evals.nights import state
+from evals.specs import Catalog
+
+SLICE_MARTS = ("dim_slices", "fct_slice_members")
+QUALITY_MARTS = (
+    "fct_scores",
+    "fct_verdicts",
+    "fct_agreement",
+    "rpt_rates",
+    "rpt_failures",
+    "rpt_provenance",
+    "rpt_cause_rates",
+)
+
+
+def scratch_file(lake: Lake, run_id: str) -> Path:
+    """The DuckDB file of a run."""
+    return lake.scratch(run_id) / "warehouse.duckdb"
+
+
+def locked_files(lake: Lake, table: str, nights: Sequence[date]) -> list[Path]:
+    """The score or coverage files that the nights' locks name."""
+    found = []
+    for night in nights:
+        for app, versions in sorted(state(lake, night).get("evaluators", {}).items()):
+            names = (f"{name}@{app}@{version}.parquet" for name, version in versions.items())
+            folder = lake.partition(table, night)
+            found += [folder / name for name in sorted(names) if (folder / name).exists()]
+    return found
+
+
+def fill(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
+    """Puts the nights' lake tables into the run's scratch file, for dbt to read as sources."""
+    path = scratch_file(lake, run_id)
+    labels = []
+    for night in nights:
+        labels += mapped_labels(catalog, lake.labels(), night, lake.read("traces", [night]))
+    with connection(path) as db:
+        db.execute("create schema if not exists lake")
+        view(db, "traces", lake.files("traces", nights), partitioned=True)
+        view(db, "scores", locked_files(lake, "scores", nights))
+        view(db, "verdicts", lake.files("verdicts", nights))
+        table(db, "labels", "labels_mapped", labels)
+        table(db, "slices", "slices", slice_rows(catalog))
+        for model in SLICE_MARTS:
+            restore(db, lake, model, nights)
+    return path
+
+
+def view(db: Any, name: str, files: Sequence[Path], *, partitioned: bool = False) -> None:
+    """A view over files as `lake.NAME`, or an empty table of that shape."""
+    db.execute(f"drop view if exists lake.{name}; drop table if exists lake.{name}")
+    if not files:
+        extra = "null::date as date, " if partitioned else ""
+        db.register("empty", to_table(TABLES[name], []))
+        db.execute(f"create table lake.{name} as select {extra}* from empty")  # noqa: S608  our names
+        return
+    listed = ", ".join(quoted(str(file)) for file in files)
+    hive = ", hive_partitioning=true, hive_types={'date': DATE}" if partitioned else ""
+    plain = "" if partitioned else ", hive_partitioning=false"
+    source = f"read_parquet([{listed}], union_by_name=true{hive}{plain})"
+    db.execute(f"create view lake.{name} as from {source}")
+
+
+def table(db: Any, name: str, kind: str, rows: Sequence[Any]) -> None:
+    """A table of records as `lake.NAME`."""
+    db.execute(f"drop view if exists lake.{name}; drop table if exists lake.{name}")
+    db.register("rows", to_table(TABLES[kind], rows))
+    db.execute(f"create table lake.{name} as from rows")
+
+
+def restore(db: Any, lake: Lake, model: str, nights: Sequence[date]) -> None:
+    """A published mart back in the scratch file, when the run has not made its own."""
+    if db.sql(f"from duckdb_tables() where table_name = '{model}'").fetchone():
+        return
+    files = mart_files(lake, model, nights)
+    if files:
+        db.register("published", parquet(db, files).fetch_arrow_table())
+        db.execute(f"create table main.{model} as from published")
+
+
+def mart_files(lake: Lake, model: str, nights: Sequence[date]) -> list[Path]:
+    """The published files of a mart."""
+    folder = lake.home / "marts" / model
+    files = [folder / f"date={night.isoformat()}" / "data.parquet" for night in nights]
+    whole = folder / "data.parquet"
+    return [file for file in (whole, *files) if file.exists()]
+
+
+def publish(lake: Lake, run_id: str, nights: Sequence[date], models: Sequence[str]) -> None:
+    """Moves marts from the scratch file into the lake, one file per model × night."""
+    from evals.lake import write_parquet
+
+    with connection(scratch_file(lake, run_id)) as db:
+        for model in models:
+            columns = db.sql(f"from main.{model} limit 0").columns
+            folder = lake.home / "marts" / model
+            if "date" not in columns:
+                rows = db.sql(f"from main.{model} order by all").fetch_arrow_table()
+                write_parquet(folder / "data.parquet", rows)
+                continue
+            for night in nights:
+                where = f"from main.{model} where date = date '{night.isoformat()}' order by all"
+                rows = db.sql(where).fetch_arrow_table()
+                write_parquet(folder / f"date={night.isoformat()}" / "data.parquet", rows)
+
+
+def mart(lake: Lake, model: str, nights: Sequence[date]) -> list[dict[str, Any]]:
+    """The rows of a published mart over some nights."""
+    files = mart_files(lake, model, nights)
+    if not files:
+        return []
+    with connection() as db:
+        return parquet(db, files).fetch_arrow_table().to_pylist()
+
+
+def warehouse(lake: Lake) -> Path:
+    """Rebuilds `warehouse.duckdb`: views over everything at rest, for people and tools."""
+    path = lake.home / "warehouse.duckdb"
+    aside = path.with_suffix(".aside")
+    aside.unlink(missing_ok=True)
+    with connection(aside) as db:
+        for name in ("traces", "scores", "answers", "verdicts", "quarantine"):
+            folder = lake.home / name
+            if list(folder.glob("date=*/*.parquet")):
+                source = quoted(str(folder / "date=*" / "*.parquet"))
+                db.execute(f"create view {name} as from read_parquet({source}, union_by_name=true)")
+        for folder in sorted((lake.home / "marts").glob("*")):
+            deep = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
+            source = quoted(str(folder / deep))
+            db.execute(f"create view {folder.name} as from read_parquet({source})")
+    aside.replace(path)
+    return path
