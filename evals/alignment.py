@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -84,7 +85,7 @@ def propose_threshold(
             "a threshold needs dev labels of both classes; label passing and failing answers"
         )
     values = sorted({value for value, _ in dev})
-    midpoints = [(a + b) / 2 for a, b in itertools.pairwise(values)]
+    midpoints = [max((a + b) / 2, math.nextafter(a, b)) for a, b in itertools.pairwise(values)]
     best = max(
         [*midpoints, values[0]],
         key=lambda at: (*balance(measure(dev, at)), -abs(at - 0.5), -at),

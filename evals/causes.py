@@ -228,13 +228,18 @@ def explain(result: Row, before: Fields, after: Fields) -> list[dict[str, Any]]:
     ]
 
 
-def evaluator_changed(result: Row, versions: Collection[str]) -> dict[str, Any]:
-    """The cause that is the evaluator itself: its rates before and after are not comparable."""
+def evaluator_changed(result: Row, versions: Mapping[str, int]) -> dict[str, Any]:
+    """The cause that is the evaluator itself: its rates before and after are not comparable.
+
+    Args:
+        result: a row of the report.
+        versions: the versions it was reported with before, with their scored rows.
+    """
     return {
         "dimension": result["dimension"],
         "evaluator": result["evaluator"],
         "cause": "evaluator",
-        "before": [{"value": version, "share": None} for version in sorted(versions)],
+        "before": shares({version: Cell(n, None) for version, n in versions.items()}),
         "after": [{"value": result["evaluator_version"], "share": 1.0}],
         "words": "the evaluator itself changed, so its rates before and after are not compared",
     }
@@ -244,8 +249,8 @@ def in_brief(causes: Iterable[Row]) -> str:
     """The causes of one change as the end of a headline, such as `prompt v3`."""
     parts = []
     for cause in causes:
-        if cause["cause"] == "unknown":
-            return "cause unknown"
+        if cause["cause"] in {"unknown", "evaluator"}:
+            return f"cause {cause['cause']}"
         before = {item["value"]: item["share"] for item in cause["before"]}
         gain = {i["value"]: i["share"] - before.get(i["value"], 0) for i in cause["after"]}
         parts.append(f"{noun(cause['cause'])} {min(gain, key=lambda v: (-gain[v], v))}")

@@ -94,6 +94,24 @@ def import_file(
     return seen
 
 
+def take_in(
+    lake: Lake,
+    catalog: Catalog,
+    inbox: Path | None,
+    *,
+    assume_date: date | None = None,
+    spread: tuple[date, date] | None = None,
+    say: Callable[[str], None] = lambda words: None,
+) -> list[InboxFile]:
+    """Imports every file of an inbox, or of the catalog's, that was not read yet."""
+    where = inbox or catalog.inbox
+    found = []
+    for path in unseen(lake, where) if where else []:
+        say(f"importing {path.name}")
+        found.append(import_file(lake, catalog, path, assume_date=assume_date, spread=spread))
+    return found
+
+
 def redacted(catalog: Catalog, trace: Trace) -> Trace:
     """The trace without secrets and without the personal data its application names."""
     clean = redactor(catalog.app(trace.app).redact)
@@ -150,6 +168,11 @@ def import_labels(lake: Lake, path: Path) -> int:
     stamp = sorted(night.isoformat() for night in nights & set(lake.nights("staged")))
     lake.write_document({**batches, name: stamp}, "label_batches.json")
     return len(labels)
+
+
+def take_in_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
+    """Adds the catalog's label files and some more; returns how many labels are new."""
+    return sum(import_labels(lake, path) for path in (*catalog.label_files, *more))
 
 
 def admit(lake: Lake, catalog: Catalog, night: date) -> dict[str, dict[str, Any]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -114,6 +115,8 @@ class Trend(NamedTuple):
     lines: tuple[str, ...]
     bands: tuple[str, ...]
     marks: tuple[tuple[float, str], ...]
+    ends: tuple[tuple[float, float], ...]
+    """The shares at the lower and upper edge, with their heights."""
     baseline: float | None
     last: tuple[float, float] | None
     points: tuple[Point, ...]
@@ -338,17 +341,20 @@ def board_sentence(rows: Sequence[BoardRow]) -> str:
 
 
 def gaps(nights: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of neighbouring nights with days between them that have no report at all."""
-    days = [(night, date.fromisoformat(night)) for night in nights]
-    return [(a, b) for (a, x), (b, y) in itertools.pairwise(days) if (y - x).days > 1]
+    """First and last day of each stretch between nights that has no report at all."""
+    pairs = itertools.pairwise(date.fromisoformat(night) for night in nights)
+    one = timedelta(days=1)
+    return [((a + one).isoformat(), (b - one).isoformat()) for a, b in pairs if b - a > one]
 
 
 def scale(values: Iterable[float | None], size: float) -> Scale:
-    """The tens of percent that hold every value, at least 30 points wide."""
+    """The tens of percent that hold every value, at least 40 points wide, with a round middle."""
     known = [value for value in values if value is not None] or [0.0, 1.0]
-    low, high = int(min(known) * 10) / 10, -X / 10
-    high = min(max(high, low + 0.3), 1.0)
-    return Scale(max(min(low, high - 0.3), 0.0), high, size)
+    low, high = math.floor(min(known) * 10), math.ceil(max(known) * 10)
+    high = min(max(high, low + 4), 10)
+    low = max(min(low, high - 4), 0)
+    odd = (high - low) % 2
+    return Scale((low - (odd and low > 0)) / 10, (high + (odd and low == 0)) / 10, size)
 
 
 def series(reports: Sequence[Report], key: tuple[str, str]) -> list[Point]:
@@ -379,7 +385,9 @@ def trend(
     width, height = across
     up = Scale(low, high, height)
     step = (width - 12) / max(len(nights) - 1, 1)
-    xs = [round(6 + step * index, 1) if len(nights) > 1 else width / 2 for index in range(len(nights))]
+    xs = [
+        round(6 + step * index, 1) if len(nights) > 1 else width / 2 for index in range(len(nights))
+    ]
     lines, bands = [], []
     placed = zip(xs, nights, strict=True)
     for known, group in itertools.groupby(placed, key=lambda pair: pair[1].rate is not None):
@@ -396,7 +404,8 @@ def trend(
     last = (end[0], round(height - up.at(end[1]), 1)) if end and end[1] is not None else None
     baseline = None if base is None else round(height - up.at(base), 1)
     return Trend(
-        width, height, tuple(lines), tuple(bands), tuple(marks), baseline, last,
+        width, height, tuple(lines), tuple(bands), tuple(marks),
+        tuple((share, round(height - up.at(share), 1)) for share in (low, high)), baseline, last,
         tuple(nights), _trend_text(nights),
     )  # fmt: skip
 
@@ -413,7 +422,9 @@ def _trend_text(nights: Sequence[Point]) -> str:
     rates = [p.rate or 0.0 for p in known]
     last = known[-1]
     counted = "one night" if len(known) == 1 else f"{number(len(known))} nights"
-    changes = "".join(f"; {day(p.date, 'short')}: {', '.join(p.changed)}" for p in nights if p.changed)
+    changes = "".join(
+        f"; {day(p.date, 'short')}: {', '.join(p.changed)}" for p in nights if p.changed
+    )
     return (
         f"{counted} to {day(last.date, 'plain')}: between {percent(min(rates))} and "
         f"{percent(max(rates))}, last {percent(last.rate, last.low, last.high)}{changes}"
@@ -507,7 +518,12 @@ def multiples(row: BoardRow) -> list[tuple[Report, Trend]]:
     found = {key: series(row.reports, key) for key in latest}
     span = scale((v for s in found.values() for p in s for v in (p.rate, p.low, p.high)), 84)
     return [
-        (result, trend(found[key], (300, 84), span.low, span.high, (result["baseline"] or {}).get("rate")))
+        (
+            result,
+            trend(
+                found[key], (270, 84), span.low, span.high, (result["baseline"] or {}).get("rate")
+            ),
+        )
         for key, result in latest.items()
     ]
 

@@ -1,113 +1,128 @@
-"""What answers are compared with: gold sets, and what people and others said of a trace.
+"""References: an output beside its gold.
 
-Maps an annotator's vocabulary to pass and fail as the suite says; an unmapped word is an error.
+A trace without gold is skipped; what needs no gold is in `assertions`.
 """
 
 from __future__ import annotations
 
-import csv
-import functools
-import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from evals.records import Failure, Label, Outcome, Skip, Trace, canonical
-from evals.specs import CatalogError, Evaluator
+from pydantic import Field
 
-GOLD = "gold"
-"""The annotator whose labels are gold values, not verdicts."""
-
-
-@dataclass(frozen=True)
-class References:
-    """Gold sets of the catalog and every label of the lake, looked up by trace."""
-
-    gold_folder: Path
-    labels: Mapping[str, tuple[Label, ...]]
-    """By trace_id."""
-
-    @classmethod
-    def of(cls, catalog_root: Path, labels: Iterable[Label]) -> References:
-        """References over a catalog's gold sets and some labels."""
-        by_trace: dict[str, list[Label]] = defaultdict(list)
-        for label in labels:
-            by_trace[label.trace_id].append(label)
-        return cls(catalog_root / "gold", {k: tuple(v) for k, v in by_trace.items()})
-
-    def gold(self, evaluator: Evaluator, trace: Trace) -> Any:
-        """The gold value for a trace, or None."""
-        if evaluator.gold is None:
-            return None
-        if evaluator.gold == "labels":
-            name = evaluator.params.get("labels", evaluator.dimension)
-            return next(
-                (x.verdict for x in self.on(trace.trace_id, name) if x.annotator == GOLD), None
-            )
-        return gold_set(self.gold_folder, evaluator.gold).get(trace.input)
-
-    def on(self, trace_id: str, dimension: str) -> list[Label]:
-        """What was said of a trace on a dimension, in its labels' own name."""
-        return [x for x in self.labels.get(trace_id, ()) if x.dimension == dimension]
-
-    def recorded(self, evaluator: Evaluator, trace: Trace) -> dict[str, list[Label]]:
-        """The labels of each outside annotator by the name its scores go under."""
-        found: dict[str, list[Label]] = defaultdict(list)
-        for label in self.on(trace.trace_id, evaluator.params["labels"]):
-            if label.annotator == GOLD:
-                continue
-            people = label.annotator_kind in ("human", "adjudicated")
-            who = label.annotator_kind if people else label.annotator
-            found[f"{evaluator.dimension}.{who}"].append(label)
-        return found
+from evals import comparisons, sql_check
+from evals.checks import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
+from evals.comparisons import Compared, UnreadableJson
+from evals.records import Failure, Outcome, Trace
+from evals.sql_check import UnreadableSql
 
 
-@functools.lru_cache(maxsize=64)
-def gold_set(folder: Path, name: str) -> dict[str, Any]:
-    """A gold set by input: `NAME.jsonl` rows of input and gold, or `NAME.csv` of the same columns.
+class Attributes(JsonParams):
+    """Params of `attributes`."""
 
-    Raises:
-        CatalogError: naming the file and line that is wrong.
-    """
-    lines, table = folder / f"{name}.jsonl", folder / f"{name}.csv"
-    if not lines.exists() and not table.exists():
-        raise CatalogError(f"{lines}: no such gold set")
-    found: dict[str, Any] = {}
-    if table.exists():
-        with table.open(newline="", encoding="utf-8") as file:
-            found |= {row["input"]: row["gold"] for row in csv.DictReader(file)}
-    if lines.exists():
-        for number, line in enumerate(lines.read_text("utf-8").splitlines(), 1):
-            try:
-                row = json.loads(line)
-                found[row["input"]] = row["gold"]
-            except (ValueError, KeyError, TypeError) as error:
-                message = f"{lines}:{number}: expected a JSON object with `input` and `gold`"
-                raise CatalogError(message) from error
-    return found
+    attributes: tuple[str, ...] | None = Field(default=None, description="null: every one")
+    missing: tuple[str, ...] = ("n/a", "")
+    ignore_case: bool = True
+
+    def compare(self, said: Mapping[str, Any], gold: Mapping[str, Any]) -> Compared:
+        """An extraction beside gold."""
+        return comparisons.compare_attributes(
+            said, gold, self.attributes, self.missing, self.ignore_case
+        )
 
 
-def map_verdict(mapping: Mapping[str, str], verdict: Any) -> Outcome | Failure | Skip:
-    """A word of another vocabulary as pass or fail."""
-    word = verdict if isinstance(verdict, str) else canonical(verdict).decode()
-    meaning = mapping.get(word)
-    if meaning == "skip":
-        return Skip("mapped-to-skip")
-    if meaning is None:
-        return Failure("unmapped-verdict", f"the suite maps no {word[:60]!r}")
-    return Outcome(meaning == "pass", explanation=word[:200])
+@scorer("attributes", kind="reference", behaviour=1, params=Attributes)
+def attributes(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """Every attribute has its gold value and none is invented; value is the F1."""
+    return against_gold(Attributes.model_validate(params), trace, gold)
 
 
-def together(mapping: Mapping[str, str], labels: list[Label]) -> Outcome | Failure | Skip:
-    """Several annotators of one kind as one outcome: the majority, and a tie is skipped."""
-    outcomes = [map_verdict(mapping, label.verdict) for label in labels]
-    clear = [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
-    if not clear:
-        return outcomes[0]
-    votes = Counter(outcome.passed for outcome in clear)
-    if votes[True] == votes[False]:
-        return Skip("tie")
-    passed = votes[True] > votes[False]
-    return next(outcome for outcome in clear if outcome.passed == passed)
+class Attribute(JsonParams):
+    """Params of `attribute`."""
+
+    name: str
+    missing: tuple[str, ...] = ("n/a", "")
+    ignore_case: bool = True
+
+
+@scorer("attribute", kind="reference", behaviour=1, params=Attribute)
+def attribute(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """One attribute has its gold value; gold is a map of attributes, or that value itself."""
+    checked = Attribute.model_validate(params)
+    if gold is not None and not isinstance(gold, Mapping):
+        gold = {checked.name: gold}
+    one = checked.model_dump(exclude={"name"}) | {"attributes": (checked.name,)}
+    return against_gold(Attributes.model_validate(one), trace, gold)
+
+
+def against_gold(checked: Attributes, trace: Trace, gold: Any) -> Result:
+    """The verdict over the attributes a check looks at."""
+    if gold is None:
+        return NO_GOLD
+    if not isinstance(gold, Mapping):
+        return Failure("bad-gold", "gold is not a map of attribute to value")
+    try:
+        said = checked.read_object(trace.output)
+    except UnreadableJson as error:
+        return Outcome(False, 0.0, f"not a JSON object: {error}")
+    compared = checked.compare(said, gold)
+    lines = [
+        f"{name}: said {shown(said.get(name))}, gold {shown(gold.get(name))}"
+        for name in sorted(compared.wrong + compared.missed + compared.invented)
+    ]
+    f1 = compared.f1()
+    return Outcome(not lines, 1.0 if f1 is None else f1, quoted("; ".join(lines), 600))
+
+
+def shown(value: Any) -> str:
+    """An attribute's value in an explanation."""
+    values = list(value) if isinstance(value, Mapping | list) else [value]
+    return " or ".join("nothing" if v is None else quoted(v, 60) or "''" for v in values[:3])
+
+
+class Equals(Params):
+    """Params of `equals`."""
+
+    ignore_case: bool = True
+
+
+@scorer("equals", kind="reference", behaviour=1, params=Equals)
+def equals(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """The output is the gold text, or one of several, spaces (and case) evened out."""
+    checked = Equals.model_validate(params)
+    accepted = [v for v in (gold if isinstance(gold, list) else [gold]) if v is not None]
+    if not accepted:
+        return NO_GOLD
+    said = comparisons.wording(trace.output, checked.ignore_case)
+    if said in {comparisons.wording(value, checked.ignore_case) for value in accepted}:
+        return Outcome(True)
+    return Outcome(False, explanation=f"said {quoted(trace.output)}, gold {shown(accepted)}")
+
+
+class SqlEquals(Sql):
+    """Params of `sql_equals`."""
+
+    tables_only: bool = Field(default=False, description="compare only the tables read")
+
+
+@scorer("sql_equals", kind="reference", behaviour=1, params=SqlEquals)
+def sql_equals(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """The SQL parses to the gold query, or reads the same tables."""
+    checked = SqlEquals.model_validate(params)
+    wanted = gold.get("sql") if isinstance(gold, Mapping) else gold
+    if wanted is None:
+        return NO_GOLD
+    try:
+        expected = sql_check.read(wanted, checked.dialect)
+    except (UnreadableSql, TypeError) as error:
+        return Failure("bad-gold", f"the gold query: {quoted(str(error), 200)}")
+    sql = checked.text(trace.output)
+    try:
+        query = sql_check.read(sql, checked.dialect)
+        same = checked.tables_only or sql_check.same_query(sql, wanted, checked.dialect)
+    except UnreadableSql as error:
+        return Outcome(False, explanation=f"not readable SQL: {quoted(str(error), 200)}")
+    if query.tables != expected.tables:
+        read, gold_read = (quoted(", ".join(q.tables) or "no table") for q in (query, expected))
+        return Outcome(False, explanation=f"reads {read}; gold reads {gold_read}")
+    return Outcome(same, explanation="" if same else "the same tables, another query")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
-from evals import guardrails, judges, ledger, models, scorers
+from evals import guardrails, judges, ledger, models, nights, scorers
 from evals.lake import Coverage, Lake
-from evals.records import Answer, Failure, Outcome, Score, Skip, Trace, digest
+from evals.records import Answer, Failure, GuardVerdict, Outcome, Score, Skip, Trace, digest
 from evals.references import References, together
 from evals.specs import Evaluator
 
@@ -430,3 +430,18 @@ def tally(work: Survey, rows: Iterable[Score], calls: Sequence[Answer]) -> Tally
         skipped=sum(row.status == "skipped" for row in rows),
         usd=round(sum(answer.cost_usd for answer in calls), 9),
     )
+
+
+def guard_night(lake: Lake, night: date) -> list[GuardVerdict]:
+    """Turns a night's guardrail scores into verdicts and keeps them; no call is made."""
+    rows = []
+    for app, versions in sorted(nights.state(lake, night).get("evaluators", {}).items()):
+        for name, version in sorted(versions.items()):
+            evaluator = nights.remembered(lake, name, app, version)
+            if evaluator.guardrail is None:
+                continue
+            path = lake.partition("scores", night) / f"{score_file(evaluator)}.parquet"
+            scored = [row for row in lake.read_file("scores", path) if row.status == "scored"]
+            rows += [guardrails.decide(row, evaluator.guardrail) for row in scored]
+    lake.write("verdicts", night, rows)
+    return rows

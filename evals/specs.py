@@ -248,6 +248,7 @@ class Catalog(Spec):
     mappings: dict[str, Mapping] = {}
     label_files: tuple[Path, ...] = ()
     inbox: Path | None = None
+    since: date = date(2026, 1, 1)
     day_begins: int = Field(
         default=0, ge=0, le=23, description="the hour of UTC at which a night begins"
     )

@@ -129,7 +129,9 @@ def tables_of(tree: exp.Expr) -> Iterator[str]:
 def is_target(table: exp.Table) -> bool:
     """Whether a table is only made, filled or dropped."""
     exp = parser().exp
-    node = table.parent if isinstance(table.parent, exp.Schema) else table
+    node: exp.Expr = table
+    if isinstance(table.parent, exp.Schema):
+        node = table.parent
     makers = (exp.Insert, exp.Create, exp.Into, exp.Drop, exp.TruncateTable)
     return isinstance(node.parent, makers) and node.arg_key in ("this", "expressions")
 

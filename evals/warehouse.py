@@ -29,7 +29,7 @@ QUALITY_MARTS = (
 
 def scratch_file(lake: Lake, run_id: str) -> Path:
     """The DuckDB file of a run."""
-    return lake.scratch(run_id) / "warehouse.duckdb"
+    return lake.scratch(run_id) / "andon.duckdb"
 
 
 def locked_files(lake: Lake, table: str, nights: Sequence[date]) -> list[Path]:

@@ -7,10 +7,11 @@ A file's rows are its non-blank lines, and each becomes exactly one Trace or one
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Protocol
 
 from evals import specs
 from evals.importers import jsonl, mapping
@@ -24,13 +25,16 @@ __all__ = ["FORMATS", "Importer", "Reading", "read", "recognised"]
 class Importer(Protocol):
     """What a format's module offers."""
 
-    NAME: str
+    @property
+    def NAME(self) -> str:
+        """The word for it, as traces carry it in `source_format`."""
+        ...
 
     def sniff(self, head: bytes, filename: str) -> bool:
         """Whether a file whose unpacked content begins with `head` is of this format."""
         ...
 
-    def read(self, stream: IO[Any], reading: Reading) -> Iterator[Trace | Refusal]:
+    def read(self, stream: io.BufferedIOBase, reading: Reading) -> Iterator[Trace | Refusal]:
         """Its rows, in order, in bounded memory."""
         ...
 
@@ -80,7 +84,7 @@ def rows(path: Path, reading: Reading) -> Iterator[Trace | Refusal]:
     """What a format makes of the file; one refusal at line 0 where none can."""
     try:
         head = head_of(path)
-        form = recognised(head, path.name)
+        form = recognised(head.start, path.name)
         if form:
             with unpacked(path) as stream:
                 yield from form.read(stream, reading)
@@ -88,9 +92,12 @@ def rows(path: Path, reading: Reading) -> Iterator[Trace | Refusal]:
     except BROKEN as error:
         yield unreadable(reading, f"The file cannot be opened ({plain_words(error)})", b"")
         return
-    if head.strip():
+    if head.problem:
+        what = f"The file is damaged ({plain_words(head.problem)})"
+        yield unreadable(reading, what, head.start)
+    elif head.start.strip():
         known = ", ".join(form.NAME for form in FORMATS)
-        yield unreadable(reading, f"The file is of no known format ({known})", head)
+        yield unreadable(reading, f"The file is of no known format ({known})", head.start)
 
 
 def plain_words(error: Exception) -> str:

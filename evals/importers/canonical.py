@@ -17,7 +17,7 @@ import orjson
 from evals.importers import mapping, timestamps
 from evals.importers.mapping import SYNONYMS, Plan
 from evals.importers.streams import KEPT
-from evals.importers.strict_json import Parsed, Refused
+from evals.importers.strict_json import Parsed, Refused, word_for
 from evals.records import Json, Refusal, Trace, canonical, digest
 from evals.specs import NAME
 
@@ -125,8 +125,8 @@ def app_name(key: str, value: Json) -> str:
 
 def wrong_type(key: str, value: Json, expected: str) -> Refused:
     """The refusal of a value of another type, by its key."""
-    kind = "true or false" if type(value) is bool else type(value).__name__
-    return Refused("wrong-type", f"`{key}` is {kind}; expected {expected}, or null where unknown.")
+    what = word_for(value)
+    return Refused("wrong-type", f"`{key}` is {what}; expected {expected}, or null where unknown.")
 
 
 Convert = Callable[[str, Json], Any]
@@ -283,7 +283,7 @@ def refusal(
         lambda _, ts: moment(ts, form, {**known, "metadata": {}}, reading),
         "ts",
         row.get("ts", row.get("timestamp")) if row else None,
-        always=known["trace_id"] is not None,
+        always=known["trace_id"] is not None or reading.assume_date is not None,
     )
     return Refusal(
         source_file=reading.source_file,

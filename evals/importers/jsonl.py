@@ -5,15 +5,15 @@ The shapes of other systems have modules of their own.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
-from typing import IO, Any
 
 import orjson
 
 from evals.importers import canonical
 from evals.importers.canonical import Reading
 from evals.importers.streams import MAX_LINE, Line, read_lines
-from evals.importers.strict_json import Parsed, Refused, parse
+from evals.importers.strict_json import Refused, parse
 from evals.records import Refusal, Trace
 
 NAME = "jsonl"
@@ -30,20 +30,24 @@ BROKEN_LINES = {
 
 
 def sniff(head: bytes, filename: str) -> bool:
-    """Whether a file is JSONL: by its name, or by a first line that is an object."""
+    """Whether a file is JSONL: by its name, or by a line that is an object."""
     if any(suffix in filename.lower() for suffix in SUFFIXES):
         return True
-    first, newline, _ = head.removeprefix(BOM).lstrip().partition(b"\n")
-    if not first.startswith(b"{"):
-        return False
+    *whole, last = head.removeprefix(BOM).split(b"\n")
+    if not whole:
+        return last.lstrip().startswith(b"{")
+    return any(is_object(line) for line in (*whole, last))
+
+
+def is_object(line: bytes) -> bool:
+    """Whether a line is a JSON object."""
     try:
-        orjson.loads(first)
+        return line.lstrip().startswith(b"{") and type(orjson.loads(line)) is dict
     except orjson.JSONDecodeError:
-        return not newline and len(head) > len(first) // 2 and b'":' in first
-    return True
+        return False
 
 
-def read(stream: IO[Any], reading: Reading) -> Iterator[Trace | Refusal]:
+def read(stream: io.BufferedIOBase, reading: Reading) -> Iterator[Trace | Refusal]:
     """One trace or one refusal for every line that is not blank."""
     for line in read_lines(stream):
         yield row_of(line, reading)
@@ -62,6 +66,3 @@ def row_of(line: Line, reading: Reading) -> Trace | Refusal:
         return canonical.trace_from(parsed, reading, NAME, line.number)
     except Refused as problem:
         return canonical.refusal(problem, line.raw, line.number, reading, parsed)
-
-
-__all__ = ["NAME", "Parsed", "read", "sniff"]

@@ -106,17 +106,16 @@ def renamed(row: dict[str, Json], plan: Plan) -> Renamed:
     says nothing of. A value under a name that another column took is put aside, never lost; a
     nested value is copied out, its parent stays.
     """
-    values = {path.target: value_at(row, path) for path in plan.paths}
     moved = {p.key for p in plan.paths if p.key in row and p.target != p.key}
     kept = {key: value for key, value in row.items() if key not in moved}
     rest: dict[str, Json] = {}
-    for target, value in values.items():
+    for path in plan.paths:
+        value = value_at(row, path)
         if value is ABSENT:
             continue
-        own = next((p for p in plan.paths if p.target == target), None)
-        if target in kept and own is not None and own.key != target:
-            rest[target] = kept[target]
-        kept[target] = value
+        if path.key != path.target and kept.get(path.target) is not None:
+            rest[path.target] = kept[path.target]
+        kept[path.target] = value
     for target, constant in plan.constants.items():
         if kept.get(target) is None:
             kept[target] = constant

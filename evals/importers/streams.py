@@ -10,7 +10,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple, cast
 
 MAX_LINE = 16 * 2**20
 """A line of more bytes than this is refused, and never held whole."""
@@ -35,7 +35,7 @@ class Line(NamedTuple):
     problem: str = ""
 
 
-def unpacked(path: Path) -> IO[Any]:
+def unpacked(path: Path) -> io.BufferedIOBase:
     """The file's content as a binary stream, gzip and zstd recognised by their magic bytes.
 
     Raises:
@@ -51,7 +51,7 @@ def unpacked(path: Path) -> IO[Any]:
         stream.close()
         import pyarrow
 
-        return pyarrow.input_stream(str(path), compression="zstd")
+        return cast(io.BufferedIOBase, pyarrow.input_stream(str(path), compression="zstd"))
     return stream
 
 
@@ -68,23 +68,31 @@ class Gunzipped(gzip.GzipFile):
         self.beneath.close()
 
 
-def head_of(path: Path, size: int = KEPT) -> bytes:
-    """The first bytes of the content; what could be read of them where the file is damaged.
+class Head(NamedTuple):
+    """How a file's content begins."""
+
+    start: bytes
+    problem: Exception | None
+    """Why no more could be read, where the file is damaged."""
+
+
+def head_of(path: Path, size: int = KEPT) -> Head:
+    """The first bytes of the content.
 
     Raises:
         OSError: the file cannot be opened.
     """
-    head = b""
+    start = b""
     with unpacked(path) as stream:
         try:
-            while len(head) < size and (chunk := stream.read1(size - len(head))):
-                head += chunk
-        except BROKEN:
-            pass
-    return head
+            while len(start) < size and (chunk := stream.read1(size - len(start))):
+                start += chunk
+        except BROKEN as error:
+            return Head(start, error)
+    return Head(start, None)
 
 
-def read_lines(stream: IO[Any]) -> Iterator[Line]:
+def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
     """The stream's non-blank lines; one last Line with a code where the stream breaks off."""
     number, tail, skipping = 1, b"", False
     while True:

@@ -13,6 +13,7 @@ import orjson
 from evals.records import Json
 
 MAX_DEPTH = 200
+WORDS = {dict: "an object", list: "a list", str: "text"}
 EXACT_FLOAT = 2.0**63
 """From here on orjson may have read an integer as a float."""
 PLAIN = (1e-4, 1e16)
@@ -63,14 +64,22 @@ def parse(raw: bytes) -> Parsed:
     except orjson.JSONDecodeError as error:
         diagnose(raw, error)
     if type(value) is not dict:
-        kind = type(value).__name__
-        raise Refused("not-an-object", f"The line is a JSON {kind}; expected an object in braces.")
+        raise Refused(
+            "not-an-object", f"The line is {word_for(value)}; expected one object in braces a line."
+        )
     found = survey(value)
     if found.depth > MAX_DEPTH:
         raise too_deep()
     if found.huge or hides_keys(raw, found.keys):
         exact(raw)
     return Parsed(value, found.plain)
+
+
+def word_for(value: Json) -> str:
+    """What JSON calls a value of this type."""
+    if value is None or type(value) is bool:
+        return json.dumps(value)
+    return WORDS.get(type(value), "a number")
 
 
 def survey(value: Json) -> Survey:
@@ -98,9 +107,9 @@ def survey(value: Json) -> Survey:
 
 
 def hides_keys(raw: bytes, keys: int) -> bool:
-    """Whether the line may spell more keys than were kept, the later of two equal ones.
+    r"""Whether the line may spell more keys than were kept, the later of two equal ones.
 
-    A key ends in `":`, which inside a string can only be `\\":`. Where a key is spelled in any
+    A key ends in `":`, which inside a string can only be `\":`. Where a key is spelled in any
     rarer way (a space before its colon, a backslash at its end), the count cannot tell.
     """
     return (

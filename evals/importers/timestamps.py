@@ -34,7 +34,7 @@ def read(value: Json, form: str | None = None) -> tuple[datetime, bool]:
         if moment is None and type(value) is str:
             moment = iso(value)
             if moment is None and form and form not in EPOCHS:
-                moment = datetime.strptime(value, form)  # noqa: DTZ007  (its zone is told apart below)
+                moment = datetime.strptime(value, form)
         if moment is not None and moment.year in YEARS:
             if moment.tzinfo is None:
                 return moment.replace(tzinfo=UTC), True

@@ -1,0 +1,196 @@
+"""Gathers what a night's reports are built from, and keeps what was built.
+
+Reads marts by name and holds no joins; what the figures mean is `report`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evals import nights, report, run
+from evals.lake import Lake
+from evals.records import Trace
+from evals.specs import App, Catalog, Evaluator
+from evals.warehouse import locked_files, mart
+
+EXAMPLES = 5
+PAGE_NIGHTS = 14
+
+
+class Kept(NamedTuple):
+    """A report that was kept, and where."""
+
+    body: dict[str, Any]
+    folder: Path
+
+
+def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list[Kept]:
+    """Builds and keeps every application's report of a night.
+
+    Args:
+        lake: where marts are read and reports are kept.
+        catalog: the applications' gates and suites.
+        night: its date.
+        stamp: what belongs beside a report and not in it: clock, run, durations.
+    """
+    from evals import pages
+
+    known = nights.state(lake, night)
+    kept = []
+    for app, account in sorted(known.get("apps", {}).items()):
+        body = build(lake, catalog, night, app, account)
+        page = pages.render_night(body, history=earlier(lake, app, night))
+        kept.append(Kept(body, lake.write_report(night, body, page, stamp)))
+    versions = {one.body["app"]: one.body["version"] for one in kept}
+    seen, unfinished = nights.seen(lake, night), may_pass(lake, night)
+    nights.update(lake, night, reports=versions, seen=seen, open=unfinished)
+    return kept
+
+
+def build(
+    lake: Lake, catalog: Catalog, night: date, app: str, account: dict[str, Any]
+) -> dict[str, Any]:
+    """One application's report of a night."""
+    spec = catalog.app(app)
+    demo, suite = catalog.demo, catalog.suites.get(spec.suite or "")
+    counted = {**account, "reasons": account.get("reasons", {})}
+    if account.get("refused"):
+        return report.refused(
+            night,
+            spec,
+            reason=account["refused"],
+            counts=counted,
+            limit=spec.validation.max_quarantined,
+            suite=spec.suite,
+            demo=demo,
+        )
+    window = baseline(lake, spec, night)
+    past = [day for day in lake.nights("marts/fct_agreement") if day <= night]
+
+    def rows(model: str, days: Sequence[date]) -> list[dict[str, Any]]:
+        return [row for row in mart(lake, model, days) if row["app"] == app]
+
+    evaluators = nights.locked(lake, catalog, night, app)
+    return report.build(
+        report.Night(
+            date=night,
+            app=spec,
+            suite=spec.suite,
+            rates=rows("rpt_rates", [night]),
+            dimensions={d.dimension: d for d in suite.dimensions} if suite else {},
+            evaluators=evaluators,
+            history=[row for row in rows("rpt_rates", list(window)) if row["slice"] == "all"],
+            versions=window,
+            provenance=rows("rpt_provenance", [night]),
+            history_provenance=rows("rpt_provenance", list(window)),
+            cause_rates=rows("rpt_cause_rates", [*window, night]),
+            agreement=rows("fct_agreement", past),
+            failures=rows("rpt_failures", [night]),
+            coverage=coverage(lake, night, app),
+            accounting=counted,
+            examples=examples(lake, night, app),
+            cost=cost(lake, night, app, evaluators),
+            demo=demo,
+        )
+    )
+
+
+def baseline(lake: Lake, spec: App, night: date) -> dict[date, str]:
+    """The report versions of the nights a night is compared with."""
+    found = {}
+    for back in range(spec.gate.baseline_nights, 0, -1):
+        day = night - timedelta(days=back)
+        known = nights.state(lake, day)
+        refused = known.get("apps", {}).get(spec.app, {}).get("refused")
+        version = known.get("reports", {}).get(spec.app)
+        if version and not refused:
+            found[day] = version
+    return found
+
+
+def earlier(lake: Lake, app: str, night: date) -> list[dict[str, Any]]:
+    """The reports of the nights before, oldest first, for small charts."""
+    days = (night - timedelta(days=back) for back in range(PAGE_NIGHTS, 0, -1))
+    versions = ((day, nights.state(lake, day).get("reports", {}).get(app)) for day in days)
+    bodies = (lake.report(day, app, version) for day, version in versions if version)
+    return [body for body in bodies if body]
+
+
+def coverage(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
+    """How many traces each evaluator covers and sampled."""
+    files = locked_files(lake, "coverage", [night])
+    rows = [row for file in files for row in lake.read_file("coverage", file)]
+    return [row._asdict() for row in rows if row.app == app]
+
+
+def cost(
+    lake: Lake, night: date, app: str, evaluators: Iterable[Evaluator]
+) -> dict[str, float | int]:
+    """What the night paid for its answers: the sum of its ledger rows."""
+    versions = {(e.name, e.answer_version) for e in evaluators if e.answer_version}
+    answers = [
+        answer
+        for answer in lake.read("answers", [night])
+        if answer.app == app and (answer.evaluator, answer.answer_version) in versions
+    ]
+    return {
+        "usd": round(sum(answer.cost_usd for answer in answers), 9),
+        "calls": len(answers),
+        "tokens_in": sum(answer.tokens_in for answer in answers),
+        "tokens_out": sum(answer.tokens_out for answer in answers),
+    }
+
+
+def examples(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
+    """Failing answers to read: one of each dimension in turn, in the sampling order."""
+    failing = [
+        row
+        for row in mart(lake, "fct_scores", [night])
+        if row["app"] == app and row["verdict"] == "fail"
+    ]
+    queues: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(failing, key=lambda r: (run.place(r["trace_id"], app), r["evaluator"])):
+        queues.setdefault(row["dimension"], []).append(row)
+    chosen: dict[str, dict[str, Any]] = {}
+    ordered = sorted(queues.items(), key=lambda item: (-len(item[1]), item[0]))
+    while len(chosen) < EXAMPLES and any(queue for _, queue in ordered):
+        for _, queue in ordered:
+            row = queue.pop(0) if queue else None
+            if row and len(chosen) < EXAMPLES:
+                chosen.setdefault(row["trace_id"], row)
+    traces = {t.trace_id: t for t in lake.read("traces", [night]) if t.trace_id in chosen}
+    return [example(row, traces[key]) for key, row in chosen.items() if key in traces]
+
+
+def example(row: dict[str, Any], trace: Trace) -> dict[str, Any]:
+    """A failing answer in full, with the evaluator's words."""
+    said = {key: row[key] for key in ("trace_id", "dimension", "evaluator", "verdict")}
+    shown = ("input", "context", "output", "model", "prompt_version", "session_id")
+    return {
+        **said,
+        "explanation": row["explanation"] or "",
+        "ts": trace.ts.isoformat(),
+        **{key: getattr(trace, key) for key in shown},
+        "steps": list(trace.steps),
+        "source_file": trace.source_file,
+        "source_line": trace.source_line,
+    }
+
+
+def may_pass(lake: Lake, night: date) -> bool:
+    """Whether a call failed that night in a way that may pass another time."""
+    files = locked_files(lake, "scores", [night])
+    return any(row.retryable for file in files for row in lake.read_file("scores", file))
+
+
+def write_board(lake: Lake) -> Path:
+    """Renders the board over the current report of every night."""
+    from evals import pages
+    from evals.lake import replace
+
+    path = lake.home / "reports" / "index.html"
+    replace(path, pages.render_board(lake.current_reports(), run=None).encode())
+    return path

@@ -1,0 +1,263 @@
+"""Assertions: what an output must be like, whatever the right answer is.
+
+Comparing with a right answer is in `references`; the numbers and the SQL are read elsewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import regex
+from pydantic import Field, field_validator
+
+from evals import comparisons, sql_check
+from evals.checks import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
+from evals.comparisons import UnreadableJson
+from evals.records import Failure, Outcome, Skip, Trace
+from evals.sql_check import UnreadableSql
+
+ABSENT = object()
+
+
+class JsonSchema(JsonParams):
+    """Params of `json_schema`."""
+
+    schema_: dict[str, Any] | bool = Field(alias="schema")
+
+    @field_validator("schema_")
+    @classmethod
+    def is_schema(cls, value: dict[str, Any] | bool) -> dict[str, Any] | bool:
+        """Only a valid schema with references inside itself is accepted."""
+        text = json.dumps(value, sort_keys=True)
+        message = schema_problem(text)
+        if message:
+            raise ValueError(message)
+        return value
+
+
+def schema_problem(schema: str) -> str | None:
+    """What is wrong with a JSON Schema, or None."""
+    from jsonschema import SchemaError
+    from jsonschema.validators import Draft202012Validator, validator_for
+
+    value = json.loads(schema)
+    try:
+        validator_for(value, Draft202012Validator).check_schema(value)
+    except SchemaError as error:
+        return f"not a JSON Schema: {error.message}"
+    remote = regex.search(r'"\$(?:ref|dynamicRef)": "(?!#)([^"]*)"', schema)
+    return f"$ref {remote[1]!r} is not inside the schema (`#…`)" if remote else None
+
+
+@functools.lru_cache(maxsize=256)
+def validator(schema: str) -> Any:
+    """The compiled validator of a schema in canonical JSON; it looks nothing up elsewhere."""
+    from jsonschema.validators import Draft202012Validator, validator_for
+    from referencing.jsonschema import EMPTY_REGISTRY
+
+    value = json.loads(schema)
+    return validator_for(value, Draft202012Validator)(value, registry=EMPTY_REGISTRY)
+
+
+@scorer("json_schema", behaviour=1, params=JsonSchema)
+def json_schema(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """The output is JSON that a schema accepts; explains the first error by place."""
+    checked = JsonSchema.model_validate(params)
+    try:
+        value = checked.read(trace.output)
+        found = validator(json.dumps(checked.schema_, sort_keys=True)).iter_errors(value)
+        errors = sorted((error.json_path, error.message) for error in found)
+    except UnreadableJson as error:
+        return Outcome(False, explanation=f"not JSON: {error}")
+    except RecursionError:
+        return Outcome(False, explanation="JSON nested too deep")
+    if not errors:
+        return Outcome(True)
+    path, message = errors[0]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return Outcome(False, explanation=f"{quoted(path)}: {quoted(message, 200)}{more}")
+
+
+class JsonKeys(JsonParams):
+    """Params of `json_keys`."""
+
+    keys: tuple[str, ...] = Field(min_length=1, description="dotted paths that must be there")
+    only: bool = Field(default=False, description="refuse other top-level keys")
+    filled: bool = Field(default=False, description="null and empty values count as absent")
+
+
+@scorer("json_keys", behaviour=1, params=JsonKeys)
+def json_keys(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """The output is a JSON object with every expected key; value is the share present."""
+    checked = JsonKeys.model_validate(params)
+    try:
+        value = checked.read_object(trace.output)
+    except UnreadableJson as error:
+        return Outcome(False, 0.0, f"not a JSON object: {error}")
+    empty = (ABSENT, None, "", [], {}) if checked.filled else (ABSENT,)
+    absent = [key for key in checked.keys if at_path(value, key) in empty]
+    top = {key.split(".")[0] for key in checked.keys} | set(checked.keys)
+    extra = sorted(set(value) - top) if checked.only else []
+    words = [f"no {key}" for key in absent] + [f"unexpected {quoted(key)}" for key in extra]
+    share = 1 - len(absent) / len(checked.keys)
+    return Outcome(not words, share, quoted(", ".join(words), 300))
+
+
+def at_path(value: Any, path: str) -> Any:
+    """The value at a dotted path (a key with dots in it comes first), or ABSENT."""
+    if isinstance(value, dict) and path in value:
+        return value[path]
+    head, _, rest = path.partition(".")
+    return at_path(value[head], rest) if isinstance(value, dict) and head in value else ABSENT
+
+
+class Words(Params):
+    """Strings looked for in an output; the params of `not_contains`."""
+
+    values: tuple[str, ...] = Field(min_length=1)
+    ignore_case: bool = False
+
+    def found(self, text: str) -> list[str]:
+        """The values that stand in a text."""
+        fold = str.casefold if self.ignore_case else str
+        return [value for value in self.values if fold(value) in fold(text)]
+
+
+class Contains(Words):
+    """Params of `contains`."""
+
+    match: Literal["all", "any"] = "all"
+
+
+@scorer("contains", behaviour=1, params=Contains)
+def contains(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """The output holds all (or any) of some strings."""
+    checked = Contains.model_validate(params)
+    found = checked.found(trace.output)
+    if found if checked.match == "any" else len(found) == len(checked.values):
+        return Outcome(True)
+    absent = [quoted(value) for value in checked.values if value not in found]
+    return Outcome(False, explanation=f"does not contain {', '.join(absent)}")
+
+
+@scorer("not_contains", behaviour=1, params=Words)
+def not_contains(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """The output holds none of some strings."""
+    found = Words.model_validate(params).found(trace.output)
+    words = f"contains {', '.join(quoted(value) for value in found)}" if found else ""
+    return Outcome(not found, explanation=words)
+
+
+class Pattern(Params):
+    """Params of `regex`."""
+
+    pattern: str
+    forbid: bool = Field(default=False, description="pass where nothing matches")
+    full: bool = Field(default=False, description="match the whole output")
+    ignore_case: bool = False
+    timeout_s: float = Field(default=1.0, gt=0, le=60)
+
+    @field_validator("pattern")
+    @classmethod
+    def compiles(cls, value: str) -> str:
+        """Only a regular expression is accepted."""
+        try:
+            regex.compile(value)
+        except regex.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+
+@scorer("regex", behaviour=1, params=Pattern)
+def matches(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """A regular expression matches the output (or, forbidden, does not)."""
+    checked = Pattern.model_validate(params)
+    compiled = regex.compile(checked.pattern, regex.IGNORECASE if checked.ignore_case else 0)
+    search = compiled.fullmatch if checked.full else compiled.search
+    try:
+        found = search(trace.output, timeout=checked.timeout_s)
+    except TimeoutError:
+        message = f"the pattern took over {checked.timeout_s:g} s; make it simpler"
+        return Failure("regex-timeout", message)
+    if checked.forbid:
+        return Outcome(not found, explanation=f"matches: {quoted(found[0])}" if found else "")
+    words = "" if found else f"no match of {quoted(checked.pattern)}"
+    return Outcome(bool(found), explanation=words)
+
+
+class SqlReadsTables(Sql):
+    """Params of `sql_reads_tables`."""
+
+    tables: tuple[str, ...] = Field(default=(), description="empty: gold names them")
+    only: bool = Field(default=False, description="refuse a query that reads other tables too")
+    read_only: bool = Field(default=True, description="refuse anything that is more than a read")
+
+
+@scorer("sql_reads_tables", behaviour=1, params=SqlReadsTables)
+def sql_reads_tables(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """The SQL reads the expected tables; names a `WITH` defines are not tables."""
+    checked = SqlReadsTables.model_validate(params)
+    wanted = [name.lower() for name in checked.tables or table_names(gold)]
+    if not wanted:
+        return NO_GOLD
+    try:
+        query = sql_check.read(checked.text(trace.output), checked.dialect)
+    except UnreadableSql as error:
+        return Outcome(False, explanation=f"not readable SQL: {quoted(str(error), 200)}")
+    if checked.read_only and query.writes:
+        return Outcome(False, explanation=f"not a mere read: {', '.join(query.writes)}")
+    absent = [w for w in wanted if not any(is_table(t, w) for t in query.tables)]
+    extra = [t for t in query.tables if not any(is_table(t, w) for w in wanted)]
+    if not absent and not (extra and checked.only):
+        return Outcome(True)
+    read = quoted(", ".join(query.tables) or "no table", 200)
+    return Outcome(False, explanation=f"reads {read}; expected {', '.join(wanted)}")
+
+
+def table_names(gold: Any) -> list[str]:
+    """The tables a gold value names: a name, a list of names, or {"tables": …}."""
+    value = gold.get("tables") if isinstance(gold, Mapping) else gold
+    if isinstance(value, str):
+        return [value]
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+
+
+def is_table(name: str, wanted: str) -> bool:
+    """Whether a table is the wanted one; a bare name stands for any schema's."""
+    return name == wanted or name.endswith(f".{wanted}")
+
+
+class NumbersInSource(Params):
+    """Params of `numbers_in_source`."""
+
+    ignore_up_to: int = Field(default=0, ge=0, description="whole numbers up to this are free")
+    ignore_ordinals: bool = True
+    ignore_list_markers: bool = True
+
+
+@scorer(
+    "numbers_in_source", reads=("input", "context", "output"), behaviour=1, params=NumbersInSource
+)
+def numbers_in_source(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """Every number in the output stands in the input or the context; value is the share."""
+    checked = NumbersInSource.model_validate(params)
+    source = f"{trace.input}\n{trace.context or ''}"
+    if not source.strip():
+        return Skip("no-source")
+    text = trace.output
+    if checked.ignore_list_markers:
+        text = comparisons.LIST_MARKER.sub(" ", text)
+    free = {str(number) for number in range(checked.ignore_up_to + 1)} - {"0"}
+    said = [
+        number
+        for number in comparisons.numbers(text)
+        if not (number.ordinal and checked.ignore_ordinals) and not number.values & free
+    ]
+    known = comparisons.stated(source)
+    new = [number.said for number in said if not number.values & known]
+    share = 1 - len(new) / len(said) if said else None
+    words = ", ".join(dict.fromkeys(quoted(number, 30) for number in new[:20]))
+    return Outcome(not new, share, f"not in the source: {words}" if new else "")

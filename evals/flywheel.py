@@ -1,0 +1,120 @@
+"""Labels back into the line: a night's review queue, and candidates for judges that misjudge.
+
+Gathers from the lake and keeps what `review` and `alignment` decide; a person promotes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from datetime import date
+from typing import Any
+
+from evals import alignment, nights, review
+from evals.intake import mapped_labels
+from evals.lake import Lake
+from evals.records import Score, Trace
+from evals.specs import Catalog, Judge
+from evals.warehouse import locked_files
+
+
+def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[review.Asked]:
+    """Makes and keeps a night's queue over all its applications."""
+    labels = lake.labels()
+    scores: dict[str, list[Score]] = defaultdict(list)
+    for file in locked_files(lake, "scores", [night]):
+        for score in lake.read_file("scores", file):
+            scores[score.app].append(score)
+    traces: dict[str, list[Trace]] = defaultdict(list)
+    for trace in lake.read("traces", [night]):
+        traces[trace.app].append(trace)
+    found: list[review.Asked] = []
+    for app in sorted(traces):
+        asked = asked_of(catalog, app)
+        size = catalog.app(app).review_queue
+        found += review.queue(traces[app], scores[app], labels, asked, size)
+    lake.write_document([one._asdict() for one in found], "review", f"{night.isoformat()}.json")
+    return found
+
+
+def asked_of(catalog: Catalog, app: str) -> dict[str, tuple[str, str]]:
+    """The dimensions of an application that people judge: those of its judges, or else all."""
+    suite = catalog.suites.get(catalog.app(app).suite or "")
+    dimensions = suite.dimensions if suite else ()
+    judged = [d for d in dimensions if d.recorded or (d.check and d.check.judge)]
+    return {d.dimension: (d.labels or d.dimension, d.question) for d in judged or dimensions}
+
+
+def sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]]:
+    """A night's queue as rows to fill in."""
+    kept = lake.document("review", f"{night.isoformat()}.json") or []
+    asked = [review.Asked(**row) for row in kept if app in (None, row["app"])]
+    return review.sheet(asked, {trace.trace_id: trace for trace in lake.read("traces", [night])})
+
+
+def candidates(lake: Lake, catalog: Catalog) -> list[dict[str, Any]]:
+    """Proposes a threshold for each judge with a graded score and labels; promotes nothing."""
+    pairs = judged_pairs(lake, catalog)
+    found = []
+    for name, judge in sorted(catalog.judges.items()):
+        if judge.mode != "logprobs":
+            continue
+        found.append(candidate(lake, judge, pairs.get(name, {})))
+    return found
+
+
+def candidate(
+    lake: Lake, judge: Judge, splits: dict[str, list[tuple[float, bool]]]
+) -> dict[str, Any]:
+    """One judge's candidate, kept under `candidates/`, or the reason there is none."""
+    about = {"judge": judge.judge, "now": judge.threshold}
+    try:
+        proposed = alignment.propose_threshold(splits.get("dev", []), splits.get("test", []))
+    except ValueError as error:
+        return {**about, "proposed": None, "why": str(error)}
+    row = {
+        **about,
+        "proposed": proposed.threshold,
+        "dev": dataclasses.asdict(proposed.dev),
+        "test": dataclasses.asdict(proposed.test) if proposed.test else None,
+        "why": f"set `threshold: {proposed.threshold:.4g}` in judges/{judge.judge}.yaml to promote",
+    }
+    lake.write_document(row, "candidates", f"{judge.judge}.json")
+    return row
+
+
+def judged_pairs(lake: Lake, catalog: Catalog) -> dict[str, dict[str, list[tuple[float, bool]]]]:
+    """Graded score and human verdict by judge and split, over every labelled night."""
+    labels = lake.labels()
+    found: dict[str, dict[str, list[tuple[float, bool]]]] = {}
+    for night in lake.nights("traces"):
+        traces = lake.read("traces", [night])
+        session = {trace.trace_id: trace.session_id or trace.trace_id for trace in traces}
+        said = {
+            (row.trace_id, row.dimension): row.verdict == "pass"
+            for row in mapped_labels(catalog, labels, night, traces)
+        }
+        for score in latest(lake, catalog, night):
+            human = said.get((score.trace_id, score.dimension))
+            if human is None or score.value is None or score.status != "scored":
+                continue
+            part = alignment.split(session[score.trace_id])
+            splits = found.setdefault(score.evaluator, {"dev": [], "test": [], "pool": []})
+            splits[part].append((score.value, human))
+    return found
+
+
+def latest(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
+    """A night's scores of judges whose answers are still asked the same way."""
+    from evals import evaluators
+
+    known = nights.state(lake, night).get("evaluators", {})
+    current = {
+        (e.name, app): e.answer_version
+        for app in known
+        for e in evaluators.for_app(catalog, app)
+        if e.answer_version
+    }
+    rows = (s for f in locked_files(lake, "scores", [night]) for s in lake.read_file("scores", f))
+    wanted = (row for row in rows if row.kind == "judge")
+    return [row for row in wanted if current.get((row.evaluator, row.app)) == row.answer_version]

@@ -1,0 +1,84 @@
+"""What a run would do before it does it: per evaluator and night, what stands and what is paid.
+
+Makes no call and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from evals import evaluators, nights, run
+from evals.lake import Lake
+from evals.references import References
+from evals.specs import Catalog, Evaluator
+
+
+class Planned(NamedTuple):
+    """What moving one night of one application to the catalog's version would take."""
+
+    evaluator: str
+    app: str
+    night: str
+    version: str
+    count: int
+    """Scores to derive."""
+    reused: int
+    """Scores that stand as they are."""
+    calls: int
+    """Contents that have to be asked for."""
+    changed: list[str]
+    """Which parts of the version differ from the night's lock; `new` when it has none."""
+
+
+def plan(
+    lake: Lake,
+    catalog: Catalog,
+    references: References,
+    over: Sequence[date],
+    names: Iterable[str] | None = None,
+) -> list[Planned]:
+    """What a backfill of these nights to the catalog's versions would do."""
+    wanted = set(names) if names is not None else None
+    rows = []
+    for night in over:
+        work = run.NightOf(lake, night)
+        held = nights.state(lake, night).get("evaluators", {})
+        asked: set[tuple[str, str]] = set()
+        for app in sorted(work.by_app):
+            for evaluator in evaluators.for_app(catalog, app):
+                if wanted is not None and evaluator.name not in wanted:
+                    continue
+                found = run.survey(lake, work, evaluator, references)
+                fresh = {(evaluator.answer_version or "", key) for key in found.wanted} - asked
+                asked |= fresh
+                rows.append(
+                    Planned(
+                        evaluator.name,
+                        app,
+                        night.isoformat(),
+                        evaluator.version,
+                        len(found.todo),
+                        len(found.kept),
+                        len(fresh) if can_ask(evaluator) else 0,
+                        changed(lake, evaluator, held.get(app, {}).get(evaluator.name)),
+                    )
+                )
+    return rows
+
+
+def can_ask(evaluator: Evaluator) -> bool:
+    """Whether the evaluator's model is at hand here."""
+    from evals.models import unavailable_because
+
+    return evaluator.pin is not None and unavailable_because(evaluator.pin) is None
+
+
+def changed(lake: Lake, evaluator: Evaluator, version: str | None) -> list[str]:
+    """The parts in which the catalog's version differs from a night's."""
+    if version is None:
+        return ["new"]
+    before = nights.remembered(lake, evaluator.name, evaluator.app, version).parts
+    parts = set(before) | set(evaluator.parts)
+    return sorted(part for part in parts if before.get(part) != evaluator.parts.get(part))

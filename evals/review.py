@@ -1,0 +1,90 @@
+"""What a person should read: a night's queue of traces, each with the chance it had to be in it.
+
+Pure; a label that comes back is `references`', what it does to a judge is `alignment`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from evals.records import Label, Score, Trace
+from evals.run import place
+
+
+class Asked(NamedTuple):
+    """One question to a person: a trace and the dimension to judge it on."""
+
+    trace_id: str
+    app: str
+    dimension: str
+    labels: str
+    """The dimension name its labels use."""
+    question: str
+    reason: str
+    """`random sample`, or which evaluator failed it."""
+    probability: float | None
+    """The chance a trace had to be asked about; null for those that were picked."""
+
+
+def queue(
+    traces: Sequence[Trace],
+    scores: Iterable[Score],
+    labels: Iterable[Label],
+    dimensions: Mapping[str, tuple[str, str]],
+    size: int,
+) -> list[Asked]:
+    """Half a random sample, half answers an evaluator failed; what is labelled is left out.
+
+    Args:
+        traces: one application's night.
+        scores: its scores.
+        labels: what people said already.
+        dimensions: the labels' name and the question of each dimension people judge.
+        size: the most traces to ask about.
+    """
+    people = [label for label in labels if label.annotator_kind in ("human", "adjudicated")]
+    done = {(label.trace_id, label.dimension) for label in people}
+    ranked = sorted(traces, key=lambda trace: (place(trace.trace_id, "review"), trace.trace_id))
+    half = size // 2
+    found: list[Asked] = []
+    for dimension, (name, question) in dimensions.items():
+        chance = round(min(1.0, half / len(ranked)), 6) if ranked else None
+        for trace in ranked[:half]:
+            if (trace.trace_id, name) not in done:
+                about = (trace.trace_id, trace.app, dimension, name, question)
+                found.append(Asked(*about, "random sample", chance))
+    taken = {asked.trace_id for asked in found}
+    failing = sorted(
+        (score for score in scores if score.verdict == "fail" and score.dimension in dimensions),
+        key=lambda score: (place(score.trace_id, "review"), score.trace_id, score.dimension),
+    )
+    for score in failing[: size - half]:
+        name, question = dimensions[score.dimension]
+        if score.trace_id not in taken and (score.trace_id, name) not in done:
+            about = (score.trace_id, score.app, score.dimension, name, question)
+            found.append(Asked(*about, f"failed by {score.evaluator}", None))
+    return found
+
+
+def sheet(asked: Iterable[Asked], traces: Mapping[str, Trace]) -> list[dict[str, Any]]:
+    """The queue as rows to fill in: the answer to read, and an empty verdict."""
+    rows = []
+    for one in asked:
+        trace = traces[one.trace_id]
+        rows.append(
+            {
+                "trace_id": one.trace_id,
+                "dimension": one.labels,
+                "question": one.question,
+                "reason": one.reason,
+                "probability": one.probability,
+                "input": trace.input,
+                "context": trace.context,
+                "output": trace.output,
+                "verdict": "",
+                "annotator": "",
+                "annotator_kind": "human",
+            }
+        )
+    return rows

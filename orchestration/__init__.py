@@ -1,0 +1,1 @@
+"""When and where things run; knows nothing of what a score means."""

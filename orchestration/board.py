@@ -1,0 +1,170 @@
+"""The board in a terminal: nights × applications, in the words of the pages.
+
+Draws what the reports say; figures are never made here.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from evals import pages
+from evals.lake import Lake
+from evals.plan import Planned
+from orchestration.settings import Settings
+
+SHOWN_NIGHTS = 14
+
+
+def document(
+    here: Settings, lake: Lake, due: Sequence[date], calls: int, failures: Sequence[str]
+) -> dict[str, Any]:
+    """What a nightly run did, as JSON: the nights worked on and their current reports."""
+    worked = {night.isoformat() for night in due}
+    keys = ("date", "app", "version", "status", "verdict", "gate", "sentence", "cost", "accounting")
+    bodies = [body for body in lake.current_reports() if body["date"] in worked]
+    return {
+        "nights": sorted(worked),
+        "calls": calls,
+        "reports": [{key: body[key] for key in keys} for body in bodies],
+        "refused": [[b["date"], b["app"]] for b in bodies if b["status"] == "refused"],
+        "failures": list(failures),
+        "board": str(lake.home / "reports" / "index.html"),
+    }
+
+
+def draw(here: Settings, lake: Lake, due: Sequence[date], calls: int) -> None:
+    """The board over the last nights, and where its page is."""
+    bodies = lake.current_reports()
+    console = Console(soft_wrap=False)
+    if not bodies:
+        console.print("No reports yet. Put trace exports in a folder and name it with --inbox.")
+        return
+    nights = sorted({body["date"] for body in bodies})
+    apps = sorted({body["app"] for body in bodies})
+    demo = "   demo data, recorded answers" if any(body["demo"] for body in bodies) else ""
+    console.print(f" [bold]Andon[/] · {len(nights)} nights · {len(apps)} applications{demo}")
+    console.print(grid(bodies, nights[-SHOWN_NIGHTS:], apps))
+    for app in apps:
+        last = [body for body in bodies if body["app"] == app][-1]
+        console.print(rates(last))
+    scored = sum(row["passed"] + row["failed"] for body in bodies for row in whole(body))
+    worked = f"{len(due)} nights worked on" if due else "nothing new"
+    page = lake.home / "reports" / "index.html"
+    console.print(f" {worked}: {calls} model calls; {scored:,} scores in these reports")
+    console.print(f" board: {page}", soft_wrap=True, highlight=False)
+
+
+def whole(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """A report's rows over all traces."""
+    return [row for row in body["results"] if row["slice"] == "all"]
+
+
+def grid(bodies: Sequence[dict[str, Any]], nights: Sequence[str], apps: Sequence[str]) -> Table:
+    """A mark for each night of each application, and the last night in words."""
+    table = Table(box=None, pad_edge=True)
+    table.add_column("app", style="bold", no_wrap=True)
+    for night in nights:
+        table.add_column(night[5:], justify="center", no_wrap=True)
+    table.add_column("last night", overflow="fold")
+    found = {(body["app"], body["date"]): body for body in bodies}
+    for app in apps:
+        marks = [mark(found.get((app, night))) for night in nights]
+        last = [body for body in bodies if body["app"] == app][-1]
+        table.add_row(app, *marks, last["sentence"])
+    return table
+
+
+def mark(body: dict[str, Any] | None) -> str:
+    """The mark of a night's verdict; a gap where there is no report."""
+    return "" if body is None else pages.verdict_marks[pages.verdict_of(body)]
+
+
+def rates(body: dict[str, Any]) -> Table:
+    """An application's dimensions on its last night: rate, interval, change, verdict."""
+    table = Table(box=None, title_justify="left")
+    table.title = f" {body['app']} · {body['date']} · gate {body['gate']['outcome']}"
+    for name in ("dimension", "evaluator", "pass", "95% interval", "change", "n", "verdict"):
+        right = name in ("pass", "95% interval", "change", "n")
+        table.add_column(name, justify="right" if right else "left", no_wrap=not right)
+    for row in whole(body):
+        table.add_row(
+            row["dimension"],
+            row["evaluator"],
+            pages.percent(row["rate"], row["low"], row["high"]),
+            pages.interval(row["low"], row["high"]),
+            pages.points(row["change"], row["change_low"], row["change_high"]),
+            f"{row['passed'] + row['failed']:,}",
+            row["verdict"] if row["decides"] else f"{row['verdict']} (decides nothing)",
+        )
+    return table
+
+
+def draw_results(body: dict[str, Any]) -> None:
+    """A report, or several pooled, in the terminal."""
+    console = Console()
+    if "sentence" in body:
+        console.print(f" {body['date']} {body['app']} {body['version']}: {body['sentence']}")
+    else:
+        console.print(f" {body['app']}, {body['from']} to {body['to']} pooled")
+    table = Table(box=None)
+    for name in ("dimension", "evaluator", "slice", "passed", "failed", "errored", "rate", "95%"):
+        table.add_column(name)
+    for row in body["results"]:
+        counts = [str(row[key]) for key in ("passed", "failed", "errored")]
+        shown = [
+            pages.percent(row["rate"], row["low"], row["high"]),
+            pages.interval(row["low"], row["high"]),
+        ]
+        table.add_row(row["dimension"], row["evaluator"], row["slice"], *counts, *shown)
+    console.print(table)
+
+
+def draw_plan(rows: Sequence[Planned]) -> None:
+    """A plan in the terminal, one line an evaluator of an application."""
+    table = Table(box=None)
+    for name in ("evaluator", "app", "nights", "to score", "reused", "calls", "changed"):
+        table.add_column(name, overflow="fold")
+    for evaluator, app in sorted({(row.evaluator, row.app) for row in rows}):
+        own = [row for row in rows if (row.evaluator, row.app) == (evaluator, app)]
+        changed = sorted({part for row in own for part in row.changed})
+        counts = [sum(getattr(row, key) for row in own) for key in ("count", "reused", "calls")]
+        cells = [str(len(own)), *map(str, counts), ", ".join(changed) or "nothing"]
+        table.add_row(evaluator, app, *cells)
+    console = Console()
+    console.print(table)
+    console.print(f" {sum(row.calls for row in rows)} model calls in all")
+
+
+def versions(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
+    """What moved from each version of a night's report to the next, oldest first."""
+    folders = lake.report_folder(night, app).glob("*/run.json")
+    ordered = sorted(folders, key=lambda path: (path.read_text(), path.parent.name))
+    names = [path.parent.name for path in ordered]
+    steps = []
+    for before, after in zip(names, names[1:], strict=False):
+        one, other = lake.report(night, app, before), lake.report(night, app, after)
+        if one and other:
+            steps.append({"before": before, "after": after, "moved": moved(one, other)})
+    return steps
+
+
+def moved(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """What differs between two versions of a report, with the cause where it is known."""
+    words = []
+    before = {(r["dimension"], r["evaluator"], r["slice"]): r for r in whole(one)}
+    for row in whole(other):
+        old = before.get((row["dimension"], row["evaluator"], row["slice"]))
+        name = f"{row['dimension']} ({row['evaluator']})"
+        if old is None:
+            words.append(f"{name} is new")
+            continue
+        if old["evaluator_version"] != row["evaluator_version"]:
+            words.append(f"{name}: the evaluator changed")
+        counts = [(key, old[key], row[key]) for key in ("passed", "failed", "errored", "skipped")]
+        words += [f"{name}: {key} {was} → {now}" for key, was, now in counts if was != now]
+    if one["accounting"] != other["accounting"]:
+        words.append("the traces changed")
+    return words

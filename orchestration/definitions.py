@@ -1,0 +1,28 @@
+"""The code location: eight stages in the order of the line.
+
+Composition only; each stage is a module of its own.
+"""
+
+import dagster as dg
+
+from orchestration import (
+    evaluate,
+    guard,
+    ingest,
+    realign,
+    report,
+    review,
+    slices,
+    triggers,
+    validate,
+)
+from orchestration.resources import dbt_cli
+
+STAGES = (ingest, validate, slices, evaluate, guard, report, review, realign)
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_modules(STAGES),
+    jobs=[triggers.NIGHTLY, triggers.BACKFILL],
+    schedules=[triggers.SCHEDULE],
+    resources={"dbt": dbt_cli()},
+)

@@ -1,0 +1,117 @@
+"""Stage 4, evaluate: scores of the night's traces, one asset an evaluator.
+
+One process runs them all and each yields on its own; what a score means is `evals`'.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from evals import evaluators, ledger, nights, run
+from orchestration.partitions import NIGHTS, RANGE
+from orchestration.resources import Progress, each, nights_of, spark, table
+from orchestration.settings import settings
+
+GROUP = "evaluate"
+OWNERS = ["team:quality"]
+
+
+def asset_key(evaluator: str) -> dg.AssetKey:
+    """The asset of an evaluator: `scores/NAME`, in letters Dagster takes."""
+    return dg.AssetKey(["scores", evaluator.replace(".", "__").replace("-", "_")])
+
+
+def specs() -> list[dg.AssetSpec]:
+    """One asset an evaluator of the catalog, with its version, kind and question."""
+    catalog = settings().catalog()
+    found: dict[str, list[Any]] = {}
+    for app in [*catalog.apps, "*"]:
+        for evaluator in evaluators.for_app(catalog, app):
+            found.setdefault(evaluator.name, []).append(evaluator)
+    return [
+        dg.AssetSpec(
+            asset_key(name),
+            deps=["traces", "fct_slice_members", "labels"],
+            group_name=GROUP,
+            kinds={"python", uses[0].kind},
+            owners=OWNERS,
+            description=f"One row per trace × evaluator version: {uses[0].question}",
+            code_version=uses[0].version,
+            partitions_def=NIGHTS,
+            skippable=True,
+            metadata={
+                "evaluator": name,
+                "applications": ", ".join(sorted({use.app for use in uses} - {"*"})),
+                "model": uses[0].pin.model if uses[0].pin else "none: no call is made",
+            },
+        )
+        for name, uses in sorted(found.items())
+    ]
+
+
+SPECS = specs()
+KEYS = [spec.key for spec in SPECS]
+
+
+@dg.multi_asset(specs=SPECS, can_subset=True, backfill_policy=RANGE, name="evaluators")
+def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Brings the chosen evaluators up to date, night by night, paying only for what is new."""
+    here, lake = settings(), settings().lake()
+    ledger.recover(lake)
+    references = here.references(lake)
+    tallies: dict[str, list[run.Tally]] = {}
+    with ledger.journal(lake, context.run_id) as journal:
+        for night in each("evaluating", nights_of(context)):
+            work = run.NightOf(lake, night)
+            for evaluator in chosen(lake, here.catalog(), night, work, context):
+                limit = here.catalog().app(evaluator.app).daily_calls
+                done = run.score_night(
+                    lake, work, evaluator, references, journal, daily_calls=limit, progress=asked
+                )
+                tallies.setdefault(evaluator.name, []).append(done)
+    for spec in SPECS:
+        if spec.key in context.selected_asset_keys:
+            shown = metadata(tallies.get(spec.metadata["evaluator"], []))
+            yield dg.MaterializeResult(asset_key=spec.key, metadata=shown)
+
+
+def chosen(lake: Any, catalog: Any, night: date, work: run.NightOf, context: Any) -> Iterator[Any]:
+    """The evaluators a night is locked to, of those this run is about."""
+    for app in sorted(work.by_app):
+        for evaluator in nights.locked(lake, catalog, night, app):
+            if asset_key(evaluator.name) in context.selected_asset_keys:
+                yield evaluator
+
+
+def asked(count: int) -> None:
+    """Counts calls for the listener."""
+    Progress.calls += count
+    Progress.say(f"asking models ({Progress.calls} calls)")
+
+
+def metadata(tallies: list[run.Tally]) -> dict[str, Any]:
+    """An evaluator's counts, night by night, with a small chart of its pass rate."""
+    rows = [
+        {
+            "night": t.night.isoformat(),
+            "app": t.app,
+            "rate": round(t.passed / (t.passed + t.failed), 4) if t.passed + t.failed else None,
+            **{key: getattr(t, key) for key in ("passed", "failed", "errored", "skipped")},
+            **{key: getattr(t, key) for key in ("covered", "sampled", "reused", "calls", "usd")},
+        }
+        for t in tallies
+    ]
+    charts = [
+        f"`{app}` {spark([row['rate'] for row in rows if row['app'] == app])}"
+        for app in sorted({t.app for t in tallies})
+    ]
+    return {
+        "calls": sum(t.calls for t in tallies),
+        "scores": sum(t.passed + t.failed for t in tallies),
+        "errors": sum(t.errored for t in tallies),
+        "usd": round(sum(t.usd for t in tallies), 6),
+        "pass_rate_by_night": dg.MetadataValue.md("  \n".join(charts) or "no traces"),
+        "by_night": table(rows),
+    }

@@ -1,0 +1,74 @@
+"""Runs a job of the line in this process, as a Dagster run one can see in the UI.
+
+The only place that starts Dagster from the command line.
+"""
+
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+SETTINGS = """telemetry: {enabled: false}
+nux: {enabled: false}
+run_retries: {enabled: false}
+"""
+
+
+class Launched(NamedTuple):
+    """How a run ended."""
+
+    run_id: str
+    failures: list[str]
+    calls: int
+
+
+def dagster_home(home: Path) -> Path:
+    """The Dagster instance's folder, made once, with telemetry off."""
+    folder = home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        (folder / "dagster.yaml").write_text(SETTINGS)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    return folder
+
+
+def launch(home: Path, job: str, first: date, last: date, say: Callable[[str], None]) -> Launched:
+    """Runs a job over a range of nights in one run.
+
+    Args:
+        home: the team's data.
+        job: `nightly` or `rescore`.
+        first: the first night.
+        last: the last night, included.
+        say: hears how far it is.
+    """
+    dagster_home(home)
+    warnings.simplefilter("ignore")  # third parties' deprecations are the test suite's to show
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    say("starting Dagster")
+    import dagster as dg
+
+    from orchestration.resources import Progress
+
+    Progress.listener, Progress.calls = say, 0
+    from orchestration.definitions import defs
+
+    with dg.DagsterInstance.get() as instance:
+        result = defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            tags={
+                "dagster/asset_partition_range_start": first.isoformat(),
+                "dagster/asset_partition_range_end": last.isoformat(),
+            },
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    failures = [
+        f"{event.step_key}: {event.step_failure_data.error_display_string.strip()}"
+        for event in result.all_events
+        if event.is_step_failure
+    ]
+    return Launched(result.run_id, failures, Progress.calls)

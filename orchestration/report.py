@@ -1,0 +1,125 @@
+"""Stage 6, report: dbt models rates, and each application's night becomes a versioned report.
+
+Counts and rates are dbt's, intervals and verdicts `evals.report`'s.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, dbt_assets
+
+from evals import assembly, warehouse
+from orchestration.evaluate import KEYS
+from orchestration.partitions import NIGHTS, RANGE
+from orchestration.resources import (
+    BOARD_URL,
+    Progress,
+    Translator,
+    dbt_build,
+    each,
+    manifest,
+    nights_of,
+    spark,
+    table,
+)
+from orchestration.settings import settings
+
+GROUP = "report"
+OWNERS = ["team:quality"]
+REPORTS = dg.AssetKey("reports")
+
+
+@dbt_assets(
+    manifest=manifest(),
+    selector="quality",
+    name="quality_models",
+    partitions_def=NIGHTS,
+    backfill_policy=RANGE,
+    dagster_dbt_translator=Translator(KEYS),
+)
+def quality_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    """Scores, agreement and rates by slice, joined and counted in SQL."""
+    lake, nights = settings().lake(), nights_of(context)
+    Progress.say("modelling scores with dbt")
+    path = warehouse.fill(lake, settings().catalog(), context.run_id, nights)
+    yield from dbt_build(context, dbt, path)
+    warehouse.publish(lake, context.run_id, nights, warehouse.QUALITY_MARTS)
+
+
+@dg.asset(
+    key=REPORTS,
+    group_name=GROUP,
+    kinds={"python", "html", "json"},
+    owners=OWNERS,
+    partitions_def=NIGHTS,
+    backfill_policy=RANGE,
+    deps=["rpt_rates", "rpt_failures", "rpt_provenance", "rpt_cause_rates", "fct_agreement"],
+    check_specs=[
+        dg.AssetCheckSpec("release_gate", asset=REPORTS, description="No application regressed."),
+    ],
+)
+def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """One versioned report per night × application, kept for ever."""
+    lake, catalog = settings().lake(), settings().catalog()
+    rows = []
+    for night in each("reporting", nights_of(context)):
+        stamp = {"run_id": context.run_id, "reported_at": datetime.now(UTC).isoformat()}
+        for body, folder in assembly.night_reports(lake, catalog, night, stamp):
+            rows.append(line(body, f"{BOARD_URL}/{folder.relative_to(lake.home / 'reports')}"))
+    lake.drop_scratch(context.run_id)
+    last = rows[-1] if rows else {}
+    charts = [
+        f"`{app}` {spark([row['lowest_rate'] for row in rows if row['app'] == app])}"
+        for app in sorted({row["app"] for row in rows})
+    ]
+    yield dg.MaterializeResult(
+        metadata={
+            "reports": len(rows),
+            "page": dg.MetadataValue.url(last.get("page", BOARD_URL)),
+            "board": dg.MetadataValue.url(f"{BOARD_URL}/index.html"),
+            "lowest_rate_by_night": dg.MetadataValue.md("  \n".join(charts) or "no reports"),
+            "by_night_and_application": table(rows),
+        }
+    )
+    regressed = [row for row in rows if row["gate"] == "regressed"]
+    yield dg.AssetCheckResult(
+        check_name="release_gate",
+        passed=not regressed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"regressed": table(regressed)},
+    )
+
+
+def line(body: dict[str, Any], page: str) -> dict[str, Any]:
+    """A report in one row."""
+    rates = [
+        row["rate"]
+        for row in body["results"]
+        if row["slice"] == "all" and row["decides"] and row["rate"] is not None
+    ]
+    return {
+        "night": body["date"],
+        "app": body["app"],
+        "version": body["version"],
+        "verdict": body["verdict"],
+        "gate": body["gate"]["outcome"],
+        "sentence": body["sentence"],
+        "lowest_rate": min(rates, default=None),
+        "page": f"{page}/index.html",
+    }
+
+
+@dg.asset(group_name=GROUP, kinds={"html"}, owners=OWNERS, deps=[reports])
+def board(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """One page over all nights and applications, and the warehouse of views beside it."""
+    lake = settings().lake()
+    path = assembly.write_board(lake)
+    warehouse.warehouse(lake)
+    return dg.MaterializeResult(
+        metadata={
+            "page": dg.MetadataValue.url(f"{BOARD_URL}/index.html"),
+            "file": dg.MetadataValue.path(str(path)),
+        }
+    )

@@ -1,0 +1,53 @@
+"""`andon ui`: Dagster and the reports, on this machine only.
+
+Serves what is at rest; nothing is computed for a page view.
+"""
+
+import functools
+import http.server
+import os
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import click
+
+from orchestration.launch import dagster_home
+from orchestration.settings import ROOT, Settings
+
+HOST = "127.0.0.1"
+
+
+class Pages(http.server.SimpleHTTPRequestHandler):
+    """The reports as files, without a line of log for each."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
+
+
+def pages(here: Settings, port: int) -> http.server.ThreadingHTTPServer:
+    """A server of the reports' folder, answering on a thread of its own."""
+    folder = here.home / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = functools.partial(Pages, directory=str(folder))
+    server = http.server.ThreadingHTTPServer((HOST, port), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def serve(here: Settings, port: int) -> int:
+    """Serves until interrupted; returns Dagster's exit code."""
+    dagster_home(here.home)
+    server = pages(here, port + 1)
+    os.environ["ANDON_BOARD_URL"] = f"http://{HOST}:{port + 1}"
+    os.environ["ANDON_HOME"], os.environ["ANDON_CATALOG"] = str(here.home), str(here.catalog_root)
+    click.echo(f"board    http://{HOST}:{port + 1}/\nDagster  http://{HOST}:{port}/", err=True)
+    workspace = ["-w", str(ROOT / "workspace.yaml"), "-h", HOST, "-p", str(port)]
+    command = [sys.executable, "-m", "dagster", "dev", *workspace, "--log-level", "warning"]
+    try:
+        return subprocess.run(command, cwd=ROOT, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        server.shutdown()

@@ -1,0 +1,45 @@
+"""Where a team's catalog and data are, as the environment says.
+
+The CLI, the UI and a schedule agree because all of them read it here; nothing heavy is imported.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from evals.lake import Lake
+from evals.references import References
+from evals.specs import Catalog, load_catalog
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(NamedTuple):
+    """Where a team's catalog and data are."""
+
+    home: Path
+    catalog_root: Path
+    inbox: Path | None
+    labels: tuple[Path, ...]
+
+    def lake(self) -> Lake:
+        """The lake, opened."""
+        return Lake(self.home).open()
+
+    def catalog(self) -> Catalog:
+        """The catalog, checked."""
+        return load_catalog(self.catalog_root)
+
+    def references(self, lake: Lake) -> References:
+        """Gold sets and labels."""
+        return References.of(self.catalog_root, lake.labels())
+
+
+def settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process."""
+    home = Path(environment.get("ANDON_HOME") or ".andon").resolve()
+    root = Path(environment.get("ANDON_CATALOG") or ROOT / "evals" / "catalog").resolve()
+    inbox = environment.get("ANDON_INBOX")
+    labels = [Path(part) for part in environment.get("ANDON_LABELS", "").split(os.pathsep) if part]
+    return Settings(home, root, Path(inbox) if inbox else None, tuple(labels))

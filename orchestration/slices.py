@@ -1,0 +1,32 @@
+"""Stage 3, slices: dbt models who is in which slice.
+
+The SQL is in `dbt_project/models/marts/slices`; the slices themselves are the catalog's.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, dbt_assets
+
+from evals import warehouse
+from orchestration.partitions import NIGHTS, RANGE
+from orchestration.resources import Progress, Translator, dbt_build, manifest, nights_of
+from orchestration.settings import settings
+
+
+@dbt_assets(
+    manifest=manifest(),
+    selector="slices",
+    name="slice_models",
+    partitions_def=NIGHTS,
+    backfill_policy=RANGE,
+    dagster_dbt_translator=Translator([]),
+)
+def slice_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    """One row per trace × slice it belongs to, and one per slice."""
+    lake, nights = settings().lake(), nights_of(context)
+    Progress.say("modelling slices with dbt")
+    path = warehouse.fill(lake, settings().catalog(), context.run_id, nights)
+    yield from dbt_build(context, dbt, path)
+    warehouse.publish(lake, context.run_id, nights, warehouse.SLICE_MARTS)

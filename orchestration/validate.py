@@ -1,0 +1,105 @@
+"""Stage 2, validate: staged rows that pass Great Expectations become the night's traces.
+
+What a valid trace is says `evals.expectations`; the failing rows rest in quarantine.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from evals import expectations, intake
+from orchestration.partitions import NIGHTS, RANGE
+from orchestration.resources import each, nights_of, plain, table
+from orchestration.settings import settings
+
+GROUP = "validate"
+OWNERS = ["team:andon"]
+TRACES = dg.AssetKey("traces")
+CHECKS = [
+    *(
+        dg.AssetCheckSpec(check.name, asset=TRACES, description=check.reason)
+        for check in expectations.CHECKS
+    ),
+    dg.AssetCheckSpec(
+        "night_admitted",
+        asset=TRACES,
+        description="No application had so many bad rows that its night was refused.",
+    ),
+]
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            TRACES,
+            deps=["staged_traces"],
+            group_name=GROUP,
+            kinds={"greatexpectations", "parquet"},
+            owners=OWNERS,
+            description="One row per request to an application: valid, redacted, unique.",
+            partitions_def=NIGHTS,
+        ),
+        dg.AssetSpec(
+            "quarantine",
+            deps=["staged_traces"],
+            group_name=GROUP,
+            kinds={"parquet"},
+            owners=OWNERS,
+            description="One row per refused row, with its file, line, reason and bytes.",
+            partitions_def=NIGHTS,
+        ),
+    ],
+    check_specs=CHECKS,
+    backfill_policy=RANGE,
+)
+def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Validates each night by itself; a refused one drops out and the others go on."""
+    lake, catalog = settings().lake(), settings().catalog()
+    accounts = [
+        {"night": night.isoformat(), "app": app, **account}
+        for night in each("validating", nights_of(context))
+        for app, account in intake.admit(lake, catalog, night).items()
+    ]
+    counts = [{k: v for k, v in row.items() if k not in ("checks", "reasons")} for row in accounts]
+    total = {key: sum(row[key] for row in accounts) for key in ("read", "accepted", "duplicate")}
+    yield dg.MaterializeResult(
+        asset_key=TRACES, metadata={**total, "by_night_and_application": table(counts)}
+    )
+    reasons = [
+        {"night": row["night"], "app": row["app"], "code": code, "rows": n}
+        for row in accounts
+        for code, n in row["reasons"].items()
+    ]
+    yield dg.MaterializeResult(
+        asset_key="quarantine",
+        metadata={"rows": sum(row["rows"] for row in reasons), "reasons": table(reasons)},
+    )
+    yield from results(accounts)
+
+
+def results(accounts: list[dict[str, Any]]) -> Iterator[dg.AssetCheckResult]:
+    """The nights' checks, one result a check, with the rows that failed it."""
+    for check in expectations.CHECKS:
+        failed = [
+            {"night": row["night"], "app": row["app"], **found}
+            for row in accounts
+            for found in row["checks"]
+            if found["name"] == check.name and not found["success"]
+        ]
+        yield dg.AssetCheckResult(
+            check_name=check.name,
+            asset_key=TRACES,
+            passed=not failed,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"why": check.reason, "failed": table(plain(failed))},
+        )
+    refused = [row for row in accounts if row["refused"]]
+    shown = [{"night": r["night"], "app": r["app"], "reason": r["refused"]} for r in refused]
+    yield dg.AssetCheckResult(
+        check_name="night_admitted",
+        asset_key=TRACES,
+        passed=not refused,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"refused": table(shown)},
+    )

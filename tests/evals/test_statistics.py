@@ -1,0 +1,231 @@
+"""Promises of the arithmetic: published vectors, statsmodels as oracle, and properties."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from statistics import NormalDist
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
+from statsmodels.stats.inter_rater import cohens_kappa
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import (
+    confint_proportions_2indep,
+    proportion_confint,
+    proportions_ztest,
+)
+
+from evals.statistics import (
+    Agreement,
+    Proportion,
+    benjamini_hochberg,
+    difference,
+    effective_n,
+    holm,
+    kitagawa,
+    mcnemar,
+    mde,
+    needed_n,
+    post_stratified,
+    rogan_gladen,
+    slice_test,
+    standard_errors,
+    t_quantile,
+    wilson,
+)
+
+S = [1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 0, 1]
+CLUSTERS = [0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 4]
+JUDGED = Proportion(1610, 5000)
+LABELS = Agreement(tp=20, fn=4, fp=44, tn=132)
+
+
+def square(scores: list[int], clusters: list[int]) -> float:
+    """The marts' session_ss of these rows."""
+    rate = sum(scores) / len(scores)
+    sums = dict.fromkeys(clusters, 0.0)
+    for score, cluster in zip(scores, clusters, strict=True):
+        sums[cluster] += score - rate
+    return math.fsum(total**2 for total in sums.values())
+
+
+counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+ps = st.lists(st.floats(0, 1), min_size=1, max_size=30)
+
+
+@pytest.mark.parametrize(
+    ("passed", "n", "low", "high"),
+    [(3, 20, 0.052369, 0.360419), (0, 20, 0, 0.161125), (12, 100, 0.069994, 0.198121)],
+)
+def test_wilson_vectors(passed: int, n: int, low: float, high: float) -> None:
+    """Wilson's interval gives the published figures."""
+    assert wilson(passed, n) == pytest.approx((low, high), abs=1e-6)
+
+
+@given(counts, st.sampled_from([0.01, 0.05, 0.2]))
+def test_wilson_is_statsmodels(count: tuple[int, int], alpha: float) -> None:
+    """Wilson's interval is that of statsmodels, holds the rate, and stays within [0, 1]."""
+    low, high = wilson(*count, alpha)
+    assert (low, high) == pytest.approx(proportion_confint(*count, alpha, "wilson"), abs=1e-9)
+    assert 0 <= low <= count[0] / count[1] <= high <= 1
+
+
+@given(counts, st.integers(2, 20))
+def test_more_rows_narrow_the_interval(count: tuple[int, int], times: int) -> None:
+    """The same rate on more rows has a narrower interval."""
+    few, many = wilson(*count), wilson(count[0] * times, count[1] * times)
+    assert many.high - many.low < few.high - few.low
+
+
+def test_clustered_error_vectors() -> None:
+    """The CLT and CR1 errors come from counts and one sum of squares."""
+    errors = standard_errors(sum(S), len(S), 5, square(S, CLUSTERS))
+    assert errors == pytest.approx((0.1421338, 0.0621130), abs=1e-7)
+
+
+def test_few_clusters_never_narrow_an_interval() -> None:
+    """A clustered error below the CLT's does not shrink the interval: the larger counts."""
+    size = effective_n(sum(S), len(S), 5, square(S, CLUSTERS))
+    assert size == len(S)
+
+
+def test_rows_of_one_conversation_count_for_less() -> None:
+    """Conversations that pass or fail as a whole are worth fewer rows than they have."""
+    scores = [1] * 10 + [0] * 10 + [1] * 10 + [0] * 10
+    clusters = [i // 5 for i in range(40)]
+    size = effective_n(20, 40, 8, square(scores, clusters))
+    assert 1 <= size < 8
+    wide, narrow = Proportion(20, 40, size).interval(), Proportion(20, 40).interval()
+    assert wide.low < narrow.low
+    assert wide.high > narrow.high
+
+
+def test_single_turn_rows_keep_their_size() -> None:
+    """Where every row is its own conversation nothing changes."""
+    assert effective_n(sum(S), 12, 12, square(S, list(range(12)))) == 12
+    assert effective_n(7, 12, 1, 0.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("df", "quantile"), [(1, 12.706205), (2, 4.302653), (4, 2.776445), (30, 2.042272)]
+)
+def test_t_quantile_vectors(df: int, quantile: float) -> None:
+    """Student's quantiles are those of the tables."""
+    assert t_quantile(df) == pytest.approx(quantile, abs=1e-6)
+
+
+def test_t_quantile_tends_to_the_normal() -> None:
+    """Across the switch of method the quantile falls without a step, towards the normal's."""
+    values = [t_quantile(df) for df in range(1, 400)]
+    assert all(a > b for a, b in pairwise(values))
+    assert values[-1] > NormalDist().inv_cdf(0.975)
+    assert t_quantile(200) - t_quantile(201) < 1e-4
+
+
+@given(counts, counts)
+def test_difference_is_newcombe(before: tuple[int, int], after: tuple[int, int]) -> None:
+    """The interval of a change is statsmodels' Newcombe, and p agrees with it."""
+    d = difference(Proportion(*before), Proportion(*after))
+    expected = confint_proportions_2indep(*after, *before, compare="diff", method="newcomb")
+    assert (d.low, d.high) == pytest.approx(expected, abs=1e-9)
+    assert -1 <= d.low <= d.change <= d.high <= 1
+    excluded = d.low > 1e-9 or d.high < -1e-9
+    assert (d.p < 0.05) == excluded or d.p == pytest.approx(0.05, abs=1e-6)
+
+
+def test_no_change_has_p_one() -> None:
+    """Two equal rates give no evidence at all."""
+    assert difference(Proportion(9, 10), Proportion(90, 100)).p == 1
+
+
+def test_difference_needs_rows() -> None:
+    """A night without verdicts is not compared."""
+    with pytest.raises(ValueError, match="both sides"):
+        difference(Proportion(0, 0), Proportion(1, 2))
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_exact(b: int, c: int) -> None:
+    """McNemar's p is statsmodels' exact one."""
+    expected = sm_mcnemar([[1, b], [c, 1]], exact=True).pvalue
+    assert mcnemar(b, c) == pytest.approx(float(expected), abs=1e-9)
+
+
+def test_mcnemar_vector() -> None:
+    """Five against fifteen gives the published p."""
+    assert mcnemar(5, 15) == pytest.approx(0.0413895, abs=1e-7)
+
+
+@pytest.mark.parametrize(("n", "found"), [(100, 0.129), (1000, 0.041), (5000, 0.018)])
+def test_mde_vectors(n: int, found: float) -> None:
+    """What two nights of n traces can find at a rate of .12, as published."""
+    assert mde(0.12, n, n) == pytest.approx(found, abs=5e-4)
+
+
+@pytest.mark.parametrize("before", [100_000, 3000, 50])
+def test_needed_rows_find_the_drop(before: int) -> None:
+    """With the rows it asks for, the drop is found; on both sides where the baseline is short."""
+    n = needed_n(0.12, 0.05, before)
+    assert mde(0.12, max(before, n), n) <= 0.05
+    assert mde(0.12, max(before, n), n - 2) > 0.0499 or n > before
+
+
+@given(ps)
+def test_adjusted_ps_are_statsmodels(values: list[float]) -> None:
+    """Holm and Benjamini-Hochberg give statsmodels' figures in the order given."""
+    assert holm(values) == pytest.approx(multipletests(values, method="holm")[1], abs=1e-12)
+    expected = multipletests(values, method="fdr_bh")[1]
+    assert benjamini_hochberg(values) == pytest.approx(expected, abs=1e-12)
+
+
+def test_slice_is_tested_against_its_complement() -> None:
+    """The slice test is the pooled z test of the slice and the rest."""
+    expected = proportions_ztest([20, 180], [40, 200])[1]
+    assert slice_test(Proportion(20, 40), Proportion(200, 240)) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="complement"):
+        slice_test(Proportion(5, 9), Proportion(5, 9))
+
+
+def test_a_shift_of_mix_is_not_a_change_of_rate() -> None:
+    """Moving shares .8/.2 to .5/.5 moves .10 to .175, all of it mix."""
+    parts = kitagawa([(0.8, 0.05, 0.5, 0.05), (0.2, 0.3, 0.5, 0.3)])
+    assert parts == pytest.approx((0.075, 0))
+
+
+def test_rogan_gladen_vector() -> None:
+    """Labels from elsewhere correct the judge with the delta method's interval."""
+    found = rogan_gladen(JUDGED, LABELS)
+    assert found == pytest.approx((0.123429, 0.019846, 0.227011), abs=1e-6)
+
+
+def test_post_stratified_vector() -> None:
+    """Random labels correct the judge by its verdict, with the published interval."""
+    found = post_stratified(JUDGED, LABELS)
+    assert found == pytest.approx((0.120566, 0.077940, 0.163192), abs=1e-6)
+
+
+def test_a_judge_that_guesses_corrects_nothing() -> None:
+    """Where TPR + TNR is near 1 there is no corrected figure."""
+    assert rogan_gladen(JUDGED, Agreement(25, 25, 25, 25)) is None
+    assert rogan_gladen(JUDGED, Agreement(25, 5, 0, 0)) is None
+    assert post_stratified(JUDGED, Agreement(25, 0, 5, 0)) is None
+
+
+@given(counts, st.tuples(*[st.integers(0, 80)] * 4))
+def test_corrected_rates_stay_rates(count: tuple[int, int], cells: tuple[int, ...]) -> None:
+    """A corrected rate and its interval stay within [0, 1], the rate inside its interval."""
+    labels = Agreement(*cells)
+    for estimate in (rogan_gladen, post_stratified):
+        found = estimate(Proportion(*count), labels)
+        assert found is None or 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_kappa_vector() -> None:
+    """Kappa and its error are the published ones, and statsmodels'."""
+    found = Agreement(40, 9, 6, 45).kappa
+    assert found == pytest.approx((0.699519, 0.071394), abs=1e-6)
+    oracle = cohens_kappa([[40, 9], [6, 45]])
+    assert found == pytest.approx((oracle.kappa, oracle.std_kappa))
