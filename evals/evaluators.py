@@ -48,6 +48,7 @@ def from_dimension(catalog: Catalog, app: App, dimension: Dimension) -> Iterable
         "dimension": dimension.dimension,
         "question": dimension.question,
         "where": dimension.where,
+        "labels": dimension.labels or dimension.dimension,
         "sample": dimension.sample,
     }
     if check and check.judge:
@@ -55,8 +56,9 @@ def from_dimension(catalog: Catalog, app: App, dimension: Dimension) -> Iterable
     elif check and (check.assertion or check.reference):
         yield from_scorer(catalog, app, dimension, common)
     if dimension.recorded:
-        params = {"labels": dimension.labels or dimension.dimension, "map": dimension.mapping}
+        params = {"map": dimension.mapping}
         parts = {
+            "labels": common["labels"],
             "mapping": digest(params),
             "where": digest(dimension.where),
             "behaviour": str(RECORDED_BEHAVIOUR),

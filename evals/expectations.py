@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -326,8 +327,7 @@ def failing_rows(columns: pandas.DataFrame, app: specs.App) -> dict[str, list[in
 @functools.lru_cache(maxsize=64)
 def suite(name: str, validation: str) -> Any:
     """The suite of an application; its limits are given as JSON."""
-    import great_expectations as gx
-
+    gx = great_expectations()
     app = specs.App(app=name, validation=specs.Validation.model_validate_json(validation))
     return gx.ExpectationSuite(
         name=name,
@@ -340,15 +340,25 @@ def suite(name: str, validation: str) -> Any:
     )
 
 
+def great_expectations() -> Any:
+    """The library, imported where it is used (5 s), its telemetry off.
+
+    It imports modules that Python has deprecated, which is no news to our users.
+    """
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import great_expectations
+    return great_expectations
+
+
 @functools.lru_cache(maxsize=1)
 def batches() -> Any:
     """An in-memory context that sends nothing home and draws no progress bars."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
+    gx = great_expectations()
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
+    context.variables.progress_bars = bars
     asset = context.data_sources.add_pandas("staged").add_dataframe_asset("traces")
     return asset.add_batch_definition_whole_dataframe("night")
 

@@ -19,10 +19,11 @@ from evals import importers
 from evals.lake import InboxFile, Lake, MappedLabel, SliceRow, read_parquet, to_table, write_parquet
 from evals.nights import state, update
 from evals.records import Label, Outcome, Refusal, Trace, digest
-from evals.references import GOLD, map_verdict
+from evals.annotations import GOLD, map_verdict
 from evals.specs import Catalog
 
 TEXTS = ("input", "output", "context", "messages", "steps", "feedback", "metadata")
+NEEDED = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
 LABEL_KEYS = {field.name for field in dataclasses.fields(Label)}
 
 
@@ -75,7 +76,13 @@ def import_file(
     nights: dict[date, list[Trace]] = defaultdict(list)
     refused: list[Refusal] = []
     shift = timedelta(hours=catalog.day_begins)
-    rows = importers.read(path, mappings=catalog.mappings, assume_date=assume_date, spread=spread)
+    rows = importers.read(
+        path,
+        mappings=catalog.mappings,
+        assume_date=assume_date,
+        spread=spread,
+        day_begins=catalog.day_begins,
+    )
     for row in rows:
         if isinstance(row, Refusal):
             refused.append(row)
@@ -131,25 +138,35 @@ def redacted(catalog: Catalog, trace: Trace) -> Trace:
 @functools.lru_cache(maxsize=16)
 def redactor(kinds: tuple[str, ...]) -> Callable[[str], str]:
     """What takes personal data of some kinds, and secrets, out of a text."""
-    from evals import guardrails
+    from evals import detectors
 
-    return guardrails.redactor((*kinds, "secret"))
+    return detectors.redactor((*kinds, *detectors.SECRET_KINDS))
 
 
 def read_labels(path: Path) -> list[Label]:
     """The labels of a file: JSONL, gz or not, rows of the contract's columns.
 
+    A row whose verdict is still empty, as a review queue leaves it, is no label yet.
+
     Raises:
         LabelsError: naming the line that is no label.
     """
+    from evals.importers import streams, strict_json
+
     labels = []
-    for number, row in importers.read_objects(path):
-        known = {key: row[key] for key in LABEL_KEYS & set(row)} if isinstance(row, dict) else {}
-        missing = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"} - set(known)
-        if missing:
-            wanted = ", ".join(sorted(missing))
-            raise LabelsError(f"{path}:{number}: a label needs {wanted}")
-        labels.append(Label(**known))
+    with streams.unpacked(path) as stream:
+        for line in streams.read_lines(stream):
+            try:
+                row = {} if line.code else strict_json.parse(line.raw).row
+            except strict_json.Refused as error:
+                raise LabelsError(f"{path}:{line.number}: {error.reason}") from error
+            known = {key: row[key] for key in LABEL_KEYS & set(row)}
+            missing = NEEDED - set(known)
+            if missing:
+                wanted = ", ".join(sorted(missing))
+                raise LabelsError(f"{path}:{line.number}: a label needs {wanted}")
+            if known["verdict"] not in ("", None):
+                labels.append(Label(**known))
     return labels
 
 

@@ -17,8 +17,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.specs import NAME
-
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -37,11 +35,15 @@ verdict_marks: Mapping[str, str] = MappingProxyType(
 )
 """The shape of each verdict, the same in the terminal and on pages."""
 
-WORDS = "none one two three four five six seven eight nine ten eleven twelve".split()
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+WORDS = (
+    "none", "one", "two", "three", "four", "five", "six",
+    "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
@@ -49,7 +51,7 @@ UNSAFE = re.compile(
 """Characters that are invisible, reorder text or cannot be written as UTF-8."""
 
 SECTIONS: Mapping[str, Any] = MappingProxyType(
-    {name: () for name in ("results", "changes", "causes", "slices", "examples")}
+    dict.fromkeys(("results", "changes", "causes", "slices", "examples"), ())
     | {"agreement": (), "errors": (), "refusal": None, "suite": None, "demo": False}
     | {"accounting": {}, "cost": {}, "provenance": {}, "gate": {}}
 )
@@ -128,12 +130,7 @@ def visible(value: Any) -> Any:
     """Text with every character that could hide or reorder made visible; other values as is."""
     if type(value) is not str or not UNSAFE.search(value):
         return value
-    return UNSAFE.sub(_picture, value.replace("\r\n", "\n"))
-
-
-def _picture(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return chr(0x2400 + code) if code < 0x20 else f"‹U+{code:04X}›"
+    return UNSAFE.sub(lambda found: f"‹U+{ord(found[0]):04X}›", value.replace("\r\n", "\n"))
 
 
 def natural(value: Any) -> str:
@@ -228,6 +225,8 @@ def verdict_of(report: Report) -> str:
 
 def address(report: Report) -> str | None:
     """Where a report's page lies, relative to the board; None unless each part is a plain name."""
+    from evals.specs import NAME  # pydantic: the marks alone should cost the terminal nothing
+
     parts = (report["date"], report["app"], report["version"])
     shapes = (r"\d{4}-\d\d-\d\d", NAME, r"[0-9a-f]{8,64}")
     safe = all(
@@ -313,13 +312,13 @@ def _cell(night: str, reports: Sequence[Report], changed: tuple[str, ...]) -> Ce
 
 
 def board_sentence(rows: Sequence[BoardRow]) -> str:
-    """The board in a sentence: `Two of three held last night; extraction slipped.`"""
+    """The board in a sentence, such as `Two of three held last night; extraction slipped`."""
     by_verdict: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         by_verdict[row.cells[-1].verdict].append(row.app)
     held, total = len(by_verdict["held"]), len(rows)
     if total == 1:
-        opening = f"{rows[0].app} held last night" if held else ""
+        opening = f"{rows[0].title} held last night" if held else ""
     elif held == total:
         opening = f"All {number(total)} held last night"
     else:
@@ -385,29 +384,40 @@ def trend(
     width, height = across
     up = Scale(low, high, height)
     step = (width - 12) / max(len(nights) - 1, 1)
-    xs = [
-        round(6 + step * index, 1) if len(nights) > 1 else width / 2 for index in range(len(nights))
+
+    def down(share: float | None) -> float:
+        return round(height - up.at(share or 0.0), 1)
+
+    start = 6.0 if len(nights) > 1 else width / 2
+    placed = [(round(start + step * index, 1), night) for index, night in enumerate(nights)]
+    runs = [
+        [(x, down(p.rate), down(p.low), down(p.high)) for x, p in group]
+        for known, group in itertools.groupby(placed, key=lambda pair: pair[1].rate is not None)
+        if known
     ]
-    lines, bands = [], []
-    placed = zip(xs, nights, strict=True)
-    for known, group in itertools.groupby(placed, key=lambda pair: pair[1].rate is not None):
-        if known:
-            run = [(x, p.rate or 0.0, p.low or 0.0, p.high or 1.0) for x, p in group]
-            lines.append(_path((x, height - up.at(rate)) for x, rate, _, _ in run))
-            left, right = (-2.0, 2.0) if len(run) == 1 else (0.0, 0.0)
-            top = [(x + left, height - up.at(upper)) for x, _, _, upper in run]
-            under = [(x + right, height - up.at(lower)) for x, _, lower, _ in reversed(run)]
-            corners = [(run[-1][0] + right, top[-1][1]), *under, (run[0][0] + left, under[-1][1])]
-            bands.append(_path([*top, *corners]) + "Z")
-    marks = [(x, "; ".join(p.changed)) for x, p in zip(xs, nights, strict=True) if p.changed]
-    end = next(((x, p.rate) for x, p in zip(xs, nights, strict=True) if p is nights[-1]), None)
-    last = (end[0], round(height - up.at(end[1]), 1)) if end and end[1] is not None else None
-    baseline = None if base is None else round(height - up.at(base), 1)
+    x, end = placed[-1]
     return Trend(
-        width, height, tuple(lines), tuple(bands), tuple(marks),
-        tuple((share, round(height - up.at(share), 1)) for share in (low, high)), baseline, last,
-        tuple(nights), _trend_text(nights),
-    )  # fmt: skip
+        width,
+        height,
+        lines=tuple(_path((x, rate) for x, rate, _, _ in run) for run in runs),
+        bands=tuple(_band(run) for run in runs),
+        marks=tuple((x, "; ".join(p.changed)) for x, p in placed if p.changed),
+        ends=tuple((share, down(share)) for share in (low, high)),
+        baseline=None if base is None else down(base),
+        last=None if end.rate is None else (x, down(end.rate)),
+        points=tuple(nights),
+        text=_trend_text(nights),
+    )
+
+
+def _band(run: Sequence[tuple[float, float, float, float]]) -> str:
+    """The outline of an interval over nights; one night alone gets a width."""
+    wide = 2.0 if len(run) == 1 else 0.0
+    upper = [(run[0][0] - wide, run[0][3]), *((x, high) for x, _, _, high in run)]
+    upper.append((run[-1][0] + wide, run[-1][3]))
+    lower = [(run[0][0] - wide, run[0][2]), *((x, low) for x, _, low, _ in run)]
+    lower.append((run[-1][0] + wide, run[-1][2]))
+    return _path([*upper, *reversed(lower)]) + "Z"
 
 
 def _path(corners: Iterable[tuple[float, float]]) -> str:

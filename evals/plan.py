@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from evals import evaluators, nights, run
 from evals.lake import Lake
-from evals.references import References
+from evals.annotations import References
 from evals.specs import Catalog, Evaluator
 
 

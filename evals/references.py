@@ -37,6 +37,23 @@ def attributes(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
     return against_gold(Attributes.model_validate(params), trace, gold)
 
 
+@scorer("attribute_names", kind="reference", behaviour=1, params=Attributes)
+def attribute_names(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+    """Every attribute that has a gold value is given some value; value is the share given."""
+    checked = Attributes.model_validate(params)
+    if gold is None:
+        return NO_GOLD
+    if not isinstance(gold, Mapping):
+        return Failure("bad-gold", "gold is not a map of attribute to value")
+    try:
+        said = checked.read_object(trace.output)
+    except UnreadableJson as error:
+        return Outcome(False, 0.0, f"not a JSON object: {error}")
+    missed = sorted(checked.compare(said, gold).missed)
+    share = 1 - len(missed) / len(gold) if gold else 1.0
+    return Outcome(not missed, share, f"no value for {', '.join(missed)}"[:600] if missed else "")
+
+
 class Attribute(JsonParams):
     """Params of `attribute`."""
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from evals import guardrails, judges, ledger, models, nights, scorers
 from evals.lake import Coverage, Lake
 from evals.records import Answer, Failure, GuardVerdict, Outcome, Score, Skip, Trace, digest
-from evals.references import References, together
+from evals.annotations import References, together
 from evals.specs import Evaluator
 
 CALL_ATTEMPTS = 4
@@ -133,7 +133,7 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: Referen
 
 def recorded_key(evaluator: Evaluator, trace: Trace, references: References) -> str:
     """The hash of everything recorded of a trace on the evaluator's dimension."""
-    said = references.on(trace.trace_id, evaluator.params["labels"])
+    said = references.on(trace.trace_id, evaluator.labels)
     return digest([[x.annotator, x.annotator_kind, x.verdict] for x in said], 32)
 
 

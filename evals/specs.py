@@ -257,7 +257,8 @@ class Catalog(Spec):
 
     def app(self, name: str) -> App:
         """The declared application, or the defaults for one the catalog does not know."""
-        return self.apps.get(name) or App(app=name, title=name)
+        defaults = App(app="unknown").model_copy(update={"app": name, "title": name})
+        return self.apps.get(name) or defaults
 
 
 class Evaluator(Spec):
@@ -276,6 +277,8 @@ class Evaluator(Spec):
     sample: float = 1.0
     params: dict[str, Any] = {}
     gold: str | None = None
+    labels: str = ""
+    """The dimension name that labels of this dimension use."""
     judge: Judge | None = None
     pin: ModelPin | None = None
     guardrail: Guardrail | None = None

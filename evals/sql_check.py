@@ -129,9 +129,8 @@ def tables_of(tree: exp.Expr) -> Iterator[str]:
 def is_target(table: exp.Table) -> bool:
     """Whether a table is only made, filled or dropped."""
     exp = parser().exp
-    node: exp.Expr = table
-    if isinstance(table.parent, exp.Schema):
-        node = table.parent
+    parent = table.parent
+    node = parent if parent is not None and isinstance(parent, exp.Schema) else table
     makers = (exp.Insert, exp.Create, exp.Into, exp.Drop, exp.TruncateTable)
     return isinstance(node.parent, makers) and node.arg_key in ("this", "expressions")
 

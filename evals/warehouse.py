@@ -85,7 +85,7 @@ def table(db: Any, name: str, kind: str, rows: Sequence[Any]) -> None:
 
 def restore(db: Any, lake: Lake, model: str, nights: Sequence[date]) -> None:
     """A published mart back in the scratch file, when the run has not made its own."""
-    if db.sql(f"from duckdb_tables() where table_name = '{model}'").fetchone():
+    if db.sql(f"from duckdb_tables() where table_name = '{model}'").fetchall():
         return
     files = mart_files(lake, model, nights)
     if files:

@@ -3,6 +3,7 @@
 Draws what the reports say; figures are never made here.
 """
 
+import itertools
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -144,7 +145,7 @@ def versions(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
     ordered = sorted(folders, key=lambda path: (path.read_text(), path.parent.name))
     names = [path.parent.name for path in ordered]
     steps = []
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in itertools.pairwise(names):
         one, other = lake.report(night, app, before), lake.report(night, app, after)
         if one and other:
             steps.append({"before": before, "after": after, "moved": moved(one, other)})

@@ -16,6 +16,8 @@ from orchestration.settings import settings
 
 GROUP = "evaluate"
 OWNERS = ["team:quality"]
+ANY = "unknown"
+"""An application the catalog does not know: it has the guardrails."""
 
 
 def asset_key(evaluator: str) -> dg.AssetKey:
@@ -27,7 +29,7 @@ def specs() -> list[dg.AssetSpec]:
     """One asset an evaluator of the catalog, with its version, kind and question."""
     catalog = settings().catalog()
     found: dict[str, list[Any]] = {}
-    for app in [*catalog.apps, "*"]:
+    for app in [*catalog.apps, ANY]:
         for evaluator in evaluators.for_app(catalog, app):
             found.setdefault(evaluator.name, []).append(evaluator)
     return [
@@ -43,7 +45,7 @@ def specs() -> list[dg.AssetSpec]:
             skippable=True,
             metadata={
                 "evaluator": name,
-                "applications": ", ".join(sorted({use.app for use in uses} - {"*"})),
+                "applications": ", ".join(sorted({use.app for use in uses} - {ANY})),
                 "model": uses[0].pin.model if uses[0].pin else "none: no call is made",
             },
         )

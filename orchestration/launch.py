@@ -71,4 +71,9 @@ def launch(home: Path, job: str, first: date, last: date, say: Callable[[str], N
         for event in result.all_events
         if event.is_step_failure
     ]
+    failures += [
+        f"{event.step_key}: nothing came from the step before it"
+        for event in result.all_events
+        if event.is_step_skipped and not failures
+    ]
     return Launched(result.run_id, failures, Progress.calls)

@@ -89,7 +89,7 @@ def manifest() -> Path:
     newest = max(path.stat().st_mtime for path in sources if "target" not in path.parts)
     if not target.exists() or target.stat().st_mtime < newest:
         Progress.say("parsing the dbt project (once)")
-        command = [sys.executable, "-m", "dbt.cli.main", "--quiet", "parse"]
+        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "parse"]
         places = ["--project-dir", str(DBT), "--profiles-dir", str(DBT)]
         environment = {**os.environ, **dbt_environment()}
         subprocess.run([*command, *places], check=True, env=environment, stdout=sys.stderr)
@@ -122,5 +122,5 @@ def dbt_build(context: Any, dbt: DbtCliResource, scratch: Path) -> Iterator[Any]
     """Builds and tests the selected models in the run's scratch file, with column lineage."""
     os.environ["ANDON_SCRATCH"] = str(scratch)
     target = scratch.parent / "dbt"
-    command = dbt.cli(["build", "--quiet"], context=context, target_path=target)
+    command = dbt.cli(["build"], context=context, target_path=target)
     yield from command.stream().fetch_column_metadata()

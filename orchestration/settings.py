@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from evals.annotations import References
 from evals.lake import Lake
-from evals.references import References
 from evals.specs import Catalog, load_catalog
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,10 +16,11 @@ from typing import Protocol
 from evals import specs
 from evals.importers import jsonl, mapping
 from evals.importers.canonical import Reading
-from evals.importers.streams import BROKEN, head_of, unpacked
-from evals.records import Refusal, Trace
+from evals.importers.streams import BROKEN, head_of, read_lines, unpacked
+from evals.importers.strict_json import Refused, parse
+from evals.records import Json, Refusal, Trace
 
-__all__ = ["FORMATS", "Importer", "Reading", "read", "recognised"]
+__all__ = ["FORMATS", "Importer", "Reading", "read", "read_objects", "recognised"]
 
 
 class Importer(Protocol):
@@ -78,6 +79,21 @@ def read(
         raise ValueError(f"the spread ends ({spread[1]}) before it begins ({spread[0]})")
     reading = Reading(path.name, mapping.plans(mappings, name), assume_date, spread, day_begins)
     return rows(path, reading)
+
+
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
+    """Line number and object of every non-blank line of a JSONL file; None where it is none.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    with unpacked(path) as stream:
+        for line in read_lines(stream):
+            raw = line.raw.removeprefix(jsonl.BOM) if line.number == 1 else line.raw
+            try:
+                yield line.number, None if line.code else parse(raw).row
+            except Refused:
+                yield line.number, None
 
 
 def rows(path: Path, reading: Reading) -> Iterator[Trace | Refusal]:

@@ -103,6 +103,9 @@ def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
             return
         if not chunk:
             break
+        if not (skipping or tail) and chunk.isspace():
+            number += chunk.count(b"\n")
+            continue
         first, *rest = chunk.split(b"\n")
         if not skipping:
             tail += first

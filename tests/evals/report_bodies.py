@@ -28,7 +28,9 @@ def wilson(passed: int, n: int) -> tuple[float | None, float | None]:
         return None, None
     z, p = 1.959964, passed / n
     middle, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max((middle - spread) / (1 + z * z / n), 0.0), min((middle + spread) / (1 + z * z / n), 1.0)
+    return max((middle - spread) / (1 + z * z / n), 0.0), min(
+        (middle + spread) / (1 + z * z / n), 1.0
+    )
 
 
 def result(dimension: str, passed: int, failed: int, **other: Any) -> Body:
@@ -108,10 +110,11 @@ def example(index: int, **other: Any) -> Body:
     """One failing answer."""
     return {
         "trace_id": f"shop-10-08-{index:04d}", "dimension": "price", "evaluator": "shop.price",
-        "verdict": "fail", "explanation": "The price is 49, the gold price 39.90: it took the old one.",
-        "ts": "2026-10-08T09:14:0%dZ" % index, "input": WARES[index % 3],
-        "context": "Return title, price and rating as JSON.\nUse the price the customer pays today.",
-        "output": '{"title":"Kettle, brushed steel","price":49.00,"rating":4.6,"currency":"\\u20ac"}',
+        "verdict": "fail",
+        "explanation": "The price is 49, the gold price 39.90: it took the old one.",
+        "ts": f"2026-10-08T09:14:{index:02d}Z", "input": WARES[index % 3],
+        "context": "Return title, price, rating as JSON.\nUse the price the customer pays today.",
+        "output": '{"title":"Kettle, brushed steel","price":49.00,"rating":4.6,"unit":"\\u20ac"}',
         "steps": [], "model": "small-1", "prompt_version": "v3", "session_id": f"s-{index}",
         "source_file": "shop-10-08.jsonl", "source_line": 1200 + index,
     } | other  # fmt: skip
@@ -132,7 +135,9 @@ def slipped(day: str = "2026-10-08") -> Body:
                    decides=False, verdict="not measured", unsampled=142)  # fmt: skip
     outside = result("price", 150, 50, kind="recorded", evaluator="human", decides=False)
     parts = [
-        against(result("price", 20, 25, slice="source = partner feed"), 0.9, 0.15, "slipped", *span),
+        against(
+            result("price", 20, 25, slice="source = partner feed"), 0.9, 0.15, "slipped", *span
+        ),
         result("price", 128, 27, slice="source = own shop"),
         result("rating", 0, 0, slice="language = de", skipped=12, verdict="not measured"),
     ]
@@ -154,7 +159,8 @@ def slipped(day: str = "2026-10-08") -> Body:
         causes=[{"dimension": "price", "evaluator": "shop.price", "cause": "prompt_version",
                  "before": [{"value": "v2", "share": 1.0}],
                  "after": [{"value": "v3", "share": 0.94}, {"value": "v2", "share": 0.06}],
-                 "words": "Prompt v3 came into use: with it 73% of prices are right, with v2 92%."}],
+                 "words": "Prompt v3 came into use: with it 73% of prices are right, with v2 92%."
+                 }],
         slices=[{"dimension": "price", "evaluator": "shop.price",
                  "slice": "source = partner feed", "n": 45, "rate": 0.444, "low": 0.31,
                  "high": 0.59, "parent_rate": 0.74, "excess": -0.296, "q": 0.0003}],
@@ -204,7 +210,8 @@ def nights(
             row = result(dimension, passed, n - passed, evaluator=f"{app}.{dimension}")
             rates[dimension] = row["rate"]
             rows.append(against(row, 0.94 - 0.04 * place, 0.06,
-                                "slipped" if worse and place == 0 else "held", day, day))  # fmt: skip
+                                "slipped" if worse and place == 0 else "held", day, day)
+                        )  # fmt: skip
         first = dimensions[0]
         verdict = "slipped" if worse else "held"
         change = f" (−{round(94 - 100 * rates[first])} ± 6), prompt v3" if worse else ""

@@ -1,0 +1,111 @@
+"""What answers are compared with: gold sets, and what people and others said of a trace.
+
+Maps an annotator's vocabulary to pass and fail as the suite says; an unmapped word is an error.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.records import Failure, Label, Outcome, Skip, Trace, canonical
+from evals.specs import CatalogError, Evaluator
+
+GOLD = "gold"
+"""The annotator whose labels are gold values, not verdicts."""
+
+
+@dataclass(frozen=True)
+class References:
+    """Gold sets of the catalog and every label of the lake, looked up by trace."""
+
+    gold_folder: Path
+    labels: Mapping[str, tuple[Label, ...]]
+    """By trace_id."""
+
+    @classmethod
+    def of(cls, catalog_root: Path, labels: Iterable[Label]) -> References:
+        """References over a catalog's gold sets and some labels."""
+        by_trace: dict[str, list[Label]] = defaultdict(list)
+        for label in labels:
+            by_trace[label.trace_id].append(label)
+        return cls(catalog_root / "gold", {k: tuple(v) for k, v in by_trace.items()})
+
+    def gold(self, evaluator: Evaluator, trace: Trace) -> Any:
+        """The gold value for a trace, or None."""
+        if evaluator.gold is None:
+            return None
+        if evaluator.gold == "labels":
+            said = self.on(trace.trace_id, evaluator.labels)
+            return next((label.verdict for label in said if label.annotator == GOLD), None)
+        return gold_set(self.gold_folder, evaluator.gold).get(trace.input)
+
+    def on(self, trace_id: str, dimension: str) -> list[Label]:
+        """What was said of a trace on a dimension, in its labels' own name."""
+        return [x for x in self.labels.get(trace_id, ()) if x.dimension == dimension]
+
+    def recorded(self, evaluator: Evaluator, trace: Trace) -> dict[str, list[Label]]:
+        """The labels of each outside annotator by the name its scores go under."""
+        found: dict[str, list[Label]] = defaultdict(list)
+        for label in self.on(trace.trace_id, evaluator.labels):
+            if label.annotator == GOLD:
+                continue
+            people = label.annotator_kind in ("human", "adjudicated")
+            who = label.annotator_kind if people else label.annotator
+            found[f"{evaluator.dimension}.{who}"].append(label)
+        return found
+
+
+@functools.lru_cache(maxsize=64)
+def gold_set(folder: Path, name: str) -> dict[str, Any]:
+    """A gold set by input: `NAME.jsonl` rows of input and gold, or `NAME.csv` of the same columns.
+
+    Raises:
+        CatalogError: naming the file and line that is wrong.
+    """
+    lines, table = folder / f"{name}.jsonl", folder / f"{name}.csv"
+    if not lines.exists() and not table.exists():
+        raise CatalogError(f"{lines}: no such gold set")
+    found: dict[str, Any] = {}
+    if table.exists():
+        with table.open(newline="", encoding="utf-8") as file:
+            found |= {row["input"]: row["gold"] for row in csv.DictReader(file)}
+    if lines.exists():
+        for number, line in enumerate(lines.read_text("utf-8").splitlines(), 1):
+            try:
+                row = json.loads(line)
+                found[row["input"]] = row["gold"]
+            except (ValueError, KeyError, TypeError) as error:
+                message = f"{lines}:{number}: expected a JSON object with `input` and `gold`"
+                raise CatalogError(message) from error
+    return found
+
+
+def map_verdict(mapping: Mapping[str, str], verdict: Any) -> Outcome | Failure | Skip:
+    """A word of another vocabulary as pass or fail."""
+    word = verdict if isinstance(verdict, str) else canonical(verdict).decode()
+    meaning = mapping.get(word)
+    if meaning == "skip":
+        return Skip("mapped-to-skip")
+    if meaning is None:
+        return Failure("unmapped-verdict", f"the suite maps no {word[:60]!r}")
+    return Outcome(meaning == "pass", explanation=word[:200])
+
+
+def together(mapping: Mapping[str, str], labels: list[Label]) -> Outcome | Failure | Skip:
+    """Several annotators of one kind as one outcome: the majority, and a tie is skipped."""
+    outcomes = [map_verdict(mapping, label.verdict) for label in labels]
+    clear = [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
+    if not clear:
+        return outcomes[0]
+    votes = Counter(outcome.passed for outcome in clear)
+    if votes[True] == votes[False]:
+        return Skip("tie")
+    passed = votes[True] > votes[False]
+    return next(outcome for outcome in clear if outcome.passed == passed)

@@ -1,0 +1,329 @@
+"""What the importers promise of files made to do harm: each row refused, or harmlessly kept.
+
+The oracle throughout: a file's non-blank lines are its traces plus its refusals, one each.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evals import importers
+from evals.importers import streams
+from evals.records import Refusal, Trace
+
+ROW = '{"trace_id": "%s", "ts": "2026-10-01T12:00:00Z", "app": "chat", "output": "Hello.", "x": %s}'
+HELD = 64
+"""MiB of memory that reading a file may add: a line of 16 MiB, twice, and room."""
+
+
+def row(trace_id: str = "t-1", extra: str = "1") -> bytes:
+    """A line of JSON."""
+    return (ROW % (trace_id, extra)).encode()
+
+
+def read(path: Path) -> list[Any]:
+    """Everything a file yields, with no mapping."""
+    return list(importers.read(path, mappings={}))
+
+
+def read_bytes(folder: Path, data: bytes, name: str = "day.jsonl") -> list[Any]:
+    """What a file of these bytes yields."""
+    (folder / name).write_bytes(data)
+    return read(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("extra", "code"),
+    [
+        ("NaN", "bad-number"),
+        ("-Infinity", "bad-number"),
+        ("1e999", "bad-number"),
+        ("18446744073709551616", "bad-number"),
+        ("-9223372036854775809", "bad-number"),
+        ("9" * 100_000, "bad-number"),
+        ("[" * 201 + "]" * 201, "too-deep"),
+        ("[" * 100_000, "too-deep"),
+        ('{"a":' * 100_000, "too-deep"),
+        ('{"a": 1, "a": 1}', "duplicate-key"),
+        ('{"a" : 1, "a":2}', "duplicate-key"),
+        ('{"a\\\\":1, "a\\\\":2}', "duplicate-key"),
+        ('{"a":1, "\\u0061":2}', "duplicate-key"),
+        ('{"a"\t:1, "a":2, "b":"\\":"}', "duplicate-key"),
+        ('1, "app": "qa"', "duplicate-key"),
+        ('"\\ud800"', "not-utf8"),
+        ('"\\udc00\\ud800"', "not-utf8"),
+        ('"\x00"', "not-json"),
+        ("'x'", "not-json"),
+        ("1}{", "not-json"),
+        ("", "not-json"),
+    ],
+)
+def test_json_that_two_readers_could_take_differently_is_refused(
+    tmp_path: Path, extra: str, code: str
+) -> None:
+    """By name, while the rows around it are read."""
+    found = read_bytes(tmp_path, b"\n".join([row("a"), row("b", extra), row("c")]))
+    assert [type(item) for item in found] == [Trace, Refusal, Trace]
+    assert (found[1].code, found[1].source_line) == (code, 2)
+    assert found[1].raw == row("b", extra)[: streams.KEPT]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        '{"a" : 1, "b":2}',
+        '{"a\\\\":1, "a\\\\\\\\":2}',
+        '"\\":\\": \\":"',
+        '{"a": {"a": {"a": "\\u0022:"}}}',
+        "[" * 199 + "]" * 199,
+        "[18446744073709551615, -9223372036854775808, 1e300, 0.1e-300]",
+        '"\\ud83d\\ude00 \\u0000 \x7f"',
+    ],
+)
+def test_rare_but_unambiguous_json_is_kept(tmp_path: Path, extra: str) -> None:
+    """Strictness refuses nothing that has one meaning."""
+    (trace,) = read_bytes(tmp_path, row("a", extra))
+    assert trace.metadata == {"x": json.loads(extra)}
+
+
+@pytest.mark.parametrize("line", [b"[]", b"null", b"1", b'"text"', b"true"])
+def test_a_line_that_is_no_object_is_refused(tmp_path: Path, line: bytes) -> None:
+    """JSON or not, a trace is an object."""
+    assert [item.code for item in read_bytes(tmp_path, line)] == ["not-an-object"]
+
+
+def test_a_file_of_rubbish_is_refused_once_or_by_line(tmp_path: Path) -> None:
+    """As a whole where its name promises nothing; line by line where it says JSONL."""
+    rubbish = random.Random(1).randbytes(100_000)
+    (whole,) = read_bytes(tmp_path, rubbish, "rubbish.bin")
+    assert (whole.code, whole.source_line) == ("unreadable-file", 0)
+    assert "jsonl" in whole.reason
+    assert whole.raw == rubbish[: streams.KEPT]
+    lines = read_bytes(tmp_path, rubbish, "rubbish.jsonl")
+    assert len(lines) == sum(bool(line.strip()) for line in rubbish.split(b"\n")) > 100
+    assert {item.code for item in lines} <= {"not-utf8", "not-json"}
+
+
+def test_damage_at_the_head_loses_no_rows_behind_it(tmp_path: Path) -> None:
+    """A first line of rubbish does not hide what follows, whatever the file is called."""
+    found = read_bytes(tmp_path, b"\xff\xfe rubbish\n" + row("a") + b"\n" + row("b"), "noname")
+    assert [type(item) for item in found] == [Refusal, Trace, Trace]
+
+
+def test_what_is_no_file_is_refused_without_its_path(tmp_path: Path) -> None:
+    """Gone, or a folder: one refusal that names no folder of the machine."""
+    for path in (tmp_path / "gone.jsonl", tmp_path):
+        (refusal,) = read(path)
+        assert (refusal.code, refusal.source_line) == ("unreadable-file", 0)
+        assert str(tmp_path) not in refusal.reason + refusal.source_file
+
+
+def many_rows() -> bytes:
+    """Two thousand rows that do not compress away."""
+    rng = random.Random(2)
+    return b"\n".join(row(f"t-{n}", json.dumps(rng.randbytes(40).hex())) for n in range(2000))
+
+
+def test_a_truncated_gzip_keeps_the_rows_before_the_cut(tmp_path: Path) -> None:
+    """One refusal stands for the rest, with the line where it broke off."""
+    packed = gzip.compress(many_rows())
+    found = read_bytes(tmp_path, packed[: len(packed) // 2], "day.jsonl.gz")
+    *traces, last = found
+    assert [trace.trace_id for trace in traces] == [f"t-{n}" for n in range(len(traces))]
+    assert 900 < len(traces) < 1100
+    assert (last.code, last.source_line) == ("truncated-gzip", len(traces) + 1)
+    assert "too early" in last.reason
+    assert many_rows().split(b"\n")[len(traces)].startswith(last.raw)
+
+
+@pytest.mark.parametrize("name", ["day.jsonl.gz", "day"])
+def test_damaged_archives_are_told_under_any_name(tmp_path: Path, name: str) -> None:
+    """Cut within the header, flipped in the middle, or with a wrong checksum."""
+    import pyarrow
+
+    packed = gzip.compress(many_rows())
+    zstd = pyarrow.compress(many_rows(), codec="zstd", asbytes=True)
+    middle = len(packed) // 2
+    damaged = {
+        "header": packed[:5],
+        "middle": packed[:middle] + b"\x00" * 64 + packed[middle + 64 :],
+        "checksum": packed[:-8] + b"\x00" * 8,
+        "garbage": packed + b"garbage",
+        "zstd cut": zstd[: len(zstd) // 2],
+        "zstd head": zstd[:6],
+    }
+    for what, data in damaged.items():
+        found = read_bytes(tmp_path, data, name)
+        broken = [item for item in found if isinstance(item, Refusal)]
+        assert broken, what
+        assert broken[-1] is found[-1], what
+        assert broken[-1].code in ("truncated-gzip", "unreadable-file"), what
+    assert read_bytes(tmp_path, packed, name)[-1].trace_id == "t-1999"
+
+
+PROBE = """
+import pathlib, resource, sys
+from evals import importers
+unit = 1 if sys.platform == "darwin" else 1024
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+before = peak()
+found = [
+    (type(r).__name__, getattr(r, "code", ""), len(getattr(r, "raw", b"")), r.source_line)
+    for r in importers.read(pathlib.Path(sys.argv[1]), mappings={})
+]
+print([found, peak() - before])
+"""
+
+
+def probed(path: Path) -> tuple[list[Any], float]:
+    """What a fresh process reads from a file, and by how many MiB its peak memory grew."""
+    root = Path(importers.__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, str(path)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    found, grown = json.loads(done.stdout.replace("(", "[").replace(")", "]").replace("'", '"'))
+    return found, grown
+
+
+def test_a_line_of_200_mb_never_sits_in_memory(tmp_path: Path) -> None:
+    """Its first 64 KiB are kept, and the row behind it is read."""
+    path = tmp_path / "day.jsonl"
+    with path.open("wb") as file:
+        file.write(row("a") + b'\n{"trace_id": "')
+        file.seek(200 * 2**20, os.SEEK_CUR)
+        file.write(b'"}\n' + row("b"))
+    found, grown = probed(path)
+    assert found == [
+        ["Trace", "", 0, 1],
+        ["Refusal", "line-too-long", streams.KEPT, 2],
+        ["Trace", "", 0, 3],
+    ]
+    assert grown < HELD
+
+
+def test_a_gzip_bomb_stays_in_bounds(tmp_path: Path) -> None:
+    """A thousandfold archive, of one line and of blank ones, costs time and no memory."""
+    path = tmp_path / "day.jsonl.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for filler in (b"x", b"\n"):
+            for _ in range(200):
+                file.write(filler * 2**20)
+        file.write(row("b"))
+    assert path.stat().st_size < 2**21
+    found, grown = probed(path)
+    assert [kind for kind, *_ in found] == ["Refusal", "Trace"]
+    assert found[0][1:] == ["line-too-long", streams.KEPT, 1]
+    assert found[1][3] == 200 * 2**20 + 1
+    assert grown < HELD
+
+
+def test_the_longest_line_allowed_is_read(tmp_path: Path) -> None:
+    """The limit is a promise in both directions, to the byte."""
+    room = streams.MAX_LINE - len(row("a", '""'))
+    fits, over = (row("a", f'"{"x" * (room + more)}"') for more in (0, 1))
+    found = read_bytes(tmp_path, b"\n".join([fits, over, row("b"), over]))
+    assert [getattr(item, "code", "kept") for item in found] == [
+        "kept",
+        "line-too-long",
+        "kept",
+        "line-too-long",
+    ]
+
+
+def test_a_million_attributes_are_one_row(tmp_path: Path) -> None:
+    """Many keys are no reason to stop."""
+    keys = ",".join(f'"k{n}":0' for n in range(1_000_000))
+    (trace,) = read_bytes(tmp_path, row("a", "{" + keys + "}"))
+    assert len(trace.metadata["x"]) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "trace_id",
+    [
+        "../../etc/passwd",
+        "C:\\x",
+        "<script>alert(1)</script>",
+        "'; drop table traces; --",
+        "\u202e",
+    ],
+)
+def test_strange_ids_are_data_and_no_paths(tmp_path: Path, trace_id: str) -> None:
+    """They are kept as they are, and nothing is written anywhere."""
+    before = sorted(tmp_path.parent.rglob("*"))
+    line = json.dumps({**json.loads(row()), "trace_id": trace_id}).encode()
+    (trace,) = read_bytes(tmp_path, line)
+    assert trace.trace_id == trace_id
+    assert sorted(tmp_path.parent.rglob("*")) == sorted([*before, tmp_path / "day.jsonl"])
+
+
+def test_a_script_tag_is_kept_as_text(tmp_path: Path) -> None:
+    """Escaping is the page's; the answer is evaluated as it was given."""
+    tag = "<script>fetch('//evil')</script>"
+    line = row().replace(b"Hello.", tag.encode())
+    assert read_bytes(tmp_path, line)[0].output == tag
+
+
+BASE = b"\n".join([*(row(f"t-{n}", f'"é {n}: \\u00e9"') for n in range(4)), b"", row("t", "NaN")])
+edits = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "drop", "insert", "repeat"]),
+        st.integers(0, len(BASE) - 1),
+        st.binary(max_size=6) | st.sampled_from([b"\n", b"\\", b'"', b"{", b"\r\n", b"\x00"]),
+    ),
+    max_size=8,
+)
+
+
+def edited(data: bytes, kind: str, at: int, piece: bytes) -> bytes:
+    """The data with one change."""
+    at = min(at, max(len(data) - 1, 0))
+    size = max(len(piece), 1)
+    middle = {
+        "flip": bytes(byte ^ 0x15 for byte in data[at : at + size]),
+        "drop": b"",
+        "insert": piece + data[at : at + size],
+        "repeat": data[at : at + 8 * size] * 2 + data[at : at + size],
+    }[kind]
+    return data[:at] + middle + data[at + size :]
+
+
+@settings(max_examples=300, deadline=None)
+@given(changes=edits, packed=st.booleans(), cut=st.integers(0, 200))
+def test_every_row_is_accounted_for(
+    changes: list[tuple[str, int, bytes]], packed: bool, cut: int
+) -> None:
+    """Whatever is done to a file: one trace or one refusal a non-blank line, in order."""
+    data = BASE
+    for change in changes:
+        data = edited(data, *change)
+    expected = [n for n, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+    archive = gzip.compress(data) if packed else data
+    whole = not (packed and cut)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "day.jsonl"
+        path.write_bytes(archive if whole else archive[: max(len(archive) - cut, 2)])
+        found = read(path)
+    numbers = [item.source_line for item in found]
+    if whole:
+        assert numbers == expected
+    else:
+        assert found[-1].code == "truncated-gzip"
+        assert numbers[:-1] == expected[: len(numbers) - 1]
+    assert all(isinstance(item, Trace) or (item.code and item.reason) for item in found)

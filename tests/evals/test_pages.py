@@ -1,0 +1,331 @@
+"""Promises of the board and the night page."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals import pages
+
+_spec = importlib.util.spec_from_file_location(
+    "report_bodies", Path(__file__).with_name("report_bodies.py")
+)
+assert _spec
+assert _spec.loader
+bodies: Any = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(bodies)
+
+VOID = {"meta", "br", "img", "input", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its tags, links and text, and whether it nests."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element begins."""
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element without content."""
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        """An element ends: it must be the one begun last."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Text, but for the style sheet."""
+        self.text += "" if self.open and self.open[-1] == "style" else data
+
+    @property
+    def links(self) -> list[str]:
+        """Where the page leads."""
+        return [attrs["href"] or "" for tag, attrs in self.tags if tag == "a"]
+
+    @property
+    def words(self) -> str:
+        """The text as read, spaces joined."""
+        return " ".join(self.text.split())
+
+
+def heading(html: str) -> str:
+    """The first line of a page, as read."""
+    found = re.search(r"<h1>(.*?)</h1>", html, re.DOTALL)
+    assert found
+    return " ".join(Page(found[1]).text.replace("\xa0", " ").split())
+
+
+def night(body: dict[str, Any], history: list[dict[str, Any]] | None = None) -> str:
+    """The page of a night."""
+    return pages.render_night(body, history=history or [])
+
+
+ALL = {
+    "slipped": lambda: night(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
+    "held": lambda: night(bodies.night()),
+    "refused": lambda: night(bodies.refused()),
+    "hostile": lambda: night(bodies.hostile()),
+    "nothing": lambda: night(bodies.night(results=[], provenance={}, cost={}, accounting={})),
+    "board": lambda: pages.render_board(
+        [*bodies.nights(20, "a", drop=3), *bodies.nights(4, "b"), bodies.refused(app="c")],
+        run={"calls": 3, "reused": 9, "usd": 0.2, "pins": [{"name": "m", "expires": "2026-11-01"}]},
+    ),
+    "empty board": lambda: pages.render_board([], run=None),
+    "hostile board": lambda: pages.render_board([bodies.hostile()], run=None),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_page_reaches_for_nothing(name: str) -> None:
+    """A page is well nested, forbids every request, and has no script or outside reference."""
+    page = Page(ALL[name]())
+    assert page.open == []
+    assert not {tag for tag, _ in page.tags} & {"script", "img", "link", "iframe", "base", "object"}
+    policy = [a["content"] or "" for t, a in page.tags if a.get("http-equiv")]
+    assert policy[0].startswith("default-src 'none'")
+    for _, attrs in page.tags:
+        assert not [key for key in attrs if key.startswith("on") or key in ("src", "srcset")]
+        assert not re.match(r"(?i)[a-z]+:|//", attrs.get("href") or "")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_page_is_its_input(name: str) -> None:
+    """The same report gives the same bytes, and they can be written as UTF-8."""
+    assert ALL[name]().encode() == ALL[name]().encode()
+
+
+@pytest.mark.parametrize("name", ["hostile", "hostile board"])
+def test_trace_text_is_shown_not_obeyed(name: str) -> None:
+    """Markup, template code, bidi overrides and control characters appear as what they are."""
+    html = ALL[name]()
+    page = Page(html)
+    assert '<script>alert("x")</script>' in page.text
+    assert "{{ 7 * 7 }}" in page.text
+    assert "‹U+202E›" in page.text
+    assert not pages.UNSAFE.search(html)
+
+
+def test_links_hold_only_plain_names() -> None:
+    """A night whose application is no plain name is on the board without a link."""
+    safe, unsafe = bodies.night(), bodies.night(app="../../etc")
+    address = f"2026-10-08/shop/{safe['version']}/index.html"
+    assert Page(pages.render_board([safe, unsafe], run=None)).links == [address]
+    for key, value in (("app", "a\n"), ("date", "2026-1-08"), ("version", "../../..")):
+        assert pages.address(safe | {key: value}) is None
+
+
+def test_board_says_how_last_night_went() -> None:
+    """The board's first line counts what held and names what did not."""
+    reports = [
+        *bodies.nights(3, "extraction", drop=1),
+        *bodies.nights(3, "summaries"),
+        *bodies.nights(3, "sql"),
+    ]
+    said = heading(pages.render_board(reports, run=None))
+    assert said == "Two of three held last night; extraction slipped."
+    only = heading(pages.render_board([bodies.night()], run=None))
+    assert only == "Shop held last night."
+    both = [bodies.refused(app="a"), bodies.night(app="b", verdict="too close to call")]
+    said = heading(pages.render_board(both, run=None))
+    assert (
+        said == "None of two held last night; b was too close to call; a was refused at the door."
+    )
+    assert (
+        heading(pages.render_board(both[:1], run=None)) == "a was refused at the door last night."
+    )
+
+
+def test_board_tells_missing_from_refused() -> None:
+    """A night without a report, a day nobody ran and a refused night are three things."""
+    reports = [r for r in bodies.nights(6, "a") if r["date"] != "2026-10-06"]
+    reports += [r for r in bodies.nights(6, "b") if r["date"] not in ("2026-10-06", "2026-10-07")]
+    reports[-1] = bodies.refused(app="b")
+    rows = {row.app: [cell.verdict for cell in row.cells] for row in pages.board_rows(reports)}
+    assert rows == {"a": ["held"] * 5, "b": ["held", "held", "held", "missing", "refused"]}
+    words = Page(pages.render_board(reports, run=None)).words
+    assert "6 October 2026: no application has a report." in words
+    assert "B, 7 October 2026: No report." in words
+    assert "B, 8 October 2026: Refused: 61 of 200" in words
+
+
+def test_board_shows_the_newest_version_of_a_night() -> None:
+    """Of several reports of a night the last given is shown, and that there are more is said."""
+    first, repaired = bodies.night(), bodies.night(verdict="slipped", sentence="Slipped: repaired.")
+    (row,) = pages.board_rows([first, repaired])
+    assert (row.cells[0].verdict, row.cells[0].versions) == ("slipped", 2)
+
+
+def test_version_marks_name_what_changed() -> None:
+    """A night is marked when its prompt, model or evaluator differs from those before it."""
+    quiet, loud = bodies.nights(4), bodies.nights(4, drop=1)
+    assert pages.version_marks(quiet) == [(), (), (), ()]
+    assert pages.version_marks(loud) == [(), (), ("prompt v2 → v3",), ()]
+    changed = json.loads(json.dumps(quiet[-1]))
+    changed["provenance"]["evaluators"][0]["version"] = "0" * 16
+    assert pages.version_marks([*quiet[:3], changed])[-1] == ("evaluator shop.title",)
+
+
+def test_mixed_models_do_not_flicker() -> None:
+    """Two models that share the traffic and take turns in leading it mark no night."""
+    found = []
+    for a, b in ((60, 70), (70, 60), (64, 66)):
+        models = [{"value": "a", "n": a}, {"value": "b", "n": b}, {"value": "c", "n": 70}]
+        found.append(bodies.night(provenance={"traces": {"model": models}}))
+    assert pages.version_marks(found) == [(), (), ()]
+
+
+def test_first_screen_says_why() -> None:
+    """The night's first line is its sentence, and the gate's outcome and the cause follow."""
+    html = night(bodies.slipped())
+    assert heading(html) == "Slipped: price 91% → 74% (−17 ± 6), prompt v3."
+    words = Page(html).words
+    order = ["regressed", "What changed", "Prompt v3 came into use", "Dimensions"]
+    places = [words.index(part) for part in order]
+    assert places == sorted(places)
+    assert "price 91% → 74% (−17 ± 6 points)" in words
+
+
+def test_failed_errored_skipped_and_unsampled_stay_apart() -> None:
+    """Coverage shows the four counts of a dimension in four cells."""
+    row = bodies.result("price", 11, 13, errored=17, skipped=19, unsampled=23)
+    html = night(bodies.night(results=[row]))
+    cells = dict(re.findall(r'data-label="(\w+)">(\d+)</td>', html))
+    assert {k: cells[k] for k in ("Passed", "Failed", "Errored", "Skipped", "Unsampled")} == {
+        "Passed": "11", "Failed": "13", "Errored": "17", "Skipped": "19", "Unsampled": "23"
+    }  # fmt: skip
+
+
+def test_unaligned_judge_decides_nothing() -> None:
+    """An unaligned judge is said to be one, and does not count among those that decide."""
+    words = Page(night(bodies.slipped())).words
+    assert "Unaligned judge: people disagree with it, so it decides nothing." in words
+    assert "of three dimensions that decide" in words
+    assert "Unaligned" not in Page(night(bodies.night())).words
+
+
+def test_examples_are_full_and_five_at_most() -> None:
+    """Five answers are shown whole, JSON indented, whatever their length."""
+    long = "An endless question. " * 4000
+    examples = [bodies.example(0, input=long), *(bodies.example(i) for i in range(1, 8))]
+    html = night(bodies.slipped() | {"examples": examples})
+    assert html.count('class="example"') == 5
+    assert long in html
+    assert "&#34;unit&#34;: &#34;€&#34;\n}" in html
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"a": 1, "a": 2}', "plain", "[" * 100_000, '{"a": NaN', '"text"']
+)
+def test_what_is_not_plain_json_is_left_as_written(text: str) -> None:
+    """An answer that is no JSON, or JSON that would lose something, is not rewritten."""
+    assert pages.natural(text) == text
+
+
+def test_empty_states_say_what_to_do() -> None:
+    """No suite, no label, no baseline, no night: each says the next step."""
+    bare = Page(night(bodies.night(suite=None))).words
+    assert "No suite yet" in bare
+    assert "suites/shop.yaml" in bare
+    assert "andon labels export" in bare
+    assert "becomes the baseline" in bare
+    assert "andon nightly" in Page(pages.render_board([], run=None)).words
+    refused = Page(night(bodies.refused())).words
+    assert "61 of 200 rows were quarantined (30%); the limit for this application is 20%" in refused
+    assert "andon nightly --app shop --date 2026-10-08" in refused
+    assert "no-timestamp" in refused
+
+
+@pytest.mark.parametrize(("demo", "labels"), [(True, 1), (False, 0)])
+def test_demo_is_labelled(demo: bool, labels: int) -> None:
+    """Demo data carries its label on the night and on the board, real data does not."""
+    body = bodies.night(demo=demo)
+    for html in (night(body), pages.render_board([body], run=None)):
+        assert Page(html).words.count("demo data, recorded answers") == labels
+
+
+def test_every_chart_has_words() -> None:
+    """Each picture that is not decoration says in text what it shows."""
+    for name in ("slipped", "board"):
+        charts = [a for t, a in Page(ALL[name]()).tags if t == "svg" and a.get("role") == "img"]
+        assert len(charts) > 2
+        assert all(re.search(r"\d%|not measured", chart["aria-label"] or "") for chart in charts)
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"),
+    [
+        (pages.percent(0.744, 0.68, 0.80), "74%"),
+        (pages.percent(0.9084, 0.9059, 0.9109), "90.8%"),
+        (pages.percent(0.997, 0.98, 1.0), ">99%"),
+        (pages.percent(0.001, 0.0, 0.02), "<1%"),
+        (pages.percent(1.0, 0.98, 1.0), "100%"),
+        (pages.percent(None), "–"),
+        (pages.points(-0.17, -0.23, -0.11), "−17 ± 6"),
+        (pages.points(-0.001, -0.03, 0.03), "0 ± 3"),
+        (pages.points(0.0123, 0.0093, 0.0153), "+1.2 ± 0.3"),
+        (pages.interval(0.676, 0.794), "68–79%"),
+        (pages.dollars(0.0), "$0.00"),
+        (pages.dollars(0.0042), "$0.0042"),
+        (pages.day("2026-10-08"), "Thursday 8 October 2026"),
+        (pages.day("yesterday"), "yesterday"),
+        (pages.listed(["a", "b", "c"]), "a, b and c"),
+    ],
+)
+def test_numbers_show_what_their_interval_supports(shown: str, said: str) -> None:
+    """Figures are rounded to their interval, and only an exact 0% or 100% is called so."""
+    assert shown == said
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=12))
+def test_scale_holds_what_it_shows(values: list[float | None]) -> None:
+    """A scale keeps every value on it, in order, within 0..1."""
+    found = pages.scale(values, 240)
+    known = sorted(value for value in values if value is not None)
+    assert 0 <= found.low < found.high <= 1
+    places = [found.at(value) for value in known]
+    assert places == sorted(places)
+    assert all(found.low - 1e-9 <= value <= found.high + 1e-9 for value in known)
+
+
+@given(st.text())
+def test_visible_text_can_be_written(text: str) -> None:
+    """Whatever a trace holds, its visible form is UTF-8 without hidden characters."""
+    shown = pages.visible(text)
+    shown.encode()
+    assert not pages.UNSAFE.search(shown)
+
+
+def test_pages_are_quick() -> None:
+    """A night takes 50 ms at most, a board of 90 nights of five applications a second."""
+    night(bodies.slipped())
+    reports = [r for app in "abcde" for r in bodies.nights(90, app, tuple("uvwxyz"))]
+    history = bodies.nights(90)
+    took = []
+    for render in (
+        lambda: night(bodies.slipped(), history),
+        lambda: pages.render_board(reports, run=None),
+    ):
+        start = time.process_time()
+        assert render()
+        took.append(time.process_time() - start)
+    assert took[0] < 0.05
+    assert took[1] < 1
