@@ -63,7 +63,7 @@ def fill(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> P
 
 def view(db: Any, name: str, files: Sequence[Path], *, partitioned: bool = False) -> None:
     """A view over files as `lake.NAME`, or an empty table of that shape."""
-    db.execute(f"drop view if exists lake.{name}; drop table if exists lake.{name}")
+    clear(db, name)
     if not files:
         extra = "null::date as date, " if partitioned else ""
         db.register("empty", to_table(TABLES[name], []))
@@ -78,9 +78,17 @@ def view(db: Any, name: str, files: Sequence[Path], *, partitioned: bool = False
 
 def table(db: Any, name: str, kind: str, rows: Sequence[Any]) -> None:
     """A table of records as `lake.NAME`."""
-    db.execute(f"drop view if exists lake.{name}; drop table if exists lake.{name}")
+    clear(db, name)
     db.register("rows", to_table(TABLES[kind], rows))
     db.execute(f"create table lake.{name} as from rows")
+
+
+def clear(db: Any, name: str) -> None:
+    """Drops `lake.NAME`, whichever it is: a retried step fills the same file again."""
+    for kind, listing in (("view", "duckdb_views()"), ("table", "duckdb_tables()")):
+        where = f"schema_name = 'lake' and {kind}_name = {quoted(name)}"
+        if db.sql(f"from {listing} where {where}").fetchall():
+            db.execute(f"drop {kind} lake.{name}")
 
 
 def restore(db: Any, lake: Lake, model: str, nights: Sequence[date]) -> None:

@@ -3,6 +3,7 @@
 The only place that starts Dagster from the command line.
 """
 
+import contextlib
 import logging
 import os
 import warnings
@@ -56,7 +57,8 @@ def launch(home: Path, job: str, first: date, last: date, say: Callable[[str], N
     Progress.listener, Progress.calls = say, 0
     from orchestration.definitions import defs
 
-    with dg.DagsterInstance.get() as instance:
+    log = (home / "dagster" / "last_run.log").open("w")
+    with dg.DagsterInstance.get() as instance, log, contextlib.redirect_stdout(log):
         result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             raise_on_error=False,

@@ -122,5 +122,9 @@ def dbt_build(context: Any, dbt: DbtCliResource, scratch: Path) -> Iterator[Any]
     """Builds and tests the selected models in the run's scratch file, with column lineage."""
     os.environ["ANDON_SCRATCH"] = str(scratch)
     target = scratch.parent / "dbt"
-    command = dbt.cli(["build"], context=context, target_path=target)
+    arguments = ["build", "--exclude-resource-type", "unit_test"]  # those are the test suite's
+    command = dbt.cli(arguments, context=context, target_path=target)
     yield from command.stream().fetch_column_metadata()
+    if command.adapter:  # it read column metadata, and would keep the file locked
+        command.adapter.cleanup_connections()
+        type(command.adapter.connections).close_all_connections()
