@@ -51,7 +51,10 @@ class References:
         return [x for x in self.labels.get(trace_id, ()) if x.dimension == dimension]
 
     def recorded(self, evaluator: Evaluator, trace: Trace) -> dict[str, list[Label]]:
-        """The labels of each outside annotator by the name its scores go under."""
+        """The labels of each outside annotator by the name its scores go under.
+
+        People have one row: what was adjudicated, or their majority where nothing was.
+        """
         found: dict[str, list[Label]] = defaultdict(list)
         for label in self.on(trace.trace_id, evaluator.labels):
             if label.annotator == GOLD:
@@ -59,6 +62,8 @@ class References:
             people = label.annotator_kind in ("human", "adjudicated")
             who = label.annotator_kind if people else label.annotator
             found[f"{evaluator.dimension}.{who}"].append(label)
+        if f"{evaluator.dimension}.adjudicated" in found:
+            found.pop(f"{evaluator.dimension}.human", None)
         return found
 
 

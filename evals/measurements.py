@@ -205,7 +205,7 @@ def agreements(rows: Iterable[Row]) -> dict[Identity, Agreement]:
 
 def adjudicated(row: Row) -> bool:
     """Whether the row holds what people settled on: their word decides."""
-    return row["kind"] == "recorded" and row["evaluator"].endswith(".adjudicated")
+    return row["kind"] == "recorded" and row["evaluator"].endswith((".adjudicated", ".human"))
 
 
 def alignment(row: Row, labels: Agreement | None) -> bool | None:

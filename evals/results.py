@@ -53,7 +53,11 @@ def results(night: Night) -> list[Result]:
 
 
 def verdict(m: Measurement, gate: Gate, p: float) -> tuple[str, str]:
-    """The verdict of a row and its reason in words; `p` is adjusted for the night's family."""
+    """The verdict of a row and its reason in words; `p` is adjusted for the night's family.
+
+    Held: risen; or the interval rules out a drop of `max_drop`; or the night was large enough to
+    find such a drop (power .8) and less than half of it was seen.
+    """
     reason = next((text for rule in SILENT if (text := rule(m))), None)
     if reason:
         return "not measured", reason
@@ -67,7 +71,10 @@ def verdict(m: Measurement, gate: Gate, p: float) -> tuple[str, str]:
         return "held", text
     if p < gate.alpha and d.high < 0:
         return "slipped", text
-    return "too close to call", shortfall(m, gate) or text
+    short = shortfall(m, gate)
+    if short is None and d.change > -gate.max_drop / 2:
+        return "held", text
+    return "too close to call", short or text
 
 
 def slice_row(m: Measurement) -> str | None:

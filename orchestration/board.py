@@ -4,6 +4,7 @@ Draws what the reports say; figures are never made here.
 """
 
 import itertools
+import sys
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -39,7 +40,7 @@ def document(
 def draw(here: Settings, lake: Lake, due: Sequence[date], calls: int) -> None:
     """The board over the last nights, and where its page is."""
     bodies = lake.current_reports()
-    console = Console(soft_wrap=False)
+    console = terminal()
     if not bodies:
         console.print("No reports yet. Put trace exports in a folder and name it with --inbox.")
         return
@@ -58,6 +59,11 @@ def draw(here: Settings, lake: Lake, due: Sequence[date], calls: int) -> None:
     console.print(f" board: {page}", soft_wrap=True, highlight=False)
 
 
+def terminal() -> Console:
+    """The terminal, or 140 columns where the output goes to a file."""
+    return Console(width=None if sys.stdout.isatty() else 140)
+
+
 def whole(body: dict[str, Any]) -> list[dict[str, Any]]:
     """A report's rows over all traces."""
     return [row for row in body["results"] if row["slice"] == "all"]
@@ -67,9 +73,10 @@ def grid(bodies: Sequence[dict[str, Any]], nights: Sequence[str], apps: Sequence
     """A mark for each night of each application, and the last night in words."""
     table = Table(box=None, pad_edge=True)
     table.add_column("app", style="bold", no_wrap=True)
-    for night in nights:
-        table.add_column(night[5:], justify="center", no_wrap=True)
-    table.add_column("last night", overflow="fold")
+    for number, night in enumerate(nights):
+        shown = night[5:] if number in (0, len(nights) - 1) else night[8:]
+        table.add_column(shown, justify="center", no_wrap=True)
+    table.add_column("last night", overflow="fold", min_width=40)
     found = {(body["app"], body["date"]): body for body in bodies}
     for app in apps:
         marks = [mark(found.get((app, night))) for night in nights]
@@ -105,7 +112,7 @@ def rates(body: dict[str, Any]) -> Table:
 
 def draw_results(body: dict[str, Any]) -> None:
     """A report, or several pooled, in the terminal."""
-    console = Console()
+    console = terminal()
     if "sentence" in body:
         console.print(f" {body['date']} {body['app']} {body['version']}: {body['sentence']}")
     else:
@@ -134,7 +141,7 @@ def draw_plan(rows: Sequence[Planned]) -> None:
         counts = [sum(getattr(row, key) for row in own) for key in ("count", "reused", "calls")]
         cells = [str(len(own)), *map(str, counts), ", ".join(changed) or "nothing"]
         table.add_row(evaluator, app, *cells)
-    console = Console()
+    console = terminal()
     console.print(table)
     console.print(f" {sum(row.calls for row in rows)} model calls in all")
 
