@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -46,24 +47,35 @@ class Release(Spec):
     params: dict[str, Any]
     versions: dict[str, str] = Field(default_factory=dict)
     answer_schema: dict[str, Any] | None = None
+    nearest: int | None = None
+    """How many examples are shown, those nearest the input; None: all, in order."""
     examples: tuple[Example, ...] = ()
 
     def prompt_hash(self) -> str:
         """Names the prompt alone: sampling does not change it."""
         shots = [[shot.input, shot.output] for shot in self.examples]
-        return digest([self.system, self.user, shots, self.answer_schema])
+        return digest([self.system, self.user, shots, self.nearest, self.answer_schema])
 
     def messages(self, text: str, context: str | None) -> list[dict[str, str]]:
         """The chat as sent for one input."""
-        chat = [(self.fill(shot.input, context), shot.output) for shot in self.examples]
         found: list[dict[str, str]] = []
         if self.system:
             system = self.system.replace("{context}", context or "")
             found.append({"role": "system", "content": system})
-        for asked, answered in chat:
-            found.append({"role": "user", "content": asked})
-            found.append({"role": "assistant", "content": answered})
+        for shot in self.shown(text):
+            found.append({"role": "user", "content": self.fill(shot.input, context)})
+            found.append({"role": "assistant", "content": shot.output})
         return [*found, {"role": "user", "content": self.fill(text, context)}]
+
+    def shown(self, text: str) -> tuple[Example, ...]:
+        """The examples for an input, the nearest last; words in common measure nearness."""
+        if self.nearest is None:
+            return self.examples
+        asked = words(text)
+        found = sorted(
+            self.examples, key=lambda shot: (overlap(words(shot.input), asked), shot.input)
+        )
+        return tuple(found[-self.nearest :])
 
     def fill(self, text: str, context: str | None) -> str:
         """The user's turn for a text."""
@@ -152,6 +164,16 @@ def plan_night(app: str, night: date, inputs: list[dict[str, Json]]) -> Iterator
             context=row.get("context"),
             metadata=row["metadata"],
         )
+
+
+def words(text: str) -> frozenset[str]:
+    """The distinct words of a text, in lower case."""
+    return frozenset(re.findall(r"\w+", text.lower()))
+
+
+def overlap(first: frozenset[str], second: frozenset[str]) -> float:
+    """The Jaccard similarity of two sets of words, from 0 to 1."""
+    return len(first & second) / max(1, len(first | second))
 
 
 def number(*parts: str) -> int:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 Spans = Iterable[tuple[int, int]]
-CHUNK = 4000
+CHUNK = 1500
 """Recognizers see at most this many characters at once: their time grows faster than the text."""
-OVERLAP = 300
+OVERLAP = 280
 
 
 class Finding(NamedTuple):
@@ -278,7 +278,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_\-+/=]*(?:\.[A-Za-z0-9_\-+/=]+)*")
 
 def token_end(text: str, at: int) -> int:
     """Where the token that reaches past a position ends: nothing of a secret stays behind."""
-    found = TOKEN.match(text, at) if at and text[at - 1].isalnum() else None
+    found = TOKEN.match(text, at) if at and re.match(r"[\w.+/=-]", text[at - 1]) else None
     return found.end() if found else at
 
 
@@ -291,7 +291,8 @@ def by_pattern(pattern: str) -> Callable[[str], Spans]:
 
 
 PASSWORDS = re.compile(
-    r"""(?:api|auth|access|account|client|private|service|db|database)[ _-]?(?:key|token|pass)\w{0,9}
+    r"""(?:api|auth|access|account|client|private|service|db|database)
+            [ _-]?(?:key|token|pass)\w{0,9}
        |password|passwd|passphrase|pwd|secret(?:[ _-]?(?:access)?[ _-]?key)?|token|bearer""",
     re.IGNORECASE | re.VERBOSE,
 )

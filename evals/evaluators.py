@@ -6,11 +6,12 @@ Says what would run and under which version; `run` runs it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from evals import guardrails, judges, scorers
 from evals.records import digest
-from evals.specs import App, Catalog, CatalogError, Dimension, Evaluator
+from evals.specs import App, Catalog, CatalogError, Dimension, Evaluator, Guardrail
 
 RECORDED_BEHAVIOUR = 1
 
@@ -26,7 +27,7 @@ def for_app(catalog: Catalog, name: str) -> tuple[Evaluator, ...]:
     for dimension in suite.dimensions if suite else ():
         found += from_dimension(catalog, app, dimension)
     found += [
-        from_guardrail(app, spec)
+        from_guardrail(catalog.root, app, spec)
         for spec in catalog.guardrails.values()
         if not spec.apps or name in spec.apps
     ]
@@ -137,11 +138,13 @@ def from_scorer(
     )
 
 
-def from_guardrail(app: App, spec: Any) -> Evaluator:
+def from_guardrail(root: Path, app: App, spec: Guardrail) -> Evaluator:
     """A guardrail, as the nightly run scores it."""
-    params = {**spec.params}
-    if spec.check == "language" and app.language and "expected" not in params:
-        params["expected"] = [app.language]
+    params = guardrails.guard_params(spec, app.language)
+    problem = guardrails.guardrail_problem(spec)
+    if problem:
+        path = root / "guardrails" / f"{spec.guardrail}.yaml"
+        raise CatalogError(f"{path}: {problem}")
     parts = {
         "check": spec.check,
         "behaviour": str(guardrails.GUARDRAILS[spec.check].behaviour),

@@ -13,13 +13,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from evals import importers
+from evals.annotations import GOLD, map_verdict
 from evals.lake import InboxFile, Lake, MappedLabel, SliceRow, read_parquet, to_table, write_parquet
 from evals.nights import state, update
 from evals.records import Label, Outcome, Refusal, Trace, digest
-from evals.annotations import GOLD, map_verdict
 from evals.specs import Catalog
 
 TEXTS = ("input", "output", "context", "messages", "steps", "feedback", "metadata")
@@ -192,60 +192,96 @@ def take_in_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> i
     return sum(import_labels(lake, path) for path in (*catalog.label_files, *more))
 
 
-def admit(lake: Lake, catalog: Catalog, night: date) -> dict[str, dict[str, Any]]:
-    """Validates a night's staged rows; returns its accounting by application.
+def admit(
+    lake: Lake, catalog: Catalog, nights: Sequence[date]
+) -> dict[date, dict[str, dict[str, Any]]]:
+    """Validates the staged rows of some nights; returns each night's accounting by application.
 
     Rows that pass become the night's traces, the others go to quarantine; an application with
-    too many of those is refused for the night, and the others go on.
+    too many of those is refused for the night, and everything else goes on.
     """
-    staged = lake.read("staged", [night])
-    basis = digest(
-        [
-            sorted(file.name for file in lake.files("staged", [night])),
-            {app: spec.validation.model_dump() for app, spec in catalog.apps.items()},
-        ]
-    )
-    known = state(lake, night)
-    if known.get("admitted") == basis:
-        return known["apps"]
-    by_app: dict[str, list[Trace]] = defaultdict(list)
-    for trace in staged:
-        by_app[trace.app].append(trace)
-    accepted: list[Trace] = []
-    refused: list[Refusal] = []
-    apps: dict[str, dict[str, Any]] = {}
-    for app in sorted(by_app):
-        rows = sorted(by_app[app], key=lambda t: (t.source_file, t.source_line))
-        kept, sent_back, apps[app] = admit_app(catalog, app, night, rows)
-        accepted += kept
-        refused += sent_back
-    ordered = sorted(accepted, key=lambda t: (t.app, t.ts, t.trace_id))
-    lake.write("traces", night, ordered)
-    lake.write("quarantine", night, refused)
-    update(lake, night, admitted=basis, apps=apps)
-    return apps
+    basis = {night: basis_of(lake, catalog, night) for night in nights}
+    stale = [night for night in nights if state(lake, night).get("admitted") != basis[night]]
+    rows: dict[str, dict[date, list[Trace]]] = defaultdict(dict)
+    for night in stale:
+        for trace in lake.read("staged", [night]):
+            rows[trace.app].setdefault(night, []).append(trace)
+    before = unreadable(lake, set(stale))
+    admitted: dict[date, list[Admitted]] = defaultdict(list)
+    for app in sorted(rows):
+        for night, one in admit_app(catalog, app, rows[app], before).items():
+            admitted[night].append(one)
+    for night in stale:
+        accepted = [trace for one in admitted[night] for trace in one.accepted]
+        lake.write("traces", night, sorted(accepted, key=lambda t: (t.app, t.ts, t.trace_id)))
+        lake.write("quarantine", night, [row for one in admitted[night] for row in one.refused])
+        apps = {one.app: one.account for one in admitted[night]}
+        update(lake, night, admitted=basis[night], apps=apps)
+    return {night: state(lake, night).get("apps", {}) for night in nights}
+
+
+def basis_of(lake: Lake, catalog: Catalog, night: date) -> str:
+    """A digest of what a night's validation rests on."""
+    limits = {app: spec.validation.model_dump() for app, spec in catalog.apps.items()}
+    return digest([sorted(file.name for file in lake.files("staged", [night])), limits])
+
+
+def unreadable(lake: Lake, nights: set[date]) -> dict[tuple[str, date], Counter[str]]:
+    """Rows refused before validation whose application and night are known, by reason code."""
+    found: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
+    for file in sorted((lake.home / "quarantine" / "files").glob("*.parquet")):
+        for row in read_parquet(Refusal, file):
+            if row.app and row.night in nights:
+                found[row.app, row.night][row.code] += 1
+    return found
+
+
+class Admitted(NamedTuple):
+    """One application's night at the door."""
+
+    app: str
+    accepted: list[Trace]
+    refused: list[Refusal]
+    account: dict[str, Any]
 
 
 def admit_app(
-    catalog: Catalog, app: str, night: date, rows: Sequence[Trace]
-) -> tuple[list[Trace], list[Refusal], dict[str, Any]]:
-    """One application's night: accepted traces, refused rows, and the account of both."""
+    catalog: Catalog,
+    app: str,
+    nights: dict[date, list[Trace]],
+    before: dict[tuple[str, date], Counter[str]],
+) -> dict[date, Admitted]:
+    """One application's nights, checked in one pass: what is accepted, refused, and the account."""
     from evals import expectations
 
-    frame = to_table(Trace, rows).to_pandas()
-    checked = expectations.validate(frame, catalog.app(app), night, catalog.day_begins)
-    refused = [refusal(rows[index], night, code, why) for index, code, why in checked.refused]
-    accepted = [rows[index] for index in checked.accepted]
-    account = {
-        "read": len(rows),
-        "accepted": len(accepted),
-        "duplicate": len(checked.duplicates),
-        "quarantined": len(refused),
-        "reasons": dict(sorted(Counter(code for _, code, _ in checked.refused).items())),
-        "refused": checked.night_refused,
-        "checks": checked.results,
+    ordered = {
+        night: sorted(rows, key=lambda t: (t.source_file, t.source_line))
+        for night, rows in nights.items()
     }
-    return ([] if checked.night_refused else accepted), refused, account
+    frames = {night: to_table(Trace, rows).to_pandas() for night, rows in ordered.items()}
+    earlier = {night: before.get((app, night), Counter()).total() for night in nights}
+    checked = expectations.validate_nights(
+        frames, catalog.app(app), catalog.day_begins, refused_before=earlier
+    )
+    found = {}
+    for night, rows in ordered.items():
+        result = checked[night]
+        refused = [refusal(rows[row], night, code, why) for row, code, why in result.refused]
+        accepted = [rows[index] for index in result.accepted]
+        reasons = Counter(code for _, code, _ in result.refused) + before.get(
+            (app, night), Counter()
+        )
+        account = {
+            "read": len(rows) + earlier[night],
+            "accepted": len(accepted),
+            "duplicate": len(result.duplicates),
+            "quarantined": len(refused) + earlier[night],
+            "reasons": dict(sorted(reasons.items())),
+            "refused": result.night_refused,
+            "checks": result.results,
+        }
+        found[night] = Admitted(app, [] if result.night_refused else accepted, refused, account)
+    return found
 
 
 def refusal(trace: Trace, night: date, code: str, reason: str) -> Refusal:

@@ -10,8 +10,8 @@ from datetime import date
 from typing import NamedTuple
 
 from evals import evaluators, nights, run
-from evals.lake import Lake
 from evals.annotations import References
+from evals.lake import Lake
 from evals.specs import Catalog, Evaluator
 
 

@@ -13,9 +13,9 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from evals import guardrails, judges, ledger, models, nights, scorers
+from evals.annotations import References, together
 from evals.lake import Coverage, Lake
 from evals.records import Answer, Failure, GuardVerdict, Outcome, Score, Skip, Trace, digest
-from evals.annotations import References, together
 from evals.specs import Evaluator
 
 CALL_ATTEMPTS = 4
@@ -350,7 +350,8 @@ def check(evaluator: Evaluator, trace: Trace, gold: Any) -> Outcome | Failure | 
     """One evaluator on one trace; a defect in the evaluator is an error row, not a verdict."""
     try:
         if evaluator.kind == "guardrail":
-            return guardrails.GUARDRAILS[evaluator.check].check(trace, evaluator)
+            guard = guardrails.GUARDRAILS[evaluator.check]
+            return guard.run(trace, evaluator.reads, evaluator.params)
         return scorers.SCORERS[evaluator.check].function(trace, evaluator.params, gold)
     except Exception as error:
         return Failure("evaluator-defect", f"{type(error).__name__}: {error}"[:300])
@@ -441,7 +442,9 @@ def guard_night(lake: Lake, night: date) -> list[GuardVerdict]:
             if evaluator.guardrail is None:
                 continue
             path = lake.partition("scores", night) / f"{score_file(evaluator)}.parquet"
-            scored = [row for row in lake.read_file("scores", path) if row.status == "scored"]
-            rows += [guardrails.decide(row, evaluator.guardrail) for row in scored]
+            decided = (
+                guardrails.decide(s, evaluator.guardrail) for s in lake.read_file("scores", path)
+            )
+            rows += [verdict for verdict in decided if verdict is not None]
     lake.write("verdicts", night, rows)
     return rows

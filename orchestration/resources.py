@@ -127,4 +127,5 @@ def dbt_build(context: Any, dbt: DbtCliResource, scratch: Path) -> Iterator[Any]
     yield from command.stream().fetch_column_metadata()
     if command.adapter:  # it read column metadata, and would keep the file locked
         command.adapter.cleanup_connections()
-        type(command.adapter.connections).close_all_connections()
+        manager: Any = type(command.adapter.connections)
+        manager.close_all_connections()

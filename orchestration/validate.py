@@ -10,12 +10,13 @@ import dagster as dg
 
 from evals import expectations, intake
 from orchestration.partitions import NIGHTS, RANGE
-from orchestration.resources import each, nights_of, plain, table
+from orchestration.resources import Progress, nights_of, plain, table
 from orchestration.settings import settings
 
 GROUP = "validate"
 OWNERS = ["team:andon"]
 TRACES = dg.AssetKey("traces")
+SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 CHECKS = [
     *(
         dg.AssetCheckSpec(check.name, asset=TRACES, description=check.reason)
@@ -56,10 +57,12 @@ CHECKS = [
 def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Validates each night by itself; a refused one drops out and the others go on."""
     lake, catalog = settings().lake(), settings().catalog()
+    nights = nights_of(context)
+    Progress.say(f"validating {len(nights)} nights with Great Expectations")
     accounts = [
         {"night": night.isoformat(), "app": app, **account}
-        for night in each("validating", nights_of(context))
-        for app, account in intake.admit(lake, catalog, night).items()
+        for night, apps in intake.admit(lake, catalog, nights).items()
+        for app, account in apps.items()
     ]
     counts = [{k: v for k, v in row.items() if k not in ("checks", "reasons")} for row in accounts]
     total = {key: sum(row[key] for row in accounts) for key in ("read", "accepted", "duplicate")}
@@ -91,7 +94,7 @@ def results(accounts: list[dict[str, Any]]) -> Iterator[dg.AssetCheckResult]:
             check_name=check.name,
             asset_key=TRACES,
             passed=not failed,
-            severity=dg.AssetCheckSeverity.WARN,
+            severity=SEVERITY[check.severity],
             metadata={"why": check.reason, "failed": table(plain(failed))},
         )
     refused = [row for row in accounts if row["refused"]]
