@@ -319,7 +319,9 @@ def assigned(text: str) -> Iterator[tuple[int, int]]:
 
 KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-KEY_BODY = re.compile(r"(?:\s|\\[nr]|[A-Za-z0-9+/=]{16,})*")
+KEY_BODY = re.compile(
+    r"(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})*(?:(?:\s|\\[nr]){1,4}[A-Za-z0-9+/]{1,15}={1,2})?"
+)
 MAX_KEY = 20_000
 
 

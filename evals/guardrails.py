@@ -214,11 +214,11 @@ def running_text(text: str) -> str:
 
 
 def strings_in(value: Any) -> Iterator[str]:
-    """String values of JSON that read as running text: keys, names and codes left out."""
+    """String values of JSON of five words or more: keys, names and codes are not prose."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, str) and item.count(" ") >= 2:
+        if isinstance(item, str) and item.count(" ") >= 4:
             yield running_text(item)
         elif isinstance(item, dict):
             waiting.extend(item.values())

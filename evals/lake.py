@@ -223,17 +223,9 @@ class Lake:
         chosen = self.nights(table) if nights is None else nights
         return [file for n in chosen for file in sorted(self.partition(table, n).glob("*.parquet"))]
 
-    def read(
-        self, table: str, nights: Sequence[date] | None = None, where: str | None = None
-    ) -> list[Any]:
-        """A table's records, in file order; `where` is a SQL predicate of the catalog."""
-        files = self.files(table, nights)
-        if not files:
-            return []
-        with connection() as db:
-            relation = parquet(db, files)
-            relation = relation.filter(where) if where else relation
-            return from_rows(TABLES[table], relation.fetch_arrow_table().to_pylist())
+    def read(self, table: str, nights: Sequence[date] | None = None) -> list[Any]:
+        """A table's records, in file order."""
+        return [row for file in self.files(table, nights) for row in self.read_file(table, file)]
 
     def read_file(self, table: str, path: Path) -> list[Any]:
         """The records of one file of a table; none when it is not there."""
@@ -387,7 +379,12 @@ def parquet(db: Any, files: Sequence[Path]) -> Any:
 
 def read_parquet(record: type[R], path: Path) -> list[R]:
     """The records of one file."""
+    return from_rows(record, parquet_rows(path))
+
+
+def parquet_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of one file; a DuckDB connection would cost more than the reading."""
     import pyarrow.parquet as pq
 
     with path.open("rb") as file:
-        return from_rows(record, pq.read_table(file).to_pylist())
+        return pq.read_table(file).to_pylist()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.intake import mapped_labels, slice_rows
-from evals.lake import TABLES, Lake, connection, parquet, quoted, to_table
+from evals.lake import TABLES, Lake, connection, parquet, parquet_rows, quoted, to_table
 from evals.nights import state
 from evals.specs import Catalog
 
@@ -46,9 +46,12 @@ def locked_files(lake: Lake, table: str, nights: Sequence[date]) -> list[Path]:
 def fill(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
     """Puts the nights' lake tables into the run's scratch file, for dbt to read as sources."""
     path = scratch_file(lake, run_id)
-    labels = []
-    for night in nights:
-        labels += mapped_labels(catalog, lake.labels(), night, lake.read("traces", [night]))
+    said = lake.labels()
+    labels = [
+        row
+        for night in nights
+        for row in mapped_labels(catalog, said, night, lake.read("traces", [night]))
+    ]
     with connection(path) as db:
         db.execute("create schema if not exists lake")
         view(db, "traces", lake.files("traces", nights), partitioned=True)
@@ -129,11 +132,7 @@ def publish(lake: Lake, run_id: str, nights: Sequence[date], models: Sequence[st
 
 def mart(lake: Lake, model: str, nights: Sequence[date]) -> list[dict[str, Any]]:
     """The rows of a published mart over some nights."""
-    files = mart_files(lake, model, nights)
-    if not files:
-        return []
-    with connection() as db:
-        return parquet(db, files).fetch_arrow_table().to_pylist()
+    return [row for file in mart_files(lake, model, nights) for row in parquet_rows(file)]
 
 
 def warehouse(lake: Lake) -> Path:

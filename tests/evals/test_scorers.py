@@ -1,0 +1,359 @@
+"""Promises of the assertions and references: what passes, what fails, and what is neither."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evals import comparisons, sql_check
+from evals.records import Failure, Outcome, Skip, Trace, canonical
+from evals.scorers import SCORERS, scorer_behaviour
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data" / "extractgpt_oa-mine"
+NIGHT = datetime.datetime(2026, 10, 1, tzinfo=datetime.UTC)
+PRICE = {"type": "object", "required": ["price"], "properties": {"price": {"type": "number"}}}
+MINIMAL: dict[str, dict[str, Any]] = {
+    "json_schema": {"schema": PRICE},
+    "json_keys": {"keys": ["price"]},
+    "contains": {"values": ["yes"]},
+    "not_contains": {"values": ["yes"]},
+    "regex": {"pattern": "a+"},
+    "sql_reads_tables": {"tables": ["orders"]},
+    "numbers_in_source": {},
+    "attributes": {},
+    "attribute_names": {},
+    "attribute": {"name": "price"},
+    "equals": {},
+    "sql_equals": {},
+}
+
+
+def run(name: str, output: str, params: Any = None, gold: Any = None, **fields: Any) -> Any:
+    """A check's result on an output."""
+    trace = Trace(trace_id="t", ts=NIGHT, app="a", output=output, **fields)
+    return SCORERS[name].function(trace, MINIMAL[name] if params is None else params, gold)
+
+
+def test_every_check_is_held_to_these_promises() -> None:
+    """A check that is added here has a row in every table over all checks."""
+    assert set(MINIMAL) == set(SCORERS)
+
+
+@pytest.mark.parametrize("name", sorted(MINIMAL))
+def test_behaviour_is_a_number_from_one(name: str) -> None:
+    """Each check carries the number that its evaluator's version holds."""
+    assert scorer_behaviour(name) >= 1
+
+
+SCHEMA = [
+    ('{"price": 12.5}', {}, True, ""),
+    ('{"price": "12.5"}', {}, False, "$.price: '12.5' is not of type 'number'"),
+    ("{}", {}, False, "$: 'price' is a required property"),
+    ('```json\n{"price": 1}\n```', {"allow_fence": True}, True, ""),
+    ('```json\n{"price": 1}\n```', {}, False, "not JSON: Expecting value at line 1 column 1"),
+    ('Sure! {"price": 1}', {"allow_fence": True}, False, "not JSON"),
+    ('{"price": NaN}', {}, False, "not JSON"),
+    ("", {}, False, "not JSON"),
+    ("[" * 100_000, {}, False, "nested too deep"),
+    ("1" * 10_000, {}, False, "not JSON"),
+]
+
+
+@pytest.mark.parametrize(("output", "more", "passed", "words"), SCHEMA)
+def test_json_schema(output: str, more: dict[str, Any], passed: bool, words: str) -> None:
+    """Only JSON the schema accepts passes, and the first error is told by place."""
+    found = run("json_schema", output, {"schema": PRICE, **more})
+    assert isinstance(found, Outcome)
+    assert found.passed is passed
+    assert words in found.explanation
+
+
+def test_the_first_error_of_many_is_always_the_same() -> None:
+    """Two errors are told in the order of their place, whatever the order of the schema."""
+    numbers = {"a": {"type": "number"}, "b": {"type": "number"}}
+    backwards = dict(reversed(numbers.items()))
+    said = {
+        run("json_schema", '{"b": "y", "a": "x"}', {"schema": {"properties": p}}).explanation
+        for p in (numbers, backwards)
+    }
+    assert said == {"$.a: 'x' is not of type 'number' (and 1 more)"}
+
+
+WORDS = [
+    ("contains", "Yes and No", {"values": ["Yes", "No"]}, True, ""),
+    ("contains", "yes", {"values": ["Yes"]}, False, "does not contain Yes"),
+    ("contains", "yes", {"values": ["Yes"], "ignore_case": True}, True, ""),
+    ("contains", "yes", {"values": ["no", "yes"], "match": "any"}, True, ""),
+    ("contains", "", {"values": ["no", "yes"], "match": "any"}, False, "no, yes"),
+    ("not_contains", "as an AI", {"values": ["as an AI", "x"]}, False, "contains as an AI"),
+    ("not_contains", "well", {"values": ["as an AI"]}, True, ""),
+    ("regex", "id 42", {"pattern": r"\d+"}, True, ""),
+    ("regex", "none", {"pattern": r"\d+"}, False, "no match"),
+    ("regex", "id 42", {"pattern": r"\d+", "full": True}, False, "no match"),
+    ("regex", "id 42", {"pattern": r"\d+", "forbid": True}, False, "matches: 42"),
+    ("regex", "id", {"pattern": "ID", "ignore_case": True, "forbid": True}, False, "matches"),
+    ("json_keys", '{"a": {"b": 1}}', {"keys": ["a.b"]}, True, ""),
+    ("json_keys", '{"a": null}', {"keys": ["a"], "filled": True}, False, "no a"),
+    ("json_keys", '{"a": 0}', {"keys": ["a"], "filled": True}, True, ""),
+    ("json_keys", '{"a": 1, "z": 2}', {"keys": ["a"], "only": True}, False, "unexpected z"),
+    ("json_keys", "[1]", {"keys": ["a"]}, False, "not a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("name", "output", "params", "passed", "words"), WORDS)
+def test_text_and_keys(name: str, output: str, params: Any, passed: bool, words: str) -> None:
+    """Strings, patterns and keys are looked for as the params say."""
+    found = run(name, output, params)
+    assert (found.passed, words in found.explanation) == (passed, True)
+
+
+def test_a_pattern_that_backtracks_for_ever_is_a_failure_not_a_verdict() -> None:
+    """A text on which a pattern does not finish is neither passed nor failed."""
+    found = run("regex", "a" * 60 + "b", {"pattern": "^(a|aa)+$", "timeout_s": 0.05})
+    assert isinstance(found, Failure)
+    assert found.code == "regex-timeout"
+
+
+SQL = [
+    ("SELECT * FROM orders", {}, True, ""),
+    ("select o.x from Sales.Orders o join b on true", {}, True, ""),
+    ("WITH c AS (SELECT 1) SELECT * FROM c", {}, False, "reads no table"),
+    ("WITH orders AS (SELECT 1) SELECT * FROM orders", {}, False, "reads no table"),
+    ("WITH orders AS (SELECT * FROM orders) SELECT * FROM orders", {}, True, ""),
+    ("SELECT * FROM customers", {}, False, "reads customers; expected orders"),
+    ("SELECT * FROM orders, customers", {"only": True}, False, "reads customers, orders"),
+    ("SELECT * FROM orders; DROP TABLE orders", {}, False, "not a mere read: DROP"),
+    ("WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d", {}, False, "DELETE"),
+    ("INSERT INTO log SELECT * FROM orders", {"read_only": False}, True, ""),
+    ("INSERT INTO orders SELECT 1", {"read_only": False}, False, "reads no table"),
+    ("SELECT * FROM orders WHERE", {}, False, "not readable SQL"),
+    ("I cannot answer that.", {}, False, "not readable SQL"),
+    ("", {}, False, "not readable SQL"),
+    ("(" * 30_000, {}, False, "not readable SQL"),
+    ("```sql\nSELECT * FROM orders\n```", {"allow_fence": True}, True, ""),
+    ("```sql\nSELECT * FROM orders\n```", {}, False, ""),
+]
+
+
+@pytest.mark.parametrize(("sql", "more", "passed", "words"), SQL)
+def test_sql_reads_tables(sql: str, more: dict[str, Any], passed: bool, words: str) -> None:
+    """A query passes when it only reads and reads the expected table; no SQL is a fail."""
+    found = run("sql_reads_tables", sql, {"tables": ["orders"], **more})
+    assert isinstance(found, Outcome)
+    assert (found.passed, words in found.explanation) == (passed, True)
+
+
+def test_gold_may_name_the_tables() -> None:
+    """Without tables in the params gold is asked, and without gold the trace is skipped."""
+    sql = "SELECT * FROM orders"
+    for gold in ("orders", ["orders"], {"tables": ["orders"]}):
+        assert run("sql_reads_tables", sql, {}, gold).passed
+    assert not run("sql_reads_tables", sql, {}, "customers").passed
+    assert run("sql_reads_tables", sql, {}) == Skip("no-gold")
+
+
+NUMBERS = [
+    ("It costs $1,234.50.", "price 1234.5", {}, True, 1.0),
+    ("12% of 1.2 million", "12 percent of 1,200,000", {}, True, 1.0),
+    ("1.234,50 EUR", "1,234.50", {}, True, 1.0),
+    ("Three or 3 items", "three items", {}, True, 1.0),
+    ("COVID-19 and B2B", "a virus", {}, True, None),
+    ("1. one thing\n2. another", "things", {}, True, None),
+    ("1. one thing", "things", {"ignore_list_markers": False}, False, 0.0),
+    ("the 1st of 5", "5 of them", {}, True, 1.0),
+    ("the 1st of 5", "5 of them", {"ignore_ordinals": False}, False, 0.5),
+    ("2 of 40", "40", {"ignore_up_to": 3}, True, 1.0),
+    ("from 19.99 to 20", "from 19.99", {}, False, 0.5),
+    ("1.25", "125", {}, False, 0.0),
+    ("0.5", "500", {}, False, 0.0),
+]
+
+
+@pytest.mark.parametrize(("output", "source", "params", "passed", "value"), NUMBERS)
+def test_numbers_in_source(
+    output: str, source: str, params: Any, passed: bool, value: float | None
+) -> None:
+    """A number passes only where the source states it, however either spells it."""
+    found = run("numbers_in_source", output, params, context=source)
+    assert (found.passed, found.value) == (passed, value)
+
+
+def test_a_number_with_no_source_at_all_is_skipped() -> None:
+    """With neither input nor context there is nothing to compare with."""
+    assert run("numbers_in_source", "42") == Skip("no-source")
+
+
+GOLD = {"title": "Desk Lamp", "price": {"12.49": 1}, "colour": None}
+ATTRIBUTES = [
+    ('{"title": " desk  lamp", "price": "12.49"}', {}, True, 1.0, ""),
+    ('{"title": "Desk Lamp", "price": 12.49, "colour": "N/A"}', {}, True, 1.0, ""),
+    ('{"title": "Desk Lamp", "price": "12.99"}', {}, False, 0.5, "price: said 12.99, gold 12.49"),
+    ('{"title": "Desk Lamp"}', {}, False, 2 / 3, "price: said nothing, gold 12.49"),
+    ('{"title": "Desk Lamp", "price": "12.49", "colour": "red"}', {}, False, 0.8, "colour"),
+    ('{"title": "desk lamp", "price": "12.49"}', {"ignore_case": False}, False, 0.5, "title"),
+    ('{"price": "12.49"}', {"attributes": ["price"]}, True, 1.0, ""),
+    ("no JSON", {}, False, 0.0, "not a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("output", "params", "passed", "value", "words"), ATTRIBUTES)
+def test_attributes(output: str, params: Any, passed: bool, value: float, words: str) -> None:
+    """Every gold attribute has to match and none may be invented; the wrong ones are named."""
+    found = run("attributes", output, params, GOLD)
+    assert found.passed is passed
+    assert found.value == pytest.approx(value)
+    assert words in found.explanation
+
+
+def test_attribute_names_asks_for_a_value_not_for_the_right_one() -> None:
+    """A wrong value is a value; an absent one, null or `n/a` is none."""
+    assert run("attribute_names", '{"title": "wrong", "price": 1}', {}, GOLD).passed
+    found = run("attribute_names", '{"title": "Desk Lamp", "price": "n/a"}', {}, GOLD)
+    assert (found.passed, found.explanation) == (False, "no value for price")
+
+
+def test_one_attribute() -> None:
+    """A single attribute is judged by its own gold, whatever the others say."""
+    output = '{"title": "wrong", "price": "12.49"}'
+    assert run("attribute", output, {"name": "price"}, GOLD).passed
+    assert run("attribute", output, {"name": "price"}, "12.49").passed
+    assert not run("attribute", output, {"name": "title"}, GOLD).passed
+
+
+EQUALS = [
+    ("equals", " Forty  Two ", {}, "forty two", True),
+    ("equals", "42", {}, ["41", "42"], True),
+    ("equals", "42", {}, "43", False),
+    ("equals", "A", {"ignore_case": False}, "a", False),
+    ("sql_equals", "select A from T -- so", {}, "SELECT a FROM t", True),
+    ("sql_equals", "select b from t", {}, {"sql": "SELECT a FROM t"}, False),
+    ("sql_equals", "select b from t", {"tables_only": True}, "SELECT a FROM t", True),
+    ("sql_equals", "select 'A' from t", {}, "select 'a' from t", False),
+    ("sql_equals", "no sql here", {}, "SELECT a FROM t", False),
+]
+
+
+@pytest.mark.parametrize(("name", "output", "params", "gold", "passed"), EQUALS)
+def test_equality_with_gold(name: str, output: str, params: Any, gold: Any, passed: bool) -> None:
+    """Spelling may differ, meaning may not."""
+    assert run(name, output, params, gold).passed is passed
+
+
+@pytest.mark.parametrize("name", [n for n, s in SCORERS.items() if s.kind == "reference"])
+def test_a_reference_without_gold_is_skipped(name: str) -> None:
+    """No gold is no verdict."""
+    assert run(name, '{"price": 1}') == Skip("no-gold")
+
+
+def test_gold_that_cannot_be_read_is_a_failure() -> None:
+    """A gold set's own mistake never counts against the application."""
+    assert isinstance(run("sql_equals", "select 1", {}, "not sql at all ("), Failure)
+    assert isinstance(run("attributes", "{}", {}, 5), Failure)
+
+
+BAD_PARAMS = [
+    ("json_schema", {}, "schema"),
+    ("json_schema", {"schema": {"type": "nonsense"}}, "not a JSON Schema"),
+    ("json_schema", {"schema": {"$ref": "https://example.com/s.json"}}, "not inside the schema"),
+    ("json_keys", {"keys": []}, "keys"),
+    ("contains", {"values": ["a"], "mode": "all"}, "mode"),
+    ("contains", {"values": "yes"}, "values"),
+    ("regex", {"pattern": "("}, "not a regular expression"),
+    ("sql_reads_tables", {"dialect": "klingon"}, "no SQL dialect 'klingon'"),
+    ("attribute", {}, "name"),
+]
+
+
+@pytest.mark.parametrize(("name", "params", "words"), BAD_PARAMS)
+def test_bad_params_are_refused_with_their_key(name: str, params: Any, words: str) -> None:
+    """What a catalog sets wrong is told when it is loaded."""
+    assert words in (SCORERS[name].check_params(params) or "accepted")
+
+
+@pytest.mark.parametrize("name", sorted(MINIMAL))
+def test_good_params_are_accepted(name: str) -> None:
+    """The smallest params of each check are enough."""
+    assert SCORERS[name].check_params(MINIMAL[name]) is None
+
+
+ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=80)
+
+
+@settings(deadline=None)  # the first call imports the parser
+@given(output=ANY_TEXT, source=ANY_TEXT)
+def test_no_text_makes_a_check_raise_or_explain_what_cannot_be_kept(
+    output: str, source: str
+) -> None:
+    """Whatever a model says, each check answers, and its explanation can be hashed and stored."""
+    gold = {"attributes": {"price": source}, "sql_equals": "select 1"}
+    for name in MINIMAL:
+        found = run(name, output, None, gold.get(name, source), input=source)
+        canonical(found.explanation if isinstance(found, Outcome) else "").decode("utf-8")
+
+
+@settings(deadline=None)  # the first call imports the parser
+@given(st.integers(0, 10**12), st.integers(0, 99))
+def test_a_number_is_known_in_every_spelling(whole: int, cents: int) -> None:
+    """Thousands separators, either decimal mark and currency signs do not change a number."""
+    english, plain = f"${whole:,}.{cents:02}", f"{whole}.{cents:02}"
+    german = english.translate(str.maketrans(",.", ".,"))
+    for said, source in ((english, plain), (plain, english), (german, plain)):
+        assert run("numbers_in_source", f"{said} in all", context=f"sum: {source} paid").passed
+
+
+def test_the_parser_reads_a_long_query_and_refuses_an_endless_one() -> None:
+    """A query of a thousand unions is read; a text beyond the limit is refused, not parsed."""
+    long = " UNION ALL ".join(["SELECT a FROM t"] * 200)
+    assert sql_check.read(long).tables == ("t",)
+    with pytest.raises(sql_check.UnreadableSql, match="longer"):
+        sql_check.read("SELECT 1 " * 10_000)
+
+
+PUBLISHED = {
+    "list-10shot-train1.0": 74.01,
+    "json-schema-10shot-train0.2": 80.19,
+    "json-schema-10shot-train1.0": 82.16,
+    "json-schema-10shot-ensemble-train0.2": 81.97,
+    "json-schema-10shot-ensemble-train1.0": 83.43,
+}
+
+
+def extractions() -> dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]:
+    """Extraction and gold of each prompt version, or a skip where the data is absent."""
+    if not DATA.is_dir():
+        pytest.skip("the ExtractGPT runs are not at ../shared/data")
+    with gzip.open(DATA / "labels.jsonl.gz", "rt") as rows:
+        gold = {row["trace_id"]: row["verdict"] for row in map(json.loads, rows)}
+    found: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = collections.defaultdict(list)
+    with gzip.open(DATA / "traces.jsonl.gz", "rt") as rows:
+        for row in map(json.loads, rows):
+            found[row["prompt_version"]].append((json.loads(row["output"]), gold[row["trace_id"]]))
+    return found
+
+
+@pytest.mark.parametrize("version", sorted(PUBLISHED))
+def test_micro_f1_is_the_published_one(version: str) -> None:
+    """On 491 real extractions a prompt the F1 is the published figure.
+
+    The publication counts no value of an attribute that gold does not have; it knows `n/a` but
+    not `N/A` as a missing value, which one extraction of the list prompt answers.
+    """
+    compared = [
+        comparisons.compare_attributes(said, gold, missing=("n/a",), ignore_case=False)
+        for said, gold in extractions()[version]
+    ]
+    assert len(compared) == 491
+    f1 = comparisons.micro_f1(compared, count_invented=False)
+    assert f1 is not None
+    assert 100 * f1 == pytest.approx(PUBLISHED[version], abs=0.021 if "list" in version else 0.005)
+    stricter = comparisons.micro_f1(compared)
+    assert stricter is not None
+    assert stricter < f1
