@@ -231,7 +231,7 @@ def unreadable(lake: Lake, nights: set[date]) -> dict[tuple[str, date], Counter[
     found: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
     for file in sorted((lake.home / "quarantine" / "files").glob("*.parquet")):
         for row in read_parquet(Refusal, file):
-            if row.app and row.night in nights:
+            if row.app and row.night and row.night in nights:
                 found[row.app, row.night][row.code] += 1
     return found
 

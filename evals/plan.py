@@ -6,8 +6,8 @@ Makes no call and writes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
 
 from evals import evaluators, nights, run
 from evals.annotations import References
@@ -15,7 +15,8 @@ from evals.lake import Lake
 from evals.specs import Catalog, Evaluator
 
 
-class Planned(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Planned:
     """What moving one night of one application to the catalog's version would take."""
 
     evaluator: str

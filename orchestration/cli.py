@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
@@ -259,7 +260,7 @@ def plan(
     rows = planned(lake, here.catalog(), here.references(lake), over, evaluator or None)
     if as_json:
         calls = sum(row.calls for row in rows)
-        show({"calls": calls, "plan": [row._asdict() for row in rows]})
+        show({"calls": calls, "plan": [asdict(row) for row in rows]})
         return
     from orchestration import board
 
