@@ -26,6 +26,9 @@ SHOWN = 5
 OTHERS = "(rare values)"
 UNRECORDED = "(not recorded)"
 
+CARRIER = "git_commit"
+"""A commit carries the other changes: it is told last, and is no rival of theirs."""
+
 NOUNS = {"prompt_version": "prompt", "prompt_hash": "prompt hash", "git_commit": "commit"}
 
 
@@ -158,7 +161,8 @@ def shifts(before: Fields, after: Fields, change: float) -> list[Shift]:
             continue
         found.append(Shift(field, old, new, parts))
     fields = {shift.field for shift in found}
-    return [s for s in found if s.field != "prompt_hash" or "prompt_version" not in fields]
+    told = [s for s in found if s.field != "prompt_hash" or "prompt_version" not in fields]
+    return sorted(told, key=lambda shift: (shift.field == CARRIER, shift.field))
 
 
 def percent(rate: float) -> str:
@@ -181,11 +185,16 @@ def evidence(shift: Shift) -> str:
     )
 
 
+def shown(shift: Shift, value: str) -> str:
+    """A value as a person reads it: a commit by its first seven digits."""
+    return value[:7] if shift.field == CARRIER else value
+
+
 def words(shift: Shift, others: Collection[str]) -> str:
     """What moved, in a sentence part, with its evidence and what it is confounded with."""
-    new, old = shift.newcomer, shift.leaver
-    now = share(shift.after, new, total(shift.after))
-    then = share(shift.before, new, total(shift.before))
+    new, old = shown(shift, shift.newcomer), shown(shift, shift.leaver)
+    now = share(shift.after, shift.newcomer, total(shift.after))
+    then = share(shift.before, shift.newcomer, total(shift.before))
     if now == 1 and then == 0:
         text = f"{noun(shift.field)} {new} replaced {old} on all traces"
     else:
@@ -201,6 +210,11 @@ def shares(values: Values) -> list[dict[str, Any]]:
     n = total(values)
     top = sorted(values, key=lambda v: (-values[v].n, v))[:SHOWN]
     return [{"value": value, "share": round(values[value].n / n, 6)} for value in top]
+
+
+def rivals(shift: Shift, other: Shift) -> bool:
+    """Whether two fields that changed together compete as the cause."""
+    return other is not shift and CARRIER not in (shift.field, other.field)
 
 
 def explain(result: Row, before: Fields, after: Fields) -> list[dict[str, Any]]:
@@ -222,7 +236,7 @@ def explain(result: Row, before: Fields, after: Fields) -> list[dict[str, Any]]:
             "cause": shift.field,
             "before": shares(shift.before),
             "after": shares(shift.after),
-            "words": words(shift, [noun(s.field) for s in found if s is not shift]),
+            "words": words(shift, [noun(s.field) for s in found if rivals(shift, s)]),
         }
         for shift in found
     ]
@@ -248,10 +262,12 @@ def evaluator_changed(result: Row, versions: Mapping[str, int]) -> dict[str, Any
 def in_brief(causes: Iterable[Row]) -> str:
     """The causes of one change as the end of a headline, such as `prompt v3`."""
     parts = []
-    for cause in causes:
+    told = list(causes)
+    for cause in [c for c in told if c["cause"] != CARRIER] or told:
         if cause["cause"] in {"unknown", "evaluator"}:
             return f"cause {cause['cause']}"
         before = {item["value"]: item["share"] for item in cause["before"]}
         gain = {i["value"]: i["share"] - before.get(i["value"], 0) for i in cause["after"]}
-        parts.append(f"{noun(cause['cause'])} {min(gain, key=lambda v: (-gain[v], v))}")
+        value = min(gain, key=lambda v: (-gain[v], v))
+        parts.append(f"{noun(cause['cause'])} {value[:7] if cause['cause'] == CARRIER else value}")
     return " and ".join(parts)
