@@ -1,0 +1,88 @@
+"""A small OpenAI-compatible server on this machine: it says what its script tells it to say."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+
+class Said(NamedTuple):
+    """What the server answers to one request."""
+
+    status: int = 200
+    body: dict[str, Any] | bytes = b"{}"
+    headers: dict[str, str] = {}  # noqa: RUF012  never changed
+    after_s: float = 0.0
+
+
+Script = Callable[[dict[str, Any], int], Said]
+"""From a request's body and how often it was seen before to an answer."""
+
+
+def completion(body: dict[str, Any], text: str | None, **changes: Any) -> dict[str, Any]:
+    """A chat completion that says `text`."""
+    return {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": body["model"],
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": text},
+            }
+        ],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
+        **changes,
+    }
+
+
+class Server(NamedTuple):
+    """A running server and what it has seen."""
+
+    url: str
+    seen: list[dict[str, Any]]
+
+
+@contextmanager
+def serving(script: Script) -> Iterator[Server]:
+    """Serves a script until the block ends."""
+    seen: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            before = sum(one == body for one in seen)
+            seen.append(body)
+            said = script(body, before)
+            time.sleep(said.after_s)
+            data = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
+            self.send_response(said.status)
+            for name, value in said.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Server(f"http://127.0.0.1:{server.server_port}/v1", seen)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

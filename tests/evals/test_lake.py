@@ -1,0 +1,91 @@
+"""Promises of the lake: records come back as they went in, and nothing is half written."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.lake import SCHEMA_VERSION, Lake, LakeError, from_rows, replace, safe, to_table
+from evals.records import Trace, canonical
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+TRACES = st.builds(
+    Trace,
+    trace_id=TEXT,
+    ts=st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1)).map(
+        lambda t: t.replace(tzinfo=UTC)
+    ),
+    app=TEXT,
+    output=TEXT,
+    input=TEXT,
+    context=st.none() | TEXT,
+    messages=st.lists(st.dictionaries(TEXT, JSON, max_size=3), max_size=3).map(tuple),
+    params=st.dictionaries(TEXT, JSON, max_size=3),
+    metadata=st.dictionaries(TEXT, JSON, max_size=3),
+    tags=st.lists(TEXT, max_size=3).map(tuple),
+    tokens_in=st.none() | st.integers(0, 2**40),
+    latency_ms=st.none() | st.floats(0, 1e9),
+)
+
+
+@given(st.lists(TRACES, max_size=4))
+def test_a_record_comes_back_as_it_went_in(traces: list[Trace]) -> None:
+    """Any trace survives the table, nested values and nulls included."""
+    assert from_rows(Trace, to_table(Trace, traces).to_pylist()) == traces
+
+
+@given(JSON)
+def test_equal_values_have_one_spelling(value: Any) -> None:
+    """The canonical form does not depend on the order in which keys were written."""
+    reordered = dict(reversed(value.items())) if isinstance(value, dict) else value
+    assert canonical(value) == canonical(reordered)
+
+
+def test_an_interrupted_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that fails half way leaves what was there, and nothing beside it."""
+    path = tmp_path / "a.json"
+    replace(path, b"old")
+
+    def fails(self: Path, data: bytes) -> int:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "write_bytes", fails)
+    with pytest.raises(OSError, match="disk full"):
+        replace(path, b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a\0b", "x" * 200, "a b"])
+def test_a_name_that_could_climb_is_refused(name: str) -> None:
+    """Only letters, digits and harmless marks become a part of a path."""
+    with pytest.raises(LakeError):
+        safe(name)
+
+
+def test_a_home_of_another_schema_is_refused(tmp_path: Path) -> None:
+    """A lake written by a later version is not touched."""
+    replace(tmp_path / "schema.json", canonical({"schema_version": SCHEMA_VERSION + 1}))
+    with pytest.raises(LakeError, match="schema version"):
+        Lake(tmp_path).open()
+
+
+def test_a_report_version_is_never_rewritten(tmp_path: Path) -> None:
+    """Keeping the same version again leaves its bytes and its run record alone."""
+    lake, night = Lake(tmp_path).open(), date(2026, 10, 1)
+    body = {"app": "chat", "version": "0123456789abcdef"}
+    folder = lake.write_report(night, body, "<p>one", {"run": 1})
+    before = (folder / "report.json").read_bytes(), (folder / "run.json").read_bytes()
+    lake.write_report(night, body, "<p>two", {"run": 2})
+    assert ((folder / "report.json").read_bytes(), (folder / "run.json").read_bytes()) == before
