@@ -36,7 +36,7 @@ S = TypeVar("S", bound=Spec)
 class Price(Spec):
     """What a million tokens cost from a date on."""
 
-    since: date
+    since: date = Field(description="the first night it is in force")
     input: float = Field(ge=0, description="US dollars per million input tokens")
     output: float = Field(ge=0, description="US dollars per million output tokens")
 
@@ -45,7 +45,9 @@ class ModelPin(Spec):
     """One pinned model, in `models.yaml` under its short name."""
 
     name: Name = Field(pattern=NAME)
-    provider: Literal["openai", "embedded"] = "openai"
+    provider: Literal["openai", "embedded"] = Field(
+        default="openai", description="who serves it: an OpenAI-compatible API, or this process"
+    )
     model: str = Field(description="the pinned id asked for, or the weights' file name")
     base_url: str | None = Field(
         default=None, description="an OpenAI-compatible server; null: OpenAI"
@@ -59,10 +61,10 @@ class ModelPin(Spec):
     sha256: str | None = Field(
         default=None, description="embedded: the weights' digest, the pin itself"
     )
-    prices: tuple[Price, ...] = ()
-    expires: date | None = None
-    concurrency: int = Field(default=16, ge=1, le=512)
-    timeout_s: float = Field(default=60, gt=0)
+    prices: tuple[Price, ...] = Field(default=(), description="what it costs, from a date on")
+    expires: date | None = Field(default=None, description="the last day the provider serves it")
+    concurrency: int = Field(default=16, ge=1, le=512, description="calls under way at once")
+    timeout_s: float = Field(default=60, gt=0, description="seconds a call may take")
 
     @model_validator(mode="after")
     def embedded_is_pinned(self) -> ModelPin:
@@ -82,15 +84,19 @@ class Column(Spec):
 
     path: str = Field(description="a dotted path, such as `meta.request.id`")
     format: str | None = Field(
-        default=None, description="timestamps: a strptime format, or `epoch`"
+        default=None, description="timestamps: a strptime format, `epoch` or `epoch_ms`"
     )
 
 
 class Mapping(Spec):
     """How a plain JSONL row becomes a trace, where the names differ."""
 
-    columns: dict[str, Column | str] = {}
-    constants: dict[str, str] = {}
+    columns: dict[str, Column | str] = Field(
+        default={}, description="canonical field to the row's path, or path and format"
+    )
+    constants: dict[str, str] = Field(
+        default={}, description="canonical field to the value of rows that say nothing of it"
+    )
 
 
 class Gate(Spec):
@@ -99,31 +105,37 @@ class Gate(Spec):
     dimensions: tuple[str, ...] = Field(
         default=(), description="empty: every dimension with a verdict"
     )
-    baseline_nights: int = Field(default=7, ge=1, le=90)
+    baseline_nights: int = Field(
+        default=7, ge=1, le=90, description="the nights before that a night is compared with"
+    )
     max_drop: float = Field(default=0.05, gt=0, lt=1, description="the smallest drop that matters")
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    alpha: float = Field(
+        default=0.05, gt=0, lt=0.5, description="how often chance alone may look like a change"
+    )
 
 
 class Validation(Spec):
     """When a night of an application is refused at the door."""
 
-    max_quarantined: float = Field(default=0.2, ge=0, le=1)
-    max_input_chars: int = Field(default=200_000, ge=1)
-    max_output_chars: int = Field(default=200_000, ge=1)
+    max_quarantined: float = Field(
+        default=0.2, ge=0, le=1, description="the share of bad rows above which it is refused"
+    )
+    max_input_chars: int = Field(default=200_000, ge=1, description="a longer row is bad")
+    max_output_chars: int = Field(default=200_000, ge=1, description="a longer row is bad")
 
 
 class App(Spec):
     """One application, in `apps/NAME.yaml`."""
 
     app: Name = Field(pattern=NAME)
-    title: str = ""
-    description: str = ""
+    title: str = Field(default="", description="what pages call it")
+    description: str = Field(default="", description="what it does, in a sentence")
     owner: str = Field(default="", description="an e-mail address, or `team:name`")
-    suite: Name | None = None
-    validation: Validation = Validation()
-    gate: Gate = Gate()
+    suite: Name | None = Field(default=None, description="null: guardrails only")
+    validation: Validation = Field(default=Validation(), description="the door")
+    gate: Gate = Field(default=Gate(), description="the exit")
     daily_calls: int = Field(default=1000, ge=0, description="the most paid calls a night may make")
-    review_queue: int = Field(default=20, ge=0)
+    review_queue: int = Field(default=20, ge=0, description="answers a person is asked to read")
     language: str | None = Field(
         default=None, description="the language its answers should be in (ISO)"
     )
@@ -134,15 +146,22 @@ class App(Spec):
 
 
 class Check(Spec):
-    """One binary evaluator written in a suite: an assertion or a comparison with gold."""
+    """One binary evaluator named in a suite."""
 
-    assertion: str | None = None
-    reference: str | None = None
-    judge: str | None = None
-    recorded: str | None = Field(default=None, description="the dimension other annotators used")
-    params: dict[str, Any] = {}
-    mapping: dict[str, Literal["pass", "fail", "skip"]] = Field(default={}, alias="map")
+    assertion: str | None = Field(
+        default=None, description="code that says what an output must be like"
+    )
+    reference: str | None = Field(default=None, description="a comparison with gold")
+    judge: str | None = Field(default=None, description="a judge in `judges/`")
+    params: dict[str, Any] = Field(default={}, description="what the check takes")
     gold: str | None = Field(default=None, description="a gold set in `gold/`, or `labels`")
+
+    @model_validator(mode="after")
+    def one_way(self) -> Check:
+        """A check is one thing."""
+        if sum(x is not None for x in (self.assertion, self.reference, self.judge)) != 1:
+            raise ValueError("a check has exactly one of `assertion`, `reference` and `judge`")
+        return self
 
 
 class Dimension(Spec):
@@ -150,26 +169,28 @@ class Dimension(Spec):
 
     dimension: Name = Field(pattern=NAME)
     question: str = Field(description="what is asked, in a sentence a newcomer knows")
-    check: Check | None = None
+    check: Check | None = Field(default=None, description="who answers; null: recorded ones only")
     where: str | None = Field(default=None, description="a SQL predicate over the trace's columns")
     target: float | None = Field(default=None, ge=0, le=1, description="the rate the team wants")
-    sample: float = Field(default=1.0, gt=0, le=1)
+    sample: float = Field(default=1.0, gt=0, le=1, description="the share of traces it is asked of")
     labels: str | None = Field(default=None, description="the dimension name its labels use")
     mapping: dict[str, Literal["pass", "fail", "skip"]] = Field(
-        default={"pass": "pass", "fail": "fail"}, alias="map"
+        default={"pass": "pass", "fail": "fail"},
+        alias="map",
+        description="the labels' words as pass, fail or skip; another word is an error",
     )
     recorded: bool = Field(
         default=False, description="show recorded judges, rules and adjudications"
     )
-    gate: bool = True
-    version: int = 1
+    gate: bool = Field(default=True, description="whether it may decide the night")
+    version: int = Field(default=1, description="raised to score anew what no other key changed")
 
 
 class Suite(Spec):
     """The dimensions of one application, in `suites/NAME.yaml`."""
 
     suite: Name = Field(pattern=NAME)
-    dimensions: tuple[Dimension, ...]
+    dimensions: tuple[Dimension, ...] = Field(description="in the order of the report")
 
 
 class Example(Spec):
@@ -186,36 +207,42 @@ class Judge(Spec):
     """A question to a pinned model, in `judges/NAME.yaml`."""
 
     judge: Name = Field(pattern=NAME)
-    asks: str
-    model: Name
-    system: str
-    reads: tuple[Reads, ...] = ("input", "output")
-    mode: Literal["schema", "logprobs"] = "schema"
+    asks: str = Field(description="its question, for people")
+    model: Name = Field(description="a pin in `models.yaml`")
+    system: str = Field(description="its instructions")
+    reads: tuple[Reads, ...] = Field(default=("input", "output"), description="what it is shown")
+    mode: Literal["schema", "logprobs"] = Field(
+        default="schema", description="critique and verdict as JSON, or P(yes) of one word"
+    )
     threshold: float = Field(
         default=0.5, ge=0, le=1, description="logprobs: P(yes) that counts as pass"
     )
-    temperature: float = 0.0
-    seed: int = 1
-    max_tokens: int = Field(default=300, ge=1)
+    temperature: float = Field(default=0.0, description="sent with each call")
+    seed: int = Field(default=1, description="sent with each call")
+    max_tokens: int = Field(default=300, ge=1, description="the longest answer")
     max_chars: int = Field(
         default=6000, ge=100, description="each field is cut to this many characters"
     )
-    examples: tuple[Example, ...] = ()
-    version: int = 1
+    examples: tuple[Example, ...] = Field(default=(), description="its frozen few-shot pool")
+    version: int = Field(default=1, description="raised to score anew without asking again")
 
 
 class Guardrail(Spec):
     """A reference-free check with an action, in `guardrails/NAME.yaml`."""
 
     guardrail: Name = Field(pattern=NAME)
-    question: str
-    check: Literal["language", "pii", "secrets"]
-    reads: tuple[Reads, ...] = ("output",)
-    action: Literal["block", "redact", "flag"] = "flag"
-    severity: Literal["low", "medium", "high"] = "medium"
+    question: str = Field(description="what is asked, in a sentence a newcomer knows")
+    check: Literal["language", "pii", "secrets"] = Field(description="which detector")
+    reads: tuple[Reads, ...] = Field(default=("output",), description="what it looks at")
+    action: Literal["block", "redact", "flag"] = Field(
+        default="flag", description="what an answer that trips it calls for"
+    )
+    severity: Literal["low", "medium", "high"] = Field(
+        default="medium", description="shown with its verdicts"
+    )
     apps: tuple[str, ...] = Field(default=(), description="empty: every application")
-    params: dict[str, Any] = {}
-    version: int = 1
+    params: dict[str, Any] = Field(default={}, description="what the check takes")
+    version: int = Field(default=1, description="raised to score anew what no other key changed")
 
 
 class Slice(Spec):
@@ -225,7 +252,7 @@ class Slice(Spec):
     by: str | None = Field(default=None, description="a SQL expression; each value is a slice")
     where: str | None = Field(default=None, description="a SQL predicate; the traces it holds for")
     keyword: str | None = Field(default=None, description="a word in the input")
-    apps: tuple[str, ...] = ()
+    apps: tuple[str, ...] = Field(default=(), description="empty: every application")
 
     @model_validator(mode="after")
     def one_definition(self) -> Slice:
@@ -245,15 +272,17 @@ class Catalog(Spec):
     judges: dict[str, Judge] = {}
     guardrails: dict[str, Guardrail] = {}
     slices: tuple[Slice, ...] = ()
-    mappings: dict[str, Mapping] = {}
-    label_files: tuple[Path, ...] = ()
-    inbox: Path | None = None
-    since: date = date(2026, 1, 1)
+    mappings: dict[str, Mapping] = Field(
+        default={}, description="by name; of several, the one that finds most of its columns"
+    )
+    label_files: tuple[Path, ...] = Field(default=(), description="read each night; in the catalog")
+    inbox: Path | None = Field(default=None, description="where exports are, without `--inbox`")
+    since: date = Field(default=date(2026, 1, 1), description="the first night Dagster shows")
     day_begins: int = Field(
         default=0, ge=0, le=23, description="the hour of UTC at which a night begins"
     )
-    demo: bool = False
-    title: str = ""
+    demo: bool = Field(default=False, description="pages say that the data are a demo's")
+    title: str = Field(default="", description="for whoever reads the file")
 
     def app(self, name: str) -> App:
         """The declared application, or the defaults for one the catalog does not know."""

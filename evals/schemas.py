@@ -1,0 +1,119 @@
+"""The catalog's files as JSON Schemas, so that an editor can check what a team types.
+
+Made from the specs and the checks' params. Names that refer to each other are `specs`' to check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from evals.guardrails import GUARDRAILS
+from evals.scorers import SCORERS
+from evals.specs import App, Catalog, Guardrail, Judge, ModelPin, Slice, Suite
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ELSEWHERE = ("root", "models", "apps", "suites", "judges", "guardrails", "slices")
+"""Parts of a catalog that have files of their own."""
+FILES = {
+    "catalog": "catalog.yaml",
+    "app": "apps/NAME.yaml",
+    "suite": "suites/NAME.yaml",
+    "judge": "judges/NAME.yaml",
+    "guardrail": "guardrails/NAME.yaml",
+    "models": "models.yaml",
+    "slices": "slices.yaml",
+}
+
+Schema = dict[str, Any]
+
+
+class Untitled(GenerateJsonSchema):
+    """Leaves out titles that only repeat the key."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Never."""
+        return False
+
+
+def of(model: type[BaseModel]) -> Schema:
+    """A model's schema."""
+    return model.model_json_schema(schema_generator=Untitled)
+
+
+def schemas() -> dict[str, Schema]:
+    """One schema for each kind of file in `FILES`."""
+    made = {
+        "catalog": catalog(),
+        "app": of(App),
+        "suite": suite(),
+        "judge": of(Judge),
+        "guardrail": guardrail(),
+        "models": models(),
+        "slices": slices(),
+    }
+    return {
+        kind: {"$schema": DIALECT, **schema, "title": f"Andon: {FILES[kind]}"}
+        for kind, schema in made.items()
+    }
+
+
+def catalog() -> Schema:
+    """What `catalog.yaml` itself may say."""
+    schema = of(Catalog)
+    properties = {k: v for k, v in schema["properties"].items() if k not in ELSEWHERE}
+    kept = ("Mapping", "Column")
+    defs = {name: schema["$defs"][name] for name in kept}
+    left = {k: v for k, v in schema.items() if k != "required"}
+    about = {"description": "The catalog's own settings."}
+    return {**left, **about, "properties": properties, "$defs": defs}
+
+
+def models() -> Schema:
+    """Pins by short name: the name is the key, not a field."""
+    pin = of(ModelPin)
+    defs = pin.pop("$defs")
+    del pin["properties"]["name"]
+    pin["required"] = [key for key in pin["required"] if key != "name"]
+    return {"type": "object", "additionalProperties": pin, "$defs": defs}
+
+
+def slices() -> Schema:
+    """A list, each line defined in exactly one way."""
+    ways = [{"required": [key]} for key in ("by", "where", "keyword")]
+    return {"type": "array", "items": {**of(Slice), "oneOf": ways}}
+
+
+def suite() -> Schema:
+    """Dimensions, each check with the params it takes."""
+    schema = of(Suite)
+    check = schema["$defs"]["Check"]
+    for kind in ("assertion", "reference"):
+        params = {name: s.params for name, s in SCORERS.items() if s.kind == kind}
+        check["properties"][kind]["anyOf"][0]["enum"] = sorted(params)
+        check.setdefault("allOf", []).extend(by_check(kind, params))
+    check["oneOf"] = [{"required": [way]} for way in ("assertion", "reference", "judge")]
+    return schema
+
+
+def guardrail() -> Schema:
+    """A guardrail, with the params its check takes."""
+    params = {name: check.params for name, check in GUARDRAILS.items()}
+    return {**of(Guardrail), "allOf": by_check("check", params)}
+
+
+def by_check(key: str, params: Mapping[str, type[BaseModel]]) -> list[Schema]:
+    """Where `key` names a check, `params` are that check's."""
+    return [
+        {
+            "if": {"properties": {key: {"const": name}}, "required": [key]},
+            "then": {
+                "properties": {"params": of(model)},
+                **({"required": ["params"]} if of(model).get("required") else {}),
+            },
+        }
+        for name, model in sorted(params.items())
+    ]
