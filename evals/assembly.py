@@ -56,7 +56,8 @@ def build(
     """One application's report of a night."""
     spec = catalog.app(app)
     demo, suite = catalog.demo, catalog.suites.get(spec.suite or "")
-    counted = {**account, "reasons": account.get("reasons", {})}
+    reasons = [{"code": code, "count": n} for code, n in account.get("reasons", {}).items()]
+    counted = {**account, "reasons": reasons}
     if account.get("refused"):
         return report.refused(
             night,

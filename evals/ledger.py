@@ -37,8 +37,15 @@ class Journal:
 
 
 def journal_answers(path: Path) -> Iterator[Answer]:
-    """The answers of a journal; a last line cut short by a kill is no answer."""
-    for line in path.read_bytes().split(b"\n"):
+    """The answers of a journal; a last line cut short by a kill is no answer.
+
+    A journal settled since it was listed has none: by then they rest in the ledger.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return
+    for line in lines:
         with contextlib.suppress(json.JSONDecodeError):
             row = json.loads(line)
             yield Answer(**{**row, "night": date.fromisoformat(row["night"])})

@@ -43,16 +43,17 @@ def plan(
     """What a backfill of these nights to the catalog's versions would do."""
     wanted = set(names) if names is not None else None
     rows = []
+    asked: set[tuple[str, str, str]] = set()
     for night in over:
         work = run.NightOf(lake, night)
         held = nights.state(lake, night).get("evaluators", {})
-        asked: set[tuple[str, str]] = set()
         for app in sorted(work.by_app):
             for evaluator in evaluators.for_app(catalog, app):
                 if wanted is not None and evaluator.name not in wanted:
                     continue
                 found = run.survey(lake, work, evaluator, references)
-                fresh = {(evaluator.answer_version or "", key) for key in found.wanted} - asked
+                paid_as = (evaluator.name, evaluator.answer_version or "")
+                fresh = {(*paid_as, key) for key in found.wanted} - asked
                 asked |= fresh
                 rows.append(
                     Planned(

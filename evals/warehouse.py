@@ -139,16 +139,22 @@ def warehouse(lake: Lake) -> Path:
     """Rebuilds `warehouse.duckdb`: views over everything at rest, for people and tools."""
     path = lake.home / "warehouse.duckdb"
     aside = path.with_suffix(".aside")
-    aside.unlink(missing_ok=True)
-    with connection(aside) as db:
-        for name in ("traces", "scores", "answers", "verdicts", "quarantine"):
-            folder = lake.home / name
-            if list(folder.glob("date=*/*.parquet")):
-                source = quoted(str(folder / "date=*" / "*.parquet"))
-                db.execute(f"create view {name} as from read_parquet({source}, union_by_name=true)")
-        for folder in sorted((lake.home / "marts").glob("*")):
-            deep = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
-            source = quoted(str(folder / deep))
-            db.execute(f"create view {folder.name} as from read_parquet({source})")
-    aside.replace(path)
+    with lake.lock("warehouse"):
+        aside.unlink(missing_ok=True)
+        with connection(aside) as db:
+            views(db, lake)
+        aside.replace(path)
     return path
+
+
+def views(db: Any, lake: Lake) -> None:
+    """A view over each table and mart at rest."""
+    for name in ("traces", "scores", "answers", "verdicts", "quarantine"):
+        folder = lake.home / name
+        if list(folder.glob("date=*/*.parquet")):
+            source = quoted(str(folder / "date=*" / "*.parquet"))
+            db.execute(f"create view {name} as from read_parquet({source}, union_by_name=true)")
+    for folder in sorted((lake.home / "marts").glob("*")):
+        deep = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
+        source = quoted(str(folder / deep))
+        db.execute(f"create view {folder.name} as from read_parquet({source})")
