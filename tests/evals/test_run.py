@@ -1,0 +1,259 @@
+"""Promises of the runner: nothing is paid twice, and an error is never a score."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tenacity
+
+from evals import evaluators, ledger, run
+from evals.annotations import References
+from evals.lake import Lake
+from evals.records import Label, Trace
+from evals.specs import Catalog, Evaluator, load_catalog
+from tests.evals.model_server import Said, Server, completion, serving
+
+NIGHT = date(2026, 10, 1)
+MAJORITY = (("x", "bad"), ("y", "bad"), ("z", "good"))
+TIE = (("x", "bad"), ("y", "good"))
+SUITE = """
+suite: chat
+dimensions:
+  - {dimension: kind, question: "Kind?", check: {judge: tone}, sample: SAMPLE}
+  - dimension: polite
+    question: "Polite?"
+    check: {assertion: contains, params: {values: [please]}}
+  - {dimension: helpful, question: "Helpful?", recorded: true, map: {good: pass, bad: fail}}
+"""
+
+
+def judged(body: dict[str, Any], seen: int) -> Said:
+    """Passes what says `good`, fails what says `bad`, breaks on `broken`, refuses `never`."""
+    asked = body["messages"][-1]["content"]
+    if "never" in asked:
+        return Said(400)
+    if "broken" in asked and seen < 10**6:
+        return Said(500)
+    if "flaky" in asked and seen == 0:
+        return Said(500)
+    verdict = "fail" if "bad" in asked else "pass"
+    return Said(200, completion(body, f'{{"critique": "c", "verdict": "{verdict}"}}'))
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backs off for no time at all: what is promised here is not how long."""
+    monkeypatch.setattr(tenacity, "wait_random_exponential", lambda **_: tenacity.wait_none())
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """The judge's model."""
+    with serving(judged) as running:
+        yield running
+
+
+def catalog_at(root: Path, url: str, sample: float = 1.0, threshold: str = "") -> Catalog:
+    """A catalog with one application, a judge, an assertion and recorded verdicts."""
+    files = {
+        "models.yaml": f"m: {{model: m-1, base_url: '{url}', concurrency: 4}}",
+        "apps/chat.yaml": "{app: chat, suite: chat}",
+        "suites/chat.yaml": SUITE.replace("SAMPLE", str(sample)),
+        "judges/tone.yaml": f"{{judge: tone, asks: Kind, model: m, system: Judge.{threshold}}}",
+    }
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    load_catalog.cache_clear()
+    return load_catalog(root)
+
+
+def traces(*outputs: str, start: int = 0) -> list[Trace]:
+    """One trace an output."""
+    noon = datetime(2026, 10, 1, 12, tzinfo=UTC)
+    return [
+        Trace(f"t{start + i}", noon + timedelta(seconds=i), "chat", output)
+        for i, output in enumerate(outputs)
+    ]
+
+
+class Bench:
+    """A lake with a catalog, and the runner over its one night."""
+
+    def __init__(self, root: Path, url: str, **options: Any) -> None:
+        self.lake = Lake(root / "home").open()
+        self.catalog = catalog_at(root / "catalog", url, **options)
+        self.labels: list[Label] = []
+
+    def evaluator(self, dimension: str) -> Evaluator:
+        """One of the application's evaluators."""
+        found = evaluators.for_app(self.catalog, "chat")
+        return next(one for one in found if one.dimension == dimension)
+
+    def score(self, dimension: str, **options: Any) -> run.Tally:
+        """Brings one evaluator up to date."""
+        references = References.of(self.catalog.root, self.labels)
+        with ledger.journal(self.lake, "run") as journal:
+            night = run.NightOf(self.lake, NIGHT)
+            one = self.evaluator(dimension)
+            return run.score_night(self.lake, night, one, references, journal, **options)
+
+    def verdicts(self) -> dict[str, str | None]:
+        """Verdict or code by trace and evaluator."""
+        rows = self.lake.read("scores", [NIGHT])
+        return {row.trace_id: row.verdict or f"{row.status}:{row.code}" for row in rows}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, server: Server) -> Bench:
+    """A lake whose judge answers on this machine."""
+    return Bench(tmp_path, server.url)
+
+
+def test_every_trace_ends_with_a_verdict_or_an_error(bench: Bench, server: Server) -> None:
+    """Faults are retried; what still fails is an error row with its code."""
+    bench.lake.write("traces", NIGHT, traces("good", "bad", "broken", "flaky", "never"))
+    bench.score("kind")
+    assert bench.verdicts() == {
+        "t0": "pass",
+        "t1": "fail",
+        "t2": "error:server-error",
+        "t3": "pass",
+        "t4": "error:refused-request",
+    }
+
+
+def test_a_second_run_asks_only_what_may_pass_now(bench: Bench, server: Server) -> None:
+    """Answers are reused, final errors stay, and failing calls are tried again."""
+    bench.lake.write("traces", NIGHT, traces("good", "broken", "never"))
+    bench.score("kind")
+    server.seen.clear()
+    again = bench.score("kind")
+    assert {body["messages"][-1]["content"].count("broken") for body in server.seen} == {1}
+    assert (again.reused, again.calls) == (2, 1)
+
+
+def test_a_call_that_keeps_failing_becomes_final(bench: Bench, server: Server) -> None:
+    """After so many runs an unchanged night costs no call, and is still an error."""
+    bench.lake.write("traces", NIGHT, traces("broken"))
+    for _ in range(run.RUN_ATTEMPTS):
+        bench.score("kind")
+    server.seen.clear()
+    assert bench.score("kind").errored == 1
+    assert server.seen == []
+
+
+def test_equal_content_is_paid_once(bench: Bench, server: Server) -> None:
+    """Two traces that read the same are one call and two scores."""
+    bench.lake.write("traces", NIGHT, traces("good", "good", "good"))
+    tally = bench.score("kind")
+    assert (tally.calls, tally.passed, len(server.seen)) == (1, 3, 1)
+
+
+def test_moving_a_threshold_asks_nothing(tmp_path: Path, server: Server) -> None:
+    """Scores are derived again from the answers that are paid."""
+    bench = Bench(tmp_path, server.url)
+    bench.lake.write("traces", NIGHT, traces("good", "bad"))
+    before = bench.evaluator("kind").version
+    bench.score("kind")
+    bench.catalog = catalog_at(tmp_path / "catalog", server.url, threshold=", threshold: 0.9")
+    server.seen.clear()
+    tally = bench.score("kind")
+    assert tally.evaluator_version != before
+    assert (tally.calls, tally.passed, tally.failed, server.seen) == (0, 1, 1, [])
+
+
+def test_a_higher_rate_keeps_what_was_sampled(tmp_path: Path, server: Server) -> None:
+    """The sample at a rate is contained in the sample at any higher one."""
+    bench = Bench(tmp_path, server.url, sample=0.3)
+    bench.lake.write("traces", NIGHT, traces(*(f"good {i}" for i in range(200))))
+    first = bench.score("kind")
+    chosen = set(bench.verdicts())
+    bench.catalog = catalog_at(tmp_path / "catalog", server.url, sample=0.6)
+    second = bench.score("kind")
+    assert chosen < set(bench.verdicts())
+    assert second.calls == second.sampled - first.sampled
+    assert 30 < first.sampled < 90
+    assert second.covered == 200
+
+
+def test_the_allowance_of_a_night_is_never_passed(bench: Bench, server: Server) -> None:
+    """What the budget leaves out is skipped and named, and stays so on the next run."""
+    bench.lake.write("traces", NIGHT, traces(*(f"good {i}" for i in range(10))))
+    first = bench.score("kind", daily_calls=4)
+    second = bench.score("kind", daily_calls=4)
+    assert (first.calls, first.skipped) == (4, 6)
+    assert (second.calls, second.skipped) == (0, 6)
+    assert len(server.seen) == 4
+
+
+def test_a_model_that_is_not_there_is_skipped_not_failed(bench: Bench) -> None:
+    """Without its key a judge has no scores and no errors."""
+    pin = bench.catalog.models["m"].model_copy(
+        update={"base_url": None, "api_key_env": "ANDON_TEST_NO_SUCH_KEY"}
+    )
+    models = {"m": pin}
+    bench.catalog = bench.catalog.model_copy(update={"models": models})
+    bench.lake.write("traces", NIGHT, traces("good"))
+    bench.score("kind")
+    assert bench.verdicts() == {"t0": "skipped:no-key"}
+
+
+def test_a_changed_trace_is_scored_anew(bench: Bench) -> None:
+    """A score belongs to the content it was derived from."""
+    bench.lake.write("traces", NIGHT, traces("yes please"))
+    bench.score("polite")
+    bench.lake.write("traces", NIGHT, traces("no"))
+    bench.score("polite")
+    assert bench.verdicts() == {"t0": "fail"}
+
+
+def test_a_defect_in_an_evaluator_is_an_error_row(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An evaluator that raises loses its own verdict and nothing else."""
+    scorer = run.scorers.SCORERS["contains"]
+
+    def breaks(*_: Any) -> None:
+        raise ZeroDivisionError("oops")
+
+    broken = type(scorer)(
+        scorer.name, scorer.kind, scorer.reads, scorer.behaviour, breaks, scorer.params
+    )
+    monkeypatch.setitem(run.scorers.SCORERS, "contains", broken)
+    bench.lake.write("traces", NIGHT, traces("yes please"))
+    bench.score("polite")
+    assert bench.verdicts() == {"t0": "error:evaluator-defect"}
+
+
+def test_recorded_verdicts_are_mapped_and_never_guessed(bench: Bench) -> None:
+    """A mapped word is a verdict, an unmapped one an error, and no word is no row."""
+    bench.labels = [
+        Label("t0", "helpful", "good", "rater", "judge"),
+        Label("t1", "helpful", "so-so", "rater", "judge"),
+    ]
+    bench.lake.write("traces", NIGHT, traces("a", "b", "c"))
+    bench.score("helpful")
+    assert bench.verdicts() == {"t0": "pass", "t1": "error:unmapped-verdict"}
+
+
+def test_people_have_one_row_what_was_adjudicated(bench: Bench) -> None:
+    """An adjudicated label stands for the annotators', and a majority where none was."""
+    bench.labels = [
+        Label("t0", "helpful", "bad", "ann", "human"),
+        Label("t0", "helpful", "good", "both", "adjudicated"),
+        *(Label("t1", "helpful", said, who, "human") for who, said in MAJORITY),
+        *(Label("t2", "helpful", said, who, "human") for who, said in TIE),
+    ]
+    bench.lake.write("traces", NIGHT, traces("a", "b", "c"))
+    bench.score("helpful")
+    rows = {(row.trace_id, row.evaluator) for row in bench.lake.read("scores", [NIGHT])}
+    assert rows == {
+        ("t0", "helpful.adjudicated"),
+        ("t1", "helpful.human"),
+        ("t2", "helpful.human"),
+    }
+    assert bench.verdicts() == {"t0": "pass", "t1": "fail", "t2": "skipped:tie"}
