@@ -1,0 +1,125 @@
+"""Runs the benchmarks: one JSON object a line, each with a ratio against something measured here.
+
+`python -m tests.bench [CALLS]`, or `make bench`. Never asserted: a busy machine is no defect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+CALLS, CONCURRENCY, LATENCY_MS = 2000, 64, 100
+ROWS = 20_000
+
+
+def line(name: str, value: float, unit: str, against: str, ratio: float) -> None:
+    """Prints one figure."""
+    shown = {"value": round(value, 4), "ratio": round(ratio, 4)}
+    row = {"name": name, "value": shown["value"], "unit": unit, "against": against}
+    sys.stdout.write(json.dumps({**row, "ratio": shown["ratio"]}) + "\n")
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def server(latency_ms: float) -> Iterator[str]:
+    """The benchmark server, as a process of its own."""
+    command = [sys.executable, "-m", "tests.bench.server", str(latency_ms)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def judged(who: str, url: str, calls: int) -> tuple[float, float]:
+    """Seconds from the first request to the last answer, and CPU seconds a call."""
+    command = [sys.executable, "-m", "tests.bench.clients", who, f"{url}/v1", str(calls)]
+    done = subprocess.run([*command, str(CONCURRENCY)], check=True, capture_output=True, text=True)
+    with urllib.request.urlopen(f"{url}/stats") as answer:  # noqa: S310  our own server
+        stats = json.loads(answer.read())
+    assert stats["calls"] == calls, stats
+    return stats["window_s"], json.loads(done.stdout)["cpu_s"] / calls
+
+
+def runner(calls: int) -> None:
+    """The runner on the judge workload, beside the plain client and the ideal."""
+    ideal = calls / CONCURRENCY * LATENCY_MS / 1000
+    with server(LATENCY_MS) as url:
+        plain_window, plain_cpu = judged("openai", url, calls)
+        window, cpu = judged("ours", url, calls)
+    line("runner_window", window, "s", "ideal", ideal / window)
+    line("openai_window", plain_window, "s", "ideal", ideal / plain_window)
+    line("runner_cpu_per_call", cpu * 1000, "ms", "openai client", cpu / plain_cpu)
+
+
+def rows(path: Path) -> int:
+    """Writes traces of about 1 kB as JSONL; returns the bytes."""
+    text = "The parcel left the depot this morning and arrives tomorrow. " * 14
+    with path.open("w") as file:
+        for n in range(ROWS):
+            row: dict[str, Any] = {
+                "trace_id": f"t{n}",
+                "ts": "2026-10-01T12:00:00Z",
+                "app": "bench",
+                "input": f"Where is parcel {n}?",
+                "output": text,
+                "model": "m-2026-01-01",
+            }
+            file.write(json.dumps(row) + "\n")
+    return path.stat().st_size
+
+
+def importing() -> None:
+    """Import with redaction, beside DuckDB's own JSONL to Parquet."""
+    from evals import intake
+    from evals.lake import Lake, connection
+    from evals.specs import Catalog
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        path = root / "traces.jsonl"
+        size = rows(path)
+        with connection() as db:
+            began = time.process_time()
+            db.execute("set threads = 1")
+            db.execute(f"copy (from read_json('{path}')) to '{root / 'peer.parquet'}'")
+            peer = time.process_time() - began
+        catalog, lake = Catalog(root=root), Lake(root / "home").open()
+        began = time.process_time()
+        intake.import_file(lake, catalog, path)
+        own = time.process_time() - began
+        assert sum(len(lake.read("staged", [date(2026, 10, 1)])) for _ in "1") == ROWS
+    line("import_throughput", size / own / 1e6, "MB/s", "DuckDB JSONL to Parquet", peer / own)
+
+
+def starting() -> None:
+    """What a command costs before it does anything, beside its bound of half a second."""
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "orchestration.cli", "--help"]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ})
+    spent = time.perf_counter() - began
+    line("cli_start", spent, "s", "bound 0.5 s", spent / 0.5)
+
+
+def main() -> None:
+    """All of them."""
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
+    starting()
+    importing()
+    runner(calls)
+
+
+if __name__ == "__main__":
+    main()

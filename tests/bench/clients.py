@@ -1,0 +1,113 @@
+"""The judge workload of the benchmarks, by our runner and by the plain `openai` client.
+
+Each is a process of its own: `python -m tests.bench.clients ours|openai URL CALLS CONCURRENCY`
+prints its CPU seconds, start-up left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+PASSAGE = "The lamp costs 12 euros and is delivered within three days of the order. " * 15
+NIGHT = date(2026, 10, 1)
+MODEL = "bench-model-2026-01-01"
+SYSTEM = "Does every claim of the output rest on the context? Critique first, then the verdict."
+
+
+def traces(calls: int) -> list:
+    """Traces of about 1.5 kB, all different."""
+    from evals.records import Trace
+
+    noon = datetime(2026, 10, 1, 12, tzinfo=UTC)
+    return [
+        Trace(f"t{n}", noon, "bench", f"Order {n}: twelve euros.", "How much?", context=PASSAGE)
+        for n in range(calls)
+    ]
+
+
+def ours(url: str, calls: int, concurrency: int) -> float:
+    """The runner, with its journal and ledger: every answer durable."""
+    from evals import evaluators, ledger, run
+    from evals.annotations import References
+    from evals.lake import Lake
+    from evals.specs import load_catalog
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        files = {
+            "models.yaml": f"m: {{model: {MODEL}, base_url: '{url}', concurrency: {concurrency}}}",
+            "apps/bench.yaml": "{app: bench, suite: bench}",
+            "suites/bench.yaml": "{suite: bench, dimensions: "
+            "[{dimension: grounded, question: Grounded, check: {judge: grounded}}]}",
+            "judges/grounded.yaml": "{judge: grounded, asks: Grounded, model: m, "
+            f"reads: [context, input, output], system: '{SYSTEM}'}}",
+        }
+        for name, text in files.items():
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_text(text)
+        lake, catalog = Lake(root / "home").open(), load_catalog(root)
+        lake.write("traces", NIGHT, traces(calls))
+        judge = evaluators.for_app(catalog, "bench")[0]
+        began = time.process_time()
+        with ledger.journal(lake, "bench") as journal:
+            night, labels = run.NightOf(lake, NIGHT), References.of(root, [])
+            done = run.score_night(lake, night, judge, labels, journal)
+        spent = time.process_time() - began
+        assert done.passed == calls, done
+        return spent
+
+
+def plain_openai(url: str, calls: int, concurrency: int) -> float:
+    """`AsyncOpenAI` behind a semaphore; nothing is kept."""
+    import openai
+
+    from evals import judges
+
+    asked = [
+        [
+            {"role": "system", "content": SYSTEM},
+            {"role": "user", "content": f"{t.context}\n\n{t.input}\n\n{t.output}"},
+        ]
+        for t in traces(calls)
+    ]
+    schema = {"name": "verdict", "strict": True, "schema": judges.SCHEMA}
+
+    async def all_of_them() -> None:
+        client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
+        limit = asyncio.Semaphore(concurrency)
+
+        async def one(messages: list) -> None:
+            async with limit:
+                answer = await client.chat.completions.create(
+                    model=MODEL,
+                    messages=messages,
+                    max_tokens=300,
+                    temperature=0,
+                    seed=1,
+                    response_format={"type": "json_schema", "json_schema": schema},
+                )
+            assert json.loads(answer.choices[0].message.content or "")["verdict"] == "pass"
+
+        await asyncio.gather(*(one(messages) for messages in asked))
+        await client.close()
+
+    began = time.process_time()
+    asyncio.run(all_of_them())
+    return time.process_time() - began
+
+
+def main() -> None:
+    """One workload by one client."""
+    who, url, calls, concurrency = sys.argv[1:]
+    client = {"ours": ours, "openai": plain_openai}[who]
+    sys.stdout.write(json.dumps({"cpu_s": client(url, int(calls), int(concurrency))}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

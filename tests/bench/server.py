@@ -1,0 +1,96 @@
+"""A fast OpenAI-compatible server for benchmarks: one process, a fixed latency, one answer.
+
+Holds no state but its counts; `python -m tests.bench.server MILLISECONDS` prints its port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+ANSWER = json.dumps({"critique": "It says so.", "verdict": "pass"})
+
+
+def completion(model: str) -> bytes:
+    """A chat completion as bytes."""
+    body = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": ANSWER},
+            }
+        ],
+        "usage": {"prompt_tokens": 300, "completion_tokens": 20, "total_tokens": 320},
+    }
+    data = json.dumps(body).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(data)}"
+    return head.encode() + b"\r\n\r\n" + data
+
+
+class Counts:
+    """When the first request came, when the last answer went, and how many there were."""
+
+    first = last = 0.0
+    calls = 0
+
+
+class Protocol(asyncio.Protocol):
+    """HTTP/1.1 with keep-alive and whole bodies, which is all a client of ours sends."""
+
+    answer = completion("bench-model-2026-01-01")
+    delay = 0.1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remembers where to write."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport, self.held = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        """Answers each whole request after the delay."""
+        self.held += data
+        while (end := self.held.find(b"\r\n\r\n")) >= 0:
+            head = self.held[:end].lower()
+            at = head.find(b"content-length:")
+            size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            if len(self.held) < end + 4 + size:
+                return
+            self.held = self.held[end + 4 + size :]
+            if head.startswith(b"get "):
+                self.stats()
+            else:
+                Counts.first = Counts.first or time.perf_counter()
+                asyncio.get_running_loop().call_later(self.delay, self.say)
+
+    def say(self) -> None:
+        """Sends the answer."""
+        if not self.transport.is_closing():
+            self.transport.write(self.answer)
+        Counts.calls, Counts.last = Counts.calls + 1, time.perf_counter()
+
+    def stats(self) -> None:
+        """Sends the counts since they were last asked for, and begins anew."""
+        data = json.dumps({"calls": Counts.calls, "window_s": Counts.last - Counts.first}).encode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+        self.transport.write(head + data)
+        Counts.calls, Counts.first, Counts.last = 0, 0.0, 0.0
+
+
+async def main() -> None:
+    """Serves until killed."""
+    Protocol.delay = float(sys.argv[1]) / 1000
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Protocol, "127.0.0.1", 0, backlog=1024)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
