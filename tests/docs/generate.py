@@ -1,0 +1,181 @@
+"""The pages of `docs/` that are made from the code: commands, catalog, assets.
+
+`python -m tests.docs` writes them; the tests beside compare them. Prose is not made here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evals import schemas
+from evals.guardrails import GUARDRAILS
+from evals.scorers import SCORERS
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+MADE = "<!-- Made by `python -m tests.docs`; change {source} instead. -->\n"
+WIDTH = 90
+
+
+def quick() -> dict[str, str]:
+    """The pages that need no Dagster, by path under `docs/`."""
+    made = {"cli.md": cli(), "catalog.md": catalog()}
+    for kind, schema in schemas.schemas().items():
+        made[f"schema/{kind}.schema.json"] = json.dumps(schema, indent=1) + "\n"
+    return made
+
+
+def cli() -> str:
+    """Every command's own help."""
+    module = importlib.import_module("orchestration.cli")
+    parts = [
+        "# `andon`\n",
+        MADE.format(source="the docstrings in `orchestration/cli.py`"),
+        "Exit codes: 0 done; 2 the command or the catalog is wrong; 4 the machine, the network "
+        "or a provider failed. `andon gate` alone answers for quality: 0 passed, 1 regressed, "
+        "3 inconclusive, 4 infrastructure.\n",
+    ]
+    for path, command in commands(module.main, "andon"):
+        context = click.Context(
+            command, info_name=path, terminal_width=WIDTH, **module.main.context_settings
+        )
+        parts.append(f"## `{path}`\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    """A command and all below it, depth first, in the order of their names."""
+    yield path, command
+    if isinstance(command, click.Group):
+        for name in sorted(command.commands):
+            yield from commands(command.commands[name], f"{path} {name}")
+
+
+def catalog() -> str:
+    """Every key of every file of a catalog, and the checks a suite may name."""
+    parts = [
+        "# The catalog\n",
+        MADE.format(source="`evals/specs.py` or the check"),
+        "A folder of YAML, given by `--catalog` or `ANDON_CATALOG`. Every file has a JSON Schema "
+        "in [`schema/`](schema); an editor with a YAML language server checks a file whose first "
+        "line names it:\n",
+        "```yaml\n# yaml-language-server: $schema=PATH/docs/schema/suite.schema.json\n```\n",
+        "An unknown key, a wrong value, and a suite, judge or pin that nobody declares are refused "
+        "before anything runs, with the file and the key. `andon doctor` also tries every slice "
+        "and every `where`.\n",
+    ]
+    for kind, schema in schemas.schemas().items():
+        parts.append(f"## `{schemas.FILES[kind]}`\n")
+        parts += list(tables(schema))
+    parts += ["## Gold sets: `gold/NAME.jsonl` or `gold/NAME.csv`\n", GOLD, *checks()]
+    return "\n".join(parts)
+
+
+GOLD = (
+    "Rows of `input` and `gold`: the gold value for every trace with exactly that input. A suite "
+    "names the set with `gold: NAME`; `gold: labels` takes the value from labels whose annotator "
+    "is `gold`. A trace without gold is skipped.\n"
+)
+
+
+def tables(schema: Mapping[str, Any]) -> Iterator[str]:
+    """A schema's own keys, then those of each part it is made of."""
+    body = schema.get("additionalProperties") or schema.get("items") or schema
+    words = schema.get("description") or body.get("description", "")
+    many = {"models": "By short name. ", "slices": "A list. "}
+    start = next((text for kind, text in many.items() if kind in schema["title"]), "")
+    yield f"{start}{words}\n"
+    yield table(body)
+    for name, part in schema.get("$defs", {}).items():
+        yield f"**{name}**: {part['description']}\n"
+        yield table(part)
+
+
+def table(schema: Mapping[str, Any]) -> str:
+    """The keys of an object as a table."""
+    required = schema.get("required", ())
+    lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    for key, value in schema["properties"].items():
+        default = "**needed**" if key in required else shown(value.get("default"))
+        meaning = value.get("description") or ("a name" if "pattern" in value else "")
+        lines.append(f"| `{key}` | {kind_of(value)} | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def shown(default: Any) -> str:
+    """A default in a table; nothing for what is empty."""
+    parts = isinstance(default, dict) and any(not isinstance(v, str) for v in default.values())
+    if default in (None, "", [], {}) or parts:
+        return ""
+    return f"`{json.dumps(default)}`"
+
+
+def kind_of(value: Mapping[str, Any]) -> str:
+    """What a key may hold, in a word or two."""
+    if "$ref" in value:
+        return value["$ref"].rpartition("/")[2]
+    if "anyOf" in value:
+        return " or ".join(kind_of(v) for v in value["anyOf"] if v.get("type") != "null")
+    if "enum" in value:
+        return ", ".join(f"`{word}`" for word in value["enum"])
+    if value.get("type") == "array":
+        return f"list of {kind_of(value['items'])}" if "items" in value else "list"
+    if "type" in value:
+        return limits(value)
+    return "anything"
+
+
+def limits(value: Mapping[str, Any]) -> str:
+    """A scalar's type, with its bounds where it has them."""
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {value[key]:g}" for key, sign in signs.items() if key in value]
+    name = {"string": "text", "object": "map"}.get(value["type"], value["type"])
+    return f"{value.get('format') or name} {', '.join(bounds)}".strip()
+
+
+def checks() -> Iterator[str]:
+    """The checks a suite or a guardrail may name, with their params."""
+    yield "## Checks\n\n`*` marks a param that is needed.\n"
+    yield "| kind | name | passes where | params |\n|---|---|---|---|"
+    for name, found in sorted(SCORERS.items(), key=lambda item: (item[1].kind, item[0])):
+        yield check_row(found.kind, name, found)
+    for name, found in sorted(GUARDRAILS.items()):
+        yield check_row("guardrail", name, found)
+    yield ""
+
+
+def check_row(kind: str, name: str, found: Any) -> str:
+    """A check in one row."""
+    schema = schemas.of(found.params)
+    needed = schema.get("required", ())
+    params = [f"`{key}`{'*' if key in needed else ''}" for key in schema["properties"]]
+    words = (found.function.__doc__ or "").split("\n")[0].replace("|", "\\|")
+    return f"| {kind} | `{name}` | {words} | {', '.join(params)} |"
+
+
+def assets() -> str:
+    """Every Dagster asset of the demo's catalog, read in a process and a home of its own."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = {key: v for key, v in os.environ.items() if not key.startswith("ANDON_")}
+        command = [sys.executable, "-W", "ignore", "-m", "tests.docs.assets"]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**environment, "ANDON_HOME": home},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return done.stdout

@@ -1,0 +1,139 @@
+"""Pages made from the code say what the code says; the catalog's schemas accept what loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from evals import report, schemas
+from evals.specs import CatalogError, load_catalog
+from tests.docs import generate
+
+CATALOGS = [generate.ROOT / "evals" / "catalog", generate.ROOT / "tests" / "catalogs" / "nights"]
+PLACES = {
+    "catalog": "catalog.yaml",
+    "app": "apps/*.yaml",
+    "suite": "suites/*.yaml",
+    "judge": "judges/*.yaml",
+    "guardrail": "guardrails/*.yaml",
+    "models": "models.yaml",
+    "slices": "slices.yaml",
+}
+STALE = "stale: run `python -m tests.docs`"
+SUITE = "suite: s\ndimensions:\n  - {dimension: d, question: 'Is it so?', check: CHECK}\n"
+
+
+class Plain(yaml.SafeLoader):
+    """YAML as an editor's schema sees it: a date is text."""
+
+
+Plain.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read(text: str) -> Any:
+    """YAML without dates."""
+    return yaml.load(text, Plain)  # noqa: S506  a safe loader
+
+
+def accepts(kind: str, value: Any) -> bool:
+    """Whether a kind's schema accepts a value."""
+    return jsonschema.Draft202012Validator(schemas.schemas()[kind]).is_valid(value)
+
+
+def files() -> list[tuple[str, Path]]:
+    """Every YAML file of the shipped catalogs with its kind."""
+    return [
+        (kind, path)
+        for root in CATALOGS
+        for kind, pattern in PLACES.items()
+        for path in sorted(root.glob(pattern))
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(generate.quick()))
+def test_a_made_page_is_what_the_code_says(name: str) -> None:
+    """A page made from commands, specs or checks changes with them, or this fails."""
+    assert (generate.DOCS / name).read_text("utf-8") == generate.quick()[name], STALE
+
+
+@pytest.mark.slow
+def test_the_table_of_assets_is_what_dagster_loads() -> None:
+    """Every asset with its group, grain, kinds and owner is in the table, and no other."""
+    assert (generate.DOCS / "assets.md").read_text("utf-8") == generate.assets(), STALE
+
+
+def test_no_schema_is_left_over() -> None:
+    """Each file in `schema/` belongs to a kind of file there is."""
+    found = {path.name for path in (generate.DOCS / "schema").iterdir()}
+    assert found == {f"{kind}.schema.json" for kind in schemas.FILES}
+
+
+@pytest.mark.parametrize("kind", sorted(schemas.FILES))
+def test_a_schema_is_one(kind: str) -> None:
+    """Each schema is valid under the dialect it names."""
+    jsonschema.Draft202012Validator.check_schema(schemas.schemas()[kind])
+
+
+def test_schemas_accept_every_file_of_a_catalog_that_loads() -> None:
+    """What `load_catalog` takes, an editor does not underline."""
+    for root in CATALOGS:
+        load_catalog(root)
+    seen = files()
+    assert {kind for kind, _ in seen} == set(schemas.FILES)
+    refused = [str(p) for kind, p in seen if not accepts(kind, read(p.read_text("utf-8")) or {})]
+    assert not refused
+
+
+def test_schemas_refuse_an_unknown_key() -> None:
+    """A key nobody reads is underlined in every kind of file."""
+    first = {kind: read(path.read_text("utf-8")) for kind, path in reversed(files())}
+    for kind, value in first.items():
+        where = value
+        if kind == "slices":
+            where = value[0]
+        elif kind == "models":
+            where = next(iter(value.values()))
+        where["no-such-key"] = 1
+        assert not accepts(kind, value), kind
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "{}",
+        "{assertion: json_schema}",
+        "{assertion: no_such_check}",
+        "{assertion: regex, params: {pattern: a, patern: b}}",
+        "{assertion: numbers_in_source, judge: j}",
+    ],
+)
+def test_schema_and_loader_refuse_the_same_checks(check: str, tmp_path: Path) -> None:
+    """A check of no kind, of two, unknown, or with wrong params fails in the editor and at load."""
+    from evals import evaluators
+
+    text = SUITE.replace("CHECK", check)
+    assert accepts("suite", read(SUITE.replace("CHECK", "{assertion: numbers_in_source}")))
+    assert not accepts("suite", read(text))
+    for folder, content in {"suites/s": text, "apps/a": "app: a\nsuite: s\n"}.items():
+        path = tmp_path / f"{folder}.yaml"
+        path.parent.mkdir()
+        path.write_text(content)
+    with pytest.raises(CatalogError):
+        evaluators.for_app(load_catalog(tmp_path), "a")
+
+
+def test_the_report_page_names_every_field() -> None:
+    """Each key of a report and of its rows is explained in `docs/report.md`."""
+    schema, page = report.schema(), (generate.DOCS / "report.md").read_text("utf-8")
+    keys = [*schema["properties"], *schema["$defs"]["result"]["properties"]]
+    words = [*schema["$defs"]["verdict"]["enum"], *schema["properties"]["gate"]["properties"]]
+    assert len(keys) > 40
+    assert not [key for key in keys if f"`{key}`" not in page and key != "schema_version"]
+    assert not [word for word in words if word not in page]
