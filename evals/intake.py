@@ -86,6 +86,8 @@ def import_file(
     for row in rows:
         if isinstance(row, Refusal):
             refused.append(row)
+            if row.app and row.night:
+                nights.setdefault(row.night, [])  # of bad rows alone it is refused, not forgotten
         else:
             nights[(row.ts - shift).date()].append(redacted(catalog, row))
     for night, traces in sorted(nights.items()):
@@ -207,6 +209,8 @@ def admit(
         for trace in lake.read("staged", [night]):
             rows[trace.app].setdefault(night, []).append(trace)
     before = unreadable(lake, set(stale))
+    for app, night in before:
+        rows[app].setdefault(night, [])
     admitted: dict[date, list[Admitted]] = defaultdict(list)
     for app in sorted(rows):
         for night, one in admit_app(catalog, app, rows[app], before).items():
