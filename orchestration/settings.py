@@ -13,6 +13,8 @@ from evals.lake import Lake
 from evals.specs import Catalog, load_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
+STARTED = Path.cwd()
+"""Relative paths are from here for the life of the process: dbt changes folder while it runs."""
 
 
 class Settings(NamedTuple):
@@ -38,8 +40,10 @@ class Settings(NamedTuple):
 
 def settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process."""
-    home = Path(environment.get("ANDON_HOME") or ".andon").resolve()
-    root = Path(environment.get("ANDON_CATALOG") or ROOT / "evals" / "catalog").resolve()
+    home = (STARTED / (environment.get("ANDON_HOME") or ".andon")).resolve()
+    root = (STARTED / (environment.get("ANDON_CATALOG") or ROOT / "evals" / "catalog")).resolve()
     inbox = environment.get("ANDON_INBOX")
-    labels = [Path(part) for part in environment.get("ANDON_LABELS", "").split(os.pathsep) if part]
-    return Settings(home, root, Path(inbox) if inbox else None, tuple(labels))
+    labels = [
+        STARTED / part for part in environment.get("ANDON_LABELS", "").split(os.pathsep) if part
+    ]
+    return Settings(home, root, STARTED / inbox if inbox else None, tuple(labels))

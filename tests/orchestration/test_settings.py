@@ -1,0 +1,24 @@
+"""Promises of the settings: a path means the same for the life of the process."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestration import settings as module
+
+
+def test_a_relative_home_does_not_follow_a_change_of_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dbt changes the working folder while it runs; the data stays where it was."""
+    names = {"ANDON_HOME": "data", "ANDON_INBOX": "in", "ANDON_LABELS": "a.jsonl"}
+    before = module.settings(names)
+    monkeypatch.chdir(tmp_path)
+    assert module.settings(names) == before
+    assert before.home.is_absolute()
+    assert before.inbox == module.STARTED / "in"
+
+
+def test_the_default_home_is_where_the_process_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a setting the data is in `.andon` beside the user."""
+    assert module.settings({}).home == (module.STARTED / ".andon").resolve()
