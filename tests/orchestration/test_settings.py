@@ -10,7 +10,7 @@ from orchestration import settings as module
 def test_a_relative_home_does_not_follow_a_change_of_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """dbt changes the working folder while it runs; the data stays where it was."""
+    """While dbt runs it changes the working folder; the data stays where it was."""
     names = {"ANDON_HOME": "data", "ANDON_INBOX": "in", "ANDON_LABELS": "a.jsonl"}
     before = module.settings(names)
     monkeypatch.chdir(tmp_path)
