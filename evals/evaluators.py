@@ -11,7 +11,7 @@ from typing import Any
 
 from evals import guardrails, judges, scorers
 from evals.records import digest
-from evals.specs import App, Catalog, CatalogError, Dimension, Evaluator, Guardrail
+from evals.specs import App, Catalog, Dimension, Evaluator, Guardrail, refuse
 
 RECORDED_BEHAVIOUR = 1
 
@@ -112,12 +112,13 @@ def from_scorer(
     name = check.assertion or check.reference or ""
     scorer = scorers.SCORERS.get(name)
     path = catalog.root / "suites" / f"{app.suite}.yaml"
+    at = ("dimensions", catalog.suites[app.suite or ""].dimensions.index(dimension), "check")
     if scorer is None:
         known = ", ".join(sorted(scorers.SCORERS))
-        raise CatalogError(f"{path}: {dimension.dimension}: no check {name!r}; known: {known}")
+        refuse(path, at, f"no check {name!r}; known: {known}")
     problem = scorer.check_params(check.params)
     if problem:
-        raise CatalogError(f"{path}: {dimension.dimension}: params: {problem}")
+        refuse(path, (*at, "params"), problem)
     parts = {
         "check": name,
         "behaviour": str(scorer.behaviour),
@@ -143,8 +144,8 @@ def from_guardrail(root: Path, app: App, spec: Guardrail) -> Evaluator:
     params = guardrails.guard_params(spec, app.language)
     problem = guardrails.guardrail_problem(spec)
     if problem:
-        path = root / "guardrails" / f"{spec.guardrail}.yaml"
-        raise CatalogError(f"{path}: {problem}")
+        key, _, words = problem.partition(": ")
+        refuse(root / "guardrails" / f"{spec.guardrail}.yaml", tuple(key.split(".")), words)
     parts = {
         "check": spec.check,
         "behaviour": str(guardrails.GUARDRAILS[spec.check].behaviour),

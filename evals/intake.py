@@ -13,13 +13,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from evals import importers
 from evals.annotations import GOLD, map_verdict
 from evals.lake import InboxFile, Lake, MappedLabel, SliceRow, read_parquet, to_table, write_parquet
 from evals.nights import state, update
-from evals.records import Label, Outcome, Refusal, Trace, digest
+from evals.records import AnnotatorKind, Label, Outcome, Refusal, Trace, digest
 from evals.specs import Catalog
 
 TEXTS = ("input", "output", "context", "messages", "steps", "feedback", "metadata")
@@ -168,8 +168,21 @@ def read_labels(path: Path) -> list[Label]:
                 wanted = ", ".join(sorted(missing))
                 raise LabelsError(f"{path}:{line.number}: a label needs {wanted}")
             if known["verdict"] not in ("", None):
+                if problem := label_problem(known):
+                    raise LabelsError(f"{path}:{line.number}: {problem}")
                 labels.append(Label(**known))
     return labels
+
+
+def label_problem(row: dict[str, Any]) -> str | None:
+    """What is wrong with a label's values, naming the key; None where nothing is."""
+    for key in sorted(LABEL_KEYS & set(row) - {"verdict"}):
+        if not isinstance(row[key], str):
+            return f"`{key}` is {row[key]!r}; expected text"
+    if row["annotator_kind"] not in get_args(AnnotatorKind):
+        known = ", ".join(get_args(AnnotatorKind))
+        return f"`annotator_kind` is {row['annotator_kind']!r}; expected one of {known}"
+    return None
 
 
 def import_labels(lake: Lake, path: Path) -> int:

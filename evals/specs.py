@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -321,7 +321,7 @@ def read_yaml(path: Path) -> Any:
     """The parsed file, or a CatalogError that names the line."""
     try:
         return yaml.safe_load(path.read_text("utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
@@ -383,17 +383,16 @@ def load_catalog(root: Path) -> Catalog:
     settings_file, models_file, slices_file = (
         root / name for name in ("catalog.yaml", "models.yaml", "slices.yaml")
     )
-    settings = read_yaml(settings_file) if settings_file.exists() else {}
-    pins = read_yaml(models_file) if models_file.exists() else {}
-    slices = read_yaml(slices_file) if slices_file.exists() else []
+    settings = read_shape(settings_file, dict, "keys and values")
+    pins = read_shape(models_file, dict, "short names, each with a pin's keys under it")
+    slices = read_shape(slices_file, list, "a list, one slice a line")
+    for name, value in pins.items():
+        if not isinstance(value, dict):
+            refuse(models_file, (name,), "expected a pin's keys under it, such as `model`")
     models = {
         name: parse(ModelPin, models_file, {"name": name, **value}, (name,))
         for name, value in pins.items()
     }
-    for key in ("label_files",):
-        settings[key] = tuple(root / name for name in settings.get(key, ()))
-    if settings.get("inbox"):
-        settings["inbox"] = root / settings["inbox"]
     catalog = parse(
         Catalog,
         settings_file,
@@ -411,7 +410,17 @@ def load_catalog(root: Path) -> Catalog:
         },
     )
     check_references(catalog)
-    return catalog
+    inbox = root / catalog.inbox if catalog.inbox else None
+    label_files = tuple(root / path for path in catalog.label_files)
+    return catalog.model_copy(update={"inbox": inbox, "label_files": label_files})
+
+
+def read_shape(path: Path, kind: type[dict[Any, Any]] | type[list[Any]], expected: str) -> Any:
+    """What a file that may be absent says, if it has the shape it should."""
+    found = (read_yaml(path) if path.exists() else None) or kind()
+    if not isinstance(found, kind):
+        raise CatalogError(f"{path}:1: the file: expected {expected}")
+    return found
 
 
 def check_references(catalog: Catalog) -> None:
@@ -425,13 +434,16 @@ def check_references(catalog: Catalog) -> None:
             refuse(path, ("model",), f"no model {judge.model!r} in models.yaml")
     for name, suite in catalog.suites.items():
         for index, dimension in enumerate(suite.dimensions):
-            judge = dimension.check.judge if dimension.check else None
-            if judge and judge not in catalog.judges:
-                path = catalog.root / "suites" / f"{name}.yaml"
-                refuse(path, ("dimensions", index, "check", "judge"), f"no judge {judge!r}")
+            path, check = catalog.root / "suites" / f"{name}.yaml", dimension.check
+            if check and check.judge and check.judge not in catalog.judges:
+                refuse(path, ("dimensions", index, "check", "judge"), f"no judge {check.judge!r}")
+            gold = check.gold if check else None
+            files = [catalog.root / "gold" / f"{gold}.{suffix}" for suffix in ("jsonl", "csv")]
+            if gold not in (None, "labels") and not any(file.exists() for file in files):
+                refuse(path, ("dimensions", index, "check", "gold"), f"no gold set {gold!r}")
 
 
-def refuse(path: Path, at: tuple[int | str, ...], message: str) -> None:
+def refuse(path: Path, at: tuple[int | str, ...], message: str) -> NoReturn:
     """Raises a CatalogError at a key, whatever the file is called."""
     line = line_of(path, at) if path.exists() else 1
     raise CatalogError(f"{path}:{line}: {'.'.join(map(str, at))}: {message}")

@@ -102,6 +102,8 @@ def span(known: list[date], first: Any, last: Any, only: Any) -> list[date]:
     """The known nights within the options given."""
     low = (only or first).date() if only or first else date.min
     high = (only or last).date() if only or last else date.max
+    if low > high:
+        raise click.UsageError(f"--from {low} is after --to {high}")
     return [night for night in known if low <= night <= high]
 
 
@@ -159,6 +161,10 @@ def nightly(
     here = place(home, catalog, inbox=inbox, labels=labels)
     lake = here.lake()
     ledger.recover(lake)
+    if spread and assume_date:
+        raise click.UsageError("--assume-date and --spread exclude each other; give one")
+    if spread and spread[1] < spread[0]:
+        raise click.UsageError("--spread ends before it begins; give the first night first")
     spread_over = (spread[0].date(), spread[1].date()) if spread else None
     calls, failures = 0, []
     with telling(as_json) as say:
@@ -168,6 +174,7 @@ def nightly(
         intake.take_in_labels(lake, cat, here.labels)
         known = span(lake.nights("staged"), first, last, only)
         due = [found.night for found in nights.pending(lake, known)]
+        readable(cat, due)
         for begin, end in nights.consecutive(due):
             from orchestration.launch import launch
 
@@ -175,6 +182,14 @@ def nightly(
             calls += launched.calls
             failures += launched.failures
     finish(here, lake, due, calls, failures, as_json)
+
+
+def readable(catalog: Any, due: list[date]) -> None:
+    """Refuses a catalog with SQL that DuckDB cannot read, before a night rests on it."""
+    from orchestration import checkup
+
+    for found in checkup.unreadable(catalog) if due else ():
+        fail(USAGE, f"{found.where}: {found.words}")
 
 
 def finish(
@@ -257,6 +272,7 @@ def plan(
     here = place(home, catalog)
     lake = here.lake()
     over = span(lake.nights("traces"), first, last, only)
+    known(here, evaluator)
     rows = planned(lake, here.catalog(), here.references(lake), over, evaluator or None)
     if as_json:
         calls = sum(row.calls for row in rows)
@@ -310,6 +326,7 @@ def backfill(
             nights.move(lake, here.catalog(), night, app, evaluator or None)
     calls, failures = 0, []
     due = over if not evaluator else [found.night for found in nights.pending(lake, over)]
+    readable(here.catalog(), due)
     with telling(as_json) as say:
         for begin, end in nights.consecutive(due):
             from orchestration.launch import launch

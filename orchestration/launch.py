@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SETTINGS = """telemetry: {enabled: false}
 nux: {enabled: false}
@@ -69,7 +69,7 @@ def launch(home: Path, job: str, first: date, last: date, say: Callable[[str], N
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     failures = [
-        f"{event.step_key}: {event.step_failure_data.error_display_string.strip()}"
+        f"{event.step_key}: {root_of(event.step_failure_data.error)}"
         for event in result.all_events
         if event.is_step_failure
     ]
@@ -79,3 +79,10 @@ def launch(home: Path, job: str, first: date, last: date, say: Callable[[str], N
         if event.is_step_skipped and not failures
     ]
     return Launched(result.run_id, failures, Progress.calls)
+
+
+def root_of(error: Any) -> str:
+    """What went wrong first, in its own words; the stack is in the run, which the UI shows."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "it failed without a word"
