@@ -250,7 +250,7 @@ def test_empty_states_say_what_to_do() -> None:
     assert "andon nightly" in Page(pages.render_board([], run=None)).words
     refused = Page(night(bodies.refused())).words
     assert "61 of 200 rows were quarantined (30%); the limit for this application is 20%" in refused
-    assert "andon nightly --app shop --date 2026-10-08" in refused
+    assert "andon nightly --date 2026-10-08" in refused
     assert "no-timestamp" in refused
 
 
