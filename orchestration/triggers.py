@@ -4,19 +4,17 @@ Jobs select assets by stage; nothing here does work.
 """
 
 import dagster as dg
-
-from orchestration.partitions import NIGHTS
+from orchestration.report import quality_models
 
 NIGHTLY = dg.define_asset_job(
     "nightly",
     selection=dg.AssetSelection.all(),
-    partitions_def=NIGHTS,
     description="The whole line for a night, or for a range of nights in one run.",
 )
 BACKFILL = dg.define_asset_job(
     "rescore",
-    selection=dg.AssetSelection.groups("evaluate").downstream(),
-    partitions_def=NIGHTS,
+    selection=dg.AssetSelection.groups("evaluate").downstream()
+    | dg.AssetSelection.assets(quality_models),  # whole: a mart also joins what no score feeds
     description="Evaluation and all after it, for nights that `andon backfill` has moved.",
 )
 SCHEDULE = dg.build_schedule_from_partitioned_job(

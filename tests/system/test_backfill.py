@@ -1,0 +1,92 @@
+"""A backfill does what the plan said, beside another one too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+import pytest
+
+from tests.system.line import BAD, NIGHTS, Judge, Line, document, paid_once, traces
+
+OTHER = "You read help-desk answers. Would you call this one courteous?"
+
+
+def contents(nights: Sequence[date]) -> int:
+    """Different contents of the help desk in some nights."""
+    rows = (row for night in nights if night != BAD for row in traces(night))
+    return len({(row["input"], row["output"]) for row in rows if row["app"] == "helpdesk"})
+
+
+def of_nights(reports: dict[str, bytes], nights: Sequence[date], app: str) -> dict[str, bytes]:
+    """The versions of an application's reports in some nights."""
+    names = tuple(f"{night}/{app}/" for night in nights)
+    return {name: body for name, body in reports.items() if name.startswith(names)}
+
+
+def changed(plan: dict[str, Any], evaluator: str) -> set[tuple[str, ...]]:
+    """Which parts of an evaluator a plan says have changed."""
+    return {tuple(row["changed"]) for row in plan["plan"] if row["evaluator"] == evaluator}
+
+
+@pytest.mark.slow
+def test_a_plan_names_the_part_that_changed_and_the_calls_it_costs(
+    copied: Callable[[], Line], judge: Judge
+) -> None:
+    """A prompt costs its different contents, a threshold nothing, and planning never calls."""
+    line, before = copied(), judge.count()
+    line.edit("judges/helpful.yaml", threshold=0.9)
+    moved = line.run("plan")
+    assert moved["calls"] == 0
+    assert changed(moved, "helpful") == {("threshold",)}
+    assert sum(row["count"] for row in moved["plan"]) == 5 * (len(NIGHTS) - 1)
+    line.edit("judges/polite.yaml", system=OTHER)
+    plan = line.run("plan")
+    assert plan["calls"] == contents(NIGHTS)
+    assert changed(plan, "polite") == {("prompt",)}
+    assert changed(plan, "secrets") == changed(plan, "helpdesk.signature") == {()}
+    assert judge.count() == before
+
+
+@pytest.mark.slow
+def test_a_backfill_pays_what_the_plan_said_and_touches_only_its_nights(
+    copied: Callable[[], Line], judge: Judge
+) -> None:
+    """New versions beside the old in the range, the same bytes outside, no other judge asked."""
+    line, inside = copied(), NIGHTS[2:5]
+    held = line.reports()
+    line.edit("judges/polite.yaml", system=OTHER)
+    line.edit("judges/helpful.yaml", system="Changed too, and not asked for.")
+    chosen = ["--evaluator", "polite", "--from", str(inside[0]), "--to", str(inside[-1])]
+    plan, before = line.run("plan", *chosen), judge.count()
+    said = line.run("backfill", *chosen)
+    calls, kept = judge.asked(before), line.reports()
+    assert plan["calls"] == said["calls"] == len(calls) == contents(inside) > 0
+    assert all(call["system"].startswith(OTHER) for call in calls)
+    assert held.items() <= kept.items()
+    assert set(kept) - set(held) == set(of_nights(kept, inside, "helpdesk")) - set(held)
+    assert [len(of_nights(kept, [night], "helpdesk")) for night in inside] == [2, 2, 2]
+    assert line.run("plan", *chosen)["calls"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", [NIGHTS[2:4], [NIGHTS[2], NIGHTS[2]]], ids=["nights", "night"])
+def test_backfills_side_by_side_do_not_collide(
+    pair: list[date], copied: Callable[[], Line], judge: Judge
+) -> None:
+    """Both end well, and no content is asked twice, not even one that both nights have."""
+    line, before = copied(), judge.count()
+    held = line.reports()
+    line.edit("judges/polite.yaml", system=OTHER)
+    judge.call("/pace", {"latency_s": 0.5})
+    both = [line.start("backfill", "--evaluator", "polite", "--date", str(n)) for n in pair]
+    said = [document(process) for process in both]
+    calls, kept = judge.asked(before), line.reports()
+    assert paid_once(calls)
+    assert len(calls) == sum(one["calls"] for one in said) == contents(pair)
+    assert held.items() <= kept.items()
+    fresh = set(kept) - set(held)
+    assert {tuple(name.split("/")[:2]) for name in fresh} == {(str(n), "helpdesk") for n in pair}
+    assert len(fresh) == len(set(pair))
+    assert line.run("nightly")["nights"] == []

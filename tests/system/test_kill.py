@@ -1,0 +1,96 @@
+"""Death at any moment costs nothing but the calls in flight."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.system.line import CONCURRENCY, NIGHTS, Judge, Line, kill, rotten, team, traces
+
+KILLS = int(os.environ.get("ANDON_KILLS", "4"))
+LATENCY_S = 0.15
+
+
+class Undisturbed(NamedTuple):
+    """What two nights come to when nobody interferes."""
+
+    reports: dict[str, bytes]
+    calls: int
+    seconds: float
+
+
+def two_nights(folder: Path, judge: Judge) -> Line:
+    """A team with two nights in its inbox, one of them with bad rows."""
+    line = team(folder, judge)
+    first, second = (traces(night, questions=8) for night in NIGHTS[:2])
+    line.export("first.jsonl", [*first, *rotten(first)[:1]])
+    line.export("second.jsonl", second)
+    return line
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    judge_of_worker: Judge, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Undisturbed]:
+    """The run that all the killed ones are compared with."""
+    known: list[Undisturbed] = []
+
+    def find() -> Undisturbed:
+        if not known:
+            line = two_nights(tmp_path_factory.mktemp("undisturbed"), judge_of_worker)
+            before, began = judge_of_worker.count(), time.monotonic()
+            line.run("nightly")
+            calls = judge_of_worker.count() - before
+            known.append(Undisturbed(line.reports(), calls, time.monotonic() - began))
+        return known[0]
+
+    return find
+
+
+def moment(number: int, seconds: float, calls: int) -> tuple[float, int]:
+    """When the run is killed: seconds from its start, or, every other time, at one of its calls."""
+    chance = random.Random(20260301 + number)
+    part = (number // 2 + chance.random()) / max(1, (KILLS + 1) // 2)
+    return (part * seconds, calls + 1) if number % 2 else (3 * seconds, 1 + int(part * calls))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(KILLS))
+def test_killed_at_any_moment_and_run_again_gives_the_same_report_bytes(
+    number: int,
+    judge: Judge,
+    undisturbed: Callable[[], Undisturbed],
+    tmp_path: Path,
+) -> None:
+    """`kill -9`, then again: the same versions and bytes, and only calls in flight paid twice."""
+    judge.call("/pace", {"latency_s": LATENCY_S})
+    whole = undisturbed()
+    after_s, after_calls = moment(number, whole.seconds, whole.calls)
+    line, before, began = two_nights(tmp_path, judge), judge.count(), time.monotonic()
+    process = line.start("nightly")
+    while (
+        process.poll() is None
+        and time.monotonic() - began < after_s
+        and judge.count() - before < after_calls
+    ):
+        time.sleep(0.02)
+    alive, died = kill(process), time.monotonic()
+    at_death = judge.count() - before
+    said = line.run("nightly")
+    calls = judge.count() - before
+    seconds = f"{died - began:.1f} of {whole.seconds:.1f} s"
+    logging.info("kill %d at %s, %d calls; then %d", number, seconds, at_death, said["calls"])
+    assert len(whole.reports) == 4
+    assert line.reports() == whole.reports
+    assert whole.calls <= calls <= whole.calls + CONCURRENCY
+    if number % 2 == 0:
+        assert alive, "killed while it was asking"
+        assert 0 < at_death < whole.calls + CONCURRENCY
+    assert not list((line.home / "journal").glob("*.jsonl"))

@@ -1,0 +1,149 @@
+"""Each night stands alone: ranges, refusals, outages, late traces, and nothing to do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.system.conftest import Fortnight
+from tests.system.judge_server import completion
+from tests.system.line import BAD, NIGHTS, POLITE, ROOT, Judge, Line, desk, paid_once, traces, whole
+
+HEAVY = {"dagster", "dagster_dbt", "dbt", "great_expectations", "pandas"}
+
+
+@pytest.mark.slow
+def test_fourteen_nights_are_one_run_and_a_bad_one_drops_out(fortnight: Fortnight) -> None:
+    """Thirteen reports and one refusal in one run; the other application keeps all fourteen."""
+    said, line = fortnight.said, fortnight.line
+    status = {(row["date"], row["app"]): row["status"] for row in said["reports"]}
+    refused = [key for key, value in status.items() if value == "refused"]
+    assert refused == [(BAD.isoformat(), "helpdesk")]
+    assert said["refused"] == [[BAD.isoformat(), "helpdesk"]]
+    assert len(status) == 2 * len(NIGHTS)
+    runs = (json.loads(p.read_text()) for p in (line.home / "reports").glob("*/*/*/run.json"))
+    assert len({run["run_id"] for run in runs}) == 1
+    body = line.report(BAD)
+    assert body["refusal"]["quarantined"] == 3
+    assert body["accounting"]["reasons"][0]["count"] == 3
+    assert body["results"] == []
+
+
+@pytest.mark.slow
+def test_equal_content_is_paid_for_once_over_the_nights(fortnight: Fortnight) -> None:
+    """A question every night has is asked on the first: calls are the different contents."""
+    contents = {
+        (row["input"], row["output"])
+        for night in NIGHTS
+        if night != BAD
+        for row in traces(night)
+        if row["app"] == "helpdesk"
+    }
+    assert paid_once(fortnight.calls)
+    assert len(fortnight.calls) == fortnight.said["calls"] == 2 * len(contents)
+
+
+@pytest.mark.slow
+def test_with_nothing_new_it_ends_at_once(copied: Callable[[], Line], judge: Judge) -> None:
+    """No call, no new version, nothing heavy imported, within five seconds."""
+    line, before = copied(), judge.count()
+    held = line.reports()
+    command, environment = line.command("nightly")
+    began = time.monotonic()
+    done = subprocess.run(
+        [command[0], "-X", "importtime", *command[1:]],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds = time.monotonic() - began
+    imported = {row.rsplit("|", 1)[-1].strip() for row in done.stderr.splitlines() if "|" in row}
+    packages = {name.split(".")[0] for name in imported}
+    assert "evals.nights" in imported
+    assert not packages & HEAVY
+    assert json.loads(done.stdout)["nights"] == []
+    assert json.loads(done.stdout)["calls"] == judge.count() - before == 0
+    assert line.reports() == held
+    assert seconds < 5
+
+
+def answers(calls: list[dict[str, Any]], line: Line, system: str) -> dict[str, str]:
+    """How each body that asks under a prompt ended: pass, fail or error."""
+    ended: dict[str, str] = {}
+    for call in calls:
+        if call["system"].startswith(system):
+            body = {"model": "judge-2026-01-01", "messages": []}
+            text = completion(call["body"], body)["choices"][0]["message"]["content"]
+            ended[call["body"]] = json.loads(text)["verdict"] if call["status"] == 200 else "error"
+    return ended
+
+
+@pytest.mark.slow
+def test_an_outage_and_its_repair_are_two_versions_of_the_night(
+    copied: Callable[[], Line], judge: Judge
+) -> None:
+    """Failed calls are errors and never fails; after the repair only they are asked again."""
+    line, night = copied(), NIGHTS[-1].replace(day=NIGHTS[-1].day + 1)
+    line.export("outage.jsonl", traces(night, questions=13))
+    before, held = judge.count(), line.reports()
+    judge.call("/break", {"share": 1 / 3})
+    line.run("nightly")
+    during = judge.asked(before)
+    ended = answers(during, line, POLITE)
+    body = line.report(night)
+    row = whole(body, "polite")
+    shared = 1  # every night's question was answered on the first
+    errored = sum(said == "error" for said in ended.values())
+    assert 0 < errored < len(ended)
+    assert row["errored"] == errored
+    assert row["failed"] + row["passed"] == len(ended) - errored + shared
+    failed = sum(said == "fail" for said in ended.values())
+    assert row["failed"] in (failed, failed + shared)
+    codes = {found["code"] for found in body["errors"] if found["status"] == "error"}
+    assert codes == {"server-error"}
+
+    judge.call("/repair", {})
+    line.run("nightly")
+    again = judge.asked(before + len(during))
+    unanswered = {c["body"] for c in during} - {c["body"] for c in during if c["status"] == 200}
+    assert {call["body"] for call in again} == unanswered
+    assert len(again) == len(unanswered)
+    repaired = whole(line.report(night), "polite")
+    assert (repaired["errored"], repaired["n"]) == (0, row["n"])
+    versions = [name for name in line.reports() if name.startswith(f"{night}/helpdesk/")]
+    assert len(versions) == 2
+    assert held.items() <= line.reports().items()
+    (step,) = line.run("report", "diff", "--app", "helpdesk", "--date", night.isoformat())
+    assert step["before"] == body["version"]
+    assert f"politeness (polite): errored {errored} → 0" in step["moved"]
+    assert not [words for words in step["moved"] if "signature" in words]
+
+
+@pytest.mark.slow
+def test_a_late_trace_is_scored_under_its_own_nights_lock(
+    copied: Callable[[], Line], judge: Judge
+) -> None:
+    """It opens its night alone, and is judged as that night was, whatever the catalog says now."""
+    line, night, before = copied(), NIGHTS[3], judge.count()
+    held, old = line.reports(), line.report(night)
+    line.edit("judges/polite.yaml", system="A prompt of another day.")
+    late = desk(night, 40, "Do you deliver to islands?", output="We do, by boat. — the desk")
+    line.export("late.jsonl", [late])
+    said = line.run("nightly")
+    calls = judge.asked(before)
+    new = line.report(night)
+    assert said["nights"] == [night.isoformat()]
+    assert len(calls) == 2
+    assert [call for call in calls if call["system"].startswith(POLITE)]
+    assert whole(new, "polite")["n"] == whole(old, "polite")["n"] + 1
+    assert new["provenance"]["evaluators"] == old["provenance"]["evaluators"]
+    fresh = set(line.reports()) - set(held)
+    assert fresh == {f"{night}/helpdesk/{new['version']}"}
+    assert held.items() <= line.reports().items()
