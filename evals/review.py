@@ -59,11 +59,13 @@ def queue(
         (score for score in scores if score.verdict == "fail" and score.dimension in dimensions),
         key=lambda score: (place(score.trace_id, "review"), score.trace_id, score.dimension),
     )
-    for score in failing[: size - half]:
+    room = size - half
+    for score in failing:
         name, question = dimensions[score.dimension]
-        if score.trace_id not in taken and (score.trace_id, name) not in done:
+        if room and score.trace_id not in taken and (score.trace_id, name) not in done:
             about = (score.trace_id, score.app, score.dimension, name, question)
             found.append(Asked(*about, f"failed by {score.evaluator}", None))
+            room -= 1
     return found
 
 
