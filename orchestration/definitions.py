@@ -16,13 +16,12 @@ from orchestration import (
     triggers,
     validate,
 )
-from orchestration.resources import dbt_cli
 
 STAGES = (ingest, validate, slices, evaluate, guard, report, review, realign)
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(STAGES),
     jobs=[triggers.NIGHTLY, triggers.BACKFILL],
-    schedules=[triggers.SCHEDULE],
-    resources={"dbt": dbt_cli()},
+    schedules=[triggers.every_night],
+    executor=dg.in_process_executor,
 )

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from evals import evaluators, ledger, nights, run
+from evals.records import digest
 from orchestration.partitions import NIGHTS, RANGE
 from orchestration.resources import Progress, each, nights_of, spark, table
 from orchestration.settings import settings
@@ -40,7 +41,7 @@ def specs() -> list[dg.AssetSpec]:
             kinds={"python", uses[0].kind},
             owners=OWNERS,
             description=f"One row per trace × evaluator version: {uses[0].question}",
-            code_version=uses[0].version,
+            code_version=version_of(uses),
             partitions_def=NIGHTS,
             skippable=True,
             metadata={
@@ -51,6 +52,12 @@ def specs() -> list[dg.AssetSpec]:
         )
         for name, uses in sorted(found.items())
     ]
+
+
+def version_of(uses: list[Any]) -> str:
+    """An evaluator's version; where applications differ in it, the hash of all."""
+    versions = sorted({use.version for use in uses})
+    return versions[0] if len(versions) == 1 else digest(versions)
 
 
 SPECS = specs()

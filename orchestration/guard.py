@@ -10,7 +10,7 @@ import dagster as dg
 
 from evals import run
 from orchestration.evaluate import asset_key
-from orchestration.partitions import NIGHTS, RANGE
+from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.resources import each, nights_of, table
 from orchestration.settings import settings
 
@@ -20,6 +20,7 @@ GUARDED = [asset_key(name) for name in sorted(settings().catalog().guardrails)]
 @dg.asset(
     group_name="guard",
     kinds={"python", "parquet"},
+    code_version=CODE,
     owners=["team:quality"],
     partitions_def=NIGHTS,
     backfill_policy=RANGE,

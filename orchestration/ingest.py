@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from evals import intake
-from orchestration.partitions import NIGHTS, RANGE
+from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.resources import Progress, nights_of, table
 from orchestration.settings import settings
 
@@ -16,7 +16,7 @@ GROUP = "ingest"
 OWNERS = ["team:andon"]
 
 
-@dg.asset(group_name=GROUP, kinds={"python", "parquet"}, owners=OWNERS)
+@dg.asset(group_name=GROUP, kinds={"python", "parquet"}, code_version=CODE, owners=OWNERS)
 def inbox_files(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per file seen in the inbox, with what was read from it."""
     here, lake = settings(), settings().lake()
@@ -36,6 +36,7 @@ def inbox_files(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
 @dg.asset(
     group_name=GROUP,
     kinds={"python", "parquet"},
+    code_version=CODE,
     owners=OWNERS,
     partitions_def=NIGHTS,
     backfill_policy=RANGE,
@@ -56,7 +57,7 @@ def staged_traces(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any
     )
 
 
-@dg.asset(group_name=GROUP, kinds={"python", "json"}, owners=OWNERS)
+@dg.asset(group_name=GROUP, kinds={"python", "json"}, code_version=CODE, owners=OWNERS)
 def labels(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per trace × dimension × annotator: what people and other judges said."""
     here, lake = settings(), settings().lake()
@@ -68,7 +69,7 @@ def labels(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     return dg.MaterializeResult(metadata={"added": added, "by_kind": table(rows)})
 
 
-@dg.asset(group_name="slices", kinds={"yaml"}, owners=OWNERS)
+@dg.asset(group_name="slices", kinds={"yaml"}, code_version=CODE, owners=OWNERS)
 def slice_catalog(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per declared slice: a value, a predicate or a keyword."""
     rows = [row._asdict() for row in intake.slice_rows(settings().catalog())]

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from evals import flywheel
+from orchestration.partitions import CODE
 from orchestration.resources import Progress, plain, table
 from orchestration.settings import settings
 
@@ -15,6 +16,7 @@ from orchestration.settings import settings
 @dg.asset(
     group_name="realign",
     kinds={"python", "json"},
+    code_version=CODE,
     owners=["team:quality"],
     deps=["review_queue", "labels", "fct_agreement"],
 )

@@ -5,14 +5,16 @@ Counts and rates are dbt's, intervals and verdicts `evals.report`'s.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
-from dagster_dbt import DbtCliResource, dbt_assets
+from dagster_dbt import dbt_assets
 
 from evals import assembly, warehouse
 from orchestration.evaluate import KEYS
-from orchestration.partitions import NIGHTS, RANGE
+from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.resources import (
     BOARD_URL,
     Progress,
@@ -39,12 +41,12 @@ REPORTS = dg.AssetKey("reports")
     backfill_policy=RANGE,
     dagster_dbt_translator=Translator(KEYS),
 )
-def quality_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+def quality_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Scores, agreement and rates by slice, joined and counted in SQL."""
     lake, nights = settings().lake(), nights_of(context)
     Progress.say("modelling scores with dbt")
     path = warehouse.fill(lake, settings().catalog(), context.run_id, nights)
-    yield from dbt_build(context, dbt, path)
+    yield from dbt_build(context, path)
     warehouse.publish(lake, context.run_id, nights, warehouse.QUALITY_MARTS)
 
 
@@ -52,6 +54,7 @@ def quality_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> It
     key=REPORTS,
     group_name=GROUP,
     kinds={"python", "html", "json"},
+    code_version=CODE,
     owners=OWNERS,
     partitions_def=NIGHTS,
     backfill_policy=RANGE,
@@ -67,7 +70,7 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
     for night in each("reporting", nights_of(context)):
         stamp = {"run_id": context.run_id, "reported_at": datetime.now(UTC).isoformat()}
         for body, folder in assembly.night_reports(lake, catalog, night, stamp):
-            rows.append(line(body, f"{BOARD_URL}/{folder.relative_to(lake.home / 'reports')}"))
+            rows.append(line(body, folder))
     lake.drop_scratch(context.run_id)
     last = rows[-1] if rows else {}
     charts = [
@@ -78,6 +81,7 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
         metadata={
             "reports": len(rows),
             "page": dg.MetadataValue.url(last.get("page", BOARD_URL)),
+            "file": dg.MetadataValue.path(last.get("file", str(lake.home / "reports"))),
             "board": dg.MetadataValue.url(f"{BOARD_URL}/index.html"),
             "lowest_rate_by_night": dg.MetadataValue.md("  \n".join(charts) or "no reports"),
             "by_night_and_application": table(rows),
@@ -92,8 +96,8 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
     )
 
 
-def line(body: dict[str, Any], page: str) -> dict[str, Any]:
-    """A report in one row."""
+def line(body: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A report in one row: what it says, where `andon ui` serves it and where it rests."""
     rates = [
         row["rate"]
         for row in body["results"]
@@ -107,11 +111,12 @@ def line(body: dict[str, Any], page: str) -> dict[str, Any]:
         "gate": body["gate"]["outcome"],
         "sentence": body["sentence"],
         "lowest_rate": min(rates, default=None),
-        "page": f"{page}/index.html",
+        "page": f"{BOARD_URL}/{quote('/'.join(folder.parts[-3:]))}/index.html",
+        "file": str(folder / "index.html"),
     }
 
 
-@dg.asset(group_name=GROUP, kinds={"html"}, owners=OWNERS, deps=[reports])
+@dg.asset(group_name=GROUP, kinds={"html"}, code_version=CODE, owners=OWNERS, deps=[reports])
 def board(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One page over all nights and applications, and the warehouse of views beside it."""
     lake = settings().lake()

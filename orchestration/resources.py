@@ -5,19 +5,26 @@ Where things are is `settings`; nothing here knows a stage.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource
+from filelock import FileLock
+from packaging.version import Version
 
 from orchestration.settings import ROOT
 
 DBT = ROOT / "dbt_project"
+DBT_PROGRAM = str(Path(sys.executable).with_name("dbt"))
+PROJECT_PARTS = ("models", "macros", "tests", "dbt_project.yml", "profiles.yml", "selectors.yml")
 BOARD_URL = os.environ.get("ANDON_BOARD_URL", "http://127.0.0.1:3001")
 
 
@@ -73,27 +80,35 @@ def spark(values: list[float | None]) -> str:
 
 
 def dbt_environment() -> dict[str, str]:
-    """The environment dbt runs in: no telemetry, and its programs on the path."""
-    programs = str(Path(sys.executable).parent)
-    return {
-        "DO_NOT_TRACK": "1",
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        "PATH": os.pathsep.join([programs, os.environ.get("PATH", "")]),
-    }
+    """The environment dbt runs in: no telemetry."""
+    return {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 
 
 def manifest() -> Path:
-    """The parsed dbt project, parsed again only when one of its files is newer."""
+    """The parsed dbt project, parsed again only when one of its files is newer.
+
+    One process parses at a time; those that wait find it done. Killed halfway, it leaves no
+    stamp, and what it wrote is not trusted.
+    """
     target = DBT / "target" / "manifest.json"
-    sources = [path for path in DBT.rglob("*") if path.suffix in (".sql", ".yml")]
-    newest = max(path.stat().st_mtime for path in sources if "target" not in path.parts)
-    if not target.exists() or target.stat().st_mtime < newest:
-        Progress.say("parsing the dbt project (once)")
-        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "parse"]
-        places = ["--project-dir", str(DBT), "--profiles-dir", str(DBT)]
-        environment = {**os.environ, **dbt_environment()}
-        subprocess.run([*command, *places], check=True, env=environment, stdout=sys.stderr)
+    parsed = target.with_suffix(".parsed")
+    target.parent.mkdir(exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if not parsed.exists() or parsed.stat().st_mtime < newest_model():
+            Progress.say("parsing the dbt project (once)")
+            places = ["--project-dir", str(DBT), "--profiles-dir", str(DBT)]
+            environment = {**os.environ, **dbt_environment()}
+            environment.pop("ANDON_SCRATCH", None)  # a run's scratch file has the default's name
+            command = [DBT_PROGRAM, "--quiet", "parse", *places]
+            subprocess.run(command, check=True, env=environment, stdout=sys.stderr, cwd=DBT)
+            parsed.touch()
     return target
+
+
+def newest_model() -> float:
+    """When the dbt project was last changed, in seconds since 1970."""
+    sources = [path for path in DBT.rglob("*") if path.suffix in (".sql", ".yml")]
+    return max(path.stat().st_mtime for path in sources if "target" not in path.parts)
 
 
 class Translator(DagsterDbtTranslator):
@@ -112,18 +127,38 @@ class Translator(DagsterDbtTranslator):
         return spec.replace_attributes(deps=deps, kinds={"dbt", "duckdb"})
 
 
-def dbt_cli() -> DbtCliResource:
-    """Dbt as the assets run it."""
+class Dbt(DbtCliResource):
+    """dbt as installed here; its version is read, not asked of a process of its own."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(metadata.version("dbt-core"))
+
+
+def dbt_at(folder: Path) -> Dbt:
+    """The dbt project as links in a run's own folder.
+
+    The database's path is relative and so the same for every run: dbt's parse stays valid.
+    """
+    for name in PROJECT_PARTS:
+        link = folder / name
+        if not link.is_symlink():
+            link.symlink_to(DBT / name)
+    target = folder / "target"
+    target.mkdir(exist_ok=True)
+    parsed = DBT / "target" / "partial_parse.msgpack"
+    if parsed.exists():
+        shutil.copy(parsed, target)
     os.environ.update(dbt_environment())
-    return DbtCliResource(project_dir=str(DBT), profiles_dir=str(DBT))
+    return Dbt(project_dir=str(folder), profiles_dir=str(folder), dbt_executable=DBT_PROGRAM)
 
 
-def dbt_build(context: Any, dbt: DbtCliResource, scratch: Path) -> Iterator[Any]:
+def dbt_build(context: Any, scratch: Path) -> Iterator[Any]:
     """Builds and tests the selected models in the run's scratch file, with column lineage."""
-    os.environ["ANDON_SCRATCH"] = str(scratch)
-    target = scratch.parent / "dbt"
     arguments = ["build", "--exclude-resource-type", "unit_test"]  # those are the test suite's
-    command = dbt.cli(arguments, context=context, target_path=target)
+    folder = scratch.parent
+    command = dbt_at(folder).cli(arguments, context=context, target_path=folder / "target")
+    command.is_successful()  # waits; the stream alone would spin on a core until dbt has ended
     yield from command.stream().fetch_column_metadata()
     if command.adapter:  # it read column metadata, and would keep the file locked
         command.adapter.cleanup_connections()

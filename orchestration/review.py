@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from evals import flywheel
-from orchestration.partitions import NIGHTS, RANGE
+from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.resources import each, nights_of, table
 from orchestration.settings import settings
 
@@ -16,6 +16,7 @@ from orchestration.settings import settings
 @dg.asset(
     group_name="review",
     kinds={"python", "json"},
+    code_version=CODE,
     owners=["team:quality"],
     partitions_def=NIGHTS,
     backfill_policy=RANGE,

@@ -17,6 +17,8 @@ from orchestration.launch import dagster_home
 from orchestration.settings import ROOT, Settings
 
 HOST = "127.0.0.1"
+SUPERSEDED = "ignore:Function `dev_command` is superseded"
+"""Dagster's advice to type `dg dev`, which needs another package and brings nothing here."""
 
 
 class Pages(http.server.SimpleHTTPRequestHandler):
@@ -44,7 +46,8 @@ def serve(here: Settings, port: int) -> int:
     os.environ["ANDON_HOME"], os.environ["ANDON_CATALOG"] = str(here.home), str(here.catalog_root)
     click.echo(f"board    http://{HOST}:{port + 1}/\nDagster  http://{HOST}:{port}/", err=True)
     workspace = ["-w", str(ROOT / "workspace.yaml"), "-h", HOST, "-p", str(port)]
-    command = [sys.executable, "-m", "dagster", "dev", *workspace, "--log-level", "warning"]
+    python = [sys.executable, "-W", SUPERSEDED]
+    command = [*python, "-m", "dagster", "dev", *workspace, "--log-level", "warning"]
     try:
         return subprocess.run(command, cwd=ROOT, check=False).returncode
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DbtCliResource, dbt_assets
+from dagster_dbt import dbt_assets
 
 from evals import warehouse
 from orchestration.partitions import NIGHTS, RANGE
@@ -23,10 +23,10 @@ from orchestration.settings import settings
     backfill_policy=RANGE,
     dagster_dbt_translator=Translator([]),
 )
-def slice_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+def slice_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """One row per trace × slice it belongs to, and one per slice."""
     lake, nights = settings().lake(), nights_of(context)
     Progress.say("modelling slices with dbt")
     path = warehouse.fill(lake, settings().catalog(), context.run_id, nights)
-    yield from dbt_build(context, dbt, path)
+    yield from dbt_build(context, path)
     warehouse.publish(lake, context.run_id, nights, warehouse.SLICE_MARTS)

@@ -3,8 +3,12 @@
 Jobs select assets by stage; nothing here does work.
 """
 
+from datetime import UTC, timedelta
+
 import dagster as dg
+
 from orchestration.report import quality_models
+from orchestration.settings import settings
 
 NIGHTLY = dg.define_asset_job(
     "nightly",
@@ -17,10 +21,12 @@ BACKFILL = dg.define_asset_job(
     | dg.AssetSelection.assets(quality_models),  # whole: a mart also joins what no score feeds
     description="Evaluation and all after it, for nights that `andon backfill` has moved.",
 )
-SCHEDULE = dg.build_schedule_from_partitioned_job(
-    NIGHTLY,
-    name="every_night",
-    hour_of_day=5,
-    minute_of_hour=0,
-    description="Last night's traces, every morning.",
-)
+
+
+@dg.schedule(name="every_night", job=NIGHTLY, cron_schedule="0 5 * * *")
+def every_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Last night's traces, every morning: the night that has ended, never the one begun."""
+    now = context.scheduled_execution_time.astimezone(UTC)
+    begun = (now - timedelta(hours=settings().catalog().day_begins)).date()
+    night = (begun - timedelta(days=1)).isoformat()
+    return dg.RunRequest(run_key=night, partition_key=night)

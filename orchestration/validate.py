@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from evals import expectations, intake
-from orchestration.partitions import NIGHTS, RANGE
+from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.resources import Progress, nights_of, plain, table
 from orchestration.settings import settings
 
@@ -37,6 +37,7 @@ CHECKS = [
             deps=["staged_traces"],
             group_name=GROUP,
             kinds={"greatexpectations", "parquet"},
+            code_version=CODE,
             owners=OWNERS,
             description="One row per request to an application: valid, redacted, unique.",
             partitions_def=NIGHTS,
@@ -46,6 +47,7 @@ CHECKS = [
             deps=["staged_traces"],
             group_name=GROUP,
             kinds={"parquet"},
+            code_version=CODE,
             owners=OWNERS,
             description="One row per refused row, with its file, line, reason and bytes.",
             partitions_def=NIGHTS,
