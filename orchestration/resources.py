@@ -20,9 +20,11 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource
 from filelock import FileLock
 from packaging.version import Version
 
+from evals.lake import replace
 from orchestration.settings import ROOT
 
 DBT = ROOT / "dbt_project"
+PARSED = DBT / "target"
 DBT_PROGRAM = str(Path(sys.executable).with_name("dbt"))
 PROJECT_PARTS = ("models", "macros", "tests", "dbt_project.yml", "profiles.yml", "selectors.yml")
 BOARD_URL = os.environ.get("ANDON_BOARD_URL", "http://127.0.0.1:3001")
@@ -87,22 +89,27 @@ def dbt_environment() -> dict[str, str]:
 def manifest() -> Path:
     """The parsed dbt project, parsed again only when one of its files is newer.
 
-    One process parses at a time; those that wait find it done. Killed halfway, it leaves no
-    stamp, and what it wrote is not trusted.
+    One process parses at a time, and aside: who waits finds it done, who reads finds it whole.
     """
-    target = DBT / "target" / "manifest.json"
-    parsed = target.with_suffix(".parsed")
-    target.parent.mkdir(exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
-        if not parsed.exists() or parsed.stat().st_mtime < newest_model():
+    PARSED.mkdir(parents=True, exist_ok=True)
+    found = PARSED / "manifest.json"
+    with FileLock(PARSED / "parse.lock"):
+        if not found.exists() or found.stat().st_mtime < newest_model():
             Progress.say("parsing the dbt project (once)")
-            places = ["--project-dir", str(DBT), "--profiles-dir", str(DBT)]
-            environment = {**os.environ, **dbt_environment()}
-            environment.pop("ANDON_SCRATCH", None)  # a run's scratch file has the default's name
-            command = [DBT_PROGRAM, "--quiet", "parse", *places]
-            subprocess.run(command, check=True, env=environment, stdout=sys.stderr, cwd=DBT)
-            parsed.touch()
-    return target
+            parse()
+    return found
+
+
+def parse() -> None:
+    """Parses the dbt project and puts what dbt made where runs read it."""
+    aside = PARSED / "aside"
+    places = ["--project-dir", str(DBT), "--profiles-dir", str(DBT), "--target-path", str(aside)]
+    environment = {**os.environ, **dbt_environment()}
+    environment.pop("ANDON_SCRATCH", None)  # a run's scratch file has the default's name
+    command = [DBT_PROGRAM, "--quiet", "parse", *places]
+    subprocess.run(command, check=True, env=environment, stdout=sys.stderr, cwd=DBT)
+    for name in ("partial_parse.msgpack", "manifest.json"):
+        replace(PARSED / name, (aside / name).read_bytes())
 
 
 def newest_model() -> float:
@@ -146,7 +153,7 @@ def dbt_at(folder: Path) -> Dbt:
             link.symlink_to(DBT / name)
     target = folder / "target"
     target.mkdir(exist_ok=True)
-    parsed = DBT / "target" / "partial_parse.msgpack"
+    parsed = PARSED / "partial_parse.msgpack"
     if parsed.exists():
         shutil.copy(parsed, target)
     os.environ.update(dbt_environment())

@@ -1,0 +1,118 @@
+"""Promises of the code location: eight stages, everything named, owned, described and dated."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+ROOT = Path(__file__).parents[2]
+STAGES = {"ingest", "validate", "slices", "evaluate", "guard", "report", "review", "realign"}
+FOREIGN = "ignore:sqlglotrs is deprecated"
+"""A dbt dependency's own advice, which nothing here can follow."""
+
+
+def fresh(home: Path) -> dict[str, str]:
+    """The environment of a machine that has never run Andon, with the demo's catalog."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANDON_")}
+    kept.pop("DAGSTER_HOME", None)
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**kept, "ANDON_HOME": str(home), "PATH": programs, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Dagster is given in a fresh home, read with every warning an error."""
+    program = str(Path(__file__).with_name("describe.py"))
+    command = [sys.executable, "-W", "error", "-W", FOREIGN, program]
+    environment = fresh(tmp_path_factory.mktemp("home"))
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_definitions_are_as_they_were(
+    described: dict[str, Any], snapshot: SnapshotAssertion
+) -> None:
+    """Keys, groups, kinds, owners, lineage, partitions, checks, jobs and schedules do not drift."""
+    assert {key: described[key] for key in ("assets", "jobs", "schedules")} == snapshot
+
+
+def test_the_line_has_its_eight_stages(described: dict[str, Any]) -> None:
+    """Each of the eight stages has assets, and no asset is outside them."""
+    assert {asset["group"] for asset in described["assets"].values()} == STAGES
+
+
+def test_every_asset_says_what_it_is(described: dict[str, Any]) -> None:
+    """No asset lacks its grain in words, a code version, a kind or an owner."""
+    bare = [key for key, prose in described["prose"].items() if not all(prose.values())]
+    mute = [key for key, a in described["assets"].items() if not a["kinds"] or not a["owners"]]
+    assert len(described["assets"]) > 30
+    assert (bare, mute) == ([], [])
+
+
+def test_every_evaluator_is_an_asset_of_its_own(described: dict[str, Any]) -> None:
+    """Each evaluator of the catalog stands under `scores/`, with its kind and nights."""
+    scores = {k: v for k, v in described["assets"].items() if k.startswith("scores/")}
+    kinds = {"assertion", "reference", "judge", "guardrail"}
+    assert {kind for asset in scores.values() for kind in asset["kinds"]} == kinds | {"python"}
+    assert all(asset["partitions"] for asset in scores.values())
+    versions = {described["prose"][key]["code_version"] for key in scores}
+    assert len(versions) > len(scores) / 2
+
+
+def test_the_schedule_asks_for_the_night_that_has_ended(described: dict[str, Any]) -> None:
+    """At five in the morning of the 15th it asks for the 14th, not for the day just begun."""
+    assert described["tick"] == ["2026-10-14"]
+
+
+def test_dagster_validates_the_workspace_without_a_warning(tmp_path: Path) -> None:
+    """`dagster definitions validate` warns of nothing but its own name, and sends nothing home."""
+    dagster_home = tmp_path / "dagster"
+    dagster_home.mkdir()
+    (dagster_home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    own = "ignore:Function `definitions_validate_command` is superseded"
+    command = [sys.executable, "-W", own, "-m", "dagster", "definitions", "validate"]
+    environment = fresh(tmp_path / "home") | {"DAGSTER_HOME": str(dagster_home), "NO_COLOR": "1"}
+    done = subprocess.run(
+        [*command, "-w", "workspace.yaml"],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Validation successful for code location andon" in done.stdout
+    assert "warning" not in done.stdout.lower()
+
+
+def test_processes_that_start_at_once_parse_the_dbt_project_once(
+    described: dict[str, Any], tmp_path: Path
+) -> None:
+    """Four processes that all find a stale manifest wait for one parse and all read it whole."""
+    code = (
+        "import json; from orchestration.resources import Progress, manifest; "
+        "said = []; Progress.listener = said.append; "
+        "print(len(json.loads(manifest().read_text())['nodes']), len(said))"
+    )
+    os.utime(ROOT / "dbt_project" / "target" / "manifest.json", (0, 0))
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=fresh(tmp_path),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    said = [process.communicate()[0].split() for process in started]
+    assert len({nodes for nodes, _ in said}) == 1
+    assert sorted(parsed for _, parsed in said) == ["0", "0", "0", "1"]
