@@ -1,0 +1,230 @@
+"""Promises of `andon ui`: what a person finds in Dagster and behind its links after a night."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NIGHT = "2026-10-05"
+ANSWERS = ROOT / "evals" / "catalog" / "demo" / "inbox" / "traces.jsonl.gz"
+PATIENCE_S = 240
+pytestmark = pytest.mark.slow
+
+ASSETS = """{ assetNodes {
+  assetKey { path } groupName kinds description opVersion isPartitioned
+  owners { ... on TeamAssetOwner { team } }
+  assetChecksOrError { ... on AssetChecks { checks { name
+    executionForLatestMaterialization { status evaluation { metadataEntries { label
+      ... on TableMetadataEntry { table { records } } } } } } } }
+  assetMaterializations(limit: 1) { partition metadataEntries { __typename label
+    ... on UrlMetadataEntry { url }
+    ... on PathMetadataEntry { path }
+    ... on MarkdownMetadataEntry { mdStr }
+    ... on TableColumnLineageMetadataEntry { lineage { columnName
+      columnDeps { columnName assetKey { path } } } } } } } }"""
+LAUNCH = """mutation ($given: ExecutionParams!) { launchPipelineExecution(executionParams: $given) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+
+class Served(NamedTuple):
+    """A running `andon ui`."""
+
+    home: Path
+    dagster: str
+    board: str
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """What Dagster answers to a GraphQL query."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.dagster}/graphql", body, {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
+            said = json.load(answer)
+        assert "errors" not in said, said["errors"]
+        return said["data"]
+
+    def run(self, job: str, assets: list[list[str]], night: str) -> str:
+        """Launches a run of one night as the UI does, and waits for how it ended."""
+        selector = {
+            "repositoryLocationName": "andon",
+            "repositoryName": "__repository__",
+            "pipelineName": job,
+            **({"assetSelection": [{"path": path} for path in assets]} if assets else {}),
+        }
+        tags = [{"key": "dagster/partition", "value": night}]
+        given = {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}
+        launched = self.ask(LAUNCH, given=given)["launchPipelineExecution"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            status = self.ask(STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
+            if status in ("SUCCESS", "FAILURE", "CANCELED"):
+                return status
+            time.sleep(1)
+        return "TIMEOUT"
+
+
+def two_free_ports() -> int:
+    """A port that is free, as is the next."""
+    for _ in range(50):
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            with contextlib.suppress(OSError, OverflowError):
+                other.bind(("127.0.0.1", one.getsockname()[1] + 1))
+                return one.getsockname()[1]
+    raise RuntimeError("no two free ports side by side")
+
+
+def andon(home: Path, *words: str) -> list[str]:
+    """The command line over a home."""
+    return [sys.executable, "-m", "orchestration.cli", *words, "--home", str(home)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A night of the demo's extraction, run before any UI was started; one row has no id."""
+    folder = tmp_path_factory.mktemp("ui")
+    with gzip.open(ANSWERS, "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    mine = [r for r in rows if r["app"] == "extraction" and str(r["ts"]).startswith(NIGHT)]
+    assert len(mine) > 10
+    mine.append({**mine[0], "trace_id": "no-input", "input": None, "output": None})
+    (folder / "inbox").mkdir()
+    (folder / "inbox" / "night.jsonl").write_text("".join(json.dumps(r) + "\n" for r in mine))
+    command = [*andon(folder / "home", "nightly"), "--inbox", str(folder / "inbox")]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / "home"
+
+
+@pytest.fixture(scope="module")
+def served(home: Path) -> Iterator[Served]:
+    """`andon ui` over that home, on ports of its own."""
+    port = two_free_ports()
+    command = [*andon(home, "ui"), "--port", str(port)]
+    environment = {**os.environ, "ANDON_INBOX": str(home.parent / "inbox")}
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    found = Served(home, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            assert process.poll() is None, "andon ui ended"
+            with contextlib.suppress(urllib.error.URLError, ConnectionError):
+                found.ask("{ version }")
+                break
+            assert time.monotonic() < deadline, "andon ui does not answer"
+            time.sleep(1)
+        yield found
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def assets(served: Served) -> dict[str, Any]:
+    """What the UI knows of each asset."""
+    return {"/".join(a["assetKey"]["path"]): a for a in served.ask(ASSETS)["assetNodes"]}
+
+
+def entries(asset: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of an asset's last materialization, by label."""
+    return {e["label"]: e for m in asset["assetMaterializations"] for e in m["metadataEntries"]}
+
+
+def test_every_stage_has_run_where_a_person_can_see_it(assets: dict[str, Any]) -> None:
+    """All eight stages are there, and each asset has a materialization with figures."""
+    made = {a["groupName"] for a in assets.values() if a["assetMaterializations"]}
+    stages = {"ingest", "validate", "slices", "evaluate", "guard", "report", "review", "realign"}
+    assert made == stages
+    assert [key for key, asset in assets.items() if not entries(asset)] == []
+    assert [key for key, a in assets.items() if not (a["description"] and a["owners"])] == []
+
+
+def test_great_expectations_say_which_rows_failed_and_why(assets: dict[str, Any]) -> None:
+    """The row without an input fails a check of `traces`, which shows the row and its reason."""
+    checks = assets["traces"]["assetChecksOrError"]["checks"]
+    failed = [
+        check
+        for check in checks
+        if check["executionForLatestMaterialization"]["status"] == "FAILED"
+    ]
+    assert len(failed) == 1
+    said = failed[0]["executionForLatestMaterialization"]["evaluation"]["metadataEntries"]
+    shown = {entry["label"]: entry for entry in said}
+    assert "no-input" in str(shown["failed"]["table"]["records"])
+
+
+def test_dbt_tests_are_checks_and_have_run(assets: dict[str, Any]) -> None:
+    """The marts' dbt tests are asset checks, and all of them passed."""
+    checks = assets["rpt_rates"]["assetChecksOrError"]["checks"]
+    assert {c["executionForLatestMaterialization"]["status"] for c in checks} == {"SUCCEEDED"}
+
+
+def test_columns_have_a_lineage(assets: dict[str, Any]) -> None:
+    """A rate's `passed` comes, column by column, from the scores."""
+    lineage = entries(assets["rpt_rates"])["dagster/column_lineage"]["lineage"]
+    come_from = {c["columnName"]: {d["columnName"] for d in c["columnDeps"]} for c in lineage}
+    assert "app" in come_from["app"]
+    assert come_from["passed"]
+    unknown = [
+        key
+        for key, asset in assets.items()
+        if "dbt" in asset["kinds"] and "dagster/column_lineage" not in entries(asset)
+    ]
+    assert unknown == []
+
+
+def test_an_evaluator_shows_a_chart_and_a_table(assets: dict[str, Any]) -> None:
+    """An evaluator's materialization has its pass rate as bars and its counts as a table."""
+    shown = entries(assets["scores/extraction__valid_json"])
+    assert "extraction" in shown["pass_rate_by_night"]["mdStr"]
+    assert shown["by_night"]["__typename"] == "TableMetadataEntry"
+
+
+def test_a_report_links_to_its_page(served: Served, assets: dict[str, Any]) -> None:
+    """The link of a report made before the UI was started leads to the page `andon ui` serves."""
+    shown = entries(assets["reports"])
+    link = urlsplit(shown["page"]["url"])
+    assert link.netloc == "127.0.0.1:3001"
+    with urllib.request.urlopen(served.board + link.path, timeout=30) as answer:  # noqa: S310
+        assert answer.status == 200
+        page = answer.read().decode()
+    assert Path(shown["file"]["path"]).read_text() == page
+    assert NIGHT in link.path
+
+
+def test_the_board_is_the_first_page(served: Served) -> None:
+    """The board answers at the root of its server, and links nowhere on the network."""
+    with urllib.request.urlopen(served.board, timeout=30) as answer:  # noqa: S310
+        page = answer.read().decode()
+    assert "extraction" in page
+    assert "https://" not in page
+
+
+def test_one_evaluator_of_one_night_can_be_launched(served: Served) -> None:
+    """A person materializes one asset's partition in the UI, and it succeeds."""
+    assert served.run("__ASSET_JOB", [["scores", "pii"]], NIGHT) == "SUCCESS"
+
+
+def test_the_nightly_job_of_one_night_can_be_launched(served: Served) -> None:
+    """The whole line of a night, launched in the UI, succeeds and changes no report."""
+    before = sorted(served.home.glob("reports/*/*/*/report.json"))
+    assert served.run("nightly", [], NIGHT) == "SUCCESS"
+    assert sorted(served.home.glob("reports/*/*/*/report.json")) == before
