@@ -6,8 +6,7 @@ Imports nothing heavy until a command needs it; what a command does lives elsewh
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from orchestration.progress import telling
 from orchestration.settings import Settings, settings
 
 DONE, REGRESSED, USAGE, INCONCLUSIVE, INFRASTRUCTURE = 0, 1, 2, 3, 4
@@ -105,18 +105,6 @@ def span(known: list[date], first: Any, last: Any, only: Any) -> list[date]:
     if low > high:
         raise click.UsageError(f"--from {low} is after --to {high}")
     return [night for night in known if low <= night <= high]
-
-
-@contextmanager
-def telling(quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """A line on the terminal that says what is being done, or plain lines where there is none."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda words: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("starting") as status:
-        yield lambda words: status.update(words)
 
 
 def show(value: Any) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import dagster as dg
 
-from evals import evaluators, ledger, nights, run
+from evals import evaluators, ledger, nights, plan, run
 from evals.records import digest
 from orchestration.partitions import NIGHTS, RANGE
-from orchestration.resources import Progress, each, nights_of, spark, table
+from orchestration.progress import Progress, each
+from orchestration.resources import nights_of, spark, table
 from orchestration.settings import settings
 
 GROUP = "evaluate"
@@ -70,6 +71,8 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
     here, lake = settings(), settings().lake()
     ledger.recover(lake)
     references = here.references(lake)
+    if Progress.listener:
+        Progress.planned = planned(lake, context, references)
     tallies: dict[str, list[run.Tally]] = {}
     with ledger.journal(lake, context.run_id) as journal:
         for night in each("evaluating", nights_of(context)):
@@ -77,7 +80,13 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
             for evaluator in chosen(lake, here.catalog(), night, work, context):
                 limit = here.catalog().app(evaluator.app).daily_calls
                 done = run.score_night(
-                    lake, work, evaluator, references, journal, daily_calls=limit, progress=asked
+                    lake,
+                    work,
+                    evaluator,
+                    references,
+                    journal,
+                    daily_calls=limit,
+                    progress=Progress.asked,
                 )
                 tallies.setdefault(evaluator.name, []).append(done)
     for spec in SPECS:
@@ -94,10 +103,17 @@ def chosen(lake: Any, catalog: Any, night: date, work: run.NightOf, context: Any
                 yield evaluator
 
 
-def asked(count: int) -> None:
-    """Counts calls for the listener."""
-    Progress.calls += count
-    Progress.say(f"asking models ({Progress.calls} calls)")
+def planned(lake: Any, context: Any, references: Any) -> int:
+    """The calls a run will make at most, surveyed before the first one."""
+    catalog = settings().catalog()
+    calls: set[tuple[str, str]] = set()
+    for night in nights_of(context):
+        work = run.NightOf(lake, night)
+        for evaluator in chosen(lake, catalog, night, work, context):
+            if evaluator.kind == "judge" and plan.can_ask(evaluator):
+                wanted = run.survey(lake, work, evaluator, references).wanted
+                calls |= {(evaluator.answer_version, key) for key in wanted}
+    return len(calls)
 
 
 def metadata(tallies: list[run.Tally]) -> dict[str, Any]:

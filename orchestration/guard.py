@@ -11,7 +11,8 @@ import dagster as dg
 from evals import run
 from orchestration.evaluate import asset_key
 from orchestration.partitions import CODE, NIGHTS, RANGE
-from orchestration.resources import each, nights_of, table
+from orchestration.progress import each
+from orchestration.resources import nights_of, table
 from orchestration.settings import settings
 
 GUARDED = [asset_key(name) for name in sorted(settings().catalog().guardrails)]

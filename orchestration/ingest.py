@@ -9,7 +9,8 @@ import dagster as dg
 
 from evals import intake
 from orchestration.partitions import CODE, NIGHTS, RANGE
-from orchestration.resources import Progress, nights_of, table
+from orchestration.progress import Progress
+from orchestration.resources import nights_of, table
 from orchestration.settings import settings
 
 GROUP = "ingest"

@@ -8,12 +8,12 @@ import logging
 import os
 import sqlite3
 import warnings
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.lake import replace
+from orchestration.progress import Progress, Teller
 
 SETTINGS = """telemetry: {enabled: false}
 nux: {enabled: false}
@@ -48,7 +48,7 @@ def sync_at_checkpoints(connection: Any, _: Any) -> None:
         connection.execute("pragma synchronous=normal")
 
 
-def launch(home: Path, job: str, first: date, last: date, say: Callable[[str], None]) -> Launched:
+def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launched:
     """Runs a job over a range of nights in one run.
 
     Args:
@@ -66,11 +66,9 @@ def launch(home: Path, job: str, first: date, last: date, say: Callable[[str], N
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    from orchestration.resources import Progress
-
     if not event.contains(Engine, "connect", sync_at_checkpoints):
         event.listen(Engine, "connect", sync_at_checkpoints)
-    Progress.listener, Progress.calls = say, 0
+    Progress.start(say)
     from orchestration.definitions import defs
 
     log = (home / "dagster" / "last_run.log").open("w")

@@ -9,7 +9,8 @@ import dagster as dg
 
 from evals import flywheel
 from orchestration.partitions import CODE
-from orchestration.resources import Progress, plain, table
+from orchestration.progress import Progress
+from orchestration.resources import plain, table
 from orchestration.settings import settings
 
 

@@ -15,12 +15,11 @@ from dagster_dbt import dbt_assets
 from evals import assembly, warehouse
 from orchestration.evaluate import KEYS
 from orchestration.partitions import CODE, NIGHTS, RANGE
+from orchestration.progress import Progress, each
 from orchestration.resources import (
     BOARD_URL,
-    Progress,
     Translator,
     dbt_build,
-    each,
     manifest,
     nights_of,
     spark,

@@ -1,4 +1,4 @@
-"""What the assets share: progress, tables for the Dagster UI, and dbt.
+"""What the assets share: nights, tables for the Dagster UI, and dbt.
 
 Where things are is `settings`; nothing here knows a stage.
 """
@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cached_property
 from importlib import metadata
@@ -21,6 +21,7 @@ from filelock import FileLock
 from packaging.version import Version
 
 from evals.lake import replace
+from orchestration.progress import Progress
 from orchestration.settings import ROOT
 
 DBT = ROOT / "dbt_project"
@@ -33,26 +34,6 @@ BOARD_URL = os.environ.get("ANDON_BOARD_URL", "http://127.0.0.1:3001")
 def nights_of(context: Any) -> list[date]:
     """The nights a run is about, oldest first."""
     return [date.fromisoformat(key) for key in sorted(context.partition_keys)]
-
-
-class Progress:
-    """Where long work says how far it is; silent unless a terminal listens."""
-
-    listener: Callable[[str], None] | None = None
-    calls: int = 0
-
-    @classmethod
-    def say(cls, words: str) -> None:
-        """Tells the listener, if there is one."""
-        if cls.listener:
-            cls.listener(words)
-
-
-def each(words: str, nights: list[date]) -> Iterator[date]:
-    """The nights one by one, telling how far it is."""
-    for number, night in enumerate(nights, 1):
-        Progress.say(f"{words} {night} ({number} of {len(nights)})")
-        yield night
 
 
 def plain(value: Any) -> Any:

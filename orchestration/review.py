@@ -9,7 +9,8 @@ import dagster as dg
 
 from evals import flywheel
 from orchestration.partitions import CODE, NIGHTS, RANGE
-from orchestration.resources import each, nights_of, table
+from orchestration.progress import each
+from orchestration.resources import nights_of, table
 from orchestration.settings import settings
 
 

@@ -6,6 +6,7 @@ Serves what is at rest; nothing is computed for a page view.
 import functools
 import http.server
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import click
 from orchestration.launch import dagster_home
 from orchestration.settings import ROOT, Settings
 
+DONE = 0
 HOST = "127.0.0.1"
 SUPERSEDED = "ignore:Function `dev_command` is superseded"
 """Dagster's advice to type `dg dev`, which needs another package and brings nothing here."""
@@ -48,9 +50,12 @@ def serve(here: Settings, port: int) -> int:
     workspace = ["-w", str(ROOT / "workspace.yaml"), "-h", HOST, "-p", str(port)]
     python = [sys.executable, "-W", SUPERSEDED]
     command = [*python, "-m", "dagster", "dev", *workspace, "--log-level", "warning"]
-    try:
-        return subprocess.run(command, cwd=ROOT, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        server.shutdown()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with subprocess.Popen(command, cwd=ROOT) as dagster:
+        try:
+            return dagster.wait()
+        except KeyboardInterrupt:
+            dagster.terminate()  # it ends its own processes, given the time
+            return DONE
+        finally:
+            server.shutdown()

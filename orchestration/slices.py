@@ -11,7 +11,8 @@ from dagster_dbt import dbt_assets
 
 from evals import warehouse
 from orchestration.partitions import NIGHTS, RANGE
-from orchestration.resources import Progress, Translator, dbt_build, manifest, nights_of
+from orchestration.progress import Progress
+from orchestration.resources import Translator, dbt_build, manifest, nights_of
 from orchestration.settings import settings
 
 

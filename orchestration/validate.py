@@ -10,7 +10,8 @@ import dagster as dg
 
 from evals import expectations, intake
 from orchestration.partitions import CODE, NIGHTS, RANGE
-from orchestration.resources import Progress, nights_of, plain, table
+from orchestration.progress import Progress
+from orchestration.resources import nights_of, plain, table
 from orchestration.settings import settings
 
 GROUP = "validate"
@@ -60,7 +61,7 @@ def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Validates each night by itself; a refused one drops out and the others go on."""
     lake, catalog = settings().lake(), settings().catalog()
     nights = nights_of(context)
-    Progress.say(f"validating {len(nights)} nights with Great Expectations")
+    Progress.say("validating with Great Expectations", 0, len(nights))
     accounts = [
         {"night": night.isoformat(), "app": app, **account}
         for night, apps in intake.admit(lake, catalog, nights).items()

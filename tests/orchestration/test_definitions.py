@@ -99,7 +99,7 @@ def test_processes_that_start_at_once_parse_the_dbt_project_once(
     """Four processes that all find a stale manifest wait for one parse and all read it whole."""
     code = (
         "import json; from orchestration.resources import Progress, manifest; "
-        "said = []; Progress.listener = said.append; "
+        "said = []; Progress.start(lambda *told: said.append(told)); "
         "print(len(json.loads(manifest().read_text())['nodes']), len(said))"
     )
     os.utime(ROOT / "dbt_project" / "target" / "manifest.json", (0, 0))

@@ -6,7 +6,6 @@ import contextlib
 import gzip
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -116,11 +115,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(home: Path) -> Iterator[Served]:
-    """`andon ui` over that home, on ports of its own."""
+    """`andon ui` over that home, on ports of its own; asked to end, it leaves nothing running."""
     port = two_free_ports()
     command = [*andon(home, "ui"), "--port", str(port)]
     environment = {**os.environ, "ANDON_INBOX": str(home.parent / "inbox")}
-    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    process = subprocess.Popen(command, env=environment)
     found = Served(home, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
     try:
         deadline = time.monotonic() + PATIENCE_S
@@ -133,8 +132,10 @@ def served(home: Path) -> Iterator[Served]:
             time.sleep(1)
         yield found
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(60)
+        process.terminate()
+        assert process.wait(60) == 0
+    with pytest.raises(OSError, match="refused"), socket.socket() as asked:
+        asked.connect(("127.0.0.1", port))
 
 
 @pytest.fixture(scope="module")
