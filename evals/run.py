@@ -307,12 +307,15 @@ async def retried(client: models.Client, question: models.Request) -> models.Rep
 
 def paid_calls(lake: Lake, night: date, app: str) -> int:
     """Calls a night of an application has paid for, journals included."""
-    arrived = sum(
-        answer.night == night and answer.app == app
+    arrived = (
+        answer
         for path in (lake.home / "journal").glob("*.jsonl")
         for answer in ledger.journal_answers(path)
+        if answer.night == night
     )
-    return arrived + sum(answer.app == app for answer in lake.read("answers", [night]))
+    every = (*arrived, *lake.read("answers", [night]))
+    keys = {(a.evaluator, a.answer_version, a.content_key) for a in every if a.app == app}
+    return len(keys)  # an answer that is being settled stands in both for a moment
 
 
 def derive_judged(lake: Lake, work: Survey, reason: str | None) -> list[Score]:
