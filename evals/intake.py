@@ -275,7 +275,9 @@ def admit_app(
         night: sorted(rows, key=lambda t: (t.source_file, t.source_line))
         for night, rows in nights.items()
     }
-    frames = {night: to_table(Trace, rows).to_pandas() for night, rows in ordered.items()}
+    frames = {
+        night: to_table(Trace, rows).to_pandas(use_threads=False) for night, rows in ordered.items()
+    }
     earlier = {night: before.get((app, night), Counter()).total() for night in nights}
     checked = expectations.validate_nights(
         frames, catalog.app(app), catalog.day_begins, refused_before=earlier

@@ -387,4 +387,5 @@ def parquet_rows(path: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     with path.open("rb") as file:
-        return pq.read_table(file).to_pylist()
+        # One thread: these files are small, and Arrow's pool may abort a process that ends at once.
+        return pq.read_table(file, use_threads=False, pre_buffer=False).to_pylist()
