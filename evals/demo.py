@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import Field
 
-from evals.models import serve, weights
+from evals.models.embedded import serve, weights
 from evals.records import Json, canonical, digest
 from evals.specs import CatalogError, ModelPin, Spec, load_catalog, parse, read_yaml
 

@@ -12,9 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evals import pages
 from evals.lake import Lake
 from evals.plan import Planned
+from evals.reports import pages, phrases
 from orchestration.settings import Settings
 
 SHOWN_NIGHTS = 14
@@ -101,9 +101,9 @@ def rates(body: dict[str, Any]) -> Table:
         table.add_row(
             row["dimension"],
             row["evaluator"],
-            pages.percent(row["rate"], row["low"], row["high"]),
-            pages.interval(row["low"], row["high"]),
-            pages.points(row["change"], row["change_low"], row["change_high"]),
+            phrases.percent(row["rate"], row["low"], row["high"]),
+            phrases.interval(row["low"], row["high"]),
+            phrases.points(row["change"], row["change_low"], row["change_high"]),
             f"{row['passed'] + row['failed']:,}",
             row["verdict"] if row["decides"] else f"{row['verdict']} (decides nothing)",
         )
@@ -123,8 +123,8 @@ def draw_results(body: dict[str, Any]) -> None:
     for row in body["results"]:
         counts = [str(row[key]) for key in ("passed", "failed", "errored")]
         shown = [
-            pages.percent(row["rate"], row["low"], row["high"]),
-            pages.interval(row["low"], row["high"]),
+            phrases.percent(row["rate"], row["low"], row["high"]),
+            phrases.interval(row["low"], row["high"]),
         ]
         table.add_row(row["dimension"], row["evaluator"], row["slice"], *counts, *shown)
     console.print(table)

@@ -1,6 +1,6 @@
 """Stage 6, report: dbt models rates, and each application's night becomes a versioned report.
 
-Counts and rates are dbt's, intervals and verdicts `evals.report`'s.
+Counts and rates are dbt's, intervals and verdicts `evals.reports.report`'s.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from urllib.parse import quote
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from evals import assembly, warehouse
+from evals import warehouse
+from evals.reports import assembly
 from orchestration.evaluate import KEYS
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress, each

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from evals.pages import render_board, render_night
+from evals.reports.pages import render_board, render_night
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH to draw pages with")

@@ -40,7 +40,7 @@ def cli() -> str:
     module = importlib.import_module("orchestration.cli")
     parts = [
         "# `andon`\n",
-        MADE.format(source="the docstrings in `orchestration/cli.py`"),
+        MADE.format(source="the docstrings in `orchestration/commands/`"),
         "Exit codes: 0 done; 2 the command or the catalog is wrong; 4 the machine, the network "
         "or a provider failed. `andon gate` alone answers for quality: 0 passed, 1 regressed, "
         "3 inconclusive, 4 infrastructure.\n",
@@ -65,7 +65,7 @@ def catalog() -> str:
     """Every key of every file of a catalog, and the checks a suite may name."""
     parts = [
         "# The catalog\n",
-        MADE.format(source="`evals/specs.py` or the check"),
+        MADE.format(source="`evals/specs/` or the check"),
         "A folder of YAML, given by `--catalog` or `ANDON_CATALOG`. Every file has a JSON Schema "
         "in [`schema/`](schema); an editor with a YAML language server checks a file whose first "
         "line names it:\n",

@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-from evals import report, schemas
+from evals import schemas
+from evals.reports import report
 from evals.specs import CatalogError, load_catalog
 from tests.docs import generate
 

@@ -140,7 +140,7 @@ def test_every_row_read_is_accounted_for(bodies: Any) -> None:
 
 def test_every_report_keeps_its_published_schema(bodies: Any) -> None:
     """Each report.json validates against the schema that ships with the package."""
-    schema = json.loads((ROOT / "evals" / "report.schema.json").read_text())
+    schema = json.loads((ROOT / "evals" / "reports" / "report.schema.json").read_text())
     validator = jsonschema.Draft202012Validator(schema)
     for key, body in bodies.items():
         assert not list(validator.iter_errors(body)), key

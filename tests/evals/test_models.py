@@ -139,6 +139,6 @@ def test_weights_of_another_digest_are_refused(tmp_path: Path, monkeypatch: Any)
     )
     with pytest.raises(models.Unavailable, match="not the pinned file"):
         models.weights(pin)
-    digest = models.file_digest(package / "w.gguf")
+    digest = models.embedded.file_digest(package / "w.gguf")
     good = pin.model_copy(update={"sha256": digest})
     assert models.weights(good) == package / "w.gguf"

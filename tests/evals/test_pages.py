@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals import pages
+from evals.reports import charts, pages, phrases
 
 _spec = importlib.util.spec_from_file_location(
     "report_bodies", Path(__file__).with_name("report_bodies.py")
@@ -120,7 +120,7 @@ def test_trace_text_is_shown_not_obeyed(name: str) -> None:
     assert '<script>alert("x")</script>' in page.text
     assert "{{ 7 * 7 }}" in page.text
     assert "‹U+202E›" in page.text
-    assert not pages.UNSAFE.search(html)
+    assert not phrases.UNSAFE.search(html)
 
 
 def test_links_hold_only_plain_names() -> None:
@@ -176,11 +176,11 @@ def test_board_shows_the_newest_version_of_a_night() -> None:
 def test_version_marks_name_what_changed() -> None:
     """A night is marked when its prompt, model or evaluator differs from those before it."""
     quiet, loud = bodies.nights(4), bodies.nights(4, drop=1)
-    assert pages.version_marks(quiet) == [(), (), (), ()]
-    assert pages.version_marks(loud) == [(), (), ("prompt v2 → v3",), ()]
+    assert charts.version_marks(quiet) == [(), (), (), ()]
+    assert charts.version_marks(loud) == [(), (), ("prompt v2 → v3",), ()]
     changed = json.loads(json.dumps(quiet[-1]))
     changed["provenance"]["evaluators"][0]["version"] = "0" * 16
-    assert pages.version_marks([*quiet[:3], changed])[-1] == ("evaluator shop.title",)
+    assert charts.version_marks([*quiet[:3], changed])[-1] == ("evaluator shop.title",)
 
 
 def test_mixed_models_do_not_flicker() -> None:
@@ -189,7 +189,7 @@ def test_mixed_models_do_not_flicker() -> None:
     for a, b in ((60, 70), (70, 60), (64, 66)):
         models = [{"value": "a", "n": a}, {"value": "b", "n": b}, {"value": "c", "n": 70}]
         found.append(bodies.night(provenance={"traces": {"model": models}}))
-    assert pages.version_marks(found) == [(), (), ()]
+    assert charts.version_marks(found) == [(), (), ()]
 
 
 def test_first_screen_says_why() -> None:
@@ -236,7 +236,7 @@ def test_examples_are_full_and_five_at_most() -> None:
 )
 def test_what_is_not_plain_json_is_left_as_written(text: str) -> None:
     """An answer that is no JSON, or JSON that would lose something, is not rewritten."""
-    assert pages.natural(text) == text
+    assert phrases.natural(text) == text
 
 
 def test_empty_states_say_what_to_do() -> None:
@@ -272,21 +272,21 @@ def test_every_chart_has_words() -> None:
 @pytest.mark.parametrize(
     ("shown", "said"),
     [
-        (pages.percent(0.744, 0.68, 0.80), "74%"),
-        (pages.percent(0.9084, 0.9059, 0.9109), "90.8%"),
-        (pages.percent(0.997, 0.98, 1.0), ">99%"),
-        (pages.percent(0.001, 0.0, 0.02), "<1%"),
-        (pages.percent(1.0, 0.98, 1.0), "100%"),
-        (pages.percent(None), "–"),
-        (pages.points(-0.17, -0.23, -0.11), "−17 ± 6"),
-        (pages.points(-0.001, -0.03, 0.03), "0 ± 3"),
-        (pages.points(0.0123, 0.0093, 0.0153), "+1.2 ± 0.3"),
-        (pages.interval(0.676, 0.794), "68–79%"),
-        (pages.dollars(0.0), "$0.00"),
-        (pages.dollars(0.0042), "$0.0042"),
-        (pages.day("2026-10-08"), "Thursday 8 October 2026"),
-        (pages.day("yesterday"), "yesterday"),
-        (pages.listed(["a", "b", "c"]), "a, b and c"),
+        (phrases.percent(0.744, 0.68, 0.80), "74%"),
+        (phrases.percent(0.9084, 0.9059, 0.9109), "90.8%"),
+        (phrases.percent(0.997, 0.98, 1.0), ">99%"),
+        (phrases.percent(0.001, 0.0, 0.02), "<1%"),
+        (phrases.percent(1.0, 0.98, 1.0), "100%"),
+        (phrases.percent(None), "–"),
+        (phrases.points(-0.17, -0.23, -0.11), "−17 ± 6"),
+        (phrases.points(-0.001, -0.03, 0.03), "0 ± 3"),
+        (phrases.points(0.0123, 0.0093, 0.0153), "+1.2 ± 0.3"),
+        (phrases.interval(0.676, 0.794), "68–79%"),
+        (phrases.dollars(0.0), "$0.00"),
+        (phrases.dollars(0.0042), "$0.0042"),
+        (phrases.day("2026-10-08"), "Thursday 8 October 2026"),
+        (phrases.day("yesterday"), "yesterday"),
+        (phrases.listed(["a", "b", "c"]), "a, b and c"),
     ],
 )
 def test_numbers_show_what_their_interval_supports(shown: str, said: str) -> None:
@@ -297,7 +297,7 @@ def test_numbers_show_what_their_interval_supports(shown: str, said: str) -> Non
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=12))
 def test_scale_holds_what_it_shows(values: list[float | None]) -> None:
     """A scale keeps every value on it, in order, within 0..1."""
-    found = pages.scale(values, 240)
+    found = charts.scale(values, 240)
     known = sorted(value for value in values if value is not None)
     assert 0 <= found.low < found.high <= 1
     places = [found.at(value) for value in known]
@@ -308,9 +308,9 @@ def test_scale_holds_what_it_shows(values: list[float | None]) -> None:
 @given(st.text())
 def test_visible_text_can_be_written(text: str) -> None:
     """Whatever a trace holds, its visible form is UTF-8 without hidden characters."""
-    shown = pages.visible(text)
+    shown = phrases.visible(text)
     shown.encode()
-    assert not pages.UNSAFE.search(shown)
+    assert not phrases.UNSAFE.search(shown)
 
 
 def test_a_quiet_night_is_not_a_first_night() -> None:

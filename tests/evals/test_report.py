@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from evals.records import canonical, digest
-from evals.report import Night, build, pool, refused, schema
+from evals.reports.report import Night, build, pool, refused, schema
 from evals.specs import App, Dimension, Evaluator, Gate
 from evals.statistics import wilson
 

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals import comparisons, sql_check
 from evals.records import Failure, Outcome, Skip, Trace, canonical
-from evals.scorers import SCORERS, scorer_behaviour
+from evals.scorers import SCORERS, comparisons, scorer_behaviour, sql
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "extractgpt_oa-mine"
 NIGHT = datetime.datetime(2026, 10, 1, tzinfo=datetime.UTC)
@@ -312,9 +311,9 @@ def test_a_number_is_known_in_every_spelling(whole: int, cents: int) -> None:
 def test_the_parser_reads_a_long_query_and_refuses_an_endless_one() -> None:
     """A query of a thousand unions is read; a text beyond the limit is refused, not parsed."""
     long = " UNION ALL ".join(["SELECT a FROM t"] * 200)
-    assert sql_check.read(long).tables == ("t",)
-    with pytest.raises(sql_check.UnreadableSql, match="longer"):
-        sql_check.read("SELECT 1 " * 10_000)
+    assert sql.read(long).tables == ("t",)
+    with pytest.raises(sql.UnreadableSql, match="longer"):
+        sql.read("SELECT 1 " * 10_000)
 
 
 PUBLISHED = {

@@ -12,11 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from evals import causes
-from evals.causes import Row
-from evals.measurements import Night, agreements, day, identity, pool, proportion, scored, tidy
 from evals.records import digest
-from evals.results import NO_BASELINE, Result, broken, results
+from evals.reports import causes
+from evals.reports.causes import Row
+from evals.reports.measurements import (
+    Night,
+    agreements,
+    day,
+    identity,
+    pool,
+    proportion,
+    scored,
+    tidy,
+)
+from evals.reports.results import NO_BASELINE, Result, broken, results
 from evals.specs import App
 from evals.statistics import Proportion, benjamini_hochberg, slice_test
 
@@ -104,7 +113,9 @@ def refused(
 @functools.lru_cache(maxsize=1)
 def schema() -> dict[str, Any]:
     """The JSON Schema of a report's body."""
-    text = importlib.resources.files("evals").joinpath("report.schema.json").read_text("utf-8")
+    text = (
+        importlib.resources.files("evals.reports").joinpath("report.schema.json").read_text("utf-8")
+    )
     return json.loads(text)
 
 

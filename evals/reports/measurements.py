@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from evals.causes import Row
+from evals.reports.causes import Row
 from evals.specs import App, Dimension, Evaluator, Gate
 from evals.statistics import (
     Agreement,

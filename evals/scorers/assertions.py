@@ -13,11 +13,11 @@ from typing import Any, Literal
 import regex
 from pydantic import Field, field_validator
 
-from evals import comparisons, sql_check
-from evals.checks import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
-from evals.comparisons import UnreadableJson
 from evals.records import Failure, Outcome, Skip, Trace
-from evals.sql_check import UnreadableSql
+from evals.scorers import comparisons, sql
+from evals.scorers.comparisons import UnreadableJson
+from evals.scorers.protocol import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
+from evals.scorers.sql import UnreadableSql
 
 ABSENT = object()
 
@@ -204,7 +204,7 @@ def sql_reads_tables(trace: Trace, params: Mapping[str, Any], gold: Any) -> Resu
     if not wanted:
         return NO_GOLD
     try:
-        query = sql_check.read(checked.text(trace.output), checked.dialect)
+        query = sql.read(checked.text(trace.output), checked.dialect)
     except UnreadableSql as error:
         return Outcome(False, explanation=f"not readable SQL: {quoted(str(error), 200)}")
     if checked.read_only and query.writes:

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import Field
 
-from evals import comparisons, sql_check
-from evals.checks import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
-from evals.comparisons import Compared, UnreadableJson
 from evals.records import Failure, Outcome, Trace
-from evals.sql_check import UnreadableSql
+from evals.scorers import comparisons, sql
+from evals.scorers.comparisons import Compared, UnreadableJson
+from evals.scorers.protocol import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
+from evals.scorers.sql import UnreadableSql
 
 
 class Attributes(JsonParams):
@@ -130,13 +130,13 @@ def sql_equals(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
     if wanted is None:
         return NO_GOLD
     try:
-        expected = sql_check.read(wanted, checked.dialect)
+        expected = sql.read(wanted, checked.dialect)
     except (UnreadableSql, TypeError) as error:
         return Failure("bad-gold", f"the gold query: {quoted(str(error), 200)}")
-    sql = checked.text(trace.output)
+    answered = checked.text(trace.output)
     try:
-        query = sql_check.read(sql, checked.dialect)
-        same = checked.tables_only or sql_check.same_query(sql, wanted, checked.dialect)
+        query = sql.read(answered, checked.dialect)
+        same = checked.tables_only or sql.same_query(answered, wanted, checked.dialect)
     except UnreadableSql as error:
         return Outcome(False, explanation=f"not readable SQL: {quoted(str(error), 200)}")
     if query.tables != expected.tables:

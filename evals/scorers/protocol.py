@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from evals import comparisons, sql_check
-from evals.comparisons import UnreadableJson
 from evals.records import Failure, Outcome, Skip, Trace
+from evals.scorers import comparisons, sql
+from evals.scorers.comparisons import UnreadableJson
 from evals.specs import Reads
 
 Result = Outcome | Failure | Skip
@@ -100,7 +100,7 @@ class JsonParams(Params):
 
     def read(self, output: str) -> Any:
         """The output's value; raises UnreadableJson."""
-        return comparisons.read_json(sql_check.unfenced(output) if self.allow_fence else output)
+        return comparisons.read_json(sql.unfenced(output) if self.allow_fence else output)
 
     def read_object(self, output: str) -> dict[str, Any]:
         """The output's JSON object; raises UnreadableJson where it is another value."""
@@ -120,10 +120,10 @@ class Sql(Params):
     @classmethod
     def is_known(cls, value: str | None) -> str | None:
         """Only a dialect the parser has is accepted."""
-        if value is not None and not sql_check.known_dialect(value):
+        if value is not None and not sql.known_dialect(value):
             raise ValueError(f"no SQL dialect {value!r}; try `duckdb`, `postgres` or `sqlite`")
         return value
 
     def text(self, output: str) -> str:
         """The SQL in an output."""
-        return sql_check.unfenced(output) if self.allow_fence else output
+        return sql.unfenced(output) if self.allow_fence else output

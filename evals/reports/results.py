@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from evals.causes import Row, percent
-from evals.measurements import (
+from evals.reports.causes import Row, percent
+from evals.reports.measurements import (
     COUNTS,
     Measurement,
     Night,

@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals import nights, report, run
+from evals import nights, run
 from evals.lake import Lake
 from evals.records import Trace
+from evals.reports import report
 from evals.specs import App, Catalog, Evaluator
 from evals.warehouse import locked_files, mart
 
@@ -36,7 +37,7 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
         night: its date.
         stamp: what belongs beside a report and not in it: clock, run, durations.
     """
-    from evals import pages
+    from evals.reports import pages
 
     known = nights.state(lake, night)
     kept = []
@@ -189,8 +190,8 @@ def may_pass(lake: Lake, night: date) -> bool:
 
 def write_board(lake: Lake) -> Path:
     """Renders the board over the current report of every night."""
-    from evals import pages
     from evals.lake import replace
+    from evals.reports import pages
 
     path = lake.home / "reports" / "index.html"
     replace(path, pages.render_board(lake.current_reports(), run=None).encode())

@@ -1,0 +1,76 @@
+"""An application: its door, its exit, its budget; and how rows of other shapes are read.
+
+What its quality is asked by stands in its suite.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from evals.specs.spec import NAME, Name, Spec
+
+
+class Column(Spec):
+    """Where a canonical field is found in a row of another shape."""
+
+    path: str = Field(description="a dotted path, such as `meta.request.id`")
+    format: str | None = Field(
+        default=None, description="timestamps: a strptime format, `epoch` or `epoch_ms`"
+    )
+
+
+class Mapping(Spec):
+    """How a plain JSONL row becomes a trace, where the names differ."""
+
+    columns: dict[str, Column | str] = Field(
+        default={}, description="canonical field to the row's path, or path and format"
+    )
+    constants: dict[str, str] = Field(
+        default={}, description="canonical field to the value of rows that say nothing of it"
+    )
+
+
+class Gate(Spec):
+    """When a night of an application counts as regressed."""
+
+    dimensions: tuple[str, ...] = Field(
+        default=(), description="empty: every dimension with a verdict"
+    )
+    baseline_nights: int = Field(
+        default=7, ge=1, le=90, description="the nights before that a night is compared with"
+    )
+    max_drop: float = Field(default=0.05, gt=0, lt=1, description="the smallest drop that matters")
+    alpha: float = Field(
+        default=0.05, gt=0, lt=0.5, description="how often chance alone may look like a change"
+    )
+
+
+class Validation(Spec):
+    """When a night of an application is refused at the door."""
+
+    max_quarantined: float = Field(
+        default=0.2, ge=0, le=1, description="the share of bad rows above which it is refused"
+    )
+    max_input_chars: int = Field(default=200_000, ge=1, description="a longer row is bad")
+    max_output_chars: int = Field(default=200_000, ge=1, description="a longer row is bad")
+
+
+class App(Spec):
+    """One application, in `apps/NAME.yaml`."""
+
+    app: Name = Field(pattern=NAME)
+    title: str = Field(default="", description="what pages call it")
+    description: str = Field(default="", description="what it does, in a sentence")
+    owner: str = Field(default="", description="an e-mail address, or `team:name`")
+    suite: Name | None = Field(default=None, description="null: guardrails only")
+    validation: Validation = Field(default=Validation(), description="the door")
+    gate: Gate = Field(default=Gate(), description="the exit")
+    daily_calls: int = Field(default=1000, ge=0, description="the most paid calls a night may make")
+    review_queue: int = Field(default=20, ge=0, description="answers a person is asked to read")
+    language: str | None = Field(
+        default=None, description="the language its answers should be in (ISO)"
+    )
+    redact: tuple[str, ...] = Field(
+        default=("email", "card", "iban", "ssn", "phone"),
+        description="kinds of personal data taken out at the door; secrets always are",
+    )

@@ -1,0 +1,90 @@
+"""The whole catalog, its slices, and an evaluator resolved for one application.
+
+Reads no file: `load` does.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from evals.records import Kind
+from evals.specs.apps import App, Mapping
+from evals.specs.models import ModelPin
+from evals.specs.spec import NAME, Name, Reads, Spec
+from evals.specs.suites import Guardrail, Judge, Suite
+
+
+class Slice(Spec):
+    """A group of traces: one line of `slices.yaml`."""
+
+    slice: Name = Field(pattern=NAME)
+    by: str | None = Field(default=None, description="a SQL expression; each value is a slice")
+    where: str | None = Field(default=None, description="a SQL predicate; the traces it holds for")
+    keyword: str | None = Field(default=None, description="a word in the input")
+    apps: tuple[str, ...] = Field(default=(), description="empty: every application")
+
+    @model_validator(mode="after")
+    def one_definition(self) -> Slice:
+        """A slice is defined in one way."""
+        if sum(x is not None for x in (self.by, self.where, self.keyword)) != 1:
+            raise ValueError("a slice has exactly one of `by`, `where` and `keyword`")
+        return self
+
+
+class Catalog(Spec):
+    """Everything a team declared, checked as a whole."""
+
+    root: Path
+    models: dict[str, ModelPin] = Field(default={})
+    apps: dict[str, App] = Field(default={})
+    suites: dict[str, Suite] = Field(default={})
+    judges: dict[str, Judge] = Field(default={})
+    guardrails: dict[str, Guardrail] = Field(default={})
+    slices: tuple[Slice, ...] = ()
+    mappings: dict[str, Mapping] = Field(
+        default={}, description="by name; of several, the one that finds most of its columns"
+    )
+    label_files: tuple[Path, ...] = Field(default=(), description="read each night; in the catalog")
+    inbox: Path | None = Field(default=None, description="where exports are, without `--inbox`")
+    since: date = Field(default=date(2026, 1, 1), description="the first night Dagster shows")
+    day_begins: int = Field(
+        default=0, ge=0, le=23, description="the hour of UTC at which a night begins"
+    )
+    demo: bool = Field(default=False, description="pages say that the data are a demo's")
+    title: str = Field(default="", description="for whoever reads the file")
+
+    def app(self, name: str) -> App:
+        """The declared application, or the defaults for one the catalog does not know."""
+        defaults = App(app="unknown").model_copy(update={"app": name, "title": name})
+        return self.apps.get(name) or defaults
+
+
+class Evaluator(Spec):
+    """One evaluator resolved for one application: what to run, and the hashes that name it."""
+
+    name: str
+    """Judges and guardrails by their own name; a suite's checks as `APP.DIMENSION`."""
+    app: str
+    dimension: str
+    question: str
+    kind: Kind
+    check: str
+    """Which code runs: an assertion's, reference's or guardrail's name; `judge`; `recorded`."""
+    reads: tuple[Reads, ...] = ("input", "output")
+    where: str | None = None
+    sample: float = 1.0
+    params: dict[str, Any] = Field(default={})
+    gold: str | None = None
+    labels: str = ""
+    """The dimension name that labels of this dimension use."""
+    judge: Judge | None = None
+    pin: ModelPin | None = None
+    guardrail: Guardrail | None = None
+    answer_version: str | None = None
+    version: str = ""
+    parts: dict[str, str] = Field(default={})
+    """Each part of the version with its hash: the planner says which of them changed."""

@@ -1,0 +1,31 @@
+"""What every part of the catalog is: frozen, named, strict about its keys.
+
+No particular part is declared here, and no file is read.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+NAME = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$"
+
+
+Name = str
+
+
+Reads = Literal["input", "context", "output", "steps", "messages"]
+
+
+class CatalogError(ValueError):
+    """The catalog says something Andon cannot use; the message names file, line and key."""
+
+
+class Spec(BaseModel):
+    """A part of the catalog: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=Spec)

@@ -1,0 +1,254 @@
+"""Commands that move the line: nightly, import, plan, backfill.
+
+What a night is and what it costs is decided in `evals`.
+"""
+
+import sys
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestration.commands.options import (
+    DAY,
+    DONE,
+    INFRASTRUCTURE,
+    USAGE,
+    as_json,
+    fail,
+    located,
+    place,
+    ranged,
+    show,
+    span,
+)
+from orchestration.progress import telling
+from orchestration.settings import Settings
+
+
+@click.command()
+@located
+@ranged
+@click.option("--inbox", type=click.Path(exists=True, path_type=Path), help="Exports to read.")
+@click.option(
+    "--labels", multiple=True, type=click.Path(exists=True, path_type=Path), help="Labels to add."
+)
+@click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
+@click.option("--spread", nargs=2, type=DAY, help="Spread rows without a timestamp over nights.")
+@as_json
+def nightly(
+    home: Path | None,
+    catalog: Path | None,
+    first: Any,
+    last: Any,
+    only: Any,
+    inbox: Path | None,
+    labels: tuple[Path, ...],
+    assume_date: Any,
+    spread: Any,
+    as_json: bool,
+) -> None:
+    """Imports, evaluates and reports every night that has something new.
+
+    Exit codes: 0 done, 2 usage, 4 infrastructure. Quality is `andon gate`'s.
+
+    \b
+    Examples:
+      andon nightly
+      andon nightly --inbox exports/ --labels labels.jsonl.gz --catalog catalog/
+      andon nightly --from 2026-10-01 --to 2026-10-07 --json
+    """
+    from evals import intake, ledger, nights
+
+    here = place(home, catalog, inbox=inbox, labels=labels)
+    lake = here.lake()
+    ledger.recover(lake)
+    if spread and assume_date:
+        raise click.UsageError("--assume-date and --spread exclude each other; give one")
+    if spread and spread[1] < spread[0]:
+        raise click.UsageError("--spread ends before it begins; give the first night first")
+    spread_over = (spread[0].date(), spread[1].date()) if spread else None
+    calls, failures = 0, []
+    with telling(as_json) as say:
+        assumed = assume_date.date() if assume_date else None
+        cat = here.catalog()
+        intake.take_in(lake, cat, here.inbox, assume_date=assumed, spread=spread_over, say=say)
+        intake.take_in_labels(lake, cat, here.labels)
+        known = span(lake.nights("staged"), first, last, only)
+        due = [found.night for found in nights.pending(lake, known)]
+        readable(cat, due)
+        for begin, end in nights.consecutive(due):
+            from orchestration.launch import launch
+
+            launched = launch(here.home, "nightly", begin, end, say)
+            calls += launched.calls
+            failures += launched.failures
+    finish(here, lake, due, calls, failures, as_json)
+
+
+def readable(catalog: Any, due: list[date]) -> None:
+    """Refuses a catalog with SQL that DuckDB cannot read, before a night rests on it."""
+    from orchestration import checkup
+
+    for found in checkup.unreadable(catalog) if due else ():
+        fail(USAGE, f"{found.where}: {found.words}")
+
+
+def finish(
+    here: Settings, lake: Any, due: list[date], calls: int, failures: list[str], as_json: bool
+) -> None:
+    """Shows the board, then ends with the documented exit code."""
+    from orchestration import board
+
+    if as_json:
+        show(board.document(here, lake, due, calls, failures))
+    else:
+        board.draw(here, lake, due, calls)
+    for failure in failures:
+        click.echo(f"andon: {failure}", err=True)
+    sys.exit(INFRASTRUCTURE if failures else DONE)
+
+
+@click.command("import")
+@located
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
+@as_json
+def import_(
+    home: Path | None,
+    catalog: Path | None,
+    paths: tuple[Path, ...],
+    assume_date: Any,
+    as_json: bool,
+) -> None:
+    """Reads exports into the lake without evaluating them.
+
+    \b
+    Examples:
+      andon import exports/2026-10-01.jsonl.gz
+      andon import untimed.jsonl --assume-date 2026-10-01
+    """
+    from evals import intake
+
+    here = place(home, catalog)
+    lake, cat = here.lake(), here.catalog()
+    known = lake.inbox_files()
+    assumed = assume_date.date() if assume_date else None
+    rows = []
+    for path in (file for given in paths for file in intake.inbox_paths(given)):
+        seen = known.get(intake.file_sha(path))
+        found = seen or intake.import_file(lake, cat, path, assume_date=assumed)
+        rows.append({**found._asdict(), "already_seen": seen is not None})
+    if as_json:
+        show(rows)
+        return
+    for row in rows:
+        again = " (seen before)" if row["already_seen"] else ""
+        read, refused = row["read"], row["refused"]
+        click.echo(f"{row['name']}: {read} rows, {refused} in quarantine{again}")
+
+
+@click.command()
+@located
+@ranged
+@click.option("--evaluator", multiple=True, help="Only these.")
+@as_json
+def plan(
+    home: Path | None,
+    catalog: Path | None,
+    first: Any,
+    last: Any,
+    only: Any,
+    evaluator: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Says what moving nights to the catalog's evaluator versions would take, and pays nothing.
+
+    \b
+    Examples:
+      andon plan
+      andon plan --evaluator faithful-summary --from 2026-10-01 --json
+    """
+    from evals.plan import plan as planned
+
+    here = place(home, catalog)
+    lake = here.lake()
+    over = span(lake.nights("traces"), first, last, only)
+    known(here, evaluator)
+    rows = planned(lake, here.catalog(), here.references(lake), over, evaluator or None)
+    if as_json:
+        calls = sum(row.calls for row in rows)
+        show({"calls": calls, "plan": [asdict(row) for row in rows]})
+        return
+    from orchestration import board
+
+    board.draw_plan(rows)
+
+
+@click.command()
+@located
+@ranged
+@click.option("--evaluator", multiple=True, help="Only these; default: all that changed.")
+@click.option("--dry-run", is_flag=True, help="Say what it would do, and stop.")
+@as_json
+@click.pass_context
+def backfill(
+    ctx: click.Context,
+    home: Path | None,
+    catalog: Path | None,
+    first: Any,
+    last: Any,
+    only: Any,
+    evaluator: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Moves nights to the catalog's evaluator versions and reports them anew.
+
+    Each report is a new version beside the old one; only what changed is asked again.
+
+    \b
+    Examples:
+      andon backfill --evaluator faithful-summary --from 2026-10-08 --to 2026-10-14
+      andon backfill --dry-run
+    """
+    from evals import ledger, nights
+
+    here = place(home, catalog)
+    lake = here.lake()
+    over = span(lake.nights("traces"), first, last, only)
+    if dry_run:
+        ctx.invoke(plan, evaluator=evaluator, as_json=as_json, first=first, last=last, only=only)
+        return
+    known(here, evaluator)
+    ledger.recover(lake)
+    for night in over:
+        apps = nights.state(lake, night).get("apps", {})
+        for app in (name for name, account in apps.items() if not account["refused"]):
+            nights.move(lake, here.catalog(), night, app, evaluator or None)
+    calls, failures = 0, []
+    due = over if not evaluator else [found.night for found in nights.pending(lake, over)]
+    readable(here.catalog(), due)
+    with telling(as_json) as say:
+        for begin, end in nights.consecutive(due):
+            from orchestration.launch import launch
+
+            launched = launch(here.home, "rescore", begin, end, say)
+            calls += launched.calls
+            failures += launched.failures
+    finish(here, lake, due, calls, failures, as_json)
+
+
+def known(here: Settings, names: tuple[str, ...]) -> None:
+    """Refuses an evaluator the catalog does not declare."""
+    from evals import evaluators
+
+    declared = evaluators.names(here.catalog())
+    for name in names:
+        if name not in declared:
+            fail(USAGE, f"no evaluator {name!r} in the catalog; declared: {', '.join(declared)}")
+
+
+COMMANDS = (nightly, import_, plan, backfill)

@@ -1,0 +1,91 @@
+"""What commands share: options, the settings they give, exit codes, one way to fail.
+
+No command lives here.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from orchestration.settings import Settings, settings
+
+DONE, REGRESSED, USAGE, INCONCLUSIVE, INFRASTRUCTURE = 0, 1, 2, 3, 4
+GATES = {"pass": DONE, "regressed": REGRESSED, "inconclusive": INCONCLUSIVE}
+
+
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+def fail(code: int, message: str) -> NoReturn:
+    """Ends the command with a sentence on stderr and a documented exit code."""
+    click.echo(f"andon: {message}", err=True)
+    sys.exit(code)
+
+
+def located(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--home` and `--catalog`, which every command takes."""
+    path = click.Path(path_type=Path)
+    options = (
+        click.option("--home", type=path, envvar="ANDON_HOME", help="Data folder [.andon]."),
+        click.option("--catalog", type=path, envvar="ANDON_CATALOG", help="Catalog [the demo's]."),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+def ranged(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--from`, `--to` and `--date`."""
+    options = (
+        click.option("--to", "last", type=DAY, help="Last night, included."),
+        click.option("--from", "first", type=DAY, help="First night."),
+        click.option("--date", "only", type=DAY, help="One night."),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def place(home: Path | None, catalog: Path | None, **more: Any) -> Settings:
+    """The settings of the options given, kept in the environment for what runs below."""
+    given = {"ANDON_HOME": home, "ANDON_CATALOG": catalog, "ANDON_INBOX": more.get("inbox")}
+    for name, value in given.items():
+        if value is not None:
+            os.environ[name] = str(value.absolute())
+    labels = more.get("labels") or ()
+    if labels:
+        os.environ["ANDON_LABELS"] = os.pathsep.join(str(path.absolute()) for path in labels)
+    return settings()
+
+
+def span(known: list[date], first: Any, last: Any, only: Any) -> list[date]:
+    """The known nights within the options given."""
+    low = (only or first).date() if only or first else date.min
+    high = (only or last).date() if only or last else date.max
+    if low > high:
+        raise click.UsageError(f"--from {low} is after --to {high}")
+    return [night for night in known if low <= night <= high]
+
+
+def show(value: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def chosen(lake: Any, app: str, only: Any) -> dict[str, Any]:
+    """The current report of an application's night, by default its last."""
+    bodies = [body for body in lake.current_reports() if body["app"] == app]
+    if only:
+        bodies = [body for body in bodies if body["date"] == only.date().isoformat()]
+    if not bodies:
+        fail(USAGE, f"no report of {app!r}; `andon report list` shows what there is")
+    return bodies[-1]
