@@ -71,10 +71,14 @@ def import_file(
     assume_date: date | None = None,
     spread: tuple[date, date] | None = None,
 ) -> InboxFile:
-    """Stages one file's traces by night and quarantines its other rows; twice is once."""
+    """Stages one file's traces by night, keeps its labels, quarantines its other rows.
+
+    Twice is once.
+    """
     sha = file_sha(path)
     nights: dict[date, list[Trace]] = defaultdict(list)
     refused: list[Refusal] = []
+    labels: list[Label] = []
     shift = timedelta(hours=catalog.day_begins)
     rows = importers.read(
         path,
@@ -84,7 +88,9 @@ def import_file(
         day_begins=catalog.day_begins,
     )
     for row in rows:
-        if isinstance(row, Refusal):
+        if isinstance(row, Label):
+            labels.append(row)
+        elif isinstance(row, Refusal):
             refused.append(row)
             if row.app and row.night:
                 nights.setdefault(row.night, [])  # of bad rows alone it is refused, not forgotten
@@ -98,7 +104,13 @@ def import_file(
     read = sum(map(len, nights.values())) + len(refused)
     found = sorted(night.isoformat() for night in nights)
     format_name = next((t.source_format for traces in nights.values() for t in traces), "")
-    seen = InboxFile(sha, path.name, format_name, path.stat().st_size, read, len(refused), found)
+    if labels:
+        apps = {trace.trace_id: trace.app for traces in nights.values() for trace in traces}
+        kept_labels = [redacted_label(catalog, apps, label) for label in labels]
+        keep_labels(lake, kept_labels, f"found-in-{sha[:16]}")
+    seen = InboxFile(
+        sha, path.name, format_name, path.stat().st_size, read, len(refused), found, len(labels)
+    )
     lake.record_files([seen])
     return seen
 
@@ -124,17 +136,29 @@ def take_in(
 def redacted(catalog: Catalog, trace: Trace) -> Trace:
     """The trace without secrets and without the personal data its application names."""
     clean = redactor(catalog.app(trace.app).redact)
+    return dataclasses.replace(trace, **{n: cleaned(getattr(trace, n), clean) for n in TEXTS})
 
-    def walk(value: Any) -> Any:
-        if isinstance(value, str):
-            return clean(value)
-        if isinstance(value, dict):
-            return {clean(key): walk(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return type(value)(walk(item) for item in value)
-        return value
 
-    return dataclasses.replace(trace, **{name: walk(getattr(trace, name)) for name in TEXTS})
+def redacted_label(catalog: Catalog, apps: dict[str, str], label: Label) -> Label:
+    """The label without secrets and personal data: its trace's application's kinds, or all."""
+    app = apps.get(label.trace_id)
+    kinds = [
+        kind for name in ((app,) if app else catalog.apps) for kind in catalog.app(name).redact
+    ]
+    clean = redactor(tuple(dict.fromkeys(kinds)))
+    texts = ("dimension", "verdict", "annotator", "note")
+    return dataclasses.replace(label, **{n: cleaned(getattr(label, n), clean) for n in texts})
+
+
+def cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    """The value with every text in it cleaned."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(key): cleaned(item, clean) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(cleaned(item, clean) for item in value)
+    return value
 
 
 @functools.lru_cache(maxsize=16)
@@ -192,6 +216,13 @@ def import_labels(lake: Lake, path: Path) -> int:
     if name in batches:
         return 0
     labels = read_labels(path)
+    keep_labels(lake, labels, name)
+    return len(labels)
+
+
+def keep_labels(lake: Lake, labels: Sequence[Label], name: str) -> None:
+    """Adds a batch of labels, and notes the nights it touches so that those are due again."""
+    batches: dict[str, list[str]] = lake.document("label_batches.json") or {}
     lake.add_labels(labels, name)
     ids = {label.trace_id for label in labels}
     staged = lake.rows("select distinct trace_id, ts from staged", {"staged": None})
@@ -199,7 +230,6 @@ def import_labels(lake: Lake, path: Path) -> int:
     nights = {near for night in touched for near in (night, night - timedelta(days=1))}
     stamp = sorted(night.isoformat() for night in nights & set(lake.nights("staged")))
     lake.write_document({**batches, name: stamp}, "label_batches.json")
-    return len(labels)
 
 
 def take_in_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:

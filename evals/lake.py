@@ -43,6 +43,8 @@ class InboxFile(NamedTuple):
     """Rows that could not be read as a trace."""
     nights: list[str]
     """ISO dates it has traces for."""
+    labels: int = 0
+    """Scores and feedback found beside the traces; no rows of their own."""
 
 
 class Coverage(NamedTuple):
@@ -236,7 +238,7 @@ class Lake:
         with connection() as db:
             for table, nights in tables.items():
                 self.view(db, table, table, nights)
-            return db.sql(sql).fetch_arrow_table().to_pylist()
+            return db.sql(sql).to_arrow_table().to_pylist()
 
     def view(
         self, db: Any, name: str, table: str, nights: Sequence[date] | None, where: str = "true"

@@ -2,7 +2,8 @@
 
 Where files come from, what a valid night is and where rows rest are told elsewhere.
 
-A file's rows are its non-blank lines, and each becomes exactly one Trace or one Refusal.
+A file's rows are what its format counts: lines, or traces where one is spread over many lines.
+Each becomes exactly one Trace or one Refusal. Labels found beside them are no rows.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Protocol
 
 from evals import specs
 from evals.importers import jsonl, mapping
-from evals.importers.canonical import Reading
+from evals.importers.canonical import Found, Reading
 from evals.importers.streams import BROKEN, head_of, read_lines, unpacked
 from evals.importers.strict_json import Refused, parse
-from evals.records import Json, Refusal, Trace
+from evals.records import Json, Refusal
 
-__all__ = ["FORMATS", "Importer", "Reading", "read", "read_objects", "recognised"]
+__all__ = ["FORMATS", "Found", "Importer", "Reading", "read", "read_objects", "recognised"]
 
 
 class Importer(Protocol):
@@ -35,8 +36,8 @@ class Importer(Protocol):
         """Whether a file whose unpacked content begins with `head` is of this format."""
         ...
 
-    def read(self, stream: io.BufferedIOBase, reading: Reading) -> Iterator[Trace | Refusal]:
-        """Its rows, in order, in bounded memory."""
+    def read(self, stream: io.BufferedIOBase, reading: Reading) -> Iterator[Found]:
+        """Its rows and the scores and feedback beside them, in order, in bounded memory."""
         ...
 
 
@@ -57,7 +58,7 @@ def read(
     spread: tuple[date, date] | None = None,
     name: str | None = None,
     day_begins: int = 0,
-) -> Iterator[Trace | Refusal]:
+) -> Iterator[Found]:
     """The rows of a file: plain, gzip or zstd.
 
     Args:
@@ -96,7 +97,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
                 yield line.number, None
 
 
-def rows(path: Path, reading: Reading) -> Iterator[Trace | Refusal]:
+def rows(path: Path, reading: Reading) -> Iterator[Found]:
     """What a format makes of the file; one refusal at line 0 where none can."""
     try:
         head = head_of(path)

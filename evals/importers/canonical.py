@@ -18,7 +18,7 @@ from evals.importers import mapping, timestamps
 from evals.importers.mapping import SYNONYMS, Plan
 from evals.importers.streams import KEPT
 from evals.importers.strict_json import Parsed, Refused, word_for
-from evals.records import Json, Refusal, Trace, canonical, digest
+from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, canonical, digest
 from evals.specs import NAME
 
 MAX_ID = 256
@@ -27,6 +27,10 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 APP = re.compile(NAME)
 WHENCE = ("source_format", "source_file", "source_line", "content_hash")
 """Set by the importer, and no part of what is hashed; a row's own such keys go to metadata."""
+
+
+Found = Trace | Refusal | Label
+"""What an importer yields: rows, and the scores and feedback beside them, which are no rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +176,7 @@ def trace_from(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
         ts = take_unknown(row, unknown, values, ts)
     if rest:
         values["metadata"] = merged(values["metadata"], rest)
-    if not values["input"] and values["messages"]:
-        values["input"] = last_question(values["messages"])
+    complete(values)
     if not values["trace_id"]:
         raise Refused("no-trace-id", "The row has no `trace_id`; add one, or map a column to it.")
     if values["app"] is None:
@@ -188,6 +191,14 @@ def trace_from(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
         source_line=line,
         content_hash=content_hash(values, parsed.plain),
     )
+
+
+def complete(values: dict[str, Any]) -> None:
+    """Fills what follows from the rest: the question, and the version of the prompt."""
+    if not values["input"] and values["messages"]:
+        values["input"] = last_question(values["messages"])
+    if values["prompt_version"] is None:
+        infer_prompt(values)
 
 
 def named(row: dict[str, Json], reading: Reading) -> mapping.Renamed:
@@ -233,6 +244,55 @@ def last_question(messages: tuple[Json, ...]) -> str:
             content = message.get("content")
             return "" if content is None else prose("content", content)
     return ""
+
+
+CLOCK = re.compile(r"\d{4}-\d\d-\d\d|\d\d?:\d\d(?::\d\d)?")
+"""Dates and times a system message tells its model; they make no new version of a prompt."""
+
+
+def infer_prompt(values: dict[str, Any]) -> None:
+    """A prompt version for a row that names none: the template's hash, or the system message's.
+
+    Metadata says that it was inferred.
+    """
+    if not values["prompt_hash"]:
+        text = instructions(values["messages"])
+        if not text:
+            return
+        values["prompt_hash"] = digest(CLOCK.sub("", text))
+    values["prompt_version"] = values["prompt_hash"][:12]
+    note = {"prompt_version_source": "inferred"}
+    values["metadata"] = merged(values["metadata"], note)
+
+
+def instructions(messages: tuple[Json, ...]) -> str:
+    """What the system and developer messages at the head of a chat say."""
+    said: list[str] = []
+    for message in messages:
+        if type(message) is not dict or message.get("role") not in ("system", "developer"):
+            break
+        content = message.get("content")
+        said += [] if content is None else [prose("content", content)]
+    return "\n".join(said)
+
+
+def label(
+    trace_id: str,
+    dimension: str,
+    verdict: Json,
+    annotator: str,
+    kind: AnnotatorKind,
+    note: str = "",
+) -> Label | None:
+    """A score or a person's word found in an export; None where it says nothing.
+
+    Nobody outside may speak as `gold`, whose labels are what answers are compared with.
+    """
+    if verdict is None or verdict == "" or not trace_id or not dimension:
+        return None
+    who = annotator.strip()[:MAX_ID] or kind
+    who = f"{who}-outside" if who.lower() == "gold" else who
+    return Label(trace_id, dimension[:MAX_ID], verdict, who, kind, note)
 
 
 def moment(ts: Json, form: str | None, values: dict[str, Any], reading: Reading) -> datetime:

@@ -147,7 +147,8 @@ def import_(
     for row in rows:
         again = " (seen before)" if row["already_seen"] else ""
         read, refused = row["read"], row["refused"]
-        click.echo(f"{row['name']}: {read} rows, {refused} in quarantine{again}")
+        beside = f", {row['labels']} labels beside them" if row["labels"] else ""
+        click.echo(f"{row['name']}: {read} rows, {refused} in quarantine{beside}{again}")
 
 
 @click.command()

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals import importers
+from evals.importers import canonical
 from evals.records import Refusal, Trace, digest
 from evals.specs import Column, Mapping
 
@@ -151,6 +152,34 @@ def test_structured_input_is_canonical_json(tmp_path: Path) -> None:
     second = one(tmp_path, {**ROW, "input": {"a": [2], "b": 1}})
     assert first.input == second.input == '{"a":[2],"b":1}'
     assert first.content_hash == second.content_hash
+
+
+def test_a_missing_prompt_version_is_inferred(tmp_path: Path) -> None:
+    """From the template's hash, or the system message's whatever the day; and marked so."""
+
+    def told(*said: str, **more: Any) -> Trace:
+        pairs = zip(said[::2], said[1::2], strict=True)
+        messages = [{"role": role, "content": text} for role, text in pairs]
+        return one(tmp_path, {**ROW, "messages": messages, **more})
+
+    first = told("system", "Be kind. Today is 2026-10-01, 9:30.", "user", "Hi?")
+    again = told("system", "Be kind. Today is 2026-10-02, 17:05.", "user", "No.")
+    other = told("system", "Be brief. Today is 2026-10-01, 9:30.", "user", "Hi?")
+    assert first.prompt_version == again.prompt_version != other.prompt_version
+    assert first.metadata == {"prompt_version_source": "inferred"}
+    assert (told("user", "Hi?").prompt_version, told("user", "Hi?").metadata) == (None, {})
+    hashed = told("system", "Be kind.", prompt_hash="f00")
+    assert (hashed.prompt_version, hashed.prompt_hash) == ("f00", "f00")
+    named = told("system", "Be kind.", prompt_version="v2")
+    assert (named.prompt_version, named.prompt_hash, named.metadata) == ("v2", None, {})
+
+
+def test_nobody_outside_speaks_as_gold() -> None:
+    """A score found in an export is one more opinion, and an empty one is none."""
+    found = canonical.label("t", "tone", "good", " Gold ", "judge")
+    assert found
+    assert found.annotator == "Gold-outside"
+    assert canonical.label("t", "tone", None, "me", "human") is None
 
 
 @pytest.mark.parametrize(

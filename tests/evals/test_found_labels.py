@@ -1,0 +1,61 @@
+"""What intake promises of scores and feedback found inside an export."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from evals import importers, intake
+from evals.importers import Found, Reading, jsonl
+from evals.lake import Lake
+from evals.records import Label
+from evals.specs import Catalog
+from evals.specs.apps import App
+
+KEY = "sk-ant-" + "a1B2" * 8
+ROW = '{{"trace_id": "{}", "ts": "2026-10-01T12:00:00Z", "app": "{}", "output": "Hi."}}\n'
+
+
+class WithLabels:
+    """JSONL whose every trace comes with a person's word."""
+
+    NAME = "with-labels"
+
+    def sniff(self, head: bytes, filename: str) -> bool:
+        """Always."""
+        return True
+
+    def read(self, stream: io.BufferedIOBase, reading: Reading) -> Iterator[Found]:
+        """Each row, then what was said of it."""
+        for row in jsonl.read(stream, reading):
+            yield row
+            note = f"write to ada@example.com, key {KEY}"
+            yield Label(row.trace_id or "", "tone", "good", "ada@example.com", "human", note)
+
+
+@pytest.mark.parametrize(("app", "mail"), [("shop", False), ("open", True)])
+def test_labels_are_kept_apart_and_redacted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: str, mail: bool
+) -> None:
+    """Rows are traces and refusals; labels keep no secret, nor what their application hides."""
+    monkeypatch.setattr(importers, "FORMATS", (WithLabels(),))
+    shop, free = App(app="shop", redact=("email",)), App(app="open", redact=())
+    catalog = Catalog(root=tmp_path, apps={"shop": shop, "open": free})
+    path = tmp_path / "day.jsonl"
+    path.write_text(ROW.format("t-1", app) + "rubbish\n")
+    lake = Lake(tmp_path / "home").open()
+    seen = intake.import_file(lake, catalog, path)
+    assert (seen.read, seen.refused, seen.labels) == (2, 1, 2)
+    kept = next(label for label in lake.labels() if label.trace_id == "t-1")
+    assert KEY not in kept.note
+    assert ("ada@example.com" in kept.note) is mail
+    assert ("ada@example.com" in kept.annotator) is mail
+    batches = lake.document("label_batches.json")
+    assert list(batches.values()) == [["2026-10-01"]]
+    assert [night.isoformat() for night in lake.nights("staged")] == [str(date(2026, 10, 1))]
+    intake.import_file(lake, catalog, path)
+    assert len(lake.labels()) == 2
