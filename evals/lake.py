@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import re
 import secrets
@@ -143,8 +144,13 @@ def to_table(record: type, rows: Iterable[Any]) -> Any:
 
 
 def from_rows(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
-    """Records from rows of their table."""
-    hints = fields_of(record)
+    """Records from rows of their table; a column younger than the file has its default."""
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return []
+    rows = itertools.chain((first,), rows)
+    hints = {name: hint for name, hint in fields_of(record).items() if column(name) in first}
     nested = {name: typing.get_origin(hint) for name, hint in hints.items() if is_nested(hint)}
     plain = [(name, column(name)) for name in hints if name not in nested]
     made = []

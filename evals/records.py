@@ -158,6 +158,13 @@ class Answer:
     tokens_in: int
     tokens_out: int
     cost_usd: float
+    tokens_cached: int = 0
+    """Those of `tokens_in` the provider had cached, and charged less for."""
+    finish: str | None = None
+    """Why the text ended, in the provider's word."""
+    temperature: float | None = None
+    """As it was sent; null where the model takes none, or nothing was answered."""
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from evals import guardrails, judges, ledger, models, nights, scorers
 from evals.annotations import References, together
 from evals.lake import Coverage, Lake
 from evals.records import Answer, Failure, GuardVerdict, Outcome, Score, Skip, Trace, digest
-from evals.specs import Evaluator
+from evals.specs import Evaluator, ModelPin
 
 CALL_ATTEMPTS = 4
 """Times one call is tried within a run before it counts as failed."""
@@ -261,23 +261,29 @@ async def ask(
     try:
         reply = await retried(client, question)
     except models.ModelError as error:
-        failed = {"model_answered": None, "fingerprint": None, "created": None}
-        free = {"tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
         said = {"text": None, "probability": None, "code": error.code, "retryable": error.retryable}
-        return Answer(**common, **failed, **free, **said)
-    return Answer(
-        **common,
-        text=reply.text,
-        probability=reply.probability,
-        code=None,
-        retryable=False,
-        model_answered=reply.model,
-        fingerprint=reply.fingerprint,
-        created=reply.created,
-        tokens_in=reply.tokens_in,
-        tokens_out=reply.tokens_out,
-        cost_usd=models.cost(pin, work.night, reply.tokens_in, reply.tokens_out),
-    )
+        return Answer(**common, **said, **came_with(pin, work.night, error.reply))
+    said = {"text": reply.text, "probability": reply.probability, "code": None, "retryable": False}
+    return Answer(**common, **said, **came_with(pin, work.night, reply))
+
+
+def came_with(pin: ModelPin, night: date, reply: models.Reply | None) -> dict[str, Any]:
+    """What an answer says of itself beside its text; nothing when nothing came."""
+    if reply is None:
+        unknown = dict.fromkeys(("model_answered", "fingerprint", "created"))
+        return {**unknown, "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
+    return {
+        "model_answered": reply.model,
+        "fingerprint": reply.fingerprint,
+        "created": reply.created,
+        "tokens_in": reply.tokens_in,
+        "tokens_out": reply.tokens_out,
+        "tokens_cached": reply.tokens_cached,
+        "finish": reply.finish,
+        "temperature": reply.temperature,
+        "seed": reply.seed,
+        "cost_usd": models.cost(pin, night, reply.tokens_in, reply.tokens_out),
+    }
 
 
 async def retried(client: models.Client, question: models.Request) -> models.Reply:

@@ -8,9 +8,9 @@ from evals.models.embedded import weights
 from evals.models.opening import open_client
 from evals.models.pins import unavailable_because
 from evals.models.prices import cost
-from evals.models.protocol import Client, ModelError, Reply, Request, Unavailable
+from evals.models.protocol import Client, Limits, ModelError, Reply, Request, Unavailable
 
 __all__ = [
-    "Client", "ModelError", "OpenAIClient", "Reply", "Request", "Unavailable", "cost",
+    "Client", "Limits", "ModelError", "OpenAIClient", "Reply", "Request", "Unavailable", "cost",
     "from_status", "open_client", "p_yes", "unavailable_because", "weights",
 ]  # fmt: skip

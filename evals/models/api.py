@@ -31,14 +31,14 @@ class OpenAIClient:
             http_client=openai.DefaultAioHttpClient(),
         )
 
+    path = "/chat/completions"
+
     async def ask(self, request: Request) -> Reply:
         """One chat completion; see `Client.ask`."""
         import openai
 
         try:
-            answer = await self.client.post(
-                "/chat/completions", body=self.body(request), cast_to=object
-            )
+            answer = await self.client.post(self.path, body=self.body(request), cast_to=object)
         except openai.APIStatusError as error:
             raise from_status(error) from None
         except openai.APITimeoutError:
@@ -50,7 +50,7 @@ class OpenAIClient:
         except (openai.OpenAIError, ValueError) as error:
             kind = type(error).__name__
             raise ModelError("malformed-response", kind, retryable=True) from None
-        return self.reply(request, answer)
+        return self.read(request, answer)
 
     def body(self, request: Request) -> dict[str, Any]:
         """The request as the API takes it."""
@@ -68,27 +68,25 @@ class OpenAIClient:
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body
 
-    def reply(self, request: Request, answer: Any) -> Reply:
-        """The answer as a Reply.
-
-        Raises:
-            ModelError: when it is from another model than the pin, or holds no answer.
-        """
+    def read(self, request: Request, answer: Any) -> Reply:
+        """The answer as a Reply; see `Client.read`."""
         try:
-            return self.read(request, answer)
+            reply = self.parts(request, answer)
         except (KeyError, IndexError, TypeError, AttributeError, ValueError):
             raise ModelError("malformed-response", "no answer in it", retryable=True) from None
+        if reply.model != self.pin.model:
+            said = f"asked {self.pin.model}, answered {reply.model[:80]}"
+            raise ModelError("other-model", said, retryable=False, reply=reply)
+        return reply
 
-    def read(self, request: Request, answer: Any) -> Reply:
+    def parts(self, request: Request, answer: Any) -> Reply:
         """The answer's parts; raises whatever its shape makes it raise."""
         choice = answer["choices"][0]
         text, model = choice["message"]["content"], answer["model"]
         if not isinstance(text, str) or not isinstance(model, str):
             raise TypeError
-        if model != self.pin.model:
-            said = f"asked {self.pin.model}, answered {model[:80]}"
-            raise ModelError("other-model", said, retryable=False)
         usage = answer.get("usage") or {}
+        details = usage.get("prompt_tokens_details") or {}
         tokens = (choice.get("logprobs") or {}).get("content") if request.yes_no else None
         return Reply(
             text=text,
@@ -98,6 +96,10 @@ class OpenAIClient:
             created=answer.get("created"),
             tokens_in=int(usage.get("prompt_tokens") or 0),
             tokens_out=int(usage.get("completion_tokens") or 0),
+            tokens_cached=int(details.get("cached_tokens") or 0),
+            finish=choice.get("finish_reason"),
+            temperature=request.temperature,
+            seed=request.seed,
         )
 
     async def close(self) -> None:

@@ -42,6 +42,16 @@ def test_a_record_comes_back_as_it_went_in(traces: list[Trace]) -> None:
     assert from_rows(Trace, to_table(Trace, traces).to_pylist()) == traces
 
 
+@given(st.lists(TRACES, min_size=1, max_size=3))
+def test_a_column_younger_than_its_file_has_its_default(traces: list[Trace]) -> None:
+    """A table written before a field was known is read as if the field said nothing."""
+    older = to_table(Trace, traces).drop_columns(["tags", "cost_usd"])
+    made = from_rows(Trace, older.to_pylist())
+    assert [(t.trace_id, t.tags, t.cost_usd) for t in made] == [
+        (t.trace_id, (), None) for t in traces
+    ]
+
+
 @given(JSON)
 def test_equal_values_have_one_spelling(value: Any) -> None:
     """The canonical form does not depend on the order in which keys were written."""

@@ -35,7 +35,7 @@ def ask(script: Any, request: Request = ASKED, timeout_s: float = 5) -> Reply:
 def test_an_answer_comes_with_what_identifies_its_model() -> None:
     """Model, fingerprint, creation time and tokens are kept with the text."""
     reply = ask(lambda b, n: server.Said(200, server.completion(b, "ok", system_fingerprint="f")))
-    assert reply == Reply("ok", None, "m-1", "f", 1, 10, 2)
+    assert reply == Reply("ok", None, "m-1", "f", 1, 10, 2, 0, "stop", 0.0, 1)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,8 @@ def test_an_answer_from_another_model_is_refused() -> None:
     with pytest.raises(ModelError) as raised:
         ask(lambda b, n: server.Said(200, server.completion(b, "ok", model="m-2")))
     assert (raised.value.code, raised.value.retryable) == ("other-model", False)
+    assert raised.value.reply is not None
+    assert (raised.value.reply.model, raised.value.reply.tokens_in) == ("m-2", 10)
 
 
 def test_p_yes_is_read_from_the_first_token() -> None:
