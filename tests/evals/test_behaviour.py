@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 
 from evals import judges
 from evals.guardrails import GUARDRAILS
-from evals.records import Trace
+from evals.records import Answer, Trace
 from evals.scorers import SCORERS
 from evals.specs import Judge
 
@@ -34,6 +34,14 @@ OUTPUTS = (
     "Das ist ein ganz gewöhnlicher deutscher Satz über das Wetter von gestern.",
     "1. first\n2. second\nThe 3rd of 10",
     "[redacted:email] wrote this",
+)
+ANSWERS = (
+    '{"critique": "good", "verdict": "pass"}',
+    '```json\n{"critique": "bad", "verdict": "fail"}\n```',
+    'It holds {"critique": "", "verdict": "pass"}, so: fail',
+    '{"verdict": "fail"} {"verdict": "pass"}',
+    '{"verdict": "fail", "verdict": "pass"}',
+    '{"verdict": "maybe"}',
 )
 GOLD: dict[str, tuple[Any, ...]] = {
     "attributes": ({"price": 12.5, "title": "Lamp"}, {"price": None}, None),
@@ -76,7 +84,17 @@ def behaviour() -> dict[str, Any]:
     judge = Judge(judge="j", asks="?", model="m", system="Judge.")
     asked = [dataclasses.asdict(judges.request(judge, trace(output), None)) for output in OUTPUTS]
     found[f"judge rendering {judges.RENDERING}"] = json.loads(json.dumps(asked))
+    answers = [judges.verdict(judge, said(answer)) for answer in ANSWERS]
+    found[f"judge reading {judges.BEHAVIOUR}"] = [plain(row) for row in answers]
     return found
+
+
+def said(text: str) -> Answer:
+    """An answer of a judge's model."""
+    about = {"content_key": "k", "answer_version": "v", "evaluator": "j", "app": "app"}
+    none = dict.fromkeys(("probability", "code", "model_answered", "fingerprint", "created"))
+    paid = {"attempts": 1, "tokens_in": 1, "tokens_out": 1, "cost_usd": 0.0, "retryable": False}
+    return Answer(**about, **none, **paid, night=date(2026, 10, 1), model="m", text=text)  # type: ignore[arg-type]
 
 
 def plain(row: Any) -> list[Any]:
@@ -98,7 +116,7 @@ def test_a_change_of_behaviour_has_another_number(name: str) -> None:
 def test_the_fixtures_tell_verdicts_apart() -> None:
     """Every check passes one fixture and does not pass another, so that a change would show."""
     for name, rows in behaviour().items():
-        if not name.startswith("judge"):
+        if not name.startswith("judge rendering"):
             assert len({tuple(row[:2]) for row in rows}) > 1, name
 
 
