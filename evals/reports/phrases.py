@@ -87,15 +87,27 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def points(change: float | None, low: float | None = None, high: float | None = None) -> str:
-    """A change in percentage points with half its interval: `−17 ± 6`."""
+    """A change in percentage points with its interval: `−17 ± 6`, or `−12, −30 to −3`.
+
+    One half width stands for both sides only where it tells the truth about either: sides that
+    differ by more than a tenth, as near 0% and 100%, are both named.
+    """
     if change is None:
         return "–"
-    half = None if low is None or high is None else (high - low) * 50
-    digits = 0 if half is None or half >= 0.5 else 1
-    shown = round(change * 100, digits)
+    if low is None or high is None:
+        return signed(change, 0)
+    half = (high - low) / 2
+    digits = 0 if half * 100 >= 0.5 else 1
+    if abs((high - change) - half) <= half / 10:
+        return f"{signed(change, digits)} ± {half * 100:.{digits}f}"
+    return f"{signed(change, digits)}, {signed(low, digits)} to {signed(high, digits)}"
+
+
+def signed(difference: float, digits: int) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    shown = round(difference * 100, digits)
     sign = "−" if shown < 0 else "+" if shown > 0 else ""
-    margin = "" if half is None else f" ± {half:.{digits}f}"
-    return f"{sign}{abs(shown):.{digits}f}{margin}"
+    return f"{sign}{abs(shown):.{digits}f}"
 
 
 def dollars(usd: float | None) -> str:

@@ -19,6 +19,7 @@ from evals.reports.measurements import (
     measurements,
     tidy,
 )
+from evals.reports.phrases import points
 from evals.specs import Gate
 from evals.statistics import Difference, Estimate, Proportion, holm, mde, needed_n
 
@@ -151,16 +152,9 @@ def against_target(m: Measurement) -> tuple[str, str]:
     return "too close to call", f"{percent(value)} [{percent(low)}, {percent(high)}] against {of}"
 
 
-def points(rate: float) -> str:
-    """A difference in percentage points, with its sign."""
-    return f"{100 * rate:+.0f}".replace("-", "−")
-
-
 def moved(before: float, after: float, d: Difference) -> str:
     """A change in words, such as `91% → 74% (−17 ± 6)`."""
-    half = f"{50 * (d.high - d.low):.0f}"
-    half = "less than 1" if half == "0" else half
-    return f"{percent(before)} → {percent(after)} ({points(d.change)} ± {half})"
+    return f"{percent(before)} → {percent(after)} ({points(d.change, d.low, d.high)})"
 
 
 def smoothed(*sides: Proportion) -> float:

@@ -281,6 +281,7 @@ def test_every_chart_has_words() -> None:
         (phrases.points(-0.17, -0.23, -0.11), "−17 ± 6"),
         (phrases.points(-0.001, -0.03, 0.03), "0 ± 3"),
         (phrases.points(0.0123, 0.0093, 0.0153), "+1.2 ± 0.3"),
+        (phrases.points(-0.125, -0.302, -0.029), "−12, −30 to −3"),
         (phrases.interval(0.676, 0.794), "68–79%"),
         (phrases.dollars(0.0), "$0.00"),
         (phrases.dollars(0.0042), "$0.0042"),

@@ -444,7 +444,8 @@ def test_a_rise_is_held_and_told() -> None:
     body = built(replace(BASE, rates=[rate(198, 2)]))
     assert body["verdict"] == "held"
     assert (
-        body["sentence"] == "Held on over-refusal; up: over-refusal 91% → 99% (+8 ± 2), prompt v3."
+        body["sentence"]
+        == "Held on over-refusal; up: over-refusal 91% → 99% (+8, +5 to +10), prompt v3."
     )
 
 
