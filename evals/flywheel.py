@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from evals import alignment, nights, review
-from evals.intake import mapped_labels
+from evals.door.labels import mapped_labels
 from evals.lake import Lake
 from evals.records import Score, Trace
 from evals.specs import Catalog, Judge

@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from evals.intake import mapped_labels, slice_rows
-from evals.lake import TABLES, Lake, connection, parquet, parquet_rows, quoted, to_table
+from evals.door.labels import mapped_labels
+from evals.lake import TABLES, Lake, SliceRow, connection, parquet, parquet_rows, quoted, to_table
 from evals.nights import state
 from evals.specs import Catalog
 
@@ -158,3 +158,13 @@ def views(db: Any, lake: Lake) -> None:
         deep = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
         source = quoted(str(folder / deep))
         db.execute(f"create view {folder.name} as from read_parquet({source})")
+
+
+def slice_rows(catalog: Catalog) -> list[SliceRow]:
+    """The catalog's slices as dbt reads them."""
+    rows = []
+    for spec in catalog.slices:
+        kind = "by" if spec.by else "where" if spec.where else "keyword"
+        expression = spec.by or spec.where or spec.keyword or ""
+        rows += [SliceRow(app, spec.slice, kind, expression) for app in spec.apps or ("*",)]
+    return rows

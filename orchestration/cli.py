@@ -16,7 +16,7 @@ class Andon(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; what the user can mend is usage, what the machine must is not."""
-        from evals.intake import LabelsError
+        from evals.door.labels import LabelsError
         from evals.lake import LakeError
         from evals.specs import CatalogError
 

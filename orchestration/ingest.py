@@ -7,7 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from evals import intake
+from evals import warehouse
+from evals.door import inbox
+from evals.door import labels as said
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress
 from orchestration.resources import nights_of, table
@@ -21,7 +23,7 @@ OWNERS = ["team:andon"]
 def inbox_files(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per file seen in the inbox, with what was read from it."""
     here, lake = settings(), settings().lake()
-    intake.take_in(lake, here.catalog(), here.inbox, say=Progress.say)
+    inbox.take_in(lake, here.catalog(), here.inbox, say=Progress.say)
     rows = sorted(lake.inbox_files().values(), key=lambda row: row.name)
     shown = [{**row._asdict(), "nights": len(row.nights)} for row in rows]
     return dg.MaterializeResult(
@@ -62,7 +64,7 @@ def staged_traces(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any
 def labels(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per trace × dimension × annotator: what people and other judges said."""
     here, lake = settings(), settings().lake()
-    added = intake.take_in_labels(lake, here.catalog(), here.labels)
+    added = said.take_in_labels(lake, here.catalog(), here.labels)
     kinds: dict[str, int] = {}
     for label in lake.labels():
         kinds[label.annotator_kind] = kinds.get(label.annotator_kind, 0) + 1
@@ -73,5 +75,5 @@ def labels(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
 @dg.asset(group_name="slices", kinds={"yaml"}, code_version=CODE, owners=OWNERS)
 def slice_catalog(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per declared slice: a value, a predicate or a keyword."""
-    rows = [row._asdict() for row in intake.slice_rows(settings().catalog())]
+    rows = [row._asdict() for row in warehouse.slice_rows(settings().catalog())]
     return dg.MaterializeResult(metadata={"slices": len(rows), "declared": table(rows)})

@@ -1,6 +1,6 @@
 """What every asset of the line shares: its partitions, the nights, and its code version.
 
-How a timestamp falls into a night is the intake's to say; here is only the calendar.
+How a timestamp falls into a night is the door's to say; here is only the calendar.
 """
 
 import warnings

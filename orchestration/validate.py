@@ -1,6 +1,6 @@
 """Stage 2, validate: staged rows that pass Great Expectations become the night's traces.
 
-What a valid trace is says `evals.expectations`; the failing rows rest in quarantine.
+What a valid trace is says `evals.door.expectations`; the failing rows rest in quarantine.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from evals import expectations, intake
+from evals.door import admission, expectations
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress
 from orchestration.resources import nights_of, plain, table
@@ -64,7 +64,7 @@ def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
     Progress.say("validating with Great Expectations", 0, len(nights))
     accounts = [
         {"night": night.isoformat(), "app": app, **account}
-        for night, apps in intake.admit(lake, catalog, nights).items()
+        for night, apps in admission.admit(lake, catalog, nights).items()
         for app, account in apps.items()
     ]
     counts = [{k: v for k, v in row.items() if k not in ("checks", "reasons")} for row in accounts]

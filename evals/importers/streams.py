@@ -6,6 +6,7 @@ Decompresses and splits. What a line means is the format's.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import zlib
 from collections.abc import Iterator
@@ -33,6 +34,12 @@ class Line(NamedTuple):
     code: str = ""
     """`line-too-long`, `truncated-gzip`, `unreadable-file`, or empty: the line is whole."""
     problem: str = ""
+
+
+def file_sha(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def unpacked(path: Path) -> io.BufferedIOBase:

@@ -57,10 +57,10 @@ def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
     Example:
       andon labels import queue.jsonl
     """
-    from evals import intake
+    from evals.door.labels import import_labels
 
     lake = place(home, catalog).lake()
-    click.echo(f"{intake.import_labels(lake, path)} labels added; `andon nightly` reports them")
+    click.echo(f"{import_labels(lake, path)} labels added; `andon nightly` reports them")
 
 
 @click.command("quarantine")
@@ -73,11 +73,11 @@ def quarantine(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     Example:
       andon quarantine --json
     """
-    from evals import intake
+    from evals.door import quarantine as door
 
     lake = place(home, catalog).lake()
     keys = ("source_file", "source_line", "code", "reason", "app", "trace_id")
-    rows = [{key: getattr(row, key) for key in keys} for row in intake.refusals(lake)]
+    rows = [{key: getattr(row, key) for key in keys} for row in door.refusals(lake)]
     if as_json:
         show(rows)
         return

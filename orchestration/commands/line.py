@@ -60,7 +60,9 @@ def nightly(
       andon nightly --inbox exports/ --labels labels.jsonl.gz --catalog catalog/
       andon nightly --from 2026-10-01 --to 2026-10-07 --json
     """
-    from evals import intake, ledger, nights
+    from evals import ledger, nights
+    from evals.door import inbox as door
+    from evals.door import labels as said
 
     here = place(home, catalog, inbox=inbox, labels=labels)
     lake = here.lake()
@@ -74,8 +76,8 @@ def nightly(
     with telling(as_json) as say:
         assumed = assume_date.date() if assume_date else None
         cat = here.catalog()
-        intake.take_in(lake, cat, here.inbox, assume_date=assumed, spread=spread_over, say=say)
-        intake.take_in_labels(lake, cat, here.labels)
+        door.take_in(lake, cat, here.inbox, assume_date=assumed, spread=spread_over, say=say)
+        said.take_in_labels(lake, cat, here.labels)
         known = span(lake.nights("staged"), first, last, only)
         due = [found.night for found in nights.pending(lake, known)]
         readable(cat, due)
@@ -130,16 +132,17 @@ def import_(
       andon import exports/2026-10-01.jsonl.gz
       andon import untimed.jsonl --assume-date 2026-10-01
     """
-    from evals import intake
+    from evals.door import inbox, staging
+    from evals.importers.streams import file_sha
 
     here = place(home, catalog)
     lake, cat = here.lake(), here.catalog()
     known = lake.inbox_files()
     assumed = assume_date.date() if assume_date else None
     rows = []
-    for path in (file for given in paths for file in intake.inbox_paths(given)):
-        seen = known.get(intake.file_sha(path))
-        found = seen or intake.import_file(lake, cat, path, assume_date=assumed)
+    for path in (file for given in paths for file in inbox.inbox_paths(given)):
+        seen = known.get(file_sha(path))
+        found = seen or staging.import_file(lake, cat, path, assume_date=assumed)
         rows.append({**found._asdict(), "already_seen": seen is not None})
     if as_json:
         show(rows)

@@ -83,7 +83,7 @@ def rows(path: Path) -> int:
 
 def importing() -> None:
     """Import with redaction, beside DuckDB's own JSONL to Parquet."""
-    from evals import intake
+    from evals.door import staging
     from evals.lake import Lake, connection
     from evals.specs import Catalog
 
@@ -98,7 +98,7 @@ def importing() -> None:
             peer = time.process_time() - began
         catalog, lake = Catalog(root=root), Lake(root / "home").open()
         began = time.process_time()
-        intake.import_file(lake, catalog, path)
+        staging.import_file(lake, catalog, path)
         own = time.process_time() - began
         assert sum(len(lake.read("staged", [date(2026, 10, 1)])) for _ in "1") == ROWS
     line("import_throughput", size / own / 1e6, "MB/s", "DuckDB JSONL to Parquet", peer / own)

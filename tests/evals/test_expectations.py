@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.expectations import CHECKS, Validated, validate, validate_nights
+from evals.door.expectations import CHECKS, Validated, validate, validate_nights
 from evals.lake import to_table
 from evals.records import Trace
 from evals.specs import App, Validation

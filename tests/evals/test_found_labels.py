@@ -1,4 +1,4 @@
-"""What intake promises of scores and feedback found inside an export."""
+"""What the door promises of scores and feedback found inside an export."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evals import importers, intake
+from evals import importers
+from evals.door import staging
 from evals.importers import Found, Reading, jsonl
 from evals.lake import Lake
 from evals.records import Label
@@ -48,7 +49,7 @@ def test_labels_are_kept_apart_and_redacted(
     path = tmp_path / "day.jsonl"
     path.write_text(ROW.format("t-1", app) + "rubbish\n")
     lake = Lake(tmp_path / "home").open()
-    seen = intake.import_file(lake, catalog, path)
+    seen = staging.import_file(lake, catalog, path)
     assert (seen.read, seen.refused, seen.labels) == (2, 1, 2)
     kept = next(label for label in lake.labels() if label.trace_id == "t-1")
     assert KEY not in kept.note
@@ -57,5 +58,5 @@ def test_labels_are_kept_apart_and_redacted(
     batches = lake.document("label_batches.json")
     assert list(batches.values()) == [["2026-10-01"]]
     assert [night.isoformat() for night in lake.nights("staged")] == [str(date(2026, 10, 1))]
-    intake.import_file(lake, catalog, path)
+    staging.import_file(lake, catalog, path)
     assert len(lake.labels()) == 2

@@ -1,0 +1,116 @@
+"""Labels from files and exports into the lake, and in the words of the suite.
+
+What they say about an evaluator is `alignment`'s.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+from evals.annotations import GOLD, map_verdict
+from evals.importers.streams import file_sha
+from evals.lake import Lake, MappedLabel
+from evals.records import AnnotatorKind, Label, Outcome, Trace
+from evals.specs import Catalog
+
+NEEDED = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
+LABEL_KEYS = {field.name for field in dataclasses.fields(Label)}
+
+
+class LabelsError(ValueError):
+    """A labels file holds a row that is no label; the message names file and line."""
+
+
+def read_labels(path: Path) -> list[Label]:
+    """The labels of a file: JSONL, gz or not, rows of the contract's columns.
+
+    A row whose verdict is still empty, as a review queue leaves it, is no label yet.
+
+    Raises:
+        LabelsError: naming the line that is no label.
+    """
+    from evals.importers import streams, strict_json
+
+    labels = []
+    with streams.unpacked(path) as stream:
+        for line in streams.read_lines(stream):
+            try:
+                row = {} if line.code else strict_json.parse(line.raw).row
+            except strict_json.Refused as error:
+                raise LabelsError(f"{path}:{line.number}: {error.reason}") from error
+            known = {key: row[key] for key in LABEL_KEYS & set(row)}
+            missing = NEEDED - set(known)
+            if missing:
+                wanted = ", ".join(sorted(missing))
+                raise LabelsError(f"{path}:{line.number}: a label needs {wanted}")
+            if known["verdict"] not in ("", None):
+                if problem := label_problem(known):
+                    raise LabelsError(f"{path}:{line.number}: {problem}")
+                labels.append(Label(**known))
+    return labels
+
+
+def label_problem(row: dict[str, Any]) -> str | None:
+    """What is wrong with a label's values, naming the key; None where nothing is."""
+    for key in sorted(LABEL_KEYS & set(row) - {"verdict"}):
+        if not isinstance(row[key], str):
+            return f"`{key}` is {row[key]!r}; expected text"
+    if row["annotator_kind"] not in get_args(AnnotatorKind):
+        known = ", ".join(get_args(AnnotatorKind))
+        return f"`annotator_kind` is {row['annotator_kind']!r}; expected one of {known}"
+    return None
+
+
+def import_labels(lake: Lake, path: Path) -> int:
+    """Adds a labels file to the lake; the same file twice is once. Returns labels added."""
+    name = file_sha(path)[:16]
+    batches: dict[str, list[str]] = lake.document("label_batches.json") or {}
+    if name in batches:
+        return 0
+    labels = read_labels(path)
+    keep_labels(lake, labels, name)
+    return len(labels)
+
+
+def keep_labels(lake: Lake, labels: Sequence[Label], name: str) -> None:
+    """Adds a batch of labels, and notes the nights it touches so that those are due again."""
+    batches: dict[str, list[str]] = lake.document("label_batches.json") or {}
+    lake.add_labels(labels, name)
+    ids = {label.trace_id for label in labels}
+    staged = lake.rows("select distinct trace_id, ts from staged", {"staged": None})
+    touched = {row["ts"].date() for row in staged if row["trace_id"] in ids}
+    nights = {near for night in touched for near in (night, night - timedelta(days=1))}
+    stamp = sorted(night.isoformat() for night in nights & set(lake.nights("staged")))
+    lake.write_document({**batches, name: stamp}, "label_batches.json")
+
+
+def take_in_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
+    """Adds the catalog's label files and some more; returns how many labels are new."""
+    return sum(import_labels(lake, path) for path in (*catalog.label_files, *more))
+
+
+def mapped_labels(
+    catalog: Catalog, labels: Iterable[Label], night: date, traces: Iterable[Trace]
+) -> list[MappedLabel]:
+    """People's labels of a night's traces in the words of the suite; unmapped ones are left out."""
+    by_trace: dict[str, list[Label]] = defaultdict(list)
+    for label in labels:
+        if label.annotator_kind in ("human", "adjudicated") and label.annotator != GOLD:
+            by_trace[label.trace_id].append(label)
+    found = []
+    for trace in traces:
+        suite = catalog.suites.get(catalog.app(trace.app).suite or "")
+        for dimension in suite.dimensions if suite else ():
+            name = dimension.labels or dimension.dimension
+            for label in by_trace.get(trace.trace_id, ()):
+                said = map_verdict(dimension.mapping, label.verdict)
+                if label.dimension == name and isinstance(said, Outcome):
+                    verdict = "pass" if said.passed else "fail"
+                    row = (night, trace.app, trace.trace_id, dimension.dimension, verdict)
+                    found.append(MappedLabel(*row, label.annotator, label.annotator_kind))
+    return found
