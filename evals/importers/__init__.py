@@ -8,16 +8,17 @@ Each becomes exactly one Trace or one Refusal. Labels found beside them are no r
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Protocol
 
 from evals import specs
-from evals.importers import jsonl, mapping
+from evals.importers import jsonl, mapping, tables
 from evals.importers.canonical import Found, Reading
-from evals.importers.streams import BROKEN, head_of, read_lines, unpacked
+from evals.importers.containers import Container, looked_at, rows_of
+from evals.importers.streams import BROKEN, Line, read_lines, unpacked
 from evals.importers.strict_json import Refused, parse
 from evals.records import Json, Refusal
 
@@ -33,21 +34,35 @@ class Importer(Protocol):
         ...
 
     def sniff(self, head: bytes, filename: str) -> bool:
-        """Whether a file whose unpacked content begins with `head` is of this format."""
+        """Whether a file whose rows begin with `head` is of this format.
+
+        `head` is JSON, possibly cut: of a table the first rows, one a line.
+        """
         ...
 
-    def read(self, stream: io.BufferedIOBase, reading: Reading) -> Iterator[Found]:
-        """Its rows and the scores and feedback beside them, in order, in bounded memory."""
+    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+        """Traces, and the scores and feedback beside them, in order, in bounded memory.
+
+        A row is the JSON of one line, element of a document, or row of a table.
+        """
         ...
 
 
-FORMATS: tuple[Importer, ...] = (jsonl,)
-"""Asked in this order; the most particular first."""
+FORMATS: tuple[Importer, ...] = ()
+"""The products', asked in this order; the most particular first."""
+PLAIN: Mapping[str, Importer] = {
+    "lines": jsonl,
+    "document": jsonl.DOCUMENT,
+    "csv": tables.CSV,
+    "parquet": tables.PARQUET_TABLE,
+}
+"""What reads canonical rows, by what a file is packed as."""
 
 
-def recognised(head: bytes, filename: str) -> Importer | None:
+def recognised(found: Container, filename: str) -> Importer | None:
     """The first format that knows the content as its own."""
-    return next((form for form in FORMATS if form.sniff(head, filename)), None)
+    forms = (*FORMATS, PLAIN[found.kind])
+    return next((form for form in forms if form.sniff(found.head, filename)), None)
 
 
 def read(
@@ -100,21 +115,21 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
 def rows(path: Path, reading: Reading) -> Iterator[Found]:
     """What a format makes of the file; one refusal at line 0 where none can."""
     try:
-        head = head_of(path)
-        form = recognised(head.start, path.name)
+        found = looked_at(path)
+        form = recognised(found, path.name)
         if form:
-            with unpacked(path) as stream:
-                yield from form.read(stream, reading)
+            reading = dataclasses.replace(reading, table=found.kind in ("csv", "parquet"))
+            yield from form.read(rows_of(path, found), reading)
             return
     except BROKEN as error:
         yield unreadable(reading, f"The file cannot be opened ({plain_words(error)})", b"")
         return
-    if head.problem:
-        what = f"The file is damaged ({plain_words(head.problem)})"
-        yield unreadable(reading, what, head.start)
-    elif head.start.strip():
-        known = ", ".join(form.NAME for form in FORMATS)
-        yield unreadable(reading, f"The file is of no known format ({known})", head.start)
+    if found.problem:
+        what = f"The file is damaged ({plain_words(found.problem)})"
+        yield unreadable(reading, what, found.head)
+    elif found.head.strip():
+        known = ", ".join(form.NAME for form in (*FORMATS, *PLAIN.values()))
+        yield unreadable(reading, f"The file is of no known format ({known})", found.head)
 
 
 def plain_words(error: Exception) -> str:

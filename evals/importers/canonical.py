@@ -5,6 +5,7 @@ Every importer ends here. Bytes, lines and the shapes of other systems stay with
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable
@@ -16,8 +17,8 @@ import orjson
 
 from evals.importers import mapping, timestamps
 from evals.importers.mapping import SYNONYMS, Plan
-from evals.importers.streams import KEPT
-from evals.importers.strict_json import Parsed, Refused, word_for
+from evals.importers.streams import BOM, KEPT, MAX_LINE, Line
+from evals.importers.strict_json import Parsed, Refused, inner, parse, word_for
 from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, canonical, digest
 from evals.specs import NAME
 
@@ -45,6 +46,8 @@ class Reading:
     """First and last day over which traces without a timestamp are laid by a hash of their id."""
     day_begins: int = 0
     """The hour of UTC at which a night begins."""
+    table: bool = False
+    """Whether rows come from CSV or Parquet, where text may stand for a number or a list."""
 
 
 def identifier(key: str, value: Json) -> str:
@@ -133,6 +136,23 @@ def wrong_type(key: str, value: Json, expected: str) -> Refused:
     return Refused("wrong-type", f"`{key}` is {what}; expected {expected}, or null where unknown.")
 
 
+BROKEN_ROWS = {
+    "line-too-long": f"The row is longer than {MAX_LINE >> 20} MiB; split it, or leave out what "
+    "no evaluator reads.",
+    "document-too-large": "One element of the document is larger than any request should be; "
+    "write a list of traces, or one object a line.",
+    "truncated-gzip": "The compressed file ends too early; the rows before this line were read: "
+    "fetch the file again.",
+    "truncated-json": "The document ends before its last brackets close; the rows before were "
+    "read: export it again.",
+    "unreadable-file": "The file cannot be read from here on; the rows before this line were "
+    "read: fetch it again.",
+    "bad-csv": "The row is no CSV; quote cells that hold quotes or newlines.",
+    "ragged-row": "The row has another number of cells than the header; quote cells that hold "
+    "delimiters or newlines.",
+}
+"""Why a row is not whole, and what to do."""
+
 Convert = Callable[[str, Json], Any]
 CONVERT: dict[str, Convert] = {
     "trace_id": trace_id,
@@ -146,12 +166,36 @@ CONVERT: dict[str, Convert] = {
     "tags": words,
 }
 CONVERT |= {f.name: identifier for f in fields(Trace) if f.name not in (*CONVERT, *WHENCE, "ts")}
+UNTYPED = (identifier, prose, trace_id, app_name)
+"""Conversions to text: a cell is what it says."""
 MUTABLE = ("params", "versions", "metadata")
 BLANK = {
     f.name: None if f.default is MISSING else f.default
     for f in fields(Trace)
     if f.name not in (*WHENCE, *MUTABLE)
 } | {"output": ""}
+
+
+def parsed_row(line: Line) -> Parsed:
+    """The object of a row.
+
+    Raises:
+        Refused: the row is not whole, or not the JSON of an object.
+    """
+    if line.code:
+        detail = f" ({line.problem})" if line.problem else ""
+        raise Refused(line.code, BROKEN_ROWS[line.code] + detail)
+    return parse(line.raw.removeprefix(BOM) if line.number == 1 else line.raw)
+
+
+def row_of(line: Line, reading: Reading, form: str) -> Trace | Refusal:
+    """What a row under canonical names, or those of a mapping, becomes."""
+    parsed = None
+    try:
+        parsed = parsed_row(line)
+        return trace_from(parsed, reading, form, line.number)
+    except Refused as problem:
+        return refusal(problem, line.raw, line.number, reading, parsed)
 
 
 def trace_from(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
@@ -167,6 +211,8 @@ def trace_from(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
     for key, value in row.items():
         convert = CONVERT.get(key)
         if convert is not None:
+            if reading.table and type(value) is str:
+                value = cell(key, value)
             if value is not None:
                 values[key] = convert(key, value)
         elif key != "ts":
@@ -199,6 +245,17 @@ def complete(values: dict[str, Any]) -> None:
         values["input"] = last_question(values["messages"])
     if values["prompt_version"] is None:
         infer_prompt(values)
+
+
+def cell(key: str, text: str) -> Json:
+    """A table's text as the number, list or object that its column holds; empty text is null."""
+    if not text:
+        return None
+    convert = CONVERT[key]
+    if convert in (count, measure):
+        with contextlib.suppress(orjson.JSONDecodeError):
+            return orjson.loads(text) if text[0] not in "[{" else text
+    return text if convert in UNTYPED else inner(text)
 
 
 def named(row: dict[str, Json], reading: Reading) -> mapping.Renamed:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from evals import specs
+from evals.importers.strict_json import inner
 from evals.records import Json
 
 SYNONYMS = {
@@ -86,10 +87,12 @@ def chosen(row: dict[str, Json], known: tuple[Plan, ...]) -> Plan | None:
 
 
 def value_at(row: Json, path: Path) -> Json:
-    """What stands at a path (a number steps into a list), or ABSENT."""
+    """What stands at a path, or ABSENT: a number steps into a list, and JSON in a text is read."""
     if path.key in row:
         return row[path.key]
     for part in path.parts:
+        if type(row) is str:
+            row = inner(row)
         if type(row) is dict and part in row:
             row = row[part]
         elif type(row) is list and part.isdecimal() and int(part) < len(row):

@@ -17,6 +17,7 @@ MAX_LINE = 16 * 2**20
 """A line of more bytes than this is refused, and never held whole."""
 KEPT = 64 * 2**10
 """How many bytes of a refused row are kept."""
+BOM = b"\xef\xbb\xbf"
 CHUNK = 256 * 2**10
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
@@ -32,7 +33,7 @@ class Line(NamedTuple):
     raw: bytes
     """Without its newline; the first 64 KiB where `code` is set."""
     code: str = ""
-    """`line-too-long`, `truncated-gzip`, `unreadable-file`, or empty: the line is whole."""
+    """Why it is not whole, one of `canonical.BROKEN_ROWS`, or empty."""
     problem: str = ""
 
 

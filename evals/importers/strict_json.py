@@ -75,6 +75,18 @@ def parse(raw: bytes) -> Parsed:
     return Parsed(value, found.plain)
 
 
+def inner(text: str) -> Json:
+    """The list or object that a text holds; the text itself where it holds none, or too deep."""
+    if text[:1] not in ("{", "["):
+        return text
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    brackets = text.count("[") + text.count("{")
+    return value if brackets <= MAX_DEPTH or survey(value).depth <= MAX_DEPTH else text
+
+
 def word_for(value: Json) -> str:
     """What JSON calls a value of this type."""
     if value is None or type(value) is bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from evals import importers
 from evals.door import staging
 from evals.importers import Found, Reading, jsonl
+from evals.importers.streams import Line
 from evals.lake import Lake
 from evals.records import Label
 from evals.specs import Catalog
@@ -30,9 +30,9 @@ class WithLabels:
         """Always."""
         return True
 
-    def read(self, stream: io.BufferedIOBase, reading: Reading) -> Iterator[Found]:
+    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
         """Each row, then what was said of it."""
-        for row in jsonl.read(stream, reading):
+        for row in jsonl.read(rows, reading):
             yield row
             note = f"write to ada@example.com, key {KEY}"
             yield Label(row.trace_id or "", "tone", "good", "ada@example.com", "human", note)

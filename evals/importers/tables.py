@@ -1,0 +1,196 @@
+"""CSV and Parquet as rows: each a JSON object of its columns, refused singly where it is damaged.
+
+What a column means is the mapping's; a cell of text may hold the JSON of a list or an object.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+import orjson
+
+from evals.importers import canonical
+from evals.importers.canonical import Found, Reading
+from evals.importers.streams import BROKEN, KEPT, MAX_LINE, Line, broken_code
+
+PARQUET = b"PAR1"
+DELIMITERS = ",;\t|"
+BATCH_BYTES = 16 * 2**20
+MAX_HEADER = 64
+"""A header's names are shorter than this; prose with commas is none."""
+
+
+class Plain(NamedTuple):
+    """A table of canonical columns, or of those a mapping names."""
+
+    NAME: str
+
+    def sniff(self, head: bytes, filename: str) -> bool:
+        """Whatever no product's format knows as its own."""
+        return True
+
+    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+        """One trace or one refusal a row."""
+        for line in rows:
+            yield canonical.row_of(line, reading, self.NAME)
+
+
+CSV, PARQUET_TABLE = Plain("csv"), Plain("parquet")
+
+
+def delimiter_of(head: bytes, filename: str) -> str | None:
+    """What parts the columns of a CSV file that begins so; None where it is none."""
+    start = head.decode("utf-8-sig", "replace")
+    named = any(suffix in filename.lower() for suffix in (".csv", ".tsv"))
+    if "\n" not in start and not named:
+        return None
+    found = [(len(first_row(start, mark)), mark) for mark in DELIMITERS]
+    columns, mark = max(found, key=lambda pair: pair[0])
+    header = [name.strip() for name in first_row(start, mark)]
+    if named:
+        return mark
+    fits = columns > 2 or "trace_id" in header
+    tidy = all(name and len(name) < MAX_HEADER and name[0] not in "{[" for name in header)
+    return mark if fits and tidy and len(set(header)) == columns > 1 else None
+
+
+def first_row(text: str, delimiter: str) -> list[str]:
+    """The cells of the first row, or none."""
+    try:
+        return next(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return []
+
+
+def read_csv(stream: io.BufferedIOBase, delimiter: str) -> Iterator[Line]:
+    """The rows under a header, counted from 1; an empty cell is null."""
+    csv.field_size_limit(MAX_LINE)
+    with io.TextIOWrapper(
+        cast(IO[bytes], stream), "utf-8-sig", "surrogateescape", newline=""
+    ) as text:
+        lines = iter(lambda: text.readline(MAX_LINE), "")
+        yield from under_header(csv.reader(lines, delimiter=delimiter))
+
+
+def under_header(cells: Iterator[list[str]]) -> Iterator[Line]:
+    """The rows after the first, which names their columns."""
+    header: list[str] | None = None
+    number = 0
+    while True:
+        try:
+            row = next(cells, None)
+        except csv.Error as error:
+            number += 1
+            yield Line(number, b"", "bad-csv", str(error))
+            continue
+        except BROKEN as error:
+            yield Line(number + 1, b"", broken_code(error), str(error) or "damaged")
+            return
+        if row is None:
+            return
+        if header is None:
+            header = distinct(row)
+        elif row:
+            number += 1
+            yield csv_line(number, header, row)
+
+
+def distinct(names: list[str]) -> list[str]:
+    """Column names, the second of two equal ones with a number."""
+    found: list[str] = []
+    for name in names:
+        count = sum(earlier == name for earlier in names[: len(found)]) + 1
+        found.append(name.strip() if count == 1 else f"{name.strip()}.{count}")
+    return found
+
+
+def csv_line(number: int, header: list[str], row: list[str]) -> Line:
+    """A row of cells as a JSON object."""
+    value = {name: cell or None for name, cell in zip(header, row, strict=False)}
+    if len(row) == len(header):
+        return Line(number, spelled(value))
+    what = f"{len(row)} cells under a header of {len(header)}"
+    return Line(number, spelled(row)[:KEPT], "ragged-row", what)
+
+
+def spelled(value: Any) -> bytes:
+    """A row's JSON; text that is no UTF-8 is given back as the bytes it was."""
+    try:
+        return orjson.dumps(value, default=as_json)
+    except TypeError:
+        text = json.dumps(value, ensure_ascii=False, default=as_json)
+        return text.encode("utf-8", "surrogateescape")
+
+
+def as_json(value: Any) -> Any:
+    """A value of a column type that JSON does not have."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return str(value)
+
+
+def read_parquet(path: Path) -> Iterator[Line]:
+    """The rows, counted from 1, a batch of bounded size at a time."""
+    import pyarrow
+
+    number = 0
+    try:
+        with parquet_file(path) as file:
+            for batch in file.iter_batches(batch_rows(file.metadata), use_threads=False):
+                for value in values_of(batch):
+                    number += 1
+                    yield value if isinstance(value, Line) else parquet_line(number, value)
+    except (pyarrow.ArrowException, OSError) as error:
+        problem = str(error).splitlines()[0][:200] if str(error) else "damaged"
+        yield Line(number + 1, b"", "unreadable-file", problem)
+
+
+def parquet_file(path: Path) -> Any:
+    """The file, opened without reading ahead of what is asked for."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(path)
+
+
+def batch_rows(metadata: Any) -> int:
+    """How many rows make up a batch of about 16 MiB."""
+    size = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+    return min(max(BATCH_BYTES * max(metadata.num_rows, 1) // max(size, 1), 1), 4096)
+
+
+def values_of(batch: Any) -> Iterator[dict[str, Any]]:
+    """A batch's rows as dicts, one by one where they cannot be had together."""
+    try:
+        yield from batch.to_pylist(maps_as_pydicts="lossy")
+        return
+    except (ValueError, UnicodeDecodeError):
+        rows = range(batch.num_rows)
+    for row in rows:
+        yield {name: cell_of(batch.column(at)[row]) for at, name in enumerate(batch.schema.names)}
+
+
+def cell_of(scalar: Any) -> Any:
+    """A cell's value: bytes where its text is no UTF-8, text where no type of ours holds it."""
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return scalar.as_buffer().to_pybytes()
+    except ValueError:
+        return str(scalar)
+
+
+def parquet_line(number: int, value: dict[str, Any]) -> Line:
+    """A row as a JSON object, refused where it is larger than a line may be."""
+    raw = spelled(value)
+    return Line(number, raw[:KEPT], "line-too-long") if len(raw) > MAX_LINE else Line(number, raw)

@@ -1,0 +1,221 @@
+"""What is promised of files whose rows are not lines: JSON documents, CSV and Parquet."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals import importers
+from evals.importers import documents
+from evals.records import Refusal, Trace
+from evals.specs import Column, Mapping
+
+ROWS = [
+    {"trace_id": f"t-{n}", "ts": "2026-10-01T12:00:00Z", "app": "chat", "output": f"é {n} ]}}"}
+    for n in range(3)
+]
+
+
+def read(path: Path, mapping: Mapping | None = None) -> list[Any]:
+    """Everything a file yields."""
+    return list(importers.read(path, mappings={"it": mapping} if mapping else {}))
+
+
+def read_bytes(folder: Path, data: bytes, name: str, mapping: Mapping | None = None) -> list[Any]:
+    """What a file of these bytes yields."""
+    (folder / name).write_bytes(data)
+    return read(folder / name, mapping)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_list_in_one_document_is_its_elements(
+    tmp_path: Path, indent: int | None, packed: bool
+) -> None:
+    """Compact or over many lines, under any name, packed or not."""
+    data = json.dumps(ROWS, indent=indent).encode()
+    found = read_bytes(tmp_path, gzip.compress(data) if packed else data, "noname")
+    assert [row.trace_id for row in found] == ["t-0", "t-1", "t-2"]
+    assert [(row.source_format, row.source_line) for row in found] == [
+        ("json", 1),
+        ("json", 2),
+        ("json", 3),
+    ]
+    assert found[1].output == "é 1 ]}"
+
+
+def test_objects_over_many_lines_may_follow_each_other(tmp_path: Path) -> None:
+    """As tools that print JSON for people write them."""
+    data = "\n".join(json.dumps(row, indent=2) for row in ROWS).encode()
+    assert [row.trace_id for row in read_bytes(tmp_path, data, "x.json")] == ["t-0", "t-1", "t-2"]
+
+
+def test_a_damaged_element_loses_no_other(tmp_path: Path) -> None:
+    """NaN, a scalar or a missing comma between brackets that still match."""
+    good = [json.dumps(row, indent=1) for row in ROWS]
+    data = f'[{good[0]}, {{"x": NaN}}, 7, {good[1]} {good[2]}]'.encode()
+    found = read_bytes(tmp_path, data, "x.json")
+    assert [getattr(row, "code", "kept") for row in found] == [
+        "kept",
+        "bad-number",
+        "not-an-object",
+        "kept",
+        "kept",
+    ]
+
+
+def test_a_document_cut_short_keeps_the_rows_before(tmp_path: Path) -> None:
+    """One refusal stands for the rest."""
+    data = json.dumps(ROWS, indent=2).encode()[:-30]
+    *traces, last = read_bytes(tmp_path, data, "x.json")
+    assert [row.trace_id for row in traces] == ["t-0", "t-1"]
+    assert (last.code, last.source_line) == ("truncated-json", 3)
+
+
+class Trickle(io.BytesIO):
+    """A stream that gives a few bytes at a time."""
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """At most five bytes."""
+        return super().read1(5)
+
+
+inner = st.recursive(
+    st.none() | st.integers() | st.text(),
+    lambda deeper: st.lists(deeper, max_size=3) | st.dictionaries(st.text(), deeper, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(st.text(), inner, max_size=3), max_size=5), st.booleans())
+def test_elements_are_cut_where_they_end(rows: list[Any], indented: bool) -> None:
+    """Whatever strings hold, and wherever a read ends."""
+    data = json.dumps(rows, indent=2 if indented else None, ensure_ascii=False).encode()
+    for stream in (io.BytesIO(data), Trickle(data)):
+        found = list(documents.read_documents(stream))
+        assert [json.loads(line.raw) for line in found] == rows
+        assert [line.number for line in found] == list(range(1, len(rows) + 1))
+
+
+def test_key_paths_are_read_of_a_cut_text() -> None:
+    """Lists add no level; keys inside strings are none."""
+    text = b'{"data": [{"id": 1, "a": {"b": {"c": {"d": 1}}}, "s": "\\"k\\": 1"}, {"z'
+    assert documents.key_paths(text) == {"data", "data.id", "data.a", "data.a.b", "data.s"}
+
+
+CSV = (
+    "trace_id;at;question;output;tokens_in;latency_ms;messages;007\n"
+    't-1;1.10.2026 14:00 +0200;"two\nlines; and ""quotes""";;12;1.5;"[{""role"":""user""}]";007\n'
+    "t-2;1.10.2026 14:00 +0200;é;42;;;;\n"
+    "t-3;too;few\n"
+    "t-4;1.10.2026 14:00 +0200;x;y;many;;;\n"
+)
+MAPPING = Mapping(
+    columns={"ts": Column(path="at", format="%d.%m.%Y %H:%M %z"), "input": "question"},
+    constants={"app": "chat"},
+)
+
+
+@pytest.mark.parametrize("name", ["day.csv", "day", "day.csv.gz"])
+def test_csv_is_read_through_a_mapping(tmp_path: Path, name: str) -> None:
+    """Any usual delimiter, newlines in quotes, typed by the column; bad rows singly, by number."""
+    data = CSV.encode()
+    found = read_bytes(
+        tmp_path, gzip.compress(data) if name.endswith("gz") else data, name, MAPPING
+    )
+    first, second, ragged, typed = found
+    assert isinstance(first, Trace)
+    assert first.ts == datetime(2026, 10, 1, 12, tzinfo=UTC)
+    assert first.input == 'two\nlines; and "quotes"'
+    assert (first.tokens_in, first.latency_ms, first.output) == (12, 1.5, "")
+    assert first.messages == ({"role": "user"},)
+    assert first.metadata["007"] == "007"
+    assert (second.input, second.output, second.tokens_in) == ("é", "42", None)
+    assert second.source_format == "csv"
+    assert (ragged.code, ragged.source_line) == ("ragged-row", 3)
+    assert "3 cells under a header of 8" in ragged.reason
+    assert (typed.code, typed.source_line, typed.trace_id) == ("wrong-type", 4, "t-4")
+
+
+def test_csv_that_is_no_utf8_is_refused_by_row(tmp_path: Path) -> None:
+    """The rows around it are kept."""
+    lines = [b"trace_id,ts,app,output"]
+    lines += [f"t-{n},2026-10-01T00:00:00Z,chat,x".encode() for n in range(3)]
+    lines[2] += b"\xff"
+    found = read_bytes(tmp_path, b"\r\n".join(lines), "day.csv")
+    assert [getattr(row, "code", "kept") for row in found] == ["kept", "not-utf8", "kept"]
+
+
+def test_prose_with_commas_is_no_csv(tmp_path: Path) -> None:
+    """A file of no known format is refused whole, not row by row."""
+    (refusal,) = read_bytes(tmp_path, b"Dear all, I am off today.\nBye, Ada\n", "note.txt")
+    assert (refusal.code, refusal.source_line) == ("unreadable-file", 0)
+
+
+def parquet(path: Path, columns: dict[str, Any]) -> Path:
+    """A Parquet file."""
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_parquet_is_read_by_its_types(tmp_path: Path) -> None:
+    """Timestamps, nested columns, decimals and JSON in text; nulls are null."""
+    from decimal import Decimal
+
+    moment = datetime(2026, 10, 1, 12, tzinfo=UTC)
+    path = parquet(
+        tmp_path / "noname",
+        {
+            "trace_id": ["t-1", "t-2"],
+            "ts": pa.array([moment, moment], pa.timestamp("ns", "UTC")),
+            "app": ["chat", "chat"],
+            "output": ["yes", None],
+            "messages": [[{"role": "user", "content": "Hi?"}], []],
+            "metadata": ['{"team": "a"}', None],
+            "cost_usd": [Decimal("0.25"), None],
+            "versions": pa.array([{"index": "7"}, None]),
+        },
+    )
+    first, second = read(path)
+    assert (first.ts, first.input, first.cost_usd) == (moment, "Hi?", 0.25)
+    assert (first.metadata, first.versions) == ({"team": "a"}, {"index": "7"})
+    assert (second.output, second.metadata, second.cost_usd) == ("", {}, None)
+    assert (second.source_format, second.source_line) == ("parquet", 2)
+
+
+def test_a_parquet_row_is_refused_singly(tmp_path: Path) -> None:
+    """By its number, and also where its text is no UTF-8."""
+    text = pa.array([b"good", b"bad \xff", b"good"]).view(pa.string())
+    path = parquet(
+        tmp_path / "day.parquet",
+        {
+            "trace_id": ["t-1", "t-2", None],
+            "ts": ["2026-10-01T12:00:00Z"] * 3,
+            "app": ["chat"] * 3,
+            "output": text,
+        },
+    )
+    found = read(path)
+    assert [getattr(row, "code", "kept") for row in found] == ["kept", "not-utf8", "no-trace-id"]
+    assert [row.source_line for row in found] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("cut", [4, 100, 400])
+def test_a_damaged_parquet_file_is_refused_as_a_whole(tmp_path: Path, cut: int) -> None:
+    """Its index stands at its end, so nothing before it can be told."""
+    path = parquet(tmp_path / "x.parquet", {"trace_id": ["a"] * 9, "output": ["b"] * 9})
+    path.write_bytes(path.read_bytes()[:cut])
+    (refusal,) = read(path)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "unreadable-file"
+    assert str(tmp_path) not in refusal.reason
