@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import os
 import re
 import secrets
 import shutil
@@ -23,6 +24,8 @@ from evals.records import Answer, GuardVerdict, Label, Refusal, Score, Trace, ca
 
 SCHEMA_VERSION = 1
 R = TypeVar("R")
+RESTRICTED = ("inbox", "quarantine")
+"""Folders of a home that hold rows as found: nobody but their owner may look into them."""
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 ARROW = {str: "string", int: "int64", float: "float64", bool: "bool", bytes: "binary"}
 
@@ -163,6 +166,12 @@ def from_rows(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
     return made
 
 
+def restricted_file(path: Path, data: bytes) -> None:
+    """Writes a file that only its owner can read, from its first byte on."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+
+
 def replace(path: Path, data: bytes) -> None:
     """Writes a file aside and renames it, so that a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,6 +207,9 @@ class Lake:
             LakeError: when another version of Andon wrote it.
         """
         self.home.mkdir(parents=True, exist_ok=True)
+        for name in RESTRICTED:
+            (self.home / name).mkdir(mode=0o700, exist_ok=True)
+            (self.home / name).chmod(0o700)
         stamp = self.home / "schema.json"
         if not stamp.exists():
             replace(stamp, canonical({"schema_version": SCHEMA_VERSION}))
@@ -354,6 +366,8 @@ def write_parquet(path: Path, rows: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        if set(RESTRICTED) & set(path.parts):
+            restricted_file(aside, b"")
         pq.write_table(rows, aside, compression="zstd")
         aside.replace(path)
     finally:

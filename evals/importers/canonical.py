@@ -124,7 +124,7 @@ def app_name(key: str, value: Json) -> str:
     if not APP.fullmatch(text):
         raise Refused(
             "bad-app",
-            f"`{key}` is {text[:80]!r}; expected up to 64 letters, digits, dots, dashes and "
+            f"`{key}` is no name; expected up to 64 letters, digits, dots, dashes and "
             "underscores: rename it, or set it under `constants` in a mapping.",
         )
     return text

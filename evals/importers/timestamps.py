@@ -43,7 +43,7 @@ def read(value: Json, form: str | None = None) -> tuple[datetime, bool]:
         pass
     raise Refused(
         "bad-timestamp",
-        f"The timestamp {str(value)[:60]!r} is not {form or 'ISO 8601'}, "
+        f"The timestamp is not {form or 'ISO 8601'}, "
         f"or its year is not in {YEARS[0]}-{YEARS[-1]}; name its form under `format` "
         "in the mapping (a strptime format, `epoch` or `epoch_ms`).",
     )

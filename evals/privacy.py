@@ -1,0 +1,269 @@
+"""What is personal, at the door: texts redacted, user ids hashed with a key, who was forgotten.
+
+What a finding looks like is `detectors`'; reaching what already rests is `forget`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hmac
+import os
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from evals import detectors
+from evals.lake import Lake, LakeError, restricted_file
+from evals.records import Label, Refusal, Trace
+from evals.specs import Catalog
+
+KEY_VARIABLE = "ANDON_USER_KEY"
+USER = "user-"
+"""What a hashed user id begins with; an id of that form is not hashed again."""
+HASHED = re.compile(r"(?:user|id)-[0-9a-f]{24}")
+TEXTS = (
+    "input", "output", "context", "messages", "steps", "feedback", "metadata", "tags", "params",
+    "versions",
+)  # fmt: skip
+NAMES = (
+    "model_requested", "model", "provider", "prompt_name", "prompt_version", "prompt_hash",
+    "git_commit", "finish_reason", "source_file",
+)  # fmt: skip
+"""Words of few values: looked at once each, for secrets alone."""
+PERSONAL = re.compile(r"@|^\+?\(?\d[\d ().-]{6,}$|^[A-Z]{2}\d{2}[A-Z0-9 ]{11,}$")
+SECRET = re.compile(r"[A-Z]{4}[A-Z0-9]{16}|gh[pousr]_|sk-|sk_|xox|AIza|eyJ|glpat-|pypi-|SG\.|pat_")
+LONG_ENOUGH = 8
+"""A user id this long, with a digit or an @ in it, is also taken out of the texts around it."""
+REDACTED = "redactions"
+"""The metadata key that counts what was taken out of a trace, by kind."""
+FORGOTTEN = "forgotten.json"
+
+
+def user_key(lake: Lake) -> bytes:
+    """The home's key for hashing ids: from the environment, or made once and kept beside the data.
+
+    Raises:
+        LakeError: the environment's key is not the one the home's ids were hashed with.
+    """
+    given = os.environ.get(KEY_VARIABLE)
+    key = given.encode() if given else kept_key(lake.home / "user_key")
+    known = lake.document("user_key.json")
+    mark = keyed(key, "which key is this")[:16]
+    if known is None:
+        lake.write_document({"key": mark}, "user_key.json")
+    elif known["key"] != mark:
+        raise LakeError(
+            f"{lake.home} was begun with another key for user ids; set {KEY_VARIABLE} to that one, "
+            "or unset it to use the file `user_key` there"
+        )
+    return key
+
+
+def kept_key(path: Path) -> bytes:
+    """The key in a file that only its owner can read; two who make it at once agree on one."""
+    if not path.exists():
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        restricted_file(aside, secrets.token_hex(32).encode())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(aside)
+        aside.unlink()
+    return path.read_bytes()
+
+
+def keyed(key: bytes, text: str) -> str:
+    """A text's HMAC-SHA-256 in hex: the same for the same text, and nothing without the key."""
+    return hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+@functools.lru_cache(maxsize=64)
+def redactor(kinds: tuple[str, ...]) -> Callable[[str], str]:
+    """What takes personal data of some kinds, and secrets, out of a text."""
+    return detectors.redactor((*kinds, *detectors.SECRET_KINDS))
+
+
+@functools.lru_cache(maxsize=4096)
+def name_without_secrets(text: str) -> str:
+    """A short word, such as a model's name, without secrets."""
+    return redactor(())(text)
+
+
+def everything(text: str) -> str:
+    """A text without secrets and any kind of personal data: for words that are nobody's data."""
+    return redactor(detectors.PII_KINDS)(text)
+
+
+@dataclass
+class Cleaning:
+    """One value being cleaned: what its texts are put through, and what was taken out."""
+
+    clean: Callable[[str], str]
+    user: tuple[str, str] | None = None
+    """A user id to take out of texts, and what stands for it."""
+    taken: Counter[str] = field(default_factory=Counter)
+
+    def text(self, value: str) -> str:
+        """A text without what it should not have."""
+        if self.user and self.user[0] in value:
+            value = value.replace(*self.user)
+            self.taken["user-id"] += 1
+        done = self.clean(value)
+        if done is not value and done != value:
+            before = Counter(detectors.MARK.findall(value))
+            self.taken += Counter(detectors.MARK.findall(done)) - before
+        return done
+
+    def value(self, value: Any) -> Any:
+        """Any JSON value with every text in it cleaned."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.text(key): self.entry(key, item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.value(item) for item in value)
+        return value
+
+    def entry(self, key: str, item: Any) -> Any:
+        """A value under its key: what is called a password is read as one."""
+        if isinstance(item, str) and detectors.PASSWORDS.search(key):
+            said = self.text(f"{key}={item}")
+            if said.startswith(f"{key}="):
+                return said[len(key) + 1 :]
+        return self.value(item)
+
+
+@dataclass(frozen=True)
+class Gone:
+    """Who was forgotten and which nights are too old to be opened again."""
+
+    traces: frozenset[str] = frozenset()
+    """Keyed hashes of trace ids."""
+    users: Mapping[str, datetime] = field(default_factory=dict)
+    """Hashed user id to the moment up to which it is forgotten."""
+    nights: frozenset[date] = frozenset()
+    """Nights whose texts have gone by the retention rule."""
+
+    @classmethod
+    def of(cls, lake: Lake) -> Gone:
+        """As the lake remembers it."""
+        known = lake.document(FORGOTTEN) or {}
+        users = {user: datetime.fromisoformat(at) for user, at in known.get("users", {}).items()}
+        nights = frozenset(date.fromisoformat(night) for night in known.get("nights", ()))
+        return cls(frozenset(known.get("traces", ())), users, nights)
+
+
+@dataclass(frozen=True)
+class Door:
+    """What every row passes before it rests: ids hashed, texts redacted, the forgotten refused."""
+
+    catalog: Catalog
+    key: bytes
+    gone: Gone = field(default_factory=Gone)
+
+    @classmethod
+    def of(cls, lake: Lake, catalog: Catalog) -> Door:
+        """The door of a home, with its key."""
+        return cls(catalog, user_key(lake), Gone.of(lake))
+
+    def trace(self, trace: Trace) -> Trace | Refusal:
+        """The trace as it may rest, or its refusal where it may not.
+
+        A content hash is keyed too: it was made of the text before redaction, which could
+        otherwise be guessed from it.
+        """
+        user = self.user(trace.user_id)
+        trace_id = self.identity(trace.trace_id)
+        if refused := self.refused(trace, trace_id, user):
+            return refused
+        work = Cleaning(redactor(self.catalog.app(trace.app).redact), telling(trace.user_id, user))
+        changed: dict[str, Any] = {name: work.value(getattr(trace, name)) for name in TEXTS}
+        for name in NAMES:
+            word = getattr(trace, name)
+            changed[name] = name_without_secrets(word) if word else word
+        if work.taken:
+            changed["metadata"] = noted(changed["metadata"], work.taken)
+        return dataclasses.replace(
+            trace,
+            **changed,
+            trace_id=trace_id,
+            user_id=user,
+            session_id=trace.session_id and self.identity(trace.session_id),
+            content_hash=keyed(self.key, trace.content_hash)[:32],
+        )
+
+    def user(self, user_id: str | None) -> str | None:
+        """The hashed id of a user: the same user, the same hash, and no way back."""
+        if not user_id or HASHED.fullmatch(user_id):
+            return user_id or None
+        return USER + keyed(self.key, user_id)[:24]
+
+    def identity(self, text: str) -> str:
+        """An id as it is, or hashed where it is itself somebody's address or a secret."""
+        personal = PERSONAL.search(text) and everything(text) != text
+        if personal or (SECRET.search(text) and redactor(())(text) != text):
+            return f"id-{keyed(self.key, text)[:24]}"
+        return text
+
+    def label(self, label: Label, app: str | None = None) -> Label:
+        """The label as it may rest: by its trace's application's kinds, or by all of them."""
+        kinds = self.catalog.app(app).redact if app else every_kind(self.catalog)
+        clean = Cleaning(redactor(kinds)).value
+        return dataclasses.replace(
+            label,
+            trace_id=self.identity(label.trace_id),
+            annotator=self.identity(label.annotator),
+            dimension=clean(label.dimension),
+            verdict=clean(label.verdict),
+            note=clean(label.note),
+        )
+
+    def refusal(self, row: Refusal) -> Refusal:
+        """A refused row: its bytes stay as found, what is shown of it says nothing personal."""
+        trace_id = row.trace_id and self.identity(row.trace_id)
+        named = {"trace_id": trace_id, "source_file": name_without_secrets(row.source_file)}
+        return dataclasses.replace(row, reason=everything(row.reason), **named)
+
+    def refused(self, trace: Trace, trace_id: str, user: str | None) -> Refusal | None:
+        """The refusal of a trace that was forgotten, or whose night has gone; nothing is kept."""
+        about = (trace.source_file, trace.source_line)
+        until = self.gone.users.get(user) if user else None
+        dead = self.gone.traces and tombstone(self.key, trace_id) in self.gone.traces
+        if dead or (until and trace.ts <= until):
+            reason = "This trace was forgotten at someone's wish; it is not taken in again."
+            return Refusal(*about, "forgotten", reason, b"")
+        night = (trace.ts - timedelta(hours=self.catalog.day_begins)).date()
+        if night in self.gone.nights:
+            reason = "Its night is older than `retention.traces_days` and is closed; leave it out."
+            return Refusal(*about, "expired", reason, b"")
+        return None
+
+
+def tombstone(key: bytes, trace_id: str) -> str:
+    """What is remembered of a forgotten trace's id."""
+    return keyed(key, f"forgotten {trace_id}")[:32]
+
+
+def telling(user_id: str | None, user: str | None) -> tuple[str, str] | None:
+    """The pair to replace in texts, where the id is long and odd enough to be nobody's word."""
+    if not user_id or not user or user == user_id or len(user_id) < LONG_ENOUGH:
+        return None
+    odd = "@" in user_id or any(c.isdigit() for c in user_id)
+    return (user_id, user) if odd else None
+
+
+def noted(metadata: dict[str, Any], taken: Counter[str]) -> dict[str, Any]:
+    """Metadata that says how much of which kind was taken out; a name already there is kept."""
+    kept = {f"row.{REDACTED}": metadata[REDACTED]} if REDACTED in metadata else {}
+    return {**metadata, **kept, REDACTED: dict(sorted(taken.items()))}
+
+
+def every_kind(catalog: Catalog) -> tuple[str, ...]:
+    """The kinds any application of the catalog takes out, or the default's."""
+    apps = [catalog.app(name) for name in catalog.apps] or [catalog.app("unknown")]
+    return tuple(dict.fromkeys(kind for app in apps for kind in app.redact))
