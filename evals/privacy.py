@@ -171,6 +171,10 @@ class Door:
         """The door of a home, with its key."""
         return cls(catalog, user_key(lake), Gone.of(lake))
 
+    def row(self, row: Trace | Refusal) -> Trace | Refusal:
+        """What an importer read, as it may rest."""
+        return self.refusal(row) if isinstance(row, Refusal) else self.trace(row)
+
     def trace(self, trace: Trace) -> Trace | Refusal:
         """The trace as it may rest, or its refusal where it may not.
 
@@ -210,17 +214,25 @@ class Door:
             return f"id-{keyed(self.key, text)[:24]}"
         return text
 
-    def label(self, label: Label, app: str | None = None) -> Label:
-        """The label as it may rest: by its trace's application's kinds, or by all of them."""
-        kinds = self.catalog.app(app).redact if app else every_kind(self.catalog)
-        clean = Cleaning(redactor(kinds)).value
+    def label(self, label: Label, app: str | None) -> Label | None:
+        """The label as it may rest, or None where its trace was forgotten.
+
+        A verdict may be gold, which has to be cleaned as the output it is compared with is: where
+        the application is not known, only of what every application takes out.
+        """
+        trace_id = self.identity(label.trace_id)
+        if self.dead(trace_id):
+            return None
+        every = [self.catalog.app(name).redact for name in ([app] if app else self.catalog.apps)]
+        some = tuple(dict.fromkeys(kind for kinds in every for kind in kinds))
+        common = tuple(kind for kind in some if all(kind in kinds for kinds in every))
         return dataclasses.replace(
             label,
-            trace_id=self.identity(label.trace_id),
+            trace_id=trace_id,
             annotator=self.identity(label.annotator),
-            dimension=clean(label.dimension),
-            verdict=clean(label.verdict),
-            note=clean(label.note),
+            dimension=name_without_secrets(label.dimension),
+            verdict=Cleaning(redactor(common)).value(label.verdict),
+            note=redactor(some if app else some or detectors.PII_KINDS)(label.note),
         )
 
     def refusal(self, row: Refusal) -> Refusal:
@@ -233,8 +245,7 @@ class Door:
         """The refusal of a trace that was forgotten, or whose night has gone; nothing is kept."""
         about = (trace.source_file, trace.source_line)
         until = self.gone.users.get(user) if user else None
-        dead = self.gone.traces and tombstone(self.key, trace_id) in self.gone.traces
-        if dead or (until and trace.ts <= until):
+        if self.dead(trace_id) or (until and trace.ts <= until):
             reason = "This trace was forgotten at someone's wish; it is not taken in again."
             return Refusal(*about, "forgotten", reason, b"")
         night = (trace.ts - timedelta(hours=self.catalog.day_begins)).date()
@@ -242,6 +253,10 @@ class Door:
             reason = "Its night is older than `retention.traces_days` and is closed; leave it out."
             return Refusal(*about, "expired", reason, b"")
         return None
+
+    def dead(self, trace_id: str) -> bool:
+        """Whether a trace was forgotten."""
+        return bool(self.gone.traces) and tombstone(self.key, trace_id) in self.gone.traces
 
 
 def tombstone(key: bytes, trace_id: str) -> str:
@@ -261,9 +276,3 @@ def noted(metadata: dict[str, Any], taken: Counter[str]) -> dict[str, Any]:
     """Metadata that says how much of which kind was taken out; a name already there is kept."""
     kept = {f"row.{REDACTED}": metadata[REDACTED]} if REDACTED in metadata else {}
     return {**metadata, **kept, REDACTED: dict(sorted(taken.items()))}
-
-
-def every_kind(catalog: Catalog) -> tuple[str, ...]:
-    """The kinds any application of the catalog takes out, or the default's."""
-    apps = [catalog.app(name) for name in catalog.apps] or [catalog.app("unknown")]
-    return tuple(dict.fromkeys(kind for app in apps for kind in app.redact))

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from evals.annotations import GOLD, map_verdict
 from evals.importers.streams import file_sha
 from evals.lake import Lake, MappedLabel
+from evals.privacy import Door
 from evals.records import AnnotatorKind, Label, Outcome, Trace
 from evals.specs import Catalog
 
@@ -66,32 +67,35 @@ def label_problem(row: dict[str, Any]) -> str | None:
     return None
 
 
-def import_labels(lake: Lake, path: Path) -> int:
+def import_labels(lake: Lake, catalog: Catalog, path: Path) -> int:
     """Adds a labels file to the lake; the same file twice is once. Returns labels added."""
     name = file_sha(path)[:16]
     batches: dict[str, list[str]] = lake.document("label_batches.json") or {}
     if name in batches:
         return 0
-    labels = read_labels(path)
-    keep_labels(lake, labels, name)
-    return len(labels)
+    return keep_labels(lake, Door.of(lake, catalog), read_labels(path), name)
 
 
-def keep_labels(lake: Lake, labels: Sequence[Label], name: str) -> None:
+def keep_labels(lake: Lake, door: Door, labels: Sequence[Label], name: str) -> int:
     """Adds a batch of labels, and notes the nights it touches so that those are due again."""
     batches: dict[str, list[str]] = lake.document("label_batches.json") or {}
-    lake.add_labels(labels, name)
-    ids = {label.trace_id for label in labels}
-    staged = lake.rows("select distinct trace_id, ts from staged", {"staged": None})
-    touched = {row["ts"].date() for row in staged if row["trace_id"] in ids}
+    ids = {door.identity(label.trace_id) for label in labels}
+    sql = "select distinct trace_id, app, ts from staged"
+    staged = [row for row in lake.rows(sql, {"staged": None}) if row["trace_id"] in ids]
+    apps = {row["trace_id"]: row["app"] for row in staged}
+    cleaned = (door.label(label, apps.get(door.identity(label.trace_id))) for label in labels)
+    kept = [label for label in cleaned if label]
+    lake.add_labels(kept, name)
+    touched = {row["ts"].date() for row in staged}
     nights = {near for night in touched for near in (night, night - timedelta(days=1))}
     stamp = sorted(night.isoformat() for night in nights & set(lake.nights("staged")))
     lake.write_document({**batches, name: stamp}, "label_batches.json")
+    return len(kept)
 
 
 def take_in_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
     """Adds the catalog's label files and some more; returns how many labels are new."""
-    return sum(import_labels(lake, path) for path in (*catalog.label_files, *more))
+    return sum(import_labels(lake, catalog, path) for path in (*catalog.label_files, *more))
 
 
 def mapped_labels(

@@ -1,6 +1,6 @@
 """One file's rows: traces staged by night, labels kept, everything else in quarantine.
 
-Redaction happens here, before anything is written; whether a row is valid, at `admission`.
+Every row passes `privacy` before it is written; whether it is valid is decided at `admission`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from evals import importers
 from evals.door.labels import keep_labels
-from evals.door.redaction import redacted, redacted_label
 from evals.importers.streams import file_sha
 from evals.lake import InboxFile, Lake, to_table, write_parquet
+from evals.privacy import Door
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
 
@@ -34,7 +34,7 @@ def import_file(
     nights: dict[date, list[Trace]] = defaultdict(list)
     refused: list[Refusal] = []
     labels: list[Label] = []
-    shift = timedelta(hours=catalog.day_begins)
+    shift, door = timedelta(hours=catalog.day_begins), Door.of(lake, catalog)
     rows = importers.read(
         path,
         mappings=catalog.mappings,
@@ -42,29 +42,29 @@ def import_file(
         spread=spread,
         day_begins=catalog.day_begins,
     )
-    for row in rows:
-        if isinstance(row, Label):
-            labels.append(row)
-        elif isinstance(row, Refusal):
+    for found in rows:
+        if isinstance(found, Label):
+            labels.append(found)
+            continue
+        row = door.row(found)
+        if isinstance(row, Refusal):
             refused.append(row)
             if row.app and row.night:
                 nights.setdefault(row.night, [])  # of bad rows alone it is refused, not forgotten
         else:
-            nights[(row.ts - shift).date()].append(redacted(catalog, row))
+            nights[(row.ts - shift).date()].append(row)
     for night, traces in sorted(nights.items()):
         lake.write("staged", night, traces, sha[:16])
     if refused:
         kept = lake.home / "quarantine" / "files" / f"{sha[:16]}.parquet"
         write_parquet(kept, to_table(Refusal, refused))
     read = sum(map(len, nights.values())) + len(refused)
-    found = sorted(night.isoformat() for night in nights)
+    touched = sorted(night.isoformat() for night in nights)
     format_name = next((t.source_format for traces in nights.values() for t in traces), "")
     if labels:
-        apps = {trace.trace_id: trace.app for traces in nights.values() for trace in traces}
-        kept_labels = [redacted_label(catalog, apps, label) for label in labels]
-        keep_labels(lake, kept_labels, f"found-in-{sha[:16]}")
+        keep_labels(lake, door, labels, f"found-in-{sha[:16]}")
     seen = InboxFile(
-        sha, path.name, format_name, path.stat().st_size, read, len(refused), found, len(labels)
+        sha, path.name, format_name, path.stat().st_size, read, len(refused), touched, len(labels)
     )
     lake.record_files([seen])
     return seen

@@ -59,8 +59,9 @@ def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
     """
     from evals.door.labels import import_labels
 
-    lake = place(home, catalog).lake()
-    click.echo(f"{import_labels(lake, path)} labels added; `andon nightly` reports them")
+    here = place(home, catalog)
+    added = import_labels(here.lake(), here.catalog(), path)
+    click.echo(f"{added} labels added; `andon nightly` reports them")
 
 
 @click.command("quarantine")

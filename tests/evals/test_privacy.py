@@ -1,0 +1,173 @@
+"""What is personal does not pass the door: users hashed, texts redacted, labels too."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from evals import privacy
+from evals.door.quarantine import refusals
+from evals.door.staging import import_file
+from evals.lake import Lake, LakeError
+from evals.privacy import Door
+from evals.records import Label, Refusal, Trace
+from evals.specs import App, Catalog
+
+SECRET = "sk-ant-" + "api03-Zk4mQ8vTn2RbWx7LpYc5"
+USER = "ada.lovelace-1815"
+
+
+def catalog(folder: Path) -> Catalog:
+    """A shop that hides e-mail addresses, and a forum that hides nothing."""
+    apps = {"shop": App(app="shop", redact=("email",)), "forum": App(app="forum", redact=())}
+    return Catalog(root=folder, apps=apps)
+
+
+def trace(**more: object) -> Trace:
+    """A trace of the shop with things nobody should find later."""
+    values = {
+        "trace_id": "t-1",
+        "ts": datetime(2026, 10, 1, 9, tzinfo=UTC),
+        "app": "shop",
+        "input": f"I am {USER}, write to ada@example.com",
+        "output": f"Use {SECRET}",
+        "user_id": USER,
+        "session_id": "s-1",
+        "messages": ({"role": "user", "content": f"mail ada@example.com for {USER}"},),
+        "steps": ({"tool": "crm", "result": {"who": USER, "password": "Hq7x-29bLm"}},),
+        "metadata": {"user": USER, "note": "fine"},
+        "params": {"api_key": SECRET},
+        "tags": (f"user:{USER}",),
+        "content_hash": "0" * 32,
+        **more,
+    }
+    return Trace(**values)  # pyright: ignore[reportArgumentType]  a test's mixed bag
+
+
+def rest(home: Path, one: Trace, where: Path) -> Trace:
+    """The trace as it comes to rest in a home."""
+    found = Door.of(Lake(home).open(), catalog(where)).trace(one)
+    assert isinstance(found, Trace)
+    return found
+
+
+def test_nothing_personal_rests_and_what_was_taken_is_counted(tmp_path: Path) -> None:
+    """No user id, address or secret is left in any field; the trace says how much of what kind."""
+    found = rest(tmp_path / "home", trace(), tmp_path)
+    text = repr(found)
+    for word in (USER, SECRET, "ada@example.com", "Hq7x-29bLm"):
+        assert word not in text
+    assert found.metadata["note"] == "fine"
+    taken = found.metadata["redactions"]
+    assert taken == {"anthropic-key": 2, "email": 2, "password": 1, "user-id": 5}
+    assert found.session_id == "s-1"
+
+
+def test_a_user_is_the_same_in_a_home_and_another_in_the_next(tmp_path: Path) -> None:
+    """Same user, same hash; another home's key gives another; and a hash is not hashed again."""
+    first = rest(tmp_path / "a", trace(), tmp_path)
+    again = rest(tmp_path / "a", trace(trace_id="t-2"), tmp_path)
+    other = rest(tmp_path / "b", trace(), tmp_path)
+    assert first.user_id == again.user_id != other.user_id
+    assert first.content_hash != other.content_hash
+    replayed = rest(tmp_path / "a", trace(user_id=first.user_id), tmp_path)
+    assert replayed.user_id == first.user_id
+
+
+def test_the_key_is_private_and_another_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key's file is its owner's alone; a home begun with one key takes no other."""
+    lake = Lake(tmp_path).open()
+    monkeypatch.delenv(privacy.KEY_VARIABLE, raising=False)
+    assert privacy.user_key(lake) == privacy.user_key(lake)
+    assert (tmp_path / "user_key").stat().st_mode & 0o777 == 0o600
+    monkeypatch.setenv(privacy.KEY_VARIABLE, "another")
+    with pytest.raises(LakeError, match="another key"):
+        privacy.user_key(lake)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("s-1", True),
+        ("6f1d1c9a-1f0e-4f6e-9a52-0f6d1c9a1f0e", True),
+        ("1730450000000", True),
+        ("ada@example.com/3", False),
+        ("+44 20 7946 0958", False),
+        (SECRET, False),
+    ],
+)
+def test_an_id_is_hashed_only_where_it_is_personal_itself(
+    tmp_path: Path, given: str, kept: bool
+) -> None:
+    """UUIDs and counters stay as they are; addresses, phone numbers and keys do not."""
+    found = rest(tmp_path / "home", trace(session_id=given, trace_id=given), tmp_path)
+    assert (found.session_id == given) is kept
+    assert found.trace_id == found.session_id
+
+
+def test_a_label_is_cleaned_by_its_traces_application(tmp_path: Path) -> None:
+    """Where the application is unknown the note is cleaned of all kinds, gold of the common."""
+    door = Door.of(Lake(tmp_path / "home").open(), catalog(tmp_path))
+    label = Label("t-1", "tone", "ada@example.com", "bob@example.com", "human", "ada@example.com")
+    shop, forum, unknown = (door.label(label, app) for app in ("shop", "forum", None))
+    assert shop
+    assert forum
+    assert unknown
+    assert "@" not in shop.verdict + shop.note + shop.annotator
+    assert forum.verdict == forum.note == "ada@example.com"
+    assert "@" not in unknown.note
+    assert unknown.verdict == "ada@example.com"
+    assert shop.annotator == forum.annotator == unknown.annotator
+
+
+def test_what_is_shown_of_a_refused_row_is_not_the_row(tmp_path: Path) -> None:
+    """Its bytes rest in the restricted room alone; the reason and the id say nothing personal."""
+    lake = Lake(tmp_path / "home").open()
+    file = tmp_path / "day.jsonl"
+    rows = [
+        {"trace_id": "t-1", "ts": "CANARY", "app": "shop", "input": "", "output": ""},
+        {"trace_id": "ada@example.com", "ts": "2026-10-01", "app": "CANARY !", "output": ""},
+    ]
+    twice = '{"trace_id": "t-3", "CANARY": 1, "CANARY": 2}'
+    file.write_text("\n".join([*map(json.dumps, rows), twice, "CANARY"]))
+    import_file(lake, catalog(tmp_path), file)
+    refused = refusals(lake)
+    assert len(refused) == 4
+    assert all(b"CANARY" in row.raw for row in refused)
+    shown = " ".join(f"{row.reason} {row.trace_id} {row.source_file}" for row in refused)
+    assert "CANARY" not in shown
+    assert "@" not in shown
+    for path in (lake.home / "quarantine", lake.home / "inbox"):
+        assert path.stat().st_mode & 0o777 == 0o700
+    (kept,) = (lake.home / "quarantine" / "files").glob("*.parquet")
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_forgotten_are_not_taken_in_again(tmp_path: Path) -> None:
+    """A trace with a tombstone, and a user's traces up to the moment, are refused without bytes."""
+    lake = Lake(tmp_path / "home").open()
+    door = Door.of(lake, catalog(tmp_path))
+    until = datetime(2026, 10, 1, 12, tzinfo=UTC)
+    dead = [privacy.tombstone(door.key, "t-9")]
+    users = {door.user("bob"): until.isoformat()}
+    lake.write_document(
+        {"traces": dead, "users": users, "nights": ["2026-09-01"]}, "forgotten.json"
+    )
+    door = Door.of(lake, catalog(tmp_path))
+    old = datetime(2026, 9, 1, 9, tzinfo=UTC)
+    later = until.replace(hour=13)
+    said = [
+        door.trace(trace(trace_id="t-9")),
+        door.trace(trace(user_id="bob")),
+        door.trace(trace(ts=old)),
+        door.trace(trace(user_id="bob", ts=later)),
+    ]
+    codes = [row.code if isinstance(row, Refusal) else "" for row in said]
+    assert codes == ["forgotten", "forgotten", "expired", ""]
+    assert all(row.raw == b"" for row in said if isinstance(row, Refusal))
+    assert door.label(Label("t-9", "tone", "good", "bob", "human"), "shop") is None
