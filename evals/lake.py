@@ -23,6 +23,9 @@ from typing import Any, NamedTuple, TypeVar
 from evals.records import Answer, GuardVerdict, Label, Refusal, Score, Trace, canonical
 
 SCHEMA_VERSION = 1
+BATCH = 4096
+"""Rows held in memory at a time where a table is streamed."""
+
 R = TypeVar("R")
 RESTRICTED = ("inbox", "quarantine")
 """Folders of a home that hold rows as found: nobody but their owner may look into them."""
@@ -238,6 +241,31 @@ class Lake:
         folder = self.partition(table, night)
         write_parquet(folder / f"{safe(name)}.parquet", rows)
 
+    @contextlib.contextmanager
+    def writing(self, table: str, night: date, name: str) -> Iterator[Writer]:
+        """Replaces one file of one night, batch by batch; nothing changes where it fails."""
+        import pyarrow.parquet as pq
+
+        path = self.partition(table, night) / f"{safe(name)}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            schema = arrow_schema(TABLES[table])
+            with pq.ParquetWriter(aside, schema, compression="zstd") as file:
+                writer = Writer(TABLES[table], file)
+                yield writer
+                writer.flush()
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def batches(
+        self, table: str, night: date, columns: Sequence[str], app: str | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Some columns of a night, a few thousand rows at a time; of one application, or of all."""
+        for file in self.files(table, [night]):
+            yield from parquet_batches(file, columns, ("app", [app]) if app else None)
+
     def files(self, table: str, nights: Sequence[date] | None = None) -> list[Path]:
         """The Parquet files of a table, in the nights asked for."""
         chosen = self.nights(table) if nights is None else nights
@@ -359,6 +387,30 @@ class Lake:
         shutil.rmtree(self.home / "runs" / safe(run_id), ignore_errors=True)
 
 
+class Writer:
+    """Records on their way into one Parquet file, a batch in memory at a time."""
+
+    def __init__(self, record: type, file: Any) -> None:
+        self.record, self.file = record, file
+        self.held: list[Any] = []
+
+    def add(self, row: Any) -> None:
+        """One more record."""
+        self.held.append(row)
+        if len(self.held) >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """What is held becomes a row group."""
+        if self.held:
+            self.file.write_table(to_table(self.record, self.held))
+            self.held = []
+
+    def say(self, about: dict[str, str]) -> None:
+        """Notes in the file's own metadata."""
+        self.file.add_key_value_metadata(about)
+
+
 def write_parquet(path: Path, rows: Any) -> None:
     """Writes an Arrow table aside and renames it."""
     import pyarrow.parquet as pq
@@ -411,3 +463,39 @@ def parquet_rows(path: Path) -> list[dict[str, Any]]:
     with path.open("rb") as file:
         # One thread: these files are small, and Arrow's pool may abort a process that ends at once.
         return pq.read_table(file, use_threads=False, pre_buffer=False).to_pylist()
+
+
+def parquet_batches(
+    path: Path, columns: Sequence[str], only: tuple[str, Iterable[str]] | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """Some columns of one file, a few thousand rows at a time.
+
+    Args:
+        path: the file.
+        columns: which of its columns.
+        only: a column and the values of it that rows must have; None: every row.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as arrow_compute
+    import pyarrow.parquet as pq
+
+    pc: Any = arrow_compute
+    name, values = only or ("", ())
+    read = list(dict.fromkeys([*columns, *([name] if only else [])]))
+    wanted = pa.array(values if isinstance(values, list) else list(values), pa.string())
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+        for batch in file.iter_batches(BATCH, columns=read, use_threads=False):
+            if only:
+                batch = batch.filter(pc.is_in(batch[name], value_set=wanted))
+            if batch.num_rows:
+                yield batch.select(list(columns)).to_pylist()
+
+
+def notes(path: Path) -> dict[str, str]:
+    """What a file's writer noted in its metadata; empty where there is no file."""
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        return {}
+    found = pq.read_metadata(path).metadata or {}
+    return {key.decode(): value.decode() for key, value in found.items()}

@@ -6,16 +6,23 @@ An answer is looked up by content × answer_version; scores are derived from it 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
+import io
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
-from evals.lake import Lake, read_parquet
-from evals.records import Answer, canonical
+import orjson
+
+from evals.lake import Lake, from_rows, parquet_batches
+from evals.records import Answer
+
+RUN_ATTEMPTS = 5
+"""Runs that try a failing call before its error is final."""
+
+KEY = "content_key"
+STANDING = (KEY, "code", "retryable", "attempts")
 
 
 class Journal:
@@ -28,27 +35,34 @@ class Journal:
 
     def append(self, answer: Answer) -> None:
         """Adds one answer; survives the death of the process at any moment after."""
-        row = {**dataclasses.asdict(answer), "night": answer.night.isoformat()}
-        os.write(self.file, canonical(row) + b"\n")
+        os.write(self.file, orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE))
 
     def close(self) -> None:
         """Gives the file back."""
         os.close(self.file)
 
 
-def journal_answers(path: Path) -> Iterator[Answer]:
-    """The answers of a journal; a last line cut short by a kill is no answer.
+def answer_of(line: bytes) -> Answer:
+    """The answer in a line of a journal."""
+    row = orjson.loads(line)
+    return Answer(**{**row, "night": date.fromisoformat(row["night"])})
 
-    A journal settled since it was listed has none: by then they rest in the ledger.
-    """
+
+def opened(path: Path) -> BinaryIO:
+    """A journal to read; one settled since it was listed is empty: by then it is in the ledger."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        return path.open("rb")
     except FileNotFoundError:
-        return
-    for line in lines:
-        with contextlib.suppress(json.JSONDecodeError):
-            row = json.loads(line)
-            yield Answer(**{**row, "night": date.fromisoformat(row["night"])})
+        return io.BytesIO()
+
+
+def journal_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines of a journal with their places; a last line cut short by a kill is no answer."""
+    at = 0
+    for line in file:
+        if line.endswith(b"}\n"):
+            yield at, line
+        at += len(line)
 
 
 @contextlib.contextmanager
@@ -66,16 +80,30 @@ def journal(lake: Lake, run_id: str) -> Iterator[Journal]:
 
 def settle(lake: Lake, path: Path) -> None:
     """Moves a journal's answers into the ledger, then removes it."""
-    by_file: dict[tuple[date, str], list[Answer]] = defaultdict(list)
-    for answer in journal_answers(path):
-        by_file[answer.night, f"{answer.evaluator}@{answer.answer_version}"].append(answer)
-    for (night, name), answers in sorted(by_file.items()):
-        with lake.lock("answers", name):
-            file = lake.partition("answers", night) / f"{name}.parquet"
-            kept = read_answers(lake, [file]) if file.exists() else []
-            merged = best(kept + answers)
-            lake.write("answers", night, [merged[key] for key in sorted(merged)], name)
+    groups: dict[tuple[date, str], dict[str, Held]] = {}
+    with opened(path) as file:
+        for at, line in journal_lines(file):
+            row = orjson.loads(line)
+            group = groups.setdefault((date.fromisoformat(row["night"]), row["answer_version"]), {})
+            better(group, Held.of(row, file, at))
+        for (night, version), arrived in sorted(groups.items()):
+            with lake.lock("answers", version):
+                merge(lake, night, version, arrived)
     path.unlink(missing_ok=True)
+
+
+def merge(lake: Lake, night: date, version: str, arrived: dict[str, Held]) -> None:
+    """Adds answers to a file of the ledger, a batch in memory at a time."""
+    file = lake.partition("answers", night) / f"{version}.parquet"
+    with lake.writing("answers", night, version) as writer:
+        for answer in read_answers([file] if file.exists() else []):
+            new = arrived.get(answer.content_key)
+            if new and new.beats(answer.code, answer.attempts):
+                continue
+            arrived.pop(answer.content_key, None)
+            writer.add(answer)
+        for held in sorted(arrived.values(), key=lambda one: one.at):
+            writer.add(held.answer())
 
 
 def recover(lake: Lake) -> int:
@@ -90,30 +118,100 @@ def recover(lake: Lake) -> int:
     return settled
 
 
-def read_answers(lake: Lake, files: Iterable[Path]) -> list[Answer]:
-    """The answers in some files of the ledger."""
-    return [answer for file in files for answer in read_parquet(Answer, file)]
+def read_answers(files: Iterable[Path], keys: Collection[str] | None = None) -> Iterator[Answer]:
+    """The answers in some files of the ledger; to some contents, or to all."""
+    columns = tuple("date" if name == "night" else name for name in Answer.__annotations__)
+    for file in files:
+        for rows in parquet_batches(file, columns, None if keys is None else (KEY, keys)):
+            yield from from_rows(Answer, rows)
 
 
-def best(answers: Iterable[Answer]) -> dict[str, Answer]:
-    """One answer for each content: a text before an error, the earlier text before the later."""
-    chosen: dict[str, Answer] = {}
-    for answer in answers:
-        held = chosen.get(answer.content_key)
-        if held is None or (held.code and (answer.code is None or answer.attempts > held.attempts)):
-            chosen[answer.content_key] = answer
-    return chosen
+class Held(NamedTuple):
+    """Where an answer is found, and how it ended."""
+
+    key: str
+    code: str | None
+    retryable: bool
+    attempts: int
+    source: Path | BinaryIO
+    """A file of the ledger, or an open journal: it may be settled while it is read."""
+    at: int
+    """A journal: the line's first byte."""
+
+    @classmethod
+    def of(cls, row: dict[str, Any], source: Path | BinaryIO, at: int = 0) -> Held:
+        """From a row of either."""
+        return cls(row[KEY], row["code"], row["retryable"], row["attempts"], source, at)
+
+    def beats(self, code: str | None, attempts: int) -> bool:
+        """Whether it replaces one found before: a text an error, a later error an earlier."""
+        return code is not None and (self.code is None or self.attempts > attempts)
+
+    def answer(self) -> Answer:
+        """The answer itself, from a journal."""
+        assert not isinstance(self.source, Path)  # noqa: S101  the ledger's are read in batches
+        self.source.seek(self.at)
+        return answer_of(self.source.readline())
 
 
-def paid(lake: Lake, evaluator: str, answer_version: str) -> dict[str, Answer]:
-    """What has been answered under a version, by content: the ledger and the living journals."""
-    name = f"{evaluator}@{answer_version}.parquet"
-    journals = sorted((lake.home / "journal").glob("*.jsonl"))
-    arrived = [
-        answer
-        for path in journals
-        for answer in journal_answers(path)
-        if answer.evaluator == evaluator and answer.answer_version == answer_version
-    ]
-    files = sorted((lake.home / "answers").glob(f"date=*/{name}"))
-    return best(read_answers(lake, files) + arrived)
+def better(found: dict[str, Held], new: Held) -> None:
+    """Keeps the better of two answers to one content."""
+    old = found.get(new.key)
+    if old is None or new.beats(old.code, old.attempts):
+        found[new.key] = new
+
+
+class Paid:
+    """What is answered under one version, of the contents asked about; texts stay on disk."""
+
+    def __init__(self, found: dict[str, Held]) -> None:
+        self.found = found
+
+    def needs(self, key: str) -> bool:
+        """Whether a content has to be asked: never answered, or failed in a way that may pass."""
+        held = self.found.get(key)
+        if held is None:
+            return True
+        return held.code is not None and held.retryable and held.attempts < RUN_ATTEMPTS
+
+    def attempts(self, key: str) -> int:
+        """Runs that asked a content in vain."""
+        held = self.found.get(key)
+        return held.attempts if held else 0
+
+    def answers(self) -> Iterator[Answer]:
+        """Every answer, a batch in memory at a time."""
+        by_file: dict[Path, list[str]] = {}
+        for held in self.found.values():
+            if isinstance(held.source, Path):
+                by_file.setdefault(held.source, []).append(held.key)
+            else:
+                yield held.answer()
+        for path, keys in sorted(by_file.items()):
+            yield from read_answers([path], keys)
+
+
+@contextlib.contextmanager
+def paid(lake: Lake, answer_version: str, keys: Collection[str]) -> Iterator[Paid]:
+    """What has been answered of some contents under a version: the ledger, the living journals."""
+    found: dict[str, Held] = {}
+    with contextlib.ExitStack() as stack:
+        paths = sorted((lake.home / "journal").glob("*.jsonl"))
+        # Opened before the ledger is listed: one that is settled meanwhile is seen there or here.
+        journals = [stack.enter_context(opened(path)) for path in paths]
+        for path in sorted((lake.home / "answers").glob(f"date=*/{answer_version}.parquet")):
+            for rows in parquet_batches(path, STANDING, (KEY, keys)):
+                for row in rows:
+                    better(found, Held.of(row, path))
+        for file in journals:
+            for held in journalled(file, answer_version, keys):
+                better(found, held)
+        yield Paid(found)
+
+
+def journalled(file: BinaryIO, answer_version: str, keys: Collection[str]) -> Iterator[Held]:
+    """What a journal holds of some contents."""
+    for at, line in journal_lines(file):
+        row = orjson.loads(line)
+        if row["answer_version"] == answer_version and row[KEY] in keys:
+            yield Held.of(row, file, at)

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from evals import evaluators, nights, run
+from evals import evaluators, nights
 from evals.annotations import References
 from evals.lake import Lake
 from evals.specs import Catalog, Evaluator
+from evals.survey import NightOf, survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +44,26 @@ def plan(
     """What a backfill of these nights to the catalog's versions would do."""
     wanted = set(names) if names is not None else None
     rows = []
-    asked: set[tuple[str, str, str]] = set()
+    asked: set[tuple[str, str]] = set()
     for night in over:
-        work = run.NightOf(lake, night)
+        work = NightOf(lake, night)
         held = nights.state(lake, night).get("evaluators", {})
-        for app in sorted(work.by_app):
+        for app in work.apps:
             for evaluator in evaluators.for_app(catalog, app):
                 if wanted is not None and evaluator.name not in wanted:
                     continue
-                found = run.survey(lake, work, evaluator, references)
-                paid_as = (evaluator.name, evaluator.answer_version or "")
-                fresh = {(*paid_as, key) for key in found.wanted} - asked
+                found = survey(lake, work, evaluator, references)
+                paid_as = evaluator.answer_version or ""
+                fresh = {(paid_as, want.key) for want in found.wanted} - asked
                 asked |= fresh
+                found.contents.close()
                 rows.append(
                     Planned(
                         evaluator.name,
                         app,
                         night.isoformat(),
                         evaluator.version,
-                        len(found.todo),
+                        found.todo,
                         len(found.kept),
                         len(fresh) if can_ask(evaluator) else 0,
                         changed(lake, evaluator, held.get(app, {}).get(evaluator.name)),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evals.records import Label, Score, Trace
-from evals.run import place
+from evals.sampling import place
 
 
 class Asked(NamedTuple):

@@ -11,6 +11,7 @@ import dagster as dg
 
 from evals import evaluators, ledger, nights, plan, run
 from evals.records import digest
+from evals.survey import NightOf, survey
 from orchestration.partitions import NIGHTS, RANGE
 from orchestration.progress import Progress, each
 from orchestration.resources import nights_of, spark, table
@@ -76,7 +77,7 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
     tallies: dict[str, list[run.Tally]] = {}
     with ledger.journal(lake, context.run_id) as journal:
         for night in each("evaluating", nights_of(context)):
-            work = run.NightOf(lake, night)
+            work = NightOf(lake, night)
             for evaluator in chosen(lake, here.catalog(), night, work, context):
                 limit = here.catalog().app(evaluator.app).daily_calls
                 done = run.score_night(
@@ -95,9 +96,9 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
             yield dg.MaterializeResult(asset_key=spec.key, metadata=shown)
 
 
-def chosen(lake: Any, catalog: Any, night: date, work: run.NightOf, context: Any) -> Iterator[Any]:
+def chosen(lake: Any, catalog: Any, night: date, work: NightOf, context: Any) -> Iterator[Any]:
     """The evaluators a night is locked to, of those this run is about."""
-    for app in sorted(work.by_app):
+    for app in work.apps:
         for evaluator in nights.locked(lake, catalog, night, app):
             if asset_key(evaluator.name) in context.selected_asset_keys:
                 yield evaluator
@@ -108,11 +109,12 @@ def planned(lake: Any, context: Any, references: Any) -> int:
     catalog = settings().catalog()
     calls: set[tuple[str, str]] = set()
     for night in nights_of(context):
-        work = run.NightOf(lake, night)
+        work = NightOf(lake, night)
         for evaluator in chosen(lake, catalog, night, work, context):
             if evaluator.kind == "judge" and plan.can_ask(evaluator):
-                wanted = run.survey(lake, work, evaluator, references).wanted
-                calls |= {(evaluator.answer_version, key) for key in wanted}
+                found = survey(lake, work, evaluator, references)
+                calls |= {(evaluator.answer_version, want.key) for want in found.wanted}
+                found.contents.close()
     return len(calls)
 
 

@@ -10,10 +10,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals import nights, run
+from evals import nights
 from evals.lake import Lake
 from evals.records import Trace
 from evals.reports import report
+from evals.sampling import place
 from evals.specs import App, Catalog, Evaluator
 from evals.warehouse import locked_files, mart
 
@@ -132,11 +133,11 @@ def cost(
     lake: Lake, night: date, app: str, evaluators: Iterable[Evaluator]
 ) -> dict[str, float | int]:
     """What the night paid for its answers: the sum of its ledger rows."""
-    versions = {(e.name, e.answer_version) for e in evaluators if e.answer_version}
+    versions = {e.answer_version for e in evaluators if e.answer_version}
     answers = [
         answer
         for answer in lake.read("answers", [night])
-        if answer.app == app and (answer.evaluator, answer.answer_version) in versions
+        if answer.app == app and answer.answer_version in versions
     ]
     return {
         "usd": round(sum(answer.cost_usd for answer in answers), 9),
@@ -154,7 +155,7 @@ def examples(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
         if row["app"] == app and row["verdict"] == "fail"
     ]
     queues: dict[str, list[dict[str, Any]]] = {}
-    for row in sorted(failing, key=lambda r: (run.place(r["trace_id"], app), r["evaluator"])):
+    for row in sorted(failing, key=lambda r: (place(r["trace_id"], app), r["evaluator"])):
         queues.setdefault(row["dimension"], []).append(row)
     chosen: dict[str, dict[str, Any]] = {}
     ordered = sorted(queues.items(), key=lambda item: (-len(item[1]), item[0]))

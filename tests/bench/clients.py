@@ -37,6 +37,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
     from evals.annotations import References
     from evals.lake import Lake
     from evals.specs import load_catalog
+    from evals.survey import NightOf
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -56,7 +57,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
         judge = evaluators.for_app(catalog, "bench")[0]
         began = time.process_time()
         with ledger.journal(lake, "bench") as journal:
-            night, labels = run.NightOf(lake, NIGHT), References.of(root, [])
+            night, labels = NightOf(lake, NIGHT), References.of(root, [])
             done = run.score_night(lake, night, judge, labels, journal)
         spent = time.process_time() - began
         assert done.passed == calls, done

@@ -35,6 +35,12 @@ def answer(key: str, *, code: str | None = None, attempts: int = 1, text: str = 
     )
 
 
+def paid(lake: Lake, version: str = "v1") -> set[str]:
+    """The contents that are paid under a version."""
+    with ledger.paid(lake, version, {"a", "b"}) as found:
+        return {one.content_key for one in found.answers()}
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     """An empty lake."""
@@ -45,7 +51,7 @@ def test_an_answer_is_paid_for_from_the_moment_it_is_journalled(lake: Lake) -> N
     """A second run sees an answer that a living run has only journalled."""
     with ledger.journal(lake, "run-1") as journal:
         journal.append(answer("a"))
-        assert set(ledger.paid(lake, "tone", "v1")) == {"a"}
+        assert paid(lake) == {"a"}
 
 
 def test_a_closed_journal_rests_in_the_ledger(lake: Lake) -> None:
@@ -65,7 +71,7 @@ def test_a_line_cut_short_by_a_kill_is_no_answer(lake: Lake) -> None:
     path = lake.home / "journal" / "dead.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     assert ledger.recover(lake) == 1
-    assert set(ledger.paid(lake, "tone", "v1")) == {"a"}
+    assert paid(lake) == {"a"}
 
 
 def test_a_living_journal_is_left_alone_by_recovery(lake: Lake) -> None:
@@ -75,14 +81,29 @@ def test_a_living_journal_is_left_alone_by_recovery(lake: Lake) -> None:
         other = Lake(lake.home)
         assert ledger.recover(other) == 0
         journal.append(answer("b"))
-    assert set(ledger.paid(lake, "tone", "v1")) == {"a", "b"}
+    assert paid(lake) == {"a", "b"}
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_a_text_outlives_an_error_whatever_came_first(order: tuple[int, int]) -> None:
+def test_a_text_outlives_an_error_whatever_came_first(lake: Lake, order: tuple[int, int]) -> None:
     """An error never replaces an answer that was paid for."""
     both = [answer("a", code="timeout", attempts=2), answer("a")]
-    assert ledger.best(both[i] for i in order)["a"].text == "yes"
+    for i in order:
+        with ledger.journal(lake, f"run-{i}") as journal:
+            journal.append(both[i])
+    assert [row.text for row in lake.read("answers", [NIGHT])] == ["yes"]
+
+
+def test_a_journal_settled_while_it_is_read_is_read_to_its_end(lake: Lake) -> None:
+    """Another run may end between the look-up of its answers and their reading."""
+    path = lake.home / "journal" / "other.jsonl"
+    writer = ledger.Journal(path)
+    writer.append(answer("a"))
+    writer.close()
+    with ledger.paid(lake, "v1", {"a"}) as found:
+        ledger.recover(lake)
+        assert not path.exists()
+        assert [one.content_key for one in found.answers()] == ["a"]
 
 
 def test_settling_twice_keeps_one_row(lake: Lake) -> None:
@@ -100,4 +121,4 @@ def test_another_version_of_the_question_is_not_answered_by_this_one(lake: Lake)
     """Answers are looked up by their version."""
     with ledger.journal(lake, "run-1") as journal:
         journal.append(answer("a"))
-    assert ledger.paid(lake, "tone", "v2") == {}
+    assert paid(lake, "v2") == set()

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tenacity
 
 from evals import evaluators, ledger, run
 from evals.annotations import References
+from evals.asking import live
 from evals.lake import Lake
 from evals.records import Label, Trace
 from evals.specs import Catalog, Evaluator, load_catalog
+from evals.survey import NightOf
 from tests.evals.model_server import Said, Server, completion, serving
 
 NIGHT = date(2026, 10, 1)
@@ -45,7 +46,7 @@ def judged(body: dict[str, Any], seen: int) -> Said:
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Backs off for no time at all: what is promised here is not how long."""
-    monkeypatch.setattr(tenacity, "wait_random_exponential", lambda **_: tenacity.wait_none())
+    monkeypatch.setattr(live, "BACKOFF_S", 0.0)
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ class Bench:
         """Brings one evaluator up to date."""
         references = References.of(self.catalog.root, self.labels)
         with ledger.journal(self.lake, "run") as journal:
-            night = run.NightOf(self.lake, NIGHT)
+            night = NightOf(self.lake, NIGHT)
             one = self.evaluator(dimension)
             return run.score_night(self.lake, night, one, references, journal, **options)
 
@@ -139,7 +140,7 @@ def test_a_second_run_asks_only_what_may_pass_now(bench: Bench, server: Server) 
 def test_a_call_that_keeps_failing_becomes_final(bench: Bench, server: Server) -> None:
     """After so many runs an unchanged night costs no call, and is still an error."""
     bench.lake.write("traces", NIGHT, traces("broken"))
-    for _ in range(run.RUN_ATTEMPTS):
+    for _ in range(ledger.RUN_ATTEMPTS):
         bench.score("kind")
     server.seen.clear()
     assert bench.score("kind").errored == 1

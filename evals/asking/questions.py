@@ -1,0 +1,119 @@
+"""What one evaluator has to ask of one night, in hash order, and how answers become ledger rows.
+
+Asks nothing: `live` does, one question at a time, and whoever else keeps `Asker`'s promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple, Protocol
+
+from evals import judges, models
+from evals.ledger import Journal
+from evals.records import Answer, Failure, Skip
+from evals.specs import Judge, ModelPin
+from evals.survey import Survey, Wanted, partial
+
+
+class Question(NamedTuple):
+    """One question, ready to be sent."""
+
+    key: str
+    """Its content's key: with the answer version it names the answer in the ledger."""
+    attempts: int
+    """Runs that asked it in vain."""
+    request: models.Request
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What has to be asked, and where answers go."""
+
+    work: Survey
+    judge: Judge
+    pin: ModelPin
+    journal: Journal
+    wanted: tuple[Wanted, ...]
+    """In hash order: whatever is left out at the end leaves a valid sample."""
+    progress: Callable[[int], None] = lambda done: None
+
+    def __len__(self) -> int:
+        return len(self.wanted)
+
+    def questions(self) -> Iterator[Question]:
+        """The questions, each made when its turn comes."""
+        for want in self.wanted:
+            yield self.question(want)
+
+    def question(self, want: Wanted) -> Question:
+        """One question, its content read from the survey's file."""
+        fields, gold = self.work.contents.read(want.key)
+        trace = partial(self.work.evaluator.app, fields)
+        return Question(want.key, want.attempts, judges.request(self.judge, trace, gold))
+
+    def answered(self, question: Question, reply: models.Reply) -> Answer:
+        """A reply as a row of the ledger."""
+        said = {"text": reply.text, "probability": reply.probability}
+        return Answer(**self.about(question, reply), **said, code=None, retryable=False)
+
+    def failed(self, question: Question, error: models.ModelError) -> Answer:
+        """A call that gave no answer as a row of the ledger, with what it cost all the same."""
+        said = {"code": error.code, "retryable": error.retryable}
+        return Answer(**self.about(question, error.reply), **said, text=None, probability=None)
+
+    def about(self, question: Question, reply: models.Reply | None) -> dict[str, Any]:
+        """What was asked, and what came back beside its text."""
+        evaluator = self.work.evaluator
+        return {
+            "content_key": question.key,
+            "answer_version": evaluator.answer_version or "",
+            "evaluator": evaluator.name,
+            "night": self.work.night,
+            "app": evaluator.app,
+            "attempts": question.attempts + 1,
+            "model": self.pin.model,
+            **came_with(self.pin, self.work.night, reply),
+        }
+
+    def keep(self, answer: Answer) -> None:
+        """An answer is durable from here on."""
+        self.journal.append(answer)
+        self.progress(1)
+
+
+def came_with(pin: ModelPin, night: date, reply: models.Reply | None) -> dict[str, Any]:
+    """What an answer says of itself beside its text; nothing when nothing came."""
+    if reply is None:
+        unknown = dict.fromkeys(("model_answered", "fingerprint", "created"))
+        return {**unknown, "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
+    return {
+        "model_answered": reply.model,
+        "fingerprint": reply.fingerprint,
+        "created": reply.created,
+        "tokens_in": reply.tokens_in,
+        "tokens_out": reply.tokens_out,
+        "tokens_cached": reply.tokens_cached,
+        "finish": reply.finish,
+        "temperature": reply.temperature,
+        "seed": reply.seed,
+        "cost_usd": models.cost(pin, night, reply.tokens_in, reply.tokens_out),
+    }
+
+
+class Asked(NamedTuple):
+    """What asking came to."""
+
+    calls: int = 0
+    usd: float = 0.0
+    rest: Skip | Failure | None = None
+    """What is said of contents that have no answer now; None: there are none."""
+
+
+class Asker(Protocol):
+    """A way to ask: live, or by a batch."""
+
+    def __call__(self, asking: Asking) -> Asked:
+        """Asks, and keeps every answer in the journal at once."""
+        ...

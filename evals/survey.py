@@ -1,0 +1,227 @@
+"""What an evaluator has to do in a night: which traces, which scores stand, what must be asked.
+
+Reads only the columns an evaluator reads, in batches, and keeps no text in memory; asks nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import orjson
+
+from evals import ledger, models
+from evals.annotations import References
+from evals.lake import Lake, parquet_batches
+from evals.records import Trace, canonical, digest
+from evals.sampling import place
+from evals.specs import Evaluator
+
+NESTED = ("steps", "messages")
+NO_TIME = datetime.fromtimestamp(0, UTC)
+STANDING = ("trace_id", "content_key", "status", "code", "retryable")
+
+
+class Chosen(NamedTuple):
+    """A trace in the sample."""
+
+    key: str
+    """The hash of what the evaluator reads in it."""
+    order: float
+    """Its place in the order of work, in [0, 1)."""
+    rate: float
+    """The probability with which it came into the sample."""
+
+
+class Wanted(NamedTuple):
+    """A question that has no paid answer yet."""
+
+    key: str
+    attempts: int
+    """Runs that asked it in vain."""
+
+
+class NightOf:
+    """One night's traces, as its evaluators look at them."""
+
+    def __init__(self, lake: Lake, night: date) -> None:
+        self.lake, self.night = lake, night
+        self.covering: dict[str, set[str]] = {}
+
+    @cached_property
+    def apps(self) -> dict[str, int]:
+        """Traces by application, in the applications' order."""
+        found: Counter[str] = Counter()
+        for rows in self.lake.batches("traces", self.night, ("app",)):
+            found.update(row["app"] for row in rows)
+        return dict(sorted(found.items()))
+
+    def traces(self, evaluator: Evaluator) -> Iterator[Trace]:
+        """The traces an evaluator is about, with the columns it reads and no others."""
+        within = self.within(evaluator)
+        columns = dict.fromkeys(("trace_id", *evaluator.reads))
+        columns |= {"input": None} if evaluator.gold else {}
+        for rows in self.lake.batches("traces", self.night, tuple(columns), evaluator.app):
+            for row in rows:
+                if within is None or row["trace_id"] in within:
+                    yield partial(evaluator.app, row)
+
+    def within(self, evaluator: Evaluator) -> set[str] | None:
+        """The traces for which the evaluator's predicate holds; None: all."""
+        if not evaluator.where:
+            return None
+        ids = self.covering.get(evaluator.where)
+        if ids is None:
+            sql = f"select trace_id from traces where {evaluator.where}"  # noqa: S608  the catalog's
+            ids = {row["trace_id"] for row in self.lake.rows(sql, {"traces": [self.night]})}
+            self.covering[evaluator.where] = ids
+        return ids
+
+
+def partial(app: str, read: dict[str, Any], trace_id: str = "") -> Trace:
+    """A trace of which only some columns were read."""
+    for name in NESTED:
+        if isinstance(read.get(name), str):
+            read[name] = tuple(json.loads(read[name]))
+    return Trace(**{"trace_id": trace_id, "ts": NO_TIME, "app": app, "output": "", **read})
+
+
+def content(evaluator: Evaluator, trace: Trace, gold: Any) -> bytes:
+    """What an evaluator reads in a trace, in the form that is hashed; gold is part of it."""
+    read = {name: getattr(trace, name) for name in evaluator.reads}
+    # For plain texts both spell the same bytes; `canonical` costs ten times as much.
+    if gold is None and all(value is None or type(value) is str for value in read.values()):
+        return orjson.dumps([read, None], option=orjson.OPT_SORT_KEYS)
+    return canonical([read, gold])
+
+
+def key_of(content: bytes) -> str:
+    """The name of a content."""
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def recorded_key(evaluator: Evaluator, trace: Trace, references: References) -> str:
+    """The hash of everything recorded of a trace on the evaluator's dimension."""
+    said = references.on(trace.trace_id, evaluator.labels)
+    return digest([[x.annotator, x.annotator_kind, x.verdict] for x in said], 32)
+
+
+class Contents:
+    """Contents by key, in a file without a name: it ends with the process, whatever ends that."""
+
+    def __init__(self, lake: Lake) -> None:
+        lake.home.joinpath("runs").mkdir(parents=True, exist_ok=True)
+        self.file = tempfile.TemporaryFile(dir=lake.home / "runs", buffering=1 << 20)  # noqa: SIM115
+        self.at: dict[str, tuple[int, int]] = {}
+        self.end = 0
+
+    def add(self, key: str, content: bytes) -> None:
+        """Keeps a content, once."""
+        if key not in self.at:
+            self.file.write(content)
+            self.at[key] = (self.end, len(content))
+            self.end += len(content)
+
+    def read(self, key: str) -> tuple[dict[str, Any], Any]:
+        """The fields a content holds, and gold."""
+        self.file.flush()
+        start, length = self.at[key]
+        fields, gold = json.loads(os.pread(self.file.fileno(), length, start))
+        return fields, gold
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self.file.close()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What an evaluator has to do in one night of one application, decided without a call."""
+
+    evaluator: Evaluator
+    night: date
+    covered: int
+    chosen: dict[str, Chosen]
+    """The sampled traces by id, in hash order: any prefix is a valid sample."""
+    kept: set[str]
+    """The traces whose scores are still true."""
+    wanted: tuple[Wanted, ...]
+    """Contents with no paid answer, in hash order."""
+    contents: Contents
+    """What the wanted questions are about."""
+
+    @property
+    def todo(self) -> int:
+        """Traces whose score has to be derived anew."""
+        return len(self.chosen) - len(self.kept)
+
+
+def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: References) -> Survey:
+    """What there is to do: which traces, which scores stand, which contents must be paid for."""
+    standing = standing_scores(lake, night.night, evaluator)
+    contents, chosen, covered = Contents(lake), {}, 0
+    for trace in night.traces(evaluator):
+        covered += 1
+        order = place(trace.trace_id, evaluator.dimension)
+        if order >= evaluator.sample:
+            continue
+        if evaluator.kind == "recorded":
+            key = recorded_key(evaluator, trace, references)
+        else:
+            data = content(evaluator, trace, references.gold(evaluator, trace))
+            key = key_of(data)
+            if evaluator.kind == "judge" and standing.get(trace.trace_id) != key:
+                contents.add(key, data)
+        chosen[trace.trace_id] = Chosen(key, order, evaluator.sample)
+    ordered = dict(sorted(chosen.items(), key=lambda item: (item[1].order, item[0])))
+    kept = {name for name, one in ordered.items() if standing.get(name) == one.key}
+    wanted = tuple(unpaid(lake, evaluator, ordered, kept)) if evaluator.kind == "judge" else ()
+    return Survey(evaluator, night.night, covered, ordered, kept, wanted, contents)
+
+
+def standing_scores(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, str]:
+    """The content each stored score speaks of, by trace; those to be tried again left out."""
+    path = lake.partition("scores", night) / f"{score_file(evaluator)}.parquet"
+    if not path.exists():
+        return {}
+    return {
+        row["trace_id"]: row["content_key"]
+        for rows in parquet_batches(path, STANDING)
+        for row in rows
+        if not reopens(evaluator, row)
+    }
+
+
+def reopens(evaluator: Evaluator, score: dict[str, Any]) -> bool:
+    """Whether a stored row should be tried again: a passing fault, or a model now at hand."""
+    if score["status"] == "error":
+        return score["retryable"]
+    if score["status"] == "skipped" and score["code"] == "budget":
+        return True
+    if score["status"] == "skipped" and evaluator.pin and score["code"] in ("no-model", "no-key"):
+        return models.unavailable_because(evaluator.pin) is None
+    return False
+
+
+def unpaid(
+    lake: Lake, evaluator: Evaluator, chosen: dict[str, Chosen], kept: set[str]
+) -> Iterator[Wanted]:
+    """The contents that have to be asked, each once, in hash order."""
+    keys = dict.fromkeys(one.key for name, one in chosen.items() if name not in kept)
+    with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
+        for key in keys:
+            if paid.needs(key):
+                yield Wanted(key, paid.attempts(key))
+
+
+def score_file(evaluator: Evaluator) -> str:
+    """The name of the file that holds an evaluator's scores of a night."""
+    return f"{evaluator.name}@{evaluator.app}@{evaluator.version}"
