@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.records import Failure, Label, Outcome, Skip, Trace, canonical
+from evals.records import Failure, Label, Outcome, Skip, Trace, canonical, digest
 from evals.specs import CatalogError, Evaluator
 
 GOLD = "gold"
@@ -42,13 +42,14 @@ class References:
         if evaluator.gold is None:
             return None
         if evaluator.gold == "labels":
-            said = self.on(trace.trace_id, evaluator.labels)
+            said = self.on(trace, evaluator.labels)
             return next((label.verdict for label in said if label.annotator == GOLD), None)
         return gold_set(self.gold_folder, evaluator.gold).get(trace.input)
 
-    def on(self, trace_id: str, dimension: str) -> list[Label]:
-        """What was said of a trace on a dimension, in its labels' own name."""
-        return [x for x in self.labels.get(trace_id, ()) if x.dimension == dimension]
+    def on(self, trace: Trace, dimension: str) -> list[Label]:
+        """What was said of a trace's present answer on a dimension, in its labels' own name."""
+        said = self.labels.get(trace.trace_id, ())
+        return [x for x in said if x.dimension == dimension and speaks_of(x, trace)]
 
     def recorded(self, evaluator: Evaluator, trace: Trace) -> dict[str, list[Label]]:
         """The labels of each outside annotator by the name its scores go under.
@@ -56,7 +57,7 @@ class References:
         People have one row: what was adjudicated, or their majority where nothing was.
         """
         found: dict[str, list[Label]] = defaultdict(list)
-        for label in self.on(trace.trace_id, evaluator.labels):
+        for label in self.on(trace, evaluator.labels):
             if label.annotator == GOLD:
                 continue
             people = label.annotator_kind in ("human", "adjudicated")
@@ -65,6 +66,16 @@ class References:
         if f"{evaluator.dimension}.adjudicated" in found:
             found.pop(f"{evaluator.dimension}.human", None)
         return found
+
+
+def answer_shown(trace: Trace) -> str:
+    """The digest of what a person is shown of a trace, redacted: a label is bound to it."""
+    return digest([trace.input, trace.context, trace.output])
+
+
+def speaks_of(label: Label, trace: Trace) -> bool:
+    """Whether a trace still holds the answer that was judged."""
+    return not label.answer or label.answer == answer_shown(trace)
 
 
 @functools.lru_cache(maxsize=64)

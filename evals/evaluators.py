@@ -70,7 +70,7 @@ def from_dimension(catalog: Catalog, app: App, dimension: Dimension) -> Iterable
             name=f"{app.app}.{dimension.dimension}.recorded",
             kind="recorded",
             check="recorded",
-            reads=("output",),
+            reads=("input", "context", "output"),  # a label is bound to these
             params=params,
             parts=parts,
             version=digest(parts),

@@ -203,6 +203,8 @@ class Label:
     annotator: str
     annotator_kind: AnnotatorKind
     note: str = ""
+    answer: str = ""
+    """Digest of the answer it was given for; empty: whatever the trace holds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from evals.annotations import answer_shown, speaks_of
 from evals.records import Label, Score, Trace
 from evals.sampling import place
 
@@ -44,7 +45,12 @@ def queue(
         size: the most traces to ask about.
     """
     people = [label for label in labels if label.annotator_kind in ("human", "adjudicated")]
-    done = {(label.trace_id, label.dimension) for label in people}
+    held = {trace.trace_id: trace for trace in traces}
+    done = {
+        (label.trace_id, label.dimension)
+        for label in people
+        if label.trace_id in held and speaks_of(label, held[label.trace_id])
+    }
     ranked = sorted(traces, key=lambda trace: (place(trace.trace_id, "review"), trace.trace_id))
     half = size // 2
     found: list[Asked] = []
@@ -84,6 +90,7 @@ def sheet(asked: Iterable[Asked], traces: Mapping[str, Trace]) -> list[dict[str,
                 "input": trace.input,
                 "context": trace.context,
                 "output": trace.output,
+                "answer": answer_shown(trace),
                 "verdict": "",
                 "annotator": "",
                 "annotator_kind": "human",

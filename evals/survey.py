@@ -110,7 +110,7 @@ def key_of(content: bytes) -> str:
 
 def recorded_key(evaluator: Evaluator, trace: Trace, references: References) -> str:
     """The hash of everything recorded of a trace on the evaluator's dimension."""
-    said = references.on(trace.trace_id, evaluator.labels)
+    said = references.on(trace, evaluator.labels)
     return digest([[x.annotator, x.annotator_kind, x.verdict] for x in said], 32)
 
 

@@ -12,11 +12,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from evals.annotations import GOLD, map_verdict
+from evals.annotations import GOLD, map_verdict, speaks_of
 from evals.importers.streams import file_sha
 from evals.lake import Lake, MappedLabel
 from evals.privacy import Door
-from evals.records import AnnotatorKind, Label, Outcome, Trace
+from evals.records import AnnotatorKind, Label, Outcome, Trace, digest
 from evals.specs import Catalog
 
 NEEDED = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
@@ -77,7 +77,10 @@ def import_labels(lake: Lake, catalog: Catalog, path: Path) -> int:
 
 
 def keep_labels(lake: Lake, door: Door, labels: Sequence[Label], name: str) -> int:
-    """Adds a batch of labels, and notes the nights it touches so that those are due again."""
+    """Adds a batch of labels, and notes the nights it touches so that those are due again.
+
+    A label that does not say which answer it was given for is bound to the one at rest.
+    """
     batches: dict[str, list[str]] = lake.document("label_batches.json") or {}
     ids = {door.identity(label.trace_id) for label in labels}
     sql = "select distinct trace_id, app, ts from staged"
@@ -85,12 +88,34 @@ def keep_labels(lake: Lake, door: Door, labels: Sequence[Label], name: str) -> i
     apps = {row["trace_id"]: row["app"] for row in staged}
     cleaned = (door.label(label, apps.get(door.identity(label.trace_id))) for label in labels)
     kept = [label for label in cleaned if label]
-    lake.add_labels(kept, name)
     touched = {row["ts"].date() for row in staged}
     nights = {near for night in touched for near in (night, night - timedelta(days=1))}
-    stamp = sorted(night.isoformat() for night in nights & set(lake.nights("staged")))
+    known = sorted(nights & set(lake.nights("staged")))
+    lake.add_labels(bound(lake, kept, known), name)
+    stamp = [night.isoformat() for night in known]
     lake.write_document({**batches, name: stamp}, "label_batches.json")
     return len(kept)
+
+
+def bound(lake: Lake, labels: Sequence[Label], nights: Sequence[date]) -> list[Label]:
+    """The labels with the answer each was given for, where only one is at rest.
+
+    Gold is not bound: it belongs to the question.
+    """
+    asked = {label.trace_id for label in labels if not label.answer}
+    answers: dict[str, set[str]] = defaultdict(set)
+    for night in nights if asked else ():
+        rows = lake.rows("select trace_id, input, context, output from staged", {"staged": [night]})
+        for row in rows:
+            if row["trace_id"] in asked:
+                shown = [row["input"], row["context"], row["output"]]
+                answers[row["trace_id"]].add(digest(shown))
+    return [
+        dataclasses.replace(label, answer=next(iter(answers[label.trace_id])))
+        if not label.answer and label.annotator != GOLD and len(answers[label.trace_id]) == 1
+        else label
+        for label in labels
+    ]
 
 
 def take_in_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
@@ -113,7 +138,9 @@ def mapped_labels(
             name = dimension.labels or dimension.dimension
             for label in by_trace.get(trace.trace_id, ()):
                 said = map_verdict(dimension.mapping, label.verdict)
-                if label.dimension == name and isinstance(said, Outcome):
+                if label.dimension != name or not speaks_of(label, trace):
+                    continue
+                if isinstance(said, Outcome):
                     verdict = "pass" if said.passed else "fail"
                     row = (night, trace.app, trace.trace_id, dimension.dimension, verdict)
                     found.append(MappedLabel(*row, label.annotator, label.annotator_kind))
