@@ -18,7 +18,7 @@ MAX_LINE = 16 * 2**20
 KEPT = 64 * 2**10
 """How many bytes of a refused row are kept."""
 BOM = b"\xef\xbb\xbf"
-CHUNK = 256 * 2**10
+CHUNK = 2**20
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 BROKEN = (EOFError, OSError, zlib.error)
@@ -100,8 +100,16 @@ def head_of(path: Path, size: int = KEPT) -> Head:
     return Head(start, None)
 
 
-def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
-    """The stream's non-blank lines; one last Line with a code where the stream breaks off."""
+class Block(NamedTuple):
+    """Lines that stand together and are whole, blank ones among them."""
+
+    number: int
+    """Of the first, 1-based."""
+    lines: list[bytes]
+
+
+def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
+    """The stream's lines by the block, and those that are not whole one by one, with a code."""
     number, tail, skipping = 1, b"", False
     while True:
         try:
@@ -118,21 +126,28 @@ def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
         if not skipping:
             tail += first
         if rest:
-            yield from whole(number, tail, skipping)
-            for offset, line in enumerate(rest[:-1], 1):
-                yield from whole(number + offset, line, False)
+            long = skipping or len(tail) > MAX_LINE
+            if long:
+                yield Line(number, tail[:KEPT], "line-too-long")
+            yield Block(number + long, [*([] if long else [tail]), *rest[:-1]])
             number, tail, skipping = number + len(rest), rest[-1], False
         elif len(tail) > MAX_LINE:
             tail, skipping = tail[:KEPT], True
-    yield from whole(number, tail, skipping)
+    if skipping or len(tail) > MAX_LINE:
+        yield Line(number, tail[:KEPT], "line-too-long")
+    else:
+        yield Block(number, [tail])
 
 
-def whole(number: int, raw: bytes, skipped: bool) -> Iterator[Line]:
-    """A line that ended: nothing where it is blank, cut where it was too long."""
-    if skipped or len(raw) > MAX_LINE:
-        yield Line(number, raw[:KEPT], "line-too-long")
-    elif raw and not raw.isspace():
-        yield Line(number, raw)
+def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
+    """The stream's non-blank lines; one last Line with a code where the stream breaks off."""
+    for block in read_blocks(stream):
+        if isinstance(block, Line):
+            yield block
+        else:
+            for number, raw in enumerate(block.lines, block.number):
+                if raw and not raw.isspace():
+                    yield Line(number, raw)
 
 
 def broken_code(error: Exception) -> str:
