@@ -29,7 +29,7 @@ from evals.importers.canonical import (
 )
 from evals.importers.mapping import SYNONYMS
 from evals.importers.strict_json import EXACT_FLOAT, MAX_DEPTH, Refused, survey
-from evals.records import Json, canonical
+from evals.records import Json
 
 Row = dict[str, Json]
 LISTS = ("messages", "steps", "feedback", "tags")
@@ -59,9 +59,9 @@ HASHED = sorted(DEFAULTS)
 class Columns(NamedTuple):
     """Some rows of a file as the lake keeps them, nested values as JSON text."""
 
-    count: int
+    size: int
     cells: dict[str, list[Any]]
-    """A list of `count` cells a field; a field that is not there has its default in every row."""
+    """A list of `size` cells a field; a field that is not there has its default in every row."""
 
 
 class Shape(NamedTuple):
@@ -314,14 +314,10 @@ def follow(cells: dict[str, list[Any]], count: int) -> None:
 
 def text_of(value: Json) -> str:
     """The canonical JSON of a value; floats with an exponent were sorted out before."""
-    return (
-        orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-        if value
-        else canonical(value).decode()
-    )
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def hashes(cells: dict[str, list[Any]], count: int) -> Iterator[str] | list[str]:
+def hashes(cells: dict[str, list[Any]], count: int) -> list[str]:
     """Each row's `content_hash`, from the same bytes as `canonical.content_hash`."""
     parts: list[Iterable[bytes]] = []
     constant = b"{"

@@ -1,0 +1,118 @@
+"""What reading by the column promises: the same cells as by the row, whatever stands there."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from evals import importers
+from evals.importers import Columns, Reading, mapping
+from evals.importers.shapes import DEFAULTS
+from evals.lake import to_table
+from evals.records import Refusal, Trace
+from evals.specs import Column, Mapping
+
+WHENCE = ("source_file", "source_format")
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
+    max_leaves=4,
+)
+MESSAGES = st.lists(
+    st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "tool"]), "content": VALUE}),
+    max_size=3,
+)
+TIMES = st.sampled_from(
+    [
+        "2026-10-01T12:00:00Z",
+        "2026-10-01T14:00:00.5+02:00",
+        "2026-10-01 12:00:00",
+        "2026-10-01",
+        "x",
+    ]
+)
+ROWS = st.fixed_dictionaries(
+    {"trace_id": TEXT | st.integers(), "ts": TIMES, "app": st.sampled_from(["chat", "a b", "qa"])},
+    optional={
+        "input": TEXT | VALUE,
+        "output": TEXT | VALUE,
+        "context": TEXT | st.none(),
+        "messages": MESSAGES | VALUE,
+        "steps": st.lists(VALUE, max_size=2),
+        "tags": st.lists(TEXT, max_size=2) | VALUE,
+        "metadata": st.dictionaries(TEXT, VALUE, max_size=2) | VALUE,
+        "versions": st.dictionaries(TEXT, TEXT, max_size=2),
+        "prompt_version": TEXT | st.integers() | st.none(),
+        "prompt_hash": TEXT | st.none(),
+        "tokens_in": st.integers() | st.floats() | st.none(),
+        "latency_ms": st.integers() | st.floats() | st.none(),
+        "cost_usd": st.floats(0, 1e-3) | VALUE,
+        "id": TEXT,
+        "question": TEXT | VALUE,
+        "answer": TEXT,
+        "extra": VALUE,
+        "more:": TEXT | st.floats(),
+    },
+)
+PLAIN = {"trace_id": "t", "ts": "2026-10-01T12:00:00Z", "app": "chat", "output": "Hello."}
+MAPPINGS = {
+    "none": {},
+    "flat": {"it": Mapping(columns={"input": "question", "ts": Column(path="ts")})},
+    "constant": {"it": Mapping(columns={"output": "extra"}, constants={"provider": "openai"})},
+    "deep": {"it": Mapping(columns={"input": "extra.text"}), "other": Mapping(columns={"x": "id"})},
+}
+
+
+def rows_of(items: list[Any]) -> list[dict[str, Any]]:
+    """Traces and columns alike as the lake's rows, by line."""
+    found: list[dict[str, Any]] = []
+    for item in items:
+        if isinstance(item, Columns):
+            for n in range(item.size):
+                cells = {name: column[n] for name, column in item.cells.items()}
+                found.append({**DEFAULTS, **cells})
+        elif isinstance(item, Trace):
+            (row,) = to_table(Trace, [item]).to_pylist()
+            found.append(
+                {k: v for k, v in row.items() if k not in ("source_file", "source_format")}
+            )
+    return sorted(found, key=lambda row: row["source_line"])
+
+
+@settings(deadline=None)
+@given(st.lists(ROWS, max_size=6), st.sampled_from(sorted(MAPPINGS)), st.booleans())
+@example(
+    [{"trace_id": "t", "ts": "2026-10-01T12:00:00Z", "app": "chat", "cost_usd": 2e-05}],
+    "none",
+    True,
+)
+def test_by_the_column_is_as_by_the_row(rows: list[Any], name: str, spaced: bool) -> None:
+    """Every cell, the content hash and every refusal are the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "day.jsonl"
+        separators = (", ", ": ") if spaced else (",", ":")
+        lines = [json.dumps(row, separators=separators) for row in rows]
+        path.write_text("\n".join([*lines, "", "{", *lines[:1]]))
+        one_by_one = list(importers.read(path, mappings=MAPPINGS[name]))
+        reading = Reading(path.name, mapping.plans(MAPPINGS[name], None))
+        together = list(importers.batches(path, reading))
+    assert rows_of(together) == rows_of(one_by_one)
+    refused = [sorted((r for r in found if isinstance(r, Refusal)), key=lambda r: r.source_line)
+               for found in (one_by_one, together)]  # fmt: skip
+    assert refused[0] == refused[1]
+
+
+def test_plain_rows_are_read_by_the_column(tmp_path: Path) -> None:
+    """Also beside a row that is a case of its own."""
+    path = tmp_path / "day.jsonl"
+    rows = [PLAIN, {**PLAIN, "output": {"text": "Hello."}}, PLAIN]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = list(importers.batches(path, Reading(path.name)))
+    assert [item.size for item in found if isinstance(item, Columns)] == [2]
+    assert [item.source_line for item in found if isinstance(item, Trace)] == [2]
