@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -100,6 +101,7 @@ TABLES: dict[str, type] = {
 }
 
 
+@functools.cache
 def fields_of(record: type) -> dict[str, Any]:
     """The record's fields with their types; a night is a column called `date`."""
     hints = typing.get_type_hints(record)
@@ -111,6 +113,7 @@ def column(name: str) -> str:
     return "date" if name == "night" else name
 
 
+@functools.cache
 def arrow_schema(record: type) -> Any:
     """The Arrow schema of a table of records: nested values are JSON text."""
     import pyarrow as pa

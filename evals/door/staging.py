@@ -5,17 +5,28 @@ Every row passes `privacy` before it is written; whether it is valid is decided 
 
 from __future__ import annotations
 
-from collections import defaultdict
+import dataclasses
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from evals import importers
+from evals.door.identity import column_hashes, trace_hash
 from evals.door.labels import keep_labels
+from evals.door.partitions import Nights
+from evals.door.screening import screened
+from evals.importers import Columns, Found, Reading, mapping
+from evals.importers.jsonl import NAME
+from evals.importers.shapes import DEFAULTS
 from evals.importers.streams import file_sha
-from evals.lake import InboxFile, Lake, to_table, write_parquet
-from evals.privacy import Door
+from evals.lake import InboxFile, Lake, arrow_schema, to_table, write_parquet
+from evals.privacy import Door, name_without_secrets
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
+
+AT_ONCE = 1000
+"""How many rows that come one by one are written together."""
 
 
 def import_file(
@@ -31,40 +42,101 @@ def import_file(
     Twice is once.
     """
     sha = file_sha(path)
-    nights: dict[date, list[Trace]] = defaultdict(list)
-    refused: list[Refusal] = []
-    labels: list[Label] = []
-    shift, door = timedelta(hours=catalog.day_begins), Door.of(lake, catalog)
-    rows = importers.read(
-        path,
-        mappings=catalog.mappings,
-        assume_date=assume_date,
-        spread=spread,
-        day_begins=catalog.day_begins,
-    )
-    for found in rows:
-        if isinstance(found, Label):
-            labels.append(found)
-            continue
-        row = door.row(found)
-        if isinstance(row, Refusal):
-            refused.append(row)
-            if row.app and row.night:
-                nights.setdefault(row.night, [])  # of bad rows alone it is refused, not forgotten
+    plans = mapping.plans(catalog.mappings, None)
+    reading = Reading(path.name, plans, assume_date, spread, catalog.day_begins)
+    staged = Staging(lake, Door.of(lake, catalog), path.name, sha)
+    with staged.nights:
+        for found in importers.batches(path, reading):
+            staged.take(found)
+        staged.flush()
+    return staged.kept(path.stat().st_size)
+
+
+class Staging:
+    """One file being staged."""
+
+    def __init__(self, lake: Lake, door: Door, name: str, sha: str) -> None:
+        self.lake, self.door, self.name, self.sha = lake, door, name, sha
+        self.shift = timedelta(hours=door.catalog.day_begins)
+        self.nights = Nights(lake, sha[:16], self.shift)
+        self.traces: list[Trace] = []
+        self.refused: list[Refusal] = []
+        self.labels: list[Label] = []
+        self.format = ""
+        self.whence = {"source_file": name_without_secrets(name), "source_format": NAME}
+
+    def take(self, found: Columns | Found) -> None:
+        """Takes what an importer found."""
+        if isinstance(found, Columns):
+            self.format = self.format or NAME
+            found.cells["content_hash"] = column_hashes(found, self.door.key)
+            clean, apart = screened(self.door, found, self.whence)
+            if clean.size:
+                self.nights.add(to_arrow(clean, self.whence))
+            for trace in apart:
+                self.row(trace)
+        elif isinstance(found, Label):
+            self.labels.append(found)
+        elif isinstance(found, Trace):
+            self.row(dataclasses.replace(found, content_hash=trace_hash(found, self.door.key)))
         else:
-            nights[(row.ts - shift).date()].append(row)
-    for night, traces in sorted(nights.items()):
-        lake.write("staged", night, traces, sha[:16])
-    if refused:
-        kept = lake.home / "quarantine" / "files" / f"{sha[:16]}.parquet"
-        write_parquet(kept, to_table(Refusal, refused))
-    read = sum(map(len, nights.values())) + len(refused)
-    touched = sorted(night.isoformat() for night in nights)
-    format_name = next((t.source_format for traces in nights.values() for t in traces), "")
-    if labels:
-        keep_labels(lake, door, labels, f"found-in-{sha[:16]}")
-    seen = InboxFile(
-        sha, path.name, format_name, path.stat().st_size, read, len(refused), touched, len(labels)
-    )
-    lake.record_files([seen])
-    return seen
+            self.row(found)
+
+    def row(self, found: Trace | Refusal) -> None:
+        """Takes one row as it may rest."""
+        row = self.door.row(found)
+        if isinstance(row, Trace) and isinstance(found, Trace):
+            row = dataclasses.replace(row, content_hash=found.content_hash)  # keyed already
+        if isinstance(row, Refusal):
+            self.refused.append(row)
+            return
+        self.format = self.format or row.source_format
+        self.traces.append(row)
+        if len(self.traces) >= AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Passes on the rows that came one by one."""
+        if self.traces:
+            self.nights.add(to_table(Trace, self.traces))
+            self.traces = []
+
+    def kept(self, size: int) -> InboxFile:
+        """Keeps what is no trace, once every night is written; the account of the file."""
+        rows = Counter(self.nights.rows)
+        for row in self.refused:
+            if row.app and row.night and row.night not in rows:
+                rows[row.night] = 0  # of bad rows alone it is refused, not forgotten
+                self.nights.empty(row.night)
+        if self.refused:
+            kept = self.lake.home / "quarantine" / "files" / f"{self.sha[:16]}.parquet"
+            write_parquet(kept, to_table(Refusal, self.refused))
+        if self.labels:
+            keep_labels(self.lake, self.door, self.labels, f"found-in-{self.sha[:16]}")
+        seen = InboxFile(
+            self.sha,
+            self.name,
+            self.format,
+            size,
+            rows.total() + len(self.refused),
+            len(self.refused),
+            sorted(night.isoformat() for night in rows),
+            len(self.labels),
+        )
+        self.lake.record_files([seen])
+        return seen
+
+
+def to_arrow(columns: Columns, whence: dict[str, str]) -> Any:
+    """Columns as an Arrow table of traces."""
+    import pyarrow as pa
+
+    schema = arrow_schema(Trace)
+    constant = {**DEFAULTS, **whence}
+    arrays = [
+        pa.array(columns.cells[field.name], field.type)
+        if field.name in columns.cells
+        else pa.repeat(pa.scalar(constant.get(field.name), field.type), columns.size)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)

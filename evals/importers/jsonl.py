@@ -64,7 +64,8 @@ def batch(
     block: Block, reading: Reading, known: dict[tuple[str, ...], Shape | None]
 ) -> Iterator[Columns | Found]:
     """A block's rows, those of one shape together; `known` remembers the shapes."""
-    rows = Rows(block, list(map(parsed, block.lines)), keys_spelled(block.lines))
+    lines = block.text.split(b"\n")
+    rows = Rows(block.number, lines, objects(lines), keys_spelled(block.text, lines))
     groups: dict[tuple[str, ...], list[int]] = {}
     for place, row in enumerate(rows.objects):
         groups.setdefault(tuple(row) if row else (), []).append(place)
@@ -77,16 +78,18 @@ def batch(
 class Rows(NamedTuple):
     """The lines of a block with what was parsed."""
 
-    block: Block
+    first: int
+    """The first line's number."""
+    lines: Sequence[bytes]
     objects: Sequence[dict[str, Json] | None]
     keys: Sequence[int]
     """How many keys each line spells."""
 
     def alone(self, place: int, reading: Reading) -> Iterator[Found]:
         """One line read by itself; nothing where it is blank."""
-        raw = self.block.lines[place]
+        raw = self.lines[place]
         if raw and not raw.isspace():
-            yield canonical.row_of(Line(self.block.number + place, raw), reading, NAME)
+            yield canonical.row_of(Line(self.first + place, raw), reading, NAME)
 
 
 def group(
@@ -100,7 +103,7 @@ def group(
         objects = [row for place in places if (row := rows.objects[place])]
         try:
             found = columns(shape, objects, [rows.keys[place] for place in places])
-            found.cells["source_line"] = [rows.block.number + place for place in places]
+            found.cells["source_line"] = [rows.first + place for place in places]
             yield found
         except Misfits as problem:
             apart = problem.rows
@@ -109,6 +112,15 @@ def group(
     rest = [place for n, place in enumerate(places) if n not in apart]
     if apart and rest:
         yield from group(shape, rest, rows, reading)
+
+
+def objects(lines: Sequence[bytes]) -> list[dict[str, Json] | None]:
+    """Each line's object."""
+    try:
+        found = list(map(orjson.loads, lines))
+    except orjson.JSONDecodeError:
+        return list(map(parsed, lines))
+    return found if {dict}.issuperset(map(type, found)) else list(map(parsed, lines))
 
 
 def parsed(raw: bytes) -> dict[str, Json] | None:

@@ -6,10 +6,8 @@ give the same cells.
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,7 +18,6 @@ from evals.importers.canonical import (
     BLANK,
     CONTROL,
     CONVERT,
-    HASH_LENGTH,
     MAX_ID,
     MUTABLE,
     Reading,
@@ -53,7 +50,12 @@ DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(LISTS, "[]"),
 }
 """What a field holds that a row does not name, as the lake keeps it."""
-HASHED = sorted(DEFAULTS)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = (
+    (datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    for year in (timestamps.YEARS[0], timestamps.YEARS[-1] + 1)
+)
+SHORTEST = len("2026-10-01T12:00:00Z")
 
 
 class Columns(NamedTuple):
@@ -61,7 +63,10 @@ class Columns(NamedTuple):
 
     size: int
     cells: dict[str, list[Any]]
-    """A list of `size` cells a field; a field that is not there has its default in every row."""
+    """A list of `size` cells a field; a field that is not there has its default in every row.
+
+    `ts` is in microseconds since 1970.
+    """
 
 
 class Shape(NamedTuple):
@@ -153,8 +158,7 @@ def columns(shape: Shape, rows: Sequence[Row], keys: Sequence[int]) -> Columns:
     if misfits:
         raise Misfits(misfits)
     notes(cells, shape, rows, assumed)
-    cells["ts"] = moments
-    cells["content_hash"] = hashes(cells, len(rows))
+    cells["ts"] = list(moments)
     return Columns(len(rows), cells)
 
 
@@ -183,32 +187,43 @@ def unsound(
             yield n
 
 
-def timed(column: Sequence[str], form: str | None) -> tuple[list[datetime], list[int]]:
-    """The moments in UTC, and the positions of those whose zone was assumed.
+def timed(column: Sequence[str], form: str | None) -> tuple[Sequence[int], list[int]]:
+    """The moments in microseconds since 1970, and the positions of those whose zone was assumed.
 
     Raises:
         Misfits: some are no timestamps.
     """
-    if form is None and {(v[4:5], v[7:8], v[10:11]) for v in column} == {("-", "-", "T")}:
-        try:
-            moments = list(map(datetime.fromisoformat, column))
-        except ValueError:
-            moments = []
-        zones = {moment.tzinfo for moment in moments}
-        years = timestamps.YEARS
-        if zones == {UTC} and min(moments).year in years and max(moments).year in years:
-            return moments, []
+    if form is None and (moments := iso_moments(column)):
+        return moments, []
     found, assumed, misfits = [], [], set()
     for n, value in enumerate(column):
         try:
             moment, guessed = timestamps.read(value, form)
-            found.append(moment)
+            found.append(microseconds(moment))
             assumed += [n] if guessed else []
         except Refused:
             misfits.add(n)
     if misfits:
         raise Misfits(misfits)
     return found, assumed
+
+
+def iso_moments(column: Sequence[str]) -> list[int]:
+    """ISO 8601 with a zone, all of it, read at once; nothing where a cell is anything else."""
+    import pyarrow as pa
+
+    try:
+        moments = pa.array(column, pa.string()).cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    except pa.ArrowInvalid:
+        return []
+    found = moments.to_numpy()
+    within = found.min() >= EARLIEST and found.max() < LATEST
+    return found.tolist() if within and len(min(column, key=len)) >= SHORTEST else []
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment as the lake keeps it."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def settled(taken: dict[str, list[Any]], misfits: set[int]) -> dict[str, list[Any]]:
@@ -315,33 +330,3 @@ def follow(cells: dict[str, list[Any]], count: int) -> None:
 def text_of(value: Json) -> str:
     """The canonical JSON of a value; floats with an exponent were sorted out before."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def hashes(cells: dict[str, list[Any]], count: int) -> list[str]:
-    """Each row's `content_hash`, from the same bytes as `canonical.content_hash`."""
-    parts: list[Iterable[bytes]] = []
-    constant = b"{"
-    for n, field in enumerate(HASHED):
-        constant += b'%s"%s":' % (b"," if n else b"", field.encode())
-        column = cells.get(field)
-        if column is None:
-            constant += (
-                DEFAULTS[field].encode() if field in NESTED else orjson.dumps(DEFAULTS[field])
-            )
-            continue
-        parts += [itertools.repeat(constant, count), spelled(field, column)]
-        constant = b""
-    parts.append(itertools.repeat(constant + b"}", count))
-    joined = map(b"".join, zip(*parts, strict=True))
-    return [hashlib.sha256(text).hexdigest()[:HASH_LENGTH] for text in joined]
-
-
-def spelled(field: str, column: Sequence[Any]) -> Iterable[bytes]:
-    """A column's cells as JSON."""
-    if field == "ts":
-        return (b'"%s"' % moment.isoformat().encode() for moment in column)
-    if field in NESTED:
-        return map(str.encode, column)
-    if field in MEASURES:
-        return (b"null" if value is None else repr(value).encode() for value in column)
-    return map(orjson.dumps, column)

@@ -25,6 +25,9 @@ BROKEN = (EOFError, OSError, zlib.error)
 """What reading a damaged or vanished file raises."""
 
 
+LONG = "line-too-long"
+
+
 class Line(NamedTuple):
     """One line, or what is left of it."""
 
@@ -105,7 +108,8 @@ class Block(NamedTuple):
 
     number: int
     """Of the first, 1-based."""
-    lines: list[bytes]
+    text: bytes
+    """The lines, each but the last with its newline."""
 
 
 def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
@@ -122,21 +126,21 @@ def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
         if not (skipping or tail) and chunk.isspace():
             number += chunk.count(b"\n")
             continue
-        first, *rest = chunk.split(b"\n")
-        if not skipping:
-            tail += first
-        if rest:
-            long = skipping or len(tail) > MAX_LINE
+        end, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+        if end < 0:
+            tail = tail if skipping else tail + chunk
+        else:
+            long = skipping or len(tail) + end > MAX_LINE
             if long:
-                yield Line(number, tail[:KEPT], "line-too-long")
-            yield Block(number + long, [*([] if long else [tail]), *rest[:-1]])
-            number, tail, skipping = number + len(rest), rest[-1], False
-        elif len(tail) > MAX_LINE:
+                yield Line(number, (tail if skipping else tail + chunk[:end])[:KEPT], LONG)
+            yield Block(number + long, chunk[end + 1 : last] if long else tail + chunk[:last])
+            number, tail, skipping = number + chunk.count(b"\n"), chunk[last + 1 :], False
+        if len(tail) > MAX_LINE:
             tail, skipping = tail[:KEPT], True
     if skipping or len(tail) > MAX_LINE:
-        yield Line(number, tail[:KEPT], "line-too-long")
+        yield Line(number, tail[:KEPT], LONG)
     else:
-        yield Block(number, [tail])
+        yield Block(number, tail)
 
 
 def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
@@ -145,7 +149,7 @@ def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
         if isinstance(block, Line):
             yield block
         else:
-            for number, raw in enumerate(block.lines, block.number):
+            for number, raw in enumerate(block.text.split(b"\n"), block.number):
                 if raw and not raw.isspace():
                     yield Line(number, raw)
 

@@ -134,22 +134,22 @@ def hides_keys(raw: bytes, keys: int) -> bool:
     )
 
 
-def keys_spelled(lines: Sequence[bytes]) -> list[int]:
+def keys_spelled(block: bytes, lines: Sequence[bytes]) -> list[int]:
     r"""How many keys each line spells; -1 where the count cannot tell, as for `hides_keys`.
 
-    All lines are looked at together, and a colon costs nothing where none is.
+    All lines are looked at together; `block` is their text, joined by newlines.
     """
     import numpy as np
 
     ends = np.cumsum([len(line) + 1 for line in lines])
-    text = np.frombuffer(b"   " + b"\n".join(lines) + b"\n", np.uint8)
+    text = np.frombuffer(block, np.uint8)
     colons = np.flatnonzero(text == ord(":"))
-    last, second, third = (text[colons - back] for back in (1, 2, 3))
+    last, second, third = (text[np.maximum(colons - back, 0)] for back in (1, 2, 3))
     quoted, escaped = last == ord('"'), second == ord("\\")
     keys = quoted & ~escaped
     odd = np.isin(last, np.frombuffer(b" \t\r", np.uint8))
     odd |= quoted & escaped & (third == ord("\\"))
-    of_line = np.searchsorted(ends, colons - 3, side="right")
+    of_line = np.searchsorted(ends, colons, side="right")
     found = np.bincount(of_line[keys], minlength=len(lines))
     found[of_line[odd]] = -1
     return found.tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -11,12 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evals import importers
+from evals.door.identity import column_hashes, trace_hash
 from evals.importers import Columns, Reading, mapping
-from evals.importers.shapes import DEFAULTS
+from evals.importers.shapes import DEFAULTS, microseconds
 from evals.lake import to_table
 from evals.records import Refusal, Trace
 from evals.specs import Column, Mapping
 
+KEY = b"key"
 WHENCE = ("source_file", "source_format")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 VALUE = st.recursive(
@@ -74,11 +77,14 @@ def rows_of(items: list[Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for item in items:
         if isinstance(item, Columns):
-            for n in range(item.size):
+            hashes = column_hashes(item, KEY)
+            for n, content_hash in enumerate(hashes):
                 cells = {name: column[n] for name, column in item.cells.items()}
-                found.append({**DEFAULTS, **cells})
+                found.append({**DEFAULTS, **cells, "content_hash": content_hash})
         elif isinstance(item, Trace):
-            (row,) = to_table(Trace, [item]).to_pylist()
+            hashed = dataclasses.replace(item, content_hash=trace_hash(item, KEY))
+            (row,) = to_table(Trace, [hashed]).to_pylist()
+            row["ts"] = microseconds(item.ts)
             found.append(
                 {k: v for k, v in row.items() if k not in ("source_file", "source_format")}
             )

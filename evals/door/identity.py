@@ -1,0 +1,53 @@
+"""When two rows are the same: a keyed hash of everything but where they were read.
+
+The key is the home's, so that no text can be guessed from its hash. Which of several rows is
+kept is decided at `admission`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from evals.importers import Columns
+from evals.importers.shapes import DEFAULTS, NESTED, microseconds
+from evals.records import Trace, canonical
+
+HASHED = sorted(DEFAULTS)
+SIZE = 16
+"""Bytes of a hash; its hex is twice as long."""
+
+
+def column_hashes(columns: Columns, key: bytes) -> list[str]:
+    """The content hash of each row, of its cells in the order of their fields' names."""
+    cells: list[Iterable[Any]] = [
+        columns.cells.get(field) or itertools.repeat(DEFAULTS[field], columns.size)
+        for field in HASHED
+    ]
+    return [content_hash(text, key) for text in map(orjson.dumps, zip(*cells, strict=True))]
+
+
+def trace_hash(trace: Trace, key: bytes) -> str:
+    """The content hash of a row that came by itself: the same as by the column."""
+    cells = [cell(field, getattr(trace, field)) for field in HASHED]
+    try:
+        text = orjson.dumps(cells)
+    except TypeError:  # half a surrogate pair: no column can hold it either
+        text = canonical(cells)
+    return content_hash(text, key)
+
+
+def cell(field: str, value: Any) -> Any:
+    """A value as a column holds it."""
+    if field == "ts":
+        return microseconds(value)
+    return canonical(value).decode("utf-8", "surrogatepass") if field in NESTED else value
+
+
+def content_hash(text: bytes, key: bytes) -> str:
+    """A row's hash in hex."""
+    return hashlib.blake2b(text, key=key[:64], digest_size=SIZE).hexdigest()

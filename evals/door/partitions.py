@@ -1,0 +1,114 @@
+"""Rows of one file on their way to disk: split by night, written in row groups as they come.
+
+Memory is bounded by bytes held, however long the file and however many its nights.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from evals.lake import Lake, arrow_schema, safe, to_table
+from evals.records import Trace
+
+ROW_GROUP = 32 * 2**20
+"""How many bytes of one night are held before they are written."""
+HELD = 128 * 2**20
+"""How many bytes of all nights are held before the largest is written."""
+OPEN = 64
+"""How many nights are written side by side."""
+REPEATED = ["app", "session_id", "model_requested", "model", "provider", "params", "prompt_name",
+            "prompt_version", "prompt_hash", "git_commit", "versions", "finish_reason", "tags",
+            "source_format", "source_file"]  # fmt: skip
+"""Columns whose values repeat: a dictionary serves these, and would only slow down the others."""
+US = timedelta(microseconds=1)
+DAY_US = timedelta(days=1) // US
+EPOCH = date(1970, 1, 1)
+
+
+class Nights:
+    """The nights of a file being staged; leaving it without an error puts them in place."""
+
+    def __init__(self, lake: Lake, name: str, shift: timedelta, table: str = "staged") -> None:
+        self.lake, self.name, self.shift, self.table = lake, name, shift, table
+        self.rows: Counter[date] = Counter()
+        self.held: dict[date, list[Any]] = {}
+        self.bytes: Counter[date] = Counter()
+        self.writers: dict[date, Any] = {}
+        self.parts: list[tuple[Path, Path]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        """Writes what is held, then renames every part; after an error removes them."""
+        try:
+            if kind is None:
+                for night in list(self.held):
+                    self.write(night)
+            for night in list(self.writers):
+                self.writers.pop(night).close()
+            if kind is None:
+                for aside, path in self.parts:
+                    aside.replace(path)
+        finally:
+            for aside, _path in self.parts:
+                aside.unlink(missing_ok=True)
+
+    def add(self, rows: Any) -> None:
+        """Takes an Arrow table of traces, of any nights."""
+        import numpy as np
+        import pyarrow as pa
+
+        moments = rows["ts"].cast(pa.int64()).to_numpy()
+        days = (moments - self.shift // US) // DAY_US
+        for day in np.unique(days).tolist():
+            night = EPOCH + timedelta(days=day)
+            own = rows if len(rows) == (n := int((days == day).sum())) else rows.filter(days == day)
+            self.rows[night] += n
+            self.held.setdefault(night, []).append(own)
+            self.bytes[night] += own.nbytes
+            if self.bytes[night] >= ROW_GROUP:
+                self.write(night)
+        while self.bytes.total() >= HELD:
+            self.write(self.bytes.most_common(1)[0][0])
+
+    def empty(self, night: date) -> None:
+        """A night of which only refused rows are known has a file without rows."""
+        self.lake.write_table(self.table, night, to_table(Trace, []), self.name)
+
+    def write(self, night: date) -> None:
+        """Writes what is held of a night as one row group."""
+        import pyarrow as pa
+
+        held = self.held.pop(night, [])
+        del self.bytes[night]
+        if held:
+            rows = pa.concat_tables(held)
+            self.writer(night).write_table(rows, row_group_size=len(rows))
+
+    def writer(self, night: date) -> Any:
+        """The open file of a night; where too many are open, another one ends."""
+        if night not in self.writers:
+            if len(self.writers) >= OPEN:
+                self.writers.pop(next(iter(self.writers))).close()
+            self.writers[night] = self.begun(night)
+        return self.writers[night]
+
+    def begun(self, night: date) -> Any:
+        """Begins a file of a night, aside."""
+        import pyarrow.parquet as pq
+
+        folder = self.lake.partition(self.table, night)
+        folder.mkdir(parents=True, exist_ok=True)
+        part = sum(path.parent == folder for _, path in self.parts)
+        name = f"{safe(self.name)}{f'.{part}' if part else ''}.parquet"
+        aside = folder / f".{name}.{secrets.token_hex(4)}"
+        self.parts.append((aside, folder / name))
+        repeated: Any = REPEATED
+        return pq.ParquetWriter(
+            aside, arrow_schema(Trace), compression="zstd", use_dictionary=repeated
+        )

@@ -1,0 +1,132 @@
+"""Which rows of a batch hold anything private: those go through `privacy` one by one.
+
+Rows that hold nothing are made ready by the column. A row too many here costs time, never a
+finding; what is private, and what becomes of it, is `privacy`'s to say.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from evals import detectors
+from evals.importers import Columns
+from evals.importers.shapes import DEFAULTS, EPOCH, NESTED
+from evals.privacy import NAMES, PERSONAL, SECRET, TEXTS, Door, name_without_secrets, telling
+from evals.records import Trace
+
+IDS = ("trace_id", "session_id")
+PERSONAL_LINES = re.compile(PERSONAL.pattern, re.MULTILINE)
+
+
+def screened(door: Door, columns: Columns, whence: dict[str, str]) -> tuple[Columns, list[Trace]]:
+    """The rows that hold nothing private as they may rest, and the others as they were read.
+
+    Args:
+        door: what every row passes.
+        columns: the rows.
+        whence: the `source_file` and `source_format` of all of them.
+    """
+    suspects = set(suspicious(door, columns))
+    apart = [trace_at(columns, n, whence) for n in sorted(suspects)]
+    rest = [n for n in range(columns.size) if n not in suspects] if suspects else None
+    cells = {
+        field: column if rest is None else [column[n] for n in rest]
+        for field, column in columns.cells.items()
+    }
+    if users := cells.get("user_id"):
+        hashed = {user: door.user(user) for user in set(users)}
+        cells["user_id"] = [hashed[user] for user in users]
+    return Columns(columns.size if rest is None else len(rest), cells), apart
+
+
+def suspicious(door: Door, columns: Columns) -> Iterator[int]:
+    """Positions of rows that may hold something private, or may not rest at all."""
+    cells = columns.cells
+    apps = sorted(set(cells["app"]))
+    kinds = {kind for app in apps for kind in door.catalog.app(app).redact}
+    screen = detectors.screen((*sorted(kinds), *detectors.SECRET_KINDS))
+    for field in TEXTS:
+        if field in cells:
+            yield from found_in(screen, cells[field])
+    for field in NAMES:
+        if field in cells:
+            odd = {
+                name for name in set(cells[field]) if name and name_without_secrets(name) != name
+            }
+            yield from (n for n, name in enumerate(cells[field]) if name in odd) if odd else ()
+    for field in IDS:
+        if field in cells:
+            yield from personal(cells[field])
+    yield from told(columns)
+    if door.gone.traces or door.gone.users or door.gone.nights:
+        yield from dead(door, columns)
+
+
+def found_in(screen: detectors.Screen, column: Sequence[str | None]) -> Iterator[int]:
+    """Positions of cells with a hint; all are looked at as one text, for mostly there is none."""
+    if screen.suspects("\n".join(filter(None, column))):
+        yield from (n for n, cell in enumerate(column) if cell and screen.suspects(cell))
+
+
+def personal(column: Sequence[str | None]) -> Iterator[int]:
+    """Positions of ids that may be somebody's address, or a secret."""
+    together = "\n".join(filter(None, column))
+    if PERSONAL_LINES.search(together) or SECRET.search(together):
+        for n, cell in enumerate(column):
+            if cell and (PERSONAL.search(cell) or SECRET.search(cell)):
+                yield n
+
+
+def told(columns: Columns) -> Iterator[int]:
+    """Positions of rows whose texts name their user."""
+    for n, user in enumerate(columns.cells.get("user_id", ())):
+        if telling(user, "hashed"):
+            spelled = json.dumps(user, ensure_ascii=False)[1:-1]
+            texts = (columns.cells[field][n] for field in TEXTS if field in columns.cells)
+            if any(text and (user in text or spelled in text) for text in texts):
+                yield n
+
+
+def dead(door: Door, columns: Columns) -> Iterator[int]:
+    """Positions of rows that were forgotten, or whose night is closed."""
+    cells = columns.cells
+    users = cells.get("user_id", [None] * columns.size)
+    shift = EPOCH - timedelta(hours=door.catalog.day_begins)
+    rows = zip(cells["trace_id"], users, cells["ts"], strict=True)
+    for n, (trace_id, user, ts) in enumerate(rows):
+        known = user and door.user(user) in door.gone.users
+        if (
+            known
+            or (shift + timedelta(microseconds=ts)).date() in door.gone.nights
+            or door.dead(trace_id)
+        ):
+            yield n
+
+
+@functools.cache
+def empty() -> dict[str, Any]:
+    """What a field holds that no row names, as a record holds it."""
+    return {field: value_of(field, default) for field, default in DEFAULTS.items()}
+
+
+def value_of(field: str, cell: Any) -> Any:
+    """A cell as a record holds it."""
+    if cell is None:
+        return None
+    if field == "ts":
+        return EPOCH + timedelta(microseconds=cell)
+    if field not in NESTED:
+        return cell
+    value = json.loads(cell)
+    return tuple(value) if type(value) is list else value
+
+
+def trace_at(columns: Columns, place: int, whence: dict[str, str]) -> Trace:
+    """One row as a record."""
+    cells = {field: value_of(field, column[place]) for field, column in columns.cells.items()}
+    return Trace(**{**empty(), **cells, **whence})
