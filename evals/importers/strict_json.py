@@ -15,6 +15,7 @@ from evals.records import Json
 
 MAX_DEPTH = 200
 WORDS = {dict: "an object", list: "a list", str: "text"}
+OPENS = ("{", "[")
 EXACT_FLOAT = 2.0**63
 """From here on orjson may have read an integer as a float."""
 PLAIN = (1e-4, 1e16)
@@ -77,15 +78,20 @@ def parse(raw: bytes) -> Parsed:
 
 
 def inner(text: str) -> Json:
-    """The list or object that a text holds; the text itself where it holds none, or too deep."""
-    if text[:1] not in ("{", "["):
+    """The list or object that a text holds, read as strictly; any other text as it is."""
+    if text[:1] not in OPENS:
         return text
+    raw = text.encode("utf-8", "surrogatepass")
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = orjson.loads(raw)
+        found = survey([value])
+        if found.depth > MAX_DEPTH:
+            return text
+        if found.huge or hides_keys(raw, found.keys):
+            exact(raw)
+    except (orjson.JSONDecodeError, Refused):
         return text
-    brackets = text.count("[") + text.count("{")
-    return value if brackets <= MAX_DEPTH or survey(value).depth <= MAX_DEPTH else text
+    return value
 
 
 def word_for(value: Json) -> str:

@@ -1,0 +1,359 @@
+"""The spans of a trace as one row under canonical names, with its steps; or why it is none.
+
+A step is a dict: `kind` (as in `facts`), `name`, `span_id`, `ts`; and where they are known `input`,
+`output`, `documents` (`id`, `content`, `score`, `metadata`), `call_id`, `model`, `provider`,
+`tokens_in`, `tokens_out`, `cost_usd`, `latency_ms`, `finish_reason`, `tool_calls`, `messages` (of a
+model's call, those that the trace's own do not have), `error`, `attributes` (unknown ones).
+
+What an attribute means is told in `facts`; what a field may hold, in `canonical`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from evals.importers import chat, payloads
+from evals.importers.facts import Facts, listed, read
+from evals.importers.spans import Span, Tree, joined
+from evals.importers.strict_json import Refused
+from evals.importers.strict_json import inner as embedded
+from evals.records import Json, digest
+
+KNOWN = ("service.name", "service.version", "vcs.ref.head.revision")
+PROJECTS = ("service.name", "openinference.project.name", "langsmith.project", "project.name")
+COMMITS = (
+    "vcs.ref.head.revision",
+    "vcs.revision",
+    "git.commit.sha",
+    "langsmith.metadata.revision_id",
+)
+APPS = ("app", "openinference.project.name", "traceloop.association.properties.app")
+FOUND = ("retrieval", "reranker")
+
+
+@dataclass(slots=True)
+class Whole:
+    """The spans of one trace, understood and in order."""
+
+    spans: Sequence[Span]
+    facts: list[Facts]
+    tree: Tree
+
+    @property
+    def root(self) -> Span:
+        """Where it began."""
+        return self.spans[self.tree.root]
+
+    def first(self, name: str) -> str | None:
+        """A field as the root says it, or else the first span that does."""
+        ordered = (self.facts[self.tree.root], *self.facts)
+        return next((text for facts in ordered if (text := facts.text(name)) is not None), None)
+
+
+def understood(spans: Sequence[Span]) -> Whole:
+    """The spans of a trace, each once.
+
+    Raises:
+        Refused: `no-llm-span`.
+    """
+    ordered = joined(spans)
+    facts = [read(span) for span in ordered]
+    if not any(one.is_llm_work for one in facts):
+        raise Refused(
+            "no-llm-span",
+            "The trace has no span of a model, a tool, a retrieval or an agent; leave such traces "
+            "out in the exporter, or instrument the application with GenAI conventions.",
+        )
+    return Whole(ordered, facts, Tree(ordered))
+
+
+def row_of(whole: Whole, project: str | None = None) -> dict[str, Json]:
+    """The trace under canonical names; what no span says is absent."""
+    answer = answering(whole)
+    voice = whole.facts[answer] if answer is not None else None
+    output = output_of(whole, voice)
+    messages = voice.asked if voice else []
+    found: dict[str, Json] = {
+        "trace_id": whole.root.trace_id,
+        "ts": iso(whole.root.start or next((s.start for s in whole.spans if s.start), None)),
+        "app": app_of(whole) or project,
+        "input": input_of(whole, messages),
+        "output": output,
+        "messages": messages or None,
+        "context": context_of(whole.facts),
+        "steps": steps_of(whole, answer, output),
+        "latency_ms": latency(whole.root),
+        "git_commit": resource(whole, COMMITS),
+        "prompt_name": whole.first("prompt_name"),
+        "prompt_version": whole.first("prompt_version"),
+        "prompt_hash": prompt_hash(whole),
+        "session_id": whole.first("session_id"),
+        "user_id": whole.first("user_id"),
+        "versions": versions_of(whole),
+        "tags": tags_of(whole.facts),
+        "metadata": metadata_of(whole),
+        **told_by(voice),
+        **totals(whole),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def told_by(voice: Facts | None) -> dict[str, Json]:
+    """What the call that answered says of its model."""
+    if voice is None:
+        return {}
+    names = ("model_requested", "model", "provider", "finish_reason")
+    return {**{name: voice.text(name) for name in names}, "params": voice.params or None}
+
+
+def iso(nanoseconds: int | None) -> str | None:
+    """A moment; one that no calendar has is left to be refused as it is."""
+    if nanoseconds is None:
+        return None
+    try:
+        seconds, rest = divmod(nanoseconds, 10**9)
+        moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    except (OverflowError, ValueError, OSError):
+        return str(nanoseconds)[:60]
+    return moment.isoformat()
+
+
+def latency(span: Span) -> float | None:
+    """Milliseconds a span took; None where it ends before it begins."""
+    if not span.start or not span.end or span.end < span.start:
+        return None
+    return round((span.end - span.start) / 1e6, 3)
+
+
+def answering(whole: Whole) -> int | None:
+    """The model's call that gave the trace's answer, or else the last that said anything.
+
+    A call inside another that answers alike is the one that was made.
+    """
+    calls = [n for n, facts in enumerate(whole.facts) if facts.kind == "llm"]
+    if not calls:
+        calls = [n for n, facts in enumerate(whole.facts) if facts.asked or facts.answered]
+    if not calls:
+        return None
+    calls.sort(key=lambda n: (whole.spans[n].end or 0, whole.tree.depths[n]))
+    root = whole.facts[whole.tree.root]
+    wanted = payloads.words_of(root.said.get("output"), "assistant").strip()
+    if wanted:
+        same = [n for n in calls if spoken(whole.facts[n]).strip() == wanted]
+        if same:
+            return same[-1]
+    return next((n for n in reversed(calls) if spoken(whole.facts[n])), calls[-1])
+
+
+def spoken(facts: Facts) -> str:
+    """What a model's call answered in words."""
+    return "\n".join(m["content"] for m in facts.answered if m["role"] != "tool" and m["content"])
+
+
+def entries(whole: Whole) -> list[Facts]:
+    """The root, then the spans of work nearest to it."""
+    order = sorted(range(len(whole.facts)), key=lambda n: whole.tree.depths[n])
+    return [whole.facts[whole.tree.root], *(whole.facts[n] for n in order)]
+
+
+def input_of(whole: Whole, messages: list[dict[str, Json]]) -> str | None:
+    """What was asked: in the words of the outermost span that tells, or of the last question."""
+    question = payloads.spoken(messages, "user")
+    for facts in entries(whole):
+        if facts.kind == "llm" or facts.asked:
+            found = payloads.spoken(facts.asked, "user")
+        elif facts.kind in ("tool", *FOUND, "embedding") and question:
+            continue
+        else:
+            found = payloads.words_of(facts.said.get("input"), "user")
+        if found:
+            return question if question and found[:1] in "[{" else found
+    return question
+
+
+def output_of(whole: Whole, voice: Facts | None) -> str:
+    """What was answered: in the words of the outermost span that tells, or of the model."""
+    said = spoken(voice) if voice else ""
+    for facts in entries(whole):
+        if facts.kind == "llm" or facts.answered:
+            found = spoken(facts)
+        elif facts.kind in ("tool", *FOUND, "embedding", "guardrail", "evaluator") and voice:
+            continue
+        else:
+            found = payloads.words_of(facts.said.get("output"), "assistant")
+        if found:
+            return found
+    return said
+
+
+def context_of(every: list[Facts]) -> str | None:
+    """The passages that were retrieved, each once; a reranker's choice where there is one."""
+    last = [facts for facts in every if facts.kind == "reranker" and facts.documents]
+    passages = {
+        document["content"]: None
+        for facts in (last or every)
+        for document in facts.documents
+        if document.get("content")
+    }
+    return "\n\n".join(passages) or None
+
+
+def totals(whole: Whole) -> dict[str, Json]:
+    """Tokens and cost over the innermost spans that tell them: a parent repeats its children's."""
+    found: dict[str, Json] = {}
+    models = [n for n, f in enumerate(whole.facts) if f.kind not in ("embedding", "reranker")]
+    for name, target in (("tokens_in",) * 2, ("tokens_out",) * 2, ("cost", "cost_usd")):
+        places = range(len(whole.facts)) if name == "cost" else models
+        telling = [n for n in places if getattr(whole.facts[n], name) is not None]
+        covered = {above for n in telling for above in whole.tree.above(n)}
+        parts = [getattr(whole.facts[n], name) for n in telling if n not in covered]
+        if parts:
+            found[target] = sum(parts)
+    return found
+
+
+def resource(whole: Whole, keys: Sequence[str]) -> str | None:
+    """The first of some attributes that a resource has, or a span."""
+    places = (whole.root.resource, *(span.resource for span in whole.spans), whole.root.attributes)
+    told = (place.get(key) for key in keys for place in places)
+    return next((chat.text_of(value) for value in told if value not in (None, "")), None)
+
+
+def app_of(whole: Whole) -> str | None:
+    """The application: the service or project that recorded it."""
+    name = resource(whole, PROJECTS)
+    return None if name is None or name.startswith("unknown_service") else name
+
+
+def prompt_hash(whole: Whole) -> str | None:
+    """The hash of the prompt's template, as told or made from it."""
+    told = whole.first("prompt_hash")
+    template = whole.first("template")
+    return told or (digest(template) if template else None)
+
+
+def versions_of(whole: Whole) -> dict[str, str]:
+    """Everything that ran in some version; the tools offered by a hash of their definitions."""
+    found: dict[str, str] = {}
+    for facts in reversed(whole.facts):
+        found |= facts.versions
+        if tools := facts.said.get("tools"):
+            found["tools"] = digest(embedded(tools) if type(tools) is str else tools, 12)
+    service = resource(whole, ("service.version",))
+    return {"service": service, **found} if service else found
+
+
+def tags_of(every: list[Facts]) -> list[str]:
+    """Every tag once."""
+    found: dict[str, None] = {}
+    for facts in every:
+        told = facts.said.get("tags")
+        parted = listed(told) or (told.split(",") if type(told) is str else [])
+        found |= dict.fromkeys(text for tag in parted if (text := chat.text_of(tag).strip()))
+    return list(found)
+
+
+def metadata_of(whole: Whole) -> dict[str, Json]:
+    """What nobody else keeps: a team's own, the root's unknown attributes, the resource's."""
+    found: dict[str, Json] = {}
+    for facts in reversed(whole.facts):
+        found = {**found, **facts.metadata}
+    root = whole.facts[whole.tree.root]
+    found |= {key: value for key, value in root.rest.items() if key not in found}
+    told = {key: value for key, value in whole.root.resource.items() if key not in KNOWN}
+    if told:
+        found["resource"] = told
+    if whole.root.scope:
+        found["scope"] = whole.root.scope
+    if root.error:
+        found["error"] = root.error
+    if whole.root.parent_id:
+        found["root"] = "missing"
+    tools = next((f.said["tools"] for f in whole.facts if f.said.get("tools")), None)
+    if tools:
+        found["tool_definitions"] = embedded(tools) if type(tools) is str else tools
+    return found
+
+
+def steps_of(whole: Whole, answer: int | None, output: str) -> list[dict[str, Json]]:
+    """Every span but a bare root as a step, in order of time; then calls only messages tell of."""
+    voice = whole.facts[answer] if answer is not None else None
+    known = {digest(message) for message in voice.asked} if voice else set()
+    steps = []
+    for n, (span, facts) in enumerate(zip(whole.spans, whole.facts, strict=True)):
+        if n == whole.tree.root and facts.kind in ("agent", "chain", "span"):
+            continue
+        steps.append(step_of(span, facts, n == answer, known, output))
+    if voice:
+        steps += told_calls(voice, steps)
+    return steps
+
+
+def step_of(
+    span: Span, facts: Facts, is_answer: bool, known: set[str], output: str
+) -> dict[str, Json]:
+    """One span as a step."""
+    step: dict[str, Any] = {
+        "kind": facts.kind,
+        "name": facts.text("tool_name") or span.name or facts.kind,
+        "span_id": span.span_id or None,
+        "ts": iso(span.start),
+        "latency_ms": latency(span),
+        "call_id": facts.text("call_id"),
+        "documents": facts.documents or None,
+        "error": facts.error or None,
+        "attributes": facts.rest or None,
+    }
+    if facts.kind == "llm" or facts.asked or facts.answered:
+        step |= call_step(facts, is_answer, known, output)
+    else:
+        told = {"input": facts.said.get("input", facts.said.get("query"))}
+        told["output"] = None if facts.documents else facts.said.get("output")
+        step |= {key: payloads.unquoted(clean(value)) for key, value in told.items()}
+    return {key: value for key, value in step.items() if value is not None and value != ""}
+
+
+def clean(value: Json) -> Json:
+    """A payload without inline data."""
+    return chat.without_data(value) if type(value) is str else value
+
+
+def call_step(facts: Facts, is_answer: bool, known: set[str], output: str) -> dict[str, Json]:
+    """What a model's call adds to a step; what the trace says itself is not said again."""
+    said = spoken(facts)
+    fresh = [] if is_answer else [m for m in facts.asked if digest(m) not in known]
+    calls = [call for message in facts.answered for call in message.get("tool_calls", ())]
+    thoughts = [message["reasoning"] for message in facts.answered if "reasoning" in message]
+    return {
+        "model": facts.text("model") or facts.text("model_requested"),
+        "provider": facts.text("provider"),
+        "finish_reason": facts.text("finish_reason"),
+        "tokens_in": facts.tokens_in,
+        "tokens_out": facts.tokens_out,
+        "cost_usd": facts.cost,
+        "output": None if said == output else said,
+        "tool_calls": calls or None,
+        "reasoning": "\n".join(thoughts) or None,
+        "messages": fresh or None,
+    }
+
+
+def told_calls(voice: Facts, steps: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    """Tool calls since the last question that no span tells of, with their results."""
+    messages = voice.asked
+    last = max((n for n, m in enumerate(messages) if m["role"] == "user"), default=-1)
+    turn = messages[last + 1 :]
+    given = {m.get("tool_call_id"): m["content"] for m in turn if m["role"] == "tool"}
+    spans = [step for step in steps if step["kind"] == "tool"]
+    done = {step.get("call_id") for step in spans} | {step["name"] for step in spans}
+    found = []
+    for call in (call for message in turn for call in message.get("tool_calls", ())):
+        name, call_id = call["function"]["name"], call.get("id")
+        if call_id not in done and name not in done:
+            step = {"kind": "tool", "name": name, "call_id": call_id}
+            step |= {"input": embedded(call["function"]["arguments"]), "output": given.get(call_id)}
+            found.append({key: value for key, value in step.items() if value is not None})
+    return found

@@ -1,0 +1,366 @@
+"""What a span's attributes say, in Andon's words, whichever conventions they follow.
+
+The conventions themselves are tables in `genai`, `openinference` and `vendors`; what a trace is
+made of is told in `assembly`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from evals.importers import chat, genai, openinference, payloads, vendors
+from evals.importers.openinference import listed
+from evals.importers.spans import Event, Span
+from evals.importers.strict_json import inner as embedded
+from evals.records import Json
+
+VOCABULARIES = (genai, openinference, vendors)
+"""Where two say the same of a field, the earlier is believed."""
+RANKS: dict[str, tuple[str, int]] = {}
+for _field in {name for words in VOCABULARIES for name in words.FIELDS}:
+    _keys = [key for words in VOCABULARIES for key in words.FIELDS.get(_field, ())]
+    RANKS |= {key: (_field, rank) for rank, key in enumerate(_keys)}
+LISTS = {base: name for words in VOCABULARIES for base, name in words.LISTS.items()}
+MAPS = {prefix: name for words in VOCABULARIES for prefix, name in words.MAPS.items()}
+IGNORED = frozenset(key for words in VOCABULARIES for key in words.IGNORED)
+KINDS = {word: kind for words in VOCABULARIES for word, kind in words.KINDS.items()}
+MAX_PATH = 12
+LONG = 32
+"""A list of more numbers is a vector, and only its length is kept."""
+NOT_VERSIONS = ("telemetry.", "process.", "os.", "host.", "otel.", "network.", "http.", "tls.")
+PARAMS_ELSEWHERE = ("model", "messages", "tools", "input", "prompt", "contents", "system")
+
+
+@dataclass(slots=True)
+class Facts:
+    """One span, understood."""
+
+    kind: str
+    """llm, tool, retrieval, embedding, reranker, agent, chain, guardrail, evaluator, prompt,
+    decision; `span` where the attributes name no such thing."""
+    said: dict[str, Json]
+    """The fields that stand in one attribute, as found."""
+    asked: list[dict[str, Json]] = field(default_factory=list)
+    """Messages sent to a model."""
+    answered: list[dict[str, Json]] = field(default_factory=list)
+    documents: list[dict[str, Json]] = field(default_factory=list)
+    params: dict[str, Json] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Json] = field(default_factory=dict)
+    labels: list[dict[str, Any]] = field(default_factory=list)
+    rest: dict[str, Json] = field(default_factory=dict)
+    """Attributes nobody knows, under their own names."""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost: float | None = None
+    error: str = ""
+
+    @property
+    def is_llm_work(self) -> bool:
+        """Whether anything of this span is about a model, a tool or a retrieval."""
+        said = self.said
+        return self.kind != "span" or "input" in said or "output" in said
+
+    def text(self, name: str) -> str | None:
+        """A field as text; None where it is not said or empty."""
+        value = self.said.get(name)
+        if type(value) is list and name == "finish_reason":
+            value = value[0] if value else None
+        return None if value is None or value == "" else chat.text_of(value)
+
+
+class Place(NamedTuple):
+    """What an attribute's name makes of its value."""
+
+    what: str
+    """field, list, map, ignored or rest."""
+    name: str = ""
+    rank: int = 0
+    path: tuple[str, ...] = ()
+
+
+@functools.lru_cache(maxsize=2**15)
+def place_of(key: str) -> Place:
+    """Where a value goes by its attribute's name."""
+    known = RANKS.get(key)
+    if known:
+        return Place("field", *known)
+    if key in IGNORED:
+        return Place("ignored")
+    for base, name in LISTS.items():
+        if key.startswith(base) and key[len(base) : len(base) + 1] == ".":
+            path = tuple(key[len(base) + 1 :].split(".", MAX_PATH))
+            if path[0].isdecimal():
+                return Place("list", name, base.startswith("llm."), path)
+    for prefix, name in MAPS.items():
+        if key.startswith(prefix) and len(key) > len(prefix):
+            return Place("map", name, 0, (key[len(prefix) :],))
+    if key.endswith(".version") and not key.startswith(NOT_VERSIONS):
+        return Place("map", "versions", 0, (key.removesuffix(".version"),))
+    return Place("rest")
+
+
+def read(span: Span) -> Facts:
+    """What a span says."""
+    attributes = span.attributes
+    if span.events:
+        told = genai.from_events(span.events)
+        attributes = {**told, **attributes} if told else attributes
+    said: dict[str, Json] = {}
+    ranks: dict[str, int] = {}
+    trees: dict[str, dict[str, Json]] = {}
+    maps: dict[str, dict[str, Json]] = {}
+    rest: dict[str, Json] = {}
+    for key, value in attributes.items():
+        place = place_of(key)
+        if value is None or place.what == "ignored":
+            continue
+        if place.what == "field":
+            settle(said, ranks, rest, place, key, value)
+        elif place.what == "list":
+            plant(trees.setdefault(place.name, {}), place.path, value)
+        elif place.what == "map":
+            maps.setdefault(place.name, {})[place.path[0]] = value
+        else:
+            rest[key] = short(value)
+    for name, tree in trees.items():
+        said.setdefault(name, grown(tree))
+    return understood(span, said, maps, rest)
+
+
+def settle(
+    said: dict[str, Json],
+    ranks: dict[str, int],
+    rest: dict[str, Json],
+    place: Place,
+    key: str,
+    value: Json,
+) -> None:
+    """Keeps the best word for a field, and what another says otherwise among the rest."""
+    name, rank = place.name, place.rank
+    if name not in ranks:
+        said[name], ranks[name] = value, rank
+        return
+    if rank > ranks[name]:
+        if value != said[name]:
+            rest[key] = short(value)
+        return
+    if value != said[name]:
+        earlier = next(k for k, (f, r) in RANKS.items() if f == name and r == ranks[name])
+        rest[earlier] = short(said[name])
+    said[name], ranks[name] = value, rank
+
+
+def plant(tree: dict[str, Json], path: tuple[str, ...], value: Json) -> None:
+    """Puts a value at a path of names and numbers."""
+    for at, part in enumerate(path[:-1]):
+        below = tree.setdefault(part, {})
+        if type(below) is not dict:
+            tree[".".join(path[at:])] = value
+            return
+        tree = below
+    tree[path[-1]] = value
+
+
+def grown(tree: Json) -> Json:
+    """The tree with lists where its keys are numbers."""
+    if type(tree) is not dict:
+        return tree
+    if tree and all(key.isdecimal() for key in tree):
+        ordered = sorted(tree, key=lambda key: (len(key), key))
+        return [grown(tree[key]) for key in ordered]
+    return {key: grown(value) for key, value in tree.items()}
+
+
+def short(value: Json) -> Json:
+    """A value fit to be kept: no inline data, no vectors."""
+    if type(value) is str:
+        return chat.without_data(value)
+    if type(value) is list and len(value) > LONG and all(type(x) in (int, float) for x in value):
+        return f"[vector of {len(value)} numbers]"
+    return value
+
+
+def understood(
+    span: Span,
+    said: dict[str, Json],
+    maps: dict[str, dict[str, Json]],
+    rest: dict[str, Json],
+) -> Facts:
+    """The facts of what was found."""
+    facts = Facts(kind_of(said), said, rest=rest)
+    facts.asked = asked(said, facts.kind)
+    facts.answered = answered(said, facts.kind)
+    if "documents" in said:
+        found = listed(said["documents"])
+        facts.documents = [openinference.document(item) for item in found]
+    facts.params = params(said, maps)
+    facts.versions = versions(said, maps)
+    facts.metadata = metadata(said, maps)
+    measure(facts)
+    facts.labels = labels(said, span.events)
+    facts.error = span.error or facts.text("error") or ""
+    for event in span.events:
+        if event.name == "exception":
+            facts.error = chat.text_of(event.attributes.get("exception.message")) or facts.error
+    return facts
+
+
+def kind_of(said: dict[str, Json]) -> str:
+    """What sort of work a span is."""
+    word = said.get("kind")
+    if type(word) is str:
+        kind = KINDS.get(word) or KINDS.get(word.lower())
+        kind = kind or next((k for end, k in vendors.ENDINGS.items() if word.endswith(end)), None)
+        if kind and kind != "span":
+            return kind
+    if "tool_name" in said or "call_id" in said:
+        return "tool"
+    if any(name in said for name in ("asked", "answered", "model", "model_requested")):
+        return "llm"
+    return "retrieval" if "documents" in said else "span"
+
+
+def asked(said: dict[str, Json], kind: str) -> list[dict[str, Json]]:
+    """The messages a model was sent, its instructions first."""
+    found = chat_of(said.get("asked"), "user")
+    if not found and kind == "llm" and "input" in said:
+        found = chat_of(said["input"], "user")
+    if "system" in said and not (found and found[0]["role"] in ("system", "developer")):
+        texts = chat.fold(payloads.unquoted(said["system"])).texts
+        found = [{"role": "system", "content": "\n".join(texts)}, *found] if texts else found
+    return found
+
+
+def answered(said: dict[str, Json], kind: str) -> list[dict[str, Json]]:
+    """The messages a model answered with."""
+    found = chat_of(said.get("answered"), "assistant")
+    if not found and kind == "llm" and "output" in said:
+        found = chat_of(said["output"], "assistant")
+    if "calls" in said:
+        known = chat.fold(listed(said["calls"])).calls
+        if known and not found:
+            found = [{"role": "assistant", "content": ""}]
+        if known:
+            found = [*found[:-1], {**found[-1], "tool_calls": known}]
+    return found
+
+
+def chat_of(value: Json, role: str) -> list[dict[str, Json]]:
+    """A chat in whatever form: messages, or one text of somebody."""
+    if value is None or value == "":
+        return []
+    plain = payloads.unquoted(value)
+    items = plain if type(plain) is list else [plain]
+    if type(plain) is list and plain and all(type(item) is dict for item in plain):
+        items = [openinference.message(item) if wrapped(item) else item for item in plain]
+        items = [{"role": role, **item} if nameless(item) else item for item in items]
+        plain = items
+    found = chat.messages_of(plain)
+    if found:
+        return found
+    words = payloads.words_of(plain, role)
+    return [{"role": role, "content": words}] if words else []
+
+
+def wrapped(item: dict[str, Json]) -> bool:
+    """Whether a message is in the words of OpenInference."""
+    words = (key.partition(".")[0] for key in item)
+    return "contents" in item or any(word in openinference.WRAPPERS for word in words)
+
+
+def nameless(item: dict[str, Json]) -> bool:
+    """Whether a message names nobody, as those of single events and completions may."""
+    speaks = "content" in item or "text" in item
+    return speaks and "type" not in item and chat.role_of(item) is None
+
+
+def params(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
+    """The parameters of a model's call."""
+    found = dict(maps.get("params", ()))
+    inner = embedded(told) if type(told := said.get("params_json")) is str else told
+    if type(inner) is dict:
+        found |= {key: value for key, value in inner.items() if key not in PARAMS_ELSEWHERE}
+    return {
+        key: value for key, value in found.items() if value is not None and "headers" not in key
+    }
+
+
+def versions(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, str]:
+    """What else ran in some version: each a possible cause of a change."""
+    found = dict(maps.get("versions", ()))
+    found |= {f"flag.{key}": value for key, value in maps.get("flags", {}).items()}
+    found |= {key[9:]: value for key, value in said.items() if key.startswith("versions.")}
+    return {key: chat.text_of(value)[:200] for key, value in found.items() if value != ""}
+
+
+def metadata(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
+    """What a team wrote beside, under the names it gave."""
+    found = {key: short(value) for key, value in maps.get("metadata", {}).items()}
+    inner = embedded(told) if type(told := said.get("metadata_json")) is str else told
+    if type(inner) is dict:
+        found = {**inner, **found}
+    elif inner:
+        found["metadata"] = inner
+    if "variables" in maps:
+        found["prompt_variables"] = maps["variables"]
+    return found
+
+
+def measure(facts: Facts) -> None:
+    """Tokens and cost; what is no number stays among the rest."""
+    said = facts.said
+    usage = embedded(told) if type(told := said.get("usage_json")) is str else told
+    usage = usage if type(usage) is dict else {}
+    price = embedded(told) if type(told := said.get("cost_json")) is str else told
+    price = price if type(price) is dict else {}
+    facts.tokens_in = whole(said.get("tokens_in", usage.get("input")))
+    facts.tokens_out = whole(said.get("tokens_out", usage.get("output")))
+    facts.cost = amount(said.get("cost", price.get("total")))
+    for name, value in (("tokens_in", facts.tokens_in), ("tokens_out", facts.tokens_out)):
+        if value is None and name in said:
+            facts.rest[name] = short(said[name])
+
+
+def whole(value: Json) -> int | None:
+    """A count; None where a value is none."""
+    if type(value) is str and value.isdecimal() and len(value) < 19:
+        value = int(value)
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value < 2**63 else None
+
+
+def amount(value: Json) -> float | None:
+    """A sum of money; None where a value is none."""
+    if type(value) is str:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    fits = type(value) in (int, float) and 0 <= value < 1e12
+    return float(value) if fits else None
+
+
+def labels(said: dict[str, Json], events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Scores and people's words, as the arguments of labels."""
+    found = []
+    for name in ("annotations", "annotations_too"):
+        found += [openinference.annotation(item) for item in listed(said.get(name))]
+    found += [evaluation(event.attributes) for event in events if event.name == genai.EVALUATION]
+    return [label for label in found if label]
+
+
+def evaluation(told: dict[str, Json]) -> dict[str, Any] | None:
+    """A `gen_ai.evaluation.result`, as the arguments of a label."""
+    return openinference.annotation(
+        {
+            "name": told.get("gen_ai.evaluation.name"),
+            "label": told.get("gen_ai.evaluation.score.label"),
+            "score": told.get("gen_ai.evaluation.score.value"),
+            "explanation": told.get("gen_ai.evaluation.explanation"),
+        }
+    )

@@ -1,0 +1,92 @@
+"""Span attributes of single products: Traceloop, the Vercel AI SDK, Langfuse, LangSmith, pydantic.
+
+Tables alone; `facts` reads them.
+"""
+
+from __future__ import annotations
+
+SAID = """
+kind: traceloop.span.kind langfuse.observation.type langsmith.span.kind ai.operationId
+input: traceloop.entity.input langfuse.observation.input langfuse.trace.input ai.toolCall.args
+    ai.prompt ai.value tool_arguments input
+output: traceloop.entity.output langfuse.observation.output langfuse.trace.output
+    ai.toolCall.result ai.response.text ai.response.object tool_response final_result output
+asked: ai.prompt.messages pydantic_ai.all_messages all_messages_events events
+calls: ai.response.toolCalls
+provider: ai.model.provider
+model_requested: ai.model.id
+model: ai.response.model langfuse.observation.model.name
+params_json: langfuse.observation.model.parameters
+finish_reason: ai.response.finishReason
+tokens_in: ai.usage.inputTokens ai.usage.promptTokens
+tokens_out: ai.usage.outputTokens ai.usage.completionTokens
+usage_json: langfuse.observation.usage_details
+cost_json: langfuse.observation.cost_details
+template: traceloop.prompt.template
+prompt_hash: traceloop.prompt.version_hash
+prompt_name: traceloop.prompt.key langfuse.observation.prompt.name
+prompt_version: traceloop.prompt.version langfuse.observation.prompt.version
+    traceloop.prompt.version_name
+session_id: langfuse.session.id langsmith.trace.session_id langwatch.thread.id
+    traceloop.association.properties.session_id ai.telemetry.metadata.sessionId
+    traceloop.association.properties.thread_id langfuse.trace.session_id
+user_id: langfuse.user.id enduser.id traceloop.association.properties.user_id
+    ai.telemetry.metadata.userId langwatch.user.id langfuse.trace.user_id
+tags: langfuse.trace.tags langfuse.tags langsmith.span.tags
+metadata_json: langfuse.trace.metadata langfuse.observation.metadata
+versions.release: langfuse.release langfuse.trace.release
+versions.application: langfuse.version langfuse.trace.version
+tool_name: ai.toolCall.name
+call_id: ai.toolCall.id
+agent: traceloop.entity.name ai.telemetry.functionId agent_name
+error: langfuse.observation.status_message
+tools: ai.prompt.tools
+"""
+"""Each field and the attributes that tell it, the best first."""
+
+
+def table(text: str) -> dict[str, tuple[str, ...]]:
+    """The fields of such a text."""
+    found: dict[str, tuple[str, ...]] = {}
+    name = ""
+    for line in text.splitlines():
+        head, colon, keys = line.partition(":")
+        name = head if colon else name
+        found[name] = (*found.get(name, ()), *(keys if colon else line).split())
+    found.pop("", None)
+    return found
+
+
+FIELDS = table(SAID)
+
+LISTS: dict[str, str] = {}
+
+MAPS = {
+    "ai.settings.": "params",
+    "ai.telemetry.metadata.": "metadata",
+    "traceloop.association.properties.": "metadata",
+    "langfuse.trace.metadata.": "metadata",
+    "langfuse.observation.metadata.": "metadata",
+    "langsmith.metadata.": "metadata",
+    "feature_flag.": "flags",
+}
+
+IGNORED = (
+    "ai.embedding",
+    "ai.embeddings",
+    "ai.usage.totalTokens",
+    "operation.name",
+    "logfire.json_schema",
+)
+
+KINDS = {
+    **dict.fromkeys(("workflow", "task", "step", "parser", "event"), "chain"),
+    "generation": "llm",
+    **dict.fromkeys(("ai.generateText", "ai.streamText", "ai.generateObject"), "chain"),
+    "ai.streamObject": "chain",
+    "ai.toolCall": "tool",
+    "ai.embed": "embedding",
+    "ai.embedMany": "embedding",
+}
+ENDINGS = {".doGenerate": "llm", ".doStream": "llm", ".doEmbed": "embedding"}
+"""What the Vercel AI SDK calls a call, by how its name ends."""
