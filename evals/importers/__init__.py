@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evals import specs
-from evals.importers import jsonl, mapping, tables
+from evals.importers import jsonl, mapping, otlp, phoenix, tables
 from evals.importers.canonical import Found, Reading
 from evals.importers.containers import Container, looked_at, rows_of
 from evals.importers.shapes import Columns
@@ -59,7 +59,7 @@ class Importer(Protocol):
         ...
 
 
-FORMATS: tuple[Importer, ...] = ()
+FORMATS: tuple[Importer, ...] = (otlp, phoenix.SDK, phoenix.PHOENIX)
 """The products', asked in this order; the most particular first."""
 PLAIN: Mapping[str, Importer] = {
     "lines": jsonl,

@@ -10,6 +10,7 @@ What an attribute means is told in `facts`; what a field may hold, in `canonical
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from evals.importers.strict_json import inner as embedded
 from evals.records import Json, digest
 
 KNOWN = ("service.name", "service.version", "vcs.ref.head.revision")
+UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 PROJECTS = ("service.name", "openinference.project.name", "langsmith.project", "project.name")
 COMMITS = (
     "vcs.ref.head.revision",
@@ -75,10 +77,11 @@ def row_of(whole: Whole, project: str | None = None) -> dict[str, Json]:
     answer = answering(whole)
     voice = whole.facts[answer] if answer is not None else None
     output = output_of(whole, voice)
-    messages = voice.asked if voice else []
+    root = whole.facts[whole.tree.root]
+    messages = voice.asked if voice else chat.messages_of(root.said.get("input"))
     found: dict[str, Json] = {
         "trace_id": whole.root.trace_id,
-        "ts": iso(whole.root.start or next((s.start for s in whole.spans if s.start), None)),
+        "ts": iso(began(whole)),
         "app": app_of(whole) or project,
         "input": input_of(whole, messages),
         "output": output,
@@ -95,18 +98,27 @@ def row_of(whole: Whole, project: str | None = None) -> dict[str, Json]:
         "versions": versions_of(whole),
         "tags": tags_of(whole.facts),
         "metadata": metadata_of(whole),
-        **told_by(voice),
+        **told_by(whole, voice),
         **totals(whole),
     }
     return {key: value for key, value in found.items() if value is not None}
 
 
-def told_by(voice: Facts | None) -> dict[str, Json]:
-    """What the call that answered says of its model."""
-    if voice is None:
-        return {}
-    names = ("model_requested", "model", "provider", "finish_reason")
-    return {**{name: voice.text(name) for name in names}, "params": voice.params or None}
+def began(whole: Whole) -> int | None:
+    """When the root began, or else the first span or event that says when."""
+    starts = (span.start for span in (whole.root, *whole.spans))
+    events = (event.ts for span in whole.spans for event in span.events)
+    return next((moment for moment in (*starts, *events) if moment), None)
+
+
+def told_by(whole: Whole, voice: Facts | None) -> dict[str, Json]:
+    """What the call that answered says of its model, or else the first span that does."""
+    others = [facts for facts in whole.facts if facts.kind not in ("embedding", "reranker")]
+    found: dict[str, Json] = {"params": voice.params or None} if voice else {}
+    for name in ("model_requested", "model", "provider", "finish_reason"):
+        told = (facts.text(name) for facts in ((voice,) if voice else others))
+        found[name] = next((text for text in told if text is not None), None)
+    return found
 
 
 def iso(nanoseconds: int | None) -> str | None:
@@ -223,9 +235,11 @@ def resource(whole: Whole, keys: Sequence[str]) -> str | None:
 
 
 def app_of(whole: Whole) -> str | None:
-    """The application: the service or project that recorded it."""
+    """The application: the service or project that recorded it, as a name that fits a path."""
     name = resource(whole, PROJECTS)
-    return None if name is None or name.startswith("unknown_service") else name
+    if name is None or name.startswith("unknown_service"):
+        return None
+    return UNFIT.sub("-", name).strip("-._")[:64] or None
 
 
 def prompt_hash(whole: Whole) -> str | None:
@@ -264,6 +278,9 @@ def metadata_of(whole: Whole) -> dict[str, Json]:
     root = whole.facts[whole.tree.root]
     found |= {key: value for key, value in root.rest.items() if key not in found}
     told = {key: value for key, value in whole.root.resource.items() if key not in KNOWN}
+    service = whole.root.resource.get("service.name")
+    if type(service) is str and service != app_of(whole):
+        told["service.name"] = service
     if told:
         found["resource"] = told
     if whole.root.scope:
@@ -286,26 +303,26 @@ def steps_of(whole: Whole, answer: int | None, output: str) -> list[dict[str, Js
     for n, (span, facts) in enumerate(zip(whole.spans, whole.facts, strict=True)):
         if n == whole.tree.root and facts.kind in ("agent", "chain", "span"):
             continue
-        steps.append(step_of(span, facts, n == answer, known, output))
+        steps.append(step_of(span, facts, n == answer, n == whole.tree.root, known, output))
     if voice:
         steps += told_calls(voice, steps)
     return steps
 
 
 def step_of(
-    span: Span, facts: Facts, is_answer: bool, known: set[str], output: str
+    span: Span, facts: Facts, is_answer: bool, is_root: bool, known: set[str], output: str
 ) -> dict[str, Json]:
     """One span as a step."""
     step: dict[str, Any] = {
         "kind": facts.kind,
-        "name": facts.text("tool_name") or span.name or facts.kind,
+        "name": step_name(span, facts),
         "span_id": span.span_id or None,
         "ts": iso(span.start),
         "latency_ms": latency(span),
         "call_id": facts.text("call_id"),
         "documents": facts.documents or None,
         "error": facts.error or None,
-        "attributes": facts.rest or None,
+        "attributes": None if is_root else facts.rest or None,
     }
     if facts.kind == "llm" or facts.asked or facts.answered:
         step |= call_step(facts, is_answer, known, output)
@@ -314,6 +331,12 @@ def step_of(
         told["output"] = None if facts.documents else facts.said.get("output")
         step |= {key: payloads.unquoted(clean(value)) for key, value in told.items()}
     return {key: value for key, value in step.items() if value is not None and value != ""}
+
+
+def step_name(span: Span, facts: Facts) -> str:
+    """What a step is called: a tool by its own name, where it is told."""
+    own = facts.text("tool_name") or (facts.text("agent") if facts.kind == "tool" else None)
+    return own or span.name or facts.kind
 
 
 def clean(value: Json) -> Json:

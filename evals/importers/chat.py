@@ -95,8 +95,9 @@ def messages_of(value: Json) -> list[dict[str, Json]]:
     if type(value) is str:
         value = embedded(value)
     if type(value) is dict:
-        inner = value.get("messages") or value.get("contents")
-        value = inner if type(inner) is list else [value]
+        inner, system = value.get("messages") or value.get("contents"), value.get("system")
+        head = [{"role": "system", "content": system}] if system and type(inner) is list else []
+        value = [*head, *inner] if type(inner) is list else [value]
     if type(value) is not list:
         return []
     if len(value) == 1 and type(value[0]) is list:  # LangChain sends batches

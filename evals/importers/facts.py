@@ -72,6 +72,9 @@ class Facts:
         return None if value is None or value == "" else chat.text_of(value)
 
 
+MAX_KEY = 200
+
+
 class Place(NamedTuple):
     """What an attribute's name makes of its value."""
 
@@ -82,9 +85,17 @@ class Place(NamedTuple):
     path: tuple[str, ...] = ()
 
 
-@functools.lru_cache(maxsize=2**15)
+REST = Place("rest")
+
+
 def place_of(key: str) -> Place:
     """Where a value goes by its attribute's name."""
+    return REST if len(key) > MAX_KEY else learnt(key)
+
+
+@functools.lru_cache(maxsize=2**15)
+def learnt(key: str) -> Place:
+    """Where the values of a name of bounded length go."""
     known = RANKS.get(key)
     if known:
         return Place("field", *known)
@@ -100,7 +111,7 @@ def place_of(key: str) -> Place:
             return Place("map", name, 0, (key[len(prefix) :],))
     if key.endswith(".version") and not key.startswith(NOT_VERSIONS):
         return Place("map", "versions", 0, (key.removesuffix(".version"),))
-    return Place("rest")
+    return REST
 
 
 def read(span: Span) -> Facts:
@@ -144,11 +155,12 @@ def settle(
     if name not in ranks:
         said[name], ranks[name] = value, rank
         return
+    same = value == said[name] or [value] == said[name] or value == [said[name]]
     if rank > ranks[name]:
-        if value != said[name]:
+        if not same:
             rest[key] = short(value)
         return
-    if value != said[name]:
+    if not same:
         earlier = next(k for k, (f, r) in RANKS.items() if f == name and r == ranks[name])
         rest[earlier] = short(said[name])
     said[name], ranks[name] = value, rank
@@ -194,6 +206,8 @@ def understood(
     facts = Facts(kind_of(said), said, rest=rest)
     facts.asked = asked(said, facts.kind)
     facts.answered = answered(said, facts.kind)
+    if "finish_reason" not in said and (reason := finish(said.get("answered"))) is not None:
+        said["finish_reason"] = reason
     if "documents" in said:
         found = listed(said["documents"])
         facts.documents = [openinference.document(item) for item in found]
@@ -247,6 +261,13 @@ def answered(said: dict[str, Json], kind: str) -> list[dict[str, Json]]:
         if known:
             found = [*found[:-1], {**found[-1], "tool_calls": known}]
     return found
+
+
+def finish(value: Json) -> Json:
+    """Why a model stopped, where its first message says so."""
+    items = listed(value)
+    first = openinference.unwrapped(items[0]) if items else None
+    return first.get("finish_reason") if type(first) is dict else None
 
 
 def chat_of(value: Json, role: str) -> list[dict[str, Json]]:
@@ -327,8 +348,8 @@ def measure(facts: Facts) -> None:
 
 def whole(value: Json) -> int | None:
     """A count; None where a value is none."""
-    if type(value) is str and value.isdecimal() and len(value) < 19:
-        value = int(value)
+    if type(value) is str and value.removesuffix(".0").isdecimal() and len(value) < 19:
+        value = int(value.removesuffix(".0"))
     if type(value) is float and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value < 2**63 else None

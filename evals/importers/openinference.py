@@ -121,16 +121,14 @@ def call(item: Json) -> dict[str, Json]:
 
 
 def part(item: Json) -> Json:
-    """A part of a message."""
+    """A part of a message; of a picture, where it is."""
     said = unwrapped(item)
-    image = said.get("image") if type(said) is dict else None
-    if type(said) is dict and type(image) is dict:
-        inner = unwrapped(image)
-        url = inner.get("url", inner.get("image.url")) if type(inner) is dict else None
-        return {"type": "image", "url": url["url"] if type(url) is dict and "url" in url else url}
-    if type(said) is dict and type(url := said.get("image.image.url")) is str:
-        return {"type": "image", "url": url}
-    return said
+    if type(said) is not dict:
+        return said
+    place: Json = said.get("image", said.get("image.image", said.get("image.image.url")))
+    for name in ("image", "url", "url"):
+        place = place.get(name, place) if type(place) is dict else place
+    return {"type": "image", "url": place} if type(place) is str else said
 
 
 def document(item: Json) -> dict[str, Json]:

@@ -26,6 +26,8 @@ class Event(NamedTuple):
     name: str
     attributes: dict[str, Json]
     body: Json = None
+    ts: int | None = None
+    """Nanoseconds since 1970."""
 
 
 class Span(NamedTuple):
@@ -78,7 +80,12 @@ def joined(spans: Iterable[Span]) -> list[Span]:
             by_id[span.span_id] = span
         else:
             by_id[span.span_id] = merge(known, span)
-    return sorted([*by_id.values(), *loose], key=lambda span: (span.start or 0, span.line))
+    return sorted([*by_id.values(), *loose], key=in_time)
+
+
+def in_time(span: Span) -> tuple[bool, int, int]:
+    """Where a span stands among others: those that say no time are last."""
+    return span.start is None, span.start or 0, span.line
 
 
 class Tree:
