@@ -37,6 +37,11 @@ class References:
             by_trace[label.trace_id].append(label)
         return cls(catalog_root / "gold", {k: tuple(v) for k, v in by_trace.items()})
 
+    @property
+    def root(self) -> Path:
+        """The catalog's folder."""
+        return self.gold_folder.parent
+
     def gold(self, evaluator: Evaluator, trace: Trace) -> Any:
         """The gold value for a trace, or None."""
         if evaluator.gold is None:

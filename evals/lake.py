@@ -67,6 +67,26 @@ class Coverage(NamedTuple):
     sampled: int
 
 
+class CanaryRow(NamedTuple):
+    """What a judge said of a bad answer, and of the same answer carrying an attack."""
+
+    date: date
+    app: str
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    attack: str
+    family: str
+    trace_id: str
+    """The answer that carried it."""
+    clean: str | None
+    """The verdict without the attack: pass or fail; null when there is none."""
+    verdict: str | None
+    """The verdict with it."""
+    code: str | None
+    """Why a verdict is missing."""
+
+
 class MappedLabel(NamedTuple):
     """A person's label in the words of the suite: what alignment is measured against."""
 
@@ -96,6 +116,7 @@ TABLES: dict[str, type] = {
     "scores": Score,
     "verdicts": GuardVerdict,
     "coverage": Coverage,
+    "canaries": CanaryRow,
     "labels_mapped": MappedLabel,
     "slices": SliceRow,
 }

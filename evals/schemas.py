@@ -13,10 +13,10 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from evals.guardrails import GUARDRAILS
 from evals.scorers import SCORERS
-from evals.specs import App, Catalog, Guardrail, Judge, ModelPin, Slice, Suite
+from evals.specs import App, Attacks, Catalog, Guardrail, Judge, ModelPin, Slice, Suite
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-ELSEWHERE = ("root", "models", "apps", "suites", "judges", "guardrails", "slices")
+ELSEWHERE = ("root", "models", "apps", "suites", "judges", "guardrails", "slices", "attacks")
 """Parts of a catalog that have files of their own."""
 FILES = {
     "catalog": "catalog.yaml",
@@ -26,6 +26,7 @@ FILES = {
     "guardrail": "guardrails/NAME.yaml",
     "models": "models.yaml",
     "slices": "slices.yaml",
+    "attacks": "attacks.yaml",
 }
 
 Schema = dict[str, Any]
@@ -54,6 +55,7 @@ def schemas() -> dict[str, Schema]:
         "guardrail": guardrail(),
         "models": models(),
         "slices": slices(),
+        "attacks": of(Attacks),
     }
     return {
         kind: {"$schema": DIALECT, **schema, "title": f"Andon: {FILES[kind]}"}

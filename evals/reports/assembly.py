@@ -91,6 +91,8 @@ def build(
             history_provenance=rows("rpt_provenance", list(window)),
             cause_rates=rows("rpt_cause_rates", [*window, night]),
             agreement=rows("fct_agreement", past),
+            canaries=canaries(lake, night, app),
+            attacks=catalog.attacks,
             failures=rows("rpt_failures", [night]),
             coverage=coverage(lake, night, app),
             accounting=counted,
@@ -126,6 +128,13 @@ def coverage(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
     """How many traces each evaluator covers and sampled."""
     files = locked_files(lake, "coverage", [night])
     rows = [row for file in files for row in lake.read_file("coverage", file)]
+    return [row._asdict() for row in rows if row.app == app]
+
+
+def canaries(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
+    """What judges said of answers that carried an attack."""
+    files = locked_files(lake, "canaries", [night])
+    rows = [row for file in files for row in lake.read_file("canaries", file)]
     return [row._asdict() for row in rows if row.app == app]
 
 

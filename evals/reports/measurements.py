@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from evals.reports.attacks import Resistance, by_judge
 from evals.reports.causes import Row
-from evals.specs import App, Dimension, Evaluator, Gate
+from evals.specs import App, Attacks, Dimension, Evaluator, Gate
 from evals.statistics import (
     Agreement,
     Difference,
@@ -56,6 +57,9 @@ class Night:
     """`fct_agreement`: every row counts, whatever its night."""
     labels_random: bool = False
     """Whether the labels are a random sample of this night: then estimates are post-stratified."""
+    canaries: Sequence[Row] = ()
+    """Judges' verdicts on failed answers with and without an attack."""
+    attacks: Attacks = Attacks()  # noqa: RUF009  frozen
     failures: Sequence[Row] = ()
     coverage: Sequence[Row] = ()
     """dimension, evaluator, evaluator_version, covered, sampled."""
@@ -82,6 +86,8 @@ class Measurement:
     unsampled: int | None
     labels: Agreement | None
     aligned: bool | None
+    resistance: Resistance | None
+    """How it held against attacks; None where it is no judge."""
     decides: bool
     target: float | None
     baseline: Baseline | None
@@ -94,7 +100,7 @@ class Measurement:
 
 def measurements(night: Night) -> Iterable[Measurement]:
     """Tonight's rates, and a row of zeros for each evaluator that met no trace."""
-    labels = agreements(night.agreement)
+    labels, held = agreements(night.agreement), resistances(night)
     left: dict[Identity, int] = {}
     for row in night.coverage:
         missing = max(0, int(row["covered"]) - int(row["sampled"]))
@@ -111,6 +117,7 @@ def measurements(night: Night) -> Iterable[Measurement]:
             night,
             row,
             labels.get(key),
+            held.get(key),
             unsampled=left.get(key, 0) if whole or not left.get(key) else None,
             history=history,
             changed=whole and key[:2] in seen and not scored(history),
@@ -121,6 +128,7 @@ def measurement(
     night: Night,
     row: Row,
     labels: Agreement | None,
+    held: Resistance | None,
     *,
     unsampled: int | None,
     history: Sequence[Row],
@@ -139,7 +147,8 @@ def measurement(
         unsampled=unsampled,
         labels=labels,
         aligned=aligned,
-        decides=may_decide(row, aligned, dimension, night.app.gate),
+        resistance=held,
+        decides=may_decide(row, aligned, held, dimension, night.app.gate),
         target=dimension.target if dimension else None,
         baseline=Baseline(before, dates) if before.n else None,
         changed=changed,
@@ -203,6 +212,12 @@ def agreements(rows: Iterable[Row]) -> dict[Identity, Agreement]:
     return {key: Agreement(*cells) for key, cells in sums.items()}
 
 
+def resistances(night: Night) -> dict[Identity, Resistance]:
+    """How each judge of the night held against attacks."""
+    limit, each = night.attacks.max_success, night.attacks.each
+    return by_judge(night.canaries, night.evaluators, limit, each)
+
+
 def adjudicated(row: Row) -> bool:
     """Whether the row holds what people settled on: their word decides."""
     return row["kind"] == "recorded" and row["evaluator"].endswith((".adjudicated", ".human"))
@@ -215,9 +230,15 @@ def alignment(row: Row, labels: Agreement | None) -> bool | None:
     return None
 
 
-def may_decide(row: Row, aligned: bool | None, dimension: Dimension | None, gate: Gate) -> bool:
-    """Whether a row speaks for the night: a whole, gated, and aligned where that is needed."""
-    if row["slice"] != "all" or aligned is False:
+def may_decide(
+    row: Row,
+    aligned: bool | None,
+    held: Resistance | None,
+    dimension: Dimension | None,
+    gate: Gate,
+) -> bool:
+    """Whether a row speaks for the night: whole, gated, aligned and not talked round."""
+    if row["slice"] != "all" or aligned is False or (held and held.refused):
         return False
     if row["kind"] == "recorded" and not adjudicated(row):
         return False

@@ -56,7 +56,7 @@ verdict_marks: Mapping[str, str] = MappingProxyType(
 
 SECTIONS: Mapping[str, Any] = MappingProxyType(
     dict.fromkeys(("results", "changes", "causes", "slices", "examples"), ())
-    | {"agreement": (), "errors": (), "refusal": None, "suite": None, "demo": False}
+    | {"agreement": (), "attacks": (), "errors": (), "refusal": None, "suite": None, "demo": False}
     | {"accounting": {}, "cost": {}, "provenance": {}, "gate": {}}
 )
 """What a body without that section means: a refused night has little to say."""

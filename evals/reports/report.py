@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any
 
 from evals.records import digest
-from evals.reports import causes
+from evals.reports import attacks, causes
 from evals.reports.causes import Row
 from evals.reports.measurements import (
     Night,
@@ -22,6 +22,7 @@ from evals.reports.measurements import (
     identity,
     pool,
     proportion,
+    resistances,
     scored,
     tidy,
 )
@@ -58,6 +59,7 @@ def build(night: Night) -> Body:
             "slices": worst_slices(night.rates, rows),
             "examples": [dict(example) for example in night.examples],
             "agreement": agreement(night, rows),
+            "attacks": attacks.section(resistances(night)),
             "errors": errors(night.failures),
             "accounting": accounting(night.accounting),
             "provenance": provenance(night),
@@ -102,6 +104,7 @@ def refused(
         "sentence": f"Not measured: the night was refused. {reason}",
         "gate": {"outcome": "infrastructure", "reasons": [reason]},
         "agreement": [],
+        "attacks": [],
         "errors": [],
         "accounting": counts,
         "provenance": {"evaluators": [], "traces": {}, "baseline": []},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from evals.reports.attacks import silences
 from evals.reports.causes import Row, percent
 from evals.reports.measurements import (
     COUNTS,
@@ -112,6 +113,11 @@ def unaligned(m: Measurement) -> str | None:
     return f"the {kind} is not aligned with human labels yet: {tpr}, {tnr} on {m.labels.n} labels"
 
 
+def talked_round(m: Measurement) -> str | None:
+    """A judge that passes failed answers because they say so."""
+    return silences(m.resistance, m.row["kind"])
+
+
 def outage(m: Measurement) -> str | None:
     """Too many errors to know what the missing verdicts would have been."""
     n, errored = int(m.row["n"]), int(m.row["errored"])
@@ -128,6 +134,7 @@ SILENT: tuple[Callable[[Measurement], str | None], ...] = (
     nothing_scored,
     outside,
     unaligned,
+    talked_round,
     outage,
     evaluator_changed,
 )

@@ -4,6 +4,7 @@ What the declarations do lives with the evaluators.
 """
 
 from evals.specs.apps import App, Column, Gate, Mapping, Validation
+from evals.specs.attacks import Attack, Attacks
 from evals.specs.catalog import Catalog, Evaluator, Slice
 from evals.specs.load import fingerprint, line_of, load_catalog, parse, read_yaml, refuse
 from evals.specs.models import ModelPin, Price
@@ -11,7 +12,7 @@ from evals.specs.spec import NAME, CatalogError, Name, Reads, Spec
 from evals.specs.suites import Check, Dimension, Example, Guardrail, Judge, Suite
 
 __all__ = [
-    "NAME", "App", "Catalog", "CatalogError", "Check", "Column", "Dimension", "Evaluator",
+    "NAME", "App", "Attack", "Attacks", "Catalog", "CatalogError", "Check", "Column", "Dimension", "Evaluator",
     "Example", "Gate", "Guardrail", "Judge", "Mapping", "ModelPin", "Name", "Price", "Reads",
     "Slice", "Spec", "Suite", "Validation", "fingerprint", "line_of", "load_catalog", "parse",
     "read_yaml", "refuse",

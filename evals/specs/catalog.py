@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from evals.records import Kind
 from evals.specs.apps import App, Mapping
+from evals.specs.attacks import Attacks
 from evals.specs.models import ModelPin
 from evals.specs.spec import NAME, Name, Reads, Spec
 from evals.specs.suites import Guardrail, Judge, Suite
@@ -45,6 +46,7 @@ class Catalog(Spec):
     judges: dict[str, Judge] = Field(default={})
     guardrails: dict[str, Guardrail] = Field(default={})
     slices: tuple[Slice, ...] = ()
+    attacks: Attacks = Attacks()
     mappings: dict[str, Mapping] = Field(
         default={}, description="by name; of several, the one that finds most of its columns"
     )

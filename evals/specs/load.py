@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from evals.records import digest
 from evals.specs.apps import App
+from evals.specs.attacks import Attacks
 from evals.specs.catalog import Catalog, Slice
 from evals.specs.models import ModelPin
 from evals.specs.spec import CatalogError, S
@@ -83,12 +84,13 @@ def load_catalog(root: Path) -> Catalog:
     """
     if not root.is_dir():
         raise CatalogError(f"{root}: no such catalog folder; pass --catalog or set ANDON_CATALOG")
-    settings_file, models_file, slices_file = (
-        root / name for name in ("catalog.yaml", "models.yaml", "slices.yaml")
+    settings_file, models_file, slices_file, attacks_file = (
+        root / f"{name}.yaml" for name in ("catalog", "models", "slices", "attacks")
     )
     settings = read_shape(settings_file, dict, "keys and values")
     pins = read_shape(models_file, dict, "short names, each with a pin's keys under it")
     slices = read_shape(slices_file, list, "a list, one slice a line")
+    attacks = read_shape(attacks_file, dict, "keys such as `each`, and a list of `attacks`")
     for name, value in pins.items():
         if not isinstance(value, dict):
             refuse(models_file, (name,), "expected a pin's keys under it, such as `model`")
@@ -110,6 +112,7 @@ def load_catalog(root: Path) -> Catalog:
             "slices": tuple(
                 parse(Slice, slices_file, value, (index,)) for index, value in enumerate(slices)
             ),
+            "attacks": parse(Attacks, attacks_file, attacks),
         },
     )
     check_references(catalog)
