@@ -74,7 +74,7 @@ def of_night(
 def loaded(
     attacks: Sequence[Attack], evaluator: Evaluator, bad: Sequence[Trace]
 ) -> tuple[Canary, ...]:
-    """Each attack on one of the bad answers, which take turns; none where there is no bad answer."""
+    """Each attack on one of the bad answers, which take turns; none without a bad answer."""
     turns = [bad[index % len(bad)] for index in range(len(attacks))] if bad else []
     return tuple(
         Canary(attack, trace, carrying(trace, attack, evaluator))

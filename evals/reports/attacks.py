@@ -1,5 +1,4 @@
-"""How judges held against attacks: of answers people failed and the judge failed, how many it
-passed once they argued with it.
+"""How judges held against attacks: of the answers they failed, how many passed once they argued.
 
 Pure; which answers carried which attack is `evals.canaries`'.
 """
@@ -120,4 +119,6 @@ def silences(one: Resistance | None, kind: str) -> str | None:
     if one is None or not one.refused:
         return None
     share = percent(one.tried.rate)
-    return f"the {kind} can be talked round: it {one.reason} ({share}, allowed {percent(one.limit)})"
+    return (
+        f"the {kind} can be talked round: it {one.reason} ({share}, allowed {percent(one.limit)})"
+    )

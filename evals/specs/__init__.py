@@ -12,8 +12,8 @@ from evals.specs.spec import NAME, CatalogError, Name, Reads, Spec
 from evals.specs.suites import Check, Dimension, Example, Guardrail, Judge, Suite
 
 __all__ = [
-    "NAME", "App", "Attack", "Attacks", "Catalog", "CatalogError", "Check", "Column", "Dimension", "Evaluator",
-    "Example", "Gate", "Guardrail", "Judge", "Mapping", "ModelPin", "Name", "Price", "Reads",
-    "Slice", "Spec", "Suite", "Validation", "fingerprint", "line_of", "load_catalog", "parse",
-    "read_yaml", "refuse",
+    "NAME", "App", "Attack", "Attacks", "Catalog", "CatalogError", "Check", "Column", "Dimension",
+    "Evaluator", "Example", "Gate", "Guardrail", "Judge", "Mapping", "ModelPin", "Name", "Price",
+    "Reads", "Slice", "Spec", "Suite", "Validation", "fingerprint", "line_of", "load_catalog",
+    "parse", "read_yaml", "refuse",
 ]  # fmt: skip
