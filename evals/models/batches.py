@@ -1,0 +1,141 @@
+"""Files and batches of a provider, by the `openai` client: sent, found again, read, cancelled.
+
+When a batch is made, remembered and believed is `evals.asking.batch`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from evals.models.api import from_status
+from evals.models.protocol import ModelError
+
+T = TypeVar("T")
+
+TAG = "andon_batch"
+"""The metadata key under which a batch carries its name with us."""
+
+UPLOAD_TIMEOUT_S = 600.0
+PAGES = 100
+"""Batches a page when one is looked for."""
+
+OVER = frozenset({"completed", "expired", "cancelled", "failed"})
+"""States of a batch that it does not leave."""
+
+
+class RemoteBatch(NamedTuple):
+    """A batch as the provider knows it."""
+
+    batch_id: str
+    status: str
+    output_file: str | None
+    error_file: str | None
+    total: int
+    completed: int
+    failed: int
+    problems: tuple[str, ...]
+    """Why the whole of it was refused: code and line."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.status in OVER
+
+
+class Batches:
+    """A provider's batch API behind the `openai` client."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    async def upload(self, path: Path, name: str) -> str:
+        """Sends a file of requests; its id."""
+        client = self.client.with_options(timeout=UPLOAD_TIMEOUT_S)
+        with path.open("rb") as file:
+            sent = await told(lambda: client.files.create(file=(name, file), purpose="batch"))
+        return sent.id
+
+    async def create(self, file_id: str, endpoint: str, tag: str, window: str) -> RemoteBatch:
+        """Begins a batch that carries its name with us."""
+        made = await told(
+            lambda: self.client.batches.create(
+                input_file_id=file_id,
+                endpoint=f"/v1{endpoint}",
+                completion_window=window,
+                metadata={TAG: tag},
+            )
+        )
+        return remote(made)
+
+    async def find(self, tag: str) -> RemoteBatch | None:
+        """The batch with our name, if the provider has one; the newest are looked at first."""
+        page = await told(lambda: self.client.batches.list(limit=PAGES))
+        while True:
+            for one in page.data or ():
+                if isinstance(one.metadata, Mapping) and one.metadata.get(TAG) == tag:
+                    return remote(one)
+            if not page.data or not page.has_next_page():
+                return None
+            page = await told(page.get_next_page)
+
+    async def retrieve(self, batch_id: str) -> RemoteBatch:
+        """How a batch stands."""
+        return remote(await told(lambda: self.client.batches.retrieve(batch_id)))
+
+    async def cancel(self, batch_id: str) -> RemoteBatch:
+        """Asks for an end; what is done by then is charged and returned."""
+        return remote(await told(lambda: self.client.batches.cancel(batch_id)))
+
+    async def download(self, file_id: str, path: Path) -> None:
+        """Writes a file of answers aside and renames it."""
+        aside = path.with_suffix(".part")
+        client = self.client.with_options(timeout=UPLOAD_TIMEOUT_S)
+
+        async def stream() -> None:
+            async with client.files.with_streaming_response.content(file_id) as answer:
+                with aside.open("wb") as file:
+                    async for piece in answer.iter_bytes():
+                        file.write(piece)
+
+        await told(stream)
+        aside.replace(path)
+
+    async def delete(self, file_id: str) -> None:
+        """Removes a file of ours from the provider."""
+        await told(lambda: self.client.files.delete(file_id))
+
+
+async def told(call: Callable[[], Awaitable[T]]) -> T:
+    """What a call gives, its errors as ModelErrors.
+
+    `sent-unsure` is the one after which nobody knows whether the provider did as asked.
+    """
+    import openai
+
+    try:
+        return await call()
+    except openai.APIStatusError as error:
+        raise from_status(error) from None
+    except openai.APIConnectionError as error:
+        kind = type(error.__cause__ or error).__name__
+        raise ModelError("connection", kind, retryable=True) from None
+    except (openai.OpenAIError, ValueError) as error:
+        raise ModelError("malformed-response", type(error).__name__, retryable=True) from None
+
+
+def remote(made: Any) -> RemoteBatch:
+    """A provider's batch, whatever it leaves out."""
+    counts = made.request_counts
+    problems = (made.errors.data or ()) if made.errors else ()
+    return RemoteBatch(
+        batch_id=made.id,
+        status=made.status or "validating",
+        output_file=made.output_file_id or None,
+        error_file=made.error_file_id or None,
+        total=counts.total if counts else 0,
+        completed=counts.completed if counts else 0,
+        failed=counts.failed if counts else 0,
+        problems=tuple(f"{p.code or 'refused'} at line {p.line or 0}" for p in problems),
+    )
