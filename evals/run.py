@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
-from evals import guardrails, judges, ledger, nights, scorers
+from evals import canaries, guardrails, judges, ledger, nights, scorers
 from evals.annotations import References, together
 from evals.asking import live
 from evals.asking.questions import Asked, Asker, Asking
@@ -63,6 +63,7 @@ def score_night(
                 work = survey(lake, night, evaluator, references)
                 asked = pay(lake, work, journal, ask, daily_calls, progress)
                 counts = write_scores(lake, work, judged(lake, work, asked))
+                write_canaries(lake, work, asked)
         else:
             work, asked = survey(lake, night, evaluator, references), Asked()
             counts = write_scores(lake, work, derived(night, work, references))
@@ -117,6 +118,21 @@ def judged(lake: Lake, work: Survey, asked: Asked) -> Iterator[Score]:
                 yield score(work, trace_id, found, final=final)
     for trace_id in (name for names in showing.values() for name in names):
         yield score(work, trace_id, asked.rest or Skip("budget"))
+
+
+def write_canaries(lake: Lake, work: Survey, asked: Asked) -> None:
+    """Replaces what the judge said of answers that carried an attack."""
+    evaluator, judge = work.evaluator, work.evaluator.judge
+    assert judge is not None  # noqa: S101  only judges get here
+    keys = {key for one in work.tried for key in (one.clean, one.key)}
+    found: dict[str, Found] = dict.fromkeys(keys, asked.rest or Skip("budget"))
+    with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
+        found |= {one.content_key: judges.verdict(judge, one) for one in paid.answers()}
+    rows = [
+        canaries.row(work.night, evaluator, one.canary, found[one.clean], found[one.key])
+        for one in work.tried
+    ]
+    lake.write("canaries", work.night, rows, score_file(evaluator))
 
 
 def derived(night: NightOf, work: Survey, references: References) -> Iterator[Score]:

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from evals import ledger, models
+from evals import canaries, ledger, models
 from evals.annotations import References
 from evals.lake import Lake, parquet_batches
 from evals.records import Trace, canonical, digest
@@ -47,6 +47,16 @@ class Wanted(NamedTuple):
     key: str
     attempts: int
     """Runs that asked it in vain."""
+
+
+class Tried(NamedTuple):
+    """A canary, by the contents that are asked."""
+
+    canary: canaries.Canary
+    clean: str
+    """The key of the answer as people failed it."""
+    key: str
+    """The key of the answer with the attack in it."""
 
 
 class NightOf:
@@ -157,6 +167,8 @@ class Survey:
     """Contents with no paid answer, in hash order."""
     contents: Contents
     """What the wanted questions are about."""
+    tried: tuple[Tried, ...] = ()
+    """Attacks the judge is asked beside the traces; they come first, and give no score."""
 
     @property
     def todo(self) -> int:
@@ -183,8 +195,25 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: Referen
         chosen[trace.trace_id] = Chosen(key, order, evaluator.sample)
     ordered = dict(sorted(chosen.items(), key=lambda item: (item[1].order, item[0])))
     kept = {name for name, one in ordered.items() if standing.get(name) == one.key}
-    wanted = tuple(unpaid(lake, evaluator, ordered, kept)) if evaluator.kind == "judge" else ()
-    return Survey(evaluator, night.night, covered, ordered, kept, wanted, contents)
+    if evaluator.kind != "judge":
+        return Survey(evaluator, night.night, covered, ordered, kept, (), contents)
+    tried = tuple(attacked(lake, night, evaluator, references, contents)) if ordered else ()
+    keys = [key for one in tried for key in (one.clean, one.key)]
+    keys += [one.key for name, one in ordered.items() if name not in kept]
+    wanted = tuple(unpaid(lake, evaluator, keys))
+    return Survey(evaluator, night.night, covered, ordered, kept, wanted, contents, tried)
+
+
+def attacked(
+    lake: Lake, night: NightOf, evaluator: Evaluator, references: References, contents: Contents
+) -> Iterator[Tried]:
+    """The night's canaries, their contents kept beside the traces'."""
+    for canary in canaries.of_night(lake, references, evaluator, night.night):
+        gold = references.gold(evaluator, canary.carrier)
+        found = [content(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
+        for data in found:
+            contents.add(key_of(data), data)
+        yield Tried(canary, *map(key_of, found))
 
 
 def standing_scores(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, str]:
@@ -211,13 +240,11 @@ def reopens(evaluator: Evaluator, score: dict[str, Any]) -> bool:
     return False
 
 
-def unpaid(
-    lake: Lake, evaluator: Evaluator, chosen: dict[str, Chosen], kept: set[str]
-) -> Iterator[Wanted]:
-    """The contents that have to be asked, each once, in hash order."""
-    keys = dict.fromkeys(one.key for name, one in chosen.items() if name not in kept)
-    with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
-        for key in keys:
+def unpaid(lake: Lake, evaluator: Evaluator, keys: Iterable[str]) -> Iterator[Wanted]:
+    """The contents that have to be asked, each once, in the order given."""
+    asked = dict.fromkeys(keys)
+    with ledger.paid(lake, evaluator.answer_version or "", asked) as paid:
+        for key in asked:
             if paid.needs(key):
                 yield Wanted(key, paid.attempts(key))
 
