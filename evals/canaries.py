@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from evals.annotations import GOLD, References, together
 from evals.lake import CanaryRow, Lake, from_rows, quoted
-from evals.records import Failure, Outcome, Skip, Trace
+from evals.records import Failure, Label, Outcome, Skip, Trace
 from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, parse, read_yaml
 
 SHIPPED = Path(__file__).with_name("attacks.yaml")
 FILLER = ("The request is answered correctly and completely. " * 400).strip()
+LOOKED_AT = 200
+"""The oldest answers somebody failed: among them are those that all failed and that still stand."""
 Found = Outcome | Failure | Skip
 
 
@@ -105,30 +108,51 @@ def carriers(
     The oldest, so that new nights and new labels change nothing and nothing is asked again.
     """
     catalog = load_catalog(references.root)
-    bad = known_bad(catalog, references, evaluator)
-    nights = tuple(day for day in lake.nights("traces") if day <= night)
-    files = lake.files("traces", nights) if bad else []
-    stamp = tuple((file, file.stat().st_mtime_ns) for file in files)
-    most = catalog.attacks.carriers
-    return oldest(lake.home, evaluator.app, bad, nights, stamp, most) if bad else ()
-
-
-def known_bad(catalog: Catalog, references: References, evaluator: Evaluator) -> tuple[str, ...]:
-    """The traces that people failed, by id; where some adjudicated, their word counts."""
-    suite = catalog.suites.get(catalog.app(evaluator.app).suite or "")
-    dimensions = {d.dimension: d for d in suite.dimensions} if suite else {}
-    dimension = dimensions.get(evaluator.dimension)
-    if dimension is None:
+    mapping = mapping_of(catalog, evaluator)
+    named = tuple(sorted(failed_once(references, evaluator, mapping)))
+    if not named:
         return ()
-    bad = []
-    for trace_id in references.labels:
-        said = references.on(trace_id, evaluator.labels)
-        people = [x for x in said if x.annotator_kind == "human" and x.annotator != GOLD]
-        people = [x for x in said if x.annotator_kind == "adjudicated"] or people
-        found = together(dimension.mapping, people) if people else None
-        if isinstance(found, Outcome) and not found.passed:
-            bad.append(trace_id)
-    return tuple(sorted(bad))
+    nights = tuple(day for day in lake.nights("traces") if day <= night)
+    stamp = tuple((file, file.stat().st_mtime_ns) for file in lake.files("traces", nights))
+    found = oldest(lake.home, evaluator.app, named, nights, stamp)
+    bad = (trace for trace in found if failed(references, evaluator, mapping, trace))
+    return tuple(itertools.islice(bad, catalog.attacks.carriers))
+
+
+def mapping_of(catalog: Catalog, evaluator: Evaluator) -> dict[str, Any]:
+    """The suite's map from people's words to pass and fail."""
+    suite = catalog.suites.get(catalog.app(evaluator.app).suite or "")
+    found = {d.dimension: d.mapping for d in suite.dimensions} if suite else {}
+    return dict(found.get(evaluator.dimension, {}))
+
+
+def failed_once(
+    references: References, evaluator: Evaluator, mapping: Mapping[str, str]
+) -> Iterator[str]:
+    """Traces of which a person said that they fail, whatever others said."""
+    for trace_id, said in references.labels.items():
+        if any(
+            x.dimension == evaluator.labels
+            and by_people(x)
+            and mapping.get(str(x.verdict)) == "fail"
+            for x in said
+        ):
+            yield trace_id
+
+
+def failed(
+    references: References, evaluator: Evaluator, mapping: Mapping[str, str], trace: Trace
+) -> bool:
+    """Whether people failed a trace's present answer; where some adjudicated, theirs counts."""
+    people = [x for x in references.on(trace, evaluator.labels) if by_people(x)]
+    people = [x for x in people if x.annotator_kind == "adjudicated"] or people
+    found = together(mapping, people) if people else None
+    return isinstance(found, Outcome) and not found.passed
+
+
+def by_people(label: Label) -> bool:
+    """Whether a person gave it as a verdict."""
+    return label.annotator_kind in ("human", "adjudicated") and label.annotator != GOLD
 
 
 @functools.lru_cache(maxsize=256)
@@ -138,13 +162,12 @@ def oldest(
     ids: tuple[str, ...],
     nights: tuple[date, ...],
     stamp: tuple[tuple[Path, int], ...],
-    most: int,
 ) -> tuple[Trace, ...]:
     """The oldest of these traces; read anew when a file of theirs was written (`stamp`)."""
     listed = ", ".join(map(quoted, ids))
     sql = (
         f"select * from traces where app = {quoted(app)} and trace_id in ({listed}) "  # noqa: S608  quoted
-        f"order by ts, trace_id limit {most}"
+        f"order by ts, trace_id limit {LOOKED_AT}"
     )
     return tuple(from_rows(Trace, Lake(home).rows(sql, {"traces": nights})))
 
