@@ -197,7 +197,7 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: Referen
     kept = {name for name, one in ordered.items() if standing.get(name) == one.key}
     if evaluator.kind != "judge":
         return Survey(evaluator, night.night, covered, ordered, kept, (), contents)
-    tried = tuple(attacked(lake, night, evaluator, references, contents)) if ordered else ()
+    tried = tuple(attacked(lake, night, evaluator, references, contents))
     keys = [key for one in tried for key in (one.clean, one.key)]
     keys += [one.key for name, one in ordered.items() if name not in kept]
     wanted = tuple(unpaid(lake, evaluator, keys))
