@@ -16,7 +16,7 @@ import secrets
 import shutil
 import types
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -371,6 +371,24 @@ class Lake:
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{safe('@'.join(parts))}.lock")
 
+    @contextlib.contextmanager
+    def used(self, *, alone: bool = False) -> Iterator[None]:
+        """The home in use: by many at once, or by one who has to be alone; ends with its process.
+
+        Raises:
+            LakeError: it is in use, and `alone` was asked for.
+        """
+        import fcntl
+
+        (self.home / "locks").mkdir(parents=True, exist_ok=True)
+        with (self.home / "locks" / "use").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+            except BlockingIOError as error:
+                message = f"{self.home} is in use by a run; try again when it has ended"
+                raise LakeError(message) from error
+            yield
+
     def write_report(self, night: date, body: dict[str, Any], page: str, run: Any) -> Path:
         """Keeps a report's version for ever; writing the same version again changes nothing."""
         folder = self.report_folder(night, body["app"]) / safe(body["version"])
@@ -433,6 +451,17 @@ class Writer:
     def say(self, about: dict[str, str]) -> None:
         """Notes in the file's own metadata."""
         self.file.add_key_value_metadata(about)
+
+
+def in_use(function: Callable[..., R]) -> Callable[..., R]:
+    """A function of a lake during which nobody has the home alone."""
+
+    @functools.wraps(function)
+    def within(lake: Lake, *args: Any, **more: Any) -> R:
+        with lake.used():
+            return function(lake, *args, **more)
+
+    return within
 
 
 def write_parquet(path: Path, rows: Any) -> None:

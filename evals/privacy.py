@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import hmac
+import json
 import os
 import re
 import secrets
@@ -97,6 +98,16 @@ def name_without_secrets(text: str) -> str:
 def everything(text: str) -> str:
     """A text without secrets and any kind of personal data: for words that are nobody's data."""
     return redactor(detectors.PII_KINDS)(text)
+
+
+def said(text: str | None) -> str | None:
+    """What a model said, without secrets and personal data; JSON stays JSON."""
+    if not text or everything(text) == text:
+        return text
+    try:
+        return json.dumps(Cleaning(everything).value(json.loads(text)), ensure_ascii=False)
+    except ValueError:
+        return everything(text)
 
 
 @dataclass

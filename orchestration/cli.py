@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from orchestration.commands import keeping, line, reports
+from orchestration.commands import keeping, line, privacy, reports
 from orchestration.commands.options import INFRASTRUCTURE, USAGE, fail
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     """
 
 
-for command in (*line.COMMANDS, *reports.COMMANDS, *keeping.COMMANDS):
+for command in (*line.COMMANDS, *reports.COMMANDS, *keeping.COMMANDS, *privacy.COMMANDS):
     main.add_command(command)
 
 

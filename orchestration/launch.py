@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.lake import replace
+from evals.lake import Lake, replace
 from orchestration.progress import Progress, Teller
 
 SETTINGS = """telemetry: {enabled: false}
@@ -72,7 +72,8 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
     from orchestration.definitions import defs
 
     log = (home / "dagster" / "last_run.log").open("w")
-    with dg.DagsterInstance.get() as instance, log, contextlib.redirect_stdout(log):
+    instances, used = dg.DagsterInstance.get(), Lake(home).used()
+    with used, instances as instance, log, contextlib.redirect_stdout(log):
         result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             raise_on_error=False,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple, Protocol
 
-from evals import judges, models
+from evals import judges, models, privacy
 from evals.ledger import Journal
 from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin
@@ -55,7 +55,7 @@ class Asking:
 
     def answered(self, question: Question, reply: models.Reply) -> Answer:
         """A reply as a row of the ledger."""
-        said = {"text": reply.text, "probability": reply.probability}
+        said = {"text": privacy.said(reply.text), "probability": reply.probability}
         return Answer(**self.about(question, reply), **said, code=None, retryable=False)
 
     def failed(self, question: Question, error: models.ModelError) -> Answer:

@@ -51,10 +51,10 @@ def take_in(
     spread: tuple[date, date] | None = None,
     say: Callable[[str], None] = lambda words: None,
 ) -> list[InboxFile]:
-    """Imports every file of an inbox, or of the catalog's, that was not read yet."""
-    where = inbox or catalog.inbox
+    """Imports what was not read yet of an inbox, or of the catalog's, and of the home's own."""
+    places = [place for place in (inbox or catalog.inbox, lake.home / "inbox") if place]
     found = []
-    for path in unseen(lake, where) if where else []:
+    for path in (path for place in places for path in unseen(lake, place)):
         say(f"importing {path.name}")
         found.append(import_file(lake, catalog, path, assume_date=assume_date, spread=spread))
     return found

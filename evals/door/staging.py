@@ -20,7 +20,7 @@ from evals.importers import Columns, Found, Reading, mapping
 from evals.importers.jsonl import NAME
 from evals.importers.shapes import DEFAULTS
 from evals.importers.streams import file_sha
-from evals.lake import InboxFile, Lake, arrow_schema, to_table, write_parquet
+from evals.lake import InboxFile, Lake, arrow_schema, in_use, to_table, write_parquet
 from evals.privacy import Door, name_without_secrets
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
@@ -29,6 +29,7 @@ AT_ONCE = 1000
 """How many rows that come one by one are written together."""
 
 
+@in_use
 def import_file(
     lake: Lake,
     catalog: Catalog,

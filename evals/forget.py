@@ -1,0 +1,280 @@
+"""A person or a trace forgotten: found, remembered as a keyed hash, and taken out of the home.
+
+What a word is in a file is `scrubbing`'s; what later imports refuse, `privacy`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from evals import ledger, privacy, scrubbing
+from evals.door.inbox import inbox_paths
+from evals.door.staging import import_file
+from evals.importers.streams import file_sha
+from evals.lake import Lake, from_rows, quoted, restricted_file
+from evals.privacy import Door
+from evals.records import Trace, canonical, digest
+from evals.reports import assembly, unsaid
+from evals.scrubbing import Words
+from evals.specs import Catalog
+
+MARK = "[forgotten]"
+WORK = ("quarantine", "forgetting.json")
+"""What a forgetting is about, in the restricted room until it is done: a kill loses nothing."""
+IDS_ALONE = ("reports", "evaluators", "candidates", "labels")
+"""Folders whose texts are others' too: only ids are taken out of them, beside what is told here."""
+SPOKEN = ("input", "output", "steps", "metadata", "feedback", "tags")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Everything by which a person or a trace is found."""
+
+    traces: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    """Hashed."""
+    names: tuple[str, ...] = ()
+    """Ids as they were given: they stand in raw rows alone."""
+    texts: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    """Content keys of paid answers that nobody else's trace shares."""
+    files: tuple[str, ...] = ()
+    """Names of the files its traces were read from."""
+    nights: dict[str, int] = field(default_factory=dict)
+    """Traces by ISO night."""
+
+    def ids(self) -> set[str]:
+        """Ids that are nobody else's."""
+        return {*self.traces, *self.users, *self.names}
+
+    def row(self, row: dict[str, Any]) -> bool:
+        """Whether a row is about it."""
+        return row.get("trace_id") in self.traces or (row.get("user_id") or "") in self.users
+
+
+def find(lake: Lake, catalog: Catalog, users: Sequence[str], traces: Sequence[str]) -> Person:
+    """What the lake has of some users and traces, ids as their systems know them or as hashed."""
+    door = Door.of(lake, catalog)
+    hashed = tuple(filter(None, (door.user(user) for user in users)))
+    asked = {door.identity(trace) for trace in traces}
+    listed = ", ".join(map(quoted, sorted(asked))) or "null"
+    whose = ", ".join(map(quoted, hashed)) or "null"
+    where = f"trace_id in ({listed}) or user_id in ({whose})"
+    found: dict[str, Trace] = {}
+    nights: Counter[str] = Counter()
+    for table in ("staged", "traces"):
+        rows = lake.rows(f"select * from {table} where {where}", {table: None})  # noqa: S608  quoted
+        for trace in from_rows(Trace, rows):
+            nights[trace.ts.date().isoformat()] += trace.trace_id not in found
+            found.setdefault(trace.trace_id, trace)
+    ids = tuple(sorted({*asked, *found}))
+    keys, said = scored(lake, set(ids))
+    texts = {text for trace in found.values() for text in spoken(trace)} | said
+    return Person(
+        traces=ids,
+        users=hashed,
+        names=tuple(sorted({*users, *traces})),
+        texts=tuple(sorted(texts)),
+        contents=tuple(sorted(keys)),
+        files=tuple(sorted({trace.source_file for trace in found.values()})),
+        nights=dict(sorted((night, n) for night, n in nights.items() if n)),
+    )
+
+
+def spoken(trace: Trace) -> Iterator[str]:
+    """What was said in a trace by and to the person; instructions are everybody's."""
+    for name in SPOKEN:
+        yield from scrubbing.strings(getattr(trace, name))
+    for message in trace.messages:
+        if not isinstance(message, dict) or message.get("role") not in ("system", "developer"):
+            yield from scrubbing.strings(message)
+
+
+def scored(lake: Lake, traces: set[str]) -> tuple[set[str], set[str]]:
+    """Content keys that only these traces have, and what evaluators said of them."""
+    own: set[str] = set()
+    others: set[str] = set()
+    said: set[str] = set()
+    sql = "select trace_id, kind, content_key, explanation from scores"
+    for row in lake.rows(sql, {"scores": None}):
+        mine = row["trace_id"] in traces
+        (own if mine else others).add(row["content_key"])
+        if mine and row["kind"] == "judge" and row["explanation"]:
+            said.add(row["explanation"])
+    keys = own - others - {None}
+    listed = ", ".join(map(quoted, sorted(keys))) or "null"
+    answers = f"select text from answers where content_key in ({listed}) and text is not null"  # noqa: S608
+    said |= {row["text"] for row in lake.rows(answers, {"answers": None})}
+    return keys, said
+
+
+def forget(lake: Lake, catalog: Catalog, person: Person, now: datetime) -> dict[str, int]:
+    """Takes a person out of the home; killed and run again it goes on where it was.
+
+    Returns:
+        How much was touched, by place.
+    """
+    restricted_file(lake.home.joinpath(*WORK), canonical(asdict(person)))
+    remember(lake, person, now)
+    return finish(lake, catalog) or {}
+
+
+def finish(lake: Lake, catalog: Catalog) -> dict[str, int] | None:
+    """Completes a forgetting that was begun; None when there is none."""
+    path = lake.home.joinpath(*WORK)
+    if not path.exists():
+        return None
+    known = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(path.read_bytes()).items()
+    }
+    person = Person(**known)
+    ledger.recover(lake)
+    done = Counter({"raw files": drop_raw(lake, catalog, person)})
+    with lake.used(alone=True):
+        for place, touched in steps(lake, person):
+            done[place] += touched
+    left = list(remaining(lake, person))
+    path.unlink()
+    done["left"] = len(left)
+    return dict(done)
+
+
+def begun(known: dict[str, Any]) -> Person:
+    """The person of a forgetting that was begun."""
+    kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+    return Person(**kept)
+
+
+def remember(lake: Lake, person: Person, now: datetime) -> None:
+    """Keeps tombstones: keyed hashes of the traces, and the users up to now."""
+    key = privacy.user_key(lake)
+    known = lake.document(privacy.FORGOTTEN) or {}
+    traces = {privacy.tombstone(key, trace) for trace in person.traces} | set(
+        known.get("traces", ())
+    )
+    users = {**known.get("users", {}), **dict.fromkeys(person.users, now.isoformat())}
+    lake.write_document({**known, "traces": sorted(traces), "users": users}, privacy.FORGOTTEN)
+
+
+def drop_raw(lake: Lake, catalog: Catalog, person: Person) -> int:
+    """Removes raw files of the home that hold it, once the rest of their rows is staged."""
+    names = scrubbing.words(person.ids(), mark=MARK)
+    dropped = 0
+    for path in inbox_paths(lake.home / "inbox"):
+        if path.name in person.files or scrubbing.holds(path, names):
+            if file_sha(path) not in lake.inbox_files():
+                import_file(lake, catalog, path)
+            path.unlink()
+            dropped += 1
+    return dropped
+
+
+def steps(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
+    """Each place in turn, with how much was touched; each may be repeated."""
+    shutil.rmtree(lake.home / "runs", ignore_errors=True)
+    every = scrubbing.words(person.ids(), person.texts, mark=MARK)
+    ids = scrubbing.words(person.ids(), mark=MARK)
+    yield "reports", len(unsaid.rewrite(lake, person.row, MARK))
+    yield "review", drop_rows_of_documents(lake, person)
+    yield "labels", drop_labels(lake, person)
+    for path in files(lake.home):
+        place = path.relative_to(lake.home).parts[0]
+        tables = path.suffix == ".parquet" and place != "quarantine"
+        yield place, scrub(path, person, ids if tables or place in IDS_ALONE else every)
+    if (lake.home / "reports").exists():
+        assembly.write_board(lake)
+
+
+def files(home: Path) -> list[Path]:
+    """Every file of a home but the key, the locks and what a forgetting itself keeps."""
+    kept = {home / "user_key", home / "user_key.json", home / privacy.FORGOTTEN}
+    kept.add(home.joinpath(*WORK))
+    found = (path for path in sorted(home.rglob("*")) if path.is_file() and not path.is_symlink())
+    return [path for path in found if path not in kept and path.parent != home / "locks"]
+
+
+def scrub(path: Path, person: Person, gone: Words) -> int:
+    """Takes a person out of one file, whatever it is."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head.startswith(scrubbing.PARQUET):
+        return scrub_table(path, person, gone)
+    if head == scrubbing.SQLITE:
+        return scrubbing.scrub_sqlite(path, gone)
+    if path.suffix == ".duckdb" or path.name.endswith(("-wal", "-shm")):
+        return 0  # views alone, which hold no row; a log that is folded into its database
+    return int(scrubbing.scrub_text(path, gone))
+
+
+def scrub_table(path: Path, person: Person, gone: Words) -> int:
+    """Leaves out its rows, retires its answers, and takes its words out of what is nobody's row."""
+    whose = {"trace_id": person.traces, "user_id": person.users, "content_key": person.contents}
+    if not scrubbing.has_any(path, whose) and not scrubbing.holds(path, gone):
+        return 0
+
+    def keep(row: dict[str, Any]) -> bool:
+        raw = row.get("raw")
+        return not person.row(row) and not (isinstance(raw, bytes) and gone.found(raw))
+
+    def change(row: dict[str, Any]) -> dict[str, Any]:
+        if "trace_id" not in row and row.get("content_key") in person.contents:
+            return retired(row)
+        return {key: tidy(value, gone) for key, value in row.items()}
+
+    return scrubbing.scrub_parquet(path, keep, change)
+
+
+def retired(answer: dict[str, Any]) -> dict[str, Any]:
+    """A paid answer that keeps its cost and says nothing; no content finds it again."""
+    key = f"{MARK}{digest(answer['content_key'])}"
+    return {**answer, "content_key": key, "text": None, "probability": None, "code": "forgotten"}
+
+
+def tidy(value: Any, gone: Words) -> Any:
+    """A cell without its words."""
+    return gone.text(value) if isinstance(value, str) else value
+
+
+def drop_rows_of_documents(lake: Lake, person: Person) -> int:
+    """Takes its questions out of review queues."""
+    dropped = 0
+    for path in sorted((lake.home / "review").glob("*.json")):
+        rows = json.loads(path.read_bytes())
+        kept = [row for row in rows if not person.row(row)]
+        if len(kept) < len(rows):
+            lake.write_document(kept, "review", path.name)
+            dropped += len(rows) - len(kept)
+    return dropped
+
+
+def drop_labels(lake: Lake, person: Person) -> int:
+    """Takes what was said of its traces out of the label files."""
+    dropped = 0
+    for path in sorted((lake.home / "labels").glob("*.jsonl")):
+        rows = [json.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
+        kept = [canonical(row) for row in rows if not person.row(row)]
+        if len(kept) < len(rows):
+            scrubbing.replace(path, b"\n".join(kept) + b"\n")
+            dropped += len(rows) - len(kept)
+    return dropped
+
+
+def remaining(lake: Lake, person: Person) -> Iterator[Path]:
+    """Files of the home in which one of its ids still stands."""
+    names = scrubbing.words((one for one in person.ids() if len(one) >= scrubbing.SHORT), mark=MARK)
+    return (path for path in files(lake.home) if scrubbing.holds(path, names))
+
+
+def outside(lake: Lake, person: Person) -> list[str]:
+    """Files beyond the home, still where they were read, that its traces came from."""
+    stamps = lake.document("inbox_stamps.json") or {}
+    paths = (Path(path) for path in stamps)
+    kept = (p for p in paths if p.name in person.files and not p.is_relative_to(lake.home))
+    return sorted(str(path) for path in kept if path.exists())

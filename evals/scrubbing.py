@@ -1,0 +1,223 @@
+"""Words taken out of files of any kind: text, gzip, zstd, Parquet and SQLite.
+
+Whose words they are, and which files are looked into, is `forget`'s to say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import html
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evals.importers.streams import GZIP, ZSTD
+from evals.lake import RESTRICTED, replace, restricted_file, write_parquet
+from evals.records import Json
+
+PARQUET = b"PAR1"
+SQLITE = b"SQLite format 3\0"
+PLAIN_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,:;@+/=-]{14,}[A-Za-z0-9]")
+"""Characters that every kind of file spells alike: they are found through any escaping."""
+SHORT = 8
+"""An id of fewer characters may be anybody's word: it goes only where it stands in quotes."""
+
+
+class Words(NamedTuple):
+    """What has to go, as it is spelled in files, and what stands there instead."""
+
+    spelled: tuple[bytes, ...]
+    mark: str
+
+    def found(self, data: bytes) -> list[bytes]:
+        """The words that stand in some bytes."""
+        return [word for word in self.spelled if word in data]
+
+    def without(self, data: bytes) -> bytes:
+        """The bytes with a mark in the place of every word."""
+        mark = self.mark.encode()
+        for word in self.found(data):
+            quoted = word[:1] in b'"\\' and word[-1:] == b'"'
+            data = data.replace(word, quotes(word, mark) if quoted else mark)
+        return data
+
+    def text(self, text: str) -> str:
+        """The same for a text."""
+        raw = text.encode("utf-8", "surrogatepass")
+        return self.without(raw).decode("utf-8", "surrogatepass") if self.found(raw) else text
+
+
+def quotes(word: bytes, mark: bytes) -> bytes:
+    """The mark in the quotes of a quoted word."""
+    quote = b'\\"' if word.startswith(b"\\") else b'"'
+    return quote + mark + quote
+
+
+def words(ids: Iterable[str], texts: Iterable[str] = (), mark: str = "[forgotten]") -> Words:
+    """The words of some ids, and of the plain runs of some texts; the longest first."""
+    found: set[str] = set()
+    for one in filter(None, ids):
+        found |= spellings(one) if len(one) >= SHORT else {f'"{one}"', f'\\"{one}\\"'}
+    for text in texts:
+        found.update(PLAIN_RUN.findall(text))
+    spelled = sorted(
+        (w.encode("utf-8", "surrogatepass") for w in found), key=lambda w: (-len(w), w)
+    )
+    return Words(tuple(spelled), mark)
+
+
+def spellings(text: str) -> set[str]:
+    """A text as JSON, JSON within JSON and HTML spell it."""
+    once = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    return {text, html.escape(text), *once, *(json.dumps(one)[1:-1] for one in once)}
+
+
+def strings(value: Json) -> Iterator[str]:
+    """Every text within a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from strings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from strings(item)
+
+
+def unpacked(path: Path) -> bytes:
+    """A file's bytes, gzip and zstd opened."""
+    data = path.read_bytes()
+    if data.startswith(GZIP):
+        with contextlib.suppress(OSError, EOFError):
+            return gzip.decompress(data)
+    if data.startswith(ZSTD):
+        import pyarrow
+
+        with pyarrow.input_stream(str(path), compression="zstd") as stream:
+            return stream.read()
+    return data
+
+
+def holds(path: Path, gone: Words) -> bool:
+    """Whether any of the words stands in a file, however it is packed."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head == SQLITE:
+        return any(gone.found(cell) for cell in sqlite_cells(path))
+    if head.startswith(PARQUET):
+        return any(gone.found(cell) for cell in parquet_cells(path))
+    return bool(gone.found(unpacked(path)))
+
+
+def scrub_text(path: Path, gone: Words) -> bool:
+    """Takes the words out of a text file, packed as it was; whether there were any."""
+    data = unpacked(path)
+    if not gone.found(data):
+        return False
+    cleaned = gone.without(data)
+    if path.read_bytes().startswith(GZIP):
+        cleaned = gzip.compress(cleaned, mtime=0)
+    write = restricted_file if set(RESTRICTED) & set(path.parts) else replace
+    write(path, cleaned)
+    return True
+
+
+Keep = Callable[[dict[str, Any]], bool]
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def scrub_parquet(path: Path, keep: Keep, change: Change) -> int:
+    """Leaves out rows and changes others; how many were touched, and nothing is written if none."""
+    import pyarrow as pa
+
+    table = arrow(path)
+    rows = table.to_pylist()
+    kept = [(row, change(row)) for row in rows if keep(row)]
+    touched = len(rows) - len(kept) + sum(before != after for before, after in kept)
+    if touched:
+        write_parquet(path, pa.Table.from_pylist([row for _, row in kept], schema=table.schema))
+    return touched
+
+
+def arrow(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """A Parquet file's table, or some columns of it."""
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        return pq.read_table(file, columns=columns, use_threads=False, pre_buffer=False)
+
+
+def parquet_cells(path: Path) -> Iterator[bytes]:
+    """The texts and bytes of a Parquet file, a column's all in one piece: nothing is copied out."""
+    import pyarrow as pa
+
+    for column in arrow(path).columns:
+        if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            for chunk in column.chunks:
+                data = chunk.buffers()[2]
+                yield data.to_pybytes() if data else b""
+
+
+def has_any(path: Path, wanted: Mapping[str, Iterable[str]]) -> bool:
+    """Whether a Parquet file has, in any of the columns named, one of the values wanted there."""
+    import pyarrow as pa
+    import pyarrow.compute
+    import pyarrow.parquet as pq
+
+    pc: Any = pyarrow.compute
+    named = [name for name in wanted if name in pq.read_schema(path).names]
+    table = arrow(path, named) if named else None
+    sets = {name: pa.array(list(wanted[name]), pa.string()) for name in named}
+    return any(pc.any(pc.is_in(table[name], sets[name])).as_py() for name in named if table)
+
+
+@contextlib.contextmanager
+def database(path: Path) -> Iterator[sqlite3.Connection]:
+    """A SQLite file whose freed pages are overwritten, and whose log is folded in at the end."""
+    db = sqlite3.connect(path, timeout=30, isolation_level=None)
+    try:
+        db.execute("pragma secure_delete = on")
+        yield db
+        db.execute("pragma wal_checkpoint(truncate)")
+    finally:
+        db.close()
+
+
+def text_columns(db: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """Every column of every table, with both names quoted."""
+    sql = """select t.name, c.name from sqlite_master t, pragma_table_info(t.name) c
+             where t.type = 'table' and t.name not like 'sqlite_%'"""
+    yield from ((f'"{table}"', f'"{column}"') for table, column in db.execute(sql).fetchall())
+
+
+def cells(db: sqlite3.Connection, table: str, column: str) -> Iterator[tuple[int, str, bytes]]:
+    """Row, type and bytes of every text and blob of a column."""
+    of = f"select rowid, typeof({column}), cast({column} as blob) from {table}"  # noqa: S608  its own names
+    yield from db.execute(f"{of} where typeof({column}) in ('text', 'blob')")
+
+
+def sqlite_cells(path: Path) -> Iterator[bytes]:
+    """Every text and every blob of a SQLite file."""
+    with database(path) as db:
+        for table, column in text_columns(db):
+            yield from (value for _, _, value in cells(db, table, column))
+
+
+def scrub_sqlite(path: Path, gone: Words) -> int:
+    """Takes the words out of every cell and off the freed pages; how many cells had any."""
+    touched = 0
+    with database(path) as db:
+        for table, column in text_columns(db):
+            of = f"update {table} set {column} = cast(? as {{kind}}) where rowid = ?"  # noqa: S608  its own names
+            found = [cell for cell in cells(db, table, column) if gone.found(cell[2])]
+            for rowid, kind, value in found:
+                db.execute(of.format(kind=kind), (gone.without(value), rowid))
+            touched += len(found)
+        if touched:
+            db.execute("vacuum")
+    return touched

@@ -1,0 +1,82 @@
+"""Commands about people's data: forget, tidy.
+
+What is reached and how is decided in `evals`.
+"""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestration.commands.options import (
+    DONE,
+    INFRASTRUCTURE,
+    as_json,
+    located,
+    place,
+    show,
+)
+
+
+@click.command()
+@located
+@click.option("--user", "users", multiple=True, help="A user's id, as your system knows it.")
+@click.option("--trace", "traces", multiple=True, help="A trace's id.")
+@click.option("--yes", is_flag=True, help="Do it; without, only say what would go.")
+@as_json
+def forget(
+    home: Path | None,
+    catalog: Path | None,
+    users: tuple[str, ...],
+    traces: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Takes a user or a trace out of everything under the home, and refuses it from then on.
+
+    Reports keep their figures and lose the text. What cannot be undone is asked for with --yes.
+    Killed at any moment, the same command or the next `andon nightly` completes it.
+
+    \b
+    Examples:
+      andon forget --user ada@example.com
+      andon forget --user ada@example.com --trace 7f3a --yes
+    """
+    from evals import forget as forgetting
+
+    if not users and not traces:
+        raise click.UsageError("give --user or --trace, each as often as needed")
+    here = place(home, catalog)
+    lake, cat = here.lake(), here.catalog()
+    forgetting.finish(lake, cat)
+    person = forgetting.find(lake, cat, users, traces)
+    outside = forgetting.outside(lake, person)
+    done = forgetting.forget(lake, cat, person, datetime.now(UTC)) if yes else {}
+    said = {"traces": person.nights, "done": yes, "touched": done, "outside": outside}
+    if as_json:
+        show(said)
+    else:
+        told(said)
+    sys.exit(INFRASTRUCTURE if done.get("left") else DONE)
+
+
+def told(said: dict[str, Any]) -> None:
+    """What was found and what became of it, in lines."""
+    count = sum(said["traces"].values())
+    nights = f" in {len(said['traces'])} nights" if count else ""
+    if said["done"]:
+        click.echo(f"{count} traces{nights} forgotten")
+        for where, touched in said["touched"].items():
+            if touched and where != "left":
+                click.echo(f"  {where}: {touched}")
+    else:
+        click.echo(f"{count} traces{nights} would be forgotten; --yes does it, for good")
+    for path in said["outside"]:
+        click.echo(f"not Andon's, and still there: {path}")
+    if said["touched"].get("left"):
+        click.echo("an id still stands somewhere: run it again", err=True)
+
+
+COMMANDS = (forget,)
