@@ -131,10 +131,7 @@ def finish(lake: Lake, catalog: Catalog) -> dict[str, int] | None:
     path = lake.home.joinpath(*WORK)
     if not path.exists():
         return None
-    known = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(path.read_bytes()).items()
-    }
-    person = Person(**known)
+    person = begun(json.loads(path.read_bytes()))
     ledger.recover(lake)
     done = Counter({"raw files": drop_raw(lake, catalog, person)})
     with lake.used(alone=True):
