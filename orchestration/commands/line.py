@@ -60,13 +60,14 @@ def nightly(
       andon nightly --inbox exports/ --labels labels.jsonl.gz --catalog catalog/
       andon nightly --from 2026-10-01 --to 2026-10-07 --json
     """
-    from evals import ledger, nights
+    from evals import forget, ledger, nights
     from evals.door import inbox as door
     from evals.door import labels as said
 
     here = place(home, catalog, inbox=inbox, labels=labels)
     lake = here.lake()
     ledger.recover(lake)
+    forget.finish(lake, here.catalog())
     if spread and assume_date:
         raise click.UsageError("--assume-date and --spread exclude each other; give one")
     if spread and spread[1] < spread[0]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import pytest
 
 from evals import scrubbing
 from tests.evals.model_server import Said, completion, serving
-from tests.system.line import NIGHTS, Judge, Line, desk, team
+from tests.system.line import NIGHTS, Judge, Line, desk, kill, team
 
 CANARY = "canary-9f27c1ab"
 USER = f"{CANARY}-user-0042"
@@ -140,4 +141,24 @@ def test_what_is_forgotten_is_nowhere_and_stays_out(planted: Planted, tmp_path: 
     assert (again[0]["read"], again[0]["refused"]) == (2, 2)
     assert {row["code"] for row in line.run("quarantine")} >= {"forgotten"}
     assert line.run("nightly")["nights"] == []
+    assert holding(line.home, CANARY) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_s", [0.0, 0.15])
+def test_killed_in_the_middle_the_next_night_completes_it(
+    planted: Planted, tmp_path: Path, after_s: float
+) -> None:
+    """`kill -9` once it has begun: what is left is done by the next `andon nightly`."""
+    line = planted.line.copy(tmp_path / "copy")
+    process = line.start("forget", "--user", USER, "--yes")
+    begun = line.home / "quarantine" / "forgetting.json"
+    while process.poll() is None and not begun.exists():
+        time.sleep(0.002)
+    time.sleep(after_s)
+    assert kill(process), "killed while it was at work"
+    assert begun.exists()
+    assert begun.stat().st_mode & 0o777 == 0o600
+    assert line.run("nightly")["nights"] == []
+    assert not begun.exists()
     assert holding(line.home, CANARY) == []
