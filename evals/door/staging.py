@@ -37,14 +37,18 @@ def import_file(
     *,
     assume_date: date | None = None,
     spread: tuple[date, date] | None = None,
+    app: str | None = None,
 ) -> InboxFile:
     """Stages one file's traces by night, keeps its labels, quarantines its other rows.
 
-    Twice is once.
+    Twice is once. Rows that name no application are `app`'s, or the catalog's where it has one
+    alone.
     """
     sha = file_sha(path)
     plans = mapping.plans(catalog.mappings, None)
-    reading = Reading(path.name, plans, assume_date, spread, catalog.day_begins)
+    app = app or catalog.only_app
+    begins = catalog.day_begins
+    reading = Reading(path.name, plans, assume_date, spread, begins, path=path, app=app)
     staged = Staging(lake, Door.of(lake, catalog), path.name, sha)
     with staged.nights:
         for found in importers.batches(path, reading):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evals import specs
-from evals.importers import jsonl, mapping, otlp, phoenix, tables
+from evals.importers import jsonl, langfuse, langsmith, mapping, openai_logs, otlp, phoenix, tables
 from evals.importers.canonical import Found, Reading
 from evals.importers.containers import Container, looked_at, rows_of
 from evals.importers.shapes import Columns
@@ -59,7 +59,14 @@ class Importer(Protocol):
         ...
 
 
-FORMATS: tuple[Importer, ...] = (otlp, phoenix.SDK, phoenix.PHOENIX)
+FORMATS: tuple[Importer, ...] = (
+    otlp,
+    langfuse,
+    langsmith,
+    openai_logs,
+    phoenix.SDK,
+    phoenix.PHOENIX,
+)
 """The products', asked in this order; the most particular first."""
 PLAIN: Mapping[str, Importer] = {
     "lines": jsonl,
@@ -84,6 +91,7 @@ def read(
     spread: tuple[date, date] | None = None,
     name: str | None = None,
     day_begins: int = 0,
+    app: str | None = None,
 ) -> Iterator[Found]:
     """The rows of a file one by one: plain, gzip or zstd.
 
@@ -95,13 +103,15 @@ def read(
         spread: First and last night over which rows without a timestamp are laid.
         name: The mapping to use, whatever fits.
         day_begins: The hour of UTC at which a night begins.
+        app: The application of rows that name none.
 
     Raises:
         LookupError: there is no mapping called `name`.
         ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
     """
     plans = mapping.plans(mappings, name)
-    return rows(path, sound(Reading(path.name, plans, assume_date, spread, day_begins)))
+    at = {"assume_date": assume_date, "spread": spread, "day_begins": day_begins}
+    return rows(path, sound(Reading(path.name, plans, **at, path=path, app=app)))
 
 
 def batches(path: Path, reading: Reading) -> Iterator[Columns | Found]:

@@ -9,8 +9,9 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -26,6 +27,8 @@ MAX_ID = 256
 HASH_LENGTH = 32
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 APP = re.compile(NAME)
+EXPONENT = re.compile(rb"[:,\[]-?\d+(?:\.\d+)?e")
+"""What a number with an exponent looks like in JSON; text may look alike, and costs only time."""
 WHENCE = ("source_format", "source_file", "source_line", "content_hash")
 """Set by the importer, and no part of what is hashed; a row's own such keys go to metadata."""
 
@@ -48,6 +51,12 @@ class Reading:
     """The hour of UTC at which a night begins."""
     table: bool = False
     """Whether rows come from CSV or Parquet, where text may stand for a number or a list."""
+    path: Path | None = None
+    """The file, for a format whose other half lies beside it."""
+    app: str | None = None
+    """The application of rows that name none."""
+    used: set[str] = field(default_factory=set)
+    """The names of the mappings that fitted, as rows are read."""
 
 
 def identifier(key: str, value: Json) -> str:
@@ -183,8 +192,9 @@ def parsed_row(line: Line) -> Parsed:
         Refused: the row is not whole, or not the JSON of an object.
     """
     if line.code:
+        what, then, todo = BROKEN_ROWS[line.code].partition(";")
         detail = f" ({line.problem})" if line.problem else ""
-        raise Refused(line.code, BROKEN_ROWS[line.code] + detail)
+        raise Refused(line.code, f"{what}{detail}{then}{todo}")
     return parse(line.raw.removeprefix(BOM) if line.number == 1 else line.raw)
 
 
@@ -226,9 +236,7 @@ def trace_from(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
     if not values["trace_id"]:
         raise Refused("no-trace-id", "The row has no `trace_id`; add one, or map a column to it.")
     if values["app"] is None:
-        raise Refused(
-            "no-app", "The row has no `app`; add one, or set it under `constants` in a mapping."
-        )
+        take_app(values, reading)
     values["ts"] = moment(ts, ts_format, values, reading)
     return Trace(
         **values,
@@ -237,6 +245,22 @@ def trace_from(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
         source_line=line,
         content_hash=content_hash(values, parsed.plain),
     )
+
+
+def take_app(values: dict[str, Any], reading: Reading) -> None:
+    """The application assumed for a row that names none; metadata says so.
+
+    Raises:
+        Refused: none is assumed.
+    """
+    if reading.app is None:
+        raise Refused(
+            "no-app",
+            "The row has no `app`; add one, set it under `constants` in a mapping, or name it "
+            "with --assume-app.",
+        )
+    values["app"] = reading.app
+    values["metadata"] = merged(values["metadata"], {"app_source": "assumed"})
 
 
 def complete(values: dict[str, Any]) -> None:
@@ -261,7 +285,10 @@ def cell(key: str, text: str) -> Json:
 def named(row: dict[str, Json], reading: Reading) -> mapping.Renamed:
     """The row under canonical names, by the mapping that fits it."""
     plan = mapping.chosen(row, reading.plans) if reading.plans else None
-    return mapping.renamed(row, plan) if plan else mapping.Renamed(row, {}, None)
+    if plan is None:
+        return mapping.Renamed(row, {}, None)
+    reading.used.add(plan.name)
+    return mapping.renamed(row, plan)
 
 
 def take_unknown(
@@ -381,10 +408,13 @@ def content_hash(values: dict[str, Any], plain: bool) -> str:
     orjson spells floats with an exponent differently; without one its bytes are the canonical.
     """
     hashed = {**values, "ts": values["ts"].isoformat()}
-    if not plain:
+    try:
+        text = orjson.dumps(hashed, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # half a surrogate pair, read out of a text within the row
         return digest(hashed, HASH_LENGTH)
-    text = orjson.dumps(hashed, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(text).hexdigest()[:HASH_LENGTH]
+    if plain or not EXPONENT.search(text):
+        return hashlib.sha256(text).hexdigest()[:HASH_LENGTH]
+    return digest(hashed, HASH_LENGTH)
 
 
 def refusal(

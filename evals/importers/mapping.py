@@ -46,13 +46,14 @@ class Path(NamedTuple):
 class Plan(NamedTuple):
     """A mapping, made ready to be applied row by row."""
 
+    name: str
     paths: tuple[Path, ...]
     constants: dict[str, str]
     ts_format: str | None
 
 
 @functools.lru_cache(maxsize=64)
-def planned(text: str) -> Plan:
+def planned(name: str, text: str) -> Plan:
     """The plan of a mapping, given as its JSON (a mapping itself cannot be hashed)."""
     mapping = specs.Mapping.model_validate_json(text)
     columns = {
@@ -61,7 +62,7 @@ def planned(text: str) -> Plan:
     }
     paths = tuple(Path(t, c.path, tuple(c.path.split("."))) for t, c in columns.items())
     ts = columns.get("ts")
-    return Plan(paths, dict(mapping.constants), ts.format if ts else None)
+    return Plan(name, paths, dict(mapping.constants), ts.format if ts else None)
 
 
 def plans(mappings: Mapping[str, specs.Mapping], name: str | None) -> tuple[Plan, ...]:
@@ -74,7 +75,7 @@ def plans(mappings: Mapping[str, specs.Mapping], name: str | None) -> tuple[Plan
         known = ", ".join(sorted(mappings)) or "none"
         raise LookupError(f"no mapping {name!r} in the catalog; it has: {known}")
     names = sorted(mappings) if name is None else [name]
-    return tuple(planned(mappings[key].model_dump_json()) for key in names)
+    return tuple(planned(key, mappings[key].model_dump_json()) for key in names)
 
 
 def chosen(row: dict[str, Json], known: tuple[Plan, ...]) -> Plan | None:

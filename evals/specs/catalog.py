@@ -64,6 +64,11 @@ class Catalog(Spec):
         defaults = App(app="unknown").model_copy(update={"app": name, "title": name})
         return self.apps.get(name) or defaults
 
+    @property
+    def only_app(self) -> str | None:
+        """The application, where no more than one is declared."""
+        return next(iter(self.apps)) if len(self.apps) == 1 else None
+
 
 class Evaluator(Spec):
     """One evaluator resolved for one application: what to run, and the hashes that name it."""

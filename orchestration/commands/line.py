@@ -118,12 +118,16 @@ def finish(
 @located
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
+@click.option("--assume-app", help="The application of rows that name none.")
+@click.option("--explain", is_flag=True, help="Tell what a file is taken for; write nothing.")
 @as_json
 def import_(
     home: Path | None,
     catalog: Path | None,
     paths: tuple[Path, ...],
     assume_date: Any,
+    assume_app: str | None,
+    explain: bool,
     as_json: bool,
 ) -> None:
     """Reads exports into the lake without evaluating them.
@@ -131,19 +135,25 @@ def import_(
     \b
     Examples:
       andon import exports/2026-10-01.jsonl.gz
+      andon import --explain langfuse-export.parquet
       andon import untimed.jsonl --assume-date 2026-10-01
     """
     from evals.door import inbox, staging
     from evals.importers.streams import file_sha
 
     here = place(home, catalog)
-    lake, cat = here.lake(), here.catalog()
+    cat, assumed = here.catalog(), assume_date.date() if assume_date else None
+    if explain:
+        from orchestration import preview
+
+        preview.tell(cat, paths, assumed, assume_app, as_json)
+        return
+    lake = here.lake()
     known = lake.inbox_files()
-    assumed = assume_date.date() if assume_date else None
     rows = []
     for path in (file for given in paths for file in inbox.inbox_paths(given)):
         seen = known.get(file_sha(path))
-        found = seen or staging.import_file(lake, cat, path, assume_date=assumed)
+        found = seen or staging.import_file(lake, cat, path, assume_date=assumed, app=assume_app)
         rows.append({**found._asdict(), "already_seen": seen is not None})
     if as_json:
         show(rows)

@@ -22,7 +22,8 @@ FILES = sorted(path for path in GOLDEN.glob("*") if ".expected" not in path.name
 def told(path: Path) -> list[dict[str, Any]]:
     """What a file yields, without what is empty."""
     found = []
-    for item in importers.read(path, mappings={}):
+    app = "batch" if "batch" in path.name else None
+    for item in importers.read(path, mappings={}, app=app):
         row = dataclasses.asdict(item)
         row.pop("raw", None)
         kind = "refusal" if isinstance(item, Refusal) else "trace"

@@ -1,0 +1,136 @@
+"""What importing a file would do, told without doing it.
+
+Rows pass the same importers and the same redaction; nothing is written, user ids are hashed with
+a key of the moment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import secrets
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evals import importers
+from evals.importers import Reading, mapping
+from evals.importers.containers import Container, looked_at
+from evals.importers.streams import BROKEN
+from evals.privacy import Door
+from evals.records import Label, Refusal, Trace
+from evals.specs import Catalog
+
+MOST = 10_000
+"""Of a longer file only so many rows are looked at."""
+WORDS = {
+    "lines": "one JSON object a line",
+    "document": "a JSON document",
+    "csv": "CSV with a header",
+    "parquet": "Parquet",
+}
+
+
+class Refused(NamedTuple):
+    """Rows that would go to quarantine for one reason."""
+
+    code: str
+    rows: int
+    line: int
+    """Where the first of them is."""
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Explained:
+    """What a file was taken for, and what importing it would do."""
+
+    file: str
+    packed_as: str
+    format: str | None
+    """Null where no format knows it."""
+    also: list[str]
+    """Other formats that would have taken it."""
+    mappings: list[str]
+    """The catalog's mappings that were applied."""
+    whole: bool
+    """Whether every row was looked at."""
+    traces: int
+    labels: int
+    apps: dict[str, int]
+    nights: list[str]
+    refused: list[Refused]
+    first: dict[str, Any] | None
+    """The first trace, as it would rest."""
+
+
+def explain(
+    catalog: Catalog,
+    path: Path,
+    *,
+    assume_date: date | None = None,
+    app: str | None = None,
+    most: int = MOST,
+) -> Explained:
+    """Reads a file as an import would, and tells what it found."""
+    plans, app = mapping.plans(catalog.mappings, None), app or catalog.only_app
+    begins = catalog.day_begins
+    reading = Reading(path.name, plans, assume_date, day_begins=begins, path=path, app=app)
+    found = looked(path)
+    form = importers.recognised(found, path.name) if found else None
+    rows = importers.rows(path, reading)
+    seen = list(itertools.islice(rows, most))
+    whole = next(rows, None) is None
+    door = Door(catalog, secrets.token_bytes())
+    traces = [row for row in seen if isinstance(row, Trace)]
+    nights = {(row.ts - timedelta(hours=begins)).date() for row in traces}
+    first = door.row(traces[0]) if traces else None
+    return Explained(
+        file=path.name,
+        packed_as=found.kind if found else "unreadable",
+        format=form.NAME if form else None,
+        also=others(found, path.name, form) if found else [],
+        mappings=sorted(reading.used),
+        whole=whole,
+        traces=len(traces),
+        labels=sum(isinstance(row, Label) for row in seen),
+        apps=dict(sorted(Counter(row.app for row in traces).items())),
+        nights=sorted(night.isoformat() for night in nights),
+        refused=by_reason([row for row in seen if isinstance(row, Refusal)]),
+        first=shown(first) if first else None,
+    )
+
+
+def looked(path: Path) -> Container | None:
+    """What the file is packed as; None where it cannot be read."""
+    try:
+        return looked_at(path)
+    except BROKEN:
+        return None
+
+
+def others(found: Container, filename: str, form: importers.Importer | None) -> list[str]:
+    """The products' formats that know the file too, though another was asked first."""
+    known = (other for other in importers.FORMATS if other.sniff(found.head, filename))
+    return [other.NAME for other in known if other is not form]
+
+
+def by_reason(refusals: list[Refusal]) -> list[Refused]:
+    """Refusals by their code, the most frequent first."""
+    counts = Counter(row.code for row in refusals)
+    firsts = {row.code: row for row in reversed(refusals)}
+    return [
+        Refused(code, count, firsts[code].source_line, firsts[code].reason)
+        for code, count in counts.most_common()
+    ]
+
+
+def shown(row: Trace | Refusal) -> dict[str, Any]:
+    """A trace's fields that say something, its moment in ISO form."""
+    told = dataclasses.asdict(row)
+    return {
+        key: value.isoformat() if hasattr(value, "isoformat") else value
+        for key, value in told.items()
+        if value not in (None, "", (), [], {}) and not isinstance(value, bytes)
+    }

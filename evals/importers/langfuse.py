@@ -1,0 +1,387 @@
+"""Langfuse: traces of its API with their observations and scores, and the blob export's tables.
+
+Both are brought to spans and put together as every trace is. Times come from start and end:
+`latency` is seconds or milliseconds, depending on when an integration was made.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import orjson
+
+from evals.importers import canonical, chat, exchanges
+from evals.importers.canonical import Found, Reading
+from evals.importers.documents import key_paths
+from evals.importers.observed import (
+    EMPTY,
+    Object,
+    call,
+    held,
+    keyed,
+    listed,
+    nanoseconds,
+    released_as,
+    retrieved,
+    trace_of,
+    unquoted,
+    whole_number,
+    worded,
+)
+from evals.importers.spans import Gathered, Span
+from evals.importers.streams import Line
+from evals.importers.strict_json import Parsed, Refused
+from evals.records import AnnotatorKind, Json, Label
+
+NAME = "langfuse"
+OBSERVATIONS = {"id", "type", "start_time", "trace_id"}
+EXPORTED = {"parent_observation_id", "usage_details", "trace_name", "provided_model_name"}
+API_OBSERVATIONS = {"id", "type", "startTime", "traceId"}
+TRACES = {"id", "timestamp", "name", "userId"}
+SCORES = {"name", "source", "value"}
+SOURCES: dict[str, AnnotatorKind] = {"ANNOTATION": "human", "EVAL": "judge"}
+BARE = ("SPAN", "CHAIN", "AGENT")
+"""Types of observations that may stand for the whole trace."""
+TRACE = "trace"
+"""The span id of a trace itself, which Langfuse keeps apart from its observations."""
+CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
+TRACE_KEYS = {
+    "session_id": "langfuse.session.id",
+    "user_id": "langfuse.user.id",
+    "tags": "langfuse.trace.tags",
+    "version": "langfuse.version",
+}
+KEYS = TRACE_KEYS | {
+    "type": "langfuse.observation.type",
+    "prompt_name": "langfuse.observation.prompt.name",
+    "prompt_version": "langfuse.observation.prompt.version",
+    "cost_details": "langfuse.observation.cost_details",
+}
+READ = frozenset(
+    [
+        *KEYS,
+        *("id", "trace_id", "parent_observation_id", "name", "trace_name", "timestamp", "release"),
+        *("start_time", "end_time", "input", "output", "metadata", "level", "status_message"),
+        *("provided_model_name", "model", "model_parameters", "usage_details", "usage", "unit"),
+        *("input_usage", "output_usage", "total_usage", "prompt_tokens", "completion_tokens"),
+        *("total_tokens", "total_cost", "input_cost", "output_cost", "provided_cost_details"),
+        *("calculated_input_cost", "calculated_output_cost", "calculated_total_cost", "latency"),
+        *("environment", "scores", "observations", "corrections", "html_path", "bookmarked"),
+        *("public", "project_id", "created_at", "updated_at", "model_id", "internal_model_id"),
+        *("internal_model", "tool_call_names", "tool_calls"),
+    ]
+)
+"""Keys that are read, say the same again, or speak of Langfuse's own pages."""
+REPEATED = (
+    *("input.value", "output.value", "gen_ai.prompt", "gen_ai.completion", "llm.input_messages"),
+    *("llm.output_messages", "gen_ai.input.messages", "gen_ai.output.messages", "events"),
+    *(
+        "langfuse.trace.",
+        "langfuse.observation.",
+        "all_messages_events",
+        "pydantic_ai.all_messages",
+    ),
+)
+"""Attributes that Langfuse has read: their values stand in its own columns."""
+
+
+def sniff(head: bytes, filename: str) -> bool:
+    """Whether rows are traces with observations, observations, or scores of Langfuse."""
+    paths = key_paths(head)
+    for under in ("", "data.", "trace.", "observations.", "trace.observations."):
+        keys = {path.removeprefix(under) for path in paths if path.startswith(under)}
+        if keys >= API_OBSERVATIONS or (keys >= OBSERVATIONS and keys & EXPORTED):
+            return True
+        if keys >= SCORES and keys & {"traceId", "trace_id"} and keys & {"dataType", "data_type"}:
+            return True
+        if keys >= TRACES and keys & {"htmlPath", "bookmarked", "observations"}:
+            return True
+    return False
+
+
+def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+    """Traces that are whole in one row and scores as they come; then those gathered row by row."""
+    with Gathered() as gathered:
+        for line in rows:
+            parsed, raw = None, line.raw
+            try:
+                items = items_of(canonical.parsed_row(line).row)
+            except Refused as problem:
+                yield canonical.refusal(problem, raw, line.number, reading)
+                continue
+            for item in items:
+                parsed = Parsed(item, plain=False)
+                try:
+                    yield from taken(item, line, reading, gathered)
+                except Refused as problem:
+                    raw = line.raw if len(items) == 1 else orjson.dumps(item)
+                    yield canonical.refusal(problem, raw, line.number, reading, parsed)
+        for spans in gathered.by_trace():
+            yield whole(spans, [], reading)
+
+
+def items_of(row: Object) -> list[Object]:
+    """The items of a page of the API, or the row itself, under snake-case keys."""
+    data = row.get("data")
+    paged = type(data) is list and "id" not in row
+    return [snaked(item) for item in (listed(data) if paged else [row])]
+
+
+def snaked(row: Object) -> Object:
+    """A row of the API as the exports spell its keys."""
+    return {snake(key): value for key, value in row.items()}
+
+
+@functools.lru_cache(maxsize=4096)
+def snake(key: str) -> str:
+    """A key of the API as the exports spell it."""
+    return CAMEL.sub(r"_\1", key).lower()
+
+
+def taken(row: Object, line: Line, reading: Reading, gathered: Gathered) -> Iterator[Found]:
+    """What one row gives at once; an observation alone waits for the others of its trace.
+
+    Raises:
+        Refused: the row is neither trace, observation nor score.
+    """
+    trace, observations = row.get("trace"), row.get("observations")
+    if type(trace) is dict:
+        inside = snaked(trace)
+        yield from api_trace(inside, observations or inside.get("observations"), line, reading)
+    elif type(observations) is list and any(type(item) is dict for item in observations):
+        yield from api_trace(row, observations, line, reading)
+    elif "source" in row and ("data_type" in row or "string_value" in row):
+        yield score(row)
+    elif row.get("trace_id") and "start_time" in row:
+        gathered.add([observation(row, line.number)], len(line.raw))
+    elif row.get("id") and "timestamp" in row:
+        gathered.add([top_of(row, line.number)], len(line.raw))
+    else:
+        raise Refused(
+            "not-langfuse",
+            "The row is neither a trace, an observation nor a score of Langfuse; export "
+            "observations and scores, or traces with their observations.",
+        )
+
+
+def api_trace(trace: Object, items: Json, line: Line, reading: Reading) -> Iterator[Found]:
+    """A trace of the API with its observations, then what its scores say."""
+    spans = [
+        observation({"trace_id": trace.get("id"), **snaked(item)}, line.number)
+        for item in listed(items)
+    ]
+    scores = [{"trace_id": trace.get("id"), **snaked(it)} for it in listed(trace.get("scores"))]
+    yield whole([top_of(trace, line.number), *spans], scores, reading)
+    for item in scores:
+        if label := label_of(item):
+            yield label
+
+
+def whole(spans: list[Span], scores: list[Object], reading: Reading) -> Found:
+    """The trace of some spans, with what its users said of it."""
+    feedback = [fed_back(item) for item in scores if item.get("source") == "API"]
+    return trace_of(under_one_root(spans), reading, NAME, {"feedback": feedback})
+
+
+def under_one_root(spans: list[Span]) -> list[Span]:
+    """The trace itself around its observations, where the export has it.
+
+    A lone outermost observation that says no more than the trace is the trace.
+    """
+    top = next((span for span in spans if span.span_id == TRACE), None)
+    if top is None:
+        return spans
+    inside = [span for span in spans if span is not top]
+    outermost = [span for span in inside if not span.parent_id]
+    if len(outermost) == 1 and stands_for(outermost[0], top):
+        one = outermost[0]
+        attributes = {**one.attributes, **top.attributes}
+        merged = one._replace(
+            name=top.name or one.name,
+            attributes=attributes,
+            resource={**one.resource, **top.resource},
+            scope=one.scope or top.scope,
+        )
+        return [merged if span is one else span for span in inside]
+    starts = [span.start for span in spans if span.start]
+    ends = [span.end for span in inside if span.end]
+    top = top._replace(start=min(starts, default=None), end=max(ends, default=None))
+    return [
+        top,
+        *(span if span.parent_id else span._replace(parent_id=TRACE) for span in inside),
+    ]
+
+
+def stands_for(span: Span, top: Span) -> bool:
+    """Whether an observation is but the trace once more."""
+    if span.attributes.get("langfuse.observation.type") not in BARE or span.error:
+        return False
+    readers = {"input": exchanges.question, "output": exchanges.text}
+    names = [(f"langfuse.observation.{side}", words) for side, words in readers.items()]
+    pairs = [(span.attributes.get(name), top.attributes.get(name), words) for name, words in names]
+    return all(one in EMPTY or other in EMPTY or words(one) == other for one, other, words in pairs)
+
+
+def top_of(trace: Object, line: int) -> Span:
+    """The trace itself as the span around its observations."""
+    told = parted(trace.get("metadata"))
+    metadata = told.own
+    if trace.get("environment") not in (*EMPTY, "default"):
+        metadata = {**metadata, "environment": trace["environment"]}
+    attributes = told.attributes | renamed(trace, TRACE_KEYS)
+    attributes |= {"langfuse.trace.metadata": metadata} if metadata else {}
+    attributes |= beside(trace)
+    asked, answered = unquoted(trace.get("input")), unquoted(trace.get("output"))
+    if asked not in EMPTY:
+        attributes["langfuse.observation.input"] = exchanges.question(asked)
+    if answered not in EMPTY:
+        attributes["langfuse.observation.output"] = exchanges.text(answered)
+    start = nanoseconds(trace.get("timestamp"))
+    trace_id, name = worded(trace.get("id")), worded(trace.get("name"))
+    released, resource = released_as(trace.get("release"), RELEASE, told.resource)
+    attributes |= released
+    return Span(
+        trace_id, TRACE, "", name, start, None, attributes, (), "", resource, told.scope, line
+    )
+
+
+def observation(row: Object, line: int) -> Span:
+    """One observation, of the API or of an export."""
+    told = parted(row.get("metadata"))
+    attributes = {f"langfuse.metadata.{key}": value for key, value in told.own.items()}
+    attributes |= told.attributes | renamed(row, KEYS)
+    asked, answered = held(unquoted(row.get("input"))), held(unquoted(row.get("output")))
+    for side, value in (("input", asked), ("output", answered)):
+        if value not in EMPTY:
+            attributes[f"langfuse.observation.{side}"] = value
+    if row.get("type") == "GENERATION":
+        attributes |= model_of(row, call(asked, answered))
+    elif row.get("type") == "RETRIEVER" and (documents := retrieved(answered)):
+        attributes["gen_ai.retrieval.documents"] = documents
+    released, resource = released_as(row.get("release"), RELEASE, told.resource)
+    attributes |= released | usage_of(row) | beside(row)
+    problem = worded(row.get("status_message"))
+    failed = row.get("level") == "ERROR"
+    if problem and not failed:
+        attributes["status_message"] = problem
+    return Span(
+        worded(row.get("trace_id")),
+        worded(row.get("id")),
+        worded(row.get("parent_observation_id")),
+        worded(row.get("name")),
+        nanoseconds(row.get("start_time")),
+        nanoseconds(row.get("end_time")),
+        attributes,
+        (),
+        (problem or "error") if failed else "",
+        resource,
+        told.scope,
+        line,
+    )
+
+
+def renamed(row: Object, names: dict[str, str]) -> Object:
+    """Columns as the attributes that say the same."""
+    return {name: held(row[key]) for key, name in names.items() if row.get(key) not in EMPTY}
+
+
+def model_of(row: Object, told: Object) -> Object:
+    """A generation's call: its model, and its parameters without those left blank.
+
+    Where the response names another model than the observation, that one was asked for.
+    """
+    params = {k: v for k, v in keyed(row.get("model_parameters")).items() if v not in EMPTY}
+    model, answered = row.get("provided_model_name") or row.get("model"), told.get(ANSWERED)
+    found = told | ({"langfuse.observation.model.parameters": params} if params else {})
+    if not model or model == answered:
+        return found
+    return {"gen_ai.request.model" if answered else ANSWERED: model} | found
+
+
+ANSWERED, RELEASE = "gen_ai.response.model", "langfuse.release"
+
+
+def usage_of(row: Object) -> Object:
+    """Tokens by side, and cost; zeros without details stand for nothing known."""
+    found: Object = {}
+    usage = keyed(row.get("usage_details"))
+    for side, name in (("input", "input_tokens"), ("output", "output_tokens")):
+        counts = [n for key, n in usage.items() if key.startswith(side) and type(n) is int]
+        total = sum(counts) if counts else row.get(f"{side}_usage")
+        if total or counts:
+            found[f"gen_ai.usage.{name}"] = total
+    if row.get("total_cost") and "total" not in keyed(row.get("cost_details")):
+        found["gen_ai.usage.cost"] = row["total_cost"]
+    return found
+
+
+class Parted(NamedTuple):
+    """Metadata, and what OpenTelemetry put in it."""
+
+    own: Object
+    attributes: Object
+    resource: Object
+    scope: str
+
+
+def parted(metadata: Json) -> Parted:
+    """Metadata in its parts."""
+    told = held(metadata)
+    if type(told) is not dict:
+        return Parted({} if told in EMPTY else {"metadata": told}, {}, {}, "")
+    own = dict(told)
+    attributes = keyed(own.pop("attributes", None))
+    resource, scope = keyed(own.pop("resourceAttributes", None)), keyed(own.pop("scope", None))
+    kept = {key: value for key, value in attributes.items() if not key.startswith(REPEATED)}
+    return Parted(own, kept, resource, worded(scope.get("name")))
+
+
+def beside(row: Object) -> Object:
+    """Columns without a field of their own."""
+    return {key: value for key, value in row.items() if key not in READ and value not in EMPTY}
+
+
+def score(row: Object) -> Label:
+    """A score as a label.
+
+    Raises:
+        Refused: it scores no trace, or says nothing.
+    """
+    if not row.get("trace_id"):
+        raise Refused(
+            "no-trace-id",
+            "The score belongs to a session or a dataset run and to no trace; leave such out.",
+        )
+    label = label_of(row)
+    if label is None:
+        raise Refused("empty-score", "The score has no name or no value; leave it out.")
+    return label
+
+
+def label_of(row: Object) -> Label | None:
+    """A score in the words of its data type; whoever has a name is a person."""
+    source, author = worded(row.get("source")), worded(row.get("author_user_id"))
+    kind = "human" if author else SOURCES.get(source, "rule")
+    who = author or worded(row.get("evaluator_id")) or f"langfuse-{(source or 'api').lower()}"
+    note = chat.text_of(row.get("comment"))
+    trace_id, name = worded(row.get("trace_id")), worded(row.get("name"))
+    return canonical.label(trace_id, name, value_of(row), who, kind, note)
+
+
+def value_of(row: Object) -> Json:
+    """What a score says: of categories the word (the number is but its index), else its number."""
+    value, words = whole_number(row.get("value")), worded(row.get("string_value"))
+    if row.get("data_type") in ("CATEGORICAL", "TEXT"):
+        return words or worded(row.get("long_string_value"))
+    if row.get("data_type") == "BOOLEAN" and value in (0, 1):
+        return bool(value)
+    return words if value is None else value
+
+
+def fed_back(row: Object) -> Object:
+    """A score of the application's own users, as feedback of the trace."""
+    told = {"name": row.get("name"), "value": value_of(row), "comment": row.get("comment")}
+    return {key: value for key, value in told.items() if value not in (None, "")}
