@@ -11,7 +11,7 @@ from typing import Any
 
 from evals import guardrails, judges, scorers
 from evals.records import digest
-from evals.specs import App, Catalog, Dimension, Evaluator, Guardrail, refuse
+from evals.specs import JUDGED, App, Catalog, Dimension, Evaluator, Guardrail, Sample, refuse
 
 RECORDED_BEHAVIOUR = 1
 
@@ -50,7 +50,7 @@ def from_dimension(catalog: Catalog, app: App, dimension: Dimension) -> Iterable
         "question": dimension.question,
         "where": dimension.where,
         "labels": dimension.labels or dimension.dimension,
-        "sample": dimension.sample,
+        **sampled(catalog, dimension),
     }
     if check and check.judge:
         yield from_judge(catalog, check.judge, common)
@@ -66,7 +66,7 @@ def from_dimension(catalog: Catalog, app: App, dimension: Dimension) -> Iterable
             "version": str(dimension.version),
         }
         yield Evaluator(
-            **{**common, "sample": 1.0},
+            **{**common, "sample": Sample(), "stratum": None},
             name=f"{app.app}.{dimension.dimension}.recorded",
             kind="recorded",
             check="recorded",
@@ -75,6 +75,21 @@ def from_dimension(catalog: Catalog, app: App, dimension: Dimension) -> Iterable
             parts=parts,
             version=digest(parts),
         )
+
+
+def sampled(catalog: Catalog, dimension: Dimension) -> dict[str, Any]:
+    """A dimension's sample, and its strata as SQL."""
+    judged = dimension.check is not None and dimension.check.judge is not None
+    sample = JUDGED if judged and dimension.sample is None else Sample.of(dimension.sample)
+    if sample.strata is None:
+        return {"sample": sample, "stratum": None}
+    by = sample.strata.by
+    named = next((one for one in catalog.slices if one.slice == by), None)
+    if named is None:
+        return {"sample": sample, "stratum": by}
+    word = named.keyword and named.keyword.replace("'", "''")
+    keyword = word and f"contains(lower(input), lower('{word}'))"
+    return {"sample": sample, "stratum": named.by or named.where or keyword}
 
 
 def from_judge(catalog: Catalog, name: str, common: dict[str, Any]) -> Evaluator:

@@ -38,8 +38,18 @@ def locked(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluat
     """The evaluators a night of an application is reported with; the first look locks them."""
     versions = state(lake, night).get("evaluators", {}).get(app)
     if versions is not None:
-        return tuple(remembered(lake, name, app, v) for name, v in sorted(versions.items()))
+        return resolved(lake, night, app)
     return move(lake, catalog, night, app)
+
+
+def resolved(lake: Lake, night: date, app: str) -> tuple[Evaluator, ...]:
+    """A night's locked versions, each with the sample it had when they were locked."""
+    known = state(lake, night)
+    samples = known.get("samples", {}).get(app, {})
+    return tuple(
+        remembered(lake, name, app, version).sampling(samples.get(name))
+        for name, version in sorted(known["evaluators"][app].items())
+    )
 
 
 def move(
@@ -50,17 +60,24 @@ def move(
 
     current = {e.name: e for e in evaluators.for_app(catalog, app)}
     with lake.lock("night-lock", night.isoformat()):
-        held = state(lake, night).get("evaluators", {})
-        versions = dict(held.get(app, {}))
+        held, samples = (state(lake, night).get(key, {}) for key in ("evaluators", "samples"))
+        versions, looks = dict(held.get(app, {})), dict(samples.get(app, {}))
         chosen = set(current) | set(versions) if names is None else set(names)
         for name in chosen:
             if name in current:
                 remember(lake, current[name])
                 versions[name] = current[name].version
+                looks[name] = current[name].look()
             elif names is None:
                 versions.pop(name, None)
-        update(lake, night, evaluators={**held, app: dict(sorted(versions.items()))})
-    return tuple(remembered(lake, name, app, v) for name, v in sorted(versions.items()))
+                looks.pop(name, None)
+        update(
+            lake,
+            night,
+            evaluators={**held, app: dict(sorted(versions.items()))},
+            samples={**samples, app: dict(sorted(looks.items()))},
+        )
+    return resolved(lake, night, app)
 
 
 def remember(lake: Lake, evaluator: Evaluator) -> None:
@@ -91,7 +108,7 @@ def seen(lake: Lake, night: date) -> str:
     staged = sorted(file.name for file in lake.files("staged", [night]))
     batches = lake.document("label_batches.json") or {}
     labels = sorted(name for name, nights in batches.items() if night.isoformat() in nights)
-    return digest([staged, labels, versions, at_hand])
+    return digest([staged, labels, versions, known.get("samples"), at_hand])
 
 
 def pending(lake: Lake, nights: Sequence[date]) -> list[Pending]:

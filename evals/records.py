@@ -165,6 +165,8 @@ class Answer:
     temperature: float | None = None
     """As it was sent; null where the model takes none, or nothing was answered."""
     seed: int | None = None
+    chars: int = 0
+    """Characters sent: with `tokens_in` they tell what the next question will cost."""
 
 
 @dataclass(frozen=True, slots=True)

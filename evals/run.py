@@ -6,6 +6,7 @@ what a verdict means the evaluators'.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from evals import canaries, guardrails, judges, ledger, nights, scorers
 from evals.annotations import References, together
 from evals.asking import live
+from evals.asking.budget import Purse
 from evals.asking.questions import Asked, Asker, Asking
 from evals.lake import Coverage, Lake, from_rows, parquet_batches
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
@@ -49,7 +51,7 @@ def score_night(
     journal: ledger.Journal,
     *,
     ask: Asker = live.ask,
-    daily_calls: int = 10**9,
+    purse: Purse | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Tally:
     """Brings one evaluator's scores of one night of one application up to date.
@@ -61,12 +63,12 @@ def score_night(
         if evaluator.kind == "judge":
             with lake.lock("calls", evaluator.answer_version or ""):
                 work = survey(lake, night, evaluator, references)
-                asked = pay(lake, work, journal, ask, daily_calls, progress)
-                counts = write_scores(lake, work, judged(lake, work, asked))
+                asked = pay(lake, work, journal, ask, purse, progress)
+                counts = judge_night(lake, work, asked)
                 write_canaries(lake, work, asked)
         else:
             work, asked = survey(lake, night, evaluator, references), Asked()
-            counts = write_scores(lake, work, derived(night, work, references))
+            counts = write_scores(lake, work, derived(night, work, references), 1.0)
         work.contents.close()
     return tally(work, asked, counts)
 
@@ -76,46 +78,41 @@ def pay(
     work: Survey,
     journal: ledger.Journal,
     ask: Asker,
-    daily_calls: int,
+    purse: Purse | None,
     progress: Callable[[int], None],
 ) -> Asked:
-    """Has asked what is wanted, within the night's allowance."""
+    """Has asked what is wanted, as far as the budget goes."""
     evaluator = work.evaluator
     if not work.wanted or evaluator.pin is None or evaluator.judge is None:
         return Asked()
-    room = max(0, daily_calls - paid_calls(lake, work.night, evaluator.app))
-    wanted = work.wanted[:room]
-    asked = ask(Asking(work, evaluator.judge, evaluator.pin, journal, wanted, progress))
-    return asked if asked.rest else asked._replace(rest=Skip("budget"))
+    return ask(Asking(work, evaluator.judge, evaluator.pin, journal, lake.home, purse, progress))
 
 
-def paid_calls(lake: Lake, night: date, app: str) -> int:
-    """Calls a night of an application has paid for, journals included."""
-    keys = set()
-    for path in (lake.home / "journal").glob("*.jsonl"):
-        with ledger.opened(path) as file:
-            for _, line in ledger.journal_lines(file):
-                answer = ledger.answer_of(line)
-                if (answer.night, answer.app) == (night, app):
-                    keys.add((answer.answer_version, answer.content_key))
-    for rows in lake.batches("answers", night, ("answer_version", "content_key"), app):
-        keys |= {(row["answer_version"], row["content_key"]) for row in rows}
-    return len(keys)  # an answer that is being settled stands in both for a moment
+def judge_night(lake: Lake, work: Survey, asked: Asked) -> Counts:
+    """Derives a judge's scores from what is paid, and keeps them.
 
-
-def judged(lake: Lake, work: Survey, asked: Asked) -> Iterator[Score]:
-    """Scores from paid answers; what has no answer is skipped or an error, and says why."""
-    evaluator, judge = work.evaluator, work.evaluator.judge
-    assert judge is not None  # noqa: S101  only judges get here
+    What was not asked is the end of the hash order: the rest is a sample at the rate it reached.
+    """
     showing: dict[str, list[str]] = {}
     for trace_id, one in work.chosen.items():
         if trace_id not in work.kept:
             showing.setdefault(one.key, []).append(trace_id)
-    with ledger.paid(lake, evaluator.answer_version or "", showing) as paid:
-        for answer in paid.answers():
-            found, final = judges.verdict(judge, answer), not paid.needs(answer.content_key)
-            for trace_id in showing.pop(answer.content_key, ()):
-                yield score(work, trace_id, found, final=final)
+    with ledger.paid(lake, work.evaluator.answer_version or "", showing) as paid:
+        silent = sum(len(names) for key, names in showing.items() if key not in paid.found)
+        reached = 1 - silent / len(work.chosen) if isinstance(asked.rest, Skip) and silent else 1.0
+        return write_scores(lake, work, judged(work, paid, showing, asked), reached)
+
+
+def judged(
+    work: Survey, paid: ledger.Paid, showing: dict[str, list[str]], asked: Asked
+) -> Iterator[Score]:
+    """Scores from paid answers; what has no answer is skipped or an error, and says why."""
+    judge = work.evaluator.judge
+    assert judge is not None  # noqa: S101  only judges get here
+    for answer in paid.answers():
+        found, final = judges.verdict(judge, answer), not paid.needs(answer.content_key)
+        for trace_id in showing.pop(answer.content_key, ()):
+            yield score(work, trace_id, found, final=final)
     for trace_id in (name for names in showing.values() for name in names):
         yield score(work, trace_id, asked.rest or Skip("budget"))
 
@@ -181,7 +178,7 @@ def score(
         "kind": work.evaluator.kind,
         "content_key": one.key,
         "answer_version": work.evaluator.answer_version,
-        "inclusion": one.rate,
+        "inclusion": one.inclusion,
     }
     nothing: dict[str, Any] = {"verdict": None, "value": None}
     match found:
@@ -194,7 +191,8 @@ def score(
             said = {"explanation": message, "code": code, "retryable": again}
             return Score(**about, **nothing, **said, status="error")
         case Skip(reason):
-            return Score(**about, **nothing, explanation="", code=reason, status="skipped")
+            said = {"explanation": "", "code": reason, "retryable": reason == "outside-hours"}
+            return Score(**about, **nothing, **said, status="skipped")
 
 
 class Counts(NamedTuple):
@@ -205,14 +203,22 @@ class Counts(NamedTuple):
     by_evaluator: Counter[str]
 
 
-def write_scores(lake: Lake, work: Survey, found: Iterable[Score]) -> Counts:
-    """Replaces the night's score file, a batch in memory at a time, and its coverage."""
+def write_scores(lake: Lake, work: Survey, found: Iterable[Score], reached: float) -> Counts:
+    """Replaces the night's score file, a batch in memory at a time, and its coverage.
+
+    Args:
+        lake: where it rests.
+        work: the survey it answers.
+        found: the scores derived anew.
+        reached: the share of the sample that was asked.
+    """
     name, counts = score_file(work.evaluator), Counts(Counter(), Counter())
     standing = kept(lake, work)
     with lake.writing("scores", work.night, name) as writer:
         for rows in (standing, found):
             for row in rows:
-                writer.add(row)
+                inclusion = round(work.chosen[row.trace_id].inclusion * reached, 12)
+                writer.add(dataclasses.replace(row, inclusion=inclusion))
                 counts.by_verdict[row.verdict or row.status] += 1
                 counts.by_evaluator[row.evaluator] += 1
     write_coverage(lake, work, counts)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,10 +21,13 @@ import orjson
 
 from evals import canaries, ledger, models
 from evals.annotations import References
-from evals.lake import Lake, parquet_batches
+from evals.lake import Lake, parquet_batches, quoted
 from evals.records import Trace, canonical, digest
-from evals.sampling import place
+from evals.sampling import place, sampled
 from evals.specs import Evaluator
+
+HELD = 1 << 20
+"""Bytes of contents held before they are written."""
 
 NESTED = ("steps", "messages")
 NO_TIME = datetime.fromtimestamp(0, UTC)
@@ -35,9 +39,7 @@ class Chosen(NamedTuple):
 
     key: str
     """The hash of what the evaluator reads in it."""
-    order: float
-    """Its place in the order of work, in [0, 1)."""
-    rate: float
+    inclusion: float
     """The probability with which it came into the sample."""
 
 
@@ -74,6 +76,14 @@ class NightOf:
             found.update(row["app"] for row in rows)
         return dict(sorted(found.items()))
 
+    def ids(self, evaluator: Evaluator) -> Iterator[str]:
+        """The ids of the traces an evaluator is about."""
+        within = self.within(evaluator)
+        for rows in self.lake.batches("traces", self.night, ("trace_id",), evaluator.app):
+            for row in rows:
+                if within is None or row["trace_id"] in within:
+                    yield row["trace_id"]
+
     def traces(self, evaluator: Evaluator) -> Iterator[Trace]:
         """The traces an evaluator is about, with the columns it reads and no others."""
         within = self.within(evaluator)
@@ -83,6 +93,17 @@ class NightOf:
             for row in rows:
                 if within is None or row["trace_id"] in within:
                     yield partial(evaluator.app, row)
+
+    def strata(self, evaluator: Evaluator) -> dict[str, str]:
+        """Each trace's stratum, where the sample has any."""
+        if evaluator.stratum is None:
+            return {}
+        sql = (
+            f"select trace_id, try(cast({evaluator.stratum} as varchar)) as stratum"  # noqa: S608
+            " from traces where app = " + quoted(evaluator.app)
+        )
+        rows = self.lake.rows(sql, {"traces": [self.night]})
+        return {row["trace_id"]: row["stratum"] or "" for row in rows}
 
     def within(self, evaluator: Evaluator) -> set[str] | None:
         """The traces for which the evaluator's predicate holds; None: all."""
@@ -129,27 +150,36 @@ class Contents:
 
     def __init__(self, lake: Lake) -> None:
         lake.home.joinpath("runs").mkdir(parents=True, exist_ok=True)
-        self.file = tempfile.TemporaryFile(dir=lake.home / "runs", buffering=1 << 20)  # noqa: SIM115
+        self.file, path = tempfile.mkstemp(dir=lake.home / "runs")
+        os.unlink(path)  # noqa: PTH108  the name only: the file lives while it is open
+        self.close = weakref.finalize(self, os.close, self.file)
+        self.held = bytearray()
         self.at: dict[str, tuple[int, int]] = {}
         self.end = 0
 
     def add(self, key: str, content: bytes) -> None:
         """Keeps a content, once."""
         if key not in self.at:
-            self.file.write(content)
+            self.held += content
             self.at[key] = (self.end, len(content))
             self.end += len(content)
+            if len(self.held) > HELD:
+                self.flush()
+
+    def flush(self) -> None:
+        """What is held goes to the file."""
+        view = memoryview(bytes(self.held))
+        while view:
+            view = view[os.write(self.file, view) :]
+        self.held.clear()
 
     def read(self, key: str) -> tuple[dict[str, Any], Any]:
         """The fields a content holds, and gold."""
-        self.file.flush()
+        if self.held:
+            self.flush()
         start, length = self.at[key]
-        fields, gold = json.loads(os.pread(self.file.fileno(), length, start))
+        fields, gold = json.loads(os.pread(self.file, length, start))
         return fields, gold
-
-    def close(self) -> None:
-        """Gives the file back."""
-        self.file.close()
 
 
 @dataclass(frozen=True)
@@ -179,11 +209,11 @@ class Survey:
 def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: References) -> Survey:
     """What there is to do: which traces, which scores stand, which contents must be paid for."""
     standing = standing_scores(lake, night.night, evaluator)
-    contents, chosen, covered = Contents(lake), {}, 0
+    places = {name: place(name, evaluator.dimension) for name in night.ids(evaluator)}
+    seats = sampled(places, evaluator.sample, night.strata(evaluator))
+    contents, keys = Contents(lake), dict.fromkeys(seats, "")
     for trace in night.traces(evaluator):
-        covered += 1
-        order = place(trace.trace_id, evaluator.dimension)
-        if order >= evaluator.sample:
+        if trace.trace_id not in seats:
             continue
         if evaluator.kind == "recorded":
             key = recorded_key(evaluator, trace, references)
@@ -192,16 +222,16 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: Referen
             key = key_of(data)
             if evaluator.kind == "judge" and standing.get(trace.trace_id) != key:
                 contents.add(key, data)
-        chosen[trace.trace_id] = Chosen(key, order, evaluator.sample)
-    ordered = dict(sorted(chosen.items(), key=lambda item: (item[1].order, item[0])))
-    kept = {name for name, one in ordered.items() if standing.get(name) == one.key}
+        keys[trace.trace_id] = key
+    chosen = {name: Chosen(keys[name], seat.inclusion) for name, seat in seats.items()}
+    kept = {name for name, one in chosen.items() if standing.get(name) == one.key}
     if evaluator.kind != "judge":
-        return Survey(evaluator, night.night, covered, ordered, kept, (), contents)
+        return Survey(evaluator, night.night, len(places), chosen, kept, (), contents)
     tried = tuple(attacked(lake, night, evaluator, references, contents))
-    keys = [key for one in tried for key in (one.clean, one.key)]
-    keys += [one.key for name, one in ordered.items() if name not in kept]
-    wanted = tuple(unpaid(lake, evaluator, keys))
-    return Survey(evaluator, night.night, covered, ordered, kept, wanted, contents, tried)
+    asks = [key for one in tried for key in (one.clean, one.key)]
+    asks += [one.key for name, one in chosen.items() if name not in kept]
+    wanted = tuple(unpaid(lake, evaluator, asks))
+    return Survey(evaluator, night.night, len(places), chosen, kept, wanted, contents, tried)
 
 
 def attacked(
@@ -233,7 +263,7 @@ def reopens(evaluator: Evaluator, score: dict[str, Any]) -> bool:
     """Whether a stored row should be tried again: a passing fault, or a model now at hand."""
     if score["status"] == "error":
         return score["retryable"]
-    if score["status"] == "skipped" and score["code"] == "budget":
+    if score["status"] == "skipped" and score["code"] in ("budget", "outside-hours"):
         return True
     if score["status"] == "skipped" and evaluator.pin and score["code"] in ("no-model", "no-key"):
         return models.unavailable_because(evaluator.pin) is None

@@ -4,12 +4,14 @@ One process runs them all and each yields on its own; what a score means is `eva
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
 
 from evals import evaluators, ledger, nights, plan, run
+from evals.asking import budget
+from evals.asking.shared import Shared
 from evals.records import digest
 from evals.survey import NightOf, survey
 from orchestration.partitions import NIGHTS, RANGE
@@ -70,7 +72,9 @@ KEYS = [spec.key for spec in SPECS]
 def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Brings the chosen evaluators up to date, night by night, paying only for what is new."""
     here, lake = settings(), settings().lake()
-    ledger.recover(lake)
+    budget.recover(lake)
+    shared = Shared(lake.home)
+    purse = budget.Purse(shared, context.run_id, datetime.now(UTC).date(), here.catalog())
     references = here.references(lake)
     if Progress.listener:
         Progress.planned = planned(lake, context, references)
@@ -79,17 +83,17 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
         for night in each("evaluating", nights_of(context)):
             work = NightOf(lake, night)
             for evaluator in chosen(lake, here.catalog(), night, work, context):
-                limit = here.catalog().app(evaluator.app).daily_calls
                 done = run.score_night(
                     lake,
                     work,
                     evaluator,
                     references,
                     journal,
-                    daily_calls=limit,
+                    purse=purse,
                     progress=Progress.asked,
                 )
                 tallies.setdefault(evaluator.name, []).append(done)
+    shared.close()
     for spec in SPECS:
         if spec.key in context.selected_asset_keys:
             shown = metadata(tallies.get(spec.metadata["evaluator"], []))

@@ -1,25 +1,35 @@
-"""Asks models one question at a time, many at once: bounded, retried, each answer kept at once.
+"""Asks models one question at a time, many at once: paced, budgeted, each answer kept at once.
 
-What is asked and in which order is `questions`'.
+What is asked and in which order is `questions`', how fast `manners`', for how much `budget`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+from datetime import UTC, datetime
 
 from evals import models
+from evals.asking.budget import Spent
+from evals.asking.circuit import Circuit
+from evals.asking.manners import Gate
 from evals.asking.questions import Asked, Asking, Question
-from evals.records import Answer, Skip
+from evals.asking.shared import Shared
+from evals.records import Failure, Skip
 
 CALL_ATTEMPTS = 4
 """Times one call is tried within a run before it counts as failed."""
 
+TOO_MANY = "rate-limited"
 BACKOFF_S = 0.25
 LONGEST_WAIT_S = 60.0
+BLOCK = 64
+"""Calls whose money is reserved in one transaction."""
+DOWN = Failure("provider-down", "the provider answered nothing for a while", retryable=True)
+OUTSIDE = Skip("outside-hours")
 
 
-def ask(asking: Asking) -> Asked:
+def ask(asking: Asking, circuit: Circuit | None = None) -> Asked:
     """Asks every question of one evaluator's night."""
     if not asking.wanted:
         return Asked()
@@ -27,49 +37,130 @@ def ask(asking: Asking) -> Asked:
         client = models.open_client(asking.pin)
     except models.Unavailable as error:
         return Asked(rest=Skip(error.reason))
-    return asyncio.run(ask_all(client, asking))
-
-
-async def ask_all(client: models.Client, asking: Asking) -> Asked:
-    """Asks every question, at most `concurrency` at a time."""
-    queue, calls, usd = asking.questions(), 0, 0.0
-
-    async def worker() -> None:
-        nonlocal calls, usd
-        for question in queue:
-            answer = await ask_one(client, asking, question)
-            asking.keep(answer)
-            calls, usd = calls + 1, usd + answer.cost_usd
-
-    workers = min(asking.pin.concurrency, len(asking))
+    shared = Shared(asking.home)
     try:
-        await asyncio.gather(*(worker() for _ in range(workers)))
+        return asyncio.run(Live(client, asking, Gate(asking.pin, shared, circuit)).all())
     finally:
-        await client.close()
-    return Asked(calls, usd)
+        shared.close()
 
 
-async def ask_one(client: models.Client, asking: Asking, question: Question) -> Answer:
-    """An answer or the last error, never neither."""
-    try:
-        return asking.answered(question, await retried(client, question.request))
-    except models.ModelError as error:
-        return asking.failed(question, error)
+class Live:
+    """One evaluator's night on its way: workers, what they spent, and why they stopped."""
 
+    def __init__(self, client: models.Client, asking: Asking, gate: Gate) -> None:
+        self.client, self.asking, self.gate = client, asking, gate
+        self.ahead = list(reversed(asking.wanted))
+        self.block: list[float] = []
+        """What each of the calls granted and not yet begun may cost, the next one last."""
+        self.over: list[tuple[float, Spent]] = []
+        """What each call that is over had reserved, and what it came to."""
+        self.under_way = 0
+        self.done = asyncio.Event()
+        self.calls, self.usd = 0, 0.0
+        self.rest: Failure | Skip | None = None
 
-async def retried(client: models.Client, request: models.Request) -> models.Reply:
-    """One call, tried again while its error may pass; waits as long as the provider asks.
-
-    The loop is our own: a retry library's bookkeeping costs every call, and few are retried.
-    """
-    for attempt in range(1, CALL_ATTEMPTS):
+    async def all(self) -> Asked:
+        """Asks every question, or as many as budget, hours and provider let it."""
+        workers = min(self.asking.pin.concurrency, len(self.asking))
         try:
-            return await client.ask(request)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(workers):
+                    group.create_task(self.worker())
+        finally:
+            self.over += [(most, Spent(0.0, 0)) for most in self.block]
+            self.settle()
+            self.gate.close()
+            await self.client.close()
+        return Asked(self.calls, self.usd, self.rest)
+
+    async def worker(self) -> None:
+        """Asks one question after the other."""
+        while self.ahead and self.rest is None:
+            if not self.block and not self.reserve():
+                if self.rest or not self.under_way:
+                    self.rest = self.rest or Skip("budget")
+                    return
+                self.done.clear()
+                await self.done.wait()  # what others give back may be enough
+                continue
+            question, most = self.asking.question(self.ahead.pop()), self.block.pop()
+            self.under_way += 1
+            try:
+                await self.one(question, most)
+            finally:
+                self.under_way -= 1
+                self.done.set()
+
+    async def one(self, question: Question, most: float) -> None:
+        """One question to its end: an answer or a failure in the journal, or why it had to stop."""
+        spent = Spent(0.0, 0)
+        try:
+            answer = self.asking.answered(question, await self.reply(question))
         except models.ModelError as error:
-            if not error.retryable:
-                raise
-            await asyncio.sleep(wait_s(error, attempt))
-    return await client.ask(request)
+            answer = self.asking.failed(question, error) if error.code != DOWN.code else None
+        if answer is None:
+            self.rest = DOWN
+        else:
+            self.asking.keep(answer)
+            spent = Spent(answer.cost_usd or 0.0, 1)
+            self.calls, self.usd = self.calls + 1, self.usd + spent.usd
+        self.over.append((most, spent))
+
+    def reserve(self) -> bool:
+        """Reserves money for the next calls; whether there was any."""
+        if not self.asking.pin.limits.open_at(datetime.now(UTC)):
+            self.rest = OUTSIDE
+            return False
+        self.settle()
+        purse = self.asking.purse
+        costs = [self.asking.most(want) for want in reversed(self.ahead[-BLOCK:])]
+        granted = purse.reserve(self.asking.work.evaluator.app, costs) if purse else len(costs)
+        self.block = costs[:granted][::-1]
+        return bool(granted)
+
+    def settle(self) -> None:
+        """Books the calls that are over and gives their reservations back."""
+        if self.asking.purse and self.over:
+            reserved = Spent(sum(most for most, _ in self.over), len(self.over))
+            came = [spent for _, spent in self.over]
+            spent = Spent(sum(one.usd for one in came), sum(one.calls for one in came))
+            self.asking.purse.settle(self.asking.work.evaluator.app, reserved, spent)
+        self.over = []
+
+    async def reply(self, question: Question) -> models.Reply:
+        """One call, tried again while its error may pass; waits as long as the provider asks.
+
+        The loop is our own: a retry library's bookkeeping costs every call, and few are retried.
+        """
+        tokens = question.chars / 4 + 50
+        until = asyncio.get_running_loop().time() + self.asking.pin.deadline_s
+        attempt = 1
+        while True:
+            began = await self.gate.enter(question.key, tokens)
+            try:
+                reply = await self.within(question.request, until)
+            except models.ModelError as error:
+                self.gate.failed(question.key, error, began)
+                wait = wait_s(error, attempt)
+                late = asyncio.get_running_loop().time() + wait >= until
+                if not error.retryable or attempt >= CALL_ATTEMPTS or late:
+                    raise
+                attempt += error.code != TOO_MANY  # to be told `not now` is no failure
+                await asyncio.sleep(wait)
+            else:
+                self.gate.answered(reply, tokens)
+                return reply
+
+    async def within(self, request: models.Request, until: float) -> models.Reply:
+        """One call that ends in time, whatever the transport makes of its own limit."""
+        loop_now = asyncio.get_running_loop().time()
+        limit = min(self.asking.pin.timeout_s, max(0.05, until - loop_now))
+        try:
+            async with asyncio.timeout(limit):
+                return await self.client.ask(request)
+        except TimeoutError:
+            words = f"no answer in {limit:g} s"
+            raise models.ModelError("timeout", words, retryable=True) from None
 
 
 def wait_s(error: models.ModelError, attempt: int) -> float:

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from evals import judges, models, privacy
+from evals.asking.budget import Purse
 from evals.ledger import Journal
 from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin
@@ -26,6 +29,11 @@ class Question(NamedTuple):
     """Runs that asked it in vain."""
     request: models.Request
 
+    @property
+    def chars(self) -> int:
+        """Characters sent."""
+        return sum(len(message["content"]) for message in self.request.messages)
+
 
 @dataclass(frozen=True)
 class Asking:
@@ -35,12 +43,37 @@ class Asking:
     judge: Judge
     pin: ModelPin
     journal: Journal
-    wanted: tuple[Wanted, ...]
-    """In hash order: whatever is left out at the end leaves a valid sample."""
+    home: Path
+    """Where the pace of each account is shared."""
+    purse: Purse | None = None
+    """The day's budget; None: it is not counted."""
     progress: Callable[[int], None] = lambda done: None
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """In hash order: whatever is left out at the end leaves a valid sample."""
+        return self.work.wanted
 
     def __len__(self) -> int:
         return len(self.wanted)
+
+    @cached_property
+    def frame(self) -> int:
+        """Bytes sent with every question beside its content."""
+        nothing = partial(self.work.evaluator.app, dict.fromkeys(self.work.evaluator.reads))
+        asked = judges.request(self.judge, nothing, None).messages
+        return sum(len(message["content"].encode()) for message in asked)
+
+    def most(self, want: Wanted) -> float:
+        """US dollars a question can cost at most; 0 where the model has no known price.
+
+        No tokenizer in use makes more tokens than half as many as there are bytes.
+        """
+        price = self.pin.price_on(self.work.night)
+        if price is None:
+            return 0.0
+        tokens_in = (self.work.contents.at[want.key][1] + self.frame) / 2
+        return (tokens_in * price.input + self.judge.max_tokens * price.output) / 1e6
 
     def questions(self) -> Iterator[Question]:
         """The questions, each made when its turn comes."""
@@ -74,6 +107,7 @@ class Asking:
             "app": evaluator.app,
             "attempts": question.attempts + 1,
             "model": self.pin.model,
+            "chars": question.chars,
             **came_with(self.pin, self.work.night, reply),
         }
 

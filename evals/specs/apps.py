@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from evals.specs.asking import Budget
 from evals.specs.spec import NAME, Name, Spec
 
 
@@ -65,7 +66,9 @@ class App(Spec):
     suite: Name | None = Field(default=None, description="null: guardrails only")
     validation: Validation = Field(default=Validation(), description="the door")
     gate: Gate = Field(default=Gate(), description="the exit")
-    daily_calls: int = Field(default=1000, ge=0, description="the most paid calls a night may make")
+    budget: Budget = Field(
+        default=Budget(), description="the most a day may spend on it; null: the catalog's alone"
+    )
     review_queue: int = Field(default=20, ge=0, description="answers a person is asked to read")
     language: str | None = Field(
         default=None, description="the language its answers should be in (ISO)"

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from evals.records import Kind
 from evals.specs.apps import App, Mapping
+from evals.specs.asking import Budget, Sample
 from evals.specs.attacks import Attacks
 from evals.specs.models import ModelPin
 from evals.specs.spec import NAME, Name, Reads, Spec
@@ -53,6 +54,10 @@ class Catalog(Spec):
     label_files: tuple[Path, ...] = Field(default=(), description="read each night; in the catalog")
     inbox: Path | None = Field(default=None, description="where exports are, without `--inbox`")
     since: date = Field(default=date(2026, 1, 1), description="the first night Dagster shows")
+    budget: Budget = Field(
+        default=Budget(usd_per_day=10.0, calls_per_day=20_000),
+        description="the most a day may spend on all applications together",
+    )
     day_begins: int = Field(
         default=0, ge=0, le=23, description="the hour of UTC at which a night begins"
     )
@@ -83,7 +88,9 @@ class Evaluator(Spec):
     """Which code runs: an assertion's, reference's or guardrail's name; `judge`; `recorded`."""
     reads: tuple[Reads, ...] = ("input", "output")
     where: str | None = None
-    sample: float = 1.0
+    sample: Sample = Sample()
+    stratum: str | None = None
+    """The SQL expression whose values are the sample's strata."""
     params: dict[str, Any] = Field(default={})
     gold: str | None = None
     labels: str = ""
@@ -95,3 +102,14 @@ class Evaluator(Spec):
     version: str = ""
     parts: dict[str, str] = Field(default={})
     """Each part of the version with its hash: the planner says which of them changed."""
+
+    def look(self) -> dict[str, Any]:
+        """Which traces it looks at: no part of its version, and a night's own all the same."""
+        return {"sample": self.sample.model_dump(mode="json"), "stratum": self.stratum}
+
+    def sampling(self, look: dict[str, Any] | None) -> Evaluator:
+        """The evaluator as it looks at a night; None: as it was remembered."""
+        if look is None:
+            return self
+        changes = {**look, "sample": Sample.model_validate(look["sample"])}
+        return self.model_copy(update=changes)

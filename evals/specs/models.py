@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from evals.specs.asking import Ceiling
 from evals.specs.spec import NAME, Name, Spec
 
 
@@ -45,6 +46,10 @@ class ModelPin(Spec):
     expires: date | None = Field(default=None, description="the last day the provider serves it")
     concurrency: int = Field(default=16, ge=1, le=512, description="calls under way at once")
     timeout_s: float = Field(default=60, gt=0, description="seconds a call may take")
+    deadline_s: float = Field(
+        default=300, gt=0, description="seconds a question may take, with all its retries"
+    )
+    limits: Ceiling = Field(default=Ceiling(), description="what of its account may be used")
 
     @model_validator(mode="after")
     def embedded_is_pinned(self) -> ModelPin:

@@ -5,10 +5,11 @@ What a check does lives with the evaluators.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from evals.specs.asking import Sample
 from evals.specs.spec import NAME, Name, Reads, Spec
 
 
@@ -39,7 +40,11 @@ class Dimension(Spec):
     check: Check | None = Field(default=None, description="who answers; null: recorded ones only")
     where: str | None = Field(default=None, description="a SQL predicate over the trace's columns")
     target: float | None = Field(default=None, ge=0, le=1, description="the rate the team wants")
-    sample: float = Field(default=1.0, gt=0, le=1, description="the share of traces it is asked of")
+    sample: Annotated[float, Field(gt=0, le=1)] | Sample | None = Field(
+        default=None,
+        description="the share of traces it is asked of, or more of it; null: every trace, of a "
+        "judge 1,000 a night",
+    )
     labels: str | None = Field(default=None, description="the dimension name its labels use")
     mapping: dict[str, Literal["pass", "fail", "skip"]] = Field(
         default={"pass": "pass", "fail": "fail"},

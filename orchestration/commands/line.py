@@ -60,13 +60,14 @@ def nightly(
       andon nightly --inbox exports/ --labels labels.jsonl.gz --catalog catalog/
       andon nightly --from 2026-10-01 --to 2026-10-07 --json
     """
-    from evals import forget, ledger, nights
+    from evals import forget, nights
+    from evals.asking import budget
     from evals.door import inbox as door
     from evals.door import labels as said
 
     here = place(home, catalog, inbox=inbox, labels=labels)
     lake = here.lake()
-    ledger.recover(lake)
+    budget.recover(lake)
     forget.finish(lake, here.catalog())
     if spread and assume_date:
         raise click.UsageError("--assume-date and --spread exclude each other; give one")
@@ -229,7 +230,8 @@ def backfill(
       andon backfill --evaluator faithful-summary --from 2026-10-08 --to 2026-10-14
       andon backfill --dry-run
     """
-    from evals import ledger, nights
+    from evals import nights
+    from evals.asking import budget
 
     here = place(home, catalog)
     lake = here.lake()
@@ -238,7 +240,7 @@ def backfill(
         ctx.invoke(plan, evaluator=evaluator, as_json=as_json, first=first, last=last, only=only)
         return
     known(here, evaluator)
-    ledger.recover(lake)
+    budget.recover(lake)
     for night in over:
         apps = nights.state(lake, night).get("apps", {})
         for app in (name for name, account in apps.items() if not account["refused"]):

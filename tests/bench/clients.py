@@ -45,7 +45,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
             "models.yaml": f"m: {{model: {MODEL}, base_url: '{url}', concurrency: {concurrency}}}",
             "apps/bench.yaml": "{app: bench, suite: bench}",
             "suites/bench.yaml": "{suite: bench, dimensions: "
-            "[{dimension: grounded, question: Grounded, check: {judge: grounded}}]}",
+            "[{dimension: grounded, question: Grounded, check: {judge: grounded}, sample: 1.0}]}",
             "judges/grounded.yaml": "{judge: grounded, asks: Grounded, model: m, "
             f"reads: [context, input, output], system: '{SYSTEM}'}}",
         }

@@ -10,13 +10,16 @@ import pytest
 from evals import evaluators, ledger, run
 from evals.annotations import References
 from evals.asking import live
+from evals.asking.budget import Purse
+from evals.asking.shared import Shared
 from evals.lake import Lake
 from evals.records import Label, Trace
-from evals.specs import Catalog, Evaluator, load_catalog
+from evals.specs import Budget, Catalog, Evaluator, load_catalog
 from evals.survey import NightOf
 from tests.evals.model_server import Said, Server, completion, serving
 
 NIGHT = date(2026, 10, 1)
+TODAY = date(2026, 10, 2)
 MAJORITY = (("x", "bad"), ("y", "bad"), ("z", "good"))
 TIE = (("x", "bad"), ("y", "good"))
 SUITE = """
@@ -94,13 +97,21 @@ class Bench:
         found = evaluators.for_app(self.catalog, "chat")
         return next(one for one in found if one.dimension == dimension)
 
-    def score(self, dimension: str, **options: Any) -> run.Tally:
+    def budget(self, **limits: Any) -> None:
+        """Sets what a day may spend."""
+        self.catalog = self.catalog.model_copy(update={"budget": Budget(**limits)})
+
+    def score(self, dimension: str, day: date = TODAY) -> run.Tally:
         """Brings one evaluator up to date."""
         references = References.of(self.catalog.root, self.labels)
-        with ledger.journal(self.lake, "run") as journal:
-            night = NightOf(self.lake, NIGHT)
-            one = self.evaluator(dimension)
-            return run.score_night(self.lake, night, one, references, journal, **options)
+        shared = Shared(self.lake.home)
+        try:
+            with ledger.journal(self.lake, "run") as journal:
+                night, one = NightOf(self.lake, NIGHT), self.evaluator(dimension)
+                purse = Purse(shared, "run", day, self.catalog)
+                return run.score_night(self.lake, night, one, references, journal, purse=purse)
+        finally:
+            shared.close()
 
     def verdicts(self) -> dict[str, str | None]:
         """Verdict or code by trace and evaluator."""
@@ -181,14 +192,18 @@ def test_a_higher_rate_keeps_what_was_sampled(tmp_path: Path, server: Server) ->
     assert second.covered == 200
 
 
-def test_the_allowance_of_a_night_is_never_passed(bench: Bench, server: Server) -> None:
+def test_the_budget_of_a_day_is_never_passed(bench: Bench, server: Server) -> None:
     """What the budget leaves out is skipped and named, and stays so on the next run."""
     bench.lake.write("traces", NIGHT, traces(*(f"good {i}" for i in range(10))))
-    first = bench.score("kind", daily_calls=4)
-    second = bench.score("kind", daily_calls=4)
+    bench.budget(calls_per_day=4)
+    first = bench.score("kind")
+    second = bench.score("kind")
     assert (first.calls, first.skipped) == (4, 6)
     assert (second.calls, second.skipped) == (0, 6)
     assert len(server.seen) == 4
+    rows = bench.lake.read("scores", [NIGHT])
+    assert {row.inclusion for row in rows} == {0.4}
+    assert {row.code for row in rows if row.status == "skipped"} == {"budget"}
 
 
 def test_a_model_that_is_not_there_is_skipped_not_failed(bench: Bench) -> None:

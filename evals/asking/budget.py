@@ -1,0 +1,130 @@
+"""One budget for a day of asking, whoever asks: reserved before a call, settled after it.
+
+Command line, sensor and the Dagster button share it through the home folder. What a call may
+cost at most is told by whoever reserves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import NamedTuple
+
+import orjson
+
+from evals import ledger
+from evals.asking.shared import Shared
+from evals.lake import Lake
+from evals.specs import Budget, Catalog
+
+ROUNDING = 1e-9
+
+
+class Spent(NamedTuple):
+    """What calls came to."""
+
+    usd: float
+    calls: int
+
+
+class Purse:
+    """A run's hand in the budget of one day."""
+
+    def __init__(self, shared: Shared, run_id: str, day: date, catalog: Catalog) -> None:
+        self.shared, self.run_id, self.day = shared, run_id, day.isoformat()
+        self.whole: Budget = catalog.budget
+        self.own: Callable[[str], Budget] = lambda app: catalog.app(app).budget
+
+    def reserve(self, app: str, costs: Sequence[float]) -> int:
+        """How many of some calls may be made, the first of them first.
+
+        Args:
+            app: the application they are made for.
+            costs: US dollars each may cost at most.
+        """
+        with self.shared.turn() as db:
+            spent = {
+                name: Spent(usd, calls)
+                for name, usd, calls in db.execute(
+                    "select app, sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls)"
+                    " from purse where day = ? group by app",
+                    (self.day,),
+                )
+            }
+            total = Spent(sum(s.usd for s in spent.values()), sum(s.calls for s in spent.values()))
+            granted = min(
+                within(self.whole, total, costs),
+                within(self.own(app), spent.get(app, Spent(0.0, 0)), costs),
+            )
+            if granted:
+                db.execute(
+                    "insert into purse (day, app, run, reserved_usd, reserved_calls)"
+                    " values (?, ?, ?, ?, ?) on conflict do update set"
+                    " reserved_usd = reserved_usd + excluded.reserved_usd,"
+                    " reserved_calls = reserved_calls + excluded.reserved_calls",
+                    (self.day, app, self.run_id, sum(costs[:granted]), granted),
+                )
+        return granted
+
+    def settle(self, app: str, reserved: Spent, spent: Spent) -> None:
+        """Gives a reservation back and books what its calls came to."""
+        with self.shared.turn() as db:
+            db.execute(
+                "update purse set reserved_usd = max(0, reserved_usd - ?),"
+                " reserved_calls = max(0, reserved_calls - ?),"
+                " spent_usd = spent_usd + ?, spent_calls = spent_calls + ?"
+                " where day = ? and app = ? and run = ?",
+                (*reserved, *spent, self.day, app, self.run_id),
+            )
+
+
+def within(budget: Budget, spent: Spent, costs: Sequence[float]) -> int:
+    """How many of some calls, the first first, a budget still has room for."""
+    granted = len(costs)
+    if budget.calls_per_day is not None:
+        granted = min(granted, max(0, budget.calls_per_day - spent.calls))
+    if budget.usd_per_day is not None:
+        room = budget.usd_per_day - spent.usd + ROUNDING
+        for number, cost in enumerate(costs[:granted]):
+            room -= cost
+            if room < 0:
+                return number
+    return granted
+
+
+def recover(lake: Lake) -> int:
+    """Books what dead runs spent, frees what they reserved, and settles their journals."""
+    from filelock import Timeout
+
+    shared = Shared(lake.home)
+    try:
+        held = "select distinct run from purse where reserved_calls > 0"
+        for (run,) in shared.db.execute(held).fetchall():
+            try:
+                with lake.lock("journal", run).acquire(timeout=0):
+                    bury(lake, shared, run)
+            except Timeout:  # it lives
+                continue
+    finally:
+        shared.close()
+    return ledger.recover(lake)
+
+
+def bury(lake: Lake, shared: Shared, run: str) -> None:
+    """Books the answers a dead run journalled; of calls in flight nobody knows, they are free."""
+    arrived: dict[str, Spent] = {}
+    path = lake.home / "journal" / f"{run}.jsonl"
+    with ledger.opened(path) as file:
+        for _, line in ledger.journal_lines(file):
+            row = orjson.loads(line)
+            before = arrived.get(row["app"], Spent(0.0, 0))
+            arrived[row["app"]] = Spent(before.usd + (row["cost_usd"] or 0.0), before.calls + 1)
+    with shared.turn() as db:
+        for app, spent in arrived.items():
+            db.execute(
+                "update purse set spent_usd = max(spent_usd, settled_usd + ?),"
+                " spent_calls = max(spent_calls, settled_calls + ?) where run = ? and app = ?"
+                " and day = (select max(day) from purse where run = ? and app = ?)",
+                (*spent, run, app, run, app),
+            )
+        db.execute("update purse set reserved_usd = 0, reserved_calls = 0 where run = ?", (run,))

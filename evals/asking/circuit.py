@@ -1,0 +1,69 @@
+"""A breaker between the runner and a provider that is down.
+
+Pure: told what happened and when, it says whether to ask. Limits and pace are `manners`'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DOWN = frozenset({"connection", "timeout", "server-error", "malformed-response"})
+"""Codes that may mean that nobody is there."""
+
+
+@dataclass
+class Circuit:
+    """Opens after so many questions failed with none answered between; then one probes."""
+
+    threshold: int = 8
+    """Different questions: one that is tried again and again says nothing of the others."""
+    probe_s: float = 1.0
+    """Seconds to the first probe; each further one waits twice as long."""
+    patience_s: float = 30.0
+    """Seconds a provider may be down before questions are given up."""
+    rest_s: float = 30.0
+    """Seconds after giving up until it is tried again."""
+    failing: set[str] = field(default_factory=set)
+    opened_at: float | None = None
+    probe_at: float = 0.0
+    pause_s: float = 0.0
+    probing: str | None = None
+    down_until: float = 0.0
+
+    def wait_s(self, key: str, now: float) -> float | None:
+        """Seconds a question has to wait; 0: ask; None: the provider is down, give it up."""
+        if self.opened_at is None:
+            return 0.0
+        if self.probing == key or (now >= self.probe_at and self.probing is None):
+            self.probing = key
+            return 0.0
+        if now < self.down_until:
+            return None
+        if now - self.opened_at >= self.patience_s:
+            self.probe_at = self.down_until = now + self.rest_s
+            return None
+        return max(self.probe_at - now, 0.05)
+
+    def succeeded(self) -> None:
+        """An answer, of whatever kind: somebody is there."""
+        self.failing.clear()
+        self.opened_at, self.probing, self.pause_s, self.down_until = None, None, 0.0, 0.0
+
+    def failed(self, key: str, code: str, now: float) -> None:
+        """A call that failed; other codes than `DOWN` are answers."""
+        if code not in DOWN:
+            self.succeeded()
+            return
+        self.failing.add(key)
+        if self.opened_at is None and len(self.failing) >= self.threshold:
+            self.opened_at, self.probing, self.pause_s = now, None, self.probe_s
+            self.probe_at = now + self.pause_s
+        elif self.opened_at is not None and self.probing in (key, None):
+            self.probing, self.pause_s = None, self.pause_s * 2
+            self.probe_at = now + self.pause_s
+
+    def hear(self, down_until: float, now: float) -> None:
+        """Another run has given the provider up: so does this one, until it is tried again."""
+        if down_until > now and self.opened_at is None:
+            self.opened_at, self.down_until, self.probe_at = now, down_until, down_until
+            self.pause_s = self.probe_s

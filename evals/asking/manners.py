@@ -1,0 +1,169 @@
+"""How many calls an account takes at once: what works, found by trying, shared by all who ask.
+
+The window grows while calls succeed and shrinks when the provider says `too many` or falls
+silent. Latency is no sign: a judge that writes twice as much takes twice as long. The pace is one
+for all evaluators, runs and processes of a home; requests and tokens a minute are `leases`'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections import deque
+from collections.abc import Callable
+from time import time
+
+from evals.asking.circuit import Circuit
+from evals.asking.leases import Lease
+from evals.asking.shared import Shared
+from evals.models import Limits, ModelError, Reply
+from evals.specs import ModelPin
+
+START = 32
+"""Calls under way at first, where more are allowed: doubled each round until something gives."""
+SHRINK = 0.7
+TROUBLE = frozenset({"rate-limited", "timeout"})
+"""Codes that mean: too many at once."""
+SYNC_S = 0.5
+HOLDER_S = 3.0
+"""Seconds after which a process that says nothing has no part in an account any more."""
+REMEMBERED_S = 3600.0
+LOW = 0.1
+"""The share of an account's limit that is the product's alone: below it the evaluation waits."""
+LONGEST_PAUSE_S = 60.0
+
+
+class Gate:
+    """The one way to an account: whoever wants to ask enters, and leaves with how it went."""
+
+    def __init__(
+        self,
+        pin: ModelPin,
+        shared: Shared,
+        circuit: Circuit | None = None,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self.shared, self.clock, self.circuit = shared, clock, circuit or Circuit()
+        self.account = f"{pin.base_url or pin.provider} {pin.api_key_env or ''}"
+        self.lease = Lease(shared, f"{self.account} {pin.model}", pin.limits, clock)
+        self.holder = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.most = float(pin.concurrency)
+        self.window = self.base = 0.0
+        """This process's part of the account's window, and what it was at the last look."""
+        self.starting = True
+        self.active = 0
+        self.queue: deque[asyncio.Future[None]] = deque()
+        self.synced_at = self.shrunk_at = self.paused_until = 0.0
+        self.sync()
+
+    async def enter(self, key: str, tokens: float) -> float:
+        """Waits for a turn; returns when it came.
+
+        Args:
+            key: the question's, for the circuit.
+            tokens: what it will take, about.
+
+        Raises:
+            ModelError: `provider-down`, when the circuit has given the provider up.
+        """
+        while True:
+            if self.active >= max(1, int(self.window)):
+                turn = asyncio.get_running_loop().create_future()
+                self.queue.append(turn)
+                await turn
+            elif (wait := self.pause(key)) > 0:
+                await asyncio.sleep(min(wait, 1.0))
+            else:
+                break
+        self.active += 1
+        try:
+            await self.lease.take(tokens)
+        except BaseException:
+            self.release()
+            raise
+        return self.clock()
+
+    def pause(self, key: str) -> float:
+        """Seconds to wait before asking, by the circuit and by what the provider asked for."""
+        now = self.clock()
+        if now - self.synced_at > SYNC_S:
+            self.sync()
+        wait = self.circuit.wait_s(key, now)
+        if wait is None:
+            self.wake()
+            raise ModelError("provider-down", "it answered nothing for a while", retryable=True)
+        return max(wait, self.paused_until - now)
+
+    def answered(self, reply: Reply, tokens: float) -> None:
+        """A call is over, with an answer."""
+        self.release()
+        self.circuit.succeeded()
+        self.lease.correct(tokens, reply.tokens_in + reply.tokens_out)
+        self.heed(reply.limits)
+        grown = self.window + (1.0 if self.starting else 1.0 / max(self.window, 1.0))
+        self.window = min(self.most, grown)
+
+    def failed(self, key: str, error: ModelError, began: float) -> None:
+        """A call is over, without one."""
+        self.release()
+        now = self.clock()
+        self.circuit.failed(key, error.code, now)
+        self.heed(error.limits)
+        if error.code in TROUBLE and began > self.shrunk_at:  # one step for one round of calls
+            self.window, self.starting, self.shrunk_at = max(1.0, self.window * SHRINK), False, now
+
+    def heed(self, limits: Limits | None) -> None:
+        """Learns the account's limits, and waits for their reset where little is left of them."""
+        if limits is None:
+            return
+        self.lease.heed(limits)
+        for most, left, reset_s in (limits[:3], limits[3:]):
+            if most and left is not None and left < most * LOW:
+                pause = min(reset_s or 1.0, LONGEST_PAUSE_S)
+                self.paused_until = max(self.paused_until, self.clock() + pause)
+
+    def release(self) -> None:
+        """One call fewer is under way."""
+        self.active -= 1
+        self.wake()
+
+    def wake(self) -> None:
+        """Lets those who wait look again, as many as there is room for."""
+        room = max(1, int(self.window)) - self.active
+        while self.queue and room > 0:
+            turn = self.queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                room -= 1
+
+    def sync(self) -> None:
+        """Tells the others what was learned, hears what they did, and takes a fair part."""
+        now = self.synced_at = self.clock()
+        with self.shared.turn() as db:
+            db.execute("delete from holder where seen_at < ?", (now - HOLDER_S,))
+            here = (self.account, self.holder, now)
+            db.execute("insert or replace into holder values (?, ?, ?)", here)
+            count = "select count(*) from holder where account = ?"
+            (holders,) = db.execute(count, (self.account,)).fetchone()
+            row = db.execute(
+                "select window, paused_until, down_until from account"
+                " where account = ? and learned_at > ?",
+                (self.account, now - REMEMBERED_S),
+            ).fetchone()
+            known, paused_until, down_until = row or (float(START), 0.0, 0.0)
+            whole = min(self.most, max(1.0, known + self.window - self.base))
+            self.paused_until = max(self.paused_until, paused_until)
+            self.circuit.hear(down_until, now)
+            db.execute(
+                "insert or replace into account"
+                " (account, window, learned_at, paused_until, down_until) values (?, ?, ?, ?, ?)",
+                (self.account, whole, now, self.paused_until, self.circuit.down_until),
+            )
+        self.window = self.base = max(1.0, whole / holders)
+
+    def close(self) -> None:
+        """Gives this process's part to the others."""
+        self.sync()
+        with self.shared.turn() as db:
+            db.execute("delete from holder where holder = ?", (self.holder,))

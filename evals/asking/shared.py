@@ -1,0 +1,60 @@
+"""What runs and processes of one home share while they ask: spending, and each account's pace.
+
+One small SQLite file; what its tables mean is `budget`'s and `manners`'.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+TABLES = """
+create table if not exists purse (
+    day text, app text, run text,
+    reserved_usd real default 0, reserved_calls integer default 0,
+    spent_usd real default 0, spent_calls integer default 0,
+    settled_usd real default 0, settled_calls integer default 0,
+    primary key (day, app, run)
+);
+create table if not exists account (
+    account text primary key,
+    window real, learned_at real default 0, down_until real default 0, paused_until real default 0
+);
+create table if not exists holder (
+    account text, holder text, seen_at real, primary key (account, holder)
+);
+create table if not exists bucket (
+    bucket text primary key,
+    requests real, tokens real, filled_at real,
+    requests_per_minute real, tokens_per_minute real
+);
+"""
+
+
+class Shared:
+    """The shared file, opened; each `turn` is one transaction, alone for as long as it lasts."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self.db = sqlite3.connect(home / "asking.sqlite", timeout=30, isolation_level=None)
+        self.db.execute("pragma journal_mode=wal")
+        # A process that dies loses nothing; a machine that does, at most the last second's pace.
+        self.db.execute("pragma synchronous=off")
+        self.db.executescript(TABLES)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[sqlite3.Connection]:
+        """A transaction nobody else writes in."""
+        self.db.execute("begin immediate")
+        try:
+            yield self.db
+        except BaseException:
+            self.db.execute("rollback")
+            raise
+        self.db.execute("commit")
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self.db.close()

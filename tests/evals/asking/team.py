@@ -1,0 +1,102 @@
+"""One application with one judge, and the runner over its nights: what tests of asking share."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evals import evaluators, ledger, run
+from evals.annotations import References
+from evals.asking.budget import Purse
+from evals.asking.shared import Shared
+from evals.lake import Lake
+from evals.records import Score, Trace
+from evals.specs import Budget, Evaluator, load_catalog
+from evals.survey import NightOf
+
+NIGHT = date(2026, 10, 1)
+TODAY = date(2026, 10, 2)
+
+
+def traces(count: int, night: date = NIGHT, words: int = 8) -> list[Trace]:
+    """Traces that all differ."""
+    noon = datetime(night.year, night.month, night.day, 12, tzinfo=UTC)
+    return [
+        Trace(
+            f"t{n}",
+            noon + timedelta(seconds=n),
+            "chat",
+            f"answer {night} {n} " + "word " * (words + n % 7),
+            metadata={"tier": "gold" if n % 20 == 0 else "free"},
+        )
+        for n in range(count)
+    ]
+
+
+class Team:
+    """A lake with a catalog, and the runner over it."""
+
+    def __init__(
+        self,
+        root: Path,
+        url: str,
+        *,
+        pin: dict[str, Any] | None = None,
+        judge: dict[str, Any] | None = None,
+        sample: Any = 1.0,
+        budget: dict[str, Any] | None = None,
+        app_budget: dict[str, Any] | None = None,
+    ) -> None:
+        self.root, self.lake = root, Lake(root / "home").open()
+        check = {"check": {"judge": "tone"}, "sample": sample}
+        files: dict[str, Any] = {
+            "catalog.yaml": {"budget": budget or Budget().model_dump()},
+            "models.yaml": {"m": {"model": "m-2026-01-01", "base_url": url, **(pin or {})}},
+            "apps/chat.yaml": {"app": "chat", "suite": "chat", "budget": app_budget or {}},
+            "suites/chat.yaml": {
+                "suite": "chat",
+                "dimensions": [{"dimension": "kind", "question": "Kind?", **check}],
+            },
+            "judges/tone.yaml": {
+                "judge": "tone",
+                "asks": "Kind?",
+                "model": "m",
+                "system": "Judge.",
+                **(judge or {}),
+            },
+        }
+        for name, value in files.items():
+            path = root / "catalog" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(yaml.safe_dump(value))
+        load_catalog.cache_clear()
+        self.catalog = load_catalog(root / "catalog")
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """Its judge."""
+        return evaluators.for_app(self.catalog, "chat")[0]
+
+    def score(
+        self, night: date = NIGHT, day: date = TODAY, run_id: str = "run", **how: Any
+    ) -> run.Tally:
+        """Brings the judge's scores of a night up to date."""
+        references = References.of(self.catalog.root, [])
+        shared = Shared(self.lake.home)
+        try:
+            with ledger.journal(self.lake, run_id) as journal:
+                purse = Purse(shared, run_id, day, self.catalog)
+                work = NightOf(self.lake, night)
+                one = self.evaluator
+                return run.score_night(
+                    self.lake, work, one, references, journal, purse=purse, **how
+                )
+        finally:
+            shared.close()
+
+    def rows(self, night: date = NIGHT) -> list[Score]:
+        """The night's scores."""
+        return self.lake.read("scores", [night])

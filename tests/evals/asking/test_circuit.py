@@ -1,0 +1,62 @@
+"""Promises of the breaker: a blip is waited out, an outage ends the night until a later try."""
+
+from evals.asking.circuit import Circuit
+
+
+def broken(circuit: Circuit, now: float = 0.0) -> Circuit:
+    """A circuit after as many questions failed as it takes."""
+    for number in range(circuit.threshold):
+        circuit.failed(f"q{number}", "connection", now)
+    return circuit
+
+
+def test_a_few_failures_leave_it_closed() -> None:
+    """One question that fails again and again says nothing of the others."""
+    circuit = Circuit(threshold=3)
+    for _ in range(20):
+        circuit.failed("q", "server-error", 0.0)
+    assert circuit.wait_s("other", 1.0) == 0.0
+
+
+def test_an_answer_between_failures_begins_the_count_anew() -> None:
+    """Only failures without an answer between them open it; a refusal is an answer."""
+    circuit = Circuit(threshold=3)
+    for number in range(20):
+        circuit.failed(f"q{number}", "connection", 0.0)
+        if number % 2:
+            circuit.failed("x", "refused-request", 0.0)
+    assert circuit.wait_s("other", 1.0) == 0.0
+
+
+def test_open_it_lets_one_question_probe_while_the_others_wait() -> None:
+    """After the pause one goes, and its success lets all go."""
+    circuit = broken(Circuit())
+    assert circuit.wait_s("a", 0.5) == 0.5
+    assert circuit.wait_s("a", 1.0) == 0.0
+    assert circuit.wait_s("b", 1.0) == 0.05
+    circuit.succeeded()
+    assert circuit.wait_s("b", 1.0) == 0.0
+
+
+def test_a_provider_that_stays_down_is_given_up_and_tried_again_later() -> None:
+    """After its patience every question is told at once; after its rest one probes."""
+    circuit = broken(Circuit(patience_s=10.0, rest_s=30.0))
+    now = 0.0
+    while (wait := circuit.wait_s("a", now)) is not None:
+        if wait == 0.0:
+            circuit.failed("a", "connection", now)
+        now += 0.5
+        assert now < 20.0
+    assert 10.0 <= now < 20.0
+    assert circuit.wait_s("b", now + 1.0) is None
+    assert circuit.wait_s("b", circuit.down_until) == 0.0
+    circuit.succeeded()
+    assert circuit.wait_s("c", now) == 0.0
+
+
+def test_what_another_run_found_down_is_down_here() -> None:
+    """No run has to find out for itself."""
+    circuit = Circuit()
+    circuit.hear(down_until=100.0, now=50.0)
+    assert circuit.wait_s("a", 60.0) is None
+    assert circuit.wait_s("a", 100.0) == 0.0

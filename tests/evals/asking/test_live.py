@@ -1,0 +1,154 @@
+"""Promises of live asking: whatever a provider does, each trace ends with a verdict or a reason."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.asking import live
+from evals.asking.circuit import Circuit
+from tests.evals.asking.fake import faulty
+from tests.evals.asking.team import NIGHT, TODAY, Team, traces
+from tests.evals.model_server import Said, completion, serving
+
+FAULTS = "500,reset,malformed,truncated,timeout"
+
+
+def passes(body: dict[str, Any], seen: int = 0) -> Said:
+    """An answer that passes."""
+    return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}'))
+
+
+def test_faults_of_every_kind_end_as_verdicts_or_errors(tmp_path: Path) -> None:
+    """At 5% faults and 429s nothing is lost, nothing is guessed, and none is paid twice."""
+    options = ("--latency", "20", "--fault-rate", "0.05", "--faults", FAULTS)
+    with faulty(*options, "--hang-s", "30", "--max-inflight", "24") as fake:
+        pin = {"concurrency": 48, "timeout_s": 1.0}
+        team = Team(tmp_path, fake.url, pin=pin)
+        team.lake.write("traces", NIGHT, traces(600))
+        tally = team.score()
+        stats = fake.stats()
+    rows = team.rows()
+    assert len({row.trace_id for row in rows}) == len(rows) == 600
+    assert tally.passed + tally.failed + tally.errored == 600
+    assert tally.errored <= 12, Counter(row.code for row in rows)
+    assert all((row.verdict is None) == (row.status == "error") for row in rows)
+    assert all(row.code for row in rows if row.status == "error")
+    assert set(stats["faults"]) == set(FAULTS.split(","))
+    assert stats["n429"] > 0
+
+
+def test_every_kind_of_fault_of_our_own_server_is_told_apart(tmp_path: Path) -> None:
+    """A code says what went wrong; the same question asked well is a verdict."""
+    bad = {
+        "answer 2026-10-01 0 ": Said(500),
+        "answer 2026-10-01 1 ": Said(200, b"{not json"),
+        "answer 2026-10-01 2 ": Said(200, {"choices": []}),
+        "answer 2026-10-01 3 ": Said(400),
+        "answer 2026-10-01 4 ": Said(200, b"{}", after_s=2.0),
+    }
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        asked = body["messages"][-1]["content"]
+        return next((said for words, said in bad.items() if words in asked), passes(body))
+
+    with serving(script) as server:
+        team = Team(tmp_path, server.url, pin={"timeout_s": 0.3, "deadline_s": 1.0})
+        team.lake.write("traces", NIGHT, traces(8))
+        team.score()
+    codes = Counter(row.code or row.verdict for row in team.rows())
+    assert codes == {
+        "pass": 3,
+        "server-error": 1,
+        "malformed-response": 2,
+        "refused-request": 1,
+        "timeout": 1,
+    }
+
+
+def test_a_provider_that_is_down_ends_the_night_quickly_and_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest are error rows that say so; nothing of it is paid, and the next run asks them."""
+    monkeypatch.setattr(live, "BACKOFF_S", 0.01)
+    impatient = Circuit(probe_s=0.1, patience_s=0.5, rest_s=30.0)
+    with serving(passes) as server:
+        url = server.url
+    team = Team(tmp_path, url, pin={"concurrency": 16})
+    team.lake.write("traces", NIGHT, traces(500))
+    began = time.monotonic()
+    tally = team.score(ask=functools.partial(live.ask, circuit=impatient))
+    assert time.monotonic() - began < 20
+    assert (tally.errored, tally.passed, tally.failed) == (500, 0, 0)
+    codes = Counter(row.code for row in team.rows())
+    assert codes["provider-down"] > 450
+    assert all(row.retryable for row in team.rows())
+
+
+def test_outside_its_hours_a_provider_is_left_alone(tmp_path: Path) -> None:
+    """What is not asked is skipped, says so, and is asked when the hours come."""
+    now = datetime.now(UTC)
+    closed = f"{now + timedelta(hours=2):%H:%M}-{now + timedelta(hours=3):%H:%M}"
+    open_ = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=1):%H:%M}"
+    with serving(passes) as server:
+        team = Team(tmp_path, server.url, pin={"limits": {"hours": closed}})
+        team.lake.write("traces", NIGHT, traces(5))
+        assert team.score().skipped == 5
+        assert {(row.code, row.retryable) for row in team.rows()} == {("outside-hours", True)}
+        assert server.seen == []
+        team = Team(tmp_path, server.url, pin={"limits": {"hours": open_}})
+        assert team.score().passed == 5
+
+
+def test_retry_after_is_waited_for(tmp_path: Path) -> None:
+    """A call that was told to wait is not repeated before."""
+    times: list[float] = []
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        times.append(time.monotonic())
+        return passes(body) if seen else Said(429, headers={"Retry-After": "1"})
+
+    with serving(script) as server:
+        team = Team(tmp_path, server.url)
+        team.lake.write("traces", NIGHT, traces(1))
+        assert team.score().passed == 1
+    assert times[1] - times[0] >= 1.0
+
+
+def test_a_ceiling_holds_over_all_that_is_asked(tmp_path: Path) -> None:
+    """No more than the share of the account's requests a minute, however fast it answers."""
+    limits = {"requests_per_minute": 1200, "share": 0.5}
+    with serving(passes) as server:
+        team = Team(tmp_path, server.url, pin={"limits": limits, "concurrency": 32})
+        team.lake.write("traces", NIGHT, traces(30))
+        began = time.monotonic()
+        assert team.score().passed == 30
+        took = time.monotonic() - began
+    assert took >= 30 / (1200 * 0.5 / 60) - 0.5
+
+
+def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
+    """What was scored is the beginning of the hash order, at the rate it reached."""
+    prices = [{"since": "2026-01-01", "input": 1000.0, "output": 1000.0}]  # 12 tokens: 1.2 cents
+    with serving(passes) as server:
+        team = Team(
+            tmp_path,
+            server.url,
+            pin={"prices": prices, "concurrency": 2},
+            judge={"max_tokens": 2},
+            budget={"usd_per_day": 1.0},
+        )
+        team.lake.write("traces", NIGHT, traces(200))
+        tally = team.score()
+        assert 0 < tally.calls == tally.passed < 84
+        assert 0.6 < tally.usd <= 1.0
+        assert tally.skipped == 200 - tally.passed
+        assert {row.inclusion for row in team.rows()} == {tally.passed / 200}
+        assert team.score().calls <= 1
+        assert team.score(day=TODAY + timedelta(days=1)).calls > 0

@@ -1,0 +1,137 @@
+"""Promises of the gate: what an account takes is found, shared, and never passed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.asking.manners import Gate
+from evals.asking.shared import Shared
+from evals.models import Limits, ModelError, Reply
+from evals.specs import Ceiling, ModelPin
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Shared]:
+    """A home's shared file."""
+    file = Shared(tmp_path)
+    yield file
+    file.close()
+
+
+def pin(**more: Any) -> ModelPin:
+    """A pinned model of one account."""
+    return ModelPin(name="m", model="m-2026-01-01", base_url="http://127.0.0.1:1/v1", **more)
+
+
+def reply(limits: Limits | None = None) -> Reply:
+    """An answer of ten tokens."""
+    return Reply("yes", None, "m-2026-01-01", None, None, 5, 5, limits=limits)
+
+
+async def through(gate: Gate, count: int, latency_s: float = 0.0, room: int = 10**6) -> int:
+    """Sends calls to a server with room for so many at once; how often it said `too many`."""
+    inside = refused = 0
+
+    async def call(number: int) -> None:
+        nonlocal inside, refused
+        while True:
+            began = await gate.enter(str(number), 10)
+            if inside >= room:
+                refused += 1
+                await asyncio.sleep(latency_s / 4)
+                gate.failed(str(number), ModelError("rate-limited", "429", retryable=True), began)
+                await asyncio.sleep(latency_s)
+                continue
+            inside += 1
+            await asyncio.sleep(latency_s)
+            inside -= 1
+            gate.answered(reply(), 10)
+            return
+
+    await asyncio.gather(*(call(number) for number in range(count)))
+    return refused
+
+
+def test_the_window_finds_what_the_provider_takes(shared: Shared) -> None:
+    """With room for 12 it settles near 12, and hardly a call is refused."""
+    gate = Gate(pin(concurrency=64), shared)
+    refused = asyncio.run(through(gate, 600, 0.01, room=12))
+    assert 6 <= gate.window <= 16
+    assert refused < 150
+
+
+def test_what_was_found_is_where_the_next_evaluator_begins(shared: Shared) -> None:
+    """The window outlives the evaluator and the run that found it."""
+    gate = Gate(pin(concurrency=64), shared)
+    asyncio.run(through(gate, 300, 0.005, room=12))
+    gate.close()
+    assert Gate(pin(concurrency=64), shared).window == pytest.approx(gate.window)
+
+
+def test_two_runs_share_an_accounts_window(shared: Shared, tmp_path: Path) -> None:
+    """Each has half of it, and the whole again when the other is over."""
+    one = Gate(pin(concurrency=32), shared)
+    other = Gate(pin(concurrency=32), Shared(tmp_path))
+    one.sync()
+    assert (one.window, other.window) == (16, 16)
+    other.close()
+    other.shared.close()
+    one.sync()
+    assert one.window == 32
+
+
+def test_a_ceiling_is_shared_by_all_runs(shared: Shared, tmp_path: Path) -> None:
+    """Two runs together send no more than the share of the account's requests."""
+    limits = Ceiling(requests_per_minute=1800, share=0.5)
+    second = Shared(tmp_path)
+    gates = [Gate(pin(limits=limits), file) for file in (shared, second)]
+
+    async def both() -> None:
+        await asyncio.gather(*(through(gate, 15) for gate in gates))
+
+    began = time.monotonic()
+    asyncio.run(both())
+    assert time.monotonic() - began >= 30 / 15 - 0.3
+    second.close()
+
+
+def test_the_limits_a_provider_tells_are_kept_to(shared: Shared) -> None:
+    """The default share of what its headers say, remembered for the next run."""
+    gate = Gate(pin(), shared)
+    gate.heed(Limits(requests_limit=1200, requests_left=1100))
+    again = Gate(pin(), shared)
+    began = time.monotonic()
+    asyncio.run(through(again, 12))
+    assert time.monotonic() - began >= 12 / 6 - 0.3
+
+
+def test_tokens_have_a_ceiling_too(shared: Shared) -> None:
+    """A call waits for the tokens it will take."""
+    gate = Gate(pin(limits=Ceiling(tokens_per_minute=6000, share=0.1)), shared)
+    began = time.monotonic()
+    asyncio.run(through(gate, 2))
+    assert time.monotonic() - began >= 20 / 10 - 0.3
+
+
+def test_what_is_left_for_the_product_is_left(shared: Shared) -> None:
+    """With a tenth of the account's limit left the evaluation waits for the reset."""
+    gate = Gate(pin(), shared)
+    gate.heed(Limits(tokens_limit=10**9, tokens_left=10**7, tokens_reset_s=1.0))
+    began = time.monotonic()
+    asyncio.run(through(gate, 1))
+    assert time.monotonic() - began >= 0.95
+
+
+def test_a_call_costs_little_at_the_gate(shared: Shared) -> None:
+    """Under a ceiling, with what is shared leased by the second, a call takes well under 0.2 ms."""
+    gate = Gate(pin(limits=Ceiling(requests_per_minute=10**8, tokens_per_minute=10**10)), shared)
+    asyncio.run(through(gate, 10))
+    began = time.process_time()
+    asyncio.run(through(gate, 5000))
+    assert (time.process_time() - began) / 5000 < 0.0005
