@@ -48,7 +48,9 @@ def import_file(
     plans = mapping.plans(catalog.mappings, None)
     app = app or catalog.only_app
     begins = catalog.day_begins
-    reading = Reading(path.name, plans, assume_date, spread, begins, path=path, app=app)
+    reading = Reading(
+        path.name, plans, assume_date, spread, begins, path=path, app=app, hashed=False
+    )
     staged = Staging(lake, Door.of(lake, catalog), path.name, sha)
     with staged.nights:
         for found in importers.batches(path, reading):

@@ -27,8 +27,8 @@ MAX_ID = 256
 HASH_LENGTH = 32
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 APP = re.compile(NAME)
-EXPONENT = re.compile(rb"[:,\[]-?\d+(?:\.\d+)?e")
-"""What a number with an exponent looks like in JSON; text may look alike, and costs only time."""
+EXPONENT = re.compile(rb"[:,\[]-?(?:\d+(?:\.\d+)?e|0\.0000)")
+"""A number that has an exponent in some JSON; text may look alike, and costs only time."""
 WHENCE = ("source_format", "source_file", "source_line", "content_hash")
 """Set by the importer, and no part of what is hashed; a row's own such keys go to metadata."""
 
@@ -55,6 +55,8 @@ class Reading:
     """The file, for a format whose other half lies beside it."""
     app: str | None = None
     """The application of rows that name none."""
+    hashed: bool = True
+    """Whether traces are given a content hash; the door has one of its own."""
     used: set[str] = field(default_factory=set)
     """The names of the mappings that fitted, as rows are read."""
 
@@ -243,7 +245,7 @@ def trace_from(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
         source_format=form,
         source_file=reading.source_file,
         source_line=line,
-        content_hash=content_hash(values, parsed.plain),
+        content_hash=content_hash(values, parsed.plain) if reading.hashed else "",
     )
 
 
@@ -405,7 +407,7 @@ def moment(ts: Json, form: str | None, values: dict[str, Any], reading: Reading)
 def content_hash(values: dict[str, Any], plain: bool) -> str:
     """`digest` of every field but where it was read from, the timestamp in ISO form.
 
-    orjson spells floats with an exponent differently; without one its bytes are the canonical.
+    orjson spells very small and large floats differently; without them its bytes are canonical.
     """
     hashed = {**values, "ts": values["ts"].isoformat()}
     try:

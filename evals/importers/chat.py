@@ -33,6 +33,10 @@ DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.-]+)*;base64,([A-Za-z0-
 MAX_URI = 2048
 
 
+class Chat(list[dict[str, Json]]):
+    """Messages that are in the one shape already."""
+
+
 @dataclass(slots=True)
 class Said:
     """What the parts of one message hold."""

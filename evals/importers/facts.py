@@ -274,6 +274,8 @@ def chat_of(value: Json, role: str) -> list[dict[str, Json]]:
     """A chat in whatever form: messages, or one text of somebody."""
     if value is None or value == "":
         return []
+    if type(value) is chat.Chat:
+        return list(value)
     plain = payloads.unquoted(value)
     items = plain if type(plain) is list else [plain]
     if type(plain) is list and plain and all(type(item) is dict for item in plain):

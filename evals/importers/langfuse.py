@@ -327,11 +327,16 @@ class Parted(NamedTuple):
     scope: str
 
 
+NOTHING = Parted({}, {}, {}, "")
+
+
 def parted(metadata: Json) -> Parted:
     """Metadata in its parts."""
     told = held(metadata)
+    if not told:
+        return NOTHING
     if type(told) is not dict:
-        return Parted({} if told in EMPTY else {"metadata": told}, {}, {}, "")
+        return Parted({"metadata": told}, {}, {}, "")
     own = dict(told)
     attributes = keyed(own.pop("attributes", None))
     resource, scope = keyed(own.pop("resourceAttributes", None)), keyed(own.pop("scope", None))

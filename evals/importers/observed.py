@@ -14,6 +14,7 @@ from typing import Any
 from evals.importers import canonical, exchanges
 from evals.importers.assembly import row_of, understood
 from evals.importers.canonical import Reading
+from evals.importers.chat import Chat
 from evals.importers.span_rows import respelled
 from evals.importers.spans import Span
 from evals.importers.strict_json import Parsed, Refused, inner
@@ -50,9 +51,9 @@ def call(asked: Json, answered: Json) -> Object:
     if chat and chat[0].get("role") not in ("system", "developer") and type(answered) is dict:
         chat = [*exchanges.system(answered), *chat]
     if chat:
-        found["gen_ai.input.messages"] = chat
+        found["gen_ai.input.messages"] = Chat(chat)
     if spoken := exchanges.messages(answered):
-        found["gen_ai.output.messages"] = spoken
+        found["gen_ai.output.messages"] = Chat(spoken)
     for key, value in exchanges.of_response(answered).items():
         found[RESPONSE[key]] = value
     return found

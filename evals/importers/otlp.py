@@ -156,7 +156,10 @@ def attributes(listed: Json) -> dict[str, Json]:
         try:
             value = item["value"]
             text = value.get("stringValue")
-            found[item["key"]] = text if type(text) is str else value_of(value)
+            key = item["key"]
+            found[key if type(key) is str else str(key)] = (
+                text if type(text) is str else value_of(value)
+            )
         except (TypeError, KeyError, AttributeError):
             continue  # a key without a value says nothing
     return found

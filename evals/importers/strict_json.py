@@ -25,6 +25,11 @@ PLAIN = (1e-4, 1e16)
 """Between these a float is spelled alike by every JSON writer: without an exponent."""
 
 
+DIGITS = bytes(48 if chr(byte) in "0123456789" else 32 for byte in range(256))
+LONG_NUMBER = b"0" * 19
+"""No shorter number can be one that 64 bits do not hold."""
+
+
 class Refused(ValueError):
     """A row cannot become a trace; the arguments are a code and a sentence."""
 
@@ -72,6 +77,8 @@ def parse(raw: bytes) -> Parsed:
         raise Refused(
             "not-an-object", f"The line is {word_for(value)}; expected one object in braces a line."
         )
+    if is_whole(raw, value):
+        return Parsed(value, plain=False)
     found = survey(value)
     if found.depth > MAX_DEPTH:
         raise too_deep()
@@ -87,6 +94,8 @@ def inner(text: str) -> Json:
     raw = text.encode("utf-8", "surrogatepass")
     try:
         value = orjson.loads(raw)
+        if is_whole(raw, value):
+            return value
         found = survey([value])
         if found.depth > MAX_DEPTH:
             return text
@@ -95,6 +104,24 @@ def inner(text: str) -> Json:
     except (orjson.JSONDecodeError, Refused):
         return text
     return value
+
+
+def is_whole(raw: bytes, value: Json) -> bool:
+    """Whether orjson kept all of a text, told without a walk; False where that cannot be told.
+
+    Written again, a value has as many quotes as its text, unless two keys were equal.
+    """
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or LONG_NUMBER in raw.translate(DIGITS):
+        return False
+    return quotes(raw) == quotes(orjson.dumps(value))
+
+
+def quotes(text: bytes) -> int:
+    """How many quotes begin or end a string: those that no backslash escapes."""
+    if b"\\" not in text:
+        return text.count(b'"')
+    text = text.replace(b"\\\\", b"")
+    return text.count(b'"') - text.count(b'\\"')
 
 
 def word_for(value: Json) -> str:
