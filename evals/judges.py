@@ -10,12 +10,12 @@ import json
 import re
 from typing import Any
 
-from evals.models import Request
+from evals.models import FAULTS, Request
 from evals.records import Answer, Failure, Outcome, Trace, canonical, digest
 from evals.specs import Example, Judge, ModelPin
 from evals.untrusted import apart
 
-BEHAVIOUR = 2
+BEHAVIOUR = 3
 """Raised when `verdict` reads the same answer in another way."""
 
 RENDERING = 2
@@ -44,11 +44,25 @@ def answer_parts(judge: Judge, pin: ModelPin) -> dict[str, str]:
     return {
         "prompt": digest([judge.system, RENDERING]),
         "examples": digest([example.model_dump() for example in judge.examples]),
-        "model": digest([pin.provider, pin.model, pin.sha256]),
-        "parameters": digest([judge.temperature, judge.seed, judge.max_tokens, judge.max_chars]),
+        "model": digest([pin.provider, pin.model, pin.sha256, *told(pin, "revision")]),
+        "parameters": digest(
+            [
+                *(judge.temperature, judge.seed, judge.max_tokens, judge.max_chars),
+                *told(pin, "api", "reasoning", "reasoning_effort"),
+            ]
+        ),
         "reads": digest(judge.reads),
-        "answer": digest([judge.mode, SCHEMA if judge.mode == "schema" else None]),
+        "answer": digest(
+            [judge.mode, SCHEMA if judge.mode == "schema" else None, *told(pin, "structured")]
+        ),
     }
+
+
+def told(pin: ModelPin, *names: str) -> list[Any]:
+    """What a pin says beyond the defaults, so that a newer key changes no older version."""
+    defaults = ModelPin.model_fields
+    values = [(name, getattr(pin, name)) for name in names]
+    return [[name, value] for name, value in values if value != defaults[name].default]
 
 
 def request(judge: Judge, trace: Trace, gold: Any) -> Request:
@@ -94,30 +108,69 @@ def text(value: Any) -> str:
 def verdict(judge: Judge, answer: Answer) -> Outcome | Failure:
     """An answer as an outcome; an answer that says nothing clear is an error, never a verdict."""
     if answer.code is not None:
-        return Failure(answer.code, retryable=answer.retryable)
+        return Failure(answer.code, FAULTS.get(answer.code, ""), retryable=answer.retryable)
     if judge.mode == "logprobs":
         if answer.probability is None:
-            return Failure("no-probability", "neither yes nor no was among the likely tokens")
+            return unclear("no-probability")
         passed = answer.probability >= judge.threshold
         return Outcome(passed, round(answer.probability, 6), f"P(yes) {answer.probability:.2f}")
-    try:
-        said = json.loads(unfenced(answer.text or ""), object_pairs_hook=distinct)
-        passed = {"pass": True, "fail": False}[said["verdict"]]
-        critique = said.get("critique", "")
-        if not isinstance(critique, str) or not said.keys() <= SCHEMA["properties"].keys():
-            raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Failure("unparseable", "the answer is not the one JSON object that was asked for")
-    return Outcome(passed, explanation=critique[:2000])
+    text = alone(answer.text or "")
+    cut = answer.finish == "length"
+    found = as_json(text) or (None if cut else as_nearly_json(text))
+    if found is not None:
+        return found
+    if len({word.lower() for word in SPELT.findall(text)}) > 1:
+        return unclear("two-verdicts")
+    return unclear("cut-short" if cut else "unparseable")
 
 
-def unfenced(answer: str) -> str:
-    """The answer without the fence around the whole of it.
+def unclear(code: str) -> Failure:
+    """An answer that came and holds no verdict."""
+    return Failure(code, FAULTS[code])
+
+
+DRAFT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
+LEAD = re.compile(
+    r"\s*(sure|okay|certainly|of course)?[,.!]?\s*"
+    r"(here(?:'s| is) (?:the|my) (?:json|answer|verdict|result|evaluation)(?: object)?"
+    r"|(?:final )?(?:answer|verdict|json|result))?\s*:\s*(?=[{`])",
+    re.IGNORECASE,
+)
+FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+SPELT = re.compile(r"[\"']?verdict[\"']?\s*:\s*[\"']?(pass|fail)\b", re.IGNORECASE)
+
+
+def alone(answer: str) -> str:
+    """The answer without a draft or a stock phrase before it and the fence around the whole of it.
 
     Nothing is looked for inside prose: a judge that quotes a trace may quote a verdict with it.
     """
-    found = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", answer, re.DOTALL)
-    return found[1] if found else answer
+    text = DRAFT.sub("", answer, count=1) if DRAFT.match(answer) else answer
+    lead = LEAD.match(text)
+    text = text[lead.end() :] if lead else text
+    fenced = FENCED.fullmatch(text)
+    return (fenced[1] if fenced else text).strip()
+
+
+def as_json(text: str) -> Outcome | None:
+    """The verdict of a text that is one JSON object; raw line breaks in its strings are let be."""
+    try:
+        return outcome(json.loads(text, object_pairs_hook=distinct, strict=False))
+    except (ValueError, RecursionError):
+        return None
+
+
+def as_nearly_json(text: str) -> Outcome | None:
+    """The verdict of a text that is one object with slips: quotes, commas, a bracket forgotten."""
+    import json_repair
+
+    one = text.startswith("{") and text.count("{") == 1 and len(SPELT.findall(text)) == 1
+    if not one or "}" in text[:-1]:
+        return None
+    try:
+        return outcome(json_repair.loads(text))
+    except (ValueError, RecursionError):
+        return None
 
 
 def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -125,3 +178,14 @@ def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found := dict(pairs)) < len(pairs):
         raise ValueError("a key is repeated")
     return found
+
+
+def outcome(said: Any) -> Outcome | None:
+    """The verdict of an object by the schema, in any case of letters; None for any other value."""
+    if not isinstance(said, dict) or not said.keys() <= SCHEMA["properties"].keys():
+        return None
+    word, critique = said.get("verdict"), said.get("critique", "")
+    if not isinstance(word, str) or not isinstance(critique, str):
+        return None
+    passed = {"pass": True, "fail": False}.get(word.strip().lower())
+    return None if passed is None else Outcome(passed, explanation=critique[:2000])

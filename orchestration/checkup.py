@@ -78,7 +78,7 @@ def pins(catalog: Catalog) -> Iterator[Finding]:
     today = datetime.now(UTC).date()
     for name, pin in sorted(catalog.models.items()):
         reason = models.unavailable_because(pin)
-        hint = {"no-key": f"set {pin.api_key_env}", "no-model": "install the extra andon[model]"}
+        hint = {"no-key": f"set {pin.key_variable}", "no-model": "install the extra andon[model]"}
         if reason:
             yield Finding("warn", f"model {name}", f"{hint[reason]}; its judges are skipped")
         elif pin.expires is None:

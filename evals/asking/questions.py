@@ -132,7 +132,7 @@ def came_with(pin: ModelPin, night: date, reply: models.Reply | None) -> dict[st
         "finish": reply.finish,
         "temperature": reply.temperature,
         "seed": reply.seed,
-        "cost_usd": models.cost(pin, night, reply.tokens_in, reply.tokens_out),
+        "cost_usd": models.cost(pin, night, reply.tokens_in, reply.tokens_out, reply.tokens_cached),
     }
 
 

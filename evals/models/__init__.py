@@ -3,14 +3,15 @@
 Every failure leaves here as a ModelError with a stable code; retries across runs are `run`'s.
 """
 
-from evals.models.api import OpenAIClient, from_status, p_yes
+from evals.models.api import Key, OpenAIClient
 from evals.models.embedded import weights
-from evals.models.opening import open_client
-from evals.models.pins import unavailable_because
+from evals.models.faults import FAULTS
+from evals.models.opening import open_client, unavailable_because
 from evals.models.prices import cost
 from evals.models.protocol import Client, Limits, ModelError, Reply, Request, Unavailable
+from evals.models.shapes import p_yes, shape_of
 
 __all__ = [
-    "Client", "Limits", "ModelError", "OpenAIClient", "Reply", "Request", "Unavailable", "cost",
-    "from_status", "open_client", "p_yes", "unavailable_because", "weights",
+    "FAULTS", "Client", "Key", "Limits", "ModelError", "OpenAIClient", "Reply", "Request",
+    "Unavailable", "cost", "open_client", "p_yes", "shape_of", "unavailable_because", "weights",
 ]  # fmt: skip

@@ -1,132 +1,103 @@
-"""The `openai` client: one question over the wire, its answer read, its errors given codes.
+"""The `openai` client of a pin: who is asked, with which key, and the lean way a question takes.
 
 When to ask, how often and how many at once is the runner's.
 """
 
 from __future__ import annotations
 
-import math
+import functools
 from typing import Any
 
-from evals.models.protocol import ModelError, Reply, Request
+from evals.models.protocol import Reply, Request
+from evals.models.shapes import shape_of
+from evals.models.wire import Address, Wire
 from evals.specs import ModelPin
+
+CONNECTION = ("accept-encoding", "connection", "content-length", "host")
+"""Headers that belong to one connection or one body."""
+
+
+class Key:
+    """A secret that does not print."""
+
+    def __init__(self, text: str | None) -> None:
+        self.reveal = lambda: text
+
+    def __repr__(self) -> str:
+        """Nothing of it."""
+        return "Key(…)"
 
 
 class OpenAIClient:
-    """The `openai` client, its retries left to the runner and its errors given stable codes.
+    """A pin's server behind the `openai` client, its retries left to the runner.
 
-    Its transport is aiohttp and its answers are read as plain JSON: a third of the CPU a call
-    costs with the default transport and typed answers (`make bench` prints both).
+    The `openai` client writes the first request, and with it the address and every header, for
+    OpenAI, Azure and whoever speaks like them. Questions then go to that address as bytes over
+    aiohttp: a fraction of the CPU that typed requests and answers cost (`make bench` prints
+    both). What is no question (files, batches, the model list) goes through `client`.
     """
 
-    def __init__(self, pin: ModelPin, base_url: str | None, key: str) -> None:
-        import openai
-
-        self.pin = pin
-        self.client = openai.AsyncOpenAI(
-            base_url=base_url,
-            api_key=key,
-            max_retries=0,
-            timeout=pin.timeout_s,
-            http_client=openai.DefaultAioHttpClient(),
-        )
-
-    path = "/chat/completions"
+    def __init__(self, pin: ModelPin, base_url: str | None, key: Key) -> None:
+        self.pin, self.base_url, self.key = pin, base_url, key
+        self.shape = shape_of(pin)
+        self.path = self.shape.path
+        self.body, self.read = self.shape.body, self.shape.read
+        self.wire = Wire(addressed(pin, base_url, key, self.path), pin.timeout_s)
 
     async def ask(self, request: Request) -> Reply:
-        """One chat completion; see `Client.ask`."""
+        """One question; see `Client.ask`."""
+        answer, limits = await self.wire.post(self.body(request))
+        reply = self.read(request, answer)
+        return reply._replace(limits=limits) if limits else reply
+
+    @functools.cached_property
+    def client(self) -> Any:
+        """The whole `openai` client, for all that is not a question."""
         import openai
 
-        try:
-            answer = await self.client.post(self.path, body=self.body(request), cast_to=object)
-        except openai.APIStatusError as error:
-            raise from_status(error) from None
-        except openai.APITimeoutError:
-            limit = f"no answer in {self.pin.timeout_s:g} s"
-            raise ModelError("timeout", limit, retryable=True) from None
-        except openai.APIConnectionError as error:
-            kind = type(error.__cause__ or error).__name__
-            raise ModelError("connection", kind, retryable=True) from None
-        except (openai.OpenAIError, ValueError) as error:
-            kind = type(error).__name__
-            raise ModelError("malformed-response", kind, retryable=True) from None
-        return self.read(request, answer)
-
-    def body(self, request: Request) -> dict[str, Any]:
-        """The request as the API takes it."""
-        body: dict[str, Any] = {
-            "model": self.pin.model,
-            "messages": list(request.messages),
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "seed": request.seed,
-        }
-        if request.yes_no:
-            body |= {"logprobs": True, "top_logprobs": 20}
-        if request.schema:
-            schema = {"name": "verdict", "strict": True, "schema": request.schema}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        return body
-
-    def read(self, request: Request, answer: Any) -> Reply:
-        """The answer as a Reply; see `Client.read`."""
-        try:
-            reply = self.parts(request, answer)
-        except (KeyError, IndexError, TypeError, AttributeError, ValueError):
-            raise ModelError("malformed-response", "no answer in it", retryable=True) from None
-        if reply.model != self.pin.model:
-            said = f"asked {self.pin.model}, answered {reply.model[:80]}"
-            raise ModelError("other-model", said, retryable=False, reply=reply)
-        return reply
-
-    def parts(self, request: Request, answer: Any) -> Reply:
-        """The answer's parts; raises whatever its shape makes it raise."""
-        choice = answer["choices"][0]
-        text, model = choice["message"]["content"], answer["model"]
-        if not isinstance(text, str) or not isinstance(model, str):
-            raise TypeError
-        usage = answer.get("usage") or {}
-        details = usage.get("prompt_tokens_details") or {}
-        tokens = (choice.get("logprobs") or {}).get("content") if request.yes_no else None
-        return Reply(
-            text=text,
-            probability=p_yes(tokens[0]["top_logprobs"]) if tokens else None,
-            model=model,
-            fingerprint=answer.get("system_fingerprint"),
-            created=answer.get("created"),
-            tokens_in=int(usage.get("prompt_tokens") or 0),
-            tokens_out=int(usage.get("completion_tokens") or 0),
-            tokens_cached=int(details.get("cached_tokens") or 0),
-            finish=choice.get("finish_reason"),
-            temperature=request.temperature,
-            seed=request.seed,
-        )
+        make = openai.AsyncAzureOpenAI if self.pin.azure else openai.AsyncOpenAI
+        transport = openai.DefaultAioHttpClient()
+        return make(**settings(self.pin, self.base_url, self.key), http_client=transport)
 
     async def close(self) -> None:
         """Gives connections back."""
-        await self.client.close()
+        await self.wire.close()
+        if "client" in vars(self):
+            await self.client.close()
 
 
-def from_status(error: Any) -> ModelError:
-    """An HTTP error as a ModelError; the provider's own words stay out of it."""
-    status = error.status_code
-    wait = error.response.headers.get("retry-after")
-    wait_s = float(wait) if wait and wait.replace(".", "", 1).isdigit() else None
-    if status == 429:
-        return ModelError("rate-limited", "HTTP 429", retryable=True, wait_s=wait_s)
-    if status in (401, 403):
-        return ModelError("not-authorised", f"HTTP {status}", retryable=True)
-    if status >= 500 or status in (408, 409):
-        return ModelError("server-error", f"HTTP {status}", retryable=True, wait_s=wait_s)
-    return ModelError("refused-request", f"HTTP {status}", retryable=False)
+def settings(pin: ModelPin, base_url: str | None, key: Key) -> dict[str, Any]:
+    """What the `openai` client is made with."""
+    common = {"api_key": key.reveal() or "none", "max_retries": 0, "timeout": pin.timeout_s}
+    if pin.azure is None:
+        return common | {"base_url": base_url}
+    return common | {
+        "azure_endpoint": pin.azure.endpoint,
+        "azure_deployment": pin.azure.deployment,
+        "api_version": pin.azure.api_version,
+    }
 
 
-def p_yes(candidates: Any) -> float | None:
-    """P(yes) / (P(yes) + P(no)) over the first token's candidates; None when neither is there."""
-    mass = {"yes": 0.0, "no": 0.0}
-    for candidate in candidates:
-        word = candidate["token"].strip().lower().strip(".,\"'")
-        if word in mass:
-            mass[word] += math.exp(candidate["logprob"])
-    total = sum(mass.values())
-    return mass["yes"] / total if total else None
+def addressed(pin: ModelPin, base_url: str | None, key: Key, path: str) -> Address:
+    """Where the `openai` client would send a question, and with which headers; sends nothing."""
+    import httpx2
+    import openai
+
+    written: list[Any] = []
+
+    def kept(request: httpx2.Request) -> httpx2.Response:
+        written.append(request)
+        return httpx2.Response(200, json={})
+
+    make = openai.AzureOpenAI if pin.azure else openai.OpenAI
+    nowhere = httpx2.Client(transport=httpx2.MockTransport(kept), trust_env=False)
+    with make(**settings(pin, base_url, key), http_client=nowhere) as client:
+        client.post(path, body={"model": pin.model}, cast_to=object)
+    headers = {
+        name: value
+        for name, value in written[0].headers.items()
+        if name not in CONNECTION and not name.startswith("x-stainless-")
+    }
+    if key.reveal() is None:
+        headers.pop("authorization", None)
+    return Address(str(written[0].url), headers)

@@ -15,7 +15,7 @@ from evals.records import Kind
 from evals.specs.apps import App, Mapping
 from evals.specs.asking import Budget, Sample
 from evals.specs.attacks import Attacks
-from evals.specs.models import ModelPin
+from evals.specs.models import ModelPin, Policy
 from evals.specs.spec import NAME, Name, Reads, Spec
 from evals.specs.suites import Guardrail, Judge, Suite
 
@@ -42,6 +42,12 @@ class Catalog(Spec):
 
     root: Path
     models: dict[str, ModelPin] = Field(default={})
+    pins: Policy = Field(
+        default="strict",
+        description="model ids that may change: `strict` refuses an alias and names the pin to "
+        "use instead, and runs an id that does not say, with a stamp on every report that used "
+        "it; `record` runs both with that stamp and keeps which model answered",
+    )
     apps: dict[str, App] = Field(default={})
     suites: dict[str, Suite] = Field(default={})
     judges: dict[str, Judge] = Field(default={})

@@ -17,6 +17,7 @@ from evals.specs.apps import App
 from evals.specs.attacks import Attacks
 from evals.specs.catalog import Catalog, Slice
 from evals.specs.models import ModelPin
+from evals.specs.pins import reasons, refusal
 from evals.specs.spec import CatalogError, S
 from evals.specs.suites import Guardrail, Judge, Suite
 
@@ -91,13 +92,7 @@ def load_catalog(root: Path) -> Catalog:
     pins = read_shape(models_file, dict, "short names, each with a pin's keys under it")
     slices = read_shape(slices_file, list, "a list, one slice a line")
     attacks = read_shape(attacks_file, dict, "keys such as `each`, and a list of `attacks`")
-    for name, value in pins.items():
-        if not isinstance(value, dict):
-            refuse(models_file, (name,), "expected a pin's keys under it, such as `model`")
-    models = {
-        name: parse(ModelPin, models_file, {"name": name, **value}, (name,))
-        for name, value in pins.items()
-    }
+    models = {name: read_pin(models_file, name, value) for name, value in pins.items()}
     catalog = parse(
         Catalog,
         settings_file,
@@ -116,9 +111,32 @@ def load_catalog(root: Path) -> Catalog:
         },
     )
     check_references(catalog)
+    models = {name: under_policy(catalog, pin) for name, pin in models.items()}
     inbox = root / catalog.inbox if catalog.inbox else None
     label_files = tuple(root / path for path in catalog.label_files)
-    return catalog.model_copy(update={"inbox": inbox, "label_files": label_files})
+    resolved = {"models": models, "inbox": inbox, "label_files": label_files}
+    return catalog.model_copy(update=resolved)
+
+
+def read_pin(path: Path, name: str, value: Any) -> ModelPin:
+    """One entry of `models.yaml`."""
+    if not isinstance(value, dict):
+        refuse(path, (name,), "expected a pin's keys under it, such as `model`")
+    return parse(ModelPin, path, {"name": name, **value}, (name,))
+
+
+def under_policy(catalog: Catalog, pin: ModelPin) -> ModelPin:
+    """The pin under its own policy or the catalog's.
+
+    Raises:
+        CatalogError: when the policy refuses its id; it names the pin to use instead.
+    """
+    pin = pin.model_copy(update={"pins": pin.pins or catalog.pins})
+    refused = refusal(pin)
+    if refused:
+        key = "revision" if pin.revision else "model"
+        refuse(catalog.root / "models.yaml", (pin.name, key), refused)
+    return pin
 
 
 def read_shape(path: Path, kind: type[dict[Any, Any]] | type[list[Any]], expected: str) -> Any:
@@ -135,9 +153,12 @@ def check_references(catalog: Catalog) -> None:
         if app.suite and app.suite not in catalog.suites:
             refuse(catalog.root / "apps" / f"{name}.yaml", ("suite",), f"no suite {app.suite!r}")
     for name, judge in catalog.judges.items():
+        path = catalog.root / "judges" / f"{name}.yaml"
         if judge.model not in catalog.models:
-            path = catalog.root / "judges" / f"{name}.yaml"
             refuse(path, ("model",), f"no model {judge.model!r} in models.yaml")
+        if judge.mode == "logprobs" and reasons(catalog.models[judge.model]):
+            words = f"{judge.model} thinks before it answers, and has no P(yes) of its first word"
+            refuse(path, ("mode",), f"{words}; use `mode: schema`")
     for name, suite in catalog.suites.items():
         for index, dimension in enumerate(suite.dimensions):
             path, check = catalog.root / "suites" / f"{name}.yaml", dimension.check

@@ -1,17 +1,21 @@
 """Pinned models and what they cost, as `models.yaml` declares them.
 
-Whether a pin holds and how a model is asked is told in `evals.models`.
+How a model is asked is told in `evals.models`, what its id promises in `evals.specs.pins`.
 """
 
 from __future__ import annotations
 
 from datetime import date
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from evals.specs.asking import Ceiling
 from evals.specs.spec import NAME, Name, Spec
+
+Policy = Literal["strict", "record"]
+"""What is done with an id that may change behind its name."""
 
 
 class Price(Spec):
@@ -20,6 +24,30 @@ class Price(Spec):
     since: date = Field(description="the first night it is in force")
     input: float = Field(ge=0, description="US dollars per million input tokens")
     output: float = Field(ge=0, description="US dollars per million output tokens")
+    cached: float | None = Field(
+        default=None, ge=0, description="per million input tokens the provider had cached"
+    )
+    batch: float = Field(default=0.5, ge=0, le=1, description="what a batch pays of all of these")
+
+
+class Azure(Spec):
+    """A deployment on Azure; its key is read from `AZURE_OPENAI_API_KEY`."""
+
+    endpoint: str = Field(description="such as https://NAME.openai.azure.com")
+    deployment: str = Field(description="the deployment's name; `model` names what it serves")
+    api_version: str = Field(description="such as 2024-10-21")
+
+    @field_validator("api_version", mode="before")
+    @classmethod
+    def dated(cls, version: object) -> object:
+        """YAML reads an unquoted version as a date."""
+        return version.isoformat() if isinstance(version, date) else version
+
+    @field_validator("endpoint")
+    @classmethod
+    def no_secret_in_it(cls, url: str) -> str:
+        """See `plain_address`."""
+        return plain_address(url)
 
 
 class ModelPin(Spec):
@@ -30,20 +58,48 @@ class ModelPin(Spec):
         default="openai", description="who serves it: an OpenAI-compatible API, or this process"
     )
     model: str = Field(description="the pinned id asked for, or the weights' file name")
+    pins: Policy | None = Field(
+        default=None, description="this model's policy; null: the catalog's `pins`"
+    )
+    answers_as: tuple[str, ...] = Field(
+        default=(), description="other ids that answers may name; any other is an alarm, no score"
+    )
+    api: Literal["chat", "responses"] = Field(
+        default="chat", description="which endpoint is asked: chat completions or Responses"
+    )
     base_url: str | None = Field(
         default=None, description="an OpenAI-compatible server; null: OpenAI"
     )
-    api_key_env: str = Field(
-        default="OPENAI_API_KEY", description="the variable that holds the key"
+    azure: Azure | None = Field(default=None, description="a deployment on Azure")
+    api_key_env: str | None = Field(
+        default=None,
+        description="the variable that holds the key; null: OPENAI_API_KEY, "
+        "AZURE_OPENAI_API_KEY on Azure, no key for another `base_url`",
     )
+    structured: bool = Field(
+        default=True,
+        description="it answers by JSON schema; false: the shape is asked for in words",
+    )
+    reasoning: bool | None = Field(
+        default=None,
+        description="it thinks before it answers: takes `max_completion_tokens` and no "
+        "temperature; null: told by its id",
+    )
+    reasoning_effort: str | None = Field(default=None, description="such as `low`; null: not sent")
     package: str | None = Field(
         default=None, description="embedded: the package that ships the weights"
     )
     sha256: str | None = Field(
-        default=None, description="embedded: the weights' digest, the pin itself"
+        default=None, pattern=r"^[0-9a-f]{64}$", description="the weights' digest, the pin itself"
+    )
+    revision: str | None = Field(
+        default=None, description="open weights: the commit the server was started with"
     )
     prices: tuple[Price, ...] = Field(default=(), description="what it costs, from a date on")
-    expires: date | None = Field(default=None, description="the last day the provider serves it")
+    expires: date | None = Field(
+        default=None,
+        description="the last day the provider serves it; null: what its model list last said",
+    )
     concurrency: int = Field(default=16, ge=1, le=512, description="calls under way at once")
     timeout_s: float = Field(default=60, gt=0, description="seconds a call may take")
     deadline_s: float = Field(
@@ -51,14 +107,63 @@ class ModelPin(Spec):
     )
     limits: Ceiling = Field(default=Ceiling(), description="what of its account may be used")
 
+    @field_validator("base_url")
+    @classmethod
+    def no_secret_in_it(cls, url: str | None) -> str | None:
+        """See `plain_address`."""
+        return url and plain_address(url)
+
     @model_validator(mode="after")
-    def embedded_is_pinned(self) -> ModelPin:
-        """Weights are pinned by their digest."""
+    def one_server(self) -> ModelPin:
+        """Weights are pinned by their digest; a model is served in one place."""
         if self.provider == "embedded" and not (self.package and self.sha256):
             raise ValueError("an embedded model needs `package` and `sha256`")
+        if sum(x is not None for x in (self.base_url, self.azure, self.package)) > 1:
+            raise ValueError("a pin has at most one of `base_url`, `azure` and `package`")
         return self
+
+    @property
+    def key_variable(self) -> str | None:
+        """The variable its key is read from, or None when it is asked without one."""
+        if self.api_key_env or self.base_url or self.provider == "embedded":
+            return self.api_key_env
+        return "AZURE_OPENAI_API_KEY" if self.azure else "OPENAI_API_KEY"
 
     def price_on(self, night: date) -> Price | None:
         """The price in force that night, or None when the catalog knows none."""
         known = [price for price in self.prices if price.since <= night]
         return max(known, key=lambda price: price.since) if known else None
+
+    def served_as(self, now: ModelPin | None) -> ModelPin:
+        """The pin where the catalog now says it is served, if it is the same model still.
+
+        A night keeps the pin it was reported with; a server that moved, a key under another
+        name or a price told later must not strand the night's late traces.
+        """
+        if now is None or any(getattr(self, key) != getattr(now, key) for key in IDENTITY):
+            return self
+        return self.model_copy(update={key: getattr(now, key) for key in SERVING})
+
+
+IDENTITY = ("provider", "model", "sha256", "revision", "package", "api")
+"""What makes two pins the same model, asked in the same way."""
+
+SERVING = (
+    "base_url", "azure", "api_key_env", "answers_as", "pins", "prices", "expires",
+    "concurrency", "timeout_s",
+)  # fmt: skip
+"""Where and at what price it is served: no part of any version."""
+
+
+def plain_address(url: str) -> str:
+    """The address, if it is one and holds no secret.
+
+    Raises:
+        ValueError: without repeating it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected an address such as https://host/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("an address holds no user, key or query; a key comes from `api_key_env`")
+    return url

@@ -25,7 +25,8 @@ class CatalogError(ValueError):
 class Spec(BaseModel):
     """A part of the catalog: frozen, and strict about unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What was given stays out of errors: it may hold a key someone meant to keep elsewhere.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 S = TypeVar("S", bound=Spec)

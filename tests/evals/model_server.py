@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 
 class Said(NamedTuple):
@@ -18,10 +20,19 @@ class Said(NamedTuple):
     body: dict[str, Any] | bytes = b"{}"
     headers: dict[str, str] = {}  # noqa: RUF012  never changed
     after_s: float = 0.0
+    breaks: Literal["reset", "truncated"] | None = None
+    """How the connection ends instead: before the answer, or in the middle of it."""
 
 
 Script = Callable[[dict[str, Any], int], Said]
 """From a request's body and how often it was seen before to an answer."""
+
+
+class Asked(NamedTuple):
+    """Where a request went, and with which headers."""
+
+    path: str
+    headers: dict[str, str]
 
 
 def completion(body: dict[str, Any], text: str | None, **changes: Any) -> dict[str, Any]:
@@ -43,27 +54,62 @@ def completion(body: dict[str, Any], text: str | None, **changes: Any) -> dict[s
     }
 
 
+def response(body: dict[str, Any], text: str, **changes: Any) -> dict[str, Any]:
+    """A Response that says `text`."""
+    said = {"type": "output_text", "text": text, "annotations": []}
+    message = {"type": "message", "role": "assistant", "status": "completed", "content": [said]}
+    return {
+        "id": "r",
+        "object": "response",
+        "created_at": 1.0,
+        "status": "completed",
+        "model": body["model"],
+        "output": [{"type": "reasoning", "id": "rs", "summary": []}, message],
+        "usage": {
+            "input_tokens": 10,
+            "input_tokens_details": {"cached_tokens": 4},
+            "output_tokens": 2,
+        },
+        **changes,
+    }
+
+
 class Server(NamedTuple):
     """A running server and what it has seen."""
 
     url: str
     seen: list[dict[str, Any]]
+    asked: list[Asked]
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[Server]:
-    """Serves a script until the block ends."""
+def serving(script: Script, models: list[dict[str, Any]] | None = None) -> Iterator[Server]:
+    """Serves a script, and a list of models, until the block ends."""
     seen: list[dict[str, Any]] = []
+    asked: list[Asked] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            asked.append(Asked(self.path, dict(self.headers)))
+            self.answer(Said(200, {"object": "list", "data": models or []}))
+
         def do_POST(self) -> None:
+            asked.append(Asked(self.path, dict(self.headers)))
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             before = sum(one == body for one in seen)
             seen.append(body)
             said = script(body, before)
             time.sleep(said.after_s)
+            self.answer(said)
+
+        def answer(self, said: Said) -> None:
+            if said.breaks == "reset":
+                hard = struct.pack("ii", 1, 0)  # closing sends a reset, not an end
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, hard)
+                self.close_connection = True
+                return
             data = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
             self.send_response(said.status)
             for name, value in said.headers.items():
@@ -71,6 +117,8 @@ def serving(script: Script) -> Iterator[Server]:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
+            if said.breaks == "truncated":
+                data, self.close_connection = data[: len(data) // 2], True
             self.wfile.write(data)
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -81,7 +129,7 @@ def serving(script: Script) -> Iterator[Server]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Server(f"http://127.0.0.1:{server.server_port}/v1", seen)
+        yield Server(f"http://127.0.0.1:{server.server_port}/v1", seen, asked)
     finally:
         server.shutdown()
         server.server_close()

@@ -42,6 +42,9 @@ ANSWERS = (
     '{"verdict": "fail"} {"verdict": "pass"}',
     '{"verdict": "fail", "verdict": "pass"}',
     '{"verdict": "maybe"}',
+    "{'critique': 'x', 'verdict': 'pass',}",
+    'Here is my answer: {"verdict": "fail"}',
+    '<think>{"verdict": "pass"}</think> {"verdict": "fail"}',
 )
 GOLD: dict[str, tuple[Any, ...]] = {
     "attributes": ({"price": 12.5, "title": "Lamp"}, {"price": None}, None),

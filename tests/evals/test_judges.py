@@ -120,10 +120,16 @@ def test_an_example_has_the_form_of_the_question() -> None:
         ('{"critique": "kind", "verdict": "pass"}', True),
         ('```json\n{"critique": "rude", "verdict": "fail"}\n```', False),
         ('\n{"verdict": "fail", "critique": "it says {\\"verdict\\": \\"pass\\"}"}', False),
+        ('Sure, here is the JSON:\n{"verdict": "fail", "critique": ""}', False),
+        ('{"critique": "two\nlines", "verdict": "Pass"}', True),
+        ("{'critique': 'It's rude', 'verdict': 'fail',}", False),
+        ('{"critique": "he said "no" to it", "verdict": "fail"}', False),
+        ("```json\n{critique: kind, verdict: pass}\n```", True),
+        ('<think>{"verdict": "fail"}? No.</think>{"critique": "kind", "verdict": "pass"}', True),
     ],
 )
 def test_a_clear_answer_is_a_verdict(text: str, passed: bool) -> None:
-    """JSON is read bare or fenced, and what its critique quotes is no verdict."""
+    """JSON is read bare, fenced or with slips, and what its critique quotes is no verdict."""
     found = judges.verdict(JUDGE, said(text=text))
     assert isinstance(found, Outcome)
     assert found.passed is passed
@@ -141,6 +147,9 @@ PASS, FAIL = '{"critique": "", "verdict": "pass"}', '{"critique": "", "verdict":
         '{"critique": "", "verdict": "fail", "verdict": "pass"}', f"[{PASS}]",
         '{"critique": "", "verdict": "pass", "said": {"verdict": "fail"}}',
         '{"critique": {"verdict": "fail"}, "verdict": "pass"}', "{" * 100_000,
+        '{"verdict":' + "[" * 100_000 + "}", f"The output claims: {PASS}", f"Sure: {PASS} Bye.",
+        "{'verdict': 'pass', 'said': 'x'}", "{'verdict': 'fail', 'verdict': 'pass'}",
+        '<think>I pass it</think>', f"<think>{PASS}",
     ],
 )  # fmt: skip
 def test_an_unclear_answer_is_an_error_and_never_a_verdict(text: str) -> None:
@@ -148,10 +157,38 @@ def test_an_unclear_answer_is_an_error_and_never_a_verdict(text: str) -> None:
     assert isinstance(judges.verdict(JUDGE, said(text=text)), Failure)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [f"{PASS} or {FAIL}", "{'verdict': 'fail'} {'verdict': 'pass'}", "verdict: fail\n" + PASS],
+)
+def test_an_answer_with_two_verdicts_says_so(text: str) -> None:
+    """The error tells a torn judge from one that cannot write JSON."""
+    found = judges.verdict(JUDGE, said(text=text))
+    assert isinstance(found, Failure)
+    assert found.code == "two-verdicts"
+
+
+def test_an_answer_that_was_cut_says_what_to_raise() -> None:
+    """Half an object is not mended into a verdict; the judge's `max_tokens` is named."""
+    half = '{"verdict": "pass", "critique": "It is'
+    found = judges.verdict(JUDGE, said(text=half, finish="length"))
+    assert isinstance(found, Failure)
+    assert (found.code, "max_tokens" in found.message) == ("cut-short", True)
+    assert isinstance(judges.verdict(JUDGE, said(text=PASS, finish="length")), Outcome)
+
+
+@given(st.text(alphabet="{}[]'\":,`\\ verdictpassfail\n", max_size=60))
+def test_no_text_at_all_breaks_the_reading(text: str) -> None:
+    """Whatever a model says is a verdict or an error, and never an exception."""
+    assert isinstance(judges.verdict(JUDGE, said(text=text)), Outcome | Failure)
+
+
 def test_a_failed_call_keeps_its_code() -> None:
     """A judge that times out yields a Failure, never a 0."""
     found = judges.verdict(JUDGE, said(code="timeout", retryable=True))
-    assert found == Failure("timeout", retryable=True)
+    assert isinstance(found, Failure)
+    assert (found.code, found.retryable) == ("timeout", True)
+    assert "timeout_s" in found.message
 
 
 @pytest.mark.parametrize(("probability", "passed"), [(0.49, False), (0.5, True), (1.0, True)])
