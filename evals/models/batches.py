@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from evals.models.api import from_status
-from evals.models.protocol import ModelError
+from evals.models.faults import from_openai
 
 T = TypeVar("T")
 
@@ -116,13 +115,9 @@ async def told(call: Callable[[], Awaitable[T]]) -> T:
 
     try:
         return await call()
-    except openai.APIStatusError as error:
-        raise from_status(error) from None
-    except openai.APIConnectionError as error:
-        kind = type(error.__cause__ or error).__name__
-        raise ModelError("connection", kind, retryable=True) from None
     except (openai.OpenAIError, ValueError) as error:
-        raise ModelError("malformed-response", type(error).__name__, retryable=True) from None
+        fault = from_openai(error)
+    raise fault
 
 
 def remote(made: Any) -> RemoteBatch:

@@ -81,6 +81,21 @@ def coded(status: int, said: str) -> tuple[str, bool]:
     return named or "refused-request", False
 
 
+def from_openai(error: Exception) -> ModelError:
+    """What the `openai` client raised, told the same way; raise it outside the handler."""
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        answer = error.response
+        return from_status(error.status_code, answer.headers, answer.content)
+    if isinstance(error, openai.APITimeoutError):
+        return ModelError("timeout", "APITimeoutError", retryable=True)
+    if isinstance(error, openai.APIConnectionError):
+        kind = type(error.__cause__ or error).__name__
+        return ModelError("connection", kind, retryable=True)
+    return ModelError("malformed-response", type(error).__name__, retryable=True)
+
+
 def broken(error: Exception) -> ModelError:
     """A call that came to no status: its kind is told, its text is not."""
     import aiohttp
