@@ -176,6 +176,7 @@ def drop_raw(lake: Lake, catalog: Catalog, person: Person) -> int:
 def steps(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     """Each place in turn, with how much was touched; each may be repeated."""
     shutil.rmtree(lake.home / "runs", ignore_errors=True)
+    begin_anew(lake)
     every = scrubbing.words(person.ids(), person.texts, mark=MARK)
     ids = scrubbing.words(person.ids(), mark=MARK)
     yield "reports", len(unsaid.rewrite(lake, person.row, MARK))
@@ -187,6 +188,17 @@ def steps(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
         yield place, scrub(path, person, ids if tables or place in IDS_ALONE else every)
     if (lake.home / "reports").exists():
         assembly.write_board(lake)
+
+
+def begin_anew(lake: Lake) -> None:
+    """Drops the pages of windows that were being pulled: they are asked for again."""
+    for path in sorted((lake.home / "pulls").glob("*.json")):
+        state = json.loads(path.read_bytes())
+        if state.get("window"):
+            window = {**state["window"], "pages": 0, "position": None, "done": False}
+            lake.write_document({**state, "window": window}, "pulls", path.name)
+    for work in (lake.home / "pulls").glob("*.work"):
+        shutil.rmtree(work)
 
 
 def files(home: Path) -> list[Path]:

@@ -28,7 +28,7 @@ BATCH = 4096
 """Rows held in memory at a time where a table is streamed."""
 
 R = TypeVar("R")
-RESTRICTED = ("inbox", "quarantine")
+RESTRICTED = ("inbox", "pulls", "quarantine")
 """Folders of a home that hold rows as found: nobody but their owner may look into them."""
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 ARROW = {str: "string", int: "int64", float: "float64", bool: "bool", bytes: "binary"}

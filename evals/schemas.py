@@ -13,10 +13,20 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from evals.guardrails import GUARDRAILS
 from evals.scorers import SCORERS
-from evals.specs import App, Attacks, Catalog, Guardrail, Judge, ModelPin, Slice, Suite
+from evals.specs import App, Attacks, Catalog, Guardrail, Judge, ModelPin, Slice, Source, Suite
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-ELSEWHERE = ("root", "models", "apps", "suites", "judges", "guardrails", "slices", "attacks")
+ELSEWHERE = (
+    "root",
+    "models",
+    "apps",
+    "suites",
+    "judges",
+    "guardrails",
+    "slices",
+    "attacks",
+    "sources",
+)
 """Parts of a catalog that have files of their own."""
 FILES = {
     "catalog": "catalog.yaml",
@@ -27,6 +37,7 @@ FILES = {
     "models": "models.yaml",
     "slices": "slices.yaml",
     "attacks": "attacks.yaml",
+    "sources": "sources.yaml",
 }
 
 Schema = dict[str, Any]
@@ -53,9 +64,10 @@ def schemas() -> dict[str, Schema]:
         "suite": suite(),
         "judge": of(Judge),
         "guardrail": guardrail(),
-        "models": models(),
+        "models": named(ModelPin),
         "slices": slices(),
         "attacks": of(Attacks),
+        "sources": named(Source),
     }
     return {
         kind: {"$schema": DIALECT, **schema, "title": f"Andon: {FILES[kind]}"}
@@ -74,13 +86,13 @@ def catalog() -> Schema:
     return {**left, **about, "properties": properties, "$defs": defs}
 
 
-def models() -> Schema:
-    """Pins by short name: the name is the key, not a field."""
-    pin = of(ModelPin)
-    defs = pin.pop("$defs")
-    del pin["properties"]["name"]
-    pin["required"] = [key for key in pin["required"] if key != "name"]
-    return {"type": "object", "additionalProperties": pin, "$defs": defs}
+def named(model: type[BaseModel]) -> Schema:
+    """Specs by short name: the name is the key, not a field."""
+    spec = of(model)
+    defs = spec.pop("$defs", {})
+    del spec["properties"]["name"]
+    spec["required"] = [key for key in spec["required"] if key != "name"]
+    return {"type": "object", "additionalProperties": spec, **({"$defs": defs} if defs else {})}
 
 
 def slices() -> Schema:

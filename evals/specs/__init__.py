@@ -10,6 +10,7 @@ from evals.specs.catalog import Catalog, Evaluator, Slice
 from evals.specs.load import fingerprint, line_of, load_catalog, parse, read_yaml, refuse
 from evals.specs.models import Azure, ModelPin, Policy, Price
 from evals.specs.pins import Floating, Pinned, Promise, Unverifiable, classify, reasons
+from evals.specs.sources import Source
 from evals.specs.spec import NAME, CatalogError, Name, Reads, Spec
 from evals.specs.suites import Check, Dimension, Example, Guardrail, Judge, Suite
 
@@ -17,7 +18,6 @@ __all__ = [
     "JUDGED", "NAME", "App", "Attack", "Attacks", "Azure", "Budget", "Catalog", "CatalogError",
     "Ceiling", "Check", "Column", "Dimension", "Evaluator", "Example", "Floating", "Gate",
     "Guardrail", "Judge", "Mapping", "ModelPin", "Name", "Pinned", "Policy", "Price", "Promise",
-    "Reads", "Sample", "Slice", "Spec", "Strata", "Suite", "Unverifiable", "Validation",
-    "classify", "fingerprint", "line_of", "load_catalog", "parse", "read_yaml", "reasons",
-    "refuse",
+    "Reads", "Sample", "Slice", "Source", "Spec", "Strata", "Suite", "Unverifiable", "Validation",
+    "classify", "fingerprint", "line_of", "load_catalog", "parse", "read_yaml", "reasons", "refuse",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from evals.specs.apps import App, Mapping
 from evals.specs.asking import Budget, Sample
 from evals.specs.attacks import Attacks
 from evals.specs.models import ModelPin, Policy
+from evals.specs.sources import Source
 from evals.specs.spec import NAME, Name, Reads, Spec
 from evals.specs.suites import Guardrail, Judge, Suite
 
@@ -53,6 +54,7 @@ class Catalog(Spec):
     judges: dict[str, Judge] = Field(default={})
     guardrails: dict[str, Guardrail] = Field(default={})
     slices: tuple[Slice, ...] = ()
+    sources: dict[str, Source] = Field(default={})
     attacks: Attacks = Attacks()
     mappings: dict[str, Mapping] = Field(
         default={}, description="by name; of several, the one that finds most of its columns"

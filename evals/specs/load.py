@@ -18,6 +18,7 @@ from evals.specs.attacks import Attacks
 from evals.specs.catalog import Catalog, Slice
 from evals.specs.models import ModelPin
 from evals.specs.pins import reasons, refusal
+from evals.specs.sources import Source
 from evals.specs.spec import CatalogError, S
 from evals.specs.suites import Guardrail, Judge, Suite
 
@@ -85,14 +86,13 @@ def load_catalog(root: Path) -> Catalog:
     """
     if not root.is_dir():
         raise CatalogError(f"{root}: no such catalog folder; pass --catalog or set ANDON_CATALOG")
-    settings_file, models_file, slices_file, attacks_file = (
-        root / f"{name}.yaml" for name in ("catalog", "models", "slices", "attacks")
+    settings_file, slices_file, attacks_file = (
+        root / f"{name}.yaml" for name in ("catalog", "slices", "attacks")
     )
     settings = read_shape(settings_file, dict, "keys and values")
-    pins = read_shape(models_file, dict, "short names, each with a pin's keys under it")
     slices = read_shape(slices_file, list, "a list, one slice a line")
     attacks = read_shape(attacks_file, dict, "keys such as `each`, and a list of `attacks`")
-    models = {name: read_pin(models_file, name, value) for name, value in pins.items()}
+    models = read_named(root / "models.yaml", ModelPin, "a pin's keys, such as `model`")
     catalog = parse(
         Catalog,
         settings_file,
@@ -100,6 +100,7 @@ def load_catalog(root: Path) -> Catalog:
             **settings,
             "root": root,
             "models": models,
+            "sources": read_named(root / "sources.yaml", Source, "a source's keys, such as `kind`"),
             "apps": read_folder(root / "apps", App, "app"),
             "suites": read_folder(root / "suites", Suite, "suite"),
             "judges": read_folder(root / "judges", Judge, "judge"),
@@ -118,13 +119,6 @@ def load_catalog(root: Path) -> Catalog:
     return catalog.model_copy(update=resolved)
 
 
-def read_pin(path: Path, name: str, value: Any) -> ModelPin:
-    """One entry of `models.yaml`."""
-    if not isinstance(value, dict):
-        refuse(path, (name,), "expected a pin's keys under it, such as `model`")
-    return parse(ModelPin, path, {"name": name, **value}, (name,))
-
-
 def under_policy(catalog: Catalog, pin: ModelPin) -> ModelPin:
     """The pin under its own policy or the catalog's.
 
@@ -137,6 +131,15 @@ def under_policy(catalog: Catalog, pin: ModelPin) -> ModelPin:
         key = "revision" if pin.revision else "model"
         refuse(catalog.root / "models.yaml", (pin.name, key), refused)
     return pin
+
+
+def read_named(path: Path, kind: type[S], expected: str) -> dict[str, S]:
+    """A file of specs by short name: the name is the key."""
+    found = read_shape(path, dict, f"short names, each with {expected} under it")
+    for name, value in found.items():
+        if not isinstance(value, dict):
+            refuse(path, (name,), f"expected {expected} under it")
+    return {name: parse(kind, path, {"name": name, **it}, (name,)) for name, it in found.items()}
 
 
 def read_shape(path: Path, kind: type[dict[Any, Any]] | type[list[Any]], expected: str) -> Any:

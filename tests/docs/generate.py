@@ -92,7 +92,7 @@ def tables(schema: Mapping[str, Any]) -> Iterator[str]:
     """A schema's own keys, then those of each part it is made of."""
     body = schema.get("additionalProperties") or schema.get("items") or schema
     words = schema.get("description") or body.get("description", "")
-    many = {"models": "By short name. ", "slices": "A list. "}
+    many = {"models": "By short name. ", "sources": "By short name. ", "slices": "A list. "}
     start = next((text for kind, text in many.items() if kind in schema["title"]), "")
     yield f"{start}{words}\n"
     yield table(body)

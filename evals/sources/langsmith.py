@@ -1,0 +1,89 @@
+"""LangSmith's API: the runs of a project by when they began, then feedback by when it was given.
+
+Rows land as the API spells them, a run or a piece of feedback a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from evals.sources.api import Api, SourceError
+from evals.sources.pages import Page, Row, key
+from evals.specs import Source
+
+SELECT = (
+    "id", "name", "run_type", "start_time", "end_time", "status", "error", "inputs", "outputs",
+    "extra", "events", "tags", "parent_run_id", "trace_id", "dotted_order", "session_id",
+    "reference_example_id", "prompt_tokens", "completion_tokens", "total_tokens", "prompt_cost",
+    "completion_cost", "total_cost", "first_token_time", "prompt_token_details",
+    "completion_token_details",
+)  # fmt: skip
+
+
+def opened(source: Source) -> Api:
+    """The API under its key."""
+    headers = {"x-api-key": key(source, source.secret) or ""}
+    return Api(source.name, source.url, headers=headers, per_minute=source.per_minute)
+
+
+def pages(
+    api: Api, source: Source, project: str, span: tuple[str, str], position: str | None
+) -> Iterator[Page]:
+    """Pages of runs, then of feedback; a position is `runs:CURSOR` or `feedback:OFFSET`."""
+    session = session_of(api, project)
+    what, _, at = (position or "runs:").partition(":")
+    while what == "runs":
+        found = api.post("/api/v1/runs/query", query(source, session, span, at or None))
+        following = found["cursors"].get("next")
+        what, at = ("runs", following) if following else ("feedback", "0")
+        yield Page([row_of(run) for run in found["runs"]], f"{what}:{at}")
+    offset, size = int(at), min(source.page_size, 100)
+    while True:
+        given = {"min_created_at": span[0], "max_created_at": span[1]}
+        found = api.get("/api/v1/feedback", session=session, limit=size, offset=offset, **given)
+        rows = [said(f) for f in found]
+        offset += len(found)
+        done = len(found) < size
+        yield Page(rows, None if done else f"feedback:{offset}")
+        if done:
+            return
+
+
+def session_of(api: Api, project: str) -> str:
+    """The id of a project.
+
+    Raises:
+        SourceError: there is none of that name.
+    """
+    found = api.get("/api/v1/sessions", name=project, limit=10)
+    for session in found:
+        if session["name"] == project:
+            return session["id"]
+    raise SourceError(f"{api.name}: no project {project!r}; check `projects` in sources.yaml")
+
+
+def query(
+    source: Source, session: str, span: tuple[str, str], cursor: str | None
+) -> dict[str, Any]:
+    """The question for a page of runs."""
+    return {
+        "session": [session],
+        "filter": f'and(gte(start_time, "{span[0]}"), lt(start_time, "{span[1]}"))',
+        "order": "asc",
+        "limit": min(source.page_size, 100),
+        "select": list(SELECT),
+        "cursor": cursor,
+    }
+
+
+def row_of(run: dict[str, Any]) -> Row:
+    """A run, with the trace it is a part of."""
+    trace = run.get("trace_id") or run["id"]
+    return Row(trace, run["start_time"], run.get("parent_run_id") is None, trace, run)
+
+
+def said(feedback: dict[str, Any]) -> Row:
+    """A piece of feedback, which may come long after its run."""
+    trace = feedback.get("trace_id") or feedback.get("run_id") or ""
+    return Row(f"feedback {feedback['id']}", feedback["created_at"], True, trace, feedback)

@@ -1,0 +1,63 @@
+"""Phoenix's API: the spans of a project, each with the annotations people and evaluators gave it.
+
+Rows land as the API spells them, a span a line, its annotations under `annotations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from evals.sources.api import Api
+from evals.sources.pages import Page, Row, key
+from evals.specs import Source
+
+AT_ONCE = 100
+"""How many spans' annotations are asked for in one address."""
+
+
+def opened(source: Source) -> Api:
+    """The API, under a key where one is declared."""
+    secret = key(source, source.secret)
+    headers = {"authorization": f"Bearer {secret}"} if secret else {}
+    return Api(source.name, source.url, headers=headers, per_minute=source.per_minute)
+
+
+def pages(
+    api: Api, source: Source, project: str, span: tuple[str, str], position: str | None
+) -> Iterator[Page]:
+    """Pages of spans; a position is the API's own cursor."""
+    path = f"/v1/projects/{quote(project, safe='')}"
+    cursor = position
+    while True:
+        between = {"start_time": span[0], "end_time": span[1]}
+        found = api.get(f"{path}/spans", limit=source.page_size, cursor=cursor, **between)
+        spans, cursor = found["data"], found.get("next_cursor")
+        notes = said_of(api, path, [one["context"]["span_id"] for one in spans])
+        yield Page([row_of(one, notes.get(one["context"]["span_id"])) for one in spans], cursor)
+        if not cursor:
+            return
+
+
+def said_of(api: Api, path: str, spans: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """What was said of some spans, by span."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for start in range(0, len(spans), AT_ONCE):
+        cursor = None
+        while True:
+            some = spans[start : start + AT_ONCE]
+            page = api.get(f"{path}/span_annotations", span_ids=some, limit=1000, cursor=cursor)
+            for note in page["data"]:
+                found.setdefault(note["span_id"], []).append(note)
+            cursor = page.get("next_cursor")
+            if not cursor:
+                break
+    return found
+
+
+def row_of(span: dict[str, Any], notes: list[dict[str, Any]] | None) -> Row:
+    """A span with its annotations."""
+    body = {**span, "annotations": notes} if notes else span
+    trace = span["context"]["trace_id"]
+    return Row(trace, span["start_time"], not span.get("parent_id"), trace, body)

@@ -1,0 +1,277 @@
+"""Pulling a source: a window at a time, each page on disk before the next, the cursor moved last.
+
+Killed at any moment the window goes on at the page it was at. Each window reads some hours before
+it again, for what came late; what is as it was does not land twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from evals.lake import Lake, restricted_file
+from evals.privacy import Door
+from evals.records import digest
+from evals.sources import langfuse, langsmith, phoenix
+from evals.sources.api import Api, SourceError
+from evals.sources.pages import Page, Row, System, iso
+from evals.specs import Catalog, Source
+
+SYSTEMS: Mapping[str, System] = {"langfuse": langfuse, "langsmith": langsmith, "phoenix": phoenix}
+NOBODY = "_"
+"""The folder of traces that name their application themselves, or else are refused."""
+TRACES_A_FILE = 5000
+BEGINNING = timedelta(hours=1)
+"""A subject whose first row lies this far within a window began in it, root or not."""
+Say = Callable[[str], None]
+
+
+class Pulled(NamedTuple):
+    """What pulling one project of a source came to."""
+
+    source: str
+    project: str
+    rows: int
+    """Rows read, those that were known already among them."""
+    landed: int
+    """Subjects, traces and scores, that are new or changed."""
+    files: int
+    upto: str
+
+
+class Window(NamedTuple):
+    """What one pull reads, fixed when it begins."""
+
+    begin: str
+    end: str
+    """Subjects that began before this may land; rows are read up to `read_to`."""
+    read_to: str
+    first: bool
+    """Nothing was pulled before: what seems to begin earlier lands too."""
+    pages: int = 0
+    """Pages that are on disk."""
+    position: str | None = None
+    """Where the next page begins; None at the first, and with `done` after the last."""
+    done: bool = False
+
+
+def pull(
+    lake: Lake,
+    catalog: Catalog,
+    now: datetime,
+    *,
+    names: Collection[str] = (),
+    say: Say = lambda words: None,
+) -> tuple[list[Pulled], list[str]]:
+    """Pulls every project of the sources declared; a source that cannot be stops no other.
+
+    Args:
+        lake: where pages land, and how far each project is.
+        catalog: the sources.
+        now: the moment up to which there is something to pull.
+        names: sources or kinds of them; none: all.
+        say: hears how far it is.
+
+    Returns:
+        What each project came to, and why some could not be pulled.
+    """
+    found: list[Pulled] = []
+    failures: list[str] = []
+    door = Door.of(lake, catalog) if catalog.sources else None
+    for source in catalog.sources.values():
+        if door and (not names or {source.name, source.kind} & set(names)):
+            try:
+                found += pull_source(lake, door, source, now, say)
+            except SourceError as error:
+                failures.append(str(error))
+    return found, failures
+
+
+def pull_source(lake: Lake, door: Door, source: Source, now: datetime, say: Say) -> list[Pulled]:
+    """Pulls each project of a source; a second puller of it waits and finds it done.
+
+    Raises:
+        SourceError: it cannot be reached, or answers in another shape than is known.
+    """
+    system = SYSTEMS[source.kind]
+    projects = source.projects or {source.name: source.app or ""}
+    with lake.lock("pull", source.name), contextlib.closing(system.opened(source)) as api:
+        try:
+            return [
+                Pull(lake, door, source, project, app, say).run(api, system, now)
+                for project, app in projects.items()
+            ]
+        except (KeyError, TypeError, AttributeError) as error:
+            what = f"{source.name}: its answers have another shape than {source.kind}'s"
+            raise SourceError(f"{what} ({type(error).__name__}); check `kind`") from error
+
+
+class Pull:
+    """One project of a source."""
+
+    def __init__(
+        self, lake: Lake, door: Door, source: Source, project: str, app: str, say: Say
+    ) -> None:
+        self.lake, self.door, self.say = lake, door, say
+        self.source, self.project = source, project
+        name = f"{source.name}-{digest(project, 8)}"
+        self.state = ("pulls", f"{name}.json")
+        self.known = ("pulls", f"{name}.seen.json")
+        self.folder = lake.home / "inbox" / "pulled" / source.name / (app or NOBODY)
+        self.work = lake.home / "pulls" / f"{name}.work"
+        self.stem = digest(project, 8)
+
+    def run(self, api: Api, system: System, now: datetime) -> Pulled:
+        """Finishes the window that was begun, or begins one, and reads it to its end."""
+        state = self.lake.document(*self.state) or {}
+        window = Window(**state["window"]) if state.get("window") else self.window(state, now)
+        if window.begin >= window.end:
+            return Pulled(self.source.name, self.project, 0, 0, 0, state.get("upto", ""))
+        if not window.done:
+            window = self.read(api, system, state, window)
+        return self.land(state, window)
+
+    def window(self, state: dict[str, Any], now: datetime) -> Window:
+        """The next window: from before the last one's end, to what has settled by now."""
+        end = now - timedelta(minutes=self.source.settle_minutes)
+        if upto := state.get("upto"):
+            begin = datetime.fromisoformat(upto) - timedelta(hours=self.source.overlap_hours)
+        else:
+            first = self.source.since or (now - timedelta(days=1)).date()
+            begin = datetime.combine(first, time(), UTC)
+        return Window(iso(begin), iso(end), iso(now), first=not upto)
+
+    def read(self, api: Api, system: System, state: dict[str, Any], window: Window) -> Window:
+        """Puts the window's pages on disk, each before its position is remembered."""
+        self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.save(state, window)
+        span = (window.begin, window.read_to)
+        for page in system.pages(api, self.source, self.project, span, window.position):
+            self.keep(page, window.pages)
+            more = {"pages": window.pages + 1, "position": page.next, "done": page.next is None}
+            window = window._replace(**more)
+            self.save(state, window)
+            self.say(f"pulling {self.source.name}: page {window.pages}")
+        return window
+
+    def save(self, state: dict[str, Any], window: Window) -> None:
+        """Remembers how far it is."""
+        self.lake.write_document({**state, "window": window._asdict()}, *self.state)
+
+    def keep(self, page: Page, number: int) -> None:
+        """A page aside, then under its name."""
+        path = self.work / f"{number:06}.jsonl.gz"
+        aside = path.with_suffix(".part")
+        lines = (orjson.dumps(tuple(row)) + b"\n" for row in page.rows)
+        restricted_file(aside, gzip.compress(b"".join(lines), 3, mtime=0))
+        aside.replace(path)
+
+    def land(self, state: dict[str, Any], window: Window) -> Pulled:
+        """Moves what is new into the inbox, then the cursor; repeated, it lands the same files."""
+        seen: dict[str, list[str]] = self.lake.document(*self.known) or {}
+        subjects = subjects_of(self.rows(window))
+        chosen = [
+            one
+            for one in subjects.values()
+            if ripe(one, window) and not self.door.dead(self.door.identity(one.trace))
+        ]
+        fresh = [one for one in chosen if seen.get(one.name, ["", ""])[1] != one.digest]
+        files = self.write(window, {one.name for one in fresh})
+        past = datetime.fromisoformat(window.end) - timedelta(hours=self.source.overlap_hours)
+        kept = {**seen, **{one.name: [one.first, one.digest] for one in chosen}}
+        kept = {name: it for name, it in kept.items() if moment(it[0]) >= past}
+        self.lake.write_document(kept, *self.known)
+        self.lake.write_document({"upto": window.end, "window": None}, *self.state)
+        for path in self.work.glob("*"):
+            path.unlink()
+        self.work.rmdir()
+        read = sum(one.rows for one in subjects.values())
+        about = (self.source.name, self.project)
+        return Pulled(*about, read, len(fresh), files, window.end)
+
+    def rows(self, window: Window) -> Iterator[Row]:
+        """The rows of a window's pages, from disk."""
+        for number in range(window.pages):
+            with gzip.open(self.work / f"{number:06}.jsonl.gz") as file:
+                yield from (Row(*orjson.loads(line)) for line in file)
+
+    def write(self, window: Window, fresh: set[str]) -> int:
+        """Writes what is new, a subject's rows always in one file; returns how many files."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        parts = -(-len(fresh) // TRACES_A_FILE)
+        stamp = window.end.translate({ord(c): None for c in "-:."})
+        names = [self.folder / f"{self.stem}-{stamp}-{n:04}.jsonl.gz" for n in range(parts)]
+        asides = [path.with_name(f".{path.name}.part") for path in names]
+        with contextlib.ExitStack() as stack:
+            files = [compressed(stack, aside) for aside in asides]
+            for row in self.rows(window):
+                if row.subject in fresh:
+                    part = int(digest(row.subject, 8), 16) % parts
+                    files[part].write(orjson.dumps(row.body) + b"\n")
+        for aside, path in zip(asides, names, strict=True):
+            aside.replace(path)
+        return parts
+
+
+class Subject(NamedTuple):
+    """A trace or a score as far as the window shows it."""
+
+    name: str
+    trace: str
+    first: str
+    begins: bool
+    """Whether its first row is among them."""
+    rows: int
+    digest: str
+
+
+def subjects_of(rows: Iterable[Row]) -> dict[str, Subject]:
+    """What the rows are about; the same rows in another order are the same."""
+    found: dict[str, Subject] = {}
+    for row in rows:
+        print_of = digest(row.body, 16)
+        held = found.get(row.subject)
+        if held is None:
+            found[row.subject] = Subject(row.subject, row.trace, row.ts, row.whole, 1, print_of)
+            continue
+        mixed = f"{int(held.digest, 16) ^ int(print_of, 16):016x}"
+        first = min(held.first, row.ts, key=moment)
+        more = (first, held.begins or row.whole, held.rows + 1, mixed)
+        found[row.subject] = Subject(row.subject, row.trace, *more)
+    return found
+
+
+def ripe(one: Subject, window: Window) -> bool:
+    """Whether a subject may land: it began within the window, long enough ago."""
+    first = moment(one.first)
+    if first >= moment(window.end):
+        return False
+    return one.begins or window.first or first >= moment(window.begin) + BEGINNING
+
+
+def moment(text: str) -> datetime:
+    """A moment as an API spells it; without a zone it is UTC."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def compressed(stack: contextlib.ExitStack, path: Path) -> gzip.GzipFile:
+    """A gzip file that only its owner can read, its bytes the same for the same rows."""
+    restricted_file(path, b"")
+    beneath = stack.enter_context(path.open("wb"))
+    return stack.enter_context(gzip.GzipFile("", "wb", 3, beneath, mtime=0))
+
+
+def app_of(lake: Lake, path: Path) -> str | None:
+    """The application of a pulled file's rows that name none."""
+    pulled = lake.home / "inbox" / "pulled"
+    if not path.is_relative_to(pulled):
+        return None
+    parts = path.relative_to(pulled).parts
+    return parts[1] if len(parts) == 3 and parts[1] != NOBODY else None

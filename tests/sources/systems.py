@@ -1,0 +1,336 @@
+"""Langfuse, LangSmith and Phoenix as far as Andon asks them, on this machine, with faults to order.
+
+They answer in the shapes of the real APIs; what they know is what a test gives them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+SECRET = "sk-lf-" + "1b4de7a2-55aa-4c1e-9f43-0d5f2f6f1a10"
+PUBLIC = "pk-lf-0000"
+
+
+@dataclass
+class World:
+    """What the systems know, what they were asked, and how they fail."""
+
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    observations: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    feedback: list[dict[str, Any]] = field(default_factory=list)
+    spans: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    """Statuses and headers given to the next calls, instead of an answer."""
+    slow_s: float = 0.0
+    url: str = ""
+
+
+def between(when: str, low: str | None, high: str | None) -> bool:
+    """Whether a moment lies in a span, its end excluded."""
+    at = datetime.fromisoformat(when)
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    after = low is None or at >= datetime.fromisoformat(low)
+    return after and (high is None or at < datetime.fromisoformat(high))
+
+
+def paged(rows: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
+    """A page as Langfuse gives it."""
+    page, limit = int(query["page"]), int(query["limit"])
+    total = -(-len(rows) // limit)
+    meta = {"page": page, "limit": limit, "totalItems": len(rows), "totalPages": total}
+    return {"data": rows[(page - 1) * limit : page * limit], "meta": meta}
+
+
+def langfuse(world: World, path: str, query: dict[str, str]) -> Any:
+    """`/api/public/…`."""
+
+    def within(rows: list[dict[str, Any]], key: str, low: str, high: str) -> list[dict[str, Any]]:
+        found = [row for row in rows if between(row[key], query.get(low), query.get(high))]
+        return sorted(found, key=lambda row: row[key])
+
+    if path == "/api/public/traces":
+        return paged(within(world.traces, "timestamp", "fromTimestamp", "toTimestamp"), query)
+    if path == "/api/public/observations":
+        rows = within(world.observations, "startTime", "fromStartTime", "toStartTime")
+        return paged(rows, query)
+    if path == "/api/public/v2/scores":
+        return paged(within(world.scores, "timestamp", "fromTimestamp", "toTimestamp"), query)
+    trace_id = path.rpartition("/")[2]
+    trace = next(row for row in world.traces if row["id"] == trace_id)
+    own = [row for row in world.observations if row["traceId"] == trace_id]
+    return {**trace, "observations": own, "scores": []}
+
+
+def langsmith(world: World, path: str, query: dict[str, str], body: dict[str, Any]) -> Any:
+    """`/api/v1/…`."""
+    if path == "/api/v1/sessions":
+        return [{"id": "session-1", "name": "desk"}]
+    if path == "/api/v1/feedback":
+        low, high = query["min_created_at"], query["max_created_at"]
+        rows = [row for row in world.feedback if between(row["created_at"], low, high)]
+        at = int(query["offset"])
+        return rows[at : at + int(query["limit"])]
+    assert body["session"] == ["session-1"]
+    low, high = body["filter"].split('"')[1::2]
+    rows = sorted(
+        (row for row in world.runs if between(row["start_time"], low, high)),
+        key=lambda row: row["start_time"],
+    )
+    at = int(body["cursor"] or 0)
+    following = at + body["limit"]
+    more = str(following) if following < len(rows) else None
+    return {"runs": rows[at:following], "cursors": {"next": more}}
+
+
+def phoenix(world: World, path: str, query: dict[str, str], span_ids: list[str]) -> Any:
+    """`/v1/projects/PROJECT/…`, newest first."""
+    assert unquote(path.split("/")[3]) == "help desk"
+    if path.endswith("/span_annotations"):
+        return {"data": [n for n in world.notes if n["span_id"] in span_ids], "next_cursor": None}
+    rows = [
+        row
+        for row in reversed(world.spans)
+        if between(row["start_time"], query["start_time"], query["end_time"])
+    ]
+    at, limit = int(query.get("cursor", 0)), int(query["limit"])
+    more = str(at + limit) if at + limit < len(rows) else None
+    return {"data": rows[at : at + limit], "next_cursor": more}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One door to all three."""
+
+    protocol_version = "HTTP/1.1"
+    world: World
+
+    def do_GET(self) -> None:
+        """A listing."""
+        self.answer({})
+
+    def do_POST(self) -> None:
+        """A query."""
+        raw = self.rfile.read(int(self.headers["content-length"]))
+        self.answer(json.loads(raw))
+
+    def answer(self, body: dict[str, Any]) -> None:
+        """A fault that was ordered, or what the system knows."""
+        address = urlsplit(self.path)
+        many = parse_qs(address.query)
+        query = {key: value[0] for key, value in many.items()}
+        self.world.asked.append(self.path)
+        if self.world.slow_s:
+            threading.Event().wait(self.world.slow_s)
+        if self.world.faults:
+            status, headers = self.world.faults.pop(0)
+            self.reply(status, {"error": "ordered"}, headers)
+        elif address.path.startswith("/api/public"):
+            known = self.headers.get("authorization", "").startswith("Basic ")
+            found = langfuse(self.world, address.path, query) if known else {}
+            self.reply(200 if known else 401, found, {})
+        elif address.path.startswith("/api/v1"):
+            self.reply(200, langsmith(self.world, address.path, query, body), {})
+        else:
+            spans = many.get("span_ids", [])
+            self.reply(200, phoenix(self.world, address.path, query, spans), {})
+
+    def reply(self, status: int, value: Any, headers: dict[str, str]) -> None:
+        """One JSON document."""
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        for name, text in {"content-length": str(len(data)), **headers}.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing: `asked` is the log."""
+
+
+class Server(ThreadingHTTPServer):
+    """A client that died mid-call is what the tests are about."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing."""
+
+
+@contextlib.contextmanager
+def serving(world: World) -> Iterator[World]:
+    """Serves a world until the block ends."""
+    handler = type("Bound", (Handler,), {"world": world})
+    with Server(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        world.url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            yield world
+        finally:
+            server.shutdown()
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as Langfuse writes it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def add_trace(world: World, number: int, at: datetime, **more: Any) -> None:
+    """A trace of a chat with two observations, in Langfuse's words."""
+    name, asked = f"lf-{number:04}", f"Where is parcel {number}?"
+    said = f"Parcel {number} is on its way. — the desk"
+    about = {"traceId": name, "level": "DEFAULT", "environment": "production"}
+    world.observations += [
+        {
+            **about,
+            "id": f"{name}-root",
+            "type": "SPAN",
+            "name": "chat",
+            "parentObservationId": None,
+            "startTime": stamp(at),
+            "endTime": stamp(at + timedelta(seconds=2)),
+            "input": asked,
+            "output": said,
+        },
+        {
+            **about,
+            "id": f"{name}-gen",
+            "type": "GENERATION",
+            "name": "answer",
+            "parentObservationId": f"{name}-root",
+            "startTime": stamp(at + timedelta(milliseconds=300)),
+            "endTime": stamp(at + timedelta(seconds=2)),
+            "model": "desk-model-1",
+            "input": [{"role": "user", "content": asked}],
+            "output": {"role": "assistant", "content": said},
+            "usageDetails": {"input": 11, "output": 7, "total": 18},
+            "costDetails": {"total": 0.0001},
+        },
+    ]
+    world.traces.append(
+        {
+            "id": name,
+            "timestamp": stamp(at),
+            "name": "chat",
+            "userId": f"user-{number % 3}@example.com",
+            "sessionId": f"s-{number // 2}",
+            "input": asked,
+            "output": said,
+            "metadata": {},
+            "tags": [],
+            "release": None,
+            "version": None,
+            "public": False,
+            "environment": "production",
+            "htmlPath": f"/project/p/traces/{name}",
+            "latency": 2.0,
+            "totalCost": 0.0001,
+            "observations": [f"{name}-root", f"{name}-gen"],
+            "scores": [],
+            **more,
+        }
+    )
+
+
+def add_score(world: World, trace: str, at: datetime, name: str = "tone") -> None:
+    """A person's score of a trace."""
+    world.scores.append(
+        {
+            "id": f"score-{len(world.scores)}",
+            "traceId": trace,
+            "observationId": None,
+            "name": name,
+            "value": 1,
+            "stringValue": "True",
+            "dataType": "BOOLEAN",
+            "source": "ANNOTATION",
+            "comment": "fine",
+            "timestamp": stamp(at),
+            "createdAt": stamp(at),
+            "environment": "production",
+        }
+    )
+
+
+def add_runs(world: World, number: int, at: datetime) -> None:
+    """A trace of two runs, in LangSmith's words: moments without a zone."""
+    root, child = f"00000000-0000-4000-8000-{number:012}", f"00000000-0000-4000-9000-{number:012}"
+    naive, later = at.replace(tzinfo=None), (at + timedelta(seconds=1)).replace(tzinfo=None)
+    first = f"{naive:%Y%m%dT%H%M%S%f}Z{root}"
+    common = {"trace_id": root, "session_id": "session-1", "status": "success", "error": None}
+    asked, said = f"Where is parcel {number}?", f"Parcel {number} is on its way."
+    world.runs += [
+        {
+            **common,
+            "id": root,
+            "name": "desk",
+            "run_type": "chain",
+            "parent_run_id": None,
+            "start_time": naive.isoformat(),
+            "end_time": later.isoformat(),
+            "inputs": {"input": asked},
+            "outputs": {"output": said},
+            "dotted_order": first,
+            "extra": {},
+        },
+        {
+            **common,
+            "id": child,
+            "name": "ChatOpenAI",
+            "run_type": "llm",
+            "parent_run_id": root,
+            "start_time": later.isoformat(),
+            "end_time": later.isoformat(),
+            "inputs": {"messages": [{"role": "user", "content": asked}]},
+            "outputs": {"generations": [[{"text": said}]]},
+            "dotted_order": f"{first}.{later:%Y%m%dT%H%M%S%f}Z{child}",
+            "extra": {"invocation_params": {"model": "desk-model-1"}},
+        },
+    ]
+
+
+def add_spans(world: World, number: int, at: datetime) -> None:
+    """A trace of two spans, in Phoenix's words."""
+    trace, root, child = f"{number:032x}", f"{2 * number:016x}", f"{2 * number + 1:016x}"
+    asked, said = f"Where is parcel {number}?", f"Parcel {number} is on its way."
+    common = {"status_code": "OK", "status_message": "", "events": []}
+    world.spans += [
+        {
+            **common,
+            "id": f"U3BhbjoxMDA{number}",
+            "name": "desk",
+            "context": {"trace_id": trace, "span_id": root},
+            "span_kind": "CHAIN",
+            "parent_id": None,
+            "start_time": at.isoformat(),
+            "end_time": (at + timedelta(seconds=2)).isoformat(),
+            "attributes": {"input.value": asked, "output.value": said},
+        },
+        {
+            **common,
+            "id": f"U3BhbjoyMDA{number}",
+            "name": "ChatCompletion",
+            "context": {"trace_id": trace, "span_id": child},
+            "span_kind": "LLM",
+            "parent_id": root,
+            "start_time": (at + timedelta(seconds=1)).isoformat(),
+            "end_time": (at + timedelta(seconds=2)).isoformat(),
+            "attributes": {
+                "llm.model_name": "desk-model-1",
+                "llm.input_messages.0.message.role": "user",
+                "llm.input_messages.0.message.content": asked,
+                "llm.output_messages.0.message.role": "assistant",
+                "llm.output_messages.0.message.content": said,
+            },
+        },
+    ]
