@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from orchestration.commands import keeping, line, privacy, reports
+from orchestration.commands import arrivals, keeping, line, privacy, reports
 from orchestration.commands.options import INFRASTRUCTURE, USAGE, fail
 
 
@@ -18,13 +18,14 @@ class Andon(click.Group):
         """Runs a command; what the user can mend is usage, what the machine must is not."""
         from evals.door.labels import LabelsError
         from evals.lake import LakeError
+        from evals.sources.api import SourceError
         from evals.specs import CatalogError
 
         try:
             return super().invoke(ctx)
         except (CatalogError, LabelsError) as error:
             fail(USAGE, str(error))
-        except (LakeError, OSError) as error:
+        except (LakeError, SourceError, OSError) as error:
             fail(INFRASTRUCTURE, str(error))
 
 
@@ -42,7 +43,8 @@ def main() -> None:
     """
 
 
-for command in (*line.COMMANDS, *reports.COMMANDS, *keeping.COMMANDS, *privacy.COMMANDS):
+GROUPS = (line, reports, keeping, privacy, arrivals)
+for command in (command for group in GROUPS for command in group.COMMANDS):
     main.add_command(command)
 
 

@@ -3,6 +3,8 @@
 How a file is read is the importers'; redaction has happened before anything rests here.
 """
 
+import os
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -10,6 +12,7 @@ import dagster as dg
 from evals import warehouse
 from evals.door import inbox
 from evals.door import labels as said
+from evals.sources import pulling
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress
 from orchestration.resources import nights_of, table
@@ -23,6 +26,7 @@ OWNERS = ["team:andon"]
 def inbox_files(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per file seen in the inbox, with what was read from it."""
     here, lake = settings(), settings().lake()
+    failures = pulled(lake, here.catalog())
     inbox.take_in(lake, here.catalog(), here.inbox, say=Progress.say)
     rows = sorted(lake.inbox_files().values(), key=lambda row: row.name)
     shown = [{**row._asdict(), "nights": len(row.nights)} for row in rows]
@@ -32,8 +36,16 @@ def inbox_files(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
             "rows_read": sum(row.read for row in rows),
             "rows_refused": sum(row.refused for row in rows),
             "seen": table(shown[-100:]),
+            "not_pulled": table([{"why": failure} for failure in failures]),
         }
     )
+
+
+def pulled(lake: Any, catalog: Any) -> list[str]:
+    """Pulls the sources unless whoever started the run has; why some could not be."""
+    if os.environ.get("ANDON_PULL") == "no":
+        return []
+    return pulling.pull(lake, catalog, datetime.now(UTC), say=Progress.say)[1]
 
 
 @dg.asset(

@@ -22,7 +22,7 @@ class Settings(NamedTuple):
 
     home: Path
     catalog_root: Path
-    inbox: Path | None
+    inbox: Path | str | None
     labels: tuple[Path, ...]
 
     def lake(self) -> Lake:
@@ -46,4 +46,14 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
     labels = [
         STARTED / part for part in environment.get("ANDON_LABELS", "").split(os.pathsep) if part
     ]
-    return Settings(home, root, STARTED / inbox if inbox else None, tuple(labels))
+    return Settings(home, root, place_of(inbox) if inbox else None, tuple(labels))
+
+
+def place_of(inbox: str) -> Path | str:
+    """An inbox as it is read: a path from where the process began, a pattern, or an address."""
+    from evals.sources import places
+
+    if places.is_remote(inbox):
+        return inbox
+    path = STARTED / inbox
+    return str(path) if places.is_pattern(str(path)) else path

@@ -13,18 +13,24 @@ from typing import Any
 from evals.door.staging import import_file
 from evals.importers.streams import file_sha
 from evals.lake import InboxFile, Lake
+from evals.sources import places
+from evals.sources.pulling import app_of
 from evals.specs import Catalog
 
 
-def inbox_paths(inbox: Path) -> list[Path]:
-    """The files of an inbox: a folder's, or the one file it names; hidden ones are not its."""
+def inbox_paths(inbox: Path | str | None) -> list[Path]:
+    """The files of an inbox: a folder's, a pattern's, or the one it names; hidden ones are not."""
+    if isinstance(inbox, str):
+        return places.matching(inbox)
+    if inbox is None:
+        return []
     if inbox.is_file():
         return [inbox]
     found = (path for path in inbox.rglob("*") if path.is_file())
     return sorted(path for path in found if not path.name.startswith("."))
 
 
-def unseen(lake: Lake, inbox: Path) -> list[Path]:
+def unseen(lake: Lake, inbox: Path | str | None) -> list[Path]:
     """The files that were not read yet; a file is hashed only when its size or time changed."""
     stamps: dict[str, list[Any]] = lake.document("inbox_stamps.json") or {}
     known = lake.inbox_files()
@@ -45,16 +51,26 @@ def unseen(lake: Lake, inbox: Path) -> list[Path]:
 def take_in(
     lake: Lake,
     catalog: Catalog,
-    inbox: Path | None,
+    inbox: Path | str | None,
     *,
     assume_date: date | None = None,
     spread: tuple[date, date] | None = None,
     say: Callable[[str], None] = lambda words: None,
 ) -> list[InboxFile]:
-    """Imports what was not read yet of an inbox, or of the catalog's, and of the home's own."""
-    places = [place for place in (inbox or catalog.inbox, lake.home / "inbox") if place]
+    """Imports what was not read yet of an inbox, or of the catalog's, and of the home's own.
+
+    A pulled file's rows that name no application are its source's.
+    """
+    where = inbox or catalog.inbox
+    if isinstance(where, str) and places.is_remote(where):
+        say(f"fetching {places.shown(where)}")
+        places.fetched(lake, where)
+        where = None
     found = []
-    for path in (path for place in places for path in unseen(lake, place)):
+    for path in (path for place in (where, lake.home / "inbox") for path in unseen(lake, place)):
         say(f"importing {path.name}")
-        found.append(import_file(lake, catalog, path, assume_date=assume_date, spread=spread))
+        app = app_of(lake, path)
+        found.append(
+            import_file(lake, catalog, path, assume_date=assume_date, spread=spread, app=app)
+        )
     return found

@@ -60,7 +60,9 @@ class Catalog(Spec):
         default={}, description="by name; of several, the one that finds most of its columns"
     )
     label_files: tuple[Path, ...] = Field(default=(), description="read each night; in the catalog")
-    inbox: Path | None = Field(default=None, description="where exports are, without `--inbox`")
+    inbox: Path | str | None = Field(
+        default=None, description="where exports are, without `--inbox`: a folder, or an address"
+    )
     since: date = Field(default=date(2026, 1, 1), description="the first night Dagster shows")
     budget: Budget = Field(
         default=Budget(usd_per_day=10.0, calls_per_day=20_000),

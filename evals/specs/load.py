@@ -113,7 +113,9 @@ def load_catalog(root: Path) -> Catalog:
     )
     check_references(catalog)
     models = {name: under_policy(catalog, pin) for name, pin in models.items()}
-    inbox = root / catalog.inbox if catalog.inbox else None
+    inbox = catalog.inbox
+    if inbox and "://" not in str(inbox):
+        inbox = root / inbox
     label_files = tuple(root / path for path in catalog.label_files)
     resolved = {"models": models, "inbox": inbox, "label_files": label_files}
     return catalog.model_copy(update=resolved)

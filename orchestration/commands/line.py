@@ -3,9 +3,10 @@
 What a night is and what it costs is decided in `evals`.
 """
 
+import os
 import sys
 from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from orchestration.commands.options import (
     DONE,
     INFRASTRUCTURE,
     USAGE,
+    Place,
     as_json,
     fail,
     located,
@@ -31,12 +33,13 @@ from orchestration.settings import Settings
 @click.command()
 @located
 @ranged
-@click.option("--inbox", type=click.Path(exists=True, path_type=Path), help="Exports to read.")
+@click.option("--inbox", type=Place(), help="Exports to read: a folder, pattern or address.")
 @click.option(
     "--labels", multiple=True, type=click.Path(exists=True, path_type=Path), help="Labels to add."
 )
 @click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
 @click.option("--spread", nargs=2, type=DAY, help="Spread rows without a timestamp over nights.")
+@click.option("--no-pull", is_flag=True, help="Leave the catalog's sources alone.")
 @as_json
 def nightly(
     home: Path | None,
@@ -44,13 +47,14 @@ def nightly(
     first: Any,
     last: Any,
     only: Any,
-    inbox: Path | None,
+    inbox: Path | str | None,
     labels: tuple[Path, ...],
     assume_date: Any,
     spread: Any,
+    no_pull: bool,
     as_json: bool,
 ) -> None:
-    """Imports, evaluates and reports every night that has something new.
+    """Pulls, imports, evaluates and reports every night that has something new.
 
     Exit codes: 0 done, 2 usage, 4 infrastructure. Quality is `andon gate`'s.
 
@@ -78,6 +82,7 @@ def nightly(
     with telling(as_json) as say:
         assumed = assume_date.date() if assume_date else None
         cat = here.catalog()
+        failures += [] if no_pull else pulled(lake, cat, say)
         door.take_in(lake, cat, here.inbox, assume_date=assumed, spread=spread_over, say=say)
         said.take_in_labels(lake, cat, here.labels)
         known = span(lake.nights("staged"), first, last, only)
@@ -90,6 +95,14 @@ def nightly(
             calls += launched.calls
             failures += launched.failures
     finish(here, lake, due, calls, failures, as_json)
+
+
+def pulled(lake: Any, catalog: Any, say: Any) -> list[str]:
+    """Pulls the catalog's sources before the night; why some could not be, which stops no other."""
+    from evals.sources import pulling
+
+    os.environ["ANDON_PULL"] = "no"  # what runs below finds it done
+    return pulling.pull(lake, catalog, datetime.now(UTC), say=say)[1]
 
 
 def readable(catalog: Any, due: list[date]) -> None:
@@ -117,7 +130,7 @@ def finish(
 
 @click.command("import")
 @located
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=Place())
 @click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
 @click.option("--assume-app", help="The application of rows that name none.")
 @click.option("--explain", is_flag=True, help="Tell what a file is taken for; write nothing.")
@@ -125,7 +138,7 @@ def finish(
 def import_(
     home: Path | None,
     catalog: Path | None,
-    paths: tuple[Path, ...],
+    paths: tuple[Path | str, ...],
     assume_date: Any,
     assume_app: str | None,
     explain: bool,
@@ -138,8 +151,10 @@ def import_(
       andon import exports/2026-10-01.jsonl.gz
       andon import --explain langfuse-export.parquet
       andon import untimed.jsonl --assume-date 2026-10-01
+      zcat export.jsonl.gz | andon import -
+      andon import s3://exports/langfuse/
     """
-    from evals.door import inbox, staging
+    from evals.door import staging
     from evals.importers.streams import file_sha
 
     here = place(home, catalog)
@@ -147,12 +162,14 @@ def import_(
     if explain:
         from orchestration import preview
 
-        preview.tell(cat, paths, assumed, assume_app, as_json)
+        preview.tell(
+            cat, [path for path in paths if isinstance(path, Path)], assumed, assume_app, as_json
+        )
         return
     lake = here.lake()
     known = lake.inbox_files()
     rows = []
-    for path in (file for given in paths for file in inbox.inbox_paths(given)):
+    for path in (file for given in paths for file in brought(lake, given)):
         seen = known.get(file_sha(path))
         found = seen or staging.import_file(lake, cat, path, assume_date=assumed, app=assume_app)
         rows.append({**found._asdict(), "already_seen": seen is not None})
@@ -164,6 +181,18 @@ def import_(
         read, refused = row["read"], row["refused"]
         beside = f", {row['labels']} labels beside them" if row["labels"] else ""
         click.echo(f"{row['name']}: {read} rows, {refused} in quarantine{beside}{again}")
+
+
+def brought(lake: Any, given: Path | str) -> list[Path]:
+    """The files of a place; those of another machine, and what is piped in, in the raw room."""
+    from evals.door import inbox
+    from evals.sources import places
+
+    if given == "-":
+        return [places.taken_in(lake, sys.stdin.buffer)]
+    if isinstance(given, str) and places.is_remote(given):
+        return places.fetched(lake, given)
+    return inbox.inbox_paths(given)
 
 
 @click.command()

@@ -22,6 +22,24 @@ GATES = {"pass": DONE, "regressed": REGRESSED, "inconclusive": INCONCLUSIVE}
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
+class Place(click.ParamType):
+    """Where exports are: a file or folder that exists, a pattern, or an address (`s3://…`)."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
+        """A path, or the words as they are."""
+        from evals.sources import places
+
+        if not isinstance(value, str) or value == "-" or places.is_remote(value):
+            return value
+        if places.is_pattern(value):
+            return str(Path(value).absolute())
+        if not Path(value).exists():
+            self.fail(f"Path {value!r} does not exist.", param, ctx)
+        return Path(value)
+
+
 def fail(code: int, message: str) -> NoReturn:
     """Ends the command with a sentence on stderr and a documented exit code."""
     click.echo(f"andon: {message}", err=True)
@@ -60,7 +78,7 @@ def place(home: Path | None, catalog: Path | None, **more: Any) -> Settings:
     given = {"ANDON_HOME": home, "ANDON_CATALOG": catalog, "ANDON_INBOX": more.get("inbox")}
     for name, value in given.items():
         if value is not None:
-            os.environ[name] = str(value.absolute())
+            os.environ[name] = str(value.absolute() if isinstance(value, Path) else value)
     labels = more.get("labels") or ()
     if labels:
         os.environ["ANDON_LABELS"] = os.pathsep.join(str(path.absolute()) for path in labels)

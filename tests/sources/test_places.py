@@ -1,0 +1,110 @@
+"""Exports wherever they are: patterns, standard input, object stores; each content once."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import importlib.util
+import io
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from evals.door.inbox import take_in
+from evals.lake import Lake
+from evals.sources import places
+from evals.sources.api import SourceError
+from evals.specs import Catalog
+
+
+def row(name: str) -> bytes:
+    """An export of one trace."""
+    about = {"trace_id": name, "ts": "2026-10-01T09:00:00Z", "app": "chat"}
+    return json.dumps({**about, "input": "Hi?", "output": "Hello."}).encode() + b"\n"
+
+
+@pytest.fixture
+def store() -> Iterator[fsspec.AbstractFileSystem]:
+    """An object store in memory with two exports and something hidden."""
+    fs = fsspec.filesystem("memory")
+    for name in ("a.jsonl", "deep/b.jsonl", ".part"):
+        fs.pipe(f"/exports/{name}", row(name))
+    yield fs
+    fs.rm("/exports", recursive=True)
+
+
+def test_a_store_is_read_once_and_again_where_it_changed(
+    tmp_path: Path, store: fsspec.AbstractFileSystem
+) -> None:
+    """Only new and changed objects are fetched, into the raw room, and imported from there."""
+    lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
+    assert len(take_in(lake, catalog, "memory://exports")) == 2
+    assert take_in(lake, catalog, "memory://exports/**/*.jsonl") == []
+    assert places.fetched(lake, "memory://exports") == []
+    store.pipe("/exports/a.jsonl", row("a2"))
+    (path,) = places.fetched(lake, "memory://exports")
+    assert path.read_bytes() == row("a2")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.is_relative_to(lake.home / "inbox" / "remote")
+    assert len(take_in(lake, catalog, "memory://exports/a.jsonl")) == 1
+
+
+def test_one_address_over_http(tmp_path: Path) -> None:
+    """A file a web server gives is fetched like any object, and not again while it is the same."""
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "day.jsonl").write_bytes(row("web"))
+    simple = http.server.SimpleHTTPRequestHandler
+    handler = functools.partial(simple, directory=str(tmp_path / "www"))
+    lake = Lake(tmp_path / "home").open()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"http://127.0.0.1:{server.server_port}/day.jsonl"
+        (path,) = places.fetched(lake, where)
+        again = places.fetched(lake, where)
+        server.shutdown()
+    assert path.read_bytes() == row("web")
+    assert again == []
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("s3://bucket/key", "andon\\[s3\\]"),
+        ("nowhere://x", "nowhere"),
+        ("memory://empty-folder", "no file"),
+        ("file:///does/not/exist/at/all", "no file|cannot be read"),
+    ],
+)
+def test_an_address_that_cannot_be_read_says_what_to_do(
+    tmp_path: Path, where: str, says: str
+) -> None:
+    """One sentence; what to install or to check."""
+    if where.startswith("s3") and importlib.util.find_spec("s3fs"):
+        pytest.skip("s3fs is installed")
+    with pytest.raises(SourceError, match=says):
+        places.fetched(Lake(tmp_path).open(), where)
+
+
+def test_credentials_in_an_address_are_never_shown() -> None:
+    """Neither the user's part nor a signature in the query."""
+    assert places.shown("https://a:b@host/x.jsonl?sig=secret") == "https://host/x.jsonl"
+
+
+def test_a_pattern_and_standard_input(tmp_path: Path) -> None:
+    """A pattern names files; what is piped in rests under its content's name, once."""
+    for name in ("a.jsonl", "b.jsonl", "c.txt", ".d.jsonl"):
+        (tmp_path / name).write_bytes(row(name))
+    pattern = str(tmp_path / "*.jsonl")
+    assert [path.name for path in places.matching(pattern)] == ["a.jsonl", "b.jsonl"]
+    assert places.is_pattern(pattern)
+    assert not places.is_pattern(str(tmp_path))
+    lake = Lake(tmp_path / "home").open()
+    assert len(take_in(lake, Catalog(root=tmp_path), pattern)) == 2
+    first, second = (places.taken_in(lake, io.BytesIO(row("piped"))) for _ in range(2))
+    assert first == second
+    assert first.stat().st_mode & 0o777 == 0o600
+    assert [seen.read for seen in take_in(lake, Catalog(root=tmp_path), None)] == [1]
