@@ -6,6 +6,7 @@ Composition only; each stage is a module of its own.
 import dagster as dg
 
 from orchestration import (
+    arrivals,
     evaluate,
     guard,
     ingest,
@@ -21,7 +22,8 @@ STAGES = (ingest, validate, slices, evaluate, guard, report, review, realign)
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(STAGES),
-    jobs=[triggers.NIGHTLY, triggers.BACKFILL],
+    jobs=[triggers.NIGHTLY, triggers.BACKFILL, arrivals.READ],
     schedules=[triggers.every_night],
+    sensors=[arrivals.inbox],
     executor=dg.in_process_executor,
 )

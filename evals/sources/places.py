@@ -86,6 +86,13 @@ def fetched(lake: Lake, where: str) -> list[Path]:
     return found
 
 
+def news(lake: Lake, where: str) -> list[tuple[str, str]]:
+    """Path and stamp of the objects of an address that were not fetched as they are now."""
+    known: dict[str, str] = lake.document(*STAMPS) or {}
+    found = ((f"{shown(where)} {path}", stamp_of(info)) for path, info, _ in objects(where))
+    return [(name, stamp) for name, stamp in found if known.get(digest(name)) != stamp]
+
+
 def objects(where: str) -> Iterator[tuple[str, dict[str, Any], Any]]:
     """Path, facts and store of every object at an address: one, a pattern's, or a folder's."""
     import fsspec

@@ -44,7 +44,7 @@ def puller(folder: Path, judge: Judge, world: World) -> Line:
 def test_a_night_is_pulled_imported_and_reported(
     tmp_path: Path, judge: Judge, world: World
 ) -> None:
-    """One command from the API to the report; again nothing is to do; a late one opens its night."""
+    """One command from the API to the report; then nothing is to do, until one comes late."""
     line = puller(tmp_path, judge, world)
     said = line.run("nightly")
     night = NIGHT.date()
