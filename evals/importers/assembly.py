@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from evals.importers import chat, payloads
 from evals.importers.facts import Facts, listed, read
 from evals.importers.spans import Span, Tree, joined
-from evals.importers.strict_json import Refused
+from evals.importers.strict_json import Refused, spelled
 from evals.importers.strict_json import inner as embedded
 from evals.records import Json, digest
 
@@ -36,23 +35,41 @@ APPS = ("app", "openinference.project.name", "traceloop.association.properties.a
 FOUND = ("retrieval", "reranker")
 
 
-@dataclass(slots=True)
 class Whole:
     """The spans of one trace, understood and in order."""
 
-    spans: Sequence[Span]
-    facts: list[Facts]
-    tree: Tree
-
-    @property
-    def root(self) -> Span:
-        """Where it began."""
-        return self.spans[self.tree.root]
+    def __init__(self, spans: Sequence[Span], facts: list[Facts]) -> None:
+        self.spans, self.facts, self.tree = spans, facts, Tree(spans)
+        self.root, self.root_facts = spans[self.tree.root], facts[self.tree.root]
+        depths = self.tree.depths
+        order = sorted(range(len(facts)), key=depths.__getitem__)
+        self.outward = [self.root_facts, *(facts[n] for n in order if n != self.tree.root)]
+        """The root, then the spans nearest to it."""
+        self.told: dict[str, Json] = {}
+        """Every field as the root says it, or else the first span that does."""
+        self.resource: dict[str, Json] = {}
+        """What recorded it: the root's resource, or else the first that says something."""
+        seen: set[int] = set()
+        for span, one in zip(reversed(spans), reversed(facts), strict=True):
+            self.told |= one.said
+            if id(span.resource) not in seen:
+                self.resource |= span.resource
+                seen.add(id(span.resource))
+        self.told |= self.root_facts.said
+        self.resource |= self.root.resource
 
     def first(self, name: str) -> str | None:
-        """A field as the root says it, or else the first span that does."""
-        ordered = (self.facts[self.tree.root], *self.facts)
-        return next((text for facts in ordered if (text := facts.text(name)) is not None), None)
+        """A field as the root says it, or else the first span that does, as text."""
+        value = self.told.get(name)
+        return None if value is None else chat.text_of(value) or None
+
+    def recorded(self, *keys: str) -> str | None:
+        """The first of some attributes that a resource has, or the root."""
+        for place in (self.resource, self.root.attributes):
+            for key in keys:
+                if (value := place.get(key)) not in (None, ""):
+                    return chat.text_of(value)
+        return None
 
 
 def understood(spans: Sequence[Span]) -> Whole:
@@ -69,27 +86,26 @@ def understood(spans: Sequence[Span]) -> Whole:
             "The trace has no span of a model, a tool, a retrieval or an agent; leave such traces "
             "out in the exporter, or instrument the application with GenAI conventions.",
         )
-    return Whole(ordered, facts, Tree(ordered))
+    return Whole(ordered, facts)
 
 
-def row_of(whole: Whole, project: str | None = None) -> dict[str, Json]:
+def row_of(whole: Whole) -> dict[str, Json]:
     """The trace under canonical names; what no span says is absent."""
     answer = answering(whole)
     voice = whole.facts[answer] if answer is not None else None
     output = output_of(whole, voice)
-    root = whole.facts[whole.tree.root]
-    messages = voice.asked if voice else chat.messages_of(root.said.get("input"))
+    messages = voice.asked if voice else chat.messages_of(whole.root_facts.said.get("input"))
     found: dict[str, Json] = {
         "trace_id": whole.root.trace_id,
         "ts": iso(began(whole)),
-        "app": app_of(whole) or project,
+        "app": app_of(whole),
         "input": input_of(whole, messages),
         "output": output,
         "messages": messages or None,
         "context": context_of(whole.facts),
         "steps": steps_of(whole, answer, output),
         "latency_ms": latency(whole.root),
-        "git_commit": resource(whole, COMMITS),
+        "git_commit": whole.recorded(*COMMITS),
         "prompt_name": whole.first("prompt_name"),
         "prompt_version": whole.first("prompt_version"),
         "prompt_hash": prompt_hash(whole),
@@ -151,7 +167,7 @@ def answering(whole: Whole) -> int | None:
     if not calls:
         return None
     calls.sort(key=lambda n: (whole.spans[n].end or 0, whole.tree.depths[n]))
-    root = whole.facts[whole.tree.root]
+    root = whole.root_facts
     wanted = payloads.words_of(root.said.get("output"), "assistant").strip()
     if wanted:
         same = [n for n in calls if spoken(whole.facts[n]).strip() == wanted]
@@ -165,16 +181,10 @@ def spoken(facts: Facts) -> str:
     return "\n".join(m["content"] for m in facts.answered if m["role"] != "tool" and m["content"])
 
 
-def entries(whole: Whole) -> list[Facts]:
-    """The root, then the spans of work nearest to it."""
-    order = sorted(range(len(whole.facts)), key=lambda n: whole.tree.depths[n])
-    return [whole.facts[whole.tree.root], *(whole.facts[n] for n in order)]
-
-
 def input_of(whole: Whole, messages: list[dict[str, Json]]) -> str | None:
     """What was asked: in the words of the outermost span that tells, or of the last question."""
     question = payloads.spoken(messages, "user")
-    for facts in entries(whole):
+    for facts in whole.outward:
         if facts.kind == "llm" or facts.asked:
             found = payloads.spoken(facts.asked, "user")
         elif facts.kind in ("tool", *FOUND, "embedding") and question:
@@ -189,7 +199,7 @@ def input_of(whole: Whole, messages: list[dict[str, Json]]) -> str | None:
 def output_of(whole: Whole, voice: Facts | None) -> str:
     """What was answered: in the words of the outermost span that tells, or of the model."""
     said = spoken(voice) if voice else ""
-    for facts in entries(whole):
+    for facts in whole.outward:
         if facts.kind == "llm" or facts.answered:
             found = spoken(facts)
         elif facts.kind in ("tool", *FOUND, "embedding", "guardrail", "evaluator") and voice:
@@ -220,23 +230,16 @@ def totals(whole: Whole) -> dict[str, Json]:
     for name, target in (("tokens_in",) * 2, ("tokens_out",) * 2, ("cost", "cost_usd")):
         places = range(len(whole.facts)) if name == "cost" else models
         telling = [n for n in places if getattr(whole.facts[n], name) is not None]
-        covered = {above for n in telling for above in whole.tree.above(n)}
+        covered = whole.tree.around(telling)
         parts = [getattr(whole.facts[n], name) for n in telling if n not in covered]
         if parts:
             found[target] = sum(parts)
     return found
 
 
-def resource(whole: Whole, keys: Sequence[str]) -> str | None:
-    """The first of some attributes that a resource has, or a span."""
-    places = (whole.root.resource, *(span.resource for span in whole.spans), whole.root.attributes)
-    told = (place.get(key) for key in keys for place in places)
-    return next((chat.text_of(value) for value in told if value not in (None, "")), None)
-
-
 def app_of(whole: Whole) -> str | None:
     """The application: the service or project that recorded it, as a name that fits a path."""
-    name = resource(whole, PROJECTS)
+    name = whole.recorded(*PROJECTS)
     if name is None or name.startswith("unknown_service"):
         return None
     return UNFIT.sub("-", name).strip("-._")[:64] or None
@@ -255,8 +258,8 @@ def versions_of(whole: Whole) -> dict[str, str]:
     for facts in reversed(whole.facts):
         found |= facts.versions
         if tools := facts.said.get("tools"):
-            found["tools"] = digest(embedded(tools) if type(tools) is str else tools, 12)
-    service = resource(whole, ("service.version",))
+            found["tools"] = digest(tools, 12)
+    service = whole.recorded("service.version")
     return {"service": service, **found} if service else found
 
 
@@ -275,7 +278,7 @@ def metadata_of(whole: Whole) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for facts in reversed(whole.facts):
         found = {**found, **facts.metadata}
-    root = whole.facts[whole.tree.root]
+    root = whole.root_facts
     found |= {key: value for key, value in root.rest.items() if key not in found}
     told = {key: value for key, value in whole.root.resource.items() if key not in KNOWN}
     service = whole.root.resource.get("service.name")
@@ -289,16 +292,16 @@ def metadata_of(whole: Whole) -> dict[str, Json]:
         found["error"] = root.error
     if whole.root.parent_id:
         found["root"] = "missing"
-    tools = next((f.said["tools"] for f in whole.facts if f.said.get("tools")), None)
-    if tools:
-        found["tool_definitions"] = embedded(tools) if type(tools) is str else tools
+    if tools := whole.told.get("tools"):
+        found["tool_definitions"] = tools
     return found
 
 
 def steps_of(whole: Whole, answer: int | None, output: str) -> list[dict[str, Json]]:
     """Every span but a bare root as a step, in order of time; then calls only messages tell of."""
     voice = whole.facts[answer] if answer is not None else None
-    known = {digest(message) for message in voice.asked} if voice else set()
+    several = voice and any(facts.asked for facts in whole.facts if facts is not voice)
+    known = {spelled(message) for message in voice.asked} if voice and several else set()
     steps = []
     for n, (span, facts) in enumerate(zip(whole.spans, whole.facts, strict=True)):
         if n == whole.tree.root and facts.kind in ("agent", "chain", "span"):
@@ -347,7 +350,7 @@ def clean(value: Json) -> Json:
 def call_step(facts: Facts, is_answer: bool, known: set[str], output: str) -> dict[str, Json]:
     """What a model's call adds to a step; what the trace says itself is not said again."""
     said = spoken(facts)
-    fresh = [] if is_answer else [m for m in facts.asked if digest(m) not in known]
+    fresh = [] if is_answer else [m for m in facts.asked if spelled(m) not in known]
     calls = [call for message in facts.answered for call in message.get("tool_calls", ())]
     thoughts = [message["reasoning"] for message in facts.answered if "reasoning" in message]
     return {

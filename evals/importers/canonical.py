@@ -19,7 +19,7 @@ import orjson
 from evals.importers import mapping, timestamps
 from evals.importers.mapping import SYNONYMS, Plan
 from evals.importers.streams import BOM, KEPT, MAX_LINE, Line
-from evals.importers.strict_json import Parsed, Refused, inner, parse, word_for
+from evals.importers.strict_json import EXPONENT, Parsed, Refused, inner, parse, word_for
 from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, canonical, digest
 from evals.specs import NAME
 
@@ -27,8 +27,6 @@ MAX_ID = 256
 HASH_LENGTH = 32
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 APP = re.compile(NAME)
-EXPONENT = re.compile(rb"[:,\[]-?(?:\d+(?:\.\d+)?e|0\.0000)")
-"""A number that has an exponent in some JSON; text may look alike, and costs only time."""
 WHENCE = ("source_format", "source_file", "source_line", "content_hash")
 """Set by the importer, and no part of what is hashed; a row's own such keys go to metadata."""
 
@@ -193,11 +191,20 @@ def parsed_row(line: Line) -> Parsed:
     Raises:
         Refused: the row is not whole, or not the JSON of an object.
     """
+    return parse(whole_row(line))
+
+
+def whole_row(line: Line) -> bytes:
+    """The bytes of a row.
+
+    Raises:
+        Refused: the row is not whole.
+    """
     if line.code:
         what, then, todo = BROKEN_ROWS[line.code].partition(";")
         detail = f" ({line.problem})" if line.problem else ""
         raise Refused(line.code, f"{what}{detail}{then}{todo}")
-    return parse(line.raw.removeprefix(BOM) if line.number == 1 else line.raw)
+    return line.raw.removeprefix(BOM) if line.number == 1 else line.raw
 
 
 def row_of(line: Line, reading: Reading, form: str) -> Trace | Refusal:

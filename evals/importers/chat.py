@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evals.importers.strict_json import inner as embedded
-from evals.records import Json, canonical
+from evals.importers.strict_json import spelled
+from evals.records import Json
 
 ROLES = {
     "human": "user",
@@ -31,6 +32,7 @@ ROLES = {
 }
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.-]+)*;base64,([A-Za-z0-9+/=_-]{64,})")
 MAX_URI = 2048
+PLAIN = ("user", "assistant", "system", "developer")
 
 
 class Chat(list[dict[str, Json]]):
@@ -51,8 +53,7 @@ def text_of(value: Json) -> str:
     """Text as it is, with inline data taken out; nothing as empty; any other value as JSON."""
     if value is None:
         return ""
-    text = value if type(value) is str else canonical(value).decode("utf-8", "replace")
-    return without_data(text)
+    return without_data(value if type(value) is str else spelled(value))
 
 
 def without_data(text: str) -> str:
@@ -121,6 +122,9 @@ def messages(item: Json) -> list[dict[str, Json]] | None:
         item = embedded(item)
     if type(item) is not dict:
         return None
+    role, content = item.get("role"), item.get("content")
+    if len(item) == 2 and role in PLAIN and type(content) is str and content[:1] not in "[{":
+        return [{"role": role, "content": without_data(content)}]
     if type(item.get("kwargs")) is dict and type(item.get("id")) is list:  # LangChain's dumps
         item = {"type": item["id"][-1], **item["kwargs"]} if item["id"] else item["kwargs"]
     role = role_of(item)

@@ -67,9 +67,11 @@ class Facts:
     def text(self, name: str) -> str | None:
         """A field as text; None where it is not said or empty."""
         value = self.said.get(name)
+        if value is None:
+            return None
         if type(value) is list and name == "finish_reason":
             value = value[0] if value else None
-        return None if value is None or value == "" else chat.text_of(value)
+        return chat.text_of(value) or None
 
 
 MAX_KEY = 200
@@ -85,7 +87,8 @@ class Place(NamedTuple):
     path: tuple[str, ...] = ()
 
 
-REST = Place("rest")
+REST, IGNORE = Place("rest"), Place("ignored")
+FIELDS = {key: Place("field", *known) for key, known in RANKS.items()}
 
 
 def place_of(key: str) -> Place:
@@ -95,17 +98,14 @@ def place_of(key: str) -> Place:
 
 @functools.lru_cache(maxsize=2**15)
 def learnt(key: str) -> Place:
-    """Where the values of a name of bounded length go."""
-    known = RANKS.get(key)
-    if known:
-        return Place("field", *known)
+    """Where the values of a name of bounded length go, that is no field's alone."""
     if key in IGNORED:
-        return Place("ignored")
+        return IGNORE
     for base, name in LISTS.items():
         if key.startswith(base) and key[len(base) : len(base) + 1] == ".":
             path = tuple(key[len(base) + 1 :].split(".", MAX_PATH))
             if path[0].isdecimal():
-                return Place("list", name, base.startswith("llm."), path)
+                return Place("list", name, 0, path)
     for prefix, name in MAPS.items():
         if key.startswith(prefix) and len(key) > len(prefix):
             return Place("map", name, 0, (key[len(prefix) :],))
@@ -122,24 +122,41 @@ def read(span: Span) -> Facts:
         attributes = {**told, **attributes} if told else attributes
     said: dict[str, Json] = {}
     ranks: dict[str, int] = {}
-    trees: dict[str, dict[str, Json]] = {}
+    nested: dict[str, dict[str, Json]] = {}
     maps: dict[str, dict[str, Json]] = {}
     rest: dict[str, Json] = {}
     for key, value in attributes.items():
-        place = place_of(key)
-        if value is None or place.what == "ignored":
+        field_of = FIELDS.get(key)
+        if value is None:
             continue
-        if place.what == "field":
-            settle(said, ranks, rest, place, key, value)
-        elif place.what == "list":
-            plant(trees.setdefault(place.name, {}), place.path, value)
-        elif place.what == "map":
-            maps.setdefault(place.name, {})[place.path[0]] = value
+        if field_of is not None:
+            name = field_of.name
+            if name in ranks:
+                settle(said, ranks, rest, field_of, key, value)
+            else:
+                said[name], ranks[name] = value, field_of.rank
         else:
-            rest[key] = short(value)
-    for name, tree in trees.items():
+            sort_in(nested, maps, rest, key, value)
+    for name, tree in nested.items():
         said.setdefault(name, grown(tree))
     return understood(span, said, maps, rest)
+
+
+def sort_in(
+    nested: dict[str, dict[str, Json]],
+    maps: dict[str, dict[str, Json]],
+    rest: dict[str, Json],
+    key: str,
+    value: Json,
+) -> None:
+    """Puts a value that is no field's alone where it goes."""
+    place = place_of(key)
+    if place.what == "list":
+        plant(nested.setdefault(place.name, {}), place.path, value)
+    elif place.what == "map":
+        maps.setdefault(place.name, {})[place.path[0]] = value
+    elif place.what == "rest":
+        rest[key] = short(value)
 
 
 def settle(
@@ -150,11 +167,8 @@ def settle(
     key: str,
     value: Json,
 ) -> None:
-    """Keeps the best word for a field, and what another says otherwise among the rest."""
+    """Keeps the better of two words for a field, and where they differ the other among the rest."""
     name, rank = place.name, place.rank
-    if name not in ranks:
-        said[name], ranks[name] = value, rank
-        return
     same = value == said[name] or [value] == said[name] or value == [said[name]]
     if rank > ranks[name]:
         if not same:
@@ -203,6 +217,9 @@ def understood(
     rest: dict[str, Json],
 ) -> Facts:
     """The facts of what was found."""
+    for name in PARSED:
+        if type(value := said.get(name)) is str:
+            said[name] = payloads.unquoted(value)
     facts = Facts(kind_of(said), said, rest=rest)
     facts.asked = asked(said, facts.kind)
     facts.answered = answered(said, facts.kind)
@@ -211,16 +228,31 @@ def understood(
     if "documents" in said:
         found = listed(said["documents"])
         facts.documents = [openinference.document(item) for item in found]
-    facts.params = params(said, maps)
+    if maps or "params_json" in said or "metadata_json" in said:
+        facts.params = params(said, maps)
+        facts.metadata = metadata(said, maps)
     facts.versions = versions(said, maps)
-    facts.metadata = metadata(said, maps)
-    measure(facts)
-    facts.labels = labels(said, span.events)
-    facts.error = span.error or facts.text("error") or ""
+    if not MEASURES.isdisjoint(said):
+        measure(facts)
+    if span.events or not ANNOTATED.isdisjoint(said):
+        facts.labels = labels(said, span.events)
+    facts.error = error_of(span, facts)
+    return facts
+
+
+PARSED = ("asked", "answered", "system", "documents", "tools")
+"""Fields that are JSON in a text, read once."""
+MEASURES = {"tokens_in", "tokens_out", "cost", "usage_json", "cost_json"}
+ANNOTATED = {"annotations", "annotations_too"}
+
+
+def error_of(span: Span, facts: Facts) -> str:
+    """What went wrong, in the words of the last exception where there was one."""
+    error = span.error or facts.text("error") or ""
     for event in span.events:
         if event.name == "exception":
-            facts.error = chat.text_of(event.attributes.get("exception.message")) or facts.error
-    return facts
+            error = chat.text_of(event.attributes.get("exception.message")) or error
+    return error
 
 
 def kind_of(said: dict[str, Json]) -> str:
@@ -278,7 +310,7 @@ def chat_of(value: Json, role: str) -> list[dict[str, Json]]:
         return list(value)
     plain = payloads.unquoted(value)
     items = plain if type(plain) is list else [plain]
-    if type(plain) is list and plain and all(type(item) is dict for item in plain):
+    if type(plain) is list and plain and not all(map(clear, plain)) and all(map(is_object, plain)):
         items = [openinference.message(item) if wrapped(item) else item for item in plain]
         items = [{"role": role, **item} if nameless(item) else item for item in items]
         plain = items
@@ -287,6 +319,16 @@ def chat_of(value: Json, role: str) -> list[dict[str, Json]]:
         return found
     words = payloads.words_of(plain, role)
     return [{"role": role, "content": words}] if words else []
+
+
+def is_object(item: Json) -> bool:
+    """Whether an item has keys."""
+    return type(item) is dict
+
+
+def clear(item: Json) -> bool:
+    """Whether an item is a message in a shape that `chat` reads."""
+    return type(item) is dict and "role" in item and "contents" not in item
 
 
 def wrapped(item: dict[str, Json]) -> bool:
@@ -312,11 +354,17 @@ def params(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str,
     }
 
 
+VERSIONS = sorted({name for name, _ in RANKS.values() if name.startswith("versions.")})
+
+
 def versions(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, str]:
     """What else ran in some version: each a possible cause of a change."""
-    found = dict(maps.get("versions", ()))
-    found |= {f"flag.{key}": value for key, value in maps.get("flags", {}).items()}
-    found |= {key[9:]: value for key, value in said.items() if key.startswith("versions.")}
+    found = dict(maps.get("versions", ())) if maps else {}
+    for name in VERSIONS:
+        if name in said:
+            found[name[9:]] = said[name]
+    if "flags" in maps:
+        found |= {f"flag.{key}": value for key, value in maps["flags"].items()}
     return {key: chat.text_of(value)[:200] for key, value in found.items() if value != ""}
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from evals.importers import genai, span_rows
+from evals.importers import genai, span_rows, strict_json
 from evals.importers.canonical import Found, Reading
 from evals.importers.span_rows import BAD_SPAN, NO_ID, identifier, nanoseconds
 from evals.importers.spans import Event, Span
@@ -25,6 +25,8 @@ LOGS = ("resourceLogs", "resource_logs")
 ERRORS = (2, "2", "STATUS_CODE_ERROR", "ERROR", "Error")
 EVENTS = (*genai.EVENTS, genai.EVALUATION, "exception")
 BIG = 2**63
+MAX_DEPTH = 64
+TOO_DEEP = "[nested too deep]"
 
 
 def sniff(head: bytes, filename: str) -> bool:
@@ -34,7 +36,7 @@ def sniff(head: bytes, filename: str) -> bool:
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
     """One trace or one refusal for each trace id found, and one refusal a row that is none."""
-    return span_rows.read(rows, reading, NAME, spans_in)
+    return span_rows.read(rows, reading, FORMAT)
 
 
 def spans_in(row: dict[str, Json], line: Line) -> Iterator[Span | Refused]:
@@ -147,32 +149,33 @@ def logged(record: Json, resource: dict[str, Json], line: int) -> Span | Refused
 IDS = (("traceId", "trace_id"), ("spanId", "span_id"))
 
 
-def attributes(listed: Json) -> dict[str, Json]:
+def attributes(listed: Json, depth: int = 0) -> dict[str, Json]:
     """A list of keys and values as an object; of two equal keys the later holds."""
     found: dict[str, Json] = {}
     if type(listed) is dict:
-        return listed
+        return listed if strict_json.survey(listed).depth <= MAX_DEPTH else {}
     for item in listed if type(listed) is list else ():
         try:
             value = item["value"]
             text = value.get("stringValue")
             key = item["key"]
             found[key if type(key) is str else str(key)] = (
-                text if type(text) is str else value_of(value)
+                text if type(text) is str else value_of(value, depth)
             )
         except (TypeError, KeyError, AttributeError):
             continue  # a key without a value says nothing
     return found
 
 
-def value_of(value: Json) -> Json:
+def value_of(value: Json, depth: int = 0) -> Json:
     """A value out of its wrapper of one type."""
     if type(value) is not dict:
-        return value
+        return None if type(value) is list else value
     for kind, inner in value.items():
-        reader = READERS.get(kind)
-        if reader is not None:
+        if (reader := READERS.get(kind)) is not None:
             return reader(inner)
+        if (builder := BUILDERS.get(kind)) is not None:
+            return builder(inner, depth + 1) if depth < MAX_DEPTH else TOO_DEEP
     return None
 
 
@@ -181,17 +184,28 @@ def integer(inner: Json) -> Json:
     if type(inner) is str and len(inner) < 21 and inner.removeprefix("-").isdecimal():
         number = int(inner)
         return number if -BIG <= number < BIG else inner
-    return inner
+    return double(inner)
 
 
-def array(inner: Json) -> list[Json]:
+def array(inner: Json, depth: int) -> list[Json]:
     """A list of values."""
-    return [value_of(item) for item in items(inner, "values")]
+    return [value_of(item, depth) for item in items(inner, "values")]
+
+
+def keyed(inner: Json, depth: int) -> dict[str, Json]:
+    """An object of values."""
+    return attributes(items(inner, "values"), depth)
 
 
 def plain(inner: Json) -> Json:
-    """A value that is what it says."""
-    return inner
+    """A value that is what it says; nothing that a wrapper should not hold."""
+    return None if type(inner) in (list, dict) else inner
+
+
+def double(inner: Json) -> Json:
+    """A number; one that no column can hold stays text."""
+    fits = type(inner) is not float or abs(inner) < BIG
+    return plain(inner) if fits else str(inner)
 
 
 def size_only(inner: Json) -> str:
@@ -199,19 +213,22 @@ def size_only(inner: Json) -> str:
     return f"[{len(inner) * 3 // 4 if type(inner) is str else 0} bytes]"
 
 
+FORMAT = span_rows.Format(NAME, strict_json.envelope, spans_in)
 READERS = {
     "stringValue": plain,
     "intValue": integer,
-    "doubleValue": plain,
+    "doubleValue": double,
     "boolValue": plain,
-    "arrayValue": array,
-    "kvlistValue": lambda inner: attributes(items(inner, "values")),
     "bytesValue": size_only,
     "string_value": plain,
     "int_value": integer,
-    "double_value": plain,
+    "double_value": double,
     "bool_value": plain,
-    "array_value": array,
-    "kvlist_value": lambda inner: attributes(items(inner, "values")),
     "bytes_value": size_only,
+}
+BUILDERS = {
+    "arrayValue": array,
+    "kvlistValue": keyed,
+    "array_value": array,
+    "kvlist_value": keyed,
 }

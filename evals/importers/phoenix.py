@@ -17,7 +17,7 @@ from evals.importers.otlp import failure, inside, items
 from evals.importers.span_rows import BAD_SPAN, NO_ID, identifier, nanoseconds
 from evals.importers.spans import Event, Span
 from evals.importers.streams import Line
-from evals.importers.strict_json import Refused
+from evals.importers.strict_json import Refused, parse
 from evals.importers.strict_json import inner as embedded
 from evals.records import Json
 
@@ -40,7 +40,8 @@ class SpanObjects(NamedTuple):
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
         """One trace or one refusal for each trace id found, and one refusal a row that is none."""
-        return span_rows.read(rows, reading, self.NAME, spans_in)
+        form = span_rows.Format(self.NAME, lambda raw: parse(raw).row, spans_in)
+        return span_rows.read(rows, reading, form)
 
 
 SDK = SpanObjects(

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import dataclasses
 import functools
+import gc
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from evals.importers import assembly, canonical, strict_json
+from evals.importers import assembly, canonical
 from evals.importers.canonical import Found, Reading
 from evals.importers.spans import Gathered, Span
 from evals.importers.streams import KEPT, Line
@@ -38,27 +40,47 @@ NO_ID = Refused(
 )
 BAD_SPAN = Refused("bad-span", "The span is no object; export it again as OTLP JSON.")
 
-Take = Callable[[dict[str, Json], Line], Iterator[Span | Refused]]
-"""The spans of a row, and a reason for each that cannot be one."""
+
+class Format(NamedTuple):
+    """What a format does with a row."""
+
+    name: str
+    parse: Callable[[bytes], dict[str, Json]]
+    take: Callable[[dict[str, Json], Line], Iterator[Span | Refused]]
+    """The spans of a row, and a reason for each that cannot be one."""
 
 
-def read(rows: Iterable[Line], reading: Reading, form: str, take: Take) -> Iterator[Found]:
+def read(rows: Iterable[Line], reading: Reading, form: Format) -> Iterator[Found]:
     """What a format's rows hold: refusals as they are met, then traces and their labels."""
     reading = dataclasses.replace(reading, table=False)
-    with Gathered() as gathered:
+    with seldom(), Gathered() as gathered:
         for line in rows:
-            yield from taken(line, reading, gathered, take)
+            yield from taken(line, reading, gathered, form)
         for spans in gathered.by_trace():
-            yield from found_in(spans, reading, form)
+            yield from found_in(spans, reading, form.name)
 
 
-def taken(line: Line, reading: Reading, gathered: Gathered, take: Take) -> Iterator[Refusal]:
+@contextlib.contextmanager
+def seldom() -> Iterator[None]:
+    """Looks for cycles in memory seldom: spans have none, and are many."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], COLLECT), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+COLLECT = 100_000
+"""Objects made between two collections; as many more as there are in all cost a fifth of a run."""
+
+
+def taken(line: Line, reading: Reading, gathered: Gathered, form: Format) -> Iterator[Refusal]:
     """Gathers a row's spans; yields what of it cannot be used."""
     spans: list[Span] = []
     problems: list[Refused] = []
     try:
-        row = canonical.parsed_row(line).row
-        for item in take(row, line):
+        for item in form.take(form.parse(canonical.whole_row(line)), line):
             if isinstance(item, Refused):
                 problems.append(item)
             else:
@@ -79,8 +101,7 @@ def found_in(spans: list[Span], reading: Reading, form: str) -> Iterator[Found]:
     try:
         whole = assembly.understood(spans)
         row = assembly.row_of(whole)
-        plain = strict_json.survey(row).plain
-        yield canonical.trace_from(Parsed(row, plain), reading, form, line)
+        yield canonical.trace_from(Parsed(row, plain=False), reading, form, line)
     except Refused as problem:
         told = NO_APP if problem.code == "no-app" else problem
         yield canonical.refusal(told, respelled(spans), line, reading, Parsed(row, True))

@@ -118,12 +118,15 @@ class Tree:
         tops = [place for place, parent in enumerate(self.parents) if parent < 0]
         return next((place for place in tops if not self.spans[place].parent_id), tops[0])
 
-    def above(self, place: int) -> Iterator[int]:
-        """The spans around one, nearest first."""
-        place = self.parents[place]
-        while place >= 0:
-            yield place
+    def around(self, places: Iterable[int]) -> set[int]:
+        """The spans around some others."""
+        found: set[int] = set()
+        for place in places:
             place = self.parents[place]
+            while place >= 0 and place not in found:
+                found.add(place)
+                place = self.parents[place]
+        return found
 
 
 class Gathered:

@@ -11,14 +11,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
+import re2
 
-from evals.records import Json
+from evals.records import Json, canonical
 
 MAX_DEPTH = 200
 WORDS = {dict: "an object", list: "a list", str: "text"}
 OPENS = ("{", "[")
 SPACED = re.compile(rb'"[ \t\r\n]+:')
 """A key that ends before its colon."""
+EXPONENT = re2.compile(rb"[:,\[]-?(?:0\.0000|\d+(?:\.\d+)?e)")
+"""A float that orjson and Python may spell differently; text may look alike, and costs time."""
 EXACT_FLOAT = 2.0**63
 """From here on orjson may have read an integer as a float."""
 PLAIN = (1e-4, 1e16)
@@ -106,14 +109,44 @@ def inner(text: str) -> Json:
     return value
 
 
+def envelope(raw: bytes) -> dict[str, Json]:
+    """The JSON object of a row whose reader looks at depth and numbers itself.
+
+    Raises:
+        Refused: `not-json`, `not-utf8`, `not-an-object`, `too-deep`, `duplicate-key`.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        diagnose(raw, error)
+    if type(value) is not dict:
+        what = f"The line is {word_for(value)}; expected one object in braces a line."
+        raise Refused("not-an-object", what)
+    kept = orjson.dumps(value)
+    if raw != kept and quotes(raw) != quotes(kept):
+        exact(raw)
+    return value
+
+
+def spelled(value: Json) -> str:
+    """The canonical JSON of a value, made by orjson where it spells it alike."""
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    if EXPONENT.search(text):
+        text = canonical(value)
+    return text.decode("utf-8", "surrogatepass")
+
+
 def is_whole(raw: bytes, value: Json) -> bool:
     """Whether orjson kept all of a text, told without a walk; False where that cannot be told.
 
     Written again, a value has as many quotes as its text, unless two keys were equal.
     """
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or LONG_NUMBER in raw.translate(DIGITS):
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
         return False
-    return quotes(raw) == quotes(orjson.dumps(value))
+    kept = orjson.dumps(value)
+    if raw == kept:
+        return True
+    return LONG_NUMBER not in raw.translate(DIGITS) and quotes(raw) == quotes(kept)
 
 
 def quotes(text: bytes) -> int:
