@@ -97,11 +97,16 @@ class Tree:
         self.parents = [places.get(span.parent_id, -1) for span in spans]
         self.depths: list[int] = [-1] * len(spans)
         for place in range(len(spans)):
-            self.measure(place)
+            if self.depths[place] < 0:
+                self.measure(place)
         self.root = self.find_root()
 
     def measure(self, place: int) -> None:
         """Sets the depths of a span and those above it."""
+        parent = self.parents[place]
+        if parent < 0 or self.depths[parent] >= 0:  # most spans begin after their parent
+            self.depths[place] = self.depths[parent] + 1 if parent >= 0 else 0
+            return
         path: list[int] = []
         while place >= 0 and self.depths[place] < 0:
             self.depths[place] = 0  # on the way: met again, it closes a cycle
