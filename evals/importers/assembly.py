@@ -89,7 +89,7 @@ def understood(spans: Sequence[Span]) -> Whole:
     return Whole(ordered, facts)
 
 
-def row_of(whole: Whole) -> dict[str, Json]:
+def row_of(whole: Whole, app: str | None = None) -> dict[str, Json]:
     """The trace under canonical names; what no span says is absent."""
     answer = answering(whole)
     voice = whole.facts[answer] if answer is not None else None
@@ -98,7 +98,7 @@ def row_of(whole: Whole) -> dict[str, Json]:
     found: dict[str, Json] = {
         "trace_id": whole.root.trace_id,
         "ts": iso(began(whole)),
-        "app": app_of(whole),
+        "app": app_of(whole) or app,
         "input": input_of(whole, messages),
         "output": output,
         "messages": messages or None,
