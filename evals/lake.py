@@ -21,10 +21,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from evals.columns import column as as_column
 from evals.records import Answer, GuardVerdict, Label, Refusal, Score, Trace, canonical
 
 SCHEMA_VERSION = 1
-BATCH = 4096
+BATCH = 2048
 """Rows held in memory at a time where a table is streamed."""
 
 R = TypeVar("R")
@@ -169,7 +170,7 @@ def to_table(record: type, rows: Iterable[Any]) -> Any:
         values = [getattr(row, name) for row in rows]
         if is_nested(hint):
             values = [None if value is None else canonical(value).decode() for value in values]
-        arrays.append(pa.array(values, schema.field(column(name)).type))
+        arrays.append(as_column(values, schema.field(column(name)).type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -535,7 +536,7 @@ def parquet_batches(
     pc: Any = arrow_compute
     name, values = only or ("", ())
     read = list(dict.fromkeys([*columns, *([name] if only else [])]))
-    wanted = pa.array(values if isinstance(values, list) else list(values), pa.string())
+    wanted = as_column(list(values), pa.string())
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
         for batch in file.iter_batches(BATCH, columns=read, use_threads=False):
             if only:

@@ -1,0 +1,64 @@
+"""Python values as Arrow columns, built from buffers.
+
+`pyarrow.array` looks at each list for a pandas series and imports pandas to know one when it sees
+it: 68 MB and half a second of every process that writes a row. Tables and files are the lake's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAYS = EPOCH.date().toordinal()
+MICROSECOND = timedelta(microseconds=1)
+LONGEST = 2**31 - 1
+"""Bytes a column of texts can hold with offsets of 32 bits."""
+
+
+def column(values: Sequence[Any], kind: Any) -> Any:
+    """Values, None among them, as an Arrow array of a type the lake's tables have."""
+    import numpy as np
+    import pyarrow as pa
+
+    known = [value is not None for value in values]
+    gaps = None if all(known) else pa.py_buffer(np.packbits(known, bitorder="little").tobytes())
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        return texts(values, kind, gaps)
+    if pa.types.is_boolean(kind):
+        bits = np.packbits([bool(value) for value in values], bitorder="little")
+        return pa.Array.from_buffers(kind, len(values), [gaps, pa.py_buffer(bits.tobytes())])
+    if pa.types.is_timestamp(kind):
+        numbers, width = [since_epoch(value) for value in values], "int64"
+    elif pa.types.is_date32(kind):
+        numbers, width = [day(value) for value in values], "int32"
+    else:
+        numbers = [0 if value is None else value for value in values]
+        width = "float64" if pa.types.is_floating(kind) else "int64"
+    data = pa.py_buffer(np.array(numbers, width).tobytes())
+    return pa.Array.from_buffers(kind, len(values), [gaps, data])
+
+
+def texts(values: Sequence[Any], kind: Any, gaps: Any) -> Any:
+    """A column of texts or bytes."""
+    import numpy as np
+    import pyarrow as pa
+
+    parts = [value.encode() if type(value) is str else value or b"" for value in values]
+    offsets = np.zeros(len(parts) + 1, "int64")
+    np.cumsum([len(part) for part in parts], out=offsets[1:])
+    if offsets[-1] > LONGEST:
+        raise ValueError(f"{offsets[-1]:,} bytes in one column: write fewer rows at a time")
+    buffers = [gaps, pa.py_buffer(offsets.astype("int32").tobytes()), pa.py_buffer(b"".join(parts))]
+    return pa.Array.from_buffers(kind, len(parts), buffers)
+
+
+def since_epoch(value: datetime | None) -> int:
+    """Microseconds since 1970; 0 for none."""
+    return 0 if value is None else (value - EPOCH) // MICROSECOND
+
+
+def day(value: date | None) -> int:
+    """Days since 1970; 0 for none."""
+    return 0 if value is None else value.toordinal() - DAYS

@@ -1,0 +1,76 @@
+"""Peak memory of the runner over a large night: `python -m tests.bench.memory URL TRACES`.
+
+A process of its own that imports `evals` alone; it prints its megabytes as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from evals import evaluators, ledger, run
+from evals.annotations import References
+from evals.lake import Lake
+from evals.records import Trace
+from evals.specs import load_catalog
+from evals.survey import NightOf
+from tests.bench.clients import MODEL, NIGHT, SYSTEM
+
+TEXT = "The parcel left the depot this morning and arrives tomorrow before noon. " * 13
+"""Repeated with each trace's number: about 1 kB."""
+
+
+def megabytes() -> float:
+    """The most this process has held at once."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def fill(lake: Lake, traces: int) -> None:
+    """One night of different traces of about 1 kB."""
+    noon = datetime(2026, 10, 1, 12, tzinfo=UTC)
+    with lake.writing("traces", NIGHT, "data") as writer:
+        for n in range(traces):
+            at = noon + timedelta(milliseconds=n)
+            writer.add(Trace(f"trace-{n:08d}", at, "bench", f"{TEXT} {n}", f"Where is {n}?"))
+
+
+def night(url: str, traces: int) -> dict[str, Any]:
+    """A judge and an assertion over one night, then the same again with nothing to do."""
+    files = {
+        "models.yaml": f"m: {{model: {MODEL}, base_url: '{url}', concurrency: 64}}",
+        "apps/bench.yaml": "{app: bench, suite: bench}",
+        "suites/bench.yaml": "{suite: bench, dimensions: ["
+        "{dimension: kind, question: Kind, check: {judge: kind}, sample: 1.0}, "
+        "{dimension: told, question: Told, check: {assertion: contains, "
+        "params: {values: [parcel]}}}]}",
+        "judges/kind.yaml": f"{{judge: kind, asks: Kind, model: m, system: '{SYSTEM}'}}",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, text in files.items():
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_text(text)
+        lake, catalog = Lake(root / "home").open(), load_catalog(root)
+        fill(lake, traces)
+        found: dict[str, Any] = {"before_mb": megabytes()}
+        for when in ("first", "again"):
+            began, cpu = time.perf_counter(), time.process_time()
+            with ledger.journal(lake, "bench") as journal:
+                labels = References.of(root, [])
+                for evaluator in evaluators.for_app(catalog, "bench"):
+                    done = run.score_night(lake, NightOf(lake, NIGHT), evaluator, labels, journal)
+                    assert done.passed == traces, done
+                    found[f"{when}_{evaluator.dimension}_mb"] = megabytes()
+            found[f"{when}_s"] = time.perf_counter() - began
+            found[f"{when}_cpu_s"] = time.process_time() - cpu
+    return {**found, "mb": megabytes()}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(night(sys.argv[1], int(sys.argv[2]))) + "\n")
