@@ -23,11 +23,16 @@ def column(values: Sequence[Any], kind: Any) -> Any:
     import pyarrow as pa
 
     known = [value is not None for value in values]
-    gaps = None if all(known) else pa.py_buffer(np.packbits(known, bitorder="little").tobytes())
+    gaps = (
+        None
+        if all(known)
+        else pa.py_buffer(np.packbits(np.array(known, bool), bitorder="little").tobytes())
+    )
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
         return texts(values, kind, gaps)
     if pa.types.is_boolean(kind):
-        bits = np.packbits([bool(value) for value in values], bitorder="little")
+        flags = np.array([bool(value) for value in values], bool)
+        bits = np.packbits(flags, bitorder="little")
         return pa.Array.from_buffers(kind, len(values), [gaps, pa.py_buffer(bits.tobytes())])
     if pa.types.is_timestamp(kind):
         numbers, width = [since_epoch(value) for value in values], "int64"

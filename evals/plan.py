@@ -11,6 +11,7 @@ from datetime import date
 
 from evals import evaluators, nights
 from evals.annotations import References
+from evals.asking.estimate import estimate
 from evals.lake import Lake
 from evals.specs import Catalog, Evaluator
 from evals.survey import NightOf, survey
@@ -30,6 +31,12 @@ class Planned:
     """Scores that stand as they are."""
     calls: int
     """Contents that have to be asked for."""
+    tokens_in: int
+    tokens_out: int
+    usd: float | None
+    """None: the catalog has no price of the model."""
+    basis: str
+    """What tokens and dollars were told from."""
     changed: list[str]
     """Which parts of the version differ from the night's lock; `new` when it has none."""
 
@@ -40,8 +47,19 @@ def plan(
     references: References,
     over: Sequence[date],
     names: Iterable[str] | None = None,
+    *,
+    moved: bool = True,
 ) -> list[Planned]:
-    """What a backfill of these nights to the catalog's versions would do."""
+    """What bringing these nights up to date would do.
+
+    Args:
+        lake: where they rest.
+        catalog: what is declared.
+        references: gold and labels.
+        over: the nights.
+        names: only these evaluators.
+        moved: to the catalog's versions, as a backfill does; else each night to its own.
+    """
     wanted = set(names) if names is not None else None
     rows = []
     asked: set[tuple[str, str]] = set()
@@ -49,13 +67,16 @@ def plan(
         work = NightOf(lake, night)
         held = nights.state(lake, night).get("evaluators", {})
         for app in work.apps:
-            for evaluator in evaluators.for_app(catalog, app):
+            own = not moved and app in held
+            current = nights.resolved(lake, night, app) if own else ()
+            for evaluator in current or evaluators.for_app(catalog, app):
                 if wanted is not None and evaluator.name not in wanted:
                     continue
                 found = survey(lake, work, evaluator, references)
                 paid_as = evaluator.answer_version or ""
-                fresh = {(paid_as, want.key) for want in found.wanted} - asked
-                asked |= fresh
+                fresh = [want for want in found.wanted if (paid_as, want.key) not in asked]
+                asked |= {(paid_as, want.key) for want in fresh}
+                cost = estimate(lake, found, fresh if can_ask(evaluator) else ())
                 found.contents.close()
                 rows.append(
                     Planned(
@@ -65,7 +86,7 @@ def plan(
                         evaluator.version,
                         found.todo,
                         len(found.kept),
-                        len(fresh) if can_ask(evaluator) else 0,
+                        *cost,
                         changed(lake, evaluator, held.get(app, {}).get(evaluator.name)),
                     )
                 )

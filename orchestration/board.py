@@ -133,17 +133,33 @@ def draw_results(body: dict[str, Any]) -> None:
 def draw_plan(rows: Sequence[Planned]) -> None:
     """A plan in the terminal, one line an evaluator of an application."""
     table = Table(box=None)
-    for name in ("evaluator", "app", "nights", "to score", "reused", "calls", "changed"):
+    shown = ("evaluator", "app", "nights", "to score", "reused", "calls", "tokens", "US$")
+    for name in (*shown, "changed"):
         table.add_column(name, overflow="fold")
     for evaluator, app in sorted({(row.evaluator, row.app) for row in rows}):
         own = [row for row in rows if (row.evaluator, row.app) == (evaluator, app)]
         changed = sorted({part for row in own for part in row.changed})
         counts = [sum(getattr(row, key) for row in own) for key in ("count", "reused", "calls")]
-        cells = [str(len(own)), *map(str, counts), ", ".join(changed) or "nothing"]
+        tokens = sum(row.tokens_in + row.tokens_out for row in own)
+        cost = [f"{tokens:,}", dollars(own)]
+        cells = [str(len(own)), *map(str, counts), *cost, ", ".join(changed) or "nothing"]
         table.add_row(evaluator, app, *cells)
     console = terminal()
     console.print(table)
-    console.print(f" {sum(row.calls for row in rows)} model calls in all")
+    bases = sorted({row.basis for row in rows if row.calls})
+    told = f", told from {' and '.join(bases)}" if bases else ""
+    console.print(
+        f" {sum(row.calls for row in rows)} model calls in all, US$ {dollars(rows)}{told}"
+    )
+
+
+def dollars(rows: Sequence[Planned]) -> str:
+    """What rows of a plan would cost; what has no known price is said, not counted as free."""
+    known = sum(row.usd or 0.0 for row in rows)
+    unknown = sum(row.calls for row in rows if row.usd is None)
+    if not unknown:
+        return f"{known:.4f}"
+    return f"{known:.4f} + {unknown} calls of unknown price" if known else "unknown price"
 
 
 def versions(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:

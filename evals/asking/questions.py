@@ -42,7 +42,8 @@ class Asking:
     work: Survey
     judge: Judge
     pin: ModelPin
-    journal: Journal
+    journal: Journal | None
+    """None: nothing is asked, an estimate only looks."""
     home: Path
     """Where the pace of each account is shared."""
     purse: Purse | None = None
@@ -113,6 +114,7 @@ class Asking:
 
     def keep(self, answer: Answer) -> None:
         """An answer is durable from here on."""
+        assert self.journal is not None  # noqa: S101  whoever asks has one
         self.journal.append(answer)
         self.progress(1)
 

@@ -63,6 +63,7 @@ def nightly(
       andon nightly
       andon nightly --inbox exports/ --labels labels.jsonl.gz --catalog catalog/
       andon nightly --from 2026-10-01 --to 2026-10-07 --json
+      andon nightly --dry-run
     """
     from evals import forget, nights
     from evals.asking import budget
@@ -88,12 +89,15 @@ def nightly(
         known = span(lake.nights("staged"), first, last, only)
         due = [found.night for found in nights.pending(lake, known)]
         readable(cat, due)
-        for begin, end in nights.consecutive(due):
+        for begin, end in nights.consecutive(due) if not dry_run else ():
             from orchestration.launch import launch
 
             launched = launch(here.home, "nightly", begin, end, say)
             calls += launched.calls
             failures += launched.failures
+    if dry_run:
+        foretell(here, lake, due, as_json)
+        return
     finish(here, lake, due, calls, failures, as_json)
 
 
@@ -223,9 +227,21 @@ def plan(
     over = span(lake.nights("traces"), first, last, only)
     known(here, evaluator)
     rows = planned(lake, here.catalog(), here.references(lake), over, evaluator or None)
+    tell_plan(rows, as_json)
+
+
+def tell_plan(rows: list[Any], as_json: bool) -> None:
+    """A plan with its calls, tokens and dollars."""
     if as_json:
-        calls = sum(row.calls for row in rows)
-        show({"calls": calls, "plan": [asdict(row) for row in rows]})
+        known = [row.usd for row in rows if row.usd is not None]
+        total = {
+            "calls": sum(row.calls for row in rows),
+            "tokens_in": sum(row.tokens_in for row in rows),
+            "tokens_out": sum(row.tokens_out for row in rows),
+            "usd": round(sum(known), 9),
+            "unpriced_calls": sum(row.calls for row in rows if row.usd is None),
+        }
+        show({**total, "plan": [asdict(row) for row in rows]})
         return
     from orchestration import board
 
