@@ -99,7 +99,8 @@ def judge_night(lake: Lake, work: Survey, asked: Asked) -> Counts:
             showing.setdefault(one.key, []).append(trace_id)
     with ledger.paid(lake, work.evaluator.answer_version or "", showing) as paid:
         silent = sum(len(names) for key, names in showing.items() if key not in paid.found)
-        reached = 1 - silent / len(work.chosen) if isinstance(asked.rest, Skip) and silent else 1.0
+        asks = len(work.chosen) - silent if isinstance(asked.rest, Skip) else 0
+        reached = asks / len(work.chosen) if asks else 1.0
         return write_scores(lake, work, judged(work, paid, showing, asked), reached)
 
 

@@ -158,7 +158,8 @@ def effective_n(
 class Proportion:
     """A count of passes among rows with a verdict."""
 
-    passed: int
+    passed: float
+    """Whole, unless the rows are weighted."""
     n: int
     effective: float | None = None
     """The effective sample size; None: every row is independent."""

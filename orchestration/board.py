@@ -148,9 +148,8 @@ def draw_plan(rows: Sequence[Planned]) -> None:
     console.print(table)
     bases = sorted({row.basis for row in rows if row.calls})
     told = f", told from {' and '.join(bases)}" if bases else ""
-    console.print(
-        f" {sum(row.calls for row in rows)} model calls in all, US$ {dollars(rows)}{told}"
-    )
+    calls = sum(row.calls for row in rows)
+    console.print(f" {calls} model calls in all, US$ {dollars(rows)}{told}")
 
 
 def dollars(rows: Sequence[Planned]) -> str:

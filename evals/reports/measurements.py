@@ -138,7 +138,7 @@ def measurement(
     now, before = proportion([row]), proportion(history)
     dates = tuple(sorted(day(r) for r in history if scored([r])))
     aligned = alignment(row, labels)
-    value, estimator = estimated(row, now, labels, night.labels_random)
+    value, estimator = estimated(row, weighted(row, now), labels, night.labels_random)
     dimension = night.dimensions.get(row["dimension"])
     compared = difference(before, now, night.app.gate.alpha) if before.n and now.n else None
     return Measurement(
@@ -246,6 +246,20 @@ def may_decide(
     return named and (dimension is None or dimension.gate)
 
 
+def weighs(row: Row) -> bool:
+    """Whether the rows came into the sample with different probabilities."""
+    return row.get("weighted_rate") is not None and row.get("weighted_variance") is not None
+
+
+def weighted(row: Row, now: Proportion) -> Proportion:
+    """The rate of the whole night from an unequal sample: each row stands for 1 / inclusion."""
+    if not now.n or not weighs(row):
+        return now
+    rate, variance = float(row["weighted_rate"]), float(row["weighted_variance"])
+    size = rate * (1 - rate) / variance if variance > 0 else now.size
+    return Proportion(rate * now.n, now.n, max(1.0, min(size, now.size)))
+
+
 def estimated(
     row: Row, now: Proportion, labels: Agreement | None, random: bool
 ) -> tuple[Estimate | None, str]:
@@ -253,7 +267,7 @@ def estimated(
     if not now.n:
         return None, "none"
     if alignment(row, labels) is None:
-        return Estimate(now.rate, *now.interval()), "raw"
+        return Estimate(now.rate, *now.interval()), "weighted" if weighs(row) else "raw"
     if labels is None or row["slice"] != "all":
         return None, "none"
     value = post_stratified(now, labels) if random else rogan_gladen(now, labels)

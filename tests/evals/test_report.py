@@ -495,3 +495,12 @@ def test_one_night_is_pooled_once() -> None:
         pool([rate(1, 1), rate(1, 1, app="other", date=TONIGHT + timedelta(days=1))])
     gone = refused(TONIGHT + timedelta(days=1), APP, reason="Rubbish.", counts={}, limit=0.2)
     assert pool([body, gone])[0]["nights"] == 1
+
+
+def test_an_unequal_sample_is_weighted_back_to_the_night() -> None:
+    """The rate stays what was counted; the estimate is the night's, with its own interval."""
+    row = rate(50, 50, weighted_rate=0.8, weighted_variance=0.0025)
+    (found,) = (r for r in build(Night(TONIGHT, APP, "chat", [row]))["results"] if r["n"])
+    assert (found["rate"], found["estimator"]) == (0.5, "weighted")
+    assert found["estimate"] == pytest.approx(0.8)
+    assert found["estimate_high"] - found["estimate_low"] == pytest.approx(0.19, abs=0.02)

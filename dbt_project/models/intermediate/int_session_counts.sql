@@ -10,7 +10,11 @@ select
     count(*) filter (scores.verdict = 'pass') as passed,
     count(*) filter (scores.verdict = 'fail') as failed,
     count(*) filter (scores.status = 'error') as errored,
-    count(*) filter (scores.status = 'skipped') as skipped
+    count(*) filter (scores.status = 'skipped') as skipped,
+    coalesce(sum(1 / scores.inclusion) filter (scores.verdict = 'pass'), 0) as weighted_passed,
+    coalesce(sum(1 / scores.inclusion) filter (scores.status = 'scored'), 0) as weighted_scored,
+    min(scores.inclusion) filter (scores.status = 'scored') as least_inclusion,
+    max(scores.inclusion) filter (scores.status = 'scored') as most_inclusion
 from {{ ref('fct_scores') }} as scores
 inner join {{ ref('fct_slice_members') }} as members
     on scores.date = members.date

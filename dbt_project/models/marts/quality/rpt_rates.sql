@@ -14,7 +14,13 @@ with slices as (
         count(*) filter (passed + failed > 0) as sessions,
         sum(passed * passed) as pp,
         sum(passed * (passed + failed)) as ps,
-        sum((passed + failed) * (passed + failed)) as ss
+        sum((passed + failed) * (passed + failed)) as ss,
+        min(least_inclusion) < max(most_inclusion) as weighs,
+        sum(weighted_passed) as wp,
+        sum(weighted_scored) as ws,
+        sum(weighted_passed * weighted_passed) as wpp,
+        sum(weighted_passed * weighted_scored) as wps,
+        sum(weighted_scored * weighted_scored) as wss
     from {{ ref('int_session_counts') }}
     group by date, app, dimension, evaluator, evaluator_version, kind, slice
 )
@@ -33,5 +39,8 @@ select
     cast(errored as bigint) as errored,
     cast(skipped as bigint) as skipped,
     sessions,
-    {{ session_ss('passed', '(passed + failed)', 'pp', 'ps', 'ss') }} as session_ss
+    {{ session_ss('passed', '(passed + failed)', 'pp', 'ps', 'ss') }} as session_ss,
+    case when weighs then round(wp / nullif(ws, 0), 10) end as weighted_rate,
+    case when weighs then {{ weighted_variance('wp', 'ws', 'wpp', 'wps', 'wss', 'sessions') }} end
+        as weighted_variance
 from slices
