@@ -40,6 +40,7 @@ from orchestration.settings import Settings
 @click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
 @click.option("--spread", nargs=2, type=DAY, help="Spread rows without a timestamp over nights.")
 @click.option("--no-pull", is_flag=True, help="Leave the catalog's sources alone.")
+@click.option("--dry-run", is_flag=True, help="Take in what is new, say what asking costs, stop.")
 @as_json
 def nightly(
     home: Path | None,
@@ -52,6 +53,7 @@ def nightly(
     assume_date: Any,
     spread: Any,
     no_pull: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Pulls, imports, evaluates and reports every night that has something new.
@@ -107,6 +109,16 @@ def pulled(lake: Any, catalog: Any, say: Any) -> list[str]:
 
     os.environ["ANDON_PULL"] = "no"  # what runs below finds it done
     return pulling.pull(lake, catalog, datetime.now(UTC), say=say)[1]
+
+
+def foretell(here: Settings, lake: Any, due: list[date], as_json: bool) -> None:
+    """What a run over these nights would ask and cost; validates them, asks nothing."""
+    from evals.door import admission
+    from evals.plan import plan as planned
+
+    admission.admit(lake, here.catalog(), due)
+    rows = planned(lake, here.catalog(), here.references(lake), due, moved=False)
+    tell_plan(rows, as_json)
 
 
 def readable(catalog: Any, due: list[date]) -> None:
