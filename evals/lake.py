@@ -54,6 +54,10 @@ class InboxFile(NamedTuple):
     """ISO dates it has traces for."""
     labels: int = 0
     """Scores and feedback found beside the traces; no rows of their own."""
+    order: int = 0
+    """How many files were read before it."""
+    seen: str = ""
+    """When it was first read, in ISO form; empty where nobody said."""
 
 
 class Coverage(NamedTuple):
@@ -186,7 +190,7 @@ def from_rows(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
     plain = [(name, column(name)) for name in hints if name not in nested]
     made = []
     for row in rows:
-        values = {name: row[key] for name, key in plain}
+        values = {name: row.get(key) for name, key in plain}
         for name, origin in nested.items():
             value = json.loads(row[name]) if row[name] is not None else None
             values[name] = tuple(value) if origin is tuple and value is not None else value
@@ -396,8 +400,13 @@ class Lake:
         if not (folder / "report.json").exists():
             replace(folder / "report.json", canonical(body) + b"\n")
             replace(folder / "run.json", canonical(run) + b"\n")
-        replace(folder / "index.html", page.encode("utf-8", "replace"))
+        self.write_page(night, body["app"], body["version"], page)
         return folder
+
+    def write_page(self, night: date, app: str, version: str, page: str) -> None:
+        """Replaces the page of a report's version."""
+        folder = self.report_folder(night, app) / safe(version)
+        replace(folder / "index.html", page.encode("utf-8", "replace"))
 
     def report_folder(self, night: date, app: str) -> Path:
         """Where the versions of an application's night are kept."""

@@ -6,12 +6,14 @@ One small document a night, read without any heavy import; it decides whether th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from evals.lake import Lake
 from evals.records import digest
 from evals.specs import Catalog, Evaluator
+
+DAY = timedelta(days=1)
 
 
 class Pending(NamedTuple):
@@ -105,10 +107,33 @@ def seen(lake: Lake, night: date) -> str:
         for name, version in sorted(held.items())
         if (pin := remembered(lake, name, app, version).pin)
     ]
-    staged = sorted(file.name for file in lake.files("staged", [night]))
+    staged = door_basis(lake, night)
     batches = lake.document("label_batches.json") or {}
     labels = sorted(name for name, nights in batches.items() if night.isoformat() in nights)
     return digest([staged, labels, versions, known.get("samples"), at_hand])
+
+
+def staged_names(lake: Lake, night: date) -> list[str]:
+    """The staged files a night may have rows in: its own, and those of turns carried over."""
+    return sorted(file.name for file in lake.files("staged", [night, night + DAY]))
+
+
+def door_basis(lake: Lake, night: date) -> list[Any]:
+    """The staged files of a night, and the turns that sessions carry over its two midnights."""
+    staged = sorted(file.name for file in lake.files("staged", [night]))
+    carried = [lake.document("sessions", f"{day}.json") for day in (night, night + DAY)]
+    return [staged, *(found["digest"] for found in carried if found)]
+
+
+def reported(lake: Lake) -> list[date]:
+    """The nights that have a state, oldest first."""
+    return sorted(date.fromisoformat(path.stem) for path in (lake.home / "nights").glob("*.json"))
+
+
+def provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str | None:
+    """Until when a night's report may still change by rows to come; None where it is final."""
+    until = (state(lake, night).get("provisional") or {}).get(app)
+    return until if until and now.isoformat() < until else None
 
 
 def pending(lake: Lake, nights: Sequence[date]) -> list[Pending]:

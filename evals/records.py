@@ -82,6 +82,8 @@ class Trace:
     source_line: int = 0
     content_hash: str = ""
     """Hash of everything but where it was read from: two equal traces are one."""
+    turn: int | None = None
+    """Which turn of its session, from 1, told at the door; null where its session has but one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class Refusal:
     app: str | None = None
     night: date | None = None
     trace_id: str | None = None
+    file_sha: str = ""
+    """The beginning of its file's SHA-256, by which the file is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,18 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from evals.guardrails import GUARDRAILS
 from evals.scorers import SCORERS
-from evals.specs import App, Attacks, Catalog, Guardrail, Judge, ModelPin, Slice, Source, Suite
+from evals.specs import (
+    App,
+    Attacks,
+    Catalog,
+    Guardrail,
+    Judge,
+    ModelPin,
+    Slice,
+    Source,
+    Suite,
+    ValidationSuite,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ELSEWHERE = (
@@ -26,6 +37,7 @@ ELSEWHERE = (
     "slices",
     "attacks",
     "sources",
+    "validation",
 )
 """Parts of a catalog that have files of their own."""
 FILES = {
@@ -34,6 +46,7 @@ FILES = {
     "suite": "suites/NAME.yaml",
     "judge": "judges/NAME.yaml",
     "guardrail": "guardrails/NAME.yaml",
+    "validation": "validation/NAME.yaml",
     "models": "models.yaml",
     "slices": "slices.yaml",
     "attacks": "attacks.yaml",
@@ -64,6 +77,7 @@ def schemas() -> dict[str, Schema]:
         "suite": suite(),
         "judge": of(Judge),
         "guardrail": guardrail(),
+        "validation": of(ValidationSuite),
         "models": named(ModelPin),
         "slices": slices(),
         "attacks": of(Attacks),

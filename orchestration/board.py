@@ -161,6 +161,19 @@ def dollars(rows: Sequence[Planned]) -> str:
     return f"{known:.4f} + {unknown} calls of unknown price" if known else "unknown price"
 
 
+def data_words(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """What changed of the traces themselves: how many, and what came late or corrected."""
+    counts = [
+        f"{key} {before[key]} → {after[key]}"
+        for key in ("read", "accepted", "duplicate", "quarantined")
+        if before[key] != after[key]
+    ]
+    known = before.get("late", [])
+    fresh = [row for row in after.get("late", []) if row not in known]
+    counts += [f"{r['late']} late, {r['corrected']} corrected, read {r['seen']}" for r in fresh]
+    return f"data: the traces changed ({'; '.join(counts) or 'their checks'})"
+
+
 def versions(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
     """What moved from each version of a night's report to the next, oldest first."""
     folders = lake.report_folder(night, app).glob("*/run.json")
@@ -189,5 +202,5 @@ def moved(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
         counts = [(key, old[key], row[key]) for key in ("passed", "failed", "errored", "skipped")]
         words += [f"{name}: {key} {was} → {now}" for key, was, now in counts if was != now]
     if one["accounting"] != other["accounting"]:
-        words.append("the traces changed")
+        words.append(data_words(one["accounting"], other["accounting"]))
     return words

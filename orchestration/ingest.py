@@ -27,7 +27,7 @@ def inbox_files(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per file seen in the inbox, with what was read from it."""
     here, lake = settings(), settings().lake()
     failures = pulled(lake, here.catalog())
-    inbox.take_in(lake, here.catalog(), here.inbox, say=Progress.say)
+    inbox.take_in(lake, here.catalog(), here.inbox, now=datetime.now(UTC), say=Progress.say)
     rows = sorted(lake.inbox_files().values(), key=lambda row: row.name)
     shown = [{**row._asdict(), "nights": len(row.nights)} for row in rows]
     return dg.MaterializeResult(

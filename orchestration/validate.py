@@ -1,6 +1,6 @@
 """Stage 2, validate: staged rows that pass Great Expectations become the night's traces.
 
-What a valid trace is says `evals.door.expectations`; the failing rows rest in quarantine.
+What a valid trace is says the catalog; the failing rows rest in quarantine.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from evals.door import admission, expectations
+from evals.door import admission
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress
 from orchestration.resources import nights_of, plain, table
@@ -18,10 +18,12 @@ GROUP = "validate"
 OWNERS = ["team:andon"]
 TRACES = dg.AssetKey("traces")
 SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
+EXPECTATIONS = settings().catalog().expectations()
+COUNTS = ("read", "accepted", "duplicate", "corrected", "quarantined")
 CHECKS = [
     *(
-        dg.AssetCheckSpec(check.name, asset=TRACES, description=check.reason)
-        for check in expectations.CHECKS
+        dg.AssetCheckSpec(check.check, asset=TRACES, description=check.reason)
+        for check in EXPECTATIONS
     ),
     dg.AssetCheckSpec(
         "night_admitted",
@@ -67,8 +69,9 @@ def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
         for night, apps in admission.admit(lake, catalog, nights).items()
         for app, account in apps.items()
     ]
-    counts = [{k: v for k, v in row.items() if k not in ("checks", "reasons")} for row in accounts]
-    total = {key: sum(row[key] for row in accounts) for key in ("read", "accepted", "duplicate")}
+    shown = ("night", "app", *COUNTS, "refused")
+    counts = [{key: row[key] for key in shown} for row in accounts]
+    total = {key: sum(row[key] for row in accounts) for key in COUNTS}
     yield dg.MaterializeResult(
         asset_key=TRACES, metadata={**total, "by_night_and_application": table(counts)}
     )
@@ -86,15 +89,15 @@ def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
 
 def results(accounts: list[dict[str, Any]]) -> Iterator[dg.AssetCheckResult]:
     """The nights' checks, one result a check, with the rows that failed it."""
-    for check in expectations.CHECKS:
+    for check in EXPECTATIONS:
         failed = [
             {"night": row["night"], "app": row["app"], **found}
             for row in accounts
             for found in row["checks"]
-            if found["name"] == check.name and not found["success"]
+            if found["name"] == check.check and not found["success"]
         ]
         yield dg.AssetCheckResult(
-            check_name=check.name,
+            check_name=check.check,
             asset_key=TRACES,
             passed=not failed,
             severity=SEVERITY[check.severity],

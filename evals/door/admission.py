@@ -1,21 +1,51 @@
-"""From staged rows to a night's traces: each row accepted, duplicate or in quarantine.
+"""From staged rows to a night's traces: each row accepted, a duplicate, or in quarantine.
 
-What a valid trace is says `expectations`.
+What a valid row is says the catalog; here the rows are moved, and the account is kept.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from datetime import date
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.door.quarantine import unreadable
-from evals.lake import Lake, to_table
-from evals.nights import state, update
-from evals.records import Refusal, Trace, digest
-from evals.specs import Catalog
+from evals.door import expectations, standing, volumes
+from evals.door.placing import place
+from evals.door.quarantine import Unreadable, unreadable
+from evals.door.rows import Source, rows
+from evals.door.standing import ACCEPTED, DUPLICATE, UNIQUE, Standing, stand
+from evals.lake import Lake
+from evals.nights import door_basis, state, update
+from evals.records import digest
+from evals.specs import Catalog, Expectation
+
+if TYPE_CHECKING:
+    import pandas
+
+TOGETHER = 300_000
+"""How many rows are validated at once: of many small nights one run costs less."""
+
+Account = dict[str, Any]
+
+
+class Night(NamedTuple):
+    """A night's rows before they are validated."""
+
+    date: date
+    files: list[Source]
+    rows: pandas.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One application's rows of a night and what becomes of them."""
+
+    app: str
+    rows: pandas.DataFrame
+    standing: Standing
+    failing: expectations.Failing
 
 
 def admit(
@@ -28,94 +58,190 @@ def admit(
     """
     basis = {night: basis_of(lake, catalog, night) for night in nights}
     stale = [night for night in nights if state(lake, night).get("admitted") != basis[night]]
-    rows: dict[str, dict[date, list[Trace]]] = defaultdict(dict)
-    for night in stale:
-        for trace in lake.read("staged", [night]):
-            rows[trace.app].setdefault(night, []).append(trace)
     before = unreadable(lake, set(stale))
-    for app, night in before:
-        rows[app].setdefault(night, [])
-    admitted: dict[date, list[Admitted]] = defaultdict(list)
-    for app in sorted(rows):
-        for night, one in admit_app(catalog, app, rows[app], before).items():
-            admitted[night].append(one)
-    for night in stale:
-        accepted = [trace for one in admitted[night] for trace in one.accepted]
-        lake.write("traces", night, sorted(accepted, key=lambda t: (t.app, t.ts, t.trace_id)))
-        lake.write("quarantine", night, [row for one in admitted[night] for row in one.refused])
-        apps = {one.app: one.account for one in admitted[night]}
-        update(lake, night, admitted=basis[night], apps=apps)
+    for group in groups(lake, catalog, sorted(stale)):
+        checked = validate(catalog, group, before)
+        for night in group:
+            settle(lake, catalog, night, checked[night.date], before.get(night.date, {}))
+            update(lake, night.date, admitted=basis[night.date])
     return {night: state(lake, night).get("apps", {}) for night in nights}
 
 
 def basis_of(lake: Lake, catalog: Catalog, night: date) -> str:
     """A digest of what a night's validation rests on."""
-    limits = {app: spec.validation.model_dump() for app, spec in catalog.apps.items()}
-    return digest([sorted(file.name for file in lake.files("staged", [night])), limits])
+    apps = {app: spec.validation.model_dump() for app, spec in catalog.apps.items()}
+    checks = [suite.model_dump(mode="json") for _, suite in sorted(catalog.validation.items())]
+    return digest([door_basis(lake, night), apps, checks])
 
 
-class Admitted(NamedTuple):
-    """One application's night at the door."""
+def groups(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> Iterator[list[Night]]:
+    """Nights with their rows, as many together as memory should hold."""
+    held: list[Night] = []
+    for night in nights:
+        files, frame = rows(lake, catalog, night)
+        if held and sum(len(one.rows) for one in held) + len(frame) > TOGETHER:
+            yield held
+            held = []
+        held.append(Night(night, files, frame))
+    if held:
+        yield held
 
-    app: str
-    accepted: list[Trace]
-    refused: list[Refusal]
-    account: dict[str, Any]
 
-
-def admit_app(
-    catalog: Catalog,
-    app: str,
-    nights: dict[date, list[Trace]],
-    before: dict[tuple[str, date], Counter[str]],
-) -> dict[date, Admitted]:
-    """One application's nights, checked in one pass: what is accepted, refused, and the account."""
-    from evals.door import expectations
-
-    ordered = {
-        night: sorted(rows, key=lambda t: (t.source_file, t.source_line))
-        for night, rows in nights.items()
-    }
-    frames = {
-        night: to_table(Trace, rows).to_pandas(use_threads=False) for night, rows in ordered.items()
-    }
-    earlier = {night: before.get((app, night), Counter()).total() for night in nights}
-    checked = expectations.validate_nights(
-        frames, catalog.app(app), catalog.day_begins, refused_before=earlier
-    )
-    found = {}
-    for night, rows in ordered.items():
-        result = checked[night]
-        refused = [refusal(rows[row], night, code, why) for row, code, why in result.refused]
-        accepted = [rows[index] for index in result.accepted]
-        reasons = Counter(code for _, code, _ in result.refused) + before.get(
-            (app, night), Counter()
-        )
-        account = {
-            "read": len(rows) + earlier[night],
-            "accepted": len(accepted),
-            "duplicate": len(result.duplicates),
-            "quarantined": len(refused) + earlier[night],
-            "reasons": dict(sorted(reasons.items())),
-            "refused": result.night_refused,
-            "checks": result.results,
-        }
-        found[night] = Admitted(app, [] if result.night_refused else accepted, refused, account)
+def validate(
+    catalog: Catalog, nights: Sequence[Night], before: dict[date, dict[str, Unreadable]]
+) -> dict[date, list[Checked]]:
+    """Each night's applications with what becomes of their rows."""
+    own: dict[str, dict[date, pandas.DataFrame]] = defaultdict(dict)
+    for night in nights:
+        if not night.rows.empty:
+            for app, frame in night.rows.groupby("app", dropna=False):
+                own[str(app)][night.date] = frame.reset_index(drop=True)
+        for app in before.get(night.date, {}):
+            own[app].setdefault(night.date, night.rows.iloc[:0])
+    found: dict[date, list[Checked]] = {night.date: [] for night in nights}
+    for app, frames in sorted(own.items()):
+        for day, one in checked(catalog, app, frames).items():
+            found[day].append(one)
     return found
 
 
-def refusal(trace: Trace, night: date, code: str, reason: str) -> Refusal:
-    """A staged row that did not pass, as it goes to quarantine."""
-    from evals.records import canonical
+def checked(
+    catalog: Catalog, app: str, frames: dict[date, pandas.DataFrame]
+) -> dict[date, Checked]:
+    """One application's nights, checked in one pass; a copy of a row is not checked again."""
+    import pandas
 
-    row = {**dataclasses.asdict(trace), "ts": trace.ts.isoformat()}
-    return Refusal(
-        trace.source_file,
-        trace.source_line,
-        code,
-        reason,
-        canonical(row)[:65536],
-        trace.app,
-        night,
-        trace.trace_id,
-    )
+    checks = [check for check in catalog.expectations(app) if check.over == "rows"]
+    fresh = {day: frame[~standing.copies(frame)] for day, frame in frames.items() if len(frame)}
+    together = pandas.concat(list(fresh.values())) if fresh else pandas.DataFrame()
+    failing = expectations.failing(together, checks, catalog.app(app))
+    found, start = {}, 0
+    for day, frame in frames.items():
+        at = fresh[day].index if day in fresh else ()
+        mine = {
+            name: [int(at[row - start]) for row in failed if 0 <= row - start < len(at)]
+            for name, failed in failing.items()
+        }
+        stands = stand(frame, mine, checks) if len(frame) else Standing([], [])
+        found[day] = Checked(app, frame, stands, mine)
+        start += len(at)
+    return found
+
+
+def settle(
+    lake: Lake,
+    catalog: Catalog,
+    night: Night,
+    apps: Sequence[Checked],
+    before: dict[str, Unreadable],
+) -> None:
+    """Puts a night's rows where they belong and keeps the account of each application."""
+    accounts = {
+        one.app: account(lake, catalog, night, one, before.get(one.app, Counter())) for one in apps
+    }
+    refused = {app for app, counts in accounts.items() if counts["refused"]}
+    place(lake, catalog, night.date, night.files, [(one.app in refused, one) for one in apps])
+    update(lake, night.date, apps=accounts)
+
+
+def account(
+    lake: Lake, catalog: Catalog, night: Night, one: Checked, before: Unreadable
+) -> Account:
+    """What became of a night's rows: read = accepted + duplicate + quarantined."""
+    of = Counter(one.standing.of)
+    accepted, duplicate = of.pop(ACCEPTED, 0), of.pop(DUPLICATE, 0)
+    checks = catalog.expectations(one.app)
+    codes = {check.check: check.code for check in checks}
+    reasons = Counter({code: n for (_, code), n in by_code(before).items()})
+    for check, n in of.items():
+        reasons[codes[check]] += n
+    quarantined, read = reasons.total(), len(one.rows) + before.total()
+    spec, own = catalog.app(one.app), volumes.volumes(one.rows) if len(one.rows) else {}
+    return {
+        "read": read,
+        "accepted": accepted,
+        "duplicate": duplicate,
+        "corrected": len(one.standing.corrected),
+        "quarantined": quarantined,
+        "reasons": dict(sorted(reasons.items())),
+        "late": late(lake, night, one),
+        "files": by_file(night, one, before),
+        "refused": expectations.night_refusal(quarantined, read, spec),
+        "sources": own,
+        "checks": [
+            *row_results(one, [check for check in checks if check.over == "rows"]),
+            *source_results(lake, spec, night.date, own, [c for c in checks if c.over != "rows"]),
+        ],
+    }
+
+
+def by_code(before: Unreadable) -> Counter[tuple[str, str]]:
+    """Rows refused before validation, by nothing but their code."""
+    found: Counter[tuple[str, str]] = Counter()
+    for (_, code), n in before.items():
+        found["", code] += n
+    return found
+
+
+def by_file(night: Night, one: Checked, before: Unreadable) -> dict[str, dict[str, int]]:
+    """The account of each inbox file's rows in the night, by the beginning of its hash."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    shas = [night.files[part].sha for part in one.rows["part"]] if len(one.rows) else []
+    for sha, said in zip(shas, one.standing.of, strict=True):
+        found[sha][said if said in (ACCEPTED, DUPLICATE) else "quarantined"] += 1
+    for (sha, _), n in before.items():
+        found[sha]["quarantined"] += n
+    keys = (ACCEPTED, DUPLICATE, "quarantined")
+    return {
+        sha: {"read": counts.total(), **{key: counts[key] for key in keys}}
+        for sha, counts in sorted(found.items())
+    }
+
+
+def late(lake: Lake, night: Night, one: Checked) -> list[dict[str, Any]]:
+    """Traces that came after the night was first reported, by the date their file was read.
+
+    `corrected` are those of them whose content replaced another.
+    """
+    known = state(lake, night.date).get("on_time")
+    if known is None:
+        return []
+    files = [night.files[part] for part in one.rows["part"]] if len(one.rows) else []
+    names: list[Any] = one.rows["trace_id"].to_list() if len(one.rows) else []
+    replaced = {names[n] for n in one.standing.corrected}
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for n, said in enumerate(one.standing.of):
+        if said == ACCEPTED and files[n].path.name not in known:
+            found[files[n].seen]["corrected" if names[n] in replaced else "late"] += 1
+    return [
+        {"seen": seen, "late": counts["late"], "corrected": counts["corrected"]}
+        for seen, counts in sorted(found.items())
+    ]
+
+
+def row_results(one: Checked, checks: Sequence[Expectation]) -> list[dict[str, Any]]:
+    """The checks of every row, with what failed them."""
+    ids = one.rows["trace_id"].to_list() if len(one.rows) else []
+    count = len(one.rows) - int(standing.copies(one.rows).sum()) if len(one.rows) else 0
+    failing = {**one.failing, UNIQUE: one.standing.places(UNIQUE)}
+    return [expectations.summary(c, failing.get(c.check, []), ids, count) for c in checks]
+
+
+def source_results(
+    lake: Lake, spec: Any, night: date, own: dict[str, Any], checks: Sequence[Expectation]
+) -> list[dict[str, Any]]:
+    """The checks of each source beside recent nights."""
+    import pandas
+
+    days = [night - timedelta(days=back) for back in range(1, volumes.RECENT + 1)]
+    past = (state(lake, day).get("apps", {}).get(spec.app, {}) for day in days)
+    recent = [account["sources"] for account in past if account.get("sources")]
+    lines = pandas.DataFrame(volumes.beside(own, recent))
+    for name in ("volume_ratio", "nulls_rise"):
+        if len(lines):
+            lines[name] = lines[name].astype("float64")
+    if len(lines):
+        lines = lines[lines[["volume_ratio", "nulls_rise"]].notna().any(axis=1)]
+    failing = expectations.failing(lines, checks, spec)
+    ids = lines["source"].to_list() if len(lines) else []
+    return [expectations.summary(c, failing[c.check], ids, len(lines)) for c in checks]

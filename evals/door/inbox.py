@@ -6,7 +6,7 @@ What becomes of a file's rows is `staging`'s.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ def take_in(
     *,
     assume_date: date | None = None,
     spread: tuple[date, date] | None = None,
+    now: datetime | None = None,
     say: Callable[[str], None] = lambda words: None,
 ) -> list[InboxFile]:
     """Imports what was not read yet of an inbox, or of the catalog's, and of the home's own.
@@ -69,8 +70,6 @@ def take_in(
     found = []
     for path in (path for place in (where, lake.home / "inbox") for path in unseen(lake, place)):
         say(f"importing {path.name}")
-        app = app_of(lake, path)
-        found.append(
-            import_file(lake, catalog, path, assume_date=assume_date, spread=spread, app=app)
-        )
+        options: Any = {"assume_date": assume_date, "spread": spread, "now": now}
+        found.append(import_file(lake, catalog, path, app=app_of(lake, path), **options))
     return found

@@ -1,30 +1,38 @@
-"""Refused rows: where they rest.
+"""Refused rows: where they rest, and how many of them a night has before it is validated.
 
-Why a row is refused is told by the importers and by `expectations`.
+Why a row is refused is told by the importers and by the catalog's expectations.
 """
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import date
 
 from evals.lake import Lake, read_parquet
 from evals.records import Refusal
 
+Unreadable = Counter[tuple[str, str]]
+"""Rows that did not become a trace, by their file's hash and the reason code."""
 
-def unreadable(lake: Lake, nights: set[date]) -> dict[tuple[str, date], Counter[str]]:
-    """Rows refused before validation whose application and night are known, by reason code."""
-    found: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
+
+def by_file(lake: Lake) -> Iterator[Refusal]:
+    """The rows that could not be read as a trace, file by file."""
     for file in sorted((lake.home / "quarantine" / "files").glob("*.parquet")):
         for row in read_parquet(Refusal, file):
-            if row.app and row.night and row.night in nights:
-                found[row.app, row.night][row.code] += 1
+            yield dataclasses.replace(row, file_sha=file.stem)
+
+
+def unreadable(lake: Lake, nights: set[date]) -> dict[date, dict[str, Unreadable]]:
+    """Rows refused before validation whose application and night are known."""
+    found: dict[date, dict[str, Unreadable]] = defaultdict(lambda: defaultdict(Counter))
+    for row in by_file(lake) if nights else ():
+        if row.app and row.night and row.night in nights:
+            found[row.night][row.app][row.file_sha, row.code] += 1
     return found
 
 
 def refusals(lake: Lake) -> list[Refusal]:
     """Everything in quarantine: unreadable rows by file, then refused rows by night."""
-    files = sorted((lake.home / "quarantine" / "files").glob("*.parquet"))
-    unreadable = itertools.chain.from_iterable(read_parquet(Refusal, file) for file in files)
-    return [*unreadable, *lake.read("quarantine")]
+    return [*by_file(lake), *lake.read("quarantine")]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from evals.door.identity import column_hashes, trace_hash
 from evals.door.labels import keep_labels
 from evals.door.partitions import Nights
 from evals.door.screening import screened
+from evals.door.sessions import note_carried
 from evals.importers import Columns, Found, Reading, mapping
 from evals.importers.jsonl import NAME
 from evals.importers.shapes import DEFAULTS
@@ -38,11 +39,20 @@ def import_file(
     assume_date: date | None = None,
     spread: tuple[date, date] | None = None,
     app: str | None = None,
+    now: datetime | None = None,
 ) -> InboxFile:
     """Stages one file's traces by night, keeps its labels, quarantines its other rows.
 
-    Twice is once. Rows that name no application are `app`'s, or the catalog's where it has one
-    alone.
+    Twice is once.
+
+    Args:
+        lake: where they rest.
+        catalog: says how rows are read and what of them is private.
+        path: the file.
+        assume_date: the night of rows without a timestamp.
+        spread: first and last night over which such rows are laid.
+        app: whose rows are that name no application; else the catalog's where it has one alone.
+        now: when this is, where it should be known later.
     """
     sha = file_sha(path)
     plans = mapping.plans(catalog.mappings, None)
@@ -51,19 +61,21 @@ def import_file(
     reading = Reading(
         path.name, plans, assume_date, spread, begins, path=path, app=app, hashed=False
     )
-    staged = Staging(lake, Door.of(lake, catalog), path.name, sha)
+    staged = Staging(lake, Door.of(lake, catalog), path.name, sha, now)
     with staged.nights:
         for found in importers.batches(path, reading):
             staged.take(found)
         staged.flush()
-    return staged.kept(path.stat().st_size)
+    seen = staged.kept(path.stat().st_size)
+    note_carried(lake, map(date.fromisoformat, seen.nights))
+    return seen
 
 
 class Staging:
     """One file being staged."""
 
-    def __init__(self, lake: Lake, door: Door, name: str, sha: str) -> None:
-        self.lake, self.door, self.name, self.sha = lake, door, name, sha
+    def __init__(self, lake: Lake, door: Door, name: str, sha: str, now: datetime | None) -> None:
+        self.lake, self.door, self.name, self.sha, self.now = lake, door, name, sha, now
         self.shift = timedelta(hours=door.catalog.day_begins)
         self.nights = Nights(lake, sha[:16], self.shift)
         self.traces: list[Trace] = []
@@ -129,6 +141,8 @@ class Staging:
             len(self.refused),
             sorted(night.isoformat() for night in rows),
             len(self.labels),
+            len(self.lake.inbox_files()),
+            self.now.isoformat() if self.now else "",
         )
         self.lake.record_files([seen])
         return seen

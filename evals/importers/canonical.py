@@ -27,7 +27,7 @@ MAX_ID = 256
 HASH_LENGTH = 32
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 APP = re.compile(NAME)
-WHENCE = ("source_format", "source_file", "source_line", "content_hash")
+WHENCE = ("source_format", "source_file", "source_line", "content_hash", "turn")
 """Set by the importer, and no part of what is hashed; a row's own such keys go to metadata."""
 
 

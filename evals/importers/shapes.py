@@ -94,6 +94,7 @@ def shape_of(keys: tuple[str, ...], reading: Reading) -> Shape | None:
             return None
         plan = mapping.chosen(dict.fromkeys(keys), reading.plans)
     if plan:
+        reading.used.add(plan.name)
         if any(p.key != p.target and p.target in keys for p in plan.paths):
             return None
         fields = {f: key for f, key in fields.items() if key not in {p.key for p in plan.paths}}

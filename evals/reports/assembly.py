@@ -6,7 +6,7 @@ Reads marts by name and holds no joins; what the figures mean is `report`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,20 +36,54 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
         lake: where marts are read and reports are kept.
         catalog: the applications' gates and suites.
         night: its date.
-        stamp: what belongs beside a report and not in it: clock, run, durations.
+        stamp: what belongs beside a report and not in it: run, durations, and `reported_at`, the
+            moment in ISO form that decides whether the night is still provisional.
     """
     from evals.reports import pages
+
+    now = datetime.fromisoformat(stamp["reported_at"])
+    open_until: dict[str, str] = {}
 
     known = nights.state(lake, night)
     kept = []
     for app, account in sorted(known.get("apps", {}).items()):
         body = build(lake, catalog, night, app, account)
-        page = pages.render_night(body, history=earlier(lake, app, night))
-        kept.append(Kept(body, lake.write_report(night, body, page, stamp)))
+        until = catalog.app(app).watermark(night, catalog.day_begins)
+        if now < until:
+            open_until[app] = until.isoformat()
+        page = pages.render_night(
+            body, history=earlier(lake, app, night), provisional_until=open_until.get(app)
+        )
+        beside = {**stamp, "provisional_until": until.isoformat()}
+        kept.append(Kept(body, lake.write_report(night, body, page, beside)))
     versions = {one.body["app"]: one.body["version"] for one in kept}
     seen, unfinished = nights.seen(lake, night), may_pass(lake, night)
-    nights.update(lake, night, reports=versions, seen=seen, open=unfinished)
+    on_time = known.get("on_time") or nights.staged_names(lake, night)
+    found = {"reports": versions, "seen": seen, "open": unfinished, "on_time": on_time}
+    nights.update(lake, night, **found, provisional=open_until)
     return kept
+
+
+def close_nights(lake: Lake, now: datetime) -> list[date]:
+    """Takes the mark off the pages of nights that are provisional no longer; returns those."""
+    from evals.reports import pages
+
+    closed = []
+    for night in nights.reported(lake):
+        over = nights.state(lake, night).get("provisional") or {}
+        still = {app: until for app, until in over.items() if until > now.isoformat()}
+        for app in sorted(set(over) - set(still)):
+            version = nights.state(lake, night)["reports"][app]
+            body = lake.report(night, app, version)
+            if body:
+                page = pages.render_night(body, history=earlier(lake, app, night))
+                lake.write_page(night, app, version, page)
+        if still != over:
+            nights.update(lake, night, provisional=still)
+            closed.append(night)
+    if closed:
+        write_board(lake)
+    return closed
 
 
 def build(
@@ -204,5 +238,11 @@ def write_board(lake: Lake) -> Path:
     from evals.reports import pages
 
     path = lake.home / "reports" / "index.html"
-    replace(path, pages.render_board(lake.current_reports(), run=None).encode())
+    open_nights = [
+        {"date": night.isoformat(), "app": app, "until": until}
+        for night in nights.reported(lake)
+        for app, until in sorted((nights.state(lake, night).get("provisional") or {}).items())
+    ]
+    body = pages.render_board(lake.current_reports(), run=None, provisional=open_nights)
+    replace(path, body.encode())
     return path

@@ -182,12 +182,15 @@ def environment() -> Environment:
     return made
 
 
-def render_night(report: dict[str, Any], *, history: list[dict[str, Any]]) -> str:
+def render_night(
+    report: dict[str, Any], *, history: list[dict[str, Any]], provisional_until: str | None = None
+) -> str:
     """The page of a night of an application.
 
     Args:
         report: the body of its report.json.
         history: earlier bodies of the same application, oldest first.
+        provisional_until: the moment up to which rows may still come, where that is to come.
 
     Returns:
         One HTML file that reaches for nothing outside itself but `report.json` beside it and
@@ -217,6 +220,7 @@ def render_night(report: dict[str, Any], *, history: list[dict[str, Any]]) -> st
         },
         changed=version_marks(nights)[-1],
         moved=moved(body),
+        provisional_until=provisional_until,
     )  # fmt: skip
 
 
@@ -251,13 +255,19 @@ def multiples(row: BoardRow) -> list[tuple[Report, Trend]]:
     ]
 
 
-def render_board(reports: list[dict[str, Any]], *, run: dict[str, Any] | None) -> str:
+def render_board(
+    reports: list[dict[str, Any]],
+    *,
+    run: dict[str, Any] | None,
+    provisional: Sequence[Mapping[str, str]] = (),
+) -> str:
     """The board over all nights and applications.
 
     Args:
         reports: report bodies in any order; of several of one night the last is shown.
         run: what the last run did, where known: `calls`, `reused`, `usd`, and `pins`, rows of
             `name` and `expires` for models about to go.
+        provisional: nights whose rows may still come: `date`, `app` and `until`.
 
     Returns:
         One HTML file that links to the pages of the nights below it.
@@ -273,4 +283,5 @@ def render_board(reports: list[dict[str, Any]], *, run: dict[str, Any] | None) -
         gaps=gaps(nights),
         demo=any(report.get("demo") for report in reports),
         run=run or {},
+        provisional=provisional,
     )  # fmt: skip

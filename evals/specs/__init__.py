@@ -13,11 +13,13 @@ from evals.specs.pins import Floating, Pinned, Promise, Unverifiable, classify, 
 from evals.specs.sources import Source
 from evals.specs.spec import NAME, CatalogError, Name, Reads, Spec
 from evals.specs.suites import Check, Dimension, Example, Guardrail, Judge, Suite
+from evals.specs.validation import Expectation, ValidationSuite
 
 __all__ = [
     "JUDGED", "NAME", "App", "Attack", "Attacks", "Azure", "Budget", "Catalog", "CatalogError",
-    "Ceiling", "Check", "Column", "Dimension", "Evaluator", "Example", "Floating", "Gate",
-    "Guardrail", "Judge", "Mapping", "ModelPin", "Name", "Pinned", "Policy", "Price", "Promise",
-    "Reads", "Sample", "Slice", "Source", "Spec", "Strata", "Suite", "Unverifiable", "Validation",
-    "classify", "fingerprint", "line_of", "load_catalog", "parse", "read_yaml", "reasons", "refuse",
+    "Ceiling", "Check", "Column", "Dimension", "Evaluator", "Example", "Expectation", "Floating",
+    "Gate", "Guardrail", "Judge", "Mapping", "ModelPin", "Name", "Pinned", "Policy", "Price",
+    "Promise", "Reads", "Sample", "Slice", "Source", "Spec", "Strata", "Suite", "Unverifiable",
+    "Validation", "ValidationSuite", "classify", "fingerprint", "line_of", "load_catalog", "parse",
+    "read_yaml", "reasons", "refuse",
 ]  # fmt: skip

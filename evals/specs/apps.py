@@ -5,6 +5,8 @@ What its quality is asked by stands in its suite.
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time, timedelta
+
 from pydantic import Field
 
 from evals.specs.asking import Budget
@@ -56,6 +58,9 @@ class Validation(Spec):
     max_output_chars: int = Field(default=200_000, ge=1, description="a longer row is bad")
 
 
+DURATION = r"^\d{1,4}(\.\d+)?[mhd]$"
+
+
 class App(Spec):
     """One application, in `apps/NAME.yaml`."""
 
@@ -69,6 +74,12 @@ class App(Spec):
     budget: Budget = Field(
         default=Budget(), description="the most a day may spend on it; null: the catalog's alone"
     )
+    lateness: str = Field(
+        default="6h",
+        pattern=DURATION,
+        description="how long after its end a night may still get rows: until then it is "
+        "provisional and pages nobody (`90m`, `6h`, `2d`)",
+    )
     review_queue: int = Field(default=20, ge=0, description="answers a person is asked to read")
     language: str | None = Field(
         default=None, description="the language its answers should be in (ISO)"
@@ -77,3 +88,9 @@ class App(Spec):
         default=("email", "card", "iban", "ssn", "phone"),
         description="kinds of personal data taken out at the door; secrets always are",
     )
+
+    def watermark(self, night: date, day_begins: int) -> datetime:
+        """The moment, in UTC, from which a night is no longer provisional."""
+        ends = datetime.combine(night, time(day_begins), UTC) + timedelta(days=1)
+        unit = {"m": "minutes", "h": "hours", "d": "days"}[self.lateness[-1]]
+        return ends + timedelta(**{unit: float(self.lateness[:-1])})

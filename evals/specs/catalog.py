@@ -19,6 +19,7 @@ from evals.specs.models import ModelPin, Policy
 from evals.specs.sources import Source
 from evals.specs.spec import NAME, Name, Reads, Spec
 from evals.specs.suites import Guardrail, Judge, Suite
+from evals.specs.validation import Expectation, ValidationSuite, merged, shipped
 
 
 class Slice(Spec):
@@ -53,6 +54,7 @@ class Catalog(Spec):
     suites: dict[str, Suite] = Field(default={})
     judges: dict[str, Judge] = Field(default={})
     guardrails: dict[str, Guardrail] = Field(default={})
+    validation: dict[str, ValidationSuite] = Field(default={})
     slices: tuple[Slice, ...] = ()
     sources: dict[str, Source] = Field(default={})
     attacks: Attacks = Attacks()
@@ -73,6 +75,12 @@ class Catalog(Spec):
     )
     demo: bool = Field(default=False, description="pages say that the data are a demo's")
     title: str = Field(default="", description="for whoever reads the file")
+
+    def expectations(self, app: str | None = None) -> tuple[Expectation, ...]:
+        """The checks of an application at the door, or all there are; shipped ones first."""
+        suites = (suite for _, suite in sorted(self.validation.items()))
+        checks = merged(shipped(), (one for suite in suites for one in suite.expectations), app)
+        return tuple(check for check in checks if not check.off)
 
     def app(self, name: str) -> App:
         """The declared application, or the defaults for one the catalog does not know."""

@@ -21,6 +21,7 @@ from evals.specs.pins import reasons, refusal
 from evals.specs.sources import Source
 from evals.specs.spec import CatalogError, S
 from evals.specs.suites import Guardrail, Judge, Suite
+from evals.specs.validation import ValidationSuite, shipped
 
 
 def read_yaml(path: Path) -> Any:
@@ -105,6 +106,7 @@ def load_catalog(root: Path) -> Catalog:
             "suites": read_folder(root / "suites", Suite, "suite"),
             "judges": read_folder(root / "judges", Judge, "judge"),
             "guardrails": read_folder(root / "guardrails", Guardrail, "guardrail"),
+            "validation": read_folder(root / "validation", ValidationSuite, "validation"),
             "slices": tuple(
                 parse(Slice, slices_file, value, (index,)) for index, value in enumerate(slices)
             ),
@@ -112,6 +114,7 @@ def load_catalog(root: Path) -> Catalog:
         },
     )
     check_references(catalog)
+    check_expectations(catalog)
     models = {name: under_policy(catalog, pin) for name, pin in models.items()}
     inbox = catalog.inbox
     if inbox and "://" not in str(inbox):
@@ -173,6 +176,18 @@ def check_references(catalog: Catalog) -> None:
             files = [catalog.root / "gold" / f"{gold}.{suffix}" for suffix in ("jsonl", "csv")]
             if gold not in (None, "labels") and not any(file.exists() for file in files):
                 refuse(path, ("dimensions", index, "check", "gold"), f"no gold set {gold!r}")
+
+
+def check_expectations(catalog: Catalog) -> None:
+    """A check at the door that is not shipped says what it expects, and why."""
+    known = {check.check for check in shipped()}
+    for name, suite in catalog.validation.items():
+        for index, check in enumerate(suite.expectations):
+            if check.check not in known and not (check.expect and check.reason):
+                path = catalog.root / "validation" / f"{name}.yaml"
+                words = f"no shipped check {check.check!r}; a new one needs `expect` and `reason`"
+                refuse(path, ("expectations", index, "check"), words)
+            known.add(check.check)
 
 
 def refuse(path: Path, at: tuple[int | str, ...], message: str) -> NoReturn:

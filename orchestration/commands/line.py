@@ -86,7 +86,8 @@ def nightly(
         assumed = assume_date.date() if assume_date else None
         cat = here.catalog()
         failures += [] if no_pull else pulled(lake, cat, say)
-        door.take_in(lake, cat, here.inbox, assume_date=assumed, spread=spread_over, say=say)
+        options: Any = {"assume_date": assumed, "spread": spread_over, "now": datetime.now(UTC)}
+        door.take_in(lake, cat, here.inbox, say=say, **options)
         said.take_in_labels(lake, cat, here.labels)
         known = span(lake.nights("staged"), first, last, only)
         due = [found.night for found in nights.pending(lake, known)]
@@ -100,6 +101,10 @@ def nightly(
     if dry_run:
         foretell(here, lake, due, as_json)
         return
+    if any(nights.state(lake, night).get("provisional") for night in nights.reported(lake)):
+        from evals.reports import assembly
+
+        assembly.close_nights(lake, datetime.now(UTC))
     finish(here, lake, due, calls, failures, as_json)
 
 
@@ -184,10 +189,11 @@ def import_(
         return
     lake = here.lake()
     known = lake.inbox_files()
-    rows = []
+    rows, now = [], datetime.now(UTC)
     for path in (file for given in paths for file in brought(lake, given)):
         seen = known.get(file_sha(path))
-        found = seen or staging.import_file(lake, cat, path, assume_date=assumed, app=assume_app)
+        options: Any = {"assume_date": assumed, "app": assume_app, "now": now}
+        found = seen or staging.import_file(lake, cat, path, **options)
         rows.append({**found._asdict(), "already_seen": seen is not None})
     if as_json:
         show(rows)

@@ -4,6 +4,7 @@ Nothing is computed that a report does not say.
 """
 
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,29 @@ from orchestration.commands.options import (
 def gate(home: Path | None, catalog: Path | None, app: str, only: Any, as_json: bool) -> None:
     """Exits 0 when a night passed, 1 regressed, 3 inconclusive, 4 infrastructure.
 
+    A provisional night, whose traces may still come, is never regressed: it is inconclusive.
+
     \b
     Example:
       andon gate --app extraction --date 2026-10-08
     """
+    from evals import nights
+
     lake = place(home, catalog).lake()
     body = chosen(lake, app, only)
+    night = date.fromisoformat(body["date"])
+    until = nights.provisional_until(lake, night, app, datetime.now(UTC))
+    outcome = body["gate"]["outcome"]
+    if until and outcome == "regressed":
+        outcome = "inconclusive"
     if as_json:
-        show({key: body[key] for key in ("date", "app", "version", "gate", "sentence")})
+        said = {key: body[key] for key in ("date", "app", "version", "gate", "sentence")}
+        gate = {**body["gate"], "outcome": outcome}
+        show({**said, "gate": gate, "provisional": until is not None, "provisional_until": until})
     else:
-        click.echo(f"{body['date']} {app}: {body['gate']['outcome']}. {body['sentence']}")
-    sys.exit(GATES.get(body["gate"]["outcome"], INFRASTRUCTURE))
+        mark = f" (provisional until {until})" if until else ""
+        click.echo(f"{body['date']} {app}: {outcome}{mark}. {body['sentence']}")
+    sys.exit(GATES.get(outcome, INFRASTRUCTURE))
 
 
 @click.group()
@@ -61,18 +74,24 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     Example:
       andon report list --json
     """
-    lake = place(home, catalog).lake()
+    from evals import nights
+
+    lake, now = place(home, catalog).lake(), datetime.now(UTC)
     current = {(b["date"], b["app"]): b["version"] for b in lake.current_reports()}
     rows = []
     for path in sorted((lake.home / "reports").glob("*/*/*/report.json")):
         night, app, version = path.parts[-4:-1]
         row = {"date": night, "app": app, "version": version}
-        rows.append({**row, "current": current.get((night, app)) == version})
+        until = nights.provisional_until(lake, date.fromisoformat(night), app, now)
+        found = {"current": current.get((night, app)) == version, "provisional_until": until}
+        rows.append({**row, **found})
     if as_json:
         show(rows)
         return
     for row in rows:
         mark = "" if row["current"] else " (older version)"
+        until = row["provisional_until"]
+        mark = f" (provisional until {until})" if until and not mark else mark
         click.echo(f"{row['date']} {row['app']} {row['version']}{mark}")
 
 

@@ -1,0 +1,175 @@
+"""A night's rows into place: its traces, and its quarantine, file by file as they were staged.
+
+A file whose rows all passed is a trace file as it is. Which rows pass is decided before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evals.door.rows import Source
+from evals.door.standing import ACCEPTED, DUPLICATE
+from evals.lake import Lake, arrow_schema, from_rows, to_table
+from evals.records import Refusal, Trace, canonical
+from evals.specs import Catalog
+
+if TYPE_CHECKING:
+    import pandas
+
+    from evals.door.admission import Checked
+
+KEPT = 65536
+"""How many bytes of a refused row are kept."""
+
+
+def place(
+    lake: Lake,
+    catalog: Catalog,
+    night: date,
+    files: Sequence[Source],
+    apps: Sequence[tuple[bool, Checked]],
+) -> None:
+    """Writes a night's traces and its quarantine.
+
+    Args:
+        lake: where they rest.
+        catalog: says the code and reason of each check.
+        night: its date.
+        files: the staged files its rows are in.
+        apps: each application's rows, and whether its night is refused.
+    """
+    import pandas
+
+    told = [
+        one.rows[["part", "row", "app", "session_id", "ts", "line"]].assign(
+            standing=one.standing.of, shut=shut
+        )
+        for shut, one in apps
+        if len(one.rows)
+    ]
+    rows = pandas.concat(told, ignore_index=True) if told else pandas.DataFrame()
+    if told:
+        rows["turn"] = turns(rows)
+    refused: list[Refusal] = []
+    kept: list[Path] = []
+    for part, source in enumerate(files):
+        own = rows[rows["part"] == part].sort_values("row") if told else rows
+        if len(own):
+            kept += placed(lake, night, source, own)
+            refused += refusals(catalog, night, source, own)
+    if not kept:
+        lake.write("traces", night, [])
+        kept.append(lake.partition("traces", night) / "data.parquet")
+    for path in set(lake.files("traces", [night])) - set(kept):
+        path.unlink()
+    lake.write("quarantine", night, refused)
+
+
+def turns(rows: pandas.DataFrame) -> Any:
+    """Which turn of its session a row is, from 1; null where its session has only one."""
+    mine = rows[(rows["standing"] == ACCEPTED) & rows["session_id"].notna() & ~rows["shut"]]
+    ordered = mine.sort_values(["ts", "part", "line", "row"], kind="stable")
+    sessions = ordered.groupby(["app", "session_id"])
+    number = sessions.cumcount() + 1
+    return number[sessions["ts"].transform("size") > 1].reindex(rows.index)
+
+
+def placed(lake: Lake, night: date, source: Source, own: pandas.DataFrame) -> Iterator[Path]:
+    """Puts the rows of one staged file that passed among the night's traces."""
+    import pyarrow.parquet as pq
+
+    passed = (own["standing"] == ACCEPTED) & ~own["shut"]
+    if not passed.any():
+        return
+    name = source.path.stem if source.night == night else f"{source.path.stem}.after"
+    path = lake.partition("traces", night) / f"{name}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.aside")
+    aside.unlink(missing_ok=True)
+    whole = passed.all() and len(own) == pq.read_metadata(source.path).num_rows
+    if whole and own["turn"].isna().all():
+        linked(source.path, aside)
+    else:
+        chosen = own[passed]
+        with pq.ParquetWriter(aside, arrow_schema(Trace), compression="zstd") as writer:
+            for table, at in grouped(source.path, chosen):
+                writer.write_table(with_turns(table, chosen["turn"].iloc[at]))
+    aside.replace(path)
+    yield path
+
+
+def linked(source: Path, path: Path) -> None:
+    """The same file under another name; a copy where the disk knows no such names."""
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copyfile(source, path)
+
+
+def grouped(path: Path, chosen: pandas.DataFrame) -> Iterator[tuple[Any, slice]]:
+    """The chosen rows of a file by row group, and where they stand among the chosen."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    places = chosen["row"].to_numpy()
+    start = 0
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            size = file.metadata.row_group(group).num_rows
+            low, high = np.searchsorted(places, [start, start + size])
+            if high > low:
+                table = file.read_row_group(group, use_threads=False)
+                if high - low < size:
+                    table = table.take(places[low:high] - start)
+                yield table, slice(low, high)
+            start += size
+
+
+def with_turns(table: Any, numbers: pandas.Series[Any]) -> Any:
+    """The rows with the number of their turn."""
+    import pyarrow as pa
+
+    field = arrow_schema(Trace).field("turn")
+    column = pa.array(numbers, field.type, from_pandas=True)
+    return table.set_column(table.schema.get_field_index("turn"), field, column)
+
+
+def refusals(
+    catalog: Catalog, night: date, source: Source, own: pandas.DataFrame
+) -> Iterator[Refusal]:
+    """The rows of one staged file that did not pass, as they go to quarantine."""
+    chosen = own[~own["standing"].isin([ACCEPTED, DUPLICATE])]
+    if chosen.empty:
+        return
+    for table, at in grouped(source.path, chosen):
+        traces = from_rows(Trace, table.to_pylist())
+        for trace, check in zip(traces, chosen["standing"].iloc[at], strict=True):
+            said = next(c for c in catalog.expectations(trace.app) if c.check == check)
+            yield Refusal(
+                trace.source_file,
+                trace.source_line,
+                said.code,
+                said.reason,
+                as_found(trace)[:KEPT],
+                trace.app,
+                night,
+                trace.trace_id,
+                source.sha,
+            )
+
+
+def as_found(trace: Trace) -> bytes:
+    """A row as its export may have spelled it: what it says of a field, and what it says beside."""
+    (row,) = to_table(Trace, [trace]).to_pylist()
+    hidden = ("source_format", "source_file", "source_line", "content_hash", "metadata", "turn")
+    said = {
+        key: getattr(trace, key)
+        for key, value in row.items()
+        if key not in hidden and value not in (None, "", "[]", "{}")
+    }
+    return canonical({**trace.metadata, **said, "ts": trace.ts.isoformat()})

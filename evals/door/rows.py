@@ -1,0 +1,215 @@
+"""What the checks at the door read of a night's staged rows: ids, counts and truths, no texts.
+
+DuckDB reads the columns; what is expected of them is `expectations`'.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from evals.importers.shapes import EPOCH
+from evals.lake import InboxFile, Lake, connection, quoted
+from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
+
+if TYPE_CHECKING:
+    import pandas
+
+HOUR = 3_600_000_000
+REPLAY = ".r"
+"""What marks a staged file of rows that were in quarantine: `SHA.r1` and so on."""
+SESSION_HOURS = 24
+"""How long after its first turn a session still draws its turns into that night."""
+READ = """
+    source_line as line, app, trace_id, content_hash, session_id, user_id,
+    epoch_us(ts) as ts, length(input) as input_chars, length(output) as output_chars,
+    length(context) as context_chars, coalesce(input, '') <> '' as asked,
+    coalesce(output, '') <> '' or coalesce(steps, '') not in ('', '[]', 'null') as answered,
+    not contains(metadata, '"ts_zone":"assumed-utc"') as zone_known,
+    tokens_in, tokens_out, latency_ms, cost_usd, model, model_requested, provider, prompt_version,
+    finish_reason, source_format, contains(messages, '"tool') as has_tools
+"""
+CARRIED = """
+    select s.filename, s.file_row_number as row, s.content_hash
+    from {night} s join (
+        select app, session_id, min(ts) as first from {before}
+        where session_id is not null group by all
+    ) p using (app, session_id)
+    where s.ts < p.first + interval {hours} hour
+    order by all
+"""
+
+
+class Source(NamedTuple):
+    """A staged file of a night, and the inbox file it came from."""
+
+    path: Path
+    night: date
+    """The night its rows' own timestamps fall into."""
+    order: int
+    """When its inbox file was first read, among all: a later one corrects an earlier one."""
+    sha: str
+    seen: str
+    """The date on which it was first read, in ISO form; empty where that is not known."""
+    at: int
+    """Microseconds since 1970 at which it was first read; 0 where that is not known."""
+
+
+def sources(lake: Lake, nights: Sequence[date]) -> list[Source]:
+    """The staged files of some nights, in the order in which they were first read."""
+    known = {row.sha256[:16]: row for row in lake.inbox_files().values()}
+    found = []
+    for night in nights:
+        for path in lake.files("staged", [night]):
+            row: InboxFile | None = known.get(path.stem.split(".")[0])
+            seen = row.seen if row else ""
+            at = (datetime.fromisoformat(seen) - EPOCH) // timedelta(microseconds=1) if seen else 0
+            sha = path.stem.split(".")[0]
+            found.append(Source(path, night, row.order if row else 0, sha, seen[:10], at))
+    return sorted(found, key=lambda source: (source.order, source.path.name, source.night))
+
+
+def listed(files: Sequence[Source]) -> str:
+    """Files as a table of DuckDB, each row with its file and place."""
+    paths = ", ".join(quoted(str(source.path)) for source in files)
+    return f"read_parquet([{paths}], filename=true, file_row_number=true, union_by_name=true)"
+
+
+def carried(lake: Lake, night: date) -> list[tuple[str, int, str]]:
+    """Turns of a night whose session began the night before: file, place and content.
+
+    A turn belongs to the night before where its session had turns there and no more than a day
+    has passed since the first of them.
+    """
+    before, own = sources(lake, [night - timedelta(days=1)]), sources(lake, [night])
+    if not before or not own:
+        return []
+    with connection() as db:
+        return db.sql(
+            CARRIED.format(night=listed(own), before=listed(before), hours=SESSION_HOURS)
+        ).fetchall()
+
+
+def rows(lake: Lake, catalog: Catalog, night: date) -> tuple[list[Source], pandas.DataFrame]:
+    """The files a night's rows are in, and one line a row, in the order they were read.
+
+    `part` and `row` say where a row stands among the files, `file` which inbox file it is of.
+    """
+    import pandas
+
+    later = night + timedelta(days=1)
+    gone = {(name, row) for name, row, _ in carried(lake, night)}
+    come = {(name, row) for name, row, _ in carried(lake, later)}
+    named = {name for name, _ in come}
+    files = [s for s in sources(lake, [night, later]) if s.night == night or str(s.path) in named]
+    if not files:
+        return [], pandas.DataFrame()
+    with connection() as db:
+        query = f"select filename, file_row_number as row, {READ} from {listed(files)}"  # noqa: S608  our own paths
+        frame = db.sql(query).to_arrow_table().to_pandas()
+    places = {str(source.path): n for n, source in enumerate(files)}
+    shas = list(dict.fromkeys(source.sha for source in files))
+    frame["part"] = frame.pop("filename").map(places).astype("int64")
+    frame["file"] = frame["part"].map({n: shas.index(s.sha) for n, s in enumerate(files)})
+    frame["night"] = (night - EPOCH.date()).days
+    frame["ts_night"] = (frame["ts"] - catalog.day_begins * HOUR) // (24 * HOUR)
+    frame = within(frame, files, night, gone, come)
+    return files, derived(replayed(frame, files), files)
+
+
+def within(
+    frame: pandas.DataFrame,
+    files: Sequence[Source],
+    night: date,
+    gone: set[tuple[str, int]],
+    come: set[tuple[str, int]],
+) -> pandas.DataFrame:
+    """The rows that are the night's: its own, but for turns that went, and those that came."""
+    away = [source.night != night for source in files]
+    if not gone and not any(away):
+        return frame
+    names = [str(source.path) for source in files]
+    place = [(names[n], row) for n, row in zip(frame["part"], frame["row"], strict=True)]
+    arrived = [key in come and away[n] for key, n in zip(place, frame["part"], strict=True)]
+    frame.loc[arrived, "ts_night"] = frame["night"]
+    own = [key not in gone and not away[n] for key, n in zip(place, frame["part"], strict=True)]
+    return frame[[here or came for here, came in zip(own, arrived, strict=True)]]
+
+
+def replayed(frame: pandas.DataFrame, files: Sequence[Source]) -> pandas.DataFrame:
+    """The rows in the order they were read; of a line that was replayed, what it became last."""
+    again = [n for n, source in enumerate(files) if REPLAY in source.path.stem]
+    if again:
+        late = frame["part"].isin(again)
+        last = frame[late].groupby(["file", "line"])["part"].max().rename("last")
+        frame = frame.join(last, on=["file", "line"])
+        frame = frame[frame["last"].isna() | (frame["part"] == frame["last"])]
+    return frame.sort_values(["file", "line", "row"], kind="stable").reset_index(drop=True)
+
+
+def derived(frame: pandas.DataFrame, files: Sequence[Source]) -> pandas.DataFrame:
+    """The rows with what follows from several columns."""
+    import numpy as np
+
+    ends = np.array([source.at for source in files])[frame["part"]]
+    frame["ahead_s"] = np.where(ends > 0, (frame["ts"] - ends) / 1e6, 0.0)
+    names = {name: pinned(name) for name in frame["model_requested"].dropna().unique()}
+    frame["model_pinned"] = frame["model_requested"].map(names)
+    frame["unanswered_results"] = 0
+    with_tools = np.flatnonzero(frame.pop("has_tools").fillna(False))
+    found = dict(unanswered(frame.iloc[with_tools], files))
+    frame.loc[list(found), "unanswered_results"] = list(found.values())
+    return frame
+
+
+def pinned(model: str) -> bool | None:
+    """Whether a model's id names one model for ever; None where the id does not say."""
+    promise = classify(ModelPin(name="asked", model=model))
+    return None if isinstance(promise, Unverifiable) else not isinstance(promise, Floating)
+
+
+def unanswered(frame: pandas.DataFrame, files: Sequence[Source]) -> Iterator[tuple[int, int]]:
+    """Rows with tool results in the chat that answer no call in it, and how many."""
+    for part in frame["part"].unique().tolist():
+        own = frame[frame["part"] == part]
+        places = dict(zip(own["row"], own.index, strict=True))
+        with connection() as db:
+            db.register("wanted", own[["row"]])
+            chats = db.sql(
+                f"select file_row_number as row, messages from {listed([files[part]])} "  # noqa: S608  our own paths
+                "where file_row_number in (from wanted)"
+            ).fetchall()
+        for row, messages in chats:
+            if count := len(results_without_call(json.loads(messages))):
+                yield places[row], count
+
+
+def results_without_call(messages: list[Any]) -> set[str]:
+    """The ids of tool results that no tool call before them has."""
+    calls: set[str] = set()
+    lost: set[str] = set()
+    for message in messages:
+        if not isinstance(message, dict):
+            continue
+        parts = [part for part in listing(message.get("parts")) if isinstance(part, dict)]
+        calls |= ids(listing(message.get("tool_calls")))
+        calls |= ids([part for part in parts if part.get("type") == "tool_call"])
+        answers = ids([part for part in parts if part.get("type") == "tool_call_response"])
+        if message.get("role") == "tool" and isinstance(message.get("tool_call_id"), str):
+            answers.add(message["tool_call_id"])
+        lost |= answers - calls
+    return lost
+
+
+def listing(value: Any) -> list[Any]:
+    """A list, or none."""
+    return value if isinstance(value, list) else []
+
+
+def ids(items: list[Any]) -> set[str]:
+    """The ids of those that have one."""
+    found = (item.get("id") for item in items if isinstance(item, dict))
+    return {one for one in found if isinstance(one, str)}

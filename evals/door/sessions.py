@@ -1,0 +1,26 @@
+"""Sessions that go on past midnight: the night whose traces they change is known by this.
+
+Which turns are carried over is `rows`' to say; here it is noted, so that a night is opened again
+only where it gained or lost one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from evals.door.rows import carried
+from evals.lake import Lake
+from evals.nights import DAY
+from evals.records import digest
+
+
+def note_carried(lake: Lake, touched: Iterable[date]) -> None:
+    """Notes what is carried over the midnights around some nights that got rows."""
+    for night in sorted({near for one in touched for near in (one, one + DAY)}):
+        parts = ("sessions", f"{night}.json")
+        found = [(name.rpartition("/")[2], row, text) for name, row, text in carried(lake, night)]
+        if found:
+            lake.write_document({"carried": len(found), "digest": digest(found)}, *parts)
+        else:
+            lake.home.joinpath(*parts).unlink(missing_ok=True)

@@ -1,0 +1,95 @@
+"""What becomes of each row: accepted, a duplicate of another, or refused for its first reason.
+
+Pure. An application's trace id names one trace; a later file that says something else of it
+corrects it, and within one file the row that was read first stands.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from evals.specs import Expectation
+
+if TYPE_CHECKING:
+    import pandas
+
+ACCEPTED, DUPLICATE = "accepted", "duplicate"
+UNIQUE = "trace_id_unique"
+"""The check that rows fail which have another row's id within their file."""
+
+
+class Standing(NamedTuple):
+    """The rows of one application's night, by position."""
+
+    of: list[str]
+    """`accepted`, `duplicate`, or the name of the check a row is refused for."""
+    corrected: list[int]
+    """Duplicates whose content a later file has corrected."""
+
+    def places(self, standing: str) -> list[int]:
+        """The rows that stand so."""
+        return [n for n, one in enumerate(self.of) if one == standing]
+
+
+def copies(rows: pandas.DataFrame) -> Any:
+    """Which rows have the id and content of one before them; without a hash none has."""
+    known = rows["trace_id"].notna() & (rows["content_hash"].fillna("") != "")
+    return rows.duplicated(["trace_id", "content_hash"]) & known
+
+
+def stand(
+    rows: pandas.DataFrame, failing: Mapping[str, Sequence[int]], checks: Iterable[Expectation]
+) -> Standing:
+    """What becomes of the rows.
+
+    Args:
+        rows: One application's night in the order of file and line.
+        failing: The rows that fail each check; a copy was not checked.
+        checks: In the order in which the first that a row fails names its reason.
+    """
+    of = [DUPLICATE if copy else ACCEPTED for copy in copies(rows)]
+    for check in reversed([c for c in checks if c.severity == "critical" and c.check != UNIQUE]):
+        for place in failing.get(check.check, ()):
+            of[place] = check.check
+    shared = rows["trace_id"].notna() & rows.duplicated("trace_id", keep=False)
+    corrected: list[int] = []
+    for _, group in rows[shared].groupby("trace_id", sort=False):
+        corrected += settle(group, of)
+    return Standing(of, sorted(corrected))
+
+
+def settle(group: pandas.DataFrame, of: list[str]) -> list[int]:
+    """Which of the rows with one id is the trace; those that a later file corrected."""
+    hashes = group["content_hash"].fillna("").to_list()
+    places: list[int] = group.index.to_list()
+    content = {place: text or f"row {place}" for place, text in zip(places, hashes, strict=True)}
+    valid: dict[str, bool] = {}
+    for place, text in content.items():
+        valid.setdefault(text, of[place] == ACCEPTED)
+    files = zip(content, group["file"], strict=True)
+    said = [
+        first
+        for _, own in itertools.groupby(files, key=lambda pair: pair[1])
+        for first in spoken([place for place, _ in own], content, valid, of)
+    ]
+    if not said:
+        return []
+    latest = content[said[-1]]
+    trailing = itertools.takewhile(lambda place: content[place] == latest, reversed(said))
+    kept = list(trailing)[-1]
+    for place in said:
+        of[place] = ACCEPTED if place == kept else DUPLICATE
+    return [place for place in said if content[place] != latest]
+
+
+def spoken(
+    places: Sequence[int], content: Mapping[int, str], valid: Mapping[str, bool], of: list[str]
+) -> Iterator[int]:
+    """What one file says of an id: its first valid row; another content there is a conflict."""
+    able = [place for place in places if valid[content[place]]]
+    yield from able[:1]
+    for place in able[1:]:
+        same = content[place] == content[able[0]]
+        of[place] = DUPLICATE if same or of[place] == DUPLICATE else UNIQUE
