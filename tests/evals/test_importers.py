@@ -95,6 +95,7 @@ def test_a_full_row_keeps_every_field(tmp_path: Path) -> None:
         "source_file": "day.jsonl",
         "source_line": 1,
         "content_hash": trace.content_hash,
+        "turn": None,
     }
     lists = {key: tuple(v) for key, v in expected.items() if type(v) is list}
     assert dataclasses.asdict(trace) == {**expected, **lists}
@@ -371,6 +372,6 @@ def test_a_round_trip_keeps_content_and_hash(
     hashed = {
         field.name: getattr(trace, field.name)
         for field in dataclasses.fields(Trace)
-        if not field.name.startswith("source_") and field.name != "content_hash"
+        if field.name not in canonical.WHENCE
     }
     assert trace.content_hash == digest({**hashed, "ts": trace.ts.isoformat()}, 32)

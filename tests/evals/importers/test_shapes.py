@@ -20,7 +20,7 @@ from evals.records import Refusal, Trace
 from evals.specs import Column, Mapping
 
 KEY = b"key"
-WHENCE = ("source_file", "source_format")
+WHENCE = ("source_file", "source_format", "turn")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.floats() | TEXT,
