@@ -85,9 +85,7 @@ def rows_of(items: list[Any]) -> list[dict[str, Any]]:
             hashed = dataclasses.replace(item, content_hash=trace_hash(item, KEY))
             (row,) = to_table(Trace, [hashed]).to_pylist()
             row["ts"] = microseconds(item.ts)
-            found.append(
-                {k: v for k, v in row.items() if k not in ("source_file", "source_format")}
-            )
+            found.append({key: value for key, value in row.items() if key not in WHENCE})
     return sorted(found, key=lambda row: row["source_line"])
 
 
