@@ -28,8 +28,12 @@ PLAIN = (1e-4, 1e16)
 """Between these a float is spelled alike by every JSON writer: without an exponent."""
 
 
-DIGITS = bytes(48 if chr(byte) in "0123456789" else 32 for byte in range(256))
-LONG_NUMBER = b"0" * 19
+NUMBERS = bytes(
+    ord("0" if chr(byte) in "0123456789" else ":" if chr(byte) in ":,[- \t\r\n" else "x")
+    for byte in range(256)
+)
+"""Digits alike, and alike what may stand before a number."""
+LONG_NUMBER = b":" + b"0" * 19
 """No shorter number can be one that 64 bits do not hold."""
 
 
@@ -146,7 +150,7 @@ def is_whole(raw: bytes, value: Json) -> bool:
     kept = orjson.dumps(value)
     if raw == kept:
         return True
-    return LONG_NUMBER not in raw.translate(DIGITS) and quotes(raw) == quotes(kept)
+    return LONG_NUMBER not in raw.translate(NUMBERS) and quotes(raw) == quotes(kept)
 
 
 def quotes(text: bytes) -> int:
