@@ -126,7 +126,10 @@ def envelope(raw: bytes) -> dict[str, Json]:
     if type(value) is not dict:
         what = f"The line is {word_for(value)}; expected one object in braces a line."
         raise Refused("not-an-object", what)
-    kept = orjson.dumps(value)
+    try:
+        kept = orjson.dumps(value)
+    except TypeError:  # nested deeper than orjson writes
+        raise too_deep() from None
     if raw != kept and quotes(raw) != quotes(kept):
         exact(raw)
     return value

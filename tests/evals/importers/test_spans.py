@@ -1,0 +1,331 @@
+"""What spans promise however they are spread, spelled or spoiled.
+
+The oracle throughout: one trace or one refusal for each trace id, one refusal a row that is none.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evals import importers
+from evals.importers import spans as spanned
+from evals.importers.chat import fold, messages_of
+from evals.importers.spans import Gathered, Span, Tree, joined
+from evals.records import Refusal, Trace
+from evals.specs import Mapping
+
+TRACE = "5b8efff798038103d269b633813fc60c"
+START = 1_790_856_000_000_000_000
+
+
+def attributes(given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Attributes as OTLP lists them, texts and numbers alone."""
+    kinds = {str: "stringValue", int: "intValue", float: "doubleValue"}
+    return [{"key": key, "value": {kinds[type(v)]: v}} for key, v in given.items()]
+
+
+def span(number: int, parent: int = 0, trace: str = TRACE, **said: Any) -> dict[str, Any]:
+    """A chat span of OTLP."""
+    told = {"gen_ai.operation.name": "chat", **{k.replace("__", "."): v for k, v in said.items()}}
+    return {
+        "traceId": trace,
+        "spanId": f"{number:016x}",
+        "parentSpanId": f"{parent:016x}" if parent else "",
+        "name": f"span {number}",
+        "startTimeUnixNano": str(START + number * 10**6),
+        "endTimeUnixNano": str(START + number * 10**6 + 10**9),
+        "attributes": attributes(told),
+    }
+
+
+def envelope(*spans: Any, service: str | None = "shop") -> dict[str, Any]:
+    """An envelope of spans of one service."""
+    resource = attributes({"service.name": service}) if service else []
+    return {
+        "resourceSpans": [
+            {"resource": {"attributes": resource}, "scopeSpans": [{"spans": list(spans)}]}
+        ]
+    }
+
+
+def read(folder: Path, *rows: Any, name: str = "spans.jsonl", **options: Any) -> list[Any]:
+    """What a file of some rows yields; bytes stand for themselves."""
+    path = folder / name
+    lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return list(importers.read(path, **{"mappings": {}, **options}))
+
+
+def test_spans_of_many_lines_are_one_trace(tmp_path: Path) -> None:
+    """In whatever order, and the same span exported twice counts once."""
+    rows = [
+        envelope(span(n, 1 if n > 1 else 0, gen_ai__usage__input_tokens=n)) for n in range(1, 6)
+    ]
+    (first,) = read(tmp_path, *rows)
+    (again,) = read(tmp_path, *random.Random(3).sample(rows, 5), rows[2])
+    assert [step["span_id"][-1] for step in first.steps] == ["1", "2", "3", "4", "5"]
+    assert first.steps == again.steps
+    assert first.tokens_in == again.tokens_in == 2 + 3 + 4 + 5
+
+
+def test_a_parent_that_repeats_its_children_s_usage_is_not_counted(tmp_path: Path) -> None:
+    """Tokens and cost are the innermost spans' that tell them, at any depth."""
+    usage = {"gen_ai__usage__output_tokens": 7, "gen_ai__usage__cost": 0.5}
+    chain = [span(1, **usage), span(2, 1), span(3, 2, **usage), span(4, 1, **usage)]
+    (trace,) = read(tmp_path, envelope(*chain))
+    assert (trace.tokens_out, trace.cost_usd, trace.tokens_in) == (14, 1.0, None)
+
+
+@pytest.mark.parametrize("form", ["hex", "HEX", "base64"])
+def test_ids_of_every_spelling_are_one(tmp_path: Path, form: str) -> None:
+    """So that a trace exported twice by two writers is one trace."""
+    one = span(1)
+    spell = {
+        "hex": str,
+        "HEX": str.upper,
+        "base64": lambda text: base64.b64encode(bytes.fromhex(text)).decode(),
+    }[form]
+    (trace,) = read(
+        tmp_path, envelope({k: spell(v) if k.endswith("Id") else v for k, v in one.items()})
+    )
+    assert trace.trace_id == TRACE
+    assert trace.steps[0]["span_id"] == "0000000000000001"
+
+
+def test_a_file_larger_than_memory_allows_goes_to_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the same traces come out of it, and nothing is left behind."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    rows = [envelope(span(n, trace=f"{n % 40 + 1:032x}", user__id="ü")) for n in range(1, 200)]
+    held = {trace.trace_id: trace.content_hash for trace in read(tmp_path, *rows)}
+    small = Gathered.__init__.__defaults__
+    monkeypatch.setattr(Gathered.__init__, "__defaults__", (1000,))
+    spilled = {trace.trace_id: trace.content_hash for trace in read(tmp_path, *rows)}
+    assert small == (spanned.HELD,)
+    assert len(held) == 40
+    assert spilled == held
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_the_application_may_be_a_mapping_s_constant(tmp_path: Path) -> None:
+    """Without a service there is a refusal that says so, and can be replayed."""
+    (refused,) = read(tmp_path, envelope(span(1), service=None))
+    assert (refused.code, refused.trace_id) == ("no-app", TRACE)
+    assert "OTEL_SERVICE_NAME" in refused.reason
+    named = {"it": Mapping(constants={"app": "named"})}
+    (trace,) = read(tmp_path, envelope(span(1), service=None), mappings=named)
+    (replayed,) = read(tmp_path, refused.raw, mappings=named)
+    assert trace.app == replayed.app == "named"
+    assert trace.steps == replayed.steps
+
+
+def test_traces_without_a_model_burden_no_night(tmp_path: Path) -> None:
+    """A health check is refused, and no application's share of refused rows grows by it."""
+    plain = {**span(1), "attributes": attributes({"http.route": "/health"})}
+    (refused,) = read(tmp_path, envelope(plain), assume_date=date(2026, 10, 1))
+    assert (refused.code, refused.app) == ("no-llm-span", None)
+
+
+def test_a_missing_parent_and_a_cycle_leave_a_root() -> None:
+    """Every span has a depth, and walking up ends."""
+
+    def tree(*pairs: tuple[str, str]) -> Tree:
+        return Tree(
+            joined(Span("t", me, up, me, n + 1, n + 2, {}) for n, (me, up) in enumerate(pairs))
+        )
+
+    orphan = tree(("b", "gone"), ("c", "b"))
+    assert (orphan.root, orphan.depths) == (0, [0, 1])
+    cycle = tree(("a", "c"), ("b", "a"), ("c", "b"), ("d", "d"))
+    assert sorted(cycle.depths) == [0, 0, 1, 2]
+    assert cycle.around(range(4)) <= {0, 1, 2, 3}
+    late = tree(("child", "root"), ("root", ""))
+    assert (late.root, late.depths) == (1, [1, 0])
+
+
+def test_two_reports_of_a_span_are_merged() -> None:
+    """The later wins where it speaks; the earlier keeps what only it said."""
+    early = Span("t", "a", "", "", 5, None, {"x": 1, "y": 1}, error="late")
+    late = Span("t", "a", "p", "n", None, 9, {"y": 2})
+    (both,) = joined([early, late])
+    assert (both.parent_id, both.name, both.start, both.end) == ("p", "n", 5, 9)
+    assert (both.attributes, both.error) == ({"x": 1, "y": 2}, "late")
+
+
+DEEP = '{"arrayValue":{"values":[' * 60 + '{"stringValue":"x"}' + "]}}" * 60
+DEEPER = '{"arrayValue":{"values":[' * 320 + '{"stringValue":"x"}' + "]}}" * 320
+MANY = attributes({f"k{n}": n for n in range(100_000)})
+HUGE = {"key": "n", "value": {"intValue": "9" * 5000}}
+ONE = json.dumps(envelope(span(1)))
+CHAT = '{"stringValue": "chat"}'
+
+
+def changed(**said: Any) -> dict[str, Any]:
+    """An envelope of one span that says some things otherwise."""
+    return envelope({**span(1), **said})
+
+
+HOSTILE: dict[str, tuple[Any, str]] = {
+    "deep value": (ONE.replace(CHAT, DEEP), "refused"),
+    "deeper value": (ONE.replace(CHAT, DEEPER), "refused"),
+    "deep brackets": ("[" * 5000 + "]" * 5000, "refused"),
+    "many attributes": (changed(attributes=[*span(1)["attributes"], *MANY]), "kept"),
+    "huge number": (changed(attributes=[*span(1)["attributes"], HUGE]), "kept"),
+    "huge time": (changed(startTimeUnixNano="9" * 30), "refused"),
+    "far time": (changed(startTimeUnixNano="18000000000000000000"), "refused"),
+    "nan": (ONE.replace('"chat"', "NaN"), "refused"),
+    "infinity": (ONE.replace('"chat"', "1e999"), "refused"),
+    "surrogate": (ONE.replace("chat", "\\ud800"), "refused"),
+    "duplicate key": (ONE.replace('"name"', '"name":"x","name"', 1), "refused"),
+    "path as id": (changed(traceId="../../etc/passwd"), "kept"),
+    "long id": (changed(traceId="a" * 300), "refused"),
+    "control in id": (changed(traceId="a\nb"), "refused"),
+    "no spans": ({"resourceSpans": []}, "refused"),
+    "not lists": ({"resourceSpans": [1], "resourceLogs": {}}, "refused"),
+    "span is text": (envelope("x"), "refused"),
+    "its own parent": (envelope(span(1, 1)), "kept"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_row_is_refused_or_harmless(tmp_path: Path, name: str) -> None:
+    """Exactly one thing comes of it, and the trace behind it is read."""
+    row, fate = HOSTILE[name]
+    raw = row.encode() if isinstance(row, str) else json.dumps(row).encode()
+    good = envelope(span(1, trace="1" * 32))
+    first = envelope(span(1, trace="2" * 32))
+    found = read(tmp_path, first, raw, good)
+    assert len(found) == 3, found
+    kinds = [type(item) for item in found]
+    assert kinds.count(Trace) == {"kept": 3, "refused": 2}[fate]
+    for item in found:
+        if isinstance(item, Trace):
+            json.dumps([item.metadata, item.steps, item.messages], allow_nan=False)
+
+
+def test_depth_of_parents_costs_no_square(tmp_path: Path) -> None:
+    """Four times the spans in one line of parents take far less than sixteen times the time."""
+
+    def seconds(count: int) -> float:
+        rows = [envelope(*(span(n, n - 1) for n in range(1, count + 1)))]
+        began = time.process_time()
+        (trace,) = read(tmp_path, *rows)
+        assert len(trace.steps) == count
+        return time.process_time() - began
+
+    few = min(seconds(1000) for _ in range(3))
+    assert seconds(4000) < 10 * few
+
+
+def test_pictures_and_files_are_placeholders() -> None:
+    """With type and size, whoever wrote them; their bytes are nowhere."""
+    data = base64.b64encode(b"\x00" * 300).decode()
+    parts = [
+        {"type": "blob", "modality": "image", "mime_type": "image/png", "content": data},
+        {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": data}},
+        {"inlineData": {"mimeType": "audio/wav", "data": data}},
+        {"type": "input_audio", "input_audio": {"data": data, "format": "mp3"}},
+        {"type": "uri", "modality": "image", "uri": "https://example.com/x.png"},
+        {"type": "file", "file_id": "f-1"},
+    ]
+    said = fold([{"type": "text", "text": f"see data:image/png;base64,{data}"}, *parts]).texts
+    assert said == [
+        "see [image image/png, 300 bytes]",
+        "[image image/png, 300 bytes]",
+        "[image image/jpeg, 300 bytes]",
+        "[image image/gif, 300 bytes]",
+        "[file audio/wav, 300 bytes]",
+        "[audio mp3, 300 bytes]",
+        "[image https://example.com/x.png]",
+        "[file f-1]",
+    ]
+
+
+words = st.text(st.characters(codec="utf-8"), max_size=40)
+turns = st.lists(
+    st.tuples(st.sampled_from(["user", "assistant", "system"]), words), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(turns=turns)
+def test_a_chat_round_trips_through_every_shape(turns: list[tuple[str, str]]) -> None:
+    """OpenAI's, OTel's parts, Anthropic's blocks, Gemini's and LangChain's are one chat."""
+    plain = [{"role": role, "content": text} for role, text in turns]
+    told = messages_of(plain)
+    assert [message["role"] for message in told] == [role for role, _ in turns]
+
+    def parts(key: str) -> list[dict[str, Any]]:
+        return [{"role": r, "parts": [{"type": "text", key: t}]} for r, t in turns]
+
+    blocks = [{"role": r, "content": [{"type": "text", "text": t}]} for r, t in turns]
+    gemini = [{"role": r, "parts": [{"text": t}]} for r, t in turns]
+    types = {"user": "human", "assistant": "ai", "system": "system"}
+    chain = [{"type": types[r], "content": [{"type": "text", "text": t}]} for r, t in turns]
+    shapes = [parts("content"), parts("text"), blocks, gemini, chain]
+    wanted = [(role, text) for role, text in turns]
+    for shape in (*shapes, *(json.dumps(shape) for shape in shapes)):
+        assert [(m["role"], m["content"]) for m in messages_of(shape)] == wanted
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    question=words.filter(lambda text: text.strip() and text[0] not in '[{"'),
+    answer=words.filter(lambda text: text.strip() and text[0] not in '[{"'),
+    tokens=st.integers(0, 2**62),
+    session=words.filter(lambda text: text.strip()),
+)
+def test_a_span_round_trips_in_every_generation(
+    question: str, answer: str, tokens: int, session: str
+) -> None:
+    """The four generations and OpenInference say the same, and make the same trace of it."""
+    asked, said = {"role": "user", "content": question}, {"role": "assistant", "content": answer}
+    generations: list[dict[str, Any]] = [
+        {
+            "gen_ai.prompt.0.role": "user",
+            "gen_ai.prompt.0.content": question,
+            "gen_ai.completion.0.role": "assistant",
+            "gen_ai.completion.0.content": answer,
+            "gen_ai.usage.prompt_tokens": tokens,
+            "traceloop.association.properties.session_id": session,
+        },
+        {
+            "gen_ai.input.messages": json.dumps([asked]),
+            "gen_ai.output.messages": json.dumps([said]),
+            "gen_ai.usage.input_tokens": tokens,
+            "gen_ai.conversation.id": session,
+        },
+        {
+            "openinference.span.kind": "LLM",
+            "llm.input_messages.0.message.role": "user",
+            "llm.input_messages.0.message.content": question,
+            "llm.output_messages.0.message.role": "assistant",
+            "llm.output_messages.0.message.content": answer,
+            "llm.token_count.prompt": tokens,
+            "session.id": session,
+        },
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [
+            envelope({**span(1, trace=f"{n:032x}"), "attributes": attributes(told)})
+            for n, told in enumerate(generations, 1)
+        ]
+        found = read(Path(folder), *rows)
+    assert [type(item) for item in found] == [Trace] * 3, found
+    facts = {(t.input, t.output, t.tokens_in, t.session_id) for t in found}
+    assert facts == {(question, answer, tokens, session)}
+    assert not any(isinstance(item, Refusal) for item in found)
