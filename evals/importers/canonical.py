@@ -6,6 +6,7 @@ Every importer ends here. Bytes, lines and the shapes of other systems stay with
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import re
 from collections.abc import Callable
@@ -343,6 +344,12 @@ CLOCK = re.compile(r"\d{4}-\d\d-\d\d|\d\d?:\d\d(?::\d\d)?")
 """Dates and times a system message tells its model; they make no new version of a prompt."""
 
 
+@functools.lru_cache(maxsize=256)
+def timeless(text: str) -> str:
+    """The hash of a system message whatever the time it tells; applications have few of them."""
+    return digest(CLOCK.sub("", text))
+
+
 def infer_prompt(values: dict[str, Any]) -> None:
     """A prompt version for a row that names none: the template's hash, or the system message's.
 
@@ -352,7 +359,7 @@ def infer_prompt(values: dict[str, Any]) -> None:
         text = instructions(values["messages"])
         if not text:
             return
-        values["prompt_hash"] = digest(CLOCK.sub("", text))
+        values["prompt_hash"] = timeless(text)
     values["prompt_version"] = values["prompt_hash"][:12]
     note = {"prompt_version_source": "inferred"}
     values["metadata"] = merged(values["metadata"], note)

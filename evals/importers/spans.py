@@ -15,7 +15,7 @@ import orjson
 
 from evals.records import Json
 
-HELD = 24 * 2**20
+HELD = 64 * 2**20
 """Bytes of rows whose spans are held in memory; of a larger file they go to disk by trace."""
 BUCKETS = 128
 

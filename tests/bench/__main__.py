@@ -104,6 +104,17 @@ def importing() -> None:
     line("import_throughput", size / own / 1e6, "MB/s", "DuckDB JSONL to Parquet", peer / own)
 
 
+def spanned() -> None:
+    """OTLP to canonical traces, redaction and writing apart, beside orjson over the same bytes."""
+    from tests.bench import otlp
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "spans.jsonl"
+        size = otlp.write(path)
+        own, peer = min(otlp.reading(path) for _ in range(3))
+    line("otlp_throughput", size / own / 1e6, "MB/s", "orjson alone", peer / own)
+
+
 def starting() -> None:
     """What a command costs before it does anything, beside its bound of half a second."""
     began = time.perf_counter()
@@ -118,6 +129,7 @@ def main() -> None:
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
     starting()
     importing()
+    spanned()
     runner(calls)
 
 
