@@ -70,6 +70,8 @@ class Coverage(NamedTuple):
     evaluator_version: str
     covered: int
     sampled: int
+    pending: int = 0
+    """Of the sample, those whose answers come with a batch."""
 
 
 class CanaryRow(NamedTuple):

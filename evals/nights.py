@@ -110,7 +110,15 @@ def seen(lake: Lake, night: date) -> str:
     staged = door_basis(lake, night)
     batches = lake.document("label_batches.json") or {}
     labels = sorted(name for name, nights in batches.items() if night.isoformat() in nights)
-    return digest([staged, labels, versions, known.get("samples"), at_hand])
+    over = [name for name, still in batches_of(lake, night) if not still]
+    return digest([staged, labels, versions, known.get("samples"), at_hand, *over])
+
+
+def batches_of(lake: Lake, night: date) -> list[tuple[str, bool]]:
+    """The batches handed in for a night by name, and whether each is still under way."""
+    paths = sorted((lake.home / "batches").glob(f"{night.isoformat()}-*.json"))
+    found = [(path.stem, lake.document("batches", path.name)) for path in paths]
+    return [(name, bool(ticket["keys"])) for name, ticket in found if ticket]
 
 
 def staged_names(lake: Lake, night: date) -> list[str]:
@@ -145,6 +153,8 @@ def pending(lake: Lake, nights: Sequence[date]) -> list[Pending]:
             found.append(Pending(night, "not reported yet"))
         elif known["seen"] != seen(lake, night):
             found.append(Pending(night, "traces, labels, evaluators or models changed"))
+        elif known.get("awaits") and not any(still for _, still in batches_of(lake, night)):
+            found.append(Pending(night, "its batches came back"))
         elif known.get("open"):
             found.append(Pending(night, "some calls failed and may pass now"))
     return found

@@ -171,6 +171,8 @@ class Answer:
     seed: int | None = None
     chars: int = 0
     """Characters sent: with `tokens_in` they tell what the next question will cost."""
+    batch: str | None = None
+    """The batch it came by, at a batch's price; null: it was asked live."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ class Tally(NamedTuple):
     failed: int
     errored: int
     skipped: int
+    pending: int
+    """Traces whose answers come with a batch."""
     usd: float
 
 
@@ -92,16 +94,18 @@ def judge_night(lake: Lake, work: Survey, asked: Asked) -> Counts:
     """Derives a judge's scores from what is paid, and keeps them.
 
     What was not asked is the end of the hash order: the rest is a sample at the rate it reached.
+    What a batch is out for has no row yet: it is neither scored, nor skipped, nor an error.
     """
     showing: dict[str, list[str]] = {}
     for trace_id, one in work.chosen.items():
         if trace_id not in work.kept:
             showing.setdefault(one.key, []).append(trace_id)
+    pending = sum(len(showing.pop(key, ())) for key in asked.awaited)
     with ledger.paid(lake, work.evaluator.answer_version or "", showing) as paid:
         silent = sum(len(names) for key, names in showing.items() if key not in paid.found)
         asks = len(work.chosen) - silent if isinstance(asked.rest, Skip) else 0
         reached = asks / len(work.chosen) if asks else 1.0
-        return write_scores(lake, work, judged(work, paid, showing, asked), reached)
+        return write_scores(lake, work, judged(work, paid, showing, asked), reached, pending)
 
 
 def judged(
@@ -124,6 +128,7 @@ def write_canaries(lake: Lake, work: Survey, asked: Asked) -> None:
     assert judge is not None  # noqa: S101  only judges get here
     keys = {key for one in work.tried for key in (one.clean, one.key)}
     found: dict[str, Found] = dict.fromkeys(keys, asked.rest or Skip("budget"))
+    found |= dict.fromkeys(keys & asked.awaited, Skip("awaited"))
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
         found |= {one.content_key: judges.verdict(judge, one) for one in paid.answers()}
     rows = [
@@ -204,7 +209,9 @@ class Counts(NamedTuple):
     by_evaluator: Counter[str]
 
 
-def write_scores(lake: Lake, work: Survey, found: Iterable[Score], reached: float) -> Counts:
+def write_scores(
+    lake: Lake, work: Survey, found: Iterable[Score], reached: float, pending: int = 0
+) -> Counts:
     """Replaces the night's score file, a batch in memory at a time, and its coverage.
 
     Args:
@@ -212,6 +219,7 @@ def write_scores(lake: Lake, work: Survey, found: Iterable[Score], reached: floa
         work: the survey it answers.
         found: the scores derived anew.
         reached: the share of the sample that was asked.
+        pending: traces whose answers come with a batch.
     """
     name, counts = score_file(work.evaluator), Counts(Counter(), Counter())
     standing = kept(lake, work)
@@ -222,6 +230,7 @@ def write_scores(lake: Lake, work: Survey, found: Iterable[Score], reached: floa
                 writer.add(dataclasses.replace(row, inclusion=inclusion))
                 counts.by_verdict[row.verdict or row.status] += 1
                 counts.by_evaluator[row.evaluator] += 1
+    counts.by_verdict["pending"] = pending
     write_coverage(lake, work, counts)
     return counts
 
@@ -244,7 +253,8 @@ def write_coverage(lake: Lake, work: Survey, counts: Counts) -> None:
     if evaluator.kind == "recorded":
         sampled = dict(sorted(counts.by_evaluator.items()))
     covers = [
-        Coverage(*about, who, evaluator.version, work.covered, n) for who, n in sampled.items()
+        Coverage(*about, who, evaluator.version, work.covered, n, counts.by_verdict["pending"])
+        for who, n in sampled.items()
     ]
     lake.write("coverage", work.night, covers, score_file(evaluator))
 
@@ -265,6 +275,7 @@ def tally(work: Survey, asked: Asked, counts: Counts) -> Tally:
         failed=rows["fail"],
         errored=rows["error"],
         skipped=rows["skipped"],
+        pending=rows["pending"],
         usd=round(asked.usd, 9),
     )
 

@@ -7,6 +7,7 @@ import dagster as dg
 
 from orchestration import (
     arrivals,
+    batches,
     evaluate,
     guard,
     ingest,
@@ -21,9 +22,9 @@ from orchestration import (
 STAGES = (ingest, validate, slices, evaluate, guard, report, review, realign)
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules(STAGES),
+    assets=[*dg.load_assets_from_modules(STAGES), batches.batches],
     jobs=[triggers.NIGHTLY, triggers.BACKFILL, arrivals.READ],
     schedules=[triggers.every_night],
-    sensors=[arrivals.inbox],
+    sensors=[arrivals.inbox, batches.batches_back],
     executor=dg.in_process_executor,
 )

@@ -11,6 +11,7 @@ import dagster as dg
 
 from evals import evaluators, ledger, nights, plan, run
 from evals.asking import budget
+from evals.asking.route import Route, returned
 from evals.asking.shared import Shared
 from evals.records import digest
 from evals.survey import NightOf, survey
@@ -79,7 +80,9 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
     if Progress.listener:
         Progress.planned = planned(lake, context, references)
     tallies: dict[str, list[run.Tally]] = {}
+    way = Route(lake, here.catalog(), datetime.now(UTC))
     with ledger.journal(lake, context.run_id) as journal:
+        returned(lake, here.catalog(), journal, way.now)
         for night in each("evaluating", nights_of(context)):
             work = NightOf(lake, night)
             for evaluator in chosen(lake, here.catalog(), night, work, context):
@@ -89,6 +92,7 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
                     evaluator,
                     references,
                     journal,
+                    ask=way,
                     purse=purse,
                     progress=Progress.asked,
                 )
@@ -130,6 +134,7 @@ def metadata(tallies: list[run.Tally]) -> dict[str, Any]:
             "app": t.app,
             "rate": round(t.passed / (t.passed + t.failed), 4) if t.passed + t.failed else None,
             **{key: getattr(t, key) for key in ("passed", "failed", "errored", "skipped")},
+            "pending": t.pending,
             **{key: getattr(t, key) for key in ("covered", "sampled", "reused", "calls", "usd")},
         }
         for t in tallies

@@ -117,6 +117,8 @@ def bury(lake: Lake, shared: Shared, run: str) -> None:
     with ledger.opened(path) as file:
         for _, line in ledger.journal_lines(file):
             row = orjson.loads(line)
+            if row.get("batch"):  # booked when it was handed in
+                continue
             before = arrived.get(row["app"], Spent(0.0, 0))
             arrived[row["app"]] = Spent(before.usd + (row["cost_usd"] or 0.0), before.calls + 1)
     with shared.turn() as db:

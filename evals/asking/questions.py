@@ -5,8 +5,8 @@ Asks nothing: `live` does, one question at a time, and whoever else keeps `Asker
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +57,13 @@ class Asking:
 
     def __len__(self) -> int:
         return len(self.wanted)
+
+    def without(self, keys: Collection[str]) -> Asking:
+        """The same without some contents."""
+        if not keys:
+            return self
+        rest = tuple(want for want in self.wanted if want.key not in keys)
+        return replace(self, work=replace(self.work, wanted=rest))
 
     @cached_property
     def frame(self) -> int:
@@ -119,7 +126,9 @@ class Asking:
         self.progress(1)
 
 
-def came_with(pin: ModelPin, night: date, reply: models.Reply | None) -> dict[str, Any]:
+def came_with(
+    pin: ModelPin, night: date, reply: models.Reply | None, *, batch: bool = False
+) -> dict[str, Any]:
     """What an answer says of itself beside its text; nothing when nothing came."""
     if reply is None:
         unknown = dict.fromkeys(("model_answered", "fingerprint", "created"))
@@ -134,7 +143,9 @@ def came_with(pin: ModelPin, night: date, reply: models.Reply | None) -> dict[st
         "finish": reply.finish,
         "temperature": reply.temperature,
         "seed": reply.seed,
-        "cost_usd": models.cost(pin, night, reply.tokens_in, reply.tokens_out, reply.tokens_cached),
+        "cost_usd": models.cost(
+            pin, night, reply.tokens_in, reply.tokens_out, reply.tokens_cached, batch=batch
+        ),
     }
 
 
@@ -145,6 +156,8 @@ class Asked(NamedTuple):
     usd: float = 0.0
     rest: Skip | Failure | None = None
     """What is said of contents that have no answer now; None: there are none."""
+    awaited: frozenset[str] = frozenset()
+    """Contents whose answers come with a batch: nothing is said of them yet."""
 
 
 class Asker(Protocol):

@@ -5,7 +5,7 @@ When a batch is made, remembered and believed is `evals.asking.batch`'s.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,8 +17,11 @@ TAG = "andon_batch"
 """The metadata key under which a batch carries its name with us."""
 
 UPLOAD_TIMEOUT_S = 600.0
-PAGES = 100
-"""Batches a page when one is looked for."""
+PAGE = 100
+"""Rows a page when something is looked for; the newest come first."""
+
+CLOCKS_APART_S = 3600
+"""By how much the provider's clock may differ from ours."""
 
 OVER = frozenset({"completed", "expired", "cancelled", "failed"})
 """States of a batch that it does not leave."""
@@ -68,16 +71,24 @@ class Batches:
         )
         return remote(made)
 
-    async def find(self, tag: str) -> RemoteBatch | None:
-        """The batch with our name, if the provider has one; the newest are looked at first."""
-        page = await told(lambda: self.client.batches.list(limit=PAGES))
-        while True:
-            for one in page.data or ():
-                if isinstance(one.metadata, Mapping) and one.metadata.get(TAG) == tag:
-                    return remote(one)
-            if not page.data or not page.has_next_page():
+    async def find(self, tag: str, since: int) -> RemoteBatch | None:
+        """The batch with our name, if the provider has one made since a time (Unix seconds)."""
+        async for one in pages(lambda: listed(self.client.batches.list(limit=PAGE))):
+            if isinstance(one.metadata, Mapping) and one.metadata.get(TAG) == tag:
+                return remote(one)
+            if one.created_at and one.created_at < since - CLOCKS_APART_S:
                 return None
-            page = await told(page.get_next_page)
+        return None
+
+    async def find_file(self, name: str, since: int) -> str | None:
+        """A file of ours by its name, if it was sent since a time (Unix seconds)."""
+        rows = pages(lambda: listed(self.client.files.list(purpose="batch", limit=PAGE)))
+        async for one in rows:
+            if one.filename == name:
+                return one.id
+            if one.created_at and one.created_at < since - CLOCKS_APART_S:
+                return None
+        return None
 
     async def retrieve(self, batch_id: str) -> RemoteBatch:
         """How a batch stands."""
@@ -107,10 +118,7 @@ class Batches:
 
 
 async def told(call: Callable[[], Awaitable[T]]) -> T:
-    """What a call gives, its errors as ModelErrors.
-
-    `sent-unsure` is the one after which nobody knows whether the provider did as asked.
-    """
+    """What a call gives, its errors as ModelErrors."""
     import openai
 
     try:
@@ -118,6 +126,22 @@ async def told(call: Callable[[], Awaitable[T]]) -> T:
     except (openai.OpenAIError, ValueError) as error:
         fault = from_openai(error)
     raise fault
+
+
+async def listed(page: Awaitable[Any]) -> Any:
+    """The first page of a list."""
+    return await page
+
+
+async def pages(first: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
+    """The rows of a list, page after page."""
+    page = await told(first)
+    while True:
+        for one in page.data or ():
+            yield one
+        if not page.data or not page.has_next_page():
+            return
+        page = await told(page.get_next_page)
 
 
 def remote(made: Any) -> RemoteBatch:

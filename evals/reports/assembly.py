@@ -60,7 +60,7 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
     seen, unfinished = nights.seen(lake, night), may_pass(lake, night)
     on_time = known.get("on_time") or nights.staged_names(lake, night)
     found = {"reports": versions, "seen": seen, "open": unfinished, "on_time": on_time}
-    nights.update(lake, night, **found, provisional=open_until)
+    nights.update(lake, night, **found, awaits=awaited(lake, night), provisional=open_until)
     return kept
 
 
@@ -230,6 +230,12 @@ def may_pass(lake: Lake, night: date) -> bool:
     """Whether a call failed that night in a way that may pass another time."""
     files = locked_files(lake, "scores", [night])
     return any(row.retryable for file in files for row in lake.read_file("scores", file))
+
+
+def awaited(lake: Lake, night: date) -> int:
+    """Traces of a night whose answers come with a batch."""
+    files = locked_files(lake, "coverage", [night])
+    return sum(row.pending or 0 for file in files for row in lake.read_file("coverage", file))
 
 
 def write_board(lake: Lake) -> Path:

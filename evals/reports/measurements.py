@@ -84,6 +84,8 @@ class Measurement:
     row: Row
     now: Proportion
     unsampled: int | None
+    pending: int
+    """Traces whose answers come with a batch: they have no row yet."""
     labels: Agreement | None
     aligned: bool | None
     resistance: Resistance | None
@@ -102,9 +104,11 @@ def measurements(night: Night) -> Iterable[Measurement]:
     """Tonight's rates, and a row of zeros for each evaluator that met no trace."""
     labels, held = agreements(night.agreement), resistances(night)
     left: dict[Identity, int] = {}
+    out: dict[Identity, int] = {}
     for row in night.coverage:
         missing = max(0, int(row["covered"]) - int(row["sampled"]))
         left[identity(row)] = left.get(identity(row), 0) + missing
+        out[identity(row)] = out.get(identity(row), 0) + int(row.get("pending") or 0)
     earlier: dict[Identity, list[Row]] = {}
     for row in night.history:
         if row["slice"] == "all" and day(row) < night.date:
@@ -119,6 +123,7 @@ def measurements(night: Night) -> Iterable[Measurement]:
             labels.get(key),
             held.get(key),
             unsampled=left.get(key, 0) if whole or not left.get(key) else None,
+            pending=out.get(key, 0) if whole else 0,
             history=history,
             changed=whole and key[:2] in seen and not scored(history),
         )
@@ -131,6 +136,7 @@ def measurement(
     held: Resistance | None,
     *,
     unsampled: int | None,
+    pending: int,
     history: Sequence[Row],
     changed: bool,
 ) -> Measurement:
@@ -145,6 +151,7 @@ def measurement(
         row=row,
         now=now,
         unsampled=unsampled,
+        pending=pending,
         labels=labels,
         aligned=aligned,
         resistance=held,
@@ -326,7 +333,7 @@ def pooled(rows: Sequence[Row]) -> Result:
     left = [row.get("unsampled", 0) for row in rows]
     unsampled = None if None in left else sum(left)
     counts = {name: sum(int(row[name]) for row in rows) for name in COUNTS}
-    due = counts["n"] + (unsampled or 0)
+    due = counts["n"] + (unsampled or 0) + sum(row.get("pending", 0) for row in rows)
     dates = sorted({day(row) for row in rows})
     return {
         **{key: rows[0][key] for key in ("dimension", "evaluator", "kind", "slice")},

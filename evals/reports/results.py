@@ -84,6 +84,14 @@ def slice_row(m: Measurement) -> str | None:
     return "slices are compared within the night" if m.row["slice"] != "all" else None
 
 
+def awaited(m: Measurement) -> str | None:
+    """A part of the night is with a provider: the rest of it says nothing yet."""
+    if not m.pending:
+        return None
+    answers = "1 answer" if m.pending == 1 else f"{m.pending:,} answers"
+    return f"{answers} awaited from a batch"
+
+
 def nothing_scored(m: Measurement) -> str | None:
     """No row has a verdict."""
     if m.now.n:
@@ -131,6 +139,7 @@ def evaluator_changed(m: Measurement) -> str | None:
 
 SILENT: tuple[Callable[[Measurement], str | None], ...] = (
     slice_row,
+    awaited,
     nothing_scored,
     outside,
     unaligned,
@@ -191,12 +200,13 @@ def result(m: Measurement, question: str, gate: Gate, word: str, reason: str) ->
     """A measurement as the report shows it."""
     row, now, d, base = m.row, m.now, m.compared, m.baseline
     low, high = now.interval() if now.n else (None, None)
-    due = int(row["n"]) + (m.unsampled or 0)
+    due = int(row["n"]) + (m.unsampled or 0) + m.pending
     return {
         **{k: row[k] for k in ("dimension", "evaluator", "evaluator_version", "kind", "slice")},
         "question": question,
         **{name: int(row[name]) for name in COUNTS},
         "unsampled": m.unsampled,
+        "pending": m.pending,
         "rate": now.rate if now.n else None,
         "low": tidy(low),
         "high": tidy(high),

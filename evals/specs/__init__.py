@@ -6,6 +6,7 @@ What the declarations do lives with the evaluators.
 from evals.specs.apps import App, Column, Gate, Mapping, Validation
 from evals.specs.asking import JUDGED, Budget, Ceiling, Sample, Strata
 from evals.specs.attacks import Attack, Attacks
+from evals.specs.batches import BatchLimits
 from evals.specs.catalog import Catalog, Evaluator, Slice
 from evals.specs.load import fingerprint, line_of, load_catalog, parse, read_yaml, refuse
 from evals.specs.models import Azure, ModelPin, Policy, Price
@@ -16,10 +17,10 @@ from evals.specs.suites import Check, Dimension, Example, Guardrail, Judge, Suit
 from evals.specs.validation import Expectation, ValidationSuite
 
 __all__ = [
-    "JUDGED", "NAME", "App", "Attack", "Attacks", "Azure", "Budget", "Catalog", "CatalogError",
-    "Ceiling", "Check", "Column", "Dimension", "Evaluator", "Example", "Expectation", "Floating",
-    "Gate", "Guardrail", "Judge", "Mapping", "ModelPin", "Name", "Pinned", "Policy", "Price",
-    "Promise", "Reads", "Sample", "Slice", "Source", "Spec", "Strata", "Suite", "Unverifiable",
-    "Validation", "ValidationSuite", "classify", "fingerprint", "line_of", "load_catalog", "parse",
-    "read_yaml", "reasons", "refuse",
+    "JUDGED", "NAME", "App", "Attack", "Attacks", "Azure", "BatchLimits", "Budget", "Catalog",
+    "CatalogError", "Ceiling", "Check", "Column", "Dimension", "Evaluator", "Example",
+    "Expectation", "Floating", "Gate", "Guardrail", "Judge", "Mapping", "ModelPin", "Name",
+    "Pinned", "Policy", "Price", "Promise", "Reads", "Sample", "Slice", "Source", "Spec", "Strata",
+    "Suite", "Unverifiable", "Validation", "ValidationSuite", "classify", "fingerprint", "line_of",
+    "load_catalog", "parse", "read_yaml", "reasons", "refuse",
 ]  # fmt: skip

@@ -73,6 +73,12 @@ class Catalog(Spec):
     day_begins: int = Field(
         default=0, ge=0, le=23, description="the hour of UTC at which a night begins"
     )
+    deadline_h: float = Field(
+        default=12,
+        ge=0,
+        description="hours after a night's end by which its report should be whole; judges with "
+        "`via: auto` are asked live where a batch might miss it",
+    )
     demo: bool = Field(default=False, description="pages say that the data are a demo's")
     title: str = Field(default="", description="for whoever reads the file")
 

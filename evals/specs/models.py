@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from evals.specs.asking import Ceiling
+from evals.specs.batches import BatchLimits
 from evals.specs.spec import NAME, Name, Spec
 
 Policy = Literal["strict", "record"]
@@ -100,6 +101,10 @@ class ModelPin(Spec):
         default=None,
         description="the last day the provider serves it; null: what its model list last said",
     )
+    batch: BatchLimits | None = Field(
+        default=None,
+        description="how it takes batches; null: OpenAI and Azure do, another server does not",
+    )
     concurrency: int = Field(default=16, ge=1, le=512, description="calls under way at once")
     timeout_s: float = Field(default=60, gt=0, description="seconds a call may take")
     deadline_s: float = Field(
@@ -129,6 +134,13 @@ class ModelPin(Spec):
             return self.api_key_env
         return "AZURE_OPENAI_API_KEY" if self.azure else "OPENAI_API_KEY"
 
+    @property
+    def batches(self) -> BatchLimits | None:
+        """How it takes batches, or None when it takes none."""
+        if self.provider == "embedded":
+            return None
+        return self.batch or (None if self.base_url else BatchLimits())
+
     def price_on(self, night: date) -> Price | None:
         """The price in force that night, or None when the catalog knows none."""
         known = [price for price in self.prices if price.since <= night]
@@ -150,7 +162,7 @@ IDENTITY = ("provider", "model", "sha256", "revision", "package", "api")
 
 SERVING = (
     "base_url", "azure", "api_key_env", "answers_as", "pins", "prices", "expires",
-    "concurrency", "timeout_s",
+    "batch", "concurrency", "timeout_s",
 )  # fmt: skip
 """Where and at what price it is served: no part of any version."""
 

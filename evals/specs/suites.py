@@ -86,6 +86,11 @@ class Judge(Spec):
     mode: Literal["schema", "logprobs"] = Field(
         default="schema", description="critique and verdict as JSON, or P(yes) of one word"
     )
+    via: Literal["live", "batch", "auto"] = Field(
+        default="live",
+        description="one call at a time; in batches at half the price and within a day; or "
+        "whichever meets the catalog's `deadline_h`",
+    )
     threshold: float = Field(
         default=0.5, ge=0, le=1, description="logprobs: P(yes) that counts as pass"
     )

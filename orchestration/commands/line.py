@@ -89,6 +89,7 @@ def nightly(
         options: Any = {"assume_date": assumed, "spread": spread_over, "now": datetime.now(UTC)}
         door.take_in(lake, cat, here.inbox, say=say, **options)
         said.take_in_labels(lake, cat, here.labels)
+        take_back(lake, cat)
         known = span(lake.nights("staged"), first, last, only)
         due = [found.night for found in nights.pending(lake, known)]
         readable(cat, due)
@@ -124,6 +125,21 @@ def foretell(here: Settings, lake: Any, due: list[date], as_json: bool) -> None:
     admission.admit(lake, here.catalog(), due)
     rows = planned(lake, here.catalog(), here.references(lake), due, moved=False)
     tell_plan(rows, as_json)
+
+
+def take_back(lake: Any, catalog: Any) -> None:
+    """Takes in the batches that came back, so that their nights are due."""
+    from evals.asking.tickets import under_way
+
+    if not under_way(lake):
+        return
+    import secrets
+
+    from evals import ledger
+    from evals.asking.route import returned
+
+    with ledger.journal(lake, f"batches-{secrets.token_hex(4)}") as journal:
+        returned(lake, catalog, journal, datetime.now(UTC))
 
 
 def readable(catalog: Any, due: list[date]) -> None:

@@ -99,7 +99,8 @@ def test_a_budget_that_ends_before_them_leaves_them_unmeasured(
     bench: Bench, server: Server
 ) -> None:
     """What was not asked is neither held nor fallen for, and says so."""
-    bench.score("kind", daily_calls=0)
+    bench.budget(calls_per_day=0)
+    bench.score("kind")
     (attacks,) = body_of(bench)["attacks"]
     assert (attacks["state"], attacks["rate"]) == ("not measured", None)
     assert attacks["reason"] == "not asked or not answered: budget"

@@ -1,0 +1,141 @@
+"""A batch's rows as rows of the ledger: every one is checked, and what is missing is a failure.
+
+Joins on `custom_id` alone: rows come in any order, some twice, some from nowhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from evals import models
+from evals.asking.questions import came_with
+from evals.asking.tickets import Sent, Ticket
+from evals.models.batches import RemoteBatch
+from evals.records import Answer
+from evals.specs import ModelPin
+
+ENDS = {
+    "expired": ("batch-expired", "the batch ended before this was asked"),
+    "cancelled": ("batch-cancelled", "the batch was cancelled before this was asked"),
+    "failed": ("batch-refused", "the provider refused the file"),
+    "completed": ("batch-missing", "the batch gave no row for this"),
+}
+"""By the batch's last state, what is said of a question with no row of its own."""
+
+PASSING = (401, 403, 408, 409, 429)
+"""Statuses of a row that may be another the next time."""
+
+Read = Callable[[models.Request, Any], models.Reply]
+
+
+class Checked:
+    """A batch's rows, read against what was sent."""
+
+    def __init__(self, ticket: Ticket, read: Read, seen: RemoteBatch | None) -> None:
+        self.ticket, self.read, self.seen = ticket, read, seen
+        self.pin = ModelPin.model_validate(ticket.pin)
+        self.request = models.Request(**{**ticket.asked, "messages": ()})
+        self.waiting = {sent.key: sent for sent in ticket.keys}
+        self.ours = frozenset(self.waiting)
+        self.counts: Counter[str] = Counter()
+        self.usd = 0.0
+
+    def answers(self, files: Sequence[Path]) -> Iterator[Answer]:
+        """One answer or failure for each question, in the order of the rows.
+
+        An answer outweighs an error of the same question; a second answer is counted and left.
+        """
+        failed: dict[str, Answer] = {}
+        for path in files:
+            with path.open("rb") as file:
+                for line in file:
+                    answer = self.row(line)
+                    if answer is None:
+                        continue
+                    if answer.code is not None:
+                        failed.setdefault(answer.content_key, answer)
+                        continue
+                    del self.waiting[answer.content_key]
+                    yield self.counted(answer)
+        for key, sent in self.waiting.items():
+            yield self.counted(failed.get(key) or self.missing(sent))
+
+    def counted(self, answer: Answer) -> Answer:
+        """The answer, counted by how it ended."""
+        self.counts[answer.code or "answered"] += 1
+        self.usd += answer.cost_usd or 0.0
+        return answer
+
+    def row(self, line: bytes) -> Answer | None:
+        """A row as an answer or a failure; None for one that belongs to no question of ours."""
+        try:
+            row = orjson.loads(line)
+            key = row["custom_id"]
+            sent = self.waiting.get(key)
+        except (ValueError, KeyError, TypeError):
+            self.counts["unreadable-row"] += 1 if line.strip() else 0
+            return None
+        if sent is None:
+            self.counts["second-row" if key in self.ours else "unknown-row"] += 1
+            return None
+        try:
+            return self.answer(sent, reply=self.read(self.request, body_of(row)))
+        except models.ModelError as error:
+            return self.answer(sent, error=error)
+
+    def missing(self, sent: Sent) -> Answer:
+        """The failure of a question that has no row."""
+        status = self.seen.status if self.seen else "failed"
+        code, words = ENDS.get(status, ENDS["completed"])
+        return self.answer(sent, error=models.ModelError(code, words, retryable=True))
+
+    def answer(
+        self, sent: Sent, reply: models.Reply | None = None, error: models.ModelError | None = None
+    ) -> Answer:
+        """A row of the ledger, at the price of a batch."""
+        ticket, night = self.ticket, date.fromisoformat(self.ticket.night)
+        came = reply or (error.reply if error else None)
+        return Answer(
+            content_key=sent.key,
+            answer_version=ticket.answer_version,
+            evaluator=ticket.evaluator,
+            night=night,
+            app=ticket.app,
+            text=reply.text if reply else None,
+            probability=reply.probability if reply else None,
+            code=error.code if error else None,
+            retryable=bool(error and error.retryable),
+            attempts=sent.attempts + 1,
+            model=self.pin.model,
+            chars=sent.chars,
+            batch=ticket.tag,
+            **came_with(self.pin, night, came, batch=True),
+        )
+
+
+def body_of(row: dict[str, Any]) -> Any:
+    """The answer in a row, if it holds one.
+
+    A batch that reads `completed` may hold rows of status 0, or of errors: each is looked at.
+
+    Raises:
+        ModelError: when the row says that it failed, or nothing that can be believed.
+    """
+    error, response = row.get("error"), row.get("response")
+    if error:
+        code = str(error.get("code") if isinstance(error, dict) else error)
+        known = "batch-expired" if code == "batch_expired" else "batch-row-failed"
+        raise models.ModelError(known, code[:80], retryable=True)
+    response = response if isinstance(response, dict) else {}
+    status, body = response.get("status_code"), response.get("body")
+    if status == 200 and isinstance(body, dict):
+        return body
+    if isinstance(status, int) and 400 <= status < 500 and status not in PASSING:
+        raise models.ModelError("refused-request", f"HTTP {status}", retryable=False)
+    raise models.ModelError("batch-row-failed", f"status {status}", retryable=True)

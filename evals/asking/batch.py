@@ -1,0 +1,288 @@
+"""Asks by batch, at half the price: submitted, remembered, found again, collected, checked.
+
+A batch is written down before anyone is told of it, so that a death at any moment neither loses
+one nor pays one twice. Which questions go this way is `route`'s; what is remembered, `tickets`'.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from evals import models
+from evals.asking import tickets
+from evals.asking.answers import Checked
+from evals.asking.questions import Asking
+from evals.asking.tickets import Sent, Ticket, recalled, remember, requests_file
+from evals.lake import Lake
+from evals.ledger import Journal
+from evals.models.batches import Batches, RemoteBatch
+from evals.records import digest
+from evals.specs import BatchLimits, ModelPin
+from evals.survey import Wanted
+
+SETTLED_S = 60.0
+"""Seconds after which a batch the provider does not list was never made."""
+
+UNSURE = frozenset({"timeout", "connection", "server-error", "malformed-response"})
+"""Errors after which nobody knows whether the provider did as it was told."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A pin's provider as batches need it, and the lake they are remembered in."""
+
+    lake: Lake
+    pin: ModelPin
+    client: Any
+    """A `models.Client` whose `client` is the whole `openai` client."""
+    limits: BatchLimits
+    now: float
+    """Unix seconds."""
+
+    @property
+    def api(self) -> Batches:
+        """The provider's files and batches."""
+        return Batches(self.client.client)
+
+
+def intend(desk: Desk, asking: Asking, wanted: Sequence[Wanted]) -> list[Ticket]:
+    """Writes batches down, split over the provider's limits; nobody is told of them yet."""
+    made = []
+    for sent, size, aside in files(desk, asking, wanted):
+        tag = name(asking, sent)
+        if recalled(desk.lake, tag):  # a death between the two writes below left the first
+            aside.unlink()
+            continue
+        aside.replace(requests_file(desk.lake, tag))
+        made.append(remember(desk.lake, ticket(desk, asking, tag, sent, size)))
+    return made
+
+
+def name(asking: Asking, sent: Sequence[Sent]) -> str:
+    """A batch's name: the same questions asked as often have the same, in whichever process."""
+    work = asking.work
+    asked = [work.evaluator.answer_version, work.evaluator.app, [s[:2] for s in sent]]
+    return f"{work.night.isoformat()}-{work.evaluator.name[:48]}-{digest(asked, 12)}"
+
+
+def ticket(desk: Desk, asking: Asking, tag: str, sent: Sequence[Sent], size: int) -> Ticket:
+    """A batch as it is first written down."""
+    evaluator = asking.work.evaluator
+    first = asking.question(Wanted(sent[0].key, sent[0].attempts)).request
+    price = desk.pin.price_on(asking.work.night)
+    share = price.batch if price else 0.0
+    most = sum(asking.most(Wanted(one.key, one.attempts)) for one in sent)
+    return Ticket(
+        tag=tag,
+        state="intended",
+        evaluator=evaluator.name,
+        answer_version=evaluator.answer_version or "",
+        app=evaluator.app,
+        night=asking.work.night.isoformat(),
+        pin=desk.pin.model_dump(mode="json"),
+        asked={**dataclasses.asdict(first), "messages": []},
+        endpoint=desk.client.path,
+        window=f"{desk.limits.window_h}h",
+        keys=tuple(sent),
+        requests=len(sent),
+        size=size,
+        booked_usd=round(most * share, 9),
+        created=desk.now,
+    )
+
+
+def files(
+    desk: Desk, asking: Asking, wanted: Sequence[Wanted]
+) -> Iterator[tuple[list[Sent], int, Path]]:
+    """Files of requests under the provider's limits: what is in each, its bytes, where it is."""
+    tickets.folder(desk.lake).mkdir(parents=True, exist_ok=True)
+    rest = list(reversed(wanted))
+    while rest:
+        aside = requests_file(desk.lake, f".{digest([rest[-1].key, desk.now], 12)}")
+        sent: list[Sent] = []
+        size = 0
+        with aside.open("wb") as file:
+            while rest and len(sent) < desk.limits.max_requests:
+                question = asking.question(rest[-1])
+                line = request_line(desk, question.key, question.request)
+                if sent and size + len(line) > desk.limits.max_mb * 10**6:
+                    break
+                rest.pop()
+                size += file.write(line)
+                chars = sum(len(said["content"]) for said in question.request.messages)
+                sent.append(Sent(question.key, question.attempts, chars))
+        yield sent, size, aside
+
+
+def request_line(desk: Desk, key: str, request: models.Request) -> bytes:
+    """A question as a line of a batch file."""
+    asked = {"custom_id": key, "method": "POST", "url": f"/v1{desk.client.path}"}
+    line = {**asked, "body": desk.client.body(request)}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+async def advance(desk: Desk, tag: str) -> tuple[Ticket, RemoteBatch | None]:
+    """Moves a batch as far as it goes now, and says how the provider sees it.
+
+    Whoever holds its lock moves it alone. A provider that cannot be reached leaves it where it
+    is; one that refuses it for good ends it.
+    """
+    with desk.lake.lock("batch", tag):
+        found = recalled(desk.lake, tag)
+        assert found is not None  # noqa: S101  its name was just read
+        try:
+            while found.open and found.state != "submitted":
+                moved = await STEPS[found.state](desk, found)
+                if moved.state == found.state:
+                    return moved, None
+                found = moved
+            if not found.open:
+                return found, None
+            seen = await desk.api.retrieve(found.batch_id or "")
+        except models.ModelError as error:
+            return remember(desk.lake, troubled(found, error)), None
+        heard = dataclasses.replace(
+            found, status=seen.status, done=seen.completed + seen.failed, problem=""
+        )
+        return remember(desk.lake, heard), seen
+
+
+def troubled(found: Ticket, error: models.ModelError) -> Ticket:
+    """A batch after an error: where it was, or refused for good."""
+    now = recallable(found, error)
+    return dataclasses.replace(now, problem=str(error)[:300])
+
+
+def recallable(found: Ticket, error: models.ModelError) -> Ticket:
+    """The state an error leaves: `creating` stays only while nobody knows what came of it."""
+    if error.code in UNSURE:
+        return found
+    if found.state in ("submitted", "creating", "uploading") and not error.retryable:
+        return found.moved("refused")
+    back = {"uploading": "intended", "creating": "uploaded"}
+    return found.moved(back.get(found.state, found.state))  # type: ignore[arg-type]
+
+
+async def begin(desk: Desk, found: Ticket) -> Ticket:
+    """Intended: to be uploaded, once the provider has room for what it will hold waiting."""
+    most = desk.limits.enqueued_tokens
+    waiting = sum(
+        one.tokens
+        for one in tickets.tickets(desk.lake)
+        if one.open and one.state != "intended" and one.pin["model"] == found.pin["model"]
+    )
+    if most is not None and waiting and waiting + found.tokens > most:
+        why = f"waits for room: {waiting} of {most} tokens are enqueued"
+        return remember(desk.lake, dataclasses.replace(found, problem=why))
+    written = remember(desk.lake, found.moved("uploading", told=desk.now))
+    return await upload(desk, written)
+
+
+async def found_upload(desk: Desk, found: Ticket) -> Ticket:
+    """Uploading, and then a death: the file is there, or it is sent again; neither is charged."""
+    held = await desk.api.find_file(file_name(found), since=int(found.created))
+    if held:
+        return remember(desk.lake, found.moved("uploaded", file_id=held))
+    return await upload(desk, found)
+
+
+async def upload(desk: Desk, found: Ticket) -> Ticket:
+    """Sends the file of requests."""
+    path = requests_file(desk.lake, found.tag)
+    try:
+        file_id = await desk.api.upload(path, file_name(found))
+    except models.ModelError as error:
+        return remember(desk.lake, troubled(found, error))
+    return remember(desk.lake, found.moved("uploaded", file_id=file_id, problem=""))
+
+
+def file_name(found: Ticket) -> str:
+    """What the provider calls the file."""
+    return f"andon-{found.tag}.jsonl"
+
+
+async def create(desk: Desk, found: Ticket) -> Ticket:
+    """Uploaded: the batch is made. This is what costs, so that it is told once."""
+    found = remember(desk.lake, found.moved("creating", told=desk.now))
+    try:
+        made = await desk.api.create(found.file_id or "", found.endpoint, found.tag, found.window)
+    except models.ModelError as error:
+        return remember(desk.lake, troubled(found, error))
+    return submitted(desk, found, made)
+
+
+async def found_batch(desk: Desk, found: Ticket) -> Ticket:
+    """Creating, and then a death: the provider has it, or after a while it never had."""
+    made = await desk.api.find(found.tag, since=int(found.created))
+    if made:
+        return submitted(desk, found, made)
+    if desk.now - found.told < SETTLED_S:
+        return found
+    return remember(desk.lake, found.moved("uploaded"))
+
+
+def submitted(desk: Desk, found: Ticket, made: RemoteBatch) -> Ticket:
+    """The batch is made, and its id is kept."""
+    moved = found.moved("submitted", batch_id=made.batch_id, status=made.status, problem="")
+    return remember(desk.lake, moved)
+
+
+STEPS = {
+    "intended": begin,
+    "uploading": found_upload,
+    "uploaded": create,
+    "creating": found_batch,
+}
+"""What moves a batch out of a state."""
+
+
+async def collect(desk: Desk, found: Ticket, seen: RemoteBatch, journal: Journal) -> Ticket:
+    """Takes a batch's answers into the journal, every row checked, and closes it.
+
+    Twice is once: the ledger keeps one answer for each content.
+    """
+    with desk.lake.lock("batch", found.tag):
+        now = recalled(desk.lake, found.tag)
+        if now is None or not now.open:  # another process collected it meanwhile
+            return now or found
+        checked = Checked(found, desk.client.read, seen)
+        kept = []
+        for file_id, kind in ((seen.output_file, "output"), (seen.error_file, "errors")):
+            if file_id:
+                path = tickets.folder(desk.lake) / f"{found.tag}.{kind}.jsonl"
+                await desk.api.download(file_id, path)
+                kept.append(path)
+        for answer in checked.answers(kept):
+            journal.append(answer)
+        over = found.moved(
+            "collected", keys=(), status=seen.status, counts=dict(checked.counts),
+            usd=round(checked.usd, 9), done=found.requests, problem="; ".join(seen.problems[:3]),
+        )  # fmt: skip
+        remember(desk.lake, over)
+    for path in (*kept, requests_file(desk.lake, found.tag)):
+        path.unlink(missing_ok=True)
+    for file_id in filter(None, (found.file_id, seen.output_file, seen.error_file)):
+        with contextlib.suppress(models.ModelError):
+            await desk.api.delete(file_id)
+    return over
+
+
+def give_up(desk: Desk, found: Ticket, journal: Journal) -> Ticket:
+    """Closes a batch the provider refused: each of its questions is one failed attempt."""
+    with desk.lake.lock("batch", found.tag):
+        now = recalled(desk.lake, found.tag)
+        if now is None or not now.keys:
+            return now or found
+        checked = Checked(found, desk.client.read, None)
+        for answer in checked.answers([]):
+            journal.append(answer)
+        over = remember(desk.lake, found.moved("refused", keys=(), counts=dict(checked.counts)))
+    requests_file(desk.lake, found.tag).unlink(missing_ok=True)
+    return over

@@ -1,0 +1,104 @@
+"""Commands about batches handed in to providers: list, cancel.
+
+They are handed in and taken in by the nightly line.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestration.commands.options import (
+    INFRASTRUCTURE,
+    USAGE,
+    as_json,
+    fail,
+    located,
+    place,
+    show,
+)
+
+
+@click.group()
+def batches() -> None:
+    """Shows and ends batches handed in to providers (judges with `via: batch` or `auto`)."""
+
+
+@batches.command("list")
+@located
+@click.option("--open", "only_open", is_flag=True, help="Only those under way.")
+@as_json
+def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_json: bool) -> None:
+    """Lists batches, the newest first, as they were last heard of; asks no provider.
+
+    \b
+    Examples:
+      andon batches list
+      andon batches list --open --json
+    """
+    from evals.asking.tickets import tickets
+
+    found = [one for one in tickets(place(home, catalog).lake()) if one.open or not only_open]
+    rows = [shown(one) for one in reversed(found)]
+    if as_json:
+        show(rows)
+        return
+    for row in rows:
+        done = f"{row['done']} of {row['requests']}"
+        cost = f"${row['usd']:.4f}" if not row["open"] else f"at most ${row['at_most_usd']:.4f}"
+        words = f"  ({row['problem']})" if row["problem"] else ""
+        click.echo(f"{row['batch']}  {row['state']} {row['provider_says']}  {done}  {cost}{words}")
+    if not rows:
+        click.echo("no batches; a judge with `via: batch` or `via: auto` makes them")
+
+
+def shown(one: Any) -> dict[str, Any]:
+    """A batch as the command tells it."""
+    return {
+        "batch": one.tag,
+        "night": one.night,
+        "evaluator": one.evaluator,
+        "app": one.app,
+        "model": one.pin["model"],
+        "state": one.state,
+        "open": one.open,
+        "provider_says": one.status,
+        "provider_id": one.batch_id,
+        "done": one.done,
+        "requests": one.requests,
+        "usd": one.usd,
+        "at_most_usd": one.booked_usd,
+        "counts": one.counts,
+        "problem": one.problem,
+    }
+
+
+@batches.command("cancel")
+@located
+@click.argument("name")
+def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
+    """Asks the provider to end a batch; what is done by then is charged, and comes back.
+
+    \b
+    Example:
+      andon batches cancel 2026-10-14-faithful-summary-0f3a9c21b7de
+    """
+    from evals import models
+    from evals.asking.route import cancelled
+    from evals.asking.tickets import recalled
+
+    here = place(home, catalog)
+    lake = here.lake()
+    found = recalled(lake, name)
+    if found is None or not found.open:
+        fail(USAGE, f"no batch {name!r} is under way; `andon batches list --open` shows which are")
+    try:
+        said = cancelled(lake, here.catalog(), found, datetime.now(UTC))
+    except (models.ModelError, models.Unavailable) as error:
+        fail(INFRASTRUCTURE, f"the provider could not be told: {error}")
+    after = "`andon nightly` takes in what was done" if said.open else "it was not handed in yet"
+    click.echo(f"{name}: {said.status or said.state}; {after}")
+
+
+COMMANDS = (batches,)

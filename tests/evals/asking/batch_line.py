@@ -1,0 +1,118 @@
+"""A team whose judge is asked by batch; run as a program, one step of its night.
+
+`python -m tests.evals.asking.batch_line FOLDER ask|back` is what a test kills.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evals import evaluators, ledger, run
+from evals.annotations import References
+from evals.asking.budget import Purse
+from evals.asking.route import Route, returned
+from evals.asking.shared import Shared
+from evals.asking.tickets import Ticket, tickets
+from evals.lake import Coverage, Lake
+from evals.records import Answer, Trace
+from evals.specs import Catalog, Evaluator, load_catalog
+from evals.survey import NightOf
+
+NIGHT = date(2026, 10, 1)
+NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)
+
+
+def catalog_at(root: Path, url: str, via: str = "batch", **batch: Any) -> None:
+    """A catalog with one judge."""
+    pin = {
+        "model": "m-2026-01-01",
+        "base_url": url,
+        "batch": batch,
+        "timeout_s": 5,
+        "prices": [{"since": date(2026, 1, 1), "input": 2.0, "output": 8.0}],
+    }
+    check = {"dimension": "kind", "question": "Is it kind?", "check": {"judge": "tone"}}
+    judge = {"judge": "tone", "asks": "Kind", "model": "m", "system": "Judge.", "via": via}
+    files: dict[str, Any] = {
+        "models.yaml": {"m": pin},
+        "apps/chat.yaml": {"app": "chat", "suite": "chat"},
+        "suites/chat.yaml": {"suite": "chat", "dimensions": [check]},
+        "judges/tone.yaml": judge,
+    }
+    for name, value in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(value))
+    load_catalog.cache_clear()
+
+
+class BatchLine:
+    """One night of the team, in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lake = Lake(folder / "home").open()
+        self.catalog: Catalog = load_catalog(folder / "catalog")
+
+    def night(self, *outputs: str) -> None:
+        """Traces of the night, one an output."""
+        at = datetime(2026, 10, 1, 12, tzinfo=UTC)
+        rows = [
+            Trace(f"t{i}", at + timedelta(seconds=i), "chat", output)
+            for i, output in enumerate(outputs)
+        ]
+        self.lake.write("traces", NIGHT, rows)
+
+    @property
+    def judge(self) -> Evaluator:
+        """Its one judge."""
+        found = evaluators.for_app(self.catalog, "chat")
+        return next(one for one in found if one.kind == "judge")
+
+    def ask(self, now: datetime = NOON) -> run.Tally:
+        """Scores the night, as far as answers are there; hands in what is not."""
+        references = References.of(self.catalog.root, [])
+        shared = Shared(self.lake.home)
+        try:
+            purse = Purse(shared, "run", now.date(), self.catalog)
+            with ledger.journal(self.lake, "run") as journal:
+                return run.score_night(
+                    self.lake, NightOf(self.lake, NIGHT), self.judge, references, journal,
+                    ask=Route(self.lake, self.catalog, now), purse=purse,
+                )  # fmt: skip
+        finally:
+            shared.close()
+
+    def back(self, now: datetime = NOON + timedelta(hours=1)) -> list[Ticket]:
+        """Takes in what came back."""
+        with ledger.journal(self.lake, "back") as journal:
+            return returned(self.lake, self.catalog, journal, now)
+
+    def verdicts(self) -> dict[str, str]:
+        """Verdict or code by trace."""
+        rows = self.lake.read("scores", [NIGHT])
+        return {row.trace_id: row.verdict or f"{row.status}:{row.code}" for row in rows}
+
+    def answers(self) -> list[Answer]:
+        """The ledger."""
+        return self.lake.read("answers", [NIGHT])
+
+    def coverage(self) -> Coverage:
+        """How much of the night is covered."""
+        (row,) = self.lake.read("coverage", [NIGHT])
+        return row
+
+    def tickets(self) -> list[Ticket]:
+        """Its batches."""
+        return list(tickets(self.lake))
+
+
+if __name__ == "__main__":
+    line = BatchLine(Path(sys.argv[1]))
+    ledger.recover(line.lake)
+    line.ask() if sys.argv[2] == "ask" else line.back()
