@@ -30,6 +30,8 @@ def messages(value: Json) -> Messages:
 
 def of_object(value: Object) -> Messages:
     """The chat of a request, a response, or one message."""
+    if "role" in value and "content" in value:
+        return of_item(value)
     for key, read in OBJECTS.items():
         if value.get(key) and (found := read(value)):
             return found

@@ -231,9 +231,8 @@ def top_of(trace: Object, line: int) -> Span:
     metadata = told.own
     if trace.get("environment") not in (*EMPTY, "default"):
         metadata = {**metadata, "environment": trace["environment"]}
-    attributes = told.attributes | renamed(trace, TRACE_KEYS)
+    attributes = told.attributes | columns(trace, TRACE_KEYS)
     attributes |= {"langfuse.trace.metadata": metadata} if metadata else {}
-    attributes |= beside(trace)
     asked, answered = unquoted(trace.get("input")), unquoted(trace.get("output"))
     if asked not in EMPTY:
         attributes["langfuse.observation.input"] = exchanges.question(asked)
@@ -252,7 +251,8 @@ def observation(row: Object, line: int) -> Span:
     """One observation, of the API or of an export."""
     told = parted(row.get("metadata"))
     attributes = {f"langfuse.metadata.{key}": value for key, value in told.own.items()}
-    attributes |= told.attributes | renamed(row, KEYS)
+    attributes |= told.attributes
+    attributes |= columns(row, KEYS)
     asked, answered = held(unquoted(row.get("input"))), held(unquoted(row.get("output")))
     for side, value in (("input", asked), ("output", answered)):
         if value not in EMPTY:
@@ -262,7 +262,7 @@ def observation(row: Object, line: int) -> Span:
     elif row.get("type") == "RETRIEVER" and (documents := retrieved(answered)):
         attributes["gen_ai.retrieval.documents"] = documents
     released, resource = released_as(row.get("release"), RELEASE, told.resource)
-    attributes |= released | usage_of(row) | beside(row)
+    attributes |= released | usage_of(row)
     problem = worded(row.get("status_message"))
     failed = row.get("level") == "ERROR"
     if problem and not failed:
@@ -283,9 +283,17 @@ def observation(row: Object, line: int) -> Span:
     )
 
 
-def renamed(row: Object, names: dict[str, str]) -> Object:
-    """Columns as the attributes that say the same."""
-    return {name: held(row[key]) for key, name in names.items() if row.get(key) not in EMPTY}
+def columns(row: Object, names: dict[str, str]) -> Object:
+    """Columns as the attributes that say the same, those without a field under their own name."""
+    found: Object = {}
+    for key, value in row.items():
+        name = names.get(key)
+        if name is not None:
+            if value not in EMPTY:
+                found[name] = held(value)
+        elif key not in READ and value not in EMPTY:
+            found[key] = value
+    return found
 
 
 def model_of(row: Object, told: Object) -> Object:
@@ -342,11 +350,6 @@ def parted(metadata: Json) -> Parted:
     resource, scope = keyed(own.pop("resourceAttributes", None)), keyed(own.pop("scope", None))
     kept = {key: value for key, value in attributes.items() if not key.startswith(REPEATED)}
     return Parted(own, kept, resource, worded(scope.get("name")))
-
-
-def beside(row: Object) -> Object:
-    """Columns without a field of their own."""
-    return {key: value for key, value in row.items() if key not in READ and value not in EMPTY}
 
 
 def score(row: Object) -> Label:
