@@ -33,6 +33,7 @@ CONTROL = re.compile(
 inside a message."""
 HARMLESS = str.maketrans("<>[]", "‹›⁅⁆")
 
+BREAKS = str.maketrans("\n\t", "  ")
 QUOTE = "> "
 
 
@@ -69,5 +70,13 @@ def lines(text: str) -> str:
 
 def disarmed(text: str) -> str:
     """A text whose hidden characters are counted in its stead and whose control words are words."""
-    seen = HIDDEN.sub(lambda found: f"‹{len(found[0])} hidden›", text)
-    return CONTROL.sub(lambda found: found[0].translate(HARMLESS), seen)
+    if not plain(text):
+        text = HIDDEN.sub(lambda found: f"‹{len(found[0])} hidden›", text)
+    if "<" in text or "[" in text:  # every control word begins with one of them
+        text = CONTROL.sub(lambda found: found[0].translate(HARMLESS), text)
+    return text
+
+
+def plain(text: str) -> bool:
+    """Whether a text is printable ASCII in lines, which most are: told fifty times as fast."""
+    return text.isascii() and text.translate(BREAKS).isprintable()

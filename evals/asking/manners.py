@@ -20,7 +20,7 @@ from evals.asking.shared import Shared
 from evals.models import Limits, ModelError, Reply
 from evals.specs import ModelPin
 
-START = 32
+START = 64
 """Calls under way at first, where more are allowed: doubled each round until something gives."""
 SHRINK = 0.7
 TROUBLE = frozenset({"rate-limited", "timeout"})

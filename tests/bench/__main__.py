@@ -1,6 +1,7 @@
 """Runs the benchmarks: one JSON object a line, each with a ratio against something measured here.
 
-`python -m tests.bench [CALLS]`, or `make bench`. Never asserted: a busy machine is no defect.
+`python -m tests.bench [CALLS [TRACES]]`, or `make bench`. Never asserted: a busy machine is no
+defect.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-CALLS, CONCURRENCY, LATENCY_MS = 2000, 64, 100
+from tests.bench import peers
+
+CALLS, CONCURRENCY, LATENCY_MS, FAST_MS = 2000, 64, 100, 5
+TRACES = 50_000
 ROWS = 20_000
 
 
@@ -54,8 +58,51 @@ def judged(who: str, url: str, calls: int) -> tuple[float, float]:
 
 
 def runner(calls: int) -> None:
-    """The runner on the judge workload, beside the plain client and the ideal."""
+    """The runner on the judge workload, beside raw sockets, the `openai` client and the ideal."""
     ideal = calls / CONCURRENCY * LATENCY_MS / 1000
+    if not peers.AT_HAND:
+        runner_alone(calls, ideal)
+        return
+    with peers.server(LATENCY_MS) as url:
+        raw = peers.peer("raw", url, calls, CONCURRENCY)
+        plain = peers.peer("openai", url, calls, CONCURRENCY)
+        lean = peers.peer("openai_aiohttp", url, calls, CONCURRENCY)
+        ours, cpu = our_own(url, calls)
+    line("raw_window", raw.window_s, "s", "ideal", ideal / raw.window_s)
+    line("openai_window", plain.window_s, "s", "ideal", ideal / plain.window_s)
+    line("openai_aiohttp_window", lean.window_s, "s", "ideal", ideal / lean.window_s)
+    line("runner_window", ours.window_s, "s", "ideal", ideal / ours.window_s)
+    line("runner_cpu_per_call", cpu / calls * 1000, "ms", "bound 1.5 ms", cpu / calls / 0.0015)
+    whole = ours.cpu_s / calls * 1000
+    line("runner_cpu_with_start", whole, "ms", "openai client", ours.cpu_s / plain.cpu_s)
+    with peers.server(FAST_MS) as url:
+        aiohttp = peers.peer("aiohttp", url, calls, CONCURRENCY)
+        ours, _ = our_own(url, calls)
+    line("runner_5ms", ours.window_s, "s", "aiohttp", ours.window_s / aiohttp.window_s)
+
+
+def our_own(url: str, calls: int) -> tuple[peers.Measured, float]:
+    """Our runner, every answer durable; and its CPU seconds without the start of Python."""
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder, "cpu.json")
+        command = [sys.executable, "-m", "tests.bench.clients", "ours", f"{url}/v1", str(calls)]
+        words = [*command, str(CONCURRENCY), str(told)]
+        return peers.measured(words, url, calls, {}), json.loads(told.read_text())["cpu_s"]
+
+
+def memory(traces: int) -> None:
+    """The runner's peak memory over a large night, beside its bound."""
+    with server(1) as url:
+        command = [sys.executable, "-m", "tests.bench.memory", f"{url}/v1", str(traces)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    line("runner_memory", found["mb"], "MB", "bound 300 MB", found["mb"] / 300)
+    again = found["again_cpu_s"] / found["first_cpu_s"]
+    line("runner_unchanged_night", found["again_cpu_s"], "s", "the night's first run", again)
+
+
+def runner_alone(calls: int, ideal: float) -> None:
+    """The runner beside the plain client, where the shared benchmark is absent."""
     with server(LATENCY_MS) as url:
         plain_window, plain_cpu = judged("openai", url, calls)
         window, cpu = judged("ours", url, calls)
@@ -131,6 +178,7 @@ def main() -> None:
     importing()
     spanned()
     runner(calls)
+    memory(int(sys.argv[2]) if len(sys.argv) > 2 else TRACES)
 
 
 if __name__ == "__main__":

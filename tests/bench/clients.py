@@ -60,7 +60,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
             night, labels = NightOf(lake, NIGHT), References.of(root, [])
             done = run.score_night(lake, night, judge, labels, journal)
         spent = time.process_time() - began
-        assert done.passed == calls, done
+        assert done.passed + done.failed == calls, done
         return spent
 
 
@@ -105,9 +105,12 @@ def plain_openai(url: str, calls: int, concurrency: int) -> float:
 
 def main() -> None:
     """One workload by one client."""
-    who, url, calls, concurrency = sys.argv[1:]
+    who, url, calls, concurrency, *told = sys.argv[1:]
     client = {"ours": ours, "openai": plain_openai}[who]
-    sys.stdout.write(json.dumps({"cpu_s": client(url, int(calls), int(concurrency))}) + "\n")
+    found = json.dumps({"cpu_s": client(url, int(calls), int(concurrency))})
+    sys.stdout.write(found + "\n")
+    for path in told:
+        Path(path).write_text(found)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Promises of the runner: nothing is paid twice, and an error is never a score."""
 
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -273,3 +274,17 @@ def test_people_have_one_row_what_was_adjudicated(bench: Bench) -> None:
         ("t2", "helpful.human"),
     }
     assert bench.verdicts() == {"t0": "pass", "t1": "fail", "t2": "skipped:tie"}
+
+
+def test_memory_does_not_grow_with_the_texts(bench: Bench) -> None:
+    """A night of 40 MB of text passes through a few: no text is held for longer than its batch."""
+    noon, text = datetime(2026, 10, 1, 12, tzinfo=UTC), "please " * 570
+    with bench.lake.writing("traces", NIGHT, "data") as writer:
+        for n in range(10_000):
+            writer.add(Trace(f"t{n}", noon, "chat", f"{text}{n}"))
+    tracemalloc.start()
+    tally = bench.score("polite")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert tally.passed == 10_000
+    assert peak < 25e6

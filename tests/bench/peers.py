@@ -1,0 +1,93 @@
+"""The shared benchmark's server and runners, where they are at hand, each a process of its own.
+
+Nothing here measures our own runner; where the folder is absent there are no peers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SHARED = Path(__file__).parents[2].joinpath("..", "shared", "bench").resolve()
+AT_HAND = (SHARED / "fakeai.py").exists()
+
+
+class Measured(NamedTuple):
+    """One client's run over the workload."""
+
+    window_s: float
+    """From the first request to the last answer, as the server saw it."""
+    cpu_s: float
+    """The whole process, its start included."""
+
+
+@contextlib.contextmanager
+def server(latency_ms: float) -> Iterator[str]:
+    """The shared server, as a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(SHARED / "fakeai.py"), "--port", str(port)]
+    with subprocess.Popen(
+        [*command, "--latency", str(latency_ms)], stdout=subprocess.DEVNULL
+    ) as process:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            for _ in range(400):
+                with contextlib.suppress(OSError):
+                    stats(url)
+                    break
+                time.sleep(0.05)
+            yield url
+        finally:
+            process.kill()
+
+
+def stats(url: str, reset: bool = False) -> dict[str, Any]:
+    """What the server has seen; with a reset it forgets it."""
+    address = f"{url}/{'reset' if reset else 'stats'}"
+    with urllib.request.urlopen(address, b"{}" if reset else None, 20) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def measured(command: list[str], url: str, calls: int, environment: dict[str, str]) -> Measured:
+    """Runs a client and reads what the server saw of it."""
+    stats(url, reset=True)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seen = stats(url)
+    assert seen["ok"] == calls, seen
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Measured(seen["window_s"], cpu)
+
+
+def peer(name: str, url: str, calls: int, concurrency: int) -> Measured:
+    """One of the shared runners, such as `raw`, `aiohttp` or `openai`."""
+    with tempfile.TemporaryDirectory() as folder:
+        traces = Path(folder, "traces.jsonl")
+        made = [sys.executable, str(SHARED / "gen_traces.py"), str(traces), str(calls)]
+        subprocess.run(made, check=True)
+        environment = {
+            "BASE_URL": f"{url}/v1",
+            "N": str(calls),
+            "CONC": str(concurrency),
+            "OUT": folder,
+            "TRACES": str(traces),
+            "MODE": "fresh",
+            "PYTHONPATH": str(SHARED / "runners"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        command = [sys.executable, str(SHARED / "runners" / f"r_{name}.py")]
+        return measured(command, url, calls, environment)
