@@ -18,7 +18,7 @@ from evals import ledger, privacy, scrubbing
 from evals.door.inbox import inbox_paths
 from evals.door.staging import import_file
 from evals.importers.streams import file_sha
-from evals.lake import Lake, from_rows, quoted, restricted_file
+from evals.lake import Lake, from_rows, quoted, replace, restricted_file
 from evals.privacy import Door
 from evals.records import Trace, canonical, digest
 from evals.reports import assembly, unsaid
@@ -270,7 +270,7 @@ def drop_labels(lake: Lake, person: Person) -> int:
         rows = [json.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
         kept = [canonical(row) for row in rows if not person.row(row)]
         if len(kept) < len(rows):
-            scrubbing.replace(path, b"\n".join(kept) + b"\n")
+            replace(path, b"\n".join(kept) + b"\n")
             dropped += len(rows) - len(kept)
     return dropped
 

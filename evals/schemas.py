@@ -93,7 +93,7 @@ def catalog() -> Schema:
     """What `catalog.yaml` itself may say."""
     schema = of(Catalog)
     properties = {k: v for k, v in schema["properties"].items() if k not in ELSEWHERE}
-    kept = ("Mapping", "Column")
+    kept = ("Mapping", "Column", "Retention")
     defs = {name: schema["$defs"][name] for name in kept}
     left = {k: v for k, v in schema.items() if k != "required"}
     about = {"description": "The catalog's own settings."}

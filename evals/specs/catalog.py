@@ -39,6 +39,17 @@ class Slice(Spec):
         return self
 
 
+class Retention(Spec):
+    """How long what is kept: figures are, for ever."""
+
+    raw_days: float = Field(
+        default=7, ge=0, description="raw files of the home, and the bytes of refused rows"
+    )
+    traces_days: float = Field(
+        default=180, ge=1, description="traces and everything said of them in words"
+    )
+
+
 class Catalog(Spec):
     """Everything a team declared, checked as a whole."""
 
@@ -65,6 +76,7 @@ class Catalog(Spec):
     inbox: Path | str | None = Field(
         default=None, description="where exports are, without `--inbox`: a folder, or an address"
     )
+    retention: Retention = Field(default=Retention(), description="what goes after how long")
     since: date = Field(default=date(2026, 1, 1), description="the first night Dagster shows")
     budget: Budget = Field(
         default=Budget(usd_per_day=10.0, calls_per_day=20_000),

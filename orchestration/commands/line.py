@@ -3,6 +3,7 @@
 What a night is and what it costs is decided in `evals`.
 """
 
+import contextlib
 import os
 import sys
 from dataclasses import asdict
@@ -106,6 +107,7 @@ def nightly(
         from evals.reports import assembly
 
         assembly.close_nights(lake, datetime.now(UTC))
+    tidied(lake, cat)
     finish(here, lake, due, calls, failures, as_json)
 
 
@@ -140,6 +142,17 @@ def take_back(lake: Any, catalog: Any) -> None:
 
     with ledger.journal(lake, f"batches-{secrets.token_hex(4)}") as journal:
         returned(lake, catalog, journal, datetime.now(UTC))
+
+
+def tidied(lake: Any, catalog: Any) -> None:
+    """Lets go of what is older than `retention` allows; while others use the home, another time."""
+    from evals import retention
+    from evals.lake import LakeError
+
+    found = retention.old(lake, catalog, datetime.now(UTC))
+    with contextlib.suppress(LakeError):
+        if found:
+            retention.tidy(lake, found)
 
 
 def readable(catalog: Any, due: list[date]) -> None:

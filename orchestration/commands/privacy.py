@@ -79,4 +79,41 @@ def told(said: dict[str, Any]) -> None:
         click.echo("an id still stands somewhere: run it again", err=True)
 
 
-COMMANDS = (forget,)
+@click.command()
+@located
+@click.option("--dry-run", is_flag=True, help="Say what would go, and stop.")
+@as_json
+def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Lets go of what is older than the catalog's `retention`: raw rows, then texts.
+
+    Figures stay for ever. `andon nightly` does this last.
+
+    \b
+    Examples:
+      andon tidy --dry-run
+      andon tidy --json
+    """
+    from evals import retention
+
+    here = place(home, catalog)
+    lake = here.lake()
+    found = retention.old(lake, here.catalog(), datetime.now(UTC))
+    planned = {
+        "raw_files": len(found.raw),
+        "refused_files": len(found.refused),
+        "nights": [night.isoformat() for night in found.nights],
+    }
+    done = {} if dry_run or not found else retention.tidy(lake, found)
+    if as_json:
+        show({"found": planned, "done": done})
+    elif not found:
+        click.echo("nothing is older than `retention` allows")
+    else:
+        verb = "would go" if dry_run else "gone"
+        raw, refused, nights = planned["raw_files"], planned["refused_files"], len(found.nights)
+        click.echo(
+            f"{raw} raw files, bytes of {refused} refused files, texts of {nights} nights {verb}"
+        )
+
+
+COMMANDS = (forget, tidy)

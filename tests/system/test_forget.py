@@ -7,12 +7,16 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from evals import scrubbing
+from evals import retention, scrubbing
+from evals.door.quarantine import refusals
+from evals.lake import Lake
+from evals.specs import load_catalog
 from tests.evals.model_server import Said, completion, serving
 from tests.system.line import NIGHTS, Judge, Line, desk, kill, team
 
@@ -162,3 +166,35 @@ def test_killed_in_the_middle_the_next_night_completes_it(
     assert line.run("nightly")["nights"] == []
     assert not begun.exists()
     assert holding(line.home, CANARY) == []
+
+
+@pytest.mark.slow
+def test_what_is_old_loses_its_words_and_keeps_its_figures(
+    planted: Planted, tmp_path: Path
+) -> None:
+    """Raw rows go after a week, texts after half a year; the report's figures and costs stay."""
+    line = planted.line.copy(tmp_path / "copy")
+    lake, catalog = Lake(line.home).open(), load_catalog(line.catalog)
+    before, now = line.report(NIGHT), datetime.now(UTC)
+    paid = lake.rows("select sum(cost_usd) as usd from answers", {"answers": None})
+    assert not retention.old(lake, catalog, now)
+    week = retention.old(lake, catalog, now + timedelta(days=8))
+    assert (len(week.raw), len(week.nights)) == (1, 0)
+    retention.tidy(lake, week)
+    assert not (line.home / RAW).exists()
+    assert all(row.raw == b"" for row in refusals(lake))
+    assert {row.code for row in refusals(lake)} == {"not-json", "negative-latency"}
+    assert not retention.old(lake, catalog, now + timedelta(days=8))
+    half = retention.old(lake, catalog, now + timedelta(days=181))
+    assert half.nights == (NIGHT,)
+    retention.tidy(lake, half)
+    assert holding(line.home, CANARY) == []
+    after = line.report(NIGHT)
+    assert after["results"] == before["results"]
+    assert {one["output"] for one in after["examples"]} == {"[expired]"}
+    assert lake.rows("select sum(cost_usd) as usd from answers", {"answers": None}) == paid
+    assert line.run("nightly")["nights"] == []
+    line.export("late.jsonl", others())
+    line.run("import", str(line.inbox / "late.jsonl"))
+    assert {row["code"] for row in line.run("quarantine")} == {"not-json", "expired"}
+    assert line.run("tidy", "--dry-run")["done"] == {}

@@ -1,0 +1,181 @@
+"""What is kept how long: raw rows for days, texts for months, figures for ever.
+
+A person's wish is `forget`'s; here only time decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from evals import privacy, scrubbing
+from evals.door.inbox import inbox_paths
+from evals.importers.streams import file_sha
+from evals.lake import Lake, replace
+from evals.records import canonical, digest
+from evals.reports import unsaid
+from evals.specs import Catalog
+
+MARK = "[expired]"
+NIGHTLY = ("staged", "traces", "quarantine")
+"""Tables that hold text by the night: their night goes whole."""
+SAID = ("explanation", "text", "note")
+"""Columns that say something in words; everything beside them is a figure or a name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Old:
+    """What the rule no longer keeps."""
+
+    raw: tuple[Path, ...] = ()
+    """Files of the raw room that were read."""
+    refused: tuple[Path, ...] = ()
+    """Files of quarantine whose bytes go; their reasons stay."""
+    nights: tuple[date, ...] = ()
+    """Nights whose texts go."""
+
+    def __bool__(self) -> bool:
+        return bool(self.raw or self.refused or self.nights)
+
+
+def old(lake: Lake, catalog: Catalog, now: datetime) -> Old:
+    """What has outlived the catalog's retention; looks at names and times alone."""
+    rule = catalog.retention
+    raw = now - timedelta(days=rule.raw_days)
+    known = lake.inbox_files()
+    aged = [path for path in inbox_paths(lake.home / "inbox") if changed(path) < raw]
+    refused = [
+        path for path in (lake.home / "quarantine").rglob("*.parquet") if changed(path) < raw
+    ]
+    emptied = set(lake.document("emptied.json") or [])
+    return Old(
+        tuple(path for path in aged if file_sha(path) in known),
+        tuple(path for path in sorted(refused) if name_of(lake, path) not in emptied),
+        tuple(outlived(lake, now - timedelta(days=rule.traces_days))),
+    )
+
+
+def outlived(lake: Lake, before: datetime) -> Iterator[date]:
+    """Nights that are over for so long, and were staged as long ago: a history just read is not."""
+    for night in sorted({*lake.nights("staged"), *lake.nights("traces")}):
+        files = lake.files("staged", [night]) + lake.files("traces", [night])
+        begun = datetime(night.year, night.month, night.day, tzinfo=UTC)
+        if begun < before and all(changed(path) < before for path in files):
+            yield night
+
+
+def changed(path: Path) -> datetime:
+    """When a file was last written."""
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def name_of(lake: Lake, path: Path) -> str:
+    """A file's name within the home, with the moment it was written."""
+    return f"{path.relative_to(lake.home)} {path.stat().st_mtime_ns}"
+
+
+def tidy(lake: Lake, found: Old) -> dict[str, int]:
+    """Lets go of what is old; repeated, it finds nothing. Needs the home for itself.
+
+    Returns:
+        How much went, by kind.
+    """
+    done: Counter[str] = Counter()
+    with lake.used(alone=True):
+        for path in found.raw:
+            path.unlink(missing_ok=True)
+            done["raw files"] += 1
+        done["refused rows"] = empty(lake, found.refused)
+        if found.nights:
+            close(lake, found.nights)
+            done["nights"] = len(found.nights)
+            ids = traces_of(lake, found.nights)
+            done["answers"] = retire(lake, found.nights)
+            done["rows"] = hush(lake, found.nights)
+            done["reports"] = len(unsaid.rewrite(lake, lambda one: one["trace_id"] in ids, MARK))
+            done["labels"] = hush_labels(lake, ids)
+            for night in found.nights:
+                drop(lake, night)
+    return dict(done)
+
+
+def drop(lake: Lake, night: date) -> None:
+    """Removes a night's rows and its review queue; last, for all else is found by them."""
+    (lake.home / "review" / f"{night.isoformat()}.json").unlink(missing_ok=True)
+    for table in NIGHTLY:
+        shutil.rmtree(lake.partition(table, night), ignore_errors=True)
+
+
+def close(lake: Lake, nights: Iterable[date]) -> None:
+    """Remembers that some nights are over: a trace that comes now is refused."""
+    known = lake.document(privacy.FORGOTTEN) or {}
+    gone = sorted({*known.get("nights", ()), *(night.isoformat() for night in nights)})
+    lake.write_document({**known, "nights": gone}, privacy.FORGOTTEN)
+
+
+def empty(lake: Lake, paths: Iterable[Path]) -> int:
+    """Takes the bytes out of refused rows; the reason, the file and the line stay."""
+    emptied = set(lake.document("emptied.json") or [])
+    touched = 0
+    for path in paths:
+        touched += scrubbing.scrub_parquet(path, lambda row: True, lambda row: {**row, "raw": b""})
+        emptied.add(name_of(lake, path))
+    if emptied:
+        kept = {name for name in emptied if (lake.home / name.rpartition(" ")[0]).exists()}
+        lake.write_document(sorted(kept), "emptied.json")
+    return touched
+
+
+def traces_of(lake: Lake, nights: tuple[date, ...]) -> set[str]:
+    """The trace ids of some nights."""
+    rows = lake.rows("select distinct trace_id from staged", {"staged": nights})
+    return {row["trace_id"] for row in rows}
+
+
+def retire(lake: Lake, nights: Iterable[date]) -> int:
+    """Takes the words out of the nights' paid answers, and the way back to them; costs stay."""
+
+    def quiet(row: dict[str, Any]) -> dict[str, Any]:
+        if row["code"] == "expired":
+            return row
+        key = f"{MARK}{digest(row['content_key'])}"
+        return {**row, "content_key": key, "text": None, "probability": None, "code": "expired"}
+
+    paths = lake.files("answers", list(nights))
+    return sum(scrubbing.scrub_parquet(path, lambda row: True, quiet) for path in paths)
+
+
+def hush(lake: Lake, nights: Iterable[date]) -> int:
+    """Takes the words out of the nights' other tables, marts among them; figures stay."""
+
+    def quiet(row: dict[str, Any]) -> dict[str, Any]:
+        return {key: MARK if key in SAID and value else value for key, value in row.items()}
+
+    touched = 0
+    for night in nights:
+        stamp = f"date={night:%Y-%m-%d}"
+        for folder in (*lake.home.glob(f"*/{stamp}"), *lake.home.glob(f"marts/*/{stamp}")):
+            if folder.parent.name not in (*NIGHTLY, "answers"):
+                for path in folder.glob("*.parquet"):
+                    touched += scrubbing.scrub_parquet(path, lambda row: True, quiet)
+    return touched
+
+
+def hush_labels(lake: Lake, traces: set[str]) -> int:
+    """Takes the notes out of the labels of some traces; the verdicts are figures."""
+    touched = 0
+    for path in sorted((lake.home / "labels").glob("*.jsonl")):
+        rows = [json.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
+        mine = [row for row in rows if row["trace_id"] in traces and row.get("note")]
+        for row in mine:
+            row["note"] = MARK
+        if mine:
+            replace(path, b"\n".join(map(canonical, rows)) + b"\n")
+            touched += len(mine)
+    return touched
