@@ -40,16 +40,19 @@ def locked(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluat
     """The evaluators a night of an application is reported with; the first look locks them."""
     versions = state(lake, night).get("evaluators", {}).get(app)
     if versions is not None:
-        return resolved(lake, night, app)
+        return resolved(lake, catalog, night, app)
     return move(lake, catalog, night, app)
 
 
-def resolved(lake: Lake, night: date, app: str) -> tuple[Evaluator, ...]:
-    """A night's locked versions, each with the sample it had when they were locked."""
+def resolved(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluator, ...]:
+    """A night's locked versions, each with the sample it had when they were locked.
+
+    A model is asked where the catalog now says it is served, as long as it is the same model.
+    """
     known = state(lake, night)
     samples = known.get("samples", {}).get(app, {})
     return tuple(
-        remembered(lake, name, app, version).sampling(samples.get(name))
+        served(remembered(lake, name, app, version), catalog).sampling(samples.get(name))
         for name, version in sorted(known["evaluators"][app].items())
     )
 
@@ -79,7 +82,7 @@ def move(
             evaluators={**held, app: dict(sorted(versions.items()))},
             samples={**samples, app: dict(sorted(looks.items()))},
         )
-    return resolved(lake, night, app)
+    return resolved(lake, catalog, night, app)
 
 
 def remember(lake: Lake, evaluator: Evaluator) -> None:
@@ -95,7 +98,15 @@ def remembered(lake: Lake, name: str, app: str, version: str) -> Evaluator:
     return Evaluator.model_validate(found)
 
 
-def seen(lake: Lake, night: date) -> str:
+def served(evaluator: Evaluator, catalog: Catalog) -> Evaluator:
+    """The evaluator with its model where it is served now."""
+    pin = evaluator.pin
+    if pin is None:
+        return evaluator
+    return evaluator.model_copy(update={"pin": pin.served_as(catalog.models.get(pin.name))})
+
+
+def seen(lake: Lake, catalog: Catalog, night: date) -> str:
     """A digest of everything a night's reports rest on: traces, labels, lock, models at hand."""
     from evals.models import unavailable_because
 
@@ -105,7 +116,7 @@ def seen(lake: Lake, night: date) -> str:
         (name, unavailable_because(pin))
         for app, held in sorted(versions.items())
         for name, version in sorted(held.items())
-        if (pin := remembered(lake, name, app, version).pin)
+        if (pin := served(remembered(lake, name, app, version), catalog).pin)
     ]
     staged = door_basis(lake, night)
     batches = lake.document("label_batches.json") or {}
@@ -144,14 +155,14 @@ def provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str |
     return until if until and now.isoformat() < until else None
 
 
-def pending(lake: Lake, nights: Sequence[date]) -> list[Pending]:
+def pending(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[Pending]:
     """The nights with something to do, oldest first."""
     found = []
     for night in nights:
         known = state(lake, night)
         if "seen" not in known:
             found.append(Pending(night, "not reported yet"))
-        elif known["seen"] != seen(lake, night):
+        elif known["seen"] != seen(lake, catalog, night):
             found.append(Pending(night, "traces, labels, evaluators or models changed"))
         elif known.get("awaits") and not any(still for _, still in batches_of(lake, night)):
             found.append(Pending(night, "its batches came back"))

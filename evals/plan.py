@@ -68,7 +68,7 @@ def plan(
         held = nights.state(lake, night).get("evaluators", {})
         for app in work.apps:
             own = not moved and app in held
-            current = nights.resolved(lake, night, app) if own else ()
+            current = nights.resolved(lake, catalog, night, app) if own else ()
             for evaluator in current or evaluators.for_app(catalog, app):
                 if wanted is not None and evaluator.name not in wanted:
                     continue

@@ -15,6 +15,7 @@ from evals.door.inbox import inbox_paths
 from evals.lake import Lake
 from evals.records import digest
 from evals.sources import places
+from evals.specs import Catalog
 from orchestration.settings import Settings, settings
 from orchestration.triggers import NIGHTLY
 
@@ -97,14 +98,16 @@ def file_at(path: Path, stamps: dict[str, list[Any]], known: Any, now: float) ->
     return Found(str(path), stamp, now - stat.st_mtime > SETTLED_S, read)
 
 
-def due(lake: Lake) -> list[Due]:
+def due(lake: Lake, catalog: Catalog) -> list[Due]:
     """The ranges of nights with something to do."""
-    pending = [found.night for found in nights.pending(lake, lake.nights("staged"))]
+    pending = [found.night for found in nights.pending(lake, catalog, lake.nights("staged"))]
     return [
         Due(
             first.isoformat(),
             last.isoformat(),
-            digest([nights.seen(lake, night) for night in pending if first <= night <= last]),
+            digest(
+                [nights.seen(lake, catalog, night) for night in pending if first <= night <= last]
+            ),
         )
         for first, last in nights.consecutive(pending)
     ]
@@ -132,4 +135,4 @@ def inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     if under_way(context.instance):
         return dg.SensorResult(skip_reason="a run is under way", cursor=context.cursor)
     here, lake = settings(), settings().lake()
-    return asked_for(context.cursor, files(here, lake, time.time()), due(lake))
+    return asked_for(context.cursor, files(here, lake, time.time()), due(lake, here.catalog()))

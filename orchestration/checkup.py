@@ -3,18 +3,16 @@
 Changes nothing; each finding says what to do.
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from evals import evaluators, models
 from evals.lake import connection, to_table
 from evals.records import Trace
-from evals.specs import Catalog, line_of
+from evals.specs import Catalog, Pinned, classify, line_of
 from orchestration.settings import Settings
-
-FAIL_DAYS, WARN_DAYS = 30, 90
 
 
 class Finding(NamedTuple):
@@ -26,16 +24,26 @@ class Finding(NamedTuple):
     words: str
 
 
-def examine(here: Settings) -> list[Finding]:
-    """Everything worth knowing before a night, in the order a person would mend it."""
+def examine(here: Settings, *, online: bool = False) -> list[Finding]:
+    """Everything worth knowing before a night, in the order a person would mend it.
+
+    Args:
+        here: the place looked at.
+        online: whether providers are asked for their model lists first.
+    """
     catalog = here.catalog()
     evaluators.names(catalog)  # resolved once, so that a check nobody knows is said here
-    here.lake()
+    lake, today = here.lake(), datetime.now(UTC).date()
+    failed = models.refresh(lake, catalog.models.values(), today) if online else {}
     return [
         Finding("ok", "home", str(here.home)),
         Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications"),
         *(Finding("fail", found.where, found.words) for found in unreadable(catalog)),
-        *pins(catalog),
+        *(
+            Finding("warn", f"model list of {name}", f"not read: {code}")
+            for name, code in failed.items()
+        ),
+        *pins(catalog, models.known_lists(lake), today),
     ]
 
 
@@ -73,17 +81,19 @@ def predicates(catalog: Catalog) -> Iterator[tuple[Path, tuple[str | int, ...], 
                 yield path, ("dimensions", index, "where"), dimension.where
 
 
-def pins(catalog: Catalog) -> Iterator[Finding]:
-    """Whether each model can be asked here, and until when its pin holds."""
-    today = datetime.now(UTC).date()
+def pins(catalog: Catalog, lists: Mapping[str, Any], today: date) -> Iterator[Finding]:
+    """What each model's id promises, until when it is served, and whether it can be asked here."""
     for name, pin in sorted(catalog.models.items()):
+        about, promise = f"model {name}", classify(pin)
+        if not isinstance(promise, Pinned):
+            kind = type(promise).__name__.lower()
+            yield Finding("warn", about, f"{pin.model} is {kind}: {promise.reason}; reports say so")
         reason = models.unavailable_because(pin)
         hint = {"no-key": f"set {pin.key_variable}", "no-model": "install the extra andon[model]"}
         if reason:
-            yield Finding("warn", f"model {name}", f"{hint[reason]}; its judges are skipped")
-        elif pin.expires is None:
-            yield Finding("ok", f"model {name}", f"{pin.model}, no expiry declared")
-        else:
-            left = (pin.expires - today).days
-            state = "fail" if left < FAIL_DAYS else "warn" if left < WARN_DAYS else "ok"
-            yield Finding(state, f"model {name}", f"{pin.model} ends {pin.expires}: {left} days")
+            yield Finding("warn", about, f"{hint[reason]}; its judges are skipped")
+        end = models.expiry(pin, lists, today)
+        if end is not None:
+            yield Finding(end.state, about, end.words())
+        elif not reason:
+            yield Finding("ok", about, f"{pin.model}, no end known")

@@ -15,6 +15,7 @@ from evals.asking.route import Route, returned
 from evals.asking.shared import Shared
 from evals.records import digest
 from evals.survey import NightOf, survey
+from orchestration import pins
 from orchestration.partitions import NIGHTS, RANGE
 from orchestration.progress import Progress, each
 from orchestration.resources import nights_of, spark, table
@@ -53,6 +54,7 @@ def specs() -> list[dg.AssetSpec]:
                 "evaluator": name,
                 "applications": ", ".join(sorted({use.app for use in uses} - {ANY})),
                 "model": uses[0].pin.model if uses[0].pin else "none: no call is made",
+                **({"pin": uses[0].pin.name} if uses[0].pin else {}),
             },
         )
         for name, uses in sorted(found.items())
@@ -69,7 +71,13 @@ SPECS = specs()
 KEYS = [spec.key for spec in SPECS]
 
 
-@dg.multi_asset(specs=SPECS, can_subset=True, backfill_policy=RANGE, name="evaluators")
+@dg.multi_asset(
+    specs=SPECS,
+    check_specs=pins.checks(SPECS),
+    can_subset=True,
+    backfill_policy=RANGE,
+    name="evaluators",
+)
 def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Brings the chosen evaluators up to date, night by night, paying only for what is new."""
     here, lake = settings(), settings().lake()
@@ -102,6 +110,7 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
         if spec.key in context.selected_asset_keys:
             shown = metadata(tallies.get(spec.metadata["evaluator"], []))
             yield dg.MaterializeResult(asset_key=spec.key, metadata=shown)
+    yield from pins.results(context, SPECS)
 
 
 def chosen(lake: Any, catalog: Any, night: date, work: NightOf, context: Any) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from dagster_dbt import dbt_assets
 
 from evals import nights, warehouse
 from evals.reports import assembly
+from orchestration import pins
 from orchestration.evaluate import KEYS
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress, each
@@ -74,6 +75,7 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
     for night in each("reporting", nights_of(context)):
         now = datetime.now(UTC)
         stamp = {"run_id": context.run_id, "reported_at": now.isoformat()}
+        stamp |= pins.ending()
         for body, folder in assembly.night_reports(lake, catalog, night, stamp):
             until = nights.provisional_until(lake, night, body["app"], now)
             rows.append({**line(body, folder), "provisional": until or ""})
@@ -126,7 +128,7 @@ def line(body: dict[str, Any], folder: Path) -> dict[str, Any]:
 def board(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One page over all nights and applications, and the warehouse of views beside it."""
     lake = settings().lake()
-    path = assembly.write_board(lake)
+    path = assembly.write_board(lake, pins.ending())
     warehouse.warehouse(lake)
     return dg.MaterializeResult(
         metadata={

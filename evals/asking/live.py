@@ -17,6 +17,7 @@ from evals.asking.circuit import Circuit
 from evals.asking.manners import Gate
 from evals.asking.questions import Asked, Asking, Question
 from evals.asking.shared import Shared
+from evals.lake import Lake
 from evals.records import Failure, Skip
 
 CALL_ATTEMPTS = 4
@@ -77,6 +78,7 @@ class Live:
             async with asyncio.TaskGroup() as group:
                 for _ in range(workers):
                     group.create_task(self.worker())
+            await models.keep_fresh(Lake(self.asking.home), self.client, datetime.now(UTC).date())
         finally:
             self.over += [(most, Spent(0.0, 0)) for most in self.block]
             self.settle()

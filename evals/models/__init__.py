@@ -5,6 +5,7 @@ Every failure leaves here as a ModelError with a stable code; retries across run
 
 from evals.models.api import Key, OpenAIClient
 from evals.models.embedded import weights
+from evals.models.expiry import Expiry, expiring, expiry, keep_fresh, known_lists, refresh
 from evals.models.faults import FAULTS
 from evals.models.opening import open_client, unavailable_because
 from evals.models.prices import cost
@@ -12,6 +13,7 @@ from evals.models.protocol import Client, Limits, ModelError, Reply, Request, Un
 from evals.models.shapes import p_yes, shape_of
 
 __all__ = [
-    "FAULTS", "Client", "Key", "Limits", "ModelError", "OpenAIClient", "Reply", "Request",
-    "Unavailable", "cost", "open_client", "p_yes", "shape_of", "unavailable_because", "weights",
+    "FAULTS", "Client", "Expiry", "Key", "Limits", "ModelError", "OpenAIClient", "Reply",
+    "Request", "Unavailable", "cost", "expiring", "expiry", "keep_fresh", "known_lists",
+    "open_client", "p_yes", "refresh", "shape_of", "unavailable_because", "weights",
 ]  # fmt: skip

@@ -6,9 +6,12 @@ When to ask, how often and how many at once is the runner's.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
-from evals.models.protocol import Reply, Request
+from evals.models.faults import from_openai
+from evals.models.protocol import ModelError, Reply, Request
 from evals.models.shapes import shape_of
 from evals.models.wire import Address, Wire
 from evals.specs import ModelPin
@@ -46,9 +49,21 @@ class OpenAIClient:
 
     async def ask(self, request: Request) -> Reply:
         """One question; see `Client.ask`."""
-        answer, limits = await self.wire.post(self.body(request))
-        reply = self.read(request, answer)
-        return reply._replace(limits=limits) if limits else reply
+        reply = await self.answer(request)
+        if isinstance(reply, ModelError):
+            raise reply
+        return reply
+
+    async def answer(self, request: Request) -> Reply | ModelError:
+        """The answer to a question, or why there is none; see `Wire.post`."""
+        got = await self.wire.post(self.body(request))
+        if isinstance(got, ModelError):
+            return got
+        reply = self.shape.told(request, got.answer)
+        if isinstance(reply, ModelError):
+            reply.limits = got.limits
+            return reply
+        return reply._replace(limits=got.limits) if got.limits else reply
 
     @functools.cached_property
     def client(self) -> Any:
@@ -58,6 +73,17 @@ class OpenAIClient:
         make = openai.AsyncAzureOpenAI if self.pin.azure else openai.AsyncOpenAI
         transport = openai.DefaultAioHttpClient()
         return make(**settings(self.pin, self.base_url, self.key), http_client=transport)
+
+    async def ends(self) -> dict[str, date]:
+        """The models of the provider's list that have a last day; see `Client.ends`."""
+        import openai
+
+        try:
+            listed = self.client.models.list()
+            return {model.id: day async for model in listed for day in last_day(model)}
+        except (openai.OpenAIError, ValueError, TypeError) as error:
+            fault = from_openai(error)
+        raise fault
 
     async def close(self) -> None:
         """Gives connections back."""
@@ -101,3 +127,10 @@ def addressed(pin: ModelPin, base_url: str | None, key: Key, path: str) -> Addre
     if key.reveal() is None:
         headers.pop("authorization", None)
     return Address(str(written[0].url), headers)
+
+
+def last_day(model: Any) -> Iterator[date]:
+    """The model's shutdown date, if the list tells one."""
+    told = getattr(model, "shutdown_date", None)
+    if isinstance(told, str):
+        yield date.fromisoformat(told[:10])

@@ -6,7 +6,10 @@ No provider is spoken to here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NamedTuple, Protocol
+
+from evals.specs import ModelPin
 
 
 class Limits(NamedTuple):
@@ -93,6 +96,8 @@ class Reply(NamedTuple):
 class Client(Protocol):
     """Whatever can answer a request."""
 
+    pin: ModelPin
+
     @property
     def path(self) -> str:
         """The endpoint asked, below the base URL: `/chat/completions` or `/responses`."""
@@ -115,6 +120,14 @@ class Client(Protocol):
 
         Raises:
             ModelError: when there is none.
+        """
+        ...
+
+    async def ends(self) -> dict[str, date]:
+        """The models of the provider's list that have a last day, with that day.
+
+        Raises:
+            ModelError: when the list cannot be read.
         """
         ...
 

@@ -59,19 +59,24 @@ class Shape:
 
     def read(self, request: Request, answer: Any) -> Reply:
         """See `Client.read`."""
+        reply = self.told(request, answer)
+        if isinstance(reply, ModelError):
+            raise reply
+        return reply
+
+    def told(self, request: Request, answer: Any) -> Reply | ModelError:
+        """The answer as a Reply, or why it is none."""
         try:
             reply = self.parts(request, answer)
         except NO_SHAPE:
-            reply = None
-        if reply is None:
-            raise ModelError("malformed-response", "no answer in it", retryable=True)
+            return ModelError("malformed-response", "no answer in it", retryable=True)
         if not self.any_model and reply.model not in self.known:
             said = f"asked {self.pin.model}, answered {reply.model[:80]}"
-            raise ModelError("other-model", said, retryable=False, reply=reply)
+            return ModelError("other-model", said, retryable=False, reply=reply)
         if reply.finish == "content_filter":
-            raise ModelError("content-filter", "cut by a filter", retryable=False, reply=reply)
+            return ModelError("content-filter", "cut by a filter", retryable=False, reply=reply)
         if reply.finish == "refusal":
-            raise ModelError("model-refused", "it declined", retryable=False, reply=reply)
+            return ModelError("model-refused", "it declined", retryable=False, reply=reply)
         return reply
 
 

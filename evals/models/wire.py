@@ -27,6 +27,13 @@ class Address(NamedTuple):
         return f"Address({self.url!r})"
 
 
+class Got(NamedTuple):
+    """An answer, parsed, and what the provider still allows."""
+
+    answer: Any
+    limits: Limits | None
+
+
 class Wire:
     """Posts to one address; its session opens with the first call, in the loop that makes it."""
 
@@ -53,31 +60,26 @@ class Wire:
             proxy=proxy_for(self.address.url),
         )
 
-    async def post(self, body: Any) -> tuple[Any, Limits | None]:
-        """The parsed answer to a body, and what the provider still allows.
+    async def post(self, body: Any) -> Got | ModelError:
+        """What came of posting a body; an error is given and not raised.
 
-        Raises:
-            ModelError: raised outside the handler, so that nothing that holds a header or a
-                provider's words is chained to it.
+        So whoever raises it does so in a frame that never saw a header or a provider's words,
+        and chained to nothing that did.
         """
         if self.session is None:
             self.session = self.open()
-        fault: ModelError | None = None
         try:
             async with self.session.post(
                 self.address.url, data=to_bytes(body), allow_redirects=False
             ) as response:
                 raw = await response.read()
-                status, headers = response.status, response.headers
-            if status != 200:
-                fault = from_status(status, headers, raw)
-            else:
-                return from_bytes(raw), limits_of(headers)
+            if response.status != 200:
+                return from_status(response.status, response.headers, raw)
+            return Got(from_bytes(raw), limits_of(response.headers))
         except ValueError:
-            fault = ModelError("malformed-response", "not JSON", retryable=True)
+            return ModelError("malformed-response", "not JSON", retryable=True)
         except Exception as error:
-            fault = broken(error)
-        raise fault
+            return broken(error)
 
     async def close(self) -> None:
         """Gives the connections back."""

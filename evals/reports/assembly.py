@@ -5,13 +5,14 @@ Reads marts by name and holds no joins; what the figures mean is `report`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from evals import nights
-from evals.lake import Lake
+from evals.lake import Lake, connection, parquet
 from evals.records import Trace
 from evals.reports import report
 from evals.sampling import place
@@ -52,12 +53,15 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
         if now < until:
             open_until[app] = until.isoformat()
         page = pages.render_night(
-            body, history=earlier(lake, app, night), provisional_until=open_until.get(app)
+            body,
+            history=earlier(lake, app, night),
+            provisional_until=open_until.get(app),
+            run=stamp,
         )
         beside = {**stamp, "provisional_until": until.isoformat()}
         kept.append(Kept(body, lake.write_report(night, body, page, beside)))
     versions = {one.body["app"]: one.body["version"] for one in kept}
-    seen, unfinished = nights.seen(lake, night), may_pass(lake, night)
+    seen, unfinished = nights.seen(lake, catalog, night), may_pass(lake, night)
     on_time = known.get("on_time") or nights.staged_names(lake, night)
     found = {"reports": versions, "seen": seen, "open": unfinished, "on_time": on_time}
     nights.update(lake, night, **found, awaits=awaited(lake, night), provisional=open_until)
@@ -127,6 +131,8 @@ def build(
             agreement=rows("fct_agreement", past),
             canaries=canaries(lake, night, app),
             attacks=catalog.attacks,
+            answered=answered(lake, night, evaluators),
+            answered_before=answered_before(lake, app, night),
             failures=rows("rpt_failures", [night]),
             coverage=coverage(lake, night, app),
             accounting=counted,
@@ -170,6 +176,45 @@ def canaries(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
     files = locked_files(lake, "canaries", [night])
     rows = [row for file in files for row in lake.read_file("canaries", file)]
     return [row._asdict() for row in rows if row.app == app]
+
+
+def answered(lake: Lake, night: date, evaluators: Iterable[Evaluator]) -> list[dict[str, Any]]:
+    """Which models answered the contents of a night's scores, whichever night paid for them."""
+    found = []
+    for judge in evaluators:
+        name = f"{judge.name}@{judge.app}@{judge.version}.parquet"
+        scores = lake.partition("scores", night) / name
+        answers = sorted((lake.home / "answers").glob(f"date=*/{judge.answer_version}.parquet"))
+        if judge.answer_version is None or not scores.exists() or not answers:
+            continue
+        with connection() as db:
+            parquet(db, answers).create_view("answers")
+            parquet(db, [scores]).create_view("scores")
+            rows = db.sql(ANSWERED_BY).fetchall()
+        shape = ("model", "fingerprint", "n")
+        found += [{"evaluator": judge.name} | dict(zip(shape, row, strict=True)) for row in rows]
+    return found
+
+
+ANSWERED_BY = """
+select model_answered, fingerprint, count(distinct content_key)
+from answers
+where model_answered is not null and content_key in (select content_key from scores)
+group by all order by all
+"""
+
+
+def answered_before(lake: Lake, app: str, night: date) -> list[dict[str, Any]]:
+    """Which models answered as the latest earlier report tells it."""
+    for body in reversed(earlier(lake, app, night)):
+        rows = [
+            {"evaluator": judge["name"], **row}
+            for judge in body["provenance"]["evaluators"]
+            for row in judge.get("answered_by", ())
+        ]
+        if rows:
+            return rows
+    return []
 
 
 def cost(
@@ -238,8 +283,8 @@ def awaited(lake: Lake, night: date) -> int:
     return sum(row.pending or 0 for file in files for row in lake.read_file("coverage", file))
 
 
-def write_board(lake: Lake) -> Path:
-    """Renders the board over the current report of every night."""
+def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Path:
+    """Renders the board over the current report of every night; see `pages.render_board`."""
     from evals.lake import replace
     from evals.reports import pages
 
@@ -249,6 +294,6 @@ def write_board(lake: Lake) -> Path:
         for night in nights.reported(lake)
         for app, until in sorted((nights.state(lake, night).get("provisional") or {}).items())
     ]
-    body = pages.render_board(lake.current_reports(), run=None, provisional=open_nights)
+    body = pages.render_board(lake.current_reports(), run=dict(run), provisional=open_nights)
     replace(path, body.encode())
     return path

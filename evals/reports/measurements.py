@@ -60,6 +60,10 @@ class Night:
     canaries: Sequence[Row] = ()
     """Judges' verdicts on failed answers with and without an attack."""
     attacks: Attacks = Attacks()  # noqa: RUF009  frozen
+    answered: Sequence[Row] = ()
+    """Which models answered: evaluator, model, fingerprint, n."""
+    answered_before: Sequence[Row] = ()
+    """The same of the latest earlier report."""
     failures: Sequence[Row] = ()
     coverage: Sequence[Row] = ()
     """dimension, evaluator, evaluator_version, covered, sampled."""

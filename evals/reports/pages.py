@@ -56,7 +56,15 @@ verdict_marks: Mapping[str, str] = MappingProxyType(
 
 SECTIONS: Mapping[str, Any] = MappingProxyType(
     dict.fromkeys(("results", "changes", "causes", "slices", "examples"), ())
-    | {"agreement": (), "attacks": (), "errors": (), "refusal": None, "suite": None, "demo": False}
+    | {
+        "agreement": (),
+        "attacks": (),
+        "errors": (),
+        "alarms": (),
+        "refusal": None,
+        "suite": None,
+        "demo": False,
+    }
     | {"accounting": {}, "cost": {}, "provenance": {}, "gate": {}}
 )
 """What a body without that section means: a refused night has little to say."""
@@ -183,7 +191,11 @@ def environment() -> Environment:
 
 
 def render_night(
-    report: dict[str, Any], *, history: list[dict[str, Any]], provisional_until: str | None = None
+    report: dict[str, Any],
+    *,
+    history: list[dict[str, Any]],
+    provisional_until: str | None = None,
+    run: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """The page of a night of an application.
 
@@ -191,6 +203,7 @@ def render_night(
         report: the body of its report.json.
         history: earlier bodies of the same application, oldest first.
         provisional_until: the moment up to which rows may still come, where that is to come.
+        run: what stands beside the report; of it `pins`, as `render_board` takes them.
 
     Returns:
         One HTML file that reaches for nothing outside itself but `report.json` beside it and
@@ -221,7 +234,14 @@ def render_night(
         changed=version_marks(nights)[-1],
         moved=moved(body),
         provisional_until=provisional_until,
+        ending=ending(body, run),
     )  # fmt: skip
+
+
+def ending(body: Report, run: Mapping[str, Any]) -> list[Any]:
+    """The pins about to expire that this night's evaluators ask."""
+    asked = {row["model"] for row in body["provenance"].get("evaluators", ())}
+    return [pin for pin in run.get("pins", ()) if pin["model"] in asked]
 
 
 def moved(body: Report) -> list[tuple[Report | None, list[Report]]]:
@@ -255,6 +275,20 @@ def multiples(row: BoardRow) -> list[tuple[Report, Trend]]:
     ]
 
 
+def unpinned(rows: Iterable[BoardRow]) -> dict[str, Any]:
+    """The models behind each application's latest report that are not pinned, and why."""
+    judges = (
+        judge
+        for row in rows
+        for judge in (row.reports[-1].get("provenance") or {}).get("evaluators", ())
+    )
+    return {
+        judge["model"]: judge["pin"]
+        for judge in judges
+        if judge.get("pin") and judge["pin"]["class"] != "pinned"
+    }
+
+
 def render_board(
     reports: list[dict[str, Any]],
     *,
@@ -266,7 +300,7 @@ def render_board(
     Args:
         reports: report bodies in any order; of several of one night the last is shown.
         run: what the last run did, where known: `calls`, `reused`, `usd`, and `pins`, rows of
-            `name` and `expires` for models about to go.
+            `name`, `model`, `on` and `words` for models about to go.
         provisional: nights whose rows may still come: `date`, `app` and `until`.
 
     Returns:
@@ -284,4 +318,5 @@ def render_board(
         demo=any(report.get("demo") for report in reports),
         run=run or {},
         provisional=provisional,
+        unpinned=unpinned(rows),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 
 from evals.records import digest
 from evals.reports import attacks, causes
+from evals.reports.alarms import alarms, stamp
 from evals.reports.causes import Row
 from evals.reports.measurements import (
     Night,
@@ -61,6 +62,9 @@ def build(night: Night) -> Body:
             "agreement": agreement(night, rows),
             "attacks": attacks.section(resistances(night)),
             "errors": errors(night.failures),
+            "alarms": alarms(
+                night.evaluators, night.answered, night.answered_before, night.failures
+            ),
             "accounting": accounting(night.accounting),
             "provenance": provenance(night),
             "cost": cost(night.cost),
@@ -106,6 +110,7 @@ def refused(
         "agreement": [],
         "attacks": [],
         "errors": [],
+        "alarms": [],
         "accounting": counts,
         "provenance": {"evaluators": [], "traces": {}, "baseline": []},
         "cost": cost({}),
@@ -370,7 +375,7 @@ def provenance(night: Night) -> dict[str, Any]:
         values[row["value"]] = values.get(row["value"], 0) + int(row["n"])
     nights = sorted({day(row) for row in night.history if day(row) < night.date})
     evaluators = [
-        {"name": e.name, "version": e.version, "kind": e.kind, "model": e.pin and e.pin.model}
+        {"name": e.name, "version": e.version, "kind": e.kind, **stamp(e, night.answered)}
         for e in sorted(night.evaluators, key=lambda e: (e.name, e.version))
     ]
     return {

@@ -154,17 +154,14 @@ class ModelPin(Spec):
         """
         if now is None or any(getattr(self, key) != getattr(now, key) for key in IDENTITY):
             return self
-        return self.model_copy(update={key: getattr(now, key) for key in SERVING})
+        return now.model_copy(update={key: getattr(self, key) for key in ASKED})
 
 
 IDENTITY = ("provider", "model", "sha256", "revision", "package", "api")
 """What makes two pins the same model, asked in the same way."""
 
-SERVING = (
-    "base_url", "azure", "api_key_env", "answers_as", "pins", "prices", "expires",
-    "batch", "concurrency", "timeout_s",
-)  # fmt: skip
-"""Where and at what price it is served: no part of any version."""
+ASKED = ("structured", "reasoning", "reasoning_effort")
+"""What else a version depends on. All the rest says where and at what price it is served."""
 
 
 def plain_address(url: str) -> str:

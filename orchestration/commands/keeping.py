@@ -92,16 +92,20 @@ def quarantine(home: Path | None, catalog: Path | None, as_json: bool) -> None:
 @click.command()
 @located
 @as_json
-def doctor(home: Path | None, catalog: Path | None, as_json: bool) -> None:
+@click.option("--online", is_flag=True, help="Ask providers until when they serve each model.")
+def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool) -> None:
     """Checks the catalog, the models' pins and the data folder.
+
+    A pin that ends within 90 days warns, within 30 days fails.
 
     \b
     Example:
       andon doctor
+      andon doctor --online
     """
     from orchestration import checkup
 
-    findings = checkup.examine(place(home, catalog))
+    findings = checkup.examine(place(home, catalog), online=online)
     if as_json:
         show([finding._asdict() for finding in findings])
     else:

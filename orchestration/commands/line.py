@@ -92,7 +92,7 @@ def nightly(
         said.take_in_labels(lake, cat, here.labels)
         take_back(lake, cat)
         known = span(lake.nights("staged"), first, last, only)
-        due = [found.night for found in nights.pending(lake, known)]
+        due = [found.night for found in nights.pending(lake, cat, known)]
         readable(cat, due)
         for begin, end in nights.consecutive(due) if not dry_run else ():
             from orchestration.launch import launch
@@ -338,7 +338,8 @@ def backfill(
         for app in (name for name, account in apps.items() if not account["refused"]):
             nights.move(lake, here.catalog(), night, app, evaluator or None)
     calls, failures = 0, []
-    due = over if not evaluator else [found.night for found in nights.pending(lake, over)]
+    pending = nights.pending(lake, here.catalog(), over) if evaluator else []
+    due = [found.night for found in pending] if evaluator else over
     readable(here.catalog(), due)
     with telling(as_json) as say:
         for begin, end in nights.consecutive(due):

@@ -83,8 +83,8 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(script: Script, models: list[dict[str, Any]] | None = None) -> Iterator[Server]:
-    """Serves a script, and a list of models, until the block ends."""
+def serving(script: Script, models: list[dict[str, Any]] | Said | None = None) -> Iterator[Server]:
+    """Serves a script, and a list of models or what is said instead, until the block ends."""
     seen: list[dict[str, Any]] = []
     asked: list[Asked] = []
 
@@ -93,7 +93,10 @@ def serving(script: Script, models: list[dict[str, Any]] | None = None) -> Itera
 
         def do_GET(self) -> None:
             asked.append(Asked(self.path, dict(self.headers)))
-            self.answer(Said(200, {"object": "list", "data": models or []}))
+            listed = Said(200, {"object": "list", "data": models or []})
+            said = models if isinstance(models, Said) else listed
+            time.sleep(said.after_s)
+            self.answer(said)
 
         def do_POST(self) -> None:
             asked.append(Asked(self.path, dict(self.headers)))

@@ -78,6 +78,15 @@ def night(body: dict[str, Any], history: list[dict[str, Any]] | None = None) -> 
     return pages.render_night(body, history=history or [])
 
 
+ENDING = {"name": "m", "model": "m-1", "on": "2026-11-01", "words": "m-1 ends in 9 days"}
+ALARM = {"code": "other-model", "evaluator": "j", "words": "m-2 answered", "n": 3}
+STAMPED = {
+    "name": "j", "version": "0" * 16, "kind": "judge", "model": "m-1",
+    "pin": {"class": "unverifiable", "reason": "it does not say"},
+    "answered_by": [{"model": "m-2", "fingerprint": "fp_1", "n": 3}],
+}  # fmt: skip
+
+
 ALL = {
     "slipped": lambda: night(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
     "held": lambda: night(bodies.night()),
@@ -86,7 +95,7 @@ ALL = {
     "nothing": lambda: night(bodies.night(results=[], provenance={}, cost={}, accounting={})),
     "board": lambda: pages.render_board(
         [*bodies.nights(20, "a", drop=3), *bodies.nights(4, "b"), bodies.refused(app="c")],
-        run={"calls": 3, "reused": 9, "usd": 0.2, "pins": [{"name": "m", "expires": "2026-11-01"}]},
+        run={"calls": 3, "reused": 9, "usd": 0.2, "pins": [ENDING]},
     ),
     "empty board": lambda: pages.render_board([], run=None),
     "hostile board": lambda: pages.render_board([bodies.hostile()], run=None),
@@ -121,6 +130,23 @@ def test_trace_text_is_shown_not_obeyed(name: str) -> None:
     assert "{{ 7 * 7 }}" in page.text
     assert "‹U+202E›" in page.text
     assert not phrases.UNSAFE.search(html)
+
+
+def test_alarms_stamps_and_ends_of_models_are_on_both_pages() -> None:
+    """A reader sees who answered, what is not pinned and what is about to go."""
+    origin = {"evaluators": [STAMPED], "traces": {}, "baseline": []}
+    body = bodies.night(provenance=origin, alarms=[ALARM])
+    run = {"pins": [ENDING, {**ENDING, "model": "another", "words": "another ends"}]}
+    page = Page(pages.render_night(body, history=[], run=run)).words
+    board = Page(pages.render_board([body], run=run)).words
+    for said in ("m-2 answered", "unverifiable: it does not say", "m-1 ends in 9 days"):
+        assert said in page, said
+    assert "3 answered by m-2, fp_1" in page
+    assert "another ends" not in page
+    for said in ("m-2 answered", "m-1 is unverifiable: it does not say", "m-1 ends in 9 days"):
+        assert said in board, said
+    quiet = Page(ALL["held"]()).words + Page(pages.render_board([bodies.night()], run=None)).words
+    assert not {"Alarm", "expire"} & set(quiet.split())
 
 
 def test_links_hold_only_plain_names() -> None:

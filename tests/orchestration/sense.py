@@ -60,7 +60,7 @@ def main() -> None:
         said["read"] = tick(instance, cursor)
         said["not run yet"] = tick(instance, cursor)
         for night in lake.nights("staged"):
-            nights.update(lake, night, seen=nights.seen(lake, night))
+            nights.update(lake, night, seen=nights.seen(lake, settings().catalog(), night))
         said["run"] = tick(instance, cursor)
         instance.create_run_for_job(
             defs.resolve_job_def("read_inbox"), status=dg.DagsterRunStatus.STARTED

@@ -1,0 +1,83 @@
+"""Promises of alarms: an answer from another model is seen, told, and never a score."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.records import digest
+from evals.reports import assembly
+from evals.reports.alarms import alarms, stamp
+from evals.specs import Evaluator, Judge, ModelPin, load_catalog
+from tests.evals.model_server import Said, completion, serving
+from tests.evals.test_run import NIGHT, Bench, traces
+
+JUDGE = Judge(judge="j", asks="?", model="m", system="s")
+
+
+def evaluator(model: str = "gpt-4.1-mini-2025-04-14", **keys: Any) -> Evaluator:
+    """A judge by its pin."""
+    pin = ModelPin(name="m", model=model, **keys)
+    about = {"name": "j", "app": "a", "dimension": "d", "question": "?", "version": digest(model)}
+    return Evaluator.model_validate(
+        about | {"kind": "judge", "check": "judge", "pin": pin, "judge": JUDGE}
+    )
+
+
+def by(model: str, n: int = 3) -> dict[str, Any]:
+    """A row of who answered."""
+    return {"evaluator": "j", "model": model, "fingerprint": "fp", "n": n}
+
+
+def test_another_model_than_the_pin_is_an_alarm() -> None:
+    """It names both models and how many traces have no score for it."""
+    failed = [
+        {"evaluator": "j", "code": "other-model", "n": 3},
+        {"evaluator": "j", "code": "x", "n": 1},
+    ]
+    (found,) = alarms([evaluator()], [by("gpt-4.2")], [], failed)
+    assert (found["code"], found["evaluator"], found["n"]) == ("other-model", "j", 3)
+    assert "gpt-4.2 answered, the pin says gpt-4.1-mini-2025-04-14" in found["words"]
+
+
+def test_a_model_that_changed_behind_its_name_is_an_alarm() -> None:
+    """Between two nights, where the policy lets an alias run; a first night has none before."""
+    floating = evaluator("gpt-4o", pins="record")
+    now, before = [by("gpt-4o-2024-11-20", 5)], [by("gpt-4o-2024-08-06")]
+    (found,) = alarms([floating], now, before, [])
+    assert (found["code"], found["n"]) == ("model-changed", 5)
+    assert alarms([floating], now, now, []) == []
+    assert alarms([floating], now, [], []) == []
+
+
+def test_every_report_is_stamped_with_what_an_id_promises() -> None:
+    """Class, reason and who answered; an evaluator without a model has none of it."""
+    found = stamp(evaluator("gpt-6-sol"), [by("gpt-6-sol")])
+    assert found["pin"]["class"] == "unverifiable"
+    assert found["answered_by"] == [{"model": "gpt-6-sol", "fingerprint": "fp", "n": 3}]
+    plain = evaluator().model_copy(update={"pin": None, "judge": None})
+    assert stamp(plain, [by("x")])["pin"] is None
+
+
+@pytest.mark.parametrize("policy", ["strict", "record"])
+def test_who_answered_is_read_from_the_ledger(tmp_path: Path, policy: str) -> None:
+    """Under `record` the alias's answers are scores, under `strict` each is an error row."""
+    said = '{"critique": "", "verdict": "pass"}'
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        return Said(200, completion(body, said, model="m-9", system_fingerprint="fp_1"))
+
+    with serving(script) as running:
+        bench = Bench(tmp_path, running.url)
+        path = bench.catalog.root / "models.yaml"
+        path.write_text(f"m: {{model: m-1, base_url: '{running.url}', pins: {policy}}}")
+        load_catalog.cache_clear()
+        bench.catalog = load_catalog(bench.catalog.root)
+        bench.lake.write("traces", NIGHT, traces("good", "fine", "good"))
+        done = bench.score("kind")
+    expected = (0, 3) if policy == "strict" else (3, 0)
+    assert (done.passed, done.errored) == expected
+    (row,) = assembly.answered(bench.lake, NIGHT, [bench.evaluator("kind")])
+    assert row == {"evaluator": "tone", "model": "m-9", "fingerprint": "fp_1", "n": 2}
+    assert bench.lake.nights("answers") == [date(2026, 10, 1)]

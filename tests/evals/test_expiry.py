@@ -1,0 +1,91 @@
+"""Promises of expiry: the catalog or the provider says when a pin ends, and it is seen in time."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals import models
+from evals.lake import Lake
+from evals.models.expiry import keep_list
+from evals.specs import ModelPin
+from orchestration.checkup import pins as findings
+from tests.evals import model_server as server
+
+TODAY = date(2026, 11, 24)
+
+
+def pin(days: int | None = None, **keys: Any) -> ModelPin:
+    """A pin that ends in so many days, as the catalog says."""
+    ends = None if days is None else TODAY + timedelta(days=days)
+    return ModelPin(**{"name": "m", "model": "m-1", "expires": ends, **keys})
+
+
+@pytest.mark.parametrize(
+    ("days", "state"),
+    [(-1, "fail"), (0, "fail"), (29, "fail"), (30, "warn"), (89, "warn"), (90, "ok")],
+)
+def test_an_end_warns_under_90_days_and_fails_under_30(days: int, state: str) -> None:
+    """The day itself and what is over fail too."""
+    found = models.expiry(pin(days), {}, TODAY)
+    assert found is not None
+    assert (found.state, found.left, found.source) == (state, days, "catalog")
+    assert (TODAY + timedelta(days=days)).isoformat() in found.words()
+
+
+def test_nobody_having_said_is_no_end() -> None:
+    """No date is made up."""
+    assert models.expiry(pin(), {}, TODAY) is None
+
+
+def test_a_provider_s_list_is_read_and_remembered(tmp_path: Path) -> None:
+    """`shutdown_date` of the model list counts until the catalog says otherwise."""
+    lake = Lake(tmp_path).open()
+    told = [
+        {
+            "id": "m-1",
+            "object": "model",
+            "created": 1,
+            "owned_by": "o",
+            "shutdown_date": "2026-12-11",
+        },
+        {"id": "m-2", "object": "model", "created": 1, "owned_by": "o", "shutdown_date": None},
+    ]
+    with server.serving(lambda b, n: server.Said(), told) as running:
+        here = pin(base_url=running.url)
+        assert models.refresh(lake, [here], TODAY) == {}
+        (soon,) = models.expiring([here, pin(name="n", model="m-2")], lake, TODAY)
+        assert (soon.on, soon.left, soon.source) == (date(2026, 12, 11), 17, "provider")
+        later = here.model_copy(update={"expires": date(2027, 12, 11)})
+        assert models.expiring([later], lake, TODAY) == []
+    assert models.refresh(lake, [here], TODAY)["m"] in models.FAULTS
+    assert models.expiring([here], lake, TODAY) == [soon]
+
+
+def test_another_server_s_list_says_nothing_of_this_one(tmp_path: Path) -> None:
+    """Two servers may call different models by one name."""
+    lake = Lake(tmp_path).open()
+    keep_list(lake, pin(base_url="http://a/v1"), {"m-1": TODAY}, TODAY)
+    assert models.expiring([pin(base_url="http://b/v1")], lake, TODAY) == []
+
+
+def test_doctor_tells_ends_and_promises() -> None:
+    """Each model has its findings: what its id promises, and until when it is served."""
+    known = {
+        "m": pin(20, model="claude-opus-4-6", base_url="http://a/v1"),
+        "n": pin(None, name="n"),
+    }
+    catalog: Any = type("C", (), {"models": known})
+    found = [(f.state, f.about) for f in findings(catalog, {}, TODAY)]
+    assert found[0] == ("fail", "model m")
+    assert ("warn", "model n") in found
+
+
+def test_a_list_is_a_small_document(tmp_path: Path) -> None:
+    """It holds dates and no key."""
+    lake = Lake(tmp_path).open()
+    keep_list(lake, pin(), {"m-1": TODAY}, TODAY)
+    kept = json.loads((tmp_path / "model_lists.json").read_text())
+    assert kept == {"openai": {"read": "2026-11-24", "ends": {"m-1": "2026-11-24"}}}
