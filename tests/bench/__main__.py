@@ -152,14 +152,15 @@ def importing() -> None:
 
 
 def spanned() -> None:
-    """OTLP to canonical traces, redaction and writing apart, beside orjson over the same bytes."""
-    from tests.bench import otlp
+    """Spans to canonical traces, redaction and writing apart, beside orjson over the same bytes."""
+    from tests.bench import langfuse, otlp
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "spans.jsonl"
-        size = otlp.write(path)
-        own, peer = min(otlp.reading(path) for _ in range(3))
-    line("otlp_throughput", size / own / 1e6, "MB/s", "orjson alone", peer / own)
+    for name, form in (("otlp", otlp), ("langfuse", langfuse)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "export.jsonl"
+            size = form.write(path)
+            own, peer = min(otlp.reading(path) for _ in range(3))
+        line(f"{name}_throughput", size / own / 1e6, "MB/s", "orjson alone", peer / own)
 
 
 def starting() -> None:
