@@ -436,6 +436,13 @@ class Lake:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def sweep(self, now: float, older_than_s: float = 86_400) -> None:
+        """Removes the scratch files of runs that were killed: no run is at work for so long."""
+        for folder in (self.home / "runs").glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if now - folder.stat().st_mtime > older_than_s:
+                    self.drop_scratch(folder.name)
+
     def drop_scratch(self, run_id: str) -> None:
         """Removes a run's scratch files."""
         shutil.rmtree(self.home / "runs" / safe(run_id), ignore_errors=True)

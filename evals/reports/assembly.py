@@ -221,15 +221,16 @@ def cost(
     lake: Lake, night: date, app: str, evaluators: Iterable[Evaluator]
 ) -> dict[str, float | int]:
     """What the night paid for its answers: the sum of its ledger rows."""
-    versions = {e.answer_version for e in evaluators if e.answer_version}
+    pins = {e.answer_version: e.pin for e in evaluators if e.answer_version and e.pin}
     answers = [
         answer
         for answer in lake.read("answers", [night])
-        if answer.app == app and answer.answer_version in versions
+        if answer.app == app and answer.answer_version in pins
     ]
     return {
         "usd": round(sum(answer.cost_usd for answer in answers), 9),
         "calls": len(answers),
+        "unpriced": sum(pins[answer.answer_version].price_on(night) is None for answer in answers),
         "tokens_in": sum(answer.tokens_in for answer in answers),
         "tokens_out": sum(answer.tokens_out for answer in answers),
     }

@@ -362,9 +362,14 @@ def accounting(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cost(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the night's ledger rows add up to, in US dollars, calls and tokens."""
+    """What the night's ledger rows add up to; calls of a model without a price are no dollars.
+
+    Where all are such calls the sum is unknown, not 0.
+    """
     counts = {name: int(given.get(name, 0)) for name in ("calls", "tokens_in", "tokens_out")}
-    return {"usd": tidy(float(given.get("usd", 0.0))), **counts}
+    unpriced = int(given.get("unpriced", 0))
+    usd = None if unpriced and unpriced == counts["calls"] else tidy(float(given.get("usd", 0.0)))
+    return {"usd": usd, **counts} | ({"unpriced": unpriced} if unpriced else {})
 
 
 def provenance(night: Night) -> dict[str, Any]:

@@ -76,6 +76,7 @@ def nightly(
     here = place(home, catalog, inbox=inbox, labels=labels)
     lake = here.lake()
     budget.recover(lake)
+    lake.sweep(datetime.now(UTC).timestamp())
     forget.finish(lake, here.catalog())
     if spread and assume_date:
         raise click.UsageError("--assume-date and --spread exclude each other; give one")

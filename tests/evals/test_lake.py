@@ -1,11 +1,12 @@
 """Promises of the lake: records come back as they went in, and nothing is half written."""
 
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.lake import SCHEMA_VERSION, Lake, LakeError, from_rows, replace, safe, to_table
@@ -36,12 +37,14 @@ TRACES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(TRACES, max_size=4))
 def test_a_record_comes_back_as_it_went_in(traces: list[Trace]) -> None:
     """Any trace survives the table, nested values and nulls included."""
     assert from_rows(Trace, to_table(Trace, traces).to_pylist()) == traces
 
 
+@settings(deadline=None)
 @given(st.lists(TRACES, min_size=1, max_size=3))
 def test_a_column_younger_than_its_file_has_its_default(traces: list[Trace]) -> None:
     """A table written before a field was known is read as if the field said nothing."""
@@ -52,6 +55,7 @@ def test_a_column_younger_than_its_file_has_its_default(traces: list[Trace]) -> 
     ]
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_equal_values_have_one_spelling(value: Any) -> None:
     """The canonical form does not depend on the order in which keys were written."""
@@ -99,3 +103,14 @@ def test_a_report_version_is_never_rewritten(tmp_path: Path) -> None:
     before = (folder / "report.json").read_bytes(), (folder / "run.json").read_bytes()
     lake.write_report(night, body, "<p>two", {"run": 2})
     assert ((folder / "report.json").read_bytes(), (folder / "run.json").read_bytes()) == before
+
+
+def test_the_scratch_of_a_killed_run_is_swept_after_a_day(tmp_path: Path) -> None:
+    """What is at work stays; what nobody will come back for goes."""
+    lake = Lake(tmp_path).open()
+    dead, alive = lake.scratch("dead"), lake.scratch("alive")
+    now = alive.stat().st_mtime
+    os.utime(dead, (now - 100_000, now - 100_000))
+    lake.sweep(now)
+    assert alive.exists()
+    assert not dead.exists()

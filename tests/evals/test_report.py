@@ -504,3 +504,15 @@ def test_an_unequal_sample_is_weighted_back_to_the_night() -> None:
     assert (found["rate"], found["estimator"]) == (0.5, "weighted")
     assert found["estimate"] == pytest.approx(0.8)
     assert found["estimate_high"] - found["estimate_low"] == pytest.approx(0.19, abs=0.02)
+
+
+def test_calls_without_a_known_price_cost_an_unknown_sum() -> None:
+    """No price is not a price of nothing."""
+    told = {"usd": 0.0, "calls": 4, "unpriced": 4, "tokens_in": 10, "tokens_out": 2}
+    body = build(Night(TONIGHT, APP, "chat", [rate(9, 1)], cost=told))
+    jsonschema.validate(body, schema())
+    assert (body["cost"]["usd"], body["cost"]["unpriced"]) == (None, 4)
+    assert (
+        build(Night(TONIGHT, APP, "chat", [rate(9, 1)], cost=told | {"unpriced": 1}))["cost"]["usd"]
+        == 0.0
+    )
