@@ -57,7 +57,7 @@ class Trace:
     context: str | None = None
     """The passages or document the answer should rest on."""
     steps: tuple[Json, ...] = ()
-    """Tool calls and retrievals in order."""
+    """Tool calls, retrievals, models' calls and what else was done, in order: dicts of a `kind`."""
     model_requested: str | None = None
     model: str | None = None
     """The model that answered."""
