@@ -133,8 +133,8 @@ def batches_of(lake: Lake, night: date) -> list[tuple[str, bool]]:
 
 
 def staged_names(lake: Lake, night: date) -> list[str]:
-    """The staged files a night may have rows in: its own, and those of turns carried over."""
-    return sorted(file.name for file in lake.files("staged", [night, night + DAY]))
+    """The inbox files a night may have rows of: its own, and those of turns carried over."""
+    return sorted({file.stem.split(".")[0] for file in lake.files("staged", [night, night + DAY])})
 
 
 def door_basis(lake: Lake, night: date) -> list[Any]:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import click
@@ -24,7 +25,15 @@ SUPERSEDED = "ignore:Function `dev_command` is superseded"
 
 
 class Pages(http.server.SimpleHTTPRequestHandler):
-    """The reports as files, without a line of log for each."""
+    """The reports and the Data Docs as files, without a line of log for each."""
+
+    def translate_path(self, path: str) -> str:
+        """Where an address leads: `/data_docs/` lies beside the reports."""
+        found = super().translate_path(path)
+        reports = Path(self.directory)
+        if path.startswith("/data_docs/"):
+            return str(reports.parent / Path(found).relative_to(reports))
+        return found
 
     def log_message(self, format: str, *args: Any) -> None:
         """Says nothing."""

@@ -4,14 +4,16 @@ What a valid trace is says the catalog; the failing rows rest in quarantine.
 """
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 
-from evals.door import admission
+from evals.door import admission, datadocs
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress
-from orchestration.resources import nights_of, plain, table
+from orchestration.resources import BOARD_URL, nights_of, plain, table
 from orchestration.settings import settings
 
 GROUP = "validate"
@@ -87,6 +89,17 @@ def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
     yield from results(accounts)
 
 
+def data_docs(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """A link to the Data Docs of the last night that has something to show."""
+    if not rows:
+        return {}
+    last = max(rows, key=lambda row: row["night"])
+    night = date.fromisoformat(last["night"])
+    path = datadocs.page_of(settings().lake(), night, last["app"])
+    url = f"{BOARD_URL}/data_docs/{quote('/'.join(path.parts[-2:]))}"
+    return {"data_docs": dg.MetadataValue.url(url), "file": dg.MetadataValue.path(str(path))}
+
+
 def results(accounts: list[dict[str, Any]]) -> Iterator[dg.AssetCheckResult]:
     """The nights' checks, one result a check, with the rows that failed it."""
     for check in EXPECTATIONS:
@@ -101,7 +114,11 @@ def results(accounts: list[dict[str, Any]]) -> Iterator[dg.AssetCheckResult]:
             asset_key=TRACES,
             passed=not failed,
             severity=SEVERITY[check.severity],
-            metadata={"why": check.reason, "failed": table(plain(failed))},
+            metadata={
+                "why": check.reason,
+                "failed": table(plain(failed)),
+                **data_docs(failed or accounts),
+            },
         )
     refused = [row for row in accounts if row["refused"]]
     shown = [{"night": r["night"], "app": r["app"], "reason": r["refused"]} for r in refused]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.door import expectations, standing, volumes
+from evals.door import datadocs, expectations, standing, volumes
 from evals.door.placing import place
 from evals.door.quarantine import Unreadable, unreadable
 from evals.door.rows import Source, rows
@@ -142,6 +142,9 @@ def settle(
     refused = {app for app, counts in accounts.items() if counts["refused"]}
     place(lake, catalog, night.date, night.files, [(one.app in refused, one) for one in apps])
     update(lake, night.date, apps=accounts)
+    for app, counts in accounts.items():
+        checks = catalog.expectations(app)
+        datadocs.write(lake, night.date, catalog.app(app), checks, counts["checks"])
 
 
 def account(
@@ -211,7 +214,7 @@ def late(lake: Lake, night: Night, one: Checked) -> list[dict[str, Any]]:
     replaced = {names[n] for n in one.standing.corrected}
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for n, said in enumerate(one.standing.of):
-        if said == ACCEPTED and files[n].path.name not in known:
+        if said == ACCEPTED and files[n].sha not in known:
             found[files[n].seen]["corrected" if names[n] in replaced else "late"] += 1
     return [
         {"seen": seen, "late": counts["late"], "corrected": counts["corrected"]}

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import pandas
 
 HOUR = 3_600_000_000
-REPLAY = ".r"
-"""What marks a staged file of rows that were in quarantine: `SHA.r1` and so on."""
 SESSION_HOURS = 24
 """How long after its first turn a session still draws its turns into that night."""
 READ = """
@@ -117,7 +115,8 @@ def rows(lake: Lake, catalog: Catalog, night: date) -> tuple[list[Source], panda
     frame["night"] = (night - EPOCH.date()).days
     frame["ts_night"] = (frame["ts"] - catalog.day_begins * HOUR) // (24 * HOUR)
     frame = within(frame, files, night, gone, come)
-    return files, derived(replayed(frame, files), files)
+    frame = frame.sort_values(["file", "line", "row"], kind="stable").reset_index(drop=True)
+    return files, derived(frame, files)
 
 
 def within(
@@ -137,17 +136,6 @@ def within(
     frame.loc[arrived, "ts_night"] = frame["night"]
     own = [key not in gone and not away[n] for key, n in zip(place, frame["part"], strict=True)]
     return frame[[here or came for here, came in zip(own, arrived, strict=True)]]
-
-
-def replayed(frame: pandas.DataFrame, files: Sequence[Source]) -> pandas.DataFrame:
-    """The rows in the order they were read; of a line that was replayed, what it became last."""
-    again = [n for n, source in enumerate(files) if REPLAY in source.path.stem]
-    if again:
-        late = frame["part"].isin(again)
-        last = frame[late].groupby(["file", "line"])["part"].max().rename("last")
-        frame = frame.join(last, on=["file", "line"])
-        frame = frame[frame["last"].isna() | (frame["part"] == frame["last"])]
-    return frame.sort_values(["file", "line", "row"], kind="stable").reset_index(drop=True)
 
 
 def derived(frame: pandas.DataFrame, files: Sequence[Source]) -> pandas.DataFrame:

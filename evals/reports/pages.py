@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from evals.reports.charts import (
     Report,
@@ -235,6 +236,7 @@ def render_night(
         moved=moved(body),
         provisional_until=provisional_until,
         ending=ending(body, run),
+        data_docs=f"../../../../data_docs/{body['date']}/{quote(body['app'], safe='')}.html",
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ The line itself is moved elsewhere.
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from orchestration.commands.options import (
     DONE,
     USAGE,
     as_json,
+    fail,
     located,
     place,
     show,
@@ -64,21 +66,55 @@ def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
     click.echo(f"{added} labels added; `andon nightly` reports them")
 
 
-@click.command("quarantine")
+@click.group(invoke_without_command=True)
 @located
 @as_json
-def quarantine(home: Path | None, catalog: Path | None, as_json: bool) -> None:
+@click.pass_context
+def quarantine(ctx: click.Context, home: Path | None, catalog: Path | None, as_json: bool) -> None:
+    """Lists, shows and replays refused rows; alone it lists them.
+
+    \b
+    Examples:
+      andon quarantine --json
+      andon quarantine list --code no-output
+      andon quarantine replay
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(quarantine_list, home=home, catalog=catalog, as_json=as_json)
+
+
+@quarantine.command("list")
+@located
+@click.option("--app", help="One application.")
+@click.option("--code", help="One reason code.")
+@click.option("--file", help="One file, by its name.")
+@as_json
+def quarantine_list(
+    home: Path | None,
+    catalog: Path | None,
+    as_json: bool,
+    app: str | None = None,
+    code: str | None = None,
+    file: str | None = None,
+) -> None:
     """Lists refused rows with their file, line and reason.
 
     \b
-    Example:
-      andon quarantine --json
+    Examples:
+      andon quarantine list
+      andon quarantine list --code no-output --json
     """
     from evals.door import quarantine as door
 
     lake = place(home, catalog).lake()
     keys = ("source_file", "source_line", "code", "reason", "app", "trace_id")
-    rows = [{key: getattr(row, key) for key in keys} for row in door.refusals(lake)]
+    wanted = {"app": app, "code": code, "source_file": file}
+    chosen = {key: value for key, value in wanted.items() if value is not None}
+    rows = [
+        {**{key: getattr(row, key) for key in keys}, "night": row.night}
+        for row in door.refusals(lake)
+        if all(getattr(row, key) == value for key, value in chosen.items())
+    ]
     if as_json:
         show(rows)
         return
@@ -87,6 +123,73 @@ def quarantine(home: Path | None, catalog: Path | None, as_json: bool) -> None:
         click.echo(f"{where}: {row['code']}: {row['reason']}")
     if not rows:
         click.echo("nothing in quarantine")
+
+
+@quarantine.command("show")
+@located
+@click.argument("where", metavar="FILE:LINE")
+@as_json
+def quarantine_show(home: Path | None, catalog: Path | None, where: str, as_json: bool) -> None:
+    """Shows a refused row as it was found, unredacted.
+
+    \b
+    Example:
+      andon quarantine show 2026-10-01.jsonl:17
+    """
+    from evals.door import quarantine as door
+
+    lake = place(home, catalog).lake()
+    file, _, line = where.rpartition(":")
+    found = [
+        row
+        for row in door.refusals(lake)
+        if row.source_file == file and str(row.source_line) == line
+    ]
+    if not found:
+        fail(USAGE, f"{where} is not in quarantine; `andon quarantine list` shows what is")
+    rows = [shown(row) for row in found]
+    if as_json:
+        show(rows)
+        return
+    for row in rows:
+        click.echo(f"{row['code']}: {row['reason']}\n{row['raw']}")
+
+
+def shown(row: Any) -> dict[str, Any]:
+    """A refused row with its bytes as text a terminal can take."""
+    return {**asdict(row), "raw": repr(row.raw.decode("utf-8", "backslashreplace"))[1:-1]}
+
+
+@quarantine.command("replay")
+@located
+@click.option("--code", help="Only rows refused for this reason.")
+@click.option("--file", help="Only rows of this file.")
+@as_json
+def quarantine_replay(
+    home: Path | None, catalog: Path | None, code: str | None, file: str | None, as_json: bool
+) -> None:
+    """Reads refused rows again under the catalog of today; those that pass enter their night.
+
+    \b
+    Examples:
+      andon quarantine replay
+      andon quarantine replay --file 2026-10-01.jsonl --json
+    """
+    from evals.door import replay
+
+    here = place(home, catalog)
+    found = replay.replay(here.lake(), here.catalog(), file=file, code=code)
+    if as_json:
+        show([one._asdict() for one in found])
+        return
+    for one in found:
+        left = "; ".join(f"{n} {reason}" for reason, n in one.why.items())
+        still = f"; still refused: {left}" if left else ""
+        click.echo(f"{one.file}: {one.placed} of {one.tried} rows placed{still}")
+    if any(one.placed for one in found):
+        click.echo("`andon nightly` reports their nights anew")
+    if not found:
+        click.echo("nothing in quarantine to replay")
 
 
 @click.command()

@@ -1,0 +1,174 @@
+"""Quarantined rows read again under the catalog of today; those that now pass take their place.
+
+A row is read from its export where that is still there, else from the bytes that were kept. It
+leaves quarantine as it enters its night, so that it is counted once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evals import importers
+from evals.door.identity import trace_hash
+from evals.door.partitions import Nights
+from evals.door.placing import KEPT, as_found
+from evals.door.quarantine import refusals
+from evals.door.sessions import note_carried
+from evals.importers.streams import file_sha
+from evals.lake import InboxFile, Lake, read_parquet, to_table, write_parquet
+from evals.nights import DAY, update
+from evals.privacy import Door
+from evals.records import Refusal, Trace
+from evals.specs import Catalog
+
+
+class Replayed(NamedTuple):
+    """What became of one file's rows in quarantine."""
+
+    file: str
+    tried: int
+    placed: int
+    """Rows that are staged now; their nights are due again."""
+    nights: list[str]
+    why: dict[str, int]
+    """The reasons of those that are still refused, counted."""
+
+
+class Row(NamedTuple):
+    """A row read again, beside its refusal."""
+
+    before: Refusal
+    after: Trace | Refusal
+
+
+def replay(
+    lake: Lake, catalog: Catalog, *, file: str | None = None, code: str | None = None
+) -> list[Replayed]:
+    """Reads quarantined rows again, of one file or one reason where that is given."""
+    known = {row.sha256[:16]: row for row in lake.inbox_files().values()}
+    held: dict[str, list[Refusal]] = defaultdict(list)
+    for row in refusals(lake):
+        wanted = (file is None or row.source_file == file) and (code is None or row.code == code)
+        if wanted and row.source_line and row.file_sha in known:
+            held[row.file_sha].append(row)
+    return [
+        put(lake, catalog, known[sha], list(again(lake, catalog, known[sha], rows)))
+        for sha, rows in sorted(held.items())
+    ]
+
+
+def again(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]) -> Iterator[Row]:
+    """The rows as today's catalog reads them."""
+    door, by_line = Door.of(lake, catalog), {row.source_line: row for row in rows}
+    original = still_there(lake, seen)
+    found = read(catalog, original) if original else from_bytes(catalog, rows)
+    for item in found:
+        before = by_line.get(item.source_line)
+        if before is None:
+            continue
+        after = door.row(item)
+        if isinstance(after, Trace) and isinstance(item, Trace):
+            after = dataclasses.replace(after, content_hash=trace_hash(item, door.key))
+            if as_found(after)[:KEPT] == before.raw:
+                after = before  # nothing about it has changed
+        yield Row(before, after)
+
+
+def still_there(lake: Lake, seen: InboxFile) -> Path | None:
+    """The file the rows came from, where it still lies in an inbox as it was."""
+    stamps: dict[str, list[Any]] = lake.document("inbox_stamps.json") or {}
+    for name, stamp in sorted(stamps.items()):
+        path = Path(name)
+        if stamp[2] == seen.sha256 and path.is_file() and file_sha(path) == seen.sha256:
+            return path
+    return None
+
+
+def read(catalog: Catalog, path: Path) -> Iterator[Trace | Refusal]:
+    """A file's rows."""
+    found = importers.read(path, mappings=catalog.mappings, day_begins=catalog.day_begins)
+    return (row for row in found if isinstance(row, Trace | Refusal))
+
+
+def from_bytes(catalog: Catalog, rows: Sequence[Refusal]) -> Iterator[Trace | Refusal]:
+    """The rows from the bytes that were kept of them, each under its own line again."""
+    whole = [row for row in rows if row.raw.strip() and len(row.raw) < KEPT]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "replayed.jsonl"
+        path.write_bytes(b"\n".join(row.raw.replace(b"\n", b" ") for row in whole))
+        for item in read(catalog, path):
+            before = whole[item.source_line - 1]
+            told = {"source_file": before.source_file, "source_line": before.source_line}
+            yield dataclasses.replace(item, **told)
+
+
+def put(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Row]) -> Replayed:
+    """Stages the rows that are traces now, and takes them out of where they were."""
+    placed = [row for row in rows if isinstance(row.after, Trace)]
+    traces = [row.after for row in placed if isinstance(row.after, Trace)]
+    why: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if isinstance(row.after, Refusal):
+            why[row.after.code] += 1
+    nights: set[date] = set()
+    if traces:
+        sha = seen.sha256[:16]
+        taken_out = take_out(lake, sha, [row.before for row in placed])
+        name = f"{sha}.r{file_count(lake, sha)}"
+        with Nights(lake, name, timedelta(hours=catalog.day_begins)) as staged:
+            staged.add(to_table(Trace, traces))
+        nights = {*staged.rows, *taken_out}
+        unreadable = len(read_again(lake, sha, {row.before.source_line for row in placed}))
+        touched = sorted({*seen.nights, *(night.isoformat() for night in staged.rows)})
+        lake.record_files([seen._replace(refused=unreadable, nights=touched)])
+        note_carried(lake, nights)
+        for night in {row.before.night for row in placed if row.before.night} | taken_out:
+            update(lake, night, admitted="", seen="")  # due again, though it got no file
+    told = sorted(night.isoformat() for night in nights)
+    return Replayed(seen.name, len(rows), len(placed), told, dict(sorted(why.items())))
+
+
+def take_out(lake: Lake, sha: str, rows: Sequence[Refusal]) -> set[date]:
+    """Takes rows that were refused at validation out of the staged files; the nights they left."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    lines = pa.array(sorted({row.source_line for row in rows}), pa.int64())
+    near = {night for row in rows if row.night for night in (row.night, row.night + DAY)}
+    left = set()
+    for path in lake.files("staged", sorted(near)):
+        if not path.name.startswith(sha):
+            continue
+        table = pq.read_table(path)
+        gone = pc.is_in(table["source_line"], lines)
+        if pc.any(gone).as_py():
+            name = f"{sha}.w{file_count(lake, sha)}.parquet"
+            write_parquet(path.with_name(name), table.filter(pc.invert(gone)))
+            path.unlink()
+            left.add(date.fromisoformat(path.parent.name[5:]))
+    return left
+
+
+def file_count(lake: Lake, sha: str) -> int:
+    """How many staged files an inbox file has, for the name of one more."""
+    names = [path.name for path in (lake.home / "staged").glob(f"*/{sha}*")]
+    taken = {part for name in names for part in name.split(".")}
+    return next(n for n in itertools.count(1) if not taken & {f"w{n}", f"r{n}"})
+
+
+def read_again(lake: Lake, sha: str, placed: set[int]) -> list[Refusal]:
+    """The file's rows that could not be read as traces, without those that now are."""
+    path = lake.home / "quarantine" / "files" / f"{sha}.parquet"
+    held = read_parquet(Refusal, path) if path.exists() else []
+    kept = [row for row in held if row.source_line not in placed]
+    if len(kept) < len(held):
+        write_parquet(path, to_table(Refusal, kept))
+    return kept

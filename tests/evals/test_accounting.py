@@ -1,0 +1,131 @@
+"""What the account of the door promises, over any mix of files in any order."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evals.door import admission, quarantine, replay, staging
+from evals.lake import Lake
+from evals.specs import Catalog, Column, Mapping
+
+NIGHT = date(2026, 10, 1)
+NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
+GOOD: dict[str, Any] = {"app": "chat", "input": "Hi?", "output": "Hello."}
+ROW = st.fixed_dictionaries(
+    {
+        "trace_id": st.sampled_from([f"t{n}" for n in range(6)]),
+        "hour": st.sampled_from([1, 12, 23, 24, 30]),
+        "output": st.sampled_from(["Hello.", "Goodbye.", ""]),
+    },
+    optional={
+        "session_id": st.sampled_from(["s1", "s2"]),
+        "tokens_in": st.sampled_from([1, -1]),
+        "app": st.sampled_from(["chat", "qa", "no such name!"]),
+    },
+)
+FILES = st.lists(st.lists(ROW | st.just({}), min_size=1, max_size=8), min_size=1, max_size=4)
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row of an export; an empty one is no row at all."""
+    if not row:
+        return "{"
+    midnight = datetime(NIGHT.year, NIGHT.month, NIGHT.day, tzinfo=UTC)
+    ts = (midnight + timedelta(hours=row["hour"])).isoformat()
+    return json.dumps({**GOOD, **{k: v for k, v in row.items() if k != "hour"}, "ts": ts})
+
+
+def identity(counts: dict[str, int]) -> bool:
+    """Read is accepted, duplicate and quarantined together."""
+    return counts["read"] == counts["accepted"] + counts["duplicate"] + counts["quarantined"]
+
+
+def accounts(lake: Lake, catalog: Catalog) -> dict[date, dict[str, dict[str, Any]]]:
+    """Every night's account of every application."""
+    return admission.admit(lake, catalog, lake.nights("staged"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(files=FILES)
+def test_every_row_of_every_file_is_counted_once(
+    tmp_path_factory: pytest.TempPathFactory, files: list[list[dict[str, Any]]]
+) -> None:
+    """In its night, in its file, and never as two traces; read a second time nothing changes."""
+    root = tmp_path_factory.mktemp("door")
+    lake, catalog = Lake(root / "home").open(), Catalog(root=root)
+    for number, rows in enumerate(files):
+        path = root / f"{number}.jsonl"
+        path.write_text("\n".join(map(line, rows)) + "\n" + f'{{"number": {number}}}\n')
+        seen = staging.import_file(lake, catalog, path, now=NOW)
+        assert seen.read == len(rows) + 1
+    nights = accounts(lake, catalog)
+    by_file: dict[str, int] = {}
+    for night, apps in nights.items():
+        traces = lake.read("traces", [night])
+        assert len({(t.app, t.trace_id) for t in traces}) == len(traces)
+        for app, account in apps.items():
+            assert identity(account)
+            shown = sum(t.app == app for t in traces)
+            assert shown == (0 if account["refused"] else account["accepted"])
+            assert account["quarantined"] == sum(account["reasons"].values())
+            assert account["read"] == sum(c["read"] for c in account["files"].values())
+            for sha, counts in account["files"].items():
+                assert identity(counts)
+                by_file[sha] = by_file.get(sha, 0) + counts["read"]
+    lost = [row for row in quarantine.by_file(lake) if not (row.app and row.night)]
+    for seen in lake.inbox_files().values():
+        unplaced = sum(row.file_sha == seen.sha256[:16] for row in lost)
+        assert seen.read == by_file.get(seen.sha256[:16], 0) + unplaced
+    assert accounts(lake, catalog) == nights
+
+
+def test_a_mapping_that_is_put_right_places_what_was_refused(tmp_path: Path) -> None:
+    """Rows leave quarantine as they enter their night, from the export or from kept bytes."""
+    row = {"trace_id": "t", "app": "chat", "input": "Hi?", "reply": "Hello.", "at": 1790856000}
+    good = {"trace_id": "u", "app": "chat", "output": "Hello.", "ts": "2026-10-01T12:00:00Z"}
+    empty = {**good, "trace_id": "v", "output": "", "reply": "It was here."}
+    path = tmp_path / "day.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in (row, good, empty)))
+    lake, wrong = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
+    seen = staging.import_file(lake, wrong, path, now=NOW)
+    assert accounts(lake, wrong)[NIGHT]["chat"]["reasons"] == {"no-output": 1}
+    assert (seen.read, seen.refused) == (3, 1)
+    right = Catalog(root=tmp_path, mappings={"it": Mapping(
+        columns={"output": "reply", "ts": Column(path="at", format="epoch")}
+    )})  # fmt: skip
+    (told,) = replay.replay(lake, right)
+    assert (told.tried, told.placed, told.nights) == (2, 2, ["2026-10-01"])
+    account = accounts(lake, right)[NIGHT]["chat"]
+    assert (account["read"], account["accepted"], account["quarantined"]) == (3, 3, 0)
+    traces = {t.trace_id: t for t in lake.read("traces", [NIGHT])}
+    assert {key: t.output for key, t in traces.items()} == {
+        "t": "Hello.",
+        "u": "Hello.",
+        "v": "It was here.",
+    }
+    assert traces["t"].source_line == 1
+    assert quarantine.refusals(lake) == []
+    assert replay.replay(lake, right) == []
+    (seen,) = lake.inbox_files().values()
+    assert (seen.read, seen.refused) == (3, 0)
+
+
+def test_what_still_fails_stays_where_it_is(tmp_path: Path) -> None:
+    """A replay under the same catalog changes nothing, and says why."""
+    path = tmp_path / "day.jsonl"
+    bad = {"trace_id": "t", "app": "chat", "output": "", "ts": "2026-10-01T12:00:00Z"}
+    path.write_text(json.dumps(bad) + "\n{\n")
+    lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
+    staging.import_file(lake, catalog, path, now=NOW)
+    before = accounts(lake, catalog)
+    (told,) = replay.replay(lake, catalog)
+    assert (told.placed, told.why) == (0, {"no-output": 1, "not-json": 1})
+    assert accounts(lake, catalog) == before
+    assert len(quarantine.refusals(lake)) == 2
