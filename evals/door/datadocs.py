@@ -54,7 +54,7 @@ def rendered(
     """The page: what Great Expectations makes of the night's results, without what it fetches."""
     great_expectations()
     from great_expectations.core import ExpectationSuiteValidationResult
-    from great_expectations.render.renderer import ValidationResultsPageRenderer
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
 
     by_name = {check.check: check for check in checks}
     found = [result_of(by_name[r["name"]], app, r) for r in results if r["name"] in by_name]
@@ -82,6 +82,7 @@ def result_of(check: Expectation, app: App, said: dict[str, Json]) -> Any:
     from great_expectations.expectations.expectation_configuration import (
         ExpectationConfiguration,
     )
+    from great_expectations.expectations.metadata_types import FailureSeverity
 
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", check.expect).lower()
     variables = {"app": app.app, **app.validation.model_dump()}
@@ -94,7 +95,7 @@ def result_of(check: Expectation, app: App, said: dict[str, Json]) -> Any:
             type=name,
             kwargs=arguments,
             meta={"check": check.check, "notes": {"format": "markdown", "content": [check.reason]}},
-            severity=check.severity,
+            severity=FailureSeverity(check.severity),
         ),
         result={
             "element_count": count,
@@ -112,7 +113,7 @@ def result_of(check: Expectation, app: App, said: dict[str, Json]) -> Any:
 @functools.cache
 def view() -> Any:
     """The library's page view with its templates parsed once: that is most of a page's time."""
-    from great_expectations.render.view import DefaultJinjaPageView
+    from great_expectations.render.view.view import DefaultJinjaPageView
 
     class Once(DefaultJinjaPageView):
         """Keeps each template."""

@@ -137,21 +137,20 @@ def put(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Row]) -> R
 
 def take_out(lake: Lake, sha: str, rows: Sequence[Refusal]) -> set[date]:
     """Takes rows that were refused at validation out of the staged files; the nights they left."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    import numpy as np
     import pyarrow.parquet as pq
 
-    lines = pa.array(sorted({row.source_line for row in rows}), pa.int64())
+    lines = sorted({row.source_line for row in rows})
     near = {night for row in rows if row.night for night in (row.night, row.night + DAY)}
     left = set()
     for path in lake.files("staged", sorted(near)):
         if not path.name.startswith(sha):
             continue
         table = pq.read_table(path)
-        gone = pc.is_in(table["source_line"], lines)
-        if pc.any(gone).as_py():
+        gone = np.isin(table["source_line"].to_numpy(), lines)
+        if gone.any():
             name = f"{sha}.w{file_count(lake, sha)}.parquet"
-            write_parquet(path.with_name(name), table.filter(pc.invert(gone)))
+            write_parquet(path.with_name(name), table.filter(~gone))
             path.unlink()
             left.add(date.fromisoformat(path.parent.name[5:]))
     return left
