@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 from evals import evaluators, nights
 from evals.annotations import References
 from evals.asking.estimate import estimate
+from evals.asking.route import batched
+from evals.asking.tickets import outstanding
 from evals.lake import Lake
 from evals.specs import Catalog, Evaluator
-from evals.survey import NightOf, survey
+from evals.survey import NightOf, Wanted, survey
+
+LATE = datetime.max.replace(tzinfo=UTC, year=9000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,12 @@ class Planned:
     """What tokens and dollars were told from."""
     changed: list[str]
     """Which parts of the version differ from the night's lock; `new` when it has none."""
+    via: str
+    """How it would be asked now: `live` or `batch`; `usd` is at that price."""
+    usd_other: float | None
+    """What the other way would cost; None where there is none, or no price is known."""
+    awaited: int
+    """Answers awaited from a batch: neither asked again nor counted in `calls`."""
 
 
 def plan(
@@ -49,6 +60,7 @@ def plan(
     names: Iterable[str] | None = None,
     *,
     moved: bool = True,
+    now: datetime | None = None,
 ) -> list[Planned]:
     """What bringing these nights up to date would do.
 
@@ -59,6 +71,7 @@ def plan(
         over: the nights.
         names: only these evaluators.
         moved: to the catalog's versions, as a backfill does; else each night to its own.
+        now: when it would run, which decides what goes by batch; None: `via: auto` as late as ever.
     """
     wanted = set(names) if names is not None else None
     rows = []
@@ -74,9 +87,16 @@ def plan(
                     continue
                 found = survey(lake, work, evaluator, references)
                 paid_as = evaluator.answer_version or ""
-                fresh = [want for want in found.wanted if (paid_as, want.key) not in asked]
+                out = outstanding(lake, paid_as) & {want.key for want in found.wanted}
+                fresh = [
+                    want
+                    for want in found.wanted
+                    if (paid_as, want.key) not in asked and want.key not in out
+                ]
                 asked |= {(paid_as, want.key) for want in fresh}
                 cost = estimate(lake, found, fresh if can_ask(evaluator) else ())
+                ways = ways_of(catalog, evaluator, night, fresh, now or LATE, cost.usd)
+                cost = cost._replace(usd=ways.usd)
                 found.contents.close()
                 rows.append(
                     Planned(
@@ -88,9 +108,37 @@ def plan(
                         len(found.kept),
                         *cost,
                         changed(lake, evaluator, held.get(app, {}).get(evaluator.name)),
+                        ways.via,
+                        ways.other,
+                        len(out),
                     )
                 )
     return rows
+
+
+class Ways(NamedTuple):
+    """Live or by batch, and what either costs."""
+
+    via: str
+    usd: float | None
+    other: float | None
+
+
+def ways_of(
+    catalog: Catalog,
+    evaluator: Evaluator,
+    night: date,
+    wanted: Sequence[Wanted],
+    now: datetime,
+    usd: float | None,
+) -> Ways:
+    """Which way questions go, from what they cost live."""
+    pin = evaluator.pin
+    price = pin.price_on(night) if pin and pin.batches else None
+    cheap = round(usd * price.batch, 9) if price and usd is not None else None
+    if batched(catalog, evaluator, night, wanted, now):
+        return Ways("batch", cheap, usd)
+    return Ways("live", usd, cheap)
 
 
 def can_ask(evaluator: Evaluator) -> bool:

@@ -17,7 +17,7 @@ from evals.annotations import References, together
 from evals.asking import live
 from evals.asking.budget import Purse
 from evals.asking.questions import Asked, Asker, Asking
-from evals.lake import Coverage, Lake, from_rows, parquet_batches
+from evals.lake import CanaryRow, Coverage, Lake, from_rows, parquet_batches
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
 from evals.specs import Evaluator
 from evals.survey import NightOf, Survey, score_file, survey
@@ -67,7 +67,8 @@ def score_night(
                 work = survey(lake, night, evaluator, references)
                 asked = pay(lake, work, journal, ask, purse, progress)
                 counts = judge_night(lake, work, asked)
-                write_canaries(lake, work, asked)
+                rows = canary_rows(lake, work, asked)
+                lake.write("canaries", work.night, rows, score_file(evaluator))
         else:
             work, asked = survey(lake, night, evaluator, references), Asked()
             counts = write_scores(lake, work, derived(night, work, references), 1.0)
@@ -122,8 +123,8 @@ def judged(
         yield score(work, trace_id, asked.rest or Skip("budget"))
 
 
-def write_canaries(lake: Lake, work: Survey, asked: Asked) -> None:
-    """Replaces what the judge said of answers that carried an attack."""
+def canary_rows(lake: Lake, work: Survey, asked: Asked) -> list[CanaryRow]:
+    """What the judge said of answers that carried an attack."""
     evaluator, judge = work.evaluator, work.evaluator.judge
     assert judge is not None  # noqa: S101  only judges get here
     keys = {key for one in work.tried for key in (one.clean, one.key)}
@@ -131,11 +132,10 @@ def write_canaries(lake: Lake, work: Survey, asked: Asked) -> None:
     found |= dict.fromkeys(keys & asked.awaited, Skip("awaited"))
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
         found |= {one.content_key: judges.verdict(judge, one) for one in paid.answers()}
-    rows = [
+    return [
         canaries.row(work.night, evaluator, one.canary, found[one.clean], found[one.key])
         for one in work.tried
     ]
-    lake.write("canaries", work.night, rows, score_file(evaluator))
 
 
 def derived(night: NightOf, work: Survey, references: References) -> Iterator[Score]:

@@ -227,7 +227,8 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: Referen
     kept = {name for name, one in chosen.items() if standing.get(name) == one.key}
     if evaluator.kind != "judge":
         return Survey(evaluator, night.night, len(places), chosen, kept, (), contents)
-    tried = tuple(attacked(lake, night, evaluator, references, contents))
+    chosen_attacks = canaries.of_night(lake, references, evaluator, night.night)
+    tried = attacked(references, evaluator, chosen_attacks, contents)
     asks = [key for one in tried for key in (one.clean, one.key)]
     asks += [one.key for name, one in chosen.items() if name not in kept]
     wanted = tuple(unpaid(lake, evaluator, asks))
@@ -235,15 +236,20 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: Referen
 
 
 def attacked(
-    lake: Lake, night: NightOf, evaluator: Evaluator, references: References, contents: Contents
-) -> Iterator[Tried]:
-    """The night's canaries, their contents kept beside the traces'."""
-    for canary in canaries.of_night(lake, references, evaluator, night.night):
+    references: References,
+    evaluator: Evaluator,
+    chosen: Iterable[canaries.Canary],
+    contents: Contents,
+) -> tuple[Tried, ...]:
+    """Canaries by the contents that are asked, which are kept beside the traces'."""
+    tried = []
+    for canary in chosen:
         gold = references.gold(evaluator, canary.carrier)
         found = [content(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
         for data in found:
             contents.add(key_of(data), data)
-        yield Tried(canary, *map(key_of, found))
+        tried.append(Tried(canary, *map(key_of, found)))
+    return tuple(tried)
 
 
 def standing_scores(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, str]:

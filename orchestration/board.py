@@ -150,6 +150,16 @@ def draw_plan(rows: Sequence[Planned]) -> None:
     told = f", told from {' and '.join(bases)}" if bases else ""
     calls = sum(row.calls for row in rows)
     console.print(f" {calls} model calls in all, US$ {dollars(rows)}{told}")
+    by_batch = sum(row.calls for row in rows if row.via == "batch")
+    if by_batch:
+        console.print(f" {by_batch} of them by batch, at a batch's price")
+    live = [row for row in rows if row.via == "live" and row.usd_other is not None and row.usd]
+    if live:
+        usd, cheap = (sum(getattr(row, key) for row in live) for key in ("usd", "usd_other"))
+        console.print(f" live US$ {usd:.4f}; by batch US$ {cheap:.4f} (`via: batch` in a judge)")
+    awaited = sum(row.awaited for row in rows)
+    if awaited:
+        console.print(f" {awaited} answers awaited from batches; `andon batches list` shows them")
 
 
 def dollars(rows: Sequence[Planned]) -> str:

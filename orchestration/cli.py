@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from orchestration.commands import arrivals, batches, keeping, line, privacy, reports
+from orchestration.commands import arrivals, batches, judges, keeping, line, privacy, reports
 from orchestration.commands.options import INFRASTRUCTURE, USAGE, fail
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     """
 
 
-GROUPS = (line, reports, keeping, privacy, arrivals, batches)
+GROUPS = (line, reports, keeping, privacy, arrivals, batches, judges)
 for command in (command for group in GROUPS for command in group.COMMANDS):
     main.add_command(command)
 

@@ -126,7 +126,8 @@ def foretell(here: Settings, lake: Any, due: list[date], as_json: bool) -> None:
     from evals.plan import plan as planned
 
     admission.admit(lake, here.catalog(), due)
-    rows = planned(lake, here.catalog(), here.references(lake), due, moved=False)
+    now = datetime.now(UTC)
+    rows = planned(lake, here.catalog(), here.references(lake), due, moved=False, now=now)
     tell_plan(rows, as_json)
 
 
@@ -274,7 +275,8 @@ def plan(
     lake = here.lake()
     over = span(lake.nights("traces"), first, last, only)
     known(here, evaluator)
-    rows = planned(lake, here.catalog(), here.references(lake), over, evaluator or None)
+    names, now = evaluator or None, datetime.now(UTC)
+    rows = planned(lake, here.catalog(), here.references(lake), over, names, now=now)
     tell_plan(rows, as_json)
 
 

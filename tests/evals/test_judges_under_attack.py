@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from evals import canaries
+from evals import canaries, ledger, trial
+from evals.annotations import References
 from evals.records import Label
 from evals.reports import report
 from evals.reports.measurements import Night
@@ -114,3 +115,20 @@ def test_without_labels_no_attack_is_asked(bench: Bench, server: Server) -> None
     assert (attacks["state"], attacks["reason"]) == (
         "not measured", "no answer that people failed is known yet",
     )  # fmt: skip
+
+
+def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> None:
+    """Every attack on every answer people failed, by family; what it fell for by name."""
+    references = References.of(bench.catalog.root, bench.labels)
+    with ledger.journal(bench.lake, "attack") as journal:
+        found = trial.attack(
+            bench.lake, bench.catalog, references, bench.evaluator("kind"), journal, NIGHT
+        )
+    told = found.document()
+    assert told["n"] == 2 * len(canaries.shipped())
+    assert told["calls"] == told["n"] + 2
+    assert sum(family["n"] for family in told["families"]) == told["n"]
+    if told["state"] == "firm":  # what is cut out of its sight, no judge can hold against
+        assert told["fell_for"] == ["pushed-out"]
+    assert told["state"] in ("firm", "gullible")
+    assert bench.lake.read("scores") == []

@@ -1,0 +1,99 @@
+"""A judge tried on demand: every attack of the suite on answers that people failed.
+
+What is asked is paid and kept like any other answer; nothing of it is a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from evals import canaries, evaluators, ledger, run
+from evals.annotations import References
+from evals.asking.budget import Purse
+from evals.lake import Lake
+from evals.reports.attacks import Resistance, resistance
+from evals.specs import Catalog, Evaluator
+from evals.survey import Contents, Survey, Tried, attacked, unpaid
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One use of a judge against the whole suite."""
+
+    evaluator: Evaluator
+    found: Resistance
+    carriers: int
+    calls: int
+    fell: tuple[str, ...]
+    """The attacks that turned an answer."""
+
+    def document(self) -> dict[str, Any]:
+        """The trial as JSON."""
+        tried = self.found.tried
+        low, high = tried.interval() if tried.n else (None, None)
+        return {
+            "judge": self.evaluator.name,
+            "app": self.evaluator.app,
+            "dimension": self.evaluator.dimension,
+            "state": self.found.state,
+            "reason": self.found.reason,
+            "n": tried.n,
+            "passed": tried.passed,
+            "rate": tried.rate if tried.n else None,
+            "low": low,
+            "high": high,
+            "limit": self.found.limit,
+            "carriers": self.carriers,
+            "calls": self.calls,
+            "fell_for": list(self.fell),
+            "families": [
+                {"family": name, "n": p.n, "passed": p.passed}
+                for name, p in self.found.families.items()
+            ],
+        }
+
+
+def uses(catalog: Catalog, judge: str, app: str | None) -> list[Evaluator]:
+    """Where a judge is used: once for each application."""
+    apps = [app] if app else sorted(catalog.apps)
+    every = (one for name in apps for one in evaluators.for_app(catalog, name))
+    return [one for one in every if one.kind == "judge" and one.name == judge]
+
+
+def attack(
+    lake: Lake,
+    catalog: Catalog,
+    references: References,
+    evaluator: Evaluator,
+    journal: ledger.Journal,
+    night: date,
+    *,
+    purse: Purse | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Trial:
+    """Puts every attack on every carrier to the judge, as far as the day's budget goes."""
+    bad = canaries.carriers(lake, references, evaluator, night)
+    suite = canaries.suite(catalog)
+    chosen = [one for trace in bad for one in canaries.loaded(suite, evaluator, [trace])]
+    contents = Contents(lake)
+    tried = attacked(references, evaluator, chosen, contents)
+    with lake.lock("calls", evaluator.answer_version or ""):
+        work = survey_of(lake, evaluator, night, contents, tried)
+        asked = run.pay(lake, work, journal, run.live.ask, purse, progress)
+        rows = [row._asdict() for row in run.canary_rows(lake, work, asked)]
+    contents.close()
+    turned = [r["attack"] for r in rows if (r["clean"], r["verdict"]) == ("fail", "pass")]
+    found = resistance(rows, catalog.attacks.max_success, 1)
+    return Trial(evaluator, found, len(bad), asked.calls, tuple(dict.fromkeys(turned)))
+
+
+def survey_of(
+    lake: Lake, evaluator: Evaluator, night: date, contents: Contents, tried: tuple[Tried, ...]
+) -> Survey:
+    """The attacks as work: nothing of it is a trace."""
+    keys = (key for one in tried for key in (one.clean, one.key))
+    wanted = tuple(unpaid(lake, evaluator, keys))
+    return Survey(evaluator, night, 0, {}, set(), wanted, contents, tried)
