@@ -160,13 +160,7 @@ def check_references(catalog: Catalog) -> None:
     for name, app in catalog.apps.items():
         if app.suite and app.suite not in catalog.suites:
             refuse(catalog.root / "apps" / f"{name}.yaml", ("suite",), f"no suite {app.suite!r}")
-    for name, judge in catalog.judges.items():
-        path = catalog.root / "judges" / f"{name}.yaml"
-        if judge.model not in catalog.models:
-            refuse(path, ("model",), f"no model {judge.model!r} in models.yaml")
-        if judge.mode == "logprobs" and reasons(catalog.models[judge.model]):
-            words = f"{judge.model} thinks before it answers, and has no P(yes) of its first word"
-            refuse(path, ("mode",), f"{words}; use `mode: schema`")
+    check_judges(catalog)
     for name, suite in catalog.suites.items():
         for index, dimension in enumerate(suite.dimensions):
             path, check = catalog.root / "suites" / f"{name}.yaml", dimension.check
@@ -176,6 +170,20 @@ def check_references(catalog: Catalog) -> None:
             files = [catalog.root / "gold" / f"{gold}.{suffix}" for suffix in ("jsonl", "csv")]
             if gold not in (None, "labels") and not any(file.exists() for file in files):
                 refuse(path, ("dimensions", index, "check", "gold"), f"no gold set {gold!r}")
+
+
+def check_judges(catalog: Catalog) -> None:
+    """Every judge's model is declared, and can be asked the way the judge asks."""
+    for name, judge in catalog.judges.items():
+        path = catalog.root / "judges" / f"{name}.yaml"
+        if judge.model not in catalog.models:
+            refuse(path, ("model",), f"no model {judge.model!r} in models.yaml")
+        if judge.via == "batch" and catalog.models[judge.model].batches is None:
+            told = f"{judge.model!r} takes no batches; give its pin `batch: {{}}`, or use `live`"
+            refuse(path, ("via",), told)
+        if judge.mode == "logprobs" and reasons(catalog.models[judge.model]):
+            words = f"{judge.model} thinks before it answers, and has no P(yes) of its first word"
+            refuse(path, ("mode",), f"{words}; use `mode: schema`")
 
 
 def check_expectations(catalog: Catalog) -> None:

@@ -23,6 +23,7 @@ PLACES = {
     "guardrail": "guardrails/*.yaml",
     "models": "models.yaml",
     "slices": "slices.yaml",
+    "attacks": "attacks.yaml",
 }
 STALE = "stale: run `python -m tests.docs`"
 SUITE = "suite: s\ndimensions:\n  - {dimension: d, question: 'Is it so?', check: CHECK}\n"

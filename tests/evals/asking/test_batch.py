@@ -15,6 +15,7 @@ import pytest
 from evals.asking import batch, live
 from evals.asking.route import Route, cancelled
 from evals.asking.tickets import requests_file
+from evals.specs import CatalogError
 from tests.evals.asking.batch_line import NOON, BatchLine, catalog_at
 from tests.evals.batch_server import Row, Server, answered, row, serving
 
@@ -322,6 +323,15 @@ def test_auto_takes_a_batch_where_the_deadline_allows(
         retried = dataclasses.replace(asking, work=again)
         assert Route(line.lake, line.catalog, now).batched(retried) is None
     work.contents.close()
+
+
+def test_a_judge_by_batch_needs_a_model_that_takes_them(tmp_path: Path) -> None:
+    """Where it could only be asked live, the catalog says so, with what to write."""
+    catalog_at(tmp_path / "catalog", "http://127.0.0.1:1/v1")
+    pins = tmp_path / "catalog" / "models.yaml"
+    pins.write_text(pins.read_text().replace("  batch: {}\n", ""))
+    with pytest.raises(CatalogError, match=r"tone\.yaml:\d+: via: 'm' takes no batches"):
+        BatchLine(tmp_path)
 
 
 STEPS = [
