@@ -236,7 +236,7 @@ def render_night(
         moved=moved(body),
         provisional_until=provisional_until,
         ending=ending(body, run),
-        data_docs=f"../../../../data_docs/{body['date']}/{quote(body['app'], safe='')}.html",
+        data_docs=f"../../../../data_docs/{body['date']}/{quote(body['app'], safe='', errors='replace')}.html",
     )  # fmt: skip
 
 
