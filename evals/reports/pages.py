@@ -236,7 +236,7 @@ def render_night(
         moved=moved(body),
         provisional_until=provisional_until,
         ending=ending(body, run),
-        data_docs=f"../../../../data_docs/{body['date']}/{quote(body['app'], safe='', errors='replace')}.html",
+        data_docs=data_docs(body),
     )  # fmt: skip
 
 
@@ -244,6 +244,12 @@ def ending(body: Report, run: Mapping[str, Any]) -> list[Any]:
     """The pins about to expire that this night's evaluators ask."""
     asked = {row["model"] for row in body["provenance"].get("evaluators", ())}
     return [pin for pin in run.get("pins", ()) if pin["model"] in asked]
+
+
+def data_docs(body: Report) -> str:
+    """Where the Data Docs of the night lie, relative to its page."""
+    name = quote(body["app"], safe="", errors="replace")
+    return f"../../../../data_docs/{body['date']}/{name}.html"
 
 
 def moved(body: Report) -> list[tuple[Report | None, list[Report]]]:
