@@ -14,7 +14,8 @@ from evals.reports import report
 from evals.specs import CatalogError, load_catalog
 from tests.docs import generate
 
-CATALOGS = [generate.ROOT / "evals" / "catalog", generate.ROOT / "tests" / "catalogs" / "nights"]
+TEAMS = generate.ROOT / "tests" / "catalogs"
+CATALOGS = [generate.ROOT / "evals" / "catalog", TEAMS / "nights", TEAMS / "pulled"]
 PLACES = {
     "catalog": "catalog.yaml",
     "app": "apps/*.yaml",
@@ -23,6 +24,7 @@ PLACES = {
     "guardrail": "guardrails/*.yaml",
     "models": "models.yaml",
     "slices": "slices.yaml",
+    "sources": "sources.yaml",
     "attacks": "attacks.yaml",
 }
 STALE = "stale: run `python -m tests.docs`"
