@@ -103,6 +103,7 @@ def from_judge(catalog: Catalog, name: str, common: dict[str, Any]) -> Evaluator
         "parser": str(judges.BEHAVIOUR),
         "where": digest(common["where"]),
         "version": str(judge.version),
+        **({"repeats": str(judge.repeats)} if judge.repeats > 1 else {}),
     }
     return Evaluator(
         **common,

@@ -110,9 +110,13 @@ def scored(lake: Lake, traces: set[str]) -> tuple[set[str], set[str]]:
             said.add(row["explanation"])
     keys = own - others - {None}
     listed = ", ".join(map(quoted, sorted(keys))) or "null"
-    answers = f"select text from answers where content_key in ({listed}) and text is not null"  # noqa: S608
-    said |= {row["text"] for row in lake.rows(answers, {"answers": None})}
-    return keys, said
+    answers = (
+        "select content_key, text from answers"  # noqa: S608  quoted
+        f" where split_part(content_key, '.', 1) in ({listed})"
+    )
+    paid = lake.rows(answers, {"answers": None})
+    said |= {row["text"] for row in paid if row["text"]}
+    return keys | {row["content_key"] for row in paid}, said  # a judge may be asked repeatedly
 
 
 def forget(lake: Lake, catalog: Catalog, person: Person, now: datetime) -> dict[str, int]:

@@ -94,6 +94,30 @@ class CanaryRow(NamedTuple):
     """Why a verdict is missing."""
 
 
+class NoiseRow(NamedTuple):
+    """How a judge's further answers to the contents of a night compare with its first ones."""
+
+    date: date
+    app: str
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    repeats: int
+    """Times each content is asked."""
+    contents: int
+    """Those with a first verdict and at least one more."""
+    pairs: int
+    """Further verdicts, each beside the first of its content."""
+    flips: int
+    """Of the pairs, those that differ."""
+    square: float
+    """The sum over contents of (flips - rate x pairs) squared."""
+    errors: int
+    """Further answers that are errors: in no pair."""
+    missing: int
+    """Further answers that are not there yet."""
+
+
 class MappedLabel(NamedTuple):
     """A person's label in the words of the suite: what alignment is measured against."""
 
@@ -124,6 +148,7 @@ TABLES: dict[str, type] = {
     "verdicts": GuardVerdict,
     "coverage": Coverage,
     "canaries": CanaryRow,
+    "noise": NoiseRow,
     "labels_mapped": MappedLabel,
     "slices": SliceRow,
 }

@@ -25,6 +25,11 @@ KEY = "content_key"
 STANDING = (KEY, "code", "retryable", "attempts")
 
 
+def repeat(key: str, nth: int) -> str:
+    """The name of a content's nth answer under one version; the first has the content's own."""
+    return key if nth == 1 else f"{key}.{nth}"
+
+
 class Journal:
     """Answers as they arrive: one line each, in the kernel's hands before the next is asked."""
 

@@ -35,7 +35,7 @@ class Planned:
     reused: int
     """Scores that stand as they are."""
     calls: int
-    """Contents that have to be asked for."""
+    """Answers that have to be asked for, repeats among them."""
     tokens_in: int
     tokens_out: int
     usd: float | None

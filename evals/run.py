@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
-from evals import canaries, guardrails, judges, ledger, nights, scorers
+from evals import canaries, guardrails, judges, ledger, nights, noise, scorers
 from evals.annotations import References, together
 from evals.asking import live
 from evals.asking.budget import Purse
@@ -69,6 +69,7 @@ def score_night(
                 counts = judge_night(lake, work, asked)
                 rows = canary_rows(lake, work, asked)
                 lake.write("canaries", work.night, rows, score_file(evaluator))
+                noise.keep(lake, work)
         else:
             work, asked = survey(lake, night, evaluator, references), Asked()
             counts = write_scores(lake, work, derived(night, work, references), 1.0)
@@ -94,6 +95,7 @@ def pay(
 def judge_night(lake: Lake, work: Survey, asked: Asked) -> Counts:
     """Derives a judge's scores from what is paid, and keeps them.
 
+    A verdict is the first answer's, however many there are: they measure the judge's noise.
     What was not asked is the end of the hash order: the rest is a sample at the rate it reached.
     What a batch is out for has no row yet: it is neither scored, nor skipped, nor an error.
     """

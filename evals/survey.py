@@ -47,6 +47,7 @@ class Wanted(NamedTuple):
     """A question that has no paid answer yet."""
 
     key: str
+    """Its content's, or that of one more answer to it: `ledger.repeat`."""
     attempts: int
     """Runs that asked it in vain."""
 
@@ -166,6 +167,10 @@ class Contents:
             if len(self.held) > HELD:
                 self.flush()
 
+    def again(self, key: str, of: str) -> None:
+        """Names a content a second time."""
+        self.at[key] = self.at[of]
+
     def flush(self) -> None:
         """What is held goes to the file."""
         view = memoryview(bytes(self.held))
@@ -194,7 +199,7 @@ class Survey:
     kept: set[str]
     """The traces whose scores are still true."""
     wanted: tuple[Wanted, ...]
-    """Contents with no paid answer, in hash order."""
+    """Questions with no paid answer: first answers in hash order, then second ones, and so on."""
     contents: Contents
     """What the wanted questions are about."""
     tried: tuple[Tried, ...] = ()
@@ -212,6 +217,7 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: Referen
     places = {name: place(name, evaluator.dimension) for name in night.ids(evaluator)}
     seats = sampled(places, evaluator.sample, night.strata(evaluator))
     contents, keys = Contents(lake), dict.fromkeys(seats, "")
+    repeats = evaluator.judge.repeats if evaluator.judge else 1
     for trace in night.traces(evaluator):
         if trace.trace_id not in seats:
             continue
@@ -220,7 +226,8 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: Referen
         else:
             data = content(evaluator, trace, references.gold(evaluator, trace))
             key = key_of(data)
-            if evaluator.kind == "judge" and standing.get(trace.trace_id) != key:
+            to_ask = repeats > 1 or standing.get(trace.trace_id) != key
+            if evaluator.kind == "judge" and to_ask:
                 contents.add(key, data)
         keys[trace.trace_id] = key
     chosen = {name: Chosen(keys[name], seat.inclusion) for name, seat in seats.items()}
@@ -231,8 +238,19 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: Referen
     tried = attacked(references, evaluator, chosen_attacks, contents)
     asks = [key for one in tried for key in (one.clean, one.key)]
     asks += [one.key for name, one in chosen.items() if name not in kept]
+    asks += again(contents, [one.key for one in chosen.values()], repeats)
     wanted = tuple(unpaid(lake, evaluator, asks))
     return Survey(evaluator, night.night, len(places), chosen, kept, wanted, contents, tried)
+
+
+def again(contents: Contents, keys: Iterable[str], repeats: int) -> Iterator[str]:
+    """The further answers to contents, every second one before any third."""
+    asked = dict.fromkeys(keys)
+    for nth in range(2, repeats + 1):
+        for key in asked:
+            more = ledger.repeat(key, nth)
+            contents.again(more, key)
+            yield more
 
 
 def attacked(

@@ -129,12 +129,13 @@ def build(
             history_provenance=rows("rpt_provenance", list(window)),
             cause_rates=rows("rpt_cause_rates", [*window, night]),
             agreement=rows("fct_agreement", past),
-            canaries=canaries(lake, night, app),
+            canaries=told(lake, "canaries", night, app),
+            noise=told(lake, "noise", night, app),
             attacks=catalog.attacks,
             answered=answered(lake, night, evaluators),
             answered_before=answered_before(lake, app, night),
             failures=rows("rpt_failures", [night]),
-            coverage=coverage(lake, night, app),
+            coverage=told(lake, "coverage", night, app),
             accounting=counted,
             examples=examples(lake, night, app),
             cost=cost(lake, night, app, evaluators),
@@ -164,17 +165,10 @@ def earlier(lake: Lake, app: str, night: date) -> list[dict[str, Any]]:
     return [body for body in bodies if body]
 
 
-def coverage(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
-    """How many traces each evaluator covers and sampled."""
-    files = locked_files(lake, "coverage", [night])
-    rows = [row for file in files for row in lake.read_file("coverage", file)]
-    return [row._asdict() for row in rows if row.app == app]
-
-
-def canaries(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
-    """What judges said of answers that carried an attack."""
-    files = locked_files(lake, "canaries", [night])
-    rows = [row for file in files for row in lake.read_file("canaries", file)]
+def told(lake: Lake, table: str, night: date, app: str) -> list[dict[str, Any]]:
+    """What the night's evaluators wrote of themselves: their coverage, canaries or noise."""
+    files = locked_files(lake, table, [night])
+    rows = [row for file in files for row in lake.read_file(table, file)]
     return [row._asdict() for row in rows if row.app == app]
 
 

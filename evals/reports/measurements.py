@@ -60,6 +60,8 @@ class Night:
     canaries: Sequence[Row] = ()
     """Judges' verdicts on failed answers with and without an attack."""
     attacks: Attacks = Attacks()  # noqa: RUF009  frozen
+    noise: Sequence[Row] = ()
+    """Judges that are asked repeatedly: their further verdicts beside the first, counted."""
     answered: Sequence[Row] = ()
     """Which models answered: evaluator, model, fingerprint, n."""
     answered_before: Sequence[Row] = ()

@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any
 
 from evals.records import digest
-from evals.reports import attacks, causes
+from evals.reports import attacks, causes, noise
 from evals.reports.alarms import alarms, stamp
 from evals.reports.causes import Row
 from evals.reports.measurements import (
@@ -29,7 +29,7 @@ from evals.reports.measurements import (
 )
 from evals.reports.results import NO_BASELINE, Result, broken, results
 from evals.specs import App
-from evals.statistics import Proportion, benjamini_hochberg, slice_test
+from evals.statistics import Agreement, Proportion, benjamini_hochberg, slice_test
 
 __all__ = ["Night", "build", "pool", "refused", "schema"]
 
@@ -314,12 +314,14 @@ def worst_slices(rates: Sequence[Row], rows: Sequence[Result]) -> list[dict[str,
 
 
 def agreement(night: Night, rows: Sequence[Result]) -> list[dict[str, Any]]:
-    """The evaluators of this night against human labels."""
+    """The evaluators of this night against human labels, and against themselves."""
     shown = {identity(row) for row in rows}
+    noises = {identity(row): {"noise": noise.section(row)} for row in night.noise}
+    unlabelled = {key: Agreement(0, 0, 0, 0) for key in noises}
+    tables = unlabelled | agreements(night.agreement)
     found = []
-    for key, labels in sorted(agreements(night.agreement).items()):
-        if key not in shown:
-            continue
+    for key in sorted(tables.keys() & shown):
+        labels = tables[key]
         tpr, tnr = labels.passes.interval(), labels.fails.interval()
         found.append(
             dict(zip(("dimension", "evaluator", "evaluator_version"), key, strict=True))
@@ -327,6 +329,7 @@ def agreement(night: Night, rows: Sequence[Result]) -> list[dict[str, Any]]:
             | {"tpr": labels.tpr, "tpr_low": tidy(tpr.low), "tpr_high": tidy(tpr.high)}
             | {"tnr": labels.tnr, "tnr_low": tidy(tnr.low), "tnr_high": tidy(tnr.high)}
             | {"usable": labels.usable}
+            | noises.get(key, {})
         )
     return found
 

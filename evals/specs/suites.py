@@ -96,6 +96,13 @@ class Judge(Spec):
     )
     temperature: float = Field(default=0.0, description="sent with each call")
     seed: int = Field(default=1, description="sent with each call")
+    repeats: int = Field(
+        default=1,
+        ge=1,
+        le=20,
+        description="how often the same request is sent, seed and all, to measure the judge's own "
+        "noise; the verdict stays the first answer's; raising it pays for the further answers only",
+    )
     max_tokens: int = Field(default=300, ge=1, description="the longest answer")
     max_chars: int = Field(
         default=6000, ge=100, description="each field is cut to this many characters"

@@ -1,0 +1,73 @@
+"""How a judge's further answers compare with its first: the counts its own noise is told from.
+
+Nothing is asked here; what a night has to ask is `survey`'s, the rate and its interval a report's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from evals import judges, ledger
+from evals.lake import Lake, NoiseRow
+from evals.records import Outcome
+from evals.specs import Judge
+from evals.survey import Survey, score_file
+
+
+class Compared(NamedTuple):
+    """One content: its first verdict beside the further ones."""
+
+    pairs: int
+    flips: int
+    errors: int
+    missing: int
+
+
+def keep(lake: Lake, work: Survey) -> None:
+    """Writes a judge's row of the lake's `noise`; none where each content is asked once."""
+    judge = work.evaluator.judge
+    if judge is not None and judge.repeats > 1:
+        rows = [measured(lake, work, judge)]
+        lake.write("noise", work.night, rows, score_file(work.evaluator))
+
+
+def measured(lake: Lake, work: Survey, judge: Judge) -> NoiseRow:
+    """A judge's answers to a night's contents, compared."""
+    evaluator = work.evaluator
+    contents = dict.fromkeys(one.key for one in work.chosen.values())
+    asked = {key: answers_to(key, judge.repeats) for key in contents}
+    keys = {name for names in asked.values() for name in names}
+    said: dict[str, bool | None] = {}
+    with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
+        for answer in paid.answers():
+            found = judges.verdict(judge, answer)
+            said[answer.content_key] = found.passed if isinstance(found, Outcome) else None
+    about = (work.night, evaluator.app, evaluator.dimension, evaluator.name, evaluator.version)
+    return NoiseRow(*about, judge.repeats, *counted(compared(n, said) for n in asked.values()))
+
+
+def answers_to(key: str, repeats: int) -> list[str]:
+    """The names of all answers to a content, the first of them first."""
+    return [ledger.repeat(key, nth) for nth in range(1, repeats + 1)]
+
+
+def compared(names: list[str], said: Mapping[str, bool | None]) -> Compared:
+    """One content's answers; an error is no verdict, so it neither flips nor agrees."""
+    first, more = said.get(names[0]), [said[name] for name in names[1:] if name in said]
+    verdicts = [one for one in more if one is not None]
+    pairs = verdicts if first is not None else []
+    flips = sum(one != first for one in pairs)
+    return Compared(len(pairs), flips, len(more) - len(verdicts), len(names) - 1 - len(more))
+
+
+def counted(contents: Iterable[Compared]) -> tuple[int, int, int, float, int, int]:
+    """Contents with a pair, pairs, flips, their square, errors, missing."""
+    every = list(contents)
+    found = [one for one in every if one.pairs]
+    pairs, flips = sum(one.pairs for one in found), sum(one.flips for one in found)
+    rate = flips / pairs if pairs else 0.0
+    square = math.fsum((one.flips - rate * one.pairs) ** 2 for one in found)
+    errors, missing = sum(one.errors for one in every), sum(one.missing for one in every)
+    return len(found), pairs, flips, square, errors, missing
