@@ -49,6 +49,7 @@ def answer_parts(judge: Judge, pin: ModelPin) -> dict[str, str]:
             [
                 *(judge.temperature, judge.seed, judge.max_tokens, judge.max_chars),
                 *told(pin, "api", "reasoning", "reasoning_effort"),
+                *([] if judge.too_long == "error" else [judge.too_long]),
             ]
         ),
         "reads": digest(judge.reads),
@@ -81,6 +82,14 @@ def request(judge: Judge, trace: Trace, gold: Any) -> Request:
         seed=judge.seed,
         schema=SCHEMA if judge.mode == "schema" else None,
         yes_no=judge.mode == "logprobs",
+    )
+
+
+def shown_whole(judge: Judge, trace: Trace, gold: Any) -> bool:
+    """Whether the judge is shown all there is: what it does not see it must not pass."""
+    values = [text(getattr(trace, name)) for name in judge.reads]
+    return judge.too_long == "cut" or all(
+        len(value) <= judge.max_chars for value in (*values, text(gold))
     )
 
 

@@ -89,7 +89,8 @@ def pay(
     evaluator = work.evaluator
     if not work.wanted or evaluator.pin is None or evaluator.judge is None:
         return Asked()
-    return ask(Asking(work, evaluator.judge, evaluator.pin, journal, lake.home, purse, progress))
+    asking = Asking(work, evaluator.judge, evaluator.pin, journal, lake.home, purse, progress)
+    return ask(asking.shown_whole())
 
 
 def judge_night(lake: Lake, work: Survey, asked: Asked) -> Counts:

@@ -51,6 +51,8 @@ def estimate(lake: Lake, work: Survey, wanted: Sequence[Wanted]) -> Estimate:
     evaluator, pin, judge = work.evaluator, work.evaluator.pin, work.evaluator.judge
     if not wanted or pin is None or judge is None:
         return Estimate()
+    asking = Asking(work, judge, pin, None, lake.home)
+    wanted = [want for want in wanted if asking.fits(want)]
     habit = habit_of(lake, evaluator)
     tokens_in = round(chars(lake, work, wanted) * habit.tokens_per_char)
     tokens_out = round(len(wanted) * habit.tokens_out)

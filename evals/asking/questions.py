@@ -19,6 +19,9 @@ from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin
 from evals.survey import Survey, Wanted, partial
 
+NOTHING = models.Request(messages=(), max_tokens=0, temperature=0.0, seed=0)
+NOT_SHOWN = models.ModelError("not-shown-whole", models.FAULTS["not-shown-whole"], retryable=False)
+
 
 class Question(NamedTuple):
     """One question, ready to be sent."""
@@ -87,6 +90,23 @@ class Asking:
         """The questions, each made when its turn comes."""
         for want in self.wanted:
             yield self.question(want)
+
+    def shown_whole(self) -> Asking:
+        """The same without contents too long to be shown whole, which are answered by an error."""
+        long = {want for want in self.wanted if not self.fits(want)}
+        if self.journal is not None:
+            for want in long:
+                question = Question(want.key, want.attempts, NOTHING)
+                self.journal.append(self.failed(question, NOT_SHOWN))
+        return self.without({want.key for want in long})
+
+    def fits(self, want: Wanted) -> bool:
+        """Whether a content is shown whole; most are shorter than the limit all together."""
+        if self.work.contents.at[want.key][1] <= self.judge.max_chars:
+            return True
+        fields, gold = self.work.contents.read(want.key)
+        trace = partial(self.work.evaluator.app, fields)
+        return judges.shown_whole(self.judge, trace, gold)
 
     def question(self, want: Wanted) -> Question:
         """One question, its content read from the survey's file."""

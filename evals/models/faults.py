@@ -25,6 +25,8 @@ FAULTS = MappingProxyType(
         "no-such-endpoint": "nothing answers there; look at the pin's `base_url` and `api`",
         "redirected": "the server sends elsewhere; name that address in `base_url`",
         "too-long": "the question is longer than the model reads; lower the judge's `max_chars`",
+        "not-shown-whole": "longer than the judge's `max_chars`, and a judge must not pass what it "
+        "was not shown; raise it, or set `too_long: cut`",
         "content-filter": "the provider's filter refused the question",
         "takes-no-schema": "the server takes no JSON schema; set `structured: false` in the pin",
         "takes-no-parameter": "the model refused a parameter; `reasoning` in the pin decides "

@@ -105,7 +105,12 @@ class Judge(Spec):
     )
     max_tokens: int = Field(default=300, ge=1, description="the longest answer")
     max_chars: int = Field(
-        default=6000, ge=100, description="each field is cut to this many characters"
+        default=60_000, ge=100, description="the longest field it is shown, in characters"
+    )
+    too_long: Literal["error", "cut"] = Field(
+        default="error",
+        description="what becomes of a longer one: an error, for a judge must not pass what it "
+        "was not shown; or its middle is cut out",
     )
     examples: tuple[Example, ...] = Field(default=(), description="its frozen few-shot pool")
     version: int = Field(default=1, description="raised to score anew without asking again")

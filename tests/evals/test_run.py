@@ -166,6 +166,15 @@ def test_equal_content_is_paid_once(bench: Bench, server: Server) -> None:
     assert (tally.calls, tally.passed, len(server.seen)) == (1, 3, 1)
 
 
+def test_a_judge_passes_nothing_it_was_not_shown(bench: Bench, server: Server) -> None:
+    """What is longer than a judge is shown is an error that asks nothing, once and for good."""
+    bench.lake.write("traces", NIGHT, traces("good" * 20_000, "good"))
+    assert bench.score("kind").calls == 1
+    assert bench.verdicts() == {"t0": "error:not-shown-whole", "t1": "pass"}
+    again = bench.score("kind")
+    assert (again.reused, again.calls, len(server.seen)) == (2, 0, 1)
+
+
 def test_moving_a_threshold_asks_nothing(tmp_path: Path, server: Server) -> None:
     """Scores are derived again from the answers that are paid."""
     bench = Bench(tmp_path, server.url)
