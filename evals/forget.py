@@ -214,9 +214,12 @@ def files(home: Path) -> list[Path]:
 
 
 def scrub(path: Path, person: Person, gone: Words) -> int:
-    """Takes a person out of one file, whatever it is."""
-    with path.open("rb") as file:
-        head = file.read(16)
+    """Takes a person out of one file, whatever it is; SQLite takes its own side files away."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        return 0
     if head.startswith(scrubbing.PARQUET):
         return scrub_table(path, person, gone)
     if head == scrubbing.SQLITE:

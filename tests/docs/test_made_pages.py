@@ -24,6 +24,7 @@ PLACES = {
     "guardrail": "guardrails/*.yaml",
     "models": "models.yaml",
     "slices": "slices.yaml",
+    "validation": "validation/*.yaml",
     "sources": "sources.yaml",
     "attacks": "attacks.yaml",
 }

@@ -38,7 +38,7 @@ def test_a_plan_names_the_part_that_changed_and_the_calls_it_costs(
     line, before = copied(), judge.count()
     line.edit("judges/helpful.yaml", threshold=0.9)
     moved = line.run("plan")
-    assert moved["calls"] == 0
+    assert moved["calls"] == 0, [row for row in moved["plan"] if row["calls"]][:4]
     assert changed(moved, "helpful") == {("threshold",)}
     assert sum(row["count"] for row in moved["plan"]) == 5 * (len(NIGHTS) - 1)
     line.edit("judges/polite.yaml", system=OTHER)
