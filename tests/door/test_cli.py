@@ -15,6 +15,7 @@ TRACES = 60
 COMMANDS = (
     ("nightly",),
     ("import",),
+    ("pull",),
     ("plan",),
     ("backfill",),
     ("gate",),
@@ -23,7 +24,14 @@ COMMANDS = (
     ("report", "diff"),
     ("labels", "export"),
     ("labels", "import"),
-    ("quarantine",),
+    ("judge", "attack"),
+    ("batches", "list"),
+    ("batches", "cancel"),
+    ("quarantine", "list"),
+    ("quarantine", "show"),
+    ("quarantine", "replay"),
+    ("forget",),
+    ("tidy",),
     ("doctor",),
     ("ui",),
 )
