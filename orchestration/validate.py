@@ -21,7 +21,7 @@ OWNERS = ["team:andon"]
 TRACES = dg.AssetKey("traces")
 SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 EXPECTATIONS = settings().catalog().expectations()
-COUNTS = ("read", "accepted", "duplicate", "corrected", "quarantined")
+COUNTS = ("read", "accepted", "duplicate", "corrected", "merged", "quarantined")
 CHECKS = [
     *(
         dg.AssetCheckSpec(check.check, asset=TRACES, description=check.reason)
@@ -72,8 +72,8 @@ def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
         for app, account in apps.items()
     ]
     shown = ("night", "app", *COUNTS, "refused")
-    counts = [{key: row[key] for key in shown} for row in accounts]
-    total = {key: sum(row[key] for row in accounts) for key in COUNTS}
+    counts = [{key: row.get(key, 0) for key in shown} for row in accounts]
+    total = {key: sum(row.get(key, 0) for row in accounts) for key in COUNTS}
     yield dg.MaterializeResult(
         asset_key=TRACES, metadata={**total, "by_night_and_application": table(counts)}
     )

@@ -5,16 +5,19 @@ What a valid row is says the catalog; here the rows are moved, and the account i
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.door import datadocs, expectations, standing, volumes
+from evals.door import datadocs, expectations, merging, standing, volumes
 from evals.door.placing import place
 from evals.door.quarantine import Unreadable, unreadable
-from evals.door.rows import Source, rows
+from evals.door.rows import Source
 from evals.door.standing import ACCEPTED, DUPLICATE, UNIQUE, Standing, stand
 from evals.lake import Lake
 from evals.nights import door_basis, state, update
@@ -59,12 +62,23 @@ def admit(
     basis = {night: basis_of(lake, catalog, night) for night in nights}
     stale = [night for night in nights if state(lake, night).get("admitted") != basis[night]]
     before = unreadable(lake, set(stale))
-    for group in groups(lake, catalog, sorted(stale)):
-        checked = validate(catalog, group, before)
-        for night in group:
-            settle(lake, catalog, night, checked[night.date], before.get(night.date, {}))
-            update(lake, night.date, admitted=basis[night.date])
+    with aside(lake) as folder:
+        for group in groups(lake, catalog, sorted(stale), folder):
+            checked = validate(catalog, group, before)
+            for night in group:
+                settle(lake, catalog, night, checked[night.date], before.get(night.date, {}))
+                update(lake, night.date, admitted=basis[night.date])
     return {night: state(lake, night).get("apps", {}) for night in nights}
+
+
+@contextlib.contextmanager
+def aside(lake: Lake) -> Iterator[Path]:
+    """A folder for what is made on the way into place."""
+    run = f"door-{secrets.token_hex(4)}"
+    try:
+        yield lake.scratch(run)
+    finally:
+        lake.drop_scratch(run)
 
 
 def basis_of(lake: Lake, catalog: Catalog, night: date) -> str:
@@ -74,11 +88,13 @@ def basis_of(lake: Lake, catalog: Catalog, night: date) -> str:
     return digest([door_basis(lake, night), apps, checks])
 
 
-def groups(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> Iterator[list[Night]]:
+def groups(
+    lake: Lake, catalog: Catalog, nights: Sequence[date], folder: Path
+) -> Iterator[list[Night]]:
     """Nights with their rows, as many together as memory should hold."""
     held: list[Night] = []
     for night in nights:
-        files, frame = rows(lake, catalog, night)
+        files, frame = merging.whole_rows(lake, catalog, night, folder)
         if held and sum(len(one.rows) for one in held) + len(frame) > TOGETHER:
             yield held
             held = []
@@ -122,7 +138,7 @@ def checked(
             name: [int(at[row - start]) for row in failed if 0 <= row - start < len(at)]
             for name, failed in failing.items()
         }
-        stands = stand(frame, mine, checks) if len(frame) else Standing([], [])
+        stands = stand(frame, mine, checks) if len(frame) else Standing([], [], [])
         found[day] = Checked(app, frame, stands, mine)
         start += len(at)
     return found
@@ -165,6 +181,7 @@ def account(
         "accepted": accepted,
         "duplicate": duplicate,
         "corrected": len(one.standing.corrected),
+        "merged": len(one.standing.merged),
         "quarantined": quarantined,
         "reasons": dict(sorted(reasons.items())),
         "late": late(lake, night, one),
@@ -204,14 +221,14 @@ def by_file(night: Night, one: Checked, before: Unreadable) -> dict[str, dict[st
 def late(lake: Lake, night: Night, one: Checked) -> list[dict[str, Any]]:
     """Traces that came after the night was first reported, by the date their file was read.
 
-    `corrected` are those of them whose content replaced another.
+    `corrected` are those of them whose content replaced another, or completed it.
     """
     known = state(lake, night.date).get("on_time")
     if known is None:
         return []
     files = [night.files[part] for part in one.rows["part"]] if len(one.rows) else []
     names: list[Any] = one.rows["trace_id"].to_list() if len(one.rows) else []
-    replaced = {names[n] for n in one.standing.corrected}
+    replaced = {names[n] for n in (*one.standing.corrected, *one.standing.merged)}
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for n, said in enumerate(one.standing.of):
         if said == ACCEPTED and files[n].sha not in known:

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from evals.door.parts import FORMATS
 from evals.importers.shapes import EPOCH
 from evals.lake import InboxFile, Lake, connection, quoted
 from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
@@ -31,12 +32,26 @@ READ = """
     finish_reason, source_format, contains(messages, '"tool') as has_tools
 """
 CARRIED = """
-    select s.filename, s.file_row_number as row, s.content_hash
-    from {night} s join (
-        select app, session_id, min(ts) as first from {before}
-        where session_id is not null group by all
-    ) p using (app, session_id)
-    where s.ts < p.first + interval {hours} hour
+    with before as (
+        select app, session_id, trace_id, ts, source_format in {spans} as spans from {before}
+    ), own as (
+        select filename, file_row_number as row, content_hash, app, session_id, trace_id, ts,
+            source_format in {spans} as spans from {night}
+    ), turns as (
+        select own.* from own join (
+            select app, session_id, min(ts) as first from before
+            where session_id is not null group by all
+        ) using (app, session_id) where own.ts < first + interval {hours} hour
+    ), parts as (
+        select own.* from own join (
+            select app, trace_id, min(ts) as first from (
+                select app, trace_id, ts from before where spans
+                union all select app, trace_id, ts from turns where spans
+            ) group by all
+        ) using (app, trace_id) where own.spans and own.ts < first + interval {hours} hour
+    )
+    select filename, row, content_hash from turns
+    union select filename, row, content_hash from parts
     order by all
 """
 
@@ -77,23 +92,28 @@ def listed(files: Sequence[Source]) -> str:
 
 
 def carried(lake: Lake, night: date) -> list[tuple[str, int, str]]:
-    """Turns of a night whose session began the night before: file, place and content.
+    """Rows of a night that belong to the night before: file, place and content.
 
-    A turn belongs to the night before where its session had turns there and no more than a day
-    has passed since the first of them.
+    Turns whose session had turns there and parts of traces that began there, where no more than a
+    day has passed since the first of them; and what else is told of a trace that is carried.
     """
     before, own = sources(lake, [night - timedelta(days=1)]), sources(lake, [night])
     if not before or not own:
         return []
     with connection() as db:
         return db.sql(
-            CARRIED.format(night=listed(own), before=listed(before), hours=SESSION_HOURS)
+            CARRIED.format(
+                night=listed(own), before=listed(before), hours=SESSION_HOURS, spans=FORMATS
+            )
         ).fetchall()
 
 
-def rows(lake: Lake, catalog: Catalog, night: date) -> tuple[list[Source], pandas.DataFrame]:
+def rows(
+    lake: Lake, catalog: Catalog, night: date, more: Sequence[Source] = ()
+) -> tuple[list[Source], pandas.DataFrame]:
     """The files a night's rows are in, and one line a row, in the order they were read.
 
+    `more` are files of the night's that are not staged; all rows of theirs are the night's.
     `part` and `row` say where a row stands among the files, `file` which inbox file it is of.
     """
     import pandas
@@ -103,6 +123,7 @@ def rows(lake: Lake, catalog: Catalog, night: date) -> tuple[list[Source], panda
     come = {(name, row) for name, row, _ in carried(lake, later)}
     named = {name for name, _ in come}
     files = [s for s in sources(lake, [night, later]) if s.night == night or str(s.path) in named]
+    files = [*files, *more]
     if not files:
         return [], pandas.DataFrame()
     with connection() as db:
@@ -114,6 +135,7 @@ def rows(lake: Lake, catalog: Catalog, night: date) -> tuple[list[Source], panda
     frame["file"] = frame["part"].map({n: shas.index(s.sha) for n, s in enumerate(files)})
     frame["night"] = (night - EPOCH.date()).days
     frame["ts_night"] = (frame["ts"] - catalog.day_begins * HOUR) // (24 * HOUR)
+    frame.loc[frame["part"] >= len(files) - len(more), "ts_night"] = frame["night"]
     frame = within(frame, files, night, gone, come)
     frame = frame.sort_values(["file", "line", "row"], kind="stable").reset_index(drop=True)
     return files, derived(frame, files)

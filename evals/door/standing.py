@@ -1,7 +1,8 @@
 """What becomes of each row: accepted, a duplicate of another, or refused for its first reason.
 
 Pure. An application's trace id names one trace; a later file that says something else of it
-corrects it, and within one file the row that was read first stands.
+corrects it, and within one file the row that was read first stands. Rows that were `folded` into
+another before, as parts of one trace, are duplicates.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 ACCEPTED, DUPLICATE = "accepted", "duplicate"
 UNIQUE = "trace_id_unique"
 """The check that rows fail which have another row's id within their file."""
+MERGED, CORRECTED, COPY = "merged", "corrected", "copy"
+"""Why a row was folded into another: a part of its trace, all told anew in it, or said twice."""
 
 
 class Standing(NamedTuple):
@@ -27,6 +30,8 @@ class Standing(NamedTuple):
     """`accepted`, `duplicate`, or the name of the check a row is refused for."""
     corrected: list[int]
     """Duplicates whose content a later file has corrected."""
+    merged: list[int]
+    """Duplicates whose content is part of a trace that later files tell more of."""
 
     def places(self, standing: str) -> list[int]:
         """The rows that stand so."""
@@ -34,9 +39,9 @@ class Standing(NamedTuple):
 
 
 def copies(rows: pandas.DataFrame) -> Any:
-    """Which rows have the id and content of one before them; without a hash none has."""
+    """Which rows were folded, or have the id and content of one before; without a hash none has."""
     known = rows["trace_id"].notna() & (rows["content_hash"].fillna("") != "")
-    return rows.duplicated(["trace_id", "content_hash"]) & known
+    return (rows.duplicated(["trace_id", "content_hash"]) & known) | (rows["folded"] != "")
 
 
 def stand(
@@ -54,10 +59,11 @@ def stand(
         for place in failing.get(check.check, ()):
             of[place] = check.check
     shared = rows["trace_id"].notna() & rows.duplicated("trace_id", keep=False)
-    corrected: list[int] = []
+    shared &= rows["folded"] == ""
+    corrected: list[int] = rows.index[rows["folded"] == CORRECTED].to_list()
     for _, group in rows[shared].groupby("trace_id", sort=False):
         corrected += settle(group, of)
-    return Standing(of, sorted(corrected))
+    return Standing(of, sorted(corrected), rows.index[rows["folded"] == MERGED].to_list())
 
 
 def settle(group: pandas.DataFrame, of: list[str]) -> list[int]:

@@ -1,9 +1,10 @@
 """The spans of a trace as one row under canonical names, with its steps; or why it is none.
 
-A step is a dict: `kind` (as in `facts`), `name`, `span_id`, `ts`; and where they are known `input`,
-`output`, `documents` (`id`, `content`, `score`, `metadata`), `call_id`, `model`, `provider`,
-`tokens_in`, `tokens_out`, `cost_usd`, `latency_ms`, `finish_reason`, `tool_calls`, `messages` (of a
-model's call, those that the trace's own do not have), `error`, `attributes` (unknown ones).
+A step is a dict: `kind` (as in `facts`), `name`, `span_id`, `parent_id`, `ts`; and where they are
+known `input`, `output`, `documents` (`id`, `content`, `score`, `metadata`), `call_id`, `model`,
+`provider`, `tokens_in`, `tokens_out`, `cost_usd`, `latency_ms`, `finish_reason`, `tool_calls`,
+`messages` (of a model's call, those that the trace's own do not have), `error`, `attributes`
+(unknown ones).
 
 What an attribute means is told in `facts`; what a field may hold, in `canonical`.
 """
@@ -279,7 +280,8 @@ def metadata_of(whole: Whole) -> dict[str, Json]:
     for facts in reversed(whole.facts):
         found = {**found, **facts.metadata}
     root = whole.root_facts
-    found |= {key: value for key, value in root.rest.items() if key not in found}
+    if not whole.root.parent_id:  # what only stands for a root is a step, and says it there
+        found |= {key: value for key, value in root.rest.items() if key not in found}
     told = {key: value for key, value in whole.root.resource.items() if key not in KNOWN}
     service = whole.root.resource.get("service.name")
     if type(service) is str and service != app_of(whole):
@@ -288,10 +290,10 @@ def metadata_of(whole: Whole) -> dict[str, Json]:
         found["resource"] = told
     if whole.root.scope:
         found["scope"] = whole.root.scope
-    if root.error:
-        found["error"] = root.error
     if whole.root.parent_id:
         found["root"] = "missing"
+    elif root.error:
+        found["error"] = root.error
     if tools := whole.told.get("tools"):
         found["tool_definitions"] = tools
     return found
@@ -302,11 +304,12 @@ def steps_of(whole: Whole, answer: int | None, output: str) -> list[dict[str, Js
     voice = whole.facts[answer] if answer is not None else None
     several = voice and any(facts.asked for facts in whole.facts if facts is not voice)
     known = {spelled(message) for message in voice.asked} if voice and several else set()
+    root = None if whole.root.parent_id else whole.tree.root
     steps = []
     for n, (span, facts) in enumerate(zip(whole.spans, whole.facts, strict=True)):
-        if n == whole.tree.root and facts.kind in ("agent", "chain", "span"):
+        if n == root and facts.kind in ("agent", "chain", "span"):
             continue
-        steps.append(step_of(span, facts, n == answer, n == whole.tree.root, known, output))
+        steps.append(step_of(span, facts, n == answer, n == root, known, output))
     if voice:
         steps += told_calls(voice, steps)
     return steps
@@ -320,11 +323,15 @@ def step_of(
         "kind": facts.kind,
         "name": step_name(span, facts),
         "span_id": span.span_id or None,
+        "parent_id": span.parent_id or None,
         "ts": iso(span.start),
         "latency_ms": latency(span),
         "call_id": facts.text("call_id"),
         "documents": facts.documents or None,
         "error": facts.error or None,
+        "tokens_in": facts.tokens_in,
+        "tokens_out": facts.tokens_out,
+        "cost_usd": facts.cost,
         "attributes": None if is_root else facts.rest or None,
     }
     if facts.kind == "llm" or facts.asked or facts.answered:
@@ -357,9 +364,6 @@ def call_step(facts: Facts, is_answer: bool, known: set[str], output: str) -> di
         "model": facts.text("model") or facts.text("model_requested"),
         "provider": facts.text("provider"),
         "finish_reason": facts.text("finish_reason"),
-        "tokens_in": facts.tokens_in,
-        "tokens_out": facts.tokens_out,
-        "cost_usd": facts.cost,
         "output": None if said == output else said,
         "tool_calls": calls or None,
         "reasoning": "\n".join(thoughts) or None,

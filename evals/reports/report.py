@@ -349,15 +349,16 @@ def errors(failures: Iterable[Row]) -> list[dict[str, Any]]:
 def accounting(given: Mapping[str, Any]) -> dict[str, Any]:
     """Rows read = accepted + duplicate + quarantined, the reasons of the last, and what came late.
 
-    `corrected` are the duplicates whose content a later file replaced; a night without any, or
-    without late traces, does not speak of them.
+    `corrected` are the duplicates whose content a later file replaced, `merged` those that a
+    later file had more of; a night without any, or without late traces, does not speak of them.
     """
     names = ("read", "accepted", "duplicate", "quarantined")
     reasons = sorted(given.get("reasons", ()), key=lambda r: (-r["count"], r["code"]))
     counts: dict[str, Any] = {name: int(given.get(name, 0)) for name in names}
     counts["reasons"] = [{"code": r["code"], "count": int(r["count"])} for r in reasons]
-    if given.get("corrected"):
-        counts["corrected"] = int(given["corrected"])
+    for name in ("corrected", "merged"):
+        if given.get(name):
+            counts[name] = int(given[name])
     if given.get("late"):
         late = sorted(given["late"], key=lambda r: r["seen"])
         counts["late"] = [{key: r[key] for key in ("seen", "late", "corrected")} for r in late]

@@ -1,0 +1,125 @@
+"""A night's rows with each trace whole, though exports cut by the hour tell it in several files.
+
+Which rows are parts of one trace is found here, and their trace put in the place of the last of
+them; what it says is `parts`' to tell. A night without such rows costs a look at its ids.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from evals.door.identity import trace_hash
+from evals.door.parts import FORMATS, merged, standing
+from evals.door.placing import grouped
+from evals.door.rows import Source, rows
+from evals.door.standing import COPY, CORRECTED, MERGED
+from evals.lake import Lake, from_rows, to_table, write_parquet
+from evals.privacy import user_key
+from evals.records import Trace
+from evals.specs import Catalog
+
+if TYPE_CHECKING:
+    import pandas
+
+Place = tuple[int, int]
+"""A row by its file among the night's, and where in it."""
+
+
+class United(NamedTuple):
+    """The traces that were made of parts."""
+
+    traces: dict[Place, Trace]
+    """Each in the place of its last part."""
+    folded: dict[Place, str]
+    """What became of the other rows with its id."""
+
+
+def whole_rows(
+    lake: Lake, catalog: Catalog, night: date, aside: Path
+) -> tuple[list[Source], pandas.DataFrame]:
+    """A night's files and rows as `rows`, each trace whole; `folded` says why a row is none.
+
+    Args:
+        lake: where they rest.
+        catalog: says when a night begins.
+        night: its date.
+        aside: a folder for the traces made of parts, until they are in place.
+    """
+    files, frame = rows(lake, catalog, night)
+    found = united(lake, files, frame)
+    if found.traces:
+        more = list(written(files, found, night, aside))
+        files, frame = rows(lake, catalog, night, more)
+    at = list(zip(frame["part"], frame["row"], strict=True)) if found.traces else []
+    frame["folded"] = [found.folded.get(key, "") for key in at] if at else ""
+    if at:
+        frame = frame[[key not in found.traces for key in at]].reset_index(drop=True)
+    return files, frame
+
+
+def united(lake: Lake, files: Sequence[Source], frame: pandas.DataFrame) -> United:
+    """The traces of rows that share an id across files and are parts of one."""
+    found = United({}, {})
+    if frame.empty or frame["file"].iloc[0] == frame["file"].iloc[-1]:
+        return found
+    spans = frame[frame["source_format"].isin(FORMATS) & frame["trace_id"].notna()]
+    shared = spans[spans.duplicated(["app", "trace_id"], keep=False)]
+    if shared.empty:
+        return found
+    traces = dict(read(files, shared))
+    key = user_key(lake)
+    for _, group in shared.groupby(["app", "trace_id"], sort=False):
+        unite(group, traces, key, found)
+    return found
+
+
+def read(files: Sequence[Source], wanted: pandas.DataFrame) -> Iterator[tuple[Place, Trace]]:
+    """The traces of some rows."""
+    for part, own in wanted.sort_values(["part", "row"]).groupby("part"):
+        for table, at in grouped(files[part].path, own):
+            places = own["row"].iloc[at].to_list()
+            for row, trace in zip(places, from_rows(Trace, table.to_pylist()), strict=True):
+                yield (part, row), trace
+
+
+def unite(group: pandas.DataFrame, traces: dict[Place, Trace], key: bytes, found: United) -> None:
+    """Puts one trace in the place of its parts, where it has several."""
+    rows_of: dict[int, list[Place]] = defaultdict(list)
+    for file, part, row in zip(group["file"], group["part"], group["row"], strict=True):
+        rows_of[file].append((part, row))
+    places = [own[0] for own in rows_of.values()]  # within a file the first row speaks
+    versions = [traces[place] for place in places]
+    kept = standing(versions)
+    if len(kept) < 2:
+        return
+    whole = merged([versions[n] for n in kept])
+    last = places[kept[-1]]
+    found.traces[last] = dataclasses.replace(whole, content_hash=trace_hash(whole, key))
+    said = {versions[n].content_hash for n in kept}
+    for n, place in enumerate(places):
+        if place != last:
+            copied = versions[n].content_hash in said and n not in kept
+            found.folded[place] = MERGED if n in kept else COPY if copied else CORRECTED
+    told = {version.content_hash for version in versions} - {""}
+    for place in (place for own in rows_of.values() for place in own[1:]):
+        if traces[place].content_hash in told:
+            found.folded[place] = COPY
+
+
+def written(files: Sequence[Source], found: United, night: date, aside: Path) -> Iterator[Source]:
+    """The merged traces as staged files, one for each inbox file in whose place they stand."""
+    own: dict[int, list[Trace]] = defaultdict(list)
+    for (part, _), trace in found.traces.items():
+        own[part].append(trace)
+    for part, traces in own.items():
+        source = files[part]
+        path = aside / f"{night}" / f"{source.path.stem}.merged.parquet"
+        if source.night != night:
+            path = path.with_name(f"{source.path.stem}.after.merged.parquet")
+        write_parquet(path, to_table(Trace, traces))
+        yield source._replace(path=path, night=night)

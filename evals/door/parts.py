@@ -1,0 +1,272 @@
+"""One trace of the parts that several files tell of it, as one file with all its spans would.
+
+Pure, and given the parts in the order in which their files were read. Which rows are parts of one
+trace is `merging`'s to find; how a trace is made of spans, `importers.assembly`'s.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from evals.importers.payloads import words_of
+from evals.privacy import REDACTED
+from evals.records import Trace, canonical
+
+FORMATS = ("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith")
+"""Formats whose traces are made of spans with ids of their own, each in a row or a page."""
+LENDING = ("tool", "retrieval", "reranker", "embedding", "guardrail", "evaluator")
+"""Kinds whose words stand for a trace's only where no part tells better."""
+UNCOUNTED = ("embedding", "reranker")
+VOICED = ("messages", "model_requested", "model", "provider", "params", "finish_reason")
+TOLD = ("session_id", "user_id", "prompt_name", "prompt_version", "prompt_hash", "git_commit",
+        "latency_ms", "feedback")  # fmt: skip
+INFERRED = "prompt_version_source"
+EMPTY: tuple[Any, ...] = (None, "", (), {})
+Step = dict[str, Any]
+
+
+def standing(versions: Sequence[Trace]) -> list[int]:
+    """Which versions the trace is made of: one that has every span before it corrects the others.
+
+    A version said again adds nothing.
+    """
+    kept: list[int] = []
+    for n, one in enumerate(versions):
+        held = [versions[k] for k in kept]
+        if any(one.content_hash == other.content_hash != "" for other in held):
+            continue
+        kept = [n] if covers(one, held) else [*kept, n]
+    return kept
+
+
+def covers(later: Trace, held: Sequence[Trace]) -> bool:
+    """Whether a version tells the whole trace anew: it has all spans, and the root, if known."""
+    if any(one.source_format != later.source_format for one in held):
+        return True
+    known, own = {key for one in held for key in spans(one)}, spans(later)
+    whole = own >= known and bool(known or not own)
+    return whole and (rooted(later) or not any(map(rooted, held)))
+
+
+def spans(trace: Trace) -> set[tuple[str, bool]]:
+    """A trace's spans but for a bare root: each one's id, and whether more than logs tell of it."""
+    steps = (step for step in dicts(trace.steps) if step.get("span_id"))
+    return {(step["span_id"], "ts" in step) for step in steps}
+
+
+def rooted(trace: Trace) -> bool:
+    """Whether a version has the trace's root, and not only log records."""
+    timed = [known for _, known in spans(trace)]
+    return trace.metadata.get("root") != "missing" and (any(timed) or not timed)
+
+
+def dicts(steps: Iterable[Any]) -> Iterator[Step]:
+    """The steps that are objects, as all of ours are."""
+    return (step for step in steps if type(step) is dict)
+
+
+def inferred(trace: Trace) -> bool:
+    """Whether a version's prompt is known by its system message alone."""
+    return INFERRED in trace.metadata
+
+
+class Parts(NamedTuple):
+    """The parts of one trace, and which of them is heard for what."""
+
+    all: Sequence[Trace]
+    """In the order in which they were read."""
+    lead: Trace
+    """The latest with the root, or else the latest."""
+    voice: Trace | None
+    """The one with the model's call that gave the answer; None where no part has a call."""
+    output: str
+
+    def ranked(self) -> list[Trace]:
+        """The parts by whom to believe: the lead, the voice, then a later one before an earlier."""
+        first = [self.lead, *([self.voice] if self.voice else [])]
+        rest = [one for one in reversed(self.all) if not any(one is known for known in first)]
+        return [*first, *rest]
+
+    def first(self, name: str) -> Any:
+        """A field as the first part says it that does."""
+        ranked = self.ranked()
+        if name in ("prompt_version", "prompt_hash"):
+            ranked.sort(key=inferred)
+        said = (getattr(part, name) for part in ranked)
+        return next((value for value in said if value not in EMPTY), getattr(self.lead, name))
+
+    def own(self, name: str, role: str) -> str:
+        """A text in a part's own words, or else in those lent from what a step was given."""
+        texts = [(getattr(p, name), lent(p, name, role)) for p in self.ranked() if getattr(p, name)]
+        return next((text for text, is_lent in sorted(texts, key=lambda pair: pair[1])), "")
+
+
+def merged(versions: Sequence[Trace]) -> Trace:
+    """One trace of its parts."""
+    parts = heard(versions)
+    steps = steps_of(parts)
+    voice = parts.voice
+    told = {name: parts.first(name) for name in TOLD}
+    whole = voice and any(known for _, known in spans(voice))  # a log does not know its model
+    told |= {name: getattr(voice, name) if whole else parts.first(name) for name in VOICED}
+    if voice:
+        told["messages"] = voice.messages
+    return dataclasses.replace(
+        versions[-1],
+        **told,
+        **{name: total(parts, steps, name) for name in ("tokens_in", "tokens_out", "cost_usd")},
+        ts=parts.lead.ts if rooted(parts.lead) else min(part.ts for part in versions),
+        input=parts.own("input", "user"),
+        output=parts.output,
+        context=context_of(steps) or parts.first("context"),
+        steps=tuple(steps),
+        versions=united(parts, "versions"),
+        tags=tuple(dict.fromkeys(tag for part in parts.ranked() for tag in part.tags)),
+        metadata=metadata_of(parts),
+        turn=None,
+    )
+
+
+def heard(versions: Sequence[Trace]) -> Parts:
+    """The parts with who leads and who answered."""
+    lead = next((one for one in reversed(versions) if rooted(one)), versions[-1])
+    calls = [(ended(step), n) for n, one in enumerate(versions) for step in models(one)]
+    own = lead.output if not lent(lead, "output", "assistant") else ""
+    same = [n for n, one in enumerate(versions) if own and own in spoken(one)]
+    speaking = [n for _, n in sorted(calls) if any(spoken(versions[n]))]
+    asked = sorted((bool(versions[n].messages), end, n) for end, n in calls)
+    voices = same or speaking or [n for *_, n in asked]
+    voice = versions[voices[-1]] if voices else None
+    parts = Parts(versions, lead, voice, "")
+    return parts._replace(output=parts.own("output", "assistant"))
+
+
+def models(trace: Trace) -> list[Step]:
+    """The calls of a model among a part's steps."""
+    return [step for step in dicts(trace.steps) if step.get("kind") == "llm"]
+
+
+def ended(step: Step) -> float:
+    """When a step ended, in milliseconds; 0 where that is not known."""
+    try:
+        return 1000 * datetime.fromisoformat(step["ts"]).timestamp() + step.get("latency_ms", 0)
+    except (KeyError, TypeError, ValueError):
+        return 0.0
+
+
+def spoken(part: Trace) -> set[str]:
+    """What a part's calls answered in words; one without any said what the part says."""
+    silent = any(step is silence for step in models(part) for silence in unsaid(part))
+    said = {step["output"] for step in models(part) if step.get("output")}
+    return said | ({part.output} if silent and part.output else set())
+
+
+def unsaid(part: Trace) -> list[Step]:
+    """The calls whose words are the part's own and so stand there alone."""
+    silent = [step for step in models(part) if not step.get("output")]
+    if not silent or lent(part, "output", "assistant"):
+        return []
+    return [step for step in silent if not step.get("tool_calls")]
+
+
+def lent(part: Trace, name: str, role: str) -> bool:
+    """Whether a part's input or output is but what a tool or the like was given or gave."""
+    text = getattr(part, name)
+    steps = [step for step in dicts(part.steps) if step.get("kind") in LENDING]
+    return bool(text) and any(words_of(step.get(name), role) == text for step in steps)
+
+
+def steps_of(parts: Parts) -> list[Step]:
+    """Every step once, by its span, in order of time; then calls only the answer's chat tells of.
+
+    Of a span that several parts tell, the later is believed.
+    """
+    by_id: dict[str, Step] = {}
+    loose: dict[bytes, Step] = {}
+    for part in parts.all:
+        for step in restored(part, parts):
+            if step.get("span_id"):
+                by_id[step["span_id"]] = {**by_id.get(step["span_id"], {}), **step}
+            elif step.get("ts") or parts.voice in (None, part):
+                loose[canonical(step)] = step
+    found = [*by_id.values(), *(step for step in loose.values() if step.get("ts"))]
+    found.sort(key=lambda step: (not step.get("ts"), step.get("ts") or ""))
+    tools = [step for step in found if step.get("kind") == "tool"]
+    done = {step.get("call_id") for step in tools} | {step.get("name") for step in tools}
+    told = [step for step in loose.values() if not step.get("ts")]
+    fresh = (s for s in told if s.get("call_id") not in done and s.get("name") not in done)
+    return [*(brief(step, parts) for step in found), *fresh]
+
+
+def restored(part: Trace, parts: Parts) -> Iterator[Step]:
+    """A part's steps, its own answer's with the words and messages that stood in the trace."""
+    own = [] if part is parts.voice and part.output == parts.output else unsaid(part)
+    calls = [step for step in models(part) if "messages" not in step]
+    asked = None if part is parts.voice else max(calls, key=ended, default=None)
+    for step in dicts(part.steps):
+        more: Step = {}
+        if part.output and any(step is one for one in own):
+            more["output"] = part.output
+        if step is asked and part.messages:
+            more["messages"] = list(part.messages)
+        yield {**step, **more}
+
+
+def brief(step: Step, parts: Parts) -> Step:
+    """A call's step without what the trace says itself."""
+    known = {canonical(message) for message in parts.voice.messages} if parts.voice else set()
+    found = dict(step)
+    if "messages" in step:
+        found["messages"] = [m for m in step["messages"] if canonical(m) not in known]
+    if step.get("kind") == "llm" and step.get("output") == parts.output:
+        del found["output"]
+    return {key: value for key, value in found.items() if value != []}
+
+
+def total(parts: Parts, steps: Sequence[Step], name: str) -> Any:
+    """A sum over the innermost steps that tell; what no step tells is as a part says it."""
+    kinds = UNCOUNTED if name != "cost_usd" else ()
+    telling = [step for step in steps if name in step and step.get("kind") not in kinds]
+    if not telling:
+        return parts.first(name)
+    parents = {step.get("span_id"): step.get("parent_id") for step in steps}
+    covered: set[Any] = set()
+    for step in telling:
+        above = step.get("parent_id")
+        while above in parents and above not in covered:
+            covered.add(above)
+            above = parents[above]
+    return sum(step[name] for step in telling if step.get("span_id") not in covered)
+
+
+def context_of(steps: Sequence[Step]) -> str | None:
+    """The passages that were retrieved, each once; a reranker's choice where there is one."""
+    with_documents = [step for step in steps if step.get("documents")]
+    last = [step for step in with_documents if step.get("kind") == "reranker"]
+    every = (document for step in last or with_documents for document in step["documents"])
+    return "\n\n".join({one["content"]: None for one in every if one.get("content")}) or None
+
+
+def united(parts: Parts, name: str) -> dict[str, Any]:
+    """What any part says under a name, as the first says it that does."""
+    found: dict[str, Any] = {}
+    for part in reversed(parts.ranked()):
+        found |= getattr(part, name)
+    return found
+
+
+def metadata_of(parts: Parts) -> dict[str, Any]:
+    """The parts' metadata; the root is missing only where it is in none."""
+    found = united(parts, "metadata")
+    if rooted(parts.lead):
+        found.pop("root", None)
+    if any(part.prompt_version and not inferred(part) for part in parts.all):
+        found.pop(INFERRED, None)
+    taken = [noted for p in parts.all if type(noted := p.metadata.get(REDACTED)) is dict]
+    if taken:
+        kinds = sorted({kind for one in taken for kind in one})
+        found[REDACTED] = {kind: max(one.get(kind, 0) for one in taken) for kind in kinds}
+    return found

@@ -1,0 +1,129 @@
+"""Promises of traces that exports tell in several files: one trace, whole, counted honestly."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evals import importers
+from evals.door import admission, staging
+from evals.door.parts import merged, standing
+from evals.lake import Lake
+from evals.records import Trace
+from evals.specs import Catalog
+
+GOLDEN = Path(__file__).parent / "importers" / "golden"
+NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
+WHENCE = {"source_file": "", "source_line": 0, "content_hash": ""}
+NAMES = ["otlp_g0.jsonl", "otlp_g2.jsonl", "otlp_g3.json", "langfuse_observations.jsonl"]
+
+
+def units(path: Path) -> list[dict[str, Any]]:
+    """A file's spans, each in an envelope of its own; its rows, where they are spans."""
+    text = path.read_text("utf-8")
+    rows = [json.loads(text)] if path.suffix == ".json" else map(json.loads, text.splitlines())
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        for group in row.get("resourceSpans", ()):
+            for scope in group["scopeSpans"]:
+                for span in scope["spans"]:
+                    alone = {**scope, "spans": [span]}
+                    found.append({"resourceSpans": [{**group, "scopeSpans": [alone]}]})
+        if "resourceSpans" not in row:
+            found.append(row)
+    return found
+
+
+def file(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Rows as a file."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def told(path: Path) -> dict[str, Trace]:
+    """A file's traces by their ids."""
+    found = importers.read(path, mappings={})
+    return {one.trace_id: one for one in found if isinstance(one, Trace)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_however_a_file_is_cut_its_traces_are_as_the_whole_file_tells(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
+    """Every field but where it was read; told again, nothing is added."""
+    folder, rows = tmp_path_factory.mktemp("cut"), units(GOLDEN / name)
+    sides = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
+    halves = [list(itertools.compress(rows, [s == side for s in sides])) for side in (True, False)]
+    first, second = (
+        told(file(folder / f"{n}.jsonl", own)) if own else {} for n, own in enumerate(halves)
+    )
+    whole = told(file(folder / "whole.jsonl", rows))
+    for trace_id in first.keys() & second.keys():
+        versions = [first[trace_id], second[trace_id]]
+        one = merged(versions) if standing(versions) == [0, 1] else versions[1]
+        assert dataclasses.replace(one, **WHENCE) == dataclasses.replace(whole[trace_id], **WHENCE)
+        assert standing([*versions, versions[0]]) == standing(versions)
+
+
+def night(home: Path, *paths: Path) -> tuple[dict[str, Any], list[Trace]]:
+    """One application's only account, and the traces of every night."""
+    lake, catalog = Lake(home).open(), Catalog(root=home)
+    for path in paths:
+        staging.import_file(lake, catalog, path, app="shop", now=NOW)
+    found = admission.admit(lake, catalog, lake.nights("staged"))
+    again = admission.admit(lake, catalog, lake.nights("staged"))
+    assert again == found
+    accounts = [account for apps in found.values() for account in apps.values()]
+    total: dict[str, int] = {}
+    for key in ("read", "accepted", "duplicate", "corrected", "merged", "quarantined"):
+        total[key] = sum(account[key] for account in accounts)
+    assert total["read"] == total["accepted"] + total["duplicate"] + total["quarantined"]
+    return total, lake.read("traces", lake.nights("traces"))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_files_with_half_the_spans_each_are_one_trace(
+    tmp_path: Path, order: tuple[int, int]
+) -> None:
+    """In both orders; the whole told again afterwards corrects what was merged."""
+    rows = units(GOLDEN / "otlp_g0.jsonl")
+    halves = [file(tmp_path / "a.jsonl", rows[:2]), file(tmp_path / "b.jsonl", rows[2:])]
+    counts, (trace,) = night(tmp_path / "home", *(halves[n] for n in order))
+    assert (counts["read"], counts["accepted"], counts["merged"]) == (2, 1, 1)
+    whole = file(tmp_path / "whole.jsonl", rows)
+    _, (known,) = night(tmp_path / "other", whole)
+    apart: Any = {**WHENCE, "user_id": None}  # each home hashes with a key of its own
+    assert dataclasses.replace(trace, **apart) == dataclasses.replace(known, **apart)
+    counts, (trace,) = night(tmp_path / "home", whole)
+    assert (counts["accepted"], counts["merged"], counts["corrected"]) == (1, 0, 2)
+    assert dataclasses.replace(trace, **apart) == dataclasses.replace(known, **apart)
+
+
+def test_what_ends_after_midnight_joins_the_night_it_began(tmp_path: Path) -> None:
+    """Langfuse's observations in two hourly files, the root in the second."""
+    base = {"trace_id": "t", "project_id": "p", "environment": "default", "metadata": "{}"}
+    root = {**base, "id": "r", "type": "SPAN", "parent_observation_id": "", "name": "chat",
+            "start_time": "2026-10-01 23:59:58.000000", "end_time": "2026-10-02 00:00:03.000000",
+            "input": "Hi?", "output": "Hello."}  # fmt: skip
+    call = {**base, "id": "g", "type": "GENERATION", "parent_observation_id": "r", "name": "call",
+            "start_time": "2026-10-02 00:00:01.000000", "end_time": "2026-10-02 00:00:02.000000",
+            "input": '[{"role": "user", "content": "Hi?"}]',
+            "output": '{"role": "assistant", "content": "Hello."}',
+            "provided_model_name": "gpt-4o-mini",
+            "usage_details": {"input": 7, "output": 2}}  # fmt: skip
+    hours = [file(tmp_path / "00.jsonl", [call]), file(tmp_path / "01.jsonl", [root])]
+    counts, (trace,) = night(tmp_path / "home", *hours)
+    assert (counts["accepted"], counts["duplicate"], counts["merged"]) == (1, 1, 1)
+    assert (trace.output, trace.tokens_in, trace.model) == ("Hello.", 7, "gpt-4o-mini")
+    lake = Lake(tmp_path / "home").open()
+    assert lake.read("traces", [date(2026, 10, 1)]) == [trace]
