@@ -80,7 +80,9 @@ def united(lake: Lake, files: Sequence[Source], frame: pandas.DataFrame) -> Unit
 
 def read(files: Sequence[Source], wanted: pandas.DataFrame) -> Iterator[tuple[Place, Trace]]:
     """The traces of some rows."""
-    for part, own in wanted.sort_values(["part", "row"]).groupby("part"):
+    ordered = wanted.sort_values(["part", "row"])
+    for part in ordered["part"].unique().tolist():
+        own = ordered[ordered["part"] == part]
         for table, at in grouped(files[part].path, own):
             places = own["row"].iloc[at].to_list()
             for row, trace in zip(places, from_rows(Trace, table.to_pylist()), strict=True):
