@@ -184,7 +184,7 @@ def test_a_model_that_thinks_has_no_first_word(tmp_path: Path) -> None:
         specs.load_catalog(root)
 
 
-JUDGE = specs.Judge(judge="j", asks="a", model="m", system="s")
+JUDGE = specs.Judge(judge="j", asks="a", model="m", system="s", max_chars=6000)
 
 
 def version(one: ModelPin) -> dict[str, str]:
