@@ -17,13 +17,15 @@ from typing import Any
 from evals import ledger, privacy, scrubbing
 from evals.door.inbox import inbox_paths
 from evals.door.staging import import_file
+from evals.files import replace, restricted_file
 from evals.importers.streams import file_sha
-from evals.lake import Lake, from_rows, quoted, replace, restricted_file
+from evals.lake import Lake, quoted
 from evals.privacy import Door
 from evals.records import Trace, canonical, digest
 from evals.reports import assembly, unsaid
 from evals.scrubbing import Words
 from evals.specs import Catalog
+from evals.tables import from_rows
 
 MARK = "[forgotten]"
 WORK = ("quarantine", "forgetting.json")

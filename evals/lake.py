@@ -8,238 +8,37 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import itertools
 import json
-import os
 import re
 import secrets
 import shutil
-import types
-import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from evals.columns import column as as_column
-from evals.records import Answer, GuardVerdict, Label, Refusal, Score, Trace, canonical
+from evals.files import (
+    RESTRICTED,
+    Writer,
+    parquet_batches,
+    read_parquet,
+    replace,
+    write_parquet,
+)
+from evals.records import Label, canonical
+from evals.tables import TABLES, InboxFile, arrow_schema, to_table
 
 SCHEMA_VERSION = 1
-BATCH = 2048
-"""Rows held in memory at a time where a table is streamed."""
+
 
 R = TypeVar("R")
-RESTRICTED = ("inbox", "pulls", "quarantine")
-"""Folders of a home that hold rows as found: nobody but their owner may look into them."""
+
+
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
-ARROW = {str: "string", int: "int64", float: "float64", bool: "bool", bytes: "binary"}
 
 
 class LakeError(RuntimeError):
     """The home folder cannot be used as it is; the message says what to do."""
-
-
-class InboxFile(NamedTuple):
-    """One row per file seen in an inbox."""
-
-    sha256: str
-    name: str
-    format: str
-    size: int
-    read: int
-    """Rows found in it."""
-    refused: int
-    """Rows that could not be read as a trace."""
-    nights: list[str]
-    """ISO dates it has traces for."""
-    labels: int = 0
-    """Scores and feedback found beside the traces; no rows of their own."""
-    order: int = 0
-    """How many files were read before it."""
-    seen: str = ""
-    """When it was first read, in ISO form; empty where nobody said."""
-
-
-class Coverage(NamedTuple):
-    """How many traces of a night an evaluator covers, and how many were in its sample."""
-
-    date: date
-    app: str
-    dimension: str
-    evaluator: str
-    evaluator_version: str
-    covered: int
-    sampled: int
-    pending: int = 0
-    """Of the sample, those whose answers come with a batch."""
-
-
-class CanaryRow(NamedTuple):
-    """What a judge said of a bad answer, and of the same answer carrying an attack."""
-
-    date: date
-    app: str
-    dimension: str
-    evaluator: str
-    evaluator_version: str
-    attack: str
-    family: str
-    trace_id: str
-    """The answer that carried it."""
-    clean: str | None
-    """The verdict without the attack: pass or fail; null when there is none."""
-    verdict: str | None
-    """The verdict with it."""
-    code: str | None
-    """Why a verdict is missing."""
-
-
-class NoiseRow(NamedTuple):
-    """How a judge's further answers to the contents of a night compare with its first ones."""
-
-    date: date
-    app: str
-    dimension: str
-    evaluator: str
-    evaluator_version: str
-    repeats: int
-    """Times each content is asked."""
-    contents: int
-    """Those with a first verdict and at least one more."""
-    pairs: int
-    """Further verdicts, each beside the first of its content."""
-    flips: int
-    """Of the pairs, those that differ."""
-    square: float
-    """The sum over contents of (flips - rate x pairs) squared."""
-    errors: int
-    """Further answers that are errors: in no pair."""
-    missing: int
-    """Further answers that are not there yet."""
-
-
-class MappedLabel(NamedTuple):
-    """A person's label in the words of the suite: what alignment is measured against."""
-
-    date: date
-    app: str
-    trace_id: str
-    dimension: str
-    verdict: str
-    annotator: str
-    annotator_kind: str
-
-
-class SliceRow(NamedTuple):
-    """A slice as dbt reads it: an application (or `*`), a name, a kind and an expression."""
-
-    app: str
-    slice: str
-    kind: str
-    expression: str
-
-
-TABLES: dict[str, type] = {
-    "traces": Trace,
-    "staged": Trace,
-    "quarantine": Refusal,
-    "answers": Answer,
-    "scores": Score,
-    "verdicts": GuardVerdict,
-    "coverage": Coverage,
-    "canaries": CanaryRow,
-    "noise": NoiseRow,
-    "labels_mapped": MappedLabel,
-    "slices": SliceRow,
-}
-
-
-@functools.cache
-def fields_of(record: type) -> dict[str, Any]:
-    """The record's fields with their types; a night is a column called `date`."""
-    hints = typing.get_type_hints(record)
-    return {name: hints[name] for name in record.__annotations__}
-
-
-def column(name: str) -> str:
-    """The column a field is kept in."""
-    return "date" if name == "night" else name
-
-
-@functools.cache
-def arrow_schema(record: type) -> Any:
-    """The Arrow schema of a table of records: nested values are JSON text."""
-    import pyarrow as pa
-
-    def arrow(hint: Any) -> Any:
-        if isinstance(hint, types.UnionType):
-            hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
-        if typing.get_origin(hint) is typing.Literal:
-            return pa.string()
-        if hint is datetime:
-            return pa.timestamp("us", tz="UTC")
-        if hint is date:
-            return pa.date32()
-        return pa.type_for_alias(ARROW.get(hint, "string"))
-
-    return pa.schema([(column(name), arrow(hint)) for name, hint in fields_of(record).items()])
-
-
-def is_nested(hint: Any) -> bool:
-    """Whether a field holds JSON rather than a scalar."""
-    return typing.get_origin(hint) in (tuple, dict, list) or hint is Any
-
-
-def to_table(record: type, rows: Iterable[Any]) -> Any:
-    """Records as an Arrow table, column by column."""
-    import pyarrow as pa
-
-    rows = list(rows)
-    schema = arrow_schema(record)
-    arrays = []
-    for name, hint in fields_of(record).items():
-        values = [getattr(row, name) for row in rows]
-        if is_nested(hint):
-            values = [None if value is None else canonical(value).decode() for value in values]
-        arrays.append(as_column(values, schema.field(column(name)).type))
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def from_rows(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
-    """Records from rows of their table; a column younger than the file has its default."""
-    rows = iter(rows)
-    first = next(rows, None)
-    if first is None:
-        return []
-    rows = itertools.chain((first,), rows)
-    hints = {name: hint for name, hint in fields_of(record).items() if column(name) in first}
-    nested = {name: typing.get_origin(hint) for name, hint in hints.items() if is_nested(hint)}
-    plain = [(name, column(name)) for name in hints if name not in nested]
-    made = []
-    for row in rows:
-        values = {name: row.get(key) for name, key in plain}
-        for name, origin in nested.items():
-            value = json.loads(row[name]) if row[name] is not None else None
-            values[name] = tuple(value) if origin is tuple and value is not None else value
-        made.append(record(**values))
-    return made
-
-
-def restricted_file(path: Path, data: bytes) -> None:
-    """Writes a file that only its owner can read, from its first byte on."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Writes a file aside and renames it, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        aside.write_bytes(data)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def safe(name: str) -> str:
@@ -473,30 +272,6 @@ class Lake:
         shutil.rmtree(self.home / "runs" / safe(run_id), ignore_errors=True)
 
 
-class Writer:
-    """Records on their way into one Parquet file, a batch in memory at a time."""
-
-    def __init__(self, record: type, file: Any) -> None:
-        self.record, self.file = record, file
-        self.held: list[Any] = []
-
-    def add(self, row: Any) -> None:
-        """One more record."""
-        self.held.append(row)
-        if len(self.held) >= BATCH:
-            self.flush()
-
-    def flush(self) -> None:
-        """What is held becomes a row group."""
-        if self.held:
-            self.file.write_table(to_table(self.record, self.held))
-            self.held = []
-
-    def say(self, about: dict[str, str]) -> None:
-        """Notes in the file's own metadata."""
-        self.file.add_key_value_metadata(about)
-
-
 def in_use(function: Callable[..., R]) -> Callable[..., R]:
     """A function of a lake during which nobody has the home alone."""
 
@@ -506,21 +281,6 @@ def in_use(function: Callable[..., R]) -> Callable[..., R]:
             return function(lake, *args, **more)
 
     return within
-
-
-def write_parquet(path: Path, rows: Any) -> None:
-    """Writes an Arrow table aside and renames it."""
-    import pyarrow.parquet as pq
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        if set(RESTRICTED) & set(path.parts):
-            restricted_file(aside, b"")
-        pq.write_table(rows, aside, compression="zstd")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def quoted(text: str) -> str:
@@ -546,53 +306,3 @@ def parquet(db: Any, files: Sequence[Path]) -> Any:
     return db.read_parquet(
         [str(file) for file in files], union_by_name=True, hive_partitioning=False
     )
-
-
-def read_parquet(record: type[R], path: Path) -> list[R]:
-    """The records of one file."""
-    return from_rows(record, parquet_rows(path))
-
-
-def parquet_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of one file; a DuckDB connection would cost more than the reading."""
-    import pyarrow.parquet as pq
-
-    with path.open("rb") as file:
-        # One thread: these files are small, and Arrow's pool may abort a process that ends at once.
-        return pq.read_table(file, use_threads=False, pre_buffer=False).to_pylist()
-
-
-def parquet_batches(
-    path: Path, columns: Sequence[str], only: tuple[str, Iterable[str]] | None = None
-) -> Iterator[list[dict[str, Any]]]:
-    """Some columns of one file, a few thousand rows at a time.
-
-    Args:
-        path: the file.
-        columns: which of its columns.
-        only: a column and the values of it that rows must have; None: every row.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as arrow_compute
-    import pyarrow.parquet as pq
-
-    pc: Any = arrow_compute
-    name, values = only or ("", ())
-    read = list(dict.fromkeys([*columns, *([name] if only else [])]))
-    wanted = as_column(list(values), pa.string())
-    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-        for batch in file.iter_batches(BATCH, columns=read, use_threads=False):
-            if only:
-                batch = batch.filter(pc.is_in(batch[name], value_set=wanted))
-            if batch.num_rows:
-                yield batch.select(list(columns)).to_pylist()
-
-
-def notes(path: Path) -> dict[str, str]:
-    """What a file's writer noted in its metadata; empty where there is no file."""
-    import pyarrow.parquet as pq
-
-    if not path.exists():
-        return {}
-    found = pq.read_metadata(path).metadata or {}
-    return {key.decode(): value.decode() for key, value in found.items()}

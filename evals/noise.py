@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from evals import judges, ledger
-from evals.lake import Lake, NoiseRow
+from evals.lake import Lake
 from evals.records import Outcome
 from evals.specs import Judge
 from evals.survey import Survey, score_file
+from evals.tables import NoiseRow
 
 
 class Compared(NamedTuple):

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from evals import detectors
-from evals.lake import Lake, LakeError, restricted_file
+from evals.files import restricted_file
+from evals.lake import Lake, LakeError
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
 

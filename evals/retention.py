@@ -16,8 +16,9 @@ from typing import Any
 
 from evals import privacy, scrubbing
 from evals.door.inbox import inbox_paths
+from evals.files import replace
 from evals.importers.streams import file_sha
-from evals.lake import Lake, replace
+from evals.lake import Lake
 from evals.records import canonical, digest
 from evals.reports import unsaid
 from evals.specs import Catalog

@@ -17,10 +17,12 @@ from evals.annotations import References, together
 from evals.asking import live
 from evals.asking.budget import Purse
 from evals.asking.questions import Asked, Asker, Asking
-from evals.lake import CanaryRow, Coverage, Lake, from_rows, parquet_batches
+from evals.files import parquet_batches
+from evals.lake import Lake
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
 from evals.specs import Evaluator
 from evals.survey import NightOf, Survey, score_file, survey
+from evals.tables import CanaryRow, Coverage, from_rows
 
 Found = Outcome | Failure | Skip
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evals.files import RESTRICTED, replace, restricted_file, write_parquet
 from evals.importers.streams import GZIP, ZSTD
-from evals.lake import RESTRICTED, replace, restricted_file, write_parquet
 from evals.records import Json
 
 PARQUET = b"PAR1"

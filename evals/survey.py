@@ -21,7 +21,8 @@ import orjson
 
 from evals import canaries, ledger, models
 from evals.annotations import References
-from evals.lake import Lake, parquet_batches, quoted
+from evals.files import parquet_batches
+from evals.lake import Lake, quoted
 from evals.records import Trace, canonical, digest
 from evals.sampling import place, sampled
 from evals.specs import Evaluator

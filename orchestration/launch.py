@@ -12,7 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.lake import Lake, replace
+from evals.files import replace
+from evals.lake import Lake
 from orchestration.progress import Progress, Teller
 
 SETTINGS = """telemetry: {enabled: false}

@@ -20,7 +20,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource
 from filelock import FileLock
 from packaging.version import Version
 
-from evals.lake import replace
+from evals.files import replace
 from orchestration.progress import Progress
 from orchestration.settings import ROOT
 

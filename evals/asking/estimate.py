@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from evals import models
 from evals.asking.questions import Asking
-from evals.lake import Lake, parquet_batches
+from evals.files import parquet_batches
+from evals.lake import Lake
 from evals.specs import Evaluator
 from evals.survey import Survey, Wanted
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from evals.door.expectations import great_expectations, resolved
-from evals.lake import Lake, replace, safe
+from evals.files import replace
+from evals.lake import Lake, safe
 from evals.records import Json
 from evals.specs import App, Expectation
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from evals.door.staging import import_file
 from evals.importers.streams import file_sha
-from evals.lake import InboxFile, Lake
+from evals.lake import Lake
 from evals.sources import places
 from evals.sources.pulling import app_of
 from evals.specs import Catalog
+from evals.tables import InboxFile
 
 
 def inbox_paths(inbox: Path | str | None) -> list[Path]:

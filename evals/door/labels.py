@@ -14,10 +14,11 @@ from typing import Any, get_args
 
 from evals.annotations import GOLD, map_verdict, speaks_of
 from evals.importers.streams import file_sha
-from evals.lake import Lake, MappedLabel
+from evals.lake import Lake
 from evals.privacy import Door
 from evals.records import AnnotatorKind, Label, Outcome, Trace, digest
 from evals.specs import Catalog
+from evals.tables import MappedLabel
 
 NEEDED = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
 LABEL_KEYS = {field.name for field in dataclasses.fields(Label)}

@@ -11,8 +11,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from evals.lake import Lake, arrow_schema, safe, to_table
+from evals.lake import Lake, safe
 from evals.records import Trace
+from evals.tables import arrow_schema, to_table
 
 ROW_GROUP = 32 * 2**20
 """How many bytes of one night are held before they are written."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from evals.door.rows import Source
 from evals.door.standing import ACCEPTED, DUPLICATE
-from evals.lake import Lake, arrow_schema, from_rows, to_table
+from evals.lake import Lake
 from evals.records import Refusal, Trace, canonical
 from evals.specs import Catalog
+from evals.tables import arrow_schema, from_rows, to_table
 
 if TYPE_CHECKING:
     import pandas

@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date
 
-from evals.lake import Lake, read_parquet
+from evals.files import read_parquet
+from evals.lake import Lake
 from evals.records import Refusal
 
 Unreadable = Counter[tuple[str, str]]

@@ -21,12 +21,14 @@ from evals.door.partitions import Nights
 from evals.door.placing import KEPT, as_found
 from evals.door.quarantine import refusals
 from evals.door.sessions import note_carried
+from evals.files import read_parquet, write_parquet
 from evals.importers.streams import file_sha
-from evals.lake import InboxFile, Lake, read_parquet, to_table, write_parquet
+from evals.lake import Lake
 from evals.nights import DAY, update
 from evals.privacy import Door
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
+from evals.tables import InboxFile, to_table
 
 
 class Replayed(NamedTuple):

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evals.door.parts import FORMATS
 from evals.importers.shapes import EPOCH
-from evals.lake import InboxFile, Lake, connection, quoted
+from evals.lake import Lake, connection, quoted
 from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
+from evals.tables import InboxFile
 
 if TYPE_CHECKING:
     import pandas

@@ -17,14 +17,16 @@ from evals.door.labels import keep_labels
 from evals.door.partitions import Nights
 from evals.door.screening import screened
 from evals.door.sessions import note_carried
+from evals.files import write_parquet
 from evals.importers import Columns, Found, Reading, mapping
 from evals.importers.jsonl import NAME
 from evals.importers.shapes import DEFAULTS
 from evals.importers.streams import file_sha
-from evals.lake import InboxFile, Lake, arrow_schema, in_use, to_table, write_parquet
+from evals.lake import Lake, in_use
 from evals.privacy import Door, name_without_secrets
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
+from evals.tables import InboxFile, arrow_schema, to_table
 
 AT_ONCE = 1000
 """How many rows that come one by one are written together."""

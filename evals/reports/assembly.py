@@ -280,7 +280,7 @@ def awaited(lake: Lake, night: date) -> int:
 
 def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Path:
     """Renders the board over the current report of every night; see `pages.render_board`."""
-    from evals.lake import replace
+    from evals.files import replace
     from evals.reports import pages
 
     path = lake.home / "reports" / "index.html"

@@ -11,7 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from evals.lake import Lake, replace
+from evals.files import replace
+from evals.lake import Lake
 from evals.records import canonical
 from evals.reports import assembly
 

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from evals.lake import Lake, restricted_file
+from evals.files import restricted_file
+from evals.lake import Lake
 from evals.privacy import Door
 from evals.records import digest
 from evals.sources import langfuse, langsmith, phoenix

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.lake import SCHEMA_VERSION, Lake, LakeError, from_rows, replace, safe, to_table
+from evals.files import replace
+from evals.lake import SCHEMA_VERSION, Lake, LakeError, safe
 from evals.records import Trace, canonical
+from evals.tables import from_rows, to_table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 JSON = st.recursive(

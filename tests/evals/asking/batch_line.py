@@ -18,10 +18,11 @@ from evals.asking.budget import Purse
 from evals.asking.route import Route, returned
 from evals.asking.shared import Shared
 from evals.asking.tickets import Ticket, tickets
-from evals.lake import Coverage, Lake
+from evals.lake import Lake
 from evals.records import Answer, Trace
 from evals.specs import Catalog, Evaluator, load_catalog
 from evals.survey import NightOf
+from evals.tables import Coverage
 
 NIGHT = date(2026, 10, 1)
 NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)

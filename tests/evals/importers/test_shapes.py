@@ -15,9 +15,9 @@ from evals import importers
 from evals.door.identity import column_hashes, trace_hash
 from evals.importers import Columns, Reading, mapping
 from evals.importers.shapes import DEFAULTS, microseconds
-from evals.lake import to_table
 from evals.records import Refusal, Trace
 from evals.specs import Column, Mapping
+from evals.tables import to_table
 
 KEY = b"key"
 WHENCE = ("source_file", "source_format", "turn")

@@ -1,0 +1,209 @@
+"""The tables of a lake: what a row of each holds, and records as Arrow columns and back.
+
+Files and folders are told elsewhere; nothing here knows what a score means.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import types
+import typing
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, NamedTuple, TypeVar
+
+from evals.columns import column as as_column
+from evals.records import Answer, GuardVerdict, Refusal, Score, Trace, canonical
+
+ARROW = {str: "string", int: "int64", float: "float64", bool: "bool", bytes: "binary"}
+
+
+R = TypeVar("R")
+
+
+class InboxFile(NamedTuple):
+    """One row per file seen in an inbox."""
+
+    sha256: str
+    name: str
+    format: str
+    size: int
+    read: int
+    """Rows found in it."""
+    refused: int
+    """Rows that could not be read as a trace."""
+    nights: list[str]
+    """ISO dates it has traces for."""
+    labels: int = 0
+    """Scores and feedback found beside the traces; no rows of their own."""
+    order: int = 0
+    """How many files were read before it."""
+    seen: str = ""
+    """When it was first read, in ISO form; empty where nobody said."""
+
+
+class Coverage(NamedTuple):
+    """How many traces of a night an evaluator covers, and how many were in its sample."""
+
+    date: date
+    app: str
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    covered: int
+    sampled: int
+    pending: int = 0
+    """Of the sample, those whose answers come with a batch."""
+
+
+class CanaryRow(NamedTuple):
+    """What a judge said of a bad answer, and of the same answer carrying an attack."""
+
+    date: date
+    app: str
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    attack: str
+    family: str
+    trace_id: str
+    """The answer that carried it."""
+    clean: str | None
+    """The verdict without the attack: pass or fail; null when there is none."""
+    verdict: str | None
+    """The verdict with it."""
+    code: str | None
+    """Why a verdict is missing."""
+
+
+class NoiseRow(NamedTuple):
+    """How a judge's further answers to the contents of a night compare with its first ones."""
+
+    date: date
+    app: str
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    repeats: int
+    """Times each content is asked."""
+    contents: int
+    """Those with a first verdict and at least one more."""
+    pairs: int
+    """Further verdicts, each beside the first of its content."""
+    flips: int
+    """Of the pairs, those that differ."""
+    square: float
+    """The sum over contents of (flips - rate x pairs) squared."""
+    errors: int
+    """Further answers that are errors: in no pair."""
+    missing: int
+    """Further answers that are not there yet."""
+
+
+class MappedLabel(NamedTuple):
+    """A person's label in the words of the suite: what alignment is measured against."""
+
+    date: date
+    app: str
+    trace_id: str
+    dimension: str
+    verdict: str
+    annotator: str
+    annotator_kind: str
+
+
+class SliceRow(NamedTuple):
+    """A slice as dbt reads it: an application (or `*`), a name, a kind and an expression."""
+
+    app: str
+    slice: str
+    kind: str
+    expression: str
+
+
+TABLES: dict[str, type] = {
+    "traces": Trace,
+    "staged": Trace,
+    "quarantine": Refusal,
+    "answers": Answer,
+    "scores": Score,
+    "verdicts": GuardVerdict,
+    "coverage": Coverage,
+    "canaries": CanaryRow,
+    "noise": NoiseRow,
+    "labels_mapped": MappedLabel,
+    "slices": SliceRow,
+}
+
+
+@functools.cache
+def fields_of(record: type) -> dict[str, Any]:
+    """The record's fields with their types; a night is a column called `date`."""
+    hints = typing.get_type_hints(record)
+    return {name: hints[name] for name in record.__annotations__}
+
+
+def column(name: str) -> str:
+    """The column a field is kept in."""
+    return "date" if name == "night" else name
+
+
+@functools.cache
+def arrow_schema(record: type) -> Any:
+    """The Arrow schema of a table of records: nested values are JSON text."""
+    import pyarrow as pa
+
+    def arrow(hint: Any) -> Any:
+        if isinstance(hint, types.UnionType):
+            hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
+        if typing.get_origin(hint) is typing.Literal:
+            return pa.string()
+        if hint is datetime:
+            return pa.timestamp("us", tz="UTC")
+        if hint is date:
+            return pa.date32()
+        return pa.type_for_alias(ARROW.get(hint, "string"))
+
+    return pa.schema([(column(name), arrow(hint)) for name, hint in fields_of(record).items()])
+
+
+def is_nested(hint: Any) -> bool:
+    """Whether a field holds JSON rather than a scalar."""
+    return typing.get_origin(hint) in (tuple, dict, list) or hint is Any
+
+
+def to_table(record: type, rows: Iterable[Any]) -> Any:
+    """Records as an Arrow table, column by column."""
+    import pyarrow as pa
+
+    rows = list(rows)
+    schema = arrow_schema(record)
+    arrays = []
+    for name, hint in fields_of(record).items():
+        values = [getattr(row, name) for row in rows]
+        if is_nested(hint):
+            values = [None if value is None else canonical(value).decode() for value in values]
+        arrays.append(as_column(values, schema.field(column(name)).type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def from_rows(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
+    """Records from rows of their table; a column younger than the file has its default."""
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return []
+    rows = itertools.chain((first,), rows)
+    hints = {name: hint for name, hint in fields_of(record).items() if column(name) in first}
+    nested = {name: typing.get_origin(hint) for name, hint in hints.items() if is_nested(hint)}
+    plain = [(name, column(name)) for name in hints if name not in nested]
+    made = []
+    for row in rows:
+        values = {name: row.get(key) for name, key in plain}
+        for name, origin in nested.items():
+            value = json.loads(row[name]) if row[name] is not None else None
+            values[name] = tuple(value) if origin is tuple and value is not None else value
+        made.append(record(**values))
+    return made
