@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 from evals.records import digest
 
-BOUNDARY = 24
-"""Hex digits of a boundary. A text that holds its own is a fixed point of SHA-256: 2^96 tries,
+BOUNDARY = 21
+"""Letters of a boundary. A text that holds its own is a fixed point of SHA-256: 2^98 tries,
 whoever knows the prompt and all the rest. So the boundary needs no secret, and equal content has
-an equal question, which is what the ledger goes by."""
+an equal question, which is what the ledger goes by. Models read letters in half as many tokens as
+hexadecimal digits."""
 
 HIDDEN = re.compile(
     "(?:[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
@@ -46,11 +47,20 @@ def apart(shown: Mapping[str, str], key: object, limit: int) -> str:
         limit: the most characters of a text; the middle of a longer one is left out, and the line
             that says so stands outside the quotation.
     """
-    boundary = digest([key, dict(shown)], BOUNDARY)
+    boundary = letters(digest([key, dict(shown)], 32))
     return "\n\n".join(
         f"<{name} {boundary}>\n{quoted(text, limit)}\n</{name} {boundary}>"
         for name, text in shown.items()
     )
+
+
+def letters(digits: str) -> str:
+    """Hexadecimal digits as letters of the same weight, the lowest of them."""
+    number, found = int(digits, 16), ""
+    for _ in range(BOUNDARY):
+        number, letter = divmod(number, 26)
+        found += chr(97 + letter)
+    return found
 
 
 def quoted(text: str, limit: int) -> str:

@@ -5,6 +5,7 @@ DuckDB allows one writer a file, so each run has a file of its own; joins and ra
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -134,7 +135,15 @@ def publish(lake: Lake, run_id: str, nights: Sequence[date], models: Sequence[st
 
 def mart(lake: Lake, model: str, nights: Sequence[date]) -> list[dict[str, Any]]:
     """The rows of a published mart over some nights."""
-    return [row for file in mart_files(lake, model, nights) for row in parquet_rows(file)]
+    files = [(file, file.stat()) for file in mart_files(lake, model, nights)]
+    found = (as_published(file, stat.st_ino, stat.st_mtime_ns) for file, stat in files)
+    return [dict(row) for rows in found for row in rows]
+
+
+@functools.lru_cache(maxsize=512)
+def as_published(file: Path, inode: int, changed_ns: int) -> tuple[dict[str, Any], ...]:
+    """A mart's file, read once: the reports of a range look at the same nights again and again."""
+    return tuple(parquet_rows(file))
 
 
 def warehouse(lake: Lake) -> Path:
