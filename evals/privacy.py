@@ -45,6 +45,8 @@ LONG_ENOUGH = 8
 """A user id this long, with a digit or an @ in it, is also taken out of the texts around it."""
 REDACTED = "redactions"
 """The metadata key that counts what was taken out of a trace, by kind."""
+USER_ID = "user-id"
+"""The kind of a user's own id, found in the texts around it."""
 FORGOTTEN = "forgotten.json"
 
 
@@ -124,7 +126,7 @@ class Cleaning:
         """A text without what it should not have."""
         if self.user and self.user[0] in value:
             value = value.replace(*self.user)
-            self.taken["user-id"] += 1
+            self.taken[USER_ID] += 1
         done = self.clean(value)
         if done is not value and done != value:
             before = Counter(detectors.MARK.findall(value))

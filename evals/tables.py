@@ -42,6 +42,8 @@ class InboxFile(NamedTuple):
     """How many files were read before it."""
     seen: str = ""
     """When it was first read, in ISO form; empty where nobody said."""
+    place: str = ""
+    """Its path within the inbox; empty in homes that did not keep it yet."""
 
 
 class Coverage(NamedTuple):

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.door import datadocs, expectations, merging, standing, volumes
+from evals.door import datadocs, expectations, merging, redactions, standing, volumes
 from evals.door.placing import place
 from evals.door.quarantine import Unreadable, unreadable
 from evals.door.rows import Source
@@ -157,6 +157,11 @@ def settle(
     }
     refused = {app for app, counts in accounts.items() if counts["refused"]}
     place(lake, catalog, night.date, night.files, [(one.app in refused, one) for one in apps])
+    taken = redactions.by_app(lake, night.date)
+    for app, counts in accounts.items():
+        if app in refused:
+            continue
+        counts["redacted"] = taken.get(app, {"traces": 0, "rules": []})
     update(lake, night.date, apps=accounts)
     for app, counts in accounts.items():
         checks = catalog.expectations(app)

@@ -69,8 +69,17 @@ def take_in(
         places.fetched(lake, where)
         where = None
     found = []
-    for path in (path for place in (where, lake.home / "inbox") for path in unseen(lake, place)):
-        say(f"importing {path.name}")
-        options: Any = {"assume_date": assume_date, "spread": spread, "now": now}
-        found.append(import_file(lake, catalog, path, app=app_of(lake, path), **options))
+    for inbox in (where, lake.home / "inbox"):
+        for path in unseen(lake, inbox):
+            say(f"importing {path.name}")
+            options: Any = {"assume_date": assume_date, "spread": spread, "now": now}
+            options |= {"app": app_of(lake, path), "place": within(inbox, path)}
+            found.append(import_file(lake, catalog, path, **options))
     return found
+
+
+def within(inbox: Path | str | None, path: Path) -> str:
+    """Where a file lies in its inbox, with slashes; its name alone where that is a pattern."""
+    if isinstance(inbox, Path) and path.is_relative_to(inbox) and path != inbox:
+        return path.relative_to(inbox).as_posix()
+    return path.name

@@ -1,4 +1,4 @@
-"""Refused rows: where they rest, and how many of them a night has before it is validated.
+"""Refused rows: where they rest, and how many of them a night, or no night, has.
 
 Why a row is refused is told by the importers and by the catalog's expectations.
 """
@@ -32,6 +32,23 @@ def unreadable(lake: Lake, nights: set[date]) -> dict[date, dict[str, Unreadable
         if row.app and row.night and row.night in nights:
             found[row.night][row.app][row.file_sha, row.code] += 1
     return found
+
+
+def unplaced(lake: Lake, sha: str) -> int:
+    """Rows of a file that say neither when nor of which application they are: of no night.
+
+    Args:
+        lake: where quarantine rests.
+        sha: the beginning of the file's hash, by which it is known.
+    """
+    import pyarrow.parquet as pq
+
+    path = lake.home / "quarantine" / "files" / f"{sha}.parquet"
+    if not path.exists():
+        return 0
+    rows = pq.read_table(path, columns=["app", "date"])
+    nowhere = rows["app"].is_null().to_numpy() | rows["date"].is_null().to_numpy()
+    return int(nowhere.sum())
 
 
 def refusals(lake: Lake) -> list[Refusal]:

@@ -42,6 +42,7 @@ def import_file(
     spread: tuple[date, date] | None = None,
     app: str | None = None,
     now: datetime | None = None,
+    place: str = "",
 ) -> InboxFile:
     """Stages one file's traces by night, keeps its labels, quarantines its other rows.
 
@@ -55,6 +56,7 @@ def import_file(
         spread: first and last night over which such rows are laid.
         app: whose rows are that name no application; else the catalog's where it has one alone.
         now: when this is, where it should be known later.
+        place: where it lies in its inbox; reports name it so. Its name where it lies in none.
     """
     sha = file_sha(path)
     plans = mapping.plans(catalog.mappings, None)
@@ -64,6 +66,8 @@ def import_file(
         path.name, plans, assume_date, spread, begins, path=path, app=app, hashed=False
     )
     staged = Staging(lake, Door.of(lake, catalog), path.name, sha, now)
+    parts = map(name_without_secrets, (place or path.name).split("/"))
+    staged.place = name_without_secrets("/".join(parts))
     with staged.nights:
         for found in importers.batches(path, reading):
             staged.take(found)
@@ -83,7 +87,7 @@ class Staging:
         self.traces: list[Trace] = []
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
-        self.format = ""
+        self.format = self.place = ""
         self.whence = {"source_file": name_without_secrets(name), "source_format": NAME}
 
     def take(self, found: Columns | Found) -> None:
@@ -145,6 +149,7 @@ class Staging:
             len(self.labels),
             len(self.lake.inbox_files()),
             self.now.isoformat() if self.now else "",
+            self.place,
         )
         self.lake.record_files([seen])
         return seen

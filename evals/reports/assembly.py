@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from evals import nights
+from evals.door.quarantine import unplaced
 from evals.lake import Lake, connection, parquet
 from evals.records import Trace
 from evals.reports import report
@@ -97,7 +98,7 @@ def build(
     spec = catalog.app(app)
     demo, suite = catalog.demo, catalog.suites.get(spec.suite or "")
     reasons = [{"code": code, "count": n} for code, n in account.get("reasons", {}).items()]
-    counted = {**account, "reasons": reasons}
+    counted = {**account, "reasons": reasons, "files": files(lake, account)}
     if account.get("refused"):
         return report.refused(
             night,
@@ -142,6 +143,21 @@ def build(
             demo=demo,
         )
     )
+
+
+def files(lake: Lake, account: dict[str, Any]) -> list[dict[str, Any]]:
+    """The account of each inbox file that fed a night, under the name it has in the inbox."""
+    counted = account.get("files", {})
+    known = {row.sha256[:16]: row for row in lake.inbox_files().values()} if counted else {}
+    return [
+        {
+            **counts,
+            "file": (known[sha].place or known[sha].name) if sha in known else "unknown",
+            "sha": sha,
+            "unplaced": unplaced(lake, sha),
+        }
+        for sha, counts in counted.items()
+    ]
 
 
 def baseline(lake: Lake, spec: App, night: date) -> dict[date, str]:

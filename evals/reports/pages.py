@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+from evals.reports.accounts import listing
 from evals.reports.charts import (
     Report,
     Trend,
@@ -53,6 +54,9 @@ verdict_marks: Mapping[str, str] = MappingProxyType(
     }
 )
 """The shape of each verdict, the same in the terminal and on pages."""
+
+
+SHOWN_FILES = 12
 
 
 SECTIONS: Mapping[str, Any] = MappingProxyType(
@@ -237,6 +241,7 @@ def render_night(
         provisional_until=provisional_until,
         ending=ending(body, run),
         data_docs=data_docs(body),
+        listing=listing(body["accounting"].get("files", ()), SHOWN_FILES),
     )  # fmt: skip
 
 

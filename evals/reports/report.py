@@ -14,6 +14,7 @@ from typing import Any
 
 from evals.records import digest
 from evals.reports import attacks, causes, noise
+from evals.reports.accounts import accounting
 from evals.reports.alarms import alarms, stamp
 from evals.reports.causes import Row
 from evals.reports.measurements import (
@@ -344,25 +345,6 @@ def errors(failures: Iterable[Row]) -> list[dict[str, Any]]:
         {"dimension": d, "evaluator": e, "code": code, "status": status, "count": count}
         for (d, e, status, code), count in sorted(counts.items())
     ]
-
-
-def accounting(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows read = accepted + duplicate + quarantined, the reasons of the last, and what came late.
-
-    `corrected` are the duplicates whose content a later file replaced, `merged` those that a
-    later file had more of; a night without any, or without late traces, does not speak of them.
-    """
-    names = ("read", "accepted", "duplicate", "quarantined")
-    reasons = sorted(given.get("reasons", ()), key=lambda r: (-r["count"], r["code"]))
-    counts: dict[str, Any] = {name: int(given.get(name, 0)) for name in names}
-    counts["reasons"] = [{"code": r["code"], "count": int(r["count"])} for r in reasons]
-    for name in ("corrected", "merged"):
-        if given.get(name):
-            counts[name] = int(given[name])
-    if given.get("late"):
-        late = sorted(given["late"], key=lambda r: r["seen"])
-        counts["late"] = [{key: r[key] for key in ("seen", "late", "corrected")} for r in late]
-    return counts
 
 
 def cost(given: Mapping[str, Any]) -> dict[str, Any]:
