@@ -1,4 +1,4 @@
-"""A breaker between the runner and a provider that is down.
+"""A breaker between the runner and a provider that is down, or that serves this account no more.
 
 Pure: told what happened and when, it says whether to ask. Limits and pace are `manners`'.
 """
@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 
 DOWN = frozenset({"connection", "timeout", "server-error", "malformed-response"})
 """Codes that may mean that nobody is there."""
+GIVEN_UP = "provider-down"
+SHUT = frozenset({"quota-exhausted", "not-authorised"})
+"""Codes that are no question's but the account's: what one is told, all will be."""
+AT_ONCE = "quota-exhausted"
+"""Said once it holds for the run; the others may be one question's, and count as `DOWN` does."""
 
 
 @dataclass
@@ -29,9 +34,14 @@ class Circuit:
     pause_s: float = 0.0
     probing: str | None = None
     down_until: float = 0.0
+    refused: set[str] = field(default_factory=set)
+    why: str = GIVEN_UP
+    """The code of a question that is given up; one of `SHUT` holds to the end of the run."""
 
     def wait_s(self, key: str, now: float) -> float | None:
-        """Seconds a question has to wait; 0: ask; None: the provider is down, give it up."""
+        """Seconds a question has to wait; 0: ask; None: give it up, and `why` says why."""
+        if self.why in SHUT:
+            return None
         if self.opened_at is None:
             return 0.0
         if self.probing == key or (now >= self.probe_at and self.probing is None):
@@ -47,10 +57,16 @@ class Circuit:
     def succeeded(self) -> None:
         """An answer, of whatever kind: somebody is there."""
         self.failing.clear()
+        self.refused.clear()
         self.opened_at, self.probing, self.pause_s, self.down_until = None, None, 0.0, 0.0
 
     def failed(self, key: str, code: str, now: float) -> None:
-        """A call that failed; other codes than `DOWN` are answers."""
+        """A call that failed; other codes than `DOWN` and `SHUT` are answers."""
+        if code in SHUT:
+            self.refused.add(key)
+            if code == AT_ONCE or len(self.refused) >= self.threshold:
+                self.why = code
+            return
         if code not in DOWN:
             self.succeeded()
             return

@@ -13,7 +13,7 @@ from typing import Any
 
 from evals import models
 from evals.asking.budget import Spent
-from evals.asking.circuit import Circuit
+from evals.asking.circuit import GIVEN_UP, SHUT, Circuit
 from evals.asking.manners import Gate
 from evals.asking.questions import Asked, Asking, Question
 from evals.asking.shared import Shared
@@ -28,7 +28,11 @@ BACKOFF_S = 0.25
 LONGEST_WAIT_S = 60.0
 BLOCK = 64
 """Calls whose money is reserved in one transaction."""
-DOWN = Failure("provider-down", "the provider answered nothing for a while", retryable=True)
+STOPS = {
+    GIVEN_UP: Failure(GIVEN_UP, "the provider answered nothing for a while", retryable=True),
+    **{code: Failure(code, models.FAULTS[code], retryable=True) for code in sorted(SHUT)},
+}
+"""What is said of questions that were given up unasked, by the circuit's code."""
 OUTSIDE = Skip("outside-hours")
 
 
@@ -110,9 +114,11 @@ class Live:
         try:
             answer = self.asking.answered(question, await self.reply(question))
         except models.ModelError as error:
-            answer = self.asking.failed(question, error) if error.code != DOWN.code else None
+            answer = (
+                None if error.code == self.gate.circuit.why else self.asking.failed(question, error)
+            )
         if answer is None:
-            self.rest = DOWN
+            self.rest = STOPS[self.gate.circuit.why]
         else:
             self.asking.keep(answer)
             spent = Spent(answer.cost_usd or 0.0, 1)
@@ -156,7 +162,8 @@ class Live:
                 self.gate.failed(question.key, error, began)
                 wait = wait_s(error, attempt)
                 late = asyncio.get_running_loop().time() + wait >= until
-                if not error.retryable or attempt >= CALL_ATTEMPTS or late:
+                final = not error.retryable or error.code in SHUT
+                if final or attempt >= CALL_ATTEMPTS or late:
                     raise
                 attempt += error.code != TOO_MANY  # to be told `not now` is no failure
                 await asyncio.sleep(wait)

@@ -34,6 +34,12 @@ LOW = 0.1
 LONGEST_PAUSE_S = 60.0
 
 
+def account(pin: ModelPin) -> str:
+    """Who is asked on whose account: the server and the key's variable."""
+    where = pin.azure.endpoint if pin.azure else pin.base_url
+    return f"{where or pin.provider} {pin.api_key_env or ''}"
+
+
 class Gate:
     """The one way to an account: whoever wants to ask enters, and leaves with how it went."""
 
@@ -45,7 +51,7 @@ class Gate:
         clock: Callable[[], float] = time,
     ) -> None:
         self.shared, self.clock, self.circuit = shared, clock, circuit or Circuit()
-        self.account = f"{pin.base_url or pin.provider} {pin.api_key_env or ''}"
+        self.account = account(pin)
         self.lease = Lease(shared, f"{self.account} {pin.model}", pin.limits, clock)
         self.holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.most = float(pin.concurrency)
@@ -65,7 +71,7 @@ class Gate:
             tokens: what it will take, about.
 
         Raises:
-            ModelError: `provider-down`, when the circuit has given the provider up.
+            ModelError: when the circuit has given the provider up, with the circuit's code.
         """
         while True:
             if self.active >= max(1, int(self.window)):
@@ -92,7 +98,7 @@ class Gate:
         wait = self.circuit.wait_s(key, now)
         if wait is None:
             self.wake()
-            raise ModelError("provider-down", "it answered nothing for a while", retryable=True)
+            raise ModelError(self.circuit.why, "given up for now", retryable=True)
         return max(wait, self.paused_until - now)
 
     def answered(self, reply: Reply, tokens: float) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 
@@ -15,11 +15,13 @@ from evals import models
 from evals.asking import batch, live
 from evals.asking.batch import Desk
 from evals.asking.budget import Spent
+from evals.asking.circuit import SHUT
+from evals.asking.manners import account
 from evals.asking.questions import Asked, Asking
 from evals.asking.tickets import Ticket, outstanding, remember, under_way
 from evals.lake import Lake
 from evals.ledger import Journal
-from evals.records import Skip
+from evals.records import Failure, Skip
 from evals.specs import BatchLimits, Catalog, Evaluator, ModelPin
 from evals.survey import Wanted
 
@@ -33,6 +35,8 @@ class Route:
     lake: Lake
     catalog: Catalog
     now: datetime
+    shut: dict[str, Failure] = field(default_factory=dict)
+    """Accounts that serve nothing more in this run, and what they said."""
 
     def __call__(self, asking: Asking) -> Asked:
         """Asks what no batch is out for; what is out is awaited, whichever way is now declared."""
@@ -40,9 +44,19 @@ class Route:
         out = outstanding(self.lake, version) if asking.wanted else set()
         fresh = asking.without(out)
         limits = self.batched(fresh)
-        asked = live.ask(fresh) if limits is None else self.by_batch(fresh, limits)
+        asked = self.live(fresh) if limits is None else self.by_batch(fresh, limits)
         out &= {want.key for want in asking.wanted}
         return asked._replace(awaited=asked.awaited | out)
+
+    def live(self, asking: Asking) -> Asked:
+        """Asks live, unless this run was told already that the account is served no more."""
+        whose = account(asking.pin)
+        if asking.wanted and whose in self.shut:
+            return Asked(rest=self.shut[whose])
+        asked = live.ask(asking)
+        if isinstance(asked.rest, Failure) and asked.rest.code in SHUT:
+            self.shut[whose] = asked.rest
+        return asked
 
     def batched(self, asking: Asking) -> BatchLimits | None:
         """The pin's limits where these questions go by batch; None where they are asked live."""

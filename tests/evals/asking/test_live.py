@@ -13,6 +13,7 @@ import pytest
 
 from evals.asking import live
 from evals.asking.circuit import Circuit
+from evals.asking.route import Route
 from tests.evals.asking.fake import faulty
 from tests.evals.asking.team import NIGHT, TODAY, Team, traces
 from tests.evals.model_server import Said, completion, serving
@@ -152,3 +153,53 @@ def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
         assert {row.inclusion for row in team.rows()} == {tally.passed / 200}
         assert team.score().calls <= 1
         assert team.score(day=TODAY + timedelta(days=1)).calls > 0
+
+
+def spent(body: dict[str, Any], seen: int) -> Said:
+    """What an account without money is told."""
+    return Said(429, {"error": {"code": "insufficient_quota", "message": "You exceeded it."}})
+
+
+def test_an_account_without_quota_is_asked_no_more(tmp_path: Path) -> None:
+    """What was under way is told once and not retried; the rest, other judges' too, is not asked."""
+    with serving(spent) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 4})
+        for night in (NIGHT, NIGHT + timedelta(days=1)):
+            team.lake.write("traces", night, traces(300, night))
+        way = Route(team.lake, team.catalog, datetime.now(UTC))
+        began = time.monotonic()
+        tally = team.score(ask=way)
+        assert time.monotonic() - began < 5
+        assert (tally.errored, tally.calls) == (300, 0)
+        assert {(row.code, row.retryable) for row in team.rows()} == {("quota-exhausted", True)}
+        assert 1 <= len(server.seen) <= 4
+        asked = len(server.seen)
+        assert team.score(NIGHT + timedelta(days=1), ask=way).errored == 300
+        assert len(server.seen) == asked, "one run is told once"
+    with serving(passes) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 4})
+        again = team.score(run_id="again", ask=Route(team.lake, team.catalog, datetime.now(UTC)))
+        assert (again.passed, again.errored) == (300, 0), "the next run asks anew"
+
+
+def test_a_key_that_is_refused_is_not_tried_on_every_trace(tmp_path: Path) -> None:
+    """A few different questions refused and none answered: it is the key, and the rest waits."""
+    with serving(lambda body, seen: Said(401, b"{}")) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 4})
+        team.lake.write("traces", NIGHT, traces(300))
+        assert team.score().errored == 300
+        assert len(server.seen) <= Circuit().threshold + 4
+    assert {(row.code, row.retryable) for row in team.rows()} == {("not-authorised", True)}
+
+
+def test_a_refusal_of_one_question_is_not_the_keys(tmp_path: Path) -> None:
+    """Where others are answered between, everything else is asked."""
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        return Said(403, b"{}") if "0 word" in body["messages"][-1]["content"] else passes(body)
+
+    with serving(script) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 1})
+        team.lake.write("traces", NIGHT, traces(60))
+        tally = team.score()
+    assert (tally.errored, tally.passed) == (6, 54)
