@@ -14,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from evals import ledger, privacy, scrubbing
+from evals import privacy, scrubbing
+from evals.asking import budget
 from evals.door.inbox import inbox_paths
 from evals.door.staging import import_file
 from evals.files import replace, restricted_file
@@ -110,6 +111,9 @@ def scored(lake: Lake, traces: set[str]) -> tuple[set[str], set[str]]:
         (own if mine else others).add(row["content_key"])
         if mine and row["kind"] == "judge" and row["explanation"]:
             said.add(row["explanation"])
+    for canary in lake.read("canaries"):  # a copy with an attack in it has no score
+        keys = (canary.clean_key, canary.attacked_key)
+        (own if canary.trace_id in traces else others).update(keys)
     keys = own - others - {None}
     listed = ", ".join(map(quoted, sorted(keys))) or "null"
     answers = (
@@ -138,7 +142,7 @@ def finish(lake: Lake, catalog: Catalog) -> dict[str, int] | None:
     if not path.exists():
         return None
     person = begun(json.loads(path.read_bytes()))
-    ledger.recover(lake)
+    budget.recover(lake)
     done = Counter({"raw files": drop_raw(lake, catalog, person)})
     with lake.used(alone=True):
         for place, touched in steps(lake, person):

@@ -138,7 +138,9 @@ def canary_rows(lake: Lake, work: Survey, asked: Asked) -> list[CanaryRow]:
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
         found |= {one.content_key: judges.verdict(judge, one) for one in paid.answers()}
     return [
-        canaries.row(work.night, evaluator, one.canary, found[one.clean], found[one.key])
+        canaries.row(work.night, evaluator, one.canary, found[one.clean], found[one.key])._replace(
+            clean_key=one.clean, attacked_key=one.key
+        )
         for one in work.tried
     ]
 

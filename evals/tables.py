@@ -78,6 +78,10 @@ class CanaryRow(NamedTuple):
     """The verdict with it."""
     code: str | None
     """Why a verdict is missing."""
+    clean_key: str | None = None
+    """The content of the answer without the attack."""
+    attacked_key: str | None = None
+    """The content of the answer with it."""
 
 
 class NoiseRow(NamedTuple):

@@ -14,9 +14,11 @@ from evals import canaries, evaluators, ledger, run
 from evals.annotations import References
 from evals.asking.budget import Purse
 from evals.lake import Lake
+from evals.records import digest
 from evals.reports.attacks import Resistance, resistance
 from evals.specs import Catalog, Evaluator
-from evals.survey import Contents, Survey, Tried, attacked, unpaid
+from evals.survey import Contents, Survey, Tried, attacked, score_file, unpaid
+from evals.tables import CanaryRow
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,19 @@ def attack(
     with lake.lock("calls", evaluator.answer_version or ""):
         work = survey_of(lake, evaluator, night, contents, tried)
         asked = run.pay(lake, work, journal, run.live.ask, purse, progress)
-        rows = [row._asdict() for row in run.canary_rows(lake, work, asked)]
+        told = run.canary_rows(lake, work, asked)
     contents.close()
+    keep(lake, work, told)
+    rows = [row._asdict() for row in told]
     turned = [r["attack"] for r in rows if (r["clean"], r["verdict"]) == ("fail", "pass")]
     found = resistance(rows, catalog.attacks.max_success, 1)
     return Trial(evaluator, found, len(bad), asked.calls, tuple(dict.fromkeys(turned)))
+
+
+def keep(lake: Lake, work: Survey, told: list[CanaryRow]) -> None:
+    """Keeps what was asked, apart from the night's own: a forgotten trace's copies are found."""
+    asked = digest(sorted((one.clean, one.key) for one in work.tried), 12)
+    lake.write("canaries", work.night, told, f"{score_file(work.evaluator)}@trial-{asked}")
 
 
 def survey_of(

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from evals import models
+from evals.asking.budget import Spent
 from evals.asking.questions import came_with
 from evals.asking.tickets import Sent, Ticket
 from evals.models.batches import RemoteBatch
@@ -27,6 +28,9 @@ ENDS = {
     "completed": ("batch-missing", "the batch gave no row for this"),
 }
 """By the batch's last state, what is said of a question with no row of its own."""
+
+UNASKED = frozenset(code for code, _ in ENDS.values())
+"""Codes of questions the model never saw: they cost nothing and count as no call."""
 
 PASSING = (401, 403, 408, 409, 429)
 """Statuses of a row that may be another the next time."""
@@ -44,7 +48,12 @@ class Checked:
         self.waiting = {sent.key: sent for sent in ticket.keys}
         self.ours = frozenset(self.waiting)
         self.counts: Counter[str] = Counter()
-        self.usd = 0.0
+        self.usd, self.calls = 0.0, 0
+
+    @property
+    def spent(self) -> Spent:
+        """What the batch came to."""
+        return Spent(round(self.usd, 9), self.calls)
 
     def answers(self, files: Sequence[Path]) -> Iterator[Answer]:
         """One answer or failure for each question, in the order of the rows.
@@ -70,6 +79,7 @@ class Checked:
         """The answer, counted by how it ended."""
         self.counts[answer.code or "answered"] += 1
         self.usd += answer.cost_usd or 0.0
+        self.calls += answer.code not in UNASKED
         return answer
 
     def row(self, line: bytes) -> Answer | None:

@@ -16,8 +16,9 @@ from typing import Any
 import orjson
 
 from evals import models
-from evals.asking import tickets
+from evals.asking import budget, tickets
 from evals.asking.answers import Checked
+from evals.asking.budget import Spent
 from evals.asking.questions import Asking
 from evals.asking.tickets import Sent, Ticket, recalled, remember, requests_file
 from evals.lake import Lake
@@ -61,7 +62,10 @@ def intend(desk: Desk, asking: Asking, wanted: Sequence[Wanted]) -> list[Ticket]
             aside.unlink()
             continue
         aside.replace(requests_file(desk.lake, tag))
-        made.append(remember(desk.lake, ticket(desk, asking, tag, sent, size)))
+        new = ticket(desk, asking, tag, sent, size)
+        if asking.purse:  # before the ticket: a death between books again under the same name
+            asking.purse.book(new.app, tag, Spent(new.booked_usd, new.requests))
+        made.append(remember(desk.lake, new))
     return made
 
 
@@ -261,6 +265,7 @@ async def collect(desk: Desk, found: Ticket, seen: RemoteBatch, journal: Journal
                 kept.append(path)
         for answer in checked.answers(kept):
             journal.append(answer)
+        budget.came_back(desk.lake.home, found.tag, checked.spent)
         over = found.moved(
             "collected", keys=(), status=seen.status, counts=dict(checked.counts),
             usd=round(checked.usd, 9), done=found.requests, problem="; ".join(seen.problems[:3]),
@@ -283,6 +288,7 @@ def give_up(desk: Desk, found: Ticket, journal: Journal) -> Ticket:
         checked = Checked(found, desk.client.read, None)
         for answer in checked.answers([]):
             journal.append(answer)
+        budget.came_back(desk.lake.home, found.tag, checked.spent)
         over = remember(desk.lake, found.moved("refused", keys=(), counts=dict(checked.counts)))
     requests_file(desk.lake, found.tag).unlink(missing_ok=True)
     return over

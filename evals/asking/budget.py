@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from pathlib import Path
 from typing import NamedTuple
 
 import orjson
@@ -76,6 +77,31 @@ class Purse:
                 " where day = ? and app = ? and run = ?",
                 (*reserved, *spent, self.day, app, self.run_id),
             )
+
+    def book(self, app: str, tag: str, most: Spent) -> None:
+        """Counts a batch as spent from now on, at the most it may cost; see `came_back`."""
+        with self.shared.turn() as db:
+            db.execute(
+                "insert or replace into purse (day, app, run, spent_usd, spent_calls)"
+                " values (?, ?, ?, ?, ?)",
+                (self.day, app, booking(tag), *most),
+            )
+
+
+def booking(tag: str) -> str:
+    """Under which name a batch is booked: it outlives the run that hands it in."""
+    return f"batch {tag}"
+
+
+def came_back(home: Path, tag: str, spent: Spent) -> None:
+    """A batch is over: the day that handed it in paid what it cost, and has the rest again."""
+    shared = Shared(home)
+    try:
+        with shared.turn() as db:
+            sql = "update purse set spent_usd = ?, spent_calls = ? where run = ?"
+            db.execute(sql, (*spent, booking(tag)))
+    finally:
+        shared.close()
 
 
 def within(budget: Budget, spent: Spent, costs: Sequence[float]) -> int:

@@ -65,16 +65,16 @@ class Route:
 
     def by_batch(self, asking: Asking, limits: BatchLimits) -> Asked:
         """Writes batches down and hands them in, as far as the day's budget goes."""
-        granted = booked(asking)
-        rest = None if granted == len(asking.wanted) else Skip("budget")
-        if not granted:
-            return Asked(rest=rest)
         try:
             client = models.open_client(asking.pin)
         except models.Unavailable as error:
             return Asked(rest=Skip(error.reason))
+        granted, reserved = affordable(asking)
+        rest = None if granted == len(asking.wanted) else Skip("budget")
         desk = Desk(self.lake, asking.pin, client, limits, self.now.timestamp())
         made = batch.intend(desk, asking, asking.wanted[:granted])
+        if asking.purse:  # each batch is booked by its own name now
+            asking.purse.settle(asking.work.evaluator.app, reserved, Spent(0.0, 0))
 
         async def hand_in() -> None:
             for one in made:
@@ -112,21 +112,14 @@ def late(catalog: Catalog, night: date, limits: BatchLimits, now: datetime) -> b
     return now < due < now + timedelta(hours=limits.window_h)
 
 
-def booked(asking: Asking) -> int:
-    """How many questions the day's budget has room for, at a batch's price.
-
-    They count as spent from now on, at the most they may cost: a reservation ends with its run,
-    and a batch outlives it.
-    """
-    purse, price = asking.purse, asking.pin.price_on(asking.work.night)
+def affordable(asking: Asking) -> tuple[int, Spent]:
+    """How many questions the day's budget has room for at a batch's price, and what it reserved."""
+    price = asking.pin.price_on(asking.work.night)
     share = price.batch if price else 0.0
     costs = [asking.most(want) * share for want in asking.wanted]
-    if purse is None:
-        return len(costs)
-    granted = purse.reserve(asking.work.evaluator.app, costs)
-    most = Spent(sum(costs[:granted]), granted)
-    purse.settle(asking.work.evaluator.app, most, most)
-    return granted
+    purse, app = asking.purse, asking.work.evaluator.app
+    granted = purse.reserve(app, costs) if purse else len(costs)
+    return granted, Spent(sum(costs[:granted]), granted)
 
 
 async def closing(client: Any, work: Callable[[], Awaitable[T]]) -> T:

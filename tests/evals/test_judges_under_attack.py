@@ -1,12 +1,15 @@
 """Promises under attack: a judge that obeys what it reads is found out and decides nothing."""
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from evals import canaries, ledger, trial
+from evals import canaries, forget, ledger, trial
 from evals.annotations import References
 from evals.records import Label
 from evals.reports import report
@@ -132,3 +135,41 @@ def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> Non
         assert told["fell_for"] == []
     assert told["state"] in ("firm", "gullible")
     assert bench.lake.read("scores") == []
+
+
+def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> None:
+    """What the judge said of them, in a night or on demand, is nowhere; others' answers stay."""
+
+    def echoes(body: dict[str, Any], _: int) -> Said:
+        shown = body["messages"][-1]["content"]
+        return Said(200, completion(body, json.dumps({"critique": shown, "verdict": "fail"})))
+
+    with serving(echoes) as server:
+        bench = Bench(tmp_path, server.url)
+        bench.lake.write("traces", NIGHT, traces("bad herbalist", "bad two"))
+        bench.labels = [Label(f"t{n}", "kind", "fail", "ann", "human") for n in (0, 1)]
+        bench.score("kind")
+        references = References.of(bench.catalog.root, bench.labels)
+        with ledger.journal(bench.lake, "attack") as journal:
+            judge = bench.evaluator("kind")
+            trial.attack(bench.lake, bench.catalog, references, judge, journal, NIGHT)
+    attacks = len(canaries.shipped())
+
+    def said() -> list[str]:
+        return [answer.text or "" for answer in bench.lake.read("answers")]
+
+    assert sum("herbalist" in text for text in said()) == attacks + 1
+    cost = sum(answer.cost_usd for answer in bench.lake.read("answers"))
+    person = forget.find(bench.lake, bench.catalog, [], ["t0"])
+    done = forget.forget(bench.lake, bench.catalog, person, datetime.now(UTC))
+    assert done["left"] == 0
+    assert not any("herbalist" in text for text in said())
+    assert sum("bad two" in text for text in said()) == attacks + 1
+    assert sum(answer.cost_usd for answer in bench.lake.read("answers")) == cost
+    assert "t0" not in {row.trace_id for row in bench.lake.read("canaries")}
+    holding = [
+        str(path.relative_to(bench.lake.home))
+        for path in bench.lake.home.rglob("*.parquet")
+        if "herbalist" in repr(pq.read_table(path).to_pylist())
+    ]
+    assert holding == []

@@ -14,6 +14,7 @@ import pytest
 
 from evals.asking import batch, live
 from evals.asking.route import Route, cancelled
+from evals.asking.shared import Shared
 from evals.asking.tickets import requests_file
 from evals.specs import CatalogError
 from tests.evals.asking.batch_line import NOON, BatchLine, catalog_at
@@ -289,6 +290,53 @@ def test_the_days_budget_counts_a_batch_when_it_is_handed_in(
     assert once(server)
 
 
+def spent(line: BatchLine) -> tuple[float, int]:
+    """What the home's day has come to, reservations included."""
+    shared = Shared(line.lake.home)
+    sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
+    usd, calls = shared.db.execute(sql).fetchone()
+    shared.close()
+    return usd, calls
+
+
+def test_a_batch_that_is_back_is_booked_at_what_it_cost(line: BatchLine, server: Server) -> None:
+    """Out, it counts at its most; back, at its cost, on the day that handed it in."""
+    line.ask()
+    (out,) = line.tickets()
+    assert spent(line) == (pytest.approx(out.booked_usd), 3)
+    server.state.finish()
+    (over,) = line.back(NOON + timedelta(days=1))
+    assert 0 < over.usd < out.booked_usd
+    assert spent(line) == (pytest.approx(over.usd), 3)
+    line.ask()
+    assert spent(line) == (pytest.approx(over.usd), 3)
+
+
+@pytest.mark.parametrize(
+    ("status", "upto", "calls"), [("expired", 1, 1), ("failed", 0, 0), ("cancelled", 0, 0)]
+)
+def test_what_a_batch_did_not_ask_frees_the_day(
+    line: BatchLine, server: Server, status: str, upto: int, calls: int
+) -> None:
+    """Rows that expired or were refused cost nothing, and the same day has their calls again."""
+    budget = line.catalog.budget.model_copy(update={"calls_per_day": 3})
+    line.catalog = line.catalog.model_copy(update={"budget": budget})
+    line.ask()
+    assert spent(line)[1] == 3
+    server.state.finish(status, upto=upto)
+    (over,) = line.back()
+    assert spent(line) == (pytest.approx(over.usd), calls)
+    assert line.ask().pending == 3 - calls, "asked again within the same day's budget"
+
+
+def test_a_hand_in_refused_for_good_frees_the_day(line: BatchLine, server: Server) -> None:
+    """Nothing was asked: nothing is booked."""
+    server.state.faults = [("POST /batches", 400)]
+    line.ask()
+    line.back()
+    assert spent(line) == (0.0, 0)
+
+
 @pytest.mark.parametrize(
     ("via", "outputs", "now", "way"),
     [
@@ -369,6 +417,7 @@ def test_killed_at_any_step_it_pays_once(
     assert once(server)
     assert len(server.state.batches) == 1
     assert len(line.answers()) == 3
+    assert spent(line) == (pytest.approx(sum(one.cost_usd for one in line.answers())), 3)
 
 
 def test_a_death_between_its_two_writes_leaves_no_second_batch(

@@ -6,18 +6,19 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from evals import ledger
+from evals import forget, ledger
 from evals.asking import budget
 from evals.asking.budget import Purse, Spent
 from evals.asking.shared import Shared
 from evals.lake import Lake
 from evals.specs import App, Budget, Catalog
 from tests.evals.asking.team import TODAY
+from tests.evals.test_ledger import answer
 
 CATALOG = Catalog(
     root=Path(),
@@ -107,4 +108,18 @@ def test_the_dead_hold_no_reservation_and_what_they_paid_is_booked(tmp_path: Pat
     assert spent(shared) == Spent(pytest.approx(0.5), 1)
     with ledger.paid(lake, "v1", {"a"}) as paid:
         assert not paid.needs("a")
+    shared.close()
+
+
+def test_a_forgetting_books_what_a_dead_run_paid_before_it_takes_it_away(tmp_path: Path) -> None:
+    """Its journal is settled as at the start of a run: the money spent stays spent."""
+    lake = Lake(tmp_path).open()
+    shared = Shared(tmp_path)
+    assert Purse(shared, "dead", TODAY, CATALOG).reserve("chat", [0.1] * 8) == 8
+    journal = ledger.Journal(tmp_path / "journal" / "dead.jsonl")
+    journal.append(answer("a"))
+    journal.close()
+    person = forget.Person(traces=("somebody-s",))
+    forget.forget(lake, CATALOG, person, datetime(2026, 10, 2, tzinfo=UTC))
+    assert spent(shared) == Spent(pytest.approx(0.5), 1)
     shared.close()

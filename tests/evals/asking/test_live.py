@@ -161,7 +161,7 @@ def spent(body: dict[str, Any], seen: int) -> Said:
 
 
 def test_an_account_without_quota_is_asked_no_more(tmp_path: Path) -> None:
-    """What was under way is told once and not retried; the rest, other judges' too, is not asked."""
+    """What was under way is told once and not retried; the rest, other nights' too, waits."""
     with serving(spent) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         for night in (NIGHT, NIGHT + timedelta(days=1)):
