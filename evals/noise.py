@@ -6,7 +6,7 @@ Nothing is asked here; what a night has to ask is `survey`'s, the rate and its i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from evals import judges, ledger
@@ -26,11 +26,20 @@ class Compared(NamedTuple):
     missing: int
 
 
-def keep(lake: Lake, work: Survey) -> None:
-    """Writes a judge's row of the lake's `noise`; none where each content is asked once."""
+def keep(lake: Lake, work: Survey, awaited: Collection[str] = ()) -> None:
+    """Writes a judge's row of the lake's `noise`; none where each content is asked once.
+
+    Args:
+        lake: where it is kept.
+        work: the night the judge was asked about.
+        awaited: answers that come with a batch.
+    """
     judge = work.evaluator.judge
     if judge is not None and judge.repeats > 1:
-        rows = [measured(lake, work, judge)]
+        row = measured(lake, work, judge)
+        contents = {one.key for one in work.chosen.values()}
+        further = (name for key in contents for name in answers_to(key, judge.repeats)[1:])
+        rows = [row._replace(awaited=sum(name in awaited for name in further))]
         lake.write("noise", work.night, rows, score_file(work.evaluator))
 
 

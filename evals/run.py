@@ -71,7 +71,7 @@ def score_night(
                 counts = judge_night(lake, work, asked)
                 rows = canary_rows(lake, work, asked)
                 lake.write("canaries", work.night, rows, score_file(evaluator))
-                noise.keep(lake, work)
+                noise.keep(lake, work, asked.awaited)
         else:
             work, asked = survey(lake, night, evaluator, references), Asked()
             counts = write_scores(lake, work, derived(night, work, references), 1.0)

@@ -106,6 +106,8 @@ class NoiseRow(NamedTuple):
     """Further answers that are errors: in no pair."""
     missing: int
     """Further answers that are not there yet."""
+    awaited: int = 0
+    """Of the missing, those that come with a batch."""
 
 
 class MappedLabel(NamedTuple):

@@ -289,9 +289,13 @@ def may_pass(lake: Lake, night: date) -> bool:
 
 
 def awaited(lake: Lake, night: date) -> int:
-    """Traces of a night whose answers come with a batch."""
-    files = locked_files(lake, "coverage", [night])
-    return sum(row.pending or 0 for file in files for row in lake.read_file("coverage", file))
+    """A night's answers that come with a batch: those of traces, and a judge's further ones."""
+    return sum(
+        getattr(row, name) or 0
+        for table, name in (("coverage", "pending"), ("noise", "awaited"))
+        for file in locked_files(lake, table, [night])
+        for row in lake.read_file(table, file)
+    )
 
 
 def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Path:

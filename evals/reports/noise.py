@@ -27,6 +27,7 @@ def section(row: Row) -> dict[str, Any]:
     """A judge's `noise` in the report's `agreement`; no rate without a pair."""
     rate = flips(row)
     low, high = rate.interval() if rate.n else (None, None)
+    awaited = int(row.get("awaited") or 0)
     return {
         **{key: int(row[key]) for key in ("repeats", "contents")},
         "n": rate.n,
@@ -34,4 +35,4 @@ def section(row: Row) -> dict[str, Any]:
         "rate": rate.rate if rate.n else None,
         "low": None if low is None else round(low, 8) + 0.0,
         "high": None if high is None else round(high, 8) + 0.0,
-    }
+    } | ({"awaited": awaited} if awaited else {})

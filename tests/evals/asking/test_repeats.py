@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from evals import forget
+from evals import forget, nights
 from evals import noise as noises
 from evals.annotations import References
 from evals.asking.estimate import estimate
 from evals.plan import plan
 from evals.reports import pages, report
+from evals.reports.assembly import awaited
 from evals.reports.measurements import Night
 from evals.reports.noise import section
 from evals.specs import load_catalog
@@ -206,11 +207,7 @@ def test_a_plan_counts_repeats(tmp_path: Path, server: Server) -> None:
 def test_repeats_go_by_batch(tmp_path: Path) -> None:
     """Each is a line of its own in the file, and none is handed in twice."""
     with serving_batches() as server:
-        catalog_at(tmp_path / "catalog", server.url)
-        path = tmp_path / "catalog" / "judges" / "tone.yaml"
-        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "repeats": 3}))
-        load_catalog.cache_clear()
-        line = BatchLine(tmp_path)
+        line = batch_line(tmp_path, server.url, repeats=3)
         line.night("good", "bad")
         assert line.ask().pending == 2
         server.state.finish()
@@ -221,6 +218,57 @@ def test_repeats_go_by_batch(tmp_path: Path) -> None:
         assert set(server.state.asked().values()) == {1}
         (row,) = line.lake.read("noise")
         assert (row.pairs, row.flips, row.missing) == (4, 0, 0)
+
+
+def test_repeats_alone_in_a_batch_are_awaited(tmp_path: Path) -> None:
+    """Every trace has its verdict; what is out is said, and when it is back the night is due."""
+    with serving_batches() as server:
+        line = batch_line(tmp_path, server.url, repeats=1)
+        line.night("good", "bad")
+        line.ask()
+        server.state.finish()
+        line.back()
+        line.ask()
+        line = batch_line(tmp_path, server.url, repeats=3)
+        lock(line)
+        tally = line.ask()
+        reported(line)
+        assert (tally.pending, tally.passed, tally.failed) == (0, 1, 1)
+        (row,) = line.lake.read("noise")
+        assert (row.missing, row.awaited) == (4, 4)
+        told = section(row._asdict())
+        assert (told["missing"], told["awaited"]) == (4, 4)
+        assert nights.state(line.lake, NIGHT)["awaits"] == 4
+        assert nights.pending(line.lake, line.catalog, [NIGHT]) == []
+        server.state.finish()
+        line.back()
+        assert [one.night for one in nights.pending(line.lake, line.catalog, [NIGHT])] == [NIGHT]
+        line.ask()
+        reported(line)
+        (row,) = line.lake.read("noise")
+        assert (row.pairs, row.missing, row.awaited) == (4, 0, 0)
+        assert nights.state(line.lake, NIGHT)["awaits"] == 0
+        assert nights.pending(line.lake, line.catalog, [NIGHT]) == []
+
+
+def batch_line(folder: Path, url: str, repeats: int) -> BatchLine:
+    """A team whose judge is asked so many times, by batch."""
+    catalog_at(folder / "catalog", url)
+    path = folder / "catalog" / "judges" / "tone.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "repeats": repeats}))
+    load_catalog.cache_clear()
+    return BatchLine(folder)
+
+
+def lock(line: BatchLine) -> None:
+    """Locks the night to the catalog's versions."""
+    nights.move(line.lake, line.catalog, NIGHT, "chat")
+
+
+def reported(line: BatchLine) -> None:
+    """Marks the night as reported, as building its reports does."""
+    seen, awaits = nights.seen(line.lake, line.catalog, NIGHT), awaited(line.lake, NIGHT)
+    nights.update(line.lake, NIGHT, seen=seen, awaits=awaits)
 
 
 def test_the_page_says_it_beside_the_agreement(tmp_path: Path, server: Server) -> None:
@@ -246,6 +294,10 @@ def test_the_page_says_it_beside_the_agreement(tmp_path: Path, server: Server) -
         assert (row["n"], row["usable"]) == ((60, True) if known else (0, False))
         page = pages.render_night(body, history=[])
         assert line in page
+        assert "awaited from a batch" not in page
         assert "of 10 repeats; 2 errored" in page
         assert ("No labels bear" in page) == (not known)
     assert "noise" not in report.build(Night(**night, agreement=labels))["agreement"][0]
+    out = [{**row, "missing": 3, "awaited": 2} for row in rows]
+    page = pages.render_night(report.build(Night(**night, noise=out)), history=[])
+    assert "1 not asked yet; 2 awaited from a batch" in page
