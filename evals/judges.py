@@ -18,7 +18,7 @@ from evals.untrusted import apart
 BEHAVIOUR = 3
 """Raised when `verdict` reads the same answer in another way."""
 
-RENDERING = 3
+RENDERING = 4
 """Raised when `request` puts the same trace in another way."""
 
 SCHEMA: dict[str, Any] = {

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 from evals.records import digest
 
-BOUNDARY = 21
-"""Letters of a boundary. A text that holds its own is a fixed point of SHA-256: 2^98 tries,
-whoever knows the prompt and all the rest. So the boundary needs no secret, and equal content has
-an equal question, which is what the ledger goes by. Models read letters in half as many tokens as
-hexadecimal digits."""
+BOUNDARY = 14
+"""Letters of a boundary. A text that holds its own is a fixed point of SHA-256: 2^65 tries for
+one question, whoever knows the prompt and all the rest, and it would still stand behind the mark
+of a quotation. So the boundary needs no secret, and equal content has an equal question, which is
+what the ledger goes by. Models read letters in half as many tokens as hexadecimal digits."""
 
 HIDDEN = re.compile(
     "(?:[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"

@@ -19,7 +19,13 @@ from orchestration.progress import Progress, Teller
 SETTINGS = """telemetry: {enabled: false}
 nux: {enabled: false}
 run_retries: {enabled: false}
+event_log_storage:
+  module: orchestration.event_log
+  class: EventLog
+  config: {home: {env: DAGSTER_HOME}}
 """
+EVENT_BATCH = "1000"
+"""Events Dagster gathers before it writes them, where it knows that more come at once."""
 
 
 class Launched(NamedTuple):
@@ -37,6 +43,7 @@ def dagster_home(home: Path) -> Path:
     if not (folder / "dagster.yaml").exists():
         replace(folder / "dagster.yaml", SETTINGS.encode())
     os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH)
     return folder
 
 
