@@ -23,6 +23,15 @@ class Pending(NamedTuple):
     reason: str
 
 
+class OpenNight(NamedTuple):
+    """An application's night that was reported while rows might still come."""
+
+    date: date
+    app: str
+    until: str
+    """The moment from which it is final, in ISO form."""
+
+
 def state(lake: Lake, night: date) -> dict[str, Any]:
     """What is known of a night; empty when it was never opened."""
     return lake.document("nights", f"{night.isoformat()}.json") or {}
@@ -153,6 +162,15 @@ def provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str |
     """Until when a night's report may still change by rows to come; None where it is final."""
     until = (state(lake, night).get("provisional") or {}).get(app)
     return until if until and now.isoformat() < until else None
+
+
+def open_nights(lake: Lake) -> list[OpenNight]:
+    """The nights that carry the mark of a provisional one, oldest first."""
+    return [
+        OpenNight(night, app, until)
+        for night in reported(lake)
+        for app, until in sorted((state(lake, night).get("provisional") or {}).items())
+    ]
 
 
 def pending(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[Pending]:

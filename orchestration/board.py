@@ -7,37 +7,47 @@ import itertools
 import sys
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 from evals.lake import Lake
+from evals.nights import OpenNight, open_nights
 from evals.plan import Planned
 from evals.reports import pages, phrases
-from orchestration.settings import Settings
 
 SHOWN_NIGHTS = 14
 
 
-def document(
-    here: Settings, lake: Lake, due: Sequence[date], calls: int, failures: Sequence[str]
-) -> dict[str, Any]:
+class Worked(NamedTuple):
+    """What a run over nights did."""
+
+    due: Sequence[date]
+    calls: int
+    failures: Sequence[str] = ()
+    final: Sequence[OpenNight] = ()
+    """Nights that were provisional before it and no longer are."""
+
+
+def document(lake: Lake, done: Worked) -> dict[str, Any]:
     """What a nightly run did, as JSON: the nights worked on and their current reports."""
-    worked = {night.isoformat() for night in due}
+    worked = {night.isoformat() for night in done.due}
     keys = ("date", "app", "version", "status", "verdict", "gate", "sentence", "cost", "accounting")
     bodies = [body for body in lake.current_reports() if body["date"] in worked]
     return {
         "nights": sorted(worked),
-        "calls": calls,
+        "calls": done.calls,
         "reports": [{key: body[key] for key in keys} for body in bodies],
         "refused": [[b["date"], b["app"]] for b in bodies if b["status"] == "refused"],
-        "failures": list(failures),
+        "provisional": [[f"{n.date}", n.app, n.until] for n in open_nights(lake)],
+        "final": [[f"{n.date}", n.app] for n in done.final],
+        "failures": list(done.failures),
         "board": str(lake.home / "reports" / "index.html"),
     }
 
 
-def draw(here: Settings, lake: Lake, due: Sequence[date], calls: int) -> None:
+def draw(lake: Lake, done: Worked) -> None:
     """The board over the last nights, and where its page is."""
     bodies = lake.current_reports()
     console = terminal()
@@ -53,9 +63,13 @@ def draw(here: Settings, lake: Lake, due: Sequence[date], calls: int) -> None:
         last = [body for body in bodies if body["app"] == app][-1]
         console.print(rates(last))
     scored = sum(row["passed"] + row["failed"] for body in bodies for row in whole(body))
-    worked = f"{len(due)} nights worked on" if due else "nothing new"
+    worked = f"{len(done.due)} nights worked on" if done.due else "nothing new"
     page = lake.home / "reports" / "index.html"
-    console.print(f" {worked}: {calls} model calls; {scored:,} scores in these reports")
+    console.print(f" {worked}: {done.calls} model calls; {scored:,} scores in these reports")
+    for one in open_nights(lake):
+        console.print(f" {one.date} {one.app} is provisional until {one.until}")
+    for one in done.final:
+        console.print(f" {one.date} {one.app} is final")
     console.print(f" board: {page}", soft_wrap=True, highlight=False)
 
 

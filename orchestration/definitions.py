@@ -8,6 +8,7 @@ import dagster as dg
 from orchestration import (
     arrivals,
     batches,
+    closing,
     evaluate,
     guard,
     ingest,
@@ -25,6 +26,6 @@ defs = dg.Definitions(
     assets=[*dg.load_assets_from_modules(STAGES), batches.batches],
     jobs=[triggers.NIGHTLY, triggers.BACKFILL, arrivals.READ],
     schedules=[triggers.every_night],
-    sensors=[arrivals.inbox, batches.batches_back],
+    sensors=[arrivals.inbox, batches.batches_back, closing.nights_final],
     executor=dg.in_process_executor,
 )

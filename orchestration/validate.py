@@ -4,7 +4,7 @@ What a valid trace is says the catalog; the failing rows rest in quarantine.
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -67,7 +67,7 @@ def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
     nights = nights_of(context)
     Progress.say("validating with Great Expectations", 0, len(nights))
     accounts = [
-        {"night": night.isoformat(), "app": app, **account}
+        {"night": night.isoformat(), "app": app, "final": final(night, app), **account}
         for night, apps in admission.admit(lake, catalog, nights).items()
         for app, account in apps.items()
     ]
@@ -89,6 +89,17 @@ def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
     yield from results(accounts)
 
 
+def final(night: date, app: str) -> bool:
+    """Whether no more rows are awaited of a night; until then what is wrong with it only warns."""
+    catalog = settings().catalog()
+    return datetime.now(UTC) >= catalog.app(app).watermark(night, catalog.day_begins)
+
+
+def severity(rows: list[dict[str, Any]], most: dg.AssetCheckSeverity) -> dg.AssetCheckSeverity:
+    """How bad it is that these nights failed: provisional ones alarm nobody."""
+    return most if any(row["final"] for row in rows) else dg.AssetCheckSeverity.WARN
+
+
 def data_docs(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """A link to the Data Docs of the last night that has something to show."""
     if not rows:
@@ -104,7 +115,7 @@ def results(accounts: list[dict[str, Any]]) -> Iterator[dg.AssetCheckResult]:
     """The nights' checks, one result a check, with the rows that failed it."""
     for check in EXPECTATIONS:
         failed = [
-            {"night": row["night"], "app": row["app"], **found}
+            {"night": row["night"], "app": row["app"], "final": row["final"], **found}
             for row in accounts
             for found in row["checks"]
             if found["name"] == check.check and not found["success"]
@@ -113,7 +124,7 @@ def results(accounts: list[dict[str, Any]]) -> Iterator[dg.AssetCheckResult]:
             check_name=check.check,
             asset_key=TRACES,
             passed=not failed,
-            severity=SEVERITY[check.severity],
+            severity=severity(failed, SEVERITY[check.severity]),
             metadata={
                 "why": check.reason,
                 "failed": table(plain(failed)),
@@ -126,6 +137,6 @@ def results(accounts: list[dict[str, Any]]) -> Iterator[dg.AssetCheckResult]:
         check_name="night_admitted",
         asset_key=TRACES,
         passed=not refused,
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=severity(refused, dg.AssetCheckSeverity.ERROR),
         metadata={"refused": table(shown)},
     )

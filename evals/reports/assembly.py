@@ -69,28 +69,6 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
     return kept
 
 
-def close_nights(lake: Lake, now: datetime) -> list[date]:
-    """Takes the mark off the pages of nights that are provisional no longer; returns those."""
-    from evals.reports import pages
-
-    closed = []
-    for night in nights.reported(lake):
-        over = nights.state(lake, night).get("provisional") or {}
-        still = {app: until for app, until in over.items() if until > now.isoformat()}
-        for app in sorted(set(over) - set(still)):
-            version = nights.state(lake, night)["reports"][app]
-            body = lake.report(night, app, version)
-            if body:
-                page = pages.render_night(body, history=earlier(lake, app, night))
-                lake.write_page(night, app, version, page)
-        if still != over:
-            nights.update(lake, night, provisional=still)
-            closed.append(night)
-    if closed:
-        write_board(lake)
-    return closed
-
-
 def build(
     lake: Lake, catalog: Catalog, night: date, app: str, account: dict[str, Any]
 ) -> dict[str, Any]:
@@ -304,11 +282,7 @@ def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Pa
     from evals.reports import pages
 
     path = lake.home / "reports" / "index.html"
-    open_nights = [
-        {"date": night.isoformat(), "app": app, "until": until}
-        for night in nights.reported(lake)
-        for app, until in sorted((nights.state(lake, night).get("provisional") or {}).items())
-    ]
-    body = pages.render_board(lake.current_reports(), run=dict(run), provisional=open_nights)
+    shown = [{**one._asdict(), "date": one.date.isoformat()} for one in nights.open_nights(lake)]
+    body = pages.render_board(lake.current_reports(), run=dict(run), provisional=shown)
     replace(path, body.encode())
     return path

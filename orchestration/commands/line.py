@@ -83,7 +83,7 @@ def nightly(
     if spread and spread[1] < spread[0]:
         raise click.UsageError("--spread ends before it begins; give the first night first")
     spread_over = (spread[0].date(), spread[1].date()) if spread else None
-    calls, failures = 0, []
+    calls, failures, was_open = 0, [], nights.open_nights(lake)
     with telling(as_json) as say:
         assumed = assume_date.date() if assume_date else None
         cat = here.catalog()
@@ -104,12 +104,9 @@ def nightly(
     if dry_run:
         foretell(here, lake, due, as_json)
         return
-    if any(nights.state(lake, night).get("provisional") for night in nights.reported(lake)):
-        from evals.reports import assembly
-
-        assembly.close_nights(lake, datetime.now(UTC))
+    final = closed(lake, was_open)
     tidied(lake, cat)
-    finish(here, lake, due, calls, failures, as_json)
+    finish(lake, due, calls, failures, as_json, final)
 
 
 def pulled(lake: Any, catalog: Any, say: Any) -> list[str]:
@@ -165,16 +162,29 @@ def readable(catalog: Any, due: list[date]) -> None:
         fail(USAGE, f"{found.where}: {found.words}")
 
 
+def closed(lake: Any, was_open: list[Any]) -> list[Any]:
+    """Ends the nights whose watermark has passed; those that are final since the run began."""
+    from evals import nights
+
+    if nights.open_nights(lake):
+        from evals.reports import closing
+
+        closing.close_nights(lake, datetime.now(UTC))
+    still = {one[:2] for one in nights.open_nights(lake)}
+    return [one for one in was_open if one[:2] not in still]
+
+
 def finish(
-    here: Settings, lake: Any, due: list[date], calls: int, failures: list[str], as_json: bool
+    lake: Any, due: list[date], calls: int, failures: list[str], as_json: bool, final: Any = ()
 ) -> None:
     """Shows the board, then ends with the documented exit code."""
     from orchestration import board
 
+    worked = board.Worked(due, calls, failures, final)
     if as_json:
-        show(board.document(here, lake, due, calls, failures))
+        show(board.document(lake, worked))
     else:
-        board.draw(here, lake, due, calls)
+        board.draw(lake, worked)
     for failure in failures:
         click.echo(f"andon: {failure}", err=True)
     sys.exit(INFRASTRUCTURE if failures else DONE)
@@ -351,7 +361,7 @@ def backfill(
             launched = launch(here.home, "rescore", begin, end, say)
             calls += launched.calls
             failures += launched.failures
-    finish(here, lake, due, calls, failures, as_json)
+    finish(lake, due, calls, failures, as_json)
 
 
 def known(here: Settings, names: tuple[str, ...]) -> None:
