@@ -115,13 +115,20 @@ def rates(body: dict[str, Any]) -> Table:
         table.add_row(
             row["dimension"],
             row["evaluator"],
-            phrases.percent(row["rate"], row["low"], row["high"]),
-            phrases.interval(row["low"], row["high"]),
+            *rate_of(row),
             phrases.points(row["change"], row["change_low"], row["change_high"]),
             f"{row['passed'] + row['failed']:,}",
             row["verdict"] if row["decides"] else f"{row['verdict']} (decides nothing)",
         )
     return table
+
+
+def rate_of(row: dict[str, Any]) -> tuple[str, str]:
+    """A rate and its interval; of an unequal sample the weighted one, which comparisons use."""
+    told = row.get("weighted")
+    of = told or row
+    shown = phrases.percent(of["rate"], of["low"], of["high"])
+    return f"{shown} weighted" if told else shown, phrases.interval(of["low"], of["high"])
 
 
 def draw_results(body: dict[str, Any]) -> None:
@@ -136,11 +143,7 @@ def draw_results(body: dict[str, Any]) -> None:
         table.add_column(name)
     for row in body["results"]:
         counts = [str(row[key]) for key in ("passed", "failed", "errored")]
-        shown = [
-            phrases.percent(row["rate"], row["low"], row["high"]),
-            phrases.interval(row["low"], row["high"]),
-        ]
-        table.add_row(row["dimension"], row["evaluator"], row["slice"], *counts, *shown)
+        table.add_row(row["dimension"], row["evaluator"], row["slice"], *counts, *rate_of(row))
     console.print(table)
 
 

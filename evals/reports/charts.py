@@ -91,7 +91,8 @@ def series(reports: Sequence[Report], key: tuple[str, str]) -> list[Point]:
             None,
         )
         if row:
-            shown = (row["rate"], row["low"], row["high"], row["n"], row["coverage"])
+            told = row.get("weighted", row)
+            shown = (told["rate"], told["low"], told["high"], row["n"], row["coverage"])
             found.append(Point(report["date"], *shown, changed))
         else:
             found.append(Point(report["date"], None, None, None, 0, None, changed))

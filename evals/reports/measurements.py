@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -19,11 +19,13 @@ from evals.statistics import (
     Difference,
     Estimate,
     Proportion,
-    critical,
+    Weights,
     difference,
     effective_n,
     post_stratified,
     rogan_gladen,
+    together,
+    weighted,
 )
 
 COUNTS = ("n", "passed", "failed", "errored", "skipped")
@@ -81,6 +83,8 @@ class Baseline(NamedTuple):
 
     pooled: Proportion
     dates: tuple[date, ...]
+    weighs: bool
+    """Whether some night's rows stand for different numbers of traces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,9 @@ class Measurement:
 
     row: Row
     now: Proportion
+    """As it was counted."""
+    weighted: Proportion | None
+    """What it says of all traces, where rows came in unequally; None where `now` says it."""
     unsampled: int | None
     pending: int
     """Traces whose answers come with a batch: they have no row yet."""
@@ -104,6 +111,11 @@ class Measurement:
     compared: Difference | None
     estimate: Estimate | None
     estimator: str
+
+    @property
+    def shown(self) -> Proportion:
+        """The side of tonight in every comparison."""
+        return self.weighted or self.now
 
 
 def measurements(night: Night) -> Iterable[Measurement]:
@@ -147,15 +159,17 @@ def measurement(
     changed: bool,
 ) -> Measurement:
     """One row of rates beside its baseline."""
-    now, before = proportion([row]), proportion(history)
+    now, shown, before = proportion([row]), represented([row]), represented(history)
     dates = tuple(sorted(day(r) for r in history if scored([r])))
     aligned = alignment(row, labels)
-    value, estimator = estimated(row, weighted(row, now), labels, night.labels_random)
+    value, estimator = estimated(row, shown, labels, night.labels_random)
     dimension = night.dimensions.get(row["dimension"])
-    compared = difference(before, now, night.app.gate.alpha) if before.n and now.n else None
+    compared = difference(before, shown, night.app.gate.alpha) if before.n and now.n else None
+    unequal = any(weighs(past) for past in history)
     return Measurement(
         row=row,
         now=now,
+        weighted=shown if weighs(row) else None,
         unsampled=unsampled,
         pending=pending,
         labels=labels,
@@ -163,7 +177,7 @@ def measurement(
         resistance=held,
         decides=may_decide(row, aligned, held, dimension, night.app.gate),
         target=dimension.target if dimension else None,
-        baseline=Baseline(before, dates) if before.n else None,
+        baseline=Baseline(before, dates, unequal) if before.n else None,
         changed=changed,
         compared=compared,
         estimate=value,
@@ -260,17 +274,32 @@ def may_decide(
 
 
 def weighs(row: Row) -> bool:
-    """Whether the rows came into the sample with different probabilities."""
-    return row.get("weighted_rate") is not None and row.get("weighted_variance") is not None
+    """Whether a row's traces came into the sample with different probabilities."""
+    return row.get("weighted_rate") is not None and scored([row]) > 0
 
 
-def weighted(row: Row, now: Proportion) -> Proportion:
-    """The rate of the whole night from an unequal sample: each row stands for 1 / inclusion."""
-    if not now.n or not weighs(row):
-        return now
-    rate, variance = float(row["weighted_rate"]), float(row["weighted_variance"])
-    size = rate * (1 - rate) / variance if variance > 0 else now.size
-    return Proportion(rate * now.n, now.n, max(1.0, min(size, now.size)))
+def represented(rows: Sequence[Row]) -> Proportion:
+    """What rows say of all traces: as counted, unless those of a night came in unequally."""
+    if not any(weighs(row) for row in rows):
+        return proportion(rows)
+    found = [standing(row) if weighs(row) else proportion([row]) for row in rows]
+    return found[0] if len(found) == 1 else together(found)
+
+
+def standing(row: Row) -> Proportion:
+    """One row's rate with the traces its rows stand for, whether they came in unequally or not."""
+    total, squares = row.get("scored_weight"), row.get("scored_weight_squares")
+    weights = Weights(float(total), float(squares)) if total and squares else None
+    if not weighs(row):
+        return replace(proportion([row]), weights=weights)
+    variance = row.get("weighted_variance")
+    return weighted(
+        float(row["weighted_rate"]),
+        None if variance is None else float(variance),
+        scored([row]),
+        row.get("sessions"),
+        weights,
+    )
 
 
 def estimated(
@@ -294,74 +323,10 @@ def tidy(value: float | None) -> float | None:
     return None if value is None else round(value, 8) + 0.0
 
 
-def pool(nights: Iterable[Row]) -> list[Result]:
-    """Counts summed over nights, with the rate and interval of the sum.
-
-    Args:
-        nights: report bodies of one application, or rows of `rpt_rates`; refused nights add none.
-
-    Returns:
-        One row per dimension, evaluator and slice, with its nights and evaluator versions.
-
-    Raises:
-        ValueError: a night is there twice, or there are several applications.
-    """
-    groups: dict[tuple[str, str, str], list[Row]] = {}
-    seen: set[tuple[date, Identity, str]] = set()
-    apps: set[str] = set()
-    for row in flat(nights):
-        apps.add(row["app"])
-        key = (day(row), identity(row), row["slice"])
-        if key in seen or len(apps) > 1:
-            raise ValueError(
-                f"{row['app']} {key[0]}: pass one version of each night of one application"
-            )
-        seen.add(key)
-        groups.setdefault((row["dimension"], row["evaluator"], row["slice"]), []).append(row)
-    return [pooled(rows) for _, rows in sorted(groups.items())]
-
-
-def flat(nights: Iterable[Row]) -> Iterable[Row]:
-    """The rows of bodies, each with its night; rows of rates as they are."""
-    for night in nights:
-        if "results" not in night:
-            yield night
-        for row in night.get("results", ()):
-            yield {**row, "date": night["date"], "app": night["app"]}
-
-
-def pooled(rows: Sequence[Row]) -> Result:
-    """Several nights of one dimension, evaluator and slice as one row."""
-    now = proportion(rows)
-    if any("session_ss" not in row for row in rows):
-        now = Proportion(now.passed, now.n, math.fsum(reported_size(row) for row in rows))
-    low, high = now.interval() if now.n else (None, None)
-    left = [row.get("unsampled", 0) for row in rows]
-    unsampled = None if None in left else sum(left)
-    counts = {name: sum(int(row[name]) for row in rows) for name in COUNTS}
-    due = counts["n"] + (unsampled or 0) + sum(row.get("pending", 0) for row in rows)
-    dates = sorted({day(row) for row in rows})
-    return {
-        **{key: rows[0][key] for key in ("dimension", "evaluator", "kind", "slice")},
-        "evaluator_versions": sorted({row["evaluator_version"] for row in rows}),
-        "nights": len(dates),
-        "from": dates[0].isoformat(),
-        "to": dates[-1].isoformat(),
-        **counts,
-        "unsampled": unsampled,
-        "rate": now.rate if now.n else None,
-        "low": tidy(low),
-        "high": tidy(high),
-        "coverage": now.n / due if due and unsampled is not None else None,
-    }
-
-
-def reported_size(row: Row) -> float:
-    """The effective sample size behind a reported interval: Wilson's bound, solved for n."""
-    n = scored([row])
-    if not n:
-        return 0.0
-    rate = int(row["passed"]) / n
-    bound = row["low"] if rate > 0 else row["high"]
-    size = critical() ** 2 * bound * (1 - bound) / (rate - bound) ** 2
-    return float(n) if abs(size - n) < 1e-3 * n else size
+def weighted_part(side: Proportion | None) -> Result:
+    """A row's `weighted`, where its traces came into the sample unequally."""
+    if side is None:
+        return {}
+    low, high = side.interval()
+    told = {"rate": side.rate, "low": low, "high": high, "n": side.size}
+    return {"weighted": {name: tidy(value) for name, value in told.items()}}

@@ -22,12 +22,14 @@ from evals.reports.measurements import (
     agreements,
     day,
     identity,
-    pool,
     proportion,
     resistances,
     scored,
+    standing,
     tidy,
+    weighs,
 )
+from evals.reports.pooling import pool
 from evals.reports.results import NO_BASELINE, Result, broken, results
 from evals.specs import App
 from evals.statistics import Agreement, Proportion, benjamini_hochberg, slice_test
@@ -244,12 +246,13 @@ def changes(rows: Sequence[Result]) -> list[dict[str, Any]]:
         {
             **{key: row[key] for key in ("dimension", "evaluator", "slice")},
             "before": row["baseline"]["rate"],
-            "after": row["rate"],
+            "after": row.get("weighted", row)["rate"],
             "change": row["change"],
             "low": row["change_low"],
             "high": row["change_high"],
             "p": row["p"],
             "verdict": row["verdict"],
+            **({"weighted": True} if "weighted" in row or "weighted" in row["baseline"] else {}),
         }
         for row in rows
         if clear(row)
@@ -286,13 +289,15 @@ def sides(night: Night, row: Result, dates: set[date]) -> tuple[causes.Fields, c
 
 def worst_slices(rates: Sequence[Row], rows: Sequence[Result]) -> list[dict[str, Any]]:
     """Slices that fail more than the rest, at a false discovery rate of .05, worst excess first."""
-    wholes = {identity(r): proportion([r]) for r in rates if r["slice"] == "all"}
+    wholes = {identity(r): r for r in rates if r["slice"] == "all"}
     deciding = {identity(row) for row in rows if row["decides"]}
     tested: list[tuple[Row, Proportion, Proportion, float]] = []
     for row in rates:
-        whole, part = wholes.get(identity(row)), proportion([row])
-        if row["slice"] == "all" or whole is None or identity(row) not in deciding:
+        if row["slice"] == "all" or identity(row) not in deciding.intersection(wholes):
             continue
+        around = wholes[identity(row)]
+        side = standing if weighs(around) and standing(around).weights else counted
+        part, whole = side(row), side(around)
         if SMALLEST_SLICE <= part.n < whole.n:
             tested.append((row, part, whole, slice_test(part, whole)))
     qs = benjamini_hochberg([p for *_, p in tested])
@@ -306,12 +311,18 @@ def worst_slices(rates: Sequence[Row], rows: Sequence[Result]) -> list[dict[str,
             "parent_rate": whole.rate,
             "excess": tidy(whole.rate - part.rate),
             "q": tidy(q),
+            **({"weighted": True} if whole.weights else {}),
         }
         for (row, part, whole, _), q in zip(tested, qs, strict=True)
         if q <= FALSE_DISCOVERIES and part.rate < whole.rate
     ]
     found.sort(key=lambda s: (-s["excess"], s["dimension"], s["evaluator"], s["slice"]))
     return found[:SHOWN_SLICES]
+
+
+def counted(row: Row) -> Proportion:
+    """A row's rate as it was counted."""
+    return proportion([row])
 
 
 def agreement(night: Night, rows: Sequence[Result]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from evals.reports.measurements import (
     identity,
     measurements,
     tidy,
+    weighted_part,
 )
 from evals.reports.phrases import points
 from evals.specs import Gate
@@ -66,7 +67,7 @@ def verdict(m: Measurement, gate: Gate, p: float) -> tuple[str, str]:
     if m.compared is None or m.baseline is None:
         return against_target(m)
     d = m.compared
-    text = moved(m.baseline.pooled.rate, m.now.rate, d)
+    text = moved(m.baseline.pooled.rate, m.shown.rate, d, weighted=unequal(m))
     if p < gate.alpha and d.change > 0:
         return "held", text
     if d.low >= -gate.max_drop:
@@ -159,7 +160,7 @@ def against_target(m: Measurement) -> tuple[str, str]:
     """Without a baseline, the target is all there is to compare with."""
     if m.target is None:
         return "not measured", NO_BASELINE
-    value, low, high = m.estimate or Estimate(m.now.rate, *m.now.interval())
+    value, low, high = m.estimate or Estimate(m.shown.rate, *m.shown.interval())
     of = f"its target of {percent(m.target)}"
     if high < m.target:
         return "slipped", f"{percent(value)} is below {of}"
@@ -168,9 +169,15 @@ def against_target(m: Measurement) -> tuple[str, str]:
     return "too close to call", f"{percent(value)} [{percent(low)}, {percent(high)}] against {of}"
 
 
-def moved(before: float, after: float, d: Difference) -> str:
+def unequal(m: Measurement) -> bool:
+    """Whether a side of the comparison is weighted."""
+    return m.weighted is not None or bool(m.baseline and m.baseline.weighs)
+
+
+def moved(before: float, after: float, d: Difference, *, weighted: bool = False) -> str:
     """A change in words, such as `91% → 74% (−17 ± 6)`."""
-    return f"{percent(before)} → {percent(after)} ({points(d.change, d.low, d.high)})"
+    by = points(d.change, d.low, d.high) + (", weighted" if weighted else "")
+    return f"{percent(before)} → {percent(after)} ({by})"
 
 
 def smoothed(*sides: Proportion) -> float:
@@ -183,8 +190,8 @@ def shortfall(m: Measurement, gate: Gate) -> str | None:
     if m.baseline is None:
         return None
     before = m.baseline.pooled
-    needs = needed_n(smoothed(before, m.now), gate.max_drop, before.size, gate.alpha)
-    needs = math.ceil(needs * m.now.n / m.now.size)
+    needs = needed_n(smoothed(before, m.shown), gate.max_drop, before.size, gate.alpha)
+    needs = math.ceil(needs * m.now.n / m.shown.size)
     return f"n {m.now.n:,}, needs {needs:,}" if needs > m.now.n else None
 
 
@@ -192,8 +199,8 @@ def detectable(m: Measurement, gate: Gate) -> float | None:
     """The smallest difference tonight could find: against the baseline, else a night like it."""
     if not m.now.n:
         return None
-    before = m.baseline.pooled if m.baseline else m.now
-    return mde(smoothed(before, m.now), before.size, m.now.size, gate.alpha)
+    before = m.baseline.pooled if m.baseline else m.shown
+    return mde(smoothed(before, m.shown), before.size, m.shown.size, gate.alpha)
 
 
 def result(m: Measurement, question: str, gate: Gate, word: str, reason: str) -> Result:
@@ -226,6 +233,7 @@ def result(m: Measurement, question: str, gate: Gate, word: str, reason: str) ->
             "n": base.pooled.n,
             "from": base.dates[0].isoformat(),
             "to": base.dates[-1].isoformat(),
+            **({"weighted": True} if base.weighs else {}),
         }
         if base
         else None,
@@ -233,4 +241,5 @@ def result(m: Measurement, question: str, gate: Gate, word: str, reason: str) ->
         "change_low": tidy(d.low if d else None),
         "change_high": tidy(d.high if d else None),
         "p": tidy(d.p if d else None),
+        **weighted_part(m.weighted),
     }

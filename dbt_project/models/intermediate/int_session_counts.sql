@@ -13,6 +13,8 @@ select
     count(*) filter (scores.status = 'skipped') as skipped,
     coalesce(sum(1 / scores.inclusion) filter (scores.verdict = 'pass'), 0) as weighted_passed,
     coalesce(sum(1 / scores.inclusion) filter (scores.status = 'scored'), 0) as weighted_scored,
+    coalesce(sum(1 / (scores.inclusion * scores.inclusion)) filter (scores.status = 'scored'), 0)
+        as weight_squares,
     min(scores.inclusion) filter (scores.status = 'scored') as least_inclusion,
     max(scores.inclusion) filter (scores.status = 'scored') as most_inclusion
 from {{ ref('fct_scores') }} as scores

@@ -20,7 +20,8 @@ with slices as (
         sum(weighted_scored) as ws,
         sum(weighted_passed * weighted_passed) as wpp,
         sum(weighted_passed * weighted_scored) as wps,
-        sum(weighted_scored * weighted_scored) as wss
+        sum(weighted_scored * weighted_scored) as wss,
+        sum(weight_squares) as weight_squares
     from {{ ref('int_session_counts') }}
     group by date, app, dimension, evaluator, evaluator_version, kind, slice
 )
@@ -42,5 +43,7 @@ select
     {{ session_ss('passed', '(passed + failed)', 'pp', 'ps', 'ss') }} as session_ss,
     case when weighs then round(wp / nullif(ws, 0), 10) end as weighted_rate,
     case when weighs then {{ weighted_variance('wp', 'ws', 'wpp', 'wps', 'wss', 'sessions') }} end
-        as weighted_variance
+        as weighted_variance,
+    round(ws, 6) as scored_weight,
+    round(weight_squares, 6) as scored_weight_squares
 from slices

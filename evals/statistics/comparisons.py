@@ -1,0 +1,134 @@
+"""What changed between two rates, how sure that is, and what is one group's doing.
+
+Counts come in as proportions; what a difference decides is the report's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from evals.statistics.intervals import ALPHA, NORMAL, Interval, critical
+from evals.statistics.proportions import Proportion
+
+POWER = 0.8
+
+
+class Difference(NamedTuple):
+    """After minus before, with its interval and two-sided p."""
+
+    change: float
+    low: float
+    high: float
+    p: float
+
+
+class Decomposition(NamedTuple):
+    """A change of an overall rate in two parts that add up to it."""
+
+    mix: float
+    """What the shares of the groups moved."""
+    rate: float
+    """What the rates within the groups moved."""
+
+
+def newcombe(before: Proportion, after: Proportion, z: float) -> Interval:
+    """The interval of after minus before from the two score intervals (Newcombe 1998, 10)."""
+    change = after.rate - before.rate
+    a, b = after.at(z), before.at(z)
+    low = change - math.hypot(after.rate - a.low, b.high - before.rate)
+    high = change + math.hypot(a.high - after.rate, before.rate - b.low)
+    return Interval(max(-1.0, low), min(1.0, high))
+
+
+def difference(before: Proportion, after: Proportion, alpha: float = ALPHA) -> Difference:
+    """Two independent rates compared; p inverts the interval, so the two never disagree.
+
+    Raises:
+        ValueError: a side has no rows.
+    """
+    if not before.n or not after.n:
+        raise ValueError("a difference needs rows with a verdict on both sides")
+    change = after.rate - before.rate
+    interval = newcombe(before, after, critical(alpha))
+    low, high = 0.0, 40.0
+    for _ in range(80 if change else 0):
+        middle = (low + high) / 2
+        edges = newcombe(before, after, middle)
+        excluded = edges.low > 0 or edges.high < 0
+        low, high = (middle, high) if excluded else (low, middle)
+    return Difference(change, interval.low, interval.high, math.erfc(low / math.sqrt(2)))
+
+
+def mcnemar(only_before: int, only_after: int) -> float:
+    """McNemar's exact two-sided p from the two discordant counts of a paired comparison."""
+    n = only_before + only_after
+    tail = sum(math.comb(n, k) for k in range(min(only_before, only_after) + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+def mde(
+    rate: float, n_before: float, n_after: float, alpha: float = ALPHA, power: float = POWER
+) -> float:
+    """The smallest difference two independent samples of these sizes find with this power."""
+    reach = critical(alpha) + NORMAL.inv_cdf(power)
+    return min(1.0, reach * math.sqrt(rate * (1 - rate) * (1 / n_before + 1 / n_after)))
+
+
+def needed_n(
+    rate: float, drop: float, n_before: float, alpha: float = ALPHA, power: float = POWER
+) -> int:
+    """Rows needed tonight to find a drop against `n_before`; on both sides where that is short."""
+    reach = critical(alpha) + NORMAL.inv_cdf(power)
+    information = drop**2 / (reach**2 * rate * (1 - rate))
+    left = information - 1 / n_before
+    return math.ceil(1 / left) if left >= information / 2 else math.ceil(2 / information)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values, in the order given: no false alarm in the whole family."""
+    order = sorted(range(len(ps)), key=lambda i: ps[i])
+    adjusted, running = [0.0] * len(ps), 0.0
+    for rank, i in enumerate(order):
+        running = max(running, min(1.0, (len(ps) - rank) * ps[i]))
+        adjusted[i] = running
+    return adjusted
+
+
+def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
+    """Benjamini and Hochberg's q values, in the order given: few false among the found."""
+    order = sorted(range(len(ps)), key=lambda i: ps[i], reverse=True)
+    adjusted, running = [0.0] * len(ps), 1.0
+    for rank, i in enumerate(order):
+        running = min(running, ps[i] * len(ps) / (len(ps) - rank))
+        adjusted[i] = running
+    return adjusted
+
+
+def slice_test(part: Proportion, whole: Proportion) -> float:
+    """Two-sided p of a slice against its complement, by the pooled z test.
+
+    Raises:
+        ValueError: the slice is empty or the whole, so it has no complement.
+    """
+    rest = whole.without(part)
+    if part.n <= 0 or rest.n <= 0:
+        raise ValueError("a slice is tested against a complement; one of the two is empty")
+    variance = whole.rate * (1 - whole.rate) * (1 / part.size + 1 / rest.size)
+    if variance == 0:
+        return 1.0
+    return math.erfc(abs(part.rate - rest.rate) / math.sqrt(2 * variance))
+
+
+def kitagawa(groups: Iterable[tuple[float, float, float, float]]) -> Decomposition:
+    """Kitagawa's decomposition (1955) of the change of an overall rate.
+
+    Args:
+        groups: for each, share before, rate before, share after, rate after.
+    """
+    rows = sorted(groups)
+    return Decomposition(
+        mix=math.fsum((w1 - w0) * (r0 + r1) / 2 for w0, r0, w1, r1 in rows),
+        rate=math.fsum((r1 - r0) * (w0 + w1) / 2 for w0, r0, w1, r1 in rows),
+    )

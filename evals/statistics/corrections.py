@@ -1,0 +1,154 @@
+"""A judge's rate against people's labels: how far they agree, and the rate corrected for it.
+
+Where labels come from, and whether they suffice to decide, is told elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from evals.statistics.intervals import ALPHA, critical
+from evals.statistics.proportions import Proportion
+
+
+class Estimate(NamedTuple):
+    """A corrected rate with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Kappa(NamedTuple):
+    """Cohen's κ and its standard error."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A judge against human labels: counts of the 2 x 2 table, positive = pass."""
+
+    tp: int
+    """Both said pass."""
+    fn: int
+    """The human said pass, the judge fail."""
+    fp: int
+    """The human said fail, the judge pass."""
+    tn: int
+    """Both said fail."""
+
+    MINIMUM_OF_A_CLASS = 20
+    MINIMUM_RATE = 0.8
+
+    @property
+    def n(self) -> int:
+        """Labels compared."""
+        return self.tp + self.fn + self.fp + self.tn
+
+    @property
+    def passes(self) -> Proportion:
+        """Of the answers humans pass, those the judge passes: TPR."""
+        return Proportion(self.tp, self.tp + self.fn)
+
+    @property
+    def fails(self) -> Proportion:
+        """Of the answers humans fail, those the judge fails: TNR."""
+        return Proportion(self.tn, self.fp + self.tn)
+
+    @property
+    def tpr(self) -> float | None:
+        """The true positive rate; None without a label of the class."""
+        return self.passes.rate if self.passes.n else None
+
+    @property
+    def tnr(self) -> float | None:
+        """The true negative rate; None without a label of the class."""
+        return self.fails.rate if self.fails.n else None
+
+    @property
+    def usable(self) -> bool:
+        """Whether a judge may decide.
+
+        The rule: TPR and TNR are both above .80, each on at least 20 labels of its class.
+        """
+        return all(
+            side.n >= self.MINIMUM_OF_A_CLASS and side.rate > self.MINIMUM_RATE
+            for side in (self.passes, self.fails)
+        )
+
+    @property
+    def kappa(self) -> Kappa:
+        """Cohen's κ (Fleiss, Cohen and Everitt 1969); never compare it across prevalences."""
+        n = self.n
+        rows = ((self.tp / n, self.fn / n), (self.fp / n, self.tn / n))
+        human = [sum(row) for row in rows]
+        judge = [rows[0][k] + rows[1][k] for k in (0, 1)]
+        chance = sum(h * j for h, j in zip(human, judge, strict=True))
+        if chance == 1:
+            return Kappa(0.0, 0.0)
+        value = (rows[0][0] + rows[1][1] - chance) / (1 - chance)
+        rest = 1 - value
+        on = sum(rows[k][k] * (1 - (human[k] + judge[k]) * rest) ** 2 for k in (0, 1))
+        off = sum(rows[k][1 - k] * (judge[k] + human[1 - k]) ** 2 for k in (0, 1))
+        spread = on + rest**2 * off - (value - chance * rest) ** 2
+        return Kappa(value, math.sqrt(max(0.0, spread) / n) / (1 - chance))
+
+
+def around(value: float, variance: float, alpha: float) -> Estimate:
+    """An estimate with its normal interval, both kept within [0, 1]."""
+    half = critical(alpha) * math.sqrt(variance)
+    value, low, high = (min(1.0, max(0.0, x)) for x in (value, value - half, value + half))
+    return Estimate(value, low, high)
+
+
+def rogan_gladen(judged: Proportion, labels: Agreement, alpha: float = ALPHA) -> Estimate | None:
+    """The true pass rate from a judge's, where the labels come from elsewhere (delta method).
+
+    Args:
+        judged: what the judge passed.
+        labels: the judge against humans; its TPR and TNR are taken to hold here too.
+        alpha: the interval's level.
+
+    Returns:
+        None where it is undefined: a class without labels, or TPR + TNR - 1 not clearly above 0.
+    """
+    if labels.tpr is None or labels.tnr is None or not judged.n:
+        return None
+    n1, n0 = labels.passes.n, labels.fails.n
+    j = labels.tpr + labels.tnr - 1
+    smooth = ((labels.tp + 1) / (n1 + 2), (labels.tn + 1) / (n0 + 2))
+    error = math.sqrt(sum(s * (1 - s) / n for s, n in zip(smooth, (n1, n0), strict=True)))
+    if j <= critical(alpha) * error:
+        return None
+    p = judged.rate
+    theta = (p + labels.tnr - 1) / j
+    variance = (
+        p * (1 - p) / judged.size
+        + theta**2 * labels.tpr * (1 - labels.tpr) / n1
+        + (1 - theta) ** 2 * labels.tnr * (1 - labels.tnr) / n0
+    )
+    return around(theta, variance / j**2, alpha)
+
+
+def post_stratified(judged: Proportion, labels: Agreement, alpha: float = ALPHA) -> Estimate | None:
+    """The true pass rate from a judge's, where the labels are a random sample of what it judged.
+
+    Returns:
+        None when the labels hold no answer the judge passed, or none that it failed.
+    """
+    n1, n0 = labels.tp + labels.fp, labels.fn + labels.tn
+    if not n1 or not n0 or not judged.n:
+        return None
+    share = judged.rate
+    q1, q0 = labels.tp / n1, labels.fn / n0
+    s1, s0 = (labels.tp + 1) / (n1 + 2), (labels.fn + 1) / (n0 + 2)
+    variance = (
+        share**2 * s1 * (1 - s1) / n1
+        + (1 - share) ** 2 * s0 * (1 - s0) / n0
+        + share * (1 - share) * (q1 - q0) ** 2 / judged.size
+    )
+    return around(share * q1 + (1 - share) * q0, variance, alpha)
