@@ -35,6 +35,8 @@ NUMBERS = bytes(
 """Digits alike, and alike what may stand before a number."""
 LONG_NUMBER = b":" + b"0" * 19
 """No shorter number can be one that 64 bits do not hold."""
+SPACE = b" \t\r\n"
+OTHERS = bytes(byte for byte in range(256) if byte not in b"{[")
 
 
 class Refused(ValueError):
@@ -130,7 +132,7 @@ def envelope(raw: bytes) -> dict[str, Json]:
         kept = orjson.dumps(value)
     except TypeError:  # nested deeper than orjson writes
         raise too_deep() from None
-    if raw != kept and quotes(raw) != quotes(kept):
+    if not alike(raw, kept) and quotes(raw) != quotes(kept):
         exact(raw)
     return value
 
@@ -148,12 +150,20 @@ def is_whole(raw: bytes, value: Json) -> bool:
 
     Written again, a value has as many quotes as its text, unless two keys were equal.
     """
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+    if len(raw) > MAX_DEPTH and len(raw.translate(None, OTHERS)) > MAX_DEPTH:
         return False
     kept = orjson.dumps(value)
-    if raw == kept:
+    if alike(raw, kept):
         return True
     return LONG_NUMBER not in raw.translate(NUMBERS) and quotes(raw) == quotes(kept)
+
+
+def alike(raw: bytes, kept: bytes) -> bool:
+    """Whether two spellings differ in nothing but space, so that the one hides no key.
+
+    Space within strings goes too: it tells apart keys, and not how many there are.
+    """
+    return raw == kept or raw.translate(None, SPACE) == kept.translate(None, SPACE)
 
 
 def quotes(text: bytes) -> int:
