@@ -132,13 +132,24 @@ def items_of(row: Object) -> list[Object]:
 
 def snaked(row: Object) -> Object:
     """A row of the API as the exports spell its keys."""
-    return {snake(key): value for key, value in row.items()}
+    keys = tuple(row)
+    names = respelled(keys) if len(keys) <= USUAL else tuple(map(snake, keys))
+    return row if names == keys else dict(zip(names, row.values(), strict=True))
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=64)
+def respelled(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of rows as the exports spell them."""
+    return tuple(map(snake, keys))
+
+
 def snake(key: str) -> str:
     """A key of the API as the exports spell it."""
     return CAMEL.sub(r"_\1", key).lower()
+
+
+USUAL = 64
+"""Rows with more keys are not remembered by them."""
 
 
 def taken(row: Object, line: Line, reading: Reading, gathered: Gathered) -> Iterator[Found]:
@@ -231,7 +242,7 @@ def top_of(trace: Object, line: int) -> Span:
     metadata = told.own
     if trace.get("environment") not in (*EMPTY, "default"):
         metadata = {**metadata, "environment": trace["environment"]}
-    attributes = told.attributes | columns(trace, TRACE_KEYS)
+    attributes = told.attributes | columns(trace, of_trace=True)
     attributes |= {"langfuse.trace.metadata": metadata} if metadata else {}
     asked, answered = unquoted(trace.get("input")), unquoted(trace.get("output"))
     if asked not in EMPTY:
@@ -251,12 +262,13 @@ def observation(row: Object, line: int) -> Span:
     """One observation, of the API or of an export."""
     told = parted(row.get("metadata"))
     attributes = {f"langfuse.metadata.{key}": value for key, value in told.own.items()}
-    attributes |= told.attributes
-    attributes |= columns(row, KEYS)
+    attributes.update(told.attributes)
+    attributes.update(columns(row))
     asked, answered = held(unquoted(row.get("input"))), held(unquoted(row.get("output")))
-    for side, value in (("input", asked), ("output", answered)):
-        if value not in EMPTY:
-            attributes[f"langfuse.observation.{side}"] = value
+    if asked or asked not in EMPTY:
+        attributes["langfuse.observation.input"] = asked
+    if answered or answered not in EMPTY:
+        attributes["langfuse.observation.output"] = answered
     if row.get("type") == "GENERATION":
         attributes |= model_of(row, call(asked, answered))
     elif row.get("type") == "RETRIEVER" and (documents := retrieved(answered)):
@@ -283,17 +295,24 @@ def observation(row: Object, line: int) -> Span:
     )
 
 
-def columns(row: Object, names: dict[str, str]) -> Object:
+def columns(row: Object, of_trace: bool = False) -> Object:
     """Columns as the attributes that say the same, those without a field under their own name."""
+    keys = tuple(row)
     found: Object = {}
-    for key, value in row.items():
-        name = names.get(key)
-        if name is not None:
-            if value not in EMPTY:
-                found[name] = held(value)
-        elif key not in READ and value not in EMPTY:
-            found[key] = value
+    for key, name in (remembered if len(keys) <= USUAL else telling)(keys, of_trace):
+        value = row[key]
+        if value or value not in EMPTY:
+            found[name] = value if name is key else held(value)
     return found
+
+
+def telling(keys: tuple[str, ...], of_trace: bool) -> list[tuple[str, str]]:
+    """The keys that say something of an observation, or of a trace, and as which attribute."""
+    names = TRACE_KEYS if of_trace else KEYS
+    return [(key, names.get(key, key)) for key in keys if key in names or key not in READ]
+
+
+remembered = functools.lru_cache(maxsize=64)(telling)
 
 
 def model_of(row: Object, told: Object) -> Object:
@@ -315,6 +334,8 @@ ANSWERED, RELEASE = "gen_ai.response.model", "langfuse.release"
 def usage_of(row: Object) -> Object:
     """Tokens by side, and cost; zeros without details stand for nothing known."""
     found: Object = {}
+    if USAGE.isdisjoint(row):
+        return found
     usage = keyed(row.get("usage_details"))
     for side, name in (("input", "input_tokens"), ("output", "output_tokens")):
         counts = [n for key, n in usage.items() if key.startswith(side) and type(n) is int]
@@ -324,6 +345,9 @@ def usage_of(row: Object) -> Object:
     if row.get("total_cost") and "total" not in keyed(row.get("cost_details")):
         found["gen_ai.usage.cost"] = row["total_cost"]
     return found
+
+
+USAGE = frozenset(("usage_details", "input_usage", "output_usage", "total_cost"))
 
 
 class Parted(NamedTuple):
@@ -345,11 +369,17 @@ def parted(metadata: Json) -> Parted:
         return NOTHING
     if type(told) is not dict:
         return Parted({"metadata": told}, {}, {}, "")
+    if SDK.isdisjoint(told):
+        return Parted(told, {}, {}, "")
     own = dict(told)
     attributes = keyed(own.pop("attributes", None))
     resource, scope = keyed(own.pop("resourceAttributes", None)), keyed(own.pop("scope", None))
     kept = {key: value for key, value in attributes.items() if not key.startswith(REPEATED)}
     return Parted(own, kept, resource, worded(scope.get("name")))
+
+
+SDK = frozenset(("attributes", "resourceAttributes", "scope"))
+"""Keys of metadata under which Langfuse keeps what OpenTelemetry says beside a span's attributes."""
 
 
 def score(row: Object) -> Label:
