@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -41,6 +41,15 @@ NAMES = (
 """Words of few values: looked at once each, for secrets alone."""
 PERSONAL = re.compile(r"@|^\+?\(?\d[\d ().-]{6,}$|^[A-Z]{2}\d{2}[A-Z0-9 ]{11,}$")
 SECRET = re.compile(r"[A-Z]{4}[A-Z0-9]{16}|gh[pousr]_|sk-|sk_|xox|AIza|eyJ|glpat-|pypi-|SG\.|pat_")
+NOBODY = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?"
+    r"|(?=\d*[a-f])[0-9a-f]{16}(?:[0-9a-f]{16})?"
+    r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.ASCII,
+)
+"""Moments, and the ids that tracing draws: their digits are nobody's number."""
+SHORT = 64
+"""Texts up to this length may be a moment or an id, and are remembered: most come again."""
 LONG_ENOUGH = 8
 """A user id this long, with a digit or an @ in it, is also taken out of the texts around it."""
 REDACTED = "redactions"
@@ -89,7 +98,71 @@ def keyed(key: bytes, text: str) -> str:
 @functools.lru_cache(maxsize=64)
 def redactor(kinds: tuple[str, ...]) -> Callable[[str], str]:
     """What takes personal data of some kinds, and secrets, out of a text."""
-    return detectors.redactor((*kinds, *detectors.SECRET_KINDS))
+    clean = detectors.redactor((*kinds, *detectors.SECRET_KINDS))
+    remembered = functools.lru_cache(maxsize=2**12)(clean)
+    return lambda text: (remembered if len(text) <= SHORT else clean)(text)
+
+
+def spotless(values: Iterable[Any], kinds: tuple[str, ...], user: tuple[str, str] | None) -> bool:
+    """Whether nothing in some values is private.
+
+    All their words are looked at as one text, and one by one only where that holds a hint.
+    """
+    user_id = user[0] if user else "\n"
+    words = list(words_of(values, user_id))
+    together = "\n".join(words)
+    if user and user_id in together:
+        return False
+    hints = detectors.screen((*kinds, *detectors.SECRET_KINDS))
+    clean = redactor(kinds)
+    return not hints.suspects(together) or all(clean(word) == word for word in words)
+
+
+def words_of(values: Iterable[Any], user_id: str) -> Iterator[str]:
+    """Every text within some values that `Cleaning` would look at, but for those of nobody.
+
+    A name such as `tokens_in` hints at a password, and is none over a number.
+    """
+    waiting = list(values)
+    for value in waiting:  # grows on the way
+        if isinstance(value, str):
+            if len(value) > SHORT or not NOBODY.fullmatch(value) or user_id in value:
+                yield value
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                if isinstance(item, str):
+                    yield key
+                    if names_password(key):
+                        yield f"{key}={item}"
+                elif not bare(key):
+                    yield key
+            waiting += value.values()
+        elif isinstance(value, list | tuple):
+            waiting += value
+
+
+def names_password(key: str) -> bool:
+    """Whether a key says that a password is under it."""
+    if len(key) > SHORT:
+        return detectors.PASSWORDS.search(key) is not None
+    return short_password(key)
+
+
+@functools.lru_cache(maxsize=2**12)
+def short_password(key: str) -> bool:
+    """Whether a short key does."""
+    return detectors.PASSWORDS.search(key) is not None
+
+
+def bare(key: str) -> bool:
+    """Whether a key is a word or two, which alone say nothing."""
+    return len(key) <= SHORT and told_by_letters(key)
+
+
+@functools.lru_cache(maxsize=2**12)
+def told_by_letters(key: str) -> bool:
+    """Whether a key is made of small letters, dots and underscores alone."""
+    return key.replace("_", "").replace(".", "").isalpha() and key.isascii() and key.islower()
 
 
 @functools.lru_cache(maxsize=4096)
@@ -127,6 +200,8 @@ class Cleaning:
         if self.user and self.user[0] in value:
             value = value.replace(*self.user)
             self.taken[USER_ID] += 1
+        if len(value) <= SHORT and NOBODY.fullmatch(value):
+            return value
         done = self.clean(value)
         if done is not value and done != value:
             before = Counter(detectors.MARK.findall(value))
@@ -145,7 +220,7 @@ class Cleaning:
 
     def entry(self, key: str, item: Any) -> Any:
         """A value under its key: what is called a password is read as one."""
-        if isinstance(item, str) and detectors.PASSWORDS.search(key):
+        if isinstance(item, str) and names_password(key):
             said = self.text(f"{key}={item}")
             if said.startswith(f"{key}="):
                 return said[len(key) + 1 :]
@@ -199,13 +274,10 @@ class Door:
         trace_id = self.identity(trace.trace_id)
         if refused := self.refused(trace, trace_id, user):
             return refused
-        work = Cleaning(redactor(self.catalog.app(trace.app).redact), telling(trace.user_id, user))
-        changed: dict[str, Any] = {name: work.value(getattr(trace, name)) for name in TEXTS}
+        changed = self.cleaned(trace, telling(trace.user_id, user))
         for name in NAMES:
             word = getattr(trace, name)
             changed[name] = name_without_secrets(word) if word else word
-        if work.taken:
-            changed["metadata"] = noted(changed["metadata"], work.taken)
         return dataclasses.replace(
             trace,
             **changed,
@@ -214,6 +286,18 @@ class Door:
             session_id=trace.session_id and self.identity(trace.session_id),
             content_hash=keyed(self.key, trace.content_hash)[:32],
         )
+
+    def cleaned(self, trace: Trace, user: tuple[str, str] | None) -> dict[str, Any]:
+        """The texts of a trace that change, and what was taken out of them."""
+        kinds = self.catalog.app(trace.app).redact
+        texts = {name: getattr(trace, name) for name in TEXTS}
+        if spotless(texts.values(), kinds, user):
+            return {}
+        work = Cleaning(redactor(kinds), user)
+        changed = {name: work.value(value) for name, value in texts.items()}
+        if work.taken:
+            changed["metadata"] = noted(changed["metadata"], work.taken)
+        return changed
 
     def user(self, user_id: str | None) -> str | None:
         """The hashed id of a user: the same user, the same hash, and no way back."""

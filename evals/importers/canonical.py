@@ -20,8 +20,8 @@ import orjson
 from evals.importers import mapping, timestamps
 from evals.importers.mapping import SYNONYMS, Plan
 from evals.importers.streams import BOM, KEPT, MAX_LINE, Line
-from evals.importers.strict_json import EXPONENT, Parsed, Refused, inner, parse, word_for
-from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, canonical, digest
+from evals.importers.strict_json import Parsed, Refused, inner, parse, word_for
+from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, canonical, digest, exponents
 from evals.specs import NAME
 
 MAX_ID = 256
@@ -428,7 +428,7 @@ def content_hash(values: dict[str, Any], plain: bool) -> str:
         text = orjson.dumps(hashed, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # half a surrogate pair, read out of a text within the row
         return digest(hashed, HASH_LENGTH)
-    if plain or not EXPONENT.search(text):
+    if plain or not exponents().search(text):
         return hashlib.sha256(text).hexdigest()[:HASH_LENGTH]
     return digest(hashed, HASH_LENGTH)
 

@@ -133,12 +133,12 @@ def items_of(row: Object) -> list[Object]:
 def snaked(row: Object) -> Object:
     """A row of the API as the exports spell its keys."""
     keys = tuple(row)
-    names = respelled(keys) if len(keys) <= USUAL else tuple(map(snake, keys))
+    names = snakes(keys) if len(keys) <= USUAL else tuple(map(snake, keys))
     return row if names == keys else dict(zip(names, row.values(), strict=True))
 
 
 @functools.lru_cache(maxsize=64)
-def respelled(keys: tuple[str, ...]) -> tuple[str, ...]:
+def snakes(keys: tuple[str, ...]) -> tuple[str, ...]:
     """The keys of rows as the exports spell them."""
     return tuple(map(snake, keys))
 
@@ -379,7 +379,7 @@ def parted(metadata: Json) -> Parted:
 
 
 SDK = frozenset(("attributes", "resourceAttributes", "scope"))
-"""Keys of metadata under which Langfuse keeps what OpenTelemetry says beside a span's attributes."""
+"""Keys of metadata under which Langfuse keeps what OpenTelemetry says of a span."""
 
 
 def score(row: Object) -> Label:

@@ -5,6 +5,7 @@ Makes the file and times the reading of it; redaction and writing are measured e
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -36,15 +37,20 @@ def said(role: str, text: str) -> dict[str, Any]:
     return {"role": role, "parts": [{"type": "text", "content": text}]}
 
 
+def drawn(number: int, place: int) -> str:
+    """An id as tracers draw them."""
+    return hashlib.sha256(f"{number} {place}".encode()).hexdigest()
+
+
 def trace(number: int) -> list[dict[str, Any]]:
     """The four spans of a question about a parcel."""
 
     def span(place: int, name: str, told: dict[str, Any]) -> dict[str, Any]:
         begin = START + number * 10**7 + place * 10**8
         return {
-            "traceId": f"{number + 1:032x}",
-            "spanId": f"{number * 16 + place:016x}",
-            "parentSpanId": f"{number * 16 + 1:016x}" if place > 1 else "",
+            "traceId": drawn(number, 0)[:32],
+            "spanId": drawn(number, place)[:16],
+            "parentSpanId": drawn(number, 1)[:16] if place > 1 else "",
             "name": name,
             "kind": 3,
             "startTimeUnixNano": str(begin),

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evals import privacy
 from evals.door.quarantine import refusals
@@ -88,6 +90,66 @@ def test_the_key_is_private_and_another_one_is_refused(
     monkeypatch.setenv(privacy.KEY_VARIABLE, "another")
     with pytest.raises(LakeError, match="another key"):
         privacy.user_key(lake)
+
+
+STEP = {
+    "kind": "llm",
+    "ts": "2026-10-01T12:00:01.500000+00:00",
+    "span_id": "a415555013200000",
+    "parent_id": "5c41555501320000",
+    "call_id": "41555501-3200-4c0e-8f55-446655440000",
+    "model": "gpt-4o-2024-08-06",
+    "tokens_in": 4_155_550_132,
+}
+
+
+def test_moments_and_drawn_ids_rest_as_they_are(tmp_path: Path) -> None:
+    """No digits of theirs are read as a telephone's: a step still finds its parent."""
+    one = trace(steps=(STEP,), input="Write to ada@example.com")
+    apps = {"shop": App(app="shop", redact=("email", "card", "phone", "ssn"))}
+    door = Door.of(Lake(tmp_path / "home").open(), Catalog(root=tmp_path, apps=apps))
+    found = door.trace(one)
+    assert isinstance(found, Trace)
+    assert "@" not in found.input
+    assert found.steps == (STEP,)
+
+
+def test_a_user_whose_id_looks_drawn_is_still_taken_out(tmp_path: Path) -> None:
+    """Also where the id is the whole of a text."""
+    user = "6f1d1c9a-1f0e-4f6e-9a52-0f6d1c9a1f0e"
+    one = trace(user_id=user, input="", output="", messages=(), metadata={"who": user}, steps=())
+    found = rest(tmp_path / "home", one, tmp_path)
+    assert user not in repr(found)
+
+
+HINTS = st.sampled_from(
+    (
+        *(
+            "ada@example.com",
+            "Call 415 555 0132",
+            "4111 1111 1111 1111",
+            "token",
+            "api_key",
+            SECRET,
+        ),
+        *("2026-10-01T12:00:00Z", "00f067aa0ba902b7", "Hq7x-29bLm", "password is Hq7x-29bLm", USER),
+        *("tokens_in", "gpt-4o-2024-08-06", "https://ada:Hq7x-29bLm@example.com", "a" * 70),
+    )
+)
+WORDS = HINTS | st.lists(HINTS | st.text(max_size=9), max_size=3).map(" ".join)
+VALUES = st.recursive(
+    WORDS | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner)
+)
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_what_is_called_spotless_would_have_stayed_as_it_is(value: object) -> None:
+    """The look at all words together spares work, and never a finding."""
+    kinds, user = ("email", "card", "phone"), (USER, "user-1")
+    cleaned = privacy.Cleaning(privacy.redactor(kinds), user).value(value)
+    if privacy.spotless([value], kinds, user):
+        assert cleaned == value
 
 
 @pytest.mark.parametrize(
