@@ -239,7 +239,7 @@ GUARDRAILS: dict[str, Check] = {
     for check in (
         Check("language", 1, language, Language),
         Check("pii", 1, pii, Pii, pii_findings),
-        Check("secrets", 1, secrets, Secrets, secret_findings),
+        Check("secrets", 2, secrets, Secrets, secret_findings),
     )
 }
 

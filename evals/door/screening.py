@@ -16,7 +16,7 @@ from typing import Any
 from evals import detectors
 from evals.importers import Columns
 from evals.importers.shapes import DEFAULTS, EPOCH, NESTED
-from evals.privacy import NAMES, PERSONAL, SECRET, TEXTS, Door, name_without_secrets, telling
+from evals.privacy import NAMES, PERSONAL, TEXTS, Door, name_without_secrets, telling
 from evals.records import Trace
 
 IDS = ("trace_id", "session_id")
@@ -76,9 +76,9 @@ def found_in(screen: detectors.Screen, column: Sequence[str | None]) -> Iterator
 def personal(column: Sequence[str | None]) -> Iterator[int]:
     """Positions of ids that may be somebody's address, or a secret."""
     together = "\n".join(filter(None, column))
-    if PERSONAL_LINES.search(together) or SECRET.search(together):
+    if PERSONAL_LINES.search(together) or detectors.may_be_key(together):
         for n, cell in enumerate(column):
-            if cell and (PERSONAL.search(cell) or SECRET.search(cell)):
+            if cell and (PERSONAL.search(cell) or detectors.may_be_key(cell)):
                 yield n
 
 

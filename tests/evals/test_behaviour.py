@@ -30,6 +30,7 @@ OUTPUTS = (
     "DROP TABLE users",
     "It costs 1,299 euros, 20% less than 1500.",
     "Write to ann@example.com or call +1 202 555 0143.",
+    "sk-or-v1-" + "a1" * 32 + " opens the door",
     "AKIAIOSFODNN7EXAMPLE and password = 'hunter2hunter2'",
     "Das ist ein ganz gewöhnlicher deutscher Satz über das Wetter von gestern.",
     "1. first\n2. second\nThe 3rd of 10",

@@ -1,0 +1,36 @@
+"""Where personal data and secrets stand in a text, and that text without them.
+
+Each kind is a cheap hint followed by a recognizer with its checksum; verdicts are `guardrails`'.
+"""
+
+from evals.detectors.finding import MARK, Detector, Finding, mark
+from evals.detectors.screen import (
+    DETECTORS,
+    PII_KINDS,
+    SECRET_KINDS,
+    Screen,
+    find,
+    may_be_key,
+    redact,
+    redactor,
+    screen,
+)
+from evals.detectors.secrets import PASSWORDS, KeyBlocks
+
+__all__ = [
+    "DETECTORS",
+    "MARK",
+    "PASSWORDS",
+    "PII_KINDS",
+    "SECRET_KINDS",
+    "Detector",
+    "Finding",
+    "KeyBlocks",
+    "Screen",
+    "find",
+    "mark",
+    "may_be_key",
+    "redact",
+    "redactor",
+    "screen",
+]
