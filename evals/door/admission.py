@@ -49,6 +49,8 @@ class Checked:
     rows: pandas.DataFrame
     standing: Standing
     failing: expectations.Failing
+    fresh: int
+    """How many of the rows are no copies, and were checked."""
 
 
 def admit(
@@ -110,8 +112,8 @@ def validate(
     own: dict[str, dict[date, pandas.DataFrame]] = defaultdict(dict)
     for night in nights:
         if not night.rows.empty:
-            for app, frame in night.rows.groupby("app", dropna=False):
-                own[str(app)][night.date] = frame.reset_index(drop=True)
+            for app, frame in by_app(night.rows):
+                own[app][night.date] = frame.reset_index(drop=True)
         for app in before.get(night.date, {}):
             own[app].setdefault(night.date, night.rows.iloc[:0])
     found: dict[date, list[Checked]] = {night.date: [] for night in nights}
@@ -121,6 +123,15 @@ def validate(
     return found
 
 
+def by_app(rows: pandas.DataFrame) -> Iterator[tuple[str, pandas.DataFrame]]:
+    """Each application's rows; those of the only one are not copied for it."""
+    apps = rows["app"].unique()
+    if len(apps) == 1:
+        yield str(apps[0]), rows
+    else:
+        yield from ((str(app), frame) for app, frame in rows.groupby("app", dropna=False))
+
+
 def checked(
     catalog: Catalog, app: str, frames: dict[date, pandas.DataFrame]
 ) -> dict[date, Checked]:
@@ -128,7 +139,8 @@ def checked(
     import pandas
 
     checks = [check for check in catalog.expectations(app) if check.over == "rows"]
-    fresh = {day: frame[~standing.copies(frame)] for day, frame in frames.items() if len(frame)}
+    copied = {day: standing.copies(frame) for day, frame in frames.items() if len(frame)}
+    fresh = {day: frames[day][~own] if own.any() else frames[day] for day, own in copied.items()}
     together = pandas.concat(list(fresh.values())) if fresh else pandas.DataFrame()
     failing = expectations.failing(together, checks, catalog.app(app))
     found, start = {}, 0
@@ -138,8 +150,8 @@ def checked(
             name: [int(at[row - start]) for row in failed if 0 <= row - start < len(at)]
             for name, failed in failing.items()
         }
-        stands = stand(frame, mine, checks) if len(frame) else Standing([], [], [])
-        found[day] = Checked(app, frame, stands, mine)
+        of = stand(frame, copied[day], mine, checks) if len(frame) else Standing([], [], [])
+        found[day] = Checked(app, frame, of, mine, len(at))
         start += len(at)
     return found
 
@@ -211,9 +223,10 @@ def by_code(before: Unreadable) -> Counter[tuple[str, str]]:
 def by_file(night: Night, one: Checked, before: Unreadable) -> dict[str, dict[str, int]]:
     """The account of each inbox file's rows in the night, by the beginning of its hash."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    shas = [night.files[part].sha for part in one.rows["part"]] if len(one.rows) else []
-    for sha, said in zip(shas, one.standing.of, strict=True):
-        found[sha][said if said in (ACCEPTED, DUPLICATE) else "quarantined"] += 1
+    parts = one.rows["part"].to_list() if len(one.rows) else []
+    for (part, said), n in Counter(zip(parts, one.standing.of, strict=True)).items():
+        became = said if said in (ACCEPTED, DUPLICATE) else "quarantined"
+        found[night.files[part].sha][became] += n
     for (sha, _), n in before.items():
         found[sha]["quarantined"] += n
     keys = (ACCEPTED, DUPLICATE, "quarantined")
@@ -247,9 +260,8 @@ def late(lake: Lake, night: Night, one: Checked) -> list[dict[str, Any]]:
 def row_results(one: Checked, checks: Sequence[Expectation]) -> list[dict[str, Any]]:
     """The checks of every row, with what failed them."""
     ids = one.rows["trace_id"].to_list() if len(one.rows) else []
-    count = len(one.rows) - int(standing.copies(one.rows).sum()) if len(one.rows) else 0
     failing = {**one.failing, UNIQUE: one.standing.places(UNIQUE)}
-    return [expectations.summary(c, failing.get(c.check, []), ids, count) for c in checks]
+    return [expectations.summary(c, failing.get(c.check, []), ids, one.fresh) for c in checks]
 
 
 def source_results(

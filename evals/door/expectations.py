@@ -41,13 +41,8 @@ def failing(rows: pandas.DataFrame, checks: Sequence[specs.Expectation], app: sp
     if not checks or rows.empty:
         return {check.check: [] for check in checks}
     wanted = {name for check in checks for name in columns_of(check)}
-    outcome = (
-        batches()
-        .get_batch(batch_parameters={"dataframe": rows[sorted(wanted)].reset_index(drop=True)})
-        .validate(
-            suite(app.app, app.validation.model_dump_json(), tuple(map(spelled, checks))),
-            result_format={"result_format": "COMPLETE", "include_unexpected_rows": False},
-        )
+    outcome = validator(rows[sorted(wanted)].reset_index(drop=True)).validate_expectation_suite(
+        suite(app.app, app.validation.model_dump_json(), tuple(map(spelled, checks)))
     )
     found: Failing = {}
     for result in outcome.results:
@@ -57,6 +52,15 @@ def failing(rows: pandas.DataFrame, checks: Sequence[specs.Expectation], app: sp
             raise specs.CatalogError(f"validation: the check {name!r} cannot be computed: {why}")
         found[name] = [int(row) for row in result.result["unexpected_index_list"]]
     return found
+
+
+def validator(rows: pandas.DataFrame) -> Any:
+    """The library's validator of some rows; `Batch.validate` would fingerprint them twice."""
+    batch = batches()
+    from great_expectations.validator.v1_validator import Validator
+
+    form: Any = {"result_format": "COMPLETE", "include_unexpected_rows": False}
+    return Validator(batch, form, batch_parameters={"dataframe": rows})
 
 
 def exceptions(info: Any) -> list[dict[str, Any]]:

@@ -88,8 +88,13 @@ def sources(lake: Lake, nights: Sequence[date]) -> list[Source]:
 
 def listed(files: Sequence[Source]) -> str:
     """Files as a table of DuckDB, each row with its file and place."""
-    paths = ", ".join(quoted(str(source.path)) for source in files)
-    return f"read_parquet([{paths}], filename=true, file_row_number=true, union_by_name=true)"
+    options = "filename=true, file_row_number=true, union_by_name=true"
+    return f"read_parquet([{paths_of(files)}], {options})"
+
+
+def paths_of(files: Sequence[Source]) -> str:
+    """The paths of files as DuckDB lists them."""
+    return ", ".join(quoted(str(source.path)) for source in files)
 
 
 def carried(lake: Lake, night: date) -> list[tuple[str, int, str]]:
@@ -117,6 +122,7 @@ def rows(
     `more` are files of the night's that are not staged; all rows of theirs are the night's.
     `part` and `row` say where a row stands among the files, `file` which inbox file it is of.
     """
+    import numpy as np
     import pandas
 
     later = night + timedelta(days=1)
@@ -128,12 +134,12 @@ def rows(
     if not files:
         return [], pandas.DataFrame()
     with connection() as db:
-        query = f"select filename, file_row_number as row, {READ} from {listed(files)}"  # noqa: S608  our own paths
+        part = f"list_position([{paths_of(files)}], filename) - 1 as part"
+        query = f"select {part}, file_row_number as row, {READ} from {listed(files)}"  # noqa: S608  our own paths
         frame = db.sql(query).to_arrow_table().to_pandas()
-    places = {str(source.path): n for n, source in enumerate(files)}
     shas = list(dict.fromkeys(source.sha for source in files))
-    frame["part"] = frame.pop("filename").map(places).astype("int64")
-    frame["file"] = frame["part"].map({n: shas.index(s.sha) for n, s in enumerate(files)})
+    frame["part"] = frame["part"].astype("int64")
+    frame["file"] = np.array([shas.index(source.sha) for source in files])[frame["part"]]
     frame["night"] = (night - EPOCH.date()).days
     frame["ts_night"] = (frame["ts"] - catalog.day_begins * HOUR) // (24 * HOUR)
     frame.loc[frame["part"] >= len(files) - len(more), "ts_night"] = frame["night"]
@@ -168,7 +174,7 @@ def derived(frame: pandas.DataFrame, files: Sequence[Source]) -> pandas.DataFram
     ends = np.array([source.at for source in files])[frame["part"]]
     frame["ahead_s"] = np.where(ends > 0, (frame["ts"] - ends) / 1e6, 0.0)
     names = {name: pinned(name) for name in frame["model_requested"].dropna().unique()}
-    frame["model_pinned"] = frame["model_requested"].map(names)
+    frame["model_pinned"] = frame["model_requested"].map(names) if names else None
     frame["unanswered_results"] = 0
     with_tools = np.flatnonzero(frame.pop("has_tools").fillna(False))
     found = dict(unanswered(frame.iloc[with_tools], files))

@@ -40,28 +40,39 @@ class Standing(NamedTuple):
 
 def copies(rows: pandas.DataFrame) -> Any:
     """Which rows were folded, or have the id and content of one before; without a hash none has."""
+    folded = rows["folded"] != ""
+    if not shared(rows).any():
+        return folded
     known = rows["trace_id"].notna() & (rows["content_hash"].fillna("") != "")
-    return (rows.duplicated(["trace_id", "content_hash"]) & known) | (rows["folded"] != "")
+    return (rows.duplicated(["trace_id", "content_hash"]) & known) | folded
+
+
+def shared(rows: pandas.DataFrame) -> Any:
+    """Which rows have the id of another."""
+    return rows["trace_id"].duplicated(keep=False) & rows["trace_id"].notna()
 
 
 def stand(
-    rows: pandas.DataFrame, failing: Mapping[str, Sequence[int]], checks: Iterable[Expectation]
+    rows: pandas.DataFrame,
+    copied: Any,
+    failing: Mapping[str, Sequence[int]],
+    checks: Iterable[Expectation],
 ) -> Standing:
     """What becomes of the rows.
 
     Args:
         rows: One application's night in the order of file and line.
+        copied: Which of them are copies.
         failing: The rows that fail each check; a copy was not checked.
         checks: In the order in which the first that a row fails names its reason.
     """
-    of = [DUPLICATE if copy else ACCEPTED for copy in copies(rows)]
+    of = [DUPLICATE if copy else ACCEPTED for copy in copied]
     for check in reversed([c for c in checks if c.severity == "critical" and c.check != UNIQUE]):
         for place in failing.get(check.check, ()):
             of[place] = check.check
-    shared = rows["trace_id"].notna() & rows.duplicated("trace_id", keep=False)
-    shared &= rows["folded"] == ""
     corrected: list[int] = rows.index[rows["folded"] == CORRECTED].to_list()
-    for _, group in rows[shared].groupby("trace_id", sort=False):
+    several = rows[shared(rows) & (rows["folded"] == "")]
+    for _, group in several.groupby("trace_id", sort=False):
         corrected += settle(group, of)
     return Standing(of, sorted(corrected), rows.index[rows["folded"] == MERGED].to_list())
 
