@@ -164,6 +164,15 @@ def provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str |
     return until if until and now.isoformat() < until else None
 
 
+def begun(lake: Lake, catalog: Catalog, now: datetime) -> list[date]:
+    """The staged nights that have begun: rows of a clock that is ahead wait for theirs.
+
+    A demo's calendar is simulated: all its nights have.
+    """
+    today = (now - timedelta(hours=catalog.day_begins)).date()
+    return [night for night in lake.nights("staged") if night <= today or catalog.demo]
+
+
 def open_nights(lake: Lake) -> list[OpenNight]:
     """The nights that carry the mark of a provisional one, oldest first."""
     return [

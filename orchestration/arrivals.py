@@ -100,7 +100,8 @@ def file_at(path: Path, stamps: dict[str, list[Any]], known: Any, now: float) ->
 
 def due(lake: Lake, catalog: Catalog) -> list[Due]:
     """The ranges of nights with something to do."""
-    pending = [found.night for found in nights.pending(lake, catalog, lake.nights("staged"))]
+    begun = nights.begun(lake, catalog, datetime.now(UTC))
+    pending = [found.night for found in nights.pending(lake, catalog, begun)]
     return [
         Due(
             first.isoformat(),

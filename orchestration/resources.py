@@ -142,13 +142,20 @@ def dbt_at(folder: Path) -> Dbt:
 
 
 def dbt_build(context: Any, scratch: Path) -> Iterator[Any]:
-    """Builds and tests the selected models in the run's scratch file, with column lineage."""
+    """Builds and tests the selected models in the run's scratch file, with column lineage.
+
+    Threads of dbt's change the process's folder and back, past each other: it may end as the
+    scratch folder, which is about to go.
+    """
     arguments = ["build", "--exclude-resource-type", "unit_test"]  # those are the test suite's
-    folder = scratch.parent
-    command = dbt_at(folder).cli(arguments, context=context, target_path=folder / "target")
-    command.is_successful()  # waits; the stream alone would spin on a core until dbt has ended
-    yield from command.stream().fetch_column_metadata()
-    if command.adapter:  # it read column metadata, and would keep the file locked
-        command.adapter.cleanup_connections()
-        manager: Any = type(command.adapter.connections)
-        manager.close_all_connections()
+    folder, here = scratch.parent, Path.cwd()
+    try:
+        command = dbt_at(folder).cli(arguments, context=context, target_path=folder / "target")
+        command.is_successful()  # waits; the stream alone would spin on a core until dbt has ended
+        yield from command.stream().fetch_column_metadata()
+        if command.adapter:  # it read column metadata, and would keep the file locked
+            command.adapter.cleanup_connections()
+            manager: Any = type(command.adapter.connections)
+            manager.close_all_connections()
+    finally:
+        os.chdir(here)

@@ -11,12 +11,13 @@ import itertools
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals import importers
 from evals.door.identity import trace_hash
+from evals.door.moments import believed
 from evals.door.partitions import Nights
 from evals.door.placing import KEPT, as_found
 from evals.door.quarantine import refusals
@@ -80,6 +81,7 @@ def again(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
             after = dataclasses.replace(after, content_hash=trace_hash(item, door.key))
             if as_found(after)[:KEPT] == before.raw:
                 after = before  # nothing about it has changed
+            after = believed(after, datetime.fromisoformat(seen.seen) if seen.seen else None)
         yield Row(before, after)
 
 

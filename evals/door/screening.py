@@ -10,10 +10,11 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from evals import detectors
+from evals.door.moments import EARLIEST
 from evals.importers import Columns
 from evals.importers.shapes import DEFAULTS, EPOCH, NESTED
 from evals.privacy import NAMES, PERSONAL, TEXTS, Door, name_without_secrets, telling
@@ -23,15 +24,20 @@ IDS = ("trace_id", "session_id")
 PERSONAL_LINES = re.compile(PERSONAL.pattern, re.MULTILINE)
 
 
-def screened(door: Door, columns: Columns, whence: dict[str, str]) -> tuple[Columns, list[Trace]]:
+def screened(
+    door: Door, columns: Columns, whence: dict[str, str], latest: datetime
+) -> tuple[Columns, list[Trace]]:
     """The rows that hold nothing private as they may rest, and the others as they were read.
+
+    A row of an unbelievable moment is among the others too.
 
     Args:
         door: what every row passes.
         columns: the rows.
         whence: the `source_file` and `source_format` of all of them.
+        latest: the last moment that is believed.
     """
-    suspects = set(suspicious(door, columns))
+    suspects = {*suspicious(door, columns), *misdated(columns, latest)}
     apart = [trace_at(columns, n, whence) for n in sorted(suspects)]
     rest = [n for n in range(columns.size) if n not in suspects] if suspects else None
     cells = {
@@ -65,6 +71,15 @@ def suspicious(door: Door, columns: Columns) -> Iterator[int]:
     yield from told(columns)
     if door.gone.traces or door.gone.users or door.gone.nights:
         yield from dead(door, columns)
+
+
+def misdated(columns: Columns, latest: datetime) -> list[int]:
+    """Positions of rows before or after any moment that is believed."""
+    first, last = ((at - EPOCH) // timedelta(microseconds=1) for at in (EARLIEST, latest))
+    moments = columns.cells["ts"]
+    if not columns.size or first <= min(moments) <= max(moments) <= last:
+        return []
+    return [n for n, at in enumerate(moments) if not first <= at <= last]
 
 
 def found_in(screen: detectors.Screen, column: Sequence[str | None]) -> Iterator[int]:

@@ -14,6 +14,7 @@ from typing import Any
 from evals import importers
 from evals.door.identity import column_hashes, trace_hash
 from evals.door.labels import keep_labels
+from evals.door.moments import believed, latest
 from evals.door.partitions import Nights
 from evals.door.screening import screened
 from evals.door.sessions import note_carried
@@ -82,6 +83,7 @@ class Staging:
 
     def __init__(self, lake: Lake, door: Door, name: str, sha: str, now: datetime | None) -> None:
         self.lake, self.door, self.name, self.sha, self.now = lake, door, name, sha, now
+        self.read_at = None if door.catalog.demo else now  # a demo's calendar is simulated
         self.shift = timedelta(hours=door.catalog.day_begins)
         self.nights = Nights(lake, sha[:16], self.shift)
         self.traces: list[Trace] = []
@@ -95,7 +97,7 @@ class Staging:
         if isinstance(found, Columns):
             self.format = self.format or NAME
             found.cells["content_hash"] = column_hashes(found, self.door.key)
-            clean, apart = screened(self.door, found, self.whence)
+            clean, apart = screened(self.door, found, self.whence, latest(self.read_at))
             if clean.size:
                 self.nights.add(to_arrow(clean, self.whence))
             for trace in apart:
@@ -112,6 +114,7 @@ class Staging:
         row = self.door.row(found)
         if isinstance(row, Trace) and isinstance(found, Trace):
             row = dataclasses.replace(row, content_hash=found.content_hash)  # keyed already
+            row = believed(row, self.read_at)
         if isinstance(row, Refusal):
             self.refused.append(row)
             return

@@ -92,7 +92,7 @@ def nightly(
         door.take_in(lake, cat, here.inbox, say=say, **options)
         said.take_in_labels(lake, cat, here.labels)
         take_back(lake, cat)
-        known = span(lake.nights("staged"), first, last, only)
+        known = span(nights.begun(lake, cat, datetime.now(UTC)), first, last, only)
         due = [found.night for found in nights.pending(lake, cat, known)]
         readable(cat, due)
         for begin, end in nights.consecutive(due) if not dry_run else ():
