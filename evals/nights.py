@@ -135,10 +135,33 @@ def seen(lake: Lake, catalog: Catalog, night: date) -> str:
 
 
 def batches_of(lake: Lake, night: date) -> list[tuple[str, bool]]:
-    """The batches handed in for a night by name, and whether each is still under way."""
-    paths = sorted((lake.home / "batches").glob(f"{night.isoformat()}-*.json"))
-    found = [(path.stem, lake.document("batches", path.name)) for path in paths]
+    """The batches a night rests on by name, and whether each is still under way.
+
+    Those handed in for it, and those of other nights that ask what it asks too.
+    """
+    own = {path.stem for path in (lake.home / "batches").glob(f"{night.isoformat()}-*.json")}
+    names = sorted(own.union(state(lake, night).get("out", ())))
+    found = [(name, lake.document("batches", f"{name}.json")) for name in names]
     return [(name, bool(ticket["keys"])) for name, ticket in found if ticket]
+
+
+def awaiting(lake: Lake, batches: Iterable[str]) -> list[date]:
+    """The reported nights that some batches were out for, oldest first."""
+    asked = set(batches)
+    return [
+        night for night in reported(lake) if asked.intersection(state(lake, night).get("out", ()))
+    ]
+
+
+def versions_asked(lake: Lake, night: date) -> set[str]:
+    """The answer versions a night is locked to."""
+    held = state(lake, night).get("evaluators", {})
+    found = (
+        remembered(lake, name, app, version).answer_version
+        for app, versions in held.items()
+        for name, version in versions.items()
+    )
+    return {version for version in found if version}
 
 
 def staged_names(lake: Lake, night: date) -> list[str]:

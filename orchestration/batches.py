@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from evals import nights
 from evals.asking.route import heard, nights_of
 from evals.asking.tickets import Ticket, tickets, under_way
 from evals.models.batches import OVER
@@ -74,9 +75,11 @@ def batches_back(context: dg.SensorEvaluationContext) -> Any:
     over = [ticket for ticket in seen if not ticket.open or ticket.status in OVER]
     if not over:
         done, asked = (sum(getattr(t, key) for t in seen) for key in ("done", "requests"))
-        return dg.SkipReason(f"{len(seen)} batches under way, {done} of {asked} requests done")
-    name = digest(sorted(ticket.tag for ticket in over))
+        count = f"{len(seen)} batches" if len(seen) != 1 else "1 batch"
+        return dg.SkipReason(f"{count} under way, {done} of {asked} requests done")
+    tags = sorted(ticket.tag for ticket in over)
+    name, due = digest(tags), {*nights_of(over), *nights.awaiting(lake, tags)}
     return [
         dg.RunRequest(run_key=f"{name}-{night.isoformat()}", partition_key=night.isoformat())
-        for night in nights_of(over)
+        for night in sorted(due)
     ]

@@ -6,6 +6,7 @@ one nor pays one twice. Which questions go this way is `route`'s; what is rememb
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -23,13 +24,16 @@ from evals.asking.questions import Asking
 from evals.asking.tickets import Sent, Ticket, recalled, remember, requests_file
 from evals.lake import Lake
 from evals.ledger import Journal
-from evals.models.batches import Batches, RemoteBatch
+from evals.models.batches import Batches, RemoteBatch, row_url
 from evals.records import digest
 from evals.specs import BatchLimits, ModelPin
 from evals.survey import Wanted
 
 SETTLED_S = 60.0
 """Seconds after which a batch the provider does not list was never made."""
+
+READ_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between looks whether a file was read."""
 
 UNSURE = frozenset({"timeout", "connection", "server-error", "malformed-response"})
 """Errors after which nobody knows whether the provider did as it was told."""
@@ -50,7 +54,7 @@ class Desk:
     @property
     def api(self) -> Batches:
         """The provider's files and batches."""
-        return Batches(self.client.client)
+        return Batches(self.client.client, self.pin)
 
 
 def intend(desk: Desk, asking: Asking, wanted: Sequence[Wanted]) -> list[Ticket]:
@@ -127,7 +131,8 @@ def files(
 
 def request_line(desk: Desk, key: str, request: models.Request) -> bytes:
     """A question as a line of a batch file."""
-    asked = {"custom_id": key, "method": "POST", "url": f"/v1{desk.client.path}"}
+    url = row_url(desk.pin, desk.client.path)
+    asked = {"custom_id": key, "method": "POST", "url": url}
     line = {**asked, "body": desk.client.body(request)}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -168,7 +173,7 @@ def recallable(found: Ticket, error: models.ModelError) -> Ticket:
     """The state an error leaves: `creating` stays only while nobody knows what came of it."""
     if error.code in UNSURE:
         return found
-    if found.state in ("submitted", "creating", "uploading") and not error.retryable:
+    if found.state != "intended" and not error.retryable:
         return found.moved("refused")
     back = {"uploading": "intended", "creating": "uploaded"}
     return found.moved(back.get(found.state, found.state))  # type: ignore[arg-type]
@@ -214,6 +219,9 @@ def file_name(found: Ticket) -> str:
 
 async def create(desk: Desk, found: Ticket) -> Ticket:
     """Uploaded: the batch is made. This is what costs, so that it is told once."""
+    if not await read(desk, found):
+        why = "waits for the provider to read its file"
+        return remember(desk.lake, dataclasses.replace(found, problem=why))
     found = remember(desk.lake, found.moved("creating", told=desk.now))
     try:
         made = await desk.api.create(found.file_id or "", found.endpoint, found.tag, found.window)
@@ -222,9 +230,19 @@ async def create(desk: Desk, found: Ticket) -> Ticket:
     return submitted(desk, found, made)
 
 
+async def read(desk: Desk, found: Ticket) -> bool:
+    """Whether the provider has read the file; waited for a while, then left to the next look."""
+    for wait_s in (*READ_WAITS_S, None):
+        if await desk.api.ready(found.file_id or ""):
+            return True
+        if wait_s is not None:
+            await asyncio.sleep(wait_s)
+    return False
+
+
 async def found_batch(desk: Desk, found: Ticket) -> Ticket:
     """Creating, and then a death: the provider has it, or after a while it never had."""
-    made = await desk.api.find(found.tag, since=int(found.created))
+    made = await desk.api.find(found.tag, found.file_id or "", since=int(found.created))
     if made:
         return submitted(desk, found, made)
     if desk.now - found.told < SETTLED_S:

@@ -10,11 +10,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from evals.models.faults import from_openai
+from evals.models.protocol import ModelError
+from evals.specs import ModelPin
 
 T = TypeVar("T")
 
 TAG = "andon_batch"
 """The metadata key under which a batch carries its name with us."""
+
+CHAT = "/chat/completions"
+READ = frozenset({"processed", "uploaded", None})
+"""States of a file that a batch can be made of."""
 
 UPLOAD_TIMEOUT_S = 600.0
 PAGE = 100
@@ -46,11 +52,29 @@ class RemoteBatch(NamedTuple):
         return self.status in OVER
 
 
+def row_url(pin: ModelPin, path: str) -> str:
+    """The address in a row of a batch file; Azure's for chat completions has no version in it."""
+    return path if pin.azure and path == CHAT else f"/v1{path}"
+
+
 class Batches:
     """A provider's batch API behind the `openai` client."""
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    def __init__(self, client: Any, pin: ModelPin) -> None:
+        self.client, self.azure = client, pin.azure is not None
+
+    async def ready(self, file_id: str) -> bool:
+        """Whether a batch can be made of a file: Azure refuses one that it still reads.
+
+        Raises:
+            ModelError: when the provider cannot read the file.
+        """
+        if not self.azure:
+            return True
+        status = (await told(lambda: self.client.files.retrieve(file_id))).status
+        if status == "error":
+            raise ModelError("refused-request", "the provider cannot read it", retryable=False)
+        return status in READ
 
     async def upload(self, path: Path, name: str) -> str:
         """Sends a file of requests; its id."""
@@ -60,21 +84,28 @@ class Batches:
         return sent.id
 
     async def create(self, file_id: str, endpoint: str, tag: str, window: str) -> RemoteBatch:
-        """Begins a batch that carries its name with us."""
+        """Begins a batch that carries its name with us.
+
+        Azure takes one endpoint for all: it reads which is meant in each row.
+        """
         made = await told(
             lambda: self.client.batches.create(
                 input_file_id=file_id,
-                endpoint=f"/v1{endpoint}",
+                endpoint=CHAT if self.azure else f"/v1{endpoint}",
                 completion_window=window,
                 metadata={TAG: tag},
             )
         )
         return remote(made)
 
-    async def find(self, tag: str, since: int) -> RemoteBatch | None:
-        """The batch with our name, if the provider has one made since a time (Unix seconds)."""
+    async def find(self, tag: str, file_id: str, since: int) -> RemoteBatch | None:
+        """The batch with our name or of our file, if one was made since a time (Unix seconds).
+
+        Not every provider keeps metadata, and a file is one batch's.
+        """
         async for one in pages(lambda: listed(self.client.batches.list(limit=PAGE))):
-            if isinstance(one.metadata, Mapping) and one.metadata.get(TAG) == tag:
+            named = isinstance(one.metadata, Mapping) and one.metadata.get(TAG) == tag
+            if named or one.input_file_id == file_id:
                 return remote(one)
             if one.created_at and one.created_at < since - CLOCKS_APART_S:
                 return None

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from evals import nights
+from evals.asking.tickets import under_way
 from evals.door.quarantine import unplaced
 from evals.lake import Lake, connection, parquet
 from evals.records import Trace
@@ -62,10 +63,11 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
         beside = {**stamp, "provisional_until": until.isoformat()}
         kept.append(Kept(body, lake.write_report(night, body, page, beside)))
     versions = {one.body["app"]: one.body["version"] for one in kept}
+    nights.update(lake, night, **awaited(lake, night))
     seen, unfinished = nights.seen(lake, catalog, night), may_pass(lake, night)
     on_time = known.get("on_time") or nights.staged_names(lake, night)
     found = {"reports": versions, "seen": seen, "open": unfinished, "on_time": on_time}
-    nights.update(lake, night, **found, awaits=awaited(lake, night), provisional=open_until)
+    nights.update(lake, night, **found, provisional=open_until)
     return kept
 
 
@@ -266,14 +268,20 @@ def may_pass(lake: Lake, night: date) -> bool:
     return any(row.retryable for file in files for row in lake.read_file("scores", file))
 
 
-def awaited(lake: Lake, night: date) -> int:
-    """A night's answers that come with a batch: those of traces, and a judge's further ones."""
-    return sum(
+def awaited(lake: Lake, night: date) -> dict[str, Any]:
+    """A night's answers that come with batches, a judge's further ones too, and which those may be.
+
+    Equal content is asked once: a batch of another night's may hold this night's answers.
+    """
+    rows = (
         getattr(row, name) or 0
         for table, name in (("coverage", "pending"), ("noise", "awaited"))
         for file in locked_files(lake, table, [night])
         for row in lake.read_file(table, file)
     )
+    count, versions = sum(rows), nights.versions_asked(lake, night)
+    out = [one.tag for one in under_way(lake) if one.answer_version in versions] if count else []
+    return {"awaits": count, "out": sorted(out)}
 
 
 def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Path:

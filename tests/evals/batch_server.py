@@ -49,6 +49,12 @@ class State:
     page: int = 100
     live: int = 0
     """Questions asked live."""
+    azure: bool = False
+    """Under `/openai`, with an `api-version`, as Azure has it; no metadata is kept."""
+    reading: int = 0
+    """Looks at a file that still find it being read."""
+    keys: set[str | None] = field(default_factory=set)
+    """The `api-key` headers that came."""
 
     def lines(self, batch_id: str) -> list[Row]:
         """The requests of a batch."""
@@ -63,10 +69,16 @@ class State:
             for line in self.lines(b)
         )
 
-    def finish(self, status: str = "completed", upto: int | None = None) -> None:
-        """Ends every open batch; `upto` requests of each are answered."""
+    def finish(
+        self, status: str = "completed", upto: int | None = None, only: str | None = None
+    ) -> None:
+        """Ends every open batch, or `only` one; `upto` requests of each are answered."""
         for batch_id, batch in self.batches.items():
-            if batch["status"] not in ("validating", "in_progress", "cancelling"):
+            if only not in (None, batch_id) or batch["status"] not in (
+                "validating",
+                "in_progress",
+                "cancelling",
+            ):
                 continue
             lines = self.lines(batch_id)
             rows = [found for line in lines[:upto] for found in self.script(line)]
@@ -99,7 +111,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_one(self, method: str) -> None:
         """One request: counted, perhaps stalled or failed, answered."""
-        path = self.path.split("?")[0].removeprefix("/v1")
+        prefix, state = ("/openai" if self.state.azure else "/v1"), self.state
+        path = self.path.split("?")[0].removeprefix(prefix)
+        state.keys.add(self.headers.get("api-key"))
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         route = f"{method} {re.sub(r'/(file-|batch_)[^/]*', '/ID', path)}"
         self.state.made[route] += 1
@@ -110,7 +124,8 @@ class Handler(BaseHTTPRequestHandler):
         if status:
             self.send(status, {"error": {"message": "told to", "code": "x", "type": "x"}})
             return
-        found = self.answer(method, path, body)
+        known = self.path.startswith(prefix) and ("api-version=" in self.path or not state.azure)
+        found = self.answer(method, path, body) if known else None
         self.wait(f"after {route}")
         if status == 0:
             self.close_connection = True
@@ -157,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
     def about(self, file_id: str) -> Row:
         """A file as the API shows it."""
         name, data = self.state.files[file_id]
-        about = {"object": "file", "purpose": "batch", "status": "processed"}
+        about = {"object": "file", "purpose": "batch", "status": self.status()}
         return {
             **about,
             "id": file_id,
@@ -165,6 +180,11 @@ class Handler(BaseHTTPRequestHandler):
             "bytes": len(data),
             "created_at": int(time.time()),
         }
+
+    def status(self) -> str:
+        """Whether a file was read by now."""
+        self.state.reading -= 1
+        return "pending" if self.state.reading >= 0 else "processed"
 
     def batch(self, method: str, parts: list[str], body: bytes) -> Any:
         """`/batches` and below."""
@@ -178,6 +198,7 @@ class Handler(BaseHTTPRequestHandler):
                 **asked, "id": batch_id, "object": "batch", "status": "validating",
                 "created_at": int(time.time()), "output_file_id": None, "error_file_id": None,
                 "errors": None, "request_counts": {"total": 0, "completed": 0, "failed": 0},
+                **({"metadata": None} if self.state.azure else {}),
             }  # fmt: skip
             return batches[batch_id]
         if not parts:

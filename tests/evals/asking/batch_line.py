@@ -28,11 +28,13 @@ NIGHT = date(2026, 10, 1)
 NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)
 
 
-def catalog_at(root: Path, url: str, via: str = "batch", **batch: Any) -> None:
-    """A catalog with one judge."""
+def catalog_at(
+    root: Path, url: str, via: str = "batch", azure: dict[str, str] | None = None, **batch: Any
+) -> None:
+    """A catalog with one judge, its model at a server or deployed on Azure."""
     pin = {
         "model": "m-2026-01-01",
-        "base_url": url,
+        **({"azure": azure} if azure else {"base_url": url}),
         "batch": batch,
         "timeout_s": 5,
         "prices": [{"since": date(2026, 1, 1), "input": 2.0, "output": 8.0}],
@@ -60,14 +62,14 @@ class BatchLine:
         self.lake = Lake(folder / "home").open()
         self.catalog: Catalog = load_catalog(folder / "catalog")
 
-    def night(self, *outputs: str) -> None:
-        """Traces of the night, one an output."""
-        at = datetime(2026, 10, 1, 12, tzinfo=UTC)
+    def night(self, *outputs: str, night: date = NIGHT) -> None:
+        """Traces of a night, one an output."""
+        at = datetime(night.year, night.month, night.day, 12, tzinfo=UTC)
         rows = [
             Trace(f"t{i}", at + timedelta(seconds=i), "chat", output)
             for i, output in enumerate(outputs)
         ]
-        self.lake.write("traces", NIGHT, rows)
+        self.lake.write("traces", night, rows)
 
     @property
     def judge(self) -> Evaluator:
@@ -75,15 +77,15 @@ class BatchLine:
         found = evaluators.for_app(self.catalog, "chat")
         return next(one for one in found if one.kind == "judge")
 
-    def ask(self, now: datetime = NOON) -> run.Tally:
-        """Scores the night, as far as answers are there; hands in what is not."""
+    def ask(self, now: datetime = NOON, night: date = NIGHT) -> run.Tally:
+        """Scores a night, as far as answers are there; hands in what is not."""
         references = References.of(self.catalog.root, [])
         shared = Shared(self.lake.home)
         try:
             purse = Purse(shared, "run", now.date(), self.catalog)
             with ledger.journal(self.lake, "run") as journal:
                 return run.score_night(
-                    self.lake, NightOf(self.lake, NIGHT), self.judge, references, journal,
+                    self.lake, NightOf(self.lake, night), self.judge, references, journal,
                     ask=Route(self.lake, self.catalog, now), purse=purse,
                 )  # fmt: skip
         finally:

@@ -267,8 +267,8 @@ def lock(line: BatchLine) -> None:
 
 def reported(line: BatchLine) -> None:
     """Marks the night as reported, as building its reports does."""
-    seen, awaits = nights.seen(line.lake, line.catalog, NIGHT), awaited(line.lake, NIGHT)
-    nights.update(line.lake, NIGHT, seen=seen, awaits=awaits)
+    nights.update(line.lake, NIGHT, **awaited(line.lake, NIGHT))
+    nights.update(line.lake, NIGHT, seen=nights.seen(line.lake, line.catalog, NIGHT))
 
 
 def test_the_page_says_it_beside_the_agreement(tmp_path: Path, server: Server) -> None:
