@@ -83,13 +83,13 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
     here, lake = settings(), settings().lake()
     budget.recover(lake)
     shared = Shared(lake.home)
-    purse = budget.Purse(shared, context.run_id, datetime.now(UTC).date(), here.catalog())
+    purse = budget.Purse(shared, context.run.run_id, datetime.now(UTC).date(), here.catalog())
     references = here.references(lake)
     if Progress.listener:
         Progress.planned = planned(lake, context, references)
     tallies: dict[str, list[run.Tally]] = {}
     way = Route(lake, here.catalog(), datetime.now(UTC))
-    with ledger.journal(lake, context.run_id) as journal:
+    with ledger.journal(lake, context.run.run_id) as journal:
         returned(lake, here.catalog(), journal, way.now)
         for night in each("evaluating", nights_of(context)):
             work = NightOf(lake, night)

@@ -16,7 +16,10 @@ from orchestration.resources import nights_of
 from orchestration.settings import settings
 
 CHECK = "pin"
-OTHER_MODEL = "select evaluator, count(*) from s where code = 'other-model' group by 1"
+OTHERS = (
+    "select evaluator, count(*) filter (code = 'other-model') as answers,"
+    " count(*) filter (code = 'other-weights') as refused from s group by 1"
+)
 
 
 def checks(specs: Sequence[dg.AssetSpec]) -> list[dg.AssetCheckSpec]:
@@ -36,18 +39,21 @@ def results(
         return
     files = locked_files(settings().lake(), "scores", nights_of(context))
     with connection() as db:
-        others = dict(parquet(db, files).query("s", OTHER_MODEL).fetchall()) if files else {}
+        rows = parquet(db, files).query("s", OTHERS).fetchall() if files else ()
+    others = {name: (answers, refused) for name, answers, refused in rows}
     ends = {end.name: end for end in expiring()}
     for spec in asking:
-        n, end = others.get(spec.metadata["evaluator"], 0), ends.get(spec.metadata["pin"])
-        alarm = n > 0 or (end is not None and end.state == "fail")
+        answers, refused = others.get(spec.metadata["evaluator"], (0, 0))
+        end = ends.get(spec.metadata["pin"])
+        alarm = answers + refused > 0 or (end is not None and end.state == "fail")
         yield dg.AssetCheckResult(
             asset_key=spec.key,
             check_name=CHECK,
-            passed=not n and end is None,
+            passed=not answers + refused and end is None,
             severity=dg.AssetCheckSeverity.ERROR if alarm else dg.AssetCheckSeverity.WARN,
             metadata={
-                "answers_from_another_model": n,
+                "answers_from_another_model": answers,
+                "not_asked_for_other_weights": refused,
                 "about_to_end": end.words() if end else "not within 90 days",
             },
         )

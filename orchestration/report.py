@@ -47,9 +47,9 @@ def quality_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Scores, agreement and rates by slice, joined and counted in SQL."""
     lake, nights = settings().lake(), nights_of(context)
     Progress.say("modelling scores with dbt")
-    path = warehouse.fill(lake, settings().catalog(), context.run_id, nights)
+    path = warehouse.fill(lake, settings().catalog(), context.run.run_id, nights)
     yield from dbt_build(context, path)
-    warehouse.publish(lake, context.run_id, nights, warehouse.QUALITY_MARTS)
+    warehouse.publish(lake, context.run.run_id, nights, warehouse.QUALITY_MARTS)
 
 
 @dg.asset(
@@ -75,13 +75,13 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
     rows = []
     for night in each("reporting", nights_of(context)):
         now = datetime.now(UTC)
-        stamp = {"run_id": context.run_id, "reported_at": now.isoformat()}
+        stamp = {"run_id": context.run.run_id, "reported_at": now.isoformat()}
         stamp |= pins.ending()
         for body, folder in assembly.night_reports(lake, catalog, night, stamp):
             until = nights.provisional_until(lake, night, body["app"], now)
             rows.append({**line(body, folder), "provisional": until or ""})
     final = closing.close_nights(lake, datetime.now(UTC))
-    lake.drop_scratch(context.run_id)
+    lake.drop_scratch(context.run.run_id)
     last = rows[-1] if rows else {}
     charts = [
         f"`{app}` {spark([row['lowest_rate'] for row in rows if row['app'] == app])}"

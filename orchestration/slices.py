@@ -28,6 +28,6 @@ def slice_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """One row per trace × slice it belongs to, and one per slice."""
     lake, nights = settings().lake(), nights_of(context)
     Progress.say("modelling slices with dbt")
-    path = warehouse.fill(lake, settings().catalog(), context.run_id, nights)
+    path = warehouse.fill(lake, settings().catalog(), context.run.run_id, nights)
     yield from dbt_build(context, path)
-    warehouse.publish(lake, context.run_id, nights, warehouse.SLICE_MARTS)
+    warehouse.publish(lake, context.run.run_id, nights, warehouse.SLICE_MARTS)

@@ -6,7 +6,6 @@ A list is fetched only where somebody goes online on purpose; what it said is ke
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, Literal, NamedTuple
@@ -97,10 +96,19 @@ async def read_list(lake: Lake, client: Client, today: date) -> None:
 
 
 async def keep_fresh(lake: Lake, client: Client, today: date) -> None:
-    """Reads OpenAI's list once a day while its client is open anyway; other servers tell no end."""
-    pin = client.pin
+    """Reads OpenAI's list once a day while its client is open anyway; other servers tell no end.
+
+    A list that could not be read is left for the day, too: it must not slow each judge down.
+    """
+    pin, day = client.pin, today.isoformat()
     own = pin.provider == "embedded" or pin.base_url or pin.azure
-    if own or known_lists(lake).get(address(pin), {}).get("read") == today.isoformat():
+    known = known_lists(lake).get(address(pin), {})
+    if own or day in (known.get("read"), known.get("tried")):
         return
-    with contextlib.suppress(ModelError):
+    try:
         keep_list(lake, pin, await client.ends(), today)
+    except ModelError:
+        with lake.lock("model-lists"):
+            lake.write_document(
+                {**known_lists(lake), address(pin): {**known, "tried": day}}, DOCUMENT
+            )

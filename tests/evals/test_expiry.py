@@ -1,6 +1,8 @@
 """Promises of expiry: the catalog or the provider says when a pin ends, and it is seen in time."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -89,3 +91,75 @@ def test_a_list_is_a_small_document(tmp_path: Path) -> None:
     keep_list(lake, pin(), {"m-1": TODAY}, TODAY)
     kept = json.loads((tmp_path / "model_lists.json").read_text())
     assert kept == {"openai": {"read": "2026-11-24", "ends": {"m-1": "2026-11-24"}}}
+
+
+@pytest.fixture
+def openai_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModelPin]:
+    """OpenAI at another address, as its own client takes it from the environment; its pin."""
+
+    def at(url: str) -> ModelPin:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        return pin()
+
+    return at
+
+
+def fresh(lake: Lake, asked: ModelPin, today: date) -> None:
+    """What a night does once its questions are asked."""
+
+    async def done() -> None:
+        client = models.open_client(asked)
+        await models.keep_fresh(lake, client, today)
+        await client.close()
+
+    asyncio.run(done())
+
+
+def test_openai_s_list_is_read_once_a_day_beside_the_questions(
+    tmp_path: Path, openai_at: Callable[[str], ModelPin]
+) -> None:
+    """The first night of a day reads it, the next day's reads it anew."""
+    lake = Lake(tmp_path).open()
+    told = [{"id": "m-1", "object": "model", "created": 1, "owned_by": "o"}]
+    told[0]["shutdown_date"] = "2026-12-11"
+    with server.serving(lambda b, n: server.Said(), told) as running:
+        asked = openai_at(running.url)
+        for _ in range(3):
+            fresh(lake, asked, TODAY)
+        assert [one.path for one in running.asked] == ["/v1/models"]
+        (soon,) = models.expiring([asked], lake, TODAY)
+        assert (soon.state, soon.source, soon.on) == ("fail", "provider", date(2026, 12, 11))
+        told[0]["shutdown_date"] = "2027-12-11"
+        fresh(lake, asked, TODAY + timedelta(days=1))
+        assert models.expiring([asked], lake, TODAY) == []
+        assert len(running.asked) == 2
+
+
+def test_a_list_that_cannot_be_read_is_left_for_the_day_and_what_it_said_stands(
+    tmp_path: Path, openai_at: Callable[[str], ModelPin]
+) -> None:
+    """No judge waits for it twice, and no end is forgotten."""
+    lake = Lake(tmp_path).open()
+    asked = openai_at("http://127.0.0.1:1/v1")
+    keep_list(lake, asked, {"m-1": TODAY + timedelta(days=50)}, TODAY - timedelta(days=1))
+    with server.serving(lambda b, n: server.Said(), server.Said(500, b"{}")) as running:
+        asked = openai_at(running.url)
+        for _ in range(3):
+            fresh(lake, asked, TODAY)
+        assert len(running.asked) == 1
+        (soon,) = models.expiring([asked], lake, TODAY)
+        assert (soon.state, soon.left) == ("warn", 50)
+        fresh(lake, asked, TODAY + timedelta(days=1))
+        assert len(running.asked) == 2
+
+
+def test_only_openai_is_asked_for_its_list(tmp_path: Path) -> None:
+    """Another server's list tells no end, and an embedded model's is no list at all."""
+    lake = Lake(tmp_path).open()
+    with server.serving(lambda b, n: server.Said(), []) as running:
+        fresh(lake, pin(base_url=running.url), TODAY)
+        own = pin(provider="embedded", package="p", sha256="0" * 64)
+        assert models.refresh(lake, [own], TODAY) == {}
+        assert running.asked == []
+    assert models.known_lists(lake) == {}

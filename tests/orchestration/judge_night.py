@@ -1,0 +1,103 @@
+"""Runs the judges of one night as Dagster does, and prints what the checks of their pins said.
+
+A process of its own, since definitions read their home; what must be true of it is beside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from evals.lake import Lake
+from evals.records import Trace
+from tests.evals.model_server import Said, completion, serving
+
+NIGHT = datetime(2026, 10, 1, 12, tzinfo=UTC)
+ENDS = {"soon": 20, "later": 60, "far": 120}
+"""Pins by the days until their end, counted from today."""
+WEIGHTS = b"weights as they are"
+
+
+def answer(body: dict[str, Any], _: int) -> Said:
+    """Passes; one model answers under another name."""
+    text = '{"critique": "c", "verdict": "pass"}'
+    other = {"model": "m-9"} if body["model"] == "other-2026-01-01" else {}
+    return Said(200, completion(body, text, **other))
+
+
+def catalog(root: Path, url: str) -> None:
+    """One judge a pin."""
+    today = datetime.now(UTC).date()
+    served: dict[str, Any] = {
+        name: {"model": f"{name}-2026-01-01", "base_url": url, "expires": today + timedelta(days)}
+        for name, days in ENDS.items()
+    }
+    served["other"] = {"model": "other-2026-01-01", "base_url": url}
+    package = root.parent / "packages" / "some_judge_weights"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "w.gguf").write_bytes(WEIGHTS)
+    sys.path.append(str(package.parent))
+    digest = hashlib.sha256(b"weights as they were pinned").hexdigest()
+    weights = {"provider": "embedded", "model": "w.gguf", "package": package.name, "sha256": digest}
+    served["weights"] = weights
+    files: dict[str, Any] = {
+        "models.yaml": served,
+        "apps/chat.yaml": {"app": "chat", "suite": "chat"},
+        "suites/chat.yaml": {
+            "suite": "chat",
+            "dimensions": [
+                {"dimension": f"by-{name}", "question": "Kind?", "check": {"judge": name}}
+                for name in served
+            ],
+        },
+        **{
+            f"judges/{name}.yaml": {"judge": name, "asks": "Kind", "model": name, "system": "J."}
+            for name in served
+        },
+    }
+    for name, value in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(value))
+
+
+def main() -> None:
+    """Scores two traces with every judge."""
+    home = Path(os.environ["ANDON_HOME"])
+    with serving(answer) as server, dg.DagsterInstance.ephemeral() as instance:
+        catalog(Path(os.environ["ANDON_CATALOG"]), server.url)
+        lake = Lake(home).open()
+        traces = [Trace(f"t{n}", NIGHT, "chat", f"answer {n}") for n in range(2)]
+        lake.write("traces", NIGHT.date(), traces)
+        from orchestration.definitions import defs
+        from orchestration.evaluate import asset_key
+
+        names = [*ENDS, "other", "weights"]
+        ran = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=instance,
+            partition_key=NIGHT.date().isoformat(),
+            asset_selection=[asset_key(name) for name in names],
+        )
+        checks = {
+            one.asset_key.path[-1]: {
+                "passed": one.passed,
+                "severity": one.severity.value,
+                **{key: value.value for key, value in one.metadata.items()},
+            }
+            for one in ran.get_asset_check_evaluations()
+        }
+    codes = {row.evaluator: row.verdict or row.code for row in lake.read("scores")}
+    json.dump({"checks": checks, "codes": codes, "asked": len(server.seen)}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
