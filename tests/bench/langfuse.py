@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.bench.otlp import A_LINE, TEXT, TRACES
+from tests.bench.otlp import COUNT, TEXT
 
 
 def trace(number: int) -> list[dict[str, Any]]:
@@ -51,7 +51,6 @@ def trace(number: int) -> list[dict[str, Any]]:
 
 def write(path: Path) -> int:
     """Writes a file of traces; its size."""
-    traces = TRACES + -TRACES % A_LINE
-    rows = (json.dumps(row) for number in range(traces) for row in trace(number))
+    rows = (json.dumps(row) for number in range(COUNT) for row in trace(number))
     path.write_text("\n".join(rows), "utf-8")
     return path.stat().st_size

@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 
 TRACES, A_LINE = 3000, 16
+COUNT = TRACES + -TRACES % A_LINE
+"""Whole lines of traces."""
 START = 1_790_856_000_000_000_000
 TEXT = "The parcel left the depot this morning and arrives tomorrow. "
 
@@ -104,7 +106,7 @@ def reading(path: Path) -> tuple[float, float]:
     began = time.process_time()
     found = sum(1 for _ in importers.read(path, mappings={}))
     own = time.process_time() - began
-    assert found == TRACES + -TRACES % A_LINE, found
+    assert found == COUNT, found
     began = time.process_time()
     with path.open("rb") as file:
         for row in file:
