@@ -104,8 +104,6 @@ class Staging:
                 self.row(trace)
         elif isinstance(found, Label):
             self.labels.append(found)
-        elif isinstance(found, Trace):
-            self.row(dataclasses.replace(found, content_hash=trace_hash(found, self.door.key)))
         else:
             self.row(found)
 
@@ -113,8 +111,8 @@ class Staging:
         """Takes one row as it may rest."""
         row = self.door.row(found)
         if isinstance(row, Trace) and isinstance(found, Trace):
-            row = dataclasses.replace(row, content_hash=found.content_hash)  # keyed already
-            row = believed(row, self.read_at)
+            content = found.content_hash or trace_hash(found, self.door.key)
+            row = believed(dataclasses.replace(row, content_hash=content), self.read_at)
         if isinstance(row, Refusal):
             self.refused.append(row)
             return

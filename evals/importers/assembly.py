@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from evals.importers import chat, payloads
@@ -24,6 +24,7 @@ from evals.importers.strict_json import inner as embedded
 from evals.records import Json, digest
 
 KNOWN = ("service.name", "service.version", "vcs.ref.head.revision")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 PROJECTS = ("service.name", "openinference.project.name", "langsmith.project", "project.name")
 COMMITS = (
@@ -33,6 +34,8 @@ COMMITS = (
     "langsmith.metadata.revision_id",
 )
 APPS = ("app", "openinference.project.name", "traceloop.association.properties.app")
+UNVOICED = ("embedding", "reranker")
+"""Kinds of models that answer nobody."""
 FOUND = ("retrieval", "reranker")
 
 
@@ -96,10 +99,11 @@ def row_of(whole: Whole, app: str | None = None) -> dict[str, Json]:
     voice = whole.facts[answer] if answer is not None else None
     output = output_of(whole, voice)
     messages = voice.asked if voice else chat.messages_of(whole.root_facts.said.get("input"))
+    recorder = app_of(whole)
     found: dict[str, Json] = {
         "trace_id": whole.root.trace_id,
         "ts": iso(began(whole)),
-        "app": app_of(whole) or app,
+        "app": recorder or app,
         "input": input_of(whole, messages),
         "output": output,
         "messages": messages or None,
@@ -114,7 +118,7 @@ def row_of(whole: Whole, app: str | None = None) -> dict[str, Json]:
         "user_id": whole.first("user_id"),
         "versions": versions_of(whole),
         "tags": tags_of(whole.facts),
-        "metadata": metadata_of(whole),
+        "metadata": metadata_of(whole, recorder),
         **told_by(whole, voice),
         **totals(whole),
     }
@@ -130,10 +134,10 @@ def began(whole: Whole) -> int | None:
 
 def told_by(whole: Whole, voice: Facts | None) -> dict[str, Json]:
     """What the call that answered says of its model, or else the first span that does."""
-    others = [facts for facts in whole.facts if facts.kind not in ("embedding", "reranker")]
     found: dict[str, Json] = {"params": voice.params or None} if voice else {}
+    heard = [voice] if voice else [f for f in whole.facts if f.kind not in UNVOICED]
     for name in ("model_requested", "model", "provider", "finish_reason"):
-        told = (facts.text(name) for facts in ((voice,) if voice else others))
+        told = (facts.text(name) for facts in heard)
         found[name] = next((text for text in told if text is not None), None)
     return found
 
@@ -143,11 +147,9 @@ def iso(nanoseconds: int | None) -> str | None:
     if nanoseconds is None:
         return None
     try:
-        seconds, rest = divmod(nanoseconds, 10**9)
-        moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
-    except (OverflowError, ValueError, OSError):
+        return (EPOCH + timedelta(microseconds=nanoseconds // 1000)).isoformat()
+    except OverflowError:
         return str(nanoseconds)[:60]
-    return moment.isoformat()
 
 
 def latency(span: Span) -> float | None:
@@ -227,11 +229,11 @@ def context_of(every: list[Facts]) -> str | None:
 def totals(whole: Whole) -> dict[str, Json]:
     """Tokens and cost over the innermost spans that tell them: a parent repeats its children's."""
     found: dict[str, Json] = {}
-    models = [n for n, f in enumerate(whole.facts) if f.kind not in ("embedding", "reranker")]
+    models = [n for n, f in enumerate(whole.facts) if f.kind not in UNVOICED]
     for name, target in (("tokens_in",) * 2, ("tokens_out",) * 2, ("cost", "cost_usd")):
         places = range(len(whole.facts)) if name == "cost" else models
         telling = [n for n in places if getattr(whole.facts[n], name) is not None]
-        covered = whole.tree.around(telling)
+        covered = whole.tree.around(telling) if len(telling) > 1 else ()
         parts = [getattr(whole.facts[n], name) for n in telling if n not in covered]
         if parts:
             found[target] = sum(parts)
@@ -267,14 +269,13 @@ def versions_of(whole: Whole) -> dict[str, str]:
 def tags_of(every: list[Facts]) -> list[str]:
     """Every tag once."""
     found: dict[str, None] = {}
-    for facts in every:
-        told = facts.said.get("tags")
+    for told in (facts.said["tags"] for facts in every if "tags" in facts.said):
         parted = listed(told) or (told.split(",") if type(told) is str else [])
         found |= dict.fromkeys(text for tag in parted if (text := chat.text_of(tag).strip()))
     return list(found)
 
 
-def metadata_of(whole: Whole) -> dict[str, Json]:
+def metadata_of(whole: Whole, app: str | None) -> dict[str, Json]:
     """What nobody else keeps: a team's own, the root's unknown attributes, the resource's."""
     found: dict[str, Json] = {}
     for facts in reversed(whole.facts):
@@ -284,7 +285,7 @@ def metadata_of(whole: Whole) -> dict[str, Json]:
         found |= {key: value for key, value in root.rest.items() if key not in found}
     told = {key: value for key, value in whole.root.resource.items() if key not in KNOWN}
     service = whole.root.resource.get("service.name")
-    if type(service) is str and service != app_of(whole):
+    if type(service) is str and service != app:
         told["service.name"] = service
     if told:
         found["resource"] = told

@@ -217,21 +217,20 @@ def understood(
     rest: dict[str, Json],
 ) -> Facts:
     """The facts of what was found."""
-    for name in PARSED:
-        if type(value := said.get(name)) is str:
+    for name in PARSED.intersection(said):
+        if type(value := said[name]) is str:
             said[name] = payloads.unquoted(value)
     facts = Facts(kind_of(said), said, rest=rest)
-    facts.asked = asked(said, facts.kind)
-    facts.answered = answered(said, facts.kind)
-    if "finish_reason" not in said and (reason := finish(said.get("answered"))) is not None:
-        said["finish_reason"] = reason
+    if facts.kind == "llm" or not CHATS.isdisjoint(said):
+        converse(facts)
     if "documents" in said:
         found = listed(said["documents"])
         facts.documents = [openinference.document(item) for item in found]
     if maps or "params_json" in said or "metadata_json" in said:
         facts.params = params(said, maps)
         facts.metadata = metadata(said, maps)
-    facts.versions = versions(said, maps)
+    if maps or not VERSIONS.isdisjoint(said):
+        facts.versions = versions(said, maps)
     if not MEASURES.isdisjoint(said):
         measure(facts)
     if span.events or not ANNOTATED.isdisjoint(said):
@@ -240,7 +239,17 @@ def understood(
     return facts
 
 
-PARSED = ("asked", "answered", "system", "documents", "tools")
+def converse(facts: Facts) -> None:
+    """The messages of a model's call, and why it stopped where one of them says so."""
+    said = facts.said
+    facts.asked = asked(said, facts.kind)
+    facts.answered = answered(said, facts.kind)
+    if "finish_reason" not in said and (reason := finish(said.get("answered"))) is not None:
+        said["finish_reason"] = reason
+
+
+CHATS = frozenset(("asked", "answered", "system", "calls"))
+PARSED = frozenset(("asked", "answered", "system", "documents", "tools"))
 """Fields that are JSON in a text, read once."""
 MEASURES = {"tokens_in", "tokens_out", "cost", "usage_json", "cost_json"}
 ANNOTATED = {"annotations", "annotations_too"}
@@ -354,15 +363,14 @@ def params(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str,
     }
 
 
-VERSIONS = sorted({name for name, _ in RANKS.values() if name.startswith("versions.")})
+VERSIONS = frozenset(name for name, _ in RANKS.values() if name.startswith("versions."))
 
 
 def versions(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, str]:
     """What else ran in some version: each a possible cause of a change."""
     found = dict(maps.get("versions", ())) if maps else {}
-    for name in VERSIONS:
-        if name in said:
-            found[name[9:]] = said[name]
+    for name in sorted(VERSIONS.intersection(said)):
+        found[name[9:]] = said[name]
     if "flags" in maps:
         found |= {f"flag.{key}": value for key, value in maps["flags"].items()}
     return {key: chat.text_of(value)[:200] for key, value in found.items() if value != ""}

@@ -17,7 +17,7 @@ from evals.importers.canonical import Reading
 from evals.importers.chat import Chat
 from evals.importers.span_rows import respelled
 from evals.importers.spans import Span
-from evals.importers.strict_json import Parsed, Refused, inner
+from evals.importers.strict_json import OPENS, Parsed, Refused, inner
 from evals.records import Json, Refusal, Trace
 
 Object = dict[str, Json]
@@ -95,7 +95,7 @@ def released_as(release: Json, key: str, resource: Object) -> tuple[Object, Obje
 
 def held(value: Json) -> Json:
     """A value, read out of the JSON text it may be kept as."""
-    return inner(value) if type(value) is str else value
+    return inner(value) if type(value) is str and value[:1] in OPENS else value
 
 
 def keyed(value: Json) -> Object:
@@ -149,5 +149,5 @@ def since_epoch(text: str) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH
+    since = moment - (EPOCH if moment.tzinfo else EPOCH.replace(tzinfo=None))
     return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000
