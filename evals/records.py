@@ -35,6 +35,8 @@ def canonical(value: Json) -> bytes:
     Made by orjson, five times faster, where it spells alike.
     """
     if type(value) in (dict, list, tuple):
+        if not value:
+            return b"{}" if type(value) is dict else b"[]"
         with contextlib.suppress(TypeError):  # half a surrogate pair, a key that is no text
             text = orjson.dumps(value, option=SPELLED)
             if b"null" not in text and not exponents().search(text):  # NaN would be null

@@ -31,6 +31,7 @@ from evals.importers.observed import (
     whole_number,
     worded,
 )
+from evals.importers.span_rows import seldom
 from evals.importers.spans import Gathered, Span
 from evals.importers.streams import Line
 from evals.importers.strict_json import Parsed, Refused
@@ -104,7 +105,7 @@ def sniff(head: bytes, filename: str) -> bool:
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
     """Traces that are whole in one row and scores as they come; then those gathered row by row."""
-    with Gathered() as gathered:
+    with seldom(), Gathered() as gathered:
         for line in rows:
             parsed, raw = None, line.raw
             try:
