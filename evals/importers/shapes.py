@@ -13,17 +13,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from evals.importers import mapping, timestamps
-from evals.importers.canonical import (
-    APP,
-    BLANK,
-    CONTROL,
-    CONVERT,
-    MAX_ID,
-    MUTABLE,
-    Reading,
-    complete,
-    merged,
-)
+from evals.importers.canonical import Reading, complete, merged
+from evals.importers.fields import APP, BLANK, CONTROL, CONVERT, MAX_ID, MUTABLE
 from evals.importers.mapping import SYNONYMS
 from evals.importers.strict_json import EXACT_FLOAT, MAX_DEPTH, Refused, survey
 from evals.records import Json

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals import importers
-from evals.importers import canonical
+from evals.importers import canonical, fields
 from evals.records import Refusal, Trace, digest
 from evals.specs import Column, Mapping
 
@@ -372,6 +372,6 @@ def test_a_round_trip_keeps_content_and_hash(
     hashed = {
         field.name: getattr(trace, field.name)
         for field in dataclasses.fields(Trace)
-        if field.name not in canonical.WHENCE
+        if field.name not in fields.WHENCE
     }
     assert trace.content_hash == digest({**hashed, "ts": trace.ts.isoformat()}, 32)
