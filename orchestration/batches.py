@@ -10,7 +10,7 @@ import dagster as dg
 
 from evals import nights
 from evals.asking.route import heard, nights_of
-from evals.asking.tickets import Ticket, tickets, under_way
+from evals.asking.tickets import Ticket, row, tickets, under_way
 from evals.models.batches import OVER
 from evals.records import digest
 from orchestration.evaluate import GROUP, KEYS, OWNERS
@@ -24,24 +24,9 @@ EVERY_S = 300
 
 
 def line(ticket: Ticket) -> dict[str, Any]:
-    """A batch in one row."""
-    return {
-        "batch": ticket.tag,
-        "night": ticket.night,
-        "evaluator": ticket.evaluator,
-        "app": ticket.app,
-        "model": ticket.pin["model"],
-        "state": ticket.state,
-        "provider_says": ticket.status,
-        "done": ticket.done,
-        "requests": ticket.requests,
-        "usd": ticket.usd,
-        "at_most_usd": ticket.booked_usd,
-        "handed_in": datetime.fromtimestamp(ticket.created, UTC).isoformat(timespec="seconds"),
-        "provider_id": ticket.batch_id or "",
-        "came_back": ", ".join(f"{n} {code}" for code, n in sorted(ticket.counts.items())),
-        "problem": ticket.problem,
-    }
+    """A batch in one row of a table."""
+    counts = ", ".join(f"{n} {code}" for code, n in sorted(ticket.counts.items()))
+    return {**row(ticket), "counts": counts}
 
 
 @dg.asset(

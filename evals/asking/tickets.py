@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -86,6 +87,28 @@ class Ticket:
     def moved(self, state: State, **changes: Any) -> Ticket:
         """The ticket in another state."""
         return dataclasses.replace(self, state=state, **changes)
+
+
+def row(ticket: Ticket) -> dict[str, Any]:
+    """A batch as people are shown it, in JSON and in tables."""
+    return {
+        "batch": ticket.tag,
+        "night": ticket.night,
+        "evaluator": ticket.evaluator,
+        "app": ticket.app,
+        "model": ticket.pin["model"],
+        "state": ticket.state,
+        "open": ticket.open,
+        "provider_says": ticket.status,
+        "provider_id": ticket.batch_id,
+        "handed_in": datetime.fromtimestamp(ticket.created, UTC).isoformat(timespec="seconds"),
+        "done": ticket.done,
+        "requests": ticket.requests,
+        "usd": ticket.usd,
+        "at_most_usd": ticket.booked_usd,
+        "counts": ticket.counts,
+        "problem": ticket.problem,
+    }
 
 
 def folder(lake: Lake) -> Path:

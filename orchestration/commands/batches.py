@@ -5,7 +5,6 @@ They are handed in and taken in by the nightly line.
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -37,6 +36,7 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
       andon batches list
       andon batches list --open --json
     """
+    from evals.asking.tickets import row as shown
     from evals.asking.tickets import tickets
 
     found = [one for one in tickets(place(home, catalog).lake()) if one.open or not only_open]
@@ -51,27 +51,6 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
         click.echo(f"{row['batch']}  {row['state']} {row['provider_says']}  {done}  {cost}{words}")
     if not rows:
         click.echo("no batches; a judge with `via: batch` or `via: auto` makes them")
-
-
-def shown(one: Any) -> dict[str, Any]:
-    """A batch as the command tells it."""
-    return {
-        "batch": one.tag,
-        "night": one.night,
-        "evaluator": one.evaluator,
-        "app": one.app,
-        "model": one.pin["model"],
-        "state": one.state,
-        "open": one.open,
-        "provider_says": one.status,
-        "provider_id": one.batch_id,
-        "done": one.done,
-        "requests": one.requests,
-        "usd": one.usd,
-        "at_most_usd": one.booked_usd,
-        "counts": one.counts,
-        "problem": one.problem,
-    }
 
 
 @batches.command("cancel")

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
 
 from evals.lake import Lake
 from evals.records import Trace
+from tests.catalog_files import write_catalog
 from tests.evals.model_server import Said, completion, serving
 
 NIGHT = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -64,10 +64,7 @@ def catalog(root: Path, url: str) -> None:
             for name in served
         },
     }
-    for name, value in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(value))
+    write_catalog(root, files)
 
 
 def main() -> None:

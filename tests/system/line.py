@@ -22,6 +22,8 @@ from typing import Any
 
 import yaml
 
+from tests.catalog_files import write_catalog
+
 ROOT = Path(__file__).parents[2]
 FIRST = date(2026, 3, 1)
 NIGHTS = [FIRST + timedelta(days=n) for n in range(14)]
@@ -210,10 +212,7 @@ def team(folder: Path, judge: Judge) -> Line:
             "action": "block",
         },
     }
-    for name, value in files.items():
-        path = folder / "catalog" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(value))
+    write_catalog(folder / "catalog", files)
     return Line(folder)
 
 

@@ -10,8 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evals import evaluators, ledger, run
 from evals.annotations import References
 from evals.asking.budget import Purse
@@ -23,6 +21,7 @@ from evals.records import Answer, Trace
 from evals.specs import Catalog, Evaluator, load_catalog
 from evals.survey import NightOf
 from evals.tables import Coverage
+from tests.catalog_files import write_catalog
 
 NIGHT = date(2026, 10, 1)
 NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)
@@ -47,11 +46,7 @@ def catalog_at(
         "suites/chat.yaml": {"suite": "chat", "dimensions": [check]},
         "judges/tone.yaml": judge,
     }
-    for name, value in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(value))
-    load_catalog.cache_clear()
+    write_catalog(root, files)
 
 
 class BatchLine:

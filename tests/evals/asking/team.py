@@ -6,8 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evals import evaluators, ledger, run
 from evals.annotations import References
 from evals.asking.budget import Purse
@@ -16,6 +14,7 @@ from evals.lake import Lake
 from evals.records import Score, Trace
 from evals.specs import Budget, Evaluator, load_catalog
 from evals.survey import NightOf
+from tests.catalog_files import write_catalog
 
 NIGHT = date(2026, 10, 1)
 TODAY = date(2026, 10, 2)
@@ -68,12 +67,7 @@ class Team:
                 **(judge or {}),
             },
         }
-        for name, value in files.items():
-            path = root / "catalog" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(yaml.safe_dump(value))
-        load_catalog.cache_clear()
-        self.catalog = load_catalog(root / "catalog")
+        self.catalog = load_catalog(write_catalog(root / "catalog", files))
 
     @property
     def evaluator(self) -> Evaluator:
