@@ -353,10 +353,12 @@ def nameless(item: dict[str, Json]) -> bool:
 
 
 def params(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
-    """The parameters of a model's call."""
+    """The parameters of a model's call; the model asked for may be told among them alone."""
     found = dict(maps.get("params", ()))
     inner = embedded(told) if type(told := said.get("params_json")) is str else told
     if type(inner) is dict:
+        if type(model := inner.get("model")) is str and model:
+            said.setdefault("model_requested", model)
         found |= {key: value for key, value in inner.items() if key not in PARAMS_ELSEWHERE}
     return {
         key: value for key, value in found.items() if value is not None and "headers" not in key
