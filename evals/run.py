@@ -25,6 +25,7 @@ from evals.survey import NightOf, Survey, score_file, survey
 from evals.tables import CanaryRow, Coverage, from_rows
 
 Found = Outcome | Failure | Skip
+STANDING = ("trace_id", "evaluator", "verdict", "status", "inclusion")
 
 
 class Tally(NamedTuple):
@@ -148,7 +149,7 @@ def canary_rows(lake: Lake, work: Survey, asked: Asked) -> list[CanaryRow]:
 def derived(night: NightOf, work: Survey, references: References) -> Iterator[Score]:
     """Scores that need no call."""
     evaluator = work.evaluator
-    for trace in night.traces(evaluator):
+    for trace in night.traces(evaluator) if work.todo else ():
         if trace.trace_id not in work.chosen or trace.trace_id in work.kept:
             continue
         if evaluator.kind == "recorded":
@@ -229,9 +230,11 @@ def write_scores(
         pending: traces whose answers come with a batch.
     """
     name, counts = score_file(work.evaluator), Counts(Counter(), Counter())
-    standing = kept(lake, work)
+    if not work.todo and (true := standing(lake, work, reached)):
+        write_coverage(lake, work, true)
+        return true
     with lake.writing("scores", work.night, name) as writer:
-        for rows in (standing, found):
+        for rows in (kept(lake, work), found):
             for row in rows:
                 inclusion = round(work.chosen[row.trace_id].inclusion * reached, 12)
                 writer.add(dataclasses.replace(row, inclusion=inclusion))
@@ -240,6 +243,20 @@ def write_scores(
     counts.by_verdict["pending"] = pending
     write_coverage(lake, work, counts)
     return counts
+
+
+def standing(lake: Lake, work: Survey, reached: float) -> Counts | None:
+    """The counts of a score file that is true as it is; None where it has to be written anew."""
+    path = lake.partition("scores", work.night) / f"{score_file(work.evaluator)}.parquet"
+    counts = Counts(Counter(), Counter())
+    for rows in parquet_batches(path, STANDING) if path.exists() else ():
+        for row in rows:
+            one = work.chosen.get(row["trace_id"])
+            if one is None or row["inclusion"] != round(one.inclusion * reached, 12):
+                return None
+            counts.by_verdict[row["verdict"] or row["status"]] += 1
+            counts.by_evaluator[row["evaluator"]] += 1
+    return counts if path.exists() else None
 
 
 def kept(lake: Lake, work: Survey) -> Iterator[Score]:

@@ -297,3 +297,33 @@ def test_memory_does_not_grow_with_the_texts(bench: Bench) -> None:
     tracemalloc.stop()
     assert tally.passed == 10_000
     assert peak < 25e6
+
+
+def test_what_is_true_is_not_written_again(tmp_path: Path, server: Server) -> None:
+    """An unchanged night's scores stand as they lie; a new trace or another sample writes anew."""
+    bench = Bench(tmp_path, server.url)
+    outputs = [f"please {n}" if n % 3 else f"bad {n}" for n in range(40)]
+    bench.lake.write("traces", NIGHT, traces(*outputs))
+
+    def scored(dimension: str) -> tuple[run.Tally, int, bytes]:
+        """What a run did, and the file it left."""
+        tally = bench.score(dimension)
+        name = run.score_file(bench.evaluator(dimension))
+        path = bench.lake.partition("scores", NIGHT) / f"{name}.parquet"
+        return tally, path.stat().st_ino, path.read_bytes()
+
+    for dimension in ("kind", "polite"):
+        first, again = scored(dimension), scored(dimension)
+        assert again[1:] == first[1:]
+        assert (again[0].reused, again[0].calls) == (40, 0)
+        assert again[0]._replace(reused=0, calls=0, usd=0.0) == first[0]._replace(calls=0, usd=0.0)
+    bench.lake.write("traces", NIGHT, traces(*outputs, "please too"))
+    assert scored("polite")[1] != first[1]
+    assert len([r for r in bench.lake.read("scores") if r.evaluator == "chat.polite"]) == 41
+    bench.catalog = catalog_at(tmp_path / "catalog", server.url, sample=0.5)
+    tally, inode, _ = scored("kind")
+    rows = [row for row in bench.lake.read("scores") if row.evaluator == "tone"]
+    assert tally.calls <= 1
+    assert len(rows) == tally.sampled < 41
+    assert {row.inclusion for row in rows} == {0.5}
+    assert scored("kind")[1] == inode
