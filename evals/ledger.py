@@ -217,8 +217,11 @@ def paid(lake: Lake, answer_version: str, keys: Collection[str]) -> Iterator[Pai
 
 
 def journalled(file: BinaryIO, answer_version: str, keys: Collection[str]) -> Iterator[Held]:
-    """What a journal holds of some contents."""
+    """What a journal holds of some contents; a line of another version is not even parsed."""
+    version = answer_version.encode()
     for at, line in journal_lines(file):
+        if version not in line:
+            continue
         row = orjson.loads(line)
         if row["answer_version"] == answer_version and row[KEY] in keys:
             yield Held.of(row, file, at)
