@@ -1,0 +1,57 @@
+"""Hostile values in every product's shape: a trace or a refusal, and the one beside is read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from evals import importers
+from evals.records import Label, Refusal, Trace
+from tests.evals.importers.products import PRODUCTS, Exchange
+
+MARK = "a-user-to-be-replaced"
+GOOD = Exchange(
+    trace_id="0" * 31 + "1", app="shop", session="s", user="u", system="Be brief.",
+    question="Where?", answer="In Bonn.", tool=None, asked="gpt-a", answered="gpt-a-2026-01-01",
+    tokens_in=7, tokens_out=2, cost=0.001, start=datetime(2026, 10, 1, 12, tzinfo=UTC),
+    took_ms=900, tags=("beta",),
+)  # fmt: skip
+BAD = GOOD._replace(trace_id="0" * 31 + "2", user=MARK)
+HOSTILE = {
+    "deep": "[" * 10_000 + "]" * 10_000,
+    "deep objects": '{"a":' * 10_000 + "1" + "}" * 10_000,
+    "NaN": "NaN",
+    "infinity": "-Infinity",
+    "beyond floats": "1e999",
+    "400 digits": "9" * 400,
+    "half a pair": '"\\ud800"',
+    "null byte": '"\\u0000"',
+    "duplicate keys": '{"a": 1, "a": 2}',
+    "a path": '"../../etc/passwd"',
+    "10^5 attributes": "{" + ",".join(f'"k{n}":{n}' for n in range(10**5)) + "}",
+    "10^5 items": "[" + ",".join(["{}"] * 10**5) + "]",
+    "no JSON": "{]",
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_hostile_value_harms_nothing_but_its_own_trace(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    """It is read as data or refused with a sentence; the good trace before it is whole."""
+    product = PRODUCTS[name]
+    bad = product.write(BAD).replace(f'"{MARK}"', HOSTILE[value])
+    assert MARK not in bad
+    path = tmp_path / product.file
+    path.write_text(f"{product.write(GOOD)}\n{bad}\n", "utf-8")
+    found = list(importers.read(path, mappings={}))
+    assert all(isinstance(item, Trace | Refusal | Label) for item in found)
+    traces = {one.trace_id.replace("-", ""): one for one in found if isinstance(one, Trace)}
+    good = traces[GOOD.trace_id]
+    assert (good.output, good.user_id, good.tokens_in) == ("In Bonn.", "u", 7)
+    refused = [one for one in found if isinstance(one, Refusal)]
+    assert BAD.trace_id in traces or refused
+    assert all(one.code and one.reason.endswith(".") for one in refused)
