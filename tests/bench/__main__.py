@@ -173,7 +173,7 @@ def by_duckdb(path: Path, out: Path, codec: str = "snappy") -> float:
     from evals.lake import connection
 
     with connection() as db:
-        db.execute("set threads = 1")
+        db.execute("set threads = 1; set enable_progress_bar = false")
         began = time.process_time()
         db.execute(f"copy (from read_json('{path}')) to '{out}' (format parquet, codec {codec})")
         return time.process_time() - began
