@@ -1,6 +1,6 @@
 """Every importer over damaged copies of every golden file: nothing raises, nothing is lost.
 
-`ANDON_FUZZ=10000` asks for that many files; the suite takes a few of each.
+The suite takes 10,000 files; `ANDON_FUZZ=100000` asks for more. The whole door: `tests/door`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from evals.records import Label, Refusal, Trace
 GOLDEN = sorted(
     path for path in (Path(__file__).parent / "golden").glob("*") if ".expected" not in path.name
 )
-TRIES = max(int(os.environ.get("ANDON_FUZZ", "0")) // len(GOLDEN), 12)
+TRIES = max(int(os.environ.get("ANDON_FUZZ", "0")), 10_000) // len(GOLDEN)
 HOSTILE: list[Any] = [
     *(None, True, False, 0, -1, 2**63, -(2**70), 1e308, 5e-324, 0.1, "", " ", "x" * 3000),
     *("\ud800", "\x00", "../../etc/passwd", "9999-99-99", "2026-10-01", "1e999", "{", "[1", "null"),
