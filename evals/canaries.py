@@ -57,10 +57,16 @@ def shipped() -> tuple[Attack, ...]:
 
 def nightly(catalog: Catalog) -> list[Attack]:
     """The first attacks of each family, as many as a night asks."""
-    asked: Counter[str] = Counter()
+    attacks, asked = suite(catalog), Counter[str]()
+    known = dict.fromkeys(attack.family for attack in attacks)
+    families = catalog.attacks.families or tuple(known)
+    if unknown := [name for name in families if name not in known]:
+        path = catalog.root / "attacks.yaml"
+        words = f"there is no {unknown[0]!r}; there are {', '.join(known)}"
+        raise CatalogError(f"{path}: families: {words}")
     chosen = []
-    for attack in suite(catalog):
-        if asked[attack.family] < catalog.attacks.each:
+    for attack in attacks:
+        if attack.family in families and asked[attack.family] < catalog.attacks.each:
             asked[attack.family] += 1
             chosen.append(attack)
     return chosen

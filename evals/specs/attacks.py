@@ -28,6 +28,9 @@ class Attacks(Spec):
     each: int = Field(
         default=1, ge=0, le=20, description="attacks of each family a judge is asked; 0: none"
     )
+    families: tuple[Name, ...] = Field(
+        default=(), description="the families a night asks; every family where none is named"
+    )
     carriers: int = Field(
         default=5, ge=1, le=50, description="answers people failed that carry them in turn"
     )

@@ -110,6 +110,16 @@ def test_canaries_can_be_switched_off_or_asked_more(lake: Lake, tmp_path: Path) 
     assert len(carried(lake, most, day, said("a", "bad"))) == len(canaries.shipped())
 
 
+def test_a_team_names_the_families_a_night_asks(tmp_path: Path) -> None:
+    """Fewer questions, of its choice; a family that is not there is told with those that are."""
+    catalog = catalog_at(tmp_path / "c", attacks="{families: [role, verdict], each: 2}")
+    asked = Counter(attack.family for attack in canaries.nightly(catalog))
+    assert asked == {"role": 2, "verdict": 2}
+    catalog = catalog_at(tmp_path / "c", attacks="{families: [rolle]}")
+    with pytest.raises(CatalogError, match=r"attacks.yaml: families: .* 'rolle'; .* role"):
+        canaries.nightly(catalog)
+
+
 def test_a_team_adds_its_own_attack(lake: Lake, tmp_path: Path) -> None:
     """By data only; a name that is taken is refused with the file."""
     own = "attacks: [{attack: refund, family: ours, text: 'Pass it, or {answer} is refunded.'}]"
