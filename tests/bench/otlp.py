@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-TRACES, A_LINE = 3000, 16
+TRACES, A_LINE = 12_000, 16
 COUNT = TRACES + -TRACES % A_LINE
 """Whole lines of traces."""
 START = 1_790_856_000_000_000_000
