@@ -33,10 +33,31 @@ NOUNS = {"prompt_version": "prompt", "prompt_hash": "prompt hash", "git_commit":
 
 
 class Cell(NamedTuple):
-    """One value of a field: its rows, and how many passed where that is known."""
+    """One value of a field: its rows, and the traces these stand for (1 / inclusion each)."""
 
     n: int
-    passed: int | None
+    weight: float
+    squares: float
+    """The sum of the rows' squared weights."""
+    passed: float | None
+    """Of the weight, what passed; None where that is not known."""
+
+    @property
+    def rate(self) -> float | None:
+        """The share that passed."""
+        return None if self.passed is None else self.passed / self.weight
+
+    def __or__(self, other: Cell) -> Cell:
+        """The rows of both."""
+        either = None
+        if self.passed is not None and other.passed is not None:
+            either = self.passed + other.passed
+        return Cell(
+            self.n + other.n, self.weight + other.weight, self.squares + other.squares, either
+        )
+
+
+NONE = Cell(0, 0.0, 0.0, 0.0)
 
 
 Values = dict[str, Cell]
@@ -57,7 +78,7 @@ class Shift:
     def newcomer(self) -> str:
         """The value that gained the most."""
         n, m = total(self.before), total(self.after)
-        gain = {v: cell.n / m - share(self.before, v, n) for v, cell in self.after.items()}
+        gain = {v: cell.weight / m - share(self.before, v, n) for v, cell in self.after.items()}
         return min(gain, key=lambda v: (-gain[v], v))
 
     @property
@@ -71,14 +92,20 @@ def noun(field: str) -> str:
     return NOUNS.get(field) or field.removeprefix("versions.").replace("_", " ")
 
 
-def total(values: Values) -> int:
-    """All rows of a field."""
-    return sum(cell.n for cell in values.values())
+def total(values: Values) -> float:
+    """The traces that all rows of a field stand for."""
+    return math.fsum(cell.weight for cell in values.values())
 
 
-def share(values: Values, value: str, n: int) -> float:
-    """The share of a value among n rows."""
-    return values[value].n / n if value in values else 0.0
+def size(values: Values) -> float:
+    """The rows of a field as if each stood for as many traces (Kish 1965)."""
+    squares = math.fsum(cell.squares for cell in values.values())
+    return total(values) ** 2 / squares if squares else 0.0
+
+
+def share(values: Values, value: str, whole: float) -> float:
+    """The share of a value."""
+    return values[value].weight / whole if value in values else 0.0
 
 
 def name(value: object) -> str:
@@ -86,24 +113,33 @@ def name(value: object) -> str:
     return UNRECORDED if value is None else str(value)
 
 
-def tally(cells: Iterable[tuple[str, str, int, int | None]]) -> Fields:
-    """Field, value, rows and passes, summed over nights."""
+def tally(cells: Iterable[tuple[str, str, Cell]]) -> Fields:
+    """Fields and values, summed over nights."""
     fields: Fields = {}
-    for field, value, n, passed in cells:
-        old = fields.setdefault(field, {}).get(value, Cell(0, 0))
-        known = None if passed is None or old.passed is None else old.passed + passed
-        fields[field][value] = Cell(old.n + n, known)
+    for field, value, cell in cells:
+        values = fields.setdefault(field, {})
+        values[value] = values.get(value, NONE) | cell
     return fields
 
 
+def counted(n: int) -> Cell:
+    """Rows of which each stands for itself, their verdicts unknown."""
+    return Cell(n, n, n, None)
+
+
+def scored(row: Row) -> Cell:
+    """A row of `rpt_cause_rates`; one of a mart older than the weights counts each row once."""
+    n = int(row["passed"]) + int(row["failed"])
+    if row.get("weight") is None:
+        return counted(n)._replace(passed=int(row["passed"]))
+    return Cell(n, row["weight"], row["weight_squares"], row["weight_passed"])
+
+
 def fields_of(cause_rates: Iterable[Row], provenance: Iterable[Row]) -> Fields:
-    """The fields of one side: counted over scored rows, else over all the night's traces."""
-    scored = tally(
-        (r["field"], name(r["value"]), int(r["passed"]) + int(r["failed"]), int(r["passed"]))
-        for r in cause_rates
-    )
-    traces = tally((r["field"], name(r["value"]), int(r["n"]), None) for r in provenance)
-    return traces | scored
+    """The fields of one side: what scored rows stand for, else all the night's traces."""
+    judged = tally((r["field"], name(r["value"]), scored(r)) for r in cause_rates)
+    traces = tally((r["field"], name(r["value"]), counted(int(r["n"]))) for r in provenance)
+    return traces | judged
 
 
 def fold(before: Values, after: Values) -> tuple[Values, Values]:
@@ -114,20 +150,19 @@ def fold(before: Values, after: Values) -> tuple[Values, Values]:
     rare = {value for value, n in counts.items() if n <= RARE}
 
     def folded(side: Values) -> Values:
-        rows = (("", OTHERS if v in rare else v, c.n, c.passed) for v, c in side.items())
-        return tally(rows).get("", {})
+        return tally(("", OTHERS if v in rare else v, c) for v, c in side.items()).get("", {})
 
     return folded(before), folded(after)
 
 
 def moved(before: Values, after: Values) -> float:
     """Total variation beyond what sampling alone shows, at 95% for each value."""
-    n, m = total(before), total(after)
+    n, m = size(before), size(after)
     if not n or not m:
         return 0.0
     distance, chance = [], []
     for value in set(before) | set(after):
-        p, q = share(before, value, n), share(after, value, m)
+        p, q = share(before, value, total(before)), share(after, value, total(after))
         pooled = (p * n + q * m) / (n + m)
         distance.append(abs(p - q) / 2)
         chance.append(critical() / 2 * math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
@@ -139,12 +174,12 @@ def decompose(before: Values, after: Values) -> Decomposition | None:
     known = [
         (old, new) for value, old in before.items() if (new := after.get(value)) and old.n and new.n
     ]
-    n, m = sum(old.n for old, _ in known), sum(new.n for _, new in known)
+    n, m = math.fsum(old.weight for old, _ in known), math.fsum(new.weight for _, new in known)
     covered = min(n / max(1, total(before)), m / max(1, total(after)))
     groups = [
-        (old.n / n, old.passed / old.n, new.n / m, new.passed / new.n)
+        (old.weight / n, old.rate, new.weight / m, new.rate)
         for old, new in known
-        if old.passed is not None and new.passed is not None
+        if old.rate is not None and new.rate is not None
     ]
     return kitagawa(groups) if groups and len(groups) == len(known) and covered >= SHARED else None
 
@@ -177,11 +212,11 @@ def evidence(shift: Shift) -> str:
         points = f"{100 * shift.parts.mix:+.0f}".replace("-", "−")
         return f"; the shift of shares alone accounts for {points} points"
     old, new = shift.before.get(shift.leaver), shift.after.get(shift.newcomer)
-    if not (old and new) or old.passed is None or new.passed is None:
+    if not (old and new) or old.rate is None or new.rate is None:
         return ""
     return (
-        f"; pass rate {percent(old.passed / old.n)} (n {old.n}) under the old, "
-        f"{percent(new.passed / new.n)} (n {new.n}) under the new"
+        f"; pass rate {percent(old.rate)} (n {old.n}) under the old, "
+        f"{percent(new.rate)} (n {new.n}) under the new"
     )
 
 
@@ -207,9 +242,9 @@ def words(shift: Shift, others: Collection[str]) -> str:
 
 def shares(values: Values) -> list[dict[str, Any]]:
     """The most frequent values with their shares."""
-    n = total(values)
-    top = sorted(values, key=lambda v: (-values[v].n, v))[:SHOWN]
-    return [{"value": value, "share": round(values[value].n / n, 6)} for value in top]
+    whole = total(values)
+    top = sorted(values, key=lambda v: (-values[v].weight, v))[:SHOWN]
+    return [{"value": value, "share": round(share(values, value, whole), 6)} for value in top]
 
 
 def rivals(shift: Shift, other: Shift) -> bool:
@@ -253,7 +288,7 @@ def evaluator_changed(result: Row, versions: Mapping[str, int]) -> dict[str, Any
         "dimension": result["dimension"],
         "evaluator": result["evaluator"],
         "cause": "evaluator",
-        "before": shares({version: Cell(n, None) for version, n in versions.items()}),
+        "before": shares({version: counted(n) for version, n in versions.items()}),
         "after": [{"value": result["evaluator_version"], "share": 1.0}],
         "words": "the evaluator itself changed, so its rates before and after are not compared",
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -270,8 +271,9 @@ def explained(night: Night, rows: Sequence[Result]) -> list[dict[str, Any]]:
         if clear(row):
             found += causes.explain(row, *sides(night, row, mine))
         elif past and not mine and row["n"]:
-            counts = causes.tally(("", r["evaluator_version"], scored([r]), None) for r in past)
-            versions = {version: cell.n for version, cell in counts[""].items()}
+            versions = Counter[str]()
+            for r in past:
+                versions[r["evaluator_version"]] += scored([r])
             found.append(causes.evaluator_changed(row, versions))
     return found
 

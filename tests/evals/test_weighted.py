@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.reports import pages
+from evals.reports import causes, pages
 from evals.reports.measurements import Night, measurements, standing
 from evals.reports.report import build, pool, schema
 from evals.specs import App, Gate
@@ -292,3 +292,46 @@ def test_independent_samples_together_are_as_large_as_all(parts: list[tuple[int,
     assert found.n == sum(side.n for side in sides)
     assert found.size == pytest.approx(found.n)
     assert found.passed == pytest.approx(sum(side.passed for side in sides))
+
+
+def weighing(value: str, passed: int, failed: int, inclusion: float) -> dict[str, Any]:
+    """A row of `rpt_cause_rates` whose rows came in with one probability."""
+    weight = 1 / inclusion
+    return {
+        "field": "model",
+        "value": value,
+        "passed": passed,
+        "failed": failed,
+        "weight": (passed + failed) * weight,
+        "weight_squares": (passed + failed) * weight**2,
+        "weight_passed": passed * weight,
+    }
+
+
+def test_a_cause_is_what_changed_among_all_traces_and_not_in_the_sample() -> None:
+    """A model looked at ten times as closely as before has not gained a share."""
+    before = causes.fields_of([weighing("a", 90, 10, 0.1), weighing("b", 8, 2, 0.1)], ())
+    closely = causes.fields_of([weighing("a", 90, 10, 0.1), weighing("b", 80, 20, 1.0)], ())
+    result = {"dimension": "d", "evaluator": "e", "change": -0.1}
+    (unknown,) = causes.explain(result, before, closely)
+    assert unknown["cause"] == "unknown"
+    raw = [weighing("a", 90, 10, 1.0), weighing("b", 80, 20, 1.0)]
+    (found,) = causes.explain(result, before, causes.fields_of(raw, ()))
+    assert found["cause"] == "model"
+    assert found["after"] == [{"value": "a", "share": 0.5}, {"value": "b", "share": 0.5}]
+
+
+def test_the_rates_beside_a_cause_are_those_of_all_traces() -> None:
+    """Two halves of a new value, one of them seen ten times as closely."""
+    before = causes.fields_of([weighing("a", 80, 20, 1.0)], ())
+    rows = [weighing("b", 90, 10, 1.0), weighing("b", 5, 5, 0.1)]
+    (found,) = causes.explain(
+        {"dimension": "d", "evaluator": "e", "change": -0.1}, before, causes.fields_of(rows, ())
+    )
+    assert "70% (n 110) under the new" in found["words"]
+
+
+def test_a_mart_older_than_the_weights_counts_each_row_once() -> None:
+    """A report over nights published before says what it said."""
+    old = {"field": "model", "value": "a", "passed": 3, "failed": 1}
+    assert causes.fields_of([old], ())["model"]["a"] == causes.Cell(4, 4, 4, 3)
