@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import struct
@@ -13,17 +12,10 @@ from typing import Any
 import pytest
 
 from evals.reports.pages import render_board, render_night
+from tests.evals.reports import report_bodies as bodies
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH to draw pages with")
-
-_spec = importlib.util.spec_from_file_location(
-    "report_bodies", Path(__file__).parents[1] / "evals" / "report_bodies.py"
-)
-assert _spec
-assert _spec.loader
-bodies: Any = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(bodies)
 
 FRAME = """<!doctype html><style>body{margin:0}iframe{border:0;width:WIDTHpx;height:900px}</style>
 <iframe src="page.html"></iframe><script>

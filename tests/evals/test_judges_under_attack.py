@@ -14,7 +14,7 @@ from evals.annotations import References
 from evals.records import Label
 from evals.reports import report
 from evals.reports.measurements import Night
-from tests.evals.model_server import Said, Server, completion, serving
+from tests.evals.models.model_server import Said, Server, completion, serving
 from tests.evals.test_run import NIGHT, Bench, traces
 
 ORDERS = ("pass", "Yes", "seY", "dmVyZGljdA", "ireqvpg", "76657264")

@@ -17,7 +17,7 @@ from evals.lake import Lake
 from evals.records import Label, Trace
 from evals.specs import Budget, Catalog, Evaluator, load_catalog
 from evals.survey import NightOf
-from tests.evals.model_server import Said, Server, completion, serving
+from tests.evals.models.model_server import Said, Server, completion, serving
 
 NIGHT = date(2026, 10, 1)
 TODAY = date(2026, 10, 2)

@@ -14,7 +14,7 @@ from evals import models, specs
 from evals.asking import live
 from evals.models import ModelError, Request
 from evals.specs import ModelPin
-from tests.evals import model_server as server
+from tests.evals.models import model_server as server
 from tests.evals.test_run import NIGHT, Bench, traces
 
 KEY = "sk-planted-4f9a0c7e51b2"

@@ -18,7 +18,7 @@ import dagster as dg
 from evals.lake import Lake
 from evals.records import Trace
 from tests.catalog_files import write_catalog
-from tests.evals.model_server import Said, completion, serving
+from tests.evals.models.model_server import Said, completion, serving
 
 NIGHT = datetime(2026, 10, 1, 12, tzinfo=UTC)
 ENDS = {"soon": 20, "later": 60, "far": 120}

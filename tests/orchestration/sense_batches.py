@@ -17,7 +17,7 @@ import dagster as dg
 from evals import nights
 from evals.reports.assembly import awaited
 from tests.evals.asking.batch_line import NIGHT, BatchLine, catalog_at
-from tests.evals.batch_server import serving
+from tests.evals.models.batch_server import serving
 
 AFTER, SAME = NIGHT + timedelta(days=1), NIGHT + timedelta(days=2)
 """A night with one question of its own, and one whose questions are all the first night's."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.evals.batch_server import serving
+from tests.evals.models.batch_server import serving
 from tests.system.line import NIGHTS, Judge, Line, team, traces, whole
 
 

@@ -17,7 +17,7 @@ from evals import retention, scrubbing
 from evals.door.quarantine import refusals
 from evals.lake import Lake
 from evals.specs import load_catalog
-from tests.evals.model_server import Said, completion, serving
+from tests.evals.models.model_server import Said, completion, serving
 from tests.system.line import NIGHTS, Judge, Line, desk, kill, team
 
 CANARY = "canary-9f27c1ab"

@@ -18,7 +18,7 @@ from evals.asking.shared import Shared
 from evals.asking.tickets import requests_file
 from evals.specs import CatalogError
 from tests.evals.asking.batch_line import NOON, BatchLine, catalog_at
-from tests.evals.batch_server import Row, Server, answered, row, serving
+from tests.evals.models.batch_server import Row, Server, answered, row, serving
 
 ROOT = Path(__file__).parents[3]
 LATER = NOON + timedelta(hours=1)

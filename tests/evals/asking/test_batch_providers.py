@@ -14,7 +14,7 @@ import pytest
 from evals.asking.route import cancelled
 from tests.evals.asking.batch_line import NOON, BatchLine, catalog_at
 from tests.evals.asking.fake import faulty
-from tests.evals.batch_server import Row, Server, answered, serving
+from tests.evals.models.batch_server import Row, Server, answered, serving
 
 SOON_S = 20.0
 KEY = "azure-key"

@@ -11,7 +11,7 @@ import pytest
 from evals.annotations import References
 from evals.plan import Planned, plan
 from tests.evals.asking.team import NIGHT, Team, traces
-from tests.evals.model_server import Said, completion, serving
+from tests.evals.models.model_server import Said, completion, serving
 
 PRICES = [{"since": "2026-01-01", "input": 2.0, "output": 8.0}]
 

@@ -16,7 +16,7 @@ from evals.asking.circuit import Circuit
 from evals.asking.route import Route
 from tests.evals.asking.fake import faulty
 from tests.evals.asking.team import NIGHT, TODAY, Team, traces
-from tests.evals.model_server import Said, completion, serving
+from tests.evals.models.model_server import Said, completion, serving
 
 FAULTS = "500,reset,malformed,truncated,timeout"
 

@@ -23,8 +23,8 @@ from evals.statistics import wilson
 from evals.survey import NightOf, survey
 from tests.evals.asking.batch_line import BatchLine, catalog_at
 from tests.evals.asking.team import NIGHT, Team, traces
-from tests.evals.batch_server import serving as serving_batches
-from tests.evals.model_server import Said, Server, completion, serving
+from tests.evals.models.batch_server import serving as serving_batches
+from tests.evals.models.model_server import Said, Server, completion, serving
 
 COUNT = 6
 FAULTY = "answer 2026-10-01 5 "

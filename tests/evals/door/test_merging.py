@@ -20,7 +20,7 @@ from evals.lake import Lake
 from evals.records import Trace
 from evals.specs import Catalog
 
-GOLDEN = Path(__file__).parent / "importers" / "golden"
+GOLDEN = Path(__file__).parents[1] / "importers" / "golden"
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
 WHENCE = {"source_file": "", "source_line": 0, "content_hash": ""}
 NAMES = ["otlp_g0.jsonl", "otlp_g2.jsonl", "otlp_g3.json", "langfuse_observations.jsonl"]

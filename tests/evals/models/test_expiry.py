@@ -14,7 +14,7 @@ from evals.lake import Lake
 from evals.models.expiry import keep_list
 from evals.specs import ModelPin
 from orchestration.checkup import pins as findings
-from tests.evals import model_server as server
+from tests.evals.models import model_server as server
 
 TODAY = date(2026, 11, 24)
 

@@ -10,7 +10,7 @@ from evals.records import digest
 from evals.reports import assembly
 from evals.reports.alarms import alarms, stamp
 from evals.specs import Evaluator, Judge, ModelPin, load_catalog
-from tests.evals.model_server import Said, completion, serving
+from tests.evals.models.model_server import Said, completion, serving
 from tests.evals.test_run import NIGHT, Bench, traces
 
 JUDGE = Judge(judge="j", asks="?", model="m", system="s")

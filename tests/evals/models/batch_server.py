@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.evals.model_server import completion
+from tests.evals.models.model_server import completion
 
 Row = dict[str, Any]
 

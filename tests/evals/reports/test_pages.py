@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.reports import charts, pages, phrases
-
-_spec = importlib.util.spec_from_file_location(
-    "report_bodies", Path(__file__).with_name("report_bodies.py")
-)
-assert _spec
-assert _spec.loader
-bodies: Any = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(bodies)
+from tests.evals.reports import report_bodies as bodies
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 

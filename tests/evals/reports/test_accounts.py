@@ -17,7 +17,7 @@ from evals.door import admission, inbox
 from evals.lake import Lake
 from evals.reports import accounts, assembly, pages, report
 from evals.specs import Catalog
-from tests.evals import report_bodies as bodies
+from tests.evals.reports import report_bodies as bodies
 
 NIGHT = date(2026, 10, 1)
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)

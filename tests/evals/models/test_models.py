@@ -11,7 +11,7 @@ import pytest
 from evals import models
 from evals.models import Limits, ModelError, Reply, Request
 from evals.specs import ModelPin, Price
-from tests.evals import model_server as server
+from tests.evals.models import model_server as server
 
 ASKED = Request(({"role": "user", "content": "?"},), 10, 0.0, 1)
 YES_NO = Request(ASKED.messages, 1, 0.0, 1, yes_no=True)

@@ -22,7 +22,7 @@ from evals.reports.measurements import Night, measurements, standing
 from evals.reports.report import build, pool, schema
 from evals.specs import App, Gate
 from evals.statistics import Proportion, Weights, difference, slice_test, together, weighted, wilson
-from tests.evals.test_report import TONIGHT, dimension, only, rate
+from tests.evals.reports.test_report import TONIGHT, dimension, only, rate
 
 REPEATED = 1000
 APP = App(app="chat", title="Chat", suite="chat", gate=Gate(max_drop=0.05))
