@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,33 @@ def embedded_server(path: Path, alias: str) -> Any:
 
 
 def threads_now() -> int:
-    """Two threads where a core is idle: on contended cores llama.cpp is faster with one."""
+    """Two threads where two cores are idle: on contended cores llama.cpp is faster with one."""
+    return 2 if idle_cores() > 1.5 else 1
+
+
+def idle_cores(over_s: float = 0.3) -> float:
+    """Cores that do nothing just now.
+
+    Not the load average, which still tells of an installation that ended a minute ago; it is
+    asked only where there is no `/proc`.
+    """
     cores = os.cpu_count() or 1
-    return 2 if os.getloadavg()[0] < cores - 0.5 else 1
+    if not Path("/proc/stat").exists():
+        return cores - os.getloadavg()[0]
+    before, began = idle_seconds(), time.monotonic()
+    time.sleep(over_s)
+    return (idle_seconds() - before) / (time.monotonic() - began)
+
+
+def idle_seconds() -> float:
+    """Seconds that all cores have been idle together since the machine started."""
+    with Path("/proc/stat").open() as file:
+        idle = sum(map(int, file.readline().split()[4:6]))  # waiting for a disk among it
+    return idle / os.sysconf("SC_CLK_TCK")
 
 
 def serve(path: Path, alias: str) -> str:
     """The base URL of the embedded server, once it is ready to answer."""
-    import time
     import urllib.request
 
     address = embedded_server(path, alias).listening_address
