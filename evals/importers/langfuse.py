@@ -114,8 +114,11 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
                 yield canonical.refusal(problem, raw, line.number, reading)
                 continue
             for item in items:
-                parsed = Parsed(item, plain=False)
+                parsed = None
                 try:
+                    if type(item) is not dict:
+                        raise NO_OBJECT
+                    parsed = Parsed(item, plain=False)
                     yield from taken(item, line, reading, gathered)
                 except Refused as problem:
                     raw = line.raw if len(items) == 1 else orjson.dumps(item)
@@ -124,11 +127,11 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
             yield whole(spans, [], reading)
 
 
-def items_of(row: Object) -> list[Object]:
+def items_of(row: Object) -> list[Json]:
     """The items of a page of the API, or the row itself, under snake-case keys."""
     data = row.get("data")
-    paged = type(data) is list and "id" not in row
-    return [snaked(item) for item in (listed(data) if paged else [row])]
+    items = data if type(data) is list and "id" not in row else [row]
+    return [snaked(item) if type(item) is dict else item for item in items]
 
 
 def snaked(row: Object) -> Object:
@@ -349,6 +352,9 @@ def usage_of(row: Object) -> Object:
 
 
 USAGE = frozenset(("usage_details", "input_usage", "output_usage", "total_cost"))
+
+
+NO_OBJECT = Refused("not-an-object", "An item of the page is no object; fetch the page again.")
 
 
 class Parted(NamedTuple):

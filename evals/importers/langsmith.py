@@ -34,6 +34,7 @@ from evals.records import AnnotatorKind, Json, Label
 NAME = "langsmith"
 SOURCES: dict[str, AnnotatorKind] = {"model": "judge", "auto_eval": "judge", "app": "human"}
 SESSIONS = ("session_id", "conversation_id", "thread_id")
+HOLDERS = ("runs", "post", "patch")
 KINDS = {"retriever": "retriever", "parser": "chain"}
 READ = {
     *("id", "trace_id", "parent_run_id", "parent_run_ids", "dotted_order", "name", "run_type"),
@@ -111,14 +112,22 @@ def taken(row: Object, line: Line, gathered: Gathered, projects: dict[str, str])
         for said in listed(held(run.get("feedback"))):
             yield feedback({"run_id": span.span_id, "trace_id": span.trace_id, **said})
     gathered.add(spans, len(line.raw))
+    if any(type(item) is not dict for key in HOLDERS for item in items(row.get(key))):
+        raise Refused(
+            "bad-run", "A run is no object; its row's other runs were read: export again."
+        )
+
+
+def items(value: Json) -> list[Json]:
+    """What stands under a key that holds runs: one, or a list of them."""
+    return value if type(value) is list else [] if value is None else [value]
 
 
 def runs_in(row: Object) -> list[Object]:
     """The runs of a row: its own, a page's, or those posted and patched, each with its children."""
     found = []
-    for key in ("runs", "post", "patch"):
-        value = row.get(key)
-        found += listed([value] if type(value) is dict else value)
+    for key in HOLDERS:
+        found += listed(items(row.get(key)))
     if not found and ("run_type" in row or "dotted_order" in row):
         found = [row]
     at = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -102,13 +103,17 @@ def under_header(cells: Iterator[list[str]]) -> Iterator[Line]:
             yield csv_line(number, header, row)
 
 
-def distinct(names: list[str]) -> list[str]:
-    """Column names, the second of two equal ones with a number."""
-    found: list[str] = []
-    for name in names:
-        count = sum(earlier == name for earlier in names[: len(found)]) + 1
-        found.append(name.strip() if count == 1 else f"{name.strip()}.{count}")
-    return found
+def distinct(names: Iterable[str]) -> list[str]:
+    """Column names without the spaces around them, the second of two equal ones with a number."""
+    found: dict[str, None] = {}
+    times: Counter[str] = Counter()
+    for name in map(str.strip, names):
+        unique = name
+        while unique in found:
+            times[name] += 1
+            unique = f"{name}.{times[name] + 1}"
+        found[unique] = None
+    return list(found)
 
 
 def csv_line(number: int, header: list[str], row: list[str]) -> Line:
@@ -147,8 +152,9 @@ def read_parquet(path: Path) -> Iterator[Line]:
     number = 0
     try:
         with parquet_file(path) as file:
+            names = distinct(file.schema_arrow.names)
             for batch in file.iter_batches(batch_rows(file.metadata), use_threads=False):
-                for value in values_of(batch):
+                for value in values_of(batch.rename_columns(names)):
                     number += 1
                     yield value if isinstance(value, Line) else parquet_line(number, value)
     except (pyarrow.ArrowException, OSError) as error:

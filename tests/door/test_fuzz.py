@@ -1,7 +1,7 @@
-"""The account of the door over damaged copies of every golden file, whatever it is packed in.
+"""The account of the door over damaged copies of golden and real files, in one inbox, in one run.
 
-A row read is what its format counts: a line or element that cannot be read, else a trace, however
-many lines its spans are on. `ANDON_FUZZ=10000` asks for that many files; the suite takes some.
+What a row is says docs/exporters.md; that none is lost before the door, `tests/evals/importers`.
+`ANDON_FUZZ=10000` asks for that many files; the suite takes some.
 """
 
 from __future__ import annotations
@@ -12,38 +12,40 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
-from evals.door import admission, quarantine, staging
+from evals.door import admission, inbox, quarantine
 from evals.importers.streams import file_sha
 from evals.lake import Lake
-from evals.specs import Catalog
-from evals.tables import InboxFile
-from tests.evals.importers.test_fuzz import GOLDEN, damaged
+from evals.specs import App, Catalog
+from tests.evals.importers import oracle
+from tests.evals.importers.damage import damaged
+from tests.evals.importers.test_fuzz import REAL, SEEDS
 
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
-TRIES = max(int(os.environ.get("ANDON_FUZZ", "0")) // len(GOLDEN), 6)
+FILES = max(int(os.environ.get("ANDON_FUZZ", "0")), 150)
 
 
-def staged(lake: Lake, catalog: Catalog, folder: Path, golden: Path) -> list[InboxFile]:
-    """Damaged copies of one file, each read once."""
-    found, data = [], golden.read_bytes()
-    for seed in range(TRIES):
-        path = folder / f"{seed}-{golden.name}"
-        path.write_bytes(damaged(data, random.Random(f"door:{golden.name}:{seed}")))
-        if file_sha(path) not in lake.inbox_files():
-            found.append(staging.import_file(lake, catalog, path, app="fuzz", now=NOW))
-        path.unlink()
-    return found
+def filled(folder: Path) -> dict[str, int]:
+    """Damaged files, each in a folder of its own; the rows of each by the beginning of its hash."""
+    rows: dict[str, int] = {}
+    seeds = [*SEEDS, *REAL]
+    for number in range(FILES):
+        seed = seeds[number % len(seeds)]
+        path = folder / f"{number}" / seed.name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(damaged(seed, random.Random(f"door:{seed.name}:{number}")))
+        rows[file_sha(path)[:16]] = len(oracle.account(path).rows)
+    return rows
 
 
-@pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.name)
-def test_rows_read_are_accepted_duplicate_or_quarantined_in_every_file(
-    tmp_path: Path, golden: Path
-) -> None:
+def test_rows_read_are_accepted_duplicate_or_quarantined_in_every_file(tmp_path: Path) -> None:
     """Of each file and each night, whatever was done to it; a second look changes nothing."""
-    lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
-    files = staged(lake, catalog, tmp_path, golden)
+    lake, catalog = (
+        Lake(tmp_path / "home").open(),
+        Catalog(root=tmp_path, apps={"fuzz": App(app="fuzz")}),
+    )
+    rows = filled(tmp_path / "inbox")
+    files = inbox.take_in(lake, catalog, tmp_path / "inbox", now=NOW)
+    assert {file.sha256[:16]: file.read for file in files} == rows
     accounts = admission.admit(lake, catalog, lake.nights("staged"))
     placed: Counter[str] = Counter()
     traces = 0
@@ -61,4 +63,5 @@ def test_rows_read_are_accepted_duplicate_or_quarantined_in_every_file(
         assert file.read == placed[sha] + quarantine.unplaced(lake, sha)
         assert file.read >= file.refused
     assert traces == len(lake.read("traces", lake.nights("traces")))
+    assert inbox.take_in(lake, catalog, tmp_path / "inbox", now=NOW) == []
     assert admission.admit(lake, catalog, lake.nights("staged")) == accounts

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import random
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -19,7 +17,6 @@ import pytest
 from evals import importers
 from evals.records import Refusal, Trace
 from evals.specs import Mapping
-from tests.evals.importers.test_fuzz import check, damaged
 
 FIXTURES = Path(__file__).parents[4] / "shared" / "data" / "trace_fixtures"
 pytestmark = pytest.mark.skipif(not FIXTURES.exists(), reason="../shared/data is absent")
@@ -252,14 +249,3 @@ def test_every_fixture_is_accounted_for() -> None:
 def is_label(row: Any) -> bool:
     """Whether something found is neither trace nor refusal."""
     return not isinstance(row, Trace | Refusal)
-
-
-@pytest.mark.parametrize("folder", ["openinference", "otel_proto", "phoenix", "langwatch"])
-def test_damaged_copies_of_real_files_are_accounted_for(folder: str, tmp_path: Path) -> None:
-    """No damage to any of them raises, and whatever comes of it is a trace or says what to do."""
-    for path in sorted((FIXTURES / folder).glob("*.json")):
-        data = path.read_bytes()
-        copied = tmp_path / path.name
-        for seed in range(max(int(os.environ.get("ANDON_FUZZ", "0")) // 500, 2)):
-            copied.write_bytes(damaged(data, random.Random(f"{path.name}:{seed}")))
-            check(read(copied))
