@@ -16,6 +16,7 @@ from typing import Any
 
 from evals import privacy, scrubbing
 from evals.asking import budget
+from evals.door import ids
 from evals.door.inbox import inbox_paths
 from evals.door.staging import import_file
 from evals.files import replace, restricted_file
@@ -186,16 +187,17 @@ def drop_raw(lake: Lake, catalog: Catalog, person: Person) -> int:
 def steps(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     """Each place in turn, with how much was touched; each may be repeated."""
     shutil.rmtree(lake.home / "runs", ignore_errors=True)
+    shutil.rmtree(lake.home / ids.FOLDER, ignore_errors=True)
     begin_anew(lake)
     every = scrubbing.words(person.ids(), person.texts, mark=MARK)
-    ids = scrubbing.words(person.ids(), mark=MARK)
+    names = scrubbing.words(person.ids(), mark=MARK)
     yield "reports", len(unsaid.rewrite(lake, person.row, MARK))
     yield "review", drop_rows_of_documents(lake, person)
     yield "labels", drop_labels(lake, person)
     for path in files(lake.home):
         place = path.relative_to(lake.home).parts[0]
         tables = path.suffix == ".parquet" and place != "quarantine"
-        yield place, scrub(path, person, ids if tables or place in IDS_ALONE else every)
+        yield place, scrub(path, person, names if tables or place in IDS_ALONE else every)
     if (lake.home / "reports").exists():
         assembly.write_board(lake)
 

@@ -10,9 +10,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from evals.door.arrivals import Arrivals
 from evals.door.staging import import_file
 from evals.importers.streams import file_sha
 from evals.lake import Lake
+from evals.privacy import Door
 from evals.sources import places
 from evals.sources.pulling import app_of
 from evals.specs import Catalog
@@ -68,14 +70,16 @@ def take_in(
         say(f"fetching {places.shown(where)}")
         places.fetched(lake, where)
         where = None
-    found = []
-    for inbox in (where, lake.home / "inbox"):
-        for path in unseen(lake, inbox):
-            say(f"importing {path.name}")
-            options: Any = {"assume_date": assume_date, "spread": spread, "now": now}
-            options |= {"app": app_of(lake, path), "place": within(inbox, path)}
-            found.append(import_file(lake, catalog, path, **options))
-    return found
+    found: dict[str, InboxFile] = {}
+    with lake.used(), Arrivals(lake, Door.of(lake, catalog)) as arrivals:
+        for inbox in (where, lake.home / "inbox"):
+            for path in unseen(lake, inbox):
+                say(f"importing {path.name}")
+                options: Any = {"assume_date": assume_date, "spread": spread, "now": now}
+                options |= {"app": app_of(lake, path), "place": within(inbox, path)}
+                seen = import_file(lake, catalog, path, **options, arrivals=arrivals)
+                found[seen.sha256] = seen
+    return list(found.values())
 
 
 def within(inbox: Path | str | None, path: Path) -> str:

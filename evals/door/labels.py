@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
 from evals.annotations import GOLD, map_verdict, speaks_of
+from evals.door.ids import as_table, nights_with
 from evals.importers.streams import file_sha
-from evals.lake import Lake
+from evals.lake import Lake, connection
+from evals.nights import DAY
 from evals.privacy import Door
 from evals.records import AnnotatorKind, Label, Outcome, Trace, digest
 from evals.specs import Catalog
@@ -74,49 +76,67 @@ def import_labels(lake: Lake, catalog: Catalog, path: Path) -> int:
     batches: dict[str, list[str]] = lake.document("label_batches.json") or {}
     if name in batches:
         return 0
-    return keep_labels(lake, Door.of(lake, catalog), read_labels(path), name)
+    return keep_labels(lake, Door.of(lake, catalog), {name: read_labels(path)})
 
 
-def keep_labels(lake: Lake, door: Door, labels: Sequence[Label], name: str) -> int:
-    """Adds a batch of labels, and notes the nights it touches so that those are due again.
+def keep_labels(lake: Lake, door: Door, found: Mapping[str, Sequence[Label]]) -> int:
+    """Adds batches of labels by name, and notes the nights each touches: those are due again.
 
-    A label that does not say which answer it was given for is bound to the one at rest.
+    A label that does not say which answer it was given for is bound to the one at rest. Only
+    nights that have one of the traces are looked into.
     """
+    if not found:
+        return 0
+    ids = {door.identity(label.trace_id) for labels in found.values() for label in labels}
+    at_rest = resting(lake, ids)
+    stamps: dict[str, list[str]] = {}
+    kept = 0
+    for name, labels in found.items():
+        own = [row for label in labels for row in at_rest[door.identity(label.trace_id)]]
+        apps = {row["trace_id"]: row["app"] for row in own}
+        cleaned = (door.label(label, apps.get(door.identity(label.trace_id))) for label in labels)
+        bound = [bound_to(label, at_rest[label.trace_id]) for label in cleaned if label]
+        kept += lake.add_labels(bound, name)
+        touched = {near for row in own for near in (row["night"], row["night"] - DAY)}
+        known = touched.intersection(lake.nights("staged"))
+        stamps[name] = sorted(night.isoformat() for night in known)
     batches: dict[str, list[str]] = lake.document("label_batches.json") or {}
-    ids = {door.identity(label.trace_id) for label in labels}
-    sql = "select distinct trace_id, app, ts from staged"
-    staged = [row for row in lake.rows(sql, {"staged": None}) if row["trace_id"] in ids]
-    apps = {row["trace_id"]: row["app"] for row in staged}
-    cleaned = (door.label(label, apps.get(door.identity(label.trace_id))) for label in labels)
-    kept = [label for label in cleaned if label]
-    touched = {row["ts"].date() for row in staged}
-    nights = {near for night in touched for near in (night, night - timedelta(days=1))}
-    known = sorted(nights & set(lake.nights("staged")))
-    lake.add_labels(bound(lake, kept, known), name)
-    stamp = [night.isoformat() for night in known]
-    lake.write_document({**batches, name: stamp}, "label_batches.json")
-    return len(kept)
+    lake.write_document({**batches, **stamps}, "label_batches.json")
+    return kept
 
 
-def bound(lake: Lake, labels: Sequence[Label], nights: Sequence[date]) -> list[Label]:
-    """The labels with the answer each was given for, where only one is at rest.
+def resting(lake: Lake, ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """The staged rows of some traces: application, night, and a digest of what was answered."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    nights = nights_with(lake, ids)
+    if not nights:
+        return found
+    with connection() as db:
+        db.register("wanted", as_table(ids))
+        lake.view(db, "staged", "staged", nights)
+        rows = db.sql(RESTING).to_arrow_table().to_pylist()
+    for row in rows:
+        shown = [row.pop(name) for name in ("input", "context", "output")]
+        row["night"], row["answer"] = row.pop("ts").date(), digest(shown)
+        found[row["trace_id"]].append(row)
+    return found
+
+
+RESTING = """
+    select distinct trace_id, app, ts, input, context, output from staged
+    where trace_id in (select trace_id from wanted)
+"""
+
+
+def bound_to(label: Label, rows: Sequence[dict[str, Any]]) -> Label:
+    """The label with the answer it was given for, where only one is at rest.
 
     Gold is not bound: it belongs to the question.
     """
-    asked = {label.trace_id for label in labels if not label.answer}
-    answers: dict[str, set[str]] = defaultdict(set)
-    for night in nights if asked else ():
-        rows = lake.rows("select trace_id, input, context, output from staged", {"staged": [night]})
-        for row in rows:
-            if row["trace_id"] in asked:
-                shown = [row["input"], row["context"], row["output"]]
-                answers[row["trace_id"]].add(digest(shown))
-    return [
-        dataclasses.replace(label, answer=next(iter(answers[label.trace_id])))
-        if not label.answer and label.annotator != GOLD and len(answers[label.trace_id]) == 1
-        else label
-        for label in labels
-    ]
+    answers = {row["answer"] for row in rows}
+    if label.answer or label.annotator == GOLD or len(answers) != 1:
+        return label
+    return dataclasses.replace(label, answer=answers.pop())
 
 
 def take_in_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:

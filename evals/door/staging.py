@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from evals import importers
+from evals.door.arrivals import Arrivals
 from evals.door.identity import column_hashes, trace_hash
-from evals.door.labels import keep_labels
 from evals.door.moments import believed, latest
 from evals.door.partitions import Nights
 from evals.door.screening import screened
-from evals.door.sessions import note_carried
 from evals.files import write_parquet
 from evals.importers import Columns, Found, Reading, mapping
 from evals.importers.jsonl import NAME
@@ -44,6 +43,7 @@ def import_file(
     app: str | None = None,
     now: datetime | None = None,
     place: str = "",
+    arrivals: Arrivals | None = None,
 ) -> InboxFile:
     """Stages one file's traces by night, keeps its labels, quarantines its other rows.
 
@@ -58,6 +58,7 @@ def import_file(
         app: whose rows are that name no application; else the catalog's where it has one alone.
         now: when this is, where it should be known later.
         place: where it lies in its inbox; reports name it so. Its name where it lies in none.
+        arrivals: what it is settled with, where it is not the only file.
     """
     sha = file_sha(path)
     plans = mapping.plans(catalog.mappings, None)
@@ -66,15 +67,18 @@ def import_file(
     reading = Reading(
         path.name, plans, assume_date, spread, begins, path=path, app=app, hashed=False
     )
-    staged = Staging(lake, Door.of(lake, catalog), path.name, sha, now)
+    own = arrivals or Arrivals(lake, Door.of(lake, catalog))
+    staged = Staging(lake, own.door, path.name, sha, now)
     parts = map(name_without_secrets, (place or path.name).split("/"))
     staged.place = name_without_secrets("/".join(parts))
     with staged.nights:
         for found in importers.batches(path, reading):
             staged.take(found)
         staged.flush()
-    seen = staged.kept(path.stat().st_size)
-    note_carried(lake, map(date.fromisoformat, seen.nights))
+    seen = staged.kept(path.stat().st_size, own.order)
+    own.add(seen, staged.labels)
+    if arrivals is None:
+        own.settle()
     return seen
 
 
@@ -127,8 +131,8 @@ class Staging:
             self.nights.add(to_table(Trace, self.traces))
             self.traces = []
 
-    def kept(self, size: int) -> InboxFile:
-        """Keeps what is no trace, once every night is written; the account of the file."""
+    def kept(self, size: int, order: int) -> InboxFile:
+        """Keeps what was refused, once every night is written; the account of the file."""
         rows = Counter(self.nights.rows)
         for row in self.refused:
             if row.app and row.night and row.night not in rows:
@@ -137,9 +141,7 @@ class Staging:
         if self.refused:
             kept = self.lake.home / "quarantine" / "files" / f"{self.sha[:16]}.parquet"
             write_parquet(kept, to_table(Refusal, self.refused))
-        if self.labels:
-            keep_labels(self.lake, self.door, self.labels, f"found-in-{self.sha[:16]}")
-        seen = InboxFile(
+        return InboxFile(
             self.sha,
             self.name,
             self.format,
@@ -148,12 +150,10 @@ class Staging:
             len(self.refused),
             sorted(night.isoformat() for night in rows),
             len(self.labels),
-            len(self.lake.inbox_files()),
+            order,
             self.now.isoformat() if self.now else "",
             self.place,
         )
-        self.lake.record_files([seen])
-        return seen
 
 
 def to_arrow(columns: Columns, whence: dict[str, str]) -> Any:

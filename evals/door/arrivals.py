@@ -1,0 +1,59 @@
+"""What follows from files once their rows are staged, for many of them together.
+
+Their labels are kept, the nights they touch noted, and at last they are known: a file whose
+arrival was interrupted is read again. What becomes of a file's rows is `staging`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Self
+
+from evals.door.labels import keep_labels
+from evals.door.sessions import note_carried
+from evals.lake import Lake
+from evals.privacy import Door
+from evals.records import Label
+from evals.tables import InboxFile
+
+MANY = 100_000
+"""Rows and labels after which files are settled, though more are to come."""
+
+
+class Arrivals:
+    """Files of one import whose rows are staged; leaving it settles them, also after an error."""
+
+    def __init__(self, lake: Lake, door: Door) -> None:
+        self.lake, self.door = lake, door
+        self.files: list[InboxFile] = []
+        self.labels: dict[str, Sequence[Label]] = {}
+        self.size = 0
+        self.order = len(lake.inbox_files())
+        """The place of the next file among all that were read."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.settle()
+
+    def add(self, seen: InboxFile, labels: Sequence[Label]) -> None:
+        """Takes in a file whose rows are staged."""
+        self.files.append(seen)
+        if labels:
+            self.labels[f"found-in-{seen.sha256[:16]}"] = labels
+        self.order += 1
+        self.size += seen.read + len(labels)
+        if self.size > MANY:
+            self.settle()
+
+    def settle(self) -> None:
+        """Makes the files known, with all that follows."""
+        files, self.files, labels, self.labels = self.files, [], self.labels, {}
+        self.size = 0
+        if files:
+            keep_labels(self.lake, self.door, labels)
+            self.lake.record_files(files)
+            nights = {date.fromisoformat(night) for seen in files for night in seen.nights}
+            note_carried(self.lake, nights)

@@ -1,0 +1,93 @@
+"""Which nights an id is staged in: a hash of every id, sorted, a file a night.
+
+Made of the staged files, and made anew where those of a night changed; removing it loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from evals.lake import Lake, connection, parquet
+from evals.records import digest
+
+FOLDER = "ids"
+DRAWN = 16
+"""An id this long was drawn or names its day: no other trace has it. Shorter ones are counters."""
+SELECT = f"""
+    select distinct case when length(trace_id) >= {DRAWN} then hash(trace_id) | 1
+    else hash(trace_id) & 18446744073709551614 end as h
+"""
+"""The lowest bit says whether an id was drawn."""
+
+
+def nights_with(lake: Lake, ids: Collection[str]) -> list[date]:
+    """The nights that have some ids staged, oldest first; one in many may have none of them."""
+    nights = lake.nights("staged")
+    if not ids or not nights:
+        return []
+    wanted = hashes(ids)
+    return [night for night, own in indexes(lake, nights) if meets(own, wanted).any()]
+
+
+def hashes(ids: Collection[str]) -> Any:
+    """The sorted hashes of some ids."""
+    with connection() as db:
+        db.register("wanted", as_table(ids))
+        return db.sql(f"{SELECT} from wanted order by h").fetchnumpy()["h"]
+
+
+def as_table(ids: Collection[str]) -> Any:
+    """Some ids as a column; half a surrogate pair, which no staged id has, matches none."""
+    import pyarrow as pa
+
+    texts = [text.encode("utf-8", "replace").decode() for text in ids]
+    return pa.table({"trace_id": pa.array(texts, pa.string())})
+
+
+def meets(some: Any, others: Any) -> Any:
+    """Which of some sorted hashes are among others."""
+    import numpy as np
+
+    if not len(others) or not len(some):
+        return np.zeros(len(others), bool)
+    at = np.searchsorted(some, others)
+    return some[np.minimum(at, len(some) - 1)] == others
+
+
+def indexes(lake: Lake, nights: Sequence[date]) -> Iterator[tuple[date, Any]]:
+    """The sorted hashes of each night's ids."""
+    import numpy as np
+
+    for night in nights:
+        path = lake.home / FOLDER / f"{night}.{stamp(lake, night)}.npy"
+        if not path.exists():
+            made(lake, night, path)
+        yield night, np.load(path, mmap_mode="r")
+
+
+def stamp(lake: Lake, night: date) -> str:
+    """What a night's index was made of: its staged files, and whoever hashes."""
+    import duckdb
+
+    stats = [(path.name, path.stat()) for path in lake.files("staged", [night])]
+    return digest([duckdb.__version__, [(n, s.st_size, s.st_mtime_ns) for n, s in stats]], 16)
+
+
+def made(lake: Lake, night: date, path: Path) -> None:
+    """Writes a night's index in the place of an older one."""
+    import numpy as np
+
+    files = lake.files("staged", [night])
+    with connection() as db:
+        rows = parquet(db, files)  # noqa: F841  DuckDB finds it by its name
+        found = db.sql(f"{SELECT} from rows where trace_id is not null order by h").fetchnumpy()
+    path.parent.mkdir(exist_ok=True)
+    aside = path.with_suffix(".aside")
+    with aside.open("wb") as file:
+        np.save(file, np.asarray(found["h"], np.uint64))
+    for old in path.parent.glob(f"{night}.*.npy"):
+        old.unlink(missing_ok=True)
+    aside.replace(path)
