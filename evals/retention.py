@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evals import privacy, scrubbing
+from evals.door import ids
 from evals.door.inbox import inbox_paths
 from evals.files import replace
 from evals.importers.streams import file_sha
@@ -96,11 +97,11 @@ def tidy(lake: Lake, found: Old) -> dict[str, int]:
         if found.nights:
             close(lake, found.nights)
             done["nights"] = len(found.nights)
-            ids = traces_of(lake, found.nights)
+            traces = traces_of(lake, found.nights)
             done["answers"] = retire(lake, found.nights)
             done["rows"] = hush(lake, found.nights)
-            done["reports"] = len(unsaid.rewrite(lake, lambda one: one["trace_id"] in ids, MARK))
-            done["labels"] = hush_labels(lake, ids)
+            done["reports"] = len(unsaid.rewrite(lake, lambda one: one["trace_id"] in traces, MARK))
+            done["labels"] = hush_labels(lake, traces)
             for night in found.nights:
                 drop(lake, night)
     return dict(done)
@@ -109,6 +110,8 @@ def tidy(lake: Lake, found: Old) -> dict[str, int]:
 def drop(lake: Lake, night: date) -> None:
     """Removes a night's rows and its review queue; last, for all else is found by them."""
     (lake.home / "review" / f"{night.isoformat()}.json").unlink(missing_ok=True)
+    for index in (lake.home / ids.FOLDER).glob(f"{night.isoformat()}.*"):
+        index.unlink()
     for table in NIGHTLY:
         shutil.rmtree(lake.partition(table, night), ignore_errors=True)
 

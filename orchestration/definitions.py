@@ -11,6 +11,7 @@ from orchestration import (
     closing,
     evaluate,
     guard,
+    holding,
     ingest,
     realign,
     report,
@@ -27,5 +28,5 @@ defs = dg.Definitions(
     jobs=[triggers.NIGHTLY, triggers.BACKFILL, arrivals.READ],
     schedules=[triggers.every_night],
     sensors=[arrivals.inbox, batches.batches_back, closing.nights_final],
-    executor=dg.in_process_executor,
+    executor=holding.in_use_executor,
 )

@@ -21,7 +21,7 @@ from tests.evals.importers.damage import damaged
 from tests.evals.importers.test_fuzz import REAL, SEEDS
 
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
-FILES = max(int(os.environ.get("ANDON_FUZZ", "0")), 1000)
+FILES = max(int(os.environ.get("ANDON_FUZZ", "0")), 500)
 
 
 def filled(folder: Path) -> dict[str, int]:
