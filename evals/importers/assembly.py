@@ -171,11 +171,11 @@ def answering(whole: Whole) -> int | None:
         return None
     calls.sort(key=lambda n: (whole.spans[n].end or 0, whole.tree.depths[n]))
     root = whole.root_facts
-    wanted = payloads.words_of(root.said.get("output"), "assistant").strip()
-    if wanted:
-        same = [n for n in calls if spoken(whole.facts[n]).strip() == wanted]
-        if same:
-            return same[-1]
+    told = root.said.get("output")
+    for n in reversed(calls):
+        said = spoken(whole.facts[n])
+        if said and payloads.words_of(told, "assistant", said).strip() == said.strip():
+            return n
     return next((n for n in reversed(calls) if spoken(whole.facts[n])), calls[-1])
 
 
@@ -193,7 +193,7 @@ def input_of(whole: Whole, messages: list[dict[str, Json]]) -> str | None:
         elif facts.kind in ("tool", *FOUND, "embedding") and question:
             continue
         else:
-            found = payloads.words_of(facts.said.get("input"), "user")
+            found = payloads.words_of(facts.said.get("input"), "user", question or "")
         if found:
             return question if question and found[:1] in "[{" else found
     return question
@@ -208,7 +208,7 @@ def output_of(whole: Whole, voice: Facts | None) -> str:
         elif facts.kind in ("tool", *FOUND, "embedding", "guardrail", "evaluator") and voice:
             continue
         else:
-            found = payloads.words_of(facts.said.get("output"), "assistant")
+            found = payloads.words_of(facts.said.get("output"), "assistant", said)
         if found:
             return found
     return said

@@ -196,7 +196,7 @@ def fold(content: Json) -> Said:
     said = Said()
     if type(content) is str and content[:1] in "[{":
         parts = embedded(content)
-        if type(parts) is list and parts and all(type(p) is dict and "type" in p for p in parts):
+        if type(parts) is list and parts and all(map(is_part, parts)):
             content = parts
     for part in content if type(content) is list else [content]:
         if type(part) is dict:
@@ -204,6 +204,12 @@ def fold(content: Json) -> Said:
         elif part is not None and part != "":
             said.texts.append(text_of(part))
     return said
+
+
+def is_part(value: Json) -> bool:
+    """Whether a value read out of a text is a part of a message, and not JSON somebody said."""
+    kind = value.get("type") if type(value) is dict else None
+    return type(kind) is str and kind in PARTS
 
 
 def add(said: Said, part: dict[str, Any]) -> None:

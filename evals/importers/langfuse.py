@@ -237,7 +237,10 @@ def stands_for(span: Span, top: Span) -> bool:
     readers = {"input": exchanges.question, "output": exchanges.text}
     names = [(f"langfuse.observation.{side}", words) for side, words in readers.items()]
     pairs = [(span.attributes.get(name), top.attributes.get(name), words) for name, words in names]
-    return all(one in EMPTY or other in EMPTY or words(one) == other for one, other, words in pairs)
+    return all(
+        one in EMPTY or other in EMPTY or words(unquoted(one)) == words(unquoted(other))
+        for one, other, words in pairs
+    )
 
 
 def top_of(trace: Object, line: int) -> Span:
@@ -248,11 +251,9 @@ def top_of(trace: Object, line: int) -> Span:
         metadata = {**metadata, "environment": trace["environment"]}
     attributes = told.attributes | columns(trace, of_trace=True)
     attributes |= {"langfuse.trace.metadata": metadata} if metadata else {}
-    asked, answered = unquoted(trace.get("input")), unquoted(trace.get("output"))
-    if asked not in EMPTY:
-        attributes["langfuse.observation.input"] = exchanges.question(asked)
-    if answered not in EMPTY:
-        attributes["langfuse.observation.output"] = exchanges.text(answered)
+    for side in ("input", "output"):
+        if unquoted(trace.get(side)) not in EMPTY:
+            attributes[f"langfuse.observation.{side}"] = trace[side]
     start = nanoseconds(trace.get("timestamp"))
     trace_id, name = worded(trace.get("id")), worded(trace.get("name"))
     released, resource = released_as(trace.get("release"), RELEASE, told.resource)
@@ -269,10 +270,11 @@ def observation(row: Object, line: int) -> Span:
     attributes.update(told.attributes)
     attributes.update(columns(row))
     asked, answered = held(unquoted(row.get("input"))), held(unquoted(row.get("output")))
+    bare = row.get("type") in BARE  # may be the application's own words: they stay as they are
     if asked or asked not in EMPTY:
-        attributes["langfuse.observation.input"] = asked
+        attributes["langfuse.observation.input"] = row["input"] if bare else asked
     if answered or answered not in EMPTY:
-        attributes["langfuse.observation.output"] = answered
+        attributes["langfuse.observation.output"] = row["output"] if bare else answered
     if row.get("type") == "GENERATION":
         attributes |= model_of(row, call(asked, answered))
     elif row.get("type") == "RETRIEVER" and (documents := retrieved(answered)):

@@ -21,13 +21,16 @@ BESIDE |= {"kwargs", "tags", "metadata", "created", "name", "callbacks", "run_id
 DEPTH = 8
 
 
-def words_of(value: Json, role: str, depth: int = DEPTH) -> str:
-    """What a value says in words, `role` being who speaks; its JSON where it is no wrapper."""
-    plain = unquoted(value)
+def words_of(value: Json, role: str, known: str = "", depth: int = DEPTH) -> str:
+    """What a value says in words, `role` being who speaks; as it is where it is no wrapper.
+
+    A text that is `known` to have been said is no wrapper, though it may look like one.
+    """
+    plain = value if known and value == known else unquoted(value)
     if type(plain) is str or plain is None or depth == 0:
         return chat.text_of(plain)
     inner = within(plain, role)
-    return chat.text_of(plain) if inner is None else words_of(inner, role, depth - 1)
+    return chat.text_of(value) if inner is None else words_of(inner, role, known, depth - 1)
 
 
 def unquoted(value: Json) -> Json:

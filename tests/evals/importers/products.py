@@ -371,15 +371,13 @@ class Product(NamedTuple):
     write: Callable[[Exchange], str]
     file: str
     silent: frozenset[str] = frozenset()
-    respelled: bool = False
-    """Whether a root's text that is JSON is read as JSON, and so spelled in the one way."""
 
 
 PRODUCTS = {
     "otlp": Product(otlp, "spans.jsonl", frozenset({"cost_usd", "tags"})),
-    "openinference": Product(openinference, "spans.jsonl", respelled=True),
-    "phoenix": Product(phoenix, "phoenix.jsonl", respelled=True),
-    "langfuse": Product(langfuse, "traces.json", respelled=True),
-    "langsmith": Product(langsmith, "runs.jsonl", respelled=True),
+    "openinference": Product(openinference, "spans.jsonl"),
+    "phoenix": Product(phoenix, "phoenix.jsonl"),
+    "langfuse": Product(langfuse, "traces.json"),
+    "langsmith": Product(langsmith, "runs.jsonl"),
     "openai": Product(openai, "log.jsonl", frozenset({"step"})),
 }

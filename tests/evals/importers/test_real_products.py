@@ -24,9 +24,6 @@ OTHERWISE = {
     ("langgraph-python-2025-08-22", "21441266a9f21251", "output"),
     # A function's response is a tool's message; Langfuse leaves it to the user.
     ("google-adk-2025-08-28", "bded677884f031ce", "input"),
-    # Text that looks like a list of typed parts is read as parts; Langfuse leaves it quoted.
-    ("koog-2025-08-26", "e44e72cf2d221781", "input"),
-    ("koog-2025-08-26", "042f9350c3729147", "output"),
 }
 """Where our messages differ from Langfuse's own, and why."""
 
