@@ -153,37 +153,72 @@ def read_parquet(path: Path) -> Iterator[Line]:
     try:
         with parquet_file(path) as file:
             names = distinct(file.schema_arrow.names)
-            for batch in file.iter_batches(batch_rows(file.metadata), use_threads=False):
-                for value in values_of(batch.rename_columns(names)):
-                    number += 1
-                    yield value if isinstance(value, Line) else parquet_line(number, value)
+            for group in range(file.num_row_groups):
+                size = batch_rows(path, file, group)
+                for batch in file.iter_batches(size, row_groups=[group], use_threads=False):
+                    for row in rows_of(batch.rename_columns(names)):
+                        number += 1
+                        yield row._replace(number=number)
     except (pyarrow.ArrowException, OSError) as error:
         problem = str(error).splitlines()[0][:200] if str(error) else "damaged"
         yield Line(number + 1, b"", "unreadable-file", problem)
 
 
-def parquet_file(path: Path) -> Any:
+def parquet_file(path: Path, **options: Any) -> Any:
     """The file, opened without reading ahead of what is asked for."""
     import pyarrow.parquet
 
-    return pyarrow.parquet.ParquetFile(path)
+    return pyarrow.parquet.ParquetFile(path, **options)
 
 
-def batch_rows(metadata: Any) -> int:
-    """How many rows make up a batch of about 16 MiB."""
-    size = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
-    return min(max(BATCH_BYTES * max(metadata.num_rows, 1) // max(size, 1), 1), 4096)
+def batch_rows(path: Path, file: Any, group: int) -> int:
+    """How many rows of a group make up a batch of about 16 MiB, written out."""
+    about = file.metadata.row_group(group)
+    rows = min(max(BATCH_BYTES * max(about.num_rows, 1) // max(about.total_byte_size, 1), 1), 4096)
+    named = [about.column(n) for n in range(about.num_columns)]
+    texts = [
+        chunk.path_in_schema
+        for chunk in named
+        if chunk.has_dictionary_page
+        and chunk.physical_type == "BYTE_ARRAY"
+        and "." not in chunk.path_in_schema
+        and chunk.total_uncompressed_size * rows > BATCH_BYTES
+    ]
+    return max(min(rows, BATCH_BYTES // max(longest(path, group, texts), 1)), 1)
 
 
-def values_of(batch: Any) -> Iterator[dict[str, Any]]:
-    """A batch's rows as dicts, one by one where they cannot be had together."""
-    try:
-        yield from batch.to_pylist(maps_as_pydicts="lossy")
+def longest(path: Path, group: int, texts: list[str]) -> int:
+    """The bytes of the longest text that some columns keep once and may repeat in every row."""
+    import pyarrow.compute as pc
+
+    if not texts:
+        return 0
+    with parquet_file(path, read_dictionary=texts) as file:
+        first = next(file.iter_batches(1, row_groups=[group], columns=texts, use_threads=False))
+    lengths = (pc.max(pc.binary_length(column.dictionary)).as_py() for column in first.columns)  # pyright: ignore[reportAttributeAccessIssue]
+    return sum(length or 0 for length in lengths)
+
+
+def rows_of(batch: Any) -> Iterator[Line]:
+    """A batch's rows as JSON; one by one where one may be too large, or some cannot be told."""
+    if batch.nbytes <= 4 * BATCH_BYTES:
+        try:
+            values = batch.to_pylist(maps_as_pydicts="lossy")
+        except (ValueError, OverflowError):
+            values = (value_of(batch, row) for row in range(batch.num_rows))
+        yield from map(parquet_line, values)
         return
-    except (ValueError, UnicodeDecodeError):
-        rows = range(batch.num_rows)
-    for row in rows:
-        yield {name: cell_of(batch.column(at)[row]) for at, name in enumerate(batch.schema.names)}
+    for row in range(batch.num_rows):
+        one = batch.slice(row, 1)
+        if one.nbytes > MAX_LINE:
+            yield Line(0, b"", "line-too-long")
+        else:
+            yield parquet_line(value_of(one, 0))
+
+
+def value_of(batch: Any, row: int) -> dict[str, Any]:
+    """A row by its cells."""
+    return {name: cell_of(batch.column(at)[row]) for at, name in enumerate(batch.schema.names)}
 
 
 def cell_of(scalar: Any) -> Any:
@@ -192,11 +227,11 @@ def cell_of(scalar: Any) -> Any:
         return scalar.as_py()
     except UnicodeDecodeError:
         return scalar.as_buffer().to_pybytes()
-    except ValueError:
-        return str(scalar)
+    except (ValueError, OverflowError):
+        return str(getattr(scalar, "value", scalar.type))
 
 
-def parquet_line(number: int, value: dict[str, Any]) -> Line:
+def parquet_line(value: dict[str, Any]) -> Line:
     """A row as a JSON object, refused where it is larger than a line may be."""
     raw = spelled(value)
-    return Line(number, raw[:KEPT], "line-too-long") if len(raw) > MAX_LINE else Line(number, raw)
+    return Line(0, raw[:KEPT], "line-too-long") if len(raw) > MAX_LINE else Line(0, raw)
