@@ -16,17 +16,10 @@ from evals import nights, warehouse
 from evals.reports import assembly, closing
 from orchestration import pins
 from orchestration.evaluate import KEYS
+from orchestration.modelling import Translator, dbt_build, manifest
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress, each
-from orchestration.resources import (
-    BOARD_URL,
-    Translator,
-    dbt_build,
-    manifest,
-    nights_of,
-    spark,
-    table,
-)
+from orchestration.resources import BOARD_URL, nights_of, spark, table
 from orchestration.settings import settings
 
 GROUP = "report"

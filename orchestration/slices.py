@@ -10,9 +10,10 @@ import dagster as dg
 from dagster_dbt import dbt_assets
 
 from evals import warehouse
+from orchestration.modelling import Translator, dbt_build, manifest
 from orchestration.partitions import NIGHTS, RANGE
 from orchestration.progress import Progress
-from orchestration.resources import Translator, dbt_build, manifest, nights_of
+from orchestration.resources import nights_of
 from orchestration.settings import settings
 
 
