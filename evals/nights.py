@@ -170,10 +170,11 @@ def staged_names(lake: Lake, night: date) -> list[str]:
 
 
 def door_basis(lake: Lake, night: date) -> list[Any]:
-    """The staged files of a night, and the turns that sessions carry over its two midnights."""
+    """The staged files of a night, the turns carried over its midnights, the traces that left."""
     staged = sorted(file.name for file in lake.files("staged", [night]))
     carried = [lake.document("sessions", f"{day}.json") for day in (night, night + DAY)]
-    return [staged, *(found["digest"] for found in carried if found)]
+    moved = [lake.document("moved", f"{day}.json") for day in (night, night + DAY)]
+    return [staged, *(found["digest"] for found in carried if found), *filter(None, moved)]
 
 
 def reported(lake: Lake) -> list[date]:

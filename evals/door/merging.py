@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from evals.door.identity import trace_hash
+from evals.door.moving import moved
 from evals.door.parts import FORMATS, merged, standing
 from evals.door.placing import grouped
 from evals.door.rows import Source, rows
@@ -61,7 +62,20 @@ def whole_rows(
     frame["folded"] = [found.folded.get(key, "") for key in at] if at else ""
     if at:
         frame = frame[[key not in found.traces for key in at]].reset_index(drop=True)
+    if len(frame):
+        leave(lake, files, frame)
     return files, frame
+
+
+def leave(lake: Lake, files: Sequence[Source], frame: pandas.DataFrame) -> None:
+    """Folds the rows whose trace a later file tells in another night."""
+    notes = {night: moved(lake, night) for night in {source.night for source in files}}
+    for part, source in enumerate(files):
+        if gone := notes[source.night]:
+            own = frame[frame["part"] == part]
+            pairs = zip(own["app"], own["trace_id"], strict=True)
+            away = [source.order < gone.get(app, {}).get(name, -1) for app, name in pairs]
+            frame.loc[own.index[away], "folded"] = CORRECTED
 
 
 def united(lake: Lake, files: Sequence[Source], frame: pandas.DataFrame) -> United:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from evals.importers.payloads import words_of
+from evals.importers.payloads import unquoted, words_of
+from evals.importers.strict_json import spelled
 from evals.privacy import REDACTED
 from evals.records import Trace, canonical
 
@@ -176,7 +177,9 @@ def lent(part: Trace, name: str, role: str) -> bool:
     """Whether a part's input or output is but what a tool or the like was given or gave."""
     text = getattr(part, name)
     steps = [step for step in dicts(part.steps) if step.get("kind") in LENDING]
-    return bool(text) and any(words_of(step.get(name), role) == text for step in steps)
+    plain = unquoted(text)  # steps hold what JSON says, texts how it was spelled
+    alike = (text, plain if type(plain) is str else spelled(plain))
+    return bool(text) and any(words_of(step.get(name), role) in alike for step in steps)
 
 
 def steps_of(parts: Parts) -> list[Step]:

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 from evals import importers
 from evals.door.identity import trace_hash
 from evals.door.moments import believed
+from evals.door.moving import note_arrived
 from evals.door.partitions import Nights
 from evals.door.placing import KEPT, as_found
 from evals.door.quarantine import refusals
-from evals.door.sessions import note_carried
 from evals.files import read_parquet, write_parquet
 from evals.importers.streams import file_sha
 from evals.lake import Lake
@@ -132,7 +132,7 @@ def put(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Row]) -> R
         unreadable = len(read_again(lake, sha, {row.before.source_line for row in placed}))
         touched = sorted({*seen.nights, *(night.isoformat() for night in staged.rows)})
         lake.record_files([seen._replace(refused=unreadable, nights=touched)])
-        note_carried(lake, nights)
+        note_arrived(lake, nights)
         for night in {row.before.night for row in placed if row.before.night} | taken_out:
             update(lake, night, admitted="", seen="")  # due again, though it got no file
     told = sorted(night.isoformat() for night in nights)

@@ -55,3 +55,17 @@ def test_a_hostile_value_harms_nothing_but_its_own_trace(
     refused = [one for one in found if isinstance(one, Refusal)]
     assert BAD.trace_id in traces or refused
     assert all(one.code and one.reason.endswith(".") for one in refused)
+
+
+@pytest.mark.parametrize("name", [name for name in PRODUCTS if name != "phoenix"])
+def test_a_million_attributes_are_one_trace_or_one_refusal(tmp_path: Path, name: str) -> None:
+    """In seconds, and the trace before is whole; Phoenix's, flattened one by one, take the same."""
+    many = "{" + ",".join(f'"k{n}":{n % 9}' for n in range(10**6)) + "}"
+    product = PRODUCTS[name]
+    path = tmp_path / product.file
+    bad = product.write(BAD).replace(f'"{MARK}"', many)
+    path.write_text(f"{product.write(GOOD)}\n{bad}\n", "utf-8")
+    good, other = (it for it in importers.read(path, mappings={}) if not isinstance(it, Label))
+    assert isinstance(good, Trace)
+    assert good.output == "In Bonn."
+    assert isinstance(other, Trace) or other.reason.endswith(".")
