@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,9 @@ from evals.door.partitions import Nights
 from evals.door.placing import KEPT, as_found
 from evals.door.quarantine import refusals
 from evals.files import read_parquet, write_parquet
-from evals.importers.streams import file_sha
+from evals.importers import Reading, mapping
+from evals.importers.canonical import row_of
+from evals.importers.streams import Line, file_sha
 from evals.lake import Lake
 from evals.nights import DAY, update
 from evals.privacy import Door
@@ -42,6 +44,8 @@ class Replayed(NamedTuple):
     nights: list[str]
     why: dict[str, int]
     """The reasons of those that are still refused, counted."""
+    gone: int = 0
+    """Rows whose export is gone and whose bytes were not all kept."""
 
 
 class Row(NamedTuple):
@@ -61,17 +65,19 @@ def replay(
         wanted = (file is None or row.source_file == file) and (code is None or row.code == code)
         if wanted and row.source_line and row.file_sha in known:
             held[row.file_sha].append(row)
-    return [
-        put(lake, catalog, known[sha], list(again(lake, catalog, known[sha], rows)))
-        for sha, rows in sorted(held.items())
-    ]
+    told = []
+    for sha, rows in sorted(held.items()):
+        read_anew = list(again(lake, catalog, known[sha], rows))
+        one = put(lake, catalog, known[sha], read_anew)
+        told.append(one._replace(tried=len(rows), gone=len(rows) - len(read_anew)))
+    return told
 
 
 def again(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]) -> Iterator[Row]:
     """The rows as today's catalog reads them."""
     door, by_line = Door.of(lake, catalog), {row.source_line: row for row in rows}
     original = still_there(lake, seen)
-    found = read(catalog, original) if original else from_bytes(catalog, rows)
+    found = read(catalog, original) if original else from_bytes(catalog, seen, rows)
     for item in found:
         before = by_line.get(item.source_line)
         if before is None:
@@ -101,16 +107,36 @@ def read(catalog: Catalog, path: Path) -> Iterator[Trace | Refusal]:
     return (row for row in found if isinstance(row, Trace | Refusal))
 
 
-def from_bytes(catalog: Catalog, rows: Sequence[Refusal]) -> Iterator[Trace | Refusal]:
+def from_bytes(
+    catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
+) -> Iterator[Trace | Refusal]:
     """The rows from the bytes that were kept of them, each under its own line again."""
     whole = [row for row in rows if row.raw.strip() and len(row.raw) < KEPT]
+    lines = [row.raw.replace(b"\n", b" ") for row in whole]
+    if seen.format in ("csv", "parquet"):  # whose cells are text where others have numbers
+        reading = Reading(
+            seen.name, mapping.plans(catalog.mappings, None), day_begins=catalog.day_begins,
+            table=True,
+        )  # fmt: skip
+        found = (
+            row_of(Line(number, raw), reading, seen.format) for number, raw in enumerate(lines, 1)
+        )
+        yield from relabelled(whole, found)
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "replayed.jsonl"
-        path.write_bytes(b"\n".join(row.raw.replace(b"\n", b" ") for row in whole))
-        for item in read(catalog, path):
-            before = whole[item.source_line - 1]
-            told = {"source_file": before.source_file, "source_line": before.source_line}
-            yield dataclasses.replace(item, **told)
+        path.write_bytes(b"\n".join(lines))
+        yield from relabelled(whole, read(catalog, path))
+
+
+def relabelled(
+    rows: Sequence[Refusal], found: Iterable[Trace | Refusal]
+) -> Iterator[Trace | Refusal]:
+    """What was read of some rows, each under the file and line it came from."""
+    for item in found:
+        before = rows[item.source_line - 1]
+        told = {"source_file": before.source_file, "source_line": before.source_line}
+        yield dataclasses.replace(item, **told)
 
 
 def put(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Row]) -> Replayed:

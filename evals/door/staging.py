@@ -15,6 +15,7 @@ from evals import importers
 from evals.door.arrivals import Arrivals
 from evals.door.identity import column_hashes, trace_hash
 from evals.door.moments import believed, latest
+from evals.door.originals import ALONE, as_exported
 from evals.door.partitions import Nights
 from evals.door.screening import screened
 from evals.files import write_parquet
@@ -75,6 +76,7 @@ def import_file(
         for found in importers.batches(path, reading):
             staged.take(found)
         staged.flush()
+    staged.refused = as_exported(path, staged.refused, staged.misread)
     seen = staged.kept(path.stat().st_size, own.order)
     own.add(seen, staged.labels)
     if arrivals is None:
@@ -93,6 +95,7 @@ class Staging:
         self.traces: list[Trace] = []
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
+        self.misread: set[int] = set()
         self.format = self.place = ""
         self.whence = {"source_file": name_without_secrets(name), "source_format": NAME}
 
@@ -115,12 +118,14 @@ class Staging:
         """Takes one row as it may rest."""
         row = self.door.row(found)
         if isinstance(row, Trace) and isinstance(found, Trace):
+            self.format = self.format or found.source_format
             content = found.content_hash or trace_hash(found, self.door.key)
             row = believed(dataclasses.replace(row, content_hash=content), self.read_at)
+            if isinstance(row, Refusal) and found.source_format in ALONE:
+                self.misread.add(row.source_line)
         if isinstance(row, Refusal):
             self.refused.append(row)
             return
-        self.format = self.format or row.source_format
         self.traces.append(row)
         if len(self.traces) >= AT_ONCE:
             self.flush()

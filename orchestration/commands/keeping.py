@@ -186,6 +186,11 @@ def quarantine_replay(
         left = "; ".join(f"{n} {reason}" for reason, n in one.why.items())
         still = f"; still refused: {left}" if left else ""
         click.echo(f"{one.file}: {one.placed} of {one.tried} rows placed{still}")
+        if one.gone:
+            click.echo(
+                f"  {one.gone} not read again: the export is gone and their bytes were not all "
+                "kept; put it back into the inbox and replay"
+            )
     if any(one.placed for one in found):
         click.echo("`andon nightly` reports their nights anew")
     if not found:

@@ -83,6 +83,44 @@ def test_a_unit_put_right_in_the_mapping_places_them(tmp_path: Path) -> None:
     assert quarantine.refusals(lake) == []
 
 
+@pytest.mark.parametrize("name", ["day.jsonl", "day.json", "day.csv", "day.parquet"])
+def test_they_are_placed_though_the_export_is_gone(tmp_path: Path, name: str) -> None:
+    """Quarantine keeps the bytes they were read of, numbers in cells of text among them."""
+    import pandas
+
+    wrong = {"it": Mapping(columns={"ts": Column(path="at", format="epoch_ms")})}
+    right = {"it": Mapping(columns={"ts": Column(path="at", format="epoch")})}
+    seconds = int(READ.timestamp()) - 60
+    rows = [{**row(f"t{n}", None), "at": seconds + n, "tokens_in": n} for n in range(3)]
+    table = pandas.DataFrame([{k: v for k, v in one.items() if k != "ts"} for one in rows])
+    path = tmp_path / name
+    if name.endswith("csv"):
+        table.to_csv(path, index=False)
+    elif name.endswith("parquet"):
+        table.to_parquet(path)
+    else:
+        table.to_json(path, orient="records", lines=name.endswith("l"))
+    lake = Lake(tmp_path / "home").open()
+    inbox.take_in(lake, Catalog(root=tmp_path, mappings=wrong), path, now=READ)
+    path.unlink()
+    mended = Catalog(root=tmp_path, mappings=right)
+    (told,) = replay.replay(lake, mended)
+    assert (told.tried, told.placed, told.gone, told.nights) == (3, 3, 0, ["2026-10-03"])
+    account = admission.admit(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
+    assert (account["read"], account["accepted"]) == (3, 3)
+    placed = sorted((t.ts.timestamp(), t.tokens_in) for t in lake.read("traces"))
+    assert placed == [(seconds + n, n) for n in range(3)]
+
+
+def test_rows_that_nothing_holds_whole_are_counted(tmp_path: Path) -> None:
+    """Longer than what is kept of a row, and the export gone: the replay says so."""
+    rows = [row("long", "2150-01-01T00:00:00Z", input="x" * 70_000), row("new", at())]
+    lake, catalog = imported(tmp_path, rows)
+    (tmp_path / "day.jsonl").unlink()
+    (told,) = replay.replay(lake, catalog)
+    assert (told.tried, told.placed, told.gone, told.why) == (1, 0, 1, {})
+
+
 def test_a_night_that_has_not_begun_waits(tmp_path: Path) -> None:
     """A clock that runs ahead over midnight does not open a night before its time."""
     lake, catalog = imported(tmp_path, [row("a", at()), row("b", at(hours=16))])

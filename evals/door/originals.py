@@ -1,0 +1,33 @@
+"""The bytes of refused rows as their export spells them, where the row itself was understood.
+
+A moment that was misread cannot be told from what was read: what it was read of is kept, so that
+`replay` needs no export. Rows that were not understood bring their bytes along.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+
+from evals.importers.containers import looked_at, rows_of
+from evals.importers.streams import BROKEN, KEPT
+from evals.records import Refusal
+
+ALONE = ("jsonl", "json", "csv", "parquet", "openai")
+"""Formats of which every line, element or table row is a trace of its own."""
+
+
+def as_exported(path: Path, refused: list[Refusal], lines: Collection[int]) -> list[Refusal]:
+    """The refused rows, those of some lines with their bytes in the export; reads it once more."""
+    if not lines:
+        return refused
+    try:
+        every = rows_of(path, looked_at(path))
+        found = {line.number: line.raw[:KEPT] for line in every if line.number in lines}
+    except BROKEN:
+        return refused
+    return [
+        dataclasses.replace(row, raw=found[row.source_line]) if row.source_line in found else row
+        for row in refused
+    ]
