@@ -1,6 +1,7 @@
 """What the door tests share: a team's folders, and `andon` as a user types it.
 
-Every command runs in a process of its own; what is promised is in the tests.
+Every command runs in a process of its own (see `tests.warm` for how it starts); what is promised
+is in the tests.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
@@ -36,11 +39,14 @@ class Said:
         return json.loads(self.out)
 
 
+COLD = (sys.executable, "-m", "orchestration.cli")
+
+
 def run(*command: str | Path, cwd: Path = ROOT) -> Said:
-    """A command of this project in a process of its own, untouched by this one's settings."""
+    """A command in a process of its own, untouched by this one's settings."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("ANDON", "COV"))}
     done = subprocess.run(
-        [sys.executable, *map(str, command)],
+        [*map(str, command)],
         cwd=cwd,
         env=environment,
         capture_output=True,
@@ -51,9 +57,9 @@ def run(*command: str | Path, cwd: Path = ROOT) -> Said:
     return Said(done.returncode, done.stdout, done.stderr)
 
 
-def andon(*words: str | Path, cwd: Path = ROOT) -> Said:
-    """`andon` with these words."""
-    return run("-m", "orchestration.cli", *words, cwd=cwd)
+def andon(*words: str | Path, cwd: Path = ROOT, cold: bool = False) -> Said:
+    """`andon` with these words; cold: it imports all it needs itself."""
+    return run(*(COLD if cold else warm.andon()), *words, cwd=cwd)
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,9 @@ class Team:
         """What it declares."""
         return self.shared_catalog or self.folder / "catalog"
 
-    def andon(self, *words: str | Path, code: int = 0) -> Said:
+    def andon(self, *words: str | Path, code: int = 0, cold: bool = False) -> Said:
         """A command over the team's folders that has to end with this exit code."""
-        said = andon(*words, "--home", self.home, "--catalog", self.catalog)
+        said = andon(*words, "--home", self.home, "--catalog", self.catalog, cold=cold)
         assert said.code == code, f"exit {said.code}\n{said.out}\n{said.errors}"
         return said
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_the_regressed_night_names_its_cause(team: Team) -> None:
 )
 def test_json_is_one_document_on_stdout(team: Team, words: tuple[str, ...]) -> None:
     """With --json standard output holds one JSON document, with nothing before or after it."""
-    said = team.andon(*words)
+    said = team.andon(*words, cold=True)
     assert said.json is not None
     assert said.out.lstrip()[0] in "[{"
 
@@ -142,7 +143,7 @@ def test_what_a_run_says_beside_its_document_is_on_stderr(team: Team, tmp_path: 
     other.andon("import", other.inbox)
     (staged,) = (other.home / "staged").glob("*/*.parquet")
     staged.write_bytes(b"no parquet")
-    said = other.andon("nightly", "--json", code=4)
+    said = other.andon("nightly", "--json", code=4, cold=True)
     assert said.json["failures"]
     assert "Parquet" in said.errors
     assert "Traceback" not in said.errors
@@ -160,7 +161,7 @@ def test_help_has_an_example(command: tuple[str, ...]) -> None:
 
 def test_no_command_is_left_out_above() -> None:
     """The commands whose help is looked at are all there are."""
-    listed = run("-c", LISTING)
+    listed = run(sys.executable, "-c", LISTING)
     assert listed.code == 0, listed.errors
     assert {tuple(name) for name in listed.json} == set(COMMANDS)
 
@@ -324,7 +325,7 @@ HEAVY = ("dagster", "dbt", "great_expectations", "pandas", "duckdb", "pyarrow", 
 def test_the_guard_imports_without_the_platform() -> None:
     """`from evals import Guard` loads nothing that the platform extra installs."""
     loaded = "import json, sys; from evals import Guard; print(json.dumps(sorted(sys.modules)))"
-    said = run("-c", loaded)
+    said = run(sys.executable, "-c", loaded)
     assert said.code == 0, said.errors
     modules = {name.partition(".")[0] for name in said.json}
     assert "pydantic" in modules

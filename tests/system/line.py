@@ -1,6 +1,7 @@
 """What the system tests share: a judge to talk to, a small team's catalog and traces, the CLI.
 
-Every command runs in a process of its own, as a user's would; what is promised is in the tests.
+Every command runs in a process of its own, as a user's would (see `tests.warm` for how it starts).
+What is promised is in the tests.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from typing import Any
 
 import yaml
 
+from tests import warm
 from tests.catalog_files import write_catalog
 
 ROOT = Path(__file__).parents[2]
+COLD = (sys.executable, "-m", "orchestration.cli")
 FIRST = date(2026, 3, 1)
 NIGHTS = [FIRST + timedelta(days=n) for n in range(14)]
 BAD = NIGHTS[6]
@@ -93,18 +96,17 @@ class Line:
         return self.folder / "catalog"
 
     def command(self, *words: str) -> tuple[list[str], dict[str, str]]:
-        """A command line of this team's, and its environment."""
+        """What follows `andon` on a command line of this team's, and its environment."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("ANDON", "COV"))}
         places = ["--home", str(self.home), "--catalog", str(self.catalog), "--json"]
         inbox = ["--inbox", str(self.inbox)] if words[0] == "nightly" else []
-        command = [sys.executable, "-m", "orchestration.cli", *words, *places, *inbox]
-        return command, environment
+        return [*words, *places, *inbox], environment
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """A command in a process group of its own, not waited for."""
+    def start(self, *words: str, cold: bool = False) -> subprocess.Popen[str]:
+        """A command in a process group of its own, not waited for; cold: it imports all itself."""
         command, environment = self.command(*words)
         return subprocess.Popen(
-            command,
+            [*(COLD if cold else warm.andon()), *command],
             cwd=ROOT,
             env=environment,
             text=True,
@@ -113,9 +115,9 @@ class Line:
             start_new_session=True,
         )
 
-    def run(self, *words: str) -> Any:
+    def run(self, *words: str, cold: bool = False) -> Any:
         """The JSON document of a command that has to succeed."""
-        return document(self.start(*words))
+        return document(self.start(*words, cold=cold))
 
     def reports(self) -> dict[str, bytes]:
         """Every version of every report, by `DATE/APP/VERSION`."""

@@ -12,7 +12,19 @@ import pytest
 
 from tests.system.conftest import Fortnight
 from tests.system.judge_server import completion
-from tests.system.line import BAD, NIGHTS, POLITE, ROOT, Judge, Line, desk, paid_once, traces, whole
+from tests.system.line import (
+    BAD,
+    COLD,
+    NIGHTS,
+    POLITE,
+    ROOT,
+    Judge,
+    Line,
+    desk,
+    paid_once,
+    traces,
+    whole,
+)
 
 HEAVY = {"dagster", "dagster_dbt", "dbt", "great_expectations", "pandas"}
 
@@ -56,7 +68,7 @@ def test_with_nothing_new_it_ends_at_once(copied: Callable[[], Line], judge: Jud
     command, environment = line.command("nightly")
     began = time.monotonic()
     done = subprocess.run(
-        [command[0], "-X", "importtime", *command[1:]],
+        [COLD[0], "-X", "importtime", *COLD[1:], *command],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -1,0 +1,16 @@
+"""Asks the warm server for one `andon`, and ends as it ended. Imports next to nothing itself."""
+
+import json
+import os
+import socket
+import sys
+
+address, *words = sys.argv[1:]
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+    server.connect(address)
+    asked = {"words": words, "folder": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
+    socket.send_fds(server, [json.dumps(asked).encode()], [0, 1, 2])
+    code = int(server.recv(16) or b"1")
+if code < 0:
+    os.kill(os.getpid(), -code)
+sys.exit(code)
