@@ -42,6 +42,7 @@ OBSERVATIONS = {"id", "type", "start_time", "trace_id"}
 EXPORTED = {"parent_observation_id", "usage_details", "trace_name", "provided_model_name"}
 API_OBSERVATIONS = {"id", "type", "startTime", "traceId"}
 TRACES = {"id", "timestamp", "name", "userId"}
+LEGACY_TRACES = {"id", "timestamp", "name", "user_id", "session_id", "bookmarked"}
 SCORES = {"name", "source", "value"}
 SOURCES: dict[str, AnnotatorKind] = {"ANNOTATION": "human", "EVAL": "judge"}
 BARE = ("SPAN", "CHAIN", "AGENT")
@@ -99,6 +100,8 @@ def sniff(head: bytes, filename: str) -> bool:
         if keys >= SCORES and keys & {"traceId", "trace_id"} and keys & {"dataType", "data_type"}:
             return True
         if keys >= TRACES and keys & {"htmlPath", "bookmarked", "observations"}:
+            return True
+        if keys >= LEGACY_TRACES:
             return True
     return False
 
@@ -420,12 +423,22 @@ def label_of(row: Object) -> Label | None:
 
 def value_of(row: Object) -> Json:
     """What a score says: of categories the word (the number is but its index), else its number."""
-    value, words = whole_number(row.get("value")), worded(row.get("string_value"))
+    value, words = whole_number(number(row.get("value"))), worded(row.get("string_value"))
     if row.get("data_type") in ("CATEGORICAL", "TEXT"):
         return words or worded(row.get("long_string_value"))
     if row.get("data_type") == "BOOLEAN" and value in (0, 1):
         return bool(value)
     return words if value is None else value
+
+
+def number(value: Json) -> Json:
+    """The number in a cell of text; any other value as it is."""
+    if type(value) is str and NUMBER.fullmatch(value):
+        return float(value)
+    return value
+
+
+NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 
 
 def fed_back(row: Object) -> Object:
