@@ -286,7 +286,7 @@ class Door:
             trace_id=trace_id,
             user_id=user,
             session_id=trace.session_id and self.identity(trace.session_id),
-            content_hash=keyed(self.key, trace.content_hash)[:32],
+            content_hash=trace.content_hash and keyed(self.key, trace.content_hash)[:32],
         )
 
     def cleaned(self, trace: Trace, user: tuple[str, str] | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -44,6 +45,18 @@ def canonical(value: Json) -> bytes:
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode("utf-8", "surrogatepass")
+
+
+def canonical_each(values: Sequence[Json]) -> list[bytes]:
+    """The one spelling of each of many values: what spells floats apart is looked for once."""
+    try:
+        texts = [orjson.dumps(value, option=SPELLED) for value in values]
+    except TypeError:
+        return list(map(canonical, values))
+    together = b"\n".join(texts)
+    if b"null" in together or exponents().search(together):
+        return list(map(canonical, values))
+    return texts
 
 
 SPELLED = (

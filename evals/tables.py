@@ -10,12 +10,12 @@ import itertools
 import json
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
 
 from evals.columns import column as as_column
-from evals.records import Answer, GuardVerdict, Refusal, Score, Trace, canonical
+from evals.records import Answer, GuardVerdict, Refusal, Score, Trace, canonical_each
 
 ARROW = {str: "string", int: "int64", float: "float64", bool: "bool", bytes: "binary"}
 
@@ -192,9 +192,15 @@ def to_table(record: type, rows: Iterable[Any]) -> Any:
     for name, hint in fields_of(record).items():
         values = [getattr(row, name) for row in rows]
         if is_nested(hint):
-            values = [None if value is None else canonical(value).decode() for value in values]
+            values = spelled(values)
         arrays.append(as_column(values, schema.field(column(name)).type))
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def spelled(values: Sequence[Any]) -> list[str | None]:
+    """Nested values as the JSON text a column holds."""
+    texts = iter(canonical_each([value for value in values if value is not None]))
+    return [None if value is None else next(texts).decode() for value in values]
 
 
 def from_rows(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:

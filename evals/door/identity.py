@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -33,7 +33,11 @@ def column_hashes(columns: Columns, key: bytes) -> list[str]:
 
 def trace_hash(trace: Trace, key: bytes) -> str:
     """The content hash of a row that came by itself: the same as by the column."""
-    cells = [cell(field, getattr(trace, field)) for field in HASHED]
+    return cells_hash([cell(field, getattr(trace, field)) for field in HASHED], key)
+
+
+def cells_hash(cells: Sequence[Any], key: bytes) -> str:
+    """The content hash of a row's cells, in the order of `HASHED`."""
     try:
         text = orjson.dumps(cells)
     except TypeError:  # half a surrogate pair: no column can hold it either

@@ -5,7 +5,6 @@ Every row passes `privacy` before it is written; whether it is valid is decided 
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,10 +12,11 @@ from typing import Any
 
 from evals import importers
 from evals.door.arrivals import Arrivals
-from evals.door.identity import column_hashes, trace_hash
+from evals.door.identity import column_hashes
 from evals.door.moments import believed, latest
 from evals.door.originals import ALONE, as_exported
 from evals.door.partitions import Nights
+from evals.door.resting import Passed, table_of
 from evals.door.screening import screened
 from evals.files import write_parquet
 from evals.importers import Columns, Found, Reading, mapping
@@ -92,7 +92,7 @@ class Staging:
         self.read_at = None if door.catalog.demo else now  # a demo's calendar is simulated
         self.shift = timedelta(hours=door.catalog.day_begins)
         self.nights = Nights(lake, sha[:16], self.shift)
-        self.traces: list[Trace] = []
+        self.passed: list[Passed] = []
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
         self.misread: set[int] = set()
@@ -117,24 +117,24 @@ class Staging:
     def row(self, found: Trace | Refusal) -> None:
         """Takes one row as it may rest."""
         row = self.door.row(found)
-        if isinstance(row, Trace) and isinstance(found, Trace):
-            self.format = self.format or found.source_format
-            content = found.content_hash or trace_hash(found, self.door.key)
-            row = believed(dataclasses.replace(row, content_hash=content), self.read_at)
-            if isinstance(row, Refusal) and found.source_format in ALONE:
-                self.misread.add(row.source_line)
+        if isinstance(found, Refusal) or isinstance(row, Refusal):
+            self.refused += [row] if isinstance(row, Refusal) else []
+            return
+        self.format = self.format or found.source_format
+        row = believed(row, self.read_at)
         if isinstance(row, Refusal):
             self.refused.append(row)
+            self.misread |= {row.source_line} if found.source_format in ALONE else set()
             return
-        self.traces.append(row)
-        if len(self.traces) >= AT_ONCE:
+        self.passed.append(Passed(found, row))
+        if len(self.passed) >= AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
         """Passes on the rows that came one by one."""
-        if self.traces:
-            self.nights.add(to_table(Trace, self.traces))
-            self.traces = []
+        if self.passed:
+            self.nights.add(table_of(self.passed, self.door.key))
+            self.passed = []
 
     def kept(self, size: int, order: int) -> InboxFile:
         """Keeps what was refused, once every night is written; the account of the file."""

@@ -1,0 +1,77 @@
+"""Rows that came one by one, as a table: spelled once, for their content's hash and their columns.
+
+What may rest of a row is `privacy`'s to say; which rows are the same, `identity`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from evals.columns import column as as_column
+from evals.door.identity import HASHED, cells_hash
+from evals.importers.shapes import NESTED, microseconds
+from evals.records import Json, Trace, canonical, canonical_each
+from evals.tables import arrow_schema
+
+EMPTY: dict[type, str] = {tuple: "[]", list: "[]", dict: "{}"}
+
+
+class Passed(NamedTuple):
+    """A row that passed the door."""
+
+    found: Trace
+    """As it was read: what its hash is made of."""
+    kept: Trace
+    """As it may rest; what nobody had to change is the same object."""
+
+
+def table_of(rows: Sequence[Passed], key: bytes) -> Any:
+    """The rows as an Arrow table of traces, each with the keyed hash of its content.
+
+    Raises:
+        UnicodeEncodeError: a text that rests holds half a surrogate pair.
+    """
+    import pyarrow as pa
+
+    found, kept = [row.found for row in rows], [row.kept for row in rows]
+    cells = {field: values_of(found, field) for field in HASHED}
+    cells |= {field: spelled(cells[field]) for field in NESTED}
+    hashes = [cells_hash(row, key) for row in zip(*cells.values(), strict=True)]
+    schema = arrow_schema(Trace)
+    columns: list[Any] = []
+    for field in schema:
+        if field.name == "content_hash":
+            column = hashes
+        elif field.name in NESTED:
+            column = respelled(rows, field.name, cells[field.name])
+        else:
+            column = [getattr(trace, field.name) for trace in kept]
+        columns.append(as_column(column, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def values_of(traces: Sequence[Trace], field: str) -> list[Any]:
+    """A field of each trace, its moment as a column holds it."""
+    if field == "ts":
+        return [microseconds(trace.ts) for trace in traces]
+    return [getattr(trace, field) for trace in traces]
+
+
+def spelled(values: Sequence[Json]) -> list[str]:
+    """Nested values as text; those that say nothing cost nothing."""
+    some = iter(canonical_each([value for value in values if value]))
+    return [
+        next(some).decode("utf-8", "surrogatepass") if value else EMPTY[type(value)]
+        for value in values
+    ]
+
+
+def respelled(rows: Sequence[Passed], field: str, cells: Sequence[str]) -> list[str]:
+    """A nested column as it may rest: spelled anew where the door changed it."""
+    return [
+        cell
+        if (now := getattr(row.kept, field)) is getattr(row.found, field)
+        else canonical(now).decode()
+        for row, cell in zip(rows, cells, strict=True)
+    ]
