@@ -5,8 +5,10 @@ Memory is bounded by bytes held, however long the file and however many its nigh
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -47,17 +49,36 @@ class Nights:
     def __exit__(self, kind: Any, *_: Any) -> None:
         """Writes what is held, then renames every part; after an error removes them."""
         try:
-            if kind is None:
-                for night in list(self.held):
-                    self.write(night)
-            for night in list(self.writers):
-                self.writers.pop(night).close()
+            self.close(kind is None)
             if kind is None:
                 for aside, path in self.parts:
                     aside.replace(path)
         finally:
-            for aside, _path in self.parts:
-                aside.unlink(missing_ok=True)
+            self.drop()
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leaves the parts aside, for another to put in place; after an error removes them."""
+        try:
+            yield
+            self.close()
+        except BaseException:
+            self.close(whole=False)
+            self.drop()
+            raise
+
+    def close(self, whole: bool = True) -> None:
+        """Ends every file, with what is still held where all went well."""
+        if whole:
+            for night in list(self.held):
+                self.write(night)
+        for night in list(self.writers):
+            self.writers.pop(night).close()
+
+    def drop(self) -> None:
+        """Removes what was not put in place."""
+        for aside, _path in self.parts:
+            aside.unlink(missing_ok=True)
 
     def add(self, rows: Any) -> None:
         """Takes an Arrow table of traces, of any nights."""

@@ -144,7 +144,9 @@ def rows(
     frame["ts_night"] = (frame["ts"] - catalog.day_begins * HOUR) // (24 * HOUR)
     frame.loc[frame["part"] >= len(files) - len(more), "ts_night"] = frame["night"]
     frame = within(frame, files, night, gone, come)
-    frame = frame.sort_values(["file", "line", "row"], kind="stable").reset_index(drop=True)
+    shared = frame.duplicated(["file", "line"]).any()  # whoever read which of a line's traces
+    order = ["file", "line", *(["trace_id"] if shared else []), "row"]
+    frame = frame.sort_values(order, kind="stable").reset_index(drop=True)
     return files, derived(frame, files)
 
 

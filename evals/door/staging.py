@@ -5,23 +5,27 @@ Every row passes `privacy` before it is written; whether it is valid is decided 
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from evals import importers
+from evals.door import readers
 from evals.door.arrivals import Arrivals
 from evals.door.identity import column_hashes
 from evals.door.moments import believed, latest
 from evals.door.originals import ALONE, as_exported
 from evals.door.partitions import Nights
+from evals.door.readers import Half, Task
 from evals.door.resting import Passed, table_of
 from evals.door.screening import screened
 from evals.files import write_parquet
 from evals.importers import Columns, Found, Reading, mapping
 from evals.importers.jsonl import NAME
 from evals.importers.shapes import DEFAULTS
+from evals.importers.shares import WHOLE, Share
 from evals.importers.streams import file_sha
 from evals.lake import Lake, in_use
 from evals.privacy import Door, name_without_secrets
@@ -69,35 +73,72 @@ def import_file(
         path.name, plans, assume_date, spread, begins, path=path, app=app, hashed=False
     )
     own = arrivals or Arrivals(lake, Door.of(lake, catalog))
-    staged = Staging(lake, own.door, path.name, sha, now)
+    staging = Staging(lake, own.door, path.name, sha, now)
     parts = map(name_without_secrets, (place or path.name).split("/"))
-    staged.place = name_without_secrets("/".join(parts))
-    with staged.nights:
-        for found in importers.batches(path, reading):
-            staged.take(found)
-        staged.flush()
-    staged.refused = as_exported(path, staged.refused, staged.misread)
-    seen = staged.kept(path.stat().st_size, own.order)
-    own.add(seen, staged.labels)
+    staging.place = name_without_secrets("/".join(parts))
+    with staging.nights:
+        if readers.by_two(path):
+            with readers.second(Task(lake.home, catalog, path, reading, sha, now)) as second:
+                staging.read(path, dataclasses.replace(reading, share=readers.FIRST))
+                staging.unite(second())
+        else:
+            staging.read(path, reading)
+    staging.refused = as_exported(path, staging.refused, staging.misread)
+    seen = staging.kept(path.stat().st_size, own.order)
+    own.add(seen, staging.labels)
     if arrivals is None:
         own.settle()
     return seen
 
 
-class Staging:
-    """One file being staged."""
+def staged(task: Task) -> Half:
+    """The second reader's half of a file, staged aside."""
+    lake, share = Lake(task.home), task.reading.share
+    door = Door.of(lake, task.catalog)
+    staging = Staging(lake, door, task.path.name, task.sha, task.now, share)
+    with staging.nights.aside():
+        staging.read(task.path, task.reading)
+    nights = staging.nights
+    return Half(staging.format, nights.rows, staging.refused, staging.labels, nights.parts)
 
-    def __init__(self, lake: Lake, door: Door, name: str, sha: str, now: datetime | None) -> None:
+
+class Staging:
+    """One file being staged, or a reader's share of it."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        door: Door,
+        name: str,
+        sha: str,
+        now: datetime | None,
+        share: Share = WHOLE,
+    ) -> None:
         self.lake, self.door, self.name, self.sha, self.now = lake, door, name, sha, now
         self.read_at = None if door.catalog.demo else now  # a demo's calendar is simulated
         self.shift = timedelta(hours=door.catalog.day_begins)
-        self.nights = Nights(lake, sha[:16], self.shift)
+        part = f".s{share.at}" if share.at else ""
+        self.nights = Nights(lake, f"{sha[:16]}{part}", self.shift)
         self.passed: list[Passed] = []
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
         self.misread: set[int] = set()
         self.format = self.place = ""
         self.whence = {"source_file": name_without_secrets(name), "source_format": NAME}
+
+    def read(self, path: Path, reading: Reading) -> None:
+        """Takes what a file holds, or a share of it."""
+        for found in importers.batches(path, reading):
+            self.take(found)
+        self.flush()
+
+    def unite(self, other: Half) -> None:
+        """Takes what another reader of the file has staged."""
+        self.format = self.format or other.format
+        self.nights.rows.update(other.rows)
+        self.nights.parts += other.parts
+        self.refused = sorted([*self.refused, *other.refused], key=lambda row: row.source_line)
+        self.labels += other.labels
 
     def take(self, found: Columns | Found) -> None:
         """Takes what an importer found."""

@@ -30,6 +30,7 @@ __all__ = [
     "Importer",
     "Reading",
     "batches",
+    "is_shared",
     "read",
     "read_objects",
     "recognised",
@@ -75,6 +76,18 @@ PLAIN: Mapping[str, Importer] = {
     "parquet": tables.PARQUET_TABLE,
 }
 """What reads canonical rows, by what a file is packed as."""
+
+
+SHARED: tuple[Importer, ...] = (otlp, langfuse)
+"""Formats of which a reader may make some traces alone, by their ids."""
+
+
+def is_shared(path: Path) -> bool:
+    """Whether several may read a file, each its share of the traces."""
+    try:
+        return recognised(looked_at(path), path.name) in SHARED
+    except BROKEN:
+        return False
 
 
 def recognised(found: Container, filename: str) -> Importer | None:
@@ -162,7 +175,10 @@ def rows(path: Path, reading: Reading, fast: bool = False) -> Iterator[Any]:
                 yield from form.read(rows_of(path, found), reading)
             return
     except BROKEN as error:
-        yield unreadable(reading, f"The file cannot be opened ({plain_words(error)})", b"")
+        if reading.share.tells(0):
+            yield unreadable(reading, f"The file cannot be opened ({plain_words(error)})", b"")
+        return
+    if not reading.share.tells(0):
         return
     if found.problem:
         what = f"The file is damaged ({plain_words(found.problem)})"

@@ -18,6 +18,7 @@ import orjson
 from evals.importers import mapping, timestamps
 from evals.importers.fields import BLANK, CONVERT, MAX_ID, attempt, cell, prose
 from evals.importers.mapping import SYNONYMS, Plan
+from evals.importers.shares import WHOLE, Share
 from evals.importers.streams import BOM, KEPT, MAX_LINE, Line
 from evals.importers.strict_json import Parsed, Refused, parse
 from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, digest, exponents
@@ -49,6 +50,8 @@ class Reading:
     """The application of rows that name none."""
     hashed: bool = True
     """Whether traces are given a content hash; the door has one of its own."""
+    share: Share = WHOLE
+    """The traces to make, of a format whose files several read at once."""
     used: set[str] = field(default_factory=set)
     """The names of the mappings that fitted, as rows are read."""
 

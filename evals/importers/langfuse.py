@@ -31,6 +31,7 @@ from evals.importers.observed import (
     whole_number,
     worded,
 )
+from evals.importers.shares import Share
 from evals.importers.span_rows import seldom
 from evals.importers.spans import Gathered, Span
 from evals.importers.streams import Line
@@ -114,10 +115,13 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
             try:
                 items = items_of(canonical.parsed_row(line).row)
             except Refused as problem:
-                yield canonical.refusal(problem, raw, line.number, reading)
+                if reading.share.tells(line.number):
+                    yield canonical.refusal(problem, raw, line.number, reading)
                 continue
             for item in items:
                 parsed = None
+                if not is_mine(item, line, reading.share):
+                    continue
                 try:
                     if type(item) is not dict:
                         raise NO_OBJECT
@@ -130,7 +134,19 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
             yield whole(spans, [], reading)
 
 
+<<<<<<< HEAD
 def items_of(row: Object) -> list[Json]:
+=======
+def is_mine(item: Object, line: Line, share: Share) -> bool:
+    """Whether an item is of a trace of this reader's, or of none and in a row it tells of."""
+    trace = item.get("trace")
+    told = trace.get("id") if type(trace) is dict else item.get("trace_id") or item.get("id")
+    trace_id = worded(told)
+    return share.has(trace_id) if trace_id else share.tells(line.number)
+
+
+def items_of(row: Object) -> list[Object]:
+>>>>>>> 061aa20 (A large file of spans is read by two processes, each making the traces of its share)
     """The items of a page of the API, or the row itself, under snake-case keys."""
     data = row.get("data")
     items = data if type(data) is list and "id" not in row else [row]
@@ -165,6 +181,7 @@ def taken(row: Object, line: Line, reading: Reading, gathered: Gathered) -> Iter
     Raises:
         Refused: the row is neither trace, observation nor score.
     """
+    size = len(line.raw) // reading.share.of
     trace, observations = row.get("trace"), row.get("observations")
     if type(trace) is dict:
         inside = snaked(trace)
@@ -174,9 +191,9 @@ def taken(row: Object, line: Line, reading: Reading, gathered: Gathered) -> Iter
     elif "source" in row and ("data_type" in row or "string_value" in row):
         yield score(row)
     elif row.get("trace_id") and "start_time" in row:
-        gathered.add([observation(row, line.number)], len(line.raw))
+        gathered.add([observation(row, line.number)], size)
     elif row.get("id") and "timestamp" in row:
-        gathered.add([top_of(row, line.number)], len(line.raw))
+        gathered.add([top_of(row, line.number)], size)
     else:
         raise Refused(
             "not-langfuse",

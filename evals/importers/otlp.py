@@ -12,6 +12,7 @@ from typing import Any
 
 from evals.importers import genai, span_rows, strict_json
 from evals.importers.canonical import Found, Reading
+from evals.importers.shares import WHOLE, Share
 from evals.importers.span_rows import BAD_SPAN, NO_ID, identifier, nanoseconds
 from evals.importers.spans import Event, Span
 from evals.importers.streams import Line
@@ -39,19 +40,24 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
     return span_rows.read(rows, reading, FORMAT)
 
 
-def spans_in(row: dict[str, Json], line: Line) -> Iterator[Span | Refused]:
+def spans_in(
+    row: dict[str, Json], line: Line, share: Share = WHOLE
+) -> Iterator[Span | Refused | None]:
     """The spans of an envelope; a log record is a span of its event alone."""
     for group in groups(row, SPANS, "scopeSpans"):
         resource = attributes(inside(group, "resource").get("attributes"))
         for scope in items(group, "scopeSpans", "scope_spans", "instrumentationLibrarySpans"):
             name = scope_name(scope)
             for item in items(scope, "spans"):
-                yield span_of(item, resource, name, line.number)
+                yield span_of(item, resource, name, line.number, share)
     for group in groups(row, LOGS, "scopeLogs"):
         resource = attributes(inside(group, "resource").get("attributes"))
         for scope in items(group, "scopeLogs", "scope_logs"):
             for record in items(scope, "logRecords", "log_records"):
-                if (found := logged(record, resource, line.number)) is not None:
+                found = logged(record, resource, line.number)
+                if isinstance(found, Span):
+                    yield found if share.has(found.trace_id) else None
+                elif found is not None:
                     yield found
 
 
@@ -85,8 +91,10 @@ def scope_name(scope: Json) -> str:
     return " ".join(str(word) for word in (name, version) if word)[:200]
 
 
-def span_of(item: Json, resource: dict[str, Json], scope: str, line: int) -> Span | Refused:
-    """One span, or why it is none."""
+def span_of(
+    item: Json, resource: dict[str, Json], scope: str, line: int, share: Share = WHOLE
+) -> Span | Refused | None:
+    """One span, or why it is none; None where it is another reader's."""
     if type(item) is not dict:
         return BAD_SPAN
     get = item.get
@@ -94,6 +102,8 @@ def span_of(item: Json, resource: dict[str, Json], scope: str, line: int) -> Spa
     trace_id = identifier(trace_id) if type(trace_id) is str else ""
     if not trace_id:
         return NO_ID
+    if not share.has(trace_id):
+        return None
     span_id = get("spanId", get("span_id"))
     parent_id = get("parentSpanId", get("parent_span_id"))
     events = get("events")

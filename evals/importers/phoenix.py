@@ -14,6 +14,7 @@ from typing import NamedTuple
 from evals.importers import span_rows, timestamps
 from evals.importers.canonical import Found, Reading
 from evals.importers.otlp import failure, inside, items
+from evals.importers.shares import Share
 from evals.importers.span_rows import BAD_SPAN, NO_ID, identifier, nanoseconds
 from evals.importers.spans import Event, Span
 from evals.importers.streams import Line
@@ -54,7 +55,7 @@ PHOENIX = SpanObjects(
 )
 
 
-def spans_in(row: dict[str, Json], line: Line) -> Iterator[Span | Refused]:
+def spans_in(row: dict[str, Json], line: Line, _share: Share) -> Iterator[Span | Refused]:
     """The spans of a row: the row itself, or those it lists."""
     listed = items(row, "data", "spans")
     for item in listed or [row]:

@@ -19,6 +19,7 @@ import orjson
 
 from evals.importers import assembly, canonical
 from evals.importers.canonical import Found, Reading
+from evals.importers.shares import Share
 from evals.importers.spans import Gathered, Span
 from evals.importers.streams import KEPT, Line
 from evals.importers.strict_json import Parsed, Refused
@@ -46,8 +47,8 @@ class Format(NamedTuple):
 
     name: str
     parse: Callable[[bytes], dict[str, Json]]
-    take: Callable[[dict[str, Json], Line], Iterator[Span | Refused]]
-    """The spans of a row, and a reason for each that cannot be one."""
+    take: Callable[[dict[str, Json], Line, Share], Iterator[Span | Refused | None]]
+    """The spans of a row, a reason for each that cannot be one, and None for another reader's."""
 
 
 def read(rows: Iterable[Line], reading: Reading, form: Format) -> Iterator[Found]:
@@ -77,20 +78,16 @@ COLLECT = 1_000_000
 
 def taken(line: Line, reading: Reading, gathered: Gathered, form: Format) -> Iterator[Refusal]:
     """Gathers a row's spans; yields what of it cannot be used."""
-    spans: list[Span] = []
-    problems: list[Refused] = []
+    found: list[Span | Refused | None] = []
     try:
-        for item in form.take(form.parse(canonical.whole_row(line)), line):
-            if isinstance(item, Refused):
-                problems.append(item)
-            else:
-                spans.append(item)
-        if not spans and not problems:
-            problems.append(NO_SPANS)
+        found += form.take(form.parse(canonical.whole_row(line)), line, reading.share)
+        found = found or [NO_SPANS]
     except Refused as problem:
-        problems.append(problem)
-    gathered.add(spans, len(line.raw))
-    for problem in problems:
+        found.append(problem)
+    size = len(line.raw) // reading.share.of
+    gathered.add((item for item in found if isinstance(item, Span)), size)
+    problems = [item for item in found if isinstance(item, Refused)]
+    for problem in problems if reading.share.tells(line.number) else ():
         yield canonical.refusal(problem, line.raw, line.number, reading)
 
 
