@@ -134,19 +134,16 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
             yield whole(spans, [], reading)
 
 
-<<<<<<< HEAD
-def items_of(row: Object) -> list[Json]:
-=======
-def is_mine(item: Object, line: Line, share: Share) -> bool:
+def is_mine(item: Json, line: Line, share: Share) -> bool:
     """Whether an item is of a trace of this reader's, or of none and in a row it tells of."""
-    trace = item.get("trace")
-    told = trace.get("id") if type(trace) is dict else item.get("trace_id") or item.get("id")
+    row = item if type(item) is dict else {}
+    trace = row.get("trace")
+    told = trace.get("id") if type(trace) is dict else row.get("trace_id") or row.get("id")
     trace_id = worded(told)
     return share.has(trace_id) if trace_id else share.tells(line.number)
 
 
-def items_of(row: Object) -> list[Object]:
->>>>>>> 061aa20 (A large file of spans is read by two processes, each making the traces of its share)
+def items_of(row: Object) -> list[Json]:
     """The items of a page of the API, or the row itself, under snake-case keys."""
     data = row.get("data")
     items = data if type(data) is list and "id" not in row else [row]

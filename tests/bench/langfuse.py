@@ -51,6 +51,7 @@ def trace(number: int) -> list[dict[str, Any]]:
 
 def write(path: Path) -> int:
     """Writes a file of traces; its size."""
-    rows = (json.dumps(row) for number in range(COUNT) for row in trace(number))
-    path.write_text("\n".join(rows), "utf-8")
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(COUNT):
+            file.writelines(json.dumps(row) + "\n" for row in trace(number))
     return path.stat().st_size

@@ -13,9 +13,8 @@ from typing import Any
 
 import orjson
 
-TRACES, A_LINE = 12_000, 16
-COUNT = TRACES + -TRACES % A_LINE
-"""Whole lines of traces."""
+COUNT, A_LINE = 40_000, 16
+"""Traces of a day, and of a line."""
 START = 1_790_856_000_000_000_000
 TEXT = "The parcel left the depot this morning and arrives tomorrow. "
 
@@ -92,7 +91,7 @@ def write(path: Path) -> int:
     """Writes the file; returns its bytes."""
     resource = {"attributes": attributes({"service.name": "bench", "service.version": "1.2.3"})}
     with path.open("wb") as file:
-        for at in range(0, TRACES, A_LINE):
+        for at in range(0, COUNT, A_LINE):
             spans = [span for number in range(at, at + A_LINE) for span in trace(number)]
             group = {"resource": resource, "scopeSpans": [{"spans": spans}]}
             file.write(orjson.dumps({"resourceSpans": [group]}) + b"\n")
