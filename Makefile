@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: nightly test check fix ui bench docs lock record-demo clean help
+.PHONY: nightly test check lint types contracts tests fix ui bench docs lock record-demo clean help
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -25,18 +25,23 @@ help:  ## Say what there is
 nightly: .venv/.ready  ## Run the demo's nights and show the board
 	@$(BIN)/andon nightly
 
-test: .venv/.ready  ## The whole suite, as CI runs it
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/pyright
-	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov=evals --cov=orchestration
+test: .venv/.ready lint  ## The whole suite, as CI runs it
+	@$(MAKE) --no-print-directory -j3 tests types contracts
 
-check: .venv/.ready  ## Lint, types, import contracts
+check: lint types contracts  ## Lint, types, import contracts
+
+lint: .venv/.ready
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+types: .venv/.ready
 	@$(BIN)/pyright
+
+contracts: .venv/.ready
 	@$(BIN)/lint-imports --no-cache
+
+tests: .venv/.ready
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov=evals --cov=orchestration
 
 fix: .venv/.ready  ## Mend what can be mended without thinking
 	@$(BIN)/ruff check --fix .
