@@ -5,6 +5,7 @@ Made of the staged files, and made anew where those of a night changed; removing
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -63,9 +64,11 @@ def indexes(lake: Lake, nights: Sequence[date]) -> Iterator[tuple[date, Any]]:
 
     for night in nights:
         path = lake.home / FOLDER / f"{night}.{stamp(lake, night)}.npy"
-        if not path.exists():
-            made(lake, night, path)
-        yield night, np.load(path, mmap_mode="r")
+        try:
+            found = np.load(path, mmap_mode="r")
+        except FileNotFoundError:  # or taken away by another import, which made a newer one
+            found = made(lake, night, path)
+        yield night, found
 
 
 def stamp(lake: Lake, night: date) -> str:
@@ -76,8 +79,8 @@ def stamp(lake: Lake, night: date) -> str:
     return digest([duckdb.__version__, [(n, s.st_size, s.st_mtime_ns) for n, s in stats]], 16)
 
 
-def made(lake: Lake, night: date, path: Path) -> None:
-    """Writes a night's index in the place of an older one."""
+def made(lake: Lake, night: date, path: Path) -> Any:
+    """A night's index, written in the place of an older one."""
     import numpy as np
 
     files = lake.files("staged", [night])
@@ -85,9 +88,11 @@ def made(lake: Lake, night: date, path: Path) -> None:
         rows = parquet(db, files)  # noqa: F841  DuckDB finds it by its name
         found = db.sql(f"{SELECT} from rows where trace_id is not null order by h").fetchnumpy()
     path.parent.mkdir(exist_ok=True)
-    aside = path.with_suffix(".aside")
+    own = np.asarray(found["h"], np.uint64)
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with aside.open("wb") as file:
-        np.save(file, np.asarray(found["h"], np.uint64))
+        np.save(file, own)
     for old in path.parent.glob(f"{night}.*.npy"):
         old.unlink(missing_ok=True)
     aside.replace(path)
+    return own
