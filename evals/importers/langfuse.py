@@ -22,6 +22,7 @@ from evals.importers.observed import (
     call,
     held,
     keyed,
+    known,
     listed,
     nanoseconds,
     released_as,
@@ -325,7 +326,7 @@ def columns(row: Object, of_trace: bool = False) -> Object:
     for key, name in (remembered if len(keys) <= USUAL else telling)(keys, of_trace):
         value = row[key]
         if value or value not in EMPTY:
-            found[name] = value if name is key else held(value)
+            found[name] = value if name is key else known(value)
     return found
 
 
@@ -390,7 +391,7 @@ NOTHING = Parted({}, {}, {}, "")
 
 def parted(metadata: Json) -> Parted:
     """Metadata in its parts."""
-    told = held(metadata)
+    told = known(metadata)
     if not told:
         return NOTHING
     if type(told) is not dict:

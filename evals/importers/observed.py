@@ -23,6 +23,7 @@ from evals.records import Json, Refusal, Trace
 Object = dict[str, Json]
 COMMIT = re.compile(r"[0-9a-f]{40}|(?=.*[a-f])(?=.*\d)[0-9a-f]{7,39}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ZONELESS = EPOCH.replace(tzinfo=None)
 EMPTY: tuple[Json, ...] = (None, "", [], {})
 """What stands for nothing said, in exports that have no null."""
 DOCUMENTS = ("documents", "docs", "results", "source_documents", "matches")
@@ -99,9 +100,24 @@ def held(value: Json) -> Json:
 
 
 def keyed(value: Json) -> Object:
-    """An object, read out of the JSON text it may be kept as; empty where it is none."""
-    value = held(value)
+    """An object, read out of the JSON text it may be kept as; empty where it is none.
+
+    Never written to: short ones, such as parameters, come again and again and are remembered.
+    """
+    value = known(value)
     return value if type(value) is dict else {}
+
+
+def known(value: Json) -> Json:
+    """What `held` gives, for values that nobody writes to: of equal short texts the same one."""
+    if type(value) is not str or value[:1] not in OPENS:
+        return value
+    return remembered(value) if len(value) <= SHORT else inner(value)
+
+
+remembered = functools.lru_cache(maxsize=2**12)(inner)
+SHORT = 256
+"""Longer texts seldom come twice."""
 
 
 def listed(value: Json) -> list[Object]:
@@ -149,5 +165,5 @@ def since_epoch(text: str) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    since = moment - (EPOCH if moment.tzinfo else EPOCH.replace(tzinfo=None))
+    since = moment - (EPOCH if moment.tzinfo else ZONELESS)
     return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000

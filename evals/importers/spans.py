@@ -185,13 +185,15 @@ class Gathered:
             traces: dict[str, list[Span]] = {}
             for line in file:
                 span = Span(*orjson.loads(line))
-                events = [Event(*event) for event in span.events]
-                traces.setdefault(span.trace_id, []).append(span._replace(events=events))
+                if span.events:
+                    span = span._replace(events=[Event(*event) for event in span.events])
+                traces.setdefault(span.trace_id, []).append(span)
             yield from traces.values()
             file.truncate(0)
 
 
 def written(span: Span) -> bytes:
     """A span as one line."""
-    plain = span._replace(events=[tuple(event) for event in span.events])
-    return orjson.dumps(tuple(plain)) + b"\n"
+    if span.events:
+        span = span._replace(events=[tuple(event) for event in span.events])
+    return orjson.dumps(tuple(span)) + b"\n"
