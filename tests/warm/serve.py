@@ -85,7 +85,11 @@ def accept(listener: socket.socket, ready: selectors.BaseSelector) -> list[str] 
 
 
 def become(asked: dict[str, Any], pipes: list[int]) -> None:
-    """Takes over the folder, environment and pipes of who asked, in a session of its own."""
+    """Takes over the folder, environment and pipes of who asked, in a session of its own.
+
+    What stays frozen to the end counts as leaked in libraries that then say so on standard error.
+    """
+    gc.unfreeze()
     os.setsid()
     for number, pipe in enumerate(pipes):
         os.dup2(pipe, number)
