@@ -76,7 +76,7 @@ def twice(lake: Lake, touched: Collection[date]) -> tuple[list[date], Any]:
 
     span = timedelta(days=NEAR)
     staged = [n for n in lake.nights("staged") if any(abs(n - one) <= span for one in touched)]
-    every = dict(indexes(lake, staged))
+    every = dict(indexes(lake, staged)) if len(staged) > 1 else {}
     found: set[date] = set()
     shared = [np.empty(0, np.uint64)]
     for night in (night for night in touched if night in every):
