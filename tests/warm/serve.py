@@ -5,6 +5,8 @@ The packages of `orchestration` are left to the command: they look at its folder
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -15,8 +17,9 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 HEAVY = (
     *("dagster", "dagster_dbt", "dbt.cli.main", "dbt.adapters.duckdb", "duckdb", "openai"),
@@ -85,11 +88,7 @@ def accept(listener: socket.socket, ready: selectors.BaseSelector) -> list[str] 
 
 
 def become(asked: dict[str, Any], pipes: list[int]) -> None:
-    """Takes over the folder, environment and pipes of who asked, in a session of its own.
-
-    What stays frozen to the end counts as leaked in libraries that then say so on standard error.
-    """
-    gc.unfreeze()
+    """Takes over the folder, environment and pipes of who asked, in a session of its own."""
     os.setsid()
     for number, pipe in enumerate(pipes):
         os.dup2(pipe, number)
@@ -119,8 +118,26 @@ def over(child: int) -> bool:
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
+def run(words: list[str]) -> NoReturn:
+    """Runs the command and ends as Python would, but for taking apart what the server loaded."""
+    code = 1
+    try:
+        importlib.import_module("orchestration.cli").main(args=words, prog_name="andon")
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, str):
+            sys.stderr.write(f"{ended.code}\n")
+    except BaseException:
+        traceback.print_exc()
+    threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]  waits as exiting does
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BrokenPipeError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     load()
-    given = serve(sys.argv[1])
-    main = importlib.import_module("orchestration.cli").main
-    main(args=given, prog_name="andon")
+    run(serve(sys.argv[1]))
