@@ -1,7 +1,8 @@
 """Langfuse: traces of its API with their observations and scores, and the blob export's tables.
 
 Both are brought to spans and put together as every trace is. Times come from start and end:
-`latency` is seconds or milliseconds, depending on when an integration was made.
+`latency` is seconds or milliseconds, depending on when an integration was made. What metadata
+holds is told in `langfuse_metadata`, what a score says in `langfuse_scores`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import orjson
 
-from evals.importers import canonical, chat, exchanges
+from evals.importers import canonical, exchanges
 from evals.importers.canonical import Found, Reading
 from evals.importers.documents import key_paths
+from evals.importers.langfuse_metadata import parted
+from evals.importers.langfuse_scores import fed_back, label_of, score
 from evals.importers.observed import (
     EMPTY,
     Object,
@@ -29,7 +31,6 @@ from evals.importers.observed import (
     retrieved,
     trace_of,
     unquoted,
-    whole_number,
     worded,
 )
 from evals.importers.shares import Share
@@ -37,7 +38,7 @@ from evals.importers.span_rows import seldom
 from evals.importers.spans import Gathered, Span
 from evals.importers.streams import Line
 from evals.importers.strict_json import Parsed, Refused
-from evals.records import AnnotatorKind, Json, Label
+from evals.records import Json
 
 NAME = "langfuse"
 OBSERVATIONS = {"id", "type", "start_time", "trace_id"}
@@ -46,7 +47,6 @@ API_OBSERVATIONS = {"id", "type", "startTime", "traceId"}
 TRACES = {"id", "timestamp", "name", "userId"}
 LEGACY_TRACES = {"id", "timestamp", "name", "user_id", "session_id", "bookmarked"}
 SCORES = {"name", "source", "value"}
-SOURCES: dict[str, AnnotatorKind] = {"ANNOTATION": "human", "EVAL": "judge"}
 BARE = ("SPAN", "CHAIN", "AGENT")
 """Types of observations that may stand for the whole trace."""
 TRACE = "trace"
@@ -79,17 +79,6 @@ READ = frozenset(
     ]
 )
 """Keys that are read, say the same again, or speak of Langfuse's own pages."""
-REPEATED = (
-    *("input.value", "output.value", "gen_ai.prompt", "gen_ai.completion", "llm.input_messages"),
-    *("llm.output_messages", "gen_ai.input.messages", "gen_ai.output.messages", "events"),
-    *(
-        "langfuse.trace.",
-        "langfuse.observation.",
-        "all_messages_events",
-        "pydantic_ai.all_messages",
-    ),
-)
-"""Attributes that Langfuse has read: their values stand in its own columns."""
 
 
 def sniff(head: bytes, filename: str) -> bool:
@@ -375,88 +364,3 @@ USAGE = frozenset(("usage_details", "input_usage", "output_usage", "total_cost")
 
 
 NO_OBJECT = Refused("not-an-object", "An item of the page is no object; fetch the page again.")
-
-
-class Parted(NamedTuple):
-    """Metadata, and what OpenTelemetry put in it."""
-
-    own: Object
-    attributes: Object
-    resource: Object
-    scope: str
-
-
-NOTHING = Parted({}, {}, {}, "")
-
-
-def parted(metadata: Json) -> Parted:
-    """Metadata in its parts."""
-    told = known(metadata)
-    if not told:
-        return NOTHING
-    if type(told) is not dict:
-        return Parted({"metadata": told}, {}, {}, "")
-    if SDK.isdisjoint(told):
-        return Parted(told, {}, {}, "")
-    own = dict(told)
-    attributes = keyed(own.pop("attributes", None))
-    resource, scope = keyed(own.pop("resourceAttributes", None)), keyed(own.pop("scope", None))
-    kept = {key: value for key, value in attributes.items() if not key.startswith(REPEATED)}
-    return Parted(own, kept, resource, worded(scope.get("name")))
-
-
-SDK = frozenset(("attributes", "resourceAttributes", "scope"))
-"""Keys of metadata under which Langfuse keeps what OpenTelemetry says of a span."""
-
-
-def score(row: Object) -> Label:
-    """A score as a label.
-
-    Raises:
-        Refused: it scores no trace, or says nothing.
-    """
-    if not row.get("trace_id"):
-        raise Refused(
-            "no-trace-id",
-            "The score belongs to a session or a dataset run and to no trace; leave such out.",
-        )
-    label = label_of(row)
-    if label is None:
-        raise Refused("empty-score", "The score has no name or no value; leave it out.")
-    return label
-
-
-def label_of(row: Object) -> Label | None:
-    """A score in the words of its data type; whoever has a name is a person."""
-    source, author = worded(row.get("source")), worded(row.get("author_user_id"))
-    kind = "human" if author else SOURCES.get(source, "rule")
-    who = author or worded(row.get("evaluator_id")) or f"langfuse-{(source or 'api').lower()}"
-    note = chat.text_of(row.get("comment"))
-    trace_id, name = worded(row.get("trace_id")), worded(row.get("name"))
-    return canonical.label(trace_id, name, value_of(row), who, kind, note)
-
-
-def value_of(row: Object) -> Json:
-    """What a score says: of categories the word (the number is but its index), else its number."""
-    value, words = whole_number(number(row.get("value"))), worded(row.get("string_value"))
-    if row.get("data_type") in ("CATEGORICAL", "TEXT"):
-        return words or worded(row.get("long_string_value"))
-    if row.get("data_type") == "BOOLEAN" and value in (0, 1):
-        return bool(value)
-    return words if value is None else value
-
-
-def number(value: Json) -> Json:
-    """The number in a cell of text; any other value as it is."""
-    if type(value) is str and NUMBER.fullmatch(value):
-        return float(value)
-    return value
-
-
-NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
-
-
-def fed_back(row: Object) -> Object:
-    """A score of the application's own users, as feedback of the trace."""
-    told = {"name": row.get("name"), "value": value_of(row), "comment": row.get("comment")}
-    return {key: value for key, value in told.items() if value not in (None, "")}
