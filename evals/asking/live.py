@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from evals import models
+from evals import models, privacy
 from evals.asking.budget import Spent
 from evals.asking.circuit import GIVEN_UP, SHUT, Circuit
 from evals.asking.manners import Gate
@@ -44,6 +44,7 @@ def ask(asking: Asking, circuit: Circuit | None = None) -> Asked:
         client = models.open_client(asking.pin)
     except models.Unavailable as error:
         return Asked(rest=Skip(error.reason))
+    privacy.everything("")  # what it looks for is compiled before an answer waits for it
     shared = Shared(asking.home)
     try:
         return run_loop(Live(client, asking, Gate(asking.pin, shared, circuit)).all())
@@ -157,7 +158,7 @@ class Live:
         while True:
             began = await self.gate.enter(question.key, tokens)
             try:
-                reply = await self.within(question.request, until)
+                reply = await self.client.ask(question.request, self.limit_s(until))
             except models.ModelError as error:
                 self.gate.failed(question.key, error, began)
                 wait = wait_s(error, attempt)
@@ -171,16 +172,10 @@ class Live:
                 self.gate.answered(reply, tokens)
                 return reply
 
-    async def within(self, request: models.Request, until: float) -> models.Reply:
-        """One call that ends in time, whatever the transport makes of its own limit."""
-        loop_now = asyncio.get_running_loop().time()
-        limit = min(self.asking.pin.timeout_s, max(0.05, until - loop_now))
-        try:
-            async with asyncio.timeout(limit):
-                return await self.client.ask(request)
-        except TimeoutError:
-            words = f"no answer in {limit:g} s"
-            raise models.ModelError("timeout", words, retryable=True) from None
+    def limit_s(self, until: float) -> float:
+        """Seconds a call may take: the pin's, and no more than are left in all."""
+        left = until - asyncio.get_running_loop().time()
+        return min(self.asking.pin.timeout_s, max(0.05, left))
 
 
 def wait_s(error: models.ModelError, attempt: int) -> float:

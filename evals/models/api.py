@@ -45,18 +45,18 @@ class OpenAIClient:
         self.shape = shape_of(pin)
         self.path = self.shape.path
         self.body, self.read = self.shape.body, self.shape.read
-        self.wire = Wire(addressed(pin, base_url, key, self.path), pin.timeout_s)
+        self.wire = Wire(addressed(pin, base_url, key, self.path))
 
-    async def ask(self, request: Request) -> Reply:
+    async def ask(self, request: Request, limit_s: float | None = None) -> Reply:
         """One question; see `Client.ask`."""
-        reply = await self.answer(request)
+        reply = await self.answer(request, limit_s or self.pin.timeout_s)
         if isinstance(reply, ModelError):
             raise reply
         return reply
 
-    async def answer(self, request: Request) -> Reply | ModelError:
+    async def answer(self, request: Request, limit_s: float) -> Reply | ModelError:
         """The answer to a question, or why there is none; see `Wire.post`."""
-        got = await self.wire.post(self.body(request))
+        got = await self.wire.post(self.body(request), limit_s)
         if isinstance(got, ModelError):
             return got
         reply = self.shape.told(request, got.answer)

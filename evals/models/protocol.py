@@ -115,8 +115,8 @@ class Client(Protocol):
         """
         ...
 
-    async def ask(self, request: Request) -> Reply:
-        """One answer.
+    async def ask(self, request: Request, limit_s: float | None = None) -> Reply:
+        """One answer, within so many seconds; the pin's `timeout_s` where nobody says.
 
         Raises:
             ModelError: when there is none.

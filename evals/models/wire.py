@@ -5,6 +5,7 @@ Knows addresses and bytes. What they mean is told in `shapes`, how a call fails 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.request
 from collections.abc import Mapping
@@ -37,9 +38,8 @@ class Got(NamedTuple):
 class Wire:
     """Posts to one address; its session opens with the first call, in the loop that makes it."""
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, address: Address) -> None:
         self.address = address
-        self.timeout_s = timeout_s
         self.session: Any = None
 
     def open(self) -> Any:
@@ -56,12 +56,12 @@ class Wire:
             ),
             headers=dict(self.address.headers),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+            timeout=aiohttp.ClientTimeout(),  # `post` ends what takes too long
             proxy=proxy_for(self.address.url),
         )
 
-    async def post(self, body: Any) -> Got | ModelError:
-        """What came of posting a body; an error is given and not raised.
+    async def post(self, body: Any, limit_s: float) -> Got | ModelError:
+        """What came of posting a body, within so many seconds; an error is given and not raised.
 
         So whoever raises it does so in a frame that never saw a header or a provider's words,
         and chained to nothing that did.
@@ -69,9 +69,12 @@ class Wire:
         if self.session is None:
             self.session = self.open()
         try:
-            async with self.session.post(
-                self.address.url, data=to_bytes(body), allow_redirects=False
-            ) as response:
+            async with (
+                asyncio.timeout(limit_s),
+                self.session.post(
+                    self.address.url, data=to_bytes(body), allow_redirects=False
+                ) as response,
+            ):
                 raw = await response.read()
             if response.status != 200:
                 return from_status(response.status, response.headers, raw)
