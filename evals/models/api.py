@@ -11,24 +11,13 @@ from datetime import date
 from typing import Any
 
 from evals.models.faults import from_openai
-from evals.models.protocol import ModelError, Reply, Request
+from evals.models.protocol import Key, ModelError, Reply, Request
 from evals.models.shapes import shape_of
 from evals.models.wire import Address, Wire
 from evals.specs import ModelPin
 
 CONNECTION = ("accept-encoding", "connection", "content-length", "host")
 """Headers that belong to one connection or one body."""
-
-
-class Key:
-    """A secret that does not print."""
-
-    def __init__(self, text: str | None) -> None:
-        self.reveal = lambda: text
-
-    def __repr__(self) -> str:
-        """Nothing of it."""
-        return "Key(…)"
 
 
 class OpenAIClient:
@@ -42,7 +31,7 @@ class OpenAIClient:
 
     def __init__(self, pin: ModelPin, base_url: str | None, key: Key) -> None:
         self.pin, self.base_url, self.key = pin, base_url, key
-        self.shape = shape_of(pin)
+        self.shape = shape_of(pin, key)
         self.path = self.shape.path
         self.body, self.read = self.shape.body, self.shape.read
         self.wire = Wire(addressed(pin, base_url, key, self.path))

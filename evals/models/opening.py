@@ -9,9 +9,9 @@ import importlib.util
 import os
 from collections.abc import Mapping
 
-from evals.models.api import Key, OpenAIClient
+from evals.models.api import OpenAIClient
 from evals.models.embedded import serve, weights
-from evals.models.protocol import Client, Unavailable
+from evals.models.protocol import Client, Key, Unavailable
 from evals.specs import ModelPin
 
 

@@ -12,6 +12,17 @@ from typing import Any, NamedTuple, Protocol
 from evals.specs import ModelPin
 
 
+class Key:
+    """A secret that does not print."""
+
+    def __init__(self, text: str | None) -> None:
+        self.reveal = lambda: text
+
+    def __repr__(self) -> str:
+        """Nothing of it."""
+        return "Key(…)"
+
+
 class Limits(NamedTuple):
     """What a provider says it still allows, from its `x-ratelimit-*` headers; None: not said."""
 

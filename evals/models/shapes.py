@@ -9,7 +9,7 @@ import json
 import math
 from typing import Any
 
-from evals.models.protocol import ModelError, Reply, Request
+from evals.models.protocol import Key, ModelError, Reply, Request
 from evals.specs import ModelPin, Pinned, classify, reasons
 
 CANDIDATES = 20
@@ -18,15 +18,26 @@ CANDIDATES = 20
 LEAST_TOKENS = 16
 """Responses refuses a shorter limit."""
 
+SHORTEST_KEY = 8
+HIDDEN = "[redacted:key]"
+WORDS = ("text", "model", "fingerprint", "finish")
+"""What of a reply is the server's own words."""
+
+LONGEST_NAME = 200
+"""Characters kept of a model's name, a fingerprint, a reason to end."""
+
+FAR = 2**40
+"""Above any count of tokens and any moment."""
+
 BY_SCHEMA = "Answer with one JSON object by this JSON schema, and with nothing else:"
 
 NO_SHAPE = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError)
 """What reading an answer of another shape raises."""
 
 
-def shape_of(pin: ModelPin) -> Shape:
-    """The shape a pin is asked in."""
-    return Responses(pin) if pin.api == "responses" else Chat(pin)
+def shape_of(pin: ModelPin, key: Key) -> Shape:
+    """The shape a pin is asked in; an answer that repeats the key is read without it."""
+    return Responses(pin, key) if pin.api == "responses" else Chat(pin, key)
 
 
 class Shape:
@@ -34,8 +45,8 @@ class Shape:
 
     path: str
 
-    def __init__(self, pin: ModelPin) -> None:
-        self.pin = pin
+    def __init__(self, pin: ModelPin, key: Key) -> None:
+        self.pin, self.key = pin, key
         self.asked = pin.azure.deployment if pin.azure else pin.model
         self.reasons = reasons(pin)
         self.any_model = pin.pins == "record" and not isinstance(classify(pin), Pinned)
@@ -67,7 +78,7 @@ class Shape:
     def told(self, request: Request, answer: Any) -> Reply | ModelError:
         """The answer as a Reply, or why it is none."""
         try:
-            reply = self.parts(request, answer)
+            reply = without(self.parts(request, answer), self.key.reveal())
         except NO_SHAPE:
             return ModelError("malformed-response", "no answer in it", retryable=True)
         if not self.any_model and reply.model not in self.known:
@@ -114,17 +125,17 @@ class Chat(Shape):
         if text is None and finish in ("length", "content_filter", "refusal"):
             text = ""
         usage = answer.get("usage") or {}
-        tokens = (choice.get("logprobs") or {}).get("content") if request.yes_no else None
+        said = (choice.get("logprobs") or {}).get("content") if request.yes_no else None
         return Reply(
             text=checked(text),
-            probability=p_yes(tokens[0]["top_logprobs"]) if tokens else None,
-            model=checked(answer["model"]),
-            fingerprint=answer.get("system_fingerprint"),
-            created=answer.get("created"),
-            tokens_in=int(usage.get("prompt_tokens") or 0),
-            tokens_out=int(usage.get("completion_tokens") or 0),
+            probability=p_yes(said[0]["top_logprobs"]) if said else None,
+            model=checked(answer["model"])[:LONGEST_NAME],
+            fingerprint=name(answer.get("system_fingerprint")),
+            created=moment(answer.get("created")),
+            tokens_in=tokens(usage.get("prompt_tokens")),
+            tokens_out=tokens(usage.get("completion_tokens")),
             tokens_cached=cached(usage.get("prompt_tokens_details")),
-            finish=finish,
+            finish=name(finish),
             temperature=None if self.reasons else request.temperature,
             seed=request.seed,
         )
@@ -168,15 +179,15 @@ class Responses(Shape):
         if not texts and finish == "stop":
             raise ValueError
         usage = answer.get("usage") or {}
-        tokens = texts[0].get("logprobs") if request.yes_no and texts else None
+        first = texts[0].get("logprobs") if request.yes_no and texts else None
         return Reply(
             text=checked("".join(part["text"] for part in texts)),
-            probability=p_yes(tokens[0]["top_logprobs"]) if tokens else None,
-            model=checked(answer["model"]),
-            fingerprint=answer.get("system_fingerprint"),
-            created=int(answer["created_at"]) if answer.get("created_at") else None,
-            tokens_in=int(usage.get("input_tokens") or 0),
-            tokens_out=int(usage.get("output_tokens") or 0),
+            probability=p_yes(first[0]["top_logprobs"]) if first else None,
+            model=checked(answer["model"])[:LONGEST_NAME],
+            fingerprint=name(answer.get("system_fingerprint")),
+            created=moment(answer.get("created_at")),
+            tokens_in=tokens(usage.get("input_tokens")),
+            tokens_out=tokens(usage.get("output_tokens")),
             tokens_cached=cached(usage.get("input_tokens_details")),
             finish=finish,
             temperature=None if self.reasons else request.temperature,
@@ -208,9 +219,40 @@ def checked(text: Any) -> str:
     return text
 
 
+def without(reply: Reply, secret: str | None) -> Reply:
+    """A reply in which nothing repeats a secret; a word of a few letters is none."""
+    if secret is None or len(secret) < SHORTEST_KEY:
+        return reply
+    said = {word: getattr(reply, word) or "" for word in WORDS}
+    told = {word: text for word, text in said.items() if secret in text}
+    return reply._replace(**{word: text.replace(secret, HIDDEN) for word, text in told.items()})
+
+
+def name(said: Any) -> str | None:
+    """A word that came along with the answer; None for anything else."""
+    return said[:LONGEST_NAME] if isinstance(said, str) else None
+
+
+def moment(said: Any) -> int | None:
+    """Unix seconds; None for what is no moment."""
+    return int(said) if isinstance(said, int | float) and 0 < said < FAR else None
+
+
+def tokens(said: Any) -> int:
+    """A count of tokens, 0 where none is told: money rests on it.
+
+    Raises:
+        ValueError: when it cannot be one.
+    """
+    number = int(said or 0)
+    if not 0 <= number < FAR:
+        raise ValueError
+    return number
+
+
 def cached(details: Any) -> int:
     """The input tokens that the provider had cached."""
-    return int((details or {}).get("cached_tokens") or 0)
+    return tokens((details or {}).get("cached_tokens"))
 
 
 def p_yes(candidates: Any) -> float | None:
@@ -219,6 +261,6 @@ def p_yes(candidates: Any) -> float | None:
     for candidate in candidates:
         word = candidate["token"].strip().lower().strip(".,\"'")
         if word in mass:
-            mass[word] += math.exp(candidate["logprob"])
+            mass[word] += math.exp(min(candidate["logprob"], 0.0))
     total = sum(mass.values())
     return mass["yes"] / total if total else None

@@ -69,10 +69,10 @@ async def through_openai(url: str, asked: list[Any], concurrency: int, **how: An
     """`AsyncOpenAI`, typed answers."""
     import openai
 
-    from evals.models import shape_of
+    from evals.models import Key, shape_of
     from evals.specs import ModelPin
 
-    shape = shape_of(ModelPin(name="m", model=MODEL))
+    shape = shape_of(ModelPin(name="m", model=MODEL), Key(None))
     client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, **how)
 
     async def ask(request: Any) -> None:
@@ -95,10 +95,10 @@ async def bare_aiohttp(url: str, asked: list[Any], concurrency: int) -> None:
     import aiohttp
     import orjson
 
-    from evals.models import shape_of
+    from evals.models import Key, shape_of
     from evals.specs import ModelPin
 
-    shape = shape_of(ModelPin(name="m", model=MODEL))
+    shape = shape_of(ModelPin(name="m", model=MODEL), Key(None))
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
 

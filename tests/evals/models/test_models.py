@@ -159,6 +159,45 @@ def test_what_the_provider_still_allows_comes_with_answers_and_with_errors() -> 
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
+def test_what_comes_along_is_kept_where_it_is_what_the_api_promises(api: str) -> None:
+    """A moment or a fingerprint of another kind costs nothing but itself."""
+    says_so = says if api == "chat" else responds
+    for made in ("now", 10**40, -1, [1], {"a": 1}, None):
+        odd = {"created": made, "created_at": made, "system_fingerprint": {"a": 1}}
+        reply = ask(says_so("ok", **odd), api=api)
+        assert (reply.text, reply.created, reply.fingerprint) == ("ok", None, None)
+    ended = server.completion({"model": "m-1"}, "ok")
+    ended["choices"][0]["finish_reason"] = 7
+    assert ask(lambda b, n: server.Said(200, ended)).finish is None
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("count", [-1, 10**30, "many", [3]])
+def test_tokens_that_cannot_be_are_no_answer(api: str, count: Any) -> None:
+    """What a call cost is booked by them: less than nothing, or without end, is not believed."""
+    says_so = says if api == "chat" else responds
+    used = dict.fromkeys(("prompt_tokens", "input_tokens"), count)
+    with pytest.raises(ModelError, match="malformed-response"):
+        ask(says_so("ok", usage=used), api=api)
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_key_that_the_server_repeats_is_not_kept(api: str) -> None:
+    """Not in the answer, nor in the model's name, nor in what came along."""
+    key = "a-key-of-no-known-form"
+    says_so = says if api == "chat" else responds
+    script = says_so(f"you sent {key}", model=f"m {key}", system_fingerprint=key)
+    with server.serving(script) as running:
+        pin = ModelPin(name="m", model="m-1", base_url=running.url, api=api)
+        with pytest.raises(ModelError, match="other-model") as raised:
+            once(pin, key=key)
+        assert running.asked[0].headers["authorization"] == f"Bearer {key}"
+    assert raised.value.reply is not None
+    assert raised.value.reply.text == "you sent [redacted:key]"
+    assert key not in f"{raised.value} {raised.value.reply}"
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
 def test_an_answer_from_another_model_is_refused(api: str) -> None:
     """An alias that answers with another model is an alarm, and still says what it cost."""
     script = says("ok", model="m-2") if api == "chat" else responds("ok", model="m-2")
