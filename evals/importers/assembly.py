@@ -19,7 +19,7 @@ from typing import Any
 from evals.importers import chat, payloads
 from evals.importers.facts import Facts, listed, read
 from evals.importers.spans import Span, Tree, joined
-from evals.importers.strict_json import Refused, spelled
+from evals.importers.strict_json import OPENS, Refused, spelled
 from evals.importers.strict_json import inner as embedded
 from evals.records import Json, digest
 
@@ -61,6 +61,9 @@ class Whole:
                 seen.add(id(span.resource))
         self.told |= self.root_facts.said
         self.resource |= self.root.resource
+        bare = self.root_facts.kind in ("agent", "chain", "span")
+        self.bare = self.tree.root if bare and not self.root.parent_id else None
+        """The place of a root that is no step, for it is the trace itself."""
 
     def first(self, name: str) -> str | None:
         """A field as the root says it, or else the first span that does, as text."""
@@ -193,9 +196,9 @@ def input_of(whole: Whole, messages: list[dict[str, Json]]) -> str | None:
         elif facts.kind in ("tool", *FOUND, "embedding") and question:
             continue
         else:
-            found = payloads.words_of(facts.said.get("input"), "user", question or "")
+            found = worded(facts, "input", "user", question or "")
         if found:
-            return question if question and found[:1] in "[{" else found
+            return found
     return question
 
 
@@ -203,15 +206,51 @@ def output_of(whole: Whole, voice: Facts | None) -> str:
     """What was answered: in the words of the outermost span that tells, or of the model."""
     said = spoken(voice) if voice else ""
     for facts in whole.outward:
+        if facts.kind == "llm" and facts is not whole.root_facts:
+            return said
         if facts.kind == "llm" or facts.answered:
             found = spoken(facts)
         elif facts.kind in ("tool", *FOUND, "embedding", "guardrail", "evaluator") and voice:
             continue
         else:
-            found = payloads.words_of(facts.said.get("output"), "assistant", said)
+            found = worded(facts, "output", "assistant", said)
         if found:
             return found
     return said
+
+
+def worded(facts: Facts, side: str, role: str, known: str) -> str:
+    """A span's input or output in words, what is `known` to have been said standing as it is.
+
+    A logged request tells its question. Of a response only the answer that a model's call gave
+    is believed: it may be an answer in an object's form. Plain text is never looked into.
+    """
+    told = facts.said.get(side)
+    if facts.said.get(f"{side}_type") == "text/plain":
+        return chat.text_of(told)
+    found = payloads.words_of(told, role, known)
+    if found == known or not found.startswith(OPENS):
+        return found
+    last = payloads.last_words(told, role)
+    if role == "user":
+        return last or known or found
+    return found if last != known else known
+
+
+def told_at_root(whole: Whole) -> dict[str, Json]:
+    """What a root that is no step says and nothing else keeps: its name, an input of many parts."""
+    if whole.bare is None:
+        return {}
+    found = {"name": whole.root.name, "input": structured(whole.root_facts.said.get("input"))}
+    return {key: value for key, value in found.items() if value}
+
+
+def structured(value: Json) -> Json:
+    """An input in an object's form, whose words are not a user's alone; None for any other."""
+    plain = payloads.unquoted(value)
+    if type(plain) is not dict or payloads.last_words(plain, "user") is not None:
+        return None
+    return plain if payloads.words_of(plain, "user").startswith(OPENS) else None
 
 
 def context_of(every: list[Facts]) -> str | None:
@@ -277,7 +316,7 @@ def tags_of(every: list[Facts]) -> list[str]:
 
 def metadata_of(whole: Whole, app: str | None) -> dict[str, Json]:
     """What nobody else keeps: a team's own, the root's unknown attributes, the resource's."""
-    found: dict[str, Json] = {}
+    found = told_at_root(whole)
     for facts in reversed(whole.facts):
         found = {**found, **facts.metadata}
     root = whole.root_facts
@@ -308,7 +347,7 @@ def steps_of(whole: Whole, answer: int | None, output: str) -> list[dict[str, Js
     root = None if whole.root.parent_id else whole.tree.root
     steps = []
     for n, (span, facts) in enumerate(zip(whole.spans, whole.facts, strict=True)):
-        if n == root and facts.kind in ("agent", "chain", "span"):
+        if n == whole.bare:
             continue
         steps.append(step_of(span, facts, n == answer, n == root, known, output))
     if voice:

@@ -37,7 +37,7 @@ from evals.importers.shares import Share
 from evals.importers.span_rows import seldom
 from evals.importers.spans import Gathered, Span
 from evals.importers.streams import Line
-from evals.importers.strict_json import Parsed, Refused
+from evals.importers.strict_json import OPENS, Parsed, Refused
 from evals.records import Json
 
 NAME = "langfuse"
@@ -222,7 +222,6 @@ def under_one_root(spans: list[Span]) -> list[Span]:
         one = outermost[0]
         attributes = {**one.attributes, **top.attributes}
         merged = one._replace(
-            name=top.name or one.name,
             attributes=attributes,
             resource={**one.resource, **top.resource},
             scope=one.scope or top.scope,
@@ -239,7 +238,7 @@ def under_one_root(spans: list[Span]) -> list[Span]:
 
 def stands_for(span: Span, top: Span) -> bool:
     """Whether an observation is but the trace once more."""
-    if span.attributes.get("langfuse.observation.type") not in BARE or span.error:
+    if span.error:
         return False
     readers = {"input": exchanges.question, "output": exchanges.text}
     names = [(f"langfuse.observation.{side}", words) for side, words in readers.items()]
@@ -259,10 +258,12 @@ def top_of(trace: Object, line: int) -> Span:
     attributes = told.attributes | columns(trace, of_trace=True)
     attributes |= {"langfuse.trace.metadata": metadata} if metadata else {}
     for side in ("input", "output"):
-        if unquoted(trace.get(side)) not in EMPTY:
-            attributes[f"langfuse.observation.{side}"] = trace[side]
+        if (said := unquoted(trace.get(side))) not in EMPTY:
+            twice = type(said) is str and said.startswith(OPENS)  # as its pages export a trace
+            attributes[f"langfuse.observation.{side}"] = said if twice else trace[side]
     start = nanoseconds(trace.get("timestamp"))
     trace_id, name = worded(trace.get("id")), worded(trace.get("name"))
+    attributes |= {TRACE_NAME: name} if name else {}
     released, resource = released_as(trace.get("release"), RELEASE, told.resource)
     attributes |= released
     return Span(
@@ -288,6 +289,8 @@ def observation(row: Object, line: int) -> Span:
         attributes["gen_ai.retrieval.documents"] = documents
     released, resource = released_as(row.get("release"), RELEASE, told.resource)
     attributes |= released | usage_of(row)
+    if row.get("trace_name") and not row.get("parent_observation_id"):
+        attributes[TRACE_NAME] = row["trace_name"]
     problem = worded(row.get("status_message"))
     failed = row.get("level") == "ERROR"
     if problem and not failed:
@@ -342,6 +345,7 @@ def model_of(row: Object, told: Object) -> Object:
 
 
 ANSWERED, RELEASE = "gen_ai.response.model", "langfuse.release"
+TRACE_NAME = "langfuse.trace.metadata.name"
 
 
 def usage_of(row: Object) -> Object:

@@ -15,6 +15,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "kind": ("openinference.span.kind",),
     "input": ("input.value",),
     "output": ("output.value",),
+    "input_type": ("input.mime_type",),
+    "output_type": ("output.mime_type",),
     "provider": ("llm.provider", "llm.system"),
     "model_requested": ("llm.request.model_name",),
     "model": ("llm.response.model_name", "llm.model_name"),
@@ -62,7 +64,7 @@ LISTS = {
 
 MAPS = {"metadata.": "metadata", "llm.prompt_template.variables.": "variables"}
 
-IGNORED = ("input.mime_type", "output.mime_type", "llm.token_count.total")
+IGNORED = ("llm.token_count.total",)
 
 KINDS = {
     "retriever": "retrieval",

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from evals.importers import chat
+from evals.importers import chat, exchanges
 from evals.importers.strict_json import inner as embedded
 from evals.records import Json
 
@@ -24,13 +24,22 @@ DEPTH = 8
 def words_of(value: Json, role: str, known: str = "", depth: int = DEPTH) -> str:
     """What a value says in words, `role` being who speaks; as it is where it is no wrapper.
 
-    A text that is `known` to have been said is no wrapper, though it may look like one.
+    A text that is `known` to have been said is no wrapper, though it may look like one; nor is a
+    text that a wrapper holds.
     """
     plain = value if known and value == known else unquoted(value)
     if type(plain) is str or plain is None or depth == 0:
         return chat.text_of(plain)
     inner = within(plain, role)
-    return chat.text_of(value) if inner is None else words_of(inner, role, known, depth - 1)
+    if inner is None:
+        return chat.text_of(value)
+    return chat.text_of(inner) if type(inner) is str else words_of(inner, role, known, depth - 1)
+
+
+def last_words(value: Json, role: str) -> str | None:
+    """What was last said by somebody in a logged request or response; None where it is neither."""
+    found = exchanges.messages(unquoted(value))
+    return spoken(found, role) if found else None
 
 
 def unquoted(value: Json) -> Json:

@@ -24,6 +24,7 @@ ANSWERS = [
     "1.50",
     " padded\n",
 ]
+LIKE_WRAPPERS = ['{"answer": "42"}', '{"output": "A", "id": 1}', '{"messages": []}', '"quoted"']
 TIMES = {"start_time": "2026-10-01 12:00:00.000000", "end_time": "2026-10-01 12:00:01.000000"}
 
 
@@ -38,13 +39,15 @@ class Said:
 def openinference(answer: str) -> str:
     """A root's attribute."""
     root = {"openinference.span.kind": "AGENT", "input.value": "Where?", "output.value": answer}
+    root["output.mime_type"] = "text/plain"
     said: Any = Said
     return envelope(said, {"service.name": "shop"}, [(0, "agent", root)])
 
 
 def phoenix(answer: str) -> str:
     """The same, nested."""
-    values = {"input": {"value": "Where?"}, "output": {"value": answer}}
+    output = {"value": answer, "mime_type": "text/plain"}
+    values = {"input": {"value": "Where?"}, "output": output}
     about = {"name": "agent", "context": {"trace_id": "1" * 32, "span_id": "2" * 16}}
     return json.dumps({**about, **TIMES, "span_kind": "AGENT", "attributes": values})
 
@@ -100,3 +103,51 @@ def test_an_answer_that_is_json_is_kept_as_it_was_said(
     (trace,) = importers.read(path, mappings={}, app="shop")
     assert isinstance(trace, Trace)
     assert trace.output == answer
+
+
+@pytest.mark.parametrize("answer", LIKE_WRAPPERS)
+@pytest.mark.parametrize("write", [openinference, phoenix, langsmith, openai, plain])
+def test_an_answer_that_looks_like_a_wrapper_is_kept_where_the_format_tells_text_from_objects(
+    tmp_path: Path, write: Any, answer: str
+) -> None:
+    """By its type, or by standing in an object of its own; Langfuse does not tell the two apart."""
+    path = tmp_path / "export.jsonl"
+    path.write_text(write(answer) + "\n")
+    (trace,) = importers.read(path, mappings={}, app="shop")
+    assert isinstance(trace, Trace)
+    assert trace.output == answer
+
+
+def test_what_an_answer_is_wrapped_in_is_taken_off_where_a_call_gave_it(tmp_path: Path) -> None:
+    """Of an event or a state that says more than the answer the words are the model's."""
+    said = Said()
+    event = {"content": {"parts": [{"text": "There."}], "role": "model"}, "author": "bot"}
+    asked = {"prompt": "Where?", "system": "Be kind.", "attempts": 3}
+    values = {"input.value": json.dumps(asked), "output.value": json.dumps(event)}
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.prompt": "Rendered: where?"}
+    spans = [
+        (0, "agent", {"openinference.span.kind": "CHAIN", **values}),
+        (1, "chat", {**chat, "gen_ai.completion": "Let me think."}),
+        (2, "chat", {**chat, "gen_ai.completion": "There."}),
+    ]
+    path = tmp_path / "export.jsonl"
+    path.write_text(envelope(said, {"service.name": "shop"}, spans) + "\n")
+    (trace,) = importers.read(path, mappings={})
+    assert isinstance(trace, Trace)
+    assert (trace.input, trace.output) == ("Where?", "There.")
+    assert trace.metadata["name"] == "agent"
+
+
+def test_an_input_that_is_more_than_a_question_is_kept_beside_it(tmp_path: Path) -> None:
+    """The question is the model's; the object it was made of stands in the metadata."""
+    given = {"customer": "gold", "ticket": {"text": "Where?"}}
+    root = {"openinference.span.kind": "CHAIN", "input.value": json.dumps(given)}
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.prompt": "Where?"}
+    chat["gen_ai.completion"] = "Here."
+    path = tmp_path / "export.jsonl"
+    spans = [(0, "agent", root), (1, "chat", chat)]
+    path.write_text(envelope(Said(), {"service.name": "shop"}, spans) + "\n")
+    (trace,) = importers.read(path, mappings={})
+    assert isinstance(trace, Trace)
+    assert (trace.input, trace.output) == ("Where?", "Here.")
+    assert trace.metadata["input"] == given

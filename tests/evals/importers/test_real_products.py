@@ -61,6 +61,22 @@ def test_messages_are_those_langfuse_itself_reads(path: Path) -> None:
     assert different == {item for item in OTHERWISE if item[0] == name}
 
 
+@pytest.mark.parametrize("path", TOLD, ids=lambda path: path.name)
+def test_the_answer_is_in_the_words_of_the_last_call_that_spoke(path: Path) -> None:
+    """Whatever state, event or response of a provider the outermost observation keeps it in."""
+    name = path.name.removesuffix(".trace.json")
+    told = json.loads(path.with_name(f"{name}.chatml.json").read_text())
+    calls = [o for o in json.loads(path.read_text())["observations"] if o["type"] == "GENERATION"]
+    calls.sort(key=lambda call: call["endTime"])
+    outputs = [told.get(call["id"], {}).get("output", {}).get("data") or [] for call in calls]
+    said = [text for output in outputs for _, text in words(output)[-1:] if text]
+    (trace, *_) = read(path)
+    if said:
+        assert trace.output.strip() == said[-1].strip()
+    assert said or not trace.output.startswith("{")
+    assert trace.input[:1] not in ("", "{", "[")
+
+
 @pytest.mark.parametrize("path", LANGFUSE, ids=lambda path: path.name)
 def test_a_langfuse_trace_keeps_all_it_has(path: Path) -> None:
     """Every observation is a step or the trace; tokens, cost and scores are those of the export."""
