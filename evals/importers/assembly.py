@@ -412,8 +412,12 @@ def call_step(facts: Facts, is_answer: bool, known: set[str], output: str) -> di
 
 
 def told_calls(voice: Facts, steps: list[dict[str, Json]]) -> list[dict[str, Json]]:
-    """Tool calls since the last question that no span tells of, with their results."""
-    messages = voice.asked
+    """Tool calls since the last question that no span tells of, with their results.
+
+    Those of the answer itself are its step's; with results they were the provider's own.
+    """
+    hosted = any(message["role"] == "tool" for message in voice.answered)
+    messages = [*voice.asked, *(voice.answered if hosted else ())]
     last = max((n for n, m in enumerate(messages) if m["role"] == "user"), default=-1)
     turn = messages[last + 1 :]
     given = {m.get("tool_call_id"): m["content"] for m in turn if m["role"] == "tool"}

@@ -151,10 +151,14 @@ def role_of(item: dict[str, Json]) -> str | None:
 def tool_entries(item: dict[str, Json]) -> list[dict[str, Json]] | None:
     """A call or a result that stands between messages, as the Responses API writes them."""
     said = Said()
-    if item.get("type") in ("function_call", "function_call_output", "reasoning"):
+    kind = item.get("type")
+    if kind in ("function_call", "function_call_output", "reasoning"):
         add(said, item)
-        return spoken("assistant", said, {}) if said.calls or said.reasoning else said.results
-    return None
+    elif type(kind) is str and kind.endswith("_call"):
+        add_hosted(said, item)
+    else:
+        return None
+    return spoken("assistant", said, {}) if said.calls or said.reasoning else said.results
 
 
 def spoken(role: str, said: Said, item: dict[str, Json]) -> list[dict[str, Json]]:
@@ -166,6 +170,10 @@ def spoken(role: str, said: Said, item: dict[str, Json]) -> list[dict[str, Json]
         return [result(call_id, text, item.get("name"))]
     if answers and not (text or said.calls):
         return answers
+    if answers and said.calls and role == "assistant":  # the provider ran them itself
+        calls = {"role": role, "content": "", "tool_calls": said.calls}
+        rest = Said(said.texts, [], [], said.reasoning)
+        return [calls, *answers, *(spoken(role, rest, item) if text or said.reasoning else ())]
     found: dict[str, Json] = {"role": role, "content": text}
     if type(name := item.get("name")) is str and name:
         found["name"] = name
@@ -180,6 +188,7 @@ def calls_in(item: dict[str, Json]) -> list[dict[str, Json]]:
     """The calls a message carries beside its content, in OpenAI's or LangChain's form."""
     found = []
     listed = item.get("tool_calls")
+    listed = embedded(listed) if type(listed) is str else listed  # an event's attribute is text
     for call in listed if type(listed) is list else ():
         if type(call) is dict:
             inner = call.get("function")
@@ -227,7 +236,10 @@ def add(said: Said, part: dict[str, Any]) -> None:
 
 
 def add_text(said: Said, part: dict[str, Any]) -> None:
-    """Text, wherever a framework puts it."""
+    """Text, wherever a framework puts it; what Gemini calls a thought is one."""
+    if part.get("thought") is True:
+        add_thought(said, part)
+        return
     value = part.get("text", part.get("content", part.get("refusal")))
     if type(value) is dict:
         value = value.get("value", value)
@@ -239,7 +251,8 @@ def add_thought(said: Said, part: dict[str, Any]) -> None:
     """Reasoning is kept apart: nobody was answered with it."""
     value = part.get("content", part.get("text", part.get("thinking", part.get("summary"))))
     if value:
-        said.reasoning.append(text_of(value))
+        texts = fold(value).texts if type(value) is list else [text_of(value)]
+        said.reasoning.append("\n".join(texts))
 
 
 def add_call(said: Said, part: dict[str, Any]) -> None:
@@ -248,8 +261,25 @@ def add_call(said: Said, part: dict[str, Any]) -> None:
     part = inner if type(inner) is dict else part
     call_id = part.get("call_id", part.get("toolCallId", part.get("id")))
     name = part.get("name", part.get("toolName"))
-    arguments = part.get("arguments", part.get("input", part.get("args")))
+    arguments = next((part[key] for key in ARGUMENTS if key in part), None)
     said.calls.append(tool_call(call_id, name, arguments))
+
+
+def add_hosted(said: Said, item: dict[str, Any]) -> None:
+    """A tool that the provider ran itself, as the Responses API tells call and result in one."""
+    kind, call_id = item["type"], item.get("id")
+    told = {key: value for key, value in item.items() if key not in (*ABOUT, *GIVEN)}
+    arguments = item.get("arguments", told)
+    said.calls.append(tool_call(call_id, item.get("name", kind.removesuffix("_call")), arguments))
+    given = next((item[key] for key in GIVEN if item.get(key) is not None), None)
+    if kind == "image_generation_call" and given is not None:
+        given = placeholder("image", None, given)
+    if given is not None:
+        said.results.append(result(call_id, text_of(given)))
+
+
+ARGUMENTS = ("arguments", "input", "args", "server_tool_call")
+ABOUT, GIVEN = ("id", "type", "status", "name"), ("output", "outputs", "results", "result")
 
 
 def add_result(said: Said, part: dict[str, Any]) -> None:
@@ -258,7 +288,7 @@ def add_result(said: Said, part: dict[str, Any]) -> None:
     part = inner if type(inner) is dict else part
     keys = ("tool_call_id", "tool_use_id", "call_id", "toolCallId", "id")
     call_id = next((part[key] for key in keys if part.get(key)), None)
-    answers = ("response", "result", "output", "content")
+    answers = ("response", "result", "output", "content", "server_tool_call_response")
     given = next((part[key] for key in answers if key in part), None)
     if type(given) is dict and set(given) == {"type", "value"}:  # the Vercel AI SDK's wrapping
         given = given["value"]
@@ -297,11 +327,14 @@ KINDS = {"image_url": "image", "input_image": "image", "input_audio": "audio", "
 Reader = Callable[[Said, dict[str, Any]], None]
 PARTS: dict[str, Reader] = {
     **dict.fromkeys(("text", "input_text", "output_text", "refusal"), add_text),
-    **dict.fromkeys(("reasoning", "thinking", "redacted_thinking"), add_thought),
+    **dict.fromkeys(("reasoning", "thinking", "redacted_thinking", "compaction"), add_thought),
     **dict.fromkeys(("tool_call", "tool-call", "tool_use", "function_call"), add_call),
+    **dict.fromkeys(("server_tool_call", "server_tool_use", "mcp_tool_use"), add_call),
     **dict.fromkeys(
         ("tool_call_response", "tool-result", "tool_result", "function_call_output"), add_result
     ),
+    **dict.fromkeys(("server_tool_call_response", "mcp_tool_result"), add_result),
+    **dict.fromkeys(("web_search_tool_result", "code_execution_tool_result"), add_result),
     **dict.fromkeys(
         ("image", "image_url", "input_image", "audio", "input_audio", "video"), add_media
     ),

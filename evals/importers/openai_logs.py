@@ -91,11 +91,17 @@ def from_row(row: Object, request_of: Callable[[Json], Object]) -> Object:
         "latency_ms": next((row[key] for key in TOOK if row.get(key) is not None), None),
         "user_id": asked.get("user") or asked.get("safety_identifier"),
         "session_id": session_of(asked),
-        "versions": {"system_fingerprint": fingerprint} if fingerprint else None,
+        "versions": versions_of(fingerprint, asked.get("tools")),
     }
     found |= identity(row, body, asked)
     beside = {key: value for key, value in rest.items() if key not in (*STARTED, *TOOK, *IDS)}
     return merged(found, beside, asked, body)
+
+
+def versions_of(fingerprint: Json, tools: Json) -> Object:
+    """What the call ran with; the tools offered by a hash of their definitions."""
+    told = {"system_fingerprint": fingerprint, "tools": digest(tools, 12) if tools else None}
+    return exchanges.dropped(told)
 
 
 def merged(found: Object, beside: Object, asked: Object, body: Object) -> Object:
@@ -104,6 +110,8 @@ def merged(found: Object, beside: Object, asked: Object, body: Object) -> Object
     told = metadata if type(metadata) is dict else {} if metadata is None else {"note": metadata}
     for holder, names in ((asked, ASKED_TOO), (body, ANSWERED_TOO)):
         told |= {name: holder[name] for name in names if holder.get(name) is not None}
+    if type(choices := body.get("choices")) is list and len(choices) > 1:
+        told["choices"] = choices[1:]
     if told.get("id") == found["trace_id"]:
         del told["id"]
     if type(asked.get("metadata")) is dict:
@@ -165,12 +173,29 @@ def problem_of(row: Object, answered: Object) -> str | None:
 
 
 def steps(body: Object, found: Object, spoken: list[Object], problem: str | None) -> list[Object]:
-    """The call itself, and the tools that its answer calls."""
+    """The call itself with the tools that its answer calls, and what a provider's own gave back."""
     known = ("model", "finish_reason", "tokens_in", "tokens_out")
     calls = [call for message in spoken for call in message.get("tool_calls", ())]
+    thoughts = [message["reasoning"] for message in spoken if "reasoning" in message]
     step = {"kind": "llm", "name": "response" if "output" in body else "chat"}
     step |= {key: found.get(key) for key in known}
-    return [exchanges.dropped({**step, "tool_calls": calls or None, "error": problem})]
+    step |= {"tool_calls": calls or None, "reasoning": "\n".join(thoughts) or None}
+    names = {call.get("id"): call["function"]["name"] for call in calls}
+    results = [message for message in spoken if message["role"] == "tool"]
+    return [
+        exchanges.dropped({**step, "error": problem}),
+        *(
+            exchanges.dropped(
+                {
+                    "kind": "tool",
+                    "name": names.get(given.get("tool_call_id")),
+                    "call_id": given.get("tool_call_id"),
+                    "output": given["content"],
+                }
+            )
+            for given in results
+        ),
+    ]
 
 
 def created(body: Object) -> str | None:

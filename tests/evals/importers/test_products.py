@@ -15,7 +15,7 @@ import pytest
 from evals import importers
 from evals.importers import langfuse
 from evals.importers.spans import Gathered
-from evals.records import Label, Refusal, Trace
+from evals.records import Label, Refusal, Trace, digest
 from evals.specs import Mapping
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -130,6 +130,33 @@ def test_a_batch_input_alone_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (refusal,) = read(path, app="chat")
     assert refusal.code == "no-response"
     assert "output file beside" in refusal.reason
+
+
+def test_nothing_of_a_logged_response_is_lost(tmp_path: Path) -> None:
+    """Thoughts, a provider's own tools with their results, and the answers beside the first."""
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Look it up."}]}
+    found = [{"file_id": "f", "text": "in Bonn"}]
+    search = {"type": "file_search_call", "id": "s", "queries": ["parcel"], "results": found}
+    text = {"type": "message", "role": "assistant"}
+    text["content"] = [{"type": "output_text", "text": "In Bonn."}]
+    tools = [{"type": "file_search"}]
+    response = {"id": "r", "object": "response", "output": [thought, search, text]}
+    asked = {"model": "gpt-a", "input": "Where?", "tools": tools}
+    choices = [{"index": n, "message": {"role": "assistant", "content": f"{n}"}} for n in range(2)]
+    chat = {"id": "c", "object": "chat.completion", "choices": choices}
+    beside = {"timestamp": "2026-10-01T12:00:00Z"}
+    path = write(
+        tmp_path,
+        {**beside, "request": asked, "response": response},
+        {**beside, "request": {"model": "gpt-a", "messages": []}, "response": chat},
+    )
+    one, other = read(path, app="shop")
+    assert one.output == "In Bonn."
+    call, tool = one.steps
+    assert call["reasoning"] == "Look it up."
+    assert (tool["name"], json.loads(tool["output"])) == ("file_search", found)
+    assert one.versions == {"tools": digest(tools, 12)}
+    assert (other.output, other.metadata["choices"]) == ("0", choices[1:])
 
 
 def test_a_mapping_names_the_application_of_a_products_traces(tmp_path: Path) -> None:

@@ -255,6 +255,52 @@ def test_pictures_and_files_are_placeholders() -> None:
     ]
 
 
+def test_what_a_provider_ran_itself_is_a_call_with_its_result_and_no_part_of_the_answer(
+    tmp_path: Path,
+) -> None:
+    """Nor is what was thought, or a summary of what was said before."""
+    parts = [
+        {"type": "reasoning", "content": "Look it up."},
+        {"type": "server_tool_call", "id": "s", "name": "web", "arguments": {"q": "parcel"}},
+        {"type": "server_tool_call_response", "id": "s", "response": "in Bonn"},
+        {"type": "text", "content": "In Bonn."},
+    ]
+    asked = [{"type": "text", "content": "Where?"}, {"type": "compaction", "content": "Hello."}]
+    (trace,) = read(
+        tmp_path,
+        envelope(
+            span(
+                1,
+                **{
+                    "gen_ai.input.messages": json.dumps([{"role": "user", "parts": asked}]),
+                    "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": parts}]),
+                },
+            )
+        ),
+    )
+    assert (trace.input, trace.output) == ("Where?", "In Bonn.")
+    call, tool = trace.steps
+    assert call["reasoning"] == "Look it up."
+    assert [one["function"]["name"] for one in call["tool_calls"]] == ["web"]
+    assert (tool["name"], tool["input"], tool["output"]) == ("web", {"q": "parcel"}, "in Bonn")
+
+
+def test_calls_that_an_event_tells_as_text_are_calls(tmp_path: Path) -> None:
+    """Attributes of events hold no lists of objects: what stands there is their JSON."""
+    calls = [{"id": "c", "type": "function", "function": {"name": "track", "arguments": "{}"}}]
+    said = {"user": {"content": "Where?"}, "assistant": {"tool_calls": json.dumps(calls)}}
+    said["tool"] = {"id": "c", "content": "in Bonn"}
+    one = span(1)
+    one["events"] = [
+        {"name": f"gen_ai.{who}.message", "attributes": attributes(told)}
+        for who, told in said.items()
+    ]
+    (trace,) = read(tmp_path, envelope(one))
+    assert trace.messages[1]["tool_calls"] == calls
+    (tool,) = [step for step in trace.steps if step["kind"] == "tool"]
+    assert (tool["name"], tool["output"]) == ("track", "in Bonn")
+
+
 words = st.text(st.characters(codec="utf-8"), max_size=40)
 turns = st.lists(
     st.tuples(st.sampled_from(["user", "assistant", "system"]), words), min_size=1, max_size=5
