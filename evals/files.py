@@ -19,6 +19,10 @@ BATCH = 2048
 """Rows held in memory at a time where a table is streamed."""
 
 
+CODEC = "snappy"
+"""How Parquet is packed: texts take half the time of zstd, each time they are written and read, for
+two fifths more of the disk."""
+
 RESTRICTED = ("inbox", "pulls", "quarantine")
 """Folders of a home that hold rows as found: nobody but their owner may look into them."""
 
@@ -73,7 +77,7 @@ def write_parquet(path: Path, rows: Any) -> None:
     try:
         if set(RESTRICTED) & set(path.parts):
             restricted_file(aside, b"")
-        pq.write_table(rows, aside, compression="zstd")
+        pq.write_table(rows, aside, compression=CODEC)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evals.files import (
+    CODEC,
     RESTRICTED,
     Writer,
     parquet_batches,
@@ -106,7 +107,7 @@ class Lake:
         aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             schema = arrow_schema(TABLES[table])
-            with pq.ParquetWriter(aside, schema, compression="zstd") as file:
+            with pq.ParquetWriter(aside, schema, compression=CODEC) as file:
                 writer = Writer(TABLES[table], file)
                 yield writer
                 writer.flush()

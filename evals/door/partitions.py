@@ -6,13 +6,15 @@ Memory is bounded by bytes held, however long the file and however many its nigh
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from evals.files import CODEC
 from evals.lake import Lake, safe
 from evals.records import Trace
 from evals.tables import arrow_schema, to_table
@@ -35,8 +37,17 @@ EPOCH = date(1970, 1, 1)
 class Nights:
     """The nights of a file being staged; leaving it without an error puts them in place."""
 
-    def __init__(self, lake: Lake, name: str, shift: timedelta, table: str = "staged") -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        name: str,
+        shift: timedelta,
+        constant: Mapping[str, Any] | None = None,
+        table: str = "staged",
+    ) -> None:
         self.lake, self.name, self.shift, self.table = lake, name, shift, table
+        self.constant = constant or {}
+        """What every row holds in a column that its table lacks."""
         self.rows: Counter[date] = Counter()
         self.held: dict[date, list[Any]] = {}
         self.bytes: Counter[date] = Counter()
@@ -85,18 +96,24 @@ class Nights:
         import numpy as np
         import pyarrow as pa
 
-        moments = rows["ts"].cast(pa.int64()).to_numpy()
+        moments = rows["ts"].combine_chunks().view(pa.int64()).to_numpy()
         days = (moments - self.shift // US) // DAY_US
-        for day in np.unique(days).tolist():
-            night = EPOCH + timedelta(days=day)
-            own = rows if len(rows) == (n := int((days == day).sum())) else rows.filter(days == day)
-            self.rows[night] += n
-            self.held.setdefault(night, []).append(own)
-            self.bytes[night] += own.nbytes
-            if self.bytes[night] >= ROW_GROUP:
-                self.write(night)
+        if days.min() == days.max():
+            self.hold(int(days[0]), rows)
+        else:
+            for day in np.unique(days).tolist():
+                self.hold(day, rows.filter(days == day))
         while self.bytes.total() >= HELD:
             self.write(self.bytes.most_common(1)[0][0])
+
+    def hold(self, day: int, rows: Any) -> None:
+        """Takes rows of one night, the days since 1970 at its date."""
+        night = EPOCH + timedelta(days=day)
+        self.rows[night] += len(rows)
+        self.held.setdefault(night, []).append(rows)
+        self.bytes[night] += rows.nbytes
+        if self.bytes[night] >= ROW_GROUP:
+            self.write(night)
 
     def empty(self, night: date) -> None:
         """A night of which only refused rows are known has a file without rows."""
@@ -109,8 +126,24 @@ class Nights:
         held = self.held.pop(night, [])
         del self.bytes[night]
         if held:
-            rows = pa.concat_tables(held)
+            alike = itertools.groupby(held, key=lambda rows: rows.column_names)
+            rows = pa.concat_tables([self.whole(pa.concat_tables(own)) for _, own in alike])
             self.writer(night).write_table(rows, row_group_size=len(rows))
+
+    def whole(self, rows: Any) -> Any:
+        """A table with every column there is."""
+        import pyarrow as pa
+
+        schema = arrow_schema(Trace)
+        if len(schema) == rows.num_columns:
+            return rows
+        arrays = [
+            rows[field.name]
+            if field.name in rows.column_names
+            else pa.repeat(pa.scalar(self.constant.get(field.name), field.type), len(rows))
+            for field in schema
+        ]
+        return pa.Table.from_arrays(arrays, schema=schema)
 
     def writer(self, night: date) -> Any:
         """The open file of a night; where too many are open, another one ends."""
@@ -132,5 +165,5 @@ class Nights:
         self.parts.append((aside, folder / name))
         repeated: Any = REPEATED
         return pq.ParquetWriter(
-            aside, arrow_schema(Trace), compression="zstd", use_dictionary=repeated
+            aside, arrow_schema(Trace), compression=CODEC, use_dictionary=repeated
         )

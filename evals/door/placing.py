@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.door.rows import Source
 from evals.door.standing import ACCEPTED, DUPLICATE
+from evals.files import CODEC
 from evals.lake import Lake
 from evals.records import Refusal, Trace, canonical
 from evals.specs import Catalog
@@ -97,7 +98,7 @@ def placed(lake: Lake, night: date, source: Source, own: pandas.DataFrame) -> It
         linked(source.path, aside)
     else:
         chosen = own[passed]
-        with pq.ParquetWriter(aside, arrow_schema(Trace), compression="zstd") as writer:
+        with pq.ParquetWriter(aside, arrow_schema(Trace), compression=CODEC) as writer:
             for table, at in grouped(source.path, chosen):
                 writer.write_table(with_turns(table, chosen["turn"].iloc[at]))
     aside.replace(path)

@@ -117,14 +117,15 @@ class Staging:
         self.lake, self.door, self.name, self.sha, self.now = lake, door, name, sha, now
         self.read_at = None if door.catalog.demo else now  # a demo's calendar is simulated
         self.shift = timedelta(hours=door.catalog.day_begins)
+        self.whence = {"source_file": name_without_secrets(name), "source_format": NAME}
         part = f".s{share.at}" if share.at else ""
-        self.nights = Nights(lake, f"{sha[:16]}{part}", self.shift)
+        constant = {**DEFAULTS, **self.whence}
+        self.nights = Nights(lake, f"{sha[:16]}{part}", self.shift, constant)
         self.passed: list[Passed] = []
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
         self.misread: set[int] = set()
         self.format = self.place = ""
-        self.whence = {"source_file": name_without_secrets(name), "source_format": NAME}
 
     def read(self, path: Path, reading: Reading) -> None:
         """Takes what a file holds, or a share of it."""
@@ -147,7 +148,7 @@ class Staging:
             found.cells["content_hash"] = column_hashes(found, self.door.key)
             clean, apart = screened(self.door, found, self.whence, latest(self.read_at))
             if clean.size:
-                self.nights.add(to_arrow(clean, self.whence))
+                self.nights.add(to_arrow(clean))
             for trace in apart:
                 self.row(trace)
         elif isinstance(found, Label):
@@ -202,16 +203,10 @@ class Staging:
         )
 
 
-def to_arrow(columns: Columns, whence: dict[str, str]) -> Any:
-    """Columns as an Arrow table of traces."""
+def to_arrow(columns: Columns) -> Any:
+    """Columns as an Arrow table of traces, without those that are the same in every row."""
     import pyarrow as pa
 
-    schema = arrow_schema(Trace)
-    constant = {**DEFAULTS, **whence}
-    arrays = [
-        pa.array(columns.cells[field.name], field.type)
-        if field.name in columns.cells
-        else pa.repeat(pa.scalar(constant.get(field.name), field.type), columns.size)
-        for field in schema
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    fields = [field for field in arrow_schema(Trace) if field.name in columns.cells]
+    arrays = [pa.array(columns.cells[field.name], field.type) for field in fields]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))

@@ -64,8 +64,8 @@ def batch(
     block: Block, reading: Reading, known: dict[tuple[str, ...], Shape | None]
 ) -> Iterator[Columns | Found]:
     """A block's rows, those of one shape together; `known` remembers the shapes."""
-    lines = block.text.split(b"\n")
-    rows = Rows(block.number, lines, objects(lines), keys_spelled(block.text, lines))
+    number, text, lines = block
+    rows = Rows(number, lines, objects(lines), keys_spelled(text, lines))
     groups: dict[tuple[str, ...], list[int]] = {}
     for place, row in enumerate(rows.objects):
         groups.setdefault(tuple(row) if row else (), []).append(place)

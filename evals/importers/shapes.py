@@ -205,7 +205,7 @@ def iso_moments(column: Sequence[str]) -> list[int]:
     import pyarrow as pa
 
     try:
-        moments = pa.array(column, pa.string()).cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+        moments = pa.array(column, pa.string()).cast(pa.timestamp("us", tz="UTC")).view(pa.int64())
     except pa.ArrowInvalid:
         return []
     found = moments.to_numpy()

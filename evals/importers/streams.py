@@ -11,7 +11,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, Self, cast
 
 MAX_LINE = 16 * 2**20
 """A line of more bytes than this is refused, and never held whole."""
@@ -110,6 +110,13 @@ class Block(NamedTuple):
     """Of the first, 1-based."""
     text: bytes
     """The lines, each but the last with its newline."""
+    lines: list[bytes]
+    """The same, each without its newline."""
+
+    @classmethod
+    def of(cls, number: int, text: bytes) -> Self:
+        """From its text."""
+        return cls(number, text, text.split(b"\n"))
 
 
 def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
@@ -133,14 +140,18 @@ def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
             long = skipping or len(tail) + end > MAX_LINE
             if long:
                 yield Line(number, (tail if skipping else tail + chunk[:end])[:KEPT], LONG)
-            yield Block(number + long, chunk[end + 1 : last] if long else tail + chunk[:last])
-            number, tail, skipping = number + chunk.count(b"\n"), chunk[last + 1 :], False
+                number += 1
+            if not long or end < last:
+                text = chunk[end + 1 : last] if long else tail + chunk[:last]
+                yield (block := Block.of(number, text))
+                number += len(block.lines)
+            tail, skipping = chunk[last + 1 :], False
         if len(tail) > MAX_LINE:
             tail, skipping = tail[:KEPT], True
     if skipping or len(tail) > MAX_LINE:
         yield Line(number, tail[:KEPT], LONG)
     else:
-        yield Block(number, tail)
+        yield Block.of(number, tail)
 
 
 def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
@@ -149,7 +160,7 @@ def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
         if isinstance(block, Line):
             yield block
         else:
-            for number, raw in enumerate(block.text.split(b"\n"), block.number):
+            for number, raw in enumerate(block.lines, block.number):
                 if raw and not raw.isspace():
                     yield Line(number, raw)
 

@@ -225,7 +225,7 @@ def keys_spelled(block: bytes, lines: Sequence[bytes]) -> list[int]:
     last, second, third = (text[np.maximum(colons - back, 0)] for back in (1, 2, 3))
     quoted, escaped = last == ord('"'), second == ord("\\")
     keys = quoted & ~escaped
-    odd = np.isin(last, np.frombuffer(b" \t\r", np.uint8))
+    odd = (last == ord(" ")) | (last == ord("\t")) | (last == ord("\r"))
     odd |= quoted & escaped & (third == ord("\\"))
     of_line = np.searchsorted(ends, colons, side="right")
     found = np.bincount(of_line[keys], minlength=len(lines))
