@@ -6,7 +6,6 @@ The only place that starts Dagster from the command line.
 import contextlib
 import logging
 import os
-import sqlite3
 import warnings
 from datetime import date
 from pathlib import Path
@@ -47,15 +46,6 @@ def dagster_home(home: Path) -> Path:
     return folder
 
 
-def sync_at_checkpoints(connection: Any, _: Any) -> None:
-    """Lets SQLite sync at checkpoints only, which its write-ahead log makes safe.
-
-    Dagster writes each event in transactions of its own; a sync for each was half a run's wait.
-    """
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("pragma synchronous=normal")
-
-
 def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launched:
     """Runs a job over a range of nights in one run.
 
@@ -71,11 +61,7 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     say("starting Dagster")
     import dagster as dg
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
 
-    if not event.contains(Engine, "connect", sync_at_checkpoints):
-        event.listen(Engine, "connect", sync_at_checkpoints)
     Progress.start(say)
     from orchestration.definitions import defs
 

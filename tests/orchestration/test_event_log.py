@@ -1,12 +1,15 @@
-"""Promises of the event log: a batch is written whole, and Dagster's own storage reads it."""
+"""Promises of the event log: batches whole, few connections, and files Dagster's own reads."""
 
 import sqlite3
 import threading
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy import Engine, event
 
 from orchestration import launch, partitions
 from orchestration.event_log import EventLog
@@ -109,3 +112,54 @@ def test_a_batch_is_its_threads_own(home: Path) -> None:
         thread.join()
         storage.held.connections.clear()
     assert seen == [{}]
+
+
+def test_a_run_keeps_the_index_and_its_own_shard_open(home: Path) -> None:
+    """However many events it has; the next run's shard takes the place of the last one's."""
+    opened: list[str] = []
+
+    def seen(connection: Any, _: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            (*_, file) = connection.execute("pragma database_list").fetchone()
+            opened.append(Path(file).stem)
+
+    event.listen(Engine, "connect", seen)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            runs = [materialized(instance), materialized(instance)]
+            storage = instance.event_log_storage
+            assert isinstance(storage, EventLog)
+            assert set(storage.engines) == {"index", runs[1]}
+            assert min(len(instance.all_logs(run)) for run in runs) > 10
+        assert not storage.engines
+    finally:
+        event.remove(Engine, "connect", seen)
+    most = max(Counter(opened)[shard] for shard in ("index", *runs))
+    assert most <= 5, "more than making the tables takes"
+
+
+def test_two_storages_write_one_log(home: Path) -> None:
+    """What keeps its connection neither locks others out nor misses what they wrote."""
+    with dg.DagsterInstance.get() as one, dg.DagsterInstance.from_config(str(home)) as other:
+        mine, theirs = materialized(one), materialized(other)
+        again = materialized(one)
+        for instance in (one, other):
+            found = {record.dagster_run.run_id for record in instance.get_run_records()}
+            assert found == {mine, theirs, again}
+            for run in found:
+                assert dg.DagsterEventType.RUN_SUCCESS in {
+                    e.dagster_event_type for e in instance.all_logs(run)
+                }
+            latest = instance.get_latest_materialization_event(KEY)
+            assert latest is not None
+            assert latest.run_id == again
+
+
+def test_a_wiped_log_is_written_anew(home: Path) -> None:
+    """A kept connection would go on writing into the file that was deleted."""
+    with dg.DagsterInstance.get() as instance:
+        run = materialized(instance)
+        instance.event_log_storage.wipe()
+        assert not list(home.glob(f"history/runs/{run}*"))
+        assert instance.all_logs(run) == []
+        assert (home / "history" / "runs" / f"{run}.db").exists()
