@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from evals.importers.assembly import ROOT
 from evals.importers.payloads import unquoted, words_of
 from evals.importers.strict_json import spelled
 from evals.privacy import REDACTED
@@ -47,6 +48,8 @@ def covers(later: Trace, held: Sequence[Trace]) -> bool:
     """Whether a version tells the whole trace anew: it has all spans, and the root, if known."""
     if any(one.source_format != later.source_format for one in held):
         return True
+    if half(later):
+        return False
     known, own = {key for one in held for key in spans(one)}, spans(later)
     whole = own >= known and bool(known or not own)
     return whole and (rooted(later) or not any(map(rooted, held)))
@@ -61,7 +64,12 @@ def spans(trace: Trace) -> set[tuple[str, bool]]:
 def rooted(trace: Trace) -> bool:
     """Whether a version has the trace's root, and not only log records."""
     timed = [known for _, known in spans(trace)]
-    return trace.metadata.get("root") != "missing" and (any(timed) or not timed)
+    return trace.metadata.get(ROOT) != "missing" and (any(timed) or not timed)
+
+
+def half(trace: Trace) -> bool:
+    """Whether of a version's root only the beginning, or only the end, is told."""
+    return trace.metadata.get(ROOT) in ("begun", "ended")
 
 
 def dicts(steps: Iterable[Any]) -> Iterator[Step]:
@@ -111,8 +119,9 @@ def merged(versions: Sequence[Trace]) -> Trace:
     steps = steps_of(parts)
     voice = parts.voice
     told = {name: parts.first(name) for name in TOLD}
-    whole = voice and any(known for _, known in spans(voice))  # a log does not know its model
-    told |= {name: getattr(voice, name) if whole else parts.first(name) for name in VOICED}
+    told |= {name: parts.first(name) for name in VOICED}
+    if voice and not half(voice) and any(known for _, known in spans(voice)):
+        told |= {name: getattr(voice, name) for name in VOICED}  # a log does not know its model
     if voice:
         told["messages"] = voice.messages
     return dataclasses.replace(
@@ -141,8 +150,19 @@ def heard(versions: Sequence[Trace]) -> Parts:
     asked = sorted((bool(versions[n].messages), end, n) for end, n in calls)
     voices = same or speaking or [n for *_, n in asked]
     voice = versions[voices[-1]] if voices else None
+    if voice and not voice.messages and half(voice):
+        asked_of = dataclasses.replace(voice, messages=messages_of(voice, versions))
+        versions = [asked_of if one is voice else one for one in versions]
+        lead, voice = asked_of if lead is voice else lead, asked_of
     parts = Parts(versions, lead, voice, "")
     return parts._replace(output=parts.own("output", "assistant"))
+
+
+def messages_of(voice: Trace, versions: Sequence[Trace]) -> tuple[Any, ...]:
+    """What a call was asked, as another version of it says that tells how it began."""
+    calls = {step.get("span_id") for step in models(voice)}
+    same = (one for one in versions if calls & {step.get("span_id") for step in models(one)})
+    return next((one.messages for one in same if one.messages), ())
 
 
 def models(trace: Trace) -> list[Step]:
@@ -185,14 +205,15 @@ def lent(part: Trace, name: str, role: str) -> bool:
 def steps_of(parts: Parts) -> list[Step]:
     """Every step once, by its span, in order of time; then calls only the answer's chat tells of.
 
-    Of a span that several parts tell, the later is believed.
+    Of a span that several parts tell, the later is believed, and who tells its end.
     """
     by_id: dict[str, Step] = {}
     loose: dict[bytes, Step] = {}
-    for part in parts.all:
+    for part in sorted(parts.all, key=lambda part: part.metadata.get(ROOT) == "ended"):
         for step in restored(part, parts):
             if step.get("span_id"):
-                by_id[step["span_id"]] = {**by_id.get(step["span_id"], {}), **step}
+                earlier = by_id.get(step["span_id"])
+                by_id[step["span_id"]] = {**earlier, **named(step)} if earlier else step
             elif step.get("ts") or parts.voice in (None, part):
                 loose[canonical(step)] = step
     found = [*by_id.values(), *(step for step in loose.values() if step.get("ts"))]
@@ -202,6 +223,13 @@ def steps_of(parts: Parts) -> list[Step]:
     told = [step for step in loose.values() if not step.get("ts")]
     fresh = (s for s in told if s.get("call_id") not in done and s.get("name") not in done)
     return [*(brief(step, parts) for step in found), *fresh]
+
+
+def named(step: Step) -> Step:
+    """A step without the words that stand where a span names neither itself nor its work."""
+    unnamed = {"name"} if step["name"] == step["kind"] else set[str]()
+    unnamed |= {"kind"} if step["kind"] == "span" else set()
+    return {key: value for key, value in step.items() if key not in unnamed}
 
 
 def restored(part: Trace, parts: Parts) -> Iterator[Step]:
@@ -264,8 +292,9 @@ def united(parts: Parts, name: str) -> dict[str, Any]:
 def metadata_of(parts: Parts) -> dict[str, Any]:
     """The parts' metadata; the root is missing only where it is in none."""
     found = united(parts, "metadata")
-    if rooted(parts.lead):
-        found.pop("root", None)
+    roots = {part.metadata.get(ROOT) for part in parts.all if rooted(part)}
+    if None in roots or len(roots) == 2:
+        found.pop(ROOT, None)
     if any(part.prompt_version and not inferred(part) for part in parts.all):
         found.pop(INFERRED, None)
     taken = [noted for p in parts.all if type(noted := p.metadata.get(REDACTED)) is dict]

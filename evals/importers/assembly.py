@@ -34,6 +34,8 @@ COMMITS = (
     "langsmith.metadata.revision_id",
 )
 APPS = ("app", "openinference.project.name", "traceloop.association.properties.app")
+ROOT = "root"
+"""The metadata key that says what is not known of a root: `missing`, or only half of it told."""
 UNVOICED = ("embedding", "reranker")
 """Kinds of models that answer nobody."""
 FOUND = ("retrieval", "reranker")
@@ -331,7 +333,7 @@ def metadata_of(whole: Whole, app: str | None) -> dict[str, Json]:
     if whole.root.scope:
         found["scope"] = whole.root.scope
     if whole.root.parent_id:
-        found["root"] = "missing"
+        found[ROOT] = "missing"
     elif root.error:
         found["error"] = root.error
     if tools := whole.told.get("tools"):

@@ -7,8 +7,10 @@ say is read by `exchanges`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
-from evals.importers import canonical, exchanges
+from evals.importers import canonical, chat, exchanges
+from evals.importers.assembly import ROOT
 from evals.importers.canonical import Found, Reading
 from evals.importers.documents import key_paths
 from evals.importers.observed import (
@@ -46,6 +48,8 @@ READ = {
     *("outputs_s3_urls", "manifest_s3_id", "share_token", "last_queued_at", "trace_start_time"),
 }
 """Keys that are read, say the same again, or speak of LangSmith's own pages."""
+RESPONSES = frozenset(("choices", "generations", "candidates"))
+"""Keys of a model's response, by which a patch is known that names no type."""
 
 
 def sniff(head: bytes, filename: str) -> bool:
@@ -63,18 +67,43 @@ def sniff(head: bytes, filename: str) -> bool:
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
     """Feedback as it comes, then the traces that the runs make."""
     projects: dict[str, str] = {}
+    halves: dict[str, int] = {}
     with Gathered() as gathered:
         for line in rows:
             parsed = None
             try:
                 parsed = canonical.parsed_row(line)
-                yield from taken(parsed.row, line, gathered, projects)
+                yield from taken(parsed.row, line, gathered, projects, halves)
             except Refused as problem:
                 known = Parsed(named(parsed.row), plain=False) if parsed else None
                 yield canonical.refusal(problem, line.raw, line.number, reading, known)
         for spans in gathered.by_trace():
-            app = projects.get(spans[0].trace_id)
-            yield trace_of(spans, reading, NAME, {}, app)
+            trace_id = spans[0].trace_id
+            told = halves.get(trace_id, BEGUN | ENDED)
+            yield trace_of(marked(spans, told), reading, NAME, {}, projects.get(trace_id))
+
+
+BEGUN, ENDED = 1, 2
+HALVES = {BEGUN: "begun", ENDED: "ended"}
+"""What metadata says of a root whose post, or whose patch, stands in another file."""
+
+
+def half_of(run: Object) -> int:
+    """Whether a run, a post or a patch tells how it began, how it ended, or both."""
+    begun = any(run.get(key) not in EMPTY for key in ("start_time", "run_type"))
+    ended = any(run.get(key) not in EMPTY for key in ("end_time", "outputs", "error"))
+    return BEGUN * begun | ENDED * ended
+
+
+def marked(spans: list[Span], told: int) -> list[Span]:
+    """The spans of a trace; its root says so where only one half of it is told."""
+    if told not in HALVES:
+        return spans
+    mark = {ROOT: HALVES[told]}
+    return [
+        span if span.parent_id else span._replace(attributes={**span.attributes, **mark})
+        for span in spans
+    ]
 
 
 def named(row: Object) -> Object:
@@ -82,7 +111,9 @@ def named(row: Object) -> Object:
     return {"trace_id": row.get("trace_id")}
 
 
-def taken(row: Object, line: Line, gathered: Gathered, projects: dict[str, str]) -> Iterator[Label]:
+def taken(
+    row: Object, line: Line, gathered: Gathered, projects: dict[str, str], halves: dict[str, int]
+) -> Iterator[Label]:
     """Gathers a row's runs; yields the feedback it holds.
 
     Raises:
@@ -106,6 +137,8 @@ def taken(row: Object, line: Line, gathered: Gathered, projects: dict[str, str])
                 "no-trace-id", "The run has neither `trace_id`, `dotted_order` nor `id`; add one."
             )
         spans.append(span)
+        if not span.parent_id:
+            halves[span.trace_id] = halves.get(span.trace_id, 0) | half_of(run)
         project = run.get("session_name")
         if type(project) is str and project not in ("", "default"):
             projects[span.trace_id] = project
@@ -155,7 +188,7 @@ def span_of(run: Object, line: int) -> Span:
         run_id,
         parent,
         worded(run.get("name")),
-        nanoseconds(run.get("start_time")),
+        nanoseconds(run.get("start_time")) or ordered_at(run.get("dotted_order")),
         nanoseconds(run.get("end_time")),
         attributes,
         (),
@@ -164,6 +197,15 @@ def span_of(run: Object, line: int) -> Span:
         "",
         line,
     )
+
+
+def ordered_at(path: Json) -> int | None:
+    """When a run began, by its place among others: all that a patch tells of it."""
+    moment = worded(path).rpartition(".")[2].partition("Z")[0]
+    try:
+        return nanoseconds(datetime.strptime(moment, "%Y%m%dT%H%M%S%f").isoformat())
+    except ValueError:
+        return None
 
 
 def attributes_of(run: Object, extra: Object) -> Object:
@@ -175,7 +217,8 @@ def attributes_of(run: Object, extra: Object) -> Object:
     for name, value in (("input", inputs), ("output", held(outputs))):
         if value not in EMPTY:
             found[f"traceloop.entity.{name}"] = value
-    if kind == "llm" or "ls_model_type" in keyed(extra.get("metadata")):
+    responded = not kind and not RESPONSES.isdisjoint(keyed(outputs))
+    if kind == "llm" or responded or "ls_model_type" in keyed(extra.get("metadata")):
         found |= {"langsmith.span.kind": "llm"} | call(inputs, outputs) | request(inputs, extra)
     elif kind == "retriever" and (documents := retrieved(outputs)):
         found["gen_ai.retrieval.documents"] = documents
@@ -250,8 +293,11 @@ def feedback(row: Object) -> Label:
     value = row.get("value")
     said = whole_number(value if value not in EMPTY else row.get("score"))
     who = worded(person) or f"langsmith-{worded(source.get('type')) or 'api'}"
-    note = row.get("comment") if type(row.get("comment")) is str else ""
-    told = canonical.label(trace_id, worded(row.get("key")), said, who, kind, note or "")
+    notes = [row.get("comment") if type(row.get("comment")) is str else ""]
+    if (better := row.get("correction")) not in EMPTY:
+        notes.append(f"correction: {chat.text_of(better)}")
+    note = "; ".join(filter(None, notes))
+    told = canonical.label(trace_id, worded(row.get("key")), said, who, kind, note)
     if told is None:
         raise Refused("empty-score", "The feedback has no key, or neither score nor value.")
     return told

@@ -127,3 +127,69 @@ def test_what_ends_after_midnight_joins_the_night_it_began(tmp_path: Path) -> No
     assert (trace.output, trace.tokens_in, trace.model) == ("Hello.", 7, "gpt-4o-mini")
     lake = Lake(tmp_path / "home").open()
     assert lake.read("traces", [date(2026, 10, 1)]) == [trace]
+
+
+ROOT, CALL = "1f3c7a52-5b1e-4d0a-9c1e-7e2f6a4b8c01", "9a4e2d1c-3f5b-4c6d-8e7f-0a1b2c3d4e02"
+PLACES = {
+    ROOT: f"20261001T120000000000Z{ROOT}",
+    CALL: f"20261001T120000000000Z{ROOT}.20261001T120001000000Z{CALL}",
+}
+
+
+def half(run: str, **more: Any) -> dict[str, Any]:
+    """What LangSmith's SDK posts or patches of a run."""
+    return {"id": run, "trace_id": ROOT, "dotted_order": PLACES[run], **more}
+
+
+def pairs() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The posts and the patches of a chain and of the model's call in it."""
+    chat = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Where?"}]
+    extra = {"metadata": {"ls_provider": "openai"}, "invocation_params": {"temperature": 0}}
+    answer = {"message": {"role": "assistant", "content": "In Bonn."}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 7, "completion_tokens": 2}
+    posts = [
+        half(ROOT, name="agent", run_type="chain", inputs={"question": "Where?"}),
+        half(CALL, name="call", run_type="llm", inputs={"model": "gpt-a", "messages": chat}),
+    ]
+    for n, post in enumerate(posts):
+        post |= {"start_time": f"2026-10-01T12:00:0{n}Z", "session_name": "shop"}
+        post |= {"parent_run_id": ROOT, "extra": extra} if n else {}
+    patches = [
+        half(CALL, outputs={"model": "gpt-a-2026", "choices": [answer], "usage": usage}),
+        half(ROOT, outputs={"output": "In Bonn."}),
+    ]
+    for n, patch in enumerate(patches):
+        patch["end_time"] = f"2026-10-01T12:00:0{n + 2}Z"
+    return posts, patches
+
+
+@pytest.mark.parametrize("runs", [(0,), (0, 1)])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_posts_and_patches_in_two_files_are_one_trace(
+    tmp_path: Path, runs: tuple[int, ...], order: tuple[int, int]
+) -> None:
+    """As one file with both tells it; a chain without a call has halves too."""
+    posts, patches = (
+        [run for run in half if run["id"] in {(ROOT, CALL)[n] for n in runs}] for half in pairs()
+    )
+    halves = [
+        file(tmp_path / "posts.jsonl", [{"post": posts}]),
+        file(tmp_path / "patches.jsonl", [{"patch": patches}]),
+    ]
+    counts, (trace,) = night(tmp_path / "home", *(halves[n] for n in order))
+    assert (counts["read"], counts["accepted"], counts["merged"]) == (2, 1, 1)
+    both = file(tmp_path / "both.jsonl", [{"post": posts}, {"patch": patches}])
+    _, (known,) = night(tmp_path / "other", both)
+    assert (known.input, known.output, known.latency_ms) == ("Where?", "In Bonn.", 3000.0)
+    assert trace.metadata.pop("app_source") == "assumed"  # a patch names no project
+    assert dataclasses.replace(trace, **WHENCE) == dataclasses.replace(known, **WHENCE)
+
+
+@pytest.mark.parametrize("half", ["begun", "ended"])
+def test_of_a_trace_with_one_half_told_the_metadata_says_so(tmp_path: Path, half: str) -> None:
+    """It is no whole trace that answered nothing, or that nobody asked."""
+    posts, patches = pairs()
+    rows = [{"post": posts}] if half == "begun" else [{"patch": patches}]
+    _, (trace,) = night(tmp_path / "home", file(tmp_path / "half.jsonl", rows))
+    assert trace.metadata["root"] == half
+    assert (trace.input, trace.output) == (("Where?", "") if half == "begun" else ("", "In Bonn."))

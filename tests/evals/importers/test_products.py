@@ -100,6 +100,14 @@ def test_a_patch_may_come_before_its_post(tmp_path: Path) -> None:
     assert found[0].content_hash == found[1].content_hash
 
 
+def test_what_a_person_would_have_answered_is_in_the_label_s_note(tmp_path: Path) -> None:
+    """Feedback of LangSmith may carry a correction beside its comment."""
+    said = {"run_id": "r", "trace_id": "r", "key": "right", "score": 0, "comment": "No."}
+    path = write(tmp_path, {**said, "correction": {"answer": "Bonn"}}, said)
+    notes = [label.note for label in read(path)]
+    assert notes == ['No.; correction: {"answer":"Bonn"}', "No."]
+
+
 def test_children_nested_in_their_run_are_steps(tmp_path: Path) -> None:
     """As LangSmith's tools write a run that was loaded with its children."""
     child = {"id": "b", "run_type": "tool", "name": "track", "inputs": {"id": 7}}
