@@ -38,7 +38,7 @@ NAMES = (
     "model_requested", "model", "provider", "prompt_name", "prompt_version", "prompt_hash",
     "git_commit", "finish_reason", "source_file",
 )  # fmt: skip
-"""Words of few values: looked at once each, for secrets alone."""
+"""Words of few values: looked at once each, for secrets and addresses alone."""
 PERSONAL = re.compile(r"@|^\+?\(?\d[\d ().-]{6,}$|^[A-Z]{2}\d{2}[A-Z0-9 ]{11,}$")
 NOBODY = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?"
@@ -49,6 +49,8 @@ NOBODY = re.compile(
 """Moments, and the ids that tracing draws: their digits are nobody's number."""
 SHORT = 64
 """Texts up to this length may be a moment or an id, and are remembered: most come again."""
+SUFFIXES = 3
+"""How many words behind dots a file's name may end in, as `.jsonl.gz`."""
 LONG_ENOUGH = 8
 """A user id this long, with a digit or an @ in it, is also taken out of the texts around it."""
 REDACTED = "redactions"
@@ -169,8 +171,18 @@ def told_by_letters(key: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def name_without_secrets(text: str) -> str:
-    """A short word, such as a model's name, without secrets."""
-    return redactor(())(text)
+    """A short word, such as a model's name, without secrets, nor anybody's address.
+
+    Its digits are versions and dates: no number is looked for. An address in a file's name is
+    followed by suffixes.
+    """
+    if "@" not in text:
+        return redactor(())(text)
+    clean, suffix = redactor(("email",)), ""
+    while "@" in (done := clean(text)) and "." in text and suffix.count(".") < SUFFIXES:
+        text, _, last = text.rpartition(".")
+        suffix = f".{last}{suffix}"
+    return done + suffix
 
 
 def everything(text: str) -> str:

@@ -114,7 +114,7 @@ class Staging:
         now: datetime | None,
         share: Share = WHOLE,
     ) -> None:
-        self.lake, self.door, self.name, self.sha, self.now = lake, door, name, sha, now
+        self.lake, self.door, self.sha, self.now = lake, door, sha, now
         self.read_at = None if door.catalog.demo else now  # a demo's calendar is simulated
         self.shift = timedelta(hours=door.catalog.day_begins)
         self.whence = {"source_file": name_without_secrets(name), "source_format": NAME}
@@ -190,7 +190,7 @@ class Staging:
             write_parquet(kept, to_table(Refusal, self.refused))
         return InboxFile(
             self.sha,
-            self.name,
+            self.whence["source_file"],
             self.format,
             size,
             rows.total() + len(self.refused),

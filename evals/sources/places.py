@@ -109,7 +109,7 @@ def objects(where: str) -> Iterator[tuple[str, dict[str, Any], Any]]:
         kind = urlsplit(where).scheme
         what = f"{kind}:// needs another package ({error})"
         raise SourceError(f"{what}; `pip install 'andon[{kind}]'` has s3 and gcs") from None
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a store's library raises errors of its own
         what = f"{shown(where)} cannot be read ({type(error).__name__})"
         raise SourceError(f"{what}; check the address and the credentials") from None
     if not infos:
@@ -135,7 +135,7 @@ def download(lake: Lake, fs: Any, path: str) -> Path:
             shutil.copyfileobj(source, file, CHUNK)
         target = folder / name
         aside.replace(target)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a store's library raises errors of its own
         what = f"an object broke off ({type(error).__name__}: {name})"
         raise SourceError(f"{what}; what was fetched is kept, run it again") from None
     finally:

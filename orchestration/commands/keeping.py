@@ -79,8 +79,11 @@ def quarantine(ctx: click.Context, home: Path | None, catalog: Path | None, as_j
       andon quarantine list --code no-output
       andon quarantine replay
     """
+    given = {"home": home, "catalog": catalog, "as_json": as_json}
     if ctx.invoked_subcommand is None:
-        ctx.invoke(quarantine_list, home=home, catalog=catalog, as_json=as_json)
+        ctx.invoke(quarantine_list, **given)
+    told = {name: value for name, value in given.items() if value}
+    ctx.default_map = dict.fromkeys(quarantine.commands, told)
 
 
 @quarantine.command("list")

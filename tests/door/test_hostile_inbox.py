@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.door.team import Said, Team, bytes_under, row_of
+from tests.door.team import Said, Team, andon, bytes_under, row_of
 
 NIGHT = "2026-05-04"
 SCRIPT = "<script>alert('andon')</script>"
@@ -126,6 +126,12 @@ def test_each_bad_row_is_in_quarantine_with_its_file_line_and_reason(night: Nigh
     assert set(codes(night, "lists.jsonl").values()) == {"wrong-type"}
     assert all(len(row["reason"].split()) > 5 for row in night.refused)
     assert codes(night, "good.jsonl") == codes(night, "newcomer.jsonl") == {}
+
+
+def test_where_the_home_is_may_be_said_before_the_subcommand(night: Night) -> None:
+    """`andon quarantine --home HOME list` lists that home's rows, and no other's."""
+    said = andon("quarantine", "--home", night.team.home, "--json", "list", cwd=night.team.folder)
+    assert said.json == night.refused
 
 
 def test_the_rest_of_the_night_is_reported(night: Night) -> None:

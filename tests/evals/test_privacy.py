@@ -68,6 +68,21 @@ def test_nothing_personal_rests_and_what_was_taken_is_counted(tmp_path: Path) ->
     assert found.session_id == "s-1"
 
 
+def test_words_of_few_values_and_files_hold_nobody_s_address(tmp_path: Path) -> None:
+    """Nor does the list of the files an inbox had."""
+    mail = "ada@example.com"
+    names = {name: f"of {mail}" for name in privacy.NAMES if name != "source_file"}
+    path = tmp_path / f"export of {mail}.jsonl"
+    row = {"trace_id": "t", "ts": "2026-10-01T09:00:00Z", "app": "shop", "output": "Hello."}
+    path.write_text(json.dumps({**row, **names}) + "\n")
+    lake = Lake(tmp_path / "home").open()
+    seen = import_file(lake, catalog(tmp_path), path)
+    assert (seen.read, seen.refused) == (1, 0)
+    (rested,) = lake.read("staged", lake.nights("staged"))
+    assert rested.model == "of [redacted:email]"
+    assert mail not in repr([rested, lake.inbox_files()])
+
+
 def test_a_user_is_the_same_in_a_home_and_another_in_the_next(tmp_path: Path) -> None:
     """Same user, same hash; another home's key gives another; and a hash is not hashed again."""
     first = rest(tmp_path / "a", trace(), tmp_path)

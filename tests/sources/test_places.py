@@ -89,6 +89,27 @@ def test_an_address_that_cannot_be_read_says_what_to_do(
         places.fetched(Lake(tmp_path).open(), where)
 
 
+class Closed(fsspec.AbstractFileSystem):
+    """A store whose library has an error of its own for keys that are missing."""
+
+    protocol = "closed"
+
+    def isfile(self, path: str) -> bool:
+        """Nobody may ask."""
+        raise NoKeyError(path)
+
+
+class NoKeyError(Exception):
+    """As of botocore: nothing that Python knows."""
+
+
+def test_a_store_s_own_error_is_one_sentence_too(tmp_path: Path) -> None:
+    """It says which address and which error, and what to check."""
+    fsspec.register_implementation("closed", Closed, clobber=True)
+    with pytest.raises(SourceError, match=r"closed://shelf/x .*NoKeyError.*credentials"):
+        places.fetched(Lake(tmp_path).open(), "closed://shelf/x")
+
+
 def test_credentials_in_an_address_are_never_shown() -> None:
     """Neither the user's part nor a signature in the query."""
     assert places.shown("https://a:b@host/x.jsonl?sig=secret") == "https://host/x.jsonl"
