@@ -4,6 +4,7 @@ The only place that starts Dagster from the command line.
 """
 
 import contextlib
+import gc
 import logging
 import os
 import warnings
@@ -25,6 +26,8 @@ event_log_storage:
 """
 EVENT_BATCH = "1000"
 """Events Dagster gathers before it writes them, where it knows that more come at once."""
+ALLOCATIONS = 50_000
+"""Objects made before Python looks for rubbish: the million that imports make stay."""
 
 
 class Launched(NamedTuple):
@@ -60,6 +63,7 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
     warnings.simplefilter("ignore")  # third parties' deprecations are the test suite's to show
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     say("starting Dagster")
+    gc.set_threshold(ALLOCATIONS)
     import dagster as dg
 
     Progress.start(say)

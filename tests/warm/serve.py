@@ -5,8 +5,6 @@ The packages of `orchestration` are left to the command: they look at its folder
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import gc
 import importlib
 import json
@@ -17,9 +15,8 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 import warnings
-from typing import Any, NoReturn
+from typing import Any
 
 HEAVY = (
     *("dagster", "dagster_dbt", "dbt.cli.main", "dbt.adapters.duckdb", "duckdb", "openai"),
@@ -118,26 +115,7 @@ def over(child: int) -> bool:
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def run(words: list[str]) -> NoReturn:
-    """Runs the command and ends as Python would, but for taking apart what the server loaded."""
-    code = 1
-    try:
-        importlib.import_module("orchestration.cli").main(args=words, prog_name="andon")
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        if isinstance(ended.code, str):
-            sys.stderr.write(f"{ended.code}\n")
-    except BaseException:
-        traceback.print_exc()
-    threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]  waits as exiting does
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BrokenPipeError):
-            stream.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
     load()
-    run(serve(sys.argv[1]))
+    asked_for = serve(sys.argv[1])
+    importlib.import_module("orchestration.cli").run(asked_for)
