@@ -25,6 +25,7 @@ from evals.records import Json, digest
 
 KNOWN = ("service.name", "service.version", "vcs.ref.head.revision")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+VERSION = re.compile(r"(?!prompt[._])(.{1,64})[._]version")
 UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 PROJECTS = ("service.name", "openinference.project.name", "langsmith.project", "project.name")
 COMMITS = (
@@ -105,6 +106,7 @@ def row_of(whole: Whole, app: str | None = None) -> dict[str, Json]:
     output = output_of(whole, voice)
     messages = voice.asked if voice else chat.messages_of(whole.root_facts.said.get("input"))
     recorder = app_of(whole)
+    metadata = metadata_of(whole, recorder)
     found: dict[str, Json] = {
         "trace_id": whole.root.trace_id,
         "ts": iso(began(whole)),
@@ -121,9 +123,9 @@ def row_of(whole: Whole, app: str | None = None) -> dict[str, Json]:
         "prompt_hash": prompt_hash(whole),
         "session_id": whole.first("session_id"),
         "user_id": whole.first("user_id"),
-        "versions": versions_of(whole),
+        "versions": {**versions_in(metadata), **versions_of(whole)},
         "tags": tags_of(whole.facts),
-        "metadata": metadata_of(whole, recorder),
+        "metadata": metadata,
         **told_by(whole, voice),
         **totals(whole),
     }
@@ -305,6 +307,16 @@ def versions_of(whole: Whole) -> dict[str, str]:
             found["tools"] = digest(tools, 12)
     service = whole.recorded("service.version")
     return {"service": service, **found} if service else found
+
+
+def versions_in(metadata: dict[str, Json]) -> dict[str, str]:
+    """What a team's own metadata names a version of: `index_version`, `retriever.version`."""
+    named = ((VERSION.fullmatch(key), value) for key, value in metadata.items())
+    return {
+        name[1]: str(value)[:200]
+        for name, value in named
+        if name and type(value) in (str, int, float) and value != ""
+    }
 
 
 def tags_of(every: list[Facts]) -> list[str]:

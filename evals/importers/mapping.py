@@ -50,6 +50,8 @@ class Plan(NamedTuple):
     paths: tuple[Path, ...]
     constants: dict[str, str]
     ts_format: str | None
+    nested: tuple[str, ...]
+    """Targets within a field, such as `versions.index`."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -62,7 +64,8 @@ def planned(name: str, text: str) -> Plan:
     }
     paths = tuple(Path(t, c.path, tuple(c.path.split("."))) for t, c in columns.items())
     ts = columns.get("ts")
-    return Plan(name, paths, dict(mapping.constants), ts.format if ts else None)
+    nested = tuple(target for target in {**columns, **mapping.constants} if "." in target)
+    return Plan(name, paths, dict(mapping.constants), ts.format if ts else None, nested)
 
 
 def plans(mappings: Mapping[str, specs.Mapping], name: str | None) -> tuple[Plan, ...]:
@@ -123,4 +126,15 @@ def renamed(row: dict[str, Json], plan: Plan) -> Renamed:
     for target, constant in plan.constants.items():
         if kept.get(target) is None:
             kept[target] = constant
+    for target in plan.nested:
+        put_within(kept, target)
     return Renamed(kept, rest, plan.ts_format)
+
+
+def put_within(row: dict[str, Json], target: str) -> None:
+    """Moves a value under the field it belongs in, where that holds an object or nothing."""
+    field, _, name = target.partition(".")
+    held = row.get(field)
+    held = {} if held is None else inner(held) if type(held) is str else held
+    if type(held) is dict and (value := row.pop(target, None)) is not None:
+        row[field] = {**held, name: value}

@@ -86,7 +86,7 @@ def shape_of(keys: tuple[str, ...], reading: Reading) -> Shape | None:
         plan = mapping.chosen(dict.fromkeys(keys), reading.plans)
     if plan:
         reading.used.add(plan.name)
-        if any(p.key != p.target and p.target in keys for p in plan.paths):
+        if plan.nested or any(p.key != p.target and p.target in keys for p in plan.paths):
             return None
         fields = {f: key for f, key in fields.items() if key not in {p.key for p in plan.paths}}
         fields |= {p.target: p.key for p in plan.paths if p.key in keys}

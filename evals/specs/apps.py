@@ -5,10 +5,13 @@ What its quality is asked by stands in its suite.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from evals.records import Trace
 from evals.specs.asking import Budget
 from evals.specs.spec import NAME, Name, Spec
 
@@ -22,15 +25,36 @@ class Column(Spec):
     )
 
 
+KEYED = ("versions", "params", "metadata")
+"""Fields whose keys are a team's own."""
+OWN = ("source_format", "source_file", "source_line", "content_hash", "turn")
+MAPPED = tuple(field.name for field in fields(Trace) if field.name not in OWN)
+
+
 class Mapping(Spec):
     """How a plain JSONL row becomes a trace, where the names differ."""
 
     columns: dict[str, Column | str] = Field(
-        default={}, description="canonical field to the row's path, or path and format"
+        default={},
+        description="canonical field, or `versions.NAME`, `params.NAME`, `metadata.NAME`, to the "
+        "row's path, or path and format",
     )
     constants: dict[str, str] = Field(
-        default={}, description="canonical field to the value of rows that say nothing of it"
+        default={}, description="such a field to the value of rows that say nothing of it"
     )
+
+    @field_validator("columns", "constants")
+    @classmethod
+    def fields_are_known(cls, told: dict[str, Any]) -> dict[str, Any]:
+        """A field that no trace has would be lost among the metadata."""
+        for target in told:
+            whole, dot, name = target.partition(".")
+            if target not in MAPPED and not (dot and name and whole in KEYED):
+                raise ValueError(
+                    f"a trace has no {target!r}; expected one of {', '.join(MAPPED)}, or "
+                    f"{', '.join(f'{field}.NAME' for field in KEYED)}"
+                )
+        return told
 
 
 class Gate(Spec):

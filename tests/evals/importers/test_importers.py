@@ -273,6 +273,27 @@ def test_a_mapping_finds_nested_values_and_loses_none(tmp_path: Path) -> None:
     assert trace.metadata == {"meta": row["meta"], "choices": row["choices"], "output": "raw"}
 
 
+@pytest.mark.parametrize("held", [None, {"tools": "t1"}, '{"tools": "t1"}'])
+def test_a_mapping_reaches_into_versions(tmp_path: Path, held: Any) -> None:
+    """A column of a table is one of several versions; what the row says of others stays."""
+    columns: Any = {"versions.index": "idx", "params.n": "deep.n"}
+    mapping = Mapping(columns=columns, constants={"versions.flag": "on"})
+    row = {**ROW, "idx": 7, "deep": {"n": 2}, "versions": held}
+    trace = one(tmp_path, row, mapping)
+    assert trace.versions == {**({"tools": "t1"} if held else {}), "index": "7", "flag": "on"}
+    assert trace.params == {"n": 2}
+    assert trace.metadata == {"deep": {"n": 2}}
+
+
+def test_a_mapping_to_a_field_no_trace_has_is_refused() -> None:
+    """A slip of the pen would lose a column among the metadata."""
+    for target in ("inptu", "versions.", "source_file", "input.text"):
+        with pytest.raises(ValueError, match=f"no {target!r}"):
+            Mapping(columns={target: "x"})
+        with pytest.raises(ValueError, match=f"no {target!r}"):
+            Mapping(constants={target: "x"})
+
+
 def test_of_several_mappings_the_one_that_fits_is_used(tmp_path: Path) -> None:
     """Row by row, by how many columns it finds; a canonical row needs none."""
     mappings = {

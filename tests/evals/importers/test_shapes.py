@@ -68,7 +68,12 @@ MAPPINGS = {
     "none": {},
     "flat": {"it": Mapping(columns={"input": "question", "ts": Column(path="ts")})},
     "constant": {"it": Mapping(columns={"output": "extra"}, constants={"provider": "openai"})},
-    "deep": {"it": Mapping(columns={"input": "extra.text"}), "other": Mapping(columns={"x": "id"})},
+    "deep": {
+        "it": Mapping(columns={"input": "extra.text"}),
+        "other": Mapping(columns={"metadata.x": "id"}),
+    },
+    "within": {"it": Mapping(columns={"versions.index": "extra"}, constants={"params.n": "1"})},
+    "constant within": {"it": Mapping(constants={"versions.index": "1"})},
 }
 
 

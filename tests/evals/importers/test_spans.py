@@ -301,6 +301,15 @@ def test_calls_that_an_event_tells_as_text_are_calls(tmp_path: Path) -> None:
     assert (tool["name"], tool["output"]) == ("track", "in Bonn")
 
 
+def test_versions_in_a_team_s_metadata_are_versions(tmp_path: Path) -> None:
+    """A prompt's has a field of its own; what an attribute says goes before."""
+    told = {"index_version": "7", "retriever.version": 2, "prompt_version": "3", "note": "x"}
+    said = {"metadata": json.dumps(told), "index.version": "8"}
+    (trace,) = read(tmp_path, envelope(span(1, **said)))
+    assert trace.versions == {"index": "8", "retriever": "2"}
+    assert trace.metadata["note"] == "x"
+
+
 words = st.text(st.characters(codec="utf-8"), max_size=40)
 turns = st.lists(
     st.tuples(st.sampled_from(["user", "assistant", "system"]), words), min_size=1, max_size=5
