@@ -295,6 +295,8 @@ def observation(row: Object, line: int) -> Span:
     failed = row.get("level") == "ERROR"
     if problem and not failed:
         attributes["status_message"] = problem
+    if row.get("level") in TOLD_LEVELS:
+        attributes["level"] = row["level"]
     return Span(
         worded(row.get("trace_id")),
         worded(row.get("id")),
@@ -359,12 +361,18 @@ def usage_of(row: Object) -> Object:
         total = sum(counts) if counts else row.get(f"{side}_usage")
         if total or counts:
             found[f"gen_ai.usage.{name}"] = total
+    if usage.keys() - SIDES:
+        found["usage_details"] = usage
     if row.get("total_cost") and "total" not in keyed(row.get("cost_details")):
         found["gen_ai.usage.cost"] = row["total_cost"]
     return found
 
 
 USAGE = frozenset(("usage_details", "input_usage", "output_usage", "total_cost"))
+SIDES = frozenset(("input", "output", "total"))
+"""Keys of usage that fields tell; what else is counted, such as cached tokens, is kept beside."""
+TOLD_LEVELS = ("WARNING", "DEBUG")
+"""Levels of observations beside the usual one and that of errors."""
 
 
 NO_OBJECT = Refused("not-an-object", "An item of the page is no object; fetch the page again.")

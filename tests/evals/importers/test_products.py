@@ -74,6 +74,21 @@ def test_observations_in_parquet_and_json_are_the_same_traces(tmp_path: Path) ->
         assert len(trace.steps) == 2
 
 
+def test_a_warning_and_cached_tokens_are_kept_beside_the_sums(tmp_path: Path) -> None:
+    """They have no field; what the fields say is not said again."""
+    usage = {"input": 7, "input_cached_tokens": 3, "output": 2, "total": 12}
+    plain = {"input": 7, "output": 2, "total": 9}
+    rows = [
+        observation(1, 1, type="GENERATION", usage_details=usage, level="WARNING"),
+        observation(2, 1, type="GENERATION", usage_details=plain, level="DEFAULT"),
+    ]
+    one, other = read(write(tmp_path, *rows), app="shop")
+    assert (one.tokens_in, one.tokens_out) == (10, 2)
+    (step,), (plainer,) = one.steps, other.steps
+    assert step["attributes"] == {"usage_details": usage, "level": "WARNING"}
+    assert "attributes" not in plainer
+
+
 def test_what_is_too_much_to_hold_waits_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
