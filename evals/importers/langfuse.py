@@ -221,7 +221,11 @@ def under_one_root(spans: list[Span]) -> list[Span]:
     if len(outermost) == 1 and stands_for(outermost[0], top):
         one = outermost[0]
         attributes = {**one.attributes, **top.attributes}
+        bare = one.attributes.get("langfuse.observation.type") in BARE
+        if top.name and not bare:
+            attributes[TRACE_NAME] = top.name
         merged = one._replace(
+            name=top.name if top.name and bare else one.name,
             attributes=attributes,
             resource={**one.resource, **top.resource},
             scope=one.scope or top.scope,
@@ -263,7 +267,6 @@ def top_of(trace: Object, line: int) -> Span:
             attributes[f"langfuse.observation.{side}"] = said if twice else trace[side]
     start = nanoseconds(trace.get("timestamp"))
     trace_id, name = worded(trace.get("id")), worded(trace.get("name"))
-    attributes |= {TRACE_NAME: name} if name else {}
     released, resource = released_as(trace.get("release"), RELEASE, told.resource)
     attributes |= released
     return Span(
@@ -289,8 +292,10 @@ def observation(row: Object, line: int) -> Span:
         attributes["gen_ai.retrieval.documents"] = documents
     released, resource = released_as(row.get("release"), RELEASE, told.resource)
     attributes |= released | usage_of(row)
+    name = worded(row.get("name"))
     if row.get("trace_name") and not row.get("parent_observation_id"):
-        attributes[TRACE_NAME] = row["trace_name"]
+        name = worded(row["trace_name"]) if bare else name
+        attributes |= {} if bare else {TRACE_NAME: row["trace_name"]}
     problem = worded(row.get("status_message"))
     failed = row.get("level") == "ERROR"
     if problem and not failed:
@@ -301,7 +306,7 @@ def observation(row: Object, line: int) -> Span:
         worded(row.get("trace_id")),
         worded(row.get("id")),
         worded(row.get("parent_observation_id")),
-        worded(row.get("name")),
+        name,
         nanoseconds(row.get("start_time")),
         nanoseconds(row.get("end_time")),
         attributes,
