@@ -24,6 +24,8 @@ from evals.importers.streams import BROKEN, KEPT, MAX_LINE, Line, broken_code
 PARQUET = b"PAR1"
 DELIMITERS = ",;\t|"
 BATCH_BYTES = 16 * 2**20
+PREFIXED = "DELTA_BYTE_ARRAY"
+"""How a column keeps of each text only what differs from the one before."""
 MAX_HEADER = 64
 """A header's names are shorter than this; prose with commas is none."""
 
@@ -151,7 +153,9 @@ def read_parquet(path: Path) -> Iterator[Line]:
 
     number = 0
     try:
-        with parquet_file(path) as file:
+        with parquet_file(path) as looked:
+            kept = nested_texts(looked.metadata)
+        with parquet_file(path, read_dictionary=kept) as file:
             names = distinct(file.schema_arrow.names)
             for group in range(file.num_row_groups):
                 size = batch_rows(path, file, group)
@@ -184,7 +188,31 @@ def batch_rows(path: Path, file: Any, group: int) -> int:
         and "." not in chunk.path_in_schema
         and chunk.total_uncompressed_size * rows > BATCH_BYTES
     ]
-    return max(min(rows, BATCH_BYTES // max(longest(path, group, texts), 1)), 1)
+    prefixed = (
+        chunk.total_uncompressed_size  # no text is longer than all that is kept of them
+        for chunk in named
+        if PREFIXED in chunk.encodings and chunk.total_uncompressed_size * rows > BATCH_BYTES
+    )
+    return max(min(rows, BATCH_BYTES // max(longest(path, group, texts) + sum(prefixed), 1)), 1)
+
+
+def nested_texts(about: Any) -> list[str]:
+    """The columns of texts within lists or objects that keep a text once and may repeat it.
+
+    They are read as they are kept: what a row takes written out is told before it is.
+    """
+    groups = [about.row_group(group) for group in range(about.num_row_groups)]
+    chunks = (group.column(n) for group in groups for n in range(group.num_columns))
+    found = {
+        chunk.path_in_schema: None
+        for chunk in chunks
+        if chunk.has_dictionary_page
+        and PREFIXED not in chunk.encodings  # Arrow reads none of these as they are kept
+        and chunk.physical_type == "BYTE_ARRAY"
+        and "." in chunk.path_in_schema
+        and chunk.total_uncompressed_size * chunk.num_values > BATCH_BYTES
+    }
+    return list(found)
 
 
 def longest(path: Path, group: int, texts: list[str]) -> int:
@@ -201,19 +229,45 @@ def longest(path: Path, group: int, texts: list[str]) -> int:
 
 def rows_of(batch: Any) -> Iterator[Line]:
     """A batch's rows as JSON; one by one where one may be too large, or some cannot be told."""
-    if batch.nbytes <= 4 * BATCH_BYTES:
+    import numpy as np
+
+    sizes = sum(map(written_out, batch.columns), np.zeros(batch.num_rows, np.int64))
+    if sizes.sum() <= 4 * BATCH_BYTES:
         try:
             values = batch.to_pylist(maps_as_pydicts="lossy")
         except (ValueError, OverflowError):
             values = (value_of(batch, row) for row in range(batch.num_rows))
         yield from map(parquet_line, values)
         return
-    for row in range(batch.num_rows):
-        one = batch.slice(row, 1)
-        if one.nbytes > MAX_LINE:
+    for row, size in enumerate(sizes):
+        if size > MAX_LINE:
             yield Line(0, b"", "line-too-long")
         else:
-            yield parquet_line(value_of(one, 0))
+            yield parquet_line(value_of(batch, row))
+
+
+def written_out(array: Any) -> Any:
+    """About how many bytes each cell takes when a text that is kept once is written each time."""
+    import numpy as np
+    import pyarrow.compute as pc
+    from pyarrow import types
+
+    kind = array.type
+    if types.is_dictionary(kind):
+        sizes = np.append(written_out(array.dictionary), 0)
+        return sizes[pc.fill_null(array.indices, len(array.dictionary)).to_numpy()]
+    if types.is_struct(kind):
+        return sum(map(written_out, array.flatten()), np.zeros(len(array), np.int64))
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_map(kind):
+        ends = np.append(0, np.cumsum(written_out(array.values)))
+        return np.diff(ends[array.offsets.to_numpy()])
+    if types.is_fixed_size_list(kind):
+        held = array.values.slice(array.offset * kind.list_size, len(array) * kind.list_size)
+        return written_out(held).reshape(len(array), kind.list_size).sum(axis=1)
+    if types.is_binary(kind) or types.is_string(kind) or types.is_large_string(kind):
+        lengths = pc.binary_length(array)  # pyright: ignore[reportAttributeAccessIssue]
+        return pc.fill_null(lengths, 0).to_numpy().astype(np.int64)
+    return np.full(len(array), 8, np.int64)
 
 
 def value_of(batch: Any, row: int) -> dict[str, Any]:

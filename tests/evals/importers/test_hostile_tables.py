@@ -11,8 +11,9 @@ import pytest
 
 from evals import importers
 from evals.importers import streams
-from evals.importers.tables import distinct
+from evals.importers.tables import distinct, written_out
 from evals.records import Trace
+from evals.scrubbing import strings
 from tests.evals.importers.hostile import TEXTS
 from tests.evals.importers.test_hostile_files import HELD, probed
 
@@ -157,6 +158,78 @@ def test_a_parquet_bomb_stays_in_bounds(tmp_path: Path) -> None:
     found, grown = probed(path)
     assert [code for _, code, *_ in found] == ["line-too-long"] * 100
     assert grown < 5 * HELD
+
+
+def test_a_bomb_of_equal_beginnings_stays_in_bounds(tmp_path: Path) -> None:
+    """A gigabyte of texts of which only the differences are kept is read a few rows at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = 1000
+    columns = {name: pa.array([text] * rows) for name, text in GOOD.items()}
+    columns |= {"trace_id": pa.array([f"t{n}" for n in range(rows)])}
+    columns["output"] = pa.array(["x" * 2**20] * rows)
+    path = tmp_path / "day.parquet"
+    plain = dict.fromkeys(columns, "PLAIN") | {"output": "DELTA_BYTE_ARRAY"}
+    options: Any = {"use_dictionary": False, "column_encoding": plain}
+    pq.write_table(pa.table(columns), path, compression="zstd", **options)
+    assert path.stat().st_size < 2**20
+    found, grown = probed(path)
+    assert [kind for kind, *_ in found] == ["Trace"] * rows
+    assert grown < 5 * HELD
+
+
+def nested_bomb(path: Path, kept: bool) -> None:
+    """One text of 8 MiB, once in a step of the first rows and a thousand times in the last's."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    ends = pa.array([0, 1, 2, 1002], pa.int32())
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 1002), ["x" * 8 * 2**20])
+    kinds = pa.array(["tool"] * 1002)
+    columns = {name: pa.array([text] * 3) for name, text in GOOD.items()}
+    columns |= {"trace_id": pa.array([f"t{n}" for n in range(3)])}
+    step = pa.StructArray.from_arrays([kinds, texts], ["kind", "output"])
+    columns["steps"] = pa.ListArray.from_arrays(ends, step)
+    pq.write_table(pa.table(columns), path, compression="zstd", store_schema=kept)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_bomb_within_lists_stays_in_bounds(tmp_path: Path, kept: bool) -> None:
+    """Its row alone is refused, also where the file does not say how its columns were kept."""
+    path = tmp_path / "day.parquet"
+    nested_bomb(path, kept)
+    assert path.stat().st_size < 2**20
+    found, grown = probed(path)
+    assert [(kind, code) for kind, code, *_ in found] == [
+        ("Trace", ""),
+        ("Trace", ""),
+        ("Refusal", "line-too-long"),
+    ]
+    assert grown < 5 * HELD
+
+
+def test_of_every_nested_type_it_is_told_what_a_cell_takes() -> None:
+    """Slices, nulls and what is empty included: never less than the texts in it."""
+    import pyarrow as pa
+
+    texts = pa.array(["aa", None, "bbbb"]).dictionary_encode()
+    step = pa.struct({"text": pa.string(), "n": pa.int64()})
+    columns = [
+        pa.array([["a"], [], None, ["bbb", "c"]]),
+        pa.array([{"text": "a", "n": 1}, None, {"text": None, "n": 2}, {"text": "bbbb"}], step),
+        pa.array([[("k", "vv")], None, [], [("k", "v" * 9)]], pa.map_(pa.string(), pa.string())),
+        pa.array([["a", "b"], None, ["", ""], ["cc", "dd"]], pa.list_(pa.string(), 2)),
+        pa.array([b"a", None, b"", b"bbbb"]),
+        pa.ListArray.from_arrays(pa.array([0, 1, 3, 3, 3], pa.int32()), texts),
+    ]
+    for column in columns:
+        for part in (column, column.slice(1), column.slice(3)):
+            told = written_out(part)
+            assert len(told) == len(part)
+            for size, cell in zip(told.tolist(), part.to_pylist(), strict=True):
+                assert size >= sum(len(text) for text in strings(cell))
+    assert written_out(columns[5]).tolist() == [2, 4, 0, 0]
 
 
 def test_a_cell_of_many_megabytes_is_refused_alone(tmp_path: Path) -> None:
