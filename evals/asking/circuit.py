@@ -14,6 +14,10 @@ SHUT = frozenset({"quota-exhausted", "not-authorised"})
 """Codes that are no question's but the account's: what one is told, all will be."""
 AT_ONCE = "quota-exhausted"
 """Said once it holds for the run; the others may be one question's, and count as `DOWN` does."""
+TOO_MANY = "rate-limited"
+"""`Not now`: no failure, unless it is all that some questions hear until their deadlines."""
+ENDS_RUN = SHUT | {TOO_MANY}
+"""Codes that, once they are the account's, hold to the end of a run."""
 
 
 @dataclass
@@ -36,11 +40,11 @@ class Circuit:
     down_until: float = 0.0
     refused: set[str] = field(default_factory=set)
     why: str = GIVEN_UP
-    """The code of a question that is given up; one of `SHUT` holds to the end of the run."""
+    """The code of a question that is given up; one of `ENDS_RUN` holds to the end of the run."""
 
     def wait_s(self, key: str, now: float) -> float | None:
         """Seconds a question has to wait; 0: ask; None: give it up, and `why` says why."""
-        if self.why in SHUT:
+        if self.why in ENDS_RUN:
             return None
         if self.opened_at is None:
             return 0.0
@@ -56,16 +60,21 @@ class Circuit:
 
     def succeeded(self) -> None:
         """An answer, of whatever kind: somebody is there."""
-        self.failing.clear()
         self.refused.clear()
+        self.close()
+
+    def close(self) -> None:
+        """Somebody is there, be it to say `not now`."""
+        self.failing.clear()
         self.opened_at, self.probing, self.pause_s, self.down_until = None, None, 0.0, 0.0
 
     def failed(self, key: str, code: str, now: float) -> None:
         """A call that failed; other codes than `DOWN` and `SHUT` are answers."""
         if code in SHUT:
-            self.refused.add(key)
-            if code == AT_ONCE or len(self.refused) >= self.threshold:
-                self.why = code
+            self.refuse(key, code)
+            return
+        if code == TOO_MANY:
+            self.close()
             return
         if code not in DOWN:
             self.succeeded()
@@ -77,6 +86,17 @@ class Circuit:
         elif self.opened_at is not None and self.probing in (key, None):
             self.probing, self.pause_s = None, self.pause_s * 2
             self.probe_at = now + self.pause_s
+
+    def gave_up(self, key: str, code: str) -> None:
+        """A question's time is over; what it heard last counts where that was `not now`."""
+        if code == TOO_MANY:
+            self.refuse(key, code)
+
+    def refuse(self, key: str, code: str) -> None:
+        """The account was refused a question: after some of them, it is refused the rest."""
+        self.refused.add(key)
+        if code == AT_ONCE or len(self.refused) >= self.threshold:
+            self.why = code
 
     def hear(self, down_until: float, now: float) -> None:
         """Another run has given the provider up: so does this one, until it is tried again."""

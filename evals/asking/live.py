@@ -13,7 +13,7 @@ from typing import Any
 
 from evals import models, privacy
 from evals.asking.budget import Spent
-from evals.asking.circuit import GIVEN_UP, SHUT, Circuit
+from evals.asking.circuit import ENDS_RUN, GIVEN_UP, SHUT, TOO_MANY, Circuit
 from evals.asking.manners import Gate
 from evals.asking.questions import Asked, Asking, Question
 from evals.asking.shared import Shared
@@ -23,14 +23,15 @@ from evals.records import Failure, Skip
 CALL_ATTEMPTS = 4
 """Times one call is tried within a run before it counts as failed."""
 
-TOO_MANY = "rate-limited"
 BACKOFF_S = 0.25
+SHORTEST_S = 0.25
+"""Seconds a question must have left to be asked once more."""
 LONGEST_WAIT_S = 60.0
 BLOCK = 64
 """Calls whose money is reserved in one transaction."""
 STOPS = {
     GIVEN_UP: Failure(GIVEN_UP, "the provider answered nothing for a while", retryable=True),
-    **{code: Failure(code, models.FAULTS[code], retryable=True) for code in sorted(SHUT)},
+    **{code: Failure(code, models.FAULTS[code], retryable=True) for code in sorted(ENDS_RUN)},
 }
 """What is said of questions that were given up unasked, by the circuit's code."""
 OUTSIDE = Skip("outside-hours")
@@ -150,32 +151,30 @@ class Live:
     async def reply(self, question: Question) -> models.Reply:
         """One call, tried again while its error may pass; waits as long as the provider asks.
 
+        Its deadline is for the provider: to wait for a turn under the ceiling costs it nothing.
         The loop is our own: a retry library's bookkeeping costs every call, and few are retried.
         """
         tokens = question.chars / 4 + 50
-        until = asyncio.get_running_loop().time() + self.asking.pin.deadline_s
-        attempt = 1
+        clock, pin = asyncio.get_running_loop().time, self.asking.pin
+        left, attempt = pin.deadline_s, 1
         while True:
             began = await self.gate.enter(question.key, tokens)
+            sent = clock()
             try:
-                reply = await self.client.ask(question.request, self.limit_s(until))
+                reply = await self.client.ask(question.request, min(pin.timeout_s, left))
             except models.ModelError as error:
                 self.gate.failed(question.key, error, began)
                 wait = wait_s(error, attempt)
-                late = asyncio.get_running_loop().time() + wait >= until
+                left -= clock() - sent + wait
                 final = not error.retryable or error.code in SHUT
-                if final or attempt >= CALL_ATTEMPTS or late:
+                if final or attempt >= CALL_ATTEMPTS or left < SHORTEST_S:
+                    self.gate.circuit.gave_up(question.key, error.code)
                     raise
                 attempt += error.code != TOO_MANY  # to be told `not now` is no failure
                 await asyncio.sleep(wait)
             else:
                 self.gate.answered(reply, tokens)
                 return reply
-
-    def limit_s(self, until: float) -> float:
-        """Seconds a call may take: the pin's, and no more than are left in all."""
-        left = until - asyncio.get_running_loop().time()
-        return min(self.asking.pin.timeout_s, max(0.05, left))
 
 
 def wait_s(error: models.ModelError, attempt: int) -> float:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from time import time
 
-from evals.asking.circuit import Circuit
+from evals.asking.circuit import TOO_MANY, Circuit
 from evals.asking.leases import Lease
 from evals.asking.shared import Shared
 from evals.models import Limits, ModelError, Reply
@@ -23,8 +23,13 @@ from evals.specs import ModelPin
 START = 64
 """Calls under way at first, where more are allowed: doubled each round until something gives."""
 SHRINK = 0.7
-TROUBLE = frozenset({"rate-limited", "timeout"})
+TROUBLE = frozenset({TOO_MANY, "timeout"})
 """Codes that mean: too many at once."""
+FEW = 2.0
+"""A window below it cannot shrink: what is too much then is the pace, so calls begin apart."""
+LEAST_GAP_S, SHORT_GAP_S = 0.1, 0.005
+WIDER, NARROWER = 1.5, 0.95
+"""What a refusal and an answer make of the gap between calls: about one refusal in nine settles."""
 SYNC_S = 0.5
 HOLDER_S = 3.0
 """Seconds after which a process that says nothing has no part in an account any more."""
@@ -58,6 +63,8 @@ class Gate:
         self.window = self.base = 0.0
         """This process's part of the account's window, and what it was at the last look."""
         self.starting = True
+        self.gap_s = self.next_at = 0.0
+        """Seconds between the beginnings of two calls, where fewer at once were no help."""
         self.active = 0
         self.queue: deque[asyncio.Future[None]] = deque()
         self.synced_at = self.shrunk_at = self.paused_until = 0.0
@@ -83,6 +90,8 @@ class Gate:
             else:
                 break
         self.active += 1
+        if self.gap_s:
+            self.next_at = self.clock() + self.gap_s
         try:
             await self.lease.take(tokens)
         except BaseException:
@@ -99,7 +108,7 @@ class Gate:
         if wait is None:
             self.wake()
             raise ModelError(self.circuit.why, "given up for now", retryable=True)
-        return max(wait, self.paused_until - now)
+        return max(wait, self.paused_until - now, self.next_at - now)
 
     def answered(self, reply: Reply, tokens: float) -> None:
         """A call is over, with an answer."""
@@ -109,6 +118,8 @@ class Gate:
         self.heed(reply.limits)
         grown = self.window + (1.0 if self.starting else 1.0 / max(self.window, 1.0))
         self.window = min(self.most, grown)
+        if self.gap_s:
+            self.gap_s = self.gap_s * NARROWER if self.gap_s > SHORT_GAP_S else 0.0
 
     def failed(self, key: str, error: ModelError, began: float) -> None:
         """A call is over, without one."""
@@ -118,6 +129,9 @@ class Gate:
         self.heed(error.limits)
         if error.code in TROUBLE and began > self.shrunk_at:  # one step for one round of calls
             self.window, self.starting, self.shrunk_at = max(1.0, self.window * SHRINK), False, now
+            if error.code == TOO_MANY and (self.window < FEW or self.gap_s):
+                self.gap_s = min(max(LEAST_GAP_S, self.gap_s * WIDER), LONGEST_PAUSE_S)
+                self.rest(error.wait_s or self.gap_s)
 
     def heed(self, limits: Limits | None) -> None:
         """Learns the account's limits, and waits for their reset where little is left of them."""
@@ -126,8 +140,12 @@ class Gate:
         self.lease.heed(limits)
         for most, left, reset_s in (limits[:3], limits[3:]):
             if most and left is not None and left < most * LOW:
-                pause = min(reset_s or 1.0, LONGEST_PAUSE_S)
-                self.paused_until = max(self.paused_until, self.clock() + pause)
+                self.rest(reset_s or 1.0)
+
+    def rest(self, seconds: float) -> None:
+        """Nobody asks for a while."""
+        until = self.clock() + min(seconds, LONGEST_PAUSE_S)
+        self.paused_until = max(self.paused_until, until)
 
     def release(self) -> None:
         """One call fewer is under way."""

@@ -15,7 +15,7 @@ from evals import models
 from evals.asking import batch, live
 from evals.asking.batch import Desk
 from evals.asking.budget import Spent
-from evals.asking.circuit import SHUT
+from evals.asking.circuit import ENDS_RUN
 from evals.asking.manners import account
 from evals.asking.questions import Asked, Asking
 from evals.asking.tickets import Ticket, outstanding, remember, under_way
@@ -54,7 +54,7 @@ class Route:
         if asking.wanted and whose in self.shut:
             return Asked(rest=self.shut[whose])
         asked = live.ask(asking)
-        if isinstance(asked.rest, Failure) and asked.rest.code in SHUT:
+        if isinstance(asked.rest, Failure) and asked.rest.code in ENDS_RUN:
             self.shut[whose] = asked.rest
         return asked
 

@@ -134,6 +134,34 @@ def test_a_ceiling_holds_over_all_that_is_asked(tmp_path: Path) -> None:
     assert took >= 30 / (1200 * 0.5 / 60) - 0.5
 
 
+def test_to_wait_under_a_low_ceiling_is_no_time_of_the_question(tmp_path: Path) -> None:
+    """Sixteen at once at two a second wait longer than their deadline, and all are answered."""
+    limits = {"requests_per_minute": 120, "share": 1.0}
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        return passes(body)._replace(after_s=0.2)
+
+    with serving(script) as server:
+        team = Team(tmp_path, server.url, pin={"limits": limits, "deadline_s": 1.0})
+        team.lake.write("traces", NIGHT, traces(8))
+        assert team.score().passed == 8
+
+
+def test_an_account_that_only_says_not_now_is_asked_no_more(tmp_path: Path) -> None:
+    """Some questions heard nothing else to their deadlines: the rest waits for another run."""
+    with serving(lambda body, seen: Said(429, headers={"Retry-After": "1"})) as server:
+        team = Team(tmp_path, server.url, pin={"deadline_s": 2.0})
+        team.lake.write("traces", NIGHT, traces(300))
+        way = Route(team.lake, team.catalog, datetime.now(UTC))
+        tally = team.score(ask=way)
+        assert (tally.errored, tally.calls < 16) == (300, True)
+        assert {(row.code, row.retryable) for row in team.rows()} == {("rate-limited", True)}
+        asked = len(server.seen)
+        team.lake.write("traces", NIGHT + timedelta(days=1), traces(20, NIGHT + timedelta(days=1)))
+        assert team.score(NIGHT + timedelta(days=1), ask=way).errored == 20
+        assert len(server.seen) == asked
+
+
 def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
     """What was scored is the beginning of the hash order, at the rate it reached."""
     prices = [{"since": "2026-01-01", "input": 1000.0, "output": 1000.0}]  # 12 tokens: 1.2 cents

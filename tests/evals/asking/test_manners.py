@@ -66,6 +66,35 @@ def test_the_window_finds_what_the_provider_takes(shared: Shared) -> None:
     assert refused < 150
 
 
+def test_the_pace_finds_what_the_provider_takes(shared: Shared) -> None:
+    """Where not the number at once is too much but the pace, calls come apart: few are refused."""
+    gate, bucket, refused = Gate(pin(), shared), [2.0, time.monotonic()], 0
+
+    async def call(number: int) -> None:
+        nonlocal refused
+        while True:
+            began = await gate.enter(str(number), 10)
+            now = time.monotonic()
+            bucket[:] = min(2.0, bucket[0] + (now - bucket[1]) * 20), now
+            if bucket[0] >= 1:
+                bucket[0] -= 1
+                await asyncio.sleep(0.005)
+                gate.answered(reply(), 10)
+                return
+            refused += 1
+            error = ModelError("rate-limited", "429", retryable=True, wait_s=0.05)
+            await asyncio.sleep(0.001)
+            gate.failed(str(number), error, began)
+            await asyncio.sleep(0.05)
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(call(number) for number in range(100)))
+
+    asyncio.run(all_at_once())
+    assert gate.gap_s > 0
+    assert refused < 60
+
+
 def test_what_was_found_is_where_the_next_evaluator_begins(shared: Shared) -> None:
     """The window outlives the evaluator and the run that found it."""
     gate = Gate(pin(concurrency=64), shared)
