@@ -155,12 +155,14 @@ def read_parquet(path: Path) -> Iterator[Line]:
     try:
         with parquet_file(path) as looked:
             kept = nested_texts(looked.metadata)
+            names = distinct(looked.schema_arrow.names)
+            named = zip(looked.schema_arrow, names, strict=True)
+            plain = pyarrow.schema([field.with_name(name) for field, name in named])
         with parquet_file(path, read_dictionary=kept) as file:
-            names = distinct(file.schema_arrow.names)
             for group in range(file.num_row_groups):
                 size = batch_rows(path, file, group)
                 for batch in file.iter_batches(size, row_groups=[group], use_threads=False):
-                    for row in rows_of(batch.rename_columns(names)):
+                    for row in rows_of(batch.rename_columns(names), plain):
                         number += 1
                         yield row._replace(number=number)
     except (pyarrow.ArrowException, OSError) as error:
@@ -227,12 +229,18 @@ def longest(path: Path, group: int, texts: list[str]) -> int:
     return sum(length or 0 for length in lengths)
 
 
-def rows_of(batch: Any) -> Iterator[Line]:
-    """A batch's rows as JSON; one by one where one may be too large, or some cannot be told."""
+def rows_of(batch: Any, plain: Any) -> Iterator[Line]:
+    """A batch's rows as JSON; one by one where one may be too large, or some cannot be told.
+
+    Args:
+        batch: the rows, some texts perhaps as they are kept.
+        plain: their schema with each text written out.
+    """
     import numpy as np
 
     sizes = sum(map(written_out, batch.columns), np.zeros(batch.num_rows, np.int64))
     if sizes.sum() <= 4 * BATCH_BYTES:
+        batch = batch if batch.schema.equals(plain) else batch.cast(plain)
         try:
             values = batch.to_pylist(maps_as_pydicts="lossy")
         except (ValueError, OverflowError):
