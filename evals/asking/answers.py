@@ -15,9 +15,11 @@ import orjson
 
 from evals import models
 from evals.asking.budget import Spent
+from evals.asking.circuit import SHUT
 from evals.asking.questions import came_with
 from evals.asking.tickets import Sent, Ticket
 from evals.models.batches import RemoteBatch
+from evals.models.faults import coded
 from evals.records import Answer
 from evals.specs import ModelPin
 
@@ -31,9 +33,6 @@ ENDS = {
 
 UNASKED = frozenset(code for code, _ in ENDS.values())
 """Codes of questions the model never saw: they cost nothing and count as no call."""
-
-PASSING = (401, 403, 408, 409, 429)
-"""Statuses of a row that may be another the next time."""
 
 Read = Callable[[models.Request, Any], models.Reply]
 
@@ -140,12 +139,15 @@ def body_of(row: dict[str, Any]) -> Any:
     error, response = row.get("error"), row.get("response")
     if error:
         code = str(error.get("code") if isinstance(error, dict) else error)
-        known = "batch-expired" if code == "batch_expired" else "batch-row-failed"
-        raise models.ModelError(known, code[:80], retryable=True)
+        known = {"batch_expired": "batch-expired", "insufficient_quota": "quota-exhausted"}
+        raise models.ModelError(known.get(code, "batch-row-failed"), code[:80], retryable=True)
     response = response if isinstance(response, dict) else {}
     status, body = response.get("status_code"), response.get("body")
     if status == 200 and isinstance(body, dict):
         return body
-    if isinstance(status, int) and 400 <= status < 500 and status not in PASSING:
-        raise models.ModelError("refused-request", f"HTTP {status}", retryable=False)
+    if isinstance(status, int) and 400 <= status < 500:
+        said = orjson.dumps(body)[:4096].decode("utf-8", "replace").lower()
+        code, retryable = coded(status, said)
+        if code in SHUT or not retryable:
+            raise models.ModelError(code, f"HTTP {status}", retryable=retryable)
     raise models.ModelError("batch-row-failed", f"status {status}", retryable=True)

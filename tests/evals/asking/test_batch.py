@@ -130,6 +130,7 @@ def test_what_would_not_fit_in_the_queue_waits_written_down(tmp_path: Path, serv
 
 
 OTHER = "m-mini"
+CONTEXT = "context_length_exceeded"
 
 
 def rows_of(said: Row) -> list[Row]:
@@ -141,6 +142,10 @@ def rows_of(said: Row) -> list[Row]:
         "zero": [row(said, {"status_code": 0, "request_id": "", "body": ""})],
         "fault": [row(said, {"status_code": 500, "body": {"error": {"message": "x"}}})],
         "refused": [row(said, {"status_code": 400, "body": {"error": {"message": "x"}}})],
+        "poor": [
+            row(said, {"status_code": 429, "body": {"error": {"code": "insufficient_quota"}}})
+        ],
+        "long": [row(said, {"status_code": 400, "body": {"error": {"code": CONTEXT}}})],
         "expired": [row(said, None, {"code": "batch_expired", "message": "x"})],
         "error": [row(said, None, {"code": "internal", "message": "x"})],
         "other": [row(said, {"status_code": 200, "body": {**body, "model": OTHER}})],
@@ -157,7 +162,7 @@ def test_every_row_is_checked(line: BatchLine, server: Server) -> None:
     """`completed` proves nothing: a row is an answer, an error with its code, or counted away."""
     kinds = (
         "zero", "fault", "refused", "expired", "error", "other", "empty", "twice", "foreign",
-        "missing", "healed",
+        "missing", "healed", "poor", "long",
     )  # fmt: skip
     line.night(*(f"a {kind} good" for kind in kinds))
     line.ask()
@@ -172,7 +177,7 @@ def test_every_row_is_checked(line: BatchLine, server: Server) -> None:
     codes = {answer.code for answer in line.answers()}
     assert codes == {
         "batch-row-failed", "refused-request", "batch-expired", "other-model",
-        "malformed-response", "batch-missing", None,
+        "malformed-response", "batch-missing", "quota-exhausted", "too-long", None,
     }  # fmt: skip
     assert over.counts["second-row"] == 2  # one of them an error beside its answer
     assert over.counts["unknown-row"] == 1
@@ -181,6 +186,7 @@ def test_every_row_is_checked(line: BatchLine, server: Server) -> None:
     told = dict(zip(kinds, (line.verdicts()[f"t{i}"] for i in range(len(kinds))), strict=True))
     assert told.pop("refused") == "error:refused-request"
     assert told.pop("other") == "error:other-model"
+    assert told.pop("long") == "error:too-long"
     assert set(told.values()) == {"pass"}, "what may pass another time was asked again, live"
 
 
