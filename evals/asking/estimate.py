@@ -6,9 +6,12 @@ Makes no call; what may be spent is `budget`'s.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import orjson
 
 from evals import models
 from evals.asking.questions import Asking
@@ -18,19 +21,24 @@ from evals.specs import Evaluator
 from evals.survey import Survey, Wanted
 
 CHARS_PER_TOKEN = 4.0
-"""Where the ledger has no answer of this judge yet: English text under common tokenizers."""
+"""Where the ledger has no answer of this judge yet: English text under common tokenizers; the
+schema and what else is sent beside the text is read by the model, too."""
 CRITIQUE_TOKENS = 60
 WORD_TOKENS = 2
 RENDERED = 200
-"""Questions made to see how much longer they are than their contents; the first in hash order."""
+"""Questions made to see how much longer they are than their contents; evenly from all."""
 FILES = 7
-COLUMNS = ("code", "chars", "tokens_in", "tokens_out")
+COLUMNS = ("code", "chars", "tokens_in", "tokens_out", "tokens_cached")
 
 
 class Habit(NamedTuple):
     """What a judge's questions and answers take."""
 
     tokens_per_char: float
+    tokens_per_call: float
+    """Those of what is sent beside the text, as far as the provider counts it."""
+    cached: float
+    """The share of input tokens that the provider had cached."""
     tokens_out: float
     known: bool
     """Whether it is the ledger's, of this judge and model."""
@@ -54,45 +62,82 @@ def estimate(lake: Lake, work: Survey, wanted: Sequence[Wanted]) -> Estimate:
         return Estimate()
     asking = Asking(work, judge, pin, None, lake.home)
     wanted = [want for want in wanted if asking.fits(want)]
-    habit = habit_of(lake, evaluator)
-    tokens_in = round(chars(lake, work, wanted) * habit.tokens_per_char)
-    tokens_out = round(len(wanted) * habit.tokens_out)
+    if not wanted:
+        return Estimate()
+    beside = sent_beside(asking, wanted[0])
+    habit = habit_of(lake, evaluator, beside)
+    calls = len(wanted)
+    tokens_in = round(chars(asking, wanted) * habit.tokens_per_char + calls * habit.tokens_per_call)
+    tokens_out = round(calls * habit.tokens_out)
     usd = None
     if pin.price_on(work.night) is not None:
-        usd = models.cost(pin, work.night, tokens_in, tokens_out)
+        cached = round(tokens_in * habit.cached)
+        usd = models.cost(pin, work.night, tokens_in, tokens_out, cached)
     basis = "the judge's answers so far" if habit.known else "the length of the texts"
-    return Estimate(len(wanted), tokens_in, tokens_out, usd, basis)
+    return Estimate(calls, tokens_in, tokens_out, usd, basis)
 
 
-def chars(lake: Lake, work: Survey, wanted: Sequence[Wanted]) -> float:
-    """Characters all questions would send, from the first ones and the length of every content."""
-    judge, pin = work.evaluator.judge, work.evaluator.pin
-    assert judge is not None  # noqa: S101  the caller looked
-    assert pin is not None  # noqa: S101
-    asking = Asking(work, judge, pin, None, lake.home)
-    made = wanted[:RENDERED]
+def sent_beside(asking: Asking, want: Wanted) -> int:
+    """Characters a call sends beside its messages' text: the schema, parameters, roles."""
+    question = asking.question(want)
+    body = models.shape_of(asking.pin, models.Key(None)).body(question.request)
+    return len(orjson.dumps(body)) - sum(
+        len(orjson.dumps(message["content"])) for message in question.request.messages
+    )
+
+
+def chars(asking: Asking, wanted: Sequence[Wanted]) -> float:
+    """Characters of all questions, from some of them and the length of every content."""
+    held = asking.work.contents.at
+    made = wanted[:: -(-len(wanted) // RENDERED)]
     sent = sum(asking.question(want).chars - asking.frame for want in made)
-    held = sum(work.contents.at[want.key][1] for want in made)
-    whole = sum(work.contents.at[want.key][1] for want in wanted)
-    return asking.frame * len(wanted) + sent / max(held, 1) * whole
+    share = sent / max(sum(held[want.key][1] for want in made), 1)
+    return asking.frame * len(wanted) + share * sum(held[want.key][1] for want in wanted)
 
 
-def habit_of(lake: Lake, evaluator: Evaluator) -> Habit:
-    """What the judge took before, under this version or else under an earlier one."""
+def habit_of(lake: Lake, evaluator: Evaluator, beside: int) -> Habit:
+    """What the judge took before, under this version or else under an earlier one.
+
+    Args:
+        lake: where its answers rest.
+        evaluator: the judge.
+        beside: characters each call sends beside its text.
+    """
     version = evaluator.answer_version or ""
     folders = sorted((lake.home / "answers").glob("date=*"), reverse=True)
     own = [path for folder in folders for path in folder.glob(f"{version}.parquet")]
     others = [path for folder in folders[:FILES] for path in sorted(folder.glob("*.parquet"))]
     for rows in (answered(own[:FILES]), answered(others, evaluator.name)):
-        chars = tokens_in = tokens_out = count = 0
-        for row in rows:
-            chars, count = chars + row["chars"], count + 1
-            tokens_in, tokens_out = tokens_in + row["tokens_in"], tokens_out + row["tokens_out"]
-        if chars and tokens_in:
-            return Habit(tokens_in / chars, tokens_out / count, True)
+        found = list(rows)
+        tokens_in = sum(row["tokens_in"] for row in found)
+        if tokens_in:
+            per_char = slope([(row["chars"], row["tokens_in"]) for row in found], beside)
+            per_call = (tokens_in - per_char * sum(row["chars"] for row in found)) / len(found)
+            cached = sum(row["tokens_cached"] or 0 for row in found) / tokens_in
+            tokens_out = sum(row["tokens_out"] for row in found) / len(found)
+            return Habit(per_char, per_call, cached, tokens_out, True)
     judge = evaluator.judge
     said = CRITIQUE_TOKENS if judge and judge.mode == "schema" else WORD_TOKENS
-    return Habit(1 / CHARS_PER_TOKEN, min(said, judge.max_tokens if judge else said), False)
+    return Habit(
+        1 / CHARS_PER_TOKEN,
+        beside / CHARS_PER_TOKEN,
+        0.0,
+        min(said, judge.max_tokens if judge else said),
+        False,
+    )
+
+
+def slope(asked: Sequence[tuple[int, int]], beside: int) -> float:
+    """Tokens a character of text takes, by least squares over (characters, tokens) of calls.
+
+    What is left is each call's own, so that a night of short texts tells of one of long ones. A
+    provider counts all, some or nothing of what is sent beside the text: that bounds it.
+    """
+    chars, tokens = (math.fsum(column) / len(asked) for column in zip(*asked, strict=True))
+    least, most = tokens / (chars + beside), tokens / chars
+    spread = math.fsum((c - chars) ** 2 for c, _ in asked)
+    together = math.fsum((c - chars) * (t - tokens) for c, t in asked)
+    return min(max(together / spread, least), most) if spread else least
 
 
 def answered(paths: Iterable[Path], evaluator: str | None = None) -> Iterator[dict[str, int]]:

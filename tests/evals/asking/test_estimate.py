@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ from evals.plan import Planned, plan
 from tests.evals.asking.team import NIGHT, Team, traces
 from tests.evals.models.model_server import Said, completion, serving
 
-PRICES = [{"since": "2026-01-01", "input": 2.0, "output": 8.0}]
+PRICES = [{"since": "2026-01-01", "input": 2.0, "cached": 0.2, "output": 8.0}]
 
 
-def priced(body: dict[str, Any], seen: int) -> Said:
+def priced(body: dict[str, Any], seen: int, beside: int = 0, cached: float = 0.0) -> Said:
     """An answer whose usage follows the text, 3.3 characters a token, 20 to 60 tokens back."""
-    chars = sum(len(message["content"]) for message in body["messages"])
-    used = {"prompt_tokens": int(chars / 3.3), "completion_tokens": 20 + chars % 41}
-    text = '{"critique": "c", "verdict": "pass"}'
-    return Said(200, completion(body, text, usage=used))
+    text = "".join(message["content"] for message in body["messages"])
+    tokens, said = int(len(text) / 3.3) + beside, 20 + zlib.crc32(text.encode()) % 41
+    used: dict[str, Any] = {"prompt_tokens": tokens, "completion_tokens": said}
+    used["prompt_tokens_details"] = {"cached_tokens": int(tokens * cached)}
+    return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}', usage=used))
 
 
 def told(team: Team, *nights: Any) -> list[Planned]:
@@ -29,15 +31,18 @@ def told(team: Team, *nights: Any) -> list[Planned]:
     return plan(team.lake, team.catalog, References.of(team.catalog.root, []), nights)
 
 
+@pytest.mark.parametrize(
+    ("words", "beside", "cached"), [(40, 0, 0.0), (400, 0, 0.0), (400, 110, 0.0), (40, 60, 0.8)]
+)
 def test_an_estimate_from_the_ledger_is_within_a_tenth_of_what_it_then_costs(
-    tmp_path: Path,
+    tmp_path: Path, words: int, beside: int, cached: float
 ) -> None:
-    """Calls, tokens and dollars of a night, told before it, from the night before."""
+    """From a night of short texts, whatever the provider counts beside them or had cached."""
     second = NIGHT + timedelta(days=1)
-    with serving(priced) as server:
+    with serving(lambda body, seen: priced(body, seen, beside, cached)) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
         team.lake.write("traces", NIGHT, traces(60))
-        team.lake.write("traces", second, traces(300, second, words=40))
+        team.lake.write("traces", second, traces(300, second, words=words))
         team.score()
         (row,) = told(team, second)
         tally = team.score(second)
