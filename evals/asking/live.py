@@ -35,6 +35,8 @@ STOPS = {
 }
 """What is said of questions that were given up unasked, by the circuit's code."""
 OUTSIDE = Skip("outside-hours")
+LOST = frozenset({"timeout", "truncated-response", "malformed-response"})
+"""Codes of calls that the provider took and may charge, though no answer came: each counts."""
 
 
 def ask(asking: Asking, circuit: Circuit | None = None) -> Asked:
@@ -114,7 +116,7 @@ class Live:
         """One question to its end: an answer or a failure in the journal, or why it had to stop."""
         spent = Spent(0.0, 0)
         try:
-            answer = self.asking.answered(question, await self.reply(question))
+            answer = self.asking.answered(question, await self.reply(question, most))
         except models.ModelError as error:
             answer = (
                 None if error.code == self.gate.circuit.why else self.asking.failed(question, error)
@@ -123,8 +125,9 @@ class Live:
             self.rest = STOPS[self.gate.circuit.why]
         else:
             self.asking.keep(answer)
-            spent = Spent(answer.cost_usd or 0.0, 1)
-            self.calls, self.usd = self.calls + 1, self.usd + spent.usd
+            usd = answer.cost_usd or 0.0
+            spent = Spent(most if answer.code in LOST else usd, 1)
+            self.calls, self.usd = self.calls + 1, self.usd + usd
         self.over.append((most, spent))
 
     def reserve(self) -> bool:
@@ -148,7 +151,15 @@ class Live:
             self.asking.purse.settle(self.asking.work.evaluator.app, reserved, spent)
         self.over = []
 
-    async def reply(self, question: Question) -> models.Reply:
+    def again(self, most: float) -> bool:
+        """Books a lost call at its most, and reserves another; whether there was money for it."""
+        purse = self.asking.purse
+        if purse and not purse.reserve(self.asking.work.evaluator.app, [most]):
+            return False
+        self.over.append((most, Spent(most, 1)))
+        return True
+
+    async def reply(self, question: Question, most: float) -> models.Reply:
         """One call, tried again while its error may pass; waits as long as the provider asks.
 
         Its deadline is for the provider: to wait for a turn under the ceiling costs it nothing.
@@ -169,6 +180,8 @@ class Live:
                 final = not error.retryable or error.code in SHUT
                 if final or attempt >= CALL_ATTEMPTS or left < SHORTEST_S:
                     self.gate.circuit.gave_up(question.key, error.code)
+                    raise
+                if error.code in LOST and not self.again(most):
                     raise
                 attempt += error.code != TOO_MANY  # to be told `not now` is no failure
                 await asyncio.sleep(wait)

@@ -14,6 +14,7 @@ import pytest
 from evals.asking import live
 from evals.asking.circuit import Circuit
 from evals.asking.route import Route
+from evals.asking.shared import Shared
 from tests.evals.asking.fake import faulty
 from tests.evals.asking.team import NIGHT, TODAY, Team, traces
 from tests.evals.models.model_server import Said, completion, serving
@@ -181,6 +182,25 @@ def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
         assert {row.inclusion for row in team.rows()} == {tally.passed / 200}
         assert team.score().calls <= 1
         assert team.score(day=TODAY + timedelta(days=1)).calls > 0
+
+
+def test_a_call_whose_answer_was_lost_counts_in_the_days_budget(tmp_path: Path) -> None:
+    """The provider may charge it: neither its calls nor its dollars are asked for twice."""
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        return passes(body) if seen else Said(200, b"{not json")
+
+    prices = [{"since": "2026-01-01", "input": 1.0, "output": 1.0}]
+    with serving(script) as server:
+        pin = {"concurrency": 2, "prices": prices}
+        team = Team(tmp_path, server.url, pin=pin, budget={"calls_per_day": 11})
+        team.lake.write("traces", NIGHT, traces(20))
+        tally = team.score()
+        assert len(server.seen) == 11
+    shared = Shared(team.lake.home)
+    usd, calls = shared.db.execute("select sum(spent_usd), sum(spent_calls) from purse").fetchone()
+    shared.close()
+    assert (calls, usd > 2 * tally.usd) == (11, True)
 
 
 def spent(body: dict[str, Any], seen: int) -> Said:
