@@ -22,7 +22,7 @@ NEAR = 31
 """How many nights before and after its own a trace is looked for."""
 FOLDER = "moved"
 ROWS = """
-    select app, trace_id, filename, source_format in {spans} as spans from {rows}
+    select app, trace_id, filename, source_line, source_format in {spans} as spans from {rows}
     where length(trace_id) >= {drawn} and (hash(trace_id) | 1) in (from wanted)
         and (coalesce(output, '') <> '' or coalesce(steps, '') not in ('', '[]', 'null'))
 """
@@ -34,11 +34,21 @@ class Told(NamedTuple):
     night: date
     order: int
     """Of the file, among all that were read."""
+    line: int
     spans: bool
 
+    @property
+    def rank(self) -> tuple[int, int]:
+        """A later file corrects an earlier one; within a file the row read first stands."""
+        return self.order, -self.line
 
-Moved = dict[str, dict[str, int]]
-"""Of a night's applications the traces that are elsewhere, and the file that says so by order."""
+
+Moved = dict[str, dict[str, float]]
+"""Of a night's applications the traces that are elsewhere: rows of files before an order leave.
+
+Half an order more than a file's own: it tells the trace twice itself, first in another night.
+"""
+TWICE = 0.5
 
 
 def note_arrived(lake: Lake, touched: Iterable[date]) -> None:
@@ -54,15 +64,17 @@ def moved(lake: Lake, night: date) -> Moved:
 
 
 def note_moved(lake: Lake, touched: Collection[date]) -> None:
-    """Notes, for every night that lost one, which traces are told elsewhere by a later file."""
+    """Notes, for every night that lost one, which traces stand as they are told elsewhere."""
     near, wanted = twice(lake, touched)
     lost: dict[date, Moved] = defaultdict(lambda: defaultdict(dict))
     for (app, trace_id), places in told(lake, near, wanted):
-        latest = max(places, key=lambda place: place.order)
+        latest = max(places, key=lambda place: place.rank)
         for place in places:
             parts = place.spans and latest.spans
-            if place.night != latest.night and place.order < latest.order and not parts:
-                lost[place.night][app][trace_id] = latest.order
+            if place.night != latest.night and not parts:
+                own = TWICE if place.order == latest.order else 0
+                before = lost[place.night][app].get(trace_id, 0)
+                lost[place.night][app][trace_id] = max(before, latest.order + own)
     for night, apps in lost.items():
         known = moved(lake, night)
         for app, traces in apps.items():
@@ -103,7 +115,7 @@ def told(
         db.register("wanted", pa.table({"h": pa.array(wanted, pa.uint64())}))
         rows = db.sql(ROWS.format(rows=listed(files), spans=FORMATS, drawn=DRAWN)).fetchall()
     found: dict[tuple[str, str], list[Told]] = defaultdict(list)
-    for app, trace_id, path, spans in rows:
+    for app, trace_id, path, line, spans in rows:
         source = by_path[path]
-        found[app, trace_id].append(Told(source.night, source.order, spans))
+        found[app, trace_id].append(Told(source.night, source.order, line, spans))
     yield from found.items()

@@ -89,6 +89,17 @@ def test_a_trace_may_move_back(home: Home) -> None:
     assert home.nights() == {0: {"First.", "Third."} - {"First."}, 3: {"Fourth."}}
 
 
+def test_within_a_file_the_first_stands_and_another_night_s_is_a_conflict(home: Home) -> None:
+    """As within one night: refused, not lost; a later file may still correct it, in either."""
+    others = [row(letter * 32, 0, "A.") for letter in "abcdef"]
+    home.arrives(*others, row(DRAWN, 2, "First."), row(DRAWN, 0, "Second."))
+    assert home.nights() == {0: {"A."}, 2: {"First."}}
+    account = home.account(0)
+    assert account["reasons"] == {"conflicting-trace-id": 1}
+    home.arrives(row(DRAWN, 0, "Third."))
+    assert home.nights() == {0: {"A.", "Third."}, 2: set()}
+
+
 def test_an_id_that_is_a_counter_names_a_trace_of_its_night(home: Home) -> None:
     """Short ids begin anew each night: none is lost."""
     for day in range(3):
