@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.utils
 import re
+import time
 from collections.abc import Mapping
 
 from evals.models.protocol import Limits
@@ -63,9 +64,12 @@ def seconds(text: str | None) -> float | None:
 
 
 def until(moment: str, now: str | None) -> float | None:
-    """Seconds from the server's own clock to an HTTP date, or None."""
+    """Seconds to an HTTP date from the server's own clock, from ours where it tells no time."""
     try:
-        times = [email.utils.parsedate_to_datetime(text) for text in (moment, now or "")]
-        return max(0.0, (times[0] - times[1]).total_seconds())
+        then, here = (
+            email.utils.parsedate_to_datetime(text).timestamp() if text else time.time()
+            for text in (moment, now)
+        )
+        return max(0.0, then - here)
     except (TypeError, ValueError):
         return None

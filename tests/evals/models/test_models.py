@@ -1,7 +1,9 @@
 """Promises of the model client: every way to be asked works, every failure has a stable code."""
 
 import asyncio
+import email.utils
 import math
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -137,6 +139,10 @@ def test_a_request_to_wait_is_heard() -> None:
     ):
         error = models.faults.from_status(429, {k.lower(): v for k, v in headers.items()}, b"")
         assert error.wait_s == wait, headers
+    soon = email.utils.formatdate(time.time() + 1000, usegmt=True)
+    untold = models.faults.from_status(429, {"retry-after": soon}, b"").wait_s
+    assert untold is not None, "a server that tells no time means ours"
+    assert 900 < untold <= 1000
 
 
 def test_what_the_provider_still_allows_comes_with_answers_and_with_errors() -> None:
