@@ -96,12 +96,12 @@ async def read_list(lake: Lake, client: Client, today: date) -> None:
 
 
 async def keep_fresh(lake: Lake, client: Client, today: date) -> None:
-    """Reads OpenAI's list once a day while its client is open anyway; other servers tell no end.
+    """Reads a provider's list once a day while its client is open anyway; Azure's tells no end.
 
     A list that could not be read is left for the day, too: it must not slow each judge down.
     """
     pin, day = client.pin, today.isoformat()
-    own = pin.provider == "embedded" or pin.base_url or pin.azure
+    own = pin.provider == "embedded" or pin.azure
     known = known_lists(lake).get(address(pin), {})
     if own or day in (known.get("read"), known.get("tried")):
         return

@@ -154,11 +154,24 @@ def test_a_list_that_cannot_be_read_is_left_for_the_day_and_what_it_said_stands(
         assert len(running.asked) == 2
 
 
-def test_only_openai_is_asked_for_its_list(tmp_path: Path) -> None:
-    """Another server's list tells no end, and an embedded model's is no list at all."""
+def test_whoever_speaks_like_openai_is_asked_for_its_list(tmp_path: Path) -> None:
+    """A gateway or a region of its own passes the ends on; where none is told, none is known."""
+    lake = Lake(tmp_path).open()
+    told = [{"id": "m-1", "object": "model", "created": 1, "owned_by": "o"}]
+    with server.serving(lambda b, n: server.Said(), told) as running:
+        asked = pin(base_url=running.url)
+        fresh(lake, asked, TODAY)
+        assert models.expiring([asked], lake, TODAY) == []
+        told[0]["shutdown_date"] = "2026-12-11"
+        fresh(lake, asked, TODAY + timedelta(days=1))
+        (soon,) = models.expiring([asked], lake, TODAY)
+        assert (soon.state, soon.source) == ("fail", "provider")
+
+
+def test_a_model_served_in_process_has_no_list(tmp_path: Path) -> None:
+    """Nobody is asked."""
     lake = Lake(tmp_path).open()
     with server.serving(lambda b, n: server.Said(), []) as running:
-        fresh(lake, pin(base_url=running.url), TODAY)
         own = pin(provider="embedded", package="p", sha256="0" * 64)
         assert models.refresh(lake, [own], TODAY) == {}
         assert running.asked == []
