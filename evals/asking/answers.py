@@ -24,14 +24,14 @@ from evals.records import Answer
 from evals.specs import ModelPin
 
 ENDS = {
-    "expired": ("batch-expired", "the batch ended before this was asked"),
-    "cancelled": ("batch-cancelled", "the batch was cancelled before this was asked"),
-    "failed": ("batch-refused", "the provider refused the file"),
-    "completed": ("batch-missing", "the batch gave no row for this"),
+    "expired": "batch-expired",
+    "cancelled": "batch-cancelled",
+    "failed": "batch-refused",
+    "completed": "batch-missing",
 }
 """By the batch's last state, what is said of a question with no row of its own."""
 
-UNASKED = frozenset(code for code, _ in ENDS.values())
+UNASKED = frozenset(ENDS.values())
 """Codes of questions the model never saw: they cost nothing and count as no call."""
 
 Read = Callable[[models.Request, Any], models.Reply]
@@ -101,8 +101,9 @@ class Checked:
     def missing(self, sent: Sent) -> Answer:
         """The failure of a question that has no row."""
         status = self.seen.status if self.seen else "failed"
-        code, words = ENDS.get(status, ENDS["completed"])
-        return self.answer(sent, error=models.ModelError(code, words, retryable=True))
+        code = ENDS.get(status, ENDS["completed"])
+        error = models.ModelError(code, models.FAULTS[code], retryable=True)
+        return self.answer(sent, error=error)
 
     def answer(
         self, sent: Sent, reply: models.Reply | None = None, error: models.ModelError | None = None

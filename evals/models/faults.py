@@ -38,6 +38,11 @@ FAULTS = MappingProxyType(
         "cut-short": "the answer ended at the judge's `max_tokens`; raise it",
         "unparseable": "the answer is not the JSON that was asked for",
         "two-verdicts": "the answer holds a pass and a fail",
+        "batch-expired": "the batch ended before this was asked",
+        "batch-cancelled": "the batch was cancelled before this was asked",
+        "batch-refused": "the provider refused the batch's file; `andon batches list` says why",
+        "batch-missing": "the batch gave no row for this",
+        "batch-row-failed": "the provider had a fault of its own at this row of the batch",
         "no-probability": "neither yes nor no was among the likely tokens",
     }
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from evals import models
 from evals.asking import batch, live
 from evals.asking.route import Route, cancelled
 from evals.asking.shared import Shared
@@ -179,6 +180,7 @@ def test_every_row_is_checked(line: BatchLine, server: Server) -> None:
         "batch-row-failed", "refused-request", "batch-expired", "other-model",
         "malformed-response", "batch-missing", "quota-exhausted", "too-long", None,
     }  # fmt: skip
+    assert codes - {None} <= models.FAULTS.keys(), "each says why"
     assert over.counts["second-row"] == 2  # one of them an error beside its answer
     assert over.counts["unknown-row"] == 1
     assert over.counts["answered"] == 3
