@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: nightly test check lint types contracts tests fix ui bench docs lock record-demo clean help
+.PHONY: nightly test check lint types contracts tests coverage fix ui bench docs lock record-demo clean help
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -41,7 +41,10 @@ contracts: .venv/.ready
 	@$(BIN)/lint-imports --no-cache
 
 tests: .venv/.ready
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov=evals --cov=orchestration
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(COVERAGE)
+
+coverage: COVERAGE := --cov=evals --cov=orchestration
+coverage: tests  ## All tests, with line coverage
 
 fix: .venv/.ready  ## Mend what can be mended without thinking
 	@$(BIN)/ruff check --fix .
