@@ -78,12 +78,12 @@ class Asking:
     def most(self, want: Wanted) -> float:
         """US dollars a question can cost at most; 0 where the model has no known price.
 
-        No tokenizer in use makes more tokens than half as many as there are bytes.
+        No tokenizer makes more tokens than there are bytes; of English prose it makes a quarter.
         """
         price = self.pin.price_on(self.work.night)
         if price is None:
             return 0.0
-        tokens_in = (self.work.contents.at[want.key][1] + self.frame) / 2
+        tokens_in = self.work.contents.at[want.key][1] + self.frame
         return (tokens_in * price.input + self.judge.max_tokens * price.output) / 1e6
 
     def questions(self) -> Iterator[Question]:

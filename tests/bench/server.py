@@ -10,6 +10,7 @@ import json
 import sys
 import time
 
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 ANSWER = json.dumps({"critique": "It says so.", "verdict": "pass"})
 
 
@@ -62,8 +63,10 @@ class Protocol(asyncio.Protocol):
             if len(self.held) < end + 4 + size:
                 return
             self.held = self.held[end + 4 + size :]
-            if head.startswith(b"get "):
+            if head.startswith(b"get /stats "):
                 self.stats()
+            elif head.startswith(b"get "):  # such as the list of models, which it has not
+                self.transport.write(NOT_FOUND)
             else:
                 Counts.first = Counts.first or time.perf_counter()
                 asyncio.get_running_loop().call_later(self.delay, self.say)

@@ -165,7 +165,7 @@ def test_an_account_that_only_says_not_now_is_asked_no_more(tmp_path: Path) -> N
 
 def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
     """What was scored is the beginning of the hash order, at the rate it reached."""
-    prices = [{"since": "2026-01-01", "input": 1000.0, "output": 1000.0}]  # 12 tokens: 1.2 cents
+    prices = [{"since": "2026-01-01", "input": 500.0, "output": 500.0}]  # 12 tokens: 0.6 cents
     with serving(passes) as server:
         team = Team(
             tmp_path,
@@ -176,7 +176,7 @@ def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
         )
         team.lake.write("traces", NIGHT, traces(200))
         tally = team.score()
-        assert 0 < tally.calls == tally.passed < 84
+        assert 0 < tally.calls == tally.passed < 167
         assert 0.6 < tally.usd <= 1.0
         assert tally.skipped == 200 - tally.passed
         assert {row.inclusion for row in team.rows()} == {tally.passed / 200}
