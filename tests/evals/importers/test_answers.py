@@ -90,6 +90,15 @@ def plain(answer: str) -> str:
     return json.dumps({"trace_id": "t", "ts": "2026-10-01T12:00:00Z", "output": answer})
 
 
+def answered(folder: Path, rows: str) -> str:
+    """What the one trace of an export answered."""
+    path = folder / "export.jsonl"
+    path.write_text(rows + "\n")
+    (trace,) = importers.read(path, mappings={}, app="shop")
+    assert isinstance(trace, Trace)
+    return trace.output
+
+
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize(
     "write", [openinference, phoenix, langfuse_export, langfuse_api, langsmith, openai, plain]
@@ -98,11 +107,7 @@ def test_an_answer_that_is_json_is_kept_as_it_was_said(
     tmp_path: Path, write: Any, answer: str
 ) -> None:
     """Neither spaces nor the order of keys nor the digits of a number change."""
-    path = tmp_path / "export.jsonl"
-    path.write_text(write(answer) + "\n")
-    (trace,) = importers.read(path, mappings={}, app="shop")
-    assert isinstance(trace, Trace)
-    assert trace.output == answer
+    assert answered(tmp_path, write(answer)) == answer
 
 
 @pytest.mark.parametrize("answer", LIKE_WRAPPERS)
@@ -111,11 +116,7 @@ def test_an_answer_that_looks_like_a_wrapper_is_kept_where_the_format_tells_text
     tmp_path: Path, write: Any, answer: str
 ) -> None:
     """By its type, or by standing in an object of its own; Langfuse does not tell the two apart."""
-    path = tmp_path / "export.jsonl"
-    path.write_text(write(answer) + "\n")
-    (trace,) = importers.read(path, mappings={}, app="shop")
-    assert isinstance(trace, Trace)
-    assert trace.output == answer
+    assert answered(tmp_path, write(answer)) == answer
 
 
 def test_what_an_answer_is_wrapped_in_is_taken_off_where_a_call_gave_it(tmp_path: Path) -> None:
