@@ -22,6 +22,7 @@ from evals.specs import Catalog, Evaluator, load_catalog
 from evals.survey import NightOf
 from evals.tables import Coverage
 from tests.catalog_files import write_catalog
+from tests.evals.models.batch_server import Server
 
 NIGHT = date(2026, 10, 1)
 NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)
@@ -114,3 +115,17 @@ if __name__ == "__main__":
     line = BatchLine(Path(sys.argv[1]))
     ledger.recover(line.lake)
     line.ask() if sys.argv[2] == "ask" else line.back()
+
+
+def once(server: Server) -> bool:
+    """Whether no question was handed in for money twice, nor any asked live."""
+    return set(server.state.asked().values()) <= {1} and not server.state.live
+
+
+def spent(line: BatchLine) -> tuple[float, int]:
+    """What the home's day has come to, reservations included."""
+    shared = Shared(line.lake.home)
+    sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
+    usd, calls = shared.db.execute(sql).fetchone()
+    shared.close()
+    return usd, calls

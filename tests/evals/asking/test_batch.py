@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,35 +14,13 @@ import pytest
 from evals import models
 from evals.asking import batch, live
 from evals.asking.route import Route, cancelled
-from evals.asking.shared import Shared
 from evals.asking.tickets import requests_file
 from evals.specs import CatalogError
-from tests.evals.asking.batch_line import NOON, BatchLine, catalog_at
-from tests.evals.models.batch_server import Row, Server, answered, row, serving
+from tests.evals.asking.batch_line import NOON, BatchLine, catalog_at, once, spent
+from tests.evals.models.batch_server import Row, Server, answered, row
 
 ROOT = Path(__file__).parents[3]
 LATER = NOON + timedelta(hours=1)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A provider that takes batches."""
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def line(tmp_path: Path, server: Server) -> BatchLine:
-    """A team with three answers in its night."""
-    catalog_at(tmp_path / "catalog", server.url)
-    made = BatchLine(tmp_path)
-    made.night("good", "bad", "good too")
-    return made
-
-
-def once(server: Server) -> bool:
-    """Whether no question was handed in for money twice, nor any asked live."""
-    return set(server.state.asked().values()) <= {1} and not server.state.live
 
 
 def test_a_batch_out_is_pending_and_back_it_is_scored_at_half_the_price(
@@ -282,67 +259,6 @@ def test_a_refused_hand_in_ends_and_says_why(line: BatchLine, server: Server) ->
     assert over.state == "refused"
     assert "400" in over.problem
     assert {answer.code for answer in line.answers()} == {"batch-refused"}
-
-
-def test_the_days_budget_counts_a_batch_when_it_is_handed_in(
-    line: BatchLine, server: Server
-) -> None:
-    """What is out is money spent: a second run of the day finds less."""
-    line.catalog = line.catalog.model_copy(
-        update={"budget": line.catalog.budget.model_copy(update={"calls_per_day": 2})}
-    )
-    tally = line.ask()
-    assert (tally.pending, tally.skipped) == (2, 1)
-    line.night("good", "bad", "good too", "more")
-    assert line.ask().pending == 2
-    assert once(server)
-
-
-def spent(line: BatchLine) -> tuple[float, int]:
-    """What the home's day has come to, reservations included."""
-    shared = Shared(line.lake.home)
-    sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
-    usd, calls = shared.db.execute(sql).fetchone()
-    shared.close()
-    return usd, calls
-
-
-def test_a_batch_that_is_back_is_booked_at_what_it_cost(line: BatchLine, server: Server) -> None:
-    """Out, it counts at its most; back, at its cost, on the day that handed it in."""
-    line.ask()
-    (out,) = line.tickets()
-    assert spent(line) == (pytest.approx(out.booked_usd), 3)
-    server.state.finish()
-    (over,) = line.back(NOON + timedelta(days=1))
-    assert 0 < over.usd < out.booked_usd
-    assert spent(line) == (pytest.approx(over.usd), 3)
-    line.ask()
-    assert spent(line) == (pytest.approx(over.usd), 3)
-
-
-@pytest.mark.parametrize(
-    ("status", "upto", "calls"), [("expired", 1, 1), ("failed", 0, 0), ("cancelled", 0, 0)]
-)
-def test_what_a_batch_did_not_ask_frees_the_day(
-    line: BatchLine, server: Server, status: str, upto: int, calls: int
-) -> None:
-    """Rows that expired or were refused cost nothing, and the same day has their calls again."""
-    budget = line.catalog.budget.model_copy(update={"calls_per_day": 3})
-    line.catalog = line.catalog.model_copy(update={"budget": budget})
-    line.ask()
-    assert spent(line)[1] == 3
-    server.state.finish(status, upto=upto)
-    (over,) = line.back()
-    assert spent(line) == (pytest.approx(over.usd), calls)
-    assert line.ask().pending == 3 - calls, "asked again within the same day's budget"
-
-
-def test_a_hand_in_refused_for_good_frees_the_day(line: BatchLine, server: Server) -> None:
-    """Nothing was asked: nothing is booked."""
-    server.state.faults = [("POST /batches", 400)]
-    line.ask()
-    line.back()
-    assert spent(line) == (0.0, 0)
 
 
 @pytest.mark.parametrize(
