@@ -1,21 +1,28 @@
 """What a run would do before it does it: per evaluator and night, what stands and what is paid.
 
-Makes no call and writes nothing.
+`plan` makes no call and writes nothing; `probe` asks a few questions so that it can tell more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from evals import evaluators, nights
+from evals import evaluators, ledger, nights
 from evals.annotations import References
-from evals.asking.estimate import estimate
+from evals.asking import live
+from evals.asking.budget import Purse
+from evals.asking.estimate import estimate, known
+from evals.asking.questions import Asked, Asking
 from evals.asking.route import batched
+from evals.asking.shared import Shared
 from evals.asking.tickets import outstanding
 from evals.lake import Lake
+from evals.records import Failure, Skip
 from evals.specs import Catalog, Evaluator
 from evals.survey import NightOf, Wanted, survey
 
@@ -40,6 +47,10 @@ class Planned:
     tokens_out: int
     usd: float | None
     """None: the catalog has no price of the model."""
+    margin: float | None
+    """US dollars either way, 95 times of 100; None: a guess, or no price is known."""
+    most: float | None
+    """US dollars the first try of every question cannot pass."""
     basis: str
     """What tokens and dollars were told from."""
     changed: list[str]
@@ -73,47 +84,112 @@ def plan(
         moved: to the catalog's versions, as a backfill does; else each night to its own.
         now: when it would run, which decides what goes by batch; None: `via: auto` as late as ever.
     """
-    wanted = set(names) if names is not None else None
     rows = []
     asked: set[tuple[str, str]] = set()
+    for work, evaluator, held in chosen(lake, catalog, over, names, moved):
+        found = survey(lake, work, evaluator, references)
+        paid_as = evaluator.answer_version or ""
+        out = outstanding(lake, paid_as) & {want.key for want in found.wanted}
+        fresh = [
+            want
+            for want in found.wanted
+            if (paid_as, want.key) not in asked and want.key not in out
+        ]
+        asked |= {(paid_as, want.key) for want in fresh}
+        cost = estimate(lake, found, fresh if can_ask(evaluator) else ())
+        ways = ways_of(catalog, evaluator, work.night, fresh, now or LATE, cost.usd)
+        found.contents.close()
+        share = ways.usd / cost.usd if ways.usd and cost.usd else 1.0
+        cost = cost._replace(
+            usd=ways.usd,
+            margin=None if cost.margin is None else cost.margin * share,
+            most=None if cost.most is None else cost.most * share,
+        )
+        rows.append(
+            Planned(
+                evaluator.name,
+                evaluator.app,
+                work.night.isoformat(),
+                evaluator.version,
+                found.todo,
+                len(found.kept),
+                *cost,
+                changed(lake, evaluator, held),
+                ways.via,
+                ways.other,
+                len(out),
+            )
+        )
+    return rows
+
+
+def chosen(
+    lake: Lake, catalog: Catalog, over: Sequence[date], names: Iterable[str] | None, moved: bool
+) -> Iterator[tuple[NightOf, Evaluator, str | None]]:
+    """The evaluators of some nights, and the version each night is locked to; see `plan`."""
+    wanted = set(names) if names is not None else None
     for night in over:
         work = NightOf(lake, night)
-        held = nights.state(lake, night).get("evaluators", {})
+        locks = nights.state(lake, night).get("evaluators", {})
         for app in work.apps:
-            own = not moved and app in held
+            own = not moved and app in locks
             current = nights.resolved(lake, catalog, night, app) if own else ()
             for evaluator in current or evaluators.for_app(catalog, app):
-                if wanted is not None and evaluator.name not in wanted:
+                if wanted is None or evaluator.name in wanted:
+                    yield work, evaluator, locks.get(app, {}).get(evaluator.name)
+
+
+def probe(
+    lake: Lake,
+    catalog: Catalog,
+    references: References,
+    over: Sequence[date],
+    names: Iterable[str] | None = None,
+    *,
+    count: int,
+    moved: bool = True,
+    now: datetime,
+) -> Asked:
+    """Asks judges of whom few answers are known the traces they would be asked first.
+
+    The answers are kept, and count in the day's budget: nothing is paid twice.
+
+    Args:
+        lake: where they rest.
+        catalog: what is declared.
+        references: gold and labels.
+        over: the nights.
+        names: only these evaluators.
+        count: answers of each judge that are to be known.
+        moved: as for `plan`.
+        now: the moment, which tells the day's budget.
+
+    Returns:
+        What was asked, and why no more where something stood in the way.
+    """
+    run_id, shared = f"probe-{secrets.token_hex(4)}", Shared(lake.home)
+    asked: Counter[str] = Counter()
+    rest: Failure | Skip | None = None
+    try:
+        with ledger.journal(lake, run_id) as journal:
+            purse = Purse(shared, run_id, now.date(), catalog)
+            for work, evaluator, _ in chosen(lake, catalog, over, names, moved):
+                judge, pin = evaluator.judge, evaluator.pin
+                version = evaluator.answer_version or ""
+                missing = count - known(lake, evaluator) - asked[version]
+                if judge is None or pin is None or missing <= 0:
                     continue
-                found = survey(lake, work, evaluator, references)
-                paid_as = evaluator.answer_version or ""
-                out = outstanding(lake, paid_as) & {want.key for want in found.wanted}
-                fresh = [
-                    want
-                    for want in found.wanted
-                    if (paid_as, want.key) not in asked and want.key not in out
-                ]
-                asked |= {(paid_as, want.key) for want in fresh}
-                cost = estimate(lake, found, fresh if can_ask(evaluator) else ())
-                ways = ways_of(catalog, evaluator, night, fresh, now or LATE, cost.usd)
-                cost = cost._replace(usd=ways.usd)
-                found.contents.close()
-                rows.append(
-                    Planned(
-                        evaluator.name,
-                        app,
-                        night.isoformat(),
-                        evaluator.version,
-                        found.todo,
-                        len(found.kept),
-                        *cost,
-                        changed(lake, evaluator, held.get(app, {}).get(evaluator.name)),
-                        ways.via,
-                        ways.other,
-                        len(out),
-                    )
-                )
-    return rows
+                with lake.lock("calls", version):
+                    found = survey(lake, work, evaluator, references)
+                    first = found.first(missing)
+                    asking = Asking(first, judge, pin, journal, lake.home, purse)
+                    done = live.ask(asking.shown_whole())
+                    found.contents.close()
+                asked[version] += done.calls
+                rest = rest or done.rest
+    finally:
+        shared.close()
+    return Asked(asked.total(), rest=rest)
 
 
 class Ways(NamedTuple):

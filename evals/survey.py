@@ -6,13 +6,14 @@ Reads only the columns an evaluator reads, in batches, and keeps no text in memo
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -210,6 +211,12 @@ class Survey:
     def todo(self) -> int:
         """Traces whose score has to be derived anew."""
         return len(self.chosen) - len(self.kept)
+
+    def first(self, count: int) -> Survey:
+        """The same with but the first few questions about traces."""
+        attacks = {key for one in self.tried for key in (one.clean, one.key)}
+        asked = (want for want in self.wanted if want.key not in attacks)
+        return replace(self, wanted=tuple(itertools.islice(asked, count)))
 
 
 def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: References) -> Survey:

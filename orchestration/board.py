@@ -5,16 +5,19 @@ Draws what the reports say; figures are never made here.
 
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from evals.asking.budget import Left
+from evals.asking.questions import Asked
 from evals.lake import Lake
 from evals.nights import OpenNight, open_nights
 from evals.plan import Planned
+from evals.records import Failure, Skip
 from evals.reports import pages, phrases
 
 SHOWN_NIGHTS = 14
@@ -147,8 +150,14 @@ def draw_results(body: dict[str, Any]) -> None:
     console.print(table)
 
 
-def draw_plan(rows: Sequence[Planned]) -> None:
-    """A plan in the terminal, one line an evaluator of an application."""
+def draw_plan(rows: Sequence[Planned], left: dict[str, Left], probed: Asked | None) -> None:
+    """A plan in the terminal, one line an evaluator of an application.
+
+    Args:
+        rows: the plan.
+        left: what today's budget has left, by application.
+        probed: the questions asked so that it could be told, if any were.
+    """
     table = Table(box=None)
     shown = ("evaluator", "app", "nights", "to score", "reused", "calls", "tokens", "US$")
     for name in (*shown, "changed"):
@@ -163,29 +172,71 @@ def draw_plan(rows: Sequence[Planned]) -> None:
         table.add_row(evaluator, app, *cells)
     console = terminal()
     console.print(table)
-    bases = sorted({row.basis for row in rows if row.calls})
+    for line in (*probed_words(probed), *cost_words(rows, left), *batch_words(rows)):
+        console.print(f" {line}")
+
+
+def probed_words(probed: Asked | None) -> Iterator[str]:
+    """What was asked so that a plan could be told, and why no more."""
+    if probed:
+        yield f"asked {probed.calls} questions to know more; answers are kept"
+    match probed and probed.rest:
+        case Skip(reason):
+            yield f"no more were asked: {reason}"
+        case Failure(_, message):
+            yield f"no more were asked: {message}"
+
+
+def cost_words(rows: Sequence[Planned], left: dict[str, Left]) -> Iterator[str]:
+    """What a plan comes to, what that was told from, and where the day's budget is short."""
+    asking = [row for row in rows if row.calls]
+    bases = sorted({row.basis for row in asking})
     told = f", told from {' and '.join(bases)}" if bases else ""
-    calls = sum(row.calls for row in rows)
-    console.print(f" {calls} model calls in all, US$ {dollars(rows)}{told}")
+    yield f"{sum(row.calls for row in asking)} model calls in all, US$ {dollars(rows)}{told}"
+    guessed = [row for row in asking if row.usd is not None and row.margin is None]
+    if guessed:
+        names = ", ".join(sorted({row.evaluator for row in guessed}))
+        most = sum(row.most or 0.0 for row in guessed)
+        yield f"a guess for {names}: too few of its answers are known; at most US$ {most:.4f}"
+        yield "`--dry-run --probe 20` asks 20 questions, keeps their answers, and knows more"
+    for app, room in left.items():
+        over = beyond(room, [row for row in asking if row.app == app])
+        if over:
+            yield f"{app}: today's budget has {over} left; the report names the rest"
+
+
+def batch_words(rows: Sequence[Planned]) -> Iterator[str]:
+    """What of a plan goes by batch, what could, and what is still awaited."""
     by_batch = sum(row.calls for row in rows if row.via == "batch")
     if by_batch:
-        console.print(f" {by_batch} of them by batch, at a batch's price")
+        yield f"{by_batch} of them by batch, at a batch's price"
     live = [row for row in rows if row.via == "live" and row.usd_other is not None and row.usd]
     if live:
         usd, cheap = (sum(getattr(row, key) for row in live) for key in ("usd", "usd_other"))
-        console.print(f" live US$ {usd:.4f}; by batch US$ {cheap:.4f} (`via: batch` in a judge)")
+        yield f"live US$ {usd:.4f}; by batch US$ {cheap:.4f} (`via: batch` in a judge)"
     awaited = sum(row.awaited for row in rows)
     if awaited:
-        console.print(f" {awaited} answers awaited from batches; `andon batches list` shows them")
+        yield f"{awaited} answers awaited from batches; `andon batches list` shows them"
+
+
+def beyond(room: Left, rows: Sequence[Planned]) -> str:
+    """What a day's budget has left, where rows of a plan want more; empty where it has room."""
+    usd, calls = sum(row.usd or 0.0 for row in rows), sum(row.calls for row in rows)
+    short = [f"US$ {room.usd:.4f}"] if room.usd is not None and usd > room.usd else []
+    short += [f"{room.calls:,} calls"] if room.calls is not None and calls > room.calls else []
+    return " and ".join(short)
 
 
 def dollars(rows: Sequence[Planned]) -> str:
     """What rows of a plan would cost; what has no known price is said, not counted as free."""
     known = sum(row.usd or 0.0 for row in rows)
     unknown = sum(row.calls for row in rows if row.usd is None)
+    away = sum(row.margin or 0.0 for row in rows)
+    guessed = any(row.usd and row.margin is None for row in rows)
+    told = f"~{known:.4f}" if guessed else f"{known:.4f} ± {away:.4f}" if away else f"{known:.4f}"
     if not unknown:
-        return f"{known:.4f}"
-    return f"{known:.4f} + {unknown} calls of unknown price" if known else "unknown price"
+        return told
+    return f"{told} + {unknown} calls of unknown price" if known else "unknown price"
 
 
 def data_words(before: dict[str, Any], after: dict[str, Any]) -> str:

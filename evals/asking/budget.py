@@ -6,6 +6,7 @@ cost at most is told by whoever reserves.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -28,6 +29,22 @@ class Spent(NamedTuple):
     calls: int
 
 
+class Left(NamedTuple):
+    """What a day's budget has left; None: it has no bound."""
+
+    usd: float | None
+    calls: int | None
+
+    @classmethod
+    def of(cls, budget: Budget, spent: Spent) -> Left:
+        """Of a budget of which some is spent."""
+        usd, calls = budget.usd_per_day, budget.calls_per_day
+        return cls(
+            None if usd is None else max(0.0, usd - spent.usd),
+            None if calls is None else max(0, calls - spent.calls),
+        )
+
+
 class Purse:
     """A run's hand in the budget of one day."""
 
@@ -44,19 +61,8 @@ class Purse:
             costs: US dollars each may cost at most.
         """
         with self.shared.turn() as db:
-            spent = {
-                name: Spent(usd, calls)
-                for name, usd, calls in db.execute(
-                    "select app, sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls)"
-                    " from purse where day = ? group by app",
-                    (self.day,),
-                )
-            }
-            total = Spent(sum(s.usd for s in spent.values()), sum(s.calls for s in spent.values()))
-            granted = min(
-                within(self.whole, total, costs),
-                within(self.own(app), spent.get(app, Spent(0.0, 0)), costs),
-            )
+            total, spent = self.spent(db, app)
+            granted = min(within(self.whole, total, costs), within(self.own(app), spent, costs))
             if granted:
                 db.execute(
                     "insert into purse (day, app, run, reserved_usd, reserved_calls)"
@@ -66,6 +72,25 @@ class Purse:
                     (self.day, app, self.run_id, sum(costs[:granted]), granted),
                 )
         return granted
+
+    def spent(self, db: sqlite3.Connection, app: str) -> tuple[Spent, Spent]:
+        """What the day has spent and reserved, in all and for an application."""
+        sql = (
+            "select coalesce(sum(spent_usd + reserved_usd), 0),"
+            " coalesce(sum(spent_calls + reserved_calls), 0) from purse where day = ?"
+        )
+        total = Spent(*db.execute(sql, (self.day,)).fetchone())
+        return total, Spent(*db.execute(f"{sql} and app = ?", (self.day, app)).fetchone())
+
+    def left(self, app: str) -> Left:
+        """What the day still has for an application: the least of what both budgets allow."""
+        with self.shared.turn() as db:
+            spent = self.spent(db, app)
+        rooms = [Left.of(*both) for both in zip((self.whole, self.own(app)), spent, strict=True)]
+        return Left(
+            min((r.usd for r in rooms if r.usd is not None), default=None),
+            min((r.calls for r in rooms if r.calls is not None), default=None),
+        )
 
     def settle(self, app: str, reserved: Spent, spent: Spent) -> None:
         """Gives a reservation back and books what its calls came to."""
@@ -86,6 +111,15 @@ class Purse:
                 " values (?, ?, ?, ?, ?)",
                 (self.day, app, booking(tag), *most),
             )
+
+
+def left(lake: Lake, catalog: Catalog, day: date, app: str) -> Left:
+    """What a day's budget still has for an application."""
+    shared = Shared(lake.home)
+    try:
+        return Purse(shared, "", day, catalog).left(app)
+    finally:
+        shared.close()
 
 
 def booking(tag: str) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,7 +29,12 @@ WORD_TOKENS = 2
 RENDERED = 200
 """Questions made to see how much longer they are than their contents; evenly from all."""
 FILES = 7
-COLUMNS = ("code", "chars", "tokens_in", "tokens_out", "tokens_cached")
+COLUMNS = ("code", "model", "chars", "tokens_in", "tokens_out", "tokens_cached")
+SURE = 1.96
+"""Standard errors about a mean within which it lies 95 times of 100."""
+OWN = "the judge's answers so far"
+OTHER = "the judge's answers from another model"
+TEXTS = "the length of the texts"
 
 
 class Habit(NamedTuple):
@@ -40,8 +46,11 @@ class Habit(NamedTuple):
     cached: float
     """The share of input tokens that the provider had cached."""
     tokens_out: float
-    known: bool
-    """Whether it is the ledger's, of this judge and model."""
+    basis: str = TEXTS
+    spread: float = 0.0
+    """Standard deviation of an answer's tokens."""
+    n: int = 0
+    """Answers it is told from."""
 
 
 class Estimate(NamedTuple):
@@ -52,6 +61,10 @@ class Estimate(NamedTuple):
     tokens_out: int = 0
     usd: float | None = 0.0
     """None: the catalog has no price of the model."""
+    margin: float | None = 0.0
+    """US dollars either way, 95 times of 100, for answers differ in length; None: a guess."""
+    most: float | None = 0.0
+    """US dollars it cannot pass, each question asked once; None as `usd`."""
     basis: str = "nothing to ask"
 
 
@@ -69,12 +82,31 @@ def estimate(lake: Lake, work: Survey, wanted: Sequence[Wanted]) -> Estimate:
     calls = len(wanted)
     tokens_in = round(chars(asking, wanted) * habit.tokens_per_char + calls * habit.tokens_per_call)
     tokens_out = round(calls * habit.tokens_out)
-    usd = None
-    if pin.price_on(work.night) is not None:
-        cached = round(tokens_in * habit.cached)
-        usd = models.cost(pin, work.night, tokens_in, tokens_out, cached)
-    basis = "the judge's answers so far" if habit.known else "the length of the texts"
-    return Estimate(calls, tokens_in, tokens_out, usd, basis)
+    price = pin.price_on(work.night)
+    if price is None:
+        return Estimate(calls, tokens_in, tokens_out, None, None, None, habit.basis)
+    cached = round(tokens_in * habit.cached)
+    usd = models.cost(pin, work.night, tokens_in, tokens_out, cached)
+    away = margin_of(habit, calls)
+    margin = None if away is None else away * price.output / 1e6
+    most = sum(asking.most(want) for want in wanted)
+    return Estimate(calls, tokens_in, tokens_out, usd, margin, most, habit.basis)
+
+
+def margin_of(habit: Habit, calls: int) -> float | None:
+    """Tokens that all answers together may be away from what is told of them; None: nobody knows.
+
+    The error of the mean of those known, and the chance of those to come.
+    """
+    if habit.basis != OWN or habit.n < 2:
+        return None
+    return SURE * habit.spread * math.sqrt(calls**2 / habit.n + calls)
+
+
+def known(lake: Lake, evaluator: Evaluator) -> int:
+    """How many of a judge's answers, from its model, an estimate is told from."""
+    habit = habit_of(lake, evaluator, 0)
+    return habit.n if habit.basis == OWN else 0
 
 
 def sent_beside(asking: Asking, want: Wanted) -> int:
@@ -103,28 +135,25 @@ def habit_of(lake: Lake, evaluator: Evaluator, beside: int) -> Habit:
         evaluator: the judge.
         beside: characters each call sends beside its text.
     """
-    version = evaluator.answer_version or ""
+    version, judge, pin = evaluator.answer_version or "", evaluator.judge, evaluator.pin
     folders = sorted((lake.home / "answers").glob("date=*"), reverse=True)
     own = [path for folder in folders for path in folder.glob(f"{version}.parquet")]
     others = [path for folder in folders[:FILES] for path in sorted(folder.glob("*.parquet"))]
-    for rows in (answered(own[:FILES]), answered(others, evaluator.name)):
-        found = list(rows)
+    earlier = list(answered(others, evaluator.name))
+    same = [row for row in earlier if pin and row["model"] == pin.model]
+    for basis, found in ((OWN, list(answered(own[:FILES]))), (OWN, same), (OTHER, earlier)):
         tokens_in = sum(row["tokens_in"] for row in found)
         if tokens_in:
             per_char = slope([(row["chars"], row["tokens_in"]) for row in found], beside)
             per_call = (tokens_in - per_char * sum(row["chars"] for row in found)) / len(found)
             cached = sum(row["tokens_cached"] or 0 for row in found) / tokens_in
-            tokens_out = sum(row["tokens_out"] for row in found) / len(found)
-            return Habit(per_char, per_call, cached, tokens_out, True)
-    judge = evaluator.judge
-    said = CRITIQUE_TOKENS if judge and judge.mode == "schema" else WORD_TOKENS
-    return Habit(
-        1 / CHARS_PER_TOKEN,
-        beside / CHARS_PER_TOKEN,
-        0.0,
-        min(said, judge.max_tokens if judge else said),
-        False,
-    )
+            said = [row["tokens_out"] for row in found]
+            mean = statistics.fmean(said)
+            spread = statistics.stdev(said) if len(said) > 1 else 0.0
+            return Habit(per_char, per_call, cached, mean, basis, spread, len(found))
+    words = CRITIQUE_TOKENS if judge and judge.mode == "schema" else WORD_TOKENS
+    words = min(words, judge.max_tokens if judge else words)
+    return Habit(1 / CHARS_PER_TOKEN, beside / CHARS_PER_TOKEN, 0.0, words)
 
 
 def slope(asked: Sequence[tuple[int, int]], beside: int) -> float:
@@ -140,7 +169,7 @@ def slope(asked: Sequence[tuple[int, int]], beside: int) -> float:
     return min(max(together / spread, least), most) if spread else least
 
 
-def answered(paths: Iterable[Path], evaluator: str | None = None) -> Iterator[dict[str, int]]:
+def answered(paths: Iterable[Path], evaluator: str | None = None) -> Iterator[dict[str, Any]]:
     """Some thousand answers of the files, of one evaluator or of all."""
     only = None if evaluator is None else ("evaluator", [evaluator])
     rows = (

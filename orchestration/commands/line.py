@@ -30,6 +30,13 @@ from orchestration.commands.options import (
 from orchestration.progress import telling
 from orchestration.settings import Settings
 
+probed = click.option(
+    "--probe",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --dry-run: ask judges not known yet N questions; their answers are kept.",
+)
+
 
 @click.command()
 @located
@@ -42,6 +49,7 @@ from orchestration.settings import Settings
 @click.option("--spread", nargs=2, type=DAY, help="Spread rows without a timestamp over nights.")
 @click.option("--no-pull", is_flag=True, help="Leave the catalog's sources alone.")
 @click.option("--dry-run", is_flag=True, help="Take in what is new, say what asking costs, stop.")
+@probed
 @as_json
 def nightly(
     home: Path | None,
@@ -55,6 +63,7 @@ def nightly(
     spread: Any,
     no_pull: bool,
     dry_run: bool,
+    probe: int | None,
     as_json: bool,
 ) -> None:
     """Pulls, imports, evaluates and reports every night that has something new.
@@ -67,6 +76,7 @@ def nightly(
       andon nightly --inbox exports/ --labels labels.jsonl.gz --catalog catalog/
       andon nightly --from 2026-10-01 --to 2026-10-07 --json
       andon nightly --dry-run
+      andon nightly --dry-run --probe 20
     """
     from evals import forget, nights
     from evals.asking import budget
@@ -78,6 +88,7 @@ def nightly(
     budget.recover(lake)
     lake.sweep(datetime.now(UTC).timestamp())
     forget.finish(lake, here.catalog())
+    no_probe_but_dry(probe, dry_run)
     if spread and assume_date:
         raise click.UsageError("--assume-date and --spread exclude each other; give one")
     if spread and spread[1] < spread[0]:
@@ -102,7 +113,10 @@ def nightly(
             calls += launched.calls
             failures += launched.failures
     if dry_run:
-        foretell(here, lake, due, as_json)
+        from evals.door import admission
+
+        admission.admit(lake, here.catalog(), due)
+        foretell(here, due, probe=probe, moved=False, as_json=as_json)
         return
     final = closed(lake, was_open)
     tidied(lake, cat)
@@ -117,15 +131,47 @@ def pulled(lake: Any, catalog: Any, say: Any) -> list[str]:
     return pulling.pull(lake, catalog, datetime.now(UTC), say=say)[1]
 
 
-def foretell(here: Settings, lake: Any, due: list[date], as_json: bool) -> None:
-    """What a run over these nights would ask and cost; validates them, asks nothing."""
-    from evals.door import admission
-    from evals.plan import plan as planned
+def foretell(
+    here: Settings,
+    over: list[date],
+    names: tuple[str, ...] | None = None,
+    *,
+    probe: int | None = None,
+    moved: bool = True,
+    as_json: bool,
+) -> None:
+    """What bringing nights up to date would ask and cost; asks nothing but what `probe` allows."""
+    from evals import plan
+    from evals.asking import budget
 
-    admission.admit(lake, here.catalog(), due)
-    now = datetime.now(UTC)
-    rows = planned(lake, here.catalog(), here.references(lake), due, moved=False, now=now)
-    tell_plan(rows, as_json)
+    lake, catalog, now = here.lake(), here.catalog(), datetime.now(UTC)
+    asked = lake, catalog, here.references(lake), over, names
+    probed = plan.probe(*asked, count=probe, moved=moved, now=now) if probe else None
+    rows = plan.plan(*asked, moved=moved, now=now)
+    apps = sorted({row.app for row in rows if row.calls})
+    left = {app: budget.left(lake, catalog, now.date(), app) for app in apps}
+    if not as_json:
+        from orchestration import board
+
+        board.draw_plan(rows, left, probed)
+        return
+    known = [row.usd for row in rows if row.usd is not None]
+    total = {
+        "calls": sum(row.calls for row in rows),
+        "tokens_in": sum(row.tokens_in for row in rows),
+        "tokens_out": sum(row.tokens_out for row in rows),
+        "usd": round(sum(known), 9),
+        "unpriced_calls": sum(row.calls for row in rows if row.usd is None),
+        "probed": probed.calls if probed else 0,
+        "budget_left": {app: one._asdict() for app, one in left.items()},
+    }
+    show({**total, "plan": [asdict(row) for row in rows]})
+
+
+def no_probe_but_dry(probe: int | None, dry_run: bool) -> None:
+    """Refuses `--probe` where a run asks everything anyway."""
+    if probe and not dry_run:
+        raise click.UsageError("--probe is for --dry-run; a run asks every question itself")
 
 
 def take_back(lake: Any, catalog: Any) -> None:
@@ -279,33 +325,10 @@ def plan(
       andon plan
       andon plan --evaluator faithful-summary --from 2026-10-01 --json
     """
-    from evals.plan import plan as planned
-
     here = place(home, catalog)
-    lake = here.lake()
-    over = span(lake.nights("traces"), first, last, only)
+    over = span(here.lake().nights("traces"), first, last, only)
     known(here, evaluator)
-    names, now = evaluator or None, datetime.now(UTC)
-    rows = planned(lake, here.catalog(), here.references(lake), over, names, now=now)
-    tell_plan(rows, as_json)
-
-
-def tell_plan(rows: list[Any], as_json: bool) -> None:
-    """A plan with its calls, tokens and dollars."""
-    if as_json:
-        known = [row.usd for row in rows if row.usd is not None]
-        total = {
-            "calls": sum(row.calls for row in rows),
-            "tokens_in": sum(row.tokens_in for row in rows),
-            "tokens_out": sum(row.tokens_out for row in rows),
-            "usd": round(sum(known), 9),
-            "unpriced_calls": sum(row.calls for row in rows if row.usd is None),
-        }
-        show({**total, "plan": [asdict(row) for row in rows]})
-        return
-    from orchestration import board
-
-    board.draw_plan(rows)
+    foretell(here, over, evaluator or None, as_json=as_json)
 
 
 @click.command()
@@ -313,10 +336,9 @@ def tell_plan(rows: list[Any], as_json: bool) -> None:
 @ranged
 @click.option("--evaluator", multiple=True, help="Only these; default: all that changed.")
 @click.option("--dry-run", is_flag=True, help="Say what it would do, and stop.")
+@probed
 @as_json
-@click.pass_context
 def backfill(
-    ctx: click.Context,
     home: Path | None,
     catalog: Path | None,
     first: Any,
@@ -324,6 +346,7 @@ def backfill(
     only: Any,
     evaluator: tuple[str, ...],
     dry_run: bool,
+    probe: int | None,
     as_json: bool,
 ) -> None:
     """Moves nights to the catalog's evaluator versions and reports them anew.
@@ -341,10 +364,11 @@ def backfill(
     here = place(home, catalog)
     lake = here.lake()
     over = span(lake.nights("traces"), first, last, only)
-    if dry_run:
-        ctx.invoke(plan, evaluator=evaluator, as_json=as_json, first=first, last=last, only=only)
-        return
+    no_probe_but_dry(probe, dry_run)
     known(here, evaluator)
+    if dry_run:
+        foretell(here, over, evaluator or None, probe=probe, as_json=as_json)
+        return
     budget.recover(lake)
     for night in over:
         apps = nights.state(lake, night).get("apps", {})

@@ -330,3 +330,10 @@ def test_the_guard_imports_without_the_platform() -> None:
     modules = {name.partition(".")[0] for name in said.json}
     assert "pydantic" in modules
     assert modules.isdisjoint(HEAVY)
+
+
+def test_a_probe_is_for_a_dry_run(team: Team) -> None:
+    """A run asks every question itself."""
+    for command in ("nightly", "backfill"):
+        said = team.andon(command, "--probe", "5", code=2)
+        assert "--dry-run" in said.errors

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evals.annotations import References
-from evals.plan import Planned, plan
-from tests.evals.asking.team import NIGHT, Team, traces
+from evals.asking.budget import left
+from evals.plan import Planned, plan, probe
+from tests.evals.asking.team import NIGHT, TODAY, Team, traces
 from tests.evals.models.model_server import Said, completion, serving
 
 PRICES = [{"since": "2026-01-01", "input": 2.0, "cached": 0.2, "output": 8.0}]
+
+NOW = datetime.combine(TODAY, time(12), UTC)
 
 
 def priced(body: dict[str, Any], seen: int, beside: int = 0, cached: float = 0.0) -> Said:
@@ -29,6 +32,12 @@ def priced(body: dict[str, Any], seen: int, beside: int = 0, cached: float = 0.0
 def told(team: Team, *nights: Any) -> list[Planned]:
     """The plan of some nights."""
     return plan(team.lake, team.catalog, References.of(team.catalog.root, []), nights)
+
+
+def sound(team: Team, count: int) -> int:
+    """How many questions a probe of the night asks."""
+    references = References.of(team.catalog.root, [])
+    return probe(team.lake, team.catalog, references, [NIGHT], count=count, now=NOW).calls
 
 
 @pytest.mark.parametrize(
@@ -74,3 +83,52 @@ def test_a_model_without_a_price_costs_an_unknown_sum(tmp_path: Path) -> None:
         team.lake.write("traces", NIGHT, traces(5))
         (row,) = told(team, NIGHT)
     assert (row.calls, row.usd) == (5, None)
+
+
+def test_a_judge_nobody_knows_is_known_after_a_few_of_its_questions(tmp_path: Path) -> None:
+    """Asked, they are those a run asks first; their answers are kept, and none is paid twice."""
+    with serving(priced) as server:
+        team = Team(tmp_path, server.url, pin={"prices": PRICES})
+        team.lake.write("traces", NIGHT, traces(400, words=60))
+        (guess,) = told(team, NIGHT)
+        assert (guess.basis, guess.margin) == ("the length of the texts", None)
+        assert guess.most is not None
+        assert sound(team, 20) == 20
+        assert sound(team, 20) == 0  # they are known
+        (row,) = told(team, NIGHT)
+        tally = team.score()
+    assert (row.calls, tally.calls) == (380, 380)
+    assert row.basis == "the judge's answers so far"
+    assert row.usd == pytest.approx(tally.usd, rel=0.1)
+    assert row.margin is not None
+    assert row.usd is not None
+    assert abs(row.usd - tally.usd) < row.margin < 0.1 * tally.usd
+    assert tally.usd < guess.most
+    asked = {answer.content_key for answer in team.lake.read("answers", [NIGHT])}
+    assert len(server.seen) == len(asked) == 400
+
+
+def test_a_probe_asks_no_more_than_the_day_has_left(tmp_path: Path) -> None:
+    """It is paid from the day's budget, which tells what is left of it."""
+    with serving(priced) as server:
+        budget = {"usd_per_day": 5.0, "calls_per_day": 8}
+        team = Team(tmp_path, server.url, pin={"prices": PRICES}, budget=budget)
+        team.lake.write("traces", NIGHT, traces(50))
+        assert left(team.lake, team.catalog, NOW.date(), "chat") == (5.0, 8)
+        assert sound(team, 20) == 8
+        spent = left(team.lake, team.catalog, NOW.date(), "chat")
+    answers = team.lake.read("answers", [NIGHT])
+    assert spent.calls == 0
+    assert spent.usd == pytest.approx(5.0 - sum(a.cost_usd or 0 for a in answers))
+
+
+def test_answers_of_another_model_are_a_guess(tmp_path: Path) -> None:
+    """A judge moved to another pin may answer at another length."""
+    with serving(priced) as server:
+        team = Team(tmp_path, server.url, pin={"prices": PRICES})
+        team.lake.write("traces", NIGHT, traces(30))
+        team.score()
+        moved = Team(tmp_path, server.url, pin={"prices": PRICES, "model": "m-2026-02-02"})
+        (row,) = told(moved, NIGHT)
+    assert row.calls == 30
+    assert (row.basis, row.margin) == ("the judge's answers from another model", None)
