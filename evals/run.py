@@ -26,6 +26,8 @@ from evals.tables import CanaryRow, Coverage, from_rows
 
 Found = Outcome | Failure | Skip
 STANDING = ("trace_id", "evaluator", "verdict", "status", "inclusion")
+PASSING = frozenset({"outside-hours", "other-weights"})
+"""Reasons to skip that another run may not have."""
 
 
 class Tally(NamedTuple):
@@ -205,7 +207,7 @@ def score(
             said = {"explanation": message, "code": code, "retryable": again}
             return Score(**about, **nothing, **said, status="error")
         case Skip(reason):
-            said = {"explanation": "", "code": reason, "retryable": reason == "outside-hours"}
+            said = {"explanation": "", "code": reason, "retryable": reason in PASSING}
             return Score(**about, **nothing, **said, status="skipped")
 
 

@@ -293,9 +293,9 @@ def standing_scores(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, 
 
 def reopens(evaluator: Evaluator, score: dict[str, Any]) -> bool:
     """Whether a stored row should be tried again: a passing fault, or a model now at hand."""
-    if score["status"] == "error":
-        return score["retryable"]
-    if score["status"] == "skipped" and score["code"] in ("budget", "outside-hours"):
+    if score["retryable"]:
+        return True
+    if score["status"] == "skipped" and score["code"] == "budget":
         return True
     if score["status"] == "skipped" and evaluator.pin and score["code"] in ("no-model", "no-key"):
         return models.unavailable_because(evaluator.pin) is None

@@ -93,6 +93,12 @@ def pins(catalog: Catalog, lists: Mapping[str, Any], today: date) -> Iterator[Fi
         hint = {"no-key": f"set {pin.key_variable}", "no-model": "install the extra andon[model]"}
         if reason:
             yield Finding("warn", about, f"{hint[reason]}; its judges are skipped")
+        elif pin.provider == "embedded":
+            try:
+                models.weights(pin)
+            except models.Unavailable as error:
+                reason = error.reason
+                yield Finding("fail", about, f"{error}; its judges are skipped")
         end = models.expiry(pin, lists, today)
         if end is not None:
             yield Finding(end.state, about, end.words())

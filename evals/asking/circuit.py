@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 DOWN = frozenset({"connection", "timeout", "server-error", "malformed-response"})
 """Codes that may mean that nobody is there."""
 GIVEN_UP = "provider-down"
-SHUT = frozenset({"quota-exhausted", "not-authorised"})
-"""Codes that are no question's but the account's: what one is told, all will be."""
+OTHER_MODEL = "other-model"
+"""No question's but the model's: it is paid for, and asking on would only pay more."""
+SHUT = frozenset({"quota-exhausted", "not-authorised", OTHER_MODEL})
+"""Codes that are no question's but the account's or its model's: what one is told, all will be."""
 AT_ONCE = "quota-exhausted"
 """Said once it holds for the run; the others may be one question's, and count as `DOWN` does."""
 TOO_MANY = "rate-limited"
 """`Not now`: no failure, unless it is all that some questions hear until their deadlines."""
 ENDS_RUN = SHUT | {TOO_MANY}
-"""Codes that, once they are the account's, hold to the end of a run."""
+"""Codes that, once they are not one question's, hold to the end of a run."""
 
 
 @dataclass

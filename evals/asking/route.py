@@ -15,7 +15,7 @@ from evals import models
 from evals.asking import batch, live
 from evals.asking.batch import Desk
 from evals.asking.budget import Spent
-from evals.asking.circuit import ENDS_RUN
+from evals.asking.circuit import ENDS_RUN, OTHER_MODEL
 from evals.asking.manners import account
 from evals.asking.questions import Asked, Asking
 from evals.asking.tickets import Ticket, outstanding, remember, under_way
@@ -36,7 +36,7 @@ class Route:
     catalog: Catalog
     now: datetime
     shut: dict[str, Failure] = field(default_factory=dict)
-    """Accounts that serve nothing more in this run, and what they said."""
+    """Accounts, or models of one, that serve nothing more in this run, and what they said."""
 
     def __call__(self, asking: Asking) -> Asked:
         """Asks what no batch is out for; what is out is awaited, whichever way is now declared."""
@@ -49,13 +49,15 @@ class Route:
         return asked._replace(awaited=asked.awaited | out)
 
     def live(self, asking: Asking) -> Asked:
-        """Asks live, unless this run was told already that the account is served no more."""
+        """Asks live, unless this run was told already that it is served no more."""
         whose = account(asking.pin)
-        if asking.wanted and whose in self.shut:
-            return Asked(rest=self.shut[whose])
+        model = f"{whose} {asking.pin.model}"
+        shut = self.shut.get(whose) or self.shut.get(model)
+        if asking.wanted and shut:
+            return Asked(rest=shut)
         asked = live.ask(asking)
         if isinstance(asked.rest, Failure) and asked.rest.code in ENDS_RUN:
-            self.shut[whose] = asked.rest
+            self.shut[model if asked.rest.code == OTHER_MODEL else whose] = asked.rest
         return asked
 
     def batched(self, asking: Asking) -> BatchLimits | None:

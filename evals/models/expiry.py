@@ -33,9 +33,11 @@ class Expiry(NamedTuple):
 
     def words(self) -> str:
         """In a sentence."""
-        when = f"in {self.left} days" if self.left > 0 else f"{-self.left} days ago"
+        days = "1 day" if abs(self.left) == 1 else f"{abs(self.left)} days"
+        when = f"ends in {days}" if self.left > 0 else f"ended {days} ago"
+        when = when if self.left else "ends today"
         says = "the catalog" if self.source == "catalog" else "the provider's model list"
-        return f"{self.model} ends {when}, on {self.on.isoformat()}, says {says}"
+        return f"{self.model} {when}, on {self.on.isoformat()}, says {says}"
 
 
 def expiry(pin: ModelPin, lists: Mapping[str, Any], today: date) -> Expiry | None:

@@ -33,7 +33,8 @@ FAULTS = MappingProxyType(
         "between `max_tokens` with a temperature and `max_completion_tokens` without",
         "takes-no-logprobs": "the model gives no token probabilities; use `mode: schema`",
         "refused-request": "the provider refused the question",
-        "other-model": "another model answered than the pin names",
+        "other-model": "another model answered than the pin names; where that is another name of "
+        "the same, add it to the pin's `answers_as`",
         "model-refused": "the model declined to answer",
         "cut-short": "the answer ended at the judge's `max_tokens`; raise it",
         "unparseable": "the answer is not the JSON that was asked for",

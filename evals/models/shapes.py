@@ -83,7 +83,7 @@ class Shape:
             return ModelError("malformed-response", "no answer in it", retryable=True)
         if not self.any_model and reply.model not in self.known:
             said = f"asked {self.pin.model}, answered {reply.model[:80]}"
-            return ModelError("other-model", said, retryable=False, reply=reply)
+            return ModelError("other-model", said, retryable=True, reply=reply)
         if reply.finish == "content_filter":
             return ModelError("content-filter", "cut by a filter", retryable=False, reply=reply)
         if reply.finish == "refusal":

@@ -5,6 +5,7 @@ An alarm is no score and moves no rate; it says why a figure may not mean what i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,29 +25,36 @@ def alarms(
         evaluators: the night's.
         answered: which models answered for each evaluator: evaluator, model, fingerprint, n.
         before: the same of the latest earlier report.
-        failures: the night's errors by code.
+        failures: the night's errors and skips by code.
     """
-    refused: dict[str, int] = {}
+    without = Counter[tuple[str, str]]()
     for row in failures:
-        if row["code"] == "other-model":
-            refused[row["evaluator"]] = refused.get(row["evaluator"], 0) + int(row["n"])
+        without[row["evaluator"], row["code"]] += int(row["n"])
     found = []
     for judge in sorted((e for e in evaluators if e.pin), key=lambda e: (e.name, e.version)):
         assert judge.pin is not None  # noqa: S101  filtered above
         now, then = names(judge, answered), names(judge, before)
-        if judge.name in refused:
-            others = ", ".join(sorted(now - {judge.pin.model, *judge.pin.answers_as}))
-            words = (
-                f"{refused[judge.name]} traces have no score of {judge.name}: "
-                f"{others or 'another model'} answered, the pin says {judge.pin.model}"
-            )
-            found.append(alarm("other-model", judge, words, refused[judge.name]))
-        elif then and now - then:
+        others = now - {judge.pin.model, *judge.pin.answers_as}
+        if n := without[judge.name, "other-model"]:
+            who = listed(others) or "another model"
+            words = f"{unscored(n, judge)}: {who} answered, the pin says {judge.pin.model}"
+            found.append(alarm("other-model", judge, words, n))
+        elif n := without[judge.name, "other-weights"]:
+            words = f"{unscored(n, judge)}: {judge.pin.model} is not the file the pin names"
+            found.append(alarm("other-weights", judge, words, n))
+        elif then and others - then:
             words = (
                 f"{judge.name}: {listed(now)} answered to {judge.pin.model}, before {listed(then)}"
             )
-            found.append(alarm("model-changed", judge, words, count(judge, answered, now - then)))
+            found.append(
+                alarm("model-changed", judge, words, count(judge, answered, others - then))
+            )
     return found
+
+
+def unscored(n: int, judge: Evaluator) -> str:
+    """How many traces a judge was not asked about, or not by its pin."""
+    return f"{n} {'trace has' if n == 1 else 'traces have'} no score of {judge.name}"
 
 
 def alarm(code: str, judge: Evaluator, words: str, n: int) -> dict[str, Any]:

@@ -35,11 +35,17 @@ Promise = Pinned | Floating | Unverifiable
 
 INSTEAD = {
     "gpt-3.5-turbo": "gpt-3.5-turbo-0125",
+    "gpt-3.5-turbo-16k": "gpt-3.5-turbo-16k-0613",
     "gpt-4": "gpt-4-0613",
+    "gpt-4-32k": "gpt-4-32k-0613",
     "gpt-4-turbo": "gpt-4-turbo-2024-04-09",
     "gpt-4-turbo-preview": "gpt-4-0125-preview",
     "gpt-4o": "gpt-4o-2024-08-06",
+    "gpt-4o-audio-preview": "gpt-4o-audio-preview-2025-06-03",
     "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
+    "gpt-4o-mini-audio-preview": "gpt-4o-mini-audio-preview-2024-12-17",
+    "gpt-4o-mini-search-preview": "gpt-4o-mini-search-preview-2025-03-11",
+    "gpt-4o-search-preview": "gpt-4o-search-preview-2025-03-11",
     "gpt-4.1": "gpt-4.1-2025-04-14",
     "gpt-4.1-mini": "gpt-4.1-mini-2025-04-14",
     "gpt-4.1-nano": "gpt-4.1-nano-2025-04-14",
@@ -54,12 +60,18 @@ INSTEAD = {
     "gpt-5.4-nano": "gpt-5.4-nano-2026-03-17",
     "gpt-5.5": "gpt-5.5-2026-04-23",
     "gpt-5.5-pro": "gpt-5.5-pro-2026-04-23",
+    "gpt-audio-mini": "gpt-audio-mini-2025-12-15",
+    "computer-use-preview": "computer-use-preview-2025-03-11",
     "o1": "o1-2024-12-17",
+    "o1-mini": "o1-mini-2024-09-12",
+    "o1-preview": "o1-preview-2024-09-12",
     "o1-pro": "o1-pro-2025-03-19",
     "o3": "o3-2025-04-16",
+    "o3-deep-research": "o3-deep-research-2025-06-26",
     "o3-mini": "o3-mini-2025-01-31",
     "o3-pro": "o3-pro-2025-06-10",
     "o4-mini": "o4-mini-2025-04-16",
+    "o4-mini-deep-research": "o4-mini-deep-research-2025-06-26",
     "claude-3-haiku": "claude-3-haiku-20240307",
     "claude-3-5-haiku": "claude-3-5-haiku-20241022",
     "claude-3-5-sonnet": "claude-3-5-sonnet-20241022",
@@ -103,7 +115,7 @@ def classify(pin: ModelPin) -> Promise:
 
 def bare(model: str) -> str:
     """The id without a router's or a cloud's prefix before a family's own name."""
-    name = re.sub(r"^([a-z]{2,6}\.|global\.)?anthropic\.", "", model.rpartition("/")[2])
+    name = re.sub(r"^([a-z-]+\.)?anthropic\.", "", model.rpartition("/")[2])
     known = any(re.match(family, name) for family, _ in FAMILIES)
     return name if known else model
 
@@ -146,6 +158,8 @@ def claude_model(name: str) -> Promise:
     name = re.sub(r"-v\d(:\d+)?$", "", name)
     if re.search(r"[-@]20\d{6}$", name):
         return Pinned("a dated id")
+    if re.search(r"[-@](latest|default)$", name):
+        return floating(name, "it moves to each new model")
     whole = re.fullmatch(CLAUDE, name)
     if whole and (int(whole["major"]), int(whole["minor"] or 0)) >= (4, 6):
         return Pinned("from 4.6 on Claude's ids are fixed without a date")

@@ -1,5 +1,6 @@
 """Promises of pins: what an id promises is told by its name, and the catalog's policy holds."""
 
+import re
 import typing
 from collections import Counter
 from pathlib import Path
@@ -35,7 +36,9 @@ def pin(model: str, **keys: Any) -> ModelPin:
         ("claude-sonnet-4-5-20250929", Pinned),
         ("claude-3-5-sonnet@20240620", Pinned),
         ("us.anthropic.claude-3-5-sonnet-20241022-v2:0", Pinned),
+        ("us-gov.anthropic.claude-sonnet-4-5-20250929-v1:0", Pinned),
         ("claude-opus-4-6", Pinned),
+        ("claude-opus-4-6-latest", Floating),
         ("anthropic.claude-opus-4-6-v1:0", Pinned),
         ("claude-sonnet-5", Pinned),
         ("claude-sonnet-4-5", Floating),
@@ -76,14 +79,16 @@ def test_weights_are_pinned_by_digest_or_commit() -> None:
     assert isinstance(classify(nameless), Unverifiable)
 
 
+def ids(kind: Any) -> set[str]:
+    """The ids a type of the client library names."""
+    if typing.get_origin(kind) is typing.Literal:
+        return set(typing.get_args(kind))
+    return set().union(*(ids(part) for part in typing.get_args(kind)))
+
+
 def test_every_id_the_client_library_knows_has_its_class() -> None:
     """Of the 115 ids in openai 3.54, 48 are pinned, 52 float and 15 cannot be told."""
     from openai.types.shared import AllModels
-
-    def ids(kind: Any) -> set[str]:
-        if typing.get_origin(kind) is typing.Literal:
-            return set(typing.get_args(kind))
-        return set().union(*(ids(part) for part in typing.get_args(kind)))
 
     known = ids(AllModels)
     counts = Counter(type(classify(pin(model))).__name__ for model in known)
@@ -91,6 +96,20 @@ def test_every_id_the_client_library_knows_has_its_class() -> None:
         115,
         {"Pinned": 48, "Floating": 52, "Unverifiable": 15},
     )
+
+
+def test_an_alias_with_a_dated_id_of_its_own_is_told_which() -> None:
+    """The ids that the client library dates are those a refusal can name."""
+    from openai.types.shared import AllModels
+
+    known = ids(AllModels)
+    date_of = r"-(\d{4}-\d\d-\d\d|\d{4})$"
+    dated = known & {re.sub(date_of, "", name) for name in known if re.search(date_of, name)}
+    assert len(dated) > 30
+    for alias in sorted(dated):
+        promise = classify(pin(alias))
+        assert isinstance(promise, Floating), alias
+        assert promise.instead in known, alias
 
 
 def test_every_pin_to_use_instead_is_pinned_itself() -> None:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from evals.annotations import References
 from evals.asking import live
 from evals.asking.circuit import Circuit
 from evals.asking.route import Route
 from evals.asking.shared import Shared
+from evals.survey import NightOf, survey
 from tests.evals.asking.fake import faulty
 from tests.evals.asking.team import NIGHT, TODAY, Team, traces
 from tests.evals.models.model_server import Said, completion, serving
@@ -238,6 +240,52 @@ def test_a_key_that_is_refused_is_not_tried_on_every_trace(tmp_path: Path) -> No
         assert team.score().errored == 300
         assert len(server.seen) <= Circuit().threshold + 4
     assert {(row.code, row.retryable) for row in team.rows()} == {("not-authorised", True)}
+
+
+def test_another_model_s_answers_are_paid_for_a_few_times_and_asked_anew_once_it_is_mended(
+    tmp_path: Path,
+) -> None:
+    """The rest of the run asks that model nothing more, other models of the account as before."""
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        other = {"model": "m-9"} if body["model"] == "m-2026-01-01" else {}
+        return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}', **other))
+
+    with serving(script) as server:
+        team = Team(tmp_path / "a", server.url, pin={"concurrency": 4})
+        team.lake.write("traces", NIGHT, traces(100))
+        way = Route(team.lake, team.catalog, datetime.now(UTC))
+        assert team.score(ask=way).errored == 100
+        asked = len(server.seen)
+        assert asked <= Circuit().threshold + 4
+        assert {(row.code, row.retryable) for row in team.rows()} == {("other-model", True)}
+        assert team.score(NIGHT, run_id="same", ask=way).errored == 100
+        assert len(server.seen) == asked, "one run is told once"
+        right = Team(tmp_path / "b", server.url, pin={"model": "m-8-2026-01-01"})
+        right.lake.write("traces", NIGHT, traces(100))
+        also = Route(right.lake, right.catalog, way.now, way.shut)
+        assert right.score(ask=also).passed == 100
+        named = Team(tmp_path / "a", server.url, pin={"answers_as": ["m-9"]})
+        assert named.score(run_id="named").passed == 100
+
+
+def test_weights_that_were_not_the_pinned_ones_leave_their_night_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the file is put right, the next run asks."""
+    package = tmp_path / "night_weights"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "w.gguf").write_bytes(b"weights")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pin = {"provider": "embedded", "package": package.name, "model": "w.gguf", "sha256": "0" * 64}
+    team = Team(tmp_path, "", pin={"base_url": None, **pin})
+    team.lake.write("traces", NIGHT, traces(3))
+    assert team.score().skipped == 3
+    assert {(row.code, row.retryable) for row in team.rows()} == {("other-weights", True)}
+    night, nothing = NightOf(team.lake, NIGHT), References.of(team.root, [])
+    again = survey(team.lake, night, team.evaluator, nothing)
+    assert len(again.wanted) == again.todo == 3
 
 
 def test_a_refusal_of_one_question_is_not_the_keys(tmp_path: Path) -> None:

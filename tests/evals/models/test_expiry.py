@@ -1,6 +1,7 @@
 """Promises of expiry: the catalog or the provider says when a pin ends, and it is seen in time."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -35,6 +36,17 @@ def test_an_end_warns_under_90_days_and_fails_under_30(days: int, state: str) ->
     assert found is not None
     assert (found.state, found.left, found.source) == (state, days, "catalog")
     assert (TODAY + timedelta(days=days)).isoformat() in found.words()
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [(-3, "ended 3 days ago, on"), (-1, "ended 1 day ago"), (0, "ends today"), (1, "in 1 day, on")],
+)
+def test_an_end_is_told_as_a_person_would(days: int, words: str) -> None:
+    """What is over ended; the last day is today."""
+    found = models.expiry(pin(days), {}, TODAY)
+    assert found is not None
+    assert words in found.words()
 
 
 def test_nobody_having_said_is_no_end() -> None:
@@ -83,6 +95,23 @@ def test_doctor_tells_ends_and_promises() -> None:
     found = [(f.state, f.about) for f in findings(catalog, {}, TODAY)]
     assert found[0] == ("fail", "model m")
     assert ("warn", "model n") in found
+
+
+def test_doctor_tells_weights_that_are_not_the_pinned_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a night skips its judges for it."""
+    package = tmp_path / "doctored_weights"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "w.gguf").write_bytes(b"weights")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    right = hashlib.sha256(b"weights").hexdigest()
+    for digest, state in ((right, "ok"), ("0" * 64, "fail")):
+        weights = {"provider": "embedded", "model": "w.gguf", "package": package.name}
+        known = {"m": pin(**weights, sha256=digest)}
+        catalog: Any = type("C", (), {"models": known})
+        assert [f.state for f in findings(catalog, {}, TODAY)] == [state]
 
 
 def test_a_list_is_a_small_document(tmp_path: Path) -> None:

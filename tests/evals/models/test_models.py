@@ -209,7 +209,7 @@ def test_an_answer_from_another_model_is_refused(api: str) -> None:
     script = says("ok", model="m-2") if api == "chat" else responds("ok", model="m-2")
     with pytest.raises(ModelError) as raised:
         ask(script, api=api)
-    assert (raised.value.code, raised.value.retryable) == ("other-model", False)
+    assert (raised.value.code, raised.value.retryable) == ("other-model", True)
     assert raised.value.reply is not None
     assert (raised.value.reply.model, raised.value.reply.tokens_in) == ("m-2", 10)
 

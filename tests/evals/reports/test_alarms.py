@@ -41,6 +41,20 @@ def test_another_model_than_the_pin_is_an_alarm() -> None:
     assert "gpt-4.2 answered, the pin says gpt-4.1-mini-2025-04-14" in found["words"]
 
 
+def test_other_weights_than_the_pin_are_an_alarm() -> None:
+    """The file is named; nothing was asked."""
+    failed = [{"evaluator": "j", "code": "other-weights", "n": 1}]
+    (found,) = alarms([evaluator("w.gguf", sha256="0" * 64)], [], [], failed)
+    assert (found["code"], found["n"]) == ("other-weights", 1)
+    assert found["words"] == "1 trace has no score of j: w.gguf is not the file the pin names"
+
+
+def test_a_pin_that_a_team_moved_is_no_alarm() -> None:
+    """The new pin answers under its own name: what changed is in the report's causes."""
+    now, before = [by("gpt-4.1-mini-2025-04-14")], [by("gpt-4o-2024-08-06")]
+    assert alarms([evaluator()], now, before, []) == []
+
+
 def test_a_model_that_changed_behind_its_name_is_an_alarm() -> None:
     """Between two nights, where the policy lets an alias run; a first night has none before."""
     floating = evaluator("gpt-4o", pins="record")
