@@ -26,6 +26,7 @@ from evals.privacy import Door
 from evals.records import Trace, canonical, digest
 from evals.reports import assembly, unsaid
 from evals.scrubbing import Words
+from evals.sources.pulling import Window
 from evals.specs import Catalog
 from evals.tables import from_rows
 
@@ -207,8 +208,8 @@ def begin_anew(lake: Lake) -> None:
     for path in sorted((lake.home / "pulls").glob("*.json")):
         state = json.loads(path.read_bytes())
         if state.get("window"):
-            window = {**state["window"], "pages": 0, "position": None, "done": False}
-            lake.write_document({**state, "window": window}, "pulls", path.name)
+            window = Window(**state["window"]).anew()
+            lake.write_document({**state, "window": window._asdict()}, "pulls", path.name)
     for work in (lake.home / "pulls").glob("*.work"):
         shutil.rmtree(work)
 

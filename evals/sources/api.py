@@ -5,24 +5,39 @@ What is asked for is each system's own module's.
 
 from __future__ import annotations
 
-import email.utils
-import time
-from collections.abc import Callable, Mapping
+import json
+import math
+from collections.abc import Mapping, Sequence
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+from evals.models.limits import wait_of
 
 if TYPE_CHECKING:
     from requests import Response
+    from tenacity import RetryCallState
 
 ATTEMPTS = 8
 TIMEOUT_S = (10.0, 120.0)
+UNSAID_WAIT_S = 10.0
+"""How long a busy server is left alone that does not say until when: most count by the minute."""
 LONGEST_WAIT_S = 120.0
-LONGEST_ANSWER = 256 * 2**20
-"""Bytes; a page that is longer is refused before it fills the memory."""
+"""Who asks for more is asked again by the next pull."""
+LONGEST_ANSWER = 128 * 2**20
+LONGEST_ANSWER_S = 900.0
+"""Bytes and seconds; a page that takes more is refused before it fills the memory or the night."""
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 class SourceError(RuntimeError):
     """A system cannot be pulled from; the message says which, what it said and what to do."""
+
+
+class Refused(SourceError):
+    """What was asked for is not there, or not to be had like this."""
 
 
 class Passing(Exception):
@@ -43,16 +58,17 @@ class Api:
         *,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
+        variables: Sequence[str] = (),
         per_minute: int | None = None,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         import requests
 
-        self.name, self.url, self.sleep = name, url, sleep
+        self.name, self.url, self.variables = name, url, variables
         self.session = requests.Session()
         self.session.trust_env = False  # a .netrc would replace the key that was declared
         self.session.headers.update({"accept": "application/json", **(headers or {})})
         self.session.auth = auth
+        self.session.get_redirect_target = lambda resp: None  # the key goes to no other host
         self.pause = 60 / per_minute if per_minute else 0.0
         self.last = 0.0
 
@@ -60,15 +76,17 @@ class Api:
         """Ends its connections."""
         self.session.close()
 
-    def get(self, path: str, **params: Any) -> Any:
-        """The JSON of a GET; parameters that are None are left out."""
-        return self.call("GET", path, params={k: v for k, v in params.items() if v is not None})
+    def get(self, path: str, one: str | None = None, /, **params: Any) -> Any:
+        """The JSON of a GET, of `one` below the path by its id; what is None is left out."""
+        below = "" if one is None else "/" + quote(one, safe="")
+        given = {key: value for key, value in params.items() if value is not None}
+        return self.call("GET", path, below, params=given)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The JSON of a POST that changes nothing."""
         return self.call("POST", path, json=body)
 
-    def call(self, method: str, path: str, **more: Any) -> Any:
+    def call(self, method: str, path: str, below: str = "", **more: Any) -> Any:
         """One call, tried again while its failure may pass.
 
         Raises:
@@ -78,79 +96,127 @@ class Api:
 
         backoff = tenacity.wait_random_exponential(multiplier=0.25, max=30)
 
-        def wait(state: tenacity.RetryCallState) -> float:
+        def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             return backoff(state) + (error.wait_s if isinstance(error, Passing) else 0.0)
 
         trying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=wait,
-            sleep=self.sleep,
+            sleep=sleep,
             retry=tenacity.retry_if_exception_type(Passing),
             reraise=True,
         )
+        what = f"{self.name}: {method} {path}"
         try:
-            return trying(self.once, method, path, **more)
+            return trying(self.once, what, method, self.url + path + below, **more)
         except Passing as error:
-            what = f"{self.name}: {method} {path} failed {ATTEMPTS} times ({error})"
-            raise SourceError(f"{what}; what was pulled is kept, run it again later") from None
+            raise SourceError(
+                f"{what} failed {ATTEMPTS} times ({error}); what was pulled is kept, run it again "
+                "later"
+            ) from None
 
-    def once(self, method: str, path: str, **more: Any) -> Any:
-        """One call."""
-        import orjson
+    def once(self, what: str, method: str, url: str, **more: Any) -> Any:
+        """One call; `what` it is begins every message."""
         import requests
+        import urllib3
 
-        self.sleep(max(0.0, self.last + self.pause - time.monotonic()))
-        self.last = time.monotonic()
+        sleep(max(0.0, self.last + self.pause - monotonic()))
+        self.last = monotonic()
         try:
             with self.session.request(
-                method, self.url + path, timeout=TIMEOUT_S, stream=True, **more
+                method, url, timeout=TIMEOUT_S, stream=True, **more
             ) as answer:
-                self.check(answer, method, path)
-                return orjson.loads(body_of(answer))
-        except (requests.ConnectionError, requests.Timeout) as error:
-            raise Passing(type(error).__name__) from None
-        except (requests.exceptions.ChunkedEncodingError, orjson.JSONDecodeError):
-            raise Passing("the answer broke off or is no JSON") from None
+                self.check(answer, what)
+                body = body_of(answer, what)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise Passing(type(error).__name__) from None  # its own words may hold the key
+        try:
+            return heard(body)
+        except (ValueError, RecursionError):
+            if body.lstrip()[:1] == b"<":
+                raise SourceError(
+                    f"{what} answered no JSON but a web page; check `base_url` in sources.yaml and "
+                    "what stands before it: a login, a proxy"
+                ) from None
+            raise Passing("the answer is no JSON") from None
 
-    def check(self, answer: Response, method: str, path: str) -> None:
+    def check(self, answer: Response, what: str) -> None:
         """Raises what an answer's status means."""
         status = answer.status_code
         if status in PASSING:
-            raise Passing(f"status {status}", asked_to_wait(answer.headers.get("retry-after")))
+            said = wait_of(answer.headers)
+            if said and said > LONGEST_WAIT_S:
+                raise SourceError(
+                    f"{what} answered {status} and asks to wait {said:.0f} s or more; what was "
+                    "pulled is kept, run it again then"
+                )
+            raise Passing(
+                f"status {status}", UNSAID_WAIT_S if said is None and status == 429 else said or 0.0
+            )
         if status in (401, 403):
-            raise SourceError(f"{self.name}: refused ({status}); check its keys in the environment")
-        if status >= 400:
+            check = f"check {' and '.join(self.variables)} in the environment"
+            name = "name its key's variable in `key_env` of sources.yaml"
+            raise SourceError(f"{what} was refused ({status}); {check if self.variables else name}")
+        if 300 <= status < 400:
+            where = host_of(answer.headers.get("location", ""))
             raise SourceError(
-                f"{self.name}: {method} {path} answered {status}; check `base_url` and the project "
-                "names in sources.yaml"
+                f"{what} is sent on to {where}, where its key does not follow; set `base_url` in "
+                "sources.yaml to where it really is"
+            )
+        if status >= 400:
+            raise Refused(
+                f"{what} answered {status}; check `base_url` and the project names in sources.yaml"
             )
 
 
-def body_of(answer: Response) -> bytes:
+def body_of(answer: Response, what: str) -> bytes:
     """The answer's bytes.
 
     Raises:
-        SourceError: there are too many.
+        SourceError: there are too many, or they come too slowly.
     """
-    parts, size = [], 0
-    for part in answer.iter_content(2**20):
+    parts, size, began = [], 0, monotonic()
+    while part := answer.raw.read1(2**20, decode_content=True):
         parts.append(part)
         size += len(part)
-        if size > LONGEST_ANSWER:
-            raise SourceError("a page is longer than 256 MiB; set a smaller `page_size`")
+        if size > LONGEST_ANSWER or monotonic() - began > LONGEST_ANSWER_S:
+            raise SourceError(
+                f"{what}: a page is longer than {LONGEST_ANSWER >> 20} MiB or takes more than "
+                f"{LONGEST_ANSWER_S:.0f} s; set a smaller `page_size` in sources.yaml"
+            )
     return b"".join(parts)
 
 
-def asked_to_wait(header: str | None) -> float:
-    """Seconds of a Retry-After header, a number or a date; at most two minutes."""
-    if not header:
-        return 0.0
+def heard(body: bytes) -> Any:
+    """The value of a JSON text; half a surrogate pair or NaN in one row costs no page.
+
+    A number that is none is kept as its text.
+    """
     try:
-        seconds = float(header)
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body, parse_constant=str, parse_float=finite)
+
+
+def finite(text: str) -> float | str:
+    """A number, or its text where it is too large for one."""
+    found = float(text)
+    return found if math.isfinite(found) else text
+
+
+def told(value: Any) -> bytes:
+    """A value as one line of JSON, as it was heard."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()
+
+
+def host_of(location: str) -> str:
+    """The host that an address names, in letters that do no harm."""
+    try:
+        host = urlsplit(location).hostname or "another path"
     except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
-            return 0.0
-    return min(max(seconds, 0.0), LONGEST_WAIT_S)
+        return "an address that is none"
+    return "".join(c for c in host if c.isprintable())[:100]

@@ -5,12 +5,13 @@ Rows land as the API spells them: a trace with `observations` in it, and scores 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from evals.sources.api import Api
-from evals.sources.pages import Page, Row, iso, key
+from evals.sources.api import Api, Refused
+from evals.sources.pages import Listing, Page, Row, iso, key, moment
 from evals.specs import Source
 
 TAIL = timedelta(seconds=60)
@@ -20,29 +21,43 @@ TAIL = timedelta(seconds=60)
 def opened(source: Source) -> Api:
     """The API under its pair of keys."""
     public, secret = key(source, source.public_key_env), key(source, source.secret)
-    auth = (public or "", secret or "")
-    return Api(source.name, source.url, auth=auth, per_minute=source.per_minute)
+    return Api(
+        source.name,
+        source.url,
+        auth=(public or "", secret or ""),
+        variables=(source.public_key_env, str(source.secret)),
+        per_minute=source.per_minute,
+    )
 
 
 def pages(
     api: Api, source: Source, project: str, span: tuple[str, str], position: str | None
 ) -> Iterator[Page]:
-    """Pages of traces, then pages of scores; a position is `traces:PAGE` or `scores:PAGE`."""
-    what, _, number = (position or "traces:1").partition(":")
-    page = int(number)
+    """Pages of traces, then of scores; a position is `traces:OFFSET` or `scores:OFFSET`.
+
+    An offset holds though `page_size` changes: what of its page was read before is read again.
+    """
+    what, _, offset = (position or "traces:0").partition(":")
+    size = page_size(source)
+    page = int(offset) // size + 1
     while what == "traces":
         found = listed(api, "/api/public/traces", source, page, span, orderBy="timestamp.asc")
         last = page >= found["meta"]["totalPages"]
         page, what = (1, "scores") if last else (page + 1, "traces")
-        yield Page(with_observations(api, source, found["data"]), f"{what}:{page}")
+        yield Page(with_observations(api, source, found["data"]), f"{what}:{(page - 1) * size}")
     while True:
         found = listed(api, "/api/public/v2/scores", source, page, span)
         rows = [scored(s) for s in found["data"]]
-        page += 1
-        done = page > found["meta"]["totalPages"]
-        yield Page(rows, None if done else f"scores:{page}")
+        done = page >= found["meta"]["totalPages"]
+        yield Page(rows, None if done else f"scores:{page * size}")
         if done:
             return
+        page += 1
+
+
+def page_size(source: Source) -> int:
+    """How many rows are asked for at once; the API gives no more than a hundred."""
+    return min(source.page_size, 100)
 
 
 def listed(
@@ -50,16 +65,16 @@ def listed(
 ) -> dict[str, Any]:
     """One page of a listing."""
     between = {"fromTimestamp": span[0], "toTimestamp": span[1]}
-    return api.get(path, page=page, limit=min(source.page_size, 100), **between, **more)
+    return api.get(path, page=page, limit=page_size(source), **between, **more)
 
 
 def with_observations(api: Api, source: Source, traces: list[dict[str, Any]]) -> list[Row]:
     """A page's traces, each with its observations: listed together, the missing asked for."""
-    times = sorted(datetime.fromisoformat(trace["timestamp"]) for trace in traces)
-    known: dict[str, list[dict[str, Any]]] = {}
+    times = sorted(at for trace in traces if (at := moment(trace["timestamp"])))
+    known: dict[str, dict[str, dict[str, Any]]] = {}
     for item in observations(api, source, times[0], times[-1]) if times else ():
-        known.setdefault(item["traceId"], []).append(item)
-    return [row_of(api, trace, known.get(trace["id"], [])) for trace in traces]
+        known.setdefault(item["traceId"], {})[item["id"]] = item
+    return [row_of(api, trace, known.get(trace["id"], {})) for trace in traces]
 
 
 def observations(
@@ -68,25 +83,29 @@ def observations(
     """Every observation that began within the page's time."""
     page, total = 1, 1
     between = {"fromStartTime": iso(first), "toStartTime": iso(last + TAIL)}
+    listing = Listing(source.name)
     while page <= total:
-        size = min(source.page_size, 100)
-        found = api.get("/api/public/observations", page=page, limit=size, **between)
+        path = "/api/public/observations"
+        found = api.get(path, page=page, limit=page_size(source), **between)
+        listing.turned(found["data"], None)
         yield from found["data"]
         page, total = page + 1, found["meta"]["totalPages"]
 
 
-def row_of(api: Api, trace: dict[str, Any], known: list[dict[str, Any]]) -> Row:
-    """A trace in full; its scores come by themselves."""
+def row_of(api: Api, trace: dict[str, Any], known: dict[str, dict[str, Any]]) -> Row:
+    """A trace in full; its scores come by themselves. One that is gone by now is as listed."""
     wanted = trace.get("observations")
-    ids = {item["id"] for item in known}
-    if not isinstance(wanted, list) or any(one not in ids for one in wanted):
-        trace = api.get(f"/api/public/traces/{trace['id']}")
-        known = trace["observations"]
-    ordered = sorted(known, key=lambda item: (item["startTime"], item["id"]))
+    name = trace["id"]
+    if not isinstance(wanted, list) or any(one not in known for one in wanted):
+        with contextlib.suppress(Refused):
+            trace = api.get("/api/public/traces", name)
+            known = {item["id"]: item for item in trace["observations"]}
+    ordered = sorted(known.values(), key=lambda item: (item["startTime"], item["id"]))
     body = {**trace, "observations": ordered, "scores": []}
-    return Row(trace["id"], trace["timestamp"], True, trace["id"], body)
+    return Row(name, name, trace["timestamp"], True, name, body)
 
 
 def scored(score: dict[str, Any]) -> Row:
     """A score, which may come long after its trace."""
-    return Row(f"score {score['id']}", score["timestamp"], True, score.get("traceId") or "", score)
+    name = f"score {score['id']}"
+    return Row(name, name, score["timestamp"], True, score.get("traceId") or "", score)

@@ -23,8 +23,13 @@ SELECT = (
 
 def opened(source: Source) -> Api:
     """The API under its key."""
-    headers = {"x-api-key": key(source, source.secret) or ""}
-    return Api(source.name, source.url, headers=headers, per_minute=source.per_minute)
+    return Api(
+        source.name,
+        source.url,
+        headers={"x-api-key": key(source, source.secret) or ""},
+        variables=(str(source.secret),),
+        per_minute=source.per_minute,
+    )
 
 
 def pages(
@@ -80,10 +85,11 @@ def query(
 def row_of(run: dict[str, Any]) -> Row:
     """A run, with the trace it is a part of."""
     trace = run.get("trace_id") or run["id"]
-    return Row(trace, run["start_time"], run.get("parent_run_id") is None, trace, run)
+    return Row(run["id"], trace, run["start_time"], run.get("parent_run_id") is None, trace, run)
 
 
 def said(feedback: dict[str, Any]) -> Row:
     """A piece of feedback, which may come long after its run."""
     trace = feedback.get("trace_id") or feedback.get("run_id") or ""
-    return Row(f"feedback {feedback['id']}", feedback["created_at"], True, trace, feedback)
+    name = f"feedback {feedback['id']}"
+    return Row(name, name, feedback["created_at"], True, trace, feedback)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from evals.sources.api import Api
-from evals.sources.pages import Page, Row, key
+from evals.sources.pages import Listing, Page, Row, key
 from evals.specs import Source
 
 AT_ONCE = 100
@@ -21,7 +21,13 @@ def opened(source: Source) -> Api:
     """The API, under a key where one is declared."""
     secret = key(source, source.secret)
     headers = {"authorization": f"Bearer {secret}"} if secret else {}
-    return Api(source.name, source.url, headers=headers, per_minute=source.per_minute)
+    return Api(
+        source.name,
+        source.url,
+        headers=headers,
+        variables=(source.secret,) if source.secret else (),
+        per_minute=source.per_minute,
+    )
 
 
 def pages(
@@ -44,7 +50,7 @@ def said_of(api: Api, path: str, spans: list[str]) -> dict[str, list[dict[str, A
     """What was said of some spans, by span."""
     found: dict[str, list[dict[str, Any]]] = {}
     for start in range(0, len(spans), AT_ONCE):
-        cursor = None
+        cursor, listing = None, Listing(api.name)
         while True:
             some = spans[start : start + AT_ONCE]
             page = api.get(f"{path}/span_annotations", span_ids=some, limit=1000, cursor=cursor)
@@ -53,6 +59,7 @@ def said_of(api: Api, path: str, spans: list[str]) -> dict[str, list[dict[str, A
             cursor = page.get("next_cursor")
             if not cursor:
                 break
+            listing.turned(page["data"], cursor)
     return found
 
 
@@ -60,4 +67,11 @@ def row_of(span: dict[str, Any], notes: list[dict[str, Any]] | None) -> Row:
     """A span with its annotations."""
     body = {**span, "annotations": notes} if notes else span
     trace = span["context"]["trace_id"]
-    return Row(trace, span["start_time"], not span.get("parent_id"), trace, body)
+    return Row(
+        span["context"]["span_id"],
+        trace,
+        span["start_time"],
+        not span.get("parent_id"),
+        trace,
+        body,
+    )

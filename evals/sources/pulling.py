@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import orjson
 
 from evals.files import restricted_file
 from evals.lake import Lake
 from evals.privacy import Door
 from evals.records import digest
 from evals.sources import langfuse, langsmith, phoenix
-from evals.sources.api import Api, SourceError
-from evals.sources.pages import Page, Row, System, iso
+from evals.sources.api import Api, Refused, SourceError, heard, told
+from evals.sources.pages import Listing, Page, Row, System, iso, moment
 from evals.specs import Catalog, Source
 
 SYSTEMS: Mapping[str, System] = {"langfuse": langfuse, "langsmith": langsmith, "phoenix": phoenix}
@@ -46,6 +45,10 @@ class Pulled(NamedTuple):
     upto: str
 
 
+class Damaged(Exception):
+    """A page on disk is not as it was written: the power went, or the disk."""
+
+
 class Window(NamedTuple):
     """What one pull reads, fixed when it begins."""
 
@@ -60,6 +63,10 @@ class Window(NamedTuple):
     position: str | None = None
     """Where the next page begins; None at the first, and with `done` after the last."""
     done: bool = False
+
+    def anew(self) -> Window:
+        """The same window, of which nothing was read."""
+        return self._replace(pages=0, position=None, done=False)
 
 
 def pull(
@@ -87,30 +94,35 @@ def pull(
     door = Door.of(lake, catalog) if catalog.sources else None
     for source in catalog.sources.values():
         if door and (not names or {source.name, source.kind} & set(names)):
-            try:
-                found += pull_source(lake, door, source, now, say)
-            except SourceError as error:
-                failures.append(str(error))
+            done, problems = pull_source(lake, door, source, now, say)
+            found += done
+            failures += problems
     return found, failures
 
 
-def pull_source(lake: Lake, door: Door, source: Source, now: datetime, say: Say) -> list[Pulled]:
+def pull_source(
+    lake: Lake, door: Door, source: Source, now: datetime, say: Say
+) -> tuple[list[Pulled], list[str]]:
     """Pulls each project of a source; a second puller of it waits and finds it done.
 
-    Raises:
-        SourceError: it cannot be reached, or answers in another shape than is known.
+    Returns:
+        What each project came to, and why some could not be pulled: it cannot be reached, or
+        answers in another shape than is known.
     """
-    system = SYSTEMS[source.kind]
+    system, found, failures = SYSTEMS[source.kind], [], []
     projects = source.projects or {source.name: source.app or ""}
-    with lake.lock("pull", source.name), contextlib.closing(system.opened(source)) as api:
-        try:
-            return [
-                Pull(lake, door, source, project, app, say).run(api, system, now)
-                for project, app in projects.items()
-            ]
-        except (KeyError, TypeError, AttributeError) as error:
-            what = f"{source.name}: its answers have another shape than {source.kind}'s"
-            raise SourceError(f"{what} ({type(error).__name__}); check `kind`") from error
+    with lake.lock("pull", source.name):
+        for project, app in projects.items():
+            one = Pull(lake, door, source, project, app, say)
+            try:
+                with contextlib.closing(system.opened(source)) as api:
+                    found.append(one.run(api, system, now))
+            except SourceError as error:
+                failures.append(str(error))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                what = f"{source.name}: its answers have another shape than {source.kind}'s"
+                failures.append(f"{what} ({type(error).__name__}); check `kind`")
+    return found, failures
 
 
 class Pull:
@@ -129,19 +141,36 @@ class Pull:
         self.stem = digest(project, 8)
 
     def run(self, api: Api, system: System, now: datetime) -> Pulled:
-        """Finishes the window that was begun, or begins one, and reads it to its end."""
+        """Finishes the window that was begun, or begins one, and reads it to its end.
+
+        Raises:
+            SourceError: it cannot be read, or its pages on disk cannot.
+        """
         state = self.lake.document(*self.state) or {}
         window = Window(**state["window"]) if state.get("window") else self.window(state, now)
         if window.begin >= window.end:
             return Pulled(self.source.name, self.project, 0, 0, 0, state.get("upto", ""))
         if not window.done:
             window = self.read(api, system, state, window)
-        return self.land(state, window)
+        try:
+            return self.land(state, window)
+        except Damaged:
+            self.save(state, window.anew())
+            what = f"{self.source.name}: pages on disk are damaged"
+            raise SourceError(f"{what}; run it again, they are read anew") from None
 
     def window(self, state: dict[str, Any], now: datetime) -> Window:
-        """The next window: from before the last one's end, to what has settled by now."""
+        """The next window: from before the last one's end, to what has settled by now.
+
+        Raises:
+            SourceError: the last one ended in what is still to come.
+        """
         end = now - timedelta(minutes=self.source.settle_minutes)
         if upto := state.get("upto"):
+            if upto > iso(now):
+                what = f"{self.source.name}: pulled up to {upto}, which is still to come"
+                again = f"delete {'/'.join(self.state)} in the home to begin again at `since`"
+                raise SourceError(f"{what}: a clock was wrong, then or now; {again}")
             begin = datetime.fromisoformat(upto) - timedelta(hours=self.source.overlap_hours)
         else:
             first = self.source.since or (now - timedelta(days=1)).date()
@@ -149,28 +178,43 @@ class Pull:
         return Window(iso(begin), iso(end), iso(now), first=not upto)
 
     def read(self, api: Api, system: System, state: dict[str, Any], window: Window) -> Window:
-        """Puts the window's pages on disk, each before its position is remembered."""
+        """Puts the window's pages on disk, each before its position is remembered.
+
+        A position that the system no longer knows, for it was long ago, begins the window anew.
+        """
         self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.save(state, window)
+        resumed, listing = window.position, Listing(self.source.name)
         span = (window.begin, window.read_to)
-        for page in system.pages(api, self.source, self.project, span, window.position):
-            self.keep(page, window.pages)
-            more = {"pages": window.pages + 1, "position": page.next, "done": page.next is None}
-            window = window._replace(**more)
-            self.save(state, window)
-            self.say(f"pulling {self.source.name}: page {window.pages}")
+        try:
+            for page in system.pages(api, self.source, self.project, span, window.position):
+                listing.turned(page.rows, page.next)
+                self.keep(page, window)
+                more = {"pages": window.pages + 1, "position": page.next, "done": page.next is None}
+                window = window._replace(**more)
+                self.save(state, window)
+                self.say(f"pulling {self.source.name}: page {window.pages}")
+        except Refused:
+            if resumed is None or window.position != resumed:
+                raise
+            return self.read(api, system, state, window.anew())
         return window
 
     def save(self, state: dict[str, Any], window: Window) -> None:
         """Remembers how far it is."""
         self.lake.write_document({**state, "window": window._asdict()}, *self.state)
 
-    def keep(self, page: Page, number: int) -> None:
-        """A page aside, then under its name."""
-        path = self.work / f"{number:06}.jsonl.gz"
+    def keep(self, page: Page, window: Window) -> None:
+        """A page aside, then under its name; a row of no known moment is of the window's end."""
+        path = self.work / f"{window.pages:06}.jsonl.gz"
         aside = path.with_suffix(".part")
-        lines = (orjson.dumps(tuple(row)) + b"\n" for row in page.rows)
-        restricted_file(aside, gzip.compress(b"".join(lines), 3, mtime=0))
+        end = datetime.fromisoformat(window.end) - timedelta(microseconds=1)
+        restricted_file(aside, b"")
+        with gzip.open(aside, "wb", 3) as file:
+            for row in page.rows:
+                if {type(row.own), type(row.subject), type(row.trace)} != {str}:
+                    raise TypeError("an id that is no text")
+                file.write(told(row._replace(ts=iso(moment(row.ts) or end))) + b"\n")
         aside.replace(path)
 
     def land(self, state: dict[str, Any], window: Window) -> Pulled:
@@ -184,9 +228,9 @@ class Pull:
         ]
         fresh = [one for one in chosen if seen.get(one.name, ["", ""])[1] != one.digest]
         files = self.write(window, {one.name for one in fresh})
-        past = datetime.fromisoformat(window.end) - timedelta(hours=self.source.overlap_hours)
+        past = iso(datetime.fromisoformat(window.end) - timedelta(hours=self.source.overlap_hours))
         kept = {**seen, **{one.name: [one.first, one.digest] for one in chosen}}
-        kept = {name: it for name, it in kept.items() if moment(it[0]) >= past}
+        kept = {name: it for name, it in kept.items() if it[0] >= past}
         self.lake.write_document(kept, *self.known)
         self.lake.write_document({"upto": window.end, "window": None}, *self.state)
         for path in self.work.glob("*"):
@@ -197,10 +241,27 @@ class Pull:
         return Pulled(*about, read, len(fresh), files, window.end)
 
     def rows(self, window: Window) -> Iterator[Row]:
-        """The rows of a window's pages, from disk."""
+        """The rows of a window's pages, from disk; one that stands there twice as it was last."""
+        last = {row.own: place for place, row in enumerate(self.lines(window))}
+        for place, row in enumerate(self.lines(window)):
+            if last[row.own] == place:
+                yield row
+
+    def lines(self, window: Window) -> Iterator[Row]:
+        """Every row of a window's pages, from disk.
+
+        Raises:
+            Damaged: a page is not there, or not as it was written.
+        """
         for number in range(window.pages):
-            with gzip.open(self.work / f"{number:06}.jsonl.gz") as file:
-                yield from (Row(*orjson.loads(line)) for line in file)
+            path = self.work / f"{number:06}.jsonl.gz"
+            try:
+                if not path.stat().st_size:
+                    raise EOFError  # which gzip takes for a page without rows
+                with gzip.open(path) as file:
+                    yield from (Row(*heard(line)) for line in file)
+            except (EOFError, OSError, zlib.error, TypeError, ValueError) as error:
+                raise Damaged from error
 
     def write(self, window: Window, fresh: set[str]) -> int:
         """Writes what is new, a subject's rows always in one file; returns how many files."""
@@ -214,7 +275,7 @@ class Pull:
             for row in self.rows(window):
                 if row.subject in fresh:
                     part = int(digest(row.subject, 8), 16) % parts
-                    files[part].write(orjson.dumps(row.body) + b"\n")
+                    files[part].write(told(row.body) + b"\n")
         for aside, path in zip(asides, names, strict=True):
             aside.replace(path)
         return parts
@@ -242,24 +303,17 @@ def subjects_of(rows: Iterable[Row]) -> dict[str, Subject]:
             found[row.subject] = Subject(row.subject, row.trace, row.ts, row.whole, 1, print_of)
             continue
         mixed = f"{int(held.digest, 16) ^ int(print_of, 16):016x}"
-        first = min(held.first, row.ts, key=moment)
-        more = (first, held.begins or row.whole, held.rows + 1, mixed)
+        more = (min(held.first, row.ts), held.begins or row.whole, held.rows + 1, mixed)
         found[row.subject] = Subject(row.subject, row.trace, *more)
     return found
 
 
 def ripe(one: Subject, window: Window) -> bool:
     """Whether a subject may land: it began within the window, long enough ago."""
-    first = moment(one.first)
-    if first >= moment(window.end):
+    if one.first >= window.end:
         return False
-    return one.begins or window.first or first >= moment(window.begin) + BEGINNING
-
-
-def moment(text: str) -> datetime:
-    """A moment as an API spells it; without a zone it is UTC."""
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    begun = iso(datetime.fromisoformat(window.begin) + BEGINNING)
+    return one.begins or window.first or one.first >= begun
 
 
 def compressed(stack: contextlib.ExitStack, path: Path) -> gzip.GzipFile:

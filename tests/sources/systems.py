@@ -7,16 +7,31 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
+import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 SECRET = "sk-lf-" + "1b4de7a2-55aa-4c1e-9f43-0d5f2f6f1a10"
 PUBLIC = "pk-lf-0000"
+
+
+class Fault(NamedTuple):
+    """What one call is given instead of an answer."""
+
+    status: int = 200
+    headers: Mapping[str, str] = MappingProxyType({})
+    body: bytes = b'{"error": "ordered"}'
+    sent: int | None = None
+    """How many bytes of the body arrive before a reset; None: all, without one."""
+    drip_s: float = 0.0
+    """How long each byte takes."""
 
 
 @dataclass
@@ -31,8 +46,14 @@ class World:
     spans: list[dict[str, Any]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
-    """Statuses and headers given to the next calls, instead of an answer."""
+    faults: list[Fault | None] = field(default_factory=list)
+    """What the next calls meet; None is an answer as it should be."""
+    twist: Callable[[str, Any], Any] = lambda path, answer: answer
+    """What becomes of every answer on its way."""
+    missing: set[str] = field(default_factory=set)
+    """Traces that are listed, and gone when asked for."""
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """Those of each call."""
     slow_s: float = 0.0
     url: str = ""
 
@@ -67,7 +88,9 @@ def langfuse(world: World, path: str, query: dict[str, str]) -> Any:
         return paged(rows, query)
     if path == "/api/public/v2/scores":
         return paged(within(world.scores, "timestamp", "fromTimestamp", "toTimestamp"), query)
-    trace_id = path.rpartition("/")[2]
+    trace_id = unquote(path.removeprefix("/api/public/traces/"))
+    if trace_id in world.missing:
+        return None
     trace = next(row for row in world.traces if row["id"] == trace_id)
     own = [row for row in world.observations if row["traceId"] == trace_id]
     return {**trace, "observations": own, "scores": []}
@@ -113,6 +136,7 @@ class Handler(BaseHTTPRequestHandler):
     """One door to all three."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     world: World
 
     def do_GET(self) -> None:
@@ -130,29 +154,41 @@ class Handler(BaseHTTPRequestHandler):
         many = parse_qs(address.query)
         query = {key: value[0] for key, value in many.items()}
         self.world.asked.append(self.path)
+        self.world.headers.append(dict(self.headers))
         if self.world.slow_s:
             threading.Event().wait(self.world.slow_s)
-        if self.world.faults:
-            status, headers = self.world.faults.pop(0)
-            self.reply(status, {"error": "ordered"}, headers)
+        if self.world.faults and (fault := self.world.faults.pop(0)):
+            self.fail(fault)
         elif address.path.startswith("/api/public"):
             known = self.headers.get("authorization", "").startswith("Basic ")
             found = langfuse(self.world, address.path, query) if known else {}
-            self.reply(200 if known else 401, found, {})
+            self.reply(401 if not known else 404 if found is None else 200, found)
         elif address.path.startswith("/api/v1"):
-            self.reply(200, langsmith(self.world, address.path, query, body), {})
+            self.reply(200, langsmith(self.world, address.path, query, body))
         else:
             spans = many.get("span_ids", [])
-            self.reply(200, phoenix(self.world, address.path, query, spans), {})
+            self.reply(200, phoenix(self.world, address.path, query, spans))
 
-    def reply(self, status: int, value: Any, headers: dict[str, str]) -> None:
+    def reply(self, status: int, value: Any) -> None:
         """One JSON document."""
-        data = json.dumps(value).encode()
-        self.send_response(status)
-        for name, text in {"content-length": str(len(data)), **headers}.items():
+        self.fail(Fault(status, body=json.dumps(self.world.twist(self.path, value)).encode()))
+
+    def fail(self, fault: Fault) -> None:
+        """An answer as it was ordered."""
+        self.send_response(fault.status)
+        for name, text in {"content-length": str(len(fault.body)), **fault.headers}.items():
             self.send_header(name, text)
         self.end_headers()
-        self.wfile.write(data)
+        for at in range(len(fault.body)) if fault.drip_s else ():
+            threading.Event().wait(fault.drip_s)
+            self.wfile.write(fault.body[at : at + 1])
+        if fault.drip_s == 0:
+            self.wfile.write(fault.body[: fault.sent])
+        if fault.sent is not None:
+            self.wfile.flush()
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
         """Says nothing: `asked` is the log."""
@@ -172,7 +208,7 @@ def serving(world: World) -> Iterator[World]:
     """Serves a world until the block ends."""
     handler = type("Bound", (Handler,), {"world": world})
     with Server(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         world.url = f"http://127.0.0.1:{server.server_port}"
         try:
             yield world

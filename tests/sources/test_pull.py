@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email.utils
 import gzip
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +17,12 @@ from evals import privacy
 from evals.lake import Lake
 from evals.sources import api as http
 from evals.sources import pulling
-from evals.sources.api import Api, SourceError, asked_to_wait
+from evals.sources.api import Api, SourceError
 from evals.specs import Catalog, Source
 from tests.sources.systems import (
     PUBLIC,
     SECRET,
+    Fault,
     World,
     add_runs,
     add_score,
@@ -38,6 +41,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("LANGFUSE_PUBLIC_KEY", PUBLIC)
     monkeypatch.setenv("LANGFUSE_SECRET_KEY", SECRET)
     monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2-none")
+    monkeypatch.setattr(http, "sleep", lambda seconds: None)
     with serving(World()) as found:
         yield found
 
@@ -129,14 +133,12 @@ def test_a_trace_of_many_rows_lands_whole_or_not_yet(
     assert len(landed(lake.home)) == 16 + feedback
 
 
-def test_a_busy_or_broken_server_is_asked_again_as_it_says(
-    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_busy_or_broken_server_is_asked_again_as_it_says(tmp_path: Path, world: World) -> None:
     """429 with Retry-After, 500 and 503 pass; nothing is lost and nothing twice."""
-    monkeypatch.setattr(http, "LONGEST_WAIT_S", 0.02)
     for number in range(6):
         add_trace(world, number, NIGHT + timedelta(minutes=number))
-    world.faults += [(429, {"retry-after": "7"}), (500, {}), (503, {"retry-after": "soon"})]
+    world.faults += [Fault(429, {"retry-after": "7"}), Fault(500)]
+    world.faults += [Fault(503, {"retry-after": "soon"})]
     lake = Lake(tmp_path / "home").open()
     (done,), failures = pulling.pull(lake, catalog(tmp_path, world), NOW)
     assert failures == []
@@ -146,12 +148,12 @@ def test_a_busy_or_broken_server_is_asked_again_as_it_says(
 def test_a_refusal_names_what_to_check_and_never_a_key(tmp_path: Path, world: World) -> None:
     """A wrong key, a missing one, another address: one sentence each, the other sources go on."""
     lake = Lake(tmp_path / "home").open()
-    world.faults += [(403, {})]
+    world.faults += [Fault(403)]
     _, failures = pulling.pull(lake, catalog(tmp_path, world), NOW)
-    assert "check its keys" in failures[0]
+    assert "check LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY" in failures[0]
     _, failures = pulling.pull(lake, catalog(tmp_path, world, key_env="NOT_SET_1"), NOW)
     assert "set NOT_SET_1" in failures[0]
-    world.faults += [(404, {})]
+    world.faults += [Fault(404)]
     _, failures = pulling.pull(lake, catalog(tmp_path, world), NOW)
     assert "base_url" in failures[0]
     rest = "".join(path.read_text() for path in (lake.home / "pulls").glob("*.json"))
@@ -172,7 +174,7 @@ def test_a_window_goes_on_at_the_page_it_was_at(tmp_path: Path, world: World) ->
     pages = pulling.langfuse.pages(api, source, "ours", (window.begin, window.read_to), None)
     first = next(pages)
     one.work.mkdir()
-    one.keep(first, 0)
+    one.keep(first, window)
     one.save({}, window._replace(pages=1, position=first.next))
     api.close()
     world.asked.clear()
@@ -195,19 +197,22 @@ def test_the_forgotten_do_not_land_again(tmp_path: Path, world: World) -> None:
     assert [row["id"] for row in landed(lake.home)] == ["lf-0002"]
 
 
-def test_waits_are_bounded_and_a_pace_is_kept() -> None:
-    """Retry-After in seconds or as a date, at most two minutes; calls a minute as declared."""
-    assert asked_to_wait("3") == 3
-    assert asked_to_wait("9999") == http.LONGEST_WAIT_S
-    assert asked_to_wait("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert asked_to_wait("soon") == asked_to_wait(None) == 0
+def test_what_is_asked_to_wait_is_waited_and_a_pace_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Retry-After in seconds, or a moment of the server's own clock; calls a minute as declared."""
     waited: list[float] = []
+    monkeypatch.setattr(http, "sleep", waited.append)
+    said = {"retry-after": email.utils.formatdate(time.time() + 30)}
     with serving(World()) as world:
-        api = Api("x", world.url, per_minute=60, sleep=waited.append)
-        with pytest.raises(SourceError):
-            api.get("/api/public/traces", page=1, limit=1)
+        api = Api("x", world.url, per_minute=60)
+        world.faults += [Fault(503, {"retry-after": "3"}), Fault(503, said), Fault(429), Fault(401)]
         with pytest.raises(SourceError):
             api.get("/api/public/traces", page=1, limit=1)
         api.close()
-    assert waited[0] == 0
-    assert 0.5 < waited[1] <= 1
+    paces, waits = waited[::2], waited[1::2]
+    assert paces[0] == 0
+    assert all(0.5 < pace <= 1 for pace in paces[1:])
+    assert 3 <= waits[0] < 4
+    assert 25 < waits[1] < 32
+    assert http.UNSAID_WAIT_S <= waits[2] < 12
