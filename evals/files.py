@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,6 +83,10 @@ def write_parquet(path: Path, rows: Any) -> None:
         aside.unlink(missing_ok=True)
 
 
+Only = tuple[str, Collection[str]]
+"""A column and the values of it that rows must have."""
+
+
 def read_parquet(record: type[R], path: Path) -> list[R]:
     """The records of one file."""
     return from_rows(record, parquet_rows(path))
@@ -98,29 +102,35 @@ def parquet_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def parquet_batches(
-    path: Path, columns: Sequence[str], only: tuple[str, Iterable[str]] | None = None
+    path: Path, columns: Sequence[str] | None = None, only: Only | None = None
 ) -> Iterator[list[dict[str, Any]]]:
-    """Some columns of one file, a few thousand rows at a time.
-
-    Args:
-        path: the file.
-        columns: which of its columns.
-        only: a column and the values of it that rows must have; None: every row.
-    """
+    """Some columns of one file, or all, a few thousand rows at a time; only some rows, or all."""
     import pyarrow as pa
     import pyarrow.compute as arrow_compute
     import pyarrow.parquet as pq
 
     pc: Any = arrow_compute
     name, values = only or ("", ())
-    read = list(dict.fromkeys([*columns, *([name] if only else [])]))
     wanted = as_column(list(values), pa.string())
+
+    def holds(file: Any, group: int) -> bool:
+        found = file.read_row_group(group, [name], use_threads=False)[name]
+        return pc.any(pc.is_in(found, value_set=wanted)).as_py()
+
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-        for batch in file.iter_batches(BATCH, columns=read, use_threads=False):
+        shown = list(columns or file.schema_arrow.names)
+        read = list(dict.fromkeys([*shown, *([name] if only else [])]))
+        groups = [
+            group
+            for group in range(file.num_row_groups)
+            if not only
+            or pc.any(pc.is_in(file.read_row_group(group, [name])[name], wanted)).as_py()
+        ]
+        for batch in file.iter_batches(BATCH, row_groups=groups, columns=read, use_threads=False):
             if only:
                 batch = batch.filter(pc.is_in(batch[name], value_set=wanted))
             if batch.num_rows:
-                yield batch.select(list(columns)).to_pylist()
+                yield batch.select(shown).to_pylist()
 
 
 def notes(path: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 from evals import alignment, nights, review
 from evals.door.labels import mapped_labels
 from evals.lake import Lake
-from evals.records import Score, Trace
+from evals.records import Score
 from evals.specs import Catalog, Judge
 from evals.warehouse import locked_files
 
@@ -21,18 +21,21 @@ from evals.warehouse import locked_files
 def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[review.Asked]:
     """Makes and keeps a night's queue over all its applications."""
     labels = lake.labels()
-    scores: dict[str, list[Score]] = defaultdict(list)
+    failed: dict[str, list[Score]] = defaultdict(list)
     for file in locked_files(lake, "scores", [night]):
-        for score in lake.read_file("scores", file):
-            scores[score.app].append(score)
-    traces: dict[str, list[Trace]] = defaultdict(list)
-    for trace in lake.read("traces", [night]):
-        traces[trace.app].append(trace)
+        for score in lake.each("scores", file, ("verdict", ["fail"])):
+            failed[score.app].append(score)
+    ids: dict[str, list[str]] = defaultdict(list)
+    for rows in lake.batches("traces", night, ("trace_id", "app")):
+        for row in rows:
+            ids[row["app"]].append(row["trace_id"])
+    spoken_of = "trace_id", {label.trace_id for label in labels}
+    done = review.done(labels, lake.picked("traces", night, spoken_of))
     found: list[review.Asked] = []
-    for app in sorted(traces):
+    for app in sorted(ids):
         asked = asked_of(catalog, app)
         size = catalog.app(app).review_queue
-        found += review.queue(traces[app], scores[app], labels, asked, size)
+        found += review.queue(app, ids[app], failed[app], done, asked, size)
     lake.write_document([one._asdict() for one in found], "review", f"{night.isoformat()}.json")
     return found
 
@@ -49,7 +52,8 @@ def sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]]:
     """A night's queue as rows to fill in."""
     kept = lake.document("review", f"{night.isoformat()}.json") or []
     asked = [review.Asked(**row) for row in kept if app in (None, row["app"])]
-    return review.sheet(asked, {trace.trace_id: trace for trace in lake.read("traces", [night])})
+    shown = "trace_id", {one.trace_id for one in asked}
+    return review.sheet(asked, {t.trace_id: t for t in lake.picked("traces", night, shown)})
 
 
 def candidates(lake: Lake, catalog: Catalog) -> list[dict[str, Any]]:
@@ -86,9 +90,10 @@ def candidate(
 def judged_pairs(lake: Lake, catalog: Catalog) -> dict[str, dict[str, list[tuple[float, bool]]]]:
     """Graded score and human verdict by judge and split, over every labelled night."""
     labels = lake.labels()
+    spoken_of = "trace_id", {label.trace_id for label in labels}
     found: dict[str, dict[str, list[tuple[float, bool]]]] = {}
     for night in lake.nights("traces"):
-        traces = lake.read("traces", [night])
+        traces = list(lake.picked("traces", night, spoken_of))
         session = {trace.trace_id: trace.session_id or trace.trace_id for trace in traces}
         said = {
             (row.trace_id, row.dimension): row.verdict == "pass"
@@ -115,6 +120,6 @@ def latest(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
         for e in evaluators.for_app(catalog, app)
         if e.answer_version
     }
-    rows = (s for f in locked_files(lake, "scores", [night]) for s in lake.read_file("scores", f))
+    rows = (s for f in locked_files(lake, "scores", [night]) for s in lake.each("scores", f))
     wanted = (row for row in rows if row.kind == "judge")
     return [row for row in wanted if current.get((row.evaluator, row.app)) == row.answer_version]

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from evals.files import (
     CODEC,
     RESTRICTED,
+    Only,
     Writer,
     parquet_batches,
     read_parquet,
@@ -27,7 +28,7 @@ from evals.files import (
     write_parquet,
 )
 from evals.records import Label, canonical
-from evals.tables import TABLES, InboxFile, arrow_schema, to_table
+from evals.tables import TABLES, InboxFile, arrow_schema, from_rows, to_table
 
 SCHEMA_VERSION = 1
 
@@ -121,6 +122,16 @@ class Lake:
         """Some columns of a night, a few thousand rows at a time; of one application, or of all."""
         for file in self.files(table, [night]):
             yield from parquet_batches(file, columns, ("app", [app]) if app else None)
+
+    def each(self, table: str, path: Path, only: Only | None = None) -> Iterator[Any]:
+        """The records of one file of a table, or some of them, a batch in memory at a time."""
+        for rows in parquet_batches(path, None, only) if path.exists() else ():
+            yield from from_rows(TABLES[table], rows)
+
+    def picked(self, table: str, night: date, only: Only) -> Iterator[Any]:
+        """The records of a night that have one of some values in a column, in file order."""
+        for file in self.files(table, [night]):
+            yield from self.each(table, file, only)
 
     def files(self, table: str, nights: Sequence[date] | None = None) -> list[Path]:
         """The Parquet files of a table, in the nights asked for."""

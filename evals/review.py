@@ -5,7 +5,7 @@ Pure; a label that comes back is `references`', what it does to a judge is `alig
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from evals.annotations import answer_shown, speaks_of
@@ -28,47 +28,54 @@ class Asked(NamedTuple):
     """The chance a trace had to be asked about; null for those that were picked."""
 
 
+def done(labels: Iterable[Label], traces: Iterable[Trace]) -> set[tuple[str, str]]:
+    """The traces and dimensions people judged already, of answers that still stand."""
+    held = {trace.trace_id: trace for trace in traces}
+    return {
+        (label.trace_id, label.dimension)
+        for label in labels
+        if label.annotator_kind in ("human", "adjudicated")
+        and label.trace_id in held
+        and speaks_of(label, held[label.trace_id])
+    }
+
+
 def queue(
-    traces: Sequence[Trace],
-    scores: Iterable[Score],
-    labels: Iterable[Label],
+    app: str,
+    traces: Iterable[str],
+    failed: Iterable[Score],
+    judged: Collection[tuple[str, str]],
     dimensions: Mapping[str, tuple[str, str]],
     size: int,
 ) -> list[Asked]:
     """Half a random sample, half answers an evaluator failed; what is labelled is left out.
 
     Args:
-        traces: one application's night.
-        scores: its scores.
-        labels: what people said already.
+        app: the application.
+        traces: the ids of its night.
+        failed: its scores that fail.
+        judged: what people said already; see `done`.
         dimensions: the labels' name and the question of each dimension people judge.
         size: the most traces to ask about.
     """
-    people = [label for label in labels if label.annotator_kind in ("human", "adjudicated")]
-    held = {trace.trace_id: trace for trace in traces}
-    done = {
-        (label.trace_id, label.dimension)
-        for label in people
-        if label.trace_id in held and speaks_of(label, held[label.trace_id])
-    }
-    ranked = sorted(traces, key=lambda trace: (place(trace.trace_id, "review"), trace.trace_id))
+    ranked = sorted(traces, key=lambda name: (place(name, "review"), name))
     half = size // 2
     found: list[Asked] = []
     for dimension, (name, question) in dimensions.items():
         chance = round(min(1.0, half / len(ranked)), 6) if ranked else None
-        for trace in ranked[:half]:
-            if (trace.trace_id, name) not in done:
-                about = (trace.trace_id, trace.app, dimension, name, question)
+        for trace_id in ranked[:half]:
+            if (trace_id, name) not in judged:
+                about = (trace_id, app, dimension, name, question)
                 found.append(Asked(*about, "random sample", chance))
     taken = {asked.trace_id for asked in found}
     failing = sorted(
-        (score for score in scores if score.verdict == "fail" and score.dimension in dimensions),
+        (score for score in failed if score.dimension in dimensions),
         key=lambda score: (place(score.trace_id, "review"), score.trace_id, score.dimension),
     )
     room = size - half
     for score in failing:
         name, question = dimensions[score.dimension]
-        if room and score.trace_id not in taken and (score.trace_id, name) not in done:
+        if room and score.trace_id not in taken and (score.trace_id, name) not in judged:
             about = (score.trace_id, score.app, score.dimension, name, question)
             found.append(Asked(*about, f"failed by {score.evaluator}", None))
             room -= 1

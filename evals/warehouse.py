@@ -50,10 +50,11 @@ def fill(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> P
     """Puts the nights' lake tables into the run's scratch file, for dbt to read as sources."""
     path = scratch_file(lake, run_id)
     said = lake.labels()
+    spoken_of = "trace_id", {label.trace_id for label in said}
     labels = [
         row
         for night in nights
-        for row in mapped_labels(catalog, said, night, lake.read("traces", [night]))
+        for row in mapped_labels(catalog, said, night, lake.picked("traces", night, spoken_of))
     ]
     with connection(path) as db:
         db.execute("create schema if not exists lake")

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 from evals import nights
 from evals.asking.tickets import under_way
 from evals.door.quarantine import unplaced
+from evals.files import parquet_batches
 from evals.lake import Lake, connection, parquet
 from evals.records import Trace
 from evals.reports import report
 from evals.sampling import place
 from evals.specs import App, Catalog, Evaluator
-from evals.warehouse import locked_files, mart
+from evals.warehouse import locked_files, mart, mart_files
 
 EXAMPLES = 5
 PAGE_NIGHTS = 14
@@ -212,17 +213,20 @@ def cost(
 ) -> dict[str, float | int]:
     """What the night paid for its answers: the sum of its ledger rows."""
     pins = {e.answer_version: e.pin for e in evaluators if e.answer_version and e.pin}
+    columns = ("answer_version", "cost_usd", "tokens_in", "tokens_out")
     answers = [
         answer
-        for answer in lake.read("answers", [night])
-        if answer.app == app and answer.answer_version in pins
+        for rows in lake.batches("answers", night, columns, app)
+        for answer in rows
+        if answer["answer_version"] in pins
     ]
+    versions = [answer["answer_version"] for answer in answers]
     return {
-        "usd": round(sum(answer.cost_usd for answer in answers), 9),
+        "usd": round(sum(answer["cost_usd"] for answer in answers), 9),
         "calls": len(answers),
-        "unpriced": sum(pins[answer.answer_version].price_on(night) is None for answer in answers),
-        "tokens_in": sum(answer.tokens_in for answer in answers),
-        "tokens_out": sum(answer.tokens_out for answer in answers),
+        "unpriced": sum(pins[version].price_on(night) is None for version in versions),
+        "tokens_in": sum(answer["tokens_in"] for answer in answers),
+        "tokens_out": sum(answer["tokens_out"] for answer in answers),
     }
 
 
@@ -230,8 +234,10 @@ def examples(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
     """Failing answers to read: one of each dimension in turn, in the sampling order."""
     failing = [
         row
-        for row in mart(lake, "fct_scores", [night])
-        if row["app"] == app and row["verdict"] == "fail"
+        for file in mart_files(lake, "fct_scores", [night])
+        for rows in parquet_batches(file, only=("verdict", ["fail"]))
+        for row in rows
+        if row["app"] == app
     ]
     queues: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(failing, key=lambda r: (place(r["trace_id"], app), r["evaluator"])):
@@ -243,7 +249,7 @@ def examples(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
             row = queue.pop(0) if queue else None
             if row and len(chosen) < EXAMPLES:
                 chosen.setdefault(row["trace_id"], row)
-    traces = {t.trace_id: t for t in lake.read("traces", [night]) if t.trace_id in chosen}
+    traces = {t.trace_id: t for t in lake.picked("traces", night, ("trace_id", chosen))}
     return [example(row, traces[key]) for key, row in chosen.items() if key in traces]
 
 
@@ -265,7 +271,8 @@ def example(row: dict[str, Any], trace: Trace) -> dict[str, Any]:
 def may_pass(lake: Lake, night: date) -> bool:
     """Whether a call failed that night in a way that may pass another time."""
     files = locked_files(lake, "scores", [night])
-    return any(row.retryable for file in files for row in lake.read_file("scores", file))
+    read = (rows for file in files for rows in parquet_batches(file, ["retryable"]))
+    return any(row["retryable"] for rows in read for row in rows)
 
 
 def awaited(lake: Lake, night: date) -> dict[str, Any]:

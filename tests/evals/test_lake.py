@@ -116,3 +116,17 @@ def test_the_scratch_of_a_killed_run_is_swept_after_a_day(tmp_path: Path) -> Non
     lake.sweep(now)
     assert alive.exists()
     assert not dead.exists()
+
+
+@pytest.mark.parametrize("wanted", [[], ["t0"], ["t0", "t2047", "t2048", "t5000"], ["nobody"]])
+def test_some_records_of_a_night_are_those_a_column_names(
+    tmp_path: Path, wanted: list[str]
+) -> None:
+    """Of several row groups, in the order of the file; where none is named, none."""
+    lake, noon = Lake(tmp_path).open(), datetime(2026, 10, 1, 12, tzinfo=UTC)
+    with lake.writing("traces", noon.date(), "data") as writer:
+        for n in range(5001):
+            writer.add(Trace(f"t{n}", noon, "chat", f"answer {n}", tags=("a",)))
+    found = list(lake.picked("traces", noon.date(), ("trace_id", wanted)))
+    assert [t.trace_id for t in found] == [name for name in wanted if name != "nobody"]
+    assert all(t.output == f"answer {t.trace_id[1:]}" and t.tags == ("a",) for t in found)
