@@ -65,6 +65,8 @@ def draw(lake: Lake, done: Worked) -> None:
     for app in apps:
         last = [body for body in bodies if body["app"] == app][-1]
         console.print(rates(last))
+        for words in unscored(last, "budget"):
+            console.print(f" {words}")
     scored = sum(row["passed"] + row["failed"] for body in bodies for row in whole(body))
     worked = f"{len(done.due)} nights worked on" if done.due else "nothing new"
     page = lake.home / "reports" / "index.html"
@@ -142,12 +144,23 @@ def draw_results(body: dict[str, Any]) -> None:
     else:
         console.print(f" {body['app']}, {body['from']} to {body['to']} pooled")
     table = Table(box=None)
-    for name in ("dimension", "evaluator", "slice", "passed", "failed", "errored", "rate", "95%"):
+    counted = ("passed", "failed", "errored", "skipped")
+    for name in ("dimension", "evaluator", "slice", *counted, "rate", "95%"):
         table.add_column(name)
     for row in body["results"]:
-        counts = [str(row[key]) for key in ("passed", "failed", "errored")]
+        counts = [str(row[key]) for key in counted]
         table.add_row(row["dimension"], row["evaluator"], row["slice"], *counts, *rate_of(row))
     console.print(table)
+    for words in unscored(body):
+        console.print(f" {words}")
+
+
+def unscored(body: dict[str, Any], only: str | None = None) -> Iterator[str]:
+    """Why traces of a night have no verdict, in a line a dimension and code, or of `only` one."""
+    for row in body.get("errors", ()):
+        if only in (None, row["code"]):
+            done = "skipped" if row["status"] == "skipped" else "errored"
+            yield f"{row['dimension']} ({row['evaluator']}): {row['count']:,} {done}, {row['code']}"
 
 
 def draw_plan(rows: Sequence[Planned], left: dict[str, Left], probed: Asked | None) -> None:

@@ -98,7 +98,9 @@ def pins(catalog: Catalog, lists: Mapping[str, Any], today: date) -> Iterator[Fi
                 models.weights(pin)
             except models.Unavailable as error:
                 reason = error.reason
-                yield Finding("fail", about, f"{error}; its judges are skipped")
+                yield Finding(
+                    "fail", about, f"{pin.model} is not the pinned file; its judges are skipped"
+                )
         end = models.expiry(pin, lists, today)
         if end is not None:
             yield Finding(end.state, about, end.words())

@@ -69,9 +69,10 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
     Progress.start(say)
     from orchestration.definitions import defs
 
-    log = (home / "dagster" / "last_run.log").open("w")
-    instances, used = dg.DagsterInstance.get(), Lake(home).used()
-    with used, instances as instance, log, contextlib.redirect_stdout(log):
+    log, lake = (home / "dagster" / "last_run.log").open("w"), Lake(home)
+    with lake.lock("dagster"):  # the first two of a home would both make its tables
+        instances = dg.DagsterInstance.get()
+    with lake.used(), instances as instance, log, contextlib.redirect_stdout(log):
         result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             raise_on_error=False,

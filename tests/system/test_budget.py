@@ -1,0 +1,47 @@
+"""One budget of a day for processes side by side: what the server is asked never passes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evals.lake import Lake
+from evals.sampling import place
+from tests.door.team import andon
+from tests.system.line import NIGHTS, Judge, desk, document, team
+
+CALLS, QUESTIONS = 50, 20
+
+
+@pytest.mark.slow
+def test_runs_side_by_side_spend_one_budget_and_name_the_rest(tmp_path: Path, judge: Judge) -> None:
+    """Each stops in hash order, and the night says how many traces it left unasked."""
+    line = team(tmp_path, judge)
+    line.edit("catalog.yaml", budget={"calls_per_day": CALLS})
+    nights = NIGHTS[:3]
+    for night in nights:
+        line.export(f"{night}.jsonl", [desk(night, number) for number in range(QUESTIONS)])
+    line.run("import", str(line.inbox))
+    judge.call("/pace", {"latency_s": 0.1})
+    before = judge.count()
+    runs = [line.start("nightly", "--date", night.isoformat()) for night in nights]
+    calls = [document(one)["calls"] for one in runs]
+    assert sum(calls) == judge.count() - before == CALLS
+    assert sum(n > 0 for n in calls) > 1, "they asked side by side"
+    left = 0
+    for night in nights:
+        rows = Lake(line.home).read("scores", [night])
+        for evaluator, dimension in (("polite", "politeness"), ("helpful", "use")):
+            mine = [row for row in rows if row.evaluator == evaluator]
+            mine.sort(key=lambda row: place(row.trace_id, row.dimension))
+            scored = sum(row.status == "scored" for row in mine)
+            assert [row.status for row in mine[:scored]] == ["scored"] * scored
+            assert {row.code for row in mine[scored:]} <= {"budget"}
+            assert not scored or {row.inclusion for row in mine} == {scored / QUESTIONS}
+            left += (skipped := QUESTIONS - scored)
+            said = andon("report", "show", "--app", "helpdesk", "--date", str(night),
+                         "--home", line.home, "--catalog", line.catalog)  # fmt: skip
+            words = f"{dimension} ({evaluator}): {skipped} skipped, budget"
+            assert (words in said.out) == (skipped > 0), said.out
+    assert left == 2 * 3 * QUESTIONS - CALLS
