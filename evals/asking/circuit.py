@@ -85,7 +85,7 @@ class Circuit:
         if self.opened_at is None and len(self.failing) >= self.threshold:
             self.opened_at, self.probing, self.pause_s = now, None, self.probe_s
             self.probe_at = now + self.pause_s
-        elif self.opened_at is not None and self.probing in (key, None):
+        elif self.opened_at is not None and self.probing == key:
             self.probing, self.pause_s = None, self.pause_s * 2
             self.probe_at = now + self.pause_s
 

@@ -1,5 +1,7 @@
 """Promises of the breaker: a blip is waited out, an outage ends the night until a later try."""
 
+import pytest
+
 from evals.asking.circuit import Circuit
 
 
@@ -36,6 +38,19 @@ def test_open_it_lets_one_question_probe_while_the_others_wait() -> None:
     assert circuit.wait_s("b", 1.0) == 0.05
     circuit.succeeded()
     assert circuit.wait_s("b", 1.0) == 0.0
+
+
+def test_calls_that_were_under_way_when_it_opened_are_no_probes() -> None:
+    """However many fail late, the first probe comes after a second, and a blip is waited out."""
+    circuit = broken(Circuit())
+    for number in range(100):
+        circuit.failed(f"late{number}", "connection", 0.5)
+    assert circuit.wait_s("a", 0.9) == pytest.approx(0.1)
+    assert circuit.wait_s("a", 1.0) == 0.0, "the probe"
+    circuit.failed("late", "connection", 1.1)
+    assert circuit.wait_s("b", 1.2) == pytest.approx(0.05), "still on its way"
+    circuit.succeeded()
+    assert circuit.wait_s("b", 1.3) == 0.0
 
 
 def test_a_provider_that_stays_down_is_given_up_and_tried_again_later() -> None:
