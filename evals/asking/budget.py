@@ -153,7 +153,7 @@ def within(budget: Budget, spent: Spent, costs: Sequence[float]) -> int:
 
 
 def recover(lake: Lake) -> int:
-    """Books what dead runs spent, frees what they reserved, and settles their journals."""
+    """Books what dead runs spent and may have spent, and settles their journals."""
     from filelock import Timeout
 
     shared = Shared(lake.home)
@@ -171,7 +171,11 @@ def recover(lake: Lake) -> int:
 
 
 def bury(lake: Lake, shared: Shared, run: str) -> None:
-    """Books the answers a dead run journalled; of calls in flight nobody knows, they are free."""
+    """Books the answers a dead run journalled, and the rest of what it had reserved at its most.
+
+    Some of the rest was under way, and is paid for: whoever dies again and again must not ask for
+    nothing each time.
+    """
     arrived: dict[str, Spent] = {}
     path = lake.home / "journal" / f"{run}.jsonl"
     with ledger.opened(path) as file:
@@ -182,11 +186,17 @@ def bury(lake: Lake, shared: Shared, run: str) -> None:
             before = arrived.get(row["app"], Spent(0.0, 0))
             arrived[row["app"]] = Spent(before.usd + (row["cost_usd"] or 0.0), before.calls + 1)
     with shared.turn() as db:
-        for app, spent in arrived.items():
-            db.execute(
-                "update purse set spent_usd = max(spent_usd, settled_usd + ?),"
-                " spent_calls = max(spent_calls, settled_calls + ?) where run = ? and app = ?"
-                " and day = (select max(day) from purse where run = ? and app = ?)",
-                (*spent, run, app, run, app),
+        held = "select day, app, reserved_usd, reserved_calls, spent_usd, spent_calls from purse"
+        of_run = f"{held} where run = ? and reserved_calls > 0"
+        for day, app, usd, calls, spent_usd, spent_calls in db.execute(of_run, (run,)).fetchall():
+            came = arrived.get(app, Spent(0.0, 0))
+            open_calls = max(0, calls - max(0, came.calls - spent_calls))
+            spent = Spent(
+                max(spent_usd, came.usd) + usd * open_calls / calls,
+                max(spent_calls, came.calls) + open_calls,
             )
-        db.execute("update purse set reserved_usd = 0, reserved_calls = 0 where run = ?", (run,))
+            db.execute(
+                "update purse set spent_usd = ?, spent_calls = ?, reserved_usd = 0,"
+                " reserved_calls = 0 where day = ? and app = ? and run = ?",
+                (*spent, day, app, run),
+            )

@@ -28,7 +28,8 @@ SHORTEST_S = 0.25
 """Seconds a question must have left to be asked once more."""
 LONGEST_WAIT_S = 60.0
 BLOCK = 64
-"""Calls whose money is reserved in one transaction."""
+"""Calls whose money is reserved in one transaction, where as many are under way at once: what a
+run that dies had reserved counts as spent."""
 STOPS = {
     GIVEN_UP: Failure(GIVEN_UP, "the provider answered nothing for a while", retryable=True),
     **{code: Failure(code, models.FAULTS[code], retryable=True) for code in sorted(ENDS_RUN)},
@@ -137,7 +138,8 @@ class Live:
             return False
         self.settle()
         purse = self.asking.purse
-        costs = [self.asking.most(want) for want in reversed(self.ahead[-BLOCK:])]
+        block = min(BLOCK, self.asking.pin.concurrency)
+        costs = [self.asking.most(want) for want in reversed(self.ahead[-block:])]
         granted = purse.reserve(self.asking.work.evaluator.app, costs) if purse else len(costs)
         self.block = costs[:granted][::-1]
         return bool(granted)

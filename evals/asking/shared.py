@@ -15,7 +15,6 @@ create table if not exists purse (
     day text, app text, run text,
     reserved_usd real default 0, reserved_calls integer default 0,
     spent_usd real default 0, spent_calls integer default 0,
-    settled_usd real default 0, settled_calls integer default 0,
     primary key (day, app, run)
 );
 create table if not exists account (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import sqlite3
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -184,6 +186,22 @@ def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
         assert {row.inclusion for row in team.rows()} == {tally.passed / 200}
         assert team.score().calls <= 1
         assert team.score(day=TODAY + timedelta(days=1)).calls > 0
+
+
+def test_no_more_is_reserved_than_a_round_of_calls_ahead(tmp_path: Path) -> None:
+    """A run that dies takes what it reserved from the day: it is little."""
+    held = []
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        with contextlib.closing(sqlite3.connect(tmp_path / "home" / "asking.sqlite")) as db:
+            held.extend(db.execute("select sum(reserved_calls) from purse").fetchone())
+        return passes(body)
+
+    with serving(script) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 4}, budget={"calls_per_day": 100})
+        team.lake.write("traces", NIGHT, traces(60))
+        assert team.score().passed == 60
+    assert 4 <= max(held) <= 3 * 4, "under way, ahead, and over but not yet booked"
 
 
 def test_a_call_whose_answer_was_lost_counts_in_the_days_budget(tmp_path: Path) -> None:
