@@ -14,6 +14,8 @@ from evals.records import digest
 from evals.specs import Catalog, Evaluator
 
 DAY = timedelta(days=1)
+LEFT = "left"
+"""Where it is kept which traces of a night stand in another."""
 
 
 class Pending(NamedTuple):
@@ -173,8 +175,13 @@ def door_basis(lake: Lake, night: date) -> list[Any]:
     """The staged files of a night, the turns carried over its midnights, the traces that left."""
     staged = sorted(file.name for file in lake.files("staged", [night]))
     carried = [lake.document("sessions", f"{day}.json") for day in (night, night + DAY)]
-    moved = [lake.document("moved", f"{day}.json") for day in (night, night + DAY)]
-    return [staged, *(found["digest"] for found in carried if found), *filter(None, moved)]
+    left = lake.document(LEFT, f"{night}.json")
+    return [staged, *(found["digest"] for found in carried if found), *filter(None, [left])]
+
+
+def as_admitted(lake: Lake, night: date) -> bool:
+    """Whether a night's traces are what its staged rows make of them, nothing having come since."""
+    return state(lake, night).get("door") == digest(door_basis(lake, night))
 
 
 def reported(lake: Lake) -> list[date]:
@@ -213,6 +220,8 @@ def pending(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[Pendin
         known = state(lake, night)
         if "seen" not in known:
             found.append(Pending(night, "not reported yet"))
+        elif known.get("admitted") == "":
+            found.append(Pending(night, "its validation was not finished"))
         elif known["seen"] != seen(lake, catalog, night):
             found.append(Pending(night, "traces, labels, evaluators or models changed"))
         elif known.get("awaits") and not any(still for _, still in batches_of(lake, night)):

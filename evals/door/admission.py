@@ -9,17 +9,17 @@ import contextlib
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.door import datadocs, expectations, merging, redactions, standing, volumes
+from evals.door import datadocs, expectations, merging, moving, redactions, standing, volumes
 from evals.door.placing import place
 from evals.door.quarantine import Unreadable, unreadable
 from evals.door.rows import Source
 from evals.door.standing import ACCEPTED, DUPLICATE, UNIQUE, Standing, stand
-from evals.lake import Lake
+from evals.lake import Lake, in_use
 from evals.nights import door_basis, state, update
 from evals.records import digest
 from evals.specs import Catalog, Expectation
@@ -51,26 +51,58 @@ class Checked:
     failing: expectations.Failing
     fresh: int
     """How many of the rows are no copies, and were checked."""
+    refused: str | None = None
+    """Why the application's night is refused: too many of its own rows were."""
 
 
+@in_use
 def admit(
     lake: Lake, catalog: Catalog, nights: Sequence[date]
 ) -> dict[date, dict[str, dict[str, Any]]]:
     """Validates the staged rows of some nights; returns each night's accounting by application.
 
     Rows that pass become the night's traces, the others go to quarantine; an application with
-    too many of those is refused for the night, and everything else goes on.
+    too many of those is refused for the night, and everything else goes on. A trace that one
+    night takes from another leaves it when that one is admitted, here or where it is due.
     """
-    basis = {night: basis_of(lake, catalog, night) for night in nights}
-    stale = [night for night in nights if state(lake, night).get("admitted") != basis[night]]
-    before = unreadable(lake, set(stale))
-    with aside(lake) as folder:
-        for group in groups(lake, catalog, sorted(stale), folder):
-            checked = validate(catalog, group, before)
-            for night in group:
-                settle(lake, catalog, night, checked[night.date], before.get(night.date, {}))
-                update(lake, night.date, admitted=basis[night.date])
+    with lake.lock("door"):
+        while stale := sorted(not_admitted(lake, catalog, nights)):
+            take(lake, catalog, stale)
     return {night: state(lake, night).get("apps", {}) for night in nights}
+
+
+def not_admitted(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[date]:
+    """Nights whose validation rests on something else than it did, or that had none."""
+    return [
+        night
+        for night in nights
+        if state(lake, night).get("admitted") != basis_of(lake, catalog, night)
+    ]
+
+
+def take(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> None:
+    """Validates some nights and puts their rows in place.
+
+    What they take from other nights is noted before they count as admitted: after a kill between,
+    they are taken again. A night whose rows stand otherwise than they did is due.
+    """
+    door = {night: digest(door_basis(lake, night)) for night in nights}
+    basis = {night: basis_of(lake, catalog, night) for night in nights}
+    before = unreadable(lake, set(nights))
+    with aside(lake) as folder:
+        for group in groups(lake, catalog, nights, folder):
+            checked = validate(catalog, group, before)
+            rows = {}
+            for night in group:
+                day = night.date
+                update(lake, day, admitted="")  # due, should what follows be interrupted
+                rows[day] = settle(lake, catalog, night, checked[day], before.get(day, {}))
+            moving.note_moved(lake, list(rows))
+            for day, found in rows.items():
+                known = state(lake, day)
+                changed = "seen" in known and known.get("rows") != found
+                due: dict[str, str] = {"seen": ""} if changed else {}
+                update(lake, day, admitted=basis[day], door=door[day], rows=found, **due)
 
 
 @contextlib.contextmanager
@@ -162,22 +194,44 @@ def settle(
     night: Night,
     apps: Sequence[Checked],
     before: dict[str, Unreadable],
-) -> None:
-    """Puts a night's rows where they belong and keeps the account of each application."""
-    accounts = {
-        one.app: account(lake, catalog, night, one, before.get(one.app, Counter())) for one in apps
-    }
-    refused = {app for app, counts in accounts.items() if counts["refused"]}
-    place(lake, catalog, night.date, night.files, [(one.app in refused, one) for one in apps])
+) -> str:
+    """Puts a night's rows where they belong, keeps each application's account; how they stand."""
+    unread: dict[str, Unreadable] = {one.app: before.get(one.app, Counter()) for one in apps}
+    apps = [judged(catalog, one, unread[one.app]) for one in apps]
+    apps = without_moved(lake, night, apps)
+    accounts = {one.app: account(lake, catalog, night, one, unread[one.app]) for one in apps}
+    place(lake, catalog, night.date, night.files, apps)
     taken = redactions.by_app(lake, night.date)
     for app, counts in accounts.items():
-        if app in refused:
-            continue
-        counts["redacted"] = taken.get(app, {"traces": 0, "rules": []})
+        if not counts["refused"]:
+            counts["redacted"] = taken.get(app, {"traces": 0, "rules": []})
     update(lake, night.date, apps=accounts)
     for app, counts in accounts.items():
         checks = catalog.expectations(app)
         datadocs.write(lake, night.date, catalog.app(app), checks, counts["checks"])
+    return digest([[one.app, bool(one.refused), one.standing.of] for one in apps])
+
+
+def judged(catalog: Catalog, one: Checked, before: Unreadable) -> Checked:
+    """An application's night with what its own rows say of it."""
+    passed = sum(said in (ACCEPTED, DUPLICATE) for said in one.standing.of)
+    read = len(one.rows) + before.total()
+    refused = expectations.night_refusal(read - passed, read, catalog.app(one.app))
+    return replace(one, refused=refused)
+
+
+def without_moved(lake: Lake, night: Night, apps: Sequence[Checked]) -> list[Checked]:
+    """The applications' rows without the traces that stand in another night.
+
+    Which of those would be valid here is kept; of a refused night none is.
+    """
+    known, left, found = moving.moved(lake, night.date), {}, []
+    for one in apps:
+        own = {} if one.refused else known.get(one.app, {})
+        standing, left[one.app] = moving.leave(night.files, one.rows, one.standing, own)
+        found.append(replace(one, standing=standing))
+    moving.keep(lake, night.date, left)
+    return found
 
 
 def account(
@@ -203,7 +257,7 @@ def account(
         "reasons": dict(sorted(reasons.items())),
         "late": late(lake, night, one),
         "files": by_file(night, one, before),
-        "refused": expectations.night_refusal(quarantined, read, spec),
+        "refused": one.refused,
         "sources": own,
         "checks": [
             *row_results(one, [check for check in checks if check.over == "rows"]),

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Self
 
 from evals.door.labels import keep_labels
-from evals.door.moving import note_arrived
+from evals.door.sessions import note_carried
 from evals.lake import Lake
 from evals.privacy import Door
 from evals.records import Label
@@ -56,4 +56,4 @@ class Arrivals:
             keep_labels(self.lake, self.door, labels)
             self.lake.record_files(files)
             nights = {date.fromisoformat(night) for seen in files for night in seen.nights}
-            note_arrived(self.lake, nights)
+            note_carried(self.lake, nights)

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from evals.door.identity import trace_hash
-from evals.door.moving import TWICE, moved
 from evals.door.parts import FORMATS, merged, standing
 from evals.door.placing import grouped
 from evals.door.rows import Source, rows
-from evals.door.standing import CONFLICT, COPY, CORRECTED, MERGED
+from evals.door.standing import COPY, CORRECTED, MERGED
 from evals.files import write_parquet
 from evals.lake import Lake
 from evals.privacy import user_key
@@ -62,23 +61,7 @@ def whole_rows(
     frame["folded"] = [found.folded.get(key, "") for key in at] if at else ""
     if at:
         frame = frame[[key not in found.traces for key in at]].reset_index(drop=True)
-    if len(frame):
-        leave(lake, files, frame)
     return files, frame
-
-
-def leave(lake: Lake, files: Sequence[Source], frame: pandas.DataFrame) -> None:
-    """Folds the rows whose trace stands as another night tells it."""
-    notes = {night: moved(lake, night) for night in {source.night for source in files}}
-    for part, source in enumerate(files):
-        if gone := notes[source.night]:
-            own = frame[frame["part"] == part]
-            pairs = zip(own["app"], own["trace_id"], strict=True)
-            until = [gone.get(app, {}).get(name, -1) for app, name in pairs]
-            away = [source.order < order for order in until]
-            frame.loc[own.index[away], "folded"] = CORRECTED
-            twice = [source.order + TWICE == order for order in until]
-            frame.loc[own.index[twice], "folded"] = CONFLICT
 
 
 def united(lake: Lake, files: Sequence[Source], frame: pandas.DataFrame) -> United:

@@ -2,39 +2,45 @@
 
 An id that was drawn names one trace for good; one that is short may be a counter, which begins
 anew each night, and names a trace within its night. What is told by spans is put together by them
-(`merging`), and stays where its parts began. Which row stands is decided at `admission`.
+(`merging`), and stays where its parts began. Only a row that stands in its night takes a trace
+from another: one that was refused, or whose night was, or that waits for its night, takes nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.door.ids import DRAWN, indexes, meets
+from evals.door.ids import DRAWN, as_table, indexes, meets
 from evals.door.parts import FORMATS
-from evals.door.rows import listed, sources
-from evals.door.sessions import note_carried
+from evals.door.rows import Source, listed, sources
+from evals.door.standing import ACCEPTED, DUPLICATE, UNIQUE, Standing
 from evals.lake import Lake, connection
+from evals.nights import DAY, LEFT
 
-NEAR = 31
-"""How many nights before and after its own a trace is looked for."""
-FOLDER = "moved"
-ROWS = """
-    select app, trace_id, filename, source_line, source_format in {spans} as spans from {rows}
-    where length(trace_id) >= {drawn} and (hash(trace_id) | 1) in (from wanted)
-        and (coalesce(output, '') <> '' or coalesce(steps, '') not in ('', '[]', 'null'))
-"""
+if TYPE_CHECKING:
+    import pandas
+
+NEAR = timedelta(days=31)
+"""How far from its own night a trace is looked for."""
+IS_WANTED = "(hash(trace_id) | 1) in (from wanted)"
+ROWS = f"""
+    select app, trace_id, filename, source_line, coalesce(content_hash, '') as content,
+        source_format in {FORMATS} as spans
+    from {{rows}} where length(trace_id) >= {DRAWN} and {IS_WANTED}
+"""  # noqa: S608  our own names
 
 
 class Told(NamedTuple):
-    """Where a trace is told."""
+    """A row that tells a trace, as the last file that has its content tells it."""
 
-    night: date
     order: int
     """Of the file, among all that were read."""
     line: int
+    content: str
+    """The content's hash."""
     spans: bool
 
     @property
@@ -43,79 +49,170 @@ class Told(NamedTuple):
         return self.order, -self.line
 
 
-Moved = dict[str, dict[str, float]]
-"""Of a night's applications the traces that are elsewhere: rows of files before an order leave.
+class Left(NamedTuple):
+    """A valid row whose trace stands in another night."""
 
-Half an order more than a file's own: it tells the trace twice itself, first in another night.
-"""
-TWICE = 0.5
+    row: Told
+    conflict: bool
+    """Whether its own file told the trace there first, so that it is refused."""
 
 
-def note_arrived(lake: Lake, touched: Iterable[date]) -> None:
-    """Notes what the rows that some nights got change in the nights around them."""
-    nights = sorted(set(touched))
-    note_carried(lake, nights)
-    note_moved(lake, nights)
+Moved = dict[str, dict[str, Left]]
+"""The traces that left a night, by application and id."""
+Places = dict[date, Told]
+"""The valid rows that tell one trace, by the night they are of."""
 
 
 def moved(lake: Lake, night: date) -> Moved:
-    """The traces of a night that a later file tells in another."""
-    return lake.document(FOLDER, f"{night}.json") or {}
+    """The traces of a night that stand in another."""
+    known = lake.document(LEFT, f"{night}.json") or {}
+    return {
+        app: {name: Left(Told(*row), conflict) for name, (row, conflict) in traces.items()}
+        for app, traces in known.items()
+    }
 
 
-def note_moved(lake: Lake, touched: Collection[date]) -> None:
-    """Notes, for every night that lost one, which traces stand as they are told elsewhere."""
-    near, wanted = twice(lake, touched)
-    lost: dict[date, Moved] = defaultdict(lambda: defaultdict(dict))
-    for (app, trace_id), places in told(lake, near, wanted):
-        latest = max(places, key=lambda place: place.rank)
-        for place in places:
-            parts = place.spans and latest.spans
-            if place.night != latest.night and not parts:
-                own = TWICE if place.order == latest.order else 0
-                before = lost[place.night][app].get(trace_id, 0)
-                lost[place.night][app][trace_id] = max(before, latest.order + own)
-    for night, apps in lost.items():
-        known = moved(lake, night)
-        for app, traces in apps.items():
-            known[app] = {**known.get(app, {}), **traces}
-        lake.write_document(known, FOLDER, f"{night}.json")
+def keep(lake: Lake, night: date, traces: Moved) -> None:
+    """Keeps which traces left a night."""
+    found = {app: own for app, own in traces.items() if own}
+    if found != moved(lake, night):
+        lake.write_document(found, LEFT, f"{night}.json")
 
 
-def twice(lake: Lake, touched: Collection[date]) -> tuple[list[date], Any]:
-    """The nights around some that share drawn ids with them, and the hashes of those ids."""
+def leave(
+    files: Sequence[Source],
+    rows: pandas.DataFrame,
+    standing: Standing,
+    known: Mapping[str, Left],
+) -> tuple[Standing, dict[str, Left]]:
+    """What becomes of a night's rows where some of its traces stand elsewhere, and which left.
+
+    Args:
+        files: those the rows are in.
+        rows: one application's.
+        standing: what became of them within their night.
+        known: which of its traces stand elsewhere; rows of later files than named there stay.
+    """
+    if not known or rows.empty:
+        return standing, {}
+    of, corrected, left = [*standing.of], [*standing.corrected], {}
+    for place in rows.index[rows["trace_id"].isin(known)]:
+        row = rows.loc[place]
+        name, order = row["trace_id"], files[row["part"]].order
+        note = known[name]
+        if of[place] != ACCEPTED or order > note.row.order:
+            continue
+        conflict = note.conflict and order == note.row.order
+        of[place] = UNIQUE if conflict else DUPLICATE
+        corrected += [] if conflict else [place]
+        content, spans = row["content_hash"] or "", row["source_format"] in FORMATS
+        told = Told(order, int(row["line"]), content, spans)
+        left[name] = note if note.row.content == content else Left(told, conflict)
+    return standing._replace(of=of, corrected=sorted(corrected)), left
+
+
+def note_moved(lake: Lake, admitted: Collection[date]) -> None:
+    """Notes which traces leave or return where some nights were admitted anew."""
+    nights, wanted = sharing(lake, admitted)
+    found = told(lake, nights, wanted)
+    for night in within(nights, admitted, NEAR):
+        known = {
+            app: {name: left for name, left in own.items() if (app, name) not in found}
+            for app, own in moved(lake, night).items()
+        }
+        for (app, name), places in found.items():
+            if left := leaves(night, places):
+                known.setdefault(app, {})[name] = left
+        keep(lake, night, known)
+
+
+def leaves(night: date, places: Places) -> Left | None:
+    """How a trace leaves a night; None where it stands there, or is not told there."""
+    own = places.get(night)
+    if own is None:
+        return None
+    later = [
+        row
+        for other, row in places.items()
+        if row.rank > own.rank and abs(other - night) <= NEAR and not (row.spans and own.spans)
+    ]
+    return Left(own, any(row.order == own.order for row in later)) if later else None
+
+
+def within(nights: Collection[date], of: Collection[date], span: timedelta) -> list[date]:
+    """The nights that are no further than this from one of some."""
+    return [night for night in nights if any(abs(night - one) <= span for one in of)]
+
+
+def sharing(lake: Lake, nights: Collection[date]) -> tuple[list[date], Any]:
+    """The nights that may have drawn ids of which some share some, and the hashes of those ids.
+
+    Rows staged in the night after may be a night's too.
+    """
     import numpy as np
 
-    span = timedelta(days=NEAR)
-    staged = [n for n in lake.nights("staged") if any(abs(n - one) <= span for one in touched)]
-    every = dict(indexes(lake, staged)) if len(staged) > 1 else {}
-    found: set[date] = set()
+    staged = lake.nights("staged")
+    own = [night for night in staged if {night, night - DAY}.intersection(nights)]
+    close = dict(indexes(lake, near)) if len(near := within(staged, nights, NEAR + DAY)) > 1 else {}
     shared = [np.empty(0, np.uint64)]
-    for night in (night for night in touched if night in every):
-        own = every[night][every[night] & np.uint64(1) == 1]
-        for other in (n for n in staged if n != night and abs(n - night) <= span):
-            both = own[meets(every[other], own)]
-            if len(both):
-                found |= {night, other}
-                shared.append(both)
-    return sorted(found), np.unique(np.concatenate(shared))
+    for night in own if close else ():
+        drawn = close[night][close[night] & np.uint64(1) == 1]
+        shared += [drawn[meets(ids, drawn)] for other, ids in close.items() if other != night]
+    wanted = np.unique(np.concatenate(shared))
+    if not len(wanted):
+        return [], wanted
+    wide = indexes(lake, within(staged, nights, 2 * NEAR + DAY))
+    found = [night for night, ids in wide if meets(ids, wanted).any()]
+    return sorted({*found, *(night - DAY for night in found)}), wanted
 
 
-def told(
-    lake: Lake, nights: Collection[date], wanted: Any
-) -> Iterator[tuple[tuple[str, str], list[Told]]]:
-    """Where each of some traces is told, by application and id; unanswered rows tell nothing."""
+def told(lake: Lake, nights: Collection[date], wanted: Any) -> dict[tuple[str, str], Places]:
+    """Where each of some traces is told by a valid row: one that stands, or has left for another.
+
+    By application and id.
+    """
     import pyarrow as pa
 
-    files = sources(lake, list(nights))
-    if not files:
-        return
-    by_path = {str(source.path): source for source in files}
+    found: dict[tuple[str, str], Places] = defaultdict(dict)
+    last: dict[tuple[str, str, str], Told] = {}
     with connection() as db:
         db.register("wanted", pa.table({"h": pa.array(wanted, pa.uint64())}))
-        rows = db.sql(ROWS.format(rows=listed(files), spans=FORMATS, drawn=DRAWN)).fetchall()
-    found: dict[tuple[str, str], list[Told]] = defaultdict(list)
-    for app, trace_id, path, line, spans in rows:
+        for night, app, name, row in left_by(lake, nights, db):
+            found[app, name][night] = row
+        for night, app, name, row in rows_of(lake, nights, db, "traces"):
+            found[app, name][night] = row
+        for _, app, name, row in rows_of(lake, nights, db, "staged"):
+            known = last.setdefault((app, name, row.content), row)
+            last[app, name, row.content] = max(known, row, key=lambda one: one.rank)
+    return {
+        (app, name): {
+            night: max(row, last.get((app, name, row.content), row), key=lambda one: one.rank)
+            for night, row in places.items()
+        }
+        for (app, name), places in found.items()
+    }
+
+
+def rows_of(
+    lake: Lake, nights: Collection[date], db: Any, table: str
+) -> Iterator[tuple[date, str, str, Told]]:
+    """The rows of the wanted traces in a table: night, application, id and row."""
+    files = sources(lake, list(nights), table)
+    by_path = {str(source.path): source for source in files}
+    rows = db.sql(ROWS.format(rows=listed(files))).fetchall() if files else []
+    for app, name, path, line, content, spans in rows:
         source = by_path[path]
-        found[app, trace_id].append(Told(source.night, source.order, line, spans))
-    yield from found.items()
+        yield source.night, app, name, Told(source.order, line, content, spans)
+
+
+def left_by(lake: Lake, nights: Collection[date], db: Any) -> Iterator[tuple[date, str, str, Told]]:
+    """The wanted traces that left some nights: night, application, id and row."""
+    notes = [
+        (night, app, name, left.row)
+        for night in nights
+        for app, own in moved(lake, night).items()
+        for name, left in own.items()
+    ]
+    db.register("names", as_table({name for _, _, name, _ in notes}))
+    wanted = {name for (name,) in db.sql(f"from names where {IS_WANTED}").fetchall()}
+    yield from (note for note in notes if note[2] in wanted)

@@ -34,7 +34,7 @@ def place(
     catalog: Catalog,
     night: date,
     files: Sequence[Source],
-    apps: Sequence[tuple[bool, Checked]],
+    apps: Sequence[Checked],
 ) -> None:
     """Writes a night's traces and its quarantine.
 
@@ -43,15 +43,15 @@ def place(
         catalog: says the code and reason of each check.
         night: its date.
         files: the staged files its rows are in.
-        apps: each application's rows, and whether its night is refused.
+        apps: each application's rows.
     """
     import pandas
 
     told = [
         one.rows[["part", "row", "app", "session_id", "ts", "line"]].assign(
-            standing=one.standing.of, shut=shut
+            standing=one.standing.of, shut=bool(one.refused)
         )
-        for shut, one in apps
+        for one in apps
         if len(one.rows)
     ]
     rows = pandas.concat(told, ignore_index=True) if told else pandas.DataFrame()

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals import importers
+from evals.door import admission
 from evals.door.identity import trace_hash
 from evals.door.moments import believed
-from evals.door.moving import note_arrived
 from evals.door.partitions import Nights
 from evals.door.placing import KEPT, as_found
 from evals.door.quarantine import refusals
+from evals.door.sessions import note_carried
 from evals.files import read_parquet, write_parquet
 from evals.importers import Reading, mapping
 from evals.importers.canonical import row_of
@@ -40,7 +41,7 @@ class Replayed(NamedTuple):
     file: str
     tried: int
     placed: int
-    """Rows that are staged now; their nights are due again."""
+    """Rows that are not refused any more; their nights are due again."""
     nights: list[str]
     why: dict[str, int]
     """The reasons of those that are still refused, counted."""
@@ -58,19 +59,39 @@ class Row(NamedTuple):
 def replay(
     lake: Lake, catalog: Catalog, *, file: str | None = None, code: str | None = None
 ) -> list[Replayed]:
-    """Reads quarantined rows again, of one file or one reason where that is given."""
+    """Reads quarantined rows again, of one file or one reason where that is given.
+
+    Rows that only a check of before refused are not read again: their nights are validated anew.
+    """
     known = {row.sha256[:16]: row for row in lake.inbox_files().values()}
     held: dict[str, list[Refusal]] = defaultdict(list)
     for row in refusals(lake):
         wanted = (file is None or row.source_file == file) and (code is None or row.code == code)
         if wanted and row.source_line and row.file_sha in known:
             held[row.file_sha].append(row)
+    validated = {row.night for rows in held.values() for row in rows if row.night}
+    admission.admit(lake, catalog, sorted(validated.intersection(lake.nights("quarantine"))))
+    still = {named(row): row for row in refusals(lake)}
     told = []
     for sha, rows in sorted(held.items()):
-        read_anew = list(again(lake, catalog, known[sha], rows))
+        refused = [still[named(row)] for row in rows if named(row) in still]
+        passed = [row for row in rows if named(row) not in still]
+        read_anew = list(again(lake, catalog, known[sha], refused)) if refused else []
         one = put(lake, catalog, known[sha], read_anew)
-        told.append(one._replace(tried=len(rows), gone=len(rows) - len(read_anew)))
+        told.append(
+            one._replace(
+                tried=len(rows),
+                placed=one.placed + len(passed),
+                nights=sorted({*one.nights, *(f"{row.night}" for row in passed)}),
+                gone=len(refused) - len(read_anew),
+            )
+        )
     return told
+
+
+def named(row: Refusal) -> tuple[str, int, str | None]:
+    """What a refused row is known by, whatever it is refused for."""
+    return row.file_sha, row.source_line, row.trace_id
 
 
 def again(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]) -> Iterator[Row]:
@@ -158,9 +179,9 @@ def put(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Row]) -> R
         unreadable = len(read_again(lake, sha, {row.before.source_line for row in placed}))
         touched = sorted({*seen.nights, *(night.isoformat() for night in staged.rows)})
         lake.record_files([seen._replace(refused=unreadable, nights=touched)])
-        note_arrived(lake, nights)
+        note_carried(lake, nights)
         for night in {row.before.night for row in placed if row.before.night} | taken_out:
-            update(lake, night, admitted="", seen="")  # due again, though it got no file
+            update(lake, night, admitted="")  # due again, though it got no file
     told = sorted(night.isoformat() for night in nights)
     return Replayed(seen.name, len(rows), len(placed), told, dict(sorted(why.items())))
 

@@ -72,12 +72,12 @@ class Source(NamedTuple):
     """Microseconds since 1970 at which it was first read; 0 where that is not known."""
 
 
-def sources(lake: Lake, nights: Sequence[date]) -> list[Source]:
-    """The staged files of some nights, in the order in which they were first read."""
+def sources(lake: Lake, nights: Sequence[date], table: str = "staged") -> list[Source]:
+    """The staged files of some nights, or those of their traces, in the order of their reading."""
     known = {row.sha256[:16]: row for row in lake.inbox_files().values()}
     found = []
     for night in nights:
-        for path in lake.files("staged", [night]):
+        for path in lake.files(table, [night]):
             row: InboxFile | None = known.get(path.stem.split(".")[0])
             seen = row.seen if row else ""
             at = (datetime.fromisoformat(seen) - EPOCH) // timedelta(microseconds=1) if seen else 0

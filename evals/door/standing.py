@@ -21,8 +21,6 @@ UNIQUE = "trace_id_unique"
 """The check that rows fail which have another row's id within their file."""
 MERGED, CORRECTED, COPY = "merged", "corrected", "copy"
 """Why a row was folded into another: a part of its trace, all told anew in it, or said twice."""
-CONFLICT = "conflict"
-"""A row whose id the same file gave to another before, in another night: it is refused."""
 
 
 class Standing(NamedTuple):
@@ -72,8 +70,6 @@ def stand(
     for check in reversed([c for c in checks if c.severity == "critical" and c.check != UNIQUE]):
         for place in failing.get(check.check, ()):
             of[place] = check.check
-    for place in rows.index[rows["folded"] == CONFLICT]:
-        of[place] = UNIQUE
     corrected: list[int] = rows.index[rows["folded"] == CORRECTED].to_list()
     several = rows[shared(rows) & (rows["folded"] == "")]
     for _, group in several.groupby("trace_id", sort=False):

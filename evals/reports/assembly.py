@@ -66,6 +66,7 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
     versions = {one.body["app"]: one.body["version"] for one in kept}
     nights.update(lake, night, **awaited(lake, night))
     seen, unfinished = nights.seen(lake, catalog, night), may_pass(lake, night)
+    seen = seen if nights.as_admitted(lake, night) else ""  # rows came since: it is due again
     on_time = known.get("on_time") or nights.staged_names(lake, night)
     found = {"reports": versions, "seen": seen, "open": unfinished, "on_time": on_time}
     nights.update(lake, night, **found, provisional=open_until)

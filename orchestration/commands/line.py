@@ -104,8 +104,7 @@ def nightly(
         said.take_in_labels(lake, cat, here.labels)
         take_back(lake, cat)
         known = span(nights.begun(lake, cat, datetime.now(UTC)), first, last, only)
-        due = [found.night for found in nights.pending(lake, cat, known)]
-        readable(cat, due)
+        due = admitted(lake, cat, known, say)
         for begin, end in nights.consecutive(due) if not dry_run else ():
             from orchestration.launch import launch
 
@@ -172,6 +171,22 @@ def no_probe_but_dry(probe: int | None, dry_run: bool) -> None:
     """Refuses `--probe` where a run asks everything anyway."""
     if probe and not dry_run:
         raise click.UsageError("--probe is for --dry-run; a run asks every question itself")
+
+
+def admitted(lake: Any, catalog: Any, known: list[date], say: Any) -> list[date]:
+    """The nights with something to do, admitted; one of them may take a trace from another."""
+    from evals import nights
+
+    due: list[date] = []
+    while (found := [one.night for one in nights.pending(lake, catalog, known)]) != due:
+        from evals.door import admission
+
+        due = found
+        readable(catalog, due)
+        say("validating with Great Expectations")
+        with contextlib.suppress(Exception):  # its own run says what is wrong with a night
+            admission.admit(lake, catalog, due)
+    return due
 
 
 def take_back(lake: Any, catalog: Any) -> None:
