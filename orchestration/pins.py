@@ -67,5 +67,10 @@ def expiring() -> list[models.Expiry]:
 
 def ending() -> dict[str, Any]:
     """The same as pages and `run.json` take them."""
-    rows = [(end, {"name": end.name, "model": end.model}) for end in expiring()]
-    return {"pins": [row | {"on": e.on.isoformat(), "words": e.words()} for e, row in rows]}
+    return {
+        "pins": [
+            {"name": end.name, "model": end.model, "on": end.on.isoformat(), "state": end.state}
+            | {"words": end.words()}
+            for end in expiring()
+        ]
+    }

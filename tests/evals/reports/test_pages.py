@@ -128,8 +128,18 @@ def test_alarms_stamps_and_ends_of_models_are_on_both_pages() -> None:
     origin = {"evaluators": [STAMPED], "traces": {}, "baseline": []}
     body = bodies.night(provenance=origin, alarms=[ALARM])
     run = {"pins": [ENDING, {**ENDING, "model": "another", "words": "another ends"}]}
-    page = Page(pages.render_night(body, history=[], run=run)).words
-    board = Page(pages.render_board([body], run=run)).words
+    night, front = (
+        pages.render_night(body, history=[], run=run),
+        pages.render_board([body], run=run),
+    )
+    page, board = Page(night).words, Page(front).words
+    for state, failing in (("fail", True), ("warn", False)):
+        ends = {"pins": [{**ENDING, "state": state}]}
+        both = (
+            pages.render_night(body, history=[], run=ends),
+            pages.render_board([body], run=ends),
+        )
+        assert [('<li class="alarm"' in html) for html in both] == [failing] * 2, state
     for said in ("m-2 answered", "unverifiable: it does not say", "m-1 ends in 9 days"):
         assert said in page, said
     assert "3 answered by m-2, fp_1" in page
