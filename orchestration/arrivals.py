@@ -47,31 +47,32 @@ class Due(NamedTuple):
     basis: str
 
 
-def asked_for(cursor: str | None, found: list[Found], due: list[Due]) -> dg.SensorResult:
+def asked_for(cursor: str | None, found: list[Found], due: list[Due], hour: str) -> dg.SensorResult:
     """What to start: a reading for each new set of files, then a run for each range of nights.
 
-    A run key names what a run is about, so that nothing is started twice for it.
+    A run key names what a run is about and the hour, so that nothing is started twice for it, and
+    what a run left to do (it died, a provider was down) is started again an hour later.
     """
     new = [file for file in found if not file.read]
-    key = digest(sorted((file.name, file.stamp) for file in new))
+    key = digest([hour, *sorted((file.name, file.stamp) for file in new)])
     if unsettled := next((file.name for file in new if not file.settled), None):
         return dg.SensorResult(skip_reason=f"{unsettled} is still being written")
     if new and key != cursor:
         start = dg.RunRequest(run_key=f"files-{key}", job_name=READ.name)
         return dg.SensorResult(run_requests=[start], cursor=key)
     if due:
-        return dg.SensorResult(run_requests=[request(one) for one in due], cursor=cursor)
+        return dg.SensorResult(run_requests=[request(one, hour) for one in due], cursor=cursor)
     why = f"nothing new in the inbox; {len(found)} files were read"
     return dg.SensorResult(skip_reason=why, cursor=cursor)
 
 
-def request(one: Due) -> dg.RunRequest:
+def request(one: Due, hour: str) -> dg.RunRequest:
     """A run over a range of nights."""
     tags = {
         "dagster/asset_partition_range_start": one.first,
         "dagster/asset_partition_range_end": one.last,
     }
-    key = f"nights-{one.first}-{one.last}-{one.basis}"
+    key = f"nights-{one.first}-{one.last}-{one.basis}-{hour}"
     return dg.RunRequest(run_key=key, job_name=NIGHTLY.name, tags=tags)
 
 
@@ -98,17 +99,15 @@ def file_at(path: Path, stamps: dict[str, list[Any]], known: Any, now: float) ->
     return Found(str(path), stamp, now - stat.st_mtime > SETTLED_S, read)
 
 
-def due(lake: Lake, catalog: Catalog) -> list[Due]:
+def due(lake: Lake, catalog: Catalog, now: datetime) -> list[Due]:
     """The ranges of nights with something to do."""
-    begun = nights.begun(lake, catalog, datetime.now(UTC))
+    begun = nights.begun(lake, catalog, now)
     pending = [found.night for found in nights.pending(lake, catalog, begun)]
     return [
         Due(
             first.isoformat(),
             last.isoformat(),
-            digest(
-                [nights.seen(lake, catalog, night) for night in pending if first <= night <= last]
-            ),
+            digest([nights.seen(lake, catalog, n) for n in pending if first <= n <= last]),
         )
         for first, last in nights.consecutive(pending)
     ]
@@ -136,4 +135,6 @@ def inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     if under_way(context.instance):
         return dg.SensorResult(skip_reason="a run is under way", cursor=context.cursor)
     here, lake = settings(), settings().lake()
-    return asked_for(context.cursor, files(here, lake, time.time()), due(lake, here.catalog()))
+    found, now = files(here, lake, time.time()), datetime.now(UTC)
+    pending = due(lake, here.catalog(), now)
+    return asked_for(context.cursor, found, pending, now.strftime("%Y-%m-%dT%H"))

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from evals import nights
+from orchestration import arrivals
 from orchestration.definitions import defs
 from orchestration.settings import settings
 
@@ -32,6 +34,13 @@ def tick(instance: dg.DagsterInstance, cursor: str | None) -> dict[str, Any]:
     return {"requests": requests, "why": said.skip_message, "cursor": said.cursor}
 
 
+def keys(due: list[arrivals.Due], hour: str) -> list[str | None]:
+    """The run keys for a file unread and for nights that are due, as the hour has them."""
+    unread = arrivals.Found("a.jsonl", "1 1", settled=True, read=False)
+    said = [arrivals.asked_for(None, found, due, hour) for found in ([unread], [])]
+    return [one.run_key for asked in said for one in asked.run_requests or []]
+
+
 def export(name: str, number: int, *, settled: bool = True) -> None:
     """An export in the inbox, written a minute ago or just now."""
     path = Path(os.environ["ANDON_INBOX"]) / name
@@ -43,7 +52,7 @@ def export(name: str, number: int, *, settled: bool = True) -> None:
 
 
 def main() -> None:
-    """Nothing, a file being written, two files, the same again, read, run, nothing."""
+    """Nothing, a file being written, two files, the same again, read, an hour, run, nothing."""
     lake = settings().lake()
     said: dict[str, Any] = {}
     with dg.DagsterInstance.ephemeral() as instance:
@@ -58,7 +67,8 @@ def main() -> None:
         read = defs.resolve_job_def("read_inbox").execute_in_process(instance=instance)
         assert read.success
         said["read"] = tick(instance, cursor)
-        said["not run yet"] = tick(instance, cursor)
+        due = arrivals.due(lake, settings().catalog(), datetime.now(UTC))
+        said["by hour"] = [keys(due, "2026-10-03T12"), keys(due, "2026-10-03T13")]
         for night in lake.nights("staged"):
             nights.update(lake, night, seen=nights.seen(lake, settings().catalog(), night))
         said["run"] = tick(instance, cursor)

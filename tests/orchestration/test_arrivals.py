@@ -37,7 +37,7 @@ def test_it_starts_nothing_without_a_reason_to(said: dict[str, Any]) -> None:
 
 
 def test_new_files_are_read_once_and_their_nights_run_once(said: dict[str, Any]) -> None:
-    """One reading for a set of files, then one run over the nights, under the same key again."""
+    """One reading for a set of files, then one run over the nights."""
     (reading,) = said["new"]["requests"]
     assert reading["job"] == "read_inbox"
     assert reading["key"].startswith("files-")
@@ -45,4 +45,10 @@ def test_new_files_are_read_once_and_their_nights_run_once(said: dict[str, Any])
     assert night["job"] == "nightly"
     assert night["tags"]["dagster/asset_partition_range_start"] == "2026-10-01"
     assert night["tags"]["dagster/asset_partition_range_end"] == "2026-10-02"
-    assert said["not run yet"]["requests"][0]["key"] == night["key"]
+
+
+def test_what_a_run_left_to_do_is_asked_for_again_an_hour_later(said: dict[str, Any]) -> None:
+    """A run that died, a provider that was down: another key, for files and for nights."""
+    before, after = said["by hour"]
+    assert [key.split("-")[0] for key in before] == ["files", "nights"]
+    assert not set(before) & set(after)
