@@ -220,11 +220,12 @@ def told_at_root(whole: Whole) -> dict[str, Json]:
 
 
 def structured(value: Json) -> Json:
-    """An input in an object's form, whose words are not a user's alone; None for any other."""
+    """An input in an object's form, that says more than a user's words; None for any other."""
     plain = payloads.unquoted(value)
     if type(plain) is not dict or payloads.last_words(plain, "user") is not None:
         return None
-    return plain if payloads.words_of(plain, "user").startswith(OPENS) else None
+    several = sum(value not in payloads.NOTHING for value in plain.values()) > 1
+    return plain if several or payloads.words_of(plain, "user").startswith(OPENS) else None
 
 
 def context_of(every: list[Facts]) -> str | None:

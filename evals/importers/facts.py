@@ -185,7 +185,7 @@ def chat_of(value: Json, role: str) -> list[dict[str, Json]]:
     found = chat.messages_of(plain)
     if found:
         return found
-    words = payloads.words_of(plain, role)
+    words = payloads.words_of(value, role)
     return [{"role": role, "content": words}] if words else []
 
 

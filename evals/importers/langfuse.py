@@ -282,12 +282,15 @@ def observation(row: Object, line: int) -> Span:
     attributes.update(columns(row))
     asked, answered = held(unquoted(row.get("input"))), held(unquoted(row.get("output")))
     bare = row.get("type") in BARE  # may be the application's own words: they stay as they are
+    calls = row.get("type") == "GENERATION"
+    chat = call(asked, answered) if calls else {}
+    own = bare or (calls and "gen_ai.output.messages" not in chat)
     if asked or asked not in EMPTY:
         attributes["langfuse.observation.input"] = row["input"] if bare else asked
     if answered or answered not in EMPTY:
-        attributes["langfuse.observation.output"] = row["output"] if bare else answered
-    if row.get("type") == "GENERATION":
-        attributes |= model_of(row, call(asked, answered))
+        attributes["langfuse.observation.output"] = row["output"] if own else answered
+    if calls:
+        attributes |= model_of(row, chat)
     elif row.get("type") == "RETRIEVER" and (documents := retrieved(answered)):
         attributes["gen_ai.retrieval.documents"] = documents
     released, resource = released_as(row.get("release"), RELEASE, told.resource)

@@ -214,9 +214,12 @@ def attributes_of(run: Object, extra: Object) -> Object:
     found: Object = {}
     if kind:
         found["langsmith.span.kind"] = KINDS.get(kind, kind)
-    for name, value in (("input", inputs), ("output", held(outputs))):
+    answered, is_text = returned(held(outputs))
+    for name, value in (("input", inputs), ("output", answered)):
         if value not in EMPTY:
             found[f"traceloop.entity.{name}"] = value
+    if is_text:
+        found["output.mime_type"] = "text/plain"
     responded = not kind and not RESPONSES.isdisjoint(keyed(outputs))
     if kind == "llm" or responded or "ls_model_type" in keyed(extra.get("metadata")):
         found |= {"langsmith.span.kind": "llm"} | call(inputs, outputs) | request(inputs, extra)
@@ -226,6 +229,13 @@ def attributes_of(run: Object, extra: Object) -> Object:
     if run.get("tags") not in EMPTY:
         found["langsmith.span.tags"] = held(run["tags"])
     return found | {k: v for k, v in run.items() if k not in READ and v not in EMPTY}
+
+
+def returned(outputs: Json) -> tuple[Json, bool]:
+    """What a traced function returned, and whether that was text: `output` holds no object."""
+    if type(outputs) is dict and outputs.keys() == {"output"}:
+        return outputs["output"], type(outputs["output"]) is str
+    return outputs, False
 
 
 def request(inputs: Json, extra: Object) -> Object:

@@ -1,6 +1,7 @@
 """The words of a question or an answer, taken out of the wrappers that frameworks put around them.
 
-Only a wrapper that says nothing else is taken off: a structured answer stays as it is.
+What was asked may be wrapped in an application's own object. An answer is what the application
+said: only what no application writes is taken off it, or what leads to the words of a model's call.
 """
 
 from __future__ import annotations
@@ -18,22 +19,35 @@ WORDS += ("output", "outputs", "answer", "response", "result", "text", "content"
 BESIDE = {"finish_reason", "stop_reason", "role", "id", "model", "usage", "type", "object"}
 BESIDE |= {"kwargs", "tags", "metadata", "created", "name", "callbacks", "run_id"}
 """Keys beside the words that say nothing of them."""
+NOTHING: tuple[Json, ...] = (None, [], {})
 DEPTH = 8
 
 
-def words_of(value: Json, role: str, known: str = "", depth: int = DEPTH) -> str:
+def words_of(value: Json, role: str, known: str = "") -> str:
     """What a value says in words, `role` being who speaks; as it is where it is no wrapper.
 
     A text that is `known` to have been said is no wrapper, though it may look like one; nor is a
-    text that a wrapper holds.
+    text that a wrapper holds. What leads to it is one, though an application made it.
     """
+    found = reached(value, role, known, own=role == "user" or bool(known))
+    if role == "user" or found.strip() == known.strip():
+        return found
+    return reached(value, role, known, own=False)
+
+
+def reached(value: Json, role: str, known: str, own: bool, depth: int = DEPTH) -> str:
+    """The words at the end of all wrappers; `own`: an application's objects are such too."""
     plain = value if known and value == known else unquoted(value)
     if type(plain) is str or plain is None or depth == 0:
         return chat.text_of(plain)
     inner = within(plain, role)
+    if inner is None and own and type(plain) is dict:
+        inner = alone(plain)
     if inner is None:
         return chat.text_of(value)
-    return chat.text_of(inner) if type(inner) is str else words_of(inner, role, known, depth - 1)
+    return (
+        chat.text_of(inner) if type(inner) is str else reached(inner, role, known, own, depth - 1)
+    )
 
 
 def last_words(value: Json, role: str) -> str | None:
@@ -58,7 +72,7 @@ def unquoted(value: Json) -> Json:
 
 
 def within(value: Json, role: str) -> Json:
-    """What a wrapper holds; None where a value is none."""
+    """What a framework's wrapper holds; None where a value is none."""
     if type(value) is list:
         found = chat.messages_of(value) if value else []
         return spoken(found, role) if found else None
@@ -66,14 +80,17 @@ def within(value: Json, role: str) -> Json:
         return None
     if type(listed := value.get("messages")) is list and (found := chat.messages_of(listed)):
         return spoken(found, role)
-    for reach in (choice, generation, arguments):
+    for reach in (message, choice, generation, traced, arguments):
         inner = reach(value)
         if inner is not None:
             return inner
-    telling = [key for key in value if key not in BESIDE and value[key] not in (None, [], {})]
-    if len(telling) == 1 and telling[0] in WORDS:
-        return value[telling[0]]
     return None
+
+
+def alone(value: dict[str, Any]) -> Json:
+    """What an object holds that says nothing else; None where it says more."""
+    telling = [key for key in value if key not in BESIDE and value[key] not in NOTHING]
+    return value[telling[0]] if len(telling) == 1 and telling[0] in WORDS else None
 
 
 def spoken(messages: list[dict[str, Json]], role: str) -> str | None:
@@ -82,22 +99,40 @@ def spoken(messages: list[dict[str, Json]], role: str) -> str | None:
     return next(said, None)
 
 
+def message(value: dict[str, Any]) -> Json:
+    """The words of a message that names who speaks, or says why it ends; None of any other."""
+    if set(value) <= {"content", "text", *BESIDE}:
+        if "role" in value and chat.role_of(value) in chat.PLAIN:
+            return value.get("content")
+        if "finish_reason" in value:
+            return value.get("text", value.get("content"))
+    return None
+
+
 def choice(value: dict[str, Any]) -> Json:
-    """The text of a chat completion."""
+    """The text of a completion's first choice, which has a message or says why its text ends."""
     choices = value.get("choices")
     first = choices[0] if type(choices) is list and choices else None
     if type(first) is not dict:
         return None
-    message = first.get("message")
-    return first.get("text") if type(message) is not dict else message.get("content")
+    said = first.get("message")
+    if type(said) is dict:
+        return said.get("content") if "role" in said else None
+    return first.get("text") if "finish_reason" in first else None
 
 
 def generation(value: dict[str, Any]) -> Json:
-    """The text of LangChain's generations."""
-    found: Json = value.get("generations")
-    while type(found) is list and found:
-        found = found[0]
+    """The text of LangChain's generations, a list for each prompt."""
+    batches = value.get("generations")
+    first = batches[0] if type(batches) is list and batches else None
+    found = first[0] if type(first) is list and first else None
     return found.get("text") if type(found) is dict else None
+
+
+def traced(value: dict[str, Any]) -> Json:
+    """What OpenLLMetry writes a chain's side as, with how it was called beside it."""
+    sides = [key for key in ("inputs", "outputs") if key in value]
+    return value[sides[0]] if len(sides) == 1 and "kwargs" in value else None
 
 
 def arguments(value: dict[str, Any]) -> Json:

@@ -24,7 +24,29 @@ ANSWERS = [
     "1.50",
     " padded\n",
 ]
-LIKE_WRAPPERS = ['{"answer": "42"}', '{"output": "A", "id": 1}', '{"messages": []}', '"quoted"']
+LIKE_WRAPPERS = [
+    '{"answer": "42"}',
+    '{"output": "A", "id": 1}',
+    '{"output": "A"}',
+    '{"response": "Call me.",  "name": "Bob", "model": "T1000"}',
+    '{"messages": []}',
+    '{"role": "nurse", "content": "Nights."}',
+    '{"choices": [{"text": "red"}, {"text": "blue"}]}',
+    '{"generations": [{"text": "x"}, {"text": "y"}]}',
+    '{"outputs": "A", "tags": ["b"]}',
+    '[{"role": "nurse"}]',
+]
+WRAPPED = [
+    {"role": "assistant", "content": "There."},
+    [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "There."}],
+    {"messages": [{"type": "ai", "content": "There."}]},
+    {"choices": [{"message": {"role": "assistant", "content": "There."}}], "model": "m"},
+    {"choices": [{"text": "There.", "finish_reason": "stop"}]},
+    {"text": "There.", "finish_reason": "stop"},
+    {"generations": [[{"text": "There."}]], "llm_output": {}},
+    {"outputs": {"role": "assistant", "content": "There."}, "kwargs": {"tags": []}},
+]
+"""What frameworks write around an answer, and no application as one."""
 TIMES = {"start_time": "2026-10-01 12:00:00.000000", "end_time": "2026-10-01 12:00:01.000000"}
 
 
@@ -44,6 +66,11 @@ def openinference(answer: str) -> str:
     return envelope(said, {"service.name": "shop"}, [(0, "agent", root)])
 
 
+def untyped(answer: str) -> str:
+    """The same, without saying whether it is text."""
+    return openinference(answer).replace("output.mime_type", "output.unknown")
+
+
 def phoenix(answer: str) -> str:
     """The same, nested."""
     output = {"value": answer, "mime_type": "text/plain"}
@@ -59,6 +86,11 @@ def langfuse_export(answer: str) -> str:
     return json.dumps({**row, **TIMES, **told})
 
 
+def langfuse_call(answer: str) -> str:
+    """A model's call that is all its trace is."""
+    return langfuse_export(answer).replace("AGENT", "GENERATION")
+
+
 def langfuse_api(answer: str) -> str:
     """A trace of the API, whose observation repeats it."""
     times = {"startTime": "2026-10-01T12:00:00Z", "endTime": "2026-10-01T12:00:01Z"}
@@ -66,6 +98,9 @@ def langfuse_api(answer: str) -> str:
     inside = {"id": "o", "traceId": "t", "type": "AGENT", "name": "agent", **times, **words}
     trace = {"id": "t", "name": "agent", "userId": None, "htmlPath": "/", **words}
     return json.dumps({**trace, "timestamp": times["startTime"], "observations": [inside]})
+
+
+LANGFUSE = (langfuse_export, langfuse_api)
 
 
 def langsmith(answer: str) -> str:
@@ -99,6 +134,12 @@ def answered(folder: Path, rows: str) -> str:
     return trace.output
 
 
+@pytest.mark.parametrize("answer", [*ANSWERS, *LIKE_WRAPPERS[:5]])
+def test_a_call_s_answer_that_is_json_is_kept_as_it_was_said(tmp_path: Path, answer: str) -> None:
+    """Though the call is all its trace is."""
+    assert answered(tmp_path, langfuse_call(answer)) == answer
+
+
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize(
     "write", [openinference, phoenix, langfuse_export, langfuse_api, langsmith, openai, plain]
@@ -111,12 +152,28 @@ def test_an_answer_that_is_json_is_kept_as_it_was_said(
 
 
 @pytest.mark.parametrize("answer", LIKE_WRAPPERS)
-@pytest.mark.parametrize("write", [openinference, phoenix, langsmith, openai, plain])
-def test_an_answer_that_looks_like_a_wrapper_is_kept_where_the_format_tells_text_from_objects(
+@pytest.mark.parametrize(
+    "write",
+    [openinference, untyped, phoenix, *LANGFUSE, langsmith, openai, plain],
+)
+def test_an_answer_that_looks_like_a_wrapper_is_kept_as_it_was_said(
     tmp_path: Path, write: Any, answer: str
 ) -> None:
-    """By its type, or by standing in an object of its own; Langfuse does not tell the two apart."""
+    """An object of the application's own is its answer, whatever its keys are called."""
     assert answered(tmp_path, write(answer)) == answer
+
+
+@pytest.mark.parametrize("write", [openinference, phoenix, langsmith, openai, plain])
+def test_quotes_are_kept_where_the_format_tells_text_from_json(tmp_path: Path, write: Any) -> None:
+    """By its type, or by standing in an object of its own; others quote what is text."""
+    assert answered(tmp_path, write('"quoted"')) == '"quoted"'
+
+
+@pytest.mark.parametrize("value", WRAPPED, ids=str)
+@pytest.mark.parametrize("write", [untyped, *LANGFUSE])
+def test_what_only_frameworks_write_is_taken_off(tmp_path: Path, write: Any, value: Any) -> None:
+    """Though no call of a model tells the answer once more."""
+    assert answered(tmp_path, write(json.dumps(value))) == "There."
 
 
 def test_what_an_answer_is_wrapped_in_is_taken_off_where_a_call_gave_it(tmp_path: Path) -> None:
@@ -152,3 +209,14 @@ def test_an_input_that_is_more_than_a_question_is_kept_beside_it(tmp_path: Path)
     assert isinstance(trace, Trace)
     assert (trace.input, trace.output) == ("Where?", "Here.")
     assert trace.metadata["input"] == given
+
+
+def test_what_stands_beside_a_question_is_kept(tmp_path: Path) -> None:
+    """An object that names a model or a person beside the words is whole in the metadata."""
+    given = {"question": "Where?", "name": "Bob", "model": "m"}
+    path = tmp_path / "export.jsonl"
+    root = {"openinference.span.kind": "AGENT", "input.value": json.dumps(given)}
+    path.write_text(envelope(Said(), {"service.name": "shop"}, [(0, "agent", root)]) + "\n")
+    (trace,) = importers.read(path, mappings={})
+    assert isinstance(trace, Trace)
+    assert (trace.input, trace.metadata["input"]) == ("Where?", given)
