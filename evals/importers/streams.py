@@ -130,12 +130,12 @@ def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
             return
         if not chunk:
             break
-        if not (skipping or tail) and chunk.isspace():
-            number += chunk.count(b"\n")
-            continue
         end, last = chunk.find(b"\n"), chunk.rfind(b"\n")
         if end < 0:
             tail = tail if skipping else tail + chunk
+        elif not skipping and chunk.isspace() and (not tail or tail.isspace()):
+            number += chunk.count(b"\n")
+            tail = chunk[last + 1 :]
         else:
             long = skipping or len(tail) + end > MAX_LINE
             if long:
