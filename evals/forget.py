@@ -17,7 +17,7 @@ from typing import Any
 from evals import privacy, scrubbing
 from evals.asking import budget
 from evals.door import ids
-from evals.door.inbox import inbox_paths
+from evals.door.inbox import STAMPS, inbox_paths
 from evals.door.staging import import_file
 from evals.files import replace, restricted_file
 from evals.importers.streams import file_sha
@@ -299,7 +299,7 @@ def remaining(lake: Lake, person: Person) -> Iterator[Path]:
 
 def outside(lake: Lake, person: Person) -> list[str]:
     """Files beyond the home, still where they were read, that its traces came from."""
-    stamps = lake.document("inbox_stamps.json") or {}
+    stamps = lake.document(*STAMPS) or {}
     paths = (Path(path) for path in stamps)
     kept = (p for p in paths if p.name in person.files and not p.is_relative_to(lake.home))
     return sorted(str(path) for path in kept if path.exists())

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from evals import nights
-from evals.door.inbox import inbox_paths
+from evals.door.inbox import STAMPS, inbox_paths
 from evals.lake import Lake
 from evals.records import digest
 from evals.sources import places
@@ -81,7 +81,7 @@ def files(here: Settings, lake: Lake, now: float) -> list[Found]:
 
     An inbox in an object store is listed; what changed there is new until it was fetched.
     """
-    stamps: dict[str, list[Any]] = lake.document("inbox_stamps.json") or {}
+    stamps: dict[str, list[Any]] = lake.document(*STAMPS) or {}
     known = lake.inbox_files()
     where = here.inbox or here.catalog().inbox
     found = [file_at(path, stamps, known, now) for path in inbox_paths(lake.home / "inbox")]

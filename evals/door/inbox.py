@@ -20,6 +20,9 @@ from evals.sources.pulling import app_of
 from evals.specs import Catalog
 from evals.tables import InboxFile
 
+STAMPS = ("quarantine", "inbox_stamps.json")
+"""What is known of each file, by its path: that may name somebody, and so is a restricted room's."""
+
 
 def inbox_paths(inbox: Path | str | None) -> list[Path]:
     """The files of an inbox: a folder's, a pattern's, or the one it names; hidden ones are not."""
@@ -35,7 +38,7 @@ def inbox_paths(inbox: Path | str | None) -> list[Path]:
 
 def unseen(lake: Lake, inbox: Path | str | None) -> list[Path]:
     """The files that were not read yet; a file is hashed only when its size or time changed."""
-    stamps: dict[str, list[Any]] = lake.document("inbox_stamps.json") or {}
+    stamps: dict[str, list[Any]] = lake.document(*STAMPS) or {}
     known = lake.inbox_files()
     fresh, found = dict(stamps), []
     for path in inbox_paths(inbox):
@@ -47,7 +50,7 @@ def unseen(lake: Lake, inbox: Path | str | None) -> list[Path]:
         if sha not in known:
             found.append(path)
     if fresh != stamps:
-        lake.write_document(fresh, "inbox_stamps.json")
+        lake.write_document(fresh, *STAMPS)
     return found
 
 

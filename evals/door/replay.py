@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from evals import importers
 from evals.door import admission
 from evals.door.identity import trace_hash
+from evals.door.inbox import STAMPS
 from evals.door.moments import believed
 from evals.door.partitions import Nights
 from evals.door.placing import KEPT, as_found
@@ -114,7 +115,7 @@ def again(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
 
 def still_there(lake: Lake, seen: InboxFile) -> Path | None:
     """The file the rows came from, where it still lies in an inbox as it was."""
-    stamps: dict[str, list[Any]] = lake.document("inbox_stamps.json") or {}
+    stamps: dict[str, list[Any]] = lake.document(*STAMPS) or {}
     for name, stamp in sorted(stamps.items()):
         path = Path(name)
         if stamp[2] == seen.sha256 and path.is_file() and file_sha(path) == seen.sha256:

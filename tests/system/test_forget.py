@@ -121,6 +121,26 @@ def test_a_secret_and_a_user_id_come_no_further_than_the_raw_room(planted: Plant
 
 
 @pytest.mark.slow
+def test_what_a_file_is_called_comes_no_further_than_the_raw_room(
+    tmp_path: Path, judge: Judge
+) -> None:
+    """An address or a key in its name or its folder's is in no table, page, log or digest."""
+    line = team(tmp_path, judge)
+    folder, name = "zoe.canary@example.com", f"zed.canary@example.org {SECRET}.jsonl"
+    rows = [*map(json.dumps, [desk(NIGHT, 1), {**desk(NIGHT, 2), "latency_ms": -5}]), "{broken"]
+    (line.inbox / folder).mkdir(parents=True)
+    (line.inbox / folder / name).write_text("\n".join(rows))
+    (line.inbox / folder / f"torn {name}.gz").write_bytes(b"\x1f\x8b torn")
+    said = [line.run("nightly"), line.run("quarantine"), line.report(NIGHT)]
+    assert len(said[1]) == 3
+    for word in ("zoe.canary", "zed.canary", SECRET):
+        assert word not in json.dumps(said)
+        assert holding(line.home, word) == ["quarantine/inbox_stamps.json"]
+        assert not [path for path in line.home.rglob("*") if word in path.name]
+    assert (line.home / "quarantine").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.slow
 def test_what_is_forgotten_is_nowhere_and_stays_out(planted: Planted, tmp_path: Path) -> None:
     """Figures stay, the text is gone from every file of the home, a new import is refused."""
     line = planted.line.copy(tmp_path / "copy")
