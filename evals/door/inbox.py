@@ -21,7 +21,7 @@ from evals.specs import Catalog
 from evals.tables import InboxFile
 
 STAMPS = ("quarantine", "inbox_stamps.json")
-"""What is known of each file, by its path: that may name somebody, and so is a restricted room's."""
+"""What is known of each file, by its path: that may name somebody, so the room is restricted."""
 
 
 def inbox_paths(inbox: Path | str | None) -> list[Path]:

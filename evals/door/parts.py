@@ -145,7 +145,7 @@ def heard(versions: Sequence[Trace]) -> Parts:
     lead = next((one for one in reversed(versions) if rooted(one)), versions[-1])
     calls = [(ended(step), n) for n, one in enumerate(versions) for step in models(one)]
     own = lead.output if not lent(lead, "output", "assistant") else ""
-    same = [n for n, one in enumerate(versions) if own and own in spoken(one)]
+    same = [n for n, one in enumerate(versions) if own and led(own, one)]
     speaking = [n for _, n in sorted(calls) if any(spoken(versions[n]))]
     asked = sorted((bool(versions[n].messages), end, n) for end, n in calls)
     voices = same or speaking or [n for *_, n in asked]
@@ -155,7 +155,8 @@ def heard(versions: Sequence[Trace]) -> Parts:
         versions = [asked_of if one is voice else one for one in versions]
         lead, voice = asked_of if lead is voice else lead, asked_of
     parts = Parts(versions, lead, voice, "")
-    return parts._replace(output=parts.own("output", "assistant"))
+    output = parts.own("output", "assistant")
+    return parts._replace(output=(voice and led(output, voice)) or output)
 
 
 def messages_of(voice: Trace, versions: Sequence[Trace]) -> tuple[Any, ...]:
@@ -183,6 +184,15 @@ def spoken(part: Trace) -> set[str]:
     silent = any(step is silence for step in models(part) for silence in unsaid(part))
     said = {step["output"] for step in models(part) if step.get("output")}
     return said | ({part.output} if silent and part.output else set())
+
+
+def led(text: str, part: Trace) -> str | None:
+    """The words in a text that a part's call answered with; None where it leads to none."""
+    for said in sorted(spoken(part)):
+        words = words_of(text, "assistant", said)
+        if words.strip() == said.strip():
+            return words
+    return None
 
 
 def unsaid(part: Trace) -> list[Step]:
