@@ -92,7 +92,8 @@ def series(reports: Sequence[Report], key: tuple[str, str]) -> list[Point]:
         )
         if row:
             told = row.get("weighted", row)
-            shown = (told["rate"], told["low"], told["high"], row["n"], row["coverage"])
+            judged = row["passed"] + row["failed"]
+            shown = (told["rate"], told["low"], told["high"], judged, row["coverage"])
             found.append(Point(report["date"], *shown, changed))
         else:
             found.append(Point(report["date"], None, None, None, 0, None, changed))
