@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple, cast
 
 import orjson
 
-from evals.importers import canonical
+from evals.importers import canonical, trial
 from evals.importers.canonical import Found, Reading
 from evals.importers.streams import BROKEN, KEPT, MAX_LINE, Line, broken_code
 
@@ -26,6 +26,7 @@ DELIMITERS = ",;\t|"
 BATCH_BYTES = 16 * 2**20
 PREFIXED = "DELTA_BYTE_ARRAY"
 """How a column keeps of each text only what differs from the one before."""
+TOO_MUCH = "texts that take more than a gigabyte once unpacked; export without DELTA_BYTE_ARRAY"
 MAX_HEADER = 64
 """A header's names are shorter than this; prose with commas is none."""
 
@@ -154,10 +155,13 @@ def read_parquet(path: Path) -> Iterator[Line]:
     number = 0
     try:
         with parquet_file(path) as looked:
-            kept = nested_texts(looked.metadata)
+            kept, untold = nested_texts(looked.metadata), nested_differences(looked.metadata)
             names = distinct(looked.schema_arrow.names)
             named = zip(looked.schema_arrow, names, strict=True)
             plain = pyarrow.schema([field.with_name(name) for field, name in named])
+        if untold and not trial.fits(path, untold):
+            yield Line(1, b"", "unreadable-file", f"{', '.join(untold)}: {TOO_MUCH}")
+            return
         with parquet_file(path, read_dictionary=kept) as file:
             for group in range(file.num_row_groups):
                 size = batch_rows(path, file, group)
@@ -213,6 +217,23 @@ def nested_texts(about: Any) -> list[str]:
         and chunk.physical_type == "BYTE_ARRAY"
         and "." in chunk.path_in_schema
         and chunk.total_uncompressed_size * chunk.num_values > BATCH_BYTES
+    }
+    return list(found)
+
+
+def nested_differences(about: Any) -> list[str]:
+    """The columns of texts within lists or objects that keep only differences, and may be large.
+
+    No text is longer than all that is kept of them; how long all are is told by none.
+    """
+    groups = [about.row_group(group) for group in range(about.num_row_groups)]
+    chunks = (group.column(n) for group in groups for n in range(group.num_columns))
+    found = {
+        chunk.path_in_schema: None
+        for chunk in chunks
+        if PREFIXED in chunk.encodings
+        and "." in chunk.path_in_schema
+        and chunk.total_uncompressed_size * chunk.num_values > 4 * BATCH_BYTES
     }
     return list(found)
 

@@ -209,6 +209,40 @@ def test_a_bomb_within_lists_stays_in_bounds(tmp_path: Path, kept: bool) -> None
     assert grown < 5 * HELD
 
 
+def of_differences(path: Path, texts: list[list[str]]) -> None:
+    """Steps whose texts rest as what differs from the text before."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {name: pa.array([text] * len(texts)) for name, text in GOOD.items()}
+    columns |= {"trace_id": pa.array([f"t{n}" for n in range(len(texts))])}
+    steps = [[{"kind": "tool", "output": text} for text in row] for row in texts]
+    columns["steps"] = pa.array(steps)
+    where = {"steps.list.element.output": "DELTA_BYTE_ARRAY"}
+    options: Any = {"use_dictionary": False, "column_encoding": where}
+    pq.write_table(pa.table(columns), path, compression="zstd", **options)
+
+
+def test_a_bomb_of_equal_beginnings_within_lists_stays_in_bounds(tmp_path: Path) -> None:
+    """Of texts that no page tells the size of another process finds it is too much."""
+    path = tmp_path / "day.parquet"
+    of_differences(path, [["x" * 8 * 2**20] * 200])
+    assert path.stat().st_size < 2**20
+    found, grown = probed(path)
+    assert [(kind, code) for kind, code, *_ in found] == [("Refusal", "unreadable-file")]
+    assert grown < HELD
+
+
+def test_texts_within_lists_may_rest_as_differences(tmp_path: Path) -> None:
+    """A file of some size that an exporter wrote so is read whole."""
+    path = tmp_path / "day.parquet"
+    of_differences(path, [[f"said {n} {turn} " * 200 for turn in range(5)] for n in range(500)])
+    found = read(tmp_path, path.read_bytes(), "day.parquet")
+    assert [trace.steps[4]["output"] for trace in found] == [
+        f"said {n} 4 " * 200 for n in range(500)
+    ]
+
+
 def test_of_every_nested_type_it_is_told_what_a_cell_takes() -> None:
     """Slices, nulls and what is empty included: never less than the texts in it."""
     import pyarrow as pa
