@@ -34,6 +34,7 @@ SURE = 1.96
 """Standard errors about a mean within which it lies 95 times of 100."""
 OWN = "the judge's answers so far"
 OTHER = "the judge's answers from another model"
+ALIKE = "other judges' answers from the model"
 TEXTS = "the length of the texts"
 
 
@@ -128,7 +129,7 @@ def chars(asking: Asking, wanted: Sequence[Wanted]) -> float:
 
 
 def habit_of(lake: Lake, evaluator: Evaluator, beside: int) -> Habit:
-    """What the judge took before, under this version or else under an earlier one.
+    """What the judge took before, under this version or an earlier one; else what comes closest.
 
     Args:
         lake: where its answers rest.
@@ -141,7 +142,9 @@ def habit_of(lake: Lake, evaluator: Evaluator, beside: int) -> Habit:
     others = [path for folder in folders[:FILES] for path in sorted(folder.glob("*.parquet"))]
     earlier = list(answered(others, evaluator.name))
     same = [row for row in earlier if pin and row["model"] == pin.model]
-    for basis, found in ((OWN, list(answered(own[:FILES]))), (OWN, same), (OTHER, earlier)):
+    alike = list(answered(others, pin.model, "model")) if pin and not earlier else []
+    mine = list(answered(own[:FILES]))
+    for basis, found in ((OWN, mine), (OWN, same), (OTHER, earlier), (ALIKE, alike)):
         tokens_in = sum(row["tokens_in"] for row in found)
         if tokens_in:
             per_char = slope([(row["chars"], row["tokens_in"]) for row in found], beside)
@@ -169,10 +172,12 @@ def slope(asked: Sequence[tuple[int, int]], beside: int) -> float:
     return min(max(together / spread, least), most) if spread else least
 
 
-def answered(paths: Iterable[Path], evaluator: str | None = None) -> Iterator[dict[str, Any]]:
-    """Some thousand answers of the files, of one evaluator or of all."""
-    only = None if evaluator is None else ("evaluator", [evaluator])
+def answered(
+    paths: Iterable[Path], only: str | None = None, column: str = "evaluator"
+) -> Iterator[dict[str, Any]]:
+    """Some thousand answers of the files, of one evaluator or model, or of all."""
+    picked = None if only is None else (column, [only])
     rows = (
-        row for path in paths for found in parquet_batches(path, COLUMNS, only) for row in found
+        row for path in paths for found in parquet_batches(path, COLUMNS, picked) for row in found
     )
     return itertools.islice((row for row in rows if row["code"] is None and row["chars"]), 5000)

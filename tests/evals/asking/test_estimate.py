@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,21 @@ def test_answers_of_another_model_are_a_guess(tmp_path: Path) -> None:
         (row,) = told(moved, NIGHT)
     assert row.calls == 30
     assert (row.basis, row.margin) == ("the judge's answers from another model", None)
+
+
+def test_a_new_judge_is_guessed_from_the_others_of_its_model(tmp_path: Path) -> None:
+    """Their answers tell how its model counts and about how much it writes; still a guess."""
+    second = NIGHT + timedelta(days=1)
+    with serving(priced) as server:
+        team = Team(tmp_path, server.url, pin={"prices": PRICES})
+        team.lake.write("traces", NIGHT, traces(30))
+        team.lake.write("traces", second, traces(200, second, words=60))
+        team.score()
+        theirs = [replace(a, evaluator="other") for a in team.lake.read("answers", [NIGHT])]
+        for file in team.lake.files("answers", [NIGHT]):
+            file.unlink()
+        team.lake.write("answers", NIGHT, theirs, "another-version")
+        (row,) = told(team, second)
+        tally = team.score(second)
+    assert (row.basis, row.margin) == ("other judges' answers from the model", None)
+    assert row.usd == pytest.approx(tally.usd, rel=0.1)
