@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -63,31 +63,45 @@ class Planned:
     """Answers awaited from a batch: neither asked again nor counted in `calls`."""
 
 
-def plan(
-    lake: Lake,
-    catalog: Catalog,
-    references: References,
-    over: Sequence[date],
-    names: Iterable[str] | None = None,
-    *,
-    moved: bool = True,
-    now: datetime | None = None,
-) -> list[Planned]:
-    """What bringing these nights up to date would do.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The nights and evaluators a plan is about."""
+
+    lake: Lake
+    catalog: Catalog
+    references: References
+    """Gold and labels."""
+    over: Sequence[date]
+    names: Collection[str] | None = None
+    """Only these evaluators; None: all."""
+    moved: bool = True
+    """To the catalog's versions, as a backfill does; else each night to its own."""
+
+    def evaluators(self) -> Iterator[tuple[NightOf, Evaluator, str | None]]:
+        """The evaluators of each night, and the version the night is locked to."""
+        for night in self.over:
+            work = NightOf(self.lake, night)
+            locks = nights.state(self.lake, night).get("evaluators", {})
+            for app in work.apps:
+                own = not self.moved and app in locks
+                current = nights.resolved(self.lake, self.catalog, night, app) if own else ()
+                for evaluator in current or evaluators.for_app(self.catalog, app):
+                    if self.names is None or evaluator.name in self.names:
+                        yield work, evaluator, locks.get(app, {}).get(evaluator.name)
+
+
+def plan(scope: Scope, now: datetime | None = None) -> list[Planned]:
+    """What bringing nights up to date would do.
 
     Args:
-        lake: where they rest.
-        catalog: what is declared.
-        references: gold and labels.
-        over: the nights.
-        names: only these evaluators.
-        moved: to the catalog's versions, as a backfill does; else each night to its own.
+        scope: which nights and evaluators.
         now: when it would run, which decides what goes by batch; None: `via: auto` as late as ever.
     """
+    lake, catalog = scope.lake, scope.catalog
     rows = []
     asked: set[tuple[str, str]] = set()
-    for work, evaluator, held in chosen(lake, catalog, over, names, moved):
-        found = survey(lake, work, evaluator, references)
+    for work, evaluator, held in scope.evaluators():
+        found = survey(lake, work, evaluator, scope.references)
         paid_as = evaluator.answer_version or ""
         out = outstanding(lake, paid_as) & {want.key for want in found.wanted}
         fresh = [
@@ -123,64 +137,34 @@ def plan(
     return rows
 
 
-def chosen(
-    lake: Lake, catalog: Catalog, over: Sequence[date], names: Iterable[str] | None, moved: bool
-) -> Iterator[tuple[NightOf, Evaluator, str | None]]:
-    """The evaluators of some nights, and the version each night is locked to; see `plan`."""
-    wanted = set(names) if names is not None else None
-    for night in over:
-        work = NightOf(lake, night)
-        locks = nights.state(lake, night).get("evaluators", {})
-        for app in work.apps:
-            own = not moved and app in locks
-            current = nights.resolved(lake, catalog, night, app) if own else ()
-            for evaluator in current or evaluators.for_app(catalog, app):
-                if wanted is None or evaluator.name in wanted:
-                    yield work, evaluator, locks.get(app, {}).get(evaluator.name)
-
-
-def probe(
-    lake: Lake,
-    catalog: Catalog,
-    references: References,
-    over: Sequence[date],
-    names: Iterable[str] | None = None,
-    *,
-    count: int,
-    moved: bool = True,
-    now: datetime,
-) -> Asked:
+def probe(scope: Scope, count: int, now: datetime) -> Asked:
     """Asks judges of whom few answers are known the traces they would be asked first.
 
     The answers are kept, and count in the day's budget: nothing is paid twice.
 
     Args:
-        lake: where they rest.
-        catalog: what is declared.
-        references: gold and labels.
-        over: the nights.
-        names: only these evaluators.
+        scope: which nights and evaluators.
         count: answers of each judge that are to be known.
-        moved: as for `plan`.
         now: the moment, which tells the day's budget.
 
     Returns:
         What was asked, and why no more where something stood in the way.
     """
+    lake = scope.lake
     run_id, shared = f"probe-{secrets.token_hex(4)}", Shared(lake.home)
     asked: Counter[str] = Counter()
     rest: Failure | Skip | None = None
     try:
         with ledger.journal(lake, run_id) as journal:
-            purse = Purse(shared, run_id, now.date(), catalog)
-            for work, evaluator, _ in chosen(lake, catalog, over, names, moved):
+            purse = Purse(shared, run_id, now.date(), scope.catalog)
+            for work, evaluator, _ in scope.evaluators():
                 judge, pin = evaluator.judge, evaluator.pin
                 version = evaluator.answer_version or ""
                 missing = count - known(lake, evaluator) - asked[version]
                 if judge is None or pin is None or missing <= 0:
                     continue
                 with lake.lock("calls", version):
-                    found = survey(lake, work, evaluator, references)
+                    found = survey(lake, work, evaluator, scope.references)
                     first = found.first(missing)
                     asking = Asking(first, judge, pin, journal, lake.home, purse)
                     done = live.ask(asking.shown_whole())

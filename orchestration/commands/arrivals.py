@@ -1,6 +1,6 @@
-"""Commands that bring traces here: pull.
+"""Commands that bring traces here: import and pull.
 
-How a system is spoken to is told in `evals.sources`.
+How a file is read is told in `evals.importers`, how a system is spoken to in `evals.sources`.
 """
 
 import sys
@@ -11,9 +11,11 @@ from typing import Any
 import click
 
 from orchestration.commands.options import (
+    DAY,
     DONE,
     INFRASTRUCTURE,
     USAGE,
+    Place,
     as_json,
     fail,
     located,
@@ -68,4 +70,72 @@ def told(rows: list[dict[str, Any]], as_json: bool) -> None:
         click.echo(f"{name}: {landed} new or changed of {read} rows, up to {upto}")
 
 
-COMMANDS = (pull,)
+@click.command("import")
+@located
+@click.argument("paths", nargs=-1, required=True, type=Place())
+@click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
+@click.option("--assume-app", help="The application of rows that name none.")
+@click.option("--explain", is_flag=True, help="Tell what a file is taken for; write nothing.")
+@as_json
+def import_(
+    home: Path | None,
+    catalog: Path | None,
+    paths: tuple[Path | str, ...],
+    assume_date: Any,
+    assume_app: str | None,
+    explain: bool,
+    as_json: bool,
+) -> None:
+    """Reads exports into the lake without evaluating them.
+
+    \b
+    Examples:
+      andon import exports/2026-10-01.jsonl.gz
+      andon import --explain langfuse-export.parquet
+      andon import untimed.jsonl --assume-date 2026-10-01
+      zcat export.jsonl.gz | andon import -
+      andon import s3://exports/langfuse/
+    """
+    from evals.door import staging
+    from evals.importers.streams import file_sha
+
+    here = place(home, catalog)
+    cat, assumed = here.catalog(), assume_date.date() if assume_date else None
+    if explain:
+        from orchestration import preview
+
+        preview.tell(
+            cat, [path for path in paths if isinstance(path, Path)], assumed, assume_app, as_json
+        )
+        return
+    lake = here.lake()
+    known = lake.inbox_files()
+    rows, now = [], datetime.now(UTC)
+    for path in (file for given in paths for file in brought(lake, given)):
+        seen = known.get(file_sha(path))
+        options: Any = {"assume_date": assumed, "app": assume_app, "now": now}
+        found = seen or staging.import_file(lake, cat, path, **options)
+        rows.append({**found._asdict(), "already_seen": seen is not None})
+    if as_json:
+        show(rows)
+        return
+    for row in rows:
+        again = " (seen before)" if row["already_seen"] else ""
+        read, refused = row["read"], row["refused"]
+        beside = f", {row['labels']} labels beside them" if row["labels"] else ""
+        click.echo(f"{row['name']}: {read} rows, {refused} in quarantine{beside}{again}")
+
+
+def brought(lake: Any, given: Path | str) -> list[Path]:
+    """The files of a place; those of another machine, and what is piped in, in the raw room."""
+    from evals.door import inbox
+    from evals.sources import places
+
+    if given == "-":
+        return [places.taken_in(lake, sys.stdin.buffer)]
+    if isinstance(given, str) and places.is_remote(given):
+        return places.fetched(lake, given)
+    return inbox.inbox_paths(given)
+
+
+COMMANDS = (import_, pull)

@@ -1,4 +1,4 @@
-"""Commands that move the line: nightly, import, plan, backfill.
+"""Commands that move the line: nightly, plan, backfill.
 
 What a night is and what it costs is decided in `evals`.
 """
@@ -83,12 +83,12 @@ def nightly(
     from evals.door import inbox as door
     from evals.door import labels as said
 
+    no_probe_but_dry(probe, dry_run)
     here = place(home, catalog, inbox=inbox, labels=labels)
     lake = here.lake()
     budget.recover(lake)
     lake.sweep(datetime.now(UTC).timestamp())
     forget.finish(lake, here.catalog())
-    no_probe_but_dry(probe, dry_run)
     if spread and assume_date:
         raise click.UsageError("--assume-date and --spread exclude each other; give one")
     if spread and spread[1] < spread[0]:
@@ -104,7 +104,7 @@ def nightly(
         said.take_in_labels(lake, cat, here.labels)
         take_back(lake, cat)
         known = span(nights.begun(lake, cat, datetime.now(UTC)), first, last, only)
-        due = admitted(lake, cat, known, say)
+        due = admitted(lake, cat, known, say, strict=dry_run)
         for begin, end in nights.consecutive(due) if not dry_run else ():
             from orchestration.launch import launch
 
@@ -112,9 +112,6 @@ def nightly(
             calls += launched.calls
             failures += launched.failures
     if dry_run:
-        from evals.door import admission
-
-        admission.admit(lake, here.catalog(), due)
         foretell(here, due, probe=probe, moved=False, as_json=as_json)
         return
     final = closed(lake, was_open)
@@ -144,9 +141,9 @@ def foretell(
     from evals.asking import budget
 
     lake, catalog, now = here.lake(), here.catalog(), datetime.now(UTC)
-    asked = lake, catalog, here.references(lake), over, names
-    probed = plan.probe(*asked, count=probe, moved=moved, now=now) if probe else None
-    rows = plan.plan(*asked, moved=moved, now=now)
+    scope = plan.Scope(lake, catalog, here.references(lake), over, names, moved)
+    probed = plan.probe(scope, probe, now) if probe else None
+    rows = plan.plan(scope, now)
     apps = sorted({row.app for row in rows if row.calls})
     left = {app: budget.left(lake, catalog, now.date(), app) for app in apps}
     if not as_json:
@@ -173,9 +170,13 @@ def no_probe_but_dry(probe: int | None, dry_run: bool) -> None:
         raise click.UsageError("--probe is for --dry-run; a run asks every question itself")
 
 
-def admitted(lake: Any, catalog: Any, known: list[date], say: Any) -> list[date]:
-    """The nights with something to do, admitted; one of them may take a trace from another."""
+def admitted(lake: Any, catalog: Any, known: list[date], say: Any, *, strict: bool) -> list[date]:
+    """The nights with something to do, admitted; one of them may take a trace from another.
+
+    A night that cannot be is left to its own run, which fails beside the others; `strict`: raised.
+    """
     from evals import nights
+    from evals.specs import CatalogError
 
     due: list[date] = []
     while (found := [one.night for one in nights.pending(lake, catalog, known)]) != due:
@@ -184,8 +185,14 @@ def admitted(lake: Any, catalog: Any, known: list[date], say: Any) -> list[date]
         due = found
         readable(catalog, due)
         say("validating with Great Expectations")
-        with contextlib.suppress(Exception):  # its own run says what is wrong with a night
+        try:
             admission.admit(lake, catalog, due)
+        except CatalogError:
+            raise
+        except Exception as error:
+            if strict:
+                raise
+            say(f"validation stopped ({type(error).__name__}); the night's run tells why")
     return due
 
 
@@ -249,74 +256,6 @@ def finish(
     for failure in failures:
         click.echo(f"andon: {failure}", err=True)
     sys.exit(INFRASTRUCTURE if failures else DONE)
-
-
-@click.command("import")
-@located
-@click.argument("paths", nargs=-1, required=True, type=Place())
-@click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
-@click.option("--assume-app", help="The application of rows that name none.")
-@click.option("--explain", is_flag=True, help="Tell what a file is taken for; write nothing.")
-@as_json
-def import_(
-    home: Path | None,
-    catalog: Path | None,
-    paths: tuple[Path | str, ...],
-    assume_date: Any,
-    assume_app: str | None,
-    explain: bool,
-    as_json: bool,
-) -> None:
-    """Reads exports into the lake without evaluating them.
-
-    \b
-    Examples:
-      andon import exports/2026-10-01.jsonl.gz
-      andon import --explain langfuse-export.parquet
-      andon import untimed.jsonl --assume-date 2026-10-01
-      zcat export.jsonl.gz | andon import -
-      andon import s3://exports/langfuse/
-    """
-    from evals.door import staging
-    from evals.importers.streams import file_sha
-
-    here = place(home, catalog)
-    cat, assumed = here.catalog(), assume_date.date() if assume_date else None
-    if explain:
-        from orchestration import preview
-
-        preview.tell(
-            cat, [path for path in paths if isinstance(path, Path)], assumed, assume_app, as_json
-        )
-        return
-    lake = here.lake()
-    known = lake.inbox_files()
-    rows, now = [], datetime.now(UTC)
-    for path in (file for given in paths for file in brought(lake, given)):
-        seen = known.get(file_sha(path))
-        options: Any = {"assume_date": assumed, "app": assume_app, "now": now}
-        found = seen or staging.import_file(lake, cat, path, **options)
-        rows.append({**found._asdict(), "already_seen": seen is not None})
-    if as_json:
-        show(rows)
-        return
-    for row in rows:
-        again = " (seen before)" if row["already_seen"] else ""
-        read, refused = row["read"], row["refused"]
-        beside = f", {row['labels']} labels beside them" if row["labels"] else ""
-        click.echo(f"{row['name']}: {read} rows, {refused} in quarantine{beside}{again}")
-
-
-def brought(lake: Any, given: Path | str) -> list[Path]:
-    """The files of a place; those of another machine, and what is piped in, in the raw room."""
-    from evals.door import inbox
-    from evals.sources import places
-
-    if given == "-":
-        return [places.taken_in(lake, sys.stdin.buffer)]
-    if isinstance(given, str) and places.is_remote(given):
-        return places.fetched(lake, given)
-    return inbox.inbox_paths(given)
 
 
 @click.command()
@@ -413,4 +352,4 @@ def known(here: Settings, names: tuple[str, ...]) -> None:
             fail(USAGE, f"no evaluator {name!r} in the catalog; declared: {', '.join(declared)}")
 
 
-COMMANDS = (nightly, import_, plan, backfill)
+COMMANDS = (nightly, plan, backfill)

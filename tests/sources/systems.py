@@ -20,6 +20,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 SECRET = "sk-lf-" + "1b4de7a2-55aa-4c1e-9f43-0d5f2f6f1a10"
 PUBLIC = "pk-lf-0000"
+KEYS = {
+    "LANGFUSE_PUBLIC_KEY": PUBLIC,
+    "LANGFUSE_SECRET_KEY": SECRET,
+    "LANGSMITH_API_KEY": "lsv2-canary",
+    "PHOENIX_KEY": "phx-canary",
+}
 
 
 class Fault(NamedTuple):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import email.utils
-import gzip
-import json
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,9 +14,8 @@ from evals.lake import Lake
 from evals.sources import api as http
 from evals.sources import pulling
 from evals.sources.api import Api, SourceError
-from evals.specs import Catalog, Source
+from evals.specs import Source
 from tests.sources.systems import (
-    PUBLIC,
     SECRET,
     Fault,
     World,
@@ -30,36 +25,7 @@ from tests.sources.systems import (
     add_trace,
     serving,
 )
-
-NOW = datetime(2026, 10, 2, 6, tzinfo=UTC)
-NIGHT = datetime(2026, 10, 1, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The three systems, with keys in the environment and no time lost in waiting."""
-    monkeypatch.setenv("LANGFUSE_PUBLIC_KEY", PUBLIC)
-    monkeypatch.setenv("LANGFUSE_SECRET_KEY", SECRET)
-    monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2-none")
-    monkeypatch.setattr(http, "sleep", lambda seconds: None)
-    with serving(World()) as found:
-        yield found
-
-
-def catalog(folder: Path, world: World, kind: str = "langfuse", **more: Any) -> Catalog:
-    """A catalog that pulls from one of them."""
-    named = {"langsmith": {"desk": "desk"}, "phoenix": {"help desk": "desk"}}
-    about = {"name": "ours", "kind": kind, "base_url": world.url, "page_size": 4}
-    where = {"projects": named.get(kind, {}), "app": None if kind in named else "desk"}
-    source = Source(**{**about, **where, **more})
-    return Catalog(root=folder, sources={"ours": source})
-
-
-def landed(home: Path) -> list[dict[str, Any]]:
-    """Every row in the inbox."""
-    paths = sorted((home / "inbox").rglob("*.gz"))
-    lines = [line for path in paths for line in gzip.decompress(path.read_bytes()).splitlines()]
-    return [json.loads(line) for line in lines]
+from tests.sources.team import NIGHT, NOW, catalog, landed
 
 
 def test_every_trace_lands_once_in_full_and_scores_beside_it(tmp_path: Path, world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from evals.annotations import References
 from evals.asking.budget import left
-from evals.plan import Planned, plan, probe
+from evals.plan import Planned, Scope, plan, probe
 from tests.evals.asking.team import NIGHT, TODAY, Team, traces
 from tests.evals.models.model_server import Said, completion, serving
 
@@ -30,15 +30,19 @@ def priced(body: dict[str, Any], seen: int, beside: int = 0, cached: float = 0.0
     return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}', usage=used))
 
 
+def scope(team: Team, *nights: Any) -> Scope:
+    """Some nights of the team's."""
+    return Scope(team.lake, team.catalog, References.of(team.catalog.root, []), nights)
+
+
 def told(team: Team, *nights: Any) -> list[Planned]:
     """The plan of some nights."""
-    return plan(team.lake, team.catalog, References.of(team.catalog.root, []), nights)
+    return plan(scope(team, *nights))
 
 
 def sound(team: Team, count: int) -> int:
     """How many questions a probe of the night asks."""
-    references = References.of(team.catalog.root, [])
-    return probe(team.lake, team.catalog, references, [NIGHT], count=count, now=NOW).calls
+    return probe(scope(team, NIGHT), count, NOW).calls
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from evals import forget, nights
 from evals import noise as noises
 from evals.annotations import References
 from evals.asking.estimate import estimate
-from evals.plan import plan
+from evals.plan import Scope, plan
 from evals.reports import pages, report
 from evals.reports.assembly import awaited
 from evals.reports.measurements import Night
@@ -195,7 +195,7 @@ def test_a_plan_counts_repeats(tmp_path: Path, server: Server) -> None:
     """What it says will be asked is what is asked."""
     made = team(tmp_path, server, 3)
     references = References.of(made.catalog.root, [])
-    (row,) = plan(made.lake, made.catalog, references, [NIGHT])
+    (row,) = plan(Scope(made.lake, made.catalog, references, [NIGHT]))
     work = survey(made.lake, NightOf(made.lake, NIGHT), made.evaluator, references)
     assert row.calls == len(work.wanted) == made.score().calls == 3 * COUNT
     firsts = estimate(made.lake, work, work.wanted[:COUNT])
