@@ -277,10 +277,10 @@ def main() -> None:
     out = chosen.out or chosen.catalog / "demo" / "inbox" / "traces.jsonl.gz"
 
     def show(done: int, total: int) -> None:
-        sys.stderr.write(f"\r{done} of {total}")
+        sys.stderr.write(f"\r{done} of {total}")  # noqa: TID251  figures
 
     count = record(out, chosen.catalog, show)
-    sys.stderr.write(f"\n{count} traces in {out}\n")
+    sys.stderr.write(f"\n{count} traces in {out}\n")  # noqa: TID251  our own
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ Draws what the reports say; figures are never made here.
 """
 
 import itertools
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from evals.asking.budget import Left
 from evals.asking.questions import Asked
@@ -19,6 +18,7 @@ from evals.nights import OpenNight, open_nights
 from evals.plan import Planned
 from evals.records import Failure, Skip
 from evals.reports import pages, phrases
+from orchestration.console import output
 
 SHOWN_NIGHTS = 14
 
@@ -53,14 +53,15 @@ def document(lake: Lake, done: Worked) -> dict[str, Any]:
 def draw(lake: Lake, done: Worked) -> None:
     """The board over the last nights, and where its page is."""
     bodies = lake.current_reports()
-    console = terminal()
+    console = output()
     if not bodies:
         console.print("No reports yet. Put trace exports in a folder and name it with --inbox.")
         return
     nights = sorted({body["date"] for body in bodies})
     apps = sorted({body["app"] for body in bodies})
     demo = "   demo data, recorded answers" if any(body["demo"] for body in bodies) else ""
-    console.print(f" [bold]Andon[/] · {len(nights)} nights · {len(apps)} applications{demo}")
+    counts = f" · {len(nights)} nights · {len(apps)} applications{demo}"
+    console.print(Text.assemble(" ", ("Andon", "bold"), counts))
     console.print(grid(bodies, nights[-SHOWN_NIGHTS:], apps))
     for app in apps:
         last = [body for body in bodies if body["app"] == app][-1]
@@ -75,12 +76,7 @@ def draw(lake: Lake, done: Worked) -> None:
         console.print(f" {one.date} {one.app} is provisional until {one.until}")
     for one in done.final:
         console.print(f" {one.date} {one.app} is final")
-    console.print(f" board: {page}", soft_wrap=True, highlight=False)
-
-
-def terminal() -> Console:
-    """The terminal, or 140 columns where the output goes to a file."""
-    return Console(width=None if sys.stdout.isatty() else 140)
+    console.print(f" board: {page}", soft_wrap=True)
 
 
 def whole(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -138,7 +134,7 @@ def rate_of(row: dict[str, Any]) -> tuple[str, str]:
 
 def draw_results(body: dict[str, Any]) -> None:
     """A report, or several pooled, in the terminal."""
-    console = terminal()
+    console = output()
     if "sentence" in body:
         console.print(f" {body['date']} {body['app']} {body['version']}: {body['sentence']}")
     else:
@@ -183,7 +179,7 @@ def draw_plan(rows: Sequence[Planned], left: dict[str, Left], probed: Asked | No
         cost = [f"{tokens:,}", dollars(own)]
         cells = [str(len(own)), *map(str, counts), *cost, ", ".join(changed) or "nothing"]
         table.add_row(evaluator, app, *cells)
-    console = terminal()
+    console = output()
     console.print(table)
     for line in (*probed_words(probed), *cost_words(rows, left), *batch_words(rows)):
         console.print(f" {line}")

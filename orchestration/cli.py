@@ -8,18 +8,34 @@ import contextlib
 import os
 import sys
 import threading
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import click
 
+from orchestration import terminal
 from orchestration.commands import arrivals, batches, judges, keeping, line, privacy, reports
 from orchestration.commands.options import INFRASTRUCTURE, USAGE, fail
 
 
+@contextlib.contextmanager
+def readable_usage() -> Iterator[None]:
+    """What click says of the words it was given, among them file names, made readable."""
+    try:
+        yield
+    except click.ClickException as error:
+        said = terminal.lines(error.format_message())
+        error.format_message = lambda: said
+        raise
+
+
 class Andon(click.Group):
     """The command group: a catalog or lake that cannot be used is said in a sentence."""
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        """Reads the words before the command."""
+        with readable_usage():
+            return super().make_context(*args, **more)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; what the user can mend is usage, what the machine must is not."""
@@ -29,7 +45,8 @@ class Andon(click.Group):
         from evals.specs import CatalogError
 
         try:
-            return super().invoke(ctx)
+            with readable_usage():
+                return super().invoke(ctx)
         except (CatalogError, LabelsError) as error:
             fail(USAGE, str(error))
         except (LakeError, SourceError, OSError) as error:
@@ -66,10 +83,10 @@ def run(words: Sequence[str] | None = None) -> NoReturn:
     except SystemExit as ended:
         code = ended.code or 0
     except BaseException:
-        traceback.print_exc()
+        terminal.trace()
     threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]  waits as exiting does
     atexit._run_exitfuncs()
-    for stream in filter(None, (sys.stdout, sys.stderr)):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # noqa: TID251  prints nothing
         with contextlib.suppress(BrokenPipeError):
             stream.flush()
     os._exit(code)

@@ -69,7 +69,8 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
     Progress.start(say)
     from orchestration.definitions import defs
 
-    log, lake = (home / "dagster" / "last_run.log").open("w"), Lake(home)
+    log = (home / "dagster" / "last_run.log").open("w", encoding="utf-8", errors="backslashreplace")
+    lake = Lake(home)
     with lake.lock("dagster"):  # the first two of a home would both make its tables
         instances = dg.DagsterInstance.get()
     with lake.used(), instances as instance, log, contextlib.redirect_stdout(log):

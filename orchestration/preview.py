@@ -10,12 +10,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import click
-
 from evals.door.explain import WORDS, Explained, explain
 from evals.door.inbox import inbox_paths
 from evals.specs import Catalog
-from orchestration.commands.options import show
+from orchestration import terminal
 
 WIDTH = 300
 """A longer value of the first trace is cut; `--json` has it whole."""
@@ -28,10 +26,13 @@ def tell(
     files = [file for given in paths for file in inbox_paths(given)]
     found = [explain(catalog, file, assume_date=assumed, app=app) for file in files]
     if as_json:
-        show([{**asdict(one), "refused": [r._asdict() for r in one.refused]} for one in found])
+        terminal.show(
+            [{**asdict(one), "refused": [r._asdict() for r in one.refused]} for one in found]
+        )
         return
     for one in found:
-        click.echo("\n".join(lines(one)))
+        for line in lines(one):
+            terminal.say(line)
 
 
 def lines(found: Explained) -> list[str]:

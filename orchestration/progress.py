@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Protocol
 
+from orchestration import terminal
+
 QUIET_S = 10.0
 """Seconds between two lines where nobody watches a terminal."""
 
@@ -65,7 +67,7 @@ def telling(quiet: bool = False) -> Iterator[Teller]:
     """A teller for this process: bars, lines, or nothing where the output is for a program."""
     if quiet:
         yield silent
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty():  # noqa: TID251  prints nothing
         with bars() as teller:
             yield teller
     else:
@@ -82,8 +84,7 @@ def lines() -> Teller:
             return
         last = time.monotonic()
         count = f": {done} of {of} {'calls' if bar == 'calls' else 'nights'}" if of else ""
-        sys.stderr.write(f"andon: {words}{count}\n")
-        sys.stderr.flush()
+        terminal.say(f"andon: {words}{count}", err=True)
 
     return tell
 
@@ -91,7 +92,6 @@ def lines() -> Teller:
 @contextmanager
 def bars() -> Iterator[Teller]:
     """A teller of bars on stderr, one for the work and one for the calls, gone when it ends."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -101,12 +101,20 @@ def bars() -> Iterator[Teller]:
     )
     from rich.progress import Progress as Bars
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24))
+    from evals.readable import readable
+    from orchestration.console import errors
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+    )
     counts = (MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, *counts, console=Console(stderr=True), transient=True) as shown:
+    with Bars(*columns, *counts, console=errors(), transient=True) as shown:
         tasks = {"work": shown.add_task("starting", total=None)}
 
         def tell(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
+            words = readable(words)
             if bar not in tasks:
                 tasks[bar] = shown.add_task(words, total=of)
             elif done == 0:

@@ -13,8 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import click
-
+from orchestration import terminal
 from orchestration.launch import dagster_home
 from orchestration.settings import ROOT, Settings
 
@@ -55,7 +54,8 @@ def serve(here: Settings, port: int) -> int:
     server = pages(here, port + 1)
     os.environ["ANDON_BOARD_URL"] = f"http://{HOST}:{port + 1}"
     os.environ["ANDON_HOME"], os.environ["ANDON_CATALOG"] = str(here.home), str(here.catalog_root)
-    click.echo(f"board    http://{HOST}:{port + 1}/\nDagster  http://{HOST}:{port}/", err=True)
+    terminal.say(f"board    http://{HOST}:{port + 1}/", err=True)
+    terminal.say(f"Dagster  http://{HOST}:{port}/", err=True)
     workspace = ["-w", str(ROOT / "workspace.yaml"), "-h", HOST, "-p", str(port)]
     python = [sys.executable, "-W", SUPERSEDED]
     command = [*python, "-m", "dagster", "dev", *workspace, "--log-level", "warning"]

@@ -96,4 +96,4 @@ def main() -> None:
     from evals.door.staging import staged
 
     task: Task = pickle.load(sys.stdin.buffer)  # noqa: S301  our own process
-    sys.stdout.buffer.write(pickle.dumps(staged(task)))
+    sys.stdout.buffer.write(pickle.dumps(staged(task)))  # noqa: TID251  to our own process

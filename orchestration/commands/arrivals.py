@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from orchestration import terminal
 from orchestration.commands.options import (
     DAY,
     DONE,
@@ -20,7 +21,6 @@ from orchestration.commands.options import (
     fail,
     located,
     place,
-    show,
 )
 from orchestration.progress import telling
 
@@ -55,19 +55,19 @@ def pull(home: Path | None, catalog: Path | None, sources: tuple[str, ...], as_j
         found, failures = pulling.pull(lake, cat, datetime.now(UTC), names=sources, say=say)
     told([one._asdict() for one in found], as_json)
     for failure in failures:
-        click.echo(f"andon: {failure}", err=True)
+        terminal.complain(failure)
     sys.exit(INFRASTRUCTURE if failures else DONE)
 
 
 def told(rows: list[dict[str, Any]], as_json: bool) -> None:
     """What each project came to."""
     if as_json:
-        show(rows)
+        terminal.show(rows)
         return
     for row in rows:
         name = "/".join(dict.fromkeys((row["source"], row["project"])))
         landed, read, upto = row["landed"], row["rows"], row["upto"]
-        click.echo(f"{name}: {landed} new or changed of {read} rows, up to {upto}")
+        terminal.say(f"{name}: {landed} new or changed of {read} rows, up to {upto}")
 
 
 @click.command("import")
@@ -117,13 +117,13 @@ def import_(
         found = seen or staging.import_file(lake, cat, path, **options)
         rows.append({**found._asdict(), "already_seen": seen is not None})
     if as_json:
-        show(rows)
+        terminal.show(rows)
         return
     for row in rows:
         again = " (seen before)" if row["already_seen"] else ""
         read, refused = row["read"], row["refused"]
         beside = f", {row['labels']} labels beside them" if row["labels"] else ""
-        click.echo(f"{row['name']}: {read} rows, {refused} in quarantine{beside}{again}")
+        terminal.say(f"{row['name']}: {read} rows, {refused} in quarantine{beside}{again}")
 
 
 def brought(lake: Any, given: Path | str) -> list[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from orchestration import terminal
 from orchestration.commands.options import (
     INFRASTRUCTURE,
     USAGE,
@@ -15,7 +16,6 @@ from orchestration.commands.options import (
     fail,
     located,
     place,
-    show,
 )
 
 
@@ -42,15 +42,17 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
     found = [one for one in tickets(place(home, catalog).lake()) if one.open or not only_open]
     rows = [shown(one) for one in reversed(found)]
     if as_json:
-        show(rows)
+        terminal.show(rows)
         return
     for row in rows:
         done = f"{row['done']} of {row['requests']}"
         cost = f"${row['usd']:.4f}" if not row["open"] else f"at most ${row['at_most_usd']:.4f}"
         words = f"  ({row['problem']})" if row["problem"] else ""
-        click.echo(f"{row['batch']}  {row['state']} {row['provider_says']}  {done}  {cost}{words}")
+        terminal.say(
+            f"{row['batch']}  {row['state']} {row['provider_says']}  {done}  {cost}{words}"
+        )
     if not rows:
-        click.echo("no batches; a judge with `via: batch` or `via: auto` makes them")
+        terminal.say("no batches; a judge with `via: batch` or `via: auto` makes them")
 
 
 @batches.command("cancel")
@@ -77,7 +79,7 @@ def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
     except (models.ModelError, models.Unavailable) as error:
         fail(INFRASTRUCTURE, f"the provider could not be told: {error}")
     after = "`andon nightly` takes in what was done" if said.open else "it was not handed in yet"
-    click.echo(f"{name}: {said.status or said.state}; {after}")
+    terminal.say(f"{name}: {said.status or said.state}; {after}")
 
 
 COMMANDS = (batches,)

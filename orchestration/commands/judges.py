@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from orchestration.commands.options import USAGE, as_json, fail, located, place, show
+from orchestration import terminal
+from orchestration.commands.options import USAGE, as_json, fail, located, place
 
 
 @click.group()
@@ -39,7 +40,7 @@ def judge_attack(
     here = place(home, catalog)
     rows = [trial.document() for trial in trials(here, name, app)]
     if as_json:
-        show(rows)
+        terminal.show(rows)
         return
     for row in rows:
         tell(row)
@@ -74,16 +75,16 @@ def trials(here: Any, name: str, app: str | None) -> list[Any]:
 
 def tell(row: dict[str, Any]) -> None:
     """A trial as a table by family."""
-    click.echo(f"{row['judge']} in {row['app']}: {row['state']}; {row['reason']}")
+    terminal.say(f"{row['judge']} in {row['app']}: {row['state']}; {row['reason']}")
     for family in row["families"]:
-        click.echo(f"  {family['family']:<12} passed {family['passed']:>3} of {family['n']:>3}")
+        terminal.say(f"  {family['family']:<12} passed {family['passed']:>3} of {family['n']:>3}")
     if row["n"]:
-        click.echo(
+        terminal.say(
             f"  {row['rate']:.0%} of {row['n']} ({row['low']:.0%} to {row['high']:.0%}), "
             f"allowed {row['limit']:.0%}; {row['calls']} calls"
         )
     if row["fell_for"]:
-        click.echo(f"  fell for: {', '.join(row['fell_for'])}")
+        terminal.say(f"  fell for: {', '.join(row['fell_for'])}")
 
 
 COMMANDS = (judge,)

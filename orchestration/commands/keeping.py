@@ -3,7 +3,6 @@
 The line itself is moved elsewhere.
 """
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from orchestration import terminal
 from orchestration.commands.options import (
     DAY,
     DONE,
@@ -19,7 +19,6 @@ from orchestration.commands.options import (
     fail,
     located,
     place,
-    show,
 )
 
 
@@ -46,7 +45,7 @@ def labels_export(
 
     lake = place(home, catalog).lake()
     for row in flywheel.sheet(lake, only.date(), app):
-        out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        out.write(terminal.document(row) + "\n")
 
 
 @labels.command("import")
@@ -63,7 +62,7 @@ def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
 
     here = place(home, catalog)
     added = import_labels(here.lake(), here.catalog(), path)
-    click.echo(f"{added} labels added; `andon nightly` reports them")
+    terminal.say(f"{added} labels added; `andon nightly` reports them")
 
 
 @click.group(invoke_without_command=True)
@@ -119,13 +118,13 @@ def quarantine_list(
         if all(getattr(row, key) == value for key, value in chosen.items())
     ]
     if as_json:
-        show(rows)
+        terminal.show(rows)
         return
     for row in rows:
         where = f"{row['source_file']}:{row['source_line']}"
-        click.echo(f"{where}: {row['code']}: {row['reason']}")
+        terminal.say(f"{where}: {row['code']}: {row['reason']}")
     if not rows:
-        click.echo("nothing in quarantine")
+        terminal.say("nothing in quarantine")
 
 
 @quarantine.command("show")
@@ -152,10 +151,11 @@ def quarantine_show(home: Path | None, catalog: Path | None, where: str, as_json
         fail(USAGE, f"{where} is not in quarantine; `andon quarantine list` shows what is")
     rows = [shown(row) for row in found]
     if as_json:
-        show(rows)
+        terminal.show(rows)
         return
     for row in rows:
-        click.echo(f"{row['code']}: {row['reason']}\n{row['raw']}")
+        terminal.say(f"{row['code']}: {row['reason']}")
+        terminal.say(row["raw"])
 
 
 def shown(row: Any) -> dict[str, Any]:
@@ -183,21 +183,21 @@ def quarantine_replay(
     here = place(home, catalog)
     found = replay.replay(here.lake(), here.catalog(), file=file, code=code)
     if as_json:
-        show([one._asdict() for one in found])
+        terminal.show([one._asdict() for one in found])
         return
     for one in found:
         left = "; ".join(f"{n} {reason}" for reason, n in one.why.items())
         still = f"; still refused: {left}" if left else ""
-        click.echo(f"{one.file}: {one.placed} of {one.tried} rows placed{still}")
+        terminal.say(f"{one.file}: {one.placed} of {one.tried} rows placed{still}")
         if one.gone:
-            click.echo(
+            terminal.say(
                 f"  {one.gone} not read again: the export is gone and their bytes were not all "
                 "kept; put it back into the inbox and replay"
             )
     if any(one.placed for one in found):
-        click.echo("`andon nightly` reports their nights anew")
+        terminal.say("`andon nightly` reports their nights anew")
     if not found:
-        click.echo("nothing in quarantine to replay")
+        terminal.say("nothing in quarantine to replay")
 
 
 @click.command()
@@ -218,10 +218,10 @@ def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool)
 
     findings = checkup.examine(place(home, catalog), online=online)
     if as_json:
-        show([finding._asdict() for finding in findings])
+        terminal.show([finding._asdict() for finding in findings])
     else:
         for finding in findings:
-            click.echo(f"{finding.state:>5}  {finding.about}: {finding.words}")
+            terminal.say(f"{finding.state:>5}  {finding.about}: {finding.words}")
     sys.exit(USAGE if any(finding.state == "fail" for finding in findings) else DONE)
 
 

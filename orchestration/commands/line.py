@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from orchestration import terminal
 from orchestration.commands.options import (
     DAY,
     DONE,
@@ -24,7 +25,6 @@ from orchestration.commands.options import (
     located,
     place,
     ranged,
-    show,
     span,
 )
 from orchestration.progress import telling
@@ -161,7 +161,7 @@ def foretell(
         "probed": probed.calls if probed else 0,
         "budget_left": {app: one._asdict() for app, one in left.items()},
     }
-    show({**total, "plan": [asdict(row) for row in rows]})
+    terminal.show({**total, "plan": [asdict(row) for row in rows]})
 
 
 def no_probe_but_dry(probe: int | None, dry_run: bool) -> None:
@@ -250,11 +250,11 @@ def finish(
 
     worked = board.Worked(due, calls, failures, final)
     if as_json:
-        show(board.document(lake, worked))
+        terminal.show(board.document(lake, worked))
     else:
         board.draw(lake, worked)
     for failure in failures:
-        click.echo(f"andon: {failure}", err=True)
+        terminal.complain(failure)
     sys.exit(INFRASTRUCTURE if failures else DONE)
 
 

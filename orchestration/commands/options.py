@@ -3,7 +3,6 @@
 No command lives here.
 """
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from orchestration import terminal
 from orchestration.settings import Settings, settings
 
 DONE, REGRESSED, USAGE, INCONCLUSIVE, INFRASTRUCTURE = 0, 1, 2, 3, 4
@@ -42,7 +42,7 @@ class Place(click.ParamType):
 
 def fail(code: int, message: str) -> NoReturn:
     """Ends the command with a sentence on stderr and a documented exit code."""
-    click.echo(f"andon: {message}", err=True)
+    terminal.complain(message)
     sys.exit(code)
 
 
@@ -82,7 +82,15 @@ def place(home: Path | None, catalog: Path | None, **more: Any) -> Settings:
     labels = more.get("labels") or ()
     if labels:
         os.environ["ANDON_LABELS"] = os.pathsep.join(str(path.absolute()) for path in labels)
-    return settings()
+    here = settings()
+    if not is_utf8(str(here.home)):
+        fail(USAGE, f"--home {here.home}: its name is not UTF-8, which Parquet needs; rename it")
+    return here
+
+
+def is_utf8(path: str) -> bool:
+    """Whether a path's bytes are UTF-8."""
+    return not any("\ud800" <= char <= "\udfff" for char in path)
 
 
 def span(known: list[date], first: Any, last: Any, only: Any) -> list[date]:
@@ -92,11 +100,6 @@ def span(known: list[date], first: Any, last: Any, only: Any) -> list[date]:
     if low > high:
         raise click.UsageError(f"--from {low} is after --to {high}")
     return [night for night in known if low <= night <= high]
-
-
-def show(value: Any) -> None:
-    """One JSON document on stdout."""
-    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
 def chosen(lake: Any, app: str, only: Any) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
+from orchestration import terminal
 from orchestration.commands.options import (
     DONE,
     INFRASTRUCTURE,
     as_json,
     located,
     place,
-    show,
 )
 
 
@@ -56,7 +56,7 @@ def forget(
     done = forgetting.forget(lake, cat, person, datetime.now(UTC)) if yes else {}
     said = {"traces": person.nights, "done": yes, "touched": done, "outside": outside}
     if as_json:
-        show(said)
+        terminal.show(said)
     else:
         told(said)
     sys.exit(INFRASTRUCTURE if done.get("left") else DONE)
@@ -67,16 +67,16 @@ def told(said: dict[str, Any]) -> None:
     count = sum(said["traces"].values())
     nights = f" in {len(said['traces'])} nights" if count else ""
     if said["done"]:
-        click.echo(f"{count} traces{nights} forgotten")
+        terminal.say(f"{count} traces{nights} forgotten")
         for where, touched in said["touched"].items():
             if touched and where != "left":
-                click.echo(f"  {where}: {touched}")
+                terminal.say(f"  {where}: {touched}")
     else:
-        click.echo(f"{count} traces{nights} would be forgotten; --yes does it, for good")
+        terminal.say(f"{count} traces{nights} would be forgotten; --yes does it, for good")
     for path in said["outside"]:
-        click.echo(f"not Andon's, and still there: {path}")
+        terminal.say(f"not Andon's, and still there: {path}")
     if said["touched"].get("left"):
-        click.echo("an id still stands somewhere: run it again", err=True)
+        terminal.say("an id still stands somewhere: run it again", err=True)
 
 
 @click.command()
@@ -105,13 +105,13 @@ def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) 
     }
     done = {} if dry_run or not found else retention.tidy(lake, found)
     if as_json:
-        show({"found": planned, "done": done})
+        terminal.show({"found": planned, "done": done})
     elif not found:
-        click.echo("nothing is older than `retention` allows")
+        terminal.say("nothing is older than `retention` allows")
     else:
         verb = "would go" if dry_run else "gone"
         raw, refused, nights = planned["raw_files"], planned["refused_files"], len(found.nights)
-        click.echo(
+        terminal.say(
             f"{raw} raw files, bytes of {refused} refused files, texts of {nights} nights {verb}"
         )
 

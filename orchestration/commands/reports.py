@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from orchestration import terminal
 from orchestration.commands.options import (
     DAY,
     GATES,
@@ -21,7 +22,6 @@ from orchestration.commands.options import (
     located,
     place,
     ranged,
-    show,
     span,
 )
 
@@ -52,10 +52,12 @@ def gate(home: Path | None, catalog: Path | None, app: str, only: Any, as_json: 
     if as_json:
         said = {key: body[key] for key in ("date", "app", "version", "gate", "sentence")}
         gate = {**body["gate"], "outcome": outcome}
-        show({**said, "gate": gate, "provisional": until is not None, "provisional_until": until})
+        terminal.show(
+            {**said, "gate": gate, "provisional": until is not None, "provisional_until": until}
+        )
     else:
         mark = f" (provisional until {until})" if until else ""
-        click.echo(f"{body['date']} {app}: {outcome}{mark}. {body['sentence']}")
+        terminal.say(f"{body['date']} {app}: {outcome}{mark}. {body['sentence']}")
     sys.exit(GATES.get(outcome, INFRASTRUCTURE))
 
 
@@ -86,13 +88,13 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
         found = {"current": current.get((night, app)) == version, "provisional_until": until}
         rows.append({**row, **found})
     if as_json:
-        show(rows)
+        terminal.show(rows)
         return
     for row in rows:
         mark = "" if row["current"] else " (older version)"
         until = row["provisional_until"]
         mark = f" (provisional until {until})" if until and not mark else mark
-        click.echo(f"{row['date']} {row['app']} {row['version']}{mark}")
+        terminal.say(f"{row['date']} {row['app']} {row['version']}{mark}")
 
 
 @report.command("show")
@@ -133,7 +135,7 @@ def report_show(
     else:
         body = chosen(lake, app, only)
     if as_json:
-        show(body)
+        terminal.show(body)
     else:
         board.draw_results(body)
 
@@ -157,10 +159,10 @@ def report_diff(
     lake = place(home, catalog).lake()
     moved = board.versions(lake, only.date(), app)
     if as_json:
-        show(moved)
+        terminal.show(moved)
         return
     for step in moved:
-        click.echo(f"{step['before']} → {step['after']}: {'; '.join(step['moved']) or 'nothing'}")
+        terminal.say(f"{step['before']} → {step['after']}: {'; '.join(step['moved']) or 'nothing'}")
 
 
 COMMANDS = (gate, report)
