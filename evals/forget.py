@@ -23,6 +23,7 @@ from evals.files import replace, restricted_file
 from evals.importers.streams import file_sha
 from evals.lake import Lake, quoted
 from evals.privacy import Door
+from evals.readable import readable_name
 from evals.records import Trace, canonical, digest
 from evals.reports import assembly, unsaid
 from evals.scrubbing import Words
@@ -177,7 +178,7 @@ def drop_raw(lake: Lake, catalog: Catalog, person: Person) -> int:
     names = scrubbing.words(person.ids(), mark=MARK)
     dropped = 0
     for path in inbox_paths(lake.home / "inbox"):
-        if path.name in person.files or scrubbing.holds(path, names):
+        if readable_name(path.name) in person.files or scrubbing.holds(path, names):
             if file_sha(path) not in lake.inbox_files():
                 import_file(lake, catalog, path)
             path.unlink()
@@ -301,5 +302,6 @@ def outside(lake: Lake, person: Person) -> list[str]:
     """Files beyond the home, still where they were read, that its traces came from."""
     stamps = lake.document(*STAMPS) or {}
     paths = (Path(path) for path in stamps)
-    kept = (p for p in paths if p.name in person.files and not p.is_relative_to(lake.home))
+    away = (path for path in paths if not path.is_relative_to(lake.home))
+    kept = (path for path in away if readable_name(path.name) in person.files)
     return sorted(str(path) for path in kept if path.exists())

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.files import RESTRICTED, replace, restricted_file, write_parquet
-from evals.importers.streams import GZIP, ZSTD
+from evals.importers.streams import GZIP, ZSTD, unzstd
 from evals.records import Json
 
 PARQUET = b"PAR1"
@@ -96,9 +96,7 @@ def unpacked(path: Path) -> bytes:
         with contextlib.suppress(OSError, EOFError):
             return gzip.decompress(data)
     if data.startswith(ZSTD):
-        import pyarrow
-
-        with pyarrow.input_stream(str(path), compression="zstd") as stream:
+        with unzstd(path) as stream:
             return stream.read()
     return data
 

@@ -13,6 +13,7 @@ import dagster as dg
 from evals import nights
 from evals.door.inbox import STAMPS, inbox_paths
 from evals.lake import Lake
+from evals.readable import readable_name
 from evals.records import digest
 from evals.sources import places
 from evals.specs import Catalog
@@ -96,7 +97,7 @@ def file_at(path: Path, stamps: dict[str, list[Any]], known: Any, now: float) ->
     held = stamps.get(str(path.absolute()))
     read = bool(held) and held[:2] == [stat.st_size, stat.st_mtime_ns] and held[2] in known
     stamp = f"{stat.st_size} {stat.st_mtime_ns}"
-    return Found(str(path), stamp, now - stat.st_mtime > SETTLED_S, read)
+    return Found(readable_name(str(path)), stamp, now - stat.st_mtime > SETTLED_S, read)
 
 
 def due(lake: Lake, catalog: Catalog, now: datetime) -> list[Due]:

@@ -19,6 +19,7 @@ from evals.importers import Reading, mapping
 from evals.importers.containers import Container, looked_at
 from evals.importers.streams import BROKEN
 from evals.privacy import Door
+from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
 
@@ -75,8 +76,8 @@ def explain(
 ) -> Explained:
     """Reads a file as an import would, and tells what it found."""
     plans, app = mapping.plans(catalog.mappings, None), app or catalog.only_app
-    begins = catalog.day_begins
-    reading = Reading(path.name, plans, assume_date, day_begins=begins, path=path, app=app)
+    begins, name = catalog.day_begins, readable_name(path.name)
+    reading = Reading(name, plans, assume_date, day_begins=begins, path=path, app=app)
     found = looked(path)
     form = importers.recognised(found, path.name) if found else None
     rows = importers.rows(path, reading)
@@ -87,7 +88,7 @@ def explain(
     nights = {(row.ts - timedelta(hours=begins)).date() for row in traces}
     first = door.row(traces[0]) if traces else None
     return Explained(
-        file=path.name,
+        file=name,
         packed_as=found.kind if found else "unreadable",
         format=form.NAME if form else None,
         also=others(found, path.name, form) if found else [],

@@ -29,6 +29,7 @@ from evals.importers.shares import WHOLE, Share
 from evals.importers.streams import file_sha
 from evals.lake import Lake, in_use
 from evals.privacy import Door, name_without_secrets
+from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
 from evals.tables import InboxFile, arrow_schema, to_table
@@ -65,16 +66,14 @@ def import_file(
         place: where it lies in its inbox; reports name it so. Its name where it lies in none.
         arrivals: what it is settled with, where it is not the only file.
     """
-    sha = file_sha(path)
+    sha, name = file_sha(path), readable_name(path.name)
     plans = mapping.plans(catalog.mappings, None)
     app = app or catalog.only_app
     begins = catalog.day_begins
-    reading = Reading(
-        path.name, plans, assume_date, spread, begins, path=path, app=app, hashed=False
-    )
+    reading = Reading(name, plans, assume_date, spread, begins, path=path, app=app, hashed=False)
     own = arrivals or Arrivals(lake, Door.of(lake, catalog))
-    staging = Staging(lake, own.door, path.name, sha, now)
-    parts = map(name_without_secrets, (place or path.name).split("/"))
+    staging = Staging(lake, own.door, name, sha, now)
+    parts = map(name_without_secrets, readable_name(place or path.name).split("/"))
     staging.place = name_without_secrets("/".join(parts))
     with staging.nights:
         if readers.by_two(path):
@@ -95,7 +94,7 @@ def staged(task: Task) -> Half:
     """The second reader's half of a file, staged aside."""
     lake, share = Lake(task.home), task.reading.share
     door = Door.of(lake, task.catalog)
-    staging = Staging(lake, door, task.path.name, task.sha, task.now, share)
+    staging = Staging(lake, door, task.reading.source_file, task.sha, task.now, share)
     with staging.nights.aside():
         staging.read(task.path, task.reading)
     nights = staging.nights

@@ -21,6 +21,7 @@ from evals.importers.containers import Container, looked_at, rows_of
 from evals.importers.shapes import Columns
 from evals.importers.streams import BROKEN, Line, read_blocks, read_lines, unpacked
 from evals.importers.strict_json import Refused, parse
+from evals.readable import readable_name
 from evals.records import Json, Refusal
 
 __all__ = [
@@ -124,7 +125,7 @@ def read(
     """
     plans = mapping.plans(mappings, name)
     at = {"assume_date": assume_date, "spread": spread, "day_begins": day_begins}
-    return rows(path, sound(Reading(path.name, plans, **at, path=path, app=app)))
+    return rows(path, sound(Reading(readable_name(path.name), plans, **at, path=path, app=app)))
 
 
 def batches(path: Path, reading: Reading) -> Iterator[Columns | Found]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 MAX_LINE = 16 * 2**20
 """A line of more bytes than this is refused, and never held whole."""
@@ -60,10 +61,22 @@ def unpacked(path: Path) -> io.BufferedIOBase:
         return Gunzipped(stream)
     if magic == ZSTD:
         stream.close()
-        import pyarrow
-
-        return cast(io.BufferedIOBase, pyarrow.input_stream(str(path), compression="zstd"))
+        return unzstd(path)
     return stream
+
+
+def unzstd(path: Path) -> io.BufferedIOBase:
+    """A zstd file's content as a binary stream."""
+    import pyarrow
+
+    return cast(io.BufferedIOBase, pyarrow.input_stream(opened(path), compression="zstd"))
+
+
+def opened(path: Path) -> Any:
+    """A file opened by Arrow, which takes a name that is not UTF-8 as bytes only."""
+    import pyarrow
+
+    return pyarrow.OSFile(os.fsencode(path))
 
 
 class Gunzipped(gzip.GzipFile):

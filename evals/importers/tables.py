@@ -19,7 +19,7 @@ import orjson
 
 from evals.importers import canonical, trial
 from evals.importers.canonical import Found, Reading
-from evals.importers.streams import BROKEN, KEPT, MAX_LINE, Line, broken_code
+from evals.importers.streams import BROKEN, KEPT, MAX_LINE, Line, broken_code, opened
 
 PARQUET = b"PAR1"
 DELIMITERS = ",;\t|"
@@ -178,7 +178,7 @@ def parquet_file(path: Path, **options: Any) -> Any:
     """The file, opened without reading ahead of what is asked for."""
     import pyarrow.parquet
 
-    return pyarrow.parquet.ParquetFile(path, **options)
+    return pyarrow.parquet.ParquetFile(opened(path), **options)
 
 
 def batch_rows(path: Path, file: Any, group: int) -> int:
