@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from evals.asking.estimate import estimate, known
 from evals.asking.questions import Asked, Asking
 from evals.asking.route import batched
 from evals.asking.shared import Shared
+from evals.asking.stopping import Stop
 from evals.asking.tickets import outstanding
 from evals.lake import Lake
 from evals.records import Failure, Skip
@@ -137,7 +138,14 @@ def plan(scope: Scope, now: datetime | None = None) -> list[Planned]:
     return rows
 
 
-def probe(scope: Scope, count: int, now: datetime) -> Asked:
+def probe(
+    scope: Scope,
+    count: int,
+    now: datetime,
+    *,
+    progress: Callable[[int], None] = lambda done: None,
+    stop: Stop | None = None,
+) -> Asked:
     """Asks judges of whom few answers are known the traces they would be asked first.
 
     The answers are kept, and count in the day's budget: nothing is paid twice.
@@ -146,9 +154,14 @@ def probe(scope: Scope, count: int, now: datetime) -> Asked:
         scope: which nights and evaluators.
         count: answers of each judge that are to be known.
         now: the moment, which tells the day's budget.
+        progress: hears of each call.
+        stop: who may end it while it asks.
 
     Returns:
         What was asked, and why no more where something stood in the way.
+
+    Raises:
+        Stopped: when it was stopped; what was answered is kept.
     """
     lake = scope.lake
     run_id, shared = f"probe-{secrets.token_hex(4)}", Shared(lake.home)
@@ -166,8 +179,8 @@ def probe(scope: Scope, count: int, now: datetime) -> Asked:
                 with lake.lock("calls", version):
                     found = survey(lake, work, evaluator, scope.references)
                     first = found.first(missing)
-                    asking = Asking(first, judge, pin, journal, lake.home, purse)
-                    done = live.ask(asking.shown_whole())
+                    asking = Asking(first, judge, pin, journal, lake.home, purse, progress)
+                    done = live.ask(asking.shown_whole(), stop=stop)
                     found.contents.close()
                 asked[version] += done.calls
                 rest = rest or done.rest

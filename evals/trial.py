@@ -5,6 +5,7 @@ What is asked is paid and kept like any other answer; nothing of it is a score.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -12,7 +13,9 @@ from typing import Any
 
 from evals import canaries, evaluators, ledger, run
 from evals.annotations import References
+from evals.asking import live
 from evals.asking.budget import Purse
+from evals.asking.stopping import Stop
 from evals.lake import Lake
 from evals.records import digest
 from evals.reports.attacks import Resistance, resistance
@@ -75,6 +78,7 @@ def attack(
     *,
     purse: Purse | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    stop: Stop | None = None,
 ) -> Trial:
     """Puts every attack on every carrier to the judge, as far as the day's budget goes."""
     bad = canaries.carriers(lake, references, evaluator, night)
@@ -84,7 +88,8 @@ def attack(
     tried = attacked(references, evaluator, chosen, contents)
     with lake.lock("calls", evaluator.answer_version or ""):
         work = survey_of(lake, evaluator, night, contents, tried)
-        asked = run.pay(lake, work, journal, run.live.ask, purse, progress)
+        ask = functools.partial(live.ask, stop=stop)
+        asked = run.pay(lake, work, journal, ask, purse, progress)
         told = run.canary_rows(lake, work, asked)
     contents.close()
     keep(lake, work, told)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from orchestration import terminal
+from orchestration import interrupts, terminal
 from orchestration.commands import arrivals, batches, judges, keeping, line, privacy, reports
 from orchestration.commands.options import INFRASTRUCTURE, USAGE, fail
 
@@ -51,6 +51,8 @@ class Andon(click.Group):
             fail(USAGE, str(error))
         except (LakeError, SourceError, OSError) as error:
             fail(INFRASTRUCTURE, str(error))
+        except KeyboardInterrupt:
+            fail(interrupts.exit_code(), interrupts.sentence())
 
 
 @click.group(cls=Andon, context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,7 +81,8 @@ def run(words: Sequence[str] | None = None) -> NoReturn:
     """
     code: Any = 1
     try:
-        main(args=words, prog_name="andon")
+        with interrupts.received():
+            main(args=words, prog_name="andon")
     except SystemExit as ended:
         code = ended.code or 0
     except BaseException:

@@ -13,9 +13,10 @@ from evals import evaluators, ledger, nights, plan, run
 from evals.asking import budget
 from evals.asking.route import Route, returned
 from evals.asking.shared import Shared
+from evals.asking.stopping import Stop
 from evals.records import digest
 from evals.survey import NightOf, survey
-from orchestration import pins
+from orchestration import interrupts, pins
 from orchestration.partitions import NIGHTS, RANGE
 from orchestration.progress import Progress, each
 from orchestration.resources import nights_of, spark, table
@@ -80,6 +81,21 @@ KEYS = [spec.key for spec in SPECS]
 )
 def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Brings the chosen evaluators up to date, night by night, paying only for what is new."""
+    with interrupts.received() as stop:
+        tallies = score_nights(context, stop)
+    for spec in SPECS:
+        if spec.key in context.selected_asset_keys:
+            shown = metadata(tallies.get(spec.metadata["evaluator"], []))
+            yield dg.MaterializeResult(asset_key=spec.key, metadata=shown)
+    yield from pins.results(context, SPECS)
+
+
+def score_nights(context: dg.AssetExecutionContext, stop: Stop) -> dict[str, list[run.Tally]]:
+    """What each evaluator did to each night, by its name.
+
+    Raises:
+        Stopped: when it was stopped; the night keeps the scores it had, and the answers are kept.
+    """
     here, lake = settings(), settings().lake()
     budget.recover(lake)
     shared = Shared(lake.home)
@@ -88,7 +104,7 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
     if Progress.listener:
         Progress.planned = planned(lake, context, references)
     tallies: dict[str, list[run.Tally]] = {}
-    way = Route(lake, here.catalog(), datetime.now(UTC))
+    way = Route(lake, here.catalog(), datetime.now(UTC), stop=stop)
     with ledger.journal(lake, context.run.run_id) as journal:
         returned(lake, here.catalog(), journal, way.now)
         for night in each("evaluating", nights_of(context)):
@@ -106,11 +122,7 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
                 )
                 tallies.setdefault(evaluator.name, []).append(done)
     shared.close()
-    for spec in SPECS:
-        if spec.key in context.selected_asset_keys:
-            shown = metadata(tallies.get(spec.metadata["evaluator"], []))
-            yield dg.MaterializeResult(asset_key=spec.key, metadata=shown)
-    yield from pins.results(context, SPECS)
+    return tallies
 
 
 def chosen(lake: Any, catalog: Any, night: date, work: NightOf, context: Any) -> Iterator[Any]:

@@ -4,6 +4,7 @@ So that whoever needs the home alone, to forget or to tidy, is told of a run tha
 schedule or a sensor began. Runs of the command line hold it themselves, in `launch`.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,7 +31,9 @@ class Holding(dg.Executor):
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         """The other's events; waits where somebody has the home alone."""
-        with settings().lake().used():
+        with contextlib.ExitStack() as stack:
+            with dg.raise_execution_interrupts():  # Dagster holds signals back between steps
+                stack.enter_context(settings().lake().used())
             yield from self.inner.execute(plan_context, execution_plan)
 
 

@@ -12,8 +12,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evals.asking.stopping import Stopped
 from evals.files import replace
 from evals.lake import Lake
+from orchestration.interrupts import Interrupts
 from orchestration.progress import Progress, Teller
 
 SETTINGS = """telemetry: {enabled: false}
@@ -24,6 +26,7 @@ event_log_storage:
   class: EventLog
   config: {home: {env: DAGSTER_HOME}}
 """
+INTERRUPTED = "DagsterExecutionInterruptedError"
 EVENT_BATCH = "1000"
 """Events Dagster gathers before it writes them, where it knows that more come at once."""
 ALLOCATIONS = 50_000
@@ -58,6 +61,9 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
         first: the first night.
         last: the last night, included.
         say: hears how far it is.
+
+    Raises:
+        Stopped: when a signal ended it; what was answered is kept.
     """
     dagster_home(home)
     warnings.simplefilter("ignore")  # third parties' deprecations are the test suite's to show
@@ -74,6 +80,8 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
     with lake.lock("dagster"):  # the first two of a home would both make its tables
         instances = dg.DagsterInstance.get()
     with lake.used(), instances as instance, log, contextlib.redirect_stdout(log):
+        if Interrupts.received:  # a library on the way here took it for an error of its own
+            raise Stopped("interrupted before the run began")
         result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             raise_on_error=False,
@@ -83,6 +91,8 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
             },
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
+    if Interrupts.received or any(map(was_interrupted, result.all_events)):
+        raise Stopped("the run was interrupted")
     failures = [
         f"{event.step_key}: {root_of(event.step_failure_data.error)}"
         for event in result.all_events
@@ -94,6 +104,17 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
         if event.is_step_skipped and not failures
     ]
     return Launched(result.run_id, failures, Progress.calls)
+
+
+def was_interrupted(event: Any) -> bool:
+    """Whether an event tells that Dagster heard a signal, in a step or between two.
+
+    What Dagster's handler raised may have become a library's own error, which names it.
+    """
+    if event.is_step_failure:
+        return INTERRUPTED in event.step_failure_data.error.to_string()
+    reason = event.job_failure_data.failure_reason if event.is_job_failure else None
+    return reason is not None and reason.name == "UNEXPECTED_TERMINATION"
 
 
 def root_of(error: Any) -> str:

@@ -17,6 +17,7 @@ from evals.asking.circuit import ENDS_RUN, GIVEN_UP, SHUT, TOO_MANY, Circuit
 from evals.asking.manners import Gate
 from evals.asking.questions import Asked, Asking, Question
 from evals.asking.shared import Shared
+from evals.asking.stopping import Stop
 from evals.lake import Lake
 from evals.records import Failure, Skip
 
@@ -30,6 +31,8 @@ LONGEST_WAIT_S = 60.0
 BLOCK = 64
 """Calls whose money is reserved in one transaction, where as many are under way at once: what a
 run that dies had reserved counts as spent."""
+GRACE_S = 5.0
+"""Seconds that calls under way have to be answered once asking is to stop."""
 STOPS = {
     GIVEN_UP: Failure(GIVEN_UP, "the provider answered nothing for a while", retryable=True),
     **{code: Failure(code, models.FAULTS[code], retryable=True) for code in sorted(ENDS_RUN)},
@@ -40,8 +43,12 @@ LOST = frozenset({"timeout", "truncated-response", "malformed-response"})
 """Codes of calls that the provider took and may charge, though no answer came: each counts."""
 
 
-def ask(asking: Asking, circuit: Circuit | None = None) -> Asked:
-    """Asks every question of one evaluator's night."""
+def ask(asking: Asking, circuit: Circuit | None = None, stop: Stop | None = None) -> Asked:
+    """Asks every question of one evaluator's night.
+
+    Raises:
+        Stopped: when it was stopped; what was answered is in the journal.
+    """
     if not asking.wanted:
         return Asked()
     try:
@@ -51,7 +58,9 @@ def ask(asking: Asking, circuit: Circuit | None = None) -> Asked:
     privacy.everything("")  # what it looks for is compiled before an answer waits for it
     shared = Shared(asking.home)
     try:
-        return run_loop(Live(client, asking, Gate(asking.pin, shared, circuit)).all())
+        live = Live(client, asking, Gate(asking.pin, shared, circuit), stop or Stop())
+        with live.stop.heard(live.wake):
+            return run_loop(live.all())
     finally:
         shared.close()
 
@@ -68,8 +77,12 @@ def run_loop(asked: Coroutine[Any, Any, Asked]) -> Asked:
 class Live:
     """One evaluator's night on its way: workers, what they spent, and why they stopped."""
 
-    def __init__(self, client: models.Client, asking: Asking, gate: Gate) -> None:
-        self.client, self.asking, self.gate = client, asking, gate
+    def __init__(self, client: models.Client, asking: Asking, gate: Gate, stop: Stop) -> None:
+        self.client, self.asking, self.gate, self.stop = client, asking, gate, stop
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.workers: set[asyncio.Task[None]] = set()
+        self.calling: set[asyncio.Task[Any] | None] = set()
+        """The workers whose call is with the provider, or was when they were cancelled."""
         self.ahead = list(reversed(asking.wanted))
         self.block: list[float] = []
         """What each of the calls granted and not yet begun may cost, the next one last."""
@@ -82,12 +95,15 @@ class Live:
 
     async def all(self) -> Asked:
         """Asks every question, or as many as budget, hours and provider let it."""
+        self.loop = asyncio.get_running_loop()
         workers = min(self.asking.pin.concurrency, len(self.asking))
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(workers):
-                    group.create_task(self.worker())
-            await models.keep_fresh(Lake(self.asking.home), self.client, datetime.now(UTC).date())
+                self.workers = {group.create_task(self.worker()) for _ in range(workers)}
+                self.end_if_stopped()  # a request may have come before there was a loop to wake
+            async with asyncio.TaskGroup() as group:
+                self.workers = {group.create_task(self.refresh())}
+                self.end_if_stopped()
         finally:
             self.over += [(most, Spent(0.0, 0)) for most in self.block]
             self.settle()
@@ -95,9 +111,31 @@ class Live:
             await self.client.close()
         return Asked(self.calls, self.usd, self.rest)
 
+    async def refresh(self) -> None:
+        """Reads the provider's list of models, while its client is open anyway."""
+        today = datetime.now(UTC).date()
+        await models.keep_fresh(Lake(self.asking.home), self.client, today)
+
+    def wake(self) -> None:
+        """Stops soon, whichever thread wants it, and whatever the loop waits for."""
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.end_if_stopped)
+
+    def end_if_stopped(self) -> None:
+        """Ends whoever waits at once where asking is to stop, and calls under way after a grace."""
+        if self.stop.requested:
+            for worker in self.workers - self.calling:
+                worker.cancel()
+            asyncio.get_running_loop().call_later(GRACE_S, self.end_calls)
+
+    def end_calls(self) -> None:
+        """Ends the calls that are still under way."""
+        for worker in self.workers:
+            worker.cancel()
+
     async def worker(self) -> None:
         """Asks one question after the other."""
-        while self.ahead and self.rest is None:
+        while self.ahead and self.rest is None and not self.stop.requested:
             if not self.block and not self.reserve():
                 if self.rest or not self.under_way:
                     self.rest = self.rest or Skip("budget")
@@ -122,6 +160,10 @@ class Live:
             answer = (
                 None if error.code == self.gate.circuit.why else self.asking.failed(question, error)
             )
+        except asyncio.CancelledError:
+            sent = asyncio.current_task() in self.calling
+            self.over.append((most, Spent(most, 1) if sent else spent))
+            raise
         if answer is None:
             self.rest = STOPS[self.gate.circuit.why]
         else:
@@ -174,7 +216,7 @@ class Live:
             began = await self.gate.enter(question.key, tokens)
             sent = clock()
             try:
-                reply = await self.client.ask(question.request, min(pin.timeout_s, left))
+                reply = await self.send(question, min(pin.timeout_s, left))
             except models.ModelError as error:
                 self.gate.failed(question.key, error, began)
                 wait = wait_s(error, attempt)
@@ -190,6 +232,20 @@ class Live:
             else:
                 self.gate.answered(reply, tokens)
                 return reply
+
+    async def send(self, question: Question, timeout_s: float) -> models.Reply:
+        """One attempt of a call; one cancelled under way stays in `calling`: it may be charged."""
+        me = asyncio.current_task()
+        self.calling.add(me)
+        try:
+            reply = await self.client.ask(question.request, timeout_s)
+        except models.ModelError:
+            self.calling.discard(me)
+            if me and self.stop.requested:
+                me.cancel()  # it would wait, to try again
+            raise
+        self.calling.discard(me)
+        return reply
 
 
 def wait_s(error: models.ModelError, attempt: int) -> float:

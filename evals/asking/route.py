@@ -18,6 +18,7 @@ from evals.asking.budget import Spent
 from evals.asking.circuit import ENDS_RUN, OTHER_MODEL
 from evals.asking.manners import account
 from evals.asking.questions import Asked, Asking
+from evals.asking.stopping import Stop
 from evals.asking.tickets import Ticket, outstanding, remember, under_way
 from evals.lake import Lake
 from evals.ledger import Journal
@@ -37,6 +38,8 @@ class Route:
     now: datetime
     shut: dict[str, Failure] = field(default_factory=dict)
     """Accounts, or models of one, that serve nothing more in this run, and what they said."""
+    stop: Stop = field(default_factory=Stop)
+    """Who may end the run while it asks."""
 
     def __call__(self, asking: Asking) -> Asked:
         """Asks what no batch is out for; what is out is awaited, whichever way is now declared."""
@@ -55,7 +58,7 @@ class Route:
         shut = self.shut.get(whose) or self.shut.get(model)
         if asking.wanted and shut:
             return Asked(rest=shut)
-        asked = live.ask(asking)
+        asked = live.ask(asking, stop=self.stop)
         if isinstance(asked.rest, Failure) and asked.rest.code in ENDS_RUN:
             self.shut[model if asked.rest.code == OTHER_MODEL else whose] = asked.rest
         return asked

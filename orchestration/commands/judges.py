@@ -51,6 +51,8 @@ def trials(here: Any, name: str, app: str | None) -> list[Any]:
     from evals import ledger, trial
     from evals.asking.budget import Purse
     from evals.asking.shared import Shared
+    from orchestration.interrupts import Interrupts
+    from orchestration.progress import Progress
 
     lake, cat = here.lake(), here.catalog()
     found, nights = trial.uses(cat, name, app), lake.nights("traces")
@@ -63,10 +65,11 @@ def trials(here: Any, name: str, app: str | None) -> list[Any]:
     run, shared = f"attack-{secrets.token_hex(4)}", Shared(lake.home)
     purse = Purse(shared, run, datetime.now(UTC).date(), cat)
     references = here.references(lake)
+    how: Any = {"purse": purse, "progress": Progress.asked, "stop": Interrupts.stop}
     try:
         with ledger.journal(lake, run) as journal:
             return [
-                trial.attack(lake, cat, references, one, journal, nights[-1], purse=purse)
+                trial.attack(lake, cat, references, one, journal, nights[-1], **how)
                 for one in found
             ]
     finally:

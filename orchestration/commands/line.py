@@ -27,7 +27,7 @@ from orchestration.commands.options import (
     ranged,
     span,
 )
-from orchestration.progress import telling
+from orchestration.progress import Progress, telling
 from orchestration.settings import Settings
 
 probed = click.option(
@@ -68,7 +68,8 @@ def nightly(
 ) -> None:
     """Pulls, imports, evaluates and reports every night that has something new.
 
-    Exit codes: 0 done, 2 usage, 4 infrastructure. Quality is `andon gate`'s.
+    Exit codes: 0 done, 2 usage, 4 infrastructure, 130 or 143 interrupted; quality is
+    `andon gate`'s. An interrupted run keeps what it paid for, and the next one goes on from there.
 
     \b
     Examples:
@@ -139,10 +140,12 @@ def foretell(
     """What bringing nights up to date would ask and cost; asks nothing but what `probe` allows."""
     from evals import plan
     from evals.asking import budget
+    from orchestration.interrupts import Interrupts
 
     lake, catalog, now = here.lake(), here.catalog(), datetime.now(UTC)
     scope = plan.Scope(lake, catalog, here.references(lake), over, names, moved)
-    probed = plan.probe(scope, probe, now) if probe else None
+    how: Any = {"progress": Progress.asked, "stop": Interrupts.stop}
+    probed = plan.probe(scope, probe, now, **how) if probe else None
     rows = plan.plan(scope, now)
     apps = sorted({row.app for row in rows if row.calls})
     left = {app: budget.left(lake, catalog, now.date(), app) for app in apps}

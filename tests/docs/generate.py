@@ -42,8 +42,8 @@ def cli() -> str:
         "# `andon`\n",
         MADE.format(source="the docstrings in `orchestration/commands/`"),
         "Exit codes: 0 done; 2 the command or the catalog is wrong; 4 the machine, the network "
-        "or a provider failed. `andon gate` alone answers for quality: 0 passed, 1 regressed, "
-        "3 inconclusive, 4 infrastructure.\n",
+        "or a provider failed; 130 or 143 interrupted (SIGINT, SIGTERM). `andon gate` alone "
+        "answers for quality: 0 passed, 1 regressed, 3 inconclusive, 4 infrastructure.\n",
     ]
     for path, command in commands(module.main, "andon"):
         context = click.Context(

@@ -27,6 +27,8 @@ class State:
     """The share of bodies, by hash, that get HTTP 500."""
     times: int | None = None
     """How often a broken body fails; None: until repaired."""
+    retry_after_s: int | None = None
+    """Every call gets HTTP 429 and is told to wait so long; None: it is served."""
     failures: dict[str, int] = field(default_factory=dict)
 
     def receive(self, name: str, body: dict[str, Any]) -> int:
@@ -36,7 +38,7 @@ class State:
             fails = share(name) < self.broken and (self.times is None or failed < self.times)
             if fails:
                 self.failures[name] = failed + 1
-            status = 500 if fails else 200
+            status = 500 if fails else 200 if self.retry_after_s is None else 429
             system = body["messages"][0]["content"]
             self.asked.append({"body": name, "system": system, "status": status})
             return status
@@ -95,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(200 if known else 404, found.get(self.path, {"error": "no such page"}))
 
     def do_POST(self) -> None:
-        """A question, or `/break`, `/repair` and `/pace`."""
+        """A question, or `/break`, `/refuse`, `/repair` and `/pace`."""
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
         body, state = json.loads(raw or b"{}"), self.state
         if self.path.endswith("/chat/completions"):
@@ -105,8 +107,10 @@ class Handler(BaseHTTPRequestHandler):
             if self.path == "/break":
                 state.broken, state.times = body["share"], body.get("times")
                 state.failures.clear()
+            elif self.path == "/refuse":
+                state.retry_after_s = body["retry_after_s"]
             elif self.path == "/repair":
-                state.broken = 0.0
+                state.broken, state.retry_after_s = 0.0, None
             elif self.path == "/pace":
                 state.latency_s = body["latency_s"]
         self.reply(200, state.stats())
@@ -124,6 +128,8 @@ class Handler(BaseHTTPRequestHandler):
         """One JSON document."""
         data = json.dumps(value).encode()
         self.send_response(status)
+        if status == 429:
+            self.send_header("retry-after", str(self.state.retry_after_s))
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
         self.end_headers()

@@ -1,7 +1,8 @@
 """`andon` from a process that has imported everything: each command is a fork of it.
 
-A command is still a process of its own, with its own folder, environment, pipes and exit code, and
-dies with who started it. What a cold start imports, and when, is `test_imports`' and `test_cli`'s.
+A command is still a process of its own, with its own folder, environment, pipes and exit code;
+who started it passes signals on to it, and it dies with them. What a cold start imports, and when,
+is `test_imports`' and `test_cli`'s.
 """
 
 from __future__ import annotations

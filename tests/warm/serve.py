@@ -75,6 +75,7 @@ def accept(listener: socket.socket, ready: selectors.BaseSelector) -> list[str] 
         ready.close()
         become(asked, pipes)
         return asked["words"]
+    asker.send(str(child).encode())
     for pipe in pipes:
         os.close(pipe)
     ended = os.pidfd_open(child)

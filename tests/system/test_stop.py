@@ -1,0 +1,149 @@
+"""Ctrl-C and SIGTERM end a run that asks: at once, with what it paid for, and it can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from evals.lake import Lake
+from tests.system.line import CONCURRENCY, NIGHTS, ROOT, Judge, Line, desk, paid_once, team
+
+QUESTIONS = 20
+CALLS = 2 * QUESTIONS
+"""Two judges are asked each."""
+
+
+@pytest.fixture
+def line(tmp_path: Path, judge: Judge) -> Line:
+    """A team with one night in its inbox."""
+    line = team(tmp_path / "stopped", judge)
+    line.export("night.jsonl", [desk(NIGHTS[0], number) for number in range(QUESTIONS)])
+    return line
+
+
+def asked(judge: Judge, process: subprocess.Popen[str], count: int) -> None:
+    """Waits until the server was asked so often."""
+    until = time.monotonic() + 60
+    while judge.count() < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def stop(process: subprocess.Popen[str], number: signal.Signals) -> str:
+    """Signals a command, which has to end within seconds; its words on stderr."""
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=15)
+    assert process.returncode == 128 + number, f"exit {process.returncode}\n{out}\n{errors}"
+    assert out == ""
+    return errors
+
+
+@pytest.mark.slow
+def test_a_stopped_night_keeps_what_is_paid_and_the_next_run_asks_the_rest(
+    line: Line, judge: Judge, tmp_path: Path
+) -> None:
+    """No call follows the signal, no report is published; then the same bytes as undisturbed."""
+    undisturbed = line.copy(tmp_path / "undisturbed")
+    judge.call("/pace", {"latency_s": 0.3})
+    before = judge.count()
+    process = line.start("nightly")
+    asked(judge, process, before + 8)
+    words = stop(process, signal.SIGINT)
+    at_stop = judge.count() - before
+    assert at_stop <= 8 + 2 * CONCURRENCY
+    assert f"interrupted; {at_stop} calls were paid and are kept" in words
+    assert line.reports() == {}
+    assert not list((line.home / "scores").glob("*/polite@helpdesk*"))
+    judge.call("/pace", {"latency_s": 0.0})
+    line.run("nightly")
+    calls = judge.asked(before)
+    assert len(calls) == CALLS
+    assert paid_once(calls)
+    undisturbed.run("nightly")
+    assert line.reports() == undisturbed.reports() != {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (signal.SIGTERM, ("nightly",)),
+        (signal.SIGINT, ("nightly", "--dry-run", "--probe", "20")),
+    ],
+)
+def test_a_command_that_waits_for_a_provider_ends_on_a_signal(
+    number: signal.Signals, words: tuple[str, ...], line: Line, judge: Judge
+) -> None:
+    """Nobody is asked again, though the provider would have us wait half a minute."""
+    judge.call("/refuse", {"retry_after_s": 30})
+    before = judge.count()
+    process = line.start(*words)
+    asked(judge, process, before + CONCURRENCY)
+    assert "interrupted; the same command goes on" in stop(process, number)
+    assert judge.count() == before + CONCURRENCY
+    assert line.reports() == {}
+
+
+@pytest.mark.slow
+def test_a_run_that_waits_for_another_ends_on_a_signal(line: Line, judge: Judge) -> None:
+    """Who waits for a lock gives up, and asks nothing."""
+    before, lake = judge.count(), Lake(line.home)
+    about = [(NIGHTS[0].isoformat(), name, "helpdesk") for name in ("helpful", "polite")]
+    with lake.lock("scores", *about[0]), lake.lock("scores", *about[1]):
+        process, until = line.start("nightly"), time.monotonic() + 60
+        while not list(line.home.glob("journal/*.jsonl")) and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert "interrupted; the same command goes on" in stop(process, signal.SIGTERM)
+    assert judge.count() == before
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_a_run_at_once(line: Line, judge: Judge) -> None:
+    """It waits for no call under way; what was answered is kept as after any death."""
+    judge.call("/pace", {"latency_s": 30.0})
+    before = judge.count()
+    process = line.start("nightly")
+    asked(judge, process, before + CONCURRENCY)
+    process.send_signal(signal.SIGINT)
+    time.sleep(1.0)
+    assert process.poll() is None, "calls under way have a grace"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=2)
+    assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.slow
+def test_a_run_of_dagster_ends_as_failed_on_a_signal(line: Line, judge: Judge) -> None:
+    """`dagster job execute` and the daemon's workers hear it, too: the run is no success."""
+    (line.home / "dagster").mkdir(parents=True)
+    judge.call("/pace", {"latency_s": 0.3})
+    before = judge.count()
+    where = {
+        "ANDON_HOME": line.home,
+        "ANDON_CATALOG": line.catalog,
+        "ANDON_INBOX": line.inbox,
+        "DAGSTER_HOME": line.home / "dagster",
+    }
+    tags = {"dagster/partition": NIGHTS[0].isoformat()}
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "dagster", "job", "execute",
+         "-m", "orchestration.definitions", "-j", "nightly", "--tags", json.dumps(tags)],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, **{name: str(path) for name, path in where.items()}},
+    )  # fmt: skip
+    asked(judge, process, before + 8)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode not in (0, None)
+    assert judge.count() - before <= 8 + 2 * CONCURRENCY
+    assert "RUN_FAILURE" in errors
+    assert line.reports() == {}
