@@ -1,0 +1,38 @@
+"""The board, the nights' pages and the Data Docs as files; nothing is computed for a page view.
+
+What writes them is in `evals/reports` and `evals/door/datadocs.py`.
+"""
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from orchestration.web.protection import POLICY, AddHeaders
+
+HEADERS = {
+    POLICY: "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-cache",
+    "X-Frame-Options": "DENY",
+}
+"""The pages are whole in themselves; the scripts of Data Docs serve what is not shown in them."""
+
+
+def pages(home: Path) -> Starlette:
+    """Serves `reports/` at the root and `data_docs/` beside it, and no other folder of the home."""
+    return Starlette(
+        routes=[
+            files(home / "data_docs", "/data_docs"),
+            files(home / "reports", "/"),
+        ]
+    )
+
+
+def files(folder: Path, path: str) -> Mount:
+    """Serves a folder's files, without listings and without links that lead out of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = StaticFiles(directory=folder, html=True)
+    return Mount(path, found, middleware=[Middleware(AddHeaders, HEADERS)])
