@@ -227,7 +227,13 @@ def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool)
 
 @click.command()
 @located
-@click.option("--port", default=3000, show_default=True, help="Dagster's; the board is one above.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65534),
+    default=3000,
+    show_default=True,
+    help="Dagster's; the board is one above.",
+)
 def ui(home: Path | None, catalog: Path | None, port: int) -> None:
     """Serves Dagster and the board on this machine until interrupted.
 
@@ -237,7 +243,10 @@ def ui(home: Path | None, catalog: Path | None, port: int) -> None:
     """
     from orchestration import serve
 
-    sys.exit(serve.serve(place(home, catalog), port))
+    try:
+        sys.exit(serve.serve(place(home, catalog), port))
+    except serve.PortTakenError as taken:
+        fail(USAGE, str(taken))
 
 
 COMMANDS = (labels, quarantine, doctor, ui)

@@ -8,7 +8,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +17,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+
+from tests.orchestration.ui import andon, two_free_ports
 
 ROOT = Path(__file__).parents[2]
 NIGHT = "2026-10-05"
@@ -79,22 +80,6 @@ class Served(NamedTuple):
                 return status
             time.sleep(1)
         return "TIMEOUT"
-
-
-def two_free_ports() -> int:
-    """A port that is free, as is the next."""
-    for _ in range(50):
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            with contextlib.suppress(OSError, OverflowError):
-                other.bind(("127.0.0.1", one.getsockname()[1] + 1))
-                return one.getsockname()[1]
-    raise RuntimeError("no two free ports side by side")
-
-
-def andon(home: Path, *words: str) -> list[str]:
-    """The command line over a home."""
-    return [sys.executable, "-m", "orchestration.cli", *words, "--home", str(home)]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,24 @@
+"""How tests start `andon ui`: its command line, and ports for it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from pathlib import Path
+
+
+def two_free_ports() -> int:
+    """A port that is free, as is the next."""
+    for _ in range(50):
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            with contextlib.suppress(OSError, OverflowError):
+                other.bind(("127.0.0.1", one.getsockname()[1] + 1))
+                return one.getsockname()[1]
+    raise RuntimeError("no two free ports side by side")
+
+
+def andon(home: Path, *words: str) -> list[str]:
+    """The command line over a home."""
+    return [sys.executable, "-m", "orchestration.cli", *words, "--home", str(home)]
