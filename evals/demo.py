@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import Field
 
+from evals.files import replace
 from evals.models.embedded import serve, weights
 from evals.records import Json, canonical, digest
 from evals.specs import CatalogError, ModelPin, Spec, load_catalog, parse, read_yaml
@@ -262,10 +263,7 @@ def record(
 def write(out: Path, rows: list[dict[str, Json]]) -> None:
     """Rows as gzipped JSON Lines, aside and then renamed; equal rows give equal bytes."""
     lines = b"".join(canonical(row) + b"\n" for row in rows)
-    aside = out.with_name(f".{out.name}.tmp")
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    aside.write_bytes(gzip.compress(lines, 9, mtime=0))
-    aside.replace(out)
+    replace(out, gzip.compress(lines, 9, mtime=0))
 
 
 def main() -> None:

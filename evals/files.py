@@ -1,15 +1,19 @@
 """Files at rest: written aside and renamed, restricted where rows are raw, Parquet by batches.
 
-Which file holds what is the lake's.
+The only module that opens a file to write it, but for what `tests/evals/test_files.py` lists. Which
+file holds what is the lake's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from evals.columns import column as as_column
 from evals.tables import from_rows, to_table
@@ -27,21 +31,115 @@ RESTRICTED = ("inbox", "pulls", "quarantine")
 """Folders of a home that hold rows as found: nobody but their owner may look into them."""
 
 
-def restricted_file(path: Path, data: bytes) -> None:
-    """Writes a file that only its owner can read, from its first byte on."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
+ASIDE = re.compile(r"\.[0-9a-f]{16}\.aside(\.wal)?")
+"""Names of files aside; DuckDB keeps a log beside its own. They tell nothing of what is in them."""
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Writes a file aside and renames it, so that a reader never sees half of it."""
+def is_restricted(path: Path) -> bool:
+    """Whether a file lies in a folder for its owner alone."""
+    return bool(set(RESTRICTED) & set(path.parts))
+
+
+def aside_of(path: Path) -> Path:
+    """A new name in a file's folder, to write its next content under."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    return path.with_name(f".{secrets.token_hex(8)}.aside")
+
+
+def open_aside(aside: Path, *, restricted: bool = False) -> BinaryIO:
+    """Opens a file aside to write it; restricted: for its owner alone from its first byte on.
+
+    Raises:
+        ValueError: the name is none of a file aside.
+    """
+    checked(aside)
+    mode = 0o600 if restricted or is_restricted(aside) else 0o666
+    return os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb")
+
+
+def checked(aside: Path) -> Path:
+    """The path, if it is aside: nothing is written where it will be read.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not ASIDE.fullmatch(aside.name):
+        raise ValueError(f"{aside} would be written in place; write `aside_of` it and rename")
+    return aside
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name aside to write a file under, renamed when all went well; else nothing changes."""
+    aside = aside_of(path)
     try:
-        aside.write_bytes(data)
+        yield aside
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def rewriting(path: Path) -> Iterator[BinaryIO]:
+    """The same with the file opened."""
+    with replacing(path) as aside, open_aside(aside) as file:
+        yield file
+
+
+def replace(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Writes a file aside and renames it, so that a reader never sees half of it.
+
+    Args:
+        path: the file.
+        data: its new content.
+        durable: wait for the disk, for what cannot be made again after a power cut.
+    """
+    with rewriting(path) as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    if durable:
+        sync_folder(path.parent)
+
+
+def create(path: Path, data: bytes) -> None:
+    """Writes a file for its owner alone, unless there is one: two who do so at once agree."""
+    aside = aside_of(path)
+    try:
+        with open_aside(aside, restricted=True) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(aside)
+    finally:
+        aside.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until a folder's names are on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def link_aside(source: Path, aside: Path) -> None:
+    """The same file under another name; a copy where the disk knows no such names."""
+    try:
+        os.link(source, checked(aside))
+    except OSError:
+        shutil.copyfile(source, aside)
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Files aside under a folder: of writers at work, or of such that were killed."""
+    for path in folder.rglob(".*.aside*"):
+        if ASIDE.fullmatch(path.name) and path.is_file():
+            yield path
 
 
 class Writer:
@@ -70,17 +168,17 @@ class Writer:
 
 def write_parquet(path: Path, rows: Any) -> None:
     """Writes an Arrow table aside and renames it."""
+    with replacing(path) as aside, parquet_writer(aside, rows.schema) as file:
+        file.write_table(rows)
+
+
+def parquet_writer(aside: Path, schema: Any, **options: Any) -> Any:
+    """A Parquet file aside, to be written by row groups."""
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        if set(RESTRICTED) & set(path.parts):
-            restricted_file(aside, b"")
-        pq.write_table(rows, aside, compression=CODEC)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    if is_restricted(aside):
+        open_aside(aside).close()
+    return pq.ParquetWriter(checked(aside), schema, compression=CODEC, **options)
 
 
 Only = tuple[str, Collection[str]]

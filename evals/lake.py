@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import json
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
@@ -18,13 +17,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evals.files import (
-    CODEC,
     RESTRICTED,
     Only,
     Writer,
+    leftovers,
     parquet_batches,
+    parquet_writer,
     read_parquet,
     replace,
+    replacing,
     write_parquet,
 )
 from evals.records import Label, canonical
@@ -41,6 +42,10 @@ SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 class LakeError(RuntimeError):
     """The home folder cannot be used as it is; the message says what to do."""
+
+
+class HomeInUse(LakeError):
+    """Somebody uses the home that one wants alone."""
 
 
 def safe(name: str) -> str:
@@ -101,20 +106,12 @@ class Lake:
     @contextlib.contextmanager
     def writing(self, table: str, night: date, name: str) -> Iterator[Writer]:
         """Replaces one file of one night, batch by batch; nothing changes where it fails."""
-        import pyarrow.parquet as pq
-
         path = self.partition(table, night) / f"{safe(name)}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            schema = arrow_schema(TABLES[table])
-            with pq.ParquetWriter(aside, schema, compression=CODEC) as file:
-                writer = Writer(TABLES[table], file)
-                yield writer
-                writer.flush()
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+        schema = arrow_schema(TABLES[table])
+        with replacing(path) as aside, parquet_writer(aside, schema) as file:
+            writer = Writer(TABLES[table], file)
+            yield writer
+            writer.flush()
 
     def batches(
         self, table: str, night: date, columns: Sequence[str], app: str | None = None
@@ -200,10 +197,11 @@ class Lake:
         path = self.home.joinpath(*parts)
         return json.loads(path.read_bytes()) if path.exists() else None
 
-    def write_document(self, value: Any, *parts: str) -> Path:
-        """Replaces a small JSON document."""
+    def write_document(self, value: Any, *parts: str, durable: bool = False) -> Path:
+        """Replaces a small JSON document; durable: waits for the disk."""
         path = self.home.joinpath(*parts)
-        replace(path, json.dumps(value, indent=1, sort_keys=True, default=str).encode() + b"\n")
+        text = json.dumps(value, indent=1, sort_keys=True, default=str)
+        replace(path, text.encode() + b"\n", durable=durable)
         return path
 
     def lock(self, *parts: str) -> Any:
@@ -219,7 +217,7 @@ class Lake:
         """The home in use: by many at once, or by one who has to be alone; ends with its process.
 
         Raises:
-            LakeError: it is in use, and `alone` was asked for.
+            HomeInUse: it is in use, and `alone` was asked for.
         """
         import fcntl
 
@@ -229,7 +227,7 @@ class Lake:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
             except BlockingIOError as error:
                 message = f"{self.home} is in use by a run; try again when it has ended"
-                raise LakeError(message) from error
+                raise HomeInUse(message) from error
             yield
 
     def write_report(self, night: date, body: dict[str, Any], page: str, run: Any) -> Path:
@@ -273,7 +271,11 @@ class Lake:
         return folder
 
     def sweep(self, now: float, older_than_s: float = 86_400) -> None:
-        """Removes the scratch files of runs that were killed: no run is at work for so long."""
+        """Removes what killed runs left, scratch files and files aside: none works for so long."""
+        for path in leftovers(self.home):
+            with contextlib.suppress(FileNotFoundError):
+                if now - path.stat().st_mtime > older_than_s:
+                    path.unlink()
         for folder in (self.home / "runs").glob("*"):
             with contextlib.suppress(FileNotFoundError):
                 if now - folder.stat().st_mtime > older_than_s:

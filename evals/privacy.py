@@ -5,7 +5,6 @@ What a finding looks like is `detectors`'; reaching what already rests is `forge
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import hmac
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from evals import detectors
-from evals.files import restricted_file
+from evals.files import create
 from evals.lake import Lake, LakeError
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
@@ -71,7 +70,7 @@ def user_key(lake: Lake) -> bytes:
     known = lake.document("user_key.json")
     mark = keyed(key, "which key is this")[:16]
     if known is None:
-        lake.write_document({"key": mark}, "user_key.json")
+        lake.write_document({"key": mark}, "user_key.json", durable=True)
     elif known["key"] != mark:
         raise LakeError(
             f"{lake.home} was begun with another key for user ids; set {KEY_VARIABLE} to that one, "
@@ -83,11 +82,7 @@ def user_key(lake: Lake) -> bytes:
 def kept_key(path: Path) -> bytes:
     """The key in a file that only its owner can read; two who make it at once agree on one."""
     if not path.exists():
-        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        restricted_file(aside, secrets.token_hex(32).encode())
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(aside)
-        aside.unlink()
+        create(path, secrets.token_hex(32).encode())
     return path.read_bytes()
 
 

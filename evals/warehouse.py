@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.door.labels import mapped_labels
-from evals.files import parquet_rows
+from evals.files import parquet_rows, replacing
 from evals.lake import Lake, connection, parquet, quoted
 from evals.nights import state
 from evals.specs import Catalog
@@ -150,12 +150,8 @@ def as_published(file: Path, inode: int, changed_ns: int) -> tuple[dict[str, Any
 def warehouse(lake: Lake) -> Path:
     """Rebuilds `warehouse.duckdb`: views over everything at rest, for people and tools."""
     path = lake.home / "warehouse.duckdb"
-    aside = path.with_suffix(".aside")
-    with lake.lock("warehouse"):
-        aside.unlink(missing_ok=True)
-        with connection(aside) as db:
-            views(db, lake)
-        aside.replace(path)
+    with lake.lock("warehouse"), replacing(path) as aside, connection(aside) as db:
+        views(db, lake)
     return path
 
 

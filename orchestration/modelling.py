@@ -4,7 +4,6 @@ What is modelled is `dbt_project`'s, what it reads and where marts go `evals.war
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -97,7 +96,7 @@ def linked(folder: Path) -> None:
     target.mkdir(exist_ok=True)
     parsed = PARSED / "partial_parse.msgpack"
     if parsed.exists():
-        shutil.copy(parsed, target)
+        replace(target / parsed.name, parsed.read_bytes())
     os.environ.update(dbt_environment())
 
 

@@ -22,6 +22,7 @@ from evals.asking.answers import Checked
 from evals.asking.budget import Spent
 from evals.asking.questions import Asking
 from evals.asking.tickets import Sent, Ticket, recalled, remember, requests_file
+from evals.files import aside_of, open_aside
 from evals.lake import Lake
 from evals.ledger import Journal
 from evals.models.batches import Batches, RemoteBatch, row_url
@@ -110,13 +111,12 @@ def files(
     desk: Desk, asking: Asking, wanted: Sequence[Wanted]
 ) -> Iterator[tuple[list[Sent], int, Path]]:
     """Files of requests under the provider's limits: what is in each, its bytes, where it is."""
-    tickets.folder(desk.lake).mkdir(parents=True, exist_ok=True)
     rest = list(reversed(wanted))
     while rest:
-        aside = requests_file(desk.lake, f".{digest([rest[-1].key, desk.now], 12)}")
+        aside = aside_of(requests_file(desk.lake, "next"))
         sent: list[Sent] = []
         size = 0
-        with aside.open("wb") as file:
+        with open_aside(aside) as file:
             while rest and len(sent) < desk.limits.max_requests:
                 question = asking.question(rest[-1])
                 line = request_line(desk, question.key, question.request)

@@ -5,12 +5,12 @@ Made of the staged files, and made anew where those of a night changed; removing
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from evals.files import rewriting
 from evals.lake import Lake, connection, parquet
 from evals.records import digest
 
@@ -87,12 +87,9 @@ def made(lake: Lake, night: date, path: Path) -> Any:
     with connection() as db:
         rows = parquet(db, files)  # noqa: F841  DuckDB finds it by its name
         found = db.sql(f"{SELECT} from rows where trace_id is not null order by h").fetchnumpy()
-    path.parent.mkdir(exist_ok=True)
     own = np.asarray(found["h"], np.uint64)
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with aside.open("wb") as file:
+    with rewriting(path) as file:
         np.save(file, own)
-    for old in path.parent.glob(f"{night}.*.npy"):
-        old.unlink(missing_ok=True)
-    aside.replace(path)
+        for old in path.parent.glob(f"{night}.*.npy"):
+            old.unlink(missing_ok=True)
     return own

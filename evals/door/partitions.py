@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from evals.files import CODEC
+from evals.files import aside_of, parquet_writer
 from evals.lake import Lake, safe
 from evals.records import Trace
 from evals.tables import arrow_schema, to_table
@@ -155,15 +154,10 @@ class Nights:
 
     def begun(self, night: date) -> Any:
         """Begins a file of a night, aside."""
-        import pyarrow.parquet as pq
-
         folder = self.lake.partition(self.table, night)
-        folder.mkdir(parents=True, exist_ok=True)
         part = sum(path.parent == folder for _, path in self.parts)
         name = f"{safe(self.name)}{f'.{part}' if part else ''}.parquet"
-        aside = folder / f".{name}.{secrets.token_hex(4)}"
+        aside = aside_of(folder / name)
         self.parts.append((aside, folder / name))
         repeated: Any = REPEATED
-        return pq.ParquetWriter(
-            aside, arrow_schema(Trace), compression=CODEC, use_dictionary=repeated
-        )
+        return parquet_writer(aside, arrow_schema(Trace), use_dictionary=repeated)

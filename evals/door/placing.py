@@ -5,8 +5,6 @@ A file whose rows all passed is a trace file as it is. Which rows pass is decide
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.door.rows import Source
 from evals.door.standing import ACCEPTED, DUPLICATE
-from evals.files import CODEC
+from evals.files import link_aside, parquet_writer, replacing
 from evals.lake import Lake
 from evals.records import Refusal, Trace, canonical
 from evals.specs import Catalog
@@ -90,27 +88,16 @@ def placed(lake: Lake, night: date, source: Source, own: pandas.DataFrame) -> It
         return
     name = source.path.stem if source.night == night else f"{source.path.stem}.after"
     path = lake.partition("traces", night) / f"{name}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.aside")
-    aside.unlink(missing_ok=True)
     whole = passed.all() and len(own) == pq.read_metadata(source.path).num_rows
-    if whole and own["turn"].isna().all():
-        linked(source.path, aside)
-    else:
-        chosen = own[passed]
-        with pq.ParquetWriter(aside, arrow_schema(Trace), compression=CODEC) as writer:
-            for table, at in grouped(source.path, chosen):
-                writer.write_table(with_turns(table, chosen["turn"].iloc[at]))
-    aside.replace(path)
+    with replacing(path) as aside:
+        if whole and own["turn"].isna().all():
+            link_aside(source.path, aside)
+        else:
+            chosen = own[passed]
+            with parquet_writer(aside, arrow_schema(Trace)) as writer:
+                for table, at in grouped(source.path, chosen):
+                    writer.write_table(with_turns(table, chosen["turn"].iloc[at]))
     yield path
-
-
-def linked(source: Path, path: Path) -> None:
-    """The same file under another name; a copy where the disk knows no such names."""
-    try:
-        os.link(source, path)
-    except OSError:
-        shutil.copyfile(source, path)
 
 
 def grouped(path: Path, chosen: pandas.DataFrame) -> Iterator[tuple[Any, slice]]:

@@ -24,7 +24,7 @@ from evals.door.partitions import Nights
 from evals.door.placing import KEPT, as_found
 from evals.door.quarantine import refusals
 from evals.door.sessions import note_carried
-from evals.files import read_parquet, write_parquet
+from evals.files import read_parquet, replace, write_parquet
 from evals.importers import Reading, mapping
 from evals.importers.canonical import row_of
 from evals.importers.streams import Line, file_sha
@@ -99,7 +99,7 @@ def again(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
     """The rows as today's catalog reads them."""
     door, by_line = Door.of(lake, catalog), {row.source_line: row for row in rows}
     original = still_there(lake, seen)
-    found = read(catalog, original) if original else from_bytes(catalog, seen, rows)
+    found = read(catalog, original) if original else from_bytes(lake, catalog, seen, rows)
     for item in found:
         before = by_line.get(item.source_line)
         if before is None:
@@ -130,7 +130,7 @@ def read(catalog: Catalog, path: Path) -> Iterator[Trace | Refusal]:
 
 
 def from_bytes(
-    catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
+    lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
 ) -> Iterator[Trace | Refusal]:
     """The rows from the bytes that were kept of them, each under its own line again."""
     whole = [row for row in rows if row.raw.strip() and len(row.raw) < KEPT]
@@ -145,9 +145,11 @@ def from_bytes(
         )
         yield from relabelled(whole, found)
         return
-    with tempfile.TemporaryDirectory() as folder:
+    runs = lake.home / "runs"  # where what a death leaves is swept
+    runs.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=runs) as folder:
         path = Path(folder) / "replayed.jsonl"
-        path.write_bytes(b"\n".join(lines))
+        replace(path, b"\n".join(lines))
         yield from relabelled(whole, read(catalog, path))
 
 

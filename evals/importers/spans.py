@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
@@ -143,8 +142,8 @@ class Gathered:
     def __init__(self, held: int = HELD) -> None:
         self.held, self.size = held, 0
         self.traces: dict[str, list[Span]] = {}
-        self.folder: tempfile.TemporaryDirectory[str] | None = None
         self.files: list[Any] = []
+        """Without names: they end with the process, whatever ends that."""
 
     def __enter__(self) -> Gathered:
         return self
@@ -152,8 +151,6 @@ class Gathered:
     def __exit__(self, *_: object) -> None:
         for file in self.files:
             file.close()
-        if self.folder:
-            self.folder.cleanup()
 
     def add(self, spans: Iterable[Span], size: int) -> None:
         """Takes in the spans of a row of so many bytes."""
@@ -165,10 +162,8 @@ class Gathered:
 
     def spill(self) -> None:
         """Writes what is held to disk."""
-        if self.folder is None:
-            self.folder = tempfile.TemporaryDirectory(prefix="andon-spans-")
-            paths = (Path(self.folder.name, str(number)) for number in range(BUCKETS))
-            self.files = [path.open("w+b", buffering=2**16) for path in paths]
+        if not self.files:
+            self.files = [tempfile.TemporaryFile(buffering=2**16) for _ in range(BUCKETS)]  # noqa: SIM115  closed in `__exit__`
         for trace_id, spans in self.traces.items():
             bucket = zlib.crc32(trace_id.encode("utf-8", "surrogatepass")) % BUCKETS
             self.files[bucket].writelines(written(span) for span in spans)
@@ -176,7 +171,7 @@ class Gathered:
 
     def by_trace(self) -> Iterator[list[Span]]:
         """The spans of each trace."""
-        if self.folder is None:
+        if not self.files:
             yield from self.traces.values()
             return
         self.spill()

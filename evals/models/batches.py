@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from evals.files import rewriting
 from evals.models.faults import from_openai
 from evals.models.protocol import ModelError
 from evals.specs import ModelPin
@@ -131,17 +132,15 @@ class Batches:
 
     async def download(self, file_id: str, path: Path) -> None:
         """Writes a file of answers aside and renames it."""
-        aside = path.with_suffix(".part")
         client = self.client.with_options(timeout=UPLOAD_TIMEOUT_S)
 
         async def stream() -> None:
             async with client.files.with_streaming_response.content(file_id) as answer:
-                with aside.open("wb") as file:
+                with rewriting(path) as file:
                     async for piece in answer.iter_bytes():
                         file.write(piece)
 
         await told(stream)
-        aside.replace(path)
 
     async def delete(self, file_id: str) -> None:
         """Removes a file of ours from the provider."""

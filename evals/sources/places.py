@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
+from evals.files import aside_of, open_aside, rewriting
 from evals.lake import Lake
 from evals.records import digest
 from evals.sources.api import SourceError
@@ -52,10 +52,9 @@ def matching(pattern: str) -> list[Path]:
 def taken_in(lake: Lake, stream: BinaryIO) -> Path:
     """Standard input as a file of the raw room, under its content's name."""
     folder = raw_folder(lake, "stdin")
-    aside = folder / f".{secrets.token_hex(8)}.part"
-    hashed = hashlib.sha256()
+    aside, hashed = aside_of(folder / "stdin"), hashlib.sha256()
     try:
-        with private(aside) as file:
+        with open_aside(aside) as file:
             while chunk := stream.read(CHUNK):
                 hashed.update(chunk)
                 file.write(chunk)
@@ -129,17 +128,13 @@ def download(lake: Lake, fs: Any, path: str) -> Path:
     """An object in the raw room, under its own name in a folder of its address."""
     folder = raw_folder(lake, "remote", digest(path))
     name = Path(urlsplit(path).path).name or "object"
-    aside = folder / f".{secrets.token_hex(8)}.part"
+    target = folder / name
     try:
-        with fs.open(path, "rb") as source, private(aside) as file:
+        with rewriting(target) as file, fs.open(path, "rb") as source:
             shutil.copyfileobj(source, file, CHUNK)
-        target = folder / name
-        aside.replace(target)
     except Exception as error:  # a store's library raises errors of its own
         what = f"an object broke off ({type(error).__name__}: {name})"
         raise SourceError(f"{what}; what was fetched is kept, run it again") from None
-    finally:
-        aside.unlink(missing_ok=True)
     return target
 
 
@@ -148,12 +143,6 @@ def raw_folder(lake: Lake, *parts: str) -> Path:
     folder = lake.home.joinpath("inbox", *parts)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
-
-
-def private(path: Path) -> BinaryIO:
-    """A new file that only its owner can read."""
-    path.touch(0o600)
-    return path.open("wb")
 
 
 def shown(where: str) -> str:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.files import restricted_file
+from evals.files import rewriting
 from evals.lake import Lake
 from evals.privacy import Door
 from evals.records import digest
@@ -207,15 +207,12 @@ class Pull:
     def keep(self, page: Page, window: Window) -> None:
         """A page aside, then under its name; a row of no known moment is of the window's end."""
         path = self.work / f"{window.pages:06}.jsonl.gz"
-        aside = path.with_suffix(".part")
         end = datetime.fromisoformat(window.end) - timedelta(microseconds=1)
-        restricted_file(aside, b"")
-        with gzip.open(aside, "wb", 3) as file:
+        with rewriting(path) as beneath, gzip.GzipFile("", "wb", 3, beneath, mtime=0) as file:
             for row in page.rows:
                 if {type(row.own), type(row.subject), type(row.trace)} != {str}:
                     raise TypeError("an id that is no text")
                 file.write(told(row._replace(ts=iso(moment(row.ts) or end))) + b"\n")
-        aside.replace(path)
 
     def land(self, state: dict[str, Any], window: Window) -> Pulled:
         """Moves what is new into the inbox, then the cursor; repeated, it lands the same files."""
@@ -269,15 +266,12 @@ class Pull:
         parts = -(-len(fresh) // TRACES_A_FILE)
         stamp = window.end.translate({ord(c): None for c in "-:."})
         names = [self.folder / f"{self.stem}-{stamp}-{n:04}.jsonl.gz" for n in range(parts)]
-        asides = [path.with_name(f".{path.name}.part") for path in names]
         with contextlib.ExitStack() as stack:
-            files = [compressed(stack, aside) for aside in asides]
+            files = [compressed(stack, path) for path in names]
             for row in self.rows(window):
                 if row.subject in fresh:
                     part = int(digest(row.subject, 8), 16) % parts
                     files[part].write(told(row.body) + b"\n")
-        for aside, path in zip(asides, names, strict=True):
-            aside.replace(path)
         return parts
 
 
@@ -317,9 +311,8 @@ def ripe(one: Subject, window: Window) -> bool:
 
 
 def compressed(stack: contextlib.ExitStack, path: Path) -> gzip.GzipFile:
-    """A gzip file that only its owner can read, its bytes the same for the same rows."""
-    restricted_file(path, b"")
-    beneath = stack.enter_context(path.open("wb"))
+    """A gzip file in the place of another when all went well, the same bytes for the same rows."""
+    beneath = stack.enter_context(rewriting(path))
     return stack.enter_context(gzip.GzipFile("", "wb", 3, beneath, mtime=0))
 
 

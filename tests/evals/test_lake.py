@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.files import replace
+from evals.files import aside_of, replace
 from evals.lake import SCHEMA_VERSION, Lake, LakeError, safe
 from evals.records import Trace, canonical
 from evals.tables import from_rows, to_table
@@ -65,24 +65,6 @@ def test_equal_values_have_one_spelling(value: Any) -> None:
     assert canonical(value) == canonical(reordered)
 
 
-def test_an_interrupted_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A write that fails half way leaves what was there, and nothing beside it."""
-    path = tmp_path / "a.json"
-    replace(path, b"old")
-
-    def fails(self: Path, data: bytes) -> int:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(Path, "write_bytes", fails)
-    with pytest.raises(OSError, match="disk full"):
-        replace(path, b"new")
-    monkeypatch.undo()
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a\0b", "x" * 200, "a b"])
 def test_a_name_that_could_climb_is_refused(name: str) -> None:
     """Only letters, digits and harmless marks become a part of a path."""
@@ -113,9 +95,13 @@ def test_the_scratch_of_a_killed_run_is_swept_after_a_day(tmp_path: Path) -> Non
     dead, alive = lake.scratch("dead"), lake.scratch("alive")
     now = alive.stat().st_mtime
     os.utime(dead, (now - 100_000, now - 100_000))
+    torn, written = aside_of(tmp_path / "inbox" / "a"), aside_of(tmp_path / "labels" / "b")
+    for path, at in ((torn, now - 100_000), (written, now)):
+        path.write_bytes(b"{")
+        os.utime(path, (at, at))
     lake.sweep(now)
-    assert alive.exists()
-    assert not dead.exists()
+    assert [alive.exists(), written.exists()] == [True, True]
+    assert [dead.exists(), torn.exists()] == [False, False]
 
 
 @pytest.mark.parametrize("wanted", [[], ["t0"], ["t0", "t2047", "t2048", "t5000"], ["nobody"]])
