@@ -9,17 +9,16 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from evals import privacy, scrubbing
+from evals import privacy, scrubbing, wishes
 from evals.asking import budget
 from evals.door import ids
 from evals.door.inbox import STAMPS, inbox_paths
 from evals.door.staging import import_file
-from evals.files import replace, restricted_file
+from evals.files import replace
 from evals.importers.streams import file_sha
 from evals.lake import Lake, quoted
 from evals.privacy import Door
@@ -30,39 +29,25 @@ from evals.scrubbing import Words
 from evals.sources.pulling import Window
 from evals.specs import Catalog
 from evals.tables import from_rows
+from evals.wishes import Person, Wish
 
 MARK = "[forgotten]"
-WORK = ("quarantine", "forgetting.json")
-"""What a forgetting is about, in the restricted room until it is done: a kill loses nothing."""
 IDS_ALONE = ("reports", "evaluators", "candidates", "labels")
 """Folders whose texts are others' too: only ids are taken out of them, beside what is told here."""
 SPOKEN = ("input", "output", "steps", "metadata", "feedback", "tags")
 
 
-@dataclass(frozen=True)
-class Person:
-    """Everything by which a person or a trace is found."""
+class Forgotten(NamedTuple):
+    """What came of a wish."""
 
-    traces: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()
-    """Hashed."""
-    names: tuple[str, ...] = ()
-    """Ids as they were given: they stand in raw rows alone."""
-    texts: tuple[str, ...] = ()
-    contents: tuple[str, ...] = ()
-    """Content keys of paid answers that nobody else's trace shares."""
-    files: tuple[str, ...] = ()
-    """Names of the files its traces were read from."""
-    nights: dict[str, int] = field(default_factory=dict)
+    ids: tuple[tuple[str, ...], tuple[str, ...]]
+    """Users and traces, as they were asked for."""
+    nights: dict[str, int]
     """Traces by ISO night."""
-
-    def ids(self) -> set[str]:
-        """Ids that are nobody else's."""
-        return {*self.traces, *self.users, *self.names}
-
-    def row(self, row: dict[str, Any]) -> bool:
-        """Whether a row is about it."""
-        return row.get("trace_id") in self.traces or (row.get("user_id") or "") in self.users
+    outside: tuple[str, ...]
+    """Files beyond the home that its traces were read from."""
+    touched: dict[str, int]
+    """How much was touched, by place; `left`: files in which an id still stands."""
 
 
 def find(lake: Lake, catalog: Catalog, users: Sequence[str], traces: Sequence[str]) -> Person:
@@ -83,13 +68,15 @@ def find(lake: Lake, catalog: Catalog, users: Sequence[str], traces: Sequence[st
     ids = tuple(sorted({*asked, *found}))
     keys, said = scored(lake, set(ids))
     texts = {text for trace in found.values() for text in spoken(trace)} | said
+    files = {trace.source_file for trace in found.values()}
     return Person(
         traces=ids,
         users=hashed,
         names=tuple(sorted({*users, *traces})),
         texts=tuple(sorted(texts)),
         contents=tuple(sorted(keys)),
-        files=tuple(sorted({trace.source_file for trace in found.values()})),
+        files=tuple(sorted(files)),
+        outside=tuple(outside(lake, files)),
         nights=dict(sorted((night, n) for night, n in nights.items() if n)),
     )
 
@@ -128,49 +115,68 @@ def scored(lake: Lake, traces: set[str]) -> tuple[set[str], set[str]]:
     return keys | {row["content_key"] for row in paid}, said  # a judge may be asked repeatedly
 
 
-def forget(lake: Lake, catalog: Catalog, person: Person, now: datetime) -> dict[str, int]:
-    """Takes a person out of the home; killed and run again it goes on where it was.
+def forget(
+    lake: Lake, catalog: Catalog, users: Sequence[str], traces: Sequence[str], now: datetime
+) -> Forgotten:
+    """Takes users and traces out of the home; killed and run again it goes on where it was.
 
-    Returns:
-        How much was touched, by place.
+    The wish is noted before anything is looked for. One of the same ids that an earlier run began
+    is part of it.
     """
-    restricted_file(lake.home.joinpath(*WORK), canonical(asdict(person)))
-    remember(lake, person, now)
-    return finish(lake, catalog) or {}
+    wish = wishes.note(lake, Wish(now.isoformat(), tuple(users), tuple(traces)))
+    done = finish(lake, catalog)
+    same = [one for one in done if one.ids == wish.ids]
+    nights: Counter[str] = Counter()
+    touched: Counter[str] = Counter()
+    for one in same:
+        nights.update(one.nights)
+        touched.update(one.touched)
+    beyond = {path for one in same for path in one.outside}
+    return Forgotten(wish.ids, dict(sorted(nights.items())), tuple(sorted(beyond)), dict(touched))
 
 
-def finish(lake: Lake, catalog: Catalog) -> dict[str, int] | None:
-    """Completes a forgetting that was begun; None when there is none."""
-    path = lake.home.joinpath(*WORK)
-    if not path.exists():
-        return None
-    person = begun(json.loads(path.read_bytes()))
+def finish(lake: Lake, catalog: Catalog) -> list[Forgotten]:
+    """Does every wish that was noted, the oldest first; one process at a time.
+
+    Raises:
+        HomeInUse: somebody uses the home; what was noted stays for the next run.
+        LakeError: a note cannot be read.
+    """
+    if not wishes.unfinished(lake):
+        return []
+    with lake.lock("forgetting"):
+        return [complete(lake, catalog, wish) for wish in wishes.unfinished(lake)]
+
+
+def complete(lake: Lake, catalog: Catalog, wish: Wish) -> Forgotten:
+    """Does one wish; each step may be repeated."""
     budget.recover(lake)
+    if wish.person is None:
+        wish = wishes.found(lake, wish, find(lake, catalog, wish.users, wish.traces))
+    person = wish.person or Person()
+    remember(lake, person, wish.asked)
     done = Counter({"raw files": drop_raw(lake, catalog, person)})
     with lake.used(alone=True):
+        wishes.drop_leftovers(lake)
         for place, touched in steps(lake, person):
             done[place] += touched
-    left = list(remaining(lake, person))
-    path.unlink()
-    done["left"] = len(left)
-    return dict(done)
+    done["left"] = len(list(remaining(lake, person)))
+    wishes.done(lake, wish)
+    return Forgotten(wish.ids, person.nights, person.outside, dict(done))
 
 
-def begun(known: dict[str, Any]) -> Person:
-    """The person of a forgetting that was begun."""
-    kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
-    return Person(**kept)
-
-
-def remember(lake: Lake, person: Person, now: datetime) -> None:
-    """Keeps tombstones: keyed hashes of the traces, and the users up to now."""
+def remember(lake: Lake, person: Person, until: str) -> None:
+    """Keeps tombstones: keyed hashes of the traces, and the users up to a moment in ISO form."""
     key = privacy.user_key(lake)
     known = lake.document(privacy.FORGOTTEN) or {}
     traces = {privacy.tombstone(key, trace) for trace in person.traces} | set(
         known.get("traces", ())
     )
-    users = {**known.get("users", {}), **dict.fromkeys(person.users, now.isoformat())}
-    lake.write_document({**known, "traces": sorted(traces), "users": users}, privacy.FORGOTTEN)
+    users = dict(known.get("users", {}))
+    for user in person.users:
+        users[user] = max(until, users.get(user, until))
+    document = {**known, "traces": sorted(traces), "users": users}
+    lake.write_document(document, privacy.FORGOTTEN, durable=True)
 
 
 def drop_raw(lake: Lake, catalog: Catalog, person: Person) -> int:
@@ -218,9 +224,9 @@ def begin_anew(lake: Lake) -> None:
 def files(home: Path) -> list[Path]:
     """Every file of a home but the key, the locks and what a forgetting itself keeps."""
     kept = {home / "user_key", home / "user_key.json", home / privacy.FORGOTTEN}
-    kept.add(home.joinpath(*WORK))
+    rooms = {home / "locks", home.joinpath(*wishes.FOLDER)}
     found = (path for path in sorted(home.rglob("*")) if path.is_file() and not path.is_symlink())
-    return [path for path in found if path not in kept and path.parent != home / "locks"]
+    return [path for path in found if path not in kept and path.parent not in rooms]
 
 
 def scrub(path: Path, person: Person, gone: Words) -> int:
@@ -298,10 +304,10 @@ def remaining(lake: Lake, person: Person) -> Iterator[Path]:
     return (path for path in files(lake.home) if scrubbing.holds(path, names))
 
 
-def outside(lake: Lake, person: Person) -> list[str]:
-    """Files beyond the home, still where they were read, that its traces came from."""
+def outside(lake: Lake, names: set[str]) -> list[str]:
+    """Files beyond the home, still where they were read, that have one of some names."""
     stamps = lake.document(*STAMPS) or {}
     paths = (Path(path) for path in stamps)
     away = (path for path in paths if not path.is_relative_to(lake.home))
-    kept = (path for path in away if readable_name(path.name) in person.files)
+    kept = (path for path in away if readable_name(path.name) in names)
     return sorted(str(path) for path in kept if path.exists())

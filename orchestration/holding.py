@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from evals.lake import HomeInUse
 from orchestration.settings import settings
 
 
@@ -30,10 +31,20 @@ class Holding(dg.Executor):
         return self.inner.step_dependency_config
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
-        """The other's events; waits where somebody has the home alone."""
+        """The other's events; waits where somebody has the home alone.
+
+        A forgetting that was begun is done first, unless another run has the home: then by the
+        next one.
+        """
+        from evals import forget, wishes
+
+        here, lake = settings(), settings().lake()
+        with contextlib.suppress(HomeInUse):
+            if wishes.unfinished(lake):
+                forget.finish(lake, here.catalog())
         with contextlib.ExitStack() as stack:
             with dg.raise_execution_interrupts():  # Dagster holds signals back between steps
-                stack.enter_context(settings().lake().used())
+                stack.enter_context(lake.used())
             yield from self.inner.execute(plan_context, execution_plan)
 
 

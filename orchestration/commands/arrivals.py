@@ -96,6 +96,7 @@ def import_(
       zcat export.jsonl.gz | andon import -
       andon import s3://exports/langfuse/
     """
+    from evals import forget
     from evals.door import staging
     from evals.importers.streams import file_sha
 
@@ -109,6 +110,7 @@ def import_(
         )
         return
     lake = here.lake()
+    forget.finish(lake, cat)
     known = lake.inbox_files()
     rows, now = [], datetime.now(UTC)
     for path in (file for given in paths for file in brought(lake, given)):

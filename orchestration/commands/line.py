@@ -315,11 +315,12 @@ def backfill(
       andon backfill --evaluator faithful-summary --from 2026-10-08 --to 2026-10-14
       andon backfill --dry-run
     """
-    from evals import nights
+    from evals import forget, nights
     from evals.asking import budget
 
     here = place(home, catalog)
     lake = here.lake()
+    forget.finish(lake, here.catalog())
     over = span(lake.nights("traces"), first, last, only)
     no_probe_but_dry(probe, dry_run)
     known(here, evaluator)

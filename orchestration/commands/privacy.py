@@ -15,6 +15,7 @@ from orchestration.commands.options import (
     DONE,
     INFRASTRUCTURE,
     as_json,
+    fail,
     located,
     place,
 )
@@ -45,16 +46,24 @@ def forget(
       andon forget --user ada@example.com --trace 7f3a --yes
     """
     from evals import forget as forgetting
+    from evals.lake import HomeInUse
 
     if not users and not traces:
         raise click.UsageError("give --user or --trace, each as often as needed")
     here = place(home, catalog)
     lake, cat = here.lake(), here.catalog()
-    forgetting.finish(lake, cat)
-    person = forgetting.find(lake, cat, users, traces)
-    outside = forgetting.outside(lake, person)
-    done = forgetting.forget(lake, cat, person, datetime.now(UTC)) if yes else {}
-    said = {"traces": person.nights, "done": yes, "touched": done, "outside": outside}
+    done: dict[str, int] = {}
+    try:
+        if yes:
+            found = forgetting.forget(lake, cat, users, traces, datetime.now(UTC))
+            done = found.touched
+        else:
+            forgetting.finish(lake, cat)
+            found = forgetting.find(lake, cat, users, traces)
+    except HomeInUse as error:
+        noted = "the wish is noted, and the next `andon nightly` does it as well"
+        fail(INFRASTRUCTURE, f"{error}; {noted}" if yes else str(error))
+    said = {"traces": found.nights, "done": yes, "touched": done, "outside": found.outside}
     if as_json:
         terminal.show(said)
     else:
@@ -93,10 +102,12 @@ def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) 
       andon tidy --dry-run
       andon tidy --json
     """
+    from evals import forget as forgetting
     from evals import retention
 
     here = place(home, catalog)
     lake = here.lake()
+    forgetting.finish(lake, here.catalog())
     found = retention.old(lake, here.catalog(), datetime.now(UTC))
     planned = {
         "raw_files": len(found.raw),

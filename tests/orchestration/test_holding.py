@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from evals import wishes
 from evals.lake import Lake, LakeError
 from orchestration.holding import in_use_executor
 from orchestration.settings import settings
@@ -38,3 +39,16 @@ def test_a_run_has_the_home_in_use_until_it_ends(
     assert result.success
     with Lake(tmp_path / "home").used(alone=True):
         pass
+
+
+def test_a_run_first_does_a_wish_that_was_left_unfinished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Dagster alone runs the nights, a killed `andon forget` is completed as well."""
+    monkeypatch.setenv("ANDON_HOME", str(tmp_path / "home"))
+    lake = settings().lake()
+    wishes.note(lake, wishes.Wish("2026-10-02T06:00:00+00:00", ("somebody-4711",)))
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        assert dg.execute_job(dg.reconstructable(looking), instance).success
+    assert wishes.unfinished(lake) == []
+    assert lake.document("forgotten.json")["users"]

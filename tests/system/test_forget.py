@@ -2,110 +2,39 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import sqlite3
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from evals import retention, scrubbing
+from evals import retention
 from evals.door.quarantine import refusals
 from evals.lake import Lake
 from evals.specs import load_catalog
-from tests.evals.models.model_server import Said, completion, serving
-from tests.system.line import NIGHTS, Judge, Line, desk, kill, team
+from tests.system.line import Judge, desk, team
+from tests.system.planting import (
+    CANARY,
+    NIGHT,
+    RAW,
+    SECRET,
+    USER,
+    Planted,
+    holding,
+    others,
+    person,
+    planting,
+)
 
-CANARY = "canary-9f27c1ab"
-USER = f"{CANARY}-user-0042"
-SECRET = "sk-ant-" + "api03-Zk4mQ8vTn2RbWx7LpYc5"
-NIGHT = NIGHTS[0]
 STORED = {"staged", "traces"}
-RAW = "inbox/pulled/desk/page.jsonl.gz"
-
-
-class Planted(NamedTuple):
-    """A team whose home has seen one person's canaries and one secret."""
-
-    line: Line
-    said: dict[str, Any]
-
-
-def echo(body: dict[str, Any], _: int) -> Said:
-    """A judge that fails everything and repeats what it was shown."""
-    if body.get("logprobs"):
-        return Said(400, b'{"error": {"message": "no probabilities here"}}')
-    shown = body["messages"][-1]["content"]
-    text = json.dumps({"critique": f"It says: {shown}", "verdict": "fail"})
-    return Said(200, completion(body, text))
-
-
-def person() -> list[dict[str, Any]]:
-    """Two turns of one person, the second quarantined, with a canary in every place."""
-    about = {
-        "user_id": USER,
-        "messages": [
-            {"role": "user", "content": f"{CANARY} speaking, said {USER}"},
-            {"role": "tool", "content": f"found {CANARY} in the crm"},
-        ],
-        "steps": [{"tool": "crm", "arguments": {"who": USER}, "result": f"{CANARY} lives here"}],
-        "metadata": {"note": f"{CANARY} in a note", "who": USER},
-        "tags": [f"{CANARY}-tag"],
-    }
-    first = desk(NIGHT, 1, f"I am {CANARY}, where is my parcel of herbs?", **about)
-    second = desk(NIGHT, 2, f"{CANARY} again, still nothing", **about, latency_ms=-5)
-    return [first, {**second, "output": f"Dear {CANARY}, sorry."}]
-
-
-def others() -> list[dict[str, Any]]:
-    """Turns of other people, one with a key in it."""
-    told = {"user_id": "somebody-else-77", "metadata": {"api_key": SECRET}}
-    rows = [desk(NIGHT, number) for number in range(3, 6)]
-    return [*rows, desk(NIGHT, 12, f"My key is {SECRET}, does it work?", **told)]
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
-    """One night run to its report, with everything planted in the raw room of the home."""
-    with serving(echo) as server:
-        line = team(tmp_path_factory.mktemp("planted"), Judge(server.url))
-        line.inbox.mkdir()
-        path = line.home / RAW
-        path.parent.mkdir(parents=True)
-        broken = f'{{"trace_id": "desk-broken", "user_id": "{USER}", "input": "{CANARY} torn'
-        rows = [*map(json.dumps, [*person(), *others()]), broken]
-        path.write_bytes(gzip.compress("\n".join(rows).encode()))
-        yield Planted(line, line.run("nightly"))
-
-
-def cells(path: Path) -> Iterator[bytes]:
-    """A file's bytes, and what is packed in them."""
-    yield path.read_bytes()
-    head = path.read_bytes()[:16]
-    if head == scrubbing.SQLITE:
-        with sqlite3.connect(path) as db:
-            yield "\n".join(db.iterdump()).encode("utf-8", "replace")
-    elif head.startswith(scrubbing.PARQUET):
-        import pyarrow.parquet as pq
-
-        for row in pq.read_table(path).to_pylist():
-            yield repr(row).encode()
-    else:
-        yield scrubbing.unpacked(path)
-
-
-def holding(home: Path, word: str) -> list[str]:
-    """The files of a home in which a word stands, byte for byte or packed."""
-    found = (path for path in sorted(home.rglob("*")) if path.is_file())
-    return [
-        str(path.relative_to(home))
-        for path in found
-        if any(word.encode() in cell for cell in cells(path))
-    ]
+    """A home with the person in it, made once."""
+    with planting(tmp_path_factory.mktemp("planted")) as made:
+        yield made
 
 
 @pytest.mark.slow
@@ -165,26 +94,6 @@ def test_what_is_forgotten_is_nowhere_and_stays_out(planted: Planted, tmp_path: 
     assert (again[0]["read"], again[0]["refused"]) == (2, 2)
     assert {row["code"] for row in line.run("quarantine")} >= {"forgotten"}
     assert line.run("nightly")["nights"] == []
-    assert holding(line.home, CANARY) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("after_s", [0.0, 0.15])
-def test_killed_in_the_middle_the_next_night_completes_it(
-    planted: Planted, tmp_path: Path, after_s: float
-) -> None:
-    """`kill -9` once it has begun: what is left is done by the next `andon nightly`."""
-    line = planted.line.copy(tmp_path / "copy")
-    process = line.start("forget", "--user", USER, "--yes")
-    begun = line.home / "quarantine" / "forgetting.json"
-    while process.poll() is None and not begun.exists():
-        time.sleep(0.002)
-    time.sleep(after_s)
-    assert kill(process), "killed while it was at work"
-    assert begun.exists()
-    assert begun.stat().st_mode & 0o777 == 0o600
-    assert line.run("nightly")["nights"] == []
-    assert not begun.exists()
     assert holding(line.home, CANARY) == []
 
 

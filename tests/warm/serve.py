@@ -5,6 +5,7 @@ The packages of `orchestration` are left to the command: they look at its folder
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -67,6 +68,9 @@ def accept(listener: socket.socket, ready: selectors.BaseSelector) -> list[str] 
     """One fork: the words in it, None in the server."""
     asker, _ = listener.accept()
     body, pipes, _, _ = socket.recv_fds(asker, 1 << 20, 3)
+    if not body:  # killed before it had asked
+        asker.close()
+        return None
     asked = json.loads(body)
     child = os.fork()
     if child == 0:
@@ -102,7 +106,9 @@ def end(ready: selectors.BaseSelector, child: int, ended: int, asker: socket.soc
     ready.unregister(ended)
     ready.unregister(asker)
     if not over(child):
-        os.killpg(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may lead no group yet
+            os.killpg(child, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     else:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

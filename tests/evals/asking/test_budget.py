@@ -121,7 +121,6 @@ def test_a_forgetting_books_what_a_dead_run_paid_before_it_takes_it_away(tmp_pat
     journal = ledger.Journal(tmp_path / "journal" / "dead.jsonl")
     journal.append(answer("a"))
     journal.close()
-    person = forget.Person(traces=("somebody-s",))
-    forget.forget(lake, CATALOG, person, datetime(2026, 10, 2, tzinfo=UTC))
+    forget.forget(lake, CATALOG, [], ["somebody-s"], datetime(2026, 10, 2, tzinfo=UTC))
     assert spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)
     shared.close()

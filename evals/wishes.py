@@ -1,0 +1,128 @@
+"""Wishes to be forgotten: noted when they are made, kept until they are done, a file each.
+
+How a person is found and taken out of the home is `forget`'s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from evals import files
+from evals.lake import Lake, LakeError
+from evals.records import canonical, digest
+
+FOLDER = ("quarantine", "forgetting")
+"""In the restricted room: the notes name whom they are about."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Everything by which a person or a trace is found."""
+
+    traces: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    """Hashed."""
+    names: tuple[str, ...] = ()
+    """Ids as they were given: they stand in raw rows alone."""
+    texts: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    """Content keys of paid answers that nobody else's trace shares."""
+    files: tuple[str, ...] = ()
+    """Names of the files its traces were read from."""
+    outside: tuple[str, ...] = ()
+    """Those of them that lie beyond the home and are still there."""
+    nights: dict[str, int] = field(default_factory=dict)
+    """Traces by ISO night."""
+
+    def ids(self) -> set[str]:
+        """Ids that are nobody else's."""
+        return {*self.traces, *self.users, *self.names}
+
+    def row(self, row: dict[str, Any]) -> bool:
+        """Whether a row is about it."""
+        return row.get("trace_id") in self.traces or (row.get("user_id") or "") in self.users
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Whom somebody asked to be forgotten, and when; the person once it was found."""
+
+    asked: str
+    """The moment, in ISO form."""
+    users: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
+    person: Person | None = None
+    """Noted before the first row goes: what goes first is what it was found by."""
+
+    @property
+    def ids(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What was asked for."""
+        return self.users, self.traces
+
+    def path(self, lake: Lake) -> Path:
+        """Where it is noted: a wish never takes the place of another that is not done."""
+        name = digest([self.asked, self.users, self.traces], 16)
+        return lake.home.joinpath(*FOLDER, f"{name}.json")
+
+
+def note(lake: Lake, wish: Wish) -> Wish:
+    """Notes a wish, or what was found out for it: no death or power cut loses it from then on."""
+    with lake.lock("wishes"):
+        files.replace(wish.path(lake), canonical(asdict(wish)), durable=True)
+    return wish
+
+
+def found(lake: Lake, wish: Wish, person: Person) -> Wish:
+    """Notes whom a wish is about."""
+    return note(lake, replace(wish, person=person))
+
+
+def unfinished(lake: Lake) -> list[Wish]:
+    """The wishes that are not done, the oldest first.
+
+    Raises:
+        LakeError: a note cannot be read.
+    """
+    paths = sorted(lake.home.joinpath(*FOLDER).glob("*.json"))
+    return sorted(map(read, paths), key=lambda wish: wish.asked)
+
+
+def read(path: Path) -> Wish:
+    """The wish in a note.
+
+    Raises:
+        LakeError: it cannot be read.
+    """
+    try:
+        known: dict[str, Any] = json.loads(path.read_bytes())
+        wish = Wish(**frozen(known))
+        return replace(wish, person=Person(**frozen(known["person"]))) if known["person"] else wish
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LakeError(
+            f"{path}: expected the note of an `andon forget` that is not done, found something "
+            "else; delete the file, then ask again with `andon forget --user ID --yes` or "
+            "`--trace ID` for whomever it was about"
+        ) from error
+
+
+def frozen(known: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a note, lists as tuples."""
+    return {name: tuple(it) if isinstance(it, list) else it for name, it in known.items()}
+
+
+def done(lake: Lake, wish: Wish) -> None:
+    """Removes the note of a wish."""
+    wish.path(lake).unlink(missing_ok=True)
+
+
+def drop_leftovers(lake: Lake) -> int:
+    """Removes what killed writers left aside in the home, which one has to have alone; how many."""
+    with lake.lock("wishes"):  # another wish may be about to be noted
+        paths = list(files.leftovers(lake.home))
+        for path in paths:
+            path.unlink(missing_ok=True)
+    return len(paths)

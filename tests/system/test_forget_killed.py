@@ -1,0 +1,112 @@
+"""A wish to be forgotten survives any death: nothing was begun, or the next run completes it.
+
+Where `ANDON_KILLS` is set it dies at every operation on files and every 50 ms, else at a few.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.line import ROOT, Line, kill
+from tests.system.planting import CANARY, USER, Planted, holding, planting
+
+ALL = "ANDON_KILLS" in os.environ
+OPERATIONS = 10**6 if ALL else 6
+STEP_S = 0.05
+RUNS_EACH = 50
+"""After the first of so many deaths the command and a night are run as well."""
+MOMENTS = 1000 if ALL else 3
+TRACE = "desk-0301-001"
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
+    """A home with the person in it, made once."""
+    with planting(tmp_path_factory.mktemp("planted")) as made:
+        yield made
+
+
+def left(home: Path) -> list[str]:
+    """Files in which something of the person stands, and files that a death left aside."""
+    found = {name for word in (CANARY, USER, TRACE) for name in holding(home, word)}
+    return sorted(found | {path.name for path in home.rglob("*.aside*")})
+
+
+def contents(home: Path) -> dict[str, bytes]:
+    """What lies in a home but its locks, files aside and SQLite's side files."""
+    found = (path for path in home.rglob("*") if path.is_file())
+    apart = (".aside", ".lock", "-wal", "-shm")
+    kept = (path for path in found if not path.name.endswith(apart) and path.name != "use")
+    return {str(path.relative_to(home)): path.read_bytes() for path in kept}
+
+
+@pytest.mark.slow
+def test_dead_at_any_operation_it_was_not_begun_or_is_completed(
+    planted: Planted, tmp_path: Path
+) -> None:
+    """At a renaming, a removal, a statement of SQLite's, or a file just opened and still empty."""
+    line = planted.line.copy(tmp_path / "copy")
+    before, early, rows = contents(line.home), 0, 0
+    for row in deaths(line):
+        copy, rows = Line(Path(row["folder"])), rows + 1
+        assert row["ended"] == -9, row
+        assert row["again"] == 0, row
+        if row["begun"] or not holding(copy.home, CANARY):
+            assert left(copy.home) == [], row
+        else:
+            early += 1
+            assert contents(copy.home) == before, row
+        if row["at"] % RUNS_EACH == 1 or row["at"] == row["total"]:
+            assert copy.run("forget", "--user", USER, "--yes")["done"]
+            assert copy.run("nightly")["nights"] == []
+            assert left(copy.home) == []
+        shutil.rmtree(copy.folder)
+    logging.warning("died at %d operations, %d of them before it was noted", rows, early)
+    assert 0 < early < rows / 2
+
+
+def deaths(line: Line) -> Iterator[dict[str, Any]]:
+    """What came of a death at each operation chosen, each on a copy of its own."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.system.dying", str(line.folder), USER]
+    with subprocess.Popen(
+        [*command, str(OPERATIONS)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield from map(json.loads, process.stdout)
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_next_night_completes_it(planted: Planted, tmp_path: Path) -> None:
+    """`kill -9` of the command: what was noted is done by `andon nightly`, and the home runs."""
+    begun = 0
+    for number in range(MOMENTS):
+        line = planted.line.copy(tmp_path / f"copy{number}")
+        process, began = line.start("forget", "--user", USER, "--yes"), time.monotonic()
+        after = number * STEP_S if ALL else number * 0.25
+        while process.poll() is None and time.monotonic() - began < after:
+            time.sleep(0.002)
+        alive = kill(process)
+        notes = list((line.home / "quarantine" / "forgetting").glob("*.json"))
+        begun += len(notes)
+        assert all(note.stat().st_mode & 0o777 == 0o600 for note in notes)
+        assert line.run("nightly")["nights"] == []
+        if notes or not alive:
+            assert left(line.home) == [], f"after {after:.2f} s"
+        else:
+            assert set(holding(line.home, CANARY)) in ({*holding(planted.line.home, CANARY)}, set())
+        logging.warning("kill after %.2f s: alive %s, noted %d", after, alive, len(notes))
+        if not alive:
+            break
+    assert begun or not ALL
