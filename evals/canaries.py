@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.annotations import GOLD, References, together
-from evals.lake import Lake, quoted
 from evals.records import Failure, Label, Outcome, Skip, Trace
 from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, parse, read_yaml
-from evals.tables import CanaryRow, from_rows
+from evals.storage.lake import Lake, quoted
+from evals.storage.tables import CanaryRow, from_rows
 
 SHIPPED = Path(__file__).with_name("attacks.yaml")
 FILLER = ("The request is answered correctly and completely. " * 400).strip()

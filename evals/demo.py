@@ -19,10 +19,10 @@ from typing import Any
 
 from pydantic import Field
 
-from evals.files import replace
 from evals.models.embedded import serve, weights
 from evals.records import Json, canonical, digest
 from evals.specs import CatalogError, ModelPin, Spec, load_catalog, parse, read_yaml
+from evals.storage.files import replace
 
 CATALOG = Path(__file__).parent / "catalog"
 FIRST_NIGHT = date(2026, 10, 1)

@@ -12,10 +12,10 @@ from typing import Any
 
 from evals import alignment, nights, review
 from evals.door.labels import mapped_labels
-from evals.lake import Lake
 from evals.records import Score
 from evals.specs import Catalog, Judge
-from evals.warehouse import locked_files
+from evals.storage.lake import Lake
+from evals.storage.marts import locked_files
 
 
 def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[review.Asked]:

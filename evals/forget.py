@@ -15,12 +15,9 @@ from typing import Any, NamedTuple
 
 from evals import privacy, scrubbing, wishes
 from evals.asking import budget
-from evals.door import ids
 from evals.door.inbox import STAMPS, inbox_paths
 from evals.door.staging import import_file
-from evals.files import replace
 from evals.importers.streams import file_sha
-from evals.lake import Lake, quoted
 from evals.privacy import Door
 from evals.readable import readable_name
 from evals.records import Trace, canonical, digest
@@ -28,7 +25,10 @@ from evals.reports import assembly, unsaid
 from evals.scrubbing import Words
 from evals.sources.pulling import Window
 from evals.specs import Catalog
-from evals.tables import from_rows
+from evals.storage import id_index
+from evals.storage.files import replace
+from evals.storage.lake import Lake, quoted
+from evals.storage.tables import from_rows
 from evals.wishes import Person, Wish
 
 MARK = "[forgotten]"
@@ -195,7 +195,7 @@ def drop_raw(lake: Lake, catalog: Catalog, person: Person) -> int:
 def steps(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     """Each place in turn, with how much was touched; each may be repeated."""
     shutil.rmtree(lake.home / "runs", ignore_errors=True)
-    shutil.rmtree(lake.home / ids.FOLDER, ignore_errors=True)
+    shutil.rmtree(lake.home / id_index.FOLDER, ignore_errors=True)
     begin_anew(lake)
     every = scrubbing.words(person.ids(), person.texts, mark=MARK)
     names = scrubbing.words(person.ids(), mark=MARK)

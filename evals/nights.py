@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from evals.lake import Lake
 from evals.records import digest
 from evals.specs import Catalog, Evaluator
+from evals.storage.lake import Lake
 
 DAY = timedelta(days=1)
 LEFT = "left"

@@ -9,12 +9,13 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from evals import judges, ledger
-from evals.lake import Lake
+from evals import judges
 from evals.records import Outcome
 from evals.specs import Judge
+from evals.storage import ledger
+from evals.storage.lake import Lake
+from evals.storage.tables import NoiseRow
 from evals.survey import Survey, score_file
-from evals.tables import NoiseRow
 
 
 class Compared(NamedTuple):

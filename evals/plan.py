@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from evals import evaluators, ledger, nights
+from evals import evaluators, nights
 from evals.annotations import References
 from evals.asking import live
 from evals.asking.budget import Purse
@@ -22,9 +22,10 @@ from evals.asking.route import batched
 from evals.asking.shared import Shared
 from evals.asking.stopping import Stop
 from evals.asking.tickets import outstanding
-from evals.lake import Lake
 from evals.records import Failure, Skip
 from evals.specs import Catalog, Evaluator
+from evals.storage import ledger
+from evals.storage.lake import Lake
 from evals.survey import NightOf, Wanted, survey
 
 LATE = datetime.max.replace(tzinfo=UTC, year=9000)

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from evals import detectors
-from evals.files import create
-from evals.lake import Lake, LakeError
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
+from evals.storage.files import create
+from evals.storage.lake import Lake, LakeError
 
 KEY_VARIABLE = "ANDON_USER_KEY"
 USER = "user-"

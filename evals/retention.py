@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from evals import privacy, scrubbing
-from evals.door import ids
 from evals.door.inbox import inbox_paths
-from evals.files import replace
 from evals.importers.streams import file_sha
-from evals.lake import Lake
 from evals.records import canonical, digest
 from evals.reports import unsaid
 from evals.specs import Catalog
+from evals.storage import id_index
+from evals.storage.files import replace
+from evals.storage.lake import Lake
 
 MARK = "[expired]"
 NIGHTLY = ("staged", "traces", "quarantine")
@@ -110,7 +110,7 @@ def tidy(lake: Lake, found: Old) -> dict[str, int]:
 def drop(lake: Lake, night: date) -> None:
     """Removes a night's rows and its review queue; last, for all else is found by them."""
     (lake.home / "review" / f"{night.isoformat()}.json").unlink(missing_ok=True)
-    for index in (lake.home / ids.FOLDER).glob(f"{night.isoformat()}.*"):
+    for index in (lake.home / id_index.FOLDER).glob(f"{night.isoformat()}.*"):
         index.unlink()
     for table in NIGHTLY:
         shutil.rmtree(lake.partition(table, night), ignore_errors=True)

@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
-from evals import canaries, guardrails, judges, ledger, nights, noise, scorers
+from evals import canaries, guardrails, judges, nights, noise, scorers
 from evals.annotations import References, together
 from evals.asking import live
 from evals.asking.budget import Purse
 from evals.asking.questions import Asked, Asker, Asking
-from evals.files import parquet_batches
-from evals.lake import Lake
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
 from evals.specs import Evaluator
+from evals.storage import ledger
+from evals.storage.files import parquet_batches
+from evals.storage.lake import Lake
+from evals.storage.tables import CanaryRow, Coverage, from_rows
 from evals.survey import NightOf, Survey, score_file, survey
-from evals.tables import CanaryRow, Coverage, from_rows
 
 Found = Outcome | Failure | Skip
 STANDING = ("trace_id", "evaluator", "verdict", "status", "inclusion")

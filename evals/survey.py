@@ -20,13 +20,14 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from evals import canaries, ledger, models
+from evals import canaries, models
 from evals.annotations import References
-from evals.files import parquet_batches
-from evals.lake import Lake, quoted
 from evals.records import Trace, canonical, digest
 from evals.sampling import place, sampled
 from evals.specs import Evaluator
+from evals.storage import ledger
+from evals.storage.files import parquet_batches
+from evals.storage.lake import Lake, quoted
 
 HELD = 1 << 20
 """Bytes of contents held before they are written."""

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from evals import canaries, evaluators, ledger, run
+from evals import canaries, evaluators, run
 from evals.annotations import References
 from evals.asking import live
 from evals.asking.budget import Purse
 from evals.asking.stopping import Stop
-from evals.lake import Lake
 from evals.records import digest
 from evals.reports.attacks import Resistance, resistance
 from evals.specs import Catalog, Evaluator
+from evals.storage import ledger
+from evals.storage.lake import Lake
+from evals.storage.tables import CanaryRow
 from evals.survey import Contents, Survey, Tried, attacked, score_file, unpaid
-from evals.tables import CanaryRow
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from evals import files
-from evals.lake import Lake, LakeError
 from evals.records import canonical, digest
+from evals.storage import files
+from evals.storage.lake import Lake, LakeError
 
 FOLDER = ("quarantine", "forgetting")
 """In the restricted room: the notes name whom they are about."""

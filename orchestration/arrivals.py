@@ -12,11 +12,11 @@ import dagster as dg
 
 from evals import nights
 from evals.door.inbox import STAMPS, inbox_paths
-from evals.lake import Lake
 from evals.readable import readable_name
 from evals.records import digest
 from evals.sources import places
 from evals.specs import Catalog
+from evals.storage.lake import Lake
 from orchestration.settings import Settings, settings
 from orchestration.triggers import NIGHTLY
 

@@ -13,11 +13,11 @@ from rich.text import Text
 
 from evals.asking.budget import Left
 from evals.asking.questions import Asked
-from evals.lake import Lake
 from evals.nights import OpenNight, open_nights
 from evals.plan import Planned
 from evals.records import Failure, Skip
 from evals.reports import pages, phrases
+from evals.storage.lake import Lake
 from orchestration.console import output
 
 SHOWN_NIGHTS = 14

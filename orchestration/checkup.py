@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals import evaluators, models
-from evals.lake import connection
 from evals.records import Trace
 from evals.specs import Catalog, Pinned, classify, line_of
-from evals.tables import to_table
+from evals.storage.lake import connection
+from evals.storage.tables import to_table
 from orchestration.settings import Settings
 
 

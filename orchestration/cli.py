@@ -40,9 +40,9 @@ class Andon(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; what the user can mend is usage, what the machine must is not."""
         from evals.door.labels import LabelsError
-        from evals.lake import LakeError
         from evals.sources.api import SourceError
         from evals.specs import CatalogError
+        from evals.storage.lake import LakeError
 
         try:
             with readable_usage():

@@ -9,12 +9,13 @@ from typing import Any
 
 import dagster as dg
 
-from evals import evaluators, ledger, nights, plan, run
+from evals import evaluators, nights, plan, run
 from evals.asking import budget
 from evals.asking.route import Route, returned
 from evals.asking.shared import Shared
 from evals.asking.stopping import Stop
 from evals.records import digest
+from evals.storage import ledger
 from evals.survey import NightOf, survey
 from orchestration import interrupts, pins
 from orchestration.partitions import NIGHTS, RANGE

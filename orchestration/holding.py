@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from evals.lake import HomeInUse
+from evals.storage.lake import HomeInUse
 from orchestration.settings import settings
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import dagster as dg
 
-from evals import warehouse
 from evals.door import inbox
 from evals.door import labels as said
 from evals.sources import pulling
+from evals.storage import marts
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress
 from orchestration.resources import nights_of, table
@@ -87,5 +87,5 @@ def labels(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
 @dg.asset(group_name="slices", kinds={"yaml"}, code_version=CODE, owners=OWNERS)
 def slice_catalog(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per declared slice: a value, a predicate or a keyword."""
-    rows = [row._asdict() for row in warehouse.slice_rows(settings().catalog())]
+    rows = [row._asdict() for row in marts.slice_rows(settings().catalog())]
     return dg.MaterializeResult(metadata={"slices": len(rows), "declared": table(rows)})

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.asking.stopping import Stopped
-from evals.files import replace
-from evals.lake import Lake
+from evals.storage.files import replace
+from evals.storage.lake import Lake
 from orchestration.interrupts import Interrupts
 from orchestration.progress import Progress, Teller
 

@@ -1,6 +1,6 @@
 """dbt: its project parsed once, its models as assets, and its builds, run in this process.
 
-What is modelled is `dbt_project`'s, what it reads and where marts go `evals.warehouse`'s.
+What is modelled is `dbt_project`'s, what it reads and where marts go `evals.storage.marts`'s.
 """
 
 import os
@@ -16,7 +16,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation
 from filelock import FileLock
 from packaging.version import Version
 
-from evals.files import replace
+from evals.storage.files import replace
 from orchestration.progress import Progress
 from orchestration.settings import ROOT
 

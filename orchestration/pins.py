@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 
 from evals import models
-from evals.lake import connection, parquet
-from evals.warehouse import locked_files
+from evals.storage.lake import connection, parquet
+from evals.storage.marts import locked_files
 from orchestration.resources import nights_of
 from orchestration.settings import settings
 

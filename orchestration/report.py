@@ -12,8 +12,9 @@ from urllib.parse import quote
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from evals import nights, warehouse
+from evals import nights
 from evals.reports import assembly, closing
+from evals.storage import marts
 from orchestration import pins
 from orchestration.evaluate import KEYS
 from orchestration.modelling import Translator, dbt_build, manifest
@@ -40,9 +41,9 @@ def quality_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Scores, agreement and rates by slice, joined and counted in SQL."""
     lake, nights = settings().lake(), nights_of(context)
     Progress.say("modelling scores with dbt")
-    path = warehouse.fill(lake, settings().catalog(), context.run.run_id, nights)
+    path = marts.fill(lake, settings().catalog(), context.run.run_id, nights)
     yield from dbt_build(context, path)
-    warehouse.publish(lake, context.run.run_id, nights, warehouse.QUALITY_MARTS)
+    marts.publish(lake, context.run.run_id, nights, marts.QUALITY_MARTS)
 
 
 @dg.asset(
@@ -132,7 +133,7 @@ def board(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One page over all nights and applications, and the warehouse of views beside it."""
     lake = settings().lake()
     path = assembly.write_board(lake, pins.ending())
-    warehouse.warehouse(lake)
+    marts.warehouse(lake)
     return dg.MaterializeResult(
         metadata={
             "page": dg.MetadataValue.url(f"{BOARD_URL}/index.html"),

@@ -29,7 +29,7 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from evals.lake import Lake
+from evals.storage.lake import Lake
 from orchestration import terminal
 from orchestration.launch import dagster_home
 from orchestration.settings import ROOT, Settings

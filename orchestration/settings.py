@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.annotations import References
-from evals.lake import Lake
 from evals.specs import Catalog, load_catalog
+from evals.storage.lake import Lake
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTED = Path.cwd()

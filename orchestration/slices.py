@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from evals import warehouse
+from evals.storage import marts
 from orchestration.modelling import Translator, dbt_build, manifest
 from orchestration.partitions import NIGHTS, RANGE
 from orchestration.progress import Progress
@@ -29,6 +29,6 @@ def slice_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """One row per trace × slice it belongs to, and one per slice."""
     lake, nights = settings().lake(), nights_of(context)
     Progress.say("modelling slices with dbt")
-    path = warehouse.fill(lake, settings().catalog(), context.run.run_id, nights)
+    path = marts.fill(lake, settings().catalog(), context.run.run_id, nights)
     yield from dbt_build(context, path)
-    warehouse.publish(lake, context.run.run_id, nights, warehouse.SLICE_MARTS)
+    marts.publish(lake, context.run.run_id, nights, marts.SLICE_MARTS)

@@ -22,12 +22,12 @@ from evals.asking.answers import Checked
 from evals.asking.budget import Spent
 from evals.asking.questions import Asking
 from evals.asking.tickets import Sent, Ticket, recalled, remember, requests_file
-from evals.files import aside_of, open_aside
-from evals.lake import Lake
-from evals.ledger import Journal
 from evals.models.batches import Batches, RemoteBatch, row_url
 from evals.records import digest
 from evals.specs import BatchLimits, ModelPin
+from evals.storage.files import aside_of, open_aside
+from evals.storage.lake import Lake
+from evals.storage.ledger import Journal
 from evals.survey import Wanted
 
 SETTLED_S = 60.0

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import orjson
 
-from evals import ledger
 from evals.asking.shared import Shared
-from evals.lake import Lake
 from evals.specs import Budget, Catalog
+from evals.storage import ledger
+from evals.storage.lake import Lake
 
 ROUNDING = 1e-9
 

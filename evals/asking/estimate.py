@@ -16,9 +16,9 @@ import orjson
 
 from evals import models
 from evals.asking.questions import Asking
-from evals.files import parquet_batches
-from evals.lake import Lake
 from evals.specs import Evaluator
+from evals.storage.files import parquet_batches
+from evals.storage.lake import Lake
 from evals.survey import Survey, Wanted
 
 CHARS_PER_TOKEN = 4.0

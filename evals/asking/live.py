@@ -18,8 +18,8 @@ from evals.asking.manners import Gate
 from evals.asking.questions import Asked, Asking, Question
 from evals.asking.shared import Shared
 from evals.asking.stopping import Stop
-from evals.lake import Lake
 from evals.records import Failure, Skip
+from evals.storage.lake import Lake
 
 CALL_ATTEMPTS = 4
 """Times one call is tried within a run before it counts as failed."""

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 
 from evals import judges, models, privacy
 from evals.asking.budget import Purse
-from evals.ledger import Journal
 from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin
+from evals.storage.ledger import Journal
 from evals.survey import Survey, Wanted, partial
 
 NOTHING = models.Request(messages=(), max_tokens=0, temperature=0.0, seed=0)

@@ -20,10 +20,10 @@ from evals.asking.manners import account
 from evals.asking.questions import Asked, Asking
 from evals.asking.stopping import Stop
 from evals.asking.tickets import Ticket, outstanding, remember, under_way
-from evals.lake import Lake
-from evals.ledger import Journal
 from evals.records import Failure, Skip
 from evals.specs import BatchLimits, Catalog, Evaluator, ModelPin
+from evals.storage.lake import Lake
+from evals.storage.ledger import Journal
 from evals.survey import Wanted
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from evals.lake import Lake
+from evals.storage.lake import Lake
 
 State = Literal[
     "intended", "uploading", "uploaded", "creating", "submitted", "collected", "refused"

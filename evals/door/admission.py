@@ -19,10 +19,10 @@ from evals.door.placing import place
 from evals.door.quarantine import Unreadable, unreadable
 from evals.door.rows import Source
 from evals.door.standing import ACCEPTED, DUPLICATE, UNIQUE, Standing, stand
-from evals.lake import Lake, in_use
 from evals.nights import door_basis, state, update
 from evals.records import digest
 from evals.specs import Catalog, Expectation
+from evals.storage.lake import Lake, in_use
 
 if TYPE_CHECKING:
     import pandas

@@ -12,10 +12,10 @@ from typing import Self
 
 from evals.door.labels import keep_labels
 from evals.door.sessions import note_carried
-from evals.lake import Lake
 from evals.privacy import Door
 from evals.records import Label
-from evals.tables import InboxFile
+from evals.storage.lake import Lake
+from evals.storage.tables import InboxFile
 
 MANY = 100_000
 """Rows and labels after which files are settled, though more are to come."""

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from evals.door.expectations import great_expectations, resolved
-from evals.files import replace
-from evals.lake import Lake, safe
 from evals.records import Json
 from evals.specs import App, Expectation
+from evals.storage.files import replace
+from evals.storage.lake import Lake, safe
 
 FETCHED = re.compile(
     r"<script[^>]*\ssrc=.*?</script>|<link[^>]*>|<img[^>]*>|<iframe.*?</iframe>"

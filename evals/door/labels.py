@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from evals.annotations import GOLD, map_verdict, speaks_of
-from evals.door.ids import as_table, nights_with
 from evals.importers.streams import file_sha
-from evals.lake import Lake, connection
 from evals.nights import DAY
 from evals.privacy import Door
 from evals.records import AnnotatorKind, Label, Outcome, Trace, digest
 from evals.specs import Catalog
-from evals.tables import MappedLabel
+from evals.storage.id_index import as_table, nights_with
+from evals.storage.lake import Lake, connection
+from evals.storage.tables import MappedLabel
 
 NEEDED = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
 LABEL_KEYS = {field.name for field in dataclasses.fields(Label)}

@@ -18,12 +18,12 @@ from evals.door.parts import FORMATS, merged, standing
 from evals.door.placing import grouped
 from evals.door.rows import Source, rows
 from evals.door.standing import COPY, CORRECTED, MERGED
-from evals.files import write_parquet
-from evals.lake import Lake
 from evals.privacy import user_key
 from evals.records import Trace
 from evals.specs import Catalog
-from evals.tables import from_rows, to_table
+from evals.storage.files import write_parquet
+from evals.storage.lake import Lake
+from evals.storage.tables import from_rows, to_table
 
 if TYPE_CHECKING:
     import pandas

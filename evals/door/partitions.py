@@ -13,10 +13,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from evals.files import aside_of, parquet_writer
-from evals.lake import Lake, safe
 from evals.records import Trace
-from evals.tables import arrow_schema, to_table
+from evals.storage.files import aside_of, parquet_writer
+from evals.storage.lake import Lake, safe
+from evals.storage.tables import arrow_schema, to_table
 
 ROW_GROUP = 32 * 2**20
 """How many bytes of one night are held before they are written."""

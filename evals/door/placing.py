@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from evals.door.rows import Source
 from evals.door.standing import ACCEPTED, DUPLICATE
-from evals.files import link_aside, parquet_writer, replacing
-from evals.lake import Lake
 from evals.records import Refusal, Trace, canonical
 from evals.specs import Catalog
-from evals.tables import arrow_schema, from_rows, to_table
+from evals.storage.files import link_aside, parquet_writer, replacing
+from evals.storage.lake import Lake
+from evals.storage.tables import arrow_schema, from_rows, to_table
 
 if TYPE_CHECKING:
     import pandas

@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date
 
-from evals.files import read_parquet
-from evals.lake import Lake
 from evals.records import Refusal
+from evals.storage.files import read_parquet
+from evals.storage.lake import Lake
 
 Unreadable = Counter[tuple[str, str]]
 """Rows that did not become a trace, by their file's hash and the reason code."""

@@ -21,9 +21,9 @@ from typing import NamedTuple
 from evals import importers
 from evals.importers import Reading
 from evals.importers.shares import Share
-from evals.lake import LakeError
 from evals.records import Label, Refusal
 from evals.specs import Catalog
+from evals.storage.lake import LakeError
 
 FIRST, SECOND = Share(0, 2), Share(1, 2)
 LARGE = 32 * 2**20

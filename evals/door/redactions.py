@@ -11,8 +11,8 @@ from datetime import date
 from typing import Any
 
 from evals.detectors import DETECTORS
-from evals.lake import Lake, connection, parquet
 from evals.privacy import REDACTED, USER_ID
+from evals.storage.lake import Lake, connection, parquet
 
 RULES = {*DETECTORS, USER_ID}
 """A trace may bring a note of the same name: no other rule is believed."""

@@ -24,16 +24,16 @@ from evals.door.partitions import Nights
 from evals.door.placing import KEPT, as_found
 from evals.door.quarantine import refusals
 from evals.door.sessions import note_carried
-from evals.files import read_parquet, replace, write_parquet
 from evals.importers import Reading, mapping
 from evals.importers.canonical import row_of
 from evals.importers.streams import Line, file_sha
-from evals.lake import Lake
 from evals.nights import DAY, update
 from evals.privacy import Door
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
-from evals.tables import InboxFile, to_table
+from evals.storage.files import read_parquet, replace, write_parquet
+from evals.storage.lake import Lake
+from evals.storage.tables import InboxFile, to_table
 
 
 class Replayed(NamedTuple):

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from evals.columns import column as as_column
 from evals.door.identity import HASHED, cells_hash
 from evals.importers.shapes import NESTED, microseconds
 from evals.records import Json, Trace, canonical, canonical_each
-from evals.tables import arrow_schema
+from evals.storage.arrow_columns import column as as_column
+from evals.storage.tables import arrow_schema
 
 EMPTY: dict[type, str] = {tuple: "[]", list: "[]", dict: "{}"}
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evals.door.parts import FORMATS
 from evals.importers.shapes import EPOCH
-from evals.lake import Lake, connection, quoted
 from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
-from evals.tables import InboxFile
+from evals.storage.lake import Lake, connection, quoted
+from evals.storage.tables import InboxFile
 
 if TYPE_CHECKING:
     import pandas

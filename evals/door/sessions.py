@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from datetime import date
 
 from evals.door.rows import carried
-from evals.lake import Lake
 from evals.nights import DAY
 from evals.records import digest
+from evals.storage.lake import Lake
 
 
 def note_carried(lake: Lake, touched: Iterable[date]) -> None:

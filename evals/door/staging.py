@@ -21,18 +21,18 @@ from evals.door.partitions import Nights
 from evals.door.readers import Half, Task
 from evals.door.resting import Passed, table_of
 from evals.door.screening import screened
-from evals.files import write_parquet
 from evals.importers import Columns, Found, Reading, mapping
 from evals.importers.jsonl import NAME
 from evals.importers.shapes import DEFAULTS
 from evals.importers.shares import WHOLE, Share
 from evals.importers.streams import file_sha
-from evals.lake import Lake, in_use
 from evals.privacy import Door, name_without_secrets
 from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
-from evals.tables import InboxFile, arrow_schema, to_table
+from evals.storage.files import write_parquet
+from evals.storage.lake import Lake, in_use
+from evals.storage.tables import InboxFile, arrow_schema, to_table
 
 AT_ONCE = 1000
 """How many rows that come one by one are written together."""

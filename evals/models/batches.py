@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from evals.files import rewriting
 from evals.models.faults import from_openai
 from evals.models.protocol import ModelError
 from evals.specs import ModelPin
+from evals.storage.files import rewriting
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, Literal, NamedTuple
 
-from evals.lake import Lake
 from evals.models.opening import open_client
 from evals.models.protocol import Client, ModelError, Unavailable
 from evals.specs import ModelPin
+from evals.storage.lake import Lake
 
 FAIL_DAYS, WARN_DAYS = 30, 90
 DOCUMENT = "model_lists.json"

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from evals import nights
 from evals.asking.tickets import under_way
 from evals.door.quarantine import unplaced
-from evals.files import parquet_batches
-from evals.lake import Lake, connection, parquet
 from evals.records import Trace
 from evals.reports import report
 from evals.sampling import place
 from evals.specs import App, Catalog, Evaluator
-from evals.warehouse import locked_files, mart, mart_files
+from evals.storage.files import parquet_batches
+from evals.storage.lake import Lake, connection, parquet
+from evals.storage.marts import locked_files, mart, mart_files
 
 EXAMPLES = 5
 PAGE_NIGHTS = 14
@@ -294,8 +294,8 @@ def awaited(lake: Lake, night: date) -> dict[str, Any]:
 
 def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Path:
     """Renders the board over the current report of every night; see `pages.render_board`."""
-    from evals.files import replace
     from evals.reports import pages
+    from evals.storage.files import replace
 
     path = lake.home / "reports" / "index.html"
     shown = [{**one._asdict(), "date": one.date.isoformat()} for one in nights.open_nights(lake)]

@@ -10,8 +10,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from evals import nights
-from evals.lake import Lake
 from evals.reports import assembly, pages
+from evals.storage.lake import Lake
 
 
 class Final(NamedTuple):

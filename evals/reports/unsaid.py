@@ -11,10 +11,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from evals.files import replace
-from evals.lake import Lake
 from evals.records import canonical
 from evals.reports import assembly
+from evals.storage.files import replace
+from evals.storage.lake import Lake
 
 FIGURES = ("dimension", "evaluator", "verdict", "ts", "source_line")
 """What stays of an example."""

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
-from evals.files import aside_of, open_aside, rewriting
-from evals.lake import Lake
 from evals.records import digest
 from evals.sources.api import SourceError
+from evals.storage.files import aside_of, open_aside, rewriting
+from evals.storage.lake import Lake
 
 STAMPS = ("pulls", "remote_stamps.json")
 CHANGED = (

@@ -14,14 +14,14 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.files import rewriting
-from evals.lake import Lake
 from evals.privacy import Door
 from evals.records import digest
 from evals.sources import langfuse, langsmith, phoenix
 from evals.sources.api import Api, Refused, SourceError, heard, told
 from evals.sources.pages import Listing, Page, Row, System, iso, moment
 from evals.specs import Catalog, Source
+from evals.storage.files import rewriting
+from evals.storage.lake import Lake
 
 SYSTEMS: Mapping[str, System] = {"langfuse": langfuse, "langsmith": langsmith, "phoenix": phoenix}
 NOBODY = "_"

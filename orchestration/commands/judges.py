@@ -48,9 +48,10 @@ def judge_attack(
 
 def trials(here: Any, name: str, app: str | None) -> list[Any]:
     """One trial for each application that uses the judge."""
-    from evals import ledger, trial
+    from evals import trial
     from evals.asking.budget import Purse
     from evals.asking.shared import Shared
+    from evals.storage import ledger
     from orchestration.interrupts import Interrupts
     from orchestration.progress import Progress
 

@@ -207,8 +207,8 @@ def take_back(lake: Any, catalog: Any) -> None:
         return
     import secrets
 
-    from evals import ledger
     from evals.asking.route import returned
+    from evals.storage import ledger
 
     with ledger.journal(lake, f"batches-{secrets.token_hex(4)}") as journal:
         returned(lake, catalog, journal, datetime.now(UTC))
@@ -217,7 +217,7 @@ def take_back(lake: Any, catalog: Any) -> None:
 def tidied(lake: Any, catalog: Any) -> None:
     """Lets go of what is older than `retention` allows; while others use the home, another time."""
     from evals import retention
-    from evals.lake import LakeError
+    from evals.storage.lake import LakeError
 
     found = retention.old(lake, catalog, datetime.now(UTC))
     with contextlib.suppress(LakeError):

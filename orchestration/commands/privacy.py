@@ -46,7 +46,7 @@ def forget(
       andon forget --user ada@example.com --trace 7f3a --yes
     """
     from evals import forget as forgetting
-    from evals.lake import HomeInUse
+    from evals.storage.lake import HomeInUse
 
     if not users and not traces:
         raise click.UsageError("give --user or --trace, each as often as needed")

@@ -168,7 +168,7 @@ def importing() -> None:
 
 def by_duckdb(path: Path, out: Path) -> float:
     """CPU seconds of DuckDB's own way from JSONL to Parquet, on one thread."""
-    from evals.lake import connection
+    from evals.storage.lake import connection
 
     with connection() as db:
         db.execute("set threads = 1; set enable_progress_bar = false")
@@ -198,9 +198,9 @@ class Moved(NamedTuple):
 def moved(root: Path, path: Path, count: int) -> Moved:
     """A file's way through the door, every row accepted."""
     from evals.door import admission, staging
-    from evals.lake import Lake
     from evals.privacy import Door
     from evals.specs import Catalog
+    from evals.storage.lake import Lake
 
     catalog, lake = Catalog(root=root), Lake(root / "home").open()
     warm = root / "warm.jsonl"

@@ -33,10 +33,11 @@ def traces(calls: int) -> list:
 
 def ours(url: str, calls: int, concurrency: int) -> float:
     """The runner, with its journal and ledger: every answer durable."""
-    from evals import evaluators, ledger, run
+    from evals import evaluators, run
     from evals.annotations import References
-    from evals.lake import Lake
     from evals.specs import load_catalog
+    from evals.storage import ledger
+    from evals.storage.lake import Lake
     from evals.survey import NightOf
 
     with tempfile.TemporaryDirectory() as folder:

@@ -14,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import evaluators, ledger, run
+from evals import evaluators, run
 from evals.annotations import References
-from evals.lake import Lake
 from evals.records import Trace
 from evals.specs import load_catalog
+from evals.storage import ledger
+from evals.storage.lake import Lake
 from evals.survey import NightOf
 from tests.bench.clients import MODEL, NIGHT, SYSTEM
 

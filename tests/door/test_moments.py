@@ -12,8 +12,8 @@ import pytest
 
 from evals import nights
 from evals.door import admission, inbox, quarantine, replay
-from evals.lake import Lake
 from evals.specs import Catalog, Column, Mapping
+from evals.storage.lake import Lake
 from tests.door.team import Team
 
 READ = datetime(2026, 10, 3, 9, tzinfo=UTC)

@@ -16,8 +16,8 @@ from evals import forget
 from evals.door.explain import explain
 from evals.door.inbox import take_in, unseen
 from evals.door.quarantine import refusals
-from evals.lake import Lake
 from evals.specs import load_catalog
+from evals.storage.lake import Lake
 from tests.door import test_cli
 from tests.door.team import ROOT, Team, run
 

@@ -9,10 +9,10 @@ import pytest
 
 from evals import canaries, evaluators, judges
 from evals.annotations import References
-from evals.lake import Lake
 from evals.records import Failure, Label, Outcome, Trace
 from evals.reports import attacks
 from evals.specs import Catalog, CatalogError, Evaluator, load_catalog
+from evals.storage.lake import Lake
 
 FIRST = date(2026, 10, 1)
 FILES = {

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.columns import column
+from evals.storage.arrow_columns import column
 
 VALUES = {
     pa.string(): st.text(st.characters(exclude_categories=["Cs"])),
@@ -35,7 +35,7 @@ def test_a_column_is_what_pyarrow_makes_of_the_values(data: st.DataObject) -> No
 def test_a_process_that_writes_rows_does_not_import_pandas() -> None:
     """Half a second and 68 MB that no command has to pay for."""
     code = (
-        "import sys, pyarrow as pa; from evals.columns import column;"
+        "import sys, pyarrow as pa; from evals.storage.arrow_columns import column;"
         "column(['a', None], pa.string()); assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

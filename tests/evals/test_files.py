@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from evals import files
+from evals.storage import files
 
 ROOT = Path(__file__).parents[2]
 OTHERWISE = {
-    "evals/files.py": "the one way to write a file",
-    "evals/ledger.py:Journal": "a journal is appended to; its last line may be torn",
-    "evals/lake.py:Lake.used": "a lock, which holds nothing",
+    "evals/storage/files.py": "the one way to write a file",
+    "evals/storage/ledger.py:Journal": "a journal is appended to; its last line may be torn",
+    "evals/storage/lake.py:Lake.used": "a lock, which holds nothing",
     "evals/survey.py:Contents": "a file without a name ends with its process",
     "evals/importers/spans.py:Gathered": "files without names",
     "evals/door/readers.py:second": "a file without a name",
@@ -62,7 +62,7 @@ def writing(source: str) -> Iterator[str]:
 
 
 def test_no_other_module_writes_a_file_in_its_place() -> None:
-    """`evals.files` writes aside; what is written otherwise is listed above, with the reason."""
+    """`evals.storage.files` writes aside; what is written otherwise is listed above, with the reason."""
     found = {
         f"{path.relative_to(ROOT).as_posix()}:{name}"
         for top in ("evals", "orchestration")

@@ -9,11 +9,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from evals import canaries, forget, ledger, trial
+from evals import canaries, forget, trial
 from evals.annotations import References
 from evals.records import Label
 from evals.reports import report
 from evals.reports.measurements import Night
+from evals.storage import ledger
 from tests.evals.models.model_server import Said, Server, completion, serving
 from tests.evals.test_run import NIGHT, Bench, traces
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.files import aside_of, replace
-from evals.lake import SCHEMA_VERSION, Lake, LakeError, safe
 from evals.records import Trace, canonical
-from evals.tables import from_rows, to_table
+from evals.storage.files import aside_of, replace
+from evals.storage.lake import SCHEMA_VERSION, Lake, LakeError, safe
+from evals.storage.tables import from_rows, to_table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 JSON = st.recursive(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from evals import ledger
-from evals.lake import Lake
 from evals.records import Answer
+from evals.storage import ledger
+from evals.storage.lake import Lake
 
 NIGHT = date(2026, 10, 1)
 

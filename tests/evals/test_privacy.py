@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from evals import privacy
 from evals.door.quarantine import refusals
 from evals.door.staging import import_file
-from evals.lake import Lake, LakeError
 from evals.privacy import Door
 from evals.records import Label, Refusal, Trace
 from evals.specs import App, Catalog
+from evals.storage.lake import Lake, LakeError
 
 SECRET = "sk-ant-" + "api03-Zk4mQ8vTn2RbWx7LpYc5"
 USER = "ada.lovelace-1815"

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from evals import evaluators, ledger, run
+from evals import evaluators, run
 from evals.annotations import References
 from evals.asking import live
 from evals.asking.budget import Purse
 from evals.asking.shared import Shared
-from evals.lake import Lake
 from evals.records import Label, Trace
 from evals.specs import Budget, Catalog, Evaluator, load_catalog
+from evals.storage import ledger
+from evals.storage.lake import Lake
 from evals.survey import NightOf
 from tests.evals.models.model_server import Said, Server, completion, serving
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evals import scrubbing
-from evals.files import write_parquet
+from evals.storage.files import write_parquet
 
 USER = "ada.lovelace-1815"
 TEXT = 'Dear "desk", my kettle of brass is broken & <sad>'

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from evals import forget, wishes
-from evals.files import aside_of
-from evals.lake import HomeInUse, Lake, LakeError
 from evals.privacy import Gone
 from evals.specs import App, Catalog
+from evals.storage.files import aside_of
+from evals.storage.lake import HomeInUse, Lake, LakeError
 from evals.wishes import Wish
 
 CATALOG = Catalog(root=Path(), apps={"chat": App(app="chat")})

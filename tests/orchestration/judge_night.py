@@ -15,8 +15,8 @@ from typing import Any
 
 import dagster as dg
 
-from evals.lake import Lake
 from evals.records import Trace
+from evals.storage.lake import Lake
 from tests.catalog_files import write_catalog
 from tests.evals.models.model_server import Said, completion, serving
 

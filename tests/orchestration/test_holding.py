@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from evals import wishes
-from evals.lake import Lake, LakeError
+from evals.storage.lake import Lake, LakeError
 from orchestration.holding import in_use_executor
 from orchestration.settings import settings
 

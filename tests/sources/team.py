@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from evals.lake import Lake
 from evals.sources import pulling
 from evals.specs import Catalog, Source
+from evals.storage.lake import Lake
 from tests.sources.systems import KEYS, World, add_runs, add_spans, add_trace
 
 NOW = datetime(2026, 10, 2, 6, tzinfo=UTC)

@@ -15,10 +15,10 @@ import fsspec
 import pytest
 
 from evals.door.inbox import take_in
-from evals.lake import Lake
 from evals.sources import places
 from evals.sources.api import SourceError
 from evals.specs import Catalog
+from evals.storage.lake import Lake
 
 
 def row(name: str) -> bytes:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from evals import privacy
-from evals.lake import Lake
 from evals.sources import api as http
 from evals.sources import pulling
 from evals.sources.api import Api, SourceError
 from evals.specs import Source
+from evals.storage.lake import Lake
 from tests.sources.systems import (
     SECRET,
     Fault,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from evals.lake import Lake
 from evals.sources import api as http
 from evals.sources import pulling
+from evals.storage.lake import Lake
 from tests.sources.systems import (
     SECRET,
     Fault,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from evals.lake import Lake
 from evals.sources import pulling
 from evals.specs import Catalog
+from evals.storage.lake import Lake
 from tests.sources.systems import (
     Fault,
     World,

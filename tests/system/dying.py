@@ -23,8 +23,8 @@ import pandas as pd  # noqa: F401
 import pyarrow.parquet as pq  # noqa: F401
 
 from evals import forget, wishes
-from evals.lake import Lake
 from evals.specs import load_catalog
+from evals.storage.lake import Lake
 
 NAMED = {"os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.truncate"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

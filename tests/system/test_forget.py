@@ -11,8 +11,8 @@ import pytest
 
 from evals import retention
 from evals.door.quarantine import refusals
-from evals.lake import Lake
 from evals.specs import load_catalog
+from evals.storage.lake import Lake
 from tests.system.line import Judge, desk, team
 from tests.system.planting import (
     CANARY,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.lake import Lake
+from evals.storage.lake import Lake
 from tests.system.line import CONCURRENCY, NIGHTS, ROOT, Judge, Line, desk, paid_once, team
 
 QUESTIONS = 20

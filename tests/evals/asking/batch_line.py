@@ -10,17 +10,18 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import evaluators, ledger, run
+from evals import evaluators, run
 from evals.annotations import References
 from evals.asking.budget import Purse
 from evals.asking.route import Route, returned
 from evals.asking.shared import Shared
 from evals.asking.tickets import Ticket, tickets
-from evals.lake import Lake
 from evals.records import Answer, Trace
 from evals.specs import Catalog, Evaluator, load_catalog
+from evals.storage import ledger
+from evals.storage.lake import Lake
+from evals.storage.tables import Coverage
 from evals.survey import NightOf
-from evals.tables import Coverage
 from tests.catalog_files import write_catalog
 from tests.evals.models.batch_server import Server
 

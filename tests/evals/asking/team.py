@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import evaluators, ledger, run
+from evals import evaluators, run
 from evals.annotations import References
 from evals.asking.budget import Purse
 from evals.asking.shared import Shared
-from evals.lake import Lake
 from evals.records import Score, Trace
 from evals.specs import Budget, Evaluator, load_catalog
+from evals.storage import ledger
+from evals.storage.lake import Lake
 from evals.survey import NightOf
 from tests.catalog_files import write_catalog
 

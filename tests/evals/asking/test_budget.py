@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from evals import forget, ledger
+from evals import forget
 from evals.asking import budget
 from evals.asking.budget import Purse, Spent
 from evals.asking.shared import Shared
-from evals.lake import Lake
 from evals.specs import App, Budget, Catalog
+from evals.storage import ledger
+from evals.storage.lake import Lake
 from tests.evals.asking.team import TODAY
 from tests.evals.test_ledger import answer
 
@@ -78,7 +79,7 @@ from pathlib import Path
 from evals import ledger
 from evals.asking.budget import Purse
 from evals.asking.shared import Shared
-from evals.lake import Lake
+from evals.storage.lake import Lake
 from tests.evals.asking.test_budget import CATALOG
 from tests.evals.test_ledger import answer
 lake = Lake(Path(sys.argv[1])).open()

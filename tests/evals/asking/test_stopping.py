@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from evals import ledger
 from evals.asking import live
 from evals.asking.shared import Shared
 from evals.asking.stopping import Stop, Stopped
+from evals.storage import ledger
 from tests.evals.asking.team import NIGHT, Team, traces
 from tests.evals.models.model_server import Said, Script, completion, serving
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.door import admission, quarantine, replay, staging
-from evals.lake import Lake
 from evals.specs import Catalog, Column, Mapping
+from evals.storage.lake import Lake
 
 NIGHT = date(2026, 10, 1)
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from evals.door import inbox
-from evals.lake import Lake
 from evals.specs import Catalog
+from evals.storage.lake import Lake
 
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
 ROW = {"app": "chat", "output": "Hello.", "ts": "2026-10-01T12:00:00Z"}

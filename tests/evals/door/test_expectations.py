@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.door import admission, quarantine
-from evals.lake import Lake
 from evals.records import Refusal, Trace
 from evals.specs import App, Catalog, Validation
 from evals.specs.validation import shipped
-from evals.tables import InboxFile
+from evals.storage.lake import Lake
+from evals.storage.tables import InboxFile
 
 NIGHT = date(2026, 10, 1)
 APP = App(

@@ -12,10 +12,10 @@ from evals import importers
 from evals.door import staging
 from evals.importers import Found, Reading, jsonl
 from evals.importers.streams import Line
-from evals.lake import Lake
 from evals.records import Label
 from evals.specs import Catalog
 from evals.specs.apps import App
+from evals.storage.lake import Lake
 
 KEY = "sk-ant-" + "a1B2" * 8
 ROW = '{{"trace_id": "{}", "ts": "2026-10-01T12:00:00Z", "app": "{}", "output": "Hi."}}\n'

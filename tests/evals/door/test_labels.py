@@ -12,9 +12,9 @@ import pytest
 from evals import review
 from evals.annotations import References, answer_shown
 from evals.door import labels
-from evals.lake import Lake
 from evals.records import Label, Trace
 from evals.specs import Catalog
+from evals.storage.lake import Lake
 
 NIGHT = date(2026, 10, 1)
 TRACE = Trace("t1", datetime(2026, 10, 1, 9, tzinfo=UTC), "desk", "It is red.", "Which colour?")

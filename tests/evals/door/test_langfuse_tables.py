@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from evals.door import admission, inbox
-from evals.lake import Lake
 from evals.specs import App, Catalog
+from evals.storage.lake import Lake
 
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
 ID = "6f1d0c3e-5a52-4a0e-9d0c-3f1f8f6b2a11"

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from evals import importers
 from evals.door import admission, staging
 from evals.door.parts import merged, standing
-from evals.lake import Lake
 from evals.records import Trace
 from evals.specs import Catalog
+from evals.storage.lake import Lake
 
 GOLDEN = Path(__file__).parents[1] / "importers" / "golden"
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)

@@ -14,8 +14,8 @@ import pytest
 
 from evals import nights
 from evals.door import admission, inbox, moving, replay
-from evals.lake import Lake
 from evals.specs import App, Catalog, Validation
+from evals.storage.lake import Lake
 
 FIRST = date(2026, 10, 1)
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)

@@ -14,8 +14,8 @@ import pytest
 from evals.door import readers
 from evals.door.admission import admit
 from evals.door.staging import import_file
-from evals.lake import Lake, LakeError
 from evals.specs import Catalog
+from evals.storage.lake import Lake, LakeError
 from tests.bench import langfuse, otlp
 
 GOLDEN = Path(__file__).parents[1] / "importers" / "golden"

@@ -17,7 +17,7 @@ from evals.importers import Columns, Reading, mapping
 from evals.importers.shapes import DEFAULTS, microseconds
 from evals.records import Refusal, Trace
 from evals.specs import Column, Mapping
-from evals.tables import to_table
+from evals.storage.tables import to_table
 
 KEY = b"key"
 WHENCE = ("source_file", "source_format", "turn")

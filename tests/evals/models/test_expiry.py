@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from evals import models
-from evals.lake import Lake
 from evals.models.expiry import keep_list
 from evals.specs import ModelPin
+from evals.storage.lake import Lake
 from orchestration.checkup import pins as findings
 from tests.evals.models import model_server as server
 

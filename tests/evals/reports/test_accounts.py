@@ -14,9 +14,9 @@ import jsonschema
 import pytest
 
 from evals.door import admission, inbox
-from evals.lake import Lake
 from evals.reports import accounts, assembly, pages, report
 from evals.specs import Catalog
+from evals.storage.lake import Lake
 from tests.evals.reports import report_bodies as bodies
 
 NIGHT = date(2026, 10, 1)

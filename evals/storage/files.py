@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from evals.columns import column as as_column
-from evals.tables import from_rows, to_table
+from evals.storage.arrow_columns import column as as_column
+from evals.storage.tables import from_rows, to_table
 
 R = TypeVar("R")
 BATCH = 2048

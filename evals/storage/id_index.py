@@ -10,9 +10,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from evals.files import rewriting
-from evals.lake import Lake, connection, parquet
 from evals.records import digest
+from evals.storage.files import rewriting
+from evals.storage.lake import Lake, connection, parquet
 
 FOLDER = "ids"
 DRAWN = 16

@@ -16,7 +16,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evals.files import (
+from evals.records import Label, canonical
+from evals.storage.files import (
     RESTRICTED,
     Only,
     Writer,
@@ -28,8 +29,7 @@ from evals.files import (
     replacing,
     write_parquet,
 )
-from evals.records import Label, canonical
-from evals.tables import TABLES, InboxFile, arrow_schema, from_rows, to_table
+from evals.storage.tables import TABLES, InboxFile, arrow_schema, from_rows, to_table
 
 SCHEMA_VERSION = 1
 

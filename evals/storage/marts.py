@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from evals.door.labels import mapped_labels
-from evals.files import parquet_rows, replacing
-from evals.lake import Lake, connection, parquet, quoted
 from evals.nights import state
 from evals.specs import Catalog
-from evals.tables import TABLES, SliceRow, to_table
+from evals.storage.files import parquet_rows, replacing
+from evals.storage.lake import Lake, connection, parquet, quoted
+from evals.storage.tables import TABLES, SliceRow, to_table
 
 SLICE_MARTS = ("dim_slices", "fct_slice_members")
 QUALITY_MARTS = (
@@ -118,7 +118,7 @@ def mart_files(lake: Lake, model: str, nights: Sequence[date]) -> list[Path]:
 
 def publish(lake: Lake, run_id: str, nights: Sequence[date], models: Sequence[str]) -> None:
     """Moves marts from the scratch file into the lake, one file per model × night."""
-    from evals.files import write_parquet
+    from evals.storage.files import write_parquet
 
     with connection(scratch_file(lake, run_id)) as db:
         for model in models:

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
 
-from evals.columns import column as as_column
 from evals.records import Answer, GuardVerdict, Refusal, Score, Trace, canonical_each
+from evals.storage.arrow_columns import column as as_column
 
 ARROW = {str: "string", int: "int64", float: "float64", bool: "bool", bytes: "binary"}
 

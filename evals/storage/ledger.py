@@ -15,10 +15,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from evals.files import parquet_batches
-from evals.lake import Lake
 from evals.records import Answer
-from evals.tables import from_rows
+from evals.storage.files import parquet_batches
+from evals.storage.lake import Lake
+from evals.storage.tables import from_rows
 
 RUN_ATTEMPTS = 5
 """Runs that try a failing call before its error is final."""
