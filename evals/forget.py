@@ -17,7 +17,6 @@ from evals import privacy, scrubbing, wishes
 from evals.asking import budget
 from evals.door.inbox import STAMPS, inbox_paths
 from evals.door.staging import import_file
-from evals.importers.streams import file_sha
 from evals.privacy import Door
 from evals.readable import readable_name
 from evals.records import Trace, canonical, digest
@@ -29,6 +28,7 @@ from evals.storage import id_index
 from evals.storage.files import replace
 from evals.storage.lake import Lake, quoted
 from evals.storage.tables import from_rows
+from evals.traces.files.streams import file_sha
 from evals.wishes import Person, Wish
 
 MARK = "[forgotten]"

@@ -16,13 +16,13 @@ from typing import Any
 
 from evals import privacy, scrubbing
 from evals.door.inbox import inbox_paths
-from evals.importers.streams import file_sha
 from evals.records import canonical, digest
 from evals.reports import unsaid
 from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.files import replace
 from evals.storage.lake import Lake
+from evals.traces.files.streams import file_sha
 
 MARK = "[expired]"
 NIGHTLY = ("staged", "traces", "quarantine")

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.importers.streams import GZIP, ZSTD, unzstd
 from evals.records import Json
 from evals.storage.files import replace, write_parquet
 from evals.storage.lake import LakeError
+from evals.traces.files.streams import GZIP, ZSTD, unzstd
 
 PARQUET = b"PAR1"
 SQLITE = b"SQLite format 3\0"

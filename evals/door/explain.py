@@ -14,14 +14,15 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals import importers
-from evals.importers import Reading, mapping
-from evals.importers.containers import Container, looked_at
-from evals.importers.streams import BROKEN
 from evals.privacy import Door
 from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
+from evals.traces import reader
+from evals.traces.files.containers import Container, looked_at
+from evals.traces.files.streams import BROKEN
+from evals.traces.reader import Reading
+from evals.traces.rows import mapping
 
 MOST = 10_000
 """Of a longer file only so many rows are looked at."""
@@ -79,8 +80,8 @@ def explain(
     begins, name = catalog.day_begins, readable_name(path.name)
     reading = Reading(name, plans, assume_date, day_begins=begins, path=path, app=app)
     found = looked(path)
-    form = importers.recognised(found, path.name) if found else None
-    rows = importers.rows(path, reading)
+    form = reader.recognised(found, path.name) if found else None
+    rows = reader.rows(path, reading)
     seen = list(itertools.islice(rows, most))
     whole = next(rows, None) is None
     door = Door(catalog, secrets.token_bytes())
@@ -111,9 +112,9 @@ def looked(path: Path) -> Container | None:
         return None
 
 
-def others(found: Container, filename: str, form: importers.Importer | None) -> list[str]:
+def others(found: Container, filename: str, form: reader.Importer | None) -> list[str]:
     """The products' formats that know the file too, though another was asked first."""
-    known = (other for other in importers.FORMATS if other.sniff(found.head, filename))
+    known = (other for other in reader.FORMATS if other.sniff(found.head, filename))
     return [other.NAME for other in known if other is not form]
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
-from evals.importers import Columns
-from evals.importers.shapes import DEFAULTS, NESTED, microseconds
 from evals.records import Trace, canonical
+from evals.traces.reader import Columns
+from evals.traces.rows.shapes import DEFAULTS, NESTED, microseconds
 
 HASHED = sorted(DEFAULTS)
 DIGITS = 32

@@ -12,13 +12,13 @@ from typing import Any
 
 from evals.door.arrivals import Arrivals
 from evals.door.staging import import_file
-from evals.importers.streams import file_sha
 from evals.privacy import Door
 from evals.sources import places
 from evals.sources.pulling import app_of
 from evals.specs import Catalog
 from evals.storage.lake import Lake
 from evals.storage.tables import InboxFile
+from evals.traces.files.streams import file_sha
 
 STAMPS = ("quarantine", "inbox_stamps.json")
 """What is known of each file, by its path: that may name somebody, so the room is restricted."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from evals.annotations import GOLD, map_verdict, speaks_of
-from evals.importers.streams import file_sha
 from evals.nights import DAY
 from evals.privacy import Door
 from evals.records import AnnotatorKind, Label, Outcome, Trace, digest
@@ -21,6 +20,7 @@ from evals.specs import Catalog
 from evals.storage.id_index import as_table, nights_with
 from evals.storage.lake import Lake, connection
 from evals.storage.tables import MappedLabel
+from evals.traces.files.streams import file_sha
 
 NEEDED = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
 LABEL_KEYS = {field.name for field in dataclasses.fields(Label)}
@@ -38,7 +38,7 @@ def read_labels(path: Path) -> list[Label]:
     Raises:
         LabelsError: naming the line that is no label.
     """
-    from evals.importers import streams, strict_json
+    from evals.traces.files import streams, strict_json
 
     labels = []
     with streams.unpacked(path) as stream:

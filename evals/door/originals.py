@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Collection
 from pathlib import Path
 
-from evals.importers.containers import looked_at, rows_of
-from evals.importers.streams import BROKEN, KEPT
 from evals.records import Refusal
+from evals.traces.files.containers import looked_at, rows_of
+from evals.traces.files.streams import BROKEN, KEPT
 
 ALONE = ("jsonl", "json", "csv", "parquet", "openai")
 """Formats of which every line, element or table row is a trace of its own."""

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from evals.importers.assembly import ROOT
-from evals.importers.payloads import unquoted, words_of
-from evals.importers.strict_json import spelled
 from evals.privacy import REDACTED
 from evals.records import Trace, canonical
+from evals.traces.files.strict_json import spelled
+from evals.traces.messages.payloads import unquoted, words_of
+from evals.traces.spans.assembly import ROOT
 
 FORMATS = ("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith")
 """Formats whose traces are made of spans with ids of their own, each in a row or a page."""

@@ -18,12 +18,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from evals import importers
-from evals.importers import Reading
-from evals.importers.shares import Share
 from evals.records import Label, Refusal
 from evals.specs import Catalog
 from evals.storage.lake import LakeError
+from evals.traces import reader
+from evals.traces.reader import Reading
+from evals.traces.rows.shards import Share
 
 FIRST, SECOND = Share(0, 2), Share(1, 2)
 LARGE = 32 * 2**20
@@ -56,7 +56,7 @@ class Half(NamedTuple):
 def by_two(path: Path) -> bool:
     """Whether a file is large enough for two, and of a format whose traces can be shared out."""
     size = path.stat().st_size * (8 if path.suffix.lower() in PACKED else 1)
-    return size >= LARGE and importers.is_shared(path)
+    return size >= LARGE and reader.is_shared(path)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals import importers
 from evals.door import admission
 from evals.door.identity import trace_hash
 from evals.door.inbox import STAMPS
@@ -24,9 +23,6 @@ from evals.door.partitions import Nights
 from evals.door.placing import KEPT, as_found
 from evals.door.quarantine import refusals
 from evals.door.sessions import note_carried
-from evals.importers import Reading, mapping
-from evals.importers.canonical import row_of
-from evals.importers.streams import Line, file_sha
 from evals.nights import DAY, update
 from evals.privacy import Door
 from evals.records import Refusal, Trace
@@ -34,6 +30,11 @@ from evals.specs import Catalog
 from evals.storage.files import read_parquet, replace, write_parquet
 from evals.storage.lake import Lake
 from evals.storage.tables import InboxFile, to_table
+from evals.traces import reader
+from evals.traces.files.streams import Line, file_sha
+from evals.traces.reader import Reading
+from evals.traces.rows import mapping
+from evals.traces.rows.canonical import row_of
 
 
 class Replayed(NamedTuple):
@@ -125,7 +126,7 @@ def still_there(lake: Lake, seen: InboxFile) -> Path | None:
 
 def read(catalog: Catalog, path: Path) -> Iterator[Trace | Refusal]:
     """A file's rows."""
-    found = importers.read(path, mappings=catalog.mappings, day_begins=catalog.day_begins)
+    found = reader.read(path, mappings=catalog.mappings, day_begins=catalog.day_begins)
     return (row for row in found if isinstance(row, Trace | Refusal))
 
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from evals.door.identity import HASHED, cells_hash
-from evals.importers.shapes import NESTED, microseconds
 from evals.records import Json, Trace, canonical, canonical_each
 from evals.storage.arrow_columns import column as as_column
 from evals.storage.tables import arrow_schema
+from evals.traces.rows.shapes import NESTED, microseconds
 
 EMPTY: dict[type, str] = {tuple: "[]", list: "[]", dict: "{}"}
 

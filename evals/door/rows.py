@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evals.door.parts import FORMATS
-from evals.importers.shapes import EPOCH
 from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
 from evals.storage.lake import Lake, connection, quoted
 from evals.storage.tables import InboxFile
+from evals.traces.rows.shapes import EPOCH
 
 if TYPE_CHECKING:
     import pandas

@@ -15,10 +15,10 @@ from typing import Any
 
 from evals import detectors
 from evals.door.moments import EARLIEST
-from evals.importers import Columns
-from evals.importers.shapes import DEFAULTS, EPOCH, NESTED
 from evals.privacy import NAMES, PERSONAL, TEXTS, Door, name_without_secrets, telling
 from evals.records import Trace
+from evals.traces.reader import Columns
+from evals.traces.rows.shapes import DEFAULTS, EPOCH, NESTED
 
 IDS = ("trace_id", "session_id")
 PERSONAL_LINES = re.compile(PERSONAL.pattern, re.MULTILINE)

@@ -11,7 +11,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import importers
 from evals.door import readers
 from evals.door.arrivals import Arrivals
 from evals.door.identity import column_hashes
@@ -21,11 +20,6 @@ from evals.door.partitions import Nights
 from evals.door.readers import Half, Task
 from evals.door.resting import Passed, table_of
 from evals.door.screening import screened
-from evals.importers import Columns, Found, Reading, mapping
-from evals.importers.jsonl import NAME
-from evals.importers.shapes import DEFAULTS
-from evals.importers.shares import WHOLE, Share
-from evals.importers.streams import file_sha
 from evals.privacy import Door, name_without_secrets
 from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
@@ -33,6 +27,13 @@ from evals.specs import Catalog
 from evals.storage.files import write_parquet
 from evals.storage.lake import Lake, in_use
 from evals.storage.tables import InboxFile, arrow_schema, to_table
+from evals.traces import reader
+from evals.traces.files.streams import file_sha
+from evals.traces.formats.json_lines import NAME
+from evals.traces.reader import Columns, Found, Reading
+from evals.traces.rows import mapping
+from evals.traces.rows.shapes import DEFAULTS
+from evals.traces.rows.shards import WHOLE, Share
 
 AT_ONCE = 1000
 """How many rows that come one by one are written together."""
@@ -128,7 +129,7 @@ class Staging:
 
     def read(self, path: Path, reading: Reading) -> None:
         """Takes what a file holds, or a share of it."""
-        for found in importers.batches(path, reading):
+        for found in reader.batches(path, reading):
             self.take(found)
         self.flush()
 

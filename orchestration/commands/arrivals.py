@@ -1,6 +1,6 @@
 """Commands that bring traces here: import and pull.
 
-How a file is read is told in `evals.importers`, how a system is spoken to in `evals.sources`.
+How a file is read is told in `evals.traces.reader`, how a system is spoken to in `evals.sources`.
 """
 
 import sys
@@ -98,7 +98,7 @@ def import_(
     """
     from evals import forget
     from evals.door import staging
-    from evals.importers.streams import file_sha
+    from evals.traces.files.streams import file_sha
 
     here = place(home, catalog)
     cat, assumed = here.catalog(), assume_date.date() if assume_date else None

@@ -100,10 +100,10 @@ def write(path: Path) -> int:
 
 def reading(path: Path) -> tuple[float, float]:
     """CPU seconds to canonical traces, and of orjson alone over the same lines."""
-    from evals import importers
+    from evals.traces import reader
 
     began = time.process_time()
-    found = sum(1 for _ in importers.read(path, mappings={}))
+    found = sum(1 for _ in reader.read(path, mappings={}))
     own = time.process_time() - began
     assert found == COUNT, found
     began = time.process_time()

@@ -60,11 +60,11 @@ def test_of_a_long_file_only_the_beginning_is_looked_at(tmp_path: Path) -> None:
 
 def test_what_two_formats_know_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first is used, the others are named."""
-    from evals import importers
-    from evals.importers import langfuse, langsmith
+    from evals.traces import reader
+    from evals.traces.formats import langfuse, langsmith
 
     monkeypatch.setattr(langsmith, "sniff", lambda head, filename: True)
-    monkeypatch.setattr(importers, "FORMATS", (langfuse, langsmith))
+    monkeypatch.setattr(reader, "FORMATS", (langfuse, langsmith))
     found = explain(catalog(tmp_path), GOLDEN / "langfuse_api.json")
     assert (found.format, found.also) == ("langfuse", ["langsmith"])
 

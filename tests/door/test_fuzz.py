@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evals.door import admission, inbox, quarantine
-from evals.importers.streams import file_sha
 from evals.specs import App, Catalog
 from evals.storage.lake import Lake
+from evals.traces.files.streams import file_sha
 from tests.evals.importers import oracle
 from tests.evals.importers.damage import damaged
 from tests.evals.importers.test_fuzz import REAL, SEEDS

@@ -16,7 +16,7 @@ OTHERWISE = {
     "evals/storage/ledger.py:Journal": "a journal is appended to; its last line may be torn",
     "evals/storage/lake.py:Lake.used": "a lock, which holds nothing",
     "evals/survey.py:Contents": "a file without a name ends with its process",
-    "evals/importers/spans.py:Gathered": "files without names",
+    "evals/traces/spans/spans.py:Gathered": "files without names",
     "evals/door/readers.py:second": "a file without a name",
     "evals/door/replay.py:from_bytes": "a folder of scratch, swept like every other",
     "evals/asking/shared.py:Shared": "SQLite recovers by its own journal",

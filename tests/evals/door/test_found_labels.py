@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from evals import importers
 from evals.door import staging
-from evals.importers import Found, Reading, jsonl
-from evals.importers.streams import Line
 from evals.records import Label
 from evals.specs import Catalog
 from evals.specs.apps import App
 from evals.storage.lake import Lake
+from evals.traces import reader
+from evals.traces.files.streams import Line
+from evals.traces.formats import json_lines
+from evals.traces.reader import Found, Reading
 
 KEY = "sk-ant-" + "a1B2" * 8
 ROW = '{{"trace_id": "{}", "ts": "2026-10-01T12:00:00Z", "app": "{}", "output": "Hi."}}\n'
@@ -32,7 +33,7 @@ class WithLabels:
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
         """Each row, then what was said of it."""
-        for row in jsonl.read(rows, reading):
+        for row in json_lines.read(rows, reading):
             yield row
             note = f"write to ada@example.com, key {KEY}"
             yield Label(row.trace_id or "", "tone", "good", "ada@example.com", "human", note)
@@ -43,7 +44,7 @@ def test_labels_are_kept_apart_and_redacted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: str, mail: bool
 ) -> None:
     """Rows are traces and refusals; labels keep no secret, nor what their application hides."""
-    monkeypatch.setattr(importers, "FORMATS", (WithLabels(),))
+    monkeypatch.setattr(reader, "FORMATS", (WithLabels(),))
     shop, free = App(app="shop", redact=("email",)), App(app="open", redact=())
     catalog = Catalog(root=tmp_path, apps={"shop": shop, "open": free})
     path = tmp_path / "day.jsonl"

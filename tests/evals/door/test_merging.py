@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals import importers
 from evals.door import admission, staging
 from evals.door.parts import merged, standing
 from evals.records import Trace
 from evals.specs import Catalog
 from evals.storage.lake import Lake
+from evals.traces import reader
 
 GOLDEN = Path(__file__).parents[1] / "importers" / "golden"
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
@@ -50,7 +50,7 @@ def file(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def told(path: Path) -> dict[str, Trace]:
     """A file's traces by their ids."""
-    found = importers.read(path, mappings={})
+    found = reader.read(path, mappings={})
     return {one.trace_id: one for one in found if isinstance(one, Trace)}
 
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals import importers
-from evals.importers import containers
-from evals.importers.span_rows import identifier
-from evals.importers.streams import KEPT
-from evals.importers.strict_json import Refused, envelope, parse
 from evals.records import Label, Refusal, Trace
+from evals.traces import reader
+from evals.traces.files import containers
+from evals.traces.files.streams import KEPT
+from evals.traces.files.strict_json import Refused, envelope, parse
+from evals.traces.spans.span_rows import identifier
 
 GATHERED = ("otlp", "langfuse", "langsmith", "phoenix", "otel-sdk")
 """Formats whose row is a trace, gathered from what stands on many lines."""
@@ -44,8 +44,8 @@ class Account(NamedTuple):
 
 def account(path: Path, app: str = "fuzz") -> Account:
     """What an importer makes of a file."""
-    found = list(importers.read(path, mappings={}, app=app))
-    form = importers.recognised(containers.looked_at(path), path.name)
+    found = list(reader.read(path, mappings={}, app=app))
+    form = reader.recognised(containers.looked_at(path), path.name)
     rows = [item for item in found if not isinstance(item, Label)]
     labels = [item for item in found if isinstance(item, Label)]
     return Account(form.NAME if form else "", rows, labels)

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals import importers
-from evals.importers import documents
 from evals.records import Refusal, Trace
 from evals.specs import Column, Mapping
+from evals.traces import reader
+from evals.traces.files import documents
 
 ROWS = [
     {"trace_id": f"t-{n}", "ts": "2026-10-01T12:00:00Z", "app": "chat", "output": f"é {n} ]}}"}
@@ -28,7 +28,7 @@ ROWS = [
 
 def read(path: Path, mapping: Mapping | None = None) -> list[Any]:
     """Everything a file yields."""
-    return list(importers.read(path, mappings={"it": mapping} if mapping else {}))
+    return list(reader.read(path, mappings={"it": mapping} if mapping else {}))
 
 
 def read_bytes(folder: Path, data: bytes, name: str, mapping: Mapping | None = None) -> list[Any]:

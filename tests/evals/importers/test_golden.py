@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from evals import importers
 from evals.records import Label, Refusal
+from evals.traces import reader
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(path for path in GOLDEN.glob("*") if ".expected" not in path.name)
@@ -23,7 +23,7 @@ def told(path: Path) -> list[dict[str, Any]]:
     """What a file yields, without what is empty."""
     found = []
     app = "batch" if "batch" in path.name else None
-    for item in importers.read(path, mappings={}, app=app):
+    for item in reader.read(path, mappings={}, app=app):
         row = dataclasses.asdict(item)
         row.pop("raw", None)
         kind = "refusal" if isinstance(item, Refusal) else "trace"

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals import importers
-from evals.importers import streams
 from evals.records import Refusal, Trace
+from evals.traces import reader
+from evals.traces.files import streams
 
 ROW = '{"trace_id": "%s", "ts": "2026-10-01T12:00:00Z", "app": "chat", "output": "Hello.", "x": %s}'
 HELD = 64
@@ -35,7 +35,7 @@ def row(trace_id: str = "t-1", extra: str = "1") -> bytes:
 
 def read(path: Path) -> list[Any]:
     """Everything a file yields, with no mapping."""
-    return list(importers.read(path, mappings={}))
+    return list(reader.read(path, mappings={}))
 
 
 def read_bytes(folder: Path, data: bytes, name: str = "day.jsonl") -> list[Any]:
@@ -189,7 +189,7 @@ print([found, peak() - before])
 
 def probed(path: Path) -> tuple[list[Any], float]:
     """What a fresh process reads from a file, and by how many MiB its peak memory grew."""
-    root = Path(importers.__file__).parents[2]
+    root = Path(reader.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", PROBE, str(path)],
         cwd=root,

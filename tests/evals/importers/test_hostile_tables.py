@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from evals import importers
-from evals.importers import streams
-from evals.importers.tables import distinct, written_out
 from evals.records import Trace
 from evals.scrubbing import strings
+from evals.traces import reader
+from evals.traces.files import streams
+from evals.traces.files.tables import distinct, written_out
 from tests.evals.importers.hostile import TEXTS
 from tests.evals.importers.test_hostile_files import HELD, probed
 
@@ -58,7 +58,7 @@ def as_parquet(rows: list[dict[str, Any]]) -> bytes:
 def read(folder: Path, data: bytes, name: str) -> list[Any]:
     """What a file of these bytes yields."""
     (folder / name).write_bytes(data)
-    return list(importers.read(folder / name, mappings={}))
+    return list(reader.read(folder / name, mappings={}))
 
 
 @pytest.mark.parametrize(("write", "name"), [(as_csv, "day.csv"), (as_parquet, "day.parquet")])

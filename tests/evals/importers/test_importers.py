@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals import importers
-from evals.importers import canonical, fields
 from evals.records import Refusal, Trace, digest
 from evals.specs import Column, Mapping
+from evals.traces import reader
+from evals.traces.rows import canonical, fields
 
 NIGHT = date(2026, 10, 1)
 ROW = {
@@ -41,7 +41,7 @@ def write(folder: Path, *rows: Any, name: str = "day.jsonl") -> Path:
 
 def read(path: Path, mappings: dict[str, Mapping] | None = None, **options: Any) -> list[Any]:
     """Everything a file yields."""
-    return list(importers.read(path, mappings=mappings or {}, **options))
+    return list(reader.read(path, mappings=mappings or {}, **options))
 
 
 def one(folder: Path, row: Any, mapping: Mapping | None = None, **options: Any) -> Any:
@@ -333,9 +333,9 @@ def test_contradictory_dates_are_refused(tmp_path: Path) -> None:
     """Before anything is read."""
     path = write(tmp_path, ROW)
     with pytest.raises(ValueError, match="exclude each other"):
-        importers.read(path, mappings={}, assume_date=NIGHT, spread=(NIGHT, NIGHT))
+        reader.read(path, mappings={}, assume_date=NIGHT, spread=(NIGHT, NIGHT))
     with pytest.raises(ValueError, match="before it begins"):
-        importers.read(path, mappings={}, spread=(NIGHT, date(2026, 9, 30)))
+        reader.read(path, mappings={}, spread=(NIGHT, date(2026, 9, 30)))
 
 
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_labels_are_read_line_by_line(tmp_path: Path) -> None:
     """A line that is no object is told by its number, not passed over."""
     path = tmp_path / "labels.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"a": 1}\n\nrubbish\n[1]\n{"b": 2}'))
-    found = list(importers.read_objects(path))
+    found = list(reader.read_objects(path))
     assert found == [(1, {"a": 1}), (3, None), (4, None), (5, {"b": 2})]
 
 

@@ -12,18 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evals import importers
-from evals.importers import langfuse
-from evals.importers.spans import Gathered
 from evals.records import Label, Refusal, Trace, digest
 from evals.specs import Mapping
+from evals.traces import reader
+from evals.traces.formats import langfuse
+from evals.traces.spans.spans import Gathered
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def read(path: Path, **options: Any) -> list[Any]:
     """Everything a file yields."""
-    return list(importers.read(path, mappings={}, **options))
+    return list(reader.read(path, mappings={}, **options))
 
 
 def write(folder: Path, *rows: Any, name: str = "export.jsonl") -> Path:
@@ -188,9 +188,9 @@ def test_a_mapping_names_the_application_of_a_products_traces(tmp_path: Path) ->
     path = write(tmp_path, row)
     constant = {"it": Mapping(constants={"app": "shop"})}
     nested = {"it": Mapping(columns={"app": "steps.0.app"}, constants={"app": "rest"})}
-    assert [trace.app for trace in importers.read(path, mappings=constant)] == ["shop"]
-    assert [trace.app for trace in importers.read(path, mappings=nested)] == ["rest"]
-    (refused,) = importers.read(path, mappings={})
+    assert [trace.app for trace in reader.read(path, mappings=constant)] == ["shop"]
+    assert [trace.app for trace in reader.read(path, mappings=nested)] == ["rest"]
+    (refused,) = reader.read(path, mappings={})
     assert (refused.code, refused.trace_id) == ("no-app", "t-1")
     assert "--assume-app" in refused.reason
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from evals import importers
-from evals.importers import exchanges
 from evals.records import Label, Trace
+from evals.traces import reader
+from evals.traces.messages import exchanges
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "trace_fixtures"
 LANGFUSE = sorted(
@@ -43,7 +43,7 @@ def words(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def read(path: Path) -> list[Any]:
     """Everything a file yields, under one application."""
-    return list(importers.read(path, mappings={}, app="real"))
+    return list(reader.read(path, mappings={}, app="real"))
 
 
 @pytest.mark.parametrize("path", TOLD, ids=lambda path: path.name)

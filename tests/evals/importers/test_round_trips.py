@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals import importers
 from evals.records import Refusal, Trace
+from evals.traces import reader
 from tests.evals.importers.products import PRODUCTS, Exchange, ToolCall
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40).filter(
@@ -136,7 +136,7 @@ def test_what_a_product_writes_is_what_is_read(
     product = PRODUCTS[name]
     path = tmp_path_factory.mktemp("trip") / product.file
     path.write_text(product.write(said), "utf-8")
-    items = list(importers.read(path, mappings={}))
+    items = list(reader.read(path, mappings={}))
     assert not [item for item in items if isinstance(item, Refusal)]
     (trace,) = (item for item in items if isinstance(item, Trace))
     before, after = expected(said), found(trace)

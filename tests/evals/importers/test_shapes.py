@@ -11,13 +11,14 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from evals import importers
 from evals.door.identity import column_hashes, trace_hash
-from evals.importers import Columns, Reading, mapping
-from evals.importers.shapes import DEFAULTS, microseconds
 from evals.records import Refusal, Trace
 from evals.specs import Column, Mapping
 from evals.storage.tables import to_table
+from evals.traces import reader
+from evals.traces.reader import Columns, Reading
+from evals.traces.rows import mapping
+from evals.traces.rows.shapes import DEFAULTS, microseconds
 
 KEY = b"key"
 WHENCE = ("source_file", "source_format", "turn")
@@ -108,9 +109,9 @@ def test_by_the_column_is_as_by_the_row(rows: list[Any], name: str, spaced: bool
         separators = (", ", ": ") if spaced else (",", ":")
         lines = [json.dumps(row, separators=separators) for row in rows]
         path.write_text("\n".join([*lines, "", "{", *lines[:1]]))
-        one_by_one = list(importers.read(path, mappings=MAPPINGS[name]))
+        one_by_one = list(reader.read(path, mappings=MAPPINGS[name]))
         reading = Reading(path.name, mapping.plans(MAPPINGS[name], None))
-        together = list(importers.batches(path, reading))
+        together = list(reader.batches(path, reading))
     assert rows_of(together) == rows_of(one_by_one)
     refused = [sorted((r for r in found if isinstance(r, Refusal)), key=lambda r: r.source_line)
                for found in (one_by_one, together)]  # fmt: skip
@@ -122,6 +123,6 @@ def test_plain_rows_are_read_by_the_column(tmp_path: Path) -> None:
     path = tmp_path / "day.jsonl"
     rows = [PLAIN, {**PLAIN, "output": {"text": "Hello."}}, PLAIN]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = list(importers.batches(path, Reading(path.name)))
+    found = list(reader.batches(path, Reading(path.name)))
     assert [item.size for item in found if isinstance(item, Columns)] == [2]
     assert [item.source_line for item in found if isinstance(item, Trace)] == [2]

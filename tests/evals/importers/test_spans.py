@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals import importers
-from evals.importers import spans as spanned
-from evals.importers.chat import fold, messages_of
-from evals.importers.spans import Gathered, Span, Tree, joined
 from evals.records import Refusal, Trace
 from evals.specs import Mapping
+from evals.traces import reader
+from evals.traces.messages.chat import fold, messages_of
+from evals.traces.spans import spans as spanned
+from evals.traces.spans.spans import Gathered, Span, Tree, joined
 
 TRACE = "5b8efff798038103d269b633813fc60c"
 START = 1_790_856_000_000_000_000
@@ -64,7 +64,7 @@ def read(folder: Path, *rows: Any, name: str = "spans.jsonl", **options: Any) ->
     path = folder / name
     lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
     path.write_bytes(b"\n".join(lines) + b"\n")
-    return list(importers.read(path, **{"mappings": {}, **options}))
+    return list(reader.read(path, **{"mappings": {}, **options}))
 
 
 def test_spans_of_many_lines_are_one_trace(tmp_path: Path) -> None:

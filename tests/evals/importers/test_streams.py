@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evals.importers import streams
+from evals.traces.files import streams
 
 SPACED = st.text(" \t\r\nx", max_size=40).map(str.encode)
 

@@ -1,0 +1,1 @@
+"""Files as rows in bounded memory: lines, documents, CSV and Parquet, packed or not."""

@@ -1,0 +1,74 @@
+"""What a file is packed as: lines, a JSON document, CSV or Parquet; and its rows, whichever it is.
+
+Rows are JSON. Whose they are, and what they say, is the formats'.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from evals.traces.files import documents, tables
+from evals.traces.files.streams import Line, head_of, read_lines, unpacked
+from evals.traces.formats import json_lines
+
+Kind = Literal["lines", "document", "csv", "parquet"]
+SAMPLE = 20
+"""How many rows of a table stand for its beginning."""
+
+
+class Container(NamedTuple):
+    """A file looked at, not read."""
+
+    kind: Kind
+    head: bytes
+    """How its rows begin: a table's first rows as JSON lines, else the first bytes unpacked."""
+    problem: Exception | None = None
+    """Why no more could be read, where the file is damaged."""
+    delimiter: str = ","
+
+
+def looked_at(path: Path) -> Container:
+    """What a file is packed as.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    start, problem = head_of(path)
+    if start.startswith(tables.PARQUET):
+        return Container("parquet", sample(tables.read_parquet(path)))
+    if documents.is_document(start, path.name):
+        return Container("document", start, problem)
+    delimiter = None
+    if not json_lines.sniff(start, path.name) and start.lstrip()[:1] not in (b"{", b"["):
+        delimiter = tables.delimiter_of(start, path.name)
+    if delimiter is None:
+        return Container("lines", start, problem)
+    head = sample(tables.read_csv(BytesIO(start), delimiter))
+    return Container("csv", head, problem, delimiter)
+
+
+def sample(rows: Iterator[Line]) -> bytes:
+    """The first whole rows, one a line."""
+    return b"\n".join(line.raw for line in itertools.islice(rows, SAMPLE) if not line.code)
+
+
+def rows_of(path: Path, container: Container) -> Iterator[Line]:
+    """The file's rows, counted as its kind counts: lines, elements, or rows under a header.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    if container.kind == "parquet":
+        yield from tables.read_parquet(path)
+        return
+    with unpacked(path) as stream:
+        if container.kind == "csv":
+            yield from tables.read_csv(stream, container.delimiter)
+        elif container.kind == "document":
+            yield from documents.read_documents(stream)
+        else:
+            yield from read_lines(stream)

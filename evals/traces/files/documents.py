@@ -1,0 +1,182 @@
+"""JSON documents as rows: one object over many lines, a list of objects, or several in a row.
+
+Finds where an element ends, and holds one element at a time. What it means is the format's.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+
+from evals.traces.files.streams import BROKEN, KEPT, Line, broken_code
+
+MAX_DOCUMENT = 64 * 2**20
+"""An element of more bytes than this is refused, and with it what follows."""
+CHUNK = 2**20
+TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("|\\?\Z)|[\[\]{}]', re.DOTALL)
+"""A bracket, or a string: closed (its group is a quote) or cut by the end of what was read."""
+BETWEEN = b" \t\r\n,"
+GAP = re.compile("[ \\t\\r\\n,]*")
+DECODER = json.JSONDecoder()
+DEEPEST = 3
+"""How many levels of keys are looked at to tell a format."""
+
+
+class Cut:
+    """Cuts a growing text into its top-level values, the elements of a list being such.
+
+    `held` is what was not given out yet, `at` how far it was looked at, `start` where the
+    element under way begins in it.
+    """
+
+    def __init__(self) -> None:
+        self.held, self.at, self.start = b"", 0, 0
+        self.depth, self.floor, self.number = 0, 0, 0
+
+    def feed(self, chunk: bytes) -> Iterator[Line]:
+        """The elements that end in a chunk."""
+        self.held = self.held[self.start :] + chunk
+        self.at, self.start = self.at - self.start, 0
+        yield from self.scan(until_boundary=True)
+        if self.floor and self.depth == self.floor:
+            yield from self.leaps()
+            yield from self.scan()
+
+    def scan(self, until_boundary: bool = False) -> Iterator[Line]:
+        """Follows the brackets through what is held, or to where the list stands at its floor."""
+        for found in TOKEN.finditer(self.held, self.at):
+            if found[1] is not None:
+                if found[1] != b'"':
+                    self.at = found.start()
+                    return
+                continue
+            self.at = found.end()
+            if found[0] in b"[{":
+                yield from self.opens(found.start(), found[0])
+            else:
+                yield from self.closes(found.end())
+            if until_boundary and self.depth == self.floor == 1:
+                return
+        self.at = len(self.held)
+
+    def leaps(self) -> Iterator[Line]:
+        """The elements that stand whole in what is held, found by a parser written in C.
+
+        It stops at whatever is cut, damaged or no object, which the brackets then tell apart.
+        """
+        text = self.held[self.start :].decode("utf-8", "surrogateescape")
+        at = 0
+        while True:
+            begin = GAP.match(text, at).end()  # pyright: ignore[reportOptionalMemberAccess]
+            if text[begin : begin + 1] != "{":
+                break
+            try:
+                _, end = DECODER.raw_decode(text, begin)
+            except (ValueError, RecursionError):
+                break
+            yield self.row(text[begin:end].encode("utf-8", "surrogateescape"))
+            at = end
+        self.start += len(text[:at].encode("utf-8", "surrogateescape"))
+        self.at = self.start
+
+    def opens(self, at: int, bracket: bytes) -> Iterator[Line]:
+        """A bracket opens: at the floor an element begins, or the list of all elements."""
+        if self.depth == self.floor:
+            yield from self.loose(at)
+            if bracket == b"[" and self.floor == 0:
+                self.floor, self.start = 1, at + 1
+        self.depth += 1
+
+    def closes(self, end: int) -> Iterator[Line]:
+        """A bracket closes: an element ends, or the list of all elements."""
+        self.depth = max(self.depth - 1, 0)
+        if self.depth < self.floor:
+            yield from self.loose(end - 1)
+            self.floor, self.start = 0, end
+        elif self.depth == self.floor:
+            yield self.row(self.held[self.start : end])
+            self.start = end
+
+    def loose(self, until: int) -> Iterator[Line]:
+        """What stands between two elements, where it is more than a comma: a row, and refused."""
+        between = self.held[self.start : until]
+        stripped = between.strip(BETWEEN)
+        if stripped:
+            yield self.row(stripped)
+        self.start += len(between) - len(between.lstrip(BETWEEN)) if not stripped else len(between)
+
+    def row(self, raw: bytes, code: str = "", problem: str = "") -> Line:
+        """The next row."""
+        self.number += 1
+        raw = raw.strip(BETWEEN)
+        return Line(self.number, raw[:KEPT] if code else raw, code, problem)
+
+    def rest(self) -> Iterator[Line]:
+        """What is left when the text ends."""
+        left = self.held[self.start :].strip(BETWEEN)
+        if self.depth > self.floor or self.floor:
+            yield self.row(left, "truncated-json")
+        elif left:
+            yield self.row(left)
+
+
+def read_documents(stream: io.BufferedIOBase) -> Iterator[Line]:
+    """The stream's elements, counted from 1; one last Line with a code where it breaks off."""
+    cut = Cut()
+    while True:
+        try:
+            chunk = stream.read1(CHUNK)
+        except BROKEN as error:
+            left = cut.held[cut.start :]
+            yield cut.row(left, broken_code(error), str(error) or "damaged")
+            return
+        if not chunk:
+            break
+        yield from cut.feed(chunk)
+        if len(cut.held) - cut.start > MAX_DOCUMENT:
+            yield cut.row(cut.held[cut.start :][:KEPT], "document-too-large")
+            return
+    yield from cut.rest()
+
+
+def is_document(head: bytes, filename: str) -> bool:
+    """Whether a file that begins so is no JSONL: its first line does not end what it opens."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    name = filename.lower()
+    if text[:1] not in (b"{", b"[") or ".jsonl" in name or ".ndjson" in name:
+        return False
+    first, newline, _ = text.partition(b"\n")
+    depth = 0
+    for found in TOKEN.finditer(first):
+        if found[1] is None:
+            depth += 1 if found[0] in b"[{" else -1
+        elif found[1] != b'"':
+            return not newline
+    return depth > 0 if newline else text[:1] == b"[" or ".json" in name
+
+
+def key_paths(head: bytes) -> frozenset[str]:
+    """The keys of the first rows, nested ones as dotted paths; of a cut text, those in sight.
+
+    Lists add no level, so the rows of a list and of a file of lines have the same paths.
+    """
+    found: set[str] = set()
+    path: list[str | None] = []
+    key = None
+    for token in TOKEN.finditer(head):
+        if token[1] is not None:
+            after = head[token.end() : token.end() + 8].lstrip()
+            key = token[0][1:-1].decode("utf-8", "replace") if after[:1] == b":" else None
+            if key is not None:
+                parents = [name for name in path if name]
+                if len(parents) < DEEPEST:
+                    found.add(".".join([*parents, key]))
+        elif token[0] in b"[{":
+            path.append(key)
+            key = None
+        elif path:
+            path.pop()
+            key = None
+    return frozenset(found)

@@ -1,0 +1,133 @@
+"""Plain JSON: one object a line, under canonical names, synonyms or a catalog's mapping.
+
+The shapes of other systems have modules of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from evals.records import Json
+from evals.traces.files import tables
+from evals.traces.files.streams import Block, Line
+from evals.traces.files.strict_json import keys_spelled
+from evals.traces.rows import canonical
+from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.shapes import Columns, Misfits, Shape, columns, shape_of
+
+NAME = "jsonl"
+SUFFIXES = (".jsonl", ".ndjson")
+BOM = b"\xef\xbb\xbf"
+MAX_SHAPES = 256
+"""Rows with keys beyond these many sets of them are read one by one."""
+DOCUMENT = tables.Plain("json")
+"""A list of canonical rows in one document."""
+
+
+def sniff(head: bytes, filename: str) -> bool:
+    """Whether a file is JSONL: by its name, or by a line that is an object."""
+    if any(suffix in filename.lower() for suffix in SUFFIXES):
+        return True
+    *whole, last = head.removeprefix(BOM).split(b"\n")
+    if not whole:
+        return last.lstrip().startswith(b"{")
+    return any(is_object(line) for line in (*whole, last))
+
+
+def is_object(line: bytes) -> bool:
+    """Whether a line is a JSON object."""
+    try:
+        return line.lstrip().startswith(b"{") and type(orjson.loads(line)) is dict
+    except orjson.JSONDecodeError:
+        return False
+
+
+def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+    """One trace or one refusal for every line that is not blank."""
+    for line in rows:
+        yield canonical.row_of(line, reading, NAME)
+
+
+def batches(blocks: Iterable[Block | Line], reading: Reading) -> Iterator[Columns | Found]:
+    """The same rows as `read`, plain ones by the column: for whoever wants them fast."""
+    known: dict[tuple[str, ...], Shape | None] = {}
+    for block in blocks:
+        if isinstance(block, Line):
+            yield canonical.row_of(block, reading, NAME)
+        else:
+            yield from batch(block, reading, known)
+
+
+def batch(
+    block: Block, reading: Reading, known: dict[tuple[str, ...], Shape | None]
+) -> Iterator[Columns | Found]:
+    """A block's rows, those of one shape together; `known` remembers the shapes."""
+    number, text, lines = block
+    rows = Rows(number, lines, objects(lines), keys_spelled(text, lines))
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, row in enumerate(rows.objects):
+        groups.setdefault(tuple(row) if row else (), []).append(place)
+    for names, places in groups.items():
+        if names not in known:
+            known[names] = shape_of(names, reading) if names and len(known) < MAX_SHAPES else None
+        yield from group(known[names], places, rows, reading)
+
+
+class Rows(NamedTuple):
+    """The lines of a block with what was parsed."""
+
+    first: int
+    """The first line's number."""
+    lines: Sequence[bytes]
+    objects: Sequence[dict[str, Json] | None]
+    keys: Sequence[int]
+    """How many keys each line spells."""
+
+    def alone(self, place: int, reading: Reading) -> Iterator[Found]:
+        """One line read by itself; nothing where it is blank."""
+        raw = self.lines[place]
+        if raw and not raw.isspace():
+            yield canonical.row_of(Line(self.first + place, raw), reading, NAME)
+
+
+def group(
+    shape: Shape | None, places: Sequence[int], rows: Rows, reading: Reading
+) -> Iterator[Columns | Found]:
+    """Rows of one shape as columns, those that are cases of their own one by one."""
+    apart: set[int] = set()
+    if shape is None:
+        apart.update(range(len(places)))
+    else:
+        objects = [row for place in places if (row := rows.objects[place])]
+        try:
+            found = columns(shape, objects, [rows.keys[place] for place in places])
+            found.cells["source_line"] = [rows.first + place for place in places]
+            yield found
+        except Misfits as problem:
+            apart = problem.rows
+    for place in sorted(apart):
+        yield from rows.alone(places[place], reading)
+    rest = [place for n, place in enumerate(places) if n not in apart]
+    if apart and rest:
+        yield from group(shape, rest, rows, reading)
+
+
+def objects(lines: Sequence[bytes]) -> list[dict[str, Json] | None]:
+    """Each line's object."""
+    try:
+        found = list(map(orjson.loads, lines))
+    except orjson.JSONDecodeError:
+        return list(map(parsed, lines))
+    return found if {dict}.issuperset(map(type, found)) else list(map(parsed, lines))
+
+
+def parsed(raw: bytes) -> dict[str, Json] | None:
+    """A line's object; None where it is none, or where reading it takes more than this."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return value if type(value) is dict else None

@@ -1,0 +1,314 @@
+"""LangSmith: runs of its API, its SDKs' posts and patches, its bulk export; and feedback.
+
+A run is brought to a span and runs are put together as every trace is; what inputs and outputs
+say is read by `exchanges`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from evals.records import AnnotatorKind, Json, Label
+from evals.traces.files.documents import key_paths
+from evals.traces.files.streams import Line
+from evals.traces.files.strict_json import Parsed, Refused
+from evals.traces.messages import chat, exchanges
+from evals.traces.rows import canonical
+from evals.traces.rows.canonical import Found, Reading
+from evals.traces.spans.assembly import ROOT
+from evals.traces.spans.observations import (
+    EMPTY,
+    Object,
+    call,
+    first_of,
+    held,
+    keyed,
+    listed,
+    nanoseconds,
+    released_as,
+    retrieved,
+    trace_of,
+    whole_number,
+    worded,
+)
+from evals.traces.spans.spans import Gathered, Span
+
+NAME = "langsmith"
+SOURCES: dict[str, AnnotatorKind] = {"model": "judge", "auto_eval": "judge", "app": "human"}
+SESSIONS = ("session_id", "conversation_id", "thread_id")
+HOLDERS = ("runs", "post", "patch")
+KINDS = {"retriever": "retriever", "parser": "chain"}
+READ = {
+    *("id", "trace_id", "parent_run_id", "parent_run_ids", "dotted_order", "name", "run_type"),
+    *("start_time", "end_time", "inputs", "outputs", "extra", "error", "tags", "events", "status"),
+    *("prompt_tokens", "completion_tokens", "total_tokens", "total_cost", "prompt_cost"),
+    *("completion_cost", "session_id", "session_name", "child_runs", "child_run_ids", "serialized"),
+    *("direct_child_run_ids", "inputs_preview", "outputs_preview", "app_path", "manifest_id"),
+    *("feedback_stats", "feedback", "latency", "attachments", "execution_order", "inputs_s3_urls"),
+    *("outputs_s3_urls", "manifest_s3_id", "share_token", "last_queued_at", "trace_start_time"),
+}
+"""Keys that are read, say the same again, or speak of LangSmith's own pages."""
+RESPONSES = frozenset(("choices", "generations", "candidates"))
+"""Keys of a model's response, by which a patch is known that names no type."""
+
+
+def sniff(head: bytes, filename: str) -> bool:
+    """Whether rows are runs, posts and patches of runs, or feedback on them."""
+    paths = key_paths(head)
+    for under in ("", "runs.", "post.", "patch."):
+        keys = {path.removeprefix(under) for path in paths if path.startswith(under)}
+        if "run_type" in keys and keys & {"dotted_order", "trace_id", "parent_run_id"}:
+            return True
+        if "dotted_order" in keys and keys & {"end_time", "outputs"}:
+            return True
+    return {"run_id", "key"} <= paths and bool(paths & {"score", "value"})
+
+
+def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+    """Feedback as it comes, then the traces that the runs make."""
+    projects: dict[str, str] = {}
+    halves: dict[str, int] = {}
+    with Gathered() as gathered:
+        for line in rows:
+            parsed = None
+            try:
+                parsed = canonical.parsed_row(line)
+                yield from taken(parsed.row, line, gathered, projects, halves)
+            except Refused as problem:
+                known = Parsed(named(parsed.row), plain=False) if parsed else None
+                yield canonical.refusal(problem, line.raw, line.number, reading, known)
+        for spans in gathered.by_trace():
+            trace_id = spans[0].trace_id
+            told = halves.get(trace_id, BEGUN | ENDED)
+            yield trace_of(marked(spans, told), reading, NAME, {}, projects.get(trace_id))
+
+
+BEGUN, ENDED = 1, 2
+HALVES = {BEGUN: "begun", ENDED: "ended"}
+"""What metadata says of a root whose post, or whose patch, stands in another file."""
+
+
+def half_of(run: Object) -> int:
+    """Whether a run, a post or a patch tells how it began, how it ended, or both."""
+    begun = any(run.get(key) not in EMPTY for key in ("start_time", "run_type"))
+    ended = any(run.get(key) not in EMPTY for key in ("end_time", "outputs", "error"))
+    return BEGUN * begun | ENDED * ended
+
+
+def marked(spans: list[Span], told: int) -> list[Span]:
+    """The spans of a trace; its root says so where only one half of it is told."""
+    if told not in HALVES:
+        return spans
+    mark = {ROOT: HALVES[told]}
+    return [
+        span if span.parent_id else span._replace(attributes={**span.attributes, **mark})
+        for span in spans
+    ]
+
+
+def named(row: Object) -> Object:
+    """What tells a row that was refused: its trace."""
+    return {"trace_id": row.get("trace_id")}
+
+
+def taken(
+    row: Object, line: Line, gathered: Gathered, projects: dict[str, str], halves: dict[str, int]
+) -> Iterator[Label]:
+    """Gathers a row's runs; yields the feedback it holds.
+
+    Raises:
+        Refused: the row is neither a run nor feedback.
+    """
+    if "key" in row and "run_id" in row:
+        yield feedback(row)
+        return
+    found = runs_in(row)
+    if not found:
+        raise Refused(
+            "not-langsmith",
+            "The row is neither a run nor feedback of LangSmith; export runs with their "
+            "`trace_id`, `dotted_order`, inputs and outputs.",
+        )
+    spans = []
+    for run in found:
+        span = span_of(run, line.number)
+        if not span.trace_id:
+            raise Refused(
+                "no-trace-id", "The run has neither `trace_id`, `dotted_order` nor `id`; add one."
+            )
+        spans.append(span)
+        if not span.parent_id:
+            halves[span.trace_id] = halves.get(span.trace_id, 0) | half_of(run)
+        project = run.get("session_name")
+        if type(project) is str and project not in ("", "default"):
+            projects[span.trace_id] = project
+        for said in listed(held(run.get("feedback"))):
+            yield feedback({"run_id": span.span_id, "trace_id": span.trace_id, **said})
+    gathered.add(spans, len(line.raw))
+    if any(type(item) is not dict for key in HOLDERS for item in items(row.get(key))):
+        raise Refused(
+            "bad-run", "A run is no object; its row's other runs were read: export again."
+        )
+
+
+def items(value: Json) -> list[Json]:
+    """What stands under a key that holds runs: one, or a list of them."""
+    return value if type(value) is list else [] if value is None else [value]
+
+
+def runs_in(row: Object) -> list[Object]:
+    """The runs of a row: its own, a page's, or those posted and patched, each with its children."""
+    found = []
+    for key in HOLDERS:
+        found += listed(items(row.get(key)))
+    if not found and ("run_type" in row or "dotted_order" in row):
+        found = [row]
+    at = 0
+    while at < len(found):
+        found += [
+            {"parent_run_id": found[at].get("id"), "trace_id": found[at].get("trace_id"), **child}
+            for child in listed(held(found[at].get("child_runs")))
+        ]
+        at += 1
+    return found
+
+
+def span_of(run: Object, line: int) -> Span:
+    """A run, whole or what a post or a patch says of it."""
+    path = [part.partition("Z")[2] for part in worded(run.get("dotted_order")).split(".") if part]
+    run_id = worded(run.get("id")) or (path[-1] if path else "")
+    parent = worded(run.get("parent_run_id")) or (path[-2] if len(path) > 1 else "")
+    trace_id = worded(run.get("trace_id")) or (path[0] if path else "" if parent else run_id)
+    extra = keyed(run.get("extra"))
+    told = dict(keyed(extra.get("metadata")))
+    released, resource = released_as(told.pop("revision_id", None), "revision.version", {})
+    attributes = attributes_of(run, extra) | released | metadata_of(told, extra, not parent)
+    return Span(
+        trace_id,
+        run_id,
+        parent,
+        worded(run.get("name")),
+        nanoseconds(run.get("start_time")) or ordered_at(run.get("dotted_order")),
+        nanoseconds(run.get("end_time")),
+        attributes,
+        (),
+        worded(run.get("error")),
+        resource,
+        "",
+        line,
+    )
+
+
+def ordered_at(path: Json) -> int | None:
+    """When a run began, by its place among others: all that a patch tells of it."""
+    moment = worded(path).rpartition(".")[2].partition("Z")[0]
+    try:
+        return nanoseconds(datetime.strptime(moment, "%Y%m%dT%H%M%S%f").isoformat())
+    except ValueError:
+        return None
+
+
+def attributes_of(run: Object, extra: Object) -> Object:
+    """What a run says, as attributes of a span."""
+    kind, inputs, outputs = worded(run.get("run_type")), held(run.get("inputs")), run.get("outputs")
+    found: Object = {}
+    if kind:
+        found["langsmith.span.kind"] = KINDS.get(kind, kind)
+    answered, is_text = returned(held(outputs))
+    for name, value in (("input", inputs), ("output", answered)):
+        if value not in EMPTY:
+            found[f"traceloop.entity.{name}"] = value
+    if is_text:
+        found["output.mime_type"] = "text/plain"
+    responded = not kind and not RESPONSES.isdisjoint(keyed(outputs))
+    if kind == "llm" or responded or "ls_model_type" in keyed(extra.get("metadata")):
+        found |= {"langsmith.span.kind": "llm"} | call(inputs, outputs) | request(inputs, extra)
+    elif kind == "retriever" and (documents := retrieved(outputs)):
+        found["gen_ai.retrieval.documents"] = documents
+    found |= counted(run)
+    if run.get("tags") not in EMPTY:
+        found["langsmith.span.tags"] = held(run["tags"])
+    return found | {k: v for k, v in run.items() if k not in READ and v not in EMPTY}
+
+
+def returned(outputs: Json) -> tuple[Json, bool]:
+    """What a traced function returned, and whether that was text: `output` holds no object."""
+    if type(outputs) is dict and outputs.keys() == {"output"}:
+        return outputs["output"], type(outputs["output"]) is str
+    return outputs, False
+
+
+def request(inputs: Json, extra: Object) -> Object:
+    """The model a call asks for, and its parameters."""
+    told = keyed(extra.get("metadata"))
+    asked = exchanges.of_request(inputs)
+    given = exchanges.of_request(keyed(extra.get("invocation_params")))
+    model = asked.get("model_requested") or given.get("model_requested")
+    params = {**(given.get("params") or {}), **(asked.get("params") or {})}
+    found = {
+        "gen_ai.request.model": model or told.get("ls_model_name"),
+        "gen_ai.provider.name": told.get("ls_provider"),
+        "llm.invocation_parameters": params or None,
+    }
+    return {key: value for key, value in found.items() if value not in EMPTY}
+
+
+def counted(run: Object) -> Object:
+    """Tokens and cost; LangSmith writes zeros where nobody counted."""
+    found = {
+        "gen_ai.usage.input_tokens": run.get("prompt_tokens"),
+        "gen_ai.usage.output_tokens": run.get("completion_tokens"),
+    }
+    cost = run.get("total_cost")
+    known = {key: value for key, value in found.items() if value}
+    return known | ({"gen_ai.usage.cost": cost} if cost not in EMPTY else {})
+
+
+def metadata_of(told: Object, extra: Object, is_root: bool) -> Object:
+    """A run's metadata: sessions and users by name; the root's own is the trace's."""
+    session, user = first_of(told, SESSIONS), told.pop("user_id", None)
+    own = {key: value for key, value in told.items() if value is not session or not session}
+    found: Object = {"langsmith.trace.session_id": session} if session else {}
+    found |= {"enduser.id": user} if user else {}
+    found |= versions_in(own)
+    if not is_root:
+        return found | {f"run.metadata.{key}": value for key, value in own.items()}
+    runtime = keyed(extra.get("runtime"))
+    own |= {"runtime": runtime} if runtime else {}
+    return found | ({"langfuse.trace.metadata": own} if own else {})
+
+
+def versions_in(told: Object) -> Object:
+    """Prompts and other parts that a run's metadata names a version of."""
+    prompt = told.get("lc_hub_repo") or told.get("prompt_name")
+    version = told.get("lc_hub_commit_hash") or told.get("prompt_version")
+    found = {"gen_ai.prompt.name": prompt, "gen_ai.prompt.version": version}
+    return {key: value for key, value in found.items() if value not in EMPTY}
+
+
+def feedback(row: Object) -> Label:
+    """One piece of feedback as a label.
+
+    Raises:
+        Refused: it names no run, or says nothing.
+    """
+    trace_id = worded(row.get("trace_id")) or worded(row.get("run_id"))
+    if not trace_id:
+        raise Refused("no-trace-id", "The feedback belongs to no run; leave such out.")
+    source = keyed(row.get("feedback_source"))
+    kind = SOURCES.get(worded(source.get("type")), "rule")
+    person = source.get("user_id") or keyed(source.get("metadata")).get("user_id")
+    if person:
+        kind = "human"
+    value = row.get("value")
+    said = whole_number(value if value not in EMPTY else row.get("score"))
+    who = worded(person) or f"langsmith-{worded(source.get('type')) or 'api'}"
+    notes = [row.get("comment") if type(row.get("comment")) is str else ""]
+    if (better := row.get("correction")) not in EMPTY:
+        notes.append(f"correction: {chat.text_of(better)}")
+    note = "; ".join(filter(None, notes))
+    told = canonical.label(trace_id, worded(row.get("key")), said, who, kind, note)
+    if told is None:
+        raise Refused("empty-score", "The feedback has no key, or neither score nor value.")
+    return told

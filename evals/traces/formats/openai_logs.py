@@ -1,0 +1,313 @@
+"""OpenAI calls as logged: a request and its response a row, or the output of the Batch API.
+
+Chat completions and Responses, streamed or not, under the names logs give them; the words
+themselves are read by `exchanges`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evals.records import Json, digest
+from evals.traces.files.documents import key_paths
+from evals.traces.files.streams import BROKEN, Line, read_lines, unpacked
+from evals.traces.files.strict_json import Parsed, Refused, inner, parse
+from evals.traces.messages import exchanges
+from evals.traces.rows import canonical
+from evals.traces.rows.canonical import Found, Reading
+
+NAME = "openai"
+REQUEST = ("request", "request_body", "req", "request_json", "input_body", "kwargs", "params")
+RESPONSE = ("response", "response_body", "resp", "response_json", "completion", "output_body")
+ASKS = ("messages", "input", "prompt")
+ANSWERS = ("choices", "output", "object", "body")
+STARTED = ("ts", "timestamp", "time", "created_at", "start_time", "started_at", "request_time")
+TOOK = ("latency_ms", "duration_ms", "elapsed_ms", "response_ms", "response_time_ms")
+IDS = ("trace_id", "request_id", "id")
+Object = dict[str, Json]
+
+
+def sniff(head: bytes, filename: str) -> bool:
+    """Whether rows hold a request or a response in OpenAI's shape, or Batch files."""
+    paths = key_paths(head)
+    if "custom_id" in paths:
+        return bool(paths & {"response", "error", "body"})
+    if {"id", "object", "choices", "model"} <= paths or {"id", "object", "output"} <= paths:
+        return True
+    asks = any(f"{name}.{key}" in paths for name in REQUEST for key in ASKS)
+    answers = any(f"{name}.{key}" in paths for name in RESPONSE for key in ANSWERS)
+    return answers or (asks and any(name in paths for name in RESPONSE))
+
+
+def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+    """One trace or one refusal a row; a Batch input whose output lies beside it has no rows."""
+    requests = Requests(reading.path)
+    for line in rows:
+        parsed = None
+        try:
+            parsed = canonical.parsed_row(line)
+            if is_batch_input(parsed.row):
+                if requests.has_output():
+                    return
+                raise Refused(
+                    "no-response",
+                    "The row is a request of the Batch API; put the batch's output file beside "
+                    "this one and import that.",
+                )
+            parsed = Parsed(from_row(parsed.row, requests.of), plain=False)
+            yield canonical.trace_from(parsed, reading, NAME, line.number)
+        except Refused as problem:
+            yield canonical.refusal(problem, line.raw, line.number, reading, parsed)
+
+
+def is_batch_input(row: Object) -> bool:
+    """Whether a row is one of a Batch input file."""
+    return "custom_id" in row and "body" in row and "response" not in row
+
+
+def from_row(row: Object, request_of: Callable[[Json], Object]) -> Object:
+    """A logged call under canonical names; what it says beside is kept under its own."""
+    asked = first(row, REQUEST) or request_of(row.get("custom_id"))
+    answered = first(row, RESPONSE)
+    if not asked and not answered and ("choices" in row or "object" in row):
+        row, answered = {}, row
+    taken = {name for name in (*REQUEST, *RESPONSE) if name in row}
+    rest = {key: value for key, value in row.items() if key not in taken}
+    body = unwrapped(answered)
+    found = {**exchanges.of_request(asked), **exchanges.of_response(body)}
+    fingerprint = found.pop("system_fingerprint", None)
+    chat = exchanges.messages(asked)
+    if not chat or chat[0].get("role") not in ("system", "developer"):
+        chat = [*exchanges.system(body), *chat]
+    spoken = exchanges.messages(body)
+    found |= {
+        "messages": chat,
+        "output": exchanges.text(body) if spoken else None,
+        "steps": steps(body, found, spoken, problem_of(row, answered)),
+        "ts": next((row[key] for key in STARTED if row.get(key)), None) or created(body),
+        "latency_ms": next((row[key] for key in TOOK if row.get(key) is not None), None),
+        "user_id": asked.get("user") or asked.get("safety_identifier"),
+        "session_id": session_of(asked),
+        "versions": versions_of(fingerprint, asked.get("tools")),
+    }
+    found |= identity(row, body, asked)
+    beside = {key: value for key, value in rest.items() if key not in (*STARTED, *TOOK, *IDS)}
+    return merged(found, beside, asked, body)
+
+
+def versions_of(fingerprint: Json, tools: Json) -> Object:
+    """What the call ran with; the tools offered by a hash of their definitions."""
+    told = {"system_fingerprint": fingerprint, "tools": digest(tools, 12) if tools else None}
+    return exchanges.dropped(told)
+
+
+def merged(found: Object, beside: Object, asked: Object, body: Object) -> Object:
+    """What was understood, what stands beside it, and the metadata a request and response carry."""
+    metadata = beside.pop("metadata", None)
+    told = metadata if type(metadata) is dict else {} if metadata is None else {"note": metadata}
+    for holder, names in ((asked, ASKED_TOO), (body, ANSWERED_TOO)):
+        told |= {name: holder[name] for name in names if holder.get(name) is not None}
+    if type(choices := body.get("choices")) is list and len(choices) > 1:
+        told["choices"] = choices[1:]
+    if told.get("id") == found["trace_id"]:
+        del told["id"]
+    if type(asked.get("metadata")) is dict:
+        own = {key: it for key, it in asked["metadata"].items() if key != "session_id"}
+        told = {**own, **told}
+    for key, value in beside.items():
+        if value is not None:
+            found[key] = value
+    return {**found, "metadata": told}
+
+
+ASKED_TOO = ("tools", "previous_response_id", "modalities", "web_search_options")
+ANSWERED_TOO = ("id", "usage", "error", "refusal")
+"""Keys of a request and a response that have no field of their own."""
+
+
+def identity(row: Object, body: Object, asked: Object) -> Object:
+    """The call's id: the log's, the response's, or one made of what was said."""
+    custom = row.get("custom_id")
+    own = row.get("trace_id") if custom is not None else first_of(row, IDS)
+    given = own or body.get("id") or (row.get("id") if custom is not None else None)
+    found: Object = {"trace_id": given or f"call-{digest([asked, body, row], 24)}"}
+    return found if custom is None else {**found, "custom_id": custom}
+
+
+def first(row: Object, names: tuple[str, ...]) -> Object:
+    """The object under the first of some names, also where it is JSON in a text."""
+    for name in names:
+        value = row.get(name)
+        value = inner(value) if type(value) is str else value
+        if type(value) is list and value:
+            value = unstreamed(value)
+        if type(value) is dict:
+            return value
+    return {}
+
+
+def first_of(row: Object, names: tuple[str, ...]) -> Json:
+    """The first value under some names that says something."""
+    return next((row[name] for name in names if row.get(name) not in (None, "")), None)
+
+
+def unwrapped(answered: Object) -> Object:
+    """The response itself, taken out of its HTTP envelope."""
+    body = answered.get("body")
+    body = inner(body) if type(body) is str else body
+    return body if type(body) is dict else answered
+
+
+def problem_of(row: Object, answered: Object) -> str | None:
+    """What went wrong, as the log or the envelope says."""
+    body = unwrapped(answered)
+    for said in (row.get("error"), body.get("error"), answered.get("error")):
+        if said:
+            message = said.get("message") if type(said) is dict else said
+            return message if type(message) is str and message else json.dumps(said)
+    status = answered.get("status_code")
+    return f"HTTP {status}" if type(status) is int and status >= 400 else None
+
+
+def steps(body: Object, found: Object, spoken: list[Object], problem: str | None) -> list[Object]:
+    """The call itself with the tools that its answer calls, and what a provider's own gave back."""
+    known = ("model", "finish_reason", "tokens_in", "tokens_out")
+    calls = [call for message in spoken for call in message.get("tool_calls", ())]
+    thoughts = [message["reasoning"] for message in spoken if "reasoning" in message]
+    step = {"kind": "llm", "name": "response" if "output" in body else "chat"}
+    step |= {key: found.get(key) for key in known}
+    step |= {"tool_calls": calls or None, "reasoning": "\n".join(thoughts) or None}
+    names = {call.get("id"): call["function"]["name"] for call in calls}
+    results = [message for message in spoken if message["role"] == "tool"]
+    return [
+        exchanges.dropped({**step, "error": problem}),
+        *(
+            exchanges.dropped(
+                {
+                    "kind": "tool",
+                    "name": names.get(given.get("tool_call_id")),
+                    "call_id": given.get("tool_call_id"),
+                    "output": given["content"],
+                }
+            )
+            for given in results
+        ),
+    ]
+
+
+def created(body: Object) -> str | None:
+    """When the response was made, as ISO text; the API has seconds since 1970."""
+    seconds = body.get("created") or body.get("created_at")
+    if not isinstance(seconds, int | float) or not 0 < seconds < 7e9:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def session_of(asked: Object) -> str | None:
+    """The conversation a request belongs to."""
+    conversation = asked.get("conversation")
+    known = conversation.get("id") if type(conversation) is dict else conversation
+    told = asked.get("metadata")
+    return known or (told.get("session_id") if type(told) is dict else None)
+
+
+def unstreamed(chunks: list[Json]) -> Object:
+    """The response that the chunks of a stream add up to; empty where they are none."""
+    ended = [c["response"] for c in chunks if type(c) is dict and type(c.get("response")) is dict]
+    if ended:
+        return ended[-1]
+    found: Object = {}
+    texts: list[str] = []
+    calls: dict[Any, Object] = {}
+    reason = None
+    for chunk in chunks:
+        if type(chunk) is not dict or type(chunk.get("choices")) is not list:
+            continue
+        found |= {key: value for key, value in chunk.items() if value is not None}
+        for choice in chunk["choices"]:
+            delta = choice.get("delta") if type(choice) is dict else None
+            if type(delta) is dict:
+                texts += [delta["content"]] if type(delta.get("content")) is str else []
+                add_calls(calls, delta.get("tool_calls"))
+                reason = choice.get("finish_reason") or reason
+    message: Object = {"role": "assistant", "content": "".join(texts)}
+    if calls:
+        message["tool_calls"] = list(calls.values())
+    return {**found, "choices": [{"message": message, "finish_reason": reason}]} if found else {}
+
+
+def add_calls(calls: dict[Any, Object], deltas: Json) -> None:
+    """Adds what a chunk says of some tool calls."""
+    for delta in deltas if type(deltas) is list else ():
+        function = delta.get("function") if type(delta) is dict else None
+        if type(function) is not dict:
+            continue
+        known = calls.setdefault(str(delta.get("index")), {"function": {"arguments": ""}})
+        known["id"] = delta.get("id") or known.get("id")
+        known["function"]["name"] = function.get("name") or known["function"].get("name")
+        known["function"]["arguments"] += function.get("arguments") or ""
+
+
+class Requests:
+    """The requests of the Batch input files that lie beside an output, found when first asked."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.known: dict[str, bytes] | None = None
+
+    def of(self, custom_id: Json) -> Object:
+        """The request that an output answers; empty where no file has it."""
+        if type(custom_id) is not str or self.path is None:
+            return {}
+        if self.known is None:
+            self.known = self.gather(self.path)
+        raw = self.known.get(custom_id)
+        body = parse(raw).row.get("body") if raw else None
+        return body if type(body) is dict else {}
+
+    def gather(self, path: Path) -> dict[str, bytes]:
+        """The lines of every Batch input in the folder, by custom id; the nearest name wins."""
+        known: dict[str, bytes] = {}
+        for beside in beside_of(path):
+            for line in lines_of(beside):
+                try:
+                    row = parse(line.raw).row if not line.code else {}
+                except Refused:
+                    continue
+                if not is_batch_input(row):
+                    break
+                known.setdefault(str(row["custom_id"]), line.raw)
+        return known
+
+    def has_output(self) -> bool:
+        """Whether a file beside this one holds answers of a batch."""
+        if self.path is None:
+            return False
+        starts = (next(lines_of(beside), None) for beside in beside_of(self.path))
+        return any(
+            line and b'"custom_id"' in line.raw and b'"response"' in line.raw for line in starts
+        )
+
+
+def beside_of(path: Path) -> list[Path]:
+    """The other JSONL files of a folder, those first whose names begin most alike."""
+
+    def alike(other: Path) -> int:
+        pairs = zip(path.name, other.name, strict=False)
+        return next((at for at, (a, b) in enumerate(pairs) if a != b), 0)
+
+    files = (other for other in path.parent.iterdir() if ".jsonl" in other.name and other != path)
+    return sorted((file for file in files if file.is_file()), key=lambda f: (-alike(f), f.name))
+
+
+def lines_of(path: Path) -> Iterator[Line]:
+    """A file's lines; none where it cannot be read."""
+    try:
+        with unpacked(path) as stream:
+            yield from read_lines(stream)
+    except BROKEN:
+        return

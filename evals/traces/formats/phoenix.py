@@ -1,0 +1,199 @@
+"""Spans as objects, one a row: Phoenix's exports, and what OpenTelemetry's SDKs print.
+
+Phoenix writes them through its API (flat or nested attributes) and as tables of a column an
+attribute. What attributes say is told in `facts`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from evals.records import Json
+from evals.traces.files.streams import Line
+from evals.traces.files.strict_json import Refused, parse
+from evals.traces.files.strict_json import inner as embedded
+from evals.traces.formats.otlp import failure, inside, items
+from evals.traces.rows import timestamps
+from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.shards import Share
+from evals.traces.spans import span_rows
+from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, identifier, nanoseconds
+from evals.traces.spans.spans import Event, Span
+
+KEPT_WHOLE = ("metadata", "variables", "invocation_parameters", "json_schema")
+"""Attributes that are objects of a team's own."""
+MAX_LITERAL = 2**20
+UNITS = ((1e17, 1), (1e14, 10**3), (1e11, 10**6), (0.0, 10**9))
+"""From which size on a number of time is in nano-, micro-, milliseconds or seconds."""
+
+
+class SpanObjects(NamedTuple):
+    """A format of one object a span."""
+
+    NAME: str
+    pattern: re.Pattern[bytes]
+
+    def sniff(self, head: bytes, filename: str) -> bool:
+        """Whether a file's rows are such spans."""
+        return self.pattern.search(head) is not None
+
+    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+        """One trace or one refusal for each trace id found, and one refusal a row that is none."""
+        form = span_rows.Format(self.NAME, lambda raw: parse(raw).row, spans_in)
+        return span_rows.read(rows, reading, form)
+
+
+SDK = SpanObjects(
+    "otel-sdk",
+    re.compile(rb'"spanContext"\s*:\s*\{|"context"\s*:\s*\{\s*"trace_id"\s*:\s*"0x'),
+)
+PHOENIX = SpanObjects(
+    "phoenix",
+    re.compile(rb'(?<!\\)"context"\s*:\s*\{\s*"(?:trace|span)_id"|(?<!\\)"context\.trace_id"\s*:'),
+)
+
+
+def spans_in(row: dict[str, Json], line: Line, _share: Share) -> Iterator[Span | Refused]:
+    """The spans of a row: the row itself, or those it lists."""
+    listed = items(row, "data", "spans")
+    for item in listed or [row]:
+        yield span_of(item, line.number) if type(item) is dict else BAD_SPAN
+
+
+def span_of(item: dict[str, Json], line: int) -> Span | Refused:
+    """One span, or why it is none."""
+    context = inside(item, "context") or inside(item, "spanContext")
+    trace_id = told_id(context, item, "trace_id", "traceId", "context.trace_id")
+    if not trace_id:
+        return NO_ID
+    parent = inside(item, "parentSpanContext") or {
+        "span_id": item.get("parent_id", item.get("parentSpanId"))
+    }
+    status = item.get("status")
+    if type(status) is not dict:
+        status = {"code": item.get("status_code"), "message": item.get("status_message")}
+    code = status.get("code", status.get("status_code"))
+    message = status.get("message", status.get("description"))
+    events = literal(item.get("events"))
+    scope = inside(item, "instrumentationScope") or inside(item, "instrumentationLibrary")
+    return Span(
+        trace_id,
+        told_id(context, item, "span_id", "spanId", "context.span_id", zeros=True),
+        told_id(parent, item, "span_id", "spanId", zeros=True),
+        str(item.get("name") or ""),
+        moment(item.get("start_time", item.get("startTime"))),
+        moment(item.get("end_time", item.get("endTime"))),
+        attributes_of(item),
+        [event_of(e) for e in events if type(e) is dict] if type(events) is list else (),
+        failure({"code": code, "message": message}),
+        flat(inside(inside(item, "resource"), "attributes")),
+        str(scope.get("name") or "")[:200],
+        line,
+    )
+
+
+def told_id(first: Json, second: dict[str, Json], *names: str, zeros: bool = False) -> str:
+    """An id under the first of some names; Phoenix's fixtures name spans with zeros alone."""
+    for place in (first, second):
+        for name in names:
+            value = place.get(name)
+            if type(value) is str and value:
+                return identifier(value) or (value if zeros else "")
+    return ""
+
+
+def event_of(item: dict[str, Json]) -> Event:
+    """One event of a span."""
+    ts = moment(item.get("timestamp", item.get("time")))
+    return Event(str(item.get("name") or ""), flat(inside(item, "attributes")), None, ts)
+
+
+def attributes_of(item: dict[str, Json]) -> dict[str, Json]:
+    """The attributes of a span in whatever columns they stand."""
+    found: dict[str, Json] = {}
+    for key, value in item.items():
+        if key.startswith("attributes.") and value is not None:
+            found[key[11:]] = literal(value) if type(value) is str else value
+        elif key.startswith("eval.") and value is not None:
+            judged(found, key, value)
+    found = {**flat(inside(item, "attributes")), **flat(found)}
+    kind = item.get("span_kind")
+    if type(kind) is str and kind and "openinference.span.kind" not in found:
+        found["openinference.span.kind"] = kind
+    for name in ("annotations", "span_annotations"):
+        if type(listed := item.get(name)) is list:
+            found.setdefault("annotations", listed)
+    return found
+
+
+def judged(found: dict[str, Json], key: str, value: Json) -> None:
+    """A column of an evaluation (`eval.Tone.label`) as an annotation of that name."""
+    name, _, part = key[5:].rpartition(".")
+    if name and part in ("label", "score", "explanation"):
+        notes = found.setdefault("annotations", [])
+        known = next((note for note in notes if note["name"] == name), None)
+        if known is None:
+            notes.append(known := {"name": name})
+        known[part] = value
+
+
+def flat(tree: dict[str, Json], prefix: str = "") -> dict[str, Json]:
+    """Nested attributes under dotted keys; lists and a team's own objects stay whole."""
+    found: dict[str, Json] = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if type(value) is dict and value and path.rpartition(".")[2] not in KEPT_WHOLE:
+            found |= flat(value, f"{path}.")
+        else:
+            found[path] = value
+    return found
+
+
+def literal(value: Json) -> Json:
+    """The list or object that a cell's text holds, as JSON or as Python prints it."""
+    if type(value) is not str or value[:1] not in ("[", "{") or len(value) > MAX_LITERAL:
+        return value
+    found = embedded(value)
+    if found is not value:
+        return found
+    try:
+        found = ast.literal_eval(value)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return value
+    return found if is_json(found) else value
+
+
+def is_json(value: Json, depth: int = 20) -> bool:
+    """Whether a value read as Python holds what JSON can."""
+    if depth == 0:
+        return False
+    if type(value) is list:
+        return all(is_json(item, depth - 1) for item in value)
+    if type(value) is dict:
+        return all(type(k) is str and is_json(item, depth - 1) for k, item in value.items())
+    if type(value) is float:
+        return abs(value) < float("inf")
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return value is None or type(value) in (str, bool)
+
+
+def moment(value: Json) -> int | None:
+    """A moment in nanoseconds, of ISO text, a number in some unit, or JavaScript's pair."""
+    if type(value) is list and len(value) == 2 and all(type(part) is int for part in value):
+        return nanoseconds(value[0] * 10**9 + value[1])
+    if type(value) is str:
+        try:
+            when = timestamps.iso(value)
+            when = timestamps.read(value)[0] if when else None
+        except (ValueError, Refused):
+            return None
+        return nanoseconds(round(when.timestamp() * 10**6) * 1000) if when else None
+    if not isinstance(value, int | float) or value <= 0:
+        return None
+    number = float(value)
+    unit = next(unit for least, unit in UNITS if number >= least)
+    return nanoseconds(value if unit == 1 and type(value) is int else int(number * unit))

@@ -1,0 +1,353 @@
+"""Chat messages of any provider or framework in one shape: OpenAI's, with text alone as content.
+
+A message is `role`, `content` and, where there are any, `name`, `tool_calls` (`id`, `type`,
+`function` of `name` and `arguments` as text), `tool_call_id` and `reasoning`. An image, a file or
+a sound is a placeholder in the text that tells its type and size: its bytes are never kept.
+Where a chat stands in a file is the format's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from evals.records import Json
+from evals.traces.files.strict_json import inner as embedded
+from evals.traces.files.strict_json import spelled
+
+ROLES = {
+    "human": "user",
+    "ai": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "function": "tool",
+    "humanmessage": "user",
+    "aimessage": "assistant",
+    "aimessagechunk": "assistant",
+    "systemmessage": "system",
+    "toolmessage": "tool",
+    "functionmessage": "tool",
+}
+DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.-]+)*;base64,([A-Za-z0-9+/=_-]{64,})")
+MAX_URI = 2048
+PLAIN = ("user", "assistant", "system", "developer")
+
+
+class Chat(list[dict[str, Json]]):
+    """Messages that are in the one shape already."""
+
+
+@dataclass(slots=True)
+class Said:
+    """What the parts of one message hold."""
+
+    texts: list[str] = field(default_factory=list)
+    calls: list[dict[str, Json]] = field(default_factory=list)
+    results: list[dict[str, Json]] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+
+
+def text_of(value: Json) -> str:
+    """Text as it is, with inline data taken out; nothing as empty; any other value as JSON."""
+    if value is None:
+        return ""
+    return without_data(value if type(value) is str else spelled(value))
+
+
+def without_data(text: str) -> str:
+    """The text with placeholders for what stands in it as base64."""
+    if ";base64," not in text:
+        return text
+    return DATA_URL.sub(lambda found: placeholder(found[1].split("/")[0], found[1], found[2]), text)
+
+
+def placeholder(kind: str, mime: Json = None, data: Json = None, where: Json = None) -> str:
+    """What stands for a picture, a sound or a file."""
+    words = [kind if type(kind) is str and kind else "file"]
+    if type(mime) is str and mime:
+        words.append(mime[:100])
+    if type(where) is str and where and not where.startswith("data:"):
+        words.append(where[:MAX_URI])
+    size = f", {len(data) * 3 // 4} bytes" if type(data) is str and data else ""
+    return f"[{' '.join(words)}{size}]"
+
+
+def tool_call(call_id: Json, name: Json, arguments: Json) -> dict[str, Json]:
+    """One call of a tool."""
+    function = {"name": text_of(name), "arguments": text_of(arguments)}
+    known = {"id": text_of(call_id)} if call_id not in (None, "") else {}
+    return {**known, "type": "function", "function": function}
+
+
+def result(call_id: Json, content: Json, name: Json = None) -> dict[str, Json]:
+    """What a tool gave back, as the message it is."""
+    inner = fold(content) if type(content) is list else Said([text_of(content)])
+    found: dict[str, Json] = {"role": "tool", "content": "\n".join(inner.texts)}
+    if call_id not in (None, ""):
+        found["tool_call_id"] = text_of(call_id)
+    if name not in (None, ""):
+        found["name"] = text_of(name)
+    return found
+
+
+def messages_of(value: Json) -> list[dict[str, Json]]:
+    """The messages of a list of them, of an object that holds one, or of either's JSON text.
+
+    Empty where a value is no chat.
+    """
+    if type(value) is str:
+        value = embedded(value)
+    if type(value) is dict:
+        inner, system = value.get("messages") or value.get("contents"), value.get("system")
+        head = [{"role": "system", "content": system}] if system and type(inner) is list else []
+        value = [*head, *inner] if type(inner) is list else [value]
+    if type(value) is not list:
+        return []
+    if len(value) == 1 and type(value[0]) is list:  # LangChain sends batches
+        value = value[0]
+    found: list[dict[str, Json]] = []
+    for item in value:
+        one = messages(item)
+        if one is None:
+            return []
+        found += one
+    return found
+
+
+def messages(item: Json) -> list[dict[str, Json]] | None:
+    """One entry of a chat as messages (several tools may answer in one); None where it is none."""
+    if type(item) is str:
+        item = embedded(item)
+    if type(item) is not dict:
+        return None
+    role, content = item.get("role"), item.get("content")
+    if len(item) == 2 and role in PLAIN and type(content) is str and content[:1] not in "[{":
+        return [{"role": role, "content": without_data(content)}]
+    if type(item.get("kwargs")) is dict and type(item.get("id")) is list:  # LangChain's dumps
+        item = {"type": item["id"][-1], **item["kwargs"]} if item["id"] else item["kwargs"]
+    role = role_of(item)
+    if role is None:
+        return tool_entries(item)
+    said = fold(item.get("parts", item.get("content")))
+    for call in calls_in(item):
+        said.calls.append(call)
+    if type(thought := item.get("reasoning_content", item.get("reasoning"))) is str and thought:
+        said.reasoning.append(thought)
+    return spoken(role, said, item)
+
+
+def role_of(item: dict[str, Json]) -> str | None:
+    """Who speaks, in OpenAI's words; None where nobody is named."""
+    role = item.get("role")
+    if type(role) is not str or not role:
+        role = item.get("type")
+        if type(role) is not str or role.lower() not in (*ROLES, "system", "tool"):
+            return "assistant" if type(item.get("parts")) is list else None
+    return ROLES.get(role.lower(), role.lower())
+
+
+def tool_entries(item: dict[str, Json]) -> list[dict[str, Json]] | None:
+    """A call or a result that stands between messages, as the Responses API writes them."""
+    said = Said()
+    kind = item.get("type")
+    if kind in ("function_call", "function_call_output", "reasoning"):
+        add(said, item)
+    elif type(kind) is str and kind.endswith("_call"):
+        add_hosted(said, item)
+    else:
+        return None
+    return spoken("assistant", said, {}) if said.calls or said.reasoning else said.results
+
+
+def spoken(role: str, said: Said, item: dict[str, Json]) -> list[dict[str, Json]]:
+    """The messages that one entry's parts make."""
+    answers = said.results
+    text = "\n".join(said.texts)
+    if role == "tool" and not answers:
+        call_id = item.get("tool_call_id", item.get("id"))
+        return [result(call_id, text, item.get("name"))]
+    if answers and not (text or said.calls):
+        return answers
+    if answers and said.calls and role == "assistant":  # the provider ran them itself
+        calls = {"role": role, "content": "", "tool_calls": said.calls}
+        rest = Said(said.texts, [], [], said.reasoning)
+        return [calls, *answers, *(spoken(role, rest, item) if text or said.reasoning else ())]
+    found: dict[str, Json] = {"role": role, "content": text}
+    if type(name := item.get("name")) is str and name:
+        found["name"] = name
+    if said.calls:
+        found["tool_calls"] = said.calls
+    if said.reasoning:
+        found["reasoning"] = "\n".join(said.reasoning)
+    return [*answers, found]
+
+
+def calls_in(item: dict[str, Json]) -> list[dict[str, Json]]:
+    """The calls a message carries beside its content, in OpenAI's or LangChain's form."""
+    found = []
+    listed = item.get("tool_calls")
+    listed = embedded(listed) if type(listed) is str else listed  # an event's attribute is text
+    for call in listed if type(listed) is list else ():
+        if type(call) is dict:
+            inner = call.get("function")
+            inner = inner if type(inner) is dict else call
+            arguments = inner.get("arguments", inner.get("args", inner.get("input")))
+            found.append(tool_call(call.get("id"), inner.get("name"), arguments))
+    if type(old := item.get("function_call")) is dict:
+        found.append(tool_call(None, old.get("name"), old.get("arguments")))
+    return found
+
+
+def fold(content: Json) -> Said:
+    """The parts of a message's content."""
+    said = Said()
+    if type(content) is str and content[:1] in "[{":
+        parts = embedded(content)
+        if type(parts) is list and parts and all(map(is_part, parts)):
+            content = parts
+    for part in content if type(content) is list else [content]:
+        if type(part) is dict:
+            add(said, part)
+        elif part is not None and part != "":
+            said.texts.append(text_of(part))
+    return said
+
+
+def is_part(value: Json) -> bool:
+    """Whether a value read out of a text is a part of a message, and not JSON somebody said."""
+    kind = value.get("type") if type(value) is dict else None
+    return type(kind) is str and kind in PARTS
+
+
+def add(said: Said, part: dict[str, Any]) -> None:
+    """One part, by its type; a type nobody knows is kept as JSON."""
+    kind = part.get("type")
+    reader = PARTS.get(kind) if type(kind) is str else None
+    if reader is not None:
+        reader(said, part)
+        return
+    for key, reader in UNTYPED.items():
+        if key in part:
+            reader(said, part)
+            return
+    said.texts.append(text_of(part))
+
+
+def add_text(said: Said, part: dict[str, Any]) -> None:
+    """Text, wherever a framework puts it; what Gemini calls a thought is one."""
+    if part.get("thought") is True:
+        add_thought(said, part)
+        return
+    value = part.get("text", part.get("content", part.get("refusal")))
+    if type(value) is dict:
+        value = value.get("value", value)
+    if value not in (None, ""):
+        said.texts.append(text_of(value))
+
+
+def add_thought(said: Said, part: dict[str, Any]) -> None:
+    """Reasoning is kept apart: nobody was answered with it."""
+    value = part.get("content", part.get("text", part.get("thinking", part.get("summary"))))
+    if value:
+        texts = fold(value).texts if type(value) is list else [text_of(value)]
+        said.reasoning.append("\n".join(texts))
+
+
+def add_call(said: Said, part: dict[str, Any]) -> None:
+    """A tool is called."""
+    inner = part.get("functionCall", part.get("function_call"))
+    part = inner if type(inner) is dict else part
+    call_id = part.get("call_id", part.get("toolCallId", part.get("id")))
+    name = part.get("name", part.get("toolName"))
+    arguments = next((part[key] for key in ARGUMENTS if key in part), None)
+    said.calls.append(tool_call(call_id, name, arguments))
+
+
+def add_hosted(said: Said, item: dict[str, Any]) -> None:
+    """A tool that the provider ran itself, as the Responses API tells call and result in one."""
+    kind, call_id = item["type"], item.get("id")
+    told = {key: value for key, value in item.items() if key not in (*ABOUT, *GIVEN)}
+    arguments = item.get("arguments", told)
+    said.calls.append(tool_call(call_id, item.get("name", kind.removesuffix("_call")), arguments))
+    given = next((item[key] for key in GIVEN if item.get(key) is not None), None)
+    if kind == "image_generation_call" and given is not None:
+        given = placeholder("image", None, given)
+    if given is not None:
+        said.results.append(result(call_id, text_of(given)))
+
+
+ARGUMENTS = ("arguments", "input", "args", "server_tool_call")
+ABOUT, GIVEN = ("id", "type", "status", "name"), ("output", "outputs", "results", "result")
+
+
+def add_result(said: Said, part: dict[str, Any]) -> None:
+    """A tool answers."""
+    inner = part.get("functionResponse", part.get("function_response"))
+    part = inner if type(inner) is dict else part
+    keys = ("tool_call_id", "tool_use_id", "call_id", "toolCallId", "id")
+    call_id = next((part[key] for key in keys if part.get(key)), None)
+    answers = ("response", "result", "output", "content", "server_tool_call_response")
+    given = next((part[key] for key in answers if key in part), None)
+    if type(given) is dict and set(given) == {"type", "value"}:  # the Vercel AI SDK's wrapping
+        given = given["value"]
+    said.results.append(result(call_id, given, part.get("name", part.get("toolName"))))
+
+
+def add_media(said: Said, part: dict[str, Any]) -> None:
+    """A picture, a sound or a file: a placeholder."""
+    kind = text_of(part.get("modality")) or str(part.get("type") or "file")
+    inner = next((part[key] for key in MEDIA if type(part.get(key)) is dict), part)
+    mime = next((inner[key] for key in MIMES if type(inner.get(key)) is str), None)
+    given = next((inner[key] for key in DATA if type(inner.get(key)) is str), None)
+    if type(given) is str and (found := DATA_URL.match(given)):
+        mime, given = found[1], found[2]
+    if type(given) is str and (len(given) < 12 or "://" in given[:12]):
+        where, given = given, None
+    else:
+        where = next((inner[key] for key in WHERE if type(inner.get(key)) is str), None)
+    said.texts.append(placeholder(KINDS.get(kind, kind), mime, given, where))
+
+
+MEDIA = (
+    "image_url",
+    "image",
+    "source",
+    "inlineData",
+    "inline_data",
+    "fileData",
+    "input_audio",
+    "file",
+)
+MIMES = ("mime_type", "mimeType", "mediaType", "media_type", "format")
+DATA = ("content", "data", "image", "image_url", "url", "file_data")
+WHERE = ("uri", "url", "file_id", "fileUri", "path", "image_url", "filename")
+KINDS = {"image_url": "image", "input_image": "image", "input_audio": "audio", "blob": "file"}
+Reader = Callable[[Said, dict[str, Any]], None]
+PARTS: dict[str, Reader] = {
+    **dict.fromkeys(("text", "input_text", "output_text", "refusal"), add_text),
+    **dict.fromkeys(("reasoning", "thinking", "redacted_thinking", "compaction"), add_thought),
+    **dict.fromkeys(("tool_call", "tool-call", "tool_use", "function_call"), add_call),
+    **dict.fromkeys(("server_tool_call", "server_tool_use", "mcp_tool_use"), add_call),
+    **dict.fromkeys(
+        ("tool_call_response", "tool-result", "tool_result", "function_call_output"), add_result
+    ),
+    **dict.fromkeys(("server_tool_call_response", "mcp_tool_result"), add_result),
+    **dict.fromkeys(("web_search_tool_result", "code_execution_tool_result"), add_result),
+    **dict.fromkeys(
+        ("image", "image_url", "input_image", "audio", "input_audio", "video"), add_media
+    ),
+    **dict.fromkeys(("blob", "file", "uri", "document"), add_media),
+}
+UNTYPED: dict[str, Reader] = {
+    "functionCall": add_call,
+    "function_call": add_call,
+    "functionResponse": add_result,
+    "function_response": add_result,
+    "inlineData": add_media,
+    "inline_data": add_media,
+    "fileData": add_media,
+    "text": add_text,
+}
+"""Parts without a type, as Gemini writes them, by a key that tells."""

@@ -1,0 +1,275 @@
+"""A logged request and its response, in the shapes providers and frameworks have for them.
+
+Reads OpenAI (chat completions and Responses), Anthropic, Gemini, LangChain and the Vercel AI SDK.
+One message is `chat`'s; where a log keeps the two is the format's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from evals.records import Json
+from evals.traces.files.strict_json import inner
+from evals.traces.messages import chat
+
+Messages = list[dict[str, Json]]
+Object = dict[str, Json]
+
+
+def messages(value: Json) -> Messages:
+    """The chat that a logged input or output is; empty where it is none."""
+    value = inner(value) if type(value) is str else value
+    if type(value) is dict:
+        return of_object(value)
+    if type(value) is not list:
+        return []
+    items = value[0] if len(value) == 1 and type(value[0]) is list else value
+    return joined([message for item in items for message in of_item(item)])
+
+
+def of_object(value: Object) -> Messages:
+    """The chat of a request, a response, or one message."""
+    if "role" in value and "content" in value:
+        return of_item(value)
+    for key, read in OBJECTS.items():
+        if value.get(key) and (found := read(value)):
+            return found
+    return of_item(value)
+
+
+def of_item(item: Json) -> Messages:
+    """What one item of a list says: mostly one message, none where it is no message."""
+    if type(item) is not dict or defines_tool(item):
+        return []
+    content = item.get("content")
+    if type(content) is dict and type(content.get("parts")) is list:
+        return of_item(content)
+    extra = item.get("additional_kwargs")
+    if type(extra) is dict and not item.get("tool_calls") and extra.get("tool_calls"):
+        item = {**item, "tool_calls": extra["tool_calls"]}
+    if "role" not in item and "toolName" in item:
+        item = {"role": "assistant", "parts": [{**item, "type": "tool-call"}]}
+    if type(item.get("message")) is dict and "role" not in item:
+        return of_item(item["message"])
+    return chat.messages(item) or []
+
+
+def defines_tool(item: Object) -> bool:
+    """Whether a message is a tool's definition, as LangChain's tracing puts it among them."""
+    content = item.get("content")
+    return type(content) is dict and content.get("type") == "function" and "function" in content
+
+
+def joined(found: Messages) -> Messages:
+    """Calls of tools that follow each other without a word between are one message."""
+    result: Messages = []
+    for message in found:
+        last = result[-1] if result else {}
+        bare = message.get("tool_calls") and not message.get("content")
+        if bare and last.get("tool_calls") and last.get("role") == message.get("role"):
+            last["tool_calls"] = [*last["tool_calls"], *message["tool_calls"]]
+        else:
+            result.append(message)
+    return result
+
+
+def listed(key: str, beside: bool = True) -> Callable[[Object], Messages]:
+    """Reads the messages under a key, the system's words before them."""
+
+    def read(value: Object) -> Messages:
+        items = value[key]
+        if type(items) is not list:
+            return []
+        return [*(system(value) if beside else ()), *messages(items)]
+
+    return read
+
+
+def text_or_list(key: str, needs: tuple[str, ...] = ()) -> Callable[[Object], Messages]:
+    """Reads what may be the user's bare words, where other keys tell that it is a request."""
+
+    def read(value: Object) -> Messages:
+        said = value[key]
+        if type(said) is str and (not needs or any(name in value for name in needs)):
+            return [*system(value), {"role": "user", "content": said}]
+        return [*system(value), *messages(said)] if type(said) is list else []
+
+    return read
+
+
+def wrapped(key: str, inside: str) -> Callable[[Object], Messages]:
+    """Reads the message under a second key of the first item listed under the first."""
+
+    def read(value: Object) -> Messages:
+        items = value[key]
+        while type(items) is list and items:
+            items = items[0]
+        return of_item(items.get(inside)) if type(items) is dict else []
+
+    return read
+
+
+def nested(key: str) -> Callable[[Object], Messages]:
+    """Reads the message under a key."""
+    return lambda value: of_item(value[key])
+
+
+def system(value: Object) -> Messages:
+    """The system's words where a request has them beside its messages."""
+    config = value.get("config")
+    for holder in (value, config if type(config) is dict else {}):
+        for key in ("system", "instructions", "system_instruction", "systemInstruction"):
+            said = holder.get(key)
+            said = said.get("parts") if type(said) is dict else said
+            if said and type(said) in (str, list):
+                return [{"role": "system", "content": "\n".join(chat.fold(said).texts)}]
+    return []
+
+
+OBJECTS: dict[str, Callable[[Object], Messages]] = {
+    "messages": listed("messages"),
+    "contents": text_or_list("contents"),
+    "choices": wrapped("choices", "message"),
+    "candidates": wrapped("candidates", "content"),
+    "generations": wrapped("generations", "message"),
+    "output": listed("output", beside=False),
+    "new_message": nested("new_message"),
+    "message": nested("message"),
+    "input": text_or_list("input", ("instructions", "model")),
+    "prompt": text_or_list("prompt"),
+}
+"""Keys that tell the shape of a logged object, the most particular first."""
+
+
+def text(value: Json) -> str | None:
+    """What a logged answer says in words; None where it says nothing."""
+    told, value = value, inner(value) if type(value) is str else value
+    if value is None or value == "":
+        return None
+    if found := messages(value):
+        return chat.text_of(found[-1].get("content"))
+    if type(value) is dict:
+        known = [value[key] for key in ANSWERS if type(value.get(key)) is str]
+        if len(known) == len(value) == 1:
+            return known[0]
+    return chat.text_of(told)
+
+
+def question(value: Json) -> str | None:
+    """What a logged input asks in words; None where it says nothing."""
+    told, value = value, inner(value) if type(value) is str else value
+    if value is None or value == "":
+        return None
+    said = [message for message in messages(value) if message.get("role") == "user"]
+    if said:
+        return chat.text_of(said[-1].get("content"))
+    if type(value) is dict:
+        known = [value[key] for key in QUESTIONS if type(value.get(key)) is str]
+        arguments = value.get("args")
+        if len(known) == 1:
+            return known[0]
+        if type(arguments) is list and len(arguments) == 1 and type(arguments[0]) is str:
+            return arguments[0]
+    return chat.text_of(told)
+
+
+QUESTIONS = ("input", "question", "query", "prompt", "text", "user_input")
+ANSWERS = ("output", "answer", "response", "result", "text", "completion", "content")
+"""Keys under which an application keeps the words themselves; two of them together tell nothing."""
+
+
+def of_request(value: Json) -> Object:
+    """What a request says beside its messages: the model it asks, and its parameters."""
+    if type(value) is not dict:
+        return {}
+    params = {key: given for key, given in value.items() if key in PARAMS and given is not None}
+    return dropped({"model_requested": worded(value.get("model")), "params": params or None})
+
+
+def of_response(value: Json) -> Object:
+    """What a response says beside its message: the model that answered, tokens, why it ended."""
+    value = inner(value) if type(value) is str else value
+    if type(value) is not dict:
+        return {}
+    value = generated(value)
+    meta = next((value[key] for key in METAS if type(value.get(key)) is dict), {})
+    usage = next(iter(usages(value, meta)), {})
+    return dropped(
+        {
+            "model": worded(value.get("model") or meta.get("model_name") or meta.get("model")),
+            "finish_reason": finish_reason(value) or worded(meta.get("finish_reason")),
+            "tokens_in": first_count(usage, "prompt_tokens", "input_tokens", "prompt_token_count"),
+            "tokens_out": first_count(
+                usage, "completion_tokens", "output_tokens", "candidates_token_count"
+            ),
+            "system_fingerprint": worded(
+                value.get("system_fingerprint") or meta.get("system_fingerprint")
+            ),
+        }
+    )
+
+
+def generated(value: Object) -> Object:
+    """LangChain's first generation with what its response says of it; any other value as it is."""
+    first: Json = value.get("generations")
+    while type(first) is list and first:
+        first = first[0]
+    if type(first) is not dict:
+        return value
+    message = first.get("message")
+    kwargs = message.get("kwargs", message) if type(message) is dict else {}
+    info = first.get("generation_info")
+    return {**value, **(info if type(info) is dict else {}), **kwargs}
+
+
+METAS = ("response_metadata", "llm_output")
+
+
+def usages(value: Object, meta: Object) -> list[Object]:
+    """Where a response may say how many tokens it took."""
+    places = [value.get(key) for key in ("usage", "usage_metadata", "usageMetadata")]
+    places += [meta.get("token_usage"), meta.get("usage"), meta.get("usage_metadata")]
+    return [place for place in places if type(place) is dict and place]
+
+
+def finish_reason(value: Object) -> str | None:
+    """Why the answer ended, in the provider's word."""
+    for key in ("choices", "candidates"):
+        items = value.get(key)
+        if type(items) is list and items and type(items[0]) is dict:
+            reason = items[0].get("finish_reason", items[0].get("finishReason"))
+            if type(reason) is dict:  # LangSmith's tracer for JavaScript keeps the last chunk
+                reason = reason.get("finish_reason")
+            return worded(reason)
+    details = value.get("incomplete_details")
+    if type(details) is dict and details.get("reason"):
+        return worded(details["reason"])
+    own = value.get("finish_reason") or value.get("stop_reason")
+    return worded(own) or ("stop" if value.get("status") == "completed" else None)
+
+
+def first_count(usage: Object, *keys: str) -> int | None:
+    """The first of some counts that is there."""
+    return next((usage[key] for key in keys if type(usage.get(key)) is int), None)
+
+
+def worded(value: Json) -> str | None:
+    """Text that says something."""
+    return value if type(value) is str and value else None
+
+
+def dropped(value: dict[str, Any]) -> Object:
+    """Without what is not known."""
+    return {key: known for key, known in value.items() if known is not None}
+
+
+PARAMS = frozenset(
+    [
+        *("temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "seed", "stop"),
+        *("max_output_tokens", "frequency_penalty", "presence_penalty", "n", "logit_bias", "text"),
+        *("logprobs", "top_logprobs", "response_format", "tool_choice", "parallel_tool_calls"),
+        *("reasoning", "reasoning_effort", "service_tier", "stream", "truncation", "verbosity"),
+    ]
+)
+"""Keys of a request that are parameters."""

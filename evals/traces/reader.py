@@ -1,0 +1,202 @@
+"""Trace files to canonical traces: one module a format, found by content, streamed.
+
+Where files come from, what a valid night is and where rows rest are told elsewhere.
+
+A file's rows are what its format counts: lines, or traces where one is spread over many lines.
+Each becomes exactly one Trace or one Refusal. Labels found beside them are no rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+from evals import specs
+from evals.readable import readable_name
+from evals.records import Json, Refusal
+from evals.traces.files import tables
+from evals.traces.files.containers import Container, looked_at, rows_of
+from evals.traces.files.streams import BROKEN, Line, read_blocks, read_lines, unpacked
+from evals.traces.files.strict_json import Refused, parse
+from evals.traces.formats import json_lines, langfuse, langsmith, openai_logs, otlp, phoenix
+from evals.traces.rows import mapping
+from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.shapes import Columns
+
+__all__ = [
+    "FORMATS",
+    "Columns",
+    "Found",
+    "Importer",
+    "Reading",
+    "batches",
+    "is_shared",
+    "read",
+    "read_objects",
+    "recognised",
+]
+
+
+class Importer(Protocol):
+    """What a format's module offers."""
+
+    @property
+    def NAME(self) -> str:
+        """The word for it, as traces carry it in `source_format`."""
+        ...
+
+    def sniff(self, head: bytes, filename: str) -> bool:
+        """Whether a file whose rows begin with `head` is of this format.
+
+        `head` is JSON, possibly cut: of a table the first rows, one a line.
+        """
+        ...
+
+    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+        """Traces, and the scores and feedback beside them, in order, in bounded memory.
+
+        A row is the JSON of one line, element of a document, or row of a table.
+        """
+        ...
+
+
+FORMATS: tuple[Importer, ...] = (
+    otlp,
+    langfuse,
+    langsmith,
+    openai_logs,
+    phoenix.SDK,
+    phoenix.PHOENIX,
+)
+"""The products', asked in this order; the most particular first."""
+PLAIN: Mapping[str, Importer] = {
+    "lines": json_lines,
+    "document": json_lines.DOCUMENT,
+    "csv": tables.CSV,
+    "parquet": tables.PARQUET_TABLE,
+}
+"""What reads canonical rows, by what a file is packed as."""
+
+
+SHARED: tuple[Importer, ...] = (otlp, langfuse)
+"""Formats of which a reader may make some traces alone, by their ids."""
+
+
+def is_shared(path: Path) -> bool:
+    """Whether several may read a file, each its share of the traces."""
+    try:
+        return recognised(looked_at(path), path.name) in SHARED
+    except BROKEN:
+        return False
+
+
+def recognised(found: Container, filename: str) -> Importer | None:
+    """The first format that knows the content as its own."""
+    forms = (*FORMATS, PLAIN[found.kind])
+    return next((form for form in forms if form.sniff(found.head, filename)), None)
+
+
+def read(
+    path: Path,
+    *,
+    mappings: Mapping[str, specs.Mapping],
+    assume_date: date | None = None,
+    spread: tuple[date, date] | None = None,
+    name: str | None = None,
+    day_begins: int = 0,
+    app: str | None = None,
+) -> Iterator[Found]:
+    """The rows of a file one by one: plain, gzip or zstd.
+
+    Args:
+        path: The file; only its name is kept in what is read.
+        mappings: The catalog's, by name. The only one is applied to every row; of several, the
+            one that finds most of its columns.
+        assume_date: The night of rows without a timestamp.
+        spread: First and last night over which rows without a timestamp are laid.
+        name: The mapping to use, whatever fits.
+        day_begins: The hour of UTC at which a night begins.
+        app: The application of rows that name none.
+
+    Raises:
+        LookupError: there is no mapping called `name`.
+        ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
+    """
+    plans = mapping.plans(mappings, name)
+    at = {"assume_date": assume_date, "spread": spread, "day_begins": day_begins}
+    return rows(path, sound(Reading(readable_name(path.name), plans, **at, path=path, app=app)))
+
+
+def batches(path: Path, reading: Reading) -> Iterator[Columns | Found]:
+    """The same rows, plain ones by the column where the format can; the order within is its own.
+
+    Raises:
+        ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
+    """
+    return rows(path, sound(reading), fast=True)
+
+
+def sound(reading: Reading) -> Reading:
+    """The reading, if its dates go together."""
+    spread = reading.spread
+    if reading.assume_date and spread:
+        raise ValueError("--assume-date and a spread over days exclude each other; give one")
+    if spread and spread[1] < spread[0]:
+        raise ValueError(f"the spread ends ({spread[1]}) before it begins ({spread[0]})")
+    return reading
+
+
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
+    """Line number and object of every non-blank line of a JSONL file; None where it is none.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    with unpacked(path) as stream:
+        for line in read_lines(stream):
+            raw = line.raw.removeprefix(json_lines.BOM) if line.number == 1 else line.raw
+            try:
+                yield line.number, None if line.code else parse(raw).row
+            except Refused:
+                yield line.number, None
+
+
+def rows(path: Path, reading: Reading, fast: bool = False) -> Iterator[Any]:
+    """What a format makes of the file; one refusal at line 0 where none can."""
+    try:
+        found = looked_at(path)
+        form = recognised(found, path.name)
+        if form:
+            reading = dataclasses.replace(reading, table=found.kind in ("csv", "parquet"))
+            if fast and form is json_lines:
+                with unpacked(path) as stream:
+                    yield from json_lines.batches(read_blocks(stream), reading)
+            else:
+                yield from form.read(rows_of(path, found), reading)
+            return
+    except BROKEN as error:
+        if reading.share.tells(0):
+            yield unreadable(reading, f"The file cannot be opened ({plain_words(error)})", b"")
+        return
+    if not reading.share.tells(0):
+        return
+    if found.problem:
+        what = f"The file is damaged ({plain_words(found.problem)})"
+        yield unreadable(reading, what, found.head)
+    elif found.head.strip():
+        known = ", ".join(form.NAME for form in (*FORMATS, *PLAIN.values()))
+        yield unreadable(reading, f"The file is of no known format ({known})", found.head)
+
+
+def plain_words(error: Exception) -> str:
+    """What the system said, without the path it said it of."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or "damaged"
+
+
+def unreadable(reading: Reading, what: str, head: bytes) -> Refusal:
+    """The refusal of a whole file."""
+    reason = f"{what}; export it again, or take it out of the inbox."
+    return Refusal(reading.source_file, 0, "unreadable-file", reason, head)

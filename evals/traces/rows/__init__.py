@@ -1,0 +1,1 @@
+"""Rows of any shape under the canonical fields of a trace."""

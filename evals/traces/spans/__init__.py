@@ -1,0 +1,1 @@
+"""Spans of any convention brought together as traces with their steps."""

@@ -1,0 +1,307 @@
+"""What a span's attributes say, in Andon's words, whichever conventions they follow.
+
+Which attribute tells which field is `attributes`' to say; what a trace is made of, `assembly`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from evals.records import Json
+from evals.traces.files.strict_json import inner as embedded
+from evals.traces.messages import chat, payloads
+from evals.traces.spans import genai, openinference, vendors
+from evals.traces.spans.attributes import RANKS, VOCABULARIES, by_field, short
+from evals.traces.spans.openinference import listed
+from evals.traces.spans.spans import Event, Span
+
+KINDS = {word: kind for words in VOCABULARIES for word, kind in words.KINDS.items()}
+PARAMS_ELSEWHERE = ("model", "messages", "tools", "input", "prompt", "contents", "system")
+
+
+@dataclass(slots=True)
+class Facts:
+    """One span, understood."""
+
+    kind: str
+    """llm, tool, retrieval, embedding, reranker, agent, chain, guardrail, evaluator, prompt,
+    decision; `span` where the attributes name no such thing."""
+    said: dict[str, Json]
+    """The fields that stand in one attribute, as found."""
+    asked: list[dict[str, Json]] = field(default_factory=list)
+    """Messages sent to a model."""
+    answered: list[dict[str, Json]] = field(default_factory=list)
+    documents: list[dict[str, Json]] = field(default_factory=list)
+    params: dict[str, Json] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Json] = field(default_factory=dict)
+    labels: list[dict[str, Any]] = field(default_factory=list)
+    rest: dict[str, Json] = field(default_factory=dict)
+    """Attributes nobody knows, under their own names."""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost: float | None = None
+    error: str = ""
+
+    @property
+    def is_llm_work(self) -> bool:
+        """Whether anything of this span is about a model, a tool or a retrieval."""
+        said = self.said
+        return self.kind != "span" or "input" in said or "output" in said
+
+    def text(self, name: str) -> str | None:
+        """A field as text; None where it is not said or empty."""
+        value = self.said.get(name)
+        if value is None:
+            return None
+        if type(value) is list and name == "finish_reason":
+            value = value[0] if value else None
+        return chat.text_of(value) or None
+
+
+def read(span: Span) -> Facts:
+    """What a span says."""
+    attributes = span.attributes
+    if span.events:
+        told = genai.from_events(span.events)
+        attributes = {**told, **attributes} if told else attributes
+    return understood(span, *by_field(attributes))
+
+
+def understood(
+    span: Span,
+    said: dict[str, Json],
+    maps: dict[str, dict[str, Json]],
+    rest: dict[str, Json],
+) -> Facts:
+    """The facts of what was found."""
+    for name in PARSED.intersection(said):
+        if type(value := said[name]) is str:
+            said[name] = payloads.unquoted(value)
+    facts = Facts(kind_of(said), said, rest=rest)
+    if facts.kind == "llm" or not CHATS.isdisjoint(said):
+        converse(facts)
+    if "documents" in said:
+        found = listed(said["documents"])
+        facts.documents = [openinference.document(item) for item in found]
+    if maps or "params_json" in said or "metadata_json" in said:
+        facts.params = params(said, maps)
+        facts.metadata = metadata(said, maps)
+    if maps or not VERSIONS.isdisjoint(said):
+        facts.versions = versions(said, maps)
+    if not MEASURES.isdisjoint(said):
+        measure(facts)
+    if span.events or not ANNOTATED.isdisjoint(said):
+        facts.labels = labels(said, span.events)
+    facts.error = error_of(span, facts)
+    return facts
+
+
+def converse(facts: Facts) -> None:
+    """The messages of a model's call, and why it stopped where one of them says so."""
+    said = facts.said
+    facts.asked = asked(said, facts.kind)
+    facts.answered = answered(said, facts.kind)
+    if "finish_reason" not in said and (reason := finish(said.get("answered"))) is not None:
+        said["finish_reason"] = reason
+
+
+CHATS = frozenset(("asked", "answered", "system", "calls"))
+PARSED = frozenset(("asked", "answered", "system", "documents", "tools"))
+"""Fields that are JSON in a text, read once."""
+MEASURES = {"tokens_in", "tokens_out", "cost", "usage_json", "cost_json"}
+ANNOTATED = {"annotations", "annotations_too"}
+
+
+def error_of(span: Span, facts: Facts) -> str:
+    """What went wrong, in the words of the last exception where there was one."""
+    error = span.error or facts.text("error") or ""
+    for event in span.events:
+        if event.name == "exception":
+            error = chat.text_of(event.attributes.get("exception.message")) or error
+    return error
+
+
+def kind_of(said: dict[str, Json]) -> str:
+    """What sort of work a span is."""
+    word = said.get("kind")
+    if type(word) is str:
+        kind = KINDS.get(word) or KINDS.get(word.lower())
+        kind = kind or next((k for end, k in vendors.ENDINGS.items() if word.endswith(end)), None)
+        if kind and kind != "span":
+            return kind
+    if "tool_name" in said or "call_id" in said:
+        return "tool"
+    if any(name in said for name in ("asked", "answered", "model", "model_requested")):
+        return "llm"
+    return "retrieval" if "documents" in said else "span"
+
+
+def asked(said: dict[str, Json], kind: str) -> list[dict[str, Json]]:
+    """The messages a model was sent, its instructions first."""
+    found = chat_of(said.get("asked"), "user")
+    if not found and kind == "llm" and "input" in said:
+        found = chat_of(said["input"], "user")
+    if "system" in said and not (found and found[0]["role"] in ("system", "developer")):
+        texts = chat.fold(payloads.unquoted(said["system"])).texts
+        found = [{"role": "system", "content": "\n".join(texts)}, *found] if texts else found
+    return found
+
+
+def answered(said: dict[str, Json], kind: str) -> list[dict[str, Json]]:
+    """The messages a model answered with."""
+    found = chat_of(said.get("answered"), "assistant")
+    if not found and kind == "llm" and "output" in said:
+        found = chat_of(said["output"], "assistant")
+    if "calls" in said:
+        known = chat.fold(listed(said["calls"])).calls
+        if known and not found:
+            found = [{"role": "assistant", "content": ""}]
+        if known:
+            found = [*found[:-1], {**found[-1], "tool_calls": known}]
+    return found
+
+
+def finish(value: Json) -> Json:
+    """Why a model stopped, where its first message says so."""
+    items = listed(value)
+    first = openinference.unwrapped(items[0]) if items else None
+    return first.get("finish_reason") if type(first) is dict else None
+
+
+def chat_of(value: Json, role: str) -> list[dict[str, Json]]:
+    """A chat in whatever form: messages, or one text of somebody."""
+    if value is None or value == "":
+        return []
+    if type(value) is chat.Chat:
+        return list(value)
+    plain = payloads.unquoted(value)
+    items = plain if type(plain) is list else [plain]
+    if type(plain) is list and plain and not all(map(clear, plain)) and all(map(is_object, plain)):
+        items = [openinference.message(item) if wrapped(item) else item for item in plain]
+        items = [{"role": role, **item} if nameless(item) else item for item in items]
+        plain = items
+    found = chat.messages_of(plain)
+    if found:
+        return found
+    words = payloads.words_of(value, role)
+    return [{"role": role, "content": words}] if words else []
+
+
+def is_object(item: Json) -> bool:
+    """Whether an item has keys."""
+    return type(item) is dict
+
+
+def clear(item: Json) -> bool:
+    """Whether an item is a message in a shape that `chat` reads."""
+    return type(item) is dict and "role" in item and "contents" not in item
+
+
+def wrapped(item: dict[str, Json]) -> bool:
+    """Whether a message is in the words of OpenInference."""
+    words = (key.partition(".")[0] for key in item)
+    return "contents" in item or any(word in openinference.WRAPPERS for word in words)
+
+
+def nameless(item: dict[str, Json]) -> bool:
+    """Whether a message names nobody, as those of single events and completions may."""
+    speaks = "content" in item or "text" in item
+    return speaks and "type" not in item and chat.role_of(item) is None
+
+
+def params(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
+    """The parameters of a model's call; the model asked for may be told among them alone."""
+    found = dict(maps.get("params", ()))
+    inner = embedded(told) if type(told := said.get("params_json")) is str else told
+    if type(inner) is dict:
+        if type(model := inner.get("model")) is str and model:
+            said.setdefault("model_requested", model)
+        found |= {key: value for key, value in inner.items() if key not in PARAMS_ELSEWHERE}
+    return {
+        key: value for key, value in found.items() if value is not None and "headers" not in key
+    }
+
+
+VERSIONS = frozenset(name for name, _ in RANKS.values() if name.startswith("versions."))
+
+
+def versions(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, str]:
+    """What else ran in some version: each a possible cause of a change."""
+    found = dict(maps.get("versions", ())) if maps else {}
+    for name in sorted(VERSIONS.intersection(said)):
+        found[name[9:]] = said[name]
+    if "flags" in maps:
+        found |= {f"flag.{key}": value for key, value in maps["flags"].items()}
+    return {key: chat.text_of(value)[:200] for key, value in found.items() if value != ""}
+
+
+def metadata(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
+    """What a team wrote beside, under the names it gave."""
+    found = {key: short(value) for key, value in maps.get("metadata", {}).items()}
+    inner = embedded(told) if type(told := said.get("metadata_json")) is str else told
+    if type(inner) is dict:
+        found = {**inner, **found}
+    elif inner:
+        found["metadata"] = inner
+    if "variables" in maps:
+        found["prompt_variables"] = maps["variables"]
+    return found
+
+
+def measure(facts: Facts) -> None:
+    """Tokens and cost; what is no number stays among the rest."""
+    said = facts.said
+    usage = embedded(told) if type(told := said.get("usage_json")) is str else told
+    usage = usage if type(usage) is dict else {}
+    price = embedded(told) if type(told := said.get("cost_json")) is str else told
+    price = price if type(price) is dict else {}
+    facts.tokens_in = whole(said.get("tokens_in", usage.get("input")))
+    facts.tokens_out = whole(said.get("tokens_out", usage.get("output")))
+    facts.cost = amount(said.get("cost", price.get("total")))
+    for name, value in (("tokens_in", facts.tokens_in), ("tokens_out", facts.tokens_out)):
+        if value is None and name in said:
+            facts.rest[name] = short(said[name])
+
+
+def whole(value: Json) -> int | None:
+    """A count; None where a value is none."""
+    if type(value) is str and value.removesuffix(".0").isdecimal() and len(value) < 19:
+        value = int(value.removesuffix(".0"))
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value < 2**63 else None
+
+
+def amount(value: Json) -> float | None:
+    """A sum of money; None where a value is none."""
+    if type(value) is str:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    fits = type(value) in (int, float) and 0 <= value < 1e12
+    return float(value) if fits else None
+
+
+def labels(said: dict[str, Json], events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Scores and people's words, as the arguments of labels."""
+    found = []
+    for name in ("annotations", "annotations_too"):
+        found += [openinference.annotation(item) for item in listed(said.get(name))]
+    found += [evaluation(event.attributes) for event in events if event.name == genai.EVALUATION]
+    return [label for label in found if label]
+
+
+def evaluation(told: dict[str, Json]) -> dict[str, Any] | None:
+    """A `gen_ai.evaluation.result`, as the arguments of a label."""
+    return openinference.annotation(
+        {
+            "name": told.get("gen_ai.evaluation.name"),
+            "label": told.get("gen_ai.evaluation.score.label"),
+            "score": told.get("gen_ai.evaluation.score.value"),
+            "explanation": told.get("gen_ai.evaluation.explanation"),
+        }
+    )

@@ -1,0 +1,146 @@
+"""OpenTelemetry's GenAI conventions, all four generations: which attribute says what.
+
+G0 is indexed (`gen_ai.prompt.0.role`), G1 writes events, G2 and G3 hold messages as JSON. Tables
+alone, and the events; `facts` reads them. Messages and parts are `chat`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from evals.records import Json
+from evals.traces.messages import chat
+from evals.traces.spans.spans import Event
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "kind": ("gen_ai.operation.name", "llm.request.type"),
+    "asked": ("gen_ai.input.messages", "gen_ai.prompt"),
+    "answered": ("gen_ai.output.messages", "gen_ai.completion"),
+    "system": ("gen_ai.system_instructions",),
+    "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.vendor"),
+    "model_requested": ("gen_ai.request.model", "llm.request.model"),
+    "model": ("gen_ai.response.model", "llm.response.model"),
+    "finish_reason": ("gen_ai.response.finish_reasons", "llm.response.finish_reason"),
+    "tokens_in": (
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.prompt_tokens",
+        "llm.usage.prompt_tokens",
+    ),
+    "tokens_out": (
+        "gen_ai.usage.output_tokens",
+        "gen_ai.usage.completion_tokens",
+        "llm.usage.completion_tokens",
+    ),
+    "cost": ("gen_ai.usage.cost", "gen_ai.usage.total_cost"),
+    "prompt_name": ("gen_ai.prompt.name",),
+    "prompt_version": ("gen_ai.prompt.version",),
+    "session_id": ("gen_ai.conversation.id",),
+    "tools": ("gen_ai.tool.definitions",),
+    "tool_name": ("gen_ai.tool.name",),
+    "call_id": ("gen_ai.tool.call.id",),
+    "input": ("gen_ai.tool.call.arguments", "gen_ai.retrieval.query.text"),
+    "output": ("gen_ai.tool.call.result",),
+    "documents": ("gen_ai.retrieval.documents",),
+    "agent": ("gen_ai.agent.name", "gen_ai.workflow.name"),
+    "versions.agent": ("gen_ai.agent.version",),
+    "versions.data_source": ("gen_ai.data_source.id",),
+    "versions.system_fingerprint": (
+        "gen_ai.openai.response.system_fingerprint",
+        "openai.response.system_fingerprint",
+    ),
+    "error": ("error.type",),
+}
+"""Each field's attributes, the first that is there winning."""
+
+LISTS = {
+    "gen_ai.prompt": "asked",
+    "gen_ai.completion": "answered",
+    "llm.prompts": "asked",
+    "llm.completions": "answered",
+    "llm.request.functions": "tools",
+}
+"""Attributes written one item a key: `gen_ai.prompt.0.role`."""
+
+MAPS = {"gen_ai.request.": "params", "gen_ai.openai.request.": "params"}
+"""Attributes whose names end in a key of their own."""
+
+IGNORED = ("llm.usage.total_tokens", "gen_ai.usage.total_tokens", "gen_ai.client.id")
+
+KINDS = {
+    **dict.fromkeys(("chat", "generate_content", "text_completion", "completion"), "llm"),
+    **dict.fromkeys(("llm_call", "message", "response"), "llm"),
+    "embeddings": "embedding",
+    "embedding": "embedding",
+    "rerank": "reranker",
+    "retrieval": "retrieval",
+    **dict.fromkeys(("create_agent", "invoke_agent"), "agent"),
+    "execute_tool": "tool",
+    **dict.fromkeys(("invoke_workflow", "plan"), "chain"),
+}
+"""What an operation is called elsewhere."""
+
+SPOKEN = {
+    "gen_ai.system.message": "system",
+    "gen_ai.user.message": "user",
+    "gen_ai.assistant.message": "assistant",
+    "gen_ai.tool.message": "tool",
+}
+DETAILS = "gen_ai.client.inference.operation.details"
+EVALUATION = "gen_ai.evaluation.result"
+EVENTS = (*SPOKEN, "gen_ai.choice", "gen_ai.content.prompt", "gen_ai.content.completion", DETAILS)
+
+
+def from_events(events: Iterable[Event]) -> dict[str, Any]:
+    """What the events of a span say, as attributes of the span would."""
+    asked: list[Json] = []
+    answered: list[Json] = []
+    found: dict[str, Any] = {}
+    for event in events:
+        said = event.body if type(event.body) is dict else event.attributes
+        if event.name in SPOKEN:
+            asked += [turn(said, SPOKEN[event.name])]
+        elif event.name == "gen_ai.choice":
+            answered += [choice(said)]
+        elif event.name == DETAILS:
+            found |= event.attributes
+        elif event.name.startswith("gen_ai.content."):
+            found |= {k: v for k, v in event.attributes.items() if k in CONTENT}
+        else:
+            found |= flag(event)
+    if asked:
+        found["gen_ai.input.messages"] = asked
+    if answered:
+        found["gen_ai.output.messages"] = answered
+    return found
+
+
+CONTENT = ("gen_ai.prompt", "gen_ai.completion")
+
+
+def turn(said: dict[str, Json], role: str) -> dict[str, Json]:
+    """A message of the chat, as an event tells it."""
+    keys = ("content", "tool_calls", "name", "id", "parts")
+    return {"role": said.get("role") or role, **{key: said[key] for key in keys if key in said}}
+
+
+def choice(said: dict[str, Json]) -> dict[str, Json]:
+    """One of the model's answers, as an event tells it."""
+    message = said.get("message")
+    if type(message) is str and (inner := chat.messages_of(message)):
+        message = inner[0]
+    inner = message if type(message) is dict else {"content": message or said.get("content")}
+    calls = {"tool_calls": said["tool_calls"]} if "tool_calls" in said else {}
+    reason = {"finish_reason": said["finish_reason"]} if "finish_reason" in said else {}
+    return {**turn(inner, "assistant"), **calls, **reason}
+
+
+def flag(event: Event) -> dict[str, Json]:
+    """A feature flag that was looked at: one of the versions a request ran with."""
+    told = event.attributes
+    key = told.get("feature_flag.key")
+    if type(key) is not str or not event.name.startswith("feature_flag"):
+        return {}
+    names = ("feature_flag.result.variant", "feature_flag.variant", "feature_flag.result.value")
+    value = next((told[name] for name in names if name in told), None)
+    return {} if value is None else {f"feature_flag.{key}": value}
