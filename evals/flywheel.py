@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from evals import alignment, nights, review
-from evals.door.labels import mapped_labels
+from evals.labels.label_files import mapped_labels
 from evals.records import Score
 from evals.specs import Catalog, Judge
 from evals.storage.lake import Lake

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from evals import privacy, scrubbing, wishes
 from evals.asking import budget
-from evals.door.inbox import STAMPS, inbox_paths
-from evals.door.staging import import_file
+from evals.ingest.inbox import STAMPS, inbox_paths
+from evals.ingest.staging import import_file
 from evals.privacy import Door
 from evals.readable import readable_name
 from evals.records import Trace, canonical, digest

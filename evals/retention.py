@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evals import privacy, scrubbing
-from evals.door.inbox import inbox_paths
+from evals.ingest.inbox import inbox_paths
 from evals.records import canonical, digest
 from evals.reports import unsaid
 from evals.specs import Catalog

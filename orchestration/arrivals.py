@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from evals import nights
-from evals.door.inbox import STAMPS, inbox_paths
+from evals.ingest.inbox import STAMPS, inbox_paths
 from evals.readable import readable_name
 from evals.records import digest
 from evals.sources import places

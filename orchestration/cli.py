@@ -39,7 +39,7 @@ class Andon(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; what the user can mend is usage, what the machine must is not."""
-        from evals.door.labels import LabelsError
+        from evals.labels.label_files import LabelsError
         from evals.sources.api import SourceError
         from evals.specs import CatalogError
         from evals.storage.lake import LakeError

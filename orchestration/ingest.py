@@ -9,8 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-from evals.door import inbox
-from evals.door import labels as said
+from evals.ingest import inbox
+from evals.labels import label_files as said
 from evals.sources import pulling
 from evals.storage import marts
 from orchestration.partitions import CODE, NIGHTS, RANGE

@@ -1,6 +1,6 @@
 """What `andon import --explain` prints: what a file is taken for, what it would refuse, a trace.
 
-What is found is decided in `evals.door.explain`.
+What is found is decided in `evals.ingest.explain`.
 """
 
 import json
@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from evals.door.explain import WORDS, Explained, explain
-from evals.door.inbox import inbox_paths
+from evals.ingest.explain import WORDS, Explained, explain
+from evals.ingest.inbox import inbox_paths
 from evals.specs import Catalog
 from orchestration import terminal
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from evals.door import admission, datadocs
+from evals.validation import admission, data_docs_pages
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress
 from orchestration.resources import BOARD_URL, nights_of, plain, table
@@ -106,7 +106,7 @@ def data_docs(rows: list[dict[str, Any]]) -> dict[str, Any]:
         return {}
     last = max(rows, key=lambda row: row["night"])
     night = date.fromisoformat(last["night"])
-    path = datadocs.page_of(settings().lake(), night, last["app"])
+    path = data_docs_pages.page_of(settings().lake(), night, last["app"])
     url = f"{BOARD_URL}/data_docs/{quote('/'.join(path.parts[-2:]))}"
     return {"data_docs": dg.MetadataValue.url(url), "file": dg.MetadataValue.path(str(path))}
 

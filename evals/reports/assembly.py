@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from evals import nights
 from evals.asking.tickets import under_way
-from evals.door.quarantine import unplaced
 from evals.records import Trace
 from evals.reports import report
 from evals.sampling import place
@@ -21,6 +20,7 @@ from evals.specs import App, Catalog, Evaluator
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake, connection, parquet
 from evals.storage.marts import locked_files, mart, mart_files
+from evals.validation.quarantine import unplaced
 
 EXAMPLES = 5
 PAGE_NIGHTS = 14

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from evals.door.labels import mapped_labels
+from evals.labels.label_files import mapped_labels
 from evals.nights import state
 from evals.specs import Catalog
 from evals.storage.files import parquet_rows, replacing

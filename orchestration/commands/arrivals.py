@@ -97,7 +97,7 @@ def import_(
       andon import s3://exports/langfuse/
     """
     from evals import forget
-    from evals.door import staging
+    from evals.ingest import staging
     from evals.traces.files.streams import file_sha
 
     here = place(home, catalog)
@@ -130,7 +130,7 @@ def import_(
 
 def brought(lake: Any, given: Path | str) -> list[Path]:
     """The files of a place; those of another machine, and what is piped in, in the raw room."""
-    from evals.door import inbox
+    from evals.ingest import inbox
     from evals.sources import places
 
     if given == "-":

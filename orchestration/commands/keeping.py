@@ -58,7 +58,7 @@ def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
     Example:
       andon labels import queue.jsonl
     """
-    from evals.door.labels import import_labels
+    from evals.labels.label_files import import_labels
 
     here = place(home, catalog)
     added = import_labels(here.lake(), here.catalog(), path)
@@ -106,7 +106,7 @@ def quarantine_list(
       andon quarantine list
       andon quarantine list --code no-output --json
     """
-    from evals.door import quarantine as door
+    from evals.validation import quarantine as door
 
     lake = place(home, catalog).lake()
     keys = ("source_file", "source_line", "code", "reason", "app", "trace_id")
@@ -138,7 +138,7 @@ def quarantine_show(home: Path | None, catalog: Path | None, where: str, as_json
     Example:
       andon quarantine show 2026-10-01.jsonl:17
     """
-    from evals.door import quarantine as door
+    from evals.validation import quarantine as door
 
     lake = place(home, catalog).lake()
     file, _, line = where.rpartition(":")
@@ -178,10 +178,10 @@ def quarantine_replay(
       andon quarantine replay
       andon quarantine replay --file 2026-10-01.jsonl --json
     """
-    from evals.door import replay
+    from evals.validation import quarantine_replay
 
     here = place(home, catalog)
-    found = replay.replay(here.lake(), here.catalog(), file=file, code=code)
+    found = quarantine_replay.replay(here.lake(), here.catalog(), file=file, code=code)
     if as_json:
         terminal.show([one._asdict() for one in found])
         return

@@ -81,8 +81,8 @@ def nightly(
     """
     from evals import forget, nights
     from evals.asking import budget
-    from evals.door import inbox as door
-    from evals.door import labels as said
+    from evals.ingest import inbox as door
+    from evals.labels import label_files as said
 
     no_probe_but_dry(probe, dry_run)
     here = place(home, catalog, inbox=inbox, labels=labels)
@@ -183,7 +183,7 @@ def admitted(lake: Any, catalog: Any, known: list[date], say: Any, *, strict: bo
 
     due: list[date] = []
     while (found := [one.night for one in nights.pending(lake, catalog, known)]) != due:
-        from evals.door import admission
+        from evals.validation import admission
 
         due = found
         readable(catalog, due)

@@ -1,6 +1,6 @@
 """The board, the nights' pages and the Data Docs as files; nothing is computed for a page view.
 
-What writes them is in `evals/reports` and `evals/door/datadocs.py`.
+What writes them is in `evals/reports` and `evals/validation/data_docs_pages.py`.
 """
 
 from pathlib import Path

@@ -197,10 +197,11 @@ class Moved(NamedTuple):
 
 def moved(root: Path, path: Path, count: int) -> Moved:
     """A file's way through the door, every row accepted."""
-    from evals.door import admission, staging
+    from evals.ingest import staging
     from evals.privacy import Door
     from evals.specs import Catalog
     from evals.storage.lake import Lake
+    from evals.validation import admission
 
     catalog, lake = Catalog(root=root), Lake(root / "home").open()
     warm = root / "warm.jsonl"

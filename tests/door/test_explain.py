@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from evals.door.explain import explain
+from evals.ingest.explain import explain
 from evals.specs import Catalog, Mapping
 from evals.specs.apps import App
 from orchestration.commands.arrivals import import_

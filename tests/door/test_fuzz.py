@@ -12,10 +12,11 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evals.door import admission, inbox, quarantine
+from evals.ingest import inbox
 from evals.specs import App, Catalog
 from evals.storage.lake import Lake
 from evals.traces.files.streams import file_sha
+from evals.validation import admission, quarantine
 from tests.evals.importers import oracle
 from tests.evals.importers.damage import damaged
 from tests.evals.importers.test_fuzz import REAL, SEEDS

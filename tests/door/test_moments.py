@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from evals import nights
-from evals.door import admission, inbox, quarantine, replay
+from evals.ingest import inbox
 from evals.specs import Catalog, Column, Mapping
 from evals.storage.lake import Lake
+from evals.validation import admission, quarantine, quarantine_replay
 from tests.door.team import Team
 
 READ = datetime(2026, 10, 3, 9, tzinfo=UTC)
@@ -73,10 +74,10 @@ def test_a_unit_put_right_in_the_mapping_places_them(tmp_path: Path) -> None:
     rows = [{**row(f"t{n}", None), "at": seconds + n} for n in range(3)]
     lake, catalog = imported(tmp_path, rows, mappings=wrong)
     assert lake.nights("staged") == []
-    (told,) = replay.replay(lake, catalog)
+    (told,) = quarantine_replay.replay(lake, catalog)
     assert (told.placed, told.why) == (0, {"ancient-timestamp": 3})
     mended = Catalog(root=tmp_path, mappings=right)
-    (told,) = replay.replay(lake, mended)
+    (told,) = quarantine_replay.replay(lake, mended)
     assert (told.placed, told.nights) == (3, ["2026-10-03"])
     account = admission.admit(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
     assert (account["read"], account["accepted"]) == (3, 3)
@@ -104,7 +105,7 @@ def test_they_are_placed_though_the_export_is_gone(tmp_path: Path, name: str) ->
     inbox.take_in(lake, Catalog(root=tmp_path, mappings=wrong), path, now=READ)
     path.unlink()
     mended = Catalog(root=tmp_path, mappings=right)
-    (told,) = replay.replay(lake, mended)
+    (told,) = quarantine_replay.replay(lake, mended)
     assert (told.tried, told.placed, told.gone, told.nights) == (3, 3, 0, ["2026-10-03"])
     account = admission.admit(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
     assert (account["read"], account["accepted"]) == (3, 3)
@@ -117,7 +118,7 @@ def test_rows_that_nothing_holds_whole_are_counted(tmp_path: Path) -> None:
     rows = [row("long", "2150-01-01T00:00:00Z", input="x" * 70_000), row("new", at())]
     lake, catalog = imported(tmp_path, rows)
     (tmp_path / "day.jsonl").unlink()
-    (told,) = replay.replay(lake, catalog)
+    (told,) = quarantine_replay.replay(lake, catalog)
     assert (told.tried, told.placed, told.gone, told.why) == (1, 0, 1, {})
 
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pytest
 
 from evals import forget
-from evals.door.explain import explain
-from evals.door.inbox import take_in, unseen
-from evals.door.quarantine import refusals
+from evals.ingest.explain import explain
+from evals.ingest.inbox import take_in, unseen
 from evals.specs import load_catalog
 from evals.storage.lake import Lake
+from evals.validation.quarantine import refusals
 from tests.door import test_cli
 from tests.door.team import ROOT, Team, run
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals import privacy
-from evals.door.quarantine import refusals
-from evals.door.staging import import_file
+from evals.ingest.staging import import_file
 from evals.privacy import Door
 from evals.records import Label, Refusal, Trace
 from evals.specs import App, Catalog
 from evals.storage.lake import Lake, LakeError
+from evals.validation.quarantine import refusals
 
 SECRET = "sk-ant-" + "api03-Zk4mQ8vTn2RbWx7LpYc5"
 USER = "ada.lovelace-1815"

@@ -14,7 +14,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from evals.door.inbox import take_in
+from evals.ingest.inbox import take_in
 from evals.sources import places
 from evals.sources.api import SourceError
 from evals.specs import Catalog

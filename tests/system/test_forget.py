@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from evals import retention
-from evals.door.quarantine import refusals
 from evals.specs import load_catalog
 from evals.storage.lake import Lake
+from evals.validation.quarantine import refusals
 from tests.system.line import Judge, desk, team
 from tests.system.planting import (
     CANARY,

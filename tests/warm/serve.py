@@ -36,7 +36,7 @@ def load() -> None:
         for module in found:
             if not module.name.startswith(APART):
                 importlib.import_module(module.name)
-        importlib.import_module("evals.door.expectations").batches()
+        importlib.import_module("evals.validation.expectations").batches()
     assert threading.active_count() == 1, "a process with threads cannot be forked"
     gc.collect()
     gc.freeze()

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.door import admission, quarantine, replay, staging
+from evals.ingest import staging
 from evals.specs import Catalog, Column, Mapping
 from evals.storage.lake import Lake
+from evals.validation import admission, quarantine, quarantine_replay
 
 NIGHT = date(2026, 10, 1)
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
@@ -100,7 +101,7 @@ def test_a_mapping_that_is_put_right_places_what_was_refused(tmp_path: Path) -> 
     right = Catalog(root=tmp_path, mappings={"it": Mapping(
         columns={"output": "reply", "ts": Column(path="at", format="epoch")}
     )})  # fmt: skip
-    (told,) = replay.replay(lake, right)
+    (told,) = quarantine_replay.replay(lake, right)
     assert (told.tried, told.placed, told.nights) == (2, 2, ["2026-10-01"])
     account = accounts(lake, right)[NIGHT]["chat"]
     assert (account["read"], account["accepted"], account["quarantined"]) == (3, 3, 0)
@@ -112,7 +113,7 @@ def test_a_mapping_that_is_put_right_places_what_was_refused(tmp_path: Path) -> 
     }
     assert traces["t"].source_line == 1
     assert quarantine.refusals(lake) == []
-    assert replay.replay(lake, right) == []
+    assert quarantine_replay.replay(lake, right) == []
     (seen,) = lake.inbox_files().values()
     assert (seen.read, seen.refused) == (3, 0)
 
@@ -125,7 +126,7 @@ def test_what_still_fails_stays_where_it_is(tmp_path: Path) -> None:
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
     staging.import_file(lake, catalog, path, now=NOW)
     before = accounts(lake, catalog)
-    (told,) = replay.replay(lake, catalog)
+    (told,) = quarantine_replay.replay(lake, catalog)
     assert (told.placed, told.why) == (0, {"no-output": 1, "not-json": 1})
     assert accounts(lake, catalog) == before
     assert len(quarantine.refusals(lake)) == 2

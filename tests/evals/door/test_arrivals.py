@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.door import inbox
+from evals.ingest import inbox
 from evals.specs import Catalog
 from evals.storage.lake import Lake
 

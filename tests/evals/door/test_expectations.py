@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.door import admission, quarantine
 from evals.records import Refusal, Trace
 from evals.specs import App, Catalog, Validation
 from evals.specs.validation import shipped
 from evals.storage.lake import Lake
 from evals.storage.tables import InboxFile
+from evals.validation import admission, quarantine
 
 NIGHT = date(2026, 10, 1)
 APP = App(

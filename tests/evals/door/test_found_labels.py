@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.door import staging
+from evals.ingest import staging
 from evals.records import Label
 from evals.specs import Catalog
 from evals.specs.apps import App

@@ -7,7 +7,7 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from evals.door import labels
+from evals.labels import label_files
 from evals.privacy import Door
 from evals.records import Label, Trace
 from evals.specs import Catalog
@@ -60,7 +60,9 @@ def test_labels_cost_a_look_into_their_own_nights_alone(tmp_path: Path) -> None:
     path.write_bytes(b"x" * before.st_size)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     label = Label("t1", "polite", "pass", "ann", "human")
-    assert labels.keep_labels(lake, Door.of(lake, Catalog(root=tmp_path)), {"some": [label]}) == 1
+    assert (
+        label_files.keep_labels(lake, Door.of(lake, Catalog(root=tmp_path)), {"some": [label]}) == 1
+    )
     (kept,) = lake.labels()
     assert kept.answer
     assert lake.document("label_batches.json") == {"some": ["2026-10-01", "2026-10-02"]}

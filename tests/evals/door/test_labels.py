@@ -11,7 +11,7 @@ import pytest
 
 from evals import review
 from evals.annotations import References, answer_shown
-from evals.door import labels
+from evals.labels import label_files
 from evals.records import Label, Trace
 from evals.specs import Catalog
 from evals.storage.lake import Lake
@@ -34,7 +34,7 @@ def imported(lake: Lake, folder: Path, **more: str) -> Label:
     row = {"trace_id": "t1", "dimension": "right", "verdict": "pass", "annotator": "ann"}
     path = folder / "labels.jsonl"
     path.write_text(json.dumps({**row, "annotator_kind": "human", **more}) + "\n")
-    labels.import_labels(lake, Catalog(root=folder), path)
+    label_files.import_labels(lake, Catalog(root=folder), path)
     (found,) = lake.labels()
     return found
 

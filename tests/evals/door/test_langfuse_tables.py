@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from evals.door import admission, inbox
+from evals.ingest import inbox
 from evals.specs import App, Catalog
 from evals.storage.lake import Lake
+from evals.validation import admission
 
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
 ID = "6f1d0c3e-5a52-4a0e-9d0c-3f1f8f6b2a11"

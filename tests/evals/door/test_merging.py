@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.door import admission, staging
-from evals.door.parts import merged, standing
+from evals.ingest import staging
+from evals.ingest.fragments import merged, standing
 from evals.records import Trace
 from evals.specs import Catalog
 from evals.storage.lake import Lake
 from evals.traces import reader
+from evals.validation import admission
 
 GOLDEN = Path(__file__).parents[1] / "importers" / "golden"
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 
 from evals import nights
-from evals.door import admission, inbox, moving, replay
+from evals.ingest import inbox
 from evals.specs import App, Catalog, Validation
 from evals.storage.lake import Lake
+from evals.validation import admission, quarantine_replay, redated_traces
 
 FIRST = date(2026, 10, 1)
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 DRAWN = "0af7651916cd43dd8448eb211c80319c"
-BEYOND = moving.NEAR.days + 2
+BEYOND = redated_traces.NEAR.days + 2
 
 
 class Home:
@@ -192,10 +193,10 @@ def test_a_later_row_that_is_refused_takes_nothing_away(home: Home) -> None:
     home.arrives(row("d" * 32, 0, "D."))
     home.runs(0)
     assert home.nights() == {**before, 0: {"Old.", "B.", "D."}}
-    (told,) = replay.replay(home.lake, home.catalog)
+    (told,) = quarantine_replay.replay(home.lake, home.catalog)
     assert (told.placed, told.why, home.due()) == (0, {"output-too-long": 1}, [])
     home.allows(100)
-    (told,) = replay.replay(home.lake, home.catalog)
+    (told,) = quarantine_replay.replay(home.lake, home.catalog)
     assert (told.tried, told.placed, told.nights) == (1, 1, ["2026-10-04"])
     assert home.due() == [0, 3]
     home.runs(0, 3)
@@ -250,7 +251,7 @@ def test_a_kill_before_the_move_is_noted_loses_nothing(
     home.runs(0)
     home.arrives(row(DRAWN, 2, "New."))
     with monkeypatch.context() as patch:
-        patch.setattr(moving, "keep", killed)
+        patch.setattr(redated_traces, "keep", killed)
         with pytest.raises(KeyboardInterrupt):
             home.runs(2)
     assert home.due() == [2]
@@ -325,7 +326,7 @@ def test_each_trace_stands_once_whatever_comes_in_whatever_order(home: Home, see
         if chance.random() < 0.4:
             limit = chance.choice((3, 5, 7))
             home.allows(limit)
-            replay.replay(home.lake, home.catalog)
+            quarantine_replay.replay(home.lake, home.catalog)
         run(home, chance, some=True)
     run(home, chance, some=False)
     assert home.nights() == {day: own | {"ok"} for day, own in expected(files, limit).items()}

@@ -11,15 +11,15 @@ from typing import Any
 import pyarrow.parquet as parquet
 import pytest
 
-from evals.door import readers
-from evals.door.admission import admit
-from evals.door.staging import import_file
+from evals.ingest import parallel_readers
+from evals.ingest.staging import import_file
 from evals.specs import Catalog
 from evals.storage.lake import Lake, LakeError
+from evals.validation.admission import admit
 from tests.bench import langfuse, otlp
 
 GOLDEN = Path(__file__).parents[1] / "importers" / "golden"
-SPANS = [path for path in sorted(GOLDEN.glob("*")) if readers.importers.is_shared(path)]
+SPANS = [path for path in sorted(GOLDEN.glob("*")) if parallel_readers.importers.is_shared(path)]
 
 
 def taken(home: Path, path: Path) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def test_two_readers_find_what_one_finds(
     """Traces, their hashes, refusals with their lines, labels and the account are the same."""
     path = made(tmp_path, form, '{"resourceSpans": 1')
     alone = taken(tmp_path / "one", path)
-    monkeypatch.setattr(readers, "LARGE", 1)
+    monkeypatch.setattr(parallel_readers, "LARGE", 1)
     together = taken(tmp_path / "two", path)
     assert len(list((tmp_path / "two").rglob("staged/*/*.s1.parquet"))) >= 1
     assert together == alone
@@ -87,7 +87,7 @@ def test_two_readers_find_what_one_finds(
 def test_of_every_kind_of_file(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also pages of an API, tables, log records and scores alone."""
     alone = taken(tmp_path / "one", path)
-    monkeypatch.setattr(readers, "LARGE", 1)
+    monkeypatch.setattr(parallel_readers, "LARGE", 1)
     assert taken(tmp_path / "two", path) == alone
 
 
@@ -97,7 +97,7 @@ def test_a_reader_that_is_killed_leaves_nothing(
     """The file is not taken in, the message says what to do, and the next run takes it whole."""
     path = made(tmp_path, langfuse, "{")
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
-    monkeypatch.setattr(readers, "LARGE", 1)
+    monkeypatch.setattr(parallel_readers, "LARGE", 1)
     real = subprocess.Popen
 
     def killed(command: list[str], **more: Any) -> Any:
@@ -115,4 +115,4 @@ def test_a_reader_that_is_killed_leaves_nothing(
 def test_small_files_are_read_by_one(tmp_path: Path) -> None:
     """A second process would take longer to start than they take to read."""
     path = made(tmp_path, otlp, "{")
-    assert not readers.by_two(path)
+    assert not parallel_readers.by_two(path)

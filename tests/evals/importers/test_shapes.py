@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from evals.door.identity import column_hashes, trace_hash
+from evals.ingest.identity import column_hashes, trace_hash
 from evals.records import Refusal, Trace
 from evals.specs import Column, Mapping
 from evals.storage.tables import to_table

@@ -13,10 +13,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from evals.door import admission, inbox
+from evals.ingest import inbox
 from evals.reports import accounts, assembly, pages, report
 from evals.specs import Catalog
 from evals.storage.lake import Lake
+from evals.validation import admission
 from tests.evals.reports import report_bodies as bodies
 
 NIGHT = date(2026, 10, 1)

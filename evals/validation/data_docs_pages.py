@@ -12,11 +12,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from evals.door.expectations import great_expectations, resolved
 from evals.records import Json
 from evals.specs import App, Expectation
 from evals.storage.files import replace
 from evals.storage.lake import Lake, safe
+from evals.validation.expectations import great_expectations, resolved
 
 FETCHED = re.compile(
     r"<script[^>]*\ssrc=.*?</script>|<link[^>]*>|<img[^>]*>|<iframe.*?</iframe>"

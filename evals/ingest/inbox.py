@@ -10,8 +10,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from evals.door.arrivals import Arrivals
-from evals.door.staging import import_file
+from evals.ingest.file_batches import Arrivals
+from evals.ingest.staging import import_file
 from evals.privacy import Door
 from evals.sources import places
 from evals.sources.pulling import app_of

@@ -11,15 +11,15 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals.door import readers
-from evals.door.arrivals import Arrivals
-from evals.door.identity import column_hashes
-from evals.door.moments import believed, latest
-from evals.door.originals import ALONE, as_exported
-from evals.door.partitions import Nights
-from evals.door.readers import Half, Task
-from evals.door.resting import Passed, table_of
-from evals.door.screening import screened
+from evals.ingest import parallel_readers
+from evals.ingest.file_batches import Arrivals
+from evals.ingest.identity import column_hashes
+from evals.ingest.night_files import Nights
+from evals.ingest.parallel_readers import Half, Task
+from evals.ingest.raw_rows import ALONE, as_exported
+from evals.ingest.row_batch import Passed, table_of
+from evals.ingest.screening import screened
+from evals.ingest.timestamp_limits import believed, latest
 from evals.privacy import Door, name_without_secrets
 from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
@@ -77,9 +77,11 @@ def import_file(
     parts = map(name_without_secrets, readable_name(place or path.name).split("/"))
     staging.place = name_without_secrets("/".join(parts))
     with staging.nights:
-        if readers.by_two(path):
-            with readers.second(Task(lake.home, catalog, path, reading, sha, now)) as second:
-                staging.read(path, dataclasses.replace(reading, share=readers.FIRST))
+        if parallel_readers.by_two(path):
+            with parallel_readers.second(
+                Task(lake.home, catalog, path, reading, sha, now)
+            ) as second:
+                staging.read(path, dataclasses.replace(reading, share=parallel_readers.FIRST))
                 staging.unite(second())
         else:
             staging.read(path, reading)

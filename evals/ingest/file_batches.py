@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Self
 
-from evals.door.labels import keep_labels
-from evals.door.sessions import note_carried
+from evals.ingest.sessions import note_carried
+from evals.labels.label_files import keep_labels
 from evals.privacy import Door
 from evals.records import Label
 from evals.storage.lake import Lake

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from evals import detectors
-from evals.door.moments import EARLIEST
+from evals.ingest.timestamp_limits import EARLIEST
 from evals.privacy import NAMES, PERSONAL, TEXTS, Door, name_without_secrets, telling
 from evals.records import Trace
 from evals.traces.reader import Columns

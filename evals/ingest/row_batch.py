@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from evals.door.identity import HASHED, cells_hash
+from evals.ingest.identity import HASHED, cells_hash
 from evals.records import Json, Trace, canonical, canonical_each
 from evals.storage.arrow_columns import column as as_column
 from evals.storage.tables import arrow_schema

@@ -15,14 +15,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.door import admission
-from evals.door.identity import trace_hash
-from evals.door.inbox import STAMPS
-from evals.door.moments import believed
-from evals.door.partitions import Nights
-from evals.door.placing import KEPT, as_found
-from evals.door.quarantine import refusals
-from evals.door.sessions import note_carried
+from evals.ingest.identity import trace_hash
+from evals.ingest.inbox import STAMPS
+from evals.ingest.night_files import Nights
+from evals.ingest.sessions import note_carried
+from evals.ingest.timestamp_limits import believed
 from evals.nights import DAY, update
 from evals.privacy import Door
 from evals.records import Refusal, Trace
@@ -35,6 +32,9 @@ from evals.traces.files.streams import Line, file_sha
 from evals.traces.reader import Reading
 from evals.traces.rows import mapping
 from evals.traces.rows.canonical import row_of
+from evals.validation import admission
+from evals.validation.publish import KEPT, as_found
+from evals.validation.quarantine import refusals
 
 
 class Replayed(NamedTuple):

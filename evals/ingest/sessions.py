@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from evals.door.rows import carried
+from evals.ingest.staged_rows import carried
 from evals.nights import DAY
 from evals.records import digest
 from evals.storage.lake import Lake

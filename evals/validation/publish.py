@@ -10,18 +10,18 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.door.rows import Source
-from evals.door.standing import ACCEPTED, DUPLICATE
+from evals.ingest.staged_rows import Source
 from evals.records import Refusal, Trace, canonical
 from evals.specs import Catalog
 from evals.storage.files import link_aside, parquet_writer, replacing
 from evals.storage.lake import Lake
 from evals.storage.tables import arrow_schema, from_rows, to_table
+from evals.validation.row_outcomes import ACCEPTED, DUPLICATE
 
 if TYPE_CHECKING:
     import pandas
 
-    from evals.door.admission import Checked
+    from evals.validation.admission import Checked
 
 KEPT = 65536
 """How many bytes of a refused row are kept."""

@@ -13,17 +13,17 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from evals.door.identity import trace_hash
-from evals.door.parts import FORMATS, merged, standing
-from evals.door.placing import grouped
-from evals.door.rows import Source, rows
-from evals.door.standing import COPY, CORRECTED, MERGED
+from evals.ingest.fragments import FORMATS, merged, standing
+from evals.ingest.identity import trace_hash
+from evals.ingest.staged_rows import Source, rows
 from evals.privacy import user_key
 from evals.records import Trace
 from evals.specs import Catalog
 from evals.storage.files import write_parquet
 from evals.storage.lake import Lake
 from evals.storage.tables import from_rows, to_table
+from evals.validation.publish import grouped
+from evals.validation.row_outcomes import COPY, CORRECTED, MERGED
 
 if TYPE_CHECKING:
     import pandas

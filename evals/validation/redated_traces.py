@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.door.parts import FORMATS
-from evals.door.rows import Source, listed, sources
-from evals.door.standing import ACCEPTED, DUPLICATE, UNIQUE, Standing
+from evals.ingest.fragments import FORMATS
+from evals.ingest.staged_rows import Source, listed, sources
 from evals.nights import DAY, LEFT
 from evals.storage.id_index import DRAWN, as_table, indexes, meets
 from evals.storage.lake import Lake, connection
+from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, UNIQUE, Standing
 
 if TYPE_CHECKING:
     import pandas

@@ -14,15 +14,23 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.door import datadocs, expectations, merging, moving, redactions, standing, volumes
-from evals.door.placing import place
-from evals.door.quarantine import Unreadable, unreadable
-from evals.door.rows import Source
-from evals.door.standing import ACCEPTED, DUPLICATE, UNIQUE, Standing, stand
+from evals.ingest import fragment_merge
+from evals.ingest.staged_rows import Source
 from evals.nights import door_basis, state, update
 from evals.records import digest
 from evals.specs import Catalog, Expectation
 from evals.storage.lake import Lake, in_use
+from evals.validation import (
+    data_docs_pages,
+    expectations,
+    redaction_counts,
+    redated_traces,
+    row_outcomes,
+    volumes,
+)
+from evals.validation.publish import place
+from evals.validation.quarantine import Unreadable, unreadable
+from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, UNIQUE, Standing, stand
 
 if TYPE_CHECKING:
     import pandas
@@ -97,7 +105,7 @@ def take(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> None:
                 day = night.date
                 update(lake, day, admitted="")  # due, should what follows be interrupted
                 rows[day] = settle(lake, catalog, night, checked[day], before.get(day, {}))
-            moving.note_moved(lake, list(rows))
+            redated_traces.note_moved(lake, list(rows))
             for day, found in rows.items():
                 known = state(lake, day)
                 changed = "seen" in known and known.get("rows") != found
@@ -128,7 +136,7 @@ def groups(
     """Nights with their rows, as many together as memory should hold."""
     held: list[Night] = []
     for night in nights:
-        files, frame = merging.whole_rows(lake, catalog, night, folder)
+        files, frame = fragment_merge.whole_rows(lake, catalog, night, folder)
         if held and sum(len(one.rows) for one in held) + len(frame) > TOGETHER:
             yield held
             held = []
@@ -171,7 +179,7 @@ def checked(
     import pandas
 
     checks = [check for check in catalog.expectations(app) if check.over == "rows"]
-    copied = {day: standing.copies(frame) for day, frame in frames.items() if len(frame)}
+    copied = {day: row_outcomes.copies(frame) for day, frame in frames.items() if len(frame)}
     fresh = {day: frames[day][~own] if own.any() else frames[day] for day, own in copied.items()}
     together = pandas.concat(list(fresh.values())) if fresh else pandas.DataFrame()
     failing = expectations.failing(together, checks, catalog.app(app))
@@ -201,14 +209,14 @@ def settle(
     apps = without_moved(lake, night, apps)
     accounts = {one.app: account(lake, catalog, night, one, unread[one.app]) for one in apps}
     place(lake, catalog, night.date, night.files, apps)
-    taken = redactions.by_app(lake, night.date)
+    taken = redaction_counts.by_app(lake, night.date)
     for app, counts in accounts.items():
         if not counts["refused"]:
             counts["redacted"] = taken.get(app, {"traces": 0, "rules": []})
     update(lake, night.date, apps=accounts)
     for app, counts in accounts.items():
         checks = catalog.expectations(app)
-        datadocs.write(lake, night.date, catalog.app(app), checks, counts["checks"])
+        data_docs_pages.write(lake, night.date, catalog.app(app), checks, counts["checks"])
     return digest([[one.app, bool(one.refused), one.standing.of] for one in apps])
 
 
@@ -225,12 +233,12 @@ def without_moved(lake: Lake, night: Night, apps: Sequence[Checked]) -> list[Che
 
     Which of those would be valid here is kept; of a refused night none is.
     """
-    known, left, found = moving.moved(lake, night.date), {}, []
+    known, left, found = redated_traces.moved(lake, night.date), {}, []
     for one in apps:
         own = {} if one.refused else known.get(one.app, {})
-        standing, left[one.app] = moving.leave(night.files, one.rows, one.standing, own)
+        standing, left[one.app] = redated_traces.leave(night.files, one.rows, one.standing, own)
         found.append(replace(one, standing=standing))
-    moving.keep(lake, night.date, left)
+    redated_traces.keep(lake, night.date, left)
     return found
 
 

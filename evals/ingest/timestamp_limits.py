@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from evals.door.placing import KEPT, as_found
 from evals.records import Refusal, Trace
+from evals.validation.publish import KEPT, as_found
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Seconds read as milliseconds are of January 1970."""

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.door.parts import FORMATS
+from evals.ingest.fragments import FORMATS
 from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
 from evals.storage.lake import Lake, connection, quoted
 from evals.storage.tables import InboxFile

@@ -1,0 +1,1 @@
+"""Labels from people and others: stored, queued for, and used to align judges."""

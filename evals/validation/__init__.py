@@ -1,0 +1,1 @@
+"""Staged rows checked by the catalog's expectations: published as traces, or quarantined."""
