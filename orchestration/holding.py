@@ -36,11 +36,11 @@ class Holding(dg.Executor):
         A forgetting that was begun is done first, unless another run has the home: then by the
         next one.
         """
-        from evals import forget, wishes
+        from evals.erasure import forget, requests
 
         here, lake = settings(), settings().lake()
         with contextlib.suppress(HomeInUse):
-            if wishes.unfinished(lake):
+            if requests.unfinished(lake):
                 forget.finish(lake, here.catalog())
         with contextlib.ExitStack() as stack:
             with dg.raise_execution_interrupts():  # Dagster holds signals back between steps

@@ -11,13 +11,14 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from evals import models, privacy
+from evals import models
 from evals.asking.budget import Spent
 from evals.asking.circuit import ENDS_RUN, GIVEN_UP, SHUT, TOO_MANY, Circuit
 from evals.asking.manners import Gate
 from evals.asking.questions import Asked, Asking, Question
 from evals.asking.shared import Shared
 from evals.asking.stopping import Stop
+from evals.privacy import redaction
 from evals.records import Failure, Skip
 from evals.storage.lake import Lake
 
@@ -55,7 +56,7 @@ def ask(asking: Asking, circuit: Circuit | None = None, stop: Stop | None = None
         client = models.open_client(asking.pin)
     except models.Unavailable as error:
         return Asked(rest=Skip(error.reason))
-    privacy.everything("")  # what it looks for is compiled before an answer waits for it
+    redaction.everything("")  # what it looks for is compiled before an answer waits for it
     shared = Shared(asking.home)
     try:
         live = Live(client, asking, Gate(asking.pin, shared, circuit), stop or Stop())

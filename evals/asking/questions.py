@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from evals import judges, models, privacy
+from evals import judges, models
 from evals.asking.budget import Purse
+from evals.privacy import redaction
 from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin
 from evals.storage.ledger import Journal
@@ -116,7 +117,7 @@ class Asking:
 
     def answered(self, question: Question, reply: models.Reply) -> Answer:
         """A reply as a row of the ledger."""
-        said = {"text": privacy.said(reply.text), "probability": reply.probability}
+        said = {"text": redaction.said(reply.text), "probability": reply.probability}
         return Answer(**self.about(question, reply), **said, code=None, retryable=False)
 
     def failed(self, question: Question, error: models.ModelError) -> Answer:

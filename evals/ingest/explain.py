@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.privacy import Door
+from evals.privacy.redaction import Door
 from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog

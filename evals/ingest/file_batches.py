@@ -12,7 +12,7 @@ from typing import Self
 
 from evals.ingest.sessions import note_carried
 from evals.labels.label_files import keep_labels
-from evals.privacy import Door
+from evals.privacy.redaction import Door
 from evals.records import Label
 from evals.storage.lake import Lake
 from evals.storage.tables import InboxFile

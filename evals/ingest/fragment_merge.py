@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from evals.ingest.fragments import FORMATS, merged, standing
 from evals.ingest.identity import trace_hash
 from evals.ingest.staged_rows import Source, rows
-from evals.privacy import user_key
+from evals.privacy.redaction import user_key
 from evals.records import Trace
 from evals.specs import Catalog
 from evals.storage.files import write_parquet

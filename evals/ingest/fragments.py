@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from evals.privacy import REDACTED
+from evals.privacy.redaction import REDACTED
 from evals.records import Trace, canonical
 from evals.traces.files.strict_json import spelled
 from evals.traces.messages.payloads import unquoted, words_of

@@ -12,7 +12,7 @@ from typing import Any
 
 from evals.ingest.file_batches import Arrivals
 from evals.ingest.staging import import_file
-from evals.privacy import Door
+from evals.privacy.redaction import Door
 from evals.sources import places
 from evals.sources.pulling import app_of
 from evals.specs import Catalog

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from evals import detectors
 from evals.ingest.timestamp_limits import EARLIEST
-from evals.privacy import NAMES, PERSONAL, TEXTS, Door, name_without_secrets, telling
+from evals.privacy import detectors
+from evals.privacy.redaction import NAMES, PERSONAL, TEXTS, Door, name_without_secrets, telling
 from evals.records import Trace
 from evals.traces.reader import Columns
 from evals.traces.rows.shapes import DEFAULTS, EPOCH, NESTED

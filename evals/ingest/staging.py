@@ -20,7 +20,7 @@ from evals.ingest.raw_rows import ALONE, as_exported
 from evals.ingest.row_batch import Passed, table_of
 from evals.ingest.screening import screened
 from evals.ingest.timestamp_limits import believed, latest
-from evals.privacy import Door, name_without_secrets
+from evals.privacy.redaction import Door, name_without_secrets
 from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from evals.annotations import GOLD, map_verdict, speaks_of
 from evals.nights import DAY
-from evals.privacy import Door
+from evals.privacy.redaction import Door
 from evals.records import AnnotatorKind, Label, Outcome, Trace, digest
 from evals.specs import Catalog
 from evals.storage.id_index import as_table, nights_with

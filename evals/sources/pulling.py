@@ -14,7 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.privacy import Door
+from evals.privacy.redaction import Door
 from evals.records import digest
 from evals.sources import langfuse, langsmith, phoenix
 from evals.sources.api import Api, Refused, SourceError, heard, told

@@ -21,7 +21,7 @@ from evals.ingest.night_files import Nights
 from evals.ingest.sessions import note_carried
 from evals.ingest.timestamp_limits import believed
 from evals.nights import DAY, update
-from evals.privacy import Door
+from evals.privacy.redaction import Door
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.files import read_parquet, replace, write_parquet

@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from datetime import date
 from typing import Any
 
-from evals.detectors import DETECTORS
-from evals.privacy import REDACTED, USER_ID
+from evals.privacy.detectors import DETECTORS
+from evals.privacy.redaction import REDACTED, USER_ID
 from evals.storage.lake import Lake, connection, parquet
 
 RULES = {*DETECTORS, USER_ID}

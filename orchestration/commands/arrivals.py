@@ -96,7 +96,7 @@ def import_(
       zcat export.jsonl.gz | andon import -
       andon import s3://exports/langfuse/
     """
-    from evals import forget
+    from evals.erasure import forget
     from evals.ingest import staging
     from evals.traces.files.streams import file_sha
 

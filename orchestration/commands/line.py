@@ -79,8 +79,9 @@ def nightly(
       andon nightly --dry-run
       andon nightly --dry-run --probe 20
     """
-    from evals import forget, nights
+    from evals import nights
     from evals.asking import budget
+    from evals.erasure import forget
     from evals.ingest import inbox as door
     from evals.labels import label_files as said
 
@@ -216,7 +217,7 @@ def take_back(lake: Any, catalog: Any) -> None:
 
 def tidied(lake: Any, catalog: Any) -> None:
     """Lets go of what is older than `retention` allows; while others use the home, another time."""
-    from evals import retention
+    from evals.erasure import retention
     from evals.storage.lake import LakeError
 
     found = retention.old(lake, catalog, datetime.now(UTC))
@@ -315,8 +316,9 @@ def backfill(
       andon backfill --evaluator faithful-summary --from 2026-10-08 --to 2026-10-14
       andon backfill --dry-run
     """
-    from evals import forget, nights
+    from evals import nights
     from evals.asking import budget
+    from evals.erasure import forget
 
     here = place(home, catalog)
     lake = here.lake()

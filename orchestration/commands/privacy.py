@@ -45,7 +45,7 @@ def forget(
       andon forget --user ada@example.com
       andon forget --user ada@example.com --trace 7f3a --yes
     """
-    from evals import forget as forgetting
+    from evals.erasure import forget as forgetting
     from evals.storage.lake import HomeInUse
 
     if not users and not traces:
@@ -102,8 +102,8 @@ def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) 
       andon tidy --dry-run
       andon tidy --json
     """
-    from evals import forget as forgetting
-    from evals import retention
+    from evals.erasure import forget as forgetting
+    from evals.erasure import retention
 
     here = place(home, catalog)
     lake = here.lake()

@@ -198,7 +198,7 @@ class Moved(NamedTuple):
 def moved(root: Path, path: Path, count: int) -> Moved:
     """A file's way through the door, every row accepted."""
     from evals.ingest import staging
-    from evals.privacy import Door
+    from evals.privacy.redaction import Door
     from evals.specs import Catalog
     from evals.storage.lake import Lake
     from evals.validation import admission

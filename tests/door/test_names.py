@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from evals import forget
+from evals.erasure import forget
 from evals.ingest.explain import explain
 from evals.ingest.inbox import take_in, unseen
 from evals.specs import load_catalog

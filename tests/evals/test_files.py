@@ -20,7 +20,7 @@ OTHERWISE = {
     "evals/ingest/parallel_readers.py:second": "a file without a name",
     "evals/validation/quarantine_replay.py:from_bytes": "a folder of scratch, swept like every other",
     "evals/asking/shared.py:Shared": "SQLite recovers by its own journal",
-    "evals/scrubbing.py:database": "SQLite",
+    "evals/privacy/scrubbing.py:database": "SQLite",
     "evals/sources/places.py:download": "copies into a file that `files` opened",
     "orchestration/launch.py:launch": "a log, of use as far as it goes",
 }

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals import Guard
-from evals.detectors import DETECTORS, PII_KINDS, SECRET_KINDS, mark
 from evals.guardrails import (
     GUARDRAILS,
     Check,
@@ -27,6 +26,7 @@ from evals.guardrails import (
     redact,
     redactor,
 )
+from evals.privacy.detectors import DETECTORS, PII_KINDS, SECRET_KINDS, mark
 from evals.records import Failure, Outcome, Score, Skip, Trace
 from evals.specs import CatalogError, Guardrail
 

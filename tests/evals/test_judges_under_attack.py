@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from evals import canaries, forget, trial
+from evals import canaries, trial
 from evals.annotations import References
+from evals.erasure import forget
 from evals.records import Label
 from evals.reports import report
 from evals.reports.measurements import Night

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals import privacy
 from evals.ingest.staging import import_file
-from evals.privacy import Door
+from evals.privacy import redaction
+from evals.privacy.redaction import Door
 from evals.records import Label, Refusal, Trace
 from evals.specs import App, Catalog
 from evals.storage.lake import Lake, LakeError
@@ -71,7 +71,7 @@ def test_nothing_personal_rests_and_what_was_taken_is_counted(tmp_path: Path) ->
 def test_words_of_few_values_and_files_hold_nobody_s_address(tmp_path: Path) -> None:
     """Nor does the list of the files an inbox had."""
     mail = "ada@example.com"
-    names = {name: f"of {mail}" for name in privacy.NAMES if name != "source_file"}
+    names = {name: f"of {mail}" for name in redaction.NAMES if name != "source_file"}
     path = tmp_path / f"export of {mail}.jsonl"
     row = {"trace_id": "t", "ts": "2026-10-01T09:00:00Z", "app": "shop", "output": "Hello."}
     path.write_text(json.dumps({**row, **names}) + "\n")
@@ -99,12 +99,12 @@ def test_the_key_is_private_and_another_one_is_refused(
 ) -> None:
     """The key's file is its owner's alone; a home begun with one key takes no other."""
     lake = Lake(tmp_path).open()
-    monkeypatch.delenv(privacy.KEY_VARIABLE, raising=False)
-    assert privacy.user_key(lake) == privacy.user_key(lake)
+    monkeypatch.delenv(redaction.KEY_VARIABLE, raising=False)
+    assert redaction.user_key(lake) == redaction.user_key(lake)
     assert (tmp_path / "user_key").stat().st_mode & 0o777 == 0o600
-    monkeypatch.setenv(privacy.KEY_VARIABLE, "another")
+    monkeypatch.setenv(redaction.KEY_VARIABLE, "another")
     with pytest.raises(LakeError, match="another key"):
-        privacy.user_key(lake)
+        redaction.user_key(lake)
 
 
 STEP = {
@@ -162,8 +162,8 @@ VALUES = st.recursive(
 def test_what_is_called_spotless_would_have_stayed_as_it_is(value: object) -> None:
     """The look at all words together spares work, and never a finding."""
     kinds, user = ("email", "card", "phone"), (USER, "user-1")
-    cleaned = privacy.Cleaning(privacy.redactor(kinds), user).value(value)
-    if privacy.spotless([value], kinds, user):
+    cleaned = redaction.Cleaning(redaction.redactor(kinds), user).value(value)
+    if redaction.spotless([value], kinds, user):
         assert cleaned == value
 
 
@@ -230,7 +230,7 @@ def test_the_forgotten_are_not_taken_in_again(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "home").open()
     door = Door.of(lake, catalog(tmp_path))
     until = datetime(2026, 10, 1, 12, tzinfo=UTC)
-    dead = [privacy.tombstone(door.key, "t-9")]
+    dead = [redaction.tombstone(door.key, "t-9")]
     users = {door.user("bob"): until.isoformat()}
     lake.write_document(
         {"traces": dead, "users": users, "nights": ["2026-09-01"]}, "forgotten.json"

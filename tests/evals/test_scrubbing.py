@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evals import scrubbing
+from evals.privacy import scrubbing
 from evals.storage.files import write_parquet
 
 USER = "ada.lovelace-1815"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from evals import forget, wishes
-from evals.privacy import Gone
+from evals.erasure import forget, requests
+from evals.erasure.requests import Wish
+from evals.privacy.redaction import Gone
 from evals.specs import App, Catalog
 from evals.storage.files import aside_of
 from evals.storage.lake import HomeInUse, Lake, LakeError
-from evals.wishes import Wish
 
 CATALOG = Catalog(root=Path(), apps={"chat": App(app="chat")})
 NOW = datetime(2026, 10, 2, 6, tzinfo=UTC)
@@ -37,7 +37,7 @@ def test_a_wish_is_noted_although_the_home_is_in_use(lake: Lake) -> None:
         forget.forget(lake, CATALOG, [WHOM], ["t-1"], NOW)
     (note,) = notes(lake)
     assert note.stat().st_mode & 0o777 == 0o600
-    (wish,) = wishes.unfinished(lake)
+    (wish,) = requests.unfinished(lake)
     assert wish.ids == ((WHOM,), ("t-1",))
     (done,) = forget.finish(lake, CATALOG)
     assert (done.ids, done.touched["left"]) == (wish.ids, 0)
@@ -49,7 +49,7 @@ def test_a_wish_is_noted_although_the_home_is_in_use(lake: Lake) -> None:
 def test_a_second_wish_does_not_take_the_place_of_the_first(lake: Lake) -> None:
     """Of another person or of the same, each has a note of its own; all are done in turn."""
     for number, user in enumerate((WHOM, "another-815", WHOM)):
-        wishes.note(lake, Wish((NOW + timedelta(hours=number)).isoformat(), (user,)))
+        requests.note(lake, Wish((NOW + timedelta(hours=number)).isoformat(), (user,)))
     assert len(notes(lake)) == 3
     done = forget.forget(lake, CATALOG, ["a-third-42"], [], NOW + timedelta(hours=3))
     assert done.ids == (("a-third-42",), ())
@@ -61,7 +61,7 @@ def test_a_second_wish_does_not_take_the_place_of_the_first(lake: Lake) -> None:
 @pytest.mark.parametrize("text", [b"", b'{"asked": "2026-1', b"[]", b'{"whom": 1, "person": 2}'])
 def test_a_damaged_note_is_told_of_with_its_file_and_what_to_do(lake: Lake, text: bytes) -> None:
     """In a sentence, and nothing else is done until somebody has looked."""
-    wishes.note(lake, Wish(NOW.isoformat(), (WHOM,)))
+    requests.note(lake, Wish(NOW.isoformat(), (WHOM,)))
     (note,) = notes(lake)
     note.write_bytes(text)
     with pytest.raises(LakeError, match=r"delete the file, then ask again") as told:

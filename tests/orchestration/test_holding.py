@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from evals import wishes
+from evals.erasure import requests
 from evals.storage.lake import Lake, LakeError
 from orchestration.holding import in_use_executor
 from orchestration.settings import settings
@@ -47,8 +47,8 @@ def test_a_run_first_does_a_wish_that_was_left_unfinished(
     """Where Dagster alone runs the nights, a killed `andon forget` is completed as well."""
     monkeypatch.setenv("ANDON_HOME", str(tmp_path / "home"))
     lake = settings().lake()
-    wishes.note(lake, wishes.Wish("2026-10-02T06:00:00+00:00", ("somebody-4711",)))
+    requests.note(lake, requests.Wish("2026-10-02T06:00:00+00:00", ("somebody-4711",)))
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         assert dg.execute_job(dg.reconstructable(looking), instance).success
-    assert wishes.unfinished(lake) == []
+    assert requests.unfinished(lake) == []
     assert lake.document("forgotten.json")["users"]

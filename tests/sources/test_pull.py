@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evals import privacy
+from evals.privacy import redaction
 from evals.sources import api as http
 from evals.sources import pulling
 from evals.sources.api import Api, SourceError
@@ -133,7 +133,7 @@ def test_a_window_goes_on_at_the_page_it_was_at(tmp_path: Path, world: World) ->
     for number in range(12):
         add_trace(world, number, NIGHT + timedelta(minutes=number))
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
-    source, door = declared.sources["ours"], privacy.Door.of(lake, declared)
+    source, door = declared.sources["ours"], redaction.Door.of(lake, declared)
     one = pulling.Pull(lake, door, source, "ours", "desk", lambda words: None)
     window = one.window({}, NOW)
     api = pulling.langfuse.opened(source)
@@ -157,8 +157,8 @@ def test_the_forgotten_do_not_land_again(tmp_path: Path, world: World) -> None:
     add_trace(world, 2, NIGHT)
     add_score(world, "lf-0001", NIGHT)
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
-    dead = [privacy.tombstone(privacy.user_key(lake), "lf-0001")]
-    lake.write_document({"traces": dead}, privacy.FORGOTTEN)
+    dead = [redaction.tombstone(redaction.user_key(lake), "lf-0001")]
+    lake.write_document({"traces": dead}, redaction.FORGOTTEN)
     pulling.pull(lake, declared, NOW)
     assert [row["id"] for row in landed(lake.home)] == ["lf-0002"]
 

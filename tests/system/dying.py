@@ -22,7 +22,7 @@ import duckdb  # noqa: F401  once, before any fork
 import pandas as pd  # noqa: F401
 import pyarrow.parquet as pq  # noqa: F401
 
-from evals import forget, wishes
+from evals.erasure import forget, requests
 from evals.specs import load_catalog
 from evals.storage.lake import Lake
 
@@ -113,7 +113,7 @@ def main(folder: Path, user: str, most: int) -> None:
         copy = copied(f"at{at}")
         ended = die(copy, user, at, told)
         lake, catalog = Lake(copy / "home"), load_catalog(copy / "catalog")
-        begun = len(wishes.unfinished(lake))
+        begun = len(requests.unfinished(lake))
         again = forked(lambda: bool(forget.finish(lake, catalog)) and None)  # noqa: B023  at once
         row = {"at": at, "total": total, "operation": told.read_text(), "ended": ended}
         print(json.dumps({**row, "begun": begun, "again": again, "folder": str(copy)}), flush=True)  # noqa: T201

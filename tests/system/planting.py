@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals import scrubbing
+from evals.privacy import scrubbing
 from tests.evals.models.model_server import Said, completion, serving
 from tests.system.line import NIGHTS, Judge, Line, desk, team
 

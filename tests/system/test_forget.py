@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evals import retention
+from evals.erasure import retention
 from evals.specs import load_catalog
 from evals.storage.lake import Lake
 from evals.validation.quarantine import refusals

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from evals import forget
 from evals.asking import budget
 from evals.asking.budget import Purse, Spent
 from evals.asking.shared import Shared
+from evals.erasure import forget
 from evals.specs import App, Budget, Catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake

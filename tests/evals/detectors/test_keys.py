@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from evals import detectors
-from evals.privacy import Door
+from evals.privacy import detectors
+from evals.privacy.redaction import Door
 from evals.records import Trace
 from evals.specs import Catalog
 

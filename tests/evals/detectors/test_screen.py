@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals import detectors
+from evals.privacy import detectors
 
 HINTED = [d for d in detectors.DETECTORS.values() if isinstance(d, detectors.Detector)]
 EVERY = tuple(detectors.DETECTORS)

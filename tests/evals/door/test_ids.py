@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from evals.labels import label_files
-from evals.privacy import Door
+from evals.privacy.redaction import Door
 from evals.records import Label, Trace
 from evals.specs import Catalog
 from evals.storage import id_index

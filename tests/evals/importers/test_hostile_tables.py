@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from evals.privacy.scrubbing import strings
 from evals.records import Trace
-from evals.scrubbing import strings
 from evals.traces import reader
 from evals.traces.files import streams
 from evals.traces.files.tables import distinct, written_out

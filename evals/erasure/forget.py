@@ -13,15 +13,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals import privacy, scrubbing, wishes
 from evals.asking import budget
+from evals.erasure import requests
+from evals.erasure.requests import Person, Wish
 from evals.ingest.inbox import STAMPS, inbox_paths
 from evals.ingest.staging import import_file
-from evals.privacy import Door
+from evals.privacy import redaction, scrubbing
+from evals.privacy.redaction import Door
+from evals.privacy.scrubbing import Words
 from evals.readable import readable_name
 from evals.records import Trace, canonical, digest
 from evals.reports import assembly, unsaid
-from evals.scrubbing import Words
 from evals.sources.pulling import Window
 from evals.specs import Catalog
 from evals.storage import id_index
@@ -29,7 +31,6 @@ from evals.storage.files import replace
 from evals.storage.lake import Lake, quoted
 from evals.storage.tables import from_rows
 from evals.traces.files.streams import file_sha
-from evals.wishes import Person, Wish
 
 MARK = "[forgotten]"
 IDS_ALONE = ("reports", "evaluators", "candidates", "labels")
@@ -123,7 +124,7 @@ def forget(
     The wish is noted before anything is looked for. One of the same ids that an earlier run began
     is part of it.
     """
-    wish = wishes.note(lake, Wish(now.isoformat(), tuple(users), tuple(traces)))
+    wish = requests.note(lake, Wish(now.isoformat(), tuple(users), tuple(traces)))
     done = finish(lake, catalog)
     same = [one for one in done if one.ids == wish.ids]
     nights: Counter[str] = Counter()
@@ -142,41 +143,41 @@ def finish(lake: Lake, catalog: Catalog) -> list[Forgotten]:
         HomeInUse: somebody uses the home; what was noted stays for the next run.
         LakeError: a note cannot be read.
     """
-    if not wishes.unfinished(lake):
+    if not requests.unfinished(lake):
         return []
     with lake.lock("forgetting"):
-        return [complete(lake, catalog, wish) for wish in wishes.unfinished(lake)]
+        return [complete(lake, catalog, wish) for wish in requests.unfinished(lake)]
 
 
 def complete(lake: Lake, catalog: Catalog, wish: Wish) -> Forgotten:
     """Does one wish; each step may be repeated."""
     budget.recover(lake)
     if wish.person is None:
-        wish = wishes.found(lake, wish, find(lake, catalog, wish.users, wish.traces))
+        wish = requests.found(lake, wish, find(lake, catalog, wish.users, wish.traces))
     person = wish.person or Person()
     remember(lake, person, wish.asked)
     done = Counter({"raw files": drop_raw(lake, catalog, person)})
     with lake.used(alone=True):
-        wishes.drop_leftovers(lake)
+        requests.drop_leftovers(lake)
         for place, touched in steps(lake, person):
             done[place] += touched
     done["left"] = len(list(remaining(lake, person)))
-    wishes.done(lake, wish)
+    requests.done(lake, wish)
     return Forgotten(wish.ids, person.nights, person.outside, dict(done))
 
 
 def remember(lake: Lake, person: Person, until: str) -> None:
     """Keeps tombstones: keyed hashes of the traces, and the users up to a moment in ISO form."""
-    key = privacy.user_key(lake)
-    known = lake.document(privacy.FORGOTTEN) or {}
-    traces = {privacy.tombstone(key, trace) for trace in person.traces} | set(
+    key = redaction.user_key(lake)
+    known = lake.document(redaction.FORGOTTEN) or {}
+    traces = {redaction.tombstone(key, trace) for trace in person.traces} | set(
         known.get("traces", ())
     )
     users = dict(known.get("users", {}))
     for user in person.users:
         users[user] = max(until, users.get(user, until))
     document = {**known, "traces": sorted(traces), "users": users}
-    lake.write_document(document, privacy.FORGOTTEN, durable=True)
+    lake.write_document(document, redaction.FORGOTTEN, durable=True)
 
 
 def drop_raw(lake: Lake, catalog: Catalog, person: Person) -> int:
@@ -223,8 +224,8 @@ def begin_anew(lake: Lake) -> None:
 
 def files(home: Path) -> list[Path]:
     """Every file of a home but the key, the locks and what a forgetting itself keeps."""
-    kept = {home / "user_key", home / "user_key.json", home / privacy.FORGOTTEN}
-    rooms = {home / "locks", home.joinpath(*wishes.FOLDER)}
+    kept = {home / "user_key", home / "user_key.json", home / redaction.FORGOTTEN}
+    rooms = {home / "locks", home.joinpath(*requests.FOLDER)}
     found = (path for path in sorted(home.rglob("*")) if path.is_file() and not path.is_symlink())
     return [path for path in found if path not in kept and path.parent not in rooms]
 

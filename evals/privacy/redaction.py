@@ -19,7 +19,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import detectors
+from evals.privacy import detectors
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.files import create

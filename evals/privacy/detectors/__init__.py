@@ -3,8 +3,8 @@
 Each kind is a cheap hint followed by a recognizer with its checksum; verdicts are `guardrails`'.
 """
 
-from evals.detectors.finding import MARK, Detector, Finding, mark
-from evals.detectors.screen import (
+from evals.privacy.detectors.finding import MARK, Detector, Finding, mark
+from evals.privacy.detectors.screen import (
     DETECTORS,
     PII_KINDS,
     SECRET_KINDS,
@@ -15,7 +15,7 @@ from evals.detectors.screen import (
     redactor,
     screen,
 )
-from evals.detectors.secrets import PASSWORDS, KeyBlocks
+from evals.privacy.detectors.secrets import PASSWORDS, KeyBlocks
 
 __all__ = [
     "DETECTORS",

@@ -14,8 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import privacy, scrubbing
 from evals.ingest.inbox import inbox_paths
+from evals.privacy import redaction, scrubbing
 from evals.records import canonical, digest
 from evals.reports import unsaid
 from evals.specs import Catalog
@@ -118,9 +118,9 @@ def drop(lake: Lake, night: date) -> None:
 
 def close(lake: Lake, nights: Iterable[date]) -> None:
     """Remembers that some nights are over: a trace that comes now is refused."""
-    known = lake.document(privacy.FORGOTTEN) or {}
+    known = lake.document(redaction.FORGOTTEN) or {}
     gone = sorted({*known.get("nights", ()), *(night.isoformat() for night in nights)})
-    lake.write_document({**known, "nights": gone}, privacy.FORGOTTEN)
+    lake.write_document({**known, "nights": gone}, redaction.FORGOTTEN)
 
 
 def empty(lake: Lake, paths: Iterable[Path]) -> int:

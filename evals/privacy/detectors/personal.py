@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from evals.detectors.finding import Detector, Spans
+from evals.privacy.detectors.finding import Detector, Spans
 
 
 @functools.cache

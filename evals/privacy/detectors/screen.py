@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from evals.detectors.finding import MARK, Detector, Finding, mark, settled
-from evals.detectors.keys import KEYS
-from evals.detectors.personal import PII
-from evals.detectors.secrets import SECRETS, KeyBlocks
+from evals.privacy.detectors.finding import MARK, Detector, Finding, mark, settled
+from evals.privacy.detectors.keys import KEYS
+from evals.privacy.detectors.personal import PII
+from evals.privacy.detectors.secrets import SECRETS, KeyBlocks
 
 DETECTORS: dict[str, Detector | KeyBlocks] = {d.kind: d for d in (*PII, *SECRETS, *KEYS)}
 PII_KINDS = tuple(detector.kind for detector in PII)

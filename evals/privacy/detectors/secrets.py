@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from evals.detectors.finding import Detector, Finding, Spans, token_end
+from evals.privacy.detectors.finding import Detector, Finding, Spans, token_end
 
 
 def by_plugin(module: str, name: str) -> Callable[[str], Spans]:

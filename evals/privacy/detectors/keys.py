@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from evals.detectors.finding import Detector, token_end
+from evals.privacy.detectors.finding import Detector, token_end
 
 REACH = 260
 """How far a key may reach beyond its hint."""

@@ -1,0 +1,1 @@
+"""What is personal: found, redacted, hashed. Reaching what already rests is `erasure`."""
