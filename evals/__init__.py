@@ -7,7 +7,7 @@ what an application imports: it needs neither the platform nor anything it insta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evals.guardrails import Guard
+    from evals.evaluators.guardrails import Guard
 
 __all__ = ["Guard"]
 
@@ -15,7 +15,7 @@ __all__ = ["Guard"]
 def __getattr__(name: str) -> Any:
     """Loads `Guard` when it is asked for."""
     if name == "Guard":
-        from evals.guardrails import Guard
+        from evals.evaluators.guardrails import Guard
 
         return Guard
     raise AttributeError(name)

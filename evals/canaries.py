@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.annotations import GOLD, References, together
+from evals.evaluators.gold import GOLD, References, together
 from evals.records import Failure, Label, Outcome, Skip, Trace
 from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, parse, read_yaml
 from evals.storage.lake import Lake, quoted

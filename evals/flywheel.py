@@ -111,13 +111,13 @@ def judged_pairs(lake: Lake, catalog: Catalog) -> dict[str, dict[str, list[tuple
 
 def latest(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
     """A night's scores of judges whose answers are still asked the same way."""
-    from evals import evaluators
+    from evals.evaluators import resolution
 
     known = nights.state(lake, night).get("evaluators", {})
     current = {
         (e.name, app): e.answer_version
         for app in known
-        for e in evaluators.for_app(catalog, app)
+        for e in resolution.for_app(catalog, app)
         if e.answer_version
     }
     rows = (s for f in locked_files(lake, "scores", [night]) for s in lake.each("scores", f))

@@ -72,9 +72,9 @@ def move(
     lake: Lake, catalog: Catalog, night: date, app: str, names: Iterable[str] | None = None
 ) -> tuple[Evaluator, ...]:
     """Moves a night's lock to the catalog's versions, of the named evaluators or of all."""
-    from evals import evaluators
+    from evals.evaluators import resolution
 
-    current = {e.name: e for e in evaluators.for_app(catalog, app)}
+    current = {e.name: e for e in resolution.for_app(catalog, app)}
     with lake.lock("night-lock", night.isoformat()):
         held, samples = (state(lake, night).get(key, {}) for key in ("evaluators", "samples"))
         versions, looks = dict(held.get(app, {})), dict(samples.get(app, {}))

@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from evals import judges
+from evals.evaluators import judges
 from evals.records import Outcome
 from evals.specs import Judge
 from evals.storage import ledger

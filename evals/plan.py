@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from evals import evaluators, nights
-from evals.annotations import References
+from evals import nights
 from evals.asking import live
 from evals.asking.budget import Purse
 from evals.asking.estimate import estimate, known
@@ -22,6 +21,8 @@ from evals.asking.route import batched
 from evals.asking.shared import Shared
 from evals.asking.stopping import Stop
 from evals.asking.tickets import outstanding
+from evals.evaluators import resolution
+from evals.evaluators.gold import References
 from evals.records import Failure, Skip
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger
@@ -87,7 +88,7 @@ class Scope:
             for app in work.apps:
                 own = not self.moved and app in locks
                 current = nights.resolved(self.lake, self.catalog, night, app) if own else ()
-                for evaluator in current or evaluators.for_app(self.catalog, app):
+                for evaluator in current or resolution.for_app(self.catalog, app):
                     if self.names is None or evaluator.name in self.names:
                         yield work, evaluator, locks.get(app, {}).get(evaluator.name)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from evals.annotations import answer_shown, speaks_of
+from evals.evaluators.gold import answer_shown, speaks_of
 from evals.records import Label, Score, Trace
 from evals.sampling import place
 

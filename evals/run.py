@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
-from evals import canaries, guardrails, judges, nights, noise, scorers
-from evals.annotations import References, together
+from evals import canaries, nights, noise
 from evals.asking import live
 from evals.asking.budget import Purse
 from evals.asking.questions import Asked, Asker, Asking
+from evals.evaluators import guardrails, judges, registry
+from evals.evaluators.gold import References, together
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
 from evals.specs import Evaluator
 from evals.storage import ledger
@@ -170,7 +171,7 @@ def check(evaluator: Evaluator, trace: Trace, gold: Any) -> Found:
         if evaluator.kind == "guardrail":
             guard = guardrails.GUARDRAILS[evaluator.check]
             return guard.run(trace, evaluator.reads, evaluator.params)
-        return scorers.SCORERS[evaluator.check].function(trace, evaluator.params, gold)
+        return registry.SCORERS[evaluator.check].function(trace, evaluator.params, gold)
     except Exception as error:
         return Failure("evaluator-defect", f"{type(error).__name__}: {error}"[:300])
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from evals import canaries, models
-from evals.annotations import References
+from evals.evaluators.gold import References
 from evals.records import Trace, canonical, digest
 from evals.sampling import place, sampled
 from evals.specs import Evaluator

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from evals import canaries, evaluators, run
-from evals.annotations import References
+from evals import canaries, run
 from evals.asking import live
 from evals.asking.budget import Purse
 from evals.asking.stopping import Stop
+from evals.evaluators import resolution
+from evals.evaluators.gold import References
 from evals.records import digest
 from evals.reports.attacks import Resistance, resistance
 from evals.specs import Catalog, Evaluator
@@ -65,7 +66,7 @@ class Trial:
 def uses(catalog: Catalog, judge: str, app: str | None) -> list[Evaluator]:
     """Where a judge is used: once for each application."""
     apps = [app] if app else sorted(catalog.apps)
-    every = (one for name in apps for one in evaluators.for_app(catalog, name))
+    every = (one for name in apps for one in resolution.for_app(catalog, name))
     return [one for one in every if one.kind == "judge" and one.name == judge]
 
 

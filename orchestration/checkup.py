@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals import evaluators, models
+from evals import models
+from evals.evaluators import resolution
 from evals.records import Trace
 from evals.specs import Catalog, Pinned, classify, line_of
 from evals.storage.lake import connection
@@ -33,7 +34,7 @@ def examine(here: Settings, *, online: bool = False) -> list[Finding]:
         online: whether providers are asked for their model lists first.
     """
     catalog = here.catalog()
-    evaluators.names(catalog)  # resolved once, so that a check nobody knows is said here
+    resolution.names(catalog)  # resolved once, so that a check nobody knows is said here
     lake, today = here.lake(), datetime.now(UTC).date()
     failed = models.refresh(lake, catalog.models.values(), today) if online else {}
     return [

@@ -9,11 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from evals import evaluators, nights, plan, run
+from evals import nights, plan, run
 from evals.asking import budget
 from evals.asking.route import Route, returned
 from evals.asking.shared import Shared
 from evals.asking.stopping import Stop
+from evals.evaluators import resolution
 from evals.records import digest
 from evals.storage import ledger
 from evals.survey import NightOf, survey
@@ -39,7 +40,7 @@ def specs() -> list[dg.AssetSpec]:
     catalog = settings().catalog()
     found: dict[str, list[Any]] = {}
     for app in [*catalog.apps, ANY]:
-        for evaluator in evaluators.for_app(catalog, app):
+        for evaluator in resolution.for_app(catalog, app):
             found.setdefault(evaluator.name, []).append(evaluator)
     return [
         dg.AssetSpec(

@@ -1,6 +1,6 @@
 """Stage 5, guard: guardrail scores become verdicts and actions by policy.
 
-Makes no calls; the policy is the catalog's, the checks are `evals.guardrails`'.
+Makes no calls; the policy is the catalog's, the checks are `evals.evaluators.guardrails`'.
 """
 
 from collections import Counter

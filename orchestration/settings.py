@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.annotations import References
+from evals.evaluators.gold import References
 from evals.specs import Catalog, load_catalog
 from evals.storage.lake import Lake
 

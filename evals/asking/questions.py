@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from evals import judges, models
+from evals import models
 from evals.asking.budget import Purse
+from evals.evaluators import judges
 from evals.privacy import redaction
 from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
-from evals.annotations import GOLD, map_verdict, speaks_of
+from evals.evaluators.gold import GOLD, map_verdict, speaks_of
 from evals.nights import DAY
 from evals.privacy.redaction import Door
 from evals.records import AnnotatorKind, Label, Outcome, Trace, digest

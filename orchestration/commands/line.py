@@ -350,9 +350,9 @@ def backfill(
 
 def known(here: Settings, names: tuple[str, ...]) -> None:
     """Refuses an evaluator the catalog does not declare."""
-    from evals import evaluators
+    from evals.evaluators import resolution
 
-    declared = evaluators.names(here.catalog())
+    declared = resolution.names(here.catalog())
     for name in names:
         if name not in declared:
             fail(USAGE, f"no evaluator {name!r} in the catalog; declared: {', '.join(declared)}")

@@ -33,8 +33,9 @@ def traces(calls: int) -> list:
 
 def ours(url: str, calls: int, concurrency: int) -> float:
     """The runner, with its journal and ledger: every answer durable."""
-    from evals import evaluators, run
-    from evals.annotations import References
+    from evals import run
+    from evals.evaluators import resolution
+    from evals.evaluators.gold import References
     from evals.specs import load_catalog
     from evals.storage import ledger
     from evals.storage.lake import Lake
@@ -55,7 +56,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
             (root / name).write_text(text)
         lake, catalog = Lake(root / "home").open(), load_catalog(root)
         lake.write("traces", NIGHT, traces(calls))
-        judge = evaluators.for_app(catalog, "bench")[0]
+        judge = resolution.for_app(catalog, "bench")[0]
         began = time.process_time()
         with ledger.journal(lake, "bench") as journal:
             night, labels = NightOf(lake, NIGHT), References.of(root, [])
@@ -69,7 +70,7 @@ def plain_openai(url: str, calls: int, concurrency: int) -> float:
     """`AsyncOpenAI` behind a semaphore; nothing is kept."""
     import openai
 
-    from evals import judges
+    from evals.evaluators import judges
 
     asked = [
         [

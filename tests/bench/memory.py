@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import evaluators, run
-from evals.annotations import References
+from evals import run
+from evals.evaluators import resolution
+from evals.evaluators.gold import References
 from evals.records import Trace
 from evals.specs import load_catalog
 from evals.storage import ledger
@@ -71,7 +72,7 @@ def night(url: str, traces: int) -> dict[str, Any]:
             began, cpu = time.perf_counter(), time.process_time()
             with ledger.journal(lake, "bench") as journal:
                 labels = References.of(root, [])
-                for evaluator in evaluators.for_app(catalog, "bench"):
+                for evaluator in resolution.for_app(catalog, "bench"):
                     done = run.score_night(lake, NightOf(lake, NIGHT), evaluator, labels, journal)
                     assert done.passed == traces, done
                     found[f"{when}_{evaluator.dimension}_mb"] = megabytes()

@@ -26,7 +26,7 @@ Ask = Callable[[Any], Awaitable[Any]]
 
 def questions(calls: int) -> list[Any]:
     """The workload's requests, all different."""
-    from evals import judges
+    from evals.evaluators import judges
     from evals.models import Request
 
     return [

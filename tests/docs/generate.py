@@ -17,9 +17,9 @@ from typing import Any
 
 import click
 
-from evals import schemas
-from evals.guardrails import GUARDRAILS
-from evals.scorers import SCORERS
+from evals.evaluators import catalog_schemas
+from evals.evaluators.guardrails import GUARDRAILS
+from evals.evaluators.registry import SCORERS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -30,7 +30,7 @@ WIDTH = 90
 def quick() -> dict[str, str]:
     """The pages that need no Dagster, by path under `docs/`."""
     made = {"cli.md": cli(), "catalog.md": catalog()}
-    for kind, schema in schemas.schemas().items():
+    for kind, schema in catalog_schemas.schemas().items():
         made[f"schema/{kind}.schema.json"] = json.dumps(schema, indent=1) + "\n"
     return made
 
@@ -74,8 +74,8 @@ def catalog() -> str:
         "before anything runs, with the file and the key. `andon doctor` also tries every slice "
         "and every `where`.\n",
     ]
-    for kind, schema in schemas.schemas().items():
-        parts.append(f"## `{schemas.FILES[kind]}`\n")
+    for kind, schema in catalog_schemas.schemas().items():
+        parts.append(f"## `{catalog_schemas.FILES[kind]}`\n")
         parts += list(tables(schema))
     parts += ["## Gold sets: `gold/NAME.jsonl` or `gold/NAME.csv`\n", GOLD, *checks()]
     return "\n".join(parts)
@@ -156,7 +156,7 @@ def checks() -> Iterator[str]:
 
 def check_row(kind: str, name: str, found: Any) -> str:
     """A check in one row."""
-    schema = schemas.of(found.params)
+    schema = catalog_schemas.of(found.params)
     needed = schema.get("required", ())
     params = [f"`{key}`{'*' if key in needed else ''}" for key in schema["properties"]]
     words = (found.function.__doc__ or "").split("\n")[0].replace("|", "\\|")

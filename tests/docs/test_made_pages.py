@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from evals import schemas
+from evals.evaluators import catalog_schemas
 from evals.reports import report
 from evals.specs import CatalogError, load_catalog
 from tests.docs import generate
@@ -49,7 +49,7 @@ def read(text: str) -> Any:
 
 def accepts(kind: str, value: Any) -> bool:
     """Whether a kind's schema accepts a value."""
-    return jsonschema.Draft202012Validator(schemas.schemas()[kind]).is_valid(value)
+    return jsonschema.Draft202012Validator(catalog_schemas.schemas()[kind]).is_valid(value)
 
 
 def files() -> list[tuple[str, Path]]:
@@ -77,13 +77,13 @@ def test_the_table_of_assets_is_what_dagster_loads() -> None:
 def test_no_schema_is_left_over() -> None:
     """Each file in `schema/` belongs to a kind of file there is."""
     found = {path.name for path in (generate.DOCS / "schema").iterdir()}
-    assert found == {f"{kind}.schema.json" for kind in schemas.FILES}
+    assert found == {f"{kind}.schema.json" for kind in catalog_schemas.FILES}
 
 
-@pytest.mark.parametrize("kind", sorted(schemas.FILES))
+@pytest.mark.parametrize("kind", sorted(catalog_schemas.FILES))
 def test_a_schema_is_one(kind: str) -> None:
     """Each schema is valid under the dialect it names."""
-    jsonschema.Draft202012Validator.check_schema(schemas.schemas()[kind])
+    jsonschema.Draft202012Validator.check_schema(catalog_schemas.schemas()[kind])
 
 
 def test_schemas_accept_every_file_of_a_catalog_that_loads() -> None:
@@ -91,7 +91,7 @@ def test_schemas_accept_every_file_of_a_catalog_that_loads() -> None:
     for root in CATALOGS:
         load_catalog(root)
     seen = files()
-    assert {kind for kind, _ in seen} == set(schemas.FILES)
+    assert {kind for kind, _ in seen} == set(catalog_schemas.FILES)
     refused = [str(p) for kind, p in seen if not accepts(kind, read(p.read_text("utf-8")) or {})]
     assert not refused
 
@@ -121,7 +121,7 @@ def test_schemas_refuse_an_unknown_key() -> None:
 )
 def test_schema_and_loader_refuse_the_same_checks(check: str, tmp_path: Path) -> None:
     """A check of no kind, of two, unknown, or with wrong params fails in the editor and at load."""
-    from evals import evaluators
+    from evals.evaluators import resolution
 
     text = SUITE.replace("CHECK", check)
     assert accepts("suite", read(SUITE.replace("CHECK", "{assertion: numbers_in_source}")))
@@ -131,7 +131,7 @@ def test_schema_and_loader_refuse_the_same_checks(check: str, tmp_path: Path) ->
         path.parent.mkdir()
         path.write_text(content)
     with pytest.raises(CatalogError):
-        evaluators.for_app(load_catalog(tmp_path), "a")
+        resolution.for_app(load_catalog(tmp_path), "a")
 
 
 def test_the_report_page_names_every_field() -> None:

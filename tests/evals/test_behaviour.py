@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from evals import judges
-from evals.guardrails import GUARDRAILS
+from evals.evaluators import judges
+from evals.evaluators.guardrails import GUARDRAILS
+from evals.evaluators.registry import SCORERS
 from evals.records import Answer, Trace
-from evals.scorers import SCORERS
 from evals.specs import Judge
 
 RECORDED = Path(__file__).with_name("behaviour.json")

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from evals import canaries, evaluators, judges
-from evals.annotations import References
+from evals import canaries
+from evals.evaluators import judges, resolution
+from evals.evaluators.gold import References
 from evals.records import Failure, Label, Outcome, Trace
 from evals.reports import attacks
 from evals.specs import Catalog, CatalogError, Evaluator, load_catalog
@@ -49,7 +50,7 @@ def said(trace_id: str, verdict: str, kind: Any = "human", who: str = "ann") -> 
 
 def judge_of(catalog: Catalog) -> Evaluator:
     """The catalog's one judge."""
-    return next(e for e in evaluators.for_app(catalog, "chat") if e.kind == "judge")
+    return next(e for e in resolution.for_app(catalog, "chat") if e.kind == "judge")
 
 
 def carried(lake: Lake, catalog: Catalog, day: date, *labels: Label) -> tuple[canaries.Canary, ...]:

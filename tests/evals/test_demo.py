@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from evals import demo, models
-from evals.scorers import SCORERS
+from evals.evaluators.registry import SCORERS
 from evals.specs import ModelPin, load_catalog
 
 FOLDER = demo.CATALOG / "demo"

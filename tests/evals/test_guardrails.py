@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals import Guard
-from evals.guardrails import (
+from evals.evaluators.guardrails import (
     GUARDRAILS,
     Check,
     Finding,

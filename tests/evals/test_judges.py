@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals import judges
+from evals.evaluators import judges
 from evals.records import Answer, Failure, Outcome, Trace
 from evals.specs import Example, Judge, ModelPin
 

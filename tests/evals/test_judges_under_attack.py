@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from evals import canaries, trial
-from evals.annotations import References
 from evals.erasure import forget
+from evals.evaluators.gold import References
 from evals.records import Label
 from evals.reports import report
 from evals.reports.measurements import Night

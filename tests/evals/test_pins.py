@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from evals import judges, specs
+from evals import specs
+from evals.evaluators import judges
 from evals.specs import CatalogError, Floating, ModelPin, Pinned, Unverifiable, classify
 
 SHA = "a" * 40

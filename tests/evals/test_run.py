@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from evals import evaluators, run
-from evals.annotations import References
+from evals import run
 from evals.asking import live
 from evals.asking.budget import Purse
 from evals.asking.shared import Shared
+from evals.evaluators import resolution
+from evals.evaluators.gold import References
 from evals.records import Label, Trace
 from evals.specs import Budget, Catalog, Evaluator, load_catalog
 from evals.storage import ledger
@@ -96,7 +97,7 @@ class Bench:
 
     def evaluator(self, dimension: str) -> Evaluator:
         """One of the application's evaluators."""
-        found = evaluators.for_app(self.catalog, "chat")
+        found = resolution.for_app(self.catalog, "chat")
         return next(one for one in found if one.dimension == dimension)
 
     def budget(self, **limits: Any) -> None:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evals.evaluators import comparisons, sql
+from evals.evaluators.registry import SCORERS, scorer_behaviour
 from evals.records import Failure, Outcome, Skip, Trace, canonical
-from evals.scorers import SCORERS, comparisons, scorer_behaviour, sql
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "extractgpt_oa-mine"
 NIGHT = datetime.datetime(2026, 10, 1, tzinfo=datetime.UTC)

@@ -10,12 +10,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import evaluators, run
-from evals.annotations import References
+from evals import run
 from evals.asking.budget import Purse
 from evals.asking.route import Route, returned
 from evals.asking.shared import Shared
 from evals.asking.tickets import Ticket, tickets
+from evals.evaluators import resolution
+from evals.evaluators.gold import References
 from evals.records import Answer, Trace
 from evals.specs import Catalog, Evaluator, load_catalog
 from evals.storage import ledger
@@ -71,7 +72,7 @@ class BatchLine:
     @property
     def judge(self) -> Evaluator:
         """Its one judge."""
-        found = evaluators.for_app(self.catalog, "chat")
+        found = resolution.for_app(self.catalog, "chat")
         return next(one for one in found if one.kind == "judge")
 
     def ask(self, now: datetime = NOON, night: date = NIGHT) -> run.Tally:

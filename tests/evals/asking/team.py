@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import evaluators, run
-from evals.annotations import References
+from evals import run
 from evals.asking.budget import Purse
 from evals.asking.shared import Shared
+from evals.evaluators import resolution
+from evals.evaluators.gold import References
 from evals.records import Score, Trace
 from evals.specs import Budget, Evaluator, load_catalog
 from evals.storage import ledger
@@ -73,7 +74,7 @@ class Team:
     @property
     def evaluator(self) -> Evaluator:
         """Its judge."""
-        return evaluators.for_app(self.catalog, "chat")[0]
+        return resolution.for_app(self.catalog, "chat")[0]
 
     def score(
         self, night: date = NIGHT, day: date = TODAY, run_id: str = "run", **how: Any

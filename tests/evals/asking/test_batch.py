@@ -278,8 +278,8 @@ def test_auto_takes_a_batch_where_the_deadline_allows(
     catalog_at(tmp_path / "catalog", "http://127.0.0.1:1/v1", via=via)
     line = BatchLine(tmp_path)
     line.night(*map(str, range(outputs)))
-    from evals.annotations import References
     from evals.asking.questions import Asking
+    from evals.evaluators.gold import References
     from evals.survey import NightOf, survey
     from tests.evals.asking.batch_line import NIGHT
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from evals.annotations import References
 from evals.asking.budget import left
+from evals.evaluators.gold import References
 from evals.plan import Planned, Scope, plan, probe
 from tests.evals.asking.team import NIGHT, TODAY, Team, traces
 from tests.evals.models.model_server import Said, completion, serving

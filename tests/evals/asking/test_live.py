@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from evals.annotations import References
 from evals.asking import live
 from evals.asking.circuit import Circuit
 from evals.asking.route import Route
 from evals.asking.shared import Shared
+from evals.evaluators.gold import References
 from evals.survey import NightOf, survey
 from tests.evals.asking.fake import faulty
 from tests.evals.asking.team import NIGHT, TODAY, Team, traces

@@ -11,9 +11,9 @@ import yaml
 
 from evals import nights
 from evals import noise as noises
-from evals.annotations import References
 from evals.asking.estimate import estimate
 from evals.erasure import forget
+from evals.evaluators.gold import References
 from evals.plan import Scope, plan
 from evals.reports import pages, report
 from evals.reports.assembly import awaited

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evals import review
-from evals.annotations import References, answer_shown
+from evals.evaluators.gold import References, answer_shown
 from evals.labels import label_files
 from evals.records import Label, Trace
 from evals.specs import Catalog

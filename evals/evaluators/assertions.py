@@ -13,11 +13,11 @@ from typing import Any, Literal
 import regex
 from pydantic import Field, field_validator
 
+from evals.evaluators import comparisons, sql
+from evals.evaluators.comparisons import UnreadableJson
+from evals.evaluators.protocol import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
+from evals.evaluators.sql import UnreadableSql
 from evals.records import Failure, Outcome, Skip, Trace
-from evals.scorers import comparisons, sql
-from evals.scorers.comparisons import UnreadableJson
-from evals.scorers.protocol import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
-from evals.scorers.sql import UnreadableSql
 
 ABSENT = object()
 

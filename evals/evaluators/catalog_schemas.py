@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from evals.guardrails import GUARDRAILS
-from evals.scorers import SCORERS
+from evals.evaluators.guardrails import GUARDRAILS
+from evals.evaluators.registry import SCORERS
 from evals.specs import (
     App,
     Attacks,

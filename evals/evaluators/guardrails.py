@@ -15,9 +15,9 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
+from evals.evaluators.protocol import Params, Result, problem
 from evals.privacy.detectors import PII_KINDS, SECRET_KINDS, Finding, find, redact, redactor
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
-from evals.scorers.protocol import Params, Result, problem
 from evals.specs import Guardrail, Reads, load_catalog, refuse
 
 __all__ = [

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from evals.evaluators import comparisons, sql
+from evals.evaluators.comparisons import UnreadableJson
 from evals.records import Failure, Outcome, Skip, Trace
-from evals.scorers import comparisons, sql
-from evals.scorers.comparisons import UnreadableJson
 from evals.specs import Reads
 
 Result = Outcome | Failure | Skip

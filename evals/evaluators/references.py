@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import Field
 
+from evals.evaluators import comparisons, sql
+from evals.evaluators.comparisons import Compared, UnreadableJson
+from evals.evaluators.protocol import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
+from evals.evaluators.sql import UnreadableSql
 from evals.records import Failure, Outcome, Trace
-from evals.scorers import comparisons, sql
-from evals.scorers.comparisons import Compared, UnreadableJson
-from evals.scorers.protocol import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
-from evals.scorers.sql import UnreadableSql
 
 
 class Attributes(JsonParams):

@@ -10,10 +10,10 @@ import json
 import re
 from typing import Any
 
+from evals.evaluators.untrusted import apart
 from evals.models import FAULTS, Request
 from evals.records import Answer, Failure, Outcome, Trace, canonical, digest
 from evals.specs import Example, Judge, ModelPin
-from evals.untrusted import apart
 
 BEHAVIOUR = 3
 """Raised when `verdict` reads the same answer in another way."""

@@ -5,7 +5,7 @@ How each judges is in `assertions` and `references`; `checks` says what a check 
 
 from __future__ import annotations
 
-from evals.scorers import assertions, references
-from evals.scorers.protocol import SCORERS, Scorer, scorer, scorer_behaviour
+from evals.evaluators import assertions, references
+from evals.evaluators.protocol import SCORERS, Scorer, scorer, scorer_behaviour
 
 __all__ = ["SCORERS", "Scorer", "assertions", "references", "scorer", "scorer_behaviour"]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from evals import guardrails, judges, scorers
+from evals.evaluators import guardrails, judges, registry
 from evals.records import digest
 from evals.specs import JUDGED, App, Catalog, Dimension, Evaluator, Guardrail, Sample, refuse
 
@@ -126,11 +126,11 @@ def from_scorer(
     check = dimension.check
     assert check is not None  # noqa: S101  the caller looked
     name = check.assertion or check.reference or ""
-    scorer = scorers.SCORERS.get(name)
+    scorer = registry.SCORERS.get(name)
     path = catalog.root / "suites" / f"{app.suite}.yaml"
     at = ("dimensions", catalog.suites[app.suite or ""].dimensions.index(dimension), "check")
     if scorer is None:
-        known = ", ".join(sorted(scorers.SCORERS))
+        known = ", ".join(sorted(registry.SCORERS))
         refuse(path, at, f"no check {name!r}; known: {known}")
     problem = scorer.check_params(check.params)
     if problem:

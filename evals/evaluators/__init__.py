@@ -1,0 +1,1 @@
+"""What judges a trace: assertions, references, judges and guardrails behind one protocol."""
