@@ -13,14 +13,14 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from evals import nights
-from evals.asking import live
-from evals.asking.budget import Purse
-from evals.asking.estimate import estimate, known
-from evals.asking.questions import Asked, Asking
-from evals.asking.route import batched
-from evals.asking.shared import Shared
-from evals.asking.stopping import Stop
-from evals.asking.tickets import outstanding
+from evals.calls import live
+from evals.calls.batch_jobs import outstanding
+from evals.calls.cost_estimate import estimate, known
+from evals.calls.day_budget import Purse
+from evals.calls.requests import Asked, Asking
+from evals.calls.routing import batched
+from evals.calls.shared_state import Shared
+from evals.calls.stop import Stop
 from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import Failure, Skip

@@ -13,9 +13,9 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from evals import canaries, nights, noise
-from evals.asking import live
-from evals.asking.budget import Purse
-from evals.asking.questions import Asked, Asker, Asking
+from evals.calls import live
+from evals.calls.day_budget import Purse
+from evals.calls.requests import Asked, Asker, Asking
 from evals.evaluators import guardrails, judges, registry
 from evals.evaluators.gold import References, together
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace

@@ -12,9 +12,9 @@ from datetime import date
 from typing import Any
 
 from evals import canaries, run
-from evals.asking import live
-from evals.asking.budget import Purse
-from evals.asking.stopping import Stop
+from evals.calls import live
+from evals.calls.day_budget import Purse
+from evals.calls.stop import Stop
 from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import digest

@@ -14,7 +14,7 @@ from evals import nights
 from evals.ingest.inbox import STAMPS, inbox_paths
 from evals.readable import readable_name
 from evals.records import digest
-from evals.sources import places
+from evals.sources import locations
 from evals.specs import Catalog
 from evals.storage.lake import Lake
 from orchestration.settings import Settings, settings
@@ -86,8 +86,10 @@ def files(here: Settings, lake: Lake, now: float) -> list[Found]:
     known = lake.inbox_files()
     where = here.inbox or here.catalog().inbox
     found = [file_at(path, stamps, known, now) for path in inbox_paths(lake.home / "inbox")]
-    if isinstance(where, str) and places.is_remote(where):
-        return found + [Found(*one, settled=True, read=False) for one in places.news(lake, where)]
+    if isinstance(where, str) and locations.is_remote(where):
+        return found + [
+            Found(*one, settled=True, read=False) for one in locations.news(lake, where)
+        ]
     return found + [file_at(path, stamps, known, now) for path in inbox_paths(where)]
 
 

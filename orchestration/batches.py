@@ -1,6 +1,6 @@
 """Batches handed in to providers: the asset that shows them, and the sensor that looks for them.
 
-What a batch asks and how its answers are believed is `evals.asking`'s.
+What a batch asks and how its answers are believed is `evals.calls`'s.
 """
 
 from datetime import UTC, datetime
@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 
 from evals import nights
-from evals.asking.route import heard, nights_of
-from evals.asking.tickets import Ticket, row, tickets, under_way
+from evals.calls.batch_jobs import Ticket, row, tickets, under_way
+from evals.calls.routing import heard, nights_of
 from evals.models.batches import OVER
 from evals.records import digest
 from orchestration.evaluate import GROUP, KEYS, OWNERS

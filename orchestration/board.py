@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from evals.asking.budget import Left
-from evals.asking.questions import Asked
+from evals.calls.day_budget import Left
+from evals.calls.requests import Asked
 from evals.nights import OpenNight, open_nights
 from evals.plan import Planned
 from evals.records import Failure, Skip

@@ -10,10 +10,10 @@ from typing import Any
 import dagster as dg
 
 from evals import nights, plan, run
-from evals.asking import budget
-from evals.asking.route import Route, returned
-from evals.asking.shared import Shared
-from evals.asking.stopping import Stop
+from evals.calls import day_budget
+from evals.calls.routing import Route, returned
+from evals.calls.shared_state import Shared
+from evals.calls.stop import Stop
 from evals.evaluators import resolution
 from evals.records import digest
 from evals.storage import ledger
@@ -99,9 +99,9 @@ def score_nights(context: dg.AssetExecutionContext, stop: Stop) -> dict[str, lis
         Stopped: when it was stopped; the night keeps the scores it had, and the answers are kept.
     """
     here, lake = settings(), settings().lake()
-    budget.recover(lake)
+    day_budget.recover(lake)
     shared = Shared(lake.home)
-    purse = budget.Purse(shared, context.run.run_id, datetime.now(UTC).date(), here.catalog())
+    purse = day_budget.Purse(shared, context.run.run_id, datetime.now(UTC).date(), here.catalog())
     references = here.references(lake)
     if Progress.listener:
         Progress.planned = planned(lake, context, references)

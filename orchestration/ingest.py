@@ -11,7 +11,7 @@ import dagster as dg
 
 from evals.ingest import inbox
 from evals.labels import label_files as said
-from evals.sources import pulling
+from evals.sources import pulls
 from evals.storage import marts
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import Progress
@@ -45,7 +45,7 @@ def pulled(lake: Any, catalog: Any) -> list[str]:
     """Pulls the sources unless whoever started the run has; why some could not be."""
     if os.environ.get("ANDON_PULL") == "no":
         return []
-    return pulling.pull(lake, catalog, datetime.now(UTC), say=Progress.say)[1]
+    return pulls.pull(lake, catalog, datetime.now(UTC), say=Progress.say)[1]
 
 
 @dg.asset(

@@ -1,7 +1,7 @@
 """What SIGINT and SIGTERM do: the first stops a run in order, a second one ends it at once.
 
 Dagster's own handlers raise, which an event loop takes for an error of one callback and drops:
-while models are asked these take their place. What is kept of the calls is `evals.asking`'s.
+while models are asked these take their place. What is kept of the calls is `evals.calls`'s.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from evals.asking.stopping import Stop, Stopped
+from evals.calls.stop import Stop, Stopped
 from orchestration.progress import Progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.asking.stopping import Stopped
+from evals.calls.stop import Stopped
 from evals.storage.files import replace
 from evals.storage.lake import Lake
 from orchestration.interrupts import Interrupts

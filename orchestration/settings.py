@@ -51,9 +51,9 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 def place_of(inbox: str) -> Path | str:
     """An inbox as it is read: a path from where the process began, a pattern, or an address."""
-    from evals.sources import places
+    from evals.sources import locations
 
-    if places.is_remote(inbox):
+    if locations.is_remote(inbox):
         return inbox
     path = STARTED / inbox
-    return str(path) if places.is_pattern(str(path)) else path
+    return str(path) if locations.is_pattern(str(path)) else path

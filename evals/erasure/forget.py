@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.asking import budget
+from evals.calls import day_budget
 from evals.erasure import requests
 from evals.erasure.requests import Person, Wish
 from evals.ingest.inbox import STAMPS, inbox_paths
@@ -24,7 +24,7 @@ from evals.privacy.scrubbing import Words
 from evals.readable import readable_name
 from evals.records import Trace, canonical, digest
 from evals.reports import assembly, unsaid
-from evals.sources.pulling import Window
+from evals.sources.pulls import Window
 from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.files import replace
@@ -151,7 +151,7 @@ def finish(lake: Lake, catalog: Catalog) -> list[Forgotten]:
 
 def complete(lake: Lake, catalog: Catalog, wish: Wish) -> Forgotten:
     """Does one wish; each step may be repeated."""
-    budget.recover(lake)
+    day_budget.recover(lake)
     if wish.person is None:
         wish = requests.found(lake, wish, find(lake, catalog, wish.users, wish.traces))
     person = wish.person or Person()

@@ -13,8 +13,8 @@ from typing import Any
 from evals.ingest.file_batches import Arrivals
 from evals.ingest.staging import import_file
 from evals.privacy.redaction import Door
-from evals.sources import places
-from evals.sources.pulling import app_of
+from evals.sources import locations
+from evals.sources.pulls import app_of
 from evals.specs import Catalog
 from evals.storage.lake import Lake
 from evals.storage.tables import InboxFile
@@ -27,7 +27,7 @@ STAMPS = ("quarantine", "inbox_stamps.json")
 def inbox_paths(inbox: Path | str | None) -> list[Path]:
     """The files of an inbox: a folder's, a pattern's, or the one it names; hidden ones are not."""
     if isinstance(inbox, str):
-        return places.matching(inbox)
+        return locations.matching(inbox)
     if inbox is None:
         return []
     if inbox.is_file():
@@ -69,9 +69,9 @@ def take_in(
     A pulled file's rows that name no application are its source's.
     """
     where = inbox or catalog.inbox
-    if isinstance(where, str) and places.is_remote(where):
-        say(f"fetching {places.shown(where)}")
-        places.fetched(lake, where)
+    if isinstance(where, str) and locations.is_remote(where):
+        say(f"fetching {locations.shown(where)}")
+        locations.fetched(lake, where)
         where = None
     found: dict[str, InboxFile] = {}
     with lake.used(), Arrivals(lake, Door.of(lake, catalog)) as arrivals:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+from evals.models.api_shapes import shape_of
 from evals.models.faults import from_openai
 from evals.models.protocol import Key, ModelError, Reply, Request
-from evals.models.shapes import shape_of
-from evals.models.wire import Address, Wire
+from evals.models.transport import Address, Wire
 from evals.specs import ModelPin
 
 CONNECTION = ("accept-encoding", "connection", "content-length", "host")

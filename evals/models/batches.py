@@ -1,6 +1,6 @@
 """Files and batches of a provider, by the `openai` client: sent, found again, read, cancelled.
 
-When a batch is made, remembered and believed is `evals.asking.batch`'s.
+When a batch is made, remembered and believed is `evals.calls.batch`'s.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, Literal, NamedTuple
 
-from evals.models.opening import open_client
+from evals.models.clients import open_client
 from evals.models.protocol import Client, ModelError, Unavailable
 from evals.specs import ModelPin
 from evals.storage.lake import Lake

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from evals import nights
-from evals.asking.tickets import under_way
+from evals.calls.batch_jobs import under_way
 from evals.records import Trace
 from evals.reports import report
 from evals.sampling import place

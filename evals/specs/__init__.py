@@ -4,9 +4,9 @@ What the declarations do lives with the evaluators.
 """
 
 from evals.specs.apps import App, Column, Gate, Mapping, Validation
-from evals.specs.asking import JUDGED, Budget, Ceiling, Sample, Strata
 from evals.specs.attacks import Attack, Attacks
 from evals.specs.batches import BatchLimits
+from evals.specs.call_limits import JUDGED, Budget, Ceiling, Sample, Strata
 from evals.specs.catalog import Catalog, Evaluator, Slice
 from evals.specs.load import fingerprint, line_of, load_catalog, parse, read_yaml, refuse
 from evals.specs.models import Azure, ModelPin, Policy, Price

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from evals.records import Trace
-from evals.specs.asking import Budget
+from evals.specs.call_limits import Budget
 from evals.specs.spec import NAME, Name, Spec
 
 

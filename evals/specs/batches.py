@@ -1,6 +1,6 @@
 """How a model takes batches, as its pin in `models.yaml` declares it.
 
-What is asked that way and how is told in `evals.asking`.
+What is asked that way and how is told in `evals.calls`.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from pydantic import Field, model_validator
 
 from evals.records import Kind
 from evals.specs.apps import App, Mapping
-from evals.specs.asking import Budget, Sample
 from evals.specs.attacks import Attacks
+from evals.specs.call_limits import Budget, Sample
 from evals.specs.models import ModelPin, Policy
 from evals.specs.sources import Source
 from evals.specs.spec import NAME, Name, Reads, Spec

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from evals.specs.asking import Ceiling
 from evals.specs.batches import BatchLimits
+from evals.specs.call_limits import Ceiling
 from evals.specs.spec import NAME, Name, Spec
 
 Policy = Literal["strict", "record"]

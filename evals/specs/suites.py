@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from evals.specs.asking import Sample
+from evals.specs.call_limits import Sample
 from evals.specs.spec import NAME, Name, Reads, Spec
 
 

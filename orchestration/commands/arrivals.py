@@ -40,7 +40,7 @@ def pull(home: Path | None, catalog: Path | None, sources: tuple[str, ...], as_j
       andon pull
       andon pull langfuse --json
     """
-    from evals.sources import pulling
+    from evals.sources import pulls
 
     here = place(home, catalog)
     lake, cat = here.lake(), here.catalog()
@@ -52,7 +52,7 @@ def pull(home: Path | None, catalog: Path | None, sources: tuple[str, ...], as_j
     if not declared:
         fail(USAGE, f"no source is declared; write one in {here.catalog_root / 'sources.yaml'}")
     with telling(as_json) as say:
-        found, failures = pulling.pull(lake, cat, datetime.now(UTC), names=sources, say=say)
+        found, failures = pulls.pull(lake, cat, datetime.now(UTC), names=sources, say=say)
     told([one._asdict() for one in found], as_json)
     for failure in failures:
         terminal.complain(failure)
@@ -131,12 +131,12 @@ def import_(
 def brought(lake: Any, given: Path | str) -> list[Path]:
     """The files of a place; those of another machine, and what is piped in, in the raw room."""
     from evals.ingest import inbox
-    from evals.sources import places
+    from evals.sources import locations
 
     if given == "-":
-        return [places.taken_in(lake, sys.stdin.buffer)]
-    if isinstance(given, str) and places.is_remote(given):
-        return places.fetched(lake, given)
+        return [locations.taken_in(lake, sys.stdin.buffer)]
+    if isinstance(given, str) and locations.is_remote(given):
+        return locations.fetched(lake, given)
     return inbox.inbox_paths(given)
 
 

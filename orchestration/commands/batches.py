@@ -36,8 +36,8 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
       andon batches list
       andon batches list --open --json
     """
-    from evals.asking.tickets import row as shown
-    from evals.asking.tickets import tickets
+    from evals.calls.batch_jobs import row as shown
+    from evals.calls.batch_jobs import tickets
 
     found = [one for one in tickets(place(home, catalog).lake()) if one.open or not only_open]
     rows = [shown(one) for one in reversed(found)]
@@ -66,8 +66,8 @@ def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
       andon batches cancel 2026-10-14-faithful-summary-0f3a9c21b7de
     """
     from evals import models
-    from evals.asking.route import cancelled
-    from evals.asking.tickets import recalled
+    from evals.calls.batch_jobs import recalled
+    from evals.calls.routing import cancelled
 
     here = place(home, catalog)
     lake = here.lake()

@@ -49,8 +49,8 @@ def judge_attack(
 def trials(here: Any, name: str, app: str | None) -> list[Any]:
     """One trial for each application that uses the judge."""
     from evals import trial
-    from evals.asking.budget import Purse
-    from evals.asking.shared import Shared
+    from evals.calls.day_budget import Purse
+    from evals.calls.shared_state import Shared
     from evals.storage import ledger
     from orchestration.interrupts import Interrupts
     from orchestration.progress import Progress

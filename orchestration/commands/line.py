@@ -80,7 +80,7 @@ def nightly(
       andon nightly --dry-run --probe 20
     """
     from evals import nights
-    from evals.asking import budget
+    from evals.calls import day_budget
     from evals.erasure import forget
     from evals.ingest import inbox as door
     from evals.labels import label_files as said
@@ -88,7 +88,7 @@ def nightly(
     no_probe_but_dry(probe, dry_run)
     here = place(home, catalog, inbox=inbox, labels=labels)
     lake = here.lake()
-    budget.recover(lake)
+    day_budget.recover(lake)
     lake.sweep(datetime.now(UTC).timestamp())
     forget.finish(lake, here.catalog())
     if spread and assume_date:
@@ -123,10 +123,10 @@ def nightly(
 
 def pulled(lake: Any, catalog: Any, say: Any) -> list[str]:
     """Pulls the catalog's sources before the night; why some could not be, which stops no other."""
-    from evals.sources import pulling
+    from evals.sources import pulls
 
     os.environ["ANDON_PULL"] = "no"  # what runs below finds it done
-    return pulling.pull(lake, catalog, datetime.now(UTC), say=say)[1]
+    return pulls.pull(lake, catalog, datetime.now(UTC), say=say)[1]
 
 
 def foretell(
@@ -140,7 +140,7 @@ def foretell(
 ) -> None:
     """What bringing nights up to date would ask and cost; asks nothing but what `probe` allows."""
     from evals import plan
-    from evals.asking import budget
+    from evals.calls import day_budget
     from orchestration.interrupts import Interrupts
 
     lake, catalog, now = here.lake(), here.catalog(), datetime.now(UTC)
@@ -149,7 +149,7 @@ def foretell(
     probed = plan.probe(scope, probe, now, **how) if probe else None
     rows = plan.plan(scope, now)
     apps = sorted({row.app for row in rows if row.calls})
-    left = {app: budget.left(lake, catalog, now.date(), app) for app in apps}
+    left = {app: day_budget.left(lake, catalog, now.date(), app) for app in apps}
     if not as_json:
         from orchestration import board
 
@@ -202,13 +202,13 @@ def admitted(lake: Any, catalog: Any, known: list[date], say: Any, *, strict: bo
 
 def take_back(lake: Any, catalog: Any) -> None:
     """Takes in the batches that came back, so that their nights are due."""
-    from evals.asking.tickets import under_way
+    from evals.calls.batch_jobs import under_way
 
     if not under_way(lake):
         return
     import secrets
 
-    from evals.asking.route import returned
+    from evals.calls.routing import returned
     from evals.storage import ledger
 
     with ledger.journal(lake, f"batches-{secrets.token_hex(4)}") as journal:
@@ -317,7 +317,7 @@ def backfill(
       andon backfill --dry-run
     """
     from evals import nights
-    from evals.asking import budget
+    from evals.calls import day_budget
     from evals.erasure import forget
 
     here = place(home, catalog)
@@ -329,7 +329,7 @@ def backfill(
     if dry_run:
         foretell(here, over, evaluator or None, probe=probe, as_json=as_json)
         return
-    budget.recover(lake)
+    day_budget.recover(lake)
     for night in over:
         apps = nights.state(lake, night).get("apps", {})
         for app in (name for name, account in apps.items() if not account["refused"]):

@@ -29,11 +29,11 @@ class Place(click.ParamType):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
         """A path, or the words as they are."""
-        from evals.sources import places
+        from evals.sources import locations
 
-        if not isinstance(value, str) or value == "-" or places.is_remote(value):
+        if not isinstance(value, str) or value == "-" or locations.is_remote(value):
             return value
-        if places.is_pattern(value):
+        if locations.is_pattern(value):
             return str(Path(value).absolute())
         if not Path(value).exists():
             self.fail(f"Path {value!r} does not exist.", param, ctx)

@@ -19,9 +19,9 @@ OTHERWISE = {
     "evals/traces/spans/spans.py:Gathered": "files without names",
     "evals/ingest/parallel_readers.py:second": "a file without a name",
     "evals/validation/quarantine_replay.py:from_bytes": "a folder of scratch, swept like every other",
-    "evals/asking/shared.py:Shared": "SQLite recovers by its own journal",
+    "evals/calls/shared_state.py:Shared": "SQLite recovers by its own journal",
     "evals/privacy/scrubbing.py:database": "SQLite",
-    "evals/sources/places.py:download": "copies into a file that `files` opened",
+    "evals/sources/locations.py:download": "copies into a file that `files` opened",
     "orchestration/launch.py:launch": "a log, of use as far as it goes",
 }
 """Where something is written otherwise, and why it may be."""

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from evals import run
-from evals.asking import live
-from evals.asking.budget import Purse
-from evals.asking.shared import Shared
+from evals.calls import live
+from evals.calls.day_budget import Purse
+from evals.calls.shared_state import Shared
 from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import Label, Trace

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from evals import models, specs
-from evals.asking import live
+from evals.calls import live
 from evals.models import ModelError, Request
 from evals.specs import ModelPin
 from tests.evals.models import model_server as server

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from evals.asking.budget import Left
-from evals.asking.questions import Asked
+from evals.calls.day_budget import Left
+from evals.calls.requests import Asked
 from evals.plan import Planned
 from evals.records import Skip
 from orchestration import board

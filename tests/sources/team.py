@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evals.sources import pulling
+from evals.sources import pulls
 from evals.specs import Catalog, Source
 from evals.storage.lake import Lake
 from tests.sources.systems import KEYS, World, add_runs, add_spans, add_trace
@@ -58,7 +58,7 @@ def names_of(home: Path) -> list[str]:
 def unbroken(folder: Path, world: World, kind: str) -> list[str]:
     """What a pull that meets no fault lands."""
     lake = Lake(folder / "unbroken").open()
-    _, failures = pulling.pull(lake, source(folder, world, kind), NOW)
+    _, failures = pulls.pull(lake, source(folder, world, kind), NOW)
     assert failures == []
     return names_of(lake.home)
 

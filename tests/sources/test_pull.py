@@ -11,7 +11,7 @@ import pytest
 
 from evals.privacy import redaction
 from evals.sources import api as http
-from evals.sources import pulling
+from evals.sources import pulls
 from evals.sources.api import Api, SourceError
 from evals.specs import Source
 from evals.storage.lake import Lake
@@ -35,7 +35,7 @@ def test_every_trace_lands_once_in_full_and_scores_beside_it(tmp_path: Path, wor
     world.observations[-1]["startTime"] = "2026-10-01T10:00:00.000Z"
     add_score(world, "lf-0003", NIGHT + timedelta(hours=2))
     lake = Lake(tmp_path / "home").open()
-    (done,), failures = pulling.pull(lake, catalog(tmp_path, world), NOW)
+    (done,), failures = pulls.pull(lake, catalog(tmp_path, world), NOW)
     assert failures == []
     rows = landed(lake.home)
     traces = {row["id"]: row for row in rows if "observations" in row}
@@ -47,7 +47,7 @@ def test_every_trace_lands_once_in_full_and_scores_beside_it(tmp_path: Path, wor
     assert details == ["/api/public/traces/lf-0010"]
     (file,) = (lake.home / "inbox" / "pulled" / "ours" / "desk").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
-    assert pulling.app_of(lake, file) == "desk"
+    assert pulls.app_of(lake, file) == "desk"
     assert not [path for path in (lake.home / "pulls").iterdir() if path.suffix == ".work"]
 
 
@@ -58,12 +58,12 @@ def test_what_came_late_or_changed_lands_and_the_rest_does_not(
     for number in range(5):
         add_trace(world, number, NIGHT + timedelta(minutes=number))
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
-    pulling.pull(lake, declared, NOW)
-    (again,), _ = pulling.pull(lake, declared, NOW + timedelta(minutes=5))
+    pulls.pull(lake, declared, NOW)
+    (again,), _ = pulls.pull(lake, declared, NOW + timedelta(minutes=5))
     assert (again.landed, again.files) == (0, 0)
     add_trace(world, 90, NIGHT + timedelta(hours=1))
     world.traces[2]["output"] = "Corrected."
-    (late,), _ = pulling.pull(lake, declared, NOW + timedelta(minutes=10))
+    (late,), _ = pulls.pull(lake, declared, NOW + timedelta(minutes=10))
     assert late.landed == 2
     counts = [row["id"] for row in landed(lake.home)]
     assert counts.count("lf-0090") == 1
@@ -88,13 +88,13 @@ def test_a_trace_of_many_rows_lands_whole_or_not_yet(
         created = (NIGHT + timedelta(hours=3)).isoformat()
         world.feedback.append({"id": "f-1", **said, "score": 1, "created_at": created})
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world, kind)
-    (done,), failures = pulling.pull(lake, declared, NOW)
+    (done,), failures = pulls.pull(lake, declared, NOW)
     assert failures == []
     feedback = kind == "langsmith"
     assert (done.landed, len(landed(lake.home))) == (7 + feedback, 14 + feedback)
     notes = [row for row in landed(lake.home) if row.get("annotations")]
     assert len(notes) == (kind == "phoenix")
-    (later,), _ = pulling.pull(lake, declared, NOW + timedelta(hours=1))
+    (later,), _ = pulls.pull(lake, declared, NOW + timedelta(hours=1))
     assert later.landed == 1
     assert len(landed(lake.home)) == 16 + feedback
 
@@ -106,7 +106,7 @@ def test_a_busy_or_broken_server_is_asked_again_as_it_says(tmp_path: Path, world
     world.faults += [Fault(429, {"retry-after": "7"}), Fault(500)]
     world.faults += [Fault(503, {"retry-after": "soon"})]
     lake = Lake(tmp_path / "home").open()
-    (done,), failures = pulling.pull(lake, catalog(tmp_path, world), NOW)
+    (done,), failures = pulls.pull(lake, catalog(tmp_path, world), NOW)
     assert failures == []
     assert done.landed == 6
 
@@ -115,12 +115,12 @@ def test_a_refusal_names_what_to_check_and_never_a_key(tmp_path: Path, world: Wo
     """A wrong key, a missing one, another address: one sentence each, the other sources go on."""
     lake = Lake(tmp_path / "home").open()
     world.faults += [Fault(403)]
-    _, failures = pulling.pull(lake, catalog(tmp_path, world), NOW)
+    _, failures = pulls.pull(lake, catalog(tmp_path, world), NOW)
     assert "check LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY" in failures[0]
-    _, failures = pulling.pull(lake, catalog(tmp_path, world, key_env="NOT_SET_1"), NOW)
+    _, failures = pulls.pull(lake, catalog(tmp_path, world, key_env="NOT_SET_1"), NOW)
     assert "set NOT_SET_1" in failures[0]
     world.faults += [Fault(404)]
-    _, failures = pulling.pull(lake, catalog(tmp_path, world), NOW)
+    _, failures = pulls.pull(lake, catalog(tmp_path, world), NOW)
     assert "base_url" in failures[0]
     rest = "".join(path.read_text() for path in (lake.home / "pulls").glob("*.json"))
     assert SECRET not in rest + "".join(failures)
@@ -134,17 +134,17 @@ def test_a_window_goes_on_at_the_page_it_was_at(tmp_path: Path, world: World) ->
         add_trace(world, number, NIGHT + timedelta(minutes=number))
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
     source, door = declared.sources["ours"], redaction.Door.of(lake, declared)
-    one = pulling.Pull(lake, door, source, "ours", "desk", lambda words: None)
+    one = pulls.Pull(lake, door, source, "ours", "desk", lambda words: None)
     window = one.window({}, NOW)
-    api = pulling.langfuse.opened(source)
-    pages = pulling.langfuse.pages(api, source, "ours", (window.begin, window.read_to), None)
+    api = pulls.langfuse.opened(source)
+    pages = pulls.langfuse.pages(api, source, "ours", (window.begin, window.read_to), None)
     first = next(pages)
     one.work.mkdir()
     one.keep(first, window)
     one.save({}, window._replace(pages=1, position=first.next))
     api.close()
     world.asked.clear()
-    (done,), _ = pulling.pull(lake, declared, NOW + timedelta(hours=5))
+    (done,), _ = pulls.pull(lake, declared, NOW + timedelta(hours=5))
     listed = [path for path in world.asked if path.startswith("/api/public/traces?")]
     assert [path.split("page=")[1].split("&")[0] for path in listed] == ["2", "3"]
     assert done.landed == 12
@@ -159,7 +159,7 @@ def test_the_forgotten_do_not_land_again(tmp_path: Path, world: World) -> None:
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
     dead = [redaction.tombstone(redaction.user_key(lake), "lf-0001")]
     lake.write_document({"traces": dead}, redaction.FORGOTTEN)
-    pulling.pull(lake, declared, NOW)
+    pulls.pull(lake, declared, NOW)
     assert [row["id"] for row in landed(lake.home)] == ["lf-0002"]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from evals.sources import api as http
-from evals.sources import pulling
+from evals.sources import pulls
 from evals.storage.lake import Lake
 from tests.sources.systems import (
     SECRET,
@@ -54,7 +54,7 @@ def test_what_passes_is_asked_again(tmp_path: Path, world: World, kind: str, wha
     expected = unbroken(tmp_path, filled(world, kind), kind)
     world.faults += [None, PASSING[what], None] * 30
     lake = Lake(tmp_path / "home").open()
-    _, failures = pulling.pull(lake, source(tmp_path, world, kind), NOW)
+    _, failures = pulls.pull(lake, source(tmp_path, world, kind), NOW)
     assert failures == []
     assert names_of(lake.home) == expected
 
@@ -96,7 +96,7 @@ def test_what_does_not_pass_is_one_sentence_that_says_what_to_do(
         small.setattr(http, "LONGEST_ANSWER_S", 0.2)
         world.faults += [None, fault] if kind != "phoenix" else [fault]
         world.faults += [fault] * 20
-        _, failures = pulling.pull(lake, declared, NOW)
+        _, failures = pulls.pull(lake, declared, NOW)
     assert len(failures) == 1
     assert words in failures[0]
     assert failures[0].startswith("ours: ")
@@ -104,7 +104,7 @@ def test_what_does_not_pass_is_one_sentence_that_says_what_to_do(
     keyless(lake.home, *failures)
     assert landed(lake.home) == []
     world.faults.clear()
-    _, failures = pulling.pull(lake, declared, NOW + timedelta(hours=1))
+    _, failures = pulls.pull(lake, declared, NOW + timedelta(hours=1))
     assert failures == []
     assert names_of(lake.home) == expected
 
@@ -116,7 +116,7 @@ def test_the_key_goes_to_no_other_host(tmp_path: Path, world: World, kind: str) 
     with serving(World()) as other:
         world.faults += [Fault(307, {"location": other.url + "/v1/x"})] * 4
         lake = Lake(tmp_path / "home").open()
-        pulling.pull(lake, source(tmp_path, world, kind), NOW)
+        pulls.pull(lake, source(tmp_path, world, kind), NOW)
         assert other.headers == []
 
 
@@ -130,11 +130,11 @@ def test_a_key_that_no_header_holds_is_named_by_its_variable(
     """A key with spaces around it is that key; any other that is none is said, and not shown."""
     monkeypatch.setenv("ODD_KEY", value)
     lake = Lake(tmp_path / "home").open()
-    _, failures = pulling.pull(lake, catalog(tmp_path, world, kind, key_env="ODD_KEY"), NOW)
+    _, failures = pulls.pull(lake, catalog(tmp_path, world, kind, key_env="ODD_KEY"), NOW)
     assert len(failures) == 1
     assert "ODD_KEY" in failures[0]
     assert "can" not in failures[0]
     monkeypatch.setenv("ODD_KEY", " sk-canary\r\n")
     filled(world, kind)
-    _, failures = pulling.pull(lake, catalog(tmp_path, world, kind, key_env="ODD_KEY"), NOW)
+    _, failures = pulls.pull(lake, catalog(tmp_path, world, kind, key_env="ODD_KEY"), NOW)
     assert failures == []

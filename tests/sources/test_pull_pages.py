@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evals.sources import pulling
+from evals.sources import pulls
 from evals.specs import Catalog
 from evals.storage.lake import Lake
 from tests.sources.systems import (
@@ -52,7 +52,7 @@ def test_a_listing_that_never_ends_is_noticed(tmp_path: Path, world: World, kind
     filled(world, kind)
     world.twist = endless(kind)
     lake = Lake(tmp_path / "home").open()
-    _, failures = pulling.pull(lake, source(tmp_path, world, kind), NOW)
+    _, failures = pulls.pull(lake, source(tmp_path, world, kind), NOW)
     assert len(failures) == 1
     assert "goes round in circles" in failures[0]
     assert len(world.asked) < 500
@@ -76,7 +76,7 @@ def test_an_empty_page_in_the_middle_is_no_end(tmp_path: Path, world: World, kin
 
     world.twist = twisted
     lake = Lake(tmp_path / "home").open()
-    _, failures = pulling.pull(lake, source(tmp_path, world, kind), NOW)
+    _, failures = pulls.pull(lake, source(tmp_path, world, kind), NOW)
     assert failures == []
     assert empty
     assert names_of(lake.home) == expected
@@ -104,13 +104,13 @@ def test_a_row_on_two_pages_lands_once_as_it_was_last(
 
     world.twist = twisted
     lake = Lake(tmp_path / "home").open()
-    pulling.pull(lake, source(tmp_path, world, kind), NOW)
+    pulls.pull(lake, source(tmp_path, world, kind), NOW)
     assert names_of(lake.home) == expected
     (row,) = (row for row in landed(lake.home) if row["id"] == first["id"])
     assert row["name"] == "renamed"
     world.twist = lambda path, answer: answer
     first["name"] = "renamed"
-    (again,), _ = pulling.pull(lake, source(tmp_path, world, kind), NOW + timedelta(hours=1))
+    (again,), _ = pulls.pull(lake, source(tmp_path, world, kind), NOW + timedelta(hours=1))
     assert again.landed == 0
 
 
@@ -121,10 +121,10 @@ def test_a_cursor_that_died_begins_the_window_anew(tmp_path: Path, world: World,
     lake, declared = Lake(tmp_path / "home").open(), source(tmp_path, world, kind)
     calls = 3 if kind == "langsmith" else 4
     world.faults += [None] * calls + [Fault(500)] * 8
-    _, failures = pulling.pull(lake, declared, NOW)
+    _, failures = pulls.pull(lake, declared, NOW)
     assert len(failures) == 1
     world.faults += [None] * (kind == "langsmith") + [Fault(400)]
-    (done,), failures = pulling.pull(lake, declared, NOW + timedelta(days=2))
+    (done,), failures = pulls.pull(lake, declared, NOW + timedelta(days=2))
     assert failures == []
     assert done.landed == 9
     assert names_of(lake.home) == expected
@@ -150,10 +150,10 @@ def test_an_odd_moment_or_text_costs_no_other_row(tmp_path: Path, world: World, 
     expected = unbroken(tmp_path, world, kind)
     world.twist = twisted
     lake, declared = Lake(tmp_path / "home").open(), source(tmp_path, world, kind)
-    _, failures = pulling.pull(lake, declared, NOW)
+    _, failures = pulls.pull(lake, declared, NOW)
     assert failures == []
     assert names_of(lake.home) == expected
-    (again,), failures = pulling.pull(lake, declared, NOW + timedelta(hours=1))
+    (again,), failures = pulls.pull(lake, declared, NOW + timedelta(hours=1))
     assert (failures, again.landed) == ([], 0)
 
 
@@ -162,9 +162,9 @@ def test_a_smaller_page_or_a_larger_one_goes_on_without_a_gap(tmp_path: Path, wo
     filled(world, "langfuse", 40)
     lake = Lake(tmp_path / "home").open()
     world.faults += [None] * 6 + [Fault(500)] * 8
-    _, failures = pulling.pull(lake, source(tmp_path, world, "langfuse", page_size=4), NOW)
+    _, failures = pulls.pull(lake, source(tmp_path, world, "langfuse", page_size=4), NOW)
     assert len(failures) == 1
-    _, failures = pulling.pull(lake, source(tmp_path, world, "langfuse", page_size=30), NOW)
+    _, failures = pulls.pull(lake, source(tmp_path, world, "langfuse", page_size=30), NOW)
     assert failures == []
     assert names_of(lake.home) == [f"lf-{n:04}" for n in range(40)]
 
@@ -181,7 +181,7 @@ def test_a_trace_gone_or_oddly_named_stops_no_other(tmp_path: Path, world: World
     gone = world.traces[0]["id"]
     lake = Lake(tmp_path / "home").open()
     world.missing = {gone}
-    _, failures = pulling.pull(lake, source(tmp_path, world, "langfuse"), NOW)
+    _, failures = pulls.pull(lake, source(tmp_path, world, "langfuse"), NOW)
     assert failures == []
     rows = {row["id"]: row for row in landed(lake.home)}
     assert sorted(rows) == sorted([gone, "lf-0001", "lf-0002", odd])
@@ -194,12 +194,12 @@ def test_pages_that_are_damaged_are_asked_for_again(tmp_path: Path, world: World
     expected = unbroken(tmp_path, filled(world, "langfuse"), "langfuse")
     lake, declared = Lake(tmp_path / "home").open(), source(tmp_path, world, "langfuse")
     world.faults += [None] * 4 + [Fault(500)] * 8
-    pulling.pull(lake, declared, NOW)
+    pulls.pull(lake, declared, NOW)
     (page, *_) = sorted((lake.home / "pulls").glob("*.work/*.gz"))
     page.write_bytes(b"")
-    _, failures = pulling.pull(lake, declared, NOW)
+    _, failures = pulls.pull(lake, declared, NOW)
     assert "read anew" in failures[0]
-    _, failures = pulling.pull(lake, declared, NOW)
+    _, failures = pulls.pull(lake, declared, NOW)
     assert failures == []
     assert names_of(lake.home) == expected
 
@@ -211,7 +211,7 @@ def test_a_project_that_is_not_there_stops_no_other(tmp_path: Path, world: World
         tmp_path, world, "langsmith", projects={"gone": "gone", "desk": "desk", "lost": "lost"}
     )
     lake = Lake(tmp_path / "home").open()
-    found, failures = pulling.pull(lake, declared, NOW)
+    found, failures = pulls.pull(lake, declared, NOW)
     assert [one.project for one in found] == ["desk"]
     assert len(failures) == 2
     assert len(landed(lake.home)) == 4
@@ -222,8 +222,8 @@ def test_a_clock_that_was_ahead_is_said(tmp_path: Path, world: World, kind: str)
     """A pull at a false future moment leaves a cursor that is never passed by in silence."""
     filled(world, kind)
     lake, declared = Lake(tmp_path / "home").open(), source(tmp_path, world, kind)
-    pulling.pull(lake, declared, NOW + timedelta(days=900))
-    _, failures = pulling.pull(lake, declared, NOW)
+    pulls.pull(lake, declared, NOW + timedelta(days=900))
+    _, failures = pulls.pull(lake, declared, NOW)
     assert len(failures) == 1
     assert "clock" in failures[0]
 
@@ -235,17 +235,17 @@ def test_clocks_that_differ_lose_nothing(tmp_path: Path, world: World, kind: str
         ADD[kind](world, number, NOW + timedelta(hours=number - 3))
     lake, declared = Lake(tmp_path / "home").open(), source(tmp_path, world, kind)
     for hours in range(0, 10, 2):
-        _, failures = pulling.pull(lake, declared, NOW + timedelta(hours=hours))
+        _, failures = pulls.pull(lake, declared, NOW + timedelta(hours=hours))
         assert failures == []
         ADD[kind](world, 10 + hours, NOW + timedelta(hours=hours - 9))
-    pulling.pull(lake, declared, NOW + timedelta(hours=12))
+    pulls.pull(lake, declared, NOW + timedelta(hours=12))
     ids = names_of(lake.home)
     assert len(ids) == len(set(ids)) == 11 * (1 if kind == "langfuse" else 2)
 
 
 def pull_beside(home: Path, declared: Catalog) -> None:
     """One of two pulls, in a process of its own."""
-    _, failures = pulling.pull(Lake(home).open(), declared, NOW)
+    _, failures = pulls.pull(Lake(home).open(), declared, NOW)
     assert failures == []
 
 

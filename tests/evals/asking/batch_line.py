@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from evals import run
-from evals.asking.budget import Purse
-from evals.asking.route import Route, returned
-from evals.asking.shared import Shared
-from evals.asking.tickets import Ticket, tickets
+from evals.calls.batch_jobs import Ticket, tickets
+from evals.calls.day_budget import Purse
+from evals.calls.routing import Route, returned
+from evals.calls.shared_state import Shared
 from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import Answer, Trace

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from evals import run
-from evals.asking.budget import Purse
-from evals.asking.shared import Shared
+from evals.calls.day_budget import Purse
+from evals.calls.shared_state import Shared
 from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import Score, Trace

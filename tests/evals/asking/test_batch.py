@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from evals import models
-from evals.asking import batch, live
-from evals.asking.route import Route, cancelled
-from evals.asking.tickets import requests_file
+from evals.calls import batch, live
+from evals.calls.batch_jobs import requests_file
+from evals.calls.routing import Route, cancelled
 from evals.specs import CatalogError
 from tests.evals.asking.batch_line import NOON, BatchLine, catalog_at, once, spent
 from tests.evals.models.batch_server import Row, Server, answered, row
@@ -278,7 +278,7 @@ def test_auto_takes_a_batch_where_the_deadline_allows(
     catalog_at(tmp_path / "catalog", "http://127.0.0.1:1/v1", via=via)
     line = BatchLine(tmp_path)
     line.night(*map(str, range(outputs)))
-    from evals.asking.questions import Asking
+    from evals.calls.requests import Asking
     from evals.evaluators.gold import References
     from evals.survey import NightOf, survey
     from tests.evals.asking.batch_line import NIGHT

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.asking.route import cancelled
+from evals.calls.routing import cancelled
 from tests.evals.asking.batch_line import NOON, BatchLine, catalog_at
 from tests.evals.asking.fake import faulty
 from tests.evals.models.batch_server import Row, Server, answered, serving
@@ -147,7 +147,7 @@ def test_a_file_that_is_not_read_yet_is_left_to_the_next_look(
     azure: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Azure refuses a batch of a file it still reads: it is made when that is done."""
-    monkeypatch.setattr("evals.asking.batch.READ_WAITS_S", (0.01,))
+    monkeypatch.setattr("evals.calls.batch.READ_WAITS_S", (0.01,))
     azure.state.reading = 4
     line = line_on(azure, tmp_path)
     line.ask()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from evals.asking import budget
-from evals.asking.budget import Purse, Spent
-from evals.asking.shared import Shared
+from evals.calls import day_budget
+from evals.calls.day_budget import Purse, Spent
+from evals.calls.shared_state import Shared
 from evals.erasure import forget
 from evals.specs import App, Budget, Catalog
 from evals.storage import ledger
@@ -77,8 +77,8 @@ import os, sys, time
 from datetime import date
 from pathlib import Path
 from evals import ledger
-from evals.asking.budget import Purse
-from evals.asking.shared import Shared
+from evals.calls.day_budget import Purse
+from evals.calls.shared_state import Shared
 from evals.storage.lake import Lake
 from tests.evals.asking.test_budget import CATALOG
 from tests.evals.test_ledger import answer
@@ -101,13 +101,13 @@ def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         lake = Lake(tmp_path).open()
-        budget.recover(lake)
+        day_budget.recover(lake)
         shared = Shared(tmp_path)
         assert spent(shared).calls == 8, "it lives, and holds what it reserved"
         os.kill(process.pid, signal.SIGKILL)
-    budget.recover(lake)
+    day_budget.recover(lake)
     assert spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)
-    budget.recover(lake)
+    day_budget.recover(lake)
     assert spent(shared).calls == 8, "once"
     with ledger.paid(lake, "v1", {"a"}) as paid:
         assert not paid.needs("a")

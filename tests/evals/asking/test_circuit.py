@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.asking.circuit import Circuit
+from evals.calls.circuit_breaker import Circuit
 
 
 def broken(circuit: Circuit, now: float = 0.0) -> Circuit:

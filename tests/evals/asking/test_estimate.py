@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evals.asking.budget import left
+from evals.calls.day_budget import left
 from evals.evaluators.gold import References
 from evals.plan import Planned, Scope, plan, probe
 from tests.evals.asking.team import NIGHT, TODAY, Team, traces

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from evals.asking import live
-from evals.asking.circuit import Circuit
-from evals.asking.route import Route
-from evals.asking.shared import Shared
+from evals.calls import live
+from evals.calls.circuit_breaker import Circuit
+from evals.calls.routing import Route
+from evals.calls.shared_state import Shared
 from evals.evaluators.gold import References
 from evals.survey import NightOf, survey
 from tests.evals.asking.fake import faulty

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from evals.asking.manners import Gate
-from evals.asking.shared import Shared
+from evals.calls.concurrency import Gate
+from evals.calls.shared_state import Shared
 from evals.models import Limits, ModelError, Reply
 from evals.specs import Ceiling, ModelPin
 

@@ -11,7 +11,7 @@ import yaml
 
 from evals import nights
 from evals import noise as noises
-from evals.asking.estimate import estimate
+from evals.calls.cost_estimate import estimate
 from evals.erasure import forget
 from evals.evaluators.gold import References
 from evals.plan import Scope, plan

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from evals.asking import live
-from evals.asking.shared import Shared
-from evals.asking.stopping import Stop, Stopped
+from evals.calls import live
+from evals.calls.shared_state import Shared
+from evals.calls.stop import Stop, Stopped
 from evals.storage import ledger
 from tests.evals.asking.team import NIGHT, Team, traces
 from tests.evals.models.model_server import Said, Script, completion, serving

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from evals import models
-from evals.asking.budget import Spent
-from evals.asking.circuit import ENDS_RUN, GIVEN_UP, SHUT, TOO_MANY, Circuit
-from evals.asking.manners import Gate
-from evals.asking.questions import Asked, Asking, Question
-from evals.asking.shared import Shared
-from evals.asking.stopping import Stop
+from evals.calls.circuit_breaker import ENDS_RUN, GIVEN_UP, SHUT, TOO_MANY, Circuit
+from evals.calls.concurrency import Gate
+from evals.calls.day_budget import Spent
+from evals.calls.requests import Asked, Asking, Question
+from evals.calls.shared_state import Shared
+from evals.calls.stop import Stop
 from evals.privacy import redaction
 from evals.records import Failure, Skip
 from evals.storage.lake import Lake

@@ -17,11 +17,11 @@ from typing import Any
 import orjson
 
 from evals import models
-from evals.asking import budget, tickets
-from evals.asking.answers import Checked
-from evals.asking.budget import Spent
-from evals.asking.questions import Asking
-from evals.asking.tickets import Sent, Ticket, recalled, remember, requests_file
+from evals.calls import batch_jobs, day_budget
+from evals.calls.batch_answers import Checked
+from evals.calls.batch_jobs import Sent, Ticket, recalled, remember, requests_file
+from evals.calls.day_budget import Spent
+from evals.calls.requests import Asking
 from evals.models.batches import Batches, RemoteBatch, row_url
 from evals.records import digest
 from evals.specs import BatchLimits, ModelPin
@@ -184,7 +184,7 @@ async def begin(desk: Desk, found: Ticket) -> Ticket:
     most = desk.limits.enqueued_tokens
     waiting = sum(
         one.tokens
-        for one in tickets.tickets(desk.lake)
+        for one in batch_jobs.tickets(desk.lake)
         if one.open and one.state != "intended" and one.pin["model"] == found.pin["model"]
     )
     if most is not None and waiting and waiting + found.tokens > most:
@@ -278,12 +278,12 @@ async def collect(desk: Desk, found: Ticket, seen: RemoteBatch, journal: Journal
         kept = []
         for file_id, kind in ((seen.output_file, "output"), (seen.error_file, "errors")):
             if file_id:
-                path = tickets.folder(desk.lake) / f"{found.tag}.{kind}.jsonl"
+                path = batch_jobs.folder(desk.lake) / f"{found.tag}.{kind}.jsonl"
                 await desk.api.download(file_id, path)
                 kept.append(path)
         for answer in checked.answers(kept):
             journal.append(answer)
-        budget.came_back(desk.lake.home, found.tag, checked.spent)
+        day_budget.came_back(desk.lake.home, found.tag, checked.spent)
         over = found.moved(
             "collected", keys=(), status=seen.status, counts=dict(checked.counts),
             usd=round(checked.usd, 9), done=found.requests, problem="; ".join(seen.problems[:3]),
@@ -306,7 +306,7 @@ def give_up(desk: Desk, found: Ticket, journal: Journal) -> Ticket:
         checked = Checked(found, desk.client.read, None)
         for answer in checked.answers([]):
             journal.append(answer)
-        budget.came_back(desk.lake.home, found.tag, checked.spent)
+        day_budget.came_back(desk.lake.home, found.tag, checked.spent)
         over = remember(desk.lake, found.moved("refused", keys=(), counts=dict(checked.counts)))
     requests_file(desk.lake, found.tag).unlink(missing_ok=True)
     return over

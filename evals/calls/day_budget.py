@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import orjson
 
-from evals.asking.shared import Shared
+from evals.calls.shared_state import Shared
 from evals.specs import Budget, Catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake

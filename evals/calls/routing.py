@@ -12,14 +12,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 
 from evals import models
-from evals.asking import batch, live
-from evals.asking.batch import Desk
-from evals.asking.budget import Spent
-from evals.asking.circuit import ENDS_RUN, OTHER_MODEL
-from evals.asking.manners import account
-from evals.asking.questions import Asked, Asking
-from evals.asking.stopping import Stop
-from evals.asking.tickets import Ticket, outstanding, remember, under_way
+from evals.calls import batch, live
+from evals.calls.batch import Desk
+from evals.calls.batch_jobs import Ticket, outstanding, remember, under_way
+from evals.calls.circuit_breaker import ENDS_RUN, OTHER_MODEL
+from evals.calls.concurrency import account
+from evals.calls.day_budget import Spent
+from evals.calls.requests import Asked, Asking
+from evals.calls.stop import Stop
 from evals.records import Failure, Skip
 from evals.specs import BatchLimits, Catalog, Evaluator, ModelPin
 from evals.storage.lake import Lake

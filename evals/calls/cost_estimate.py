@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from evals import models
-from evals.asking.questions import Asking
+from evals.calls.requests import Asking
 from evals.specs import Evaluator
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from evals import models
-from evals.asking.budget import Purse
+from evals.calls.day_budget import Purse
 from evals.evaluators import judges
 from evals.privacy import redaction
 from evals.records import Answer, Failure, Skip

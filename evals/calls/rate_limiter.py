@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from evals.asking.shared import Shared
+from evals.calls.shared_state import Shared
 from evals.models import Limits
 from evals.specs import Ceiling
 

@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from time import time
 
-from evals.asking.circuit import TOO_MANY, Circuit
-from evals.asking.leases import Lease
-from evals.asking.shared import Shared
+from evals.calls.circuit_breaker import TOO_MANY, Circuit
+from evals.calls.rate_limiter import Lease
+from evals.calls.shared_state import Shared
 from evals.models import Limits, ModelError, Reply
 from evals.specs import ModelPin
 

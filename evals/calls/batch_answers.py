@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 
 from evals import models
-from evals.asking.budget import Spent
-from evals.asking.circuit import SHUT
-from evals.asking.questions import came_with
-from evals.asking.tickets import Sent, Ticket
+from evals.calls.batch_jobs import Sent, Ticket
+from evals.calls.circuit_breaker import SHUT
+from evals.calls.day_budget import Spent
+from evals.calls.requests import came_with
 from evals.models.batches import RemoteBatch
 from evals.models.faults import coded
 from evals.records import Answer
