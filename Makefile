@@ -60,7 +60,7 @@ docs: .venv/.ready  ## Write the pages that are made from the code
 	@$(BIN)/python -m tests.docs
 
 record-demo: .venv/.ready  ## Record the demo's answers again from the pinned local model
-	@$(BIN)/python -m evals.demo
+	@$(BIN)/python -m evals.experiments.demo_recording
 
 lock: .venv/.ready  ## Resolve the versions anew
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --universal \

@@ -1,6 +1,6 @@
 """The sensor of the inbox: new files are read, then the nights they concern are run.
 
-A file is read by the same asset as ever; which nights are due is `evals.nights`' to say.
+A file is read by the same asset as ever; which nights are due is `evals.runs.night_locks`' to say.
 """
 
 import time
@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from evals import nights
 from evals.ingest.inbox import STAMPS, inbox_paths
 from evals.readable import readable_name
 from evals.records import digest
+from evals.runs import night_locks
 from evals.sources import locations
 from evals.specs import Catalog
 from evals.storage.lake import Lake
@@ -104,15 +104,15 @@ def file_at(path: Path, stamps: dict[str, list[Any]], known: Any, now: float) ->
 
 def due(lake: Lake, catalog: Catalog, now: datetime) -> list[Due]:
     """The ranges of nights with something to do."""
-    begun = nights.begun(lake, catalog, now)
-    pending = [found.night for found in nights.pending(lake, catalog, begun)]
+    begun = night_locks.begun(lake, catalog, now)
+    pending = [found.night for found in night_locks.pending(lake, catalog, begun)]
     return [
         Due(
             first.isoformat(),
             last.isoformat(),
-            digest([nights.seen(lake, catalog, n) for n in pending if first <= n <= last]),
+            digest([night_locks.seen(lake, catalog, n) for n in pending if first <= n <= last]),
         )
-        for first, last in nights.consecutive(pending)
+        for first, last in night_locks.consecutive(pending)
     ]
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import dagster as dg
 
-from evals import nights
 from evals.calls.batch_jobs import Ticket, row, tickets, under_way
 from evals.calls.routing import heard, nights_of
 from evals.models.batches import OVER
 from evals.records import digest
+from evals.runs import night_locks
 from orchestration.evaluate import GROUP, KEYS, OWNERS
 from orchestration.partitions import CODE
 from orchestration.resources import table
@@ -63,7 +63,7 @@ def batches_back(context: dg.SensorEvaluationContext) -> Any:
         count = f"{len(seen)} batches" if len(seen) != 1 else "1 batch"
         return dg.SkipReason(f"{count} under way, {done} of {asked} requests done")
     tags = sorted(ticket.tag for ticket in over)
-    name, due = digest(tags), {*nights_of(over), *nights.awaiting(lake, tags)}
+    name, due = digest(tags), {*nights_of(over), *night_locks.awaiting(lake, tags)}
     return [
         dg.RunRequest(run_key=f"{name}-{night.isoformat()}", partition_key=night.isoformat())
         for night in sorted(due)

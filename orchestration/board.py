@@ -13,10 +13,10 @@ from rich.text import Text
 
 from evals.calls.day_budget import Left
 from evals.calls.requests import Asked
-from evals.nights import OpenNight, open_nights
-from evals.plan import Planned
 from evals.records import Failure, Skip
 from evals.reports import pages, phrases
+from evals.runs.night_locks import OpenNight, open_nights
+from evals.runs.plan import Planned
 from evals.storage.lake import Lake
 from orchestration.console import output
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import dagster as dg
 
-from evals import nights, plan, run
 from evals.calls import day_budget
 from evals.calls.routing import Route, returned
 from evals.calls.shared_state import Shared
 from evals.calls.stop import Stop
 from evals.evaluators import resolution
 from evals.records import digest
+from evals.runs import night_locks, plan, runner
 from evals.storage import ledger
-from evals.survey import NightOf, survey
+from evals.worklist.worklist import NightOf, survey
 from orchestration import interrupts, pins
 from orchestration.partitions import NIGHTS, RANGE
 from orchestration.progress import Progress, each
@@ -92,7 +92,7 @@ def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
     yield from pins.results(context, SPECS)
 
 
-def score_nights(context: dg.AssetExecutionContext, stop: Stop) -> dict[str, list[run.Tally]]:
+def score_nights(context: dg.AssetExecutionContext, stop: Stop) -> dict[str, list[runner.Tally]]:
     """What each evaluator did to each night, by its name.
 
     Raises:
@@ -105,14 +105,14 @@ def score_nights(context: dg.AssetExecutionContext, stop: Stop) -> dict[str, lis
     references = here.references(lake)
     if Progress.listener:
         Progress.planned = planned(lake, context, references)
-    tallies: dict[str, list[run.Tally]] = {}
+    tallies: dict[str, list[runner.Tally]] = {}
     way = Route(lake, here.catalog(), datetime.now(UTC), stop=stop)
     with ledger.journal(lake, context.run.run_id) as journal:
         returned(lake, here.catalog(), journal, way.now)
         for night in each("evaluating", nights_of(context)):
             work = NightOf(lake, night)
             for evaluator in chosen(lake, here.catalog(), night, work, context):
-                done = run.score_night(
+                done = runner.score_night(
                     lake,
                     work,
                     evaluator,
@@ -130,7 +130,7 @@ def score_nights(context: dg.AssetExecutionContext, stop: Stop) -> dict[str, lis
 def chosen(lake: Any, catalog: Any, night: date, work: NightOf, context: Any) -> Iterator[Any]:
     """The evaluators a night is locked to, of those this run is about."""
     for app in work.apps:
-        for evaluator in nights.locked(lake, catalog, night, app):
+        for evaluator in night_locks.locked(lake, catalog, night, app):
             if asset_key(evaluator.name) in context.selected_asset_keys:
                 yield evaluator
 
@@ -149,7 +149,7 @@ def planned(lake: Any, context: Any, references: Any) -> int:
     return len(calls)
 
 
-def metadata(tallies: list[run.Tally]) -> dict[str, Any]:
+def metadata(tallies: list[runner.Tally]) -> dict[str, Any]:
     """An evaluator's counts, night by night, with a small chart of its pass rate."""
     rows = [
         {

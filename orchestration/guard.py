@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from evals import run
+from evals.runs import runner
 from orchestration.evaluate import asset_key
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import each
@@ -30,7 +30,9 @@ GUARDED = [asset_key(name) for name in sorted(settings().catalog().guardrails)]
 def verdicts(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per trace × guardrail: whether it tripped, and the action its policy asks for."""
     lake = settings().lake()
-    rows = [row for n in each("guarding", nights_of(context)) for row in run.guard_night(lake, n)]
+    rows = [
+        row for n in each("guarding", nights_of(context)) for row in runner.guard_night(lake, n)
+    ]
     tripped = Counter((row.app, row.guardrail, row.action) for row in rows if row.tripped)
     shown = [
         {"app": app, "guardrail": guardrail, "action": action, "traces": count}

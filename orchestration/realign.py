@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from evals import flywheel
+from evals.labels import realign
 from orchestration.partitions import CODE
 from orchestration.progress import Progress
 from orchestration.resources import plain, table
@@ -24,6 +24,6 @@ from orchestration.settings import settings
 def judge_candidates(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per judge with a graded score: its threshold, and the one its labels ask for."""
     Progress.say("measuring judges against labels")
-    rows = flywheel.candidates(settings().lake(), settings().catalog())
+    rows = realign.candidates(settings().lake(), settings().catalog())
     shown = [{key: row[key] for key in ("judge", "now", "proposed", "why")} for row in rows]
     return dg.MaterializeResult(metadata={"candidates": table(shown), "in_full": plain(rows)})

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from evals import nights
 from evals.reports import assembly, closing
+from evals.runs import night_locks
 from evals.storage import marts
 from orchestration import pins
 from orchestration.evaluate import KEYS
@@ -72,7 +72,7 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
         stamp = {"run_id": context.run.run_id, "reported_at": now.isoformat()}
         stamp |= pins.ending()
         for body, folder in assembly.night_reports(lake, catalog, night, stamp):
-            until = nights.provisional_until(lake, night, body["app"], now)
+            until = night_locks.provisional_until(lake, night, body["app"], now)
             rows.append({**line(body, folder), "provisional": until or ""})
     final = closing.close_nights(lake, datetime.now(UTC))
     lake.drop_scratch(context.run.run_id)

@@ -1,13 +1,13 @@
 """Stage 7, review: the answers a person should read of each night.
 
-Which ones says `evals.review`; `andon labels` carries the queue out and the labels back.
+Which ones says `evals.labels.review_queue`; `andon labels` carries the queue out and the labels back.
 """
 
 from typing import Any
 
 import dagster as dg
 
-from evals import flywheel
+from evals.labels import realign
 from orchestration.partitions import CODE, NIGHTS, RANGE
 from orchestration.progress import each
 from orchestration.resources import nights_of, table
@@ -29,6 +29,6 @@ def review_queue(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]
     rows = [
         {"night": night.isoformat(), "app": asked.app, "dimension": asked.dimension}
         for night in each("choosing what to read", nights_of(context))
-        for asked in flywheel.night_queue(lake, catalog, night)
+        for asked in realign.night_queue(lake, catalog, night)
     ]
     return dg.MaterializeResult(metadata={"questions": len(rows), "asked": table(rows[-200:])})

@@ -28,7 +28,7 @@ from evals.specs import BatchLimits, ModelPin
 from evals.storage.files import aside_of, open_aside
 from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
-from evals.survey import Wanted
+from evals.worklist.worklist import Wanted
 
 SETTLED_S = 60.0
 """Seconds after which a batch the provider does not list was never made."""

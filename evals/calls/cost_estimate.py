@@ -19,7 +19,7 @@ from evals.calls.requests import Asking
 from evals.specs import Evaluator
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
-from evals.survey import Survey, Wanted
+from evals.worklist.worklist import Survey, Wanted
 
 CHARS_PER_TOKEN = 4.0
 """Where the ledger has no answer of this judge yet: English text under common tokenizers; the

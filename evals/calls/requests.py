@@ -19,7 +19,7 @@ from evals.privacy import redaction
 from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin
 from evals.storage.ledger import Journal
-from evals.survey import Survey, Wanted, partial
+from evals.worklist.worklist import Survey, Wanted, partial
 
 NOTHING = models.Request(messages=(), max_tokens=0, temperature=0.0, seed=0)
 NOT_SHOWN = models.ModelError("not-shown-whole", models.FAULTS["not-shown-whole"], retryable=False)

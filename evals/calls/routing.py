@@ -24,7 +24,7 @@ from evals.records import Failure, Skip
 from evals.specs import BatchLimits, Catalog, Evaluator, ModelPin
 from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
-from evals.survey import Wanted
+from evals.worklist.worklist import Wanted
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import date
 
 from evals.ingest.staged_rows import carried
-from evals.nights import DAY
 from evals.records import digest
+from evals.runs.night_locks import DAY
 from evals.storage.lake import Lake
 
 

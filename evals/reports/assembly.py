@@ -11,16 +11,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from evals import nights
 from evals.calls.batch_jobs import under_way
 from evals.records import Trace
 from evals.reports import report
-from evals.sampling import place
+from evals.runs import night_locks
 from evals.specs import App, Catalog, Evaluator
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake, connection, parquet
 from evals.storage.marts import locked_files, mart, mart_files
 from evals.validation.quarantine import unplaced
+from evals.worklist.sampling import place
 
 EXAMPLES = 5
 PAGE_NIGHTS = 14
@@ -48,7 +48,7 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
     now = datetime.fromisoformat(stamp["reported_at"])
     open_until: dict[str, str] = {}
 
-    known = nights.state(lake, night)
+    known = night_locks.state(lake, night)
     kept = []
     for app, account in sorted(known.get("apps", {}).items()):
         body = build(lake, catalog, night, app, account)
@@ -64,12 +64,12 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
         beside = {**stamp, "provisional_until": until.isoformat()}
         kept.append(Kept(body, lake.write_report(night, body, page, beside)))
     versions = {one.body["app"]: one.body["version"] for one in kept}
-    nights.update(lake, night, **awaited(lake, night))
-    seen, unfinished = nights.seen(lake, catalog, night), may_pass(lake, night)
-    seen = seen if nights.as_admitted(lake, night) else ""  # rows came since: it is due again
-    on_time = known.get("on_time") or nights.staged_names(lake, night)
+    night_locks.update(lake, night, **awaited(lake, night))
+    seen, unfinished = night_locks.seen(lake, catalog, night), may_pass(lake, night)
+    seen = seen if night_locks.as_admitted(lake, night) else ""  # rows came since: it is due again
+    on_time = known.get("on_time") or night_locks.staged_names(lake, night)
     found = {"reports": versions, "seen": seen, "open": unfinished, "on_time": on_time}
-    nights.update(lake, night, **found, provisional=open_until)
+    night_locks.update(lake, night, **found, provisional=open_until)
     return kept
 
 
@@ -97,7 +97,7 @@ def build(
     def rows(model: str, days: Sequence[date]) -> list[dict[str, Any]]:
         return [row for row in mart(lake, model, days) if row["app"] == app]
 
-    evaluators = nights.locked(lake, catalog, night, app)
+    evaluators = night_locks.locked(lake, catalog, night, app)
     return report.build(
         report.Night(
             date=night,
@@ -147,7 +147,7 @@ def baseline(lake: Lake, spec: App, night: date) -> dict[date, str]:
     found = {}
     for back in range(spec.gate.baseline_nights, 0, -1):
         day = night - timedelta(days=back)
-        known = nights.state(lake, day)
+        known = night_locks.state(lake, day)
         refused = known.get("apps", {}).get(spec.app, {}).get("refused")
         version = known.get("reports", {}).get(spec.app)
         if version and not refused:
@@ -158,7 +158,7 @@ def baseline(lake: Lake, spec: App, night: date) -> dict[date, str]:
 def earlier(lake: Lake, app: str, night: date) -> list[dict[str, Any]]:
     """The reports of the nights before, oldest first, for small charts."""
     days = (night - timedelta(days=back) for back in range(PAGE_NIGHTS, 0, -1))
-    versions = ((day, nights.state(lake, day).get("reports", {}).get(app)) for day in days)
+    versions = ((day, night_locks.state(lake, day).get("reports", {}).get(app)) for day in days)
     bodies = (lake.report(day, app, version) for day, version in versions if version)
     return [body for body in bodies if body]
 
@@ -287,7 +287,7 @@ def awaited(lake: Lake, night: date) -> dict[str, Any]:
         for file in locked_files(lake, table, [night])
         for row in lake.read_file(table, file)
     )
-    count, versions = sum(rows), nights.versions_asked(lake, night)
+    count, versions = sum(rows), night_locks.versions_asked(lake, night)
     out = [one.tag for one in under_way(lake) if one.answer_version in versions] if count else []
     return {"awaits": count, "out": sorted(out)}
 
@@ -298,7 +298,9 @@ def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Pa
     from evals.storage.files import replace
 
     path = lake.home / "reports" / "index.html"
-    shown = [{**one._asdict(), "date": one.date.isoformat()} for one in nights.open_nights(lake)]
+    shown = [
+        {**one._asdict(), "date": one.date.isoformat()} for one in night_locks.open_nights(lake)
+    ]
     body = pages.render_board(lake.current_reports(), run=dict(run), provisional=shown)
     replace(path, body.encode())
     return path

@@ -1,6 +1,6 @@
 """How judges held against attacks: of the answers they failed, how many passed once they argued.
 
-Pure; which answers carried which attack is `evals.canaries`'.
+Pure; which answers carried which attack is `evals.worklist.canaries`'.
 """
 
 from __future__ import annotations

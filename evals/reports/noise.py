@@ -1,6 +1,6 @@
 """A judge's own noise: how often one more answer to the same request contradicts the first.
 
-Pure; which answers are compared is `evals.noise`'.
+Pure; which answers are compared is `evals.runs.noise`'.
 """
 
 from __future__ import annotations

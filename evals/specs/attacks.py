@@ -1,6 +1,6 @@
 """Attacks on judges as data: answers that argue with whoever judges them.
 
-Which traces carry them and what came of it is told in `evals.canaries`.
+Which traces carry them and what came of it is told in `evals.worklist.canaries`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How much may be asked: ceilings of a provider's account, hours, budgets, samples.
 
-What is done under them is told in `evals.calls` and `evals.sampling`.
+What is done under them is told in `evals.calls` and `evals.worklist.sampling`.
 """
 
 from __future__ import annotations

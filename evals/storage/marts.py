@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.labels.label_files import mapped_labels
-from evals.nights import state
+from evals.runs.night_locks import state
 from evals.specs import Catalog
 from evals.storage.files import parquet_rows, replacing
 from evals.storage.lake import Lake, connection, parquet, quoted

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evals.ingest import fragment_merge
 from evals.ingest.staged_rows import Source
-from evals.nights import door_basis, state, update
 from evals.records import digest
+from evals.runs.night_locks import door_basis, state, update
 from evals.specs import Catalog, Expectation
 from evals.storage.lake import Lake, in_use
 from evals.validation import (

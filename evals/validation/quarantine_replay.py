@@ -20,9 +20,9 @@ from evals.ingest.inbox import STAMPS
 from evals.ingest.night_files import Nights
 from evals.ingest.sessions import note_carried
 from evals.ingest.timestamp_limits import believed
-from evals.nights import DAY, update
 from evals.privacy.redaction import Door
 from evals.records import Refusal, Trace
+from evals.runs.night_locks import DAY, update
 from evals.specs import Catalog
 from evals.storage.files import read_parquet, replace, write_parquet
 from evals.storage.lake import Lake

@@ -1,6 +1,6 @@
 """Commands about judges: attack.
 
-What an attack is and who carries it is `evals.canaries`'.
+What an attack is and who carries it is `evals.worklist.canaries`'.
 """
 
 import secrets
@@ -48,15 +48,15 @@ def judge_attack(
 
 def trials(here: Any, name: str, app: str | None) -> list[Any]:
     """One trial for each application that uses the judge."""
-    from evals import trial
     from evals.calls.day_budget import Purse
     from evals.calls.shared_state import Shared
+    from evals.experiments import attack_trial
     from evals.storage import ledger
     from orchestration.interrupts import Interrupts
     from orchestration.progress import Progress
 
     lake, cat = here.lake(), here.catalog()
-    found, nights = trial.uses(cat, name, app), lake.nights("traces")
+    found, nights = attack_trial.uses(cat, name, app), lake.nights("traces")
     if not found:
         fail(
             USAGE, f"no application uses a judge {name!r}; judges: {', '.join(sorted(cat.judges))}"
@@ -70,7 +70,7 @@ def trials(here: Any, name: str, app: str | None) -> list[Any]:
     try:
         with ledger.journal(lake, run) as journal:
             return [
-                trial.attack(lake, cat, references, one, journal, nights[-1], **how)
+                attack_trial.attack(lake, cat, references, one, journal, nights[-1], **how)
                 for one in found
             ]
     finally:

@@ -41,10 +41,10 @@ def labels_export(
     Example:
       andon labels export --date 2026-10-14 -o queue.jsonl
     """
-    from evals import flywheel
+    from evals.labels import realign
 
     lake = place(home, catalog).lake()
-    for row in flywheel.sheet(lake, only.date(), app):
+    for row in realign.sheet(lake, only.date(), app):
         out.write(terminal.document(row) + "\n")
 
 

@@ -79,11 +79,11 @@ def nightly(
       andon nightly --dry-run
       andon nightly --dry-run --probe 20
     """
-    from evals import nights
     from evals.calls import day_budget
     from evals.erasure import forget
     from evals.ingest import inbox as door
     from evals.labels import label_files as said
+    from evals.runs import night_locks
 
     no_probe_but_dry(probe, dry_run)
     here = place(home, catalog, inbox=inbox, labels=labels)
@@ -96,7 +96,7 @@ def nightly(
     if spread and spread[1] < spread[0]:
         raise click.UsageError("--spread ends before it begins; give the first night first")
     spread_over = (spread[0].date(), spread[1].date()) if spread else None
-    calls, failures, was_open = 0, [], nights.open_nights(lake)
+    calls, failures, was_open = 0, [], night_locks.open_nights(lake)
     with telling(as_json) as say:
         assumed = assume_date.date() if assume_date else None
         cat = here.catalog()
@@ -105,9 +105,9 @@ def nightly(
         door.take_in(lake, cat, here.inbox, say=say, **options)
         said.take_in_labels(lake, cat, here.labels)
         take_back(lake, cat)
-        known = span(nights.begun(lake, cat, datetime.now(UTC)), first, last, only)
+        known = span(night_locks.begun(lake, cat, datetime.now(UTC)), first, last, only)
         due = admitted(lake, cat, known, say, strict=dry_run)
-        for begin, end in nights.consecutive(due) if not dry_run else ():
+        for begin, end in night_locks.consecutive(due) if not dry_run else ():
             from orchestration.launch import launch
 
             launched = launch(here.home, "nightly", begin, end, say)
@@ -139,8 +139,8 @@ def foretell(
     as_json: bool,
 ) -> None:
     """What bringing nights up to date would ask and cost; asks nothing but what `probe` allows."""
-    from evals import plan
     from evals.calls import day_budget
+    from evals.runs import plan
     from orchestration.interrupts import Interrupts
 
     lake, catalog, now = here.lake(), here.catalog(), datetime.now(UTC)
@@ -179,11 +179,11 @@ def admitted(lake: Any, catalog: Any, known: list[date], say: Any, *, strict: bo
 
     A night that cannot be is left to its own run, which fails beside the others; `strict`: raised.
     """
-    from evals import nights
+    from evals.runs import night_locks
     from evals.specs import CatalogError
 
     due: list[date] = []
-    while (found := [one.night for one in nights.pending(lake, catalog, known)]) != due:
+    while (found := [one.night for one in night_locks.pending(lake, catalog, known)]) != due:
         from evals.validation import admission
 
         due = found
@@ -236,13 +236,13 @@ def readable(catalog: Any, due: list[date]) -> None:
 
 def closed(lake: Any, was_open: list[Any]) -> list[Any]:
     """Ends the nights whose watermark has passed; those that are final since the run began."""
-    from evals import nights
+    from evals.runs import night_locks
 
-    if nights.open_nights(lake):
+    if night_locks.open_nights(lake):
         from evals.reports import closing
 
         closing.close_nights(lake, datetime.now(UTC))
-    still = {one[:2] for one in nights.open_nights(lake)}
+    still = {one[:2] for one in night_locks.open_nights(lake)}
     return [one for one in was_open if one[:2] not in still]
 
 
@@ -316,9 +316,9 @@ def backfill(
       andon backfill --evaluator faithful-summary --from 2026-10-08 --to 2026-10-14
       andon backfill --dry-run
     """
-    from evals import nights
     from evals.calls import day_budget
     from evals.erasure import forget
+    from evals.runs import night_locks
 
     here = place(home, catalog)
     lake = here.lake()
@@ -331,15 +331,15 @@ def backfill(
         return
     day_budget.recover(lake)
     for night in over:
-        apps = nights.state(lake, night).get("apps", {})
+        apps = night_locks.state(lake, night).get("apps", {})
         for app in (name for name, account in apps.items() if not account["refused"]):
-            nights.move(lake, here.catalog(), night, app, evaluator or None)
+            night_locks.move(lake, here.catalog(), night, app, evaluator or None)
     calls, failures = 0, []
-    pending = nights.pending(lake, here.catalog(), over) if evaluator else []
+    pending = night_locks.pending(lake, here.catalog(), over) if evaluator else []
     due = [found.night for found in pending] if evaluator else over
     readable(here.catalog(), due)
     with telling(as_json) as say:
-        for begin, end in nights.consecutive(due):
+        for begin, end in night_locks.consecutive(due):
             from orchestration.launch import launch
 
             launched = launch(here.home, "rescore", begin, end, say)

@@ -33,13 +33,13 @@ def traces(calls: int) -> list:
 
 def ours(url: str, calls: int, concurrency: int) -> float:
     """The runner, with its journal and ledger: every answer durable."""
-    from evals import run
     from evals.evaluators import resolution
     from evals.evaluators.gold import References
+    from evals.runs import runner
     from evals.specs import load_catalog
     from evals.storage import ledger
     from evals.storage.lake import Lake
-    from evals.survey import NightOf
+    from evals.worklist.worklist import NightOf
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -60,7 +60,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
         began = time.process_time()
         with ledger.journal(lake, "bench") as journal:
             night, labels = NightOf(lake, NIGHT), References.of(root, [])
-            done = run.score_night(lake, night, judge, labels, journal)
+            done = runner.score_night(lake, night, judge, labels, journal)
         spent = time.process_time() - began
         assert done.passed + done.failed == calls, done
         return spent

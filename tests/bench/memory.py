@@ -14,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import run
 from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import Trace
+from evals.runs import runner
 from evals.specs import load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.survey import NightOf
+from evals.worklist.worklist import NightOf
 from tests.bench.clients import MODEL, NIGHT, SYSTEM
 
 TEXT = "The parcel left the depot this morning and arrives tomorrow before noon. " * 13
@@ -73,7 +73,9 @@ def night(url: str, traces: int) -> dict[str, Any]:
             with ledger.journal(lake, "bench") as journal:
                 labels = References.of(root, [])
                 for evaluator in resolution.for_app(catalog, "bench"):
-                    done = run.score_night(lake, NightOf(lake, NIGHT), evaluator, labels, journal)
+                    done = runner.score_night(
+                        lake, NightOf(lake, NIGHT), evaluator, labels, journal
+                    )
                     assert done.passed == traces, done
                     found[f"{when}_{evaluator.dimension}_mb"] = megabytes()
             found[f"{when}_s"] = time.perf_counter() - began

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from evals import nights
 from evals.ingest import inbox
+from evals.runs import night_locks
 from evals.specs import Catalog, Column, Mapping
 from evals.storage.lake import Lake
 from evals.validation import admission, quarantine, quarantine_replay
@@ -125,10 +125,10 @@ def test_rows_that_nothing_holds_whole_are_counted(tmp_path: Path) -> None:
 def test_a_night_that_has_not_begun_waits(tmp_path: Path) -> None:
     """A clock that runs ahead over midnight does not open a night before its time."""
     lake, catalog = imported(tmp_path, [row("a", at()), row("b", at(hours=16))])
-    assert nights.begun(lake, catalog, READ) == [date(2026, 10, 3)]
-    assert nights.begun(lake, catalog, READ + timedelta(days=1)) == lake.nights("staged")
+    assert night_locks.begun(lake, catalog, READ) == [date(2026, 10, 3)]
+    assert night_locks.begun(lake, catalog, READ + timedelta(days=1)) == lake.nights("staged")
     simulated = catalog.model_copy(update={"demo": True})
-    assert nights.begun(lake, simulated, READ) == lake.nights("staged")
+    assert night_locks.begun(lake, simulated, READ) == lake.nights("staged")
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.alignment import Agreement, measure, propose_threshold, split
+from evals.labels.alignment import Agreement, measure, propose_threshold, split
 
 
 def test_rates_have_wilson_intervals() -> None:

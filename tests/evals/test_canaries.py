@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from evals import canaries
 from evals.evaluators import judges, resolution
 from evals.evaluators.gold import References
 from evals.records import Failure, Label, Outcome, Trace
 from evals.reports import attacks
 from evals.specs import Catalog, CatalogError, Evaluator, load_catalog
 from evals.storage.lake import Lake
+from evals.worklist import canaries
 
 FIRST = date(2026, 10, 1)
 FILES = {

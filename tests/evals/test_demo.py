@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from evals import demo, models
+from evals import models
 from evals.evaluators.registry import SCORERS
+from evals.experiments import demo_recording
 from evals.specs import ModelPin, load_catalog
 
-FOLDER = demo.CATALOG / "demo"
+FOLDER = demo_recording.CATALOG / "demo"
 TRACES = FOLDER / "inbox" / "traces.jsonl.gz"
 
 
@@ -67,7 +68,7 @@ def test_the_recording_is_small() -> None:
 def test_every_night_of_every_application_is_there(traces: list[dict[str, Any]]) -> None:
     """Fourteen nights of three applications, 20 to 28 traces each, under ids used once."""
     counts = Counter((trace["app"], night_of(trace)) for trace in traces)
-    assert len(counts) == 3 * demo.NIGHTS
+    assert len(counts) == 3 * demo_recording.NIGHTS
     assert {night for _, night in counts} >= {date(2026, 10, 1), date(2026, 10, 14)}
     assert all(20 <= count <= 28 for count in counts.values())
     assert len({trace["trace_id"] for trace in traces}) == len(traces)
@@ -75,12 +76,15 @@ def test_every_night_of_every_application_is_there(traces: list[dict[str, Any]])
 
 def test_the_recording_follows_the_plan(traces: list[dict[str, Any]]) -> None:
     """Each trace is one planned request, asked with the messages of its night's release."""
-    planned = {request.trace_id: request for request in demo.plan(demo.read_inputs(demo.CATALOG))}
-    releases = demo.read_releases(demo.CATALOG)
+    planned = {
+        request.trace_id: request
+        for request in demo_recording.plan(demo_recording.read_inputs(demo_recording.CATALOG))
+    }
+    releases = demo_recording.read_releases(demo_recording.CATALOG)
     assert planned.keys() == {trace["trace_id"] for trace in traces}
     for trace in traces:
         request = planned[trace["trace_id"]]
-        release = demo.release_on(releases[trace["app"]], night_of(trace))
+        release = demo_recording.release_on(releases[trace["app"]], night_of(trace))
         assert datetime.fromisoformat(trace["ts"]) == request.ts
         assert trace["messages"] == release.messages(request.input, request.context)
         assert trace["prompt_hash"] == release.prompt_hash()
@@ -116,15 +120,17 @@ def test_nl2sql_stays(traces: list[dict[str, Any]]) -> None:
 
 def test_every_answer_is_the_pinned_models(traces: list[dict[str, Any]]) -> None:
     """The model that answered is the one that is pinned."""
-    pin = load_catalog(demo.CATALOG).models[demo.PIN]
+    pin = load_catalog(demo_recording.CATALOG).models[demo_recording.PIN]
     assert {(t["model_requested"], t["model"]) for t in traces} == {(pin.model, pin.model)}
 
 
 @pytest.mark.parametrize("name", ["extraction", "nl2sql"])
 def test_every_gold_input_was_asked(traces: list[dict[str, Any]], name: str) -> None:
     """Gold and traces meet: each gold input was asked, and each trace has its gold."""
-    gold = [row["input"] for row in read(demo.CATALOG / "gold" / f"{name}.jsonl")]
-    inputs = {r["input"] for r in demo.read_inputs(demo.CATALOG) if r["app"] == name}
+    gold = [row["input"] for row in read(demo_recording.CATALOG / "gold" / f"{name}.jsonl")]
+    inputs = {
+        r["input"] for r in demo_recording.read_inputs(demo_recording.CATALOG) if r["app"] == name
+    }
     asked = {trace["input"] for trace in traces if trace["app"] == name}
     assert len(gold) == len(set(gold)) > 100
     assert set(gold) == inputs == asked
@@ -148,7 +154,7 @@ def test_labels_bind_to_traces(traces: list[dict[str, Any]]) -> None:
 
 def test_the_weights_are_the_pinned_ones() -> None:
     """The package's file has the pinned digest, and another digest is refused."""
-    pin = load_catalog(demo.CATALOG).models[demo.PIN]
+    pin = load_catalog(demo_recording.CATALOG).models[demo_recording.PIN]
     try:
         found = models.weights(pin)
     except models.Unavailable as missing:
@@ -163,7 +169,7 @@ def test_the_weights_are_the_pinned_ones() -> None:
 
 def test_the_catalog_loads_and_its_checks_are_known() -> None:
     """Every check a suite names exists and accepts its params, and its data are where it says."""
-    catalog = load_catalog(demo.CATALOG)
+    catalog = load_catalog(demo_recording.CATALOG)
     assert catalog.demo
     assert set(catalog.apps) == set(catalog.suites) == {"extraction", "notifications", "nl2sql"}
     assert catalog.inbox is not None
@@ -196,7 +202,7 @@ def test_written_rows_give_the_same_bytes(tmp_path: Path) -> None:
     """Equal rows make equal files, so that a recording can be compared."""
     rows = [{"b": "ü", "a": 1}, {"a": None}]
     for name in ("one.gz", "two.gz"):
-        demo.write(tmp_path / name, rows)
+        demo_recording.write(tmp_path / name, rows)
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
     assert read(tmp_path / "one.gz") == rows
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.gz", "two.gz"]
@@ -204,7 +210,7 @@ def test_written_rows_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_nearest_examples_come_last() -> None:
     """An application that picks its examples shows the one most like the question at the end."""
-    release = demo.read_releases(demo.CATALOG)["nl2sql"][0]
+    release = demo_recording.read_releases(demo_recording.CATALOG)["nl2sql"][0]
     chat = release.messages("How many customers live in Graz?", "customers(city)")
     assert release.nearest == 4
     assert [turn["role"] for turn in chat] == ["system", *["user", "assistant"] * 4, "user"]

@@ -15,7 +15,7 @@ OTHERWISE = {
     "evals/storage/files.py": "the one way to write a file",
     "evals/storage/ledger.py:Journal": "a journal is appended to; its last line may be torn",
     "evals/storage/lake.py:Lake.used": "a lock, which holds nothing",
-    "evals/survey.py:Contents": "a file without a name ends with its process",
+    "evals/worklist/worklist.py:Contents": "a file without a name ends with its process",
     "evals/traces/spans/spans.py:Gathered": "files without names",
     "evals/ingest/parallel_readers.py:second": "a file without a name",
     "evals/validation/quarantine_replay.py:from_bytes": "a folder of scratch, swept like every other",

@@ -9,13 +9,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from evals import canaries, trial
 from evals.erasure import forget
 from evals.evaluators.gold import References
+from evals.experiments import attack_trial
 from evals.records import Label
 from evals.reports import report
 from evals.reports.measurements import Night
 from evals.storage import ledger
+from evals.worklist import canaries
 from tests.evals.models.model_server import Said, Server, completion, serving
 from tests.evals.test_run import NIGHT, Bench, traces
 
@@ -126,7 +127,7 @@ def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> Non
     """Every attack on every answer people failed, by family; what it fell for by name."""
     references = References.of(bench.catalog.root, bench.labels)
     with ledger.journal(bench.lake, "attack") as journal:
-        found = trial.attack(
+        found = attack_trial.attack(
             bench.lake, bench.catalog, references, bench.evaluator("kind"), journal, NIGHT
         )
     told = found.document()
@@ -154,7 +155,7 @@ def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> No
         references = References.of(bench.catalog.root, bench.labels)
         with ledger.journal(bench.lake, "attack") as journal:
             judge = bench.evaluator("kind")
-            trial.attack(bench.lake, bench.catalog, references, judge, journal, NIGHT)
+            attack_trial.attack(bench.lake, bench.catalog, references, judge, journal, NIGHT)
     attacks = len(canaries.shipped())
 
     def said() -> list[str]:

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from evals import run
 from evals.calls import live
 from evals.calls.day_budget import Purse
 from evals.calls.shared_state import Shared
 from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import Label, Trace
+from evals.runs import runner
 from evals.specs import Budget, Catalog, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.survey import NightOf
+from evals.worklist.worklist import NightOf
 from tests.evals.models.model_server import Said, Server, completion, serving
 
 NIGHT = date(2026, 10, 1)
@@ -104,7 +104,7 @@ class Bench:
         """Sets what a day may spend."""
         self.catalog = self.catalog.model_copy(update={"budget": Budget(**limits)})
 
-    def score(self, dimension: str, day: date = TODAY) -> run.Tally:
+    def score(self, dimension: str, day: date = TODAY) -> runner.Tally:
         """Brings one evaluator up to date."""
         references = References.of(self.catalog.root, self.labels)
         shared = Shared(self.lake.home)
@@ -112,7 +112,7 @@ class Bench:
             with ledger.journal(self.lake, "run") as journal:
                 night, one = NightOf(self.lake, NIGHT), self.evaluator(dimension)
                 purse = Purse(shared, "run", day, self.catalog)
-                return run.score_night(self.lake, night, one, references, journal, purse=purse)
+                return runner.score_night(self.lake, night, one, references, journal, purse=purse)
         finally:
             shared.close()
 
@@ -243,7 +243,7 @@ def test_a_defect_in_an_evaluator_is_an_error_row(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An evaluator that raises loses its own verdict and nothing else."""
-    scorer = run.scorers.SCORERS["contains"]
+    scorer = runner.scorers.SCORERS["contains"]
 
     def breaks(*_: Any) -> None:
         raise ZeroDivisionError("oops")
@@ -251,7 +251,7 @@ def test_a_defect_in_an_evaluator_is_an_error_row(
     broken = type(scorer)(
         scorer.name, scorer.kind, scorer.reads, scorer.behaviour, breaks, scorer.params
     )
-    monkeypatch.setitem(run.scorers.SCORERS, "contains", broken)
+    monkeypatch.setitem(runner.scorers.SCORERS, "contains", broken)
     bench.lake.write("traces", NIGHT, traces("yes please"))
     bench.score("polite")
     assert bench.verdicts() == {"t0": "error:evaluator-defect"}
@@ -307,10 +307,10 @@ def test_what_is_true_is_not_written_again(tmp_path: Path, server: Server) -> No
     outputs = [f"please {n}" if n % 3 else f"bad {n}" for n in range(40)]
     bench.lake.write("traces", NIGHT, traces(*outputs))
 
-    def scored(dimension: str) -> tuple[run.Tally, int, bytes]:
+    def scored(dimension: str) -> tuple[runner.Tally, int, bytes]:
         """What a run did, and the file it left."""
         tally = bench.score(dimension)
-        name = run.score_file(bench.evaluator(dimension))
+        name = runner.score_file(bench.evaluator(dimension))
         path = bench.lake.partition("scores", NIGHT) / f"{name}.parquet"
         return tally, path.stat().st_ino, path.read_bytes()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from evals import nights
+from evals.runs import night_locks
 from orchestration import arrivals
 from orchestration.definitions import defs
 from orchestration.settings import settings
@@ -70,7 +70,9 @@ def main() -> None:
         due = arrivals.due(lake, settings().catalog(), datetime.now(UTC))
         said["by hour"] = [keys(due, "2026-10-03T12"), keys(due, "2026-10-03T13")]
         for night in lake.nights("staged"):
-            nights.update(lake, night, seen=nights.seen(lake, settings().catalog(), night))
+            night_locks.update(
+                lake, night, seen=night_locks.seen(lake, settings().catalog(), night)
+            )
         said["run"] = tick(instance, cursor)
         instance.create_run_for_job(
             defs.resolve_job_def("read_inbox"), status=dg.DagsterRunStatus.STARTED

@@ -14,8 +14,8 @@ from typing import Any
 
 import dagster as dg
 
-from evals import nights
 from evals.reports.assembly import awaited
+from evals.runs import night_locks
 from tests.evals.asking.batch_line import NIGHT, BatchLine, catalog_at
 from tests.evals.models.batch_server import serving
 
@@ -50,9 +50,9 @@ def main() -> None:
             own = {NIGHT: ["good", "bad"], AFTER: ["good", "of its own"], SAME: ["bad"]}
             for night, outputs in own.items():
                 line.night(*outputs, night=night)
-                nights.move(line.lake, line.catalog, night, "chat")
+                night_locks.move(line.lake, line.catalog, night, "chat")
                 line.ask(night=night)
-                nights.update(line.lake, night, **awaited(line.lake, night))
+                night_locks.update(line.lake, night, **awaited(line.lake, night))
             said["out"] = tick(instance)
             server.state.finish(only="batch_1")
             said["back"] = tick(instance)

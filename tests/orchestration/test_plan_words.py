@@ -6,8 +6,8 @@ from typing import Any
 
 from evals.calls.day_budget import Left
 from evals.calls.requests import Asked
-from evals.plan import Planned
 from evals.records import Skip
+from evals.runs.plan import Planned
 from orchestration import board
 
 ROW: dict[str, Any] = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.sampling import place
 from evals.storage.lake import Lake
+from evals.worklist.sampling import place
 from tests.door.team import andon
 from tests.system.line import NIGHTS, Judge, desk, document, team
 

@@ -78,7 +78,7 @@ def test_with_nothing_new_it_ends_at_once(copied: Callable[[], Line], judge: Jud
     seconds = time.monotonic() - began
     imported = {row.rsplit("|", 1)[-1].strip() for row in done.stderr.splitlines() if "|" in row}
     packages = {name.split(".")[0] for name in imported}
-    assert "evals.nights" in imported
+    assert "evals.runs.night_locks" in imported
     assert not packages & HEAVY
     assert json.loads(done.stdout)["nights"] == []
     assert json.loads(done.stdout)["calls"] == judge.count() - before == 0

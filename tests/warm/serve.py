@@ -23,7 +23,7 @@ HEAVY = (
     *("dagster", "dagster_dbt", "dbt.cli.main", "dbt.adapters.duckdb", "duckdb", "openai"),
     *("pandas", "pyarrow.parquet", "rich.progress", "sqlalchemy", "aiohttp", "sqlglot.lineage"),
 )
-APART = ("evals.demo", "evals.models.embedded")
+APART = ("evals.experiments.demo_recording", "evals.models.embedded")
 
 
 def load() -> None:

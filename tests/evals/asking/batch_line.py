@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import run
 from evals.calls.batch_jobs import Ticket, tickets
 from evals.calls.day_budget import Purse
 from evals.calls.routing import Route, returned
@@ -18,11 +17,12 @@ from evals.calls.shared_state import Shared
 from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import Answer, Trace
+from evals.runs import runner
 from evals.specs import Catalog, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.tables import Coverage
-from evals.survey import NightOf
+from evals.worklist.worklist import NightOf
 from tests.catalog_files import write_catalog
 from tests.evals.models.batch_server import Server
 
@@ -75,14 +75,14 @@ class BatchLine:
         found = resolution.for_app(self.catalog, "chat")
         return next(one for one in found if one.kind == "judge")
 
-    def ask(self, now: datetime = NOON, night: date = NIGHT) -> run.Tally:
+    def ask(self, now: datetime = NOON, night: date = NIGHT) -> runner.Tally:
         """Scores a night, as far as answers are there; hands in what is not."""
         references = References.of(self.catalog.root, [])
         shared = Shared(self.lake.home)
         try:
             purse = Purse(shared, "run", now.date(), self.catalog)
             with ledger.journal(self.lake, "run") as journal:
-                return run.score_night(
+                return runner.score_night(
                     self.lake, NightOf(self.lake, night), self.judge, references, journal,
                     ask=Route(self.lake, self.catalog, now), purse=purse,
                 )  # fmt: skip

@@ -6,16 +6,16 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals import run
 from evals.calls.day_budget import Purse
 from evals.calls.shared_state import Shared
 from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import Score, Trace
+from evals.runs import runner
 from evals.specs import Budget, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.survey import NightOf
+from evals.worklist.worklist import NightOf
 from tests.catalog_files import write_catalog
 
 NIGHT = date(2026, 10, 1)
@@ -78,7 +78,7 @@ class Team:
 
     def score(
         self, night: date = NIGHT, day: date = TODAY, run_id: str = "run", **how: Any
-    ) -> run.Tally:
+    ) -> runner.Tally:
         """Brings the judge's scores of a night up to date."""
         references = References.of(self.catalog.root, [])
         shared = Shared(self.lake.home)
@@ -87,7 +87,7 @@ class Team:
                 purse = Purse(shared, run_id, day, self.catalog)
                 work = NightOf(self.lake, night)
                 one = self.evaluator
-                return run.score_night(
+                return runner.score_night(
                     self.lake, work, one, references, journal, purse=purse, **how
                 )
         finally:

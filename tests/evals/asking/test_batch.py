@@ -280,7 +280,7 @@ def test_auto_takes_a_batch_where_the_deadline_allows(
     line.night(*map(str, range(outputs)))
     from evals.calls.requests import Asking
     from evals.evaluators.gold import References
-    from evals.survey import NightOf, survey
+    from evals.worklist.worklist import NightOf, survey
     from tests.evals.asking.batch_line import NIGHT
 
     judge = line.judge

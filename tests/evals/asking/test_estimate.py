@@ -12,7 +12,7 @@ import pytest
 
 from evals.calls.day_budget import left
 from evals.evaluators.gold import References
-from evals.plan import Planned, Scope, plan, probe
+from evals.runs.plan import Planned, Scope, plan, probe
 from tests.evals.asking.team import NIGHT, TODAY, Team, traces
 from tests.evals.models.model_server import Said, completion, serving
 

@@ -18,7 +18,7 @@ from evals.calls.circuit_breaker import Circuit
 from evals.calls.routing import Route
 from evals.calls.shared_state import Shared
 from evals.evaluators.gold import References
-from evals.survey import NightOf, survey
+from evals.worklist.worklist import NightOf, survey
 from tests.evals.asking.fake import faulty
 from tests.evals.asking.team import NIGHT, TODAY, Team, traces
 from tests.evals.models.model_server import Said, completion, serving

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 import yaml
 
-from evals import nights
-from evals import noise as noises
 from evals.calls.cost_estimate import estimate
 from evals.erasure import forget
 from evals.evaluators.gold import References
-from evals.plan import Scope, plan
 from evals.reports import pages, report
 from evals.reports.assembly import awaited
 from evals.reports.measurements import Night
 from evals.reports.noise import section
+from evals.runs import night_locks
+from evals.runs import noise as noises
+from evals.runs.plan import Scope, plan
 from evals.specs import load_catalog
 from evals.statistics import wilson
-from evals.survey import NightOf, survey
+from evals.worklist.worklist import NightOf, survey
 from tests.evals.asking.batch_line import BatchLine, catalog_at
 from tests.evals.asking.team import NIGHT, Team, traces
 from tests.evals.models.batch_server import serving as serving_batches
@@ -239,17 +239,19 @@ def test_repeats_alone_in_a_batch_are_awaited(tmp_path: Path) -> None:
         assert (row.missing, row.awaited) == (4, 4)
         told = section(row._asdict())
         assert (told["missing"], told["awaited"]) == (4, 4)
-        assert nights.state(line.lake, NIGHT)["awaits"] == 4
-        assert nights.pending(line.lake, line.catalog, [NIGHT]) == []
+        assert night_locks.state(line.lake, NIGHT)["awaits"] == 4
+        assert night_locks.pending(line.lake, line.catalog, [NIGHT]) == []
         server.state.finish()
         line.back()
-        assert [one.night for one in nights.pending(line.lake, line.catalog, [NIGHT])] == [NIGHT]
+        assert [one.night for one in night_locks.pending(line.lake, line.catalog, [NIGHT])] == [
+            NIGHT
+        ]
         line.ask()
         reported(line)
         (row,) = line.lake.read("noise")
         assert (row.pairs, row.missing, row.awaited) == (4, 0, 0)
-        assert nights.state(line.lake, NIGHT)["awaits"] == 0
-        assert nights.pending(line.lake, line.catalog, [NIGHT]) == []
+        assert night_locks.state(line.lake, NIGHT)["awaits"] == 0
+        assert night_locks.pending(line.lake, line.catalog, [NIGHT]) == []
 
 
 def batch_line(folder: Path, url: str, repeats: int) -> BatchLine:
@@ -263,13 +265,13 @@ def batch_line(folder: Path, url: str, repeats: int) -> BatchLine:
 
 def lock(line: BatchLine) -> None:
     """Locks the night to the catalog's versions."""
-    nights.move(line.lake, line.catalog, NIGHT, "chat")
+    night_locks.move(line.lake, line.catalog, NIGHT, "chat")
 
 
 def reported(line: BatchLine) -> None:
     """Marks the night as reported, as building its reports does."""
-    nights.update(line.lake, NIGHT, **awaited(line.lake, NIGHT))
-    nights.update(line.lake, NIGHT, seen=nights.seen(line.lake, line.catalog, NIGHT))
+    night_locks.update(line.lake, NIGHT, **awaited(line.lake, NIGHT))
+    night_locks.update(line.lake, NIGHT, seen=night_locks.seen(line.lake, line.catalog, NIGHT))
 
 
 def test_the_page_says_it_beside_the_agreement(tmp_path: Path, server: Server) -> None:

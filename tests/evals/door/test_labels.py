@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evals import review
 from evals.evaluators.gold import References, answer_shown
-from evals.labels import label_files
+from evals.labels import label_files, review_queue
 from evals.records import Label, Trace
 from evals.specs import Catalog
 from evals.storage.lake import Lake
@@ -54,8 +53,8 @@ def test_gold_belongs_to_the_question(lake: Lake, tmp_path: Path) -> None:
 
 def test_a_sheet_says_which_answer_is_judged(lake: Lake, tmp_path: Path) -> None:
     """A filled-in sheet keeps to the answer it showed, whatever rests there when it comes back."""
-    (asked,) = review.queue("chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2)
-    (row,) = review.sheet([asked], {"t1": TRACE})
+    (asked,) = review_queue.queue("chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2)
+    (row,) = review_queue.sheet([asked], {"t1": TRACE})
     lake.write("staged", NIGHT, [CORRECTED])
     assert imported(lake, tmp_path, answer=row["answer"]).answer == answer_shown(TRACE)
 
@@ -64,6 +63,6 @@ def test_a_corrected_answer_is_asked_about_again(lake: Lake, tmp_path: Path) -> 
     """What a person said of an answer that is gone does not keep the new one from being read."""
     said = [imported(lake, tmp_path)]
     dimensions = {"right": ("right", "Is it right?")}
-    before, after = (review.done(said, [trace]) for trace in (TRACE, CORRECTED))
-    assert not review.queue("chat", ["t1"], [], before, dimensions, 2)
-    assert len(review.queue("chat", ["t1"], [], after, dimensions, 2)) == 1
+    before, after = (review_queue.done(said, [trace]) for trace in (TRACE, CORRECTED))
+    assert not review_queue.queue("chat", ["t1"], [], before, dimensions, 2)
+    assert len(review_queue.queue("chat", ["t1"], [], after, dimensions, 2)) == 1

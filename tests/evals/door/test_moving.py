@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from evals import nights
 from evals.ingest import inbox
+from evals.runs import night_locks
 from evals.specs import App, Catalog, Validation
 from evals.storage.lake import Lake
 from evals.validation import admission, quarantine_replay, redated_traces
@@ -47,16 +47,18 @@ class Home:
     def due(self) -> list[int]:
         """Nights with something to do, by days after the first."""
         staged = self.lake.nights("staged")
-        return [(one.night - FIRST).days for one in nights.pending(self.lake, self.catalog, staged)]
+        return [
+            (one.night - FIRST).days for one in night_locks.pending(self.lake, self.catalog, staged)
+        ]
 
     def runs(self, *days: int) -> None:
         """Admits these nights together, and reports those whose rows are still as admitted."""
         chosen = [FIRST + timedelta(days=day) for day in days]
         admission.admit(self.lake, self.catalog, chosen)
         for night in chosen:
-            same = nights.as_admitted(self.lake, night)
-            seen = nights.seen(self.lake, self.catalog, night) if same else ""
-            nights.update(self.lake, night, seen=seen)
+            same = night_locks.as_admitted(self.lake, night)
+            seen = night_locks.seen(self.lake, self.catalog, night) if same else ""
+            night_locks.update(self.lake, night, seen=seen)
 
     def standing(self) -> dict[int, set[str]]:
         """The answers among each night's traces as they rest."""
@@ -271,7 +273,7 @@ def test_a_night_that_loses_a_trace_while_it_is_reported_is_due_again(home: Home
     home.arrives(row(DRAWN, 2, "New."))
     admission.admit(home.lake, home.catalog, [FIRST])
     home.runs(2)
-    assert not nights.as_admitted(home.lake, FIRST)
+    assert not night_locks.as_admitted(home.lake, FIRST)
     home.runs(0)
     assert (home.due(), home.standing()) == ([], {0: set(), 2: {"New."}})
 

@@ -20,14 +20,15 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from evals import canaries, models
+from evals import models
 from evals.evaluators.gold import References
 from evals.records import Trace, canonical, digest
-from evals.sampling import place, sampled
 from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake, quoted
+from evals.worklist import canaries
+from evals.worklist.sampling import place, sampled
 
 HELD = 1 << 20
 """Bytes of contents held before they are written."""

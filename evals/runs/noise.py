@@ -15,7 +15,7 @@ from evals.specs import Judge
 from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.tables import NoiseRow
-from evals.survey import Survey, score_file
+from evals.worklist.worklist import Survey, score_file
 
 
 class Compared(NamedTuple):

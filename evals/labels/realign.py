@@ -10,15 +10,16 @@ from collections import defaultdict
 from datetime import date
 from typing import Any
 
-from evals import alignment, nights, review
+from evals.labels import alignment, review_queue
 from evals.labels.label_files import mapped_labels
 from evals.records import Score
+from evals.runs import night_locks
 from evals.specs import Catalog, Judge
 from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
 
 
-def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[review.Asked]:
+def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[review_queue.Asked]:
     """Makes and keeps a night's queue over all its applications."""
     labels = lake.labels()
     failed: dict[str, list[Score]] = defaultdict(list)
@@ -30,12 +31,12 @@ def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[review.Asked]
         for row in rows:
             ids[row["app"]].append(row["trace_id"])
     spoken_of = "trace_id", {label.trace_id for label in labels}
-    done = review.done(labels, lake.picked("traces", night, spoken_of))
-    found: list[review.Asked] = []
+    done = review_queue.done(labels, lake.picked("traces", night, spoken_of))
+    found: list[review_queue.Asked] = []
     for app in sorted(ids):
         asked = asked_of(catalog, app)
         size = catalog.app(app).review_queue
-        found += review.queue(app, ids[app], failed[app], done, asked, size)
+        found += review_queue.queue(app, ids[app], failed[app], done, asked, size)
     lake.write_document([one._asdict() for one in found], "review", f"{night.isoformat()}.json")
     return found
 
@@ -51,9 +52,9 @@ def asked_of(catalog: Catalog, app: str) -> dict[str, tuple[str, str]]:
 def sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]]:
     """A night's queue as rows to fill in."""
     kept = lake.document("review", f"{night.isoformat()}.json") or []
-    asked = [review.Asked(**row) for row in kept if app in (None, row["app"])]
+    asked = [review_queue.Asked(**row) for row in kept if app in (None, row["app"])]
     shown = "trace_id", {one.trace_id for one in asked}
-    return review.sheet(asked, {t.trace_id: t for t in lake.picked("traces", night, shown)})
+    return review_queue.sheet(asked, {t.trace_id: t for t in lake.picked("traces", night, shown)})
 
 
 def candidates(lake: Lake, catalog: Catalog) -> list[dict[str, Any]]:
@@ -113,7 +114,7 @@ def latest(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
     """A night's scores of judges whose answers are still asked the same way."""
     from evals.evaluators import resolution
 
-    known = nights.state(lake, night).get("evaluators", {})
+    known = night_locks.state(lake, night).get("evaluators", {})
     current = {
         (e.name, app): e.answer_version
         for app in known

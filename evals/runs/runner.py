@@ -12,19 +12,20 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
-from evals import canaries, nights, noise
 from evals.calls import live
 from evals.calls.day_budget import Purse
 from evals.calls.requests import Asked, Asker, Asking
 from evals.evaluators import guardrails, judges, registry
 from evals.evaluators.gold import References, together
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
+from evals.runs import night_locks, noise
 from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.tables import CanaryRow, Coverage, from_rows
-from evals.survey import NightOf, Survey, score_file, survey
+from evals.worklist import canaries
+from evals.worklist.worklist import NightOf, Survey, score_file, survey
 
 Found = Outcome | Failure | Skip
 STANDING = ("trace_id", "evaluator", "verdict", "status", "inclusion")
@@ -311,9 +312,9 @@ def tally(work: Survey, asked: Asked, counts: Counts) -> Tally:
 def guard_night(lake: Lake, night: date) -> list[GuardVerdict]:
     """Turns a night's guardrail scores into verdicts and keeps them; no call is made."""
     rows = []
-    for app, versions in sorted(nights.state(lake, night).get("evaluators", {}).items()):
+    for app, versions in sorted(night_locks.state(lake, night).get("evaluators", {}).items()):
         for name, version in sorted(versions.items()):
-            evaluator = nights.remembered(lake, name, app, version)
+            evaluator = night_locks.remembered(lake, name, app, version)
             if evaluator.guardrail is None:
                 continue
             path = lake.partition("scores", night) / f"{score_file(evaluator)}.parquet"

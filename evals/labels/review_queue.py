@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from evals.evaluators.gold import answer_shown, speaks_of
 from evals.records import Label, Score, Trace
-from evals.sampling import place
+from evals.worklist.sampling import place
 
 
 class Asked(NamedTuple):

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from evals import canaries, run
 from evals.calls import live
 from evals.calls.day_budget import Purse
 from evals.calls.stop import Stop
@@ -19,11 +18,13 @@ from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import digest
 from evals.reports.attacks import Resistance, resistance
+from evals.runs import runner
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.tables import CanaryRow
-from evals.survey import Contents, Survey, Tried, attacked, score_file, unpaid
+from evals.worklist import canaries
+from evals.worklist.worklist import Contents, Survey, Tried, attacked, score_file, unpaid
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ def attack(
     with lake.lock("calls", evaluator.answer_version or ""):
         work = survey_of(lake, evaluator, night, contents, tried)
         ask = functools.partial(live.ask, stop=stop)
-        asked = run.pay(lake, work, journal, ask, purse, progress)
-        told = run.canary_rows(lake, work, asked)
+        asked = runner.pay(lake, work, journal, ask, purse, progress)
+        told = runner.canary_rows(lake, work, asked)
     contents.close()
     keep(lake, work, told)
     rows = [row._asdict() for row in told]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from evals import nights
 from evals.calls import live
 from evals.calls.batch_jobs import outstanding
 from evals.calls.cost_estimate import estimate, known
@@ -24,10 +23,11 @@ from evals.calls.stop import Stop
 from evals.evaluators import resolution
 from evals.evaluators.gold import References
 from evals.records import Failure, Skip
+from evals.runs import night_locks
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.survey import NightOf, Wanted, survey
+from evals.worklist.worklist import NightOf, Wanted, survey
 
 LATE = datetime.max.replace(tzinfo=UTC, year=9000)
 
@@ -84,10 +84,10 @@ class Scope:
         """The evaluators of each night, and the version the night is locked to."""
         for night in self.over:
             work = NightOf(self.lake, night)
-            locks = nights.state(self.lake, night).get("evaluators", {})
+            locks = night_locks.state(self.lake, night).get("evaluators", {})
             for app in work.apps:
                 own = not self.moved and app in locks
-                current = nights.resolved(self.lake, self.catalog, night, app) if own else ()
+                current = night_locks.resolved(self.lake, self.catalog, night, app) if own else ()
                 for evaluator in current or resolution.for_app(self.catalog, app):
                     if self.names is None or evaluator.name in self.names:
                         yield work, evaluator, locks.get(app, {}).get(evaluator.name)
@@ -227,6 +227,6 @@ def changed(lake: Lake, evaluator: Evaluator, version: str | None) -> list[str]:
     """The parts in which the catalog's version differs from a night's."""
     if version is None:
         return ["new"]
-    before = nights.remembered(lake, evaluator.name, evaluator.app, version).parts
+    before = night_locks.remembered(lake, evaluator.name, evaluator.app, version).parts
     parts = set(before) | set(evaluator.parts)
     return sorted(part for part in parts if before.get(part) != evaluator.parts.get(part))

@@ -267,7 +267,7 @@ def write(out: Path, rows: list[dict[str, Json]]) -> None:
 
 
 def main() -> None:
-    """The command line: `python -m evals.demo --out FILE`."""
+    """The command line: `python -m evals.experiments.demo_recording --out FILE`."""
     parser = argparse.ArgumentParser(description="Record the demo's traces again.")
     parser.add_argument("--catalog", type=Path, default=CATALOG)
     parser.add_argument("--out", type=Path, help="default: the catalog's demo/inbox")

@@ -1,0 +1,1 @@
+"""Evaluations beside production: attacks on a judge, the demo's recording."""
