@@ -1,13 +1,13 @@
 """The sensor of nights that become final: it takes their mark off, and raises the alarm held back.
 
-What makes a night final is `evals.reports.closing`'s to say; nothing is run.
+What makes a night final is `evals.reports.finalize`'s to say; nothing is run.
 """
 
 from datetime import UTC, datetime
 
 import dagster as dg
 
-from evals.reports.closing import Final, close_nights
+from evals.reports.finalize import Final, close_nights
 from orchestration.report import GATE, REPORTS, said
 from orchestration.resources import table
 from orchestration.settings import settings

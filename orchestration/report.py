@@ -12,7 +12,7 @@ from urllib.parse import quote
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from evals.reports import assembly, closing
+from evals.reports import assembly, finalize
 from evals.runs import night_locks
 from evals.storage import marts
 from orchestration import pins
@@ -74,7 +74,7 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
         for body, folder in assembly.night_reports(lake, catalog, night, stamp):
             until = night_locks.provisional_until(lake, night, body["app"], now)
             rows.append({**line(body, folder), "provisional": until or ""})
-    final = closing.close_nights(lake, datetime.now(UTC))
+    final = finalize.close_nights(lake, datetime.now(UTC))
     lake.drop_scratch(context.run.run_id)
     last = rows[-1] if rows else {}
     charts = [
@@ -102,7 +102,7 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
     )
 
 
-def said(final: closing.Final) -> dict[str, Any]:
+def said(final: finalize.Final) -> dict[str, Any]:
     """A night that has become final, in one row."""
     night = final.date.isoformat()
     return {"night": night, "app": final.app, "gate": final.gate, "sentence": final.sentence}

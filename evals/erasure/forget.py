@@ -23,7 +23,7 @@ from evals.privacy.redaction import Door
 from evals.privacy.scrubbing import Words
 from evals.readable import readable_name
 from evals.records import Trace, canonical, digest
-from evals.reports import assembly, unsaid
+from evals.reports import assembly, redact_text
 from evals.sources.pulls import Window
 from evals.specs import Catalog
 from evals.storage import id_index
@@ -200,7 +200,7 @@ def steps(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     begin_anew(lake)
     every = scrubbing.words(person.ids(), person.texts, mark=MARK)
     names = scrubbing.words(person.ids(), mark=MARK)
-    yield "reports", len(unsaid.rewrite(lake, person.row, MARK))
+    yield "reports", len(redact_text.rewrite(lake, person.row, MARK))
     yield "review", drop_rows_of_documents(lake, person)
     yield "labels", drop_labels(lake, person)
     for path in files(lake.home):

@@ -17,7 +17,7 @@ from typing import Any
 from evals.ingest.inbox import inbox_paths
 from evals.privacy import redaction, scrubbing
 from evals.records import canonical, digest
-from evals.reports import unsaid
+from evals.reports import redact_text
 from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.files import replace
@@ -100,7 +100,9 @@ def tidy(lake: Lake, found: Old) -> dict[str, int]:
             traces = traces_of(lake, found.nights)
             done["answers"] = retire(lake, found.nights)
             done["rows"] = hush(lake, found.nights)
-            done["reports"] = len(unsaid.rewrite(lake, lambda one: one["trace_id"] in traces, MARK))
+            done["reports"] = len(
+                redact_text.rewrite(lake, lambda one: one["trace_id"] in traces, MARK)
+            )
             done["labels"] = hush_labels(lake, traces)
             for night in found.nights:
                 drop(lake, night)

@@ -239,9 +239,9 @@ def closed(lake: Any, was_open: list[Any]) -> list[Any]:
     from evals.runs import night_locks
 
     if night_locks.open_nights(lake):
-        from evals.reports import closing
+        from evals.reports import finalize
 
-        closing.close_nights(lake, datetime.now(UTC))
+        finalize.close_nights(lake, datetime.now(UTC))
     still = {one[:2] for one in night_locks.open_nights(lake)}
     return [one for one in was_open if one[:2] not in still]
 
