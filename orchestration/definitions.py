@@ -5,28 +5,16 @@ Composition only; each stage is a module of its own.
 
 import dagster as dg
 
-from orchestration import (
-    arrivals,
-    batches,
-    closing,
-    evaluate,
-    guard,
-    holding,
-    ingest,
-    realign,
-    report,
-    review,
-    slices,
-    triggers,
-    validate,
-)
+from orchestration.automation import batch_sensor, final_nights_sensor, inbox_sensor, jobs
+from orchestration.runtime import executor
+from orchestration.stages import evaluate, guard, ingest, realign, report, review, slices, validate
 
 STAGES = (ingest, validate, slices, evaluate, guard, report, review, realign)
 
 defs = dg.Definitions(
-    assets=[*dg.load_assets_from_modules(STAGES), batches.batches],
-    jobs=[triggers.NIGHTLY, triggers.BACKFILL, arrivals.READ],
-    schedules=[triggers.every_night],
-    sensors=[arrivals.inbox, batches.batches_back, closing.nights_final],
-    executor=holding.in_use_executor,
+    assets=[*dg.load_assets_from_modules(STAGES), batch_sensor.batches],
+    jobs=[jobs.NIGHTLY, jobs.BACKFILL, inbox_sensor.READ],
+    schedules=[jobs.every_night],
+    sensors=[inbox_sensor.inbox, batch_sensor.batches_back, final_nights_sensor.nights_final],
+    executor=executor.in_use_executor,
 )

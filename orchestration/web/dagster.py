@@ -1,6 +1,6 @@
 """Dagster's web server as it is served here: GraphQL is asked by POST alone.
 
-The processes behind it are started by `orchestration/serve.py`.
+The processes behind it are started by `orchestration/web/serve.py`.
 """
 
 from starlette.datastructures import Headers

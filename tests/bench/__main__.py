@@ -262,7 +262,7 @@ def spanned() -> None:
 def starting() -> None:
     """What a command costs before it does anything, beside its bound of half a second."""
     began = time.perf_counter()
-    command = [sys.executable, "-m", "orchestration.cli", "--help"]
+    command = [sys.executable, "-m", "orchestration.cli.main", "--help"]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ})
     spent = time.perf_counter() - began
     line("cli_start", spent, "s", "bound 0.5 s", spent / 0.5)

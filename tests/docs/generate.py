@@ -37,7 +37,7 @@ def quick() -> dict[str, str]:
 
 def cli() -> str:
     """Every command's own help."""
-    module = importlib.import_module("orchestration.cli")
+    module = importlib.import_module("orchestration.cli.main")
     parts = [
         "# `andon`\n",
         MADE.format(source="the docstrings in `orchestration/commands/`"),

@@ -38,7 +38,7 @@ def run(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
     """A command of `andon` in a process and folder of its own."""
     environment = {key: v for key, v in os.environ.items() if not key.startswith("ANDON_")}
     environment["PYTHONPATH"] = str(ROOT)
-    command = [sys.executable, "-m", "orchestration.cli", *words]
+    command = [sys.executable, "-m", "orchestration.cli.main", *words]
     return subprocess.run(
         command, cwd=home, env=environment, capture_output=True, text=True, check=False
     )
@@ -66,7 +66,7 @@ def test_every_make_target_named_is_one() -> None:
 
 def test_every_command_named_is_one() -> None:
     """Commands and options in README and CONTRIBUTING are those of `andon`."""
-    main = importlib.import_module("orchestration.cli").main
+    main = importlib.import_module("orchestration.cli.main").main
     seen = list(commands())
     assert len(seen) >= 6
     for line in seen:

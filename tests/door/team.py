@@ -39,7 +39,7 @@ class Said:
         return json.loads(self.out)
 
 
-COLD = (sys.executable, "-m", "orchestration.cli")
+COLD = (sys.executable, "-m", "orchestration.cli.main")
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> Said:

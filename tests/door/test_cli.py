@@ -169,7 +169,7 @@ def test_no_command_is_left_out_above() -> None:
 LISTING = """
 import json
 import click
-from orchestration.cli import main
+from orchestration.cli.main import main
 found = []
 for name, command in main.commands.items():
     inner = command.commands if isinstance(command, click.Group) else None

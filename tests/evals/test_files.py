@@ -22,7 +22,7 @@ OTHERWISE = {
     "evals/calls/shared_state.py:Shared": "SQLite recovers by its own journal",
     "evals/privacy/scrubbing.py:database": "SQLite",
     "evals/sources/locations.py:download": "copies into a file that `files` opened",
-    "orchestration/launch.py:launch": "a log, of use as far as it goes",
+    "orchestration/cli/launch.py:launch": "a log, of use as far as it goes",
 }
 """Where something is written otherwise, and why it may be."""
 NAMES = {

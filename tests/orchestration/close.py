@@ -13,8 +13,8 @@ from typing import Any
 import dagster as dg
 
 from orchestration.definitions import defs
-from orchestration.report import GATE, REPORTS
-from orchestration.validate import TRACES
+from orchestration.stages.report import GATE, REPORTS
+from orchestration.stages.validate import TRACES
 
 CHECKS = {
     "gate": dg.AssetCheckKey(REPORTS, GATE),

@@ -76,7 +76,7 @@ def main() -> None:
         traces = [Trace(f"t{n}", NIGHT, "chat", f"answer {n}") for n in range(2)]
         lake.write("traces", NIGHT.date(), traces)
         from orchestration.definitions import defs
-        from orchestration.evaluate import asset_key
+        from orchestration.stages.evaluate import asset_key
 
         names = [*ENDS, "other", "weights"]
         ran = defs.resolve_implicit_global_asset_job_def().execute_in_process(

@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 
 from evals.runs import night_locks
-from orchestration import arrivals
+from orchestration.automation import inbox_sensor
 from orchestration.definitions import defs
 from orchestration.settings import settings
 
@@ -34,10 +34,10 @@ def tick(instance: dg.DagsterInstance, cursor: str | None) -> dict[str, Any]:
     return {"requests": requests, "why": said.skip_message, "cursor": said.cursor}
 
 
-def keys(due: list[arrivals.Due], hour: str) -> list[str | None]:
+def keys(due: list[inbox_sensor.Due], hour: str) -> list[str | None]:
     """The run keys for a file unread and for nights that are due, as the hour has them."""
-    unread = arrivals.Found("a.jsonl", "1 1", settled=True, read=False)
-    said = [arrivals.asked_for(None, found, due, hour) for found in ([unread], [])]
+    unread = inbox_sensor.Found("a.jsonl", "1 1", settled=True, read=False)
+    said = [inbox_sensor.asked_for(None, found, due, hour) for found in ([unread], [])]
     return [one.run_key for asked in said for one in asked.run_requests or []]
 
 
@@ -67,7 +67,7 @@ def main() -> None:
         read = defs.resolve_job_def("read_inbox").execute_in_process(instance=instance)
         assert read.success
         said["read"] = tick(instance, cursor)
-        due = arrivals.due(lake, settings().catalog(), datetime.now(UTC))
+        due = inbox_sensor.due(lake, settings().catalog(), datetime.now(UTC))
         said["by hour"] = [keys(due, "2026-10-03T12"), keys(due, "2026-10-03T13")]
         for night in lake.nights("staged"):
             night_locks.update(

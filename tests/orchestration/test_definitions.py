@@ -98,7 +98,7 @@ def test_processes_that_start_at_once_parse_the_dbt_project_once(
 ) -> None:
     """Four processes that all find a stale manifest wait for one parse and all read it whole."""
     code = (
-        "import json; from orchestration.modelling import Progress, manifest; "
+        "import json; from orchestration.runtime.dbt_models import Progress, manifest; "
         "said = []; Progress.start(lambda *told: said.append(told)); "
         "print(len(json.loads(manifest().read_text())['nodes']), len(said))"
     )

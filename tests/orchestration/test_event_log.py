@@ -11,8 +11,9 @@ import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy import Engine, event
 
-from orchestration import launch, partitions
-from orchestration.event_log import EventLog
+from orchestration.cli import launch
+from orchestration.runtime import partitions
+from orchestration.runtime.event_log import EventLog
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
 

@@ -9,7 +9,7 @@ import pytest
 
 from evals.erasure import requests
 from evals.storage.lake import Lake, LakeError
-from orchestration.holding import in_use_executor
+from orchestration.runtime.executor import in_use_executor
 from orchestration.settings import settings
 
 

@@ -12,7 +12,7 @@ HEAVY = ("dagster", "dbt", "great_expectations", "pandas", "duckdb", "pyarrow", 
 def test_the_command_line_imports_nothing_heavy() -> None:
     """To say what it can do, `andon` loads neither the platform nor a database nor a client."""
     code = (
-        "import sys; from click.testing import CliRunner; import orchestration.cli as cli; "
+        "import sys; from click.testing import CliRunner; import orchestration.cli.main as cli; "
         "said = CliRunner().invoke(cli.main, ['--help']); assert 'nightly' in said.output; "
         f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
     )
@@ -23,7 +23,7 @@ def test_the_command_line_imports_nothing_heavy() -> None:
 def test_help_comes_at_once() -> None:
     """`andon --help` answers; its cost in CPU seconds is printed, for a person to judge."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "orchestration.cli", "--help"]
+    command = [sys.executable, "-m", "orchestration.cli.main", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

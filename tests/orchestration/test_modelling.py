@@ -14,8 +14,8 @@ def test_a_build_that_fails_names_the_model_and_lets_go_of_everything(tmp_path: 
     import duckdb
     from dagster_dbt import dbt_assets
 
-    from orchestration.launch import root_of
-    from orchestration.modelling import Translator, dbt_build, manifest
+    from orchestration.cli.launch import root_of
+    from orchestration.runtime.dbt_models import Translator, dbt_build, manifest
 
     here, scratch = Path.cwd(), tmp_path / "andon.duckdb"
 

@@ -8,7 +8,7 @@ from evals.calls.day_budget import Left
 from evals.calls.requests import Asked
 from evals.records import Skip
 from evals.runs.plan import Planned
-from orchestration import board
+from orchestration.cli import board
 
 ROW: dict[str, Any] = {
     "evaluator": "tone",

@@ -218,7 +218,9 @@ def test_killed_it_frees_its_ports(tmp_path: Path) -> None:
     assert not taken(running.port)
     assert not taken(running.port + 1)
     eventually(
-        lambda: not any("orchestration.daemon" in name for name in running.children().values())
+        lambda: (
+            not any("orchestration.runtime.daemon" in name for name in running.children().values())
+        )
     )
     for left in running.children():  # Dagster's code server waits 45 s for a beat
         with contextlib.suppress(ProcessLookupError):
@@ -228,7 +230,9 @@ def test_killed_it_frees_its_ports(tmp_path: Path) -> None:
 def test_it_ends_with_its_daemon(tmp_path: Path) -> None:
     """Where schedules and sensors no longer run, it says so and fails rather than look well."""
     running = start(tmp_path / "home")
-    [daemon] = [pid for pid, name in running.children().items() if "orchestration.daemon" in name]
+    [daemon] = [
+        pid for pid, name in running.children().items() if "orchestration.runtime.daemon" in name
+    ]
     os.kill(daemon, signal.SIGKILL)
     assert running.process.wait(PATIENCE_S) == 1
     assert running.children() == {}

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 from rich.table import Table
 
-from orchestration import board, cli, console, terminal
+from orchestration.cli import board, main
+from orchestration.runtime import console, terminal
 from tests.orchestration.test_progress import on_a_terminal
 
 HOSTILE = "v2[/x] [link=http://evil]here[/link] [red]red :smile: \x1b]0;owned\x07 \x9b31m \u202e"
@@ -106,7 +107,7 @@ def test_what_is_wrong_with_a_word_is_readable() -> None:
     """A file name in click's own errors, of a command or before it, is spelled out."""
     name = "none\x1b]0;x\x07" + os.fsdecode(b"\xe9")
     for words in (["labels", "import", name], [name], ["gate", "--app", "a", name]):
-        said = CliRunner().invoke(cli.main, words)
+        said = CliRunner().invoke(main.main, words)
         assert said.exit_code == 2
         assert r"none\x1b]0;x\x07" in said.output
         assert said.output.replace("\n", "").isprintable()
@@ -115,7 +116,7 @@ def test_what_is_wrong_with_a_word_is_readable() -> None:
 def test_bars_show_the_words_as_they_are() -> None:
     """A file's name in a progress bar is neither markup nor a command."""
     shown = on_a_terminal(
-        "from orchestration.progress import telling\n"
+        "from orchestration.runtime.progress import telling\n"
         "with telling() as say: say('importing a[/x]\\x1b]0;owned\\x07\\udce9.jsonl', 0, 2)\n"
     )
     assert r"importing a[/x]\x1b]0;owned\x07\xe9.jsonl" in shown
@@ -125,7 +126,7 @@ def test_bars_show_the_words_as_they_are() -> None:
 def test_a_home_that_parquet_cannot_have_is_refused(tmp_path: Path) -> None:
     """A home whose name is not UTF-8 is a sentence that says what to do."""
     home = tmp_path / os.fsdecode(b"home\xe9")
-    said = CliRunner().invoke(cli.main, ["report", "list", "--home", str(home)])
+    said = CliRunner().invoke(main.main, ["report", "list", "--home", str(home)])
     assert said.exit_code == 2
     assert r"home\xe9: its name is not UTF-8" in said.output
     assert not home.exists()

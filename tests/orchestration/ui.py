@@ -21,4 +21,4 @@ def two_free_ports() -> int:
 
 def andon(home: Path, *words: str) -> list[str]:
     """The command line over a home."""
-    return [sys.executable, "-m", "orchestration.cli", *words, "--home", str(home)]
+    return [sys.executable, "-m", "orchestration.cli.main", *words, "--home", str(home)]

@@ -27,7 +27,7 @@ from tests import warm
 from tests.catalog_files import write_catalog
 
 ROOT = Path(__file__).parents[2]
-COLD = (sys.executable, "-m", "orchestration.cli")
+COLD = (sys.executable, "-m", "orchestration.cli.main")
 FIRST = date(2026, 3, 1)
 NIGHTS = [FIRST + timedelta(days=n) for n in range(14)]
 BAD = NIGHTS[6]

@@ -125,4 +125,4 @@ def over(child: int) -> bool:
 if __name__ == "__main__":
     load()
     asked_for = serve(sys.argv[1])
-    importlib.import_module("orchestration.cli").run(asked_for)
+    importlib.import_module("orchestration.cli.main").run(asked_for)

@@ -1,0 +1,70 @@
+"""Batches handed in to providers: the asset that shows them, and the sensor that looks for them.
+
+What a batch asks and how its answers are believed is `evals.calls`'s.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from evals.calls.batch_jobs import Ticket, row, tickets, under_way
+from evals.calls.routing import heard, nights_of
+from evals.models.batches import OVER
+from evals.records import digest
+from evals.runs import night_locks
+from orchestration.automation.jobs import NIGHTLY
+from orchestration.runtime.metadata import table
+from orchestration.runtime.partitions import CODE
+from orchestration.settings import settings
+from orchestration.stages.evaluate import GROUP, KEYS, OWNERS
+
+SHOWN = 200
+EVERY_S = 300
+
+
+def line(ticket: Ticket) -> dict[str, Any]:
+    """A batch in one row of a table."""
+    counts = ", ".join(f"{n} {code}" for code, n in sorted(ticket.counts.items()))
+    return {**row(ticket), "counts": counts}
+
+
+@dg.asset(
+    group_name=GROUP, kinds={"python"}, owners=OWNERS, code_version=CODE, deps=KEYS, name="batches"
+)
+def batches(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """One row per batch handed in to a provider, and what came of it."""
+    found = list(tickets(settings().lake()))
+    return dg.MaterializeResult(
+        metadata={
+            "batches": len(found),
+            "under_way": sum(ticket.open for ticket in found),
+            "usd": round(sum(ticket.usd for ticket in found), 6),
+            "last_batches": table([line(ticket) for ticket in found[-SHOWN:]][::-1]),
+        }
+    )
+
+
+@dg.sensor(
+    name="batches_back",
+    job=NIGHTLY,
+    minimum_interval_seconds=EVERY_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def batches_back(context: dg.SensorEvaluationContext) -> Any:
+    """Asks providers after batches under way, and reports the nights of those that are over."""
+    lake = settings().lake()
+    if not under_way(lake):
+        return dg.SkipReason("no batch is under way")
+    seen = heard(lake, settings().catalog(), datetime.now(UTC))
+    over = [ticket for ticket in seen if not ticket.open or ticket.status in OVER]
+    if not over:
+        done, asked = (sum(getattr(t, key) for t in seen) for key in ("done", "requests"))
+        count = f"{len(seen)} batches" if len(seen) != 1 else "1 batch"
+        return dg.SkipReason(f"{count} under way, {done} of {asked} requests done")
+    tags = sorted(ticket.tag for ticket in over)
+    name, due = digest(tags), {*nights_of(over), *night_locks.awaiting(lake, tags)}
+    return [
+        dg.RunRequest(run_key=f"{name}-{night.isoformat()}", partition_key=night.isoformat())
+        for night in sorted(due)
+    ]

@@ -1,0 +1,293 @@
+"""The board in a terminal: nights × applications, in the words of the pages.
+
+Draws what the reports say; figures are never made here.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from rich.table import Table
+from rich.text import Text
+
+from evals.calls.day_budget import Left
+from evals.calls.requests import Asked
+from evals.records import Failure, Skip
+from evals.reports import pages, phrases
+from evals.runs.night_locks import OpenNight, open_nights
+from evals.runs.plan import Planned
+from evals.storage.lake import Lake
+from orchestration.runtime.console import output
+
+SHOWN_NIGHTS = 14
+
+
+class Worked(NamedTuple):
+    """What a run over nights did."""
+
+    due: Sequence[date]
+    calls: int
+    failures: Sequence[str] = ()
+    final: Sequence[OpenNight] = ()
+    """Nights that were provisional before it and no longer are."""
+
+
+def document(lake: Lake, done: Worked) -> dict[str, Any]:
+    """What a nightly run did, as JSON: the nights worked on and their current reports."""
+    worked = {night.isoformat() for night in done.due}
+    keys = ("date", "app", "version", "status", "verdict", "gate", "sentence", "cost", "accounting")
+    bodies = [body for body in lake.current_reports() if body["date"] in worked]
+    return {
+        "nights": sorted(worked),
+        "calls": done.calls,
+        "reports": [{key: body[key] for key in keys} for body in bodies],
+        "refused": [[b["date"], b["app"]] for b in bodies if b["status"] == "refused"],
+        "provisional": [[f"{n.date}", n.app, n.until] for n in open_nights(lake)],
+        "final": [[f"{n.date}", n.app] for n in done.final],
+        "failures": list(done.failures),
+        "board": str(lake.home / "reports" / "index.html"),
+    }
+
+
+def draw(lake: Lake, done: Worked) -> None:
+    """The board over the last nights, and where its page is."""
+    bodies = lake.current_reports()
+    console = output()
+    if not bodies:
+        console.print("No reports yet. Put trace exports in a folder and name it with --inbox.")
+        return
+    nights = sorted({body["date"] for body in bodies})
+    apps = sorted({body["app"] for body in bodies})
+    demo = "   demo data, recorded answers" if any(body["demo"] for body in bodies) else ""
+    counts = f" · {len(nights)} nights · {len(apps)} applications{demo}"
+    console.print(Text.assemble(" ", ("Andon", "bold"), counts))
+    console.print(grid(bodies, nights[-SHOWN_NIGHTS:], apps))
+    for app in apps:
+        last = [body for body in bodies if body["app"] == app][-1]
+        console.print(rates(last))
+        for words in unscored(last, "budget"):
+            console.print(f" {words}")
+    scored = sum(row["passed"] + row["failed"] for body in bodies for row in whole(body))
+    worked = f"{len(done.due)} nights worked on" if done.due else "nothing new"
+    page = lake.home / "reports" / "index.html"
+    console.print(f" {worked}: {done.calls} model calls; {scored:,} scores in these reports")
+    for one in open_nights(lake):
+        console.print(f" {one.date} {one.app} is provisional until {one.until}")
+    for one in done.final:
+        console.print(f" {one.date} {one.app} is final")
+    console.print(f" board: {page}", soft_wrap=True)
+
+
+def whole(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """A report's rows over all traces."""
+    return [row for row in body["results"] if row["slice"] == "all"]
+
+
+def grid(bodies: Sequence[dict[str, Any]], nights: Sequence[str], apps: Sequence[str]) -> Table:
+    """A mark for each night of each application, and the last night in words."""
+    table = Table(box=None, pad_edge=True)
+    table.add_column("app", style="bold", no_wrap=True)
+    for number, night in enumerate(nights):
+        shown = night[5:] if number in (0, len(nights) - 1) else night[8:]
+        table.add_column(shown, justify="center", no_wrap=True)
+    table.add_column("last night", overflow="fold", min_width=40)
+    found = {(body["app"], body["date"]): body for body in bodies}
+    for app in apps:
+        marks = [mark(found.get((app, night))) for night in nights]
+        last = [body for body in bodies if body["app"] == app][-1]
+        table.add_row(app, *marks, last["sentence"])
+    return table
+
+
+def mark(body: dict[str, Any] | None) -> str:
+    """The mark of a night's verdict; a gap where there is no report."""
+    return "" if body is None else pages.verdict_marks[pages.verdict_of(body)]
+
+
+def rates(body: dict[str, Any]) -> Table:
+    """An application's dimensions on its last night: rate, interval, change, verdict."""
+    table = Table(box=None, title_justify="left")
+    table.title = f" {body['app']} · {body['date']} · gate {body['gate']['outcome']}"
+    for name in ("dimension", "evaluator", "pass", "95% interval", "change", "n", "verdict"):
+        right = name in ("pass", "95% interval", "change", "n")
+        table.add_column(name, justify="right" if right else "left", no_wrap=not right)
+    for row in whole(body):
+        table.add_row(
+            row["dimension"],
+            row["evaluator"],
+            *rate_of(row),
+            phrases.points(row["change"], row["change_low"], row["change_high"]),
+            f"{row['passed'] + row['failed']:,}",
+            row["verdict"] if row["decides"] else f"{row['verdict']} (decides nothing)",
+        )
+    return table
+
+
+def rate_of(row: dict[str, Any]) -> tuple[str, str]:
+    """A rate and its interval; of an unequal sample the weighted one, which comparisons use."""
+    told = row.get("weighted")
+    of = told or row
+    shown = phrases.percent(of["rate"], of["low"], of["high"])
+    return f"{shown} weighted" if told else shown, phrases.interval(of["low"], of["high"])
+
+
+def draw_results(body: dict[str, Any]) -> None:
+    """A report, or several pooled, in the terminal."""
+    console = output()
+    if "sentence" in body:
+        console.print(f" {body['date']} {body['app']} {body['version']}: {body['sentence']}")
+    else:
+        console.print(f" {body['app']}, {body['from']} to {body['to']} pooled")
+    table = Table(box=None)
+    counted = ("passed", "failed", "errored", "skipped")
+    for name in ("dimension", "evaluator", "slice", *counted, "rate", "95%"):
+        table.add_column(name)
+    for row in body["results"]:
+        counts = [str(row[key]) for key in counted]
+        table.add_row(row["dimension"], row["evaluator"], row["slice"], *counts, *rate_of(row))
+    console.print(table)
+    for words in unscored(body):
+        console.print(f" {words}")
+
+
+def unscored(body: dict[str, Any], only: str | None = None) -> Iterator[str]:
+    """Why traces of a night have no verdict, in a line a dimension and code, or of `only` one."""
+    for row in body.get("errors", ()):
+        if only in (None, row["code"]):
+            done = "skipped" if row["status"] == "skipped" else "errored"
+            yield f"{row['dimension']} ({row['evaluator']}): {row['count']:,} {done}, {row['code']}"
+
+
+def draw_plan(rows: Sequence[Planned], left: dict[str, Left], probed: Asked | None) -> None:
+    """A plan in the terminal, one line an evaluator of an application.
+
+    Args:
+        rows: the plan.
+        left: what today's budget has left, by application.
+        probed: the questions asked so that it could be told, if any were.
+    """
+    table = Table(box=None)
+    shown = ("evaluator", "app", "nights", "to score", "reused", "calls", "tokens", "US$")
+    for name in (*shown, "changed"):
+        table.add_column(name, overflow="fold")
+    for evaluator, app in sorted({(row.evaluator, row.app) for row in rows}):
+        own = [row for row in rows if (row.evaluator, row.app) == (evaluator, app)]
+        changed = sorted({part for row in own for part in row.changed})
+        counts = [sum(getattr(row, key) for row in own) for key in ("count", "reused", "calls")]
+        tokens = sum(row.tokens_in + row.tokens_out for row in own)
+        cost = [f"{tokens:,}", dollars(own)]
+        cells = [str(len(own)), *map(str, counts), *cost, ", ".join(changed) or "nothing"]
+        table.add_row(evaluator, app, *cells)
+    console = output()
+    console.print(table)
+    for line in (*probed_words(probed), *cost_words(rows, left), *batch_words(rows)):
+        console.print(f" {line}")
+
+
+def probed_words(probed: Asked | None) -> Iterator[str]:
+    """What was asked so that a plan could be told, and why no more."""
+    if probed:
+        yield f"asked {probed.calls} questions to know more; answers are kept"
+    match probed and probed.rest:
+        case Skip(reason):
+            yield f"no more were asked: {reason}"
+        case Failure(_, message):
+            yield f"no more were asked: {message}"
+
+
+def cost_words(rows: Sequence[Planned], left: dict[str, Left]) -> Iterator[str]:
+    """What a plan comes to, what that was told from, and where the day's budget is short."""
+    asking = [row for row in rows if row.calls]
+    bases = sorted({row.basis for row in asking})
+    told = f", told from {' and '.join(bases)}" if bases else ""
+    yield f"{sum(row.calls for row in asking)} model calls in all, US$ {dollars(rows)}{told}"
+    guessed = [row for row in asking if row.usd is not None and row.margin is None]
+    if guessed:
+        names = ", ".join(sorted({row.evaluator for row in guessed}))
+        most = sum(row.most or 0.0 for row in guessed)
+        yield f"a guess for {names}: too few of its answers are known; at most US$ {most:.4f}"
+        yield "`--dry-run --probe 20` asks 20 questions, keeps their answers, and knows more"
+    for app, room in left.items():
+        over = beyond(room, [row for row in asking if row.app == app])
+        if over:
+            yield f"{app}: today's budget has {over} left; the report names the rest"
+
+
+def batch_words(rows: Sequence[Planned]) -> Iterator[str]:
+    """What of a plan goes by batch, what could, and what is still awaited."""
+    by_batch = sum(row.calls for row in rows if row.via == "batch")
+    if by_batch:
+        yield f"{by_batch} of them by batch, at a batch's price"
+    live = [row for row in rows if row.via == "live" and row.usd_other is not None and row.usd]
+    if live:
+        usd, cheap = (sum(getattr(row, key) for row in live) for key in ("usd", "usd_other"))
+        yield f"live US$ {usd:.4f}; by batch US$ {cheap:.4f} (`via: batch` in a judge)"
+    awaited = sum(row.awaited for row in rows)
+    if awaited:
+        yield f"{awaited} answers awaited from batches; `andon batches list` shows them"
+
+
+def beyond(room: Left, rows: Sequence[Planned]) -> str:
+    """What a day's budget has left, where rows of a plan want more; empty where it has room."""
+    usd, calls = sum(row.usd or 0.0 for row in rows), sum(row.calls for row in rows)
+    short = [f"US$ {room.usd:.4f}"] if room.usd is not None and usd > room.usd else []
+    short += [f"{room.calls:,} calls"] if room.calls is not None and calls > room.calls else []
+    return " and ".join(short)
+
+
+def dollars(rows: Sequence[Planned]) -> str:
+    """What rows of a plan would cost; what has no known price is said, not counted as free."""
+    known = sum(row.usd or 0.0 for row in rows)
+    unknown = sum(row.calls for row in rows if row.usd is None)
+    away = sum(row.margin or 0.0 for row in rows)
+    guessed = any(row.usd and row.margin is None for row in rows)
+    told = f"~{known:.4f}" if guessed else f"{known:.4f} ± {away:.4f}" if away else f"{known:.4f}"
+    if not unknown:
+        return told
+    return f"{told} + {unknown} calls of unknown price" if known else "unknown price"
+
+
+def data_words(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """What changed of the traces themselves: how many, and what came late or corrected."""
+    counts = [
+        f"{key} {before[key]} → {after[key]}"
+        for key in ("read", "accepted", "duplicate", "quarantined")
+        if before[key] != after[key]
+    ]
+    known = before.get("late", [])
+    fresh = [row for row in after.get("late", []) if row not in known]
+    counts += [f"{r['late']} late, {r['corrected']} corrected, read {r['seen']}" for r in fresh]
+    return f"data: the traces changed ({'; '.join(counts) or 'their checks'})"
+
+
+def versions(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
+    """What moved from each version of a night's report to the next, oldest first."""
+    folders = lake.report_folder(night, app).glob("*/run.json")
+    ordered = sorted(folders, key=lambda path: (path.read_text(), path.parent.name))
+    names = [path.parent.name for path in ordered]
+    steps = []
+    for before, after in itertools.pairwise(names):
+        one, other = lake.report(night, app, before), lake.report(night, app, after)
+        if one and other:
+            steps.append({"before": before, "after": after, "moved": moved(one, other)})
+    return steps
+
+
+def moved(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """What differs between two versions of a report, with the cause where it is known."""
+    words = []
+    before = {(r["dimension"], r["evaluator"], r["slice"]): r for r in whole(one)}
+    for row in whole(other):
+        old = before.get((row["dimension"], row["evaluator"], row["slice"]))
+        name = f"{row['dimension']} ({row['evaluator']})"
+        if old is None:
+            words.append(f"{name} is new")
+            continue
+        if old["evaluator_version"] != row["evaluator_version"]:
+            words.append(f"{name}: the evaluator changed")
+        counts = [(key, old[key], row[key]) for key in ("passed", "failed", "errored", "skipped")]
+        words += [f"{name}: {key} {was} → {now}" for key, was, now in counts if was != now]
+    if one["accounting"] != other["accounting"]:
+        words.append(data_words(one["accounting"], other["accounting"]))
+    return words

@@ -1,0 +1,124 @@
+"""Runs a job of the line in this process, as a Dagster run one can see in the UI.
+
+The only place that starts Dagster from the command line.
+"""
+
+import contextlib
+import gc
+import logging
+import os
+import warnings
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evals.calls.stop import Stopped
+from evals.storage.files import replace
+from evals.storage.lake import Lake
+from orchestration.runtime.interrupts import Interrupts
+from orchestration.runtime.progress import Progress, Teller
+
+SETTINGS = """telemetry: {enabled: false}
+nux: {enabled: false}
+run_retries: {enabled: false}
+event_log_storage:
+  module: orchestration.runtime.event_log
+  class: EventLog
+  config: {home: {env: DAGSTER_HOME}}
+"""
+INTERRUPTED = "DagsterExecutionInterruptedError"
+EVENT_BATCH = "1000"
+"""Events Dagster gathers before it writes them, where it knows that more come at once."""
+ALLOCATIONS = 50_000
+"""Objects made before Python looks for rubbish: the million that imports make stay."""
+
+
+class Launched(NamedTuple):
+    """How a run ended."""
+
+    run_id: str
+    failures: list[str]
+    calls: int
+
+
+def dagster_home(home: Path) -> Path:
+    """The Dagster instance's folder, made once, with telemetry off."""
+    folder = home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        replace(folder / "dagster.yaml", SETTINGS.encode())
+    os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH)
+    return folder
+
+
+def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launched:
+    """Runs a job over a range of nights in one run.
+
+    Args:
+        home: the team's data.
+        job: `nightly` or `rescore`.
+        first: the first night.
+        last: the last night, included.
+        say: hears how far it is.
+
+    Raises:
+        Stopped: when a signal ended it; what was answered is kept.
+    """
+    dagster_home(home)
+    warnings.simplefilter("ignore")  # third parties' deprecations are the test suite's to show
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    say("starting Dagster")
+    gc.set_threshold(ALLOCATIONS)
+    import dagster as dg
+
+    Progress.start(say)
+    from orchestration.definitions import defs
+
+    log = (home / "dagster" / "last_run.log").open("w", encoding="utf-8", errors="backslashreplace")
+    lake = Lake(home)
+    with lake.lock("dagster"):  # the first two of a home would both make its tables
+        instances = dg.DagsterInstance.get()
+    with lake.used(), instances as instance, log, contextlib.redirect_stdout(log):
+        if Interrupts.received:  # a library on the way here took it for an error of its own
+            raise Stopped("interrupted before the run began")
+        result = defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            tags={
+                "dagster/asset_partition_range_start": first.isoformat(),
+                "dagster/asset_partition_range_end": last.isoformat(),
+            },
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    if Interrupts.received or any(map(was_interrupted, result.all_events)):
+        raise Stopped("the run was interrupted")
+    failures = [
+        f"{event.step_key}: {root_of(event.step_failure_data.error)}"
+        for event in result.all_events
+        if event.is_step_failure
+    ]
+    failures += [
+        f"{event.step_key}: nothing came from the step before it"
+        for event in result.all_events
+        if event.is_step_skipped and not failures
+    ]
+    return Launched(result.run_id, failures, Progress.calls)
+
+
+def was_interrupted(event: Any) -> bool:
+    """Whether an event tells that Dagster heard a signal, in a step or between two.
+
+    What Dagster's handler raised may have become a library's own error, which names it.
+    """
+    if event.is_step_failure:
+        return INTERRUPTED in event.step_failure_data.error.to_string()
+    reason = event.job_failure_data.failure_reason if event.is_job_failure else None
+    return reason is not None and reason.name == "UNEXPECTED_TERMINATION"
+
+
+def root_of(error: Any) -> str:
+    """What went wrong first, in its own words; the stack is in the run, which the UI shows."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "it failed without a word"

@@ -1,0 +1,361 @@
+"""Commands that move the line: nightly, plan, backfill.
+
+What a night is and what it costs is decided in `evals`.
+"""
+
+import contextlib
+import os
+import sys
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestration.cli.options import (
+    DAY,
+    DONE,
+    INFRASTRUCTURE,
+    USAGE,
+    Place,
+    as_json,
+    fail,
+    located,
+    place,
+    ranged,
+    span,
+)
+from orchestration.runtime import terminal
+from orchestration.runtime.progress import Progress, telling
+from orchestration.settings import Settings
+
+probed = click.option(
+    "--probe",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --dry-run: ask judges not known yet N questions; their answers are kept.",
+)
+
+
+@click.command()
+@located
+@ranged
+@click.option("--inbox", type=Place(), help="Exports to read: a folder, pattern or address.")
+@click.option(
+    "--labels", multiple=True, type=click.Path(exists=True, path_type=Path), help="Labels to add."
+)
+@click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
+@click.option("--spread", nargs=2, type=DAY, help="Spread rows without a timestamp over nights.")
+@click.option("--no-pull", is_flag=True, help="Leave the catalog's sources alone.")
+@click.option("--dry-run", is_flag=True, help="Take in what is new, say what asking costs, stop.")
+@probed
+@as_json
+def nightly(
+    home: Path | None,
+    catalog: Path | None,
+    first: Any,
+    last: Any,
+    only: Any,
+    inbox: Path | str | None,
+    labels: tuple[Path, ...],
+    assume_date: Any,
+    spread: Any,
+    no_pull: bool,
+    dry_run: bool,
+    probe: int | None,
+    as_json: bool,
+) -> None:
+    """Pulls, imports, evaluates and reports every night that has something new.
+
+    Exit codes: 0 done, 2 usage, 4 infrastructure, 130 or 143 interrupted; quality is
+    `andon gate`'s. An interrupted run keeps what it paid for, and the next one goes on from there.
+
+    \b
+    Examples:
+      andon nightly
+      andon nightly --inbox exports/ --labels labels.jsonl.gz --catalog catalog/
+      andon nightly --from 2026-10-01 --to 2026-10-07 --json
+      andon nightly --dry-run
+      andon nightly --dry-run --probe 20
+    """
+    from evals.calls import day_budget
+    from evals.erasure import forget
+    from evals.ingest import inbox as door
+    from evals.labels import label_files as said
+    from evals.runs import night_locks
+
+    no_probe_but_dry(probe, dry_run)
+    here = place(home, catalog, inbox=inbox, labels=labels)
+    lake = here.lake()
+    day_budget.recover(lake)
+    lake.sweep(datetime.now(UTC).timestamp())
+    forget.finish(lake, here.catalog())
+    if spread and assume_date:
+        raise click.UsageError("--assume-date and --spread exclude each other; give one")
+    if spread and spread[1] < spread[0]:
+        raise click.UsageError("--spread ends before it begins; give the first night first")
+    spread_over = (spread[0].date(), spread[1].date()) if spread else None
+    calls, failures, was_open = 0, [], night_locks.open_nights(lake)
+    with telling(as_json) as say:
+        assumed = assume_date.date() if assume_date else None
+        cat = here.catalog()
+        failures += [] if no_pull else pulled(lake, cat, say)
+        options: Any = {"assume_date": assumed, "spread": spread_over, "now": datetime.now(UTC)}
+        door.take_in(lake, cat, here.inbox, say=say, **options)
+        said.take_in_labels(lake, cat, here.labels)
+        take_back(lake, cat)
+        known = span(night_locks.begun(lake, cat, datetime.now(UTC)), first, last, only)
+        due = admitted(lake, cat, known, say, strict=dry_run)
+        for begin, end in night_locks.consecutive(due) if not dry_run else ():
+            from orchestration.cli.launch import launch
+
+            launched = launch(here.home, "nightly", begin, end, say)
+            calls += launched.calls
+            failures += launched.failures
+    if dry_run:
+        foretell(here, due, probe=probe, moved=False, as_json=as_json)
+        return
+    final = closed(lake, was_open)
+    tidied(lake, cat)
+    finish(lake, due, calls, failures, as_json, final)
+
+
+def pulled(lake: Any, catalog: Any, say: Any) -> list[str]:
+    """Pulls the catalog's sources before the night; why some could not be, which stops no other."""
+    from evals.sources import pulls
+
+    os.environ["ANDON_PULL"] = "no"  # what runs below finds it done
+    return pulls.pull(lake, catalog, datetime.now(UTC), say=say)[1]
+
+
+def foretell(
+    here: Settings,
+    over: list[date],
+    names: tuple[str, ...] | None = None,
+    *,
+    probe: int | None = None,
+    moved: bool = True,
+    as_json: bool,
+) -> None:
+    """What bringing nights up to date would ask and cost; asks nothing but what `probe` allows."""
+    from evals.calls import day_budget
+    from evals.runs import plan
+    from orchestration.runtime.interrupts import Interrupts
+
+    lake, catalog, now = here.lake(), here.catalog(), datetime.now(UTC)
+    scope = plan.Scope(lake, catalog, here.references(lake), over, names, moved)
+    how: Any = {"progress": Progress.asked, "stop": Interrupts.stop}
+    probed = plan.probe(scope, probe, now, **how) if probe else None
+    rows = plan.plan(scope, now)
+    apps = sorted({row.app for row in rows if row.calls})
+    left = {app: day_budget.left(lake, catalog, now.date(), app) for app in apps}
+    if not as_json:
+        from orchestration.cli import board
+
+        board.draw_plan(rows, left, probed)
+        return
+    known = [row.usd for row in rows if row.usd is not None]
+    total = {
+        "calls": sum(row.calls for row in rows),
+        "tokens_in": sum(row.tokens_in for row in rows),
+        "tokens_out": sum(row.tokens_out for row in rows),
+        "usd": round(sum(known), 9),
+        "unpriced_calls": sum(row.calls for row in rows if row.usd is None),
+        "probed": probed.calls if probed else 0,
+        "budget_left": {app: one._asdict() for app, one in left.items()},
+    }
+    terminal.show({**total, "plan": [asdict(row) for row in rows]})
+
+
+def no_probe_but_dry(probe: int | None, dry_run: bool) -> None:
+    """Refuses `--probe` where a run asks everything anyway."""
+    if probe and not dry_run:
+        raise click.UsageError("--probe is for --dry-run; a run asks every question itself")
+
+
+def admitted(lake: Any, catalog: Any, known: list[date], say: Any, *, strict: bool) -> list[date]:
+    """The nights with something to do, admitted; one of them may take a trace from another.
+
+    A night that cannot be is left to its own run, which fails beside the others; `strict`: raised.
+    """
+    from evals.runs import night_locks
+    from evals.specs import CatalogError
+
+    due: list[date] = []
+    while (found := [one.night for one in night_locks.pending(lake, catalog, known)]) != due:
+        from evals.validation import admission
+
+        due = found
+        readable(catalog, due)
+        say("validating with Great Expectations")
+        try:
+            admission.admit(lake, catalog, due)
+        except CatalogError:
+            raise
+        except Exception as error:
+            if strict:
+                raise
+            say(f"validation stopped ({type(error).__name__}); the night's run tells why")
+    return due
+
+
+def take_back(lake: Any, catalog: Any) -> None:
+    """Takes in the batches that came back, so that their nights are due."""
+    from evals.calls.batch_jobs import under_way
+
+    if not under_way(lake):
+        return
+    import secrets
+
+    from evals.calls.routing import returned
+    from evals.storage import ledger
+
+    with ledger.journal(lake, f"batches-{secrets.token_hex(4)}") as journal:
+        returned(lake, catalog, journal, datetime.now(UTC))
+
+
+def tidied(lake: Any, catalog: Any) -> None:
+    """Lets go of what is older than `retention` allows; while others use the home, another time."""
+    from evals.erasure import retention
+    from evals.storage.lake import LakeError
+
+    found = retention.old(lake, catalog, datetime.now(UTC))
+    with contextlib.suppress(LakeError):
+        if found:
+            retention.tidy(lake, found)
+
+
+def readable(catalog: Any, due: list[date]) -> None:
+    """Refuses a catalog with SQL that DuckDB cannot read, before a night rests on it."""
+    from orchestration.cli import diagnosis
+
+    for found in diagnosis.unreadable(catalog) if due else ():
+        fail(USAGE, f"{found.where}: {found.words}")
+
+
+def closed(lake: Any, was_open: list[Any]) -> list[Any]:
+    """Ends the nights whose watermark has passed; those that are final since the run began."""
+    from evals.runs import night_locks
+
+    if night_locks.open_nights(lake):
+        from evals.reports import finalize
+
+        finalize.close_nights(lake, datetime.now(UTC))
+    still = {one[:2] for one in night_locks.open_nights(lake)}
+    return [one for one in was_open if one[:2] not in still]
+
+
+def finish(
+    lake: Any, due: list[date], calls: int, failures: list[str], as_json: bool, final: Any = ()
+) -> None:
+    """Shows the board, then ends with the documented exit code."""
+    from orchestration.cli import board
+
+    worked = board.Worked(due, calls, failures, final)
+    if as_json:
+        terminal.show(board.document(lake, worked))
+    else:
+        board.draw(lake, worked)
+    for failure in failures:
+        terminal.complain(failure)
+    sys.exit(INFRASTRUCTURE if failures else DONE)
+
+
+@click.command()
+@located
+@ranged
+@click.option("--evaluator", multiple=True, help="Only these.")
+@as_json
+def plan(
+    home: Path | None,
+    catalog: Path | None,
+    first: Any,
+    last: Any,
+    only: Any,
+    evaluator: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Says what moving nights to the catalog's evaluator versions would take, and pays nothing.
+
+    \b
+    Examples:
+      andon plan
+      andon plan --evaluator faithful-summary --from 2026-10-01 --json
+    """
+    here = place(home, catalog)
+    over = span(here.lake().nights("traces"), first, last, only)
+    known(here, evaluator)
+    foretell(here, over, evaluator or None, as_json=as_json)
+
+
+@click.command()
+@located
+@ranged
+@click.option("--evaluator", multiple=True, help="Only these; default: all that changed.")
+@click.option("--dry-run", is_flag=True, help="Say what it would do, and stop.")
+@probed
+@as_json
+def backfill(
+    home: Path | None,
+    catalog: Path | None,
+    first: Any,
+    last: Any,
+    only: Any,
+    evaluator: tuple[str, ...],
+    dry_run: bool,
+    probe: int | None,
+    as_json: bool,
+) -> None:
+    """Moves nights to the catalog's evaluator versions and reports them anew.
+
+    Each report is a new version beside the old one; only what changed is asked again.
+
+    \b
+    Examples:
+      andon backfill --evaluator faithful-summary --from 2026-10-08 --to 2026-10-14
+      andon backfill --dry-run
+    """
+    from evals.calls import day_budget
+    from evals.erasure import forget
+    from evals.runs import night_locks
+
+    here = place(home, catalog)
+    lake = here.lake()
+    forget.finish(lake, here.catalog())
+    over = span(lake.nights("traces"), first, last, only)
+    no_probe_but_dry(probe, dry_run)
+    known(here, evaluator)
+    if dry_run:
+        foretell(here, over, evaluator or None, probe=probe, as_json=as_json)
+        return
+    day_budget.recover(lake)
+    for night in over:
+        apps = night_locks.state(lake, night).get("apps", {})
+        for app in (name for name, account in apps.items() if not account["refused"]):
+            night_locks.move(lake, here.catalog(), night, app, evaluator or None)
+    calls, failures = 0, []
+    pending = night_locks.pending(lake, here.catalog(), over) if evaluator else []
+    due = [found.night for found in pending] if evaluator else over
+    readable(here.catalog(), due)
+    with telling(as_json) as say:
+        for begin, end in night_locks.consecutive(due):
+            from orchestration.cli.launch import launch
+
+            launched = launch(here.home, "rescore", begin, end, say)
+            calls += launched.calls
+            failures += launched.failures
+    finish(lake, due, calls, failures, as_json)
+
+
+def known(here: Settings, names: tuple[str, ...]) -> None:
+    """Refuses an evaluator the catalog does not declare."""
+    from evals.evaluators import resolution
+
+    declared = resolution.names(here.catalog())
+    for name in names:
+        if name not in declared:
+            fail(USAGE, f"no evaluator {name!r} in the catalog; declared: {', '.join(declared)}")
+
+
+COMMANDS = (nightly, plan, backfill)

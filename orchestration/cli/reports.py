@@ -1,0 +1,168 @@
+"""Commands that read reports: gate, and report list, show and diff.
+
+Nothing is computed that a report does not say.
+"""
+
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestration.cli.options import (
+    DAY,
+    GATES,
+    INFRASTRUCTURE,
+    USAGE,
+    as_json,
+    chosen,
+    fail,
+    located,
+    place,
+    ranged,
+    span,
+)
+from orchestration.runtime import terminal
+
+
+@click.command()
+@located
+@click.option("--app", required=True, help="The application.")
+@click.option("--date", "only", type=DAY, help="The night; default: the last one reported.")
+@as_json
+def gate(home: Path | None, catalog: Path | None, app: str, only: Any, as_json: bool) -> None:
+    """Exits 0 when a night passed, 1 regressed, 3 inconclusive, 4 infrastructure.
+
+    A provisional night, whose traces may still come, is never regressed: it is inconclusive.
+
+    \b
+    Example:
+      andon gate --app extraction --date 2026-10-08
+    """
+    from evals.runs import night_locks
+
+    lake = place(home, catalog).lake()
+    body = chosen(lake, app, only)
+    night = date.fromisoformat(body["date"])
+    until = night_locks.provisional_until(lake, night, app, datetime.now(UTC))
+    outcome = body["gate"]["outcome"]
+    if until and outcome == "regressed":
+        outcome = "inconclusive"
+    if as_json:
+        said = {key: body[key] for key in ("date", "app", "version", "gate", "sentence")}
+        gate = {**body["gate"], "outcome": outcome}
+        terminal.show(
+            {**said, "gate": gate, "provisional": until is not None, "provisional_until": until}
+        )
+    else:
+        mark = f" (provisional until {until})" if until else ""
+        terminal.say(f"{body['date']} {app}: {outcome}{mark}. {body['sentence']}")
+    sys.exit(GATES.get(outcome, INFRASTRUCTURE))
+
+
+@click.group()
+def report() -> None:
+    """Shows the reports at rest."""
+
+
+@report.command("list")
+@located
+@as_json
+def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
+    """Lists every version of every report.
+
+    \b
+    Example:
+      andon report list --json
+    """
+    from evals.runs import night_locks
+
+    lake, now = place(home, catalog).lake(), datetime.now(UTC)
+    current = {(b["date"], b["app"]): b["version"] for b in lake.current_reports()}
+    rows = []
+    for path in sorted((lake.home / "reports").glob("*/*/*/report.json")):
+        night, app, version = path.parts[-4:-1]
+        row = {"date": night, "app": app, "version": version}
+        until = night_locks.provisional_until(lake, date.fromisoformat(night), app, now)
+        found = {"current": current.get((night, app)) == version, "provisional_until": until}
+        rows.append({**row, **found})
+    if as_json:
+        terminal.show(rows)
+        return
+    for row in rows:
+        mark = "" if row["current"] else " (older version)"
+        until = row["provisional_until"]
+        mark = f" (provisional until {until})" if until and not mark else mark
+        terminal.say(f"{row['date']} {row['app']} {row['version']}{mark}")
+
+
+@report.command("show")
+@located
+@ranged
+@click.option("--app", required=True, help="The application.")
+@as_json
+def report_show(
+    home: Path | None,
+    catalog: Path | None,
+    first: Any,
+    last: Any,
+    only: Any,
+    app: str,
+    as_json: bool,
+) -> None:
+    """Shows a night, or with --from and --to the nights' counts pooled.
+
+    \b
+    Examples:
+      andon report show --app chat --date 2026-10-08
+      andon report show --app chat --from 2026-10-01 --to 2026-10-07 --json
+    """
+    from orchestration.cli import board
+
+    lake = place(home, catalog).lake()
+    if first or last:
+        from evals.reports.report import pool
+
+        days = span(lake.nights("traces"), first, last, None)
+        wanted = {day.isoformat() for day in days}
+        bodies = [b for b in lake.current_reports() if b["app"] == app and b["date"] in wanted]
+        if not bodies:
+            fail(USAGE, f"no report of {app!r} in those nights")
+        results = pool(bodies)
+        nights = [body["date"] for body in bodies]
+        body = {"app": app, "from": nights[0], "to": nights[-1], "results": results}
+    else:
+        body = chosen(lake, app, only)
+    if as_json:
+        terminal.show(body)
+    else:
+        board.draw_results(body)
+
+
+@report.command("diff")
+@located
+@click.option("--app", required=True, help="The application.")
+@click.option("--date", "only", type=DAY, required=True, help="The night.")
+@as_json
+def report_diff(
+    home: Path | None, catalog: Path | None, app: str, only: Any, as_json: bool
+) -> None:
+    """Shows what differs between the versions of a night's report, oldest first.
+
+    \b
+    Example:
+      andon report diff --app notifications --date 2026-10-08
+    """
+    from orchestration.cli import board
+
+    lake = place(home, catalog).lake()
+    moved = board.versions(lake, only.date(), app)
+    if as_json:
+        terminal.show(moved)
+        return
+    for step in moved:
+        terminal.say(f"{step['before']} → {step['after']}: {'; '.join(step['moved']) or 'nothing'}")
+
+
+COMMANDS = (gate, report)

@@ -1,0 +1,1 @@
+"""How runs are executed: the executor, dbt, partitions, metadata, progress."""

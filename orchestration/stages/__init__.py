@@ -1,0 +1,1 @@
+"""The eight stages of the line, one Dagster module each."""
