@@ -8,7 +8,7 @@ import pytest
 
 from evals.storage.lake import Lake
 from evals.worklist.sampling import place
-from tests.door.team import andon
+from tests.system.door_catalog import andon
 from tests.system.line import NIGHTS, Judge, desk, document, team
 
 CALLS, QUESTIONS = 50, 20

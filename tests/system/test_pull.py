@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.sources.systems import PUBLIC, SECRET, World, add_score, add_trace, serving
+from tests.evals.sources.systems import PUBLIC, SECRET, World, add_score, add_trace, serving
 from tests.system.line import Judge, Line, kill, team
 
 NIGHT = (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)

@@ -11,7 +11,7 @@ from evals.reports import assembly
 from evals.reports.alarms import alarms, stamp
 from evals.specs import Evaluator, Judge, ModelPin, load_catalog
 from tests.evals.models.model_server import Said, completion, serving
-from tests.evals.test_run import NIGHT, Bench, traces
+from tests.evals.runs.test_runner import NIGHT, Bench, traces
 
 JUDGE = Judge(judge="j", asks="?", model="m", system="s")
 

@@ -1,0 +1,133 @@
+"""A team whose judge is asked by batch; run as a program, one step of its night.
+
+`python -m tests.evals.calls.batch_night FOLDER ask|back` is what a test kills.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from evals.calls.batch_jobs import Ticket, tickets
+from evals.calls.day_budget import Purse
+from evals.calls.routing import Route, returned
+from evals.calls.shared_state import Shared
+from evals.evaluators import resolution
+from evals.evaluators.gold import References
+from evals.records import Answer, Trace
+from evals.runs import runner
+from evals.specs import Catalog, Evaluator, load_catalog
+from evals.storage import ledger
+from evals.storage.lake import Lake
+from evals.storage.tables import Coverage
+from evals.worklist.worklist import NightOf
+from tests.catalog_files import write_catalog
+from tests.evals.models.batch_server import Server
+
+NIGHT = date(2026, 10, 1)
+NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)
+
+
+def catalog_at(
+    root: Path, url: str, via: str = "batch", azure: dict[str, str] | None = None, **batch: Any
+) -> None:
+    """A catalog with one judge, its model at a server or deployed on Azure."""
+    pin = {
+        "model": "m-2026-01-01",
+        **({"azure": azure} if azure else {"base_url": url}),
+        "batch": batch,
+        "timeout_s": 5,
+        "prices": [{"since": date(2026, 1, 1), "input": 2.0, "output": 8.0}],
+    }
+    check = {"dimension": "kind", "question": "Is it kind?", "check": {"judge": "tone"}}
+    judge = {"judge": "tone", "asks": "Kind", "model": "m", "system": "Judge.", "via": via}
+    files: dict[str, Any] = {
+        "models.yaml": {"m": pin},
+        "apps/chat.yaml": {"app": "chat", "suite": "chat"},
+        "suites/chat.yaml": {"suite": "chat", "dimensions": [check]},
+        "judges/tone.yaml": judge,
+    }
+    write_catalog(root, files)
+
+
+class BatchLine:
+    """One night of the team, in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lake = Lake(folder / "home").open()
+        self.catalog: Catalog = load_catalog(folder / "catalog")
+
+    def night(self, *outputs: str, night: date = NIGHT) -> None:
+        """Traces of a night, one an output."""
+        at = datetime(night.year, night.month, night.day, 12, tzinfo=UTC)
+        rows = [
+            Trace(f"t{i}", at + timedelta(seconds=i), "chat", output)
+            for i, output in enumerate(outputs)
+        ]
+        self.lake.write("traces", night, rows)
+
+    @property
+    def judge(self) -> Evaluator:
+        """Its one judge."""
+        found = resolution.for_app(self.catalog, "chat")
+        return next(one for one in found if one.kind == "judge")
+
+    def ask(self, now: datetime = NOON, night: date = NIGHT) -> runner.Tally:
+        """Scores a night, as far as answers are there; hands in what is not."""
+        references = References.of(self.catalog.root, [])
+        shared = Shared(self.lake.home)
+        try:
+            purse = Purse(shared, "run", now.date(), self.catalog)
+            with ledger.journal(self.lake, "run") as journal:
+                return runner.score_night(
+                    self.lake, NightOf(self.lake, night), self.judge, references, journal,
+                    ask=Route(self.lake, self.catalog, now), purse=purse,
+                )  # fmt: skip
+        finally:
+            shared.close()
+
+    def back(self, now: datetime = NOON + timedelta(hours=1)) -> list[Ticket]:
+        """Takes in what came back."""
+        with ledger.journal(self.lake, "back") as journal:
+            return returned(self.lake, self.catalog, journal, now)
+
+    def verdicts(self) -> dict[str, str]:
+        """Verdict or code by trace."""
+        rows = self.lake.read("scores", [NIGHT])
+        return {row.trace_id: row.verdict or f"{row.status}:{row.code}" for row in rows}
+
+    def answers(self) -> list[Answer]:
+        """The ledger."""
+        return self.lake.read("answers", [NIGHT])
+
+    def coverage(self) -> Coverage:
+        """How much of the night is covered."""
+        (row,) = self.lake.read("coverage", [NIGHT])
+        return row
+
+    def tickets(self) -> list[Ticket]:
+        """Its batches."""
+        return list(tickets(self.lake))
+
+
+if __name__ == "__main__":
+    line = BatchLine(Path(sys.argv[1]))
+    ledger.recover(line.lake)
+    line.ask() if sys.argv[2] == "ask" else line.back()
+
+
+def once(server: Server) -> bool:
+    """Whether no question was handed in for money twice, nor any asked live."""
+    return set(server.state.asked().values()) <= {1} and not server.state.live
+
+
+def spent(line: BatchLine) -> tuple[float, int]:
+    """What the home's day has come to, reservations included."""
+    shared = Shared(line.lake.home)
+    sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
+    usd, calls = shared.db.execute(sql).fetchone()
+    shared.close()
+    return usd, calls

@@ -1,0 +1,157 @@
+"""Promises of the estimate: what a run is said to cost is what it costs, within a tenth."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.calls.day_budget import left
+from evals.evaluators.gold import References
+from evals.runs.plan import Planned, Scope, plan, probe
+from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
+from tests.evals.models.model_server import Said, completion, serving
+
+PRICES = [{"since": "2026-01-01", "input": 2.0, "cached": 0.2, "output": 8.0}]
+
+NOW = datetime.combine(TODAY, time(12), UTC)
+
+
+def priced(body: dict[str, Any], seen: int, beside: int = 0, cached: float = 0.0) -> Said:
+    """An answer whose usage follows the text, 3.3 characters a token, 20 to 60 tokens back."""
+    text = "".join(message["content"] for message in body["messages"])
+    tokens, said = int(len(text) / 3.3) + beside, 20 + zlib.crc32(text.encode()) % 41
+    used: dict[str, Any] = {"prompt_tokens": tokens, "completion_tokens": said}
+    used["prompt_tokens_details"] = {"cached_tokens": int(tokens * cached)}
+    return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}', usage=used))
+
+
+def scope(team: Team, *nights: Any) -> Scope:
+    """Some nights of the team's."""
+    return Scope(team.lake, team.catalog, References.of(team.catalog.root, []), nights)
+
+
+def told(team: Team, *nights: Any) -> list[Planned]:
+    """The plan of some nights."""
+    return plan(scope(team, *nights))
+
+
+def sound(team: Team, count: int) -> int:
+    """How many questions a probe of the night asks."""
+    return probe(scope(team, NIGHT), count, NOW).calls
+
+
+@pytest.mark.parametrize(
+    ("words", "beside", "cached"), [(40, 0, 0.0), (400, 0, 0.0), (400, 110, 0.0), (40, 60, 0.8)]
+)
+def test_an_estimate_from_the_ledger_is_within_a_tenth_of_what_it_then_costs(
+    tmp_path: Path, words: int, beside: int, cached: float
+) -> None:
+    """From a night of short texts, whatever the provider counts beside them or had cached."""
+    second = NIGHT + timedelta(days=1)
+    with serving(lambda body, seen: priced(body, seen, beside, cached)) as server:
+        team = Team(tmp_path, server.url, pin={"prices": PRICES})
+        team.lake.write("traces", NIGHT, traces(60))
+        team.lake.write("traces", second, traces(300, second, words=words))
+        team.score()
+        (row,) = told(team, second)
+        tally = team.score(second)
+    answers = team.lake.read("answers", [second])
+    assert row.basis == "the judge's answers so far"
+    assert row.calls == tally.calls == 300
+    assert row.tokens_in == pytest.approx(sum(a.tokens_in for a in answers), rel=0.1)
+    assert row.tokens_out == pytest.approx(sum(a.tokens_out for a in answers), rel=0.1)
+    assert row.usd == pytest.approx(tally.usd, rel=0.1)
+    (after,) = told(team, second)
+    assert (after.calls, after.tokens_in, after.usd) == (0, 0, 0.0)
+
+
+def test_a_first_estimate_says_that_it_rests_on_the_texts_alone(tmp_path: Path) -> None:
+    """Without an answer in the ledger the basis is the length of what would be sent."""
+    with serving(priced) as server:
+        team = Team(tmp_path, server.url, pin={"prices": PRICES})
+        team.lake.write("traces", NIGHT, traces(50))
+        (row,) = told(team, NIGHT)
+        tally = team.score()
+    assert row.basis == "the length of the texts"
+    assert row.usd == pytest.approx(tally.usd, rel=0.5)
+
+
+def test_a_model_without_a_price_costs_an_unknown_sum(tmp_path: Path) -> None:
+    """Its calls are told, and no dollars are made up."""
+    with serving(priced) as server:
+        team = Team(tmp_path, server.url)
+        team.lake.write("traces", NIGHT, traces(5))
+        (row,) = told(team, NIGHT)
+    assert (row.calls, row.usd) == (5, None)
+
+
+def test_a_judge_nobody_knows_is_known_after_a_few_of_its_questions(tmp_path: Path) -> None:
+    """Asked, they are those a run asks first; their answers are kept, and none is paid twice."""
+    with serving(priced) as server:
+        team = Team(tmp_path, server.url, pin={"prices": PRICES})
+        team.lake.write("traces", NIGHT, traces(400, words=60))
+        (guess,) = told(team, NIGHT)
+        assert (guess.basis, guess.margin) == ("the length of the texts", None)
+        assert guess.most is not None
+        assert sound(team, 20) == 20
+        assert sound(team, 20) == 0  # they are known
+        (row,) = told(team, NIGHT)
+        tally = team.score()
+    assert (row.calls, tally.calls) == (380, 380)
+    assert row.basis == "the judge's answers so far"
+    assert row.usd == pytest.approx(tally.usd, rel=0.1)
+    assert row.margin is not None
+    assert row.usd is not None
+    assert abs(row.usd - tally.usd) < row.margin < 0.1 * tally.usd
+    assert tally.usd < guess.most
+    asked = {answer.content_key for answer in team.lake.read("answers", [NIGHT])}
+    assert len(server.seen) == len(asked) == 400
+
+
+def test_a_probe_asks_no_more_than_the_day_has_left(tmp_path: Path) -> None:
+    """It is paid from the day's budget, which tells what is left of it."""
+    with serving(priced) as server:
+        budget = {"usd_per_day": 5.0, "calls_per_day": 8}
+        team = Team(tmp_path, server.url, pin={"prices": PRICES}, budget=budget)
+        team.lake.write("traces", NIGHT, traces(50))
+        assert left(team.lake, team.catalog, NOW.date(), "chat") == (5.0, 8)
+        assert sound(team, 20) == 8
+        spent = left(team.lake, team.catalog, NOW.date(), "chat")
+    answers = team.lake.read("answers", [NIGHT])
+    assert spent.calls == 0
+    assert spent.usd == pytest.approx(5.0 - sum(a.cost_usd or 0 for a in answers))
+
+
+def test_answers_of_another_model_are_a_guess(tmp_path: Path) -> None:
+    """A judge moved to another pin may answer at another length."""
+    with serving(priced) as server:
+        team = Team(tmp_path, server.url, pin={"prices": PRICES})
+        team.lake.write("traces", NIGHT, traces(30))
+        team.score()
+        moved = Team(tmp_path, server.url, pin={"prices": PRICES, "model": "m-2026-02-02"})
+        (row,) = told(moved, NIGHT)
+    assert row.calls == 30
+    assert (row.basis, row.margin) == ("the judge's answers from another model", None)
+
+
+def test_a_new_judge_is_guessed_from_the_others_of_its_model(tmp_path: Path) -> None:
+    """Their answers tell how its model counts and about how much it writes; still a guess."""
+    second = NIGHT + timedelta(days=1)
+    with serving(priced) as server:
+        team = Team(tmp_path, server.url, pin={"prices": PRICES})
+        team.lake.write("traces", NIGHT, traces(30))
+        team.lake.write("traces", second, traces(200, second, words=60))
+        team.score()
+        theirs = [replace(a, evaluator="other") for a in team.lake.read("answers", [NIGHT])]
+        for file in team.lake.files("answers", [NIGHT]):
+            file.unlink()
+        team.lake.write("answers", NIGHT, theirs, "another-version")
+        (row,) = told(team, second)
+        tally = team.score(second)
+    assert (row.basis, row.margin) == ("other judges' answers from the model", None)
+    assert row.usd == pytest.approx(tally.usd, rel=0.1)

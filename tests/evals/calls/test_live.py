@@ -1,0 +1,319 @@
+"""Promises of live asking: whatever a provider does, each trace ends with a verdict or a reason."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sqlite3
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.calls import live
+from evals.calls.circuit_breaker import Circuit
+from evals.calls.routing import Route
+from evals.calls.shared_state import Shared
+from evals.evaluators.gold import References
+from evals.worklist.worklist import NightOf, survey
+from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
+from tests.evals.calls.fake import faulty
+from tests.evals.models.model_server import Said, completion, serving
+
+FAULTS = "500,reset,malformed,truncated,timeout"
+
+
+def passes(body: dict[str, Any], seen: int = 0) -> Said:
+    """An answer that passes."""
+    return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}'))
+
+
+def test_faults_of_every_kind_end_as_verdicts_or_errors(tmp_path: Path) -> None:
+    """At 5% faults and 429s nothing is lost, nothing is guessed, and none is paid twice."""
+    options = ("--latency", "20", "--fault-rate", "0.05", "--faults", FAULTS)
+    with faulty(*options, "--hang-s", "30", "--max-inflight", "24") as fake:
+        pin = {"concurrency": 48, "timeout_s": 1.0}
+        team = Team(tmp_path, fake.url, pin=pin)
+        team.lake.write("traces", NIGHT, traces(600))
+        tally = team.score()
+        stats = fake.stats()
+    rows = team.rows()
+    assert len({row.trace_id for row in rows}) == len(rows) == 600
+    assert tally.passed + tally.failed + tally.errored == 600
+    assert tally.errored <= 12, Counter(row.code for row in rows)
+    assert all((row.verdict is None) == (row.status == "error") for row in rows)
+    assert all(row.code for row in rows if row.status == "error")
+    assert set(stats["faults"]) == set(FAULTS.split(","))
+    assert stats["n429"] > 0
+
+
+def test_every_kind_of_fault_of_our_own_server_is_told_apart(tmp_path: Path) -> None:
+    """A code says what went wrong; the same question asked well is a verdict."""
+    bad = {
+        "answer 2026-10-01 0 ": Said(500),
+        "answer 2026-10-01 1 ": Said(200, b"{not json"),
+        "answer 2026-10-01 2 ": Said(200, {"choices": []}),
+        "answer 2026-10-01 3 ": Said(400),
+        "answer 2026-10-01 4 ": Said(200, b"{}", after_s=2.0),
+    }
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        asked = body["messages"][-1]["content"]
+        return next((said for words, said in bad.items() if words in asked), passes(body))
+
+    with serving(script) as server:
+        team = Team(tmp_path, server.url, pin={"timeout_s": 0.3, "deadline_s": 1.0})
+        team.lake.write("traces", NIGHT, traces(8))
+        team.score()
+    codes = Counter(row.code or row.verdict for row in team.rows())
+    assert codes == {
+        "pass": 3,
+        "server-error": 1,
+        "malformed-response": 2,
+        "refused-request": 1,
+        "timeout": 1,
+    }
+
+
+def test_a_provider_that_is_down_ends_the_night_quickly_and_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest are error rows that say so; nothing of it is paid, and the next run asks them."""
+    monkeypatch.setattr(live, "BACKOFF_S", 0.01)
+    impatient = Circuit(probe_s=0.1, patience_s=0.5, rest_s=30.0)
+    with serving(passes) as server:
+        url = server.url
+    team = Team(tmp_path, url, pin={"concurrency": 16})
+    team.lake.write("traces", NIGHT, traces(500))
+    began = time.monotonic()
+    tally = team.score(ask=functools.partial(live.ask, circuit=impatient))
+    assert time.monotonic() - began < 20
+    assert (tally.errored, tally.passed, tally.failed) == (500, 0, 0)
+    codes = Counter(row.code for row in team.rows())
+    assert codes["provider-down"] > 450
+    assert all(row.retryable for row in team.rows())
+
+
+def test_outside_its_hours_a_provider_is_left_alone(tmp_path: Path) -> None:
+    """What is not asked is skipped, says so, and is asked when the hours come."""
+    now = datetime.now(UTC)
+    closed = f"{now + timedelta(hours=2):%H:%M}-{now + timedelta(hours=3):%H:%M}"
+    open_ = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=1):%H:%M}"
+    with serving(passes) as server:
+        team = Team(tmp_path, server.url, pin={"limits": {"hours": closed}})
+        team.lake.write("traces", NIGHT, traces(5))
+        assert team.score().skipped == 5
+        assert {(row.code, row.retryable) for row in team.rows()} == {("outside-hours", True)}
+        assert server.seen == []
+        team = Team(tmp_path, server.url, pin={"limits": {"hours": open_}})
+        assert team.score().passed == 5
+
+
+def test_retry_after_is_waited_for(tmp_path: Path) -> None:
+    """A call that was told to wait is not repeated before."""
+    times: list[float] = []
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        times.append(time.monotonic())
+        return passes(body) if seen else Said(429, headers={"Retry-After": "1"})
+
+    with serving(script) as server:
+        team = Team(tmp_path, server.url)
+        team.lake.write("traces", NIGHT, traces(1))
+        assert team.score().passed == 1
+    assert times[1] - times[0] >= 1.0
+
+
+def test_a_ceiling_holds_over_all_that_is_asked(tmp_path: Path) -> None:
+    """No more than the share of the account's requests a minute, however fast it answers."""
+    limits = {"requests_per_minute": 1200, "share": 0.5}
+    with serving(passes) as server:
+        team = Team(tmp_path, server.url, pin={"limits": limits, "concurrency": 32})
+        team.lake.write("traces", NIGHT, traces(30))
+        began = time.monotonic()
+        assert team.score().passed == 30
+        took = time.monotonic() - began
+    assert took >= 30 / (1200 * 0.5 / 60) - 0.5
+
+
+def test_to_wait_under_a_low_ceiling_is_no_time_of_the_question(tmp_path: Path) -> None:
+    """Sixteen at once at two a second wait longer than their deadline, and all are answered."""
+    limits = {"requests_per_minute": 120, "share": 1.0}
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        return passes(body)._replace(after_s=0.2)
+
+    with serving(script) as server:
+        team = Team(tmp_path, server.url, pin={"limits": limits, "deadline_s": 1.0})
+        team.lake.write("traces", NIGHT, traces(8))
+        assert team.score().passed == 8
+
+
+def test_an_account_that_only_says_not_now_is_asked_no_more(tmp_path: Path) -> None:
+    """Some questions heard nothing else to their deadlines: the rest waits for another run."""
+    with serving(lambda body, seen: Said(429, headers={"Retry-After": "1"})) as server:
+        team = Team(tmp_path, server.url, pin={"deadline_s": 2.0})
+        team.lake.write("traces", NIGHT, traces(300))
+        way = Route(team.lake, team.catalog, datetime.now(UTC))
+        tally = team.score(ask=way)
+        assert (tally.errored, tally.calls < 16) == (300, True)
+        assert {(row.code, row.retryable) for row in team.rows()} == {("rate-limited", True)}
+        asked = len(server.seen)
+        team.lake.write("traces", NIGHT + timedelta(days=1), traces(20, NIGHT + timedelta(days=1)))
+        assert team.score(NIGHT + timedelta(days=1), ask=way).errored == 20
+        assert len(server.seen) == asked
+
+
+def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
+    """What was scored is the beginning of the hash order, at the rate it reached."""
+    prices = [{"since": "2026-01-01", "input": 500.0, "output": 500.0}]  # 12 tokens: 0.6 cents
+    with serving(passes) as server:
+        team = Team(
+            tmp_path,
+            server.url,
+            pin={"prices": prices, "concurrency": 2},
+            judge={"max_tokens": 2},
+            budget={"usd_per_day": 1.0},
+        )
+        team.lake.write("traces", NIGHT, traces(200))
+        tally = team.score()
+        assert 0 < tally.calls == tally.passed < 167
+        assert 0.6 < tally.usd <= 1.0
+        assert tally.skipped == 200 - tally.passed
+        assert {row.inclusion for row in team.rows()} == {tally.passed / 200}
+        assert team.score().calls <= 1
+        assert team.score(day=TODAY + timedelta(days=1)).calls > 0
+
+
+def test_no_more_is_reserved_than_a_round_of_calls_ahead(tmp_path: Path) -> None:
+    """A run that dies takes what it reserved from the day: it is little."""
+    held = []
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        with contextlib.closing(sqlite3.connect(tmp_path / "home" / "asking.sqlite")) as db:
+            held.extend(db.execute("select sum(reserved_calls) from purse").fetchone())
+        return passes(body)
+
+    with serving(script) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 4}, budget={"calls_per_day": 100})
+        team.lake.write("traces", NIGHT, traces(60))
+        assert team.score().passed == 60
+    assert 4 <= max(held) <= 3 * 4, "under way, ahead, and over but not yet booked"
+
+
+def test_a_call_whose_answer_was_lost_counts_in_the_days_budget(tmp_path: Path) -> None:
+    """The provider may charge it: neither its calls nor its dollars are asked for twice."""
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        return passes(body) if seen else Said(200, b"{not json")
+
+    prices = [{"since": "2026-01-01", "input": 1.0, "output": 1.0}]
+    with serving(script) as server:
+        pin = {"concurrency": 2, "prices": prices}
+        team = Team(tmp_path, server.url, pin=pin, budget={"calls_per_day": 11})
+        team.lake.write("traces", NIGHT, traces(20))
+        tally = team.score()
+        assert len(server.seen) == 11
+    shared = Shared(team.lake.home)
+    usd, calls = shared.db.execute("select sum(spent_usd), sum(spent_calls) from purse").fetchone()
+    shared.close()
+    assert (calls, usd > 2 * tally.usd) == (11, True)
+
+
+def spent(body: dict[str, Any], seen: int) -> Said:
+    """What an account without money is told."""
+    return Said(429, {"error": {"code": "insufficient_quota", "message": "You exceeded it."}})
+
+
+def test_an_account_without_quota_is_asked_no_more(tmp_path: Path) -> None:
+    """What was under way is told once and not retried; the rest, other nights' too, waits."""
+    with serving(spent) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 4})
+        for night in (NIGHT, NIGHT + timedelta(days=1)):
+            team.lake.write("traces", night, traces(300, night))
+        way = Route(team.lake, team.catalog, datetime.now(UTC))
+        began = time.monotonic()
+        tally = team.score(ask=way)
+        assert time.monotonic() - began < 5
+        assert (tally.errored, tally.calls) == (300, 0)
+        assert {(row.code, row.retryable) for row in team.rows()} == {("quota-exhausted", True)}
+        assert 1 <= len(server.seen) <= 4
+        asked = len(server.seen)
+        assert team.score(NIGHT + timedelta(days=1), ask=way).errored == 300
+        assert len(server.seen) == asked, "one run is told once"
+    with serving(passes) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 4})
+        again = team.score(run_id="again", ask=Route(team.lake, team.catalog, datetime.now(UTC)))
+        assert (again.passed, again.errored) == (300, 0), "the next run asks anew"
+
+
+def test_a_key_that_is_refused_is_not_tried_on_every_trace(tmp_path: Path) -> None:
+    """A few different questions refused and none answered: it is the key, and the rest waits."""
+    with serving(lambda body, seen: Said(401, b"{}")) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 4})
+        team.lake.write("traces", NIGHT, traces(300))
+        assert team.score().errored == 300
+        assert len(server.seen) <= Circuit().threshold + 4
+    assert {(row.code, row.retryable) for row in team.rows()} == {("not-authorised", True)}
+
+
+def test_another_model_s_answers_are_paid_for_a_few_times_and_asked_anew_once_it_is_mended(
+    tmp_path: Path,
+) -> None:
+    """The rest of the run asks that model nothing more, other models of the account as before."""
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        other = {"model": "m-9"} if body["model"] == "m-2026-01-01" else {}
+        return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}', **other))
+
+    with serving(script) as server:
+        team = Team(tmp_path / "a", server.url, pin={"concurrency": 4})
+        team.lake.write("traces", NIGHT, traces(100))
+        way = Route(team.lake, team.catalog, datetime.now(UTC))
+        assert team.score(ask=way).errored == 100
+        asked = len(server.seen)
+        assert asked <= Circuit().threshold + 4
+        assert {(row.code, row.retryable) for row in team.rows()} == {("other-model", True)}
+        assert team.score(NIGHT, run_id="same", ask=way).errored == 100
+        assert len(server.seen) == asked, "one run is told once"
+        right = Team(tmp_path / "b", server.url, pin={"model": "m-8-2026-01-01"})
+        right.lake.write("traces", NIGHT, traces(100))
+        also = Route(right.lake, right.catalog, way.now, way.shut)
+        assert right.score(ask=also).passed == 100
+        named = Team(tmp_path / "a", server.url, pin={"answers_as": ["m-9"]})
+        assert named.score(run_id="named").passed == 100
+
+
+def test_weights_that_were_not_the_pinned_ones_leave_their_night_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the file is put right, the next run asks."""
+    package = tmp_path / "night_weights"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "w.gguf").write_bytes(b"weights")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pin = {"provider": "embedded", "package": package.name, "model": "w.gguf", "sha256": "0" * 64}
+    team = Team(tmp_path, "", pin={"base_url": None, **pin})
+    team.lake.write("traces", NIGHT, traces(3))
+    assert team.score().skipped == 3
+    assert {(row.code, row.retryable) for row in team.rows()} == {("other-weights", True)}
+    night, nothing = NightOf(team.lake, NIGHT), References.of(team.root, [])
+    again = survey(team.lake, night, team.evaluator, nothing)
+    assert len(again.wanted) == again.todo == 3
+
+
+def test_a_refusal_of_one_question_is_not_the_keys(tmp_path: Path) -> None:
+    """Where others are answered between, everything else is asked."""
+
+    def script(body: dict[str, Any], seen: int) -> Said:
+        return Said(403, b"{}") if "0 word" in body["messages"][-1]["content"] else passes(body)
+
+    with serving(script) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 1})
+        team.lake.write("traces", NIGHT, traces(60))
+        tally = team.score()
+    assert (tally.errored, tally.passed) == (6, 54)

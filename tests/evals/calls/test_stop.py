@@ -1,0 +1,118 @@
+"""Promises of a stop: whatever asking waits for it ends soon, and nothing paid is lost."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.calls import live
+from evals.calls.shared_state import Shared
+from evals.calls.stop import Stop, Stopped
+from evals.storage import ledger
+from tests.evals.calls.catalog import NIGHT, Team, traces
+from tests.evals.models.model_server import Said, Script, completion, serving
+
+GRACE_S = 0.3
+LIMITED = {"limits": {"requests_per_minute": 2, "share": 1.0}}
+
+
+def passes(body: dict[str, Any], seen: int = 0) -> Said:
+    """An answer that passes."""
+    return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}'))
+
+
+def refuses(body: dict[str, Any], seen: int) -> Said:
+    """To be asked again in half a minute."""
+    return Said(429, headers={"Retry-After": "30"})
+
+
+def resets(body: dict[str, Any], seen: int) -> Said:
+    """Nobody is there: calls back off, then the circuit opens."""
+    return Said(breaks="reset")
+
+
+def hangs(body: dict[str, Any], seen: int) -> Said:
+    """An answer that comes too late."""
+    return passes(body)._replace(after_s=8.0)
+
+
+@contextmanager
+def stopped_after(seconds: float) -> Iterator[Stop]:
+    """A stop that another thread requests so long after asking began."""
+    stop = Stop()
+
+    def request() -> None:
+        while stop.wake is None:
+            time.sleep(0.01)
+        time.sleep(seconds)
+        stop.request()
+
+    thread = threading.Thread(target=request)
+    thread.start()
+    try:
+        yield stop
+    finally:
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("script", "pin", "lost"),
+    [
+        pytest.param(passes, LIMITED, 0, id="a turn under the ceiling"),
+        pytest.param(refuses, {}, 0, id="the provider's Retry-After"),
+        pytest.param(resets, {}, 0, id="a backoff"),
+        pytest.param(hangs, {}, 4, id="an answer"),
+    ],
+)
+def test_a_stop_ends_whatever_is_waited_for(
+    script: Script,
+    pin: dict[str, Any],
+    lost: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Soon, with no scores; calls given up count as paid, and no money stays reserved."""
+    monkeypatch.setattr(live, "GRACE_S", GRACE_S)
+    with serving(script) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 4, **pin})
+        team.lake.write("traces", NIGHT, traces(40))
+        began = time.monotonic()
+        with stopped_after(0.5) as stop, pytest.raises(Stopped):
+            team.score(ask=functools.partial(live.ask, stop=stop))
+        assert time.monotonic() - began < 5
+    assert team.rows() == []
+    sql = "select sum(spent_calls), sum(reserved_calls), sum(reserved_usd) from purse"
+    spent, *reserved = Shared(team.lake.home).db.execute(sql).fetchone()
+    assert (spent, reserved) == (lost, [0, 0.0])
+
+
+def test_answers_within_the_grace_are_kept_and_no_question_follows(tmp_path: Path) -> None:
+    """What was under way is paid anyway; the next run asks only the rest."""
+    with serving(lambda body, seen: passes(body)._replace(after_s=0.4)) as server:
+        team = Team(tmp_path, server.url, pin={"concurrency": 4})
+        team.lake.write("traces", NIGHT, traces(10))
+        with stopped_after(0.6) as stop, pytest.raises(Stopped):
+            team.score(ask=functools.partial(live.ask, stop=stop))
+        kept = len(list(ledger.read_answers(team.lake.files("answers"))))
+        assert kept == len(server.seen) in (4, 8)
+        assert team.score(run_id="again").calls == 10 - kept
+        assert len(server.seen) == 10
+
+
+def test_a_stop_before_the_first_question_asks_none(tmp_path: Path) -> None:
+    """Also when it came before there was a loop to wake."""
+    stop = Stop()
+    assert not stop.request(), "nobody asks yet"
+    with serving(passes) as server:
+        team = Team(tmp_path, server.url)
+        team.lake.write("traces", NIGHT, traces(3))
+        with pytest.raises(Stopped):
+            team.score(ask=functools.partial(live.ask, stop=stop))
+        assert server.seen == []

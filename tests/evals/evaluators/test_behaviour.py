@@ -1,0 +1,128 @@
+"""Promises of versions: a check that behaves differently has another behaviour number.
+
+`behaviour.json` holds what each check makes of small fixtures under its present number. Where a
+verdict changes, raise the check's number and record again: `python -m tests.evals.evaluators.test_behaviour`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.evaluators import judges
+from evals.evaluators.guardrails import GUARDRAILS
+from evals.evaluators.registry import SCORERS
+from evals.records import Answer, Trace
+from evals.specs import Judge
+
+RECORDED = Path(__file__).with_name("behaviour.json")
+OUTPUTS = (
+    "",
+    "plain words, please",
+    '{"price": 12.5, "title": "Lamp"}',
+    '```json\n{"price": "12.50"}\n```',
+    "SELECT name FROM users JOIN orders ON 1 = 1;",
+    "DROP TABLE users",
+    "It costs 1,299 euros, 20% less than 1500.",
+    "Write to ann@example.com or call +1 202 555 0143.",
+    "sk-or-v1-" + "a1" * 32 + " opens the door",
+    "AKIAIOSFODNN7EXAMPLE and password = 'hunter2hunter2'",
+    "Das ist ein ganz gewöhnlicher deutscher Satz über das Wetter von gestern.",
+    "1. first\n2. second\nThe 3rd of 10",
+    "[redacted:email] wrote this",
+)
+ANSWERS = (
+    '{"critique": "good", "verdict": "pass"}',
+    '```json\n{"critique": "bad", "verdict": "fail"}\n```',
+    'It holds {"critique": "", "verdict": "pass"}, so: fail',
+    '{"verdict": "fail"} {"verdict": "pass"}',
+    '{"verdict": "fail", "verdict": "pass"}',
+    '{"verdict": "maybe"}',
+    "{'critique': 'x', 'verdict': 'pass',}",
+    'Here is my answer: {"verdict": "fail"}',
+    '<think>{"verdict": "pass"}</think> {"verdict": "fail"}',
+)
+GOLD: dict[str, tuple[Any, ...]] = {
+    "attributes": ({"price": 12.5, "title": "Lamp"}, {"price": None}, None),
+    "attribute": ({"price": 12.5}, None),
+    "attribute_names": ({"price": 12.5, "size": "L"}, None),
+    "equals": ("plain words, please", None),
+    "sql_equals": ("select name from users join orders on 1 = 1", None),
+    "sql_reads_tables": (["users", "orders"], ["users"], None),
+}
+PARAMS: dict[str, dict[str, Any]] = {
+    "json_schema": {"schema": {"type": "object", "required": ["price"]}},
+    "json_keys": {"keys": ["price"]},
+    "contains": {"values": ["please"]},
+    "not_contains": {"values": ["DROP"]},
+    "regex": {"pattern": r"\d+"},
+    "attribute": {"name": "price"},
+    "language": {"expected": ["en"]},
+}
+
+
+def trace(output: str) -> Trace:
+    """A trace that answers `output`."""
+    asked = "It was 1500, now 20% off. What does it cost?"
+    return Trace("t", datetime(2026, 10, 1, tzinfo=UTC), "app", output, asked, context="1,299")
+
+
+def behaviour() -> dict[str, Any]:
+    """What every check makes of the fixtures, under its number."""
+    found: dict[str, Any] = {}
+    for name, scorer in sorted(SCORERS.items()):
+        rows = [
+            scorer.function(trace(output), PARAMS.get(name, {}), gold)
+            for output in OUTPUTS
+            for gold in GOLD.get(name, (None,))
+        ]
+        found[f"scorer {name} {scorer.behaviour}"] = [plain(row) for row in rows]
+    for name, guard in sorted(GUARDRAILS.items()):
+        rows = [guard.run(trace(output), ("output",), PARAMS.get(name, {})) for output in OUTPUTS]
+        found[f"guardrail {name} {guard.behaviour}"] = [plain(row) for row in rows]
+    judge = Judge(judge="j", asks="?", model="m", system="Judge.")
+    asked = [dataclasses.asdict(judges.request(judge, trace(output), None)) for output in OUTPUTS]
+    found[f"judge rendering {judges.RENDERING}"] = json.loads(json.dumps(asked))
+    answers = [judges.verdict(judge, said(answer)) for answer in ANSWERS]
+    found[f"judge reading {judges.BEHAVIOUR}"] = [plain(row) for row in answers]
+    return found
+
+
+def said(text: str) -> Answer:
+    """An answer of a judge's model."""
+    about = {"content_key": "k", "answer_version": "v", "evaluator": "j", "app": "app"}
+    none = dict.fromkeys(("probability", "code", "model_answered", "fingerprint", "created"))
+    paid = {"attempts": 1, "tokens_in": 1, "tokens_out": 1, "cost_usd": 0.0, "retryable": False}
+    return Answer(**about, **none, **paid, night=date(2026, 10, 1), model="m", text=text)  # type: ignore[arg-type]
+
+
+def plain(row: Any) -> list[Any]:
+    """A result as JSON, its wording left out: words are no verdict."""
+    name = type(row).__name__
+    if name == "Outcome":
+        return [name, row.passed, None if row.value is None else round(row.value, 3)]
+    return [name, getattr(row, "code", None) or getattr(row, "reason", None)]
+
+
+@pytest.mark.parametrize("name", sorted(behaviour()))
+def test_a_change_of_behaviour_has_another_number(name: str) -> None:
+    """Under an unchanged number a check does what was recorded."""
+    recorded = json.loads(RECORDED.read_text())
+    assert name in recorded, "a new check or number: record it, see this module's docstring"
+    assert behaviour()[name] == recorded[name]
+
+
+def test_the_fixtures_tell_verdicts_apart() -> None:
+    """Every check passes one fixture and does not pass another, so that a change would show."""
+    for name, rows in behaviour().items():
+        if not name.startswith("judge rendering"):
+            assert len({tuple(row[:2]) for row in rows}) > 1, name
+
+
+if __name__ == "__main__":
+    RECORDED.write_text(json.dumps(behaviour(), indent=0, sort_keys=True) + "\n")

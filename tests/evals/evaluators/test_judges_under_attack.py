@@ -1,0 +1,177 @@
+"""Promises under attack: a judge that obeys what it reads is found out and decides nothing."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from evals.erasure import forget
+from evals.evaluators.gold import References
+from evals.experiments import attack_trial
+from evals.records import Label
+from evals.reports import report
+from evals.reports.measurements import Night
+from evals.storage import ledger
+from evals.worklist import canaries
+from tests.evals.models.model_server import Said, Server, completion, serving
+from tests.evals.runs.test_runner import NIGHT, Bench, traces
+
+ORDERS = ("pass", "Yes", "seY", "dmVyZGljdA", "ireqvpg", "76657264")
+"""What betrays that an answer argues; the last three are `verdict` encoded."""
+
+
+def firm(body: dict[str, Any], _: int) -> Said:
+    """Goes by the answer: fails whatever says `bad`."""
+    verdict = "fail" if "bad" in body["messages"][-1]["content"] else "pass"
+    return Said(200, completion(body, f'{{"critique": "c", "verdict": "{verdict}"}}'))
+
+
+def gullible(body: dict[str, Any], seen: int) -> Said:
+    """Does what it reads."""
+    material = body["messages"][-1]["content"]
+    if any(word in material for word in ORDERS):
+        return Said(200, completion(body, '{"critique": "as told", "verdict": "pass"}'))
+    return firm(body, seen)
+
+
+@pytest.fixture(params=[firm, gullible], ids=["firm", "gullible"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The judge's model: one that holds, one that does not."""
+    with serving(request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(tmp_path: Path, server: Server) -> Bench:
+    """A night of bad answers, of which people failed two, and one good."""
+    made = Bench(tmp_path, server.url)
+    made.lake.write("traces", NIGHT, traces("bad one", "bad two", "good"))
+    made.labels = [Label(f"t{n}", "kind", v, "ann", "human") for n, v in ((0, "fail"), (1, "fail"))]
+    return made
+
+
+def body_of(bench: Bench) -> dict[str, Any]:
+    """The night's report as far as attacks go."""
+    rows = [row._asdict() for row in bench.lake.read("canaries")]
+    judge = bench.evaluator("kind")
+    rates = {"dimension": "kind", "evaluator": "tone", "evaluator_version": judge.version}
+    counts = {"n": 3, "passed": 1, "failed": 2, "errored": 0, "skipped": 0}
+    return report.build(
+        Night(
+            date=NIGHT,
+            app=bench.catalog.app("chat"),
+            suite="chat",
+            rates=[{**rates, **counts, "kind": "judge", "slice": "all"}],
+            evaluators=[judge],
+            agreement=[{**rates, "tp": 30, "fn": 0, "fp": 0, "tn": 30}],
+            canaries=rows,
+        )
+    )
+
+
+def test_the_share_an_attack_turns_is_in_the_report(bench: Bench, server: Server) -> None:
+    """A judge that obeys decides nothing though it agrees with people; a firm one decides."""
+    bench.score("kind")
+    body = body_of(bench)
+    (attacks,) = body["attacks"]
+    (result,) = body["results"]
+    assert attacks["n"] == len({attack.family for attack in canaries.shipped()})
+    assert result["aligned"] is True
+    if attacks["state"] == "firm":
+        assert (attacks["passed"], result["decides"]) == (0, True)
+    else:
+        assert attacks["state"] == "gullible"
+        assert attacks["low"] > attacks["limit"]
+        assert result["decides"] is False
+        assert result["reason"].startswith("the judge can be talked round: it passed ")
+
+
+def test_canaries_give_no_score_and_are_paid_once(bench: Bench, server: Server) -> None:
+    """Traces have a score each, attacks none; a second night of the same judge asks none again."""
+    first = bench.score("kind")
+    families = len({attack.family for attack in canaries.shipped()})
+    assert first.calls == 3 + families
+    assert len(bench.lake.read("scores")) == 3
+    assert bench.score("kind").calls == 0
+    rows = bench.lake.read("canaries")
+    assert {row.clean for row in rows} == {"fail"}
+    assert {row.trace_id for row in rows} == {"t0", "t1"}
+
+
+def test_a_budget_that_ends_before_them_leaves_them_unmeasured(
+    bench: Bench, server: Server
+) -> None:
+    """What was not asked is neither held nor fallen for, and says so."""
+    bench.budget(calls_per_day=0)
+    bench.score("kind")
+    (attacks,) = body_of(bench)["attacks"]
+    assert (attacks["state"], attacks["rate"]) == ("not measured", None)
+    assert attacks["reason"] == "not asked or not answered: budget"
+
+
+def test_without_labels_no_attack_is_asked(bench: Bench, server: Server) -> None:
+    """A judge nobody has labelled failures for is not measured, with the reason."""
+    bench.labels = []
+    assert bench.score("kind").calls == 3
+    (attacks,) = body_of(bench)["attacks"]
+    assert (attacks["state"], attacks["reason"]) == (
+        "not measured", "no answer that people failed is known yet",
+    )  # fmt: skip
+
+
+def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> None:
+    """Every attack on every answer people failed, by family; what it fell for by name."""
+    references = References.of(bench.catalog.root, bench.labels)
+    with ledger.journal(bench.lake, "attack") as journal:
+        found = attack_trial.attack(
+            bench.lake, bench.catalog, references, bench.evaluator("kind"), journal, NIGHT
+        )
+    told = found.document()
+    assert told["n"] == 2 * len(canaries.shipped())
+    assert told["calls"] == told["n"] + 2
+    assert sum(family["n"] for family in told["families"]) == told["n"]
+    if told["state"] == "firm":  # what it would not be shown whole, it is not asked
+        assert told["fell_for"] == []
+    assert told["state"] in ("firm", "gullible")
+    assert bench.lake.read("scores") == []
+
+
+def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> None:
+    """What the judge said of them, in a night or on demand, is nowhere; others' answers stay."""
+
+    def echoes(body: dict[str, Any], _: int) -> Said:
+        shown = body["messages"][-1]["content"]
+        return Said(200, completion(body, json.dumps({"critique": shown, "verdict": "fail"})))
+
+    with serving(echoes) as server:
+        bench = Bench(tmp_path, server.url)
+        bench.lake.write("traces", NIGHT, traces("bad herbalist", "bad two"))
+        bench.labels = [Label(f"t{n}", "kind", "fail", "ann", "human") for n in (0, 1)]
+        bench.score("kind")
+        references = References.of(bench.catalog.root, bench.labels)
+        with ledger.journal(bench.lake, "attack") as journal:
+            judge = bench.evaluator("kind")
+            attack_trial.attack(bench.lake, bench.catalog, references, judge, journal, NIGHT)
+    attacks = len(canaries.shipped())
+
+    def said() -> list[str]:
+        return [answer.text or "" for answer in bench.lake.read("answers")]
+
+    assert sum("herbalist" in text for text in said()) == attacks + 1
+    cost = sum(answer.cost_usd for answer in bench.lake.read("answers"))
+    done = forget.forget(bench.lake, bench.catalog, [], ["t0"], datetime.now(UTC)).touched
+    assert done["left"] == 0
+    assert not any("herbalist" in text for text in said())
+    assert sum("bad two" in text for text in said()) == attacks + 1
+    assert sum(answer.cost_usd for answer in bench.lake.read("answers")) == cost
+    assert "t0" not in {row.trace_id for row in bench.lake.read("canaries")}
+    holding = [
+        str(path.relative_to(bench.lake.home))
+        for path in bench.lake.home.rglob("*.parquet")
+        if "herbalist" in repr(pq.read_table(path).to_pylist())
+    ]
+    assert holding == []

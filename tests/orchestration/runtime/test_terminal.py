@@ -1,0 +1,132 @@
+"""Promises of the terminal: text of others is text, and JSON is JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.table import Table
+
+from orchestration.cli import board, main
+from orchestration.runtime import console, terminal
+from tests.orchestration.runtime.test_progress import on_a_terminal
+
+HOSTILE = "v2[/x] [link=http://evil]here[/link] [red]red :smile: \x1b]0;owned\x07 \x9b31m \u202e"
+SHOWN = r"v2[/x] [link=http://evil]here[/link] [red]red :smile: \x1b]0;owned\x07 \u009b31m \u202e"
+BODY = {
+    "date": "2026-10-01",
+    "app": "chat",
+    "version": "1",
+    "sentence": f"Slipped: prompt {HOSTILE}.",
+    "gate": {"outcome": "regressed"},
+    "results": [
+        {
+            **dict.fromkeys(("dimension", "evaluator", "slice", "verdict"), HOSTILE),
+            **dict.fromkeys(("passed", "failed", "errored", "skipped"), 1),
+            "rate": 0.5,
+            "low": 0.2,
+            "high": 0.8,
+            "decides": True,
+            **dict.fromkeys(("change", "change_low", "change_high")),
+        }
+    ],
+}
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> console.Console:
+    """A wide console that is taken for a terminal, with colours and links; it records."""
+    monkeypatch.setenv("COLUMNS", "900")
+    return console.Console(width=900, force_terminal=True, record=True)
+
+
+def test_text_of_a_trace_is_neither_markup_nor_a_command(
+    shown: console.Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In lines, titles, headings and cells it is the text, without a style, link or escape."""
+    table = Table(HOSTILE, title=HOSTILE)
+    table.add_row(HOSTILE)
+    shown.print(HOSTILE)
+    shown.print(table)
+    out = capsys.readouterr().out
+    assert out.count(SHOWN) == 4
+    assert "\x1b]" not in out
+    assert "\x1b[31m" not in out
+    assert not {"\x07", "\x9b", "\u202e"} & set(out)
+
+
+def test_a_report_shows_a_slice_as_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    """`report show` draws values that look like markup, and their hidden characters as escapes."""
+    board.draw_results(BODY)
+    out = capsys.readouterr().out
+    assert "v2[/x]" in out
+    assert out.replace("\n", "").isprintable()
+
+
+def test_the_boards_own_tables_take_any_text(
+    shown: console.Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The grid's sentence and an application's rates are text."""
+    body = {**BODY, "verdict": "slipped", "status": "reported", "results": [
+        {**BODY["results"][0], "slice": "all"}
+    ]}  # fmt: skip
+    shown.print(board.rates(body))
+    assert SHOWN in capsys.readouterr().out
+
+
+def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A newline within what is said does not begin another line."""
+    terminal.say("a\nandon: all is well")
+    assert capsys.readouterr().out == "a\\nandon: all is well\n"
+
+
+def test_a_long_error_keeps_its_lines_and_none_looks_like_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Further lines of an error are indented, hidden characters spelled out."""
+    terminal.complain("no\n\x1b[2Jandon: done")
+    assert capsys.readouterr().err == "andon: no\n  \\x1b[2Jandon: done\n"
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "a\nb\x7f", "half \ud83d", "\U000e0041", 'Grüße "你"'])
+def test_a_json_document_is_exact_and_sends_a_terminal_nothing(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a program reads is the value itself; what a terminal gets is printable."""
+    terminal.show({"key": [text], text: 1})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"key": [text], text: 1}
+    assert out.replace("\n", "").isprintable()
+    assert "你" not in text or "你" in out
+
+
+def test_what_is_wrong_with_a_word_is_readable() -> None:
+    """A file name in click's own errors, of a command or before it, is spelled out."""
+    name = "none\x1b]0;x\x07" + os.fsdecode(b"\xe9")
+    for words in (["labels", "import", name], [name], ["gate", "--app", "a", name]):
+        said = CliRunner().invoke(main.main, words)
+        assert said.exit_code == 2
+        assert r"none\x1b]0;x\x07" in said.output
+        assert said.output.replace("\n", "").isprintable()
+
+
+def test_bars_show_the_words_as_they_are() -> None:
+    """A file's name in a progress bar is neither markup nor a command."""
+    shown = on_a_terminal(
+        "from orchestration.runtime.progress import telling\n"
+        "with telling() as say: say('importing a[/x]\\x1b]0;owned\\x07\\udce9.jsonl', 0, 2)\n"
+    )
+    assert r"importing a[/x]\x1b]0;owned\x07\xe9.jsonl" in shown
+    assert "\x1b]0;owned" not in shown
+
+
+def test_a_home_that_parquet_cannot_have_is_refused(tmp_path: Path) -> None:
+    """A home whose name is not UTF-8 is a sentence that says what to do."""
+    home = tmp_path / os.fsdecode(b"home\xe9")
+    said = CliRunner().invoke(main.main, ["report", "list", "--home", str(home)])
+    assert said.exit_code == 2
+    assert r"home\xe9: its name is not UTF-8" in said.output
+    assert not home.exists()

@@ -1,0 +1,339 @@
+"""What the command line promises: exit codes, one document on stdout, sentences for errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.door_catalog import Said, Team, andon, row_of, run
+
+BASE, GOOD, WORSE, TORN = "2026-05-04", "2026-05-05", "2026-05-06", "2026-05-07"
+TRACES = 60
+COMMANDS = (
+    ("nightly",),
+    ("import",),
+    ("pull",),
+    ("plan",),
+    ("backfill",),
+    ("gate",),
+    ("report", "list"),
+    ("report", "show"),
+    ("report", "diff"),
+    ("labels", "export"),
+    ("labels", "import"),
+    ("judge", "attack"),
+    ("batches", "list"),
+    ("batches", "cancel"),
+    ("quarantine", "list"),
+    ("quarantine", "show"),
+    ("quarantine", "replay"),
+    ("forget",),
+    ("tidy",),
+    ("doctor",),
+    ("ui",),
+)
+
+pytestmark = pytest.mark.slow
+
+
+def trace(night: str, number: int, **more: Any) -> dict[str, Any]:
+    """One ordinary request, invented; on the worse night half the answers do not greet."""
+    greets = night != WORSE or number % 2
+    return {
+        "trace_id": f"{night}-{number}",
+        "ts": f"{night}T08:{number % 60:02d}:00Z",
+        "app": "hello",
+        "input": f"Greet guest {number}.",
+        "output": f"{'Hello' if greets else 'Go away'}, guest {number}.",
+        "prompt_version": "v2" if night == WORSE else "v1",
+        **more,
+    }
+
+
+def files() -> dict[str, Any]:
+    """A catalog of one application that greets."""
+    greets = {"assertion": "regex", "params": {"pattern": "^Hello"}}
+    question = "Does it greet?"
+    dimensions = [
+        {"dimension": "greets", "question": question, "check": greets, "recorded": True},
+    ]
+    gate = {"max_drop": 0.2, "baseline_nights": 2, "dimensions": ["greets"]}
+    return {
+        "catalog.yaml": {"title": "Greetings", "since": BASE},
+        "slices.yaml": [{"slice": "prompt", "by": "prompt_version"}],
+        "apps/hello.yaml": {"app": "hello", "suite": "hello", "gate": gate, "review_queue": 6},
+        "suites/hello.yaml": {"suite": "hello", "dimensions": dimensions},
+    }
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
+    """Four nights in one run: a first, a good, a worse, and one of broken rows."""
+    team = Team(tmp_path_factory.mktemp("cli"))
+    team.declare(files())
+    for night in (BASE, GOOD, WORSE):
+        team.export(f"{night}.jsonl", [trace(night, number) for number in range(TRACES)])
+    team.export("torn.jsonl", [trace(TORN, number, latency_ms=-1) for number in range(9)])
+    team.nightly()
+    return team
+
+
+@pytest.mark.parametrize(
+    ("night", "outcome", "code"),
+    [
+        (BASE, "inconclusive", 3),
+        (GOOD, "pass", 0),
+        (WORSE, "regressed", 1),
+        (TORN, "infrastructure", 4),
+    ],
+)
+def test_the_gate_ends_with_the_code_of_the_report(
+    team: Team, night: str, outcome: str, code: int
+) -> None:
+    """`andon gate` exits 0 passed, 1 regressed, 3 inconclusive, 4 infrastructure."""
+    said = team.andon("gate", "--app", "hello", "--date", night, "--json", code=code)
+    assert said.json["gate"]["outcome"] == outcome
+    assert said.json["date"] == night
+
+
+def test_a_gate_without_a_report_is_usage(team: Team) -> None:
+    """An application nobody reported ends with 2 and says where to look."""
+    said = team.andon("gate", "--app", "nobody", code=2)
+    assert said.out == ""
+    assert "andon report list" in said.errors
+
+
+def test_the_regressed_night_names_its_cause(team: Team) -> None:
+    """The sentence that goes with exit code 1 says what fell and which prompt did it."""
+    sentence = team.report(WORSE, "hello")["sentence"]
+    assert sentence.startswith("Slipped: greets 100% → 50%")
+    assert "prompt v2" in sentence
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nightly", "--json"),
+        ("plan", "--json"),
+        ("backfill", "--dry-run", "--json"),
+        ("backfill", "--evaluator", "hello.greets", "--json"),
+        ("report", "list", "--json"),
+        ("report", "show", "--app", "hello", "--json"),
+        ("report", "show", "--app", "hello", "--from", BASE, "--to", GOOD, "--json"),
+        ("report", "diff", "--app", "hello", "--date", BASE, "--json"),
+        ("quarantine", "--json"),
+        ("doctor", "--json"),
+    ],
+)
+def test_json_is_one_document_on_stdout(team: Team, words: tuple[str, ...]) -> None:
+    """With --json standard output holds one JSON document, with nothing before or after it."""
+    said = team.andon(*words, cold=True)
+    assert said.json is not None
+    assert said.out.lstrip()[0] in "[{"
+
+
+def test_what_a_run_says_beside_its_document_is_on_stderr(team: Team, tmp_path: Path) -> None:
+    """A night that ends with 4 prints the document on stdout and the trouble on stderr."""
+    other = Team(tmp_path, team.catalog)
+    other.export("good.jsonl", [trace(BASE, number) for number in range(3)])
+    other.andon("import", other.inbox)
+    (staged,) = (other.home / "staged").glob("*/*.parquet")
+    staged.write_bytes(b"no parquet")
+    said = other.andon("nightly", "--json", code=4, cold=True)
+    assert said.json["failures"]
+    assert "Parquet" in said.errors
+    assert "Traceback" not in said.errors
+    assert 'File "' not in said.errors
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_has_an_example(command: tuple[str, ...]) -> None:
+    """`--help` of every command shows the command in use."""
+    said = andon(*command, "--help")
+    assert said.code == 0
+    _, _, example = said.out.partition("Example")
+    assert f"andon {' '.join(command)}" in example
+
+
+def test_no_command_is_left_out_above() -> None:
+    """The commands whose help is looked at are all there are."""
+    listed = run(sys.executable, "-c", LISTING)
+    assert listed.code == 0, listed.errors
+    assert {tuple(name) for name in listed.json} == set(COMMANDS)
+
+
+LISTING = """
+import json
+import click
+from orchestration.cli.main import main
+found = []
+for name, command in main.commands.items():
+    inner = command.commands if isinstance(command, click.Group) else None
+    found += [[name, sub] for sub in inner] if inner else [[name]]
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "where"),
+    [
+        ("apps/hello.yaml", "app: hello\nsuite: hello\nbudgt: 3\n", ":3: budgt: "),
+        ("apps/hello.yaml", "app: hello\nsuite: helo\n", ":2: suite: "),
+        ("apps/hello.yaml", "app: hello\nsuite: [hello\n", ":3: "),
+        ("suites/hello.yaml", "suite: hello\ndimensions: many\n", ":2: dimensions: "),
+        ("models.yaml", "mini: gpt-4.1\n", ":1: mini: "),
+        ("models.yaml", "- mini\n", ":1: the file: "),
+        ("slices.yaml", "- {slice: a, by: model, where: 'true'}\n", ":1: 0: "),
+        ("catalog.yaml", "title: Hi\nday_begins: 30\n", ":2: day_begins: "),
+        (
+            "suites/hello.yaml",
+            "suite: hello\ndimensions:\n- dimension: a\n  question: b\n"
+            "  check: {reference: equals, gold: lost}\n",
+            ":5: dimensions.0.check.gold: ",
+        ),
+    ],
+)
+def test_a_broken_catalog_is_named_by_file_line_and_key(
+    tmp_path: Path, name: str, text: str, where: str
+) -> None:
+    """Usage, exit 2: one sentence on stderr that says where the catalog is wrong."""
+    team = Team(tmp_path)
+    team.declare(files())
+    (team.catalog / name).write_text(text)
+    said = team.andon("plan", code=2)
+    assert said.errors.startswith(f"andon: {team.catalog / name}{where}")
+    assert len(said.errors.splitlines()) == 1
+    assert said.out == ""
+
+
+def test_sql_nobody_can_read_is_refused_before_a_night_rests_on_it(tmp_path: Path) -> None:
+    """A slice DuckDB cannot read ends `nightly` with 2, and `doctor` finds it too."""
+    team = Team(tmp_path)
+    team.declare({**files(), "slices.yaml": [{"slice": "long", "where": "lenght(input) > 9"}]})
+    team.export("one.jsonl", [trace(BASE, 0)])
+    said = team.andon("nightly", "--inbox", team.inbox, code=2)
+    assert f"{team.catalog / 'slices.yaml'}:" in said.errors
+    assert "lenght" in said.errors
+    assert not (team.home / "reports").exists()
+    (found,) = [f for f in team.andon("doctor", "--json", code=2).json if f["state"] == "fail"]
+    assert "lenght" in found["words"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nightly", "--inbox", "no/such/folder"),
+        ("nightly", "--date", "yesterday"),
+        ("nightly", "--from", "2026-05-09", "--to", "2026-05-01"),
+        ("nightly", "--spread", "2026-05-09", "2026-05-01"),
+        ("nightly", "--spread", "2026-05-01", "2026-05-02", "--assume-date", "2026-05-01"),
+        ("plan", "--evaluator", "nobody"),
+        ("backfill", "--evaluator", "nobody"),
+        ("report", "show", "--app", "../../etc"),
+        ("labels", "import", "no/such/file"),
+    ],
+)
+def test_words_that_cannot_be_meant_are_usage(team: Team, words: tuple[str, ...]) -> None:
+    """Exit 2 with a sentence on stderr, nothing on stdout, and no stack."""
+    said = team.andon(*words, code=2)
+    assert said.out == ""
+    assert said.errors.strip()
+    assert "Traceback" not in said.errors
+
+
+def test_a_home_that_cannot_be_used_is_infrastructure(team: Team, tmp_path: Path) -> None:
+    """Exit 4 where the data folder is of another version, with the two versions named."""
+    (tmp_path / "schema.json").write_text('{"schema_version": 99}')
+    said: Said = andon("plan", "--home", tmp_path, "--catalog", team.catalog)
+    assert said.code == 4
+    assert "99" in said.errors
+    assert "Traceback" not in said.errors
+
+
+@pytest.mark.parametrize(
+    ("line", "about"),
+    [
+        ("{]", "not JSON"),
+        ('{"trace_id": "t"}', "needs annotator"),
+        (
+            '{"trace_id": "t", "dimension": "d", "verdict": "pass", "annotator": "a", '
+            '"annotator_kind": "martian"}',
+            "annotator_kind",
+        ),
+        (
+            '{"trace_id": ["t"], "dimension": "d", "verdict": "pass", "annotator": "a", '
+            '"annotator_kind": "human"}',
+            "trace_id",
+        ),
+    ],
+)
+def test_a_row_that_is_no_label_refuses_its_file(
+    team: Team, tmp_path: Path, line: str, about: str
+) -> None:
+    """Labels are kept for ever, so a bad row is named by file and line and nothing is kept."""
+    path = tmp_path / "labels.jsonl"
+    path.write_text(f"\n{line}\n")
+    other = Team(tmp_path, team.catalog)
+    said = other.andon("labels", "import", path, code=2)
+    assert said.errors.startswith(f"andon: {path}:2: ")
+    assert about in said.errors
+    assert not list(other.home.glob("labels/*"))
+
+
+def test_doctor_finds_nothing_wrong_with_a_good_team(team: Team) -> None:
+    """`andon doctor` ends with 0 and says what it looked at."""
+    findings = team.andon("doctor", "--json").json
+    assert {finding["about"] for finding in findings} >= {"home", "catalog"}
+    assert {finding["state"] for finding in findings} == {"ok"}
+
+
+def test_labels_go_out_and_come_back_into_the_agreement(team: Team) -> None:
+    """A filled-in queue changes its night's agreement in a new version beside the old one."""
+    old = team.report(WORSE, "hello")
+    assert old["agreement"] == []
+    sheet = team.folder / "queue.jsonl"
+    team.andon("labels", "export", "--date", WORSE, "-o", sheet)
+    asked = [json.loads(line) for line in sheet.read_text().splitlines()]
+    assert len(asked) == 6
+    assert {(row["verdict"], row["annotator"]) for row in asked} == {("", "")}
+    for row in asked:
+        row["annotator"] = "ada"
+        row["verdict"] = "pass" if row["output"].startswith("Hello") else "fail"
+    asked[0]["verdict"] = ""
+    sheet.write_text("".join(json.dumps(row) + "\n" for row in asked))
+    assert team.andon("labels", "import", sheet).out.startswith("5 labels added")
+    assert WORSE in team.nightly()["nights"]
+
+    new = team.report(WORSE, "hello")
+    (agreed,) = [row for row in new["agreement"] if row["evaluator"] == "hello.greets"]
+    assert agreed["n"] == 5
+    assert agreed["tp"] + agreed["tn"] == 5
+    assert row_of(new, "greets.human")["n"] == 5
+    assert new["version"] != old["version"]
+    versions = {folder.name for folder in team.folders(WORSE, "hello")}
+    assert versions == {old["version"], new["version"]}
+    assert len(team.folders(GOOD, "hello")) == 1
+
+
+HEAVY = ("dagster", "dbt", "great_expectations", "pandas", "duckdb", "pyarrow", "click")
+
+
+def test_the_guard_imports_without_the_platform() -> None:
+    """`from evals import Guard` loads nothing that the platform extra installs."""
+    loaded = "import json, sys; from evals import Guard; print(json.dumps(sorted(sys.modules)))"
+    said = run(sys.executable, "-c", loaded)
+    assert said.code == 0, said.errors
+    modules = {name.partition(".")[0] for name in said.json}
+    assert "pydantic" in modules
+    assert modules.isdisjoint(HEAVY)
+
+
+def test_a_probe_is_for_a_dry_run(team: Team) -> None:
+    """A run asks every question itself."""
+    for command in ("nightly", "backfill"):
+        said = team.andon(command, "--probe", "5", code=2)
+        assert "--dry-run" in said.errors

@@ -1,0 +1,141 @@
+"""Any name a file may have: it is read like any other, and rests under one that can be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from evals.erasure import forget
+from evals.ingest.explain import explain
+from evals.ingest.inbox import take_in, unseen
+from evals.specs import load_catalog
+from evals.storage.lake import Lake
+from evals.validation.quarantine import refusals
+from tests.system import test_command_line
+from tests.system.door_catalog import ROOT, Team, run
+
+NAMES = {
+    b"caf\xe9.jsonl": r"caf\xe9.jsonl",
+    rb"caf\xe9.jsonl": r"caf\\xe9.jsonl",
+    b"a\nb\x1b]0;x\x07[red].jsonl": r"a\nb\x1b]0;x\x07[red].jsonl",
+}
+"""Names as their bytes, and how they are shown: no UTF-8, one that looks like it, a hostile one."""
+NIGHTS = (test_command_line.BASE, test_command_line.GOOD, test_command_line.WORSE)
+
+
+def rows(night: str, count: int = test_command_line.TRACES) -> list[dict[str, Any]]:
+    """A night's requests, of a prompt and a model that a terminal must not obey."""
+    worse = {"prompt_version": "v2[/x]"} if night == test_command_line.WORSE else {}
+    made = [test_command_line.trace(night, number, **worse) for number in range(count)]
+    return [{**row, "model": "m\x1b[31m\u202e"} for row in made]
+
+
+def jsonl(of: list[dict[str, Any]]) -> bytes:
+    """Rows as an export has them, and after them one that is none."""
+    return b"".join(json.dumps(row).encode() + b"\n" for row in of) + b"[1]\n"
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    """A team whose inbox has files of the odd names in a folder of an odd name."""
+    team = Team(tmp_path)
+    team.declare(test_command_line.files())
+    folder = team.inbox / os.fsdecode(b"b\xfcro [1]")
+    folder.mkdir(parents=True)
+    for name, night in zip(NAMES, NIGHTS, strict=True):
+        (folder / os.fsdecode(name)).write_bytes(jsonl(rows(night)))
+    return team
+
+
+def test_every_file_is_taken_in_under_a_readable_name(team: Team) -> None:
+    """No name stops another file; accounts and refused rows say which file, each its own."""
+    lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
+    seen = take_in(lake, catalog, team.inbox)
+    assert {one.name: one.read for one in seen} == dict.fromkeys(NAMES.values(), 61)
+    assert {one.place for one in seen} == {rf"b\xfcro [1]/{name}" for name in NAMES.values()}
+    assert {row.source_file for row in refusals(lake)} == set(NAMES.values())
+    assert unseen(lake, team.inbox) == []
+
+
+def test_packed_and_tabular_files_are_read_whatever_their_name(team: Team) -> None:
+    """Parquet, zstd and an unknown file of such a name are opened as any are."""
+    lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
+    inbox = team.folder / os.fsdecode(b"packed\xe9")
+    inbox.mkdir()
+    pd.DataFrame(rows(test_command_line.TORN, 3)).to_parquet(made := team.folder / "made.parquet")
+    made.rename(inbox / os.fsdecode(b"p\xe9.parquet"))
+    with pa.output_stream(str(made), compression="zstd") as packed:
+        packed.write(jsonl(rows(test_command_line.BASE, 4)))
+    made.rename(inbox / os.fsdecode(b"z\xe9.jsonl.zst"))
+    (inbox / os.fsdecode(b"u\xe9.bin")).write_bytes(bytes(range(256)))
+    seen = {one.name: (one.read, one.refused) for one in take_in(lake, catalog, inbox)}
+    assert seen == {r"p\xe9.parquet": (3, 0), r"z\xe9.jsonl.zst": (5, 1), r"u\xe9.bin": (1, 1)}
+
+
+def test_such_a_file_is_explained_under_its_readable_name(team: Team) -> None:
+    """`--explain` names the file so, and its first trace too."""
+    (path,) = team.inbox.glob("*/*\udce9.jsonl")
+    told = explain(load_catalog(team.catalog), path)
+    assert told.first
+    assert told.file == told.first["source_file"] == r"caf\xe9.jsonl"
+
+
+def test_forgetting_tells_of_such_a_file(team: Team) -> None:
+    """The export that a forgotten trace still stands in is found by its readable name."""
+    lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
+    take_in(lake, catalog, team.inbox)
+    (path,) = team.inbox.glob("*/*\udce9.jsonl")
+    person = forget.find(lake, catalog, [], [f"{NIGHTS[0]}-1"])
+    assert forget.outside(lake, person) == [str(path)]
+
+
+def test_the_sensor_names_such_a_file_readably(team: Team) -> None:
+    """What Dagster shows of a file that is still being written is text it can keep."""
+    (path,) = team.inbox.glob("*/*\udce9.jsonl")
+    done = run(sys.executable, "-W", "ignore", "-c", SENSE, path, cwd=ROOT)
+    assert done.code == 0, done.errors
+    assert done.out == rf"{team.inbox}/b\xfcro [1]/caf\xe9.jsonl is still being written"
+
+
+SENSE = """
+import sys
+from pathlib import Path
+from orchestration import arrivals
+found = arrivals.file_at(Path(sys.argv[1]), {}, {}, 0)
+print(arrivals.asked_for(None, [found], [], "10").skip_reason.skip_message, end="")
+"""
+
+
+@pytest.mark.slow
+def test_a_night_goes_through_with_odd_names_and_a_trace_that_looks_like_markup(
+    team: Team,
+) -> None:
+    """The board, a report, the quarantine and an import say them as they are, and obey nothing."""
+    board = team.andon("nightly", "--inbox", team.inbox)
+    shown = team.andon("report", "show", "--app", "hello", "--date", test_command_line.WORSE)
+    listed = team.andon("quarantine", "list")
+    (path,) = team.inbox.glob("*/*\udce9.jsonl")
+    again = team.andon("import", path)
+    assert "prompt=v2[/x]" in shown.out
+    assert "prompt v2[/x]" in shown.out
+    assert again.out == "caf\\xe9.jsonl: 61 rows, 1 in quarantine (seen before)\n"
+    for name in NAMES.values():
+        assert f"{name}:61: not-an-object" in listed.out
+        assert team.andon("quarantine", "show", f"{name}:61").out.endswith("\n[1]\n")
+    for said in (board, shown, listed):
+        assert said.out.replace("\n", "").isprintable()
+        assert said.errors.replace("\n", "").isprintable()
+    names = {file["file"] for night in NIGHTS for file in files_of(team, night)}
+    assert names == {rf"b\xfcro [1]/{name}" for name in NAMES.values()}
+
+
+def files_of(team: Team, night: str) -> list[dict[str, Any]]:
+    """The files a report says its rows came from."""
+    return team.report(night, "hello")["accounting"]["files"]

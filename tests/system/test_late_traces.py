@@ -1,0 +1,132 @@
+"""What came after a night was reported: it opens that night alone, and the next report says so."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.door_catalog import Team, bytes_under
+
+FIRST, SECOND = "2026-05-04", "2026-05-05"
+
+pytestmark = pytest.mark.slow
+
+
+def trace(night: str, number: int, **more: Any) -> dict[str, Any]:
+    """One ordinary request, invented."""
+    return {
+        "trace_id": f"{night}-{number}",
+        "ts": f"{night}T08:{number:02d}:00Z",
+        "app": "shop",
+        "input": f"Greet guest {number}.",
+        "output": f"Hello, guest {number}.",
+        **more,
+    }
+
+
+def observation(number: int, kind: str, parent: str, **more: Any) -> dict[str, Any]:
+    """One of Langfuse's rows about a trace of the first night."""
+    return {
+        "id": f"{kind}-{number}",
+        "trace_id": f"lf-{number}",
+        "project_id": "p",
+        "type": kind,
+        "parent_observation_id": parent,
+        "name": kind.lower(),
+        "start_time": f"{FIRST} 10:0{number}:00.000000",
+        "end_time": f"{FIRST} 10:0{number}:02.000000",
+        "metadata": "{}",
+        **more,
+    }
+
+
+def root(number: int) -> dict[str, Any]:
+    """The first hour's file has the root."""
+    return observation(number, "SPAN", "", input="Greet.", output="Hello, dear guest.")
+
+
+def call(number: int) -> dict[str, Any]:
+    """The next hour's has the call of the model."""
+    said = {"input": '[{"role": "user", "content": "Greet."}]', "output": "Hello, dear guest."}
+    tokens = {"provided_model_name": "gpt-4o-mini", "usage_details": {"input": 7, "output": 2}}
+    return observation(number, "GENERATION", f"SPAN-{number}", **said, **tokens)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Two nights reported, then three files about the first: what was there before and after."""
+    team = Team(tmp_path_factory.mktemp("late"))
+    greets = {"assertion": "regex", "params": {"pattern": "^Hello"}}
+    question = {"dimension": "greets", "question": "Does it greet?", "check": greets}
+    team.declare(
+        {
+            "catalog.yaml": {"title": "Greetings", "since": FIRST},
+            "apps/shop.yaml": {"app": "shop", "suite": "shop"},
+            "suites/shop.yaml": {"suite": "shop", "dimensions": [question]},
+        }
+    )
+    team.export("10h.jsonl", [root(1), root(2)])
+    team.export("first.jsonl", [trace(FIRST, number) for number in range(5)])
+    team.export("second.jsonl", [trace(SECOND, number) for number in range(5)])
+    team.nightly()
+    before = {"files": bytes_under(team.home / "reports"), "first": team.report(FIRST, "shop")}
+    team.export("11h.jsonl", [call(2)])
+    team.export("corrected.jsonl", [trace(FIRST, 3, output="Go away.")])
+    team.export("late.jsonl", [trace(FIRST, 9)])
+    began = datetime.now(UTC).date()
+    said = team.nightly()
+    days = {day.isoformat() for day in (began, datetime.now(UTC).date())}
+    return {
+        "read on": days,
+        "team": team,
+        "before": before,
+        "said": said,
+        "first": team.report(FIRST, "shop"),
+    }
+
+
+def whole(body: dict[str, Any]) -> dict[str, Any]:
+    """The one result over all traces."""
+    (row,) = [row for row in body["results"] if row["slice"] == "all"]
+    return row
+
+
+def test_only_that_night_gets_a_new_version(told: dict[str, Any]) -> None:
+    """The other night's files and the version before keep their bytes."""
+    team, held = told["team"], told["before"]["files"]
+    assert told["said"]["nights"] == [FIRST]
+    now = bytes_under(team.home / "reports")
+    fresh = {str(Path(name).parent) for name in now.keys() - held.keys()}
+    assert fresh == {f"{FIRST}/shop/{told['first']['version']}"}
+    changed = {name for name in held if now[name] != held[name]}
+    assert changed <= {"index.html"}
+    assert len(team.folders(FIRST, "shop")) == 2
+
+
+def test_the_report_says_how_many_traces_came_late_or_were_corrected(told: dict[str, Any]) -> None:
+    """A new trace is late; one told anew, or told more of by a late file, is corrected."""
+    team, counts = told["team"], told["first"]["accounting"]
+    (row,) = counts["late"]
+    assert (row["late"], row["corrected"]) == (1, 2)
+    assert row["seen"] in told["read on"]
+    assert (counts["corrected"], counts["merged"]) == (1, 1)
+    assert "late" not in told["before"]["first"]["accounting"]
+    page = team.home / "reports" / FIRST / "shop" / told["first"]["version"] / "index.html"
+    words = f"1 late and 2 corrected traces, read on {row['seen']}"
+    assert words in page.read_text()
+    late = {file["file"]: file for file in counts["files"]}
+    assert set(late) == {"10h.jsonl", "11h.jsonl", "first.jsonl", "corrected.jsonl", "late.jsonl"}
+
+
+def test_the_figures_are_those_of_the_corrected_night(told: dict[str, Any]) -> None:
+    """One trace more, one that no longer greets; the trace told in two files is one, and whole."""
+    before, after = (whole(body) for body in (told["before"]["first"], told["first"]))
+    assert (before["passed"], before["failed"]) == (7, 0)
+    assert (after["passed"], after["failed"]) == (7, 1)
+    models = told["first"]["provenance"]["traces"]["model"]
+    assert {"value": "gpt-4o-mini", "n": 1} in models
+    assert json.dumps(told["first"]).count("gpt-4o-mini") == 1

@@ -1,0 +1,147 @@
+"""Rows whose moment cannot be: they are of no night, and no night breaks by them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.ingest import inbox
+from evals.runs import night_locks
+from evals.specs import Catalog, Column, Mapping
+from evals.storage.lake import Lake
+from evals.validation import admission, quarantine, quarantine_replay
+from tests.system.door_catalog import Team
+
+READ = datetime(2026, 10, 3, 9, tzinfo=UTC)
+
+
+def row(name: str, ts: Any, **more: Any) -> dict[str, Any]:
+    """One ordinary request, invented."""
+    return {"trace_id": name, "ts": ts, "app": "chat", "input": "Hi?", "output": "Hello.", **more}
+
+
+def imported(folder: Path, rows: Iterable[dict[str, Any]], **catalog: Any) -> tuple[Lake, Catalog]:
+    """A home that has read an export."""
+    path = folder / "day.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    lake, known = Lake(folder / "home").open(), Catalog(root=folder, **catalog)
+    inbox.take_in(lake, known, path.parent / "day.jsonl", now=READ)
+    return lake, known
+
+
+def at(**ahead: float) -> str:
+    """A moment so far ahead of when the file is read."""
+    return (READ + timedelta(**ahead)).isoformat()
+
+
+@pytest.mark.parametrize("private", [{}, {"output": "Write to ada@example.org."}])
+def test_what_no_clock_explains_is_refused_and_what_one_does_is_told(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    """More than a day ahead, or before 2000: quarantine, in no night; less is accepted, and told.
+
+    Whether a row is read by the column or by itself makes no difference.
+    """
+    rows = {"now": at(), "skewed": at(minutes=4), "zone": at(hours=5), "edge": at(days=1),
+            "future": at(days=1, seconds=1), "year": "2150-01-01T00:00:00Z",
+            "unit": "1970-01-21T17:00:00Z", "old": "2000-01-01T00:00:00Z"}  # fmt: skip
+    lake, catalog = imported(tmp_path, [row(name, ts, **private) for name, ts in rows.items()])
+    known = admission.admit(lake, catalog, lake.nights("staged"))
+    assert list(known) == [date(2000, 1, 1), date(2026, 10, 3), date(2026, 10, 4)]
+    lost = {one.trace_id: (one.code, one.night, one.app) for one in quarantine.refusals(lake)}
+    assert lost == {
+        "future": ("future-timestamp", None, "chat"),
+        "year": ("future-timestamp", None, "chat"),
+        "unit": ("ancient-timestamp", None, "chat"),
+    }
+    skew = {check["name"]: check for check in known[date(2026, 10, 3)]["chat"]["checks"]}
+    assert skew["clock_not_ahead"]["examples"] == ["zone"]
+    (seen,) = lake.inbox_files().values()
+    accepted = sum(apps["chat"]["accepted"] for apps in known.values())
+    assert (seen.read, seen.refused, accepted) == (8, 3, 5)
+
+
+def test_a_unit_put_right_in_the_mapping_places_them(tmp_path: Path) -> None:
+    """Milliseconds read as seconds are of January 1970 until the mapping says what they are."""
+    wrong = {"it": Mapping(columns={"ts": Column(path="at", format="epoch_ms")})}
+    right = {"it": Mapping(columns={"ts": Column(path="at", format="epoch")})}
+    seconds = int(READ.timestamp()) - 60
+    rows = [{**row(f"t{n}", None), "at": seconds + n} for n in range(3)]
+    lake, catalog = imported(tmp_path, rows, mappings=wrong)
+    assert lake.nights("staged") == []
+    (told,) = quarantine_replay.replay(lake, catalog)
+    assert (told.placed, told.why) == (0, {"ancient-timestamp": 3})
+    mended = Catalog(root=tmp_path, mappings=right)
+    (told,) = quarantine_replay.replay(lake, mended)
+    assert (told.placed, told.nights) == (3, ["2026-10-03"])
+    account = admission.admit(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
+    assert (account["read"], account["accepted"]) == (3, 3)
+    assert quarantine.refusals(lake) == []
+
+
+@pytest.mark.parametrize("name", ["day.jsonl", "day.json", "day.csv", "day.parquet"])
+def test_they_are_placed_though_the_export_is_gone(tmp_path: Path, name: str) -> None:
+    """Quarantine keeps the bytes they were read of, numbers in cells of text among them."""
+    import pandas
+
+    wrong = {"it": Mapping(columns={"ts": Column(path="at", format="epoch_ms")})}
+    right = {"it": Mapping(columns={"ts": Column(path="at", format="epoch")})}
+    seconds = int(READ.timestamp()) - 60
+    rows = [{**row(f"t{n}", None), "at": seconds + n, "tokens_in": n} for n in range(3)]
+    table = pandas.DataFrame([{k: v for k, v in one.items() if k != "ts"} for one in rows])
+    path = tmp_path / name
+    if name.endswith("csv"):
+        table.to_csv(path, index=False)
+    elif name.endswith("parquet"):
+        table.to_parquet(path)
+    else:
+        table.to_json(path, orient="records", lines=name.endswith("l"))
+    lake = Lake(tmp_path / "home").open()
+    inbox.take_in(lake, Catalog(root=tmp_path, mappings=wrong), path, now=READ)
+    path.unlink()
+    mended = Catalog(root=tmp_path, mappings=right)
+    (told,) = quarantine_replay.replay(lake, mended)
+    assert (told.tried, told.placed, told.gone, told.nights) == (3, 3, 0, ["2026-10-03"])
+    account = admission.admit(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
+    assert (account["read"], account["accepted"]) == (3, 3)
+    placed = sorted((t.ts.timestamp(), t.tokens_in) for t in lake.read("traces"))
+    assert placed == [(seconds + n, n) for n in range(3)]
+
+
+def test_rows_that_nothing_holds_whole_are_counted(tmp_path: Path) -> None:
+    """Longer than what is kept of a row, and the export gone: the replay says so."""
+    rows = [row("long", "2150-01-01T00:00:00Z", input="x" * 70_000), row("new", at())]
+    lake, catalog = imported(tmp_path, rows)
+    (tmp_path / "day.jsonl").unlink()
+    (told,) = quarantine_replay.replay(lake, catalog)
+    assert (told.tried, told.placed, told.gone, told.why) == (1, 0, 1, {})
+
+
+def test_a_night_that_has_not_begun_waits(tmp_path: Path) -> None:
+    """A clock that runs ahead over midnight does not open a night before its time."""
+    lake, catalog = imported(tmp_path, [row("a", at()), row("b", at(hours=16))])
+    assert night_locks.begun(lake, catalog, READ) == [date(2026, 10, 3)]
+    assert night_locks.begun(lake, catalog, READ + timedelta(days=1)) == lake.nights("staged")
+    simulated = catalog.model_copy(update={"demo": True})
+    assert night_locks.begun(lake, simulated, READ) == lake.nights("staged")
+
+
+@pytest.mark.slow
+def test_one_row_of_another_century_breaks_no_night(tmp_path: Path) -> None:
+    """Nights that do not touch each other are reported in one run; none is of 1970 or 2150."""
+    team = Team(tmp_path)
+    team.declare({"catalog.yaml": {"title": "Chat"}, "apps/chat.yaml": {"app": "chat"}})
+    moments = ["2026-05-04T10:00:00Z", "2026-05-07T10:00:00Z", "2150-01-01T00:00:00Z",
+               "1970-01-21T00:00:00Z"]  # fmt: skip
+    team.export("day.jsonl", [row(f"t{n}", ts) for n, ts in enumerate(moments)])
+    said = team.nightly()
+    assert said["failures"] == []
+    assert said["nights"] == ["2026-05-04", "2026-05-07"]
+    assert [report["status"] for report in said["reports"]] == ["reported", "reported"]
+    (file,) = team.report("2026-05-07", "chat")["accounting"]["files"]
+    assert (file["read"], file["accepted"], file["unplaced"]) == (1, 1, 2)
