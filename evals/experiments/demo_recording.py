@@ -24,7 +24,7 @@ from evals.records import Json, canonical, digest
 from evals.specs import CatalogError, ModelPin, Spec, load_catalog, parse, read_yaml
 from evals.storage.files import replace
 
-CATALOG = Path(__file__).parent / "catalog"
+CATALOG = Path(__file__).parents[1] / "catalog"
 FIRST_NIGHT = date(2026, 10, 1)
 NIGHTS = 14
 PIN = "smollm2"

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evals.ingest.fragments import FORMATS, merged, standing
 from evals.ingest.identity import trace_hash
-from evals.ingest.staged_rows import Source, rows
+from evals.ingest.staged_rows import COPY, CORRECTED, MERGED, Source, grouped, rows
 from evals.privacy.redaction import user_key
 from evals.records import Trace
 from evals.specs import Catalog
 from evals.storage.files import write_parquet
 from evals.storage.lake import Lake
 from evals.storage.tables import from_rows, to_table
-from evals.validation.publish import grouped
-from evals.validation.row_outcomes import COPY, CORRECTED, MERGED
 
 if TYPE_CHECKING:
     import pandas

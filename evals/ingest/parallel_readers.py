@@ -67,7 +67,7 @@ def second(task: Task) -> Iterator[Callable[[], Half]]:
         LakeError: it stopped before it was done.
     """
     theirs = task._replace(reading=dataclasses.replace(task.reading, share=SECOND))
-    command = [sys.executable, "-c", "from evals.ingest.parallel_readers import main; main()"]
+    command = [sys.executable, "-m", "evals.ingest.second_reader"]
     with tempfile.TemporaryFile() as told:
         told.write(pickle.dumps(theirs))
         told.seek(0)
@@ -89,11 +89,3 @@ def found_by(process: subprocess.Popen[bytes], name: str) -> Half:
             "file was taken in: run again, with more memory if it was killed"
         )
     return pickle.loads(told)  # noqa: S301  our own process
-
-
-def main() -> None:
-    """Reads the task that comes in, and writes what was found."""
-    from evals.ingest.staging import staged
-
-    task: Task = pickle.load(sys.stdin.buffer)  # noqa: S301  our own process
-    sys.stdout.buffer.write(pickle.dumps(staged(task)))  # noqa: TID251  to our own process

@@ -10,7 +10,8 @@ import dataclasses
 from collections.abc import Collection
 from pathlib import Path
 
-from evals.records import Refusal
+from evals.records import Refusal, Trace, canonical
+from evals.storage.tables import to_table
 from evals.traces.files.containers import looked_at, rows_of
 from evals.traces.files.streams import BROKEN, KEPT
 
@@ -31,3 +32,15 @@ def as_exported(path: Path, refused: list[Refusal], lines: Collection[int]) -> l
         dataclasses.replace(row, raw=found[row.source_line]) if row.source_line in found else row
         for row in refused
     ]
+
+
+def as_found(trace: Trace) -> bytes:
+    """A row as its export may have spelled it: what it says of a field, and what it says beside."""
+    (row,) = to_table(Trace, [trace]).to_pylist()
+    hidden = ("source_format", "source_file", "source_line", "content_hash", "metadata", "turn")
+    said = {
+        key: getattr(trace, key)
+        for key, value in row.items()
+        if key not in hidden and value not in (None, "", "[]", "{}")
+    }
+    return canonical({**trace.metadata, **said, "ts": trace.ts.isoformat()})

@@ -11,8 +11,8 @@ from datetime import date
 
 from evals.ingest.staged_rows import carried
 from evals.records import digest
-from evals.runs.night_locks import DAY
 from evals.storage.lake import Lake
+from evals.storage.night_state import DAY
 
 
 def note_carried(lake: Lake, touched: Iterable[date]) -> None:

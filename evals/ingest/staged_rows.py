@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HOUR = 3_600_000_000
 SESSION_HOURS = 24
 """How long after its first turn a session still draws its turns into that night."""
+MERGED, CORRECTED, COPY = "merged", "corrected", "copy"
+"""Why a row was folded into another: a part of its trace, all told anew in it, or said twice."""
 READ = """
     source_line as line, app, trace_id, content_hash, session_id, user_id,
     epoch_us(ts) as ts, length(input) as input_chars, length(output) as output_chars,
@@ -232,3 +234,22 @@ def ids(items: list[Any]) -> set[str]:
     """The ids of those that have one."""
     found = (item.get("id") for item in items if isinstance(item, dict))
     return {one for one in found if isinstance(one, str)}
+
+
+def grouped(path: Path, chosen: pandas.DataFrame) -> Iterator[tuple[Any, slice]]:
+    """The chosen rows of a file by row group, and where they stand among the chosen."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    places = chosen["row"].to_numpy()
+    start = 0
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            size = file.metadata.row_group(group).num_rows
+            low, high = np.searchsorted(places, [start, start + size])
+            if high > low:
+                table = file.read_row_group(group, use_threads=False)
+                if high - low < size:
+                    table = table.take(places[low:high] - start)
+                yield table, slice(low, high)
+            start += size

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from evals.ingest.raw_rows import as_found
 from evals.records import Refusal, Trace
-from evals.validation.publish import KEPT, as_found
+from evals.traces.files.streams import KEPT
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Seconds read as milliseconds are of January 1970."""

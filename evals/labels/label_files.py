@@ -15,10 +15,10 @@ from typing import Any, get_args
 from evals.evaluators.gold import GOLD, map_verdict, speaks_of
 from evals.privacy.redaction import Door
 from evals.records import AnnotatorKind, Label, Outcome, Trace, digest
-from evals.runs.night_locks import DAY
 from evals.specs import Catalog
 from evals.storage.id_index import as_table, nights_with
 from evals.storage.lake import Lake, connection
+from evals.storage.night_state import DAY
 from evals.storage.tables import MappedLabel
 from evals.traces.files.streams import file_sha
 

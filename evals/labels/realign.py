@@ -13,8 +13,8 @@ from typing import Any
 from evals.labels import alignment, review_queue
 from evals.labels.label_files import mapped_labels
 from evals.records import Score
-from evals.runs import night_locks
 from evals.specs import Catalog, Judge
+from evals.storage import night_state
 from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
 
@@ -114,7 +114,7 @@ def latest(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
     """A night's scores of judges whose answers are still asked the same way."""
     from evals.evaluators import resolution
 
-    known = night_locks.state(lake, night).get("evaluators", {})
+    known = night_state.state(lake, night).get("evaluators", {})
     current = {
         (e.name, app): e.answer_version
         for app in known

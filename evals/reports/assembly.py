@@ -16,6 +16,7 @@ from evals.records import Trace
 from evals.reports import report
 from evals.runs import night_locks
 from evals.specs import App, Catalog, Evaluator
+from evals.storage import night_state
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake, connection, parquet
 from evals.storage.marts import locked_files, mart, mart_files
@@ -48,7 +49,7 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
     now = datetime.fromisoformat(stamp["reported_at"])
     open_until: dict[str, str] = {}
 
-    known = night_locks.state(lake, night)
+    known = night_state.state(lake, night)
     kept = []
     for app, account in sorted(known.get("apps", {}).items()):
         body = build(lake, catalog, night, app, account)
@@ -64,12 +65,12 @@ def night_reports(lake: Lake, catalog: Catalog, night: date, stamp: Any) -> list
         beside = {**stamp, "provisional_until": until.isoformat()}
         kept.append(Kept(body, lake.write_report(night, body, page, beside)))
     versions = {one.body["app"]: one.body["version"] for one in kept}
-    night_locks.update(lake, night, **awaited(lake, night))
+    night_state.update(lake, night, **awaited(lake, night))
     seen, unfinished = night_locks.seen(lake, catalog, night), may_pass(lake, night)
-    seen = seen if night_locks.as_admitted(lake, night) else ""  # rows came since: it is due again
-    on_time = known.get("on_time") or night_locks.staged_names(lake, night)
+    seen = seen if night_state.as_admitted(lake, night) else ""  # rows came since: it is due again
+    on_time = known.get("on_time") or night_state.staged_names(lake, night)
     found = {"reports": versions, "seen": seen, "open": unfinished, "on_time": on_time}
-    night_locks.update(lake, night, **found, provisional=open_until)
+    night_state.update(lake, night, **found, provisional=open_until)
     return kept
 
 
@@ -147,7 +148,7 @@ def baseline(lake: Lake, spec: App, night: date) -> dict[date, str]:
     found = {}
     for back in range(spec.gate.baseline_nights, 0, -1):
         day = night - timedelta(days=back)
-        known = night_locks.state(lake, day)
+        known = night_state.state(lake, day)
         refused = known.get("apps", {}).get(spec.app, {}).get("refused")
         version = known.get("reports", {}).get(spec.app)
         if version and not refused:
@@ -158,7 +159,7 @@ def baseline(lake: Lake, spec: App, night: date) -> dict[date, str]:
 def earlier(lake: Lake, app: str, night: date) -> list[dict[str, Any]]:
     """The reports of the nights before, oldest first, for small charts."""
     days = (night - timedelta(days=back) for back in range(PAGE_NIGHTS, 0, -1))
-    versions = ((day, night_locks.state(lake, day).get("reports", {}).get(app)) for day in days)
+    versions = ((day, night_state.state(lake, day).get("reports", {}).get(app)) for day in days)
     bodies = (lake.report(day, app, version) for day, version in versions if version)
     return [body for body in bodies if body]
 
@@ -299,7 +300,7 @@ def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Pa
 
     path = lake.home / "reports" / "index.html"
     shown = [
-        {**one._asdict(), "date": one.date.isoformat()} for one in night_locks.open_nights(lake)
+        {**one._asdict(), "date": one.date.isoformat()} for one in night_state.open_nights(lake)
     ]
     body = pages.render_board(lake.current_reports(), run=dict(run), provisional=shown)
     replace(path, body.encode())

@@ -1,21 +1,18 @@
-"""The state of each night: its lock of evaluator versions, its accounting, its reports.
+"""The evaluator versions each night is locked to, and which nights have work to do.
 
-One small document a night, read without any heavy import; it decides whether there is work.
+What is known of a night rests in `storage.night_state`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evals.records import digest
 from evals.specs import Catalog, Evaluator
+from evals.storage import night_state
 from evals.storage.lake import Lake
-
-DAY = timedelta(days=1)
-LEFT = "left"
-"""Where it is kept which traces of a night stand in another."""
 
 
 class Pending(NamedTuple):
@@ -25,31 +22,9 @@ class Pending(NamedTuple):
     reason: str
 
 
-class OpenNight(NamedTuple):
-    """An application's night that was reported while rows might still come."""
-
-    date: date
-    app: str
-    until: str
-    """The moment from which it is final, in ISO form."""
-
-
-def state(lake: Lake, night: date) -> dict[str, Any]:
-    """What is known of a night; empty when it was never opened."""
-    return lake.document("nights", f"{night.isoformat()}.json") or {}
-
-
-def update(lake: Lake, night: date, **changes: Any) -> dict[str, Any]:
-    """Changes a night's state; side-by-side runs of a night do not lose each other's changes."""
-    with lake.lock("night", night.isoformat()):
-        merged = {**state(lake, night), **changes}
-        lake.write_document(merged, "nights", f"{night.isoformat()}.json")
-    return merged
-
-
 def locked(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluator, ...]:
     """The evaluators a night of an application is reported with; the first look locks them."""
-    versions = state(lake, night).get("evaluators", {}).get(app)
+    versions = night_state.state(lake, night).get("evaluators", {}).get(app)
     if versions is not None:
         return resolved(lake, catalog, night, app)
     return move(lake, catalog, night, app)
@@ -60,7 +35,7 @@ def resolved(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evalu
 
     A model is asked where the catalog now says it is served, as long as it is the same model.
     """
-    known = state(lake, night)
+    known = night_state.state(lake, night)
     samples = known.get("samples", {}).get(app, {})
     return tuple(
         served(remembered(lake, name, app, version), catalog).sampling(samples.get(name))
@@ -76,7 +51,9 @@ def move(
 
     current = {e.name: e for e in resolution.for_app(catalog, app)}
     with lake.lock("night-lock", night.isoformat()):
-        held, samples = (state(lake, night).get(key, {}) for key in ("evaluators", "samples"))
+        held, samples = (
+            night_state.state(lake, night).get(key, {}) for key in ("evaluators", "samples")
+        )
         versions, looks = dict(held.get(app, {})), dict(samples.get(app, {}))
         chosen = set(current) | set(versions) if names is None else set(names)
         for name in chosen:
@@ -87,7 +64,7 @@ def move(
             elif names is None:
                 versions.pop(name, None)
                 looks.pop(name, None)
-        update(
+        night_state.update(
             lake,
             night,
             evaluators={**held, app: dict(sorted(versions.items()))},
@@ -121,7 +98,7 @@ def seen(lake: Lake, catalog: Catalog, night: date) -> str:
     """A digest of everything a night's reports rest on: traces, labels, lock, models at hand."""
     from evals.models import unavailable_because
 
-    known = state(lake, night)
+    known = night_state.state(lake, night)
     versions = known.get("evaluators", {})
     at_hand = [
         (name, unavailable_because(pin))
@@ -129,7 +106,7 @@ def seen(lake: Lake, catalog: Catalog, night: date) -> str:
         for name, version in sorted(held.items())
         if (pin := served(remembered(lake, name, app, version), catalog).pin)
     ]
-    staged = door_basis(lake, night)
+    staged = night_state.door_basis(lake, night)
     batches = lake.document("label_batches.json") or {}
     labels = sorted(name for name, nights in batches.items() if night.isoformat() in nights)
     over = [name for name, still in batches_of(lake, night) if not still]
@@ -142,7 +119,7 @@ def batches_of(lake: Lake, night: date) -> list[tuple[str, bool]]:
     Those handed in for it, and those of other nights that ask what it asks too.
     """
     own = {path.stem for path in (lake.home / "batches").glob(f"{night.isoformat()}-*.json")}
-    names = sorted(own.union(state(lake, night).get("out", ())))
+    names = sorted(own.union(night_state.state(lake, night).get("out", ())))
     found = [(name, lake.document("batches", f"{name}.json")) for name in names]
     return [(name, bool(ticket["keys"])) for name, ticket in found if ticket]
 
@@ -151,48 +128,21 @@ def awaiting(lake: Lake, batches: Iterable[str]) -> list[date]:
     """The reported nights that some batches were out for, oldest first."""
     asked = set(batches)
     return [
-        night for night in reported(lake) if asked.intersection(state(lake, night).get("out", ()))
+        night
+        for night in night_state.reported(lake)
+        if asked.intersection(night_state.state(lake, night).get("out", ()))
     ]
 
 
 def versions_asked(lake: Lake, night: date) -> set[str]:
     """The answer versions a night is locked to."""
-    held = state(lake, night).get("evaluators", {})
+    held = night_state.state(lake, night).get("evaluators", {})
     found = (
         remembered(lake, name, app, version).answer_version
         for app, versions in held.items()
         for name, version in versions.items()
     )
     return {version for version in found if version}
-
-
-def staged_names(lake: Lake, night: date) -> list[str]:
-    """The inbox files a night may have rows of: its own, and those of turns carried over."""
-    return sorted({file.stem.split(".")[0] for file in lake.files("staged", [night, night + DAY])})
-
-
-def door_basis(lake: Lake, night: date) -> list[Any]:
-    """The staged files of a night, the turns carried over its midnights, the traces that left."""
-    staged = sorted(file.name for file in lake.files("staged", [night]))
-    carried = [lake.document("sessions", f"{day}.json") for day in (night, night + DAY)]
-    left = lake.document(LEFT, f"{night}.json")
-    return [staged, *(found["digest"] for found in carried if found), *filter(None, [left])]
-
-
-def as_admitted(lake: Lake, night: date) -> bool:
-    """Whether a night's traces are what its staged rows make of them, nothing having come since."""
-    return state(lake, night).get("door") == digest(door_basis(lake, night))
-
-
-def reported(lake: Lake) -> list[date]:
-    """The nights that have a state, oldest first."""
-    return sorted(date.fromisoformat(path.stem) for path in (lake.home / "nights").glob("*.json"))
-
-
-def provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str | None:
-    """Until when a night's report may still change by rows to come; None where it is final."""
-    until = (state(lake, night).get("provisional") or {}).get(app)
-    return until if until and now.isoformat() < until else None
 
 
 def begun(lake: Lake, catalog: Catalog, now: datetime) -> list[date]:
@@ -204,20 +154,11 @@ def begun(lake: Lake, catalog: Catalog, now: datetime) -> list[date]:
     return [night for night in lake.nights("staged") if night <= today or catalog.demo]
 
 
-def open_nights(lake: Lake) -> list[OpenNight]:
-    """The nights that carry the mark of a provisional one, oldest first."""
-    return [
-        OpenNight(night, app, until)
-        for night in reported(lake)
-        for app, until in sorted((state(lake, night).get("provisional") or {}).items())
-    ]
-
-
 def pending(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[Pending]:
     """The nights with something to do, oldest first."""
     found = []
     for night in nights:
-        known = state(lake, night)
+        known = night_state.state(lake, night)
         if "seen" not in known:
             found.append(Pending(night, "not reported yet"))
         elif known.get("admitted") == "":
@@ -229,14 +170,3 @@ def pending(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[Pendin
         elif known.get("open"):
             found.append(Pending(night, "some calls failed and may pass now"))
     return found
-
-
-def consecutive(nights: Sequence[date]) -> list[tuple[date, date]]:
-    """Nights as ranges without a gap, oldest first."""
-    ranges: list[tuple[date, date]] = []
-    for night in sorted(nights):
-        if ranges and (night - ranges[-1][1]).days == 1:
-            ranges[-1] = (ranges[-1][0], night)
-        else:
-            ranges.append((night, night))
-    return ranges

@@ -25,7 +25,7 @@ from evals.evaluators.gold import References
 from evals.records import Failure, Skip
 from evals.runs import night_locks
 from evals.specs import Catalog, Evaluator
-from evals.storage import ledger
+from evals.storage import ledger, night_state
 from evals.storage.lake import Lake
 from evals.worklist.worklist import NightOf, Wanted, survey
 
@@ -84,7 +84,7 @@ class Scope:
         """The evaluators of each night, and the version the night is locked to."""
         for night in self.over:
             work = NightOf(self.lake, night)
-            locks = night_locks.state(self.lake, night).get("evaluators", {})
+            locks = night_state.state(self.lake, night).get("evaluators", {})
             for app in work.apps:
                 own = not self.moved and app in locks
                 current = night_locks.resolved(self.lake, self.catalog, night, app) if own else ()

@@ -20,7 +20,7 @@ from evals.evaluators.gold import References, together
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
 from evals.runs import night_locks, noise
 from evals.specs import Evaluator
-from evals.storage import ledger
+from evals.storage import ledger, night_state
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.tables import CanaryRow, Coverage, from_rows
@@ -312,7 +312,7 @@ def tally(work: Survey, asked: Asked, counts: Counts) -> Tally:
 def guard_night(lake: Lake, night: date) -> list[GuardVerdict]:
     """Turns a night's guardrail scores into verdicts and keeps them; no call is made."""
     rows = []
-    for app, versions in sorted(night_locks.state(lake, night).get("evaluators", {}).items()):
+    for app, versions in sorted(night_state.state(lake, night).get("evaluators", {}).items()):
         for name, version in sorted(versions.items()):
             evaluator = night_locks.remembered(lake, name, app, version)
             if evaluator.guardrail is None:

@@ -1,4 +1,4 @@
-"""Where a team's data rests under one home folder: tables, the ledger of paid answers, small documents.
+"""A team's data at rest under one home folder: tables, the ledger, small documents.
 
 Nothing here knows what a score means.
 """

@@ -1,7 +1,7 @@
 """Files at rest: written aside and renamed, restricted where rows are raw, Parquet by batches.
 
-The only module that opens a file to write it, but for what `tests/evals/storage/test_files.py` lists. Which
-file holds what is the lake's.
+The only module that opens a file to write it, except for what `tests/evals/storage/test_files.py`
+lists. Which file holds what is the lake's.
 """
 
 from __future__ import annotations

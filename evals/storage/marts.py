@@ -11,12 +11,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from evals.labels.label_files import mapped_labels
-from evals.runs.night_locks import state
-from evals.specs import Catalog
 from evals.storage.files import parquet_rows, replacing
 from evals.storage.lake import Lake, connection, parquet, quoted
-from evals.storage.tables import TABLES, SliceRow, to_table
+from evals.storage.night_state import state
+from evals.storage.tables import TABLES, MappedLabel, SliceRow, to_table
 
 SLICE_MARTS = ("dim_slices", "fct_slice_members")
 QUALITY_MARTS = (
@@ -46,23 +44,22 @@ def locked_files(lake: Lake, table: str, nights: Sequence[date]) -> list[Path]:
     return found
 
 
-def fill(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
+def fill(
+    lake: Lake,
+    run_id: str,
+    nights: Sequence[date],
+    labels: Sequence[MappedLabel],
+    slices: Sequence[SliceRow],
+) -> Path:
     """Puts the nights' lake tables into the run's scratch file, for dbt to read as sources."""
     path = scratch_file(lake, run_id)
-    said = lake.labels()
-    spoken_of = "trace_id", {label.trace_id for label in said}
-    labels = [
-        row
-        for night in nights
-        for row in mapped_labels(catalog, said, night, lake.picked("traces", night, spoken_of))
-    ]
     with connection(path) as db:
         db.execute("create schema if not exists lake")
         view(db, "traces", lake.files("traces", nights), partitioned=True)
         view(db, "scores", locked_files(lake, "scores", nights))
         view(db, "verdicts", lake.files("verdicts", nights))
         table(db, "labels", "labels_mapped", labels)
-        table(db, "slices", "slices", slice_rows(catalog))
+        table(db, "slices", "slices", slices)
         for model in SLICE_MARTS:
             restore(db, lake, model, nights)
     return path
@@ -166,13 +163,3 @@ def views(db: Any, lake: Lake) -> None:
         deep = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
         source = quoted(str(folder / deep))
         db.execute(f"create view {folder.name} as from read_parquet({source})")
-
-
-def slice_rows(catalog: Catalog) -> list[SliceRow]:
-    """The catalog's slices as dbt reads them."""
-    rows = []
-    for spec in catalog.slices:
-        kind = "by" if spec.by else "where" if spec.where else "keyword"
-        expression = spec.by or spec.where or spec.keyword or ""
-        rows += [SliceRow(app, spec.slice, kind, expression) for app in spec.apps or ("*",)]
-    return rows

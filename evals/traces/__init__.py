@@ -1,1 +1,1 @@
-"""Trace files of other systems as canonical traces: one module a format, found by content, streamed."""
+"""Trace files of other systems as canonical traces, each format found by content."""

@@ -17,11 +17,18 @@ from typing import Any, Protocol
 from evals import specs
 from evals.readable import readable_name
 from evals.records import Json, Refusal
-from evals.traces.files import tables
 from evals.traces.files.containers import Container, looked_at, rows_of
-from evals.traces.files.streams import BROKEN, Line, read_blocks, read_lines, unpacked
+from evals.traces.files.streams import BOM, BROKEN, Line, read_blocks, read_lines, unpacked
 from evals.traces.files.strict_json import Refused, parse
-from evals.traces.formats import json_lines, langfuse, langsmith, openai_logs, otlp, phoenix
+from evals.traces.formats import (
+    json_lines,
+    langfuse,
+    langsmith,
+    openai_logs,
+    otlp,
+    phoenix,
+    plain_rows,
+)
 from evals.traces.rows import mapping
 from evals.traces.rows.canonical import Found, Reading
 from evals.traces.rows.shapes import Columns
@@ -74,9 +81,9 @@ FORMATS: tuple[Importer, ...] = (
 """The products', asked in this order; the most particular first."""
 PLAIN: Mapping[str, Importer] = {
     "lines": json_lines,
-    "document": json_lines.DOCUMENT,
-    "csv": tables.CSV,
-    "parquet": tables.PARQUET_TABLE,
+    "document": plain_rows.DOCUMENT,
+    "csv": plain_rows.CSV,
+    "parquet": plain_rows.PARQUET,
 }
 """What reads canonical rows, by what a file is packed as."""
 
@@ -157,7 +164,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
     """
     with unpacked(path) as stream:
         for line in read_lines(stream):
-            raw = line.raw.removeprefix(json_lines.BOM) if line.number == 1 else line.raw
+            raw = line.raw.removeprefix(BOM) if line.number == 1 else line.raw
             try:
                 yield line.number, None if line.code else parse(raw).row
             except Refused:

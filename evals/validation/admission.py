@@ -9,7 +9,7 @@ import contextlib
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evals.ingest import fragment_merge
 from evals.ingest.staged_rows import Source
 from evals.records import digest
-from evals.runs.night_locks import door_basis, state, update
 from evals.specs import Catalog, Expectation
 from evals.storage.lake import Lake, in_use
+from evals.storage.night_state import door_basis, state, update
 from evals.validation import (
     data_docs_pages,
     expectations,
@@ -28,7 +28,7 @@ from evals.validation import (
     row_outcomes,
     volumes,
 )
-from evals.validation.publish import place
+from evals.validation.publish import Checked, place
 from evals.validation.quarantine import Unreadable, unreadable
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, UNIQUE, Standing, stand
 
@@ -47,20 +47,6 @@ class Night(NamedTuple):
     date: date
     files: list[Source]
     rows: pandas.DataFrame
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One application's rows of a night and what becomes of them."""
-
-    app: str
-    rows: pandas.DataFrame
-    standing: Standing
-    failing: expectations.Failing
-    fresh: int
-    """How many of the rows are no copies, and were checked."""
-    refused: str | None = None
-    """Why the application's night is refused: too many of its own rows were."""
 
 
 @in_use

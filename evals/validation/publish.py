@@ -6,25 +6,38 @@ A file whose rows all passed is a trace file as it is. Which rows pass is decide
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.ingest.staged_rows import Source
-from evals.records import Refusal, Trace, canonical
+from evals.ingest.raw_rows import as_found
+from evals.ingest.staged_rows import Source, grouped
+from evals.records import Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.files import link_aside, parquet_writer, replacing
 from evals.storage.lake import Lake
-from evals.storage.tables import arrow_schema, from_rows, to_table
-from evals.validation.row_outcomes import ACCEPTED, DUPLICATE
+from evals.storage.tables import arrow_schema, from_rows
+from evals.traces.files.streams import KEPT
+from evals.validation import expectations
+from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, Standing
 
 if TYPE_CHECKING:
     import pandas
 
-    from evals.validation.admission import Checked
 
-KEPT = 65536
-"""How many bytes of a refused row are kept."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One application's rows of a night and what becomes of them."""
+
+    app: str
+    rows: pandas.DataFrame
+    standing: Standing
+    failing: expectations.Failing
+    fresh: int
+    """How many of the rows are no copies, and were checked."""
+    refused: str | None = None
+    """Why the application's night is refused: too many of its own rows were."""
 
 
 def place(
@@ -100,25 +113,6 @@ def placed(lake: Lake, night: date, source: Source, own: pandas.DataFrame) -> It
     yield path
 
 
-def grouped(path: Path, chosen: pandas.DataFrame) -> Iterator[tuple[Any, slice]]:
-    """The chosen rows of a file by row group, and where they stand among the chosen."""
-    import numpy as np
-    import pyarrow.parquet as pq
-
-    places = chosen["row"].to_numpy()
-    start = 0
-    with pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            size = file.metadata.row_group(group).num_rows
-            low, high = np.searchsorted(places, [start, start + size])
-            if high > low:
-                table = file.read_row_group(group, use_threads=False)
-                if high - low < size:
-                    table = table.take(places[low:high] - start)
-                yield table, slice(low, high)
-            start += size
-
-
 def with_turns(table: Any, numbers: pandas.Series[Any]) -> Any:
     """The rows with the number of their turn."""
     import pyarrow as pa
@@ -150,15 +144,3 @@ def refusals(
                 trace.trace_id,
                 source.sha,
             )
-
-
-def as_found(trace: Trace) -> bytes:
-    """A row as its export may have spelled it: what it says of a field, and what it says beside."""
-    (row,) = to_table(Trace, [trace]).to_pylist()
-    hidden = ("source_format", "source_file", "source_line", "content_hash", "metadata", "turn")
-    said = {
-        key: getattr(trace, key)
-        for key, value in row.items()
-        if key not in hidden and value not in (None, "", "[]", "{}")
-    }
-    return canonical({**trace.metadata, **said, "ts": trace.ts.isoformat()})

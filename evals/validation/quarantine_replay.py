@@ -18,22 +18,22 @@ from typing import Any, NamedTuple
 from evals.ingest.identity import trace_hash
 from evals.ingest.inbox import STAMPS
 from evals.ingest.night_files import Nights
+from evals.ingest.raw_rows import as_found
 from evals.ingest.sessions import note_carried
 from evals.ingest.timestamp_limits import believed
 from evals.privacy.redaction import Door
 from evals.records import Refusal, Trace
-from evals.runs.night_locks import DAY, update
 from evals.specs import Catalog
 from evals.storage.files import read_parquet, replace, write_parquet
 from evals.storage.lake import Lake
+from evals.storage.night_state import DAY, update
 from evals.storage.tables import InboxFile, to_table
 from evals.traces import reader
-from evals.traces.files.streams import Line, file_sha
+from evals.traces.files.streams import KEPT, Line, file_sha
 from evals.traces.reader import Reading
 from evals.traces.rows import mapping
 from evals.traces.rows.canonical import row_of
 from evals.validation import admission
-from evals.validation.publish import KEPT, as_found
 from evals.validation.quarantine import refusals
 
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evals.ingest.fragments import FORMATS
 from evals.ingest.staged_rows import Source, listed, sources
-from evals.runs.night_locks import DAY, LEFT
 from evals.storage.id_index import DRAWN, as_table, indexes, meets
 from evals.storage.lake import Lake, connection
+from evals.storage.night_state import DAY, LEFT
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, UNIQUE, Standing
 
 if TYPE_CHECKING:

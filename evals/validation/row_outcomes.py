@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from evals.ingest.staged_rows import CORRECTED, MERGED
 from evals.specs import Expectation
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 ACCEPTED, DUPLICATE = "accepted", "duplicate"
 UNIQUE = "trace_id_unique"
 """The check that rows fail which have another row's id within their file."""
-MERGED, CORRECTED, COPY = "merged", "corrected", "copy"
-"""Why a row was folded into another: a part of its trace, all told anew in it, or said twice."""
 
 
 class Standing(NamedTuple):

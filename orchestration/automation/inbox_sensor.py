@@ -16,6 +16,7 @@ from evals.records import digest
 from evals.runs import night_locks
 from evals.sources import locations
 from evals.specs import Catalog
+from evals.storage import night_state
 from evals.storage.lake import Lake
 from orchestration.automation.jobs import NIGHTLY
 from orchestration.settings import Settings, settings
@@ -112,7 +113,7 @@ def due(lake: Lake, catalog: Catalog, now: datetime) -> list[Due]:
             last.isoformat(),
             digest([night_locks.seen(lake, catalog, n) for n in pending if first <= n <= last]),
         )
-        for first, last in night_locks.consecutive(pending)
+        for first, last in night_state.consecutive(pending)
     ]
 
 

@@ -1,1 +1,1 @@
-"""What `andon` can do, one module a group of commands; `orchestration.cli.main` puts them together."""
+"""`andon`: the command line, one module a group of commands."""

@@ -15,9 +15,9 @@ from evals.calls.day_budget import Left
 from evals.calls.requests import Asked
 from evals.records import Failure, Skip
 from evals.reports import pages, phrases
-from evals.runs.night_locks import OpenNight, open_nights
 from evals.runs.plan import Planned
 from evals.storage.lake import Lake
+from evals.storage.night_state import OpenNight, open_nights
 from orchestration.runtime.console import output
 
 SHOWN_NIGHTS = 14

@@ -6,29 +6,18 @@ The only place that starts Dagster from the command line.
 import contextlib
 import gc
 import logging
-import os
 import warnings
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.calls.stop import Stopped
-from evals.storage.files import replace
 from evals.storage.lake import Lake
+from orchestration.runtime.instance import dagster_home
 from orchestration.runtime.interrupts import Interrupts
 from orchestration.runtime.progress import Progress, Teller
 
-SETTINGS = """telemetry: {enabled: false}
-nux: {enabled: false}
-run_retries: {enabled: false}
-event_log_storage:
-  module: orchestration.runtime.event_log
-  class: EventLog
-  config: {home: {env: DAGSTER_HOME}}
-"""
 INTERRUPTED = "DagsterExecutionInterruptedError"
-EVENT_BATCH = "1000"
-"""Events Dagster gathers before it writes them, where it knows that more come at once."""
 ALLOCATIONS = 50_000
 """Objects made before Python looks for rubbish: the million that imports make stay."""
 
@@ -39,17 +28,6 @@ class Launched(NamedTuple):
     run_id: str
     failures: list[str]
     calls: int
-
-
-def dagster_home(home: Path) -> Path:
-    """The Dagster instance's folder, made once, with telemetry off."""
-    folder = home / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "dagster.yaml").exists():
-        replace(folder / "dagster.yaml", SETTINGS.encode())
-    os.environ["DAGSTER_HOME"] = str(folder)
-    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH)
-    return folder
 
 
 def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launched:

@@ -84,6 +84,7 @@ def nightly(
     from evals.ingest import inbox as door
     from evals.labels import label_files as said
     from evals.runs import night_locks
+    from evals.storage import night_state
 
     no_probe_but_dry(probe, dry_run)
     here = place(home, catalog, inbox=inbox, labels=labels)
@@ -96,7 +97,7 @@ def nightly(
     if spread and spread[1] < spread[0]:
         raise click.UsageError("--spread ends before it begins; give the first night first")
     spread_over = (spread[0].date(), spread[1].date()) if spread else None
-    calls, failures, was_open = 0, [], night_locks.open_nights(lake)
+    calls, failures, was_open = 0, [], night_state.open_nights(lake)
     with telling(as_json) as say:
         assumed = assume_date.date() if assume_date else None
         cat = here.catalog()
@@ -107,7 +108,7 @@ def nightly(
         take_back(lake, cat)
         known = span(night_locks.begun(lake, cat, datetime.now(UTC)), first, last, only)
         due = admitted(lake, cat, known, say, strict=dry_run)
-        for begin, end in night_locks.consecutive(due) if not dry_run else ():
+        for begin, end in night_state.consecutive(due) if not dry_run else ():
             from orchestration.cli.launch import launch
 
             launched = launch(here.home, "nightly", begin, end, say)
@@ -236,13 +237,13 @@ def readable(catalog: Any, due: list[date]) -> None:
 
 def closed(lake: Any, was_open: list[Any]) -> list[Any]:
     """Ends the nights whose watermark has passed; those that are final since the run began."""
-    from evals.runs import night_locks
+    from evals.storage import night_state
 
-    if night_locks.open_nights(lake):
+    if night_state.open_nights(lake):
         from evals.reports import finalize
 
         finalize.close_nights(lake, datetime.now(UTC))
-    still = {one[:2] for one in night_locks.open_nights(lake)}
+    still = {one[:2] for one in night_state.open_nights(lake)}
     return [one for one in was_open if one[:2] not in still]
 
 
@@ -319,6 +320,7 @@ def backfill(
     from evals.calls import day_budget
     from evals.erasure import forget
     from evals.runs import night_locks
+    from evals.storage import night_state
 
     here = place(home, catalog)
     lake = here.lake()
@@ -331,7 +333,7 @@ def backfill(
         return
     day_budget.recover(lake)
     for night in over:
-        apps = night_locks.state(lake, night).get("apps", {})
+        apps = night_state.state(lake, night).get("apps", {})
         for app in (name for name, account in apps.items() if not account["refused"]):
             night_locks.move(lake, here.catalog(), night, app, evaluator or None)
     calls, failures = 0, []
@@ -339,7 +341,7 @@ def backfill(
     due = [found.night for found in pending] if evaluator else over
     readable(here.catalog(), due)
     with telling(as_json) as say:
-        for begin, end in night_locks.consecutive(due):
+        for begin, end in night_state.consecutive(due):
             from orchestration.cli.launch import launch
 
             launched = launch(here.home, "rescore", begin, end, say)

@@ -40,12 +40,12 @@ def gate(home: Path | None, catalog: Path | None, app: str, only: Any, as_json: 
     Example:
       andon gate --app extraction --date 2026-10-08
     """
-    from evals.runs import night_locks
+    from evals.storage import night_state
 
     lake = place(home, catalog).lake()
     body = chosen(lake, app, only)
     night = date.fromisoformat(body["date"])
-    until = night_locks.provisional_until(lake, night, app, datetime.now(UTC))
+    until = night_state.provisional_until(lake, night, app, datetime.now(UTC))
     outcome = body["gate"]["outcome"]
     if until and outcome == "regressed":
         outcome = "inconclusive"
@@ -76,7 +76,7 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     Example:
       andon report list --json
     """
-    from evals.runs import night_locks
+    from evals.storage import night_state
 
     lake, now = place(home, catalog).lake(), datetime.now(UTC)
     current = {(b["date"], b["app"]): b["version"] for b in lake.current_reports()}
@@ -84,7 +84,7 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     for path in sorted((lake.home / "reports").glob("*/*/*/report.json")):
         night, app, version = path.parts[-4:-1]
         row = {"date": night, "app": app, "version": version}
-        until = night_locks.provisional_until(lake, date.fromisoformat(night), app, now)
+        until = night_state.provisional_until(lake, date.fromisoformat(night), app, now)
         found = {"current": current.get((night, app)) == version, "provisional_until": until}
         rows.append({**row, **found})
     if as_json:

@@ -9,10 +9,10 @@ from typing import Any
 
 import dagster as dg
 
+from evals import pipeline
 from evals.ingest import inbox
 from evals.labels import label_files as said
 from evals.sources import pulls
-from evals.storage import marts
 from orchestration.runtime.metadata import nights_of, table
 from orchestration.runtime.partitions import CODE, NIGHTS, RANGE
 from orchestration.runtime.progress import Progress
@@ -87,5 +87,5 @@ def labels(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
 @dg.asset(group_name="slices", kinds={"yaml"}, code_version=CODE, owners=OWNERS)
 def slice_catalog(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per declared slice: a value, a predicate or a keyword."""
-    rows = [row._asdict() for row in marts.slice_rows(settings().catalog())]
+    rows = [row._asdict() for row in pipeline.slice_rows(settings().catalog())]
     return dg.MaterializeResult(metadata={"slices": len(rows), "declared": table(rows)})

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import dagster as dg
 from dagster_dbt import dbt_assets
 
+from evals import pipeline
 from evals.reports import assembly, finalize
-from evals.runs import night_locks
-from evals.storage import marts
+from evals.storage import marts, night_state
 from orchestration.runtime import pin_checks
 from orchestration.runtime.dbt_models import Translator, dbt_build, manifest
 from orchestration.runtime.metadata import BOARD_URL, nights_of, spark, table
@@ -41,7 +41,7 @@ def quality_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Scores, agreement and rates by slice, joined and counted in SQL."""
     lake, nights = settings().lake(), nights_of(context)
     Progress.say("modelling scores with dbt")
-    path = marts.fill(lake, settings().catalog(), context.run.run_id, nights)
+    path = pipeline.fill_warehouse(lake, settings().catalog(), context.run.run_id, nights)
     yield from dbt_build(context, path)
     marts.publish(lake, context.run.run_id, nights, marts.QUALITY_MARTS)
 
@@ -72,7 +72,7 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
         stamp = {"run_id": context.run.run_id, "reported_at": now.isoformat()}
         stamp |= pin_checks.ending()
         for body, folder in assembly.night_reports(lake, catalog, night, stamp):
-            until = night_locks.provisional_until(lake, night, body["app"], now)
+            until = night_state.provisional_until(lake, night, body["app"], now)
             rows.append({**line(body, folder), "provisional": until or ""})
     final = finalize.close_nights(lake, datetime.now(UTC))
     lake.drop_scratch(context.run.run_id)

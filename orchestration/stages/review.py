@@ -1,6 +1,6 @@
 """Stage 7, review: the answers a person should read of each night.
 
-Which ones says `evals.labels.review_queue`; `andon labels` carries the queue out and the labels back.
+`evals.labels.review_queue` chooses them; `andon labels` exports the queue and imports the labels.
 """
 
 from typing import Any

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import dbt_assets
 
+from evals import pipeline
 from evals.storage import marts
 from orchestration.runtime.dbt_models import Translator, dbt_build, manifest
 from orchestration.runtime.metadata import nights_of
@@ -29,6 +30,6 @@ def slice_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """One row per trace × slice it belongs to, and one per slice."""
     lake, nights = settings().lake(), nights_of(context)
     Progress.say("modelling slices with dbt")
-    path = marts.fill(lake, settings().catalog(), context.run.run_id, nights)
+    path = pipeline.fill_warehouse(lake, settings().catalog(), context.run.run_id, nights)
     yield from dbt_build(context, path)
     marts.publish(lake, context.run.run_id, nights, marts.SLICE_MARTS)

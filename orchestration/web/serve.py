@@ -30,8 +30,8 @@ from dagster_webserver.version import __version__
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from evals.storage.lake import Lake
-from orchestration.cli.launch import dagster_home
 from orchestration.runtime import terminal
+from orchestration.runtime.instance import dagster_home
 from orchestration.settings import ROOT, Settings
 from orchestration.web.dagster import GraphQLByPost
 from orchestration.web.pages import pages

@@ -13,7 +13,7 @@ from evals.specs import Catalog, Mapping
 from evals.specs.apps import App
 from orchestration.cli.import_pull import import_
 
-GOLDEN = Path(__file__).parents[1] / "evals" / "importers" / "golden"
+GOLDEN = Path(__file__).parents[1] / "evals" / "traces" / "golden"
 ROW = {"id": "t-1", "ts": "2026-10-01T12:00:00Z", "ask": "Hi? ada@example.com", "answer": "Hello."}
 
 

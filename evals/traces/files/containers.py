@@ -11,11 +11,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import orjson
+
 from evals.traces.files import documents, tables
-from evals.traces.files.streams import Line, head_of, read_lines, unpacked
-from evals.traces.formats import json_lines
+from evals.traces.files.streams import BOM, Line, head_of, read_lines, unpacked
 
 Kind = Literal["lines", "document", "csv", "parquet"]
+JSON_LINES = (".jsonl", ".ndjson")
 SAMPLE = 20
 """How many rows of a table stand for its beginning."""
 
@@ -43,7 +45,7 @@ def looked_at(path: Path) -> Container:
     if documents.is_document(start, path.name):
         return Container("document", start, problem)
     delimiter = None
-    if not json_lines.sniff(start, path.name) and start.lstrip()[:1] not in (b"{", b"["):
+    if not is_json_lines(start, path.name) and start.lstrip()[:1] not in (b"{", b"["):
         delimiter = tables.delimiter_of(start, path.name)
     if delimiter is None:
         return Container("lines", start, problem)
@@ -72,3 +74,21 @@ def rows_of(path: Path, container: Container) -> Iterator[Line]:
             yield from documents.read_documents(stream)
         else:
             yield from read_lines(stream)
+
+
+def is_json_lines(head: bytes, filename: str) -> bool:
+    """Whether a file is JSONL: by its name, or by a line that is an object."""
+    if any(suffix in filename.lower() for suffix in JSON_LINES):
+        return True
+    *whole, last = head.removeprefix(BOM).split(b"\n")
+    if not whole:
+        return last.lstrip().startswith(b"{")
+    return any(is_object(line) for line in (*whole, last))
+
+
+def is_object(line: bytes) -> bool:
+    """Whether a line is a JSON object."""
+    try:
+        return line.lstrip().startswith(b"{") and type(orjson.loads(line)) is dict
+    except orjson.JSONDecodeError:
+        return False

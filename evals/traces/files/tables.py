@@ -13,14 +13,12 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, cast
 
 import orjson
 
-from evals.traces.files import trial_reading
+from evals.traces.files import memory_limit
 from evals.traces.files.streams import BROKEN, KEPT, MAX_LINE, Line, broken_code, opened
-from evals.traces.rows import canonical
-from evals.traces.rows.canonical import Found, Reading
 
 PARQUET = b"PAR1"
 DELIMITERS = ",;\t|"
@@ -30,24 +28,6 @@ PREFIXED = "DELTA_BYTE_ARRAY"
 TOO_MUCH = "texts that take more than a gigabyte once unpacked; export without DELTA_BYTE_ARRAY"
 MAX_HEADER = 64
 """A header's names are shorter than this; prose with commas is none."""
-
-
-class Plain(NamedTuple):
-    """A table of canonical columns, or of those a mapping names."""
-
-    NAME: str
-
-    def sniff(self, head: bytes, filename: str) -> bool:
-        """Whatever no product's format knows as its own."""
-        return True
-
-    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
-        """One trace or one refusal a row."""
-        for line in rows:
-            yield canonical.row_of(line, reading, self.NAME)
-
-
-CSV, PARQUET_TABLE = Plain("csv"), Plain("parquet")
 
 
 def delimiter_of(head: bytes, filename: str) -> str | None:
@@ -160,7 +140,7 @@ def read_parquet(path: Path) -> Iterator[Line]:
             names = distinct(looked.schema_arrow.names)
             named = zip(looked.schema_arrow, names, strict=True)
             plain = pyarrow.schema([field.with_name(name) for field, name in named])
-        if untold and not trial_reading.fits(path, untold):
+        if untold and not memory_limit.fits(path, untold):
             yield Line(1, b"", "unreadable-file", f"{', '.join(untold)}: {TOO_MUCH}")
             return
         with parquet_file(path, read_dictionary=kept) as file:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 
 from evals.records import Json
-from evals.traces.files import tables
+from evals.traces.files.containers import is_json_lines
 from evals.traces.files.streams import Block, Line
 from evals.traces.files.strict_json import keys_spelled
 from evals.traces.rows import canonical
@@ -19,30 +19,9 @@ from evals.traces.rows.canonical import Found, Reading
 from evals.traces.rows.shapes import Columns, Misfits, Shape, columns, shape_of
 
 NAME = "jsonl"
-SUFFIXES = (".jsonl", ".ndjson")
-BOM = b"\xef\xbb\xbf"
+sniff = is_json_lines
 MAX_SHAPES = 256
 """Rows with keys beyond these many sets of them are read one by one."""
-DOCUMENT = tables.Plain("json")
-"""A list of canonical rows in one document."""
-
-
-def sniff(head: bytes, filename: str) -> bool:
-    """Whether a file is JSONL: by its name, or by a line that is an object."""
-    if any(suffix in filename.lower() for suffix in SUFFIXES):
-        return True
-    *whole, last = head.removeprefix(BOM).split(b"\n")
-    if not whole:
-        return last.lstrip().startswith(b"{")
-    return any(is_object(line) for line in (*whole, last))
-
-
-def is_object(line: bytes) -> bool:
-    """Whether a line is a JSON object."""
-    try:
-        return line.lstrip().startswith(b"{") and type(orjson.loads(line)) is dict
-    except orjson.JSONDecodeError:
-        return False
 
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:

@@ -76,7 +76,7 @@ DIES = """
 import os, sys, time
 from datetime import date
 from pathlib import Path
-from evals import ledger
+from evals.storage import ledger
 from evals.calls.day_budget import Purse
 from evals.calls.shared_state import Shared
 from evals.storage.lake import Lake

@@ -21,6 +21,7 @@ from evals.runs import noise as noises
 from evals.runs.plan import Scope, plan
 from evals.specs import load_catalog
 from evals.statistics import wilson
+from evals.storage import night_state
 from evals.worklist.worklist import NightOf, survey
 from tests.evals.calls.batch_night import BatchLine, catalog_at
 from tests.evals.calls.catalog import NIGHT, Team, traces
@@ -239,7 +240,7 @@ def test_repeats_alone_in_a_batch_are_awaited(tmp_path: Path) -> None:
         assert (row.missing, row.awaited) == (4, 4)
         told = section(row._asdict())
         assert (told["missing"], told["awaited"]) == (4, 4)
-        assert night_locks.state(line.lake, NIGHT)["awaits"] == 4
+        assert night_state.state(line.lake, NIGHT)["awaits"] == 4
         assert night_locks.pending(line.lake, line.catalog, [NIGHT]) == []
         server.state.finish()
         line.back()
@@ -250,7 +251,7 @@ def test_repeats_alone_in_a_batch_are_awaited(tmp_path: Path) -> None:
         reported(line)
         (row,) = line.lake.read("noise")
         assert (row.pairs, row.missing, row.awaited) == (4, 0, 0)
-        assert night_locks.state(line.lake, NIGHT)["awaits"] == 0
+        assert night_state.state(line.lake, NIGHT)["awaits"] == 0
         assert night_locks.pending(line.lake, line.catalog, [NIGHT]) == []
 
 
@@ -270,8 +271,8 @@ def lock(line: BatchLine) -> None:
 
 def reported(line: BatchLine) -> None:
     """Marks the night as reported, as building its reports does."""
-    night_locks.update(line.lake, NIGHT, **awaited(line.lake, NIGHT))
-    night_locks.update(line.lake, NIGHT, seen=night_locks.seen(line.lake, line.catalog, NIGHT))
+    night_state.update(line.lake, NIGHT, **awaited(line.lake, NIGHT))
+    night_state.update(line.lake, NIGHT, seen=night_locks.seen(line.lake, line.catalog, NIGHT))
 
 
 def test_the_page_says_it_beside_the_agreement(tmp_path: Path, server: Server) -> None:

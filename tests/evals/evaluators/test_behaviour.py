@@ -1,7 +1,8 @@
 """Promises of versions: a check that behaves differently has another behaviour number.
 
 `behaviour.json` holds what each check makes of small fixtures under its present number. Where a
-verdict changes, raise the check's number and record again: `python -m tests.evals.evaluators.test_behaviour`.
+verdict changes, raise the check's number and record again with
+`python -m tests.evals.evaluators.test_behaviour`.
 """
 
 from __future__ import annotations

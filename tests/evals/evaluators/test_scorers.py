@@ -17,7 +17,7 @@ from evals.evaluators import comparisons, sql
 from evals.evaluators.registry import SCORERS, scorer_behaviour
 from evals.records import Failure, Outcome, Skip, Trace, canonical
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data" / "extractgpt_oa-mine"
+DATA = Path(__file__).parents[3].parent / "shared" / "data" / "extractgpt_oa-mine"
 NIGHT = datetime.datetime(2026, 10, 1, tzinfo=datetime.UTC)
 PRICE = {"type": "object", "required": ["price"], "properties": {"price": {"type": "number"}}}
 MINIMAL: dict[str, dict[str, Any]] = {

@@ -21,7 +21,7 @@ from evals.storage.lake import Lake
 from evals.traces import reader
 from evals.validation import admission
 
-GOLDEN = Path(__file__).parents[1] / "importers" / "golden"
+GOLDEN = Path(__file__).parents[1] / "traces" / "golden"
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
 WHENCE = {"source_file": "", "source_line": 0, "content_hash": ""}
 NAMES = ["otlp_g0.jsonl", "otlp_g2.jsonl", "otlp_g3.json", "langfuse_observations.jsonl"]

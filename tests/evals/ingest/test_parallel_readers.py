@@ -18,8 +18,8 @@ from evals.storage.lake import Lake, LakeError
 from evals.validation.admission import admit
 from tests.bench import langfuse, otlp
 
-GOLDEN = Path(__file__).parents[1] / "importers" / "golden"
-SPANS = [path for path in sorted(GOLDEN.glob("*")) if parallel_readers.importers.is_shared(path)]
+GOLDEN = Path(__file__).parents[1] / "traces" / "golden"
+SPANS = [path for path in sorted(GOLDEN.glob("*")) if parallel_readers.reader.is_shared(path)]
 
 
 def taken(home: Path, path: Path) -> dict[str, Any]:

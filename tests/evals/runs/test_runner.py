@@ -243,7 +243,7 @@ def test_a_defect_in_an_evaluator_is_an_error_row(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An evaluator that raises loses its own verdict and nothing else."""
-    scorer = runner.scorers.SCORERS["contains"]
+    scorer = runner.registry.SCORERS["contains"]
 
     def breaks(*_: Any) -> None:
         raise ZeroDivisionError("oops")
@@ -251,7 +251,7 @@ def test_a_defect_in_an_evaluator_is_an_error_row(
     broken = type(scorer)(
         scorer.name, scorer.kind, scorer.reads, scorer.behaviour, breaks, scorer.params
     )
-    monkeypatch.setitem(runner.scorers.SCORERS, "contains", broken)
+    monkeypatch.setitem(runner.registry.SCORERS, "contains", broken)
     bench.lake.write("traces", NIGHT, traces("yes please"))
     bench.score("polite")
     assert bench.verdicts() == {"t0": "error:evaluator-defect"}

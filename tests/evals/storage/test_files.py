@@ -18,7 +18,7 @@ OTHERWISE = {
     "evals/worklist/worklist.py:Contents": "a file without a name ends with its process",
     "evals/traces/spans/spans.py:Gathered": "files without names",
     "evals/ingest/parallel_readers.py:second": "a file without a name",
-    "evals/validation/quarantine_replay.py:from_bytes": "a folder of scratch, swept like every other",
+    "evals/validation/quarantine_replay.py:from_bytes": "a folder of scratch, swept like others",
     "evals/calls/shared_state.py:Shared": "SQLite recovers by its own journal",
     "evals/privacy/scrubbing.py:database": "SQLite",
     "evals/sources/locations.py:download": "copies into a file that `files` opened",
@@ -62,7 +62,7 @@ def writing(source: str) -> Iterator[str]:
 
 
 def test_no_other_module_writes_a_file_in_its_place() -> None:
-    """`evals.storage.files` writes aside; what is written otherwise is listed above, with the reason."""
+    """`storage.files` writes aside; what is written otherwise is listed above, with the reason."""
     found = {
         f"{path.relative_to(ROOT).as_posix()}:{name}"
         for top in ("evals", "orchestration")

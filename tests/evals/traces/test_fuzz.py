@@ -1,6 +1,6 @@
 """Every importer over damaged copies of golden and real files: nothing raises, nothing is lost.
 
-The suite takes 10,000 files; `ANDON_FUZZ=100000` asks for more. The whole door: `tests/door`.
+The suite takes 10,000 files; `ANDON_FUZZ=100000` asks for more. Whole nights: `tests/system`.
 """
 
 from __future__ import annotations

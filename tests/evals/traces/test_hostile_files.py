@@ -175,13 +175,13 @@ def test_damaged_archives_are_told_under_any_name(tmp_path: Path, name: str) -> 
 
 PROBE = """
 import pathlib, resource, sys
-from evals import importers
+from evals.traces import reader
 unit = 1 if sys.platform == "darwin" else 1024
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 before = peak()
 found = [
     (type(r).__name__, getattr(r, "code", ""), len(getattr(r, "raw", b"")), r.source_line)
-    for r in importers.read(pathlib.Path(sys.argv[1]), mappings={})
+    for r in reader.read(pathlib.Path(sys.argv[1]), mappings={})
 ]
 print([found, peak() - before])
 """

@@ -15,6 +15,7 @@ import pytest
 from evals.ingest import inbox
 from evals.runs import night_locks
 from evals.specs import App, Catalog, Validation
+from evals.storage import night_state
 from evals.storage.lake import Lake
 from evals.validation import admission, quarantine_replay, redated_traces
 
@@ -56,9 +57,9 @@ class Home:
         chosen = [FIRST + timedelta(days=day) for day in days]
         admission.admit(self.lake, self.catalog, chosen)
         for night in chosen:
-            same = night_locks.as_admitted(self.lake, night)
+            same = night_state.as_admitted(self.lake, night)
             seen = night_locks.seen(self.lake, self.catalog, night) if same else ""
-            night_locks.update(self.lake, night, seen=seen)
+            night_state.update(self.lake, night, seen=seen)
 
     def standing(self) -> dict[int, set[str]]:
         """The answers among each night's traces as they rest."""
@@ -273,7 +274,7 @@ def test_a_night_that_loses_a_trace_while_it_is_reported_is_due_again(home: Home
     home.arrives(row(DRAWN, 2, "New."))
     admission.admit(home.lake, home.catalog, [FIRST])
     home.runs(2)
-    assert not night_locks.as_admitted(home.lake, FIRST)
+    assert not night_state.as_admitted(home.lake, FIRST)
     home.runs(0)
     assert (home.due(), home.standing()) == ([], {0: set(), 2: {"New."}})
 

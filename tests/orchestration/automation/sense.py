@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from evals.runs import night_locks
+from evals.storage import night_state
 from orchestration.automation import inbox_sensor
 from orchestration.definitions import defs
 from orchestration.settings import settings
@@ -70,7 +71,7 @@ def main() -> None:
         due = inbox_sensor.due(lake, settings().catalog(), datetime.now(UTC))
         said["by hour"] = [keys(due, "2026-10-03T12"), keys(due, "2026-10-03T13")]
         for night in lake.nights("staged"):
-            night_locks.update(
+            night_state.update(
                 lake, night, seen=night_locks.seen(lake, settings().catalog(), night)
             )
         said["run"] = tick(instance, cursor)

@@ -9,7 +9,7 @@ import textwrap
 
 def ended(body: str) -> subprocess.CompletedProcess[str]:
     """A process whose one command does what is given."""
-    head = "import atexit, threading, time; from orchestration import cli\n"
+    head = "import atexit, threading, time; from orchestration.cli import main as cli\n"
     command = f"@cli.main.command()\ndef last():\n{textwrap.indent(body, '    ')}\n"
     code = f"{head}{command}cli.run(['last'])"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -20,7 +20,7 @@ import pytest
 
 from tests.orchestration.ui import andon, two_free_ports
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NIGHT = "2026-10-05"
 ANSWERS = ROOT / "evals" / "catalog" / "demo" / "inbox" / "traces.jsonl.gz"
 PATIENCE_S = 240

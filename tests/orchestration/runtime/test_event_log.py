@@ -11,8 +11,7 @@ import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy import Engine, event
 
-from orchestration.cli import launch
-from orchestration.runtime import partitions
+from orchestration.runtime import instance, partitions
 from orchestration.runtime.event_log import EventLog
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
@@ -43,7 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An instance's folder as a run makes it."""
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE", raising=False)
-    return launch.dagster_home(tmp_path)
+    return instance.dagster_home(tmp_path)
 
 
 def stored(folder: Path) -> dict[str, int]:

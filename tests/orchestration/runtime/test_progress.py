@@ -10,7 +10,7 @@ import sys
 WORK = """
 import time
 from datetime import date
-from orchestration import progress
+from orchestration.runtime import progress
 from orchestration.runtime.progress import Progress, each, telling
 progress.QUIET_S = 0.05
 nights = [date(2026, 10, day) for day in (1, 2, 3)]
