@@ -40,7 +40,7 @@ def cli() -> str:
     module = importlib.import_module("orchestration.cli.main")
     parts = [
         "# `andon`\n",
-        MADE.format(source="the docstrings in `orchestration/commands/`"),
+        MADE.format(source="the docstrings in `orchestration/cli/`"),
         "Exit codes: 0 done; 2 the command or the catalog is wrong; 4 the machine, the network "
         "or a provider failed; 130 or 143 interrupted (SIGINT, SIGTERM). `andon gate` alone "
         "answers for quality: 0 passed, 1 regressed, 3 inconclusive, 4 infrastructure.\n",
