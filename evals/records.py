@@ -22,6 +22,12 @@ Json = Any
 Kind = Literal["assertion", "reference", "classifier", "judge", "guardrail", "recorded"]
 """The five kinds of evaluator, and `recorded`: a verdict someone else gave, found in the data."""
 
+Subject = Literal["trace", "session", "pair"]
+"""What a score or a label is about: one trace, a whole session, or two answers side by side."""
+
+Origin = Literal["production", "replay", "experiment", "anchor"]
+"""Why something was scored or labelled; production figures count `production` alone."""
+
 Verdict = Literal["pass", "fail"]
 
 Status = Literal["scored", "error", "skipped"]
@@ -239,7 +245,11 @@ class Score:
     """Joins the answer it was derived from; null for evaluators that make no call."""
     answer_version: str | None = None
     inclusion: float = 1.0
-    """The probability with which this trace came into the sample."""
+    """The probability with which its subject came into the sample."""
+    subject: Subject = "trace"
+    subject_id: str | None = None
+    """Of a session or a pair, whose `trace_id` is its last trace's; null: the trace itself."""
+    origin: Origin = "production"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,3 +280,7 @@ class GuardVerdict:
     action: str
     severity: str
     explanation: str
+    subject: Subject = "trace"
+    subject_id: str | None = None
+    """Of a session or a pair; null: the trace itself."""
+    origin: Origin = "production"

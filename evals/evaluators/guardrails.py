@@ -290,6 +290,9 @@ def decide(score: Score, spec: Guardrail) -> GuardVerdict | None:
         action=action,
         severity=spec.severity,
         explanation=explanation,
+        subject=score.subject,
+        subject_id=score.subject_id,
+        origin=score.origin,
     )
 
 

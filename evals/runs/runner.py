@@ -267,8 +267,7 @@ def standing(lake: Lake, work: Survey, reached: float) -> Counts | None:
 def kept(lake: Lake, work: Survey) -> Iterator[Score]:
     """The stored scores that are still true."""
     path = lake.partition("scores", work.night) / f"{score_file(work.evaluator)}.parquet"
-    columns = tuple("date" if name == "night" else name for name in Score.__annotations__)
-    for rows in parquet_batches(path, columns) if work.kept else ():
+    for rows in parquet_batches(path) if work.kept else ():
         for row in from_rows(Score, rows):
             if row.trace_id in work.kept:
                 yield row

@@ -29,7 +29,14 @@ from evals.storage.files import (
     replacing,
     write_parquet,
 )
-from evals.storage.tables import TABLES, InboxFile, arrow_schema, from_rows, to_table
+from evals.storage.tables import (
+    ADDED_COLUMNS,
+    TABLES,
+    InboxFile,
+    arrow_schema,
+    from_rows,
+    to_table,
+)
 
 SCHEMA_VERSION = 1
 
@@ -161,9 +168,11 @@ class Lake:
             db.execute(f"create or replace table {name} as from {name}_empty")
             return
         listed = ", ".join(quoted(str(file)) for file in files)
+        source = f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
+        source = with_added_columns(table, source)
         db.execute(
             f"create or replace view {name} as select * from "  # noqa: S608  our own paths, quoted
-            f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false) where {where}"
+            f"({source}) where {where}"
         )
 
     def inbox_files(self) -> dict[str, InboxFile]:
@@ -300,6 +309,15 @@ def in_use(function: Callable[..., R]) -> Callable[..., R]:
 def quoted(text: str) -> str:
     """A SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def with_added_columns(table: str, source: str) -> str:
+    """A query over a table's files that has every column, also where all files are older."""
+    added = ADDED_COLUMNS.get(table, {})
+    if not added:
+        return f"from {source}"
+    nulls = ", ".join(f"null::{kind} as {name}" for name, kind in added.items())
+    return f"from {source} union all by name select {nulls} where false"
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.storage.files import parquet_rows, replacing
-from evals.storage.lake import Lake, connection, parquet, quoted
+from evals.storage.lake import Lake, connection, parquet, quoted, with_added_columns
 from evals.storage.night_state import state
 from evals.storage.tables import TABLES, MappedLabel, SliceRow, to_table
 
@@ -77,7 +77,7 @@ def view(db: Any, name: str, files: Sequence[Path], *, partitioned: bool = False
     hive = ", hive_partitioning=true, hive_types={'date': DATE}" if partitioned else ""
     plain = "" if partitioned else ", hive_partitioning=false"
     source = f"read_parquet([{listed}], union_by_name=true{hive}{plain})"
-    db.execute(f"create view lake.{name} as from {source}")
+    db.execute(f"create view lake.{name} as {with_added_columns(name, source)}")
 
 
 def table(db: Any, name: str, kind: str, rows: Sequence[Any]) -> None:
@@ -158,8 +158,9 @@ def views(db: Any, lake: Lake) -> None:
         folder = lake.home / name
         if list(folder.glob("date=*/*.parquet")):
             source = quoted(str(folder / "date=*" / "*.parquet"))
-            db.execute(f"create view {name} as from read_parquet({source}, union_by_name=true)")
+            source = f"read_parquet({source}, union_by_name=true)"
+            db.execute(f"create view {name} as {with_added_columns(name, source)}")
     for folder in sorted((lake.home / "marts").glob("*")):
         deep = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
         source = quoted(str(folder / deep))
-        db.execute(f"create view {folder.name} as from read_parquet({source})")
+        db.execute(f"create view {folder.name} as from read_parquet({source}, union_by_name=true)")

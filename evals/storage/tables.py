@@ -14,7 +14,16 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
 
-from evals.records import Answer, GuardVerdict, Refusal, Score, Trace, canonical_each
+from evals.records import (
+    Answer,
+    GuardVerdict,
+    Origin,
+    Refusal,
+    Score,
+    Subject,
+    Trace,
+    canonical_each,
+)
 from evals.storage.arrow_columns import column as as_column
 
 ARROW = {str: "string", int: "int64", float: "float64", bool: "bool", bytes: "binary"}
@@ -120,6 +129,10 @@ class MappedLabel(NamedTuple):
     verdict: str
     annotator: str
     annotator_kind: str
+    subject: Subject = "trace"
+    subject_id: str | None = None
+    """Of a session or a pair; null: the trace itself."""
+    origin: Origin = "production"
 
 
 class SliceRow(NamedTuple):
@@ -144,6 +157,13 @@ TABLES: dict[str, type] = {
     "labels_mapped": MappedLabel,
     "slices": SliceRow,
 }
+
+
+ADDED_COLUMNS = {
+    name: {"subject": "varchar", "subject_id": "varchar", "origin": "varchar"}
+    for name in ("scores", "verdicts")
+}
+"""Columns that files of an older home lack, with their SQL types: a query has them as nulls."""
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from evals.records import Origin, Subject
 from evals.specs import Sample
 
 
@@ -22,9 +23,17 @@ class Seat(NamedTuple):
     """The probability with which it came in."""
 
 
-def place(trace_id: str, dimension: str) -> float:
-    """Where a trace stands in the sampling order of a dimension, in [0, 1)."""
-    taken = hashlib.blake2b(f"{dimension}\0{trace_id}".encode(errors="replace"), digest_size=8)
+def place(
+    subject_id: str, dimension: str, subject: Subject = "trace", origin: Origin = "production"
+) -> float:
+    """Where a subject stands in the sampling order of a dimension, in [0, 1).
+
+    Each kind of subject and each origin has an order of its own.
+    """
+    text = f"{dimension}\0{subject_id}"
+    if (subject, origin) != ("trace", "production"):
+        text = f"{origin}\0{subject}\0{text}"
+    taken = hashlib.blake2b(text.encode(errors="replace"), digest_size=8)
     return int.from_bytes(taken.digest(), "big") / 2**64
 
 

@@ -253,6 +253,38 @@ def test_scores_carry_what_is_known_of_their_trace(night: Scratch) -> None:
     ]
 
 
+def test_only_production_counts(scratch: Scratch) -> None:
+    """A replay, an experiment and an anchor stand in the ledger, and no mart has them."""
+    publish_slices(scratch, "a")
+    scratch.fill("traces", trace("a"))
+    others = ("replay", "experiment", "anchor")
+    scratch.fill("scores", score("a", "pass", origin="production"))
+    scratch.fill("scores", *(score("a", "fail", origin=origin) for origin in others))
+    verdict = {"date": NIGHT, "app": "chat", "trace_id": "a", "guardrail": "pii"}
+    verdict |= {"evaluator_version": "g1", "tripped": True}
+    scratch.fill("verdicts", *({**verdict, "origin": origin} for origin in others))
+    scratch.fill("labels", *({**label("a", "fail", "ann"), "origin": o} for o in others))
+    scratch.fill("labels", label("a", "pass", "ann"))
+    scratch.builds("quality")
+    assert scratch.ask("select subject, subject_id, origin, verdict from fct_scores") == [
+        ("trace", "a", "production", "pass")
+    ]
+    assert scratch.ask("select n, passed from rpt_rates") == [(1, 1)]
+    assert scratch.ask("select count(*) from fct_verdicts") == [(0,)]
+    assert scratch.ask("select tp, fn, fp, tn from fct_agreement") == [(1, 0, 0, 0)]
+
+
+def test_a_session_and_its_last_trace_are_two_subjects(scratch: Scratch) -> None:
+    """A score of a session stands beside one of its last trace, under the same evaluator."""
+    publish_slices(scratch, "a")
+    scratch.fill("traces", trace("a", "s1"))
+    scratch.fill("scores", score("a", "pass"))
+    scratch.fill("scores", score("a", "fail", subject="session", subject_id="s1"))
+    scratch.builds("quality")
+    found = scratch.ask("select subject, subject_id, verdict from fct_scores order by all")
+    assert found == [("session", "s1", "fail"), ("trace", "a", "pass")]
+
+
 def test_every_unit_test_holds_and_belongs_to_a_pass(scratch: Scratch) -> None:
     """Together the passes run every unit test the project declares."""
     ran: dict[str, str] = {}

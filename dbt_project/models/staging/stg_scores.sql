@@ -2,6 +2,7 @@ select
     cast(date as date) as date,
     cast(app as varchar) as app,
     cast(trace_id as varchar) as trace_id,
+    {{ subject_key() }},
     cast(dimension as varchar) as dimension,
     cast(evaluator as varchar) as evaluator,
     cast(evaluator_version as varchar) as evaluator_version,
@@ -16,3 +17,4 @@ select
     cast(answer_version as varchar) as answer_version,
     cast(inclusion as double) as inclusion
 from {{ source('lake', 'scores') }}
+where {{ is_production() }}

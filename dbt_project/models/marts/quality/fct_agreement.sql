@@ -12,7 +12,8 @@ from {{ ref('fct_scores') }} as scores
 inner join {{ ref('int_human_labels') }} as labels
     on scores.date = labels.date
     and scores.app = labels.app
-    and scores.trace_id = labels.trace_id
+    and scores.subject = labels.subject
+    and scores.subject_id = labels.subject_id
     and scores.dimension = labels.dimension
 where scores.status = 'scored'
 group by

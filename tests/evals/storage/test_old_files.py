@@ -1,0 +1,50 @@
+"""Promises of the run's scratch warehouse: files of an older home are read like today's."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.records import GuardVerdict, Score
+from evals.storage import marts, night_state
+from evals.storage.files import write_parquet
+from evals.storage.lake import Lake, connection
+from evals.storage.tables import to_table
+
+NIGHT = date(2026, 10, 1)
+NEW = ["subject", "subject_id", "origin"]
+
+
+def score(trace_id: str, **changes: Any) -> Score:
+    """A row of the ledger."""
+    about = (trace_id, NIGHT, "chat", "polite", "tone", "v1", "judge", "scored", "pass")
+    return Score(*about, value=None, explanation="", code=None, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ages", [("older",), ("older", "present")])
+def test_a_file_without_subject_and_origin_is_about_production_traces(
+    tmp_path: Path, ages: tuple[str, ...]
+) -> None:
+    """Scores and verdicts written before there were subjects are read with the others."""
+    lake = Lake(tmp_path).open()
+    night_state.update(lake, NIGHT, evaluators={"chat": dict.fromkeys(ages, "v1")})
+    verdict = GuardVerdict("a", NIGHT, "chat", "pii", "v1", False, "none", "low", "")
+    for age in ages:
+        rows = {"scores": (Score, score(age)), "verdicts": (GuardVerdict, verdict)}
+        for table, (record, row) in rows.items():
+            columns = to_table(record, [row])
+            columns = columns.drop_columns(NEW) if age == "older" else columns
+            write_parquet(lake.partition(table, NIGHT) / f"{age}@chat@v1.parquet", columns)
+    path = marts.fill(lake, "r1", [NIGHT], [], [])
+    asked = "select coalesce(subject, 'trace'), subject_id, coalesce(origin, 'production') from "
+    with connection(path) as db:
+        for table in ("scores", "verdicts"):
+            found = db.sql(f"{asked} lake.{table}").fetchall()
+            assert found == [("trace", None, "production")] * len(ages)
+    assert len(lake.rows("select origin from scores", {"scores": None})) == len(ages)
+    with connection(marts.warehouse(lake)) as db:
+        assert len(db.sql("select origin from scores").fetchall()) == len(ages)
+    assert {row.origin for row in lake.read("scores")} == {"production"}
