@@ -22,7 +22,7 @@ from evals.calls.batch_answers import Checked
 from evals.calls.batch_jobs import Sent, Ticket, recalled, remember, requests_file
 from evals.calls.day_budget import Spent
 from evals.calls.requests import Asking
-from evals.models.batches import Batches, RemoteBatch, row_url
+from evals.models.batches import Batches, RemoteBatch, build_row_url
 from evals.records import digest
 from evals.specs import BatchLimits, ModelPin
 from evals.storage.files import aside_of, open_aside
@@ -131,9 +131,9 @@ def files(
 
 def request_line(desk: Desk, key: str, request: models.Request) -> bytes:
     """A question as a line of a batch file."""
-    url = row_url(desk.pin, desk.client.path)
+    url = build_row_url(desk.pin, desk.client.path)
     asked = {"custom_id": key, "method": "POST", "url": url}
-    line = {**asked, "body": desk.client.body(request)}
+    line = {**asked, "body": desk.client.build_body(request)}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -233,7 +233,7 @@ async def create(desk: Desk, found: Ticket) -> Ticket:
 async def read(desk: Desk, found: Ticket) -> bool:
     """Whether the provider has read the file; waited for a while, then left to the next look."""
     for wait_s in (*READ_WAITS_S, None):
-        if await desk.api.ready(found.file_id or ""):
+        if await desk.api.is_ready(found.file_id or ""):
             return True
         if wait_s is not None:
             await asyncio.sleep(wait_s)
@@ -242,7 +242,7 @@ async def read(desk: Desk, found: Ticket) -> bool:
 
 async def found_batch(desk: Desk, found: Ticket) -> Ticket:
     """Creating, and then a death: the provider has it, or after a while it never had."""
-    made = await desk.api.find(found.tag, found.file_id or "", since=int(found.created))
+    made = await desk.api.find_batch(found.tag, found.file_id or "", since=int(found.created))
     if made:
         return submitted(desk, found, made)
     if desk.now - found.told < SETTLED_S:
@@ -274,7 +274,7 @@ async def collect(desk: Desk, found: Ticket, seen: RemoteBatch, journal: Journal
         now = recalled(desk.lake, found.tag)
         if now is None or not now.open:  # another process collected it meanwhile
             return now or found
-        checked = Checked(found, desk.client.read, seen)
+        checked = Checked(found, desk.client.parse_answer, seen)
         kept = []
         for file_id, kind in ((seen.output_file, "output"), (seen.error_file, "errors")):
             if file_id:
@@ -303,7 +303,7 @@ def give_up(desk: Desk, found: Ticket, journal: Journal) -> Ticket:
         now = recalled(desk.lake, found.tag)
         if now is None or not now.keys:
             return now or found
-        checked = Checked(found, desk.client.read, None)
+        checked = Checked(found, desk.client.parse_answer, None)
         for answer in checked.answers([]):
             journal.append(answer)
         day_budget.came_back(desk.lake.home, found.tag, checked.spent)

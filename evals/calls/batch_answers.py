@@ -19,7 +19,7 @@ from evals.calls.circuit_breaker import SHUT
 from evals.calls.day_budget import Spent
 from evals.calls.requests import came_with
 from evals.models.batches import RemoteBatch
-from evals.models.faults import coded
+from evals.models.faults import classify_status
 from evals.records import Answer
 from evals.specs import ModelPin
 
@@ -148,7 +148,7 @@ def body_of(row: dict[str, Any]) -> Any:
         return body
     if isinstance(status, int) and 400 <= status < 500:
         said = orjson.dumps(body)[:4096].decode("utf-8", "replace").lower()
-        code, retryable = coded(status, said)
+        code, retryable = classify_status(status, said)
         if code in SHUT or not retryable:
             raise models.ModelError(code, f"HTTP {status}", retryable=retryable)
     raise models.ModelError("batch-row-failed", f"status {status}", retryable=True)

@@ -87,7 +87,7 @@ def estimate(lake: Lake, work: Survey, wanted: Sequence[Wanted]) -> Estimate:
     if price is None:
         return Estimate(calls, tokens_in, tokens_out, None, None, None, habit.basis)
     cached = round(tokens_in * habit.cached)
-    usd = models.cost(pin, work.night, tokens_in, tokens_out, cached)
+    usd = models.compute_cost(pin, work.night, tokens_in, tokens_out, cached)
     away = margin_of(habit, calls)
     margin = None if away is None else away * price.output / 1e6
     most = sum(asking.most(want) for want in wanted)
@@ -113,7 +113,7 @@ def known(lake: Lake, evaluator: Evaluator) -> int:
 def sent_beside(asking: Asking, want: Wanted) -> int:
     """Characters a call sends beside its messages' text: the schema, parameters, roles."""
     question = asking.question(want)
-    body = models.shape_of(asking.pin, models.Key(None)).body(question.request)
+    body = models.choose_shape(asking.pin, models.Key(None)).build_body(question.request)
     return len(orjson.dumps(body)) - sum(
         len(orjson.dumps(message["content"])) for message in question.request.messages
     )

@@ -115,7 +115,7 @@ class Live:
     async def refresh(self) -> None:
         """Reads the provider's list of models, while its client is open anyway."""
         today = datetime.now(UTC).date()
-        await models.keep_fresh(Lake(self.asking.home), self.client, today)
+        await models.refresh_model_list_daily(Lake(self.asking.home), self.client, today)
 
     def wake(self) -> None:
         """Stops soon, whichever thread wants it, and whatever the loop waits for."""

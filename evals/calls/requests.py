@@ -165,7 +165,7 @@ def came_with(
         "finish": reply.finish,
         "temperature": reply.temperature,
         "seed": reply.seed,
-        "cost_usd": models.cost(
+        "cost_usd": models.compute_cost(
             pin, night, reply.tokens_in, reply.tokens_out, reply.tokens_cached, batch=batch
         ),
     }

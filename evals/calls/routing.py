@@ -156,7 +156,7 @@ async def step(desk: Desk, found: Ticket, journal: Journal) -> Ticket:
         moved, seen = await batch.advance(desk, found.tag)
         if moved.state == "refused":
             return batch.give_up(desk, moved, journal)
-        if seen is not None and seen.over:
+        if seen is not None and seen.is_over:
             return await batch.collect(desk, moved, seen, journal)
     except models.ModelError as error:
         return remember(desk.lake, batch.troubled(found, error))

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import Field
 
-from evals.models.embedded import serve, weights
+from evals.models.embedded import find_weights, start_server
 from evals.records import Json, canonical, digest
 from evals.specs import CatalogError, ModelPin, Spec, load_catalog, parse, read_yaml
 from evals.storage.files import replace
@@ -248,7 +248,7 @@ def record(
     import openai
 
     releases, planned = read_releases(catalog), plan(read_inputs(catalog))
-    base_url = serve(weights(pin), pin.model)
+    base_url = start_server(find_weights(pin), pin.model)
     rows: list[dict[str, Json]] = []
     with openai.OpenAI(base_url=base_url, api_key="none", timeout=pin.timeout_s) as client:
         for request in sorted(planned, key=lambda request: request.app):

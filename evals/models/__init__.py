@@ -1,19 +1,45 @@
-"""Pinned models behind one client protocol: what is asked, what comes back, what it costs.
+"""Pinned models behind one client protocol: requests, replies, prices and expiry dates.
 
-Every failure leaves here as a ModelError with a stable code; retries across runs are `run`'s.
+Every failure is raised as a ModelError with a stable code. Retries, concurrency and budgets
+belong to `evals.calls`.
 """
 
 from evals.models.api import OpenAIClient
-from evals.models.api_shapes import p_yes, shape_of
-from evals.models.clients import open_client, unavailable_because
-from evals.models.embedded import weights
-from evals.models.expiry import Expiry, expiring, expiry, keep_fresh, known_lists, refresh
+from evals.models.api_shapes import choose_shape, compute_p_yes
+from evals.models.clients import open_client, why_unavailable
+from evals.models.embedded import find_weights
+from evals.models.expiry import (
+    Expiry,
+    find_expiry,
+    list_expiring,
+    read_model_lists,
+    refresh_model_list_daily,
+    refresh_model_lists,
+)
 from evals.models.faults import FAULTS
-from evals.models.prices import cost
+from evals.models.prices import compute_cost
 from evals.models.protocol import Client, Key, Limits, ModelError, Reply, Request, Unavailable
 
 __all__ = [
-    "FAULTS", "Client", "Expiry", "Key", "Limits", "ModelError", "OpenAIClient", "Reply",
-    "Request", "Unavailable", "cost", "expiring", "expiry", "keep_fresh", "known_lists",
-    "open_client", "p_yes", "refresh", "shape_of", "unavailable_because", "weights",
+    "FAULTS",
+    "Client",
+    "Expiry",
+    "Key",
+    "Limits",
+    "ModelError",
+    "OpenAIClient",
+    "Reply",
+    "Request",
+    "Unavailable",
+    "choose_shape",
+    "compute_cost",
+    "compute_p_yes",
+    "find_expiry",
+    "find_weights",
+    "list_expiring",
+    "open_client",
+    "read_model_lists",
+    "refresh_model_list_daily",
+    "refresh_model_lists",
+    "why_unavailable",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
-"""The two API shapes: how a question is written and an answer read, as chat or as Responses.
+"""The two API shapes, chat completions and Responses: builds request bodies, parses answers.
 
-Pure: the same body goes over the wire or into a batch file, the same reading serves both.
+Pure: live calls and batch files share the same bodies and the same parsing.
 """
 
 from __future__ import annotations
@@ -13,95 +13,102 @@ from evals.models.protocol import Key, ModelError, Reply, Request
 from evals.specs import ModelPin, Pinned, classify, reasons
 
 CANDIDATES = 20
-"""Likely tokens asked for: the most any provider gives."""
+"""Top log probabilities to request: the most any provider returns."""
 
 LEAST_TOKENS = 16
-"""Responses refuses a shorter limit."""
+"""The smallest `max_output_tokens` that Responses accepts."""
+
+CACHED = "cached_tokens"
+"""The field that counts cached input tokens, in both shapes."""
 
 SHORTEST_KEY = 8
 HIDDEN = "[redacted:key]"
-WORDS = ("text", "model", "fingerprint", "finish")
-"""What of a reply is the server's own words."""
+SERVER_TEXTS = ("text", "model", "fingerprint", "finish")
+"""Fields of a reply whose text comes from the server."""
 
 LONGEST_NAME = 200
-"""Characters kept of a model's name, a fingerprint, a reason to end."""
+"""Characters kept of a model's name, a fingerprint, a finish reason."""
 
-FAR = 2**40
-"""Above any count of tokens and any moment."""
+LARGEST_COUNT = 2**40
+"""An upper bound for token counts and Unix times."""
 
-BY_SCHEMA = "Answer with one JSON object by this JSON schema, and with nothing else:"
+SCHEMA_INSTRUCTION = "Answer with one JSON object by this JSON schema, and with nothing else:"
 
-NO_SHAPE = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError)
-"""What reading an answer of another shape raises."""
+SHAPE_ERRORS = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError)
+"""Exceptions that parsing an answer of another shape may raise."""
 
 
-def shape_of(pin: ModelPin, key: Key) -> Shape:
-    """The shape a pin is asked in; an answer that repeats the key is read without it."""
+def choose_shape(pin: ModelPin, key: Key) -> Shape:
+    """Chooses the shape of a pin's API; it redacts the key from answers that repeat it."""
     return Responses(pin, key) if pin.api == "responses" else Chat(pin, key)
 
 
 class Shape:
-    """An endpoint's way to be asked and to answer."""
+    """One endpoint's format of requests and answers."""
 
     path: str
 
     def __init__(self, pin: ModelPin, key: Key) -> None:
         self.pin, self.key = pin, key
-        self.asked = pin.azure.deployment if pin.azure else pin.model
+        self.model_name = pin.azure.deployment if pin.azure else pin.model
         self.reasons = reasons(pin)
-        self.any_model = pin.pins == "record" and not isinstance(classify(pin), Pinned)
-        self.known = {pin.model, *pin.answers_as}
+        self.accepts_any_model = pin.pins == "record" and not isinstance(classify(pin), Pinned)
+        self.accepted_models = {pin.model, *pin.answers_as}
 
-    def body(self, request: Request) -> dict[str, Any]:
-        """See `Client.body`."""
+    def build_body(self, request: Request) -> dict[str, Any]:
+        """Builds the request body; see `Client.build_body`."""
         raise NotImplementedError
 
-    def messages(self, request: Request) -> list[dict[str, str]]:
-        """The question; where the server takes no schema, its shape is asked for in words."""
+    def build_messages(self, request: Request) -> list[dict[str, str]]:
+        """Returns the messages, with the schema in the text where the server takes none."""
         if request.schema is None or self.pin.structured:
             return list(request.messages)
-        words = f"{BY_SCHEMA}\n{json.dumps(request.schema)}"
+        words = f"{SCHEMA_INSTRUCTION}\n{json.dumps(request.schema)}"
         first, *others = request.messages
         return [{**first, "content": f"{first['content']}\n\n{words}"}, *others]
 
-    def parts(self, request: Request, answer: Any) -> Reply:
-        """The answer's parts; raises whatever its shape makes it raise."""
+    def parse_reply(self, request: Request, answer: Any) -> Reply:
+        """Parses an answer into a reply.
+
+        Raises:
+            SHAPE_ERRORS: when the answer has another shape.
+        """
         raise NotImplementedError
 
-    def read(self, request: Request, answer: Any) -> Reply:
-        """See `Client.read`."""
-        reply = self.told(request, answer)
+    def parse_answer(self, request: Request, answer: Any) -> Reply:
+        """Parses an answer; see `Client.parse_answer`."""
+        reply = self.parse_or_error(request, answer)
         if isinstance(reply, ModelError):
             raise reply
         return reply
 
-    def told(self, request: Request, answer: Any) -> Reply | ModelError:
-        """The answer as a Reply, or why it is none."""
+    def parse_or_error(self, request: Request, answer: Any) -> Reply | ModelError:
+        """Parses an answer and returns the error instead of raising it."""
         try:
-            reply = without(self.parts(request, answer), self.key.reveal())
-        except NO_SHAPE:
-            return ModelError("malformed-response", "no answer in it", retryable=True)
-        if not self.any_model and reply.model not in self.known:
-            said = f"asked {self.pin.model}, answered {reply.model[:80]}"
-            return ModelError("other-model", said, retryable=True, reply=reply)
+            reply = redact_key(self.parse_reply(request, answer), self.key.reveal())
+        except SHAPE_ERRORS:
+            return ModelError("malformed-response", "it holds no answer", retryable=True)
+        if not self.accepts_any_model and reply.model not in self.accepted_models:
+            message = f"asked {self.pin.model}, answered {reply.model[:80]}"
+            return ModelError("other-model", message, retryable=True, reply=reply)
         if reply.finish == "content_filter":
             return ModelError("content-filter", "cut by a filter", retryable=False, reply=reply)
         if reply.finish == "refusal":
-            return ModelError("model-refused", "it declined", retryable=False, reply=reply)
+            return ModelError("model-refused", "the model declined", retryable=False, reply=reply)
         return reply
 
 
 class Chat(Shape):
-    """Chat completions: what nearly every server speaks."""
+    """Chat completions, which nearly every server implements."""
 
     path = "/chat/completions"
 
-    def body(self, request: Request) -> dict[str, Any]:
+    def build_body(self, request: Request) -> dict[str, Any]:
         """See `Client.body`."""
         limit = "max_completion_tokens" if self.reasons else "max_tokens"
         body: dict[str, Any] = {
-            "model": self.asked,
-            "messages": self.messages(request),
+            "model": self.model_name,
+            "messages": self.build_messages(request),
             limit: request.max_tokens,
             "seed": request.seed,
         }
@@ -116,7 +123,7 @@ class Chat(Shape):
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body
 
-    def parts(self, request: Request, answer: Any) -> Reply:
+    def parse_reply(self, request: Request, answer: Any) -> Reply:
         """See `Shape.parts`."""
         choice = answer["choices"][0]
         message, finish = choice["message"], choice.get("finish_reason")
@@ -124,33 +131,33 @@ class Chat(Shape):
         text = message.get("content")
         if text is None and finish in ("length", "content_filter", "refusal"):
             text = ""
-        usage = answer.get("usage") or {}
-        said = (choice.get("logprobs") or {}).get("content") if request.yes_no else None
+        usage = read_part(answer, "usage")
+        logprobs = read_part(choice, "logprobs").get("content") if request.yes_no else None
         return Reply(
-            text=checked(text),
-            probability=p_yes(said[0]["top_logprobs"]) if said else None,
-            model=checked(answer["model"])[:LONGEST_NAME],
-            fingerprint=name(answer.get("system_fingerprint")),
-            created=moment(answer.get("created")),
-            tokens_in=tokens(usage.get("prompt_tokens")),
-            tokens_out=tokens(usage.get("completion_tokens")),
-            tokens_cached=cached(usage.get("prompt_tokens_details")),
-            finish=name(finish),
+            text=require_text(text),
+            probability=compute_p_yes(logprobs[0]["top_logprobs"]) if logprobs else None,
+            model=require_text(answer["model"])[:LONGEST_NAME],
+            fingerprint=parse_name(answer.get("system_fingerprint")),
+            created=parse_unix_time(answer.get("created")),
+            tokens_in=parse_tokens(usage.get("prompt_tokens")),
+            tokens_out=parse_tokens(usage.get("completion_tokens")),
+            tokens_cached=parse_tokens(read_part(usage, "prompt_tokens_details").get(CACHED)),
+            finish=parse_name(finish),
             temperature=None if self.reasons else request.temperature,
             seed=request.seed,
         )
 
 
 class Responses(Shape):
-    """OpenAI's Responses; nothing is kept on the provider's side."""
+    """OpenAI's Responses, with storage on the provider's side turned off."""
 
     path = "/responses"
 
-    def body(self, request: Request) -> dict[str, Any]:
+    def build_body(self, request: Request) -> dict[str, Any]:
         """See `Client.body`."""
         body: dict[str, Any] = {
-            "model": self.asked,
-            "input": self.messages(request),
+            "model": self.model_name,
+            "input": self.build_messages(request),
             "max_output_tokens": max(request.max_tokens, LEAST_TOKENS),
             "store": False,
         }
@@ -166,97 +173,105 @@ class Responses(Shape):
             body["text"] = {"format": {"type": "json_schema", **schema}}
         return body
 
-    def parts(self, request: Request, answer: Any) -> Reply:
+    def parse_reply(self, request: Request, answer: Any) -> Reply:
         """See `Shape.parts`."""
-        said = [
+        parts = [
             part
             for item in answer["output"]
             if item["type"] == "message"
             for part in item["content"]
         ]
-        texts = [part for part in said if part["type"] == "output_text"]
-        finish = ended(answer, said)
+        texts = [part for part in parts if part["type"] == "output_text"]
+        finish = read_finish(answer, parts)
         if not texts and finish == "stop":
             raise ValueError
-        usage = answer.get("usage") or {}
+        usage = read_part(answer, "usage")
         first = texts[0].get("logprobs") if request.yes_no and texts else None
         return Reply(
-            text=checked("".join(part["text"] for part in texts)),
-            probability=p_yes(first[0]["top_logprobs"]) if first else None,
-            model=checked(answer["model"])[:LONGEST_NAME],
-            fingerprint=name(answer.get("system_fingerprint")),
-            created=moment(answer.get("created_at")),
-            tokens_in=tokens(usage.get("input_tokens")),
-            tokens_out=tokens(usage.get("output_tokens")),
-            tokens_cached=cached(usage.get("input_tokens_details")),
+            text=require_text("".join(part["text"] for part in texts)),
+            probability=compute_p_yes(first[0]["top_logprobs"]) if first else None,
+            model=require_text(answer["model"])[:LONGEST_NAME],
+            fingerprint=parse_name(answer.get("system_fingerprint")),
+            created=parse_unix_time(answer.get("created_at")),
+            tokens_in=parse_tokens(usage.get("input_tokens")),
+            tokens_out=parse_tokens(usage.get("output_tokens")),
+            tokens_cached=parse_tokens(read_part(usage, "input_tokens_details").get(CACHED)),
             finish=finish,
             temperature=None if self.reasons else request.temperature,
             seed=None,
         )
 
 
-def ended(answer: Any, said: list[Any]) -> str:
-    """Why a Response ended, in the words of chat completions.
+def read_finish(answer: Any, parts: list[Any]) -> str:
+    """Returns why a Response ended, as a finish reason of chat completions.
 
     Raises:
-        ValueError: when it is not over.
+        ValueError: when it has not ended.
     """
-    if any(part["type"] == "refusal" for part in said):
+    if any(part["type"] == "refusal" for part in parts):
         return "refusal"
     status = answer["status"]
     if status == "completed":
         return "stop"
-    why = (answer.get("incomplete_details") or {}).get("reason")
+    why = read_part(answer, "incomplete_details").get("reason")
     if status != "incomplete":
         raise ValueError(status)
     return "length" if why == "max_output_tokens" else str(why)[:40]
 
 
-def checked(text: Any) -> str:
-    """The text, if it is one."""
+def require_text(text: Any) -> str:
+    """Returns the value if it is text.
+
+    Raises:
+        TypeError: when it is not.
+    """
     if not isinstance(text, str):
         raise TypeError
     return text
 
 
-def without(reply: Reply, secret: str | None) -> Reply:
-    """A reply in which nothing repeats a secret; a word of a few letters is none."""
+def redact_key(reply: Reply, secret: str | None) -> Reply:
+    """Replaces a key that the server repeats in its texts; a key of a few letters is no secret."""
     if secret is None or len(secret) < SHORTEST_KEY:
         return reply
-    said = {word: getattr(reply, word) or "" for word in WORDS}
-    told = {word: text for word, text in said.items() if secret in text}
-    return reply._replace(**{word: text.replace(secret, HIDDEN) for word, text in told.items()})
+    texts = {field: getattr(reply, field) or "" for field in SERVER_TEXTS}
+    return reply._replace(
+        **{field: t.replace(secret, HIDDEN) for field, t in texts.items() if secret in t}
+    )
 
 
-def name(said: Any) -> str | None:
-    """A word that came along with the answer; None for anything else."""
-    return said[:LONGEST_NAME] if isinstance(said, str) else None
+def parse_name(value: Any) -> str | None:
+    """Returns the text of a short field; None for anything but text."""
+    return value[:LONGEST_NAME] if isinstance(value, str) else None
 
 
-def moment(said: Any) -> int | None:
-    """Unix seconds; None for what is no moment."""
-    return int(said) if isinstance(said, int | float) and 0 < said < FAR else None
+def parse_unix_time(value: Any) -> int | None:
+    """Returns Unix seconds; None for anything that is no plausible time."""
+    return int(value) if isinstance(value, int | float) and 0 < value < LARGEST_COUNT else None
 
 
-def tokens(said: Any) -> int:
-    """A count of tokens, 0 where none is told: money rests on it.
+def parse_tokens(value: Any) -> int:
+    """Returns a count of tokens, 0 where there is none; costs are computed from it.
 
     Raises:
-        ValueError: when it cannot be one.
+        ValueError: when it is no plausible count.
     """
-    number = int(said or 0)
-    if not 0 <= number < FAR:
+    number = int(value or 0)
+    if not 0 <= number < LARGEST_COUNT:
         raise ValueError
     return number
 
 
-def cached(details: Any) -> int:
-    """The input tokens that the provider had cached."""
-    return tokens((details or {}).get("cached_tokens"))
+def read_part(answer: Any, name: str) -> dict[str, Any]:
+    """Returns an optional part of an answer; empty where it is missing or null."""
+    return answer.get(name) or {}
 
 
-def p_yes(candidates: Any) -> float | None:
-    """P(yes) / (P(yes) + P(no)) over the first token's candidates; None when neither is there."""
+def compute_p_yes(candidates: Any) -> float | None:
+    """Computes P(yes) / (P(yes) + P(no)) from the first token's candidates.
+
+    None when neither word is among them.
+    """
     mass = {"yes": 0.0, "no": 0.0}
     for candidate in candidates:
         word = candidate["token"].strip().lower().strip(".,\"'")

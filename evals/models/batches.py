@@ -1,6 +1,6 @@
-"""Files and batches of a provider, by the `openai` client: sent, found again, read, cancelled.
+"""A provider's files and batches through the `openai` client: upload, create, find, download.
 
-When a batch is made, remembered and believed is `evals.calls.batch`'s.
+When a batch is created and how its state is stored belongs to `evals.calls.batch`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from evals.models.faults import from_openai
+from evals.models.faults import error_from_openai
 from evals.models.protocol import ModelError
 from evals.specs import ModelPin
 from evals.storage.files import rewriting
@@ -17,25 +17,25 @@ from evals.storage.files import rewriting
 T = TypeVar("T")
 
 TAG = "andon_batch"
-"""The metadata key under which a batch carries its name with us."""
+"""The metadata key that holds our name of a batch."""
 
 CHAT = "/chat/completions"
-READ = frozenset({"processed", "uploaded", None})
-"""States of a file that a batch can be made of."""
+READABLE = frozenset({"processed", "uploaded", None})
+"""States of a file from which a batch can be created."""
 
 UPLOAD_TIMEOUT_S = 600.0
-PAGE = 100
-"""Rows a page when something is looked for; the newest come first."""
+PAGE_ROWS = 100
+"""Rows per page of a listing; the newest come first."""
 
-CLOCKS_APART_S = 3600
-"""By how much the provider's clock may differ from ours."""
+CLOCK_SKEW_S = 3600
+"""Seconds by which the provider's clock may differ from ours."""
 
-OVER = frozenset({"completed", "expired", "cancelled", "failed"})
-"""States of a batch that it does not leave."""
+FINAL_STATES = frozenset({"completed", "expired", "cancelled", "failed"})
+"""States of a batch that are final."""
 
 
 class RemoteBatch(NamedTuple):
-    """A batch as the provider knows it."""
+    """A batch as the provider reports it."""
 
     batch_id: str
     status: str
@@ -45,16 +45,16 @@ class RemoteBatch(NamedTuple):
     completed: int
     failed: int
     problems: tuple[str, ...]
-    """Why the whole of it was refused: code and line."""
+    """Why the provider refused the whole batch: code and line."""
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more comes of it."""
-        return self.status in OVER
+    def is_over(self) -> bool:
+        """Whether its state is final."""
+        return self.status in FINAL_STATES
 
 
-def row_url(pin: ModelPin, path: str) -> str:
-    """The address in a row of a batch file; Azure's for chat completions has no version in it."""
+def build_row_url(pin: ModelPin, path: str) -> str:
+    """Builds the URL in a row of a batch file; Azure's for chat completions has no version."""
     return path if pin.azure and path == CHAT else f"/v1{path}"
 
 
@@ -64,32 +64,35 @@ class Batches:
     def __init__(self, client: Any, pin: ModelPin) -> None:
         self.client, self.azure = client, pin.azure is not None
 
-    async def ready(self, file_id: str) -> bool:
-        """Whether a batch can be made of a file: Azure refuses one that it still reads.
+    async def is_ready(self, file_id: str) -> bool:
+        """Whether a batch can be created from a file: Azure refuses one it is still processing.
 
         Raises:
             ModelError: when the provider cannot read the file.
         """
         if not self.azure:
             return True
-        status = (await told(lambda: self.client.files.retrieve(file_id))).status
+        status = (await call_provider(lambda: self.client.files.retrieve(file_id))).status
         if status == "error":
-            raise ModelError("refused-request", "the provider cannot read it", retryable=False)
-        return status in READ
+            message = "the provider cannot read the batch's file"
+            raise ModelError("refused-request", message, retryable=False)
+        return status in READABLE
 
     async def upload(self, path: Path, name: str) -> str:
-        """Sends a file of requests; its id."""
+        """Uploads a file of requests and returns its id."""
         client = self.client.with_options(timeout=UPLOAD_TIMEOUT_S)
         with path.open("rb") as file:
-            sent = await told(lambda: client.files.create(file=(name, file), purpose="batch"))
+            sent = await call_provider(
+                lambda: client.files.create(file=(name, file), purpose="batch")
+            )
         return sent.id
 
     async def create(self, file_id: str, endpoint: str, tag: str, window: str) -> RemoteBatch:
-        """Begins a batch that carries its name with us.
+        """Creates a batch with our name in its metadata.
 
-        Azure takes one endpoint for all: it reads which is meant in each row.
+        Azure takes one endpoint for all batches and reads the real one from each row.
         """
-        made = await told(
+        made = await call_provider(
             lambda: self.client.batches.create(
                 input_file_id=file_id,
                 endpoint=CHAT if self.azure else f"/v1{endpoint}",
@@ -97,41 +100,46 @@ class Batches:
                 metadata={TAG: tag},
             )
         )
-        return remote(made)
+        return parse_batch(made)
 
-    async def find(self, tag: str, file_id: str, since: int) -> RemoteBatch | None:
-        """The batch with our name or of our file, if one was made since a time (Unix seconds).
+    async def find_batch(self, tag: str, file_id: str, since: int) -> RemoteBatch | None:
+        """Finds the batch with our name or our file, created since a time (Unix seconds).
 
-        Not every provider keeps metadata, and a file is one batch's.
+        The file decides too, since not every provider stores metadata.
         """
-        async for one in pages(lambda: listed(self.client.batches.list(limit=PAGE))):
-            named = isinstance(one.metadata, Mapping) and one.metadata.get(TAG) == tag
+        async for one in iterate_rows(
+            lambda: fetch_first_page(self.client.batches.list(limit=PAGE_ROWS))
+        ):
+            metadata: Mapping[str, str] = one.metadata or {}
+            named = metadata.get(TAG) == tag
             if named or one.input_file_id == file_id:
-                return remote(one)
-            if one.created_at and one.created_at < since - CLOCKS_APART_S:
+                return parse_batch(one)
+            if one.created_at and one.created_at < since - CLOCK_SKEW_S:
                 return None
         return None
 
     async def find_file(self, name: str, since: int) -> str | None:
-        """A file of ours by its name, if it was sent since a time (Unix seconds)."""
-        rows = pages(lambda: listed(self.client.files.list(purpose="batch", limit=PAGE)))
+        """Finds a file by its name, uploaded since a time (Unix seconds)."""
+        rows = iterate_rows(
+            lambda: fetch_first_page(self.client.files.list(purpose="batch", limit=PAGE_ROWS))
+        )
         async for one in rows:
             if one.filename == name:
                 return one.id
-            if one.created_at and one.created_at < since - CLOCKS_APART_S:
+            if one.created_at and one.created_at < since - CLOCK_SKEW_S:
                 return None
         return None
 
     async def retrieve(self, batch_id: str) -> RemoteBatch:
-        """How a batch stands."""
-        return remote(await told(lambda: self.client.batches.retrieve(batch_id)))
+        """Reads a batch's current state."""
+        return parse_batch(await call_provider(lambda: self.client.batches.retrieve(batch_id)))
 
     async def cancel(self, batch_id: str) -> RemoteBatch:
-        """Asks for an end; what is done by then is charged and returned."""
-        return remote(await told(lambda: self.client.batches.cancel(batch_id)))
+        """Cancels a batch; requests already done are charged and returned."""
+        return parse_batch(await call_provider(lambda: self.client.batches.cancel(batch_id)))
 
     async def download(self, file_id: str, path: Path) -> None:
-        """Writes a file of answers aside and renames it."""
+        """Downloads a file of answers, written aside and renamed."""
         client = self.client.with_options(timeout=UPLOAD_TIMEOUT_S)
 
         async def stream() -> None:
@@ -140,42 +148,42 @@ class Batches:
                     async for piece in answer.iter_bytes():
                         file.write(piece)
 
-        await told(stream)
+        await call_provider(stream)
 
     async def delete(self, file_id: str) -> None:
-        """Removes a file of ours from the provider."""
-        await told(lambda: self.client.files.delete(file_id))
+        """Deletes a file at the provider."""
+        await call_provider(lambda: self.client.files.delete(file_id))
 
 
-async def told(call: Callable[[], Awaitable[T]]) -> T:
-    """What a call gives, its errors as ModelErrors."""
+async def call_provider(call: Callable[[], Awaitable[T]]) -> T:
+    """Awaits a call and raises its errors as ModelErrors."""
     import openai
 
     try:
         return await call()
     except (openai.OpenAIError, ValueError) as error:
-        fault = from_openai(error)
+        fault = error_from_openai(error)
     raise fault
 
 
-async def listed(page: Awaitable[Any]) -> Any:
-    """The first page of a list."""
+async def fetch_first_page(page: Awaitable[Any]) -> Any:
+    """Fetches the first page of a listing."""
     return await page
 
 
-async def pages(first: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
-    """The rows of a list, page after page."""
-    page = await told(first)
+async def iterate_rows(first: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
+    """Iterates over the rows of a listing, page by page."""
+    page = await call_provider(first)
     while True:
         for one in page.data or ():
             yield one
         if not page.data or not page.has_next_page():
             return
-        page = await told(page.get_next_page)
+        page = await call_provider(page.get_next_page)
 
 
-def remote(made: Any) -> RemoteBatch:
-    """A provider's batch, whatever it leaves out."""
+def parse_batch(made: Any) -> RemoteBatch:
+    """Parses a provider's batch; missing parts get defaults."""
     counts = made.request_counts
     problems = (made.errors.data or ()) if made.errors else ()
     return RemoteBatch(

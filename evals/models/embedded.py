@@ -1,6 +1,6 @@
-"""Models this process serves itself: weights from a package, their digest checked, llama.cpp.
+"""Embedded models: finds weights in a package, checks their digest, serves them by llama.cpp.
 
-They are asked through the same API as any other.
+They are called through the same API as any other model.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from evals.models.protocol import Unavailable
 from evals.specs import ModelPin
 
 
-def weights(pin: ModelPin) -> Path:
-    """The weights' file of an embedded model, its digest checked.
+def find_weights(pin: ModelPin) -> Path:
+    """Finds the weights of an embedded model and checks their digest.
 
     Raises:
         Unavailable: when the file is not the pinned one.
@@ -29,21 +29,21 @@ def weights(pin: ModelPin) -> Path:
     found = [path for folder in folders for path in Path(folder).rglob(pin.model)]
     if not found:
         raise Unavailable("no-model", f"{pin.name}: {pin.package} holds no file {pin.model}")
-    if file_digest(found[0]) != pin.sha256:
+    if hash_file(found[0]) != pin.sha256:
         raise Unavailable("other-weights", f"{pin.name}: {pin.model} is not the pinned file")
     return found[0]
 
 
 @functools.lru_cache(maxsize=8)
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+def hash_file(path: Path) -> str:
+    """Computes the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @functools.lru_cache(maxsize=2)
-def embedded_server(path: Path, alias: str) -> Any:
-    """A llama.cpp server in this process; it lives as long as the process does."""
+def load_server(path: Path, alias: str) -> Any:
+    """Loads a llama.cpp server into this process, for as long as the process lives."""
     xllamacpp: Any = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
@@ -57,43 +57,42 @@ def embedded_server(path: Path, alias: str) -> Any:
     params.fit_params = False
     params.ui = False
     params.verbosity = -1
-    threads = threads_now()
+    threads = choose_threads()
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     return xllamacpp.Server(params)
 
 
-def threads_now() -> int:
-    """Two threads where two cores are idle: on contended cores llama.cpp is faster with one."""
-    return 2 if idle_cores() > 1.5 else 1
+def choose_threads() -> int:
+    """Chooses two threads where two cores are idle, else one, which is faster on busy cores."""
+    return 2 if measure_idle_cores() > 1.5 else 1
 
 
-def idle_cores(over_s: float = 0.3) -> float:
-    """Cores that do nothing just now.
+def measure_idle_cores(over_s: float = 0.3) -> float:
+    """Measures how many cores are idle now.
 
-    Not the load average, which still tells of an installation that ended a minute ago; it is
-    asked only where there is no `/proc`.
+    The load average lags by a minute, so it is used only where there is no `/proc`.
     """
     cores = os.cpu_count() or 1
     if not Path("/proc/stat").exists():
         return cores - os.getloadavg()[0]
-    before, began = idle_seconds(), time.monotonic()
+    before, began = read_idle_seconds(), time.monotonic()
     time.sleep(over_s)
-    return (idle_seconds() - before) / (time.monotonic() - began)
+    return (read_idle_seconds() - before) / (time.monotonic() - began)
 
 
-def idle_seconds() -> float:
-    """Seconds that all cores have been idle together since the machine started."""
+def read_idle_seconds() -> float:
+    """Reads the idle seconds of all cores since the machine started."""
     with Path("/proc/stat").open() as file:
         idle = sum(map(int, file.readline().split()[4:6]))  # waiting for a disk among it
     return idle / os.sysconf("SC_CLK_TCK")
 
 
-def serve(path: Path, alias: str) -> str:
-    """The base URL of the embedded server, once it is ready to answer."""
+def start_server(path: Path, alias: str) -> str:
+    """Starts the embedded server, waits until it is ready, and returns its base URL."""
     import urllib.request
 
-    address = embedded_server(path, alias).listening_address
+    address = load_server(path, alias).listening_address
     for _ in range(600):
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:  # noqa: S310

@@ -1,6 +1,6 @@
-"""Until when a pin is served: as the catalog declares, or as the provider's model list last said.
+"""Expiry dates of pins, from the catalog or from the provider's model list.
 
-A list is fetched only where somebody goes online on purpose; what it said is kept in the lake.
+A list is fetched only by commands that go online anyway; the lake stores the last one read.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ DOCUMENT = "model_lists.json"
 
 
 class Expiry(NamedTuple):
-    """The end of a pin, as seen from a day."""
+    """When a pin expires, relative to a day."""
 
     name: str
     model: str
     on: date
     """The last day it is served."""
-    left: int
-    """Days until then; negative when it is over."""
+    days_left: int
+    """Days until then; negative when it has expired."""
     state: Literal["ok", "warn", "fail"]
     source: Literal["catalog", "provider"]
 
-    def words(self) -> str:
-        """In a sentence."""
-        days = "1 day" if abs(self.left) == 1 else f"{abs(self.left)} days"
-        when = f"ends in {days}" if self.left > 0 else f"ended {days} ago"
-        when = when if self.left else "ends today"
+    def describe(self) -> str:
+        """Describes the expiry in a sentence."""
+        days = "1 day" if abs(self.days_left) == 1 else f"{abs(self.days_left)} days"
+        when = f"ends in {days}" if self.days_left > 0 else f"ended {days} ago"
+        when = when if self.days_left else "ends today"
         says = "the catalog" if self.source == "catalog" else "the provider's model list"
         return f"{self.model} {when}, on {self.on.isoformat()}, says {says}"
 
 
-def expiry(pin: ModelPin, lists: Mapping[str, Any], today: date) -> Expiry | None:
-    """When a pin ends, or None when nobody has said; what the catalog declares comes first."""
-    listed = lists.get(address(pin), {}).get("ends", {}).get(pin.model)
+def find_expiry(pin: ModelPin, lists: Mapping[str, Any], today: date) -> Expiry | None:
+    """Finds when a pin expires: the catalog's date, else the provider's; None when unknown."""
+    listed = lists.get(provider_address(pin), {}).get("ends", {}).get(pin.model)
     on = pin.expires or (date.fromisoformat(listed) if listed else None)
     if on is None:
         return None
@@ -51,37 +51,38 @@ def expiry(pin: ModelPin, lists: Mapping[str, Any], today: date) -> Expiry | Non
     return Expiry(pin.name, pin.model, on, left, state, "catalog" if pin.expires else "provider")
 
 
-def expiring(pins: Iterable[ModelPin], lake: Lake, today: date) -> list[Expiry]:
-    """The pins that end within 90 days or have ended, the soonest first."""
-    lists = known_lists(lake)
-    found = (expiry(pin, lists, today) for pin in pins)
-    return sorted((one for one in found if one and one.state != "ok"), key=lambda one: one.on)
+def list_expiring(pins: Iterable[ModelPin], lake: Lake, today: date) -> list[Expiry]:
+    """Lists the pins that expire within 90 days or have expired, the soonest first."""
+    lists = read_model_lists(lake)
+    expiries = (find_expiry(pin, lists, today) for pin in pins)
+    return sorted((one for one in expiries if one and one.state != "ok"), key=lambda one: one.on)
 
 
-def known_lists(lake: Lake) -> dict[str, Any]:
-    """What each provider's list last said: the day it was read, and the models that end."""
+def read_model_lists(lake: Lake) -> dict[str, Any]:
+    """Reads each provider's last list: the day it was fetched, and the models that expire."""
     return lake.document(DOCUMENT) or {}
 
 
-def keep_list(lake: Lake, pin: ModelPin, ends: Mapping[str, date], today: date) -> None:
-    """Remembers what a provider's list says today."""
-    said = {"read": today.isoformat(), "ends": {m: d.isoformat() for m, d in sorted(ends.items())}}
+def write_model_list(lake: Lake, pin: ModelPin, ends: Mapping[str, date], today: date) -> None:
+    """Stores a provider's list as fetched today."""
+    dates = {model: day.isoformat() for model, day in sorted(ends.items())}
+    entry = {"read": today.isoformat(), "ends": dates}
     with lake.lock("model-lists"):
-        lake.write_document({**known_lists(lake), address(pin): said}, DOCUMENT)
+        lake.write_document({**read_model_lists(lake), provider_address(pin): entry}, DOCUMENT)
 
 
-def address(pin: ModelPin) -> str:
-    """Whose list it is: the server asked."""
+def provider_address(pin: ModelPin) -> str:
+    """Returns the address that identifies a provider's list."""
     return (pin.azure.endpoint if pin.azure else pin.base_url) or "openai"
 
 
-def refresh(lake: Lake, pins: Iterable[ModelPin], today: date) -> dict[str, str]:
-    """Reads the list of every provider that can be asked here; the codes of those that failed."""
-    failed = {}
-    served = {address(pin): pin for pin in pins if pin.provider != "embedded"}
+def refresh_model_lists(lake: Lake, pins: Iterable[ModelPin], today: date) -> dict[str, str]:
+    """Fetches the list of every provider available here; returns the codes of those that failed."""
+    failed: dict[str, str] = {}
+    served = {provider_address(pin): pin for pin in pins if pin.provider != "embedded"}
     for pin in served.values():
         try:
-            asyncio.run(read_list(lake, open_client(pin), today))
+            asyncio.run(fetch_model_list(lake, open_client(pin), today))
         except ModelError as error:
             failed[pin.name] = error.code
         except Unavailable as error:
@@ -89,28 +90,28 @@ def refresh(lake: Lake, pins: Iterable[ModelPin], today: date) -> dict[str, str]
     return failed
 
 
-async def read_list(lake: Lake, client: Client, today: date) -> None:
-    """Reads one provider's list, and gives the client back."""
+async def fetch_model_list(lake: Lake, client: Client, today: date) -> None:
+    """Fetches one provider's list, stores it, and closes the client."""
     try:
-        keep_list(lake, client.pin, await client.ends(), today)
+        write_model_list(lake, client.pin, await client.list_expiries(), today)
     finally:
         await client.close()
 
 
-async def keep_fresh(lake: Lake, client: Client, today: date) -> None:
-    """Reads a provider's list once a day while its client is open anyway; Azure's tells no end.
+async def refresh_model_list_daily(lake: Lake, client: Client, today: date) -> None:
+    """Fetches a provider's list once a day while its client is open; Azure's has no dates.
 
-    A list that could not be read is left for the day, too: it must not slow each judge down.
+    A failed attempt counts for the day too, so that it does not slow down every judge.
     """
     pin, day = client.pin, today.isoformat()
     own = pin.provider == "embedded" or pin.azure
-    known = known_lists(lake).get(address(pin), {})
+    known = read_model_lists(lake).get(provider_address(pin), {})
     if own or day in (known.get("read"), known.get("tried")):
         return
     try:
-        keep_list(lake, pin, await client.ends(), today)
+        write_model_list(lake, pin, await client.list_expiries(), today)
     except ModelError:
         with lake.lock("model-lists"):
             lake.write_document(
-                {**known_lists(lake), address(pin): {**known, "tried": day}}, DOCUMENT
+                {**read_model_lists(lake), provider_address(pin): {**known, "tried": day}}, DOCUMENT
             )

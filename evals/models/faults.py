@@ -1,6 +1,6 @@
-"""How a call fails: every fault's code, in a sentence that says what to do.
+"""Error codes of failed calls, each with a sentence on what happened and what to do.
 
-A provider's own words never get out of here: an error body may repeat the key it was sent.
+A provider's error text stays in here, because it may repeat the key.
 """
 
 from __future__ import annotations
@@ -8,22 +8,22 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from evals.models.limits import limits_of, wait_of
+from evals.models.limits import parse_limits, parse_wait
 from evals.models.protocol import ModelError
 
 FAULTS = MappingProxyType(
     {
         "timeout": "no answer within the pin's `timeout_s`",
-        "connection": "the server could not be reached, or hung up",
-        "truncated-response": "the answer was cut short on its way",
+        "connection": "the server could not be reached, or closed the connection",
+        "truncated-response": "the answer was cut off in transit",
         "malformed-response": "the answer is not what the API promises",
         "rate-limited": "HTTP 429: more was asked than the provider allows",
         "quota-exhausted": "the account's quota is used up; raise it with the provider",
-        "not-authorised": "the key is not accepted; look at the pin's `api_key_env`",
-        "server-error": "the provider had a fault of its own",
+        "not-authorised": "the provider rejects the key; check the pin's `api_key_env`",
+        "server-error": "the provider had an internal error",
         "no-such-model": "the provider has no such model, or not for this key",
-        "no-such-endpoint": "nothing answers there; look at the pin's `base_url` and `api`",
-        "redirected": "the server sends elsewhere; name that address in `base_url`",
+        "no-such-endpoint": "no such endpoint; check the pin's `base_url` and `api`",
+        "redirected": "the server redirects to another address; set it as `base_url`",
         "too-long": "the question is longer than the model reads; lower the judge's `max_chars`",
         "not-shown-whole": "longer than the judge's `max_chars`, and a judge must not pass what it "
         "was not shown; raise it, or set `too_long: cut`",
@@ -39,17 +39,17 @@ FAULTS = MappingProxyType(
         "cut-short": "the answer ended at the judge's `max_tokens`; raise it",
         "unparseable": "the answer is not the JSON that was asked for",
         "two-verdicts": "the answer holds a pass and a fail",
-        "batch-expired": "the batch ended before this was asked",
+        "batch-expired": "the batch expired before this was asked",
         "batch-cancelled": "the batch was cancelled before this was asked",
         "batch-refused": "the provider refused the batch's file; `andon batches list` says why",
-        "batch-missing": "the batch gave no row for this",
-        "batch-row-failed": "the provider had a fault of its own at this row of the batch",
+        "batch-missing": "the batch returned no row for this",
+        "batch-row-failed": "the provider had an internal error at this row of the batch",
         "no-probability": "neither yes nor no was among the likely tokens",
     }
 )
-"""Every code an answer can fail with, in words."""
+"""Every code an answer can fail with, explained."""
 
-MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+BODY_MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("content-filter", ("content_filter", "content_policy", "responsibleaipolicy")),
     ("too-long", ("context_length", "context length", "maximum context", "too many tokens")),
     ("no-such-model", ("model_not_found", "deploymentnotfound", "does not exist")),
@@ -57,45 +57,45 @@ MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("takes-no-logprobs", ("logprobs",)),
     ("takes-no-parameter", ("max_tokens", "max_completion_tokens", "temperature", "seed")),
 )
-"""What an error body names, in the order in which it decides."""
+"""Codes by the words in an error body; the first match decides."""
 
 
-def from_status(status: int, headers: Any, body: bytes) -> ModelError:
-    """An HTTP status that is no success as a ModelError."""
-    said = body[:4096].decode("utf-8", "replace").lower()
-    code, retryable = coded(status, said)
+def error_from_status(status: int, headers: Any, body: bytes) -> ModelError:
+    """Converts an HTTP error status into a ModelError."""
+    text = body[:4096].decode("utf-8", "replace").lower()
+    code, retryable = classify_status(status, text)
     return ModelError(
         code,
         f"HTTP {status}",
         retryable=retryable,
-        wait_s=wait_of(headers) if retryable else None,
-        limits=limits_of(headers),
+        wait_s=parse_wait(headers) if retryable else None,
+        limits=parse_limits(headers),
     )
 
 
-def coded(status: int, said: str) -> tuple[str, bool]:
-    """A status with what the body names: its code, and whether another time may do better."""
+def classify_status(status: int, text: str) -> tuple[str, bool]:
+    """Classifies a status by its error body: the code, and whether a retry may succeed."""
     if status == 429:
-        return ("quota-exhausted" if "insufficient_quota" in said else "rate-limited"), True
+        return ("quota-exhausted" if "insufficient_quota" in text else "rate-limited"), True
     if status in (401, 403):
         return "not-authorised", True
     if status >= 500 or status in (408, 409, 425):
         return "server-error", True
     if status < 400:
         return "redirected", False
-    named = next((code for code, marks in MARKS if any(mark in said for mark in marks)), None)
+    named = next((code for code, marks in BODY_MARKS if any(mark in text for mark in marks)), None)
     if status == 404:
         return (named if named == "no-such-model" else "no-such-endpoint"), False
     return named or "refused-request", False
 
 
-def from_openai(error: Exception) -> ModelError:
-    """What the `openai` client raised, told the same way; raise it outside the handler."""
+def error_from_openai(error: Exception) -> ModelError:
+    """Converts an `openai` exception into a ModelError; raise it outside the handler."""
     import openai
 
     if isinstance(error, openai.APIStatusError):
         answer = error.response
-        return from_status(error.status_code, answer.headers, answer.content)
+        return error_from_status(error.status_code, answer.headers, answer.content)
     if isinstance(error, openai.APITimeoutError):
         return ModelError("timeout", "APITimeoutError", retryable=True)
     if isinstance(error, openai.APIConnectionError):
@@ -104,8 +104,8 @@ def from_openai(error: Exception) -> ModelError:
     return ModelError("malformed-response", type(error).__name__, retryable=True)
 
 
-def broken(error: Exception) -> ModelError:
-    """A call that came to no status: its kind is told, its text is not."""
+def error_from_exception(error: Exception) -> ModelError:
+    """Converts a failed call without a status into a ModelError, without its text."""
     import aiohttp
 
     kind = type(error).__name__

@@ -1,6 +1,6 @@
-"""What a provider still allows and how long it asks to wait, read from its answer's headers.
+"""Rate limits and wait times, parsed from a provider's response headers.
 
-How the allowance is shared is decided by whoever asks.
+`evals.calls` decides how to share the limits.
 """
 
 from __future__ import annotations
@@ -12,46 +12,46 @@ from collections.abc import Mapping
 
 from evals.models.protocol import Limits
 
-FIELDS = tuple(
-    (part, f"x-ratelimit-{part}-{what}")
-    for what in ("requests", "tokens")
-    for part in ("limit", "remaining", "reset")
-)
-SPAN = r"(?P<n>\d+(?:\.\d+)?)(?P<unit>ms|[dhms])"
-SPANS = r"(\d+(\.\d+)?(ms|[dhms]))+"
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
-def limits_of(headers: Mapping[str, str]) -> Limits | None:
-    """The allowance, or None when the headers say nothing of it."""
-    if not any(name in headers for part, name in FIELDS if part == "remaining"):
+def parse_limits(headers: Mapping[str, str]) -> Limits | None:
+    """Parses the rate limits; None when the headers hold none."""
+    if not any(f"x-ratelimit-remaining-{what}" in headers for what in ("requests", "tokens")):
         return None
-    found = [
-        seconds(headers.get(name)) if part == "reset" else whole(headers.get(name))
-        for part, name in FIELDS
-    ]
-    return Limits(*found)  # pyright: ignore[reportArgumentType]  whole numbers where it says so
+
+    def read_header(part: str, what: str) -> str | None:
+        return headers.get(f"x-ratelimit-{part}-{what}")
+
+    return Limits(
+        parse_count(read_header("limit", "requests")),
+        parse_count(read_header("remaining", "requests")),
+        parse_seconds(read_header("reset", "requests")),
+        parse_count(read_header("limit", "tokens")),
+        parse_count(read_header("remaining", "tokens")),
+        parse_seconds(read_header("reset", "tokens")),
+    )
 
 
-def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, as `Retry-After` or its sharper sister says; never more than an hour."""
-    exact = seconds(headers.get("retry-after-ms"))
-    said = headers.get("retry-after")
+def parse_wait(headers: Mapping[str, str]) -> float | None:
+    """Parses the seconds to wait from `Retry-After-Ms` or `Retry-After`; at most an hour."""
+    exact = parse_seconds(headers.get("retry-after-ms"))
+    header = headers.get("retry-after")
     if exact is not None:
         return min(exact / 1000, 3600.0)
-    wait = seconds(said)
-    if wait is None and said:
-        wait = until(said, headers.get("date"))
+    wait = parse_seconds(header)
+    if wait is None and header:
+        wait = seconds_until(header, headers.get("date"))
     return None if wait is None else min(wait, 3600.0)
 
 
-def whole(text: str | None) -> int | None:
-    """A count that is not negative, or None."""
+def parse_count(text: str | None) -> int | None:
+    """Parses a count that is not negative, or returns None."""
     return int(text) if text and text.isdecimal() and len(text) < 16 else None
 
 
-def seconds(text: str | None) -> float | None:
-    """`6m0s`, `20ms`, `1.5` as seconds, or None."""
+def parse_seconds(text: str | None) -> float | None:
+    """Parses `6m0s`, `20ms` or `1.5` into seconds, or returns None."""
     if not text or len(text) > 40:
         return None
     if re.fullmatch(r"\d+(\.\d+)?", text):
@@ -63,8 +63,8 @@ def seconds(text: str | None) -> float | None:
     )
 
 
-def until(moment: str, now: str | None) -> float | None:
-    """Seconds to an HTTP date from the server's own clock, from ours where it tells no time."""
+def seconds_until(moment: str, now: str | None) -> float | None:
+    """Computes the seconds until an HTTP date, by the server's clock where it sends one."""
     try:
         then, here = (
             email.utils.parsedate_to_datetime(text).timestamp() if text else time.time()

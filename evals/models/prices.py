@@ -1,6 +1,6 @@
-"""What a call costs under the price in force on a night.
+"""Computes what a call costs under the price in force on a night.
 
-Budgets are the runner's.
+Budgets belong to `evals.calls.day_budget`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import date
 from evals.specs import ModelPin
 
 
-def cost(
+def compute_cost(
     pin: ModelPin,
     night: date,
     tokens_in: int,
@@ -19,15 +19,15 @@ def cost(
     *,
     batch: bool = False,
 ) -> float:
-    """US dollars of one call under the price in force that night; 0 when none is known.
+    """Computes the US dollars of one call; 0 when the pin has no known price.
 
     Args:
-        pin: the model asked.
-        night: whose price counts.
-        tokens_in: read, those the provider had cached among them.
-        tokens_out: written.
+        pin: the model called.
+        night: the night whose price applies.
+        tokens_in: input tokens, including cached ones.
+        tokens_out: output tokens.
         cached: how many of `tokens_in` the provider had cached.
-        batch: whether it was asked in a batch, which pays a part of everything.
+        batch: whether it was part of a batch, which has a discount.
     """
     price = pin.price_on(night)
     if price is None:

@@ -1,6 +1,6 @@
-"""What is asked of a model, what comes back, and how a call fails.
+"""The client protocol: requests, replies, rate limits and errors.
 
-No provider is spoken to here.
+Nothing here contacts a provider.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ class Key:
         self.reveal = lambda: text
 
     def __repr__(self) -> str:
-        """Nothing of it."""
+        """Shows nothing of the secret."""
         return "Key(…)"
 
 
 class Limits(NamedTuple):
-    """What a provider says it still allows, from its `x-ratelimit-*` headers; None: not said."""
+    """Rate limits from a provider's `x-ratelimit-*` headers; None where one is missing."""
 
     requests_limit: int | None = None
     requests_left: int | None = None
     requests_reset_s: float | None = None
-    """Seconds until the requests are all allowed again."""
+    """Seconds until the request limit is full again."""
     tokens_limit: int | None = None
     tokens_left: int | None = None
     tokens_reset_s: float | None = None
-    """Seconds until the tokens are all allowed again."""
+    """Seconds until the token limit is full again."""
 
 
 class ModelError(Exception):
-    """A call gave no answer."""
+    """A call failed or returned no usable answer."""
 
     def __init__(
         self,
@@ -53,15 +53,15 @@ class ModelError(Exception):
         self.code = code
         self.retryable = retryable
         self.wait_s = wait_s
-        """Seconds the provider asks to wait, when it says so."""
+        """Seconds the provider asks to wait, if it does."""
         self.limits = limits
-        """What the provider still allows, when it says so."""
+        """The provider's rate limits, if it sent them."""
         self.reply = reply
-        """What came although it is no answer: it names its model, and its tokens are charged."""
+        """An unusable reply, whose tokens are charged all the same."""
 
 
 class Unavailable(Exception):
-    """The model cannot be asked at all here: no key, no weights, or the wrong weights."""
+    """The model is unavailable on this machine: no key, no weights, or the wrong weights."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -70,16 +70,16 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a model."""
+    """One request to a model."""
 
     messages: tuple[dict[str, str], ...]
     max_tokens: int
     temperature: float
     seed: int
     schema: dict[str, Any] | None = None
-    """The JSON schema to answer by, or None."""
+    """The JSON schema of the answer, or None."""
     yes_no: bool = False
-    """Ask for token probabilities and read P(yes) from the first token."""
+    """Whether to request token probabilities and read P(yes) from the first token."""
 
 
 class Reply(NamedTuple):
@@ -93,49 +93,53 @@ class Reply(NamedTuple):
     tokens_in: int
     tokens_out: int
     tokens_cached: int = 0
-    """Those of `tokens_in` the provider had cached, and charges less for."""
+    """How many of `tokens_in` the provider had cached and charges less for."""
     finish: str | None = None
-    """Why it ended, in the provider's word: `stop`, `length`, `content_filter`."""
+    """The provider's finish reason: `stop`, `length`, `content_filter`."""
     temperature: float | None = None
-    """As it was sent; null where the model takes none."""
+    """As sent; null where the model takes none."""
     seed: int | None = None
-    """As it was sent; null where the API takes none."""
+    """As sent; null where the API takes none."""
     limits: Limits | None = None
-    """What the provider still allows, when it says so."""
+    """The provider's rate limits, if it sent them."""
 
 
 class Client(Protocol):
-    """Whatever can answer a request."""
+    """Anything that can answer a request."""
 
     pin: ModelPin
 
     @property
     def path(self) -> str:
-        """The endpoint asked, below the base URL: `/chat/completions` or `/responses`."""
+        """The endpoint below the base URL: `/chat/completions` or `/responses`."""
         ...
 
-    def body(self, request: Request) -> dict[str, Any]:
-        """The request as the endpoint takes it, over the wire or as a line of a batch file."""
+    def build_body(self, request: Request) -> dict[str, Any]:
+        """Builds the request body, for a live call or a line of a batch file."""
         ...
 
-    def read(self, request: Request, answer: Any) -> Reply:
-        """The endpoint's answer, parsed from JSON, as a Reply.
+    def parse_answer(self, request: Request, answer: Any) -> Reply:
+        """Parses the endpoint's answer, as decoded from JSON.
 
         Raises:
-            ModelError: when it holds no answer, or is from another model than the pin.
+            ModelError: when it holds no answer, or comes from another model than the pin's.
         """
         ...
 
     async def ask(self, request: Request, limit_s: float | None = None) -> Reply:
-        """One answer, within so many seconds; the pin's `timeout_s` where nobody says.
+        """Sends one request and returns its reply.
+
+        Args:
+            request: what to send.
+            limit_s: the timeout in seconds; None: the pin's `timeout_s`.
 
         Raises:
-            ModelError: when there is none.
+            ModelError: when the call fails.
         """
         ...
 
-    async def ends(self) -> dict[str, date]:
-        """The models of the provider's list that have a last day, with that day.
+    async def list_expiries(self) -> dict[str, date]:
+        """Reads the models of the provider's list that have a shutdown date.
 
         Raises:
             ModelError: when the list cannot be read.
@@ -143,5 +147,5 @@ class Client(Protocol):
         ...
 
     async def close(self) -> None:
-        """Gives connections back."""
+        """Closes all connections."""
         ...

@@ -1,6 +1,6 @@
-"""The hot call: one JSON body posted, one JSON answer read, over connections that are kept.
+"""Posts JSON bodies and reads JSON answers over kept-alive connections: the hot path of a call.
 
-Knows addresses and bytes. What they mean is told in `shapes`, how a call fails in `faults`.
+Knows addresses and bytes only. `api_shapes` knows what they mean, `faults` how a call fails.
 """
 
 from __future__ import annotations
@@ -12,95 +12,95 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from evals.models.faults import broken, from_status
-from evals.models.limits import limits_of
+from evals.models.faults import error_from_exception, error_from_status
+from evals.models.limits import parse_limits
 from evals.models.protocol import Limits, ModelError
 
 
 class Address(NamedTuple):
-    """Where a question goes, and the headers it goes with: as the `openai` client wrote them."""
+    """The URL and headers of a request, as the `openai` client builds them."""
 
     url: str
     headers: Mapping[str, str]
 
     def __repr__(self) -> str:
-        """The URL alone: a header holds the key."""
+        """Shows the URL alone: a header holds the key."""
         return f"Address({self.url!r})"
 
 
-class Got(NamedTuple):
-    """An answer, parsed, and what the provider still allows."""
+class JsonResponse(NamedTuple):
+    """A decoded answer, and the provider's rate limits."""
 
     answer: Any
     limits: Limits | None
 
 
-class Wire:
-    """Posts to one address; its session opens with the first call, in the loop that makes it."""
+class JsonTransport:
+    """Posts to one address; the first call opens its session, in that call's event loop."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.session: Any = None
 
-    def open(self) -> Any:
-        """A session that trusts what the `openai` client trusts and remembers no cookie."""
+    def open_session(self) -> Any:
+        """Opens a session with the `openai` client's TLS settings and without cookies."""
         import aiohttp
         import httpx2
 
         secure = self.address.url.startswith("https:")
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0,  # the asker bounds how much is under way
+                limit=0,  # `evals.calls` bounds how many calls run at once
                 ssl=httpx2.create_ssl_context() if secure else True,
                 ttl_dns_cache=300,
             ),
             headers=dict(self.address.headers),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(),  # `post` ends what takes too long
-            proxy=proxy_for(self.address.url),
+            timeout=aiohttp.ClientTimeout(),  # `post` has its own timeout
+            proxy=find_proxy(self.address.url),
         )
 
-    async def post(self, body: Any, limit_s: float) -> Got | ModelError:
-        """What came of posting a body, within so many seconds; an error is given and not raised.
+    async def post(self, body: Any, limit_s: float) -> JsonResponse | ModelError:
+        """Posts a body and returns the answer or the error, within so many seconds.
 
-        So whoever raises it does so in a frame that never saw a header or a provider's words,
-        and chained to nothing that did.
+        Errors are returned, not raised: the caller raises them in a frame without headers or
+        the provider's error text, and not chained to an exception that holds them.
         """
         if self.session is None:
-            self.session = self.open()
+            self.session = self.open_session()
         try:
             async with (
                 asyncio.timeout(limit_s),
                 self.session.post(
-                    self.address.url, data=to_bytes(body), allow_redirects=False
+                    self.address.url, data=encode_json(body), allow_redirects=False
                 ) as response,
             ):
                 raw = await response.read()
             if response.status != 200:
-                return from_status(response.status, response.headers, raw)
-            return Got(from_bytes(raw), limits_of(response.headers))
+                return error_from_status(response.status, response.headers, raw)
+            return JsonResponse(decode_json(raw), parse_limits(response.headers))
         except ValueError:
             return ModelError("malformed-response", "not JSON", retryable=True)
         except Exception as error:
-            return broken(error)
+            return error_from_exception(error)
 
     async def close(self) -> None:
-        """Gives the connections back."""
+        """Closes the connections."""
         if self.session is not None:
             await self.session.close()
             self.session = None
 
 
-def proxy_for(url: str) -> str | None:
-    """The proxy the environment names for an address; aiohttp would look for it at each call."""
+def find_proxy(url: str) -> str | None:
+    """Finds the proxy for an address once; aiohttp would read the environment at each call."""
     parts = urlsplit(url)
     if urllib.request.proxy_bypass(parts.netloc):
         return None
     return urllib.request.getproxies().get(parts.scheme)
 
 
-def to_bytes(body: Any) -> bytes:
-    """A body as JSON; half a surrogate pair, which no server reads, becomes a question mark."""
+def encode_json(body: Any) -> bytes:
+    """Encodes a body as JSON; an unpaired surrogate, which no server reads, becomes `?`."""
     import orjson
 
     try:
@@ -109,8 +109,12 @@ def to_bytes(body: Any) -> bytes:
         return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def from_bytes(raw: bytes) -> Any:
-    """JSON as values; raises ValueError when it is none."""
+def decode_json(raw: bytes) -> Any:
+    """Decodes JSON.
+
+    Raises:
+        ValueError: when it is not valid.
+    """
     import orjson
 
     return orjson.loads(raw)

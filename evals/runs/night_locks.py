@@ -96,12 +96,12 @@ def served(evaluator: Evaluator, catalog: Catalog) -> Evaluator:
 
 def seen(lake: Lake, catalog: Catalog, night: date) -> str:
     """A digest of everything a night's reports rest on: traces, labels, lock, models at hand."""
-    from evals.models import unavailable_because
+    from evals.models import why_unavailable
 
     known = night_state.state(lake, night)
     versions = known.get("evaluators", {})
     at_hand = [
-        (name, unavailable_because(pin))
+        (name, why_unavailable(pin))
         for app, held in sorted(versions.items())
         for name, version in sorted(held.items())
         if (pin := served(remembered(lake, name, app, version), catalog).pin)

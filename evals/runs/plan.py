@@ -218,9 +218,9 @@ def ways_of(
 
 def can_ask(evaluator: Evaluator) -> bool:
     """Whether the evaluator's model is at hand here."""
-    from evals.models import unavailable_because
+    from evals.models import why_unavailable
 
-    return evaluator.pin is not None and unavailable_because(evaluator.pin) is None
+    return evaluator.pin is not None and why_unavailable(evaluator.pin) is None
 
 
 def changed(lake: Lake, evaluator: Evaluator, version: str | None) -> list[str]:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
-from evals.models.limits import wait_of
+from evals.models.limits import parse_wait
 
 if TYPE_CHECKING:
     from requests import Response
@@ -145,7 +145,7 @@ class Api:
         """Raises what an answer's status means."""
         status = answer.status_code
         if status in PASSING:
-            said = wait_of(answer.headers)
+            said = parse_wait(answer.headers)
             if said and said > LONGEST_WAIT_S:
                 raise SourceError(
                     f"{what} answered {status} and asks to wait {said:.0f} s or more; what was "

@@ -300,7 +300,7 @@ def reopens(evaluator: Evaluator, score: dict[str, Any]) -> bool:
     if score["status"] == "skipped" and score["code"] == "budget":
         return True
     if score["status"] == "skipped" and evaluator.pin and score["code"] in ("no-model", "no-key"):
-        return models.unavailable_because(evaluator.pin) is None
+        return models.why_unavailable(evaluator.pin) is None
     return False
 
 

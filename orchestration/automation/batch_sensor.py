@@ -10,7 +10,7 @@ import dagster as dg
 
 from evals.calls.batch_jobs import Ticket, row, tickets, under_way
 from evals.calls.routing import heard, nights_of
-from evals.models.batches import OVER
+from evals.models.batches import FINAL_STATES
 from evals.records import digest
 from evals.runs import night_locks
 from orchestration.automation.jobs import NIGHTLY
@@ -57,7 +57,7 @@ def batches_back(context: dg.SensorEvaluationContext) -> Any:
     if not under_way(lake):
         return dg.SkipReason("no batch is under way")
     seen = heard(lake, settings().catalog(), datetime.now(UTC))
-    over = [ticket for ticket in seen if not ticket.open or ticket.status in OVER]
+    over = [ticket for ticket in seen if not ticket.open or ticket.status in FINAL_STATES]
     if not over:
         done, asked = (sum(getattr(t, key) for t in seen) for key in ("done", "requests"))
         count = f"{len(seen)} batches" if len(seen) != 1 else "1 batch"

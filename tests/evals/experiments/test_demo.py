@@ -156,14 +156,14 @@ def test_the_weights_are_the_pinned_ones() -> None:
     """The package's file has the pinned digest, and another digest is refused."""
     pin = load_catalog(demo_recording.CATALOG).models[demo_recording.PIN]
     try:
-        found = models.weights(pin)
+        found = models.find_weights(pin)
     except models.Unavailable as missing:
         assert missing.reason == "no-model"  # noqa: PT017  other weights must fail, not skip
         pytest.skip(f"the package {pin.package} is not installed")
     assert found.name == pin.model
     other = ModelPin(**{**pin.model_dump(), "sha256": "0" * 64})
     with pytest.raises(models.Unavailable) as refused:
-        models.weights(other)
+        models.find_weights(other)
     assert refused.value.reason == "other-weights"
 
 

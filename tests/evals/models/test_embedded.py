@@ -17,7 +17,7 @@ def test_a_busy_core_is_not_counted_as_idle() -> None:
     cores = os.cpu_count() or 1
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
     try:
-        idle = min(embedded.idle_cores(0.5) for _ in range(3))
+        idle = min(embedded.measure_idle_cores(0.5) for _ in range(3))
     finally:
         for process in busy:
             process.kill()
@@ -28,6 +28,6 @@ def test_a_busy_core_is_not_counted_as_idle() -> None:
 def test_what_ended_a_minute_ago_takes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Right after an installation the load average is high and the cores are idle."""
     monkeypatch.setattr(os, "getloadavg", lambda: (9.0, 9.0, 9.0))
-    monkeypatch.setattr(embedded, "idle_seconds", iter([100.0, 101.0]).__next__)
+    monkeypatch.setattr(embedded, "read_idle_seconds", iter([100.0, 101.0]).__next__)
     monkeypatch.setattr(embedded.time, "monotonic", iter([0.0, 0.5]).__next__)
-    assert embedded.threads_now() == 2
+    assert embedded.choose_threads() == 2

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from evals import models
-from evals.models.expiry import keep_list
+from evals.models.expiry import write_model_list
 from evals.specs import ModelPin
 from evals.storage.lake import Lake
 from orchestration.cli.diagnosis import pins as findings
@@ -32,10 +32,10 @@ def pin(days: int | None = None, **keys: Any) -> ModelPin:
 )
 def test_an_end_warns_under_90_days_and_fails_under_30(days: int, state: str) -> None:
     """The day itself and what is over fail too."""
-    found = models.expiry(pin(days), {}, TODAY)
+    found = models.find_expiry(pin(days), {}, TODAY)
     assert found is not None
-    assert (found.state, found.left, found.source) == (state, days, "catalog")
-    assert (TODAY + timedelta(days=days)).isoformat() in found.words()
+    assert (found.state, found.days_left, found.source) == (state, days, "catalog")
+    assert (TODAY + timedelta(days=days)).isoformat() in found.describe()
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ def test_an_end_warns_under_90_days_and_fails_under_30(days: int, state: str) ->
 )
 def test_an_end_is_told_as_a_person_would(days: int, words: str) -> None:
     """What is over ended; the last day is today."""
-    found = models.expiry(pin(days), {}, TODAY)
+    found = models.find_expiry(pin(days), {}, TODAY)
     assert found is not None
-    assert words in found.words()
+    assert words in found.describe()
 
 
 def test_nobody_having_said_is_no_end() -> None:
     """No date is made up."""
-    assert models.expiry(pin(), {}, TODAY) is None
+    assert models.find_expiry(pin(), {}, TODAY) is None
 
 
 def test_a_provider_s_list_is_read_and_remembered(tmp_path: Path) -> None:
@@ -69,20 +69,20 @@ def test_a_provider_s_list_is_read_and_remembered(tmp_path: Path) -> None:
     ]
     with server.serving(lambda b, n: server.Said(), told) as running:
         here = pin(base_url=running.url)
-        assert models.refresh(lake, [here], TODAY) == {}
-        (soon,) = models.expiring([here, pin(name="n", model="m-2")], lake, TODAY)
-        assert (soon.on, soon.left, soon.source) == (date(2026, 12, 11), 17, "provider")
+        assert models.refresh_model_lists(lake, [here], TODAY) == {}
+        (soon,) = models.list_expiring([here, pin(name="n", model="m-2")], lake, TODAY)
+        assert (soon.on, soon.days_left, soon.source) == (date(2026, 12, 11), 17, "provider")
         later = here.model_copy(update={"expires": date(2027, 12, 11)})
-        assert models.expiring([later], lake, TODAY) == []
-    assert models.refresh(lake, [here], TODAY)["m"] in models.FAULTS
-    assert models.expiring([here], lake, TODAY) == [soon]
+        assert models.list_expiring([later], lake, TODAY) == []
+    assert models.refresh_model_lists(lake, [here], TODAY)["m"] in models.FAULTS
+    assert models.list_expiring([here], lake, TODAY) == [soon]
 
 
 def test_another_server_s_list_says_nothing_of_this_one(tmp_path: Path) -> None:
     """Two servers may call different models by one name."""
     lake = Lake(tmp_path).open()
-    keep_list(lake, pin(base_url="http://a/v1"), {"m-1": TODAY}, TODAY)
-    assert models.expiring([pin(base_url="http://b/v1")], lake, TODAY) == []
+    write_model_list(lake, pin(base_url="http://a/v1"), {"m-1": TODAY}, TODAY)
+    assert models.list_expiring([pin(base_url="http://b/v1")], lake, TODAY) == []
 
 
 def test_doctor_tells_ends_and_promises() -> None:
@@ -117,7 +117,7 @@ def test_doctor_tells_weights_that_are_not_the_pinned_file(
 def test_a_list_is_a_small_document(tmp_path: Path) -> None:
     """It holds dates and no key."""
     lake = Lake(tmp_path).open()
-    keep_list(lake, pin(), {"m-1": TODAY}, TODAY)
+    write_model_list(lake, pin(), {"m-1": TODAY}, TODAY)
     kept = json.loads((tmp_path / "model_lists.json").read_text())
     assert kept == {"openai": {"read": "2026-11-24", "ends": {"m-1": "2026-11-24"}}}
 
@@ -139,7 +139,7 @@ def fresh(lake: Lake, asked: ModelPin, today: date) -> None:
 
     async def done() -> None:
         client = models.open_client(asked)
-        await models.keep_fresh(lake, client, today)
+        await models.refresh_model_list_daily(lake, client, today)
         await client.close()
 
     asyncio.run(done())
@@ -157,11 +157,11 @@ def test_openai_s_list_is_read_once_a_day_beside_the_questions(
         for _ in range(3):
             fresh(lake, asked, TODAY)
         assert [one.path for one in running.asked] == ["/v1/models"]
-        (soon,) = models.expiring([asked], lake, TODAY)
+        (soon,) = models.list_expiring([asked], lake, TODAY)
         assert (soon.state, soon.source, soon.on) == ("fail", "provider", date(2026, 12, 11))
         told[0]["shutdown_date"] = "2027-12-11"
         fresh(lake, asked, TODAY + timedelta(days=1))
-        assert models.expiring([asked], lake, TODAY) == []
+        assert models.list_expiring([asked], lake, TODAY) == []
         assert len(running.asked) == 2
 
 
@@ -171,14 +171,14 @@ def test_a_list_that_cannot_be_read_is_left_for_the_day_and_what_it_said_stands(
     """No judge waits for it twice, and no end is forgotten."""
     lake = Lake(tmp_path).open()
     asked = openai_at("http://127.0.0.1:1/v1")
-    keep_list(lake, asked, {"m-1": TODAY + timedelta(days=50)}, TODAY - timedelta(days=1))
+    write_model_list(lake, asked, {"m-1": TODAY + timedelta(days=50)}, TODAY - timedelta(days=1))
     with server.serving(lambda b, n: server.Said(), server.Said(500, b"{}")) as running:
         asked = openai_at(running.url)
         for _ in range(3):
             fresh(lake, asked, TODAY)
         assert len(running.asked) == 1
-        (soon,) = models.expiring([asked], lake, TODAY)
-        assert (soon.state, soon.left) == ("warn", 50)
+        (soon,) = models.list_expiring([asked], lake, TODAY)
+        assert (soon.state, soon.days_left) == ("warn", 50)
         fresh(lake, asked, TODAY + timedelta(days=1))
         assert len(running.asked) == 2
 
@@ -190,10 +190,10 @@ def test_whoever_speaks_like_openai_is_asked_for_its_list(tmp_path: Path) -> Non
     with server.serving(lambda b, n: server.Said(), told) as running:
         asked = pin(base_url=running.url)
         fresh(lake, asked, TODAY)
-        assert models.expiring([asked], lake, TODAY) == []
+        assert models.list_expiring([asked], lake, TODAY) == []
         told[0]["shutdown_date"] = "2026-12-11"
         fresh(lake, asked, TODAY + timedelta(days=1))
-        (soon,) = models.expiring([asked], lake, TODAY)
+        (soon,) = models.list_expiring([asked], lake, TODAY)
         assert (soon.state, soon.source) == ("fail", "provider")
 
 
@@ -202,6 +202,6 @@ def test_a_model_served_in_process_has_no_list(tmp_path: Path) -> None:
     lake = Lake(tmp_path).open()
     with server.serving(lambda b, n: server.Said(), []) as running:
         own = pin(provider="embedded", package="p", sha256="0" * 64)
-        assert models.refresh(lake, [own], TODAY) == {}
+        assert models.refresh_model_lists(lake, [own], TODAY) == {}
         assert running.asked == []
-    assert models.known_lists(lake) == {}
+    assert models.read_model_lists(lake) == {}

@@ -137,10 +137,12 @@ def test_a_request_to_wait_is_heard() -> None:
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "999999999"}, 3600.0),
     ):
-        error = models.faults.from_status(429, {k.lower(): v for k, v in headers.items()}, b"")
+        error = models.faults.error_from_status(
+            429, {k.lower(): v for k, v in headers.items()}, b""
+        )
         assert error.wait_s == wait, headers
     soon = email.utils.formatdate(time.time() + 1000, usegmt=True)
-    untold = models.faults.from_status(429, {"retry-after": soon}, b"").wait_s
+    untold = models.faults.error_from_status(429, {"retry-after": soon}, b"").wait_s
     assert untold is not None, "a server that tells no time means ours"
     assert 900 < untold <= 1000
 
@@ -351,26 +353,26 @@ def test_a_cost_is_the_price_of_its_night() -> None:
     old = Price(since=date(2026, 1, 1), input=1, output=2)
     new = Price(since=date(2026, 10, 1), input=10, output=20)
     pin = ModelPin(name="m", model="m-1", prices=(new, old))
-    assert models.cost(pin, date(2026, 9, 30), 1_000_000, 500_000) == 2.0
-    assert models.cost(pin, date(2026, 10, 1), 1_000_000, 500_000) == 20.0
-    assert models.cost(pin, date(2025, 1, 1), 1_000_000, 0) == 0.0
+    assert models.compute_cost(pin, date(2026, 9, 30), 1_000_000, 500_000) == 2.0
+    assert models.compute_cost(pin, date(2026, 10, 1), 1_000_000, 500_000) == 20.0
+    assert models.compute_cost(pin, date(2025, 1, 1), 1_000_000, 0) == 0.0
 
 
 def test_cached_tokens_and_batches_cost_less() -> None:
     """A batch pays its part of everything; cached tokens pay their own price where one is told."""
     price = Price(since=date(2026, 1, 1), input=10, output=20, cached=1)
     pin, night = ModelPin(name="m", model="m-1", prices=(price,)), date(2026, 2, 1)
-    assert models.cost(pin, night, 1_000_000, 0, cached=400_000) == 6.4
-    assert models.cost(pin, night, 1_000_000, 100_000, cached=400_000, batch=True) == 4.2
+    assert models.compute_cost(pin, night, 1_000_000, 0, cached=400_000) == 6.4
+    assert models.compute_cost(pin, night, 1_000_000, 100_000, cached=400_000, batch=True) == 4.2
     plain = pin.model_copy(update={"prices": (price.model_copy(update={"cached": None}),)})
-    assert models.cost(plain, night, 1_000_000, 0, cached=400_000) == 10.0
+    assert models.compute_cost(plain, night, 1_000_000, 0, cached=400_000) == 10.0
 
 
 def test_a_model_without_its_key_is_unavailable_and_says_which() -> None:
     """The reason is a stable word, the message names the variable and not its value."""
     pin = ModelPin(name="m", model="m-1", api_key_env="ANDON_TEST_KEY")
-    assert models.unavailable_because(pin, {}) == "no-key"
-    assert models.unavailable_because(pin, {"ANDON_TEST_KEY": "k"}) is None
+    assert models.why_unavailable(pin, {}) == "no-key"
+    assert models.why_unavailable(pin, {"ANDON_TEST_KEY": "k"}) is None
     with pytest.raises(models.Unavailable, match="ANDON_TEST_KEY"):
         models.open_client(pin)
 
@@ -386,7 +388,7 @@ def test_weights_of_another_digest_are_refused(tmp_path: Path, monkeypatch: Any)
         name="m", provider="embedded", model="w.gguf", package="some_weights", sha256="0" * 64
     )
     with pytest.raises(models.Unavailable, match="not the pinned file"):
-        models.weights(pin)
-    digest = models.embedded.file_digest(package / "w.gguf")
+        models.find_weights(pin)
+    digest = models.embedded.hash_file(package / "w.gguf")
     good = pin.model_copy(update={"sha256": digest})
-    assert models.weights(good) == package / "w.gguf"
+    assert models.find_weights(good) == package / "w.gguf"

@@ -73,7 +73,9 @@ def test_no_fault_tells_the_key(name: str, way: str, caplog: pytest.LogCaptureFi
 
         async def once() -> str:
             client = models.open_client(pin)
-            call: Callable[[], Any] = (lambda: client.ask(ASKED)) if way == "ask" else client.ends
+            call: Callable[[], Any] = (
+                (lambda: client.ask(ASKED)) if way == "ask" else client.list_expiries
+            )
             try:
                 await call()
             except ModelError as error:
