@@ -18,6 +18,7 @@ from evals.calls.shared_state import Shared
 from evals.specs import Budget, Catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
+from evals.storage.locks import LockHeldError
 
 ROUNDING = 1e-9
 
@@ -154,16 +155,14 @@ def within(budget: Budget, spent: Spent, costs: Sequence[float]) -> int:
 
 def recover(lake: Lake) -> int:
     """Books what dead runs spent and may have spent, and settles their journals."""
-    from filelock import Timeout
-
     shared = Shared(lake.home)
     try:
         held = "select distinct run from purse where reserved_calls > 0"
         for (run,) in shared.db.execute(held).fetchall():
             try:
-                with lake.lock("journal", run).acquire(timeout=0):
+                with lake.lock("journal", run, wait=False):
                     bury(lake, shared, run)
-            except Timeout:  # it lives
+            except LockHeldError:  # it lives
                 continue
     finally:
         shared.close()

@@ -29,6 +29,7 @@ from evals.storage.files import (
     replacing,
     write_parquet,
 )
+from evals.storage.locks import hold_lock, remove_free_locks
 from evals.storage.tables import (
     ADDED_COLUMNS,
     TABLES,
@@ -38,7 +39,8 @@ from evals.storage.tables import (
     to_table,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of what is at rest; `storage.migrations` moves an older home forward."""
 
 
 R = TypeVar("R")
@@ -66,6 +68,16 @@ def safe(name: str) -> str:
     return name
 
 
+def schema_version(home: Path) -> int:
+    """The schema version of a home."""
+    return json.loads((home / "schema.json").read_bytes())["schema_version"]
+
+
+def write_schema_version(home: Path, version: int) -> None:
+    """Notes the schema version of a home."""
+    replace(home / "schema.json", canonical({"schema_version": version}), durable=True)
+
+
 class Lake:
     """Everything a team keeps under one home folder."""
 
@@ -82,14 +94,14 @@ class Lake:
         for name in RESTRICTED:
             (self.home / name).mkdir(mode=0o700, exist_ok=True)
             (self.home / name).chmod(0o700)
-        stamp = self.home / "schema.json"
-        if not stamp.exists():
-            replace(stamp, canonical({"schema_version": SCHEMA_VERSION}))
-        found = json.loads(stamp.read_text())["schema_version"]
+        if not (self.home / "schema.json").exists():
+            write_schema_version(self.home, SCHEMA_VERSION)
+        found = schema_version(self.home)
         if found != SCHEMA_VERSION:
-            raise LakeError(
-                f"{self.home} has schema version {found}, this Andon reads {SCHEMA_VERSION}"
-            )
+            older = found < SCHEMA_VERSION
+            remedy = f"run `andon migrate --home {self.home}`" if older else "use a newer Andon"
+            versions = f"schema version {found}, this Andon reads {SCHEMA_VERSION}"
+            raise LakeError(f"{self.home} has {versions}; {remedy}")
         return self
 
     def partition(self, table: str, night: date) -> Path:
@@ -213,13 +225,13 @@ class Lake:
         replace(path, text.encode() + b"\n", durable=durable)
         return path
 
-    def lock(self, *parts: str) -> Any:
-        """A lock that dies with its process; a second writer waits for it."""
-        from filelock import FileLock
+    def lock(self, *parts: str, wait: bool = True) -> contextlib.AbstractContextManager[None]:
+        """A lock that dies with its process; a second writer waits for it.
 
-        folder = self.home / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{safe('@'.join(parts))}.lock")
+        Raises:
+            LockHeldError: on entering, where somebody holds it and `wait` is false.
+        """
+        return hold_lock(self.home / "locks" / f"{safe('@'.join(parts))}.lock", wait=wait)
 
     @contextlib.contextmanager
     def used(self, *, alone: bool = False) -> Iterator[None]:
@@ -280,7 +292,8 @@ class Lake:
         return folder
 
     def sweep(self, now: float, older_than_s: float = 86_400) -> None:
-        """Removes what killed runs left, scratch files and files aside: none works for so long."""
+        """Removes what killed runs left: locks, and scratch files and files aside of long ago."""
+        remove_free_locks(self.home / "locks")
         for path in leftovers(self.home):
             with contextlib.suppress(FileNotFoundError):
                 if now - path.stat().st_mtime > older_than_s:

@@ -18,6 +18,7 @@ import orjson
 from evals.records import Answer
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
+from evals.storage.locks import LockHeldError
 from evals.storage.tables import from_rows
 
 RUN_ATTEMPTS = 5
@@ -115,11 +116,9 @@ def merge(lake: Lake, night: date, version: str, arrived: dict[str, Held]) -> No
 
 def recover(lake: Lake) -> int:
     """Settles the journals that dead runs left behind; returns how many."""
-    from filelock import Timeout
-
     settled = 0
     for path in sorted((lake.home / "journal").glob("*.jsonl")):
-        with contextlib.suppress(Timeout), lake.lock("journal", path.stem).acquire(timeout=0):
+        with contextlib.suppress(LockHeldError), lake.lock("journal", path.stem, wait=False):
             settle(lake, path)
             settled += 1
     return settled

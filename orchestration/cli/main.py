@@ -13,7 +13,16 @@ from typing import Any, NoReturn
 
 import click
 
-from orchestration.cli import batches, import_pull, judges, nightly, privacy, reports, upkeep
+from orchestration.cli import (
+    batches,
+    import_pull,
+    judges,
+    migrate,
+    nightly,
+    privacy,
+    reports,
+    upkeep,
+)
 from orchestration.cli.options import INFRASTRUCTURE, USAGE, fail
 from orchestration.runtime import interrupts, terminal
 
@@ -69,7 +78,7 @@ def main() -> None:
     """
 
 
-GROUPS = (nightly, reports, upkeep, privacy, import_pull, batches, judges)
+GROUPS = (nightly, reports, upkeep, privacy, import_pull, batches, judges, migrate)
 for command in (command for group in GROUPS for command in group.COMMANDS):
     main.add_command(command)
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation
-from filelock import FileLock
 from packaging.version import Version
 
 from evals.storage.files import replace
+from evals.storage.locks import hold_lock
 from orchestration.runtime.progress import Progress
 from orchestration.settings import ROOT
 
@@ -41,7 +41,7 @@ def manifest() -> Path:
     """
     PARSED.mkdir(parents=True, exist_ok=True)
     found = PARSED / "manifest.json"
-    with FileLock(PARSED / "parse.lock"):
+    with hold_lock(PARSED / "parse.lock"):
         if not found.exists() or found.stat().st_mtime < newest_model():
             Progress.say("parsing the dbt project (once)")
             parse()

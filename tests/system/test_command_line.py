@@ -33,6 +33,7 @@ COMMANDS = (
     ("quarantine", "replay"),
     ("forget",),
     ("tidy",),
+    ("migrate",),
     ("doctor",),
     ("ui",),
 )

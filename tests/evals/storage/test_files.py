@@ -10,11 +10,12 @@ import pytest
 
 from evals.storage import files
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OTHERWISE = {
     "evals/storage/files.py": "the one way to write a file",
     "evals/storage/ledger.py:Journal": "a journal is appended to; its last line may be torn",
     "evals/storage/lake.py:Lake.used": "a lock, which holds nothing",
+    "evals/storage/locks.py:open_locked": "a lock, which holds nothing",
     "evals/worklist/worklist.py:Contents": "a file without a name ends with its process",
     "evals/traces/spans/spans.py:Gathered": "files without names",
     "evals/ingest/parallel_readers.py:second": "a file without a name",
@@ -23,6 +24,7 @@ OTHERWISE = {
     "evals/privacy/scrubbing.py:database": "SQLite",
     "evals/sources/locations.py:download": "copies into a file that `files` opened",
     "orchestration/cli/launch.py:launch": "a log, of use as far as it goes",
+    "orchestration/web/serve.py:run_dagster": "a log, of use as far as it goes",
 }
 """Where something is written otherwise, and why it may be."""
 NAMES = {
