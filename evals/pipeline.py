@@ -19,7 +19,7 @@ from evals.storage.tables import SliceRow
 def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
     """Puts what dbt reads of some nights into the run's scratch DuckDB file."""
     labels = lake.labels()
-    labelled = "trace_id", {label.trace_id for label in labels}
+    labelled = "trace_id", {label.subject_id for label in labels}
     mapped = [
         row
         for night in nights

@@ -254,17 +254,44 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a person, or a recorded judge or rule, said of one trace on one dimension."""
+    """What a person, a recorded judge or a rule judged of one subject on one dimension."""
 
-    trace_id: str
+    subject_id: str
+    """The trace's id, or the session's or pair's."""
     dimension: str
     verdict: Json
     """In the annotator's own vocabulary; the suite maps it to pass and fail."""
     annotator: str
     annotator_kind: AnnotatorKind
-    note: str = ""
+    critique: str = ""
+    """Why, in the annotator's words."""
     answer: str = ""
     """Digest of the answer it was given for; empty: whatever the trace holds."""
+    subject: Subject = "trace"
+    origin: Origin = "production"
+    rubric_version: str | None = None
+    """Which wording of the question was answered; null: not recorded."""
+    time: datetime | None = None
+    """When it was given, in UTC; null: not recorded."""
+    seconds_spent: float | None = None
+    sampling_probability: float | None = None
+    """The chance its subject had to be asked about; null: it was picked, or not recorded."""
+    supersedes: str | None = None
+    """The id of the label it takes the place of."""
+    id: str = ""
+    """Names it; the label store derives it from the content where it is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoldValue:
+    """The right answer of one subject on one dimension, which answers are compared with."""
+
+    subject_id: str
+    dimension: str
+    value: Json
+    source: str = ""
+    """Where it comes from, such as the file that brought it."""
+    subject: Subject = "trace"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.specs import Catalog, load_catalog
 from evals.storage.lake import Lake
 
@@ -33,9 +33,9 @@ class Settings(NamedTuple):
         """The catalog, checked."""
         return load_catalog(self.catalog_root)
 
-    def references(self, lake: Lake) -> References:
-        """Gold sets and labels."""
-        return References.of(self.catalog_root, lake.labels())
+    def references(self, lake: Lake) -> GoldAndLabels:
+        """Gold and labels."""
+        return GoldAndLabels.of(self.catalog_root, lake.labels(), lake.gold_values())
 
 
 def settings(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -22,18 +22,18 @@ from evals.privacy import redaction, scrubbing
 from evals.privacy.redaction import Door
 from evals.privacy.scrubbing import Words
 from evals.readable import readable_name
-from evals.records import Trace, canonical, digest
+from evals.records import Trace, digest
 from evals.reports import assembly, redact_text
 from evals.sources.pulls import Window
 from evals.specs import Catalog
 from evals.storage import id_index
-from evals.storage.files import replace
+from evals.storage.label_records import change_rows
 from evals.storage.lake import Lake, quoted
 from evals.storage.tables import from_rows
 from evals.traces.files.streams import file_sha
 
 MARK = "[forgotten]"
-IDS_ALONE = ("reports", "evaluators", "candidates", "labels")
+IDS_ALONE = ("reports", "evaluators", "candidates", "labels", "gold")
 """Folders whose texts are others' too: only ids are taken out of them, beside what is told here."""
 SPOKEN = ("input", "output", "steps", "metadata", "feedback", "tags")
 
@@ -202,7 +202,8 @@ def steps(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     names = scrubbing.words(person.ids(), mark=MARK)
     yield "reports", len(redact_text.rewrite(lake, person.row, MARK))
     yield "review", drop_rows_of_documents(lake, person)
-    yield "labels", drop_labels(lake, person)
+    yield "labels", drop_labels(lake, person, "labels")
+    yield "gold", drop_labels(lake, person, "gold")
     for path in files(lake.home):
         place = path.relative_to(lake.home).parts[0]
         tables = path.suffix == ".parquet" and place != "quarantine"
@@ -287,16 +288,10 @@ def drop_rows_of_documents(lake: Lake, person: Person) -> int:
     return dropped
 
 
-def drop_labels(lake: Lake, person: Person) -> int:
-    """Takes what was said of its traces out of the label files."""
-    dropped = 0
-    for path in sorted((lake.home / "labels").glob("*.jsonl")):
-        rows = [json.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
-        kept = [canonical(row) for row in rows if not person.row(row)]
-        if len(kept) < len(rows):
-            replace(path, b"\n".join(kept) + b"\n")
-            dropped += len(rows) - len(kept)
-    return dropped
+def drop_labels(lake: Lake, person: Person, folder: str) -> int:
+    """Removes its traces' labels or gold values from their files."""
+    ids = set(person.traces)
+    return change_rows(lake.home / folder, lambda row: None if row["subject_id"] in ids else row)
 
 
 def remaining(lake: Lake, person: Person) -> Iterator[Path]:

@@ -6,7 +6,6 @@ A person's wish is `forget`'s; here only time decides.
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,11 +15,11 @@ from typing import Any
 
 from evals.ingest.inbox import inbox_paths
 from evals.privacy import redaction, scrubbing
-from evals.records import canonical, digest
+from evals.records import digest
 from evals.reports import redact_text
 from evals.specs import Catalog
 from evals.storage import id_index
-from evals.storage.files import replace
+from evals.storage.label_records import change_rows
 from evals.storage.lake import Lake
 from evals.traces.files.streams import file_sha
 
@@ -174,14 +173,10 @@ def hush(lake: Lake, nights: Iterable[date]) -> int:
 
 
 def hush_labels(lake: Lake, traces: set[str]) -> int:
-    """Takes the notes out of the labels of some traces; the verdicts are figures."""
-    touched = 0
-    for path in sorted((lake.home / "labels").glob("*.jsonl")):
-        rows = [json.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
-        mine = [row for row in rows if row["trace_id"] in traces and row.get("note")]
-        for row in mine:
-            row["note"] = MARK
-        if mine:
-            replace(path, b"\n".join(map(canonical, rows)) + b"\n")
-            touched += len(mine)
-    return touched
+    """Blanks the critiques of some traces' labels; the verdicts are figures."""
+
+    def blank(row: dict[str, Any]) -> dict[str, Any]:
+        about = row["subject_id"] in traces and "critique" in row
+        return {**row, "critique": MARK} if about else row
+
+    return change_rows(lake.home / "labels", blank)

@@ -1,4 +1,4 @@
-"""What answers are compared with: gold sets, and what people and others said of a trace.
+"""What answers are compared with: gold sets, gold values, and the labels of a trace.
 
 Maps an annotator's vocabulary to pass and fail as the suite says; an unmapped word is an error.
 """
@@ -14,63 +14,70 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.records import Failure, Label, Outcome, Skip, Trace, canonical, digest
+from evals.records import Failure, GoldValue, Json, Label, Outcome, Skip, Trace, canonical, digest
 from evals.specs import CatalogError, Evaluator
-
-GOLD = "gold"
-"""The annotator whose labels are gold values, not verdicts."""
 
 
 @dataclass(frozen=True)
-class References:
-    """Gold sets of the catalog and every label of the lake, looked up by trace."""
+class GoldAndLabels:
+    """Gold sets of the catalog, gold values and labels of the lake, looked up by trace."""
 
     gold_folder: Path
     labels: Mapping[str, tuple[Label, ...]]
     """By trace_id."""
+    gold_values: Mapping[tuple[str, str], Json]
+    """By trace_id and dimension, in the labels' own name of it."""
 
     @classmethod
-    def of(cls, catalog_root: Path, labels: Iterable[Label]) -> References:
-        """References over a catalog's gold sets and some labels."""
+    def of(
+        cls, catalog_root: Path, labels: Iterable[Label], gold_values: Iterable[GoldValue] = ()
+    ) -> GoldAndLabels:
+        """Everything known of the traces of a catalog's applications."""
         by_trace: dict[str, list[Label]] = defaultdict(list)
         for label in labels:
-            by_trace[label.trace_id].append(label)
-        return cls(catalog_root / "gold", {k: tuple(v) for k, v in by_trace.items()})
+            if label.subject == "trace":
+                by_trace[label.subject_id].append(label)
+        gold: dict[tuple[str, str], Json] = {}
+        for value in gold_values:
+            if value.subject == "trace":
+                gold.setdefault((value.subject_id, value.dimension), value.value)
+        return cls(catalog_root / "gold", {k: tuple(v) for k, v in by_trace.items()}, gold)
 
     @property
     def root(self) -> Path:
         """The catalog's folder."""
         return self.gold_folder.parent
 
-    def gold(self, evaluator: Evaluator, trace: Trace) -> Any:
+    def gold_for(self, evaluator: Evaluator, trace: Trace) -> Json:
         """The gold value for a trace, or None."""
         if evaluator.gold is None:
             return None
         if evaluator.gold == "labels":
-            said = self.on(trace, evaluator.labels)
-            return next((label.verdict for label in said if label.annotator == GOLD), None)
+            return self.gold_values.get((trace.trace_id, evaluator.labels))
         return gold_set(self.gold_folder, evaluator.gold).get(trace.input)
 
-    def on(self, trace: Trace, dimension: str) -> list[Label]:
-        """What was said of a trace's present answer on a dimension, in its labels' own name."""
-        said = self.labels.get(trace.trace_id, ())
-        return [x for x in said if x.dimension == dimension and speaks_of(x, trace)]
+    def labels_on(self, trace: Trace, dimension: str) -> list[Label]:
+        """The labels of a trace's present answer on a dimension, in the labels' own name of it."""
+        labels = self.labels.get(trace.trace_id, ())
+        return [x for x in labels if x.dimension == dimension and is_about(x, trace)]
 
-    def recorded(self, evaluator: Evaluator, trace: Trace) -> dict[str, list[Label]]:
+    def recorded_labels(self, evaluator: Evaluator, trace: Trace) -> dict[str, list[Label]]:
         """The labels of each outside annotator by the name its scores go under.
 
         People have one row: what was adjudicated, or their majority where nothing was.
         """
         found: dict[str, list[Label]] = defaultdict(list)
-        for label in self.on(trace, evaluator.labels):
-            if label.annotator == GOLD:
-                continue
-            people = label.annotator_kind in ("human", "adjudicated")
-            who = label.annotator_kind if people else label.annotator
+        for label in self.labels_on(trace, evaluator.labels):
+            who = label.annotator_kind if is_from_people(label) else label.annotator
             found[f"{evaluator.dimension}.{who}"].append(label)
         if f"{evaluator.dimension}.adjudicated" in found:
             found.pop(f"{evaluator.dimension}.human", None)
         return found
+
+
+def is_from_people(label: Label) -> bool:
+    """Whether a person gave it, and no judge or rule."""
+    return label.annotator_kind in ("human", "adjudicated")
 
 
 def answer_shown(trace: Trace) -> str:
@@ -78,7 +85,7 @@ def answer_shown(trace: Trace) -> str:
     return digest([trace.input, trace.context, trace.output])
 
 
-def speaks_of(label: Label, trace: Trace) -> bool:
+def is_about(label: Label, trace: Trace) -> bool:
     """Whether a trace still holds the answer that was judged."""
     return not label.answer or label.answer == answer_shown(trace)
 
@@ -119,7 +126,7 @@ def map_verdict(mapping: Mapping[str, str], verdict: Any) -> Outcome | Failure |
     return Outcome(meaning == "pass", explanation=word[:200])
 
 
-def together(mapping: Mapping[str, str], labels: list[Label]) -> Outcome | Failure | Skip:
+def majority(mapping: Mapping[str, str], labels: list[Label]) -> Outcome | Failure | Skip:
     """Several annotators of one kind as one outcome: the majority, and a tie is skipped."""
     outcomes = [map_verdict(mapping, label.verdict) for label in labels]
     clear = [outcome for outcome in outcomes if isinstance(outcome, Outcome)]

@@ -15,7 +15,7 @@ from evals.calls import live
 from evals.calls.day_budget import Purse
 from evals.calls.stop import Stop
 from evals.evaluators import resolution
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.records import digest
 from evals.reports.attacks import Resistance, resistance
 from evals.runs import runner
@@ -74,7 +74,7 @@ def uses(catalog: Catalog, judge: str, app: str | None) -> list[Evaluator]:
 def attack(
     lake: Lake,
     catalog: Catalog,
-    references: References,
+    references: GoldAndLabels,
     evaluator: Evaluator,
     journal: ledger.Journal,
     night: date,

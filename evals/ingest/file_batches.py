@@ -11,7 +11,7 @@ from datetime import date
 from typing import Self
 
 from evals.ingest.sessions import note_carried
-from evals.labels.label_files import keep_labels
+from evals.labels.label_files import Batch, add_batches
 from evals.privacy.redaction import Door
 from evals.records import Label
 from evals.storage.lake import Lake
@@ -53,7 +53,8 @@ class Arrivals:
         files, self.files, labels, self.labels = self.files, [], self.labels, {}
         self.size = 0
         if files:
-            keep_labels(self.lake, self.door, labels)
+            found = {name: Batch(given) for name, given in labels.items()}
+            add_batches(self.lake, self.door, found)
             self.lake.record_files(files)
             nights = {date.fromisoformat(night) for seen in files for night in seen.nights}
             note_carried(self.lake, nights)

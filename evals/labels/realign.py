@@ -30,13 +30,14 @@ def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[review_queue.
     for rows in lake.batches("traces", night, ("trace_id", "app")):
         for row in rows:
             ids[row["app"]].append(row["trace_id"])
-    spoken_of = "trace_id", {label.trace_id for label in labels}
-    done = review_queue.done(labels, lake.picked("traces", night, spoken_of))
+    gold = lake.gold_values()
+    labelled = "trace_id", {label.subject_id for label in labels}
+    judged = review_queue.judged_already(labels, gold, lake.picked("traces", night, labelled))
     found: list[review_queue.Asked] = []
     for app in sorted(ids):
         asked = asked_of(catalog, app)
         size = catalog.app(app).review_queue
-        found += review_queue.queue(app, ids[app], failed[app], done, asked, size)
+        found += review_queue.queue(app, ids[app], failed[app], judged, asked, size)
     lake.write_document([one._asdict() for one in found], "review", f"{night.isoformat()}.json")
     return found
 
@@ -91,7 +92,7 @@ def candidate(
 def judged_pairs(lake: Lake, catalog: Catalog) -> dict[str, dict[str, list[tuple[float, bool]]]]:
     """Graded score and human verdict by judge and split, over every labelled night."""
     labels = lake.labels()
-    spoken_of = "trace_id", {label.trace_id for label in labels}
+    spoken_of = "trace_id", {label.subject_id for label in labels}
     found: dict[str, dict[str, list[tuple[float, bool]]]] = {}
     for night in lake.nights("traces"):
         traces = list(lake.picked("traces", night, spoken_of))

@@ -1,6 +1,6 @@
 """What a person should read: a night's queue of traces, each with the chance it had to be in it.
 
-Pure; a label that comes back is `references`', what it does to a judge is `alignment`'s.
+Pure; a label that comes back is `label_files`', what it does to a judge is `alignment`'s.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from evals.evaluators.gold import answer_shown, speaks_of
-from evals.records import Label, Score, Trace
+from evals.evaluators.gold import answer_shown, is_about, is_from_people
+from evals.records import GoldValue, Label, Score, Trace, digest
 from evals.worklist.sampling import place
 
 
@@ -28,16 +28,19 @@ class Asked(NamedTuple):
     """The chance a trace had to be asked about; null for those that were picked."""
 
 
-def done(labels: Iterable[Label], traces: Iterable[Trace]) -> set[tuple[str, str]]:
-    """The traces and dimensions people judged already, of answers that still stand."""
+def judged_already(
+    labels: Iterable[Label], gold_values: Iterable[GoldValue], traces: Iterable[Trace]
+) -> set[tuple[str, str]]:
+    """The traces and dimensions that people judged, of answers unchanged since, or have gold."""
     held = {trace.trace_id: trace for trace in traces}
-    return {
-        (label.trace_id, label.dimension)
+    judged = {
+        (label.subject_id, label.dimension)
         for label in labels
-        if label.annotator_kind in ("human", "adjudicated")
-        and label.trace_id in held
-        and speaks_of(label, held[label.trace_id])
+        if is_from_people(label)
+        and label.subject_id in held
+        and is_about(label, held[label.subject_id])
     }
+    return judged | {(one.subject_id, one.dimension) for one in gold_values}
 
 
 def queue(
@@ -54,7 +57,7 @@ def queue(
         app: the application.
         traces: the ids of its night.
         failed: its scores that fail.
-        judged: what people said already; see `done`.
+        judged: what people judged already; see `judged_already`.
         dimensions: the labels' name and the question of each dimension people judge.
         size: the most traces to ask about.
     """
@@ -98,6 +101,7 @@ def sheet(asked: Iterable[Asked], traces: Mapping[str, Trace]) -> list[dict[str,
                 "context": trace.context,
                 "output": trace.output,
                 "answer": answer_shown(trace),
+                "rubric_version": digest(one.question),
                 "verdict": "",
                 "annotator": "",
                 "annotator_kind": "human",

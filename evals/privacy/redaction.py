@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.privacy import detectors
-from evals.records import Label, Refusal, Trace
+from evals.records import GoldValue, Label, Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.files import create
 from evals.storage.lake import Lake, LakeError
@@ -324,23 +324,40 @@ class Door:
     def label(self, label: Label, app: str | None) -> Label | None:
         """The label as it may rest, or None where its trace was forgotten.
 
-        A verdict may be gold, which has to be cleaned as the output it is compared with is: where
-        the application is not known, only of what every application takes out.
+        Where the application is not known the verdict is cleaned only of what every application
+        takes out, the critique of what any does.
         """
-        trace_id = self.identity(label.trace_id)
+        trace_id = self.identity(label.subject_id)
         if self.dead(trace_id):
             return None
-        every = [self.catalog.app(name).redact for name in ([app] if app else self.catalog.apps)]
-        some = tuple(dict.fromkeys(kind for kinds in every for kind in kinds))
-        common = tuple(kind for kind in some if all(kind in kinds for kinds in every))
+        common, some = self.kinds(app)
         return dataclasses.replace(
             label,
-            trace_id=trace_id,
+            subject_id=trace_id,
             annotator=self.identity(label.annotator),
             dimension=name_without_secrets(label.dimension),
             verdict=Cleaning(redactor(common)).value(label.verdict),
-            note=redactor(some if app else some or detectors.PII_KINDS)(label.note),
+            critique=redactor(some if app else some or detectors.PII_KINDS)(label.critique),
         )
+
+    def gold_value(self, gold: GoldValue, app: str | None) -> GoldValue | None:
+        """The gold value as it may rest, cleaned as the output it is compared with is."""
+        trace_id = self.identity(gold.subject_id)
+        if self.dead(trace_id):
+            return None
+        return dataclasses.replace(
+            gold,
+            subject_id=trace_id,
+            dimension=name_without_secrets(gold.dimension),
+            value=Cleaning(redactor(self.kinds(app)[0])).value(gold.value),
+            source=name_without_secrets(gold.source),
+        )
+
+    def kinds(self, app: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The kinds of personal data that all of some applications take out, and that any does."""
+        every = [self.catalog.app(name).redact for name in ([app] if app else self.catalog.apps)]
+        some = tuple(dict.fromkeys(kind for kinds in every for kind in kinds))
+        return tuple(kind for kind in some if all(kind in kinds for kinds in every)), some
 
     def refusal(self, row: Refusal) -> Refusal:
         """A refused row: its bytes stay as found, what is shown of it says nothing personal."""

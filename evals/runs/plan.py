@@ -21,7 +21,7 @@ from evals.calls.routing import batched
 from evals.calls.shared_state import Shared
 from evals.calls.stop import Stop
 from evals.evaluators import resolution
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.records import Failure, Skip
 from evals.runs import night_locks
 from evals.specs import Catalog, Evaluator
@@ -72,7 +72,7 @@ class Scope:
 
     lake: Lake
     catalog: Catalog
-    references: References
+    references: GoldAndLabels
     """Gold and labels."""
     over: Sequence[date]
     names: Collection[str] | None = None

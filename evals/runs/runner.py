@@ -16,7 +16,7 @@ from evals.calls import live
 from evals.calls.day_budget import Purse
 from evals.calls.requests import Asked, Asker, Asking
 from evals.evaluators import guardrails, judges, registry
-from evals.evaluators.gold import References, together
+from evals.evaluators.gold import GoldAndLabels, majority
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
 from evals.runs import night_locks, noise
 from evals.specs import Evaluator
@@ -57,7 +57,7 @@ def score_night(
     lake: Lake,
     night: NightOf,
     evaluator: Evaluator,
-    references: References,
+    references: GoldAndLabels,
     journal: ledger.Journal,
     *,
     ask: Asker = live.ask,
@@ -151,18 +151,18 @@ def canary_rows(lake: Lake, work: Survey, asked: Asked) -> list[CanaryRow]:
     ]
 
 
-def derived(night: NightOf, work: Survey, references: References) -> Iterator[Score]:
+def derived(night: NightOf, work: Survey, references: GoldAndLabels) -> Iterator[Score]:
     """Scores that need no call."""
     evaluator = work.evaluator
     for trace in night.traces(evaluator) if work.todo else ():
         if trace.trace_id not in work.chosen or trace.trace_id in work.kept:
             continue
         if evaluator.kind == "recorded":
-            for name, labels in sorted(references.recorded(evaluator, trace).items()):
-                found = together(evaluator.params["map"], labels)
+            for name, labels in sorted(references.recorded_labels(evaluator, trace).items()):
+                found = majority(evaluator.params["map"], labels)
                 yield score(work, trace.trace_id, found, evaluator=name)
             continue
-        found = check(evaluator, trace, references.gold(evaluator, trace))
+        found = check(evaluator, trace, references.gold_for(evaluator, trace))
         yield score(work, trace.trace_id, found)
 
 

@@ -6,7 +6,6 @@ Knows shapes and paths; nothing here knows what a score means. See `ledger` for 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import json
 import re
@@ -16,7 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evals.records import Label, canonical
+from evals.records import GoldValue, Label, canonical
+from evals.storage import label_records
 from evals.storage.files import (
     RESTRICTED,
     Only,
@@ -201,17 +201,29 @@ class Lake:
 
     def add_labels(self, labels: Sequence[Label], name: str) -> int:
         """Appends a batch of labels under its content's name; the same batch twice is one."""
-        lines = [canonical(dataclasses.asdict(label)) for label in labels]
-        replace(self.home / "labels" / f"{safe(name)}.jsonl", b"\n".join(lines) + b"\n")
-        return len(lines)
+        rows = [label_records.label_row(label) for label in labels]
+        return label_records.write_rows(self.home / "labels" / f"{safe(name)}.jsonl", rows)
 
     def labels(self) -> list[Label]:
-        """Every label, in the order of its batch's name; the later one wins nothing here."""
-        found = []
-        for path in sorted((self.home / "labels").glob("*.jsonl")):
-            lines = path.read_bytes().splitlines()
-            found += [Label(**json.loads(line)) for line in lines if line.strip()]
-        return found
+        """Every label that no other supersedes, in the order of its batch's name."""
+        return label_records.without_superseded(
+            label_records.read_label(row)
+            for path in sorted((self.home / "labels").glob("*.jsonl"))
+            for row in label_records.read_rows(path)
+        )
+
+    def add_gold_values(self, values: Sequence[GoldValue], name: str) -> int:
+        """Appends a batch of gold values under its content's name."""
+        rows = [label_records.gold_row(value) for value in values]
+        return label_records.write_rows(self.home / "gold" / f"{safe(name)}.jsonl", rows)
+
+    def gold_values(self) -> list[GoldValue]:
+        """Every gold value of single subjects, in the order of its batch's name."""
+        return [
+            GoldValue(**row)
+            for path in sorted((self.home / "gold").glob("*.jsonl"))
+            for row in label_records.read_rows(path)
+        ]
 
     def document(self, *parts: str) -> Any:
         """A small JSON document of the lake, or None."""

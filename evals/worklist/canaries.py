@@ -14,8 +14,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.evaluators.gold import GOLD, References, together
-from evals.records import Failure, Label, Outcome, Skip, Trace
+from evals.evaluators.gold import GoldAndLabels, is_from_people, majority
+from evals.records import Failure, Outcome, Skip, Trace
 from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, parse, read_yaml
 from evals.storage.lake import Lake, quoted
 from evals.storage.tables import CanaryRow, from_rows
@@ -73,7 +73,7 @@ def nightly(catalog: Catalog) -> list[Attack]:
 
 
 def of_night(
-    lake: Lake, references: References, evaluator: Evaluator, night: date
+    lake: Lake, references: GoldAndLabels, evaluator: Evaluator, night: date
 ) -> tuple[Canary, ...]:
     """The canaries a judge is asked beside a night's traces."""
     catalog = load_catalog(references.root)
@@ -108,7 +108,7 @@ def carrying(trace: Trace, attack: Attack, evaluator: Evaluator) -> Trace:
 
 
 def carriers(
-    lake: Lake, references: References, evaluator: Evaluator, night: date
+    lake: Lake, references: GoldAndLabels, evaluator: Evaluator, night: date
 ) -> tuple[Trace, ...]:
     """Answers people failed on the judge's dimension, the oldest first, up to a night.
 
@@ -134,13 +134,13 @@ def mapping_of(catalog: Catalog, evaluator: Evaluator) -> dict[str, Any]:
 
 
 def failed_once(
-    references: References, evaluator: Evaluator, mapping: Mapping[str, str]
+    references: GoldAndLabels, evaluator: Evaluator, mapping: Mapping[str, str]
 ) -> Iterator[str]:
     """Traces of which a person said that they fail, whatever others said."""
     for trace_id, said in references.labels.items():
         if any(
             x.dimension == evaluator.labels
-            and by_people(x)
+            and is_from_people(x)
             and mapping.get(str(x.verdict)) == "fail"
             for x in said
         ):
@@ -148,18 +148,13 @@ def failed_once(
 
 
 def failed(
-    references: References, evaluator: Evaluator, mapping: Mapping[str, str], trace: Trace
+    references: GoldAndLabels, evaluator: Evaluator, mapping: Mapping[str, str], trace: Trace
 ) -> bool:
     """Whether people failed a trace's present answer; where some adjudicated, theirs counts."""
-    people = [x for x in references.on(trace, evaluator.labels) if by_people(x)]
+    people = [x for x in references.labels_on(trace, evaluator.labels) if is_from_people(x)]
     people = [x for x in people if x.annotator_kind == "adjudicated"] or people
-    found = together(mapping, people) if people else None
+    found = majority(mapping, people) if people else None
     return isinstance(found, Outcome) and not found.passed
-
-
-def by_people(label: Label) -> bool:
-    """Whether a person gave it as a verdict."""
-    return label.annotator_kind in ("human", "adjudicated") and label.annotator != GOLD
 
 
 @functools.lru_cache(maxsize=256)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from evals import models
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.records import Trace, canonical, digest
 from evals.specs import Evaluator
 from evals.storage import ledger
@@ -144,9 +144,9 @@ def key_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 
 
-def recorded_key(evaluator: Evaluator, trace: Trace, references: References) -> str:
+def recorded_key(evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> str:
     """The hash of everything recorded of a trace on the evaluator's dimension."""
-    said = references.on(trace, evaluator.labels)
+    said = references.labels_on(trace, evaluator.labels)
     return digest([[x.annotator, x.annotator_kind, x.verdict] for x in said], 32)
 
 
@@ -221,7 +221,7 @@ class Survey:
         return replace(self, wanted=tuple(itertools.islice(asked, count)))
 
 
-def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: References) -> Survey:
+def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: GoldAndLabels) -> Survey:
     """What there is to do: which traces, which scores stand, which contents must be paid for."""
     standing = standing_scores(lake, night.night, evaluator)
     places = {name: place(name, evaluator.dimension) for name in night.ids(evaluator)}
@@ -234,7 +234,7 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: Referen
         if evaluator.kind == "recorded":
             key = recorded_key(evaluator, trace, references)
         else:
-            data = content(evaluator, trace, references.gold(evaluator, trace))
+            data = content(evaluator, trace, references.gold_for(evaluator, trace))
             key = key_of(data)
             to_ask = repeats > 1 or standing.get(trace.trace_id) != key
             if evaluator.kind == "judge" and to_ask:
@@ -264,7 +264,7 @@ def again(contents: Contents, keys: Iterable[str], repeats: int) -> Iterator[str
 
 
 def attacked(
-    references: References,
+    references: GoldAndLabels,
     evaluator: Evaluator,
     chosen: Iterable[canaries.Canary],
     contents: Contents,
@@ -272,7 +272,7 @@ def attacked(
     """Canaries by the contents that are asked, which are kept beside the traces'."""
     tried = []
     for canary in chosen:
-        gold = references.gold(evaluator, canary.carrier)
+        gold = references.gold_for(evaluator, canary.carrier)
         found = [content(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
         for data in found:
             contents.add(key_of(data), data)

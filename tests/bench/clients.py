@@ -34,7 +34,7 @@ def traces(calls: int) -> list:
 def ours(url: str, calls: int, concurrency: int) -> float:
     """The runner, with its journal and ledger: every answer durable."""
     from evals.evaluators import resolution
-    from evals.evaluators.gold import References
+    from evals.evaluators.gold import GoldAndLabels
     from evals.runs import runner
     from evals.specs import load_catalog
     from evals.storage import ledger
@@ -59,7 +59,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
         judge = resolution.for_app(catalog, "bench")[0]
         began = time.process_time()
         with ledger.journal(lake, "bench") as journal:
-            night, labels = NightOf(lake, NIGHT), References.of(root, [])
+            night, labels = NightOf(lake, NIGHT), GoldAndLabels.of(root, [])
             done = runner.score_night(lake, night, judge, labels, journal)
         spent = time.process_time() - began
         assert done.passed + done.failed == calls, done

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.evaluators import resolution
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.records import Trace
 from evals.runs import runner
 from evals.specs import load_catalog
@@ -71,7 +71,7 @@ def night(url: str, traces: int) -> dict[str, Any]:
         for when in ("first", "again"):
             began, cpu = time.perf_counter(), time.process_time()
             with ledger.journal(lake, "bench") as journal:
-                labels = References.of(root, [])
+                labels = GoldAndLabels.of(root, [])
                 for evaluator in resolution.for_app(catalog, "bench"):
                     done = runner.score_night(
                         lake, NightOf(lake, NIGHT), evaluator, labels, journal

@@ -20,6 +20,7 @@ import click
 from evals.evaluators import catalog_schemas
 from evals.evaluators.guardrails import GUARDRAILS
 from evals.evaluators.registry import SCORERS
+from evals.labels.label_files import LabelLine
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -77,7 +78,9 @@ def catalog() -> str:
     for kind, schema in catalog_schemas.schemas().items():
         parts.append(f"## `{catalog_schemas.FILES[kind]}`\n")
         parts += list(tables(schema))
-    parts += ["## Gold sets: `gold/NAME.jsonl` or `gold/NAME.csv`\n", GOLD, *checks()]
+    parts += ["## Gold sets: `gold/NAME.jsonl` or `gold/NAME.csv`\n", GOLD]
+    parts += ["## Labels files\n", LABELS, table(LabelLine.model_json_schema(by_alias=False))]
+    parts += checks()
     return "\n".join(parts)
 
 
@@ -85,6 +88,13 @@ GOLD = (
     "Rows of `input` and `gold`: the gold value for every trace with exactly that input. A suite "
     "names the set with `gold: NAME`; `gold: labels` takes the value from labels whose annotator "
     "is `gold`. A trace without gold is skipped.\n"
+)
+
+
+LABELS = (
+    "What people and others judged, as JSON Lines (`--labels`, `label_files`, `andon labels "
+    "import`). Rows whose annotator is `gold` are gold values; rows with an empty verdict are left "
+    "out; other keys are ignored. `note` is another name of `critique`.\n"
 )
 
 

@@ -259,7 +259,7 @@ def label(
     verdict: Json,
     annotator: str,
     kind: AnnotatorKind,
-    note: str = "",
+    critique: str = "",
 ) -> Label | None:
     """A score or a person's word found in an export; None where it says nothing.
 
@@ -269,7 +269,7 @@ def label(
         return None
     who = annotator.strip()[:MAX_ID] or kind
     who = f"{who}-outside" if who.lower() == "gold" else who
-    return Label(trace_id, dimension[:MAX_ID], verdict, who, kind, note)
+    return Label(trace_id, dimension[:MAX_ID], verdict, who, kind, critique)
 
 
 def moment(ts: Json, form: str | None, values: dict[str, Any], reading: Reading) -> datetime:

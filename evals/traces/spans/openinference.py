@@ -170,7 +170,7 @@ def annotation(item: Json) -> dict[str, Any] | None:
         "verdict": score if label in (None, "") else label,
         "annotator": chat.text_of(who),
         "kind": kind,
-        "note": note,
+        "critique": note,
     }
 
 

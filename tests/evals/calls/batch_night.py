@@ -15,7 +15,7 @@ from evals.calls.day_budget import Purse
 from evals.calls.routing import Route, returned
 from evals.calls.shared_state import Shared
 from evals.evaluators import resolution
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.records import Answer, Trace
 from evals.runs import runner
 from evals.specs import Catalog, Evaluator, load_catalog
@@ -77,7 +77,7 @@ class BatchLine:
 
     def ask(self, now: datetime = NOON, night: date = NIGHT) -> runner.Tally:
         """Scores a night, as far as answers are there; hands in what is not."""
-        references = References.of(self.catalog.root, [])
+        references = GoldAndLabels.of(self.catalog.root, [])
         shared = Shared(self.lake.home)
         try:
             purse = Purse(shared, "run", now.date(), self.catalog)

@@ -9,7 +9,7 @@ from typing import Any
 from evals.calls.day_budget import Purse
 from evals.calls.shared_state import Shared
 from evals.evaluators import resolution
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.records import Score, Trace
 from evals.runs import runner
 from evals.specs import Budget, Evaluator, load_catalog
@@ -80,7 +80,7 @@ class Team:
         self, night: date = NIGHT, day: date = TODAY, run_id: str = "run", **how: Any
     ) -> runner.Tally:
         """Brings the judge's scores of a night up to date."""
-        references = References.of(self.catalog.root, [])
+        references = GoldAndLabels.of(self.catalog.root, [])
         shared = Shared(self.lake.home)
         try:
             with ledger.journal(self.lake, run_id) as journal:

@@ -279,12 +279,12 @@ def test_auto_takes_a_batch_where_the_deadline_allows(
     line = BatchLine(tmp_path)
     line.night(*map(str, range(outputs)))
     from evals.calls.requests import Asking
-    from evals.evaluators.gold import References
+    from evals.evaluators.gold import GoldAndLabels
     from evals.worklist.worklist import NightOf, survey
     from tests.evals.calls.batch_night import NIGHT
 
     judge = line.judge
-    work = survey(line.lake, NightOf(line.lake, NIGHT), judge, References.of(line.folder, []))
+    work = survey(line.lake, NightOf(line.lake, NIGHT), judge, GoldAndLabels.of(line.folder, []))
     assert judge.judge
     assert judge.pin
     asking: Any = Asking(work, judge.judge, judge.pin, None, line.lake.home)  # type: ignore[arg-type]

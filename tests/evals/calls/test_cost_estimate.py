@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from evals.calls.day_budget import left
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.runs.plan import Planned, Scope, plan, probe
 from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
 from tests.evals.models.model_server import Said, completion, serving
@@ -32,7 +32,7 @@ def priced(body: dict[str, Any], seen: int, beside: int = 0, cached: float = 0.0
 
 def scope(team: Team, *nights: Any) -> Scope:
     """Some nights of the team's."""
-    return Scope(team.lake, team.catalog, References.of(team.catalog.root, []), nights)
+    return Scope(team.lake, team.catalog, GoldAndLabels.of(team.catalog.root, []), nights)
 
 
 def told(team: Team, *nights: Any) -> list[Planned]:

@@ -17,7 +17,7 @@ from evals.calls import live
 from evals.calls.circuit_breaker import Circuit
 from evals.calls.routing import Route
 from evals.calls.shared_state import Shared
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.worklist.worklist import NightOf, survey
 from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
 from tests.evals.calls.fake import faulty
@@ -301,7 +301,7 @@ def test_weights_that_were_not_the_pinned_ones_leave_their_night_open(
     team.lake.write("traces", NIGHT, traces(3))
     assert team.score().skipped == 3
     assert {(row.code, row.retryable) for row in team.rows()} == {("other-weights", True)}
-    night, nothing = NightOf(team.lake, NIGHT), References.of(team.root, [])
+    night, nothing = NightOf(team.lake, NIGHT), GoldAndLabels.of(team.root, [])
     again = survey(team.lake, night, team.evaluator, nothing)
     assert len(again.wanted) == again.todo == 3
 

@@ -11,7 +11,7 @@ import yaml
 
 from evals.calls.cost_estimate import estimate
 from evals.erasure import forget
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.reports import pages, report
 from evals.reports.assembly import awaited
 from evals.reports.measurements import Night
@@ -196,7 +196,7 @@ def test_a_forgotten_trace_takes_its_repeats_along(tmp_path: Path, server: Serve
 def test_a_plan_counts_repeats(tmp_path: Path, server: Server) -> None:
     """What it says will be asked is what is asked."""
     made = team(tmp_path, server, 3)
-    references = References.of(made.catalog.root, [])
+    references = GoldAndLabels.of(made.catalog.root, [])
     (row,) = plan(Scope(made.lake, made.catalog, references, [NIGHT]))
     work = survey(made.lake, NightOf(made.lake, NIGHT), made.evaluator, references)
     assert row.calls == len(work.wanted) == made.score().calls == 3 * COUNT

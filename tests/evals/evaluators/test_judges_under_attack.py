@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from evals.erasure import forget
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.experiments import attack_trial
 from evals.records import Label
 from evals.reports import report
@@ -125,7 +125,7 @@ def test_without_labels_no_attack_is_asked(bench: Bench, server: Server) -> None
 
 def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> None:
     """Every attack on every answer people failed, by family; what it fell for by name."""
-    references = References.of(bench.catalog.root, bench.labels)
+    references = GoldAndLabels.of(bench.catalog.root, bench.labels)
     with ledger.journal(bench.lake, "attack") as journal:
         found = attack_trial.attack(
             bench.lake, bench.catalog, references, bench.evaluator("kind"), journal, NIGHT
@@ -152,7 +152,7 @@ def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> No
         bench.lake.write("traces", NIGHT, traces("bad herbalist", "bad two"))
         bench.labels = [Label(f"t{n}", "kind", "fail", "ann", "human") for n in (0, 1)]
         bench.score("kind")
-        references = References.of(bench.catalog.root, bench.labels)
+        references = GoldAndLabels.of(bench.catalog.root, bench.labels)
         with ledger.journal(bench.lake, "attack") as journal:
             judge = bench.evaluator("kind")
             attack_trial.attack(bench.lake, bench.catalog, references, judge, journal, NIGHT)

@@ -86,4 +86,4 @@ def test_the_three_tables_are_one_trace(tmp_path: Path, order: tuple[str, ...], 
     assert trace.metadata["team"] == "care"
     assert trace.user_id.startswith("user-")
     (label,) = lake.labels()
-    assert (label.trace_id, label.dimension, label.verdict) == (ID, "polite", 1)
+    assert (label.subject_id, label.dimension, label.verdict) == (ID, "polite", 1)

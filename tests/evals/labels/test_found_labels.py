@@ -52,9 +52,9 @@ def test_labels_are_kept_apart_and_redacted(
     lake = Lake(tmp_path / "home").open()
     seen = staging.import_file(lake, catalog, path)
     assert (seen.read, seen.refused, seen.labels) == (2, 1, 2)
-    kept = next(label for label in lake.labels() if label.trace_id == "t-1")
-    assert KEY not in kept.note
-    assert ("ada@example.com" in kept.note) is mail
+    kept = next(label for label in lake.labels() if label.subject_id == "t-1")
+    assert KEY not in kept.critique
+    assert ("ada@example.com" in kept.critique) is mail
     assert kept.annotator.startswith("id-")
     batches = lake.document("label_batches.json")
     assert list(batches.values()) == [["2026-10-01"]]

@@ -195,9 +195,9 @@ def test_a_label_is_cleaned_by_its_traces_application(tmp_path: Path) -> None:
     assert shop
     assert forum
     assert unknown
-    assert "@" not in shop.verdict + shop.note + shop.annotator
-    assert forum.verdict == forum.note == "ada@example.com"
-    assert "@" not in unknown.note
+    assert "@" not in shop.verdict + shop.critique + shop.annotator
+    assert forum.verdict == forum.critique == "ada@example.com"
+    assert "@" not in unknown.critique
     assert unknown.verdict == "ada@example.com"
     assert shop.annotator == forum.annotator == unknown.annotator
 

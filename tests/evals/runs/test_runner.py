@@ -12,7 +12,7 @@ from evals.calls import live
 from evals.calls.day_budget import Purse
 from evals.calls.shared_state import Shared
 from evals.evaluators import resolution
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.records import Label, Trace
 from evals.runs import runner
 from evals.specs import Budget, Catalog, Evaluator, load_catalog
@@ -106,7 +106,7 @@ class Bench:
 
     def score(self, dimension: str, day: date = TODAY) -> runner.Tally:
         """Brings one evaluator up to date."""
-        references = References.of(self.catalog.root, self.labels)
+        references = GoldAndLabels.of(self.catalog.root, self.labels)
         shared = Shared(self.lake.home)
         try:
             with ledger.journal(self.lake, "run") as journal:

@@ -60,9 +60,8 @@ def test_labels_cost_a_look_into_their_own_nights_alone(tmp_path: Path) -> None:
     path.write_bytes(b"x" * before.st_size)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     label = Label("t1", "polite", "pass", "ann", "human")
-    assert (
-        label_files.keep_labels(lake, Door.of(lake, Catalog(root=tmp_path)), {"some": [label]}) == 1
-    )
+    batches = {"some": label_files.Batch([label])}
+    assert label_files.add_batches(lake, Door.of(lake, Catalog(root=tmp_path)), batches) == 1
     (kept,) = lake.labels()
     assert kept.answer
     assert lake.document("label_batches.json") == {"some": ["2026-10-01", "2026-10-02"]}

@@ -119,7 +119,7 @@ def test_what_a_person_would_have_answered_is_in_the_label_s_note(tmp_path: Path
     """Feedback of LangSmith may carry a correction beside its comment."""
     said = {"run_id": "r", "trace_id": "r", "key": "right", "score": 0, "comment": "No."}
     path = write(tmp_path, {**said, "correction": {"answer": "Bonn"}}, said)
-    notes = [label.note for label in read(path)]
+    notes = [label.critique for label in read(path)]
     assert notes == ['No.; correction: {"answer":"Bonn"}', "No."]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evals.evaluators import judges, resolution
-from evals.evaluators.gold import References
+from evals.evaluators.gold import GoldAndLabels
 from evals.records import Failure, Label, Outcome, Trace
 from evals.reports import attacks
 from evals.specs import Catalog, CatalogError, Evaluator, load_catalog
@@ -55,7 +55,7 @@ def judge_of(catalog: Catalog) -> Evaluator:
 
 def carried(lake: Lake, catalog: Catalog, day: date, *labels: Label) -> tuple[canaries.Canary, ...]:
     """A night's canaries under some labels."""
-    references = References.of(catalog.root, labels)
+    references = GoldAndLabels.of(catalog.root, labels)
     return canaries.of_night(lake, references, judge_of(catalog), day)
 
 
