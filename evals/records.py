@@ -9,15 +9,20 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal, Protocol, TypeAlias, cast
 
 import orjson
 
-Json = Any
-"""A value JSON can hold."""
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+"""A value as a JSON parser returns it: narrow it with `type(value) is dict` or `is list`."""
+
+JsonLike: TypeAlias = (
+    bool | int | float | str | Sequence["JsonLike"] | Mapping[str, "JsonLike"] | None
+)
+"""A value that can be written as JSON: tuples, typed records and read-only mappings included."""
 
 Kind = Literal["assertion", "reference", "classifier", "judge", "guardrail", "recorded"]
 """The five kinds of evaluator, and `recorded`: a verdict someone else gave, found in the data."""
@@ -36,7 +41,7 @@ Status = Literal["scored", "error", "skipped"]
 AnnotatorKind = Literal["human", "adjudicated", "judge", "rule"]
 
 
-def canonical(value: Json) -> bytes:
+def canonical(value: JsonLike) -> bytes:
     """The one JSON spelling of a value: sorted keys, no spaces, UTF-8, no NaN.
 
     Made by orjson, five times faster, where it spells alike.
@@ -53,7 +58,7 @@ def canonical(value: Json) -> bytes:
     ).encode("utf-8", "surrogatepass")
 
 
-def canonical_each(values: Sequence[Json]) -> list[bytes]:
+def canonical_each(values: Sequence[JsonLike]) -> list[bytes]:
     """The one spelling of each of many values: what spells floats apart is looked for once."""
     try:
         texts = [orjson.dumps(value, option=SPELLED) for value in values]
@@ -73,15 +78,25 @@ SPELLED = (
 )
 
 
+class BytesPattern(Protocol):
+    """A compiled pattern."""
+
+    def search(self, text: bytes, /) -> object | None:
+        """The first match, or None."""
+        ...
+
+
 @functools.cache
-def exponents() -> Any:
+def exponents() -> BytesPattern:
     """What finds a float that orjson and Python may spell differently; text may look alike."""
-    import re2
+    import re2  # pyright: ignore[reportMissingTypeStubs]
 
-    return re2.compile(rb"[:,\[]-?(?:0\.0000|\d+(?:\.\d+)?e)")
+    pattern = rb"[:,\[]-?(?:0\.0000|\d+(?:\.\d+)?e)"
+    found = re2.compile(pattern)  # pyright: ignore[reportUnknownMemberType]
+    return cast("BytesPattern", found)
 
 
-def digest(value: Json, length: int = 16) -> str:
+def digest(value: JsonLike, length: int = 16) -> str:
     """The first `length` hex digits of the SHA-256 of a value's canonical form."""
     return hashlib.sha256(canonical(value)).hexdigest()[:length]
 
@@ -110,12 +125,12 @@ class Trace:
     model: str | None = None
     """The model that answered."""
     provider: str | None = None
-    params: dict[str, Json] = field(default_factory=dict)
+    params: dict[str, Json] = field(default_factory=dict[str, Json])
     prompt_name: str | None = None
     prompt_version: str | None = None
     prompt_hash: str | None = None
     git_commit: str | None = None
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict[str, str])
     """Retriever, index, tools, flags: each a possible cause of a change."""
     finish_reason: str | None = None
     tokens_in: int | None = None
@@ -124,7 +139,7 @@ class Trace:
     cost_usd: float | None = None
     feedback: tuple[Json, ...] = ()
     tags: tuple[str, ...] = ()
-    metadata: dict[str, Json] = field(default_factory=dict)
+    metadata: dict[str, Json] = field(default_factory=dict[str, Json])
     source_format: str = ""
     source_file: str = ""
     source_line: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from evals.records import digest
+from evals.records import JsonLike, digest
 
 BOUNDARY = 14
 """Letters of a boundary. A text that holds its own is a fixed point of SHA-256: 2^65 tries for
@@ -38,7 +38,7 @@ BREAKS = str.maketrans("\n\t", "  ")
 QUOTE = "> "
 
 
-def apart(shown: Mapping[str, str], key: object, limit: int) -> str:
+def apart(shown: Mapping[str, str], key: JsonLike, limit: int) -> str:
     """Named texts, each between tags with a boundary none of them can hold, each line quoted.
 
     Args:

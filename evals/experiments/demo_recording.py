@@ -11,16 +11,16 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from pydantic import Field
 
 from evals.models.embedded import find_weights, start_server
-from evals.records import Json, canonical, digest
+from evals.records import Json, JsonLike, canonical, digest
 from evals.specs import CatalogError, ModelPin, Spec, load_catalog, parse, read_yaml
 from evals.storage.files import replace
 
@@ -90,6 +90,15 @@ class Release(Spec):
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
+class DemoInput(TypedDict):
+    """One invented input."""
+
+    app: str
+    input: str
+    context: NotRequired[str | None]
+    metadata: dict[str, Json]
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """One request of the simulated calendar, before it is asked."""
@@ -122,13 +131,13 @@ def release_on(releases: tuple[Release, ...], night: date) -> Release:
     return max((r for r in releases if r.since <= night), key=lambda r: r.since)
 
 
-def read_inputs(catalog: Path) -> list[dict[str, Json]]:
-    """The invented inputs: rows of app, input, context and metadata."""
+def read_inputs(catalog: Path) -> list[DemoInput]:
+    """The invented inputs."""
     path = catalog / "demo" / "inputs.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def plan(inputs: list[dict[str, Json]]) -> list[Planned]:
+def plan(inputs: list[DemoInput]) -> list[Planned]:
     """Every request of every night in order of time; hashes choose, so it is always the same."""
     nights = [FIRST_NIGHT + timedelta(days=day) for day in range(NIGHTS)]
     apps = sorted({row["app"] for row in inputs})
@@ -141,11 +150,11 @@ def plan(inputs: list[dict[str, Json]]) -> list[Planned]:
     return sorted(found, key=lambda request: (request.ts, request.trace_id))
 
 
-def plan_night(app: str, night: date, inputs: list[dict[str, Json]]) -> Iterator[Planned]:
+def plan_night(app: str, night: date, inputs: list[DemoInput]) -> Iterator[Planned]:
     """20 to 28 requests in sessions of one to a few turns, each session from one source."""
     count = 20 + number(app, str(night)) % 9
     chosen = sorted(inputs, key=lambda row: digest([app, str(night), row["input"]]))[:count]
-    chosen.sort(key=lambda row: row["metadata"]["source"])
+    chosen.sort(key=lambda row: str(row["metadata"]["source"]))
     session, turn, source = 0, 0, None
     for position, row in enumerate(chosen, 1):
         trace_id = f"{app}-{night:%m%d}-{position:02}"
@@ -182,7 +191,7 @@ def number(*parts: str) -> int:
     return int(digest(list(parts)), 16)
 
 
-def ask(client: Any, pin: ModelPin, request: Planned, release: Release) -> dict[str, Json]:
+def ask(client: Any, pin: ModelPin, request: Planned, release: Release) -> dict[str, JsonLike]:
     """One request put to the model, and the trace it leaves."""
     params = {**release.params, "seed": number(request.trace_id) % 100_000}
     messages = release.messages(request.input, request.context)
@@ -249,18 +258,18 @@ def record(
 
     releases, planned = read_releases(catalog), plan(read_inputs(catalog))
     base_url = start_server(find_weights(pin), pin.model)
-    rows: list[dict[str, Json]] = []
+    rows: list[dict[str, JsonLike]] = []
     with openai.OpenAI(base_url=base_url, api_key="none", timeout=pin.timeout_s) as client:
         for request in sorted(planned, key=lambda request: request.app):
             release = release_on(releases[request.app], request.ts.date())
             rows.append(ask(client, pin, request, release))
             if progress:
                 progress(len(rows), len(planned))
-    write(out, sorted(rows, key=lambda row: (row["ts"], row["trace_id"])))
+    write(out, sorted(rows, key=lambda row: (str(row["ts"]), str(row["trace_id"]))))
     return len(rows)
 
 
-def write(out: Path, rows: list[dict[str, Json]]) -> None:
+def write(out: Path, rows: Sequence[Mapping[str, JsonLike]]) -> None:
     """Rows as gzipped JSON Lines, aside and then renamed; equal rows give equal bytes."""
     lines = b"".join(canonical(row) + b"\n" for row in rows)
     replace(out, gzip.compress(lines, 9, mtime=0))

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from evals.privacy.redaction import REDACTED
-from evals.records import Trace, canonical
+from evals.records import Json, Trace, canonical
 from evals.traces.files.strict_json import spelled
 from evals.traces.messages.payloads import unquoted, words_of
 from evals.traces.spans.assembly import ROOT
@@ -302,13 +302,19 @@ def united(parts: Parts, name: str) -> dict[str, Any]:
 def metadata_of(parts: Parts) -> dict[str, Any]:
     """The parts' metadata; the root is missing only where it is in none."""
     found = united(parts, "metadata")
-    roots = {part.metadata.get(ROOT) for part in parts.all if rooted(part)}
-    if None in roots or len(roots) == 2:
+    roots = [part.metadata.get(ROOT) for part in parts.all if rooted(part)]
+    if None in roots or len(set(map(canonical, roots))) == 2:
         found.pop(ROOT, None)
     if any(part.prompt_version and not inferred(part) for part in parts.all):
         found.pop(INFERRED, None)
     taken = [noted for p in parts.all if type(noted := p.metadata.get(REDACTED)) is dict]
     if taken:
         kinds = sorted({kind for one in taken for kind in one})
-        found[REDACTED] = {kind: max(one.get(kind, 0) for one in taken) for kind in kinds}
+        found[REDACTED] = {kind: max(count_of(one, kind) for one in taken) for kind in kinds}
     return found
+
+
+def count_of(counts: dict[str, Json], kind: str) -> int:
+    """How many passages of a kind were redacted."""
+    number = counts.get(kind)
+    return number if type(number) is int else 0

@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from evals.records import Json
 from evals.specs import App, Expectation
 from evals.storage.files import replace
 from evals.storage.lake import Lake, safe
@@ -41,7 +40,7 @@ def write(
     night: date,
     app: App,
     checks: Sequence[Expectation],
-    results: Sequence[dict[str, Json]],
+    results: Sequence[dict[str, Any]],
 ) -> Path:
     """Writes the page of an application's night."""
     path = page_of(lake, night, app.app)
@@ -50,7 +49,7 @@ def write(
 
 
 def rendered(
-    night: date, app: App, checks: Sequence[Expectation], results: Sequence[dict[str, Json]]
+    night: date, app: App, checks: Sequence[Expectation], results: Sequence[dict[str, Any]]
 ) -> str:
     """The page: what Great Expectations makes of the night's results, without what it fetches."""
     great_expectations()
@@ -77,7 +76,7 @@ def rendered(
     return html.replace("</head>", f"{STYLE}</head>", 1)
 
 
-def result_of(check: Expectation, app: App, said: dict[str, Json]) -> Any:
+def result_of(check: Expectation, app: App, said: dict[str, Any]) -> Any:
     """A check's result as Great Expectations keeps one; the values that failed stay out of it."""
     from great_expectations.core import ExpectationValidationResult
     from great_expectations.expectations.expectation_configuration import (

@@ -205,7 +205,7 @@ def api_trace(trace: Object, items: Json, line: Line, reading: Reading) -> Itera
 
 def whole(spans: list[Span], scores: list[Object], reading: Reading) -> Found:
     """The trace of some spans, with what its users said of it."""
-    feedback = [fed_back(item) for item in scores if item.get("source") == "API"]
+    feedback: list[Json] = [fed_back(item) for item in scores if item.get("source") == "API"]
     return trace_of(under_one_root(spans), reading, NAME, {"feedback": feedback})
 
 
@@ -349,10 +349,11 @@ def model_of(row: Object, told: Object) -> Object:
     """
     params = {k: v for k, v in keyed(row.get("model_parameters")).items() if v not in EMPTY}
     model, answered = row.get("provided_model_name") or row.get("model"), told.get(ANSWERED)
-    found = told | ({"langfuse.observation.model.parameters": params} if params else {})
+    found: Object = {"langfuse.observation.model.parameters": params} if params else {}
+    found = told | found
     if not model or model == answered:
         return found
-    return {"gen_ai.request.model" if answered else ANSWERED: model} | found
+    return {"gen_ai.request.model" if answered else ANSWERED: model, **found}
 
 
 ANSWERED, RELEASE = "gen_ai.response.model", "langfuse.release"

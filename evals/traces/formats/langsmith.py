@@ -245,7 +245,7 @@ def request(inputs: Json, extra: Object) -> Object:
     asked = exchanges.of_request(inputs)
     given = exchanges.of_request(keyed(extra.get("invocation_params")))
     model = asked.get("model_requested") or given.get("model_requested")
-    params = {**(given.get("params") or {}), **(asked.get("params") or {})}
+    params = {**keyed(given.get("params")), **keyed(asked.get("params"))}
     found = {
         "gen_ai.request.model": model or told.get("ls_model_name"),
         "gen_ai.provider.name": told.get("ls_provider"),
@@ -276,7 +276,8 @@ def metadata_of(told: Object, extra: Object, is_root: bool) -> Object:
         return found | {f"run.metadata.{key}": value for key, value in own.items()}
     runtime = keyed(extra.get("runtime"))
     own |= {"runtime": runtime} if runtime else {}
-    return found | ({"langfuse.trace.metadata": own} if own else {})
+    found |= {"langfuse.trace.metadata": own} if own else {}
+    return found
 
 
 def versions_in(told: Object) -> Object:
@@ -304,7 +305,7 @@ def feedback(row: Object) -> Label:
     value = row.get("value")
     said = whole_number(value if value not in EMPTY else row.get("score"))
     who = worded(person) or f"langsmith-{worded(source.get('type')) or 'api'}"
-    notes = [row.get("comment") if type(row.get("comment")) is str else ""]
+    notes = [comment] if type(comment := row.get("comment")) is str else []
     if (better := row.get("correction")) not in EMPTY:
         notes.append(f"correction: {chat.text_of(better)}")
     note = "; ".join(filter(None, notes))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from evals.records import Json, digest
 from evals.traces.files.documents import key_paths
 from evals.traces.files.streams import BROKEN, Line, read_lines, unpacked
 from evals.traces.files.strict_json import Parsed, Refused, inner, parse
 from evals.traces.messages import exchanges
+from evals.traces.messages.chat import Messages, as_json
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import Found, Reading
 
@@ -85,7 +86,7 @@ def from_row(row: Object, request_of: Callable[[Json], Object]) -> Object:
         chat = [*exchanges.system(body), *chat]
     spoken = exchanges.messages(body)
     found |= {
-        "messages": chat,
+        "messages": as_json(chat),
         "output": exchanges.text(body) if spoken else None,
         "steps": steps(body, found, spoken, problem_of(row, answered)),
         "ts": next((row[key] for key in STARTED if row.get(key)), None) or created(body),
@@ -115,8 +116,8 @@ def merged(found: Object, beside: Object, asked: Object, body: Object) -> Object
         told["choices"] = choices[1:]
     if told.get("id") == found["trace_id"]:
         del told["id"]
-    if type(asked.get("metadata")) is dict:
-        own = {key: it for key, it in asked["metadata"].items() if key != "session_id"}
+    if type(own := asked.get("metadata")) is dict:
+        own = {key: it for key, it in own.items() if key != "session_id"}
         told = {**own, **told}
     for key, value in beside.items():
         if value is not None:
@@ -173,14 +174,14 @@ def problem_of(row: Object, answered: Object) -> str | None:
     return f"HTTP {status}" if type(status) is int and status >= 400 else None
 
 
-def steps(body: Object, found: Object, spoken: list[Object], problem: str | None) -> list[Object]:
+def steps(body: Object, found: Object, spoken: Messages, problem: str | None) -> list[Json]:
     """The call itself with the tools that its answer calls, and what a provider's own gave back."""
     known = ("model", "finish_reason", "tokens_in", "tokens_out")
     calls = [call for message in spoken for call in message.get("tool_calls", ())]
     thoughts = [message["reasoning"] for message in spoken if "reasoning" in message]
-    step = {"kind": "llm", "name": "response" if "output" in body else "chat"}
+    step: Object = {"kind": "llm", "name": "response" if "output" in body else "chat"}
     step |= {key: found.get(key) for key in known}
-    step |= {"tool_calls": calls or None, "reasoning": "\n".join(thoughts) or None}
+    step |= {"tool_calls": as_json(calls) or None, "reasoning": "\n".join(thoughts) or None}
     names = {call.get("id"): call["function"]["name"] for call in calls}
     results = [message for message in spoken if message["role"] == "tool"]
     return [
@@ -207,7 +208,7 @@ def created(body: Object) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def session_of(asked: Object) -> str | None:
+def session_of(asked: Object) -> Json:
     """The conversation a request belongs to."""
     conversation = asked.get("conversation")
     known = conversation.get("id") if type(conversation) is dict else conversation
@@ -217,39 +218,52 @@ def session_of(asked: Object) -> str | None:
 
 def unstreamed(chunks: list[Json]) -> Object:
     """The response that the chunks of a stream add up to; empty where they are none."""
-    ended = [c["response"] for c in chunks if type(c) is dict and type(c.get("response")) is dict]
+    objects = [chunk for chunk in chunks if type(chunk) is dict]
+    ended = [response for c in objects if type(response := c.get("response")) is dict]
     if ended:
         return ended[-1]
     found: Object = {}
     texts: list[str] = []
-    calls: dict[Any, Object] = {}
-    reason = None
-    for chunk in chunks:
-        if type(chunk) is not dict or type(chunk.get("choices")) is not list:
+    calls: dict[str, StreamedCall] = {}
+    reason: Json = None
+    for chunk in objects:
+        if type(choices := chunk.get("choices")) is not list:
             continue
         found |= {key: value for key, value in chunk.items() if value is not None}
-        for choice in chunk["choices"]:
-            delta = choice.get("delta") if type(choice) is dict else None
-            if type(delta) is dict:
-                texts += [delta["content"]] if type(delta.get("content")) is str else []
+        for choice in choices:
+            if type(choice) is dict and type(delta := choice.get("delta")) is dict:
+                texts += [text] if type(text := delta.get("content")) is str else []
                 add_calls(calls, delta.get("tool_calls"))
                 reason = choice.get("finish_reason") or reason
     message: Object = {"role": "assistant", "content": "".join(texts)}
     if calls:
-        message["tool_calls"] = list(calls.values())
+        message["tool_calls"] = [call.as_json() for call in calls.values()]
     return {**found, "choices": [{"message": message, "finish_reason": reason}]} if found else {}
 
 
-def add_calls(calls: dict[Any, Object], deltas: Json) -> None:
+@dataclass(slots=True)
+class StreamedCall:
+    """A tool call, as far as the chunks of a stream have told it."""
+
+    call_id: Json = None
+    name: Json = None
+    arguments: str = ""
+
+    def as_json(self) -> Json:
+        """The call as a response that was not streamed holds it."""
+        return {"function": {"arguments": self.arguments, "name": self.name}, "id": self.call_id}
+
+
+def add_calls(calls: dict[str, StreamedCall], deltas: Json) -> None:
     """Adds what a chunk says of some tool calls."""
     for delta in deltas if type(deltas) is list else ():
-        function = delta.get("function") if type(delta) is dict else None
-        if type(function) is not dict:
+        if type(delta) is not dict or type(function := delta.get("function")) is not dict:
             continue
-        known = calls.setdefault(str(delta.get("index")), {"function": {"arguments": ""}})
-        known["id"] = delta.get("id") or known.get("id")
-        known["function"]["name"] = function.get("name") or known["function"].get("name")
-        known["function"]["arguments"] += function.get("arguments") or ""
+        known = calls.setdefault(str(delta.get("index")), StreamedCall())
+        known.call_id = delta.get("id") or known.call_id
+        known.name = function.get("name") or known.name
+        arguments = function.get("arguments")
+        known.arguments += arguments if type(arguments) is str else ""
 
 
 class Requests:

@@ -107,7 +107,7 @@ def span_of(
         return None
     span_id = get("spanId", get("span_id"))
     parent_id = get("parentSpanId", get("parent_span_id"))
-    events = get("events")
+    events = items(item, "events")
     status = get("status")
     return Span(
         trace_id,
@@ -117,7 +117,9 @@ def span_of(
         nanoseconds(get("startTimeUnixNano", get("start_time_unix_nano"))),
         nanoseconds(get("endTimeUnixNano", get("end_time_unix_nano"))),
         attributes(get("attributes")),
-        [event_of(event) for event in events if type(event) is dict] if events else (),
+        [event_of(event) for event in events if type(event) is dict]
+        if type(events) is list
+        else (),
         failure(status) if status else "",
         resource,
         scope,
@@ -165,7 +167,8 @@ def attributes(listed: Json, depth: int = 0) -> dict[str, Json]:
     found: dict[str, Json] = {}
     if type(listed) is dict:
         return listed if strict_json.survey(listed).depth <= MAX_DEPTH else {}
-    for item in listed if type(listed) is list else ():
+    items: list[Any] = listed if type(listed) is list else []
+    for item in items:
         try:
             value = item["value"]
             text = value.get("stringValue")

@@ -23,6 +23,7 @@ from evals.traces.spans import span_rows
 from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, identifier, nanoseconds
 from evals.traces.spans.spans import Event, Span
 
+Object = dict[str, Json]
 KEPT_WHOLE = ("metadata", "variables", "invocation_parameters", "json_schema")
 """Attributes that are objects of a team's own."""
 MAX_LITERAL = 2**20
@@ -95,7 +96,9 @@ def span_of(item: dict[str, Json], line: int) -> Span | Refused:
     )
 
 
-def told_id(first: Json, second: dict[str, Json], *names: str, zeros: bool = False) -> str:
+def told_id(
+    first: dict[str, Json], second: dict[str, Json], *names: str, zeros: bool = False
+) -> str:
     """An id under the first of some names; Phoenix's fixtures name spans with zeros alone."""
     for place in (first, second):
         for name in names:
@@ -134,10 +137,18 @@ def judged(found: dict[str, Json], key: str, value: Json) -> None:
     name, _, part = key[5:].rpartition(".")
     if name and part in ("label", "score", "explanation"):
         notes = found.setdefault("annotations", [])
-        known = next((note for note in notes if note["name"] == name), None)
-        if known is None:
-            notes.append(known := {"name": name})
-        known[part] = value
+        named = found_note(notes, name) if type(notes) is list else {}
+        named[part] = value
+
+
+def found_note(notes: list[Json], name: str) -> dict[str, Json]:
+    """The annotation of a name in a list; a new one is added where there is none."""
+    for note in notes:
+        if type(note) is dict and note.get("name") == name:
+            return note
+    new: dict[str, Json] = {"name": name}
+    notes.append(new)
+    return new
 
 
 def flat(tree: dict[str, Json], prefix: str = "") -> dict[str, Json]:
@@ -183,8 +194,10 @@ def is_json(value: Json, depth: int = 20) -> bool:
 
 def moment(value: Json) -> int | None:
     """A moment in nanoseconds, of ISO text, a number in some unit, or JavaScript's pair."""
-    if type(value) is list and len(value) == 2 and all(type(part) is int for part in value):
-        return nanoseconds(value[0] * 10**9 + value[1])
+    if type(value) is list and len(value) == 2:
+        seconds, rest = value
+        if type(seconds) is int and type(rest) is int:
+            return nanoseconds(seconds * 10**9 + rest)
     if type(value) is str:
         try:
             when = timestamps.iso(value)

@@ -9,9 +9,9 @@ Where a chat stands in a file is the format's.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from evals.records import Json
 from evals.traces.files.strict_json import inner as embedded
@@ -35,8 +35,42 @@ MAX_URI = 2048
 PLAIN = ("user", "assistant", "system", "developer")
 
 
-class Chat(list[dict[str, Json]]):
+class FunctionCall(TypedDict):
+    """Which function a tool call names, and its arguments as text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(TypedDict):
+    """One call of a tool."""
+
+    id: NotRequired[str]
+    type: str
+    function: FunctionCall
+
+
+class Message(TypedDict):
+    """One message of a chat in OpenAI's shape."""
+
+    role: str
+    content: str
+    name: NotRequired[str]
+    tool_calls: NotRequired[list[ToolCall]]
+    tool_call_id: NotRequired[str]
+    reasoning: NotRequired[str]
+
+
+Messages = list[Message]
+
+
+class Chat(list[Json]):
     """Messages that are in the one shape already."""
+
+
+def as_json(messages: Sequence[Message] | Sequence[ToolCall]) -> list[Json]:
+    """The same messages or calls, typed as what a JSON parser returns."""
+    return cast("list[Json]", messages)
 
 
 @dataclass(slots=True)
@@ -44,8 +78,8 @@ class Said:
     """What the parts of one message hold."""
 
     texts: list[str] = field(default_factory=list)
-    calls: list[dict[str, Json]] = field(default_factory=list)
-    results: list[dict[str, Json]] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+    results: Messages = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
 
 
@@ -74,17 +108,18 @@ def placeholder(kind: str, mime: Json = None, data: Json = None, where: Json = N
     return f"[{' '.join(words)}{size}]"
 
 
-def tool_call(call_id: Json, name: Json, arguments: Json) -> dict[str, Json]:
+def tool_call(call_id: Json, name: Json, arguments: Json) -> ToolCall:
     """One call of a tool."""
-    function = {"name": text_of(name), "arguments": text_of(arguments)}
-    known = {"id": text_of(call_id)} if call_id not in (None, "") else {}
-    return {**known, "type": "function", "function": function}
+    function: FunctionCall = {"name": text_of(name), "arguments": text_of(arguments)}
+    if call_id in (None, ""):
+        return {"type": "function", "function": function}
+    return {"id": text_of(call_id), "type": "function", "function": function}
 
 
-def result(call_id: Json, content: Json, name: Json = None) -> dict[str, Json]:
+def result(call_id: Json, content: Json, name: Json = None) -> Message:
     """What a tool gave back, as the message it is."""
     inner = fold(content) if type(content) is list else Said([text_of(content)])
-    found: dict[str, Json] = {"role": "tool", "content": "\n".join(inner.texts)}
+    found: Message = {"role": "tool", "content": "\n".join(inner.texts)}
     if call_id not in (None, ""):
         found["tool_call_id"] = text_of(call_id)
     if name not in (None, ""):
@@ -92,7 +127,7 @@ def result(call_id: Json, content: Json, name: Json = None) -> dict[str, Json]:
     return found
 
 
-def messages_of(value: Json) -> list[dict[str, Json]]:
+def messages_of(value: Json) -> Messages:
     """The messages of a list of them, of an object that holds one, or of either's JSON text.
 
     Empty where a value is no chat.
@@ -101,13 +136,16 @@ def messages_of(value: Json) -> list[dict[str, Json]]:
         value = embedded(value)
     if type(value) is dict:
         inner, system = value.get("messages") or value.get("contents"), value.get("system")
-        head = [{"role": "system", "content": system}] if system and type(inner) is list else []
-        value = [*head, *inner] if type(inner) is list else [value]
+        if type(inner) is list:
+            head: list[Json] = [{"role": "system", "content": system}] if system else []
+            value = [*head, *inner]
+        else:
+            value = [value]
     if type(value) is not list:
         return []
     if len(value) == 1 and type(value[0]) is list:  # LangChain sends batches
         value = value[0]
-    found: list[dict[str, Json]] = []
+    found: Messages = []
     for item in value:
         one = messages(item)
         if one is None:
@@ -116,17 +154,18 @@ def messages_of(value: Json) -> list[dict[str, Json]]:
     return found
 
 
-def messages(item: Json) -> list[dict[str, Json]] | None:
+def messages(item: Json) -> Messages | None:
     """One entry of a chat as messages (several tools may answer in one); None where it is none."""
     if type(item) is str:
         item = embedded(item)
     if type(item) is not dict:
         return None
     role, content = item.get("role"), item.get("content")
-    if len(item) == 2 and role in PLAIN and type(content) is str and content[:1] not in "[{":
+    if type(role) is str and role in PLAIN and type(content) is str and is_bare(item, content):
         return [{"role": role, "content": without_data(content)}]
-    if type(item.get("kwargs")) is dict and type(item.get("id")) is list:  # LangChain's dumps
-        item = {"type": item["id"][-1], **item["kwargs"]} if item["id"] else item["kwargs"]
+    kwargs, names = item.get("kwargs"), item.get("id")
+    if type(kwargs) is dict and type(names) is list:  # LangChain's dumps
+        item = {"type": names[-1], **kwargs} if names else kwargs
     role = role_of(item)
     if role is None:
         return tool_entries(item)
@@ -136,6 +175,11 @@ def messages(item: Json) -> list[dict[str, Json]] | None:
     if type(thought := item.get("reasoning_content", item.get("reasoning"))) is str and thought:
         said.reasoning.append(thought)
     return spoken(role, said, item)
+
+
+def is_bare(item: dict[str, Json], content: str) -> bool:
+    """Whether a message holds nothing but a role and text that is no JSON."""
+    return len(item) == 2 and content[:1] not in "[{"
 
 
 def role_of(item: dict[str, Json]) -> str | None:
@@ -148,7 +192,7 @@ def role_of(item: dict[str, Json]) -> str | None:
     return ROLES.get(role.lower(), role.lower())
 
 
-def tool_entries(item: dict[str, Json]) -> list[dict[str, Json]] | None:
+def tool_entries(item: dict[str, Json]) -> Messages | None:
     """A call or a result that stands between messages, as the Responses API writes them."""
     said = Said()
     kind = item.get("type")
@@ -161,7 +205,7 @@ def tool_entries(item: dict[str, Json]) -> list[dict[str, Json]] | None:
     return spoken("assistant", said, {}) if said.calls or said.reasoning else said.results
 
 
-def spoken(role: str, said: Said, item: dict[str, Json]) -> list[dict[str, Json]]:
+def spoken(role: str, said: Said, item: dict[str, Json]) -> Messages:
     """The messages that one entry's parts make."""
     answers = said.results
     text = "\n".join(said.texts)
@@ -171,10 +215,10 @@ def spoken(role: str, said: Said, item: dict[str, Json]) -> list[dict[str, Json]
     if answers and not (text or said.calls):
         return answers
     if answers and said.calls and role == "assistant":  # the provider ran them itself
-        calls = {"role": role, "content": "", "tool_calls": said.calls}
+        calls: Message = {"role": role, "content": "", "tool_calls": said.calls}
         rest = Said(said.texts, [], [], said.reasoning)
         return [calls, *answers, *(spoken(role, rest, item) if text or said.reasoning else ())]
-    found: dict[str, Json] = {"role": role, "content": text}
+    found: Message = {"role": role, "content": text}
     if type(name := item.get("name")) is str and name:
         found["name"] = name
     if said.calls:
@@ -184,9 +228,9 @@ def spoken(role: str, said: Said, item: dict[str, Json]) -> list[dict[str, Json]
     return [*answers, found]
 
 
-def calls_in(item: dict[str, Json]) -> list[dict[str, Json]]:
+def calls_in(item: dict[str, Json]) -> list[ToolCall]:
     """The calls a message carries beside its content, in OpenAI's or LangChain's form."""
-    found = []
+    found: list[ToolCall] = []
     listed = item.get("tool_calls")
     listed = embedded(listed) if type(listed) is str else listed  # an event's attribute is text
     for call in listed if type(listed) is list else ():

@@ -12,8 +12,8 @@ from typing import Any
 from evals.records import Json
 from evals.traces.files.strict_json import inner
 from evals.traces.messages import chat
+from evals.traces.messages.chat import Message, Messages
 
-Messages = list[dict[str, Json]]
 Object = dict[str, Json]
 
 
@@ -65,10 +65,11 @@ def joined(found: Messages) -> Messages:
     """Calls of tools that follow each other without a word between are one message."""
     result: Messages = []
     for message in found:
-        last = result[-1] if result else {}
-        bare = message.get("tool_calls") and not message.get("content")
-        if bare and last.get("tool_calls") and last.get("role") == message.get("role"):
-            last["tool_calls"] = [*last["tool_calls"], *message["tool_calls"]]
+        calls = message.get("tool_calls")
+        known = result[-1].get("tool_calls") if result else None
+        alike = known and result[-1]["role"] == message["role"]
+        if known and calls and alike and not message["content"]:
+            result[-1]["tool_calls"] = [*known, *calls]
         else:
             result.append(message)
     return result
@@ -92,7 +93,7 @@ def text_or_list(key: str, needs: tuple[str, ...] = ()) -> Callable[[Object], Me
     def read(value: Object) -> Messages:
         said = value[key]
         if type(said) is str and (not needs or any(name in value for name in needs)):
-            return [*system(value), {"role": "user", "content": said}]
+            return [*system(value), Message(role="user", content=said)]
         return [*system(value), *messages(said)] if type(said) is list else []
 
     return read
@@ -123,7 +124,7 @@ def system(value: Object) -> Messages:
             said = holder.get(key)
             said = said.get("parts") if type(said) is dict else said
             if said and type(said) in (str, list):
-                return [{"role": "system", "content": "\n".join(chat.fold(said).texts)}]
+                return [Message(role="system", content="\n".join(chat.fold(said).texts))]
     return []
 
 
@@ -150,7 +151,7 @@ def text(value: Json) -> str | None:
     if found := messages(value):
         return chat.text_of(found[-1].get("content"))
     if type(value) is dict:
-        known = [value[key] for key in ANSWERS if type(value.get(key)) is str]
+        known = texts_under(value, ANSWERS)
         if len(known) == len(value) == 1:
             return known[0]
     return chat.text_of(told)
@@ -165,13 +166,18 @@ def question(value: Json) -> str | None:
     if said:
         return chat.text_of(said[-1].get("content"))
     if type(value) is dict:
-        known = [value[key] for key in QUESTIONS if type(value.get(key)) is str]
+        known = texts_under(value, QUESTIONS)
         arguments = value.get("args")
         if len(known) == 1:
             return known[0]
         if type(arguments) is list and len(arguments) == 1 and type(arguments[0]) is str:
             return arguments[0]
     return chat.text_of(told)
+
+
+def texts_under(value: Object, keys: tuple[str, ...]) -> list[str]:
+    """The texts that an object has under some keys."""
+    return [said for key in keys if type(said := value.get(key)) is str]
 
 
 QUESTIONS = ("input", "question", "query", "prompt", "text", "user_input")
@@ -193,7 +199,7 @@ def of_response(value: Json) -> Object:
     if type(value) is not dict:
         return {}
     value = generated(value)
-    meta = next((value[key] for key in METAS if type(value.get(key)) is dict), {})
+    meta = next((held for key in METAS if type(held := value.get(key)) is dict), {})
     usage = next(iter(usages(value, meta)), {})
     return dropped(
         {
@@ -218,9 +224,10 @@ def generated(value: Object) -> Object:
     if type(first) is not dict:
         return value
     message = first.get("message")
-    kwargs = message.get("kwargs", message) if type(message) is dict else {}
+    kwargs = message.get("kwargs", message) if type(message) is dict else None
     info = first.get("generation_info")
-    return {**value, **(info if type(info) is dict else {}), **kwargs}
+    info, kwargs = (held if type(held) is dict else {} for held in (info, kwargs))
+    return {**value, **info, **kwargs}
 
 
 METAS = ("response_metadata", "llm_output")
@@ -251,7 +258,7 @@ def finish_reason(value: Object) -> str | None:
 
 def first_count(usage: Object, *keys: str) -> int | None:
     """The first of some counts that is there."""
-    return next((usage[key] for key in keys if type(usage.get(key)) is int), None)
+    return next((number for key in keys if type(number := usage.get(key)) is int), None)
 
 
 def worded(value: Json) -> str | None:

@@ -93,7 +93,7 @@ def alone(value: dict[str, Any]) -> Json:
     return value[telling[0]] if len(telling) == 1 and telling[0] in WORDS else None
 
 
-def spoken(messages: list[dict[str, Json]], role: str) -> str | None:
+def spoken(messages: chat.Messages, role: str) -> str | None:
     """What was last said by somebody; None where he said nothing."""
     said = (m["content"] for m in reversed(messages) if m["role"] == role and m["content"])
     return next(said, None)

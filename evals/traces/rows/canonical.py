@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -198,7 +199,7 @@ def take_unknown(
     return ts
 
 
-def merged(metadata: dict[str, Json], extra: dict[str, Json]) -> dict[str, Json]:
+def merged(metadata: dict[str, Json], extra: Mapping[str, Json]) -> dict[str, Json]:
     """Metadata with more keys; one whose name is taken is kept under `row.NAME`."""
     result = dict(metadata)
     for key, value in extra.items():

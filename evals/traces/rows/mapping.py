@@ -90,20 +90,21 @@ def chosen(row: dict[str, Json], known: tuple[Plan, ...]) -> Plan | None:
     return known[found.index(best)] if best else None
 
 
-def value_at(row: Json, path: Path) -> Json:
+def value_at(row: dict[str, Json], path: Path) -> Json:
     """What stands at a path, or ABSENT: a number steps into a list, and JSON in a text is read."""
     if path.key in row:
         return row[path.key]
+    value: Json = row
     for part in path.parts:
-        if type(row) is str:
-            row = inner(row)
-        if type(row) is dict and part in row:
-            row = row[part]
-        elif type(row) is list and part.isdecimal() and int(part) < len(row):
-            row = row[int(part)]
+        if type(value) is str:
+            value = inner(value)
+        if type(value) is dict and part in value:
+            value = value[part]
+        elif type(value) is list and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
         else:
             return ABSENT
-    return row
+    return value
 
 
 def renamed(row: dict[str, Json], plan: Plan) -> Renamed:

@@ -130,7 +130,9 @@ def columns(shape: Shape, rows: Sequence[Row], keys: Sequence[int]) -> Columns:
     Raises:
         Misfits: some rows are cases of their own.
     """
-    taken = {field: [row[key] for row in rows] for field, key in shape.fields.items()}
+    taken: dict[str, list[Any]] = {
+        field: [row[key] for row in rows] for field, key in shape.fields.items()
+    }
     synonyms = {field for field, key in shape.fields.items() if SYNONYMS.get(key) == field}
     misfits: set[int] = set()
     for field, column in taken.items():

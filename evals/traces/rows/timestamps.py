@@ -60,7 +60,7 @@ def since_epoch(value: Json, unit: float) -> datetime | None:
     """Seconds or milliseconds since 1970; None for text that is no number."""
     if type(value) is str and not value.replace(".", "", 1).removeprefix("-").isdecimal():
         return None
-    if type(value) not in (int, float, str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     return datetime.fromtimestamp(float(value) * unit, UTC)
 

@@ -105,9 +105,9 @@ def row_of(whole: Whole, app: str | None = None) -> dict[str, Json]:
         "app": recorder or app,
         "input": input_of(whole, messages),
         "output": output,
-        "messages": messages or None,
+        "messages": chat.as_json(messages) or None,
         "context": context_of(whole.facts),
-        "steps": steps_of(whole, answer, output),
+        "steps": [*steps_of(whole, answer, output)],
         "latency_ms": latency(whole.root),
         "git_commit": whole.recorded(*COMMITS),
         "prompt_name": whole.first("prompt_name"),
@@ -116,7 +116,7 @@ def row_of(whole: Whole, app: str | None = None) -> dict[str, Json]:
         "session_id": whole.first("session_id"),
         "user_id": whole.first("user_id"),
         "versions": {**versions_in(metadata), **versions_of(whole)},
-        "tags": tags_of(whole.facts),
+        "tags": [*tags_of(whole.facts)],
         "metadata": metadata,
         **told_by(whole, voice),
         **totals(whole),
@@ -161,7 +161,7 @@ def answering(whole: Whole) -> int | None:
     return next((n for n in reversed(calls) if spoken(whole.facts[n])), calls[-1])
 
 
-def input_of(whole: Whole, messages: list[dict[str, Json]]) -> str | None:
+def input_of(whole: Whole, messages: chat.Messages) -> str | None:
     """What was asked: in the words of the outermost span that tells, or of the last question."""
     question = payloads.spoken(messages, "user")
     for facts in whole.outward:
@@ -232,10 +232,10 @@ def context_of(every: list[Facts]) -> str | None:
     """The passages that were retrieved, each once; a reranker's choice where there is one."""
     last = [facts for facts in every if facts.kind == "reranker" and facts.documents]
     passages = {
-        document["content"]: None
+        content: None
         for facts in (last or every)
         for document in facts.documents
-        if document.get("content")
+        if type(content := document.get("content")) is str and content
     }
     return "\n\n".join(passages) or None
 
@@ -328,7 +328,9 @@ def steps_of(whole: Whole, answer: int | None, output: str) -> list[dict[str, Js
     """Every span but a bare root as a step, in order of time; then calls only messages tell of."""
     voice = whole.facts[answer] if answer is not None else None
     several = voice and any(facts.asked for facts in whole.facts if facts is not voice)
-    known = {spelled(message) for message in voice.asked} if voice and several else set()
+    known = (
+        {spelled(message) for message in chat.as_json(voice.asked)} if voice and several else set()
+    )
     root = None if whole.root.parent_id else whole.tree.root
     steps = []
     for n, (span, facts) in enumerate(zip(whole.spans, whole.facts, strict=True)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from evals.records import Json
 from evals.traces.files.strict_json import inner as embedded
@@ -30,9 +30,9 @@ class Facts:
     decision; `span` where the attributes name no such thing."""
     said: dict[str, Json]
     """The fields that stand in one attribute, as found."""
-    asked: list[dict[str, Json]] = field(default_factory=list)
+    asked: chat.Messages = field(default_factory=list)
     """Messages sent to a model."""
-    answered: list[dict[str, Json]] = field(default_factory=list)
+    answered: chat.Messages = field(default_factory=list)
     documents: list[dict[str, Json]] = field(default_factory=list)
     params: dict[str, Json] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -139,18 +139,19 @@ def kind_of(said: dict[str, Json]) -> str:
     return "retrieval" if "documents" in said else "span"
 
 
-def asked(said: dict[str, Json], kind: str) -> list[dict[str, Json]]:
+def asked(said: dict[str, Json], kind: str) -> chat.Messages:
     """The messages a model was sent, its instructions first."""
     found = chat_of(said.get("asked"), "user")
     if not found and kind == "llm" and "input" in said:
         found = chat_of(said["input"], "user")
     if "system" in said and not (found and found[0]["role"] in ("system", "developer")):
         texts = chat.fold(payloads.unquoted(said["system"])).texts
-        found = [{"role": "system", "content": "\n".join(texts)}, *found] if texts else found
+        if texts:
+            found.insert(0, {"role": "system", "content": "\n".join(texts)})
     return found
 
 
-def answered(said: dict[str, Json], kind: str) -> list[dict[str, Json]]:
+def answered(said: dict[str, Json], kind: str) -> chat.Messages:
     """The messages a model answered with."""
     found = chat_of(said.get("answered"), "assistant")
     if not found and kind == "llm" and "output" in said:
@@ -158,9 +159,9 @@ def answered(said: dict[str, Json], kind: str) -> list[dict[str, Json]]:
     if "calls" in said:
         known = chat.fold(listed(said["calls"])).calls
         if known and not found:
-            found = [{"role": "assistant", "content": ""}]
+            found = [chat.Message(role="assistant", content="")]
         if known:
-            found = [*found[:-1], {**found[-1], "tool_calls": known}]
+            found[-1] = {**found[-1], "tool_calls": known}
     return found
 
 
@@ -171,28 +172,28 @@ def finish(value: Json) -> Json:
     return first.get("finish_reason") if type(first) is dict else None
 
 
-def chat_of(value: Json, role: str) -> list[dict[str, Json]]:
+def chat_of(value: Json, role: str) -> chat.Messages:
     """A chat in whatever form: messages, or one text of somebody."""
     if value is None or value == "":
         return []
     if type(value) is chat.Chat:
-        return list(value)
+        return cast("chat.Messages", list(value))
     plain = payloads.unquoted(value)
-    items = plain if type(plain) is list else [plain]
-    if type(plain) is list and plain and not all(map(clear, plain)) and all(map(is_object, plain)):
-        items = [openinference.message(item) if wrapped(item) else item for item in plain]
-        items = [{"role": role, **item} if nameless(item) else item for item in items]
-        plain = items
+    if type(plain) is list and plain and not all(map(clear, plain)):
+        objects = [item for item in plain if type(item) is dict]
+        if len(objects) == len(plain):
+            plain = [with_role(item, role) for item in objects]
     found = chat.messages_of(plain)
     if found:
         return found
     words = payloads.words_of(value, role)
-    return [{"role": role, "content": words}] if words else []
+    return [chat.Message(role=role, content=words)] if words else []
 
 
-def is_object(item: Json) -> bool:
-    """Whether an item has keys."""
-    return type(item) is dict
+def with_role(item: dict[str, Json], role: str) -> Json:
+    """A message in the shape that `chat` reads, given a role where it names none."""
+    plain = openinference.message(item) if wrapped(item) else item
+    return {"role": role, **plain} if type(plain) is dict and nameless(plain) else plain
 
 
 def clear(item: Json) -> bool:
@@ -282,8 +283,9 @@ def amount(value: Json) -> float | None:
             value = float(value)
         except ValueError:
             return None
-    fits = type(value) in (int, float) and 0 <= value < 1e12
-    return float(value) if fits else None
+    if type(value) is not int and type(value) is not float:
+        return None
+    return float(value) if 0 <= value < 1e12 else None
 
 
 def labels(said: dict[str, Json], events: Iterable[Event]) -> list[dict[str, Any]]:

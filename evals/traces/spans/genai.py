@@ -127,9 +127,11 @@ def turn(said: dict[str, Json], role: str) -> dict[str, Json]:
 def choice(said: dict[str, Json]) -> dict[str, Json]:
     """One of the model's answers, as an event tells it."""
     message = said.get("message")
-    if type(message) is str and (inner := chat.messages_of(message)):
-        message = inner[0]
-    inner = message if type(message) is dict else {"content": message or said.get("content")}
+    if type(message) is str and (known := chat.messages_of(message)):
+        message = chat.as_json(known)[0]
+    inner: dict[str, Json] = (
+        message if type(message) is dict else {"content": message or said.get("content")}
+    )
     calls = {"tool_calls": said["tool_calls"]} if "tool_calls" in said else {}
     reason = {"finish_reason": said["finish_reason"]} if "finish_reason" in said else {}
     return {**turn(inner, "assistant"), **calls, **reason}

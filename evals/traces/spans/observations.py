@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from evals.records import Json, Refusal, Trace
 from evals.traces.files.strict_json import OPENS, Parsed, Refused, inner
 from evals.traces.messages import exchanges
-from evals.traces.messages.chat import Chat
+from evals.traces.messages.chat import Chat, as_json
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import Reading
 from evals.traces.spans.assembly import row_of, understood
@@ -31,7 +31,7 @@ DOCUMENTS = ("documents", "docs", "results", "source_documents", "matches")
 
 
 def trace_of(
-    spans: list[Span], reading: Reading, form: str, more: Object, app: str | None = None
+    spans: list[Span], reading: Reading, form: str, more: Mapping[str, Json], app: str | None = None
 ) -> Trace | Refusal:
     """The trace of some spans and what else is known of it, or why it is none."""
     line = min(span.line for span in spans)
@@ -53,9 +53,9 @@ def call(asked: Json, answered: Json) -> Object:
     if chat and chat[0].get("role") not in ("system", "developer") and type(answered) is dict:
         chat = [*exchanges.system(answered), *chat]
     if chat:
-        found["gen_ai.input.messages"] = Chat(chat)
+        found["gen_ai.input.messages"] = Chat(as_json(chat))
     if spoken := exchanges.messages(answered):
-        found["gen_ai.output.messages"] = Chat(spoken)
+        found["gen_ai.output.messages"] = Chat(as_json(spoken))
     for key, value in exchanges.of_response(answered).items():
         found[RESPONSE[key]] = value
     return found
@@ -154,7 +154,7 @@ def nanoseconds(value: Json) -> int | None:
 
     One without a zone is UTC, as both products keep all of theirs.
     """
-    if type(value) in (int, float):
+    if type(value) is int or type(value) is float:
         return int(value * 10**6) if 0 < value < 10**13 else None
     return since_epoch(value) if type(value) is str and len(value) < 40 else None
 

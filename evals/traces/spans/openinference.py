@@ -99,15 +99,16 @@ def message(item: Json) -> Json:
         return {"role": "user", "content": said} if type(said) is str else said
     if "role" not in said and type(said.get("text")) is str:  # llm.prompts and llm.choices
         said = {**said, "content": said["text"]}
-    calls = [call(one) for one in listed(said.get("tool_calls"))]
+    calls: list[Json] = [call(one) for one in listed(said.get("tool_calls"))]
     name = said.get("function_call_name")
     if type(name) is str:
         calls.append({"name": name, "arguments": said.get("function_call_arguments_json")})
-    parts = [part(one) for one in listed(said.get("contents"))]
+    parts: list[Json] = [part(one) for one in listed(said.get("contents"))]
     content = said.get("content")
     keys = ("role", "name", "tool_call_id", "reasoning", "finish_reason", "parts", "id")
     found = {key: said[key] for key in keys if key in said}
-    return {**found, "content": parts if parts and not content else content, "tool_calls": calls}
+    content = parts if parts and not content else content
+    return {**found, "content": content, "tool_calls": calls}
 
 
 def call(item: Json) -> dict[str, Json]:

@@ -94,7 +94,8 @@ def taken(line: Line, reading: Reading, gathered: Gathered, form: Format) -> Ite
 
 def found_in(spans: list[Span], reading: Reading, form: str) -> Iterator[Found]:
     """The trace that spans make, or its refusal; then what was said of it."""
-    line, row = min(span.line for span in spans), {"trace_id": spans[0].trace_id}
+    line = min(span.line for span in spans)
+    row: dict[str, Json] = {"trace_id": spans[0].trace_id}
     whole = None
     try:
         whole = assembly.understood(spans)

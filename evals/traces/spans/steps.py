@@ -66,7 +66,8 @@ def clean(value: Json) -> Json:
 def call_step(facts: Facts, is_answer: bool, known: set[str], output: str) -> dict[str, Json]:
     """What a model's call adds to a step; what the trace says itself is not said again."""
     said = spoken(facts)
-    fresh = [] if is_answer else [m for m in facts.asked if spelled(m) not in known]
+    asked = zip(facts.asked, chat.as_json(facts.asked), strict=True)
+    fresh = [] if is_answer else [m for m, plain in asked if spelled(plain) not in known]
     calls = [call for message in facts.answered for call in message.get("tool_calls", ())]
     thoughts = [message["reasoning"] for message in facts.answered if "reasoning" in message]
     return {
@@ -74,9 +75,9 @@ def call_step(facts: Facts, is_answer: bool, known: set[str], output: str) -> di
         "provider": facts.text("provider"),
         "finish_reason": facts.text("finish_reason"),
         "output": None if said == output else said,
-        "tool_calls": calls or None,
+        "tool_calls": chat.as_json(calls) or None,
         "reasoning": "\n".join(thoughts) or None,
-        "messages": fresh or None,
+        "messages": chat.as_json(fresh) or None,
     }
 
 
@@ -91,12 +92,12 @@ def told_calls(voice: Facts, steps: list[dict[str, Json]]) -> list[dict[str, Jso
     turn = messages[last + 1 :]
     given = {m.get("tool_call_id"): m["content"] for m in turn if m["role"] == "tool"}
     spans = [step for step in steps if step["kind"] == "tool"]
-    done = {step.get("call_id") for step in spans} | {step["name"] for step in spans}
-    found = []
+    done = [step[key] for step in spans for key in ("call_id", "name") if key in step]
+    found: list[dict[str, Json]] = []
     for call in (call for message in turn for call in message.get("tool_calls", ())):
         name, call_id = call["function"]["name"], call.get("id")
         if call_id not in done and name not in done:
-            step = {"kind": "tool", "name": name, "call_id": call_id}
+            step: dict[str, Json] = {"kind": "tool", "name": name, "call_id": call_id}
             step |= {"input": embedded(call["function"]["arguments"]), "output": given.get(call_id)}
             found.append({key: value for key, value in step.items() if value is not None})
     return found
