@@ -1,19 +1,168 @@
 """The named steps of a night, called by the command line, the assets and the sensors alike.
 
-Each step is one function; what it does in detail is the rooms' below.
+A step happens whoever asks for it, and asked for twice it finds itself done. What it does in
+detail is in the rooms below; when it runs, and where, is decided by the orchestration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+import contextlib
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from evals.labels.label_files import mapped_labels
-from evals.specs import Catalog
-from evals.storage import marts
-from evals.storage.lake import Lake
+from evals.labels.label_files import mapped_labels, take_in_labels
+from evals.reports.finalize import Final
+from evals.runs import night_locks
+from evals.specs import Catalog, CatalogError
+from evals.storage import marts, night_state
+from evals.storage.lake import HomeInUse, Lake
 from evals.storage.tables import SliceRow
+
+Say = Callable[[str], None]
+
+
+class Intake(NamedTuple):
+    """What is taken in before nights are worked on."""
+
+    inbox: Path | str | None = None
+    """A folder, a pattern or an address; None: the catalog's."""
+    labels: tuple[Path, ...] = ()
+    """Label files beside the catalog's."""
+    assume_date: date | None = None
+    """The night of rows that have no timestamp."""
+    spread: tuple[date, date] | None = None
+    """The nights over which such rows are spread instead."""
+    pull: bool = True
+    """Whether the catalog's sources are pulled."""
+
+
+def prepare_home(lake: Lake, catalog: Catalog, now: datetime) -> None:
+    """Ends what earlier runs left unfinished: their bookings, their scratch files, erasures."""
+    recover_budget(lake)
+    lake.sweep(now.timestamp())
+    finish_erasures(lake, catalog)
+
+
+def recover_budget(lake: Lake) -> None:
+    """Books what dead runs spent, and moves their answers into the ledger."""
+    from evals.calls import day_budget
+
+    day_budget.recover(lake)
+
+
+def finish_erasures(lake: Lake, catalog: Catalog) -> None:
+    """Completes every erasure that was begun; while others use the home, the next run does."""
+    from evals.erasure import forget
+
+    with contextlib.suppress(HomeInUse):
+        forget.finish(lake, catalog)
+
+
+def take_in(
+    lake: Lake, catalog: Catalog, intake: Intake, now: datetime, say: Say = lambda words: None
+) -> list[str]:
+    """Pulls, imports, and adds labels and the answers of batches, so that all due nights are known.
+
+    Returns:
+        Why some sources could not be pulled.
+    """
+    failures = pull_sources(lake, catalog, now, say) if intake.pull else []
+    import_exports(lake, catalog, intake, now, say)
+    add_labels(lake, catalog, intake.labels)
+    collect_batches(lake, catalog, now)
+    return failures
+
+
+def pull_sources(
+    lake: Lake, catalog: Catalog, now: datetime, say: Say = lambda words: None
+) -> list[str]:
+    """Pulls the catalog's sources; returns why some could not be, which stops no other."""
+    from evals.sources import pulls
+
+    return pulls.pull(lake, catalog, now, say=say)[1]
+
+
+def import_exports(
+    lake: Lake, catalog: Catalog, intake: Intake, now: datetime, say: Say = lambda words: None
+) -> None:
+    """Stages the rows of every file of the inbox that was not read yet."""
+    from evals.ingest import inbox
+
+    inbox.take_in(
+        lake,
+        catalog,
+        intake.inbox,
+        assume_date=intake.assume_date,
+        spread=intake.spread,
+        now=now,
+        say=say,
+    )
+
+
+def add_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
+    """Adds the catalog's label files and some more; returns how many labels are new."""
+    return take_in_labels(lake, catalog, more)
+
+
+def collect_batches(lake: Lake, catalog: Catalog, now: datetime) -> None:
+    """Takes in the answers of the batches that providers have finished."""
+    from evals.calls.batch_jobs import under_way
+
+    if not under_way(lake):
+        return
+    from evals.calls.routing import returned
+    from evals.storage import ledger
+
+    with ledger.journal(lake, f"batches-{secrets.token_hex(4)}") as journal:
+        returned(lake, catalog, journal, now)
+
+
+def find_due_nights(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[date]:
+    """The nights that have something to do, oldest first."""
+    return [found.night for found in night_locks.pending(lake, catalog, nights)]
+
+
+def admit_nights(
+    lake: Lake,
+    catalog: Catalog,
+    nights: Sequence[date],
+    say: Say = lambda words: None,
+    *,
+    check: Callable[[list[date]], None] = lambda due: None,
+    strict: bool = False,
+) -> list[date]:
+    """Validates those of some nights that are due; returns all that are due in the end.
+
+    A night may take a trace from another, which is due then.
+
+    Args:
+        lake: where they rest.
+        catalog: what a valid row is.
+        nights: the nights to look at.
+        say: hears what is done.
+        check: called with the nights before they are validated; what it raises ends it.
+        strict: raises what validation fails with; else it is left to the night's own run, which
+            fails beside the others.
+    """
+    due: list[date] = []
+    while (found := find_due_nights(lake, catalog, nights)) != due:
+        from evals.validation import admission
+
+        due = found
+        check(due)
+        say("validating with Great Expectations")
+        try:
+            admission.admit(lake, catalog, due)
+        except CatalogError:
+            raise
+        except Exception as error:
+            if strict:
+                raise
+            say(f"validation stopped ({type(error).__name__}); the night's run shows why")
+    return due
 
 
 def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
@@ -36,3 +185,22 @@ def slice_rows(catalog: Catalog) -> list[SliceRow]:
         expression = spec.by or spec.where or spec.keyword or ""
         rows += [SliceRow(app, spec.slice, kind, expression) for app in spec.apps or ("*",)]
     return rows
+
+
+def close_nights(lake: Lake, now: datetime) -> list[Final]:
+    """Makes the nights final whose time for late rows has passed; returns each of them once."""
+    if not night_state.open_nights(lake):
+        return []
+    from evals.reports import finalize
+
+    return finalize.close_nights(lake, now)
+
+
+def apply_retention(lake: Lake, catalog: Catalog, now: datetime) -> None:
+    """Deletes what is older than the catalog's `retention`; while others use the home, later."""
+    from evals.erasure import retention
+
+    found = retention.old(lake, catalog, now)
+    with contextlib.suppress(HomeInUse):
+        if found:
+            retention.tidy(lake, found)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from evals.reports.finalize import Final, close_nights
+from evals import pipeline
+from evals.reports.finalize import Final
 from orchestration.runtime.metadata import table
 from orchestration.settings import settings
 from orchestration.stages.report import GATE, REPORTS, said
@@ -41,7 +42,7 @@ def alarms(final: list[Final]) -> list[dg.AssetCheckEvaluation]:
 )
 def nights_final(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """A night whose lateness has passed is final: only now may it alarm somebody."""
-    final = close_nights(settings().lake(), datetime.now(UTC))
+    final = pipeline.close_nights(settings().lake(), datetime.now(UTC))
     why = ", ".join(f"{one.date} {one.app}: {one.gate}" for one in final)
     return dg.SensorResult(
         skip_reason=f"final now: {why}" if why else "no night became final",

@@ -4,12 +4,13 @@ A file is read by the same asset as ever; which nights are due is `evals.runs.ni
 """
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
 
+from evals import pipeline
 from evals.ingest.inbox import STAMPS, inbox_paths
 from evals.readable import readable_name
 from evals.records import digest
@@ -19,6 +20,7 @@ from evals.specs import Catalog
 from evals.storage import night_state
 from evals.storage.lake import Lake
 from orchestration.automation.jobs import NIGHTLY
+from orchestration.runtime.run_tags import range_tags
 from orchestration.settings import Settings, settings
 
 SETTLED_S = 10
@@ -44,8 +46,8 @@ class Found(NamedTuple):
 class Due(NamedTuple):
     """A range of nights without a gap that has something to do, and on what that rests."""
 
-    first: str
-    last: str
+    first: date
+    last: date
     basis: str
 
 
@@ -70,11 +72,8 @@ def asked_for(cursor: str | None, found: list[Found], due: list[Due], hour: str)
 
 def request(one: Due, hour: str) -> dg.RunRequest:
     """A run over a range of nights."""
-    tags = {
-        "dagster/asset_partition_range_start": one.first,
-        "dagster/asset_partition_range_end": one.last,
-    }
-    key = f"nights-{one.first}-{one.last}-{one.basis}-{hour}"
+    tags = range_tags(one.first, one.last)
+    key = f"nights-{one.first.isoformat()}-{one.last.isoformat()}-{one.basis}-{hour}"
     return dg.RunRequest(run_key=key, job_name=NIGHTLY.name, tags=tags)
 
 
@@ -106,11 +105,11 @@ def file_at(path: Path, stamps: dict[str, list[Any]], known: Any, now: float) ->
 def due(lake: Lake, catalog: Catalog, now: datetime) -> list[Due]:
     """The ranges of nights with something to do."""
     begun = night_locks.begun(lake, catalog, now)
-    pending = [found.night for found in night_locks.pending(lake, catalog, begun)]
+    pending = pipeline.find_due_nights(lake, catalog, begun)
     return [
         Due(
-            first.isoformat(),
-            last.isoformat(),
+            first,
+            last,
             digest([night_locks.seen(lake, catalog, n) for n in pending if first <= n <= last]),
         )
         for first, last in night_state.consecutive(pending)

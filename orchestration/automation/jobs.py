@@ -7,6 +7,10 @@ from datetime import UTC, timedelta
 
 import dagster as dg
 
+from evals import pipeline
+from evals.runs import night_locks
+from evals.storage import night_state
+from orchestration.runtime.run_tags import range_tags
 from orchestration.settings import settings
 from orchestration.stages.report import quality_models
 
@@ -23,10 +27,22 @@ BACKFILL = dg.define_asset_job(
 )
 
 
-@dg.schedule(name="every_night", job=NIGHTLY, cron_schedule="0 5 * * *")
-def every_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """Last night's traces, every morning: the night that has ended, never the one begun."""
-    now = context.scheduled_execution_time.astimezone(UTC)
-    begun = (now - timedelta(hours=settings().catalog().day_begins)).date()
-    night = (begun - timedelta(days=1)).isoformat()
-    return dg.RunRequest(run_key=night, partition_key=night)
+@dg.schedule(
+    name="every_night",
+    job=NIGHTLY,
+    cron_schedule="0 5 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every morning: last night's traces, and older nights that have something new.",
+)
+def every_night(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
+    """The night that has ended, never the one begun, and the nights before it that are due."""
+    here, now = settings(), context.scheduled_execution_time.astimezone(UTC)
+    lake, catalog = here.lake(), here.catalog()
+    last = (now - timedelta(hours=catalog.day_begins)).date() - timedelta(days=1)
+    older = [night for night in night_locks.begun(lake, catalog, now) if night < last]
+    due = pipeline.find_due_nights(lake, catalog, older)
+    key = now.date().isoformat()
+    return [
+        dg.RunRequest(run_key=f"{begin}-{end}-{key}", tags=range_tags(begin, end))
+        for begin, end in night_state.consecutive([*due, last])
+    ]

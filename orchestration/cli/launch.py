@@ -16,6 +16,7 @@ from evals.storage.lake import Lake
 from orchestration.runtime.instance import dagster_home
 from orchestration.runtime.interrupts import Interrupts
 from orchestration.runtime.progress import Progress, Teller
+from orchestration.runtime.run_tags import DONE, INTAKE, range_tags
 
 INTERRUPTED = "DagsterExecutionInterruptedError"
 ALLOCATIONS = 50_000
@@ -31,7 +32,7 @@ class Launched(NamedTuple):
 
 
 def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launched:
-    """Runs a job over a range of nights in one run.
+    """Runs a job over a range of nights in one run; everything new was taken in before.
 
     Args:
         home: the team's data.
@@ -63,10 +64,7 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
         result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             raise_on_error=False,
-            tags={
-                "dagster/asset_partition_range_start": first.isoformat(),
-                "dagster/asset_partition_range_end": last.isoformat(),
-            },
+            tags={**range_tags(first, last), INTAKE: DONE},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     if Interrupts.received or any(map(was_interrupted, result.all_events)):

@@ -3,13 +3,14 @@
 What a night is and what it costs is decided in `evals`.
 """
 
-import contextlib
-import os
+from __future__ import annotations
+
 import sys
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,6 +30,12 @@ from orchestration.cli.options import (
 from orchestration.runtime import terminal
 from orchestration.runtime.progress import Progress, telling
 from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from evals.pipeline import Intake
+    from evals.specs import Catalog
+    from evals.storage.lake import Lake
+    from evals.storage.night_state import OpenNight
 
 probed = click.option(
     "--probe",
@@ -79,35 +86,22 @@ def nightly(
       andon nightly --dry-run
       andon nightly --dry-run --probe 20
     """
-    from evals.calls import day_budget
-    from evals.erasure import forget
-    from evals.ingest import inbox as door
-    from evals.labels import label_files as said
+    from evals import pipeline
     from evals.runs import night_locks
     from evals.storage import night_state
 
     no_probe_but_dry(probe, dry_run)
+    intake = intake_of(assume_date, spread, pull=not no_pull)
     here = place(home, catalog, inbox=inbox, labels=labels)
-    lake = here.lake()
-    day_budget.recover(lake)
-    lake.sweep(datetime.now(UTC).timestamp())
-    forget.finish(lake, here.catalog())
-    if spread and assume_date:
-        raise click.UsageError("--assume-date and --spread exclude each other; give one")
-    if spread and spread[1] < spread[0]:
-        raise click.UsageError("--spread ends before it begins; give the first night first")
-    spread_over = (spread[0].date(), spread[1].date()) if spread else None
-    calls, failures, was_open = 0, [], night_state.open_nights(lake)
+    lake, cat = here.lake(), here.catalog()
+    intake = intake._replace(inbox=here.inbox, labels=here.labels)
+    calls, was_open = 0, night_state.open_nights(lake)
     with telling(as_json) as say:
-        assumed = assume_date.date() if assume_date else None
-        cat = here.catalog()
-        failures += [] if no_pull else pulled(lake, cat, say)
-        options: Any = {"assume_date": assumed, "spread": spread_over, "now": datetime.now(UTC)}
-        door.take_in(lake, cat, here.inbox, say=say, **options)
-        said.take_in_labels(lake, cat, here.labels)
-        take_back(lake, cat)
-        known = span(night_locks.begun(lake, cat, datetime.now(UTC)), first, last, only)
-        due = admitted(lake, cat, known, say, strict=dry_run)
+        pipeline.prepare_home(lake, cat, datetime.now(UTC))
+        failures = pipeline.take_in(lake, cat, intake, datetime.now(UTC), say)
+        nights = span(night_locks.begun(lake, cat, datetime.now(UTC)), first, last, only)
+        check = partial(refuse_unreadable, cat)
+        due = pipeline.admit_nights(lake, cat, nights, say, check=check, strict=dry_run)
         for begin, end in night_state.consecutive(due) if not dry_run else ():
             from orchestration.cli.launch import launch
 
@@ -117,17 +111,24 @@ def nightly(
     if dry_run:
         foretell(here, due, probe=probe, moved=False, as_json=as_json)
         return
-    final = closed(lake, was_open)
-    tidied(lake, cat)
-    finish(lake, due, calls, failures, as_json, final)
+    pipeline.close_nights(lake, datetime.now(UTC))
+    pipeline.apply_retention(lake, cat, datetime.now(UTC))
+    finish(lake, due, calls, failures, as_json, no_longer_open(lake, was_open))
 
 
-def pulled(lake: Any, catalog: Any, say: Any) -> list[str]:
-    """Pulls the catalog's sources before the night; why some could not be, which stops no other."""
-    from evals.sources import pulls
+def intake_of(assume_date: Any, spread: Any, *, pull: bool) -> Intake:
+    """What the options ask to take in, without places."""
+    from evals.pipeline import Intake
 
-    os.environ["ANDON_PULL"] = "no"  # what runs below finds it done
-    return pulls.pull(lake, catalog, datetime.now(UTC), say=say)[1]
+    if spread and assume_date:
+        raise click.UsageError("--assume-date and --spread exclude each other; give one")
+    if spread and spread[1] < spread[0]:
+        raise click.UsageError("--spread ends before it begins; give the first night first")
+    return Intake(
+        assume_date=assume_date.date() if assume_date else None,
+        spread=(spread[0].date(), spread[1].date()) if spread else None,
+        pull=pull,
+    )
 
 
 def foretell(
@@ -175,59 +176,7 @@ def no_probe_but_dry(probe: int | None, dry_run: bool) -> None:
         raise click.UsageError("--probe is for --dry-run; a run asks every question itself")
 
 
-def admitted(lake: Any, catalog: Any, known: list[date], say: Any, *, strict: bool) -> list[date]:
-    """The nights with something to do, admitted; one of them may take a trace from another.
-
-    A night that cannot be is left to its own run, which fails beside the others; `strict`: raised.
-    """
-    from evals.runs import night_locks
-    from evals.specs import CatalogError
-
-    due: list[date] = []
-    while (found := [one.night for one in night_locks.pending(lake, catalog, known)]) != due:
-        from evals.validation import admission
-
-        due = found
-        readable(catalog, due)
-        say("validating with Great Expectations")
-        try:
-            admission.admit(lake, catalog, due)
-        except CatalogError:
-            raise
-        except Exception as error:
-            if strict:
-                raise
-            say(f"validation stopped ({type(error).__name__}); the night's run tells why")
-    return due
-
-
-def take_back(lake: Any, catalog: Any) -> None:
-    """Takes in the batches that came back, so that their nights are due."""
-    from evals.calls.batch_jobs import under_way
-
-    if not under_way(lake):
-        return
-    import secrets
-
-    from evals.calls.routing import returned
-    from evals.storage import ledger
-
-    with ledger.journal(lake, f"batches-{secrets.token_hex(4)}") as journal:
-        returned(lake, catalog, journal, datetime.now(UTC))
-
-
-def tidied(lake: Any, catalog: Any) -> None:
-    """Lets go of what is older than `retention` allows; while others use the home, another time."""
-    from evals.erasure import retention
-    from evals.storage.lake import LakeError
-
-    found = retention.old(lake, catalog, datetime.now(UTC))
-    with contextlib.suppress(LakeError):
-        if found:
-            retention.tidy(lake, found)
-
-
-def readable(catalog: Any, due: list[date]) -> None:
+def refuse_unreadable(catalog: Catalog, due: list[date]) -> None:
     """Refuses a catalog with SQL that DuckDB cannot read, before a night rests on it."""
     from orchestration.cli import diagnosis
 
@@ -235,14 +184,10 @@ def readable(catalog: Any, due: list[date]) -> None:
         fail(USAGE, f"{found.where}: {found.words}")
 
 
-def closed(lake: Any, was_open: list[Any]) -> list[Any]:
-    """Ends the nights whose watermark has passed; those that are final since the run began."""
+def no_longer_open(lake: Lake, was_open: list[OpenNight]) -> list[OpenNight]:
+    """The nights that have become final since they were looked at."""
     from evals.storage import night_state
 
-    if night_state.open_nights(lake):
-        from evals.reports import finalize
-
-        finalize.close_nights(lake, datetime.now(UTC))
     still = {one[:2] for one in night_state.open_nights(lake)}
     return [one for one in was_open if one[:2] not in still]
 
@@ -317,29 +262,26 @@ def backfill(
       andon backfill --evaluator faithful-summary --from 2026-10-08 --to 2026-10-14
       andon backfill --dry-run
     """
-    from evals.calls import day_budget
-    from evals.erasure import forget
+    from evals import pipeline
     from evals.runs import night_locks
     from evals.storage import night_state
 
     here = place(home, catalog)
     lake = here.lake()
-    forget.finish(lake, here.catalog())
     over = span(lake.nights("traces"), first, last, only)
     no_probe_but_dry(probe, dry_run)
     known(here, evaluator)
     if dry_run:
         foretell(here, over, evaluator or None, probe=probe, as_json=as_json)
         return
-    day_budget.recover(lake)
+    pipeline.prepare_home(lake, here.catalog(), datetime.now(UTC))
     for night in over:
         apps = night_state.state(lake, night).get("apps", {})
         for app in (name for name, account in apps.items() if not account["refused"]):
             night_locks.move(lake, here.catalog(), night, app, evaluator or None)
     calls, failures = 0, []
-    pending = night_locks.pending(lake, here.catalog(), over) if evaluator else []
-    due = [found.night for found in pending] if evaluator else over
-    readable(here.catalog(), due)
+    due = pipeline.find_due_nights(lake, here.catalog(), over) if evaluator else over
+    refuse_unreadable(here.catalog(), due)
     with telling(as_json) as say:
         for begin, end in night_state.consecutive(due):
             from orchestration.cli.launch import launch

@@ -1,16 +1,20 @@
 """The executor of every run: the steps one by one, in one process, the home in use until the end.
 
-So that whoever needs the home alone, to forget or to tidy, is told of a run that Dagster's page, a
-schedule or a sensor began. Runs of the command line hold it themselves, in `launch`.
+So whoever needs the home alone, to forget or to delete, learns of a run that Dagster's page, a
+schedule or a sensor began. What needs the home alone within a run happens here, before the first
+step and after the last one. Runs of the command line do the same in `cli.nightly` and `cli.launch`.
+
+Why in process: importing dbt and Great Expectations costs a step process more than a night's work.
 """
 
-import contextlib
 from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
-from evals.storage.lake import HomeInUse
+from evals import pipeline
 from orchestration.settings import settings
 
 
@@ -33,19 +37,16 @@ class Holding(dg.Executor):
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         """The other's events; waits where somebody has the home alone.
 
-        A forgetting that was begun is done first, unless another run has the home: then by the
-        next one.
+        An erasure that was begun is completed first and retention is applied last, unless another
+        run uses the home: then by the next one.
         """
-        from evals.erasure import forget, requests
-
         here, lake = settings(), settings().lake()
-        with contextlib.suppress(HomeInUse):
-            if requests.unfinished(lake):
-                forget.finish(lake, here.catalog())
-        with contextlib.ExitStack() as stack:
+        pipeline.prepare_home(lake, here.catalog(), datetime.now(UTC))
+        with ExitStack() as stack:
             with dg.raise_execution_interrupts():  # Dagster holds signals back between steps
                 stack.enter_context(lake.used())
             yield from self.inner.execute(plan_context, execution_plan)
+        pipeline.apply_retention(lake, here.catalog(), datetime.now(UTC))
 
 
 @dg.executor(name="in_use", config_schema=dg.in_process_executor.config_schema)  # pyright: ignore[reportArgumentType]

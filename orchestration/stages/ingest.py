@@ -3,19 +3,16 @@
 How a file is read is the importers'; redaction has happened before anything rests here.
 """
 
-import os
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from evals import pipeline
-from evals.ingest import inbox
-from evals.labels import label_files as said
-from evals.sources import pulls
 from orchestration.runtime.metadata import nights_of, table
 from orchestration.runtime.partitions import CODE, NIGHTS, RANGE
 from orchestration.runtime.progress import Progress
+from orchestration.runtime.run_tags import was_taken_in
 from orchestration.settings import settings
 
 GROUP = "ingest"
@@ -25,9 +22,11 @@ OWNERS = ["team:andon"]
 @dg.asset(group_name=GROUP, kinds={"python", "parquet"}, code_version=CODE, owners=OWNERS)
 def inbox_files(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per file seen in the inbox, with what was read from it."""
-    here, lake = settings(), settings().lake()
-    failures = pulled(lake, here.catalog())
-    inbox.take_in(lake, here.catalog(), here.inbox, now=datetime.now(UTC), say=Progress.say)
+    here, lake, failures = settings(), settings().lake(), []
+    if not was_taken_in(context.run.tags):
+        now, intake = datetime.now(UTC), pipeline.Intake(here.inbox)
+        failures = pipeline.pull_sources(lake, here.catalog(), now, Progress.say)
+        pipeline.import_exports(lake, here.catalog(), intake, now, Progress.say)
     rows = sorted(lake.inbox_files().values(), key=lambda row: row.name)
     shown = [{**row._asdict(), "nights": len(row.nights)} for row in rows]
     return dg.MaterializeResult(
@@ -39,13 +38,6 @@ def inbox_files(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
             "not_pulled": table([{"why": failure} for failure in failures]),
         }
     )
-
-
-def pulled(lake: Any, catalog: Any) -> list[str]:
-    """Pulls the sources unless whoever started the run has; why some could not be."""
-    if os.environ.get("ANDON_PULL") == "no":
-        return []
-    return pulls.pull(lake, catalog, datetime.now(UTC), say=Progress.say)[1]
 
 
 @dg.asset(
@@ -72,11 +64,18 @@ def staged_traces(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any
     )
 
 
-@dg.asset(group_name=GROUP, kinds={"python", "json"}, code_version=CODE, owners=OWNERS)
+@dg.asset(
+    group_name=GROUP,
+    kinds={"python", "json"},
+    code_version=CODE,
+    owners=OWNERS,
+    deps=[inbox_files],  # a label is bound to the answer at rest
+)
 def labels(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """One row per trace × dimension × annotator: what people and other judges said."""
     here, lake = settings(), settings().lake()
-    added = said.take_in_labels(lake, here.catalog(), here.labels)
+    done = was_taken_in(context.run.tags)
+    added = 0 if done else pipeline.add_labels(lake, here.catalog(), here.labels)
     kinds: dict[str, int] = {}
     for label in lake.labels():
         kinds[label.annotator_kind] = kinds.get(label.annotator_kind, 0) + 1

@@ -74,7 +74,7 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
         for body, folder in assembly.night_reports(lake, catalog, night, stamp):
             until = night_state.provisional_until(lake, night, body["app"], now)
             rows.append({**line(body, folder), "provisional": until or ""})
-    final = finalize.close_nights(lake, datetime.now(UTC))
+    final = pipeline.close_nights(lake, datetime.now(UTC))
     lake.drop_scratch(context.run.run_id)
     last = rows[-1] if rows else {}
     charts = [

@@ -36,15 +36,18 @@ def prose(key: dg.AssetKey) -> dict[str, Any]:
     return {"description": node.description or "", "code_version": node.code_version}
 
 
-def tick(moment: datetime) -> list[str | None]:
-    """The nights that the schedule asks for at a moment."""
+def tick(moment: datetime) -> list[list[str]]:
+    """The ranges of nights that the schedule asks for at a moment."""
     repository = defs.get_repository_def()
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_schedule_context(
             instance, scheduled_execution_time=moment, repository_def=repository
         )
         told = repository.get_schedule_def("every_night").evaluate_tick(context)
-    return [request.partition_key for request in told.run_requests or []]
+    return [
+        [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
+        for request in told.run_requests or []
+    ]
 
 
 def described() -> dict[str, Any]:

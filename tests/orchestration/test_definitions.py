@@ -69,7 +69,7 @@ def test_every_evaluator_is_an_asset_of_its_own(described: dict[str, Any]) -> No
 
 def test_the_schedule_asks_for_the_night_that_has_ended(described: dict[str, Any]) -> None:
     """At five in the morning of the 15th it asks for the 14th, not for the day just begun."""
-    assert described["tick"] == ["2026-10-14"]
+    assert described["tick"] == [["2026-10-14", "2026-10-14"]]
 
 
 def test_dagster_validates_the_workspace_without_a_warning(tmp_path: Path) -> None:

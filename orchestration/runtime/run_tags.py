@@ -1,0 +1,23 @@
+"""The tags of a run: which nights it is about, and what was done before it began.
+
+Dagster's own tags are named as Dagster names them. Imports nothing heavy.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+
+INTAKE = "andon/intake"
+DONE = "done"
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """The tags of a run over a range of nights, the last included."""
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": last.isoformat(),
+    }
+
+
+def was_taken_in(tags: Mapping[str, str]) -> bool:
+    """Whether exports and labels were taken in just before the run, by what started it."""
+    return tags.get(INTAKE) == DONE

@@ -1,0 +1,87 @@
+"""The same nights by the command line and by Dagster alone: nothing happens in one of them only."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from evals.erasure import requests
+from evals.privacy import redaction
+from evals.storage.lake import Lake
+from orchestration.runtime.instance import SETTINGS
+from tests.system.line import NIGHTS, ROOT, Judge, Line, desk, team, traces
+
+USER = "user-of-the-first-night"
+RAW = "inbox/pulled/desk/old.jsonl.gz"
+YEAR_S = 365 * 86400
+
+pytestmark = pytest.mark.slow
+
+
+def declare(folder: Path, judge: Judge) -> Line:
+    """A team whose raw room has a year-old export, with a key of its own for user ids."""
+    line = team(folder, judge)
+    redaction.user_key(Lake(line.home).open())
+    path = line.home / RAW
+    path.parent.mkdir(parents=True)
+    row = desk(NIGHTS[0], 40, "Do you repair clocks?", user_id=USER)
+    path.write_bytes(gzip.compress(json.dumps(row).encode()))
+    os.utime(path, (time.time() - YEAR_S, time.time() - YEAR_S))
+    line.export("first.jsonl", traces(NIGHTS[0]))
+    return line
+
+
+def run_command(line: Line, *_: date) -> None:
+    """What is due, by the command line."""
+    assert line.run("nightly")["failures"] == []
+
+
+def run_job(line: Line, first: date, last: date) -> None:
+    """A range of nights by the scheduled job, executed by Dagster's own command."""
+    home = line.home / "dagster"
+    home.mkdir(exist_ok=True)
+    (home / "dagster.yaml").write_text(SETTINGS)
+    _, environment = line.command("nightly")
+    environment |= {
+        "ANDON_HOME": str(line.home),
+        "ANDON_CATALOG": str(line.catalog),
+        "ANDON_INBOX": str(line.inbox),
+        "DAGSTER_HOME": str(home),
+    }
+    tags = {
+        f"dagster/asset_partition_range_{end}": f"{night}"
+        for end, night in (("start", first), ("end", last))
+    }
+    job = ["job", "execute", "-m", "orchestration.definitions", "-j", "nightly"]
+    command = [sys.executable, "-m", "dagster", *job, "--tags", json.dumps(tags)]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_dagster_alone_does_what_the_command_does(judge: Judge, tmp_path: Path) -> None:
+    """Three nights: the same reports to the byte, old raw files deleted, an erasure completed."""
+    by_command = declare(tmp_path / "command", judge)
+    by_job = by_command.copy(tmp_path / "job")
+    reports = []
+    for line, run in ((by_command, run_command), (by_job, run_job)):
+        run(line, NIGHTS[0], NIGHTS[0])
+        assert line.reports(), run
+        assert not (line.home / RAW).exists(), run
+        lake = Lake(line.home)
+        requests.note(lake, requests.Wish("2026-03-02T06:00:00+00:00", (USER,)))
+        for night in NIGHTS[1:3]:
+            line.export(f"{night}.jsonl", traces(night))
+        run(line, NIGHTS[1], NIGHTS[2])
+        assert requests.unfinished(lake) == [], run
+        assert len(lake.read("traces", [NIGHTS[0]])) == len(traces(NIGHTS[0]))
+        reports.append(line.reports())
+    assert {name.split("/")[0] for name in reports[0]} == {f"{night}" for night in NIGHTS[:3]}
+    assert reports[0] == reports[1]
