@@ -13,12 +13,16 @@ from typing import Any, NamedTuple
 
 from evals.calls.stop import Stopped
 from evals.storage.lake import Lake
+from orchestration.runtime import interrupts
 from orchestration.runtime.instance import dagster_home
-from orchestration.runtime.interrupts import Interrupts
 from orchestration.runtime.progress import Progress, Teller
 from orchestration.runtime.run_tags import DONE, INTAKE, range_tags
 
 INTERRUPTED = "DagsterExecutionInterruptedError"
+NO_CAPTURE = "dagster._core.storage.noop_compute_log_manager"
+UNCAPTURED = {"compute_logs": {"module": NO_CAPTURE, "class": "NoOpComputeLogManager"}}
+"""What steps print is in `last_run.log`. Dagster's capture starts two processes for each stream,
+which Ctrl-C in a terminal reaches too, and which then print their stacks."""
 ALLOCATIONS = 50_000
 """Objects made before Python looks for rubbish: the million that imports make stay."""
 
@@ -44,22 +48,24 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
     Raises:
         Stopped: when a signal ended it; what was answered is kept.
     """
-    dagster_home(home)
+    folder = dagster_home(home)
     warnings.simplefilter("ignore")  # third parties' deprecations are the test suite's to show
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     say("starting Dagster")
     gc.set_threshold(ALLOCATIONS)
-    import dagster as dg
+    from dagster import DagsterInstance
+    from dagster._core.instance import InstanceRef
 
     Progress.start(say)
     from orchestration.definitions import defs
 
-    log = (home / "dagster" / "last_run.log").open("w", encoding="utf-8", errors="backslashreplace")
+    log = (folder / "last_run.log").open("w", encoding="utf-8", errors="backslashreplace")
     lake = Lake(home)
     with lake.lock("dagster"):  # the first two of a home would both make its tables
-        instances = dg.DagsterInstance.get()
+        reference = InstanceRef.from_dir(str(folder), overrides=UNCAPTURED)
+        instances = DagsterInstance.from_ref(reference)
     with lake.used(), instances as instance, log, contextlib.redirect_stdout(log):
-        if Interrupts.received:  # a library on the way here took it for an error of its own
+        if interrupts.first_signal():  # a library on the way here took it for an error of its own
             raise Stopped("interrupted before the run began")
         result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
@@ -67,7 +73,7 @@ def launch(home: Path, job: str, first: date, last: date, say: Teller) -> Launch
             tags={**range_tags(first, last), INTAKE: DONE},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-    if Interrupts.received or any(map(was_interrupted, result.all_events)):
+    if interrupts.first_signal() or any(map(was_interrupted, result.all_events)):
         raise Stopped("the run was interrupted")
     failures = [
         f"{event.step_key}: {root_of(event.step_failure_data.error)}"

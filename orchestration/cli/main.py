@@ -90,7 +90,7 @@ def run(words: Sequence[str] | None = None) -> NoReturn:
     """
     code: Any = 1
     try:
-        with interrupts.received():
+        with interrupts.record_arrivals(), interrupts.received():
             main(args=words, prog_name="andon")
     except SystemExit as ended:
         code = ended.code or 0

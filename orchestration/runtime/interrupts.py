@@ -5,6 +5,7 @@ while models are asked these take their place. What is kept of the calls is `eva
 """
 
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -25,6 +26,8 @@ class Interrupts:
     stop = Stop()
     received: signal.Signals | None = None
     at = 0.0
+    arrivals: int | None = None
+    """Where the interpreter writes the number of each signal, whoever handles it."""
 
 
 def receive(number: int, _: Any) -> None:
@@ -59,9 +62,39 @@ def received() -> Iterator[Stop]:
             signal.signal(number, before[number])
 
 
+@contextlib.contextmanager
+def record_arrivals() -> Iterator[None]:
+    """Records signals that handlers of others swallow: Dagster's names none, and drops the last."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    Interrupts.arrivals = reader
+    try:
+        yield
+    finally:
+        Interrupts.arrivals = None
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)
+
+
+def first_signal() -> signal.Signals | None:
+    """The first signal that arrived, also one that only a library's handler was called with."""
+    if Interrupts.received is None and Interrupts.arrivals is not None:
+        with contextlib.suppress(BlockingIOError):
+            numbers = os.read(Interrupts.arrivals, 1024)
+            arrived = [signal.Signals(number) for number in numbers if number in SIGNALS]
+            Interrupts.received = next(iter(arrived), None)
+    return Interrupts.received
+
+
 def exit_code() -> int:
-    """128 and the signal, as shells have it; SIGINT's where Dagster alone heard one."""
-    return 128 + (Interrupts.received or signal.SIGINT)
+    """128 and the signal, as shells have it; SIGINT's where none is known."""
+    return 128 + (first_signal() or signal.SIGINT)
 
 
 def sentence() -> str:

@@ -107,6 +107,23 @@ def test_a_run_that_waits_for_another_ends_on_a_signal(line: Line, judge: Judge)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stage_that_asks_nobody_ends_on_a_signal_to_the_whole_group(
+    number: signal.Signals, line: Line
+) -> None:
+    """Ctrl-C in a terminal reaches what a run started, too; no stack is shown, the code is its."""
+    process, until = line.start("nightly", cold=True), time.monotonic() + 60
+    while not list(line.home.glob("runs/*/*")) and time.monotonic() < until:
+        time.sleep(0.02)
+    os.killpg(process.pid, number)
+    out, errors = process.communicate(timeout=15)
+    assert (process.returncode, out) == (128 + number, ""), errors
+    assert "Traceback" not in errors
+    assert "interrupted; the same command goes on" in errors
+    assert line.reports() == {}
+
+
+@pytest.mark.slow
 def test_a_second_signal_ends_a_run_at_once(line: Line, judge: Judge) -> None:
     """It waits for no call under way; what was answered is kept as after any death."""
     judge.call("/pace", {"latency_s": 30.0})

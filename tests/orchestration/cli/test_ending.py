@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
+
+import pytest
 
 
 def ended(body: str) -> subprocess.CompletedProcess[str]:
@@ -37,3 +40,17 @@ def test_a_defect_ends_with_its_stack() -> None:
 def test_a_command_that_ends_by_itself_succeeded() -> None:
     """Its code is 0."""
     assert ended("pass").returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_dagster_swallows_is_known(number: signal.Signals) -> None:
+    """Dagster drops a signal after its last step and keeps no number; the exit code has both."""
+    done = ended(
+        "import os\n"
+        "from dagster._utils.interrupts import capture_interrupts\n"
+        "from orchestration.runtime import interrupts\n"
+        f"with capture_interrupts():\n    os.kill(os.getpid(), {number})\n"
+        "if interrupts.first_signal():\n    raise KeyboardInterrupt"
+    )
+    assert done.returncode == 128 + number
+    assert "interrupted; the same command goes on" in done.stderr
