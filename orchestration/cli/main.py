@@ -89,6 +89,7 @@ def run(words: Sequence[str] | None = None) -> NoReturn:
     Ends as Python would, but for taking apart what was imported: that took a night over a second.
     """
     code: Any = 1
+    terminal.print_in_any_encoding()
     try:
         with interrupts.record_arrivals(), interrupts.received():
             main(args=words, prog_name="andon")

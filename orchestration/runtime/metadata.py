@@ -10,6 +10,8 @@ from typing import Any
 
 import dagster as dg
 
+from evals.readable import readable
+
 BOARD_URL = os.environ.get("ANDON_BOARD_URL", "http://127.0.0.1:3001")
 
 
@@ -32,8 +34,10 @@ def table(rows: list[dict[str, Any]]) -> Any:
 
 
 def cell(value: Any) -> Any:
-    """A value a Dagster table shows."""
-    return value if isinstance(value, str | int | float | bool) else str(value or "")
+    """A value a Dagster table shows; the browser reorders no text of others."""
+    if isinstance(value, int | float | bool):
+        return value
+    return readable(str(value or ""))
 
 
 BARS = "▁▂▃▄▅▆▇█"

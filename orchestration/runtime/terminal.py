@@ -4,13 +4,22 @@ Texts of others are only text: hidden characters are spelled out here and nowher
 bars are drawn on `console`; what is said is the commands'.
 """
 
+import io
 import json
+import sys
 import traceback
 from typing import Any
 
 import click
 
 from evals.readable import HIDDEN, readable
+
+
+def print_in_any_encoding() -> None:
+    """Prints as an escape what the terminal's encoding lacks, rather than end in an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(line: str, *, err: bool = False) -> None:
@@ -34,8 +43,9 @@ def show(value: Any) -> None:
 
 
 def document(value: Any, indent: int | None = None) -> str:
-    """A value as JSON; JSON's own escapes stand for characters a terminal must not be sent."""
-    text = json.dumps(value, indent=indent, default=str, ensure_ascii=False)
+    """A value as JSON; its own escapes replace what a terminal must not, or cannot, be sent."""
+    unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    text = json.dumps(value, indent=indent, default=str, ensure_ascii=not unicode)
     return HIDDEN.sub(lambda found: found[0] if found[0] == "\n" else escape(found[0]), text)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from click.testing import CliRunner
 from rich.table import Table
 
 from orchestration.cli import board, main
-from orchestration.runtime import console, terminal
+from orchestration.runtime import console, metadata, terminal
 from tests.orchestration.runtime.test_progress import on_a_terminal
 
 HOSTILE = "v2[/x] [link=http://evil]here[/link] [red]red :smile: \x1b]0;owned\x07 \x9b31m \u202e"
@@ -130,3 +133,27 @@ def test_a_home_that_parquet_cannot_have_is_refused(tmp_path: Path) -> None:
     assert said.exit_code == 2
     assert r"home\xe9: its name is not UTF-8" in said.output
     assert not home.exists()
+
+
+def test_a_terminal_of_another_encoding_gets_escapes() -> None:
+    """Lines and tables show what Latin-1 lacks as escapes, and JSON stays JSON."""
+    body = (
+        "from orchestration.runtime import console\n"
+        "cli.terminal.say('é 82% → 48%')\n"
+        "console.output().print('é 82% → 48%')\n"
+        "cli.terminal.show({'é': '→ \\N{PARTY POPPER}'})"
+    )
+    head = "from orchestration.cli import main as cli\n@cli.main.command()\ndef last():\n"
+    code = f"{head}{textwrap.indent(body, '    ')}\ncli.run(['last'])"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    line, drawn, shown = done.stdout.decode("latin-1").split("\n", 2)
+    assert line == drawn == r"é 82% \u2192 48%"
+    assert json.loads(shown) == {"é": "→ \N{PARTY POPPER}"}
+
+
+def test_a_dagster_table_shows_hidden_characters() -> None:
+    """A trace's text in Dagster's pages reorders nothing and breaks no line."""
+    shown = metadata.table([{"reason": HOSTILE, "rows": 3, "rate": None}])
+    assert shown.records[0].data == {"reason": SHOWN, "rows": 3, "rate": ""}
