@@ -85,7 +85,8 @@ def beside(one: Held, told: Account) -> bool:
 def lost(held: Sequence[Held], told: Account) -> Iterator[Held]:
     """The lines of a gathered format of which something is neither refused nor told."""
     refused = {item.source_line for item in told.rows if isinstance(item, Refusal)}
-    ids = {spelled(item.trace_id) for item in (*told.rows, *told.labels) if item.trace_id}
+    rows = [item.trace_id for item in told.rows] + [item.subject_id for item in told.labels]
+    ids = {spelled(trace_id) for trace_id in rows if trace_id}
     ids.update(*(nameless(row) for row in told.rows if isinstance(row, Refusal)))
     for one in held:
         units = [] if one.value is None else units_of(told.form, one.value)
