@@ -4,6 +4,7 @@ Texts of others are only text: hidden characters are spelled out here and nowher
 bars are drawn on `console`; what is said is the commands'.
 """
 
+import contextlib
 import io
 import json
 import sys
@@ -19,7 +20,8 @@ def print_in_any_encoding() -> None:
     """Prints as an escape what the terminal's encoding lacks, rather than end in an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            with contextlib.suppress(OSError):  # a pipe took the place of its file: it cannot seek
+                stream.reconfigure(errors="backslashreplace")
 
 
 def say(line: str, *, err: bool = False) -> None:

@@ -153,6 +153,22 @@ def test_a_terminal_of_another_encoding_gets_escapes() -> None:
     assert json.loads(shown) == {"é": "→ \N{PARTY POPPER}"}
 
 
+def test_a_command_prints_where_a_pipe_took_the_place_of_a_file(tmp_path: Path) -> None:
+    """A process that was forked with its output exchanged for another's runs its command."""
+    code = (
+        "import os, sys\n"
+        "ends = os.pipe()\n"
+        "os.dup2(ends[1], 2)\n"
+        "from orchestration.cli import main as cli\n"
+        "cli.run(['--version'])"
+    )
+    with (tmp_path / "errors").open("w") as errors:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+    assert (done.returncode, done.stdout.count("version")) == (0, 1)
+
+
 def test_a_dagster_table_shows_hidden_characters() -> None:
     """A trace's text in Dagster's pages reorders nothing and breaks no line."""
     shown = metadata.table([{"reason": HOSTILE, "rows": 3, "rate": None}])
