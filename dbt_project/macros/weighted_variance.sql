@@ -1,10 +1,13 @@
-{% macro weighted_variance(wp, ws, wpp, wps, wss, sessions) -%}
-    {#- Variance of the Hajek rate wp / ws, each row weighted by 1 / inclusion: linearised, its
-        rows clustered by session (CR1). Null where nothing or one session is scored. -#}
+{% macro weighted_variance(
+    passed, scored, passed_squared, passed_times_scored, scored_squared, sessions
+) -%}
+    {#- Variance of the Hajek rate passed / scored, each row weighted by 1 / inclusion: linearised,
+        its rows clustered by session (CR1). Null where nothing or one session is scored. -#}
+    {%- set rate = '(' ~ passed ~ ' / nullif(' ~ scored ~ ', 0))' -%}
     round(
-        greatest(0, {{ wpp }} - 2 * ({{ wp }} / nullif({{ ws }}, 0)) * {{ wps }}
-        + ({{ wp }} / nullif({{ ws }}, 0)) * ({{ wp }} / nullif({{ ws }}, 0)) * {{ wss }})
-        / nullif({{ ws }} * {{ ws }}, 0) * {{ sessions }} / nullif({{ sessions }} - 1, 0),
+        greatest(0, {{ passed_squared }} - 2 * {{ rate }} * {{ passed_times_scored }}
+        + {{ rate }} * {{ rate }} * {{ scored_squared }})
+        / nullif({{ scored }} * {{ scored }}, 0) * {{ sessions }} / nullif({{ sessions }} - 1, 0),
         12
     )
 {%- endmacro %}

@@ -12,15 +12,15 @@ with slices as (
         sum(errored) as errored,
         sum(skipped) as skipped,
         count(*) filter (passed + failed > 0) as sessions,
-        sum(passed * passed) as pp,
-        sum(passed * (passed + failed)) as ps,
-        sum((passed + failed) * (passed + failed)) as ss,
-        min(least_inclusion) < max(most_inclusion) as weighs,
-        sum(weighted_passed) as wp,
-        sum(weighted_scored) as ws,
-        sum(weighted_passed * weighted_passed) as wpp,
-        sum(weighted_passed * weighted_scored) as wps,
-        sum(weighted_scored * weighted_scored) as wss,
+        sum(passed * passed) as passed_squared,
+        sum(passed * (passed + failed)) as passed_times_scored,
+        sum((passed + failed) * (passed + failed)) as scored_squared,
+        min(least_inclusion) < max(most_inclusion) as is_weighted,
+        sum(weighted_passed) as weighted_passed,
+        sum(weighted_scored) as weighted_scored,
+        sum(weighted_passed * weighted_passed) as weighted_passed_squared,
+        sum(weighted_passed * weighted_scored) as weighted_passed_times_scored,
+        sum(weighted_scored * weighted_scored) as weighted_scored_squared,
         sum(weight_squares) as weight_squares
     from {{ ref('int_session_counts') }}
     group by date, app, dimension, evaluator, evaluator_version, kind, slice
@@ -40,10 +40,19 @@ select
     cast(errored as bigint) as errored,
     cast(skipped as bigint) as skipped,
     sessions,
-    {{ session_ss('passed', '(passed + failed)', 'pp', 'ps', 'ss') }} as session_ss,
-    case when weighs then round(wp / nullif(ws, 0), 10) end as weighted_rate,
-    case when weighs then {{ weighted_variance('wp', 'ws', 'wpp', 'wps', 'wss', 'sessions') }} end
-        as weighted_variance,
-    round(ws, 6) as scored_weight,
+    {{ session_squares(
+        'passed', '(passed + failed)', 'passed_squared', 'passed_times_scored', 'scored_squared'
+    ) }} as session_ss,
+    case when is_weighted then round(weighted_passed / nullif(weighted_scored, 0), 10) end
+        as weighted_rate,
+    case when is_weighted then {{ weighted_variance(
+        'weighted_passed',
+        'weighted_scored',
+        'weighted_passed_squared',
+        'weighted_passed_times_scored',
+        'weighted_scored_squared',
+        'sessions'
+    ) }} end as weighted_variance,
+    round(weighted_scored, 6) as scored_weight,
     round(weight_squares, 6) as scored_weight_squares
 from slices
