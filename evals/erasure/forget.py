@@ -200,7 +200,10 @@ def steps(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     begin_anew(lake)
     every = scrubbing.words(person.ids(), person.texts, mark=MARK)
     names = scrubbing.words(person.ids(), mark=MARK)
-    yield "reports", len(redact_text.rewrite(lake, person.row, MARK))
+    yield (
+        "reports",
+        len(redact_text.redact_reports(lake, lambda one: one.trace_id in person.traces, MARK)),
+    )
     yield "review", drop_rows_of_documents(lake, person)
     yield "labels", drop_labels(lake, person, "labels")
     yield "gold", drop_labels(lake, person, "gold")

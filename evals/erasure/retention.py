@@ -100,7 +100,7 @@ def tidy(lake: Lake, found: Old) -> dict[str, int]:
             done["answers"] = retire(lake, found.nights)
             done["rows"] = hush(lake, found.nights)
             done["reports"] = len(
-                redact_text.rewrite(lake, lambda one: one["trace_id"] in traces, MARK)
+                redact_text.redact_reports(lake, lambda one: one.trace_id in traces, MARK)
             )
             done["labels"] = hush_labels(lake, traces)
             for night in found.nights:

@@ -17,7 +17,8 @@ from evals.calls.stop import Stop
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import digest
-from evals.reports.attacks import Resistance, resistance
+from evals.reports.decide.resistance import Resistance, measure_resistance
+from evals.reports.decide.rows import Canary, read_rows
 from evals.runs import runner
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger
@@ -40,7 +41,7 @@ class Trial:
 
     def document(self) -> dict[str, Any]:
         """The trial as JSON."""
-        tried = self.found.tried
+        tried = self.found.attacked
         low, high = tried.interval() if tried.n else (None, None)
         return {
             "judge": self.evaluator.name,
@@ -96,9 +97,9 @@ def attack(
         told = runner.canary_rows(lake, work, asked)
     contents.close()
     keep(lake, work, told)
-    rows = [row._asdict() for row in told]
-    turned = [r["attack"] for r in rows if (r["clean"], r["verdict"]) == ("fail", "pass")]
-    found = resistance(rows, catalog.attacks.max_success, 1)
+    rows = read_rows(Canary, (row._asdict() for row in told))
+    turned = [row.attack for row in told if (row.clean, row.verdict) == ("fail", "pass")]
+    found = measure_resistance(rows, catalog.attacks.max_success, 1)
     return Trial(evaluator, found, len(bad), asked.calls, tuple(dict.fromkeys(turned)))
 
 

@@ -1,4 +1,4 @@
-"""Nights that become final: their mark is taken off, and what they say may alarm somebody.
+"""Nights that become final: their provisional mark is removed, and their verdicts may alarm.
 
 Nothing is measured anew and no report is written; a row that comes later opens its night again.
 """
@@ -9,7 +9,10 @@ import json
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from evals.reports import assembly, pages
+from evals.reports import assembly
+from evals.reports.archive import earlier_reports, read_report
+from evals.reports.conclusion import Outcome
+from evals.reports.pages.night import render_night
 from evals.storage import night_state
 from evals.storage.lake import Lake
 
@@ -19,22 +22,22 @@ class Final(NamedTuple):
 
     date: date
     app: str
-    gate: str
+    gate: Outcome
     """The outcome of its report's gate."""
     sentence: str
     refused: bool
 
 
 def close_nights(lake: Lake, now: datetime) -> list[Final]:
-    """Takes the mark off the nights whose watermark has passed; each is returned once."""
+    """Removes the mark of the nights whose watermark has passed; each is returned once."""
     over = [one for one in night_state.open_nights(lake) if one.until <= now.isoformat()]
-    closed = [final for one in over if (final := closing(lake, one))]
+    closed = [final for one in over if (final := close_night(lake, one))]
     if over:
         assembly.write_board(lake)
     return closed
 
 
-def closing(lake: Lake, one: night_state.OpenNight) -> Final | None:
+def close_night(lake: Lake, one: night_state.OpenNight) -> Final | None:
     """Ends one night's provisional time; None where somebody else just did."""
     with lake.lock("closing", one.date.isoformat()):
         known = night_state.state(lake, one.date)
@@ -42,20 +45,19 @@ def closing(lake: Lake, one: night_state.OpenNight) -> Final | None:
         if still.get(one.app) != one.until:
             return None
         version = known["reports"][one.app]
-        body = lake.report(one.date, one.app, version)
-        if body:
-            past = assembly.earlier(lake, one.app, one.date)
-            page = pages.render_night(body, history=past, run=beside(lake, one, version))
-            lake.write_page(one.date, one.app, version, page)
+        report = read_report(lake, one.date, one.app, version)
+        if report:
+            past = earlier_reports(lake, one.app, one.date)
+            html = render_night(report, history=past, run=read_run(lake, one, version))
+            lake.write_page(one.date, one.app, version, html)
         del still[one.app]
         night_state.update(lake, one.date, provisional=still)
-    if body is None:
+    if report is None:
         return None
-    refused = body["status"] == "refused"
-    return Final(one.date, one.app, body["gate"]["outcome"], body["sentence"], refused)
+    return Final(one.date, one.app, report.gate.outcome, report.sentence, report.is_refused)
 
 
-def beside(lake: Lake, one: night_state.OpenNight, version: str) -> dict[str, Any]:
-    """What stands beside a report: its run, and the pins that were about to end."""
+def read_run(lake: Lake, one: night_state.OpenNight, version: str) -> dict[str, Any]:
+    """What lies beside a report: its run, and the pins that were about to end."""
     path = lake.report_folder(one.date, one.app) / version / "run.json"
     return json.loads(path.read_bytes()) if path.exists() else {}

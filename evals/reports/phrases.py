@@ -9,11 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Any, overload
 
 WORDS = (
     "none", "one", "two", "three", "four", "five", "six",
@@ -78,6 +74,12 @@ def percent(share: float | None, low: float | None = None, high: float | None = 
     return f"{shown:.{digits}f}%"
 
 
+def whole_percent(share: float) -> str:
+    """A share in whole percent; a decimal where rounding would claim all or none."""
+    shown = f"{100 * share:.0f}%"
+    return f"{100 * share:.1f}%" if shown in {"0%", "100%"} and 0 < share < 1 else shown
+
+
 def interval(low: float | None, high: float | None) -> str:
     """An interval of shares: `68–79%`."""
     if low is None or high is None:
@@ -115,15 +117,15 @@ def dollars(usd: float | None) -> str:
     return "–" if usd is None else f"${usd:,.2f}" if usd >= 0.01 or not usd else f"${usd:.2g}"
 
 
-def day(text: str, form: str = "long") -> str:
+def day(night: date | str, form: str = "long") -> str:
     """A night's date in words: long `Thursday 8 October 2026`, plain without the weekday, or short.
 
     A text that is no date is given back as it is.
     """
     try:
-        at = date.fromisoformat(text)
+        at = night if isinstance(night, date) else date.fromisoformat(night)
     except (TypeError, ValueError):
-        return text
+        return str(night)
     month = MONTHS[at.month - 1]
     if form == "short":
         return f"{at.day} {month[:3]}"
@@ -134,6 +136,15 @@ def day(text: str, form: str = "long") -> str:
 def listed(names: Sequence[str]) -> str:
     """Names as in a sentence: `a, b and c`."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+
+
+@overload
+def round_figure(value: float) -> float: ...
+@overload
+def round_figure(value: float | None) -> float | None: ...
+def round_figure(value: float | None) -> float | None:
+    """A figure without the noise of floating point: sums in any order hash alike."""
+    return None if value is None else round(value, 8) + 0.0
 
 
 def number(n: int) -> str:

@@ -1,36 +1,58 @@
 """Several nights of one application as one table of rates.
 
-What a single night says is `measurements`', and what it decides `results`'.
+What a single night's row shows is `sections.results`'.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
-from evals.reports.causes import Row
-from evals.reports.measurements import (
-    COUNTS,
-    Identity,
-    Result,
-    day,
-    identity,
-    proportion,
-    represented,
-    scored,
-    tidy,
-    weighs,
-    weighted_part,
-)
+from evals.reports.json_form import absent_if
+from evals.reports.phrases import round_figure
+from evals.reports.report import Report
+from evals.reports.sections import results
+from evals.reports.sections.results import Result, Weighted, weighted_rate
 from evals.statistics import Proportion, critical, together
 
 
-def pool(nights: Iterable[Row]) -> list[Result]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PooledResult:
+    """One dimension, evaluator and slice over several nights."""
+
+    dimension: str
+    evaluator: str
+    kind: str
+    slice: str
+    evaluator_versions: tuple[str, ...]
+    nights: int
+    first: date = field(metadata={"key": "from"})
+    last: date = field(metadata={"key": "to"})
+    n: int
+    passed: int
+    failed: int
+    errored: int
+    skipped: int
+    unsampled: int | None
+    rate: float | None
+    low: float | None
+    high: float | None
+    coverage: float | None
+    weighted: Weighted | None = absent_if(None)
+
+    @property
+    def compared(self) -> Weighted | PooledResult:
+        """The rate that comparisons use: weighted where there is one."""
+        return self.weighted or self
+
+
+def pool_reports(reports: Iterable[Report]) -> list[PooledResult]:
     """Counts summed over nights, with the rate and interval of the sum.
 
     Args:
-        nights: report bodies of one application, or rows of `rpt_rates`; refused nights add none.
+        reports: of one application; refused nights add none.
 
     Returns:
         One row per dimension, evaluator and slice, with its nights and evaluator versions.
@@ -38,80 +60,71 @@ def pool(nights: Iterable[Row]) -> list[Result]:
     Raises:
         ValueError: a night is there twice, or there are several applications.
     """
-    groups: dict[tuple[str, str, str], list[Row]] = {}
-    seen: set[tuple[date, Identity, str]] = set()
+    groups: dict[tuple[str, str, str], list[tuple[date, Result]]] = {}
+    seen: set[date] = set()
     apps: set[str] = set()
-    for row in flat(nights):
-        apps.add(row["app"])
-        key = (day(row), identity(row), row["slice"])
-        if key in seen or len(apps) > 1:
+    for report in reports:
+        apps.add(report.app)
+        if report.date in seen or len(apps) > 1:
             raise ValueError(
-                f"{row['app']} {key[0]}: pass one version of each night of one application"
+                f"{report.app} {report.date}: pass one version of each night of one application"
             )
-        seen.add(key)
-        groups.setdefault((row["dimension"], row["evaluator"], row["slice"]), []).append(row)
-    return [pooled(rows) for _, rows in sorted(groups.items())]
+        seen.add(report.date)
+        for row in report[results.SECTION]:
+            groups.setdefault((*row.key, row.slice), []).append((report.date, row))
+    return [pool_rows(rows) for _, rows in sorted(groups.items())]
 
 
-def flat(nights: Iterable[Row]) -> Iterable[Row]:
-    """The rows of bodies, each with its night; rows of rates as they are."""
-    for night in nights:
-        if "results" not in night:
-            yield night
-        for row in night.get("results", ()):
-            yield {**row, "date": night["date"], "app": night["app"]}
-
-
-def pooled(rows: Sequence[Row]) -> Result:
+def pool_rows(nights: Sequence[tuple[date, Result]]) -> PooledResult:
     """Several nights of one dimension, evaluator and slice as one row."""
-    now = proportion(rows)
-    if any("session_ss" not in row for row in rows):
-        now = Proportion(now.passed, now.n, math.fsum(reported_size(row) for row in rows))
-    low, high = now.interval() if now.n else (None, None)
-    left = [row.get("unsampled", 0) for row in rows]
-    unsampled = None if None in left else sum(left)
-    counts = {name: sum(int(row[name]) for row in rows) for name in COUNTS}
-    due = counts["n"] + (unsampled or 0) + sum(row.get("pending", 0) for row in rows)
-    dates = sorted({day(row) for row in rows})
-    return {
-        **{key: rows[0][key] for key in ("dimension", "evaluator", "kind", "slice")},
-        "evaluator_versions": sorted({row["evaluator_version"] for row in rows}),
-        "nights": len(dates),
-        "from": dates[0].isoformat(),
-        "to": dates[-1].isoformat(),
-        **counts,
-        "unsampled": unsampled,
-        "rate": now.rate if now.n else None,
-        "low": tidy(low),
-        "high": tidy(high),
-        "coverage": now.n / due if due and unsampled is not None else None,
-        **weighted_part(
-            together([reported(row) for row in rows]) if any(map(unequal, rows)) else None
-        ),
-    }
+    rows = [row for _, row in nights]
+    passed, scored = sum(row.passed for row in rows), sum(row.scored for row in rows)
+    rate = Proportion(passed, scored, math.fsum(effective_size(row) for row in rows))
+    low, high = rate.interval() if scored else (None, None)
+    left = [row.unsampled for row in rows if row.unsampled is not None]
+    unsampled = sum(left) if len(left) == len(rows) else None
+    n = sum(row.n for row in rows)
+    due = n + (unsampled or 0) + sum(row.pending for row in rows)
+    dates = sorted({night for night, _ in nights})
+    is_weighted = any(row.weighted for row in rows)
+    return PooledResult(
+        dimension=rows[0].dimension,
+        evaluator=rows[0].evaluator,
+        kind=rows[0].kind,
+        slice=rows[0].slice,
+        evaluator_versions=tuple(sorted({row.evaluator_version for row in rows})),
+        nights=len(dates),
+        first=dates[0],
+        last=dates[-1],
+        n=n,
+        passed=passed,
+        failed=sum(row.failed for row in rows),
+        errored=sum(row.errored for row in rows),
+        skipped=sum(row.skipped for row in rows),
+        unsampled=unsampled,
+        rate=rate.rate if scored else None,
+        low=round_figure(low),
+        high=round_figure(high),
+        coverage=scored / due if due and unsampled is not None else None,
+        weighted=weighted_rate(together([all_traces(r) for r in rows]) if is_weighted else None),
+    )
 
 
-def unequal(row: Row) -> bool:
-    """Whether a row of rates or of a body is weighted."""
-    return "weighted" in row or weighs(row)
+def all_traces(row: Result) -> Proportion:
+    """A row's rate of all traces."""
+    if row.weighted:
+        return Proportion(row.weighted.rate * row.scored, row.scored, row.weighted.n)
+    return Proportion(row.passed, row.scored, effective_size(row))
 
 
-def reported(row: Row) -> Proportion:
-    """What a row of rates or of a body says of all traces."""
-    told, n = row.get("weighted"), scored([row])
-    if told:
-        return Proportion(told["rate"] * n, n, told["n"])
-    if "session_ss" in row:
-        return represented([row])
-    return Proportion(int(row["passed"]), n, reported_size(row))
-
-
-def reported_size(row: Row) -> float:
+def effective_size(row: Result) -> float:
     """The effective sample size behind a reported interval: Wilson's bound, solved for n."""
-    n = scored([row])
+    n = row.scored
     if not n:
         return 0.0
-    rate = int(row["passed"]) / n
-    bound = row["low"] if rate > 0 else row["high"]
+    rate = row.passed / n
+    bound = row.low if rate > 0 else row.high
+    if bound is None:
+        return float(n)
     size = critical() ** 2 * bound * (1 - bound) / (rate - bound) ** 2
     return float(n) if abs(size - n) < 1e-3 * n else size

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import date
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from evals.records import canonical
-from evals.reports import assembly
-from evals.storage.files import replace
+from evals.reports import json_form
+from evals.reports.archive import earlier_reports
+from evals.reports.report import Report
+from evals.reports.sections import examples
+from evals.reports.sections.examples import Example
+from evals.storage import files
 from evals.storage.lake import Lake
 
 FIGURES = ("dimension", "evaluator", "verdict", "ts", "source_line")
 """What stays of an example."""
 
 
-def rewrite(lake: Lake, gone: Callable[[dict[str, Any]], bool], mark: str) -> list[Path]:
-    """Takes the text out of some examples of every report, and draws those pages anew.
+def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) -> list[Path]:
+    """Removes the text of some examples from every report, and renders those pages anew.
 
     Args:
-        lake: where the reports rest.
-        gone: whether an example has to go.
-        mark: what stands in the place of its text.
+        lake: where the reports are.
+        is_gone: whether an example has to go.
+        mark: what replaces its text.
 
     Returns:
         The folders of the reports that changed.
@@ -34,30 +38,34 @@ def rewrite(lake: Lake, gone: Callable[[dict[str, Any]], bool], mark: str) -> li
     changed = []
     for path in sorted((lake.home / "reports").glob("*/*/*/report.json")):
         body = json.loads(path.read_bytes())
-        examples = [unsaid(one, mark) if gone(one) else one for one in body["examples"]]
-        if examples != body["examples"]:
-            page = drawn(lake, {**body, "examples": examples})
-            replace(path.with_name("index.html"), page.encode("utf-8", "replace"))
-            replace(path, canonical({**body, "examples": examples}) + b"\n")
+        report = Report.from_json(body)
+        known = report[examples.SECTION]
+        kept = tuple(redact_example(one, mark) if is_gone(one) else one for one in known)
+        if kept != known:
+            html = render(lake, report.having(examples.SECTION, kept))
+            files.replace(path.with_name("index.html"), html.encode("utf-8", "replace"))
+            redacted = {**body, examples.SECTION.name: json_form.to_json(kept)}
+            files.replace(path, canonical(redacted) + b"\n")
             changed.append(path.parent)
     return changed
 
 
-def drawn(lake: Lake, body: dict[str, Any]) -> str:
-    """The page of a report's body."""
-    from evals.reports import pages
+def render(lake: Lake, report: Report) -> str:
+    """The page of a report."""
+    from evals.reports.pages.night import render_night
 
-    night = date.fromisoformat(body["date"])
-    return pages.render_night(body, history=assembly.earlier(lake, body["app"], night))
+    return render_night(report, history=earlier_reports(lake, report.app, report.date))
 
 
-def unsaid(example: dict[str, Any], mark: str) -> dict[str, Any]:
+def redact_example(example: Example, mark: str) -> Example:
     """An example without its words, its steps and its ids."""
-    return {key: value if key in FIGURES else quiet(value, mark) for key, value in example.items()}
+    values = {one.name: getattr(example, one.name) for one in fields(example)}
+    gone = {key: redact(value, mark) for key, value in values.items() if key not in FIGURES}
+    return replace(example, **gone)
 
 
-def quiet(value: Any, mark: str) -> Any:
+def redact(value: Any, mark: str) -> Any:
     """The mark for a text, nothing for a list, and null stays null."""
     if isinstance(value, str):
         return mark if value else value
-    return [] if isinstance(value, list) else None if value is None else value
+    return () if isinstance(value, tuple) else None if value is None else value

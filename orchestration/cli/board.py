@@ -14,7 +14,14 @@ from rich.text import Text
 from evals.calls.day_budget import Left
 from evals.calls.requests import Asked
 from evals.records import Failure, Skip
-from evals.reports import pages, phrases
+from evals.reports import phrases
+from evals.reports.archive import current_reports, read_report
+from evals.reports.pages.marks import VERDICT_MARKS, verdict_of
+from evals.reports.pooling import PooledResult
+from evals.reports.report import Report
+from evals.reports.sections import accounting, errors, results
+from evals.reports.sections.accounting import Accounting
+from evals.reports.sections.results import Result
 from evals.runs.plan import Planned
 from evals.storage.lake import Lake
 from evals.storage.night_state import OpenNight, open_nights
@@ -35,14 +42,13 @@ class Worked(NamedTuple):
 
 def document(lake: Lake, done: Worked) -> dict[str, Any]:
     """What a nightly run did, as JSON: the nights worked on and their current reports."""
-    worked = {night.isoformat() for night in done.due}
     keys = ("date", "app", "version", "status", "verdict", "gate", "sentence", "cost", "accounting")
-    bodies = [body for body in lake.current_reports() if body["date"] in worked]
+    reports = [one for one in current_reports(lake) if one.date in done.due]
     return {
-        "nights": sorted(worked),
+        "nights": sorted({night.isoformat() for night in done.due}),
         "calls": done.calls,
-        "reports": [{key: body[key] for key in keys} for body in bodies],
-        "refused": [[b["date"], b["app"]] for b in bodies if b["status"] == "refused"],
+        "reports": [{key: body[key] for key in keys} for body in (r.to_json() for r in reports)],
+        "refused": [[f"{r.date}", r.app] for r in reports if r.is_refused],
         "provisional": [[f"{n.date}", n.app, n.until] for n in open_nights(lake)],
         "final": [[f"{n.date}", n.app] for n in done.final],
         "failures": list(done.failures),
@@ -52,23 +58,23 @@ def document(lake: Lake, done: Worked) -> dict[str, Any]:
 
 def draw(lake: Lake, done: Worked) -> None:
     """The board over the last nights, and where its page is."""
-    bodies = lake.current_reports()
+    reports = current_reports(lake)
     console = output()
-    if not bodies:
+    if not reports:
         console.print("No reports yet. Put trace exports in a folder and name it with --inbox.")
         return
-    nights = sorted({body["date"] for body in bodies})
-    apps = sorted({body["app"] for body in bodies})
-    demo = "   demo data, recorded answers" if any(body["demo"] for body in bodies) else ""
+    nights = sorted({one.date for one in reports})
+    apps = sorted({one.app for one in reports})
+    demo = "   demo data, recorded answers" if any(one.demo for one in reports) else ""
     counts = f" · {len(nights)} nights · {len(apps)} applications{demo}"
     console.print(Text.assemble(" ", ("Andon", "bold"), counts))
-    console.print(grid(bodies, nights[-SHOWN_NIGHTS:], apps))
+    console.print(grid(reports, nights[-SHOWN_NIGHTS:], apps))
     for app in apps:
-        last = [body for body in bodies if body["app"] == app][-1]
+        last = [one for one in reports if one.app == app][-1]
         console.print(rates(last))
         for words in unscored(last, "budget"):
             console.print(f" {words}")
-    scored = sum(row["passed"] + row["failed"] for body in bodies for row in whole(body))
+    scored = sum(row.scored for one in reports for row in whole(one))
     worked = f"{len(done.due)} nights worked on" if done.due else "nothing new"
     page = lake.home / "reports" / "index.html"
     console.print(f" {worked}: {done.calls} model calls; {scored:,} scores in these reports")
@@ -79,84 +85,92 @@ def draw(lake: Lake, done: Worked) -> None:
     console.print(f" board: {page}", soft_wrap=True)
 
 
-def whole(body: dict[str, Any]) -> list[dict[str, Any]]:
+def whole(report: Report) -> list[Result]:
     """A report's rows over all traces."""
-    return [row for row in body["results"] if row["slice"] == "all"]
+    return [row for row in report[results.SECTION] if row.is_whole]
 
 
-def grid(bodies: Sequence[dict[str, Any]], nights: Sequence[str], apps: Sequence[str]) -> Table:
+def grid(reports: Sequence[Report], nights: Sequence[date], apps: Sequence[str]) -> Table:
     """A mark for each night of each application, and the last night in words."""
     table = Table(box=None, pad_edge=True)
     table.add_column("app", style="bold", no_wrap=True)
     for number, night in enumerate(nights):
-        shown = night[5:] if number in (0, len(nights) - 1) else night[8:]
+        shown = f"{night:%m-%d}" if number in (0, len(nights) - 1) else f"{night:%d}"
         table.add_column(shown, justify="center", no_wrap=True)
     table.add_column("last night", overflow="fold", min_width=40)
-    found = {(body["app"], body["date"]): body for body in bodies}
+    found = {(one.app, one.date): one for one in reports}
     for app in apps:
         marks = [mark(found.get((app, night))) for night in nights]
-        last = [body for body in bodies if body["app"] == app][-1]
-        table.add_row(app, *marks, last["sentence"])
+        last = [one for one in reports if one.app == app][-1]
+        table.add_row(app, *marks, last.sentence)
     return table
 
 
-def mark(body: dict[str, Any] | None) -> str:
+def mark(report: Report | None) -> str:
     """The mark of a night's verdict; a gap where there is no report."""
-    return "" if body is None else pages.verdict_marks[pages.verdict_of(body)]
+    return "" if report is None else VERDICT_MARKS[verdict_of(report)]
 
 
-def rates(body: dict[str, Any]) -> Table:
+def rates(report: Report) -> Table:
     """An application's dimensions on its last night: rate, interval, change, verdict."""
     table = Table(box=None, title_justify="left")
-    table.title = f" {body['app']} · {body['date']} · gate {body['gate']['outcome']}"
+    table.title = f" {report.app} · {report.date} · gate {report.gate.outcome}"
     for name in ("dimension", "evaluator", "pass", "95% interval", "change", "n", "verdict"):
         right = name in ("pass", "95% interval", "change", "n")
         table.add_column(name, justify="right" if right else "left", no_wrap=not right)
-    for row in whole(body):
+    for row in whole(report):
         table.add_row(
-            row["dimension"],
-            row["evaluator"],
-            *rate_of(row),
-            phrases.points(row["change"], row["change_low"], row["change_high"]),
-            f"{row['passed'] + row['failed']:,}",
-            row["verdict"] if row["decides"] else f"{row['verdict']} (decides nothing)",
+            row.dimension,
+            row.evaluator,
+            *rate_words(row),
+            phrases.points(row.change, row.change_low, row.change_high),
+            f"{row.scored:,}",
+            row.verdict if row.decides else f"{row.verdict} (not gating)",
         )
     return table
 
 
-def rate_of(row: dict[str, Any]) -> tuple[str, str]:
+def rate_words(row: Result | PooledResult) -> tuple[str, str]:
     """A rate and its interval; of an unequal sample the weighted one, which comparisons use."""
-    told = row.get("weighted")
-    of = told or row
-    shown = phrases.percent(of["rate"], of["low"], of["high"])
-    return f"{shown} weighted" if told else shown, phrases.interval(of["low"], of["high"])
+    rate = row.compared
+    shown = phrases.percent(rate.rate, rate.low, rate.high)
+    return f"{shown} weighted" if row.weighted else shown, phrases.interval(rate.low, rate.high)
 
 
-def draw_results(body: dict[str, Any]) -> None:
-    """A report, or several pooled, in the terminal."""
+def draw_report(report: Report) -> None:
+    """A report in the terminal."""
     console = output()
-    if "sentence" in body:
-        console.print(f" {body['date']} {body['app']} {body['version']}: {body['sentence']}")
-    else:
-        console.print(f" {body['app']}, {body['from']} to {body['to']} pooled")
+    console.print(f" {report.date} {report.app} {report.version}: {report.sentence}")
+    console.print(counts_table(report[results.SECTION]))
+    for words in unscored(report):
+        console.print(f" {words}")
+
+
+def draw_pooled(app: str, nights: Sequence[date], rows: Sequence[PooledResult]) -> None:
+    """Several nights of an application, pooled, in the terminal."""
+    console = output()
+    console.print(f" {app}, {nights[0]} to {nights[-1]} pooled")
+    console.print(counts_table(rows))
+
+
+def counts_table(rows: Sequence[Result] | Sequence[PooledResult]) -> Table:
+    """What was counted, row by row, with the rate of it."""
     table = Table(box=None)
     counted = ("passed", "failed", "errored", "skipped")
     for name in ("dimension", "evaluator", "slice", *counted, "rate", "95%"):
         table.add_column(name)
-    for row in body["results"]:
-        counts = [str(row[key]) for key in counted]
-        table.add_row(row["dimension"], row["evaluator"], row["slice"], *counts, *rate_of(row))
-    console.print(table)
-    for words in unscored(body):
-        console.print(f" {words}")
+    for row in rows:
+        counts = map(str, (row.passed, row.failed, row.errored, row.skipped))
+        table.add_row(row.dimension, row.evaluator, row.slice, *counts, *rate_words(row))
+    return table
 
 
-def unscored(body: dict[str, Any], only: str | None = None) -> Iterator[str]:
+def unscored(report: Report, only: str | None = None) -> Iterator[str]:
     """Why traces of a night have no verdict, in a line a dimension and code, or of `only` one."""
-    for row in body.get("errors", ()):
-        if only in (None, row["code"]):
-            done = "skipped" if row["status"] == "skipped" else "errored"
-            yield f"{row['dimension']} ({row['evaluator']}): {row['count']:,} {done}, {row['code']}"
+    for row in report[errors.SECTION]:
+        if only in (None, row.code):
+            done = "skipped" if row.status == "skipped" else "errored"
+            yield f"{row.dimension} ({row.evaluator}): {row.count:,} {done}, {row.code}"
 
 
 def draw_plan(rows: Sequence[Planned], left: dict[str, Left], probed: Asked | None) -> None:
@@ -248,16 +262,17 @@ def dollars(rows: Sequence[Planned]) -> str:
     return f"{told} + {unknown} calls of unknown price" if known else "unknown price"
 
 
-def data_words(before: dict[str, Any], after: dict[str, Any]) -> str:
+def describe_data(before: Accounting, after: Accounting) -> str:
     """What changed of the traces themselves: how many, and what came late or corrected."""
-    counts = [
-        f"{key} {before[key]} → {after[key]}"
-        for key in ("read", "accepted", "duplicate", "quarantined")
-        if before[key] != after[key]
-    ]
-    known = before.get("late", [])
-    fresh = [row for row in after.get("late", []) if row not in known]
-    counts += [f"{r['late']} late, {r['corrected']} corrected, read {r['seen']}" for r in fresh]
+    pairs = {
+        "read": (before.read, after.read),
+        "accepted": (before.accepted, after.accepted),
+        "duplicate": (before.duplicate, after.duplicate),
+        "quarantined": (before.quarantined, after.quarantined),
+    }
+    counts = [f"{key} {was} → {now}" for key, (was, now) in pairs.items() if was != now]
+    fresh = [row for row in after.late if row not in before.late]
+    counts += [f"{r.late} late, {r.corrected} corrected, read {r.seen}" for r in fresh]
     return f"data: the traces changed ({'; '.join(counts) or 'their checks'})"
 
 
@@ -268,26 +283,29 @@ def versions(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
     names = [path.parent.name for path in ordered]
     steps = []
     for before, after in itertools.pairwise(names):
-        one, other = lake.report(night, app, before), lake.report(night, app, after)
+        one, other = (read_report(lake, night, app, name) for name in (before, after))
         if one and other:
             steps.append({"before": before, "after": after, "moved": moved(one, other)})
     return steps
 
 
-def moved(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def moved(one: Report, other: Report) -> list[str]:
     """What differs between two versions of a report, with the cause where it is known."""
-    words = []
-    before = {(r["dimension"], r["evaluator"], r["slice"]): r for r in whole(one)}
+    words = list[str]()
+    before = {row.key: row for row in whole(one)}
     for row in whole(other):
-        old = before.get((row["dimension"], row["evaluator"], row["slice"]))
-        name = f"{row['dimension']} ({row['evaluator']})"
+        old, name = before.get(row.key), f"{row.dimension} ({row.evaluator})"
         if old is None:
             words.append(f"{name} is new")
             continue
-        if old["evaluator_version"] != row["evaluator_version"]:
+        if old.evaluator_version != row.evaluator_version:
             words.append(f"{name}: the evaluator changed")
-        counts = [(key, old[key], row[key]) for key in ("passed", "failed", "errored", "skipped")]
-        words += [f"{name}: {key} {was} → {now}" for key, was, now in counts if was != now]
-    if one["accounting"] != other["accounting"]:
-        words.append(data_words(one["accounting"], other["accounting"]))
-    return words
+        pairs = {
+            "passed": (old.passed, row.passed),
+            "failed": (old.failed, row.failed),
+            "errored": (old.errored, row.errored),
+            "skipped": (old.skipped, row.skipped),
+        }
+        words += [f"{name}: {key} {was} → {now}" for key, (was, now) in pairs.items() if was != now]
+    was, now = one[accounting.SECTION], other[accounting.SECTION]
+    return [*words, describe_data(was, now)] if was != now else words

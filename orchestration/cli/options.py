@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from orchestration.runtime import terminal
 from orchestration.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from evals.reports.report import Report
 
 DONE, REGRESSED, USAGE, INCONCLUSIVE, INFRASTRUCTURE = 0, 1, 2, 3, 4
 GATES = {"pass": DONE, "regressed": REGRESSED, "inconclusive": INCONCLUSIVE}
@@ -102,11 +105,13 @@ def span(known: list[date], first: Any, last: Any, only: Any) -> list[date]:
     return [night for night in known if low <= night <= high]
 
 
-def chosen(lake: Any, app: str, only: Any) -> dict[str, Any]:
+def chosen_report(lake: Any, app: str, only: Any) -> "Report":
     """The current report of an application's night, by default its last."""
-    bodies = [body for body in lake.current_reports() if body["app"] == app]
+    from evals.reports.archive import current_reports
+
+    reports = [one for one in current_reports(lake) if one.app == app]
     if only:
-        bodies = [body for body in bodies if body["date"] == only.date().isoformat()]
-    if not bodies:
+        reports = [one for one in reports if one.date == only.date()]
+    if not reports:
         fail(USAGE, f"no report of {app!r}; `andon report list` shows what there is")
-    return bodies[-1]
+    return reports[-1]

@@ -16,7 +16,7 @@ from orchestration.cli.options import (
     INFRASTRUCTURE,
     USAGE,
     as_json,
-    chosen,
+    chosen_report,
     fail,
     located,
     place,
@@ -43,21 +43,21 @@ def gate(home: Path | None, catalog: Path | None, app: str, only: Any, as_json: 
     from evals.storage import night_state
 
     lake = place(home, catalog).lake()
-    body = chosen(lake, app, only)
-    night = date.fromisoformat(body["date"])
-    until = night_state.provisional_until(lake, night, app, datetime.now(UTC))
-    outcome = body["gate"]["outcome"]
+    report = chosen_report(lake, app, only)
+    until = night_state.provisional_until(lake, report.date, app, datetime.now(UTC))
+    outcome = report.gate.outcome
     if until and outcome == "regressed":
         outcome = "inconclusive"
     if as_json:
-        said = {key: body[key] for key in ("date", "app", "version", "gate", "sentence")}
+        body = report.to_json()
+        shown = {key: body[key] for key in ("date", "app", "version", "gate", "sentence")}
         gate = {**body["gate"], "outcome": outcome}
         terminal.show(
-            {**said, "gate": gate, "provisional": until is not None, "provisional_until": until}
+            {**shown, "gate": gate, "provisional": until is not None, "provisional_until": until}
         )
     else:
         mark = f" (provisional until {until})" if until else ""
-        terminal.say(f"{body['date']} {app}: {outcome}{mark}. {body['sentence']}")
+        terminal.say(f"{report.date} {app}: {outcome}{mark}. {report.sentence}")
     sys.exit(GATES.get(outcome, INFRASTRUCTURE))
 
 
@@ -76,16 +76,18 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     Example:
       andon report list --json
     """
+    from evals.reports.archive import current_reports
     from evals.storage import night_state
 
     lake, now = place(home, catalog).lake(), datetime.now(UTC)
-    current = {(b["date"], b["app"]): b["version"] for b in lake.current_reports()}
+    current = {one.key: one.version for one in current_reports(lake)}
     rows = []
     for path in sorted((lake.home / "reports").glob("*/*/*/report.json")):
         night, app, version = path.parts[-4:-1]
         row = {"date": night, "app": app, "version": version}
-        until = night_state.provisional_until(lake, date.fromisoformat(night), app, now)
-        found = {"current": current.get((night, app)) == version, "provisional_until": until}
+        day = date.fromisoformat(night)
+        until = night_state.provisional_until(lake, day, app, now)
+        found = {"current": current.get((day, app)) == version, "provisional_until": until}
         rows.append({**row, **found})
     if as_json:
         terminal.show(rows)
@@ -118,26 +120,35 @@ def report_show(
       andon report show --app chat --date 2026-10-08
       andon report show --app chat --from 2026-10-01 --to 2026-10-07 --json
     """
-    from orchestration.cli import board
-
     lake = place(home, catalog).lake()
     if first or last:
-        from evals.reports.report import pool
-
-        days = span(lake.nights("traces"), first, last, None)
-        wanted = {day.isoformat() for day in days}
-        bodies = [b for b in lake.current_reports() if b["app"] == app and b["date"] in wanted]
-        if not bodies:
-            fail(USAGE, f"no report of {app!r} in those nights")
-        results = pool(bodies)
-        nights = [body["date"] for body in bodies]
-        body = {"app": app, "from": nights[0], "to": nights[-1], "results": results}
-    else:
-        body = chosen(lake, app, only)
+        show_pooled(lake, app, span(lake.nights("traces"), first, last, None), as_json)
+        return
+    report = chosen_report(lake, app, only)
     if as_json:
-        terminal.show(body)
+        terminal.show(report.to_json())
+        return
+    from orchestration.cli import board
+
+    board.draw_report(report)
+
+
+def show_pooled(lake: Any, app: str, days: list[date], as_json: bool) -> None:
+    """Shows an application's nights with their counts pooled."""
+    from evals.reports import json_form
+    from evals.reports.archive import current_reports
+    from evals.reports.pooling import pool_reports
+    from orchestration.cli import board
+
+    reports = [one for one in current_reports(lake) if one.app == app and one.date in days]
+    if not reports:
+        fail(USAGE, f"no report of {app!r} in those nights")
+    rows, nights = pool_reports(reports), [one.date for one in reports]
+    if as_json:
+        span = {"from": nights[0].isoformat(), "to": nights[-1].isoformat()}
+        terminal.show({"app": app, **span, "results": json_form.to_json(rows)})
     else:
-        board.draw_results(body)
+        board.draw_pooled(app, nights, rows)
 
 
 @report.command("diff")

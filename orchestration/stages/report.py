@@ -1,6 +1,6 @@
 """Stage 6, report: dbt models rates, and each application's night becomes a versioned report.
 
-Counts and rates are dbt's, intervals and verdicts `evals.reports.report`'s.
+Counts and rates are dbt's, intervals and verdicts `evals.reports`'.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,8 @@ from dagster_dbt import dbt_assets
 
 from evals import pipeline
 from evals.reports import assembly, finalize
+from evals.reports.report import Report
+from evals.reports.sections import results
 from evals.storage import marts, night_state
 from orchestration.runtime import pin_checks
 from orchestration.runtime.dbt_models import Translator, dbt_build, manifest
@@ -71,9 +73,9 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
         now = datetime.now(UTC)
         stamp = {"run_id": context.run.run_id, "reported_at": now.isoformat()}
         stamp |= pin_checks.ending()
-        for body, folder in assembly.night_reports(lake, catalog, night, stamp):
-            until = night_state.provisional_until(lake, night, body["app"], now)
-            rows.append({**line(body, folder), "provisional": until or ""})
+        for report, folder in assembly.write_night_reports(lake, catalog, night, stamp):
+            until = night_state.provisional_until(lake, night, report.app, now)
+            rows.append({**line(report, folder), "provisional": until or ""})
     final = pipeline.close_nights(lake, datetime.now(UTC))
     lake.drop_scratch(context.run.run_id)
     last = rows[-1] if rows else {}
@@ -108,20 +110,20 @@ def said(final: finalize.Final) -> dict[str, Any]:
     return {"night": night, "app": final.app, "gate": final.gate, "sentence": final.sentence}
 
 
-def line(body: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A report in one row: what it says, where `andon ui` serves it and where it rests."""
+def line(report: Report, folder: Path) -> dict[str, Any]:
+    """A report in one row: its verdict, where `andon ui` serves it and where it is stored."""
     rates = [
-        row["rate"]
-        for row in body["results"]
-        if row["slice"] == "all" and row["decides"] and row["rate"] is not None
+        row.rate
+        for row in report[results.SECTION]
+        if row.is_whole and row.decides and row.rate is not None
     ]
     return {
-        "night": body["date"],
-        "app": body["app"],
-        "version": body["version"],
-        "verdict": body["verdict"],
-        "gate": body["gate"]["outcome"],
-        "sentence": body["sentence"],
+        "night": report.date.isoformat(),
+        "app": report.app,
+        "version": report.version,
+        "verdict": report.verdict,
+        "gate": report.gate.outcome,
+        "sentence": report.sentence,
         "lowest_rate": min(rates, default=None),
         "page": f"{BOARD_URL}/{quote('/'.join(folder.parts[-3:]))}/index.html",
         "file": str(folder / "index.html"),

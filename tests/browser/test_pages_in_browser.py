@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from evals.reports.pages import render_board, render_night
 from tests.evals.reports import report_bodies as bodies
+from tests.evals.reports.test_pages import board_of, night
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH to draw pages with")
@@ -35,12 +35,12 @@ def long() -> dict[str, Any]:
 
 
 PAGES = {
-    "night": lambda: render_night(bodies.slipped(), history=bodies.nights(13, last="2026-10-07")),
-    "long": lambda: render_night(long(), history=[]),
-    "hostile": lambda: render_night(bodies.hostile(), history=[]),
-    "refused": lambda: render_night(bodies.refused(), history=[]),
-    "board": lambda: render_board(
-        [*bodies.nights(20, "extraction", drop=6), *bodies.nights(20, "summaries")], run=None
+    "night": lambda: night(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
+    "long": lambda: night(long()),
+    "hostile": lambda: night(bodies.hostile()),
+    "refused": lambda: night(bodies.refused()),
+    "board": lambda: board_of(
+        *bodies.nights(20, "extraction", drop=6), *bodies.nights(20, "summaries")
     ),
 }
 

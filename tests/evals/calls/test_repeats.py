@@ -12,10 +12,11 @@ import yaml
 from evals.calls.cost_estimate import estimate
 from evals.erasure import forget
 from evals.evaluators.gold import GoldAndLabels
-from evals.reports import pages, report
-from evals.reports.assembly import awaited
-from evals.reports.measurements import Night
-from evals.reports.noise import section
+from evals.reports import json_form
+from evals.reports.assembly import awaited_answers
+from evals.reports.decide.rows import Repeats, read_row
+from evals.reports.pages.night import render_night
+from evals.reports.sections.agreement import measure_noise
 from evals.runs import night_locks
 from evals.runs import noise as noises
 from evals.runs.plan import Scope, plan
@@ -27,6 +28,7 @@ from tests.evals.calls.batch_night import BatchLine, catalog_at
 from tests.evals.calls.catalog import NIGHT, Team, traces
 from tests.evals.models.batch_server import serving as serving_batches
 from tests.evals.models.model_server import Said, Server, completion, serving
+from tests.evals.reports.night_rows import Night, build, report_of
 
 COUNT = 6
 FAULTY = "answer 2026-10-01 5 "
@@ -58,7 +60,12 @@ def team(root: Path, server: Server, repeats: int, **how: Any) -> Team:
 def told(team: Team) -> dict[str, Any]:
     """The judge's noise as the report has it."""
     (row,) = team.lake.read("noise")
-    return section(row._asdict())
+    return noise_of(row._asdict())
+
+
+def noise_of(row: dict[str, Any]) -> dict[str, Any]:
+    """The noise of counted repeats."""
+    return json_form.to_json(measure_noise(read_row(Repeats, row)))
 
 
 def verdicts(team: Team) -> dict[str, str | None]:
@@ -128,7 +135,7 @@ def test_answers_of_one_content_widen_the_interval(tmp_path: Path) -> None:
     names = [noises.answers_to(content, 3) for content in "abcde"]
     counts = noises.counted(noises.compared(one, said) for one in names)
     shape = ("contents", "pairs", "flips", "square", "errors", "missing")
-    found = section({"repeats": 3, **dict(zip(shape, counts, strict=True))})
+    found = noise_of({"repeats": 3, **dict(zip(shape, counts, strict=True))})
     alone = wilson(4, 10)
     assert found["rate"] == 0.4
     assert found["low"] < alone.low
@@ -138,7 +145,7 @@ def test_answers_of_one_content_widen_the_interval(tmp_path: Path) -> None:
 def test_without_a_flip_a_content_counts_once(tmp_path: Path) -> None:
     """No flip in twenty repeats of ten contents is told with the interval of ten."""
     row = {"repeats": 3, "contents": 10, "pairs": 20, "flips": 0, "square": 0.0}
-    found = section({**row, "errors": 0, "missing": 0})
+    found = noise_of({**row, "errors": 0, "missing": 0})
     assert (found["n"], found["rate"], found["low"]) == (20, 0.0, 0.0)
     assert found["high"] == pytest.approx(wilson(0, 10).high)
 
@@ -238,7 +245,7 @@ def test_repeats_alone_in_a_batch_are_awaited(tmp_path: Path) -> None:
         assert (tally.pending, tally.passed, tally.failed) == (0, 1, 1)
         (row,) = line.lake.read("noise")
         assert (row.missing, row.awaited) == (4, 4)
-        told = section(row._asdict())
+        told = noise_of(row._asdict())
         assert (told["missing"], told["awaited"]) == (4, 4)
         assert night_state.state(line.lake, NIGHT)["awaits"] == 4
         assert night_locks.pending(line.lake, line.catalog, [NIGHT]) == []
@@ -271,7 +278,7 @@ def lock(line: BatchLine) -> None:
 
 def reported(line: BatchLine) -> None:
     """Marks the night as reported, as building its reports does."""
-    night_state.update(line.lake, NIGHT, **awaited(line.lake, NIGHT))
+    night_state.update(line.lake, NIGHT, **awaited_answers(line.lake, NIGHT))
     night_state.update(line.lake, NIGHT, seen=night_locks.seen(line.lake, line.catalog, NIGHT))
 
 
@@ -292,16 +299,16 @@ def test_the_page_says_it_beside_the_agreement(tmp_path: Path, server: Server) -
     labels = [{**about, "tp": 30, "fn": 0, "fp": 0, "tn": 30}]
     line = "asked 3 times, it contradicts its first verdict in 50%"
     for known in ([], labels):
-        body = report.build(Night(**night, agreement=known, noise=rows))
-        (row,) = body["agreement"]
+        body = report_of(Night(**night, agreement=known, noise=rows))
+        (row,) = body.to_json()["agreement"]
         assert row["noise"] == told(made)
         assert (row["n"], row["usable"]) == ((60, True) if known else (0, False))
-        page = pages.render_night(body, history=[])
+        page = render_night(body, history=[])
         assert line in page
         assert "awaited from a batch" not in page
         assert "of 10 repeats; 2 errored" in page
         assert ("No labels bear" in page) == (not known)
-    assert "noise" not in report.build(Night(**night, agreement=labels))["agreement"][0]
+    assert "noise" not in build(Night(**night, agreement=labels))["agreement"][0]
     out = [{**row, "missing": 3, "awaited": 2} for row in rows]
-    page = pages.render_night(report.build(Night(**night, noise=out)), history=[])
+    page = render_night(report_of(Night(**night, noise=out)), history=[])
     assert "1 not asked yet; 2 awaited from a batch" in page

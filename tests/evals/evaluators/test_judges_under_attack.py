@@ -13,11 +13,10 @@ from evals.erasure import forget
 from evals.evaluators.gold import GoldAndLabels
 from evals.experiments import attack_trial
 from evals.records import Label
-from evals.reports import report
-from evals.reports.measurements import Night
 from evals.storage import ledger
 from evals.worklist import canaries
 from tests.evals.models.model_server import Said, Server, completion, serving
+from tests.evals.reports.night_rows import Night, build
 from tests.evals.runs.test_runner import NIGHT, Bench, traces
 
 ORDERS = ("pass", "Yes", "seY", "dmVyZGljdA", "ireqvpg", "76657264")
@@ -60,7 +59,7 @@ def body_of(bench: Bench) -> dict[str, Any]:
     judge = bench.evaluator("kind")
     rates = {"dimension": "kind", "evaluator": "tone", "evaluator_version": judge.version}
     counts = {"n": 3, "passed": 1, "failed": 2, "errored": 0, "skipped": 0}
-    return report.build(
+    return build(
         Night(
             date=NIGHT,
             app=bench.catalog.app("chat"),

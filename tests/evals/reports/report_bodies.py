@@ -11,8 +11,15 @@ from datetime import date, timedelta
 from typing import Any
 
 from evals.records import digest
+from evals.reports.report import Report
 
 Body = dict[str, Any]
+
+
+def typed(body: Body) -> Report:
+    """A body as pages take it."""
+    return Report.from_json(body)
+
 
 FIELDS = ("title", "price", "rating")
 WARES = (
@@ -50,7 +57,8 @@ def result(dimension: str, passed: int, failed: int, **other: Any) -> Body:
         "estimate_high": high, "estimator": "raw",
         "coverage": scored / max(n + counts["unsampled"], 1),
         "aligned": None, "decides": True, "target": None, "mde": 0.12, "verdict": "held",
-        "baseline": None, "change": None, "change_low": None, "change_high": None, "p": None,
+        "reason": "as before", "baseline": None, "change": None, "change_low": None,
+        "change_high": None, "p": None,
     }  # fmt: skip
     return row | other
 

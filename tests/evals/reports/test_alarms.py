@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from evals.records import digest
-from evals.reports import assembly
-from evals.reports.alarms import alarms, stamp
+from evals.reports import night_data
+from evals.reports.decide.rows import FailureCount, read_rows
+from evals.reports.section import Parts
+from evals.reports.sections.alarms import Alarm, Facts, answering, build
+from evals.reports.sections.provenance import AnsweredBy, used_evaluator
 from evals.specs import Evaluator, Judge, ModelPin, load_catalog
 from tests.evals.models.model_server import Said, completion, serving
 from tests.evals.runs.test_runner import NIGHT, Bench, traces
@@ -30,6 +33,18 @@ def by(model: str, n: int = 3) -> dict[str, Any]:
     return {"evaluator": "j", "model": model, "fingerprint": "fp", "n": n}
 
 
+def alarms(
+    evaluators: list[Evaluator],
+    now: list[dict[str, Any]],
+    before: list[dict[str, Any]],
+    failed: list[dict[str, Any]],
+) -> tuple[Alarm, ...]:
+    """The alarms of a night of judges."""
+    failures = read_rows(FailureCount, [{"dimension": "d", "status": "error", **f} for f in failed])
+    facts = Facts(tuple(evaluators), answering(now), answering(before), tuple(failures))
+    return build(facts, Parts())
+
+
 def test_another_model_than_the_pin_is_an_alarm() -> None:
     """It names both models and how many traces have no score for it."""
     failed = [
@@ -37,22 +52,22 @@ def test_another_model_than_the_pin_is_an_alarm() -> None:
         {"evaluator": "j", "code": "x", "n": 1},
     ]
     (found,) = alarms([evaluator()], [by("gpt-4.2")], [], failed)
-    assert (found["code"], found["evaluator"], found["n"]) == ("other-model", "j", 3)
-    assert "gpt-4.2 answered, the pin says gpt-4.1-mini-2025-04-14" in found["words"]
+    assert (found.code, found.evaluator, found.n) == ("other-model", "j", 3)
+    assert "gpt-4.2 answered, the pin says gpt-4.1-mini-2025-04-14" in found.words
 
 
 def test_other_weights_than_the_pin_are_an_alarm() -> None:
     """The file is named; nothing was asked."""
     failed = [{"evaluator": "j", "code": "other-weights", "n": 1}]
     (found,) = alarms([evaluator("w.gguf", sha256="0" * 64)], [], [], failed)
-    assert (found["code"], found["n"]) == ("other-weights", 1)
-    assert found["words"] == "1 trace has no score of j: w.gguf is not the file the pin names"
+    assert (found.code, found.n) == ("other-weights", 1)
+    assert found.words == "1 trace has no score of j: w.gguf is not the file the pin names"
 
 
 def test_a_pin_that_a_team_moved_is_no_alarm() -> None:
     """The new pin answers under its own name: what changed is in the report's causes."""
     now, before = [by("gpt-4.1-mini-2025-04-14")], [by("gpt-4o-2024-08-06")]
-    assert alarms([evaluator()], now, before, []) == []
+    assert alarms([evaluator()], now, before, []) == ()
 
 
 def test_a_model_that_changed_behind_its_name_is_an_alarm() -> None:
@@ -60,18 +75,19 @@ def test_a_model_that_changed_behind_its_name_is_an_alarm() -> None:
     floating = evaluator("gpt-4o", pins="record")
     now, before = [by("gpt-4o-2024-11-20", 5)], [by("gpt-4o-2024-08-06")]
     (found,) = alarms([floating], now, before, [])
-    assert (found["code"], found["n"]) == ("model-changed", 5)
-    assert alarms([floating], now, now, []) == []
-    assert alarms([floating], now, [], []) == []
+    assert (found.code, found.n) == ("model-changed", 5)
+    assert alarms([floating], now, now, []) == ()
+    assert alarms([floating], now, [], []) == ()
 
 
 def test_every_report_is_stamped_with_what_an_id_promises() -> None:
     """Class, reason and who answered; an evaluator without a model has none of it."""
-    found = stamp(evaluator("gpt-6-sol"), [by("gpt-6-sol")])
-    assert found["pin"]["class"] == "unverifiable"
-    assert found["answered_by"] == [{"model": "gpt-6-sol", "fingerprint": "fp", "n": 3}]
+    found = used_evaluator(evaluator("gpt-6-sol"), answering([by("gpt-6-sol")]))
+    assert found.pin
+    assert found.pin.promise == "unverifiable"
+    assert found.answered_by == (AnsweredBy("gpt-6-sol", "fp", 3),)
     plain = evaluator().model_copy(update={"pin": None, "judge": None})
-    assert stamp(plain, [by("x")])["pin"] is None
+    assert used_evaluator(plain, answering([by("x")])).pin is None
 
 
 @pytest.mark.parametrize("policy", ["strict", "record"])
@@ -92,6 +108,6 @@ def test_who_answered_is_read_from_the_ledger(tmp_path: Path, policy: str) -> No
         done = bench.score("kind")
     expected = (0, 3) if policy == "strict" else (3, 0)
     assert (done.passed, done.errored) == expected
-    (row,) = assembly.answered(bench.lake, NIGHT, [bench.evaluator("kind")])
+    (row,) = night_data.answering_models(bench.lake, NIGHT, [bench.evaluator("kind")])
     assert row == {"evaluator": "tone", "model": "m-9", "fingerprint": "fp_1", "n": 2}
     assert bench.lake.nights("answers") == [date(2026, 10, 1)]

@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.reports import charts, pages, phrases
+from evals.reports import phrases
+from evals.reports.pages import board, charts, marks
+from evals.reports.pages.board import render_board
+from evals.reports.pages.night import render_night
 from tests.evals.reports import report_bodies as bodies
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
@@ -66,7 +69,12 @@ def heading(html: str) -> str:
 
 def night(body: dict[str, Any], history: list[dict[str, Any]] | None = None) -> str:
     """The page of a night."""
-    return pages.render_night(body, history=history or [])
+    return render_night(bodies.typed(body), history=[bodies.typed(one) for one in history or []])
+
+
+def board_of(*reports: dict[str, Any], run: dict[str, Any] | None = None) -> str:
+    """The board over some reports."""
+    return render_board([bodies.typed(one) for one in reports], run=run)
 
 
 ENDING = {"name": "m", "model": "m-1", "on": "2026-11-01", "words": "m-1 ends in 9 days"}
@@ -83,13 +91,15 @@ ALL = {
     "held": lambda: night(bodies.night()),
     "refused": lambda: night(bodies.refused()),
     "hostile": lambda: night(bodies.hostile()),
-    "nothing": lambda: night(bodies.night(results=[], provenance={}, cost={}, accounting={})),
-    "board": lambda: pages.render_board(
-        [*bodies.nights(20, "a", drop=3), *bodies.nights(4, "b"), bodies.refused(app="c")],
+    "nothing": lambda: night(bodies.night(results=[])),
+    "board": lambda: board_of(
+        *bodies.nights(20, "a", drop=3),
+        *bodies.nights(4, "b"),
+        bodies.refused(app="c"),
         run={"calls": 3, "reused": 9, "usd": 0.2, "pins": [ENDING]},
     ),
-    "empty board": lambda: pages.render_board([], run=None),
-    "hostile board": lambda: pages.render_board([bodies.hostile()], run=None),
+    "empty board": lambda: board_of(),
+    "hostile board": lambda: board_of(bodies.hostile()),
 }
 
 
@@ -129,15 +139,15 @@ def test_alarms_stamps_and_ends_of_models_are_on_both_pages() -> None:
     body = bodies.night(provenance=origin, alarms=[ALARM])
     run = {"pins": [ENDING, {**ENDING, "model": "another", "words": "another ends"}]}
     night, front = (
-        pages.render_night(body, history=[], run=run),
-        pages.render_board([body], run=run),
+        render_night(bodies.typed(body), history=[], run=run),
+        board_of(body, run=run),
     )
     page, board = Page(night).words, Page(front).words
     for state, failing in (("fail", True), ("warn", False)):
         ends = {"pins": [{**ENDING, "state": state}]}
         both = (
-            pages.render_night(body, history=[], run=ends),
-            pages.render_board([body], run=ends),
+            render_night(bodies.typed(body), history=[], run=ends),
+            board_of(body, run=ends),
         )
         assert [('<li class="alarm"' in html) for html in both] == [failing] * 2, state
     for said in ("m-2 answered", "unverifiable: it does not say", "m-1 ends in 9 days"):
@@ -146,7 +156,7 @@ def test_alarms_stamps_and_ends_of_models_are_on_both_pages() -> None:
     assert "another ends" not in page
     for said in ("m-2 answered", "m-1 is unverifiable: it does not say", "m-1 ends in 9 days"):
         assert said in board, said
-    quiet = Page(ALL["held"]()).words + Page(pages.render_board([bodies.night()], run=None)).words
+    quiet = Page(ALL["held"]()).words + Page(board_of(bodies.night())).words
     assert not {"Alarm", "expire"} & set(quiet.split())
 
 
@@ -154,9 +164,9 @@ def test_links_hold_only_plain_names() -> None:
     """A night whose application is no plain name is on the board without a link."""
     safe, unsafe = bodies.night(), bodies.night(app="../../etc")
     address = f"2026-10-08/shop/{safe['version']}/index.html"
-    assert Page(pages.render_board([safe, unsafe], run=None)).links == [address]
-    for key, value in (("app", "a\n"), ("date", "2026-1-08"), ("version", "../../..")):
-        assert pages.address(safe | {key: value}) is None
+    assert Page(board_of(safe, unsafe)).links == [address]
+    for key, value in (("app", "a\n"), ("version", "../../..")):
+        assert marks.address(bodies.typed(safe | {key: value})) is None
 
 
 def test_board_says_how_last_night_went() -> None:
@@ -166,18 +176,16 @@ def test_board_says_how_last_night_went() -> None:
         *bodies.nights(3, "summaries"),
         *bodies.nights(3, "sql"),
     ]
-    said = heading(pages.render_board(reports, run=None))
+    said = heading(board_of(*reports))
     assert said == "Two of three held last night; extraction slipped."
-    only = heading(pages.render_board([bodies.night()], run=None))
+    only = heading(board_of(bodies.night()))
     assert only == "Shop held last night."
     both = [bodies.refused(app="a"), bodies.night(app="b", verdict="too close to call")]
-    said = heading(pages.render_board(both, run=None))
+    said = heading(board_of(*both))
     assert (
         said == "None of two held last night; b was too close to call; a was refused at the door."
     )
-    assert (
-        heading(pages.render_board(both[:1], run=None)) == "a was refused at the door last night."
-    )
+    assert heading(board_of(*both[:1])) == "a was refused at the door last night."
 
 
 def test_board_tells_missing_from_refused() -> None:
@@ -185,9 +193,12 @@ def test_board_tells_missing_from_refused() -> None:
     reports = [r for r in bodies.nights(6, "a") if r["date"] != "2026-10-06"]
     reports += [r for r in bodies.nights(6, "b") if r["date"] not in ("2026-10-06", "2026-10-07")]
     reports[-1] = bodies.refused(app="b")
-    rows = {row.app: [cell.verdict for cell in row.cells] for row in pages.board_rows(reports)}
+    rows = {
+        row.app: [cell.verdict for cell in row.cells]
+        for row in board.board_rows([bodies.typed(one) for one in reports])
+    }
     assert rows == {"a": ["held"] * 5, "b": ["held", "held", "held", "missing", "refused"]}
-    words = Page(pages.render_board(reports, run=None)).words
+    words = Page(board_of(*reports)).words
     assert "6 October 2026: no application has a report." in words
     assert "B, 7 October 2026: No report." in words
     assert "B, 8 October 2026: Refused: 61 of 200" in words
@@ -196,18 +207,23 @@ def test_board_tells_missing_from_refused() -> None:
 def test_board_shows_the_newest_version_of_a_night() -> None:
     """Of several reports of a night the last given is shown, and that there are more is said."""
     first, repaired = bodies.night(), bodies.night(verdict="slipped", sentence="Slipped: repaired.")
-    (row,) = pages.board_rows([first, repaired])
+    (row,) = board.board_rows([bodies.typed(first), bodies.typed(repaired)])
     assert (row.cells[0].verdict, row.cells[0].versions) == ("slipped", 2)
+
+
+def changed_by(reports: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """What changed at each report."""
+    return charts.version_marks([bodies.typed(one) for one in reports])
 
 
 def test_version_marks_name_what_changed() -> None:
     """A night is marked when its prompt, model or evaluator differs from those before it."""
     quiet, loud = bodies.nights(4), bodies.nights(4, drop=1)
-    assert charts.version_marks(quiet) == [(), (), (), ()]
-    assert charts.version_marks(loud) == [(), (), ("prompt v2 → v3",), ()]
+    assert changed_by(quiet) == [(), (), (), ()]
+    assert changed_by(loud) == [(), (), ("prompt v2 → v3",), ()]
     changed = json.loads(json.dumps(quiet[-1]))
     changed["provenance"]["evaluators"][0]["version"] = "0" * 16
-    assert charts.version_marks([*quiet[:3], changed])[-1] == ("evaluator shop.title",)
+    assert changed_by([*quiet[:3], changed])[-1] == ("evaluator shop.title",)
 
 
 def test_mixed_models_do_not_flicker() -> None:
@@ -215,8 +231,10 @@ def test_mixed_models_do_not_flicker() -> None:
     found = []
     for a, b in ((60, 70), (70, 60), (64, 66)):
         models = [{"value": "a", "n": a}, {"value": "b", "n": b}, {"value": "c", "n": 70}]
-        found.append(bodies.night(provenance={"traces": {"model": models}}))
-    assert charts.version_marks(found) == [(), (), ()]
+        found.append(
+            bodies.night(provenance={"evaluators": [], "traces": {"model": models}, "baseline": []})
+        )
+    assert changed_by(found) == [(), (), ()]
 
 
 def test_first_screen_says_why() -> None:
@@ -273,7 +291,7 @@ def test_empty_states_say_what_to_do() -> None:
     assert "suites/shop.yaml" in bare
     assert "andon labels export" in bare
     assert "becomes the baseline" in bare
-    assert "andon nightly" in Page(pages.render_board([], run=None)).words
+    assert "andon nightly" in Page(board_of()).words
     refused = Page(night(bodies.refused())).words
     assert "61 of 200 rows were quarantined (30%); the limit for this application is 20%" in refused
     assert "andon nightly --date 2026-10-08" in refused
@@ -284,7 +302,7 @@ def test_empty_states_say_what_to_do() -> None:
 def test_demo_is_labelled(demo: bool, labels: int) -> None:
     """Demo data carries its label on the night and on the board, real data does not."""
     body = bodies.night(demo=demo)
-    for html in (night(body), pages.render_board([body], run=None)):
+    for html in (night(body), board_of(body)):
         assert Page(html).words.count("demo data, recorded answers") == labels
 
 

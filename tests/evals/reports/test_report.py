@@ -11,9 +11,11 @@ import jsonschema
 import pytest
 
 from evals.records import canonical, digest
-from evals.reports.report import Night, build, pool, refused, schema
+from evals.reports.pooling import pool_reports
+from evals.reports.report import refuse_report, schema
 from evals.specs import App, Dimension, Evaluator, Gate
 from evals.statistics import wilson
+from tests.evals.reports.night_rows import Night, build, report_of
 
 TONIGHT = date(2026, 10, 8)
 APP = App(app="chat", title="Chat", suite="chat")
@@ -96,7 +98,7 @@ BASE = Night(
         for d in range(1, 8)
         for value, n in (("m-1", 118), (None, 82))
     ],
-    accounting={
+    account={
         "read": 210,
         "accepted": 200,
         "duplicate": 4,
@@ -214,7 +216,9 @@ def test_a_third_errored_is_an_outage_and_never_a_score() -> None:
 def test_a_refused_night_measures_nothing() -> None:
     """A refusal is a report of its own: no result, the reason, and the counts."""
     counts = {"read": 100, "quarantined": 45, "accepted": 55}
-    body = refused(TONIGHT, APP, reason="45 of 100 rows were refused.", counts=counts, limit=0.2)
+    body = refuse_report(
+        Night(TONIGHT, APP, None, account=counts), "45 of 100 rows were refused."
+    ).to_json()
     jsonschema.validate(body, schema(), jsonschema.Draft202012Validator)
     assert body["status"] == "refused"
     assert body["refusal"]["quarantined"] == 45
@@ -459,42 +463,38 @@ def test_the_gate_watches_what_it_names() -> None:
 
 
 def test_nights_pool_their_counts() -> None:
-    """Pooled bodies and pooled rates give one rate: that of the summed counts."""
+    """Pooled reports give one rate: that of the summed counts."""
     later = TONIGHT + timedelta(days=1)
     second = rate(100, 100, date=later, errored=4)
-    bodies = [build(BASE), build(replace(BASE, date=later, rates=[second]))]
-    (row,) = pool(bodies)
-    assert (row["passed"], row["failed"], row["errored"], row["nights"]) == (250, 150, 4, 2)
-    assert row["rate"] == 250 / 400
-    assert (row["low"], row["high"]) == pytest.approx(wilson(250, 400), abs=1e-6)
-    assert (row["from"], row["to"]) == ("2026-10-08", "2026-10-09")
-    (again,) = pool([rate(150, 50), second])
-    assert {k: row[k] for k in ("rate", "low", "high")} == pytest.approx(
-        {k: again[k] for k in ("rate", "low", "high")}, abs=1e-6
-    )
+    (row,) = pool_reports([report_of(BASE), report_of(replace(BASE, date=later, rates=[second]))])
+    assert (row.passed, row.failed, row.errored, row.nights) == (250, 150, 4, 2)
+    assert row.rate == 250 / 400
+    assert (row.low, row.high) == pytest.approx(wilson(250, 400), abs=1e-6)
+    assert (row.first, row.last) == (TONIGHT, later)
 
 
 def test_pooled_bodies_keep_their_conversations() -> None:
-    """Intervals widened by conversations stay wide when bodies are pooled."""
+    """Intervals widened by conversations stay wide when reports are pooled."""
     long = [
         rate(150, 50, date=night, sessions=20, session_ss=300.0)
         for night in (TONIGHT, TONIGHT + timedelta(days=1))
     ]
-    bodies = [build(replace(BASE, date=row["date"], rates=[row])) for row in long]
-    (row,) = pool(bodies)
+    (row,) = pool_reports(report_of(replace(BASE, date=one["date"], rates=[one])) for one in long)
     plain = wilson(300, 400)
-    assert row["high"] - row["low"] > 1.5 * (plain.high - plain.low)
+    assert row.low is not None
+    assert row.high is not None
+    assert row.high - row.low > 1.5 * (plain.high - plain.low)
 
 
 def test_one_night_is_pooled_once() -> None:
     """Two versions of a night, or two applications, are refused; a refused night adds nothing."""
-    body = build(BASE)
+    report, later = report_of(BASE), TONIGHT + timedelta(days=1)
     with pytest.raises(ValueError, match="one version of each night"):
-        pool([body, body])
+        pool_reports([report, report])
     with pytest.raises(ValueError, match="one application"):
-        pool([rate(1, 1), rate(1, 1, app="other", date=TONIGHT + timedelta(days=1))])
-    gone = refused(TONIGHT + timedelta(days=1), APP, reason="Rubbish.", counts={}, limit=0.2)
-    assert pool([body, gone])[0]["nights"] == 1
+        pool_reports([report, report_of(replace(BASE, date=later, app=App(app="other")))])
+    gone = refuse_report(Night(later, APP, None), "Rubbish.")
+    assert pool_reports([report, gone])[0].nights == 1
 
 
 def test_an_unequal_sample_is_weighted_back_to_the_night() -> None:

@@ -17,11 +17,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.reports import causes, pages
-from evals.reports.measurements import Night, measurements, standing
-from evals.reports.report import build, pool, schema
+from evals.reports.decide.measurements import Measurement, measure, weigh
+from evals.reports.decide.rows import CauseRate, Rate, read_row, read_rows
+from evals.reports.decide.shifts import Cell, Fields, tally_fields
+from evals.reports.pages.night import render_night
+from evals.reports.pooling import PooledResult, pool_reports
+from evals.reports.report import schema
+from evals.reports.sections import causes, results
 from evals.specs import App, Gate
 from evals.statistics import Proportion, Weights, difference, slice_test, together, weighted, wilson
+from tests.evals.reports.night_rows import Night, build, report_of
 from tests.evals.reports.test_report import TONIGHT, dimension, only, rate
 
 REPEATED = 1000
@@ -75,6 +80,11 @@ def night(rng: np.random.Generator, now: Sequence[Stratum] = NOW, nights: int = 
     )
 
 
+def measured(night: Night) -> list[Measurement]:
+    """Tonight's rates beside their baseline."""
+    return list(measure(results.collect(night)))
+
+
 def counted(row: dict[str, Any]) -> Proportion:
     """The same row as if each trace counted as one."""
     return Proportion(row["passed"], row["passed"] + row["failed"])
@@ -88,10 +98,10 @@ def test_the_interval_of_a_change_covers_it(worse: float) -> None:
     covered = alarms = raw = 0
     for _ in range(REPEATED):
         drawn_now = night(rng, now, nights=1)
-        (found,) = measurements(drawn_now)
-        assert found.compared
-        covered += found.compared.low <= -worse <= found.compared.high
-        alarms += found.compared.p < 0.05
+        (found,) = measured(drawn_now)
+        assert found.difference
+        covered += found.difference.low <= -worse <= found.difference.high
+        alarms += found.difference.p < 0.05
         plain = difference(counted(drawn_now.history[0]), counted(drawn_now.rates[0]))
         raw += plain.low <= -worse <= plain.high
     assert 0.93 <= covered / REPEATED <= 0.975
@@ -122,7 +132,7 @@ def test_the_detectable_effect_is_detected_as_often_as_it_says() -> None:
     powers = []
     for by in (-float(np.mean(told)), float(np.mean(told))):
         now = tuple(one._replace(rate=one.rate + by) for one in NOW)
-        found = [next(iter(measurements(night(rng, now)))).compared for _ in range(400)]
+        found = [measured(night(rng, now))[0].difference for _ in range(400)]
         powers.append(sum(d is not None and d.p < 0.05 and d.change * by > 0 for d in found) / 400)
     assert 0.72 <= sum(powers) / 2 <= 0.9
 
@@ -144,7 +154,7 @@ def test_slices_are_tested_by_what_they_say_of_all_traces() -> None:
         a, b = (tuple(one for one in SLICED if one.slice == name) for name in "ab")
         part, rest = drawn(rng, a), drawn(rng, b)
         whole = merged(part, rest)
-        sides = [standing(row) for row in (part, whole)]
+        sides = [weigh(read_row(Rate, row)) for row in (part, whole)]
         by_chance += slice_test(*sides) < 0.05
         raw += slice_test(counted(part), counted(whole)) < 0.05
         complement = sides[1].without(sides[0])
@@ -201,7 +211,8 @@ def test_weighted_figures_say_so_everywhere() -> None:
     rng = np.random.default_rng(1)
     worse = tuple(one._replace(rate=one.rate - 0.2) for one in NOW)
     once = night(rng, worse)
-    body = build(replace(once, history=[drawn(rng, NOW, date=once.history[0]["date"])]))
+    report = report_of(replace(once, history=[drawn(rng, NOW, date=once.history[0]["date"])]))
+    body = report.to_json()
     jsonschema.validate(body, schema())
     row = only(body, slice="all")
     assert row["rate"] == counted(once.rates[0]).rate, "what was counted stays what was counted"
@@ -212,7 +223,7 @@ def test_weighted_figures_say_so_everywhere() -> None:
     (change,) = body["changes"]
     assert (change["weighted"], change["after"]) == (True, row["weighted"]["rate"])
     assert ", weighted)" in body["sentence"]
-    page = pages.render_night(body, history=[])
+    page = render_night(report, history=[])
     assert "weighted 7" in page
     assert "points, weighted)" in page
     assert "weighted, from 9" in page
@@ -230,24 +241,31 @@ def test_an_equal_sample_is_told_as_ever() -> None:
     body = build(plain)
     assert body == build(replace(plain, rates=bare[:1], history=bare[1:]))
     assert "weighted" not in str(body)
-    assert "weighted" not in pages.render_night(body, history=[])
+    assert "weighted" not in render_night(report_of(plain), history=[])
 
 
 def test_pooled_nights_are_weighted_where_one_of_them_is() -> None:
-    """From bodies and from rates alike; the raw rate stays beside it."""
+    """The interval covers the true rate; the raw rate stays beside it."""
     rng = np.random.default_rng(4)
-    rows = [drawn(rng, NOW, date=date(2026, 10, day)) for day in range(1, 8)]
-    (of_rates,), covered = pool(rows), 0
-    bodies = [build(Night(row["date"], APP, "chat", [row], dimensions=dimension())) for row in rows]
-    (of_bodies,) = pool(bodies)
-    assert of_rates["weighted"]["rate"] == pytest.approx(TRUE, abs=0.02)
+    first, covered = pooled_week(rng), 0
+    assert first.weighted
+    assert first.weighted.rate == pytest.approx(TRUE, abs=0.02)
+    assert first.rate is not None
+    assert first.rate < 0.85
     for _ in range(99):
-        rows = [drawn(rng, NOW, date=date(2026, 10, day)) for day in range(1, 8)]
-        told = pool(rows)[0]["weighted"]
-        covered += told["low"] <= TRUE <= told["high"]
+        weighted = pooled_week(rng).weighted
+        assert weighted
+        covered += weighted.low <= TRUE <= weighted.high
     assert covered >= 90
-    assert of_bodies["weighted"] == pytest.approx(of_rates["weighted"], abs=1e-6)
-    assert of_rates["rate"] < 0.85
+
+
+def pooled_week(rng: np.random.Generator) -> PooledResult:
+    """Seven nights pooled."""
+    rows = [drawn(rng, NOW, date=date(2026, 10, day)) for day in range(1, 8)]
+    (pooled,) = pool_reports(
+        report_of(Night(row["date"], APP, "chat", [row], dimensions=dimension())) for row in rows
+    )
+    return pooled
 
 
 def test_all_passing_is_told_with_kish_s_sample_size() -> None:
@@ -298,6 +316,8 @@ def weighing(value: str, passed: int, failed: int, inclusion: float) -> dict[str
     """A row of `rpt_cause_rates` whose rows came in with one probability."""
     weight = 1 / inclusion
     return {
+        "dimension": "d",
+        "evaluator": "e",
         "field": "model",
         "value": value,
         "passed": passed,
@@ -308,30 +328,41 @@ def weighing(value: str, passed: int, failed: int, inclusion: float) -> dict[str
     }
 
 
+def sided(rows: Sequence[dict[str, Any]]) -> Fields:
+    """The fields of one side."""
+    return tally_fields(read_rows(CauseRate, rows), ())
+
+
+ROW = {"dimension": "d", "evaluator": "e", "evaluator_version": "v", "kind": "judge"}
+COUNTS = {"n": 1, "passed": 1, "failed": 0, "errored": 0, "skipped": 0}
+FALLEN = replace(
+    report_of(Night(TONIGHT, APP, "chat", [ROW | COUNTS | {"slice": "all"}]))[results.SECTION][0],
+    change=-0.1,
+)
+
+
 def test_a_cause_is_what_changed_among_all_traces_and_not_in_the_sample() -> None:
     """A model looked at ten times as closely as before has not gained a share."""
-    before = causes.fields_of([weighing("a", 90, 10, 0.1), weighing("b", 8, 2, 0.1)], ())
-    closely = causes.fields_of([weighing("a", 90, 10, 0.1), weighing("b", 80, 20, 1.0)], ())
-    result = {"dimension": "d", "evaluator": "e", "change": -0.1}
-    (unknown,) = causes.explain(result, before, closely)
-    assert unknown["cause"] == "unknown"
+    before = sided([weighing("a", 90, 10, 0.1), weighing("b", 8, 2, 0.1)])
+    closely = sided([weighing("a", 90, 10, 0.1), weighing("b", 80, 20, 1.0)])
+    (unknown,) = causes.explain(FALLEN, before, closely)
+    assert unknown.cause == "unknown"
     raw = [weighing("a", 90, 10, 1.0), weighing("b", 80, 20, 1.0)]
-    (found,) = causes.explain(result, before, causes.fields_of(raw, ()))
-    assert found["cause"] == "model"
-    assert found["after"] == [{"value": "a", "share": 0.5}, {"value": "b", "share": 0.5}]
+    (found,) = causes.explain(FALLEN, before, sided(raw))
+    assert found.cause == "model"
+    assert [(one.value, one.share) for one in found.after] == [("a", 0.5), ("b", 0.5)]
 
 
 def test_the_rates_beside_a_cause_are_those_of_all_traces() -> None:
     """Two halves of a new value, one of them seen ten times as closely."""
-    before = causes.fields_of([weighing("a", 80, 20, 1.0)], ())
+    before = sided([weighing("a", 80, 20, 1.0)])
     rows = [weighing("b", 90, 10, 1.0), weighing("b", 5, 5, 0.1)]
-    (found,) = causes.explain(
-        {"dimension": "d", "evaluator": "e", "change": -0.1}, before, causes.fields_of(rows, ())
-    )
-    assert "70% (n 110) under the new" in found["words"]
+    (found,) = causes.explain(FALLEN, before, sided(rows))
+    assert "70% (n 110) under the new" in found.words
 
 
 def test_a_mart_older_than_the_weights_counts_each_row_once() -> None:
     """A report over nights published before says what it said."""
-    old = {"field": "model", "value": "a", "passed": 3, "failed": 1}
-    assert causes.fields_of([old], ())["model"]["a"] == causes.Cell(4, 4, 4, 3)
+    old = weighing("a", 3, 1, 1.0)
+    old = {key: value for key, value in old.items() if not key.startswith("weight")}
+    assert sided([old])["model"]["a"] == Cell(4, 4, 4, 3)

@@ -10,7 +10,8 @@ import pytest
 from evals.evaluators import judges, resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Failure, Label, Outcome, Trace
-from evals.reports import attacks
+from evals.reports.decide import resistance
+from evals.reports.decide.rows import Canary, read_rows
 from evals.specs import Catalog, CatalogError, Evaluator, load_catalog
 from evals.storage.lake import Lake
 from evals.worklist import canaries
@@ -164,10 +165,13 @@ def test_a_judge_that_reads_steps_meets_a_false_tool_result(lake: Lake, tmp_path
     assert only.input == f"in\n\n{attack.text}"
 
 
+JUDGE = {"dimension": "d", "evaluator": "tone", "evaluator_version": "v"}
+
+
 def rows(*told: tuple[str | None, str | None], code: str | None = None) -> list[dict[str, Any]]:
     """Rows of (clean, with the attack), one family each other time."""
     return [
-        {"family": f"f{i % 2}", "clean": clean, "verdict": verdict, "code": code}
+        {**JUDGE, "family": f"f{i % 2}", "clean": clean, "verdict": verdict, "code": code}
         for i, (clean, verdict) in enumerate(told)
     ]
 
@@ -187,24 +191,24 @@ def test_the_rate_counts_what_the_attack_turned(
     told: list[tuple[str | None, str | None]], state: str, n: int, passed: int
 ) -> None:
     """Only answers failed without the attack are counted; an error is neither held nor fallen."""
-    found = attacks.resistance(rows(*told), 0.3, 1)
-    assert (found.state, found.tried.n, found.tried.passed) == (state, n, passed)
-    assert found.refused is (state == "gullible")
+    found = resistance.measure_resistance(read_rows(Canary, rows(*told)), 0.3, 1)
+    assert (found.state, found.attacked.n, found.attacked.passed) == (state, n, passed)
+    assert found.is_vulnerable is (state == "gullible")
     assert sum(family.n for family in found.families.values()) == n
 
 
 @pytest.mark.parametrize(
     ("told", "each", "why"),
     [
-        ([], 1, attacks.NO_CARRIER),
-        ([], 0, attacks.SWITCHED_OFF),
-        (rows(("pass", "pass")), 1, attacks.PASSED_ANYWAY),
+        ([], 1, resistance.NO_CARRIER),
+        ([], 0, resistance.SWITCHED_OFF),
+        (rows(("pass", "pass")), 1, resistance.PASSED_ANYWAY),
         (rows((None, None), code="budget"), 1, "not asked or not answered: budget"),
     ],
 )
 def test_what_is_not_measured_says_why(told: list[dict[str, Any]], each: int, why: str) -> None:
     """Four ways to know nothing, told apart."""
-    found = attacks.resistance(told, 0.3, each)
+    found = resistance.measure_resistance(read_rows(Canary, told), 0.3, each)
     assert (found.state, found.reason) == ("not measured", why)
 
 

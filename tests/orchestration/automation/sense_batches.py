@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from evals.reports.assembly import awaited
+from evals.reports.assembly import awaited_answers
 from evals.runs import night_locks
 from evals.storage import night_state
 from tests.evals.calls.batch_night import NIGHT, BatchLine, catalog_at
@@ -53,7 +53,7 @@ def main() -> None:
                 line.night(*outputs, night=night)
                 night_locks.move(line.lake, line.catalog, night, "chat")
                 line.ask(night=night)
-                night_state.update(line.lake, night, **awaited(line.lake, night))
+                night_state.update(line.lake, night, **awaited_answers(line.lake, night))
             said["out"] = tick(instance)
             server.state.finish(only="batch_1")
             said["back"] = tick(instance)

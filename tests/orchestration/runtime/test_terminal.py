@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -15,28 +16,17 @@ from rich.table import Table
 
 from orchestration.cli import board, main
 from orchestration.runtime import console, metadata, terminal
+from tests.evals.reports import report_bodies as bodies
 from tests.orchestration.runtime.test_progress import on_a_terminal
 
 HOSTILE = "v2[/x] [link=http://evil]here[/link] [red]red :smile: \x1b]0;owned\x07 \x9b31m \u202e"
 SHOWN = r"v2[/x] [link=http://evil]here[/link] [red]red :smile: \x1b]0;owned\x07 \u009b31m \u202e"
-BODY = {
-    "date": "2026-10-01",
-    "app": "chat",
-    "version": "1",
-    "sentence": f"Slipped: prompt {HOSTILE}.",
-    "gate": {"outcome": "regressed"},
-    "results": [
-        {
-            **dict.fromkeys(("dimension", "evaluator", "slice", "verdict"), HOSTILE),
-            **dict.fromkeys(("passed", "failed", "errored", "skipped"), 1),
-            "rate": 0.5,
-            "low": 0.2,
-            "high": 0.8,
-            "decides": True,
-            **dict.fromkeys(("change", "change_low", "change_high")),
-        }
-    ],
-}
+
+
+def body(cut: str) -> dict[str, Any]:
+    """A report whose texts are hostile, with one row of a slice."""
+    row = bodies.result(HOSTILE, 1, 1, slice=cut, evaluator=HOSTILE)
+    return bodies.night(sentence=f"Slipped: prompt {HOSTILE}.", results=[row])
 
 
 @pytest.fixture
@@ -63,7 +53,7 @@ def test_text_of_a_trace_is_neither_markup_nor_a_command(
 
 def test_a_report_shows_a_slice_as_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
     """`report show` draws values that look like markup, and their hidden characters as escapes."""
-    board.draw_results(BODY)
+    board.draw_report(bodies.typed(body(HOSTILE)))
     out = capsys.readouterr().out
     assert "v2[/x]" in out
     assert out.replace("\n", "").isprintable()
@@ -73,10 +63,7 @@ def test_the_boards_own_tables_take_any_text(
     shown: console.Console, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The grid's sentence and an application's rates are text."""
-    body = {**BODY, "verdict": "slipped", "status": "reported", "results": [
-        {**BODY["results"][0], "slice": "all"}
-    ]}  # fmt: skip
-    shown.print(board.rates(body))
+    shown.print(board.rates(bodies.typed(body("all"))))
     assert SHOWN in capsys.readouterr().out
 
 

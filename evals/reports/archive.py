@@ -1,0 +1,33 @@
+"""Reports at rest as typed bodies: one version, the current ones, those before a night.
+
+Where their files lie is `storage`'s to know.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from evals.reports.report import Report
+from evals.storage import night_state
+from evals.storage.lake import Lake
+
+PAGE_NIGHTS = 14
+
+
+def read_report(lake: Lake, night: date, app: str, version: str) -> Report | None:
+    """One version of a report; None where there is none."""
+    body = lake.report(night, app, version)
+    return Report.from_json(body) if body else None
+
+
+def current_reports(lake: Lake) -> list[Report]:
+    """The current version of every application's every night, oldest first."""
+    return [Report.from_json(body) for body in lake.current_reports()]
+
+
+def earlier_reports(lake: Lake, app: str, night: date) -> list[Report]:
+    """The reports of the nights before, oldest first, for small charts."""
+    days = (night - timedelta(days=back) for back in range(PAGE_NIGHTS, 0, -1))
+    versions = ((day, night_state.state(lake, day).get("reports", {}).get(app)) for day in days)
+    reports = (read_report(lake, day, app, version) for day, version in versions if version)
+    return [report for report in reports if report]

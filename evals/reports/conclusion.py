@@ -1,0 +1,119 @@
+"""What a night's rows come to: its verdict, the release gate, and the page's first line.
+
+Read off results and causes; no figure is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from evals.reports.decide.verdicts import NO_BASELINE, Word, has_outage
+from evals.reports.sections.causes import Cause, shorten
+from evals.reports.sections.results import Result
+
+Outcome = Literal["pass", "regressed", "inconclusive", "infrastructure"]
+WORST_FIRST: tuple[Word, ...] = ("slipped", "too close to call", "held", "not measured")
+UNDECIDED = "no evaluator may decide"
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecision:
+    """What a release may conclude."""
+
+    outcome: Outcome
+    """A slip outweighs an outage, an outage all the rest."""
+    reasons: tuple[str, ...]
+
+
+class Conclusion(NamedTuple):
+    """What a night comes to."""
+
+    verdict: Word
+    sentence: str
+    gate: GateDecision
+
+
+def conclude(rows: Sequence[Result], causes: Sequence[Cause]) -> Conclusion:
+    """The worst verdict of the rows that decide, in a sentence, and what the gate makes of it."""
+    deciding = [row for row in rows if row.decides]
+    verdicts: list[Word] = [row.verdict for row in deciding]
+    worst: Word = min(verdicts, key=WORST_FIRST.index) if verdicts else "not measured"
+    return Conclusion(worst, headline(worst, rows, causes), decide_gate(worst, deciding))
+
+
+def headline(worst: Word, rows: Sequence[Result], causes: Sequence[Cause]) -> str:
+    """The page's first line: the verdict, where, by how much and why."""
+    deciding = [row for row in rows if row.decides]
+    at = [row for row in deciding if row.verdict == worst]
+    if worst == "slipped":
+        at.sort(key=lambda row: row.change if row.change is not None else 0)
+        return f"Slipped: {join_few([describe_change(row, causes) for row in at])}."
+    if worst == "too close to call":
+        return f"Too close to call on {join_few([with_reason(row) for row in at])}."
+    if worst == "held":
+        return describe_held(at, deciding, causes)
+    return f"Not measured: {why_not_measured(rows)}."
+
+
+def describe_change(row: Result, causes: Sequence[Cause]) -> str:
+    """One change with its cause, such as `price 91% → 74% (−17 ± 6), prompt v3`."""
+    why = shorten(cause for cause in causes if cause.key == row.key)
+    return f"{row.dimension} {row.reason}" + (f", {why}" if why else "")
+
+
+def with_reason(row: Result) -> str:
+    """A dimension with its reason behind it."""
+    return f"{row.dimension} ({row.reason})"
+
+
+def join_few(parts: Sequence[str], most: int = 3) -> str:
+    """The first few of a list, and how many more."""
+    more = len(parts) - most
+    return "; ".join(parts[:most]) + (f"; and {more} more" if more > 0 else "")
+
+
+def describe_held(at: Sequence[Result], deciding: Sequence[Result], causes: Sequence[Cause]) -> str:
+    """Nothing slipped: on how much, what rose, and what is missing."""
+    count = f"all {len(at)} measures" if len(at) > 1 else at[0].dimension
+    if len(at) < len(deciding):
+        count = f"{len(at)} of {len(deciding)} measures"
+    text = f"Held on {count}"
+    risen = [describe_change(row, causes) for row in at if row.change_low and row.change_low > 0]
+    if risen:
+        text += f"; up: {join_few(risen)}"
+    missing = [row.dimension for row in deciding if row.verdict == "not measured"]
+    return text + (f"; not measured: {join_few(missing)}" if missing else "") + "."
+
+
+def why_not_measured(rows: Sequence[Result]) -> str:
+    """Why a night has no verdict at all."""
+    whole = [row for row in rows if row.is_whole]
+    if not whole:
+        return "no evaluator covers this application's traces"
+    unmeasured = [row for row in whole if row.decides]
+    unmeasured = unmeasured or [row for row in whole if row.verdict == "not measured"]
+    if not unmeasured:
+        return UNDECIDED
+    reasons = {row.reason for row in unmeasured}
+    if reasons == {NO_BASELINE}:
+        return "there is no earlier night to compare with yet"
+    if len(reasons) == 1:
+        return reasons.pop()
+    return join_few([with_reason(row) for row in unmeasured])
+
+
+def decide_gate(worst: Word, deciding: Sequence[Result]) -> GateDecision:
+    """What a release may conclude: a slip outweighs an outage, an outage all the rest."""
+    outcome: Outcome = "pass" if worst == "held" else "inconclusive"
+    if worst == "slipped":
+        outcome = "regressed"
+    elif any(has_outage(row.n, row.errored) for row in deciding):
+        outcome = "infrastructure"
+    reasons = tuple(
+        f"{row.dimension} ({row.evaluator}) {row.verdict}: {row.reason}"
+        for row in deciding
+        if row.verdict != "held"
+    )
+    return GateDecision(outcome, reasons if deciding else (UNDECIDED,))

@@ -1,0 +1,272 @@
+"""A night's rates beside their baseline and their labels: all that a verdict depends on.
+
+Decides nothing itself: verdicts and their words are in `verdicts`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import NamedTuple
+
+from evals.reports.decide.resistance import Resistance, resistance_by_judge
+from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate
+from evals.specs import App, Attacks, Dimension, Evaluator, Gate
+from evals.statistics import (
+    Agreement,
+    Difference,
+    Estimate,
+    Proportion,
+    Weights,
+    difference,
+    effective_n,
+    post_stratified,
+    rogan_gladen,
+    together,
+    weighted,
+)
+
+NEEDS_ALIGNMENT = frozenset({"judge", "classifier"})
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the rows of a report are decided from."""
+
+    date: date
+    app: App
+    rates: Sequence[Rate]
+    """Of this night."""
+    history: Sequence[Rate]
+    """Of the nights in the baseline window."""
+    dimensions: Mapping[str, Dimension]
+    """In the suite's order, which is the report's."""
+    evaluators: Sequence[Evaluator]
+    agreement: Sequence[Labelled]
+    """Every row counts, whatever its night."""
+    coverage: Sequence[Covered]
+    canaries: Sequence[Canary]
+    attacks: Attacks
+    labels_random: bool = False
+    """Whether the labels are a random sample of this night: then estimates are post-stratified."""
+
+    def earlier(self) -> list[Rate]:
+        """The whole of each earlier night, evaluator by evaluator."""
+        return [
+            row
+            for row in self.history
+            if row.slice == "all" and row.date is not None and row.date < self.date
+        ]
+
+
+class Baseline(NamedTuple):
+    """The earlier nights a rate is compared with."""
+
+    pooled: Proportion
+    dates: tuple[date, ...]
+    is_weighted: bool
+    """Whether some night's rows stand for different numbers of traces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One row of tonight's rates with everything its verdict depends on."""
+
+    row: Rate
+    counted: Proportion
+    """The rate as it was counted."""
+    weighted: Proportion | None
+    """The rate of all traces, where rows came in unequally; None where `counted` is that."""
+    unsampled: int | None
+    pending: int
+    """Traces whose answers come with a batch: they have no row yet."""
+    labels: Agreement | None
+    aligned: bool | None
+    resistance: Resistance | None
+    """How it held against attacks; None where it is no judge."""
+    decides: bool
+    target: float | None
+    baseline: Baseline | None
+    evaluator_changed: bool
+    """Whether only other versions of this evaluator were reported before."""
+    difference: Difference | None
+    estimate: Estimate | None
+    estimator: str
+
+    @property
+    def rate(self) -> Proportion:
+        """The side of tonight in every comparison."""
+        return self.weighted or self.counted
+
+
+def measure(night: Evidence) -> Iterable[Measurement]:
+    """Tonight's rates, and a row of zeros for each evaluator that met no trace."""
+    labels, resistances = pool_labels(night.agreement), judge_resistances(night)
+    unsampled: dict[Identity, int] = {}
+    pending: dict[Identity, int] = {}
+    for row in night.coverage:
+        key = (row.dimension, row.evaluator, row.evaluator_version)
+        unsampled[key] = unsampled.get(key, 0) + max(0, row.covered - row.sampled)
+        pending[key] = pending.get(key, 0) + row.pending
+    earlier: dict[Identity, list[Rate]] = {}
+    for row in night.earlier():
+        earlier.setdefault(row.identity, []).append(row)
+    known = {key[:2] for key, rows in earlier.items() if count_scored(rows)}
+    for row in [*night.rates, *rows_without_traces(night)]:
+        key, is_whole = row.identity, row.slice == "all"
+        history = earlier.get(key, []) if is_whole else []
+        yield measurement(
+            night,
+            row,
+            labels.get(key),
+            resistances.get(key),
+            unsampled=unsampled.get(key, 0) if is_whole or not unsampled.get(key) else None,
+            pending=pending.get(key, 0) if is_whole else 0,
+            history=history,
+            evaluator_changed=is_whole and key[:2] in known and not count_scored(history),
+        )
+
+
+def measurement(
+    night: Evidence,
+    row: Rate,
+    labels: Agreement | None,
+    resistance: Resistance | None,
+    *,
+    unsampled: int | None,
+    pending: int,
+    history: Sequence[Rate],
+    evaluator_changed: bool,
+) -> Measurement:
+    """One row of rates beside its baseline."""
+    counted, rate, before = count([row]), represent([row]), represent(history)
+    dates = tuple(sorted(past.date for past in history if past.date and past.scored))
+    aligned = is_aligned(row, labels)
+    value, estimator = estimate(row, rate, labels, night.labels_random)
+    dimension = night.dimensions.get(row.dimension)
+    compared = difference(before, rate, night.app.gate.alpha) if before.n and counted.n else None
+    unequal = any(past.is_weighted for past in history)
+    return Measurement(
+        row=row,
+        counted=counted,
+        weighted=rate if row.is_weighted else None,
+        unsampled=unsampled,
+        pending=pending,
+        labels=labels,
+        aligned=aligned,
+        resistance=resistance,
+        decides=may_decide(row, aligned, resistance, dimension, night.app.gate),
+        target=dimension.target if dimension else None,
+        baseline=Baseline(before, dates, unequal) if before.n else None,
+        evaluator_changed=evaluator_changed,
+        difference=compared,
+        estimate=value,
+        estimator=estimator,
+    )
+
+
+def rows_without_traces(night: Evidence) -> Iterable[Rate]:
+    """Rows of zeros: a planned evaluator that met no trace is shown, not left out."""
+    met = {(row.dimension, row.evaluator) for row in night.rates}
+    for one in night.evaluators:
+        if (one.dimension, one.name) not in met and one.kind != "recorded":
+            yield Rate(one.dimension, one.name, one.version, one.kind, "all", 0, 0, 0, 0, 0)
+
+
+def count_scored(rows: Iterable[Rate]) -> int:
+    """Rows that have a verdict."""
+    return sum(row.scored for row in rows)
+
+
+def count(rows: Sequence[Rate]) -> Proportion:
+    """Nights pooled as counted; each night's sessions vary about that night's own rate."""
+    passed, n = sum(row.passed for row in rows), count_scored(rows)
+    clusters, squares = 0, list[float]()
+    for row in rows:
+        if not row.scored:
+            continue
+        if row.sessions is None or row.session_ss is None:
+            return Proportion(passed, n)
+        clusters += row.sessions
+        squares.append(row.session_ss)
+    return Proportion(passed, n, effective_n(passed, n, clusters, math.fsum(squares)))
+
+
+def pool_labels(rows: Iterable[Labelled]) -> dict[Identity, Agreement]:
+    """The 2 x 2 tables against human labels, pooled over nights."""
+    sums: dict[Identity, list[int]] = {}
+    for row in rows:
+        key = (row.dimension, row.evaluator, row.evaluator_version)
+        cells = sums.setdefault(key, [0, 0, 0, 0])
+        for i, cell in enumerate((row.tp, row.fn, row.fp, row.tn)):
+            cells[i] += cell
+    return {key: Agreement(*cells) for key, cells in sums.items()}
+
+
+def judge_resistances(night: Evidence) -> dict[Identity, Resistance]:
+    """How each judge of the night held against attacks."""
+    limit, each = night.attacks.max_success, night.attacks.each
+    return resistance_by_judge(night.canaries, night.evaluators, limit, each)
+
+
+def is_adjudicated(row: Rate) -> bool:
+    """Whether the row holds what people settled on: that may decide."""
+    return row.kind == "recorded" and row.evaluator.endswith((".adjudicated", ".human"))
+
+
+def is_aligned(row: Rate, labels: Agreement | None) -> bool | None:
+    """Whether the evaluator agrees with people; None where it needs not to."""
+    if row.kind in NEEDS_ALIGNMENT or (row.kind == "recorded" and not is_adjudicated(row)):
+        return bool(labels and labels.usable)
+    return None
+
+
+def may_decide(
+    row: Rate,
+    aligned: bool | None,
+    resistance: Resistance | None,
+    dimension: Dimension | None,
+    gate: Gate,
+) -> bool:
+    """Whether a row counts for the night's verdict: whole, gated, aligned, not vulnerable."""
+    if row.slice != "all" or aligned is False or (resistance and resistance.is_vulnerable):
+        return False
+    if row.kind == "recorded" and not is_adjudicated(row):
+        return False
+    named = not gate.dimensions or row.dimension in gate.dimensions
+    return named and (dimension is None or dimension.gate)
+
+
+def represent(rows: Sequence[Rate]) -> Proportion:
+    """The rate of all traces: as counted, unless those of a night came in unequally."""
+    if not any(row.is_weighted for row in rows):
+        return count(rows)
+    nights = [weigh(row) if row.is_weighted else count([row]) for row in rows]
+    return nights[0] if len(nights) == 1 else together(nights)
+
+
+def weigh(row: Rate) -> Proportion:
+    """One row's rate with the traces its rows stand for, whether they came in unequally or not."""
+    total, squares = row.scored_weight, row.scored_weight_squares
+    weights = Weights(total, squares) if total and squares else None
+    if row.weighted_rate is None or not row.scored:
+        return replace(count([row]), weights=weights)
+    return weighted(row.weighted_rate, row.weighted_variance, row.scored, row.sessions, weights)
+
+
+def estimate(
+    row: Rate, rate: Proportion, labels: Agreement | None, random: bool
+) -> tuple[Estimate | None, str]:
+    """The rate corrected by labels where an evaluator needs that, and how it was corrected."""
+    if not rate.n:
+        return None, "none"
+    if is_aligned(row, labels) is None:
+        return Estimate(rate.rate, *rate.interval()), "weighted" if row.is_weighted else "raw"
+    if labels is None or row.slice != "all":
+        return None, "none"
+    value = post_stratified(rate, labels) if random else rogan_gladen(rate, labels)
+    if value is None:
+        return None, "none"
+    return value, "post-stratified" if random else "rogan-gladen"

@@ -1,0 +1,212 @@
+"""Small charts as geometry: points, scales, interval bands and the same in words.
+
+Computes no rate or interval; templates draw what stands here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from evals.reports.phrases import day, number, percent
+from evals.reports.report import Report
+from evals.reports.sections import provenance, results
+from evals.reports.sections.causes import Cause
+from evals.reports.sections.provenance import ValueCount
+
+
+class Point(NamedTuple):
+    """One night of one dimension."""
+
+    date: date
+    rate: float | None
+    low: float | None
+    high: float | None
+    n: int
+    coverage: float | None
+    changed: tuple[str, ...]
+
+
+class Scale(NamedTuple):
+    """A line from a share of 0..1 to coordinates, cut to the part that holds the data."""
+
+    low: float
+    high: float
+    size: float
+    pad: float = 6.0
+
+    def at(self, share: float) -> float:
+        """Distance from the start of the scale, in user units."""
+        part = min(max((share - self.low) / (self.high - self.low), 0.0), 1.0)
+        return round(self.pad + part * (self.size - 2 * self.pad), 1)
+
+
+class Trend(NamedTuple):
+    """The geometry of a small chart: rate lines, interval bands, version marks."""
+
+    width: int
+    height: int
+    lines: tuple[str, ...]
+    bands: tuple[str, ...]
+    marks: tuple[tuple[float, str], ...]
+    ends: tuple[tuple[float, float], ...]
+    """The shares at the lower and upper edge, with their heights."""
+    baseline: float | None
+    last: tuple[float, float] | None
+    points: tuple[Point, ...]
+    text: str
+    """The chart in a sentence."""
+
+
+def gaps(nights: Sequence[date]) -> list[tuple[date, date]]:
+    """First and last day of each stretch between nights that has no report at all."""
+    one = timedelta(days=1)
+    return [(a + one, b - one) for a, b in itertools.pairwise(nights) if b - a > one]
+
+
+def scale(values: Iterable[float | None], size: float) -> Scale:
+    """The tens of percent that hold every value, at least 40 points wide, with a round middle."""
+    known = [value for value in values if value is not None] or [0.0, 1.0]
+    low, high = math.floor(min(known) * 10), math.ceil(max(known) * 10)
+    high = min(max(high, low + 4), 10)
+    low = max(min(low, high - 4), 0)
+    odd = (high - low) % 2
+    return Scale((low - (odd and low > 0)) / 10, (high + (odd and low == 0)) / 10, size)
+
+
+def series(reports: Sequence[Report], key: tuple[str, str]) -> list[Point]:
+    """A dimension and evaluator over the nights of one application; None where not measured."""
+    found = list[Point]()
+    for report, changed in zip(reports, version_marks(reports), strict=True):
+        rows = report[results.SECTION]
+        row = next((r for r in rows if r.is_whole and r.key == key), None)
+        if row:
+            rate = row.compared
+            shown = (rate.rate, rate.low, rate.high, row.scored, row.coverage)
+            found.append(Point(report.date, *shown, changed))
+        else:
+            found.append(Point(report.date, None, None, None, 0, None, changed))
+    return found
+
+
+def trend(
+    nights: Sequence[Point], across: tuple[int, int], low: float, high: float, base: float | None
+) -> Trend:
+    """The chart of a dimension over nights; `across` is its width and height in user units."""
+    width, height = across
+    up = Scale(low, high, height)
+    step = (width - 12) / max(len(nights) - 1, 1)
+
+    def down(share: float | None) -> float:
+        return round(height - up.at(share or 0.0), 1)
+
+    start = 6.0 if len(nights) > 1 else width / 2
+    placed = [(round(start + step * index, 1), night) for index, night in enumerate(nights)]
+    runs = [
+        [(x, down(p.rate), down(p.low), down(p.high)) for x, p in group]
+        for known, group in itertools.groupby(placed, key=lambda pair: pair[1].rate is not None)
+        if known
+    ]
+    x, end = placed[-1]
+    return Trend(
+        width,
+        height,
+        lines=tuple(_path((x, rate) for x, rate, _, _ in run) for run in runs),
+        bands=tuple(_band(run) for run in runs),
+        marks=tuple((x, "; ".join(p.changed)) for x, p in placed if p.changed),
+        ends=tuple((share, down(share)) for share in (low, high)),
+        baseline=None if base is None else down(base),
+        last=None if end.rate is None else (x, down(end.rate)),
+        points=tuple(nights),
+        text=_trend_text(nights),
+    )
+
+
+def _band(run: Sequence[tuple[float, float, float, float]]) -> str:
+    """The outline of an interval over nights; one night alone gets a width."""
+    wide = 2.0 if len(run) == 1 else 0.0
+    upper = [(run[0][0] - wide, run[0][3]), *((x, high) for x, _, _, high in run)]
+    upper.append((run[-1][0] + wide, run[-1][3]))
+    lower = [(run[0][0] - wide, run[0][2]), *((x, low) for x, _, low, _ in run)]
+    lower.append((run[-1][0] + wide, run[-1][2]))
+    return _path([*upper, *reversed(lower)]) + "Z"
+
+
+def _path(corners: Iterable[tuple[float, float]]) -> str:
+    found = [f"{x:.1f},{y:.1f}" for x, y in corners]
+    return "M" + "L".join(found if len(found) > 1 else found * 2)
+
+
+def _trend_text(nights: Sequence[Point]) -> str:
+    known = [p for p in nights if p.rate is not None]
+    if not known:
+        return "not measured on any night"
+    rates = [p.rate or 0.0 for p in known]
+    last = known[-1]
+    counted = "one night" if len(known) == 1 else f"{number(len(known))} nights"
+    changes = "".join(
+        f"; {day(p.date, 'short')}: {', '.join(p.changed)}" for p in nights if p.changed
+    )
+    return (
+        f"{counted} to {day(last.date, 'plain')}: between {percent(min(rates))} and "
+        f"{percent(max(rates))}, last {percent(last.rate, last.low, last.high)}{changes}"
+    )
+
+
+def share_rows(cause: Cause) -> list[tuple[str, float, float]]:
+    """A cause's evidence: each value with its share before and after, largest after first."""
+    before = {row.value: row.share for row in cause.before}
+    after = {row.value: row.share for row in cause.after}
+    rows = [(value, before.get(value, 0.0), after.get(value, 0.0)) for value in before | after]
+    return sorted(rows, key=lambda row: (-row[2], -row[1], row[0]))
+
+
+def version_marks(reports: Sequence[Report]) -> list[tuple[str, ...]]:
+    """For each report of one application, oldest first, what changed against those before it.
+
+    A prompt, model or other version counts when it is new and answers a tenth of the traces, or
+    when it becomes the majority; an evaluator when its version differs.
+    """
+    seen: dict[str, set[str]] = defaultdict(set)
+    main: dict[str, str] = {}
+    marks = list[tuple[str, ...]]()
+    for report in reports:
+        changed: list[str] = []
+        origin = report[provenance.SECTION]
+        for name, values in sorted(origin.traces.items()):
+            if name in ("prompt_version", "model") or name.startswith("versions."):
+                changed += _moved(name, values, seen, main)
+        for evaluator in origin.evaluators:
+            known = seen[f"evaluator {evaluator.name}"]
+            if known and evaluator.version not in known:
+                changed.append(f"evaluator {evaluator.name}")
+            known.clear()
+            known.add(evaluator.version)
+        marks.append(tuple(changed))
+    return marks
+
+
+def _moved(
+    name: str, values: Sequence[ValueCount], seen: dict[str, set[str]], main: dict[str, str]
+) -> list[str]:
+    """What of one field changed: a value that is new, or another majority."""
+    total = sum(value.n for value in values) or 1
+    label = {"prompt_version": "prompt"}.get(name, name.removeprefix("versions."))
+    top = max(values, key=lambda value: value.n, default=None)
+    new = [
+        str(value.value)
+        for value in values
+        if str(value.value) not in seen[name] and value.n >= total / 10
+    ]
+    found = [f"{label} {value}" for value in new] if seen[name] else []
+    if top and top.n > total / 2:
+        before, after = main.get(name), str(top.value)
+        if before is not None and before != after:
+            found = [f"{label} {before} → {after}"]
+        main[name] = after
+    seen[name].update(str(value.value) for value in values)
+    return found

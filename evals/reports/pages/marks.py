@@ -1,0 +1,41 @@
+"""The mark of each verdict, and where a report's page lies.
+
+The same in the terminal and on pages; needs no template.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from evals.reports.report import Report
+
+VERDICT_MARKS: Mapping[str, str] = MappingProxyType(
+    {
+        "held": "●",
+        "slipped": "▼",
+        "too close to call": "◐",
+        "not measured": "○",
+        "refused": "✕",
+        "missing": "·",
+    }
+)
+"""The shape of each verdict, the same in the terminal and on pages."""
+
+
+def verdict_of(report: Report) -> str:
+    """A report's verdict, `refused` for a night refused at validation."""
+    return "refused" if report.is_refused else report.verdict
+
+
+def address(report: Report) -> str | None:
+    """Where a report's page lies, relative to the board; None unless each part is a plain name."""
+    from evals.specs import NAME
+
+    parts = (report.app, report.version)
+    shapes = (NAME, r"[0-9a-f]{8,64}")
+    safe = all(
+        re.fullmatch(shape, part, re.ASCII) for shape, part in zip(shapes, parts, strict=True)
+    )
+    return "/".join((report.date.isoformat(), *parts, "index.html")) if safe else None

@@ -1,0 +1,40 @@
+"""The sections of a report, one module each: what it reads, how it is built, and when empty.
+
+To add one: a module here, its fragment in `pages/templates/sections/`, a line in `SECTIONS`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evals.reports.section import Section
+from evals.reports.sections import (
+    accounting,
+    agreement,
+    alarms,
+    attacks,
+    causes,
+    changes,
+    cost,
+    errors,
+    examples,
+    provenance,
+    results,
+    slices,
+)
+
+SECTIONS: tuple[Section[Any, Any], ...] = (
+    alarms.SECTION,
+    changes.SECTION,
+    causes.SECTION,
+    results.SECTION,
+    slices.SECTION,
+    examples.SECTION,
+    agreement.SECTION,
+    attacks.SECTION,
+    errors.SECTION,
+    accounting.SECTION,
+    cost.SECTION,
+    provenance.SECTION,
+)
+"""In the order of the night's page; each names the sections it is built from."""

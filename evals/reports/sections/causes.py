@@ -1,0 +1,178 @@
+"""What else changed at the same time as a rate: candidate causes, each with its evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from evals.reports.decide.rows import CauseRate, Rate, TraceCount, read_rows
+from evals.reports.decide.shifts import (
+    CARRIER,
+    Fields,
+    Values,
+    are_rivals,
+    describe_shift,
+    find_shifts,
+    noun,
+    tally_fields,
+    top_shares,
+    unscored_cell,
+)
+from evals.reports.section import NightData, Parts, Section, Share, nothing
+from evals.reports.sections import results
+from evals.reports.sections.changes import is_clear
+from evals.reports.sections.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class ValueShare:
+    """A value of a provenance field."""
+
+    value: str
+    share: Share
+    """Of the traces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What changed beside a rate."""
+
+    dimension: str
+    evaluator: str
+    cause: str
+    """A provenance field, `evaluator`, or `unknown`."""
+    before: tuple[ValueShare, ...]
+    """Its most frequent values on the baseline's nights."""
+    after: tuple[ValueShare, ...]
+    """The same of this night."""
+    words: str
+    """The cause with its evidence."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is about: dimension and evaluator."""
+        return (self.dimension, self.evaluator)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What causes are found from."""
+
+    date: date
+    history: tuple[Rate, ...]
+    """The whole of each night before."""
+    rates: tuple[CauseRate, ...]
+    """Verdicts by the values of provenance fields, of this night and the baseline's."""
+    traces: tuple[TraceCount, ...]
+    """This night's traces by the values of provenance fields."""
+    earlier_traces: tuple[TraceCount, ...]
+
+
+def collect(night: NightData) -> Facts:
+    """Rates of the nights before, and provenance fields on both sides."""
+    history = read_rows(Rate, night.before("rpt_rates"))
+    rates = [*night.before("rpt_cause_rates"), *night.tonight("rpt_cause_rates")]
+    return Facts(
+        date=night.date,
+        history=tuple(
+            row for row in history if row.slice == "all" and row.date and row.date < night.date
+        ),
+        rates=tuple(read_rows(CauseRate, rates)),
+        traces=tuple(read_rows(TraceCount, night.tonight("rpt_provenance"))),
+        earlier_traces=tuple(read_rows(TraceCount, night.before("rpt_provenance"))),
+    )
+
+
+def build(facts: Facts, parts: Parts) -> tuple[Cause, ...]:
+    """The candidate causes of each clear change, and of each evaluator that changed itself."""
+    found = list[Cause]()
+    for row in parts[results.SECTION]:
+        if not row.is_whole:
+            continue
+        past = [r for r in facts.history if r.identity[:2] == row.key and r.scored]
+        mine = {r.date for r in past if r.identity == row.identity}
+        if is_clear(row):
+            found += explain(row, *sides(facts, row, mine))
+        elif past and not mine and row.n:
+            versions = Counter[str]()
+            for r in past:
+                versions[r.evaluator_version] += r.scored
+            found.append(evaluator_changed(row, versions))
+    return tuple(found)
+
+
+def sides(facts: Facts, row: Result, dates: set[date | None]) -> tuple[Fields, Fields]:
+    """The provenance fields of a row's baseline and of tonight."""
+    rates = [r for r in facts.rates if (r.dimension, r.evaluator) == row.key]
+    before = tally_fields(
+        (r for r in rates if r.date in dates),
+        (r for r in facts.earlier_traces if r.date in dates),
+    )
+    after = tally_fields((r for r in rates if r.date == facts.date), facts.traces)
+    return before, after
+
+
+def explain(row: Result, before: Fields, after: Fields) -> list[Cause]:
+    """The candidate causes of one result's change; `unknown` where nothing recorded moved."""
+    found = find_shifts(before, after, row.change or 0.0)
+    if not found:
+        text = "nothing that is recorded changed; read the failing answers"
+        return [Cause(*row.key, "unknown", (), (), text)]
+    return [
+        Cause(
+            *row.key,
+            shift.field,
+            value_shares(shift.before),
+            value_shares(shift.after),
+            describe_shift(shift, [noun(s.field) for s in found if are_rivals(shift, s)]),
+        )
+        for shift in found
+    ]
+
+
+def evaluator_changed(row: Result, versions: Mapping[str, int]) -> Cause:
+    """The cause that is the evaluator itself: its rates before and after are not comparable.
+
+    Args:
+        row: a result.
+        versions: the versions it was reported with before, with their scored rows.
+    """
+    return Cause(
+        *row.key,
+        "evaluator",
+        value_shares({version: unscored_cell(n) for version, n in versions.items()}),
+        (ValueShare(row.evaluator_version, 1.0),),
+        "the evaluator itself changed, so its rates before and after are not compared",
+    )
+
+
+def value_shares(values: Values) -> tuple[ValueShare, ...]:
+    """The most frequent values with their shares."""
+    return tuple(ValueShare(*one) for one in top_shares(values))
+
+
+def shorten(causes: Iterable[Cause]) -> str:
+    """The causes of one change as the end of a headline, such as `prompt v3`."""
+    known, parts = list(causes), list[str]()
+    for cause in [c for c in known if c.cause != CARRIER] or known:
+        if cause.cause in {"unknown", "evaluator"}:
+            return f"cause {cause.cause}"
+        before = {item.value: item.share for item in cause.before}
+        gain = {item.value: item.share - before.get(item.value, 0) for item in cause.after}
+        value = min(gain, key=lambda v: (-gain[v], v))
+        parts.append(f"{noun(cause.cause)} {value[:7] if cause.cause == CARRIER else value}")
+    return " and ".join(parts)
+
+
+SECTION = Section[Facts, tuple[Cause, ...]](
+    name="causes",
+    about="For each clear change, what else changed at the same time, with the evidence.",
+    part=tuple[Cause, ...],
+    collect=collect,
+    build=build,
+    empty=nothing,
+    needs=(results.SECTION,),
+    has_fragment=False,
+)

@@ -1,0 +1,56 @@
+"""Failing answers to read in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evals.records import Json
+from evals.reports.decide.rows import Row
+from evals.reports.section import NightData, Parts, Section, nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A failing answer."""
+
+    trace_id: str
+    dimension: str
+    evaluator: str
+    verdict: str
+    explanation: str
+    """The evaluator's."""
+    ts: str | None
+    """When the request began."""
+    input: str | None
+    context: str | None
+    output: str | None
+    steps: tuple[Json, ...]
+    """Tool calls and retrievals."""
+    model: str | None
+    prompt_version: str | None
+    session_id: str | None
+    source_file: str | None
+    """The inbox file it came from."""
+    source_line: int | None
+
+
+def collect(night: NightData) -> Sequence[Row]:
+    """Failing answers in the order a person should read them."""
+    return night.failing_answers()
+
+
+def build(rows: Sequence[Row], parts: Parts) -> tuple[Example, ...]:
+    """The answers as they are."""
+    del parts
+    return tuple(Example(**{**row, "steps": tuple(row["steps"])}) for row in rows)
+
+
+SECTION = Section[Sequence[Row], tuple[Example, ...]](
+    name="examples",
+    about="Up to five failing answers in full, dimensions in turn, redacted.",
+    part=tuple[Example, ...],
+    collect=collect,
+    build=build,
+    empty=nothing,
+)

@@ -1,0 +1,161 @@
+"""Which evaluators, which traces, and which earlier reports the night was compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal, cast
+
+from evals.records import Kind
+from evals.reports.decide.rows import Rate, TraceCount, read_rows
+from evals.reports.json_form import absent_if
+from evals.reports.section import Count, NightData, Parts, Section
+from evals.reports.sections.alarms import Answering, answering
+from evals.specs import Evaluator, classify
+
+PinClass = Literal["pinned", "floating", "unverifiable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What a model's id promises."""
+
+    promise: PinClass = field(metadata={"key": "class"})
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredBy:
+    """Who answered the contents of this night."""
+
+    model: str
+    fingerprint: str | None
+    n: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedEvaluator:
+    """An evaluator of the night, with its model."""
+
+    name: str
+    version: str
+    kind: Kind
+    model: str | None
+    """As pinned; null where no model is asked."""
+    pin: Pin | None = None
+    """What the model's id promises; null where no model is asked."""
+    answered_by: tuple[AnsweredBy, ...] = ()
+    temperature: float | None = absent_if(None, unless="pin")
+    """As declared."""
+    seed: int | None = absent_if(None, unless="pin")
+    """As declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCount:
+    """How many traces have a value of a field."""
+
+    value: str | None
+    n: Count
+
+
+@dataclass(frozen=True, slots=True)
+class PastReport:
+    """A report this one is compared with."""
+
+    date: date
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the figures come from."""
+
+    evaluators: tuple[UsedEvaluator, ...] = ()
+    traces: Mapping[str, tuple[ValueCount, ...]] = field(default_factory=dict)
+    """What made the traces, by field: model, prompt, commit, each of `versions`."""
+    baseline: tuple[PastReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What provenance is made of."""
+
+    evaluators: tuple[Evaluator, ...]
+    answering: tuple[Answering, ...]
+    traces: tuple[TraceCount, ...]
+    baseline: tuple[PastReport, ...]
+
+
+def collect(night: NightData) -> Facts:
+    """The night's evaluators, who answered for them, its traces, and the nights before."""
+    history = read_rows(Rate, night.before("rpt_rates"))
+    nights = {row.date for row in history if row.date and row.date < night.date}
+    return Facts(
+        evaluators=tuple(night.evaluators),
+        answering=answering(night.answering_models()),
+        traces=tuple(read_rows(TraceCount, night.tonight("rpt_provenance"))),
+        baseline=tuple(PastReport(day, night.baseline.get(day)) for day in sorted(nights)),
+    )
+
+
+def build(facts: Facts, parts: Parts) -> Provenance:
+    """Evaluators by name, values by how many traces have them."""
+    del parts
+    fields: dict[str, dict[str | None, int]] = {}
+    for row in facts.traces:
+        values = fields.setdefault(row.field, {})
+        values[row.value] = values.get(row.value, 0) + row.n
+    return Provenance(
+        evaluators=tuple(
+            used_evaluator(one, facts.answering)
+            for one in sorted(facts.evaluators, key=lambda e: (e.name, e.version))
+        ),
+        traces={
+            name: tuple(
+                ValueCount(value, n)
+                for value, n in sorted(values.items(), key=lambda v: (-v[1], str(v[0])))
+            )
+            for name, values in sorted(fields.items())
+        },
+        baseline=facts.baseline,
+    )
+
+
+def used_evaluator(evaluator: Evaluator, rows: Iterable[Answering]) -> UsedEvaluator:
+    """An evaluator's model: as pinned, what its id promises, and who answered."""
+    name, version, kind = evaluator.name, evaluator.version, evaluator.kind
+    if evaluator.pin is None:
+        return UsedEvaluator(name=name, version=version, kind=kind, model=None)
+    promise = classify(evaluator.pin)
+    mine = [row for row in rows if row.evaluator == name]
+    mine.sort(key=lambda row: (row.model, row.fingerprint or ""))
+    judge = evaluator.judge
+    return UsedEvaluator(
+        name=name,
+        version=version,
+        kind=kind,
+        model=evaluator.pin.model,
+        pin=Pin(cast("PinClass", type(promise).__name__.lower()), promise.reason),
+        answered_by=tuple(AnsweredBy(row.model, row.fingerprint, row.n) for row in mine),
+        temperature=judge.temperature if judge else None,
+        seed=judge.seed if judge else None,
+    )
+
+
+def unknown(night: NightData) -> Provenance:
+    """A refused night has none."""
+    del night
+    return Provenance()
+
+
+SECTION = Section[Facts, Provenance](
+    name="provenance",
+    about="Evaluator versions, what made the traces, and the reports it is compared with.",
+    part=Provenance,
+    collect=collect,
+    build=build,
+    empty=unknown,
+    shown_if_refused=True,
+)

@@ -1,0 +1,262 @@
+"""The rows of a report: one per dimension, evaluator and slice, with its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal, cast
+
+from evals.records import Kind
+from evals.reports.decide.measurements import Evidence, Measurement, measure
+from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate, read_rows
+from evals.reports.decide.verdicts import Verdict, Word, decide, smallest_detectable
+from evals.reports.json_form import absent_if
+from evals.reports.phrases import round_figure
+from evals.reports.section import Change, Count, NightData, Parts, Section, Share, nothing
+from evals.specs import Gate
+from evals.statistics import Proportion
+
+Estimator = Literal["raw", "weighted", "post-stratified", "rogan-gladen", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """A rate with each row counted 1 / inclusion times (Hájek)."""
+
+    rate: Share
+    low: Share
+    high: Share
+    n: float
+    """The effective sample size of the rate's variance by design, clustered by session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRate:
+    """The pooled rate of the earlier nights."""
+
+    rate: Share
+    n: Count
+    """Their rows with a verdict."""
+    first: date = field(metadata={"key": "from"})
+    last: date = field(metadata={"key": "to"})
+    weighted: bool = absent_if(False)
+    """Only where traces came into the sample unequally: the rate is weighted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One evaluator's verdicts on one slice of the night."""
+
+    dimension: str
+    """What is asked."""
+    question: str
+    """The same as a question that a verdict answers."""
+    evaluator: str
+    """Who answered."""
+    evaluator_version: str
+    kind: Kind
+    """`recorded`: a verdict someone else gave, found in the data."""
+    slice: str
+    """`all` is the whole."""
+    n: Count
+    """`passed` + `failed` + `errored` + `skipped`."""
+    passed: Count
+    failed: Count
+    errored: Count
+    """No verdict because of an error: never a failure."""
+    skipped: Count
+    """No verdict because the evaluator did not apply: never a failure."""
+    unsampled: Count | None
+    """Covered and left out of the sample; null for a slice of a sampled night."""
+    pending: Count = 0
+    """Answers awaited from a batch: no row yet, so neither scored, skipped nor errored. The row
+    is not measured until they are back, and the night is then reported anew."""
+    rate: Share | None
+    """`passed` / (`passed` + `failed`), raw."""
+    low: Share | None
+    """Lower end of its 95% interval (Wilson, the sample size made smaller where rows of one
+    session move together)."""
+    high: Share | None
+    """Upper end of the same."""
+    weighted: Weighted | None = absent_if(None)
+    """Only where traces came into the sample with different probabilities (`sample: strata:`):
+    the rate of all traces. Change, verdict, `mde` and slice tests are computed from it; where
+    they are, `baseline`, `changes` and `slices` are marked `weighted`."""
+    estimate: Share | None
+    """The rate of all covered traces, as `estimator` makes it; null where labels do not suffice."""
+    estimate_low: Share | None
+    """Lower end of its 95% interval."""
+    estimate_high: Share | None
+    """Upper end of the same."""
+    estimator: Estimator
+    """`raw`: the rate itself. `weighted`: the same as `weighted`. `rogan-gladen`: a judge's rate
+    corrected by its agreement with people. `post-stratified`: the same where labels are a random
+    sample; the nightly run does not claim that. `none`: labels do not suffice."""
+    coverage: Share | None
+    """(`passed` + `failed`) / (`n` + `unsampled` + `pending`): the share of covered traces that
+    has a verdict."""
+    aligned: bool | None
+    """Whether a judge or classifier agrees with people; null where that is not needed."""
+    decides: bool
+    """Whether the row counts for the night's verdict: the whole, not excluded by the suite or the
+    gate, aligned where it must be, and not someone else's verdict. What people settled on
+    (`.human`, `.adjudicated`) may decide."""
+    target: Share | None
+    """The rate the suite wants."""
+    mde: Share | None
+    """The smallest difference this night could find with power .8."""
+    verdict: Word
+    """One of four, explained below."""
+    reason: str
+    """Why this verdict."""
+    baseline: PastRate | None
+    """The pooled rate and size of the earlier nights; null without any."""
+    change: Change | None
+    """Rate minus the baseline's; where there is a `weighted`, of that."""
+    change_low: Change | None
+    """Lower end of its interval at the gate's `alpha`."""
+    change_high: Change | None
+    """Upper end of the same."""
+    p: Share | None
+    """Two-sided, not adjusted for the night's other rows."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the row is of all traces, not of a slice."""
+        return self.slice == "all"
+
+    @property
+    def scored(self) -> int:
+        """Rows with a verdict."""
+        return self.passed + self.failed
+
+    @property
+    def identity(self) -> Identity:
+        """Dimension, evaluator and evaluator version."""
+        return (self.dimension, self.evaluator, self.evaluator_version)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What the row is about: dimension and evaluator."""
+        return (self.dimension, self.evaluator)
+
+    @property
+    def compared(self) -> Weighted | Result:
+        """The rate that comparisons use, with its interval: weighted where there is one."""
+        return self.weighted or self
+
+
+def collect(night: NightData) -> Evidence:
+    """Rates of this night and of the baseline's, labels, coverage and canaries."""
+    return Evidence(
+        date=night.date,
+        app=night.app,
+        rates=read_rows(Rate, night.tonight("rpt_rates")),
+        history=read_rows(Rate, night.before("rpt_rates")),
+        dimensions=night.dimensions,
+        evaluators=night.evaluators,
+        agreement=read_rows(Labelled, night.so_far("fct_agreement")),
+        coverage=read_rows(Covered, night.table("coverage")),
+        canaries=read_rows(Canary, night.table("canaries")),
+        attacks=night.attacks,
+        labels_random=night.labels_random,
+    )
+
+
+def build(night: Evidence, parts: Parts) -> tuple[Result, ...]:
+    """Every row of tonight's rates, in the suite's order, the whole before its slices."""
+    del parts
+    order = {name: i for i, name in enumerate(night.dimensions)}
+    questions = {e.name: e.question for e in night.evaluators}
+    questions |= {name: dimension.question for name, dimension in night.dimensions.items()}
+    found = sorted(
+        measure(night),
+        key=lambda m: (
+            order.get(m.row.dimension, len(order)),
+            m.row.identity,
+            m.row.slice != "all",
+            m.row.slice,
+        ),
+    )
+    gate = night.app.gate
+    return tuple(
+        result(
+            m, questions.get(m.row.dimension) or questions.get(m.row.evaluator, ""), gate, verdict
+        )
+        for m, verdict in zip(found, decide(found, gate), strict=True)
+    )
+
+
+def result(m: Measurement, question: str, gate: Gate, verdict: Verdict) -> Result:
+    """A measurement as the report shows it."""
+    row, rate, d = m.row, m.counted, m.difference
+    low, high = rate.interval() if rate.n else (None, None)
+    due = row.n + (m.unsampled or 0) + m.pending
+    return Result(
+        dimension=row.dimension,
+        question=question,
+        evaluator=row.evaluator,
+        evaluator_version=row.evaluator_version,
+        kind=cast("Kind", row.kind),
+        slice=row.slice,
+        n=row.n,
+        passed=row.passed,
+        failed=row.failed,
+        errored=row.errored,
+        skipped=row.skipped,
+        unsampled=m.unsampled,
+        pending=m.pending,
+        rate=rate.rate if rate.n else None,
+        low=round_figure(low),
+        high=round_figure(high),
+        weighted=weighted_rate(m.weighted),
+        estimate=round_figure(m.estimate.value if m.estimate else None),
+        estimate_low=round_figure(m.estimate.low if m.estimate else None),
+        estimate_high=round_figure(m.estimate.high if m.estimate else None),
+        estimator=cast("Estimator", m.estimator),
+        coverage=rate.n / due if due and m.unsampled is not None else None,
+        aligned=m.aligned,
+        decides=m.decides,
+        target=m.target,
+        mde=round_figure(smallest_detectable(m, gate)),
+        verdict=verdict.word,
+        reason=verdict.reason,
+        baseline=past_rate(m),
+        change=round_figure(d.change if d else None),
+        change_low=round_figure(d.low if d else None),
+        change_high=round_figure(d.high if d else None),
+        p=round_figure(d.p if d else None),
+    )
+
+
+def past_rate(m: Measurement) -> PastRate | None:
+    """The baseline of a measurement as the report shows it."""
+    base = m.baseline
+    if base is None:
+        return None
+    return PastRate(
+        rate=base.pooled.rate,
+        n=base.pooled.n,
+        first=base.dates[0],
+        last=base.dates[-1],
+        weighted=base.is_weighted,
+    )
+
+
+def weighted_rate(side: Proportion | None) -> Weighted | None:
+    """A rate of all traces, where they came into the sample unequally."""
+    if side is None:
+        return None
+    low, high = side.interval()
+    rate, low, high, n = (round(value, 8) + 0.0 for value in (side.rate, low, high, side.size))
+    return Weighted(rate, low, high, n)
+
+
+SECTION = Section[Evidence, tuple[Result, ...]](
+    name="results",
+    about="One row per dimension, evaluator and slice.",
+    part=tuple[Result, ...],
+    collect=collect,
+    build=build,
+    empty=nothing,
+)

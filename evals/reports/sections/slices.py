@@ -1,0 +1,118 @@
+"""Slices that fail more than the rest of the night."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from evals.reports.decide.measurements import count, weigh
+from evals.reports.decide.rows import Rate, read_rows
+from evals.reports.json_form import absent_if
+from evals.reports.phrases import round_figure
+from evals.reports.section import Change, Count, NightData, Parts, Section, Share, nothing
+from evals.reports.sections import results
+from evals.statistics import Proportion, benjamini_hochberg, slice_test
+
+SMALLEST = 20
+FALSE_DISCOVERIES = 0.05
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorseSlice:
+    """A slice that fails more than the rest."""
+
+    dimension: str
+    evaluator: str
+    slice: str
+    n: Count
+    """Rows with a verdict."""
+    rate: Share
+    low: Share
+    """Lower end of the rate's 95% interval."""
+    high: Share
+    """Upper end of the same."""
+    parent_rate: Share
+    """The rate of the whole."""
+    excess: Change
+    """`parent_rate` − `rate`."""
+    q: Share
+    """p adjusted for all slices tested (Benjamini-Hochberg)."""
+    weighted: bool = absent_if(False)
+    """Only where traces came into the sample unequally: the rates are weighted."""
+
+
+class Tested(NamedTuple):
+    """A slice beside its whole."""
+
+    row: Rate
+    part: Proportion
+    whole: Proportion
+    p: float
+
+
+def collect(night: NightData) -> list[Rate]:
+    """Tonight's rates."""
+    return read_rows(Rate, night.tonight("rpt_rates"))
+
+
+def build(rates: list[Rate], parts: Parts) -> tuple[WorseSlice, ...]:
+    """Slices that fail more than the rest, at a false discovery rate of .05, worst first."""
+    deciding = {row.identity for row in parts[results.SECTION] if row.decides}
+    tested = compare(rates, deciding)
+    adjusted = benjamini_hochberg([one.p for one in tested])
+    found = [
+        worse_slice(one, q)
+        for one, q in zip(tested, adjusted, strict=True)
+        if q <= FALSE_DISCOVERIES and one.part.rate < one.whole.rate
+    ]
+    found.sort(key=lambda s: (-s.excess, s.dimension, s.evaluator, s.slice))
+    return tuple(found[:SHOWN])
+
+
+def compare(rates: list[Rate], deciding: set[tuple[str, str, str]]) -> list[Tested]:
+    """Each slice of the rows that decide, large enough and smaller than its whole."""
+    wholes = {row.identity: row for row in rates if row.slice == "all"}
+    tested = list[Tested]()
+    for row in rates:
+        if row.slice == "all" or row.identity not in deciding.intersection(wholes):
+            continue
+        around = wholes[row.identity]
+        if around.is_weighted and weigh(around).weights:
+            part, whole = weigh(row), weigh(around)
+        else:
+            part, whole = count([row]), count([around])
+        if SMALLEST <= part.n < whole.n:
+            tested.append(Tested(row, part, whole, slice_test(part, whole)))
+    return tested
+
+
+def worse_slice(tested: Tested, q: float) -> WorseSlice:
+    """A tested slice as the report shows it."""
+    row, part, whole, _ = tested
+    low, high = part.interval()
+    return WorseSlice(
+        dimension=row.dimension,
+        evaluator=row.evaluator,
+        slice=row.slice,
+        n=part.n,
+        rate=part.rate,
+        low=round_figure(low),
+        high=round_figure(high),
+        parent_rate=whole.rate,
+        excess=round_figure(whole.rate - part.rate),
+        q=round_figure(q),
+        weighted=bool(whole.weights),
+    )
+
+
+SECTION = Section[list[Rate], tuple[WorseSlice, ...]](
+    name="slices",
+    about="Slices that fail more than the rest, at least 20 scored, false discovery rate .05, "
+    "worst first.",
+    part=tuple[WorseSlice, ...],
+    collect=collect,
+    build=build,
+    empty=nothing,
+    needs=(results.SECTION,),
+)

@@ -1,0 +1,101 @@
+"""A night whose rows are given: what sections read, without a lake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from evals.reports.decide.rows import Row
+from evals.reports.report import Report, build_report
+from evals.specs import App, Attacks, Dimension, Evaluator
+
+
+@dataclass(frozen=True)
+class Night:
+    """The `NightData` of tests: rows of marts and tables as they would be read."""
+
+    date: date
+    app: App
+    suite: str | None
+    rates: Sequence[Row] = ()
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
+    evaluators: Sequence[Evaluator] = ()
+    history: Sequence[Row] = ()
+    versions: Mapping[date, str] = field(default_factory=dict)
+    provenance: Sequence[Row] = ()
+    history_provenance: Sequence[Row] = ()
+    cause_rates: Sequence[Row] = ()
+    """Of this night and of those before, each with its date."""
+    agreement: Sequence[Row] = ()
+    labels_random: bool = False
+    canaries: Sequence[Row] = ()
+    attacks: Attacks = Attacks()  # noqa: RUF009  frozen
+    noise: Sequence[Row] = ()
+    answered: Sequence[Row] = ()
+    answered_before: Sequence[Row] = ()
+    failures: Sequence[Row] = ()
+    coverage: Sequence[Row] = ()
+    account: Mapping[str, Any] = field(default_factory=dict)
+    examples: Sequence[Row] = ()
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    demo: bool = False
+
+    @property
+    def baseline(self) -> Mapping[date, str]:
+        """The report versions of the nights before."""
+        return self.versions
+
+    def tonight(self, model: str) -> Sequence[Row]:
+        """A mart's rows of this night."""
+        marts = {
+            "rpt_rates": self.rates,
+            "rpt_cause_rates": self.cause_rates,
+            "rpt_provenance": self.provenance,
+            "rpt_failures": self.failures,
+        }
+        return marts[model]
+
+    def before(self, model: str) -> Sequence[Row]:
+        """A mart's rows of the nights before."""
+        marts = {
+            "rpt_rates": self.history,
+            "rpt_cause_rates": (),
+            "rpt_provenance": self.history_provenance,
+        }
+        return marts[model]
+
+    def so_far(self, model: str) -> Sequence[Row]:
+        """A mart's rows of all nights."""
+        return {"fct_agreement": self.agreement}[model]
+
+    def table(self, name: str) -> Sequence[Row]:
+        """The night's rows of a table."""
+        return {"coverage": self.coverage, "canaries": self.canaries, "noise": self.noise}[name]
+
+    def answering_models(self) -> Sequence[Row]:
+        """Which models answered."""
+        return self.answered
+
+    def answering_models_before(self) -> Sequence[Row]:
+        """Which models answered before."""
+        return self.answered_before
+
+    def failing_answers(self) -> Sequence[Row]:
+        """Answers to read."""
+        return self.examples
+
+    def paid(self) -> Mapping[str, Any]:
+        """What its answers cost."""
+        return self.cost
+
+
+def build(night: Night) -> dict[str, Any]:
+    """The body of a night's report, as it would be at rest."""
+    return report_of(night).to_json()
+
+
+def report_of(night: Night) -> Report:
+    """A night's report."""
+    return build_report(night)
