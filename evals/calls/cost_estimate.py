@@ -19,6 +19,7 @@ from evals.calls.requests import Asking
 from evals.specs import Evaluator
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
+from evals.storage.ledger import answer_files, recent_answer_files
 from evals.worklist.worklist import Survey, Wanted
 
 CHARS_PER_TOKEN = 4.0
@@ -137,9 +138,8 @@ def habit_of(lake: Lake, evaluator: Evaluator, beside: int) -> Habit:
         beside: characters each call sends beside its text.
     """
     version, judge, pin = evaluator.answer_version or "", evaluator.judge, evaluator.pin
-    folders = sorted((lake.home / "answers").glob("date=*"), reverse=True)
-    own = [path for folder in folders for path in folder.glob(f"{version}.parquet")]
-    others = [path for folder in folders[:FILES] for path in sorted(folder.glob("*.parquet"))]
+    own = answer_files(lake, version)[::-1]
+    others = recent_answer_files(lake, FILES)
     earlier = list(answered(others, evaluator.name))
     same = [row for row in earlier if pin and row["model"] == pin.model]
     alike = list(answered(others, pin.model, "model")) if pin and not earlier else []

@@ -176,8 +176,7 @@ def bury(lake: Lake, shared: Shared, run: str) -> None:
     nothing each time.
     """
     arrived: dict[str, Spent] = {}
-    path = lake.home / "journal" / f"{run}.jsonl"
-    with ledger.opened(path) as file:
+    with ledger.opened(ledger.journal_file(lake, run)) as file:
         for _, line in ledger.journal_lines(file):
             row = orjson.loads(line)
             if row.get("batch"):  # booked when it was handed in

@@ -5,7 +5,6 @@ What a word is in a file is `scrubbing`'s; what later imports refuse, `privacy`'
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 from evals.calls import day_budget
 from evals.erasure import requests
 from evals.erasure.requests import Person, Wish
-from evals.ingest.inbox import STAMPS, inbox_paths
+from evals.ingest.inbox import inbox_paths
 from evals.ingest.staging import import_file
 from evals.privacy import redaction, scrubbing
 from evals.privacy.redaction import Door
@@ -24,11 +23,16 @@ from evals.privacy.scrubbing import Words
 from evals.readable import readable_name
 from evals.records import Trace, digest
 from evals.reports import assembly, redact_text
-from evals.sources.pulls import Window
 from evals.specs import Catalog
 from evals.storage import id_index
+from evals.storage.documents import tombstones
+from evals.storage.documents.inbox_stamps import read_stamps
+from evals.storage.documents.pull_cursors import restart_windows
+from evals.storage.documents.review_queues import drop_questions
+from evals.storage.documents.tombstones import add_forgotten
 from evals.storage.label_records import change_rows
 from evals.storage.lake import Lake, quoted
+from evals.storage.report_files import has_reports
 from evals.storage.tables import from_rows
 from evals.traces.files.streams import file_sha
 
@@ -169,22 +173,15 @@ def complete(lake: Lake, catalog: Catalog, wish: Wish) -> Forgotten:
 def remember(lake: Lake, person: Person, until: str) -> None:
     """Keeps tombstones: keyed hashes of the traces, and the users up to a moment in ISO form."""
     key = redaction.user_key(lake)
-    known = lake.document(redaction.FORGOTTEN) or {}
-    traces = {redaction.tombstone(key, trace) for trace in person.traces} | set(
-        known.get("traces", ())
-    )
-    users = dict(known.get("users", {}))
-    for user in person.users:
-        users[user] = max(until, users.get(user, until))
-    document = {**known, "traces": sorted(traces), "users": users}
-    lake.write_document(document, redaction.FORGOTTEN, durable=True)
+    traces = (redaction.tombstone(key, trace) for trace in person.traces)
+    add_forgotten(lake, traces, person.users, datetime.fromisoformat(until))
 
 
 def drop_raw(lake: Lake, catalog: Catalog, person: Person) -> int:
     """Removes raw files of the home that hold it, once the rest of their rows is staged."""
     names = scrubbing.words(person.ids(), mark=MARK)
     dropped = 0
-    for path in inbox_paths(lake.home / "inbox"):
+    for path in inbox_paths(lake.raw_folder()):
         if readable_name(path.name) in person.files or scrubbing.holds(path, names):
             if file_sha(path) not in lake.inbox_files():
                 import_file(lake, catalog, path)
@@ -197,38 +194,25 @@ def steps(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     """Each place in turn, with how much was touched; each may be repeated."""
     shutil.rmtree(lake.home / "runs", ignore_errors=True)
     shutil.rmtree(lake.home / id_index.FOLDER, ignore_errors=True)
-    begin_anew(lake)
+    restart_windows(lake)
     every = scrubbing.words(person.ids(), person.texts, mark=MARK)
     names = scrubbing.words(person.ids(), mark=MARK)
-    yield (
-        "reports",
-        len(redact_text.redact_reports(lake, lambda one: one.trace_id in person.traces, MARK)),
-    )
-    yield "review", drop_rows_of_documents(lake, person)
+    reports = redact_text.redact_reports(lake, lambda one: one.trace_id in person.traces, MARK)
+    yield "reports", len(reports)
+    yield "review", drop_questions(lake, set(person.traces).__contains__)
     yield "labels", drop_labels(lake, person, "labels")
     yield "gold", drop_labels(lake, person, "gold")
     for path in files(lake.home):
         place = path.relative_to(lake.home).parts[0]
         tables = path.suffix == ".parquet" and place != "quarantine"
         yield place, scrub(path, person, names if tables or place in IDS_ALONE else every)
-    if (lake.home / "reports").exists():
+    if has_reports(lake):
         assembly.write_board(lake)
-
-
-def begin_anew(lake: Lake) -> None:
-    """Drops the pages of windows that were being pulled: they are asked for again."""
-    for path in sorted((lake.home / "pulls").glob("*.json")):
-        state = json.loads(path.read_bytes())
-        if state.get("window"):
-            window = Window(**state["window"]).anew()
-            lake.write_document({**state, "window": window._asdict()}, "pulls", path.name)
-    for work in (lake.home / "pulls").glob("*.work"):
-        shutil.rmtree(work)
 
 
 def files(home: Path) -> list[Path]:
     """Every file of a home but the key, the locks and what a forgetting itself keeps."""
-    kept = {home / "user_key", home / "user_key.json", home / redaction.FORGOTTEN}
+    kept = {home / "user_key", home / "user_key.json", home / tombstones.NAME}
     rooms = {home / "locks", home.joinpath(*requests.FOLDER)}
     found = (path for path in sorted(home.rglob("*")) if path.is_file() and not path.is_symlink())
     return [path for path in found if path not in kept and path.parent not in rooms]
@@ -279,18 +263,6 @@ def tidy(value: Any, gone: Words) -> Any:
     return gone.text(value) if isinstance(value, str) else value
 
 
-def drop_rows_of_documents(lake: Lake, person: Person) -> int:
-    """Takes its questions out of review queues."""
-    dropped = 0
-    for path in sorted((lake.home / "review").glob("*.json")):
-        rows = json.loads(path.read_bytes())
-        kept = [row for row in rows if not person.row(row)]
-        if len(kept) < len(rows):
-            lake.write_document(kept, "review", path.name)
-            dropped += len(rows) - len(kept)
-    return dropped
-
-
 def drop_labels(lake: Lake, person: Person, folder: str) -> int:
     """Removes its traces' labels or gold values from their files."""
     ids = set(person.traces)
@@ -305,8 +277,7 @@ def remaining(lake: Lake, person: Person) -> Iterator[Path]:
 
 def outside(lake: Lake, names: set[str]) -> list[str]:
     """Files beyond the home, still where they were read, that have one of some names."""
-    stamps = lake.document(*STAMPS) or {}
-    paths = (Path(path) for path in stamps)
+    paths = map(Path, read_stamps(lake))
     away = (path for path in paths if not path.is_relative_to(lake.home))
     kept = (path for path in away if readable_name(path.name) in names)
     return sorted(str(path) for path in kept if path.exists())

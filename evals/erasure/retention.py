@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from evals.ingest.inbox import inbox_paths
-from evals.privacy import redaction, scrubbing
+from evals.privacy import scrubbing
 from evals.records import digest
 from evals.reports import redact_text
 from evals.specs import Catalog
 from evals.storage import id_index
+from evals.storage.documents.emptied_files import add_emptied, mark_of, read_emptied
+from evals.storage.documents.review_queues import delete_review_queue
+from evals.storage.documents.tombstones import add_closed_nights
 from evals.storage.label_records import change_rows
 from evals.storage.lake import Lake
+from evals.storage.refused_rows import refused_tables
 from evals.traces.files.streams import file_sha
 
 MARK = "[expired]"
@@ -50,14 +54,12 @@ def old(lake: Lake, catalog: Catalog, now: datetime) -> Old:
     rule = catalog.retention
     raw = now - timedelta(days=rule.raw_days)
     known = lake.inbox_files()
-    aged = [path for path in inbox_paths(lake.home / "inbox") if changed(path) < raw]
-    refused = [
-        path for path in (lake.home / "quarantine").rglob("*.parquet") if changed(path) < raw
-    ]
-    emptied = set(lake.document("emptied.json") or [])
+    aged = [path for path in inbox_paths(lake.raw_folder()) if changed(path) < raw]
+    refused = [path for path in refused_tables(lake) if changed(path) < raw]
+    emptied = read_emptied(lake)
     return Old(
         tuple(path for path in aged if file_sha(path) in known),
-        tuple(path for path in sorted(refused) if name_of(lake, path) not in emptied),
+        tuple(path for path in refused if mark_of(lake, path) not in emptied),
         tuple(outlived(lake, now - timedelta(days=rule.traces_days))),
     )
 
@@ -74,11 +76,6 @@ def outlived(lake: Lake, before: datetime) -> Iterator[date]:
 def changed(path: Path) -> datetime:
     """When a file was last written."""
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-
-
-def name_of(lake: Lake, path: Path) -> str:
-    """A file's name within the home, with the moment it was written."""
-    return f"{path.relative_to(lake.home)} {path.stat().st_mtime_ns}"
 
 
 def tidy(lake: Lake, found: Old) -> dict[str, int]:
@@ -110,7 +107,7 @@ def tidy(lake: Lake, found: Old) -> dict[str, int]:
 
 def drop(lake: Lake, night: date) -> None:
     """Removes a night's rows and its review queue; last, for all else is found by them."""
-    (lake.home / "review" / f"{night.isoformat()}.json").unlink(missing_ok=True)
+    delete_review_queue(lake, night)
     for index in (lake.home / id_index.FOLDER).glob(f"{night.isoformat()}.*"):
         index.unlink()
     for table in NIGHTLY:
@@ -119,21 +116,17 @@ def drop(lake: Lake, night: date) -> None:
 
 def close(lake: Lake, nights: Iterable[date]) -> None:
     """Remembers that some nights are over: a trace that comes now is refused."""
-    known = lake.document(redaction.FORGOTTEN) or {}
-    gone = sorted({*known.get("nights", ()), *(night.isoformat() for night in nights)})
-    lake.write_document({**known, "nights": gone}, redaction.FORGOTTEN)
+    add_closed_nights(lake, nights)
 
 
 def empty(lake: Lake, paths: Iterable[Path]) -> int:
     """Takes the bytes out of refused rows; the reason, the file and the line stay."""
-    emptied = set(lake.document("emptied.json") or [])
+    emptied: set[str] = set()
     touched = 0
     for path in paths:
         touched += scrubbing.scrub_parquet(path, lambda row: True, lambda row: {**row, "raw": b""})
-        emptied.add(name_of(lake, path))
-    if emptied:
-        kept = {name for name in emptied if (lake.home / name.rpartition(" ")[0]).exists()}
-        lake.write_document(sorted(kept), "emptied.json")
+        emptied.add(mark_of(lake, path))
+    add_emptied(lake, emptied)
     return touched
 
 

@@ -16,12 +16,10 @@ from evals.privacy.redaction import Door
 from evals.sources import locations
 from evals.sources.pulls import app_of
 from evals.specs import Catalog
+from evals.storage.documents.inbox_stamps import FileStamp, read_stamps, write_stamps
 from evals.storage.lake import Lake
 from evals.storage.tables import InboxFile
 from evals.traces.files.streams import file_sha
-
-STAMPS = ("quarantine", "inbox_stamps.json")
-"""What is known of each file, by its path: that may name somebody, so the room is restricted."""
 
 
 def inbox_paths(inbox: Path | str | None) -> list[Path]:
@@ -38,19 +36,19 @@ def inbox_paths(inbox: Path | str | None) -> list[Path]:
 
 def unseen(lake: Lake, inbox: Path | str | None) -> list[Path]:
     """The files that were not read yet; a file is hashed only when its size or time changed."""
-    stamps: dict[str, list[Any]] = lake.document(*STAMPS) or {}
+    stamps = read_stamps(lake)
     known = lake.inbox_files()
     fresh, found = dict(stamps), []
     for path in inbox_paths(inbox):
         stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns]
         held = stamps.get(str(path.absolute()))
-        sha = held[2] if held and held[:2] == stamp else file_sha(path)
-        fresh[str(path.absolute())] = [*stamp, sha]
+        same = held and (held.size, held.changed_ns) == (stat.st_size, stat.st_mtime_ns)
+        sha = held.sha256 if held and same else file_sha(path)
+        fresh[str(path.absolute())] = FileStamp(stat.st_size, stat.st_mtime_ns, sha)
         if sha not in known:
             found.append(path)
     if fresh != stamps:
-        lake.write_document(fresh, *STAMPS)
+        write_stamps(lake, fresh)
     return found
 
 
@@ -75,7 +73,7 @@ def take_in(
         where = None
     found: dict[str, InboxFile] = {}
     with lake.used(), Arrivals(lake, Door.of(lake, catalog)) as arrivals:
-        for inbox in (where, lake.home / "inbox"):
+        for inbox in (where, lake.raw_folder()):
             for path in unseen(lake, inbox):
                 say(f"importing {path.name}")
                 options: Any = {"assume_date": assume_date, "spread": spread, "now": now}

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from evals.records import Label, Refusal
 from evals.specs import Catalog
-from evals.storage.lake import LakeError
+from evals.storage.lake import Lake, LakeError
 from evals.traces import reader
 from evals.traces.reader import Reading
 from evals.traces.rows.shards import Share
@@ -34,7 +34,7 @@ PACKED = (".gz", ".zst", ".zstd")
 class Task(NamedTuple):
     """What there is to read, and where it goes."""
 
-    home: Path
+    lake: Lake
     catalog: Catalog
     path: Path
     reading: Reading

@@ -11,6 +11,7 @@ from datetime import date
 
 from evals.ingest.staged_rows import carried
 from evals.records import digest
+from evals.storage.documents.carried_turns import CarriedTurns, write_carried
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY
 
@@ -18,9 +19,5 @@ from evals.storage.night_state import DAY
 def note_carried(lake: Lake, touched: Iterable[date]) -> None:
     """Notes what is carried over the midnights around some nights that got rows."""
     for night in sorted({near for one in touched for near in (one, one + DAY)}):
-        parts = ("sessions", f"{night}.json")
         found = [(name.rpartition("/")[2], row, text) for name, row, text in carried(lake, night)]
-        if found:
-            lake.write_document({"carried": len(found), "digest": digest(found)}, *parts)
-        else:
-            lake.home.joinpath(*parts).unlink(missing_ok=True)
+        write_carried(lake, night, CarriedTurns(len(found), digest(found)) if found else None)

@@ -24,9 +24,9 @@ from evals.privacy.redaction import Door, name_without_secrets
 from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
-from evals.storage.files import write_parquet
 from evals.storage.lake import Lake, in_use
-from evals.storage.tables import InboxFile, arrow_schema, to_table
+from evals.storage.refused_rows import write_refused
+from evals.storage.tables import InboxFile, arrow_schema
 from evals.traces import reader
 from evals.traces.files.streams import file_sha
 from evals.traces.formats.json_lines import NAME
@@ -78,9 +78,7 @@ def import_file(
     staging.place = name_without_secrets("/".join(parts))
     with staging.nights:
         if parallel_readers.by_two(path):
-            with parallel_readers.second(
-                Task(lake.home, catalog, path, reading, sha, now)
-            ) as second:
+            with parallel_readers.second(Task(lake, catalog, path, reading, sha, now)) as second:
                 staging.read(path, dataclasses.replace(reading, share=parallel_readers.FIRST))
                 staging.unite(second())
         else:
@@ -95,7 +93,7 @@ def import_file(
 
 def staged(task: Task) -> Half:
     """The second reader's half of a file, staged aside."""
-    lake, share = Lake(task.home), task.reading.share
+    lake, share = task.lake, task.reading.share
     door = Door.of(lake, task.catalog)
     staging = Staging(lake, door, task.reading.source_file, task.sha, task.now, share)
     with staging.nights.aside():
@@ -188,8 +186,7 @@ class Staging:
                 rows[row.night] = 0  # of bad rows alone it is refused, not forgotten
                 self.nights.empty(row.night)
         if self.refused:
-            kept = self.lake.home / "quarantine" / "files" / f"{self.sha[:16]}.parquet"
-            write_parquet(kept, to_table(Refusal, self.refused))
+            write_refused(self.lake, self.sha[:16], self.refused)
         return InboxFile(
             self.sha,
             self.whence["source_file"],

@@ -25,6 +25,7 @@ from evals.evaluators.gold import is_about, is_from_people, map_verdict
 from evals.privacy.redaction import Door
 from evals.records import AnnotatorKind, GoldValue, Label, Outcome, Trace, digest
 from evals.specs import Catalog
+from evals.storage.documents.label_batches import add_label_batches, read_label_batches
 from evals.storage.id_index import as_table, nights_with
 from evals.storage.lake import Lake, connection
 from evals.storage.night_state import DAY
@@ -165,8 +166,7 @@ def import_labels(lake: Lake, catalog: Catalog, path: Path) -> int:
         How many labels and gold values were added.
     """
     name = file_sha(path)[:16]
-    batches: dict[str, list[str]] = lake.document("label_batches.json") or {}
-    if name in batches:
+    if name in read_label_batches(lake):
         return 0
     return add_batches(lake, Door.of(lake, catalog), {name: read_labels(path, name)})
 
@@ -181,16 +181,14 @@ def add_batches(lake: Lake, door: Door, batches: Mapping[str, Batch]) -> int:
         return 0
     ids = {door.identity(one) for batch in batches.values() for one in batch.trace_ids()}
     at_rest = resting(lake, ids)
-    stamps: dict[str, list[str]] = {}
+    touched: dict[str, set[date]] = {}
     added = 0
     for name, batch in batches.items():
         own = [row for one in batch.trace_ids() for row in at_rest[door.identity(one)]]
         added += add_batch(lake, door, name, batch, at_rest)
-        touched = {near for row in own for near in (row["night"], row["night"] - DAY)}
-        known = touched.intersection(lake.nights("staged"))
-        stamps[name] = sorted(night.isoformat() for night in known)
-    before: dict[str, list[str]] = lake.document("label_batches.json") or {}
-    lake.write_document({**before, **stamps}, "label_batches.json")
+        nights = {near for row in own for near in (row["night"], row["night"] - DAY)}
+        touched[name] = nights.intersection(lake.nights("staged"))
+    add_label_batches(lake, touched)
     return added
 
 

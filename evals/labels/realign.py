@@ -15,11 +15,17 @@ from evals.labels.label_files import mapped_labels
 from evals.records import Score
 from evals.specs import Catalog, Judge
 from evals.storage import night_state
+from evals.storage.documents.candidates import write_candidate
+from evals.storage.documents.review_queues import (
+    ReviewQuestion,
+    read_review_queue,
+    write_review_queue,
+)
 from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
 
 
-def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[review_queue.Asked]:
+def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[ReviewQuestion]:
     """Makes and keeps a night's queue over all its applications."""
     labels = lake.labels()
     failed: dict[str, list[Score]] = defaultdict(list)
@@ -33,12 +39,12 @@ def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[review_queue.
     gold = lake.gold_values()
     labelled = "trace_id", {label.subject_id for label in labels}
     judged = review_queue.judged_already(labels, gold, lake.picked("traces", night, labelled))
-    found: list[review_queue.Asked] = []
+    found: list[ReviewQuestion] = []
     for app in sorted(ids):
         asked = asked_of(catalog, app)
         size = catalog.app(app).review_queue
         found += review_queue.queue(app, ids[app], failed[app], judged, asked, size)
-    lake.write_document([one._asdict() for one in found], "review", f"{night.isoformat()}.json")
+    write_review_queue(lake, night, found)
     return found
 
 
@@ -52,8 +58,7 @@ def asked_of(catalog: Catalog, app: str) -> dict[str, tuple[str, str]]:
 
 def sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]]:
     """A night's queue as rows to fill in."""
-    kept = lake.document("review", f"{night.isoformat()}.json") or []
-    asked = [review_queue.Asked(**row) for row in kept if app in (None, row["app"])]
+    asked = [one for one in read_review_queue(lake, night) if app in (None, one.app)]
     shown = "trace_id", {one.trace_id for one in asked}
     return review_queue.sheet(asked, {t.trace_id: t for t in lake.picked("traces", night, shown)})
 
@@ -85,7 +90,7 @@ def candidate(
         "test": dataclasses.asdict(proposed.test) if proposed.test else None,
         "why": f"set `threshold: {proposed.threshold:.4g}` in judges/{judge.judge}.yaml to promote",
     }
-    lake.write_document(row, "candidates", f"{judge.judge}.json")
+    write_candidate(lake, judge.judge, row)
     return row
 
 

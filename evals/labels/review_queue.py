@@ -6,26 +6,12 @@ Pure; a label that comes back is `label_files`', what it does to a judge is `ali
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from evals.evaluators.gold import answer_shown, is_about, is_from_people
 from evals.records import GoldValue, Label, Score, Trace, digest
+from evals.storage.documents.review_queues import ReviewQuestion
 from evals.worklist.sampling import place
-
-
-class Asked(NamedTuple):
-    """One question to a person: a trace and the dimension to judge it on."""
-
-    trace_id: str
-    app: str
-    dimension: str
-    labels: str
-    """The dimension name its labels use."""
-    question: str
-    reason: str
-    """`random sample`, or which evaluator failed it."""
-    probability: float | None
-    """The chance a trace had to be asked about; null for those that were picked."""
 
 
 def judged_already(
@@ -50,7 +36,7 @@ def queue(
     judged: Collection[tuple[str, str]],
     dimensions: Mapping[str, tuple[str, str]],
     size: int,
-) -> list[Asked]:
+) -> list[ReviewQuestion]:
     """Half a random sample, half answers an evaluator failed; what is labelled is left out.
 
     Args:
@@ -63,13 +49,13 @@ def queue(
     """
     ranked = sorted(traces, key=lambda name: (place(name, "review"), name))
     half = size // 2
-    found: list[Asked] = []
+    found: list[ReviewQuestion] = []
     for dimension, (name, question) in dimensions.items():
         chance = round(min(1.0, half / len(ranked)), 6) if ranked else None
         for trace_id in ranked[:half]:
             if (trace_id, name) not in judged:
                 about = (trace_id, app, dimension, name, question)
-                found.append(Asked(*about, "random sample", chance))
+                found.append(ReviewQuestion(*about, "random sample", chance))
     taken = {asked.trace_id for asked in found}
     failing = sorted(
         (score for score in failed if score.dimension in dimensions),
@@ -80,12 +66,12 @@ def queue(
         name, question = dimensions[score.dimension]
         if room and score.trace_id not in taken and (score.trace_id, name) not in judged:
             about = (score.trace_id, score.app, score.dimension, name, question)
-            found.append(Asked(*about, f"failed by {score.evaluator}", None))
+            found.append(ReviewQuestion(*about, f"failed by {score.evaluator}", None))
             room -= 1
     return found
 
 
-def sheet(asked: Iterable[Asked], traces: Mapping[str, Trace]) -> list[dict[str, Any]]:
+def sheet(asked: Iterable[ReviewQuestion], traces: Mapping[str, Trace]) -> list[dict[str, Any]]:
     """The queue as rows to fill in: the answer to read, and an empty verdict."""
     rows = []
     for one in asked:

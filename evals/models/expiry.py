@@ -6,17 +6,22 @@ A list is fetched only by commands that go online anyway; the lake stores the la
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from evals.models.clients import open_client
 from evals.models.protocol import Client, ModelError, Unavailable
 from evals.specs import ModelPin
+from evals.storage.documents.model_lists import (
+    ModelList,
+    read_model_lists,
+    replace_model_list,
+)
 from evals.storage.lake import Lake
 
 FAIL_DAYS, WARN_DAYS = 30, 90
-DOCUMENT = "model_lists.json"
 
 
 class Expiry(NamedTuple):
@@ -40,10 +45,9 @@ class Expiry(NamedTuple):
         return f"{self.model} {when}, on {self.on.isoformat()}, says {says}"
 
 
-def find_expiry(pin: ModelPin, lists: Mapping[str, Any], today: date) -> Expiry | None:
+def find_expiry(pin: ModelPin, lists: Mapping[str, ModelList], today: date) -> Expiry | None:
     """Finds when a pin expires: the catalog's date, else the provider's; None when unknown."""
-    listed = lists.get(provider_address(pin), {}).get("ends", {}).get(pin.model)
-    on = pin.expires or (date.fromisoformat(listed) if listed else None)
+    on = pin.expires or lists.get(provider_address(pin), ModelList()).ends.get(pin.model)
     if on is None:
         return None
     left = (on - today).days
@@ -58,17 +62,9 @@ def list_expiring(pins: Iterable[ModelPin], lake: Lake, today: date) -> list[Exp
     return sorted((one for one in expiries if one and one.state != "ok"), key=lambda one: one.on)
 
 
-def read_model_lists(lake: Lake) -> dict[str, Any]:
-    """Reads each provider's last list: the day it was fetched, and the models that expire."""
-    return lake.document(DOCUMENT) or {}
-
-
 def write_model_list(lake: Lake, pin: ModelPin, ends: Mapping[str, date], today: date) -> None:
     """Stores a provider's list as fetched today."""
-    dates = {model: day.isoformat() for model, day in sorted(ends.items())}
-    entry = {"read": today.isoformat(), "ends": dates}
-    with lake.lock("model-lists"):
-        lake.write_document({**read_model_lists(lake), provider_address(pin): entry}, DOCUMENT)
+    replace_model_list(lake, provider_address(pin), ModelList(today, ends))
 
 
 def provider_address(pin: ModelPin) -> str:
@@ -103,15 +99,13 @@ async def refresh_model_list_daily(lake: Lake, client: Client, today: date) -> N
 
     A failed attempt counts for the day too, so that it does not slow down every judge.
     """
-    pin, day = client.pin, today.isoformat()
+    pin = client.pin
     own = pin.provider == "embedded" or pin.azure
-    known = read_model_lists(lake).get(provider_address(pin), {})
-    if own or day in (known.get("read"), known.get("tried")):
+    known = read_model_lists(lake).get(provider_address(pin), ModelList())
+    if own or today in (known.read, known.tried):
         return
     try:
         write_model_list(lake, pin, await client.list_expiries(), today)
     except ModelError:
-        with lake.lock("model-lists"):
-            lake.write_document(
-                {**read_model_lists(lake), provider_address(pin): {**known, "tried": day}}, DOCUMENT
-            )
+        failed = dataclasses.replace(known, tried=today)
+        replace_model_list(lake, provider_address(pin), failed)

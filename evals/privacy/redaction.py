@@ -11,18 +11,17 @@ import hmac
 import json
 import os
 import re
-import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 from evals.privacy import detectors
 from evals.records import GoldValue, Label, Refusal, Trace
 from evals.specs import Catalog
-from evals.storage.files import create
+from evals.storage.documents.tombstones import Tombstones, read_tombstones
+from evals.storage.documents.user_key import read_key_mark, read_or_make_key, write_key_mark
 from evals.storage.lake import Lake, LakeError
 
 KEY_VARIABLE = "ANDON_USER_KEY"
@@ -56,7 +55,6 @@ REDACTED = "redactions"
 """The metadata key that counts what was taken out of a trace, by kind."""
 USER_ID = "user-id"
 """The kind of a user's own id, found in the texts around it."""
-FORGOTTEN = "forgotten.json"
 
 
 def user_key(lake: Lake) -> bytes:
@@ -66,24 +64,17 @@ def user_key(lake: Lake) -> bytes:
         LakeError: the environment's key is not the one the home's ids were hashed with.
     """
     given = os.environ.get(KEY_VARIABLE)
-    key = given.encode() if given else kept_key(lake.home / "user_key")
-    known = lake.document("user_key.json")
+    key = given.encode() if given else read_or_make_key(lake)
+    known = read_key_mark(lake)
     mark = keyed(key, "which key is this")[:16]
     if known is None:
-        lake.write_document({"key": mark}, "user_key.json", durable=True)
-    elif known["key"] != mark:
+        write_key_mark(lake, mark)
+    elif known != mark:
         raise LakeError(
             f"{lake.home} was begun with another key for user ids; set {KEY_VARIABLE} to that one, "
             "or unset it to use the file `user_key` there"
         )
     return key
-
-
-def kept_key(path: Path) -> bytes:
-    """The key in a file that only its owner can read; two who make it at once agree on one."""
-    if not path.exists():
-        create(path, secrets.token_hex(32).encode())
-    return path.read_bytes()
 
 
 def keyed(key: bytes, text: str) -> str:
@@ -237,37 +228,17 @@ class Cleaning:
 
 
 @dataclass(frozen=True)
-class Gone:
-    """Who was forgotten and which nights are too old to be opened again."""
-
-    traces: frozenset[str] = frozenset()
-    """Keyed hashes of trace ids."""
-    users: Mapping[str, datetime] = field(default_factory=dict)
-    """Hashed user id to the moment up to which it is forgotten."""
-    nights: frozenset[date] = frozenset()
-    """Nights whose texts have gone by the retention rule."""
-
-    @classmethod
-    def of(cls, lake: Lake) -> Gone:
-        """As the lake remembers it."""
-        known = lake.document(FORGOTTEN) or {}
-        users = {user: datetime.fromisoformat(at) for user, at in known.get("users", {}).items()}
-        nights = frozenset(date.fromisoformat(night) for night in known.get("nights", ()))
-        return cls(frozenset(known.get("traces", ())), users, nights)
-
-
-@dataclass(frozen=True)
 class Door:
     """What every row passes before it rests: ids hashed, texts redacted, the forgotten refused."""
 
     catalog: Catalog
     key: bytes
-    gone: Gone = field(default_factory=Gone)
+    gone: Tombstones = field(default_factory=Tombstones)
 
     @classmethod
     def of(cls, lake: Lake, catalog: Catalog) -> Door:
         """The door of a home, with its key."""
-        return cls(catalog, user_key(lake), Gone.of(lake))
+        return cls(catalog, user_key(lake), read_tombstones(lake))
 
     def row(self, row: Trace | Refusal) -> Trace | Refusal:
         """What an importer read, as it may rest."""

@@ -22,6 +22,7 @@ from evals.storage import night_state
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
+from evals.storage.report_files import write_board_page
 
 
 class StoredReport(NamedTuple):
@@ -124,12 +125,9 @@ def awaited_answers(lake: Lake, night: date) -> dict[str, Any]:
 def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Path:
     """Renders the board over the current report of every night; see `render_board`."""
     from evals.reports.pages import board
-    from evals.storage import files
 
-    path = lake.home / "reports" / "index.html"
     shown = [
         {**one._asdict(), "date": one.date.isoformat()} for one in night_state.open_nights(lake)
     ]
     html = board.render_board(current_reports(lake), run=dict(run), provisional=shown)
-    files.replace(path, html.encode())
-    return path
+    return write_board_page(lake, html)

@@ -19,8 +19,9 @@ from evals.specs import App, Attacks, Catalog, Dimension, Evaluator
 from evals.storage import night_state
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake, connection, parquet
+from evals.storage.ledger import answer_files
 from evals.storage.marts import locked_files, mart, mart_files
-from evals.validation.quarantine import unplaced
+from evals.storage.refused_rows import count_unplaced
 from evals.worklist.sampling import place
 
 EXAMPLES = 5
@@ -144,7 +145,7 @@ def file_accounts(lake: Lake, account: Mapping[str, Any]) -> list[Row]:
             **counts,
             "file": (known[sha].place or known[sha].name) if sha in known else "unknown",
             "sha": sha,
-            "unplaced": unplaced(lake, sha),
+            "unplaced": count_unplaced(lake, sha),
         }
         for sha, counts in counted.items()
     ]
@@ -169,8 +170,8 @@ def answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluator]) -
     for judge in evaluators:
         name = f"{judge.name}@{judge.app}@{judge.version}.parquet"
         scores = lake.partition("scores", night) / name
-        answers = sorted((lake.home / "answers").glob(f"date=*/{judge.answer_version}.parquet"))
-        if judge.answer_version is None or not scores.exists() or not answers:
+        answers = answer_files(lake, judge.answer_version) if judge.answer_version else []
+        if not scores.exists() or not answers:
             continue
         with connection() as db:
             parquet(db, answers).create_view("answers")

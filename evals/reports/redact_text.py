@@ -5,20 +5,18 @@ The one exception to a report never being rewritten; its version's name stays.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from evals.records import canonical
 from evals.reports import json_form
 from evals.reports.archive import earlier_reports
 from evals.reports.report import Report
 from evals.reports.sections import examples
 from evals.reports.sections.examples import Example
-from evals.storage import files
 from evals.storage.lake import Lake
+from evals.storage.report_files import list_reports, redact_report
 
 FIGURES = ("dimension", "evaluator", "verdict", "ts", "source_line")
 """What stays of an example."""
@@ -36,17 +34,16 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
         The folders of the reports that changed.
     """
     changed = []
-    for path in sorted((lake.home / "reports").glob("*/*/*/report.json")):
-        body = json.loads(path.read_bytes())
+    for one in list_reports(lake):
+        body = lake.report(*one) or {}
         report = Report.from_json(body)
         known = report[examples.SECTION]
-        kept = tuple(redact_example(one, mark) if is_gone(one) else one for one in known)
+        kept = tuple(redact_example(row, mark) if is_gone(row) else row for row in known)
         if kept != known:
             html = render(lake, report.having(examples.SECTION, kept))
-            files.replace(path.with_name("index.html"), html.encode("utf-8", "replace"))
             redacted = {**body, examples.SECTION.name: json_form.to_json(kept)}
-            files.replace(path, canonical(redacted) + b"\n")
-            changed.append(path.parent)
+            redact_report(lake, one, redacted, html)
+            changed.append(lake.report_folder(one.night, one.app) / one.version)
     return changed
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from evals.records import digest
 from evals.specs import Catalog, Evaluator
 from evals.storage import night_state
+from evals.storage.documents.evaluator_specs import read_evaluator, write_evaluator
+from evals.storage.documents.label_batches import read_label_batches
 from evals.storage.lake import Lake
 
 
@@ -38,7 +40,7 @@ def resolved(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evalu
     known = night_state.state(lake, night)
     samples = known.get("samples", {}).get(app, {})
     return tuple(
-        served(remembered(lake, name, app, version), catalog).sampling(samples.get(name))
+        served(read_evaluator(lake, name, app, version), catalog).sampling(samples.get(name))
         for name, version in sorted(known["evaluators"][app].items())
     )
 
@@ -58,7 +60,7 @@ def move(
         chosen = set(current) | set(versions) if names is None else set(names)
         for name in chosen:
             if name in current:
-                remember(lake, current[name])
+                write_evaluator(lake, current[name])
                 versions[name] = current[name].version
                 looks[name] = current[name].look()
             elif names is None:
@@ -71,19 +73,6 @@ def move(
             samples={**samples, app: dict(sorted(looks.items()))},
         )
     return resolved(lake, catalog, night, app)
-
-
-def remember(lake: Lake, evaluator: Evaluator) -> None:
-    """Keeps a version's whole specification, so that a late trace is scored under it."""
-    parts = ("evaluators", f"{evaluator.name}@{evaluator.app}@{evaluator.version}.json")
-    if lake.document(*parts) is None:
-        lake.write_document(evaluator.model_dump(mode="json", by_alias=True), *parts)
-
-
-def remembered(lake: Lake, name: str, app: str, version: str) -> Evaluator:
-    """The specification of a version."""
-    found = lake.document("evaluators", f"{name}@{app}@{version}.json")
-    return Evaluator.model_validate(found)
 
 
 def served(evaluator: Evaluator, catalog: Catalog) -> Evaluator:
@@ -104,11 +93,11 @@ def seen(lake: Lake, catalog: Catalog, night: date) -> str:
         (name, why_unavailable(pin))
         for app, held in sorted(versions.items())
         for name, version in sorted(held.items())
-        if (pin := served(remembered(lake, name, app, version), catalog).pin)
+        if (pin := served(read_evaluator(lake, name, app, version), catalog).pin)
     ]
     staged = night_state.door_basis(lake, night)
-    batches = lake.document("label_batches.json") or {}
-    labels = sorted(name for name, nights in batches.items() if night.isoformat() in nights)
+    batches = read_label_batches(lake)
+    labels = sorted(name for name, nights in batches.items() if night in nights)
     over = [name for name, still in batches_of(lake, night) if not still]
     return digest([staged, labels, versions, known.get("samples"), at_hand, *over])
 
@@ -138,7 +127,7 @@ def versions_asked(lake: Lake, night: date) -> set[str]:
     """The answer versions a night is locked to."""
     held = night_state.state(lake, night).get("evaluators", {})
     found = (
-        remembered(lake, name, app, version).answer_version
+        read_evaluator(lake, name, app, version).answer_version
         for app, versions in held.items()
         for name, version in versions.items()
     )

@@ -26,6 +26,7 @@ from evals.records import Failure, Skip
 from evals.runs import night_locks
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger, night_state
+from evals.storage.documents.evaluator_specs import read_evaluator
 from evals.storage.lake import Lake
 from evals.worklist.worklist import NightOf, Wanted, survey
 
@@ -227,6 +228,6 @@ def changed(lake: Lake, evaluator: Evaluator, version: str | None) -> list[str]:
     """The parts in which the catalog's version differs from a night's."""
     if version is None:
         return ["new"]
-    before = night_locks.remembered(lake, evaluator.name, evaluator.app, version).parts
+    before = read_evaluator(lake, evaluator.name, evaluator.app, version).parts
     parts = set(before) | set(evaluator.parts)
     return sorted(part for part in parts if before.get(part) != evaluator.parts.get(part))

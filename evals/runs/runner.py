@@ -18,9 +18,10 @@ from evals.calls.requests import Asked, Asker, Asking
 from evals.evaluators import guardrails, judges, registry
 from evals.evaluators.gold import GoldAndLabels, majority
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
-from evals.runs import night_locks, noise
+from evals.runs import noise
 from evals.specs import Evaluator
 from evals.storage import ledger, night_state
+from evals.storage.documents.evaluator_specs import read_evaluator
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.tables import CanaryRow, Coverage, from_rows
@@ -313,7 +314,7 @@ def guard_night(lake: Lake, night: date) -> list[GuardVerdict]:
     rows = []
     for app, versions in sorted(night_state.state(lake, night).get("evaluators", {}).items()):
         for name, version in sorted(versions.items()):
-            evaluator = night_locks.remembered(lake, name, app, version)
+            evaluator = read_evaluator(lake, name, app, version)
             if evaluator.guardrail is None:
                 continue
             path = lake.partition("scores", night) / f"{score_file(evaluator)}.parquet"

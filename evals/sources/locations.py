@@ -15,10 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from evals.records import digest
 from evals.sources.api import SourceError
+from evals.storage.documents.fetched_objects import read_fetched, write_fetched
 from evals.storage.files import aside_of, open_aside, rewriting
 from evals.storage.lake import Lake
 
-STAMPS = ("pulls", "remote_stamps.json")
 CHANGED = (
     "etag",
     "ETag",
@@ -51,7 +51,7 @@ def matching(pattern: str) -> list[Path]:
 
 def taken_in(lake: Lake, stream: BinaryIO) -> Path:
     """Standard input as a file of the raw room, under its content's name."""
-    folder = raw_folder(lake, "stdin")
+    folder = lake.raw_folder("stdin")
     aside, hashed = aside_of(folder / "stdin"), hashlib.sha256()
     try:
         with open_aside(aside) as file:
@@ -71,7 +71,7 @@ def fetched(lake: Lake, where: str) -> list[Path]:
     Raises:
         SourceError: the address cannot be read; it says what to install or check.
     """
-    known: dict[str, str] = lake.document(*STAMPS) or {}
+    known = read_fetched(lake)
     found = []
     with lake.lock("fetch"):
         for path, info, fs in objects(where):
@@ -81,13 +81,13 @@ def fetched(lake: Lake, where: str) -> list[Path]:
                 continue
             found.append(download(lake, fs, path))
             known[digest(name)] = stamp
-            lake.write_document(known, *STAMPS)
+            write_fetched(lake, known)
     return found
 
 
 def news(lake: Lake, where: str) -> list[tuple[str, str]]:
     """Path and stamp of the objects of an address that were not fetched as they are now."""
-    known: dict[str, str] = lake.document(*STAMPS) or {}
+    known = read_fetched(lake)
     found = ((f"{shown(where)} {path}", stamp_of(info)) for path, info, _ in objects(where))
     return [(name, stamp) for name, stamp in found if known.get(digest(name)) != stamp]
 
@@ -126,7 +126,7 @@ def stamp_of(info: dict[str, Any]) -> str:
 
 def download(lake: Lake, fs: Any, path: str) -> Path:
     """An object in the raw room, under its own name in a folder of its address."""
-    folder = raw_folder(lake, "remote", digest(path))
+    folder = lake.raw_folder("remote", digest(path))
     name = Path(urlsplit(path).path).name or "object"
     target = folder / name
     try:
@@ -136,13 +136,6 @@ def download(lake: Lake, fs: Any, path: str) -> Path:
         what = f"an object broke off ({type(error).__name__}: {name})"
         raise SourceError(f"{what}; what was fetched is kept, run it again") from None
     return target
-
-
-def raw_folder(lake: Lake, *parts: str) -> Path:
-    """A folder of the raw room."""
-    folder = lake.home.joinpath("inbox", *parts)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
 
 
 def shown(where: str) -> str:

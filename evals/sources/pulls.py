@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evals.privacy.redaction import Door
 from evals.records import digest
@@ -20,6 +20,17 @@ from evals.sources import langfuse, langsmith, phoenix
 from evals.sources.api import Api, Refused, SourceError, heard, told
 from evals.sources.pages import Listing, Page, Row, System, iso, moment
 from evals.specs import Catalog, Source
+from evals.storage.documents.pull_cursors import (
+    Cursor,
+    Landed,
+    Window,
+    cursor_name,
+    pages_folder,
+    read_cursor,
+    read_landed,
+    write_cursor,
+    write_landed,
+)
 from evals.storage.files import rewriting
 from evals.storage.lake import Lake
 
@@ -47,26 +58,6 @@ class Pulled(NamedTuple):
 
 class Damaged(Exception):
     """A page on disk is not as it was written: the power went, or the disk."""
-
-
-class Window(NamedTuple):
-    """What one pull reads, fixed when it begins."""
-
-    begin: str
-    end: str
-    """Subjects that began before this may land; rows are read up to `read_to`."""
-    read_to: str
-    first: bool
-    """Nothing was pulled before: what seems to begin earlier lands too."""
-    pages: int = 0
-    """Pages that are on disk."""
-    position: str | None = None
-    """Where the next page begins; None at the first, and with `done` after the last."""
-    done: bool = False
-
-    def anew(self) -> Window:
-        """The same window, of which nothing was read."""
-        return self._replace(pages=0, position=None, done=False)
 
 
 def pull(
@@ -134,10 +125,9 @@ class Pull:
         self.lake, self.door, self.say = lake, door, say
         self.source, self.project = source, project
         name = f"{source.name}-{digest(project, 8)}"
-        self.state = ("pulls", f"{name}.json")
-        self.known = ("pulls", f"{name}.seen.json")
-        self.folder = lake.home / "inbox" / "pulled" / source.name / (app or NOBODY)
-        self.work = lake.home / "pulls" / f"{name}.work"
+        self.name = name
+        self.folder = ("pulled", source.name, app or NOBODY)
+        self.work = pages_folder(lake, name)
         self.stem = digest(project, 8)
 
     def run(self, api: Api, system: System, now: datetime) -> Pulled:
@@ -146,30 +136,30 @@ class Pull:
         Raises:
             SourceError: it cannot be read, or its pages on disk cannot.
         """
-        state = self.lake.document(*self.state) or {}
-        window = Window(**state["window"]) if state.get("window") else self.window(state, now)
+        cursor = read_cursor(self.lake, self.name)
+        window = cursor.window or self.window(cursor, now)
         if window.begin >= window.end:
-            return Pulled(self.source.name, self.project, 0, 0, 0, state.get("upto", ""))
+            return Pulled(self.source.name, self.project, 0, 0, 0, cursor.upto)
         if not window.done:
-            window = self.read(api, system, state, window)
+            window = self.read(api, system, cursor, window)
         try:
-            return self.land(state, window)
+            return self.land(window)
         except Damaged:
-            self.save(state, window.anew())
+            self.save(cursor, window.anew())
             what = f"{self.source.name}: pages on disk are damaged"
             raise SourceError(f"{what}; run it again, they are read anew") from None
 
-    def window(self, state: dict[str, Any], now: datetime) -> Window:
+    def window(self, cursor: Cursor, now: datetime) -> Window:
         """The next window: from before the last one's end, to what has settled by now.
 
         Raises:
             SourceError: the last one ended in what is still to come.
         """
         end = now - timedelta(minutes=self.source.settle_minutes)
-        if upto := state.get("upto"):
+        if upto := cursor.upto:
             if upto > iso(now):
                 what = f"{self.source.name}: pulled up to {upto}, which is still to come"
-                again = f"delete {'/'.join(self.state)} in the home to begin again at `since`"
+                again = f"delete {cursor_name(self.name)} in the home to begin again at `since`"
                 raise SourceError(f"{what}: a clock was wrong, then or now; {again}")
             begin = datetime.fromisoformat(upto) - timedelta(hours=self.source.overlap_hours)
         else:
@@ -177,13 +167,13 @@ class Pull:
             begin = datetime.combine(first, time(), UTC)
         return Window(iso(begin), iso(end), iso(now), first=not upto)
 
-    def read(self, api: Api, system: System, state: dict[str, Any], window: Window) -> Window:
+    def read(self, api: Api, system: System, cursor: Cursor, window: Window) -> Window:
         """Puts the window's pages on disk, each before its position is remembered.
 
         A position that the system no longer knows, for it was long ago, begins the window anew.
         """
         self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.save(state, window)
+        self.save(cursor, window)
         resumed, listing = window.position, Listing(self.source.name)
         span = (window.begin, window.read_to)
         try:
@@ -192,17 +182,17 @@ class Pull:
                 self.keep(page, window)
                 more = {"pages": window.pages + 1, "position": page.next, "done": page.next is None}
                 window = window._replace(**more)
-                self.save(state, window)
+                self.save(cursor, window)
                 self.say(f"pulling {self.source.name}: page {window.pages}")
         except Refused:
             if resumed is None or window.position != resumed:
                 raise
-            return self.read(api, system, state, window.anew())
+            return self.read(api, system, cursor, window.anew())
         return window
 
-    def save(self, state: dict[str, Any], window: Window) -> None:
+    def save(self, cursor: Cursor, window: Window) -> None:
         """Remembers how far it is."""
-        self.lake.write_document({**state, "window": window._asdict()}, *self.state)
+        write_cursor(self.lake, self.name, cursor._replace(window=window))
 
     def keep(self, page: Page, window: Window) -> None:
         """A page aside, then under its name; a row of no known moment is of the window's end."""
@@ -214,22 +204,22 @@ class Pull:
                     raise TypeError("an id that is no text")
                 file.write(told(row._replace(ts=iso(moment(row.ts) or end))) + b"\n")
 
-    def land(self, state: dict[str, Any], window: Window) -> Pulled:
+    def land(self, window: Window) -> Pulled:
         """Moves what is new into the inbox, then the cursor; repeated, it lands the same files."""
-        seen: dict[str, list[str]] = self.lake.document(*self.known) or {}
+        landed = read_landed(self.lake, self.name)
         subjects = subjects_of(self.rows(window))
         chosen = [
             one
             for one in subjects.values()
             if ripe(one, window) and not self.door.dead(self.door.identity(one.trace))
         ]
-        fresh = [one for one in chosen if seen.get(one.name, ["", ""])[1] != one.digest]
+        fresh = [one for one in chosen if landed.get(one.name, Landed("", "")).digest != one.digest]
         files = self.write(window, {one.name for one in fresh})
         past = iso(datetime.fromisoformat(window.end) - timedelta(hours=self.source.overlap_hours))
-        kept = {**seen, **{one.name: [one.first, one.digest] for one in chosen}}
-        kept = {name: it for name, it in kept.items() if it[0] >= past}
-        self.lake.write_document(kept, *self.known)
-        self.lake.write_document({"upto": window.end, "window": None}, *self.state)
+        landed |= {one.name: Landed(one.first, one.digest) for one in chosen}
+        late = {name: one for name, one in landed.items() if one.first >= past}
+        write_landed(self.lake, self.name, late)
+        write_cursor(self.lake, self.name, Cursor(window.end))
         for path in self.work.glob("*"):
             path.unlink()
         self.work.rmdir()
@@ -262,10 +252,10 @@ class Pull:
 
     def write(self, window: Window, fresh: set[str]) -> int:
         """Writes what is new, a subject's rows always in one file; returns how many files."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = self.lake.raw_folder(*self.folder)
         parts = -(-len(fresh) // TRACES_A_FILE)
         stamp = window.end.translate({ord(c): None for c in "-:."})
-        names = [self.folder / f"{self.stem}-{stamp}-{n:04}.jsonl.gz" for n in range(parts)]
+        names = [folder / f"{self.stem}-{stamp}-{n:04}.jsonl.gz" for n in range(parts)]
         with contextlib.ExitStack() as stack:
             files = [compressed(stack, path) for path in names]
             for row in self.rows(window):
@@ -318,8 +308,5 @@ def compressed(stack: contextlib.ExitStack, path: Path) -> gzip.GzipFile:
 
 def app_of(lake: Lake, path: Path) -> str | None:
     """The application of a pulled file's rows that name none."""
-    pulled = lake.home / "inbox" / "pulled"
-    if not path.is_relative_to(pulled):
-        return None
-    parts = path.relative_to(pulled).parts
-    return parts[1] if len(parts) == 3 and parts[1] != NOBODY else None
+    parts = lake.raw_place(path)
+    return parts[2] if parts[:1] == ("pulled",) and len(parts) == 4 and parts[2] != NOBODY else None

@@ -6,10 +6,13 @@ Knows shapes and paths; nothing here knows what a score means. See `ledger` for 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -29,7 +32,8 @@ from evals.storage.files import (
     replacing,
     write_parquet,
 )
-from evals.storage.locks import hold_lock, remove_free_locks
+from evals.storage.locks import remove_free_locks
+from evals.storage.store import LocalStore
 from evals.storage.tables import (
     ADDED_COLUMNS,
     TABLES,
@@ -78,11 +82,16 @@ def write_schema_version(home: Path, version: int) -> None:
     replace(home / "schema.json", canonical({"schema_version": version}), durable=True)
 
 
+@dataclasses.dataclass(frozen=True)
 class Lake:
     """Everything a team keeps under one home folder."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    home: Path
+
+    @property
+    def store(self) -> LocalStore:
+        """The files by their names."""
+        return LocalStore(self.home)
 
     def open(self) -> Lake:
         """Makes the folder and checks its schema version.
@@ -187,17 +196,27 @@ class Lake:
             f"({source}) where {where}"
         )
 
+    def raw_folder(self, *parts: str) -> Path:
+        """The home's own inbox, or a folder in it, made for its owner alone."""
+        folder = self.home.joinpath("inbox", *parts)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def raw_place(self, path: Path) -> tuple[str, ...]:
+        """Where a file lies in the home's own inbox, part by part; empty where it does not."""
+        inbox = self.home / "inbox"
+        return path.relative_to(inbox).parts if path.is_relative_to(inbox) else ()
+
     def inbox_files(self) -> dict[str, InboxFile]:
         """Every file seen, by its hash."""
-        path = self.home / "inbox_files.json"
-        rows = json.loads(path.read_text()) if path.exists() else []
+        rows = self.read_document("inbox_files.json") or []
         return {row["sha256"]: InboxFile(**row) for row in rows}
 
     def record_files(self, files: Iterable[InboxFile]) -> None:
         """Adds files to those seen."""
         seen = {**self.inbox_files(), **{file.sha256: file for file in files}}
         rows = [file._asdict() for _, file in sorted(seen.items())]
-        replace(self.home / "inbox_files.json", canonical(rows))
+        self.store.replace("inbox_files.json", canonical(rows))
 
     def add_labels(self, labels: Sequence[Label], name: str) -> int:
         """Appends a batch of labels under its content's name; the same batch twice is one."""
@@ -225,17 +244,23 @@ class Lake:
             for row in label_records.read_rows(path)
         ]
 
+    def read_document(self, name: str) -> Any:
+        """A small JSON document, or None; its shape is known to `storage.documents`."""
+        data = self.store.read(name)
+        return None if data is None else json.loads(data)
+
     def document(self, *parts: str) -> Any:
         """A small JSON document of the lake, or None."""
-        path = self.home.joinpath(*parts)
-        return json.loads(path.read_bytes()) if path.exists() else None
+        return self.read_document("/".join(parts))
 
-    def write_document(self, value: Any, *parts: str, durable: bool = False) -> Path:
+    def write_document(self, value: Any, *parts: str, durable: bool = False) -> None:
         """Replaces a small JSON document; durable: waits for the disk."""
-        path = self.home.joinpath(*parts)
+        self.replace_document("/".join(parts), value, durable=durable)
+
+    def replace_document(self, name: str, value: Any, *, durable: bool = False) -> None:
+        """Replaces a small JSON document; durable: waits for the disk."""
         text = json.dumps(value, indent=1, sort_keys=True, default=str)
-        replace(path, text.encode() + b"\n", durable=durable)
-        return path
+        self.store.replace(name, text.encode() + b"\n", durable=durable)
 
     def lock(self, *parts: str, wait: bool = True) -> contextlib.AbstractContextManager[None]:
         """A lock that dies with its process; a second writer waits for it.
@@ -243,7 +268,7 @@ class Lake:
         Raises:
             LockHeldError: on entering, where somebody holds it and `wait` is false.
         """
-        return hold_lock(self.home / "locks" / f"{safe('@'.join(parts))}.lock", wait=wait)
+        return self.store.lock(safe("@".join(parts)), wait=wait)
 
     @contextlib.contextmanager
     def used(self, *, alone: bool = False) -> Iterator[None]:
@@ -300,6 +325,28 @@ class Lake:
     def scratch(self, run_id: str) -> Path:
         """The folder of one run's scratch files."""
         folder = self.home / "runs" / safe(run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextlib.contextmanager
+    def temporary_folder(self) -> Iterator[Path]:
+        """A folder until the block ends; what a killed process leaves of it is swept."""
+        runs = self.home / "runs"
+        runs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=runs) as folder:
+            yield Path(folder)
+
+    def open_nameless(self) -> int:
+        """A descriptor of a new file without a name: it ends with the process."""
+        runs = self.home / "runs"
+        runs.mkdir(parents=True, exist_ok=True)
+        file, path = tempfile.mkstemp(dir=runs)
+        os.unlink(path)  # noqa: PTH108  the name only: the file lives while it is open
+        return file
+
+    def dagster_folder(self) -> Path:
+        """The folder of the home's Dagster instance."""
+        folder = self.home / "dagster"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -73,10 +73,26 @@ def journal_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         at += len(line)
 
 
+def journal_file(lake: Lake, run_id: str) -> Path:
+    """Where a run's journal is."""
+    return lake.store.path(f"journal/{run_id}.jsonl")
+
+
+def answer_files(lake: Lake, answer_version: str) -> list[Path]:
+    """The files of the ledger that hold answers under a version, by night."""
+    return sorted((lake.home / "answers").glob(f"date=*/{answer_version}.parquet"))
+
+
+def recent_answer_files(lake: Lake, nights: int) -> list[Path]:
+    """The files of the ledger of some nights, the latest first."""
+    folders = sorted((lake.home / "answers").glob("date=*"), reverse=True)[:nights]
+    return [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
+
+
 @contextlib.contextmanager
 def journal(lake: Lake, run_id: str) -> Iterator[Journal]:
     """A run's own journal, compacted into the ledger when the run is over."""
-    path = lake.home / "journal" / f"{run_id}.jsonl"
+    path = journal_file(lake, run_id)
     with lake.lock("journal", run_id):
         writer = Journal(path)
         try:
@@ -205,7 +221,7 @@ def paid(lake: Lake, answer_version: str, keys: Collection[str]) -> Iterator[Pai
         paths = sorted((lake.home / "journal").glob("*.jsonl"))
         # Opened before the ledger is listed: one that is settled meanwhile is seen there or here.
         journals = [stack.enter_context(opened(path)) for path in paths]
-        for path in sorted((lake.home / "answers").glob(f"date=*/{answer_version}.parquet")):
+        for path in answer_files(lake, answer_version):
             for rows in parquet_batches(path, STANDING, (KEY, keys)):
                 for row in rows:
                     better(found, Held.of(row, path))

@@ -11,13 +11,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from evals.records import digest
+from evals.storage.documents.carried_turns import read_carried
+from evals.storage.documents.departures import read_departures
 from evals.storage.lake import Lake
 
 DAY = timedelta(days=1)
-
-
-LEFT = "left"
-"""Where it is kept which traces of a night stand in another."""
 
 
 class OpenNight(NamedTuple):
@@ -31,14 +29,14 @@ class OpenNight(NamedTuple):
 
 def state(lake: Lake, night: date) -> dict[str, Any]:
     """What is known of a night; empty when it was never opened."""
-    return lake.document("nights", f"{night.isoformat()}.json") or {}
+    return lake.read_document(f"nights/{night}.json") or {}
 
 
 def update(lake: Lake, night: date, **changes: Any) -> dict[str, Any]:
     """Changes a night's state; side-by-side runs of a night do not lose each other's changes."""
     with lake.lock("night", night.isoformat()):
         merged = {**state(lake, night), **changes}
-        lake.write_document(merged, "nights", f"{night.isoformat()}.json")
+        lake.replace_document(f"nights/{night}.json", merged)
     return merged
 
 
@@ -50,9 +48,9 @@ def staged_names(lake: Lake, night: date) -> list[str]:
 def door_basis(lake: Lake, night: date) -> list[Any]:
     """The staged files of a night, the turns carried over its midnights, the traces that left."""
     staged = sorted(file.name for file in lake.files("staged", [night]))
-    carried = [lake.document("sessions", f"{day}.json") for day in (night, night + DAY)]
-    left = lake.document(LEFT, f"{night}.json")
-    return [staged, *(found["digest"] for found in carried if found), *filter(None, [left])]
+    carried = [read_carried(lake, day) for day in (night, night + DAY)]
+    left = read_departures(lake, night)
+    return [staged, *(found.digest for found in carried if found), *filter(None, [left])]
 
 
 def as_admitted(lake: Lake, night: date) -> bool:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from evals.specs import App, Expectation
-from evals.storage.files import replace
-from evals.storage.lake import Lake, safe
+from evals.storage.lake import Lake
+from evals.storage.report_files import write_data_docs
 from evals.validation.expectations import great_expectations, resolved
 
 FETCHED = re.compile(
@@ -30,11 +30,6 @@ table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3rem .6rem;t
 </style>"""
 
 
-def page_of(lake: Lake, night: date, app: str) -> Path:
-    """Where the page of an application's night is."""
-    return lake.home / "data_docs" / f"{night:%Y-%m-%d}" / f"{safe(app)}.html"
-
-
 def write(
     lake: Lake,
     night: date,
@@ -43,9 +38,7 @@ def write(
     results: Sequence[dict[str, Any]],
 ) -> Path:
     """Writes the page of an application's night."""
-    path = page_of(lake, night, app.app)
-    replace(path, rendered(night, app, checks, results).encode("utf-8", "replace"))
-    return path
+    return write_data_docs(lake, night, app.app, rendered(night, app, checks, results))
 
 
 def rendered(

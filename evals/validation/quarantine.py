@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from datetime import date
 
 from evals.records import Refusal
-from evals.storage.files import read_parquet
 from evals.storage.lake import Lake
+from evals.storage.refused_rows import list_refused_files, read_refused
 
 Unreadable = Counter[tuple[str, str]]
 """Rows that did not become a trace, by their file's hash and the reason code."""
@@ -20,9 +20,9 @@ Unreadable = Counter[tuple[str, str]]
 
 def by_file(lake: Lake) -> Iterator[Refusal]:
     """The rows that could not be read as a trace, file by file."""
-    for file in sorted((lake.home / "quarantine" / "files").glob("*.parquet")):
-        for row in read_parquet(Refusal, file):
-            yield dataclasses.replace(row, file_sha=file.stem)
+    for sha in list_refused_files(lake):
+        for row in read_refused(lake, sha):
+            yield dataclasses.replace(row, file_sha=sha)
 
 
 def unreadable(lake: Lake, nights: set[date]) -> dict[date, dict[str, Unreadable]]:
@@ -32,23 +32,6 @@ def unreadable(lake: Lake, nights: set[date]) -> dict[date, dict[str, Unreadable
         if row.app and row.night and row.night in nights:
             found[row.night][row.app][row.file_sha, row.code] += 1
     return found
-
-
-def unplaced(lake: Lake, sha: str) -> int:
-    """Rows of a file that say neither when nor of which application they are: of no night.
-
-    Args:
-        lake: where quarantine rests.
-        sha: the beginning of the file's hash, by which it is known.
-    """
-    import pyarrow.parquet as pq
-
-    path = lake.home / "quarantine" / "files" / f"{sha}.parquet"
-    if not path.exists():
-        return 0
-    rows = pq.read_table(path, columns=["app", "date"])
-    nowhere = rows["app"].is_null().to_numpy() | rows["date"].is_null().to_numpy()
-    return int(nowhere.sum())
 
 
 def refusals(lake: Lake) -> list[Refusal]:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evals.ingest.identity import trace_hash
-from evals.ingest.inbox import STAMPS
 from evals.ingest.night_files import Nights
 from evals.ingest.raw_rows import as_found
 from evals.ingest.sessions import note_carried
@@ -24,9 +22,11 @@ from evals.ingest.timestamp_limits import believed
 from evals.privacy.redaction import Door
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
-from evals.storage.files import read_parquet, replace, write_parquet
+from evals.storage.documents.inbox_stamps import read_stamps
+from evals.storage.files import replace, write_parquet
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY, update
+from evals.storage.refused_rows import read_refused, write_refused
 from evals.storage.tables import InboxFile, to_table
 from evals.traces import reader
 from evals.traces.files.streams import KEPT, Line, file_sha
@@ -116,10 +116,9 @@ def again(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
 
 def still_there(lake: Lake, seen: InboxFile) -> Path | None:
     """The file the rows came from, where it still lies in an inbox as it was."""
-    stamps: dict[str, list[Any]] = lake.document(*STAMPS) or {}
-    for name, stamp in sorted(stamps.items()):
+    for name, stamp in sorted(read_stamps(lake).items()):
         path = Path(name)
-        if stamp[2] == seen.sha256 and path.is_file() and file_sha(path) == seen.sha256:
+        if stamp.sha256 == seen.sha256 and path.is_file() and file_sha(path) == seen.sha256:
             return path
     return None
 
@@ -146,10 +145,8 @@ def from_bytes(
         )
         yield from relabelled(whole, found)
         return
-    runs = lake.home / "runs"  # where what a death leaves is swept
-    runs.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=runs) as folder:
-        path = Path(folder) / "replayed.jsonl"
+    with lake.temporary_folder() as folder:
+        path = folder / "replayed.jsonl"
         replace(path, b"\n".join(lines))
         yield from relabelled(whole, read(catalog, path))
 
@@ -213,16 +210,15 @@ def take_out(lake: Lake, sha: str, rows: Sequence[Refusal]) -> set[date]:
 
 def file_count(lake: Lake, sha: str) -> int:
     """How many staged files an inbox file has, for the name of one more."""
-    names = [path.name for path in (lake.home / "staged").glob(f"*/{sha}*")]
+    names = [path.name for path in lake.files("staged") if path.name.startswith(sha)]
     taken = {part for name in names for part in name.split(".")}
     return next(n for n in itertools.count(1) if not taken & {f"w{n}", f"r{n}"})
 
 
 def read_again(lake: Lake, sha: str, placed: set[int]) -> list[Refusal]:
     """The file's rows that could not be read as traces, without those that now are."""
-    path = lake.home / "quarantine" / "files" / f"{sha}.parquet"
-    held = read_parquet(Refusal, path) if path.exists() else []
+    held = read_refused(lake, sha)
     kept = [row for row in held if row.source_line not in placed]
     if len(kept) < len(held):
-        write_parquet(path, to_table(Refusal, kept))
+        write_refused(lake, sha, kept)
     return kept

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evals.ingest.fragments import FORMATS
 from evals.ingest.staged_rows import Source, listed, sources
+from evals.storage.documents.departures import read_departures, write_departures
 from evals.storage.id_index import DRAWN, as_table, indexes, meets
 from evals.storage.lake import Lake, connection
-from evals.storage.night_state import DAY, LEFT
+from evals.storage.night_state import DAY
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, UNIQUE, Standing
 
 if TYPE_CHECKING:
@@ -65,10 +66,9 @@ Places = dict[date, Told]
 
 def moved(lake: Lake, night: date) -> Moved:
     """The traces of a night that stand in another."""
-    known = lake.document(LEFT, f"{night}.json") or {}
     return {
         app: {name: Left(Told(*row), conflict) for name, (row, conflict) in traces.items()}
-        for app, traces in known.items()
+        for app, traces in read_departures(lake, night).items()
     }
 
 
@@ -76,7 +76,7 @@ def keep(lake: Lake, night: date, traces: Moved) -> None:
     """Keeps which traces left a night."""
     found = {app: own for app, own in traces.items() if own}
     if found != moved(lake, night):
-        lake.write_document(found, LEFT, f"{night}.json")
+        write_departures(lake, night, found)
 
 
 def leave(

@@ -121,7 +121,7 @@ def carriers(
         return ()
     nights = tuple(day for day in lake.nights("traces") if day <= night)
     stamp = tuple((file, file.stat().st_mtime_ns) for file in lake.files("traces", nights))
-    found = oldest(lake.home, evaluator.app, named, nights, stamp)
+    found = oldest(lake, evaluator.app, named, nights, stamp)
     bad = (trace for trace in found if failed(references, evaluator, mapping, trace))
     return tuple(itertools.islice(bad, catalog.attacks.carriers))
 
@@ -159,7 +159,7 @@ def failed(
 
 @functools.lru_cache(maxsize=256)
 def oldest(
-    home: Path,
+    lake: Lake,
     app: str,
     ids: tuple[str, ...],
     nights: tuple[date, ...],
@@ -171,7 +171,7 @@ def oldest(
         f"select * from traces where app = {quoted(app)} and trace_id in ({listed}) "  # noqa: S608  quoted
         f"order by ts, trace_id limit {LOOKED_AT}"
     )
-    return tuple(from_rows(Trace, Lake(home).rows(sql, {"traces": nights})))
+    return tuple(from_rows(Trace, lake.rows(sql, {"traces": nights})))
 
 
 def row(night: date, evaluator: Evaluator, canary: Canary, clean: Found, now: Found) -> CanaryRow:

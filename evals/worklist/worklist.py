@@ -9,7 +9,6 @@ import hashlib
 import itertools
 import json
 import os
-import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -154,9 +153,7 @@ class Contents:
     """Contents by key, in a file without a name: it ends with the process, whatever ends that."""
 
     def __init__(self, lake: Lake) -> None:
-        lake.home.joinpath("runs").mkdir(parents=True, exist_ok=True)
-        self.file, path = tempfile.mkstemp(dir=lake.home / "runs")
-        os.unlink(path)  # noqa: PTH108  the name only: the file lives while it is open
+        self.file = lake.open_nameless()
         self.close = weakref.finalize(self, os.close, self.file)
         self.held = bytearray()
         self.at: dict[str, tuple[int, int]] = {}

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from evals import pipeline
-from evals.ingest.inbox import STAMPS, inbox_paths
+from evals.ingest.inbox import inbox_paths
 from evals.readable import readable_name
 from evals.records import digest
 from evals.runs import night_locks
 from evals.sources import locations
 from evals.specs import Catalog
 from evals.storage import night_state
+from evals.storage.documents.inbox_stamps import FileStamp, read_stamps
 from evals.storage.lake import Lake
 from orchestration.automation.jobs import NIGHTLY
 from orchestration.runtime.run_tags import range_tags
@@ -82,10 +83,10 @@ def files(here: Settings, lake: Lake, now: float) -> list[Found]:
 
     An inbox in an object store is listed; what changed there is new until it was fetched.
     """
-    stamps: dict[str, list[Any]] = lake.document(*STAMPS) or {}
+    stamps = read_stamps(lake)
     known = lake.inbox_files()
     where = here.inbox or here.catalog().inbox
-    found = [file_at(path, stamps, known, now) for path in inbox_paths(lake.home / "inbox")]
+    found = [file_at(path, stamps, known, now) for path in inbox_paths(lake.raw_folder())]
     if isinstance(where, str) and locations.is_remote(where):
         return found + [
             Found(*one, settled=True, read=False) for one in locations.news(lake, where)
@@ -93,11 +94,12 @@ def files(here: Settings, lake: Lake, now: float) -> list[Found]:
     return found + [file_at(path, stamps, known, now) for path in inbox_paths(where)]
 
 
-def file_at(path: Path, stamps: dict[str, list[Any]], known: Any, now: float) -> Found:
+def file_at(path: Path, stamps: dict[str, FileStamp], known: Any, now: float) -> Found:
     """A file of this machine as it stands."""
     stat = path.stat()
     held = stamps.get(str(path.absolute()))
-    read = bool(held) and held[:2] == [stat.st_size, stat.st_mtime_ns] and held[2] in known
+    same = held and (held.size, held.changed_ns) == (stat.st_size, stat.st_mtime_ns)
+    read = bool(held and same and held.sha256 in known)
     stamp = f"{stat.st_size} {stat.st_mtime_ns}"
     return Found(readable_name(str(path)), stamp, now - stat.st_mtime > SETTLED_S, read)
 

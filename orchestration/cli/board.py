@@ -25,6 +25,7 @@ from evals.reports.sections.results import Result
 from evals.runs.plan import Planned
 from evals.storage.lake import Lake
 from evals.storage.night_state import OpenNight, open_nights
+from evals.storage.report_files import board_file
 from orchestration.runtime.console import output
 
 SHOWN_NIGHTS = 14
@@ -52,7 +53,7 @@ def document(lake: Lake, done: Worked) -> dict[str, Any]:
         "provisional": [[f"{n.date}", n.app, n.until] for n in open_nights(lake)],
         "final": [[f"{n.date}", n.app] for n in done.final],
         "failures": list(done.failures),
-        "board": str(lake.home / "reports" / "index.html"),
+        "board": str(board_file(lake)),
     }
 
 
@@ -76,7 +77,7 @@ def draw(lake: Lake, done: Worked) -> None:
             console.print(f" {words}")
     scored = sum(row.scored for one in reports for row in whole(one))
     worked = f"{len(done.due)} nights worked on" if done.due else "nothing new"
-    page = lake.home / "reports" / "index.html"
+    page = board_file(lake)
     console.print(f" {worked}: {done.calls} model calls; {scored:,} scores in these reports")
     for one in open_nights(lake):
         console.print(f" {one.date} {one.app} is provisional until {one.until}")

@@ -78,16 +78,15 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     """
     from evals.reports.archive import current_reports
     from evals.storage import night_state
+    from evals.storage.report_files import list_reports
 
     lake, now = place(home, catalog).lake(), datetime.now(UTC)
     current = {one.key: one.version for one in current_reports(lake)}
     rows = []
-    for path in sorted((lake.home / "reports").glob("*/*/*/report.json")):
-        night, app, version = path.parts[-4:-1]
-        row = {"date": night, "app": app, "version": version}
-        day = date.fromisoformat(night)
-        until = night_state.provisional_until(lake, day, app, now)
-        found = {"current": current.get((day, app)) == version, "provisional_until": until}
+    for night, app, version in list_reports(lake):
+        row = {"date": night.isoformat(), "app": app, "version": version}
+        until = night_state.provisional_until(lake, night, app, now)
+        found = {"current": current.get((night, app)) == version, "provisional_until": until}
         rows.append({**row, **found})
     if as_json:
         terminal.show(rows)

@@ -17,6 +17,7 @@ from evals.reports import assembly, finalize
 from evals.reports.report import Report
 from evals.reports.sections import results
 from evals.storage import marts, night_state
+from evals.storage.report_files import board_file
 from orchestration.runtime import pin_checks
 from orchestration.runtime.dbt_models import Translator, dbt_build, manifest
 from orchestration.runtime.metadata import BOARD_URL, nights_of, spark, table
@@ -87,7 +88,7 @@ def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
         metadata={
             "reports": len(rows),
             "page": dg.MetadataValue.url(last.get("page", BOARD_URL)),
-            "file": dg.MetadataValue.path(last.get("file", str(lake.home / "reports"))),
+            "file": dg.MetadataValue.path(last.get("file", str(board_file(lake)))),
             "board": dg.MetadataValue.url(f"{BOARD_URL}/index.html"),
             "lowest_rate_by_night": dg.MetadataValue.md("  \n".join(charts) or "no reports"),
             "by_night_and_application": table(rows),

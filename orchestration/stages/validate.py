@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from evals.validation import admission, data_docs_pages
+from evals.storage.report_files import data_docs_file
+from evals.validation import admission
 from orchestration.runtime.metadata import BOARD_URL, nights_of, plain, table
 from orchestration.runtime.partitions import CODE, NIGHTS, RANGE
 from orchestration.runtime.progress import Progress
@@ -106,7 +107,7 @@ def data_docs(rows: list[dict[str, Any]]) -> dict[str, Any]:
         return {}
     last = max(rows, key=lambda row: row["night"])
     night = date.fromisoformat(last["night"])
-    path = data_docs_pages.page_of(settings().lake(), night, last["app"])
+    path = data_docs_file(settings().lake(), night, last["app"])
     url = f"{BOARD_URL}/data_docs/{quote('/'.join(path.parts[-2:]))}"
     return {"data_docs": dg.MetadataValue.url(url), "file": dg.MetadataValue.path(str(path))}
 

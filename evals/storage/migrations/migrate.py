@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.storage.lake import SCHEMA_VERSION, Lake, LakeError, schema_version, write_schema_version
-from evals.storage.migrations import dagster_settings, lock_files
+from evals.storage.migrations import dagster_settings, labels_and_gold, lock_files
 from evals.storage.migrations.step import Step
 
-STEPS: Sequence[Step] = (dagster_settings.STEP, lock_files.STEP)
+STEPS: Sequence[Step] = (dagster_settings.STEP, labels_and_gold.STEP, lock_files.STEP)
 """In the order in which they are made; those of one version stand together."""
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from evals.erasure import forget, requests
 from evals.erasure.requests import Wish
-from evals.privacy.redaction import Gone
 from evals.specs import App, Catalog
+from evals.storage.documents.tombstones import read_tombstones
 from evals.storage.files import aside_of
 from evals.storage.lake import HomeInUse, Lake, LakeError
 
@@ -42,7 +42,7 @@ def test_a_wish_is_noted_although_the_home_is_in_use(lake: Lake) -> None:
     (done,) = forget.finish(lake, CATALOG)
     assert (done.ids, done.touched["left"]) == (wish.ids, 0)
     assert notes(lake) == []
-    gone = Gone.of(lake)
+    gone = read_tombstones(lake)
     assert (len(gone.traces), list(gone.users.values())) == (1, [NOW])
 
 
@@ -54,7 +54,7 @@ def test_a_second_wish_does_not_take_the_place_of_the_first(lake: Lake) -> None:
     done = forget.forget(lake, CATALOG, ["a-third-42"], [], NOW + timedelta(hours=3))
     assert done.ids == (("a-third-42",), ())
     assert notes(lake) == []
-    hours = sorted(at.hour - NOW.hour for at in Gone.of(lake).users.values())
+    hours = sorted(at.hour - NOW.hour for at in read_tombstones(lake).users.values())
     assert hours == [1, 2, 3], "the later of two wishes counts"
 
 

@@ -12,6 +12,7 @@ from evals.ingest import staging
 from evals.records import Label
 from evals.specs import Catalog
 from evals.specs.apps import App
+from evals.storage.documents.label_batches import read_label_batches
 from evals.storage.lake import Lake
 from evals.traces import reader
 from evals.traces.files.streams import Line
@@ -56,8 +57,8 @@ def test_labels_are_kept_apart_and_redacted(
     assert KEY not in kept.critique
     assert ("ada@example.com" in kept.critique) is mail
     assert kept.annotator.startswith("id-")
-    batches = lake.document("label_batches.json")
-    assert list(batches.values()) == [["2026-10-01"]]
+    batches = read_label_batches(lake)
+    assert list(batches.values()) == [(date(2026, 10, 1),)]
     assert [night.isoformat() for night in lake.nights("staged")] == [str(date(2026, 10, 1))]
     staging.import_file(lake, catalog, path)
     assert len(lake.labels()) == 2

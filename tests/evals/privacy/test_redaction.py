@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from evals.privacy import redaction
 from evals.privacy.redaction import Door
 from evals.records import Label, Refusal, Trace
 from evals.specs import App, Catalog
+from evals.storage.documents.tombstones import add_closed_nights, add_forgotten
 from evals.storage.lake import Lake, LakeError
 from evals.validation.quarantine import refusals
 
@@ -231,10 +232,8 @@ def test_the_forgotten_are_not_taken_in_again(tmp_path: Path) -> None:
     door = Door.of(lake, catalog(tmp_path))
     until = datetime(2026, 10, 1, 12, tzinfo=UTC)
     dead = [redaction.tombstone(door.key, "t-9")]
-    users = {door.user("bob"): until.isoformat()}
-    lake.write_document(
-        {"traces": dead, "users": users, "nights": ["2026-09-01"]}, "forgotten.json"
-    )
+    add_forgotten(lake, dead, [door.user("bob") or ""], until)
+    add_closed_nights(lake, [date(2026, 9, 1)])
     door = Door.of(lake, catalog(tmp_path))
     old = datetime(2026, 9, 1, 9, tzinfo=UTC)
     later = until.replace(hour=13)

@@ -14,6 +14,8 @@ from evals.sources import api as http
 from evals.sources import pulls
 from evals.sources.api import Api, SourceError
 from evals.specs import Source
+from evals.storage.documents.pull_cursors import Cursor
+from evals.storage.documents.tombstones import add_forgotten
 from evals.storage.lake import Lake
 from tests.evals.sources.systems import (
     SECRET,
@@ -135,13 +137,13 @@ def test_a_window_goes_on_at_the_page_it_was_at(tmp_path: Path, world: World) ->
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
     source, door = declared.sources["ours"], redaction.Door.of(lake, declared)
     one = pulls.Pull(lake, door, source, "ours", "desk", lambda words: None)
-    window = one.window({}, NOW)
+    window = one.window(Cursor(), NOW)
     api = pulls.langfuse.opened(source)
     pages = pulls.langfuse.pages(api, source, "ours", (window.begin, window.read_to), None)
     first = next(pages)
     one.work.mkdir()
     one.keep(first, window)
-    one.save({}, window._replace(pages=1, position=first.next))
+    one.save(Cursor(), window._replace(pages=1, position=first.next))
     api.close()
     world.asked.clear()
     (done,), _ = pulls.pull(lake, declared, NOW + timedelta(hours=5))
@@ -158,7 +160,7 @@ def test_the_forgotten_do_not_land_again(tmp_path: Path, world: World) -> None:
     add_score(world, "lf-0001", NIGHT)
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
     dead = [redaction.tombstone(redaction.user_key(lake), "lf-0001")]
-    lake.write_document({"traces": dead}, redaction.FORGOTTEN)
+    add_forgotten(lake, dead, [], NOW)
     pulls.pull(lake, declared, NOW)
     assert [row["id"] for row in landed(lake.home)] == ["lf-0002"]
 

@@ -12,6 +12,7 @@ from evals.privacy.redaction import Door
 from evals.records import Label, Trace
 from evals.specs import Catalog
 from evals.storage import id_index
+from evals.storage.documents.label_batches import read_label_batches
 from evals.storage.lake import Lake
 
 FIRST = date(2026, 10, 1)
@@ -64,4 +65,4 @@ def test_labels_cost_a_look_into_their_own_nights_alone(tmp_path: Path) -> None:
     assert label_files.add_batches(lake, Door.of(lake, Catalog(root=tmp_path)), batches) == 1
     (kept,) = lake.labels()
     assert kept.answer
-    assert lake.document("label_batches.json") == {"some": ["2026-10-01", "2026-10-02"]}
+    assert read_label_batches(lake) == {"some": (date(2026, 10, 1), date(2026, 10, 2))}

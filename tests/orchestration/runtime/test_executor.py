@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from evals.erasure import requests
+from evals.storage.documents.tombstones import read_tombstones
 from evals.storage.lake import Lake, LakeError
 from orchestration.runtime.executor import in_use_executor
 from orchestration.settings import settings
@@ -51,4 +52,4 @@ def test_a_run_first_does_a_wish_that_was_left_unfinished(
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         assert dg.execute_job(dg.reconstructable(looking), instance).success
     assert requests.unfinished(lake) == []
-    assert lake.document("forgotten.json")["users"]
+    assert read_tombstones(lake).users

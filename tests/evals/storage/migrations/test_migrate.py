@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,27 @@ def test_reports_and_paid_answers_stay_as_they_are(old: Path) -> None:
     migrate(old)
     assert {k: v for k, v in contents(old).items() if k.startswith(kept)} == before
     assert sum(name.endswith("report.json") for name in before) > 5
+
+
+def test_labels_and_gold_become_records_of_their_own(old: Path) -> None:
+    """Each label once, with its note, bound to its answer; gold is no annotator any more."""
+    (file,) = (old / "labels").glob("*.jsonl")
+    before = [json.loads(line) for line in file.read_text().splitlines()]
+    migrate(old)
+    lake = Lake(old).open()
+    labels, gold = lake.labels(), lake.gold_values()
+    assert sorted((one.subject_id, one.annotator, one.verdict, one.critique) for one in labels) == [
+        *sorted(
+            (row["trace_id"], row["annotator"], row["verdict"], row["note"])
+            for row in before
+            if row["annotator"] != "gold"
+        )
+    ]
+    assert sorted((one.subject_id, one.value) for one in gold) == sorted(
+        (row["trace_id"], row["verdict"]) for row in before if row["annotator"] == "gold"
+    )
+    assert len(gold) == 8
+    assert all(one.answer and one.id for one in labels)
 
 
 def test_every_step_leaves_nothing_for_itself(old: Path) -> None:

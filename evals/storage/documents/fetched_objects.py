@@ -1,0 +1,19 @@
+"""Which objects of remote inboxes were fetched, and as what: a stamp by a digest of the address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evals.storage.lake import Lake
+
+NAME = "pulls/remote_stamps.json"
+
+
+def read_fetched(lake: Lake) -> dict[str, str]:
+    """The stamps by the digest of an object's address."""
+    return lake.read_document(NAME) or {}
+
+
+def write_fetched(lake: Lake, stamps: Mapping[str, str]) -> None:
+    """Replaces all stamps."""
+    lake.replace_document(NAME, stamps)

@@ -1,0 +1,30 @@
+"""What is known of each inbox file by its path, so that only a changed one is hashed again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from evals.storage.lake import Lake
+
+NAME = "quarantine/inbox_stamps.json"
+"""A path may name somebody, so the room is restricted."""
+
+
+class FileStamp(NamedTuple):
+    """A file as it was when it was hashed."""
+
+    size: int
+    changed_ns: int
+    """When it was last written, in nanoseconds since 1970."""
+    sha256: str
+
+
+def read_stamps(lake: Lake) -> dict[str, FileStamp]:
+    """The stamps by absolute path."""
+    return {path: FileStamp(*row) for path, row in (lake.read_document(NAME) or {}).items()}
+
+
+def write_stamps(lake: Lake, stamps: Mapping[str, FileStamp]) -> None:
+    """Replaces all stamps."""
+    lake.replace_document(NAME, stamps)

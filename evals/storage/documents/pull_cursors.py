@@ -1,0 +1,96 @@
+"""How far each source was pulled: its cursor, the window under way with its pages, what landed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evals.storage.lake import Lake
+
+FOLDER = "pulls"
+SEEN, PAGES = ".seen.json", ".work"
+
+
+class Window(NamedTuple):
+    """What one pull reads, fixed when it begins."""
+
+    begin: str
+    end: str
+    """Subjects that began before this may land; rows are read up to `read_to`."""
+    read_to: str
+    first: bool
+    """Nothing was pulled before: what seems to begin earlier lands too."""
+    pages: int = 0
+    """Pages that are on disk."""
+    position: str | None = None
+    """Where the next page begins; None at the first, and with `done` after the last."""
+    done: bool = False
+
+    def anew(self) -> Window:
+        """The same window, of which nothing was read."""
+        return self._replace(pages=0, position=None, done=False)
+
+
+class Cursor(NamedTuple):
+    """How far a project of a source was pulled."""
+
+    upto: str = ""
+    """The end of the last window that landed, in ISO form; empty before the first."""
+    window: Window | None = None
+    """The window under way."""
+
+
+class Landed(NamedTuple):
+    """A trace or a score that landed."""
+
+    first: str
+    """The moment of its first row, in ISO form."""
+    digest: str
+    """Of its rows."""
+
+
+def cursor_name(pull: str) -> str:
+    """The name of a cursor's file in the home."""
+    return f"{FOLDER}/{pull}.json"
+
+
+def read_cursor(lake: Lake, pull: str) -> Cursor:
+    """How far a pull is."""
+    found: dict[str, Any] = lake.read_document(cursor_name(pull)) or {}
+    window = found.get("window")
+    return Cursor(found.get("upto") or "", Window(**window) if window else None)
+
+
+def write_cursor(lake: Lake, pull: str, cursor: Cursor) -> None:
+    """Notes how far a pull is."""
+    upto = {"upto": cursor.upto} if cursor.upto else {}
+    window = cursor.window._asdict() if cursor.window else None
+    lake.replace_document(cursor_name(pull), {**upto, "window": window})
+
+
+def read_landed(lake: Lake, pull: str) -> dict[str, Landed]:
+    """What landed of late, by its name."""
+    found: dict[str, list[str]] = lake.read_document(f"{FOLDER}/{pull}{SEEN}") or {}
+    return {name: Landed(*row) for name, row in found.items()}
+
+
+def write_landed(lake: Lake, pull: str, landed: Mapping[str, Landed]) -> None:
+    """Replaces what landed of late."""
+    lake.replace_document(f"{FOLDER}/{pull}{SEEN}", landed)
+
+
+def pages_folder(lake: Lake, pull: str) -> Path:
+    """Where the pages of the window under way are."""
+    return lake.store.path(f"{FOLDER}/{pull}{PAGES}")
+
+
+def restart_windows(lake: Lake) -> None:
+    """Drops the pages of every window under way: they are asked for again."""
+    for name in lake.store.list_names(f"{FOLDER}/*.json"):
+        pull = name.removeprefix(f"{FOLDER}/").removesuffix(".json")
+        if not name.endswith(SEEN) and (cursor := read_cursor(lake, pull)).window:
+            write_cursor(lake, pull, cursor._replace(window=cursor.window.anew()))
+    for work in lake.store.path(FOLDER).glob(f"*{PAGES}"):
+        shutil.rmtree(work)

@@ -1,0 +1,55 @@
+"""Rows that could not be read as a trace, by the file they came from; of no night, or not yet.
+
+Refused rows of a known night are the table `quarantine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from evals.records import Refusal
+from evals.storage.files import read_parquet, write_parquet
+from evals.storage.lake import Lake
+from evals.storage.tables import to_table
+
+FOLDER = "quarantine/files"
+
+
+def file_of(lake: Lake, sha: str) -> Path:
+    """Where the rows of a file are."""
+    return lake.store.path(f"{FOLDER}/{sha}.parquet")
+
+
+def list_refused_files(lake: Lake) -> list[str]:
+    """The beginnings of the hashes of the files that have such rows."""
+    names = lake.store.list_names(f"{FOLDER}/*.parquet")
+    return [name.removeprefix(f"{FOLDER}/").removesuffix(".parquet") for name in names]
+
+
+def read_refused(lake: Lake, sha: str) -> list[Refusal]:
+    """The rows of a file; none where all of its rows were read."""
+    path = file_of(lake, sha)
+    return read_parquet(Refusal, path) if path.exists() else []
+
+
+def write_refused(lake: Lake, sha: str, rows: Sequence[Refusal]) -> None:
+    """Replaces the rows of a file."""
+    write_parquet(file_of(lake, sha), to_table(Refusal, rows))
+
+
+def count_unplaced(lake: Lake, sha: str) -> int:
+    """Counts the rows of a file that say neither when nor of which application they are."""
+    import pyarrow.parquet as pq
+
+    path = file_of(lake, sha)
+    if not path.exists():
+        return 0
+    rows = pq.read_table(path, columns=["app", "date"])
+    nowhere = rows["app"].is_null().to_numpy() | rows["date"].is_null().to_numpy()
+    return int(nowhere.sum())
+
+
+def refused_tables(lake: Lake) -> Iterator[Path]:
+    """Every file that holds the bytes of refused rows, by night or by file, sorted."""
+    yield from sorted(lake.store.path("quarantine").rglob("*.parquet"))
