@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from graphlib import TopologicalSorter
-from typing import Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from pydantic import Field
 
 from evals.records import Json, digest
 from evals.reports import json_form, sections
 from evals.reports.conclusion import GateDecision, conclude
 from evals.reports.decide.verdicts import Word
-from evals.reports.section import Count, NightData, Parts, Section, Share
+from evals.reports.section import Count, Day, NightData, Parts, Section, Share
 from evals.reports.sections import accounting, causes, results
 
 SCHEMA_VERSION = 1
@@ -45,13 +47,14 @@ class Frame:
     """What every body begins with."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    date: date
+    """Of this document."""
+    date: Day
     """The night."""
     app: str
     """The application."""
     title: str
     """What pages call it."""
-    version: str
+    version: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
     """Digest of everything else in the body, 16 hexadecimal digits."""
     demo: bool
     """Whether the catalog declares its data to be a demo's."""
@@ -63,10 +66,10 @@ class Frame:
     """The suite that judged; null: no suite yet, reference-free defaults only."""
     verdict: Word
     """The worst verdict of the rows that decide."""
-    sentence: str
+    sentence: Annotated[str, Field(min_length=1)]
     """The page's first line."""
     gate: GateDecision
-    """What a release may conclude."""
+    """The release gate's outcome, with reasons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,9 @@ from evals.specs import App, Attacks, Dimension, Evaluator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+Day = date
+"""A night, where a field is itself called `date`."""
+
 Input = TypeVar("Input")
 Part = TypeVar("Part")
 

@@ -21,16 +21,21 @@ from evals.evaluators import catalog_schemas
 from evals.evaluators.guardrails import GUARDRAILS
 from evals.evaluators.registry import SCORERS
 from evals.labels.label_files import LabelLine
+from evals.reports.schema import make_schema
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 MADE = "<!-- Made by `python -m tests.docs`; change {source} instead. -->\n"
 WIDTH = 90
+REPORT_SCHEMA = "../evals/reports/report.schema.json"
+"""It ships with the package."""
+REPORT_PROSE = Path(__file__).parent / "report_prose.md"
 
 
 def quick() -> dict[str, str]:
     """The pages that need no Dagster, by path under `docs/`."""
-    made = {"cli.md": cli(), "catalog.md": catalog()}
+    made = {"cli.md": cli(), "catalog.md": catalog(), "report.md": report_page()}
+    made[REPORT_SCHEMA] = json.dumps(make_schema(), indent=1, ensure_ascii=False) + "\n"
     for kind, schema in catalog_schemas.schemas().items():
         made[f"schema/{kind}.schema.json"] = json.dumps(schema, indent=1) + "\n"
     return made
@@ -109,6 +114,28 @@ def tables(schema: Mapping[str, Any]) -> Iterator[str]:
     for name, part in schema.get("$defs", {}).items():
         yield f"**{name}**: {part['description']}\n"
         yield table(part)
+
+
+def report_page() -> str:
+    """Every key of a report, from the schema, between the prose about it."""
+    schema = make_schema()
+    parts = [report_table(schema)]
+    for name, part in schema["$defs"].items():
+        parts.append(f"### {name}\n\n{part['description']}\n\n{report_table(part)}")
+    made = MADE.format(source="the dataclasses in `evals/reports/` or `tests/docs/report_prose.md`")
+    return REPORT_PROSE.read_text("utf-8").replace("MADE", made).replace("KEYS", "\n".join(parts))
+
+
+def report_table(schema: Mapping[str, Any]) -> str:
+    """The keys of a part of a report as a table; a key that may be absent is marked."""
+    required = schema.get("required", ())
+    lines = ["| key | value | meaning |", "|---|---|---|"]
+    for key, value in schema["properties"].items():
+        mark = "" if key in required else ", or absent"
+        null = ", or null" if {"type": "null"} in value.get("anyOf", ()) else ""
+        meaning = value.get("description", "")
+        lines.append(f"| `{key}` | {kind_of(value)}{null}{mark} | {meaning} |")
+    return "\n".join(lines) + "\n"
 
 
 def table(schema: Mapping[str, Any]) -> str:

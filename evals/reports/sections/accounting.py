@@ -76,7 +76,7 @@ class Accounting:
     accepted: Count
     duplicate: Count
     quarantined: Count
-    reasons: tuple[ReasonCount, ...] = ()
+    reasons: tuple[ReasonCount, ...]
     """Why rows were quarantined."""
     corrected: Count = absent_if(0)
     """Duplicates whose content a later file replaced."""

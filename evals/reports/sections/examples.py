@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from evals.records import Json
 from evals.reports.decide.rows import Row
 from evals.reports.section import NightData, Parts, Section, nothing
 
@@ -25,7 +25,7 @@ class Example:
     input: str | None
     context: str | None
     output: str | None
-    steps: tuple[Json, ...]
+    steps: tuple[Any, ...]
     """Tool calls and retrievals."""
     model: str | None
     prompt_version: str | None

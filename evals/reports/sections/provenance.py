@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Literal, cast
 
 from evals.records import Kind
 from evals.reports.decide.rows import Rate, TraceCount, read_rows
 from evals.reports.json_form import absent_if
-from evals.reports.section import Count, NightData, Parts, Section
+from evals.reports.section import Count, Day, NightData, Parts, Section
 from evals.reports.sections.alarms import Answering, answering
 from evals.specs import Evaluator, classify
 
@@ -64,7 +63,7 @@ class ValueCount:
 class PastReport:
     """A report this one is compared with."""
 
-    date: date
+    date: Day
     version: str | None
 
 
@@ -72,10 +71,10 @@ class PastReport:
 class Provenance:
     """Where the figures come from."""
 
-    evaluators: tuple[UsedEvaluator, ...] = ()
-    traces: Mapping[str, tuple[ValueCount, ...]] = field(default_factory=dict)
+    evaluators: tuple[UsedEvaluator, ...]
+    traces: Mapping[str, tuple[ValueCount, ...]]
     """What made the traces, by field: model, prompt, commit, each of `versions`."""
-    baseline: tuple[PastReport, ...] = ()
+    baseline: tuple[PastReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ def used_evaluator(evaluator: Evaluator, rows: Iterable[Answering]) -> UsedEvalu
 def unknown(night: NightData) -> Provenance:
     """A refused night has none."""
     del night
-    return Provenance()
+    return Provenance((), {}, ())
 
 
 SECTION = Section[Facts, Provenance](

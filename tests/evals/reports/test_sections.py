@@ -1,0 +1,154 @@
+"""Promises of sections: one module, one line in the list; and of bodies that are read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from evals.records import canonical
+from evals.reports import json_form, sections
+from evals.reports.decide.rows import FailureCount, read_rows
+from evals.reports.json_form import absent_if
+from evals.reports.pages.night import render_night
+from evals.reports.report import Report, build_report, refuse_report
+from evals.reports.schema import make_schema
+from evals.reports.section import Count, NightData, Parts, Section
+from evals.reports.sections import attacks, provenance, results
+from tests.evals.reports import report_bodies as bodies
+from tests.evals.reports.night_rows import report_of
+from tests.evals.reports.test_report import BASE, PROMPTS, rate
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A section of the test alone."""
+
+    failures: Count
+    """Failures of a night, counted."""
+    rows: Count
+    """Results beside them."""
+    note: str | None = absent_if(None)
+
+
+def collect(night: NightData) -> list[FailureCount]:
+    """The night's failures."""
+    return read_rows(FailureCount, night.tonight("rpt_failures"))
+
+
+def build(rows: list[FailureCount], parts: Parts) -> Toy:
+    """Counts them beside the results."""
+    return Toy(sum(row.n for row in rows), len(parts[results.SECTION]))
+
+
+TOY = Section[list[FailureCount], Toy](
+    name="toy",
+    about="What the test adds.",
+    part=Toy,
+    collect=collect,
+    build=build,
+    empty=lambda night: Toy(0, 0, f"refused on {night.date}"),
+    default=Toy(0, 0),
+    needs=(results.SECTION,),
+    shown_if_refused=True,
+)
+
+
+@pytest.fixture
+def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A list with one section more, and a folder with its fragment."""
+    monkeypatch.setattr(sections, "SECTIONS", (TOY, *sections.SECTIONS))
+    (tmp_path / "sections").mkdir()
+    (tmp_path / "sections" / "toy.html").write_text("<h2>Toy: {{ parts.toy.failures }}</h2>\n")
+    return tmp_path
+
+
+FAILED = {"dimension": "d", "evaluator": "e", "status": "error", "code": "timeout", "n": 7}
+
+
+def test_a_section_in_the_list_is_in_body_schema_and_page(templates: Path) -> None:
+    """A module, its fragment and one line in the list are all it takes."""
+    report = build_report(replace(BASE, failures=[FAILED]))
+    body = report.to_json()
+    assert body["toy"] == {"failures": 7, "rows": 1}
+    jsonschema.validate(body, make_schema(), jsonschema.Draft202012Validator)
+    assert make_schema()["$defs"]["Toy"]["properties"]["failures"]["description"]
+    assert Report.from_json(json.loads(json.dumps(body)))[TOY] == Toy(7, 1)
+    assert "<h2>Toy: 7</h2>" in render_night(report, history=[], templates=templates)
+
+
+def test_a_refused_night_has_every_section(templates: Path) -> None:
+    """Each is empty in its own way, on the page too where it says so."""
+    report = refuse_report(replace(BASE, failures=[FAILED]), "Rubbish.")
+    assert report.to_json()["toy"] == {"failures": 0, "rows": 0, "note": "refused on 2026-10-08"}
+    assert "<h2>Toy: 0</h2>" in render_night(report, history=[], templates=templates)
+
+
+def test_a_body_from_before_a_section_is_read(templates: Path) -> None:
+    """A home's older reports mean what the section's default means."""
+    del templates
+    assert Report.from_json(bodies.slipped())[TOY] == Toy(0, 0)
+
+
+def without(*keys: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Takes keys out of a body."""
+    return lambda body: {key: value for key, value in body.items() if key not in keys}
+
+
+def test_a_body_reads_back_to_the_byte() -> None:
+    """What is read and written again is what was written: floats, nulls and absent keys."""
+    worse = [rate(150, 50, weighted_rate=0.7, weighted_variance=0.001)]
+    body = report_of(replace(BASE, rates=worse, cause_rates=PROMPTS, failures=[FAILED])).to_json()
+    for one in (body, report_of(BASE).to_json(), refuse_report(BASE, "Rubbish.").to_json()):
+        at_rest = json.loads(json.dumps(one))
+        assert canonical(Report.from_json(at_rest).to_json()) == canonical(one)
+
+
+def test_text_no_library_takes_is_read_and_written() -> None:
+    """Half a surrogate pair and an integer beyond 64 bits, as traces hold them."""
+    steps = [{"name": "\ud83d", "n": 2**70}]
+    body = bodies.slipped() | {"examples": [bodies.example(0, output="\ud800", steps=steps)]}
+    (example,) = Report.from_json(body).to_json()["examples"]
+    assert (example["output"], example["steps"]) == ("\ud800", steps)
+
+
+def test_fields_added_later_have_defaults() -> None:
+    """A body without them is one of before: no attack, no alarm, no pin, nothing pending."""
+    body = without("attacks", "alarms")(bodies.slipped())
+    report = Report.from_json(body)
+    assert report[attacks.SECTION] == ()
+    assert {row.pending for row in report[results.SECTION]} == {0}
+    assert report[provenance.SECTION].evaluators[0].pin is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda body: body | {"schema_version": 2}, r"schema_version 2, and 1 was expected.*andon"),
+        (without("results"), r"no `results`: keys are schema_version, date"),
+        (without("gate"), r"Frame has no `gate`"),
+        (lambda body: body | {"gate": {"outcome": "pass"}}, r"GateDecision has no `reasons`"),
+    ],
+)
+def test_a_body_of_another_shape_is_refused(
+    change: Callable[[dict[str, Any]], dict[str, Any]], message: str
+) -> None:
+    """The sentence names the key and what was expected."""
+    with pytest.raises(ValueError, match=message):
+        Report.from_json(change(bodies.slipped()))
+
+
+def test_dates_and_keys_are_json() -> None:
+    """A baseline's days are under `from` and `to` in ISO form."""
+    report = report_of(BASE)
+    (row,) = report[results.SECTION]
+    assert row.baseline
+    assert (row.baseline.first, row.baseline.last) == (date(2026, 10, 1), date(2026, 10, 7))
+    written = json_form.to_json(row.baseline)
+    assert written == {"rate": 0.91, "n": 1400, "from": "2026-10-01", "to": "2026-10-07"}
