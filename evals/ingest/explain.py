@@ -19,8 +19,7 @@ from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
 from evals.traces import reader
-from evals.traces.files.containers import Container, looked_at
-from evals.traces.files.streams import BROKEN
+from evals.traces.files.containers import Container, inspect_file
 from evals.traces.reader import Reading
 from evals.traces.rows import mapping
 
@@ -79,9 +78,9 @@ def explain(
     plans, app = mapping.plans(catalog.mappings, None), app or catalog.only_app
     begins, name = catalog.day_begins, readable_name(path.name)
     reading = Reading(name, plans, assume_date, day_begins=begins, path=path, app=app)
-    found = looked(path)
-    form = reader.recognised(found, path.name) if found else None
-    rows = reader.rows(path, reading)
+    container = inspect_file(path)
+    form = reader.recognise_format(container, path.name)
+    rows = reader.read_rows(path, reading, container, form)
     seen = list(itertools.islice(rows, most))
     whole = next(rows, None) is None
     door = Door(catalog, secrets.token_bytes())
@@ -90,9 +89,9 @@ def explain(
     first = door.row(traces[0]) if traces else None
     return Explained(
         file=name,
-        packed_as=found.kind if found else "unreadable",
+        packed_as=container.kind,
         format=form.NAME if form else None,
-        also=others(found, path.name, form) if found else [],
+        also=others(container, path.name, form),
         mappings=sorted(reading.used),
         whole=whole,
         traces=len(traces),
@@ -102,14 +101,6 @@ def explain(
         refused=by_reason([row for row in seen if isinstance(row, Refusal)]),
         first=shown(first) if first else None,
     )
-
-
-def looked(path: Path) -> Container | None:
-    """What the file is packed as; None where it cannot be read."""
-    try:
-        return looked_at(path)
-    except BROKEN:
-        return None
 
 
 def others(found: Container, filename: str, form: reader.Importer | None) -> list[str]:

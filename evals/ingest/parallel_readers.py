@@ -22,6 +22,7 @@ from evals.records import Label, Refusal
 from evals.specs import Catalog
 from evals.storage.lake import Lake, LakeError
 from evals.traces import reader
+from evals.traces.files.containers import Container
 from evals.traces.reader import Reading
 from evals.traces.rows.shards import Share
 
@@ -38,6 +39,7 @@ class Task(NamedTuple):
     catalog: Catalog
     path: Path
     reading: Reading
+    container: Container
     sha: str
     now: datetime | None
 
@@ -53,10 +55,10 @@ class Half(NamedTuple):
     """Files staged aside, and where they belong."""
 
 
-def by_two(path: Path) -> bool:
+def by_two(path: Path, container: Container) -> bool:
     """Whether a file is large enough for two, and of a format whose traces can be shared out."""
     size = path.stat().st_size * (8 if path.suffix.lower() in PACKED else 1)
-    return size >= LARGE and reader.is_shared(path)
+    return size >= LARGE and reader.is_shareable(container, path.name)
 
 
 @contextlib.contextmanager

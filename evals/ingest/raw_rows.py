@@ -12,19 +12,21 @@ from pathlib import Path
 
 from evals.records import Refusal, Trace, canonical
 from evals.storage.tables import to_table
-from evals.traces.files.containers import looked_at, rows_of
+from evals.traces.files.containers import Container, rows_of
 from evals.traces.files.streams import BROKEN, KEPT
 
 ALONE = ("jsonl", "json", "csv", "parquet", "openai")
 """Formats of which every line, element or table row is a trace of its own."""
 
 
-def as_exported(path: Path, refused: list[Refusal], lines: Collection[int]) -> list[Refusal]:
+def as_exported(
+    path: Path, container: Container, refused: list[Refusal], lines: Collection[int]
+) -> list[Refusal]:
     """The refused rows, those of some lines with their bytes in the export; reads it once more."""
     if not lines:
         return refused
     try:
-        every = rows_of(path, looked_at(path))
+        every = rows_of(path, container)
         found = {line.number: line.raw[:KEPT] for line in every if line.number in lines}
     except BROKEN:
         return refused

@@ -28,6 +28,7 @@ from evals.storage.lake import Lake, in_use
 from evals.storage.refused_rows import write_refused
 from evals.storage.tables import InboxFile, arrow_schema
 from evals.traces import reader
+from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import file_sha
 from evals.traces.formats.json_lines import NAME
 from evals.traces.reader import Columns, Found, Reading
@@ -76,14 +77,17 @@ def import_file(
     staging = Staging(lake, own.door, name, sha, now)
     parts = map(name_without_secrets, readable_name(place or path.name).split("/"))
     staging.place = name_without_secrets("/".join(parts))
+    container = inspect_file(path)
     with staging.nights:
-        if parallel_readers.by_two(path):
-            with parallel_readers.second(Task(lake, catalog, path, reading, sha, now)) as second:
-                staging.read(path, dataclasses.replace(reading, share=parallel_readers.FIRST))
+        if parallel_readers.by_two(path, container):
+            task = Task(lake, catalog, path, reading, container, sha, now)
+            with parallel_readers.second(task) as second:
+                first = dataclasses.replace(reading, share=parallel_readers.FIRST)
+                staging.read(path, first, container)
                 staging.unite(second())
         else:
-            staging.read(path, reading)
-    staging.refused = as_exported(path, staging.refused, staging.misread)
+            staging.read(path, reading, container)
+    staging.refused = as_exported(path, container, staging.refused, staging.misread)
     seen = staging.kept(path.stat().st_size, own.order)
     own.add(seen, staging.labels)
     if arrivals is None:
@@ -97,7 +101,7 @@ def staged(task: Task) -> Half:
     door = Door.of(lake, task.catalog)
     staging = Staging(lake, door, task.reading.source_file, task.sha, task.now, share)
     with staging.nights.aside():
-        staging.read(task.path, task.reading)
+        staging.read(task.path, task.reading, task.container)
     nights = staging.nights
     return Half(staging.format, nights.rows, staging.refused, staging.labels, nights.parts)
 
@@ -127,9 +131,9 @@ class Staging:
         self.misread: set[int] = set()
         self.format = self.place = ""
 
-    def read(self, path: Path, reading: Reading) -> None:
+    def read(self, path: Path, reading: Reading, container: Container) -> None:
         """Takes what a file holds, or a share of it."""
-        for found in reader.batches(path, reading):
+        for found in reader.read_batches(path, reading, container):
             self.take(found)
         self.flush()
 

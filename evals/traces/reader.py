@@ -12,12 +12,12 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from evals import specs
 from evals.readable import readable_name
 from evals.records import Json, Refusal
-from evals.traces.files.containers import Container, looked_at, rows_of
+from evals.traces.files.containers import Container, inspect_file, rows_of
 from evals.traces.files.streams import BOM, BROKEN, Line, read_blocks, read_lines, unpacked
 from evals.traces.files.strict_json import Refused, parse
 from evals.traces.formats import (
@@ -39,11 +39,12 @@ __all__ = [
     "Found",
     "Importer",
     "Reading",
-    "batches",
-    "is_shared",
+    "is_shareable",
     "read",
+    "read_batches",
     "read_objects",
-    "recognised",
+    "read_rows",
+    "recognise_format",
 ]
 
 
@@ -92,18 +93,17 @@ SHARED: tuple[Importer, ...] = (otlp, langfuse)
 """Formats of which a reader may make some traces alone, by their ids."""
 
 
-def is_shared(path: Path) -> bool:
-    """Whether several may read a file, each its share of the traces."""
-    try:
-        return recognised(looked_at(path), path.name) in SHARED
-    except BROKEN:
-        return False
+def is_shareable(container: Container, filename: str) -> bool:
+    """Whether several processes may read a file, each its share of the traces."""
+    return recognise_format(container, filename) in SHARED
 
 
-def recognised(found: Container, filename: str) -> Importer | None:
-    """The first format that knows the content as its own."""
-    forms = (*FORMATS, PLAIN[found.kind])
-    return next((form for form in forms if form.sniff(found.head, filename)), None)
+def recognise_format(container: Container, filename: str) -> Importer | None:
+    """The first format that knows the content as its own; None where none does."""
+    if container.kind == "unreadable":
+        return None
+    forms = (*FORMATS, PLAIN[container.kind])
+    return next((form for form in forms if form.sniff(container.head, filename)), None)
 
 
 def read(
@@ -133,27 +133,44 @@ def read(
         ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
     """
     plans = mapping.plans(mappings, name)
-    at = {"assume_date": assume_date, "spread": spread, "day_begins": day_begins}
-    return rows(path, sound(Reading(readable_name(path.name), plans, **at, path=path, app=app)))
+    file = readable_name(path.name)
+    reading = Reading(file, plans, assume_date, spread, day_begins, path=path, app=app)
+    check_dates(reading)
+    return read_rows(path, reading, inspect_file(path))
 
 
-def batches(path: Path, reading: Reading) -> Iterator[Columns | Found]:
-    """The same rows, plain ones by the column where the format can; the order within is its own.
+def read_batches(
+    path: Path, reading: Reading, container: Container | None = None
+) -> Iterator[Columns | Found]:
+    """The same rows as `read`, in columns where the format can; their order may differ.
+
+    Args:
+        path: The file.
+        reading: How its rows are understood.
+        container: What an inspection found of it; inspected here where it is None.
 
     Raises:
         ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
     """
-    return rows(path, sound(reading), fast=True)
+    check_dates(reading)
+    container = container or inspect_file(path)
+    form = recognise_format(container, path.name)
+    if form is json_lines:
+        return read_columns(path, reading)
+    return read_rows(path, reading, container, form)
 
 
-def sound(reading: Reading) -> Reading:
-    """The reading, if its dates go together."""
+def check_dates(reading: Reading) -> None:
+    """Checks that the dates for rows without a timestamp go together.
+
+    Raises:
+        ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
+    """
     spread = reading.spread
     if reading.assume_date and spread:
         raise ValueError("--assume-date and a spread over days exclude each other; give one")
     if spread and spread[1] < spread[0]:
         raise ValueError(f"the spread ends ({spread[1]}) before it begins ({spread[0]})")
-    return reading
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
@@ -171,35 +188,58 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
                 yield line.number, None
 
 
-def rows(path: Path, reading: Reading, fast: bool = False) -> Iterator[Any]:
-    """What a format makes of the file; one refusal at line 0 where none can."""
+def read_columns(path: Path, reading: Reading) -> Iterator[Columns | Found]:
+    """The rows of a file of plain JSON lines, those of one shape together in columns."""
     try:
-        found = looked_at(path)
-        form = recognised(found, path.name)
-        if form:
-            reading = dataclasses.replace(reading, table=found.kind in ("csv", "parquet"))
-            if fast and form is json_lines:
-                with unpacked(path) as stream:
-                    yield from json_lines.batches(read_blocks(stream), reading)
-            else:
-                yield from form.read(rows_of(path, found), reading)
-            return
+        with unpacked(path) as stream:
+            yield from json_lines.batches(read_blocks(stream), reading)
     except BROKEN as error:
+        yield from refuse_unopened(reading, error)
+
+
+def read_rows(
+    path: Path, reading: Reading, container: Container, form: Importer | None = None
+) -> Iterator[Found]:
+    """What a format makes of the file, row by row; one refusal at line 0 where none can.
+
+    Args:
+        path: The file.
+        reading: How its rows are understood.
+        container: What an inspection found of it.
+        form: Its format, where the caller has recognised it already.
+    """
+    form = form or recognise_format(container, path.name)
+    if form is None:
         if reading.share.tells(0):
-            yield unreadable(reading, f"The file cannot be opened ({plain_words(error)})", b"")
+            yield from refuse_file(container, reading)
         return
-    if not reading.share.tells(0):
-        return
-    if found.problem:
-        what = f"The file is damaged ({plain_words(found.problem)})"
-        yield unreadable(reading, what, found.head)
-    elif found.head.strip():
+    reading = dataclasses.replace(reading, table=container.kind in ("csv", "parquet"))
+    try:
+        yield from form.read(rows_of(path, container), reading)
+    except BROKEN as error:
+        yield from refuse_unopened(reading, error)
+
+
+def refuse_file(container: Container, reading: Reading) -> Iterator[Refusal]:
+    """The refusal of a file that no format knows; none where it is empty."""
+    if container.kind == "unreadable" and container.problem:
+        yield from refuse_unopened(reading, container.problem)
+    elif container.problem:
+        what = f"The file is damaged ({plain_words(container.problem)})"
+        yield unreadable(reading, what, container.head)
+    elif container.head.strip():
         known = ", ".join(form.NAME for form in (*FORMATS, *PLAIN.values()))
-        yield unreadable(reading, f"The file is of no known format ({known})", found.head)
+        yield unreadable(reading, f"The file is of no known format ({known})", container.head)
+
+
+def refuse_unopened(reading: Reading, error: Exception) -> Iterator[Refusal]:
+    """The refusal of a file that cannot be opened; one of several readers gives it."""
+    if reading.share.tells(0):
+        yield unreadable(reading, f"The file cannot be opened ({plain_words(error)})", b"")
 
 
 def plain_words(error: Exception) -> str:
-    """What the system said, without the path it said it of."""
+    """The system's message, without the path it is about."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or "damaged"
 
 

@@ -14,34 +14,36 @@ from typing import Literal, NamedTuple
 import orjson
 
 from evals.traces.files import documents, tables
-from evals.traces.files.streams import BOM, Line, head_of, read_lines, unpacked
+from evals.traces.files.streams import BOM, BROKEN, Line, head_of, read_lines, unpacked
 
-Kind = Literal["lines", "document", "csv", "parquet"]
+Kind = Literal["lines", "document", "csv", "parquet", "unreadable"]
 JSON_LINES = (".jsonl", ".ndjson")
 SAMPLE = 20
 """How many rows of a table stand for its beginning."""
 
 
 class Container(NamedTuple):
-    """A file looked at, not read."""
+    """What an inspection finds of a file; it is passed on, so that nobody inspects a file twice."""
 
     kind: Kind
     head: bytes
     """How its rows begin: a table's first rows as JSON lines, else the first bytes unpacked."""
     problem: Exception | None = None
-    """Why no more could be read, where the file is damaged."""
+    """Why no more could be read, where the file is damaged or cannot be opened."""
     delimiter: str = ","
+    layout: tables.Layout | None = None
+    """Of a Parquet file: its columns and how they are read."""
 
 
-def looked_at(path: Path) -> Container:
-    """What a file is packed as.
-
-    Raises:
-        OSError: the file cannot be opened.
-    """
-    start, problem = head_of(path)
+def inspect_file(path: Path) -> Container:
+    """Finds out what a file is packed as, by its name and its first bytes."""
+    try:
+        start, problem = head_of(path)
+    except BROKEN as error:
+        return Container("unreadable", b"", error)
     if start.startswith(tables.PARQUET):
-        return Container("parquet", sample(tables.read_parquet(path)))
+        layout = tables.inspect_parquet(path)
+        return Container("parquet", sample(tables.read_parquet(path, layout)), layout=layout)
     if documents.is_document(start, path.name):
         return Container("document", start, problem)
     delimiter = None
@@ -64,8 +66,8 @@ def rows_of(path: Path, container: Container) -> Iterator[Line]:
     Raises:
         OSError: the file cannot be opened.
     """
-    if container.kind == "parquet":
-        yield from tables.read_parquet(path)
+    if container.layout:
+        yield from tables.read_parquet(path, container.layout)
         return
     with unpacked(path) as stream:
         if container.kind == "csv":

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 import orjson
 
@@ -129,30 +129,60 @@ def as_json(value: Any) -> Any:
     return str(value)
 
 
-def read_parquet(path: Path) -> Iterator[Line]:
+class Layout(NamedTuple):
+    """The columns of a Parquet file and how they are read."""
+
+    names: list[str]
+    """The column names, each once."""
+    schema: Any
+    """The Arrow schema under these names, every text written out."""
+    dictionaries: list[str]
+    """Columns that are read as dictionaries, since written out they may be large."""
+    problem: str = ""
+    """Why the file cannot be read; empty where it can."""
+
+
+def inspect_parquet(path: Path) -> Layout:
+    """Reads a file's footer; texts of unknown size are probed in a process of limited memory."""
+    import pyarrow
+
+    try:
+        with parquet_file(path) as file:
+            dictionaries = nested_texts(file.metadata)
+            unbounded = nested_differences(file.metadata)
+            names = distinct(file.schema_arrow.names)
+            named = zip(file.schema_arrow, names, strict=True)
+            schema = pyarrow.schema([field.with_name(name) for field, name in named])
+        fits = not unbounded or memory_limit.fits(path, unbounded)
+    except (pyarrow.ArrowException, OSError) as error:
+        return Layout([], None, [], first_sentence(error))
+    problem = "" if fits else f"{', '.join(unbounded)}: {TOO_MUCH}"
+    return Layout(names, schema, dictionaries, problem)
+
+
+def read_parquet(path: Path, layout: Layout) -> Iterator[Line]:
     """The rows, counted from 1, a batch of bounded size at a time."""
     import pyarrow
 
+    if layout.problem:
+        yield Line(1, b"", "unreadable-file", layout.problem)
+        return
     number = 0
     try:
-        with parquet_file(path) as looked:
-            kept, untold = nested_texts(looked.metadata), nested_differences(looked.metadata)
-            names = distinct(looked.schema_arrow.names)
-            named = zip(looked.schema_arrow, names, strict=True)
-            plain = pyarrow.schema([field.with_name(name) for field, name in named])
-        if untold and not memory_limit.fits(path, untold):
-            yield Line(1, b"", "unreadable-file", f"{', '.join(untold)}: {TOO_MUCH}")
-            return
-        with parquet_file(path, read_dictionary=kept) as file:
+        with parquet_file(path, read_dictionary=layout.dictionaries) as file:
             for group in range(file.num_row_groups):
                 size = batch_rows(path, file, group)
                 for batch in file.iter_batches(size, row_groups=[group], use_threads=False):
-                    for row in rows_of(batch.rename_columns(names), plain):
+                    for row in rows_of(batch.rename_columns(layout.names), layout.schema):
                         number += 1
                         yield row._replace(number=number)
     except (pyarrow.ArrowException, OSError) as error:
-        problem = str(error).splitlines()[0][:200] if str(error) else "damaged"
-        yield Line(number + 1, b"", "unreadable-file", problem)
+        yield Line(number + 1, b"", "unreadable-file", first_sentence(error))
+
+
+def first_sentence(error: Exception) -> str:
+    """The first line of an error's message, cut to a readable length."""
+    return str(error).splitlines()[0][:200] if str(error) else "damaged"
 
 
 def parquet_file(path: Path, **options: Any) -> Any:

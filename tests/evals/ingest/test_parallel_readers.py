@@ -15,11 +15,15 @@ from evals.ingest import parallel_readers
 from evals.ingest.staging import import_file
 from evals.specs import Catalog
 from evals.storage.lake import Lake, LakeError
+from evals.traces import reader
+from evals.traces.files.containers import inspect_file
 from evals.validation.admission import admit
 from tests.bench import langfuse, otlp
 
 GOLDEN = Path(__file__).parents[1] / "traces" / "golden"
-SPANS = [path for path in sorted(GOLDEN.glob("*")) if parallel_readers.reader.is_shared(path)]
+SPANS = [
+    path for path in sorted(GOLDEN.glob("*")) if reader.is_shareable(inspect_file(path), path.name)
+]
 
 
 def taken(home: Path, path: Path) -> dict[str, Any]:
@@ -115,4 +119,4 @@ def test_a_reader_that_is_killed_leaves_nothing(
 def test_small_files_are_read_by_one(tmp_path: Path) -> None:
     """A second process would take longer to start than they take to read."""
     path = made(tmp_path, otlp, "{")
-    assert not parallel_readers.by_two(path)
+    assert not parallel_readers.by_two(path, inspect_file(path))

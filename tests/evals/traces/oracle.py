@@ -45,7 +45,7 @@ class Account(NamedTuple):
 def account(path: Path, app: str = "fuzz") -> Account:
     """What an importer makes of a file."""
     found = list(reader.read(path, mappings={}, app=app))
-    form = reader.recognised(containers.looked_at(path), path.name)
+    form = reader.recognise_format(containers.inspect_file(path), path.name)
     rows = [item for item in found if not isinstance(item, Label)]
     labels = [item for item in found if isinstance(item, Label)]
     return Account(form.NAME if form else "", rows, labels)
@@ -157,7 +157,7 @@ def spelled(value: Any) -> str:
 
 def held_in(data: bytes, path: Path) -> list[Held] | None:
     """A file's lines, elements or table rows; None where it is not whole."""
-    found = containers.looked_at(path)
+    found = containers.inspect_file(path)
     try:
         if found.kind == "lines":
             read = lenient if b"resource" in data else strict

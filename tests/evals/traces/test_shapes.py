@@ -111,7 +111,7 @@ def test_by_the_column_is_as_by_the_row(rows: list[Any], name: str, spaced: bool
         path.write_text("\n".join([*lines, "", "{", *lines[:1]]))
         one_by_one = list(reader.read(path, mappings=MAPPINGS[name]))
         reading = Reading(path.name, mapping.plans(MAPPINGS[name], None))
-        together = list(reader.batches(path, reading))
+        together = list(reader.read_batches(path, reading))
     assert rows_of(together) == rows_of(one_by_one)
     refused = [sorted((r for r in found if isinstance(r, Refusal)), key=lambda r: r.source_line)
                for found in (one_by_one, together)]  # fmt: skip
@@ -123,6 +123,6 @@ def test_plain_rows_are_read_by_the_column(tmp_path: Path) -> None:
     path = tmp_path / "day.jsonl"
     rows = [PLAIN, {**PLAIN, "output": {"text": "Hello."}}, PLAIN]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = list(reader.batches(path, Reading(path.name)))
+    found = list(reader.read_batches(path, Reading(path.name)))
     assert [item.size for item in found if isinstance(item, Columns)] == [2]
     assert [item.source_line for item in found if isinstance(item, Trace)] == [2]
