@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from evals.labels.label_files import mapped_labels, take_in_labels
 from evals.reports.finalize import Final
@@ -21,7 +21,14 @@ from evals.storage import marts, night_state
 from evals.storage.lake import HomeInUse, Lake
 from evals.storage.tables import SliceRow
 
+if TYPE_CHECKING:
+    from evals.calls.stop import Stop
+    from evals.evaluators.gold import GoldAndLabels
+    from evals.runs.runner import Tally
+    from evals.specs import Evaluator
+
 Say = Callable[[str], None]
+Count = Callable[[int], None]
 
 
 class Intake(NamedTuple):
@@ -163,6 +170,67 @@ def admit_nights(
                 raise
             say(f"validation stopped ({type(error).__name__}); the night's run shows why")
     return due
+
+
+def score_nights(
+    lake: Lake,
+    catalog: Catalog,
+    references: GoldAndLabels,
+    nights: Iterable[date],
+    run_id: str,
+    now: datetime,
+    *,
+    includes: Callable[[Evaluator], bool] = lambda evaluator: True,
+    stop: Stop | None = None,
+    expect: Count = lambda calls: None,
+    progress: Count = lambda calls: None,
+) -> list[Tally]:
+    """Brings the scores of some nights up to date, asking models only for what is not known.
+
+    Args:
+        lake: where traces, answers and scores rest.
+        catalog: the pins, prices and budgets.
+        references: gold and labels.
+        nights: the nights, in turn.
+        run_id: the run that pays.
+        now: the moment, whose day's budget is used.
+        includes: which of a night's evaluators are meant.
+        stop: who may end it while it asks.
+        expect: hears how many calls a night wants, before the first of them.
+        progress: hears how many calls were answered.
+
+    Raises:
+        Stopped: when it was stopped; each night keeps the scores it had, and the answers are kept.
+    """
+    from evals.calls import day_budget
+    from evals.calls.routing import Route, returned
+    from evals.calls.shared_state import Shared
+    from evals.runs import runner
+    from evals.storage import ledger
+    from evals.worklist.worklist import NightOf
+
+    recover_budget(lake)
+    shared = Shared(lake.home)
+    purse = day_budget.Purse(shared, run_id, now.date(), catalog)
+    ask = Route(lake, catalog, now) if stop is None else Route(lake, catalog, now, stop=stop)
+    tallies: list[Tally] = []
+    with contextlib.closing(shared), ledger.journal(lake, run_id) as journal:
+        returned(lake, catalog, journal, now)
+        for night in nights:
+            work = NightOf(lake, night)
+            locked = (e for app in work.apps for e in night_locks.locked(lake, catalog, night, app))
+            tallies += runner.score_evaluators(
+                lake,
+                work,
+                [evaluator for evaluator in locked if includes(evaluator)],
+                references,
+                journal,
+                ask=ask,
+                purse=purse,
+                expect=expect,
+                progress=progress,
+            )
+    return tallies
 
 
 def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:

@@ -7,14 +7,29 @@ import dagster as dg
 
 from orchestration.automation import batch_sensor, final_nights_sensor, inbox_sensor, jobs
 from orchestration.runtime import executor
+from orchestration.runtime.deployment import load_deployment
+from orchestration.settings import Settings, settings
 from orchestration.stages import evaluate, guard, ingest, realign, report, review, slices, validate
 
 STAGES = (ingest, validate, slices, evaluate, guard, report, review, realign)
 
-defs = dg.Definitions(
-    assets=[*dg.load_assets_from_modules(STAGES), batch_sensor.batches],
-    jobs=[jobs.NIGHTLY, jobs.BACKFILL, inbox_sensor.READ],
-    schedules=[jobs.every_night],
-    sensors=[inbox_sensor.inbox, batch_sensor.batches_back, final_nights_sensor.nights_final],
-    executor=executor.in_use_executor,
-)
+
+def build_definitions(here: Settings) -> dg.Definitions:
+    """Everything Dagster runs for a team's catalog and home."""
+    deployment = load_deployment(here)
+    assets = [asset for stage in STAGES for asset in stage.build_assets(deployment)]
+    assets.append(batch_sensor.build_asset(deployment))
+    return dg.Definitions(
+        assets=dg.with_source_code_references(assets),
+        jobs=[jobs.NIGHTLY, jobs.RESCORE, inbox_sensor.READ],
+        schedules=[jobs.build_schedule(deployment)],
+        sensors=[
+            inbox_sensor.build_sensor(deployment),
+            batch_sensor.build_sensor(deployment),
+            final_nights_sensor.build_sensor(deployment),
+        ],
+        executor=executor.in_use_executor,
+    )
+
+
+defs = build_definitions(settings())

@@ -24,6 +24,7 @@ from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Failure, Skip
 from evals.runs import night_locks
+from evals.runs.runner import can_ask
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger, night_state
 from evals.storage.documents.evaluator_specs import read_evaluator
@@ -215,13 +216,6 @@ def ways_of(
     if batched(catalog, evaluator, night, wanted, now):
         return Ways("batch", cheap, usd)
     return Ways("live", usd, cheap)
-
-
-def can_ask(evaluator: Evaluator) -> bool:
-    """Whether the evaluator's model is at hand here."""
-    from evals.models import why_unavailable
-
-    return evaluator.pin is not None and why_unavailable(evaluator.pin) is None
 
 
 def changed(lake: Lake, evaluator: Evaluator, version: str | None) -> list[str]:

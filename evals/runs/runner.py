@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from evals.calls.day_budget import Purse
 from evals.calls.requests import Asked, Asker, Asking
 from evals.evaluators import guardrails, judges, registry
 from evals.evaluators.gold import GoldAndLabels, majority
+from evals.models import why_unavailable
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
 from evals.runs import noise
 from evals.specs import Evaluator
@@ -26,7 +27,7 @@ from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.tables import CanaryRow, Coverage, from_rows
 from evals.worklist import canaries
-from evals.worklist.worklist import NightOf, Survey, score_file, survey
+from evals.worklist.worklist import NightOf, Survey, renew, score_file, survey
 
 Found = Outcome | Failure | Skip
 STANDING = ("trace_id", "evaluator", "verdict", "status", "inclusion")
@@ -54,6 +55,59 @@ class Tally(NamedTuple):
     usd: float
 
 
+def score_evaluators(
+    lake: Lake,
+    night: NightOf,
+    evaluators: Sequence[Evaluator],
+    references: GoldAndLabels,
+    journal: ledger.Journal,
+    *,
+    ask: Asker = live.ask,
+    purse: Purse | None = None,
+    expect: Callable[[int], None] = lambda calls: None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Tally]:
+    """Brings the scores of one night up to date; what models are asked is surveyed before.
+
+    Args:
+        lake: where traces, answers and scores rest.
+        night: the night's traces.
+        evaluators: of all its applications.
+        references: gold and labels.
+        journal: takes answers as they arrive.
+        ask: how questions are asked.
+        purse: the day's budget.
+        expect: hears how many calls are wanted, before the first of them.
+        progress: hears how many calls were answered.
+    """
+    surveys: dict[int, Survey] = {}
+    wanted: set[tuple[str | None, str]] = set()
+    for number, evaluator in enumerate(evaluators):
+        if can_ask(evaluator):
+            surveys[number] = found = survey(lake, night, evaluator, references)
+            wanted |= {(evaluator.answer_version, want.key) for want in found.wanted}
+    expect(len(wanted))
+    return [
+        score_night(
+            lake,
+            night,
+            evaluator,
+            references,
+            journal,
+            ask=ask,
+            purse=purse,
+            progress=progress,
+            before=surveys.pop(number, None),
+        )
+        for number, evaluator in enumerate(evaluators)
+    ]
+
+
+def can_ask(evaluator: Evaluator) -> bool:
+    """Whether the evaluator asks a model that is at hand here."""
+    return evaluator.pin is not None and why_unavailable(evaluator.pin) is None
+
+
 def score_night(
     lake: Lake,
     night: NightOf,
@@ -64,16 +118,19 @@ def score_night(
     ask: Asker = live.ask,
     purse: Purse | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    before: Survey | None = None,
 ) -> Tally:
     """Brings one evaluator's scores of one night of one application up to date.
 
-    Holds the night × evaluator lock; a second writer waits, re-plans, and finds it done.
+    Holds the night × evaluator lock; a second writer waits, re-plans, and finds it done. A survey
+    made before is used where nothing it rests on has changed.
     """
     stamp = night.night.isoformat()
     with lake.lock("scores", stamp, evaluator.name, evaluator.app):
         if evaluator.kind == "judge":
             with lake.lock("calls", evaluator.answer_version or ""):
-                work = survey(lake, night, evaluator, references)
+                work = renew(lake, before) if before else None
+                work = work or survey(lake, night, evaluator, references)
                 asked = pay(lake, work, journal, ask, purse, progress)
                 counts = judge_night(lake, work, asked)
                 rows = canary_rows(lake, work, asked)

@@ -55,6 +55,14 @@ class Wanted(NamedTuple):
     """Runs that asked it in vain."""
 
 
+class FileState(NamedTuple):
+    """A file as it was at some moment."""
+
+    path: str
+    inode: int
+    changed_ns: int
+
+
 class Tried(NamedTuple):
     """A canary, by the contents that are asked."""
 
@@ -150,14 +158,28 @@ def recorded_key(evaluator: Evaluator, trace: Trace, references: GoldAndLabels) 
 
 
 class Contents:
-    """Contents by key, in a file without a name: it ends with the process, whatever ends that."""
+    """Contents by key; beyond a megabyte in a file without a name, which ends with the process."""
 
     def __init__(self, lake: Lake) -> None:
-        self.file = lake.open_nameless()
-        self.close = weakref.finalize(self, os.close, self.file)
+        self.lake = lake
+        self.file: int | None = None
         self.held = bytearray()
         self.at: dict[str, tuple[int, int]] = {}
         self.end = 0
+        self.written = 0
+
+    def close(self) -> None:
+        """Gives the file back, where one was opened."""
+        if self.file is not None:
+            self.give_back()
+            self.file = None
+
+    def open(self) -> int:
+        """The file, opened when it is first needed."""
+        if self.file is None:
+            self.file = self.lake.open_nameless()
+            self.give_back = weakref.finalize(self, os.close, self.file)
+        return self.file
 
     def add(self, key: str, content: bytes) -> None:
         """Keeps a content, once."""
@@ -176,15 +198,19 @@ class Contents:
         """What is held goes to the file."""
         view = memoryview(bytes(self.held))
         while view:
-            view = view[os.write(self.file, view) :]
+            view = view[os.write(self.open(), view) :]
+        self.written = self.end
         self.held.clear()
 
     def read(self, key: str) -> tuple[dict[str, Any], Any]:
         """The fields a content holds, and gold."""
-        if self.held:
-            self.flush()
         start, length = self.at[key]
-        fields, gold = json.loads(os.pread(self.file, length, start))
+        if start >= self.written:
+            begin = start - self.written
+            data = bytes(self.held[begin : begin + length])
+        else:
+            data = os.pread(self.open(), length, start)
+        fields, gold = json.loads(data)
         return fields, gold
 
 
@@ -205,6 +231,8 @@ class Survey:
     """What the wanted questions are about."""
     tried: tuple[Tried, ...] = ()
     """Attacks the judge is asked beside the traces; they come first, and give no score."""
+    basis: tuple[FileState, ...] = ()
+    """The files it rests on, as they were."""
 
     @property
     def todo(self) -> int:
@@ -220,6 +248,7 @@ class Survey:
 
 def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: GoldAndLabels) -> Survey:
     """What there is to do: which traces, which scores stand, which contents must be paid for."""
+    basis = basis_of(lake, night.night, evaluator)
     standing = standing_scores(lake, night.night, evaluator)
     places = {name: place(name, evaluator.dimension) for name in night.ids(evaluator)}
     seats = sampled(places, evaluator.sample, night.strata(evaluator))
@@ -247,7 +276,25 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: GoldAnd
     asks += [one.key for name, one in chosen.items() if name not in kept]
     asks += again(contents, [one.key for one in chosen.values()], repeats)
     wanted = tuple(unpaid(lake, evaluator, asks))
-    return Survey(evaluator, night.night, len(places), chosen, kept, wanted, contents, tried)
+    return Survey(evaluator, night.night, len(places), chosen, kept, wanted, contents, tried, basis)
+
+
+def basis_of(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
+    """The state of the files a survey rests on beside the ledger: traces, and the scores so far."""
+    scores = lake.partition("scores", night) / f"{score_file(evaluator)}.parquet"
+    paths = [*lake.files("traces", [night]), *([scores] if scores.exists() else [])]
+    found = ((path, path.stat()) for path in paths)
+    return tuple(FileState(path.name, stat.st_ino, stat.st_mtime_ns) for path, stat in found)
+
+
+def renew(lake: Lake, before: Survey) -> Survey | None:
+    """A survey without what was paid since it was made; None where another writer was there."""
+    if before.basis != basis_of(lake, before.night, before.evaluator):
+        before.contents.close()
+        return None
+    keys = (want.key for want in before.wanted)
+    wanted = tuple(unpaid(lake, before.evaluator, keys)) if before.wanted else ()
+    return replace(before, wanted=wanted)
 
 
 def again(contents: Contents, keys: Iterable[str], repeats: int) -> Iterator[str]:

@@ -14,10 +14,10 @@ from evals.models.batches import FINAL_STATES
 from evals.records import digest
 from evals.runs import night_locks
 from orchestration.automation.jobs import NIGHTLY
+from orchestration.runtime.deployment import QUALITY, Deployment, tags_of
 from orchestration.runtime.metadata import table
 from orchestration.runtime.partitions import CODE
-from orchestration.settings import settings
-from orchestration.stages.evaluate import GROUP, KEYS, OWNERS
+from orchestration.stages.evaluate import GROUP, score_keys
 
 SHOWN = 200
 EVERY_S = 300
@@ -29,42 +29,59 @@ def line(ticket: Ticket) -> dict[str, Any]:
     return {**row(ticket), "counts": counts}
 
 
-@dg.asset(
-    group_name=GROUP, kinds={"python"}, owners=OWNERS, code_version=CODE, deps=KEYS, name="batches"
-)
-def batches(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-    """One row per batch handed in to a provider, and what came of it."""
-    found = list(tickets(settings().lake()))
-    return dg.MaterializeResult(
-        metadata={
-            "batches": len(found),
-            "under_way": sum(ticket.open for ticket in found),
-            "usd": round(sum(ticket.usd for ticket in found), 6),
-            "last_batches": table([line(ticket) for ticket in found[-SHOWN:]][::-1]),
-        }
+def build_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    """The asset that shows batches."""
+    here = deployment.settings
+
+    @dg.asset(
+        group_name=GROUP,
+        kinds={"python"},
+        owners=[QUALITY],
+        tags=tags_of(GROUP, paid=True),
+        code_version=CODE,
+        deps=score_keys(deployment),
     )
+    def batches(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        """One row per batch handed in to a provider, and what came of it."""
+        found = list(tickets(here.lake()))
+        return dg.MaterializeResult(
+            metadata={
+                "batches": len(found),
+                "under_way": sum(ticket.open for ticket in found),
+                "usd": round(sum(ticket.usd for ticket in found), 6),
+                "last_batches": table([line(ticket) for ticket in found[-SHOWN:]][::-1]),
+            }
+        )
+
+    return batches
 
 
-@dg.sensor(
-    name="batches_back",
-    job=NIGHTLY,
-    minimum_interval_seconds=EVERY_S,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-)
-def batches_back(context: dg.SensorEvaluationContext) -> Any:
-    """Asks providers after batches under way, and reports the nights of those that are over."""
-    lake = settings().lake()
-    if not under_way(lake):
-        return dg.SkipReason("no batch is under way")
-    seen = heard(lake, settings().catalog(), datetime.now(UTC))
-    over = [ticket for ticket in seen if not ticket.open or ticket.status in FINAL_STATES]
-    if not over:
-        done, asked = (sum(getattr(t, key) for t in seen) for key in ("done", "requests"))
-        count = f"{len(seen)} batches" if len(seen) != 1 else "1 batch"
-        return dg.SkipReason(f"{count} under way, {done} of {asked} requests done")
-    tags = sorted(ticket.tag for ticket in over)
-    name, due = digest(tags), {*nights_of(over), *night_locks.awaiting(lake, tags)}
-    return [
-        dg.RunRequest(run_key=f"{name}-{night.isoformat()}", partition_key=night.isoformat())
-        for night in sorted(due)
-    ]
+def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
+    """The sensor that looks for batches that came back."""
+    here = deployment.settings
+
+    @dg.sensor(
+        name="batches_back",
+        job=NIGHTLY,
+        minimum_interval_seconds=EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def batches_back(context: dg.SensorEvaluationContext) -> Any:
+        """Asks providers after batches under way, and reports the nights of those that are over."""
+        lake = here.lake()
+        if not under_way(lake):
+            return dg.SkipReason("no batch is under way")
+        seen = heard(lake, here.catalog(), datetime.now(UTC))
+        over = [ticket for ticket in seen if not ticket.open or ticket.status in FINAL_STATES]
+        if not over:
+            done, asked = (sum(getattr(t, key) for t in seen) for key in ("done", "requests"))
+            count = f"{len(seen)} batches" if len(seen) != 1 else "1 batch"
+            return dg.SkipReason(f"{count} under way, {done} of {asked} requests done")
+        tags = sorted(ticket.tag for ticket in over)
+        name, due = digest(tags), {*nights_of(over), *night_locks.awaiting(lake, tags)}
+        return [
+            dg.RunRequest(run_key=f"{name}-{night.isoformat()}", partition_key=night.isoformat())
+            for night in sorted(due)
+        ]
+
+    return batches_back

@@ -21,8 +21,9 @@ from evals.storage import night_state
 from evals.storage.documents.inbox_stamps import FileStamp, read_stamps
 from evals.storage.lake import Lake
 from orchestration.automation.jobs import NIGHTLY
+from orchestration.runtime.deployment import Deployment
 from orchestration.runtime.run_tags import range_tags
-from orchestration.settings import Settings, settings
+from orchestration.settings import Settings
 
 SETTLED_S = 10
 """A file changed less long ago may still be written."""
@@ -134,12 +135,18 @@ def under_way(instance: dg.DagsterInstance) -> bool:
     )
 
 
-@dg.sensor(name="inbox", jobs=[READ, NIGHTLY], minimum_interval_seconds=60)
-def inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """New files in the inbox start a reading of them, and then the nights they concern."""
-    if under_way(context.instance):
-        return dg.SensorResult(skip_reason="a run is under way", cursor=context.cursor)
-    here, lake = settings(), settings().lake()
-    found, now = files(here, lake, time.time()), datetime.now(UTC)
-    pending = due(lake, here.catalog(), now)
-    return asked_for(context.cursor, found, pending, now.strftime("%Y-%m-%dT%H"))
+def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
+    """The sensor of the inbox; a person switches it on."""
+    here = deployment.settings
+
+    @dg.sensor(name="inbox", jobs=[READ, NIGHTLY], minimum_interval_seconds=60)
+    def inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        """New files in the inbox start a reading of them, and then the nights they concern."""
+        if under_way(context.instance):
+            return dg.SensorResult(skip_reason="a run is under way", cursor=context.cursor)
+        lake = here.lake()
+        found, now = files(here, lake, time.time()), datetime.now(UTC)
+        pending = due(lake, here.catalog(), now)
+        return asked_for(context.cursor, found, pending, now.strftime("%Y-%m-%dT%H"))
+
+    return inbox

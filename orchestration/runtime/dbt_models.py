@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from evals.storage.files import replace
 from evals.storage.locks import hold_lock
+from orchestration.runtime.deployment import reference_to, tags_of
 from orchestration.runtime.progress import Progress
 from orchestration.settings import ROOT
 
@@ -70,17 +71,22 @@ def newest_model() -> float:
 class Translator(DagsterDbtTranslator):
     """dbt models as assets: staged scores come from every evaluator's asset, not from one."""
 
-    def __init__(self, evaluators: list[dg.AssetKey]) -> None:
+    def __init__(self, stage: str, evaluators: Sequence[dg.AssetKey] = ()) -> None:
         super().__init__()
-        self.evaluators = evaluators
+        self.stage, self.evaluators = stage, evaluators
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> Any:
-        """The model's spec, its kinds and its dependencies made ours."""
+        """The model's spec, its kinds, tags and dependencies made ours."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         deps = [dep for dep in spec.deps if dep.asset_key != dg.AssetKey("scores")]
         if len(deps) < len(list(spec.deps)):
             deps += [dg.AssetDep(key) for key in self.evaluators]
-        return spec.replace_attributes(deps=deps, kinds={"dbt", "duckdb"})
+        spec = spec.replace_attributes(deps=deps, kinds={"dbt", "duckdb"}, tags=tags_of(self.stage))
+        node = manifest["nodes"].get(unique_id)
+        if node is None:
+            return spec
+        file = DBT / node["original_file_path"]
+        return spec.merge_attributes(metadata=reference_to(file, 1, node["name"]))
 
 
 def linked(folder: Path) -> None:
@@ -136,7 +142,7 @@ def build(context: Any, folder: Path) -> Build:
     from dbt.cli.main import dbtRunner
     from dbt_common.events.functions import msg_to_dict
 
-    chosen = get_updated_cli_invocation_params_for_context(context, {}, Translator([]))
+    chosen = get_updated_cli_invocation_params_for_context(context, {}, Translator(""))
     said: list[dict[str, Any]] = []
 
     def hear(event: Any) -> None:

@@ -11,6 +11,15 @@ from evals.storage.files import replace
 SETTINGS = """telemetry: {enabled: false}
 nux: {enabled: false}
 run_retries: {enabled: false}
+# Two runs side by side fit one machine. Calls need no pool: their pace and the day's budget are
+# kept for all runs together in the home, those of the command line among them.
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+    tag_concurrency_limits:
+      - {key: dagster/backfill, limit: 1}
+# A run whose process died with its machine is failed after a day and not shown as running for ever.
+run_monitoring: {enabled: true, max_runtime_seconds: 86400}
 event_log_storage:
   module: orchestration.runtime.event_log
   class: EventLog

@@ -1,23 +1,79 @@
-"""What the assets share: nights, and tables for the Dagster UI.
+"""What the assets show in Dagster: per night, as numbers and tables, with links to pages.
 
-Where things are is `settings`, dbt is `modelling`; nothing here knows a stage.
+How a night's page is made is in `evals.reports`; nothing here knows a stage.
 """
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
 from evals.readable import readable
+from evals.storage.lake import Lake
 
-BOARD_URL = os.environ.get("ANDON_BOARD_URL", "http://127.0.0.1:3001")
+BOARD = ("dagster", "board.json")
+"""Where `andon ui` served pages last."""
+DEFAULT_URL = "http://127.0.0.1:3001"
+
+
+def board_url(lake: Lake) -> str:
+    """Where pages are served: as the environment has it, or where `andon ui` last served them."""
+    last = lake.document(*BOARD) or {}
+    return os.environ.get("ANDON_BOARD_URL") or last.get("url", DEFAULT_URL)
 
 
 def nights_of(context: Any) -> list[date]:
     """The nights a run is about, oldest first."""
     return [date.fromisoformat(key) for key in sorted(context.partition_keys)]
+
+
+class Checked(NamedTuple):
+    """What a check found in a night."""
+
+    passed: bool
+    severity: dg.AssetCheckSeverity
+    metadata: Mapping[str, Any]
+
+
+def show_nights(
+    context: Any, nights: Mapping[date, Mapping[str, Any]], key: dg.AssetKey | None = None
+) -> None:
+    """Gives each night's partition metadata of its own, also in a run over many nights."""
+    for night, metadata in nights.items():
+        context.add_asset_metadata(metadata, asset_key=key, partition_key=night.isoformat())
+
+
+def check_nights(
+    context: Any, key: dg.AssetKey, check: str, nights: Mapping[date, Checked]
+) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
+    """A check's outcome for each night's partition, then the whole run's: its worst night's."""
+    if not context.has_partition_key:
+        for night, found in nights.items():
+            yield dg.AssetCheckEvaluation(
+                asset_key=key,
+                check_name=check,
+                passed=found.passed,
+                severity=found.severity,
+                metadata=found.metadata,
+                partition=night.isoformat(),
+            )
+    worst = max(nights.values(), key=badness)
+    failed = [night.isoformat() for night, found in nights.items() if not found.passed]
+    yield dg.AssetCheckResult(
+        asset_key=key,
+        check_name=check,
+        passed=worst.passed,
+        severity=worst.severity,
+        metadata={**worst.metadata, "nights_that_failed": ", ".join(failed) or "none"},
+    )
+
+
+def badness(found: Checked) -> tuple[bool, bool]:
+    """How bad an outcome is, to compare it with others."""
+    return not found.passed, found.severity == dg.AssetCheckSeverity.ERROR
 
 
 def plain(value: Any) -> Any:
@@ -38,11 +94,3 @@ def cell(value: Any) -> Any:
     if isinstance(value, int | float | bool):
         return value
     return readable(str(value or ""))
-
-
-BARS = "▁▂▃▄▅▆▇█"
-
-
-def spark(values: list[float | None]) -> str:
-    """Shares between 0 and 1 as a line of small bars; a gap where there is none."""
-    return "".join(" " if v is None else BARS[min(7, int(v * 8))] for v in values)

@@ -1,6 +1,6 @@
-"""What every asset of the line shares: its partitions, the nights, and its code version.
+"""What every asset of the line shares: how its nights become partitions, and its code version.
 
-How a timestamp falls into a night is the door's to say; here is only the calendar.
+How a timestamp falls into a night is decided at ingest; here is only the calendar.
 """
 
 import warnings
@@ -8,15 +8,24 @@ from importlib import metadata
 
 import dagster as dg
 
-from orchestration.settings import settings
+from evals.specs import Catalog
+from evals.storage.lake import Lake
 
-# Beta in this Dagster; the line is built on it, and the tests show when it changes.
-warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
+# Beta or preview in this Dagster; the line is built on them, and the tests show when they change.
+for words, category in (
+    ("Parameter `backfill_policy`", dg.BetaWarning),
+    (r"Function `with_source_code_references`|Class `(LocalFile)?CodeReference", dg.BetaWarning),
+    ("Specifying a partitions_def on an AssetCheckSpec", dg.PreviewWarning),
+):
+    warnings.filterwarnings("ignore", words, category)
+
+RANGE = dg.BackfillPolicy.single_run()
+CODE = metadata.version("andon")
+"""The code version of assets made by Andon itself; evaluators and dbt models have their own."""
 
 
-def calendar() -> dg.DailyPartitionsDefinition:
+def build_calendar(catalog: Catalog, lake: Lake) -> dg.DailyPartitionsDefinition:
     """Nights from the first one the catalog or the lake knows, today's included."""
-    catalog, lake = settings().catalog(), settings().lake()
     first = min([catalog.since, *lake.nights("staged")[:1]])
     return dg.DailyPartitionsDefinition(
         start_date=first.isoformat(),
@@ -24,9 +33,3 @@ def calendar() -> dg.DailyPartitionsDefinition:
         end_offset=1,
         fmt="%Y-%m-%d",
     )
-
-
-NIGHTS = calendar()
-RANGE = dg.BackfillPolicy.single_run()
-CODE = metadata.version("andon")
-"""The code version of assets made by Andon itself; evaluators and dbt models have their own."""

@@ -33,7 +33,7 @@ class Progress:
     listener: Teller | None = None
     calls: int = 0
     planned: int = 0
-    """Calls the run expects to make, where a listener wants to know."""
+    """Calls the run expects to make, of the nights it has looked at."""
 
     @classmethod
     def start(cls, listener: Teller) -> None:
@@ -46,6 +46,13 @@ class Progress:
         """Tells the listener, if there is one."""
         if cls.listener:
             cls.listener(words, done, of, bar)
+
+    @classmethod
+    def expect(cls, count: int) -> None:
+        """Adds calls that are wanted to those the run expects to make."""
+        if count:
+            cls.planned += count
+            cls.say("asking models", cls.calls, cls.planned, "calls")
 
     @classmethod
     def asked(cls, count: int) -> None:
@@ -92,13 +99,7 @@ def lines() -> Teller:
 @contextmanager
 def bars() -> Iterator[Teller]:
     """A teller of bars on stderr, one for the work and one for the calls, gone when it ends."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        SpinnerColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     from evals.readable import readable
@@ -109,16 +110,19 @@ def bars() -> Iterator[Teller]:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
     )
-    counts = (MofNCompleteColumn(), TimeRemainingColumn())
+    counts = (TextColumn("{task.fields[count]}"), TimeRemainingColumn())
     with Bars(*columns, *counts, console=errors(), transient=True) as shown:
-        tasks = {"work": shown.add_task("starting", total=None)}
+        tasks = {"work": shown.add_task("starting", total=None, count="")}
 
         def tell(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
             words = readable(words)
             if bar not in tasks:
-                tasks[bar] = shown.add_task(words, total=of)
-            elif done == 0:
+                tasks[bar] = shown.add_task(words, total=of, count="")
+            elif done == 0 and bar == "work":
                 shown.reset(tasks[bar])  # another stage: its time left is its own
-            shown.update(tasks[bar], description=words, completed=done, total=of or None)
+            count = f"{done:,}/{of:,}" if of else ""  # no number where none is known
+            shown.update(
+                tasks[bar], description=words, completed=done, total=of or None, count=count
+            )
 
         yield tell

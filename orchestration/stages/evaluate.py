@@ -1,33 +1,61 @@
 """Stage 4, evaluate: scores of the night's traces, one asset an evaluator.
 
-One process runs them all and each yields on its own; what a score means is `evals`'.
+One process runs them all and each yields on its own; what a score means is in `evals`.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
 
-from evals.calls import day_budget
-from evals.calls.routing import Route, returned
-from evals.calls.shared_state import Shared
+from evals import pipeline
 from evals.calls.stop import Stop
-from evals.evaluators import resolution
 from evals.records import digest
-from evals.runs import night_locks, plan, runner
-from evals.storage import ledger
-from evals.worklist.worklist import NightOf, survey
+from evals.runs.runner import Tally
+from evals.specs import Evaluator
 from orchestration.runtime import interrupts, pin_checks
-from orchestration.runtime.metadata import nights_of, spark, table
-from orchestration.runtime.partitions import NIGHTS, RANGE
+from orchestration.runtime.deployment import UNDECLARED, Deployment, tags_of
+from orchestration.runtime.metadata import nights_of, show_nights, table
+from orchestration.runtime.partitions import RANGE
 from orchestration.runtime.progress import Progress, each
-from orchestration.settings import settings
+from orchestration.settings import Settings
+from orchestration.stages.ingest import application_key
 
 GROUP = "evaluate"
-OWNERS = ["team:quality"]
-ANY = "unknown"
-"""An application the catalog does not know: it has the guardrails."""
+OUTCOMES = ("passed", "failed", "errored", "skipped", "pending")
+WORK = ("covered", "sampled", "reused", "calls", "usd")
+
+
+def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """The assets of this stage: none where the catalog has no evaluator that can be read."""
+    here, specs = deployment.settings, build_specs(deployment)
+    if not specs:
+        return []
+
+    @dg.multi_asset(
+        specs=specs,
+        check_specs=pin_checks.build_checks(deployment, specs),
+        can_subset=True,
+        backfill_policy=RANGE,
+        name="evaluators",
+    )
+    def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        """Brings the chosen evaluators up to date, night by night, paying only for what is new."""
+        nights = nights_of(context)
+        with interrupts.received() as stop:
+            tallies = score_nights(context, here, nights, stop)
+        for spec in specs:
+            if spec.key in context.selected_asset_keys:
+                own = tallies[spec.metadata["evaluator"]]
+                by_night = {night: [t for t in own if t.night == night] for night in nights}
+                shown = {night: count_scores(found) for night, found in by_night.items()}
+                show_nights(context, shown, spec.key)
+                yield dg.MaterializeResult(asset_key=spec.key)
+        yield from pin_checks.check_pins(context, here, specs)
+
+    return [scores]
 
 
 def asset_key(evaluator: str) -> dg.AssetKey:
@@ -35,142 +63,91 @@ def asset_key(evaluator: str) -> dg.AssetKey:
     return dg.AssetKey(["scores", evaluator.replace(".", "__").replace("-", "_")])
 
 
-def specs() -> list[dg.AssetSpec]:
-    """One asset an evaluator of the catalog, with its version, kind and question."""
-    catalog = settings().catalog()
-    found: dict[str, list[Any]] = {}
-    for app in [*catalog.apps, ANY]:
-        for evaluator in resolution.for_app(catalog, app):
-            found.setdefault(evaluator.name, []).append(evaluator)
-    return [
-        dg.AssetSpec(
-            asset_key(name),
-            deps=["traces", "fct_slice_members", "labels"],
-            group_name=GROUP,
-            kinds={"python", uses[0].kind},
-            owners=OWNERS,
-            description=f"One row per trace × evaluator version: {uses[0].question}",
-            code_version=version_of(uses),
-            partitions_def=NIGHTS,
-            skippable=True,
-            metadata={
-                "evaluator": name,
-                "applications": ", ".join(sorted({use.app for use in uses} - {ANY})),
-                "model": uses[0].pin.model if uses[0].pin else "none: no call is made",
-                **({"pin": uses[0].pin.name} if uses[0].pin else {}),
-            },
-        )
-        for name, uses in sorted(found.items())
-    ]
+def score_keys(deployment: Deployment) -> list[dg.AssetKey]:
+    """The assets of all evaluators."""
+    return [asset_key(name) for name in deployment.evaluators]
 
 
-def version_of(uses: list[Any]) -> str:
+def build_specs(deployment: Deployment) -> list[dg.AssetSpec]:
+    """One asset an evaluator of the catalog, with its version, kind, question and applications."""
+    return [build_spec(deployment, name, uses) for name, uses in deployment.evaluators.items()]
+
+
+def build_spec(deployment: Deployment, name: str, uses: Sequence[Evaluator]) -> dg.AssetSpec:
+    """The asset of one evaluator."""
+    apps = sorted({use.app for use in uses} - {UNDECLARED})
+    pin = uses[0].pin
+    return dg.AssetSpec(
+        asset_key(name),
+        deps=["traces", "fct_slice_members", "labels", *map(application_key, apps)],
+        group_name=GROUP,
+        kinds={"python", uses[0].kind},
+        owners=deployment.owners(apps),
+        tags=tags_of(GROUP, apps, paid=pin is not None and bool(pin.prices)),
+        description=f"One row per trace × evaluator version: {uses[0].question}",
+        code_version=version_of(uses),
+        partitions_def=deployment.nights,
+        skippable=True,
+        metadata={
+            "evaluator": name,
+            "applications": ", ".join(apps),
+            "model": pin.model if pin else "none: no call is made",
+            **({"pin": pin.name} if pin else {}),
+        },
+    )
+
+
+def version_of(uses: Sequence[Evaluator]) -> str:
     """An evaluator's version; where applications differ in it, the hash of all."""
     versions = sorted({use.version for use in uses})
     return versions[0] if len(versions) == 1 else digest(versions)
 
 
-SPECS = specs()
-KEYS = [spec.key for spec in SPECS]
-
-
-@dg.multi_asset(
-    specs=SPECS,
-    check_specs=pin_checks.checks(SPECS),
-    can_subset=True,
-    backfill_policy=RANGE,
-    name="evaluators",
-)
-def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """Brings the chosen evaluators up to date, night by night, paying only for what is new."""
-    with interrupts.received() as stop:
-        tallies = score_nights(context, stop)
-    for spec in SPECS:
-        if spec.key in context.selected_asset_keys:
-            shown = metadata(tallies.get(spec.metadata["evaluator"], []))
-            yield dg.MaterializeResult(asset_key=spec.key, metadata=shown)
-    yield from pin_checks.results(context, SPECS)
-
-
-def score_nights(context: dg.AssetExecutionContext, stop: Stop) -> dict[str, list[runner.Tally]]:
-    """What each evaluator did to each night, by its name.
-
-    Raises:
-        Stopped: when it was stopped; the night keeps the scores it had, and the answers are kept.
-    """
-    here, lake = settings(), settings().lake()
-    day_budget.recover(lake)
-    shared = Shared(lake.home)
-    purse = day_budget.Purse(shared, context.run.run_id, datetime.now(UTC).date(), here.catalog())
-    references = here.references(lake)
-    if Progress.listener:
-        Progress.planned = planned(lake, context, references)
-    tallies: dict[str, list[runner.Tally]] = {}
-    way = Route(lake, here.catalog(), datetime.now(UTC), stop=stop)
-    with ledger.journal(lake, context.run.run_id) as journal:
-        returned(lake, here.catalog(), journal, way.now)
-        for night in each("evaluating", nights_of(context)):
-            work = NightOf(lake, night)
-            for evaluator in chosen(lake, here.catalog(), night, work, context):
-                done = runner.score_night(
-                    lake,
-                    work,
-                    evaluator,
-                    references,
-                    journal,
-                    ask=way,
-                    purse=purse,
-                    progress=Progress.asked,
-                )
-                tallies.setdefault(evaluator.name, []).append(done)
-    shared.close()
+def score_nights(
+    context: dg.AssetExecutionContext, here: Settings, nights: Sequence[date], stop: Stop
+) -> dict[str, list[Tally]]:
+    """What each evaluator did to each night, by its name."""
+    lake, catalog = here.lake(), here.catalog()
+    chosen = {key.to_user_string() for key in context.selected_asset_keys}
+    done = pipeline.score_nights(
+        lake,
+        catalog,
+        here.references(lake),
+        each("evaluating", nights),
+        context.run.run_id,
+        datetime.now(UTC),
+        includes=lambda evaluator: asset_key(evaluator.name).to_user_string() in chosen,
+        stop=stop,
+        expect=Progress.expect,
+        progress=Progress.asked,
+    )
+    tallies: dict[str, list[Tally]] = defaultdict(list)
+    for tally in done:
+        tallies[tally.evaluator].append(tally)
     return tallies
 
 
-def chosen(lake: Any, catalog: Any, night: date, work: NightOf, context: Any) -> Iterator[Any]:
-    """The evaluators a night is locked to, of those this run is about."""
-    for app in work.apps:
-        for evaluator in night_locks.locked(lake, catalog, night, app):
-            if asset_key(evaluator.name) in context.selected_asset_keys:
-                yield evaluator
-
-
-def planned(lake: Any, context: Any, references: Any) -> int:
-    """The calls a run will make at most, surveyed before the first one."""
-    catalog = settings().catalog()
-    calls: set[tuple[str, str]] = set()
-    for night in nights_of(context):
-        work = NightOf(lake, night)
-        for evaluator in chosen(lake, catalog, night, work, context):
-            if evaluator.kind == "judge" and plan.can_ask(evaluator):
-                found = survey(lake, work, evaluator, references)
-                calls |= {(evaluator.answer_version, want.key) for want in found.wanted}
-                found.contents.close()
-    return len(calls)
-
-
-def metadata(tallies: list[runner.Tally]) -> dict[str, Any]:
-    """An evaluator's counts, night by night, with a small chart of its pass rate."""
+def count_scores(tallies: Sequence[Tally]) -> dict[str, Any]:
+    """An evaluator's counts of one night, in all and by application; its pass rate as a number."""
+    passed, failed = (sum(getattr(t, key) for t in tallies) for key in ("passed", "failed"))
     rows = [
-        {
-            "night": t.night.isoformat(),
-            "app": t.app,
-            "rate": round(t.passed / (t.passed + t.failed), 4) if t.passed + t.failed else None,
-            **{key: getattr(t, key) for key in ("passed", "failed", "errored", "skipped")},
-            "pending": t.pending,
-            **{key: getattr(t, key) for key in ("covered", "sampled", "reused", "calls", "usd")},
-        }
+        {"app": t.app, "pass_rate": rate(t.passed, t.failed)}
+        | {key: getattr(t, key) for key in (*OUTCOMES, *WORK)}
         for t in tallies
     ]
-    charts = [
-        f"`{app}` {spark([row['rate'] for row in rows if row['app'] == app])}"
-        for app in sorted({t.app for t in tallies})
-    ]
-    return {
-        "calls": sum(t.calls for t in tallies),
-        "scores": sum(t.passed + t.failed for t in tallies),
+    shown: dict[str, Any] = {
+        "scores": passed + failed,
         "errors": sum(t.errored for t in tallies),
+        "skipped": sum(t.skipped for t in tallies),
+        "pending": sum(t.pending for t in tallies),
+        "calls": sum(t.calls for t in tallies),
         "usd": round(sum(t.usd for t in tallies), 6),
-        "pass_rate_by_night": dg.MetadataValue.md("  \n".join(charts) or "no traces"),
-        "by_night": table(rows),
+        "by_application": table(rows),
     }
+    overall = rate(passed, failed)
+    return shown if overall is None else {"pass_rate": overall, **shown}
+
+
+def rate(passed: int, failed: int) -> float | None:
+    """The share of scores that passed; None where there is none."""
+    return round(passed / (passed + failed), 4) if passed + failed else None

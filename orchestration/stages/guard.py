@@ -1,41 +1,62 @@
 """Stage 5, guard: guardrail scores become verdicts and actions by policy.
 
-Makes no calls; the policy is the catalog's, the checks are `evals.evaluators.guardrails`'.
+Makes no calls; the policy is the catalog's, the checks are in `evals.evaluators`.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
+from evals.records import GuardVerdict
 from evals.runs import runner
-from orchestration.runtime.metadata import nights_of, table
-from orchestration.runtime.partitions import CODE, NIGHTS, RANGE
+from orchestration.runtime.deployment import QUALITY, Deployment, tags_of
+from orchestration.runtime.metadata import nights_of, show_nights, table
+from orchestration.runtime.partitions import CODE, RANGE
 from orchestration.runtime.progress import each
-from orchestration.settings import settings
 from orchestration.stages.evaluate import asset_key
 
-GUARDED = [asset_key(name) for name in sorted(settings().catalog().guardrails)]
+GROUP = "guard"
 
 
-@dg.asset(
-    group_name="guard",
-    kinds={"python", "parquet"},
-    code_version=CODE,
-    owners=["team:quality"],
-    partitions_def=NIGHTS,
-    backfill_policy=RANGE,
-    deps=GUARDED,
-)
-def verdicts(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-    """One row per trace × guardrail: whether it tripped, and the action its policy asks for."""
-    lake = settings().lake()
-    rows = [
-        row for n in each("guarding", nights_of(context)) for row in runner.guard_night(lake, n)
-    ]
+def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """The assets of this stage."""
+    here = deployment.settings
+
+    @dg.asset(
+        group_name=GROUP,
+        kinds={"python", "parquet"},
+        code_version=CODE,
+        owners=[QUALITY],
+        tags=tags_of(GROUP),
+        partitions_def=deployment.nights,
+        backfill_policy=RANGE,
+        deps=guard_keys(deployment),
+    )
+    def verdicts(context: dg.AssetExecutionContext) -> None:
+        """One row per trace × guardrail: whether it tripped, and the action its policy asks for."""
+        lake = here.lake()
+        shown = {
+            night: count_verdicts(runner.guard_night(lake, night))
+            for night in each("guarding", nights_of(context))
+        }
+        show_nights(context, shown)
+
+    return [verdicts]
+
+
+def guard_keys(deployment: Deployment) -> list[dg.AssetKey]:
+    """The assets of the evaluators that are guardrails."""
+    found = deployment.evaluators.items()
+    return [asset_key(name) for name, uses in found if uses[0].guardrail is not None]
+
+
+def count_verdicts(rows: Sequence[GuardVerdict]) -> dict[str, Any]:
+    """A night's verdicts, and how often each guardrail asked for its action."""
     tripped = Counter((row.app, row.guardrail, row.action) for row in rows if row.tripped)
     shown = [
         {"app": app, "guardrail": guardrail, "action": action, "traces": count}
         for (app, guardrail, action), count in sorted(tripped.items())
     ]
-    return dg.MaterializeResult(metadata={"verdicts": len(rows), "tripped": table(shown)})
+    return {"verdicts": len(rows), "tripped": tripped.total(), "by_guardrail": table(shown)}

@@ -3,8 +3,8 @@
 Counts and rates are dbt's, intervals and verdicts `evals.reports`'.
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,105 +13,125 @@ import dagster as dg
 from dagster_dbt import dbt_assets
 
 from evals import pipeline
-from evals.reports import assembly, finalize
+from evals.reports import assembly
+from evals.reports.finalize import Final
 from evals.reports.report import Report
 from evals.reports.sections import results
 from evals.storage import marts, night_state
-from evals.storage.report_files import board_file
+from evals.storage.lake import Lake
 from orchestration.runtime import pin_checks
 from orchestration.runtime.dbt_models import Translator, dbt_build, manifest
-from orchestration.runtime.metadata import BOARD_URL, nights_of, spark, table
-from orchestration.runtime.partitions import CODE, NIGHTS, RANGE
+from orchestration.runtime.deployment import QUALITY, Deployment, tags_of
+from orchestration.runtime.metadata import (
+    Checked,
+    board_url,
+    check_nights,
+    nights_of,
+    show_nights,
+    table,
+)
+from orchestration.runtime.partitions import CODE, RANGE
 from orchestration.runtime.progress import Progress, each
-from orchestration.settings import settings
-from orchestration.stages.evaluate import KEYS
+from orchestration.settings import Settings
+from orchestration.stages.evaluate import score_keys
 
 GROUP = "report"
-OWNERS = ["team:quality"]
 REPORTS = dg.AssetKey("reports")
 GATE = "release_gate"
+QUALITY_MODELS = "quality_models"
+Rows = list[dict[str, Any]]
 
 
-@dbt_assets(
-    manifest=manifest(),
-    selector="quality",
-    name="quality_models",
-    partitions_def=NIGHTS,
-    backfill_policy=RANGE,
-    dagster_dbt_translator=Translator(KEYS),
-)
-def quality_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """Scores, agreement and rates by slice, joined and counted in SQL."""
-    lake, nights = settings().lake(), nights_of(context)
-    Progress.say("modelling scores with dbt")
-    path = pipeline.fill_warehouse(lake, settings().catalog(), context.run.run_id, nights)
-    yield from dbt_build(context, path)
-    marts.publish(lake, context.run.run_id, nights, marts.QUALITY_MARTS)
+def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """The assets of this stage."""
+    return [build_models(deployment), build_reports(deployment), build_board(deployment)]
 
 
-@dg.asset(
-    key=REPORTS,
-    group_name=GROUP,
-    kinds={"python", "html", "json"},
-    code_version=CODE,
-    owners=OWNERS,
-    partitions_def=NIGHTS,
-    backfill_policy=RANGE,
-    deps=["rpt_rates", "rpt_failures", "rpt_provenance", "rpt_cause_rates", "fct_agreement"],
-    check_specs=[
-        dg.AssetCheckSpec(
-            GATE,
-            asset=REPORTS,
-            description="No application regressed; nobody is alarmed before a night is final.",
-        ),
-    ],
-)
-def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """One versioned report per night × application, kept for ever."""
-    lake, catalog = settings().lake(), settings().catalog()
-    rows = []
-    for night in each("reporting", nights_of(context)):
-        now = datetime.now(UTC)
-        stamp = {"run_id": context.run.run_id, "reported_at": now.isoformat()}
-        stamp |= pin_checks.ending()
-        for report, folder in assembly.write_night_reports(lake, catalog, night, stamp):
-            until = night_state.provisional_until(lake, night, report.app, now)
-            rows.append({**line(report, folder), "provisional": until or ""})
-    final = pipeline.close_nights(lake, datetime.now(UTC))
-    lake.drop_scratch(context.run.run_id)
-    last = rows[-1] if rows else {}
-    charts = [
-        f"`{app}` {spark([row['lowest_rate'] for row in rows if row['app'] == app])}"
-        for app in sorted({row["app"] for row in rows})
-    ]
-    yield dg.MaterializeResult(
-        metadata={
-            "reports": len(rows),
-            "page": dg.MetadataValue.url(last.get("page", BOARD_URL)),
-            "file": dg.MetadataValue.path(last.get("file", str(board_file(lake)))),
-            "board": dg.MetadataValue.url(f"{BOARD_URL}/index.html"),
-            "lowest_rate_by_night": dg.MetadataValue.md("  \n".join(charts) or "no reports"),
-            "by_night_and_application": table(rows),
+def build_models(deployment: Deployment) -> dg.AssetsDefinition:
+    """The assets of the dbt models over scores."""
+    here = deployment.settings
+
+    @dbt_assets(
+        manifest=manifest(),
+        selector="quality",
+        name=QUALITY_MODELS,
+        partitions_def=deployment.nights,
+        backfill_policy=RANGE,
+        dagster_dbt_translator=Translator(GROUP, score_keys(deployment)),
+    )
+    def quality_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        """Scores, agreement and rates by slice, joined and counted in SQL."""
+        lake, nights = here.lake(), nights_of(context)
+        Progress.say("modelling scores with dbt", 0, len(nights))
+        path = pipeline.fill_warehouse(lake, here.catalog(), context.run.run_id, nights)
+        yield from dbt_build(context, path)
+        marts.publish(lake, context.run.run_id, nights, marts.QUALITY_MARTS)
+
+    return quality_models
+
+
+def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
+    """The asset of the nights' reports."""
+    here = deployment.settings
+    promise = "No application regressed; nobody is alarmed before a night is final."
+
+    @dg.asset(
+        key=REPORTS,
+        group_name=GROUP,
+        kinds={"python", "html", "json"},
+        code_version=CODE,
+        owners=[QUALITY],
+        tags=tags_of(GROUP, deployment.catalog.apps, pii=True),
+        partitions_def=deployment.nights,
+        backfill_policy=RANGE,
+        deps=["rpt_rates", "rpt_failures", "rpt_provenance", "rpt_cause_rates", "fct_agreement"],
+        check_specs=[
+            dg.AssetCheckSpec(
+                GATE, asset=REPORTS, description=promise, partitions_def=deployment.nights
+            ),
+        ],
+    )
+    def reports(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        """One versioned report per night × application, kept for ever."""
+        lake, nights = here.lake(), nights_of(context)
+        rows = {
+            night: report_night(here, lake, night, context.run.run_id)
+            for night in each("reporting", nights)
         }
-    )
-    keys = ("night", "app", "gate", "sentence")
-    told = [{key: row[key] for key in keys} for row in rows if not row["provisional"]]
-    regressed = [row for row in [*told, *map(said, final)] if row["gate"] == "regressed"]
-    yield dg.AssetCheckResult(
-        check_name=GATE,
-        passed=not regressed,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"regressed": table(regressed)},
-    )
+        final = pipeline.close_nights(lake, datetime.now(UTC))
+        lake.drop_scratch(context.run.run_id)
+        show_nights(context, {night: describe_night(lake, own) for night, own in rows.items()})
+        yield dg.MaterializeResult()
+        alarms = {night: alarms_of(night, own, final) for night, own in rows.items()}
+        yield from check_nights(context, REPORTS, GATE, {n: gate(a) for n, a in alarms.items()})
+        yield from (
+            dg.AssetCheckEvaluation(
+                asset_key=REPORTS,
+                check_name=GATE,
+                passed=False,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"regressed": table([final_row(one)])},
+                partition=one.date.isoformat(),
+            )
+            for one in final
+            if one.date not in rows and one.gate == "regressed"
+        )
+
+    return reports
 
 
-def said(final: finalize.Final) -> dict[str, Any]:
-    """A night that has become final, in one row."""
-    night = final.date.isoformat()
-    return {"night": night, "app": final.app, "gate": final.gate, "sentence": final.sentence}
+def report_night(here: Settings, lake: Lake, night: date, run_id: str) -> Rows:
+    """Writes a night's reports; one row each."""
+    now = datetime.now(UTC)
+    stamp = {"run_id": run_id, "reported_at": now.isoformat()} | pin_checks.ending(here)
+    rows = []
+    for report, folder in assembly.write_night_reports(lake, here.catalog(), night, stamp):
+        until = night_state.provisional_until(lake, night, report.app, now)
+        rows.append({**report_row(lake, report, folder), "provisional": until or ""})
+    return rows
 
 
-def line(report: Report, folder: Path) -> dict[str, Any]:
+def report_row(lake: Lake, report: Report, folder: Path) -> dict[str, Any]:
     """A report in one row: its verdict, where `andon ui` serves it and where it is stored."""
     rates = [
         row.rate
@@ -126,20 +146,68 @@ def line(report: Report, folder: Path) -> dict[str, Any]:
         "gate": report.gate.outcome,
         "sentence": report.sentence,
         "lowest_rate": min(rates, default=None),
-        "page": f"{BOARD_URL}/{quote('/'.join(folder.parts[-3:]))}/index.html",
+        "page": f"{board_url(lake)}/{quote('/'.join(folder.parts[-3:]))}/index.html",
         "file": str(folder / "index.html"),
     }
 
 
-@dg.asset(group_name=GROUP, kinds={"html"}, code_version=CODE, owners=OWNERS, deps=[reports])
-def board(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-    """One page over all nights and applications, and the warehouse of views beside it."""
-    lake = settings().lake()
-    path = assembly.write_board(lake, pin_checks.ending())
-    marts.warehouse(lake)
-    return dg.MaterializeResult(
-        metadata={
-            "page": dg.MetadataValue.url(f"{BOARD_URL}/index.html"),
-            "file": dg.MetadataValue.path(str(path)),
-        }
+def describe_night(lake: Lake, rows: Rows) -> dict[str, Any]:
+    """A night's reports as its partition shows them: numbers, and links to its own pages."""
+    rates = [row["lowest_rate"] for row in rows if row["lowest_rate"] is not None]
+    pages = {f"page/{row['app']}": dg.MetadataValue.url(row["page"]) for row in rows}
+    files = {f"file/{row['app']}": dg.MetadataValue.path(row["file"]) for row in rows}
+    return {
+        "reports": len(rows),
+        "regressed": sum(row["gate"] == "regressed" for row in rows),
+        **({"lowest_rate": min(rates)} if rates else {}),
+        **pages,
+        **files,
+        "board": dg.MetadataValue.url(f"{board_url(lake)}/index.html"),
+        "by_application": table(rows),
+    }
+
+
+def alarms_of(night: date, rows: Rows, final: Sequence[Final]) -> Rows:
+    """What regressed in a night that is final."""
+    keys = ("night", "app", "gate", "sentence")
+    shown = [{key: row[key] for key in keys} for row in rows if not row["provisional"]]
+    shown += [final_row(one) for one in final if one.date == night]
+    return [row for row in shown if row["gate"] == "regressed"]
+
+
+def gate(regressed: Rows) -> Checked:
+    """The release gate of a night."""
+    return Checked(not regressed, dg.AssetCheckSeverity.WARN, {"regressed": table(regressed)})
+
+
+def final_row(final: Final) -> dict[str, Any]:
+    """A night that has become final, in one row."""
+    night = final.date.isoformat()
+    return {"night": night, "app": final.app, "gate": final.gate, "sentence": final.sentence}
+
+
+def build_board(deployment: Deployment) -> dg.AssetsDefinition:
+    """The asset of the board."""
+    here = deployment.settings
+
+    @dg.asset(
+        group_name=GROUP,
+        kinds={"html"},
+        code_version=CODE,
+        owners=[QUALITY],
+        tags=tags_of(GROUP),
+        deps=[REPORTS],
     )
+    def board(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        """One page over all nights and applications, and the warehouse of views beside it."""
+        lake = here.lake()
+        path = assembly.write_board(lake, pin_checks.ending(here))
+        marts.warehouse(lake)
+        return dg.MaterializeResult(
+            metadata={
+                "page": dg.MetadataValue.url(f"{board_url(lake)}/index.html"),
+                "file": dg.MetadataValue.path(str(path)),
+            }
+        )
+
+    return board

@@ -32,6 +32,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from evals.storage.lake import Lake
 from orchestration.runtime import terminal
 from orchestration.runtime.instance import dagster_home
+from orchestration.runtime.metadata import BOARD
 from orchestration.settings import ROOT, Settings
 from orchestration.web.dagster import GraphQLByPost
 from orchestration.web.pages import pages
@@ -124,6 +125,7 @@ def listen(port: int) -> socket.socket:
 def tell_children(here: Settings, port: int) -> None:
     """Says in the environment, and by the folder, what the processes below go by."""
     os.environ["ANDON_BOARD_URL"] = f"http://{HOST}:{port + 1}"
+    here.lake().write_document({"url": os.environ["ANDON_BOARD_URL"]}, *BOARD)
     os.environ["ANDON_HOME"], os.environ["ANDON_CATALOG"] = str(here.home), str(here.catalog_root)
     if here.inbox is not None:
         os.environ["ANDON_INBOX"] = str(here.inbox)

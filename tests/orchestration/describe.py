@@ -15,6 +15,11 @@ import dagster as dg
 from orchestration.definitions import defs
 
 GRAPH = defs.resolve_asset_graph()
+BROKEN = {
+    node.key.to_user_string(): node.description
+    for node in GRAPH.asset_nodes
+    if "broken" in node.tags
+}
 
 
 def asset(key: dg.AssetKey) -> dict[str, Any]:
@@ -24,6 +29,7 @@ def asset(key: dg.AssetKey) -> dict[str, Any]:
         "group": node.group_name,
         "kinds": sorted(node.kinds),
         "owners": sorted(node.owners),
+        "tags": sorted(key for key in node.tags if not key.startswith("dagster/")),
         "deps": sorted(parent.to_user_string() for parent in node.parent_keys),
         "partitions": str(node.partitions_def) if node.partitions_def else None,
         "checks": sorted(check.name for check in node.check_keys),
@@ -66,8 +72,12 @@ def described() -> dict[str, Any]:
             }
             for name, job in sorted(jobs.items())
         },
-        "schedules": {s.name: s.cron_schedule for s in repository.schedule_defs},
-        "tick": tick(datetime(2026, 10, 15, 5, tzinfo=UTC)),
+        "broken": BROKEN,
+        "schedules": {
+            one.name: [one.cron_schedule, one.default_status.value, one.description]
+            for one in repository.schedule_defs
+        },
+        "tick": [] if BROKEN else tick(datetime(2026, 10, 15, 5, tzinfo=UTC)),
     }
 
 

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from orchestration.runtime.instance import SETTINGS
+from tests.catalog_files import write_catalog
+
 ROOT = Path(__file__).parents[2]
 STAGES = {"ingest", "validate", "slices", "evaluate", "guard", "report", "review", "realign"}
 FOREIGN = "ignore:sqlglotrs is deprecated"
@@ -26,21 +29,26 @@ def fresh(home: Path) -> dict[str, str]:
     return {**kept, "ANDON_HOME": str(home), "PATH": programs, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def describe(home: Path, catalog: Path | None = None) -> dict[str, Any]:
     """What Dagster is given in a fresh home, read with every warning an error."""
     program = str(Path(__file__).with_name("describe.py"))
     command = [sys.executable, "-W", "error", "-W", FOREIGN, program]
-    environment = fresh(tmp_path_factory.mktemp("home"))
+    environment = fresh(home) | ({"ANDON_CATALOG": str(catalog)} if catalog else {})
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Dagster is given with the demo's catalog."""
+    return describe(tmp_path_factory.mktemp("home"))
+
+
 def test_definitions_are_as_they_were(
     described: dict[str, Any], snapshot: SnapshotAssertion
 ) -> None:
-    """Keys, groups, kinds, owners, lineage, partitions, checks, jobs and schedules do not drift."""
+    """Keys, groups, kinds, owners, tags, lineage, partitions, checks and jobs do not drift."""
     assert {key: described[key] for key in ("assets", "jobs", "schedules")} == snapshot
 
 
@@ -74,12 +82,12 @@ def test_the_schedule_asks_for_the_night_that_has_ended(described: dict[str, Any
 
 def test_dagster_validates_the_workspace_without_a_warning(tmp_path: Path) -> None:
     """`dagster definitions validate` warns of nothing but its own name, and sends nothing home."""
-    dagster_home = tmp_path / "dagster"
-    dagster_home.mkdir()
-    (dagster_home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     own = "ignore:Function `definitions_validate_command` is superseded"
     command = [sys.executable, "-W", own, "-m", "dagster", "definitions", "validate"]
-    environment = fresh(tmp_path / "home") | {"DAGSTER_HOME": str(dagster_home), "NO_COLOR": "1"}
+    environment = fresh(tmp_path / "home") | {
+        "DAGSTER_HOME": str(dagster_home(tmp_path)),
+        "NO_COLOR": "1",
+    }
     done = subprocess.run(
         [*command, "-w", "workspace.yaml"],
         env=environment,
@@ -91,6 +99,55 @@ def test_dagster_validates_the_workspace_without_a_warning(tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout
     assert "Validation successful for code location andon" in done.stdout
     assert "warning" not in done.stdout.lower()
+
+
+def test_dg_checks_and_lists_the_definitions(tmp_path: Path) -> None:
+    """`dg check defs` passes, and `dg list defs --json` names what Dagster loads, with its file."""
+    dg = [str(Path(sys.executable).with_name("dg"))]
+    environment = fresh(tmp_path / "home") | {"DAGSTER_HOME": str(dagster_home(tmp_path))}
+    told: dict[str, str] = {}
+    for words in (("check", "defs"), ("list", "defs", "--json")):
+        done = subprocess.run(
+            [*dg, *words], env=environment, cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        told[words[0]] = done.stdout
+    listed = json.loads(told["list"])
+    assets = {asset["asset_key"]: asset for asset in listed["assets"]}
+    assert assets["traces"]["source"].startswith("orchestration/stages/validate.py:")
+    assert assets["rpt_rates"]["source"].startswith("dbt_project/models/marts/quality/")
+    assert {one["name"] for one in listed["schedules"]} == {"every_night"}
+
+
+def dagster_home(folder: Path) -> Path:
+    """A Dagster instance's folder that sends nothing home."""
+    home = folder / "dagster"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(SETTINGS)
+    return home
+
+
+def test_a_broken_catalog_loads_and_names_what_is_broken(tmp_path: Path) -> None:
+    """Dagster shows file, line and key at the catalog, or at the one application that is broken."""
+    check = {"assertion": "regex", "params": {"pattern": "^Hello"}}
+    dimension = {"dimension": "polite", "question": "Is it polite?", "check": check}
+    odd = {**dimension, "check": {"assertion": "no-such-check"}}
+    files: dict[str, Any] = {
+        f"{kind}s/{app}.yaml": document
+        for app, one in (("chat", dimension), ("cards", odd))
+        for kind, document in (
+            ("app", {"app": app, "suite": app}),
+            ("suite", {"suite": app, "dimensions": [one]}),
+        )
+    }
+    root = write_catalog(tmp_path / "catalog", files)
+    one = describe(tmp_path / "one", root)["assets"]
+    (root / "apps" / "chat.yaml").write_text("app: chat\nsweet: chat\n")
+    whole = describe(tmp_path / "whole", root)
+    assert "scores/chat__polite" in one
+    assert "scores/cards__polite" not in one
+    assert "chat.yaml:2: sweet" in " ".join(whole["broken"].values())
+    assert "traces" in whole["assets"]
 
 
 def test_processes_that_start_at_once_parse_the_dbt_project_once(

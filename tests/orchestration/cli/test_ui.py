@@ -177,22 +177,32 @@ def test_columns_have_a_lineage(assets: dict[str, Any]) -> None:
     assert unknown == []
 
 
-def test_an_evaluator_shows_a_chart_and_a_table(assets: dict[str, Any]) -> None:
-    """An evaluator's materialization has its pass rate as bars and its counts as a table."""
+def test_an_evaluator_shows_a_rate_that_dagster_plots_and_a_table(assets: dict[str, Any]) -> None:
+    """An evaluator's materialization has its pass rate as a number and its counts as a table."""
     shown = entries(assets["scores/extraction__valid_json"])
-    assert "extraction" in shown["pass_rate_by_night"]["mdStr"]
-    assert shown["by_night"]["__typename"] == "TableMetadataEntry"
+    assert shown["pass_rate"]["__typename"] == "FloatMetadataEntry"
+    assert shown["by_application"]["__typename"] == "TableMetadataEntry"
+
+
+def test_the_schedule_runs_without_being_switched_on(served: Served) -> None:
+    """Whoever starts the UI has the nights run."""
+    query = """{ schedulesOrError(repositorySelector: {repositoryLocationName: "andon",
+        repositoryName: "__repository__"}) { ... on Schedules { results { name description
+        scheduleState { status } } } } }"""
+    (schedule,) = served.ask(query)["schedulesOrError"]["results"]
+    assert schedule["scheduleState"]["status"] == "RUNNING"
+    assert schedule["description"]
 
 
 def test_a_report_links_to_its_page(served: Served, assets: dict[str, Any]) -> None:
     """The link of a report made before the UI was started leads to the page `andon ui` serves."""
     shown = entries(assets["reports"])
-    link = urlsplit(shown["page"]["url"])
+    link = urlsplit(shown["page/extraction"]["url"])
     assert link.netloc == "127.0.0.1:3001"
     with urllib.request.urlopen(served.board + link.path, timeout=30) as answer:  # noqa: S310
         assert answer.status == 200
         page = answer.read().decode()
-    assert Path(shown["file"]["path"]).read_text() == page
+    assert Path(shown["file/extraction"]["path"]).read_text() == page
     assert NIGHT in link.path
 
 
@@ -214,3 +224,5 @@ def test_the_nightly_job_of_one_night_can_be_launched(served: Served) -> None:
     before = sorted(served.home.glob("reports/*/*/*/report.json"))
     assert served.run("nightly", [], NIGHT) == "SUCCESS"
     assert sorted(served.home.glob("reports/*/*/*/report.json")) == before
+    made = {"/".join(a["assetKey"]["path"]): a for a in served.ask(ASSETS)["assetNodes"]}
+    assert entries(made["reports"])["page/extraction"]["url"].startswith(served.board)

@@ -20,7 +20,10 @@ def test_a_build_that_fails_names_the_model_and_lets_go_of_everything(tmp_path: 
     here, scratch = Path.cwd(), tmp_path / "andon.duckdb"
 
     @dbt_assets(
-        manifest=manifest(), selector="slices", name="empty", dagster_dbt_translator=Translator([])
+        manifest=manifest(),
+        selector="slices",
+        name="empty",
+        dagster_dbt_translator=Translator("slices"),
     )
     def models(context):
         yield from dbt_build(context, scratch)

@@ -16,7 +16,10 @@ progress.QUIET_S = 0.05
 nights = [date(2026, 10, day) for day in (1, 2, 3)]
 with telling({quiet}) as teller:
     Progress.start(teller)
-    Progress.planned = 8
+    Progress.say("starting Dagster")
+    time.sleep(0.2)
+    Progress.expect(8)
+    time.sleep(0.2)
     for night in each("evaluating", nights):
         Progress.asked(2)
         time.sleep(0.2)
@@ -51,11 +54,13 @@ def in_a_log(code: str) -> str:
 
 
 def test_a_terminal_shows_nights_and_calls_done_of_all() -> None:
-    """Bars count nights of three and calls of the eight planned, with the time left."""
+    """Bars count nights of three and calls of the eight planned, and never an unknown number."""
     shown = on_a_terminal(WORK.format(quiet=False))
     assert "evaluating 2026-10-03" in shown
     assert "2/3" in shown
+    assert "0/8" in shown
     assert "6/8" in shown
+    assert "/?" not in shown
     assert "0:00:" in shown
 
 
