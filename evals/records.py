@@ -24,8 +24,9 @@ JsonLike: TypeAlias = (
 )
 """A value that can be written as JSON: tuples, typed records and read-only mappings included."""
 
-Kind = Literal["assertion", "reference", "classifier", "judge", "guardrail", "recorded"]
-"""The five kinds of evaluator, and `recorded`: a verdict someone else gave, found in the data."""
+Kind: TypeAlias = str
+"""`assertion`, `reference`, `judge`, `guardrail`, a kind of a team's own, or `recorded`: a verdict
+someone else gave, found in the data."""
 
 Subject = Literal["trace", "session", "pair"]
 """What a score or a label is about: one trace, a whole session, or two answers side by side."""

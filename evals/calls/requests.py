@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 from evals import models
 from evals.calls.day_budget import Purse
-from evals.evaluators import judges
+from evals.evaluators import registry
+from evals.evaluators.protocol import EvaluatorByModel
 from evals.privacy import redaction
 from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin
@@ -71,10 +72,15 @@ class Asking:
         return replace(self, work=replace(self.work, wanted=rest))
 
     @cached_property
+    def model(self) -> EvaluatorByModel:
+        """How a subject becomes a request."""
+        return registry.model_of(self.work.evaluator)
+
+    @cached_property
     def frame(self) -> int:
         """Bytes sent with every question beside its content."""
         nothing = partial(self.work.evaluator.app, dict.fromkeys(self.work.evaluator.reads))
-        asked = judges.request(self.judge, nothing, None).messages
+        asked = self.model.request(self.work.evaluator, nothing, None).messages
         return sum(len(message["content"].encode()) for message in asked)
 
     def most(self, want: Wanted) -> float:
@@ -108,13 +114,14 @@ class Asking:
             return True
         fields, gold = self.work.contents.read(want.key)
         trace = partial(self.work.evaluator.app, fields)
-        return judges.shown_whole(self.judge, trace, gold)
+        return self.model.is_shown_whole(self.work.evaluator, trace, gold)
 
     def question(self, want: Wanted) -> Question:
         """One question, its content read from the survey's file."""
         fields, gold = self.work.contents.read(want.key)
         trace = partial(self.work.evaluator.app, fields)
-        return Question(want.key, want.attempts, judges.request(self.judge, trace, gold))
+        request = self.model.request(self.work.evaluator, trace, gold)
+        return Question(want.key, want.attempts, request)
 
     def answered(self, question: Question, reply: models.Reply) -> Answer:
         """A reply as a row of the ledger."""

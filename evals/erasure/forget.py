@@ -100,11 +100,11 @@ def scored(lake: Lake, traces: set[str]) -> tuple[set[str], set[str]]:
     own: set[str] = set()
     others: set[str] = set()
     said: set[str] = set()
-    sql = "select trace_id, kind, content_key, explanation from scores"
+    sql = "select trace_id, answer_version, content_key, explanation from scores"
     for row in lake.rows(sql, {"scores": None}):
         mine = row["trace_id"] in traces
         (own if mine else others).add(row["content_key"])
-        if mine and row["kind"] == "judge" and row["explanation"]:
+        if mine and row["answer_version"] and row["explanation"]:
             said.add(row["explanation"])
     for canary in lake.read("canaries"):  # a copy with an attack in it has no score
         keys = (canary.clean_key, canary.attacked_key)

@@ -14,8 +14,16 @@ import regex
 from pydantic import Field, field_validator
 
 from evals.evaluators import comparisons, sql
+from evals.evaluators.code_checks import (
+    NO_GOLD,
+    JsonParams,
+    Params,
+    Result,
+    SqlParams,
+    check,
+    quoted,
+)
 from evals.evaluators.comparisons import UnreadableJson
-from evals.evaluators.protocol import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
 from evals.evaluators.sql import UnreadableSql
 from evals.records import Failure, Outcome, Skip, Trace
 
@@ -62,13 +70,12 @@ def validator(schema: str) -> Any:
     return validator_for(value, Draft202012Validator)(value, registry=EMPTY_REGISTRY)
 
 
-@scorer("json_schema", behaviour=1, params=JsonSchema)
-def json_schema(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("json_schema", behaviour=1, params=JsonSchema)
+def json_schema(trace: Trace, params: JsonSchema, gold: Any) -> Result:
     """The output is JSON that a schema accepts; explains the first error by place."""
-    checked = JsonSchema.model_validate(params)
     try:
-        value = checked.read(trace.output)
-        found = validator(json.dumps(checked.schema_, sort_keys=True)).iter_errors(value)
+        value = params.read(trace.output)
+        found = validator(json.dumps(params.schema_, sort_keys=True)).iter_errors(value)
         errors = sorted((error.json_path, error.message) for error in found)
     except UnreadableJson as error:
         return Outcome(False, explanation=f"not JSON: {error}")
@@ -89,20 +96,19 @@ class JsonKeys(JsonParams):
     filled: bool = Field(default=False, description="null and empty values count as absent")
 
 
-@scorer("json_keys", behaviour=1, params=JsonKeys)
-def json_keys(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("json_keys", behaviour=1, params=JsonKeys)
+def json_keys(trace: Trace, params: JsonKeys, gold: Any) -> Result:
     """The output is a JSON object with every expected key; value is the share present."""
-    checked = JsonKeys.model_validate(params)
     try:
-        value = checked.read_object(trace.output)
+        value = params.read_object(trace.output)
     except UnreadableJson as error:
         return Outcome(False, 0.0, f"not a JSON object: {error}")
-    empty = (ABSENT, None, "", [], {}) if checked.filled else (ABSENT,)
-    absent = [key for key in checked.keys if at_path(value, key) in empty]
-    top = {key.split(".")[0] for key in checked.keys} | set(checked.keys)
-    extra = sorted(set(value) - top) if checked.only else []
+    empty = (ABSENT, None, "", [], {}) if params.filled else (ABSENT,)
+    absent = [key for key in params.keys if at_path(value, key) in empty]
+    top = {key.split(".")[0] for key in params.keys} | set(params.keys)
+    extra = sorted(set(value) - top) if params.only else []
     words = [f"no {key}" for key in absent] + [f"unexpected {quoted(key)}" for key in extra]
-    share = 1 - len(absent) / len(checked.keys)
+    share = 1 - len(absent) / len(params.keys)
     return Outcome(not words, share, quoted(", ".join(words), 300))
 
 
@@ -132,21 +138,20 @@ class Contains(Words):
     match: Literal["all", "any"] = "all"
 
 
-@scorer("contains", behaviour=1, params=Contains)
-def contains(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("contains", behaviour=1, params=Contains)
+def contains(trace: Trace, params: Contains, gold: Any) -> Result:
     """The output holds all (or any) of some strings."""
-    checked = Contains.model_validate(params)
-    found = checked.found(trace.output)
-    if found if checked.match == "any" else len(found) == len(checked.values):
+    found = params.found(trace.output)
+    if found if params.match == "any" else len(found) == len(params.values):
         return Outcome(True)
-    absent = [quoted(value) for value in checked.values if value not in found]
+    absent = [quoted(value) for value in params.values if value not in found]
     return Outcome(False, explanation=f"does not contain {', '.join(absent)}")
 
 
-@scorer("not_contains", behaviour=1, params=Words)
-def not_contains(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("not_contains", behaviour=1, params=Words)
+def not_contains(trace: Trace, params: Words, gold: Any) -> Result:
     """The output holds none of some strings."""
-    found = Words.model_validate(params).found(trace.output)
+    found = params.found(trace.output)
     words = f"contains {', '.join(quoted(value) for value in found)}" if found else ""
     return Outcome(not found, explanation=words)
 
@@ -171,24 +176,23 @@ class Pattern(Params):
         return value
 
 
-@scorer("regex", behaviour=1, params=Pattern)
-def matches(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("regex", behaviour=1, params=Pattern)
+def matches(trace: Trace, params: Pattern, gold: Any) -> Result:
     """A regular expression matches the output (or, forbidden, does not)."""
-    checked = Pattern.model_validate(params)
-    compiled = regex.compile(checked.pattern, regex.IGNORECASE if checked.ignore_case else 0)
-    search = compiled.fullmatch if checked.full else compiled.search
+    compiled = regex.compile(params.pattern, regex.IGNORECASE if params.ignore_case else 0)
+    search = compiled.fullmatch if params.full else compiled.search
     try:
-        found = search(trace.output, timeout=checked.timeout_s)
+        found = search(trace.output, timeout=params.timeout_s)
     except TimeoutError:
-        message = f"the pattern took over {checked.timeout_s:g} s; make it simpler"
+        message = f"the pattern took over {params.timeout_s:g} s; make it simpler"
         return Failure("regex-timeout", message)
-    if checked.forbid:
+    if params.forbid:
         return Outcome(not found, explanation=f"matches: {quoted(found[0])}" if found else "")
-    words = "" if found else f"no match of {quoted(checked.pattern)}"
+    words = "" if found else f"no match of {quoted(params.pattern)}"
     return Outcome(bool(found), explanation=words)
 
 
-class SqlReadsTables(Sql):
+class SqlReadsTables(SqlParams):
     """Params of `sql_reads_tables`."""
 
     tables: tuple[str, ...] = Field(default=(), description="empty: gold names them")
@@ -196,22 +200,21 @@ class SqlReadsTables(Sql):
     read_only: bool = Field(default=True, description="refuse anything that is more than a read")
 
 
-@scorer("sql_reads_tables", behaviour=1, params=SqlReadsTables)
-def sql_reads_tables(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("sql_reads_tables", behaviour=1, params=SqlReadsTables)
+def sql_reads_tables(trace: Trace, params: SqlReadsTables, gold: Any) -> Result:
     """The SQL reads the expected tables; names a `WITH` defines are not tables."""
-    checked = SqlReadsTables.model_validate(params)
-    wanted = [name.lower() for name in checked.tables or table_names(gold)]
+    wanted = [name.lower() for name in params.tables or table_names(gold)]
     if not wanted:
         return NO_GOLD
     try:
-        query = sql.read(checked.text(trace.output), checked.dialect)
+        query = sql.read(params.text(trace.output), params.dialect)
     except UnreadableSql as error:
         return Outcome(False, explanation=f"not readable SQL: {quoted(str(error), 200)}")
-    if checked.read_only and query.writes:
+    if params.read_only and query.writes:
         return Outcome(False, explanation=f"not a mere read: {', '.join(query.writes)}")
     absent = [w for w in wanted if not any(is_table(t, w) for t in query.tables)]
     extra = [t for t in query.tables if not any(is_table(t, w) for w in wanted)]
-    if not absent and not (extra and checked.only):
+    if not absent and not (extra and params.only):
         return Outcome(True)
     read = quoted(", ".join(query.tables) or "no table", 200)
     return Outcome(False, explanation=f"reads {read}; expected {', '.join(wanted)}")
@@ -238,23 +241,22 @@ class NumbersInSource(Params):
     ignore_list_markers: bool = True
 
 
-@scorer(
+@check(
     "numbers_in_source", reads=("input", "context", "output"), behaviour=1, params=NumbersInSource
 )
-def numbers_in_source(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+def numbers_in_source(trace: Trace, params: NumbersInSource, gold: Any) -> Result:
     """Every number in the output stands in the input or the context; value is the share."""
-    checked = NumbersInSource.model_validate(params)
     source = f"{trace.input}\n{trace.context or ''}"
     if not source.strip():
         return Skip("no-source")
     text = trace.output
-    if checked.ignore_list_markers:
+    if params.ignore_list_markers:
         text = comparisons.LIST_MARKER.sub(" ", text)
-    free = {str(number) for number in range(checked.ignore_up_to + 1)} - {"0"}
+    free = {str(number) for number in range(params.ignore_up_to + 1)} - {"0"}
     said = [
         number
         for number in comparisons.numbers(text)
-        if not (number.ordinal and checked.ignore_ordinals) and not number.values & free
+        if not (number.ordinal and params.ignore_ordinals) and not number.values & free
     ]
     known = comparisons.stated(source)
     new = [number.said for number in said if not number.values & known]

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from evals.evaluators.guardrails import GUARDRAILS
-from evals.evaluators.registry import SCORERS
+from evals.evaluators import registry
+from evals.evaluators.resolution import PolicyParams
 from evals.specs import (
     App,
     Attacks,
@@ -118,30 +118,68 @@ def slices() -> Schema:
 def suite() -> Schema:
     """Dimensions, each check with the params it takes."""
     schema = of(Suite)
-    check = schema["$defs"]["Check"]
-    for kind in ("assertion", "reference"):
-        params = {name: s.params for name, s in SCORERS.items() if s.kind == kind}
-        check["properties"][kind]["anyOf"][0]["enum"] = sorted(params)
-        check.setdefault("allOf", []).extend(by_check(kind, params))
-    check["oneOf"] = [{"required": [way]} for way in ("assertion", "reference", "judge")]
+    schema["$defs"]["Check"] = check(schema["$defs"]["Check"])
     return schema
 
 
+def check(schema: Schema) -> Schema:
+    """A check as it is written: one kind as the key of a name, with the params that name takes."""
+    rest = {key: value for key, value in schema["properties"].items() if key in ("params", "gold")}
+    rules: list[Schema] = []
+    for kind in registry.declared_kinds():
+        found = registry.types_of(kind).values()
+        rules += by_check(kind, {one.name: one.params for one in found if not one.names_specs})
+    named = kinds(registry.declared_kinds())
+    return {**schema, **named, "properties": {**named["properties"], **rest}, "allOf": rules}
+
+
+def kinds(known: Mapping[str, str]) -> Schema:
+    """One of some kinds as the key of a name."""
+    properties = {}
+    for kind, description in known.items():
+        found = registry.types_of(kind)
+        name: Schema = {"type": "string"}
+        if not any(one.names_specs for one in found.values()):
+            name["enum"] = sorted(found)
+        either = {"anyOf": [name, {"type": "null"}]}
+        properties[kind] = {**either, "default": None, "description": description}
+    return {"properties": properties, "required": [], "oneOf": [{"required": [k]} for k in known]}
+
+
 def guardrail() -> Schema:
-    """A guardrail, with the params its check takes."""
-    params = {name: check.params for name, check in GUARDRAILS.items()}
-    return {**of(Guardrail), "allOf": by_check("check", params)}
+    """A guardrail, with the params its evaluator takes and those of its policy."""
+    schema, found = of(Guardrail), registry.reference_free()
+    about = {"description": "An evaluator as in a suite; its params are beside it."}
+    named = kinds({k: words for k, words in registry.declared_kinds().items() if may_guard(k)})
+    schema["$defs"]["Check"] = {**schema["$defs"]["Check"], **about, **named}
+    schema["properties"]["check"]["anyOf"][0]["enum"] = sorted(found)
+    params = {name: one.params for name, one in found.items()}
+    return {**schema, "allOf": by_check("check", params, of(PolicyParams)["properties"])}
 
 
-def by_check(key: str, params: Mapping[str, type[BaseModel]]) -> list[Schema]:
-    """Where `key` names a check, `params` are that check's."""
+def may_guard(kind: str) -> bool:
+    """Whether a kind has evaluators that need no gold."""
+    return not all(one.needs_gold for one in registry.types_of(kind).values())
+
+
+def by_check(
+    key: str, params: Mapping[str, type[BaseModel]], more: Mapping[str, Schema] | None = None
+) -> list[Schema]:
+    """Where `key` names a check, `params` are that check's, and `more`."""
     return [
         {
             "if": {"properties": {key: {"const": name}}, "required": [key]},
             "then": {
-                "properties": {"params": of(model)},
+                "properties": {"params": with_more(of(model), more or {})},
                 **({"required": ["params"]} if of(model).get("required") else {}),
             },
         }
         for name, model in sorted(params.items())
     ]
+
+
+def with_more(schema: Schema, more: Mapping[str, Schema]) -> Schema:
+    """An object's schema with some more keys."""
+    if not more:
+        return schema
+    return {**schema, "properties": {**more, **schema.get("properties", {})}}

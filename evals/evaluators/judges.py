@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+from evals.evaluators.protocol import (
+    Configuration,
+    Declaration,
+    EvaluatorByModel,
+    Params,
+    WrongDeclaration,
+)
 from evals.evaluators.untrusted import apart
 from evals.models import FAULTS, Request
 from evals.records import Answer, Failure, Outcome, Trace, canonical, digest
-from evals.specs import Example, Judge, ModelPin
+from evals.specs import JUDGED, Evaluator, Example, Judge, ModelPin, Reads, Sample
 
 BEHAVIOUR = 3
 """Raised when `verdict` reads the same answer in another way."""
@@ -198,3 +206,67 @@ def outcome(said: Any) -> Outcome | None:
         return None
     passed = {"pass": True, "fail": False}.get(word.strip().lower())
     return None if passed is None else Outcome(passed, explanation=critique[:2000])
+
+
+@dataclass(frozen=True)
+class JudgeEvaluator(EvaluatorByModel):
+    """A judge of the catalog: `judges/NAME.yaml` and the model it is pinned to."""
+
+    name: str = "judge"
+    kind: str = "judge"
+    reads: tuple[Reads, ...] = ()
+    """The judge's file says."""
+    params: type[Params] = Params
+    behaviour: int = BEHAVIOUR
+    needs_alignment: bool = True
+    names_specs: ClassVar[bool] = True
+    default_sample: ClassVar[Sample] = JUDGED
+
+    def describe(self) -> str:
+        """When a subject passes."""
+        return "A pinned model answers the judge's question with pass."
+
+    def configure(self, declared: Declaration) -> Configuration:
+        """A judge, with the two hashes of the ledger."""
+        judge = declared.catalog.judges.get(declared.name)
+        if judge is None:
+            raise WrongDeclaration((self.kind,), f"no judge {declared.name!r}")
+        if declared.reads not in (None, judge.reads):
+            fields = ", ".join(judge.reads)
+            words = f"the judge {declared.name!r} reads {fields}; leave it out"
+            raise WrongDeclaration(("reads",), words)
+        pin = declared.catalog.models[judge.model]
+        asked = answer_parts(judge, pin)
+        parts = {
+            **asked,
+            "threshold": digest(judge.threshold),
+            "parser": str(self.behaviour),
+            "version": str(judge.version),
+            **({"repeats": str(judge.repeats)} if judge.repeats > 1 else {}),
+        }
+        return Configuration(judge.reads, parts, {}, judge, pin, digest(asked))
+
+    def evaluator_name(self, app: str, dimension: str, declared: str) -> str:
+        """The judge's own, wherever it is used."""
+        return declared
+
+    def request(self, evaluator: Evaluator, trace: Trace, gold: Any) -> Request:
+        """Puts a trace as a question."""
+        return request(judge_of(evaluator), trace, gold)
+
+    def is_shown_whole(self, evaluator: Evaluator, trace: Trace, gold: Any) -> bool:
+        """Whether the judge is shown all there is."""
+        return shown_whole(judge_of(evaluator), trace, gold)
+
+    def read_answer(self, evaluator: Evaluator, answer: Answer) -> Outcome | Failure:
+        """Reads a verdict from an answer."""
+        return verdict(judge_of(evaluator), answer)
+
+
+def judge_of(evaluator: Evaluator) -> Judge:
+    """The judge an evaluator was resolved to."""
+    assert evaluator.judge is not None  # noqa: S101  `configure` put it there
+    return evaluator.judge
+
+
+JUDGE = JudgeEvaluator()

@@ -1,129 +1,186 @@
-"""What a check by code is: a pure function of a trace, its params and gold, under a name.
+"""The protocol of evaluators: what each reads, is about, takes, is versioned by, and does.
 
-The checks themselves are in `assertions` and `references`; nothing here judges anything.
+The evaluators themselves are in modules of their own; `registry` finds them by name.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from evals.evaluators import comparisons, sql
-from evals.evaluators.comparisons import UnreadableJson
-from evals.records import Failure, Outcome, Skip, Trace
-from evals.specs import Reads
+from evals.evaluators.gold import GoldAndLabels
+from evals.records import Answer, Failure, Outcome, Skip, Subject, Trace, canonical
+from evals.specs import App, Catalog, Evaluator, Judge, ModelPin, Reads, Sample
+
+if TYPE_CHECKING:
+    from evals.models import Request
 
 Result = Outcome | Failure | Skip
-Function = Callable[[Trace, Mapping[str, Any], Any], Result]
 
 NO_GOLD = Skip("no-gold")
+POLICY_PARAMS = frozenset({"on_error"})
+"""Keys a guardrail's `params` may hold beside its evaluator's own: they belong to its policy."""
 
 
 class Params(BaseModel):
-    """What a suite may set on a check: strict about unknown keys."""
+    """What a suite may set on an evaluator: strict about unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class WrongDeclaration(ValueError):
+    """A declaration an evaluator cannot work with."""
+
+    def __init__(self, key: tuple[str, ...], words: str) -> None:
+        super().__init__(f"{'.'.join(key)}: {words}" if key else words)
+        self.key, self.words = key, words
+
+
 @dataclass(frozen=True, slots=True)
-class Scorer:
-    """One registered check."""
+class Declaration:
+    """What an application declares of one evaluator."""
+
+    catalog: Catalog
+    app: App
+    name: str
+    """The name under the kind's key: a check's, or a judge's."""
+    params: Mapping[str, Any]
+    gold: str | None = None
+    labels: str = ""
+    """The dimension name that labels use."""
+    reads: tuple[Reads, ...] | None = None
+    """What a guardrail looks at; None: what the evaluator reads by itself."""
+
+
+class Configuration(NamedTuple):
+    """An evaluator as declared: what it reads and takes, and what its version is made of."""
+
+    reads: tuple[Reads, ...]
+    parts: dict[str, str]
+    """Each part of the version with its hash."""
+    params: dict[str, Any]
+    judge: Judge | None = None
+    pin: ModelPin | None = None
+    answer_version: str | None = None
+
+
+class Finding(NamedTuple):
+    """What an evaluator finds in one subject."""
+
+    result: Result
+    annotator: str | None = None
+    """Under whose name the score goes, where it is not the evaluator's."""
+
+
+Evaluate = Callable[[Trace], Iterable[Finding]]
+
+
+class EvaluatorType(ABC):
+    """One sort of evaluator. Subclass `EvaluatorByCode` or `EvaluatorByModel`."""
 
     name: str
-    kind: Literal["assertion", "reference"]
+    """Under which the registry finds it; no two types share one."""
+    kind: str
+    """The key under `check:` in a suite."""
     reads: tuple[Reads, ...]
+    params: type[Any]
+    """A subclass of `Params`."""
+    subject: Subject = "trace"
     behaviour: int
-    """Raised whenever the same trace, params and gold would get another verdict."""
-    function: Function
-    params: type[Params]
+    """Raised whenever the same subject, params and gold would get another verdict."""
 
-    def check_params(self, params: Mapping[str, Any]) -> str | None:
-        """What is wrong with a suite's params, naming the key; None where nothing is."""
-        return problem(self.params, params)
+    names_specs: ClassVar[bool] = False
+    """Whether its kind's key names a file of the catalog, such as a judge, not the type itself."""
+    needs_gold: bool = False
+    needs_alignment: bool = False
+    """Whether people have to agree with its verdicts before it may decide a night."""
+    is_sampled: ClassVar[bool] = True
+    default_sample: ClassVar[Sample] = Sample()
+    """What it looks at where a suite does not say."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """When a subject passes, in a sentence."""
+
+    @abstractmethod
+    def configure(self, declared: Declaration) -> Configuration:
+        """Checks a declaration and resolves it.
+
+        Raises:
+            WrongDeclaration: naming the key that is wrong.
+        """
+
+    def evaluator_name(self, app: str, dimension: str, declared: str) -> str:
+        """The name its scores go under."""
+        return f"{app}.{dimension}"
+
+    def content(self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> bytes:
+        """What it reads in a subject, in the form that is hashed; gold is part of it."""
+        return content_of(evaluator, trace, references.gold_for(evaluator, trace))
+
+    def redact(self, text: str, params: Mapping[str, Any]) -> str | None:
+        """A text without what makes it fail; None where that has no place in the text."""
+        return None
+
+    def can_redact(self) -> bool:
+        """Whether a guardrail over it may redact."""
+        return False
 
 
-SCORERS: dict[str, Scorer] = {}
+class EvaluatorByCode(EvaluatorType):
+    """An evaluator that makes no call."""
+
+    names_others: ClassVar[bool] = False
+    """Whether its scores go under the names of those who gave the verdicts."""
+
+    @abstractmethod
+    def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
+        """Returns the function that evaluates one subject after another."""
 
 
-def problem(kind: type[Params], params: Mapping[str, Any]) -> str | None:
-    """The first thing a params model refuses, in one line."""
+class EvaluatorByModel(EvaluatorType):
+    """An evaluator that asks a model: calls are made, paid and kept by the runner."""
+
+    @abstractmethod
+    def request(self, evaluator: Evaluator, trace: Trace, gold: Any) -> Request:
+        """Puts a subject as a request."""
+
+    @abstractmethod
+    def is_shown_whole(self, evaluator: Evaluator, trace: Trace, gold: Any) -> bool:
+        """Whether the request holds all there is of the subject."""
+
+    @abstractmethod
+    def read_answer(self, evaluator: Evaluator, answer: Answer) -> Outcome | Failure:
+        """Reads a verdict from an answer."""
+
+
+def content_of(evaluator: Evaluator, trace: Trace, gold: Any) -> bytes:
+    """The fields an evaluator reads in a trace, and gold, as bytes."""
+    read = {name: getattr(trace, name) for name in evaluator.reads}
+    # For plain texts both spell the same bytes; `canonical` costs ten times as much.
+    if gold is None and all(value is None or type(value) is str for value in read.values()):
+        return orjson.dumps([read, None], option=orjson.OPT_SORT_KEYS)
+    return canonical([read, gold])
+
+
+def params_problem(kind: type[Params], params: Mapping[str, Any]) -> WrongDeclaration | None:
+    """The first thing a params model refuses, with its key."""
     try:
         kind.model_validate(dict(params))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "params"
-        return f"{key}: {first['msg'].removeprefix('Value error, ')}"
+        key = tuple(str(part) for part in first["loc"])
+        return WrongDeclaration(key or ("params",), first["msg"].removeprefix("Value error, "))
     return None
 
 
-def scorer(
-    name: str,
-    *,
-    reads: tuple[Reads, ...] = ("output",),
-    behaviour: int,
-    params: type[Params],
-    kind: Literal["assertion", "reference"] = "assertion",
-) -> Callable[[Function], Function]:
-    """Registers a function as a check that suites may name."""
-
-    def register(function: Function) -> Function:
-        SCORERS[name] = Scorer(name, kind, reads, behaviour, function, params)
-        return function
-
-    return register
-
-
-def scorer_behaviour(name: str) -> int:
-    """The behaviour number of a check, for its evaluator's version.
-
-    Raises:
-        KeyError: no check has this name.
-    """
-    return SCORERS[name].behaviour
-
-
-def quoted(value: Any, limit: int = 80) -> str:
-    """A value for an explanation: one line, cut, and always encodable."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-class JsonParams(Params):
-    """Params of checks whose output is JSON."""
-
-    allow_fence: bool = Field(default=False, description="whether a ```json fence is tolerated")
-
-    def read(self, output: str) -> Any:
-        """The output's value; raises UnreadableJson."""
-        return comparisons.read_json(sql.unfenced(output) if self.allow_fence else output)
-
-    def read_object(self, output: str) -> dict[str, Any]:
-        """The output's JSON object; raises UnreadableJson where it is another value."""
-        value = self.read(output)
-        if not isinstance(value, dict):
-            raise UnreadableJson("not an object")
-        return value
-
-
-class Sql(Params):
-    """Params of checks whose output is SQL."""
-
-    dialect: str | None = Field(default=None, description="a sqlglot dialect, such as `duckdb`")
-    allow_fence: bool = Field(default=False, description="whether a ```sql fence is tolerated")
-
-    @field_validator("dialect")
-    @classmethod
-    def is_known(cls, value: str | None) -> str | None:
-        """Only a dialect the parser has is accepted."""
-        if value is not None and not sql.known_dialect(value):
-            raise ValueError(f"no SQL dialect {value!r}; try `duckdb`, `postgres` or `sqlite`")
-        return value
-
-    def text(self, output: str) -> str:
-        """The SQL in an output."""
-        return sql.unfenced(output) if self.allow_fence else output
+def own_params(evaluator: Evaluator) -> dict[str, Any]:
+    """An evaluator's params without those of a guardrail's policy."""
+    if evaluator.guardrail is None:
+        return evaluator.params
+    return {key: value for key, value in evaluator.params.items() if key not in POLICY_PARAMS}

@@ -1,4 +1,4 @@
-"""References: an output beside its gold.
+"""GoldAndLabels: an output beside its gold.
 
 A trace without gold is skipped; what needs no gold is in `assertions`.
 """
@@ -11,8 +11,16 @@ from typing import Any
 from pydantic import Field
 
 from evals.evaluators import comparisons, sql
+from evals.evaluators.code_checks import (
+    NO_GOLD,
+    JsonParams,
+    Params,
+    Result,
+    SqlParams,
+    check,
+    quoted,
+)
 from evals.evaluators.comparisons import Compared, UnreadableJson
-from evals.evaluators.protocol import NO_GOLD, JsonParams, Params, Result, Sql, quoted, scorer
 from evals.evaluators.sql import UnreadableSql
 from evals.records import Failure, Outcome, Trace
 
@@ -31,25 +39,24 @@ class Attributes(JsonParams):
         )
 
 
-@scorer("attributes", kind="reference", behaviour=1, params=Attributes)
-def attributes(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("attributes", kind="reference", needs_gold=True, behaviour=1, params=Attributes)
+def attributes(trace: Trace, params: Attributes, gold: Any) -> Result:
     """Every attribute has its gold value and none is invented; value is the F1."""
-    return against_gold(Attributes.model_validate(params), trace, gold)
+    return against_gold(params, trace, gold)
 
 
-@scorer("attribute_names", kind="reference", behaviour=1, params=Attributes)
-def attribute_names(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("attribute_names", kind="reference", needs_gold=True, behaviour=1, params=Attributes)
+def attribute_names(trace: Trace, params: Attributes, gold: Any) -> Result:
     """Every attribute that has a gold value is given some value; value is the share given."""
-    checked = Attributes.model_validate(params)
     if gold is None:
         return NO_GOLD
     if not isinstance(gold, Mapping):
         return Failure("bad-gold", "gold is not a map of attribute to value")
     try:
-        said = checked.read_object(trace.output)
+        said = params.read_object(trace.output)
     except UnreadableJson as error:
         return Outcome(False, 0.0, f"not a JSON object: {error}")
-    missed = sorted(checked.compare(said, gold).missed)
+    missed = sorted(params.compare(said, gold).missed)
     share = 1 - len(missed) / len(gold) if gold else 1.0
     return Outcome(not missed, share, f"no value for {', '.join(missed)}"[:600] if missed else "")
 
@@ -62,13 +69,12 @@ class Attribute(JsonParams):
     ignore_case: bool = True
 
 
-@scorer("attribute", kind="reference", behaviour=1, params=Attribute)
-def attribute(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("attribute", kind="reference", needs_gold=True, behaviour=1, params=Attribute)
+def attribute(trace: Trace, params: Attribute, gold: Any) -> Result:
     """One attribute has its gold value; gold is a map of attributes, or that value itself."""
-    checked = Attribute.model_validate(params)
     if gold is not None and not isinstance(gold, Mapping):
-        gold = {checked.name: gold}
-    one = checked.model_dump(exclude={"name"}) | {"attributes": (checked.name,)}
+        gold = {params.name: gold}
+    one = params.model_dump(exclude={"name"}) | {"attributes": (params.name,)}
     return against_gold(Attributes.model_validate(one), trace, gold)
 
 
@@ -103,40 +109,38 @@ class Equals(Params):
     ignore_case: bool = True
 
 
-@scorer("equals", kind="reference", behaviour=1, params=Equals)
-def equals(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("equals", kind="reference", needs_gold=True, behaviour=1, params=Equals)
+def equals(trace: Trace, params: Equals, gold: Any) -> Result:
     """The output is the gold text, or one of several, spaces (and case) evened out."""
-    checked = Equals.model_validate(params)
     accepted = [v for v in (gold if isinstance(gold, list) else [gold]) if v is not None]
     if not accepted:
         return NO_GOLD
-    said = comparisons.wording(trace.output, checked.ignore_case)
-    if said in {comparisons.wording(value, checked.ignore_case) for value in accepted}:
+    said = comparisons.wording(trace.output, params.ignore_case)
+    if said in {comparisons.wording(value, params.ignore_case) for value in accepted}:
         return Outcome(True)
     return Outcome(False, explanation=f"said {quoted(trace.output)}, gold {shown(accepted)}")
 
 
-class SqlEquals(Sql):
+class SqlEquals(SqlParams):
     """Params of `sql_equals`."""
 
     tables_only: bool = Field(default=False, description="compare only the tables read")
 
 
-@scorer("sql_equals", kind="reference", behaviour=1, params=SqlEquals)
-def sql_equals(trace: Trace, params: Mapping[str, Any], gold: Any) -> Result:
+@check("sql_equals", kind="reference", needs_gold=True, behaviour=1, params=SqlEquals)
+def sql_equals(trace: Trace, params: SqlEquals, gold: Any) -> Result:
     """The SQL parses to the gold query, or reads the same tables."""
-    checked = SqlEquals.model_validate(params)
     wanted = gold.get("sql") if isinstance(gold, Mapping) else gold
     if wanted is None:
         return NO_GOLD
     try:
-        expected = sql.read(wanted, checked.dialect)
+        expected = sql.read(wanted, params.dialect)
     except (UnreadableSql, TypeError) as error:
         return Failure("bad-gold", f"the gold query: {quoted(str(error), 200)}")
-    answered = checked.text(trace.output)
+    answered = params.text(trace.output)
     try:
-        query = sql.read(answered, checked.dialect)
-        same = checked.tables_only or sql.same_query(answered, wanted, checked.dialect)
+        query = sql.read(answered, params.dialect)
+        same = params.tables_only or sql.same_query(answered, wanted, params.dialect)
     except UnreadableSql as error:
         return Outcome(False, explanation=f"not readable SQL: {quoted(str(error), 200)}")
     if query.tables != expected.tables:

@@ -1,37 +1,51 @@
 """The catalog's declarations resolved to evaluators, each with the hashes that name it.
 
-Says what would run and under which version; `run` runs it.
+Decides what would run and under which version; `runs` runs it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from evals.evaluators import guardrails, judges, registry
+from evals.evaluators import registry
+from evals.evaluators.protocol import (
+    POLICY_PARAMS,
+    Configuration,
+    Declaration,
+    EvaluatorType,
+    Params,
+    WrongDeclaration,
+    params_problem,
+)
 from evals.records import digest
-from evals.specs import JUDGED, App, Catalog, Dimension, Evaluator, Guardrail, Sample, refuse
-
-RECORDED_BEHAVIOUR = 1
+from evals.specs import (
+    App,
+    Catalog,
+    Check,
+    Dimension,
+    Evaluator,
+    Guardrail,
+    Sample,
+    Suite,
+    refuse,
+)
+from evals.specs.suites import OnError
 
 
 def for_app(catalog: Catalog, name: str) -> tuple[Evaluator, ...]:
     """The evaluators of one application: its suite's, then the guardrails that cover it.
 
     An application the catalog does not know has the guardrails alone.
+
+    Raises:
+        CatalogError: naming the file, line and key of a declaration that cannot work.
     """
     app = catalog.app(name)
     suite = catalog.suites[app.suite] if app.suite else None
-    found: list[Evaluator] = []
-    for dimension in suite.dimensions if suite else ():
-        found += from_dimension(catalog, app, dimension)
-    found += [
-        from_guardrail(catalog.root, app, spec)
-        for spec in catalog.guardrails.values()
-        if not spec.apps or name in spec.apps
-    ]
-    return tuple(found)
+    dimensions = of_suite(catalog, app, suite) if suite else ()
+    return (*dimensions, *guardrails_of(catalog, name))
 
 
 def names(catalog: Catalog) -> list[str]:
@@ -41,46 +55,86 @@ def names(catalog: Catalog) -> list[str]:
     return sorted(declared | set(catalog.guardrails))
 
 
-def from_dimension(catalog: Catalog, app: App, dimension: Dimension) -> Iterable[Evaluator]:
-    """A dimension's own check, and the verdicts others recorded on it."""
-    check = dimension.check
-    common: dict[str, Any] = {
-        "app": app.app,
-        "dimension": dimension.dimension,
-        "question": dimension.question,
-        "where": dimension.where,
-        "labels": dimension.labels or dimension.dimension,
-        **sampled(catalog, dimension),
+class Place(NamedTuple):
+    """Where something is declared."""
+
+    file: Path
+    at: tuple[str | int, ...]
+
+    def refuse(self, problem: WrongDeclaration) -> None:
+        """Raises a CatalogError that names file, line and key."""
+        refuse(self.file, (*self.at, *problem.key), problem.words)
+
+
+def of_suite(catalog: Catalog, app: App, suite: Suite) -> Iterator[Evaluator]:
+    """Each dimension's own evaluator, and the verdicts others recorded on it."""
+    file = catalog.root / "suites" / f"{suite.suite}.yaml"
+    for index, dimension in enumerate(suite.dimensions):
+        place = Place(file, ("dimensions", index, "check"))
+        if dimension.check:
+            yield from_check(catalog, app, dimension, dimension.check, place)
+        if dimension.recorded:
+            yield from_recorded(catalog, app, dimension)
+
+
+def from_check(
+    catalog: Catalog, app: App, dimension: Dimension, check: Check, place: Place
+) -> Evaluator:
+    """The evaluator a dimension names."""
+    labels = dimension.labels or dimension.dimension
+    declared = Declaration(catalog, app, check.name, check.params, check.gold, labels)
+    try:
+        found = registry.declared_type(check)
+        check_params(found, check.params)
+        configured = found.configure(declared)
+    except WrongDeclaration as problem:
+        place.refuse(problem)
+        raise
+    return from_dimension(declared, dimension, found, configured)
+
+
+def from_recorded(catalog: Catalog, app: App, dimension: Dimension) -> Evaluator:
+    """The verdicts others recorded on a dimension."""
+    labels = dimension.labels or dimension.dimension
+    params = {"map": dimension.mapping}
+    declared = Declaration(catalog, app, "", params, labels=labels)
+    found = registry.shipped()["recorded"]
+    return from_dimension(declared, dimension, found, found.configure(declared))
+
+
+def from_dimension(
+    declared: Declaration, dimension: Dimension, found: EvaluatorType, configured: Configuration
+) -> Evaluator:
+    """A dimension's evaluator, with where it looks in its version."""
+    app, name = declared.app.app, dimension.dimension
+    parts = {
+        "where": digest(dimension.where),
+        "version": str(dimension.version),
+        **configured.parts,
     }
-    if check and check.judge:
-        yield from_judge(catalog, check.judge, common)
-    elif check and (check.assertion or check.reference):
-        yield from_scorer(catalog, app, dimension, common)
-    if dimension.recorded:
-        params = {"map": dimension.mapping}
-        parts = {
-            "labels": common["labels"],
-            "mapping": digest(params),
-            "where": digest(dimension.where),
-            "behaviour": str(RECORDED_BEHAVIOUR),
-            "version": str(dimension.version),
-        }
-        yield Evaluator(
-            **{**common, "sample": Sample(), "stratum": None},
-            name=f"{app.app}.{dimension.dimension}.recorded",
-            kind="recorded",
-            check="recorded",
-            reads=("input", "context", "output"),  # a label is bound to these
-            params=params,
-            parts=parts,
-            version=digest(parts),
-        )
+    return Evaluator(
+        **configured._replace(parts=parts)._asdict(),
+        **sample_of(declared.catalog, dimension, found),
+        app=app,
+        dimension=name,
+        question=dimension.question,
+        where=dimension.where,
+        labels=declared.labels,
+        gold=declared.gold,
+        name=found.evaluator_name(app, name, declared.name),
+        kind=found.kind,
+        check=found.name,
+        subject=found.subject,
+        version=digest(parts),
+    )
 
 
-def sampled(catalog: Catalog, dimension: Dimension) -> dict[str, Any]:
+def sample_of(catalog: Catalog, dimension: Dimension, found: EvaluatorType) -> dict[str, Any]:
     """A dimension's sample, and its strata as SQL."""
-    judged = dimension.check is not None and dimension.check.judge is not None
-    sample = JUDGED if judged and dimension.sample is None else Sample.of(dimension.sample)
+    if not found.is_sampled:
+        return {"sample": Sample(), "stratum": None}
+    none = dimension.sample is None
+    sample = found.default_sample if none else Sample.of(dimension.sample)
     if sample.strata is None:
         return {"sample": sample, "stratum": None}
     by = sample.strata.by
@@ -92,93 +146,101 @@ def sampled(catalog: Catalog, dimension: Dimension) -> dict[str, Any]:
     return {"sample": sample, "stratum": named.by or named.where or keyword}
 
 
-def from_judge(catalog: Catalog, name: str, common: dict[str, Any]) -> Evaluator:
-    """A judge, with the two hashes of the ledger."""
-    judge = catalog.judges[name]
-    pin = catalog.models[judge.model]
-    asked = judges.answer_parts(judge, pin)
-    parts = {
-        **asked,
-        "threshold": digest(judge.threshold),
-        "parser": str(judges.BEHAVIOUR),
-        "where": digest(common["where"]),
-        "version": str(judge.version),
-        **({"repeats": str(judge.repeats)} if judge.repeats > 1 else {}),
-    }
-    return Evaluator(
-        **common,
-        name=name,
-        kind="judge",
-        check="judge",
-        reads=judge.reads,
-        judge=judge,
-        pin=pin,
-        answer_version=digest(asked),
-        parts=parts,
-        version=digest(parts),
+def check_params(found: EvaluatorType, params: dict[str, Any]) -> None:
+    """Refuses params an evaluator does not take.
+
+    Raises:
+        WrongDeclaration: naming the key.
+    """
+    if problem := params_problem(found.params, params):
+        raise WrongDeclaration(("params",), str(problem))
+
+
+def guardrails_of(catalog: Catalog, app: str) -> tuple[Evaluator, ...]:
+    """The guardrails that cover an application."""
+    return tuple(
+        from_guardrail(catalog, catalog.app(app), spec)
+        for spec in catalog.guardrails.values()
+        if not spec.apps or app in spec.apps
     )
 
 
-def from_scorer(
-    catalog: Catalog, app: App, dimension: Dimension, common: dict[str, Any]
-) -> Evaluator:
-    """An assertion or a comparison with gold."""
-    check = dimension.check
-    assert check is not None  # noqa: S101  the caller looked
-    name = check.assertion or check.reference or ""
-    scorer = registry.SCORERS.get(name)
-    path = catalog.root / "suites" / f"{app.suite}.yaml"
-    at = ("dimensions", catalog.suites[app.suite or ""].dimensions.index(dimension), "check")
-    if scorer is None:
-        known = ", ".join(sorted(registry.SCORERS))
-        refuse(path, at, f"no check {name!r}; known: {known}")
-    problem = scorer.check_params(check.params)
-    if problem:
-        refuse(path, (*at, "params"), problem)
-    parts = {
-        "check": name,
-        "behaviour": str(scorer.behaviour),
-        "params": digest(check.params),
-        "where": digest(dimension.where),
-        "version": str(dimension.version),
-    }
-    return Evaluator(
-        **common,
-        name=f"{app.app}.{dimension.dimension}",
-        kind=scorer.kind,
-        check=name,
-        reads=scorer.reads,
-        params=check.params,
-        gold=check.gold,
-        parts=parts,
-        version=digest(parts),
-    )
+def from_guardrail(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
+    """An evaluator under a guardrail's policy."""
+    place = Place(catalog.root / "guardrails" / f"{spec.guardrail}.yaml", ())
+    try:
+        return under_policy(catalog, app, spec)
+    except WrongDeclaration as problem:
+        place.refuse(problem)
+        raise
 
 
-def from_guardrail(root: Path, app: App, spec: Guardrail) -> Evaluator:
-    """A guardrail, as the nightly run scores it."""
-    params = guardrails.guard_params(spec, app.language)
-    problem = guardrails.guardrail_problem(spec)
-    if problem:
-        key, _, words = problem.partition(": ")
-        refuse(root / "guardrails" / f"{spec.guardrail}.yaml", tuple(key.split(".")), words)
+def under_policy(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
+    """An evaluator under a guardrail's policy.
+
+    Raises:
+        WrongDeclaration: naming the key that is wrong.
+    """
+    found = guarding_type(spec)
+    check_policy(spec, found)
+    name = spec.check if isinstance(spec.check, str) else spec.check.name
+    reads = spec.reads if "reads" in spec.model_fields_set else None
+    configured = found.configure(Declaration(catalog, app, name, spec.params, reads=reads))
     parts = {
-        "check": spec.check,
-        "behaviour": str(guardrails.GUARDRAILS[spec.check].behaviour),
-        "params": digest(params),
-        "reads": digest(spec.reads),
+        "reads": digest(configured.reads),
         "version": str(spec.version),
+        **configured.parts,
     }
     return Evaluator(
+        **configured._replace(parts=parts)._asdict(),
         app=app.app,
         dimension=spec.guardrail,
         question=spec.question,
         name=spec.guardrail,
-        kind="guardrail",
-        check=spec.check,
-        reads=spec.reads,
-        params=params,
+        kind=registry.POLICY,
+        check=found.name,
+        subject=found.subject,
+        sample=found.default_sample,
         guardrail=spec,
-        parts=parts,
         version=digest(parts),
     )
+
+
+def guarding_type(spec: Guardrail) -> EvaluatorType:
+    """The evaluator a guardrail is a policy over.
+
+    Raises:
+        WrongDeclaration: there is none of this name, or it needs gold.
+    """
+    if isinstance(spec.check, str):
+        found = registry.named_type(spec.check)
+    else:
+        found = registry.declared_type(spec.check)
+    if found.needs_gold:
+        words = f"`{found.name}` compares with gold, which a request has not; name another"
+        raise WrongDeclaration(("check",), words)
+    return found
+
+
+class PolicyParams(Params):
+    """What `params` of a guardrail may hold beside its evaluator's own."""
+
+    on_error: OnError = "flag"
+
+
+def check_policy(spec: Guardrail, found: EvaluatorType) -> None:
+    """Refuses a policy that cannot work over its evaluator.
+
+    Raises:
+        WrongDeclaration: naming the key that is wrong.
+    """
+    policy = {key: value for key, value in spec.params.items() if key in POLICY_PARAMS}
+    own = {key: value for key, value in spec.params.items() if key not in POLICY_PARAMS}
+    for kind, params in ((PolicyParams, policy), (found.params, own)):
+        if problem := params_problem(kind, params):
+            raise WrongDeclaration(("params", *problem.key), problem.words)
+    if not isinstance(spec.check, str) and (spec.check.params or spec.check.gold):
+        raise WrongDeclaration(("check",), "a guardrail has its `params` beside `check`, no gold")
+    if spec.action == "redact" and not found.can_redact():
+        words = f"{spec.check!r} finds no place to redact; use `flag` or `block`"
+        raise WrongDeclaration(("action",), words)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from datetime import date
 from typing import Any
 
+from evals.evaluators.registry import declared_type
 from evals.labels import alignment, review_queue
 from evals.labels.label_files import mapped_labels
 from evals.records import Score
@@ -52,7 +53,9 @@ def asked_of(catalog: Catalog, app: str) -> dict[str, tuple[str, str]]:
     """The dimensions of an application that people judge: those of its judges, or else all."""
     suite = catalog.suites.get(catalog.app(app).suite or "")
     dimensions = suite.dimensions if suite else ()
-    judged = [d for d in dimensions if d.recorded or (d.check and d.check.judge)]
+    judged = [
+        d for d in dimensions if d.recorded or (d.check and declared_type(d.check).needs_alignment)
+    ]
     return {d.dimension: (d.labels or d.dimension, d.question) for d in judged or dimensions}
 
 
@@ -128,5 +131,5 @@ def latest(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
         if e.answer_version
     }
     rows = (s for f in locked_files(lake, "scores", [night]) for s in lake.each("scores", f))
-    wanted = (row for row in rows if row.kind == "judge")
+    wanted = (row for row in rows if row.answer_version is not None)
     return [row for row in wanted if current.get((row.evaluator, row.app)) == row.answer_version]

@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from evals.evaluators import judges
+from evals.evaluators import registry
 from evals.records import Outcome
 from evals.specs import Judge
 from evals.storage import ledger
@@ -46,14 +46,14 @@ def keep(lake: Lake, work: Survey, awaited: Collection[str] = ()) -> None:
 
 def measured(lake: Lake, work: Survey, judge: Judge) -> NoiseRow:
     """A judge's answers to a night's contents, compared."""
-    evaluator = work.evaluator
+    evaluator, model = work.evaluator, registry.model_of(work.evaluator)
     contents = dict.fromkeys(one.key for one in work.chosen.values())
     asked = {key: answers_to(key, judge.repeats) for key in contents}
     keys = {name for names in asked.values() for name in names}
     said: dict[str, bool | None] = {}
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
         for answer in paid.answers():
-            found = judges.verdict(judge, answer)
+            found = model.read_answer(evaluator, answer)
             said[answer.content_key] = found.passed if isinstance(found, Outcome) else None
     about = (work.night, evaluator.app, evaluator.dimension, evaluator.name, evaluator.version)
     return NoiseRow(*about, judge.repeats, *counted(compared(n, said) for n in asked.values()))

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from evals.calls import live
 from evals.calls.day_budget import Purse
 from evals.calls.requests import Asked, Asker, Asking
-from evals.evaluators import guardrails, judges, registry
-from evals.evaluators.gold import GoldAndLabels, majority
+from evals.evaluators import guardrails, registry
+from evals.evaluators.gold import GoldAndLabels
+from evals.evaluators.protocol import Evaluate, EvaluatorByCode, Finding
 from evals.models import why_unavailable
 from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
 from evals.runs import noise
@@ -127,7 +128,7 @@ def score_night(
     """
     stamp = night.night.isoformat()
     with lake.lock("scores", stamp, evaluator.name, evaluator.app):
-        if evaluator.kind == "judge":
+        if evaluator.asks_model:
             with lake.lock("calls", evaluator.answer_version or ""):
                 work = renew(lake, before) if before else None
                 work = work or survey(lake, night, evaluator, references)
@@ -182,10 +183,9 @@ def judged(
     work: Survey, paid: ledger.Paid, showing: dict[str, list[str]], asked: Asked
 ) -> Iterator[Score]:
     """Scores from paid answers; what has no answer is skipped or an error, and says why."""
-    judge = work.evaluator.judge
-    assert judge is not None  # noqa: S101  only judges get here
+    evaluator, model = work.evaluator, registry.model_of(work.evaluator)
     for answer in paid.answers():
-        found, final = judges.verdict(judge, answer), not paid.needs(answer.content_key)
+        found, final = model.read_answer(evaluator, answer), not paid.needs(answer.content_key)
         for trace_id in showing.pop(answer.content_key, ()):
             yield score(work, trace_id, found, final=final)
     for trace_id in (name for names in showing.values() for name in names):
@@ -194,13 +194,12 @@ def judged(
 
 def canary_rows(lake: Lake, work: Survey, asked: Asked) -> list[CanaryRow]:
     """What the judge said of answers that carried an attack."""
-    evaluator, judge = work.evaluator, work.evaluator.judge
-    assert judge is not None  # noqa: S101  only judges get here
+    evaluator, model = work.evaluator, registry.model_of(work.evaluator)
     keys = {key for one in work.tried for key in (one.clean, one.key)}
     found: dict[str, Found] = dict.fromkeys(keys, asked.rest or Skip("budget"))
     found |= dict.fromkeys(keys & asked.awaited, Skip("awaited"))
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
-        found |= {one.content_key: judges.verdict(judge, one) for one in paid.answers()}
+        found |= {one.content_key: model.read_answer(evaluator, one) for one in paid.answers()}
     return [
         canaries.row(work.night, evaluator, one.canary, found[one.clean], found[one.key])._replace(
             clean_key=one.clean, attacked_key=one.key
@@ -212,27 +211,36 @@ def canary_rows(lake: Lake, work: Survey, asked: Asked) -> list[CanaryRow]:
 def derived(night: NightOf, work: Survey, references: GoldAndLabels) -> Iterator[Score]:
     """Scores that need no call."""
     evaluator = work.evaluator
-    for trace in night.traces(evaluator) if work.todo else ():
+    if not work.todo:
+        return
+    evaluate = evaluation(evaluator, references)
+    for trace in night.traces(evaluator):
         if trace.trace_id not in work.chosen or trace.trace_id in work.kept:
             continue
-        if evaluator.kind == "recorded":
-            for name, labels in sorted(references.recorded_labels(evaluator, trace).items()):
-                found = majority(evaluator.params["map"], labels)
-                yield score(work, trace.trace_id, found, evaluator=name)
-            continue
-        found = check(evaluator, trace, references.gold_for(evaluator, trace))
-        yield score(work, trace.trace_id, found)
+        for found in evaluate(trace):
+            yield score(work, trace.trace_id, found.result, evaluator=found.annotator)
 
 
-def check(evaluator: Evaluator, trace: Trace, gold: Any) -> Found:
-    """One evaluator on one trace; a defect in the evaluator is an error row, not a verdict."""
+def evaluation(evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
+    """How an evaluator evaluates; a defect in it is an error row, not a verdict."""
     try:
-        if evaluator.kind == "guardrail":
-            guard = guardrails.GUARDRAILS[evaluator.check]
-            return guard.run(trace, evaluator.reads, evaluator.params)
-        return registry.SCORERS[evaluator.check].function(trace, evaluator.params, gold)
+        evaluate = registry.code_of(evaluator).evaluate(evaluator, references)
     except Exception as error:
-        return Failure("evaluator-defect", f"{type(error).__name__}: {error}"[:300])
+        return defect(error)
+
+    def evaluate_one(trace: Trace) -> Iterable[Finding]:
+        try:
+            return tuple(evaluate(trace))
+        except Exception as error:
+            return defect(error)(trace)
+
+    return evaluate_one
+
+
+def defect(error: Exception) -> Evaluate:
+    """Every trace of an evaluator that cannot work is an error."""
+    failure = Failure("evaluator-defect", f"{type(error).__name__}: {error}"[:300])
+    return lambda trace: (Finding(failure),)
 
 
 def score(
@@ -256,6 +264,7 @@ def score(
         "content_key": one.key,
         "answer_version": work.evaluator.answer_version,
         "inclusion": one.inclusion,
+        "subject": work.evaluator.subject,
     }
     nothing: dict[str, Any] = {"verdict": None, "value": None}
     match found:
@@ -336,13 +345,19 @@ def write_coverage(lake: Lake, work: Survey, counts: Counts) -> None:
     evaluator = work.evaluator
     about = (work.night, evaluator.app, evaluator.dimension)
     sampled = {evaluator.name: len(work.chosen)}
-    if evaluator.kind == "recorded":
+    if names_others(evaluator):
         sampled = dict(sorted(counts.by_evaluator.items()))
     covers = [
         Coverage(*about, who, evaluator.version, work.covered, n, counts.by_verdict["pending"])
         for who, n in sampled.items()
     ]
     lake.write("coverage", work.night, covers, score_file(evaluator))
+
+
+def names_others(evaluator: Evaluator) -> bool:
+    """Whether the scores go under the names of those who gave the verdicts."""
+    found = registry.type_of(evaluator)
+    return isinstance(found, EvaluatorByCode) and found.names_others
 
 
 def tally(work: Survey, asked: Asked, counts: Counts) -> Tally:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from evals.records import Kind
+from evals.records import Kind, Subject
 from evals.specs.apps import App, Mapping
 from evals.specs.attacks import Attacks
 from evals.specs.call_limits import Budget, Sample
@@ -121,7 +121,8 @@ class Evaluator(Spec):
     question: str
     kind: Kind
     check: str
-    """Which code runs: an assertion's, reference's or guardrail's name; `judge`; `recorded`."""
+    """What evaluates: a name of the registry, such as `contains`, `pii`, `judge` or `recorded`."""
+    subject: Subject = "trace"
     reads: tuple[Reads, ...] = ("input", "output")
     where: str | None = None
     sample: Sample = Sample()
@@ -134,10 +135,16 @@ class Evaluator(Spec):
     judge: Judge | None = None
     pin: ModelPin | None = None
     guardrail: Guardrail | None = None
+    """The policy over its scores, where it has one."""
     answer_version: str | None = None
     version: str = ""
     parts: dict[str, str] = Field(default={})
     """Each part of the version with its hash: the planner says which of them changed."""
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether its verdicts come from answers that are asked for and kept."""
+        return self.answer_version is not None
 
     def look(self) -> dict[str, Any]:
         """Which traces it looks at: no part of its version, and a night's own all the same."""

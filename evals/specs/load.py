@@ -164,8 +164,9 @@ def check_references(catalog: Catalog) -> None:
     for name, suite in catalog.suites.items():
         for index, dimension in enumerate(suite.dimensions):
             path, check = catalog.root / "suites" / f"{name}.yaml", dimension.check
-            if check and check.judge and check.judge not in catalog.judges:
-                refuse(path, ("dimensions", index, "check", "judge"), f"no judge {check.judge!r}")
+            judge = check.named("judge") if check else None
+            if judge and judge not in catalog.judges:
+                refuse(path, ("dimensions", index, "check", "judge"), f"no judge {judge!r}")
             gold = check.gold if check else None
             files = [catalog.root / "gold" / f"{gold}.{suffix}" for suffix in ("jsonl", "csv")]
             if gold not in (None, "labels") and not any(file.exists() for file in files):

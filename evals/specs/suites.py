@@ -14,22 +14,31 @@ from evals.specs.spec import NAME, Name, Reads, Spec
 
 
 class Check(Spec):
-    """One binary evaluator named in a suite."""
+    """One binary evaluator named in a suite: `KIND: NAME`, its params, and its gold."""
 
-    assertion: str | None = Field(
-        default=None, description="code that says what an output must be like"
-    )
-    reference: str | None = Field(default=None, description="a comparison with gold")
-    judge: str | None = Field(default=None, description="a judge in `judges/`")
+    kind: str = Field(pattern=NAME)
+    """The key it is named under, such as `assertion` or `judge`."""
+    name: str
     params: dict[str, Any] = Field(default={}, description="what the check takes")
     gold: str | None = Field(default=None, description="a gold set in `gold/`, or `labels`")
 
-    @model_validator(mode="after")
-    def one_way(self) -> Check:
-        """A check is one thing."""
-        if sum(x is not None for x in (self.assertion, self.reference, self.judge)) != 1:
-            raise ValueError("a check has exactly one of `assertion`, `reference` and `judge`")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def read_kind(cls, value: Any) -> Any:
+        """Takes the one key that is neither `params` nor `gold` as the kind."""
+        if not isinstance(value, dict) or {"kind", "name"} <= value.keys():
+            return value
+        keys = [key for key in value if key not in ("params", "gold")]
+        named = [key for key in keys if value[key] is not None]
+        if len(named) != 1:
+            found = f"found {', '.join(map(str, keys))}" if keys else "found none"
+            raise ValueError(f"expected one evaluator, such as `assertion: contains`; {found}")
+        rest = {key: value[key] for key in ("params", "gold") if key in value}
+        return {"kind": named[0], "name": value[named[0]], **rest}
+
+    def named(self, kind: str) -> str | None:
+        """The name under a kind's key; None where it is of another kind."""
+        return self.name if self.kind == kind else None
 
 
 class Dimension(Spec):
@@ -116,18 +125,33 @@ class Judge(Spec):
     version: int = Field(default=1, description="raised to score anew without asking again")
 
 
+OnError = Literal["allow", "flag", "block"]
+"""What becomes of an answer that a guardrail could not check."""
+
+
 class Guardrail(Spec):
-    """A reference-free check with an action, in `guardrails/NAME.yaml`."""
+    """A policy over an evaluator that needs no gold, in `guardrails/NAME.yaml`."""
 
     guardrail: Name = Field(pattern=NAME)
     question: str = Field(description="what is asked, in a sentence a newcomer knows")
-    check: Literal["language", "pii", "secrets"] = Field(description="which detector")
+    check: str | Check = Field(
+        description="which evaluator: a check by code, or as in a suite, such as `judge: NAME`"
+    )
     reads: tuple[Reads, ...] = Field(default=("output",), description="what it looks at")
     action: Literal["block", "redact", "flag"] = Field(
         default="flag", description="what an answer that trips it calls for"
     )
     severity: Literal["low", "medium", "high"] = Field(
         default="medium", description="shown with its verdicts"
+    )
+    on_error: OnError | None = Field(
+        default=None, description="the action where the check itself fails; null: `flag`"
+    )
+    latency_ms: float | None = Field(
+        default=None,
+        gt=0,
+        description="the longest a request waits for it, in milliseconds; slower is an error, and "
+        "`on_error` decides; null: as long as it takes",
     )
     apps: tuple[str, ...] = Field(default=(), description="empty: every application")
     params: dict[str, Any] = Field(default={}, description="what the check takes")

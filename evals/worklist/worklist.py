@@ -17,11 +17,11 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import orjson
-
 from evals import models
+from evals.evaluators import registry
 from evals.evaluators.gold import GoldAndLabels
-from evals.records import Trace, canonical, digest
+from evals.evaluators.protocol import content_of
+from evals.records import Trace
 from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.storage.files import parquet_batches
@@ -137,24 +137,9 @@ def partial(app: str, read: dict[str, Any], trace_id: str = "") -> Trace:
     return Trace(**{"trace_id": trace_id, "ts": NO_TIME, "app": app, "output": "", **read})
 
 
-def content(evaluator: Evaluator, trace: Trace, gold: Any) -> bytes:
-    """What an evaluator reads in a trace, in the form that is hashed; gold is part of it."""
-    read = {name: getattr(trace, name) for name in evaluator.reads}
-    # For plain texts both spell the same bytes; `canonical` costs ten times as much.
-    if gold is None and all(value is None or type(value) is str for value in read.values()):
-        return orjson.dumps([read, None], option=orjson.OPT_SORT_KEYS)
-    return canonical([read, gold])
-
-
 def key_of(content: bytes) -> str:
     """The name of a content."""
     return hashlib.sha256(content).hexdigest()[:32]
-
-
-def recorded_key(evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> str:
-    """The hash of everything recorded of a trace on the evaluator's dimension."""
-    said = references.labels_on(trace, evaluator.labels)
-    return digest([[x.annotator, x.annotator_kind, x.verdict] for x in said], 32)
 
 
 class Contents:
@@ -250,25 +235,24 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: GoldAnd
     """What there is to do: which traces, which scores stand, which contents must be paid for."""
     basis = basis_of(lake, night.night, evaluator)
     standing = standing_scores(lake, night.night, evaluator)
-    places = {name: place(name, evaluator.dimension) for name in night.ids(evaluator)}
+    places = {
+        name: place(name, evaluator.dimension, evaluator.subject) for name in night.ids(evaluator)
+    }
     seats = sampled(places, evaluator.sample, night.strata(evaluator))
     contents, keys = Contents(lake), dict.fromkeys(seats, "")
     repeats = evaluator.judge.repeats if evaluator.judge else 1
+    evaluates = registry.type_of(evaluator)
     for trace in night.traces(evaluator):
         if trace.trace_id not in seats:
             continue
-        if evaluator.kind == "recorded":
-            key = recorded_key(evaluator, trace, references)
-        else:
-            data = content(evaluator, trace, references.gold_for(evaluator, trace))
-            key = key_of(data)
-            to_ask = repeats > 1 or standing.get(trace.trace_id) != key
-            if evaluator.kind == "judge" and to_ask:
-                contents.add(key, data)
+        data = evaluates.content(evaluator, trace, references)
+        key = key_of(data)
+        if evaluator.asks_model and (repeats > 1 or standing.get(trace.trace_id) != key):
+            contents.add(key, data)
         keys[trace.trace_id] = key
     chosen = {name: Chosen(keys[name], seat.inclusion) for name, seat in seats.items()}
     kept = {name for name, one in chosen.items() if standing.get(name) == one.key}
-    if evaluator.kind != "judge":
+    if not evaluator.asks_model:
         return Survey(evaluator, night.night, len(places), chosen, kept, (), contents)
     chosen_attacks = canaries.of_night(lake, references, evaluator, night.night)
     tried = attacked(references, evaluator, chosen_attacks, contents)
@@ -317,7 +301,7 @@ def attacked(
     tried = []
     for canary in chosen:
         gold = references.gold_for(evaluator, canary.carrier)
-        found = [content(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
+        found = [content_of(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
         for data in found:
             contents.add(key_of(data), data)
         tried.append(Tried(canary, *map(key_of, found)))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals import models
-from evals.evaluators import resolution
+from evals.evaluators import registry, resolution
 from evals.records import Trace
 from evals.specs import Catalog, Pinned, classify, line_of
 from evals.storage.lake import connection
@@ -40,6 +40,12 @@ def examine(here: Settings, *, online: bool = False) -> list[Finding]:
     return [
         Finding("ok", "home", str(here.home)),
         Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications"),
+        *(
+            Finding("ok", one.package, evaluators_of(one))
+            for one in registry.plugins()
+            if one.types
+        ),
+        *(Finding("fail", one.package, one.error) for one in registry.plugins() if one.error),
         *(Finding("fail", found.where, found.words) for found in unreadable(catalog)),
         *(
             Finding("warn", f"model list of {name}", f"not read: {code}")
@@ -47,6 +53,11 @@ def examine(here: Settings, *, online: bool = False) -> list[Finding]:
         ),
         *pins(catalog, models.read_model_lists(lake), today),
     ]
+
+
+def evaluators_of(plugin: registry.Plugin) -> str:
+    """The evaluators of an installed package, by kind and name."""
+    return "evaluators " + ", ".join(f"{one.kind} `{one.name}`" for one in plugin.types)
 
 
 class Unreadable(NamedTuple):

@@ -17,9 +17,7 @@ from typing import Any
 
 import click
 
-from evals.evaluators import catalog_schemas
-from evals.evaluators.guardrails import GUARDRAILS
-from evals.evaluators.registry import SCORERS
+from evals.evaluators import catalog_schemas, registry
 from evals.labels.label_files import LabelLine
 from evals.reports.schema import make_schema
 
@@ -180,14 +178,45 @@ def limits(value: Mapping[str, Any]) -> str:
     return f"{value.get('format') or name} {', '.join(bounds)}".strip()
 
 
+CHECKS = '''
+A suite names one by its kind, a guardrail by its name alone (of those that need no gold), or by \
+kind as a suite does. `*` marks a param that is needed.
+
+A team's own come from an installed package, through the entry-point group `andon.evaluators`:
+
+```python
+from evals.evaluators.code_checks import Params, check
+from evals.records import Outcome, Trace
+
+
+class Words(Params):
+    most: int = 100
+
+
+@check("short", kind="assertion", behaviour=1, params=Words)
+def short(trace: Trace, params: Words, gold: object) -> Outcome:
+    """The output has no more than some words."""
+    return Outcome(len(trace.output.split()) <= params.most)
+```
+
+```toml
+[project.entry-points."andon.evaluators"]
+ours = "our_package.evaluators"  # a module, an evaluator, or a list of them
+```
+
+A word that is no kind yet is a new kind. `behaviour` is part of the evaluator's version: raise it \
+when verdicts change. `andon doctor` lists the packages, and names one that cannot be loaded.
+'''
+
+
 def checks() -> Iterator[str]:
     """The checks a suite or a guardrail may name, with their params."""
-    yield "## Checks\n\n`*` marks a param that is needed.\n"
+    yield f"## Checks\n{CHECKS}"
     yield "| kind | name | passes where | params |\n|---|---|---|---|"
-    for name, found in sorted(SCORERS.items(), key=lambda item: (item[1].kind, item[0])):
-        yield check_row(found.kind, name, found)
-    for name, found in sorted(GUARDRAILS.items()):
-        yield check_row("guardrail", name, found)
+    for kind in sorted(registry.declared_kinds()):
+        for name, found in sorted(registry.types_of(kind).items()):
+            if not found.names_specs:
+                yield check_row(kind, name, found)
     yield ""
 
 
@@ -196,7 +225,7 @@ def check_row(kind: str, name: str, found: Any) -> str:
     schema = catalog_schemas.of(found.params)
     needed = schema.get("required", ())
     params = [f"`{key}`{'*' if key in needed else ''}" for key in schema["properties"]]
-    words = (found.function.__doc__ or "").split("\n")[0].replace("|", "\\|")
+    words = found.describe().replace("|", "\\|")
     return f"| {kind} | `{name}` | {words} | {', '.join(params)} |"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
+from evals.evaluators.registry import is_recorded, needs_alignment
 from evals.reports.decide.resistance import Resistance, resistance_by_judge
 from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate
 from evals.specs import App, Attacks, Dimension, Evaluator, Gate
@@ -27,8 +28,6 @@ from evals.statistics import (
     together,
     weighted,
 )
-
-NEEDS_ALIGNMENT = frozenset({"judge", "classifier"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,7 @@ def rows_without_traces(night: Evidence) -> Iterable[Rate]:
     """Rows of zeros: a planned evaluator that met no trace is shown, not left out."""
     met = {(row.dimension, row.evaluator) for row in night.rates}
     for one in night.evaluators:
-        if (one.dimension, one.name) not in met and one.kind != "recorded":
+        if (one.dimension, one.name) not in met and not is_recorded(one.kind):
             yield Rate(one.dimension, one.name, one.version, one.kind, "all", 0, 0, 0, 0, 0)
 
 
@@ -213,12 +212,12 @@ def judge_resistances(night: Evidence) -> dict[Identity, Resistance]:
 
 def is_adjudicated(row: Rate) -> bool:
     """Whether the row holds what people settled on: that may decide."""
-    return row.kind == "recorded" and row.evaluator.endswith((".adjudicated", ".human"))
+    return is_recorded(row.kind) and row.evaluator.endswith((".adjudicated", ".human"))
 
 
 def is_aligned(row: Rate, labels: Agreement | None) -> bool | None:
     """Whether the evaluator agrees with people; None where it needs not to."""
-    if row.kind in NEEDS_ALIGNMENT or (row.kind == "recorded" and not is_adjudicated(row)):
+    if needs_alignment(row.kind) or (is_recorded(row.kind) and not is_adjudicated(row)):
         return bool(labels and labels.usable)
     return None
 
@@ -233,7 +232,7 @@ def may_decide(
     """Whether a row counts for the night's verdict: whole, gated, aligned, not vulnerable."""
     if row.slice != "all" or aligned is False or (resistance and resistance.is_vulnerable):
         return False
-    if row.kind == "recorded" and not is_adjudicated(row):
+    if is_recorded(row.kind) and not is_adjudicated(row):
         return False
     named = not gate.dimensions or row.dimension in gate.dimensions
     return named and (dimension is None or dimension.gate)

@@ -89,7 +89,7 @@ def resistance_by_judge(
     for row in rows:
         key = (row.dimension, row.evaluator, row.evaluator_version)
         groups.setdefault(key, []).append(row)
-    judges = [(e.dimension, e.name, e.version) for e in evaluators if e.kind == "judge"]
+    judges = [(e.dimension, e.name, e.version) for e in evaluators if e.asks_model]
     return {key: measure_resistance(groups.get(key, []), limit, each) for key in sorted(judges)}
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
+from evals.evaluators.registry import is_recorded
 from evals.reports.decide.measurements import Measurement, is_adjudicated
 from evals.reports.decide.resistance import why_vulnerable
 from evals.reports.phrases import points, whole_percent
@@ -91,7 +92,7 @@ def why_nothing_scored(m: Measurement) -> str | None:
 
 def why_recorded(m: Measurement) -> str | None:
     """A judge or rule someone else recorded."""
-    if m.row.kind == "recorded" and not is_adjudicated(m.row):
+    if is_recorded(m.row.kind) and not is_adjudicated(m.row):
         return "recorded by someone else: shown beside ours, it decides nothing"
     return None
 

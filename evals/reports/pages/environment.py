@@ -9,6 +9,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evals.evaluators.registry import is_recorded
 from evals.reports.pages.charts import share_rows
 from evals.reports.pages.marks import VERDICT_MARKS
 from evals.reports.phrases import (
@@ -45,5 +46,6 @@ def environment(folder: Path = TEMPLATES) -> Environment:
     )
     filters = (natural, percent, interval, points, dollars, day, listed, number, share_rows)
     made.filters.update({f.__name__: f for f in filters}, count=lambda n: f"{n:,}")
+    made.tests["recorded"] = is_recorded
     made.globals.update(verdict_marks=dict(VERDICT_MARKS))
     return made

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from evals.evaluators.registry import is_recorded
 from evals.reports import sections
 from evals.reports.pages.charts import Scale, Trend, scale, series, trend, version_marks
 from evals.reports.pages.environment import TEMPLATES, environment
@@ -62,8 +63,8 @@ def render_night(
         headlines=fragments(report, is_headline=True),
         fragments=fragments(report, is_headline=False),
         verdict=verdict_of(report),
-        own=[row for row in whole if row.kind != "recorded"],
-        recorded=[row for row in whole if row.kind == "recorded"],
+        own=[row for row in whole if not is_recorded(row.kind)],
+        recorded=[row for row in whole if is_recorded(row.kind)],
         whole=whole,
         deciding=[(word, deciding.count(word)) for word in VERDICT_MARKS if word in deciding],
         is_addressed=address(report) is not None,

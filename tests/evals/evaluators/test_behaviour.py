@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 
-from evals.evaluators import judges
-from evals.evaluators.guardrails import GUARDRAILS
-from evals.evaluators.registry import SCORERS
+from evals.evaluators import judges, registry
+from evals.evaluators.code_checks import CodeCheck, TextCheck
 from evals.records import Answer, Trace
 from evals.specs import Judge
 
@@ -76,16 +75,15 @@ def trace(output: str) -> Trace:
 def behaviour() -> dict[str, Any]:
     """What every check makes of the fixtures, under its number."""
     found: dict[str, Any] = {}
-    for name, scorer in sorted(SCORERS.items()):
-        rows = [
-            scorer.function(trace(output), PARAMS.get(name, {}), gold)
-            for output in OUTPUTS
-            for gold in GOLD.get(name, (None,))
-        ]
-        found[f"scorer {name} {scorer.behaviour}"] = [plain(row) for row in rows]
-    for name, guard in sorted(GUARDRAILS.items()):
-        rows = [guard.run(trace(output), ("output",), PARAMS.get(name, {})) for output in OUTPUTS]
-        found[f"guardrail {name} {guard.behaviour}"] = [plain(row) for row in rows]
+    for name, check in sorted(registry.shipped().items()):
+        if isinstance(check, CodeCheck):
+            rows = [
+                check.run(trace(output), PARAMS.get(name, {}), gold)
+                for output in OUTPUTS
+                for gold in GOLD.get(name, (None,))
+            ]
+            group = "guardrail" if isinstance(check, TextCheck) else "scorer"
+            found[f"{group} {name} {check.behaviour}"] = [plain(row) for row in rows]
     judge = Judge(judge="j", asks="?", model="m", system="Judge.")
     asked = [dataclasses.asdict(judges.request(judge, trace(output), None)) for output in OUTPUTS]
     found[f"judge rendering {judges.RENDERING}"] = json.loads(json.dumps(asked))

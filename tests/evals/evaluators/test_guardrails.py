@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals import Guard
-from evals.evaluators.guardrails import (
-    GUARDRAILS,
-    Check,
+from evals.evaluators import registry, resolution
+from evals.evaluators.code_checks import TextCheck
+from evals.evaluators.guardrails import decide
+from evals.evaluators.protocol import WrongDeclaration
+from evals.privacy.detectors import (
+    DETECTORS,
+    PII_KINDS,
+    SECRET_KINDS,
     Finding,
-    decide,
     find,
-    guard_params,
-    guardrail_problem,
+    mark,
     redact,
     redactor,
 )
-from evals.privacy.detectors import DETECTORS, PII_KINDS, SECRET_KINDS, mark
 from evals.records import Failure, Outcome, Score, Skip, Trace
-from evals.specs import CatalogError, Guardrail
+from evals.specs import App, Catalog, CatalogError, Evaluator, Guardrail
 
 NIGHT = datetime.date(2026, 10, 1)
 NOON = datetime.datetime(2026, 10, 1, 12, tzinfo=datetime.UTC)
@@ -50,7 +54,15 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(name: str, output: str, **params: Any) -> Any:
     """A check's result on an output."""
     trace = Trace(trace_id="t", ts=NOON, app="a", output=output)
-    return GUARDRAILS[name].run(trace, ("output",), params)
+    check = registry.shipped()[name]
+    assert isinstance(check, TextCheck)
+    return check.run(trace, params)
+
+
+def ruled(**spec: Any) -> Evaluator:
+    """A guardrail resolved for an application."""
+    policy = Guardrail.model_validate({"guardrail": "g", "question": "q", **spec})
+    return resolution.under_policy(Catalog(root=Path("catalog")), App(app="a"), policy)
 
 
 def joined(*parts: str) -> str:
@@ -284,8 +296,8 @@ def test_a_guardrail_that_cannot_work_is_refused(
     check: Any, action: Any, params: Any, words: str
 ) -> None:
     """What a catalog sets wrong is told with its key when it is loaded."""
-    spec = Guardrail(guardrail="g", question="q", check=check, action=action, params=params)
-    assert words in (guardrail_problem(spec) or "accepted")
+    with pytest.raises(WrongDeclaration, match=words):
+        ruled(check=check, action=action, params=params)
 
 
 def scored(**changes: Any) -> Score:
@@ -391,21 +403,68 @@ def test_a_check_that_breaks_is_an_error_and_never_passed(
     def broken(fields: Any, params: Any) -> Outcome:
         raise RuntimeError(f"cannot read {fields['output']}")
 
-    known = GUARDRAILS["pii"]
-    monkeypatch.setitem(GUARDRAILS, "pii", Check("pii", 1, broken, known.params, known.findings))
-    spec = Guardrail(guardrail="g", question="q", check="pii", action="redact", params=params)
-    guarded = Guard(((spec, guard_params(spec, None)),)).apply("a@example.com")
+    known: Any = registry.shipped()["pii"]
+    defective = dataclasses.replace(known, function=broken)
+    monkeypatch.setitem(registry.shipped(), "pii", defective)
+    guarded = Guard((ruled(check="pii", action="redact", params=params),)).apply("a@example.com")
     (result,) = guarded.results
     assert (result.tripped, result.action, guarded.blocked) == (False, action, blocked)
     assert result.error == "check-error: pii: RuntimeError"
     assert isinstance(run("pii", "x"), Failure)
 
 
+def test_a_guardrail_is_a_policy_over_any_evaluator_that_needs_no_gold() -> None:
+    """An assertion acts in the request path under the policy that names it."""
+    words = {"values": ["refund"], "ignore_case": True}
+    rule = ruled(check="not_contains", params=words, action="block", severity="high")
+    blocked = Guard((rule,)).apply("Your REFUND is on its way.")
+    assert (blocked.blocked, blocked.results[0].severity) == (True, "high")
+    assert Guard((rule,)).apply("Hello.").text == "Hello."
+    same = ruled(check={"assertion": "not_contains"}, params=words, action="block")
+    assert same.version == rule.version
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"check": "equals"}, "check: `equals` compares with gold"),
+        ({"check": "fax"}, "check: no check 'fax'; known: contains"),
+        ({"check": "recorded"}, "check: no check 'recorded'"),
+        ({"check": {"judge": "tone"}}, "judge: no judge 'tone'"),
+        ({"check": {"oracle": "x"}}, "oracle: no kind 'oracle'; known: assertion, judge"),
+        ({"check": "contains", "params": {"value": "a"}}, "params.value"),
+        ({"check": "contains", "params": {"values": ["a"]}, "reads": ["input"]}, "reads: .*output"),
+    ],
+)
+def test_a_policy_over_what_cannot_guard_is_refused(spec: Any, words: str) -> None:
+    """What needs gold, is unknown, or reads something else is refused with its key."""
+    with pytest.raises(WrongDeclaration, match=words):
+        ruled(**spec)
+
+
+def test_a_check_slower_than_its_latency_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request waits no longer than the policy says; `on_error` decides what becomes of it."""
+    slow, known = threading.Event(), registry.shipped()["pii"]
+
+    def wait(*_: Any) -> Outcome:
+        slow.wait(10)
+        return Outcome(True)
+
+    defective = dataclasses.replace(known, function=wait)  # type: ignore[type-var]
+    monkeypatch.setitem(registry.shipped(), "pii", defective)
+    rule = ruled(check="pii", latency_ms=20, on_error="block")
+    guarded = Guard((rule,)).apply("hello")
+    slow.set()
+    assert guarded.blocked
+    assert guarded.results[0].error == "too-slow: not done within 20 ms"
+    assert not Guard((rule,)).apply("hello").blocked
+
+
 def test_a_wrong_guardrail_is_refused_with_its_file(catalog: Path) -> None:
     """The error names the file, so that a person knows where to look."""
     path = catalog / "guardrails" / "pii.yaml"
     path.write_text("guardrail: pii\nquestion: q\ncheck: pii\nparams: {kinds: [fax]}\n")
-    with pytest.raises(CatalogError, match=r"pii\.yaml:1: .*no kind 'fax'"):
+    with pytest.raises(CatalogError, match=r"pii\.yaml:4: params.kinds: no kind 'fax'"):
         Guard.from_catalog(catalog, app="shop")
 
 

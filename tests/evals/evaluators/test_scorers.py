@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.evaluators import comparisons, sql
-from evals.evaluators.registry import SCORERS, scorer_behaviour
+from evals.evaluators.code_checks import CodeCheck, TextCheck
+from evals.evaluators.registry import shipped
 from evals.records import Failure, Outcome, Skip, Trace, canonical
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "extractgpt_oa-mine"
@@ -35,22 +36,28 @@ MINIMAL: dict[str, dict[str, Any]] = {
     "sql_equals": {},
 }
 
+CHECKS = {
+    name: found
+    for name, found in shipped().items()
+    if isinstance(found, CodeCheck) and not isinstance(found, TextCheck)
+}
+
 
 def run(name: str, output: str, params: Any = None, gold: Any = None, **fields: Any) -> Any:
     """A check's result on an output."""
     trace = Trace(trace_id="t", ts=NIGHT, app="a", output=output, **fields)
-    return SCORERS[name].function(trace, MINIMAL[name] if params is None else params, gold)
+    return CHECKS[name].run(trace, MINIMAL[name] if params is None else params, gold)
 
 
 def test_every_check_is_held_to_these_promises() -> None:
     """A check that is added here has a row in every table over all checks."""
-    assert set(MINIMAL) == set(SCORERS)
+    assert set(MINIMAL) == set(CHECKS)
 
 
 @pytest.mark.parametrize("name", sorted(MINIMAL))
 def test_behaviour_is_a_number_from_one(name: str) -> None:
     """Each check carries the number that its evaluator's version holds."""
-    assert scorer_behaviour(name) >= 1
+    assert CHECKS[name].behaviour >= 1
 
 
 SCHEMA = [
@@ -247,7 +254,7 @@ def test_equality_with_gold(name: str, output: str, params: Any, gold: Any, pass
     assert run(name, output, params, gold).passed is passed
 
 
-@pytest.mark.parametrize("name", [n for n, s in SCORERS.items() if s.kind == "reference"])
+@pytest.mark.parametrize("name", [n for n, s in CHECKS.items() if s.needs_gold])
 def test_a_reference_without_gold_is_skipped(name: str) -> None:
     """No gold is no verdict."""
     assert run(name, '{"price": 1}') == Skip("no-gold")
@@ -275,13 +282,13 @@ BAD_PARAMS = [
 @pytest.mark.parametrize(("name", "params", "words"), BAD_PARAMS)
 def test_bad_params_are_refused_with_their_key(name: str, params: Any, words: str) -> None:
     """What a catalog sets wrong is told when it is loaded."""
-    assert words in (SCORERS[name].check_params(params) or "accepted")
+    assert words in (CHECKS[name].check_params(params) or "accepted")
 
 
 @pytest.mark.parametrize("name", sorted(MINIMAL))
 def test_good_params_are_accepted(name: str) -> None:
     """The smallest params of each check are enough."""
-    assert SCORERS[name].check_params(MINIMAL[name]) is None
+    assert CHECKS[name].check_params(MINIMAL[name]) is None
 
 
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=80)

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from evals import models
-from evals.evaluators.registry import SCORERS
+from evals.evaluators.protocol import params_problem
+from evals.evaluators.registry import declared_type
 from evals.experiments import demo_recording
 from evals.specs import ModelPin, load_catalog
 
@@ -179,11 +180,9 @@ def test_the_catalog_loads_and_its_checks_are_known() -> None:
     for suite in catalog.suites.values():
         for dimension in suite.dimensions:
             assert dimension.check is not None
-            if dimension.check.judge:
-                judged += 1
-                continue
-            name = dimension.check.assertion or dimension.check.reference or ""
-            assert SCORERS[name].check_params(dimension.check.params) is None
+            found = declared_type(dimension.check)
+            judged += found.names_specs
+            assert params_problem(found.params, dimension.check.params) is None
     assert judged == 2
 
 

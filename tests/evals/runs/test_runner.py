@@ -1,5 +1,6 @@
 """Promises of the runner: nothing is paid twice, and an error is never a score."""
 
+import dataclasses
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -243,15 +244,13 @@ def test_a_defect_in_an_evaluator_is_an_error_row(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An evaluator that raises loses its own verdict and nothing else."""
-    scorer = runner.registry.SCORERS["contains"]
+    scorer: Any = runner.registry.shipped()["contains"]
 
     def breaks(*_: Any) -> None:
         raise ZeroDivisionError("oops")
 
-    broken = type(scorer)(
-        scorer.name, scorer.kind, scorer.reads, scorer.behaviour, breaks, scorer.params
-    )
-    monkeypatch.setitem(runner.registry.SCORERS, "contains", broken)
+    broken = dataclasses.replace(scorer, function=breaks)
+    monkeypatch.setitem(runner.registry.shipped(), "contains", broken)
     bench.lake.write("traces", NIGHT, traces("yes please"))
     bench.score("polite")
     assert bench.verdicts() == {"t0": "error:evaluator-defect"}

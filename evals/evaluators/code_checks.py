@@ -1,0 +1,254 @@
+"""Checks by code: a pure function of a subject and its params, under a name.
+
+A team writes its own with `check` or `text_check`; those that come with Andon are in
+`assertions`, `references` and `text_checks`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import Field, field_validator
+
+from evals.evaluators import comparisons, sql
+from evals.evaluators.comparisons import UnreadableJson
+from evals.evaluators.gold import GoldAndLabels
+from evals.evaluators.protocol import (
+    NO_GOLD,
+    Configuration,
+    Declaration,
+    Evaluate,
+    EvaluatorByCode,
+    Finding,
+    Params,
+    Result,
+    WrongDeclaration,
+    own_params,
+    params_problem,
+)
+from evals.records import Failure, Trace, digest
+from evals.specs import App, Evaluator, Reads
+
+__all__ = [
+    "NO_GOLD", "CodeCheck", "Fields", "JsonParams", "Params", "Result", "SqlParams", "TextCheck",
+    "check", "quoted", "text_check",
+]  # fmt: skip
+
+P = TypeVar("P", bound=Params)
+Fields = Mapping[str, str]
+"""The texts a text check reads, by field: `input`, `context`, `output`, `steps`, `messages`."""
+
+
+@dataclass(frozen=True)
+class CodeCheck(EvaluatorByCode, Generic[P]):
+    """A check that is a function of a trace, its params and gold."""
+
+    name: str
+    function: Callable[..., Result]
+    params: type[P]  # pyright: ignore[reportIncompatibleVariableOverride]  it is frozen
+    behaviour: int
+    kind: str = "assertion"
+    reads: tuple[Reads, ...] = ("output",)
+    needs_gold: bool = False
+    needs_alignment: bool = False
+
+    def describe(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").split("\n")[0]
+
+    def default_params(self, app: App) -> dict[str, Any]:
+        """Params an application's own settings fill in."""
+        return {}
+
+    def check_reads(self, declared: Declaration) -> tuple[Reads, ...]:
+        """The fields it reads; a guardrail cannot choose others."""
+        if declared.reads not in (None, self.reads):
+            fields = ", ".join(self.reads)
+            raise WrongDeclaration(("reads",), f"`{self.name}` always reads {fields}; leave it out")
+        return self.reads
+
+    def check_params(self, params: Mapping[str, Any]) -> str | None:
+        """What is wrong with params, naming the key; None where nothing is."""
+        problem = params_problem(self.params, params)
+        return str(problem) if problem else None
+
+    def configure(self, declared: Declaration) -> Configuration:
+        """Checks the params and hashes them as they were declared."""
+        params = {**self.default_params(declared.app), **declared.params}
+        parts = {
+            "check": self.name,
+            "behaviour": str(self.behaviour),
+            "params": digest(params),
+        }
+        return Configuration(self.check_reads(declared), parts, params)
+
+    def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
+        """Reads the params once, and gold for each trace."""
+        params = self.params.model_validate(own_params(evaluator))
+
+        def evaluate_one(trace: Trace) -> tuple[Finding]:
+            gold = references.gold_for(evaluator, trace)
+            return (Finding(self.call(trace, params, gold, evaluator.reads)),)
+
+        return evaluate_one
+
+    def call(self, trace: Trace, params: P, gold: Any, reads: tuple[Reads, ...]) -> Result:
+        """Calls the function on one trace."""
+        return self.function(trace, params, gold)
+
+    def run(
+        self,
+        trace: Trace,
+        params: Mapping[str, Any],
+        gold: Any = None,
+        reads: tuple[Reads, ...] | None = None,
+    ) -> Result:
+        """The result on one trace, with params as a suite spells them."""
+        return self.call(trace, self.params.model_validate(dict(params)), gold, reads or self.reads)
+
+
+@dataclass(frozen=True)
+class TextCheck(CodeCheck[P]):
+    """A check of texts, of whichever fields a guardrail names; it repeats none in an error."""
+
+    redact_text: Callable[[str, P], str] | None = None
+    """Takes out of a text what makes it fail; None where a check is about the text as a whole."""
+    fill: Callable[[App], dict[str, Any]] | None = None
+
+    def default_params(self, app: App) -> dict[str, Any]:
+        """Params an application's own settings fill in."""
+        return self.fill(app) if self.fill else {}
+
+    def check_reads(self, declared: Declaration) -> tuple[Reads, ...]:
+        """The fields a guardrail names."""
+        return declared.reads or self.reads
+
+    def call(self, trace: Trace, params: P, gold: Any, reads: tuple[Reads, ...]) -> Result:
+        """Calls the function on the fields; a Failure names the error's kind, none of the text."""
+        try:
+            return self.function(fields_of(trace, reads), params)
+        except Exception as error:
+            return Failure("check-error", f"{self.name}: {type(error).__name__}")
+
+    def redact(self, text: str, params: Mapping[str, Any]) -> str | None:
+        """A text without what makes it fail."""
+        return self.redact_text and self.redact_text(text, self.params.model_validate(params))
+
+    def can_redact(self) -> bool:
+        """Whether what makes a text fail has a place in it."""
+        return self.redact_text is not None
+
+
+def fields_of(trace: Trace, reads: tuple[Reads, ...]) -> dict[str, str]:
+    """The texts of a trace by field; lists as JSON, absent fields left out."""
+    texts: dict[str, str] = {}
+    for name in reads:
+        value = getattr(trace, name)
+        if isinstance(value, str):
+            texts[name] = value
+        elif value:
+            texts[name] = json.dumps(value, ensure_ascii=False, default=str)
+    return texts
+
+
+def check(
+    name: str,
+    *,
+    behaviour: int,
+    params: type[P] = Params,
+    kind: str = "assertion",
+    reads: tuple[Reads, ...] = ("output",),
+    needs_gold: bool = False,
+    needs_alignment: bool = False,
+) -> Callable[[Callable[[Trace, P, Any], Result]], CodeCheck[P]]:
+    """Makes a function of a trace, its params and gold an evaluator.
+
+    Args:
+        name: what a suite writes under the kind's key.
+        behaviour: raised whenever the same trace, params and gold would get another verdict.
+        params: what a suite may set.
+        kind: the key under `check:` in a suite; a new word is a new kind.
+        reads: the columns of a trace it looks at.
+        needs_gold: whether it skips a trace without gold.
+        needs_alignment: whether people have to agree with it before it may decide a night.
+    """
+
+    def make(function: Callable[[Trace, P, Any], Result]) -> CodeCheck[P]:
+        return CodeCheck(
+            name, function, params, behaviour, kind, reads, needs_gold, needs_alignment
+        )
+
+    return make
+
+
+def text_check(
+    name: str,
+    *,
+    behaviour: int,
+    params: type[P] = Params,
+    redact: Callable[[str, P], str] | None = None,
+    fill: Callable[[App], dict[str, Any]] | None = None,
+) -> Callable[[Callable[[Fields, P], Result]], TextCheck[P]]:
+    """Makes a function of some texts and its params an evaluator.
+
+    Args:
+        name: what a guardrail or a suite writes.
+        behaviour: raised whenever the same texts and params would get another verdict.
+        params: what a guardrail or a suite may set.
+        redact: takes out of a text what makes it fail.
+        fill: params an application's own settings fill in.
+    """
+
+    def make(function: Callable[[Fields, P], Result]) -> TextCheck[P]:
+        made = TextCheck(name, function, params, behaviour)
+        return dataclasses.replace(made, redact_text=redact, fill=fill)
+
+    return make
+
+
+def quoted(value: Any, limit: int = 80) -> str:
+    """A value for an explanation: one line, cut, and always encodable."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class JsonParams(Params):
+    """Params of checks whose output is JSON."""
+
+    allow_fence: bool = Field(default=False, description="whether a ```json fence is tolerated")
+
+    def read(self, output: str) -> Any:
+        """The output's value; raises UnreadableJson."""
+        return comparisons.read_json(sql.unfenced(output) if self.allow_fence else output)
+
+    def read_object(self, output: str) -> dict[str, Any]:
+        """The output's JSON object; raises UnreadableJson where it is another value."""
+        value = self.read(output)
+        if not isinstance(value, dict):
+            raise UnreadableJson("not an object")
+        return value
+
+
+class SqlParams(Params):
+    """Params of checks whose output is SQL."""
+
+    dialect: str | None = Field(default=None, description="a sqlglot dialect, such as `duckdb`")
+    allow_fence: bool = Field(default=False, description="whether a ```sql fence is tolerated")
+
+    @field_validator("dialect")
+    @classmethod
+    def check_dialect(cls, value: str | None) -> str | None:
+        """Only a dialect the parser has is accepted."""
+        if value is not None and not sql.known_dialect(value):
+            raise ValueError(f"no SQL dialect {value!r}; try `duckdb`, `postgres` or `sqlite`")
+        return value
+
+    def text(self, output: str) -> str:
+        """The SQL in an output."""
+        return sql.unfenced(output) if self.allow_fence else output

@@ -1,0 +1,79 @@
+"""Recorded verdicts: what others said of a trace, found in the labels and mapped to pass or fail.
+
+Nothing is judged here; each annotator's scores go under a name of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import Field
+
+from evals.evaluators.gold import GoldAndLabels, majority
+from evals.evaluators.protocol import (
+    Configuration,
+    Declaration,
+    Evaluate,
+    EvaluatorByCode,
+    Finding,
+    Params,
+)
+from evals.records import Trace, canonical, digest
+from evals.specs import Evaluator, Reads
+
+
+class RecordedParams(Params):
+    """The words of the annotators as pass, fail or skip."""
+
+    map: dict[str, str] = Field(default={})
+
+
+@dataclass(frozen=True)
+class RecordedVerdicts(EvaluatorByCode):
+    """The verdicts of outside judges, of rules, and of people."""
+
+    name: str = "recorded"
+    kind: str = "recorded"
+    reads: tuple[Reads, ...] = ("input", "context", "output")
+    """A label is bound to these."""
+    params: type[RecordedParams] = RecordedParams
+    behaviour: int = 1
+    is_sampled: ClassVar[bool] = False
+    names_others: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        """When a subject passes."""
+        return "Somebody else passed it."
+
+    def configure(self, declared: Declaration) -> Configuration:
+        """The labels it reads and how their words are mapped."""
+        params = dict(declared.params)
+        parts = {
+            "labels": declared.labels,
+            "mapping": digest(params),
+            "behaviour": str(self.behaviour),
+        }
+        return Configuration(self.reads, parts, params)
+
+    def evaluator_name(self, app: str, dimension: str, declared: str) -> str:
+        """Beside the dimension's own evaluator."""
+        return f"{app}.{dimension}.recorded"
+
+    def content(self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> bytes:
+        """Everything recorded of a trace on the dimension."""
+        said = references.labels_on(trace, evaluator.labels)
+        return canonical([[x.annotator, x.annotator_kind, x.verdict] for x in said])
+
+    def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
+        """One finding an annotator; people have one together."""
+        mapping = evaluator.params["map"]
+
+        def evaluate_one(trace: Trace) -> list[Finding]:
+            found = sorted(references.recorded_labels(evaluator, trace).items())
+            return [Finding(majority(mapping, labels), name) for name, labels in found]
+
+        return evaluate_one
+
+
+RECORDED = RecordedVerdicts()

