@@ -1,0 +1,91 @@
+"""Promises of a night's worklists: made once before the first call, and never asked from stale."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.evaluators.gold import GoldAndLabels
+from evals.runs import runner
+from evals.specs import Evaluator
+from evals.storage import ledger
+from evals.worklist.worklist import NightOf, Survey, renew, survey
+from tests.evals.models.model_server import Server, serving
+from tests.evals.runs.test_runner import NIGHT, Bench, judged, traces
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """The judge's model."""
+    with serving(judged) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(tmp_path: Path, server: Server) -> Bench:
+    """A night of two applications, one of whose answers is in both."""
+    made = Bench(tmp_path, server.url)
+    others = [
+        replace(one, trace_id=f"{one.trace_id}-b", app="mail")
+        for one in traces("good 1", "good 3", start=3)
+    ]
+    made.lake.write("traces", NIGHT, [*traces("good 1", "good 2"), *others])
+    return made
+
+
+def judges(bench: Bench) -> list[Evaluator]:
+    """The same judge for both applications."""
+    judge = bench.evaluator("kind")
+    return [judge, judge.model_copy(update={"app": "mail"})]
+
+
+def score(bench: Bench, evaluators: list[Evaluator], **more: Any) -> list[runner.Tally]:
+    """Brings some evaluators of the night up to date."""
+    with ledger.journal(bench.lake, "run") as journal:
+        return runner.score_evaluators(
+            bench.lake,
+            NightOf(bench.lake, NIGHT),
+            evaluators,
+            GoldAndLabels.of(bench.catalog.root, []),
+            journal,
+            **more,
+        )
+
+
+def look(bench: Bench, evaluator: Evaluator) -> Survey:
+    """A worklist made now."""
+    night = NightOf(bench.lake, NIGHT)
+    return survey(bench.lake, night, evaluator, GoldAndLabels.of(bench.catalog.root, []))
+
+
+def test_all_calls_of_a_night_are_known_before_the_first(bench: Bench, server: Server) -> None:
+    """The number expected is the number asked: a content of two applications counts once."""
+    expected: list[tuple[int, int]] = []
+    tallies = score(
+        bench, judges(bench), expect=lambda calls: expected.append((calls, len(server.seen)))
+    )
+    assert expected == [(3, 0)]
+    assert len(server.seen) == 3
+    assert [(t.app, t.passed, t.calls) for t in tallies] == [("chat", 2, 2), ("mail", 2, 1)]
+    score(bench, judges(bench), expect=lambda calls: expected.append((calls, len(server.seen))))
+    assert expected[1:] == [(0, 3)]
+
+
+def test_a_worklist_is_made_again_only_where_another_writer_was(bench: Bench) -> None:
+    """Paid meanwhile, a question leaves it; scored meanwhile, or with a new trace, it is void."""
+    chat, mail = judges(bench)
+    before = look(bench, mail)
+    assert len(before.wanted) == 2
+    score(bench, [chat])
+    renewed = renew(bench.lake, before)
+    assert renewed is not None
+    assert len(renewed.wanted) == 1
+    fields, _ = renewed.contents.read(renewed.wanted[0].key)
+    assert fields["output"] == "good 3"
+    score(bench, [mail])
+    assert renew(bench.lake, before) is None
+    settled = look(bench, mail)
+    bench.lake.write("traces", NIGHT, traces("good 9"), "late")
+    assert renew(bench.lake, settled) is None
