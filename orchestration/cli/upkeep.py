@@ -237,6 +237,8 @@ def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool)
 def ui(home: Path | None, catalog: Path | None, port: int) -> None:
     """Serves Dagster and the board on this machine until interrupted.
 
+    Meanwhile Dagster's schedule runs the nights that are due, each morning at 05:00 UTC.
+
     \b
     Example:
       andon ui --port 3000

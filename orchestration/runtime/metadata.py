@@ -12,17 +12,15 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from evals.readable import readable
+from evals.storage.documents.board_address import read_address
 from evals.storage.lake import Lake
 
-BOARD = ("dagster", "board.json")
-"""Where `andon ui` served pages last."""
 DEFAULT_URL = "http://127.0.0.1:3001"
 
 
 def board_url(lake: Lake) -> str:
     """Where pages are served: as the environment has it, or where `andon ui` last served them."""
-    last = lake.document(*BOARD) or {}
-    return os.environ.get("ANDON_BOARD_URL") or last.get("url", DEFAULT_URL)
+    return os.environ.get("ANDON_BOARD_URL") or read_address(lake) or DEFAULT_URL
 
 
 def nights_of(context: Any) -> list[date]:

@@ -29,10 +29,10 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from evals.storage.documents.board_address import write_address
 from evals.storage.lake import Lake
 from orchestration.runtime import terminal
 from orchestration.runtime.instance import dagster_home
-from orchestration.runtime.metadata import BOARD
 from orchestration.settings import ROOT, Settings
 from orchestration.web.dagster import GraphQLByPost
 from orchestration.web.pages import pages
@@ -125,7 +125,7 @@ def listen(port: int) -> socket.socket:
 def tell_children(here: Settings, port: int) -> None:
     """Says in the environment, and by the folder, what the processes below go by."""
     os.environ["ANDON_BOARD_URL"] = f"http://{HOST}:{port + 1}"
-    here.lake().write_document({"url": os.environ["ANDON_BOARD_URL"]}, *BOARD)
+    write_address(here.lake(), os.environ["ANDON_BOARD_URL"])
     os.environ["ANDON_HOME"], os.environ["ANDON_CATALOG"] = str(here.home), str(here.catalog_root)
     if here.inbox is not None:
         os.environ["ANDON_INBOX"] = str(here.inbox)
