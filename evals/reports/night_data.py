@@ -48,7 +48,7 @@ class StoredNight:
     catalog: Catalog
     date: date
     app: App
-    kept: Mapping[str, Any]
+    counts: Mapping[str, Any]
     """What became of the night's rows, as its state keeps it."""
     evaluators: Sequence[Evaluator] = ()
     """Those the night is locked to."""
@@ -82,8 +82,8 @@ class StoredNight:
     @property
     def account(self) -> Mapping[str, Any]:
         """What became of the night's rows, whole and by file."""
-        reasons = [{"code": code, "count": n} for code, n in self.kept.get("reasons", {}).items()]
-        return {**self.kept, "reasons": reasons, "files": file_accounts(self.lake, self.kept)}
+        reasons = [{"code": code, "count": n} for code, n in self.counts.get("reasons", {}).items()]
+        return {**self.counts, "reasons": reasons, "files": file_accounts(self.lake, self.counts)}
 
     def tonight(self, model: str) -> Sequence[Row]:
         """A mart's rows of this night."""

@@ -91,8 +91,8 @@ def interval(low: float | None, high: float | None) -> str:
 def points(change: float | None, low: float | None = None, high: float | None = None) -> str:
     """A change in percentage points with its interval: `−17 ± 6`, or `−12, −30 to −3`.
 
-    One half width stands for both sides only where it tells the truth about either: sides that
-    differ by more than a tenth, as near 0% and 100%, are both named.
+    One half width is shown for both sides unless they differ by more than a tenth, as near 0% and
+    100%: then both are named.
     """
     if change is None:
         return "–"

@@ -19,7 +19,7 @@ MATERIAL = 0.1
 RARE = 2
 """Values seen at most so often are counted together: an id is not a cause."""
 SHARED = 0.9
-"""The share of both sides that known values must cover for mix and rate to be told apart."""
+"""The share of both sides that known values must cover for mix and rate to be separated."""
 EXPLAINS = 0.2
 """A shift of mix that carries less than this share of the change is no cause of it."""
 SHOWN = 5
@@ -88,7 +88,7 @@ class Shift:
 
 
 def noun(field: str) -> str:
-    """The field as a person says it."""
+    """The field's name in a sentence."""
     return NOUNS.get(field) or field.removeprefix("versions.").replace("_", " ")
 
 
@@ -123,7 +123,7 @@ def tally(cells: Iterable[tuple[str, str, Cell]]) -> Fields:
 
 
 def unscored_cell(n: int) -> Cell:
-    """Rows of which each stands for itself, their verdicts unknown."""
+    """Rows that each represent one trace, their verdicts unknown."""
     return Cell(n, n, n, None)
 
 

@@ -95,7 +95,7 @@ def board_sentence(rows: Sequence[BoardRow]) -> str:
         "slipped": "slipped",
         "too close to call": "too close to call",
         "not measured": "not measured",
-        "refused": "refused at the door",
+        "refused": "refused at validation",
         "missing": "without a report",
     }
     others = list[str]()

@@ -1,6 +1,6 @@
 """Small charts as geometry: points, scales, interval bands and the same in words.
 
-Computes no rate or interval; templates draw what stands here.
+Computes no rate or interval; templates draw what is here.
 """
 
 from __future__ import annotations

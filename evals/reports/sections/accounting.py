@@ -1,6 +1,6 @@
 """What became of a night's rows: whole, by reason, by file, and what was redacted.
 
-Counts alone. They are kept at validation; where a file lies is `storage`'s to know.
+Counts alone. Validation counts them; where a file is, `storage` knows.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Accounting:
 
 
 def collect(night: NightData) -> Mapping[str, Any]:
-    """The account as validation kept it."""
+    """The account that validation left."""
     return night.account
 
 

@@ -307,7 +307,7 @@ def test_the_page_says_it_beside_the_agreement(tmp_path: Path, server: Server) -
         assert line in page
         assert "awaited from a batch" not in page
         assert "of 10 repeats; 2 errored" in page
-        assert ("No labels bear" in page) == (not known)
+        assert ("No labels for these" in page) == (not known)
     assert "noise" not in build(Night(**night, agreement=labels))["agreement"][0]
     out = [{**row, "missing": 3, "awaited": 2} for row in rows]
     page = render_night(report_of(Night(**night, noise=out)), history=[])

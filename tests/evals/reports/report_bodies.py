@@ -101,7 +101,7 @@ def night(day: str = "2026-10-08", app: str = "shop", **other: Any) -> Body:
 
 
 def refused(day: str = "2026-10-08", app: str = "shop") -> Body:
-    """A night refused at the door."""
+    """A night refused at validation."""
     return night(
         day, app, status="refused", verdict="not measured", results=[],
         sentence="Refused: 61 of 200 rows were quarantined, 31%, over the limit of 20%.",

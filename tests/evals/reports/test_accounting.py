@@ -1,6 +1,6 @@
 """Promises of the account in a report: of each file, and of what was taken out, as the door knows.
 
-How rows fare at the door is `test_accounting`'s; here a report is made of what the door kept.
+What validation counts is the validation tests'; here a report is made of its counts.
 """
 
 from __future__ import annotations
@@ -143,5 +143,5 @@ def test_the_account_is_on_the_page_and_valid_by_the_schema() -> None:
     html = render_night(bodies.typed(body), history=[])
     assert "&lt;script&gt;x&lt;/script&gt;.jsonl" in html
     assert "<script>x" not in html
-    assert "3 more rows of it say neither night nor application" in html
-    assert "12 of the accepted traces had something taken out" in html
+    assert "3 more rows of it have neither night nor application" in html
+    assert "12 of the accepted traces were redacted" in html

@@ -183,9 +183,9 @@ def test_board_says_how_last_night_went() -> None:
     both = [bodies.refused(app="a"), bodies.night(app="b", verdict="too close to call")]
     said = heading(board_of(*both))
     assert (
-        said == "None of two held last night; b was too close to call; a was refused at the door."
+        said == "None of two held last night; b was too close to call; a was refused at validation."
     )
-    assert heading(board_of(*both[:1])) == "a was refused at the door last night."
+    assert heading(board_of(*both[:1])) == "a was refused at validation last night."
 
 
 def test_board_tells_missing_from_refused() -> None:
@@ -261,7 +261,7 @@ def test_failed_errored_skipped_and_unsampled_stay_apart() -> None:
 def test_unaligned_judge_decides_nothing() -> None:
     """An unaligned judge is said to be one, and does not count among those that decide."""
     words = Page(night(bodies.slipped())).words
-    assert "Unaligned judge: people disagree with it, so it decides nothing." in words
+    assert "Unaligned judge: people disagree with it, so it is not gating." in words
     assert "of three dimensions that decide" in words
     assert "Unaligned" not in Page(night(bodies.night())).words
 

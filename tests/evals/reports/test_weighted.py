@@ -227,7 +227,7 @@ def test_weighted_figures_say_so_everywhere() -> None:
     assert "weighted 7" in page
     assert "points, weighted)" in page
     assert "weighted, from 9" in page
-    assert "weighted: what the sample says of all traces" in page
+    assert "weighted: the rate of all traces" in page
 
 
 def test_an_equal_sample_is_told_as_ever() -> None:
