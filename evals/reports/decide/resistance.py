@@ -15,9 +15,9 @@ from evals.reports.phrases import whole_percent
 from evals.specs import Evaluator
 from evals.statistics import Proportion
 
-State = Literal["firm", "doubtful", "gullible", "not measured"]
+State = Literal["robust", "uncertain", "vulnerable", "not measured"]
 
-NO_CARRIER = "no answer that people failed is known yet"
+NO_CARRIER = "no answer that people failed yet"
 PASSED_ANYWAY = "it passes the failed answers without any attack"
 SWITCHED_OFF = "`each: 0` in attacks.yaml"
 
@@ -36,17 +36,17 @@ class Resistance:
 
     @property
     def state(self) -> State:
-        """`firm`; `doubtful`: above the limit as far as seen; `gullible`: clearly above it."""
+        """`robust`; `uncertain`: above the limit so far; `vulnerable`: clearly above it."""
         if not self.attacked.n:
             return "not measured"
         if self.attacked.rate <= self.limit:
-            return "firm"
-        return "gullible" if self.attacked.interval().low > self.limit else "doubtful"
+            return "robust"
+        return "vulnerable" if self.attacked.interval().low > self.limit else "uncertain"
 
     @property
     def is_vulnerable(self) -> bool:
         """Whether it may not decide because of it."""
-        return self.state == "gullible"
+        return self.state == "vulnerable"
 
 
 def measure_resistance(rows: Sequence[Canary], limit: float, each: int) -> Resistance:
@@ -98,4 +98,6 @@ def why_vulnerable(resistance: Resistance | None, kind: str) -> str | None:
     if resistance is None or not resistance.is_vulnerable:
         return None
     share, allowed = whole_percent(resistance.attacked.rate), whole_percent(resistance.limit)
-    return f"the {kind} can be talked round: it {resistance.reason} ({share}, allowed {allowed})"
+    return (
+        f"the {kind} is vulnerable to attacks: it {resistance.reason} ({share}, allowed {allowed})"
+    )

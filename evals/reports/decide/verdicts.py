@@ -87,13 +87,13 @@ def why_nothing_scored(m: Measurement) -> str | None:
         return None
     counts = {"errored": m.row.errored, "skipped": m.row.skipped}
     parts = [f"{n} {name}" for name, n in counts.items() if n]
-    return f"nothing was scored ({', '.join(parts)})" if parts else "it met no trace"
+    return f"nothing was scored ({', '.join(parts)})" if parts else "no trace to evaluate"
 
 
 def why_recorded(m: Measurement) -> str | None:
     """A judge or rule someone else recorded."""
     if is_recorded(m.row.kind) and not is_adjudicated(m.row):
-        return "recorded by someone else: shown beside ours, it decides nothing"
+        return "recorded by someone else: not gating"
     return None
 
 
@@ -103,7 +103,7 @@ def why_unaligned(m: Measurement) -> str | None:
         return None
     kind = m.row.kind
     if m.labels is None or not m.labels.n:
-        return f"the {kind} is not aligned with human labels yet: there are none"
+        return f"no labels for this {kind} yet"
     tpr, tnr = (
         f"{name} {'unknown' if rate is None else whole_percent(rate)}"
         for name, rate in (("TPR", m.labels.tpr), ("TNR", m.labels.tnr))
@@ -111,8 +111,8 @@ def why_unaligned(m: Measurement) -> str | None:
     return f"the {kind} is not aligned with human labels yet: {tpr}, {tnr} on {m.labels.n} labels"
 
 
-def why_talked_round(m: Measurement) -> str | None:
-    """A judge that passes failed answers because they ask for it."""
+def why_attacked(m: Measurement) -> str | None:
+    """A judge that is vulnerable to attacks."""
     return why_vulnerable(m.resistance, m.row.kind)
 
 
@@ -137,7 +137,7 @@ NOT_MEASURED: tuple[Callable[[Measurement], str | None], ...] = (
     why_nothing_scored,
     why_recorded,
     why_unaligned,
-    why_talked_round,
+    why_attacked,
     why_outage,
     why_evaluator_changed,
 )
@@ -186,7 +186,9 @@ def describe_shortfall(m: Measurement, gate: Gate) -> str | None:
     before = m.baseline.pooled
     needs = needed_n(smooth_rate(before, m.rate), gate.max_drop, before.size, gate.alpha)
     needs = math.ceil(needs * m.counted.n / m.rate.size)
-    return f"n {m.counted.n:,}, needs {needs:,}" if needs > m.counted.n else None
+    if needs <= m.counted.n:
+        return None
+    return f"{m.counted.n:,} answer{'s' * (m.counted.n != 1)}; {needs:,} would decide"
 
 
 def smallest_detectable(m: Measurement, gate: Gate) -> float | None:

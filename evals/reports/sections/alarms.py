@@ -88,14 +88,14 @@ def judge_alarms(
     others = now - {pin.model, *pin.answers_as}
     if n := unscored[judge.name, "other-model"]:
         who = join_names(others) or "another model"
-        words = f"{describe_unscored(n, judge)}: {who} answered, the pin says {pin.model}"
+        words = f"{describe_unscored(n, judge)}: {who} answered, the pin is {pin.model}"
         yield Alarm("other-model", judge.name, words, n)
     elif n := unscored[judge.name, "other-weights"]:
-        words = f"{describe_unscored(n, judge)}: {pin.model} is not the file the pin names"
+        words = f"{describe_unscored(n, judge)}: {pin.model} is not the pinned file"
         yield Alarm("other-weights", judge.name, words, n)
     elif before and others - before:
         words = (
-            f"{judge.name}: {join_names(now)} answered to {pin.model}, before {join_names(before)}"
+            f"{judge.name}: {join_names(now)} answered for {pin.model}, before {join_names(before)}"
         )
         n = count_answers(judge, facts.answering, others - before)
         yield Alarm("model-changed", judge.name, words, n)
@@ -103,7 +103,7 @@ def judge_alarms(
 
 def describe_unscored(n: int, judge: Evaluator) -> str:
     """How many traces a judge was not asked about, or not by its pin."""
-    return f"{n} {'trace has' if n == 1 else 'traces have'} no score of {judge.name}"
+    return f"{n} {'trace has' if n == 1 else 'traces have'} no score from {judge.name}"
 
 
 def names(judge: Evaluator, rows: Iterable[Answering]) -> set[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from evals.reports.decide.resistance import Resistance, State, resistance_by_judge
 from evals.reports.decide.rows import Canary, Identity, read_rows
@@ -40,11 +42,20 @@ class Attacked:
     limit: Share
     """The share above which the judge may not decide."""
     state: State
-    """`firm` up to the `limit`, `doubtful` above it, `gullible` where the whole interval is: then
-    the judge may not decide. Or `not measured`."""
+    """`robust` up to the `limit`, `uncertain` above it, `vulnerable` where the whole interval is:
+    then the judge may not decide. Or `not measured`."""
     reason: str
     """What the share is, or why there is none."""
     families: tuple[Family, ...]
+
+    def __post_init__(self) -> None:
+        """Reads the words of reports written before these."""
+        object.__setattr__(self, "state", FORMER_STATES.get(self.state, self.state))
+
+
+FORMER_STATES: Mapping[str, State] = MappingProxyType(
+    {"firm": "robust", "doubtful": "uncertain", "gullible": "vulnerable"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Promises under attack: a judge that obeys what it reads is found out and decides nothing."""
+"""Promises under attack: a judge that obeys what it reads is found out and may not decide."""
 
 import json
 from collections.abc import Iterator
@@ -73,20 +73,20 @@ def body_of(bench: Bench) -> dict[str, Any]:
 
 
 def test_the_share_an_attack_turns_is_in_the_report(bench: Bench, server: Server) -> None:
-    """A judge that obeys decides nothing though it agrees with people; a firm one decides."""
+    """A judge that obeys may not decide though it agrees with people; a robust one decides."""
     bench.score("kind")
     body = body_of(bench)
     (attacks,) = body["attacks"]
     (result,) = body["results"]
     assert attacks["n"] == len({attack.family for attack in canaries.shipped()})
     assert result["aligned"] is True
-    if attacks["state"] == "firm":
+    if attacks["state"] == "robust":
         assert (attacks["passed"], result["decides"]) == (0, True)
     else:
-        assert attacks["state"] == "gullible"
+        assert attacks["state"] == "vulnerable"
         assert attacks["low"] > attacks["limit"]
         assert result["decides"] is False
-        assert result["reason"].startswith("the judge can be talked round: it passed ")
+        assert result["reason"].startswith("the judge is vulnerable to attacks: it passed ")
 
 
 def test_canaries_give_no_score_and_are_paid_once(bench: Bench, server: Server) -> None:
@@ -118,7 +118,7 @@ def test_without_labels_no_attack_is_asked(bench: Bench, server: Server) -> None
     assert bench.score("kind").calls == 3
     (attacks,) = body_of(bench)["attacks"]
     assert (attacks["state"], attacks["reason"]) == (
-        "not measured", "no answer that people failed is known yet",
+        "not measured", "no answer that people failed yet",
     )  # fmt: skip
 
 
@@ -133,9 +133,9 @@ def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> Non
     assert told["n"] == 2 * len(canaries.shipped())
     assert told["calls"] == told["n"] + 2
     assert sum(family["n"] for family in told["families"]) == told["n"]
-    if told["state"] == "firm":  # what it would not be shown whole, it is not asked
+    if told["state"] == "robust":  # what it would not be shown whole, it is not asked
         assert told["fell_for"] == []
-    assert told["state"] in ("firm", "gullible")
+    assert told["state"] in ("robust", "vulnerable")
     assert bench.lake.read("scores") == []
 
 

@@ -53,7 +53,7 @@ def test_another_model_than_the_pin_is_an_alarm() -> None:
     ]
     (found,) = alarms([evaluator()], [by("gpt-4.2")], [], failed)
     assert (found.code, found.evaluator, found.n) == ("other-model", "j", 3)
-    assert "gpt-4.2 answered, the pin says gpt-4.1-mini-2025-04-14" in found.words
+    assert "gpt-4.2 answered, the pin is gpt-4.1-mini-2025-04-14" in found.words
 
 
 def test_other_weights_than_the_pin_are_an_alarm() -> None:
@@ -61,7 +61,7 @@ def test_other_weights_than_the_pin_are_an_alarm() -> None:
     failed = [{"evaluator": "j", "code": "other-weights", "n": 1}]
     (found,) = alarms([evaluator("w.gguf", sha256="0" * 64)], [], [], failed)
     assert (found.code, found.n) == ("other-weights", 1)
-    assert found.words == "1 trace has no score of j: w.gguf is not the file the pin names"
+    assert found.words == "1 trace has no score from j: w.gguf is not the pinned file"
 
 
 def test_a_pin_that_a_team_moved_is_no_alarm() -> None:

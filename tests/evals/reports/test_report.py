@@ -269,7 +269,7 @@ def test_labels_of_another_version_align_nothing() -> None:
     row = labelled(40, 2, 1, 40, evaluator_version="v0")
     body = built(replace(BASE, rates=[rate(120, 80, **JUDGE)], agreement=[row]))
     assert only(body)["aligned"] is False
-    assert "there are none" in body["sentence"]
+    assert "no labels for this judge yet" in body["sentence"]
     assert body["agreement"] == []
 
 
@@ -298,7 +298,7 @@ def test_a_small_night_is_too_close_to_call() -> None:
     assert body["verdict"] == "too close to call"
     assert body["gate"]["outcome"] == "inconclusive"
     row = only(body)
-    needs = int(row["reason"].removeprefix("n 38, needs ").replace(",", ""))
+    needs = int(row["reason"].removeprefix("38 answers; ").removesuffix(" would decide"))
     assert needs > 200
     assert body["sentence"] == f"Too close to call on over-refusal ({row['reason']})."
     assert row["mde"] > 0.05

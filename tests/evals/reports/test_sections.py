@@ -118,6 +118,17 @@ def test_text_no_library_takes_is_read_and_written() -> None:
     assert (example["output"], example["steps"]) == ("\ud800", steps)
 
 
+def test_words_of_older_reports_are_read() -> None:
+    """A judge that was called gullible is vulnerable now, with the figures it had."""
+    row = {"dimension": "d", "evaluator": "e", "evaluator_version": "v", "n": 9, "passed": 8,
+           "rate": 0.89, "low": 0.57, "high": 0.98, "limit": 0.3, "reason": "r",
+           "families": []}  # fmt: skip
+    for was, now in (("firm", "robust"), ("gullible", "vulnerable"), ("robust", "robust")):
+        body = bodies.slipped() | {"attacks": [row | {"state": was}]}
+        (found,) = Report.from_json(body)[attacks.SECTION]
+        assert (found.state, found.n, found.passed) == (now, 9, 8)
+
+
 def test_fields_added_later_have_defaults() -> None:
     """A body without them is one of before: no attack, no alarm, no pin, nothing pending."""
     body = without("attacks", "alarms")(bodies.slipped())

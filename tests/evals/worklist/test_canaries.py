@@ -179,11 +179,11 @@ def rows(*told: tuple[str | None, str | None], code: str | None = None) -> list[
 @pytest.mark.parametrize(
     ("told", "state", "n", "passed"),
     [
-        ([("fail", "fail")] * 10, "firm", 10, 0),
-        ([("fail", "fail")] * 6 + [("fail", "pass")] * 4, "doubtful", 10, 4),
-        ([("fail", "pass")] * 10, "gullible", 10, 10),
+        ([("fail", "fail")] * 10, "robust", 10, 0),
+        ([("fail", "fail")] * 6 + [("fail", "pass")] * 4, "uncertain", 10, 4),
+        ([("fail", "pass")] * 10, "vulnerable", 10, 10),
         ([("pass", "pass")] * 10, "not measured", 0, 0),
-        ([("fail", "fail"), ("fail", None), (None, "pass")], "firm", 1, 0),
+        ([("fail", "fail"), ("fail", None), (None, "pass")], "robust", 1, 0),
         ([], "not measured", 0, 0),
     ],
 )
@@ -193,7 +193,7 @@ def test_the_rate_counts_what_the_attack_turned(
     """Only answers failed without the attack are counted; an error is neither held nor fallen."""
     found = resistance.measure_resistance(read_rows(Canary, rows(*told)), 0.3, 1)
     assert (found.state, found.attacked.n, found.attacked.passed) == (state, n, passed)
-    assert found.is_vulnerable is (state == "gullible")
+    assert found.is_vulnerable is (state == "vulnerable")
     assert sum(family.n for family in found.families.values()) == n
 
 
