@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from datetime import date
 from typing import Annotated, Any, TypeVar, cast
@@ -26,7 +26,7 @@ def absent_if(default: Kind, *, unless: str = "") -> Kind:
         default: the value.
         unless: another field; where that one has a value the key is there all the same.
     """
-    return cast("Kind", field(default=default, metadata={"absent": True, "unless": unless}))
+    return field(default=default, metadata={"absent": True, "unless": unless})
 
 
 def key_of(one: Field[Any]) -> str:
@@ -48,9 +48,9 @@ def to_json(value: Any) -> Json:
         shown = (one for one in fields(value) if not is_absent(value, one))
         return {key_of(one): to_json(getattr(value, one.name)) for one in shown}
     if isinstance(value, list | tuple):
-        return [to_json(one) for one in value]
+        return [to_json(one) for one in cast("Sequence[Any]", value)]
     if isinstance(value, Mapping):
-        return {key: to_json(one) for key, one in value.items()}
+        return {key: to_json(one) for key, one in cast("Mapping[str, Any]", value).items()}
     return value.isoformat() if isinstance(value, date) else value
 
 

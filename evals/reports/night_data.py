@@ -151,9 +151,9 @@ def file_accounts(lake: Lake, account: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def baseline_versions(lake: Lake, app: App, night: date) -> dict[date, str]:
+def baseline_versions(lake: Lake, app: App, night: date) -> Versions:
     """The report versions of the nights a night is compared with."""
-    found = {}
+    found = Versions()
     for back in range(app.gate.baseline_nights, 0, -1):
         day = night - timedelta(days=back)
         known = night_state.state(lake, day)

@@ -33,7 +33,7 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
     Returns:
         The folders of the reports that changed.
     """
-    changed = []
+    changed = list[Path]()
     for one in list_reports(lake):
         body = lake.report(*one) or {}
         report = Report.from_json(body)

@@ -160,7 +160,7 @@ def variation(before: Values, after: Values) -> float:
     n, m = size(before), size(after)
     if not n or not m:
         return 0.0
-    distance, chance = [], []
+    distance, chance = list[float](), list[float]()
     for value in set(before) | set(after):
         p, q = share(before, value, total(before)), share(after, value, total(after))
         pooled = (p * n + q * m) / (n + m)
@@ -186,7 +186,7 @@ def decompose(before: Values, after: Values) -> Decomposition | None:
 
 def find_shifts(before: Fields, after: Fields, change: float) -> list[Shift]:
     """The fields that changed materially and could carry a change of the rate."""
-    found = []
+    found = list[Shift]()
     for field in sorted(set(before) & set(after)):
         old, new = fold_rare(before[field], after[field])
         if variation(old, new) <= MATERIAL:

@@ -6,8 +6,9 @@ What a page shows is `night`'s and `board`'s.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evals.evaluators.registry import is_recorded
 from evals.reports.pages.charts import share_rows
@@ -29,13 +30,27 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+FILTERS: dict[str, Callable[..., Any]] = {
+    "count": "{:,}".format,
+    "day": day,
+    "dollars": dollars,
+    "interval": interval,
+    "listed": listed,
+    "natural": natural,
+    "number": number,
+    "percent": percent,
+    "points": points,
+    "share_rows": share_rows,
+}
+"""How templates print values."""
+
 
 @functools.cache
 def environment(folder: Path = TEMPLATES) -> Environment:
     """The templates of a folder; what is not there is the package's."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
+    made: Any = Environment(
         loader=FileSystemLoader([folder, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -44,8 +59,7 @@ def environment(folder: Path = TEMPLATES) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (natural, percent, interval, points, dollars, day, listed, number, share_rows)
-    made.filters.update({f.__name__: f for f in filters}, count=lambda n: f"{n:,}")
+    made.filters.update(FILTERS)  # Jinja's own types leave these dictionaries open
     made.tests["recorded"] = is_recorded
-    made.globals.update(verdict_marks=dict(VERDICT_MARKS))
+    made.globals["verdict_marks"] = dict(VERDICT_MARKS)
     return made

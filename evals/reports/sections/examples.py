@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evals.reports.decide.rows import Row
+from evals.reports.json_form import from_json
 from evals.reports.section import NightData, Parts, Section, nothing
 
 
@@ -43,7 +44,7 @@ def collect(night: NightData) -> Sequence[Row]:
 def build(rows: Sequence[Row], parts: Parts) -> tuple[Example, ...]:
     """The answers as they are."""
     del parts
-    return tuple(Example(**{**row, "steps": tuple(row["steps"])}) for row in rows)
+    return tuple(from_json(Example, dict(row)) for row in rows)
 
 
 SECTION = Section[Sequence[Row], tuple[Example, ...]](
