@@ -282,7 +282,7 @@ def reported(line: BatchLine) -> None:
     night_state.update(line.lake, NIGHT, seen=night_locks.seen(line.lake, line.catalog, NIGHT))
 
 
-def test_the_page_says_it_beside_the_agreement(tmp_path: Path, server: Server) -> None:
+def test_the_page_shows_noise_beside_the_agreement(tmp_path: Path, server: Server) -> None:
     """A judge asked repeatedly has its line with labels and without; one asked once has none."""
     made = team(tmp_path, server, 3)
     made.score()

@@ -1,4 +1,4 @@
-"""Promises of the account in a report: of each file, and of what was taken out, as the door knows.
+"""Promises of the account in a report: of each file, and of what was redacted.
 
 What validation counts is the validation tests'; here a report is made of its counts.
 """
@@ -70,8 +70,8 @@ def account_in(home: Path, app: str) -> dict[str, Any]:
     return json_form.to_json(accounting.account_of(given))
 
 
-def test_each_file_is_told_by_its_path_in_the_inbox_and_its_counts_add_up(home: Path) -> None:
-    """Files of one name are told apart, a secret in a path is not shown, no row is missing."""
+def test_each_file_has_its_path_in_the_inbox_and_counts_that_add_up(home: Path) -> None:
+    """Files of one name are kept apart, a secret in a path is not shown, no row is missing."""
     chat = account_in(home, "chat")
     eu, us, third = sorted(chat["files"], key=lambda f: ("eu", "us").count(f["file"][:2]) == 0)
     assert (eu["file"], us["file"]) == ("eu/day.jsonl", "us/day.jsonl")
@@ -89,8 +89,8 @@ def test_each_file_is_told_by_its_path_in_the_inbox_and_its_counts_add_up(home: 
     assert (qa["sha"], qa["read"]) == (third["sha"], 1)
 
 
-def test_what_was_taken_out_is_told_by_rule(home: Path) -> None:
-    """Traces are counted once each, and places as often as something was taken out of them."""
+def test_redactions_are_counted_by_rule(home: Path) -> None:
+    """Traces are counted once each, places as often as one was redacted."""
     found = account_in(home, "chat")["redacted"]
     assert found["traces"] == 2
     assert {one["rule"]: (one["traces"], one["places"]) for one in found["rules"]} == {

@@ -1,4 +1,4 @@
-"""Promises of alarms: an answer from another model is seen, told, and never a score."""
+"""Promises of alarms: an answer from another model is seen, reported, and never a score."""
 
 from datetime import date
 from pathlib import Path

@@ -150,12 +150,12 @@ def test_alarms_stamps_and_ends_of_models_are_on_both_pages() -> None:
             board_of(body, run=ends),
         )
         assert [('<li class="alarm"' in html) for html in both] == [failing] * 2, state
-    for said in ("m-2 answered", "unverifiable: it does not say", "m-1 ends in 9 days"):
-        assert said in page, said
+    for text in ("m-2 answered", "unverifiable: it does not say", "m-1 ends in 9 days"):
+        assert text in page, text
     assert "3 answered by m-2, fp_1" in page
     assert "another ends" not in page
-    for said in ("m-2 answered", "m-1 is unverifiable: it does not say", "m-1 ends in 9 days"):
-        assert said in board, said
+    for text in ("m-2 answered", "m-1 is unverifiable: it does not say", "m-1 ends in 9 days"):
+        assert text in board, text
     quiet = Page(ALL["held"]()).words + Page(board_of(bodies.night())).words
     assert not {"Alarm", "expire"} & set(quiet.split())
 
@@ -169,21 +169,21 @@ def test_links_hold_only_plain_names() -> None:
         assert marks.address(bodies.typed(safe | {key: value})) is None
 
 
-def test_board_says_how_last_night_went() -> None:
+def test_board_reports_how_last_night_went() -> None:
     """The board's first line counts what held and names what did not."""
     reports = [
         *bodies.nights(3, "extraction", drop=1),
         *bodies.nights(3, "summaries"),
         *bodies.nights(3, "sql"),
     ]
-    said = heading(board_of(*reports))
-    assert said == "Two of three held last night; extraction slipped."
+    line = heading(board_of(*reports))
+    assert line == "Two of three held last night; extraction slipped."
     only = heading(board_of(bodies.night()))
     assert only == "Shop held last night."
     both = [bodies.refused(app="a"), bodies.night(app="b", verdict="too close to call")]
-    said = heading(board_of(*both))
+    line = heading(board_of(*both))
     assert (
-        said == "None of two held last night; b was too close to call; a was refused at validation."
+        line == "None of two held last night; b was too close to call; a was refused at validation."
     )
     assert heading(board_of(*both[:1])) == "a was refused at validation last night."
 
@@ -205,7 +205,7 @@ def test_board_tells_missing_from_refused() -> None:
 
 
 def test_board_shows_the_newest_version_of_a_night() -> None:
-    """Of several reports of a night the last given is shown, and that there are more is said."""
+    """Of several reports of a night the last given is shown, and the page mentions the others."""
     first, repaired = bodies.night(), bodies.night(verdict="slipped", sentence="Slipped: repaired.")
     (row,) = board.board_rows([bodies.typed(first), bodies.typed(repaired)])
     assert (row.cells[0].verdict, row.cells[0].versions) == ("slipped", 2)
@@ -237,7 +237,7 @@ def test_mixed_models_do_not_flicker() -> None:
     assert changed_by(found) == [(), (), ()]
 
 
-def test_first_screen_says_why() -> None:
+def test_first_screen_gives_the_reason() -> None:
     """The night's first line is its sentence, and the gate's outcome and the cause follow."""
     html = night(bodies.slipped())
     assert heading(html) == "Slipped: price 91% → 74% (−17 ± 6), prompt v3."
@@ -259,7 +259,7 @@ def test_failed_errored_skipped_and_unsampled_stay_apart() -> None:
 
 
 def test_unaligned_judge_decides_nothing() -> None:
-    """An unaligned judge is said to be one, and does not count among those that decide."""
+    """An unaligned judge is marked, and does not count among those that decide."""
     words = Page(night(bodies.slipped())).words
     assert "Unaligned judge: people disagree with it, so it is not gating." in words
     assert "of three dimensions that decide" in words
@@ -285,7 +285,7 @@ def test_what_is_not_plain_json_is_left_as_written(text: str) -> None:
 
 
 def test_empty_states_say_what_to_do() -> None:
-    """No suite, no label, no baseline, no night: each says the next step."""
+    """No suite, no label, no baseline, no night: each names the next step."""
     bare = Page(night(bodies.night(suite=None))).words
     assert "No suite yet" in bare
     assert "suites/shop.yaml" in bare
@@ -307,7 +307,7 @@ def test_demo_is_labelled(demo: bool, labels: int) -> None:
 
 
 def test_every_chart_has_words() -> None:
-    """Each picture that is not decoration says in text what it shows."""
+    """Each picture that is not decoration has a text of what it shows."""
     for name in ("slipped", "board"):
         charts = [a for t, a in Page(ALL[name]()).tags if t == "svg" and a.get("role") == "img"]
         assert len(charts) > 2
@@ -315,7 +315,7 @@ def test_every_chart_has_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "said"),
+    ("shown", "expected"),
     [
         (phrases.percent(0.744, 0.68, 0.80), "74%"),
         (phrases.percent(0.9084, 0.9059, 0.9109), "90.8%"),
@@ -335,9 +335,9 @@ def test_every_chart_has_words() -> None:
         (phrases.listed(["a", "b", "c"]), "a, b and c"),
     ],
 )
-def test_numbers_show_what_their_interval_supports(shown: str, said: str) -> None:
+def test_numbers_show_what_their_interval_supports(shown: str, expected: str) -> None:
     """Figures are rounded to their interval, and only an exact 0% or 100% is called so."""
-    assert shown == said
+    assert shown == expected
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=12))
@@ -360,7 +360,7 @@ def test_visible_text_can_be_written(text: str) -> None:
 
 
 def test_a_quiet_night_is_not_a_first_night() -> None:
-    """Where nothing moved the page says so, and not that there was nothing to compare with."""
+    """Where nothing moved the page reports that, and not that there was nothing to compare with."""
     body = {**bodies.slipped(), "changes": [], "causes": []}
     assert any(row["baseline"] for row in body["results"])
     assert "Nothing moved beyond chance" in night(body)

@@ -132,7 +132,7 @@ def test_the_schema_is_one() -> None:
 
 
 def test_a_drop_is_found_with_its_cause() -> None:
-    """A fall from 91% to 75% when the prompt changed says so in the first line."""
+    """A fall from 91% to 75% when the prompt changed is in the first line with its cause."""
     body = built(BASE)
     assert body["verdict"] == "slipped"
     assert body["sentence"] == "Slipped: over-refusal 91% → 75% (−16 ± 6), prompt v3."
@@ -157,7 +157,7 @@ def test_a_rate_is_the_exact_ratio() -> None:
 
 
 def test_causes_that_changed_together_are_confounded() -> None:
-    """Prompt and model that change on one night are both named, and said to be confounded."""
+    """Prompt and model that change on one night are both named as confounded."""
     models = [
         *(cause("model", "m-1", 50, 5, TONIGHT - timedelta(days=d)) for d in range(1, 8)),
         cause("model", "m-2", 150, 50),
@@ -203,7 +203,7 @@ def test_a_shift_of_mix_is_a_cause_only_if_it_carries_the_change(
 
 
 def test_a_third_errored_is_an_outage_and_never_a_score() -> None:
-    """Errors stay out of the rate, nothing is concluded, and the gate says infrastructure."""
+    """Errors stay out of the rate, nothing is concluded, and the gate is infrastructure."""
     body = built(replace(BASE, rates=[rate(120, 14, errored=66)]))
     row = only(body)
     assert (row["rate"], row["errored"], row["n"]) == (120 / 134, 66, 200)
@@ -293,7 +293,7 @@ def test_adjudicated_labels_decide_and_recorded_judges_do_not() -> None:
 
 
 def test_a_small_night_is_too_close_to_call() -> None:
-    """Few traces prove nothing, and the report says how many it would take."""
+    """Few traces prove nothing, and the report names how many it would take."""
     body = built(replace(BASE, rates=[rate(33, 5)]))
     assert body["verdict"] == "too close to call"
     assert body["gate"]["outcome"] == "inconclusive"
@@ -443,8 +443,8 @@ def test_any_change_of_a_figure_is_another_version() -> None:
     assert build(BASE)["version"] != build(replace(BASE, rates=[rate(151, 50)]))["version"]
 
 
-def test_a_rise_is_held_and_told() -> None:
-    """A sure rise is no alarm, and the first line says it with its cause."""
+def test_a_rise_is_held_and_in_the_first_line() -> None:
+    """A sure rise is no alarm, and the first line has it with its cause."""
     body = built(replace(BASE, rates=[rate(198, 2)]))
     assert body["verdict"] == "held"
     assert (
@@ -508,11 +508,11 @@ def test_an_unequal_sample_is_weighted_back_to_the_night() -> None:
 
 def test_calls_without_a_known_price_cost_an_unknown_sum() -> None:
     """No price is not a price of nothing."""
-    told = {"usd": 0.0, "calls": 4, "unpriced": 4, "tokens_in": 10, "tokens_out": 2}
-    body = build(Night(TONIGHT, APP, "chat", [rate(9, 1)], cost=told))
+    paid = {"usd": 0.0, "calls": 4, "unpriced": 4, "tokens_in": 10, "tokens_out": 2}
+    body = build(Night(TONIGHT, APP, "chat", [rate(9, 1)], cost=paid))
     jsonschema.validate(body, schema())
     assert (body["cost"]["usd"], body["cost"]["unpriced"]) == (None, 4)
     assert (
-        build(Night(TONIGHT, APP, "chat", [rate(9, 1)], cost=told | {"unpriced": 1}))["cost"]["usd"]
+        build(Night(TONIGHT, APP, "chat", [rate(9, 1)], cost=paid | {"unpriced": 1}))["cost"]["usd"]
         == 0.0
     )

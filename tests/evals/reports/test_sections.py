@@ -84,7 +84,7 @@ def test_a_section_in_the_list_is_in_body_schema_and_page(templates: Path) -> No
 
 
 def test_a_refused_night_has_every_section(templates: Path) -> None:
-    """Each is empty in its own way, on the page too where it says so."""
+    """Each is empty in its own way, on the page too where it has a fragment there."""
     report = refuse_report(replace(BASE, failures=[FAILED]), "Rubbish.")
     assert report.to_json()["toy"] == {"failures": 0, "rows": 0, "note": "refused on 2026-10-08"}
     assert "<h2>Toy: 0</h2>" in render_night(report, history=[], templates=templates)

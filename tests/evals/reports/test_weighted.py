@@ -59,12 +59,12 @@ def drawn(rng: np.random.Generator, strata: Sequence[Stratum], **about: Any) -> 
         passed, failed = passed + k, failed + n - k
         wp, ws = wp + k * weight, ws + n * weight
         squares, passed_squares = squares + n * weight**2, passed_squares + k * weight**2
-    told: dict[str, Any] = {"scored_weight": ws, "scored_weight_squares": squares}
+    weights: dict[str, Any] = {"scored_weight": ws, "scored_weight_squares": squares}
     if len({one.inclusion for one in strata}) > 1:
         n, share = passed + failed, wp / ws
         spread = passed_squares * (1 - 2 * share) + share**2 * squares
-        told |= {"weighted_rate": share, "weighted_variance": spread / ws**2 * n / (n - 1)}
-    return rate(passed, failed, **told, **about)
+        weights |= {"weighted_rate": share, "weighted_variance": spread / ws**2 * n / (n - 1)}
+    return rate(passed, failed, **weights, **about)
 
 
 def night(rng: np.random.Generator, now: Sequence[Stratum] = NOW, nights: int = 7) -> Night:
@@ -125,12 +125,12 @@ def passed_failed(row: dict[str, Any]) -> tuple[int, int]:
     return row["passed"], row["failed"]
 
 
-def test_the_detectable_effect_is_detected_as_often_as_it_says() -> None:
+def test_the_detectable_effect_is_detected_as_often_as_it_promises() -> None:
     """At the report's `mde` 8 nights in 10 are significant: fewer falls, more rises, as ever."""
     rng = np.random.default_rng(11)
-    told = [only(build(night(rng)), slice="all")["mde"] for _ in range(50)]
+    found_mdes = [only(build(night(rng)), slice="all")["mde"] for _ in range(50)]
     powers = []
-    for by in (-float(np.mean(told)), float(np.mean(told))):
+    for by in (-float(np.mean(found_mdes)), float(np.mean(found_mdes))):
         now = tuple(one._replace(rate=one.rate + by) for one in NOW)
         found = [measured(night(rng, now))[0].difference for _ in range(400)]
         powers.append(sum(d is not None and d.p < 0.05 and d.change * by > 0 for d in found) / 400)
@@ -147,7 +147,7 @@ SLICED = (
 
 
 def test_slices_are_tested_by_what_they_say_of_all_traces() -> None:
-    """Two slices alike are told apart as often as chance does; by raw counts nearly always."""
+    """Two slices alike differ as often as chance has it; by raw counts nearly always."""
     rng = np.random.default_rng(3)
     by_chance = raw = 0
     for _ in range(REPEATED):
@@ -174,8 +174,8 @@ def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     share, n = wp / ws, p + q + f + g
     passed_squares = sum(passes_squared(row) for row in rows)
     spread = passed_squares * (1 - 2 * share) + share**2 * squares
-    told = {"scored_weight": ws, "scored_weight_squares": squares, "weighted_rate": share}
-    return rate(p + q, f + g, **told, weighted_variance=spread / ws**2 * n / (n - 1))
+    weights = {"scored_weight": ws, "scored_weight_squares": squares, "weighted_rate": share}
+    return rate(p + q, f + g, **weights, weighted_variance=spread / ws**2 * n / (n - 1))
 
 
 def hajek(row: dict[str, Any]) -> float:
@@ -193,7 +193,7 @@ def passes_squared(row: dict[str, Any]) -> float:
 
 
 def test_a_bad_slice_of_an_unequal_sample_is_found_and_marked() -> None:
-    """The rate shown is that of all its traces, and says so."""
+    """The rate shown is that of all its traces, and is marked so."""
     rng = np.random.default_rng(5)
     good = drawn(rng, NOW, slice="tier=good")
     bad = drawn(rng, [Stratum(1500, 0.6, 0.05), Stratum(500, 0.4, 0.4)], slice="tier=bad")
@@ -230,8 +230,8 @@ def test_weighted_figures_say_so_everywhere() -> None:
     assert "weighted: the rate of all traces" in page
 
 
-def test_an_equal_sample_is_told_as_ever() -> None:
-    """Where every trace came in alike nothing is weighted, whatever it stands for."""
+def test_an_equal_sample_has_no_weights() -> None:
+    """Where every trace came in alike nothing is weighted, however many traces it represents."""
     rng = np.random.default_rng(2)
     plain = night(rng, WAS)
     bare = [
@@ -268,7 +268,7 @@ def pooled_week(rng: np.random.Generator) -> PooledResult:
     return pooled
 
 
-def test_all_passing_is_told_with_kish_s_sample_size() -> None:
+def test_all_passing_has_kish_s_sample_size() -> None:
     """A variance of 0 is no certainty: 10 rows for 1,000 traces beside 90 for 90 are few."""
     weights = Weights(10 * 100.0 + 90, 10 * 100.0**2 + 90)
     found = weighted(1.0, 0.0, 100, weights=weights)
@@ -278,7 +278,7 @@ def test_all_passing_is_told_with_kish_s_sample_size() -> None:
 
 
 def test_one_session_is_one_observation() -> None:
-    """Rows of one conversation say nothing of others, whatever they stand for."""
+    """Rows of one conversation are no evidence of others, however many traces they represent."""
     assert weighted(0.5, None, 40, sessions=1).size == 1.0
 
 
@@ -362,7 +362,7 @@ def test_the_rates_beside_a_cause_are_those_of_all_traces() -> None:
 
 
 def test_a_mart_older_than_the_weights_counts_each_row_once() -> None:
-    """A report over nights published before says what it said."""
+    """A report over nights published before has the figures it had."""
     old = weighing("a", 3, 1, 1.0)
     old = {key: value for key, value in old.items() if not key.startswith("weight")}
     assert sided([old])["model"]["a"] == Cell(4, 4, 4, 3)
