@@ -197,7 +197,7 @@ def result(m: Measurement, question: str, gate: Gate, verdict: Verdict) -> Resul
         question=question,
         evaluator=row.evaluator,
         evaluator_version=row.evaluator_version,
-        kind=cast("Kind", row.kind),
+        kind=row.kind,
         slice=row.slice,
         n=row.n,
         passed=row.passed,
