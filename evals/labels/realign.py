@@ -123,7 +123,7 @@ def latest(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
     """A night's scores of judges whose answers are still asked the same way."""
     from evals.evaluators import resolution
 
-    known = night_state.state(lake, night).get("evaluators", {})
+    known = night_state.read_state(lake, night).evaluators
     current = {
         (e.name, app): e.answer_version
         for app in known

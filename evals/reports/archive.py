@@ -28,6 +28,6 @@ def current_reports(lake: Lake) -> list[Report]:
 def earlier_reports(lake: Lake, app: str, night: date) -> list[Report]:
     """The reports of the nights before, oldest first, for small charts."""
     days = (night - timedelta(days=back) for back in range(PAGE_NIGHTS, 0, -1))
-    versions = ((day, night_state.state(lake, day).get("reports", {}).get(app)) for day in days)
+    versions = ((day, night_state.read_state(lake, day).reports.get(app)) for day in days)
     reports = (read_report(lake, day, app, version) for day, version in versions if version)
     return [report for report in reports if report]

@@ -22,6 +22,7 @@ from evals.storage import night_state
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
+from evals.storage.night_state import NightState
 from evals.storage.report_files import write_board_page
 
 
@@ -48,9 +49,9 @@ def write_night_reports(
 
     now = datetime.fromisoformat(stamp["reported_at"])
     open_until: dict[str, str] = {}
-    known = night_state.state(lake, night)
+    known = night_state.read_state(lake, night)
     stored = list[StoredReport]()
-    for app, account in sorted(known.get("apps", {}).items()):
+    for app, account in sorted(known.apps.items()):
         report = build(lake, catalog, night, app, account)
         until = catalog.app(app).watermark(night, catalog.day_begins)
         if now < until:
@@ -73,17 +74,17 @@ def mark_reported(
     lake: Lake,
     catalog: Catalog,
     night: date,
-    known: Mapping[str, Any],
+    known: NightState,
     versions: dict[str, str],
     open_until: dict[str, str],
 ) -> None:
     """Notes in a night's state which reports it has, and from what they were made."""
-    night_state.update(lake, night, **awaited_answers(lake, night))
+    night_state.update_state(lake, night, **awaited_answers(lake, night))
     seen, retryable = night_locks.seen(lake, catalog, night), has_retryable_errors(lake, night)
     seen = seen if night_state.as_admitted(lake, night) else ""  # rows came since: it is due again
-    on_time = known.get("on_time") or night_state.staged_names(lake, night)
+    on_time = known.on_time or tuple(night_state.staged_names(lake, night))
     found = {"reports": versions, "seen": seen, "open": retryable, "on_time": on_time}
-    night_state.update(lake, night, **found, provisional=open_until)
+    night_state.update_state(lake, night, **found, provisional=open_until)
 
 
 def build(
@@ -119,7 +120,7 @@ def awaited_answers(lake: Lake, night: date) -> dict[str, Any]:
     )
     count, versions = sum(rows), night_locks.versions_asked(lake, night)
     out = [one.tag for one in under_way(lake) if one.answer_version in versions] if count else []
-    return {"awaits": count, "out": sorted(out)}
+    return {"awaits": count, "out": tuple(sorted(out))}
 
 
 def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Path:

@@ -40,18 +40,18 @@ def close_nights(lake: Lake, now: datetime) -> list[Final]:
 def close_night(lake: Lake, one: night_state.OpenNight) -> Final | None:
     """Ends one night's provisional time; None where somebody else just did."""
     with lake.lock("closing", one.date.isoformat()):
-        known = night_state.state(lake, one.date)
-        still = dict(known.get("provisional") or {})
+        known = night_state.read_state(lake, one.date)
+        still = dict(known.provisional)
         if still.get(one.app) != one.until:
             return None
-        version = known["reports"][one.app]
+        version = known.reports[one.app]
         report = read_report(lake, one.date, one.app, version)
         if report:
             past = earlier_reports(lake, one.app, one.date)
             html = render_night(report, history=past, run=read_run(lake, one, version))
             lake.write_page(one.date, one.app, version, html)
         del still[one.app]
-        night_state.update(lake, one.date, provisional=still)
+        night_state.update_state(lake, one.date, provisional=still)
     if report is None:
         return None
     return Final(one.date, one.app, report.gate.outcome, report.sentence, report.is_refused)

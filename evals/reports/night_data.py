@@ -156,9 +156,9 @@ def baseline_versions(lake: Lake, app: App, night: date) -> Versions:
     found = Versions()
     for back in range(app.gate.baseline_nights, 0, -1):
         day = night - timedelta(days=back)
-        known = night_state.state(lake, day)
-        refused = known.get("apps", {}).get(app.app, {}).get("refused")
-        version = known.get("reports", {}).get(app.app)
+        known = night_state.read_state(lake, day)
+        refused = known.apps.get(app.app, {}).get("refused")
+        version = known.reports.get(app.app)
         if version and not refused:
             found[day] = version
     return found

@@ -26,7 +26,7 @@ class Pending(NamedTuple):
 
 def locked(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluator, ...]:
     """The evaluators a night of an application is reported with; the first look locks them."""
-    versions = night_state.state(lake, night).get("evaluators", {}).get(app)
+    versions = night_state.read_state(lake, night).evaluators.get(app)
     if versions is not None:
         return resolved(lake, catalog, night, app)
     return move(lake, catalog, night, app)
@@ -37,11 +37,11 @@ def resolved(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evalu
 
     A model is asked where the catalog now says it is served, as long as it is the same model.
     """
-    known = night_state.state(lake, night)
-    samples = known.get("samples", {}).get(app, {})
+    known = night_state.read_state(lake, night)
+    samples = known.samples.get(app, {})
     return tuple(
         served(read_evaluator(lake, name, app, version), catalog).sampling(samples.get(name))
-        for name, version in sorted(known["evaluators"][app].items())
+        for name, version in sorted(known.evaluators[app].items())
     )
 
 
@@ -53,10 +53,8 @@ def move(
 
     current = {e.name: e for e in resolution.for_app(catalog, app)}
     with lake.lock("night-lock", night.isoformat()):
-        held, samples = (
-            night_state.state(lake, night).get(key, {}) for key in ("evaluators", "samples")
-        )
-        versions, looks = dict(held.get(app, {})), dict(samples.get(app, {}))
+        known = night_state.read_state(lake, night)
+        versions, looks = dict(known.evaluators.get(app, {})), dict(known.samples.get(app, {}))
         chosen = set(current) | set(versions) if names is None else set(names)
         for name in chosen:
             if name in current:
@@ -66,11 +64,11 @@ def move(
             elif names is None:
                 versions.pop(name, None)
                 looks.pop(name, None)
-        night_state.update(
+        night_state.update_state(
             lake,
             night,
-            evaluators={**held, app: dict(sorted(versions.items()))},
-            samples={**samples, app: dict(sorted(looks.items()))},
+            evaluators={**known.evaluators, app: dict(sorted(versions.items()))},
+            samples={**known.samples, app: dict(sorted(looks.items()))},
         )
     return resolved(lake, catalog, night, app)
 
@@ -87,8 +85,8 @@ def seen(lake: Lake, catalog: Catalog, night: date) -> str:
     """A digest of everything a night's reports rest on: traces, labels, lock, models at hand."""
     from evals.models import why_unavailable
 
-    known = night_state.state(lake, night)
-    versions = known.get("evaluators", {})
+    known = night_state.read_state(lake, night)
+    versions = known.evaluators
     at_hand = [
         (name, why_unavailable(pin))
         for app, held in sorted(versions.items())
@@ -99,7 +97,7 @@ def seen(lake: Lake, catalog: Catalog, night: date) -> str:
     batches = read_label_batches(lake)
     labels = sorted(name for name, nights in batches.items() if night in nights)
     over = [name for name, still in batches_of(lake, night) if not still]
-    return digest([staged, labels, versions, known.get("samples"), at_hand, *over])
+    return digest([staged, labels, versions, known.samples or None, at_hand, *over])
 
 
 def batches_of(lake: Lake, night: date) -> list[tuple[str, bool]]:
@@ -108,7 +106,7 @@ def batches_of(lake: Lake, night: date) -> list[tuple[str, bool]]:
     Those handed in for it, and those of other nights that ask what it asks too.
     """
     own = {path.stem for path in (lake.home / "batches").glob(f"{night.isoformat()}-*.json")}
-    names = sorted(own.union(night_state.state(lake, night).get("out", ())))
+    names = sorted(own.union(night_state.read_state(lake, night).out))
     found = [(name, lake.document("batches", f"{name}.json")) for name in names]
     return [(name, bool(ticket["keys"])) for name, ticket in found if ticket]
 
@@ -119,13 +117,13 @@ def awaiting(lake: Lake, batches: Iterable[str]) -> list[date]:
     return [
         night
         for night in night_state.reported(lake)
-        if asked.intersection(night_state.state(lake, night).get("out", ()))
+        if asked.intersection(night_state.read_state(lake, night).out)
     ]
 
 
 def versions_asked(lake: Lake, night: date) -> set[str]:
     """The answer versions a night is locked to."""
-    held = night_state.state(lake, night).get("evaluators", {})
+    held = night_state.read_state(lake, night).evaluators
     found = (
         read_evaluator(lake, name, app, version).answer_version
         for app, versions in held.items()
@@ -147,15 +145,15 @@ def pending(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[Pendin
     """The nights with something to do, oldest first."""
     found = []
     for night in nights:
-        known = night_state.state(lake, night)
-        if "seen" not in known:
+        known = night_state.read_state(lake, night)
+        if known.seen is None:
             found.append(Pending(night, "not reported yet"))
-        elif known.get("admitted") == "":
+        elif known.admitted == "":
             found.append(Pending(night, "its validation was not finished"))
-        elif known["seen"] != seen(lake, catalog, night):
+        elif known.seen != seen(lake, catalog, night):
             found.append(Pending(night, "traces, labels, evaluators or models changed"))
-        elif known.get("awaits") and not any(still for _, still in batches_of(lake, night)):
+        elif known.awaits and not any(still for _, still in batches_of(lake, night)):
             found.append(Pending(night, "its batches came back"))
-        elif known.get("open"):
+        elif known.open:
             found.append(Pending(night, "some calls failed and may pass now"))
     return found

@@ -86,7 +86,7 @@ class Scope:
         """The evaluators of each night, and the version the night is locked to."""
         for night in self.over:
             work = NightOf(self.lake, night)
-            locks = night_state.state(self.lake, night).get("evaluators", {})
+            locks = night_state.read_state(self.lake, night).evaluators
             for app in work.apps:
                 own = not self.moved and app in locks
                 current = night_locks.resolved(self.lake, self.catalog, night, app) if own else ()

@@ -384,7 +384,7 @@ def tally(work: Survey, asked: Asked, counts: Counts) -> Tally:
 def guard_night(lake: Lake, night: date) -> list[GuardVerdict]:
     """Turns a night's guardrail scores into verdicts and keeps them; no call is made."""
     rows = []
-    for app, versions in sorted(night_state.state(lake, night).get("evaluators", {}).items()):
+    for app, versions in sorted(night_state.read_state(lake, night).evaluators.items()):
         for name, version in sorted(versions.items()):
             evaluator = read_evaluator(lake, name, app, version)
             if evaluator.guardrail is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from evals.storage.files import parquet_rows, replacing
 from evals.storage.lake import Lake, connection, parquet, quoted, with_added_columns
-from evals.storage.night_state import state
+from evals.storage.night_state import read_state
 from evals.storage.tables import TABLES, MappedLabel, SliceRow, to_table
 
 SLICE_MARTS = ("dim_slices", "fct_slice_members")
@@ -37,7 +37,7 @@ def locked_files(lake: Lake, table: str, nights: Sequence[date]) -> list[Path]:
     """The score or coverage files that the nights' locks name."""
     found = []
     for night in nights:
-        for app, versions in sorted(state(lake, night).get("evaluators", {}).items()):
+        for app, versions in sorted(read_state(lake, night).evaluators.items()):
             names = (f"{name}@{app}@{version}.parquet" for name, version in versions.items())
             folder = lake.partition(table, night)
             found += [folder / name for name in sorted(names) if (folder / name).exists()]

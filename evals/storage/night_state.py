@@ -6,7 +6,8 @@ and whether it has work to do is `runs.night_locks`'.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from evals.storage.documents.departures import read_departures
 from evals.storage.lake import Lake
 
 DAY = timedelta(days=1)
+FOLDER = "nights"
 
 
 class OpenNight(NamedTuple):
@@ -27,17 +29,57 @@ class OpenNight(NamedTuple):
     """The moment from which it is final, in ISO form."""
 
 
-def state(lake: Lake, night: date) -> dict[str, Any]:
-    """What is known of a night; empty when it was never opened."""
-    return lake.read_document(f"nights/{night}.json") or {}
+@dataclass(frozen=True)
+class NightState:
+    """What is known of a night; fields that nothing was noted for have their defaults."""
+
+    admitted: str | None = None
+    """A digest of what its validation rested on; empty: it was interrupted; None: it had none."""
+    door: str | None = None
+    """A digest of the staged rows that were admitted."""
+    rows: str | None = None
+    """A digest of what became of its rows."""
+    apps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The account of each application's rows, as a report's `accounting` section has it."""
+    evaluators: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The locked versions by application and evaluator."""
+    samples: Mapping[str, Mapping[str, dict[str, Any]]] = field(default_factory=dict)
+    """Which traces each locked evaluator looks at, by application; see `Evaluator.look`."""
+    reports: Mapping[str, str] = field(default_factory=dict)
+    """The current version of each application's report."""
+    seen: str | None = None
+    """A digest of what its reports rest on; empty: it is due again; None: it has no report."""
+    open: bool = False
+    """Whether some calls failed in a way that may pass."""
+    awaits: int = 0
+    """Answers that come with batches."""
+    out: tuple[str, ...] = ()
+    """The batches that may hold them."""
+    on_time: tuple[str, ...] | None = None
+    """The inbox files its first report rested on; None: it has none."""
+    provisional: Mapping[str, str] = field(default_factory=dict)
+    """The moment, in ISO form, from which each application's report is final."""
 
 
-def update(lake: Lake, night: date, **changes: Any) -> dict[str, Any]:
-    """Changes a night's state; side-by-side runs of a night do not lose each other's changes."""
+FIELDS = tuple(one.name for one in fields(NightState))
+
+
+def read_state(lake: Lake, night: date) -> NightState:
+    """What is known of a night."""
+    found: dict[str, Any] = lake.read_document(f"{FOLDER}/{night}.json") or {}
+    known = {name: found[name] for name in FIELDS if found.get(name) is not None}
+    lists = {name: tuple(known[name]) for name in ("out", "on_time") if name in known}
+    return NightState(**{**known, **lists})
+
+
+def update_state(lake: Lake, night: date, **changes: Any) -> NightState:
+    """Changes fields of a night's state; side-by-side runs do not lose each other's changes."""
     with lake.lock("night", night.isoformat()):
-        merged = {**state(lake, night), **changes}
-        lake.replace_document(f"nights/{night}.json", merged)
-    return merged
+        state = replace(read_state(lake, night), **changes)
+        noted = {name: getattr(state, name) for name in FIELDS}
+        kept = {name: value for name, value in noted.items() if value is not None}
+        lake.replace_document(f"{FOLDER}/{night}.json", kept)
+    return state
 
 
 def staged_names(lake: Lake, night: date) -> list[str]:
@@ -55,17 +97,18 @@ def door_basis(lake: Lake, night: date) -> list[Any]:
 
 def as_admitted(lake: Lake, night: date) -> bool:
     """Whether a night's traces are what its staged rows make of them, nothing having come since."""
-    return state(lake, night).get("door") == digest(door_basis(lake, night))
+    return read_state(lake, night).door == digest(door_basis(lake, night))
 
 
 def reported(lake: Lake) -> list[date]:
     """The nights that have a state, oldest first."""
-    return sorted(date.fromisoformat(path.stem) for path in (lake.home / "nights").glob("*.json"))
+    names = lake.store.list_names(f"{FOLDER}/*.json")
+    return [date.fromisoformat(name[len(FOLDER) + 1 : -len(".json")]) for name in names]
 
 
 def provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str | None:
     """Until when a night's report may still change by rows to come; None where it is final."""
-    until = (state(lake, night).get("provisional") or {}).get(app)
+    until = read_state(lake, night).provisional.get(app)
     return until if until and now.isoformat() < until else None
 
 
@@ -74,7 +117,7 @@ def open_nights(lake: Lake) -> list[OpenNight]:
     return [
         OpenNight(night, app, until)
         for night in reported(lake)
-        for app, until in sorted((state(lake, night).get("provisional") or {}).items())
+        for app, until in sorted(read_state(lake, night).provisional.items())
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from evals.ingest.staged_rows import Source
 from evals.records import digest
 from evals.specs import Catalog, Expectation
 from evals.storage.lake import Lake, in_use
-from evals.storage.night_state import door_basis, state, update
+from evals.storage.night_state import door_basis, read_state, update_state
 from evals.validation import (
     data_docs_pages,
     expectations,
@@ -52,7 +52,7 @@ class Night(NamedTuple):
 @in_use
 def admit(
     lake: Lake, catalog: Catalog, nights: Sequence[date]
-) -> dict[date, dict[str, dict[str, Any]]]:
+) -> dict[date, Mapping[str, Mapping[str, Any]]]:
     """Validates the staged rows of some nights; returns each night's accounting by application.
 
     Rows that pass become the night's traces, the others go to quarantine; an application with
@@ -62,7 +62,7 @@ def admit(
     with lake.lock("door"):
         while stale := sorted(not_admitted(lake, catalog, nights)):
             take(lake, catalog, stale)
-    return {night: state(lake, night).get("apps", {}) for night in nights}
+    return {night: read_state(lake, night).apps for night in nights}
 
 
 def not_admitted(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[date]:
@@ -70,7 +70,7 @@ def not_admitted(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[d
     return [
         night
         for night in nights
-        if state(lake, night).get("admitted") != basis_of(lake, catalog, night)
+        if read_state(lake, night).admitted != basis_of(lake, catalog, night)
     ]
 
 
@@ -89,14 +89,14 @@ def take(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> None:
             rows = {}
             for night in group:
                 day = night.date
-                update(lake, day, admitted="")  # due, should what follows be interrupted
+                update_state(lake, day, admitted="")  # due, should what follows be interrupted
                 rows[day] = settle(lake, catalog, night, checked[day], before.get(day, {}))
             redated_traces.note_moved(lake, list(rows))
             for day, found in rows.items():
-                known = state(lake, day)
-                changed = "seen" in known and known.get("rows") != found
+                known = read_state(lake, day)
+                changed = known.seen is not None and known.rows != found
                 due: dict[str, str] = {"seen": ""} if changed else {}
-                update(lake, day, admitted=basis[day], door=door[day], rows=found, **due)
+                update_state(lake, day, admitted=basis[day], door=door[day], rows=found, **due)
 
 
 @contextlib.contextmanager
@@ -199,7 +199,7 @@ def settle(
     for app, counts in accounts.items():
         if not counts["refused"]:
             counts["redacted"] = taken.get(app, {"traces": 0, "rules": []})
-    update(lake, night.date, apps=accounts)
+    update_state(lake, night.date, apps=accounts)
     for app, counts in accounts.items():
         checks = catalog.expectations(app)
         data_docs_pages.write(lake, night.date, catalog.app(app), checks, counts["checks"])
@@ -289,7 +289,7 @@ def late(lake: Lake, night: Night, one: Checked) -> list[dict[str, Any]]:
 
     `corrected` are those of them whose content replaced another, or completed it.
     """
-    known = state(lake, night.date).get("on_time")
+    known = read_state(lake, night.date).on_time
     if known is None:
         return []
     files = [night.files[part] for part in one.rows["part"]] if len(one.rows) else []
@@ -319,7 +319,7 @@ def source_results(
     import pandas
 
     days = [night - timedelta(days=back) for back in range(1, volumes.RECENT + 1)]
-    past = (state(lake, day).get("apps", {}).get(spec.app, {}) for day in days)
+    past = (read_state(lake, day).apps.get(spec.app, {}) for day in days)
     recent = [account["sources"] for account in past if account.get("sources")]
     lines = pandas.DataFrame(volumes.beside(own, recent))
     for name in ("volume_ratio", "nulls_rise"):

@@ -25,7 +25,7 @@ from evals.specs import Catalog
 from evals.storage.documents.inbox_stamps import read_stamps
 from evals.storage.files import replace, write_parquet
 from evals.storage.lake import Lake
-from evals.storage.night_state import DAY, update
+from evals.storage.night_state import DAY, update_state
 from evals.storage.refused_rows import read_refused, write_refused
 from evals.storage.tables import InboxFile, to_table
 from evals.traces import reader
@@ -182,7 +182,7 @@ def put(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Row]) -> R
         lake.record_files([seen._replace(refused=unreadable, nights=touched)])
         note_carried(lake, nights)
         for night in {row.before.night for row in placed if row.before.night} | taken_out:
-            update(lake, night, admitted="")  # due again, though it got no file
+            update_state(lake, night, admitted="")  # due again, though it got no file
     told = sorted(night.isoformat() for night in nights)
     return Replayed(seen.name, len(rows), len(placed), told, dict(sorted(why.items())))
 

@@ -276,7 +276,7 @@ def backfill(
         return
     pipeline.prepare_home(lake, here.catalog(), datetime.now(UTC))
     for night in over:
-        apps = night_state.state(lake, night).get("apps", {})
+        apps = night_state.read_state(lake, night).apps
         for app in (name for name, account in apps.items() if not account["refused"]):
             night_locks.move(lake, here.catalog(), night, app, evaluator or None)
     calls, failures = 0, []

@@ -52,7 +52,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         accounts: dict[date, Rows] = {
             night: [
                 {"night": night.isoformat(), "app": app, "final": is_final(catalog, night, app)}
-                | account
+                | dict(account)
                 for app, account in apps.items()
             ]
             for night, apps in admitted.items()

@@ -247,7 +247,7 @@ def test_repeats_alone_in_a_batch_are_awaited(tmp_path: Path) -> None:
         assert (row.missing, row.awaited) == (4, 4)
         told = noise_of(row._asdict())
         assert (told["missing"], told["awaited"]) == (4, 4)
-        assert night_state.state(line.lake, NIGHT)["awaits"] == 4
+        assert night_state.read_state(line.lake, NIGHT).awaits == 4
         assert night_locks.pending(line.lake, line.catalog, [NIGHT]) == []
         server.state.finish()
         line.back()
@@ -258,7 +258,7 @@ def test_repeats_alone_in_a_batch_are_awaited(tmp_path: Path) -> None:
         reported(line)
         (row,) = line.lake.read("noise")
         assert (row.pairs, row.missing, row.awaited) == (4, 0, 0)
-        assert night_state.state(line.lake, NIGHT)["awaits"] == 0
+        assert night_state.read_state(line.lake, NIGHT).awaits == 0
         assert night_locks.pending(line.lake, line.catalog, [NIGHT]) == []
 
 
@@ -278,8 +278,10 @@ def lock(line: BatchLine) -> None:
 
 def reported(line: BatchLine) -> None:
     """Marks the night as reported, as building its reports does."""
-    night_state.update(line.lake, NIGHT, **awaited_answers(line.lake, NIGHT))
-    night_state.update(line.lake, NIGHT, seen=night_locks.seen(line.lake, line.catalog, NIGHT))
+    night_state.update_state(line.lake, NIGHT, **awaited_answers(line.lake, NIGHT))
+    night_state.update_state(
+        line.lake, NIGHT, seen=night_locks.seen(line.lake, line.catalog, NIGHT)
+    )
 
 
 def test_the_page_shows_noise_beside_the_agreement(tmp_path: Path, server: Server) -> None:

@@ -30,7 +30,7 @@ OTHERWISE = {
 NAMES = {
     *("write_text", "write_bytes", "ParquetWriter", "touch", "mkstemp", "mkdtemp"),
     *("TemporaryFile", "NamedTemporaryFile", "TemporaryDirectory"),
-    *("copy2", "copyfile", "copyfileobj", "copytree", "to_parquet", "to_csv", "to_json"),
+    *("copy2", "copyfile", "copyfileobj", "copytree", "to_parquet", "to_csv"),
     *("O_CREAT", "O_TRUNC", "O_WRONLY", "O_RDWR", "O_APPEND"),
 }
 OF_MODULES = {("pq", "write_table"), ("shutil", "copy"), ("shutil", "move"), ("sqlite3", "connect")}

@@ -30,7 +30,7 @@ def test_a_file_without_subject_and_origin_is_about_production_traces(
 ) -> None:
     """Scores and verdicts written before there were subjects are read with the others."""
     lake = Lake(tmp_path).open()
-    night_state.update(lake, NIGHT, evaluators={"chat": dict.fromkeys(ages, "v1")})
+    night_state.update_state(lake, NIGHT, evaluators={"chat": dict.fromkeys(ages, "v1")})
     verdict = GuardVerdict("a", NIGHT, "chat", "pii", "v1", False, "none", "low", "")
     for age in ages:
         rows = {"scores": (Score, score(age)), "verdicts": (GuardVerdict, verdict)}

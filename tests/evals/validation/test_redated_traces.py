@@ -59,7 +59,7 @@ class Home:
         for night in chosen:
             same = night_state.as_admitted(self.lake, night)
             seen = night_locks.seen(self.lake, self.catalog, night) if same else ""
-            night_state.update(self.lake, night, seen=seen)
+            night_state.update_state(self.lake, night, seen=seen)
 
     def standing(self) -> dict[int, set[str]]:
         """The answers among each night's traces as they rest."""

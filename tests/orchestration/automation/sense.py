@@ -71,7 +71,7 @@ def main() -> None:
         due = inbox_sensor.due(lake, settings().catalog(), datetime.now(UTC))
         said["by hour"] = [keys(due, "2026-10-03T12"), keys(due, "2026-10-03T13")]
         for night in lake.nights("staged"):
-            night_state.update(
+            night_state.update_state(
                 lake, night, seen=night_locks.seen(lake, settings().catalog(), night)
             )
         said["run"] = tick(instance, cursor)

@@ -53,7 +53,7 @@ def main() -> None:
                 line.night(*outputs, night=night)
                 night_locks.move(line.lake, line.catalog, night, "chat")
                 line.ask(night=night)
-                night_state.update(line.lake, night, **awaited_answers(line.lake, night))
+                night_state.update_state(line.lake, night, **awaited_answers(line.lake, night))
             said["out"] = tick(instance)
             server.state.finish(only="batch_1")
             said["back"] = tick(instance)
