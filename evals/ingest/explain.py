@@ -75,7 +75,7 @@ def explain(
     most: int = MOST,
 ) -> Explained:
     """Reads a file as an import would, and tells what it found."""
-    plans, app = mapping.plans(catalog.mappings, None), app or catalog.only_app
+    plans, app = mapping.make_plans(catalog.mappings, None), app or catalog.only_app
     begins, name = catalog.day_begins, readable_name(path.name)
     reading = Reading(name, plans, assume_date, day_begins=begins, path=path, app=app)
     container = inspect_file(path)

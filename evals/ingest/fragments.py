@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from evals.privacy.redaction import REDACTED
 from evals.records import Json, Trace, canonical
-from evals.traces.files.strict_json import spelled
-from evals.traces.messages.payloads import unquoted, words_of
+from evals.traces.files.strict_json import to_canonical_text
+from evals.traces.messages.payloads import extract_words, parse_quoted
 from evals.traces.spans.assembly import ROOT
 
 FORMATS = ("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith")
@@ -189,7 +189,7 @@ def spoken(part: Trace) -> set[str]:
 def led(text: str, part: Trace) -> str | None:
     """The words in a text that a part's call answered with; None where it leads to none."""
     for said in sorted(spoken(part)):
-        words = words_of(text, "assistant", said)
+        words = extract_words(text, "assistant", said)
         if words.strip() == said.strip():
             return words
     return None
@@ -207,9 +207,9 @@ def lent(part: Trace, name: str, role: str) -> bool:
     """Whether a part's input or output is but what a tool or the like was given or gave."""
     text = getattr(part, name)
     steps = [step for step in dicts(part.steps) if step.get("kind") in LENDING]
-    plain = unquoted(text)  # steps hold what JSON says, texts how it was spelled
-    alike = (text, plain if type(plain) is str else spelled(plain))
-    return bool(text) and any(words_of(step.get(name), role) in alike for step in steps)
+    plain = parse_quoted(text)  # steps hold what JSON says, texts how it was spelled
+    alike = (text, plain if type(plain) is str else to_canonical_text(plain))
+    return bool(text) and any(extract_words(step.get(name), role) in alike for step in steps)
 
 
 def steps_of(parts: Parts) -> list[Step]:

@@ -16,7 +16,7 @@ import orjson
 
 from evals.records import Trace, canonical
 from evals.traces.reader import Columns
-from evals.traces.rows.shapes import DEFAULTS, NESTED, microseconds
+from evals.traces.rows.shapes import DEFAULTS, NESTED, to_microseconds
 
 HASHED = sorted(DEFAULTS)
 DIGITS = 32
@@ -49,7 +49,7 @@ def cells_hash(cells: Sequence[Any], key: bytes) -> str:
 def cell(field: str, value: Any) -> Any:
     """A value as a column holds it."""
     if field == "ts":
-        return microseconds(value)
+        return to_microseconds(value)
     return canonical(value).decode("utf-8", "surrogatepass") if field in NESTED else value
 
 

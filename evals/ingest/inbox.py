@@ -14,7 +14,7 @@ from evals.ingest.file_batches import Arrivals
 from evals.ingest.staging import import_file
 from evals.privacy.redaction import Door
 from evals.sources import locations
-from evals.sources.pulls import app_of
+from evals.sources.pulls import find_app
 from evals.specs import Catalog
 from evals.storage.documents.inbox_stamps import FileStamp, read_stamps, write_stamps
 from evals.storage.lake import Lake
@@ -25,7 +25,7 @@ from evals.traces.files.streams import file_sha
 def inbox_paths(inbox: Path | str | None) -> list[Path]:
     """The files of an inbox: a folder's, a pattern's, or the one it names; hidden ones are not."""
     if isinstance(inbox, str):
-        return locations.matching(inbox)
+        return locations.list_matching(inbox)
     if inbox is None:
         return []
     if inbox.is_file():
@@ -68,8 +68,8 @@ def take_in(
     """
     where = inbox or catalog.inbox
     if isinstance(where, str) and locations.is_remote(where):
-        say(f"fetching {locations.shown(where)}")
-        locations.fetched(lake, where)
+        say(f"fetching {locations.hide_credentials(where)}")
+        locations.fetch_objects(lake, where)
         where = None
     found: dict[str, InboxFile] = {}
     with lake.used(), Arrivals(lake, Door.of(lake, catalog)) as arrivals:
@@ -77,7 +77,7 @@ def take_in(
             for path in unseen(lake, inbox):
                 say(f"importing {path.name}")
                 options: Any = {"assume_date": assume_date, "spread": spread, "now": now}
-                options |= {"app": app_of(lake, path), "place": within(inbox, path)}
+                options |= {"app": find_app(lake, path), "place": within(inbox, path)}
                 seen = import_file(lake, catalog, path, **options, arrivals=arrivals)
                 found[seen.sha256] = seen
     return list(found.values())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from evals.records import Refusal, Trace, canonical
 from evals.storage.tables import to_table
-from evals.traces.files.containers import Container, rows_of
+from evals.traces.files.containers import Container, read_rows
 from evals.traces.files.streams import BROKEN, KEPT
 
 ALONE = ("jsonl", "json", "csv", "parquet", "openai")
@@ -26,7 +26,7 @@ def as_exported(
     if not lines:
         return refused
     try:
-        every = rows_of(path, container)
+        every = read_rows(path, container)
         found = {line.number: line.raw[:KEPT] for line in every if line.number in lines}
     except BROKEN:
         return refused

@@ -12,7 +12,7 @@ from evals.ingest.identity import HASHED, cells_hash
 from evals.records import Json, Trace, canonical, canonical_each
 from evals.storage.arrow_columns import column as as_column
 from evals.storage.tables import arrow_schema
-from evals.traces.rows.shapes import NESTED, microseconds
+from evals.traces.rows.shapes import NESTED, to_microseconds
 
 EMPTY: dict[type, str] = {tuple: "[]", list: "[]", dict: "{}"}
 
@@ -54,7 +54,7 @@ def table_of(rows: Sequence[Passed], key: bytes) -> Any:
 def values_of(traces: Sequence[Trace], field: str) -> list[Any]:
     """A field of each trace, its moment as a column holds it."""
     if field == "ts":
-        return [microseconds(trace.ts) for trace in traces]
+        return [to_microseconds(trace.ts) for trace in traces]
     return [getattr(trace, field) for trace in traces]
 
 

@@ -69,7 +69,7 @@ def import_file(
         arrivals: what it is settled with, where it is not the only file.
     """
     sha, name = file_sha(path), readable_name(path.name)
-    plans = mapping.plans(catalog.mappings, None)
+    plans = mapping.make_plans(catalog.mappings, None)
     app = app or catalog.only_app
     begins = catalog.day_begins
     reading = Reading(name, plans, assume_date, spread, begins, path=path, app=app, hashed=False)

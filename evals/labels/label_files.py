@@ -123,7 +123,7 @@ def read_labels(path: Path, name: str = "") -> Batch:
 
     labels: list[Label] = []
     gold: list[GoldValue] = []
-    with streams.unpacked(path) as stream:
+    with streams.open_unpacked(path) as stream:
         for line in streams.read_lines(stream):
             try:
                 row = {} if line.code else strict_json.parse(line.raw).row

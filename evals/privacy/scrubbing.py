@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from evals.records import Json
 from evals.storage.files import replace, write_parquet
 from evals.storage.lake import LakeError
-from evals.traces.files.streams import GZIP, ZSTD, unzstd
+from evals.traces.files.streams import GZIP, ZSTD, open_zstd
 
 PARQUET = b"PAR1"
 SQLITE = b"SQLite format 3\0"
@@ -100,7 +100,7 @@ def unpacked(path: Path) -> bytes:
     if data.startswith(GZIP):
         return b"".join(pieces(gzip.GzipFile(fileobj=io.BytesIO(data)).read1))
     if data.startswith(ZSTD):
-        with unzstd(path) as stream:
+        with open_zstd(path) as stream:
             return b"".join(pieces(stream.read))
     return data
 

@@ -40,7 +40,7 @@ class Refused(SourceError):
     """What was asked for is not there, or not to be had like this."""
 
 
-class Passing(Exception):
+class Transient(Exception):
     """A call failed in a way that may pass."""
 
     def __init__(self, what: str, wait_s: float = 0.0) -> None:
@@ -98,19 +98,19 @@ class Api:
 
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
-            return backoff(state) + (error.wait_s if isinstance(error, Passing) else 0.0)
+            return backoff(state) + (error.wait_s if isinstance(error, Transient) else 0.0)
 
         trying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=wait,
             sleep=sleep,
-            retry=tenacity.retry_if_exception_type(Passing),
+            retry=tenacity.retry_if_exception_type(Transient),
             reraise=True,
         )
         what = f"{self.name}: {method} {path}"
         try:
             return trying(self.once, what, method, self.url + path + below, **more)
-        except Passing as error:
+        except Transient as error:
             raise SourceError(
                 f"{what} failed {ATTEMPTS} times ({error}); what was pulled is kept, run it again "
                 "later"
@@ -128,18 +128,18 @@ class Api:
                 method, url, timeout=TIMEOUT_S, stream=True, **more
             ) as answer:
                 self.check(answer, what)
-                body = body_of(answer, what)
+                body = read_body(answer, what)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise Passing(type(error).__name__) from None  # its own words may hold the key
+            raise Transient(type(error).__name__) from None  # its own words may hold the key
         try:
-            return heard(body)
+            return parse_json(body)
         except (ValueError, RecursionError):
             if body.lstrip()[:1] == b"<":
                 raise SourceError(
                     f"{what} answered no JSON but a web page; check `base_url` in sources.yaml and "
                     "what stands before it: a login, a proxy"
                 ) from None
-            raise Passing("the answer is no JSON") from None
+            raise Transient("the answer is no JSON") from None
 
     def check(self, answer: Response, what: str) -> None:
         """Raises what an answer's status means."""
@@ -151,7 +151,7 @@ class Api:
                     f"{what} answered {status} and asks to wait {said:.0f} s or more; what was "
                     "pulled is kept, run it again then"
                 )
-            raise Passing(
+            raise Transient(
                 f"status {status}", UNSAID_WAIT_S if said is None and status == 429 else said or 0.0
             )
         if status in (401, 403):
@@ -159,7 +159,7 @@ class Api:
             name = "name its key's variable in `key_env` of sources.yaml"
             raise SourceError(f"{what} was refused ({status}); {check if self.variables else name}")
         if 300 <= status < 400:
-            where = host_of(answer.headers.get("location", ""))
+            where = find_host(answer.headers.get("location", ""))
             raise SourceError(
                 f"{what} is sent on to {where}, where its key does not follow; set `base_url` in "
                 "sources.yaml to where it really is"
@@ -170,7 +170,7 @@ class Api:
             )
 
 
-def body_of(answer: Response, what: str) -> bytes:
+def read_body(answer: Response, what: str) -> bytes:
     """The answer's bytes.
 
     Raises:
@@ -188,7 +188,7 @@ def body_of(answer: Response, what: str) -> bytes:
     return b"".join(parts)
 
 
-def heard(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """The value of a JSON text; half a surrogate pair or NaN in one row costs no page.
 
     A number that is none is kept as its text.
@@ -196,16 +196,16 @@ def heard(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return json.loads(body, parse_constant=str, parse_float=finite)
+        return json.loads(body, parse_constant=str, parse_float=to_finite)
 
 
-def finite(text: str) -> float | str:
+def to_finite(text: str) -> float | str:
     """A number, or its text where it is too large for one."""
     found = float(text)
     return found if math.isfinite(found) else text
 
 
-def told(value: Any) -> bytes:
+def write_json(value: Any) -> bytes:
     """A value as one line of JSON, as it was heard."""
     try:
         return orjson.dumps(value)
@@ -213,7 +213,7 @@ def told(value: Any) -> bytes:
         return json.dumps(value).encode()
 
 
-def host_of(location: str) -> str:
+def find_host(location: str) -> str:
     """The host that an address names, in letters that do no harm."""
     try:
         host = urlsplit(location).hostname or "another path"

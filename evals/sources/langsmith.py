@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from evals.sources.api import Api, SourceError
-from evals.sources.pages import Page, Row, key
+from evals.sources.pages import Page, Row, read_key
 from evals.specs import Source
 
 SELECT = (
@@ -21,33 +21,33 @@ SELECT = (
 )  # fmt: skip
 
 
-def opened(source: Source) -> Api:
+def open_api(source: Source) -> Api:
     """The API under its key."""
     return Api(
         source.name,
         source.url,
-        headers={"x-api-key": key(source, source.secret) or ""},
+        headers={"x-api-key": read_key(source, source.secret) or ""},
         variables=(str(source.secret),),
         per_minute=source.per_minute,
     )
 
 
-def pages(
+def read_pages(
     api: Api, source: Source, project: str, span: tuple[str, str], position: str | None
 ) -> Iterator[Page]:
     """Pages of runs, then of feedback; a position is `runs:CURSOR` or `feedback:OFFSET`."""
-    session = session_of(api, project)
+    session = find_session(api, project)
     what, _, at = (position or "runs:").partition(":")
     while what == "runs":
-        found = api.post("/api/v1/runs/query", query(source, session, span, at or None))
+        found = api.post("/api/v1/runs/query", make_query(source, session, span, at or None))
         following = found["cursors"].get("next")
         what, at = ("runs", following) if following else ("feedback", "0")
-        yield Page([row_of(run) for run in found["runs"]], f"{what}:{at}")
+        yield Page([make_run_row(run) for run in found["runs"]], f"{what}:{at}")
     offset, size = int(at), min(source.page_size, 100)
     while True:
         given = {"min_created_at": span[0], "max_created_at": span[1]}
         found = api.get("/api/v1/feedback", session=session, limit=size, offset=offset, **given)
-        rows = [said(f) for f in found]
+        rows = [make_feedback_row(f) for f in found]
         offset += len(found)
         done = len(found) < size
         yield Page(rows, None if done else f"feedback:{offset}")
@@ -55,7 +55,7 @@ def pages(
             return
 
 
-def session_of(api: Api, project: str) -> str:
+def find_session(api: Api, project: str) -> str:
     """The id of a project.
 
     Raises:
@@ -68,7 +68,7 @@ def session_of(api: Api, project: str) -> str:
     raise SourceError(f"{api.name}: no project {project!r}; check `projects` in sources.yaml")
 
 
-def query(
+def make_query(
     source: Source, session: str, span: tuple[str, str], cursor: str | None
 ) -> dict[str, Any]:
     """The question for a page of runs."""
@@ -82,13 +82,13 @@ def query(
     }
 
 
-def row_of(run: dict[str, Any]) -> Row:
+def make_run_row(run: dict[str, Any]) -> Row:
     """A run, with the trace it is a part of."""
     trace = run.get("trace_id") or run["id"]
     return Row(run["id"], trace, run["start_time"], run.get("parent_run_id") is None, trace, run)
 
 
-def said(feedback: dict[str, Any]) -> Row:
+def make_feedback_row(feedback: dict[str, Any]) -> Row:
     """A piece of feedback, which may come long after its run."""
     trace = feedback.get("trace_id") or feedback.get("run_id") or ""
     name = f"feedback {feedback['id']}"

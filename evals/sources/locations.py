@@ -43,13 +43,13 @@ def is_pattern(where: str) -> bool:
     return not is_remote(where) and glob.has_magic(where) and not Path(where).exists()
 
 
-def matching(pattern: str) -> list[Path]:
+def list_matching(pattern: str) -> list[Path]:
     """The files a pattern names; hidden ones are not meant."""
     found = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207  an absolute pattern
     return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 
 
-def taken_in(lake: Lake, stream: BinaryIO) -> Path:
+def save_stdin(lake: Lake, stream: BinaryIO) -> Path:
     """Standard input as a file of the raw room, under its content's name."""
     folder = lake.raw_folder("stdin")
     aside, hashed = aside_of(folder / "stdin"), hashlib.sha256()
@@ -65,7 +65,7 @@ def taken_in(lake: Lake, stream: BinaryIO) -> Path:
     return path
 
 
-def fetched(lake: Lake, where: str) -> list[Path]:
+def fetch_objects(lake: Lake, where: str) -> list[Path]:
     """Brings the new and changed objects of an address into the raw room.
 
     Raises:
@@ -74,9 +74,9 @@ def fetched(lake: Lake, where: str) -> list[Path]:
     known = read_fetched(lake)
     found = []
     with lake.lock("fetch"):
-        for path, info, fs in objects(where):
-            name = f"{shown(where)} {path}"
-            stamp = stamp_of(info)
+        for path, info, fs in list_objects(where):
+            name = f"{hide_credentials(where)} {path}"
+            stamp = find_stamp(info)
             if known.get(digest(name)) == stamp:
                 continue
             found.append(download(lake, fs, path))
@@ -85,14 +85,17 @@ def fetched(lake: Lake, where: str) -> list[Path]:
     return found
 
 
-def news(lake: Lake, where: str) -> list[tuple[str, str]]:
+def list_changed(lake: Lake, where: str) -> list[tuple[str, str]]:
     """Path and stamp of the objects of an address that were not fetched as they are now."""
     known = read_fetched(lake)
-    found = ((f"{shown(where)} {path}", stamp_of(info)) for path, info, _ in objects(where))
+    found = (
+        (f"{hide_credentials(where)} {path}", find_stamp(info))
+        for path, info, _ in list_objects(where)
+    )
     return [(name, stamp) for name, stamp in found if known.get(digest(name)) != stamp]
 
 
-def objects(where: str) -> Iterator[tuple[str, dict[str, Any], Any]]:
+def list_objects(where: str) -> Iterator[tuple[str, dict[str, Any], Any]]:
     """Path, facts and store of every object at an address: one, a pattern's, or a folder's."""
     import fsspec
 
@@ -109,16 +112,16 @@ def objects(where: str) -> Iterator[tuple[str, dict[str, Any], Any]]:
         what = f"{kind}:// needs another package ({error})"
         raise SourceError(f"{what}; `pip install 'andon[{kind}]'` has s3 and gcs") from None
     except Exception as error:  # a store's library raises errors of its own
-        what = f"{shown(where)} cannot be read ({type(error).__name__})"
+        what = f"{hide_credentials(where)} cannot be read ({type(error).__name__})"
         raise SourceError(f"{what}; check the address and the credentials") from None
     if not infos:
-        raise SourceError(f"{shown(where)} has no file; check the address")
+        raise SourceError(f"{hide_credentials(where)} has no file; check the address")
     for path, info in sorted(infos.items()):
         if not Path(path).name.startswith("."):
             yield path, info, fs
 
 
-def stamp_of(info: dict[str, Any]) -> str:
+def find_stamp(info: dict[str, Any]) -> str:
     """What tells one content of an object from the next: its size and the store's own stamp."""
     mark = next((info[name] for name in CHANGED if info.get(name)), None)
     return digest([info.get("size"), str(mark)])
@@ -138,7 +141,7 @@ def download(lake: Lake, fs: Any, path: str) -> Path:
     return target
 
 
-def shown(where: str) -> str:
+def hide_credentials(where: str) -> str:
     """An address as a message may show it: without credentials and query."""
     parts = urlsplit(where)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

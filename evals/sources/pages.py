@@ -45,11 +45,11 @@ class Page(NamedTuple):
 class System(Protocol):
     """A system's module: how it is reached, and its pages."""
 
-    def opened(self, source: Source) -> Api:
+    def open_api(self, source: Source) -> Api:
         """Its API, with keys from the environment."""
         ...
 
-    def pages(
+    def read_pages(
         self, api: Api, source: Source, project: str, span: tuple[str, str], position: str | None
     ) -> Iterator[Page]:
         """The pages of a project between two moments, from a position on."""
@@ -81,7 +81,7 @@ class Listing:
         self.given |= marks
 
 
-def key(source: Source, variable: str | None) -> str | None:
+def read_key(source: Source, variable: str | None) -> str | None:
     """A key from the environment, without the space around it.
 
     Raises:
@@ -98,12 +98,12 @@ def key(source: Source, variable: str | None) -> str | None:
     return found
 
 
-def iso(moment: datetime) -> str:
+def to_iso(moment: datetime) -> str:
     """A moment as every API reads it; of two the earlier is also the smaller text."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def moment(text: Any) -> datetime | None:
+def parse_timestamp(text: Any) -> datetime | None:
     """A moment as an API spells it, without a zone in UTC; None where it is none."""
     try:
         found = datetime.fromisoformat(text)

@@ -10,16 +10,16 @@ from typing import Any
 from urllib.parse import quote
 
 from evals.sources.api import Api
-from evals.sources.pages import Listing, Page, Row, key
+from evals.sources.pages import Listing, Page, Row, read_key
 from evals.specs import Source
 
 AT_ONCE = 100
 """How many spans' annotations are asked for in one address."""
 
 
-def opened(source: Source) -> Api:
+def open_api(source: Source) -> Api:
     """The API, under a key where one is declared."""
-    secret = key(source, source.secret)
+    secret = read_key(source, source.secret)
     headers = {"authorization": f"Bearer {secret}"} if secret else {}
     return Api(
         source.name,
@@ -30,7 +30,7 @@ def opened(source: Source) -> Api:
     )
 
 
-def pages(
+def read_pages(
     api: Api, source: Source, project: str, span: tuple[str, str], position: str | None
 ) -> Iterator[Page]:
     """Pages of spans; a position is the API's own cursor."""
@@ -40,13 +40,15 @@ def pages(
         between = {"start_time": span[0], "end_time": span[1]}
         found = api.get(f"{path}/spans", limit=source.page_size, cursor=cursor, **between)
         spans, cursor = found["data"], found.get("next_cursor")
-        notes = said_of(api, path, [one["context"]["span_id"] for one in spans])
-        yield Page([row_of(one, notes.get(one["context"]["span_id"])) for one in spans], cursor)
+        notes = read_annotations(api, path, [one["context"]["span_id"] for one in spans])
+        yield Page(
+            [make_span_row(one, notes.get(one["context"]["span_id"])) for one in spans], cursor
+        )
         if not cursor:
             return
 
 
-def said_of(api: Api, path: str, spans: list[str]) -> dict[str, list[dict[str, Any]]]:
+def read_annotations(api: Api, path: str, spans: list[str]) -> dict[str, list[dict[str, Any]]]:
     """What was said of some spans, by span."""
     found: dict[str, list[dict[str, Any]]] = {}
     for start in range(0, len(spans), AT_ONCE):
@@ -63,7 +65,7 @@ def said_of(api: Api, path: str, spans: list[str]) -> dict[str, list[dict[str, A
     return found
 
 
-def row_of(span: dict[str, Any], notes: list[dict[str, Any]] | None) -> Row:
+def make_span_row(span: dict[str, Any], notes: list[dict[str, Any]] | None) -> Row:
     """A span with its annotations."""
     body = {**span, "annotations": notes} if notes else span
     trace = span["context"]["trace_id"]

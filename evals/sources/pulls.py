@@ -17,8 +17,8 @@ from typing import NamedTuple
 from evals.privacy.redaction import Door
 from evals.records import digest
 from evals.sources import langfuse, langsmith, phoenix
-from evals.sources.api import Api, Refused, SourceError, heard, told
-from evals.sources.pages import Listing, Page, Row, System, iso, moment
+from evals.sources.api import Api, Refused, SourceError, parse_json, write_json
+from evals.sources.pages import Listing, Page, Row, System, parse_timestamp, to_iso
 from evals.specs import Catalog, Source
 from evals.storage.documents.pull_cursors import (
     Cursor,
@@ -106,7 +106,7 @@ def pull_source(
         for project, app in projects.items():
             one = Pull(lake, door, source, project, app, say)
             try:
-                with contextlib.closing(system.opened(source)) as api:
+                with contextlib.closing(system.open_api(source)) as api:
                     found.append(one.run(api, system, now))
             except SourceError as error:
                 failures.append(str(error))
@@ -157,7 +157,7 @@ class Pull:
         """
         end = now - timedelta(minutes=self.source.settle_minutes)
         if upto := cursor.upto:
-            if upto > iso(now):
+            if upto > to_iso(now):
                 what = f"{self.source.name}: pulled up to {upto}, which is still to come"
                 again = f"delete {cursor_name(self.name)} in the home to begin again at `since`"
                 raise SourceError(f"{what}: a clock was wrong, then or now; {again}")
@@ -165,7 +165,7 @@ class Pull:
         else:
             first = self.source.since or (now - timedelta(days=1)).date()
             begin = datetime.combine(first, time(), UTC)
-        return Window(iso(begin), iso(end), iso(now), first=not upto)
+        return Window(to_iso(begin), to_iso(end), to_iso(now), first=not upto)
 
     def read(self, api: Api, system: System, cursor: Cursor, window: Window) -> Window:
         """Puts the window's pages on disk, each before its position is remembered.
@@ -177,7 +177,7 @@ class Pull:
         resumed, listing = window.position, Listing(self.source.name)
         span = (window.begin, window.read_to)
         try:
-            for page in system.pages(api, self.source, self.project, span, window.position):
+            for page in system.read_pages(api, self.source, self.project, span, window.position):
                 listing.turned(page.rows, page.next)
                 self.keep(page, window)
                 more = {"pages": window.pages + 1, "position": page.next, "done": page.next is None}
@@ -202,20 +202,24 @@ class Pull:
             for row in page.rows:
                 if {type(row.own), type(row.subject), type(row.trace)} != {str}:
                     raise TypeError("an id that is no text")
-                file.write(told(row._replace(ts=iso(moment(row.ts) or end))) + b"\n")
+                file.write(
+                    write_json(row._replace(ts=to_iso(parse_timestamp(row.ts) or end))) + b"\n"
+                )
 
     def land(self, window: Window) -> Pulled:
         """Moves what is new into the inbox, then the cursor; repeated, it lands the same files."""
         landed = read_landed(self.lake, self.name)
-        subjects = subjects_of(self.rows(window))
+        subjects = find_subjects(self.rows(window))
         chosen = [
             one
             for one in subjects.values()
-            if ripe(one, window) and not self.door.dead(self.door.identity(one.trace))
+            if has_settled(one, window) and not self.door.dead(self.door.identity(one.trace))
         ]
         fresh = [one for one in chosen if landed.get(one.name, Landed("", "")).digest != one.digest]
         files = self.write(window, {one.name for one in fresh})
-        past = iso(datetime.fromisoformat(window.end) - timedelta(hours=self.source.overlap_hours))
+        past = to_iso(
+            datetime.fromisoformat(window.end) - timedelta(hours=self.source.overlap_hours)
+        )
         landed |= {one.name: Landed(one.first, one.digest) for one in chosen}
         late = {name: one for name, one in landed.items() if one.first >= past}
         write_landed(self.lake, self.name, late)
@@ -246,7 +250,7 @@ class Pull:
                 if not path.stat().st_size:
                     raise EOFError  # which gzip takes for a page without rows
                 with gzip.open(path) as file:
-                    yield from (Row(*heard(line)) for line in file)
+                    yield from (Row(*parse_json(line)) for line in file)
             except (EOFError, OSError, zlib.error, TypeError, ValueError) as error:
                 raise Damaged from error
 
@@ -257,11 +261,11 @@ class Pull:
         stamp = window.end.translate({ord(c): None for c in "-:."})
         names = [folder / f"{self.stem}-{stamp}-{n:04}.jsonl.gz" for n in range(parts)]
         with contextlib.ExitStack() as stack:
-            files = [compressed(stack, path) for path in names]
+            files = [write_gzip(stack, path) for path in names]
             for row in self.rows(window):
                 if row.subject in fresh:
                     part = int(digest(row.subject, 8), 16) % parts
-                    files[part].write(told(row.body) + b"\n")
+                    files[part].write(write_json(row.body) + b"\n")
         return parts
 
 
@@ -277,7 +281,7 @@ class Subject(NamedTuple):
     digest: str
 
 
-def subjects_of(rows: Iterable[Row]) -> dict[str, Subject]:
+def find_subjects(rows: Iterable[Row]) -> dict[str, Subject]:
     """What the rows are about; the same rows in another order are the same."""
     found: dict[str, Subject] = {}
     for row in rows:
@@ -292,21 +296,21 @@ def subjects_of(rows: Iterable[Row]) -> dict[str, Subject]:
     return found
 
 
-def ripe(one: Subject, window: Window) -> bool:
+def has_settled(one: Subject, window: Window) -> bool:
     """Whether a subject may land: it began within the window, long enough ago."""
     if one.first >= window.end:
         return False
-    begun = iso(datetime.fromisoformat(window.begin) + BEGINNING)
+    begun = to_iso(datetime.fromisoformat(window.begin) + BEGINNING)
     return one.begins or window.first or one.first >= begun
 
 
-def compressed(stack: contextlib.ExitStack, path: Path) -> gzip.GzipFile:
+def write_gzip(stack: contextlib.ExitStack, path: Path) -> gzip.GzipFile:
     """A gzip file in the place of another when all went well, the same bytes for the same rows."""
     beneath = stack.enter_context(rewriting(path))
     return stack.enter_context(gzip.GzipFile("", "wb", 3, beneath, mtime=0))
 
 
-def app_of(lake: Lake, path: Path) -> str | None:
+def find_app(lake: Lake, path: Path) -> str | None:
     """The application of a pulled file's rows that name none."""
     parts = lake.raw_place(path)
     return parts[2] if parts[:1] == ("pulled",) and len(parts) == 4 and parts[2] != NOBODY else None

@@ -17,8 +17,9 @@ from typing import Protocol
 from evals import specs
 from evals.readable import readable_name
 from evals.records import Json, Refusal
-from evals.traces.files.containers import Container, inspect_file, rows_of
-from evals.traces.files.streams import BOM, BROKEN, Line, read_blocks, read_lines, unpacked
+from evals.traces.files import containers
+from evals.traces.files.containers import Container, inspect_file
+from evals.traces.files.streams import BOM, BROKEN, Line, open_unpacked, read_blocks, read_lines
 from evals.traces.files.strict_json import Refused, parse
 from evals.traces.formats import (
     json_lines,
@@ -132,7 +133,7 @@ def read(
         LookupError: there is no mapping called `name`.
         ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
     """
-    plans = mapping.plans(mappings, name)
+    plans = mapping.make_plans(mappings, name)
     file = readable_name(path.name)
     reading = Reading(file, plans, assume_date, spread, day_begins, path=path, app=app)
     check_dates(reading)
@@ -179,7 +180,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
     Raises:
         OSError: the file cannot be opened.
     """
-    with unpacked(path) as stream:
+    with open_unpacked(path) as stream:
         for line in read_lines(stream):
             raw = line.raw.removeprefix(BOM) if line.number == 1 else line.raw
             try:
@@ -191,8 +192,8 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
 def read_columns(path: Path, reading: Reading) -> Iterator[Columns | Found]:
     """The rows of a file of plain JSON lines, those of one shape together in columns."""
     try:
-        with unpacked(path) as stream:
-            yield from json_lines.batches(read_blocks(stream), reading)
+        with open_unpacked(path) as stream:
+            yield from json_lines.read_batches(read_blocks(stream), reading)
     except BROKEN as error:
         yield from refuse_unopened(reading, error)
 
@@ -210,12 +211,12 @@ def read_rows(
     """
     form = form or recognise_format(container, path.name)
     if form is None:
-        if reading.share.tells(0):
+        if reading.share.reports_row(0):
             yield from refuse_file(container, reading)
         return
     reading = dataclasses.replace(reading, table=container.kind in ("csv", "parquet"))
     try:
-        yield from form.read(rows_of(path, container), reading)
+        yield from form.read(containers.read_rows(path, container), reading)
     except BROKEN as error:
         yield from refuse_unopened(reading, error)
 
@@ -225,25 +226,25 @@ def refuse_file(container: Container, reading: Reading) -> Iterator[Refusal]:
     if container.kind == "unreadable" and container.problem:
         yield from refuse_unopened(reading, container.problem)
     elif container.problem:
-        what = f"The file is damaged ({plain_words(container.problem)})"
-        yield unreadable(reading, what, container.head)
+        what = f"The file is damaged ({describe_error(container.problem)})"
+        yield make_refusal(reading, what, container.head)
     elif container.head.strip():
         known = ", ".join(form.NAME for form in (*FORMATS, *PLAIN.values()))
-        yield unreadable(reading, f"The file is of no known format ({known})", container.head)
+        yield make_refusal(reading, f"The file is of no known format ({known})", container.head)
 
 
 def refuse_unopened(reading: Reading, error: Exception) -> Iterator[Refusal]:
     """The refusal of a file that cannot be opened; one of several readers gives it."""
-    if reading.share.tells(0):
-        yield unreadable(reading, f"The file cannot be opened ({plain_words(error)})", b"")
+    if reading.share.reports_row(0):
+        yield make_refusal(reading, f"The file cannot be opened ({describe_error(error)})", b"")
 
 
-def plain_words(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """The system's message, without the path it is about."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or "damaged"
 
 
-def unreadable(reading: Reading, what: str, head: bytes) -> Refusal:
+def make_refusal(reading: Reading, what: str, head: bytes) -> Refusal:
     """The refusal of a whole file."""
     reason = f"{what}; export it again, or take it out of the inbox."
     return Refusal(reading.source_file, 0, "unreadable-file", reason, head)

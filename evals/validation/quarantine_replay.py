@@ -32,7 +32,7 @@ from evals.traces import reader
 from evals.traces.files.streams import KEPT, Line, file_sha
 from evals.traces.reader import Reading
 from evals.traces.rows import mapping
-from evals.traces.rows.canonical import row_of
+from evals.traces.rows.canonical import read_row
 from evals.validation import admission
 from evals.validation.quarantine import refusals
 
@@ -137,11 +137,11 @@ def from_bytes(
     lines = [row.raw.replace(b"\n", b" ") for row in whole]
     if seen.format in ("csv", "parquet"):  # whose cells are text where others have numbers
         reading = Reading(
-            seen.name, mapping.plans(catalog.mappings, None), day_begins=catalog.day_begins,
+            seen.name, mapping.make_plans(catalog.mappings, None), day_begins=catalog.day_begins,
             table=True,
         )  # fmt: skip
         found = (
-            row_of(Line(number, raw), reading, seen.format) for number, raw in enumerate(lines, 1)
+            read_row(Line(number, raw), reading, seen.format) for number, raw in enumerate(lines, 1)
         )
         yield from relabelled(whole, found)
         return

@@ -90,7 +90,7 @@ def files(here: Settings, lake: Lake, now: float) -> list[Found]:
     found = [file_at(path, stamps, known, now) for path in inbox_paths(lake.raw_folder())]
     if isinstance(where, str) and locations.is_remote(where):
         return found + [
-            Found(*one, settled=True, read=False) for one in locations.news(lake, where)
+            Found(*one, settled=True, read=False) for one in locations.list_changed(lake, where)
         ]
     return found + [file_at(path, stamps, known, now) for path in inbox_paths(where)]
 

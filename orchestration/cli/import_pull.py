@@ -134,9 +134,9 @@ def brought(lake: Any, given: Path | str) -> list[Path]:
     from evals.sources import locations
 
     if given == "-":
-        return [locations.taken_in(lake, sys.stdin.buffer)]
+        return [locations.save_stdin(lake, sys.stdin.buffer)]
     if isinstance(given, str) and locations.is_remote(given):
-        return locations.fetched(lake, given)
+        return locations.fetch_objects(lake, given)
     return inbox.inbox_paths(given)
 
 

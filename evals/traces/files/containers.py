@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import orjson
 
 from evals.traces.files import documents, tables
-from evals.traces.files.streams import BOM, BROKEN, Line, head_of, read_lines, unpacked
+from evals.traces.files.streams import BOM, BROKEN, Line, open_unpacked, read_head, read_lines
 
 Kind = Literal["lines", "document", "csv", "parquet", "unreadable"]
 JSON_LINES = (".jsonl", ".ndjson")
@@ -38,29 +38,29 @@ class Container(NamedTuple):
 def inspect_file(path: Path) -> Container:
     """Finds out what a file is packed as, by its name and its first bytes."""
     try:
-        start, problem = head_of(path)
+        start, problem = read_head(path)
     except BROKEN as error:
         return Container("unreadable", b"", error)
     if start.startswith(tables.PARQUET):
         layout = tables.inspect_parquet(path)
-        return Container("parquet", sample(tables.read_parquet(path, layout)), layout=layout)
+        return Container("parquet", sample_rows(tables.read_parquet(path, layout)), layout=layout)
     if documents.is_document(start, path.name):
         return Container("document", start, problem)
     delimiter = None
     if not is_json_lines(start, path.name) and start.lstrip()[:1] not in (b"{", b"["):
-        delimiter = tables.delimiter_of(start, path.name)
+        delimiter = tables.find_delimiter(start, path.name)
     if delimiter is None:
         return Container("lines", start, problem)
-    head = sample(tables.read_csv(BytesIO(start), delimiter))
+    head = sample_rows(tables.read_csv(BytesIO(start), delimiter))
     return Container("csv", head, problem, delimiter)
 
 
-def sample(rows: Iterator[Line]) -> bytes:
+def sample_rows(rows: Iterator[Line]) -> bytes:
     """The first whole rows, one a line."""
     return b"\n".join(line.raw for line in itertools.islice(rows, SAMPLE) if not line.code)
 
 
-def rows_of(path: Path, container: Container) -> Iterator[Line]:
+def read_rows(path: Path, container: Container) -> Iterator[Line]:
     """The file's rows, counted as its kind counts: lines, elements, or rows under a header.
 
     Raises:
@@ -69,7 +69,7 @@ def rows_of(path: Path, container: Container) -> Iterator[Line]:
     if container.layout:
         yield from tables.read_parquet(path, container.layout)
         return
-    with unpacked(path) as stream:
+    with open_unpacked(path) as stream:
         if container.kind == "csv":
             yield from tables.read_csv(stream, container.delimiter)
         elif container.kind == "document":
@@ -85,10 +85,10 @@ def is_json_lines(head: bytes, filename: str) -> bool:
     *whole, last = head.removeprefix(BOM).split(b"\n")
     if not whole:
         return last.lstrip().startswith(b"{")
-    return any(is_object(line) for line in (*whole, last))
+    return any(is_json_object(line) for line in (*whole, last))
 
 
-def is_object(line: bytes) -> bool:
+def is_json_object(line: bytes) -> bool:
     """Whether a line is a JSON object."""
     try:
         return line.lstrip().startswith(b"{") and type(orjson.loads(line)) is dict

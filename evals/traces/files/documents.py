@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from evals.traces.files.streams import BROKEN, KEPT, Line, broken_code
+from evals.traces.files.streams import BROKEN, KEPT, Line, name_error
 
 MAX_DOCUMENT = 64 * 2**20
 """An element of more bytes than this is refused, and with it what follows."""
@@ -24,7 +24,7 @@ DEEPEST = 3
 """How many levels of keys are looked at to tell a format."""
 
 
-class Cut:
+class DocumentSplitter:
     """Cuts a growing text into its top-level values, the elements of a list being such.
 
     `held` is what was not given out yet, `at` how far it was looked at, `start` where the
@@ -39,12 +39,12 @@ class Cut:
         """The elements that end in a chunk."""
         self.held = self.held[self.start :] + chunk
         self.at, self.start = self.at - self.start, 0
-        yield from self.scan(until_boundary=True)
+        yield from self.scan_brackets(until_boundary=True)
         if self.floor and self.depth == self.floor:
-            yield from self.leaps()
-            yield from self.scan()
+            yield from self.parse_elements()
+            yield from self.scan_brackets()
 
-    def scan(self, until_boundary: bool = False) -> Iterator[Line]:
+    def scan_brackets(self, until_boundary: bool = False) -> Iterator[Line]:
         """Follows the brackets through what is held, or to where the list stands at its floor."""
         for found in TOKEN.finditer(self.held, self.at):
             if found[1] is not None:
@@ -54,14 +54,14 @@ class Cut:
                 continue
             self.at = found.end()
             if found[0] in b"[{":
-                yield from self.opens(found.start(), found[0])
+                yield from self.open_bracket(found.start(), found[0])
             else:
-                yield from self.closes(found.end())
+                yield from self.close_bracket(found.end())
             if until_boundary and self.depth == self.floor == 1:
                 return
         self.at = len(self.held)
 
-    def leaps(self) -> Iterator[Line]:
+    def parse_elements(self) -> Iterator[Line]:
         """The elements that stand whole in what is held, found by a parser written in C.
 
         It stops at whatever is cut, damaged or no object, which the brackets then tell apart.
@@ -76,69 +76,69 @@ class Cut:
                 _, end = DECODER.raw_decode(text, begin)
             except (ValueError, RecursionError):
                 break
-            yield self.row(text[begin:end].encode("utf-8", "surrogateescape"))
+            yield self.make_row(text[begin:end].encode("utf-8", "surrogateescape"))
             at = end
         self.start += len(text[:at].encode("utf-8", "surrogateescape"))
         self.at = self.start
 
-    def opens(self, at: int, bracket: bytes) -> Iterator[Line]:
+    def open_bracket(self, at: int, bracket: bytes) -> Iterator[Line]:
         """A bracket opens: at the floor an element begins, or the list of all elements."""
         if self.depth == self.floor:
-            yield from self.loose(at)
+            yield from self.take_stray_text(at)
             if bracket == b"[" and self.floor == 0:
                 self.floor, self.start = 1, at + 1
         self.depth += 1
 
-    def closes(self, end: int) -> Iterator[Line]:
+    def close_bracket(self, end: int) -> Iterator[Line]:
         """A bracket closes: an element ends, or the list of all elements."""
         self.depth = max(self.depth - 1, 0)
         if self.depth < self.floor:
-            yield from self.loose(end - 1)
+            yield from self.take_stray_text(end - 1)
             self.floor, self.start = 0, end
         elif self.depth == self.floor:
-            yield self.row(self.held[self.start : end])
+            yield self.make_row(self.held[self.start : end])
             self.start = end
 
-    def loose(self, until: int) -> Iterator[Line]:
+    def take_stray_text(self, until: int) -> Iterator[Line]:
         """What stands between two elements, where it is more than a comma: a row, and refused."""
         between = self.held[self.start : until]
         stripped = between.strip(BETWEEN)
         if stripped:
-            yield self.row(stripped)
+            yield self.make_row(stripped)
         self.start += len(between) - len(between.lstrip(BETWEEN)) if not stripped else len(between)
 
-    def row(self, raw: bytes, code: str = "", problem: str = "") -> Line:
+    def make_row(self, raw: bytes, code: str = "", problem: str = "") -> Line:
         """The next row."""
         self.number += 1
         raw = raw.strip(BETWEEN)
         return Line(self.number, raw[:KEPT] if code else raw, code, problem)
 
-    def rest(self) -> Iterator[Line]:
+    def finish(self) -> Iterator[Line]:
         """What is left when the text ends."""
         left = self.held[self.start :].strip(BETWEEN)
         if self.depth > self.floor or self.floor:
-            yield self.row(left, "truncated-json")
+            yield self.make_row(left, "truncated-json")
         elif left:
-            yield self.row(left)
+            yield self.make_row(left)
 
 
 def read_documents(stream: io.BufferedIOBase) -> Iterator[Line]:
     """The stream's elements, counted from 1; one last Line with a code where it breaks off."""
-    cut = Cut()
+    cut = DocumentSplitter()
     while True:
         try:
             chunk = stream.read1(CHUNK)
         except BROKEN as error:
             left = cut.held[cut.start :]
-            yield cut.row(left, broken_code(error), str(error) or "damaged")
+            yield cut.make_row(left, name_error(error), str(error) or "damaged")
             return
         if not chunk:
             break
         yield from cut.feed(chunk)
         if len(cut.held) - cut.start > MAX_DOCUMENT:
-            yield cut.row(cut.held[cut.start :][:KEPT], "document-too-large")
+            yield cut.make_row(cut.held[cut.start :][:KEPT], "document-too-large")
             return
-    yield from cut.rest()
+    yield from cut.finish()
 
 
 def is_document(head: bytes, filename: str) -> bool:

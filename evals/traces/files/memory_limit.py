@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 
-def fits(path: Path, columns: list[str]) -> bool:
+def fits_in_memory(path: Path, columns: list[str]) -> bool:
     """Whether some columns of a Parquet file can be read within the limit."""
     quiet = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "evals.traces.files.trial_reading"]

@@ -47,7 +47,7 @@ def file_sha(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def unpacked(path: Path) -> io.BufferedIOBase:
+def open_unpacked(path: Path) -> io.BufferedIOBase:
     """The file's content as a binary stream, gzip and zstd recognised by their magic bytes.
 
     Raises:
@@ -58,28 +58,28 @@ def unpacked(path: Path) -> io.BufferedIOBase:
     stream = path.open("rb")
     magic = stream.peek(4)[:4]
     if magic[:2] == GZIP:
-        return Gunzipped(stream)
+        return GzipStream(stream)
     if magic == ZSTD:
         stream.close()
-        return unzstd(path)
+        return open_zstd(path)
     return stream
 
 
-def unzstd(path: Path) -> io.BufferedIOBase:
+def open_zstd(path: Path) -> io.BufferedIOBase:
     """A zstd file's content as a binary stream."""
     import pyarrow
 
-    return cast(io.BufferedIOBase, pyarrow.input_stream(opened(path), compression="zstd"))
+    return cast(io.BufferedIOBase, pyarrow.input_stream(open_with_arrow(path), compression="zstd"))
 
 
-def opened(path: Path) -> Any:
+def open_with_arrow(path: Path) -> Any:
     """A file opened by Arrow, which takes a name that is not UTF-8 as bytes only."""
     import pyarrow
 
     return pyarrow.OSFile(os.fsencode(path))
 
 
-class Gunzipped(gzip.GzipFile):
+class GzipStream(gzip.GzipFile):
     """A gzip file that closes the file beneath it."""
 
     def __init__(self, stream: io.BufferedReader) -> None:
@@ -100,14 +100,14 @@ class Head(NamedTuple):
     """Why no more could be read, where the file is damaged."""
 
 
-def head_of(path: Path, size: int = KEPT) -> Head:
+def read_head(path: Path, size: int = KEPT) -> Head:
     """The first bytes of the content.
 
     Raises:
         OSError: the file cannot be opened.
     """
     start = b""
-    with unpacked(path) as stream:
+    with open_unpacked(path) as stream:
         try:
             while len(start) < size and (chunk := stream.read1(size - len(start))):
                 start += chunk
@@ -139,7 +139,7 @@ def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
         try:
             chunk = stream.read1(CHUNK)
         except BROKEN as error:
-            yield Line(number, tail[:KEPT], broken_code(error), str(error) or "damaged")
+            yield Line(number, tail[:KEPT], name_error(error), str(error) or "damaged")
             return
         if not chunk:
             break
@@ -178,6 +178,6 @@ def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
                     yield Line(number, raw)
 
 
-def broken_code(error: Exception) -> str:
+def name_error(error: Exception) -> str:
     """Why a stream broke off: the gzip ended early, or the bytes cannot be read."""
     return "truncated-gzip" if isinstance(error, EOFError) else "unreadable-file"

@@ -78,22 +78,23 @@ def parse(raw: bytes) -> Parsed:
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        diagnose(raw, error)
+        raise_refusal(raw, error)
     if type(value) is not dict:
         raise Refused(
-            "not-an-object", f"The line is {word_for(value)}; expected one object in braces a line."
+            "not-an-object",
+            f"The line is {name_type(value)}; expected one object in braces a line.",
         )
     if is_whole(raw, value):
         return Parsed(value, plain=False)
-    found = survey(value)
+    found = survey_value(value)
     if found.depth > MAX_DEPTH:
-        raise too_deep()
+        raise refuse_depth()
     if found.huge or hides_keys(raw, found.keys):
-        exact(raw)
+        parse_exactly(raw)
     return Parsed(value, found.plain)
 
 
-def inner(text: str) -> Json:
+def parse_inner(text: str) -> Json:
     """The list or object that a text holds, read as strictly; any other text as it is."""
     if text[:1] not in OPENS:
         return text
@@ -102,17 +103,17 @@ def inner(text: str) -> Json:
         value = orjson.loads(raw)
         if is_whole(raw, value):
             return value
-        found = survey([value])
+        found = survey_value([value])
         if found.depth > MAX_DEPTH:
             return text
         if found.huge or hides_keys(raw, found.keys):
-            exact(raw)
+            parse_exactly(raw)
     except (orjson.JSONDecodeError, Refused):
         return text
     return value
 
 
-def envelope(raw: bytes) -> dict[str, Json]:
+def parse_envelope(raw: bytes) -> dict[str, Json]:
     """The JSON object of a row whose reader looks at depth and numbers itself.
 
     Raises:
@@ -121,20 +122,20 @@ def envelope(raw: bytes) -> dict[str, Json]:
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        diagnose(raw, error)
+        raise_refusal(raw, error)
     if type(value) is not dict:
-        what = f"The line is {word_for(value)}; expected one object in braces a line."
+        what = f"The line is {name_type(value)}; expected one object in braces a line."
         raise Refused("not-an-object", what)
     try:
         kept = orjson.dumps(value)
     except TypeError:  # nested deeper than orjson writes
-        raise too_deep() from None
-    if not alike(raw, kept) and quotes(raw) != quotes(kept):
-        exact(raw)
+        raise refuse_depth() from None
+    if not is_same_text(raw, kept) and count_quotes(raw) != count_quotes(kept):
+        parse_exactly(raw)
     return value
 
 
-def spelled(value: Json) -> str:
+def to_canonical_text(value: Json) -> str:
     """The canonical JSON of a value, as text."""
     return canonical(value).decode("utf-8", "surrogatepass")
 
@@ -147,12 +148,12 @@ def is_whole(raw: bytes, value: Json) -> bool:
     if len(raw) > MAX_DEPTH and len(raw.translate(None, OTHERS)) > MAX_DEPTH:
         return False
     kept = orjson.dumps(value)
-    if alike(raw, kept):
+    if is_same_text(raw, kept):
         return True
-    return LONG_NUMBER not in raw.translate(NUMBERS) and quotes(raw) == quotes(kept)
+    return LONG_NUMBER not in raw.translate(NUMBERS) and count_quotes(raw) == count_quotes(kept)
 
 
-def alike(raw: bytes, kept: bytes) -> bool:
+def is_same_text(raw: bytes, kept: bytes) -> bool:
     """Whether two spellings differ in nothing but space, so that the one hides no key.
 
     Space within strings goes too: it tells apart keys, and not how many there are.
@@ -160,7 +161,7 @@ def alike(raw: bytes, kept: bytes) -> bool:
     return raw == kept or raw.translate(None, SPACE) == kept.translate(None, SPACE)
 
 
-def quotes(text: bytes) -> int:
+def count_quotes(text: bytes) -> int:
     """How many quotes begin or end a string: those that no backslash escapes."""
     if b"\\" not in text:
         return text.count(b'"')
@@ -168,14 +169,14 @@ def quotes(text: bytes) -> int:
     return text.count(b'"') - text.count(b'\\"')
 
 
-def word_for(value: Json) -> str:
+def name_type(value: Json) -> str:
     """What JSON calls a value of this type."""
     if value is None or type(value) is bool:
         return json.dumps(value)
     return WORDS.get(type(value), "a number")
 
 
-def survey(value: Json) -> Survey:
+def survey_value(value: Json) -> Survey:
     """Counts keys and levels, and looks at every float."""
     keys, depth, plain, huge = 0, 0, True, False
     level: list[Any] = [value]
@@ -212,7 +213,7 @@ def hides_keys(raw: bytes, keys: int) -> bool:
     )
 
 
-def keys_spelled(block: bytes, lines: Sequence[bytes]) -> list[int]:
+def count_keys(block: bytes, lines: Sequence[bytes]) -> list[int]:
     r"""How many keys each line spells; -1 where the count cannot tell, as for `hides_keys`.
 
     All lines are looked at together; `block` is their text, joined by newlines.
@@ -233,7 +234,7 @@ def keys_spelled(block: bytes, lines: Sequence[bytes]) -> list[int]:
     return found.tolist()
 
 
-def diagnose(raw: bytes, error: ValueError) -> NoReturn:
+def raise_refusal(raw: bytes, error: ValueError) -> NoReturn:
     """Raises the refusal that says best why orjson would not read a line."""
     try:
         raw.decode("utf-8")
@@ -245,14 +246,14 @@ def diagnose(raw: bytes, error: ValueError) -> NoReturn:
         raise Refused(
             "not-utf8", "A string holds half a surrogate pair; write whole characters."
         ) from None
-    exact(raw)
+    parse_exactly(raw)
     what = str(error).split(": line", 1)[0]
     raise Refused(
         "not-json", f"The line is not JSON ({what}); correct it, or export one object a line."
     ) from None
 
 
-def exact(raw: bytes) -> None:
+def parse_exactly(raw: bytes) -> None:
     """Reads a line with the exact parser, for what orjson passes over or does not explain.
 
     Raises:
@@ -261,20 +262,20 @@ def exact(raw: bytes) -> None:
     try:
         json.loads(
             raw,
-            object_pairs_hook=unique_keys,
-            parse_int=sized_int,
-            parse_float=finite_float,
-            parse_constant=no_constant,
+            object_pairs_hook=check_unique_keys,
+            parse_int=parse_sized_int,
+            parse_float=parse_finite_float,
+            parse_constant=refuse_constant,
         )
     except Refused:
         raise
     except RecursionError:
-        raise too_deep() from None
+        raise refuse_depth() from None
     except ValueError:
         return
 
 
-def unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+def check_unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     """An object, refused where a key stands twice."""
     value = dict(pairs)
     if len(value) < len(pairs):
@@ -282,27 +283,27 @@ def unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return value
 
 
-def sized_int(text: str) -> int:
+def parse_sized_int(text: str) -> int:
     """An integer that fits 64 bits."""
     if len(text) > 20 or not -(2**63) <= int(text) < 2**64:
-        raise bad_number(text)
+        raise refuse_number(text)
     return int(text)
 
 
-def finite_float(text: str) -> float:
+def parse_finite_float(text: str) -> float:
     """A float that is not infinite."""
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise bad_number(text)
+        raise refuse_number(text)
     return number
 
 
-def no_constant(text: str) -> NoReturn:
+def refuse_constant(text: str) -> NoReturn:
     """NaN and the infinities are not JSON."""
-    raise bad_number(text)
+    raise refuse_number(text)
 
 
-def bad_number(text: str) -> Refused:
+def refuse_number(text: str) -> Refused:
     """The refusal of a number no column can hold."""
     return Refused(
         "bad-number",
@@ -310,7 +311,7 @@ def bad_number(text: str) -> Refused:
     )
 
 
-def too_deep() -> Refused:
+def refuse_depth() -> Refused:
     """The refusal of a value nested without end."""
     return Refused(
         "too-deep", f"The row nests deeper than {MAX_DEPTH} levels; flatten it, or quote the part."

@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple, cast
 import orjson
 
 from evals.traces.files import memory_limit
-from evals.traces.files.streams import BROKEN, KEPT, MAX_LINE, Line, broken_code, opened
+from evals.traces.files.streams import BROKEN, KEPT, MAX_LINE, Line, name_error, open_with_arrow
 
 PARQUET = b"PAR1"
 DELIMITERS = ",;\t|"
@@ -30,15 +30,15 @@ MAX_HEADER = 64
 """A header's names are shorter than this; prose with commas is none."""
 
 
-def delimiter_of(head: bytes, filename: str) -> str | None:
+def find_delimiter(head: bytes, filename: str) -> str | None:
     """What parts the columns of a CSV file that begins so; None where it is none."""
     start = head.decode("utf-8-sig", "replace")
     named = any(suffix in filename.lower() for suffix in (".csv", ".tsv"))
     if "\n" not in start and not named:
         return None
-    found = [(len(first_row(start, mark)), mark) for mark in DELIMITERS]
+    found = [(len(parse_first_row(start, mark)), mark) for mark in DELIMITERS]
     columns, mark = max(found, key=lambda pair: pair[0])
-    header = [name.strip() for name in first_row(start, mark)]
+    header = [name.strip() for name in parse_first_row(start, mark)]
     if named:
         return mark
     fits = columns > 2 or "trace_id" in header
@@ -46,7 +46,7 @@ def delimiter_of(head: bytes, filename: str) -> str | None:
     return mark if fits and tidy and len(set(header)) == columns > 1 else None
 
 
-def first_row(text: str, delimiter: str) -> list[str]:
+def parse_first_row(text: str, delimiter: str) -> list[str]:
     """The cells of the first row, or none."""
     try:
         return next(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True), [])
@@ -61,10 +61,10 @@ def read_csv(stream: io.BufferedIOBase, delimiter: str) -> Iterator[Line]:
         cast(IO[bytes], stream), "utf-8-sig", "surrogateescape", newline=""
     ) as text:
         lines = iter(lambda: text.readline(MAX_LINE), "")
-        yield from under_header(csv.reader(lines, delimiter=delimiter))
+        yield from read_under_header(csv.reader(lines, delimiter=delimiter))
 
 
-def under_header(cells: Iterator[list[str]]) -> Iterator[Line]:
+def read_under_header(cells: Iterator[list[str]]) -> Iterator[Line]:
     """The rows after the first, which names their columns."""
     header: list[str] | None = None
     number = 0
@@ -76,18 +76,18 @@ def under_header(cells: Iterator[list[str]]) -> Iterator[Line]:
             yield Line(number, b"", "bad-csv", str(error))
             continue
         except BROKEN as error:
-            yield Line(number + 1, b"", broken_code(error), str(error) or "damaged")
+            yield Line(number + 1, b"", name_error(error), str(error) or "damaged")
             return
         if row is None:
             return
         if header is None:
-            header = distinct(row)
+            header = make_distinct(row)
         elif row:
             number += 1
-            yield csv_line(number, header, row)
+            yield make_csv_line(number, header, row)
 
 
-def distinct(names: Iterable[str]) -> list[str]:
+def make_distinct(names: Iterable[str]) -> list[str]:
     """Column names without the spaces around them, the second of two equal ones with a number."""
     found: dict[str, None] = {}
     times: Counter[str] = Counter()
@@ -100,25 +100,25 @@ def distinct(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def csv_line(number: int, header: list[str], row: list[str]) -> Line:
+def make_csv_line(number: int, header: list[str], row: list[str]) -> Line:
     """A row of cells as a JSON object."""
     value = {name: cell or None for name, cell in zip(header, row, strict=False)}
     if len(row) == len(header):
-        return Line(number, spelled(value))
+        return Line(number, write_json(value))
     what = f"{len(row)} cells under a header of {len(header)}"
-    return Line(number, spelled(row)[:KEPT], "ragged-row", what)
+    return Line(number, write_json(row)[:KEPT], "ragged-row", what)
 
 
-def spelled(value: Any) -> bytes:
+def write_json(value: Any) -> bytes:
     """A row's JSON; text that is no UTF-8 is given back as the bytes it was."""
     try:
-        return orjson.dumps(value, default=as_json)
+        return orjson.dumps(value, default=convert_value)
     except TypeError:
-        text = json.dumps(value, ensure_ascii=False, default=as_json)
+        text = json.dumps(value, ensure_ascii=False, default=convert_value)
         return text.encode("utf-8", "surrogateescape")
 
 
-def as_json(value: Any) -> Any:
+def convert_value(value: Any) -> Any:
     """A value of a column type that JSON does not have."""
     if isinstance(value, Decimal):
         return float(value)
@@ -147,13 +147,13 @@ def inspect_parquet(path: Path) -> Layout:
     import pyarrow
 
     try:
-        with parquet_file(path) as file:
-            dictionaries = nested_texts(file.metadata)
-            unbounded = nested_differences(file.metadata)
-            names = distinct(file.schema_arrow.names)
+        with open_parquet(path) as file:
+            dictionaries = find_dictionary_columns(file.metadata)
+            unbounded = find_unbounded_columns(file.metadata)
+            names = make_distinct(file.schema_arrow.names)
             named = zip(file.schema_arrow, names, strict=True)
             schema = pyarrow.schema([field.with_name(name) for field, name in named])
-        fits = not unbounded or memory_limit.fits(path, unbounded)
+        fits = not unbounded or memory_limit.fits_in_memory(path, unbounded)
     except (pyarrow.ArrowException, OSError) as error:
         return Layout([], None, [], first_sentence(error))
     problem = "" if fits else f"{', '.join(unbounded)}: {TOO_MUCH}"
@@ -169,11 +169,11 @@ def read_parquet(path: Path, layout: Layout) -> Iterator[Line]:
         return
     number = 0
     try:
-        with parquet_file(path, read_dictionary=layout.dictionaries) as file:
+        with open_parquet(path, read_dictionary=layout.dictionaries) as file:
             for group in range(file.num_row_groups):
-                size = batch_rows(path, file, group)
+                size = choose_batch_size(path, file, group)
                 for batch in file.iter_batches(size, row_groups=[group], use_threads=False):
-                    for row in rows_of(batch.rename_columns(layout.names), layout.schema):
+                    for row in read_batch(batch.rename_columns(layout.names), layout.schema):
                         number += 1
                         yield row._replace(number=number)
     except (pyarrow.ArrowException, OSError) as error:
@@ -185,14 +185,14 @@ def first_sentence(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else "damaged"
 
 
-def parquet_file(path: Path, **options: Any) -> Any:
+def open_parquet(path: Path, **options: Any) -> Any:
     """The file, opened without reading ahead of what is asked for."""
     import pyarrow.parquet
 
-    return pyarrow.parquet.ParquetFile(opened(path), **options)
+    return pyarrow.parquet.ParquetFile(open_with_arrow(path), **options)
 
 
-def batch_rows(path: Path, file: Any, group: int) -> int:
+def choose_batch_size(path: Path, file: Any, group: int) -> int:
     """How many rows of a group make up a batch of about 16 MiB, written out."""
     about = file.metadata.row_group(group)
     rows = min(max(BATCH_BYTES * max(about.num_rows, 1) // max(about.total_byte_size, 1), 1), 4096)
@@ -210,10 +210,13 @@ def batch_rows(path: Path, file: Any, group: int) -> int:
         for chunk in named
         if PREFIXED in chunk.encodings and chunk.total_uncompressed_size * rows > BATCH_BYTES
     )
-    return max(min(rows, BATCH_BYTES // max(longest(path, group, texts) + sum(prefixed), 1)), 1)
+    return max(
+        min(rows, BATCH_BYTES // max(measure_longest_text(path, group, texts) + sum(prefixed), 1)),
+        1,
+    )
 
 
-def nested_texts(about: Any) -> list[str]:
+def find_dictionary_columns(about: Any) -> list[str]:
     """The columns of texts within lists or objects that keep a text once and may repeat it.
 
     They are read as they are kept: what a row takes written out is told before it is.
@@ -232,7 +235,7 @@ def nested_texts(about: Any) -> list[str]:
     return list(found)
 
 
-def nested_differences(about: Any) -> list[str]:
+def find_unbounded_columns(about: Any) -> list[str]:
     """The columns of texts within lists or objects that keep only differences, and may be large.
 
     No text is longer than all that is kept of them; how long all are is told by none.
@@ -249,19 +252,19 @@ def nested_differences(about: Any) -> list[str]:
     return list(found)
 
 
-def longest(path: Path, group: int, texts: list[str]) -> int:
+def measure_longest_text(path: Path, group: int, texts: list[str]) -> int:
     """The bytes of the longest text that some columns keep once and may repeat in every row."""
     import pyarrow.compute as pc
 
     if not texts:
         return 0
-    with parquet_file(path, read_dictionary=texts) as file:
+    with open_parquet(path, read_dictionary=texts) as file:
         first = next(file.iter_batches(1, row_groups=[group], columns=texts, use_threads=False))
     lengths = (pc.max(pc.binary_length(column.dictionary)).as_py() for column in first.columns)  # pyright: ignore[reportAttributeAccessIssue]
     return sum(length or 0 for length in lengths)
 
 
-def rows_of(batch: Any, plain: Any) -> Iterator[Line]:
+def read_batch(batch: Any, plain: Any) -> Iterator[Line]:
     """A batch's rows as JSON; one by one where one may be too large, or some cannot be told.
 
     Args:
@@ -270,23 +273,23 @@ def rows_of(batch: Any, plain: Any) -> Iterator[Line]:
     """
     import numpy as np
 
-    sizes = sum(map(written_out, batch.columns), np.zeros(batch.num_rows, np.int64))
+    sizes = sum(map(measure_cells, batch.columns), np.zeros(batch.num_rows, np.int64))
     if sizes.sum() <= 4 * BATCH_BYTES:
         batch = batch if batch.schema.equals(plain) else batch.cast(plain)
         try:
             values = batch.to_pylist(maps_as_pydicts="lossy")
         except (ValueError, OverflowError):
-            values = (value_of(batch, row) for row in range(batch.num_rows))
-        yield from map(parquet_line, values)
+            values = (read_row(batch, row) for row in range(batch.num_rows))
+        yield from map(make_parquet_line, values)
         return
     for row, size in enumerate(sizes):
         if size > MAX_LINE:
             yield Line(0, b"", "line-too-long")
         else:
-            yield parquet_line(value_of(batch, row))
+            yield make_parquet_line(read_row(batch, row))
 
 
-def written_out(array: Any) -> Any:
+def measure_cells(array: Any) -> Any:
     """About how many bytes each cell takes when a text that is kept once is written each time."""
     import numpy as np
     import pyarrow.compute as pc
@@ -294,28 +297,28 @@ def written_out(array: Any) -> Any:
 
     kind = array.type
     if types.is_dictionary(kind):
-        sizes = np.append(written_out(array.dictionary), 0)
+        sizes = np.append(measure_cells(array.dictionary), 0)
         return sizes[pc.fill_null(array.indices, len(array.dictionary)).to_numpy()]
     if types.is_struct(kind):
-        return sum(map(written_out, array.flatten()), np.zeros(len(array), np.int64))
+        return sum(map(measure_cells, array.flatten()), np.zeros(len(array), np.int64))
     if types.is_list(kind) or types.is_large_list(kind) or types.is_map(kind):
-        ends = np.append(0, np.cumsum(written_out(array.values)))
+        ends = np.append(0, np.cumsum(measure_cells(array.values)))
         return np.diff(ends[array.offsets.to_numpy()])
     if types.is_fixed_size_list(kind):
         held = array.values.slice(array.offset * kind.list_size, len(array) * kind.list_size)
-        return written_out(held).reshape(len(array), kind.list_size).sum(axis=1)
+        return measure_cells(held).reshape(len(array), kind.list_size).sum(axis=1)
     if types.is_binary(kind) or types.is_string(kind) or types.is_large_string(kind):
         lengths = pc.binary_length(array)  # pyright: ignore[reportAttributeAccessIssue]
         return pc.fill_null(lengths, 0).to_numpy().astype(np.int64)
     return np.full(len(array), 8, np.int64)
 
 
-def value_of(batch: Any, row: int) -> dict[str, Any]:
+def read_row(batch: Any, row: int) -> dict[str, Any]:
     """A row by its cells."""
-    return {name: cell_of(batch.column(at)[row]) for at, name in enumerate(batch.schema.names)}
+    return {name: read_cell(batch.column(at)[row]) for at, name in enumerate(batch.schema.names)}
 
 
-def cell_of(scalar: Any) -> Any:
+def read_cell(scalar: Any) -> Any:
     """A cell's value: bytes where its text is no UTF-8, text where no type of ours holds it."""
     try:
         return scalar.as_py()
@@ -325,7 +328,7 @@ def cell_of(scalar: Any) -> Any:
         return str(getattr(scalar, "value", scalar.type))
 
 
-def parquet_line(value: dict[str, Any]) -> Line:
+def make_parquet_line(value: dict[str, Any]) -> Line:
     """A row as a JSON object, refused where it is larger than a line may be."""
-    raw = spelled(value)
+    raw = write_json(value)
     return Line(0, raw[:KEPT], "line-too-long") if len(raw) > MAX_LINE else Line(0, raw)

@@ -9,7 +9,7 @@ import resource
 import sys
 from pathlib import Path
 
-from evals.traces.files.tables import batch_rows, parquet_file
+from evals.traces.files.tables import choose_batch_size, open_parquet
 
 MOST = 2**30
 """Bytes the trial may hold, itself included."""
@@ -19,9 +19,9 @@ def main() -> None:
     """Reads the columns of a file, as an import would, and keeps nothing."""
     path, columns = Path(sys.argv[1]), sys.argv[2:]
     resource.setrlimit(resource.RLIMIT_DATA, (MOST, MOST))
-    with parquet_file(path) as file:
+    with open_parquet(path) as file:
         for group in range(file.num_row_groups):
-            size = batch_rows(path, file, group)
+            size = choose_batch_size(path, file, group)
             for _ in file.iter_batches(
                 size, row_groups=[group], columns=columns, use_threads=False
             ):

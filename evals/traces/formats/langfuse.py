@@ -17,8 +17,8 @@ from evals.records import Json
 from evals.traces.files.documents import key_paths
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import OPENS, Parsed, Refused
-from evals.traces.formats.langfuse_metadata import parted
-from evals.traces.formats.langfuse_scores import fed_back, label_of, score
+from evals.traces.formats.langfuse_metadata import split_metadata
+from evals.traces.formats.langfuse_scores import find_label, read_feedback, read_score
 from evals.traces.messages import exchanges
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import Found, Reading
@@ -26,20 +26,20 @@ from evals.traces.rows.shards import Share
 from evals.traces.spans.observations import (
     EMPTY,
     Object,
-    call,
-    held,
-    keyed,
-    known,
-    listed,
-    nanoseconds,
-    released_as,
-    retrieved,
-    trace_of,
-    unquoted,
-    worded,
+    build_trace,
+    describe_call,
+    find_documents,
+    list_objects,
+    parse_cached,
+    parse_object,
+    parse_text,
+    place_release,
+    to_nanoseconds,
+    to_text,
+    unquote,
 )
-from evals.traces.spans.span_rows import seldom
-from evals.traces.spans.spans import Gathered, Span
+from evals.traces.spans.span_rows import collect_garbage_seldom
+from evals.traces.spans.spans import Span, SpanStore
 
 NAME = "langfuse"
 OBSERVATIONS = {"id", "type", "start_time", "trace_id"}
@@ -100,14 +100,14 @@ def sniff(head: bytes, filename: str) -> bool:
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
     """Traces that are whole in one row and scores as they come; then those gathered row by row."""
-    with seldom(), Gathered() as gathered:
+    with collect_garbage_seldom(), SpanStore() as gathered:
         for line in rows:
             parsed, raw = None, line.raw
             try:
-                items = items_of(canonical.parsed_row(line).row)
+                items = list_items(canonical.parse_row(line).row)
             except Refused as problem:
-                if reading.share.tells(line.number):
-                    yield canonical.refusal(problem, raw, line.number, reading)
+                if reading.share.reports_row(line.number):
+                    yield canonical.make_refusal(problem, raw, line.number, reading)
                 continue
             for item in items:
                 parsed = None
@@ -117,12 +117,12 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
                     if type(item) is not dict:
                         raise NO_OBJECT
                     parsed = Parsed(item, plain=False)
-                    yield from taken(item, line, reading, gathered)
+                    yield from read_item(item, line, reading, gathered)
                 except Refused as problem:
                     raw = line.raw if len(items) == 1 else orjson.dumps(item)
-                    yield canonical.refusal(problem, raw, line.number, reading, parsed)
+                    yield canonical.make_refusal(problem, raw, line.number, reading, parsed)
         for spans in gathered.by_trace():
-            yield whole(spans, [], reading)
+            yield make_trace(spans, [], reading)
 
 
 def is_mine(item: Json, line: Line, share: Share) -> bool:
@@ -130,31 +130,31 @@ def is_mine(item: Json, line: Line, share: Share) -> bool:
     row = item if type(item) is dict else {}
     trace = row.get("trace")
     told = trace.get("id") if type(trace) is dict else row.get("trace_id") or row.get("id")
-    trace_id = worded(told)
-    return share.has(trace_id) if trace_id else share.tells(line.number)
+    trace_id = to_text(told)
+    return share.has_trace(trace_id) if trace_id else share.reports_row(line.number)
 
 
-def items_of(row: Object) -> list[Json]:
+def list_items(row: Object) -> list[Json]:
     """The items of a page of the API, or the row itself, under snake-case keys."""
     data = row.get("data")
     items = data if type(data) is list and "id" not in row else [row]
-    return [snaked(item) if type(item) is dict else item for item in items]
+    return [convert_keys(item) if type(item) is dict else item for item in items]
 
 
-def snaked(row: Object) -> Object:
+def convert_keys(row: Object) -> Object:
     """A row of the API as the exports spell its keys."""
     keys = tuple(row)
-    names = snakes(keys) if len(keys) <= USUAL else tuple(map(snake, keys))
+    names = convert_key_names(keys) if len(keys) <= USUAL else tuple(map(to_snake_case, keys))
     return row if names == keys else dict(zip(names, row.values(), strict=True))
 
 
 @functools.lru_cache(maxsize=64)
-def snakes(keys: tuple[str, ...]) -> tuple[str, ...]:
+def convert_key_names(keys: tuple[str, ...]) -> tuple[str, ...]:
     """The keys of rows as the exports spell them."""
-    return tuple(map(snake, keys))
+    return tuple(map(to_snake_case, keys))
 
 
-def snake(key: str) -> str:
+def to_snake_case(key: str) -> str:
     """A key of the API as the exports spell it."""
     return CAMEL.sub(r"_\1", key).lower()
 
@@ -163,7 +163,7 @@ USUAL = 64
 """Rows with more keys are not remembered by them."""
 
 
-def taken(row: Object, line: Line, reading: Reading, gathered: Gathered) -> Iterator[Found]:
+def read_item(row: Object, line: Line, reading: Reading, gathered: SpanStore) -> Iterator[Found]:
     """What one row gives at once; an observation alone waits for the others of its trace.
 
     Raises:
@@ -172,16 +172,16 @@ def taken(row: Object, line: Line, reading: Reading, gathered: Gathered) -> Iter
     size = len(line.raw) // reading.share.of
     trace, observations = row.get("trace"), row.get("observations")
     if type(trace) is dict:
-        inside = snaked(trace)
-        yield from api_trace(inside, observations or inside.get("observations"), line, reading)
+        inside = convert_keys(trace)
+        yield from read_api_trace(inside, observations or inside.get("observations"), line, reading)
     elif type(observations) is list and any(type(item) is dict for item in observations):
-        yield from api_trace(row, observations, line, reading)
+        yield from read_api_trace(row, observations, line, reading)
     elif "source" in row and ("data_type" in row or "string_value" in row):
-        yield score(row)
+        yield read_score(row)
     elif row.get("trace_id") and "start_time" in row:
-        gathered.add([observation(row, line.number)], size)
+        gathered.add([build_span(row, line.number)], size)
     elif row.get("id") and "timestamp" in row:
-        gathered.add([top_of(row, line.number)], size)
+        gathered.add([build_root_span(row, line.number)], size)
     else:
         raise Refused(
             "not-langfuse",
@@ -190,26 +190,29 @@ def taken(row: Object, line: Line, reading: Reading, gathered: Gathered) -> Iter
         )
 
 
-def api_trace(trace: Object, items: Json, line: Line, reading: Reading) -> Iterator[Found]:
+def read_api_trace(trace: Object, items: Json, line: Line, reading: Reading) -> Iterator[Found]:
     """A trace of the API with its observations, then what its scores say."""
     spans = [
-        observation({"trace_id": trace.get("id"), **snaked(item)}, line.number)
-        for item in listed(items)
+        build_span({"trace_id": trace.get("id"), **convert_keys(item)}, line.number)
+        for item in list_objects(items)
     ]
-    scores = [{"trace_id": trace.get("id"), **snaked(it)} for it in listed(trace.get("scores"))]
-    yield whole([top_of(trace, line.number), *spans], scores, reading)
+    scores = [
+        {"trace_id": trace.get("id"), **convert_keys(it)}
+        for it in list_objects(trace.get("scores"))
+    ]
+    yield make_trace([build_root_span(trace, line.number), *spans], scores, reading)
     for item in scores:
-        if label := label_of(item):
+        if label := find_label(item):
             yield label
 
 
-def whole(spans: list[Span], scores: list[Object], reading: Reading) -> Found:
+def make_trace(spans: list[Span], scores: list[Object], reading: Reading) -> Found:
     """The trace of some spans, with what its users said of it."""
-    feedback: list[Json] = [fed_back(item) for item in scores if item.get("source") == "API"]
-    return trace_of(under_one_root(spans), reading, NAME, {"feedback": feedback})
+    feedback: list[Json] = [read_feedback(item) for item in scores if item.get("source") == "API"]
+    return build_trace(unite_under_root(spans), reading, NAME, {"feedback": feedback})
 
 
-def under_one_root(spans: list[Span]) -> list[Span]:
+def unite_under_root(spans: list[Span]) -> list[Span]:
     """The trace itself around its observations, where the export has it.
 
     A lone outermost observation that says no more than the trace is the trace.
@@ -219,7 +222,7 @@ def under_one_root(spans: list[Span]) -> list[Span]:
         return spans
     inside = [span for span in spans if span is not top]
     outermost = [span for span in inside if not span.parent_id]
-    if len(outermost) == 1 and stands_for(outermost[0], top):
+    if len(outermost) == 1 and is_same_as_trace(outermost[0], top):
         one = outermost[0]
         attributes = {**one.attributes, **top.attributes}
         bare = one.attributes.get("langfuse.observation.type") in BARE
@@ -241,78 +244,78 @@ def under_one_root(spans: list[Span]) -> list[Span]:
     ]
 
 
-def stands_for(span: Span, top: Span) -> bool:
+def is_same_as_trace(span: Span, top: Span) -> bool:
     """Whether an observation is but the trace once more."""
     if span.error:
         return False
-    readers = {"input": exchanges.question, "output": exchanges.text}
+    readers = {"input": exchanges.read_question, "output": exchanges.read_answer}
     names = [(f"langfuse.observation.{side}", words) for side, words in readers.items()]
     pairs = [(span.attributes.get(name), top.attributes.get(name), words) for name, words in names]
     return all(
-        one in EMPTY or other in EMPTY or words(unquoted(one)) == words(unquoted(other))
+        one in EMPTY or other in EMPTY or words(unquote(one)) == words(unquote(other))
         for one, other, words in pairs
     )
 
 
-def top_of(trace: Object, line: int) -> Span:
+def build_root_span(trace: Object, line: int) -> Span:
     """The trace itself as the span around its observations."""
-    told = parted(trace.get("metadata"))
+    told = split_metadata(trace.get("metadata"))
     metadata = told.own
     if trace.get("environment") not in (*EMPTY, "default"):
         metadata = {**metadata, "environment": trace["environment"]}
-    attributes = told.attributes | columns(trace, of_trace=True)
+    attributes = told.attributes | name_attributes(trace, of_trace=True)
     attributes |= {"langfuse.trace.metadata": metadata} if metadata else {}
     for side in ("input", "output"):
-        if (said := unquoted(trace.get(side))) not in EMPTY:
+        if (said := unquote(trace.get(side))) not in EMPTY:
             twice = type(said) is str and said.startswith(OPENS)  # as its pages export a trace
             attributes[f"langfuse.observation.{side}"] = said if twice else trace[side]
-    start = nanoseconds(trace.get("timestamp"))
-    trace_id, name = worded(trace.get("id")), worded(trace.get("name"))
-    released, resource = released_as(trace.get("release"), RELEASE, told.resource)
+    start = to_nanoseconds(trace.get("timestamp"))
+    trace_id, name = to_text(trace.get("id")), to_text(trace.get("name"))
+    released, resource = place_release(trace.get("release"), RELEASE, told.resource)
     attributes |= released
     return Span(
         trace_id, TRACE, "", name, start, None, attributes, (), "", resource, told.scope, line
     )
 
 
-def observation(row: Object, line: int) -> Span:
+def build_span(row: Object, line: int) -> Span:
     """One observation, of the API or of an export."""
-    told = parted(row.get("metadata"))
+    told = split_metadata(row.get("metadata"))
     attributes = {f"langfuse.metadata.{key}": value for key, value in told.own.items()}
     attributes.update(told.attributes)
-    attributes.update(columns(row))
-    asked, answered = held(unquoted(row.get("input"))), held(unquoted(row.get("output")))
+    attributes.update(name_attributes(row))
+    asked, answered = parse_text(unquote(row.get("input"))), parse_text(unquote(row.get("output")))
     bare = row.get("type") in BARE  # may be the application's own words: they stay as they are
     calls = row.get("type") == "GENERATION"
-    chat = call(asked, answered) if calls else {}
+    chat = describe_call(asked, answered) if calls else {}
     own = bare or (calls and "gen_ai.output.messages" not in chat)
     if asked or asked not in EMPTY:
         attributes["langfuse.observation.input"] = row["input"] if bare else asked
     if answered or answered not in EMPTY:
         attributes["langfuse.observation.output"] = row["output"] if own else answered
     if calls:
-        attributes |= model_of(row, chat)
-    elif row.get("type") == "RETRIEVER" and (documents := retrieved(answered)):
+        attributes |= find_model(row, chat)
+    elif row.get("type") == "RETRIEVER" and (documents := find_documents(answered)):
         attributes["gen_ai.retrieval.documents"] = documents
-    released, resource = released_as(row.get("release"), RELEASE, told.resource)
-    attributes |= released | usage_of(row)
-    name = worded(row.get("name"))
+    released, resource = place_release(row.get("release"), RELEASE, told.resource)
+    attributes |= released | find_usage(row)
+    name = to_text(row.get("name"))
     if row.get("trace_name") and not row.get("parent_observation_id"):
-        name = worded(row["trace_name"]) if bare else name
+        name = to_text(row["trace_name"]) if bare else name
         attributes |= {} if bare else {TRACE_NAME: row["trace_name"]}
-    problem = worded(row.get("status_message"))
+    problem = to_text(row.get("status_message"))
     failed = row.get("level") == "ERROR"
     if problem and not failed:
         attributes["status_message"] = problem
     if row.get("level") in TOLD_LEVELS:
         attributes["level"] = row["level"]
     return Span(
-        worded(row.get("trace_id")),
-        worded(row.get("id")),
-        worded(row.get("parent_observation_id")),
+        to_text(row.get("trace_id")),
+        to_text(row.get("id")),
+        to_text(row.get("parent_observation_id")),
         name,
-        nanoseconds(row.get("start_time")),
-        nanoseconds(row.get("end_time")),
+        to_nanoseconds(row.get("start_time")),
+        to_nanoseconds(row.get("end_time")),
         attributes,
         (),
         (problem or "error") if failed else "",
@@ -322,32 +325,32 @@ def observation(row: Object, line: int) -> Span:
     )
 
 
-def columns(row: Object, of_trace: bool = False) -> Object:
+def name_attributes(row: Object, of_trace: bool = False) -> Object:
     """Columns as the attributes that say the same, those without a field under their own name."""
     keys = tuple(row)
     found: Object = {}
-    for key, name in (remembered if len(keys) <= USUAL else telling)(keys, of_trace):
+    for key, name in (choose_keys_once if len(keys) <= USUAL else choose_keys)(keys, of_trace):
         value = row[key]
         if value or value not in EMPTY:
-            found[name] = value if name is key else known(value)
+            found[name] = value if name is key else parse_cached(value)
     return found
 
 
-def telling(keys: tuple[str, ...], of_trace: bool) -> list[tuple[str, str]]:
+def choose_keys(keys: tuple[str, ...], of_trace: bool) -> list[tuple[str, str]]:
     """The keys that say something of an observation, or of a trace, and as which attribute."""
     names = TRACE_KEYS if of_trace else KEYS
     return [(key, names.get(key, key)) for key in keys if key in names or key not in READ]
 
 
-remembered = functools.lru_cache(maxsize=64)(telling)
+choose_keys_once = functools.lru_cache(maxsize=64)(choose_keys)
 
 
-def model_of(row: Object, told: Object) -> Object:
+def find_model(row: Object, told: Object) -> Object:
     """A generation's call: its model, and its parameters without those left blank.
 
     Where the response names another model than the observation, that one was asked for.
     """
-    params = {k: v for k, v in keyed(row.get("model_parameters")).items() if v not in EMPTY}
+    params = {k: v for k, v in parse_object(row.get("model_parameters")).items() if v not in EMPTY}
     model, answered = row.get("provided_model_name") or row.get("model"), told.get(ANSWERED)
     found: Object = {"langfuse.observation.model.parameters": params} if params else {}
     found = told | found
@@ -360,12 +363,12 @@ ANSWERED, RELEASE = "gen_ai.response.model", "langfuse.release"
 TRACE_NAME = "langfuse.trace.metadata.name"
 
 
-def usage_of(row: Object) -> Object:
+def find_usage(row: Object) -> Object:
     """Tokens by side, and cost; zeros without details stand for nothing known."""
     found: Object = {}
     if USAGE.isdisjoint(row):
         return found
-    usage = keyed(row.get("usage_details"))
+    usage = parse_object(row.get("usage_details"))
     for side, name in (("input", "input_tokens"), ("output", "output_tokens")):
         counts = [n for key, n in usage.items() if key.startswith(side) and type(n) is int]
         total = sum(counts) if counts else row.get(f"{side}_usage")
@@ -373,7 +376,7 @@ def usage_of(row: Object) -> Object:
             found[f"gen_ai.usage.{name}"] = total
     if usage.keys() - SIDES:
         found["usage_details"] = usage
-    if row.get("total_cost") and "total" not in keyed(row.get("cost_details")):
+    if row.get("total_cost") and "total" not in parse_object(row.get("cost_details")):
         found["gen_ai.usage.cost"] = row["total_cost"]
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from evals.records import Json
-from evals.traces.spans.observations import Object, keyed, known, worded
+from evals.traces.spans.observations import Object, parse_cached, parse_object, to_text
 
 REPEATED = (
     *("input.value", "output.value", "gen_ai.prompt", "gen_ai.completion", "llm.input_messages"),
@@ -23,7 +23,7 @@ REPEATED = (
 """Attributes that Langfuse has read: their values stand in its own columns."""
 
 
-class Parted(NamedTuple):
+class SplitMetadata(NamedTuple):
     """Metadata, and what OpenTelemetry put in it."""
 
     own: Object
@@ -32,23 +32,26 @@ class Parted(NamedTuple):
     scope: str
 
 
-NOTHING = Parted({}, {}, {}, "")
+NOTHING = SplitMetadata({}, {}, {}, "")
 
 
-def parted(metadata: Json) -> Parted:
+def split_metadata(metadata: Json) -> SplitMetadata:
     """Metadata in its parts."""
-    told = known(metadata)
+    told = parse_cached(metadata)
     if not told:
         return NOTHING
     if type(told) is not dict:
-        return Parted({"metadata": told}, {}, {}, "")
+        return SplitMetadata({"metadata": told}, {}, {}, "")
     if SDK.isdisjoint(told):
-        return Parted(told, {}, {}, "")
+        return SplitMetadata(told, {}, {}, "")
     own = dict(told)
-    attributes = keyed(own.pop("attributes", None))
-    resource, scope = keyed(own.pop("resourceAttributes", None)), keyed(own.pop("scope", None))
+    attributes = parse_object(own.pop("attributes", None))
+    resource, scope = (
+        parse_object(own.pop("resourceAttributes", None)),
+        parse_object(own.pop("scope", None)),
+    )
     kept = {key: value for key, value in attributes.items() if not key.startswith(REPEATED)}
-    return Parted(own, kept, resource, worded(scope.get("name")))
+    return SplitMetadata(own, kept, resource, to_text(scope.get("name")))
 
 
 SDK = frozenset(("attributes", "resourceAttributes", "scope"))

@@ -20,19 +20,19 @@ from evals.traces.spans.assembly import ROOT
 from evals.traces.spans.observations import (
     EMPTY,
     Object,
-    call,
-    first_of,
-    held,
-    keyed,
-    listed,
-    nanoseconds,
-    released_as,
-    retrieved,
-    trace_of,
-    whole_number,
-    worded,
+    build_trace,
+    describe_call,
+    find_documents,
+    find_value,
+    list_objects,
+    parse_object,
+    parse_text,
+    place_release,
+    to_nanoseconds,
+    to_text,
+    to_whole_number,
 )
-from evals.traces.spans.spans import Gathered, Span
+from evals.traces.spans.spans import Span, SpanStore
 
 NAME = "langsmith"
 SOURCES: dict[str, AnnotatorKind] = {"model": "judge", "auto_eval": "judge", "app": "human"}
@@ -69,19 +69,21 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
     """Feedback as it comes, then the traces that the runs make."""
     projects: dict[str, str] = {}
     halves: dict[str, int] = {}
-    with Gathered() as gathered:
+    with SpanStore() as gathered:
         for line in rows:
             parsed = None
             try:
-                parsed = canonical.parsed_row(line)
-                yield from taken(parsed.row, line, gathered, projects, halves)
+                parsed = canonical.parse_row(line)
+                yield from gather_row(parsed.row, line, gathered, projects, halves)
             except Refused as problem:
-                known = Parsed(named(parsed.row), plain=False) if parsed else None
-                yield canonical.refusal(problem, line.raw, line.number, reading, known)
+                known = Parsed(find_trace_id(parsed.row), plain=False) if parsed else None
+                yield canonical.make_refusal(problem, line.raw, line.number, reading, known)
         for spans in gathered.by_trace():
             trace_id = spans[0].trace_id
             told = halves.get(trace_id, BEGUN | ENDED)
-            yield trace_of(marked(spans, told), reading, NAME, {}, projects.get(trace_id))
+            yield build_trace(
+                mark_incomplete(spans, told), reading, NAME, {}, projects.get(trace_id)
+            )
 
 
 BEGUN, ENDED = 1, 2
@@ -89,14 +91,14 @@ HALVES = {BEGUN: "begun", ENDED: "ended"}
 """What metadata says of a root whose post, or whose patch, stands in another file."""
 
 
-def half_of(run: Object) -> int:
+def find_half(run: Object) -> int:
     """Whether a run, a post or a patch tells how it began, how it ended, or both."""
     begun = any(run.get(key) not in EMPTY for key in ("start_time", "run_type"))
     ended = any(run.get(key) not in EMPTY for key in ("end_time", "outputs", "error"))
     return BEGUN * begun | ENDED * ended
 
 
-def marked(spans: list[Span], told: int) -> list[Span]:
+def mark_incomplete(spans: list[Span], told: int) -> list[Span]:
     """The spans of a trace; its root says so where only one half of it is told."""
     if told not in HALVES:
         return spans
@@ -107,13 +109,13 @@ def marked(spans: list[Span], told: int) -> list[Span]:
     ]
 
 
-def named(row: Object) -> Object:
+def find_trace_id(row: Object) -> Object:
     """What tells a row that was refused: its trace."""
     return {"trace_id": row.get("trace_id")}
 
 
-def taken(
-    row: Object, line: Line, gathered: Gathered, projects: dict[str, str], halves: dict[str, int]
+def gather_row(
+    row: Object, line: Line, gathered: SpanStore, projects: dict[str, str], halves: dict[str, int]
 ) -> Iterator[Label]:
     """Gathers a row's runs; yields the feedback it holds.
 
@@ -121,9 +123,9 @@ def taken(
         Refused: the row is neither a run nor feedback.
     """
     if "key" in row and "run_id" in row:
-        yield feedback(row)
+        yield read_feedback(row)
         return
-    found = runs_in(row)
+    found = list_runs(row)
     if not found:
         raise Refused(
             "not-langsmith",
@@ -132,120 +134,128 @@ def taken(
         )
     spans = []
     for run in found:
-        span = span_of(run, line.number)
+        span = build_span(run, line.number)
         if not span.trace_id:
             raise Refused(
                 "no-trace-id", "The run has neither `trace_id`, `dotted_order` nor `id`; add one."
             )
         spans.append(span)
         if not span.parent_id:
-            halves[span.trace_id] = halves.get(span.trace_id, 0) | half_of(run)
+            halves[span.trace_id] = halves.get(span.trace_id, 0) | find_half(run)
         project = run.get("session_name")
         if type(project) is str and project not in ("", "default"):
             projects[span.trace_id] = project
-        for said in listed(held(run.get("feedback"))):
-            yield feedback({"run_id": span.span_id, "trace_id": span.trace_id, **said})
+        for said in list_objects(parse_text(run.get("feedback"))):
+            yield read_feedback({"run_id": span.span_id, "trace_id": span.trace_id, **said})
     gathered.add(spans, len(line.raw))
-    if any(type(item) is not dict for key in HOLDERS for item in items(row.get(key))):
+    if any(type(item) is not dict for key in HOLDERS for item in list_items(row.get(key))):
         raise Refused(
             "bad-run", "A run is no object; its row's other runs were read: export again."
         )
 
 
-def items(value: Json) -> list[Json]:
+def list_items(value: Json) -> list[Json]:
     """What stands under a key that holds runs: one, or a list of them."""
     return value if type(value) is list else [] if value is None else [value]
 
 
-def runs_in(row: Object) -> list[Object]:
+def list_runs(row: Object) -> list[Object]:
     """The runs of a row: its own, a page's, or those posted and patched, each with its children."""
     found = []
     for key in HOLDERS:
-        found += listed(items(row.get(key)))
+        found += list_objects(list_items(row.get(key)))
     if not found and ("run_type" in row or "dotted_order" in row):
         found = [row]
     at = 0
     while at < len(found):
         found += [
             {"parent_run_id": found[at].get("id"), "trace_id": found[at].get("trace_id"), **child}
-            for child in listed(held(found[at].get("child_runs")))
+            for child in list_objects(parse_text(found[at].get("child_runs")))
         ]
         at += 1
     return found
 
 
-def span_of(run: Object, line: int) -> Span:
+def build_span(run: Object, line: int) -> Span:
     """A run, whole or what a post or a patch says of it."""
-    path = [part.partition("Z")[2] for part in worded(run.get("dotted_order")).split(".") if part]
-    run_id = worded(run.get("id")) or (path[-1] if path else "")
-    parent = worded(run.get("parent_run_id")) or (path[-2] if len(path) > 1 else "")
-    trace_id = worded(run.get("trace_id")) or (path[0] if path else "" if parent else run_id)
-    extra = keyed(run.get("extra"))
-    told = dict(keyed(extra.get("metadata")))
-    released, resource = released_as(told.pop("revision_id", None), "revision.version", {})
-    attributes = attributes_of(run, extra) | released | metadata_of(told, extra, not parent)
+    path = [part.partition("Z")[2] for part in to_text(run.get("dotted_order")).split(".") if part]
+    run_id = to_text(run.get("id")) or (path[-1] if path else "")
+    parent = to_text(run.get("parent_run_id")) or (path[-2] if len(path) > 1 else "")
+    trace_id = to_text(run.get("trace_id")) or (path[0] if path else "" if parent else run_id)
+    extra = parse_object(run.get("extra"))
+    told = dict(parse_object(extra.get("metadata")))
+    released, resource = place_release(told.pop("revision_id", None), "revision.version", {})
+    attributes = read_attributes(run, extra) | released | read_metadata(told, extra, not parent)
     return Span(
         trace_id,
         run_id,
         parent,
-        worded(run.get("name")),
-        nanoseconds(run.get("start_time")) or ordered_at(run.get("dotted_order")),
-        nanoseconds(run.get("end_time")),
+        to_text(run.get("name")),
+        to_nanoseconds(run.get("start_time")) or find_start(run.get("dotted_order")),
+        to_nanoseconds(run.get("end_time")),
         attributes,
         (),
-        worded(run.get("error")),
+        to_text(run.get("error")),
         resource,
         "",
         line,
     )
 
 
-def ordered_at(path: Json) -> int | None:
+def find_start(path: Json) -> int | None:
     """When a run began, by its place among others: all that a patch tells of it."""
-    moment = worded(path).rpartition(".")[2].partition("Z")[0]
+    moment = to_text(path).rpartition(".")[2].partition("Z")[0]
     try:
-        return nanoseconds(datetime.strptime(moment, "%Y%m%dT%H%M%S%f").isoformat())
+        return to_nanoseconds(datetime.strptime(moment, "%Y%m%dT%H%M%S%f").isoformat())
     except ValueError:
         return None
 
 
-def attributes_of(run: Object, extra: Object) -> Object:
+def read_attributes(run: Object, extra: Object) -> Object:
     """What a run says, as attributes of a span."""
-    kind, inputs, outputs = worded(run.get("run_type")), held(run.get("inputs")), run.get("outputs")
+    kind, inputs, outputs = (
+        to_text(run.get("run_type")),
+        parse_text(run.get("inputs")),
+        run.get("outputs"),
+    )
     found: Object = {}
     if kind:
         found["langsmith.span.kind"] = KINDS.get(kind, kind)
-    answered, is_text = returned(held(outputs))
+    answered, is_text = unwrap_output(parse_text(outputs))
     for name, value in (("input", inputs), ("output", answered)):
         if value not in EMPTY:
             found[f"traceloop.entity.{name}"] = value
     if is_text:
         found["output.mime_type"] = "text/plain"
-    responded = not kind and not RESPONSES.isdisjoint(keyed(outputs))
-    if kind == "llm" or responded or "ls_model_type" in keyed(extra.get("metadata")):
-        found |= {"langsmith.span.kind": "llm"} | call(inputs, outputs) | request(inputs, extra)
-    elif kind == "retriever" and (documents := retrieved(outputs)):
+    responded = not kind and not RESPONSES.isdisjoint(parse_object(outputs))
+    if kind == "llm" or responded or "ls_model_type" in parse_object(extra.get("metadata")):
+        found |= (
+            {"langsmith.span.kind": "llm"}
+            | describe_call(inputs, outputs)
+            | describe_request(inputs, extra)
+        )
+    elif kind == "retriever" and (documents := find_documents(outputs)):
         found["gen_ai.retrieval.documents"] = documents
-    found |= counted(run)
+    found |= find_usage(run)
     if run.get("tags") not in EMPTY:
-        found["langsmith.span.tags"] = held(run["tags"])
+        found["langsmith.span.tags"] = parse_text(run["tags"])
     return found | {k: v for k, v in run.items() if k not in READ and v not in EMPTY}
 
 
-def returned(outputs: Json) -> tuple[Json, bool]:
+def unwrap_output(outputs: Json) -> tuple[Json, bool]:
     """What a traced function returned, and whether that was text: `output` holds no object."""
     if type(outputs) is dict and outputs.keys() == {"output"}:
         return outputs["output"], type(outputs["output"]) is str
     return outputs, False
 
 
-def request(inputs: Json, extra: Object) -> Object:
+def describe_request(inputs: Json, extra: Object) -> Object:
     """The model a call asks for, and its parameters."""
-    told = keyed(extra.get("metadata"))
-    asked = exchanges.of_request(inputs)
-    given = exchanges.of_request(keyed(extra.get("invocation_params")))
+    told = parse_object(extra.get("metadata"))
+    asked = exchanges.describe_request(inputs)
+    given = exchanges.describe_request(parse_object(extra.get("invocation_params")))
     model = asked.get("model_requested") or given.get("model_requested")
-    params = {**keyed(given.get("params")), **keyed(asked.get("params"))}
+    params = {**parse_object(given.get("params")), **parse_object(asked.get("params"))}
     found = {
         "gen_ai.request.model": model or told.get("ls_model_name"),
         "gen_ai.provider.name": told.get("ls_provider"),
@@ -254,7 +264,7 @@ def request(inputs: Json, extra: Object) -> Object:
     return {key: value for key, value in found.items() if value not in EMPTY}
 
 
-def counted(run: Object) -> Object:
+def find_usage(run: Object) -> Object:
     """Tokens and cost; LangSmith writes zeros where nobody counted."""
     found = {
         "gen_ai.usage.input_tokens": run.get("prompt_tokens"),
@@ -265,22 +275,22 @@ def counted(run: Object) -> Object:
     return known | ({"gen_ai.usage.cost": cost} if cost not in EMPTY else {})
 
 
-def metadata_of(told: Object, extra: Object, is_root: bool) -> Object:
+def read_metadata(told: Object, extra: Object, is_root: bool) -> Object:
     """A run's metadata: sessions and users by name; the root's own is the trace's."""
-    session, user = first_of(told, SESSIONS), told.pop("user_id", None)
+    session, user = find_value(told, SESSIONS), told.pop("user_id", None)
     own = {key: value for key, value in told.items() if value is not session or not session}
     found: Object = {"langsmith.trace.session_id": session} if session else {}
     found |= {"enduser.id": user} if user else {}
-    found |= versions_in(own)
+    found |= find_versions(own)
     if not is_root:
         return found | {f"run.metadata.{key}": value for key, value in own.items()}
-    runtime = keyed(extra.get("runtime"))
+    runtime = parse_object(extra.get("runtime"))
     own |= {"runtime": runtime} if runtime else {}
     found |= {"langfuse.trace.metadata": own} if own else {}
     return found
 
 
-def versions_in(told: Object) -> Object:
+def find_versions(told: Object) -> Object:
     """Prompts and other parts that a run's metadata names a version of."""
     prompt = told.get("lc_hub_repo") or told.get("prompt_name")
     version = told.get("lc_hub_commit_hash") or told.get("prompt_version")
@@ -288,28 +298,28 @@ def versions_in(told: Object) -> Object:
     return {key: value for key, value in found.items() if value not in EMPTY}
 
 
-def feedback(row: Object) -> Label:
+def read_feedback(row: Object) -> Label:
     """One piece of feedback as a label.
 
     Raises:
         Refused: it names no run, or says nothing.
     """
-    trace_id = worded(row.get("trace_id")) or worded(row.get("run_id"))
+    trace_id = to_text(row.get("trace_id")) or to_text(row.get("run_id"))
     if not trace_id:
         raise Refused("no-trace-id", "The feedback belongs to no run; leave such out.")
-    source = keyed(row.get("feedback_source"))
-    kind = SOURCES.get(worded(source.get("type")), "rule")
-    person = source.get("user_id") or keyed(source.get("metadata")).get("user_id")
+    source = parse_object(row.get("feedback_source"))
+    kind = SOURCES.get(to_text(source.get("type")), "rule")
+    person = source.get("user_id") or parse_object(source.get("metadata")).get("user_id")
     if person:
         kind = "human"
     value = row.get("value")
-    said = whole_number(value if value not in EMPTY else row.get("score"))
-    who = worded(person) or f"langsmith-{worded(source.get('type')) or 'api'}"
+    said = to_whole_number(value if value not in EMPTY else row.get("score"))
+    who = to_text(person) or f"langsmith-{to_text(source.get('type')) or 'api'}"
     notes = [comment] if type(comment := row.get("comment")) is str else []
     if (better := row.get("correction")) not in EMPTY:
-        notes.append(f"correction: {chat.text_of(better)}")
+        notes.append(f"correction: {chat.to_text(better)}")
     note = "; ".join(filter(None, notes))
-    told = canonical.label(trace_id, worded(row.get("key")), said, who, kind, note)
+    told = canonical.make_label(trace_id, to_text(row.get("key")), said, who, kind, note)
     if told is None:
         raise Refused("empty-score", "The feedback has no key, or neither score nor value.")
     return told

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from evals.records import Json, digest
 from evals.traces.files.documents import key_paths
-from evals.traces.files.streams import BROKEN, Line, read_lines, unpacked
-from evals.traces.files.strict_json import Parsed, Refused, inner, parse
+from evals.traces.files.streams import BROKEN, Line, open_unpacked, read_lines
+from evals.traces.files.strict_json import Parsed, Refused, parse, parse_inner
 from evals.traces.messages import exchanges
 from evals.traces.messages.chat import Messages, as_json
 from evals.traces.rows import canonical
@@ -50,7 +50,7 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
     for line in rows:
         parsed = None
         try:
-            parsed = canonical.parsed_row(line)
+            parsed = canonical.parse_row(line)
             if is_batch_input(parsed.row):
                 if requests.has_output():
                     return
@@ -59,10 +59,10 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
                     "The row is a request of the Batch API; put the batch's output file beside "
                     "this one and import that.",
                 )
-            parsed = Parsed(from_row(parsed.row, requests.of), plain=False)
-            yield canonical.trace_from(parsed, reading, NAME, line.number)
+            parsed = Parsed(convert_row(parsed.row, requests.find_request), plain=False)
+            yield canonical.build_trace(parsed, reading, NAME, line.number)
         except Refused as problem:
-            yield canonical.refusal(problem, line.raw, line.number, reading, parsed)
+            yield canonical.make_refusal(problem, line.raw, line.number, reading, parsed)
 
 
 def is_batch_input(row: Object) -> bool:
@@ -70,43 +70,43 @@ def is_batch_input(row: Object) -> bool:
     return "custom_id" in row and "body" in row and "response" not in row
 
 
-def from_row(row: Object, request_of: Callable[[Json], Object]) -> Object:
+def convert_row(row: Object, request_of: Callable[[Json], Object]) -> Object:
     """A logged call under canonical names; what it says beside is kept under its own."""
-    asked = first(row, REQUEST) or request_of(row.get("custom_id"))
-    answered = first(row, RESPONSE)
+    asked = find_object(row, REQUEST) or request_of(row.get("custom_id"))
+    answered = find_object(row, RESPONSE)
     if not asked and not answered and ("choices" in row or "object" in row):
         row, answered = {}, row
     taken = {name for name in (*REQUEST, *RESPONSE) if name in row}
     rest = {key: value for key, value in row.items() if key not in taken}
-    body = unwrapped(answered)
-    found = {**exchanges.of_request(asked), **exchanges.of_response(body)}
+    body = unwrap_response(answered)
+    found = {**exchanges.describe_request(asked), **exchanges.describe_response(body)}
     fingerprint = found.pop("system_fingerprint", None)
-    chat = exchanges.messages(asked)
+    chat = exchanges.read_messages(asked)
     if not chat or chat[0].get("role") not in ("system", "developer"):
-        chat = [*exchanges.system(body), *chat]
-    spoken = exchanges.messages(body)
+        chat = [*exchanges.read_system(body), *chat]
+    spoken = exchanges.read_messages(body)
     found |= {
         "messages": as_json(chat),
-        "output": exchanges.text(body) if spoken else None,
-        "steps": steps(body, found, spoken, problem_of(row, answered)),
-        "ts": next((row[key] for key in STARTED if row.get(key)), None) or created(body),
+        "output": exchanges.read_answer(body) if spoken else None,
+        "steps": build_steps(body, found, spoken, find_problem(row, answered)),
+        "ts": next((row[key] for key in STARTED if row.get(key)), None) or find_created(body),
         "latency_ms": next((row[key] for key in TOOK if row.get(key) is not None), None),
         "user_id": asked.get("user") or asked.get("safety_identifier"),
-        "session_id": session_of(asked),
-        "versions": versions_of(fingerprint, asked.get("tools")),
+        "session_id": find_session(asked),
+        "versions": find_versions(fingerprint, asked.get("tools")),
     }
-    found |= identity(row, body, asked)
+    found |= identify_call(row, body, asked)
     beside = {key: value for key, value in rest.items() if key not in (*STARTED, *TOOK, *IDS)}
-    return merged(found, beside, asked, body)
+    return merge_metadata(found, beside, asked, body)
 
 
-def versions_of(fingerprint: Json, tools: Json) -> Object:
+def find_versions(fingerprint: Json, tools: Json) -> Object:
     """What the call ran with; the tools offered by a hash of their definitions."""
     told = {"system_fingerprint": fingerprint, "tools": digest(tools, 12) if tools else None}
-    return exchanges.dropped(told)
+    return exchanges.drop_missing(told)
 
 
-def merged(found: Object, beside: Object, asked: Object, body: Object) -> Object:
+def merge_metadata(found: Object, beside: Object, asked: Object, body: Object) -> Object:
     """What was understood, what stands beside it, and the metadata a request and response carry."""
     metadata = beside.pop("metadata", None)
     told = metadata if type(metadata) is dict else {} if metadata is None else {"note": metadata}
@@ -130,42 +130,42 @@ ANSWERED_TOO = ("id", "usage", "error", "refusal")
 """Keys of a request and a response that have no field of their own."""
 
 
-def identity(row: Object, body: Object, asked: Object) -> Object:
+def identify_call(row: Object, body: Object, asked: Object) -> Object:
     """The call's id: the log's, the response's, or one made of what was said."""
     custom = row.get("custom_id")
-    own = row.get("trace_id") if custom is not None else first_of(row, IDS)
+    own = row.get("trace_id") if custom is not None else find_value(row, IDS)
     given = own or body.get("id") or (row.get("id") if custom is not None else None)
     found: Object = {"trace_id": given or f"call-{digest([asked, body, row], 24)}"}
     return found if custom is None else {**found, "custom_id": custom}
 
 
-def first(row: Object, names: tuple[str, ...]) -> Object:
+def find_object(row: Object, names: tuple[str, ...]) -> Object:
     """The object under the first of some names, also where it is JSON in a text."""
     for name in names:
         value = row.get(name)
-        value = inner(value) if type(value) is str else value
+        value = parse_inner(value) if type(value) is str else value
         if type(value) is list and value:
-            value = unstreamed(value)
+            value = join_chunks(value)
         if type(value) is dict:
             return value
     return {}
 
 
-def first_of(row: Object, names: tuple[str, ...]) -> Json:
+def find_value(row: Object, names: tuple[str, ...]) -> Json:
     """The first value under some names that says something."""
     return next((row[name] for name in names if row.get(name) not in (None, "")), None)
 
 
-def unwrapped(answered: Object) -> Object:
+def unwrap_response(answered: Object) -> Object:
     """The response itself, taken out of its HTTP envelope."""
     body = answered.get("body")
-    body = inner(body) if type(body) is str else body
+    body = parse_inner(body) if type(body) is str else body
     return body if type(body) is dict else answered
 
 
-def problem_of(row: Object, answered: Object) -> str | None:
+def find_problem(row: Object, answered: Object) -> str | None:
     """What went wrong, as the log or the envelope says."""
-    body = unwrapped(answered)
+    body = unwrap_response(answered)
     for said in (row.get("error"), body.get("error"), answered.get("error")):
         if said:
             message = said.get("message") if type(said) is dict else said
@@ -174,7 +174,7 @@ def problem_of(row: Object, answered: Object) -> str | None:
     return f"HTTP {status}" if type(status) is int and status >= 400 else None
 
 
-def steps(body: Object, found: Object, spoken: Messages, problem: str | None) -> list[Json]:
+def build_steps(body: Object, found: Object, spoken: Messages, problem: str | None) -> list[Json]:
     """The call itself with the tools that its answer calls, and what a provider's own gave back."""
     known = ("model", "finish_reason", "tokens_in", "tokens_out")
     calls = [call for message in spoken for call in message.get("tool_calls", ())]
@@ -185,9 +185,9 @@ def steps(body: Object, found: Object, spoken: Messages, problem: str | None) ->
     names = {call.get("id"): call["function"]["name"] for call in calls}
     results = [message for message in spoken if message["role"] == "tool"]
     return [
-        exchanges.dropped({**step, "error": problem}),
+        exchanges.drop_missing({**step, "error": problem}),
         *(
-            exchanges.dropped(
+            exchanges.drop_missing(
                 {
                     "kind": "tool",
                     "name": names.get(given.get("tool_call_id")),
@@ -200,7 +200,7 @@ def steps(body: Object, found: Object, spoken: Messages, problem: str | None) ->
     ]
 
 
-def created(body: Object) -> str | None:
+def find_created(body: Object) -> str | None:
     """When the response was made, as ISO text; the API has seconds since 1970."""
     seconds = body.get("created") or body.get("created_at")
     if not isinstance(seconds, int | float) or not 0 < seconds < 7e9:
@@ -208,7 +208,7 @@ def created(body: Object) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def session_of(asked: Object) -> Json:
+def find_session(asked: Object) -> Json:
     """The conversation a request belongs to."""
     conversation = asked.get("conversation")
     known = conversation.get("id") if type(conversation) is dict else conversation
@@ -216,7 +216,7 @@ def session_of(asked: Object) -> Json:
     return known or (told.get("session_id") if type(told) is dict else None)
 
 
-def unstreamed(chunks: list[Json]) -> Object:
+def join_chunks(chunks: list[Json]) -> Object:
     """The response that the chunks of a stream add up to; empty where they are none."""
     objects = [chunk for chunk in chunks if type(chunk) is dict]
     ended = [response for c in objects if type(response := c.get("response")) is dict]
@@ -273,21 +273,21 @@ class Requests:
         self.path = path
         self.known: dict[str, bytes] | None = None
 
-    def of(self, custom_id: Json) -> Object:
+    def find_request(self, custom_id: Json) -> Object:
         """The request that an output answers; empty where no file has it."""
         if type(custom_id) is not str or self.path is None:
             return {}
         if self.known is None:
-            self.known = self.gather(self.path)
+            self.known = self.read_requests(self.path)
         raw = self.known.get(custom_id)
         body = parse(raw).row.get("body") if raw else None
         return body if type(body) is dict else {}
 
-    def gather(self, path: Path) -> dict[str, bytes]:
+    def read_requests(self, path: Path) -> dict[str, bytes]:
         """The lines of every Batch input in the folder, by custom id; the nearest name wins."""
         known: dict[str, bytes] = {}
-        for beside in beside_of(path):
-            for line in lines_of(beside):
+        for beside in list_neighbours(path):
+            for line in read_file_lines(beside):
                 try:
                     row = parse(line.raw).row if not line.code else {}
                 except Refused:
@@ -301,13 +301,13 @@ class Requests:
         """Whether a file beside this one holds answers of a batch."""
         if self.path is None:
             return False
-        starts = (next(lines_of(beside), None) for beside in beside_of(self.path))
+        starts = (next(read_file_lines(beside), None) for beside in list_neighbours(self.path))
         return any(
             line and b'"custom_id"' in line.raw and b'"response"' in line.raw for line in starts
         )
 
 
-def beside_of(path: Path) -> list[Path]:
+def list_neighbours(path: Path) -> list[Path]:
     """The other JSONL files of a folder, those first whose names begin most alike."""
 
     def alike(other: Path) -> int:
@@ -318,10 +318,10 @@ def beside_of(path: Path) -> list[Path]:
     return sorted((file for file in files if file.is_file()), key=lambda f: (-alike(f), f.name))
 
 
-def lines_of(path: Path) -> Iterator[Line]:
+def read_file_lines(path: Path) -> Iterator[Line]:
     """A file's lines; none where it cannot be read."""
     try:
-        with unpacked(path) as stream:
+        with open_unpacked(path) as stream:
             yield from read_lines(stream)
     except BROKEN:
         return

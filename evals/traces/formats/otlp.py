@@ -17,7 +17,7 @@ from evals.traces.files.strict_json import Refused
 from evals.traces.rows.canonical import Found, Reading
 from evals.traces.rows.shards import WHOLE, Share
 from evals.traces.spans import genai, span_rows
-from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, identifier, nanoseconds
+from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, normalize_id, to_nanoseconds
 from evals.traces.spans.spans import Event, Span
 
 NAME = "otlp"
@@ -41,35 +41,35 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
     return span_rows.read(rows, reading, FORMAT)
 
 
-def spans_in(
+def read_spans(
     row: dict[str, Json], line: Line, share: Share = WHOLE
 ) -> Iterator[Span | Refused | None]:
     """The spans of an envelope; a log record is a span of its event alone."""
-    for group in groups(row, SPANS, "scopeSpans"):
-        resource = attributes(inside(group, "resource").get("attributes"))
-        for scope in items(group, "scopeSpans", "scope_spans", "instrumentationLibrarySpans"):
-            name = scope_name(scope)
-            for item in items(scope, "spans"):
-                yield span_of(item, resource, name, line.number, share)
-    for group in groups(row, LOGS, "scopeLogs"):
-        resource = attributes(inside(group, "resource").get("attributes"))
-        for scope in items(group, "scopeLogs", "scope_logs"):
-            for record in items(scope, "logRecords", "log_records"):
-                found = logged(record, resource, line.number)
+    for group in list_groups(row, SPANS, "scopeSpans"):
+        resource = read_attributes(object_under(group, "resource").get("attributes"))
+        for scope in list_under(group, "scopeSpans", "scope_spans", "instrumentationLibrarySpans"):
+            name = name_scope(scope)
+            for item in list_under(scope, "spans"):
+                yield build_span(item, resource, name, line.number, share)
+    for group in list_groups(row, LOGS, "scopeLogs"):
+        resource = read_attributes(object_under(group, "resource").get("attributes"))
+        for scope in list_under(group, "scopeLogs", "scope_logs"):
+            for record in list_under(scope, "logRecords", "log_records"):
+                found = build_log_span(record, resource, line.number)
                 if isinstance(found, Span):
-                    yield found if share.has(found.trace_id) else None
+                    yield found if share.has_trace(found.trace_id) else None
                 elif found is not None:
                     yield found
 
 
-def groups(row: dict[str, Json], names: Iterable[str], inner: str) -> list[Any]:
+def list_groups(row: dict[str, Json], names: Iterable[str], inner: str) -> list[Any]:
     """An envelope's entries, one a resource."""
     if inner in row:
         return [row]
-    return items(row, *names)
+    return list_under(row, *names)
 
 
-def items(value: Json, *names: str) -> list[Any]:
+def list_under(value: Json, *names: str) -> list[Any]:
     """The list under the first of some names; none where there is none."""
     if type(value) is dict:
         for name in names:
@@ -79,20 +79,20 @@ def items(value: Json, *names: str) -> list[Any]:
     return []
 
 
-def inside(value: Json, name: str) -> dict[str, Json]:
+def object_under(value: Json, name: str) -> dict[str, Json]:
     """The object under a name; an empty one where there is none."""
     found = value.get(name) if type(value) is dict else None
     return found if type(found) is dict else {}
 
 
-def scope_name(scope: Json) -> str:
+def name_scope(scope: Json) -> str:
     """What instrumented it, and in which version."""
-    told = inside(scope, "scope") or inside(scope, "instrumentationLibrary")
+    told = object_under(scope, "scope") or object_under(scope, "instrumentationLibrary")
     name, version = told.get("name"), told.get("version")
     return " ".join(str(word) for word in (name, version) if word)[:200]
 
 
-def span_of(
+def build_span(
     item: Json, resource: dict[str, Json], scope: str, line: int, share: Share = WHOLE
 ) -> Span | Refused | None:
     """One span, or why it is none; None where it is another reader's."""
@@ -100,73 +100,73 @@ def span_of(
         return BAD_SPAN
     get = item.get
     trace_id = get("traceId", get("trace_id"))
-    trace_id = identifier(trace_id) if type(trace_id) is str else ""
+    trace_id = normalize_id(trace_id) if type(trace_id) is str else ""
     if not trace_id:
         return NO_ID
-    if not share.has(trace_id):
+    if not share.has_trace(trace_id):
         return None
     span_id = get("spanId", get("span_id"))
     parent_id = get("parentSpanId", get("parent_span_id"))
-    events = items(item, "events")
+    events = list_under(item, "events")
     status = get("status")
     return Span(
         trace_id,
-        identifier(span_id) if type(span_id) is str else "",
-        identifier(parent_id) if type(parent_id) is str else "",
+        normalize_id(span_id) if type(span_id) is str else "",
+        normalize_id(parent_id) if type(parent_id) is str else "",
         str(get("name") or ""),
-        nanoseconds(get("startTimeUnixNano", get("start_time_unix_nano"))),
-        nanoseconds(get("endTimeUnixNano", get("end_time_unix_nano"))),
-        attributes(get("attributes")),
-        [event_of(event) for event in events if type(event) is dict]
+        to_nanoseconds(get("startTimeUnixNano", get("start_time_unix_nano"))),
+        to_nanoseconds(get("endTimeUnixNano", get("end_time_unix_nano"))),
+        read_attributes(get("attributes")),
+        [build_event(event) for event in events if type(event) is dict]
         if type(events) is list
         else (),
-        failure(status) if status else "",
+        find_error(status) if status else "",
         resource,
         scope,
         line,
     )
 
 
-def event_of(item: dict[str, Json]) -> Event:
+def build_event(item: dict[str, Json]) -> Event:
     """One event of a span."""
-    told = attributes(item.get("attributes"))
-    ts = nanoseconds(item.get("timeUnixNano", item.get("time_unix_nano")))
+    told = read_attributes(item.get("attributes"))
+    ts = to_nanoseconds(item.get("timeUnixNano", item.get("time_unix_nano")))
     return Event(str(item.get("name") or told.get("event.name") or ""), told, None, ts)
 
 
-def failure(status: Json) -> str:
+def find_error(status: Json) -> str:
     """What went wrong, where a status says that something did."""
     if type(status) is not dict or status.get("code") not in ERRORS:
         return ""
     return str(status.get("message") or "error")
 
 
-def logged(record: Json, resource: dict[str, Json], line: int) -> Span | Refused | None:
+def build_log_span(record: Json, resource: dict[str, Json], line: int) -> Span | Refused | None:
     """A log record as a span of its event alone; None where it is no GenAI event."""
     if type(record) is not dict:
         return BAD_SPAN
-    told = attributes(record.get("attributes"))
+    told = read_attributes(record.get("attributes"))
     name = record.get("eventName", record.get("event_name")) or told.pop("event.name", "")
     if name not in EVENTS and not str(name).startswith("feature_flag"):
         return None
     ids = [record.get(one, record.get(two)) for one, two in IDS]
-    trace_id, span_id = (identifier(value) if type(value) is str else "" for value in ids)
+    trace_id, span_id = (normalize_id(value) if type(value) is str else "" for value in ids)
     if not trace_id:
         return NO_ID
     moments = (record.get("timeUnixNano"), record.get("observedTimeUnixNano"))
-    ts = next((found for moment in moments if (found := nanoseconds(moment))), None)
-    event = Event(str(name), told, value_of(record.get("body")), ts)
+    ts = next((found for moment in moments if (found := to_nanoseconds(moment))), None)
+    event = Event(str(name), told, read_value(record.get("body")), ts)
     return Span(trace_id, span_id, "", "", None, None, {}, [event], "", resource, "", line)
 
 
 IDS = (("traceId", "trace_id"), ("spanId", "span_id"))
 
 
-def attributes(listed: Json, depth: int = 0) -> dict[str, Json]:
+def read_attributes(listed: Json, depth: int = 0) -> dict[str, Json]:
     """A list of keys and values as an object; of two equal keys the later holds."""
     found: dict[str, Json] = {}
     if type(listed) is dict:
-        return listed if strict_json.survey(listed).depth <= MAX_DEPTH else {}
+        return listed if strict_json.survey_value(listed).depth <= MAX_DEPTH else {}
     items: list[Any] = listed if type(listed) is list else []
     for item in items:
         try:
@@ -174,14 +174,14 @@ def attributes(listed: Json, depth: int = 0) -> dict[str, Json]:
             text = value.get("stringValue")
             key = item["key"]
             found[key if type(key) is str else str(key)] = (
-                text if type(text) is str else value_of(value, depth)
+                text if type(text) is str else read_value(value, depth)
             )
         except (TypeError, KeyError, AttributeError):
             continue  # a key without a value says nothing
     return found
 
 
-def value_of(value: Json, depth: int = 0) -> Json:
+def read_value(value: Json, depth: int = 0) -> Json:
     """A value out of its wrapper of one type."""
     if type(value) is not dict:
         return None if type(value) is list else value
@@ -193,56 +193,56 @@ def value_of(value: Json, depth: int = 0) -> Json:
     return None
 
 
-def integer(inner: Json) -> Json:
+def read_integer(inner: Json) -> Json:
     """A whole number; one that 64 bits cannot hold stays text."""
     if type(inner) is str and len(inner) < 21 and inner.removeprefix("-").isdecimal():
         number = int(inner)
         return number if -BIG <= number < BIG else inner
-    return double(inner)
+    return read_number(inner)
 
 
-def array(inner: Json, depth: int) -> list[Json]:
+def read_array(inner: Json, depth: int) -> list[Json]:
     """A list of values."""
-    return [value_of(item, depth) for item in items(inner, "values")]
+    return [read_value(item, depth) for item in list_under(inner, "values")]
 
 
-def keyed(inner: Json, depth: int) -> dict[str, Json]:
+def read_object(inner: Json, depth: int) -> dict[str, Json]:
     """An object of values."""
-    return attributes(items(inner, "values"), depth)
+    return read_attributes(list_under(inner, "values"), depth)
 
 
-def plain(inner: Json) -> Json:
+def read_plain(inner: Json) -> Json:
     """A value that is what it says; nothing that a wrapper should not hold."""
     return None if type(inner) in (list, dict) else inner
 
 
-def double(inner: Json) -> Json:
+def read_number(inner: Json) -> Json:
     """A number; one that no column can hold stays text."""
     fits = type(inner) is not float or abs(inner) < BIG
-    return plain(inner) if fits else str(inner)
+    return read_plain(inner) if fits else str(inner)
 
 
-def size_only(inner: Json) -> str:
+def describe_bytes(inner: Json) -> str:
     """What stands for bytes."""
     return f"[{len(inner) * 3 // 4 if type(inner) is str else 0} bytes]"
 
 
-FORMAT = span_rows.Format(NAME, strict_json.envelope, spans_in)
+FORMAT = span_rows.Format(NAME, strict_json.parse_envelope, read_spans)
 READERS = {
-    "stringValue": plain,
-    "intValue": integer,
-    "doubleValue": double,
-    "boolValue": plain,
-    "bytesValue": size_only,
-    "string_value": plain,
-    "int_value": integer,
-    "double_value": double,
-    "bool_value": plain,
-    "bytes_value": size_only,
+    "stringValue": read_plain,
+    "intValue": read_integer,
+    "doubleValue": read_number,
+    "boolValue": read_plain,
+    "bytesValue": describe_bytes,
+    "string_value": read_plain,
+    "int_value": read_integer,
+    "double_value": read_number,
+    "bool_value": read_plain,
+    "bytes_value": describe_bytes,
 }
 BUILDERS = {
-    "arrayValue": array,
-    "kvlistValue": keyed,
-    "array_value": array,
-    "kvlist_value": keyed,
+    "arrayValue": read_array,
+    "kvlistValue": read_object,
+    "array_value": read_array,
+    "kvlist_value": read_object,
 }

@@ -14,13 +14,13 @@ from typing import NamedTuple
 from evals.records import Json
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Refused, parse
-from evals.traces.files.strict_json import inner as embedded
-from evals.traces.formats.otlp import failure, inside, items
+from evals.traces.files.strict_json import parse_inner as embedded
+from evals.traces.formats.otlp import find_error, list_under, object_under
 from evals.traces.rows import timestamps
 from evals.traces.rows.canonical import Found, Reading
 from evals.traces.rows.shards import Share
 from evals.traces.spans import span_rows
-from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, identifier, nanoseconds
+from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, normalize_id, to_nanoseconds
 from evals.traces.spans.spans import Event, Span
 
 Object = dict[str, Json]
@@ -43,7 +43,7 @@ class SpanObjects(NamedTuple):
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
         """One trace or one refusal for each trace id found, and one refusal a row that is none."""
-        form = span_rows.Format(self.NAME, lambda raw: parse(raw).row, spans_in)
+        form = span_rows.Format(self.NAME, lambda raw: parse(raw).row, read_spans)
         return span_rows.read(rows, reading, form)
 
 
@@ -57,20 +57,20 @@ PHOENIX = SpanObjects(
 )
 
 
-def spans_in(row: dict[str, Json], line: Line, _share: Share) -> Iterator[Span | Refused]:
+def read_spans(row: dict[str, Json], line: Line, _share: Share) -> Iterator[Span | Refused]:
     """The spans of a row: the row itself, or those it lists."""
-    listed = items(row, "data", "spans")
+    listed = list_under(row, "data", "spans")
     for item in listed or [row]:
-        yield span_of(item, line.number) if type(item) is dict else BAD_SPAN
+        yield build_span(item, line.number) if type(item) is dict else BAD_SPAN
 
 
-def span_of(item: dict[str, Json], line: int) -> Span | Refused:
+def build_span(item: dict[str, Json], line: int) -> Span | Refused:
     """One span, or why it is none."""
-    context = inside(item, "context") or inside(item, "spanContext")
-    trace_id = told_id(context, item, "trace_id", "traceId", "context.trace_id")
+    context = object_under(item, "context") or object_under(item, "spanContext")
+    trace_id = find_id(context, item, "trace_id", "traceId", "context.trace_id")
     if not trace_id:
         return NO_ID
-    parent = inside(item, "parentSpanContext") or {
+    parent = object_under(item, "parentSpanContext") or {
         "span_id": item.get("parent_id", item.get("parentSpanId"))
     }
     status = item.get("status")
@@ -78,25 +78,27 @@ def span_of(item: dict[str, Json], line: int) -> Span | Refused:
         status = {"code": item.get("status_code"), "message": item.get("status_message")}
     code = status.get("code", status.get("status_code"))
     message = status.get("message", status.get("description"))
-    events = literal(item.get("events"))
-    scope = inside(item, "instrumentationScope") or inside(item, "instrumentationLibrary")
+    events = parse_literal(item.get("events"))
+    scope = object_under(item, "instrumentationScope") or object_under(
+        item, "instrumentationLibrary"
+    )
     return Span(
         trace_id,
-        told_id(context, item, "span_id", "spanId", "context.span_id", zeros=True),
-        told_id(parent, item, "span_id", "spanId", zeros=True),
+        find_id(context, item, "span_id", "spanId", "context.span_id", zeros=True),
+        find_id(parent, item, "span_id", "spanId", zeros=True),
         str(item.get("name") or ""),
-        moment(item.get("start_time", item.get("startTime"))),
-        moment(item.get("end_time", item.get("endTime"))),
-        attributes_of(item),
-        [event_of(e) for e in events if type(e) is dict] if type(events) is list else (),
-        failure({"code": code, "message": message}),
-        flat(inside(inside(item, "resource"), "attributes")),
+        read_timestamp(item.get("start_time", item.get("startTime"))),
+        read_timestamp(item.get("end_time", item.get("endTime"))),
+        read_attributes(item),
+        [build_event(e) for e in events if type(e) is dict] if type(events) is list else (),
+        find_error({"code": code, "message": message}),
+        flatten(object_under(object_under(item, "resource"), "attributes")),
         str(scope.get("name") or "")[:200],
         line,
     )
 
 
-def told_id(
+def find_id(
     first: dict[str, Json], second: dict[str, Json], *names: str, zeros: bool = False
 ) -> str:
     """An id under the first of some names; Phoenix's fixtures name spans with zeros alone."""
@@ -104,25 +106,25 @@ def told_id(
         for name in names:
             value = place.get(name)
             if type(value) is str and value:
-                return identifier(value) or (value if zeros else "")
+                return normalize_id(value) or (value if zeros else "")
     return ""
 
 
-def event_of(item: dict[str, Json]) -> Event:
+def build_event(item: dict[str, Json]) -> Event:
     """One event of a span."""
-    ts = moment(item.get("timestamp", item.get("time")))
-    return Event(str(item.get("name") or ""), flat(inside(item, "attributes")), None, ts)
+    ts = read_timestamp(item.get("timestamp", item.get("time")))
+    return Event(str(item.get("name") or ""), flatten(object_under(item, "attributes")), None, ts)
 
 
-def attributes_of(item: dict[str, Json]) -> dict[str, Json]:
+def read_attributes(item: dict[str, Json]) -> dict[str, Json]:
     """The attributes of a span in whatever columns they stand."""
     found: dict[str, Json] = {}
     for key, value in item.items():
         if key.startswith("attributes.") and value is not None:
-            found[key[11:]] = literal(value) if type(value) is str else value
+            found[key[11:]] = parse_literal(value) if type(value) is str else value
         elif key.startswith("eval.") and value is not None:
-            judged(found, key, value)
-    found = {**flat(inside(item, "attributes")), **flat(found)}
+            add_evaluation(found, key, value)
+    found = {**flatten(object_under(item, "attributes")), **flatten(found)}
     kind = item.get("span_kind")
     if type(kind) is str and kind and "openinference.span.kind" not in found:
         found["openinference.span.kind"] = kind
@@ -132,16 +134,16 @@ def attributes_of(item: dict[str, Json]) -> dict[str, Json]:
     return found
 
 
-def judged(found: dict[str, Json], key: str, value: Json) -> None:
+def add_evaluation(found: dict[str, Json], key: str, value: Json) -> None:
     """A column of an evaluation (`eval.Tone.label`) as an annotation of that name."""
     name, _, part = key[5:].rpartition(".")
     if name and part in ("label", "score", "explanation"):
         notes = found.setdefault("annotations", [])
-        named = found_note(notes, name) if type(notes) is list else {}
+        named = find_annotation(notes, name) if type(notes) is list else {}
         named[part] = value
 
 
-def found_note(notes: list[Json], name: str) -> dict[str, Json]:
+def find_annotation(notes: list[Json], name: str) -> dict[str, Json]:
     """The annotation of a name in a list; a new one is added where there is none."""
     for note in notes:
         if type(note) is dict and note.get("name") == name:
@@ -151,19 +153,19 @@ def found_note(notes: list[Json], name: str) -> dict[str, Json]:
     return new
 
 
-def flat(tree: dict[str, Json], prefix: str = "") -> dict[str, Json]:
+def flatten(tree: dict[str, Json], prefix: str = "") -> dict[str, Json]:
     """Nested attributes under dotted keys; lists and a team's own objects stay whole."""
     found: dict[str, Json] = {}
     for key, value in tree.items():
         path = f"{prefix}{key}"
         if type(value) is dict and value and path.rpartition(".")[2] not in KEPT_WHOLE:
-            found |= flat(value, f"{path}.")
+            found |= flatten(value, f"{path}.")
         else:
             found[path] = value
     return found
 
 
-def literal(value: Json) -> Json:
+def parse_literal(value: Json) -> Json:
     """The list or object that a cell's text holds, as JSON or as Python prints it."""
     if type(value) is not str or value[:1] not in ("[", "{") or len(value) > MAX_LITERAL:
         return value
@@ -192,21 +194,21 @@ def is_json(value: Json, depth: int = 20) -> bool:
     return value is None or type(value) in (str, bool)
 
 
-def moment(value: Json) -> int | None:
+def read_timestamp(value: Json) -> int | None:
     """A moment in nanoseconds, of ISO text, a number in some unit, or JavaScript's pair."""
     if type(value) is list and len(value) == 2:
         seconds, rest = value
         if type(seconds) is int and type(rest) is int:
-            return nanoseconds(seconds * 10**9 + rest)
+            return to_nanoseconds(seconds * 10**9 + rest)
     if type(value) is str:
         try:
-            when = timestamps.iso(value)
-            when = timestamps.read(value)[0] if when else None
+            when = timestamps.parse_iso(value)
+            when = timestamps.read_timestamp(value)[0] if when else None
         except (ValueError, Refused):
             return None
-        return nanoseconds(round(when.timestamp() * 10**6) * 1000) if when else None
+        return to_nanoseconds(round(when.timestamp() * 10**6) * 1000) if when else None
     if not isinstance(value, int | float) or value <= 0:
         return None
     number = float(value)
     unit = next(unit for least, unit in UNITS if number >= least)
-    return nanoseconds(value if unit == 1 and type(value) is int else int(number * unit))
+    return to_nanoseconds(value if unit == 1 and type(value) is int else int(number * unit))

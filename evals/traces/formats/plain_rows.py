@@ -25,7 +25,7 @@ class PlainRows(NamedTuple):
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
         """One trace or one refusal a row."""
         for line in rows:
-            yield canonical.row_of(line, reading, self.NAME)
+            yield canonical.read_row(line, reading, self.NAME)
 
 
 DOCUMENT, CSV, PARQUET = PlainRows("json"), PlainRows("csv"), PlainRows("parquet")

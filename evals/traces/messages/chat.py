@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict, cast
 
 from evals.records import Json
-from evals.traces.files.strict_json import inner as embedded
-from evals.traces.files.strict_json import spelled
+from evals.traces.files.strict_json import parse_inner as embedded
+from evals.traces.files.strict_json import to_canonical_text
 
 ROLES = {
     "human": "user",
@@ -74,7 +74,7 @@ def as_json(messages: Sequence[Message] | Sequence[ToolCall]) -> list[Json]:
 
 
 @dataclass(slots=True)
-class Said:
+class MessageParts:
     """What the parts of one message hold."""
 
     texts: list[str] = field(default_factory=list)
@@ -83,21 +83,23 @@ class Said:
     reasoning: list[str] = field(default_factory=list)
 
 
-def text_of(value: Json) -> str:
+def to_text(value: Json) -> str:
     """Text as it is, with inline data taken out; nothing as empty; any other value as JSON."""
     if value is None:
         return ""
-    return without_data(value if type(value) is str else spelled(value))
+    return remove_data(value if type(value) is str else to_canonical_text(value))
 
 
-def without_data(text: str) -> str:
+def remove_data(text: str) -> str:
     """The text with placeholders for what stands in it as base64."""
     if ";base64," not in text:
         return text
-    return DATA_URL.sub(lambda found: placeholder(found[1].split("/")[0], found[1], found[2]), text)
+    return DATA_URL.sub(
+        lambda found: make_placeholder(found[1].split("/")[0], found[1], found[2]), text
+    )
 
 
-def placeholder(kind: str, mime: Json = None, data: Json = None, where: Json = None) -> str:
+def make_placeholder(kind: str, mime: Json = None, data: Json = None, where: Json = None) -> str:
     """What stands for a picture, a sound or a file."""
     words = [kind if type(kind) is str and kind else "file"]
     if type(mime) is str and mime:
@@ -108,26 +110,26 @@ def placeholder(kind: str, mime: Json = None, data: Json = None, where: Json = N
     return f"[{' '.join(words)}{size}]"
 
 
-def tool_call(call_id: Json, name: Json, arguments: Json) -> ToolCall:
+def make_tool_call(call_id: Json, name: Json, arguments: Json) -> ToolCall:
     """One call of a tool."""
-    function: FunctionCall = {"name": text_of(name), "arguments": text_of(arguments)}
+    function: FunctionCall = {"name": to_text(name), "arguments": to_text(arguments)}
     if call_id in (None, ""):
         return {"type": "function", "function": function}
-    return {"id": text_of(call_id), "type": "function", "function": function}
+    return {"id": to_text(call_id), "type": "function", "function": function}
 
 
-def result(call_id: Json, content: Json, name: Json = None) -> Message:
+def make_tool_result(call_id: Json, content: Json, name: Json = None) -> Message:
     """What a tool gave back, as the message it is."""
-    inner = fold(content) if type(content) is list else Said([text_of(content)])
+    inner = read_parts(content) if type(content) is list else MessageParts([to_text(content)])
     found: Message = {"role": "tool", "content": "\n".join(inner.texts)}
     if call_id not in (None, ""):
-        found["tool_call_id"] = text_of(call_id)
+        found["tool_call_id"] = to_text(call_id)
     if name not in (None, ""):
-        found["name"] = text_of(name)
+        found["name"] = to_text(name)
     return found
 
 
-def messages_of(value: Json) -> Messages:
+def read_messages(value: Json) -> Messages:
     """The messages of a list of them, of an object that holds one, or of either's JSON text.
 
     Empty where a value is no chat.
@@ -147,14 +149,14 @@ def messages_of(value: Json) -> Messages:
         value = value[0]
     found: Messages = []
     for item in value:
-        one = messages(item)
+        one = read_entry(item)
         if one is None:
             return []
         found += one
     return found
 
 
-def messages(item: Json) -> Messages | None:
+def read_entry(item: Json) -> Messages | None:
     """One entry of a chat as messages (several tools may answer in one); None where it is none."""
     if type(item) is str:
         item = embedded(item)
@@ -162,19 +164,19 @@ def messages(item: Json) -> Messages | None:
         return None
     role, content = item.get("role"), item.get("content")
     if type(role) is str and role in PLAIN and type(content) is str and is_bare(item, content):
-        return [{"role": role, "content": without_data(content)}]
+        return [{"role": role, "content": remove_data(content)}]
     kwargs, names = item.get("kwargs"), item.get("id")
     if type(kwargs) is dict and type(names) is list:  # LangChain's dumps
         item = {"type": names[-1], **kwargs} if names else kwargs
-    role = role_of(item)
+    role = find_role(item)
     if role is None:
-        return tool_entries(item)
-    said = fold(item.get("parts", item.get("content")))
-    for call in calls_in(item):
+        return read_tool_entry(item)
+    said = read_parts(item.get("parts", item.get("content")))
+    for call in find_tool_calls(item):
         said.calls.append(call)
     if type(thought := item.get("reasoning_content", item.get("reasoning"))) is str and thought:
         said.reasoning.append(thought)
-    return spoken(role, said, item)
+    return build_messages(role, said, item)
 
 
 def is_bare(item: dict[str, Json], content: str) -> bool:
@@ -182,7 +184,7 @@ def is_bare(item: dict[str, Json], content: str) -> bool:
     return len(item) == 2 and content[:1] not in "[{"
 
 
-def role_of(item: dict[str, Json]) -> str | None:
+def find_role(item: dict[str, Json]) -> str | None:
     """Who speaks, in OpenAI's words; None where nobody is named."""
     role = item.get("role")
     if type(role) is not str or not role:
@@ -192,32 +194,36 @@ def role_of(item: dict[str, Json]) -> str | None:
     return ROLES.get(role.lower(), role.lower())
 
 
-def tool_entries(item: dict[str, Json]) -> Messages | None:
+def read_tool_entry(item: dict[str, Json]) -> Messages | None:
     """A call or a result that stands between messages, as the Responses API writes them."""
-    said = Said()
+    said = MessageParts()
     kind = item.get("type")
     if kind in ("function_call", "function_call_output", "reasoning"):
-        add(said, item)
+        add_part(said, item)
     elif type(kind) is str and kind.endswith("_call"):
         add_hosted(said, item)
     else:
         return None
-    return spoken("assistant", said, {}) if said.calls or said.reasoning else said.results
+    return build_messages("assistant", said, {}) if said.calls or said.reasoning else said.results
 
 
-def spoken(role: str, said: Said, item: dict[str, Json]) -> Messages:
+def build_messages(role: str, said: MessageParts, item: dict[str, Json]) -> Messages:
     """The messages that one entry's parts make."""
     answers = said.results
     text = "\n".join(said.texts)
     if role == "tool" and not answers:
         call_id = item.get("tool_call_id", item.get("id"))
-        return [result(call_id, text, item.get("name"))]
+        return [make_tool_result(call_id, text, item.get("name"))]
     if answers and not (text or said.calls):
         return answers
     if answers and said.calls and role == "assistant":  # the provider ran them itself
         calls: Message = {"role": role, "content": "", "tool_calls": said.calls}
-        rest = Said(said.texts, [], [], said.reasoning)
-        return [calls, *answers, *(spoken(role, rest, item) if text or said.reasoning else ())]
+        rest = MessageParts(said.texts, [], [], said.reasoning)
+        return [
+            calls,
+            *answers,
+            *(build_messages(role, rest, item) if text or said.reasoning else ()),
+        ]
     found: Message = {"role": role, "content": text}
     if type(name := item.get("name")) is str and name:
         found["name"] = name
@@ -228,7 +234,7 @@ def spoken(role: str, said: Said, item: dict[str, Json]) -> Messages:
     return [*answers, found]
 
 
-def calls_in(item: dict[str, Json]) -> list[ToolCall]:
+def find_tool_calls(item: dict[str, Json]) -> list[ToolCall]:
     """The calls a message carries beside its content, in OpenAI's or LangChain's form."""
     found: list[ToolCall] = []
     listed = item.get("tool_calls")
@@ -238,24 +244,24 @@ def calls_in(item: dict[str, Json]) -> list[ToolCall]:
             inner = call.get("function")
             inner = inner if type(inner) is dict else call
             arguments = inner.get("arguments", inner.get("args", inner.get("input")))
-            found.append(tool_call(call.get("id"), inner.get("name"), arguments))
+            found.append(make_tool_call(call.get("id"), inner.get("name"), arguments))
     if type(old := item.get("function_call")) is dict:
-        found.append(tool_call(None, old.get("name"), old.get("arguments")))
+        found.append(make_tool_call(None, old.get("name"), old.get("arguments")))
     return found
 
 
-def fold(content: Json) -> Said:
+def read_parts(content: Json) -> MessageParts:
     """The parts of a message's content."""
-    said = Said()
+    said = MessageParts()
     if type(content) is str and content[:1] in "[{":
         parts = embedded(content)
         if type(parts) is list and parts and all(map(is_part, parts)):
             content = parts
     for part in content if type(content) is list else [content]:
         if type(part) is dict:
-            add(said, part)
+            add_part(said, part)
         elif part is not None and part != "":
-            said.texts.append(text_of(part))
+            said.texts.append(to_text(part))
     return said
 
 
@@ -265,7 +271,7 @@ def is_part(value: Json) -> bool:
     return type(kind) is str and kind in PARTS
 
 
-def add(said: Said, part: dict[str, Any]) -> None:
+def add_part(said: MessageParts, part: dict[str, Any]) -> None:
     """One part, by its type; a type nobody knows is kept as JSON."""
     kind = part.get("type")
     reader = PARTS.get(kind) if type(kind) is str else None
@@ -276,10 +282,10 @@ def add(said: Said, part: dict[str, Any]) -> None:
         if key in part:
             reader(said, part)
             return
-    said.texts.append(text_of(part))
+    said.texts.append(to_text(part))
 
 
-def add_text(said: Said, part: dict[str, Any]) -> None:
+def add_text(said: MessageParts, part: dict[str, Any]) -> None:
     """Text, wherever a framework puts it; what Gemini calls a thought is one."""
     if part.get("thought") is True:
         add_thought(said, part)
@@ -288,45 +294,47 @@ def add_text(said: Said, part: dict[str, Any]) -> None:
     if type(value) is dict:
         value = value.get("value", value)
     if value not in (None, ""):
-        said.texts.append(text_of(value))
+        said.texts.append(to_text(value))
 
 
-def add_thought(said: Said, part: dict[str, Any]) -> None:
+def add_thought(said: MessageParts, part: dict[str, Any]) -> None:
     """Reasoning is kept apart: nobody was answered with it."""
     value = part.get("content", part.get("text", part.get("thinking", part.get("summary"))))
     if value:
-        texts = fold(value).texts if type(value) is list else [text_of(value)]
+        texts = read_parts(value).texts if type(value) is list else [to_text(value)]
         said.reasoning.append("\n".join(texts))
 
 
-def add_call(said: Said, part: dict[str, Any]) -> None:
+def add_call(said: MessageParts, part: dict[str, Any]) -> None:
     """A tool is called."""
     inner = part.get("functionCall", part.get("function_call"))
     part = inner if type(inner) is dict else part
     call_id = part.get("call_id", part.get("toolCallId", part.get("id")))
     name = part.get("name", part.get("toolName"))
     arguments = next((part[key] for key in ARGUMENTS if key in part), None)
-    said.calls.append(tool_call(call_id, name, arguments))
+    said.calls.append(make_tool_call(call_id, name, arguments))
 
 
-def add_hosted(said: Said, item: dict[str, Any]) -> None:
+def add_hosted(said: MessageParts, item: dict[str, Any]) -> None:
     """A tool that the provider ran itself, as the Responses API tells call and result in one."""
     kind, call_id = item["type"], item.get("id")
     told = {key: value for key, value in item.items() if key not in (*ABOUT, *GIVEN)}
     arguments = item.get("arguments", told)
-    said.calls.append(tool_call(call_id, item.get("name", kind.removesuffix("_call")), arguments))
+    said.calls.append(
+        make_tool_call(call_id, item.get("name", kind.removesuffix("_call")), arguments)
+    )
     given = next((item[key] for key in GIVEN if item.get(key) is not None), None)
     if kind == "image_generation_call" and given is not None:
-        given = placeholder("image", None, given)
+        given = make_placeholder("image", None, given)
     if given is not None:
-        said.results.append(result(call_id, text_of(given)))
+        said.results.append(make_tool_result(call_id, to_text(given)))
 
 
 ARGUMENTS = ("arguments", "input", "args", "server_tool_call")
 ABOUT, GIVEN = ("id", "type", "status", "name"), ("output", "outputs", "results", "result")
 
 
-def add_result(said: Said, part: dict[str, Any]) -> None:
+def add_result(said: MessageParts, part: dict[str, Any]) -> None:
     """A tool answers."""
     inner = part.get("functionResponse", part.get("function_response"))
     part = inner if type(inner) is dict else part
@@ -336,12 +344,12 @@ def add_result(said: Said, part: dict[str, Any]) -> None:
     given = next((part[key] for key in answers if key in part), None)
     if type(given) is dict and set(given) == {"type", "value"}:  # the Vercel AI SDK's wrapping
         given = given["value"]
-    said.results.append(result(call_id, given, part.get("name", part.get("toolName"))))
+    said.results.append(make_tool_result(call_id, given, part.get("name", part.get("toolName"))))
 
 
-def add_media(said: Said, part: dict[str, Any]) -> None:
+def add_media(said: MessageParts, part: dict[str, Any]) -> None:
     """A picture, a sound or a file: a placeholder."""
-    kind = text_of(part.get("modality")) or str(part.get("type") or "file")
+    kind = to_text(part.get("modality")) or str(part.get("type") or "file")
     inner = next((part[key] for key in MEDIA if type(part.get(key)) is dict), part)
     mime = next((inner[key] for key in MIMES if type(inner.get(key)) is str), None)
     given = next((inner[key] for key in DATA if type(inner.get(key)) is str), None)
@@ -351,7 +359,7 @@ def add_media(said: Said, part: dict[str, Any]) -> None:
         where, given = given, None
     else:
         where = next((inner[key] for key in WHERE if type(inner.get(key)) is str), None)
-    said.texts.append(placeholder(KINDS.get(kind, kind), mime, given, where))
+    said.texts.append(make_placeholder(KINDS.get(kind, kind), mime, given, where))
 
 
 MEDIA = (
@@ -368,7 +376,7 @@ MIMES = ("mime_type", "mimeType", "mediaType", "media_type", "format")
 DATA = ("content", "data", "image", "image_url", "url", "file_data")
 WHERE = ("uri", "url", "file_id", "fileUri", "path", "image_url", "filename")
 KINDS = {"image_url": "image", "input_image": "image", "input_audio": "audio", "blob": "file"}
-Reader = Callable[[Said, dict[str, Any]], None]
+Reader = Callable[[MessageParts, dict[str, Any]], None]
 PARTS: dict[str, Reader] = {
     **dict.fromkeys(("text", "input_text", "output_text", "refusal"), add_text),
     **dict.fromkeys(("reasoning", "thinking", "redacted_thinking", "compaction"), add_thought),

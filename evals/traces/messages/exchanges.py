@@ -10,49 +10,49 @@ from collections.abc import Callable
 from typing import Any
 
 from evals.records import Json
-from evals.traces.files.strict_json import inner
+from evals.traces.files.strict_json import parse_inner
 from evals.traces.messages import chat
 from evals.traces.messages.chat import Message, Messages
 
 Object = dict[str, Json]
 
 
-def messages(value: Json) -> Messages:
+def read_messages(value: Json) -> Messages:
     """The chat that a logged input or output is; empty where it is none."""
-    value = inner(value) if type(value) is str else value
+    value = parse_inner(value) if type(value) is str else value
     if type(value) is dict:
-        return of_object(value)
+        return read_object(value)
     if type(value) is not list:
         return []
     items = value[0] if len(value) == 1 and type(value[0]) is list else value
-    return joined([message for item in items for message in of_item(item)])
+    return join_tool_calls([message for item in items for message in read_item(item)])
 
 
-def of_object(value: Object) -> Messages:
+def read_object(value: Object) -> Messages:
     """The chat of a request, a response, or one message."""
     if "role" in value and "content" in value:
-        return of_item(value)
+        return read_item(value)
     for key, read in OBJECTS.items():
         if value.get(key) and (found := read(value)):
             return found
-    return of_item(value)
+    return read_item(value)
 
 
-def of_item(item: Json) -> Messages:
+def read_item(item: Json) -> Messages:
     """What one item of a list says: mostly one message, none where it is no message."""
     if type(item) is not dict or defines_tool(item):
         return []
     content = item.get("content")
     if type(content) is dict and type(content.get("parts")) is list:
-        return of_item(content)
+        return read_item(content)
     extra = item.get("additional_kwargs")
     if type(extra) is dict and not item.get("tool_calls") and extra.get("tool_calls"):
         item = {**item, "tool_calls": extra["tool_calls"]}
     if "role" not in item and "toolName" in item:
         item = {"role": "assistant", "parts": [{**item, "type": "tool-call"}]}
     if type(item.get("message")) is dict and "role" not in item:
-        return of_item(item["message"])
-    return chat.messages(item) or []
+        return read_item(item["message"])
+    return chat.read_entry(item) or []
 
 
 def defines_tool(item: Object) -> bool:
@@ -61,7 +61,7 @@ def defines_tool(item: Object) -> bool:
     return type(content) is dict and content.get("type") == "function" and "function" in content
 
 
-def joined(found: Messages) -> Messages:
+def join_tool_calls(found: Messages) -> Messages:
     """Calls of tools that follow each other without a word between are one message."""
     result: Messages = []
     for message in found:
@@ -75,48 +75,48 @@ def joined(found: Messages) -> Messages:
     return result
 
 
-def listed(key: str, beside: bool = True) -> Callable[[Object], Messages]:
+def list_reader(key: str, beside: bool = True) -> Callable[[Object], Messages]:
     """Reads the messages under a key, the system's words before them."""
 
     def read(value: Object) -> Messages:
         items = value[key]
         if type(items) is not list:
             return []
-        return [*(system(value) if beside else ()), *messages(items)]
+        return [*(read_system(value) if beside else ()), *read_messages(items)]
 
     return read
 
 
-def text_or_list(key: str, needs: tuple[str, ...] = ()) -> Callable[[Object], Messages]:
+def text_or_list_reader(key: str, needs: tuple[str, ...] = ()) -> Callable[[Object], Messages]:
     """Reads what may be the user's bare words, where other keys tell that it is a request."""
 
     def read(value: Object) -> Messages:
         said = value[key]
         if type(said) is str and (not needs or any(name in value for name in needs)):
-            return [*system(value), Message(role="user", content=said)]
-        return [*system(value), *messages(said)] if type(said) is list else []
+            return [*read_system(value), Message(role="user", content=said)]
+        return [*read_system(value), *read_messages(said)] if type(said) is list else []
 
     return read
 
 
-def wrapped(key: str, inside: str) -> Callable[[Object], Messages]:
+def wrapped_reader(key: str, inside: str) -> Callable[[Object], Messages]:
     """Reads the message under a second key of the first item listed under the first."""
 
     def read(value: Object) -> Messages:
         items = value[key]
         while type(items) is list and items:
             items = items[0]
-        return of_item(items.get(inside)) if type(items) is dict else []
+        return read_item(items.get(inside)) if type(items) is dict else []
 
     return read
 
 
-def nested(key: str) -> Callable[[Object], Messages]:
+def message_reader(key: str) -> Callable[[Object], Messages]:
     """Reads the message under a key."""
-    return lambda value: of_item(value[key])
+    return lambda value: read_item(value[key])
 
 
-def system(value: Object) -> Messages:
+def read_system(value: Object) -> Messages:
     """The system's words where a request has them beside its messages."""
     config = value.get("config")
     for holder in (value, config if type(config) is dict else {}):
@@ -124,58 +124,58 @@ def system(value: Object) -> Messages:
             said = holder.get(key)
             said = said.get("parts") if type(said) is dict else said
             if said and type(said) in (str, list):
-                return [Message(role="system", content="\n".join(chat.fold(said).texts))]
+                return [Message(role="system", content="\n".join(chat.read_parts(said).texts))]
     return []
 
 
 OBJECTS: dict[str, Callable[[Object], Messages]] = {
-    "messages": listed("messages"),
-    "contents": text_or_list("contents"),
-    "choices": wrapped("choices", "message"),
-    "candidates": wrapped("candidates", "content"),
-    "generations": wrapped("generations", "message"),
-    "output": listed("output", beside=False),
-    "new_message": nested("new_message"),
-    "message": nested("message"),
-    "input": text_or_list("input", ("instructions", "model")),
-    "prompt": text_or_list("prompt"),
+    "messages": list_reader("messages"),
+    "contents": text_or_list_reader("contents"),
+    "choices": wrapped_reader("choices", "message"),
+    "candidates": wrapped_reader("candidates", "content"),
+    "generations": wrapped_reader("generations", "message"),
+    "output": list_reader("output", beside=False),
+    "new_message": message_reader("new_message"),
+    "message": message_reader("message"),
+    "input": text_or_list_reader("input", ("instructions", "model")),
+    "prompt": text_or_list_reader("prompt"),
 }
 """Keys that tell the shape of a logged object, the most particular first."""
 
 
-def text(value: Json) -> str | None:
+def read_answer(value: Json) -> str | None:
     """What a logged answer says in words; None where it says nothing."""
-    told, value = value, inner(value) if type(value) is str else value
+    told, value = value, parse_inner(value) if type(value) is str else value
     if value is None or value == "":
         return None
-    if found := messages(value):
-        return chat.text_of(found[-1].get("content"))
+    if found := read_messages(value):
+        return chat.to_text(found[-1].get("content"))
     if type(value) is dict:
-        known = texts_under(value, ANSWERS)
+        known = find_texts(value, ANSWERS)
         if len(known) == len(value) == 1:
             return known[0]
-    return chat.text_of(told)
+    return chat.to_text(told)
 
 
-def question(value: Json) -> str | None:
+def read_question(value: Json) -> str | None:
     """What a logged input asks in words; None where it says nothing."""
-    told, value = value, inner(value) if type(value) is str else value
+    told, value = value, parse_inner(value) if type(value) is str else value
     if value is None or value == "":
         return None
-    said = [message for message in messages(value) if message.get("role") == "user"]
+    said = [message for message in read_messages(value) if message.get("role") == "user"]
     if said:
-        return chat.text_of(said[-1].get("content"))
+        return chat.to_text(said[-1].get("content"))
     if type(value) is dict:
-        known = texts_under(value, QUESTIONS)
+        known = find_texts(value, QUESTIONS)
         arguments = value.get("args")
         if len(known) == 1:
             return known[0]
         if type(arguments) is list and len(arguments) == 1 and type(arguments[0]) is str:
             return arguments[0]
-    return chat.text_of(told)
+    return chat.to_text(told)
 
 
-def texts_under(value: Object, keys: tuple[str, ...]) -> list[str]:
+def find_texts(value: Object, keys: tuple[str, ...]) -> list[str]:
     """The texts that an object has under some keys."""
     return [said for key in keys if type(said := value.get(key)) is str]
 
@@ -185,38 +185,42 @@ ANSWERS = ("output", "answer", "response", "result", "text", "completion", "cont
 """Keys under which an application keeps the words themselves; two of them together tell nothing."""
 
 
-def of_request(value: Json) -> Object:
+def describe_request(value: Json) -> Object:
     """What a request says beside its messages: the model it asks, and its parameters."""
     if type(value) is not dict:
         return {}
     params = {key: given for key, given in value.items() if key in PARAMS and given is not None}
-    return dropped({"model_requested": worded(value.get("model")), "params": params or None})
+    return drop_missing(
+        {"model_requested": text_or_none(value.get("model")), "params": params or None}
+    )
 
 
-def of_response(value: Json) -> Object:
+def describe_response(value: Json) -> Object:
     """What a response says beside its message: the model that answered, tokens, why it ended."""
-    value = inner(value) if type(value) is str else value
+    value = parse_inner(value) if type(value) is str else value
     if type(value) is not dict:
         return {}
-    value = generated(value)
+    value = unwrap_generation(value)
     meta = next((held for key in METAS if type(held := value.get(key)) is dict), {})
-    usage = next(iter(usages(value, meta)), {})
-    return dropped(
+    usage = next(iter(find_usages(value, meta)), {})
+    return drop_missing(
         {
-            "model": worded(value.get("model") or meta.get("model_name") or meta.get("model")),
-            "finish_reason": finish_reason(value) or worded(meta.get("finish_reason")),
-            "tokens_in": first_count(usage, "prompt_tokens", "input_tokens", "prompt_token_count"),
-            "tokens_out": first_count(
+            "model": text_or_none(
+                value.get("model") or meta.get("model_name") or meta.get("model")
+            ),
+            "finish_reason": find_finish_reason(value) or text_or_none(meta.get("finish_reason")),
+            "tokens_in": find_count(usage, "prompt_tokens", "input_tokens", "prompt_token_count"),
+            "tokens_out": find_count(
                 usage, "completion_tokens", "output_tokens", "candidates_token_count"
             ),
-            "system_fingerprint": worded(
+            "system_fingerprint": text_or_none(
                 value.get("system_fingerprint") or meta.get("system_fingerprint")
             ),
         }
     )
 
 
-def generated(value: Object) -> Object:
+def unwrap_generation(value: Object) -> Object:
     """LangChain's first generation with what its response says of it; any other value as it is."""
     first: Json = value.get("generations")
     while type(first) is list and first:
@@ -233,14 +237,14 @@ def generated(value: Object) -> Object:
 METAS = ("response_metadata", "llm_output")
 
 
-def usages(value: Object, meta: Object) -> list[Object]:
+def find_usages(value: Object, meta: Object) -> list[Object]:
     """Where a response may say how many tokens it took."""
     places = [value.get(key) for key in ("usage", "usage_metadata", "usageMetadata")]
     places += [meta.get("token_usage"), meta.get("usage"), meta.get("usage_metadata")]
     return [place for place in places if type(place) is dict and place]
 
 
-def finish_reason(value: Object) -> str | None:
+def find_finish_reason(value: Object) -> str | None:
     """Why the answer ended, in the provider's word."""
     for key in ("choices", "candidates"):
         items = value.get(key)
@@ -248,25 +252,25 @@ def finish_reason(value: Object) -> str | None:
             reason = items[0].get("finish_reason", items[0].get("finishReason"))
             if type(reason) is dict:  # LangSmith's tracer for JavaScript keeps the last chunk
                 reason = reason.get("finish_reason")
-            return worded(reason)
+            return text_or_none(reason)
     details = value.get("incomplete_details")
     if type(details) is dict and details.get("reason"):
-        return worded(details["reason"])
+        return text_or_none(details["reason"])
     own = value.get("finish_reason") or value.get("stop_reason")
-    return worded(own) or ("stop" if value.get("status") == "completed" else None)
+    return text_or_none(own) or ("stop" if value.get("status") == "completed" else None)
 
 
-def first_count(usage: Object, *keys: str) -> int | None:
+def find_count(usage: Object, *keys: str) -> int | None:
     """The first of some counts that is there."""
     return next((number for key in keys if type(number := usage.get(key)) is int), None)
 
 
-def worded(value: Json) -> str | None:
+def text_or_none(value: Json) -> str | None:
     """Text that says something."""
     return value if type(value) is str and value else None
 
 
-def dropped(value: dict[str, Any]) -> Object:
+def drop_missing(value: dict[str, Any]) -> Object:
     """Without what is not known."""
     return {key: known for key, known in value.items() if known is not None}
 

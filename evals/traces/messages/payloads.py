@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from evals.records import Json
-from evals.traces.files.strict_json import inner as embedded
+from evals.traces.files.strict_json import parse_inner as embedded
 from evals.traces.messages import chat, exchanges
 
 WORDS = ("input", "inputs", "question", "query", "prompt", "user_input", "user_query", "value")
@@ -23,40 +23,42 @@ NOTHING: tuple[Json, ...] = (None, [], {})
 DEPTH = 8
 
 
-def words_of(value: Json, role: str, known: str = "") -> str:
+def extract_words(value: Json, role: str, known: str = "") -> str:
     """What a value says in words, `role` being who speaks; as it is where it is no wrapper.
 
     A text that is `known` to have been said is no wrapper, though it may look like one; nor is a
     text that a wrapper holds. What leads to it is one, though an application made it.
     """
-    found = reached(value, role, known, own=role == "user" or bool(known))
+    found = unwrap_words(value, role, known, own=role == "user" or bool(known))
     if role == "user" or found.strip() == known.strip():
         return found
-    return reached(value, role, known, own=False)
+    return unwrap_words(value, role, known, own=False)
 
 
-def reached(value: Json, role: str, known: str, own: bool, depth: int = DEPTH) -> str:
+def unwrap_words(value: Json, role: str, known: str, own: bool, depth: int = DEPTH) -> str:
     """The words at the end of all wrappers; `own`: an application's objects are such too."""
-    plain = value if known and value == known else unquoted(value)
+    plain = value if known and value == known else parse_quoted(value)
     if type(plain) is str or plain is None or depth == 0:
-        return chat.text_of(plain)
-    inner = within(plain, role)
+        return chat.to_text(plain)
+    inner = unwrap_framework(plain, role)
     if inner is None and own and type(plain) is dict:
-        inner = alone(plain)
+        inner = unwrap_only_value(plain)
     if inner is None:
-        return chat.text_of(value)
+        return chat.to_text(value)
     return (
-        chat.text_of(inner) if type(inner) is str else reached(inner, role, known, own, depth - 1)
+        chat.to_text(inner)
+        if type(inner) is str
+        else unwrap_words(inner, role, known, own, depth - 1)
     )
 
 
-def last_words(value: Json, role: str) -> str | None:
+def find_last_words(value: Json, role: str) -> str | None:
     """What was last said by somebody in a logged request or response; None where it is neither."""
-    found = exchanges.messages(unquoted(value))
-    return spoken(found, role) if found else None
+    found = exchanges.read_messages(parse_quoted(value))
+    return find_last_content(found, role) if found else None
 
 
-def unquoted(value: Json) -> Json:
+def parse_quoted(value: Json) -> Json:
     """The value of a JSON text; any other text as it is."""
     if type(value) is not str:
         return value
@@ -71,45 +73,45 @@ def unquoted(value: Json) -> Json:
     return value if found is text else found
 
 
-def within(value: Json, role: str) -> Json:
+def unwrap_framework(value: Json, role: str) -> Json:
     """What a framework's wrapper holds; None where a value is none."""
     if type(value) is list:
-        found = chat.messages_of(value) if value else []
-        return spoken(found, role) if found else None
+        found = chat.read_messages(value) if value else []
+        return find_last_content(found, role) if found else None
     if type(value) is not dict:
         return None
-    if type(listed := value.get("messages")) is list and (found := chat.messages_of(listed)):
-        return spoken(found, role)
-    for reach in (message, choice, generation, traced, arguments):
+    if type(listed := value.get("messages")) is list and (found := chat.read_messages(listed)):
+        return find_last_content(found, role)
+    for reach in (unwrap_message, unwrap_choice, unwrap_generation, unwrap_traced, unwrap_argument):
         inner = reach(value)
         if inner is not None:
             return inner
     return None
 
 
-def alone(value: dict[str, Any]) -> Json:
+def unwrap_only_value(value: dict[str, Any]) -> Json:
     """What an object holds that says nothing else; None where it says more."""
     telling = [key for key in value if key not in BESIDE and value[key] not in NOTHING]
     return value[telling[0]] if len(telling) == 1 and telling[0] in WORDS else None
 
 
-def spoken(messages: chat.Messages, role: str) -> str | None:
+def find_last_content(messages: chat.Messages, role: str) -> str | None:
     """What was last said by somebody; None where he said nothing."""
     said = (m["content"] for m in reversed(messages) if m["role"] == role and m["content"])
     return next(said, None)
 
 
-def message(value: dict[str, Any]) -> Json:
+def unwrap_message(value: dict[str, Any]) -> Json:
     """The words of a message that names who speaks, or says why it ends; None of any other."""
     if set(value) <= {"content", "text", *BESIDE}:
-        if "role" in value and chat.role_of(value) in chat.PLAIN:
+        if "role" in value and chat.find_role(value) in chat.PLAIN:
             return value.get("content")
         if "finish_reason" in value:
             return value.get("text", value.get("content"))
     return None
 
 
-def choice(value: dict[str, Any]) -> Json:
+def unwrap_choice(value: dict[str, Any]) -> Json:
     """The text of a completion's first choice, which has a message or says why its text ends."""
     choices = value.get("choices")
     first = choices[0] if type(choices) is list and choices else None
@@ -121,7 +123,7 @@ def choice(value: dict[str, Any]) -> Json:
     return first.get("text") if "finish_reason" in first else None
 
 
-def generation(value: dict[str, Any]) -> Json:
+def unwrap_generation(value: dict[str, Any]) -> Json:
     """The text of LangChain's generations, a list for each prompt."""
     batches = value.get("generations")
     first = batches[0] if type(batches) is list and batches else None
@@ -129,13 +131,13 @@ def generation(value: dict[str, Any]) -> Json:
     return found.get("text") if type(found) is dict else None
 
 
-def traced(value: dict[str, Any]) -> Json:
+def unwrap_traced(value: dict[str, Any]) -> Json:
     """What OpenLLMetry writes a chain's side as, with how it was called beside it."""
     sides = [key for key in ("inputs", "outputs") if key in value]
     return value[sides[0]] if len(sides) == 1 and "kwargs" in value else None
 
 
-def arguments(value: dict[str, Any]) -> Json:
+def unwrap_argument(value: dict[str, Any]) -> Json:
     """The only argument of a traced function."""
     args, kwargs = value.get("args"), value.get("kwargs")
     if "args" not in value or set(value) - {"args", "kwargs"}:

@@ -20,7 +20,7 @@ from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, digest, ex
 from evals.traces.files.streams import BOM, KEPT, MAX_LINE, Line
 from evals.traces.files.strict_json import Parsed, Refused, parse
 from evals.traces.rows import mapping, timestamps
-from evals.traces.rows.fields import BLANK, CONVERT, MAX_ID, attempt, cell, prose
+from evals.traces.rows.fields import BLANK, CONVERT, MAX_ID, parse_cell, to_prose, try_convert
 from evals.traces.rows.mapping import SYNONYMS, Plan
 from evals.traces.rows.shards import WHOLE, Share
 
@@ -75,16 +75,16 @@ BROKEN_ROWS = {
 """Why a row is not whole, and what to do."""
 
 
-def parsed_row(line: Line) -> Parsed:
+def parse_row(line: Line) -> Parsed:
     """The object of a row.
 
     Raises:
         Refused: the row is not whole, or not the JSON of an object.
     """
-    return parse(whole_row(line))
+    return parse(check_row(line))
 
 
-def whole_row(line: Line) -> bytes:
+def check_row(line: Line) -> bytes:
     """The bytes of a row.
 
     Raises:
@@ -97,31 +97,31 @@ def whole_row(line: Line) -> bytes:
     return line.raw.removeprefix(BOM) if line.number == 1 else line.raw
 
 
-def row_of(line: Line, reading: Reading, form: str) -> Trace | Refusal:
+def read_row(line: Line, reading: Reading, form: str) -> Trace | Refusal:
     """What a row under canonical names, or those of a mapping, becomes."""
     parsed = None
     try:
-        parsed = parsed_row(line)
-        return trace_from(parsed, reading, form, line.number)
+        parsed = parse_row(line)
+        return build_trace(parsed, reading, form, line.number)
     except Refused as problem:
-        return refusal(problem, line.raw, line.number, reading, parsed)
+        return make_refusal(problem, line.raw, line.number, reading, parsed)
 
 
-def trace_from(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
+def build_trace(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
     """The trace of a row.
 
     Raises:
         Refused: `no-trace-id`, `no-app`, `no-timestamp`, `bad-timestamp`, `bad-trace-id`,
             `bad-app`, `wrong-type` or `bad-number`.
     """
-    row, rest, ts_format = named(parsed.row, reading)
+    row, rest, ts_format = rename_row(parsed.row, reading)
     values: dict[str, Any] = {**BLANK, "params": {}, "versions": {}, "metadata": {}}
     unknown: list[str] = []
     for key, value in row.items():
         convert = CONVERT.get(key)
         if convert is not None:
             if reading.table and type(value) is str:
-                value = cell(key, value)
+                value = parse_cell(key, value)
             if value is not None:
                 values[key] = convert(key, value)
         elif key != "ts":
@@ -130,23 +130,23 @@ def trace_from(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
     if unknown:
         ts = take_unknown(row, unknown, values, ts)
     if rest:
-        values["metadata"] = merged(values["metadata"], rest)
-    complete(values)
+        values["metadata"] = merge_metadata(values["metadata"], rest)
+    infer_missing(values)
     if not values["trace_id"]:
         raise Refused("no-trace-id", "The row has no `trace_id`; add one, or map a column to it.")
     if values["app"] is None:
-        take_app(values, reading)
-    values["ts"] = moment(ts, ts_format, values, reading)
+        assume_app(values, reading)
+    values["ts"] = choose_timestamp(ts, ts_format, values, reading)
     return Trace(
         **values,
         source_format=form,
         source_file=reading.source_file,
         source_line=line,
-        content_hash=content_hash(values, parsed.plain) if reading.hashed else "",
+        content_hash=hash_content(values, parsed.plain) if reading.hashed else "",
     )
 
 
-def take_app(values: dict[str, Any], reading: Reading) -> None:
+def assume_app(values: dict[str, Any], reading: Reading) -> None:
     """The application assumed for a row that names none; metadata says so.
 
     Raises:
@@ -159,24 +159,24 @@ def take_app(values: dict[str, Any], reading: Reading) -> None:
             "with --assume-app.",
         )
     values["app"] = reading.app
-    values["metadata"] = merged(values["metadata"], {"app_source": "assumed"})
+    values["metadata"] = merge_metadata(values["metadata"], {"app_source": "assumed"})
 
 
-def complete(values: dict[str, Any]) -> None:
+def infer_missing(values: dict[str, Any]) -> None:
     """Fills what follows from the rest: the question, and the version of the prompt."""
     if not values["input"] and values["messages"]:
-        values["input"] = last_question(values["messages"])
+        values["input"] = find_last_question(values["messages"])
     if values["prompt_version"] is None:
         infer_prompt(values)
 
 
-def named(row: dict[str, Json], reading: Reading) -> mapping.Renamed:
+def rename_row(row: dict[str, Json], reading: Reading) -> mapping.RenamedRow:
     """The row under canonical names, by the mapping that fits it."""
-    plan = mapping.chosen(row, reading.plans) if reading.plans else None
+    plan = mapping.choose_plan(row, reading.plans) if reading.plans else None
     if plan is None:
-        return mapping.Renamed(row, {}, None)
+        return mapping.RenamedRow(row, {}, None)
     reading.used.add(plan.name)
-    return mapping.renamed(row, plan)
+    return mapping.rename_columns(row, plan)
 
 
 def take_unknown(
@@ -195,11 +195,11 @@ def take_unknown(
         else:
             extra[key] = value
     if extra:
-        values["metadata"] = merged(values["metadata"], extra)
+        values["metadata"] = merge_metadata(values["metadata"], extra)
     return ts
 
 
-def merged(metadata: dict[str, Json], extra: Mapping[str, Json]) -> dict[str, Json]:
+def merge_metadata(metadata: dict[str, Json], extra: Mapping[str, Json]) -> dict[str, Json]:
     """Metadata with more keys; one whose name is taken is kept under `row.NAME`."""
     result = dict(metadata)
     for key, value in extra.items():
@@ -209,12 +209,12 @@ def merged(metadata: dict[str, Json], extra: Mapping[str, Json]) -> dict[str, Js
     return result
 
 
-def last_question(messages: tuple[Json, ...]) -> str:
+def find_last_question(messages: tuple[Json, ...]) -> str:
     """The content of the last message of the user, or empty."""
     for message in reversed(messages):
         if type(message) is dict and message.get("role") == "user":
             content = message.get("content")
-            return "" if content is None else prose("content", content)
+            return "" if content is None else to_prose("content", content)
     return ""
 
 
@@ -223,7 +223,7 @@ CLOCK = re.compile(r"\d{4}-\d\d-\d\d|\d\d?:\d\d(?::\d\d)?")
 
 
 @functools.lru_cache(maxsize=256)
-def timeless(text: str) -> str:
+def hash_without_times(text: str) -> str:
     """The hash of a system message whatever the time it tells; applications have few of them."""
     return digest(CLOCK.sub("", text))
 
@@ -234,27 +234,27 @@ def infer_prompt(values: dict[str, Any]) -> None:
     Metadata says that it was inferred.
     """
     if not values["prompt_hash"]:
-        text = instructions(values["messages"])
+        text = find_instructions(values["messages"])
         if not text:
             return
-        values["prompt_hash"] = timeless(text)
+        values["prompt_hash"] = hash_without_times(text)
     values["prompt_version"] = values["prompt_hash"][:12]
     note = {"prompt_version_source": "inferred"}
-    values["metadata"] = merged(values["metadata"], note)
+    values["metadata"] = merge_metadata(values["metadata"], note)
 
 
-def instructions(messages: tuple[Json, ...]) -> str:
+def find_instructions(messages: tuple[Json, ...]) -> str:
     """What the system and developer messages at the head of a chat say."""
     said: list[str] = []
     for message in messages:
         if type(message) is not dict or message.get("role") not in ("system", "developer"):
             break
         content = message.get("content")
-        said += [] if content is None else [prose("content", content)]
+        said += [] if content is None else [to_prose("content", content)]
     return "\n".join(said)
 
 
-def label(
+def make_label(
     trace_id: str,
     dimension: str,
     verdict: Json,
@@ -273,17 +273,19 @@ def label(
     return Label(trace_id, dimension[:MAX_ID], verdict, who, kind, critique)
 
 
-def moment(ts: Json, form: str | None, values: dict[str, Any], reading: Reading) -> datetime:
+def choose_timestamp(
+    ts: Json, form: str | None, values: dict[str, Any], reading: Reading
+) -> datetime:
     """The row's timestamp, or the one assumed for it; metadata says what was assumed."""
     if ts is not None and ts != "":
-        when, assumed = timestamps.read(ts, form)
+        when, assumed = timestamps.read_timestamp(ts, form)
         note = {"ts_zone": timestamps.ZONE_ASSUMED} if assumed else None
     elif reading.assume_date:
-        when = timestamps.assumed(reading.assume_date, reading.day_begins)
+        when = timestamps.assume_timestamp(reading.assume_date, reading.day_begins)
         note = {"ts_source": "assumed-date"}
     elif reading.spread:
-        day = timestamps.spread_over(values["trace_id"], reading.spread)
-        when = timestamps.assumed(day, reading.day_begins)
+        day = timestamps.spread_date(values["trace_id"], reading.spread)
+        when = timestamps.assume_timestamp(day, reading.day_begins)
         note = {"ts_source": "spread"}
     else:
         raise Refused(
@@ -292,11 +294,11 @@ def moment(ts: Json, form: str | None, values: dict[str, Any], reading: Reading)
             "or give all such rows one night with --assume-date.",
         )
     if note:
-        values["metadata"] = merged(values["metadata"], note)
+        values["metadata"] = merge_metadata(values["metadata"], note)
     return when
 
 
-def content_hash(values: dict[str, Any], plain: bool) -> str:
+def hash_content(values: dict[str, Any], plain: bool) -> str:
     """`digest` of every field but where it was read from, the timestamp in ISO form.
 
     orjson spells very small and large floats differently; without them its bytes are canonical.
@@ -311,17 +313,17 @@ def content_hash(values: dict[str, Any], plain: bool) -> str:
     return digest(hashed, HASH_LENGTH)
 
 
-def refusal(
+def make_refusal(
     problem: Refused, raw: bytes, line: int, reading: Reading, parsed: Parsed | None = None
 ) -> Refusal:
     """The record of a refused row, with as much of its identity as can be told."""
-    row, _, form = named(parsed.row, reading) if parsed else mapping.Renamed({}, {}, None)
+    row, _, form = rename_row(parsed.row, reading) if parsed else mapping.RenamedRow({}, {}, None)
     known = {
-        key: attempt(CONVERT[key], key, row.get(key, row.get(also)))
+        key: try_convert(CONVERT[key], key, row.get(key, row.get(also)))
         for key, also in (("trace_id", "id"), ("app", "app"))
     }
-    when = attempt(
-        lambda _, ts: moment(ts, form, {**known, "metadata": {}}, reading),
+    when = try_convert(
+        lambda _, ts: choose_timestamp(ts, form, {**known, "metadata": {}}, reading),
         "ts",
         row.get("ts", row.get("timestamp")) if row else None,
         always=known["trace_id"] is not None or reading.assume_date is not None,

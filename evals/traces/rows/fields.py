@@ -15,7 +15,7 @@ import orjson
 
 from evals.records import Json, Trace, canonical
 from evals.specs import NAME
-from evals.traces.files.strict_json import Refused, inner, word_for
+from evals.traces.files.strict_json import Refused, name_type, parse_inner
 
 MAX_ID = 256
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -24,65 +24,67 @@ WHENCE = ("source_format", "source_file", "source_line", "content_hash", "turn")
 """Set by the importer, and no part of what is hashed; a row's own such keys go to metadata."""
 
 
-def identifier(key: str, value: Json) -> str:
+def to_identifier(key: str, value: Json) -> str:
     """Text, or a number as text."""
     if type(value) is str:
         return value
     if type(value) in (int, float):
         return str(value)
-    raise wrong_type(key, value, "text")
+    raise refuse_type(key, value, "text")
 
 
-def prose(_key: str, value: Json) -> str:
+def to_prose(_key: str, value: Json) -> str:
     """Text; any other value in its canonical JSON spelling."""
     return value if type(value) is str else canonical(value).decode()
 
 
-def count(key: str, value: Json) -> int:
+def to_count(key: str, value: Json) -> int:
     """A whole number that fits a column; true and false are no numbers."""
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is not int:
-        raise wrong_type(key, value, "a whole number")
+        raise refuse_type(key, value, "a whole number")
     if not -(2**63) <= value < 2**63:
         raise Refused("bad-number", f"`{key}` does not fit 64 bits; write null where unknown.")
     return value
 
 
-def measure(key: str, value: Json) -> float:
+def to_number(key: str, value: Json) -> float:
     """A number; true and false are none."""
     if type(value) is not int and type(value) is not float:
-        raise wrong_type(key, value, "a number")
+        raise refuse_type(key, value, "a number")
     return float(value)
 
 
-def listed(key: str, value: Json) -> tuple[Json, ...]:
+def to_list(key: str, value: Json) -> tuple[Json, ...]:
     """A list, kept as it is."""
     if type(value) is not list:
-        raise wrong_type(key, value, "a list")
+        raise refuse_type(key, value, "a list")
     return tuple(value)
 
 
-def words(key: str, value: Json) -> tuple[str, ...]:
+def to_texts(key: str, value: Json) -> tuple[str, ...]:
     """A list of texts."""
-    return tuple(identifier(key, item) for item in listed(key, value))
+    return tuple(to_identifier(key, item) for item in to_list(key, value))
 
 
-def keyed(key: str, value: Json) -> dict[str, Json]:
+def to_object(key: str, value: Json) -> dict[str, Json]:
     """An object, kept as it is."""
     if type(value) is not dict:
-        raise wrong_type(key, value, "an object")
+        raise refuse_type(key, value, "an object")
     return value
 
 
-def keyed_words(key: str, value: Json) -> dict[str, str]:
+def to_text_object(key: str, value: Json) -> dict[str, str]:
     """An object of texts."""
-    return {name: identifier(f"{key}.{name}", item) for name, item in keyed(key, value).items()}
+    return {
+        name: to_identifier(f"{key}.{name}", item) for name, item in to_object(key, value).items()
+    }
 
 
-def trace_id(key: str, value: Json) -> str:
+def to_trace_id(key: str, value: Json) -> str:
     """A name of a request, any that a log line can carry; never used as a path."""
-    text = identifier(key, value)
+    text = to_identifier(key, value)
     if len(text) > MAX_ID or CONTROL.search(text):
         raise Refused(
             "bad-trace-id",
@@ -92,9 +94,9 @@ def trace_id(key: str, value: Json) -> str:
     return text
 
 
-def app_name(key: str, value: Json) -> str:
+def to_app_name(key: str, value: Json) -> str:
     """A name a catalog entry may have."""
-    text = identifier(key, value)
+    text = to_identifier(key, value)
     if not APP.fullmatch(text):
         raise Refused(
             "bad-app",
@@ -104,26 +106,26 @@ def app_name(key: str, value: Json) -> str:
     return text
 
 
-def wrong_type(key: str, value: Json, expected: str) -> Refused:
+def refuse_type(key: str, value: Json, expected: str) -> Refused:
     """The refusal of a value of another type, by its key."""
-    what = word_for(value)
+    what = name_type(value)
     return Refused("wrong-type", f"`{key}` is {what}; expected {expected}, or null where unknown.")
 
 
 Convert = Callable[[str, Json], Any]
 CONVERT: dict[str, Convert] = {
-    "trace_id": trace_id,
-    "app": app_name,
-    **dict.fromkeys(("input", "output", "context"), prose),
-    **dict.fromkeys(("messages", "steps", "feedback"), listed),
-    **dict.fromkeys(("params", "metadata"), keyed),
-    **dict.fromkeys(("tokens_in", "tokens_out"), count),
-    **dict.fromkeys(("latency_ms", "cost_usd"), measure),
-    "versions": keyed_words,
-    "tags": words,
+    "trace_id": to_trace_id,
+    "app": to_app_name,
+    **dict.fromkeys(("input", "output", "context"), to_prose),
+    **dict.fromkeys(("messages", "steps", "feedback"), to_list),
+    **dict.fromkeys(("params", "metadata"), to_object),
+    **dict.fromkeys(("tokens_in", "tokens_out"), to_count),
+    **dict.fromkeys(("latency_ms", "cost_usd"), to_number),
+    "versions": to_text_object,
+    "tags": to_texts,
 }
-CONVERT |= {f.name: identifier for f in fields(Trace) if f.name not in (*CONVERT, *WHENCE, "ts")}
-UNTYPED = (identifier, prose, trace_id, app_name)
+CONVERT |= {f.name: to_identifier for f in fields(Trace) if f.name not in (*CONVERT, *WHENCE, "ts")}
+UNTYPED = (to_identifier, to_prose, to_trace_id, to_app_name)
 """Conversions to text: a cell is what it says."""
 MUTABLE = ("params", "versions", "metadata")
 BLANK = {
@@ -133,18 +135,18 @@ BLANK = {
 } | {"output": ""}
 
 
-def cell(key: str, text: str) -> Json:
+def parse_cell(key: str, text: str) -> Json:
     """A table's text as the number, list or object that its column holds; empty text is null."""
     if not text:
         return None
     convert = CONVERT[key]
-    if convert in (count, measure):
+    if convert in (to_count, to_number):
         with contextlib.suppress(orjson.JSONDecodeError):
             return orjson.loads(text) if text[0] not in "[{" else text
-    return text if convert in UNTYPED else inner(text)
+    return text if convert in UNTYPED else parse_inner(text)
 
 
-def attempt(convert: Convert, key: str, value: Json, always: bool = False) -> Any:
+def try_convert(convert: Convert, key: str, value: Json, always: bool = False) -> Any:
     """What a conversion gives, or None where it refuses or there is nothing to convert."""
     try:
         return convert(key, value) if value is not None or always else None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from evals import specs
 from evals.records import Json
-from evals.traces.files.strict_json import inner
+from evals.traces.files.strict_json import parse_inner
 
 SYNONYMS = {
     "id": "trace_id",
@@ -25,7 +25,7 @@ SYNONYMS = {
 ABSENT: Any = object()
 
 
-class Renamed(NamedTuple):
+class RenamedRow(NamedTuple):
     """A row under canonical names."""
 
     row: dict[str, Json]
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def planned(name: str, text: str) -> Plan:
+def make_plan(name: str, text: str) -> Plan:
     """The plan of a mapping, given as its JSON (a mapping itself cannot be hashed)."""
     mapping = specs.Mapping.model_validate_json(text)
     columns = {
@@ -68,7 +68,7 @@ def planned(name: str, text: str) -> Plan:
     return Plan(name, paths, dict(mapping.constants), ts.format if ts else None, nested)
 
 
-def plans(mappings: Mapping[str, specs.Mapping], name: str | None) -> tuple[Plan, ...]:
+def make_plans(mappings: Mapping[str, specs.Mapping], name: str | None) -> tuple[Plan, ...]:
     """The plans to choose from: the named one alone, or all in the order of their names.
 
     Raises:
@@ -78,26 +78,26 @@ def plans(mappings: Mapping[str, specs.Mapping], name: str | None) -> tuple[Plan
         known = ", ".join(sorted(mappings)) or "none"
         raise LookupError(f"no mapping {name!r} in the catalog; it has: {known}")
     names = sorted(mappings) if name is None else [name]
-    return tuple(planned(key, mappings[key].model_dump_json()) for key in names)
+    return tuple(make_plan(key, mappings[key].model_dump_json()) for key in names)
 
 
-def chosen(row: dict[str, Json], known: tuple[Plan, ...]) -> Plan | None:
+def choose_plan(row: dict[str, Json], known: tuple[Plan, ...]) -> Plan | None:
     """The only plan, or the one that finds most of its columns in the row."""
     if len(known) == 1:
         return known[0]
-    found = [sum(value_at(row, path) is not ABSENT for path in plan.paths) for plan in known]
+    found = [sum(find_value(row, path) is not ABSENT for path in plan.paths) for plan in known]
     best = max(found, default=0)
     return known[found.index(best)] if best else None
 
 
-def value_at(row: dict[str, Json], path: Path) -> Json:
+def find_value(row: dict[str, Json], path: Path) -> Json:
     """What stands at a path, or ABSENT: a number steps into a list, and JSON in a text is read."""
     if path.key in row:
         return row[path.key]
     value: Json = row
     for part in path.parts:
         if type(value) is str:
-            value = inner(value)
+            value = parse_inner(value)
         if type(value) is dict and part in value:
             value = value[part]
         elif type(value) is list and part.isdecimal() and int(part) < len(value):
@@ -107,7 +107,7 @@ def value_at(row: dict[str, Json], path: Path) -> Json:
     return value
 
 
-def renamed(row: dict[str, Json], plan: Plan) -> Renamed:
+def rename_columns(row: dict[str, Json], plan: Plan) -> RenamedRow:
     """The row with each mapped column under its canonical name.
 
     A column the row lacks leaves the canonical key as it is. A constant fills a field the row
@@ -118,7 +118,7 @@ def renamed(row: dict[str, Json], plan: Plan) -> Renamed:
     kept = {key: value for key, value in row.items() if key not in moved}
     rest: dict[str, Json] = {}
     for path in plan.paths:
-        value = value_at(row, path)
+        value = find_value(row, path)
         if value is ABSENT:
             continue
         if path.key != path.target and kept.get(path.target) is not None:
@@ -128,14 +128,14 @@ def renamed(row: dict[str, Json], plan: Plan) -> Renamed:
         if kept.get(target) is None:
             kept[target] = constant
     for target in plan.nested:
-        put_within(kept, target)
-    return Renamed(kept, rest, plan.ts_format)
+        nest_value(kept, target)
+    return RenamedRow(kept, rest, plan.ts_format)
 
 
-def put_within(row: dict[str, Json], target: str) -> None:
+def nest_value(row: dict[str, Json], target: str) -> None:
     """Moves a value under the field it belongs in, where that holds an object or nothing."""
     field, _, name = target.partition(".")
     held = row.get(field)
-    held = {} if held is None else inner(held) if type(held) is str else held
+    held = {} if held is None else parse_inner(held) if type(held) is str else held
     if type(held) is dict and (value := row.pop(target, None)) is not None:
         row[field] = {**held, name: value}

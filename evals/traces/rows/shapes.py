@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from evals.records import Json
-from evals.traces.files.strict_json import EXACT_FLOAT, MAX_DEPTH, Refused, survey
+from evals.traces.files.strict_json import EXACT_FLOAT, MAX_DEPTH, Refused, survey_value
 from evals.traces.rows import mapping, timestamps
-from evals.traces.rows.canonical import Reading, complete, merged
+from evals.traces.rows.canonical import Reading, infer_missing, merge_metadata
 from evals.traces.rows.fields import APP, BLANK, CONTROL, CONVERT, MAX_ID, MUTABLE
 from evals.traces.rows.mapping import SYNONYMS
 
@@ -75,7 +75,7 @@ class Shape(NamedTuple):
     """Whether a field holds lists or objects."""
 
 
-def shape_of(keys: tuple[str, ...], reading: Reading) -> Shape | None:
+def find_shape(keys: tuple[str, ...], reading: Reading) -> Shape | None:
     """How rows with these keys are read; None where it depends on what they hold."""
     fields = {key: key for key in keys if key in CONVERT or key == "ts"}
     plan, constants = None, {}
@@ -83,7 +83,7 @@ def shape_of(keys: tuple[str, ...], reading: Reading) -> Shape | None:
         heads = {path.parts[0] for p in reading.plans for path in p.paths if path.key not in keys}
         if heads & set(keys):
             return None
-        plan = mapping.chosen(dict.fromkeys(keys), reading.plans)
+        plan = mapping.choose_plan(dict.fromkeys(keys), reading.plans)
     if plan:
         reading.used.add(plan.name)
         if plan.nested or any(p.key != p.target and p.target in keys for p in plan.paths):
@@ -119,7 +119,7 @@ class Misfits(Exception):
         self.rows = rows
 
 
-def columns(shape: Shape, rows: Sequence[Row], keys: Sequence[int]) -> Columns:
+def read_columns(shape: Shape, rows: Sequence[Row], keys: Sequence[int]) -> Columns:
     """The cells of rows of one shape.
 
     Args:
@@ -137,9 +137,9 @@ def columns(shape: Shape, rows: Sequence[Row], keys: Sequence[int]) -> Columns:
     misfits: set[int] = set()
     for field, column in taken.items():
         allowed = TYPES["app" if field in synonyms and field != "ts" else field]
-        misfits.update(strangers(column, allowed))
+        misfits.update(find_other_types(column, allowed))
     loose = [[row[key] for row in rows] for key in shape.loose]
-    misfits.update(unsound(shape, rows, keys, loose))
+    misfits.update(find_unsafe_rows(shape, rows, keys, loose))
     for field in shape.contested:
         misfits.update(n for n, value in enumerate(taken.get(field, ())) if value is None)
     if misfits:
@@ -147,16 +147,16 @@ def columns(shape: Shape, rows: Sequence[Row], keys: Sequence[int]) -> Columns:
     for target, constant in shape.constants.items():
         cells = taken.get(target, [None] * len(rows))
         taken[target] = [constant if cell is None else cell for cell in cells]
-    moments, assumed = timed(taken.pop("ts"), shape.ts_format)
-    cells = settled(taken, misfits)
+    moments, assumed = read_timestamps(taken.pop("ts"), shape.ts_format)
+    cells = convert_columns(taken, misfits)
     if misfits:
         raise Misfits(misfits)
-    notes(cells, shape, rows, assumed)
+    add_inferred(cells, shape, rows, assumed)
     cells["ts"] = list(moments)
     return Columns(len(rows), cells)
 
 
-def strangers(column: Sequence[Any], allowed: frozenset[type]) -> list[int]:
+def find_other_types(column: Sequence[Any], allowed: frozenset[type]) -> list[int]:
     """Positions of cells of another type."""
     if allowed.issuperset(map(type, column)):
         return []
@@ -166,7 +166,7 @@ def strangers(column: Sequence[Any], allowed: frozenset[type]) -> list[int]:
 SIMPLE = frozenset((str, int, bool, NOTHING))
 
 
-def unsound(
+def find_unsafe_rows(
     shape: Shape, rows: Sequence[Row], keys: Sequence[int], loose: Iterable[Sequence[Any]]
 ) -> Iterator[int]:
     """Positions of rows whose text may hide a key, or that nest, or hold a rare float."""
@@ -176,24 +176,24 @@ def unsound(
         yield from (n for n, spelled in enumerate(keys) if spelled != count)
         return
     for n, row in enumerate(rows):
-        found = survey(row)
+        found = survey_value(row)
         if found.keys != keys[n] or found.depth > MAX_DEPTH or found.huge or not found.plain:
             yield n
 
 
-def timed(column: Sequence[str], form: str | None) -> tuple[Sequence[int], list[int]]:
+def read_timestamps(column: Sequence[str], form: str | None) -> tuple[Sequence[int], list[int]]:
     """The moments in microseconds since 1970, and the positions of those whose zone was assumed.
 
     Raises:
         Misfits: some are no timestamps.
     """
-    if form is None and (moments := iso_moments(column)):
+    if form is None and (moments := read_iso_timestamps(column)):
         return moments, []
     found, assumed, misfits = [], [], set()
     for n, value in enumerate(column):
         try:
-            moment, guessed = timestamps.read(value, form)
-            found.append(microseconds(moment))
+            moment, guessed = timestamps.read_timestamp(value, form)
+            found.append(to_microseconds(moment))
             assumed += [n] if guessed else []
         except Refused:
             misfits.add(n)
@@ -202,7 +202,7 @@ def timed(column: Sequence[str], form: str | None) -> tuple[Sequence[int], list[
     return found, assumed
 
 
-def iso_moments(column: Sequence[str]) -> list[int]:
+def read_iso_timestamps(column: Sequence[str]) -> list[int]:
     """ISO 8601 with a zone, all of it, read at once; nothing where a cell is anything else."""
     import pyarrow as pa
 
@@ -215,12 +215,12 @@ def iso_moments(column: Sequence[str]) -> list[int]:
     return found.tolist() if within and len(min(column, key=len)) >= SHORTEST else []
 
 
-def microseconds(moment: datetime) -> int:
+def to_microseconds(moment: datetime) -> int:
     """A moment as the lake keeps it."""
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
-def settled(taken: dict[str, list[Any]], misfits: set[int]) -> dict[str, list[Any]]:
+def convert_columns(taken: dict[str, list[Any]], misfits: set[int]) -> dict[str, list[Any]]:
     """The columns as they are kept; rows that cannot be are added to the misfits."""
     ids, apps = taken.get("trace_id"), taken.get("app")
     if ids is None or apps is None:
@@ -234,37 +234,37 @@ def settled(taken: dict[str, list[Any]], misfits: set[int]) -> dict[str, list[An
     if wrong:
         misfits.update(n for n, app in enumerate(apps) if app in wrong)
     return {
-        field: SETTLE.get(field, identifiers)(field, cells, misfits)
+        field: SETTLE.get(field, convert_identifiers)(field, cells, misfits)
         for field, cells in taken.items()
     }
 
 
-def identifiers(_field: str, cells: list[Any], _misfits: set[int]) -> list[Any]:
+def convert_identifiers(_field: str, cells: list[Any], _misfits: set[int]) -> list[Any]:
     """Text, numbers as text."""
     if int not in set(map(type, cells)):
         return cells
     return [str(cell) if type(cell) is int else cell for cell in cells]
 
 
-def prose(field: str, cells: list[Any], _misfits: set[int]) -> list[Any]:
+def convert_prose(field: str, cells: list[Any], _misfits: set[int]) -> list[Any]:
     """Text; nothing where the field may not be null."""
     blank = BLANK[field]
     return cells if blank is None else [blank if cell is None else cell for cell in cells]
 
 
-def counts(_field: str, cells: list[Any], misfits: set[int]) -> list[Any]:
+def convert_counts(_field: str, cells: list[Any], misfits: set[int]) -> list[Any]:
     """Whole numbers that fit 64 bits."""
     misfits.update(n for n, v in enumerate(cells) if v is not None and not -(2**63) <= v < 2**63)
     return cells
 
 
-def measures(_field: str, cells: list[Any], misfits: set[int]) -> list[Any]:
+def convert_numbers(_field: str, cells: list[Any], misfits: set[int]) -> list[Any]:
     """Floats that were no integers too large for one."""
     misfits.update(n for n, v in enumerate(cells) if v is not None and abs(v) >= EXACT_FLOAT)
     return [None if cell is None else float(cell) for cell in cells]
 
 
-def nested(field: str, cells: list[Any], misfits: set[int]) -> list[Any]:
+def convert_nested(field: str, cells: list[Any], misfits: set[int]) -> list[Any]:
     """Lists and objects, converted cell by cell; their text is written when they are complete."""
     empty: Any = {} if field in MUTABLE else ()
     made: list[Any] = []
@@ -279,14 +279,14 @@ def nested(field: str, cells: list[Any], misfits: set[int]) -> list[Any]:
 
 Settle = Callable[[str, list[Any], set[int]], list[Any]]
 SETTLE: dict[str, Settle] = {
-    **dict.fromkeys(PROSE, prose),
-    **dict.fromkeys(COUNTS, counts),
-    **dict.fromkeys(MEASURES, measures),
-    **dict.fromkeys(NESTED, nested),
+    **dict.fromkeys(PROSE, convert_prose),
+    **dict.fromkeys(COUNTS, convert_counts),
+    **dict.fromkeys(MEASURES, convert_numbers),
+    **dict.fromkeys(NESTED, convert_nested),
 }
 
 
-def notes(
+def add_inferred(
     cells: dict[str, list[Any]], shape: Shape, rows: Sequence[Row], assumed: Sequence[int]
 ) -> None:
     """Adds what follows from the rest, and writes nested values as text."""
@@ -294,33 +294,35 @@ def notes(
     if shape.loose or assumed:
         held = cells.get("metadata", [{}] * count)
         cells["metadata"] = [
-            merged(said, {key: row[key] for key in shape.loose})
+            merge_metadata(said, {key: row[key] for key in shape.loose})
             for said, row in zip(held, rows, strict=True)
         ]
     if "messages" in cells or "prompt_hash" in cells:
-        follow(cells, count)
+        infer_missing_cells(cells, count)
     for n in assumed:
-        cells["metadata"][n] = merged(cells["metadata"][n], {"ts_zone": timestamps.ZONE_ASSUMED})
+        cells["metadata"][n] = merge_metadata(
+            cells["metadata"][n], {"ts_zone": timestamps.ZONE_ASSUMED}
+        )
     for field in NESTED:
         if field in cells:
-            cells[field] = list(map(text_of, cells[field]))
+            cells[field] = list(map(to_json_text, cells[field]))
 
 
 FOLLOWS = ("input", "messages", "prompt_version", "prompt_hash", "metadata")
 
 
-def follow(cells: dict[str, list[Any]], count: int) -> None:
+def infer_missing_cells(cells: dict[str, list[Any]], count: int) -> None:
     """What `complete` makes of rows with a chat or a template."""
     empty: dict[str, Any] = {**BLANK, "metadata": {}}
     for field in FOLLOWS:
         cells.setdefault(field, [empty[field]] * count)
     for n in range(count):
         values = {field: cells[field][n] for field in FOLLOWS}
-        complete(values)
+        infer_missing(values)
         for field in ("input", "prompt_version", "prompt_hash", "metadata"):
             cells[field][n] = values[field]
 
 
-def text_of(value: Json) -> str:
+def to_json_text(value: Json) -> str:
     """The canonical JSON of a value; floats with an exponent were sorted out before."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

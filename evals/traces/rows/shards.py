@@ -15,13 +15,13 @@ class Share(NamedTuple):
     at: int = 0
     of: int = 1
 
-    def has(self, trace_id: str) -> bool:
+    def has_trace(self, trace_id: str) -> bool:
         """Whether a trace is this reader's."""
         if self.of == 1:
             return True
         return zlib.adler32(trace_id.encode("utf-8", "surrogatepass")) % self.of == self.at
 
-    def tells(self, line: int) -> bool:
+    def reports_row(self, line: int) -> bool:
         """Whether this reader tells of a row that belongs to no trace."""
         return line % self.of == self.at
 

@@ -17,7 +17,7 @@ EPOCHS = {"epoch": 1.0, "epoch_ms": 1e-3}
 ZONE_ASSUMED = "assumed-utc"
 
 
-def read(value: Json, form: str | None = None) -> tuple[datetime, bool]:
+def read_timestamp(value: Json, form: str | None = None) -> tuple[datetime, bool]:
     """The moment in UTC, and whether its zone had to be assumed.
 
     Args:
@@ -30,9 +30,9 @@ def read(value: Json, form: str | None = None) -> tuple[datetime, bool]:
     moment = None
     try:
         if form in EPOCHS:
-            moment = since_epoch(value, EPOCHS[form])
+            moment = parse_epoch(value, EPOCHS[form])
         if moment is None and type(value) is str:
-            moment = iso(value)
+            moment = parse_iso(value)
             if moment is None and form and form not in EPOCHS:
                 moment = datetime.strptime(value, form)
         if moment is not None and moment.year in YEARS:
@@ -49,14 +49,14 @@ def read(value: Json, form: str | None = None) -> tuple[datetime, bool]:
     )
 
 
-def iso(text: str) -> datetime | None:
+def parse_iso(text: str) -> datetime | None:
     """ISO 8601 with dashes, a date alone being its midnight; None for any other form."""
     if len(text) < 10 or text[4] != "-" or text[7] != "-" or text[10:11] not in ("", "T", "t", " "):
         return None
     return datetime.fromisoformat(text)
 
 
-def since_epoch(value: Json, unit: float) -> datetime | None:
+def parse_epoch(value: Json, unit: float) -> datetime | None:
     """Seconds or milliseconds since 1970; None for text that is no number."""
     if type(value) is str and not value.replace(".", "", 1).removeprefix("-").isdecimal():
         return None
@@ -65,12 +65,12 @@ def since_epoch(value: Json, unit: float) -> datetime | None:
     return datetime.fromtimestamp(float(value) * unit, UTC)
 
 
-def assumed(day: date, day_begins: int) -> datetime:
+def assume_timestamp(day: date, day_begins: int) -> datetime:
     """The middle of a night that the user named for rows without a timestamp."""
     return datetime.combine(day, time(), UTC) + timedelta(hours=day_begins + 12)
 
 
-def spread_over(trace_id: str, days: tuple[date, date]) -> date:
+def spread_date(trace_id: str, days: tuple[date, date]) -> date:
     """The day, first and last included, that a hash of its id gives to a trace."""
     first, last = days
     drawn = int(hashlib.sha256(trace_id.encode("utf-8", "surrogatepass")).hexdigest()[:15], 16)

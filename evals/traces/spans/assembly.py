@@ -10,11 +10,17 @@ import re
 from collections.abc import Sequence
 
 from evals.records import Json, digest
-from evals.traces.files.strict_json import OPENS, Refused, spelled
+from evals.traces.files.strict_json import OPENS, Refused, to_canonical_text
 from evals.traces.messages import chat, payloads
-from evals.traces.spans.facts import Facts, listed, read
-from evals.traces.spans.spans import Span, Tree, joined
-from evals.traces.spans.steps import iso, latency, spoken, step_of, told_calls
+from evals.traces.spans.facts import Facts, list_items, read_facts
+from evals.traces.spans.spans import Span, Tree, join_spans
+from evals.traces.spans.steps import (
+    build_step,
+    find_answer_text,
+    find_unrecorded_calls,
+    measure_latency,
+    to_iso,
+)
 
 KNOWN = ("service.name", "service.version", "vcs.ref.head.revision")
 VERSION = re.compile(r"(?!prompt[._])(.{1,64})[._]version")
@@ -34,7 +40,7 @@ UNVOICED = ("embedding", "reranker")
 FOUND = ("retrieval", "reranker")
 
 
-class Whole:
+class TraceSpans:
     """The spans of one trace, understood and in order."""
 
     def __init__(self, spans: Sequence[Span], facts: list[Facts]) -> None:
@@ -63,75 +69,75 @@ class Whole:
     def first(self, name: str) -> str | None:
         """A field as the root says it, or else the first span that does, as text."""
         value = self.told.get(name)
-        return None if value is None else chat.text_of(value) or None
+        return None if value is None else chat.to_text(value) or None
 
     def recorded(self, *keys: str) -> str | None:
         """The first of some attributes that a resource has, or the root."""
         for place in (self.resource, self.root.attributes):
             for key in keys:
                 if (value := place.get(key)) not in (None, ""):
-                    return chat.text_of(value)
+                    return chat.to_text(value)
         return None
 
 
-def understood(spans: Sequence[Span]) -> Whole:
+def read_trace(spans: Sequence[Span]) -> TraceSpans:
     """The spans of a trace, each once.
 
     Raises:
         Refused: `no-llm-span`.
     """
-    ordered = joined(spans)
-    facts = [read(span) for span in ordered]
+    ordered = join_spans(spans)
+    facts = [read_facts(span) for span in ordered]
     if not any(one.is_llm_work for one in facts):
         raise Refused(
             "no-llm-span",
             "The trace has no span of a model, a tool, a retrieval or an agent; leave such traces "
             "out in the exporter, or instrument the application with GenAI conventions.",
         )
-    return Whole(ordered, facts)
+    return TraceSpans(ordered, facts)
 
 
-def row_of(whole: Whole, app: str | None = None) -> dict[str, Json]:
+def build_row(whole: TraceSpans, app: str | None = None) -> dict[str, Json]:
     """The trace under canonical names; what no span says is absent."""
-    answer = answering(whole)
+    answer = find_answer(whole)
     voice = whole.facts[answer] if answer is not None else None
-    output = output_of(whole, voice)
-    messages = voice.asked if voice else chat.messages_of(whole.root_facts.said.get("input"))
-    recorder = app_of(whole)
-    metadata = metadata_of(whole, recorder)
+    output = find_output(whole, voice)
+    messages = voice.asked if voice else chat.read_messages(whole.root_facts.said.get("input"))
+    recorder = find_app(whole)
+    metadata = collect_metadata(whole, recorder)
     found: dict[str, Json] = {
         "trace_id": whole.root.trace_id,
-        "ts": iso(began(whole)),
+        "ts": to_iso(find_start(whole)),
         "app": recorder or app,
-        "input": input_of(whole, messages),
+        "input": find_input(whole, messages),
         "output": output,
         "messages": chat.as_json(messages) or None,
-        "context": context_of(whole.facts),
-        "steps": [*steps_of(whole, answer, output)],
-        "latency_ms": latency(whole.root),
+        "context": join_passages(whole.facts),
+        "steps": [*build_steps(whole, answer, output)],
+        "latency_ms": measure_latency(whole.root),
         "git_commit": whole.recorded(*COMMITS),
         "prompt_name": whole.first("prompt_name"),
         "prompt_version": whole.first("prompt_version"),
-        "prompt_hash": prompt_hash(whole),
+        "prompt_hash": find_prompt_hash(whole),
         "session_id": whole.first("session_id"),
         "user_id": whole.first("user_id"),
-        "versions": {**versions_in(metadata), **versions_of(whole)},
-        "tags": [*tags_of(whole.facts)],
+        "versions": {**find_metadata_versions(metadata), **collect_versions(whole)},
+        "tags": [*collect_tags(whole.facts)],
         "metadata": metadata,
-        **told_by(whole, voice),
-        **totals(whole),
+        **describe_model(whole, voice),
+        **sum_usage(whole),
     }
     return {key: value for key, value in found.items() if value is not None}
 
 
-def began(whole: Whole) -> int | None:
+def find_start(whole: TraceSpans) -> int | None:
     """When the root began, or else the first span or event that says when."""
     starts = (span.start for span in (whole.root, *whole.spans))
     events = (event.ts for span in whole.spans for event in span.events)
     return next((moment for moment in (*starts, *events) if moment), None)
 
 
-def told_by(whole: Whole, voice: Facts | None) -> dict[str, Json]:
+def describe_model(whole: TraceSpans, voice: Facts | None) -> dict[str, Json]:
     """What the call that answered says of its model, or else the first span that does."""
     found: dict[str, Json] = {"params": voice.params or None} if voice else {}
     heard = [voice] if voice else [f for f in whole.facts if f.kind not in UNVOICED]
@@ -141,7 +147,7 @@ def told_by(whole: Whole, voice: Facts | None) -> dict[str, Json]:
     return found
 
 
-def answering(whole: Whole) -> int | None:
+def find_answer(whole: TraceSpans) -> int | None:
     """The model's call that gave the trace's answer, or else the last that said anything.
 
     A call inside another that answers alike is the one that was made.
@@ -155,45 +161,45 @@ def answering(whole: Whole) -> int | None:
     root = whole.root_facts
     told = root.said.get("output")
     for n in reversed(calls):
-        said = spoken(whole.facts[n])
-        if said and payloads.words_of(told, "assistant", said).strip() == said.strip():
+        said = find_answer_text(whole.facts[n])
+        if said and payloads.extract_words(told, "assistant", said).strip() == said.strip():
             return n
-    return next((n for n in reversed(calls) if spoken(whole.facts[n])), calls[-1])
+    return next((n for n in reversed(calls) if find_answer_text(whole.facts[n])), calls[-1])
 
 
-def input_of(whole: Whole, messages: chat.Messages) -> str | None:
+def find_input(whole: TraceSpans, messages: chat.Messages) -> str | None:
     """What was asked: in the words of the outermost span that tells, or of the last question."""
-    question = payloads.spoken(messages, "user")
+    question = payloads.find_last_content(messages, "user")
     for facts in whole.outward:
         if facts.kind == "llm" or facts.asked:
-            found = payloads.spoken(facts.asked, "user")
+            found = payloads.find_last_content(facts.asked, "user")
         elif facts.kind in ("tool", *FOUND, "embedding") and question:
             continue
         else:
-            found = worded(facts, "input", "user", question or "")
+            found = extract_side(facts, "input", "user", question or "")
         if found:
             return found
     return question
 
 
-def output_of(whole: Whole, voice: Facts | None) -> str:
+def find_output(whole: TraceSpans, voice: Facts | None) -> str:
     """What was answered: in the words of the outermost span that tells, or of the model."""
-    said = spoken(voice) if voice else ""
+    said = find_answer_text(voice) if voice else ""
     for facts in whole.outward:
         if facts.kind == "llm" and facts is not whole.root_facts:
             return said
         if facts.kind == "llm" or facts.answered:
-            found = spoken(facts)
+            found = find_answer_text(facts)
         elif facts.kind in ("tool", *FOUND, "embedding", "guardrail", "evaluator") and voice:
             continue
         else:
-            found = worded(facts, "output", "assistant", said)
+            found = extract_side(facts, "output", "assistant", said)
         if found:
             return found
     return said
 
 
-def worded(facts: Facts, side: str, role: str, known: str) -> str:
+def extract_side(facts: Facts, side: str, role: str, known: str) -> str:
     """A span's input or output in words, what is `known` to have been said standing as it is.
 
     A logged request tells its question. Of a response only the answer that a model's call gave
@@ -201,34 +207,37 @@ def worded(facts: Facts, side: str, role: str, known: str) -> str:
     """
     told = facts.said.get(side)
     if facts.said.get(f"{side}_type") == "text/plain":
-        return chat.text_of(told)
-    found = payloads.words_of(told, role, known)
+        return chat.to_text(told)
+    found = payloads.extract_words(told, role, known)
     if found == known or not found.startswith(OPENS):
         return found
-    last = payloads.last_words(told, role)
+    last = payloads.find_last_words(told, role)
     if role == "user":
         return last or known or found
     return found if last != known else known
 
 
-def told_at_root(whole: Whole) -> dict[str, Json]:
+def describe_root(whole: TraceSpans) -> dict[str, Json]:
     """What a root that is no step says and nothing else keeps: its name, an input of many parts."""
     if whole.bare is None:
         return {}
-    found = {"name": whole.root.name, "input": structured(whole.root_facts.said.get("input"))}
+    found = {
+        "name": whole.root.name,
+        "input": find_structured_input(whole.root_facts.said.get("input")),
+    }
     return {key: value for key, value in found.items() if value}
 
 
-def structured(value: Json) -> Json:
+def find_structured_input(value: Json) -> Json:
     """An input in an object's form, that says more than a user's words; None for any other."""
-    plain = payloads.unquoted(value)
-    if type(plain) is not dict or payloads.last_words(plain, "user") is not None:
+    plain = payloads.parse_quoted(value)
+    if type(plain) is not dict or payloads.find_last_words(plain, "user") is not None:
         return None
     several = sum(value not in payloads.NOTHING for value in plain.values()) > 1
-    return plain if several or payloads.words_of(plain, "user").startswith(OPENS) else None
+    return plain if several or payloads.extract_words(plain, "user").startswith(OPENS) else None
 
 
-def context_of(every: list[Facts]) -> str | None:
+def join_passages(every: list[Facts]) -> str | None:
     """The passages that were retrieved, each once; a reranker's choice where there is one."""
     last = [facts for facts in every if facts.kind == "reranker" and facts.documents]
     passages = {
@@ -240,21 +249,21 @@ def context_of(every: list[Facts]) -> str | None:
     return "\n\n".join(passages) or None
 
 
-def totals(whole: Whole) -> dict[str, Json]:
+def sum_usage(whole: TraceSpans) -> dict[str, Json]:
     """Tokens and cost over the innermost spans that tell them: a parent repeats its children's."""
     found: dict[str, Json] = {}
     models = [n for n, f in enumerate(whole.facts) if f.kind not in UNVOICED]
     for name, target in (("tokens_in",) * 2, ("tokens_out",) * 2, ("cost", "cost_usd")):
         places = range(len(whole.facts)) if name == "cost" else models
         telling = [n for n in places if getattr(whole.facts[n], name) is not None]
-        covered = whole.tree.around(telling) if len(telling) > 1 else ()
+        covered = whole.tree.find_ancestors(telling) if len(telling) > 1 else ()
         parts = [getattr(whole.facts[n], name) for n in telling if n not in covered]
         if parts:
             found[target] = sum(parts)
     return found
 
 
-def app_of(whole: Whole) -> str | None:
+def find_app(whole: TraceSpans) -> str | None:
     """The application: the service or project that recorded it, as a name that fits a path."""
     name = whole.recorded(*PROJECTS)
     if name is None or name.startswith("unknown_service"):
@@ -262,14 +271,14 @@ def app_of(whole: Whole) -> str | None:
     return UNFIT.sub("-", name).strip("-._")[:64] or None
 
 
-def prompt_hash(whole: Whole) -> str | None:
+def find_prompt_hash(whole: TraceSpans) -> str | None:
     """The hash of the prompt's template, as told or made from it."""
     told = whole.first("prompt_hash")
     template = whole.first("template")
     return told or (digest(template) if template else None)
 
 
-def versions_of(whole: Whole) -> dict[str, str]:
+def collect_versions(whole: TraceSpans) -> dict[str, str]:
     """Everything that ran in some version; the tools offered by a hash of their definitions."""
     found: dict[str, str] = {}
     for facts in reversed(whole.facts):
@@ -280,7 +289,7 @@ def versions_of(whole: Whole) -> dict[str, str]:
     return {"service": service, **found} if service else found
 
 
-def versions_in(metadata: dict[str, Json]) -> dict[str, str]:
+def find_metadata_versions(metadata: dict[str, Json]) -> dict[str, str]:
     """What a team's own metadata names a version of: `index_version`, `retriever.version`."""
     named = ((VERSION.fullmatch(key), value) for key, value in metadata.items())
     return {
@@ -290,18 +299,18 @@ def versions_in(metadata: dict[str, Json]) -> dict[str, str]:
     }
 
 
-def tags_of(every: list[Facts]) -> list[str]:
+def collect_tags(every: list[Facts]) -> list[str]:
     """Every tag once."""
     found: dict[str, None] = {}
     for told in (facts.said["tags"] for facts in every if "tags" in facts.said):
-        parted = listed(told) or (told.split(",") if type(told) is str else [])
-        found |= dict.fromkeys(text for tag in parted if (text := chat.text_of(tag).strip()))
+        parted = list_items(told) or (told.split(",") if type(told) is str else [])
+        found |= dict.fromkeys(text for tag in parted if (text := chat.to_text(tag).strip()))
     return list(found)
 
 
-def metadata_of(whole: Whole, app: str | None) -> dict[str, Json]:
+def collect_metadata(whole: TraceSpans, app: str | None) -> dict[str, Json]:
     """What nobody else keeps: a team's own, the root's unknown attributes, the resource's."""
-    found = told_at_root(whole)
+    found = describe_root(whole)
     for facts in reversed(whole.facts):
         found = {**found, **facts.metadata}
     root = whole.root_facts
@@ -324,19 +333,21 @@ def metadata_of(whole: Whole, app: str | None) -> dict[str, Json]:
     return found
 
 
-def steps_of(whole: Whole, answer: int | None, output: str) -> list[dict[str, Json]]:
+def build_steps(whole: TraceSpans, answer: int | None, output: str) -> list[dict[str, Json]]:
     """Every span but a bare root as a step, in order of time; then calls only messages tell of."""
     voice = whole.facts[answer] if answer is not None else None
     several = voice and any(facts.asked for facts in whole.facts if facts is not voice)
     known = (
-        {spelled(message) for message in chat.as_json(voice.asked)} if voice and several else set()
+        {to_canonical_text(message) for message in chat.as_json(voice.asked)}
+        if voice and several
+        else set()
     )
     root = None if whole.root.parent_id else whole.tree.root
     steps = []
     for n, (span, facts) in enumerate(zip(whole.spans, whole.facts, strict=True)):
         if n == whole.bare:
             continue
-        steps.append(step_of(span, facts, n == answer, n == root, known, output))
+        steps.append(build_step(span, facts, n == answer, n == root, known, output))
     if voice:
-        steps += told_calls(voice, steps)
+        steps += find_unrecorded_calls(voice, steps)
     return steps

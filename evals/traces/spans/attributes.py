@@ -43,13 +43,13 @@ REST, IGNORE = Place("rest"), Place("ignored")
 FIELDS = {key: Place("field", *known) for key, known in RANKS.items()}
 
 
-def place_of(key: str) -> Place:
+def find_place(key: str) -> Place:
     """Where a value goes by its attribute's name."""
-    return REST if len(key) > MAX_KEY else learnt(key)
+    return REST if len(key) > MAX_KEY else find_short_place(key)
 
 
 @functools.lru_cache(maxsize=2**15)
-def learnt(key: str) -> Place:
+def find_short_place(key: str) -> Place:
     """Where the values of a name of bounded length go, that is no field's alone."""
     if key in IGNORED:
         return IGNORE
@@ -77,7 +77,7 @@ class Sorted(NamedTuple):
     """Attributes nobody knows, under their own names."""
 
 
-def by_field(attributes: dict[str, Json]) -> Sorted:
+def sort_attributes(attributes: dict[str, Json]) -> Sorted:
     """Attributes in their places."""
     found = Sorted({}, {}, {})
     ranks: dict[str, int] = {}
@@ -90,17 +90,17 @@ def by_field(attributes: dict[str, Json]) -> Sorted:
         if field_of is not None:
             name = field_of.name
             if name in ranks:
-                settle(said, ranks, found.rest, field_of, key, value)
+                keep_better(said, ranks, found.rest, field_of, key, value)
             else:
                 said[name], ranks[name] = value, field_of.rank
         else:
-            sort_in(nested, found.maps, found.rest, key, value)
+            sort_attribute(nested, found.maps, found.rest, key, value)
     for name, tree in nested.items():
-        said.setdefault(name, grown(tree))
+        said.setdefault(name, convert_lists(tree))
     return found
 
 
-def sort_in(
+def sort_attribute(
     nested: dict[str, dict[str, Json]],
     maps: dict[str, dict[str, Json]],
     rest: dict[str, Json],
@@ -108,16 +108,16 @@ def sort_in(
     value: Json,
 ) -> None:
     """Puts a value that is no field's alone where it goes."""
-    place = place_of(key)
+    place = find_place(key)
     if place.what == "list":
-        plant(nested.setdefault(place.name, {}), place.path, value)
+        put_at_path(nested.setdefault(place.name, {}), place.path, value)
     elif place.what == "map":
         maps.setdefault(place.name, {})[place.path[0]] = value
     elif place.what == "rest":
-        rest[key] = short(value)
+        rest[key] = shorten(value)
 
 
-def settle(
+def keep_better(
     said: dict[str, Json],
     ranks: dict[str, int],
     rest: dict[str, Json],
@@ -130,15 +130,15 @@ def settle(
     same = value == said[name] or [value] == said[name] or value == [said[name]]
     if rank > ranks[name]:
         if not same:
-            rest[key] = short(value)
+            rest[key] = shorten(value)
         return
     if not same:
         earlier = next(k for k, (f, r) in RANKS.items() if f == name and r == ranks[name])
-        rest[earlier] = short(said[name])
+        rest[earlier] = shorten(said[name])
     said[name], ranks[name] = value, rank
 
 
-def plant(tree: dict[str, Json], path: tuple[str, ...], value: Json) -> None:
+def put_at_path(tree: dict[str, Json], path: tuple[str, ...], value: Json) -> None:
     """Puts a value at a path of names and numbers."""
     for at, part in enumerate(path[:-1]):
         below = tree.setdefault(part, {})
@@ -149,20 +149,20 @@ def plant(tree: dict[str, Json], path: tuple[str, ...], value: Json) -> None:
     tree[path[-1]] = value
 
 
-def grown(tree: Json) -> Json:
+def convert_lists(tree: Json) -> Json:
     """The tree with lists where its keys are numbers."""
     if type(tree) is not dict:
         return tree
     if tree and all(key.isdecimal() for key in tree):
         ordered = sorted(tree, key=lambda key: (len(key), key))
-        return [grown(tree[key]) for key in ordered]
-    return {key: grown(value) for key, value in tree.items()}
+        return [convert_lists(tree[key]) for key in ordered]
+    return {key: convert_lists(value) for key, value in tree.items()}
 
 
-def short(value: Json) -> Json:
+def shorten(value: Json) -> Json:
     """A value fit to be kept: no inline data, no vectors."""
     if type(value) is str:
-        return chat.without_data(value)
+        return chat.remove_data(value)
     if type(value) is list and len(value) > LONG and all(type(x) in (int, float) for x in value):
         return f"[vector of {len(value)} numbers]"
     return value

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from evals.records import Json
-from evals.traces.files.strict_json import inner as embedded
+from evals.traces.files.strict_json import parse_inner as embedded
 from evals.traces.messages import chat, payloads
 from evals.traces.spans import genai, openinference, vendors
-from evals.traces.spans.attributes import RANKS, VOCABULARIES, by_field, short
-from evals.traces.spans.openinference import listed
+from evals.traces.spans.attributes import RANKS, VOCABULARIES, shorten, sort_attributes
+from evals.traces.spans.openinference import list_items
 from evals.traces.spans.spans import Event, Span
 
 KINDS = {word: kind for words in VOCABULARIES for word, kind in words.KINDS.items()}
@@ -58,19 +58,19 @@ class Facts:
             return None
         if type(value) is list and name == "finish_reason":
             value = value[0] if value else None
-        return chat.text_of(value) or None
+        return chat.to_text(value) or None
 
 
-def read(span: Span) -> Facts:
+def read_facts(span: Span) -> Facts:
     """What a span says."""
     attributes = span.attributes
     if span.events:
-        told = genai.from_events(span.events)
+        told = genai.read_events(span.events)
         attributes = {**told, **attributes} if told else attributes
-    return understood(span, *by_field(attributes))
+    return build_facts(span, *sort_attributes(attributes))
 
 
-def understood(
+def build_facts(
     span: Span,
     said: dict[str, Json],
     maps: dict[str, dict[str, Json]],
@@ -79,32 +79,35 @@ def understood(
     """The facts of what was found."""
     for name in PARSED.intersection(said):
         if type(value := said[name]) is str:
-            said[name] = payloads.unquoted(value)
-    facts = Facts(kind_of(said), said, rest=rest)
+            said[name] = payloads.parse_quoted(value)
+    facts = Facts(find_kind(said), said, rest=rest)
     if facts.kind == "llm" or not CHATS.isdisjoint(said):
-        converse(facts)
+        add_chat(facts)
     if "documents" in said:
-        found = listed(said["documents"])
-        facts.documents = [openinference.document(item) for item in found]
+        found = list_items(said["documents"])
+        facts.documents = [openinference.read_document(item) for item in found]
     if maps or "params_json" in said or "metadata_json" in said:
-        facts.params = params(said, maps)
-        facts.metadata = metadata(said, maps)
+        facts.params = collect_params(said, maps)
+        facts.metadata = collect_metadata(said, maps)
     if maps or not VERSIONS.isdisjoint(said):
-        facts.versions = versions(said, maps)
+        facts.versions = collect_versions(said, maps)
     if not MEASURES.isdisjoint(said):
-        measure(facts)
+        add_usage(facts)
     if span.events or not ANNOTATED.isdisjoint(said):
-        facts.labels = labels(said, span.events)
-    facts.error = error_of(span, facts)
+        facts.labels = collect_labels(said, span.events)
+    facts.error = find_error(span, facts)
     return facts
 
 
-def converse(facts: Facts) -> None:
+def add_chat(facts: Facts) -> None:
     """The messages of a model's call, and why it stopped where one of them says so."""
     said = facts.said
-    facts.asked = asked(said, facts.kind)
-    facts.answered = answered(said, facts.kind)
-    if "finish_reason" not in said and (reason := finish(said.get("answered"))) is not None:
+    facts.asked = find_asked(said, facts.kind)
+    facts.answered = find_answered(said, facts.kind)
+    if (
+        "finish_reason" not in said
+        and (reason := find_finish_reason(said.get("answered"))) is not None
+    ):
         said["finish_reason"] = reason
 
 
@@ -115,16 +118,16 @@ MEASURES = {"tokens_in", "tokens_out", "cost", "usage_json", "cost_json"}
 ANNOTATED = {"annotations", "annotations_too"}
 
 
-def error_of(span: Span, facts: Facts) -> str:
+def find_error(span: Span, facts: Facts) -> str:
     """What went wrong, in the words of the last exception where there was one."""
     error = span.error or facts.text("error") or ""
     for event in span.events:
         if event.name == "exception":
-            error = chat.text_of(event.attributes.get("exception.message")) or error
+            error = chat.to_text(event.attributes.get("exception.message")) or error
     return error
 
 
-def kind_of(said: dict[str, Json]) -> str:
+def find_kind(said: dict[str, Json]) -> str:
     """What sort of work a span is."""
     word = said.get("kind")
     if type(word) is str:
@@ -139,25 +142,25 @@ def kind_of(said: dict[str, Json]) -> str:
     return "retrieval" if "documents" in said else "span"
 
 
-def asked(said: dict[str, Json], kind: str) -> chat.Messages:
+def find_asked(said: dict[str, Json], kind: str) -> chat.Messages:
     """The messages a model was sent, its instructions first."""
-    found = chat_of(said.get("asked"), "user")
+    found = read_chat(said.get("asked"), "user")
     if not found and kind == "llm" and "input" in said:
-        found = chat_of(said["input"], "user")
+        found = read_chat(said["input"], "user")
     if "system" in said and not (found and found[0]["role"] in ("system", "developer")):
-        texts = chat.fold(payloads.unquoted(said["system"])).texts
+        texts = chat.read_parts(payloads.parse_quoted(said["system"])).texts
         if texts:
             found.insert(0, {"role": "system", "content": "\n".join(texts)})
     return found
 
 
-def answered(said: dict[str, Json], kind: str) -> chat.Messages:
+def find_answered(said: dict[str, Json], kind: str) -> chat.Messages:
     """The messages a model answered with."""
-    found = chat_of(said.get("answered"), "assistant")
+    found = read_chat(said.get("answered"), "assistant")
     if not found and kind == "llm" and "output" in said:
-        found = chat_of(said["output"], "assistant")
+        found = read_chat(said["output"], "assistant")
     if "calls" in said:
-        known = chat.fold(listed(said["calls"])).calls
+        known = chat.read_parts(list_items(said["calls"])).calls
         if known and not found:
             found = [chat.Message(role="assistant", content="")]
         if known:
@@ -165,55 +168,55 @@ def answered(said: dict[str, Json], kind: str) -> chat.Messages:
     return found
 
 
-def finish(value: Json) -> Json:
+def find_finish_reason(value: Json) -> Json:
     """Why a model stopped, where its first message says so."""
-    items = listed(value)
-    first = openinference.unwrapped(items[0]) if items else None
+    items = list_items(value)
+    first = openinference.unwrap_item(items[0]) if items else None
     return first.get("finish_reason") if type(first) is dict else None
 
 
-def chat_of(value: Json, role: str) -> chat.Messages:
+def read_chat(value: Json, role: str) -> chat.Messages:
     """A chat in whatever form: messages, or one text of somebody."""
     if value is None or value == "":
         return []
     if type(value) is chat.Chat:
         return cast("chat.Messages", list(value))
-    plain = payloads.unquoted(value)
-    if type(plain) is list and plain and not all(map(clear, plain)):
+    plain = payloads.parse_quoted(value)
+    if type(plain) is list and plain and not all(map(is_chat_message, plain)):
         objects = [item for item in plain if type(item) is dict]
         if len(objects) == len(plain):
             plain = [with_role(item, role) for item in objects]
-    found = chat.messages_of(plain)
+    found = chat.read_messages(plain)
     if found:
         return found
-    words = payloads.words_of(value, role)
+    words = payloads.extract_words(value, role)
     return [chat.Message(role=role, content=words)] if words else []
 
 
 def with_role(item: dict[str, Json], role: str) -> Json:
     """A message in the shape that `chat` reads, given a role where it names none."""
-    plain = openinference.message(item) if wrapped(item) else item
-    return {"role": role, **plain} if type(plain) is dict and nameless(plain) else plain
+    plain = openinference.read_message(item) if is_openinference(item) else item
+    return {"role": role, **plain} if type(plain) is dict and has_no_role(plain) else plain
 
 
-def clear(item: Json) -> bool:
+def is_chat_message(item: Json) -> bool:
     """Whether an item is a message in a shape that `chat` reads."""
     return type(item) is dict and "role" in item and "contents" not in item
 
 
-def wrapped(item: dict[str, Json]) -> bool:
+def is_openinference(item: dict[str, Json]) -> bool:
     """Whether a message is in the words of OpenInference."""
     words = (key.partition(".")[0] for key in item)
     return "contents" in item or any(word in openinference.WRAPPERS for word in words)
 
 
-def nameless(item: dict[str, Json]) -> bool:
+def has_no_role(item: dict[str, Json]) -> bool:
     """Whether a message names nobody, as those of single events and completions may."""
     speaks = "content" in item or "text" in item
-    return speaks and "type" not in item and chat.role_of(item) is None
+    return speaks and "type" not in item and chat.find_role(item) is None
 
 
-def params(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
+def collect_params(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
     """The parameters of a model's call; the model asked for may be told among them alone."""
     found = dict(maps.get("params", ()))
     inner = embedded(told) if type(told := said.get("params_json")) is str else told
@@ -229,19 +232,19 @@ def params(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str,
 VERSIONS = frozenset(name for name, _ in RANKS.values() if name.startswith("versions."))
 
 
-def versions(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, str]:
+def collect_versions(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, str]:
     """What else ran in some version: each a possible cause of a change."""
     found = dict(maps.get("versions", ())) if maps else {}
     for name in sorted(VERSIONS.intersection(said)):
         found[name[9:]] = said[name]
     if "flags" in maps:
         found |= {f"flag.{key}": value for key, value in maps["flags"].items()}
-    return {key: chat.text_of(value)[:200] for key, value in found.items() if value != ""}
+    return {key: chat.to_text(value)[:200] for key, value in found.items() if value != ""}
 
 
-def metadata(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
+def collect_metadata(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
     """What a team wrote beside, under the names it gave."""
-    found = {key: short(value) for key, value in maps.get("metadata", {}).items()}
+    found = {key: shorten(value) for key, value in maps.get("metadata", {}).items()}
     inner = embedded(told) if type(told := said.get("metadata_json")) is str else told
     if type(inner) is dict:
         found = {**inner, **found}
@@ -252,22 +255,22 @@ def metadata(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[st
     return found
 
 
-def measure(facts: Facts) -> None:
+def add_usage(facts: Facts) -> None:
     """Tokens and cost; what is no number stays among the rest."""
     said = facts.said
     usage = embedded(told) if type(told := said.get("usage_json")) is str else told
     usage = usage if type(usage) is dict else {}
     price = embedded(told) if type(told := said.get("cost_json")) is str else told
     price = price if type(price) is dict else {}
-    facts.tokens_in = whole(said.get("tokens_in", usage.get("input")))
-    facts.tokens_out = whole(said.get("tokens_out", usage.get("output")))
-    facts.cost = amount(said.get("cost", price.get("total")))
+    facts.tokens_in = to_count(said.get("tokens_in", usage.get("input")))
+    facts.tokens_out = to_count(said.get("tokens_out", usage.get("output")))
+    facts.cost = to_amount(said.get("cost", price.get("total")))
     for name, value in (("tokens_in", facts.tokens_in), ("tokens_out", facts.tokens_out)):
         if value is None and name in said:
-            facts.rest[name] = short(said[name])
+            facts.rest[name] = shorten(said[name])
 
 
-def whole(value: Json) -> int | None:
+def to_count(value: Json) -> int | None:
     """A count; None where a value is none."""
     if type(value) is str and value.removesuffix(".0").isdecimal() and len(value) < 19:
         value = int(value.removesuffix(".0"))
@@ -276,7 +279,7 @@ def whole(value: Json) -> int | None:
     return value if type(value) is int and 0 <= value < 2**63 else None
 
 
-def amount(value: Json) -> float | None:
+def to_amount(value: Json) -> float | None:
     """A sum of money; None where a value is none."""
     if type(value) is str:
         try:
@@ -288,18 +291,20 @@ def amount(value: Json) -> float | None:
     return float(value) if 0 <= value < 1e12 else None
 
 
-def labels(said: dict[str, Json], events: Iterable[Event]) -> list[dict[str, Any]]:
+def collect_labels(said: dict[str, Json], events: Iterable[Event]) -> list[dict[str, Any]]:
     """Scores and people's words, as the arguments of labels."""
     found = []
     for name in ("annotations", "annotations_too"):
-        found += [openinference.annotation(item) for item in listed(said.get(name))]
-    found += [evaluation(event.attributes) for event in events if event.name == genai.EVALUATION]
+        found += [openinference.read_annotation(item) for item in list_items(said.get(name))]
+    found += [
+        read_evaluation(event.attributes) for event in events if event.name == genai.EVALUATION
+    ]
     return [label for label in found if label]
 
 
-def evaluation(told: dict[str, Json]) -> dict[str, Any] | None:
+def read_evaluation(told: dict[str, Json]) -> dict[str, Any] | None:
     """A `gen_ai.evaluation.result`, as the arguments of a label."""
-    return openinference.annotation(
+    return openinference.read_annotation(
         {
             "name": told.get("gen_ai.evaluation.name"),
             "label": told.get("gen_ai.evaluation.score.label"),

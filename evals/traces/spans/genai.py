@@ -91,7 +91,7 @@ EVALUATION = "gen_ai.evaluation.result"
 EVENTS = (*SPOKEN, "gen_ai.choice", "gen_ai.content.prompt", "gen_ai.content.completion", DETAILS)
 
 
-def from_events(events: Iterable[Event]) -> dict[str, Any]:
+def read_events(events: Iterable[Event]) -> dict[str, Any]:
     """What the events of a span say, as attributes of the span would."""
     asked: list[Json] = []
     answered: list[Json] = []
@@ -99,15 +99,15 @@ def from_events(events: Iterable[Event]) -> dict[str, Any]:
     for event in events:
         said = event.body if type(event.body) is dict else event.attributes
         if event.name in SPOKEN:
-            asked += [turn(said, SPOKEN[event.name])]
+            asked += [read_message(said, SPOKEN[event.name])]
         elif event.name == "gen_ai.choice":
-            answered += [choice(said)]
+            answered += [read_choice(said)]
         elif event.name == DETAILS:
             found |= event.attributes
         elif event.name.startswith("gen_ai.content."):
             found |= {k: v for k, v in event.attributes.items() if k in CONTENT}
         else:
-            found |= flag(event)
+            found |= read_flag(event)
     if asked:
         found["gen_ai.input.messages"] = asked
     if answered:
@@ -118,26 +118,26 @@ def from_events(events: Iterable[Event]) -> dict[str, Any]:
 CONTENT = ("gen_ai.prompt", "gen_ai.completion")
 
 
-def turn(said: dict[str, Json], role: str) -> dict[str, Json]:
+def read_message(said: dict[str, Json], role: str) -> dict[str, Json]:
     """A message of the chat, as an event tells it."""
     keys = ("content", "tool_calls", "name", "id", "parts")
     return {"role": said.get("role") or role, **{key: said[key] for key in keys if key in said}}
 
 
-def choice(said: dict[str, Json]) -> dict[str, Json]:
+def read_choice(said: dict[str, Json]) -> dict[str, Json]:
     """One of the model's answers, as an event tells it."""
     message = said.get("message")
-    if type(message) is str and (known := chat.messages_of(message)):
+    if type(message) is str and (known := chat.read_messages(message)):
         message = chat.as_json(known)[0]
     inner: dict[str, Json] = (
         message if type(message) is dict else {"content": message or said.get("content")}
     )
     calls = {"tool_calls": said["tool_calls"]} if "tool_calls" in said else {}
     reason = {"finish_reason": said["finish_reason"]} if "finish_reason" in said else {}
-    return {**turn(inner, "assistant"), **calls, **reason}
+    return {**read_message(inner, "assistant"), **calls, **reason}
 
 
-def flag(event: Event) -> dict[str, Json]:
+def read_flag(event: Event) -> dict[str, Json]:
     """A feature flag that was looked at: one of the versions a request ran with."""
     told = event.attributes
     key = told.get("feature_flag.key")

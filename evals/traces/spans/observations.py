@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from evals.records import Json, Refusal, Trace
-from evals.traces.files.strict_json import OPENS, Parsed, Refused, inner
+from evals.traces.files.strict_json import OPENS, Parsed, Refused, parse_inner
 from evals.traces.messages import exchanges
 from evals.traces.messages.chat import Chat, as_json
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import Reading
-from evals.traces.spans.assembly import row_of, understood
-from evals.traces.spans.span_rows import respelled
+from evals.traces.spans.assembly import build_row, read_trace
+from evals.traces.spans.span_rows import write_spans
 from evals.traces.spans.spans import Span
 
 Object = dict[str, Json]
@@ -30,33 +30,33 @@ EMPTY: tuple[Json, ...] = (None, "", [], {})
 DOCUMENTS = ("documents", "docs", "results", "source_documents", "matches")
 
 
-def trace_of(
+def build_trace(
     spans: list[Span], reading: Reading, form: str, more: Mapping[str, Json], app: str | None = None
 ) -> Trace | Refusal:
     """The trace of some spans and what else is known of it, or why it is none."""
     line = min(span.line for span in spans)
     parsed = None
     try:
-        row = row_of(understood(spans), app)
+        row = build_row(read_trace(spans), app)
         parsed = Parsed({**row, **more}, plain=False)
-        return canonical.trace_from(parsed, reading, form, line)
+        return canonical.build_trace(parsed, reading, form, line)
     except Refused as problem:
         known = parsed or Parsed({"trace_id": spans[0].trace_id}, plain=False)
-        return canonical.refusal(problem, respelled(spans), line, reading, known)
+        return canonical.make_refusal(problem, write_spans(spans), line, reading, known)
 
 
-def call(asked: Json, answered: Json) -> Object:
+def describe_call(asked: Json, answered: Json) -> Object:
     """A model's call as attributes of a span: its chat, and what its response says beside it."""
-    asked, answered = held(asked), held(answered)
+    asked, answered = parse_text(asked), parse_text(answered)
     found: Object = {}
-    chat = exchanges.messages(asked)
+    chat = exchanges.read_messages(asked)
     if chat and chat[0].get("role") not in ("system", "developer") and type(answered) is dict:
-        chat = [*exchanges.system(answered), *chat]
+        chat = [*exchanges.read_system(answered), *chat]
     if chat:
         found["gen_ai.input.messages"] = Chat(as_json(chat))
-    if spoken := exchanges.messages(answered):
+    if spoken := exchanges.read_messages(answered):
         found["gen_ai.output.messages"] = Chat(as_json(spoken))
-    for key, value in exchanges.of_response(answered).items():
+    for key, value in exchanges.describe_response(answered).items():
         found[RESPONSE[key]] = value
     return found
 
@@ -70,23 +70,23 @@ RESPONSE = {
 }
 
 
-def retrieved(answered: Json) -> list[Json]:
+def find_documents(answered: Json) -> list[Json]:
     """The documents that a retriever's output lists."""
-    value = held(answered)
+    value = parse_text(answered)
     if type(value) is dict:
         value = next((value[key] for key in DOCUMENTS if type(value.get(key)) is list), None)
     if type(value) is not list:
         return []
-    return [plain_document(item) for item in value if type(item) in (dict, str)]
+    return [unwrap_document(item) for item in value if type(item) in (dict, str)]
 
 
-def plain_document(item: Any) -> Json:
+def unwrap_document(item: Any) -> Json:
     """A document, also as LangChain writes it and beside its score."""
     kwargs = item.get("kwargs") if type(item) is dict else None
     return kwargs if type(kwargs) is dict and "lc" in item else item
 
 
-def released_as(release: Json, key: str, resource: Object) -> tuple[Object, Object]:
+def place_release(release: Json, key: str, resource: Object) -> tuple[Object, Object]:
     """A release under a key of its own, and the resource, which has it where it is a git commit."""
     if release in EMPTY:
         return {}, resource
@@ -95,72 +95,72 @@ def released_as(release: Json, key: str, resource: Object) -> tuple[Object, Obje
     return {key: release}, resource
 
 
-def held(value: Json) -> Json:
+def parse_text(value: Json) -> Json:
     """A value, read out of the JSON text it may be kept as."""
-    return inner(value) if type(value) is str and value[:1] in OPENS else value
+    return parse_inner(value) if type(value) is str and value[:1] in OPENS else value
 
 
-def keyed(value: Json) -> Object:
+def parse_object(value: Json) -> Object:
     """An object, read out of the JSON text it may be kept as; empty where it is none.
 
     Never written to: short ones, such as parameters, come again and again and are remembered.
     """
-    value = known(value)
+    value = parse_cached(value)
     return value if type(value) is dict else {}
 
 
-def known(value: Json) -> Json:
+def parse_cached(value: Json) -> Json:
     """What `held` gives, for values that nobody writes to: of equal short texts the same one."""
     if type(value) is not str or value[:1] not in OPENS:
         return value
-    return remembered(value) if len(value) <= SHORT else inner(value)
+    return parse_once(value) if len(value) <= SHORT else parse_inner(value)
 
 
-remembered = functools.lru_cache(maxsize=2**12)(inner)
+parse_once = functools.lru_cache(maxsize=2**12)(parse_inner)
 SHORT = 256
 """Longer texts seldom come twice."""
 
 
-def listed(value: Json) -> list[Object]:
+def list_objects(value: Json) -> list[Object]:
     """The objects of a list; none where it is no list."""
     return [item for item in value if type(item) is dict] if type(value) is list else []
 
 
-def unquoted(value: Json) -> Json:
+def unquote(value: Json) -> Json:
     """A value that may be quoted twice over."""
     if type(value) is str and len(value) > 1 and value[0] == '"' == value[-1]:
-        once = inner(f"[{value}]")
+        once = parse_inner(f"[{value}]")
         value = once[0] if type(once) is list and len(once) == 1 else value
     return value
 
 
-def worded(value: Any) -> str:
+def to_text(value: Any) -> str:
     """Text, or none."""
     return value if type(value) is str else "" if value is None else str(value)
 
 
-def whole_number(value: Json) -> Json:
+def to_whole_number(value: Json) -> Json:
     """A float that says no more than an integer, as that integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def first_of(row: Object, names: Iterable[str]) -> Json:
+def find_value(row: Object, names: Iterable[str]) -> Json:
     """The first value under some names that says something."""
     return next((row[name] for name in names if row.get(name) not in EMPTY), None)
 
 
-def nanoseconds(value: Json) -> int | None:
+def to_nanoseconds(value: Json) -> int | None:
     """A moment in nanoseconds since 1970, of ISO text or epoch milliseconds.
 
     One without a zone is UTC, as both products keep all of theirs.
     """
     if type(value) is int or type(value) is float:
         return int(value * 10**6) if 0 < value < 10**13 else None
-    return since_epoch(value) if type(value) is str and len(value) < 40 else None
+    return parse_iso(value) if type(value) is str and len(value) < 40 else None
 
 
 @functools.lru_cache(maxsize=2**12)
-def since_epoch(text: str) -> int | None:
+def parse_iso(text: str) -> int | None:
     """Nanoseconds since 1970 of a moment in ISO text."""
     try:
         moment = datetime.fromisoformat(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from evals.records import AnnotatorKind, Json
-from evals.traces.files.strict_json import inner as embedded
+from evals.traces.files.strict_json import parse_inner as embedded
 from evals.traces.messages import chat
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -77,7 +77,7 @@ WRAPPERS = ("message", "document", "annotation", "evaluation", "tool_call", "mes
 WRAPPERS += ("prompt", "completion", "tool", "embedding")
 
 
-def unwrapped(item: Json) -> Json:
+def unwrap_item(item: Json) -> Json:
     """An item without the names its keys begin with: `message.role` and `message: {role}` alike."""
     if type(item) is not dict:
         return item
@@ -92,18 +92,18 @@ def unwrapped(item: Json) -> Json:
     return found
 
 
-def message(item: Json) -> Json:
+def read_message(item: Json) -> Json:
     """One of its messages in the plain shape that `chat` reads."""
-    said = unwrapped(item)
+    said = unwrap_item(item)
     if type(said) is not dict:
         return {"role": "user", "content": said} if type(said) is str else said
     if "role" not in said and type(said.get("text")) is str:  # llm.prompts and llm.choices
         said = {**said, "content": said["text"]}
-    calls: list[Json] = [call(one) for one in listed(said.get("tool_calls"))]
+    calls: list[Json] = [read_call(one) for one in list_items(said.get("tool_calls"))]
     name = said.get("function_call_name")
     if type(name) is str:
         calls.append({"name": name, "arguments": said.get("function_call_arguments_json")})
-    parts: list[Json] = [part(one) for one in listed(said.get("contents"))]
+    parts: list[Json] = [read_part(one) for one in list_items(said.get("contents"))]
     content = said.get("content")
     keys = ("role", "name", "tool_call_id", "reasoning", "finish_reason", "parts", "id")
     found = {key: said[key] for key in keys if key in said}
@@ -111,9 +111,9 @@ def message(item: Json) -> Json:
     return {**found, "content": content, "tool_calls": calls}
 
 
-def call(item: Json) -> dict[str, Json]:
+def read_call(item: Json) -> dict[str, Json]:
     """A call of a tool."""
-    said = unwrapped(item)
+    said = unwrap_item(item)
     if type(said) is not dict:
         return {}
     function = said.get("function")
@@ -123,9 +123,9 @@ def call(item: Json) -> dict[str, Json]:
     return {"id": said.get("id"), "name": name, "arguments": arguments}
 
 
-def part(item: Json) -> Json:
+def read_part(item: Json) -> Json:
     """A part of a message; of a picture, where it is."""
-    said = unwrapped(item)
+    said = unwrap_item(item)
     if type(said) is not dict:
         return said
     place: Json = said.get("image", said.get("image.image", said.get("image.image.url")))
@@ -134,16 +134,16 @@ def part(item: Json) -> Json:
     return {"type": "image", "url": place} if type(place) is str else said
 
 
-def document(item: Json) -> dict[str, Json]:
+def read_document(item: Json) -> dict[str, Json]:
     """A retrieved document: its id, content and score, and what else is told of it."""
-    said = unwrapped(item)
+    said = unwrap_item(item)
     if type(said) is not dict:
-        return {"content": chat.text_of(said)}
+        return {"content": chat.to_text(said)}
     meta = said.get("metadata")
     content = said.get("content", said.get("text", said.get("page_content")))
     found = {
         "id": said.get("id", said.get("document_id")),
-        "content": None if content is None else chat.text_of(content),
+        "content": None if content is None else chat.to_text(content),
         "score": said.get("score"),
         "metadata": embedded(meta) if type(meta) is str else meta,
     }
@@ -153,9 +153,9 @@ def document(item: Json) -> dict[str, Json]:
 ANNOTATORS: dict[str, AnnotatorKind] = {"HUMAN": "human", "CODE": "rule", "LLM": "judge"}
 
 
-def annotation(item: Json) -> dict[str, Any] | None:
+def read_annotation(item: Json) -> dict[str, Any] | None:
     """A score or a person's word, as the arguments of a label; None where it is none."""
-    said = unwrapped(item)
+    said = unwrap_item(item)
     if type(said) is not dict or type(said.get("name")) is not str:
         return None
     inner = said.get("result")
@@ -165,17 +165,17 @@ def annotation(item: Json) -> dict[str, Any] | None:
         told.get("identifier") or told.get("annotator") or (said["name"] if kind != "human" else "")
     )
     label, score = told.get("label"), told.get("score")
-    note = chat.text_of(told.get("explanation"))
+    note = chat.to_text(told.get("explanation"))
     return {
         "dimension": said["name"],
         "verdict": score if label in (None, "") else label,
-        "annotator": chat.text_of(who),
+        "annotator": chat.to_text(who),
         "kind": kind,
         "critique": note,
     }
 
 
-def listed(value: Json) -> list[Json]:
+def list_items(value: Json) -> list[Json]:
     """A list as it is, the items of its JSON text, or none."""
     value = embedded(value) if type(value) is str else value
     return value if type(value) is list else []

@@ -24,7 +24,7 @@ from evals.traces.rows import canonical
 from evals.traces.rows.canonical import Found, Reading
 from evals.traces.rows.shards import Share
 from evals.traces.spans import assembly
-from evals.traces.spans.spans import Gathered, Span
+from evals.traces.spans.spans import Span, SpanStore
 
 NO_APP = Refused(
     "no-app",
@@ -55,15 +55,15 @@ class Format(NamedTuple):
 def read(rows: Iterable[Line], reading: Reading, form: Format) -> Iterator[Found]:
     """What a format's rows hold: refusals as they are met, then traces and their labels."""
     reading = dataclasses.replace(reading, table=False)
-    with seldom(), Gathered() as gathered:
+    with collect_garbage_seldom(), SpanStore() as gathered:
         for line in rows:
-            yield from taken(line, reading, gathered, form)
+            yield from gather_row(line, reading, gathered, form)
         for spans in gathered.by_trace():
-            yield from found_in(spans, reading, form.name)
+            yield from build_trace(spans, reading, form.name)
 
 
 @contextlib.contextmanager
-def seldom() -> Iterator[None]:
+def collect_garbage_seldom() -> Iterator[None]:
     """Looks for cycles in memory seldom: spans have none, and are many."""
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], COLLECT), *before[1:])
@@ -77,41 +77,43 @@ COLLECT = 1_000_000
 """Objects made between two collections; all there are looked at each time cost a fifth of a run."""
 
 
-def taken(line: Line, reading: Reading, gathered: Gathered, form: Format) -> Iterator[Refusal]:
+def gather_row(
+    line: Line, reading: Reading, gathered: SpanStore, form: Format
+) -> Iterator[Refusal]:
     """Gathers a row's spans; yields what of it cannot be used."""
     found: list[Span | Refused | None] = []
     try:
-        found += form.take(form.parse(canonical.whole_row(line)), line, reading.share)
+        found += form.take(form.parse(canonical.check_row(line)), line, reading.share)
         found = found or [NO_SPANS]
     except Refused as problem:
         found.append(problem)
     size = len(line.raw) // reading.share.of
     gathered.add((item for item in found if isinstance(item, Span)), size)
     problems = [item for item in found if isinstance(item, Refused)]
-    for problem in problems if reading.share.tells(line.number) else ():
-        yield canonical.refusal(problem, line.raw, line.number, reading)
+    for problem in problems if reading.share.reports_row(line.number) else ():
+        yield canonical.make_refusal(problem, line.raw, line.number, reading)
 
 
-def found_in(spans: list[Span], reading: Reading, form: str) -> Iterator[Found]:
+def build_trace(spans: list[Span], reading: Reading, form: str) -> Iterator[Found]:
     """The trace that spans make, or its refusal; then what was said of it."""
     line = min(span.line for span in spans)
     row: dict[str, Json] = {"trace_id": spans[0].trace_id}
     whole = None
     try:
-        whole = assembly.understood(spans)
-        row = assembly.row_of(whole)
-        yield canonical.trace_from(Parsed(row, plain=False), reading, form, line)
+        whole = assembly.read_trace(spans)
+        row = assembly.build_row(whole)
+        yield canonical.build_trace(Parsed(row, plain=False), reading, form, line)
     except Refused as problem:
         told = NO_APP if problem.code == "no-app" else problem
-        yield canonical.refusal(told, respelled(spans), line, reading, Parsed(row, True))
+        yield canonical.make_refusal(told, write_spans(spans), line, reading, Parsed(row, True))
     for facts in whole.facts if whole else ():
         for said in facts.labels:
-            label = canonical.label(spans[0].trace_id, **said)
+            label = canonical.make_label(spans[0].trace_id, **said)
             if label:
                 yield label
 
 
-def respelled(spans: list[Span]) -> bytes:
+def write_spans(spans: list[Span]) -> bytes:
     """The spans as one row that can be read again, for quarantine."""
     rows: list[dict[str, Any]] = []
     size = 0
@@ -135,16 +137,16 @@ def respelled(spans: list[Span]) -> bytes:
     return orjson.dumps({"spans": rows})
 
 
-def identifier(text: str) -> str:
+def normalize_id(text: str) -> str:
     """A trace's or span's id: base64 of 16 or 8 bytes and hex of either case as lower hex.
 
     Empty where it is all zeros; any other text as it is.
     """
-    return text if len(text) > SHORT else spelled(text)
+    return text if len(text) > SHORT else normalize_short_id(text)
 
 
 @functools.lru_cache(maxsize=2**14)
-def spelled(text: str) -> str:
+def normalize_short_id(text: str) -> str:
     """A short id in its one spelling."""
     text = text.removeprefix("0x")
     if len(text) in (24, 12) and text[-1] == "=":
@@ -163,7 +165,7 @@ SHORT = 64
 """Longer ids are none of OpenTelemetry's, and not remembered."""
 
 
-def nanoseconds(value: Json) -> int | None:
+def to_nanoseconds(value: Json) -> int | None:
     """A moment in nanoseconds since 1970; None for zero and for what is no number of them."""
     if type(value) is str and value.isdecimal() and len(value) < 20:
         value = int(value)

@@ -51,7 +51,7 @@ class Span(NamedTuple):
     """The row of the file it stands in."""
 
 
-def merge(earlier: Span, later: Span) -> Span:
+def merge_spans(earlier: Span, later: Span) -> Span:
     """One span of two reports of it: what the later says, and what only the earlier said."""
     events = [*earlier.events, *(event for event in later.events if event not in earlier.events)]
     return later._replace(
@@ -67,7 +67,7 @@ def merge(earlier: Span, later: Span) -> Span:
     )
 
 
-def joined(spans: Iterable[Span]) -> list[Span]:
+def join_spans(spans: Iterable[Span]) -> list[Span]:
     """The spans of a trace, each once and in order of time; one without an id is its own."""
     by_id: dict[str, Span] = {}
     loose: list[Span] = []
@@ -78,11 +78,11 @@ def joined(spans: Iterable[Span]) -> list[Span]:
         elif known is None:
             by_id[span.span_id] = span
         else:
-            by_id[span.span_id] = merge(known, span)
-    return sorted([*by_id.values(), *loose], key=in_time)
+            by_id[span.span_id] = merge_spans(known, span)
+    return sorted([*by_id.values(), *loose], key=order_by_time)
 
 
-def in_time(span: Span) -> tuple[bool, int, int]:
+def order_by_time(span: Span) -> tuple[bool, int, int]:
     """Where a span stands among others: those that say no time are last."""
     return span.start is None, span.start or 0, span.line
 
@@ -122,7 +122,7 @@ class Tree:
         tops = [place for place, parent in enumerate(self.parents) if parent < 0]
         return next((place for place in tops if not self.spans[place].parent_id), tops[0])
 
-    def around(self, places: Iterable[int]) -> set[int]:
+    def find_ancestors(self, places: Iterable[int]) -> set[int]:
         """The spans around some others."""
         found: set[int] = set()
         for place in places:
@@ -133,7 +133,7 @@ class Tree:
         return found
 
 
-class Gathered:
+class SpanStore:
     """Spans brought together by trace: in memory, or in files by a hash of the trace's id.
 
     Traces come out in the order of their first row, where there were files: file by file.
@@ -145,7 +145,7 @@ class Gathered:
         self.files: list[Any] = []
         """Without names: they end with the process, whatever ends that."""
 
-    def __enter__(self) -> Gathered:
+    def __enter__(self) -> SpanStore:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -166,7 +166,7 @@ class Gathered:
             self.files = [tempfile.TemporaryFile(buffering=2**16) for _ in range(BUCKETS)]  # noqa: SIM115  closed in `__exit__`
         for trace_id, spans in self.traces.items():
             bucket = zlib.crc32(trace_id.encode("utf-8", "surrogatepass")) % BUCKETS
-            self.files[bucket].writelines(written(span) for span in spans)
+            self.files[bucket].writelines(write_span(span) for span in spans)
         self.traces, self.size = {}, 0
 
     def by_trace(self) -> Iterator[list[Span]]:
@@ -187,7 +187,7 @@ class Gathered:
             file.truncate(0)
 
 
-def written(span: Span) -> bytes:
+def write_span(span: Span) -> bytes:
     """A span as one line."""
     if span.events:
         span = span._replace(events=[tuple(event) for event in span.events])

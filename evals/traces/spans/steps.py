@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from evals.records import Json
-from evals.traces.files.strict_json import inner as embedded
-from evals.traces.files.strict_json import spelled
+from evals.traces.files.strict_json import parse_inner as embedded
+from evals.traces.files.strict_json import to_canonical_text
 from evals.traces.messages import chat, payloads
 from evals.traces.spans.facts import Facts
 from evals.traces.spans.spans import Span
@@ -24,7 +24,7 @@ from evals.traces.spans.spans import Span
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def step_of(
+def build_step(
     span: Span, facts: Facts, is_answer: bool, is_root: bool, known: set[str], output: str
 ) -> dict[str, Json]:
     """One span as a step."""
@@ -33,8 +33,8 @@ def step_of(
         "name": step_name(span, facts),
         "span_id": span.span_id or None,
         "parent_id": span.parent_id or None,
-        "ts": iso(span.start),
-        "latency_ms": latency(span),
+        "ts": to_iso(span.start),
+        "latency_ms": measure_latency(span),
         "call_id": facts.text("call_id"),
         "documents": facts.documents or None,
         "error": facts.error or None,
@@ -44,11 +44,13 @@ def step_of(
         "attributes": None if is_root else facts.rest or None,
     }
     if facts.kind == "llm" or facts.asked or facts.answered:
-        step |= call_step(facts, is_answer, known, output)
+        step |= describe_call(facts, is_answer, known, output)
     else:
         told = {"input": facts.said.get("input", facts.said.get("query"))}
         told["output"] = None if facts.documents else facts.said.get("output")
-        step |= {key: payloads.unquoted(clean(value)) for key, value in told.items()}
+        step |= {
+            key: payloads.parse_quoted(remove_inline_data(value)) for key, value in told.items()
+        }
     return {key: value for key, value in step.items() if value is not None and value != ""}
 
 
@@ -58,16 +60,16 @@ def step_name(span: Span, facts: Facts) -> str:
     return own or span.name or facts.kind
 
 
-def clean(value: Json) -> Json:
+def remove_inline_data(value: Json) -> Json:
     """A payload without inline data."""
-    return chat.without_data(value) if type(value) is str else value
+    return chat.remove_data(value) if type(value) is str else value
 
 
-def call_step(facts: Facts, is_answer: bool, known: set[str], output: str) -> dict[str, Json]:
+def describe_call(facts: Facts, is_answer: bool, known: set[str], output: str) -> dict[str, Json]:
     """What a model's call adds to a step; what the trace says itself is not said again."""
-    said = spoken(facts)
+    said = find_answer_text(facts)
     asked = zip(facts.asked, chat.as_json(facts.asked), strict=True)
-    fresh = [] if is_answer else [m for m, plain in asked if spelled(plain) not in known]
+    fresh = [] if is_answer else [m for m, plain in asked if to_canonical_text(plain) not in known]
     calls = [call for message in facts.answered for call in message.get("tool_calls", ())]
     thoughts = [message["reasoning"] for message in facts.answered if "reasoning" in message]
     return {
@@ -81,7 +83,7 @@ def call_step(facts: Facts, is_answer: bool, known: set[str], output: str) -> di
     }
 
 
-def told_calls(voice: Facts, steps: list[dict[str, Json]]) -> list[dict[str, Json]]:
+def find_unrecorded_calls(voice: Facts, steps: list[dict[str, Json]]) -> list[dict[str, Json]]:
     """Tool calls since the last question that no span tells of, with their results.
 
     Those of the answer itself are its step's; with results they were the provider's own.
@@ -103,12 +105,12 @@ def told_calls(voice: Facts, steps: list[dict[str, Json]]) -> list[dict[str, Jso
     return found
 
 
-def spoken(facts: Facts) -> str:
+def find_answer_text(facts: Facts) -> str:
     """What a model's call answered in words."""
     return "\n".join(m["content"] for m in facts.answered if m["role"] != "tool" and m["content"])
 
 
-def iso(nanoseconds: int | None) -> str | None:
+def to_iso(nanoseconds: int | None) -> str | None:
     """A moment; one that no calendar has is left to be refused as it is."""
     if nanoseconds is None:
         return None
@@ -118,7 +120,7 @@ def iso(nanoseconds: int | None) -> str | None:
         return str(nanoseconds)[:60]
 
 
-def latency(span: Span) -> float | None:
+def measure_latency(span: Span) -> float | None:
     """Milliseconds a span took; None where it ends before it begins."""
     if not span.start or not span.end or span.end < span.start:
         return None

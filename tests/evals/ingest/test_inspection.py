@@ -40,7 +40,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
     count("inspect_file", [containers, reader, staging], containers.inspect_file)
     count("inspect_parquet", [tables], tables.inspect_parquet)
-    count("fits", [memory_limit], memory_limit.fits)
+    count("fits_in_memory", [memory_limit], memory_limit.fits_in_memory)
     return calls
 
 
@@ -64,7 +64,7 @@ def test_a_parquet_file_is_inspected_and_probed_once(
     path = tmp_path / "day.parquet"
     parquet.write_table(pa.table({**rows, "steps": pa.array(steps)}), path, **options)
     assert import_traces(tmp_path, path) == 500
-    assert counts == {"inspect_file": 1, "inspect_parquet": 1, "fits": 1}
+    assert counts == {"inspect_file": 1, "inspect_parquet": 1, "fits_in_memory": 1}
 
 
 def test_a_file_that_two_processes_read_is_inspected_once(
@@ -79,4 +79,4 @@ def test_a_file_that_two_processes_read_is_inspected_once(
     ]
     path.write_text("\n".join(json.dumps({"resourceSpans": [group]}) for group in groups))
     assert import_traces(tmp_path, path) == 9
-    assert counts == {"inspect_file": 1, "inspect_parquet": 0, "fits": 0}
+    assert counts == {"inspect_file": 1, "inspect_parquet": 0, "fits_in_memory": 0}

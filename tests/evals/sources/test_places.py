@@ -44,9 +44,9 @@ def test_a_store_is_read_once_and_again_where_it_changed(
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
     assert len(take_in(lake, catalog, "memory://exports")) == 2
     assert take_in(lake, catalog, "memory://exports/**/*.jsonl") == []
-    assert locations.fetched(lake, "memory://exports") == []
+    assert locations.fetch_objects(lake, "memory://exports") == []
     store.pipe("/exports/a.jsonl", row("a2"))
-    (path,) = locations.fetched(lake, "memory://exports")
+    (path,) = locations.fetch_objects(lake, "memory://exports")
     assert path.read_bytes() == row("a2")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.is_relative_to(lake.home / "inbox" / "remote")
@@ -63,8 +63,8 @@ def test_one_address_over_http(tmp_path: Path) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         where = f"http://127.0.0.1:{server.server_port}/day.jsonl"
-        (path,) = locations.fetched(lake, where)
-        again = locations.fetched(lake, where)
+        (path,) = locations.fetch_objects(lake, where)
+        again = locations.fetch_objects(lake, where)
         server.shutdown()
     assert path.read_bytes() == row("web")
     assert again == []
@@ -86,7 +86,7 @@ def test_an_address_that_cannot_be_read_says_what_to_do(
     monkeypatch.setitem(sys.modules, "s3fs", None)  # as where the extra is not installed
     monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})  # of what was imported
     with pytest.raises(SourceError, match=says):
-        locations.fetched(Lake(tmp_path).open(), where)
+        locations.fetch_objects(Lake(tmp_path).open(), where)
 
 
 class Closed(fsspec.AbstractFileSystem):
@@ -107,12 +107,14 @@ def test_a_store_s_own_error_is_one_sentence_too(tmp_path: Path) -> None:
     """It says which address and which error, and what to check."""
     fsspec.register_implementation("closed", Closed, clobber=True)
     with pytest.raises(SourceError, match=r"closed://shelf/x .*NoKeyError.*credentials"):
-        locations.fetched(Lake(tmp_path).open(), "closed://shelf/x")
+        locations.fetch_objects(Lake(tmp_path).open(), "closed://shelf/x")
 
 
 def test_credentials_in_an_address_are_never_shown() -> None:
     """Neither the user's part nor a signature in the query."""
-    assert locations.shown("https://a:b@host/x.jsonl?sig=secret") == "https://host/x.jsonl"
+    assert (
+        locations.hide_credentials("https://a:b@host/x.jsonl?sig=secret") == "https://host/x.jsonl"
+    )
 
 
 def test_a_pattern_and_standard_input(tmp_path: Path) -> None:
@@ -120,12 +122,12 @@ def test_a_pattern_and_standard_input(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl", "c.txt", ".d.jsonl"):
         (tmp_path / name).write_bytes(row(name))
     pattern = str(tmp_path / "*.jsonl")
-    assert [path.name for path in locations.matching(pattern)] == ["a.jsonl", "b.jsonl"]
+    assert [path.name for path in locations.list_matching(pattern)] == ["a.jsonl", "b.jsonl"]
     assert locations.is_pattern(pattern)
     assert not locations.is_pattern(str(tmp_path))
     lake = Lake(tmp_path / "home").open()
     assert len(take_in(lake, Catalog(root=tmp_path), pattern)) == 2
-    first, second = (locations.taken_in(lake, io.BytesIO(row("piped"))) for _ in range(2))
+    first, second = (locations.save_stdin(lake, io.BytesIO(row("piped"))) for _ in range(2))
     assert first == second
     assert first.stat().st_mode & 0o777 == 0o600
     assert [seen.read for seen in take_in(lake, Catalog(root=tmp_path), None)] == [1]

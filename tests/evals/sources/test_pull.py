@@ -49,7 +49,7 @@ def test_every_trace_lands_once_in_full_and_scores_beside_it(tmp_path: Path, wor
     assert details == ["/api/public/traces/lf-0010"]
     (file,) = (lake.home / "inbox" / "pulled" / "ours" / "desk").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
-    assert pulls.app_of(lake, file) == "desk"
+    assert pulls.find_app(lake, file) == "desk"
     assert not [path for path in (lake.home / "pulls").iterdir() if path.suffix == ".work"]
 
 
@@ -138,8 +138,8 @@ def test_a_window_goes_on_at_the_page_it_was_at(tmp_path: Path, world: World) ->
     source, door = declared.sources["ours"], redaction.Door.of(lake, declared)
     one = pulls.Pull(lake, door, source, "ours", "desk", lambda words: None)
     window = one.window(Cursor(), NOW)
-    api = pulls.langfuse.opened(source)
-    pages = pulls.langfuse.pages(api, source, "ours", (window.begin, window.read_to), None)
+    api = pulls.langfuse.open_api(source)
+    pages = pulls.langfuse.read_pages(api, source, "ours", (window.begin, window.read_to), None)
     first = next(pages)
     one.work.mkdir()
     one.keep(first, window)

@@ -18,7 +18,7 @@ OTHERWISE = {
     "evals/storage/locks.py:open_locked": "a lock, which holds nothing",
     "evals/storage/lake.py:Lake.open_nameless": "a file without a name ends with its process",
     "evals/storage/lake.py:Lake.temporary_folder": "a folder of scratch, swept like others",
-    "evals/traces/spans/spans.py:Gathered": "files without names",
+    "evals/traces/spans/spans.py:SpanStore": "files without names",
     "evals/ingest/parallel_readers.py:second": "a file without a name",
     "evals/calls/shared_state.py:Shared": "SQLite recovers by its own journal",
     "evals/privacy/scrubbing.py:database": "SQLite",

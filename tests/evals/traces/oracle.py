@@ -17,8 +17,8 @@ from evals.records import Label, Refusal, Trace
 from evals.traces import reader
 from evals.traces.files import containers
 from evals.traces.files.streams import KEPT
-from evals.traces.files.strict_json import Refused, envelope, parse
-from evals.traces.spans.span_rows import identifier
+from evals.traces.files.strict_json import Refused, parse, parse_envelope
+from evals.traces.spans.span_rows import normalize_id
 
 GATHERED = ("otlp", "langfuse", "langsmith", "phoenix", "otel-sdk")
 """Formats whose row is a trace, gathered from what stands on many lines."""
@@ -152,7 +152,7 @@ def spelled(value: Any) -> str:
     """An id in one spelling."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
-    return identifier(str(value)) or str(value)
+    return normalize_id(str(value)) or str(value)
 
 
 def held_in(data: bytes, path: Path) -> list[Held] | None:
@@ -194,7 +194,7 @@ def strict(line: bytes) -> dict[str, Any] | None:
 def lenient(line: bytes) -> dict[str, Any] | None:
     """A line's object, whose numbers and depth OTLP's reader looks at itself."""
     try:
-        return envelope(line.removeprefix(b"\xef\xbb\xbf"))
+        return parse_envelope(line.removeprefix(b"\xef\xbb\xbf"))
     except Refused:
         return None
 

@@ -13,7 +13,7 @@ from evals.privacy.scrubbing import strings
 from evals.records import Trace
 from evals.traces import reader
 from evals.traces.files import streams
-from evals.traces.files.tables import distinct, written_out
+from evals.traces.files.tables import make_distinct, measure_cells
 from tests.evals.traces.hostile import TEXTS
 from tests.evals.traces.test_hostile_files import HELD, probed
 
@@ -98,8 +98,8 @@ def test_equal_names_of_columns_lose_neither(tmp_path: Path, write: Any) -> None
 
 def test_names_of_columns_are_told_apart() -> None:
     """Whatever they are, and however many."""
-    assert distinct(["a", " a", "a.2", "a", ""]) == ["a", "a.2", "a.2.2", "a.3", ""]
-    assert len(set(distinct(["k"] * 10**5))) == 10**5
+    assert make_distinct(["a", " a", "a.2", "a", ""]) == ["a", "a.2", "a.2.2", "a.3", ""]
+    assert len(set(make_distinct(["k"] * 10**5))) == 10**5
 
 
 @pytest.mark.parametrize(("write", "name"), [(as_csv, "day.csv"), (as_parquet, "day.parquet")])
@@ -259,11 +259,11 @@ def test_of_every_nested_type_it_is_told_what_a_cell_takes() -> None:
     ]
     for column in columns:
         for part in (column, column.slice(1), column.slice(3)):
-            told = written_out(part)
+            told = measure_cells(part)
             assert len(told) == len(part)
             for size, cell in zip(told.tolist(), part.to_pylist(), strict=True):
                 assert size >= sum(len(text) for text in strings(cell))
-    assert written_out(columns[5]).tolist() == [2, 4, 0, 0]
+    assert measure_cells(columns[5]).tolist() == [2, 4, 0, 0]
 
 
 def test_a_cell_of_many_megabytes_is_refused_alone(tmp_path: Path) -> None:

@@ -177,10 +177,10 @@ def test_a_missing_prompt_version_is_inferred(tmp_path: Path) -> None:
 
 def test_nobody_outside_speaks_as_gold() -> None:
     """A score found in an export is one more opinion, and an empty one is none."""
-    found = canonical.label("t", "tone", "good", " Gold ", "judge")
+    found = canonical.make_label("t", "tone", "good", " Gold ", "judge")
     assert found
     assert found.annotator == "Gold-outside"
-    assert canonical.label("t", "tone", None, "me", "human") is None
+    assert canonical.make_label("t", "tone", None, "me", "human") is None
 
 
 @pytest.mark.parametrize(

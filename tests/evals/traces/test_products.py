@@ -16,7 +16,7 @@ from evals.records import Label, Refusal, Trace, digest
 from evals.specs import Mapping
 from evals.traces import reader
 from evals.traces.formats import langfuse
-from evals.traces.spans.spans import Gathered
+from evals.traces.spans.spans import SpanStore
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -95,7 +95,7 @@ def test_what_is_too_much_to_hold_waits_on_disk(
     """The same traces, and no file is left behind."""
     path = write(tmp_path, *shuffled(60))
     held = {row.trace_id: row.content_hash for row in read(path, app="chat")}
-    monkeypatch.setattr(langfuse, "Gathered", functools.partial(Gathered, 2000))
+    monkeypatch.setattr(langfuse, "SpanStore", functools.partial(SpanStore, 2000))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     spilled = {row.trace_id: row.content_hash for row in read(path, app="chat")}
     assert spilled == held

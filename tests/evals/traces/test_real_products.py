@@ -56,7 +56,7 @@ def test_messages_are_those_langfuse_itself_reads(path: Path) -> None:
     for key, sides in told.items():
         for side in ("input", "output"):
             expected = words(sides[side]["data"]) if sides.get(side, {}).get("success") else []
-            if expected and words(exchanges.messages(observations[key][side])) != expected:
+            if expected and words(exchanges.read_messages(observations[key][side])) != expected:
                 different.add((name, key, side))
     assert different == {item for item in OTHERWISE if item[0] == name}
 

@@ -18,7 +18,7 @@ from evals.storage.tables import to_table
 from evals.traces import reader
 from evals.traces.reader import Columns, Reading
 from evals.traces.rows import mapping
-from evals.traces.rows.shapes import DEFAULTS, microseconds
+from evals.traces.rows.shapes import DEFAULTS, to_microseconds
 
 KEY = b"key"
 WHENCE = ("source_file", "source_format", "turn")
@@ -90,7 +90,7 @@ def rows_of(items: list[Any]) -> list[dict[str, Any]]:
         elif isinstance(item, Trace):
             hashed = dataclasses.replace(item, content_hash=trace_hash(item, KEY))
             (row,) = to_table(Trace, [hashed]).to_pylist()
-            row["ts"] = microseconds(item.ts)
+            row["ts"] = to_microseconds(item.ts)
             found.append({key: value for key, value in row.items() if key not in WHENCE})
     return sorted(found, key=lambda row: row["source_line"])
 
@@ -110,7 +110,7 @@ def test_by_the_column_is_as_by_the_row(rows: list[Any], name: str, spaced: bool
         lines = [json.dumps(row, separators=separators) for row in rows]
         path.write_text("\n".join([*lines, "", "{", *lines[:1]]))
         one_by_one = list(reader.read(path, mappings=MAPPINGS[name]))
-        reading = Reading(path.name, mapping.plans(MAPPINGS[name], None))
+        reading = Reading(path.name, mapping.make_plans(MAPPINGS[name], None))
         together = list(reader.read_batches(path, reading))
     assert rows_of(together) == rows_of(one_by_one)
     refused = [sorted((r for r in found if isinstance(r, Refusal)), key=lambda r: r.source_line)

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from evals.records import Refusal, Trace
 from evals.specs import Mapping
 from evals.traces import reader
-from evals.traces.messages.chat import fold, messages_of
+from evals.traces.messages.chat import read_messages, read_parts
 from evals.traces.spans import spans as spanned
-from evals.traces.spans.spans import Gathered, Span, Tree, joined
+from evals.traces.spans.spans import Span, SpanStore, Tree, join_spans
 
 TRACE = "5b8efff798038103d269b633813fc60c"
 START = 1_790_856_000_000_000_000
@@ -111,8 +111,8 @@ def test_a_file_larger_than_memory_allows_goes_to_disk(
     (tmp_path / "scratch").mkdir()
     rows = [envelope(span(n, trace=f"{n % 40 + 1:032x}", user__id="ü")) for n in range(1, 200)]
     held = {trace.trace_id: trace.content_hash for trace in read(tmp_path, *rows)}
-    small = Gathered.__init__.__defaults__
-    monkeypatch.setattr(Gathered.__init__, "__defaults__", (1000,))
+    small = SpanStore.__init__.__defaults__
+    monkeypatch.setattr(SpanStore.__init__, "__defaults__", (1000,))
     spilled = {trace.trace_id: trace.content_hash for trace in read(tmp_path, *rows)}
     assert small == (spanned.HELD,)
     assert len(held) == 40
@@ -144,14 +144,14 @@ def test_a_missing_parent_and_a_cycle_leave_a_root() -> None:
 
     def tree(*pairs: tuple[str, str]) -> Tree:
         return Tree(
-            joined(Span("t", me, up, me, n + 1, n + 2, {}) for n, (me, up) in enumerate(pairs))
+            join_spans(Span("t", me, up, me, n + 1, n + 2, {}) for n, (me, up) in enumerate(pairs))
         )
 
     orphan = tree(("b", "gone"), ("c", "b"))
     assert (orphan.root, orphan.depths) == (0, [0, 1])
     cycle = tree(("a", "c"), ("b", "a"), ("c", "b"), ("d", "d"))
     assert sorted(cycle.depths) == [0, 0, 1, 2]
-    assert cycle.around(range(4)) <= {0, 1, 2, 3}
+    assert cycle.find_ancestors(range(4)) <= {0, 1, 2, 3}
     late = tree(("child", "root"), ("root", ""))
     assert (late.root, late.depths) == (1, [1, 0])
 
@@ -160,7 +160,7 @@ def test_two_reports_of_a_span_are_merged() -> None:
     """The later wins where it speaks; the earlier keeps what only it said."""
     early = Span("t", "a", "", "", 5, None, {"x": 1, "y": 1}, error="late")
     late = Span("t", "a", "p", "n", None, 9, {"y": 2})
-    (both,) = joined([early, late])
+    (both,) = join_spans([early, late])
     assert (both.parent_id, both.name, both.start, both.end) == ("p", "n", 5, 9)
     assert (both.attributes, both.error) == ({"x": 1, "y": 2}, "late")
 
@@ -242,7 +242,7 @@ def test_pictures_and_files_are_placeholders() -> None:
         {"type": "uri", "modality": "image", "uri": "https://example.com/x.png"},
         {"type": "file", "file_id": "f-1"},
     ]
-    said = fold([{"type": "text", "text": f"see data:image/png;base64,{data}"}, *parts]).texts
+    said = read_parts([{"type": "text", "text": f"see data:image/png;base64,{data}"}, *parts]).texts
     assert said == [
         "see [image image/png, 300 bytes]",
         "[image image/png, 300 bytes]",
@@ -321,7 +321,7 @@ turns = st.lists(
 def test_a_chat_round_trips_through_every_shape(turns: list[tuple[str, str]]) -> None:
     """OpenAI's, OTel's parts, Anthropic's blocks, Gemini's and LangChain's are one chat."""
     plain = [{"role": role, "content": text} for role, text in turns]
-    told = messages_of(plain)
+    told = read_messages(plain)
     assert [message["role"] for message in told] == [role for role, _ in turns]
 
     def parts(key: str) -> list[dict[str, Any]]:
@@ -334,7 +334,7 @@ def test_a_chat_round_trips_through_every_shape(turns: list[tuple[str, str]]) ->
     shapes = [parts("content"), parts("text"), blocks, gemini, chain]
     wanted = [(role, text) for role, text in turns]
     for shape in (*shapes, *(json.dumps(shape) for shape in shapes)):
-        assert [(m["role"], m["content"]) for m in messages_of(shape)] == wanted
+        assert [(m["role"], m["content"]) for m in read_messages(shape)] == wanted
 
 
 @settings(max_examples=100, deadline=None)
