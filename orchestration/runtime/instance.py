@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from evals.storage.files import replace
+from evals.storage.lake import Lake
 
 SETTINGS = """telemetry: {enabled: false}
 nux: {enabled: false}
@@ -31,8 +32,7 @@ EVENT_BATCH = "1000"
 
 def dagster_home(home: Path) -> Path:
     """The Dagster instance's folder, made once, with telemetry off."""
-    folder = home / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Lake(home).dagster_folder()
     if not (folder / "dagster.yaml").exists():
         replace(folder / "dagster.yaml", SETTINGS.encode())
     os.environ["DAGSTER_HOME"] = str(folder)

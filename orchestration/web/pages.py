@@ -10,6 +10,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from evals.storage.lake import Lake
+from evals.storage.report_files import page_folders
 from orchestration.web.protection import POLICY, AddHeaders
 
 HEADERS = {
@@ -23,16 +25,11 @@ HEADERS = {
 
 def pages(home: Path) -> Starlette:
     """Serves `reports/` at the root and `data_docs/` beside it, and no other folder of the home."""
-    return Starlette(
-        routes=[
-            files(home / "data_docs", "/data_docs"),
-            files(home / "reports", "/"),
-        ]
-    )
+    reports, data_docs = page_folders(Lake(home))
+    return Starlette(routes=[files(data_docs, "/data_docs"), files(reports, "/")])
 
 
 def files(folder: Path, path: str) -> Mount:
     """Serves a folder's files, without listings and without links that lead out of it."""
-    folder.mkdir(parents=True, exist_ok=True)
     found = StaticFiles(directory=folder, html=True)
     return Mount(path, found, middleware=[Middleware(AddHeaders, HEADERS)])
