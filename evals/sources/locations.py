@@ -122,7 +122,7 @@ def list_objects(where: str) -> Iterator[tuple[str, dict[str, Any], Any]]:
 
 
 def find_stamp(info: dict[str, Any]) -> str:
-    """What tells one content of an object from the next: its size and the store's own stamp."""
+    """Identifies an object's content by its size and the store's own stamp."""
     mark = next((info[name] for name in CHANGED if info.get(name)), None)
     return digest([info.get("size"), str(mark)])
 

@@ -104,7 +104,7 @@ def to_iso(moment: datetime) -> str:
 
 
 def parse_timestamp(text: Any) -> datetime | None:
-    """A moment as an API spells it, without a zone in UTC; None where it is none."""
+    """Parses an API's timestamp, in UTC where it has no zone; None where it is none."""
     try:
         found = datetime.fromisoformat(text)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)

@@ -49,7 +49,7 @@ def read_pages(
 
 
 def read_annotations(api: Api, path: str, spans: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """What was said of some spans, by span."""
+    """Reads the annotations of some spans, by span id."""
     found: dict[str, list[dict[str, Any]]] = {}
     for start in range(0, len(spans), AT_ONCE):
         cursor, listing = None, Listing(api.name)

@@ -148,7 +148,7 @@ def read_named(path: Path, kind: type[S], expected: str) -> dict[str, S]:
 
 
 def read_shape(path: Path, kind: type[dict[Any, Any]] | type[list[Any]], expected: str) -> Any:
-    """What a file that may be absent says, if it has the shape it should."""
+    """Reads an optional file and checks its shape."""
     found = (read_yaml(path) if path.exists() else None) or kind()
     if not isinstance(found, kind):
         raise CatalogError(f"{path}:1: the file: expected {expected}")

@@ -26,7 +26,7 @@ class Floating(NamedTuple):
 
 
 class Unverifiable(NamedTuple):
-    """The id does not say whether it may change."""
+    """The id does not show whether it may change."""
 
     reason: str
 

@@ -33,13 +33,13 @@ class Agreement:
     """A judge against human labels: counts of the 2 x 2 table, positive = pass."""
 
     tp: int
-    """Both said pass."""
+    """Both pass."""
     fn: int
-    """The human said pass, the judge fail."""
+    """The human passes it, the judge fails it."""
     fp: int
-    """The human said fail, the judge pass."""
+    """The human fails it, the judge passes it."""
     tn: int
-    """Both said fail."""
+    """Both fail."""
 
     MINIMUM_OF_A_CLASS = 20
     MINIMUM_RATE = 0.8

@@ -19,7 +19,7 @@ from evals.traces.files.streams import BOM, BROKEN, Line, open_unpacked, read_he
 Kind = Literal["lines", "document", "csv", "parquet", "unreadable"]
 JSON_LINES = (".jsonl", ".ndjson")
 SAMPLE = 20
-"""How many rows of a table stand for its beginning."""
+"""How many rows of a table are sampled to recognise its format."""
 
 
 class Container(NamedTuple):

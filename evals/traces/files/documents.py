@@ -21,7 +21,7 @@ BETWEEN = b" \t\r\n,"
 GAP = re.compile("[ \\t\\r\\n,]*")
 DECODER = json.JSONDecoder()
 DEEPEST = 3
-"""How many levels of keys are looked at to tell a format."""
+"""How many levels of keys are inspected to recognise a format."""
 
 
 class DocumentSplitter:
@@ -45,7 +45,7 @@ class DocumentSplitter:
             yield from self.scan_brackets()
 
     def scan_brackets(self, until_boundary: bool = False) -> Iterator[Line]:
-        """Follows the brackets through what is held, or to where the list stands at its floor."""
+        """Follows the brackets through the buffer, or up to the boundary between two elements."""
         for found in TOKEN.finditer(self.held, self.at):
             if found[1] is not None:
                 if found[1] != b'"':
@@ -62,7 +62,7 @@ class DocumentSplitter:
         self.at = len(self.held)
 
     def parse_elements(self) -> Iterator[Line]:
-        """The elements that stand whole in what is held, found by a parser written in C.
+        """Parses the complete elements in the buffer with a parser written in C.
 
         It stops at whatever is cut, damaged or no object, which the brackets then tell apart.
         """
@@ -100,7 +100,7 @@ class DocumentSplitter:
             self.start = end
 
     def take_stray_text(self, until: int) -> Iterator[Line]:
-        """What stands between two elements, where it is more than a comma: a row, and refused."""
+        """Yields text between two elements as a row to refuse, unless it is only a comma."""
         between = self.held[self.start : until]
         stripped = between.strip(BETWEEN)
         if stripped:

@@ -22,7 +22,7 @@ SPACED = re.compile(rb'"[ \t\r\n]+:')
 EXACT_FLOAT = 2.0**63
 """From here on orjson may have read an integer as a float."""
 PLAIN = (1e-4, 1e16)
-"""Between these a float is spelled alike by every JSON writer: without an exponent."""
+"""Between these every JSON writer formats a float alike: without an exponent."""
 
 
 NUMBERS = bytes(
@@ -56,13 +56,13 @@ class Survey(NamedTuple):
     keys: int
     depth: int
     plain: bool
-    """Every float is spelled without an exponent."""
+    """Every float is written without an exponent."""
     huge: bool
     """A number may have been an integer too large for 64 bits."""
 
 
 class Parsed(NamedTuple):
-    """A row, and whether its canonical form may be spelled by orjson."""
+    """A row, and whether orjson writes its canonical form."""
 
     row: dict[str, Json]
     plain: bool
@@ -235,7 +235,7 @@ def count_keys(block: bytes, lines: Sequence[bytes]) -> list[int]:
 
 
 def raise_refusal(raw: bytes, error: ValueError) -> NoReturn:
-    """Raises the refusal that says best why orjson would not read a line."""
+    """Raises the refusal that best explains why orjson did not read a line."""
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as problem:
@@ -276,7 +276,7 @@ def parse_exactly(raw: bytes) -> None:
 
 
 def check_unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    """An object, refused where a key stands twice."""
+    """Builds an object; refuses duplicate keys."""
     value = dict(pairs)
     if len(value) < len(pairs):
         raise Refused("duplicate-key", "A key stands twice in one object; keep one of them.")

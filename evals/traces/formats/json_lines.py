@@ -63,7 +63,7 @@ class Rows(NamedTuple):
     lines: Sequence[bytes]
     objects: Sequence[dict[str, Json] | None]
     keys: Sequence[int]
-    """How many keys each line spells."""
+    """How many keys each line holds."""
 
     def read_alone(self, place: int, reading: Reading) -> Iterator[Found]:
         """One line read by itself; nothing where it is blank."""

@@ -49,7 +49,7 @@ TRACES = {"id", "timestamp", "name", "userId"}
 LEGACY_TRACES = {"id", "timestamp", "name", "user_id", "session_id", "bookmarked"}
 SCORES = {"name", "source", "value"}
 BARE = ("SPAN", "CHAIN", "AGENT")
-"""Types of observations that may stand for the whole trace."""
+"""Types of observations that may represent the whole trace."""
 TRACE = "trace"
 """The span id of a trace itself, which Langfuse keeps apart from its observations."""
 CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
@@ -79,7 +79,7 @@ READ = frozenset(
         *("internal_model", "tool_call_names", "tool_calls"),
     ]
 )
-"""Keys that are read, say the same again, or speak of Langfuse's own pages."""
+"""Keys that are read, repeat others, or concern Langfuse's own pages."""
 
 
 def sniff(head: bytes, filename: str) -> bool:
@@ -126,7 +126,7 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
 
 
 def is_mine(item: Json, line: Line, share: Share) -> bool:
-    """Whether an item is of a trace of this reader's, or of none and in a row it tells of."""
+    """Whether this reader takes an item: by its trace, or by its line where it has none."""
     row = item if type(item) is dict else {}
     trace = row.get("trace")
     told = trace.get("id") if type(trace) is dict else row.get("trace_id") or row.get("id")
@@ -142,7 +142,7 @@ def list_items(row: Object) -> list[Json]:
 
 
 def convert_keys(row: Object) -> Object:
-    """A row of the API as the exports spell its keys."""
+    """Converts the keys of an API row to those of the exports."""
     keys = tuple(row)
     names = convert_key_names(keys) if len(keys) <= USUAL else tuple(map(to_snake_case, keys))
     return row if names == keys else dict(zip(names, row.values(), strict=True))
@@ -150,12 +150,12 @@ def convert_keys(row: Object) -> Object:
 
 @functools.lru_cache(maxsize=64)
 def convert_key_names(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys of rows as the exports spell them."""
+    """Converts keys to those of the exports."""
     return tuple(map(to_snake_case, keys))
 
 
 def to_snake_case(key: str) -> str:
-    """A key of the API as the exports spell it."""
+    """Converts a key of the API to snake case."""
     return CAMEL.sub(r"_\1", key).lower()
 
 
@@ -191,7 +191,7 @@ def read_item(row: Object, line: Line, reading: Reading, gathered: SpanStore) ->
 
 
 def read_api_trace(trace: Object, items: Json, line: Line, reading: Reading) -> Iterator[Found]:
-    """A trace of the API with its observations, then what its scores say."""
+    """Reads a trace of the API with its observations, then its scores."""
     spans = [
         build_span({"trace_id": trace.get("id"), **convert_keys(item)}, line.number)
         for item in list_objects(items)
@@ -207,7 +207,7 @@ def read_api_trace(trace: Object, items: Json, line: Line, reading: Reading) -> 
 
 
 def make_trace(spans: list[Span], scores: list[Object], reading: Reading) -> Found:
-    """The trace of some spans, with what its users said of it."""
+    """Makes the trace of some spans, with its users' feedback."""
     feedback: list[Json] = [read_feedback(item) for item in scores if item.get("source") == "API"]
     return build_trace(unite_under_root(spans), reading, NAME, {"feedback": feedback})
 
@@ -326,7 +326,7 @@ def build_span(row: Object, line: int) -> Span:
 
 
 def name_attributes(row: Object, of_trace: bool = False) -> Object:
-    """Columns as the attributes that say the same, those without a field under their own name."""
+    """Names columns as attributes; those without a field keep their own name."""
     keys = tuple(row)
     found: Object = {}
     for key, name in (choose_keys_once if len(keys) <= USUAL else choose_keys)(keys, of_trace):
@@ -337,7 +337,7 @@ def name_attributes(row: Object, of_trace: bool = False) -> Object:
 
 
 def choose_keys(keys: tuple[str, ...], of_trace: bool) -> list[tuple[str, str]]:
-    """The keys that say something of an observation, or of a trace, and as which attribute."""
+    """Chooses the keys of an observation or a trace that are read, and their attributes."""
     names = TRACE_KEYS if of_trace else KEYS
     return [(key, names.get(key, key)) for key in keys if key in names or key not in READ]
 

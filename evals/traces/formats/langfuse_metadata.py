@@ -20,7 +20,7 @@ REPEATED = (
         "pydantic_ai.all_messages",
     ),
 )
-"""Attributes that Langfuse has read: their values stand in its own columns."""
+"""Attributes that Langfuse moves to columns of its own."""
 
 
 class SplitMetadata(NamedTuple):

@@ -45,7 +45,7 @@ def find_label(row: Object) -> Label | None:
 
 
 def find_value(row: Object) -> Json:
-    """What a score says: of categories the word (the number is but its index), else its number."""
+    """Finds a score's value: a category's name (its number is only an index), else the number."""
     value, words = to_whole_number(parse_number(row.get("value"))), to_text(row.get("string_value"))
     if row.get("data_type") in ("CATEGORICAL", "TEXT"):
         return words or to_text(row.get("long_string_value"))

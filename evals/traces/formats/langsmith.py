@@ -48,7 +48,7 @@ READ = {
     *("feedback_stats", "feedback", "latency", "attachments", "execution_order", "inputs_s3_urls"),
     *("outputs_s3_urls", "manifest_s3_id", "share_token", "last_queued_at", "trace_start_time"),
 }
-"""Keys that are read, say the same again, or speak of LangSmith's own pages."""
+"""Keys that are read, repeat others, or concern LangSmith's own pages."""
 RESPONSES = frozenset(("choices", "generations", "candidates"))
 """Keys of a model's response, by which a patch is known that names no type."""
 
@@ -88,18 +88,18 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
 
 BEGUN, ENDED = 1, 2
 HALVES = {BEGUN: "begun", ENDED: "ended"}
-"""What metadata says of a root whose post, or whose patch, stands in another file."""
+"""The metadata of a root whose post, or whose patch, is in another file."""
 
 
 def find_half(run: Object) -> int:
-    """Whether a run, a post or a patch tells how it began, how it ended, or both."""
+    """Finds which half of a run a row holds: its start, its end, or both."""
     begun = any(run.get(key) not in EMPTY for key in ("start_time", "run_type"))
     ended = any(run.get(key) not in EMPTY for key in ("end_time", "outputs", "error"))
     return BEGUN * begun | ENDED * ended
 
 
 def mark_incomplete(spans: list[Span], told: int) -> list[Span]:
-    """The spans of a trace; its root says so where only one half of it is told."""
+    """Marks the root of a trace where only one half of it is known."""
     if told not in HALVES:
         return spans
     mark = {ROOT: HALVES[told]}
@@ -110,7 +110,7 @@ def mark_incomplete(spans: list[Span], told: int) -> list[Span]:
 
 
 def find_trace_id(row: Object) -> Object:
-    """What tells a row that was refused: its trace."""
+    """Finds the trace id of a refused row."""
     return {"trace_id": row.get("trace_id")}
 
 
@@ -155,7 +155,7 @@ def gather_row(
 
 
 def list_items(value: Json) -> list[Json]:
-    """What stands under a key that holds runs: one, or a list of them."""
+    """Lists the runs under a key, which holds one or a list."""
     return value if type(value) is list else [] if value is None else [value]
 
 
@@ -177,7 +177,7 @@ def list_runs(row: Object) -> list[Object]:
 
 
 def build_span(run: Object, line: int) -> Span:
-    """A run, whole or what a post or a patch says of it."""
+    """Builds the span of a run, a post or a patch."""
     path = [part.partition("Z")[2] for part in to_text(run.get("dotted_order")).split(".") if part]
     run_id = to_text(run.get("id")) or (path[-1] if path else "")
     parent = to_text(run.get("parent_run_id")) or (path[-2] if len(path) > 1 else "")
@@ -203,7 +203,7 @@ def build_span(run: Object, line: int) -> Span:
 
 
 def find_start(path: Json) -> int | None:
-    """When a run began, by its place among others: all that a patch tells of it."""
+    """Finds a run's start in its dotted order, the only place where a patch has it."""
     moment = to_text(path).rpartition(".")[2].partition("Z")[0]
     try:
         return to_nanoseconds(datetime.strptime(moment, "%Y%m%dT%H%M%S%f").isoformat())
@@ -212,7 +212,7 @@ def find_start(path: Json) -> int | None:
 
 
 def read_attributes(run: Object, extra: Object) -> Object:
-    """What a run says, as attributes of a span."""
+    """Reads a run as attributes of a span."""
     kind, inputs, outputs = (
         to_text(run.get("run_type")),
         parse_text(run.get("inputs")),

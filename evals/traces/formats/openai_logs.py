@@ -71,7 +71,7 @@ def is_batch_input(row: Object) -> bool:
 
 
 def convert_row(row: Object, request_of: Callable[[Json], Object]) -> Object:
-    """A logged call under canonical names; what it says beside is kept under its own."""
+    """Converts a logged call to canonical names; other keys are kept as they are."""
     asked = find_object(row, REQUEST) or request_of(row.get("custom_id"))
     answered = find_object(row, RESPONSE)
     if not asked and not answered and ("choices" in row or "object" in row):
@@ -107,7 +107,7 @@ def find_versions(fingerprint: Json, tools: Json) -> Object:
 
 
 def merge_metadata(found: Object, beside: Object, asked: Object, body: Object) -> Object:
-    """What was understood, what stands beside it, and the metadata a request and response carry."""
+    """Merges the known fields, the other keys, and the metadata of request and response."""
     metadata = beside.pop("metadata", None)
     told = metadata if type(metadata) is dict else {} if metadata is None else {"note": metadata}
     for holder, names in ((asked, ASKED_TOO), (body, ANSWERED_TOO)):
@@ -131,7 +131,7 @@ ANSWERED_TOO = ("id", "usage", "error", "refusal")
 
 
 def identify_call(row: Object, body: Object, asked: Object) -> Object:
-    """The call's id: the log's, the response's, or one made of what was said."""
+    """Identifies a call: by the log's id, the response's, or a hash of its content."""
     custom = row.get("custom_id")
     own = row.get("trace_id") if custom is not None else find_value(row, IDS)
     given = own or body.get("id") or (row.get("id") if custom is not None else None)
@@ -152,7 +152,7 @@ def find_object(row: Object, names: tuple[str, ...]) -> Object:
 
 
 def find_value(row: Object, names: tuple[str, ...]) -> Json:
-    """The first value under some names that says something."""
+    """Finds the first value under some names that is not empty."""
     return next((row[name] for name in names if row.get(name) not in (None, "")), None)
 
 
@@ -164,7 +164,7 @@ def unwrap_response(answered: Object) -> Object:
 
 
 def find_problem(row: Object, answered: Object) -> str | None:
-    """What went wrong, as the log or the envelope says."""
+    """Finds the error message in the log or the HTTP envelope."""
     body = unwrap_response(answered)
     for said in (row.get("error"), body.get("error"), answered.get("error")):
         if said:
@@ -243,7 +243,7 @@ def join_chunks(chunks: list[Json]) -> Object:
 
 @dataclass(slots=True)
 class StreamedCall:
-    """A tool call, as far as the chunks of a stream have told it."""
+    """A tool call, put together from the chunks of a stream."""
 
     call_id: Json = None
     name: Json = None
@@ -255,7 +255,7 @@ class StreamedCall:
 
 
 def add_calls(calls: dict[str, StreamedCall], deltas: Json) -> None:
-    """Adds what a chunk says of some tool calls."""
+    """Adds the tool call deltas of a chunk."""
     for delta in deltas if type(deltas) is list else ():
         if type(delta) is not dict or type(function := delta.get("function")) is not dict:
             continue

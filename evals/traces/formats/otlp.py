@@ -135,7 +135,7 @@ def build_event(item: dict[str, Json]) -> Event:
 
 
 def find_error(status: Json) -> str:
-    """What went wrong, where a status says that something did."""
+    """Finds the error message of a status; empty where it is no error."""
     if type(status) is not dict or status.get("code") not in ERRORS:
         return ""
     return str(status.get("message") or "error")
@@ -212,7 +212,7 @@ def read_object(inner: Json, depth: int) -> dict[str, Json]:
 
 
 def read_plain(inner: Json) -> Json:
-    """A value that is what it says; nothing that a wrapper should not hold."""
+    """Reads a scalar; None for what such a wrapper should not hold."""
     return None if type(inner) in (list, dict) else inner
 
 
@@ -223,7 +223,7 @@ def read_number(inner: Json) -> Json:
 
 
 def describe_bytes(inner: Json) -> str:
-    """What stands for bytes."""
+    """Describes bytes by their size."""
     return f"[{len(inner) * 3 // 4 if type(inner) is str else 0} bytes]"
 
 

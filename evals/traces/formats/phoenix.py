@@ -117,7 +117,7 @@ def build_event(item: dict[str, Json]) -> Event:
 
 
 def read_attributes(item: dict[str, Json]) -> dict[str, Json]:
-    """The attributes of a span in whatever columns they stand."""
+    """Reads the attributes of a span from whichever columns hold them."""
     found: dict[str, Json] = {}
     for key, value in item.items():
         if key.startswith("attributes.") and value is not None:

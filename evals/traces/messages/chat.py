@@ -91,7 +91,7 @@ def to_text(value: Json) -> str:
 
 
 def remove_data(text: str) -> str:
-    """The text with placeholders for what stands in it as base64."""
+    """Replaces inline base64 data in a text by placeholders."""
     if ";base64," not in text:
         return text
     return DATA_URL.sub(
@@ -100,7 +100,7 @@ def remove_data(text: str) -> str:
 
 
 def make_placeholder(kind: str, mime: Json = None, data: Json = None, where: Json = None) -> str:
-    """What stands for a picture, a sound or a file."""
+    """Makes the placeholder of a picture, a sound or a file."""
     words = [kind if type(kind) is str and kind else "file"]
     if type(mime) is str and mime:
         words.append(mime[:100])
@@ -185,7 +185,7 @@ def is_bare(item: dict[str, Json], content: str) -> bool:
 
 
 def find_role(item: dict[str, Json]) -> str | None:
-    """Who speaks, in OpenAI's words; None where nobody is named."""
+    """Finds a message's role in OpenAI's terms; None where it names none."""
     role = item.get("role")
     if type(role) is not str or not role:
         role = item.get("type")
@@ -195,7 +195,7 @@ def find_role(item: dict[str, Json]) -> str | None:
 
 
 def read_tool_entry(item: dict[str, Json]) -> Messages | None:
-    """A call or a result that stands between messages, as the Responses API writes them."""
+    """Reads a tool call or result between messages, as the Responses API writes them."""
     said = MessageParts()
     kind = item.get("type")
     if kind in ("function_call", "function_call_output", "reasoning"):
@@ -316,7 +316,7 @@ def add_call(said: MessageParts, part: dict[str, Any]) -> None:
 
 
 def add_hosted(said: MessageParts, item: dict[str, Any]) -> None:
-    """A tool that the provider ran itself, as the Responses API tells call and result in one."""
+    """Adds a tool that the provider ran itself; the Responses API has call and result in one."""
     kind, call_id = item["type"], item.get("id")
     told = {key: value for key, value in item.items() if key not in (*ABOUT, *GIVEN)}
     arguments = item.get("arguments", told)

@@ -39,7 +39,7 @@ def read_object(value: Object) -> Messages:
 
 
 def read_item(item: Json) -> Messages:
-    """What one item of a list says: mostly one message, none where it is no message."""
+    """Reads one item of a list: mostly one message, none where it is no message."""
     if type(item) is not dict or defines_tool(item):
         return []
     content = item.get("content")
@@ -140,11 +140,11 @@ OBJECTS: dict[str, Callable[[Object], Messages]] = {
     "input": text_or_list_reader("input", ("instructions", "model")),
     "prompt": text_or_list_reader("prompt"),
 }
-"""Keys that tell the shape of a logged object, the most particular first."""
+"""Keys that identify the shape of a logged object, the most specific first."""
 
 
 def read_answer(value: Json) -> str | None:
-    """What a logged answer says in words; None where it says nothing."""
+    """Reads a logged answer as text; None where it is empty."""
     told, value = value, parse_inner(value) if type(value) is str else value
     if value is None or value == "":
         return None
@@ -158,7 +158,7 @@ def read_answer(value: Json) -> str | None:
 
 
 def read_question(value: Json) -> str | None:
-    """What a logged input asks in words; None where it says nothing."""
+    """Reads a logged input as text; None where it is empty."""
     told, value = value, parse_inner(value) if type(value) is str else value
     if value is None or value == "":
         return None
@@ -186,7 +186,7 @@ ANSWERS = ("output", "answer", "response", "result", "text", "completion", "cont
 
 
 def describe_request(value: Json) -> Object:
-    """What a request says beside its messages: the model it asks, and its parameters."""
+    """Describes a request beside its messages: its model and parameters."""
     if type(value) is not dict:
         return {}
     params = {key: given for key, given in value.items() if key in PARAMS and given is not None}
@@ -196,7 +196,7 @@ def describe_request(value: Json) -> Object:
 
 
 def describe_response(value: Json) -> Object:
-    """What a response says beside its message: the model that answered, tokens, why it ended."""
+    """Describes a response beside its message: model, tokens and finish reason."""
     value = parse_inner(value) if type(value) is str else value
     if type(value) is not dict:
         return {}
@@ -221,7 +221,7 @@ def describe_response(value: Json) -> Object:
 
 
 def unwrap_generation(value: Object) -> Object:
-    """LangChain's first generation with what its response says of it; any other value as it is."""
+    """Unwraps LangChain's first generation with its details; any other value as it is."""
     first: Json = value.get("generations")
     while type(first) is list and first:
         first = first[0]
@@ -238,7 +238,7 @@ METAS = ("response_metadata", "llm_output")
 
 
 def find_usages(value: Object, meta: Object) -> list[Object]:
-    """Where a response may say how many tokens it took."""
+    """Finds the objects of a response that may hold token counts."""
     places = [value.get(key) for key in ("usage", "usage_metadata", "usageMetadata")]
     places += [meta.get("token_usage"), meta.get("usage"), meta.get("usage_metadata")]
     return [place for place in places if type(place) is dict and place]
@@ -266,7 +266,7 @@ def find_count(usage: Object, *keys: str) -> int | None:
 
 
 def text_or_none(value: Json) -> str | None:
-    """Text that says something."""
+    """A text that is not empty, else None."""
     return value if type(value) is str and value else None
 
 

@@ -24,7 +24,7 @@ DEPTH = 8
 
 
 def extract_words(value: Json, role: str, known: str = "") -> str:
-    """What a value says in words, `role` being who speaks; as it is where it is no wrapper.
+    """Extracts the text of a value, `role` being the speaker; as it is where it is no wrapper.
 
     A text that is `known` to have been said is no wrapper, though it may look like one; nor is a
     text that a wrapper holds. What leads to it is one, though an application made it.
@@ -53,7 +53,7 @@ def unwrap_words(value: Json, role: str, known: str, own: bool, depth: int = DEP
 
 
 def find_last_words(value: Json, role: str) -> str | None:
-    """What was last said by somebody in a logged request or response; None where it is neither."""
+    """Finds a role's last message in a logged request or response; None where it is neither."""
     found = exchanges.read_messages(parse_quoted(value))
     return find_last_content(found, role) if found else None
 
@@ -90,19 +90,19 @@ def unwrap_framework(value: Json, role: str) -> Json:
 
 
 def unwrap_only_value(value: dict[str, Any]) -> Json:
-    """What an object holds that says nothing else; None where it says more."""
+    """Unwraps an object with only one value; None where it has more."""
     telling = [key for key in value if key not in BESIDE and value[key] not in NOTHING]
     return value[telling[0]] if len(telling) == 1 and telling[0] in WORDS else None
 
 
 def find_last_content(messages: chat.Messages, role: str) -> str | None:
-    """What was last said by somebody; None where he said nothing."""
+    """Finds the last content of a role; None where it has none."""
     said = (m["content"] for m in reversed(messages) if m["role"] == role and m["content"])
     return next(said, None)
 
 
 def unwrap_message(value: dict[str, Any]) -> Json:
-    """The words of a message that names who speaks, or says why it ends; None of any other."""
+    """Unwraps a message with a role or a finish reason; None for any other."""
     if set(value) <= {"content", "text", *BESIDE}:
         if "role" in value and chat.find_role(value) in chat.PLAIN:
             return value.get("content")
@@ -112,7 +112,7 @@ def unwrap_message(value: dict[str, Any]) -> Json:
 
 
 def unwrap_choice(value: dict[str, Any]) -> Json:
-    """The text of a completion's first choice, which has a message or says why its text ends."""
+    """Unwraps a completion's first choice, which has a message or a finish reason."""
     choices = value.get("choices")
     first = choices[0] if type(choices) is list and choices else None
     if type(first) is not dict:

@@ -33,7 +33,7 @@ Found = Trace | Refusal | Label
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an importer is told beside the bytes."""
+    """How a file is read: the options of an import beside the bytes."""
 
     source_file: str
     """The name that traces and refusals carry."""
@@ -147,7 +147,7 @@ def build_trace(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace
 
 
 def assume_app(values: dict[str, Any], reading: Reading) -> None:
-    """The application assumed for a row that names none; metadata says so.
+    """Assumes the application of a row that names none, and notes it in metadata.
 
     Raises:
         Refused: none is assumed.
@@ -219,12 +219,12 @@ def find_last_question(messages: tuple[Json, ...]) -> str:
 
 
 CLOCK = re.compile(r"\d{4}-\d\d-\d\d|\d\d?:\d\d(?::\d\d)?")
-"""Dates and times a system message tells its model; they make no new version of a prompt."""
+"""Dates and times in a system message; they make no new version of a prompt."""
 
 
 @functools.lru_cache(maxsize=256)
 def hash_without_times(text: str) -> str:
-    """The hash of a system message whatever the time it tells; applications have few of them."""
+    """Hashes a system message without its dates and times; applications have few of them."""
     return digest(CLOCK.sub("", text))
 
 
@@ -244,7 +244,7 @@ def infer_prompt(values: dict[str, Any]) -> None:
 
 
 def find_instructions(messages: tuple[Json, ...]) -> str:
-    """What the system and developer messages at the head of a chat say."""
+    """Joins the system and developer messages at the head of a chat."""
     said: list[str] = []
     for message in messages:
         if type(message) is not dict or message.get("role") not in ("system", "developer"):
@@ -262,7 +262,7 @@ def make_label(
     kind: AnnotatorKind,
     critique: str = "",
 ) -> Label | None:
-    """A score or a person's word found in an export; None where it says nothing.
+    """Makes a label of a score or a comment in an export; None where it is empty.
 
     Nobody outside may speak as `gold`, whose labels are what answers are compared with.
     """
@@ -276,7 +276,7 @@ def make_label(
 def choose_timestamp(
     ts: Json, form: str | None, values: dict[str, Any], reading: Reading
 ) -> datetime:
-    """The row's timestamp, or the one assumed for it; metadata says what was assumed."""
+    """Chooses the row's timestamp, or an assumed one, which metadata records."""
     if ts is not None and ts != "":
         when, assumed = timestamps.read_timestamp(ts, form)
         note = {"ts_zone": timestamps.ZONE_ASSUMED} if assumed else None
@@ -316,7 +316,7 @@ def hash_content(values: dict[str, Any], plain: bool) -> str:
 def make_refusal(
     problem: Refused, raw: bytes, line: int, reading: Reading, parsed: Parsed | None = None
 ) -> Refusal:
-    """The record of a refused row, with as much of its identity as can be told."""
+    """Makes the record of a refused row, with as much of its identity as is known."""
     row, _, form = rename_row(parsed.row, reading) if parsed else mapping.RenamedRow({}, {}, None)
     known = {
         key: try_convert(CONVERT[key], key, row.get(key, row.get(also)))

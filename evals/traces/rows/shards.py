@@ -22,7 +22,7 @@ class Share(NamedTuple):
         return zlib.adler32(trace_id.encode("utf-8", "surrogatepass")) % self.of == self.at
 
     def reports_row(self, line: int) -> bool:
-        """Whether this reader tells of a row that belongs to no trace."""
+        """Whether this reader reports a row that belongs to no trace."""
         return line % self.of == self.at
 
 

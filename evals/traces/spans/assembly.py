@@ -32,7 +32,6 @@ COMMITS = (
     "git.commit.sha",
     "langsmith.metadata.revision_id",
 )
-APPS = ("app", "openinference.project.name", "traceloop.association.properties.app")
 ROOT = "root"
 """The metadata key that says what is not known of a root: `missing`, or only half of it told."""
 UNVOICED = ("embedding", "reranker")
@@ -51,9 +50,9 @@ class TraceSpans:
         self.outward = [self.root_facts, *(facts[n] for n in order if n != self.tree.root)]
         """The root, then the spans nearest to it."""
         self.told: dict[str, Json] = {}
-        """Every field as the root says it, or else the first span that does."""
+        """Every field, from the root or else from the first span that has it."""
         self.resource: dict[str, Json] = {}
-        """What recorded it: the root's resource, or else the first that says something."""
+        """The root's resource, or else the first that is not empty."""
         seen: set[int] = set()
         for span, one in zip(reversed(spans), reversed(facts), strict=True):
             self.told |= one.said
@@ -67,7 +66,7 @@ class TraceSpans:
         """The place of a root that is no step, for it is the trace itself."""
 
     def first(self, name: str) -> str | None:
-        """A field as the root says it, or else the first span that does, as text."""
+        """A field as text, from the root or else from the first span that has it."""
         value = self.told.get(name)
         return None if value is None else chat.to_text(value) or None
 
@@ -98,7 +97,7 @@ def read_trace(spans: Sequence[Span]) -> TraceSpans:
 
 
 def build_row(whole: TraceSpans, app: str | None = None) -> dict[str, Json]:
-    """The trace under canonical names; what no span says is absent."""
+    """Builds the trace's row under canonical names, without unknown fields."""
     answer = find_answer(whole)
     voice = whole.facts[answer] if answer is not None else None
     output = find_output(whole, voice)
@@ -131,14 +130,14 @@ def build_row(whole: TraceSpans, app: str | None = None) -> dict[str, Json]:
 
 
 def find_start(whole: TraceSpans) -> int | None:
-    """When the root began, or else the first span or event that says when."""
+    """Finds the start of the root, or else of the first span or event with a time."""
     starts = (span.start for span in (whole.root, *whole.spans))
     events = (event.ts for span in whole.spans for event in span.events)
     return next((moment for moment in (*starts, *events) if moment), None)
 
 
 def describe_model(whole: TraceSpans, voice: Facts | None) -> dict[str, Json]:
-    """What the call that answered says of its model, or else the first span that does."""
+    """Describes the model of the call that answered, or else of the first span that names one."""
     found: dict[str, Json] = {"params": voice.params or None} if voice else {}
     heard = [voice] if voice else [f for f in whole.facts if f.kind not in UNVOICED]
     for name in ("model_requested", "model", "provider", "finish_reason"):
@@ -148,7 +147,7 @@ def describe_model(whole: TraceSpans, voice: Facts | None) -> dict[str, Json]:
 
 
 def find_answer(whole: TraceSpans) -> int | None:
-    """The model's call that gave the trace's answer, or else the last that said anything.
+    """Finds the model's call that gave the trace's answer, or else the last with any output.
 
     A call inside another that answers alike is the one that was made.
     """
@@ -168,7 +167,7 @@ def find_answer(whole: TraceSpans) -> int | None:
 
 
 def find_input(whole: TraceSpans, messages: chat.Messages) -> str | None:
-    """What was asked: in the words of the outermost span that tells, or of the last question."""
+    """Finds the question: from the outermost span that has an input, or the last user message."""
     question = payloads.find_last_content(messages, "user")
     for facts in whole.outward:
         if facts.kind == "llm" or facts.asked:
@@ -183,7 +182,7 @@ def find_input(whole: TraceSpans, messages: chat.Messages) -> str | None:
 
 
 def find_output(whole: TraceSpans, voice: Facts | None) -> str:
-    """What was answered: in the words of the outermost span that tells, or of the model."""
+    """Finds the answer: from the outermost span that has an output, or from the model's call."""
     said = find_answer_text(voice) if voice else ""
     for facts in whole.outward:
         if facts.kind == "llm" and facts is not whole.root_facts:
@@ -200,7 +199,7 @@ def find_output(whole: TraceSpans, voice: Facts | None) -> str:
 
 
 def extract_side(facts: Facts, side: str, role: str, known: str) -> str:
-    """A span's input or output in words, what is `known` to have been said standing as it is.
+    """Extracts a span's input or output as text; text that is `known` is kept as it is.
 
     A logged request tells its question. Of a response only the answer that a model's call gave
     is believed: it may be an answer in an object's form. Plain text is never looked into.
@@ -218,7 +217,7 @@ def extract_side(facts: Facts, side: str, role: str, known: str) -> str:
 
 
 def describe_root(whole: TraceSpans) -> dict[str, Json]:
-    """What a root that is no step says and nothing else keeps: its name, an input of many parts."""
+    """Describes a root that is no step: its name, and an input of several parts."""
     if whole.bare is None:
         return {}
     found = {
@@ -229,7 +228,7 @@ def describe_root(whole: TraceSpans) -> dict[str, Json]:
 
 
 def find_structured_input(value: Json) -> Json:
-    """An input in an object's form, that says more than a user's words; None for any other."""
+    """Finds an input that is an object with more than a user's message; None for any other."""
     plain = payloads.parse_quoted(value)
     if type(plain) is not dict or payloads.find_last_words(plain, "user") is not None:
         return None
@@ -250,7 +249,7 @@ def join_passages(every: list[Facts]) -> str | None:
 
 
 def sum_usage(whole: TraceSpans) -> dict[str, Json]:
-    """Tokens and cost over the innermost spans that tell them: a parent repeats its children's."""
+    """Sums tokens and cost over the innermost spans that have them: parents repeat children."""
     found: dict[str, Json] = {}
     models = [n for n, f in enumerate(whole.facts) if f.kind not in UNVOICED]
     for name, target in (("tokens_in",) * 2, ("tokens_out",) * 2, ("cost", "cost_usd")):
@@ -272,7 +271,7 @@ def find_app(whole: TraceSpans) -> str | None:
 
 
 def find_prompt_hash(whole: TraceSpans) -> str | None:
-    """The hash of the prompt's template, as told or made from it."""
+    """Finds the hash of the prompt's template, or computes it."""
     told = whole.first("prompt_hash")
     template = whole.first("template")
     return told or (digest(template) if template else None)
@@ -334,7 +333,7 @@ def collect_metadata(whole: TraceSpans, app: str | None) -> dict[str, Json]:
 
 
 def build_steps(whole: TraceSpans, answer: int | None, output: str) -> list[dict[str, Json]]:
-    """Every span but a bare root as a step, in order of time; then calls only messages tell of."""
+    """Builds a step of every span but a bare root, then of tool calls that only messages hold."""
     voice = whole.facts[answer] if answer is not None else None
     several = voice and any(facts.asked for facts in whole.facts if facts is not voice)
     known = (

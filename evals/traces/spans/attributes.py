@@ -14,7 +14,7 @@ from evals.traces.messages import chat
 from evals.traces.spans import genai, openinference, vendors
 
 VOCABULARIES = (genai, openinference, vendors)
-"""Where two say the same of a field, the earlier is believed."""
+"""Where two attributes hold the same field, the earlier wins."""
 RANKS: dict[str, tuple[str, int]] = {}
 for _field in {name for words in VOCABULARIES for name in words.FIELDS}:
     _keys = [key for words in VOCABULARIES for key in words.FIELDS.get(_field, ())]
@@ -67,7 +67,7 @@ def find_short_place(key: str) -> Place:
 
 
 class Sorted(NamedTuple):
-    """A span's attributes by what they tell."""
+    """A span's attributes, sorted by field."""
 
     said: dict[str, Json]
     """The fields that stand in one attribute, or in several that make a list, as found."""

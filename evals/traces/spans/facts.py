@@ -1,4 +1,4 @@
-"""What a span's attributes say, in Andon's words, whichever conventions they follow.
+"""What a span's attributes mean, whichever conventions they follow.
 
 Which attribute tells which field is `attributes`' to say; what a trace is made of, `assembly`'s.
 """
@@ -52,7 +52,7 @@ class Facts:
         return self.kind != "span" or "input" in said or "output" in said
 
     def text(self, name: str) -> str | None:
-        """A field as text; None where it is not said or empty."""
+        """A field as text; None where it is absent or empty."""
         value = self.said.get(name)
         if value is None:
             return None
@@ -62,7 +62,7 @@ class Facts:
 
 
 def read_facts(span: Span) -> Facts:
-    """What a span says."""
+    """Reads the facts of a span."""
     attributes = span.attributes
     if span.events:
         told = genai.read_events(span.events)
@@ -100,7 +100,7 @@ def build_facts(
 
 
 def add_chat(facts: Facts) -> None:
-    """The messages of a model's call, and why it stopped where one of them says so."""
+    """Adds the messages of a model's call, and its finish reason where a message has one."""
     said = facts.said
     facts.asked = find_asked(said, facts.kind)
     facts.answered = find_answered(said, facts.kind)
@@ -169,7 +169,7 @@ def find_answered(said: dict[str, Json], kind: str) -> chat.Messages:
 
 
 def find_finish_reason(value: Json) -> Json:
-    """Why a model stopped, where its first message says so."""
+    """Finds the finish reason in a model's first message."""
     items = list_items(value)
     first = openinference.unwrap_item(items[0]) if items else None
     return first.get("finish_reason") if type(first) is dict else None
@@ -217,7 +217,7 @@ def has_no_role(item: dict[str, Json]) -> bool:
 
 
 def collect_params(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
-    """The parameters of a model's call; the model asked for may be told among them alone."""
+    """Collects the parameters of a call; they may be the only place that names the model."""
     found = dict(maps.get("params", ()))
     inner = embedded(told) if type(told := said.get("params_json")) is str else told
     if type(inner) is dict:

@@ -92,7 +92,7 @@ EVENTS = (*SPOKEN, "gen_ai.choice", "gen_ai.content.prompt", "gen_ai.content.com
 
 
 def read_events(events: Iterable[Event]) -> dict[str, Any]:
-    """What the events of a span say, as attributes of the span would."""
+    """Reads the events of a span as attributes of the span."""
     asked: list[Json] = []
     answered: list[Json] = []
     found: dict[str, Any] = {}
@@ -119,13 +119,13 @@ CONTENT = ("gen_ai.prompt", "gen_ai.completion")
 
 
 def read_message(said: dict[str, Json], role: str) -> dict[str, Json]:
-    """A message of the chat, as an event tells it."""
+    """Reads a message of the chat from an event."""
     keys = ("content", "tool_calls", "name", "id", "parts")
     return {"role": said.get("role") or role, **{key: said[key] for key in keys if key in said}}
 
 
 def read_choice(said: dict[str, Json]) -> dict[str, Json]:
-    """One of the model's answers, as an event tells it."""
+    """Reads one of the model's answers from an event."""
     message = said.get("message")
     if type(message) is str and (known := chat.read_messages(message)):
         message = chat.as_json(known)[0]

@@ -26,7 +26,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}|(?=.*[a-f])(?=.*\d)[0-9a-f]{7,39}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ZONELESS = EPOCH.replace(tzinfo=None)
 EMPTY: tuple[Json, ...] = (None, "", [], {})
-"""What stands for nothing said, in exports that have no null."""
+"""Values that mean "empty" in exports that have no null."""
 DOCUMENTS = ("documents", "docs", "results", "source_documents", "matches")
 
 
@@ -46,7 +46,7 @@ def build_trace(
 
 
 def describe_call(asked: Json, answered: Json) -> Object:
-    """A model's call as attributes of a span: its chat, and what its response says beside it."""
+    """Describes a model's call as attributes of a span: its chat and its response's details."""
     asked, answered = parse_text(asked), parse_text(answered)
     found: Object = {}
     chat = exchanges.read_messages(asked)
@@ -140,12 +140,12 @@ def to_text(value: Any) -> str:
 
 
 def to_whole_number(value: Json) -> Json:
-    """A float that says no more than an integer, as that integer."""
+    """Converts a float without a fraction to an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def find_value(row: Object, names: Iterable[str]) -> Json:
-    """The first value under some names that says something."""
+    """Finds the first value under some names that is not empty."""
     return next((row[name] for name in names if row.get(name) not in EMPTY), None)
 
 

@@ -135,7 +135,7 @@ def read_part(item: Json) -> Json:
 
 
 def read_document(item: Json) -> dict[str, Json]:
-    """A retrieved document: its id, content and score, and what else is told of it."""
+    """Reads a retrieved document: its id, content, score and metadata."""
     said = unwrap_item(item)
     if type(said) is not dict:
         return {"content": chat.to_text(said)}

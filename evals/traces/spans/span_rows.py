@@ -95,7 +95,7 @@ def gather_row(
 
 
 def build_trace(spans: list[Span], reading: Reading, form: str) -> Iterator[Found]:
-    """The trace that spans make, or its refusal; then what was said of it."""
+    """Builds the trace of some spans, or its refusal; then yields its labels."""
     line = min(span.line for span in spans)
     row: dict[str, Json] = {"trace_id": spans[0].trace_id}
     whole = None
@@ -147,7 +147,7 @@ def normalize_id(text: str) -> str:
 
 @functools.lru_cache(maxsize=2**14)
 def normalize_short_id(text: str) -> str:
-    """A short id in its one spelling."""
+    """Normalizes a short id."""
     text = text.removeprefix("0x")
     if len(text) in (24, 12) and text[-1] == "=":
         try:

@@ -44,7 +44,7 @@ class Span(NamedTuple):
     """Flat: dotted keys; a value may be a list or an object."""
     events: Sequence[Event] = ()
     error: str = ""
-    """What went wrong, where the span's status says so."""
+    """The error message, where the span's status is an error."""
     resource: dict[str, Json] = {}  # noqa: RUF012  never written to: one an envelope
     scope: str = ""
     line: int = 0
@@ -52,7 +52,7 @@ class Span(NamedTuple):
 
 
 def merge_spans(earlier: Span, later: Span) -> Span:
-    """One span of two reports of it: what the later says, and what only the earlier said."""
+    """Merges two reports of a span; the later one wins."""
     events = [*earlier.events, *(event for event in later.events if event not in earlier.events)]
     return later._replace(
         parent_id=later.parent_id or earlier.parent_id,
@@ -83,7 +83,7 @@ def join_spans(spans: Iterable[Span]) -> list[Span]:
 
 
 def order_by_time(span: Span) -> tuple[bool, int, int]:
-    """Where a span stands among others: those that say no time are last."""
+    """Sorts spans by time; those without a time come last."""
     return span.start is None, span.start or 0, span.line
 
 

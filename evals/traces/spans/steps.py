@@ -55,7 +55,7 @@ def build_step(
 
 
 def step_name(span: Span, facts: Facts) -> str:
-    """What a step is called: a tool by its own name, where it is told."""
+    """Names a step; a tool by its own name, where it is known."""
     own = facts.text("tool_name") or (facts.text("agent") if facts.kind == "tool" else None)
     return own or span.name or facts.kind
 
@@ -66,7 +66,7 @@ def remove_inline_data(value: Json) -> Json:
 
 
 def describe_call(facts: Facts, is_answer: bool, known: set[str], output: str) -> dict[str, Json]:
-    """What a model's call adds to a step; what the trace says itself is not said again."""
+    """Describes a model's call for its step, without what the trace itself holds."""
     said = find_answer_text(facts)
     asked = zip(facts.asked, chat.as_json(facts.asked), strict=True)
     fresh = [] if is_answer else [m for m, plain in asked if to_canonical_text(plain) not in known]
@@ -84,7 +84,7 @@ def describe_call(facts: Facts, is_answer: bool, known: set[str], output: str) -
 
 
 def find_unrecorded_calls(voice: Facts, steps: list[dict[str, Json]]) -> list[dict[str, Json]]:
-    """Tool calls since the last question that no span tells of, with their results.
+    """Finds tool calls since the last question that no span records, with their results.
 
     Those of the answer itself are its step's; with results they were the provider's own.
     """

@@ -42,7 +42,7 @@ agent: traceloop.entity.name ai.telemetry.functionId agent_name
 error: langfuse.observation.status_message
 tools: ai.prompt.tools
 """
-"""Each field and the attributes that tell it, the best first."""
+"""Each field and the attributes that hold it, the best first."""
 
 
 def table(text: str) -> dict[str, tuple[str, ...]]:
