@@ -138,7 +138,6 @@ def admit_nights(
     nights: Sequence[date],
     say: Say = lambda words: None,
     *,
-    check: Callable[[list[date]], None] = lambda due: None,
     strict: bool = False,
 ) -> list[date]:
     """Validates those of some nights that are due; returns all that are due in the end.
@@ -150,7 +149,6 @@ def admit_nights(
         catalog: what a valid row is.
         nights: the nights to look at.
         say: hears what is done.
-        check: called with the nights before they are validated; what it raises ends it.
         strict: raises what validation fails with; else it is left to the night's own run, which
             fails beside the others.
     """
@@ -159,7 +157,6 @@ def admit_nights(
         from evals.validation import admission
 
         due = found
-        check(due)
         say("validating with Great Expectations")
         try:
             admission.admit(lake, catalog, due)
@@ -242,7 +239,7 @@ def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[d
         for night in nights
         for row in mapped_labels(catalog, labels, night, lake.picked("traces", night, labelled))
     ]
-    return marts.fill(lake, run_id, nights, mapped, slice_rows(catalog))
+    return marts.fill(lake, run_id, nights, mapped, slice_rows(catalog), set(catalog.broken))
 
 
 def slice_rows(catalog: Catalog) -> list[SliceRow]:

@@ -30,8 +30,14 @@ class Settings(NamedTuple):
         return Lake(self.home).open()
 
     def catalog(self) -> Catalog:
-        """The catalog, checked."""
-        return load_catalog(self.catalog_root)
+        """The catalog, checked; an application that is broken stands apart.
+
+        Raises:
+            CatalogError: none of its applications can be used.
+        """
+        from evals.validation.catalog_checks import check_catalog
+
+        return check_catalog(self.lake(), load_catalog(self.catalog_root))
 
     def references(self, lake: Lake) -> GoldAndLabels:
         """Gold and labels."""

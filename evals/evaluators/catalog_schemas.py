@@ -29,6 +29,8 @@ from evals.specs import (
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ELSEWHERE = (
     "root",
+    "problems",
+    "broken",
     "models",
     "apps",
     "suites",

@@ -54,7 +54,7 @@ def suspicious(door: Door, columns: Columns) -> Iterator[int]:
     """Positions of rows that may hold something private, or may not rest at all."""
     cells = columns.cells
     apps = sorted(set(cells["app"]))
-    kinds = {kind for app in apps for kind in door.catalog.app(app).redact}
+    kinds = {kind for app in apps for kind in door.redacted_kinds(app)}
     screen = detectors.screen((*sorted(kinds), *detectors.SECRET_KINDS))
     for field in TEXTS:
         if field in cells:

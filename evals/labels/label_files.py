@@ -257,7 +257,7 @@ def mapped_labels(
         if is_from_people(label) and label.subject == "trace":
             by_trace[label.subject_id].append(label)
     found = []
-    for trace in traces:
+    for trace in (one for one in traces if one.app not in catalog.broken):
         suite = catalog.suites.get(catalog.app(trace.app).suite or "")
         for dimension in suite.dimensions if suite else ():
             name = dimension.labels or dimension.dimension

@@ -41,7 +41,7 @@ def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[ReviewQuestio
     labelled = "trace_id", {label.subject_id for label in labels}
     judged = review_queue.judged_already(labels, gold, lake.picked("traces", night, labelled))
     found: list[ReviewQuestion] = []
-    for app in sorted(ids):
+    for app in sorted(set(ids) - set(catalog.broken)):
         asked = asked_of(catalog, app)
         size = catalog.app(app).review_queue
         found += review_queue.queue(app, ids[app], failed[app], judged, asked, size)
@@ -127,6 +127,7 @@ def latest(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
     current = {
         (e.name, app): e.answer_version
         for app in known
+        if app not in catalog.broken
         for e in resolution.for_app(catalog, app)
         if e.answer_version
     }

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from evals.privacy import detectors
 from evals.records import GoldValue, Label, Refusal, Trace
 from evals.specs import Catalog
+from evals.storage.documents.redacted_kinds import remember_kinds
 from evals.storage.documents.tombstones import Tombstones, read_tombstones
 from evals.storage.documents.user_key import read_key_mark, read_or_make_key, write_key_mark
 from evals.storage.lake import Lake, LakeError
@@ -234,11 +235,22 @@ class Door:
     catalog: Catalog
     key: bytes
     gone: Tombstones = field(default_factory=Tombstones)
+    remembered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The kinds that applications redacted when their files could last be read."""
 
     @classmethod
     def of(cls, lake: Lake, catalog: Catalog) -> Door:
         """The door of a home, with its key."""
-        return cls(catalog, user_key(lake), read_tombstones(lake))
+        kinds = {app: spec.redact for app, spec in catalog.apps.items()}
+        return cls(catalog, user_key(lake), read_tombstones(lake), remember_kinds(lake, kinds))
+
+    def redacted_kinds(self, app: str) -> tuple[str, ...]:
+        """The kinds of personal data an application redacts; every kind, where nobody knows."""
+        broken = self.catalog.broken.get(app)
+        if broken is None:
+            return self.catalog.app(app).redact
+        known = self.remembered.get(app) if broken.redact is None else broken.redact
+        return detectors.PII_KINDS if known is None else known
 
     def row(self, row: Trace | Refusal) -> Trace | Refusal:
         """What an importer read, as it may rest."""
@@ -269,7 +281,7 @@ class Door:
 
     def cleaned(self, trace: Trace, user: tuple[str, str] | None) -> dict[str, Any]:
         """The texts of a trace that change, and what was taken out of them."""
-        kinds = self.catalog.app(trace.app).redact
+        kinds = self.redacted_kinds(trace.app)
         texts = {name: getattr(trace, name) for name in TEXTS}
         if spotless(texts.values(), kinds, user):
             return {}
@@ -326,7 +338,8 @@ class Door:
 
     def kinds(self, app: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The kinds of personal data that all of some applications take out, and that any does."""
-        every = [self.catalog.app(name).redact for name in ([app] if app else self.catalog.apps)]
+        declared = [app] if app else [*self.catalog.apps, *self.catalog.broken]
+        every = [self.redacted_kinds(name) for name in declared]
         some = tuple(dict.fromkeys(kind for kinds in every for kind in kinds))
         return tuple(kind for kind in some if all(kind in kinds for kinds in every)), some
 

@@ -5,7 +5,7 @@ What a report is built from is read by `night_data`; what it concludes is `repor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -22,7 +22,6 @@ from evals.storage import night_state
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
-from evals.storage.night_state import NightState
 from evals.storage.report_files import write_board_page
 
 
@@ -38,6 +37,9 @@ def write_night_reports(
 ) -> list[StoredReport]:
     """Builds and stores every application's report of a night.
 
+    One whose catalog is broken waits: its earlier report stays, and the night is due when that is
+    mended.
+
     Args:
         lake: where marts are read and reports are stored.
         catalog: the applications' gates and suites.
@@ -51,7 +53,10 @@ def write_night_reports(
     open_until: dict[str, str] = {}
     known = night_state.read_state(lake, night)
     stored = list[StoredReport]()
+    waiting = {*known.waiting, *known.apps} & set(catalog.broken)
     for app, account in sorted(known.apps.items()):
+        if app in waiting:
+            continue
         report = build(lake, catalog, night, app, account)
         until = catalog.app(app).watermark(night, catalog.day_begins)
         if now < until:
@@ -66,7 +71,7 @@ def write_night_reports(
         folder = lake.write_report(night, report.to_json(), html, beside)
         stored.append(StoredReport(report, folder))
     versions = {one.report.app: one.report.version for one in stored}
-    mark_reported(lake, catalog, night, known, versions, open_until)
+    mark_reported(lake, catalog, night, waiting, versions, open_until)
     return stored
 
 
@@ -74,17 +79,32 @@ def mark_reported(
     lake: Lake,
     catalog: Catalog,
     night: date,
-    known: NightState,
-    versions: dict[str, str],
-    open_until: dict[str, str],
+    waiting: Collection[str],
+    versions: Mapping[str, str],
+    open_until: Mapping[str, str],
 ) -> None:
-    """Notes in a night's state which reports it has, and from what they were made."""
-    night_state.update_state(lake, night, **awaited_answers(lake, night))
-    seen, retryable = night_locks.seen(lake, catalog, night), has_retryable_errors(lake, night)
+    """Notes in a night's state which reports it has, and from what they were made.
+
+    Those of applications that wait stay as they were.
+    """
+    known = night_state.update_state(lake, night, **awaited_answers(lake, night))
+    seen = night_locks.seen(lake, catalog, night)
     seen = seen if night_state.as_admitted(lake, night) else ""  # rows came since: it is due again
-    on_time = known.on_time or tuple(night_state.staged_names(lake, night))
-    found = {"reports": versions, "seen": seen, "open": retryable, "on_time": on_time}
-    night_state.update_state(lake, night, **found, provisional=open_until)
+    night_state.update_state(
+        lake,
+        night,
+        reports={**of_waiting(known.reports, waiting), **versions},
+        provisional={**of_waiting(known.provisional, waiting), **open_until},
+        waiting=tuple(sorted(waiting)),
+        seen=seen,
+        open=has_retryable_errors(lake, night, waiting),
+        on_time=known.on_time or tuple(night_state.staged_names(lake, night)),
+    )
+
+
+def of_waiting(known: Mapping[str, str], waiting: Collection[str]) -> dict[str, str]:
+    """The entries of a night's state that belong to applications that wait."""
+    return {app: value for app, value in known.items() if app in waiting}
 
 
 def build(
@@ -100,9 +120,9 @@ def build(
     return build_report(replace(data, evaluators=evaluators, baseline=versions))
 
 
-def has_retryable_errors(lake: Lake, night: date) -> bool:
+def has_retryable_errors(lake: Lake, night: date, waiting: Collection[str] = ()) -> bool:
     """Whether a call failed that night in a way that may pass another time."""
-    files = locked_files(lake, "scores", [night])
+    files = locked_files(lake, "scores", [night], waiting)
     read = (rows for file in files for rows in parquet_batches(file, ["retryable"]))
     return any(row["retryable"] for rows in read for row in rows)
 

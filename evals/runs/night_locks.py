@@ -25,7 +25,12 @@ class Pending(NamedTuple):
 
 
 def locked(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluator, ...]:
-    """The evaluators a night of an application is reported with; the first look locks them."""
+    """The evaluators a night of an application is reported with; the first look locks them.
+
+    A broken application has none: its night waits.
+    """
+    if app in catalog.broken:
+        return ()
     versions = night_state.read_state(lake, night).evaluators.get(app)
     if versions is not None:
         return resolved(lake, catalog, night, app)
@@ -48,7 +53,12 @@ def resolved(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evalu
 def move(
     lake: Lake, catalog: Catalog, night: date, app: str, names: Iterable[str] | None = None
 ) -> tuple[Evaluator, ...]:
-    """Moves a night's lock to the catalog's versions, of the named evaluators or of all."""
+    """Moves a night's lock to the catalog's versions, of the named evaluators or of all.
+
+    A broken application's stays as it is.
+    """
+    if app in catalog.broken:
+        return ()
     from evals.evaluators import resolution
 
     current = {e.name: e for e in resolution.for_app(catalog, app)}
@@ -146,7 +156,9 @@ def pending(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[Pendin
     found = []
     for night in nights:
         known = night_state.read_state(lake, night)
-        if known.seen is None:
+        if mended := set(known.waiting) - set(catalog.broken):
+            found.append(Pending(night, f"the catalog of {', '.join(sorted(mended))} was mended"))
+        elif known.seen is None:
             found.append(Pending(night, "not reported yet"))
         elif known.admitted == "":
             found.append(Pending(night, "its validation was not finished"))

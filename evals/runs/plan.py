@@ -87,7 +87,7 @@ class Scope:
         for night in self.over:
             work = NightOf(self.lake, night)
             locks = night_state.read_state(self.lake, night).evaluators
-            for app in work.apps:
+            for app in (name for name in work.apps if name not in self.catalog.broken):
                 own = not self.moved and app in locks
                 current = night_locks.resolved(self.lake, self.catalog, night, app) if own else ()
                 for evaluator in current or resolution.for_app(self.catalog, app):

@@ -5,6 +5,7 @@ Reads no file: `load` does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from evals.specs.apps import App, Mapping
 from evals.specs.attacks import Attacks
 from evals.specs.call_limits import Budget, Sample
 from evals.specs.models import ModelPin, Policy
+from evals.specs.problems import BrokenApplication, Problem
 from evals.specs.sources import Source
-from evals.specs.spec import NAME, Name, Reads, Spec
+from evals.specs.spec import NAME, CatalogError, Name, Reads, Spec
 from evals.specs.suites import Guardrail, Judge, Suite
 from evals.specs.validation import Expectation, ValidationSuite, merged, shipped
 
@@ -51,9 +53,13 @@ class Retention(Spec):
 
 
 class Catalog(Spec):
-    """Everything a team declared, checked as a whole."""
+    """Everything a team declared, checked as a whole; what is broken stops those that use it."""
 
     root: Path
+    problems: tuple[Problem, ...] = Field(default=(), description="what is wrong")
+    broken: dict[str, BrokenApplication] = Field(
+        default={}, description="applications that something wrong stops; `apps` has the others"
+    )
     models: dict[str, ModelPin] = Field(default={})
     pins: Policy = Field(
         default="strict",
@@ -101,14 +107,46 @@ class Catalog(Spec):
         return tuple(check for check in checks if not check.off)
 
     def app(self, name: str) -> App:
-        """The declared application, or the defaults for one the catalog does not know."""
+        """The declared application, or the defaults for one the catalog does not know.
+
+        Raises:
+            CatalogError: it is broken.
+        """
+        if name in self.broken:
+            raise self.broken[name].error
         defaults = App(app="unknown").model_copy(update={"app": name, "title": name})
         return self.apps.get(name) or defaults
 
     @property
     def only_app(self) -> str | None:
         """The application, where no more than one is declared."""
-        return next(iter(self.apps)) if len(self.apps) == 1 else None
+        declared = [*self.apps, *self.broken]
+        return declared[0] if len(declared) == 1 else None
+
+    def with_problems(self, problems: Iterable[Problem]) -> Catalog:
+        """The catalog without the applications that further problems stop.
+
+        Raises:
+            CatalogError: they stop every application.
+        """
+        more = tuple(problems)
+        if not more:
+            return self
+        stopped: dict[str, list[str]] = {}
+        for problem in more:
+            for app in problem.apps or ():
+                stopped.setdefault(app, []).append(problem.message)
+        broken = dict(self.broken)
+        for app, messages in stopped.items():
+            before = broken.get(app)
+            known = self.apps[app].redact if app in self.apps else before and before.redact
+            every = (*(before.messages if before else ()), *messages)
+            broken[app] = BrokenApplication(app=app, messages=every, redact=known)
+        apps = {name: app for name, app in self.apps.items() if name not in broken}
+        everything = (*self.problems, *more)
+        if not apps or any(problem.apps is None for problem in everything):
+            raise CatalogError(*dict.fromkeys(problem.message for problem in everything))
+        return self.model_copy(update={"apps": apps, "broken": broken, "problems": everything})
 
 
 class Evaluator(Spec):

@@ -1,15 +1,16 @@
-"""Catalog YAML to typed specs; an error names file, line and key.
+"""A catalog folder to typed specs: each application alone, for one that is broken stops no other.
 
 Reads and checks what a team declares. What the declarations do lives with the evaluators.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from evals.records import digest
@@ -18,191 +19,302 @@ from evals.specs.attacks import Attacks
 from evals.specs.catalog import Catalog, Slice
 from evals.specs.models import ModelPin
 from evals.specs.pins import reasons, refusal
+from evals.specs.problems import BrokenApplication, Problem
 from evals.specs.sources import Source
 from evals.specs.spec import CatalogError, S
 from evals.specs.suites import Guardrail, Judge, Suite
 from evals.specs.validation import ValidationSuite, shipped
-
-
-def read_yaml(path: Path) -> Any:
-    """The parsed file, or a CatalogError that names the line."""
-    try:
-        return yaml.safe_load(path.read_text("utf-8")) or {}
-    except (yaml.YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise CatalogError(f"{path}{line}: not valid YAML: {problem}") from error
-
-
-def line_of(path: Path, location: tuple[int | str, ...]) -> int:
-    """The 1-based line where a key path stands in a YAML file; its nearest parent's if absent."""
-    node = yaml.compose(path.read_text("utf-8"))
-    line = 1
-    for key in location:
-        if isinstance(node, yaml.MappingNode):
-            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
-            node = node.value[key]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
-
-
-def parse(kind: type[S], path: Path, value: Any, at: tuple[int | str, ...] = ()) -> S:
-    """A spec from a YAML value; `at` is where the value stands in the file."""
-    try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        location = (*at, *first["loc"])
-        key = ".".join(str(part) for part in location) or "the file"
-        line = line_of(path, location)
-        message = first["msg"].removeprefix("Value error, ")
-        raise CatalogError(f"{path}:{line}: {key}: {message}") from error
-
-
-def read_folder(folder: Path, kind: type[S], key: str) -> dict[str, S]:
-    """Every `*.yaml` of a folder as specs by name."""
-    found: dict[str, S] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        spec = parse(kind, path, read_yaml(path))
-        name = getattr(spec, key)
-        if name in found:
-            raise CatalogError(f"{path}:1: {key}: {name!r} is declared twice")
-        found[name] = spec
-    return found
+from evals.specs.yaml_files import describe, parse, read_folder, read_named, read_shape, refuse
 
 
 @functools.lru_cache(maxsize=8)
 def load_catalog(root: Path) -> Catalog:
-    """The whole catalog folder, checked.
+    """The whole catalog folder, checked; what is broken stops the applications that use it.
 
     Raises:
-        CatalogError: naming the file, line and key that is wrong.
+        CatalogError: there is no catalog, or what is wrong stops every application of it.
     """
     if not root.is_dir():
         raise CatalogError(f"{root}: no such catalog folder; pass --catalog or set ANDON_CATALOG")
-    settings_file, slices_file, attacks_file = (
-        root / f"{name}.yaml" for name in ("catalog", "slices", "attacks")
-    )
-    settings = read_shape(settings_file, dict, "keys and values")
-    slices = read_shape(slices_file, list, "a list, one slice a line")
-    attacks = read_shape(attacks_file, dict, "keys such as `each`, and a list of `attacks`")
-    models = read_named(root / "models.yaml", ModelPin, "a pin's keys, such as `model`")
-    catalog = parse(
-        Catalog,
-        settings_file,
-        {
-            **settings,
-            "root": root,
-            "models": models,
-            "sources": read_named(root / "sources.yaml", Source, "a source's keys, such as `kind`"),
-            "apps": read_folder(root / "apps", App, "app"),
-            "suites": read_folder(root / "suites", Suite, "suite"),
-            "judges": read_folder(root / "judges", Judge, "judge"),
-            "guardrails": read_folder(root / "guardrails", Guardrail, "guardrail"),
-            "validation": read_folder(root / "validation", ValidationSuite, "validation"),
-            "slices": tuple(
-                parse(Slice, slices_file, value, (index,)) for index, value in enumerate(slices)
-            ),
-            "attacks": parse(Attacks, attacks_file, attacks),
-        },
-    )
-    check_references(catalog)
-    check_expectations(catalog)
-    models = {name: under_policy(catalog, pin) for name, pin in models.items()}
-    inbox = catalog.inbox
-    if inbox and "://" not in str(inbox):
-        inbox = root / inbox
-    label_files = tuple(root / path for path in catalog.label_files)
-    resolved = {"models": models, "inbox": inbox, "label_files": label_files}
-    return catalog.model_copy(update=resolved)
+    return Reader(root).read()
 
 
-def under_policy(catalog: Catalog, pin: ModelPin) -> ModelPin:
-    """The pin under its own policy or the catalog's.
+class Reader:
+    """Reads a catalog folder once, and collects what is wrong in it."""
 
-    Raises:
-        CatalogError: when the policy refuses its id; it names the pin to use instead.
-    """
-    pin = pin.model_copy(update={"pins": pin.pins or catalog.pins})
-    refused = refusal(pin)
-    if refused:
-        key = "revision" if pin.revision else "model"
-        refuse(catalog.root / "models.yaml", (pin.name, key), refused)
-    return pin
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+        self.apps, self.broken_apps = read_folder(root / "apps", App, "app")
+        self.suites, self.broken_suites = read_folder(root / "suites", Suite, "suite")
+        self.judges, self.broken_judges = read_folder(root / "judges", Judge, "judge")
+        self.guardrails = self.read_covering("guardrails", Guardrail, "guardrail", guarded_apps)
+        self.validation = self.read_covering(
+            "validation", ValidationSuite, "validation", validated_apps
+        )
+        self.models = self.read_models()
+
+    def read(self) -> Catalog:
+        """The catalog, with its problems."""
+        for one in self.broken_apps:
+            self.report((one.name,), *one.messages)
+        for one in self.broken_suites:
+            self.report(self.apps_of_suite(one.name), *one.messages)
+        for one in self.broken_judges:
+            self.report(self.apps_of_judge(one.name), *one.messages)
+        self.check_apps()
+        self.check_suites()
+        self.check_judges()
+        self.check_expectations()
+        catalog = Catalog(root=self.root)
+        with self.reporting(None):
+            catalog = self.read_settings()
+        return catalog.model_copy(update=self.parts()).with_problems(self.problems)
+
+    def parts(self) -> dict[str, Any]:
+        """What the files of a catalog declare beside its own settings."""
+        unreadable = {
+            one.name: BrokenApplication(app=one.name, messages=(), redact=redacted_kinds(one.raw))
+            for one in self.broken_apps
+        }
+        return {
+            "models": self.models,
+            "apps": self.apps,
+            "broken": unreadable,
+            "suites": self.suites,
+            "judges": self.judges,
+            "guardrails": self.guardrails,
+            "validation": self.validation,
+            "sources": self.read_sources(),
+            "slices": self.read_slices(),
+            "attacks": self.read_attacks(),
+        }
+
+    def report(self, apps: Iterable[str] | None, *messages: str) -> None:
+        """Notes what is wrong, and which applications it stops."""
+        whom = None if apps is None else tuple(sorted(set(apps)))
+        self.problems += [Problem(message=message, apps=whom) for message in messages]
+
+    @contextlib.contextmanager
+    def reporting(self, apps: Iterable[str] | None) -> Iterator[None]:
+        """Notes a CatalogError raised within."""
+        try:
+            yield
+        except CatalogError as error:
+            self.report(apps, *error.messages)
+
+    def apps_of_suite(self, name: str) -> list[str]:
+        """The applications that a suite is asked of."""
+        return [app for app, spec in self.apps.items() if spec.suite == name]
+
+    def apps_of_judge(self, *names: str) -> list[str]:
+        """The applications that ask one of some judges; without names, any judge."""
+        asking = [
+            suite.suite
+            for suite in self.suites.values()
+            for judge in judges_in(suite)
+            if not names or judge in names
+        ]
+        guarded = [
+            app
+            for spec in self.guardrails.values()
+            if not isinstance(spec.check, str)
+            and (judge := spec.check.named("judge"))
+            and (not names or judge in names)
+            for app in spec.apps or self.apps
+        ]
+        return [*guarded, *(app for suite in asking for app in self.apps_of_suite(suite))]
+
+    def apps_of_model(self, name: str) -> list[str]:
+        """The applications whose judges ask a model."""
+        names = [judge.judge for judge in self.judges.values() if judge.model == name]
+        return self.apps_of_judge(*names) if names else []
+
+    def read_covering(
+        self, folder: str, kind: type[S], key: str, covers: Callable[[Any], list[str] | None]
+    ) -> dict[str, S]:
+        """A folder of files that cover some applications, or all."""
+        found, broken = read_folder(self.root / folder, kind, key)
+        for one in broken:
+            self.report(covers(one.raw), *one.messages)
+        return found
+
+    def read_models(self) -> dict[str, ModelPin]:
+        """The pins of `models.yaml`, each under its own policy or the catalog's."""
+        path = self.root / "models.yaml"
+        expected = "a pin's keys, such as `model`"
+        self.unread_models: set[str] | None = set()
+        try:
+            found, broken = read_named(path, ModelPin, expected)
+        except CatalogError as error:
+            self.unread_models = None
+            self.report(self.apps_of_judge(), *error.messages)
+            return {}
+        for one in broken:
+            self.unread_models.add(one.name)
+            self.report(self.apps_of_model(one.name), *one.messages)
+        return found
+
+    def read_sources(self) -> dict[str, Source]:
+        """The sources of `sources.yaml`."""
+        found: dict[str, Source] = {}
+        with self.reporting(None):
+            path = self.root / "sources.yaml"
+            found, broken = read_named(path, Source, "a source's keys, such as `kind`")
+            for one in broken:
+                self.report(pulled_apps(one.raw), *one.messages)
+        return found
+
+    def read_slices(self) -> tuple[Slice, ...]:
+        """The slices of `slices.yaml`, in its order."""
+        path, found = self.root / "slices.yaml", []
+        with self.reporting(None):
+            for index, value in enumerate(read_shape(path, list, "a list, one slice a line")):
+                with self.reporting(guarded_apps(value)):
+                    found.append(parse(Slice, path, value, (index,)))
+        return tuple(found)
+
+    def read_attacks(self) -> Attacks:
+        """The attacks of `attacks.yaml`, which stop those that ask judges."""
+        path = self.root / "attacks.yaml"
+        with self.reporting(self.apps_of_judge()):
+            expected = "keys such as `each`, and a list of `attacks`"
+            return parse(Attacks, path, read_shape(path, dict, expected))
+        return Attacks()
+
+    def read_settings(self) -> Catalog:
+        """The catalog's own settings, paths resolved, pins judged by its policy."""
+        path = self.root / "catalog.yaml"
+        settings = read_shape(path, dict, "keys and values")
+        for key in FILES & set(settings):
+            refuse(path, (key,), "expected in a file of its own, not here")
+        catalog = parse(Catalog, path, {**settings, "root": self.root})
+        self.models = {name: self.under_policy(pin, catalog) for name, pin in self.models.items()}
+        inbox = catalog.inbox
+        if inbox and "://" not in str(inbox):
+            inbox = self.root / inbox
+        label_files = tuple(self.root / one for one in catalog.label_files)
+        return catalog.model_copy(update={"inbox": inbox, "label_files": label_files})
+
+    def under_policy(self, pin: ModelPin, catalog: Catalog) -> ModelPin:
+        """The pin under its own policy or the catalog's; one it refuses is a problem."""
+        pin = pin.model_copy(update={"pins": pin.pins or catalog.pins})
+        if refused := refusal(pin):
+            at = (pin.name, "revision" if pin.revision else "model")
+            where = describe(self.root / "models.yaml", at, refused)
+            self.report(self.apps_of_model(pin.name), where)
+        return pin
+
+    def check_apps(self) -> None:
+        """Every suite an application names is declared."""
+        known = {*self.suites, *(one.name for one in self.broken_suites)}
+        for name, app in self.apps.items():
+            if app.suite and app.suite not in known:
+                path = self.root / "apps" / f"{name}.yaml"
+                self.report((name,), describe(path, ("suite",), f"no suite {app.suite!r}"))
+
+    def check_suites(self) -> None:
+        """Every judge and gold set a suite names is there."""
+        known = {*self.judges, *(one.name for one in self.broken_judges)}
+        for name, suite in self.suites.items():
+            path = self.root / "suites" / f"{name}.yaml"
+            for index, dimension in enumerate(suite.dimensions):
+                check = dimension.check
+                judge = check.named("judge") if check else None
+                if judge and judge not in known:
+                    at = ("dimensions", index, "check", "judge")
+                    where = describe(path, at, f"no judge {judge!r}")
+                    self.report(self.apps_of_suite(name), where)
+                gold = check.gold if check else None
+                files = [self.root / "gold" / f"{gold}.{suffix}" for suffix in ("jsonl", "csv")]
+                if gold not in (None, "labels") and not any(file.exists() for file in files):
+                    where = describe(
+                        path, ("dimensions", index, "check", "gold"), f"no gold set {gold!r}"
+                    )
+                    self.report(self.apps_of_suite(name), where)
+
+    def check_judges(self) -> None:
+        """Every judge's model is declared, and can be asked the way the judge asks."""
+        for name, judge in self.judges.items():
+            path, pin = self.root / "judges" / f"{name}.yaml", self.models.get(judge.model)
+            apps = self.apps_of_judge(name)
+            if pin is None:
+                if self.unread_models is not None and judge.model not in self.unread_models:
+                    words = f"no model {judge.model!r} in models.yaml"
+                    self.report(apps, describe(path, ("model",), words))
+                continue
+            if judge.via == "batch" and pin.batches is None:
+                words = (
+                    f"{judge.model!r} takes no batches; give its pin `batch: {{}}`, or use `live`"
+                )
+                self.report(apps, describe(path, ("via",), words))
+            if judge.mode == "logprobs" and reasons(pin):
+                words = (
+                    f"{judge.model} thinks before it answers, and has no P(yes) of its first word"
+                )
+                self.report(apps, describe(path, ("mode",), f"{words}; use `mode: schema`"))
+
+    def check_expectations(self) -> None:
+        """A check at ingest that is not shipped declares what it expects, and why."""
+        known = {check.check for check in shipped()}
+        for name, suite in self.validation.items():
+            for index, check in enumerate(suite.expectations):
+                if check.check not in known and not (check.expect and check.reason):
+                    path = self.root / "validation" / f"{name}.yaml"
+                    words = (
+                        f"no shipped check {check.check!r}; a new one needs `expect` and `reason`"
+                    )
+                    at = ("expectations", index, "check")
+                    self.report(check.apps or None, describe(path, at, words))
+                known.add(check.check)
 
 
-def read_named(path: Path, kind: type[S], expected: str) -> dict[str, S]:
-    """A file of specs by short name: the name is the key."""
-    found = read_shape(path, dict, f"short names, each with {expected} under it")
-    for name, value in found.items():
-        if not isinstance(value, dict):
-            refuse(path, (name,), f"expected {expected} under it")
-    return {name: parse(kind, path, {"name": name, **it}, (name,)) for name, it in found.items()}
+FILES = {
+    "root", "problems", "broken", "models", "apps", "suites", "judges", "guardrails", "validation",
+    "sources", "slices", "attacks",
+}  # fmt: skip
+"""Parts of a catalog that `catalog.yaml` does not hold."""
 
 
-def read_shape(path: Path, kind: type[dict[Any, Any]] | type[list[Any]], expected: str) -> Any:
-    """Reads an optional file and checks its shape."""
-    found = (read_yaml(path) if path.exists() else None) or kind()
-    if not isinstance(found, kind):
-        raise CatalogError(f"{path}:1: the file: expected {expected}")
-    return found
+def judges_in(suite: Suite) -> list[str]:
+    """The judges a suite names."""
+    checks = (dimension.check for dimension in suite.dimensions)
+    return [judge for check in checks if check and (judge := check.named("judge"))]
 
 
-def check_references(catalog: Catalog) -> None:
-    """Every name one part of the catalog uses is declared by another."""
-    for name, app in catalog.apps.items():
-        if app.suite and app.suite not in catalog.suites:
-            refuse(catalog.root / "apps" / f"{name}.yaml", ("suite",), f"no suite {app.suite!r}")
-    check_judges(catalog)
-    for name, suite in catalog.suites.items():
-        for index, dimension in enumerate(suite.dimensions):
-            path, check = catalog.root / "suites" / f"{name}.yaml", dimension.check
-            judge = check.named("judge") if check else None
-            if judge and judge not in catalog.judges:
-                refuse(path, ("dimensions", index, "check", "judge"), f"no judge {judge!r}")
-            gold = check.gold if check else None
-            files = [catalog.root / "gold" / f"{gold}.{suffix}" for suffix in ("jsonl", "csv")]
-            if gold not in (None, "labels") and not any(file.exists() for file in files):
-                refuse(path, ("dimensions", index, "check", "gold"), f"no gold set {gold!r}")
+def guarded_apps(raw: Any) -> list[str] | None:
+    """The applications that a broken guardrail or slice names; None: all."""
+    apps = raw.get("apps") if isinstance(raw, dict) else None
+    named = isinstance(apps, list) and all(isinstance(app, str) for app in apps)
+    return (apps or None) if named else None
 
 
-def check_judges(catalog: Catalog) -> None:
-    """Every judge's model is declared, and can be asked the way the judge asks."""
-    for name, judge in catalog.judges.items():
-        path = catalog.root / "judges" / f"{name}.yaml"
-        if judge.model not in catalog.models:
-            refuse(path, ("model",), f"no model {judge.model!r} in models.yaml")
-        if judge.via == "batch" and catalog.models[judge.model].batches is None:
-            told = f"{judge.model!r} takes no batches; give its pin `batch: {{}}`, or use `live`"
-            refuse(path, ("via",), told)
-        if judge.mode == "logprobs" and reasons(catalog.models[judge.model]):
-            words = f"{judge.model} thinks before it answers, and has no P(yes) of its first word"
-            refuse(path, ("mode",), f"{words}; use `mode: schema`")
+def validated_apps(raw: Any) -> list[str] | None:
+    """The applications that the expectations of a broken file name; None: all."""
+    expectations = raw.get("expectations") if isinstance(raw, dict) else None
+    if not isinstance(expectations, list) or not expectations:
+        return None
+    each = [guarded_apps(one) for one in expectations]
+    return None if None in each else [app for apps in each for app in apps or ()]
 
 
-def check_expectations(catalog: Catalog) -> None:
-    """A check at the door that is not shipped says what it expects, and why."""
-    known = {check.check for check in shipped()}
-    for name, suite in catalog.validation.items():
-        for index, check in enumerate(suite.expectations):
-            if check.check not in known and not (check.expect and check.reason):
-                path = catalog.root / "validation" / f"{name}.yaml"
-                words = f"no shipped check {check.check!r}; a new one needs `expect` and `reason`"
-                refuse(path, ("expectations", index, "check"), words)
-            known.add(check.check)
+def pulled_apps(raw: Any) -> list[str] | None:
+    """The applications whose traces a broken source pulls; None: it may be any."""
+    projects = raw.get("projects") if isinstance(raw, dict) else None
+    named = list(projects.values()) if isinstance(projects, dict) else []
+    named += [raw["app"]] if isinstance(raw, dict) and raw.get("app") else []
+    return named if named and all(isinstance(app, str) for app in named) else None
 
 
-def refuse(path: Path, at: tuple[int | str, ...], message: str) -> NoReturn:
-    """Raises a CatalogError at a key, whatever the file is called."""
-    line = line_of(path, at) if path.exists() else 1
-    raise CatalogError(f"{path}:{line}: {'.'.join(map(str, at))}: {message}")
+def redacted_kinds(raw: Any) -> tuple[str, ...] | None:
+    """The kinds of personal data a broken application redacts, where that can be read."""
+    if not isinstance(raw, dict):
+        return None
+    own = {"redact": raw["redact"]} if "redact" in raw else {}
+    try:
+        return App.model_validate({"app": "broken", **own}).redact
+    except ValidationError:
+        return None
 
 
 def fingerprint(root: Path) -> str:

@@ -19,7 +19,11 @@ Reads = Literal["input", "context", "output", "steps", "messages"]
 
 
 class CatalogError(ValueError):
-    """The catalog says something Andon cannot use; the message names file, line and key."""
+    """The catalog declares something Andon cannot use; each message names file, line and key."""
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__(messages[0] if messages else "")
+        self.messages = messages
 
 
 class Spec(BaseModel):

@@ -6,6 +6,7 @@ Which columns there are to expect something of, and how it is checked, is the do
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -87,6 +88,13 @@ class Expectation(Spec):
         for value in self.arguments.values():
             if isinstance(value, str) and value.startswith("$") and value[1:] not in VARIABLES:
                 raise ValueError(f"no variable {value!r}; known: ${', $'.join(VARIABLES)}")
+        for pattern in (self.arguments.get("regex", ""), *self.arguments.get("regex_list", ())):
+            try:
+                re.compile(pattern)
+            except (re.error, TypeError) as error:
+                raise ValueError(
+                    f"{str(pattern)[:60]!r} is no regular expression: {error}"
+                ) from None
         return self
 
 

@@ -6,7 +6,7 @@ DuckDB allows one writer a file, so each run has a file of its own; joins and ra
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,15 @@ def scratch_file(lake: Lake, run_id: str) -> Path:
     return lake.scratch(run_id) / "andon.duckdb"
 
 
-def locked_files(lake: Lake, table: str, nights: Sequence[date]) -> list[Path]:
-    """The score or coverage files that the nights' locks name."""
+def locked_files(
+    lake: Lake, table: str, nights: Sequence[date], waiting: Collection[str] = ()
+) -> list[Path]:
+    """The score or coverage files that the nights' locks name, but of applications that wait."""
     found = []
     for night in nights:
         for app, versions in sorted(read_state(lake, night).evaluators.items()):
+            if app in waiting:
+                continue
             names = (f"{name}@{app}@{version}.parquet" for name, version in versions.items())
             folder = lake.partition(table, night)
             found += [folder / name for name in sorted(names) if (folder / name).exists()]
@@ -50,14 +54,24 @@ def fill(
     nights: Sequence[date],
     labels: Sequence[MappedLabel],
     slices: Sequence[SliceRow],
+    waiting: Collection[str] = (),
 ) -> Path:
-    """Puts the nights' lake tables into the run's scratch file, for dbt to read as sources."""
+    """Puts the nights' lake tables into the run's scratch file, for dbt to read as sources.
+
+    Args:
+        lake: where they rest.
+        run_id: the run.
+        nights: the nights.
+        labels: people's labels in the words of the suites.
+        slices: the catalog's slices.
+        waiting: applications that wait until the catalog is mended, which are left out.
+    """
     path = scratch_file(lake, run_id)
     with connection(path) as db:
         db.execute("create schema if not exists lake")
-        view(db, "traces", lake.files("traces", nights), partitioned=True)
-        view(db, "scores", locked_files(lake, "scores", nights))
-        view(db, "verdicts", lake.files("verdicts", nights))
+        view(db, "traces", lake.files("traces", nights), waiting, partitioned=True)
+        view(db, "scores", locked_files(lake, "scores", nights, waiting))
+        view(db, "verdicts", lake.files("verdicts", nights), waiting)
         table(db, "labels", "labels_mapped", labels)
         table(db, "slices", "slices", slices)
         for model in SLICE_MARTS:
@@ -65,8 +79,18 @@ def fill(
     return path
 
 
-def view(db: Any, name: str, files: Sequence[Path], *, partitioned: bool = False) -> None:
-    """A view over files as `lake.NAME`, or an empty table of that shape."""
+def view(
+    db: Any,
+    name: str,
+    files: Sequence[Path],
+    waiting: Collection[str] = (),
+    *,
+    partitioned: bool = False,
+) -> None:
+    """A view over files as `lake.NAME`, or an empty table of that shape.
+
+    Rows of the applications that wait are left out.
+    """
     clear(db, name)
     if not files:
         extra = "null::date as date, " if partitioned else ""
@@ -77,7 +101,11 @@ def view(db: Any, name: str, files: Sequence[Path], *, partitioned: bool = False
     hive = ", hive_partitioning=true, hive_types={'date': DATE}" if partitioned else ""
     plain = "" if partitioned else ", hive_partitioning=false"
     source = f"read_parquet([{listed}], union_by_name=true{hive}{plain})"
-    db.execute(f"create view lake.{name} as {with_added_columns(name, source)}")
+    rows = with_added_columns(name, source)
+    if waiting:
+        apps = ", ".join(map(quoted, sorted(waiting)))
+        rows = f"from ({rows}) where app not in ({apps})"
+    db.execute(f"create view lake.{name} as {rows}")
 
 
 def table(db: Any, name: str, kind: str, rows: Sequence[Any]) -> None:

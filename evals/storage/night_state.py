@@ -59,6 +59,8 @@ class NightState:
     """The inbox files its first report rested on; None: it has none."""
     provisional: Mapping[str, str] = field(default_factory=dict)
     """The moment, in ISO form, from which each application's report is final."""
+    waiting: tuple[str, ...] = ()
+    """Applications that have rows in it and wait until the catalog is mended."""
 
 
 FIELDS = tuple(one.name for one in fields(NightState))
@@ -68,7 +70,7 @@ def read_state(lake: Lake, night: date) -> NightState:
     """What is known of a night."""
     found: dict[str, Any] = lake.read_document(f"{FOLDER}/{night}.json") or {}
     known = {name: found[name] for name in FIELDS if found.get(name) is not None}
-    lists = {name: tuple(known[name]) for name in ("out", "on_time") if name in known}
+    lists = {name: tuple(known[name]) for name in ("out", "on_time", "waiting") if name in known}
     return NightState(**{**known, **lists})
 
 

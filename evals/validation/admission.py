@@ -57,12 +57,20 @@ def admit(
 
     Rows that pass become the night's traces, the others go to quarantine; an application with
     too many of those is refused for the night, and everything else goes on. A trace that one
-    night takes from another leaves it when that one is admitted, here or where it is due.
+    night takes from another leaves it when that one is admitted, here or where it is due. The
+    rows of an application whose catalog is broken wait, staged, until it is mended.
     """
     with lake.lock("door"):
         while stale := sorted(not_admitted(lake, catalog, nights)):
             take(lake, catalog, stale)
-    return {night: read_state(lake, night).apps for night in nights}
+    return {
+        night: {
+            app: account
+            for app, account in read_state(lake, night).apps.items()
+            if app not in catalog.broken
+        }
+        for night in nights
+    }
 
 
 def not_admitted(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[date]:
@@ -89,7 +97,9 @@ def take(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> None:
             rows = {}
             for night in group:
                 day = night.date
-                update_state(lake, day, admitted="")  # due, should what follows be interrupted
+                # Due, should what follows be interrupted.
+                waiting = waiting_in(lake, catalog, night, before)
+                update_state(lake, day, admitted="", waiting=waiting)
                 rows[day] = settle(lake, catalog, night, checked[day], before.get(day, {}))
             redated_traces.note_moved(lake, list(rows))
             for day, found in rows.items():
@@ -144,9 +154,20 @@ def validate(
             own[app].setdefault(night.date, night.rows.iloc[:0])
     found: dict[date, list[Checked]] = {night.date: [] for night in nights}
     for app, frames in sorted(own.items()):
+        if app in catalog.broken:
+            continue
         for day, one in checked(catalog, app, frames).items():
             found[day].append(one)
     return found
+
+
+def waiting_in(
+    lake: Lake, catalog: Catalog, night: Night, before: dict[date, dict[str, Unreadable]]
+) -> tuple[str, ...]:
+    """The applications of a night that wait for the catalog, until a report is made of them."""
+    named = set(night.rows["app"].unique()) if len(night.rows) else set[str]()
+    broken = set(catalog.broken) & {*named, *before.get(night.date, {})}
+    return tuple(sorted(broken.union(read_state(lake, night.date).waiting)))
 
 
 def by_app(rows: pandas.DataFrame) -> Iterator[tuple[str, pandas.DataFrame]]:
@@ -192,14 +213,16 @@ def settle(
     """Puts a night's rows where they belong, keeps each application's account; how they stand."""
     unread: dict[str, Unreadable] = {one.app: before.get(one.app, Counter()) for one in apps}
     apps = [judged(catalog, one, unread[one.app]) for one in apps]
-    apps = without_moved(lake, night, apps)
+    apps = without_moved(lake, catalog, night, apps)
     accounts = {one.app: account(lake, catalog, night, one, unread[one.app]) for one in apps}
     place(lake, catalog, night.date, night.files, apps)
     taken = redaction_counts.by_app(lake, night.date)
     for app, counts in accounts.items():
         if not counts["refused"]:
             counts["redacted"] = taken.get(app, {"traces": 0, "rules": []})
-    update_state(lake, night.date, apps=accounts)
+    earlier = read_state(lake, night.date).apps
+    waiting = {app: earlier[app] for app in catalog.broken if app in earlier}
+    update_state(lake, night.date, apps=dict(sorted({**waiting, **accounts}.items())))
     for app, counts in accounts.items():
         checks = catalog.expectations(app)
         data_docs_pages.write(lake, night.date, catalog.app(app), checks, counts["checks"])
@@ -214,12 +237,15 @@ def judged(catalog: Catalog, one: Checked, before: Unreadable) -> Checked:
     return replace(one, refused=refused)
 
 
-def without_moved(lake: Lake, night: Night, apps: Sequence[Checked]) -> list[Checked]:
+def without_moved(
+    lake: Lake, catalog: Catalog, night: Night, apps: Sequence[Checked]
+) -> list[Checked]:
     """The applications' rows without the traces that stand in another night.
 
     Which of those would be valid here is kept; of a refused night none is.
     """
-    known, left, found = redated_traces.moved(lake, night.date), {}, []
+    known, found = redated_traces.moved(lake, night.date), []
+    left = {app: traces for app, traces in known.items() if app in catalog.broken}
     for one in apps:
         own = {} if one.refused else known.get(one.app, {})
         standing, left[one.app] = redated_traces.leave(night.files, one.rows, one.standing, own)

@@ -5,15 +5,13 @@ Changes nothing; each finding says what to do.
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals import models
-from evals.evaluators import registry, resolution
-from evals.records import Trace
-from evals.specs import Catalog, Pinned, classify, line_of
-from evals.storage.lake import connection
-from evals.storage.tables import to_table
+from evals.evaluators import registry
+from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
+from evals.validation.catalog_checks import check_catalog
+from orchestration.cli.options import describe_problem
 from orchestration.settings import Settings
 
 
@@ -33,20 +31,14 @@ def examine(here: Settings, *, online: bool = False) -> list[Finding]:
         here: the place looked at.
         online: whether providers are asked for their model lists first.
     """
-    catalog = here.catalog()
-    resolution.names(catalog)  # resolved once, so that a check nobody knows is said here
+    catalog, findings = look_at_catalog(here)
+    findings = [Finding("ok", "home", str(here.home)), *findings, *look_at_plugins()]
+    if catalog is None:
+        return findings
     lake, today = here.lake(), datetime.now(UTC).date()
     failed = models.refresh_model_lists(lake, catalog.models.values(), today) if online else {}
     return [
-        Finding("ok", "home", str(here.home)),
-        Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications"),
-        *(
-            Finding("ok", one.package, evaluators_of(one))
-            for one in registry.plugins()
-            if one.types
-        ),
-        *(Finding("fail", one.package, one.error) for one in registry.plugins() if one.error),
-        *(Finding("fail", found.where, found.words) for found in unreadable(catalog)),
+        *findings,
         *(
             Finding("warn", f"model list of {name}", f"not read: {code}")
             for name, code in failed.items()
@@ -60,38 +52,26 @@ def evaluators_of(plugin: registry.Plugin) -> str:
     return "evaluators " + ", ".join(f"{one.kind} `{one.name}`" for one in plugin.types)
 
 
-class Unreadable(NamedTuple):
-    """A predicate of the catalog that DuckDB does not read."""
-
-    where: str
-    """File, line and key."""
-    words: str
-
-
-def unreadable(catalog: Catalog) -> Iterator[Unreadable]:
-    """The slices and `where` predicates over traces that DuckDB cannot compute."""
-    with connection() as db:
-        db.register("staged", to_table(Trace, []))
-        db.execute("create view traces as select *, null::date as date from staged")
-        for path, at, sql in predicates(catalog):
-            try:
-                db.execute(f"select ({sql}) from traces")  # noqa: S608  the team's own SQL
-            except Exception as error:
-                where = f"{path}:{line_of(path, at)}: {'.'.join(map(str, at))}"
-                yield Unreadable(where, f"{sql}: {str(error).splitlines()[0]}")
+def look_at_plugins() -> Iterator[Finding]:
+    """The installed packages that bring evaluators, and why some cannot be used."""
+    for one in registry.plugins():
+        if one.error:
+            yield Finding("fail", one.package, one.error)
+        elif one.types:
+            yield Finding("ok", one.package, evaluators_of(one))
 
 
-def predicates(catalog: Catalog) -> Iterator[tuple[Path, tuple[str | int, ...], str]]:
-    """Every SQL expression of the catalog with its file and its key there."""
-    for index, spec in enumerate(catalog.slices):
-        for key, sql in (("by", spec.by), ("where", spec.where)):
-            if sql:
-                yield catalog.root / "slices.yaml", (index, key), sql
-    for name, suite in catalog.suites.items():
-        for index, dimension in enumerate(suite.dimensions):
-            if dimension.where:
-                path = catalog.root / "suites" / f"{name}.yaml"
-                yield path, ("dimensions", index, "where"), dimension.where
+def look_at_catalog(here: Settings) -> tuple[Catalog | None, list[Finding]]:
+    """The catalog as far as it can be used, and everything that is wrong in it."""
+    try:
+        catalog = check_catalog(here.lake(), load_catalog(here.catalog_root), anew=True)
+    except CatalogError as error:
+        return None, [Finding("fail", "catalog", message) for message in error.messages]
+    fine = Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications")
+    return catalog, [
+        fine,
+        *(Finding("fail", "catalog", describe_problem(one)) for one in catalog.problems),
+    ]
 
 
 def pins(catalog: Catalog, lists: Mapping[str, Any], today: date) -> Iterator[Finding]:

@@ -56,7 +56,11 @@ class Andon(click.Group):
         try:
             with readable_usage():
                 return super().invoke(ctx)
-        except (CatalogError, LabelsError) as error:
+        except CatalogError as error:
+            more = len(error.messages) - 1
+            rest = f"; `andon doctor` names {more} more" if more > 0 else ""
+            fail(USAGE, f"{error}{rest}")
+        except LabelsError as error:
             fail(USAGE, str(error))
         except (LakeError, SourceError, OSError) as error:
             fail(INFRASTRUCTURE, str(error))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from orchestration.cli.options import (
     USAGE,
     Place,
     as_json,
+    describe_problem,
     fail,
     located,
     place,
@@ -75,8 +75,10 @@ def nightly(
 ) -> None:
     """Pulls, imports, evaluates and reports every night that has something new.
 
-    Exit codes: 0 done, 2 usage, 4 infrastructure, 130 or 143 interrupted; quality is
-    `andon gate`'s. An interrupted run keeps what it paid for, and the next one goes on from there.
+    Exit codes: 0 done, 2 usage, 4 infrastructure or a broken application, 130 or 143
+    interrupted; quality is `andon gate`'s. An application whose catalog is broken waits, and is
+    due when that is mended; the others are reported. An interrupted run keeps
+    what it paid for, and the next one goes on from there.
 
     \b
     Examples:
@@ -93,15 +95,15 @@ def nightly(
     no_probe_but_dry(probe, dry_run)
     intake = intake_of(assume_date, spread, pull=not no_pull)
     here = place(home, catalog, inbox=inbox, labels=labels)
-    lake, cat = here.lake(), here.catalog()
+    cat, lake = here.catalog(), here.lake()
+    broken = name_broken(cat)
     intake = intake._replace(inbox=here.inbox, labels=here.labels)
     calls, was_open = 0, night_state.open_nights(lake)
     with telling(as_json) as say:
         pipeline.prepare_home(lake, cat, datetime.now(UTC))
         failures = pipeline.take_in(lake, cat, intake, datetime.now(UTC), say)
         nights = span(night_locks.begun(lake, cat, datetime.now(UTC)), first, last, only)
-        check = partial(refuse_unreadable, cat)
-        due = pipeline.admit_nights(lake, cat, nights, say, check=check, strict=dry_run)
+        due = pipeline.admit_nights(lake, cat, nights, say, strict=dry_run)
         for begin, end in night_state.consecutive(due) if not dry_run else ():
             from orchestration.cli.launch import launch
 
@@ -110,10 +112,10 @@ def nightly(
             failures += launched.failures
     if dry_run:
         foretell(here, due, probe=probe, moved=False, as_json=as_json)
-        return
+        sys.exit(INFRASTRUCTURE if broken else DONE)
     pipeline.close_nights(lake, datetime.now(UTC))
     pipeline.apply_retention(lake, cat, datetime.now(UTC))
-    finish(lake, due, calls, failures, as_json, no_longer_open(lake, was_open))
+    finish(lake, due, calls, [*failures, *broken], as_json, no_longer_open(lake, was_open))
 
 
 def intake_of(assume_date: Any, spread: Any, *, pull: bool) -> Intake:
@@ -176,12 +178,12 @@ def no_probe_but_dry(probe: int | None, dry_run: bool) -> None:
         raise click.UsageError("--probe is for --dry-run; a run asks every question itself")
 
 
-def refuse_unreadable(catalog: Catalog, due: list[date]) -> None:
-    """Refuses a catalog with SQL that DuckDB cannot read, before a night rests on it."""
-    from orchestration.cli import diagnosis
-
-    for found in diagnosis.unreadable(catalog) if due else ():
-        fail(USAGE, f"{found.where}: {found.words}")
+def name_broken(catalog: Catalog) -> list[str]:
+    """Names what is wrong in the catalog before anything is read; returns the sentences."""
+    sentences = [describe_problem(problem) for problem in catalog.problems]
+    for sentence in sentences:
+        terminal.complain(sentence)
+    return sentences
 
 
 def no_longer_open(lake: Lake, was_open: list[OpenNight]) -> list[OpenNight]:
@@ -230,9 +232,11 @@ def plan(
       andon plan --evaluator faithful-summary --from 2026-10-01 --json
     """
     here = place(home, catalog)
+    broken = name_broken(here.catalog())
     over = span(here.lake().nights("traces"), first, last, only)
     known(here, evaluator)
     foretell(here, over, evaluator or None, as_json=as_json)
+    sys.exit(INFRASTRUCTURE if broken else DONE)
 
 
 @click.command()
@@ -271,9 +275,10 @@ def backfill(
     over = span(lake.nights("traces"), first, last, only)
     no_probe_but_dry(probe, dry_run)
     known(here, evaluator)
+    broken = name_broken(here.catalog())
     if dry_run:
         foretell(here, over, evaluator or None, probe=probe, as_json=as_json)
-        return
+        sys.exit(INFRASTRUCTURE if broken else DONE)
     pipeline.prepare_home(lake, here.catalog(), datetime.now(UTC))
     for night in over:
         apps = night_state.read_state(lake, night).apps
@@ -281,7 +286,6 @@ def backfill(
             night_locks.move(lake, here.catalog(), night, app, evaluator or None)
     calls, failures = 0, []
     due = pipeline.find_due_nights(lake, here.catalog(), over) if evaluator else over
-    refuse_unreadable(here.catalog(), due)
     with telling(as_json) as say:
         for begin, end in night_state.consecutive(due):
             from orchestration.cli.launch import launch
@@ -289,7 +293,7 @@ def backfill(
             launched = launch(here.home, "rescore", begin, end, say)
             calls += launched.calls
             failures += launched.failures
-    finish(lake, due, calls, failures, as_json)
+    finish(lake, due, calls, [*failures, *broken], as_json)
 
 
 def known(here: Settings, names: tuple[str, ...]) -> None:

@@ -3,6 +3,8 @@
 No command lives here.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from orchestration.settings import Settings, settings
 
 if TYPE_CHECKING:
     from evals.reports.report import Report
+    from evals.specs import Problem
 
 DONE, REGRESSED, USAGE, INCONCLUSIVE, INFRASTRUCTURE = 0, 1, 2, 3, 4
 GATES = {"pass": DONE, "regressed": REGRESSED, "inconclusive": INCONCLUSIVE}
@@ -91,6 +94,14 @@ def place(home: Path | None, catalog: Path | None, **more: Any) -> Settings:
     return here
 
 
+def describe_problem(problem: Problem) -> str:
+    """A problem of the catalog in a sentence, with whom it stops."""
+    stopped = ", ".join(problem.apps or ())
+    if not stopped:
+        return f"{problem.message}; nothing uses it yet"
+    return f"{problem.message}; {stopped} {'waits' if len(problem.apps or ()) == 1 else 'wait'}"
+
+
 def is_utf8(path: str) -> bool:
     """Whether a path's bytes are UTF-8."""
     return not any("\ud800" <= char <= "\udfff" for char in path)
@@ -105,7 +116,7 @@ def span(known: list[date], first: Any, last: Any, only: Any) -> list[date]:
     return [night for night in known if low <= night <= high]
 
 
-def chosen_report(lake: Any, app: str, only: Any) -> "Report":
+def chosen_report(lake: Any, app: str, only: Any) -> Report:
     """The current report of an application's night, by default its last."""
     from evals.reports.archive import current_reports
 

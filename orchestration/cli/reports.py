@@ -34,7 +34,8 @@ from orchestration.runtime import terminal
 def gate(home: Path | None, catalog: Path | None, app: str, only: Any, as_json: bool) -> None:
     """Exits 0 when a night passed, 1 regressed, 3 inconclusive, 4 infrastructure.
 
-    A provisional night, whose traces may still come, is never regressed: it is inconclusive.
+    A provisional night, whose traces may still come, is never regressed: it is inconclusive. An
+    application whose catalog is broken waits: 4.
 
     \b
     Example:
@@ -42,7 +43,11 @@ def gate(home: Path | None, catalog: Path | None, app: str, only: Any, as_json: 
     """
     from evals.storage import night_state
 
-    lake = place(home, catalog).lake()
+    here = place(home, catalog)
+    lake, broken = here.lake(), here.catalog().broken.get(app)
+    waiting = night_state.read_state(lake, only.date()).waiting if only else (app,)
+    if broken and app in waiting:
+        fail(INFRASTRUCTURE, f"{broken.messages[0]}; {app} waits, so there is no report to judge")
     report = chosen_report(lake, app, only)
     until = night_state.provisional_until(lake, report.date, app, datetime.now(UTC))
     outcome = report.gate.outcome

@@ -49,7 +49,9 @@ def load_deployment(settings: Settings) -> Deployment:
     try:
         catalog = settings.catalog()
     except CatalogError as error:
-        catalog, problems[WHOLE] = Catalog(root=settings.catalog_root), str(error)
+        catalog = Catalog(root=settings.catalog_root)
+        problems[WHOLE] = "; ".join(error.messages)
+    problems |= {app: "; ".join(one.messages) for app, one in catalog.broken.items()}
     found: dict[str, list[Evaluator]] = {}
     for app in [*catalog.apps, UNDECLARED]:
         try:

@@ -1,0 +1,145 @@
+"""YAML files of a catalog as specs; an error names file, line and key.
+
+What the files mean together is `load`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import yaml
+from pydantic import ValidationError
+
+from evals.specs.spec import NAME, CatalogError, S
+
+At = tuple[int | str, ...]
+"""Where a value is in a file: keys and indexes."""
+
+
+class BrokenFile(NamedTuple):
+    """A file, or an entry of one, that is no spec."""
+
+    name: str
+    """What it declares, as far as that can be read."""
+    raw: Any
+    """Its YAML value; None where it is no YAML."""
+    messages: tuple[str, ...]
+
+
+def read_yaml(path: Path) -> Any:
+    """The parsed file, or a CatalogError that names the line."""
+    try:
+        return yaml.safe_load(path.read_text("utf-8")) or {}
+    except (yaml.YAMLError, ValueError, OSError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise CatalogError(f"{path}{line}: not valid YAML: {problem}") from error
+
+
+def read_shape(path: Path, kind: type[dict[Any, Any]] | type[list[Any]], expected: str) -> Any:
+    """Reads an optional file and checks its shape."""
+    found = (read_yaml(path) if path.exists() else None) or kind()
+    if not isinstance(found, kind):
+        raise CatalogError(f"{path}:1: the file: expected {expected}")
+    return found
+
+
+def line_of(path: Path, location: At) -> int:
+    """The 1-based line of a key path in a YAML file; its nearest parent's if absent."""
+    node = yaml.compose(path.read_text("utf-8"))
+    line = 1
+    for key in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def describe(path: Path, at: At, message: str) -> str:
+    """A message that names file, line and key, whether or not the file exists."""
+    line = line_of(path, at) if path.exists() else 1
+    return f"{path}:{line}: {'.'.join(map(str, at)) or 'the file'}: {message}"
+
+
+def refuse(path: Path, at: At, message: str) -> NoReturn:
+    """Raises a CatalogError at a key."""
+    raise CatalogError(describe(path, at, message))
+
+
+def parse(kind: type[S], path: Path, value: Any, at: At = ()) -> S:
+    """A spec from a YAML value; `at` is where the value is in the file.
+
+    Raises:
+        CatalogError: with a message for each line that is wrong.
+    """
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        messages: dict[int, str] = {}
+        for one in error.errors():
+            location = (*at, *one["loc"])
+            line = line_of(path, location)
+            words = one["msg"].removeprefix("Value error, ")
+            messages.setdefault(line, describe(path, location, words))
+        raise CatalogError(*messages.values()) from error
+
+
+def read_folder(folder: Path, kind: type[S], key: str) -> tuple[dict[str, S], list[BrokenFile]]:
+    """Every `*.yaml` of a folder as specs by name, and the files that are none."""
+    found: dict[str, S] = {}
+    broken: list[BrokenFile] = []
+    for path in sorted(folder.glob("*.yaml")):
+        raw = None
+        try:
+            raw = read_yaml(path)
+            spec = parse(kind, path, raw)
+        except CatalogError as error:
+            broken.append(BrokenFile(name_in(path, raw, key), raw, error.messages))
+            continue
+        name = getattr(spec, key)
+        if name in found:
+            words = describe(path, (key,), f"{name!r} is declared twice")
+            broken.append(BrokenFile(name, raw, (words,)))
+        found[name] = spec
+    twice = {one.name for one in broken}
+    return {name: spec for name, spec in found.items() if name not in twice}, broken
+
+
+def name_in(path: Path, raw: Any, key: str) -> str:
+    """The name a broken file declares: its key's value, or else the file's own name."""
+    named = raw.get(key) if isinstance(raw, dict) else None
+    if raw is None:
+        text = path.read_bytes().decode("utf-8", "replace")
+        line = re.search(rf"^{key}:\s*['\"]?([^\s'\"#]+)", text, re.MULTILINE)
+        named = line[1] if line else None
+    return named if isinstance(named, str) and re.match(NAME, named) else path.stem
+
+
+def read_named(path: Path, kind: type[S], expected: str) -> tuple[dict[str, S], list[BrokenFile]]:
+    """A file of specs by short name, which is the key, and the entries that are none.
+
+    Raises:
+        CatalogError: the file as a whole cannot be read.
+    """
+    found: dict[str, S] = {}
+    broken: list[BrokenFile] = []
+    for name, value in read_shape(
+        path, dict, f"short names, each with {expected} under it"
+    ).items():
+        try:
+            if not isinstance(value, dict):
+                refuse(path, (name,), f"expected {expected} under it")
+            found[name] = parse(kind, path, {"name": name, **value}, (name,))
+        except CatalogError as error:
+            broken.append(BrokenFile(str(name), value, error.messages))
+    return found, broken

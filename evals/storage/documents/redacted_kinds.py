@@ -1,0 +1,23 @@
+"""The kinds of personal data each application redacts, as its file declared when it could be read.
+
+A file that cannot be read must not change what is redacted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evals.storage.lake import Lake
+
+NAME = "redacted_kinds.json"
+Kinds = Mapping[str, tuple[str, ...]]
+
+
+def remember_kinds(lake: Lake, declared: Kinds) -> Kinds:
+    """Adds what applications declare; returns what is known of all, broken ones too."""
+    known = lake.read_document(NAME) or {}
+    before = {app: tuple(kinds) for app, kinds in known.items()}
+    after = {**before, **declared}
+    if after != before:
+        lake.replace_document(NAME, after)
+    return after
