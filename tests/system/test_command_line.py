@@ -186,8 +186,6 @@ print(json.dumps(found))
         ("apps/hello.yaml", "app: hello\nsuite: helo\n", ":2: suite: "),
         ("apps/hello.yaml", "app: hello\nsuite: [hello\n", ":3: "),
         ("suites/hello.yaml", "suite: hello\ndimensions: many\n", ":2: dimensions: "),
-        ("models.yaml", "mini: gpt-4.1\n", ":1: mini: "),
-        ("models.yaml", "- mini\n", ":1: the file: "),
         ("slices.yaml", "- {slice: a, by: model, where: 'true'}\n", ":1: 0: "),
         ("catalog.yaml", "title: Hi\nday_begins: 30\n", ":2: day_begins: "),
         (
@@ -209,6 +207,21 @@ def test_a_broken_catalog_is_named_by_file_line_and_key(
     assert said.errors.startswith(f"andon: {team.catalog / name}{where}")
     assert len(said.errors.splitlines()) == 1
     assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [("mini: gpt-4.1\n", ":1: mini: "), ("- mini\n", ":1: the file: ")],
+)
+def test_a_broken_pin_that_nobody_asks_stops_nobody(tmp_path: Path, text: str, where: str) -> None:
+    """Named by file, line and key, with exit 4; the applications are planned."""
+    team = Team(tmp_path)
+    team.declare(files())
+    (team.catalog / "models.yaml").write_text(text)
+    said = team.andon("plan", "--json", code=4)
+    assert said.errors.startswith(f"andon: {team.catalog / 'models.yaml'}{where}")
+    assert said.errors.endswith("nothing uses it yet\n")
+    assert said.json["plan"] == []
 
 
 def test_sql_nobody_can_read_is_refused_before_a_night_rests_on_it(tmp_path: Path) -> None:
