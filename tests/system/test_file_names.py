@@ -93,7 +93,7 @@ def test_forgetting_tells_of_such_a_file(team: Team) -> None:
     take_in(lake, catalog, team.inbox)
     (path,) = team.inbox.glob("*/*\udce9.jsonl")
     person = forget.find(lake, catalog, [], [f"{NIGHTS[0]}-1"])
-    assert forget.outside(lake, person) == [str(path)]
+    assert forget.outside(lake, set(person.files)) == [str(path)]
 
 
 def test_the_sensor_names_such_a_file_readably(team: Team) -> None:
@@ -107,9 +107,9 @@ def test_the_sensor_names_such_a_file_readably(team: Team) -> None:
 SENSE = """
 import sys
 from pathlib import Path
-from orchestration import arrivals
-found = arrivals.file_at(Path(sys.argv[1]), {}, {}, 0)
-print(arrivals.asked_for(None, [found], [], "10").skip_reason.skip_message, end="")
+from orchestration.automation import inbox_sensor
+found = inbox_sensor.file_at(Path(sys.argv[1]), {}, {}, 0)
+print(inbox_sensor.asked_for(None, [found], [], "10").skip_reason.skip_message, end="")
 """
 
 
