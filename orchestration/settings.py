@@ -37,7 +37,7 @@ class Settings(NamedTuple):
         """
         from evals.validation.catalog_checks import check_catalog
 
-        return check_catalog(self.lake(), load_catalog(self.catalog_root))
+        return check_catalog(Lake(self.home), load_catalog(self.catalog_root))
 
     def references(self, lake: Lake) -> GoldAndLabels:
         """Gold and labels."""

@@ -113,6 +113,11 @@ class Lake:
             raise LakeError(f"{self.home} has {versions}; {remedy}")
         return self
 
+    def is_open(self) -> bool:
+        """Whether there is a home, and of this schema version; nothing is made."""
+        stamp = self.home / "schema.json"
+        return stamp.exists() and schema_version(self.home) == SCHEMA_VERSION
+
     def partition(self, table: str, night: date) -> Path:
         """The folder of one night of a table."""
         return self.home / table / f"date={night:%Y-%m-%d}"

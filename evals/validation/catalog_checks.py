@@ -48,7 +48,8 @@ def check_catalog(lake: Lake, catalog: Catalog, *, anew: bool = False) -> Catalo
     found = None if anew else read_findings(lake, looked_at)
     if found is None:
         found = list(find_problems(catalog))
-        write_findings(lake, looked_at, found)
+        if lake.is_open():  # looking at a catalog makes no home
+            write_findings(lake, looked_at, found)
     return catalog.with_problems(found)
 
 
