@@ -57,7 +57,7 @@ def recover_budget(lake: Lake) -> None:
     """Books what dead runs spent, and moves their answers into the ledger."""
     from evals.calls import day_budget
 
-    day_budget.recover(lake)
+    day_budget.recover_runs(lake)
 
 
 def finish_erasures(lake: Lake, catalog: Catalog) -> None:
@@ -65,7 +65,7 @@ def finish_erasures(lake: Lake, catalog: Catalog) -> None:
     from evals.erasure import forget
 
     with contextlib.suppress(HomeInUse):
-        forget.finish(lake, catalog)
+        forget.finish_requests(lake, catalog)
 
 
 def take_in(
@@ -98,7 +98,7 @@ def import_exports(
     """Stages the rows of every file of the inbox that was not read yet."""
     from evals.ingest import inbox
 
-    inbox.take_in(
+    inbox.import_inbox(
         lake,
         catalog,
         intake.inbox,
@@ -116,15 +116,15 @@ def add_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
 
 def collect_batches(lake: Lake, catalog: Catalog, now: datetime) -> None:
     """Takes in the answers of the batches that providers have finished."""
-    from evals.calls.batch_jobs import under_way
+    from evals.calls.batch_jobs import list_open_jobs
 
-    if not under_way(lake):
+    if not list_open_jobs(lake):
         return
-    from evals.calls.routing import returned
+    from evals.calls.routing import take_back_batches
     from evals.storage import ledger
 
     with ledger.journal(lake, f"batches-{secrets.token_hex(4)}") as journal:
-        returned(lake, catalog, journal, now)
+        take_back_batches(lake, catalog, journal, now)
 
 
 def find_due_nights(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[date]:
@@ -159,7 +159,7 @@ def admit_nights(
         due = found
         say("validating with Great Expectations")
         try:
-            admission.admit(lake, catalog, due)
+            admission.admit_nights(lake, catalog, due)
         except CatalogError:
             raise
         except Exception as error:
@@ -200,19 +200,19 @@ def score_nights(
         Stopped: when it was stopped; each night keeps the scores it had, and the answers are kept.
     """
     from evals.calls import day_budget
-    from evals.calls.routing import Route, returned
-    from evals.calls.shared_state import Shared
+    from evals.calls.routing import Route, take_back_batches
+    from evals.calls.shared_state import SharedState
     from evals.runs import runner
     from evals.storage import ledger
     from evals.worklist.worklist import NightOf
 
     recover_budget(lake)
-    shared = Shared(lake.home)
-    purse = day_budget.Purse(shared, run_id, now.date(), catalog)
+    shared = SharedState(lake.home)
+    purse = day_budget.DayBudget(shared, run_id, now.date(), catalog)
     ask = Route(lake, catalog, now) if stop is None else Route(lake, catalog, now, stop=stop)
     tallies: list[Tally] = []
     with contextlib.closing(shared), ledger.journal(lake, run_id) as journal:
-        returned(lake, catalog, journal, now)
+        take_back_batches(lake, catalog, journal, now)
         for night in nights:
             work = NightOf(lake, night)
             locked = (e for app in work.apps for e in night_locks.locked(lake, catalog, night, app))
@@ -265,7 +265,7 @@ def apply_retention(lake: Lake, catalog: Catalog, now: datetime) -> None:
     """Deletes what is older than the catalog's `retention`; while others use the home, later."""
     from evals.erasure import retention
 
-    found = retention.old(lake, catalog, now)
+    found = retention.find_expired(lake, catalog, now)
     with contextlib.suppress(HomeInUse):
         if found:
-            retention.tidy(lake, found)
+            retention.delete_expired(lake, found)

@@ -18,10 +18,10 @@ import orjson
 
 from evals import models
 from evals.calls import batch_jobs, day_budget
-from evals.calls.batch_answers import Checked
-from evals.calls.batch_jobs import Sent, Ticket, recalled, remember, requests_file
+from evals.calls.batch_answers import BatchAnswers
+from evals.calls.batch_jobs import BatchJob, SentQuestion, read_job, requests_path, write_job
 from evals.calls.day_budget import Spent
-from evals.calls.requests import Asking
+from evals.calls.requests import CallPlan
 from evals.models.batches import Batches, RemoteBatch, build_row_url
 from evals.records import digest
 from evals.specs import BatchLimits, ModelPin
@@ -30,18 +30,18 @@ from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
 from evals.worklist.worklist import Wanted
 
-SETTLED_S = 60.0
+LISTING_DELAY_S = 60.0
 """Seconds after which a batch the provider does not list was never made."""
 
 READ_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between looks whether a file was read."""
 
-UNSURE = frozenset({"timeout", "connection", "server-error", "malformed-response"})
+UNCERTAIN = frozenset({"timeout", "connection", "server-error", "malformed-response"})
 """Errors after which nobody knows whether the provider did as it was told."""
 
 
 @dataclass(frozen=True)
-class Desk:
+class BatchProvider:
     """A pin's provider as batches need it, and the lake they are remembered in."""
 
     lake: Lake
@@ -58,37 +58,41 @@ class Desk:
         return Batches(self.client.client, self.pin)
 
 
-def intend(desk: Desk, asking: Asking, wanted: Sequence[Wanted]) -> list[Ticket]:
+def write_batches(
+    desk: BatchProvider, asking: CallPlan, wanted: Sequence[Wanted]
+) -> list[BatchJob]:
     """Writes batches down, split over the provider's limits; nobody is told of them yet."""
     made = []
-    for sent, size, aside in files(desk, asking, wanted):
-        tag = name(asking, sent)
-        if recalled(desk.lake, tag):  # a death between the two writes below left the first
+    for sent, size, aside in write_request_files(desk, asking, wanted):
+        tag = name_batch(asking, sent)
+        if read_job(desk.lake, tag):  # a death between the two writes below left the first
             aside.unlink()
             continue
-        aside.replace(requests_file(desk.lake, tag))
-        new = ticket(desk, asking, tag, sent, size)
-        if asking.purse:  # before the ticket: a death between books again under the same name
-            asking.purse.book(new.app, tag, Spent(new.booked_usd, new.requests))
-        made.append(remember(desk.lake, new))
+        aside.replace(requests_path(desk.lake, tag))
+        new = build_job(desk, asking, tag, sent, size)
+        if asking.budget:  # before the ticket: a death between books again under the same name
+            asking.budget.book_batch(new.app, tag, Spent(new.booked_usd, new.requests))
+        made.append(write_job(desk.lake, new))
     return made
 
 
-def name(asking: Asking, sent: Sequence[Sent]) -> str:
+def name_batch(asking: CallPlan, sent: Sequence[SentQuestion]) -> str:
     """A batch's name: the same questions asked as often have the same, in whichever process."""
     work = asking.work
     asked = [work.evaluator.answer_version, work.evaluator.app, [s[:2] for s in sent]]
     return f"{work.night.isoformat()}-{work.evaluator.name[:48]}-{digest(asked, 12)}"
 
 
-def ticket(desk: Desk, asking: Asking, tag: str, sent: Sequence[Sent], size: int) -> Ticket:
+def build_job(
+    desk: BatchProvider, asking: CallPlan, tag: str, sent: Sequence[SentQuestion], size: int
+) -> BatchJob:
     """A batch as it is first written down."""
     evaluator = asking.work.evaluator
-    first = asking.question(Wanted(sent[0].key, sent[0].attempts)).request
+    first = asking.build_question(Wanted(sent[0].key, sent[0].attempts)).request
     price = desk.pin.price_on(asking.work.night)
     share = price.batch if price else 0.0
-    most = sum(asking.most(Wanted(one.key, one.attempts)) for one in sent)
-    return Ticket(
+    most = sum(asking.max_cost(Wanted(one.key, one.attempts)) for one in sent)
+    return BatchJob(
         tag=tag,
         state="intended",
         evaluator=evaluator.name,
@@ -107,29 +111,29 @@ def ticket(desk: Desk, asking: Asking, tag: str, sent: Sequence[Sent], size: int
     )
 
 
-def files(
-    desk: Desk, asking: Asking, wanted: Sequence[Wanted]
-) -> Iterator[tuple[list[Sent], int, Path]]:
+def write_request_files(
+    desk: BatchProvider, asking: CallPlan, wanted: Sequence[Wanted]
+) -> Iterator[tuple[list[SentQuestion], int, Path]]:
     """Files of requests under the provider's limits: what is in each, its bytes, where it is."""
     rest = list(reversed(wanted))
     while rest:
-        aside = aside_of(requests_file(desk.lake, "next"))
-        sent: list[Sent] = []
+        aside = aside_of(requests_path(desk.lake, "next"))
+        sent: list[SentQuestion] = []
         size = 0
         with open_aside(aside) as file:
             while rest and len(sent) < desk.limits.max_requests:
-                question = asking.question(rest[-1])
-                line = request_line(desk, question.key, question.request)
+                question = asking.build_question(rest[-1])
+                line = build_request_line(desk, question.key, question.request)
                 if sent and size + len(line) > desk.limits.max_mb * 10**6:
                     break
                 rest.pop()
                 size += file.write(line)
                 chars = sum(len(said["content"]) for said in question.request.messages)
-                sent.append(Sent(question.key, question.attempts, chars))
+                sent.append(SentQuestion(question.key, question.attempts, chars))
         yield sent, size, aside
 
 
-def request_line(desk: Desk, key: str, request: models.Request) -> bytes:
+def build_request_line(desk: BatchProvider, key: str, request: models.Request) -> bytes:
     """A question as a line of a batch file."""
     url = build_row_url(desk.pin, desk.client.path)
     asked = {"custom_id": key, "method": "POST", "url": url}
@@ -137,100 +141,100 @@ def request_line(desk: Desk, key: str, request: models.Request) -> bytes:
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-async def advance(desk: Desk, tag: str) -> tuple[Ticket, RemoteBatch | None]:
+async def advance_job(desk: BatchProvider, tag: str) -> tuple[BatchJob, RemoteBatch | None]:
     """Moves a batch as far as it goes now, and says how the provider sees it.
 
     Whoever holds its lock moves it alone. A provider that cannot be reached leaves it where it
     is; one that refuses it for good ends it.
     """
     with desk.lake.lock("batch", tag):
-        found = recalled(desk.lake, tag)
+        found = read_job(desk.lake, tag)
         assert found is not None  # noqa: S101  its name was just read
         try:
-            while found.open and found.state != "submitted":
+            while found.is_open and found.state != "submitted":
                 moved = await STEPS[found.state](desk, found)
                 if moved.state == found.state:
                     return moved, None
                 found = moved
-            if not found.open:
+            if not found.is_open:
                 return found, None
             seen = await desk.api.retrieve(found.batch_id or "")
         except models.ModelError as error:
-            return remember(desk.lake, troubled(found, error)), None
+            return write_job(desk.lake, record_error(found, error)), None
         heard = dataclasses.replace(
             found, status=seen.status, done=seen.completed + seen.failed, problem=""
         )
-        return remember(desk.lake, heard), seen
+        return write_job(desk.lake, heard), seen
 
 
-def troubled(found: Ticket, error: models.ModelError) -> Ticket:
+def record_error(found: BatchJob, error: models.ModelError) -> BatchJob:
     """A batch after an error: where it was, or refused for good."""
-    now = recallable(found, error)
+    now = roll_back(found, error)
     return dataclasses.replace(now, problem=str(error)[:300])
 
 
-def recallable(found: Ticket, error: models.ModelError) -> Ticket:
+def roll_back(found: BatchJob, error: models.ModelError) -> BatchJob:
     """The state an error leaves: `creating` stays only while nobody knows what came of it."""
-    if error.code in UNSURE:
+    if error.code in UNCERTAIN:
         return found
     if found.state != "intended" and not error.retryable:
-        return found.moved("refused")
+        return found.with_state("refused")
     back = {"uploading": "intended", "creating": "uploaded"}
-    return found.moved(back.get(found.state, found.state))  # type: ignore[arg-type]
+    return found.with_state(back.get(found.state, found.state))  # type: ignore[arg-type]
 
 
-async def begin(desk: Desk, found: Ticket) -> Ticket:
+async def begin_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
     """Intended: to be uploaded, once the provider has room for what it will hold waiting."""
     most = desk.limits.enqueued_tokens
     waiting = sum(
-        one.tokens
-        for one in batch_jobs.tickets(desk.lake)
-        if one.open and one.state != "intended" and one.pin["model"] == found.pin["model"]
+        one.queued_tokens
+        for one in batch_jobs.read_jobs(desk.lake)
+        if one.is_open and one.state != "intended" and one.pin["model"] == found.pin["model"]
     )
-    if most is not None and waiting and waiting + found.tokens > most:
+    if most is not None and waiting and waiting + found.queued_tokens > most:
         why = f"waits for room: {waiting} of {most} tokens are enqueued"
-        return remember(desk.lake, dataclasses.replace(found, problem=why))
-    written = remember(desk.lake, found.moved("uploading", told=desk.now))
-    return await upload(desk, written)
+        return write_job(desk.lake, dataclasses.replace(found, problem=why))
+    written = write_job(desk.lake, found.with_state("uploading", told=desk.now))
+    return await upload_requests(desk, written)
 
 
-async def found_upload(desk: Desk, found: Ticket) -> Ticket:
+async def resume_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
     """Uploading, and then a death: the file is there, or it is sent again; neither is charged."""
-    held = await desk.api.find_file(file_name(found), since=int(found.created))
+    held = await desk.api.find_file(build_file_name(found), since=int(found.created))
     if held:
-        return remember(desk.lake, found.moved("uploaded", file_id=held))
-    return await upload(desk, found)
+        return write_job(desk.lake, found.with_state("uploaded", file_id=held))
+    return await upload_requests(desk, found)
 
 
-async def upload(desk: Desk, found: Ticket) -> Ticket:
+async def upload_requests(desk: BatchProvider, found: BatchJob) -> BatchJob:
     """Sends the file of requests."""
-    path = requests_file(desk.lake, found.tag)
+    path = requests_path(desk.lake, found.tag)
     try:
-        file_id = await desk.api.upload(path, file_name(found))
+        file_id = await desk.api.upload(path, build_file_name(found))
     except models.ModelError as error:
-        return remember(desk.lake, troubled(found, error))
-    return remember(desk.lake, found.moved("uploaded", file_id=file_id, problem=""))
+        return write_job(desk.lake, record_error(found, error))
+    return write_job(desk.lake, found.with_state("uploaded", file_id=file_id, problem=""))
 
 
-def file_name(found: Ticket) -> str:
+def build_file_name(found: BatchJob) -> str:
     """What the provider calls the file."""
     return f"andon-{found.tag}.jsonl"
 
 
-async def create(desk: Desk, found: Ticket) -> Ticket:
+async def create_batch(desk: BatchProvider, found: BatchJob) -> BatchJob:
     """Uploaded: the batch is made. This is what costs, so that it is told once."""
-    if not await read(desk, found):
+    if not await wait_until_processed(desk, found):
         why = "waits for the provider to read its file"
-        return remember(desk.lake, dataclasses.replace(found, problem=why))
-    found = remember(desk.lake, found.moved("creating", told=desk.now))
+        return write_job(desk.lake, dataclasses.replace(found, problem=why))
+    found = write_job(desk.lake, found.with_state("creating", told=desk.now))
     try:
         made = await desk.api.create(found.file_id or "", found.endpoint, found.tag, found.window)
     except models.ModelError as error:
-        return remember(desk.lake, troubled(found, error))
-    return submitted(desk, found, made)
+        return write_job(desk.lake, record_error(found, error))
+    return mark_submitted(desk, found, made)
 
 
-async def read(desk: Desk, found: Ticket) -> bool:
+async def wait_until_processed(desk: BatchProvider, found: BatchJob) -> bool:
     """Whether the provider has read the file; waited for a while, then left to the next look."""
     for wait_s in (*READ_WAITS_S, None):
         if await desk.api.is_ready(found.file_id or ""):
@@ -240,56 +244,58 @@ async def read(desk: Desk, found: Ticket) -> bool:
     return False
 
 
-async def found_batch(desk: Desk, found: Ticket) -> Ticket:
+async def resume_creation(desk: BatchProvider, found: BatchJob) -> BatchJob:
     """Creating, and then a death: the provider has it, or after a while it never had."""
     made = await desk.api.find_batch(found.tag, found.file_id or "", since=int(found.created))
     if made:
-        return submitted(desk, found, made)
-    if desk.now - found.told < SETTLED_S:
+        return mark_submitted(desk, found, made)
+    if desk.now - found.told < LISTING_DELAY_S:
         return found
-    return remember(desk.lake, found.moved("uploaded"))
+    return write_job(desk.lake, found.with_state("uploaded"))
 
 
-def submitted(desk: Desk, found: Ticket, made: RemoteBatch) -> Ticket:
+def mark_submitted(desk: BatchProvider, found: BatchJob, made: RemoteBatch) -> BatchJob:
     """The batch is made, and its id is kept."""
-    moved = found.moved("submitted", batch_id=made.batch_id, status=made.status, problem="")
-    return remember(desk.lake, moved)
+    moved = found.with_state("submitted", batch_id=made.batch_id, status=made.status, problem="")
+    return write_job(desk.lake, moved)
 
 
 STEPS = {
-    "intended": begin,
-    "uploading": found_upload,
-    "uploaded": create,
-    "creating": found_batch,
+    "intended": begin_upload,
+    "uploading": resume_upload,
+    "uploaded": create_batch,
+    "creating": resume_creation,
 }
 """What moves a batch out of a state."""
 
 
-async def collect(desk: Desk, found: Ticket, seen: RemoteBatch, journal: Journal) -> Ticket:
+async def collect_answers(
+    desk: BatchProvider, found: BatchJob, seen: RemoteBatch, journal: Journal
+) -> BatchJob:
     """Takes a batch's answers into the journal, every row checked, and closes it.
 
     Twice is once: the ledger keeps one answer for each content.
     """
     with desk.lake.lock("batch", found.tag):
-        now = recalled(desk.lake, found.tag)
-        if now is None or not now.open:  # another process collected it meanwhile
+        now = read_job(desk.lake, found.tag)
+        if now is None or not now.is_open:  # another process collected it meanwhile
             return now or found
-        checked = Checked(found, desk.client.parse_answer, seen)
+        checked = BatchAnswers(found, desk.client.parse_answer, seen)
         kept = []
         for file_id, kind in ((seen.output_file, "output"), (seen.error_file, "errors")):
             if file_id:
-                path = batch_jobs.folder(desk.lake) / f"{found.tag}.{kind}.jsonl"
+                path = batch_jobs.batches_folder(desk.lake) / f"{found.tag}.{kind}.jsonl"
                 await desk.api.download(file_id, path)
                 kept.append(path)
-        for answer in checked.answers(kept):
+        for answer in checked.read_answers(kept):
             journal.append(answer)
-        day_budget.came_back(desk.lake.home, found.tag, checked.spent)
-        over = found.moved(
+        day_budget.settle_batch(desk.lake.home, found.tag, checked.spent)
+        over = found.with_state(
             "collected", keys=(), status=seen.status, counts=dict(checked.counts),
             usd=round(checked.usd, 9), done=found.requests, problem="; ".join(seen.problems[:3]),
         )  # fmt: skip
-        remember(desk.lake, over)
-    for path in (*kept, requests_file(desk.lake, found.tag)):
+        write_job(desk.lake, over)
+    for path in (*kept, requests_path(desk.lake, found.tag)):
         path.unlink(missing_ok=True)
     for file_id in filter(None, (found.file_id, seen.output_file, seen.error_file)):
         with contextlib.suppress(models.ModelError):
@@ -297,16 +303,18 @@ async def collect(desk: Desk, found: Ticket, seen: RemoteBatch, journal: Journal
     return over
 
 
-def give_up(desk: Desk, found: Ticket, journal: Journal) -> Ticket:
+def close_refused(desk: BatchProvider, found: BatchJob, journal: Journal) -> BatchJob:
     """Closes a batch the provider refused: each of its questions is one failed attempt."""
     with desk.lake.lock("batch", found.tag):
-        now = recalled(desk.lake, found.tag)
+        now = read_job(desk.lake, found.tag)
         if now is None or not now.keys:
             return now or found
-        checked = Checked(found, desk.client.parse_answer, None)
-        for answer in checked.answers([]):
+        checked = BatchAnswers(found, desk.client.parse_answer, None)
+        for answer in checked.read_answers([]):
             journal.append(answer)
-        day_budget.came_back(desk.lake.home, found.tag, checked.spent)
-        over = remember(desk.lake, found.moved("refused", keys=(), counts=dict(checked.counts)))
-    requests_file(desk.lake, found.tag).unlink(missing_ok=True)
+        day_budget.settle_batch(desk.lake.home, found.tag, checked.spent)
+        over = write_job(
+            desk.lake, found.with_state("refused", keys=(), counts=dict(checked.counts))
+        )
+    requests_path(desk.lake, found.tag).unlink(missing_ok=True)
     return over

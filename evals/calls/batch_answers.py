@@ -14,16 +14,16 @@ from typing import Any
 import orjson
 
 from evals import models
-from evals.calls.batch_jobs import Sent, Ticket
-from evals.calls.circuit_breaker import SHUT
+from evals.calls.batch_jobs import BatchJob, SentQuestion
+from evals.calls.circuit_breaker import ACCOUNT_CODES
 from evals.calls.day_budget import Spent
-from evals.calls.requests import came_with
+from evals.calls.requests import describe_reply
 from evals.models.batches import RemoteBatch
 from evals.models.faults import classify_status
 from evals.records import Answer
 from evals.specs import ModelPin
 
-ENDS = {
+CODES_BY_STATUS = {
     "expired": "batch-expired",
     "cancelled": "batch-cancelled",
     "failed": "batch-refused",
@@ -31,16 +31,16 @@ ENDS = {
 }
 """By the batch's last state, what is said of a question with no row of its own."""
 
-UNASKED = frozenset(ENDS.values())
+NEVER_ASKED = frozenset(CODES_BY_STATUS.values())
 """Codes of questions the model never saw: they cost nothing and count as no call."""
 
-Read = Callable[[models.Request, Any], models.Reply]
+ParseAnswer = Callable[[models.Request, Any], models.Reply]
 
 
-class Checked:
+class BatchAnswers:
     """A batch's rows, read against what was sent."""
 
-    def __init__(self, ticket: Ticket, read: Read, seen: RemoteBatch | None) -> None:
+    def __init__(self, ticket: BatchJob, read: ParseAnswer, seen: RemoteBatch | None) -> None:
         self.ticket, self.read, self.seen = ticket, read, seen
         self.pin = ModelPin.model_validate(ticket.pin)
         self.request = models.Request(**{**ticket.asked, "messages": ()})
@@ -54,7 +54,7 @@ class Checked:
         """What the batch came to."""
         return Spent(round(self.usd, 9), self.calls)
 
-    def answers(self, files: Sequence[Path]) -> Iterator[Answer]:
+    def read_answers(self, files: Sequence[Path]) -> Iterator[Answer]:
         """One answer or failure for each question, in the order of the rows.
 
         An answer outweighs an error of the same question; a second answer is counted and left.
@@ -63,25 +63,25 @@ class Checked:
         for path in files:
             with path.open("rb") as file:
                 for line in file:
-                    answer = self.row(line)
+                    answer = self.read_row(line)
                     if answer is None:
                         continue
                     if answer.code is not None:
                         failed.setdefault(answer.content_key, answer)
                         continue
                     del self.waiting[answer.content_key]
-                    yield self.counted(answer)
+                    yield self.count_answer(answer)
         for key, sent in self.waiting.items():
-            yield self.counted(failed.get(key) or self.missing(sent))
+            yield self.count_answer(failed.get(key) or self.build_missing(sent))
 
-    def counted(self, answer: Answer) -> Answer:
+    def count_answer(self, answer: Answer) -> Answer:
         """The answer, counted by how it ended."""
         self.counts[answer.code or "answered"] += 1
         self.usd += answer.cost_usd or 0.0
-        self.calls += answer.code not in UNASKED
+        self.calls += answer.code not in NEVER_ASKED
         return answer
 
-    def row(self, line: bytes) -> Answer | None:
+    def read_row(self, line: bytes) -> Answer | None:
         """A row as an answer or a failure; None for one that belongs to no question of ours."""
         try:
             row = orjson.loads(line)
@@ -94,19 +94,22 @@ class Checked:
             self.counts["second-row" if key in self.ours else "unknown-row"] += 1
             return None
         try:
-            return self.answer(sent, reply=self.read(self.request, body_of(row)))
+            return self.build_answer(sent, reply=self.read(self.request, read_body(row)))
         except models.ModelError as error:
-            return self.answer(sent, error=error)
+            return self.build_answer(sent, error=error)
 
-    def missing(self, sent: Sent) -> Answer:
+    def build_missing(self, sent: SentQuestion) -> Answer:
         """The failure of a question that has no row."""
         status = self.seen.status if self.seen else "failed"
-        code = ENDS.get(status, ENDS["completed"])
+        code = CODES_BY_STATUS.get(status, CODES_BY_STATUS["completed"])
         error = models.ModelError(code, models.FAULTS[code], retryable=True)
-        return self.answer(sent, error=error)
+        return self.build_answer(sent, error=error)
 
-    def answer(
-        self, sent: Sent, reply: models.Reply | None = None, error: models.ModelError | None = None
+    def build_answer(
+        self,
+        sent: SentQuestion,
+        reply: models.Reply | None = None,
+        error: models.ModelError | None = None,
     ) -> Answer:
         """A row of the ledger, at the price of a batch."""
         ticket, night = self.ticket, date.fromisoformat(self.ticket.night)
@@ -125,11 +128,11 @@ class Checked:
             model=self.pin.model,
             chars=sent.chars,
             batch=ticket.tag,
-            **came_with(self.pin, night, came, batch=True),
+            **describe_reply(self.pin, night, came, batch=True),
         )
 
 
-def body_of(row: dict[str, Any]) -> Any:
+def read_body(row: dict[str, Any]) -> Any:
     """The answer in a row, if it holds one.
 
     A batch that reads `completed` may hold rows of status 0, or of errors: each is looked at.
@@ -149,6 +152,6 @@ def body_of(row: dict[str, Any]) -> Any:
     if isinstance(status, int) and 400 <= status < 500:
         said = orjson.dumps(body)[:4096].decode("utf-8", "replace").lower()
         code, retryable = classify_status(status, said)
-        if code in SHUT or not retryable:
+        if code in ACCOUNT_CODES or not retryable:
             raise models.ModelError(code, f"HTTP {status}", retryable=retryable)
     raise models.ModelError("batch-row-failed", f"status {status}", retryable=True)

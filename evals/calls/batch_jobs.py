@@ -20,10 +20,10 @@ State = Literal[
 """`uploading` and `creating` are written before the provider is told: whoever finds one after a
 death looks whether it was told. The last two are final."""
 
-OPEN = frozenset({"intended", "uploading", "uploaded", "creating", "submitted"})
+OPEN_STATES = frozenset({"intended", "uploading", "uploaded", "creating", "submitted"})
 
 
-class Sent(NamedTuple):
+class SentQuestion(NamedTuple):
     """One question in a batch."""
 
     key: str
@@ -34,7 +34,7 @@ class Sent(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class BatchJob:
     """One batch: what it asks, how far it is, what came of it."""
 
     tag: str
@@ -51,7 +51,7 @@ class Ticket:
     """What all its requests have in common, without their messages."""
     endpoint: str
     window: str
-    keys: tuple[Sent, ...]
+    keys: tuple[SentQuestion, ...]
     """What it asks; empty once it is over."""
     requests: int
     size: int
@@ -75,21 +75,21 @@ class Ticket:
     """Why it does not move, or was refused."""
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether answers may still come."""
-        return self.state in OPEN
+        return self.state in OPEN_STATES
 
     @property
-    def tokens(self) -> int:
+    def queued_tokens(self) -> int:
         """About as many as it has waiting at the provider."""
         return sum(sent.chars for sent in self.keys) // 4
 
-    def moved(self, state: State, **changes: Any) -> Ticket:
+    def with_state(self, state: State, **changes: Any) -> BatchJob:
         """The ticket in another state."""
         return dataclasses.replace(self, state=state, **changes)
 
 
-def row(ticket: Ticket) -> dict[str, Any]:
+def describe_job(ticket: BatchJob) -> dict[str, Any]:
     """A batch as people are shown it, in JSON and in tables."""
     return {
         "batch": ticket.tag,
@@ -98,7 +98,7 @@ def row(ticket: Ticket) -> dict[str, Any]:
         "app": ticket.app,
         "model": ticket.pin["model"],
         "state": ticket.state,
-        "open": ticket.open,
+        "open": ticket.is_open,
         "provider_says": ticket.status,
         "provider_id": ticket.batch_id,
         "handed_in": datetime.fromtimestamp(ticket.created, UTC).isoformat(timespec="seconds"),
@@ -111,17 +111,17 @@ def row(ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def folder(lake: Lake) -> Path:
+def batches_folder(lake: Lake) -> Path:
     """Where batches rest."""
     return lake.home / "batches"
 
 
-def requests_file(lake: Lake, tag: str) -> Path:
+def requests_path(lake: Lake, tag: str) -> Path:
     """The requests of a batch, kept until its answers are."""
-    return folder(lake) / f"{tag}.requests.jsonl"
+    return batches_folder(lake) / f"{tag}.requests.jsonl"
 
 
-def remember(lake: Lake, ticket: Ticket) -> Ticket:
+def write_job(lake: Lake, ticket: BatchJob) -> BatchJob:
     """Replaces a ticket's document; survives the death of the process at any moment after."""
     keys = [" ".join(map(str, sent)) for sent in ticket.keys]
     document = {**dataclasses.asdict(ticket), "keys": keys}
@@ -129,32 +129,32 @@ def remember(lake: Lake, ticket: Ticket) -> Ticket:
     return ticket
 
 
-def recalled(lake: Lake, tag: str) -> Ticket | None:
+def read_job(lake: Lake, tag: str) -> BatchJob | None:
     """A ticket by its name."""
     found = lake.document("batches", f"{tag}.json")
     if found is None:
         return None
     rows = (row.split(" ") for row in found["keys"])
-    keys = tuple(Sent(key, int(attempts), int(chars)) for key, attempts, chars in rows)
-    return Ticket(**{**found, "keys": keys})
+    keys = tuple(SentQuestion(key, int(attempts), int(chars)) for key, attempts, chars in rows)
+    return BatchJob(**{**found, "keys": keys})
 
 
-def tickets(lake: Lake) -> Iterator[Ticket]:
+def read_jobs(lake: Lake) -> Iterator[BatchJob]:
     """Every batch ever made, the oldest first."""
-    found = (recalled(lake, path.stem) for path in folder(lake).glob("*.json"))
+    found = (read_job(lake, path.stem) for path in batches_folder(lake).glob("*.json"))
     yield from sorted((one for one in found if one), key=lambda one: (one.created, one.tag))
 
 
-def under_way(lake: Lake) -> list[Ticket]:
+def list_open_jobs(lake: Lake) -> list[BatchJob]:
     """The batches something may still come of, the oldest first."""
-    return [one for one in tickets(lake) if one.open or one.keys]
+    return [one for one in read_jobs(lake) if one.is_open or one.keys]
 
 
-def outstanding(lake: Lake, answer_version: str) -> set[str]:
+def list_awaited_keys(lake: Lake, answer_version: str) -> set[str]:
     """The contents whose answers are awaited from a batch."""
     return {
         sent.key
-        for ticket in tickets(lake)
-        if ticket.open and ticket.answer_version == answer_version
+        for ticket in read_jobs(lake)
+        if ticket.is_open and ticket.answer_version == answer_version
         for sent in ticket.keys
     }

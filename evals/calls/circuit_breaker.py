@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-DOWN = frozenset({"connection", "timeout", "server-error", "malformed-response"})
+DOWN_CODES = frozenset({"connection", "timeout", "server-error", "malformed-response"})
 """Codes that may mean that nobody is there."""
-GIVEN_UP = "provider-down"
+PROVIDER_DOWN = "provider-down"
 OTHER_MODEL = "other-model"
 """No question's but the model's: it is paid for, and asking on would only pay more."""
-SHUT = frozenset({"quota-exhausted", "not-authorised", OTHER_MODEL})
+ACCOUNT_CODES = frozenset({"quota-exhausted", "not-authorised", OTHER_MODEL})
 """Codes that are no question's but the account's or its model's: what one is told, all will be."""
-AT_ONCE = "quota-exhausted"
+FINAL_AT_ONCE = "quota-exhausted"
 """Said once it holds for the run; the others may be one question's, and count as `DOWN` does."""
-TOO_MANY = "rate-limited"
+RATE_LIMITED = "rate-limited"
 """`Not now`: no failure, unless it is all that some questions hear until their deadlines."""
-ENDS_RUN = SHUT | {TOO_MANY}
+RUN_ENDING = ACCOUNT_CODES | {RATE_LIMITED}
 """Codes that, once they are not one question's, hold to the end of a run."""
 
 
 @dataclass
-class Circuit:
+class CircuitBreaker:
     """Opens after so many questions failed with none answered between; then one probes."""
 
     threshold: int = 8
@@ -41,12 +41,12 @@ class Circuit:
     probing: str | None = None
     down_until: float = 0.0
     refused: set[str] = field(default_factory=set)
-    why: str = GIVEN_UP
+    reason: str = PROVIDER_DOWN
     """The code of a question that is given up; one of `ENDS_RUN` holds to the end of the run."""
 
-    def wait_s(self, key: str, now: float) -> float | None:
+    def seconds_to_wait(self, key: str, now: float) -> float | None:
         """Seconds a question has to wait; 0: ask; None: give it up, and `why` says why."""
-        if self.why in ENDS_RUN:
+        if self.reason in RUN_ENDING:
             return None
         if self.opened_at is None:
             return 0.0
@@ -60,26 +60,26 @@ class Circuit:
             return None
         return max(self.probe_at - now, 0.05)
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """An answer, of whatever kind: somebody is there."""
         self.refused.clear()
-        self.close()
+        self.reset()
 
-    def close(self) -> None:
+    def reset(self) -> None:
         """Somebody is there, be it to say `not now`."""
         self.failing.clear()
         self.opened_at, self.probing, self.pause_s, self.down_until = None, None, 0.0, 0.0
 
-    def failed(self, key: str, code: str, now: float) -> None:
+    def record_failure(self, key: str, code: str, now: float) -> None:
         """A call that failed; other codes than `DOWN` and `SHUT` are answers."""
-        if code in SHUT:
-            self.refuse(key, code)
+        if code in ACCOUNT_CODES:
+            self.record_refusal(key, code)
             return
-        if code == TOO_MANY:
-            self.close()
+        if code == RATE_LIMITED:
+            self.reset()
             return
-        if code not in DOWN:
-            self.succeeded()
+        if code not in DOWN_CODES:
+            self.record_success()
             return
         self.failing.add(key)
         if self.opened_at is None and len(self.failing) >= self.threshold:
@@ -89,18 +89,18 @@ class Circuit:
             self.probing, self.pause_s = None, self.pause_s * 2
             self.probe_at = now + self.pause_s
 
-    def gave_up(self, key: str, code: str) -> None:
+    def record_give_up(self, key: str, code: str) -> None:
         """A question's time is over; what it heard last counts where that was `not now`."""
-        if code == TOO_MANY:
-            self.refuse(key, code)
+        if code == RATE_LIMITED:
+            self.record_refusal(key, code)
 
-    def refuse(self, key: str, code: str) -> None:
+    def record_refusal(self, key: str, code: str) -> None:
         """The account was refused a question: after some of them, it is refused the rest."""
         self.refused.add(key)
-        if code == AT_ONCE or len(self.refused) >= self.threshold:
-            self.why = code
+        if code == FINAL_AT_ONCE or len(self.refused) >= self.threshold:
+            self.reason = code
 
-    def hear(self, down_until: float, now: float) -> None:
+    def adopt_outage(self, down_until: float, now: float) -> None:
         """Another run has given the provider up: so does this one, until it is tried again."""
         if down_until > now and self.opened_at is None:
             self.opened_at, self.down_until, self.probe_at = now, down_until, down_until

@@ -14,50 +14,50 @@ from collections import deque
 from collections.abc import Callable
 from time import time
 
-from evals.calls.circuit_breaker import TOO_MANY, Circuit
-from evals.calls.rate_limiter import Lease
-from evals.calls.shared_state import Shared
+from evals.calls.circuit_breaker import RATE_LIMITED, CircuitBreaker
+from evals.calls.rate_limiter import RateLimiter
+from evals.calls.shared_state import SharedState
 from evals.models import Limits, ModelError, Reply
 from evals.specs import ModelPin
 
-START = 64
+START_WINDOW = 64
 """Calls under way at first, where more are allowed: doubled each round until something gives."""
 SHRINK = 0.7
-TROUBLE = frozenset({TOO_MANY, "timeout"})
+OVERLOAD_CODES = frozenset({RATE_LIMITED, "timeout"})
 """Codes that mean: too many at once."""
-FEW = 2.0
+SMALL_WINDOW = 2.0
 """A window below it cannot shrink: what is too much then is the pace, so calls begin apart."""
 LEAST_GAP_S, SHORT_GAP_S = 0.1, 0.005
 WIDER, NARROWER = 1.5, 0.95
 """What a refusal and an answer make of the gap between calls: about one refusal in nine settles."""
 SYNC_S = 0.5
-HOLDER_S = 3.0
+HOLDER_TIMEOUT_S = 3.0
 """Seconds after which a process that says nothing has no part in an account any more."""
-REMEMBERED_S = 3600.0
-LOW = 0.1
+WINDOW_MEMORY_S = 3600.0
+RESERVED_SHARE = 0.1
 """The share of an account's limit that is the product's alone: below it the evaluation waits."""
 LONGEST_PAUSE_S = 60.0
 
 
-def account(pin: ModelPin) -> str:
+def name_account(pin: ModelPin) -> str:
     """Who is asked on whose account: the server and the key's variable."""
     where = pin.azure.endpoint if pin.azure else pin.base_url
     return f"{where or pin.provider} {pin.api_key_env or ''}"
 
 
-class Gate:
+class AccountGate:
     """The one way to an account: whoever wants to ask enters, and leaves with how it went."""
 
     def __init__(
         self,
         pin: ModelPin,
-        shared: Shared,
-        circuit: Circuit | None = None,
+        shared: SharedState,
+        circuit: CircuitBreaker | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
-        self.shared, self.clock, self.circuit = shared, clock, circuit or Circuit()
-        self.account = account(pin)
-        self.lease = Lease(shared, f"{self.account} {pin.model}", pin.limits, clock)
+        self.shared, self.clock, self.circuit = shared, clock, circuit or CircuitBreaker()
+        self.account = name_account(pin)
+        self.limiter = RateLimiter(shared, f"{self.account} {pin.model}", pin.limits, clock)
         self.holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.most = float(pin.concurrency)
         self.window = self.base = 0.0
@@ -85,7 +85,7 @@ class Gate:
                 turn = asyncio.get_running_loop().create_future()
                 self.queue.append(turn)
                 await turn
-            elif (wait := self.pause(key)) > 0:
+            elif (wait := self.seconds_to_wait(key)) > 0:
                 await asyncio.sleep(min(wait, 1.0))
             else:
                 break
@@ -93,56 +93,58 @@ class Gate:
         if self.gap_s:
             self.next_at = self.clock() + self.gap_s
         try:
-            await self.lease.take(tokens)
+            await self.limiter.acquire(tokens)
         except BaseException:
             self.release()
             raise
         return self.clock()
 
-    def pause(self, key: str) -> float:
+    def seconds_to_wait(self, key: str) -> float:
         """Seconds to wait before asking, by the circuit and by what the provider asked for."""
         now = self.clock()
         if now - self.synced_at > SYNC_S:
             self.sync()
-        wait = self.circuit.wait_s(key, now)
+        wait = self.circuit.seconds_to_wait(key, now)
         if wait is None:
             self.wake()
-            raise ModelError(self.circuit.why, "given up for now", retryable=True)
+            raise ModelError(self.circuit.reason, "given up for now", retryable=True)
         return max(wait, self.paused_until - now, self.next_at - now)
 
-    def answered(self, reply: Reply, tokens: float) -> None:
+    def record_answer(self, reply: Reply, tokens: float) -> None:
         """A call is over, with an answer."""
         self.release()
-        self.circuit.succeeded()
-        self.lease.correct(tokens, reply.tokens_in + reply.tokens_out)
-        self.heed(reply.limits)
+        self.circuit.record_success()
+        self.limiter.correct(tokens, reply.tokens_in + reply.tokens_out)
+        self.apply_limits(reply.limits)
         grown = self.window + (1.0 if self.starting else 1.0 / max(self.window, 1.0))
         self.window = min(self.most, grown)
         if self.gap_s:
             self.gap_s = self.gap_s * NARROWER if self.gap_s > SHORT_GAP_S else 0.0
 
-    def failed(self, key: str, error: ModelError, began: float) -> None:
+    def record_failure(self, key: str, error: ModelError, began: float) -> None:
         """A call is over, without one."""
         self.release()
         now = self.clock()
-        self.circuit.failed(key, error.code, now)
-        self.heed(error.limits)
-        if error.code in TROUBLE and began > self.shrunk_at:  # one step for one round of calls
+        self.circuit.record_failure(key, error.code, now)
+        self.apply_limits(error.limits)
+        if (
+            error.code in OVERLOAD_CODES and began > self.shrunk_at
+        ):  # one step for one round of calls
             self.window, self.starting, self.shrunk_at = max(1.0, self.window * SHRINK), False, now
-            if error.code == TOO_MANY and (self.window < FEW or self.gap_s):
+            if error.code == RATE_LIMITED and (self.window < SMALL_WINDOW or self.gap_s):
                 self.gap_s = min(max(LEAST_GAP_S, self.gap_s * WIDER), LONGEST_PAUSE_S)
-                self.rest(error.wait_s or self.gap_s)
+                self.pause_for(error.wait_s or self.gap_s)
 
-    def heed(self, limits: Limits | None) -> None:
+    def apply_limits(self, limits: Limits | None) -> None:
         """Learns the account's limits, and waits for their reset where little is left of them."""
         if limits is None:
             return
-        self.lease.heed(limits)
+        self.limiter.apply_limits(limits)
         for most, left, reset_s in (limits[:3], limits[3:]):
-            if most and left is not None and left < most * LOW:
-                self.rest(reset_s or 1.0)
+            if most and left is not None and left < most * RESERVED_SHARE:
+                self.pause_for(reset_s or 1.0)
 
-    def rest(self, seconds: float) -> None:
+    def pause_for(self, seconds: float) -> None:
         """Nobody asks for a while."""
         until = self.clock() + min(seconds, LONGEST_PAUSE_S)
         self.paused_until = max(self.paused_until, until)
@@ -164,8 +166,8 @@ class Gate:
     def sync(self) -> None:
         """Tells the others what was learned, hears what they did, and takes a fair part."""
         now = self.synced_at = self.clock()
-        with self.shared.turn() as db:
-            db.execute("delete from holder where seen_at < ?", (now - HOLDER_S,))
+        with self.shared.transaction() as db:
+            db.execute("delete from holder where seen_at < ?", (now - HOLDER_TIMEOUT_S,))
             here = (self.account, self.holder, now)
             db.execute("insert or replace into holder values (?, ?, ?)", here)
             count = "select count(*) from holder where account = ?"
@@ -173,12 +175,12 @@ class Gate:
             row = db.execute(
                 "select window, paused_until, down_until from account"
                 " where account = ? and learned_at > ?",
-                (self.account, now - REMEMBERED_S),
+                (self.account, now - WINDOW_MEMORY_S),
             ).fetchone()
-            known, paused_until, down_until = row or (float(START), 0.0, 0.0)
+            known, paused_until, down_until = row or (float(START_WINDOW), 0.0, 0.0)
             whole = min(self.most, max(1.0, known + self.window - self.base))
             self.paused_until = max(self.paused_until, paused_until)
-            self.circuit.hear(down_until, now)
+            self.circuit.adopt_outage(down_until, now)
             db.execute(
                 "insert or replace into account"
                 " (account, window, learned_at, paused_until, down_until) values (?, ?, ?, ?, ?)",
@@ -189,5 +191,5 @@ class Gate:
     def close(self) -> None:
         """Gives this process's part to the others."""
         self.sync()
-        with self.shared.turn() as db:
+        with self.shared.transaction() as db:
             db.execute("delete from holder where holder = ?", (self.holder,))

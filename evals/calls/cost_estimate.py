@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from evals import models
-from evals.calls.requests import Asking
+from evals.calls.requests import CallPlan
 from evals.specs import Evaluator
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
@@ -27,11 +27,11 @@ CHARS_PER_TOKEN = 4.0
 schema and what else is sent beside the text is read by the model, too."""
 CRITIQUE_TOKENS = 60
 WORD_TOKENS = 2
-RENDERED = 200
+SAMPLE_SIZE = 200
 """Questions made to see how much longer they are than their contents; evenly from all."""
-FILES = 7
+MAX_FILES = 7
 COLUMNS = ("code", "model", "chars", "tokens_in", "tokens_out", "tokens_cached")
-SURE = 1.96
+Z_95 = 1.96
 """Standard errors about a mean within which it lies 95 times of 100."""
 OWN = "the judge's answers so far"
 OTHER = "the judge's answers from another model"
@@ -39,7 +39,7 @@ ALIKE = "other judges' answers from the model"
 TEXTS = "the length of the texts"
 
 
-class Habit(NamedTuple):
+class TokenUsage(NamedTuple):
     """What a judge's questions and answers take."""
 
     tokens_per_char: float
@@ -70,66 +70,68 @@ class Estimate(NamedTuple):
     basis: str = "nothing to ask"
 
 
-def estimate(lake: Lake, work: Survey, wanted: Sequence[Wanted]) -> Estimate:
+def estimate_cost(lake: Lake, work: Survey, wanted: Sequence[Wanted]) -> Estimate:
     """What asking some of a survey's questions would come to."""
     evaluator, pin, judge = work.evaluator, work.evaluator.pin, work.evaluator.judge
     if not wanted or pin is None or judge is None:
         return Estimate()
-    asking = Asking(work, judge, pin, None, lake.home)
-    wanted = [want for want in wanted if asking.fits(want)]
+    asking = CallPlan(work, judge, pin, None, lake.home)
+    wanted = [want for want in wanted if asking.fits_limit(want)]
     if not wanted:
         return Estimate()
-    beside = sent_beside(asking, wanted[0])
-    habit = habit_of(lake, evaluator, beside)
+    beside = count_overhead_chars(asking, wanted[0])
+    habit = estimate_usage(lake, evaluator, beside)
     calls = len(wanted)
-    tokens_in = round(chars(asking, wanted) * habit.tokens_per_char + calls * habit.tokens_per_call)
+    tokens_in = round(
+        estimate_chars(asking, wanted) * habit.tokens_per_char + calls * habit.tokens_per_call
+    )
     tokens_out = round(calls * habit.tokens_out)
     price = pin.price_on(work.night)
     if price is None:
         return Estimate(calls, tokens_in, tokens_out, None, None, None, habit.basis)
     cached = round(tokens_in * habit.cached)
     usd = models.compute_cost(pin, work.night, tokens_in, tokens_out, cached)
-    away = margin_of(habit, calls)
+    away = compute_margin(habit, calls)
     margin = None if away is None else away * price.output / 1e6
-    most = sum(asking.most(want) for want in wanted)
+    most = sum(asking.max_cost(want) for want in wanted)
     return Estimate(calls, tokens_in, tokens_out, usd, margin, most, habit.basis)
 
 
-def margin_of(habit: Habit, calls: int) -> float | None:
+def compute_margin(habit: TokenUsage, calls: int) -> float | None:
     """Tokens that all answers together may be away from what is told of them; None: nobody knows.
 
     The error of the mean of those known, and the chance of those to come.
     """
     if habit.basis != OWN or habit.n < 2:
         return None
-    return SURE * habit.spread * math.sqrt(calls**2 / habit.n + calls)
+    return Z_95 * habit.spread * math.sqrt(calls**2 / habit.n + calls)
 
 
-def known(lake: Lake, evaluator: Evaluator) -> int:
+def count_known_answers(lake: Lake, evaluator: Evaluator) -> int:
     """How many of a judge's answers, from its model, an estimate is told from."""
-    habit = habit_of(lake, evaluator, 0)
+    habit = estimate_usage(lake, evaluator, 0)
     return habit.n if habit.basis == OWN else 0
 
 
-def sent_beside(asking: Asking, want: Wanted) -> int:
+def count_overhead_chars(asking: CallPlan, want: Wanted) -> int:
     """Characters a call sends beside its messages' text: the schema, parameters, roles."""
-    question = asking.question(want)
+    question = asking.build_question(want)
     body = models.choose_shape(asking.pin, models.Key(None)).build_body(question.request)
     return len(orjson.dumps(body)) - sum(
         len(orjson.dumps(message["content"])) for message in question.request.messages
     )
 
 
-def chars(asking: Asking, wanted: Sequence[Wanted]) -> float:
+def estimate_chars(asking: CallPlan, wanted: Sequence[Wanted]) -> float:
     """Characters of all questions, from some of them and the length of every content."""
     held = asking.work.contents.at
-    made = wanted[:: -(-len(wanted) // RENDERED)]
-    sent = sum(asking.question(want).chars - asking.frame for want in made)
+    made = wanted[:: -(-len(wanted) // SAMPLE_SIZE)]
+    sent = sum(asking.build_question(want).chars - asking.frame_bytes for want in made)
     share = sent / max(sum(held[want.key][1] for want in made), 1)
-    return asking.frame * len(wanted) + share * sum(held[want.key][1] for want in wanted)
+    return asking.frame_bytes * len(wanted) + share * sum(held[want.key][1] for want in wanted)
 
 
-def habit_of(lake: Lake, evaluator: Evaluator, beside: int) -> Habit:
+def estimate_usage(lake: Lake, evaluator: Evaluator, beside: int) -> TokenUsage:
     """What the judge took before, under this version or an earlier one; else what comes closest.
 
     Args:
@@ -139,27 +141,29 @@ def habit_of(lake: Lake, evaluator: Evaluator, beside: int) -> Habit:
     """
     version, judge, pin = evaluator.answer_version or "", evaluator.judge, evaluator.pin
     own = answer_files(lake, version)[::-1]
-    others = recent_answer_files(lake, FILES)
-    earlier = list(answered(others, evaluator.name))
+    others = recent_answer_files(lake, MAX_FILES)
+    earlier = list(read_sample(others, evaluator.name))
     same = [row for row in earlier if pin and row["model"] == pin.model]
-    alike = list(answered(others, pin.model, "model")) if pin and not earlier else []
-    mine = list(answered(own[:FILES]))
+    alike = list(read_sample(others, pin.model, "model")) if pin and not earlier else []
+    mine = list(read_sample(own[:MAX_FILES]))
     for basis, found in ((OWN, mine), (OWN, same), (OTHER, earlier), (ALIKE, alike)):
         tokens_in = sum(row["tokens_in"] for row in found)
         if tokens_in:
-            per_char = slope([(row["chars"], row["tokens_in"]) for row in found], beside)
+            per_char = fit_tokens_per_char(
+                [(row["chars"], row["tokens_in"]) for row in found], beside
+            )
             per_call = (tokens_in - per_char * sum(row["chars"] for row in found)) / len(found)
             cached = sum(row["tokens_cached"] or 0 for row in found) / tokens_in
             said = [row["tokens_out"] for row in found]
             mean = statistics.fmean(said)
             spread = statistics.stdev(said) if len(said) > 1 else 0.0
-            return Habit(per_char, per_call, cached, mean, basis, spread, len(found))
+            return TokenUsage(per_char, per_call, cached, mean, basis, spread, len(found))
     words = CRITIQUE_TOKENS if judge and judge.mode == "schema" else WORD_TOKENS
     words = min(words, judge.max_tokens if judge else words)
-    return Habit(1 / CHARS_PER_TOKEN, beside / CHARS_PER_TOKEN, 0.0, words)
+    return TokenUsage(1 / CHARS_PER_TOKEN, beside / CHARS_PER_TOKEN, 0.0, words)
 
 
-def slope(asked: Sequence[tuple[int, int]], beside: int) -> float:
+def fit_tokens_per_char(asked: Sequence[tuple[int, int]], beside: int) -> float:
     """Tokens a character of text takes, by least squares over (characters, tokens) of calls.
 
     What is left is each call's own, so that a night of short texts tells of one of long ones. A
@@ -172,7 +176,7 @@ def slope(asked: Sequence[tuple[int, int]], beside: int) -> float:
     return min(max(together / spread, least), most) if spread else least
 
 
-def answered(
+def read_sample(
     paths: Iterable[Path], only: str | None = None, column: str = "evaluator"
 ) -> Iterator[dict[str, Any]]:
     """Some thousand answers of the files, of one evaluator or model, or of all."""

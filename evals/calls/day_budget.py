@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import orjson
 
-from evals.calls.shared_state import Shared
+from evals.calls.shared_state import SharedState
 from evals.specs import Budget, Catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
@@ -30,14 +30,14 @@ class Spent(NamedTuple):
     calls: int
 
 
-class Left(NamedTuple):
+class BudgetLeft(NamedTuple):
     """What a day's budget has left; None: it has no bound."""
 
     usd: float | None
     calls: int | None
 
     @classmethod
-    def of(cls, budget: Budget, spent: Spent) -> Left:
+    def after(cls, budget: Budget, spent: Spent) -> BudgetLeft:
         """Of a budget of which some is spent."""
         usd, calls = budget.usd_per_day, budget.calls_per_day
         return cls(
@@ -46,13 +46,13 @@ class Left(NamedTuple):
         )
 
 
-class Purse:
+class DayBudget:
     """A run's hand in the budget of one day."""
 
-    def __init__(self, shared: Shared, run_id: str, day: date, catalog: Catalog) -> None:
+    def __init__(self, shared: SharedState, run_id: str, day: date, catalog: Catalog) -> None:
         self.shared, self.run_id, self.day = shared, run_id, day.isoformat()
-        self.whole: Budget = catalog.budget
-        self.own: Callable[[str], Budget] = lambda app: catalog.app(app).budget
+        self.total_budget: Budget = catalog.budget
+        self.app_budget: Callable[[str], Budget] = lambda app: catalog.app(app).budget
 
     def reserve(self, app: str, costs: Sequence[float]) -> int:
         """How many of some calls may be made, the first of them first.
@@ -61,9 +61,12 @@ class Purse:
             app: the application they are made for.
             costs: US dollars each may cost at most.
         """
-        with self.shared.turn() as db:
-            total, spent = self.spent(db, app)
-            granted = min(within(self.whole, total, costs), within(self.own(app), spent, costs))
+        with self.shared.transaction() as db:
+            total, spent = self.read_spent(db, app)
+            granted = min(
+                count_affordable(self.total_budget, total, costs),
+                count_affordable(self.app_budget(app), spent, costs),
+            )
             if granted:
                 db.execute(
                     "insert into purse (day, app, run, reserved_usd, reserved_calls)"
@@ -74,7 +77,7 @@ class Purse:
                 )
         return granted
 
-    def spent(self, db: sqlite3.Connection, app: str) -> tuple[Spent, Spent]:
+    def read_spent(self, db: sqlite3.Connection, app: str) -> tuple[Spent, Spent]:
         """What the day has spent and reserved, in all and for an application."""
         sql = (
             "select coalesce(sum(spent_usd + reserved_usd), 0),"
@@ -83,19 +86,22 @@ class Purse:
         total = Spent(*db.execute(sql, (self.day,)).fetchone())
         return total, Spent(*db.execute(f"{sql} and app = ?", (self.day, app)).fetchone())
 
-    def left(self, app: str) -> Left:
+    def read_left(self, app: str) -> BudgetLeft:
         """What the day still has for an application: the least of what both budgets allow."""
-        with self.shared.turn() as db:
-            spent = self.spent(db, app)
-        rooms = [Left.of(*both) for both in zip((self.whole, self.own(app)), spent, strict=True)]
-        return Left(
+        with self.shared.transaction() as db:
+            spent = self.read_spent(db, app)
+        rooms = [
+            BudgetLeft.after(*both)
+            for both in zip((self.total_budget, self.app_budget(app)), spent, strict=True)
+        ]
+        return BudgetLeft(
             min((r.usd for r in rooms if r.usd is not None), default=None),
             min((r.calls for r in rooms if r.calls is not None), default=None),
         )
 
-    def settle(self, app: str, reserved: Spent, spent: Spent) -> None:
+    def book_spent(self, app: str, reserved: Spent, spent: Spent) -> None:
         """Gives a reservation back and books what its calls came to."""
-        with self.shared.turn() as db:
+        with self.shared.transaction() as db:
             db.execute(
                 "update purse set reserved_usd = max(0, reserved_usd - ?),"
                 " reserved_calls = max(0, reserved_calls - ?),"
@@ -104,42 +110,42 @@ class Purse:
                 (*reserved, *spent, self.day, app, self.run_id),
             )
 
-    def book(self, app: str, tag: str, most: Spent) -> None:
+    def book_batch(self, app: str, tag: str, most: Spent) -> None:
         """Counts a batch as spent from now on, at the most it may cost; see `came_back`."""
-        with self.shared.turn() as db:
+        with self.shared.transaction() as db:
             db.execute(
                 "insert or replace into purse (day, app, run, spent_usd, spent_calls)"
                 " values (?, ?, ?, ?, ?)",
-                (self.day, app, booking(tag), *most),
+                (self.day, app, name_booking(tag), *most),
             )
 
 
-def left(lake: Lake, catalog: Catalog, day: date, app: str) -> Left:
+def read_budget_left(lake: Lake, catalog: Catalog, day: date, app: str) -> BudgetLeft:
     """What a day's budget still has for an application."""
-    shared = Shared(lake.home)
+    shared = SharedState(lake.home)
     try:
-        return Purse(shared, "", day, catalog).left(app)
+        return DayBudget(shared, "", day, catalog).read_left(app)
     finally:
         shared.close()
 
 
-def booking(tag: str) -> str:
+def name_booking(tag: str) -> str:
     """Under which name a batch is booked: it outlives the run that hands it in."""
     return f"batch {tag}"
 
 
-def came_back(home: Path, tag: str, spent: Spent) -> None:
+def settle_batch(home: Path, tag: str, spent: Spent) -> None:
     """A batch is over: the day that handed it in paid what it cost, and has the rest again."""
-    shared = Shared(home)
+    shared = SharedState(home)
     try:
-        with shared.turn() as db:
+        with shared.transaction() as db:
             sql = "update purse set spent_usd = ?, spent_calls = ? where run = ?"
-            db.execute(sql, (*spent, booking(tag)))
+            db.execute(sql, (*spent, name_booking(tag)))
     finally:
         shared.close()
 
 
-def within(budget: Budget, spent: Spent, costs: Sequence[float]) -> int:
+def count_affordable(budget: Budget, spent: Spent, costs: Sequence[float]) -> int:
     """How many of some calls, the first first, a budget still has room for."""
     granted = len(costs)
     if budget.calls_per_day is not None:
@@ -153,15 +159,15 @@ def within(budget: Budget, spent: Spent, costs: Sequence[float]) -> int:
     return granted
 
 
-def recover(lake: Lake) -> int:
+def recover_runs(lake: Lake) -> int:
     """Books what dead runs spent and may have spent, and settles their journals."""
-    shared = Shared(lake.home)
+    shared = SharedState(lake.home)
     try:
         held = "select distinct run from purse where reserved_calls > 0"
         for (run,) in shared.db.execute(held).fetchall():
             try:
                 with lake.lock("journal", run, wait=False):
-                    bury(lake, shared, run)
+                    book_dead_run(lake, shared, run)
             except LockHeldError:  # it lives
                 continue
     finally:
@@ -169,7 +175,7 @@ def recover(lake: Lake) -> int:
     return ledger.recover(lake)
 
 
-def bury(lake: Lake, shared: Shared, run: str) -> None:
+def book_dead_run(lake: Lake, shared: SharedState, run: str) -> None:
     """Books the answers a dead run journalled, and the rest of what it had reserved at its most.
 
     Some of the rest was under way, and is paid for: whoever dies again and again must not ask for
@@ -183,7 +189,7 @@ def bury(lake: Lake, shared: Shared, run: str) -> None:
                 continue
             before = arrived.get(row["app"], Spent(0.0, 0))
             arrived[row["app"]] = Spent(before.usd + (row["cost_usd"] or 0.0), before.calls + 1)
-    with shared.turn() as db:
+    with shared.transaction() as db:
         held = "select day, app, reserved_usd, reserved_calls, spent_usd, spent_calls from purse"
         of_run = f"{held} where run = ? and reserved_calls > 0"
         for day, app, usd, calls, spent_usd, spent_calls in db.execute(of_run, (run,)).fetchall():

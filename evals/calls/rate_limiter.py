@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from evals.calls.shared_state import Shared
+from evals.calls.shared_state import SharedState
 from evals.models import Limits
 from evals.specs import Ceiling
 
@@ -19,11 +19,11 @@ BURST_S = 6.0
 COLUMNS = ("requests_per_minute", "tokens_per_minute")
 
 
-class Lease:
+class RateLimiter:
     """What this process may still send of an account's requests and tokens."""
 
     def __init__(
-        self, shared: Shared, bucket: str, ceiling: Ceiling, clock: Callable[[], float]
+        self, shared: SharedState, bucket: str, ceiling: Ceiling, clock: Callable[[], float]
     ) -> None:
         self.shared, self.bucket, self.ceiling, self.clock = shared, bucket, ceiling, clock
         row = shared.db.execute(
@@ -40,7 +40,7 @@ class Lease:
         """Requests and tokens a second the evaluation may use; None: nobody said."""
         return [limit and limit * self.ceiling.share / 60 for limit in self.limits]
 
-    async def take(self, tokens: float) -> None:
+    async def acquire(self, tokens: float) -> None:
         """Waits until a request of so many tokens is allowed, and takes it."""
         if self.limits == [None, None]:
             return
@@ -63,7 +63,7 @@ class Lease:
     def draw(self, tokens: float) -> float:
         """Moves what there is from the shared bucket; the seconds until there is enough."""
         needs, now, wait = (1.0, tokens), self.clock(), 0.0
-        with self.shared.turn() as db:
+        with self.shared.transaction() as db:
             row = db.execute(
                 "select requests, tokens, filled_at from bucket where bucket = ?", (self.bucket,)
             ).fetchone()
@@ -91,7 +91,7 @@ class Lease:
         """A call took other than estimated: the difference is the next calls'."""
         self.left[1] += estimated - used
 
-    def heed(self, limits: Limits) -> None:
+    def apply_limits(self, limits: Limits) -> None:
         """The account's limits as the provider says them, unless the catalog does; kept for all."""
         said = (limits.requests_limit, limits.tokens_limit)
         new = [
@@ -101,7 +101,7 @@ class Lease:
         if new == self.limits:
             return
         self.limits = new
-        with self.shared.turn() as db:
+        with self.shared.transaction() as db:
             db.execute(
                 "insert into bucket (bucket, requests_per_minute, tokens_per_minute)"
                 " values (?, ?, ?) on conflict do update set"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from evals import models
-from evals.calls.day_budget import Purse
+from evals.calls.day_budget import DayBudget
 from evals.evaluators import registry
 from evals.evaluators.protocol import EvaluatorByModel
 from evals.privacy import redaction
@@ -22,8 +22,8 @@ from evals.specs import Judge, ModelPin
 from evals.storage.ledger import Journal
 from evals.worklist.worklist import Survey, Wanted, partial
 
-NOTHING = models.Request(messages=(), max_tokens=0, temperature=0.0, seed=0)
-NOT_SHOWN = models.ModelError("not-shown-whole", models.FAULTS["not-shown-whole"], retryable=False)
+EMPTY_REQUEST = models.Request(messages=(), max_tokens=0, temperature=0.0, seed=0)
+TOO_LONG = models.ModelError("not-shown-whole", models.FAULTS["not-shown-whole"], retryable=False)
 
 
 class Question(NamedTuple):
@@ -42,7 +42,7 @@ class Question(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asking:
+class CallPlan:
     """What has to be asked, and where answers go."""
 
     work: Survey
@@ -52,7 +52,7 @@ class Asking:
     """None: nothing is asked, an estimate only looks."""
     home: Path
     """Where the pace of each account is shared."""
-    purse: Purse | None = None
+    budget: DayBudget | None = None
     """The day's budget; None: it is not counted."""
     progress: Callable[[int], None] = lambda done: None
 
@@ -64,7 +64,7 @@ class Asking:
     def __len__(self) -> int:
         return len(self.wanted)
 
-    def without(self, keys: Collection[str]) -> Asking:
+    def exclude(self, keys: Collection[str]) -> CallPlan:
         """The same without some contents."""
         if not keys:
             return self
@@ -77,13 +77,13 @@ class Asking:
         return registry.model_of(self.work.evaluator)
 
     @cached_property
-    def frame(self) -> int:
+    def frame_bytes(self) -> int:
         """Bytes sent with every question beside its content."""
         nothing = partial(self.work.evaluator.app, dict.fromkeys(self.work.evaluator.reads))
         asked = self.model.request(self.work.evaluator, nothing, None).messages
         return sum(len(message["content"].encode()) for message in asked)
 
-    def most(self, want: Wanted) -> float:
+    def max_cost(self, want: Wanted) -> float:
         """US dollars a question can cost at most; 0 where the model has no known price.
 
         No tokenizer makes more tokens than there are bytes; of English prose it makes a quarter.
@@ -91,24 +91,24 @@ class Asking:
         price = self.pin.price_on(self.work.night)
         if price is None:
             return 0.0
-        tokens_in = self.work.contents.at[want.key][1] + self.frame
+        tokens_in = self.work.contents.at[want.key][1] + self.frame_bytes
         return (tokens_in * price.input + self.judge.max_tokens * price.output) / 1e6
 
-    def questions(self) -> Iterator[Question]:
+    def build_questions(self) -> Iterator[Question]:
         """The questions, each made when its turn comes."""
         for want in self.wanted:
-            yield self.question(want)
+            yield self.build_question(want)
 
-    def shown_whole(self) -> Asking:
+    def exclude_too_long(self) -> CallPlan:
         """The same without contents too long to be shown whole, which are answered by an error."""
-        long = {want for want in self.wanted if not self.fits(want)}
+        long = {want for want in self.wanted if not self.fits_limit(want)}
         if self.journal is not None:
             for want in long:
-                question = Question(want.key, want.attempts, NOTHING)
-                self.journal.append(self.failed(question, NOT_SHOWN))
-        return self.without({want.key for want in long})
+                question = Question(want.key, want.attempts, EMPTY_REQUEST)
+                self.journal.append(self.build_failure(question, TOO_LONG))
+        return self.exclude({want.key for want in long})
 
-    def fits(self, want: Wanted) -> bool:
+    def fits_limit(self, want: Wanted) -> bool:
         """Whether a content is shown whole; most are shorter than the limit all together."""
         if self.work.contents.at[want.key][1] <= self.judge.max_chars:
             return True
@@ -116,24 +116,26 @@ class Asking:
         trace = partial(self.work.evaluator.app, fields)
         return self.model.is_shown_whole(self.work.evaluator, trace, gold)
 
-    def question(self, want: Wanted) -> Question:
+    def build_question(self, want: Wanted) -> Question:
         """One question, its content read from the survey's file."""
         fields, gold = self.work.contents.read(want.key)
         trace = partial(self.work.evaluator.app, fields)
         request = self.model.request(self.work.evaluator, trace, gold)
         return Question(want.key, want.attempts, request)
 
-    def answered(self, question: Question, reply: models.Reply) -> Answer:
+    def build_answer(self, question: Question, reply: models.Reply) -> Answer:
         """A reply as a row of the ledger."""
-        said = {"text": redaction.said(reply.text), "probability": reply.probability}
-        return Answer(**self.about(question, reply), **said, code=None, retryable=False)
+        said = {"text": redaction.redact_answer(reply.text), "probability": reply.probability}
+        return Answer(**self.describe_call(question, reply), **said, code=None, retryable=False)
 
-    def failed(self, question: Question, error: models.ModelError) -> Answer:
+    def build_failure(self, question: Question, error: models.ModelError) -> Answer:
         """A call that gave no answer as a row of the ledger, with what it cost all the same."""
         said = {"code": error.code, "retryable": error.retryable}
-        return Answer(**self.about(question, error.reply), **said, text=None, probability=None)
+        return Answer(
+            **self.describe_call(question, error.reply), **said, text=None, probability=None
+        )
 
-    def about(self, question: Question, reply: models.Reply | None) -> dict[str, Any]:
+    def describe_call(self, question: Question, reply: models.Reply | None) -> dict[str, Any]:
         """What was asked, and what came back beside its text."""
         evaluator = self.work.evaluator
         return {
@@ -145,17 +147,17 @@ class Asking:
             "attempts": question.attempts + 1,
             "model": self.pin.model,
             "chars": question.chars,
-            **came_with(self.pin, self.work.night, reply),
+            **describe_reply(self.pin, self.work.night, reply),
         }
 
-    def keep(self, answer: Answer) -> None:
+    def save_answer(self, answer: Answer) -> None:
         """An answer is durable from here on."""
         assert self.journal is not None  # noqa: S101  whoever asks has one
         self.journal.append(answer)
         self.progress(1)
 
 
-def came_with(
+def describe_reply(
     pin: ModelPin, night: date, reply: models.Reply | None, *, batch: bool = False
 ) -> dict[str, Any]:
     """What an answer says of itself beside its text; nothing when nothing came."""
@@ -178,7 +180,7 @@ def came_with(
     }
 
 
-class Asked(NamedTuple):
+class CallsResult(NamedTuple):
     """What asking came to."""
 
     calls: int = 0
@@ -189,9 +191,9 @@ class Asked(NamedTuple):
     """Contents whose answers come with a batch: nothing is said of them yet."""
 
 
-class Asker(Protocol):
+class AskFunction(Protocol):
     """A way to ask: live, or by a batch."""
 
-    def __call__(self, asking: Asking) -> Asked:
+    def __call__(self, asking: CallPlan) -> CallsResult:
         """Asks, and keeps every answer in the journal at once."""
         ...

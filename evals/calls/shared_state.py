@@ -32,7 +32,7 @@ create table if not exists bucket (
 """
 
 
-class Shared:
+class SharedState:
     """The shared file, opened; each `turn` is one transaction, alone for as long as it lasts."""
 
     def __init__(self, home: Path) -> None:
@@ -44,7 +44,7 @@ class Shared:
         self.db.executescript(TABLES)
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction nobody else writes in."""
         self.db.execute("begin immediate")
         try:

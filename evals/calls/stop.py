@@ -33,7 +33,7 @@ class Stop:
         return wake is not None
 
     @contextlib.contextmanager
-    def heard(self, wake: Callable[[], None]) -> Iterator[None]:
+    def wake_on_request(self, wake: Callable[[], None]) -> Iterator[None]:
         """Calls `wake` on a request made meanwhile, in the thread of whoever makes it.
 
         Raises:

@@ -38,17 +38,17 @@ class Person:
     nights: dict[str, int] = field(default_factory=dict)
     """Traces by ISO night."""
 
-    def ids(self) -> set[str]:
+    def list_ids(self) -> set[str]:
         """Ids that are nobody else's."""
         return {*self.traces, *self.users, *self.names}
 
-    def row(self, row: dict[str, Any]) -> bool:
+    def owns_row(self, row: dict[str, Any]) -> bool:
         """Whether a row is about it."""
         return row.get("trace_id") in self.traces or (row.get("user_id") or "") in self.users
 
 
 @dataclass(frozen=True)
-class Wish:
+class ErasureRequest:
     """Whom somebody asked to be forgotten, and when; the person once it was found."""
 
     asked: str
@@ -63,35 +63,35 @@ class Wish:
         """What was asked for."""
         return self.users, self.traces
 
-    def path(self, lake: Lake) -> Path:
+    def note_path(self, lake: Lake) -> Path:
         """Where it is noted: a wish never takes the place of another that is not done."""
         name = digest([self.asked, self.users, self.traces], 16)
         return lake.home.joinpath(*FOLDER, f"{name}.json")
 
 
-def note(lake: Lake, wish: Wish) -> Wish:
+def write_request(lake: Lake, wish: ErasureRequest) -> ErasureRequest:
     """Notes a wish, or what was found out for it: no death or power cut loses it from then on."""
     with lake.lock("wishes"):
-        files.replace(wish.path(lake), canonical(asdict(wish)), durable=True)
+        files.replace(wish.note_path(lake), canonical(asdict(wish)), durable=True)
     return wish
 
 
-def found(lake: Lake, wish: Wish, person: Person) -> Wish:
+def record_person(lake: Lake, wish: ErasureRequest, person: Person) -> ErasureRequest:
     """Notes whom a wish is about."""
-    return note(lake, replace(wish, person=person))
+    return write_request(lake, replace(wish, person=person))
 
 
-def unfinished(lake: Lake) -> list[Wish]:
+def list_unfinished(lake: Lake) -> list[ErasureRequest]:
     """The wishes that are not done, the oldest first.
 
     Raises:
         LakeError: a note cannot be read.
     """
     paths = sorted(lake.home.joinpath(*FOLDER).glob("*.json"))
-    return sorted(map(read, paths), key=lambda wish: wish.asked)
+    return sorted(map(read_request, paths), key=lambda wish: wish.asked)
 
 
-def read(path: Path) -> Wish:
+def read_request(path: Path) -> ErasureRequest:
     """The wish in a note.
 
     Raises:
@@ -99,8 +99,12 @@ def read(path: Path) -> Wish:
     """
     try:
         known: dict[str, Any] = json.loads(path.read_bytes())
-        wish = Wish(**frozen(known))
-        return replace(wish, person=Person(**frozen(known["person"]))) if known["person"] else wish
+        wish = ErasureRequest(**freeze_lists(known))
+        return (
+            replace(wish, person=Person(**freeze_lists(known["person"])))
+            if known["person"]
+            else wish
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LakeError(
             f"{path}: expected the note of an `andon forget` that is not done, found something "
@@ -109,14 +113,14 @@ def read(path: Path) -> Wish:
         ) from error
 
 
-def frozen(known: Mapping[str, Any]) -> dict[str, Any]:
+def freeze_lists(known: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a note, lists as tuples."""
     return {name: tuple(it) if isinstance(it, list) else it for name, it in known.items()}
 
 
-def done(lake: Lake, wish: Wish) -> None:
+def remove_request(lake: Lake, wish: ErasureRequest) -> None:
     """Removes the note of a wish."""
-    wish.path(lake).unlink(missing_ok=True)
+    wish.note_path(lake).unlink(missing_ok=True)
 
 
 def drop_leftovers(lake: Lake) -> int:

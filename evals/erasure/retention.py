@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals.ingest.inbox import inbox_paths
+from evals.ingest.inbox import list_inbox
 from evals.privacy import scrubbing
 from evals.records import digest
 from evals.reports import redact_text
@@ -28,14 +28,14 @@ from evals.storage.refused_rows import refused_tables
 from evals.traces.files.streams import file_sha
 
 MARK = "[expired]"
-NIGHTLY = ("staged", "traces", "quarantine")
+NIGHTLY_TABLES = ("staged", "traces", "quarantine")
 """Tables that hold text by the night: their night goes whole."""
-SAID = ("explanation", "text", "note")
+TEXT_COLUMNS = ("explanation", "text", "note")
 """Columns that say something in words; everything beside them is a figure or a name."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Old:
+class Expired:
     """What the rule no longer keeps."""
 
     raw: tuple[Path, ...] = ()
@@ -49,36 +49,36 @@ class Old:
         return bool(self.raw or self.refused or self.nights)
 
 
-def old(lake: Lake, catalog: Catalog, now: datetime) -> Old:
+def find_expired(lake: Lake, catalog: Catalog, now: datetime) -> Expired:
     """What has outlived the catalog's retention; looks at names and times alone."""
     rule = catalog.retention
     raw = now - timedelta(days=rule.raw_days)
     known = lake.inbox_files()
-    aged = [path for path in inbox_paths(lake.raw_folder()) if changed(path) < raw]
-    refused = [path for path in refused_tables(lake) if changed(path) < raw]
+    aged = [path for path in list_inbox(lake.raw_folder()) if modified_at(path) < raw]
+    refused = [path for path in refused_tables(lake) if modified_at(path) < raw]
     emptied = read_emptied(lake)
-    return Old(
+    return Expired(
         tuple(path for path in aged if file_sha(path) in known),
         tuple(path for path in refused if mark_of(lake, path) not in emptied),
-        tuple(outlived(lake, now - timedelta(days=rule.traces_days))),
+        tuple(find_expired_nights(lake, now - timedelta(days=rule.traces_days))),
     )
 
 
-def outlived(lake: Lake, before: datetime) -> Iterator[date]:
+def find_expired_nights(lake: Lake, before: datetime) -> Iterator[date]:
     """Nights that are over for so long, and were staged as long ago: a history just read is not."""
     for night in sorted({*lake.nights("staged"), *lake.nights("traces")}):
         files = lake.files("staged", [night]) + lake.files("traces", [night])
         begun = datetime(night.year, night.month, night.day, tzinfo=UTC)
-        if begun < before and all(changed(path) < before for path in files):
+        if begun < before and all(modified_at(path) < before for path in files):
             yield night
 
 
-def changed(path: Path) -> datetime:
+def modified_at(path: Path) -> datetime:
     """When a file was last written."""
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
-def tidy(lake: Lake, found: Old) -> dict[str, int]:
+def delete_expired(lake: Lake, found: Expired) -> dict[str, int]:
     """Lets go of what is old; repeated, it finds nothing. Needs the home for itself.
 
     Returns:
@@ -89,37 +89,37 @@ def tidy(lake: Lake, found: Old) -> dict[str, int]:
         for path in found.raw:
             path.unlink(missing_ok=True)
             done["raw files"] += 1
-        done["refused rows"] = empty(lake, found.refused)
+        done["refused rows"] = empty_refused(lake, found.refused)
         if found.nights:
-            close(lake, found.nights)
+            close_nights(lake, found.nights)
             done["nights"] = len(found.nights)
-            traces = traces_of(lake, found.nights)
-            done["answers"] = retire(lake, found.nights)
-            done["rows"] = hush(lake, found.nights)
+            traces = list_traces(lake, found.nights)
+            done["answers"] = retire_answers(lake, found.nights)
+            done["rows"] = redact_tables(lake, found.nights)
             done["reports"] = len(
                 redact_text.redact_reports(lake, lambda one: one.trace_id in traces, MARK)
             )
-            done["labels"] = hush_labels(lake, traces)
+            done["labels"] = redact_notes(lake, traces)
             for night in found.nights:
-                drop(lake, night)
+                delete_night(lake, night)
     return dict(done)
 
 
-def drop(lake: Lake, night: date) -> None:
+def delete_night(lake: Lake, night: date) -> None:
     """Removes a night's rows and its review queue; last, for all else is found by them."""
     delete_review_queue(lake, night)
     for index in (lake.home / id_index.FOLDER).glob(f"{night.isoformat()}.*"):
         index.unlink()
-    for table in NIGHTLY:
+    for table in NIGHTLY_TABLES:
         shutil.rmtree(lake.partition(table, night), ignore_errors=True)
 
 
-def close(lake: Lake, nights: Iterable[date]) -> None:
+def close_nights(lake: Lake, nights: Iterable[date]) -> None:
     """Remembers that some nights are over: a trace that comes now is refused."""
     add_closed_nights(lake, nights)
 
 
-def empty(lake: Lake, paths: Iterable[Path]) -> int:
+def empty_refused(lake: Lake, paths: Iterable[Path]) -> int:
     """Takes the bytes out of refused rows; the reason, the file and the line stay."""
     emptied: set[str] = set()
     touched = 0
@@ -130,13 +130,13 @@ def empty(lake: Lake, paths: Iterable[Path]) -> int:
     return touched
 
 
-def traces_of(lake: Lake, nights: tuple[date, ...]) -> set[str]:
+def list_traces(lake: Lake, nights: tuple[date, ...]) -> set[str]:
     """The trace ids of some nights."""
     rows = lake.rows("select distinct trace_id from staged", {"staged": nights})
     return {row["trace_id"] for row in rows}
 
 
-def retire(lake: Lake, nights: Iterable[date]) -> int:
+def retire_answers(lake: Lake, nights: Iterable[date]) -> int:
     """Takes the words out of the nights' paid answers, and the way back to them; costs stay."""
 
     def quiet(row: dict[str, Any]) -> dict[str, Any]:
@@ -149,23 +149,23 @@ def retire(lake: Lake, nights: Iterable[date]) -> int:
     return sum(scrubbing.scrub_parquet(path, lambda row: True, quiet) for path in paths)
 
 
-def hush(lake: Lake, nights: Iterable[date]) -> int:
+def redact_tables(lake: Lake, nights: Iterable[date]) -> int:
     """Takes the words out of the nights' other tables, marts among them; figures stay."""
 
     def quiet(row: dict[str, Any]) -> dict[str, Any]:
-        return {key: MARK if key in SAID and value else value for key, value in row.items()}
+        return {key: MARK if key in TEXT_COLUMNS and value else value for key, value in row.items()}
 
     touched = 0
     for night in nights:
         stamp = f"date={night:%Y-%m-%d}"
         for folder in (*lake.home.glob(f"*/{stamp}"), *lake.home.glob(f"marts/*/{stamp}")):
-            if folder.parent.name not in (*NIGHTLY, "answers"):
+            if folder.parent.name not in (*NIGHTLY_TABLES, "answers"):
                 for path in folder.glob("*.parquet"):
                     touched += scrubbing.scrub_parquet(path, lambda row: True, quiet)
     return touched
 
 
-def hush_labels(lake: Lake, traces: set[str]) -> int:
+def redact_notes(lake: Lake, traces: set[str]) -> int:
     """Blanks the critiques of some traces' labels; the verdicts are figures."""
 
     def blank(row: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from evals.evaluators.code_checks import Fields, Params, Result, text_check
-from evals.privacy.detectors import PII_KINDS, SECRET_KINDS, find, redactor
+from evals.privacy.detectors import PII_KINDS, SECRET_KINDS, build_redactor, find_all
 from evals.records import Outcome, Skip
 from evals.specs import App
 
@@ -77,12 +77,12 @@ class Language(Params):
 
 def redact_kinds(text: str, params: Kinds) -> str:
     """A text with a mark in the place of everything found."""
-    return redactor(params.chosen())(text)
+    return build_redactor(params.chosen())(text)
 
 
 def find_kinds(fields: Fields, kinds: tuple[str, ...]) -> Outcome:
     """Passed where nothing is found; the explanation names kind and place, never the value."""
-    found = [(name, finding) for name, text in fields.items() for finding in find(text, kinds)]
+    found = [(name, finding) for name, text in fields.items() for finding in find_all(text, kinds)]
     words = [f"{f.kind} in {name} at {f.start}–{f.end}" for name, f in found[:5]]
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
     return Outcome(not found, float(len(found)), ", ".join(words) + more)

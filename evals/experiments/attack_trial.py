@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from evals.calls import live
-from evals.calls.day_budget import Purse
+from evals.calls.day_budget import DayBudget
 from evals.calls.stop import Stop
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
@@ -80,7 +80,7 @@ def attack(
     journal: ledger.Journal,
     night: date,
     *,
-    purse: Purse | None = None,
+    purse: DayBudget | None = None,
     progress: Callable[[int], None] = lambda done: None,
     stop: Stop | None = None,
 ) -> Trial:
@@ -92,7 +92,7 @@ def attack(
     tried = attacked(references, evaluator, chosen, contents)
     with lake.lock("calls", evaluator.answer_version or ""):
         work = survey_of(lake, evaluator, night, contents, tried)
-        ask = functools.partial(live.ask, stop=stop)
+        ask = functools.partial(live.ask_live, stop=stop)
         asked = runner.pay(lake, work, journal, ask, purse, progress)
         told = runner.canary_rows(lake, work, asked)
     contents.close()

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.privacy.redaction import Door
+from evals.privacy.redaction import PrivacyFilter
 from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
@@ -23,7 +23,7 @@ from evals.traces.files.containers import Container, inspect_file
 from evals.traces.reader import Reading
 from evals.traces.rows import mapping
 
-MOST = 10_000
+MAX_ROWS = 10_000
 """Of a longer file only so many rows are looked at."""
 WORDS = {
     "lines": "one JSON object a line",
@@ -33,7 +33,7 @@ WORDS = {
 }
 
 
-class Refused(NamedTuple):
+class RefusedRows(NamedTuple):
     """Rows that would go to quarantine for one reason."""
 
     code: str
@@ -44,7 +44,7 @@ class Refused(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Explained:
+class FileExplanation:
     """What a file was taken for, and what importing it would do."""
 
     file: str
@@ -61,19 +61,19 @@ class Explained:
     labels: int
     apps: dict[str, int]
     nights: list[str]
-    refused: list[Refused]
+    refused: list[RefusedRows]
     first: dict[str, Any] | None
     """The first trace, as it would rest."""
 
 
-def explain(
+def explain_file(
     catalog: Catalog,
     path: Path,
     *,
     assume_date: date | None = None,
     app: str | None = None,
-    most: int = MOST,
-) -> Explained:
+    most: int = MAX_ROWS,
+) -> FileExplanation:
     """Reads a file as an import would, and tells what it found."""
     plans, app = mapping.make_plans(catalog.mappings, None), app or catalog.only_app
     begins, name = catalog.day_begins, readable_name(path.name)
@@ -83,43 +83,43 @@ def explain(
     rows = reader.read_rows(path, reading, container, form)
     seen = list(itertools.islice(rows, most))
     whole = next(rows, None) is None
-    door = Door(catalog, secrets.token_bytes())
+    door = PrivacyFilter(catalog, secrets.token_bytes())
     traces = [row for row in seen if isinstance(row, Trace)]
     nights = {(row.ts - timedelta(hours=begins)).date() for row in traces}
-    first = door.row(traces[0]) if traces else None
-    return Explained(
+    first = door.filter_row(traces[0]) if traces else None
+    return FileExplanation(
         file=name,
         packed_as=container.kind,
         format=form.NAME if form else None,
-        also=others(container, path.name, form),
+        also=list_other_formats(container, path.name, form),
         mappings=sorted(reading.used),
         whole=whole,
         traces=len(traces),
         labels=sum(isinstance(row, Label) for row in seen),
         apps=dict(sorted(Counter(row.app for row in traces).items())),
         nights=sorted(night.isoformat() for night in nights),
-        refused=by_reason([row for row in seen if isinstance(row, Refusal)]),
-        first=shown(first) if first else None,
+        refused=group_by_reason([row for row in seen if isinstance(row, Refusal)]),
+        first=describe_trace(first) if first else None,
     )
 
 
-def others(found: Container, filename: str, form: reader.Importer | None) -> list[str]:
+def list_other_formats(found: Container, filename: str, form: reader.Importer | None) -> list[str]:
     """The products' formats that know the file too, though another was asked first."""
     known = (other for other in reader.FORMATS if other.sniff(found.head, filename))
     return [other.NAME for other in known if other is not form]
 
 
-def by_reason(refusals: list[Refusal]) -> list[Refused]:
+def group_by_reason(refusals: list[Refusal]) -> list[RefusedRows]:
     """Refusals by their code, the most frequent first."""
     counts = Counter(row.code for row in refusals)
     firsts = {row.code: row for row in reversed(refusals)}
     return [
-        Refused(code, count, firsts[code].source_line, firsts[code].reason)
+        RefusedRows(code, count, firsts[code].source_line, firsts[code].reason)
         for code, count in counts.most_common()
     ]
 
 
-def shown(row: Trace | Refusal) -> dict[str, Any]:
+def describe_trace(row: Trace | Refusal) -> dict[str, Any]:
     """A trace's fields that say something, its moment in ISO form."""
     told = dataclasses.asdict(row)
     return {

@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Self
 
-from evals.ingest.sessions import note_carried
+from evals.ingest.sessions import record_carried
 from evals.labels.label_files import Batch, add_batches
-from evals.privacy.redaction import Door
+from evals.privacy.redaction import PrivacyFilter
 from evals.records import Label
 from evals.storage.lake import Lake
 from evals.storage.tables import InboxFile
 
-MANY = 100_000
+BATCH_ROWS = 100_000
 """Rows and labels after which files are settled, though more are to come."""
 
 
-class Arrivals:
+class FileBatch:
     """Files of one import whose rows are staged; leaving it settles them, also after an error."""
 
-    def __init__(self, lake: Lake, door: Door) -> None:
-        self.lake, self.door = lake, door
+    def __init__(self, lake: Lake, door: PrivacyFilter) -> None:
+        self.lake, self.privacy = lake, door
         self.files: list[InboxFile] = []
         self.labels: dict[str, Sequence[Label]] = {}
         self.size = 0
@@ -36,7 +36,7 @@ class Arrivals:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.settle()
+        self.commit()
 
     def add(self, seen: InboxFile, labels: Sequence[Label]) -> None:
         """Takes in a file whose rows are staged."""
@@ -45,16 +45,16 @@ class Arrivals:
             self.labels[f"found-in-{seen.sha256[:16]}"] = labels
         self.order += 1
         self.size += seen.read + len(labels)
-        if self.size > MANY:
-            self.settle()
+        if self.size > BATCH_ROWS:
+            self.commit()
 
-    def settle(self) -> None:
+    def commit(self) -> None:
         """Makes the files known, with all that follows."""
         files, self.files, labels, self.labels = self.files, [], self.labels, {}
         self.size = 0
         if files:
             found = {name: Batch(given) for name, given in labels.items()}
-            add_batches(self.lake, self.door, found)
+            add_batches(self.lake, self.privacy, found)
             self.lake.record_files(files)
             nights = {date.fromisoformat(night) for seen in files for night in seen.nights}
-            note_carried(self.lake, nights)
+            record_carried(self.lake, nights)

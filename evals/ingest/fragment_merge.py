@@ -13,9 +13,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from evals.ingest.fragments import FORMATS, merged, standing
-from evals.ingest.identity import trace_hash
-from evals.ingest.staged_rows import COPY, CORRECTED, MERGED, Source, grouped, rows
+from evals.ingest.fragments import FORMATS, merge_fragments, select_versions
+from evals.ingest.identity import hash_trace
+from evals.ingest.staged_rows import COPY, CORRECTED, MERGED, StagedFile, read_row_groups, read_rows
 from evals.privacy.redaction import user_key
 from evals.records import Trace
 from evals.specs import Catalog
@@ -30,7 +30,7 @@ Place = tuple[int, int]
 """A row by its file among the night's, and where in it."""
 
 
-class United(NamedTuple):
+class MergedTraces(NamedTuple):
     """The traces that were made of parts."""
 
     traces: dict[Place, Trace]
@@ -39,9 +39,9 @@ class United(NamedTuple):
     """What became of the other rows with its id."""
 
 
-def whole_rows(
+def read_merged_rows(
     lake: Lake, catalog: Catalog, night: date, aside: Path
-) -> tuple[list[Source], pandas.DataFrame]:
+) -> tuple[list[StagedFile], pandas.DataFrame]:
     """A night's files and rows as `rows`, each trace whole; `folded` says why a row is none.
 
     Args:
@@ -50,11 +50,11 @@ def whole_rows(
         night: its date.
         aside: a folder for the traces made of parts, until they are in place.
     """
-    files, frame = rows(lake, catalog, night)
-    found = united(lake, files, frame)
+    files, frame = read_rows(lake, catalog, night)
+    found = merge_traces(lake, files, frame)
     if found.traces:
-        more = list(written(files, found, night, aside))
-        files, frame = rows(lake, catalog, night, more)
+        more = list(write_merged(files, found, night, aside))
+        files, frame = read_rows(lake, catalog, night, more)
     at = list(zip(frame["part"], frame["row"], strict=True)) if found.traces else []
     frame["folded"] = [found.folded.get(key, "") for key in at] if at else ""
     if at:
@@ -62,46 +62,50 @@ def whole_rows(
     return files, frame
 
 
-def united(lake: Lake, files: Sequence[Source], frame: pandas.DataFrame) -> United:
+def merge_traces(lake: Lake, files: Sequence[StagedFile], frame: pandas.DataFrame) -> MergedTraces:
     """The traces of rows that share an id across files and are parts of one."""
-    found = United({}, {})
+    found = MergedTraces({}, {})
     if frame.empty or frame["file"].iloc[0] == frame["file"].iloc[-1]:
         return found
     spans = frame[frame["source_format"].isin(FORMATS) & frame["trace_id"].notna()]
     shared = spans[spans.duplicated(["app", "trace_id"], keep=False)]
     if shared.empty:
         return found
-    traces = dict(read(files, shared))
+    traces = dict(read_traces(files, shared))
     key = user_key(lake)
     for _, group in shared.groupby(["app", "trace_id"], sort=False):
-        unite(group, traces, key, found)
+        merge_group(group, traces, key, found)
     return found
 
 
-def read(files: Sequence[Source], wanted: pandas.DataFrame) -> Iterator[tuple[Place, Trace]]:
+def read_traces(
+    files: Sequence[StagedFile], wanted: pandas.DataFrame
+) -> Iterator[tuple[Place, Trace]]:
     """The traces of some rows."""
     ordered = wanted.sort_values(["part", "row"])
     for part in ordered["part"].unique().tolist():
         own = ordered[ordered["part"] == part]
-        for table, at in grouped(files[part].path, own):
+        for table, at in read_row_groups(files[part].path, own):
             places = own["row"].iloc[at].to_list()
             for row, trace in zip(places, from_rows(Trace, table.to_pylist()), strict=True):
                 yield (part, row), trace
 
 
-def unite(group: pandas.DataFrame, traces: dict[Place, Trace], key: bytes, found: United) -> None:
+def merge_group(
+    group: pandas.DataFrame, traces: dict[Place, Trace], key: bytes, found: MergedTraces
+) -> None:
     """Puts one trace in the place of its parts, where it has several."""
     rows_of: dict[int, list[Place]] = defaultdict(list)
     for file, part, row in zip(group["file"], group["part"], group["row"], strict=True):
         rows_of[file].append((part, row))
     places = [own[0] for own in rows_of.values()]  # within a file the first row speaks
     versions = [traces[place] for place in places]
-    kept = standing(versions)
+    kept = select_versions(versions)
     if len(kept) < 2:
         return
-    whole = merged([versions[n] for n in kept])
+    whole = merge_fragments([versions[n] for n in kept])
     last = places[kept[-1]]
-    found.traces[last] = dataclasses.replace(whole, content_hash=trace_hash(whole, key))
+    found.traces[last] = dataclasses.replace(whole, content_hash=hash_trace(whole, key))
     said = {versions[n].content_hash for n in kept}
     for n, place in enumerate(places):
         if place != last:
@@ -113,7 +117,9 @@ def unite(group: pandas.DataFrame, traces: dict[Place, Trace], key: bytes, found
             found.folded[place] = COPY
 
 
-def written(files: Sequence[Source], found: United, night: date, aside: Path) -> Iterator[Source]:
+def write_merged(
+    files: Sequence[StagedFile], found: MergedTraces, night: date, aside: Path
+) -> Iterator[StagedFile]:
     """The merged traces as staged files, one for each inbox file in whose place they stand."""
     own: dict[int, list[Trace]] = defaultdict(list)
     for (part, _), trace in found.traces.items():

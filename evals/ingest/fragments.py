@@ -19,18 +19,20 @@ from evals.traces.spans.assembly import ROOT
 
 FORMATS = ("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith")
 """Formats whose traces are made of spans with ids of their own, each in a row or a page."""
-LENDING = ("tool", "retrieval", "reranker", "embedding", "guardrail", "evaluator")
+LENDING_KINDS = ("tool", "retrieval", "reranker", "embedding", "guardrail", "evaluator")
 """Kinds whose words stand for a trace's only where no part tells better."""
-UNCOUNTED = ("embedding", "reranker")
-VOICED = ("messages", "model_requested", "model", "provider", "params", "finish_reason")
-TOLD = ("session_id", "user_id", "prompt_name", "prompt_version", "prompt_hash", "git_commit",
-        "latency_ms", "feedback")  # fmt: skip
+UNCOUNTED_KINDS = ("embedding", "reranker")
+VOICE_FIELDS = ("messages", "model_requested", "model", "provider", "params", "finish_reason")
+LEAD_FIELDS = (
+    "session_id", "user_id", "prompt_name", "prompt_version", "prompt_hash", "git_commit",
+    "latency_ms", "feedback",
+)  # fmt: skip
 INFERRED = "prompt_version_source"
 EMPTY: tuple[Any, ...] = (None, "", (), {})
 Step = dict[str, Any]
 
 
-def standing(versions: Sequence[Trace]) -> list[int]:
+def select_versions(versions: Sequence[Trace]) -> list[int]:
     """Which versions the trace is made of: one that has every span before it corrects the others.
 
     A version said again adds nothing.
@@ -40,49 +42,49 @@ def standing(versions: Sequence[Trace]) -> list[int]:
         held = [versions[k] for k in kept]
         if any(one.content_hash == other.content_hash != "" for other in held):
             continue
-        kept = [n] if covers(one, held) else [*kept, n]
+        kept = [n] if covers_all(one, held) else [*kept, n]
     return kept
 
 
-def covers(later: Trace, held: Sequence[Trace]) -> bool:
+def covers_all(later: Trace, held: Sequence[Trace]) -> bool:
     """Whether a version tells the whole trace anew: it has all spans, and the root, if known."""
     if any(one.source_format != later.source_format for one in held):
         return True
-    if half(later):
+    if is_half(later):
         return False
-    known, own = {key for one in held for key in spans(one)}, spans(later)
+    known, own = {key for one in held for key in list_spans(one)}, list_spans(later)
     whole = own >= known and bool(known or not own)
-    return whole and (rooted(later) or not any(map(rooted, held)))
+    return whole and (has_root(later) or not any(map(has_root, held)))
 
 
-def spans(trace: Trace) -> set[tuple[str, bool]]:
+def list_spans(trace: Trace) -> set[tuple[str, bool]]:
     """A trace's spans but for a bare root: each one's id, and whether more than logs tell of it."""
-    steps = (step for step in dicts(trace.steps) if step.get("span_id"))
+    steps = (step for step in select_objects(trace.steps) if step.get("span_id"))
     return {(step["span_id"], "ts" in step) for step in steps}
 
 
-def rooted(trace: Trace) -> bool:
+def has_root(trace: Trace) -> bool:
     """Whether a version has the trace's root, and not only log records."""
-    timed = [known for _, known in spans(trace)]
+    timed = [known for _, known in list_spans(trace)]
     return trace.metadata.get(ROOT) != "missing" and (any(timed) or not timed)
 
 
-def half(trace: Trace) -> bool:
+def is_half(trace: Trace) -> bool:
     """Whether of a version's root only the beginning, or only the end, is told."""
     return trace.metadata.get(ROOT) in ("begun", "ended")
 
 
-def dicts(steps: Iterable[Any]) -> Iterator[Step]:
+def select_objects(steps: Iterable[Any]) -> Iterator[Step]:
     """The steps that are objects, as all of ours are."""
     return (step for step in steps if type(step) is dict)
 
 
-def inferred(trace: Trace) -> bool:
+def has_inferred_prompt(trace: Trace) -> bool:
     """Whether a version's prompt is known by its system message alone."""
     return INFERRED in trace.metadata
 
 
-class Parts(NamedTuple):
+class Fragments(NamedTuple):
     """The parts of one trace, and which of them is heard for what."""
 
     all: Sequence[Trace]
@@ -93,85 +95,93 @@ class Parts(NamedTuple):
     """The one with the model's call that gave the answer; None where no part has a call."""
     output: str
 
-    def ranked(self) -> list[Trace]:
+    def rank(self) -> list[Trace]:
         """The parts by whom to believe: the lead, the voice, then a later one before an earlier."""
         first = [self.lead, *([self.voice] if self.voice else [])]
         rest = [one for one in reversed(self.all) if not any(one is known for known in first)]
         return [*first, *rest]
 
-    def first(self, name: str) -> Any:
+    def first_value(self, name: str) -> Any:
         """A field as the first part says it that does."""
-        ranked = self.ranked()
+        ranked = self.rank()
         if name in ("prompt_version", "prompt_hash"):
-            ranked.sort(key=inferred)
+            ranked.sort(key=has_inferred_prompt)
         said = (getattr(part, name) for part in ranked)
         return next((value for value in said if value not in EMPTY), getattr(self.lead, name))
 
-    def own(self, name: str, role: str) -> str:
+    def own_text(self, name: str, role: str) -> str:
         """A text in a part's own words, or else in those lent from what a step was given."""
-        texts = [(getattr(p, name), lent(p, name, role)) for p in self.ranked() if getattr(p, name)]
-        return next((text for text, is_lent in sorted(texts, key=lambda pair: pair[1])), "")
+        texts = [
+            (getattr(p, name), is_lent(p, name, role)) for p in self.rank() if getattr(p, name)
+        ]
+        return next((text for text, _ in sorted(texts, key=lambda pair: pair[1])), "")
 
 
-def merged(versions: Sequence[Trace]) -> Trace:
+def merge_fragments(versions: Sequence[Trace]) -> Trace:
     """One trace of its parts."""
-    parts = heard(versions)
-    steps = steps_of(parts)
+    parts = choose_voice(versions)
+    steps = merge_steps(parts)
     voice = parts.voice
-    told = {name: parts.first(name) for name in TOLD}
-    told |= {name: parts.first(name) for name in VOICED}
-    if voice and not half(voice) and any(known for _, known in spans(voice)):
-        told |= {name: getattr(voice, name) for name in VOICED}  # a log does not know its model
+    told = {name: parts.first_value(name) for name in LEAD_FIELDS}
+    told |= {name: parts.first_value(name) for name in VOICE_FIELDS}
+    if voice and not is_half(voice) and any(known for _, known in list_spans(voice)):
+        told |= {
+            name: getattr(voice, name) for name in VOICE_FIELDS
+        }  # a log does not know its model
     if voice:
         told["messages"] = voice.messages
     return dataclasses.replace(
         versions[-1],
         **told,
-        **{name: total(parts, steps, name) for name in ("tokens_in", "tokens_out", "cost_usd")},
-        ts=parts.lead.ts if rooted(parts.lead) else min(part.ts for part in versions),
-        input=parts.own("input", "user"),
+        **{name: sum_steps(parts, steps, name) for name in ("tokens_in", "tokens_out", "cost_usd")},
+        ts=parts.lead.ts if has_root(parts.lead) else min(part.ts for part in versions),
+        input=parts.own_text("input", "user"),
         output=parts.output,
-        context=context_of(steps) or parts.first("context"),
+        context=join_documents(steps) or parts.first_value("context"),
         steps=tuple(steps),
-        versions=united(parts, "versions"),
-        tags=tuple(dict.fromkeys(tag for part in parts.ranked() for tag in part.tags)),
-        metadata=metadata_of(parts),
+        versions=merge_maps(parts, "versions"),
+        tags=tuple(dict.fromkeys(tag for part in parts.rank() for tag in part.tags)),
+        metadata=merge_metadata(parts),
         turn=None,
     )
 
 
-def heard(versions: Sequence[Trace]) -> Parts:
+def choose_voice(versions: Sequence[Trace]) -> Fragments:
     """The parts with who leads and who answered."""
-    lead = next((one for one in reversed(versions) if rooted(one)), versions[-1])
-    calls = [(ended(step), n) for n, one in enumerate(versions) for step in models(one)]
-    own = lead.output if not lent(lead, "output", "assistant") else ""
-    same = [n for n, one in enumerate(versions) if own and led(own, one)]
-    speaking = [n for _, n in sorted(calls) if any(spoken(versions[n]))]
+    lead = next((one for one in reversed(versions) if has_root(one)), versions[-1])
+    calls = [
+        (end_time(step), n) for n, one in enumerate(versions) for step in list_model_calls(one)
+    ]
+    own = lead.output if not is_lent(lead, "output", "assistant") else ""
+    same = [n for n, one in enumerate(versions) if own and match_answer(own, one)]
+    speaking = [n for _, n in sorted(calls) if any(list_answers(versions[n]))]
     asked = sorted((bool(versions[n].messages), end, n) for end, n in calls)
     voices = same or speaking or [n for *_, n in asked]
     voice = versions[voices[-1]] if voices else None
-    if voice and not voice.messages and half(voice):
-        asked_of = dataclasses.replace(voice, messages=messages_of(voice, versions))
+    if voice and not voice.messages and is_half(voice):
+        asked_of = dataclasses.replace(voice, messages=find_messages(voice, versions))
         versions = [asked_of if one is voice else one for one in versions]
         lead, voice = asked_of if lead is voice else lead, asked_of
-    parts = Parts(versions, lead, voice, "")
-    output = parts.own("output", "assistant")
-    return parts._replace(output=(voice and led(output, voice)) or output)
+    parts = Fragments(versions, lead, voice, "")
+    output = parts.own_text("output", "assistant")
+    return parts._replace(output=(voice and match_answer(output, voice)) or output)
 
 
-def messages_of(voice: Trace, versions: Sequence[Trace]) -> tuple[Any, ...]:
+def find_messages(voice: Trace, versions: Sequence[Trace]) -> tuple[Any, ...]:
     """What a call was asked, as another version of it says that tells how it began."""
-    calls = {step.get("span_id") for step in models(voice)}
-    same = (one for one in versions if calls & {step.get("span_id") for step in models(one)})
+    calls = {step.get("span_id") for step in list_model_calls(voice)}
+    same = (
+        one for one in versions if calls & {step.get("span_id") for step in list_model_calls(one)}
+    )
     return next((one.messages for one in same if one.messages), ())
 
 
-def models(trace: Trace) -> list[Step]:
+def list_model_calls(trace: Trace) -> list[Step]:
     """The calls of a model among a part's steps."""
-    return [step for step in dicts(trace.steps) if step.get("kind") == "llm"]
+    return [step for step in select_objects(trace.steps) if step.get("kind") == "llm"]
 
 
-def ended(step: Step) -> float:
+def end_time(step: Step) -> float:
     """When a step ended, in milliseconds; 0 where that is not known."""
     try:
         return 1000 * datetime.fromisoformat(step["ts"]).timestamp() + step.get("latency_ms", 0)
@@ -179,40 +189,42 @@ def ended(step: Step) -> float:
         return 0.0
 
 
-def spoken(part: Trace) -> set[str]:
+def list_answers(part: Trace) -> set[str]:
     """What a part's calls answered in words; one without any said what the part says."""
-    silent = any(step is silence for step in models(part) for silence in unsaid(part))
-    said = {step["output"] for step in models(part) if step.get("output")}
+    silent = any(
+        step is silence for step in list_model_calls(part) for silence in list_silent_calls(part)
+    )
+    said = {step["output"] for step in list_model_calls(part) if step.get("output")}
     return said | ({part.output} if silent and part.output else set())
 
 
-def led(text: str, part: Trace) -> str | None:
+def match_answer(text: str, part: Trace) -> str | None:
     """The words in a text that a part's call answered with; None where it leads to none."""
-    for said in sorted(spoken(part)):
+    for said in sorted(list_answers(part)):
         words = extract_words(text, "assistant", said)
         if words.strip() == said.strip():
             return words
     return None
 
 
-def unsaid(part: Trace) -> list[Step]:
+def list_silent_calls(part: Trace) -> list[Step]:
     """The calls whose words are the part's own and so stand there alone."""
-    silent = [step for step in models(part) if not step.get("output")]
-    if not silent or lent(part, "output", "assistant"):
+    silent = [step for step in list_model_calls(part) if not step.get("output")]
+    if not silent or is_lent(part, "output", "assistant"):
         return []
     return [step for step in silent if not step.get("tool_calls")]
 
 
-def lent(part: Trace, name: str, role: str) -> bool:
+def is_lent(part: Trace, name: str, role: str) -> bool:
     """Whether a part's input or output is but what a tool or the like was given or gave."""
     text = getattr(part, name)
-    steps = [step for step in dicts(part.steps) if step.get("kind") in LENDING]
+    steps = [step for step in select_objects(part.steps) if step.get("kind") in LENDING_KINDS]
     plain = parse_quoted(text)  # steps hold what JSON says, texts how it was spelled
     alike = (text, plain if type(plain) is str else to_canonical_text(plain))
     return bool(text) and any(extract_words(step.get(name), role) in alike for step in steps)
 
 
-def steps_of(parts: Parts) -> list[Step]:
+def merge_steps(parts: Fragments) -> list[Step]:
     """Every step once, by its span, in order of time; then calls only the answer's chat tells of.
 
     Of a span that several parts tell, the later is believed, and who tells its end.
@@ -220,10 +232,12 @@ def steps_of(parts: Parts) -> list[Step]:
     by_id: dict[str, Step] = {}
     loose: dict[bytes, Step] = {}
     for part in sorted(parts.all, key=lambda part: part.metadata.get(ROOT) == "ended"):
-        for step in restored(part, parts):
+        for step in restore_steps(part, parts):
             if step.get("span_id"):
                 earlier = by_id.get(step["span_id"])
-                by_id[step["span_id"]] = {**earlier, **named(step)} if earlier else step
+                by_id[step["span_id"]] = (
+                    {**earlier, **drop_default_names(step)} if earlier else step
+                )
             elif step.get("ts") or parts.voice in (None, part):
                 loose[canonical(step)] = step
     found = [*by_id.values(), *(step for step in loose.values() if step.get("ts"))]
@@ -232,22 +246,22 @@ def steps_of(parts: Parts) -> list[Step]:
     done = {step.get("call_id") for step in tools} | {step.get("name") for step in tools}
     told = [step for step in loose.values() if not step.get("ts")]
     fresh = (s for s in told if s.get("call_id") not in done and s.get("name") not in done)
-    return [*(brief(step, parts) for step in found), *fresh]
+    return [*(shorten_step(step, parts) for step in found), *fresh]
 
 
-def named(step: Step) -> Step:
+def drop_default_names(step: Step) -> Step:
     """A step without the words that stand where a span names neither itself nor its work."""
     unnamed = {"name"} if step["name"] == step["kind"] else set[str]()
     unnamed |= {"kind"} if step["kind"] == "span" else set()
     return {key: value for key, value in step.items() if key not in unnamed}
 
 
-def restored(part: Trace, parts: Parts) -> Iterator[Step]:
+def restore_steps(part: Trace, parts: Fragments) -> Iterator[Step]:
     """A part's steps, its own answer's with the words and messages that stood in the trace."""
-    own = [] if part is parts.voice and part.output == parts.output else unsaid(part)
-    calls = [step for step in models(part) if "messages" not in step]
-    asked = None if part is parts.voice else max(calls, key=ended, default=None)
-    for step in dicts(part.steps):
+    own = [] if part is parts.voice and part.output == parts.output else list_silent_calls(part)
+    calls = [step for step in list_model_calls(part) if "messages" not in step]
+    asked = None if part is parts.voice else max(calls, key=end_time, default=None)
+    for step in select_objects(part.steps):
         more: Step = {}
         if part.output and any(step is one for one in own):
             more["output"] = part.output
@@ -256,7 +270,7 @@ def restored(part: Trace, parts: Parts) -> Iterator[Step]:
         yield {**step, **more}
 
 
-def brief(step: Step, parts: Parts) -> Step:
+def shorten_step(step: Step, parts: Fragments) -> Step:
     """A call's step without what the trace says itself."""
     known = {canonical(message) for message in parts.voice.messages} if parts.voice else set()
     found = dict(step)
@@ -267,12 +281,12 @@ def brief(step: Step, parts: Parts) -> Step:
     return {key: value for key, value in found.items() if value != []}
 
 
-def total(parts: Parts, steps: Sequence[Step], name: str) -> Any:
+def sum_steps(parts: Fragments, steps: Sequence[Step], name: str) -> Any:
     """A sum over the innermost steps that tell; what no step tells is as a part says it."""
-    kinds = UNCOUNTED if name != "cost_usd" else ()
+    kinds = UNCOUNTED_KINDS if name != "cost_usd" else ()
     telling = [step for step in steps if name in step and step.get("kind") not in kinds]
     if not telling:
-        return parts.first(name)
+        return parts.first_value(name)
     parents = {step.get("span_id"): step.get("parent_id") for step in steps}
     covered: set[Any] = set()
     for step in telling:
@@ -283,7 +297,7 @@ def total(parts: Parts, steps: Sequence[Step], name: str) -> Any:
     return sum(step[name] for step in telling if step.get("span_id") not in covered)
 
 
-def context_of(steps: Sequence[Step]) -> str | None:
+def join_documents(steps: Sequence[Step]) -> str | None:
     """The passages that were retrieved, each once; a reranker's choice where there is one."""
     with_documents = [step for step in steps if step.get("documents")]
     last = [step for step in with_documents if step.get("kind") == "reranker"]
@@ -291,21 +305,21 @@ def context_of(steps: Sequence[Step]) -> str | None:
     return "\n\n".join({one["content"]: None for one in every if one.get("content")}) or None
 
 
-def united(parts: Parts, name: str) -> dict[str, Any]:
+def merge_maps(parts: Fragments, name: str) -> dict[str, Any]:
     """What any part says under a name, as the first says it that does."""
     found: dict[str, Any] = {}
-    for part in reversed(parts.ranked()):
+    for part in reversed(parts.rank()):
         found |= getattr(part, name)
     return found
 
 
-def metadata_of(parts: Parts) -> dict[str, Any]:
+def merge_metadata(parts: Fragments) -> dict[str, Any]:
     """The parts' metadata; the root is missing only where it is in none."""
-    found = united(parts, "metadata")
-    roots = [part.metadata.get(ROOT) for part in parts.all if rooted(part)]
+    found = merge_maps(parts, "metadata")
+    roots = [part.metadata.get(ROOT) for part in parts.all if has_root(part)]
     if None in roots or len(set(map(canonical, roots))) == 2:
         found.pop(ROOT, None)
-    if any(part.prompt_version and not inferred(part) for part in parts.all):
+    if any(part.prompt_version and not has_inferred_prompt(part) for part in parts.all):
         found.pop(INFERRED, None)
     taken = [noted for p in parts.all if type(noted := p.metadata.get(REDACTED)) is dict]
     if taken:

@@ -23,47 +23,47 @@ DIGITS = 32
 """Hexadecimal digits of a hash."""
 
 
-def column_hashes(columns: Columns, key: bytes) -> list[str]:
+def hash_columns(columns: Columns, key: bytes) -> list[str]:
     """The content hash of each row, of its cells in the order of their fields' names."""
     cells: list[Iterable[Any]] = [
         columns.cells.get(field) or itertools.repeat(DEFAULTS[field], columns.size)
         for field in HASHED
     ]
-    return [content_hash(text, key) for text in map(orjson.dumps, zip(*cells, strict=True))]
+    return [hash_content(text, key) for text in map(orjson.dumps, zip(*cells, strict=True))]
 
 
-def trace_hash(trace: Trace, key: bytes) -> str:
+def hash_trace(trace: Trace, key: bytes) -> str:
     """The content hash of a row that came by itself: the same as by the column."""
-    return cells_hash([cell(field, getattr(trace, field)) for field in HASHED], key)
+    return hash_cells([to_cell(field, getattr(trace, field)) for field in HASHED], key)
 
 
-def cells_hash(cells: Sequence[Any], key: bytes) -> str:
+def hash_cells(cells: Sequence[Any], key: bytes) -> str:
     """The content hash of a row's cells, in the order of `HASHED`."""
     try:
         text = orjson.dumps(cells)
     except TypeError:  # half a surrogate pair: no column can hold it either
         text = canonical(cells)
-    return content_hash(text, key)
+    return hash_content(text, key)
 
 
-def cell(field: str, value: Any) -> Any:
+def to_cell(field: str, value: Any) -> Any:
     """A value as a column holds it."""
     if field == "ts":
         return to_microseconds(value)
     return canonical(value).decode("utf-8", "surrogatepass") if field in NESTED else value
 
 
-def content_hash(text: bytes, key: bytes) -> str:
+def hash_content(text: bytes, key: bytes) -> str:
     """A row's hash in hex: SHA-256, which processors do themselves, of the key and the text.
 
     Half of it is kept, so that nobody can go on from it to the hash of a longer text.
     """
-    found = begun(key).copy()
+    found = start_hash(key).copy()
     found.update(text)
     return found.hexdigest()[:DIGITS]
 
 
 @functools.lru_cache(maxsize=8)
-def begun(key: bytes) -> Any:
+def start_hash(key: bytes) -> Any:
     """The hash of a key, to go on from."""
     return hashlib.sha256(key)

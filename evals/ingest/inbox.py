@@ -10,9 +10,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from evals.ingest.file_batches import Arrivals
+from evals.ingest.file_batches import FileBatch
 from evals.ingest.staging import import_file
-from evals.privacy.redaction import Door
+from evals.privacy.redaction import PrivacyFilter
 from evals.sources import locations
 from evals.sources.pulls import find_app
 from evals.specs import Catalog
@@ -22,7 +22,7 @@ from evals.storage.tables import InboxFile
 from evals.traces.files.streams import file_sha
 
 
-def inbox_paths(inbox: Path | str | None) -> list[Path]:
+def list_inbox(inbox: Path | str | None) -> list[Path]:
     """The files of an inbox: a folder's, a pattern's, or the one it names; hidden ones are not."""
     if isinstance(inbox, str):
         return locations.list_matching(inbox)
@@ -34,12 +34,12 @@ def inbox_paths(inbox: Path | str | None) -> list[Path]:
     return sorted(path for path in found if not path.name.startswith("."))
 
 
-def unseen(lake: Lake, inbox: Path | str | None) -> list[Path]:
+def find_unread(lake: Lake, inbox: Path | str | None) -> list[Path]:
     """The files that were not read yet; a file is hashed only when its size or time changed."""
     stamps = read_stamps(lake)
     known = lake.inbox_files()
     fresh, found = dict(stamps), []
-    for path in inbox_paths(inbox):
+    for path in list_inbox(inbox):
         stat = path.stat()
         held = stamps.get(str(path.absolute()))
         same = held and (held.size, held.changed_ns) == (stat.st_size, stat.st_mtime_ns)
@@ -52,7 +52,7 @@ def unseen(lake: Lake, inbox: Path | str | None) -> list[Path]:
     return found
 
 
-def take_in(
+def import_inbox(
     lake: Lake,
     catalog: Catalog,
     inbox: Path | str | None,
@@ -72,18 +72,18 @@ def take_in(
         locations.fetch_objects(lake, where)
         where = None
     found: dict[str, InboxFile] = {}
-    with lake.used(), Arrivals(lake, Door.of(lake, catalog)) as arrivals:
+    with lake.used(), FileBatch(lake, PrivacyFilter.load(lake, catalog)) as arrivals:
         for inbox in (where, lake.raw_folder()):
-            for path in unseen(lake, inbox):
+            for path in find_unread(lake, inbox):
                 say(f"importing {path.name}")
                 options: Any = {"assume_date": assume_date, "spread": spread, "now": now}
-                options |= {"app": find_app(lake, path), "place": within(inbox, path)}
+                options |= {"app": find_app(lake, path), "place": relative_name(inbox, path)}
                 seen = import_file(lake, catalog, path, **options, arrivals=arrivals)
                 found[seen.sha256] = seen
     return list(found.values())
 
 
-def within(inbox: Path | str | None, path: Path) -> str:
+def relative_name(inbox: Path | str | None, path: Path) -> str:
     """Where a file lies in its inbox, with slashes; its name alone where that is a pattern."""
     if isinstance(inbox, Path) and path.is_relative_to(inbox) and path != inbox:
         return path.relative_to(inbox).as_posix()

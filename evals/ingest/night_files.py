@@ -20,20 +20,22 @@ from evals.storage.tables import arrow_schema, to_table
 
 ROW_GROUP = 32 * 2**20
 """How many bytes of one night are held before they are written."""
-HELD = 128 * 2**20
+MAX_HELD = 128 * 2**20
 """How many bytes of all nights are held before the largest is written."""
-OPEN = 64
+MAX_OPEN = 64
 """How many nights are written side by side."""
-REPEATED = ["app", "session_id", "model_requested", "model", "provider", "params", "prompt_name",
-            "prompt_version", "prompt_hash", "git_commit", "versions", "finish_reason", "tags",
-            "source_format", "source_file"]  # fmt: skip
+DICTIONARY_COLUMNS = [
+    "app", "session_id", "model_requested", "model", "provider", "params", "prompt_name",
+    "prompt_version", "prompt_hash", "git_commit", "versions", "finish_reason", "tags",
+    "source_format", "source_file",
+]  # fmt: skip
 """Columns whose values repeat: a dictionary serves these, and would only slow down the others."""
 US = timedelta(microseconds=1)
 DAY_US = timedelta(days=1) // US
 EPOCH = date(1970, 1, 1)
 
 
-class Nights:
+class NightFiles:
     """The nights of a file being staged; leaving it without an error puts them in place."""
 
     def __init__(
@@ -64,28 +66,28 @@ class Nights:
                 for aside, path in self.parts:
                     aside.replace(path)
         finally:
-            self.drop()
+            self.remove_parts()
 
     @contextlib.contextmanager
-    def aside(self) -> Iterator[None]:
+    def leave_aside(self) -> Iterator[None]:
         """Leaves the parts aside, for another to put in place; after an error removes them."""
         try:
             yield
             self.close()
         except BaseException:
             self.close(whole=False)
-            self.drop()
+            self.remove_parts()
             raise
 
     def close(self, whole: bool = True) -> None:
         """Ends every file, with what is still held where all went well."""
         if whole:
             for night in list(self.held):
-                self.write(night)
+                self.write_group(night)
         for night in list(self.writers):
             self.writers.pop(night).close()
 
-    def drop(self) -> None:
+    def remove_parts(self) -> None:
         """Removes what was not put in place."""
         for aside, _path in self.parts:
             aside.unlink(missing_ok=True)
@@ -98,27 +100,27 @@ class Nights:
         moments = rows["ts"].combine_chunks().view(pa.int64()).to_numpy()
         days = (moments - self.shift // US) // DAY_US
         if days.min() == days.max():
-            self.hold(int(days[0]), rows)
+            self.hold_rows(int(days[0]), rows)
         else:
             for day in np.unique(days).tolist():
-                self.hold(day, rows.filter(days == day))
-        while self.bytes.total() >= HELD:
-            self.write(self.bytes.most_common(1)[0][0])
+                self.hold_rows(day, rows.filter(days == day))
+        while self.bytes.total() >= MAX_HELD:
+            self.write_group(self.bytes.most_common(1)[0][0])
 
-    def hold(self, day: int, rows: Any) -> None:
+    def hold_rows(self, day: int, rows: Any) -> None:
         """Takes rows of one night, the days since 1970 at its date."""
         night = EPOCH + timedelta(days=day)
         self.rows[night] += len(rows)
         self.held.setdefault(night, []).append(rows)
         self.bytes[night] += rows.nbytes
         if self.bytes[night] >= ROW_GROUP:
-            self.write(night)
+            self.write_group(night)
 
-    def empty(self, night: date) -> None:
+    def write_empty(self, night: date) -> None:
         """A night of which only refused rows are known has a file without rows."""
         self.lake.write_table(self.table, night, to_table(Trace, []), self.name)
 
-    def write(self, night: date) -> None:
+    def write_group(self, night: date) -> None:
         """Writes what is held of a night as one row group."""
         import pyarrow as pa
 
@@ -126,10 +128,10 @@ class Nights:
         del self.bytes[night]
         if held:
             alike = itertools.groupby(held, key=lambda rows: rows.column_names)
-            rows = pa.concat_tables([self.whole(pa.concat_tables(own)) for _, own in alike])
-            self.writer(night).write_table(rows, row_group_size=len(rows))
+            rows = pa.concat_tables([self.fill_columns(pa.concat_tables(own)) for _, own in alike])
+            self.open_writer(night).write_table(rows, row_group_size=len(rows))
 
-    def whole(self, rows: Any) -> Any:
+    def fill_columns(self, rows: Any) -> Any:
         """A table with every column there is."""
         import pyarrow as pa
 
@@ -144,20 +146,20 @@ class Nights:
         ]
         return pa.Table.from_arrays(arrays, schema=schema)
 
-    def writer(self, night: date) -> Any:
+    def open_writer(self, night: date) -> Any:
         """The open file of a night; where too many are open, another one ends."""
         if night not in self.writers:
-            if len(self.writers) >= OPEN:
+            if len(self.writers) >= MAX_OPEN:
                 self.writers.pop(next(iter(self.writers))).close()
-            self.writers[night] = self.begun(night)
+            self.writers[night] = self.begin_file(night)
         return self.writers[night]
 
-    def begun(self, night: date) -> Any:
+    def begin_file(self, night: date) -> Any:
         """Begins a file of a night, aside."""
         folder = self.lake.partition(self.table, night)
         part = sum(path.parent == folder for _, path in self.parts)
         name = f"{safe(self.name)}{f'.{part}' if part else ''}.parquet"
         aside = aside_of(folder / name)
         self.parts.append((aside, folder / name))
-        repeated: Any = REPEATED
+        repeated: Any = DICTIONARY_COLUMNS
         return parquet_writer(aside, arrow_schema(Trace), use_dictionary=repeated)

@@ -32,7 +32,7 @@ LARGE = 32 * 2**20
 PACKED = (".gz", ".zst", ".zstd")
 
 
-class Task(NamedTuple):
+class ReadTask(NamedTuple):
     """What there is to read, and where it goes."""
 
     lake: Lake
@@ -44,7 +44,7 @@ class Task(NamedTuple):
     now: datetime | None
 
 
-class Half(NamedTuple):
+class ReadResult(NamedTuple):
     """What a reader found."""
 
     format: str
@@ -55,14 +55,14 @@ class Half(NamedTuple):
     """Files staged aside, and where they belong."""
 
 
-def by_two(path: Path, container: Container) -> bool:
+def needs_two_readers(path: Path, container: Container) -> bool:
     """Whether a file is large enough for two, and of a format whose traces can be shared out."""
     size = path.stat().st_size * (8 if path.suffix.lower() in PACKED else 1)
     return size >= LARGE and reader.is_shareable(container, path.name)
 
 
 @contextlib.contextmanager
-def second(task: Task) -> Iterator[Callable[[], Half]]:
+def start_second(task: ReadTask) -> Iterator[Callable[[], ReadResult]]:
     """The second reader at work; what is yielded waits for what it found.
 
     Raises:
@@ -76,13 +76,13 @@ def second(task: Task) -> Iterator[Callable[[], Half]]:
         process = subprocess.Popen(command, stdin=told, stdout=subprocess.PIPE)
     with process:
         try:
-            yield lambda: found_by(process, task.path.name)
+            yield lambda: read_result(process, task.path.name)
         except BaseException:
             process.kill()
             raise
 
 
-def found_by(process: subprocess.Popen[bytes], name: str) -> Half:
+def read_result(process: subprocess.Popen[bytes], name: str) -> ReadResult:
     """What a reader found, once it is done."""
     told, _ = process.communicate()
     if process.returncode:

@@ -15,11 +15,11 @@ from evals.storage.tables import to_table
 from evals.traces.files.containers import Container, read_rows
 from evals.traces.files.streams import BROKEN, KEPT
 
-ALONE = ("jsonl", "json", "csv", "parquet", "openai")
+ROW_FORMATS = ("jsonl", "json", "csv", "parquet", "openai")
 """Formats of which every line, element or table row is a trace of its own."""
 
 
-def as_exported(
+def restore_raw(
     path: Path, container: Container, refused: list[Refusal], lines: Collection[int]
 ) -> list[Refusal]:
     """The refused rows, those of some lines with their bytes in the export; reads it once more."""
@@ -36,7 +36,7 @@ def as_exported(
     ]
 
 
-def as_found(trace: Trace) -> bytes:
+def rebuild_raw(trace: Trace) -> bytes:
     """A row as its export may have spelled it: what it says of a field, and what it says beside."""
     (row,) = to_table(Trace, [trace]).to_pylist()
     hidden = ("source_format", "source_file", "source_line", "content_hash", "metadata", "turn")

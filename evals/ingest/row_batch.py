@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from evals.ingest.identity import HASHED, cells_hash
+from evals.ingest.identity import HASHED, hash_cells
 from evals.records import Json, Trace, canonical, canonical_each
 from evals.storage.arrow_columns import column as as_column
 from evals.storage.tables import arrow_schema
@@ -17,7 +17,7 @@ from evals.traces.rows.shapes import NESTED, to_microseconds
 EMPTY: dict[type, str] = {tuple: "[]", list: "[]", dict: "{}"}
 
 
-class Passed(NamedTuple):
+class CleanedRow(NamedTuple):
     """A row that passed the door."""
 
     found: Trace
@@ -26,7 +26,7 @@ class Passed(NamedTuple):
     """As it may rest; what nobody had to change is the same object."""
 
 
-def table_of(rows: Sequence[Passed], key: bytes) -> Any:
+def build_table(rows: Sequence[CleanedRow], key: bytes) -> Any:
     """The rows as an Arrow table of traces, each with the keyed hash of its content.
 
     Raises:
@@ -35,30 +35,30 @@ def table_of(rows: Sequence[Passed], key: bytes) -> Any:
     import pyarrow as pa
 
     found, kept = [row.found for row in rows], [row.kept for row in rows]
-    cells = {field: values_of(found, field) for field in HASHED}
-    cells |= {field: spelled(cells[field]) for field in NESTED}
-    hashes = [cells_hash(row, key) for row in zip(*cells.values(), strict=True)]
+    cells = {field: list_values(found, field) for field in HASHED}
+    cells |= {field: encode_nested(cells[field]) for field in NESTED}
+    hashes = [hash_cells(row, key) for row in zip(*cells.values(), strict=True)]
     schema = arrow_schema(Trace)
     columns: list[Any] = []
     for field in schema:
         if field.name == "content_hash":
             column = hashes
         elif field.name in NESTED:
-            column = respelled(rows, field.name, cells[field.name])
+            column = encode_changed(rows, field.name, cells[field.name])
         else:
             column = [getattr(trace, field.name) for trace in kept]
         columns.append(as_column(column, field.type))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def values_of(traces: Sequence[Trace], field: str) -> list[Any]:
+def list_values(traces: Sequence[Trace], field: str) -> list[Any]:
     """A field of each trace, its moment as a column holds it."""
     if field == "ts":
         return [to_microseconds(trace.ts) for trace in traces]
     return [getattr(trace, field) for trace in traces]
 
 
-def spelled(values: Sequence[Json]) -> list[str]:
+def encode_nested(values: Sequence[Json]) -> list[str]:
     """Nested values as text; those that say nothing cost nothing."""
     some = iter(canonical_each([value for value in values if value]))
     return [
@@ -67,7 +67,7 @@ def spelled(values: Sequence[Json]) -> list[str]:
     ]
 
 
-def respelled(rows: Sequence[Passed], field: str, cells: Sequence[str]) -> list[str]:
+def encode_changed(rows: Sequence[CleanedRow], field: str, cells: Sequence[str]) -> list[str]:
     """A nested column as it may rest: spelled anew where the door changed it."""
     return [
         cell

@@ -15,7 +15,14 @@ from typing import Any
 
 from evals.ingest.timestamp_limits import EARLIEST
 from evals.privacy import detectors
-from evals.privacy.redaction import NAMES, PERSONAL, TEXTS, Door, name_without_secrets, telling
+from evals.privacy.redaction import (
+    NAMES,
+    PERSONAL,
+    TEXTS,
+    PrivacyFilter,
+    find_replacement,
+    name_without_secrets,
+)
 from evals.records import Trace
 from evals.traces.reader import Columns
 from evals.traces.rows.shapes import DEFAULTS, EPOCH, NESTED
@@ -24,8 +31,8 @@ IDS = ("trace_id", "session_id")
 PERSONAL_LINES = re.compile(PERSONAL.pattern, re.MULTILINE)
 
 
-def screened(
-    door: Door, columns: Columns, whence: dict[str, str], latest: datetime
+def screen_rows(
+    door: PrivacyFilter, columns: Columns, whence: dict[str, str], latest: datetime
 ) -> tuple[Columns, list[Trace]]:
     """The rows that hold nothing private as they may rest, and the others as they were read.
 
@@ -37,28 +44,28 @@ def screened(
         whence: the `source_file` and `source_format` of all of them.
         latest: the last moment that is believed.
     """
-    suspects = {*suspicious(door, columns), *misdated(columns, latest)}
-    apart = [trace_at(columns, n, whence) for n in sorted(suspects)]
+    suspects = {*find_suspicious(door, columns), *find_misdated(columns, latest)}
+    apart = [build_trace(columns, n, whence) for n in sorted(suspects)]
     rest = [n for n in range(columns.size) if n not in suspects] if suspects else None
     cells = {
         field: column if rest is None else [column[n] for n in rest]
         for field, column in columns.cells.items()
     }
     if users := cells.get("user_id"):
-        hashed = {user: door.user(user) for user in set(users)}
+        hashed = {user: door.hash_user(user) for user in set(users)}
         cells["user_id"] = [hashed[user] for user in users]
     return Columns(columns.size if rest is None else len(rest), cells), apart
 
 
-def suspicious(door: Door, columns: Columns) -> Iterator[int]:
+def find_suspicious(door: PrivacyFilter, columns: Columns) -> Iterator[int]:
     """Positions of rows that may hold something private, or may not rest at all."""
     cells = columns.cells
     apps = sorted(set(cells["app"]))
     kinds = {kind for app in apps for kind in door.redacted_kinds(app)}
-    screen = detectors.screen((*sorted(kinds), *detectors.SECRET_KINDS))
+    screen = detectors.build_screen((*sorted(kinds), *detectors.SECRET_KINDS))
     for field in TEXTS:
         if field in cells:
-            yield from found_in(screen, cells[field])
+            yield from find_hints(screen, cells[field])
     for field in NAMES:
         if field in cells:
             odd = {
@@ -67,13 +74,13 @@ def suspicious(door: Door, columns: Columns) -> Iterator[int]:
             yield from (n for n, name in enumerate(cells[field]) if name in odd) if odd else ()
     for field in IDS:
         if field in cells:
-            yield from personal(cells[field])
-    yield from told(columns)
-    if door.gone.traces or door.gone.users or door.gone.nights:
-        yield from dead(door, columns)
+            yield from find_personal_ids(cells[field])
+    yield from find_named_users(columns)
+    if door.erased.traces or door.erased.users or door.erased.nights:
+        yield from find_forgotten(door, columns)
 
 
-def misdated(columns: Columns, latest: datetime) -> list[int]:
+def find_misdated(columns: Columns, latest: datetime) -> list[int]:
     """Positions of rows before or after any moment that is believed."""
     first, last = ((at - EPOCH) // timedelta(microseconds=1) for at in (EARLIEST, latest))
     moments = columns.cells["ts"]
@@ -82,13 +89,13 @@ def misdated(columns: Columns, latest: datetime) -> list[int]:
     return [n for n, at in enumerate(moments) if not first <= at <= last]
 
 
-def found_in(screen: detectors.Screen, column: Sequence[str | None]) -> Iterator[int]:
+def find_hints(screen: detectors.Screen, column: Sequence[str | None]) -> Iterator[int]:
     """Positions of cells with a hint; all are looked at as one text, for mostly there is none."""
     if screen.suspects("\n".join(filter(None, column))):
         yield from (n for n, cell in enumerate(column) if cell and screen.suspects(cell))
 
 
-def personal(column: Sequence[str | None]) -> Iterator[int]:
+def find_personal_ids(column: Sequence[str | None]) -> Iterator[int]:
     """Positions of ids that may be somebody's address, or a secret."""
     together = "\n".join(filter(None, column))
     if PERSONAL_LINES.search(together) or detectors.may_be_key(together):
@@ -97,39 +104,39 @@ def personal(column: Sequence[str | None]) -> Iterator[int]:
                 yield n
 
 
-def told(columns: Columns) -> Iterator[int]:
+def find_named_users(columns: Columns) -> Iterator[int]:
     """Positions of rows whose texts name their user."""
     for n, user in enumerate(columns.cells.get("user_id", ())):
-        if telling(user, "hashed"):
+        if find_replacement(user, "hashed"):
             spelled = json.dumps(user, ensure_ascii=False)[1:-1]
             texts = (columns.cells[field][n] for field in TEXTS if field in columns.cells)
             if any(text and (user in text or spelled in text) for text in texts):
                 yield n
 
 
-def dead(door: Door, columns: Columns) -> Iterator[int]:
+def find_forgotten(door: PrivacyFilter, columns: Columns) -> Iterator[int]:
     """Positions of rows that were forgotten, or whose night is closed."""
     cells = columns.cells
     users = cells.get("user_id", [None] * columns.size)
     shift = EPOCH - timedelta(hours=door.catalog.day_begins)
     rows = zip(cells["trace_id"], users, cells["ts"], strict=True)
     for n, (trace_id, user, ts) in enumerate(rows):
-        known = user and door.user(user) in door.gone.users
+        known = user and door.hash_user(user) in door.erased.users
         if (
             known
-            or (shift + timedelta(microseconds=ts)).date() in door.gone.nights
-            or door.dead(trace_id)
+            or (shift + timedelta(microseconds=ts)).date() in door.erased.nights
+            or door.is_forgotten(trace_id)
         ):
             yield n
 
 
 @functools.cache
-def empty() -> dict[str, Any]:
+def default_values() -> dict[str, Any]:
     """What a field holds that no row names, as a record holds it."""
-    return {field: value_of(field, default) for field, default in DEFAULTS.items()}
+    return {field: from_cell(field, default) for field, default in DEFAULTS.items()}
 
 
-def value_of(field: str, cell: Any) -> Any:
+def from_cell(field: str, cell: Any) -> Any:
     """A cell as a record holds it."""
     if cell is None:
         return None
@@ -141,7 +148,7 @@ def value_of(field: str, cell: Any) -> Any:
     return tuple(value) if type(value) is list else value
 
 
-def trace_at(columns: Columns, place: int, whence: dict[str, str]) -> Trace:
+def build_trace(columns: Columns, place: int, whence: dict[str, str]) -> Trace:
     """One row as a record."""
-    cells = {field: value_of(field, column[place]) for field, column in columns.cells.items()}
-    return Trace(**{**empty(), **cells, **whence})
+    cells = {field: from_cell(field, column[place]) for field, column in columns.cells.items()}
+    return Trace(**{**default_values(), **cells, **whence})

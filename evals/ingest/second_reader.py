@@ -8,14 +8,14 @@ from __future__ import annotations
 import pickle
 import sys
 
-from evals.ingest.parallel_readers import Task
-from evals.ingest.staging import staged
+from evals.ingest.parallel_readers import ReadTask
+from evals.ingest.staging import stage_share
 
 
 def main() -> None:
     """Reads the task that comes in, and writes what was found."""
-    task: Task = pickle.load(sys.stdin.buffer)  # noqa: S301  our own process
-    sys.stdout.buffer.write(pickle.dumps(staged(task)))  # noqa: TID251  to our own process
+    task: ReadTask = pickle.load(sys.stdin.buffer)  # noqa: S301  our own process
+    sys.stdout.buffer.write(pickle.dumps(stage_share(task)))  # noqa: TID251  to our own process
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ SESSION_HOURS = 24
 """How long after its first turn a session still draws its turns into that night."""
 MERGED, CORRECTED, COPY = "merged", "corrected", "copy"
 """Why a row was folded into another: a part of its trace, all told anew in it, or said twice."""
-READ = """
+COLUMNS_SQL = """
     source_line as line, app, trace_id, content_hash, session_id, user_id,
     epoch_us(ts) as ts, length(input) as input_chars, length(output) as output_chars,
     length(context) as context_chars, coalesce(input, '') <> '' as asked,
@@ -34,7 +34,7 @@ READ = """
     tokens_in, tokens_out, latency_ms, cost_usd, model, model_requested, provider, prompt_version,
     finish_reason, source_format, contains(messages, '"tool') as has_tools
 """
-CARRIED = """
+CARRIED_SQL = """
     with before as (
         select app, session_id, trace_id, ts, source_format in {spans} as spans from {before}
     ), own as (
@@ -59,7 +59,7 @@ CARRIED = """
 """
 
 
-class Source(NamedTuple):
+class StagedFile(NamedTuple):
     """A staged file of a night, and the inbox file it came from."""
 
     path: Path
@@ -74,7 +74,9 @@ class Source(NamedTuple):
     """Microseconds since 1970 at which it was first read; 0 where that is not known."""
 
 
-def sources(lake: Lake, nights: Sequence[date], table: str = "staged") -> list[Source]:
+def list_staged_files(
+    lake: Lake, nights: Sequence[date], table: str = "staged"
+) -> list[StagedFile]:
     """The staged files of some nights, or those of their traces, in the order of their reading."""
     known = {row.sha256[:16]: row for row in lake.inbox_files().values()}
     found = []
@@ -84,41 +86,47 @@ def sources(lake: Lake, nights: Sequence[date], table: str = "staged") -> list[S
             seen = row.seen if row else ""
             at = (datetime.fromisoformat(seen) - EPOCH) // timedelta(microseconds=1) if seen else 0
             sha = path.stem.split(".")[0]
-            found.append(Source(path, night, row.order if row else 0, sha, seen[:10], at))
+            found.append(StagedFile(path, night, row.order if row else 0, sha, seen[:10], at))
     return sorted(found, key=lambda source: (source.order, source.path.name, source.night))
 
 
-def listed(files: Sequence[Source]) -> str:
+def build_table_sql(files: Sequence[StagedFile]) -> str:
     """Files as a table of DuckDB, each row with its file and place."""
     options = "filename=true, file_row_number=true, union_by_name=true"
-    return f"read_parquet([{paths_of(files)}], {options})"
+    return f"read_parquet([{quote_paths(files)}], {options})"
 
 
-def paths_of(files: Sequence[Source]) -> str:
+def quote_paths(files: Sequence[StagedFile]) -> str:
     """The paths of files as DuckDB lists them."""
     return ", ".join(quoted(str(source.path)) for source in files)
 
 
-def carried(lake: Lake, night: date) -> list[tuple[str, int, str]]:
+def find_carried_rows(lake: Lake, night: date) -> list[tuple[str, int, str]]:
     """Rows of a night that belong to the night before: file, place and content.
 
     Turns whose session had turns there and parts of traces that began there, where no more than a
     day has passed since the first of them; and what else is told of a trace that is carried.
     """
-    before, own = sources(lake, [night - timedelta(days=1)]), sources(lake, [night])
+    before, own = (
+        list_staged_files(lake, [night - timedelta(days=1)]),
+        list_staged_files(lake, [night]),
+    )
     if not before or not own:
         return []
     with connection() as db:
         return db.sql(
-            CARRIED.format(
-                night=listed(own), before=listed(before), hours=SESSION_HOURS, spans=FORMATS
+            CARRIED_SQL.format(
+                night=build_table_sql(own),
+                before=build_table_sql(before),
+                hours=SESSION_HOURS,
+                spans=FORMATS,
             )
         ).fetchall()
 
 
-def rows(
-    lake: Lake, catalog: Catalog, night: date, more: Sequence[Source] = ()
-) -> tuple[list[Source], pandas.DataFrame]:
+def read_rows(
+    lake: Lake, catalog: Catalog, night: date, more: Sequence[StagedFile] = ()
+) -> tuple[list[StagedFile], pandas.DataFrame]:
     """The files a night's rows are in, and one line a row, in the order they were read.
 
     `more` are files of the night's that are not staged; all rows of theirs are the night's.
@@ -128,16 +136,22 @@ def rows(
     import pandas
 
     later = night + timedelta(days=1)
-    gone = {(name, row) for name, row, _ in carried(lake, night)}
-    come = {(name, row) for name, row, _ in carried(lake, later)}
+    gone = {(name, row) for name, row, _ in find_carried_rows(lake, night)}
+    come = {(name, row) for name, row, _ in find_carried_rows(lake, later)}
     named = {name for name, _ in come}
-    files = [s for s in sources(lake, [night, later]) if s.night == night or str(s.path) in named]
+    files = [
+        s
+        for s in list_staged_files(lake, [night, later])
+        if s.night == night or str(s.path) in named
+    ]
     files = [*files, *more]
     if not files:
         return [], pandas.DataFrame()
     with connection() as db:
-        part = f"list_position([{paths_of(files)}], filename) - 1 as part"
-        query = f"select {part}, file_row_number as row, {READ} from {listed(files)}"  # noqa: S608  our own paths
+        part = f"list_position([{quote_paths(files)}], filename) - 1 as part"
+        query = (
+            f"select {part}, file_row_number as row, {COLUMNS_SQL} from {build_table_sql(files)}"  # noqa: S608  our own paths
+        )
         frame = db.sql(query).to_arrow_table().to_pandas()
     shas = list(dict.fromkeys(source.sha for source in files))
     frame["part"] = frame["part"].astype("int64")
@@ -145,16 +159,16 @@ def rows(
     frame["night"] = (night - EPOCH.date()).days
     frame["ts_night"] = (frame["ts"] - catalog.day_begins * HOUR) // (24 * HOUR)
     frame.loc[frame["part"] >= len(files) - len(more), "ts_night"] = frame["night"]
-    frame = within(frame, files, night, gone, come)
+    frame = select_night_rows(frame, files, night, gone, come)
     shared = frame.duplicated(["file", "line"]).any()  # whoever read which of a line's traces
     order = ["file", "line", *(["trace_id"] if shared else []), "row"]
     frame = frame.sort_values(order, kind="stable").reset_index(drop=True)
-    return files, derived(frame, files)
+    return files, add_derived_columns(frame, files)
 
 
-def within(
+def select_night_rows(
     frame: pandas.DataFrame,
-    files: Sequence[Source],
+    files: Sequence[StagedFile],
     night: date,
     gone: set[tuple[str, int]],
     come: set[tuple[str, int]],
@@ -171,28 +185,30 @@ def within(
     return frame[[here or came for here, came in zip(own, arrived, strict=True)]]
 
 
-def derived(frame: pandas.DataFrame, files: Sequence[Source]) -> pandas.DataFrame:
+def add_derived_columns(frame: pandas.DataFrame, files: Sequence[StagedFile]) -> pandas.DataFrame:
     """The rows with what follows from several columns."""
     import numpy as np
 
     ends = np.array([source.at for source in files])[frame["part"]]
     frame["ahead_s"] = np.where(ends > 0, (frame["ts"] - ends) / 1e6, 0.0)
-    names = {name: pinned(name) for name in frame["model_requested"].dropna().unique()}
+    names = {name: is_pinned(name) for name in frame["model_requested"].dropna().unique()}
     frame["model_pinned"] = frame["model_requested"].map(names) if names else None
     frame["unanswered_results"] = 0
     with_tools = np.flatnonzero(frame.pop("has_tools").fillna(False))
-    found = dict(unanswered(frame.iloc[with_tools], files))
+    found = dict(count_lost_results(frame.iloc[with_tools], files))
     frame.loc[list(found), "unanswered_results"] = list(found.values())
     return frame
 
 
-def pinned(model: str) -> bool | None:
+def is_pinned(model: str) -> bool | None:
     """Whether a model's id names one model for ever; None where the id does not say."""
     promise = classify(ModelPin(name="asked", model=model))
     return None if isinstance(promise, Unverifiable) else not isinstance(promise, Floating)
 
 
-def unanswered(frame: pandas.DataFrame, files: Sequence[Source]) -> Iterator[tuple[int, int]]:
+def count_lost_results(
+    frame: pandas.DataFrame, files: Sequence[StagedFile]
+) -> Iterator[tuple[int, int]]:
     """Rows with tool results in the chat that answer no call in it, and how many."""
     for part in frame["part"].unique().tolist():
         own = frame[frame["part"] == part]
@@ -200,43 +216,43 @@ def unanswered(frame: pandas.DataFrame, files: Sequence[Source]) -> Iterator[tup
         with connection() as db:
             db.register("wanted", own[["row"]])
             chats = db.sql(
-                f"select file_row_number as row, messages from {listed([files[part]])} "  # noqa: S608  our own paths
+                f"select file_row_number as row, messages from {build_table_sql([files[part]])} "  # noqa: S608  our own paths
                 "where file_row_number in (from wanted)"
             ).fetchall()
         for row, messages in chats:
-            if count := len(results_without_call(json.loads(messages))):
+            if count := len(find_lost_results(json.loads(messages))):
                 yield places[row], count
 
 
-def results_without_call(messages: list[Any]) -> set[str]:
+def find_lost_results(messages: list[Any]) -> set[str]:
     """The ids of tool results that no tool call before them has."""
     calls: set[str] = set()
     lost: set[str] = set()
     for message in messages:
         if not isinstance(message, dict):
             continue
-        parts = [part for part in listing(message.get("parts")) if isinstance(part, dict)]
-        calls |= ids(listing(message.get("tool_calls")))
-        calls |= ids([part for part in parts if part.get("type") == "tool_call"])
-        answers = ids([part for part in parts if part.get("type") == "tool_call_response"])
+        parts = [part for part in list_or_empty(message.get("parts")) if isinstance(part, dict)]
+        calls |= collect_ids(list_or_empty(message.get("tool_calls")))
+        calls |= collect_ids([part for part in parts if part.get("type") == "tool_call"])
+        answers = collect_ids([part for part in parts if part.get("type") == "tool_call_response"])
         if message.get("role") == "tool" and isinstance(message.get("tool_call_id"), str):
             answers.add(message["tool_call_id"])
         lost |= answers - calls
     return lost
 
 
-def listing(value: Any) -> list[Any]:
+def list_or_empty(value: Any) -> list[Any]:
     """A list, or none."""
     return value if isinstance(value, list) else []
 
 
-def ids(items: list[Any]) -> set[str]:
+def collect_ids(items: list[Any]) -> set[str]:
     """The ids of those that have one."""
     found = (item.get("id") for item in items if isinstance(item, dict))
     return {one for one in found if isinstance(one, str)}
 
 
-def grouped(path: Path, chosen: pandas.DataFrame) -> Iterator[tuple[Any, slice]]:
+def read_row_groups(path: Path, chosen: pandas.DataFrame) -> Iterator[tuple[Any, slice]]:
     """The chosen rows of a file by row group, and where they stand among the chosen."""
     import numpy as np
     import pyarrow.parquet as pq

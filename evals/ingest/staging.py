@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from evals.ingest import parallel_readers
-from evals.ingest.file_batches import Arrivals
-from evals.ingest.identity import column_hashes
-from evals.ingest.night_files import Nights
-from evals.ingest.parallel_readers import Half, Task
-from evals.ingest.raw_rows import ALONE, as_exported
-from evals.ingest.row_batch import Passed, table_of
-from evals.ingest.screening import screened
-from evals.ingest.timestamp_limits import believed, latest
-from evals.privacy.redaction import Door, name_without_secrets
+from evals.ingest.file_batches import FileBatch
+from evals.ingest.identity import hash_columns
+from evals.ingest.night_files import NightFiles
+from evals.ingest.parallel_readers import ReadResult, ReadTask
+from evals.ingest.raw_rows import ROW_FORMATS, restore_raw
+from evals.ingest.row_batch import CleanedRow, build_table
+from evals.ingest.screening import screen_rows
+from evals.ingest.timestamp_limits import check_timestamp, latest_allowed
+from evals.privacy.redaction import PrivacyFilter, name_without_secrets
 from evals.readable import readable_name
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
@@ -36,7 +36,7 @@ from evals.traces.rows import mapping
 from evals.traces.rows.shapes import DEFAULTS
 from evals.traces.rows.shards import WHOLE, Share
 
-AT_ONCE = 1000
+ROWS_AT_ONCE = 1000
 """How many rows that come one by one are written together."""
 
 
@@ -51,7 +51,7 @@ def import_file(
     app: str | None = None,
     now: datetime | None = None,
     place: str = "",
-    arrivals: Arrivals | None = None,
+    arrivals: FileBatch | None = None,
 ) -> InboxFile:
     """Stages one file's traces by night, keeps its labels, quarantines its other rows.
 
@@ -73,71 +73,71 @@ def import_file(
     app = app or catalog.only_app
     begins = catalog.day_begins
     reading = Reading(name, plans, assume_date, spread, begins, path=path, app=app, hashed=False)
-    own = arrivals or Arrivals(lake, Door.of(lake, catalog))
-    staging = Staging(lake, own.door, name, sha, now)
+    own = arrivals or FileBatch(lake, PrivacyFilter.load(lake, catalog))
+    staging = FileStaging(lake, own.privacy, name, sha, now)
     parts = map(name_without_secrets, readable_name(place or path.name).split("/"))
     staging.place = name_without_secrets("/".join(parts))
     container = inspect_file(path)
     with staging.nights:
-        if parallel_readers.by_two(path, container):
-            task = Task(lake, catalog, path, reading, container, sha, now)
-            with parallel_readers.second(task) as second:
+        if parallel_readers.needs_two_readers(path, container):
+            task = ReadTask(lake, catalog, path, reading, container, sha, now)
+            with parallel_readers.start_second(task) as second:
                 first = dataclasses.replace(reading, share=parallel_readers.FIRST)
-                staging.read(path, first, container)
-                staging.unite(second())
+                staging.read_file(path, first, container)
+                staging.add_result(second())
         else:
-            staging.read(path, reading, container)
-    staging.refused = as_exported(path, container, staging.refused, staging.misread)
-    seen = staging.kept(path.stat().st_size, own.order)
+            staging.read_file(path, reading, container)
+    staging.refused = restore_raw(path, container, staging.refused, staging.misread)
+    seen = staging.finish(path.stat().st_size, own.order)
     own.add(seen, staging.labels)
     if arrivals is None:
-        own.settle()
+        own.commit()
     return seen
 
 
-def staged(task: Task) -> Half:
+def stage_share(task: ReadTask) -> ReadResult:
     """The second reader's half of a file, staged aside."""
     lake, share = task.lake, task.reading.share
-    door = Door.of(lake, task.catalog)
-    staging = Staging(lake, door, task.reading.source_file, task.sha, task.now, share)
-    with staging.nights.aside():
-        staging.read(task.path, task.reading, task.container)
+    privacy = PrivacyFilter.load(lake, task.catalog)
+    staging = FileStaging(lake, privacy, task.reading.source_file, task.sha, task.now, share)
+    with staging.nights.leave_aside():
+        staging.read_file(task.path, task.reading, task.container)
     nights = staging.nights
-    return Half(staging.format, nights.rows, staging.refused, staging.labels, nights.parts)
+    return ReadResult(staging.format, nights.rows, staging.refused, staging.labels, nights.parts)
 
 
-class Staging:
+class FileStaging:
     """One file being staged, or a reader's share of it."""
 
     def __init__(
         self,
         lake: Lake,
-        door: Door,
+        door: PrivacyFilter,
         name: str,
         sha: str,
         now: datetime | None,
         share: Share = WHOLE,
     ) -> None:
-        self.lake, self.door, self.sha, self.now = lake, door, sha, now
+        self.lake, self.privacy, self.sha, self.now = lake, door, sha, now
         self.read_at = None if door.catalog.demo else now  # a demo's calendar is simulated
         self.shift = timedelta(hours=door.catalog.day_begins)
-        self.whence = {"source_file": name_without_secrets(name), "source_format": NAME}
+        self.origin = {"source_file": name_without_secrets(name), "source_format": NAME}
         part = f".s{share.at}" if share.at else ""
-        constant = {**DEFAULTS, **self.whence}
-        self.nights = Nights(lake, f"{sha[:16]}{part}", self.shift, constant)
-        self.passed: list[Passed] = []
+        constant = {**DEFAULTS, **self.origin}
+        self.nights = NightFiles(lake, f"{sha[:16]}{part}", self.shift, constant)
+        self.passed: list[CleanedRow] = []
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
         self.misread: set[int] = set()
         self.format = self.place = ""
 
-    def read(self, path: Path, reading: Reading, container: Container) -> None:
+    def read_file(self, path: Path, reading: Reading, container: Container) -> None:
         """Takes what a file holds, or a share of it."""
         for found in reader.read_batches(path, reading, container):
-            self.take(found)
+            self.add_found(found)
         self.flush()
 
-    def unite(self, other: Half) -> None:
+    def add_result(self, other: ReadResult) -> None:
         """Takes what another reader of the file has staged."""
         self.format = self.format or other.format
         self.nights.rows.update(other.rows)
@@ -145,55 +145,57 @@ class Staging:
         self.refused = sorted([*self.refused, *other.refused], key=lambda row: row.source_line)
         self.labels += other.labels
 
-    def take(self, found: Columns | Found) -> None:
+    def add_found(self, found: Columns | Found) -> None:
         """Takes what an importer found."""
         if isinstance(found, Columns):
             self.format = self.format or NAME
-            found.cells["content_hash"] = column_hashes(found, self.door.key)
-            clean, apart = screened(self.door, found, self.whence, latest(self.read_at))
+            found.cells["content_hash"] = hash_columns(found, self.privacy.key)
+            clean, apart = screen_rows(
+                self.privacy, found, self.origin, latest_allowed(self.read_at)
+            )
             if clean.size:
-                self.nights.add(to_arrow(clean))
+                self.nights.add(build_columns_table(clean))
             for trace in apart:
-                self.row(trace)
+                self.add_row(trace)
         elif isinstance(found, Label):
             self.labels.append(found)
         else:
-            self.row(found)
+            self.add_row(found)
 
-    def row(self, found: Trace | Refusal) -> None:
+    def add_row(self, found: Trace | Refusal) -> None:
         """Takes one row as it may rest."""
-        row = self.door.row(found)
+        row = self.privacy.filter_row(found)
         if isinstance(found, Refusal) or isinstance(row, Refusal):
             self.refused += [row] if isinstance(row, Refusal) else []
             return
         self.format = self.format or found.source_format
-        row = believed(row, self.read_at)
+        row = check_timestamp(row, self.read_at)
         if isinstance(row, Refusal):
             self.refused.append(row)
-            self.misread |= {row.source_line} if found.source_format in ALONE else set()
+            self.misread |= {row.source_line} if found.source_format in ROW_FORMATS else set()
             return
-        self.passed.append(Passed(found, row))
-        if len(self.passed) >= AT_ONCE:
+        self.passed.append(CleanedRow(found, row))
+        if len(self.passed) >= ROWS_AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
         """Passes on the rows that came one by one."""
         if self.passed:
-            self.nights.add(table_of(self.passed, self.door.key))
+            self.nights.add(build_table(self.passed, self.privacy.key))
             self.passed = []
 
-    def kept(self, size: int, order: int) -> InboxFile:
+    def finish(self, size: int, order: int) -> InboxFile:
         """Keeps what was refused, once every night is written; the account of the file."""
         rows = Counter(self.nights.rows)
         for row in self.refused:
             if row.app and row.night and row.night not in rows:
                 rows[row.night] = 0  # of bad rows alone it is refused, not forgotten
-                self.nights.empty(row.night)
+                self.nights.write_empty(row.night)
         if self.refused:
             write_refused(self.lake, self.sha[:16], self.refused)
         return InboxFile(
             self.sha,
-            self.whence["source_file"],
+            self.origin["source_file"],
             self.format,
             size,
             rows.total() + len(self.refused),
@@ -206,7 +208,7 @@ class Staging:
         )
 
 
-def to_arrow(columns: Columns) -> Any:
+def build_columns_table(columns: Columns) -> Any:
     """Columns as an Arrow table of traces, without those that are the same in every row."""
     import pyarrow as pa
 

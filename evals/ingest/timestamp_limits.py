@@ -7,24 +7,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from evals.ingest.raw_rows import as_found
+from evals.ingest.raw_rows import rebuild_raw
 from evals.records import Refusal, Trace
 from evals.traces.files.streams import KEPT
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Seconds read as milliseconds are of January 1970."""
-AHEAD = timedelta(days=1)
+MAX_AHEAD = timedelta(days=1)
 """No clock of an exporter, and no zone left out, is further ahead of when its file is read."""
 
 
-def latest(read_at: datetime | None) -> datetime:
+def latest_allowed(read_at: datetime | None) -> datetime:
     """The last moment that is believed of a file read then; any, where that is not known."""
-    return read_at + AHEAD if read_at else datetime.max.replace(tzinfo=UTC)
+    return read_at + MAX_AHEAD if read_at else datetime.max.replace(tzinfo=UTC)
 
 
-def believed(row: Trace | Refusal, read_at: datetime | None) -> Trace | Refusal:
+def check_timestamp(row: Trace | Refusal, read_at: datetime | None) -> Trace | Refusal:
     """The row, or the refusal of one whose moment is a mistake; it is ready to rest."""
-    if isinstance(row, Refusal) or EARLIEST <= row.ts <= latest(read_at):
+    if isinstance(row, Refusal) or EARLIEST <= row.ts <= latest_allowed(read_at):
         return row
     if row.ts < EARLIEST:
         code, what = "ancient-timestamp", f"before {EARLIEST:%Y}"
@@ -35,5 +35,5 @@ def believed(row: Trace | Refusal, read_at: datetime | None) -> Trace | Refusal:
         "Name its form under `format` in the mapping, or mend the export; then "
         "`andon quarantine replay`."
     )
-    about = (row.source_file, row.source_line, code, reason, as_found(row)[:KEPT])
+    about = (row.source_file, row.source_line, code, reason, rebuild_raw(row)[:KEPT])
     return Refusal(*about, app=row.app, trace_id=row.trace_id)

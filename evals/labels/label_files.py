@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from evals.evaluators.gold import is_about, is_from_people, map_verdict
-from evals.privacy.redaction import Door
+from evals.privacy.redaction import PrivacyFilter
 from evals.records import AnnotatorKind, GoldValue, Label, Outcome, Trace, digest
 from evals.specs import Catalog
 from evals.storage.documents.label_batches import add_label_batches, read_label_batches
@@ -168,10 +168,10 @@ def import_labels(lake: Lake, catalog: Catalog, path: Path) -> int:
     name = file_sha(path)[:16]
     if name in read_label_batches(lake):
         return 0
-    return add_batches(lake, Door.of(lake, catalog), {name: read_labels(path, name)})
+    return add_batches(lake, PrivacyFilter.load(lake, catalog), {name: read_labels(path, name)})
 
 
-def add_batches(lake: Lake, door: Door, batches: Mapping[str, Batch]) -> int:
+def add_batches(lake: Lake, door: PrivacyFilter, batches: Mapping[str, Batch]) -> int:
     """Adds batches by name, and notes the nights each touches: those are due again.
 
     A label that does not name the answer it was given for is bound to the one at rest. Only
@@ -179,12 +179,12 @@ def add_batches(lake: Lake, door: Door, batches: Mapping[str, Batch]) -> int:
     """
     if not batches:
         return 0
-    ids = {door.identity(one) for batch in batches.values() for one in batch.trace_ids()}
+    ids = {door.hash_identity(one) for batch in batches.values() for one in batch.trace_ids()}
     at_rest = resting(lake, ids)
     touched: dict[str, set[date]] = {}
     added = 0
     for name, batch in batches.items():
-        own = [row for one in batch.trace_ids() for row in at_rest[door.identity(one)]]
+        own = [row for one in batch.trace_ids() for row in at_rest[door.hash_identity(one)]]
         added += add_batch(lake, door, name, batch, at_rest)
         nights = {near for row in own for near in (row["night"], row["night"] - DAY)}
         touched[name] = nights.intersection(lake.nights("staged"))
@@ -193,15 +193,15 @@ def add_batches(lake: Lake, door: Door, batches: Mapping[str, Batch]) -> int:
 
 
 def add_batch(
-    lake: Lake, door: Door, name: str, batch: Batch, at_rest: Mapping[str, Sequence[Row]]
+    lake: Lake, door: PrivacyFilter, name: str, batch: Batch, at_rest: Mapping[str, Sequence[Row]]
 ) -> int:
     """Adds one batch, redacted, each label bound to its answer; returns how many it has."""
 
     def app(trace_id: str) -> str | None:
-        rows = at_rest.get(door.identity(trace_id), ())
+        rows = at_rest.get(door.hash_identity(trace_id), ())
         return rows[-1]["app"] if rows else None
 
-    labels = [door.label(label, app(label.subject_id)) for label in batch.labels]
+    labels = [door.filter_label(label, app(label.subject_id)) for label in batch.labels]
     values = [door.gold_value(value, app(value.subject_id)) for value in batch.gold_values]
     bound = [bind_to_answer(label, at_rest.get(label.subject_id, ())) for label in labels if label]
     gold = [value for value in values if value]

@@ -28,7 +28,7 @@ PLAIN_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,:;@+/=-]{14,}[A-Za-z0-9]")
 """Characters that every kind of file spells alike: they are found through any escaping."""
 PIECE = 65536
 """Bytes of a packed file that are read at once."""
-SHORT = 8
+SHORT_ID = 8
 """An id of fewer characters may be anybody's word: it goes only where it stands in quotes."""
 
 
@@ -38,35 +38,35 @@ class Words(NamedTuple):
     spelled: tuple[bytes, ...]
     mark: str
 
-    def found(self, data: bytes) -> list[bytes]:
+    def find_in(self, data: bytes) -> list[bytes]:
         """The words that stand in some bytes."""
         return [word for word in self.spelled if word in data]
 
-    def without(self, data: bytes) -> bytes:
+    def replace_in(self, data: bytes) -> bytes:
         """The bytes with a mark in the place of every word."""
         mark = self.mark.encode()
-        for word in self.found(data):
+        for word in self.find_in(data):
             quoted = word[:1] in b'"\\' and word[-1:] == b'"'
-            data = data.replace(word, quotes(word, mark) if quoted else mark)
+            data = data.replace(word, quote_mark(word, mark) if quoted else mark)
         return data
 
-    def text(self, text: str) -> str:
+    def replace_in_text(self, text: str) -> str:
         """The same for a text."""
         raw = text.encode("utf-8", "surrogatepass")
-        return self.without(raw).decode("utf-8", "surrogatepass") if self.found(raw) else text
+        return self.replace_in(raw).decode("utf-8", "surrogatepass") if self.find_in(raw) else text
 
 
-def quotes(word: bytes, mark: bytes) -> bytes:
+def quote_mark(word: bytes, mark: bytes) -> bytes:
     """The mark in the quotes of a quoted word."""
     quote = b'\\"' if word.startswith(b"\\") else b'"'
     return quote + mark + quote
 
 
-def words(ids: Iterable[str], texts: Iterable[str] = (), mark: str = "[forgotten]") -> Words:
+def build_words(ids: Iterable[str], texts: Iterable[str] = (), mark: str = "[forgotten]") -> Words:
     """The words of some ids, and of the plain runs of some texts; the longest first."""
     found: set[str] = set()
     for one in filter(None, ids):
-        found |= spellings(one) if len(one) >= SHORT else {f'"{one}"', f'\\"{one}\\"'}
+        found |= list_spellings(one) if len(one) >= SHORT_ID else {f'"{one}"', f'\\"{one}\\"'}
     for text in texts:
         found.update(PLAIN_RUN.findall(text))
     spelled = sorted(
@@ -75,60 +75,60 @@ def words(ids: Iterable[str], texts: Iterable[str] = (), mark: str = "[forgotten
     return Words(tuple(spelled), mark)
 
 
-def spellings(text: str) -> set[str]:
+def list_spellings(text: str) -> set[str]:
     """A text as JSON, JSON within JSON and HTML spell it."""
     once = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     return {text, html.escape(text), *once, *(json.dumps(one)[1:-1] for one in once)}
 
 
-def strings(value: Json) -> Iterator[str]:
+def list_strings(value: Json) -> Iterator[str]:
     """Every text within a value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, item in value.items():
             yield key
-            yield from strings(item)
+            yield from list_strings(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from strings(item)
+            yield from list_strings(item)
 
 
-def unpacked(path: Path) -> bytes:
+def read_unpacked(path: Path) -> bytes:
     """A file's bytes, gzip and zstd opened."""
     data = path.read_bytes()
     if data.startswith(GZIP):
-        return b"".join(pieces(gzip.GzipFile(fileobj=io.BytesIO(data)).read1))
+        return b"".join(read_pieces(gzip.GzipFile(fileobj=io.BytesIO(data)).read1))
     if data.startswith(ZSTD):
         with open_zstd(path) as stream:
-            return b"".join(pieces(stream.read))
+            return b"".join(read_pieces(stream.read))
     return data
 
 
-def pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
+def read_pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
     """What a packed stream holds, as far as it can be read: its writer may have been killed."""
     with contextlib.suppress(OSError, EOFError, zlib.error):
         while piece := read(PIECE):
             yield piece
 
 
-def holds(path: Path, gone: Words) -> bool:
+def contains_words(path: Path, gone: Words) -> bool:
     """Whether any of the words stands in a file, however it is packed."""
     with path.open("rb") as file:
         head = file.read(16)
     if head == SQLITE:
-        return any(gone.found(cell) for cell in sqlite_cells(path))
+        return any(gone.find_in(cell) for cell in read_sqlite_cells(path))
     if head.startswith(PARQUET):
-        return any(gone.found(cell) for cell in parquet_cells(path))
-    return bool(gone.found(unpacked(path)))
+        return any(gone.find_in(cell) for cell in read_parquet_cells(path))
+    return bool(gone.find_in(read_unpacked(path)))
 
 
 def scrub_text(path: Path, gone: Words) -> bool:
     """Takes the words out of a text file, packed as it was; whether there were any."""
-    data = unpacked(path)
-    if not gone.found(data):
+    data = read_unpacked(path)
+    if not gone.find_in(data):
         return False
-    cleaned = gone.without(data)
+    cleaned = gone.replace_in(data)
     if path.read_bytes().startswith(GZIP):
         cleaned = gzip.compress(cleaned, mtime=0)
     replace(path, cleaned)
@@ -143,7 +143,7 @@ def scrub_parquet(path: Path, keep: Keep, change: Change) -> int:
     """Leaves out rows and changes others; how many were touched, and nothing is written if none."""
     import pyarrow as pa
 
-    table = arrow(path)
+    table = read_table(path)
     rows = table.to_pylist()
     kept = [(row, change(row)) for row in rows if keep(row)]
     touched = len(rows) - len(kept) + sum(before != after for before, after in kept)
@@ -152,16 +152,16 @@ def scrub_parquet(path: Path, keep: Keep, change: Change) -> int:
     return touched
 
 
-def arrow(path: Path, columns: Sequence[str] | None = None) -> Any:
+def read_table(path: Path, columns: Sequence[str] | None = None) -> Any:
     """A Parquet file's table, or some columns of it."""
     import pyarrow.parquet as pq
 
-    with whole(path), path.open("rb") as file:
+    with name_damaged_file(path), path.open("rb") as file:
         return pq.read_table(file, columns=columns, use_threads=False, pre_buffer=False)
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[None]:
+def name_damaged_file(path: Path) -> Iterator[None]:
     """Says which file it was where Arrow cannot read one.
 
     Raises:
@@ -176,34 +176,34 @@ def whole(path: Path) -> Iterator[None]:
         raise LakeError(f"{what}; put back a copy or delete it, then run it again") from error
 
 
-def parquet_cells(path: Path) -> Iterator[bytes]:
+def read_parquet_cells(path: Path) -> Iterator[bytes]:
     """The texts and bytes of a Parquet file, a column's all in one piece: nothing is copied out."""
     import pyarrow as pa
 
-    for column in arrow(path).columns:
+    for column in read_table(path).columns:
         if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
             for chunk in column.chunks:
                 data = chunk.buffers()[2]
                 yield data.to_pybytes() if data else b""
 
 
-def has_any(path: Path, wanted: Mapping[str, Iterable[str]]) -> bool:
+def has_any_value(path: Path, wanted: Mapping[str, Iterable[str]]) -> bool:
     """Whether a Parquet file has, in any of the columns named, one of the values wanted there."""
     import pyarrow as pa
     import pyarrow.compute
     import pyarrow.parquet as pq
 
     pc: Any = pyarrow.compute
-    with whole(path):
+    with name_damaged_file(path):
         known = set(pq.read_schema(path).names)
     named = [name for name in wanted if name in known]
-    table = arrow(path, named) if named else None
+    table = read_table(path, named) if named else None
     sets = {name: pa.array(list(wanted[name]), pa.string()) for name in named}
     return any(pc.any(pc.is_in(table[name], sets[name])).as_py() for name in named if table)
 
 
 @contextlib.contextmanager
-def database(path: Path) -> Iterator[sqlite3.Connection]:
+def open_database(path: Path) -> Iterator[sqlite3.Connection]:
     """A SQLite file whose freed pages are overwritten, and whose log is folded in at the end."""
     db = sqlite3.connect(path, timeout=30, isolation_level=None)
     try:
@@ -214,37 +214,37 @@ def database(path: Path) -> Iterator[sqlite3.Connection]:
         db.close()
 
 
-def text_columns(db: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+def list_columns(db: sqlite3.Connection) -> Iterator[tuple[str, str]]:
     """Every column of every table, with both names quoted."""
     sql = """select t.name, c.name from sqlite_master t, pragma_table_info(t.name) c
              where t.type = 'table' and t.name not like 'sqlite_%'"""
     yield from ((f'"{table}"', f'"{column}"') for table, column in db.execute(sql).fetchall())
 
 
-def cells(db: sqlite3.Connection, table: str, column: str) -> Iterator[tuple[int, str, bytes]]:
+def read_cells(db: sqlite3.Connection, table: str, column: str) -> Iterator[tuple[int, str, bytes]]:
     """Row, type and bytes of every text and blob of a column."""
     of = f"select rowid, typeof({column}), cast({column} as blob) from {table}"  # noqa: S608  its own names
     yield from db.execute(f"{of} where typeof({column}) in ('text', 'blob')")
 
 
-def sqlite_cells(path: Path) -> Iterator[bytes]:
+def read_sqlite_cells(path: Path) -> Iterator[bytes]:
     """Every text and every blob of a SQLite file."""
-    with database(path) as db:
-        for table, column in text_columns(db):
-            yield from (value for _, _, value in cells(db, table, column))
+    with open_database(path) as db:
+        for table, column in list_columns(db):
+            yield from (value for _, _, value in read_cells(db, table, column))
 
 
 def scrub_sqlite(path: Path, gone: Words) -> int:
     """Takes the words out of every cell and off the freed pages; how many cells had any."""
     touched = 0
-    with database(path) as db:
-        for table, column in text_columns(db):
+    with open_database(path) as db:
+        for table, column in list_columns(db):
             of = f"update {table} set {column} = cast(? as {{kind}}) where rowid = ?"  # noqa: S608  its own names
-            found = [cell for cell in cells(db, table, column) if gone.found(cell[2])]
+            found = [cell for cell in read_cells(db, table, column) if gone.find_in(cell[2])]
             for rowid, kind, value in found:
-                db.execute(of.format(kind=kind), (gone.without(value), rowid))
+                db.execute(of.format(kind=kind), (gone.replace_in(value), rowid))
             touched += len(found)
         # One that was killed before its vacuum left no such cell, but perhaps a page.
-        if touched or gone.found(path.read_bytes()):
+        if touched or gone.find_in(path.read_bytes()):
             db.execute("vacuum")
     return touched

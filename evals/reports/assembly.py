@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from evals.calls.batch_jobs import under_way
+from evals.calls.batch_jobs import list_open_jobs
 from evals.reports.archive import current_reports, earlier_reports
 from evals.reports.night_data import StoredNight, baseline_versions
 from evals.reports.report import Report, build_report, refuse_report
@@ -139,7 +139,9 @@ def awaited_answers(lake: Lake, night: date) -> dict[str, Any]:
         for row in lake.read_file(table, file)
     )
     count, versions = sum(rows), night_locks.versions_asked(lake, night)
-    out = [one.tag for one in under_way(lake) if one.answer_version in versions] if count else []
+    out = (
+        [one.tag for one in list_open_jobs(lake) if one.answer_version in versions] if count else []
+    )
     return {"awaits": count, "out": tuple(sorted(out))}
 
 

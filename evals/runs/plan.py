@@ -13,12 +13,12 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from evals.calls import live
-from evals.calls.batch_jobs import outstanding
-from evals.calls.cost_estimate import estimate, known
-from evals.calls.day_budget import Purse
-from evals.calls.requests import Asked, Asking
-from evals.calls.routing import batched
-from evals.calls.shared_state import Shared
+from evals.calls.batch_jobs import list_awaited_keys
+from evals.calls.cost_estimate import count_known_answers, estimate_cost
+from evals.calls.day_budget import DayBudget
+from evals.calls.requests import CallPlan, CallsResult
+from evals.calls.routing import find_batch_limits
+from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
@@ -108,14 +108,14 @@ def plan(scope: Scope, now: datetime | None = None) -> list[Planned]:
     for work, evaluator, held in scope.evaluators():
         found = survey(lake, work, evaluator, scope.references)
         paid_as = evaluator.answer_version or ""
-        out = outstanding(lake, paid_as) & {want.key for want in found.wanted}
+        out = list_awaited_keys(lake, paid_as) & {want.key for want in found.wanted}
         fresh = [
             want
             for want in found.wanted
             if (paid_as, want.key) not in asked and want.key not in out
         ]
         asked |= {(paid_as, want.key) for want in fresh}
-        cost = estimate(lake, found, fresh if can_ask(evaluator) else ())
+        cost = estimate_cost(lake, found, fresh if can_ask(evaluator) else ())
         ways = ways_of(catalog, evaluator, work.night, fresh, now or LATE, cost.usd)
         found.contents.close()
         share = ways.usd / cost.usd if ways.usd and cost.usd else 1.0
@@ -149,7 +149,7 @@ def probe(
     *,
     progress: Callable[[int], None] = lambda done: None,
     stop: Stop | None = None,
-) -> Asked:
+) -> CallsResult:
     """Asks judges of whom few answers are known the traces they would be asked first.
 
     The answers are kept, and count in the day's budget: nothing is paid twice.
@@ -168,29 +168,29 @@ def probe(
         Stopped: when it was stopped; what was answered is kept.
     """
     lake = scope.lake
-    run_id, shared = f"probe-{secrets.token_hex(4)}", Shared(lake.home)
+    run_id, shared = f"probe-{secrets.token_hex(4)}", SharedState(lake.home)
     asked: Counter[str] = Counter()
     rest: Failure | Skip | None = None
     try:
         with ledger.journal(lake, run_id) as journal:
-            purse = Purse(shared, run_id, now.date(), scope.catalog)
+            purse = DayBudget(shared, run_id, now.date(), scope.catalog)
             for work, evaluator, _ in scope.evaluators():
                 judge, pin = evaluator.judge, evaluator.pin
                 version = evaluator.answer_version or ""
-                missing = count - known(lake, evaluator) - asked[version]
+                missing = count - count_known_answers(lake, evaluator) - asked[version]
                 if judge is None or pin is None or missing <= 0:
                     continue
                 with lake.lock("calls", version):
                     found = survey(lake, work, evaluator, scope.references)
                     first = found.first(missing)
-                    asking = Asking(first, judge, pin, journal, lake.home, purse, progress)
-                    done = live.ask(asking.shown_whole(), stop=stop)
+                    asking = CallPlan(first, judge, pin, journal, lake.home, purse, progress)
+                    done = live.ask_live(asking.exclude_too_long(), stop=stop)
                     found.contents.close()
                 asked[version] += done.calls
                 rest = rest or done.rest
     finally:
         shared.close()
-    return Asked(asked.total(), rest=rest)
+    return CallsResult(asked.total(), rest=rest)
 
 
 class Ways(NamedTuple):
@@ -213,7 +213,7 @@ def ways_of(
     pin = evaluator.pin
     price = pin.price_on(night) if pin and pin.batches else None
     cheap = round(usd * price.batch, 9) if price and usd is not None else None
-    if batched(catalog, evaluator, night, wanted, now):
+    if find_batch_limits(catalog, evaluator, night, wanted, now):
         return Ways("batch", cheap, usd)
     return Ways("live", usd, cheap)
 

@@ -13,8 +13,8 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from evals.calls import live
-from evals.calls.day_budget import Purse
-from evals.calls.requests import Asked, Asker, Asking
+from evals.calls.day_budget import DayBudget
+from evals.calls.requests import AskFunction, CallPlan, CallsResult
 from evals.evaluators import guardrails, registry
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.protocol import Evaluate, EvaluatorByCode, Finding
@@ -63,8 +63,8 @@ def score_evaluators(
     references: GoldAndLabels,
     journal: ledger.Journal,
     *,
-    ask: Asker = live.ask,
-    purse: Purse | None = None,
+    ask: AskFunction = live.ask_live,
+    purse: DayBudget | None = None,
     expect: Callable[[int], None] = lambda calls: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Tally]:
@@ -116,8 +116,8 @@ def score_night(
     references: GoldAndLabels,
     journal: ledger.Journal,
     *,
-    ask: Asker = live.ask,
-    purse: Purse | None = None,
+    ask: AskFunction = live.ask_live,
+    purse: DayBudget | None = None,
     progress: Callable[[int], None] = lambda done: None,
     before: Survey | None = None,
 ) -> Tally:
@@ -138,7 +138,7 @@ def score_night(
                 lake.write("canaries", work.night, rows, score_file(evaluator))
                 noise.keep(lake, work, asked.awaited)
         else:
-            work, asked = survey(lake, night, evaluator, references), Asked()
+            work, asked = survey(lake, night, evaluator, references), CallsResult()
             counts = write_scores(lake, work, derived(night, work, references), 1.0)
         work.contents.close()
     return tally(work, asked, counts)
@@ -148,19 +148,19 @@ def pay(
     lake: Lake,
     work: Survey,
     journal: ledger.Journal,
-    ask: Asker,
-    purse: Purse | None,
+    ask: AskFunction,
+    purse: DayBudget | None,
     progress: Callable[[int], None],
-) -> Asked:
+) -> CallsResult:
     """Has asked what is wanted, as far as the budget goes."""
     evaluator = work.evaluator
     if not work.wanted or evaluator.pin is None or evaluator.judge is None:
-        return Asked()
-    asking = Asking(work, evaluator.judge, evaluator.pin, journal, lake.home, purse, progress)
-    return ask(asking.shown_whole())
+        return CallsResult()
+    asking = CallPlan(work, evaluator.judge, evaluator.pin, journal, lake.home, purse, progress)
+    return ask(asking.exclude_too_long())
 
 
-def judge_night(lake: Lake, work: Survey, asked: Asked) -> Counts:
+def judge_night(lake: Lake, work: Survey, asked: CallsResult) -> Counts:
     """Derives a judge's scores from what is paid, and keeps them.
 
     A verdict is the first answer's, however many there are: they measure the judge's noise.
@@ -180,7 +180,7 @@ def judge_night(lake: Lake, work: Survey, asked: Asked) -> Counts:
 
 
 def judged(
-    work: Survey, paid: ledger.Paid, showing: dict[str, list[str]], asked: Asked
+    work: Survey, paid: ledger.Paid, showing: dict[str, list[str]], asked: CallsResult
 ) -> Iterator[Score]:
     """Scores from paid answers; what has no answer is skipped or an error, and says why."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
@@ -192,7 +192,7 @@ def judged(
         yield score(work, trace_id, asked.rest or Skip("budget"))
 
 
-def canary_rows(lake: Lake, work: Survey, asked: Asked) -> list[CanaryRow]:
+def canary_rows(lake: Lake, work: Survey, asked: CallsResult) -> list[CanaryRow]:
     """What the judge said of answers that carried an attack."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
     keys = {key for one in work.tried for key in (one.clean, one.key)}
@@ -360,7 +360,7 @@ def names_others(evaluator: Evaluator) -> bool:
     return isinstance(found, EvaluatorByCode) and found.names_others
 
 
-def tally(work: Survey, asked: Asked, counts: Counts) -> Tally:
+def tally(work: Survey, asked: CallsResult, counts: Counts) -> Tally:
     """The counts of one night's work."""
     evaluator, rows = work.evaluator, counts.by_verdict
     return Tally(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.privacy.redaction import Door
+from evals.privacy.redaction import PrivacyFilter
 from evals.records import digest
 from evals.sources import langfuse, langsmith, phoenix
 from evals.sources.api import Api, Refused, SourceError, parse_json, write_json
@@ -82,7 +82,7 @@ def pull(
     """
     found: list[Pulled] = []
     failures: list[str] = []
-    door = Door.of(lake, catalog) if catalog.sources else None
+    door = PrivacyFilter.load(lake, catalog) if catalog.sources else None
     for source in catalog.sources.values():
         if door and (not names or {source.name, source.kind} & set(names)):
             done, problems = pull_source(lake, door, source, now, say)
@@ -92,7 +92,7 @@ def pull(
 
 
 def pull_source(
-    lake: Lake, door: Door, source: Source, now: datetime, say: Say
+    lake: Lake, door: PrivacyFilter, source: Source, now: datetime, say: Say
 ) -> tuple[list[Pulled], list[str]]:
     """Pulls each project of a source; a second puller of it waits and finds it done.
 
@@ -120,7 +120,7 @@ class Pull:
     """One project of a source."""
 
     def __init__(
-        self, lake: Lake, door: Door, source: Source, project: str, app: str, say: Say
+        self, lake: Lake, door: PrivacyFilter, source: Source, project: str, app: str, say: Say
     ) -> None:
         self.lake, self.door, self.say = lake, door, say
         self.source, self.project = source, project
@@ -213,7 +213,8 @@ class Pull:
         chosen = [
             one
             for one in subjects.values()
-            if has_settled(one, window) and not self.door.dead(self.door.identity(one.trace))
+            if has_settled(one, window)
+            and not self.door.is_forgotten(self.door.hash_identity(one.trace))
         ]
         fresh = [one for one in chosen if landed.get(one.name, Landed("", "")).digest != one.digest]
         files = self.write(window, {one.name for one in fresh})

@@ -168,8 +168,8 @@ def wrong_arguments(catalog: Catalog, app: str, name: str, path: Path, at: At) -
     if check is None:
         return
     limits = catalog.app(app).validation.model_dump_json()
-    spelled = (expectations.spelled(check),)
-    for problem in problems_of([app], lambda: expectations.suite(app, limits, spelled)):
+    spelled = (expectations.build_cache_key(check),)
+    for problem in problems_of([app], lambda: expectations.build_suite(app, limits, spelled)):
         yield problem.model_copy(update={"message": describe(path, at, problem.message)})
 
 

@@ -15,9 +15,9 @@ from typing import Any
 from evals.specs import App, Expectation
 from evals.storage.lake import Lake
 from evals.storage.report_files import write_data_docs
-from evals.validation.expectations import great_expectations, resolved
+from evals.validation.expectations import load_great_expectations, resolve_argument
 
-FETCHED = re.compile(
+EXTERNAL = re.compile(
     r"<script[^>]*\ssrc=.*?</script>|<link[^>]*>|<img[^>]*>|<iframe.*?</iframe>"
     r'|<a[^>]*href="(?:https?:)?//[^"]*"[^>]*>.*?</a>',
     re.DOTALL | re.IGNORECASE,
@@ -30,7 +30,7 @@ table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3rem .6rem;t
 </style>"""
 
 
-def write(
+def write_page(
     lake: Lake,
     night: date,
     app: App,
@@ -38,19 +38,19 @@ def write(
     results: Sequence[dict[str, Any]],
 ) -> Path:
     """Writes the page of an application's night."""
-    return write_data_docs(lake, night, app.app, rendered(night, app, checks, results))
+    return write_data_docs(lake, night, app.app, render_page(night, app, checks, results))
 
 
-def rendered(
+def render_page(
     night: date, app: App, checks: Sequence[Expectation], results: Sequence[dict[str, Any]]
 ) -> str:
     """The page: what Great Expectations makes of the night's results, without what it fetches."""
-    great_expectations()
+    load_great_expectations()
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
 
     by_name = {check.check: check for check in checks}
-    found = [result_of(by_name[r["name"]], app, r) for r in results if r["name"] in by_name]
+    found = [build_result(by_name[r["name"]], app, r) for r in results if r["name"] in by_name]
     passed = sum(one.success for one in found)
     outcome = ExpectationSuiteValidationResult(
         success=passed == len(found),
@@ -65,11 +65,11 @@ def rendered(
         meta={"run_id": f"{app.app} {night}", "active_batch_definition": {}},
     )
     document = ValidationResultsPageRenderer(run_info_at_end=True).render(outcome)
-    html = FETCHED.sub("", view().render(document))
+    html = EXTERNAL.sub("", load_view().render(document))
     return html.replace("</head>", f"{STYLE}</head>", 1)
 
 
-def result_of(check: Expectation, app: App, said: dict[str, Any]) -> Any:
+def build_result(check: Expectation, app: App, said: dict[str, Any]) -> Any:
     """A check's result as Great Expectations keeps one; the values that failed stay out of it."""
     from great_expectations.core import ExpectationValidationResult
     from great_expectations.expectations.expectation_configuration import (
@@ -79,7 +79,7 @@ def result_of(check: Expectation, app: App, said: dict[str, Any]) -> Any:
 
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", check.expect).lower()
     variables = {"app": app.app, **app.validation.model_dump()}
-    arguments = {key: resolved(value, variables) for key, value in check.arguments.items()}
+    arguments = {key: resolve_argument(value, variables) for key, value in check.arguments.items()}
     count, failed = said["element_count"], said["unexpected_count"]
     share = 100 * failed / count if count else 0.0
     return ExpectationValidationResult(
@@ -104,7 +104,7 @@ def result_of(check: Expectation, app: App, said: dict[str, Any]) -> Any:
 
 
 @functools.cache
-def view() -> Any:
+def load_view() -> Any:
     """The library's page view with its templates parsed once: that is most of a page's time."""
     from great_expectations.render.view.view import DefaultJinjaPageView
 

@@ -25,7 +25,9 @@ Failing = dict[str, list[int]]
 """The positions of the rows that fail each check, by its name."""
 
 
-def failing(rows: pandas.DataFrame, checks: Sequence[specs.Expectation], app: specs.App) -> Failing:
+def find_failing(
+    rows: pandas.DataFrame, checks: Sequence[specs.Expectation], app: specs.App
+) -> Failing:
     """The rows that fail each check.
 
     Great Expectations counts them first, once for all checks and nights (a run costs about
@@ -41,13 +43,13 @@ def failing(rows: pandas.DataFrame, checks: Sequence[specs.Expectation], app: sp
     """
     if not checks or rows.empty:
         return {check.check: [] for check in checks}
-    counts = results(rows, checks, app, "BASIC", "unexpected_count")
+    counts = run_checks(rows, checks, app, "BASIC", "unexpected_count")
     some = [check for check in checks if counts[check.check]]
-    lists = results(rows, some, app, "COMPLETE", "unexpected_index_list") if some else {}
+    lists = run_checks(rows, some, app, "COMPLETE", "unexpected_index_list") if some else {}
     return {check.check: list(map(int, lists.get(check.check, ()))) for check in checks}
 
 
-def results(
+def run_checks(
     rows: pandas.DataFrame,
     checks: Sequence[specs.Expectation],
     app: specs.App,
@@ -63,23 +65,23 @@ def results(
         form: how much the library tells of a result.
         part: what is read of it.
     """
-    wanted = {name for check in checks for name in columns_of(check)}
-    outcome = validator(rows[sorted(wanted)].reset_index(drop=True), form)(
-        suite(app.app, app.validation.model_dump_json(), tuple(map(spelled, checks)))
+    wanted = {name for check in checks for name in list_columns(check)}
+    outcome = build_validator(rows[sorted(wanted)].reset_index(drop=True), form)(
+        build_suite(app.app, app.validation.model_dump_json(), tuple(map(build_cache_key, checks)))
     )
     found: dict[str, Any] = {}
     for result in outcome.results:
         name = result.expectation_config.meta["check"]
         if part not in result.result:
-            why = [info["exception_message"] for info in exceptions(result.exception_info)]
+            why = [info["exception_message"] for info in list_exceptions(result.exception_info)]
             raise specs.CatalogError(f"validation: the check {name!r} cannot be computed: {why}")
         found[name] = result.result[part]
     return found
 
 
-def validator(rows: pandas.DataFrame, form: str) -> Callable[[Any], Any]:
+def build_validator(rows: pandas.DataFrame, form: str) -> Callable[[Any], Any]:
     """What validates a suite on some rows; `Batch.validate` would fingerprint them twice."""
-    batch = batches()
+    batch = build_batch_definition()
     from great_expectations.validator.v1_validator import Validator
 
     told: Any = {"result_format": form, "include_unexpected_rows": False}
@@ -87,34 +89,36 @@ def validator(rows: pandas.DataFrame, form: str) -> Callable[[Any], Any]:
     return Validator(batch, told, batch_parameters=parameters).validate_expectation_suite
 
 
-def exceptions(info: Any) -> list[dict[str, Any]]:
+def list_exceptions(info: Any) -> list[dict[str, Any]]:
     """What went wrong, which is told either once or by metric."""
     return [info] if "exception_message" in info else list(info.values())
 
 
-def columns_of(check: specs.Expectation) -> list[str]:
+def list_columns(check: specs.Expectation) -> list[str]:
     """The columns a check reads."""
     given = [check.arguments[key] for key in COLUMN_ARGUMENTS if key in check.arguments]
     return [name for value in given for name in ([value] if isinstance(value, str) else value)]
 
 
-def spelled(check: specs.Expectation) -> str:
+def build_cache_key(check: specs.Expectation) -> str:
     """A check as a key of the cache of suites."""
     return check.model_dump_json(include={"check", "expect", "arguments", "severity"})
 
 
 @functools.lru_cache(maxsize=64)
-def suite(name: str, validation: str, checks: tuple[str, ...]) -> Any:
+def build_suite(name: str, validation: str, checks: tuple[str, ...]) -> Any:
     """The suite of an application; its limits and its checks are given as JSON.
 
     Raises:
         CatalogError: an expectation cannot be made of its arguments.
     """
-    gx = great_expectations()
+    gx = load_great_expectations()
     variables = {"app": name, **json.loads(validation)}
     made = []
     for check in map(json.loads, checks):
-        arguments = {key: resolved(value, variables) for key, value in check["arguments"].items()}
+        arguments = {
+            key: resolve_argument(value, variables) for key, value in check["arguments"].items()
+        }
         about = {"severity": check["severity"], "meta": {"check": check["check"]}}
         try:
             made.append(getattr(gx.expectations, check["expect"])(**arguments, **about))
@@ -126,16 +130,16 @@ def suite(name: str, validation: str, checks: tuple[str, ...]) -> Any:
     return gx.ExpectationSuite(name=name, expectations=made)
 
 
-def resolved(value: Json, variables: Mapping[str, Json]) -> Json:
+def resolve_argument(value: Json, variables: Mapping[str, Json]) -> Json:
     """An argument with the application's own limits in the place of `$NAME`."""
     if isinstance(value, list):
-        return [resolved(item, variables) for item in value]
+        return [resolve_argument(item, variables) for item in value]
     if isinstance(value, str) and value.startswith("$"):
         return variables.get(value[1:], value)
     return value
 
 
-def great_expectations() -> Any:
+def load_great_expectations() -> Any:
     """The library, imported where it is used (5 s), its telemetry off.
 
     It imports modules that Python has deprecated, which is no news to our users.
@@ -148,9 +152,9 @@ def great_expectations() -> Any:
 
 
 @functools.lru_cache(maxsize=1)
-def batches() -> Any:
+def build_batch_definition() -> Any:
     """An in-memory context that sends nothing home and draws no progress bars."""
-    gx = great_expectations()
+    gx = load_great_expectations()
     context = gx.get_context(mode="ephemeral")
     bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
     context.variables.progress_bars = bars
@@ -158,7 +162,7 @@ def batches() -> Any:
     return asset.add_batch_definition_whole_dataframe("night")
 
 
-def summary(
+def summarize_check(
     check: specs.Expectation, rows: Sequence[int], ids: Sequence[str | None], elements: int
 ) -> dict[str, Json]:
     """A check's result as JSON: whether it passed, how many rows failed it, some of their ids."""
@@ -175,7 +179,7 @@ def summary(
     }
 
 
-def night_refusal(refused: int, read: int, app: specs.App) -> str | None:
+def explain_refusal(refused: int, read: int, app: specs.App) -> str | None:
     """Why a night is refused, or None where few enough of its rows were."""
     limit = app.validation.max_quarantined
     if not read or refused / read <= limit:

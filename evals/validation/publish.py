@@ -11,8 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.ingest.raw_rows import as_found
-from evals.ingest.staged_rows import Source, grouped
+from evals.ingest.raw_rows import rebuild_raw
+from evals.ingest.staged_rows import StagedFile, read_row_groups
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.files import link_aside, parquet_writer, replacing
@@ -20,32 +20,32 @@ from evals.storage.lake import Lake
 from evals.storage.tables import arrow_schema, from_rows
 from evals.traces.files.streams import KEPT
 from evals.validation import expectations
-from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, Standing
+from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, RowOutcomes
 
 if TYPE_CHECKING:
     import pandas
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedNight:
     """One application's rows of a night and what becomes of them."""
 
     app: str
     rows: pandas.DataFrame
-    standing: Standing
+    outcomes: RowOutcomes
     failing: expectations.Failing
-    fresh: int
+    checked_rows: int
     """How many of the rows are no copies, and were checked."""
     refused: str | None = None
     """Why the application's night is refused: too many of its own rows were."""
 
 
-def place(
+def publish_night(
     lake: Lake,
     catalog: Catalog,
     night: date,
-    files: Sequence[Source],
-    apps: Sequence[Checked],
+    files: Sequence[StagedFile],
+    apps: Sequence[CheckedNight],
 ) -> None:
     """Writes a night's traces and its quarantine.
 
@@ -60,21 +60,21 @@ def place(
 
     told = [
         one.rows[["part", "row", "app", "session_id", "ts", "line"]].assign(
-            standing=one.standing.of, shut=bool(one.refused)
+            standing=one.outcomes.outcomes, shut=bool(one.refused)
         )
         for one in apps
         if len(one.rows)
     ]
     rows = pandas.concat(told, ignore_index=True) if told else pandas.DataFrame()
     if told:
-        rows["turn"] = turns(rows)
+        rows["turn"] = number_turns(rows)
     refused: list[Refusal] = []
     kept: list[Path] = []
     for part, source in enumerate(files):
         own = rows[rows["part"] == part].sort_values("row") if told else rows
         if len(own):
-            kept += placed(lake, night, source, own)
-            refused += refusals(catalog, night, source, own)
+            kept += write_traces(lake, night, source, own)
+            refused += build_refusals(catalog, night, source, own)
     if not kept:
         lake.write("traces", night, [])
         kept.append(lake.partition("traces", night) / "data.parquet")
@@ -83,7 +83,7 @@ def place(
     lake.write("quarantine", night, refused)
 
 
-def turns(rows: pandas.DataFrame) -> Any:
+def number_turns(rows: pandas.DataFrame) -> Any:
     """Which turn of its session a row is, from 1; null where its session has only one."""
     mine = rows[(rows["standing"] == ACCEPTED) & rows["session_id"].notna() & ~rows["shut"]]
     ordered = mine.sort_values(["ts", "part", "line", "row"], kind="stable")
@@ -92,7 +92,9 @@ def turns(rows: pandas.DataFrame) -> Any:
     return number[sessions["ts"].transform("size") > 1].reindex(rows.index)
 
 
-def placed(lake: Lake, night: date, source: Source, own: pandas.DataFrame) -> Iterator[Path]:
+def write_traces(
+    lake: Lake, night: date, source: StagedFile, own: pandas.DataFrame
+) -> Iterator[Path]:
     """Puts the rows of one staged file that passed among the night's traces."""
     import pyarrow.parquet as pq
 
@@ -108,12 +110,12 @@ def placed(lake: Lake, night: date, source: Source, own: pandas.DataFrame) -> It
         else:
             chosen = own[passed]
             with parquet_writer(aside, arrow_schema(Trace)) as writer:
-                for table, at in grouped(source.path, chosen):
-                    writer.write_table(with_turns(table, chosen["turn"].iloc[at]))
+                for table, at in read_row_groups(source.path, chosen):
+                    writer.write_table(add_turns(table, chosen["turn"].iloc[at]))
     yield path
 
 
-def with_turns(table: Any, numbers: pandas.Series[Any]) -> Any:
+def add_turns(table: Any, numbers: pandas.Series[Any]) -> Any:
     """The rows with the number of their turn."""
     import pyarrow as pa
 
@@ -122,14 +124,14 @@ def with_turns(table: Any, numbers: pandas.Series[Any]) -> Any:
     return table.set_column(table.schema.get_field_index("turn"), field, column)
 
 
-def refusals(
-    catalog: Catalog, night: date, source: Source, own: pandas.DataFrame
+def build_refusals(
+    catalog: Catalog, night: date, source: StagedFile, own: pandas.DataFrame
 ) -> Iterator[Refusal]:
     """The rows of one staged file that did not pass, as they go to quarantine."""
     chosen = own[~own["standing"].isin([ACCEPTED, DUPLICATE])]
     if chosen.empty:
         return
-    for table, at in grouped(source.path, chosen):
+    for table, at in read_row_groups(source.path, chosen):
         traces = from_rows(Trace, table.to_pylist())
         for trace, check in zip(traces, chosen["standing"].iloc[at], strict=True):
             said = next(c for c in catalog.expectations(trace.app) if c.check == check)
@@ -138,7 +140,7 @@ def refusals(
                 trace.source_line,
                 said.code,
                 said.reason,
-                as_found(trace)[:KEPT],
+                rebuild_raw(trace)[:KEPT],
                 trace.app,
                 night,
                 trace.trace_id,

@@ -14,12 +14,12 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.ingest.identity import trace_hash
-from evals.ingest.night_files import Nights
-from evals.ingest.raw_rows import as_found
-from evals.ingest.sessions import note_carried
-from evals.ingest.timestamp_limits import believed
-from evals.privacy.redaction import Door
+from evals.ingest.identity import hash_trace
+from evals.ingest.night_files import NightFiles
+from evals.ingest.raw_rows import rebuild_raw
+from evals.ingest.sessions import record_carried
+from evals.ingest.timestamp_limits import check_timestamp
+from evals.privacy.redaction import PrivacyFilter
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.documents.inbox_stamps import read_stamps
@@ -34,10 +34,10 @@ from evals.traces.reader import Reading
 from evals.traces.rows import mapping
 from evals.traces.rows.canonical import read_row
 from evals.validation import admission
-from evals.validation.quarantine import refusals
+from evals.validation.quarantine import read_refusals
 
 
-class Replayed(NamedTuple):
+class ReplayResult(NamedTuple):
     """What became of one file's rows in quarantine."""
 
     file: str
@@ -51,35 +51,35 @@ class Replayed(NamedTuple):
     """Rows whose export is gone and whose bytes were not all kept."""
 
 
-class Row(NamedTuple):
+class ReplayedRow(NamedTuple):
     """A row read again, beside its refusal."""
 
     before: Refusal
     after: Trace | Refusal
 
 
-def replay(
+def replay_quarantine(
     lake: Lake, catalog: Catalog, *, file: str | None = None, code: str | None = None
-) -> list[Replayed]:
+) -> list[ReplayResult]:
     """Reads quarantined rows again, of one file or one reason where that is given.
 
     Rows that only a check of before refused are not read again: their nights are validated anew.
     """
     known = {row.sha256[:16]: row for row in lake.inbox_files().values()}
     held: dict[str, list[Refusal]] = defaultdict(list)
-    for row in refusals(lake):
+    for row in read_refusals(lake):
         wanted = (file is None or row.source_file == file) and (code is None or row.code == code)
         if wanted and row.source_line and row.file_sha in known:
             held[row.file_sha].append(row)
     validated = {row.night for rows in held.values() for row in rows if row.night}
-    admission.admit(lake, catalog, sorted(validated.intersection(lake.nights("quarantine"))))
-    still = {named(row): row for row in refusals(lake)}
+    admission.admit_nights(lake, catalog, sorted(validated.intersection(lake.nights("quarantine"))))
+    still = {row_key(row): row for row in read_refusals(lake)}
     told = []
     for sha, rows in sorted(held.items()):
-        refused = [still[named(row)] for row in rows if named(row) in still]
-        passed = [row for row in rows if named(row) not in still]
-        read_anew = list(again(lake, catalog, known[sha], refused)) if refused else []
-        one = put(lake, catalog, known[sha], read_anew)
+        refused = [still[row_key(row)] for row in rows if row_key(row) in still]
+        passed = [row for row in rows if row_key(row) not in still]
+        read_anew = list(reread_rows(lake, catalog, known[sha], refused)) if refused else []
+        one = stage_rows(lake, catalog, known[sha], read_anew)
         told.append(
             one._replace(
                 tried=len(rows),
@@ -91,30 +91,32 @@ def replay(
     return told
 
 
-def named(row: Refusal) -> tuple[str, int, str | None]:
+def row_key(row: Refusal) -> tuple[str, int, str | None]:
     """What a refused row is known by, whatever it is refused for."""
     return row.file_sha, row.source_line, row.trace_id
 
 
-def again(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]) -> Iterator[Row]:
+def reread_rows(
+    lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
+) -> Iterator[ReplayedRow]:
     """The rows as today's catalog reads them."""
-    door, by_line = Door.of(lake, catalog), {row.source_line: row for row in rows}
-    original = still_there(lake, seen)
-    found = read(catalog, original) if original else from_bytes(lake, catalog, seen, rows)
+    door, by_line = PrivacyFilter.load(lake, catalog), {row.source_line: row for row in rows}
+    original = find_original(lake, seen)
+    found = read_file(catalog, original) if original else read_kept_bytes(lake, catalog, seen, rows)
     for item in found:
         before = by_line.get(item.source_line)
         if before is None:
             continue
-        after = door.row(item)
+        after = door.filter_row(item)
         if isinstance(after, Trace) and isinstance(item, Trace):
-            after = dataclasses.replace(after, content_hash=trace_hash(item, door.key))
-            if as_found(after)[:KEPT] == before.raw:
+            after = dataclasses.replace(after, content_hash=hash_trace(item, door.key))
+            if rebuild_raw(after)[:KEPT] == before.raw:
                 after = before  # nothing about it has changed
-            after = believed(after, datetime.fromisoformat(seen.seen) if seen.seen else None)
-        yield Row(before, after)
+            after = check_timestamp(after, datetime.fromisoformat(seen.seen) if seen.seen else None)
+        yield ReplayedRow(before, after)
 
 
-def still_there(lake: Lake, seen: InboxFile) -> Path | None:
+def find_original(lake: Lake, seen: InboxFile) -> Path | None:
     """The file the rows came from, where it still lies in an inbox as it was."""
     for name, stamp in sorted(read_stamps(lake).items()):
         path = Path(name)
@@ -123,13 +125,13 @@ def still_there(lake: Lake, seen: InboxFile) -> Path | None:
     return None
 
 
-def read(catalog: Catalog, path: Path) -> Iterator[Trace | Refusal]:
+def read_file(catalog: Catalog, path: Path) -> Iterator[Trace | Refusal]:
     """A file's rows."""
     found = reader.read(path, mappings=catalog.mappings, day_begins=catalog.day_begins)
     return (row for row in found if isinstance(row, Trace | Refusal))
 
 
-def from_bytes(
+def read_kept_bytes(
     lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
 ) -> Iterator[Trace | Refusal]:
     """The rows from the bytes that were kept of them, each under its own line again."""
@@ -143,15 +145,15 @@ def from_bytes(
         found = (
             read_row(Line(number, raw), reading, seen.format) for number, raw in enumerate(lines, 1)
         )
-        yield from relabelled(whole, found)
+        yield from restore_positions(whole, found)
         return
     with lake.temporary_folder() as folder:
         path = folder / "replayed.jsonl"
         replace(path, b"\n".join(lines))
-        yield from relabelled(whole, read(catalog, path))
+        yield from restore_positions(whole, read_file(catalog, path))
 
 
-def relabelled(
+def restore_positions(
     rows: Sequence[Refusal], found: Iterable[Trace | Refusal]
 ) -> Iterator[Trace | Refusal]:
     """What was read of some rows, each under the file and line it came from."""
@@ -161,7 +163,9 @@ def relabelled(
         yield dataclasses.replace(item, **told)
 
 
-def put(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Row]) -> Replayed:
+def stage_rows(
+    lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[ReplayedRow]
+) -> ReplayResult:
     """Stages the rows that are traces now, and takes them out of where they were."""
     placed = [row for row in rows if isinstance(row.after, Trace)]
     traces = [row.after for row in placed if isinstance(row.after, Trace)]
@@ -172,22 +176,22 @@ def put(lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Row]) -> R
     nights: set[date] = set()
     if traces:
         sha = seen.sha256[:16]
-        taken_out = take_out(lake, sha, [row.before for row in placed])
-        name = f"{sha}.r{file_count(lake, sha)}"
-        with Nights(lake, name, timedelta(hours=catalog.day_begins)) as staged:
+        taken_out = remove_staged(lake, sha, [row.before for row in placed])
+        name = f"{sha}.r{next_file_number(lake, sha)}"
+        with NightFiles(lake, name, timedelta(hours=catalog.day_begins)) as staged:
             staged.add(to_table(Trace, traces))
         nights = {*staged.rows, *taken_out}
-        unreadable = len(read_again(lake, sha, {row.before.source_line for row in placed}))
+        unreadable = len(remove_unreadable(lake, sha, {row.before.source_line for row in placed}))
         touched = sorted({*seen.nights, *(night.isoformat() for night in staged.rows)})
         lake.record_files([seen._replace(refused=unreadable, nights=touched)])
-        note_carried(lake, nights)
+        record_carried(lake, nights)
         for night in {row.before.night for row in placed if row.before.night} | taken_out:
             update_state(lake, night, admitted="")  # due again, though it got no file
     told = sorted(night.isoformat() for night in nights)
-    return Replayed(seen.name, len(rows), len(placed), told, dict(sorted(why.items())))
+    return ReplayResult(seen.name, len(rows), len(placed), told, dict(sorted(why.items())))
 
 
-def take_out(lake: Lake, sha: str, rows: Sequence[Refusal]) -> set[date]:
+def remove_staged(lake: Lake, sha: str, rows: Sequence[Refusal]) -> set[date]:
     """Takes rows that were refused at validation out of the staged files; the nights they left."""
     import numpy as np
     import pyarrow.parquet as pq
@@ -201,21 +205,21 @@ def take_out(lake: Lake, sha: str, rows: Sequence[Refusal]) -> set[date]:
         table = pq.read_table(path)
         gone = np.isin(table["source_line"].to_numpy(), lines)
         if gone.any():
-            name = f"{sha}.w{file_count(lake, sha)}.parquet"
+            name = f"{sha}.w{next_file_number(lake, sha)}.parquet"
             write_parquet(path.with_name(name), table.filter(~gone))
             path.unlink()
             left.add(date.fromisoformat(path.parent.name[5:]))
     return left
 
 
-def file_count(lake: Lake, sha: str) -> int:
+def next_file_number(lake: Lake, sha: str) -> int:
     """How many staged files an inbox file has, for the name of one more."""
     names = [path.name for path in lake.files("staged") if path.name.startswith(sha)]
     taken = {part for name in names for part in name.split(".")}
     return next(n for n in itertools.count(1) if not taken & {f"w{n}", f"r{n}"})
 
 
-def read_again(lake: Lake, sha: str, placed: set[int]) -> list[Refusal]:
+def remove_unreadable(lake: Lake, sha: str, placed: set[int]) -> list[Refusal]:
     """The file's rows that could not be read as traces, without those that now are."""
     held = read_refused(lake, sha)
     kept = [row for row in held if row.source_line not in placed]

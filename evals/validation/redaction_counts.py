@@ -16,22 +16,22 @@ from evals.storage.lake import Lake, connection, parquet
 
 RULES = {*DETECTORS, USER_ID}
 """A trace may bring a note of the same name: no other rule is believed."""
-TAKEN = f"""
+COUNTS_SQL = f"""
     select app, json_extract(metadata, '$.{REDACTED}') as taken, count(*)
     from traces where contains(metadata, '"{REDACTED}"') group by all
 """  # noqa: S608  a constant
 
 
-def by_app(lake: Lake, night: date) -> dict[str, dict[str, Any]]:
+def count_redactions(lake: Lake, night: date) -> dict[str, dict[str, Any]]:
     """For each application: traces that had something taken out, and by which rule how often."""
     with connection() as db:
         parquet(db, lake.files("traces", [night])).create_view("traces")
-        rows = db.sql(TAKEN).fetchall()
+        rows = db.sql(COUNTS_SQL).fetchall()
     traces: Counter[str] = Counter()
     places: dict[str, Counter[str]] = defaultdict(Counter)
     having: dict[str, Counter[str]] = defaultdict(Counter)
     for app, text, n in rows:
-        taken = known(json.loads(text or "null"))
+        taken = select_rules(json.loads(text or "null"))
         traces[app] += n if taken else 0
         for rule, count in taken.items():
             places[app][rule] += n * count
@@ -48,7 +48,7 @@ def by_app(lake: Lake, night: date) -> dict[str, dict[str, Any]]:
     }
 
 
-def known(taken: Any) -> dict[str, int]:
+def select_rules(taken: Any) -> dict[str, int]:
     """The rules of ours in a note, each with how often it was used."""
     if not isinstance(taken, dict):
         return {}

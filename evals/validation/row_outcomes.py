@@ -22,41 +22,41 @@ UNIQUE = "trace_id_unique"
 """The check that rows fail which have another row's id within their file."""
 
 
-class Standing(NamedTuple):
+class RowOutcomes(NamedTuple):
     """The rows of one application's night, by position."""
 
-    of: list[str]
+    outcomes: list[str]
     """`accepted`, `duplicate`, or the name of the check a row is refused for."""
     corrected: list[int]
     """Duplicates whose content a later file has corrected."""
     merged: list[int]
     """Duplicates whose content is part of a trace that later files tell more of."""
 
-    def places(self, standing: str) -> list[int]:
+    def positions(self, standing: str) -> list[int]:
         """The rows that stand so."""
-        return [n for n, one in enumerate(self.of) if one == standing]
+        return [n for n, one in enumerate(self.outcomes) if one == standing]
 
 
-def copies(rows: pandas.DataFrame) -> Any:
+def find_copies(rows: pandas.DataFrame) -> Any:
     """Which rows were folded, or have the id and content of one before; without a hash none has."""
     folded = rows["folded"] != ""
-    if not shared(rows).any():
+    if not find_shared_ids(rows).any():
         return folded
     known = rows["trace_id"].notna() & (rows["content_hash"].fillna("") != "")
     return (rows.duplicated(["trace_id", "content_hash"]) & known) | folded
 
 
-def shared(rows: pandas.DataFrame) -> Any:
+def find_shared_ids(rows: pandas.DataFrame) -> Any:
     """Which rows have the id of another."""
     return rows["trace_id"].duplicated(keep=False) & rows["trace_id"].notna()
 
 
-def stand(
+def decide_outcomes(
     rows: pandas.DataFrame,
     copied: Any,
     failing: Mapping[str, Sequence[int]],
     checks: Iterable[Expectation],
-) -> Standing:
+) -> RowOutcomes:
     """What becomes of the rows.
 
     Args:
@@ -70,13 +70,13 @@ def stand(
         for place in failing.get(check.check, ()):
             of[place] = check.check
     corrected: list[int] = rows.index[rows["folded"] == CORRECTED].to_list()
-    several = rows[shared(rows) & (rows["folded"] == "")]
+    several = rows[find_shared_ids(rows) & (rows["folded"] == "")]
     for _, group in several.groupby("trace_id", sort=False):
-        corrected += settle(group, of)
-    return Standing(of, sorted(corrected), rows.index[rows["folded"] == MERGED].to_list())
+        corrected += resolve_versions(group, of)
+    return RowOutcomes(of, sorted(corrected), rows.index[rows["folded"] == MERGED].to_list())
 
 
-def settle(group: pandas.DataFrame, of: list[str]) -> list[int]:
+def resolve_versions(group: pandas.DataFrame, of: list[str]) -> list[int]:
     """Which of the rows with one id is the trace; those that a later file corrected."""
     hashes = group["content_hash"].fillna("").to_list()
     places: list[int] = group.index.to_list()
@@ -88,7 +88,7 @@ def settle(group: pandas.DataFrame, of: list[str]) -> list[int]:
     said = [
         first
         for _, own in itertools.groupby(files, key=lambda pair: pair[1])
-        for first in spoken([place for place, _ in own], content, valid, of)
+        for first in choose_versions([place for place, _ in own], content, valid, of)
     ]
     if not said:
         return []
@@ -100,7 +100,7 @@ def settle(group: pandas.DataFrame, of: list[str]) -> list[int]:
     return [place for place in said if content[place] != latest]
 
 
-def spoken(
+def choose_versions(
     places: Sequence[int], content: Mapping[int, str], valid: Mapping[str, bool], of: list[str]
 ) -> Iterator[int]:
     """What one file says of an id: its first valid row; another content there is a conflict."""

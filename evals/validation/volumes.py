@@ -15,28 +15,32 @@ if TYPE_CHECKING:
 ALL = "*"
 RECENT = 14
 """How many nights back are looked at."""
-FEWEST = 3
+MIN_NIGHTS = 3
 """With fewer nights than this nothing is usual yet."""
-WATCHED = ("model", "tokens_in", "tokens_out", "latency_ms", "cost_usd", "session_id", "user_id",
-           "prompt_version", "finish_reason")  # fmt: skip
+WATCHED_COLUMNS = (
+    "model", "tokens_in", "tokens_out", "latency_ms", "cost_usd", "session_id", "user_id",
+    "prompt_version", "finish_reason",
+)  # fmt: skip
 Source = dict[str, Any]
 
 
-def volumes(rows: pandas.DataFrame) -> dict[str, Source]:
+def measure_volumes(rows: pandas.DataFrame) -> dict[str, Source]:
     """Rows and shares of nulls of each source of an application's night, and of all together."""
     found: dict[str, Source] = {ALL: {"rows": len(rows)}}
     for name, own in rows.groupby("source_format"):
-        nulls = own[list(WATCHED)].isna().mean().round(6)
+        nulls = own[list(WATCHED_COLUMNS)].isna().mean().round(6)
         found[str(name)] = {"rows": len(own), "nulls": nulls.to_dict()}
     return found
 
 
-def beside(own: Mapping[str, Source], recent: Sequence[Mapping[str, Source]]) -> list[Source]:
+def compare_volumes(
+    own: Mapping[str, Source], recent: Sequence[Mapping[str, Source]]
+) -> list[Source]:
     """One line a source, as `specs.validation.SOURCE_COLUMNS`; null where nothing is usual yet."""
     lines = []
     for name, source in sorted(own.items()):
         past = [night[name] for night in recent if name in night]
-        known = len(past) >= FEWEST
+        known = len(past) >= MIN_NIGHTS
         rises = {
             field: share - median(night["nulls"].get(field, 1.0) for night in past)
             for field, share in source.get("nulls", {}).items()

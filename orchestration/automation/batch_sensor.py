@@ -8,8 +8,8 @@ from typing import Any
 
 import dagster as dg
 
-from evals.calls.batch_jobs import Ticket, row, tickets, under_way
-from evals.calls.routing import heard, nights_of
+from evals.calls.batch_jobs import BatchJob, describe_job, list_open_jobs, read_jobs
+from evals.calls.routing import check_batches, list_nights
 from evals.models.batches import FINAL_STATES
 from evals.records import digest
 from evals.runs import night_locks
@@ -23,10 +23,10 @@ SHOWN = 200
 EVERY_S = 300
 
 
-def line(ticket: Ticket) -> dict[str, Any]:
+def line(ticket: BatchJob) -> dict[str, Any]:
     """A batch in one row of a table."""
     counts = ", ".join(f"{n} {code}" for code, n in sorted(ticket.counts.items()))
-    return {**row(ticket), "counts": counts}
+    return {**describe_job(ticket), "counts": counts}
 
 
 def build_asset(deployment: Deployment) -> dg.AssetsDefinition:
@@ -43,11 +43,11 @@ def build_asset(deployment: Deployment) -> dg.AssetsDefinition:
     )
     def batches(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         """One row per batch handed in to a provider, and what came of it."""
-        found = list(tickets(here.lake()))
+        found = list(read_jobs(here.lake()))
         return dg.MaterializeResult(
             metadata={
                 "batches": len(found),
-                "under_way": sum(ticket.open for ticket in found),
+                "under_way": sum(ticket.is_open for ticket in found),
                 "usd": round(sum(ticket.usd for ticket in found), 6),
                 "last_batches": table([line(ticket) for ticket in found[-SHOWN:]][::-1]),
             }
@@ -69,16 +69,16 @@ def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
     def batches_back(context: dg.SensorEvaluationContext) -> Any:
         """Asks providers after batches under way, and reports the nights of those that are over."""
         lake = here.lake()
-        if not under_way(lake):
+        if not list_open_jobs(lake):
             return dg.SkipReason("no batch is under way")
-        seen = heard(lake, here.catalog(), datetime.now(UTC))
-        over = [ticket for ticket in seen if not ticket.open or ticket.status in FINAL_STATES]
+        seen = check_batches(lake, here.catalog(), datetime.now(UTC))
+        over = [ticket for ticket in seen if not ticket.is_open or ticket.status in FINAL_STATES]
         if not over:
             done, asked = (sum(getattr(t, key) for t in seen) for key in ("done", "requests"))
             count = f"{len(seen)} batches" if len(seen) != 1 else "1 batch"
             return dg.SkipReason(f"{count} under way, {done} of {asked} requests done")
         tags = sorted(ticket.tag for ticket in over)
-        name, due = digest(tags), {*nights_of(over), *night_locks.awaiting(lake, tags)}
+        name, due = digest(tags), {*list_nights(over), *night_locks.awaiting(lake, tags)}
         return [
             dg.RunRequest(run_key=f"{name}-{night.isoformat()}", partition_key=night.isoformat())
             for night in sorted(due)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from evals import pipeline
-from evals.ingest.inbox import inbox_paths
+from evals.ingest.inbox import list_inbox
 from evals.readable import readable_name
 from evals.records import digest
 from evals.runs import night_locks
@@ -87,12 +87,12 @@ def files(here: Settings, lake: Lake, now: float) -> list[Found]:
     stamps = read_stamps(lake)
     known = lake.inbox_files()
     where = here.inbox or here.catalog().inbox
-    found = [file_at(path, stamps, known, now) for path in inbox_paths(lake.raw_folder())]
+    found = [file_at(path, stamps, known, now) for path in list_inbox(lake.raw_folder())]
     if isinstance(where, str) and locations.is_remote(where):
         return found + [
             Found(*one, settled=True, read=False) for one in locations.list_changed(lake, where)
         ]
-    return found + [file_at(path, stamps, known, now) for path in inbox_paths(where)]
+    return found + [file_at(path, stamps, known, now) for path in list_inbox(where)]
 
 
 def file_at(path: Path, stamps: dict[str, FileStamp], known: Any, now: float) -> Found:

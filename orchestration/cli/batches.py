@@ -36,10 +36,10 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
       andon batches list
       andon batches list --open --json
     """
-    from evals.calls.batch_jobs import row as shown
-    from evals.calls.batch_jobs import tickets
+    from evals.calls.batch_jobs import describe_job as shown
+    from evals.calls.batch_jobs import read_jobs
 
-    found = [one for one in tickets(place(home, catalog).lake()) if one.open or not only_open]
+    found = [one for one in read_jobs(place(home, catalog).lake()) if one.is_open or not only_open]
     rows = [shown(one) for one in reversed(found)]
     if as_json:
         terminal.show(rows)
@@ -66,19 +66,19 @@ def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
       andon batches cancel 2026-10-14-faithful-summary-0f3a9c21b7de
     """
     from evals import models
-    from evals.calls.batch_jobs import recalled
-    from evals.calls.routing import cancelled
+    from evals.calls.batch_jobs import read_job
+    from evals.calls.routing import cancel_batch
 
     here = place(home, catalog)
     lake = here.lake()
-    found = recalled(lake, name)
-    if found is None or not found.open:
+    found = read_job(lake, name)
+    if found is None or not found.is_open:
         fail(USAGE, f"no batch {name!r} is under way; `andon batches list --open` shows which are")
     try:
-        said = cancelled(lake, here.catalog(), found, datetime.now(UTC))
+        said = cancel_batch(lake, here.catalog(), found, datetime.now(UTC))
     except (models.ModelError, models.Unavailable) as error:
         fail(INFRASTRUCTURE, f"the provider could not be told: {error}")
-    after = "`andon nightly` takes in what was done" if said.open else "it was not handed in yet"
+    after = "`andon nightly` takes in what was done" if said.is_open else "it was not handed in yet"
     terminal.say(f"{name}: {said.status or said.state}; {after}")
 
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from evals.calls.day_budget import Left
-from evals.calls.requests import Asked
+from evals.calls.day_budget import BudgetLeft
+from evals.calls.requests import CallsResult
 from evals.records import Failure, Skip
 from evals.reports import phrases
 from evals.reports.archive import current_reports, read_report
@@ -174,7 +174,9 @@ def unscored(report: Report, only: str | None = None) -> Iterator[str]:
             yield f"{row.dimension} ({row.evaluator}): {row.count:,} {done}, {row.code}"
 
 
-def draw_plan(rows: Sequence[Planned], left: dict[str, Left], probed: Asked | None) -> None:
+def draw_plan(
+    rows: Sequence[Planned], left: dict[str, BudgetLeft], probed: CallsResult | None
+) -> None:
     """A plan in the terminal, one line an evaluator of an application.
 
     Args:
@@ -200,7 +202,7 @@ def draw_plan(rows: Sequence[Planned], left: dict[str, Left], probed: Asked | No
         console.print(f" {line}")
 
 
-def probed_words(probed: Asked | None) -> Iterator[str]:
+def probed_words(probed: CallsResult | None) -> Iterator[str]:
     """What was asked so that a plan could be told, and why no more."""
     if probed:
         yield f"asked {probed.calls} questions to know more; answers are kept"
@@ -211,7 +213,7 @@ def probed_words(probed: Asked | None) -> Iterator[str]:
             yield f"no more were asked: {message}"
 
 
-def cost_words(rows: Sequence[Planned], left: dict[str, Left]) -> Iterator[str]:
+def cost_words(rows: Sequence[Planned], left: dict[str, BudgetLeft]) -> Iterator[str]:
     """What a plan comes to, what that was told from, and where the day's budget is short."""
     asking = [row for row in rows if row.calls]
     bases = sorted({row.basis for row in asking})
@@ -243,7 +245,7 @@ def batch_words(rows: Sequence[Planned]) -> Iterator[str]:
         yield f"{awaited} answers awaited from batches; `andon batches list` shows them"
 
 
-def beyond(room: Left, rows: Sequence[Planned]) -> str:
+def beyond(room: BudgetLeft, rows: Sequence[Planned]) -> str:
     """What a day's budget has left, where rows of a plan want more; empty where it has room."""
     usd, calls = sum(row.usd or 0.0 for row in rows), sum(row.calls for row in rows)
     short = [f"US$ {room.usd:.4f}"] if room.usd is not None and usd > room.usd else []

@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from evals.ingest.explain import WORDS, Explained, explain
-from evals.ingest.inbox import inbox_paths
+from evals.ingest.explain import WORDS, FileExplanation, explain_file
+from evals.ingest.inbox import list_inbox
 from evals.specs import Catalog
 from orchestration.runtime import terminal
 
@@ -23,8 +23,8 @@ def tell(
     catalog: Catalog, paths: Iterable[Path], assumed: date | None, app: str | None, as_json: bool
 ) -> None:
     """Explains every file of some paths, and writes nothing but to the terminal."""
-    files = [file for given in paths for file in inbox_paths(given)]
-    found = [explain(catalog, file, assume_date=assumed, app=app) for file in files]
+    files = [file for given in paths for file in list_inbox(given)]
+    found = [explain_file(catalog, file, assume_date=assumed, app=app) for file in files]
     if as_json:
         terminal.show(
             [{**asdict(one), "refused": [r._asdict() for r in one.refused]} for one in found]
@@ -35,7 +35,7 @@ def tell(
             terminal.say(line)
 
 
-def lines(found: Explained) -> list[str]:
+def lines(found: FileExplanation) -> list[str]:
     """One file's explanation."""
     form = found.format or "no known format"
     packed = WORDS.get(found.packed_as, found.packed_as)

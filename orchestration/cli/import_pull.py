@@ -110,7 +110,7 @@ def import_(
         )
         return
     lake = here.lake()
-    forget.finish(lake, cat)
+    forget.finish_requests(lake, cat)
     known = lake.inbox_files()
     rows, now = [], datetime.now(UTC)
     for path in (file for given in paths for file in brought(lake, given)):
@@ -137,7 +137,7 @@ def brought(lake: Any, given: Path | str) -> list[Path]:
         return [locations.save_stdin(lake, sys.stdin.buffer)]
     if isinstance(given, str) and locations.is_remote(given):
         return locations.fetch_objects(lake, given)
-    return inbox.inbox_paths(given)
+    return inbox.list_inbox(given)
 
 
 COMMANDS = (import_, pull)

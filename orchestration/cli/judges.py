@@ -48,8 +48,8 @@ def judge_attack(
 
 def trials(here: Any, name: str, app: str | None) -> list[Any]:
     """One trial for each application that uses the judge."""
-    from evals.calls.day_budget import Purse
-    from evals.calls.shared_state import Shared
+    from evals.calls.day_budget import DayBudget
+    from evals.calls.shared_state import SharedState
     from evals.experiments import attack_trial
     from evals.storage import ledger
     from orchestration.runtime.interrupts import Interrupts
@@ -63,8 +63,8 @@ def trials(here: Any, name: str, app: str | None) -> list[Any]:
         )
     if not nights:
         fail(USAGE, "no traces yet: `andon nightly` first, then label answers that are bad")
-    run, shared = f"attack-{secrets.token_hex(4)}", Shared(lake.home)
-    purse = Purse(shared, run, datetime.now(UTC).date(), cat)
+    run, shared = f"attack-{secrets.token_hex(4)}", SharedState(lake.home)
+    purse = DayBudget(shared, run, datetime.now(UTC).date(), cat)
     references = here.references(lake)
     how: Any = {"purse": purse, "progress": Progress.asked, "stop": Interrupts.stop}
     try:

@@ -153,7 +153,7 @@ def foretell(
     probed = plan.probe(scope, probe, now, **how) if probe else None
     rows = plan.plan(scope, now)
     apps = sorted({row.app for row in rows if row.calls})
-    left = {app: day_budget.left(lake, catalog, now.date(), app) for app in apps}
+    left = {app: day_budget.read_budget_left(lake, catalog, now.date(), app) for app in apps}
     if not as_json:
         from orchestration.cli import board
 

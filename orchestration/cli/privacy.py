@@ -55,11 +55,11 @@ def forget(
     done: dict[str, int] = {}
     try:
         if yes:
-            found = forgetting.forget(lake, cat, users, traces, datetime.now(UTC))
+            found = forgetting.forget_person(lake, cat, users, traces, datetime.now(UTC))
             done = found.touched
         else:
-            forgetting.finish(lake, cat)
-            found = forgetting.find(lake, cat, users, traces)
+            forgetting.finish_requests(lake, cat)
+            found = forgetting.find_person(lake, cat, users, traces)
     except HomeInUse as error:
         noted = "the wish is noted, and the next `andon nightly` does it as well"
         fail(INFRASTRUCTURE, f"{error}; {noted}" if yes else str(error))
@@ -107,14 +107,14 @@ def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) 
 
     here = place(home, catalog)
     lake = here.lake()
-    forgetting.finish(lake, here.catalog())
-    found = retention.old(lake, here.catalog(), datetime.now(UTC))
+    forgetting.finish_requests(lake, here.catalog())
+    found = retention.find_expired(lake, here.catalog(), datetime.now(UTC))
     planned = {
         "raw_files": len(found.raw),
         "refused_files": len(found.refused),
         "nights": [night.isoformat() for night in found.nights],
     }
-    done = {} if dry_run or not found else retention.tidy(lake, found)
+    done = {} if dry_run or not found else retention.delete_expired(lake, found)
     if as_json:
         terminal.show({"found": planned, "done": done})
     elif not found:

@@ -114,7 +114,7 @@ def quarantine_list(
     chosen = {key: value for key, value in wanted.items() if value is not None}
     rows = [
         {**{key: getattr(row, key) for key in keys}, "night": row.night}
-        for row in door.refusals(lake)
+        for row in door.read_refusals(lake)
         if all(getattr(row, key) == value for key, value in chosen.items())
     ]
     if as_json:
@@ -144,7 +144,7 @@ def quarantine_show(home: Path | None, catalog: Path | None, where: str, as_json
     file, _, line = where.rpartition(":")
     found = [
         row
-        for row in door.refusals(lake)
+        for row in door.read_refusals(lake)
         if row.source_file == file and str(row.source_line) == line
     ]
     if not found:
@@ -181,7 +181,7 @@ def quarantine_replay(
     from evals.validation import quarantine_replay
 
     here = place(home, catalog)
-    found = quarantine_replay.replay(here.lake(), here.catalog(), file=file, code=code)
+    found = quarantine_replay.replay_quarantine(here.lake(), here.catalog(), file=file, code=code)
     if as_json:
         terminal.show([one._asdict() for one in found])
         return

@@ -48,7 +48,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         """Validates each night by itself; a refused one drops out and the others go on."""
         lake, catalog, nights = here.lake(), here.catalog(), nights_of(context)
         Progress.say("validating with Great Expectations", 0, len(nights))
-        admitted = admission.admit(lake, catalog, nights)
+        admitted = admission.admit_nights(lake, catalog, nights)
         accounts: dict[date, Rows] = {
             night: [
                 {"night": night.isoformat(), "app": app, "final": is_final(catalog, night, app)}

@@ -198,7 +198,7 @@ class Moved(NamedTuple):
 def moved(root: Path, path: Path, count: int) -> Moved:
     """A file's way through the door, every row accepted."""
     from evals.ingest import staging
-    from evals.privacy.redaction import Door
+    from evals.privacy.redaction import PrivacyFilter
     from evals.specs import Catalog
     from evals.storage.lake import Lake
     from evals.validation import admission
@@ -208,12 +208,12 @@ def moved(root: Path, path: Path, count: int) -> Moved:
     rows(warm, 100, private=1.0)
     other = Lake(root / "warm").open()
     staging.import_file(other, catalog, warm)  # the libraries' own start is not what is measured
-    admission.admit(other, catalog, other.nights("staged"))
-    with timed(staging, "screened") as columns, timed(Door, "row") as alone:
+    admission.admit_nights(other, catalog, other.nights("staged"))
+    with timed(staging, "screened") as columns, timed(PrivacyFilter, "row") as alone:
         clock, began = time.perf_counter(), time.process_time()
         staging.import_file(lake, catalog, path)
         staged = time.process_time()
-    (account,) = admission.admit(lake, catalog, lake.nights("staged")).values()
+    (account,) = admission.admit_nights(lake, catalog, lake.nights("staged")).values()
     done, wall = time.process_time(), time.perf_counter() - clock
     assert sum(counts["accepted"] for counts in account.values()) == count, account
     return Moved(staged - began, done - staged, sum(columns) + sum(alone), wall)

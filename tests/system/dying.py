@@ -87,7 +87,7 @@ def die(folder: Path, user: str, at: int, told: Path) -> int:
         deaths = Deaths(lake.home, at, told)
         sys.addaudithook(deaths.heard)
         sqlite3.connect = deaths.connect
-        forget.forget(lake, catalog, [user], [], datetime.now(UTC))
+        forget.forget_person(lake, catalog, [user], [], datetime.now(UTC))
         count, deaths.at = deaths.count, 0
         told.write_text(str(count))
 
@@ -113,8 +113,8 @@ def main(folder: Path, user: str, most: int) -> None:
         copy = copied(f"at{at}")
         ended = die(copy, user, at, told)
         lake, catalog = Lake(copy / "home"), load_catalog(copy / "catalog")
-        begun = len(requests.unfinished(lake))
-        again = forked(lambda: bool(forget.finish(lake, catalog)) and None)  # noqa: B023  at once
+        begun = len(requests.list_unfinished(lake))
+        again = forked(lambda: bool(forget.finish_requests(lake, catalog)) and None)  # noqa: B023  at once
         row = {"at": at, "total": total, "operation": told.read_text(), "ended": ended}
         print(json.dumps({**row, "begun": begun, "again": again, "folder": str(copy)}), flush=True)  # noqa: T201
 

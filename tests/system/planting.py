@@ -91,7 +91,7 @@ def cells(path: Path) -> Iterator[bytes]:
         for row in pq.read_table(path).to_pylist():
             yield repr(row).encode()
     else:
-        yield scrubbing.unpacked(path)
+        yield scrubbing.read_unpacked(path)
 
 
 def holding(home: Path, word: str) -> list[str]:

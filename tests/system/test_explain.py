@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from evals.ingest.explain import explain
+from evals.ingest.explain import explain_file
 from evals.specs import Catalog, Mapping
 from evals.specs.apps import App
 from orchestration.cli.import_pull import import_
@@ -24,7 +24,7 @@ def catalog(root: Path, **more: object) -> Catalog:
 
 def test_a_product_is_recognised_and_its_rows_counted(tmp_path: Path) -> None:
     """Format, container, what is kept, and what is refused with the row and what to do."""
-    found = explain(catalog(tmp_path), GOLDEN / "langfuse_api.json")
+    found = explain_file(catalog(tmp_path), GOLDEN / "langfuse_api.json")
     assert (found.format, found.packed_as, found.whole) == ("langfuse", "document", True)
     assert (found.traces, found.labels, found.apps) == (2, 3, {"shop": 2})
     assert found.nights == ["2026-10-01"]
@@ -43,7 +43,7 @@ def test_the_mapping_is_named_and_the_first_trace_is_redacted(tmp_path: Path) ->
         "ours": Mapping(columns={"input": "ask"}),
         "theirs": Mapping(columns={"input": "x"}),
     }
-    found = explain(catalog(tmp_path, mappings=mappings), path)
+    found = explain_file(catalog(tmp_path, mappings=mappings), path)
     assert (found.format, found.mappings, found.apps) == ("jsonl", ["ours"], {"shop": 1})
     assert found.first
     assert "ada@example.com" not in json.dumps(found.first)
@@ -54,7 +54,7 @@ def test_of_a_long_file_only_the_beginning_is_looked_at(tmp_path: Path) -> None:
     """And that is said."""
     path = tmp_path / "day.jsonl"
     path.write_text("\n".join(json.dumps({**ROW, "id": f"t-{n}"}) for n in range(20)))
-    found = explain(catalog(tmp_path), path, most=5)
+    found = explain_file(catalog(tmp_path), path, most=5)
     assert (found.traces, found.whole) == (5, False)
 
 
@@ -65,7 +65,7 @@ def test_what_two_formats_know_is_said(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(langsmith, "sniff", lambda head, filename: True)
     monkeypatch.setattr(reader, "FORMATS", (langfuse, langsmith))
-    found = explain(catalog(tmp_path), GOLDEN / "langfuse_api.json")
+    found = explain_file(catalog(tmp_path), GOLDEN / "langfuse_api.json")
     assert (found.format, found.also) == ("langfuse", ["langsmith"])
 
 
@@ -74,7 +74,7 @@ def test_what_nobody_knows_is_explained_too(tmp_path: Path, name: str) -> None:
     """With the formats there are."""
     if name == "note.txt":
         (tmp_path / name).write_text("Dear all,\nI am off today.\n")
-    found = explain(catalog(tmp_path), tmp_path / name)
+    found = explain_file(catalog(tmp_path), tmp_path / name)
     assert (found.format, found.traces) == (None, 0)
     assert [reason.code for reason in found.refused] == ["unreadable-file"]
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pytest
 
 from evals.erasure import forget
-from evals.ingest.explain import explain
-from evals.ingest.inbox import take_in, unseen
+from evals.ingest.explain import explain_file
+from evals.ingest.inbox import find_unread, import_inbox
 from evals.specs import load_catalog
 from evals.storage.lake import Lake
-from evals.validation.quarantine import refusals
+from evals.validation.quarantine import read_refusals
 from tests.system import test_command_line
 from tests.system.door_catalog import ROOT, Team, run
 
@@ -57,11 +57,11 @@ def team(tmp_path: Path) -> Team:
 def test_every_file_is_taken_in_under_a_readable_name(team: Team) -> None:
     """No name stops another file; accounts and refused rows say which file, each its own."""
     lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
-    seen = take_in(lake, catalog, team.inbox)
+    seen = import_inbox(lake, catalog, team.inbox)
     assert {one.name: one.read for one in seen} == dict.fromkeys(NAMES.values(), 61)
     assert {one.place for one in seen} == {rf"b\xfcro [1]/{name}" for name in NAMES.values()}
-    assert {row.source_file for row in refusals(lake)} == set(NAMES.values())
-    assert unseen(lake, team.inbox) == []
+    assert {row.source_file for row in read_refusals(lake)} == set(NAMES.values())
+    assert find_unread(lake, team.inbox) == []
 
 
 def test_packed_and_tabular_files_are_read_whatever_their_name(team: Team) -> None:
@@ -75,14 +75,14 @@ def test_packed_and_tabular_files_are_read_whatever_their_name(team: Team) -> No
         packed.write(jsonl(rows(test_command_line.BASE, 4)))
     made.rename(inbox / os.fsdecode(b"z\xe9.jsonl.zst"))
     (inbox / os.fsdecode(b"u\xe9.bin")).write_bytes(bytes(range(256)))
-    seen = {one.name: (one.read, one.refused) for one in take_in(lake, catalog, inbox)}
+    seen = {one.name: (one.read, one.refused) for one in import_inbox(lake, catalog, inbox)}
     assert seen == {r"p\xe9.parquet": (3, 0), r"z\xe9.jsonl.zst": (5, 1), r"u\xe9.bin": (1, 1)}
 
 
 def test_such_a_file_is_explained_under_its_readable_name(team: Team) -> None:
     """`--explain` names the file so, and its first trace too."""
     (path,) = team.inbox.glob("*/*\udce9.jsonl")
-    told = explain(load_catalog(team.catalog), path)
+    told = explain_file(load_catalog(team.catalog), path)
     assert told.first
     assert told.file == told.first["source_file"] == r"caf\xe9.jsonl"
 
@@ -90,10 +90,10 @@ def test_such_a_file_is_explained_under_its_readable_name(team: Team) -> None:
 def test_forgetting_tells_of_such_a_file(team: Team) -> None:
     """The export that a forgotten trace still stands in is found by its readable name."""
     lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
-    take_in(lake, catalog, team.inbox)
+    import_inbox(lake, catalog, team.inbox)
     (path,) = team.inbox.glob("*/*\udce9.jsonl")
-    person = forget.find(lake, catalog, [], [f"{NIGHTS[0]}-1"])
-    assert forget.outside(lake, set(person.files)) == [str(path)]
+    person = forget.find_person(lake, catalog, [], [f"{NIGHTS[0]}-1"])
+    assert forget.find_outside(lake, set(person.files)) == [str(path)]
 
 
 def test_the_sensor_names_such_a_file_readably(team: Team) -> None:

@@ -12,7 +12,7 @@ import pytest
 from evals.erasure import retention
 from evals.specs import load_catalog
 from evals.storage.lake import Lake
-from evals.validation.quarantine import refusals
+from evals.validation.quarantine import read_refusals
 from tests.system.line import Judge, desk, team
 from tests.system.planting import (
     CANARY,
@@ -106,17 +106,17 @@ def test_what_is_old_loses_its_words_and_keeps_its_figures(
     lake, catalog = Lake(line.home).open(), load_catalog(line.catalog)
     before, now = line.report(NIGHT), datetime.now(UTC)
     paid = lake.rows("select sum(cost_usd) as usd from answers", {"answers": None})
-    assert not retention.old(lake, catalog, now)
-    week = retention.old(lake, catalog, now + timedelta(days=8))
+    assert not retention.find_expired(lake, catalog, now)
+    week = retention.find_expired(lake, catalog, now + timedelta(days=8))
     assert (len(week.raw), len(week.nights)) == (1, 0)
-    retention.tidy(lake, week)
+    retention.delete_expired(lake, week)
     assert not (line.home / RAW).exists()
-    assert all(row.raw == b"" for row in refusals(lake))
-    assert {row.code for row in refusals(lake)} == {"not-json", "negative-latency"}
-    assert not retention.old(lake, catalog, now + timedelta(days=8))
-    half = retention.old(lake, catalog, now + timedelta(days=181))
+    assert all(row.raw == b"" for row in read_refusals(lake))
+    assert {row.code for row in read_refusals(lake)} == {"not-json", "negative-latency"}
+    assert not retention.find_expired(lake, catalog, now + timedelta(days=8))
+    half = retention.find_expired(lake, catalog, now + timedelta(days=181))
     assert half.nights == (NIGHT,)
-    retention.tidy(lake, half)
+    retention.delete_expired(lake, half)
     assert holding(line.home, CANARY) == []
     after = line.report(NIGHT)
     assert after["results"] == before["results"]

@@ -30,7 +30,7 @@ def imported(folder: Path, rows: Iterable[dict[str, Any]], **catalog: Any) -> tu
     path = folder / "day.jsonl"
     path.write_text("".join(json.dumps(one) + "\n" for one in rows))
     lake, known = Lake(folder / "home").open(), Catalog(root=folder, **catalog)
-    inbox.take_in(lake, known, path.parent / "day.jsonl", now=READ)
+    inbox.import_inbox(lake, known, path.parent / "day.jsonl", now=READ)
     return lake, known
 
 
@@ -51,9 +51,9 @@ def test_what_no_clock_explains_is_refused_and_what_one_does_is_told(
             "future": at(days=1, seconds=1), "year": "2150-01-01T00:00:00Z",
             "unit": "1970-01-21T17:00:00Z", "old": "2000-01-01T00:00:00Z"}  # fmt: skip
     lake, catalog = imported(tmp_path, [row(name, ts, **private) for name, ts in rows.items()])
-    known = admission.admit(lake, catalog, lake.nights("staged"))
+    known = admission.admit_nights(lake, catalog, lake.nights("staged"))
     assert list(known) == [date(2000, 1, 1), date(2026, 10, 3), date(2026, 10, 4)]
-    lost = {one.trace_id: (one.code, one.night, one.app) for one in quarantine.refusals(lake)}
+    lost = {one.trace_id: (one.code, one.night, one.app) for one in quarantine.read_refusals(lake)}
     assert lost == {
         "future": ("future-timestamp", None, "chat"),
         "year": ("future-timestamp", None, "chat"),
@@ -74,14 +74,14 @@ def test_a_unit_put_right_in_the_mapping_places_them(tmp_path: Path) -> None:
     rows = [{**row(f"t{n}", None), "at": seconds + n} for n in range(3)]
     lake, catalog = imported(tmp_path, rows, mappings=wrong)
     assert lake.nights("staged") == []
-    (told,) = quarantine_replay.replay(lake, catalog)
+    (told,) = quarantine_replay.replay_quarantine(lake, catalog)
     assert (told.placed, told.why) == (0, {"ancient-timestamp": 3})
     mended = Catalog(root=tmp_path, mappings=right)
-    (told,) = quarantine_replay.replay(lake, mended)
+    (told,) = quarantine_replay.replay_quarantine(lake, mended)
     assert (told.placed, told.nights) == (3, ["2026-10-03"])
-    account = admission.admit(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
+    account = admission.admit_nights(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
     assert (account["read"], account["accepted"]) == (3, 3)
-    assert quarantine.refusals(lake) == []
+    assert quarantine.read_refusals(lake) == []
 
 
 @pytest.mark.parametrize("name", ["day.jsonl", "day.json", "day.csv", "day.parquet"])
@@ -102,12 +102,12 @@ def test_they_are_placed_though_the_export_is_gone(tmp_path: Path, name: str) ->
     else:
         table.to_json(path, orient="records", lines=name.endswith("l"))
     lake = Lake(tmp_path / "home").open()
-    inbox.take_in(lake, Catalog(root=tmp_path, mappings=wrong), path, now=READ)
+    inbox.import_inbox(lake, Catalog(root=tmp_path, mappings=wrong), path, now=READ)
     path.unlink()
     mended = Catalog(root=tmp_path, mappings=right)
-    (told,) = quarantine_replay.replay(lake, mended)
+    (told,) = quarantine_replay.replay_quarantine(lake, mended)
     assert (told.tried, told.placed, told.gone, told.nights) == (3, 3, 0, ["2026-10-03"])
-    account = admission.admit(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
+    account = admission.admit_nights(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
     assert (account["read"], account["accepted"]) == (3, 3)
     placed = sorted((t.ts.timestamp(), t.tokens_in) for t in lake.read("traces"))
     assert placed == [(seconds + n, n) for n in range(3)]
@@ -118,7 +118,7 @@ def test_rows_that_nothing_holds_whole_are_counted(tmp_path: Path) -> None:
     rows = [row("long", "2150-01-01T00:00:00Z", input="x" * 70_000), row("new", at())]
     lake, catalog = imported(tmp_path, rows)
     (tmp_path / "day.jsonl").unlink()
-    (told,) = quarantine_replay.replay(lake, catalog)
+    (told,) = quarantine_replay.replay_quarantine(lake, catalog)
     assert (told.tried, told.placed, told.gone, told.why) == (1, 0, 1, {})
 
 

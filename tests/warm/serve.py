@@ -36,7 +36,7 @@ def load() -> None:
         for module in found:
             if not module.name.startswith(APART):
                 importlib.import_module(module.name)
-        importlib.import_module("evals.validation.expectations").batches()
+        importlib.import_module("evals.validation.expectations").build_batch_definition()
     assert threading.active_count() == 1, "a process with threads cannot be forked"
     gc.collect()
     gc.freeze()

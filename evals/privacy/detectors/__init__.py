@@ -3,17 +3,17 @@
 Each kind is a cheap hint followed by a recognizer with its checksum; verdicts are `guardrails`'.
 """
 
-from evals.privacy.detectors.finding import MARK, Detector, Finding, mark
+from evals.privacy.detectors.finding import MARK, Detector, Finding, format_mark
 from evals.privacy.detectors.screen import (
     DETECTORS,
     PII_KINDS,
     SECRET_KINDS,
     Screen,
-    find,
+    apply_marks,
+    build_redactor,
+    build_screen,
+    find_all,
     may_be_key,
-    redact,
-    redactor,
-    screen,
 )
 from evals.privacy.detectors.secrets import PASSWORDS, KeyBlocks
 
@@ -27,10 +27,10 @@ __all__ = [
     "Finding",
     "KeyBlocks",
     "Screen",
-    "find",
-    "mark",
+    "apply_marks",
+    "build_redactor",
+    "build_screen",
+    "find_all",
+    "format_mark",
     "may_be_key",
-    "redact",
-    "redactor",
-    "screen",
 ]

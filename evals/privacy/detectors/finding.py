@@ -39,12 +39,12 @@ class Detector(NamedTuple):
 
     def find(self, text: str) -> Iterator[Finding]:
         """Every finding of this kind, in no order, perhaps twice."""
-        for start, end in windows(text, self.hint, self.margin):
+        for start, end in find_windows(text, self.hint, self.margin):
             for first, last in self.spans(text[start:end]):
                 yield Finding(self.kind, start + first, start + last)
 
 
-def windows(text: str, hint: re.Pattern[str], margin: int) -> Iterator[tuple[int, int]]:
+def find_windows(text: str, hint: re.Pattern[str], margin: int) -> Iterator[tuple[int, int]]:
     """The parts of a text near a hint: merged, cut between words, at most CHUNK long."""
     begin = stop = -1
     for match in hint.finditer(text):
@@ -54,13 +54,13 @@ def windows(text: str, hint: re.Pattern[str], margin: int) -> Iterator[tuple[int
         elif start <= stop:
             stop = max(stop, end)
         else:
-            yield from chunks(text, begin, stop)
+            yield from split_window(text, begin, stop)
             begin, stop = start, end
     if begin >= 0:
-        yield from chunks(text, begin, stop)
+        yield from split_window(text, begin, stop)
 
 
-def chunks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def split_window(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Overlapping pieces of a span whose outer ends do not cut a word."""
     for _ in range(64):
         if start > 0 and text[start - 1].isalnum():
@@ -74,7 +74,7 @@ def chunks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     yield start, end
 
 
-def settled(found: Iterable[Finding]) -> list[Finding]:
+def merge_overlaps(found: Iterable[Finding]) -> list[Finding]:
     """Findings in order, those that overlap made one: the longest's kind, both their places."""
     kept: list[tuple[Finding, int]] = []
     for finding in sorted(found, key=lambda f: (f.start, f.start - f.end, f.kind)):
@@ -89,7 +89,7 @@ def settled(found: Iterable[Finding]) -> list[Finding]:
     return [finding for finding, _ in kept]
 
 
-def mark(kind: str) -> str:
+def format_mark(kind: str) -> str:
     """What stands in a redacted text instead of a finding."""
     return f"[redacted:{kind}]"
 
@@ -100,7 +100,7 @@ MARK = re.compile(r"\[redacted:([a-z0-9_-]{1,40})\]")
 TOKEN = re.compile(r"[A-Za-z0-9_\-+/=]*(?:\.[A-Za-z0-9_\-+/=]+)*")
 
 
-def token_end(text: str, at: int) -> int:
+def find_token_end(text: str, at: int) -> int:
     """Where the token that reaches past a position ends: nothing of a secret stays behind."""
     found = TOKEN.match(text, at) if at and re.match(r"[\w.+/=-]", text[at - 1]) else None
     return found.end() if found else at

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from evals.privacy.detectors.finding import Detector, token_end
+from evals.privacy.detectors.finding import Detector, find_token_end
 
 REACH = 260
 """How far a key may reach beyond its hint."""
@@ -18,7 +18,7 @@ RANDOM = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{20}")
 """What no words written together have: twenty letters and digits in one run."""
 
 
-class Shape(NamedTuple):
+class KeyShape(NamedTuple):
     """How one maker spells its keys."""
 
     kind: str
@@ -30,40 +30,42 @@ class Shape(NamedTuple):
 
 SHAPES = (
     # who answers
-    Shape("anthropic-key", "sk-ant-", r"sk-ant-[\w-]{20,}"),
-    Shape("openrouter-key", "sk-or-", r"sk-or-(?:v\d-)?[0-9A-Za-z]{32,}"),
-    Shape("google-key", "AIza[0-9A-Za-z_-]{8}", r"AIza[0-9A-Za-z_-]{35}"),
-    Shape("groq-key", "gsk_[0-9A-Za-z]{8}", "gsk_[0-9A-Za-z]{40,}"),
-    Shape("xai-key", "xai-[0-9A-Za-z_]{8}", r"xai-[0-9A-Za-z_]{60,}"),
-    Shape("nvidia-key", "nvapi-", r"nvapi-[\w-]{40,}"),
-    Shape("perplexity-key", "pplx-[0-9A-Za-z]{8}", "pplx-[0-9A-Za-z]{40,}"),
-    Shape("replicate-key", "r8_[0-9A-Za-z]{8}", "r8_[0-9A-Za-z]{37}"),
-    Shape("huggingface-token", "(?:hf|api_org)_[0-9A-Za-z]{8}", "(?:hf|api_org)_[0-9A-Za-z]{34}"),
+    KeyShape("anthropic-key", "sk-ant-", r"sk-ant-[\w-]{20,}"),
+    KeyShape("openrouter-key", "sk-or-", r"sk-or-(?:v\d-)?[0-9A-Za-z]{32,}"),
+    KeyShape("google-key", "AIza[0-9A-Za-z_-]{8}", r"AIza[0-9A-Za-z_-]{35}"),
+    KeyShape("groq-key", "gsk_[0-9A-Za-z]{8}", "gsk_[0-9A-Za-z]{40,}"),
+    KeyShape("xai-key", "xai-[0-9A-Za-z_]{8}", r"xai-[0-9A-Za-z_]{60,}"),
+    KeyShape("nvidia-key", "nvapi-", r"nvapi-[\w-]{40,}"),
+    KeyShape("perplexity-key", "pplx-[0-9A-Za-z]{8}", "pplx-[0-9A-Za-z]{40,}"),
+    KeyShape("replicate-key", "r8_[0-9A-Za-z]{8}", "r8_[0-9A-Za-z]{37}"),
+    KeyShape(
+        "huggingface-token", "(?:hf|api_org)_[0-9A-Za-z]{8}", "(?:hf|api_org)_[0-9A-Za-z]{34}"
+    ),
     # where traces and passages come from
-    Shape("langfuse-key", "[sp]k-lf-[0-9A-Za-z]", r"[sp]k-lf-(?=[a-zA-Z-]*\d)[0-9A-Za-z-]{16,}"),
-    Shape("langsmith-key", "lsv2_|ls__", r"(?:lsv2_(?:pt|sk)_|ls__)[0-9a-f]{32}(?:_[0-9a-f]+)?"),
-    Shape("pinecone-key", "pcsk_", "pcsk_[0-9A-Za-z_]{40,}"),
-    Shape("tavily-key", "tvly-", "tvly-(?:dev-|prod-)?[0-9A-Za-z]{32}"),
-    Shape("databricks-token", "dapi[0-9a-f]{8}", "dapi[0-9a-f]{32}"),
+    KeyShape("langfuse-key", "[sp]k-lf-[0-9A-Za-z]", r"[sp]k-lf-(?=[a-zA-Z-]*\d)[0-9A-Za-z-]{16,}"),
+    KeyShape("langsmith-key", "lsv2_|ls__", r"(?:lsv2_(?:pt|sk)_|ls__)[0-9a-f]{32}(?:_[0-9a-f]+)?"),
+    KeyShape("pinecone-key", "pcsk_", "pcsk_[0-9A-Za-z_]{40,}"),
+    KeyShape("tavily-key", "tvly-", "tvly-(?:dev-|prod-)?[0-9A-Za-z]{32}"),
+    KeyShape("databricks-token", "dapi[0-9a-f]{8}", "dapi[0-9a-f]{32}"),
     # code and the rest of a team's work
-    Shape("github-pat", "github_pat_", r"github_pat_\w{22,}"),
-    Shape("npm-key", "npm_[0-9A-Za-z]{8}", "npm_[0-9A-Za-z]{36}"),
-    Shape("docker-token", "dckr_", r"dckr_[po]at_[\w-]{27,}"),
-    Shape("slack-app-token", "(?i:xapp|xoxe)", r"(?i:xapp-\d-\w+-\d+-\w+|xoxe[.-][\w.-]{20,})"),
-    Shape("google-oauth", r"ya29\.|GOCSPX-", r"ya29\.[\w-]{20,}|GOCSPX-[\w-]{28}"),
-    Shape("notion-token", "ntn_", "ntn_[0-9A-Za-z]{40,}"),
-    Shape("linear-key", "lin_api_", "lin_api_[0-9A-Za-z]{40}"),
-    Shape("supabase-key", "sbp_|sb_secret_", r"sbp_[0-9a-f]{40}|sb_secret_[\w-]{20,}"),
+    KeyShape("github-pat", "github_pat_", r"github_pat_\w{22,}"),
+    KeyShape("npm-key", "npm_[0-9A-Za-z]{8}", "npm_[0-9A-Za-z]{36}"),
+    KeyShape("docker-token", "dckr_", r"dckr_[po]at_[\w-]{27,}"),
+    KeyShape("slack-app-token", "(?i:xapp|xoxe)", r"(?i:xapp-\d-\w+-\d+-\w+|xoxe[.-][\w.-]{20,})"),
+    KeyShape("google-oauth", r"ya29\.|GOCSPX-", r"ya29\.[\w-]{20,}|GOCSPX-[\w-]{28}"),
+    KeyShape("notion-token", "ntn_", "ntn_[0-9A-Za-z]{40,}"),
+    KeyShape("linear-key", "lin_api_", "lin_api_[0-9A-Za-z]{40}"),
+    KeyShape("supabase-key", "sbp_|sb_secret_", r"sbp_[0-9a-f]{40}|sb_secret_[\w-]{20,}"),
 )
 
 
-def detector(shape: Shape) -> Detector:
+def build_detector(shape: KeyShape) -> Detector:
     """What finds the keys of a shape: only whole words begin one."""
     compiled = re.compile(rf"(?<![A-Za-z0-9])(?:{shape.key})")
 
     def spans(text: str) -> Iterator[tuple[int, int]]:
         for match in compiled.finditer(text):
-            yield match.start(), token_end(text, match.end())
+            yield match.start(), find_token_end(text, match.end())
 
     return Detector(shape.kind, re.compile(shape.hint), REACH, spans)
 
@@ -71,14 +73,14 @@ def detector(shape: Shape) -> Detector:
 ANY = re.compile(r"(?<![A-Za-z0-9])sk-(?P<rest>[\w-]{24,})")
 
 
-def any_key(text: str) -> Iterator[tuple[int, int]]:
+def find_any_key(text: str) -> Iterator[tuple[int, int]]:
     """Keys of the many who begin theirs as OpenAI does: something random stands in them."""
     for match in ANY.finditer(text):
         if RANDOM.search(match["rest"]):
-            yield match.start(), token_end(text, match.end())
+            yield match.start(), find_token_end(text, match.end())
 
 
 KEYS = (
-    *map(detector, SHAPES),
-    Detector("sk-key", re.compile(r"sk-[\w-]{24}"), REACH, any_key),
+    *map(build_detector, SHAPES),
+    Detector("sk-key", re.compile(r"sk-[\w-]{24}"), REACH, find_any_key),
 )

@@ -14,12 +14,12 @@ from evals.privacy.detectors.finding import Detector, Spans
 
 
 @functools.cache
-def recognizer(kind: str) -> Any:
+def load_recognizer(kind: str) -> Any:
     """The presidio recognizer of a kind, alone: no language model, no network."""
     from presidio_analyzer import predefined_recognizers as known
 
     if kind == "email":
-        return offline_email(known.EmailRecognizer)
+        return build_email_recognizer(known.EmailRecognizer)
     if kind == "phone":
         return known.PhoneRecognizer(supported_regions=("US", "GB"), leniency=1)
     return {
@@ -30,7 +30,7 @@ def recognizer(kind: str) -> Any:
     }[kind]()
 
 
-def offline_email(base: Any) -> Any:
+def build_email_recognizer(base: Any) -> Any:
     """An e-mail recognizer that knows the public suffixes its package ships, and fetches none."""
     import tldextract
 
@@ -44,54 +44,54 @@ def offline_email(base: Any) -> Any:
     return OfflineEmail()
 
 
-def recognized(kind: str, text: str, least: float = 0.4) -> Iterator[tuple[int, int]]:
+def recognize(kind: str, text: str, least: float = 0.4) -> Iterator[tuple[int, int]]:
     """Spans a recognizer gives at least some confidence."""
-    found = recognizer(kind)
+    found = load_recognizer(kind)
     for result in found.analyze(text, found.supported_entities, None):
         if result.score >= least:
             yield result.start, result.end
 
 
-def emails(text: str) -> Spans:
+def find_emails(text: str) -> Spans:
     """E-mail addresses under a public suffix."""
-    return recognized("email", text)
+    return recognize("email", text)
 
 
 DIGIT = re.compile(r"(?<!\d)\d")
 
 
-def cards(text: str) -> Iterator[tuple[int, int]]:
+def find_cards(text: str) -> Iterator[tuple[int, int]]:
     """Card numbers with a right check digit, also behind a few other digits."""
     starts = [match.start() for match in DIGIT.finditer(text)]
     if len(starts) > 50:
-        yield from recognized("card", text, 0.9)
+        yield from recognize("card", text, 0.9)
         return
     at = 0
     for start in starts:
-        found = list(recognized("card", text[start : start + 40], 0.9)) if start >= at else []
+        found = list(recognize("card", text[start : start + 40], 0.9)) if start >= at else []
         for first, last in found:
             yield start + first, start + last
             at = start + last
 
 
-def ibans(text: str) -> Spans:
+def find_ibans(text: str) -> Spans:
     """Account numbers with right check digits."""
-    return recognized("iban", text, 0.9)
+    return recognize("iban", text, 0.9)
 
 
 NEAR_SSN = re.compile(r"social\s+security|\bssn\b", re.IGNORECASE)
 
 
-def ssns(text: str) -> Spans:
+def find_ssns(text: str) -> Spans:
     """US social security numbers; undivided or oddly divided ones only near the words."""
-    return recognized("ssn", text, 0.05 if NEAR_SSN.search(text) else 0.4)
+    return recognize("ssn", text, 0.05 if NEAR_SSN.search(text) else 0.4)
 
 
-def ips(text: str) -> Iterator[tuple[int, int]]:
+def find_ips(text: str) -> Iterator[tuple[int, int]]:
     """Addresses that may be somebody's: not loopback, multicast, netmask or all zeros."""
     import ipaddress
 
-    for start, end in recognized("ip", text):
+    for start, end in recognize("ip", text):
         address = ipaddress.ip_interface(text[start:end]).ip
         nobody = address.is_loopback or address.is_multicast or address.is_unspecified
         netmask = address.version == 4 and address.is_reserved
@@ -105,20 +105,22 @@ NEAR_PHONE = re.compile(
 )
 
 
-def phones(text: str) -> Iterator[tuple[int, int]]:
+def find_phones(text: str) -> Iterator[tuple[int, int]]:
     """Valid numbers written as one: with a plus, divided, or near a word for it."""
     near = NEAR_PHONE.search(text) is not None
-    for start, end in recognized("phone", text):
+    for start, end in recognize("phone", text):
         number = text[start:end]
         if near or number.startswith("+") or re.search(r"\d[)\s./-]+\d", number):
             yield start, end
 
 
 PII = (
-    Detector("email", re.compile("@"), 260, emails),
-    Detector("card", re.compile(r"\d(?:[ -]?\d){11}"), 30, cards),
-    Detector("iban", re.compile(r"[A-Z]{2}\d{2}[ -]?[A-Z0-9]{4}"), 45, ibans),
-    Detector("ssn", re.compile(r"\d{3}[- .]?\d{2}[- .]?\d{4}"), 40, ssns),
-    Detector("ip", re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d|[0-9A-Fa-f]?:[0-9A-Fa-f]{0,4}:"), 45, ips),
-    Detector("phone", re.compile(r"\d(?:[ ()./\u00a0\u2010-\u2013-]{0,3}\d){6}"), 40, phones),
+    Detector("email", re.compile("@"), 260, find_emails),
+    Detector("card", re.compile(r"\d(?:[ -]?\d){11}"), 30, find_cards),
+    Detector("iban", re.compile(r"[A-Z]{2}\d{2}[ -]?[A-Z0-9]{4}"), 45, find_ibans),
+    Detector("ssn", re.compile(r"\d{3}[- .]?\d{2}[- .]?\d{4}"), 40, find_ssns),
+    Detector(
+        "ip", re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d|[0-9A-Fa-f]?:[0-9A-Fa-f]{0,4}:"), 45, find_ips
+    ),
+    Detector("phone", re.compile(r"\d(?:[ ()./\u00a0\u2010-\u2013-]{0,3}\d){6}"), 40, find_phones),
 )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from evals.privacy.detectors.finding import MARK, Detector, Finding, mark, settled
+from evals.privacy.detectors.finding import MARK, Detector, Finding, format_mark, merge_overlaps
 from evals.privacy.detectors.keys import KEYS
 from evals.privacy.detectors.personal import PII
 from evals.privacy.detectors.secrets import SECRETS, KeyBlocks
@@ -41,7 +41,7 @@ SCREEN_MEMORY = 64 * 2**20
 
 
 @functools.lru_cache(maxsize=64)
-def screen(kinds: tuple[str, ...]) -> Screen:
+def build_screen(kinds: tuple[str, ...]) -> Screen:
     """The screen of some kinds.
 
     Raises:
@@ -53,17 +53,17 @@ def screen(kinds: tuple[str, ...]) -> Screen:
     options.max_mem = SCREEN_MEMORY
     automaton = re2.Set.SearchSet(options)
     for kind in kinds:
-        automaton.Add(hint_of(DETECTORS[kind]))
+        automaton.Add(translate_hint(DETECTORS[kind]))
     automaton.Compile()
     return Screen(kinds, automaton)
 
 
 def may_be_key(text: str) -> bool:
     """Whether a short text, such as an id, may hold a secret known by its form."""
-    return bool(screen(FORMED).suspects(text))
+    return bool(build_screen(FORMED).suspects(text))
 
 
-def hint_of(detector: Detector | KeyBlocks) -> str:
+def translate_hint(detector: Detector | KeyBlocks) -> str:
     """A detector's hint as RE2 spells it, digits and letters being those of any script."""
     if isinstance(detector, KeyBlocks):
         return "PRIVATE KEY"
@@ -75,32 +75,32 @@ def hint_of(detector: Detector | KeyBlocks) -> str:
     return re.sub(r"\\u([0-9a-f]{4})", r"\\x{\1}", within)
 
 
-def find(text: str, kinds: Iterable[str]) -> list[Finding]:
+def find_all(text: str, kinds: Iterable[str]) -> list[Finding]:
     """Every finding of some kinds, marks of an earlier redaction among them, in order.
 
     Raises:
         KeyError: no detector has one of the kinds.
     """
     wanted = tuple(dict.fromkeys(kinds))
-    suspected = screen(wanted).suspects(text) if wanted else ()
+    suspected = build_screen(wanted).suspects(text) if wanted else ()
     found = [f for kind in suspected for f in DETECTORS[kind].find(text)]
     if "[redacted:" in text:
         marks = MARK.finditer(text)
         found += [Finding(m[1], m.start(), m.end()) for m in marks if m[1] in wanted]
-    return settled(found)
+    return merge_overlaps(found)
 
 
-def redact(text: str, findings: Iterable[Finding]) -> str:
+def apply_marks(text: str, findings: Iterable[Finding]) -> str:
     """The text with a mark in the place of every finding."""
     parts: list[str] = []
     at = 0
-    for kind, start, end in settled(findings):
-        parts += (text[at:start], mark(kind))
+    for kind, start, end in merge_overlaps(findings):
+        parts += (text[at:start], format_mark(kind))
         at = end
     return "".join((*parts, text[at:]))
 
 
-def redactor(kinds: Iterable[str]) -> Callable[[str], str]:
+def build_redactor(kinds: Iterable[str]) -> Callable[[str], str]:
     """A function that takes every finding of some kinds out of a text.
 
     It looks again at what it wrote until only marks are left, for taking one number away may
@@ -110,10 +110,10 @@ def redactor(kinds: Iterable[str]) -> Callable[[str], str]:
 
     def redacted(text: str) -> str:
         for _ in range(8):
-            findings = find(text, chosen)
+            findings = find_all(text, chosen)
             if all(MARK.fullmatch(text, f.start, f.end) for f in findings):
                 break
-            text = redact(text, findings)
+            text = apply_marks(text, findings)
         return text
 
     return redacted

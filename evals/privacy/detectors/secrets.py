@@ -11,25 +11,25 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from evals.privacy.detectors.finding import Detector, Finding, Spans, token_end
+from evals.privacy.detectors.finding import Detector, Finding, Spans, find_token_end
 
 
-def by_plugin(module: str, name: str) -> Callable[[str], Spans]:
+def build_plugin_finder(module: str, name: str) -> Callable[[str], Spans]:
     """Spans found by the patterns of a detect-secrets plugin, to the end of each token."""
 
     def spans(text: str) -> Iterator[tuple[int, int]]:
-        plugin = secrets_plugin(module, name)
+        plugin = load_plugin(module, name)
         valid = getattr(plugin, "is_formally_valid", None)
         for pattern in plugin.denylist:
             for match in pattern.finditer(text):
                 if valid is None or valid(match[0]):
-                    yield match.start(), token_end(text, match.end())
+                    yield match.start(), find_token_end(text, match.end())
 
     return spans
 
 
 @functools.cache
-def secrets_plugin(module: str, name: str) -> Any:
+def load_plugin(module: str, name: str) -> Any:
     """One plugin of detect-secrets, called in process and never asked to verify."""
     import importlib
 
@@ -51,9 +51,9 @@ ASSIGNED = re.compile(
 PLACEHOLDER = re.compile(r"your|example|placeholder|change|dummy|\*\*|xxx|\.\.\.|[$%]|://", re.I)
 
 
-def assigned(text: str) -> Iterator[tuple[int, int]]:
+def find_assigned(text: str) -> Iterator[tuple[int, int]]:
     """Random-looking values given to something called a password, key or token."""
-    entropy = secrets_plugin("high_entropy_strings", "Base64HighEntropyString")
+    entropy = load_plugin("high_entropy_strings", "Base64HighEntropyString")
     for match in ASSIGNED.finditer(text):
         value = match["value"].rstrip(".:!?")
         mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
@@ -91,35 +91,45 @@ class KeyBlocks(NamedTuple):
             yield Finding(self.kind, begin.start(), done)
 
 
-def plugin(kind: str, hint: str, module: str, name: str) -> Detector:
+def build_plugin_detector(kind: str, hint: str, module: str, name: str) -> Detector:
     """The detector of a detect-secrets plugin."""
-    return Detector(kind, re.compile(hint), 280, by_plugin(module, name))
+    return Detector(kind, re.compile(hint), 280, build_plugin_finder(module, name))
 
 
 SECRETS = (
     KeyBlocks(),
-    plugin("aws-key", "AKIA|ASIA|ABIA|ACCA|A3T|(?i:aws)", "aws", "AWSKeyDetector"),
-    plugin("azure-key", "AccountKey=", "azure_storage_key", "AzureStorageKeyDetector"),
-    plugin("url-password", "://", "basic_auth", "BasicAuthDetector"),
-    plugin("discord-token", r"[MNO][\w-]{23,25}\.[\w-]{6}\.", "discord", "DiscordBotTokenDetector"),
-    plugin("github-token", "gh[pousr]_", "github_token", "GitHubTokenDetector"),
-    plugin("gitlab-token", "gl[a-z]{2,5}-|GR1348941", "gitlab_token", "GitLabTokenDetector"),
-    plugin("jwt", "eyJ", "jwt", "JwtTokenDetector"),
-    plugin("mailchimp-key", "-us[0-9]", "mailchimp", "MailchimpDetector"),
-    plugin("npm-token", ":_authToken=", "npm", "NpmDetector"),
-    plugin("openai-key", "T3BlbkFJ", "openai", "OpenAIDetector"),
-    plugin("pypi-token", "pypi-AgE", "pypi_token", "PypiTokenDetector"),
-    plugin("sendgrid-key", r"SG\.", "sendgrid", "SendGridDetector"),
-    plugin("slack-token", "(?i:xox)|hooks.slack.com", "slack", "SlackDetector"),
-    plugin("square-key", "sq0csp", "square_oauth", "SquareOAuthDetector"),
-    plugin("stripe-key", "k_live_", "stripe", "StripeDetector"),
-    plugin("telegram-token", r"\d{8}:", "telegram_token", "TelegramBotTokenDetector"),
-    plugin("twilio-key", "AC[a-z0-9]{8}|SK[a-z0-9]{8}", "twilio", "TwilioKeyDetector"),
+    build_plugin_detector("aws-key", "AKIA|ASIA|ABIA|ACCA|A3T|(?i:aws)", "aws", "AWSKeyDetector"),
+    build_plugin_detector(
+        "azure-key", "AccountKey=", "azure_storage_key", "AzureStorageKeyDetector"
+    ),
+    build_plugin_detector("url-password", "://", "basic_auth", "BasicAuthDetector"),
+    build_plugin_detector(
+        "discord-token", r"[MNO][\w-]{23,25}\.[\w-]{6}\.", "discord", "DiscordBotTokenDetector"
+    ),
+    build_plugin_detector("github-token", "gh[pousr]_", "github_token", "GitHubTokenDetector"),
+    build_plugin_detector(
+        "gitlab-token", "gl[a-z]{2,5}-|GR1348941", "gitlab_token", "GitLabTokenDetector"
+    ),
+    build_plugin_detector("jwt", "eyJ", "jwt", "JwtTokenDetector"),
+    build_plugin_detector("mailchimp-key", "-us[0-9]", "mailchimp", "MailchimpDetector"),
+    build_plugin_detector("npm-token", ":_authToken=", "npm", "NpmDetector"),
+    build_plugin_detector("openai-key", "T3BlbkFJ", "openai", "OpenAIDetector"),
+    build_plugin_detector("pypi-token", "pypi-AgE", "pypi_token", "PypiTokenDetector"),
+    build_plugin_detector("sendgrid-key", r"SG\.", "sendgrid", "SendGridDetector"),
+    build_plugin_detector("slack-token", "(?i:xox)|hooks.slack.com", "slack", "SlackDetector"),
+    build_plugin_detector("square-key", "sq0csp", "square_oauth", "SquareOAuthDetector"),
+    build_plugin_detector("stripe-key", "k_live_", "stripe", "StripeDetector"),
+    build_plugin_detector(
+        "telegram-token", r"\d{8}:", "telegram_token", "TelegramBotTokenDetector"
+    ),
+    build_plugin_detector(
+        "twilio-key", "AC[a-z0-9]{8}|SK[a-z0-9]{8}", "twilio", "TwilioKeyDetector"
+    ),
     Detector(
         "password",
         PASSWORDS,
         230,
-        assigned,
+        find_assigned,
         r"(?i)(?:api|auth|access|account|client|private|service|db|database)[ _-]?"
         r"(?:key|token|pass)|password|passwd|passphrase|pwd|secret|token|bearer",
     ),

@@ -10,10 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals.calls.batch_jobs import Ticket, tickets
-from evals.calls.day_budget import Purse
-from evals.calls.routing import Route, returned
-from evals.calls.shared_state import Shared
+from evals.calls.batch_jobs import BatchJob, read_jobs
+from evals.calls.day_budget import DayBudget
+from evals.calls.routing import Route, take_back_batches
+from evals.calls.shared_state import SharedState
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Answer, Trace
@@ -78,9 +78,9 @@ class BatchLine:
     def ask(self, now: datetime = NOON, night: date = NIGHT) -> runner.Tally:
         """Scores a night, as far as answers are there; hands in what is not."""
         references = GoldAndLabels.of(self.catalog.root, [])
-        shared = Shared(self.lake.home)
+        shared = SharedState(self.lake.home)
         try:
-            purse = Purse(shared, "run", now.date(), self.catalog)
+            purse = DayBudget(shared, "run", now.date(), self.catalog)
             with ledger.journal(self.lake, "run") as journal:
                 return runner.score_night(
                     self.lake, NightOf(self.lake, night), self.judge, references, journal,
@@ -89,10 +89,10 @@ class BatchLine:
         finally:
             shared.close()
 
-    def back(self, now: datetime = NOON + timedelta(hours=1)) -> list[Ticket]:
+    def back(self, now: datetime = NOON + timedelta(hours=1)) -> list[BatchJob]:
         """Takes in what came back."""
         with ledger.journal(self.lake, "back") as journal:
-            return returned(self.lake, self.catalog, journal, now)
+            return take_back_batches(self.lake, self.catalog, journal, now)
 
     def verdicts(self) -> dict[str, str]:
         """Verdict or code by trace."""
@@ -108,9 +108,9 @@ class BatchLine:
         (row,) = self.lake.read("coverage", [NIGHT])
         return row
 
-    def tickets(self) -> list[Ticket]:
+    def tickets(self) -> list[BatchJob]:
         """Its batches."""
-        return list(tickets(self.lake))
+        return list(read_jobs(self.lake))
 
 
 if __name__ == "__main__":
@@ -126,7 +126,7 @@ def once(server: Server) -> bool:
 
 def spent(line: BatchLine) -> tuple[float, int]:
     """What the home's day has come to, reservations included."""
-    shared = Shared(line.lake.home)
+    shared = SharedState(line.lake.home)
     sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
     usd, calls = shared.db.execute(sql).fetchone()
     shared.close()

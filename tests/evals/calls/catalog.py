@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals.calls.day_budget import Purse
-from evals.calls.shared_state import Shared
+from evals.calls.day_budget import DayBudget
+from evals.calls.shared_state import SharedState
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Score, Trace
@@ -81,10 +81,10 @@ class Team:
     ) -> runner.Tally:
         """Brings the judge's scores of a night up to date."""
         references = GoldAndLabels.of(self.catalog.root, [])
-        shared = Shared(self.lake.home)
+        shared = SharedState(self.lake.home)
         try:
             with ledger.journal(self.lake, run_id) as journal:
-                purse = Purse(shared, run_id, day, self.catalog)
+                purse = DayBudget(shared, run_id, day, self.catalog)
                 work = NightOf(self.lake, night)
                 one = self.evaluator
                 return runner.score_night(

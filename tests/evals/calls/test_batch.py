@@ -13,8 +13,8 @@ import pytest
 
 from evals import models
 from evals.calls import batch, live
-from evals.calls.batch_jobs import requests_file
-from evals.calls.routing import Route, cancelled
+from evals.calls.batch_jobs import requests_path
+from evals.calls.routing import Route, cancel_batch
 from evals.specs import CatalogError
 from tests.evals.calls.batch_night import NOON, BatchLine, catalog_at, once, spent
 from tests.evals.models.batch_server import Row, Server, answered, row
@@ -201,7 +201,7 @@ def test_a_batch_can_be_cancelled(line: BatchLine, server: Server) -> None:
     """The provider is asked to end it; what comes back after is taken in."""
     line.ask()
     (out,) = line.tickets()
-    assert cancelled(line.lake, line.catalog, out, NOON).status == "cancelling"
+    assert cancel_batch(line.lake, line.catalog, out, NOON).status == "cancelling"
     server.state.finish("cancelled", upto=1)
     line.back()
     assert Counter(a.code for a in line.answers()) == {None: 1, "batch-cancelled": 2}
@@ -278,7 +278,7 @@ def test_auto_takes_a_batch_where_the_deadline_allows(
     catalog_at(tmp_path / "catalog", "http://127.0.0.1:1/v1", via=via)
     line = BatchLine(tmp_path)
     line.night(*map(str, range(outputs)))
-    from evals.calls.requests import Asking
+    from evals.calls.requests import CallPlan
     from evals.evaluators.gold import GoldAndLabels
     from evals.worklist.worklist import NightOf, survey
     from tests.evals.calls.batch_night import NIGHT
@@ -287,13 +287,13 @@ def test_auto_takes_a_batch_where_the_deadline_allows(
     work = survey(line.lake, NightOf(line.lake, NIGHT), judge, GoldAndLabels.of(line.folder, []))
     assert judge.judge
     assert judge.pin
-    asking: Any = Asking(work, judge.judge, judge.pin, None, line.lake.home)  # type: ignore[arg-type]
-    limits = Route(line.lake, line.catalog, now).batched(asking)
+    asking: Any = CallPlan(work, judge.judge, judge.pin, None, line.lake.home)  # type: ignore[arg-type]
+    limits = Route(line.lake, line.catalog, now).batch_limits(asking)
     assert ("live" if limits is None else "batch") == way
     again = dataclasses.replace(work, wanted=tuple(w._replace(attempts=1) for w in work.wanted))
     if via == "auto":
         retried = dataclasses.replace(asking, work=again)
-        assert Route(line.lake, line.catalog, now).batched(retried) is None
+        assert Route(line.lake, line.catalog, now).batch_limits(retried) is None
     work.contents.close()
 
 
@@ -347,13 +347,13 @@ def test_a_death_between_its_two_writes_leaves_no_second_batch(
     line: BatchLine, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Written down twice, the same questions have the same name, and go once."""
-    monkeypatch.setattr(batch, "advance", None)
+    monkeypatch.setattr(batch, "advance_job", None)
     with pytest.raises(TypeError):
         line.ask()
     monkeypatch.undo()
     (intended,) = line.tickets()
     assert intended.state == "intended"
-    assert requests_file(line.lake, intended.tag).exists()
+    assert requests_path(line.lake, intended.tag).exists()
     line.ask()
     line.back()
     assert server.state.made["POST /batches"] == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.calls.routing import cancelled
+from evals.calls.routing import cancel_batch
 from tests.evals.calls.batch_night import NOON, BatchLine, catalog_at
 from tests.evals.calls.fake import faulty
 from tests.evals.models.batch_server import Row, Server, answered, serving
@@ -24,7 +24,7 @@ VERSION = "2024-10-21"
 def until_back(line: BatchLine) -> None:
     """Looks until nothing is under way."""
     end = time.monotonic() + SOON_S
-    while any(one.open for one in line.tickets()):
+    while any(one.is_open for one in line.tickets()):
         assert time.monotonic() < end, [dataclasses.asdict(one) for one in line.tickets()]
         line.back()
         time.sleep(0.05)
@@ -67,7 +67,7 @@ def test_a_batch_of_the_shared_server_is_cancelled_half_way(tmp_path: Path) -> N
         line.ask()
         time.sleep(0.8)
         (out,) = line.tickets()
-        assert cancelled(line.lake, line.catalog, out, NOON).status == "cancelling"
+        assert cancel_batch(line.lake, line.catalog, out, NOON).status == "cancelling"
         until_back(line)
         (over,) = line.tickets()
         done = over.counts["answered"]

@@ -2,76 +2,76 @@
 
 import pytest
 
-from evals.calls.circuit_breaker import Circuit
+from evals.calls.circuit_breaker import CircuitBreaker
 
 
-def broken(circuit: Circuit, now: float = 0.0) -> Circuit:
+def broken(circuit: CircuitBreaker, now: float = 0.0) -> CircuitBreaker:
     """A circuit after as many questions failed as it takes."""
     for number in range(circuit.threshold):
-        circuit.failed(f"q{number}", "connection", now)
+        circuit.record_failure(f"q{number}", "connection", now)
     return circuit
 
 
 def test_a_few_failures_leave_it_closed() -> None:
     """One question that fails again and again says nothing of the others."""
-    circuit = Circuit(threshold=3)
+    circuit = CircuitBreaker(threshold=3)
     for _ in range(20):
-        circuit.failed("q", "server-error", 0.0)
-    assert circuit.wait_s("other", 1.0) == 0.0
+        circuit.record_failure("q", "server-error", 0.0)
+    assert circuit.seconds_to_wait("other", 1.0) == 0.0
 
 
 def test_an_answer_between_failures_begins_the_count_anew() -> None:
     """Only failures without an answer between them open it; a refusal is an answer."""
-    circuit = Circuit(threshold=3)
+    circuit = CircuitBreaker(threshold=3)
     for number in range(20):
-        circuit.failed(f"q{number}", "connection", 0.0)
+        circuit.record_failure(f"q{number}", "connection", 0.0)
         if number % 2:
-            circuit.failed("x", "refused-request", 0.0)
-    assert circuit.wait_s("other", 1.0) == 0.0
+            circuit.record_failure("x", "refused-request", 0.0)
+    assert circuit.seconds_to_wait("other", 1.0) == 0.0
 
 
 def test_open_it_lets_one_question_probe_while_the_others_wait() -> None:
     """After the pause one goes, and its success lets all go."""
-    circuit = broken(Circuit())
-    assert circuit.wait_s("a", 0.5) == 0.5
-    assert circuit.wait_s("a", 1.0) == 0.0
-    assert circuit.wait_s("b", 1.0) == 0.05
-    circuit.succeeded()
-    assert circuit.wait_s("b", 1.0) == 0.0
+    circuit = broken(CircuitBreaker())
+    assert circuit.seconds_to_wait("a", 0.5) == 0.5
+    assert circuit.seconds_to_wait("a", 1.0) == 0.0
+    assert circuit.seconds_to_wait("b", 1.0) == 0.05
+    circuit.record_success()
+    assert circuit.seconds_to_wait("b", 1.0) == 0.0
 
 
 def test_calls_that_were_under_way_when_it_opened_are_no_probes() -> None:
     """However many fail late, the first probe comes after a second, and a blip is waited out."""
-    circuit = broken(Circuit())
+    circuit = broken(CircuitBreaker())
     for number in range(100):
-        circuit.failed(f"late{number}", "connection", 0.5)
-    assert circuit.wait_s("a", 0.9) == pytest.approx(0.1)
-    assert circuit.wait_s("a", 1.0) == 0.0, "the probe"
-    circuit.failed("late", "connection", 1.1)
-    assert circuit.wait_s("b", 1.2) == pytest.approx(0.05), "still on its way"
-    circuit.succeeded()
-    assert circuit.wait_s("b", 1.3) == 0.0
+        circuit.record_failure(f"late{number}", "connection", 0.5)
+    assert circuit.seconds_to_wait("a", 0.9) == pytest.approx(0.1)
+    assert circuit.seconds_to_wait("a", 1.0) == 0.0, "the probe"
+    circuit.record_failure("late", "connection", 1.1)
+    assert circuit.seconds_to_wait("b", 1.2) == pytest.approx(0.05), "still on its way"
+    circuit.record_success()
+    assert circuit.seconds_to_wait("b", 1.3) == 0.0
 
 
 def test_a_provider_that_stays_down_is_given_up_and_tried_again_later() -> None:
     """After its patience every question is told at once; after its rest one probes."""
-    circuit = broken(Circuit(patience_s=10.0, rest_s=30.0))
+    circuit = broken(CircuitBreaker(patience_s=10.0, rest_s=30.0))
     now = 0.0
-    while (wait := circuit.wait_s("a", now)) is not None:
+    while (wait := circuit.seconds_to_wait("a", now)) is not None:
         if wait == 0.0:
-            circuit.failed("a", "connection", now)
+            circuit.record_failure("a", "connection", now)
         now += 0.5
         assert now < 20.0
     assert 10.0 <= now < 20.0
-    assert circuit.wait_s("b", now + 1.0) is None
-    assert circuit.wait_s("b", circuit.down_until) == 0.0
-    circuit.succeeded()
-    assert circuit.wait_s("c", now) == 0.0
+    assert circuit.seconds_to_wait("b", now + 1.0) is None
+    assert circuit.seconds_to_wait("b", circuit.down_until) == 0.0
+    circuit.record_success()
+    assert circuit.seconds_to_wait("c", now) == 0.0
 
 
 def test_what_another_run_found_down_is_down_here() -> None:
     """No run has to find out for itself."""
-    circuit = Circuit()
-    circuit.hear(down_until=100.0, now=50.0)
-    assert circuit.wait_s("a", 60.0) is None
-    assert circuit.wait_s("a", 100.0) == 0.0
+    circuit = CircuitBreaker()
+    circuit.adopt_outage(down_until=100.0, now=50.0)
+    assert circuit.seconds_to_wait("a", 60.0) is None
+    assert circuit.seconds_to_wait("a", 100.0) == 0.0

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from evals.calls.concurrency import Gate
-from evals.calls.shared_state import Shared
+from evals.calls.concurrency import AccountGate
+from evals.calls.shared_state import SharedState
 from evals.models import Limits, ModelError, Reply
 from evals.specs import Ceiling, ModelPin
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Shared]:
+def shared(tmp_path: Path) -> Iterator[SharedState]:
     """A home's shared file."""
-    file = Shared(tmp_path)
+    file = SharedState(tmp_path)
     yield file
     file.close()
 
@@ -34,7 +34,7 @@ def reply(limits: Limits | None = None) -> Reply:
     return Reply("yes", None, "m-2026-01-01", None, None, 5, 5, limits=limits)
 
 
-async def through(gate: Gate, count: int, latency_s: float = 0.0, room: int = 10**6) -> int:
+async def through(gate: AccountGate, count: int, latency_s: float = 0.0, room: int = 10**6) -> int:
     """Sends calls to a server with room for so many at once; how often it said `too many`."""
     inside = refused = 0
 
@@ -45,30 +45,32 @@ async def through(gate: Gate, count: int, latency_s: float = 0.0, room: int = 10
             if inside >= room:
                 refused += 1
                 await asyncio.sleep(latency_s / 4)
-                gate.failed(str(number), ModelError("rate-limited", "429", retryable=True), began)
+                gate.record_failure(
+                    str(number), ModelError("rate-limited", "429", retryable=True), began
+                )
                 await asyncio.sleep(latency_s)
                 continue
             inside += 1
             await asyncio.sleep(latency_s)
             inside -= 1
-            gate.answered(reply(), 10)
+            gate.record_answer(reply(), 10)
             return
 
     await asyncio.gather(*(call(number) for number in range(count)))
     return refused
 
 
-def test_the_window_finds_what_the_provider_takes(shared: Shared) -> None:
+def test_the_window_finds_what_the_provider_takes(shared: SharedState) -> None:
     """With room for 12 it settles near 12, and hardly a call is refused."""
-    gate = Gate(pin(concurrency=64), shared)
+    gate = AccountGate(pin(concurrency=64), shared)
     refused = asyncio.run(through(gate, 600, 0.01, room=12))
     assert 6 <= gate.window <= 16
     assert refused < 150
 
 
-def test_the_pace_finds_what_the_provider_takes(shared: Shared) -> None:
+def test_the_pace_finds_what_the_provider_takes(shared: SharedState) -> None:
     """Where not the number at once is too much but the pace, calls come apart: few are refused."""
-    gate, bucket, refused = Gate(pin(), shared), [2.0, time.monotonic()], 0
+    gate, bucket, refused = AccountGate(pin(), shared), [2.0, time.monotonic()], 0
 
     async def call(number: int) -> None:
         nonlocal refused
@@ -79,12 +81,12 @@ def test_the_pace_finds_what_the_provider_takes(shared: Shared) -> None:
             if bucket[0] >= 1:
                 bucket[0] -= 1
                 await asyncio.sleep(0.005)
-                gate.answered(reply(), 10)
+                gate.record_answer(reply(), 10)
                 return
             refused += 1
             error = ModelError("rate-limited", "429", retryable=True, wait_s=0.05)
             await asyncio.sleep(0.001)
-            gate.failed(str(number), error, began)
+            gate.record_failure(str(number), error, began)
             await asyncio.sleep(0.05)
 
     async def all_at_once() -> None:
@@ -95,18 +97,18 @@ def test_the_pace_finds_what_the_provider_takes(shared: Shared) -> None:
     assert refused < 60
 
 
-def test_what_was_found_is_where_the_next_evaluator_begins(shared: Shared) -> None:
+def test_what_was_found_is_where_the_next_evaluator_begins(shared: SharedState) -> None:
     """The window outlives the evaluator and the run that found it."""
-    gate = Gate(pin(concurrency=64), shared)
+    gate = AccountGate(pin(concurrency=64), shared)
     asyncio.run(through(gate, 300, 0.005, room=12))
     gate.close()
-    assert Gate(pin(concurrency=64), shared).window == pytest.approx(gate.window)
+    assert AccountGate(pin(concurrency=64), shared).window == pytest.approx(gate.window)
 
 
-def test_two_runs_share_an_accounts_window(shared: Shared, tmp_path: Path) -> None:
+def test_two_runs_share_an_accounts_window(shared: SharedState, tmp_path: Path) -> None:
     """Each has half of it, and the whole again when the other is over."""
-    one = Gate(pin(concurrency=32), shared)
-    other = Gate(pin(concurrency=32), Shared(tmp_path))
+    one = AccountGate(pin(concurrency=32), shared)
+    other = AccountGate(pin(concurrency=32), SharedState(tmp_path))
     one.sync()
     assert (one.window, other.window) == (16, 16)
     other.close()
@@ -115,11 +117,11 @@ def test_two_runs_share_an_accounts_window(shared: Shared, tmp_path: Path) -> No
     assert one.window == 32
 
 
-def test_a_ceiling_is_shared_by_all_runs(shared: Shared, tmp_path: Path) -> None:
+def test_a_ceiling_is_shared_by_all_runs(shared: SharedState, tmp_path: Path) -> None:
     """Two runs together send no more than the share of the account's requests."""
     limits = Ceiling(requests_per_minute=1800, share=0.5)
-    second = Shared(tmp_path)
-    gates = [Gate(pin(limits=limits), file) for file in (shared, second)]
+    second = SharedState(tmp_path)
+    gates = [AccountGate(pin(limits=limits), file) for file in (shared, second)]
 
     async def both() -> None:
         await asyncio.gather(*(through(gate, 15) for gate in gates))
@@ -130,36 +132,38 @@ def test_a_ceiling_is_shared_by_all_runs(shared: Shared, tmp_path: Path) -> None
     second.close()
 
 
-def test_the_limits_a_provider_tells_are_kept_to(shared: Shared) -> None:
+def test_the_limits_a_provider_tells_are_kept_to(shared: SharedState) -> None:
     """The default share of what its headers say, remembered for the next run."""
-    gate = Gate(pin(), shared)
-    gate.heed(Limits(requests_limit=1200, requests_left=1100))
-    again = Gate(pin(), shared)
+    gate = AccountGate(pin(), shared)
+    gate.apply_limits(Limits(requests_limit=1200, requests_left=1100))
+    again = AccountGate(pin(), shared)
     began = time.monotonic()
     asyncio.run(through(again, 12))
     assert time.monotonic() - began >= 12 / 6 - 0.3
 
 
-def test_tokens_have_a_ceiling_too(shared: Shared) -> None:
+def test_tokens_have_a_ceiling_too(shared: SharedState) -> None:
     """A call waits for the tokens it will take."""
-    gate = Gate(pin(limits=Ceiling(tokens_per_minute=6000, share=0.1)), shared)
+    gate = AccountGate(pin(limits=Ceiling(tokens_per_minute=6000, share=0.1)), shared)
     began = time.monotonic()
     asyncio.run(through(gate, 2))
     assert time.monotonic() - began >= 20 / 10 - 0.3
 
 
-def test_what_is_left_for_the_product_is_left(shared: Shared) -> None:
+def test_what_is_left_for_the_product_is_left(shared: SharedState) -> None:
     """With a tenth of the account's limit left the evaluation waits for the reset."""
-    gate = Gate(pin(), shared)
-    gate.heed(Limits(tokens_limit=10**9, tokens_left=10**7, tokens_reset_s=1.0))
+    gate = AccountGate(pin(), shared)
+    gate.apply_limits(Limits(tokens_limit=10**9, tokens_left=10**7, tokens_reset_s=1.0))
     began = time.monotonic()
     asyncio.run(through(gate, 1))
     assert time.monotonic() - began >= 0.95
 
 
-def test_a_call_costs_little_at_the_gate(shared: Shared) -> None:
+def test_a_call_costs_little_at_the_gate(shared: SharedState) -> None:
     """Under a ceiling, with what is shared leased by the second, a call takes well under 0.2 ms."""
-    gate = Gate(pin(limits=Ceiling(requests_per_minute=10**8, tokens_per_minute=10**10)), shared)
+    gate = AccountGate(
+        pin(limits=Ceiling(requests_per_minute=10**8, tokens_per_minute=10**10)), shared
+    )
     asyncio.run(through(gate, 10))
     began = time.process_time()
     asyncio.run(through(gate, 5000))

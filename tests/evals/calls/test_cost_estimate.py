@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evals.calls.day_budget import left
+from evals.calls.day_budget import read_budget_left
 from evals.evaluators.gold import GoldAndLabels
 from evals.runs.plan import Planned, Scope, plan, probe
 from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
@@ -119,9 +119,9 @@ def test_a_probe_asks_no_more_than_the_day_has_left(tmp_path: Path) -> None:
         budget = {"usd_per_day": 5.0, "calls_per_day": 8}
         team = Team(tmp_path, server.url, pin={"prices": PRICES}, budget=budget)
         team.lake.write("traces", NIGHT, traces(50))
-        assert left(team.lake, team.catalog, NOW.date(), "chat") == (5.0, 8)
+        assert read_budget_left(team.lake, team.catalog, NOW.date(), "chat") == (5.0, 8)
         assert sound(team, 20) == 8
-        spent = left(team.lake, team.catalog, NOW.date(), "chat")
+        spent = read_budget_left(team.lake, team.catalog, NOW.date(), "chat")
     answers = team.lake.read("answers", [NIGHT])
     assert spent.calls == 0
     assert spent.usd == pytest.approx(5.0 - sum(a.cost_usd or 0 for a in answers))

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from evals.calls import day_budget
-from evals.calls.day_budget import Purse, Spent
-from evals.calls.shared_state import Shared
+from evals.calls.day_budget import DayBudget, Spent
+from evals.calls.shared_state import SharedState
 from evals.erasure import forget
 from evals.specs import App, Budget, Catalog
 from evals.storage import ledger
@@ -29,47 +29,47 @@ CATALOG = Catalog(
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Shared:
+def shared(tmp_path: Path) -> SharedState:
     """A home's shared file."""
-    return Shared(tmp_path)
+    return SharedState(tmp_path)
 
 
-def spent(shared: Shared) -> Spent:
+def spent(shared: SharedState) -> Spent:
     """What the home's day has come to, reservations included."""
     sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
     return Spent(*shared.db.execute(sql).fetchone())
 
 
-def test_two_runs_draw_from_one_budget(shared: Shared) -> None:
+def test_two_runs_draw_from_one_budget(shared: SharedState) -> None:
     """What one has reserved the other cannot have."""
-    one, other = (Purse(shared, name, TODAY, CATALOG) for name in ("one", "other"))
+    one, other = (DayBudget(shared, name, TODAY, CATALOG) for name in ("one", "other"))
     assert one.reserve("chat", [0.0] * 7) == 7
     assert other.reserve("chat", [0.0] * 7) == 3
-    one.settle("chat", Spent(0.0, 7), Spent(0.0, 2))
+    one.book_spent("chat", Spent(0.0, 7), Spent(0.0, 2))
     assert other.reserve("chat", [0.0] * 7) == 5
 
 
-def test_money_is_reserved_at_its_most_and_settled_at_its_cost(shared: Shared) -> None:
+def test_money_is_reserved_at_its_most_and_settled_at_its_cost(shared: SharedState) -> None:
     """Dollars stop it as calls do, and what was not used is there again."""
-    purse = Purse(shared, "run", TODAY, CATALOG)
+    purse = DayBudget(shared, "run", TODAY, CATALOG)
     assert purse.reserve("chat", [0.3] * 5) == 3
-    purse.settle("chat", Spent(0.9, 3), Spent(0.3, 3))
+    purse.book_spent("chat", Spent(0.9, 3), Spent(0.3, 3))
     assert purse.reserve("chat", [0.3] * 5) == 2
     assert spent(shared).usd == pytest.approx(0.9)
 
 
-def test_an_application_has_a_budget_of_its_own_within_that_of_all(shared: Shared) -> None:
+def test_an_application_has_a_budget_of_its_own_within_that_of_all(shared: SharedState) -> None:
     """The smaller of the two is what there is."""
-    purse = Purse(shared, "run", TODAY, CATALOG)
+    purse = DayBudget(shared, "run", TODAY, CATALOG)
     assert purse.reserve("small", [0.0] * 9) == 3
     assert purse.reserve("chat", [0.0] * 9) == 7
 
 
-def test_tomorrow_is_another_day(shared: Shared) -> None:
+def test_tomorrow_is_another_day(shared: SharedState) -> None:
     """What counts is the day of asking."""
-    Purse(shared, "run", TODAY, CATALOG).reserve("chat", [0.0] * 10)
-    assert Purse(shared, "run", TODAY, CATALOG).reserve("chat", [0.0]) == 0
-    assert Purse(shared, "run", TODAY + timedelta(days=1), CATALOG).reserve("chat", [0.0]) == 1
+    DayBudget(shared, "run", TODAY, CATALOG).reserve("chat", [0.0] * 10)
+    assert DayBudget(shared, "run", TODAY, CATALOG).reserve("chat", [0.0]) == 0
+    assert DayBudget(shared, "run", TODAY + timedelta(days=1), CATALOG).reserve("chat", [0.0]) == 1
 
 
 DIES = """
@@ -77,14 +77,14 @@ import os, sys, time
 from datetime import date
 from pathlib import Path
 from evals.storage import ledger
-from evals.calls.day_budget import Purse
-from evals.calls.shared_state import Shared
+from evals.calls.day_budget import DayBudget
+from evals.calls.shared_state import SharedState
 from evals.storage.lake import Lake
 from tests.evals.calls.test_day_budget import CATALOG
 from tests.evals.storage.test_ledger import answer
 lake = Lake(Path(sys.argv[1])).open()
 with ledger.journal(lake, "dead") as journal:
-    Purse(Shared(lake.home), "dead", date.fromisoformat(sys.argv[2]), CATALOG).reserve(
+    DayBudget(SharedState(lake.home), "dead", date.fromisoformat(sys.argv[2]), CATALOG).reserve(
         "chat", [0.1] * 8
     )
     journal.append(answer("a"))
@@ -101,13 +101,13 @@ def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         lake = Lake(tmp_path).open()
-        day_budget.recover(lake)
-        shared = Shared(tmp_path)
+        day_budget.recover_runs(lake)
+        shared = SharedState(tmp_path)
         assert spent(shared).calls == 8, "it lives, and holds what it reserved"
         os.kill(process.pid, signal.SIGKILL)
-    day_budget.recover(lake)
+    day_budget.recover_runs(lake)
     assert spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)
-    day_budget.recover(lake)
+    day_budget.recover_runs(lake)
     assert spent(shared).calls == 8, "once"
     with ledger.paid(lake, "v1", {"a"}) as paid:
         assert not paid.needs("a")
@@ -117,11 +117,11 @@ def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
 def test_a_forgetting_books_what_a_dead_run_paid_before_it_takes_it_away(tmp_path: Path) -> None:
     """Its journal is settled as at the start of a run: the money spent stays spent."""
     lake = Lake(tmp_path).open()
-    shared = Shared(tmp_path)
-    assert Purse(shared, "dead", TODAY, CATALOG).reserve("chat", [0.1] * 8) == 8
+    shared = SharedState(tmp_path)
+    assert DayBudget(shared, "dead", TODAY, CATALOG).reserve("chat", [0.1] * 8) == 8
     journal = ledger.Journal(tmp_path / "journal" / "dead.jsonl")
     journal.append(answer("a"))
     journal.close()
-    forget.forget(lake, CATALOG, [], ["somebody-s"], datetime(2026, 10, 2, tzinfo=UTC))
+    forget.forget_person(lake, CATALOG, [], ["somebody-s"], datetime(2026, 10, 2, tzinfo=UTC))
     assert spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)
     shared.close()

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from evals.calls import live
-from evals.calls.circuit_breaker import Circuit
+from evals.calls.circuit_breaker import CircuitBreaker
 from evals.calls.routing import Route
-from evals.calls.shared_state import Shared
+from evals.calls.shared_state import SharedState
 from evals.evaluators.gold import GoldAndLabels
 from evals.worklist.worklist import NightOf, survey
 from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
@@ -83,13 +83,13 @@ def test_a_provider_that_is_down_ends_the_night_quickly_and_is_asked_again(
 ) -> None:
     """The rest are error rows that say so; nothing of it is paid, and the next run asks them."""
     monkeypatch.setattr(live, "BACKOFF_S", 0.01)
-    impatient = Circuit(probe_s=0.1, patience_s=0.5, rest_s=30.0)
+    impatient = CircuitBreaker(probe_s=0.1, patience_s=0.5, rest_s=30.0)
     with serving(passes) as server:
         url = server.url
     team = Team(tmp_path, url, pin={"concurrency": 16})
     team.lake.write("traces", NIGHT, traces(500))
     began = time.monotonic()
-    tally = team.score(ask=functools.partial(live.ask, circuit=impatient))
+    tally = team.score(ask=functools.partial(live.ask_live, circuit=impatient))
     assert time.monotonic() - began < 20
     assert (tally.errored, tally.passed, tally.failed) == (500, 0, 0)
     codes = Counter(row.code for row in team.rows())
@@ -217,7 +217,7 @@ def test_a_call_whose_answer_was_lost_counts_in_the_days_budget(tmp_path: Path) 
         team.lake.write("traces", NIGHT, traces(20))
         tally = team.score()
         assert len(server.seen) == 11
-    shared = Shared(team.lake.home)
+    shared = SharedState(team.lake.home)
     usd, calls = shared.db.execute("select sum(spent_usd), sum(spent_calls) from purse").fetchone()
     shared.close()
     assert (calls, usd > 2 * tally.usd) == (11, True)
@@ -256,7 +256,7 @@ def test_a_key_that_is_refused_is_not_tried_on_every_trace(tmp_path: Path) -> No
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         team.lake.write("traces", NIGHT, traces(300))
         assert team.score().errored == 300
-        assert len(server.seen) <= Circuit().threshold + 4
+        assert len(server.seen) <= CircuitBreaker().threshold + 4
     assert {(row.code, row.retryable) for row in team.rows()} == {("not-authorised", True)}
 
 
@@ -275,13 +275,13 @@ def test_another_model_s_answers_are_paid_for_a_few_times_and_asked_anew_once_it
         way = Route(team.lake, team.catalog, datetime.now(UTC))
         assert team.score(ask=way).errored == 100
         asked = len(server.seen)
-        assert asked <= Circuit().threshold + 4
+        assert asked <= CircuitBreaker().threshold + 4
         assert {(row.code, row.retryable) for row in team.rows()} == {("other-model", True)}
         assert team.score(NIGHT, run_id="same", ask=way).errored == 100
         assert len(server.seen) == asked, "one run is told once"
         right = Team(tmp_path / "b", server.url, pin={"model": "m-8-2026-01-01"})
         right.lake.write("traces", NIGHT, traces(100))
-        also = Route(right.lake, right.catalog, way.now, way.shut)
+        also = Route(right.lake, right.catalog, way.now, way.closed)
         assert right.score(ask=also).passed == 100
         named = Team(tmp_path / "a", server.url, pin={"answers_as": ["m-9"]})
         assert named.score(run_id="named").passed == 100

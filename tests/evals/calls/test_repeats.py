@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evals.calls.cost_estimate import estimate
+from evals.calls.cost_estimate import estimate_cost
 from evals.erasure import forget
 from evals.evaluators.gold import GoldAndLabels
 from evals.reports import json_form
@@ -197,7 +197,7 @@ def test_a_forgotten_trace_takes_its_repeats_along(tmp_path: Path, server: Serve
     made = team(tmp_path, server, 3)
     made.score()
     (key,) = (row.content_key for row in made.rows() if row.trace_id == "t0")
-    assert forget.scored(made.lake, {"t0"})[0] == {key, f"{key}.2", f"{key}.3"}
+    assert forget.find_scored(made.lake, {"t0"})[0] == {key, f"{key}.2", f"{key}.3"}
 
 
 def test_a_plan_counts_repeats(tmp_path: Path, server: Server) -> None:
@@ -207,8 +207,8 @@ def test_a_plan_counts_repeats(tmp_path: Path, server: Server) -> None:
     (row,) = plan(Scope(made.lake, made.catalog, references, [NIGHT]))
     work = survey(made.lake, NightOf(made.lake, NIGHT), made.evaluator, references)
     assert row.calls == len(work.wanted) == made.score().calls == 3 * COUNT
-    firsts = estimate(made.lake, work, work.wanted[:COUNT])
-    assert estimate(made.lake, work, work.wanted).tokens_in == pytest.approx(
+    firsts = estimate_cost(made.lake, work, work.wanted[:COUNT])
+    assert estimate_cost(made.lake, work, work.wanted).tokens_in == pytest.approx(
         3 * firsts.tokens_in, rel=0.01
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from evals.calls import live
-from evals.calls.shared_state import Shared
+from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop, Stopped
 from evals.storage import ledger
 from tests.evals.calls.catalog import NIGHT, Team, traces
@@ -85,11 +85,11 @@ def test_a_stop_ends_whatever_is_waited_for(
         team.lake.write("traces", NIGHT, traces(40))
         began = time.monotonic()
         with stopped_after(0.5) as stop, pytest.raises(Stopped):
-            team.score(ask=functools.partial(live.ask, stop=stop))
+            team.score(ask=functools.partial(live.ask_live, stop=stop))
         assert time.monotonic() - began < 5
     assert team.rows() == []
     sql = "select sum(spent_calls), sum(reserved_calls), sum(reserved_usd) from purse"
-    spent, *reserved = Shared(team.lake.home).db.execute(sql).fetchone()
+    spent, *reserved = SharedState(team.lake.home).db.execute(sql).fetchone()
     assert (spent, reserved) == (lost, [0, 0.0])
 
 
@@ -99,7 +99,7 @@ def test_answers_within_the_grace_are_kept_and_no_question_follows(tmp_path: Pat
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         team.lake.write("traces", NIGHT, traces(10))
         with stopped_after(0.6) as stop, pytest.raises(Stopped):
-            team.score(ask=functools.partial(live.ask, stop=stop))
+            team.score(ask=functools.partial(live.ask_live, stop=stop))
         kept = len(list(ledger.read_answers(team.lake.files("answers"))))
         assert kept == len(server.seen) in (4, 8)
         assert team.score(run_id="again").calls == 10 - kept
@@ -114,5 +114,5 @@ def test_a_stop_before_the_first_question_asks_none(tmp_path: Path) -> None:
         team = Team(tmp_path, server.url)
         team.lake.write("traces", NIGHT, traces(3))
         with pytest.raises(Stopped):
-            team.score(ask=functools.partial(live.ask, stop=stop))
+            team.score(ask=functools.partial(live.ask_live, stop=stop))
         assert server.seen == []

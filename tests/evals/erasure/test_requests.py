@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evals.erasure import forget, requests
-from evals.erasure.requests import Wish
+from evals.erasure.requests import ErasureRequest
 from evals.specs import App, Catalog
 from evals.storage.documents.tombstones import read_tombstones
 from evals.storage.files import aside_of
@@ -34,12 +34,12 @@ def notes(lake: Lake) -> list[Path]:
 def test_a_wish_is_noted_although_the_home_is_in_use(lake: Lake) -> None:
     """Its ids are kept for the owner alone, and the next run that has the home does it."""
     with lake.used(), pytest.raises(HomeInUse, match="in use by a run"):
-        forget.forget(lake, CATALOG, [WHOM], ["t-1"], NOW)
+        forget.forget_person(lake, CATALOG, [WHOM], ["t-1"], NOW)
     (note,) = notes(lake)
     assert note.stat().st_mode & 0o777 == 0o600
-    (wish,) = requests.unfinished(lake)
+    (wish,) = requests.list_unfinished(lake)
     assert wish.ids == ((WHOM,), ("t-1",))
-    (done,) = forget.finish(lake, CATALOG)
+    (done,) = forget.finish_requests(lake, CATALOG)
     assert (done.ids, done.touched["left"]) == (wish.ids, 0)
     assert notes(lake) == []
     gone = read_tombstones(lake)
@@ -49,9 +49,11 @@ def test_a_wish_is_noted_although_the_home_is_in_use(lake: Lake) -> None:
 def test_a_second_wish_does_not_take_the_place_of_the_first(lake: Lake) -> None:
     """Of another person or of the same, each has a note of its own; all are done in turn."""
     for number, user in enumerate((WHOM, "another-815", WHOM)):
-        requests.note(lake, Wish((NOW + timedelta(hours=number)).isoformat(), (user,)))
+        requests.write_request(
+            lake, ErasureRequest((NOW + timedelta(hours=number)).isoformat(), (user,))
+        )
     assert len(notes(lake)) == 3
-    done = forget.forget(lake, CATALOG, ["a-third-42"], [], NOW + timedelta(hours=3))
+    done = forget.forget_person(lake, CATALOG, ["a-third-42"], [], NOW + timedelta(hours=3))
     assert done.ids == (("a-third-42",), ())
     assert notes(lake) == []
     hours = sorted(at.hour - NOW.hour for at in read_tombstones(lake).users.values())
@@ -61,11 +63,11 @@ def test_a_second_wish_does_not_take_the_place_of_the_first(lake: Lake) -> None:
 @pytest.mark.parametrize("text", [b"", b'{"asked": "2026-1', b"[]", b'{"whom": 1, "person": 2}'])
 def test_a_damaged_note_is_told_of_with_its_file_and_what_to_do(lake: Lake, text: bytes) -> None:
     """In a sentence, and nothing else is done until somebody has looked."""
-    requests.note(lake, Wish(NOW.isoformat(), (WHOM,)))
+    requests.write_request(lake, ErasureRequest(NOW.isoformat(), (WHOM,)))
     (note,) = notes(lake)
     note.write_bytes(text)
     with pytest.raises(LakeError, match=r"delete the file, then ask again") as told:
-        forget.finish(lake, CATALOG)
+        forget.finish_requests(lake, CATALOG)
     assert str(note) in str(told.value)
 
 
@@ -76,7 +78,7 @@ def test_what_a_killed_writer_left_aside_goes_too(lake: Lake) -> None:
     for place, data in (("staged/date=2026-10-01/x", b"PAR1" + said), ("inbox/x", packed)):
         aside = aside_of(lake.home / place)
         aside.write_bytes(data)
-    forget.forget(lake, CATALOG, [WHOM], [], NOW)
+    forget.forget_person(lake, CATALOG, [WHOM], [], NOW)
     assert not list(lake.home.rglob("*.aside"))
 
 
@@ -85,7 +87,7 @@ def test_a_raw_file_torn_in_the_middle_is_found_by_what_can_be_read_of_it(lake: 
     path = lake.home / "inbox" / "torn.jsonl.gz"
     row = f'{{"trace_id": "{WHOM}", "app": "chat", "ts": "2026-10-01T08:00:00Z", "output": "x"}}\n'
     path.write_bytes(gzip.compress(row.encode() * 500)[:-9])
-    forget.forget(lake, CATALOG, [], [WHOM], NOW)
+    forget.forget_person(lake, CATALOG, [], [WHOM], NOW)
     assert not path.exists()
 
 
@@ -95,6 +97,6 @@ def test_a_damaged_table_is_named(lake: Lake) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"PAR1 and then the disk was full")
     with pytest.raises(LakeError, match=r"data\.parquet.*damaged.*put back a copy or delete it"):
-        forget.forget(lake, CATALOG, [], ["t-1"], NOW)
+        forget.forget_person(lake, CATALOG, [], ["t-1"], NOW)
     path.unlink()
-    assert [one.ids for one in forget.finish(lake, CATALOG)] == [((), ("t-1",))]
+    assert [one.ids for one in forget.finish_requests(lake, CATALOG)] == [((), ("t-1",))]

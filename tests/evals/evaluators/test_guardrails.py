@@ -26,10 +26,10 @@ from evals.privacy.detectors import (
     PII_KINDS,
     SECRET_KINDS,
     Finding,
-    find,
-    mark,
-    redact,
-    redactor,
+    apply_marks,
+    build_redactor,
+    find_all,
+    format_mark,
 )
 from evals.records import Failure, Outcome, Score, Skip, Trace
 from evals.specs import App, Catalog, CatalogError, Evaluator, Guardrail
@@ -109,8 +109,8 @@ FOUND = [
 def test_a_value_is_found_and_wholly_redacted(kind: str, value: str) -> None:
     """Each kind is found in running text, and nothing of the value stays behind."""
     text = f"Please write it down:  {value} , and go on."
-    assert Finding(kind, 23, 23 + len(value)) in find(text, (kind,))
-    clean = redactor((kind,))(text)
+    assert Finding(kind, 23, 23 + len(value)) in find_all(text, (kind,))
+    clean = build_redactor((kind,))(text)
     assert clean.startswith("Please write it down:  [redacted:")
     assert not any(piece in clean for piece in value.split() if len(piece) > 3)
     assert clean.endswith("and go on.")
@@ -128,7 +128,7 @@ ASSIGNED = [
 @pytest.mark.parametrize(("text", "value"), ASSIGNED)
 def test_a_value_called_a_secret_is_one(text: str, value: str) -> None:
     """What is given to a password, key or token is found by its name and its randomness."""
-    assert value not in redactor(SECRET_KINDS)(text)
+    assert value not in build_redactor(SECRET_KINDS)(text)
 
 
 HARMLESS = [
@@ -148,8 +148,8 @@ HARMLESS = [
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_only_looks_alike_is_left_alone(text: str) -> None:
     """Dates, versions, placeholders and wrong check digits trip nothing and stay as they are."""
-    assert find(text, KINDS) == []
-    assert redactor(KINDS)(text) == text
+    assert find_all(text, KINDS) == []
+    assert build_redactor(KINDS)(text) == text
 
 
 @pytest.mark.parametrize("name", ["pii", "secrets"])
@@ -177,15 +177,17 @@ def test_only_the_kinds_asked_for_are_looked_for() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_mark_of_an_earlier_redaction_still_trips(kind: str) -> None:
     """Data that was redacted at the door counts at night, and redacting again changes nothing."""
-    text = f"Write to {mark(kind)} today."
-    assert [finding.kind for finding in find(text, KINDS)] == [kind]
-    assert redactor(KINDS)(text) == text
+    text = f"Write to {format_mark(kind)} today."
+    assert [finding.kind for finding in find_all(text, KINDS)] == [kind]
+    assert build_redactor(KINDS)(text) == text
     assert not run("pii" if kind in PII_KINDS else "secrets", text).passed
 
 
 def test_a_number_behind_another_is_found_once_the_first_is_gone() -> None:
     """Redaction goes on until nothing is left to find."""
-    clean = redactor(KINDS)("order 1234 4111 1111 1111 1111 / 4111111111111111 5500005555555559")
+    clean = build_redactor(KINDS)(
+        "order 1234 4111 1111 1111 1111 / 4111111111111111 5500005555555559"
+    )
     assert clean == "order 1234 [redacted:card] / [redacted:card] [redacted:card]"
 
 
@@ -196,10 +198,10 @@ PLANTED = st.lists(st.tuples(ANY_TEXT, st.sampled_from([value for _, value in FO
 @given(PLANTED)
 def test_redaction_never_leaves_a_finding(pieces: list[tuple[str, str]]) -> None:
     """After redaction only marks are found, and redacting twice is redacting once."""
-    clean = redactor(KINDS)("".join(f"{text} {value} " for text, value in pieces))
-    for finding in find(clean, KINDS):
-        assert clean[finding.start : finding.end] == mark(finding.kind)
-    assert redactor(KINDS)(clean) == clean
+    clean = build_redactor(KINDS)("".join(f"{text} {value} " for text, value in pieces))
+    for finding in find_all(clean, KINDS):
+        assert clean[finding.start : finding.end] == format_mark(finding.kind)
+    assert build_redactor(KINDS)(clean) == clean
 
 
 @settings(deadline=None)  # the first reading loads models
@@ -211,9 +213,9 @@ def test_overlapping_findings_leave_nothing_between_them(
     spans = [Finding(kind, at, at + 7) for kind, at in starts if at + 7 <= len(text)]
     inside = {i for span in spans for i in range(span.start, span.end)}
     kept = "".join(char for i, char in enumerate(text) if i not in inside)
-    clean = redact(text, spans)
+    clean = apply_marks(text, spans)
     for kind in KINDS:
-        clean = clean.replace(mark(kind), "") if mark(kind) not in text else clean
+        clean = clean.replace(format_mark(kind), "") if format_mark(kind) not in text else clean
     assert clean == kept
 
 

@@ -162,7 +162,7 @@ def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> No
 
     assert sum("herbalist" in text for text in said()) == attacks + 1
     cost = sum(answer.cost_usd for answer in bench.lake.read("answers"))
-    done = forget.forget(bench.lake, bench.catalog, [], ["t0"], datetime.now(UTC)).touched
+    done = forget.forget_person(bench.lake, bench.catalog, [], ["t0"], datetime.now(UTC)).touched
     assert done["left"] == 0
     assert not any("herbalist" in text for text in said())
     assert sum("bad two" in text for text in said()) == attacks + 1

@@ -33,12 +33,12 @@ def test_an_interrupted_import_goes_on_where_it_was(tmp_path: Path) -> None:
             raise Stopped
 
     with pytest.raises(Stopped):
-        inbox.take_in(lake, catalog, folder, now=NOW, say=stop)
+        inbox.import_inbox(lake, catalog, folder, now=NOW, say=stop)
     assert {row.name: row.order for row in lake.inbox_files().values()} == {
         "0.jsonl": 0,
         "1.jsonl": 1,
     }
-    assert [seen.name for seen in inbox.take_in(lake, catalog, folder, now=NOW)] == [
+    assert [seen.name for seen in inbox.import_inbox(lake, catalog, folder, now=NOW)] == [
         "2.jsonl",
         "3.jsonl",
     ]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.ingest import staging
-from evals.ingest.fragments import merged, standing
+from evals.ingest.fragments import merge_fragments, select_versions
 from evals.records import Trace
 from evals.specs import Catalog
 from evals.storage.lake import Lake
@@ -71,9 +71,9 @@ def test_however_a_file_is_cut_its_traces_are_as_the_whole_file_tells(
     whole = told(file(folder / "whole.jsonl", rows))
     for trace_id in first.keys() & second.keys():
         versions = [first[trace_id], second[trace_id]]
-        one = merged(versions) if standing(versions) == [0, 1] else versions[1]
+        one = merge_fragments(versions) if select_versions(versions) == [0, 1] else versions[1]
         assert dataclasses.replace(one, **WHENCE) == dataclasses.replace(whole[trace_id], **WHENCE)
-        assert standing([*versions, versions[0]]) == standing(versions)
+        assert select_versions([*versions, versions[0]]) == select_versions(versions)
 
 
 def night(home: Path, *paths: Path) -> tuple[dict[str, Any], list[Trace]]:
@@ -81,8 +81,8 @@ def night(home: Path, *paths: Path) -> tuple[dict[str, Any], list[Trace]]:
     lake, catalog = Lake(home).open(), Catalog(root=home)
     for path in paths:
         staging.import_file(lake, catalog, path, app="shop", now=NOW)
-    found = admission.admit(lake, catalog, lake.nights("staged"))
-    again = admission.admit(lake, catalog, lake.nights("staged"))
+    found = admission.admit_nights(lake, catalog, lake.nights("staged"))
+    again = admission.admit_nights(lake, catalog, lake.nights("staged"))
     assert again == found
     accounts = [account for apps in found.values() for account in apps.values()]
     total: dict[str, int] = {}

@@ -68,8 +68,8 @@ def test_the_three_tables_are_one_trace(tmp_path: Path, order: tuple[str, ...], 
     lake = Lake(tmp_path / "home").open()
     catalog = Catalog(root=tmp_path, apps={"chat": App(app="chat")})
     for table in order:
-        inbox.take_in(lake, catalog, written(tmp_path / "inbox", table, kind), now=NOW)
-    (apps,) = admission.admit(lake, catalog, lake.nights("staged")).values()
+        inbox.import_inbox(lake, catalog, written(tmp_path / "inbox", table, kind), now=NOW)
+    (apps,) = admission.admit_nights(lake, catalog, lake.nights("staged")).values()
     assert (apps["chat"]["read"], apps["chat"]["accepted"], apps["chat"]["duplicate"]) == (2, 1, 1)
     (trace,) = lake.read("traces")
     assert (trace.trace_id, trace.session_id, trace.tags) == (ID, "s-1", ("beta",))

@@ -17,7 +17,7 @@ from evals.specs import Catalog
 from evals.storage.lake import Lake, LakeError
 from evals.traces import reader
 from evals.traces.files.containers import inspect_file
-from evals.validation.admission import admit
+from evals.validation.admission import admit_nights
 from tests.bench import langfuse, otlp
 
 GOLDEN = Path(__file__).parents[1] / "traces" / "golden"
@@ -30,7 +30,7 @@ def taken(home: Path, path: Path) -> dict[str, Any]:
     """What a lake has after a file: its account, rows, refusals and labels."""
     lake, catalog = Lake(home / "home").open(), Catalog(root=home)
     seen = import_file(lake, catalog, path, app="bench")
-    accounts = admit(lake, catalog, lake.nights("staged"))
+    accounts = admit_nights(lake, catalog, lake.nights("staged"))
     refused = [
         row
         for part in sorted((home / "home" / "quarantine" / "files").rglob("*.parquet"))
@@ -119,4 +119,4 @@ def test_a_reader_that_is_killed_leaves_nothing(
 def test_small_files_are_read_by_one(tmp_path: Path) -> None:
     """A second process would take longer to start than they take to read."""
     path = made(tmp_path, otlp, "{")
-    assert not parallel_readers.by_two(path, inspect_file(path))
+    assert not parallel_readers.needs_two_readers(path, inspect_file(path))

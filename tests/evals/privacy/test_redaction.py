@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from evals.ingest.staging import import_file
 from evals.privacy import redaction
-from evals.privacy.redaction import Door
+from evals.privacy.redaction import PrivacyFilter
 from evals.records import Label, Refusal, Trace
 from evals.specs import App, Catalog
 from evals.storage.documents.tombstones import add_closed_nights, add_forgotten
 from evals.storage.lake import Lake, LakeError
-from evals.validation.quarantine import refusals
+from evals.validation.quarantine import read_refusals
 
 SECRET = "sk-ant-" + "api03-Zk4mQ8vTn2RbWx7LpYc5"
 USER = "ada.lovelace-1815"
@@ -52,7 +52,7 @@ def trace(**more: object) -> Trace:
 
 def rest(home: Path, one: Trace, where: Path) -> Trace:
     """The trace as it comes to rest in a home."""
-    found = Door.of(Lake(home).open(), catalog(where)).trace(one)
+    found = PrivacyFilter.load(Lake(home).open(), catalog(where)).filter_trace(one)
     assert isinstance(found, Trace)
     return found
 
@@ -123,8 +123,8 @@ def test_moments_and_drawn_ids_rest_as_they_are(tmp_path: Path) -> None:
     """No digits of theirs are read as a telephone's: a step still finds its parent."""
     one = trace(steps=(STEP,), input="Write to ada@example.com")
     apps = {"shop": App(app="shop", redact=("email", "card", "phone", "ssn"))}
-    door = Door.of(Lake(tmp_path / "home").open(), Catalog(root=tmp_path, apps=apps))
-    found = door.trace(one)
+    door = PrivacyFilter.load(Lake(tmp_path / "home").open(), Catalog(root=tmp_path, apps=apps))
+    found = door.filter_trace(one)
     assert isinstance(found, Trace)
     assert "@" not in found.input
     assert found.steps == (STEP,)
@@ -163,8 +163,8 @@ VALUES = st.recursive(
 def test_what_is_called_spotless_would_have_stayed_as_it_is(value: object) -> None:
     """The look at all words together spares work, and never a finding."""
     kinds, user = ("email", "card", "phone"), (USER, "user-1")
-    cleaned = redaction.Cleaning(redaction.redactor(kinds), user).value(value)
-    if redaction.spotless([value], kinds, user):
+    cleaned = redaction.Cleaner(redaction.build_redactor(kinds), user).clean_value(value)
+    if redaction.is_clean([value], kinds, user):
         assert cleaned == value
 
 
@@ -190,9 +190,9 @@ def test_an_id_is_hashed_only_where_it_is_personal_itself(
 
 def test_a_label_is_cleaned_by_its_traces_application(tmp_path: Path) -> None:
     """Where the application is unknown the note is cleaned of all kinds, gold of the common."""
-    door = Door.of(Lake(tmp_path / "home").open(), catalog(tmp_path))
+    door = PrivacyFilter.load(Lake(tmp_path / "home").open(), catalog(tmp_path))
     label = Label("t-1", "tone", "ada@example.com", "bob@example.com", "human", "ada@example.com")
-    shop, forum, unknown = (door.label(label, app) for app in ("shop", "forum", None))
+    shop, forum, unknown = (door.filter_label(label, app) for app in ("shop", "forum", None))
     assert shop
     assert forum
     assert unknown
@@ -214,7 +214,7 @@ def test_what_is_shown_of_a_refused_row_is_not_the_row(tmp_path: Path) -> None:
     twice = '{"trace_id": "t-3", "CANARY": 1, "CANARY": 2}'
     file.write_text("\n".join([*map(json.dumps, rows), twice, "CANARY"]))
     import_file(lake, catalog(tmp_path), file)
-    refused = refusals(lake)
+    refused = read_refusals(lake)
     assert len(refused) == 4
     assert all(b"CANARY" in row.raw for row in refused)
     shown = " ".join(f"{row.reason} {row.trace_id} {row.source_file}" for row in refused)
@@ -229,21 +229,21 @@ def test_what_is_shown_of_a_refused_row_is_not_the_row(tmp_path: Path) -> None:
 def test_the_forgotten_are_not_taken_in_again(tmp_path: Path) -> None:
     """A trace with a tombstone, and a user's traces up to the moment, are refused without bytes."""
     lake = Lake(tmp_path / "home").open()
-    door = Door.of(lake, catalog(tmp_path))
+    door = PrivacyFilter.load(lake, catalog(tmp_path))
     until = datetime(2026, 10, 1, 12, tzinfo=UTC)
-    dead = [redaction.tombstone(door.key, "t-9")]
-    add_forgotten(lake, dead, [door.user("bob") or ""], until)
+    dead = [redaction.hash_tombstone(door.key, "t-9")]
+    add_forgotten(lake, dead, [door.hash_user("bob") or ""], until)
     add_closed_nights(lake, [date(2026, 9, 1)])
-    door = Door.of(lake, catalog(tmp_path))
+    door = PrivacyFilter.load(lake, catalog(tmp_path))
     old = datetime(2026, 9, 1, 9, tzinfo=UTC)
     later = until.replace(hour=13)
     said = [
-        door.trace(trace(trace_id="t-9")),
-        door.trace(trace(user_id="bob")),
-        door.trace(trace(ts=old)),
-        door.trace(trace(user_id="bob", ts=later)),
+        door.filter_trace(trace(trace_id="t-9")),
+        door.filter_trace(trace(user_id="bob")),
+        door.filter_trace(trace(ts=old)),
+        door.filter_trace(trace(user_id="bob", ts=later)),
     ]
     codes = [row.code if isinstance(row, Refusal) else "" for row in said]
     assert codes == ["forgotten", "forgotten", "expired", ""]
     assert all(row.raw == b"" for row in said if isinstance(row, Refusal))
-    assert door.label(Label("t-9", "tone", "good", "bob", "human"), "shop") is None
+    assert door.filter_label(Label("t-9", "tone", "good", "bob", "human"), "shop") is None

@@ -14,7 +14,7 @@ from evals.storage.files import write_parquet
 
 USER = "ada.lovelace-1815"
 TEXT = 'Dear "desk", my kettle of brass is broken & <sad>'
-GONE = scrubbing.words([USER, "7"], [TEXT])
+GONE = scrubbing.build_words([USER, "7"], [TEXT])
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def test_words_go_out_of_text_packed_as_it_was(
     """Ids wherever they stand, short ones in quotes alone, texts by the runs all files spell."""
     path = tmp_path / "file"
     path.write_bytes(gzip.compress(before.encode()) if packed else before.encode())
-    assert scrubbing.holds(path, GONE) is (before != after)
+    assert scrubbing.contains_words(path, GONE) is (before != after)
     assert scrubbing.scrub_text(path, GONE) is (before != after)
-    assert scrubbing.unpacked(path).decode() == after
+    assert scrubbing.read_unpacked(path).decode() == after
     assert path.read_bytes().startswith(b"\x1f\x8b") is packed
 
 
@@ -52,9 +52,9 @@ def test_words_go_out_of_sqlite_and_off_its_freed_pages(tmp_path: Path) -> None:
     db.execute("delete from events where n % 2 = 0")
     db.commit()
     db.close()
-    assert scrubbing.holds(path, GONE)
+    assert scrubbing.contains_words(path, GONE)
     assert scrubbing.scrub_sqlite(path, GONE) == 500
-    assert not scrubbing.holds(path, GONE)
+    assert not scrubbing.contains_words(path, GONE)
     assert all(USER.encode() not in file.read_bytes() for file in tmp_path.iterdir())
     db = sqlite3.connect(path)
     kinds = db.execute("select distinct typeof(body), typeof(raw) from events").fetchall()
@@ -77,8 +77,8 @@ def test_rows_go_out_of_parquet_and_the_schema_stays(tmp_path: Path) -> None:
     def same(row: dict[str, Any]) -> dict[str, Any]:
         return row
 
-    assert scrubbing.has_any(path, {"trace_id": ["b"], "user_id": ["a"]})
-    assert not scrubbing.has_any(path, {"trace_id": ["z"], "user_id": ["a"]})
+    assert scrubbing.has_any_value(path, {"trace_id": ["b"], "user_id": ["a"]})
+    assert not scrubbing.has_any_value(path, {"trace_id": ["z"], "user_id": ["a"]})
     assert scrubbing.scrub_parquet(path, lambda row: row["n"] != 9, same) == 0
     assert path.stat().st_ino == before
     assert scrubbing.scrub_parquet(path, lambda row: row["trace_id"] != "b", same) == 1

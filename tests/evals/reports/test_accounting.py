@@ -57,15 +57,15 @@ def home(tmp_path: Path) -> Path:
     mail, key = row(6, output="Write to ada@example.org."), row(7, input=f"{KEY} and a@b.org")
     export(exports, f"{KEY}/day.jsonl", mail, key, row(8, app="qa"))
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
-    inbox.take_in(lake, catalog, exports, now=NOW)
-    admission.admit(lake, catalog, lake.nights("staged"))
+    inbox.import_inbox(lake, catalog, exports, now=NOW)
+    admission.admit_nights(lake, catalog, lake.nights("staged"))
     return tmp_path
 
 
 def account_in(home: Path, app: str) -> dict[str, Any]:
     """The account in the report of an application's night."""
     lake, catalog = Lake(home / "home").open(), Catalog(root=home)
-    account = admission.admit(lake, catalog, [NIGHT])[NIGHT][app]
+    account = admission.admit_nights(lake, catalog, [NIGHT])[NIGHT][app]
     given = {**account, "reasons": [], "files": night_data.file_accounts(lake, account)}
     return json_form.to_json(accounting.account_of(given))
 
@@ -106,8 +106,8 @@ def test_a_trace_cannot_invent_a_rule(tmp_path: Path) -> None:
     export(tmp_path / "in", "a.jsonl", row(1, metadata={"redactions": notes}))
     export(tmp_path / "in", "b.jsonl", row(2, metadata={"redactions": [1]}))
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
-    inbox.take_in(lake, catalog, tmp_path / "in", now=NOW)
-    account = admission.admit(lake, catalog, [NIGHT])[NIGHT]["chat"]
+    inbox.import_inbox(lake, catalog, tmp_path / "in", now=NOW)
+    account = admission.admit_nights(lake, catalog, [NIGHT])[NIGHT]["chat"]
     assert account["redacted"] == {
         "traces": 1,
         "rules": [{"rule": "ssn", "traces": 1, "places": 2}],

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from evals.calls import live
-from evals.calls.day_budget import Purse
-from evals.calls.shared_state import Shared
+from evals.calls.day_budget import DayBudget
+from evals.calls.shared_state import SharedState
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Label, Trace
@@ -108,11 +108,11 @@ class Bench:
     def score(self, dimension: str, day: date = TODAY) -> runner.Tally:
         """Brings one evaluator up to date."""
         references = GoldAndLabels.of(self.catalog.root, self.labels)
-        shared = Shared(self.lake.home)
+        shared = SharedState(self.lake.home)
         try:
             with ledger.journal(self.lake, "run") as journal:
                 night, one = NightOf(self.lake, NIGHT), self.evaluator(dimension)
-                purse = Purse(shared, "run", day, self.catalog)
+                purse = DayBudget(shared, "run", day, self.catalog)
                 return runner.score_night(self.lake, night, one, references, journal, purse=purse)
         finally:
             shared.close()

@@ -135,7 +135,7 @@ def test_a_window_goes_on_at_the_page_it_was_at(tmp_path: Path, world: World) ->
     for number in range(12):
         add_trace(world, number, NIGHT + timedelta(minutes=number))
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
-    source, door = declared.sources["ours"], redaction.Door.of(lake, declared)
+    source, door = declared.sources["ours"], redaction.PrivacyFilter.load(lake, declared)
     one = pulls.Pull(lake, door, source, "ours", "desk", lambda words: None)
     window = one.window(Cursor(), NOW)
     api = pulls.langfuse.open_api(source)
@@ -159,7 +159,7 @@ def test_the_forgotten_do_not_land_again(tmp_path: Path, world: World) -> None:
     add_trace(world, 2, NIGHT)
     add_score(world, "lf-0001", NIGHT)
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
-    dead = [redaction.tombstone(redaction.user_key(lake), "lf-0001")]
+    dead = [redaction.hash_tombstone(redaction.user_key(lake), "lf-0001")]
     add_forgotten(lake, dead, [], NOW)
     pulls.pull(lake, declared, NOW)
     assert [row["id"] for row in landed(lake.home)] == ["lf-0002"]

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from evals.labels import label_files
-from evals.privacy.redaction import Door
+from evals.privacy.redaction import PrivacyFilter
 from evals.records import Label, Trace
 from evals.specs import Catalog
 from evals.storage import id_index
@@ -62,7 +62,10 @@ def test_labels_cost_a_look_into_their_own_nights_alone(tmp_path: Path) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     label = Label("t1", "polite", "pass", "ann", "human")
     batches = {"some": label_files.Batch([label])}
-    assert label_files.add_batches(lake, Door.of(lake, Catalog(root=tmp_path)), batches) == 1
+    assert (
+        label_files.add_batches(lake, PrivacyFilter.load(lake, Catalog(root=tmp_path)), batches)
+        == 1
+    )
     (kept,) = lake.labels()
     assert kept.answer
     assert read_label_batches(lake) == {"some": (date(2026, 10, 1), date(2026, 10, 2))}

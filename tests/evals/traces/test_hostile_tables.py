@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evals.privacy.scrubbing import strings
+from evals.privacy.scrubbing import list_strings
 from evals.records import Trace
 from evals.traces import reader
 from evals.traces.files import streams
@@ -262,7 +262,7 @@ def test_of_every_nested_type_it_is_told_what_a_cell_takes() -> None:
             told = measure_cells(part)
             assert len(told) == len(part)
             for size, cell in zip(told.tolist(), part.to_pylist(), strict=True):
-                assert size >= sum(len(text) for text in strings(cell))
+                assert size >= sum(len(text) for text in list_strings(cell))
     assert measure_cells(columns[5]).tolist() == [2, 4, 0, 0]
 
 

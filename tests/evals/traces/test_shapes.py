@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from evals.ingest.identity import column_hashes, trace_hash
+from evals.ingest.identity import hash_columns, hash_trace
 from evals.records import Refusal, Trace
 from evals.specs import Column, Mapping
 from evals.storage.tables import to_table
@@ -83,12 +83,12 @@ def rows_of(items: list[Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for item in items:
         if isinstance(item, Columns):
-            hashes = column_hashes(item, KEY)
+            hashes = hash_columns(item, KEY)
             for n, content_hash in enumerate(hashes):
                 cells = {name: column[n] for name, column in item.cells.items()}
                 found.append({**DEFAULTS, **cells, "content_hash": content_hash})
         elif isinstance(item, Trace):
-            hashed = dataclasses.replace(item, content_hash=trace_hash(item, KEY))
+            hashed = dataclasses.replace(item, content_hash=hash_trace(item, KEY))
             (row,) = to_table(Trace, [hashed]).to_pylist()
             row["ts"] = to_microseconds(item.ts)
             found.append({key: value for key, value in row.items() if key not in WHENCE})

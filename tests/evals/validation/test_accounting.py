@@ -50,7 +50,7 @@ def identity(counts: dict[str, int]) -> bool:
 
 def accounts(lake: Lake, catalog: Catalog) -> dict[date, dict[str, dict[str, Any]]]:
     """Every night's account of every application."""
-    return admission.admit(lake, catalog, lake.nights("staged"))
+    return admission.admit_nights(lake, catalog, lake.nights("staged"))
 
 
 @settings(max_examples=25, deadline=None)
@@ -80,7 +80,7 @@ def test_every_row_of_every_file_is_counted_once(
             for sha, counts in account["files"].items():
                 assert identity(counts)
                 by_file[sha] = by_file.get(sha, 0) + counts["read"]
-    lost = [row for row in quarantine.by_file(lake) if not (row.app and row.night)]
+    lost = [row for row in quarantine.read_unreadable(lake) if not (row.app and row.night)]
     for seen in lake.inbox_files().values():
         unplaced = sum(row.file_sha == seen.sha256[:16] for row in lost)
         assert seen.read == by_file.get(seen.sha256[:16], 0) + unplaced
@@ -101,7 +101,7 @@ def test_a_mapping_that_is_put_right_places_what_was_refused(tmp_path: Path) -> 
     right = Catalog(root=tmp_path, mappings={"it": Mapping(
         columns={"output": "reply", "ts": Column(path="at", format="epoch")}
     )})  # fmt: skip
-    (told,) = quarantine_replay.replay(lake, right)
+    (told,) = quarantine_replay.replay_quarantine(lake, right)
     assert (told.tried, told.placed, told.nights) == (2, 2, ["2026-10-01"])
     account = accounts(lake, right)[NIGHT]["chat"]
     assert (account["read"], account["accepted"], account["quarantined"]) == (3, 3, 0)
@@ -112,8 +112,8 @@ def test_a_mapping_that_is_put_right_places_what_was_refused(tmp_path: Path) -> 
         "v": "It was here.",
     }
     assert traces["t"].source_line == 1
-    assert quarantine.refusals(lake) == []
-    assert quarantine_replay.replay(lake, right) == []
+    assert quarantine.read_refusals(lake) == []
+    assert quarantine_replay.replay_quarantine(lake, right) == []
     (seen,) = lake.inbox_files().values()
     assert (seen.read, seen.refused) == (3, 0)
 
@@ -126,7 +126,7 @@ def test_what_still_fails_stays_where_it_is(tmp_path: Path) -> None:
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
     staging.import_file(lake, catalog, path, now=NOW)
     before = accounts(lake, catalog)
-    (told,) = quarantine_replay.replay(lake, catalog)
+    (told,) = quarantine_replay.replay_quarantine(lake, catalog)
     assert (told.placed, told.why) == (0, {"no-output": 1, "not-json": 1})
     assert accounts(lake, catalog) == before
-    assert len(quarantine.refusals(lake)) == 2
+    assert len(quarantine.read_refusals(lake)) == 2

@@ -56,7 +56,7 @@ class Validated:
         self.account, self.results = account, account["checks"]
         self.rows = list(lake.read("traces", [night]))
         self.accepted = sorted(t.source_line for t in self.rows)
-        refused = [row for row in quarantine.refusals(lake) if row.night == night]
+        refused = [row for row in quarantine.read_refusals(lake) if row.night == night]
         self.refused: list[Refusal] = sorted(refused, key=lambda row: row.source_line)
         assert account["read"] == read
         parts = ("accepted", "duplicate", "quarantined")
@@ -79,7 +79,7 @@ def validated(lake: Lake, *traces: Trace, app: App = APP, day_begins: int = 0) -
     """The traces as a night, accounted for."""
     stage(lake, *traces)
     catalog = Catalog(root=lake.home, apps={"chat": app}, day_begins=day_begins)
-    account = admission.admit(lake, catalog, [NIGHT])[NIGHT]["chat"]
+    account = admission.admit_nights(lake, catalog, [NIGHT])[NIGHT]["chat"]
     return Validated(lake, NIGHT, account, len(traces))
 
 
@@ -266,7 +266,7 @@ def test_turns_are_counted_over_midnight(lake: Lake) -> None:
     stage(lake, *(replace(row, source_file="next.jsonl") for row in late[1:]),
           night=NIGHT + timedelta(days=1))  # fmt: skip
     nights = [NIGHT, NIGHT + timedelta(days=1)]
-    admission.admit(lake, Catalog(root=lake.home, apps={"chat": APP}), nights)
+    admission.admit_nights(lake, Catalog(root=lake.home, apps={"chat": APP}), nights)
     told = [(row.trace_id, row.turn) for row in lake.read("traces", [NIGHT])]
     assert sorted(told) == [("t-0", 1), ("t-1", 2), ("t-7", None)]
     assert [row.trace_id for row in lake.read("traces", nights[1:])] == ["t-2"]
@@ -300,10 +300,10 @@ def test_many_nights_at_once_are_as_each_alone(
     for lake in lakes:
         for night, plan in nights.items():
             stage(lake, *made(night, plan), night=night)
-    together = admission.admit(lakes[0], catalog, list(nights))
+    together = admission.admit_nights(lakes[0], catalog, list(nights))
     for night, plan in nights.items():
         account = together[night]["chat"]
-        assert account == admission.admit(lakes[1], catalog, [night])[night]["chat"]
+        assert account == admission.admit_nights(lakes[1], catalog, [night])[night]["chat"]
         bad = plan.count("no-output") + plan.count("negative") + max(plan.count("conflict") - 1, 0)
         assert account["quarantined"] == bad
         assert account["duplicate"] == max(plan.count("copy") - 1, 0)

@@ -22,7 +22,7 @@ from evals.validation import admission, quarantine_replay, redated_traces
 FIRST = date(2026, 10, 1)
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 DRAWN = "0af7651916cd43dd8448eb211c80319c"
-BEYOND = redated_traces.NEAR.days + 2
+BEYOND = redated_traces.MAX_DISTANCE.days + 2
 
 
 class Home:
@@ -38,7 +38,7 @@ class Home:
         self.count += 1
         path = self.folder / f"{self.count}.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        inbox.take_in(self.lake, self.catalog, self.folder, now=NOW)
+        inbox.import_inbox(self.lake, self.catalog, self.folder, now=NOW)
 
     def allows(self, length: int) -> None:
         """The catalog's longest answer from now on."""
@@ -55,7 +55,7 @@ class Home:
     def runs(self, *days: int) -> None:
         """Admits these nights together, and reports those whose rows are still as admitted."""
         chosen = [FIRST + timedelta(days=day) for day in days]
-        admission.admit(self.lake, self.catalog, chosen)
+        admission.admit_nights(self.lake, self.catalog, chosen)
         for night in chosen:
             same = night_state.as_admitted(self.lake, night)
             seen = night_locks.seen(self.lake, self.catalog, night) if same else ""
@@ -69,7 +69,7 @@ class Home:
     def nights(self) -> dict[int, set[str]]:
         """The answers of each night by days after the first, each account being in order."""
         staged = self.lake.nights("staged")
-        for apps in admission.admit(self.lake, self.catalog, staged).values():
+        for apps in admission.admit_nights(self.lake, self.catalog, staged).values():
             for one in apps.values():
                 for counts in (one, *one["files"].values()):
                     parts = [counts[key] for key in ("accepted", "duplicate", "quarantined")]
@@ -79,7 +79,9 @@ class Home:
     def account(self, day: int) -> dict[str, Any]:
         """A night's account."""
         staged = self.lake.nights("staged")
-        return admission.admit(self.lake, self.catalog, staged)[FIRST + timedelta(days=day)]["chat"]
+        return admission.admit_nights(self.lake, self.catalog, staged)[FIRST + timedelta(days=day)][
+            "chat"
+        ]
 
 
 @pytest.fixture
@@ -196,10 +198,10 @@ def test_a_later_row_that_is_refused_takes_nothing_away(home: Home) -> None:
     home.arrives(row("d" * 32, 0, "D."))
     home.runs(0)
     assert home.nights() == {**before, 0: {"Old.", "B.", "D."}}
-    (told,) = quarantine_replay.replay(home.lake, home.catalog)
+    (told,) = quarantine_replay.replay_quarantine(home.lake, home.catalog)
     assert (told.placed, told.why, home.due()) == (0, {"output-too-long": 1}, [])
     home.allows(100)
-    (told,) = quarantine_replay.replay(home.lake, home.catalog)
+    (told,) = quarantine_replay.replay_quarantine(home.lake, home.catalog)
     assert (told.tried, told.placed, told.nights) == (1, 1, ["2026-10-04"])
     assert home.due() == [0, 3]
     home.runs(0, 3)
@@ -254,7 +256,7 @@ def test_a_kill_before_the_move_is_noted_loses_nothing(
     home.runs(0)
     home.arrives(row(DRAWN, 2, "New."))
     with monkeypatch.context() as patch:
-        patch.setattr(redated_traces, "keep", killed)
+        patch.setattr(redated_traces, "write_redated", killed)
         with pytest.raises(KeyboardInterrupt):
             home.runs(2)
     assert home.due() == [2]
@@ -272,7 +274,7 @@ def test_a_night_that_loses_a_trace_while_it_is_reported_is_due_again(home: Home
     """Two runs side by side: the one reports what the other takes away."""
     home.arrives(row(DRAWN, 0, "Old."))
     home.arrives(row(DRAWN, 2, "New."))
-    admission.admit(home.lake, home.catalog, [FIRST])
+    admission.admit_nights(home.lake, home.catalog, [FIRST])
     home.runs(2)
     assert not night_state.as_admitted(home.lake, FIRST)
     home.runs(0)
@@ -329,7 +331,7 @@ def test_each_trace_stands_once_whatever_comes_in_whatever_order(home: Home, see
         if chance.random() < 0.4:
             limit = chance.choice((3, 5, 7))
             home.allows(limit)
-            quarantine_replay.replay(home.lake, home.catalog)
+            quarantine_replay.replay_quarantine(home.lake, home.catalog)
         run(home, chance, some=True)
     run(home, chance, some=False)
     assert home.nights() == {day: own | {"ok"} for day, own in expected(files, limit).items()}

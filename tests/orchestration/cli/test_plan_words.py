@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from evals.calls.day_budget import Left
-from evals.calls.requests import Asked
+from evals.calls.day_budget import BudgetLeft
+from evals.calls.requests import CallsResult
 from evals.records import Skip
 from evals.runs.plan import Planned
 from orchestration.cli import board
@@ -29,10 +29,10 @@ ROW: dict[str, Any] = {
     "usd_other": None,
     "awaited": 0,
 }
-ROOM = {"chat": Left(1.0, None)}
+ROOM = {"chat": BudgetLeft(1.0, None)}
 
 
-def words(*, room: dict[str, Left] = ROOM, **differs: Any) -> str:
+def words(*, room: dict[str, BudgetLeft] = ROOM, **differs: Any) -> str:
     """What is said of one row's cost."""
     return " ".join(board.cost_words([Planned(**{**ROW, **differs})], room))
 
@@ -55,13 +55,13 @@ def test_a_guess_is_called_one_with_its_bound_and_the_way_to_know() -> None:
 def test_a_day_without_enough_budget_is_told() -> None:
     """With what is left of it, in dollars or calls; a day with enough is not."""
     assert "budget" not in words()
-    assert "US$ 0.0100 left" in words(room={"chat": Left(0.01, None)})
-    assert "99 calls left" in words(room={"chat": Left(None, 99)})
+    assert "US$ 0.0100 left" in words(room={"chat": BudgetLeft(0.01, None)})
+    assert "99 calls left" in words(room={"chat": BudgetLeft(None, 99)})
 
 
 def test_a_probe_that_was_stopped_says_by_what() -> None:
     """Beside how many questions it asked."""
-    said = list(board.probed_words(Asked(3, rest=Skip("budget"))))
+    said = list(board.probed_words(CallsResult(3, rest=Skip("budget"))))
     assert said == [
         "asked 3 questions to know more; answers are kept",
         "no more were asked: budget",

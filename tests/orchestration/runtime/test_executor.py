@@ -48,8 +48,10 @@ def test_a_run_first_does_a_wish_that_was_left_unfinished(
     """Where Dagster alone runs the nights, a killed `andon forget` is completed as well."""
     monkeypatch.setenv("ANDON_HOME", str(tmp_path / "home"))
     lake = settings().lake()
-    requests.note(lake, requests.Wish("2026-10-02T06:00:00+00:00", ("somebody-4711",)))
+    requests.write_request(
+        lake, requests.ErasureRequest("2026-10-02T06:00:00+00:00", ("somebody-4711",))
+    )
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         assert dg.execute_job(dg.reconstructable(looking), instance).success
-    assert requests.unfinished(lake) == []
+    assert requests.list_unfinished(lake) == []
     assert read_tombstones(lake).users

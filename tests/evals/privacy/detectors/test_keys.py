@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from evals.privacy import detectors
-from evals.privacy.redaction import Door
+from evals.privacy.redaction import PrivacyFilter
 from evals.records import Trace
 from evals.specs import Catalog
 
@@ -94,23 +94,23 @@ def test_a_key_is_found_and_nothing_of_it_stays(kind: str, begins: str, rest: st
     """In prose, in JSON and behind a path; its kind is told, and its beginning goes too."""
     key = begins + rest
     for text in (f"My key is {key}, use it.", f'{{"k": "{key}"}}', f"https://x.org/?k={key}"):
-        found = detectors.find(text, SECRET_KINDS)
+        found = detectors.find_all(text, SECRET_KINDS)
         assert [text[one.start : one.end] for one in found if one.kind == kind] == [key]
-        clean = detectors.redactor(SECRET_KINDS)(text)
+        clean = detectors.build_redactor(SECRET_KINDS)(text)
         assert rest[:8] not in clean
-        assert detectors.mark(kind) in clean
+        assert detectors.format_mark(kind) in clean
     assert detectors.may_be_key(key)
 
 
 @pytest.mark.parametrize("text", NEAR)
 def test_what_only_begins_alike_stays(text: str) -> None:
     """Names of functions, variables and packages, placeholders and hashes are no keys."""
-    assert detectors.find(text, SECRET_KINDS) == []
+    assert detectors.find_all(text, SECRET_KINDS) == []
 
 
 def test_an_id_that_is_a_key_is_hashed_at_the_door(tmp_path: Path) -> None:
     """Whichever maker's: a session or trace named by a key does not show it."""
-    door = Door(Catalog(root=tmp_path), key=b"k" * 32)
+    door = PrivacyFilter(Catalog(root=tmp_path), key=b"k" * 32)
     for _, begins, rest in KEYS:
         trace = Trace(
             trace_id=begins + rest,
@@ -119,7 +119,7 @@ def test_an_id_that_is_a_key_is_hashed_at_the_door(tmp_path: Path) -> None:
             app="chat",
             output="Hello.",
         )
-        kept = door.trace(trace)
+        kept = door.filter_trace(trace)
         assert isinstance(kept, Trace)
         assert kept.trace_id.startswith("id-")
         assert kept.session_id == kept.trace_id

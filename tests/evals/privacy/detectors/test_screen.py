@@ -28,16 +28,19 @@ def test_a_kind_whose_hint_stands_in_a_text_is_suspected(
     try:
         text.encode()
     except UnicodeEncodeError:
-        assert detectors.screen(EVERY).suspects(text) == EVERY
+        assert detectors.build_screen(EVERY).suspects(text) == EVERY
         return
-    assert detector.kind in detectors.screen(EVERY).suspects(text)
+    assert detector.kind in detectors.build_screen(EVERY).suspects(text)
 
 
 def test_half_a_surrogate_pair_suspects_everything() -> None:
     """A text no automaton can read is left to the detectors themselves."""
-    assert detectors.screen(("email", "jwt")).suspects("\ud800 a@example.com") == ("email", "jwt")
+    assert detectors.build_screen(("email", "jwt")).suspects("\ud800 a@example.com") == (
+        "email",
+        "jwt",
+    )
 
 
 def test_a_text_without_hints_is_suspected_of_nothing() -> None:
     """Plain prose costs one pass."""
-    assert detectors.screen(EVERY).suspects("The parcel left this morning. " * 40) == []
+    assert detectors.build_screen(EVERY).suspects("The parcel left this morning. " * 40) == []
