@@ -209,7 +209,7 @@ def moved(root: Path, path: Path, count: int) -> Moved:
     other = Lake(root / "warm").open()
     staging.import_file(other, catalog, warm)  # the libraries' own start is not what is measured
     admission.admit_nights(other, catalog, other.nights("staged"))
-    with timed(staging, "screened") as columns, timed(PrivacyFilter, "row") as alone:
+    with timed(staging, "screen_rows") as columns, timed(PrivacyFilter, "filter_row") as alone:
         clock, began = time.perf_counter(), time.process_time()
         staging.import_file(lake, catalog, path)
         staged = time.process_time()
