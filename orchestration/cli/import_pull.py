@@ -101,15 +101,14 @@ def import_(
     from evals.traces.files.streams import file_sha
 
     here = place(home, catalog)
-    cat, assumed = here.catalog(), assume_date.date() if assume_date else None
+    assumed = assume_date.date() if assume_date else None
     if explain:
         from orchestration.cli import explanation
 
-        explanation.tell(
-            cat, [path for path in paths if isinstance(path, Path)], assumed, assume_app, as_json
-        )
+        files = [path for path in paths if isinstance(path, Path)]
+        explanation.tell(here.catalog(), files, assumed, assume_app, as_json)
         return
-    lake = here.lake()
+    lake, cat = here.lake(), here.catalog()
     forget.finish_requests(lake, cat)
     known = lake.inbox_files()
     rows, now = [], datetime.now(UTC)
