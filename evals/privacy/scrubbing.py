@@ -157,7 +157,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> Any:
     import pyarrow.parquet as pq
 
     with name_damaged_file(path), path.open("rb") as file:
-        return pq.read_table(file, columns=columns, use_threads=False, pre_buffer=False)
+        return pq.read_table(file, columns=columns, use_threads=False, pre_buffer=False)  # pyright: ignore[reportArgumentType] # any sequence is fine
 
 
 @contextlib.contextmanager

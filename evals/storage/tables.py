@@ -192,7 +192,7 @@ def arrow_schema(record: type) -> Any:
             return pa.timestamp("us", tz="UTC")
         if hint is date:
             return pa.date32()
-        return pa.type_for_alias(ARROW.get(hint, "string"))
+        return pa.type_for_alias(ARROW.get(hint, "string"))  # pyright: ignore[reportArgumentType, reportCallIssue] # any of its names
 
     return pa.schema([(column(name), arrow(hint)) for name, hint in fields_of(record).items()])
 

@@ -76,7 +76,7 @@ def open_with_arrow(path: Path) -> Any:
     """A file opened by Arrow, which takes a name that is not UTF-8 as bytes only."""
     import pyarrow
 
-    return pyarrow.OSFile(os.fsencode(path))
+    return pyarrow.OSFile(os.fsencode(path))  # pyright: ignore[reportCallIssue] # reads by default
 
 
 class GzipStream(gzip.GzipFile):

@@ -309,7 +309,7 @@ def measure_cells(array: Any) -> Any:
         return measure_cells(held).reshape(len(array), kind.list_size).sum(axis=1)
     if types.is_binary(kind) or types.is_string(kind) or types.is_large_string(kind):
         lengths = pc.binary_length(array)  # pyright: ignore[reportAttributeAccessIssue]
-        return pc.fill_null(lengths, 0).to_numpy().astype(np.int64)
+        return pc.fill_null(lengths, 0).to_numpy().astype(np.int64)  # pyright: ignore[reportArgumentType] # a plain number is fine
     return np.full(len(array), 8, np.int64)
 
 
