@@ -116,7 +116,7 @@ def add_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
 
 def collect_batches(lake: Lake, catalog: Catalog, now: datetime) -> None:
     """Takes in the answers of the batches that providers have finished."""
-    from evals.calls.batch_jobs import list_open_jobs
+    from evals.storage.documents.batch_jobs import list_open_jobs
 
     if not list_open_jobs(lake):
         return
@@ -201,17 +201,17 @@ def score_nights(
     """
     from evals.calls import day_budget
     from evals.calls.routing import Route, take_back_batches
-    from evals.calls.shared_state import SharedState
     from evals.runs import runner
     from evals.storage import ledger
     from evals.worklist.worklist import NightOf
 
     recover_budget(lake)
-    shared = SharedState(lake.home)
-    purse = day_budget.DayBudget(shared, run_id, now.date(), catalog)
     ask = Route(lake, catalog, now) if stop is None else Route(lake, catalog, now, stop=stop)
     tallies: list[Tally] = []
-    with contextlib.closing(shared), ledger.journal(lake, run_id) as journal:
+    with (
+        day_budget.open_budget(lake, run_id, now.date(), catalog) as budget,
+        ledger.journal(lake, run_id) as journal,
+    ):
         take_back_batches(lake, catalog, journal, now)
         for night in nights:
             work = NightOf(lake, night)
@@ -223,7 +223,7 @@ def score_nights(
                 references,
                 journal,
                 ask=ask,
-                purse=purse,
+                purse=budget,
                 expect=expect,
                 progress=progress,
             )

@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from evals import models
-from evals.calls import batch_jobs, day_budget
+from evals.calls import day_budget
 from evals.calls.batch_answers import BatchAnswers
-from evals.calls.batch_jobs import BatchJob, SentQuestion, read_job, requests_path, write_job
 from evals.calls.day_budget import Spent
 from evals.calls.requests import CallPlan
 from evals.models.batches import Batches, RemoteBatch, build_row_url
 from evals.records import digest
 from evals.specs import BatchLimits, ModelPin
+from evals.storage.documents.batch_jobs import (
+    BatchJob,
+    RequestOptions,
+    SentQuestion,
+    answers_path,
+    read_job,
+    read_jobs,
+    requests_path,
+    write_job,
+)
 from evals.storage.files import aside_of, open_aside
 from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
@@ -100,7 +108,14 @@ def build_job(
         app=evaluator.app,
         night=asking.work.night.isoformat(),
         pin=desk.pin.model_dump(mode="json"),
-        asked={**dataclasses.asdict(first), "messages": []},
+        asked=RequestOptions(
+            messages=[],
+            max_tokens=first.max_tokens,
+            temperature=first.temperature,
+            seed=first.seed,
+            schema=first.schema,
+            yes_no=first.yes_no,
+        ),
         endpoint=desk.client.path,
         window=f"{desk.limits.window_h}h",
         keys=tuple(sent),
@@ -161,16 +176,14 @@ async def advance_job(desk: BatchProvider, tag: str) -> tuple[BatchJob, RemoteBa
             seen = await desk.api.retrieve(found.batch_id or "")
         except models.ModelError as error:
             return write_job(desk.lake, record_error(found, error)), None
-        heard = dataclasses.replace(
-            found, status=seen.status, done=seen.completed + seen.failed, problem=""
-        )
+        heard = replace(found, status=seen.status, done=seen.completed + seen.failed, problem="")
         return write_job(desk.lake, heard), seen
 
 
 def record_error(found: BatchJob, error: models.ModelError) -> BatchJob:
     """A batch after an error: where it was, or refused for good."""
     now = roll_back(found, error)
-    return dataclasses.replace(now, problem=str(error)[:300])
+    return replace(now, problem=str(error)[:300])
 
 
 def roll_back(found: BatchJob, error: models.ModelError) -> BatchJob:
@@ -178,9 +191,9 @@ def roll_back(found: BatchJob, error: models.ModelError) -> BatchJob:
     if error.code in UNCERTAIN:
         return found
     if found.state != "intended" and not error.retryable:
-        return found.with_state("refused")
+        return replace(found, state="refused")
     back = {"uploading": "intended", "creating": "uploaded"}
-    return found.with_state(back.get(found.state, found.state))  # type: ignore[arg-type]
+    return replace(found, state=back.get(found.state, found.state))  # type: ignore[arg-type]
 
 
 async def begin_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
@@ -188,13 +201,13 @@ async def begin_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
     most = desk.limits.enqueued_tokens
     waiting = sum(
         one.queued_tokens
-        for one in batch_jobs.read_jobs(desk.lake)
-        if one.is_open and one.state != "intended" and one.pin["model"] == found.pin["model"]
+        for one in read_jobs(desk.lake)
+        if one.is_open and one.state != "intended" and one.model == found.model
     )
     if most is not None and waiting and waiting + found.queued_tokens > most:
         why = f"waits for room: {waiting} of {most} tokens are enqueued"
-        return write_job(desk.lake, dataclasses.replace(found, problem=why))
-    written = write_job(desk.lake, found.with_state("uploading", told=desk.now))
+        return write_job(desk.lake, replace(found, problem=why))
+    written = write_job(desk.lake, replace(found, state="uploading", told=desk.now))
     return await upload_requests(desk, written)
 
 
@@ -202,7 +215,7 @@ async def resume_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
     """Uploading, and then a death: the file is there, or it is sent again; neither is charged."""
     held = await desk.api.find_file(build_file_name(found), since=int(found.created))
     if held:
-        return write_job(desk.lake, found.with_state("uploaded", file_id=held))
+        return write_job(desk.lake, replace(found, state="uploaded", file_id=held))
     return await upload_requests(desk, found)
 
 
@@ -213,7 +226,7 @@ async def upload_requests(desk: BatchProvider, found: BatchJob) -> BatchJob:
         file_id = await desk.api.upload(path, build_file_name(found))
     except models.ModelError as error:
         return write_job(desk.lake, record_error(found, error))
-    return write_job(desk.lake, found.with_state("uploaded", file_id=file_id, problem=""))
+    return write_job(desk.lake, replace(found, state="uploaded", file_id=file_id, problem=""))
 
 
 def build_file_name(found: BatchJob) -> str:
@@ -225,8 +238,8 @@ async def create_batch(desk: BatchProvider, found: BatchJob) -> BatchJob:
     """Uploaded: the batch is made. This is what costs, so that it is told once."""
     if not await wait_until_processed(desk, found):
         why = "waits for the provider to read its file"
-        return write_job(desk.lake, dataclasses.replace(found, problem=why))
-    found = write_job(desk.lake, found.with_state("creating", told=desk.now))
+        return write_job(desk.lake, replace(found, problem=why))
+    found = write_job(desk.lake, replace(found, state="creating", told=desk.now))
     try:
         made = await desk.api.create(found.file_id or "", found.endpoint, found.tag, found.window)
     except models.ModelError as error:
@@ -251,12 +264,14 @@ async def resume_creation(desk: BatchProvider, found: BatchJob) -> BatchJob:
         return mark_submitted(desk, found, made)
     if desk.now - found.told < LISTING_DELAY_S:
         return found
-    return write_job(desk.lake, found.with_state("uploaded"))
+    return write_job(desk.lake, replace(found, state="uploaded"))
 
 
 def mark_submitted(desk: BatchProvider, found: BatchJob, made: RemoteBatch) -> BatchJob:
     """The batch is made, and its id is kept."""
-    moved = found.with_state("submitted", batch_id=made.batch_id, status=made.status, problem="")
+    moved = replace(
+        found, state="submitted", batch_id=made.batch_id, status=made.status, problem=""
+    )
     return write_job(desk.lake, moved)
 
 
@@ -284,13 +299,13 @@ async def collect_answers(
         kept = []
         for file_id, kind in ((seen.output_file, "output"), (seen.error_file, "errors")):
             if file_id:
-                path = batch_jobs.batches_folder(desk.lake) / f"{found.tag}.{kind}.jsonl"
+                path = answers_path(desk.lake, found.tag, kind)
                 await desk.api.download(file_id, path)
                 kept.append(path)
         for answer in checked.read_answers(kept):
             journal.append(answer)
-        day_budget.settle_batch(desk.lake.home, found.tag, checked.spent)
-        over = found.with_state(
+        day_budget.settle_batch(desk.lake, found.tag, checked.spent)
+        over = replace(found, state=
             "collected", keys=(), status=seen.status, counts=dict(checked.counts),
             usd=round(checked.usd, 9), done=found.requests, problem="; ".join(seen.problems[:3]),
         )  # fmt: skip
@@ -312,9 +327,10 @@ def close_refused(desk: BatchProvider, found: BatchJob, journal: Journal) -> Bat
         checked = BatchAnswers(found, desk.client.parse_answer, None)
         for answer in checked.read_answers([]):
             journal.append(answer)
-        day_budget.settle_batch(desk.lake.home, found.tag, checked.spent)
+        day_budget.settle_batch(desk.lake, found.tag, checked.spent)
         over = write_job(
-            desk.lake, found.with_state("refused", keys=(), counts=dict(checked.counts))
+            desk.lake,
+            replace(found, state="refused", keys=(), counts=dict(checked.counts)),
         )
     requests_path(desk.lake, found.tag).unlink(missing_ok=True)
     return over

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 
 from evals import models
-from evals.calls.batch_jobs import BatchJob, SentQuestion
 from evals.calls.circuit_breaker import ACCOUNT_CODES
 from evals.calls.day_budget import Spent
 from evals.calls.requests import describe_reply
@@ -22,6 +21,7 @@ from evals.models.batches import RemoteBatch
 from evals.models.faults import classify_status
 from evals.records import Answer
 from evals.specs import ModelPin
+from evals.storage.documents.batch_jobs import BatchJob, SentQuestion
 
 CODES_BY_STATUS = {
     "expired": "batch-expired",

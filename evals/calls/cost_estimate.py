@@ -75,7 +75,7 @@ def estimate_cost(lake: Lake, work: Survey, wanted: Sequence[Wanted]) -> Estimat
     evaluator, pin, judge = work.evaluator, work.evaluator.pin, work.evaluator.judge
     if not wanted or pin is None or judge is None:
         return Estimate()
-    asking = CallPlan(work, judge, pin, None, lake.home)
+    asking = CallPlan(work, judge, pin, None, lake)
     wanted = [want for want in wanted if asking.fits_limit(want)]
     if not wanted:
         return Estimate()

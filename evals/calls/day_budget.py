@@ -6,10 +6,10 @@ cost at most is told by whoever reserves.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import date
-from pathlib import Path
 from typing import NamedTuple
 
 import orjson
@@ -120,13 +120,19 @@ class DayBudget:
             )
 
 
+@contextlib.contextmanager
+def open_budget(
+    lake: Lake, run_id: str, day: date, catalog: Catalog
+) -> Generator[DayBudget, None, None]:
+    """Opens a run's share in the budget of a day."""
+    with contextlib.closing(SharedState(lake)) as shared:
+        yield DayBudget(shared, run_id, day, catalog)
+
+
 def read_budget_left(lake: Lake, catalog: Catalog, day: date, app: str) -> BudgetLeft:
-    """What a day's budget still has for an application."""
-    shared = SharedState(lake.home)
-    try:
-        return DayBudget(shared, "", day, catalog).read_left(app)
-    finally:
-        shared.close()
+    """Returns what a day's budget still has for an application."""
+    with open_budget(lake, "", day, catalog) as budget:
+        return budget.read_left(app)
 
 
 def name_booking(tag: str) -> str:
@@ -134,15 +140,11 @@ def name_booking(tag: str) -> str:
     return f"batch {tag}"
 
 
-def settle_batch(home: Path, tag: str, spent: Spent) -> None:
+def settle_batch(lake: Lake, tag: str, spent: Spent) -> None:
     """A batch is over: the day that handed it in paid what it cost, and has the rest again."""
-    shared = SharedState(home)
-    try:
-        with shared.transaction() as db:
-            sql = "update purse set spent_usd = ?, spent_calls = ? where run = ?"
-            db.execute(sql, (*spent, name_booking(tag)))
-    finally:
-        shared.close()
+    sql = "update purse set spent_usd = ?, spent_calls = ? where run = ?"
+    with contextlib.closing(SharedState(lake)) as shared, shared.transaction() as db:
+        db.execute(sql, (*spent, name_booking(tag)))
 
 
 def count_affordable(budget: Budget, spent: Spent, costs: Sequence[float]) -> int:
@@ -161,7 +163,7 @@ def count_affordable(budget: Budget, spent: Spent, costs: Sequence[float]) -> in
 
 def recover_runs(lake: Lake) -> int:
     """Books what dead runs spent and may have spent, and settles their journals."""
-    shared = SharedState(lake.home)
+    shared = SharedState(lake)
     try:
         held = "select distinct run from purse where reserved_calls > 0"
         for (run,) in shared.db.execute(held).fetchall():

@@ -26,7 +26,6 @@ from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop
 from evals.privacy import redaction
 from evals.records import Failure, Skip
-from evals.storage.lake import Lake
 
 CALL_ATTEMPTS = 4
 """Times one call is tried within a run before it counts as failed."""
@@ -67,7 +66,7 @@ def ask_live(
     except models.Unavailable as error:
         return CallsResult(rest=Skip(error.reason))
     redaction.redact_all("")  # what it looks for is compiled before an answer waits for it
-    shared = SharedState(asking.home)
+    shared = SharedState(asking.lake)
     try:
         live = LiveRun(client, asking, AccountGate(asking.pin, shared, circuit), stop or Stop())
         with live.stop.wake_on_request(live.wake):
@@ -127,7 +126,7 @@ class LiveRun:
     async def refresh_models(self) -> None:
         """Reads the provider's list of models, while its client is open anyway."""
         today = datetime.now(UTC).date()
-        await models.refresh_model_list_daily(Lake(self.asking.home), self.client, today)
+        await models.refresh_model_list_daily(self.asking.lake, self.client, today)
 
     def wake(self) -> None:
         """Stops soon, whichever thread wants it, and whatever the loop waits for."""

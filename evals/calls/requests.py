@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from evals import models
@@ -19,6 +18,7 @@ from evals.evaluators.protocol import EvaluatorByModel
 from evals.privacy import redaction
 from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin
+from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
 from evals.worklist.worklist import Survey, Wanted, partial
 
@@ -50,7 +50,7 @@ class CallPlan:
     pin: ModelPin
     journal: Journal | None
     """None: nothing is asked, an estimate only looks."""
-    home: Path
+    lake: Lake
     """Where the pace of each account is shared."""
     budget: DayBudget | None = None
     """The day's budget; None: it is not counted."""

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 
 from evals import models
 from evals.calls import batch, live
 from evals.calls.batch import BatchProvider
-from evals.calls.batch_jobs import BatchJob, list_awaited_keys, list_open_jobs, write_job
 from evals.calls.circuit_breaker import OTHER_MODEL, RUN_ENDING
 from evals.calls.concurrency import name_account
 from evals.calls.day_budget import Spent
@@ -22,6 +21,12 @@ from evals.calls.requests import CallPlan, CallsResult
 from evals.calls.stop import Stop
 from evals.records import Failure, Skip
 from evals.specs import BatchLimits, Catalog, Evaluator, ModelPin
+from evals.storage.documents.batch_jobs import (
+    BatchJob,
+    list_awaited_keys,
+    list_open_jobs,
+    write_job,
+)
 from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
 from evals.worklist.worklist import Wanted
@@ -191,7 +196,8 @@ def cancel_batch(lake: Lake, catalog: Catalog, found: BatchJob, now: datetime) -
     """
     if found.state != "submitted":  # nobody knows of it yet: it ends here
         return write_job(
-            lake, found.with_state("refused", problem="cancelled before it was handed in")
+            lake,
+            replace(found, state="refused", problem="cancelled before it was handed in"),
         )
     desk = open_provider(lake, catalog, found, now)
     if desk is None:
@@ -199,7 +205,7 @@ def cancel_batch(lake: Lake, catalog: Catalog, found: BatchJob, now: datetime) -
 
     async def end() -> BatchJob:
         seen = await desk.api.cancel(found.batch_id or "")
-        return write_job(lake, found.with_state("submitted", status=seen.status))
+        return write_job(lake, replace(found, state="submitted", status=seen.status))
 
     return asyncio.run(run_with_client(desk.client, end))
 

@@ -10,6 +10,9 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from evals.storage.lake import Lake
+
+FILE = "asking.sqlite"
 TABLES = """
 create table if not exists purse (
     day text, app text, run text,
@@ -35,9 +38,10 @@ create table if not exists bucket (
 class SharedState:
     """The shared file, opened; each `turn` is one transaction, alone for as long as it lasts."""
 
-    def __init__(self, home: Path) -> None:
-        home.mkdir(parents=True, exist_ok=True)
-        self.db = sqlite3.connect(home / "asking.sqlite", timeout=30, isolation_level=None)
+    def __init__(self, lake: Lake) -> None:
+        file = lake.store.locate(FILE)
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        self.db = sqlite3.connect(file, timeout=30, isolation_level=None)
         self.db.execute("pragma journal_mode=wal")
         # A process that dies loses nothing; a machine that does, at most the last second's pace.
         self.db.execute("pragma synchronous=off")

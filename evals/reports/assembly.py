@@ -12,13 +12,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from evals.calls.batch_jobs import list_open_jobs
 from evals.reports.archive import current_reports, earlier_reports
 from evals.reports.night_data import StoredNight, baseline_versions
 from evals.reports.report import Report, build_report, refuse_report
 from evals.runs import night_locks
 from evals.specs import Catalog
 from evals.storage import night_state
+from evals.storage.documents.batch_jobs import list_open_jobs
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.marts import locked_files

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from evals.records import digest
 from evals.specs import Catalog, Evaluator
 from evals.storage import night_state
+from evals.storage.documents.batch_jobs import list_job_tags, read_job
 from evals.storage.documents.evaluator_specs import read_evaluator, write_evaluator
 from evals.storage.documents.label_batches import read_label_batches
 from evals.storage.lake import Lake
@@ -115,10 +116,9 @@ def batches_of(lake: Lake, night: date) -> list[tuple[str, bool]]:
 
     Those handed in for it, and those of other nights that ask what it asks too.
     """
-    own = {path.stem for path in (lake.home / "batches").glob(f"{night.isoformat()}-*.json")}
-    names = sorted(own.union(night_state.read_state(lake, night).out))
-    found = [(name, lake.document("batches", f"{name}.json")) for name in names]
-    return [(name, bool(ticket["keys"])) for name, ticket in found if ticket]
+    awaited = night_state.read_state(lake, night).out
+    jobs = (read_job(lake, tag) for tag in sorted({*list_job_tags(lake, night), *awaited}))
+    return [(job.tag, bool(job.keys)) for job in jobs if job]
 
 
 def awaiting(lake: Lake, batches: Iterable[str]) -> list[date]:

@@ -13,12 +13,10 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from evals.calls import live
-from evals.calls.batch_jobs import list_awaited_keys
 from evals.calls.cost_estimate import count_known_answers, estimate_cost
-from evals.calls.day_budget import DayBudget
+from evals.calls.day_budget import open_budget
 from evals.calls.requests import CallPlan, CallsResult
 from evals.calls.routing import find_batch_limits
-from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
@@ -27,6 +25,7 @@ from evals.runs import night_locks
 from evals.runs.runner import can_ask
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger, night_state
+from evals.storage.documents.batch_jobs import list_awaited_keys
 from evals.storage.documents.evaluator_specs import read_evaluator
 from evals.storage.lake import Lake
 from evals.worklist.worklist import NightOf, Wanted, survey
@@ -168,28 +167,27 @@ def probe(
         Stopped: when it was stopped; what was answered is kept.
     """
     lake = scope.lake
-    run_id, shared = f"probe-{secrets.token_hex(4)}", SharedState(lake.home)
+    run_id = f"probe-{secrets.token_hex(4)}"
     asked: Counter[str] = Counter()
     rest: Failure | Skip | None = None
-    try:
-        with ledger.journal(lake, run_id) as journal:
-            purse = DayBudget(shared, run_id, now.date(), scope.catalog)
-            for work, evaluator, _ in scope.evaluators():
-                judge, pin = evaluator.judge, evaluator.pin
-                version = evaluator.answer_version or ""
-                missing = count - count_known_answers(lake, evaluator) - asked[version]
-                if judge is None or pin is None or missing <= 0:
-                    continue
-                with lake.lock("calls", version):
-                    found = survey(lake, work, evaluator, scope.references)
-                    first = found.first(missing)
-                    asking = CallPlan(first, judge, pin, journal, lake.home, purse, progress)
-                    done = live.ask_live(asking.exclude_too_long(), stop=stop)
-                    found.contents.close()
-                asked[version] += done.calls
-                rest = rest or done.rest
-    finally:
-        shared.close()
+    with (
+        open_budget(lake, run_id, now.date(), scope.catalog) as budget,
+        ledger.journal(lake, run_id) as journal,
+    ):
+        for work, evaluator, _ in scope.evaluators():
+            judge, pin = evaluator.judge, evaluator.pin
+            version = evaluator.answer_version or ""
+            missing = count - count_known_answers(lake, evaluator) - asked[version]
+            if judge is None or pin is None or missing <= 0:
+                continue
+            with lake.lock("calls", version):
+                found = survey(lake, work, evaluator, scope.references)
+                first = found.first(missing)
+                asking = CallPlan(first, judge, pin, journal, lake, budget, progress)
+                done = live.ask_live(asking.exclude_too_long(), stop=stop)
+                found.contents.close()
+            asked[version] += done.calls
+            rest = rest or done.rest
     return CallsResult(asked.total(), rest=rest)
 
 

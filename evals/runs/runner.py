@@ -156,7 +156,7 @@ def pay(
     evaluator = work.evaluator
     if not work.wanted or evaluator.pin is None or evaluator.judge is None:
         return CallsResult()
-    asking = CallPlan(work, evaluator.judge, evaluator.pin, journal, lake.home, purse, progress)
+    asking = CallPlan(work, evaluator.judge, evaluator.pin, journal, lake, purse, progress)
     return ask(asking.exclude_too_long())
 
 

@@ -7,6 +7,7 @@ What is in a file is the other modules'.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -21,6 +22,24 @@ class Entry(NamedTuple):
     size: int
     changed_ns: int
     """When it was last written, in nanoseconds since 1970."""
+
+
+class FileState(NamedTuple):
+    """A version of a local file: another writer changes the inode, the time, or both."""
+
+    path: str
+    inode: int
+    changed_ns: int
+
+
+def read_file_states(paths: Iterable[Path]) -> tuple[FileState, ...]:
+    """Returns the present version of each file; those that do not exist are left out."""
+    states: list[FileState] = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            stat = path.stat()
+            states.append(FileState(str(path), stat.st_ino, stat.st_mtime_ns))
+    return tuple(states)
 
 
 class Store(Protocol):

@@ -18,6 +18,7 @@ from evals.evaluators.gold import GoldAndLabels, is_from_people, majority
 from evals.records import Failure, Outcome, Skip, Trace
 from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, parse, read_yaml
 from evals.storage.lake import Lake, quoted
+from evals.storage.store import FileState, read_file_states
 from evals.storage.tables import CanaryRow, from_rows
 
 SHIPPED = Path(__file__).with_name("attacks.yaml")
@@ -120,7 +121,7 @@ def carriers(
     if not named:
         return ()
     nights = tuple(day for day in lake.nights("traces") if day <= night)
-    stamp = tuple((file, file.stat().st_mtime_ns) for file in lake.files("traces", nights))
+    stamp = read_file_states(lake.files("traces", nights))
     found = oldest(lake, evaluator.app, named, nights, stamp)
     bad = (trace for trace in found if failed(references, evaluator, mapping, trace))
     return tuple(itertools.islice(bad, catalog.attacks.carriers))
@@ -163,7 +164,7 @@ def oldest(
     app: str,
     ids: tuple[str, ...],
     nights: tuple[date, ...],
-    stamp: tuple[tuple[Path, int], ...],
+    stamp: tuple[FileState, ...],
 ) -> tuple[Trace, ...]:
     """The oldest of these traces; read anew when a file of theirs was written (`stamp`)."""
     listed = ", ".join(map(quoted, ids))

@@ -26,6 +26,7 @@ from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake, quoted
+from evals.storage.store import FileState, read_file_states
 from evals.worklist import canaries
 from evals.worklist.sampling import place, sampled
 
@@ -53,14 +54,6 @@ class Wanted(NamedTuple):
     """Its content's, or that of one more answer to it: `ledger.repeat`."""
     attempts: int
     """Runs that asked it in vain."""
-
-
-class FileState(NamedTuple):
-    """A file as it was at some moment."""
-
-    path: str
-    inode: int
-    changed_ns: int
 
 
 class Tried(NamedTuple):
@@ -266,9 +259,7 @@ def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: GoldAnd
 def basis_of(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
     """The state of the files a survey rests on beside the ledger: traces, and the scores so far."""
     scores = lake.partition("scores", night) / f"{score_file(evaluator)}.parquet"
-    paths = [*lake.files("traces", [night]), *([scores] if scores.exists() else [])]
-    found = ((path, path.stat()) for path in paths)
-    return tuple(FileState(path.name, stat.st_ino, stat.st_mtime_ns) for path, stat in found)
+    return read_file_states([*lake.files("traces", [night]), scores])
 
 
 def renew(lake: Lake, before: Survey) -> Survey | None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import dagster as dg
 
-from evals.calls.batch_jobs import BatchJob, describe_job, list_open_jobs, read_jobs
 from evals.calls.routing import check_batches, list_nights
 from evals.models.batches import FINAL_STATES
 from evals.records import digest
 from evals.runs import night_locks
+from evals.storage.documents.batch_jobs import BatchJob, describe_job, list_open_jobs, read_jobs
 from orchestration.automation.jobs import NIGHTLY
 from orchestration.runtime.deployment import QUALITY, Deployment, tags_of
 from orchestration.runtime.metadata import table

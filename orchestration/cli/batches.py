@@ -36,8 +36,8 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
       andon batches list
       andon batches list --open --json
     """
-    from evals.calls.batch_jobs import describe_job as shown
-    from evals.calls.batch_jobs import read_jobs
+    from evals.storage.documents.batch_jobs import describe_job as shown
+    from evals.storage.documents.batch_jobs import read_jobs
 
     found = [one for one in read_jobs(place(home, catalog).lake()) if one.is_open or not only_open]
     rows = [shown(one) for one in reversed(found)]
@@ -66,8 +66,8 @@ def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
       andon batches cancel 2026-10-14-faithful-summary-0f3a9c21b7de
     """
     from evals import models
-    from evals.calls.batch_jobs import read_job
     from evals.calls.routing import cancel_batch
+    from evals.storage.documents.batch_jobs import read_job
 
     here = place(home, catalog)
     lake = here.lake()

@@ -48,8 +48,7 @@ def judge_attack(
 
 def trials(here: Any, name: str, app: str | None) -> list[Any]:
     """One trial for each application that uses the judge."""
-    from evals.calls.day_budget import DayBudget
-    from evals.calls.shared_state import SharedState
+    from evals.calls.day_budget import open_budget
     from evals.experiments import attack_trial
     from evals.storage import ledger
     from orchestration.runtime.interrupts import Interrupts
@@ -63,18 +62,14 @@ def trials(here: Any, name: str, app: str | None) -> list[Any]:
         )
     if not nights:
         fail(USAGE, "no traces yet: `andon nightly` first, then label answers that are bad")
-    run, shared = f"attack-{secrets.token_hex(4)}", SharedState(lake.home)
-    purse = DayBudget(shared, run, datetime.now(UTC).date(), cat)
+    run, today = f"attack-{secrets.token_hex(4)}", datetime.now(UTC).date()
     references = here.references(lake)
-    how: Any = {"purse": purse, "progress": Progress.asked, "stop": Interrupts.stop}
-    try:
-        with ledger.journal(lake, run) as journal:
-            return [
-                attack_trial.attack(lake, cat, references, one, journal, nights[-1], **how)
-                for one in found
-            ]
-    finally:
-        shared.close()
+    with open_budget(lake, run, today, cat) as budget, ledger.journal(lake, run) as journal:
+        how: Any = {"purse": budget, "progress": Progress.asked, "stop": Interrupts.stop}
+        return [
+            attack_trial.attack(lake, cat, references, one, journal, nights[-1], **how)
+            for one in found
+        ]
 
 
 def tell(row: dict[str, Any]) -> None:

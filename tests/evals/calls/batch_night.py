@@ -10,8 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals.calls.batch_jobs import BatchJob, read_jobs
-from evals.calls.day_budget import DayBudget
+from evals.calls.day_budget import open_budget
 from evals.calls.routing import Route, take_back_batches
 from evals.calls.shared_state import SharedState
 from evals.evaluators import resolution
@@ -20,6 +19,7 @@ from evals.records import Answer, Trace
 from evals.runs import runner
 from evals.specs import Catalog, Evaluator, load_catalog
 from evals.storage import ledger
+from evals.storage.documents.batch_jobs import BatchJob, read_jobs
 from evals.storage.lake import Lake
 from evals.storage.tables import Coverage
 from evals.worklist.worklist import NightOf
@@ -78,16 +78,14 @@ class BatchLine:
     def ask(self, now: datetime = NOON, night: date = NIGHT) -> runner.Tally:
         """Scores a night, as far as answers are there; hands in what is not."""
         references = GoldAndLabels.of(self.catalog.root, [])
-        shared = SharedState(self.lake.home)
-        try:
-            purse = DayBudget(shared, "run", now.date(), self.catalog)
-            with ledger.journal(self.lake, "run") as journal:
-                return runner.score_night(
-                    self.lake, NightOf(self.lake, night), self.judge, references, journal,
-                    ask=Route(self.lake, self.catalog, now), purse=purse,
-                )  # fmt: skip
-        finally:
-            shared.close()
+        with (
+            open_budget(self.lake, "run", now.date(), self.catalog) as budget,
+            ledger.journal(self.lake, "run") as journal,
+        ):
+            return runner.score_night(
+                self.lake, NightOf(self.lake, night), self.judge, references, journal,
+                ask=Route(self.lake, self.catalog, now), purse=budget,
+            )  # fmt: skip
 
     def back(self, now: datetime = NOON + timedelta(hours=1)) -> list[BatchJob]:
         """Takes in what came back."""
@@ -126,7 +124,7 @@ def once(server: Server) -> bool:
 
 def spent(line: BatchLine) -> tuple[float, int]:
     """What the home's day has come to, reservations included."""
-    shared = SharedState(line.lake.home)
+    shared = SharedState(line.lake)
     sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
     usd, calls = shared.db.execute(sql).fetchone()
     shared.close()

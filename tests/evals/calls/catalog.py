@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evals.calls.day_budget import DayBudget
-from evals.calls.shared_state import SharedState
+from evals.calls.day_budget import open_budget
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Score, Trace
@@ -81,17 +80,15 @@ class Team:
     ) -> runner.Tally:
         """Brings the judge's scores of a night up to date."""
         references = GoldAndLabels.of(self.catalog.root, [])
-        shared = SharedState(self.lake.home)
-        try:
-            with ledger.journal(self.lake, run_id) as journal:
-                purse = DayBudget(shared, run_id, day, self.catalog)
-                work = NightOf(self.lake, night)
-                one = self.evaluator
-                return runner.score_night(
-                    self.lake, work, one, references, journal, purse=purse, **how
-                )
-        finally:
-            shared.close()
+        with (
+            open_budget(self.lake, run_id, day, self.catalog) as budget,
+            ledger.journal(self.lake, run_id) as journal,
+        ):
+            work = NightOf(self.lake, night)
+            one = self.evaluator
+            return runner.score_night(
+                self.lake, work, one, references, journal, purse=budget, **how
+            )
 
     def rows(self, night: date = NIGHT) -> list[Score]:
         """The night's scores."""

@@ -13,9 +13,9 @@ import pytest
 
 from evals import models
 from evals.calls import batch, live
-from evals.calls.batch_jobs import requests_path
 from evals.calls.routing import Route, cancel_batch
 from evals.specs import CatalogError
+from evals.storage.documents.batch_jobs import requests_path
 from tests.evals.calls.batch_night import NOON, BatchLine, catalog_at, once, spent
 from tests.evals.models.batch_server import Row, Server, answered, row
 
@@ -287,7 +287,7 @@ def test_auto_takes_a_batch_where_the_deadline_allows(
     work = survey(line.lake, NightOf(line.lake, NIGHT), judge, GoldAndLabels.of(line.folder, []))
     assert judge.judge
     assert judge.pin
-    asking: Any = CallPlan(work, judge.judge, judge.pin, None, line.lake.home)  # type: ignore[arg-type]
+    asking: Any = CallPlan(work, judge.judge, judge.pin, None, line.lake)  # type: ignore[arg-type]
     limits = Route(line.lake, line.catalog, now).batch_limits(asking)
     assert ("live" if limits is None else "batch") == way
     again = dataclasses.replace(work, wanted=tuple(w._replace(attempts=1) for w in work.wanted))

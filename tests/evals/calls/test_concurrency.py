@@ -14,12 +14,13 @@ from evals.calls.concurrency import AccountGate
 from evals.calls.shared_state import SharedState
 from evals.models import Limits, ModelError, Reply
 from evals.specs import Ceiling, ModelPin
+from evals.storage.lake import Lake
 
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[SharedState]:
     """A home's shared file."""
-    file = SharedState(tmp_path)
+    file = SharedState(Lake(tmp_path))
     yield file
     file.close()
 
@@ -108,7 +109,7 @@ def test_what_was_found_is_where_the_next_evaluator_begins(shared: SharedState) 
 def test_two_runs_share_an_accounts_window(shared: SharedState, tmp_path: Path) -> None:
     """Each has half of it, and the whole again when the other is over."""
     one = AccountGate(pin(concurrency=32), shared)
-    other = AccountGate(pin(concurrency=32), SharedState(tmp_path))
+    other = AccountGate(pin(concurrency=32), SharedState(Lake(tmp_path)))
     one.sync()
     assert (one.window, other.window) == (16, 16)
     other.close()
@@ -120,7 +121,7 @@ def test_two_runs_share_an_accounts_window(shared: SharedState, tmp_path: Path) 
 def test_a_ceiling_is_shared_by_all_runs(shared: SharedState, tmp_path: Path) -> None:
     """Two runs together send no more than the share of the account's requests."""
     limits = Ceiling(requests_per_minute=1800, share=0.5)
-    second = SharedState(tmp_path)
+    second = SharedState(Lake(tmp_path))
     gates = [AccountGate(pin(limits=limits), file) for file in (shared, second)]
 
     async def both() -> None:

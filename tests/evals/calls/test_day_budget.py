@@ -31,7 +31,7 @@ CATALOG = Catalog(
 @pytest.fixture
 def shared(tmp_path: Path) -> SharedState:
     """A home's shared file."""
-    return SharedState(tmp_path)
+    return SharedState(Lake(tmp_path))
 
 
 def spent(shared: SharedState) -> Spent:
@@ -84,7 +84,7 @@ from tests.evals.calls.test_day_budget import CATALOG
 from tests.evals.storage.test_ledger import answer
 lake = Lake(Path(sys.argv[1])).open()
 with ledger.journal(lake, "dead") as journal:
-    DayBudget(SharedState(lake.home), "dead", date.fromisoformat(sys.argv[2]), CATALOG).reserve(
+    DayBudget(SharedState(lake), "dead", date.fromisoformat(sys.argv[2]), CATALOG).reserve(
         "chat", [0.1] * 8
     )
     journal.append(answer("a"))
@@ -102,7 +102,7 @@ def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
         assert process.stdout.readline() == "ready\n"
         lake = Lake(tmp_path).open()
         day_budget.recover_runs(lake)
-        shared = SharedState(tmp_path)
+        shared = SharedState(Lake(tmp_path))
         assert spent(shared).calls == 8, "it lives, and holds what it reserved"
         os.kill(process.pid, signal.SIGKILL)
     day_budget.recover_runs(lake)
@@ -117,7 +117,7 @@ def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
 def test_a_forgetting_books_what_a_dead_run_paid_before_it_takes_it_away(tmp_path: Path) -> None:
     """Its journal is settled as at the start of a run: the money spent stays spent."""
     lake = Lake(tmp_path).open()
-    shared = SharedState(tmp_path)
+    shared = SharedState(Lake(tmp_path))
     assert DayBudget(shared, "dead", TODAY, CATALOG).reserve("chat", [0.1] * 8) == 8
     journal = ledger.Journal(tmp_path / "journal" / "dead.jsonl")
     journal.append(answer("a"))

@@ -217,7 +217,7 @@ def test_a_call_whose_answer_was_lost_counts_in_the_days_budget(tmp_path: Path) 
         team.lake.write("traces", NIGHT, traces(20))
         tally = team.score()
         assert len(server.seen) == 11
-    shared = SharedState(team.lake.home)
+    shared = SharedState(team.lake)
     usd, calls = shared.db.execute("select sum(spent_usd), sum(spent_calls) from purse").fetchone()
     shared.close()
     assert (calls, usd > 2 * tally.usd) == (11, True)

@@ -89,7 +89,7 @@ def test_a_stop_ends_whatever_is_waited_for(
         assert time.monotonic() - began < 5
     assert team.rows() == []
     sql = "select sum(spent_calls), sum(reserved_calls), sum(reserved_usd) from purse"
-    spent, *reserved = SharedState(team.lake.home).db.execute(sql).fetchone()
+    spent, *reserved = SharedState(team.lake).db.execute(sql).fetchone()
     assert (spent, reserved) == (lost, [0, 0.0])
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from evals.calls import live
-from evals.calls.day_budget import DayBudget
-from evals.calls.shared_state import SharedState
+from evals.calls.day_budget import open_budget
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Label, Trace
@@ -108,14 +107,12 @@ class Bench:
     def score(self, dimension: str, day: date = TODAY) -> runner.Tally:
         """Brings one evaluator up to date."""
         references = GoldAndLabels.of(self.catalog.root, self.labels)
-        shared = SharedState(self.lake.home)
-        try:
-            with ledger.journal(self.lake, "run") as journal:
-                night, one = NightOf(self.lake, NIGHT), self.evaluator(dimension)
-                purse = DayBudget(shared, "run", day, self.catalog)
-                return runner.score_night(self.lake, night, one, references, journal, purse=purse)
-        finally:
-            shared.close()
+        with (
+            open_budget(self.lake, "run", day, self.catalog) as budget,
+            ledger.journal(self.lake, "run") as journal,
+        ):
+            night, one = NightOf(self.lake, NIGHT), self.evaluator(dimension)
+            return runner.score_night(self.lake, night, one, references, journal, purse=budget)
 
     def verdicts(self) -> dict[str, str | None]:
         """Verdict or code by trace and evaluator."""

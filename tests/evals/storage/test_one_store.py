@@ -10,12 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 OTHERWISE = {
-    "evals/calls": "batches and the shared SQLite file are still found by the home's path",
-    "evals/runs": "hands the home's path to the calls",
-    "evals/pipeline.py": "hands the home's path to the calls",
     "evals/erasure": "walks every file of a home",
     "evals/privacy/redaction.py": "names the home in a message",
-    "orchestration/cli/judges.py": "hands the home's path to the calls",
 }
 """Where it is otherwise, and why."""
 DOCUMENTS = {"document", "write_document", "read_document", "replace_document"}
