@@ -180,7 +180,7 @@ def complete_request(lake: Lake, catalog: Catalog, wish: ErasureRequest) -> Eras
 
 def write_tombstones(lake: Lake, person: Person, until: str) -> None:
     """Keeps tombstones: keyed hashes of the traces, and the users up to a moment in ISO form."""
-    key = redaction.user_key(lake)
+    key = redaction.load_user_key(lake)
     traces = (redaction.hash_tombstone(key, trace) for trace in person.traces)
     add_forgotten(lake, traces, person.users, datetime.fromisoformat(until))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from evals.ingest.fragments import FORMATS, merge_fragments, select_versions
 from evals.ingest.identity import hash_trace
 from evals.ingest.staged_rows import COPY, CORRECTED, MERGED, StagedFile, read_row_groups, read_rows
-from evals.privacy.redaction import user_key
+from evals.privacy.redaction import load_user_key
 from evals.records import Trace
 from evals.specs import Catalog
 from evals.storage.files import write_parquet
@@ -72,7 +72,7 @@ def merge_traces(lake: Lake, files: Sequence[StagedFile], frame: pandas.DataFram
     if shared.empty:
         return found
     traces = dict(read_traces(files, shared))
-    key = user_key(lake)
+    key = load_user_key(lake)
     for _, group in shared.groupby(["app", "trace_id"], sort=False):
         merge_group(group, traces, key, found)
     return found

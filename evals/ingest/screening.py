@@ -61,7 +61,7 @@ def find_suspicious(door: PrivacyFilter, columns: Columns) -> Iterator[int]:
     """Positions of rows that may hold something private, or may not rest at all."""
     cells = columns.cells
     apps = sorted(set(cells["app"]))
-    kinds = {kind for app in apps for kind in door.redacted_kinds(app)}
+    kinds = {kind for app in apps for kind in door.list_redacted_kinds(app)}
     screen = detectors.build_screen((*sorted(kinds), *detectors.SECRET_KINDS))
     for field in TEXTS:
         if field in cells:
@@ -91,8 +91,8 @@ def find_misdated(columns: Columns, latest: datetime) -> list[int]:
 
 def find_hints(screen: detectors.Screen, column: Sequence[str | None]) -> Iterator[int]:
     """Positions of cells with a hint; all are looked at as one text, for mostly there is none."""
-    if screen.suspects("\n".join(filter(None, column))):
-        yield from (n for n, cell in enumerate(column) if cell and screen.suspects(cell))
+    if screen.match_kinds("\n".join(filter(None, column))):
+        yield from (n for n, cell in enumerate(column) if cell and screen.match_kinds(cell))
 
 
 def find_personal_ids(column: Sequence[str | None]) -> Iterator[int]:

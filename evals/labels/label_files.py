@@ -202,7 +202,7 @@ def add_batch(
         return rows[-1]["app"] if rows else None
 
     labels = [door.filter_label(label, app(label.subject_id)) for label in batch.labels]
-    values = [door.gold_value(value, app(value.subject_id)) for value in batch.gold_values]
+    values = [door.filter_gold_value(value, app(value.subject_id)) for value in batch.gold_values]
     bound = [bind_to_answer(label, at_rest.get(label.subject_id, ())) for label in labels if label]
     gold = [value for value in values if value]
     if bound:

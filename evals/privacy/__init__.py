@@ -1,1 +1,1 @@
-"""What is personal: found, redacted, hashed. Reaching what already rests is `erasure`."""
+"""Detection, redaction and hashing of personal data. Erasing stored data is `erasure`'s."""

@@ -1,6 +1,6 @@
-"""What is personal, at the door: texts redacted, user ids hashed with a key, who was forgotten.
+"""Redacts texts and hashes user ids on import; refuses traces that were erased.
 
-What a finding looks like is `detectors`'; reaching what already rests is `forget`'s.
+How personal data is detected is `detectors`'; erasing stored data is `erasure`'s.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import NamedTuple, TypeAlias
 
 from evals.privacy import detectors
-from evals.records import GoldValue, Label, Refusal, Trace
+from evals.records import GoldValue, Json, Label, Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.documents.redacted_kinds import remember_kinds
 from evals.storage.documents.tombstones import Tombstones, read_tombstones
@@ -27,7 +27,7 @@ from evals.storage.lake import Lake, LakeError
 
 KEY_VARIABLE = "ANDON_USER_KEY"
 USER_PREFIX = "user-"
-"""What a hashed user id begins with; an id of that form is not hashed again."""
+"""The prefix of a hashed user id; an id of that form is not hashed again."""
 HASHED = re.compile(r"(?:user|id)-[0-9a-f]{24}")
 TEXTS = (
     "input", "output", "context", "messages", "steps", "feedback", "metadata", "tags", "params",
@@ -37,7 +37,7 @@ NAMES = (
     "model_requested", "model", "provider", "prompt_name", "prompt_version", "prompt_hash",
     "git_commit", "finish_reason", "source_file",
 )  # fmt: skip
-"""Words of few values: looked at once each, for secrets and addresses alone."""
+"""Fields of few distinct values: checked once each, for secrets and e-mail addresses only."""
 PERSONAL = re.compile(r"@|^\+?\(?\d[\d ().-]{6,}$|^[A-Z]{2}\d{2}[A-Z0-9 ]{11,}$")
 IMPERSONAL = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?"
@@ -45,21 +45,30 @@ IMPERSONAL = re.compile(
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     re.ASCII,
 )
-"""Moments, and the ids that tracing draws: their digits are nobody's number."""
+"""Timestamps and random tracing ids: their digits are not personal data."""
 SHORT_TEXT = 64
-"""Texts up to this length may be a moment or an id, and are remembered: most come again."""
+"""Texts up to this length may be a timestamp or an id; they are cached, since most repeat."""
 SUFFIXES = 3
-"""How many words behind dots a file's name may end in, as `.jsonl.gz`."""
+"""How many suffixes a file name may have, as `.jsonl.gz` has two."""
 SHORTEST_USER_ID = 8
-"""A user id this long, with a digit or an @ in it, is also taken out of the texts around it."""
+"""A user id at least this long, with a digit or an @, is also replaced in the trace's texts."""
 REDACTED = "redactions"
-"""The metadata key that counts what was taken out of a trace, by kind."""
+"""The metadata key that holds the number of redactions in a trace, by kind."""
 USER_ID = "user-id"
-"""The kind of a user's own id, found in the texts around it."""
+"""The kind of a user's own id, found in the trace's texts."""
+FieldValue: TypeAlias = Json | tuple[Json, ...]
+"""The value of a trace's text field."""
 
 
-def user_key(lake: Lake) -> bytes:
-    """The home's key for hashing ids: from the environment, or made once and kept beside the data.
+class UserReplacement(NamedTuple):
+    """A user id to replace in texts."""
+
+    user_id: str
+    hashed: str
+
+
+def load_user_key(lake: Lake) -> bytes:
+    """Returns the home's key for hashing ids: the environment's, or one created in the home once.
 
     Raises:
         LakeError: the environment's key is not the one the home's ids were hashed with.
@@ -79,25 +88,27 @@ def user_key(lake: Lake) -> bytes:
 
 
 def hash_with_key(key: bytes, text: str) -> str:
-    """A text's HMAC-SHA-256 in hex: the same for the same text, and nothing without the key."""
+    """Returns a text's HMAC-SHA-256 in hex."""
     return hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 @functools.lru_cache(maxsize=64)
 def build_redactor(kinds: tuple[str, ...]) -> Callable[[str], str]:
-    """What takes personal data of some kinds, and secrets, out of a text."""
+    """Returns a function that redacts secrets and the given kinds of personal data in a text."""
     clean = detectors.build_redactor((*kinds, *detectors.SECRET_KINDS))
-    remembered = functools.lru_cache(maxsize=2**12)(clean)
-    return lambda text: (remembered if len(text) <= SHORT_TEXT else clean)(text)
+    cached = functools.lru_cache(maxsize=2**12)(clean)
+    return lambda text: (cached if len(text) <= SHORT_TEXT else clean)(text)
 
 
-def is_clean(values: Iterable[Any], kinds: tuple[str, ...], user: tuple[str, str] | None) -> bool:
-    """Whether nothing in some values is private.
+def is_clean(
+    values: Iterable[FieldValue], kinds: tuple[str, ...], user: UserReplacement | None
+) -> bool:
+    """Whether nothing in some values needs redaction.
 
-    Short words mostly came before; all others are looked at as one text, and one by one only
-    where that holds a hint.
+    Short texts are mostly cached. All others are screened as one text, and one by one only where
+    that matches a hint.
     """
-    user_id = user[0] if user else "\n"
+    user_id = user.user_id if user else "\n"
     words = list(list_words(values, user_id))
     if user and any(user_id in word for word in words):
         return False
@@ -106,13 +117,14 @@ def is_clean(values: Iterable[Any], kinds: tuple[str, ...], user: tuple[str, str
         return False
     rest = [word for word in words if len(word) > SHORT_TEXT]
     hints = detectors.build_screen((*kinds, *detectors.SECRET_KINDS))
-    return not hints.suspects("\n".join(rest)) or all(clean(word) == word for word in rest)
+    return not hints.match_kinds("\n".join(rest)) or all(clean(word) == word for word in rest)
 
 
-def list_words(values: Iterable[Any], user_id: str) -> Iterator[str]:
-    """Every text within some values that `Cleaning` would look at, but for those of nobody.
+def list_words(values: Iterable[FieldValue], user_id: str) -> Iterator[str]:
+    """Yields every text within some values that `Redaction` would check.
 
-    A name such as `tokens_in` hints at a password, and is none over a number.
+    Leaves out timestamps and random ids, and keys such as `tokens_in` that suggest a password
+    but have a number as their value.
     """
     waiting = list(values)
     for value in waiting:  # grows on the way
@@ -133,7 +145,7 @@ def list_words(values: Iterable[Any], user_id: str) -> Iterator[str]:
 
 
 def names_password(key: str) -> bool:
-    """Whether a key says that a password is under it."""
+    """Whether a key's name suggests that its value is a password."""
     if len(key) > SHORT_TEXT:
         return detectors.PASSWORDS.search(key) is not None
     return short_key_names_password(key)
@@ -141,26 +153,26 @@ def names_password(key: str) -> bool:
 
 @functools.lru_cache(maxsize=2**12)
 def short_key_names_password(key: str) -> bool:
-    """Whether a short key does."""
+    """Whether a short key's name suggests a password; cached."""
     return detectors.PASSWORDS.search(key) is not None
 
 
 def is_plain_key(key: str) -> bool:
-    """Whether a key is a word or two, which alone say nothing."""
+    """Whether a key is a plain word, which needs no redaction."""
     return len(key) <= SHORT_TEXT and is_plain_word(key)
 
 
 @functools.lru_cache(maxsize=2**12)
 def is_plain_word(key: str) -> bool:
-    """Whether a key is made of small letters, dots and underscores alone."""
+    """Whether a key has only lower-case letters, dots and underscores."""
     return key.replace("_", "").replace(".", "").isalpha() and key.isascii() and key.islower()
 
 
 @functools.lru_cache(maxsize=4096)
 def name_without_secrets(text: str) -> str:
-    """A short word, such as a model's name, without secrets, nor anybody's address.
+    """Redacts secrets and e-mail addresses in a short name, such as a model's or a file's.
 
-    Its digits are versions and dates: no number is looked for. An address in a file's name is
+    Numbers are left: they are versions and dates. In a file name an e-mail address may be
     followed by suffixes.
     """
     if "@" not in text:
@@ -173,81 +185,85 @@ def name_without_secrets(text: str) -> str:
 
 
 def redact_all(text: str) -> str:
-    """A text without secrets and any kind of personal data: for words that are nobody's data."""
+    """Redacts secrets and every kind of personal data in a text of no particular application."""
     return build_redactor(detectors.PII_KINDS)(text)
 
 
 def redact_answer(text: str | None) -> str | None:
-    """What a model said, without secrets and personal data; JSON stays JSON."""
+    """Redacts secrets and personal data in a model's answer; JSON stays JSON."""
     if not text or redact_all(text) == text:
         return text
     try:
-        return json.dumps(Cleaner(redact_all).clean_value(json.loads(text)), ensure_ascii=False)
+        return json.dumps(Redaction(redact_all).redact_value(json.loads(text)), ensure_ascii=False)
     except ValueError:
         return redact_all(text)
 
 
 @dataclass
-class Cleaner:
-    """One value being cleaned: what its texts are put through, and what was taken out."""
+class Redaction:
+    """The redaction of one row's values, which counts what it redacts."""
 
-    clean: Callable[[str], str]
-    user: tuple[str, str] | None = None
-    """A user id to take out of texts, and what stands for it."""
-    counts: Counter[str] = field(default_factory=Counter)
+    redact: Callable[[str], str]
+    user: UserReplacement | None = None
+    counts: Counter[str] = field(default_factory=Counter[str])
+    """Redactions by kind."""
 
-    def clean_text(self, value: str) -> str:
-        """A text without what it should not have."""
-        if self.user and self.user[0] in value:
-            value = value.replace(*self.user)
+    def redact_text(self, value: str) -> str:
+        """Redacts a text and counts its redactions."""
+        if self.user and self.user.user_id in value:
+            value = value.replace(self.user.user_id, self.user.hashed)
             self.counts[USER_ID] += 1
         if len(value) <= SHORT_TEXT and IMPERSONAL.fullmatch(value):
             return value
-        done = self.clean(value)
+        done = self.redact(value)
         if done is not value and done != value:
             before = Counter(detectors.MARK.findall(value))
             self.counts += Counter(detectors.MARK.findall(done)) - before
         return done
 
-    def clean_value(self, value: Any) -> Any:
-        """Any JSON value with every text in it cleaned."""
+    def redact_value(self, value: Json) -> Json:
+        """Redacts every text within a JSON value."""
         if isinstance(value, str):
-            return self.clean_text(value)
+            return self.redact_text(value)
         if isinstance(value, dict):
             return {
-                self.clean_text(key): self.clean_entry(key, item) for key, item in value.items()
+                self.redact_text(key): self.redact_entry(key, item) for key, item in value.items()
             }
-        if isinstance(value, list | tuple):
-            return type(value)(self.clean_value(item) for item in value)
-        return value
+        return [self.redact_value(item) for item in value] if isinstance(value, list) else value
 
-    def clean_entry(self, key: str, item: Any) -> Any:
-        """A value under its key: what is called a password is read as one."""
+    def redact_field(self, value: FieldValue) -> FieldValue:
+        """Redacts every text within a trace's field."""
+        if isinstance(value, tuple):
+            return tuple(self.redact_value(item) for item in value)
+        return self.redact_value(value)
+
+    def redact_entry(self, key: str, item: Json) -> Json:
+        """Redacts a value of an object; the key's name may show that it is a password."""
         if isinstance(item, str) and names_password(key):
-            said = self.clean_text(f"{key}={item}")
-            if said.startswith(f"{key}="):
-                return said[len(key) + 1 :]
-        return self.clean_value(item)
+            text = self.redact_text(f"{key}={item}")
+            if text.startswith(f"{key}="):
+                return text[len(key) + 1 :]
+        return self.redact_value(item)
 
 
 @dataclass(frozen=True)
 class PrivacyFilter:
-    """What every row passes before it rests: ids hashed, texts redacted, the forgotten refused."""
+    """The filter of every imported row: hashes ids, redacts texts, refuses erased traces."""
 
     catalog: Catalog
     key: bytes
     erased: Tombstones = field(default_factory=Tombstones)
-    remembered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The kinds that applications redacted when their files could last be read."""
+    remembered: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """The kinds that each application redacted when its catalog file was last valid."""
 
     @classmethod
     def load(cls, lake: Lake, catalog: Catalog) -> PrivacyFilter:
-        """The door of a home, with its key."""
+        """Loads the filter of a home, with its key and tombstones."""
         kinds = {app: spec.redact for app, spec in catalog.apps.items()}
-        return cls(catalog, user_key(lake), read_tombstones(lake), remember_kinds(lake, kinds))
+        return cls(catalog, load_user_key(lake), read_tombstones(lake), remember_kinds(lake, kinds))
 
-    def redacted_kinds(self, app: str) -> tuple[str, ...]:
-        """The kinds of personal data an application redacts; every kind, where nobody knows."""
+    def list_redacted_kinds(self, app: str) -> tuple[str, ...]:
+        """Lists the kinds of personal data an application redacts; if unknown, all."""
         broken = self.catalog.broken.get(app)
         if broken is None:
             return self.catalog.app(app).redact
@@ -255,20 +271,20 @@ class PrivacyFilter:
         return detectors.PII_KINDS if known is None else known
 
     def filter_row(self, row: Trace | Refusal) -> Trace | Refusal:
-        """What an importer read, as it may rest."""
+        """Filters a row an importer read, so that it may be stored."""
         return self.filter_refusal(row) if isinstance(row, Refusal) else self.filter_trace(row)
 
     def filter_trace(self, trace: Trace) -> Trace | Refusal:
-        """The trace as it may rest, or its refusal where it may not.
+        """Redacts a trace, or returns its refusal if it was erased.
 
-        A content hash is keyed too: it was made of the text before redaction, which could
+        The content hash is keyed too: it was made of the text before redaction, which could
         otherwise be guessed from it.
         """
         user = self.hash_user(trace.user_id)
         trace_id = self.hash_identity(trace.trace_id)
         if refused := self.find_refusal(trace, trace_id, user):
             return refused
-        changed = self.clean_texts(trace, find_replacement(trace.user_id, user))
+        changed = self.redact_texts(trace, find_replacement(trace.user_id, user))
         for name in NAMES:
             word = getattr(trace, name)
             changed[name] = name_without_secrets(word) if word else word
@@ -281,52 +297,53 @@ class PrivacyFilter:
             content_hash=trace.content_hash and hash_with_key(self.key, trace.content_hash)[:32],
         )
 
-    def clean_texts(self, trace: Trace, user: tuple[str, str] | None) -> dict[str, Any]:
-        """The texts of a trace that change, and what was taken out of them."""
-        kinds = self.redacted_kinds(trace.app)
-        texts = {name: getattr(trace, name) for name in TEXTS}
+    def redact_texts(self, trace: Trace, user: UserReplacement | None) -> dict[str, FieldValue]:
+        """Returns a trace's redacted fields, with the counts in its metadata; {} if clean."""
+        kinds = self.list_redacted_kinds(trace.app)
+        texts: dict[str, FieldValue] = {name: getattr(trace, name) for name in TEXTS}
         if is_clean(texts.values(), kinds, user):
             return {}
-        work = Cleaner(build_redactor(kinds), user)
-        changed = {name: work.clean_value(value) for name, value in texts.items()}
-        if work.counts:
-            changed["metadata"] = add_counts(changed["metadata"], work.counts)
+        work = Redaction(build_redactor(kinds), user)
+        changed = {name: work.redact_field(value) for name, value in texts.items()}
+        metadata = changed["metadata"]
+        if work.counts and isinstance(metadata, dict):
+            changed["metadata"] = add_counts(metadata, work.counts)
         return changed
 
     def hash_user(self, user_id: str | None) -> str | None:
-        """The hashed id of a user: the same user, the same hash, and no way back."""
+        """Returns a user's hashed id; None without a user."""
         if not user_id or HASHED.fullmatch(user_id):
             return user_id or None
         return USER_PREFIX + hash_with_key(self.key, user_id)[:24]
 
     def hash_identity(self, text: str) -> str:
-        """An id as it is, or hashed where it is itself somebody's address or a secret."""
+        """Returns an id, hashed where it is itself personal data or a secret."""
         personal = PERSONAL.search(text) and redact_all(text) != text
         if personal or (detectors.may_be_key(text) and build_redactor(())(text) != text):
             return f"id-{hash_with_key(self.key, text)[:24]}"
         return text
 
     def filter_label(self, label: Label, app: str | None) -> Label | None:
-        """The label as it may rest, or None where its trace was forgotten.
+        """Redacts a label; None if its trace was erased.
 
-        Where the application is not known the verdict is cleaned only of what every application
-        takes out, the critique of what any does.
+        Without a known application, the verdict is redacted of the kinds that all applications
+        redact, the critique of those that any does.
         """
         trace_id = self.hash_identity(label.subject_id)
         if self.is_forgotten(trace_id):
             return None
-        common, some = self.kinds(app)
+        common, some = self.combine_kinds(app)
         return dataclasses.replace(
             label,
             subject_id=trace_id,
             annotator=self.hash_identity(label.annotator),
             dimension=name_without_secrets(label.dimension),
-            verdict=Cleaner(build_redactor(common)).clean_value(label.verdict),
+            verdict=Redaction(build_redactor(common)).redact_value(label.verdict),
             critique=build_redactor(some if app else some or detectors.PII_KINDS)(label.critique),
         )
 
-    def gold_value(self, gold: GoldValue, app: str | None) -> GoldValue | None:
-        """The gold value as it may rest, cleaned as the output it is compared with is."""
+    def filter_gold_value(self, gold: GoldValue, app: str | None) -> GoldValue | None:
+        """Redacts a gold value as the output it is compared with; None if its trace was erased."""
         trace_id = self.hash_identity(gold.subject_id)
         if self.is_forgotten(trace_id):
             return None
@@ -334,25 +351,29 @@ class PrivacyFilter:
             gold,
             subject_id=trace_id,
             dimension=name_without_secrets(gold.dimension),
-            value=Cleaner(build_redactor(self.kinds(app)[0])).clean_value(gold.value),
+            value=Redaction(build_redactor(self.combine_kinds(app)[0])).redact_value(gold.value),
             source=name_without_secrets(gold.source),
         )
 
-    def kinds(self, app: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The kinds of personal data that all of some applications take out, and that any does."""
+    def combine_kinds(self, app: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Returns the kinds that every application redacts and those that any of them does."""
         declared = [app] if app else [*self.catalog.apps, *self.catalog.broken]
-        every = [self.redacted_kinds(name) for name in declared]
+        every = [self.list_redacted_kinds(name) for name in declared]
         some = tuple(dict.fromkeys(kind for kinds in every for kind in kinds))
         return tuple(kind for kind in some if all(kind in kinds for kinds in every)), some
 
     def filter_refusal(self, row: Refusal) -> Refusal:
-        """A refused row: its bytes stay as found, what is shown of it says nothing personal."""
+        """Redacts what is shown of a refused row; its bytes stay as they are."""
         trace_id = row.trace_id and self.hash_identity(row.trace_id)
-        named = {"trace_id": trace_id, "source_file": name_without_secrets(row.source_file)}
-        return dataclasses.replace(row, reason=redact_all(row.reason), **named)
+        return dataclasses.replace(
+            row,
+            reason=redact_all(row.reason),
+            trace_id=trace_id,
+            source_file=name_without_secrets(row.source_file),
+        )
 
     def find_refusal(self, trace: Trace, trace_id: str, user: str | None) -> Refusal | None:
-        """The refusal of a trace that was forgotten, or whose night has gone; nothing is kept."""
+        """Returns the refusal, without its bytes, of an erased trace or one of a deleted night."""
         about = (trace.source_file, trace.source_line)
         until = self.erased.users.get(user) if user else None
         if self.is_forgotten(trace_id) or (until and trace.ts <= until):
@@ -365,24 +386,24 @@ class PrivacyFilter:
         return None
 
     def is_forgotten(self, trace_id: str) -> bool:
-        """Whether a trace was forgotten."""
+        """Whether a trace was erased."""
         return bool(self.erased.traces) and hash_tombstone(self.key, trace_id) in self.erased.traces
 
 
 def hash_tombstone(key: bytes, trace_id: str) -> str:
-    """What is remembered of a forgotten trace's id."""
+    """Returns the tombstone of an erased trace's id."""
     return hash_with_key(key, f"forgotten {trace_id}")[:32]
 
 
-def find_replacement(user_id: str | None, user: str | None) -> tuple[str, str] | None:
-    """The pair to replace in texts, where the id is long and odd enough to be nobody's word."""
+def find_replacement(user_id: str | None, user: str | None) -> UserReplacement | None:
+    """Returns the user id to replace in texts; None if it may be an ordinary word."""
     if not user_id or not user or user == user_id or len(user_id) < SHORTEST_USER_ID:
         return None
     odd = "@" in user_id or any(c.isdigit() for c in user_id)
-    return (user_id, user) if odd else None
+    return UserReplacement(user_id, user) if odd else None
 
 
-def add_counts(metadata: dict[str, Any], taken: Counter[str]) -> dict[str, Any]:
-    """Metadata that says how much of which kind was taken out; a name already there is kept."""
-    kept = {f"row.{REDACTED}": metadata[REDACTED]} if REDACTED in metadata else {}
-    return {**metadata, **kept, REDACTED: dict(sorted(taken.items()))}
+def add_counts(metadata: dict[str, Json], counts: Counter[str]) -> dict[str, Json]:
+    """Adds the redactions of each kind to metadata; renames the row's own entry of that name."""
+    renamed = {f"row.{REDACTED}": metadata[REDACTED]} if REDACTED in metadata else {}
+    return {**metadata, **renamed, REDACTED: dict[str, Json](sorted(counts.items()))}

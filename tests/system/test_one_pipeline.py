@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 def declare(folder: Path, judge: Judge) -> Line:
     """A team whose raw room has a year-old export, with a key of its own for user ids."""
     line = team(folder, judge)
-    redaction.user_key(Lake(line.home).open())
+    redaction.load_user_key(Lake(line.home).open())
     path = line.home / RAW
     path.parent.mkdir(parents=True)
     row = desk(NIGHTS[0], 40, "Do you repair clocks?", user_id=USER)

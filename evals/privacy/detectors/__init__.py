@@ -1,6 +1,7 @@
-"""Where personal data and secrets stand in a text, and that text without them.
+"""Detects and redacts personal data and secrets in texts.
 
-Each kind is a cheap hint followed by a recognizer with its checksum; verdicts are `guardrails`'.
+Each kind is a cheap hint followed by a recognizer with its checksum. Verdicts on what is found
+are the evaluators'.
 """
 
 from evals.privacy.detectors.finding import MARK, Detector, Finding, format_mark

@@ -1,7 +1,7 @@
-"""Keys that begin with their maker's word: model providers', trace stores', code hosts'.
+"""API keys with a vendor's prefix: model providers', trace stores', code hosts'.
 
-A key is told by its beginning, alphabet and length; nobody is asked whether it is valid. Secrets
-without such a beginning are `secrets`'.
+A key is recognized by its prefix, alphabet and length; its validity is not checked. Secrets
+without a prefix are in `secrets`.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import NamedTuple
 from evals.privacy.detectors.finding import Detector, find_token_end
 
 REACH = 260
-"""How far a key may reach beyond its hint."""
+"""How far a key may extend beyond its hint, in characters."""
 RANDOM = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{20}")
-"""What no words written together have: twenty letters and digits in one run."""
+"""A run of twenty letters and digits, which compound words do not have."""
 
 
 class KeyShape(NamedTuple):
-    """How one maker spells its keys."""
+    """The form of one vendor's keys."""
 
     kind: str
     hint: str
-    """Stands in each of them and seldom elsewhere: a row that has it is looked at by itself."""
+    """Part of each key and rare elsewhere: rows that match it are checked one by one."""
     key: str
-    """A whole key; where a token goes on behind it, the rest goes with it."""
+    """A whole key; the rest of its token is redacted too."""
 
 
 SHAPES = (
-    # who answers
+    # model providers
     KeyShape("anthropic-key", "sk-ant-", r"sk-ant-[\w-]{20,}"),
     KeyShape("openrouter-key", "sk-or-", r"sk-or-(?:v\d-)?[0-9A-Za-z]{32,}"),
     KeyShape("google-key", "AIza[0-9A-Za-z_-]{8}", r"AIza[0-9A-Za-z_-]{35}"),
@@ -41,13 +41,13 @@ SHAPES = (
     KeyShape(
         "huggingface-token", "(?:hf|api_org)_[0-9A-Za-z]{8}", "(?:hf|api_org)_[0-9A-Za-z]{34}"
     ),
-    # where traces and passages come from
+    # trace stores, search and vector databases
     KeyShape("langfuse-key", "[sp]k-lf-[0-9A-Za-z]", r"[sp]k-lf-(?=[a-zA-Z-]*\d)[0-9A-Za-z-]{16,}"),
     KeyShape("langsmith-key", "lsv2_|ls__", r"(?:lsv2_(?:pt|sk)_|ls__)[0-9a-f]{32}(?:_[0-9a-f]+)?"),
     KeyShape("pinecone-key", "pcsk_", "pcsk_[0-9A-Za-z_]{40,}"),
     KeyShape("tavily-key", "tvly-", "tvly-(?:dev-|prod-)?[0-9A-Za-z]{32}"),
     KeyShape("databricks-token", "dapi[0-9a-f]{8}", "dapi[0-9a-f]{32}"),
-    # code and the rest of a team's work
+    # code hosts and office tools
     KeyShape("github-pat", "github_pat_", r"github_pat_\w{22,}"),
     KeyShape("npm-key", "npm_[0-9A-Za-z]{8}", "npm_[0-9A-Za-z]{36}"),
     KeyShape("docker-token", "dckr_", r"dckr_[po]at_[\w-]{27,}"),
@@ -60,21 +60,21 @@ SHAPES = (
 
 
 def build_detector(shape: KeyShape) -> Detector:
-    """What finds the keys of a shape: only whole words begin one."""
+    """Builds the detector of a vendor's keys; a key begins at the start of a word."""
     compiled = re.compile(rf"(?<![A-Za-z0-9])(?:{shape.key})")
 
-    def spans(text: str) -> Iterator[tuple[int, int]]:
+    def find_spans(text: str) -> Iterator[tuple[int, int]]:
         for match in compiled.finditer(text):
             yield match.start(), find_token_end(text, match.end())
 
-    return Detector(shape.kind, re.compile(shape.hint), REACH, spans)
+    return Detector(shape.kind, re.compile(shape.hint), REACH, find_spans)
 
 
 ANY = re.compile(r"(?<![A-Za-z0-9])sk-(?P<rest>[\w-]{24,})")
 
 
 def find_any_key(text: str) -> Iterator[tuple[int, int]]:
-    """Keys of the many who begin theirs as OpenAI does: something random stands in them."""
+    """Finds keys of other vendors that begin with `sk-`, by the random run in them."""
     for match in ANY.finditer(text):
         if RANDOM.search(match["rest"]):
             yield match.start(), find_token_end(text, match.end())

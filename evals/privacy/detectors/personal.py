@@ -1,6 +1,6 @@
-"""Personal data: the recognizers of each kind, with their checksums, numbering plans and suffixes.
+"""Detectors of personal data, with checksums, numbering plans and public suffixes.
 
-Secrets are `secrets`' and `keys`'.
+Secrets are in `secrets` and `keys`.
 """
 
 from __future__ import annotations
@@ -8,30 +8,54 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, cast
 
 from evals.privacy.detectors.finding import Detector, Spans
 
+if TYPE_CHECKING:
+    from presidio_analyzer.predefined_recognizers import EmailRecognizer
+
+
+class Match(Protocol):
+    """A span that a recognizer reports."""
+
+    start: int
+    end: int
+    score: float
+    """Its confidence, from 0 to 1."""
+
+
+class Recognizer(Protocol):
+    """A presidio recognizer."""
+
+    supported_entities: list[str]
+
+    def analyze(self, text: str, entities: list[str], nlp_artifacts: None) -> list[Match]:
+        """Returns the spans of some entities in a text."""
+        ...
+
 
 @functools.cache
-def load_recognizer(kind: str) -> Any:
-    """The presidio recognizer of a kind, alone: no language model, no network."""
+def load_recognizer(kind: str) -> Recognizer:
+    """Loads one presidio recognizer, which needs neither a language model nor a network."""
     from presidio_analyzer import predefined_recognizers as known
 
     if kind == "email":
-        return build_email_recognizer(known.EmailRecognizer)
+        return cast("Recognizer", build_email_recognizer(known.EmailRecognizer))
     if kind == "phone":
-        return known.PhoneRecognizer(supported_regions=("US", "GB"), leniency=1)
-    return {
+        phone = known.PhoneRecognizer(supported_regions=("US", "GB"), leniency=1)
+        return cast("Recognizer", phone)
+    recognizers = {
         "card": known.CreditCardRecognizer,
         "iban": known.IbanRecognizer,
         "ssn": known.UsSsnRecognizer,
         "ip": known.IpRecognizer,
-    }[kind]()
+    }
+    return cast("Recognizer", recognizers[kind]())
 
 
-def build_email_recognizer(base: Any) -> Any:
-    """An e-mail recognizer that knows the public suffixes its package ships, and fetches none."""
+def build_email_recognizer(base: type[EmailRecognizer]) -> EmailRecognizer:
+    """Builds an e-mail recognizer that uses the shipped public suffixes and fetches none."""
     import tldextract
 
     extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
@@ -44,59 +68,59 @@ def build_email_recognizer(base: Any) -> Any:
     return OfflineEmail()
 
 
-def recognize(kind: str, text: str, least: float = 0.4) -> Iterator[tuple[int, int]]:
-    """Spans a recognizer gives at least some confidence."""
-    found = load_recognizer(kind)
-    for result in found.analyze(text, found.supported_entities, None):
+def recognize_spans(kind: str, text: str, least: float = 0.4) -> Iterator[tuple[int, int]]:
+    """Yields the spans that a recognizer scores at least `least`."""
+    recognizer = load_recognizer(kind)
+    for result in recognizer.analyze(text, recognizer.supported_entities, None):
         if result.score >= least:
             yield result.start, result.end
 
 
 def find_emails(text: str) -> Spans:
-    """E-mail addresses under a public suffix."""
-    return recognize("email", text)
+    """Finds e-mail addresses under a public suffix."""
+    return recognize_spans("email", text)
 
 
 DIGIT = re.compile(r"(?<!\d)\d")
 
 
 def find_cards(text: str) -> Iterator[tuple[int, int]]:
-    """Card numbers with a right check digit, also behind a few other digits."""
+    """Finds card numbers with a valid check digit, also after a few other digits."""
     starts = [match.start() for match in DIGIT.finditer(text)]
     if len(starts) > 50:
-        yield from recognize("card", text, 0.9)
+        yield from recognize_spans("card", text, 0.9)
         return
     at = 0
     for start in starts:
-        found = list(recognize("card", text[start : start + 40], 0.9)) if start >= at else []
-        for first, last in found:
+        near = text[start : start + 40] if start >= at else ""
+        for first, last in list(recognize_spans("card", near, 0.9)) if near else []:
             yield start + first, start + last
             at = start + last
 
 
 def find_ibans(text: str) -> Spans:
-    """Account numbers with right check digits."""
-    return recognize("iban", text, 0.9)
+    """Finds account numbers with valid check digits."""
+    return recognize_spans("iban", text, 0.9)
 
 
 NEAR_SSN = re.compile(r"social\s+security|\bssn\b", re.IGNORECASE)
 
 
 def find_ssns(text: str) -> Spans:
-    """US social security numbers; undivided or oddly divided ones only near the words."""
-    return recognize("ssn", text, 0.05 if NEAR_SSN.search(text) else 0.4)
+    """Finds US social security numbers; unusually written ones only near the words."""
+    return recognize_spans("ssn", text, 0.05 if NEAR_SSN.search(text) else 0.4)
 
 
 def find_ips(text: str) -> Iterator[tuple[int, int]]:
-    """Addresses that may be somebody's: not loopback, multicast, netmask or all zeros."""
+    """Finds IP addresses other than loopback, multicast, netmasks and all zeros."""
     import ipaddress
 
-    for start, end in recognize("ip", text):
+    for start, end in recognize_spans("ip", text):
         address = ipaddress.ip_interface(text[start:end]).ip
-        nobody = address.is_loopback or address.is_multicast or address.is_unspecified
+        special = address.is_loopback or address.is_multicast or address.is_unspecified
         netmask = address.version == 4 and address.is_reserved
         words = address.version == 6 and not any(c.isdigit() for c in text[start:end])
-        if not (nobody or netmask or words):
+        if not (special or netmask or words):
             yield start, end
 
 
@@ -106,9 +130,9 @@ NEAR_PHONE = re.compile(
 
 
 def find_phones(text: str) -> Iterator[tuple[int, int]]:
-    """Valid numbers written as one: with a plus, divided, or near a word for it."""
+    """Finds valid phone numbers: with a plus, with separators, or near a word for phone."""
     near = NEAR_PHONE.search(text) is not None
-    for start, end in recognize("phone", text):
+    for start, end in recognize_spans("phone", text):
         number = text[start:end]
         if near or number.startswith("+") or re.search(r"\d[)\s./-]+\d", number):
             yield start, end

@@ -1,6 +1,6 @@
-"""A text's findings of some kinds: one pass for their hints, then the detectors whose hint stands.
+"""Finds private data in a text: one pass matches all hints, then their detectors run.
 
-What each kind looks like is told beside.
+The detectors themselves are in `personal`, `secrets` and `keys`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, cast
 
 from evals.privacy.detectors.finding import MARK, Detector, Finding, format_mark, merge_overlaps
 from evals.privacy.detectors.keys import KEYS
@@ -19,39 +19,55 @@ DETECTORS: dict[str, Detector | KeyBlocks] = {d.kind: d for d in (*PII, *SECRETS
 PII_KINDS = tuple(detector.kind for detector in PII)
 SECRET_KINDS = tuple(detector.kind for detector in (*SECRETS, *KEYS))
 FORMED = tuple(kind for kind in SECRET_KINDS if kind not in ("password", "private-key"))
-"""Secrets that are known by their form, whatever is said beside them."""
+"""Kinds of secrets that are recognized by their form, without the words around them."""
+
+
+class HintSet(Protocol):
+    """RE2's automaton over several patterns."""
+
+    def Add(self, pattern: str) -> int:
+        """Adds a pattern; returns its number."""
+        ...
+
+    def Compile(self) -> None:
+        """Builds the automaton of the patterns."""
+        ...
+
+    def Match(self, text: str) -> list[int] | None:
+        """Returns the numbers of the patterns that match."""
+        ...
 
 
 class Screen(NamedTuple):
-    """Some kinds' hints as one automaton: a text is read once, however many kinds there are."""
+    """The hints of some kinds as one automaton, which reads a text once."""
 
     kinds: tuple[str, ...]
-    automaton: Any
+    automaton: HintSet
 
-    def suspects(self, text: str) -> Iterable[str]:
-        """The kinds whose hint stands in a text; no finding is of another kind."""
+    def match_kinds(self, text: str) -> Iterable[str]:
+        """Returns the kinds whose hint matches a text; it has no finding of another kind."""
         try:
             return [self.kinds[n] for n in self.automaton.Match(text) or ()]
-        except UnicodeEncodeError:  # half a surrogate pair: no bytes, so no automaton
+        except UnicodeEncodeError:  # a lone surrogate: RE2 needs UTF-8
             return self.kinds
 
 
 SCREEN_MEMORY = 64 * 2**20
-"""How large the automaton may grow before it begins anew."""
+"""Bytes the automaton may use before RE2 drops its cache."""
 
 
 @functools.lru_cache(maxsize=64)
 def build_screen(kinds: tuple[str, ...]) -> Screen:
-    """The screen of some kinds.
+    """Builds the screen of some kinds.
 
     Raises:
         KeyError: no detector has one of the kinds.
     """
-    import re2
+    import re2  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
     options = re2.Options()
     options.max_mem = SCREEN_MEMORY
-    automaton = re2.Set.SearchSet(options)
+    automaton = cast("HintSet", re2.Set.SearchSet(options))  # pyright: ignore[reportUnknownMemberType]  # untyped
     for kind in kinds:
         automaton.Add(translate_hint(DETECTORS[kind]))
     automaton.Compile()
@@ -59,39 +75,39 @@ def build_screen(kinds: tuple[str, ...]) -> Screen:
 
 
 def may_be_key(text: str) -> bool:
-    """Whether a short text, such as an id, may hold a secret known by its form."""
-    return bool(build_screen(FORMED).suspects(text))
+    """Whether a short text, such as an id, may contain a secret recognized by its form."""
+    return bool(build_screen(FORMED).match_kinds(text))
 
 
 def translate_hint(detector: Detector | KeyBlocks) -> str:
-    """A detector's hint as RE2 spells it, digits and letters being those of any script."""
+    """Translates a detector's hint to RE2, with the digits and letters of any script."""
     if isinstance(detector, KeyBlocks):
         return "PRIVATE KEY"
     if detector.screen:
         return detector.screen
-    within = detector.hint.pattern.replace(r"[\w-]", r"[\p{L}\p{N}_-]")
-    for escape, spelled in {r"\d": r"\p{Nd}", r"\w": r"[\p{L}\p{N}_]"}.items():
-        within = within.replace(escape, spelled)
-    return re.sub(r"\\u([0-9a-f]{4})", r"\\x{\1}", within)
+    pattern = detector.hint.pattern.replace(r"[\w-]", r"[\p{L}\p{N}_-]")
+    for escape, translated in {r"\d": r"\p{Nd}", r"\w": r"[\p{L}\p{N}_]"}.items():
+        pattern = pattern.replace(escape, translated)
+    return re.sub(r"\\u([0-9a-f]{4})", r"\\x{\1}", pattern)
 
 
 def find_all(text: str, kinds: Iterable[str]) -> list[Finding]:
-    """Every finding of some kinds, marks of an earlier redaction among them, in order.
+    """Returns every finding of some kinds in order, with the marks of an earlier redaction.
 
     Raises:
         KeyError: no detector has one of the kinds.
     """
     wanted = tuple(dict.fromkeys(kinds))
-    suspected = build_screen(wanted).suspects(text) if wanted else ()
-    found = [f for kind in suspected for f in DETECTORS[kind].find(text)]
+    matched = build_screen(wanted).match_kinds(text) if wanted else ()
+    findings = [f for kind in matched for f in DETECTORS[kind].find(text)]
     if "[redacted:" in text:
         marks = MARK.finditer(text)
-        found += [Finding(m[1], m.start(), m.end()) for m in marks if m[1] in wanted]
-    return merge_overlaps(found)
+        findings += [Finding(m[1], m.start(), m.end()) for m in marks if m[1] in wanted]
+    return merge_overlaps(findings)
 
 
 def apply_marks(text: str, findings: Iterable[Finding]) -> str:
-    """The text with a mark in the place of every finding."""
+    """Replaces every finding in a text with its mark."""
     parts: list[str] = []
     at = 0
     for kind, start, end in merge_overlaps(findings):
@@ -101,14 +117,14 @@ def apply_marks(text: str, findings: Iterable[Finding]) -> str:
 
 
 def build_redactor(kinds: Iterable[str]) -> Callable[[str], str]:
-    """A function that takes every finding of some kinds out of a text.
+    """Returns a function that redacts every finding of some kinds in a text.
 
-    It looks again at what it wrote until only marks are left, for taking one number away may
-    show that its neighbour is another. A text that is done comes back unchanged.
+    It repeats until only marks are found, since redacting one number may reveal that its
+    neighbour is another. A text without findings comes back unchanged.
     """
     chosen = tuple(kinds)
 
-    def redacted(text: str) -> str:
+    def redact(text: str) -> str:
         for _ in range(8):
             findings = find_all(text, chosen)
             if all(MARK.fullmatch(text, f.start, f.end) for f in findings):
@@ -116,4 +132,4 @@ def build_redactor(kinds: Iterable[str]) -> Callable[[str], str]:
             text = apply_marks(text, findings)
         return text
 
-    return redacted
+    return redact

@@ -1,6 +1,6 @@
-"""Secrets without a maker's mark: passwords, private keys, and what detect-secrets knows of.
+"""Passwords, private keys, and the secrets that detect-secrets recognizes.
 
-Keys that begin with their maker's word are `keys`'.
+Keys with a vendor's prefix are in `keys`.
 """
 
 from __future__ import annotations
@@ -8,32 +8,43 @@ from __future__ import annotations
 import bisect
 import functools
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol, cast
 
 from evals.privacy.detectors.finding import Detector, Finding, Spans, find_token_end
 
 
-def build_plugin_finder(module: str, name: str) -> Callable[[str], Spans]:
-    """Spans found by the patterns of a detect-secrets plugin, to the end of each token."""
+class Plugin(Protocol):
+    """A detect-secrets plugin."""
 
-    def spans(text: str) -> Iterator[tuple[int, int]]:
+    denylist: Iterable[re.Pattern[str]]
+    is_formally_valid: Callable[[str], bool]
+    """Only some have it."""
+    calculate_shannon_entropy: Callable[[str], float]
+    """Only those of high entropy have it."""
+
+
+def build_plugin_finder(module: str, name: str) -> Callable[[str], Spans]:
+    """Returns a function that finds a detect-secrets plugin's patterns, up to the token's end."""
+
+    def find_spans(text: str) -> Iterator[tuple[int, int]]:
         plugin = load_plugin(module, name)
-        valid = getattr(plugin, "is_formally_valid", None)
+        valid: Callable[[str], bool] | None = getattr(plugin, "is_formally_valid", None)
         for pattern in plugin.denylist:
             for match in pattern.finditer(text):
                 if valid is None or valid(match[0]):
                     yield match.start(), find_token_end(text, match.end())
 
-    return spans
+    return find_spans
 
 
 @functools.cache
-def load_plugin(module: str, name: str) -> Any:
-    """One plugin of detect-secrets, called in process and never asked to verify."""
+def load_plugin(module: str, name: str) -> Plugin:
+    """Loads one plugin of detect-secrets; it runs in process and verifies nothing online."""
     import importlib
 
-    return getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), name)()
+    plugin = getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), name)
+    return cast("Plugin", plugin())
 
 
 PASSWORDS = re.compile(
@@ -52,7 +63,7 @@ PLACEHOLDER = re.compile(r"your|example|placeholder|change|dummy|\*\*|xxx|\.\.\.
 
 
 def find_assigned(text: str) -> Iterator[tuple[int, int]]:
-    """Random-looking values given to something called a password, key or token."""
+    """Finds random-looking values assigned to something named a password, key or token."""
     entropy = load_plugin("high_entropy_strings", "Base64HighEntropyString")
     for match in ASSIGNED.finditer(text):
         value = match["value"].rstrip(".:!?")
@@ -72,12 +83,12 @@ MAX_KEY = 20_000
 
 
 class KeyBlocks(NamedTuple):
-    """Private keys in PEM form, found over the whole text: they are longer than a window."""
+    """Detects private keys in PEM form in the whole text: they are longer than a window."""
 
     kind: str = "private-key"
 
     def find(self, text: str) -> Iterator[Finding]:
-        """Each key from its first line to its last, or to the end of what looks like one."""
+        """Yields each key from its first line to its last, or to the end of its base64 text."""
         done = 0
         ends = [m.end() for m in KEY_ENDS.finditer(text)] if "PRIVATE KEY" in text else []
         for begin in KEY_BEGINS.finditer(text) if "PRIVATE KEY" in text else ():
@@ -92,7 +103,7 @@ class KeyBlocks(NamedTuple):
 
 
 def build_plugin_detector(kind: str, hint: str, module: str, name: str) -> Detector:
-    """The detector of a detect-secrets plugin."""
+    """Builds the detector of a detect-secrets plugin."""
     return Detector(kind, re.compile(hint), 280, build_plugin_finder(module, name))
 
 

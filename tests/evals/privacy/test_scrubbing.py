@@ -1,11 +1,10 @@
-"""Words go out of files of any kind, and nothing else does."""
+"""Erased words are removed from files of any kind, and nothing else is."""
 
 from __future__ import annotations
 
 import gzip
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,7 @@ from evals.storage.files import write_parquet
 
 USER = "ada.lovelace-1815"
 TEXT = 'Dear "desk", my kettle of brass is broken & <sad>'
-GONE = scrubbing.build_words([USER, "7"], [TEXT])
+WORDS = scrubbing.build_words([USER, "7"], [TEXT])
 
 
 @pytest.mark.parametrize(
@@ -28,20 +27,20 @@ GONE = scrubbing.build_words([USER, "7"], [TEXT])
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
-def test_words_go_out_of_text_packed_as_it_was(
+def test_words_are_removed_from_text_whose_compression_stays(
     tmp_path: Path, before: str, after: str, packed: bool
 ) -> None:
-    """Ids wherever they stand, short ones in quotes alone, texts by the runs all files spell."""
+    """Ids anywhere, short ones in quotes only, texts by their unescaped runs."""
     path = tmp_path / "file"
     path.write_bytes(gzip.compress(before.encode()) if packed else before.encode())
-    assert scrubbing.contains_words(path, GONE) is (before != after)
-    assert scrubbing.scrub_text(path, GONE) is (before != after)
+    assert scrubbing.contains_words(path, WORDS) is (before != after)
+    assert scrubbing.scrub_text(path, WORDS) is (before != after)
     assert scrubbing.read_unpacked(path).decode() == after
     assert path.read_bytes().startswith(b"\x1f\x8b") is packed
 
 
-def test_words_go_out_of_sqlite_and_off_its_freed_pages(tmp_path: Path) -> None:
-    """Cells lose them whatever their type, deleted rows leave nothing, other rows are as before."""
+def test_words_are_removed_from_sqlite_and_its_freed_pages(tmp_path: Path) -> None:
+    """Text and binary cells lose them, deleted rows leave nothing, other rows stay."""
     path = tmp_path / "runs.db"
     db = sqlite3.connect(path)
     db.execute("pragma journal_mode = wal")
@@ -52,9 +51,9 @@ def test_words_go_out_of_sqlite_and_off_its_freed_pages(tmp_path: Path) -> None:
     db.execute("delete from events where n % 2 = 0")
     db.commit()
     db.close()
-    assert scrubbing.contains_words(path, GONE)
-    assert scrubbing.scrub_sqlite(path, GONE) == 500
-    assert not scrubbing.contains_words(path, GONE)
+    assert scrubbing.contains_words(path, WORDS)
+    assert scrubbing.scrub_sqlite(path, WORDS) == 500
+    assert not scrubbing.contains_words(path, WORDS)
     assert all(USER.encode() not in file.read_bytes() for file in tmp_path.iterdir())
     db = sqlite3.connect(path)
     kinds = db.execute("select distinct typeof(body), typeof(raw) from events").fetchall()
@@ -64,8 +63,8 @@ def test_words_go_out_of_sqlite_and_off_its_freed_pages(tmp_path: Path) -> None:
     assert other == [("others", b"\x00\xff")]
 
 
-def test_rows_go_out_of_parquet_and_the_schema_stays(tmp_path: Path) -> None:
-    """Rows are left out or changed; a file without any is not written again."""
+def test_rows_are_removed_from_parquet_and_the_schema_stays(tmp_path: Path) -> None:
+    """Rows are removed or changed; a file without such rows is not written again."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -74,15 +73,15 @@ def test_rows_go_out_of_parquet_and_the_schema_stays(tmp_path: Path) -> None:
     write_parquet(path, table.replace_schema_metadata({"about": "it"}))
     before = path.stat().st_ino
 
-    def same(row: dict[str, Any]) -> dict[str, Any]:
+    def keep_row(row: scrubbing.Row) -> scrubbing.Row:
         return row
 
     assert scrubbing.has_any_value(path, {"trace_id": ["b"], "user_id": ["a"]})
     assert not scrubbing.has_any_value(path, {"trace_id": ["z"], "user_id": ["a"]})
-    assert scrubbing.scrub_parquet(path, lambda row: row["n"] != 9, same) == 0
+    assert scrubbing.scrub_parquet(path, lambda row: row["n"] != 9, keep_row) == 0
     assert path.stat().st_ino == before
-    assert scrubbing.scrub_parquet(path, lambda row: row["trace_id"] != "b", same) == 1
-    kept = pq.read_table(path)
-    assert kept.to_pylist() == [{"trace_id": "a", "n": 1}, {"trace_id": "c", "n": 3}]
-    assert kept.schema.equals(table.schema)
-    assert kept.schema.metadata[b"about"] == b"it"
+    assert scrubbing.scrub_parquet(path, lambda row: row["trace_id"] != "b", keep_row) == 1
+    scrubbed = pq.read_table(path)
+    assert scrubbed.to_pylist() == [{"trace_id": "a", "n": 1}, {"trace_id": "c", "n": 3}]
+    assert scrubbed.schema.equals(table.schema)
+    assert scrubbed.schema.metadata[b"about"] == b"it"

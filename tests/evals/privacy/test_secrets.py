@@ -1,4 +1,4 @@
-"""The promise of keys: read from the environment alone, and written nowhere at all."""
+"""API keys are read from the environment only and written nowhere."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from tests.evals.models import model_server as server
 from tests.evals.runs.test_runner import NIGHT, Bench, traces
 
 KEY = "sk-planted-4f9a0c7e51b2"
-ASKED = Request(({"role": "user", "content": "?"},), 10, 0.0, 1)
+REQUEST = Request(({"role": "user", "content": "?"},), 10, 0.0, 1)
 ECHO = {"error": {"message": f"Incorrect API key provided: {KEY}", "code": KEY, "param": KEY}}
 FAULTS: dict[str, server.Said] = {
     "refused": server.Said(401, ECHO, {"x-echo": KEY}),
@@ -34,8 +34,8 @@ FAULTS: dict[str, server.Said] = {
 
 
 @pytest.fixture(autouse=True)
-def planted(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The key in the environment, and every logger at its most talkative."""
+def plant_key(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Sets the key in the environment and every logger to debug."""
     monkeypatch.setenv("PLANTED_KEY", f"{KEY}\n")
     monkeypatch.setattr(live, "BACKOFF_S", 0.0)
     caplog.set_level(logging.DEBUG)
@@ -43,19 +43,19 @@ def planted(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
         caplog.set_level(logging.DEBUG, logger=name)
 
 
-def told(error: BaseException) -> str:
-    """An exception in every way one is printed: chained, and with every frame's variables."""
-    found = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "".join(found.format()) + repr(error) + repr(vars(error)) + str(error.args)
+def format_error(error: BaseException) -> str:
+    """An exception in every form it is printed in: chained, with every frame's variables."""
+    trace = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join(trace.format()) + repr(error) + repr(vars(error)) + str(error.args)
 
 
-def frames(error: BaseException) -> str:
-    """The variables of every frame an exception remembers, those of what it hides among them."""
+def format_chain(error: BaseException) -> str:
+    """The frames' variables of an exception and of those it was raised from."""
     seen, text = [error], ""
     while seen:
-        one = seen.pop()
-        text += told(one)
-        seen += [hidden for hidden in (one.__context__, one.__cause__) if hidden]
+        current = seen.pop()
+        text += format_error(current)
+        seen += [earlier for earlier in (current.__context__, current.__cause__) if earlier]
     return text
 
 
@@ -64,53 +64,51 @@ WAYS.remove(("ends", "no answer"))  # a list without models is a list
 
 
 @pytest.mark.parametrize(("way", "name"), WAYS)
-def test_no_fault_tells_the_key(name: str, way: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever a provider answers, neither the error nor its frames nor a log holds the key."""
+def test_no_fault_shows_the_key(name: str, way: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a provider answers, neither the error nor its frames nor a log has the key."""
     with server.serving(lambda b, n: FAULTS[name], FAULTS[name]) as running:
         pin = ModelPin(
             name="m", model="m-1", base_url=running.url, api_key_env="PLANTED_KEY", timeout_s=0.3
         )
 
-        async def once() -> str:
+        async def call_provider() -> str:
             client = models.open_client(pin)
             call: Callable[[], Any] = (
-                (lambda: client.ask(ASKED)) if way == "ask" else client.list_expiries
+                (lambda: client.ask(REQUEST)) if way == "ask" else client.list_expiries
             )
             try:
                 await call()
             except ModelError as error:
-                return frames(error) + repr(client) + repr(vars(client))
+                return format_chain(error) + repr(client) + repr(vars(client))
             finally:
                 await client.close()
             raise AssertionError("it answered")
 
-        said = asyncio.run(once())
-        sent = [asked.headers.get("authorization", "") for asked in running.asked]
+        shown = asyncio.run(call_provider())
+        sent = [request.headers.get("authorization", "") for request in running.asked]
     assert f"Bearer {KEY}" in {*sent, *(h.headers.get("Authorization", "") for h in running.asked)}
-    assert KEY not in said
+    assert KEY not in shown
     assert KEY not in caplog.text
 
 
-def test_a_key_of_two_lines_is_refused_unprinted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A header would print it in the error; a line break at its end is let go."""
+def test_a_key_of_two_lines_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header would show it in the error; a line break at its end is accepted."""
     monkeypatch.setenv("PLANTED_KEY", f"{KEY}\nOTHER=1")
     pin = ModelPin(name="m", model="m-1", base_url="http://a/v1", api_key_env="PLANTED_KEY")
     with pytest.raises(models.Unavailable, match="PLANTED_KEY") as raised:
         models.open_client(pin)
-    assert KEY not in frames(raised.value)
+    assert KEY not in format_chain(raised.value)
 
 
-def test_nothing_a_run_keeps_holds_the_key(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Scores, answers, journals, locks and state of a night full of faults: all without it."""
+def test_no_file_of_a_run_has_the_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither scores, answers, journals, locks nor state of a night full of faults has it."""
 
-    def script(body: dict[str, Any], seen: int) -> server.Said:
-        asked = body["messages"][-1]["content"]
-        fault = next((said for name, said in FAULTS.items() if f"> {name}" in asked), None)
+    def answer(body: dict[str, Any], seen: int) -> server.Said:
+        prompt = body["messages"][-1]["content"]
+        fault = next((fault for name, fault in FAULTS.items() if f"> {name}" in prompt), None)
         return fault or server.Said(200, server.completion(body, '{"verdict": "pass"}'))
 
-    with server.serving(script) as running:
+    with server.serving(answer) as running:
         bench = Bench(tmp_path, running.url)
         where = f"base_url: '{running.url}', api_key_env: PLANTED_KEY, timeout_s: 0.3"
         (bench.catalog.root / "models.yaml").write_text(f"m: {{model: m-1, {where}}}")

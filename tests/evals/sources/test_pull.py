@@ -159,7 +159,7 @@ def test_the_forgotten_do_not_land_again(tmp_path: Path, world: World) -> None:
     add_trace(world, 2, NIGHT)
     add_score(world, "lf-0001", NIGHT)
     lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
-    dead = [redaction.hash_tombstone(redaction.user_key(lake), "lf-0001")]
+    dead = [redaction.hash_tombstone(redaction.load_user_key(lake), "lf-0001")]
     add_forgotten(lake, dead, [], NOW)
     pulls.pull(lake, declared, NOW)
     assert [row["id"] for row in landed(lake.home)] == ["lf-0002"]

@@ -1,4 +1,4 @@
-"""What the one pass over a text promises: no detector whose hint stands there is left out."""
+"""Screening a text in one pass misses no detector whose hint matches."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ AROUND = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 @pytest.mark.parametrize("detector", HINTED, ids=lambda d: d.kind)
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_a_kind_whose_hint_stands_in_a_text_is_suspected(
+def test_a_kind_whose_hint_is_in_a_text_is_matched(
     detector: detectors.Detector, data: st.DataObject
 ) -> None:
-    """In any script, whatever stands around it, and also where it is written as JSON."""
+    """In any script and whatever surrounds it."""
     hint = data.draw(st.from_regex(detector.hint, fullmatch=True))
     text = data.draw(AROUND) + hint + data.draw(AROUND)
     assert re.search(detector.hint, text)
     try:
         text.encode()
     except UnicodeEncodeError:
-        assert detectors.build_screen(EVERY).suspects(text) == EVERY
+        assert detectors.build_screen(EVERY).match_kinds(text) == EVERY
         return
-    assert detector.kind in detectors.build_screen(EVERY).suspects(text)
+    assert detector.kind in detectors.build_screen(EVERY).match_kinds(text)
 
 
-def test_half_a_surrogate_pair_suspects_everything() -> None:
-    """A text no automaton can read is left to the detectors themselves."""
-    assert detectors.build_screen(("email", "jwt")).suspects("\ud800 a@example.com") == (
+def test_a_lone_surrogate_matches_every_kind() -> None:
+    """A text the automaton cannot read is left to the detectors."""
+    assert detectors.build_screen(("email", "jwt")).match_kinds("\ud800 a@example.com") == (
         "email",
         "jwt",
     )
 
 
-def test_a_text_without_hints_is_suspected_of_nothing() -> None:
+def test_a_text_without_hints_matches_no_kind() -> None:
     """Plain prose costs one pass."""
-    assert detectors.build_screen(EVERY).suspects("The parcel left this morning. " * 40) == []
+    assert detectors.build_screen(EVERY).match_kinds("The parcel left this morning. " * 40) == []
