@@ -15,7 +15,7 @@ from evals.privacy.redaction import REDACTED
 from evals.records import Json, Trace, canonical
 from evals.traces.files.strict_json import to_canonical_text
 from evals.traces.messages.payloads import extract_words, parse_quoted
-from evals.traces.spans.assembly import ROOT
+from evals.traces.spans.assembly import ROOT_STATE
 
 FORMATS = ("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith")
 """Formats whose traces are made of spans with ids of their own, each in a row or a page."""
@@ -66,12 +66,12 @@ def list_spans(trace: Trace) -> set[tuple[str, bool]]:
 def has_root(trace: Trace) -> bool:
     """Whether a version has the trace's root, and not only log records."""
     timed = [known for _, known in list_spans(trace)]
-    return trace.metadata.get(ROOT) != "missing" and (any(timed) or not timed)
+    return trace.metadata.get(ROOT_STATE) != "missing" and (any(timed) or not timed)
 
 
 def is_half(trace: Trace) -> bool:
     """Whether of a version's root only the beginning, or only the end, is told."""
-    return trace.metadata.get(ROOT) in ("begun", "ended")
+    return trace.metadata.get(ROOT_STATE) in ("begun", "ended")
 
 
 def select_objects(steps: Iterable[Any]) -> Iterator[Step]:
@@ -231,7 +231,7 @@ def merge_steps(parts: Fragments) -> list[Step]:
     """
     by_id: dict[str, Step] = {}
     loose: dict[bytes, Step] = {}
-    for part in sorted(parts.all, key=lambda part: part.metadata.get(ROOT) == "ended"):
+    for part in sorted(parts.all, key=lambda part: part.metadata.get(ROOT_STATE) == "ended"):
         for step in restore_steps(part, parts):
             if step.get("span_id"):
                 earlier = by_id.get(step["span_id"])
@@ -316,9 +316,9 @@ def merge_maps(parts: Fragments, name: str) -> dict[str, Any]:
 def merge_metadata(parts: Fragments) -> dict[str, Any]:
     """The parts' metadata; the root is missing only where it is in none."""
     found = merge_maps(parts, "metadata")
-    roots = [part.metadata.get(ROOT) for part in parts.all if has_root(part)]
+    roots = [part.metadata.get(ROOT_STATE) for part in parts.all if has_root(part)]
     if None in roots or len(set(map(canonical, roots))) == 2:
-        found.pop(ROOT, None)
+        found.pop(ROOT_STATE, None)
     if any(part.prompt_version and not has_inferred_prompt(part) for part in parts.all):
         found.pop(INFERRED, None)
     taken = [noted for p in parts.all if type(noted := p.metadata.get(REDACTED)) is dict]

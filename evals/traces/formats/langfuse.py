@@ -121,7 +121,7 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
                 except Refused as problem:
                     raw = line.raw if len(items) == 1 else orjson.dumps(item)
                     yield canonical.make_refusal(problem, raw, line.number, reading, parsed)
-        for spans in gathered.by_trace():
+        for spans in gathered.group_by_trace():
             yield make_trace(spans, [], reading)
 
 
@@ -179,9 +179,9 @@ def read_item(row: Object, line: Line, reading: Reading, gathered: SpanStore) ->
     elif "source" in row and ("data_type" in row or "string_value" in row):
         yield read_score(row)
     elif row.get("trace_id") and "start_time" in row:
-        gathered.add([build_span(row, line.number)], size)
+        gathered.add_spans([build_span(row, line.number)], size)
     elif row.get("id") and "timestamp" in row:
-        gathered.add([build_root_span(row, line.number)], size)
+        gathered.add_spans([build_root_span(row, line.number)], size)
     else:
         raise Refused(
             "not-langfuse",

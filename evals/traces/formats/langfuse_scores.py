@@ -9,7 +9,7 @@ import re
 
 from evals.records import AnnotatorKind, Json, Label
 from evals.traces.files.strict_json import Refused
-from evals.traces.messages import chat
+from evals.traces.messages import plain_text
 from evals.traces.rows import canonical
 from evals.traces.spans.observations import Object, to_text, to_whole_number
 
@@ -39,7 +39,7 @@ def find_label(row: Object) -> Label | None:
     source, author = to_text(row.get("source")), to_text(row.get("author_user_id"))
     kind = "human" if author else SOURCES.get(source, "rule")
     who = author or to_text(row.get("evaluator_id")) or f"langfuse-{(source or 'api').lower()}"
-    note = chat.to_text(row.get("comment"))
+    note = plain_text.to_text(row.get("comment"))
     trace_id, name = to_text(row.get("trace_id")), to_text(row.get("name"))
     return canonical.make_label(trace_id, name, find_value(row), who, kind, note)
 

@@ -13,10 +13,10 @@ from evals.records import AnnotatorKind, Json, Label
 from evals.traces.files.documents import key_paths
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Parsed, Refused
-from evals.traces.messages import chat, exchanges
+from evals.traces.messages import exchanges, plain_text
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import Found, Reading
-from evals.traces.spans.assembly import ROOT
+from evals.traces.spans.assembly import ROOT_STATE
 from evals.traces.spans.observations import (
     EMPTY,
     Object,
@@ -78,7 +78,7 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
             except Refused as problem:
                 known = Parsed(find_trace_id(parsed.row), plain=False) if parsed else None
                 yield canonical.make_refusal(problem, line.raw, line.number, reading, known)
-        for spans in gathered.by_trace():
+        for spans in gathered.group_by_trace():
             trace_id = spans[0].trace_id
             told = halves.get(trace_id, BEGUN | ENDED)
             yield build_trace(
@@ -102,7 +102,7 @@ def mark_incomplete(spans: list[Span], told: int) -> list[Span]:
     """Marks the root of a trace where only one half of it is known."""
     if told not in HALVES:
         return spans
-    mark = {ROOT: HALVES[told]}
+    mark = {ROOT_STATE: HALVES[told]}
     return [
         span if span.parent_id else span._replace(attributes={**span.attributes, **mark})
         for span in spans
@@ -147,7 +147,7 @@ def gather_row(
             projects[span.trace_id] = project
         for said in list_objects(parse_text(run.get("feedback"))):
             yield read_feedback({"run_id": span.span_id, "trace_id": span.trace_id, **said})
-    gathered.add(spans, len(line.raw))
+    gathered.add_spans(spans, len(line.raw))
     if any(type(item) is not dict for key in HOLDERS for item in list_items(row.get(key))):
         raise Refused(
             "bad-run", "A run is no object; its row's other runs were read: export again."
@@ -317,7 +317,7 @@ def read_feedback(row: Object) -> Label:
     who = to_text(person) or f"langsmith-{to_text(source.get('type')) or 'api'}"
     notes = [comment] if type(comment := row.get("comment")) is str else []
     if (better := row.get("correction")) not in EMPTY:
-        notes.append(f"correction: {chat.to_text(better)}")
+        notes.append(f"correction: {plain_text.to_text(better)}")
     note = "; ".join(filter(None, notes))
     told = canonical.make_label(trace_id, to_text(row.get("key")), said, who, kind, note)
     if told is None:

@@ -17,7 +17,8 @@ from evals.traces.files.documents import key_paths
 from evals.traces.files.streams import BROKEN, Line, open_unpacked, read_lines
 from evals.traces.files.strict_json import Parsed, Refused, parse, parse_inner
 from evals.traces.messages import exchanges
-from evals.traces.messages.chat import Messages, as_json
+from evals.traces.messages.chat import as_json
+from evals.traces.messages.parts import Messages
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import Found, Reading
 

@@ -38,7 +38,7 @@ def sniff(head: bytes, filename: str) -> bool:
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
     """One trace or one refusal for each trace id found, and one refusal a row that is none."""
-    return span_rows.read(rows, reading, FORMAT)
+    return span_rows.read_span_rows(rows, reading, FORMAT)
 
 
 def read_spans(
@@ -227,7 +227,7 @@ def describe_bytes(inner: Json) -> str:
     return f"[{len(inner) * 3 // 4 if type(inner) is str else 0} bytes]"
 
 
-FORMAT = span_rows.Format(NAME, strict_json.parse_envelope, read_spans)
+FORMAT = span_rows.SpanFormat(NAME, strict_json.parse_envelope, read_spans)
 READERS = {
     "stringValue": read_plain,
     "intValue": read_integer,

@@ -43,8 +43,8 @@ class SpanObjects(NamedTuple):
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
         """One trace or one refusal for each trace id found, and one refusal a row that is none."""
-        form = span_rows.Format(self.NAME, lambda raw: parse(raw).row, read_spans)
-        return span_rows.read(rows, reading, form)
+        form = span_rows.SpanFormat(self.NAME, lambda raw: parse(raw).row, read_spans)
+        return span_rows.read_span_rows(rows, reading, form)
 
 
 SDK = SpanObjects(

@@ -1,40 +1,42 @@
-"""A logged request and its response, in the shapes providers and frameworks have for them.
+"""Logged requests and responses, in the shapes of the providers and frameworks.
 
 Reads OpenAI (chat completions and Responses), Anthropic, Gemini, LangChain and the Vercel AI SDK.
-One message is `chat`'s; where a log keeps the two is the format's.
+`chat` reads one message; the formats know where a log keeps request and response.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from evals.records import Json
 from evals.traces.files.strict_json import parse_inner
 from evals.traces.messages import chat
-from evals.traces.messages.chat import Message, Messages
+from evals.traces.messages.parts import Message, Messages, Object, read_parts
+from evals.traces.messages.plain_text import to_text
 
-Object = dict[str, Json]
+MessageReader: TypeAlias = Callable[[Object], Messages]
 
 
 def read_messages(value: Json) -> Messages:
-    """The chat that a logged input or output is; empty where it is none."""
+    """Reads the chat of a logged input or output; empty where it holds none."""
     value = parse_inner(value) if type(value) is str else value
     if type(value) is dict:
         return read_object(value)
     if type(value) is not list:
         return []
-    items = value[0] if len(value) == 1 and type(value[0]) is list else value
+    first = value[0] if len(value) == 1 else None
+    items = first if type(first) is list else value
     return join_tool_calls([message for item in items for message in read_item(item)])
 
 
 def read_object(value: Object) -> Messages:
-    """The chat of a request, a response, or one message."""
+    """Reads the chat of a request, a response, or one message."""
     if "role" in value and "content" in value:
         return read_item(value)
-    for key, read in OBJECTS.items():
-        if value.get(key) and (found := read(value)):
-            return found
+    for key, read in OBJECT_READERS.items():
+        if value.get(key) and (messages := read(value)):
+            return messages
     return read_item(value)
 
 
@@ -56,140 +58,146 @@ def read_item(item: Json) -> Messages:
 
 
 def defines_tool(item: Object) -> bool:
-    """Whether a message is a tool's definition, as LangChain's tracing puts it among them."""
+    """Whether an item defines a tool; LangChain's tracing puts such among the messages."""
     content = item.get("content")
     return type(content) is dict and content.get("type") == "function" and "function" in content
 
 
-def join_tool_calls(found: Messages) -> Messages:
-    """Calls of tools that follow each other without a word between are one message."""
-    result: Messages = []
-    for message in found:
+def join_tool_calls(messages: Messages) -> Messages:
+    """Joins consecutive messages that only call tools into one message."""
+    joined: Messages = []
+    for message in messages:
         calls = message.get("tool_calls")
-        known = result[-1].get("tool_calls") if result else None
-        alike = known and result[-1]["role"] == message["role"]
-        if known and calls and alike and not message["content"]:
-            result[-1]["tool_calls"] = [*known, *calls]
+        previous_calls = joined[-1].get("tool_calls") if joined else None
+        same_role = previous_calls and joined[-1]["role"] == message["role"]
+        if previous_calls and calls and same_role and not message["content"]:
+            joined[-1]["tool_calls"] = [*previous_calls, *calls]
         else:
-            result.append(message)
-    return result
+            joined.append(message)
+    return joined
 
 
-def list_reader(key: str, beside: bool = True) -> Callable[[Object], Messages]:
-    """Reads the messages under a key, the system's words before them."""
+def make_list_reader(key: str, with_system: bool = True) -> MessageReader:
+    """Makes a reader of the messages under a key, after the system's instructions."""
 
-    def read(value: Object) -> Messages:
+    def read_list(value: Object) -> Messages:
         items = value[key]
         if type(items) is not list:
             return []
-        return [*(read_system(value) if beside else ()), *read_messages(items)]
+        return [*(read_system(value) if with_system else ()), *read_messages(items)]
 
-    return read
-
-
-def text_or_list_reader(key: str, needs: tuple[str, ...] = ()) -> Callable[[Object], Messages]:
-    """Reads what may be the user's bare words, where other keys tell that it is a request."""
-
-    def read(value: Object) -> Messages:
-        said = value[key]
-        if type(said) is str and (not needs or any(name in value for name in needs)):
-            return [*read_system(value), Message(role="user", content=said)]
-        return [*read_system(value), *read_messages(said)] if type(said) is list else []
-
-    return read
+    return read_list
 
 
-def wrapped_reader(key: str, inside: str) -> Callable[[Object], Messages]:
-    """Reads the message under a second key of the first item listed under the first."""
+def make_text_or_list_reader(key: str, request_keys: tuple[str, ...] = ()) -> MessageReader:
+    """Makes a reader of messages or of the user's text under a key.
 
-    def read(value: Object) -> Messages:
+    Text counts only where one of `request_keys` is there too and so shows that it is a request.
+    """
+
+    def read_text_or_list(value: Object) -> Messages:
+        inner = value[key]
+        is_request = not request_keys or any(name in value for name in request_keys)
+        if type(inner) is str and is_request:
+            return [*read_system(value), Message(role="user", content=inner)]
+        return [*read_system(value), *read_messages(inner)] if type(inner) is list else []
+
+    return read_text_or_list
+
+
+def make_nested_reader(key: str, inner_key: str) -> MessageReader:
+    """Makes a reader of the message under a second key of the first item listed under a key."""
+
+    def read_nested(value: Object) -> Messages:
         items = value[key]
         while type(items) is list and items:
             items = items[0]
-        return read_item(items.get(inside)) if type(items) is dict else []
+        return read_item(items.get(inner_key)) if type(items) is dict else []
 
-    return read
+    return read_nested
 
 
-def message_reader(key: str) -> Callable[[Object], Messages]:
-    """Reads the message under a key."""
+def make_message_reader(key: str) -> MessageReader:
+    """Makes a reader of the one message under a key."""
     return lambda value: read_item(value[key])
 
 
 def read_system(value: Object) -> Messages:
-    """The system's words where a request has them beside its messages."""
+    """Reads the system's instructions that a request has beside its messages."""
     config = value.get("config")
     for holder in (value, config if type(config) is dict else {}):
         for key in ("system", "instructions", "system_instruction", "systemInstruction"):
-            said = holder.get(key)
-            said = said.get("parts") if type(said) is dict else said
-            if said and type(said) in (str, list):
-                return [Message(role="system", content="\n".join(chat.read_parts(said).texts))]
+            text = holder.get(key)
+            text = text.get("parts") if type(text) is dict else text
+            if text and type(text) in (str, list):
+                return [Message(role="system", content="\n".join(read_parts(text).texts))]
     return []
 
 
-OBJECTS: dict[str, Callable[[Object], Messages]] = {
-    "messages": list_reader("messages"),
-    "contents": text_or_list_reader("contents"),
-    "choices": wrapped_reader("choices", "message"),
-    "candidates": wrapped_reader("candidates", "content"),
-    "generations": wrapped_reader("generations", "message"),
-    "output": list_reader("output", beside=False),
-    "new_message": message_reader("new_message"),
-    "message": message_reader("message"),
-    "input": text_or_list_reader("input", ("instructions", "model")),
-    "prompt": text_or_list_reader("prompt"),
+OBJECT_READERS: dict[str, MessageReader] = {
+    "messages": make_list_reader("messages"),
+    "contents": make_text_or_list_reader("contents"),
+    "choices": make_nested_reader("choices", "message"),
+    "candidates": make_nested_reader("candidates", "content"),
+    "generations": make_nested_reader("generations", "message"),
+    "output": make_list_reader("output", with_system=False),
+    "new_message": make_message_reader("new_message"),
+    "message": make_message_reader("message"),
+    "input": make_text_or_list_reader("input", ("instructions", "model")),
+    "prompt": make_text_or_list_reader("prompt"),
 }
-"""Keys that identify the shape of a logged object, the most specific first."""
+"""The reader of each key that identifies the shape of a logged object, the most specific first."""
 
 
 def read_answer(value: Json) -> str | None:
     """Reads a logged answer as text; None where it is empty."""
-    told, value = value, parse_inner(value) if type(value) is str else value
-    if value is None or value == "":
+    parsed = parse_inner(value) if type(value) is str else value
+    if parsed is None or parsed == "":
         return None
-    if found := read_messages(value):
-        return chat.to_text(found[-1].get("content"))
-    if type(value) is dict:
-        known = find_texts(value, ANSWERS)
-        if len(known) == len(value) == 1:
-            return known[0]
-    return chat.to_text(told)
+    if messages := read_messages(parsed):
+        return to_text(messages[-1].get("content"))
+    if type(parsed) is dict:
+        texts = find_texts(parsed, ANSWER_KEYS)
+        if len(texts) == len(parsed) == 1:
+            return texts[0]
+    return to_text(value)
 
 
 def read_question(value: Json) -> str | None:
     """Reads a logged input as text; None where it is empty."""
-    told, value = value, parse_inner(value) if type(value) is str else value
-    if value is None or value == "":
+    parsed = parse_inner(value) if type(value) is str else value
+    if parsed is None or parsed == "":
         return None
-    said = [message for message in read_messages(value) if message.get("role") == "user"]
-    if said:
-        return chat.to_text(said[-1].get("content"))
-    if type(value) is dict:
-        known = find_texts(value, QUESTIONS)
-        arguments = value.get("args")
-        if len(known) == 1:
-            return known[0]
+    questions = [message for message in read_messages(parsed) if message.get("role") == "user"]
+    if questions:
+        return to_text(questions[-1].get("content"))
+    if type(parsed) is dict:
+        texts = find_texts(parsed, QUESTION_KEYS)
+        arguments = parsed.get("args")
+        if len(texts) == 1:
+            return texts[0]
         if type(arguments) is list and len(arguments) == 1 and type(arguments[0]) is str:
             return arguments[0]
-    return chat.to_text(told)
+    return to_text(value)
 
 
 def find_texts(value: Object, keys: tuple[str, ...]) -> list[str]:
-    """The texts that an object has under some keys."""
-    return [said for key in keys if type(said := value.get(key)) is str]
+    """Lists the texts that an object has under some keys."""
+    return [text for key in keys if type(text := value.get(key)) is str]
 
 
-QUESTIONS = ("input", "question", "query", "prompt", "text", "user_input")
-ANSWERS = ("output", "answer", "response", "result", "text", "completion", "content")
-"""Keys under which an application keeps the words themselves; two of them together tell nothing."""
+QUESTION_KEYS = ("input", "question", "query", "prompt", "text", "user_input")
+ANSWER_KEYS = ("output", "answer", "response", "result", "text", "completion", "content")
+"""Keys under which an application keeps plain text; with two of them the choice is unclear."""
 
 
 def describe_request(value: Json) -> Object:
     """Describes a request beside its messages: its model and parameters."""
     if type(value) is not dict:
         return {}
-    params = {key: given for key, given in value.items() if key in PARAMS and given is not None}
+    params: Object = {
+        key: param for key, param in value.items() if key in PARAMS and param is not None
+    }
     return drop_missing(
         {"model_requested": text_or_none(value.get("model")), "params": params or None}
     )
@@ -201,8 +209,8 @@ def describe_response(value: Json) -> Object:
     if type(value) is not dict:
         return {}
     value = unwrap_generation(value)
-    meta = next((held for key in METAS if type(held := value.get(key)) is dict), {})
-    usage = next(iter(find_usages(value, meta)), {})
+    meta = find_metadata(value)
+    usage = find_usage(value, meta)
     return drop_missing(
         {
             "model": text_or_none(
@@ -221,7 +229,7 @@ def describe_response(value: Json) -> Object:
 
 
 def unwrap_generation(value: Object) -> Object:
-    """Unwraps LangChain's first generation with its details; any other value as it is."""
+    """Unwraps LangChain's first generation with its details; returns any other value as it is."""
     first: Json = value.get("generations")
     while type(first) is list and first:
         first = first[0]
@@ -230,22 +238,33 @@ def unwrap_generation(value: Object) -> Object:
     message = first.get("message")
     kwargs = message.get("kwargs", message) if type(message) is dict else None
     info = first.get("generation_info")
-    info, kwargs = (held if type(held) is dict else {} for held in (info, kwargs))
-    return {**value, **info, **kwargs}
+    return {
+        **value,
+        **(info if type(info) is dict else {}),
+        **(kwargs if type(kwargs) is dict else {}),
+    }
 
 
-METAS = ("response_metadata", "llm_output")
+def find_metadata(value: Object) -> Object:
+    """Finds the metadata of a response of LangChain; empty where it has none."""
+    for key in ("response_metadata", "llm_output"):
+        if type(meta := value.get(key)) is dict:
+            return meta
+    return {}
 
 
-def find_usages(value: Object, meta: Object) -> list[Object]:
-    """Finds the objects of a response that may hold token counts."""
+def find_usage(value: Object, meta: Object) -> Object:
+    """Finds the token counts of a response; empty where it has none."""
     places = [value.get(key) for key in ("usage", "usage_metadata", "usageMetadata")]
     places += [meta.get("token_usage"), meta.get("usage"), meta.get("usage_metadata")]
-    return [place for place in places if type(place) is dict and place]
+    for place in places:
+        if type(place) is dict and place:
+            return place
+    return {}
 
 
 def find_finish_reason(value: Object) -> str | None:
-    """Why the answer ended, in the provider's word."""
+    """Finds why the answer ended, in the provider's word."""
     for key in ("choices", "candidates"):
         items = value.get(key)
         if type(items) is list and items and type(items[0]) is dict:
@@ -261,18 +280,18 @@ def find_finish_reason(value: Object) -> str | None:
 
 
 def find_count(usage: Object, *keys: str) -> int | None:
-    """The first of some counts that is there."""
+    """Finds the first integer under some keys."""
     return next((number for key in keys if type(number := usage.get(key)) is int), None)
 
 
 def text_or_none(value: Json) -> str | None:
-    """A text that is not empty, else None."""
+    """Returns a text that is not empty, else None."""
     return value if type(value) is str and value else None
 
 
-def drop_missing(value: dict[str, Any]) -> Object:
-    """Without what is not known."""
-    return {key: known for key, known in value.items() if known is not None}
+def drop_missing(value: Mapping[str, Json]) -> Object:
+    """Drops the keys whose value is null."""
+    return {key: item for key, item in value.items() if item is not None}
 
 
 PARAMS = frozenset(

@@ -1,65 +1,77 @@
-"""The words of a question or an answer, taken out of the wrappers that frameworks put around them.
+"""The text of a question or an answer, extracted from the wrappers of frameworks around it.
 
-What was asked may be wrapped in an application's own object. An answer is what the application
-said: only what no application writes is taken off it, or what leads to the words of a model's call.
+An application may wrap a question in an object of its own, which is unwrapped. Of an answer only
+what no application writes is unwrapped, or what leads to the text of a model's call.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from evals.records import Json
-from evals.traces.files.strict_json import parse_inner as embedded
+from evals.traces.files.strict_json import parse_inner
 from evals.traces.messages import chat, exchanges
+from evals.traces.messages.parts import Messages, Object
+from evals.traces.messages.plain_text import to_text
 
-WORDS = ("input", "inputs", "question", "query", "prompt", "user_input", "user_query", "value")
-WORDS += ("output", "outputs", "answer", "response", "result", "text", "content", "message")
-BESIDE = {"finish_reason", "stop_reason", "role", "id", "model", "usage", "type", "object"}
-BESIDE |= {"kwargs", "tags", "metadata", "created", "name", "callbacks", "run_id"}
-"""Keys beside the words that say nothing of them."""
-NOTHING: tuple[Json, ...] = (None, [], {})
-DEPTH = 8
+TEXT_KEYS = frozenset(
+    [
+        *("input", "inputs", "question", "query", "prompt", "user_input", "user_query", "value"),
+        *("output", "outputs", "answer", "response", "result", "text", "content", "message"),
+    ]
+)
+ENVELOPE_KEYS = frozenset(
+    [
+        *("finish_reason", "stop_reason", "role", "id", "model", "usage", "type", "object"),
+        *("kwargs", "tags", "metadata", "created", "name", "callbacks", "run_id"),
+    ]
+)
+"""Keys beside the text that do not change what it means."""
+MESSAGE_KEYS = ENVELOPE_KEYS | {"content", "text"}
+EMPTY: tuple[Json, ...] = (None, [], {})
+MAX_WRAPPERS = 8
 
 
 def extract_words(value: Json, role: str, known: str = "") -> str:
-    """Extracts the text of a value, `role` being the speaker; as it is where it is no wrapper.
+    """Extracts the text of a value; a value that is no wrapper is returned as it is.
 
-    A text that is `known` to have been said is no wrapper, though it may look like one; nor is a
-    text that a wrapper holds. What leads to it is one, though an application made it.
+    Args:
+        value: The logged input or output.
+        role: The speaker: `user` or `assistant`.
+        known: The text that a model's call is known to have given. It is never unwrapped, though
+            it may look like a wrapper; an application's own object that leads to it is unwrapped.
     """
-    found = unwrap_words(value, role, known, own=role == "user" or bool(known))
-    if role == "user" or found.strip() == known.strip():
-        return found
+    text = unwrap_words(value, role, known, own=role == "user" or bool(known))
+    if role == "user" or text.strip() == known.strip():
+        return text
     return unwrap_words(value, role, known, own=False)
 
 
-def unwrap_words(value: Json, role: str, known: str, own: bool, depth: int = DEPTH) -> str:
-    """The words at the end of all wrappers; `own`: an application's objects are such too."""
+def unwrap_words(
+    value: Json, role: str, known: str, own: bool, max_wrappers: int = MAX_WRAPPERS
+) -> str:
+    """Removes all wrappers from a text; an application's objects count as such where `own`."""
     plain = value if known and value == known else parse_quoted(value)
-    if type(plain) is str or plain is None or depth == 0:
-        return chat.to_text(plain)
+    if type(plain) is str or plain is None or max_wrappers == 0:
+        return to_text(plain)
     inner = unwrap_framework(plain, role)
     if inner is None and own and type(plain) is dict:
         inner = unwrap_only_value(plain)
     if inner is None:
-        return chat.to_text(value)
-    return (
-        chat.to_text(inner)
-        if type(inner) is str
-        else unwrap_words(inner, role, known, own, depth - 1)
-    )
+        return to_text(value)
+    if type(inner) is str:  # a text within a wrapper is no wrapper itself
+        return to_text(inner)
+    return unwrap_words(inner, role, known, own, max_wrappers - 1)
 
 
 def find_last_words(value: Json, role: str) -> str | None:
     """Finds a role's last message in a logged request or response; None where it is neither."""
-    found = exchanges.read_messages(parse_quoted(value))
-    return find_last_content(found, role) if found else None
+    messages = exchanges.read_messages(parse_quoted(value))
+    return find_last_content(messages, role) if messages else None
 
 
 def parse_quoted(value: Json) -> Json:
-    """The value of a JSON text; any other text as it is."""
+    """Parses a text that is JSON; returns any other text as it is."""
     if type(value) is not str:
         return value
     text = value.strip() if value[:1].isspace() or value[-1:].isspace() else value
@@ -69,81 +81,85 @@ def parse_quoted(value: Json) -> Json:
         except orjson.JSONDecodeError:
             return value
         return inner if type(inner) is str else value
-    found = embedded(text)
-    return value if found is text else found
+    parsed = parse_inner(text)
+    return value if parsed is text else parsed
 
 
 def unwrap_framework(value: Json, role: str) -> Json:
-    """What a framework's wrapper holds; None where a value is none."""
+    """Removes one wrapper of a framework; None where the value is none."""
     if type(value) is list:
-        found = chat.read_messages(value) if value else []
-        return find_last_content(found, role) if found else None
+        messages = chat.read_messages(value) if value else []
+        return find_last_content(messages, role) if messages else None
     if type(value) is not dict:
         return None
-    if type(listed := value.get("messages")) is list and (found := chat.read_messages(listed)):
-        return find_last_content(found, role)
-    for reach in (unwrap_message, unwrap_choice, unwrap_generation, unwrap_traced, unwrap_argument):
-        inner = reach(value)
+    listed = value.get("messages")
+    if type(listed) is list and (messages := chat.read_messages(listed)):
+        return find_last_content(messages, role)
+    for unwrap in UNWRAPPERS:
+        inner = unwrap(value)
         if inner is not None:
             return inner
     return None
 
 
-def unwrap_only_value(value: dict[str, Any]) -> Json:
-    """Unwraps an object with only one value; None where it has more."""
-    telling = [key for key in value if key not in BESIDE and value[key] not in NOTHING]
-    return value[telling[0]] if len(telling) == 1 and telling[0] in WORDS else None
+def unwrap_only_value(value: Object) -> Json:
+    """Unwraps an object with a single value under one of the text keys; None for any other."""
+    keys = [key for key in value if key not in ENVELOPE_KEYS and value[key] not in EMPTY]
+    return value[keys[0]] if len(keys) == 1 and keys[0] in TEXT_KEYS else None
 
 
-def find_last_content(messages: chat.Messages, role: str) -> str | None:
+def find_last_content(messages: Messages, role: str) -> str | None:
     """Finds the last content of a role; None where it has none."""
-    said = (m["content"] for m in reversed(messages) if m["role"] == role and m["content"])
-    return next(said, None)
+    contents = (m["content"] for m in reversed(messages) if m["role"] == role and m["content"])
+    return next(contents, None)
 
 
-def unwrap_message(value: dict[str, Any]) -> Json:
+def unwrap_message(value: Object) -> Json:
     """Unwraps a message with a role or a finish reason; None for any other."""
-    if set(value) <= {"content", "text", *BESIDE}:
-        if "role" in value and chat.find_role(value) in chat.PLAIN:
+    if set(value) <= MESSAGE_KEYS:
+        if "role" in value and chat.find_role(value) in chat.PLAIN_ROLES:
             return value.get("content")
         if "finish_reason" in value:
             return value.get("text", value.get("content"))
     return None
 
 
-def unwrap_choice(value: dict[str, Any]) -> Json:
+def unwrap_choice(value: Object) -> Json:
     """Unwraps a completion's first choice, which has a message or a finish reason."""
     choices = value.get("choices")
     first = choices[0] if type(choices) is list and choices else None
     if type(first) is not dict:
         return None
-    said = first.get("message")
-    if type(said) is dict:
-        return said.get("content") if "role" in said else None
+    message = first.get("message")
+    if type(message) is dict:
+        return message.get("content") if "role" in message else None
     return first.get("text") if "finish_reason" in first else None
 
 
-def unwrap_generation(value: dict[str, Any]) -> Json:
-    """The text of LangChain's generations, a list for each prompt."""
+def unwrap_generation(value: Object) -> Json:
+    """Unwraps the first of LangChain's generations, which are a list for each prompt."""
     batches = value.get("generations")
     first = batches[0] if type(batches) is list and batches else None
-    found = first[0] if type(first) is list and first else None
-    return found.get("text") if type(found) is dict else None
+    generation = first[0] if type(first) is list and first else None
+    return generation.get("text") if type(generation) is dict else None
 
 
-def unwrap_traced(value: dict[str, Any]) -> Json:
-    """What OpenLLMetry writes a chain's side as, with how it was called beside it."""
+def unwrap_traced(value: Object) -> Json:
+    """Unwraps a chain's input or output as OpenLLMetry writes it, beside the call's arguments."""
     sides = [key for key in ("inputs", "outputs") if key in value]
     return value[sides[0]] if len(sides) == 1 and "kwargs" in value else None
 
 
-def unwrap_argument(value: dict[str, Any]) -> Json:
-    """The only argument of a traced function."""
+def unwrap_argument(value: Object) -> Json:
+    """Unwraps the only argument of a traced function, where it is text."""
     args, kwargs = value.get("args"), value.get("kwargs")
     if "args" not in value or set(value) - {"args", "kwargs"}:
         return None
-    given = [
+    arguments = [
         *(args if type(args) is list else ()),
         *(kwargs.values() if type(kwargs) is dict else ()),
     ]
-    return given[0] if len(given) == 1 and type(given[0]) is str else None
+    return arguments[0] if len(arguments) == 1 and type(arguments[0]) is str else None
+
+
+UNWRAPPERS = (unwrap_message, unwrap_choice, unwrap_generation, unwrap_traced, unwrap_argument)

@@ -1,30 +1,36 @@
-"""The spans of a trace as one row under canonical names, with its steps; or why it is none.
+"""The spans of a trace as one row under canonical names, with its steps.
 
-What an attribute means is told in `facts`, what a step holds in `steps`, what a field may hold in
-`canonical`.
+`facts` interprets attributes, `steps` builds steps; `canonical` checks what a field may hold.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from evals.records import Json, digest
 from evals.traces.files.strict_json import OPENS, Refused, to_canonical_text
 from evals.traces.messages import chat, payloads
-from evals.traces.spans.facts import Facts, list_items, read_facts
-from evals.traces.spans.spans import Span, Tree, join_spans
+from evals.traces.messages.parts import Messages
+from evals.traces.messages.plain_text import to_text
+from evals.traces.spans.facts import SpanFacts, read_facts
+from evals.traces.spans.openinference import list_items
+from evals.traces.spans.spans import Span, SpanTree, join_spans
 from evals.traces.spans.steps import (
+    TraceContent,
     build_step,
-    find_answer_text,
     find_unrecorded_calls,
+    join_answer,
     measure_latency,
     to_iso,
 )
 
-KNOWN = ("service.name", "service.version", "vcs.ref.head.revision")
+Object: TypeAlias = dict[str, Json]
+RESOURCE_FIELDS = ("service.name", "service.version", "vcs.ref.head.revision")
+"""Keys of a resource that fields of the row hold, so that metadata need not."""
 VERSION = re.compile(r"(?!prompt[._])(.{1,64})[._]version")
-UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 PROJECTS = ("service.name", "openinference.project.name", "langsmith.project", "project.name")
 COMMITS = (
     "vcs.ref.head.revision",
@@ -32,199 +38,217 @@ COMMITS = (
     "git.commit.sha",
     "langsmith.metadata.revision_id",
 )
-ROOT = "root"
-"""The metadata key that says what is not known of a root: `missing`, or only half of it told."""
-UNVOICED = ("embedding", "reranker")
-"""Kinds of models that answer nobody."""
-FOUND = ("retrieval", "reranker")
+ROOT_STATE = "root"
+"""The metadata key that marks an incomplete root: `missing`, `begun` or `ended`."""
+NOT_GENERATIVE = ("embedding", "reranker")
+"""Kinds of models that write no answer."""
+INNER_KINDS = ("tool", "retrieval", "reranker", "embedding")
+"""Kinds whose input and output are seldom the trace's own."""
+INNER_OUTPUT_KINDS = (*INNER_KINDS, "guardrail", "evaluator")
 
 
 class TraceSpans:
-    """The spans of one trace, understood and in order."""
+    """The spans of one trace in order of time, with the facts of each."""
 
-    def __init__(self, spans: Sequence[Span], facts: list[Facts]) -> None:
-        self.spans, self.facts, self.tree = spans, facts, Tree(spans)
+    def __init__(self, spans: Sequence[Span], facts: Sequence[SpanFacts]) -> None:
+        self.spans, self.facts, self.tree = spans, facts, SpanTree(spans)
         self.root, self.root_facts = spans[self.tree.root], facts[self.tree.root]
         depths = self.tree.depths
         order = sorted(range(len(facts)), key=depths.__getitem__)
-        self.outward = [self.root_facts, *(facts[n] for n in order if n != self.tree.root)]
-        """The root, then the spans nearest to it."""
-        self.told: dict[str, Json] = {}
+        self.outermost_first = [
+            self.root_facts,
+            *(facts[n] for n in order if n != self.tree.root),
+        ]
+        """The root's facts, then the others by depth."""
+        self.fields: Object = {}
         """Every field, from the root or else from the first span that has it."""
-        self.resource: dict[str, Json] = {}
-        """The root's resource, or else the first that is not empty."""
-        seen: set[int] = set()
-        for span, one in zip(reversed(spans), reversed(facts), strict=True):
-            self.told |= one.said
-            if id(span.resource) not in seen:
+        self.resource: Object = {}
+        """Every key of the resources, from the root's or else from the first that has it."""
+        merged: set[int] = set()
+        for span, span_facts in zip(reversed(spans), reversed(facts), strict=True):
+            self.fields |= span_facts.fields
+            if id(span.resource) not in merged:
                 self.resource |= span.resource
-                seen.add(id(span.resource))
-        self.told |= self.root_facts.said
+                merged.add(id(span.resource))
+        self.fields |= self.root_facts.fields
         self.resource |= self.root.resource
-        bare = self.root_facts.kind in ("agent", "chain", "span")
-        self.bare = self.tree.root if bare and not self.root.parent_id else None
-        """The place of a root that is no step, for it is the trace itself."""
+        is_bare = self.root_facts.kind in ("agent", "chain", "span") and not self.root.parent_id
+        self.bare_root = self.tree.root if is_bare else None
+        """The index of a root that is the trace itself and no step of it."""
 
-    def first(self, name: str) -> str | None:
-        """A field as text, from the root or else from the first span that has it."""
-        value = self.told.get(name)
-        return None if value is None else chat.to_text(value) or None
+    def get_text(self, field: str) -> str | None:
+        """Returns a field as text, from the root or else from the first span that has it."""
+        value = self.fields.get(field)
+        return None if value is None else to_text(value) or None
 
-    def recorded(self, *keys: str) -> str | None:
-        """The first of some attributes that a resource has, or the root."""
-        for place in (self.resource, self.root.attributes):
+    def find_attribute(self, *keys: str) -> str | None:
+        """Finds the first of some attributes that a resource has, or else the root."""
+        for attributes in (self.resource, self.root.attributes):
             for key in keys:
-                if (value := place.get(key)) not in (None, ""):
-                    return chat.to_text(value)
+                if (value := attributes.get(key)) not in (None, ""):
+                    return to_text(value)
         return None
 
 
 def read_trace(spans: Sequence[Span]) -> TraceSpans:
-    """The spans of a trace, each once.
+    """Merges and interprets the spans of a trace.
 
     Raises:
         Refused: `no-llm-span`.
     """
     ordered = join_spans(spans)
-    facts = [read_facts(span) for span in ordered]
-    if not any(one.is_llm_work for one in facts):
+    every_facts = [read_facts(span) for span in ordered]
+    if not any(facts.is_llm_work for facts in every_facts):
         raise Refused(
             "no-llm-span",
             "The trace has no span of a model, a tool, a retrieval or an agent; leave such traces "
             "out in the exporter, or instrument the application with GenAI conventions.",
         )
-    return TraceSpans(ordered, facts)
+    return TraceSpans(ordered, every_facts)
 
 
-def build_row(whole: TraceSpans, app: str | None = None) -> dict[str, Json]:
-    """Builds the trace's row under canonical names, without unknown fields."""
-    answer = find_answer(whole)
-    voice = whole.facts[answer] if answer is not None else None
-    output = find_output(whole, voice)
-    messages = voice.asked if voice else chat.read_messages(whole.root_facts.said.get("input"))
-    recorder = find_app(whole)
-    metadata = collect_metadata(whole, recorder)
-    found: dict[str, Json] = {
-        "trace_id": whole.root.trace_id,
-        "ts": to_iso(find_start(whole)),
-        "app": recorder or app,
-        "input": find_input(whole, messages),
+def build_row(trace: TraceSpans, app: str | None = None) -> Object:
+    """Builds the trace's row under canonical names, without unknown fields.
+
+    Args:
+        trace: The spans.
+        app: The application, where no span names one.
+    """
+    answer = find_answer(trace)
+    answer_call = trace.facts[answer] if answer is not None else None
+    output = find_output(trace, answer_call)
+    messages = find_messages(trace, answer_call)
+    service = find_app(trace)
+    metadata = collect_metadata(trace, service)
+    row: Object = {
+        "trace_id": trace.root.trace_id,
+        "ts": to_iso(find_start(trace)),
+        "app": service or app,
+        "input": find_input(trace, messages),
         "output": output,
         "messages": chat.as_json(messages) or None,
-        "context": join_passages(whole.facts),
-        "steps": [*build_steps(whole, answer, output)],
-        "latency_ms": measure_latency(whole.root),
-        "git_commit": whole.recorded(*COMMITS),
-        "prompt_name": whole.first("prompt_name"),
-        "prompt_version": whole.first("prompt_version"),
-        "prompt_hash": find_prompt_hash(whole),
-        "session_id": whole.first("session_id"),
-        "user_id": whole.first("user_id"),
-        "versions": {**find_metadata_versions(metadata), **collect_versions(whole)},
-        "tags": [*collect_tags(whole.facts)],
+        "context": join_passages(trace.facts),
+        "steps": [*build_steps(trace, answer, output)],
+        "latency_ms": measure_latency(trace.root),
+        "git_commit": trace.find_attribute(*COMMITS),
+        "prompt_name": trace.get_text("prompt_name"),
+        "prompt_version": trace.get_text("prompt_version"),
+        "prompt_hash": find_prompt_hash(trace),
+        "session_id": trace.get_text("session_id"),
+        "user_id": trace.get_text("user_id"),
+        "versions": {**find_metadata_versions(metadata), **collect_versions(trace)},
+        "tags": [*collect_tags(trace.facts)],
         "metadata": metadata,
-        **describe_model(whole, voice),
-        **sum_usage(whole),
+        **describe_model(trace, answer_call),
+        **sum_usage(trace),
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in row.items() if value is not None}
 
 
-def find_start(whole: TraceSpans) -> int | None:
+def find_start(trace: TraceSpans) -> int | None:
     """Finds the start of the root, or else of the first span or event with a time."""
-    starts = (span.start for span in (whole.root, *whole.spans))
-    events = (event.ts for span in whole.spans for event in span.events)
-    return next((moment for moment in (*starts, *events) if moment), None)
+    starts = (span.start for span in (trace.root, *trace.spans))
+    events = (event.ts for span in trace.spans for event in span.events)
+    return next((time for time in (*starts, *events) if time), None)
 
 
-def describe_model(whole: TraceSpans, voice: Facts | None) -> dict[str, Json]:
+def find_messages(trace: TraceSpans, answer_call: SpanFacts | None) -> Messages:
+    """Finds the trace's chat: what the answering call received, or else what the root did."""
+    if answer_call:
+        return answer_call.input_messages
+    return chat.read_messages(trace.root_facts.fields.get("input"))
+
+
+def describe_model(trace: TraceSpans, answer_call: SpanFacts | None) -> Object:
     """Describes the model of the call that answered, or else of the first span that names one."""
-    found: dict[str, Json] = {"params": voice.params or None} if voice else {}
-    heard = [voice] if voice else [f for f in whole.facts if f.kind not in UNVOICED]
+    model: Object = {"params": answer_call.params or None} if answer_call else {}
+    candidates = [f for f in trace.facts if f.kind not in NOT_GENERATIVE]
     for name in ("model_requested", "model", "provider", "finish_reason"):
-        told = (facts.text(name) for facts in heard)
-        found[name] = next((text for text in told if text is not None), None)
-    return found
+        texts = (facts.get_text(name) for facts in ([answer_call] if answer_call else candidates))
+        model[name] = next((text for text in texts if text is not None), None)
+    return model
 
 
-def find_answer(whole: TraceSpans) -> int | None:
-    """Finds the model's call that gave the trace's answer, or else the last with any output.
+def find_answer(trace: TraceSpans) -> int | None:
+    """Finds the index of the model's call that gave the trace's answer.
 
-    A call inside another that answers alike is the one that was made.
+    That is the last call whose text the root's output holds; of nested calls with equal answers
+    the inner one. Else it is the last call with any text, or the last call.
     """
-    calls = [n for n, facts in enumerate(whole.facts) if facts.kind == "llm"]
+    calls = [n for n, facts in enumerate(trace.facts) if facts.kind == "llm"]
     if not calls:
-        calls = [n for n, facts in enumerate(whole.facts) if facts.asked or facts.answered]
+        calls = [n for n, f in enumerate(trace.facts) if f.input_messages or f.output_messages]
     if not calls:
         return None
-    calls.sort(key=lambda n: (whole.spans[n].end or 0, whole.tree.depths[n]))
-    root = whole.root_facts
-    told = root.said.get("output")
+    calls.sort(key=lambda n: (trace.spans[n].end or 0, trace.tree.depths[n]))
+    root_output = trace.root_facts.fields.get("output")
     for n in reversed(calls):
-        said = find_answer_text(whole.facts[n])
-        if said and payloads.extract_words(told, "assistant", said).strip() == said.strip():
+        text = join_answer(trace.facts[n])
+        if text and payloads.extract_words(root_output, "assistant", text).strip() == text.strip():
             return n
-    return next((n for n in reversed(calls) if find_answer_text(whole.facts[n])), calls[-1])
+    return next((n for n in reversed(calls) if join_answer(trace.facts[n])), calls[-1])
 
 
-def find_input(whole: TraceSpans, messages: chat.Messages) -> str | None:
+def find_input(trace: TraceSpans, messages: Messages) -> str | None:
     """Finds the question: from the outermost span that has an input, or the last user message."""
     question = payloads.find_last_content(messages, "user")
-    for facts in whole.outward:
-        if facts.kind == "llm" or facts.asked:
-            found = payloads.find_last_content(facts.asked, "user")
-        elif facts.kind in ("tool", *FOUND, "embedding") and question:
+    for facts in trace.outermost_first:
+        if facts.kind == "llm" or facts.input_messages:
+            text = payloads.find_last_content(facts.input_messages, "user")
+        elif facts.kind in INNER_KINDS and question:
             continue
         else:
-            found = extract_side(facts, "input", "user", question or "")
-        if found:
-            return found
+            text = extract_side(facts, "input", "user", question or "")
+        if text:
+            return text
     return question
 
 
-def find_output(whole: TraceSpans, voice: Facts | None) -> str:
+def find_output(trace: TraceSpans, answer_call: SpanFacts | None) -> str:
     """Finds the answer: from the outermost span that has an output, or from the model's call."""
-    said = find_answer_text(voice) if voice else ""
-    for facts in whole.outward:
-        if facts.kind == "llm" and facts is not whole.root_facts:
-            return said
-        if facts.kind == "llm" or facts.answered:
-            found = find_answer_text(facts)
-        elif facts.kind in ("tool", *FOUND, "embedding", "guardrail", "evaluator") and voice:
+    answer = join_answer(answer_call) if answer_call else ""
+    for facts in trace.outermost_first:
+        if facts.kind == "llm" and facts is not trace.root_facts:
+            return answer
+        if facts.kind == "llm" or facts.output_messages:
+            text = join_answer(facts)
+        elif facts.kind in INNER_OUTPUT_KINDS and answer_call:
             continue
         else:
-            found = extract_side(facts, "output", "assistant", said)
-        if found:
-            return found
-    return said
+            text = extract_side(facts, "output", "assistant", answer)
+        if text:
+            return text
+    return answer
 
 
-def extract_side(facts: Facts, side: str, role: str, known: str) -> str:
-    """Extracts a span's input or output as text; text that is `known` is kept as it is.
+def extract_side(facts: SpanFacts, side: str, role: str, known: str) -> str:
+    """Extracts a span's input or output as text.
 
-    A logged request tells its question. Of a response only the answer that a model's call gave
-    is believed: it may be an answer in an object's form. Plain text is never looked into.
+    Plain text is taken as it is. A logged request is reduced to its question. A logged response is
+    reduced to its answer only where a model's call gave that answer (`known`): otherwise it may be
+    an answer that is an object.
     """
-    told = facts.said.get(side)
-    if facts.said.get(f"{side}_type") == "text/plain":
-        return chat.to_text(told)
-    found = payloads.extract_words(told, role, known)
-    if found == known or not found.startswith(OPENS):
-        return found
-    last = payloads.find_last_words(told, role)
+    value = facts.fields.get(side)
+    if facts.fields.get(f"{side}_type") == "text/plain":
+        return to_text(value)
+    text = payloads.extract_words(value, role, known)
+    if text == known or not text.startswith(OPENS):
+        return text
+    last = payloads.find_last_words(value, role)
     if role == "user":
-        return last or known or found
-    return found if last != known else known
+        return last or known or text
+    return text if last != known else known
 
 
-def describe_root(whole: TraceSpans) -> dict[str, Json]:
+def describe_root(trace: TraceSpans) -> Object:
     """Describes a root that is no step: its name, and an input of several parts."""
-    if whole.bare is None:
+    if trace.bare_root is None:
         return {}
-    found = {
-        "name": whole.root.name,
-        "input": find_structured_input(whole.root_facts.said.get("input")),
+    root: Object = {
+        "name": trace.root.name,
+        "input": find_structured_input(trace.root_facts.fields.get("input")),
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in root.items() if value}
 
 
 def find_structured_input(value: Json) -> Json:
@@ -232,121 +256,136 @@ def find_structured_input(value: Json) -> Json:
     plain = payloads.parse_quoted(value)
     if type(plain) is not dict or payloads.find_last_words(plain, "user") is not None:
         return None
-    several = sum(value not in payloads.NOTHING for value in plain.values()) > 1
-    return plain if several or payloads.extract_words(plain, "user").startswith(OPENS) else None
+    has_several = sum(value not in payloads.EMPTY for value in plain.values()) > 1
+    is_object = has_several or payloads.extract_words(plain, "user").startswith(OPENS)
+    return plain if is_object else None
 
 
-def join_passages(every: list[Facts]) -> str | None:
-    """The passages that were retrieved, each once; a reranker's choice where there is one."""
-    last = [facts for facts in every if facts.kind == "reranker" and facts.documents]
+def join_passages(every_facts: Sequence[SpanFacts]) -> str | None:
+    """Joins the retrieved passages, each once; only the rerankers' choice where there is one."""
+    reranked = [facts for facts in every_facts if facts.kind == "reranker" and facts.documents]
     passages = {
         content: None
-        for facts in (last or every)
+        for facts in (reranked or every_facts)
         for document in facts.documents
         if type(content := document.get("content")) is str and content
     }
     return "\n\n".join(passages) or None
 
 
-def sum_usage(whole: TraceSpans) -> dict[str, Json]:
+def sum_usage(trace: TraceSpans) -> Object:
     """Sums tokens and cost over the innermost spans that have them: parents repeat children."""
-    found: dict[str, Json] = {}
-    models = [n for n, f in enumerate(whole.facts) if f.kind not in UNVOICED]
-    for name, target in (("tokens_in",) * 2, ("tokens_out",) * 2, ("cost", "cost_usd")):
-        places = range(len(whole.facts)) if name == "cost" else models
-        telling = [n for n in places if getattr(whole.facts[n], name) is not None]
-        covered = whole.tree.find_ancestors(telling) if len(telling) > 1 else ()
-        parts = [getattr(whole.facts[n], name) for n in telling if n not in covered]
-        if parts:
-            found[target] = sum(parts)
-    return found
+    calls = [(n, facts) for n, facts in enumerate(trace.facts) if facts.kind not in NOT_GENERATIVE]
+    tokens_in = {n: facts.tokens_in for n, facts in calls if facts.tokens_in is not None}
+    tokens_out = {n: facts.tokens_out for n, facts in calls if facts.tokens_out is not None}
+    costs = {n: facts.cost for n, facts in enumerate(trace.facts) if facts.cost is not None}
+    totals: Object = {
+        "tokens_in": sum_innermost(trace.tree, tokens_in),
+        "tokens_out": sum_innermost(trace.tree, tokens_out),
+        "cost_usd": sum_innermost(trace.tree, costs),
+    }
+    return {key: value for key, value in totals.items() if value is not None}
 
 
-def find_app(whole: TraceSpans) -> str | None:
-    """The application: the service or project that recorded it, as a name that fits a path."""
-    name = whole.recorded(*PROJECTS)
+def sum_innermost(tree: SpanTree, amounts: Mapping[int, float]) -> float | None:
+    """Sums the amounts of spans below which no other span has one; None where there are none."""
+    if not amounts:
+        return None
+    outer = tree.find_ancestors(amounts) if len(amounts) > 1 else ()
+    return sum(amount for n, amount in amounts.items() if n not in outer)
+
+
+def find_app(trace: TraceSpans) -> str | None:
+    """Finds the application: the service or project that recorded it, as a name fit for a path."""
+    name = trace.find_attribute(*PROJECTS)
     if name is None or name.startswith("unknown_service"):
         return None
-    return UNFIT.sub("-", name).strip("-._")[:64] or None
+    return UNSAFE.sub("-", name).strip("-._")[:64] or None
 
 
-def find_prompt_hash(whole: TraceSpans) -> str | None:
+def find_prompt_hash(trace: TraceSpans) -> str | None:
     """Finds the hash of the prompt's template, or computes it."""
-    told = whole.first("prompt_hash")
-    template = whole.first("template")
-    return told or (digest(template) if template else None)
+    template = trace.get_text("template")
+    return trace.get_text("prompt_hash") or (digest(template) if template else None)
 
 
-def collect_versions(whole: TraceSpans) -> dict[str, str]:
-    """Everything that ran in some version; the tools offered by a hash of their definitions."""
-    found: dict[str, str] = {}
-    for facts in reversed(whole.facts):
-        found |= facts.versions
-        if tools := facts.said.get("tools"):
-            found["tools"] = digest(tools, 12)
-    service = whole.recorded("service.version")
-    return {"service": service, **found} if service else found
+def collect_versions(trace: TraceSpans) -> dict[str, str]:
+    """Collects the versions of all spans; of the offered tools a hash of their definitions."""
+    versions: dict[str, str] = {}
+    for facts in reversed(trace.facts):
+        versions |= facts.versions
+        if tools := facts.fields.get("tools"):
+            versions["tools"] = digest(tools, 12)
+    service = trace.find_attribute("service.version")
+    return {"service": service, **versions} if service else versions
 
 
-def find_metadata_versions(metadata: dict[str, Json]) -> dict[str, str]:
-    """What a team's own metadata names a version of: `index_version`, `retriever.version`."""
-    named = ((VERSION.fullmatch(key), value) for key, value in metadata.items())
+def find_metadata_versions(metadata: Object) -> dict[str, str]:
+    """Finds the versions in a team's own metadata: `index_version`, `retriever.version`."""
+    matches = ((VERSION.fullmatch(key), value) for key, value in metadata.items())
     return {
-        name[1]: str(value)[:200]
-        for name, value in named
-        if name and type(value) in (str, int, float) and value != ""
+        match[1]: str(value)[:200]
+        for match, value in matches
+        if match and type(value) in (str, int, float) and value != ""
     }
 
 
-def collect_tags(every: list[Facts]) -> list[str]:
-    """Every tag once."""
-    found: dict[str, None] = {}
-    for told in (facts.said["tags"] for facts in every if "tags" in facts.said):
-        parted = list_items(told) or (told.split(",") if type(told) is str else [])
-        found |= dict.fromkeys(text for tag in parted if (text := chat.to_text(tag).strip()))
-    return list(found)
+def collect_tags(every_facts: Sequence[SpanFacts]) -> list[str]:
+    """Collects every tag once."""
+    tags: dict[str, None] = {}
+    for value in (facts.fields["tags"] for facts in every_facts if "tags" in facts.fields):
+        items = list_items(value) or (value.split(",") if type(value) is str else [])
+        tags |= dict.fromkeys(text for item in items if (text := to_text(item).strip()))
+    return list(tags)
 
 
-def collect_metadata(whole: TraceSpans, app: str | None) -> dict[str, Json]:
-    """What nobody else keeps: a team's own, the root's unknown attributes, the resource's."""
-    found = describe_root(whole)
-    for facts in reversed(whole.facts):
-        found = {**found, **facts.metadata}
-    root = whole.root_facts
-    if not whole.root.parent_id:  # what only stands for a root is a step, and says it there
-        found |= {key: value for key, value in root.rest.items() if key not in found}
-    told = {key: value for key, value in whole.root.resource.items() if key not in KNOWN}
-    service = whole.root.resource.get("service.name")
+def collect_metadata(trace: TraceSpans, app: str | None) -> Object:
+    """Collects what no other field holds.
+
+    That is a team's own metadata, the root's unknown attributes, and the resource's.
+    """
+    metadata = describe_root(trace)
+    for facts in reversed(trace.facts):
+        metadata = {**metadata, **facts.metadata}
+    root = trace.root
+    if not root.parent_id:  # a span in place of a missing root is a step, which has them
+        unknown = trace.root_facts.unknown
+        metadata |= {key: value for key, value in unknown.items() if key not in metadata}
+    resource = {key: value for key, value in root.resource.items() if key not in RESOURCE_FIELDS}
+    service = root.resource.get("service.name")
     if type(service) is str and service != app:
-        told["service.name"] = service
-    if told:
-        found["resource"] = told
-    if whole.root.scope:
-        found["scope"] = whole.root.scope
-    if whole.root.parent_id:
-        found[ROOT] = "missing"
-    elif root.error:
-        found["error"] = root.error
-    if tools := whole.told.get("tools"):
-        found["tool_definitions"] = tools
-    return found
+        resource["service.name"] = service
+    if resource:
+        metadata["resource"] = resource
+    if root.scope:
+        metadata["scope"] = root.scope
+    if root.parent_id:
+        metadata[ROOT_STATE] = "missing"
+    elif trace.root_facts.error:
+        metadata["error"] = trace.root_facts.error
+    if tools := trace.fields.get("tools"):
+        metadata["tool_definitions"] = tools
+    return metadata
 
 
-def build_steps(whole: TraceSpans, answer: int | None, output: str) -> list[dict[str, Json]]:
+def build_steps(trace: TraceSpans, answer: int | None, output: str) -> list[Object]:
     """Builds a step of every span but a bare root, then of tool calls that only messages hold."""
-    voice = whole.facts[answer] if answer is not None else None
-    several = voice and any(facts.asked for facts in whole.facts if facts is not voice)
-    known = (
-        {to_canonical_text(message) for message in chat.as_json(voice.asked)}
-        if voice and several
-        else set()
-    )
-    root = None if whole.root.parent_id else whole.tree.root
-    steps = []
-    for n, (span, facts) in enumerate(zip(whole.spans, whole.facts, strict=True)):
-        if n == whole.bare:
-            continue
-        steps.append(build_step(span, facts, n == answer, n == root, known, output))
-    if voice:
-        steps += find_unrecorded_calls(voice, steps)
-    return steps
+    answer_call = trace.facts[answer] if answer is not None else None
+    content = TraceContent(output, find_shared_messages(trace, answer_call))
+    root = None if trace.root.parent_id else trace.tree.root
+    steps = [
+        build_step(span, facts, content, is_answer=n == answer, is_root=n == root)
+        for n, (span, facts) in enumerate(zip(trace.spans, trace.facts, strict=True))
+        if n != trace.bare_root
+    ]
+    return [*steps, *(find_unrecorded_calls(answer_call, steps) if answer_call else ())]
+
+
+def find_shared_messages(trace: TraceSpans, answer_call: SpanFacts | None) -> set[str]:
+    """Finds the messages of the answering call that other calls may repeat, as canonical JSON."""
+    if not answer_call:
+        return set()
+    others = (facts for facts in trace.facts if facts is not answer_call)
+    if not any(facts.input_messages for facts in others):
+        return set()
+    return {to_canonical_text(message) for message in chat.as_json(answer_call.input_messages)}

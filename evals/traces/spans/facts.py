@@ -1,45 +1,48 @@
-"""What a span's attributes mean, whichever conventions they follow.
+"""What the attributes of a span mean, whichever conventions they follow.
 
-Which attribute tells which field is `attributes`' to say; what a trace is made of, `assembly`'s.
+`attributes` maps attribute names to fields; `assembly` builds traces of spans.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TypeAlias, cast
 
 from evals.records import Json
-from evals.traces.files.strict_json import parse_inner as embedded
+from evals.traces.files.strict_json import parse_inner
 from evals.traces.messages import chat, payloads
+from evals.traces.messages.parts import Message, Messages, read_parts
+from evals.traces.messages.plain_text import to_text
 from evals.traces.spans import genai, openinference, vendors
-from evals.traces.spans.attributes import RANKS, VOCABULARIES, shorten, sort_attributes
-from evals.traces.spans.openinference import list_items
+from evals.traces.spans.attributes import RANKS, VOCABULARIES, shorten_value, sort_attributes
+from evals.traces.spans.openinference import Annotation, list_items
 from evals.traces.spans.spans import Event, Span
 
+Object: TypeAlias = dict[str, Json]
 KINDS = {word: kind for words in VOCABULARIES for word, kind in words.KINDS.items()}
-PARAMS_ELSEWHERE = ("model", "messages", "tools", "input", "prompt", "contents", "system")
+NOT_PARAMS = ("model", "messages", "tools", "input", "prompt", "contents", "system")
+"""Keys among a call's parameters that other fields hold."""
 
 
 @dataclass(slots=True)
-class Facts:
-    """One span, understood."""
+class SpanFacts:
+    """One span, interpreted."""
 
     kind: str
     """llm, tool, retrieval, embedding, reranker, agent, chain, guardrail, evaluator, prompt,
-    decision; `span` where the attributes name no such thing."""
-    said: dict[str, Json]
-    """The fields that stand in one attribute, as found."""
-    asked: chat.Messages = field(default_factory=list)
-    """Messages sent to a model."""
-    answered: chat.Messages = field(default_factory=list)
-    documents: list[dict[str, Json]] = field(default_factory=list)
-    params: dict[str, Json] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    metadata: dict[str, Json] = field(default_factory=dict)
-    labels: list[dict[str, Any]] = field(default_factory=list)
-    rest: dict[str, Json] = field(default_factory=dict)
-    """Attributes nobody knows, under their own names."""
+    decision; `span` where the attributes name no such kind."""
+    fields: Object
+    """Values by field, as the attributes hold them."""
+    input_messages: Messages = field(default_factory=list[Message])
+    output_messages: Messages = field(default_factory=list[Message])
+    documents: list[Object] = field(default_factory=list[Object])
+    params: Object = field(default_factory=dict[str, Json])
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+    metadata: Object = field(default_factory=dict[str, Json])
+    annotations: list[Annotation] = field(default_factory=list[Annotation])
+    unknown: Object = field(default_factory=dict[str, Json])
+    """Attributes of no convention, under their own names."""
     tokens_in: int | None = None
     tokens_out: int | None = None
     cost: float | None = None
@@ -47,125 +50,123 @@ class Facts:
 
     @property
     def is_llm_work(self) -> bool:
-        """Whether anything of this span is about a model, a tool or a retrieval."""
-        said = self.said
-        return self.kind != "span" or "input" in said or "output" in said
+        """Whether the span is about a model, a tool or a retrieval."""
+        return self.kind != "span" or "input" in self.fields or "output" in self.fields
 
-    def text(self, name: str) -> str | None:
-        """A field as text; None where it is absent or empty."""
-        value = self.said.get(name)
+    def get_text(self, name: str) -> str | None:
+        """Returns a field as text; None where it is missing or empty."""
+        value = self.fields.get(name)
         if value is None:
             return None
         if type(value) is list and name == "finish_reason":
             value = value[0] if value else None
-        return chat.to_text(value) or None
+        return to_text(value) or None
 
 
-def read_facts(span: Span) -> Facts:
-    """Reads the facts of a span."""
+def read_facts(span: Span) -> SpanFacts:
+    """Interprets a span."""
     attributes = span.attributes
     if span.events:
-        told = genai.read_events(span.events)
-        attributes = {**told, **attributes} if told else attributes
+        from_events = genai.read_events(span.events)
+        attributes = {**from_events, **attributes} if from_events else attributes
     return build_facts(span, *sort_attributes(attributes))
 
 
 def build_facts(
-    span: Span,
-    said: dict[str, Json],
-    maps: dict[str, dict[str, Json]],
-    rest: dict[str, Json],
-) -> Facts:
-    """The facts of what was found."""
-    for name in PARSED.intersection(said):
-        if type(value := said[name]) is str:
-            said[name] = payloads.parse_quoted(value)
-    facts = Facts(find_kind(said), said, rest=rest)
-    if facts.kind == "llm" or not CHATS.isdisjoint(said):
+    span: Span, fields: Object, maps: Mapping[str, Object], unknown: Object
+) -> SpanFacts:
+    """Builds the facts of a span from its sorted attributes."""
+    for name in PARSED_FIELDS.intersection(fields):
+        if type(value := fields[name]) is str:
+            fields[name] = payloads.parse_quoted(value)
+    facts = SpanFacts(find_kind(fields), fields, unknown=unknown)
+    if facts.kind == "llm" or not CHAT_FIELDS.isdisjoint(fields):
         add_chat(facts)
-    if "documents" in said:
-        found = list_items(said["documents"])
-        facts.documents = [openinference.read_document(item) for item in found]
-    if maps or "params_json" in said or "metadata_json" in said:
-        facts.params = collect_params(said, maps)
-        facts.metadata = collect_metadata(said, maps)
-    if maps or not VERSIONS.isdisjoint(said):
-        facts.versions = collect_versions(said, maps)
-    if not MEASURES.isdisjoint(said):
+    if "documents" in fields:
+        items = list_items(fields["documents"])
+        facts.documents = [openinference.read_document(item) for item in items]
+    if maps or "params_json" in fields or "metadata_json" in fields:
+        facts.params = collect_params(fields, maps)
+        facts.metadata = collect_metadata(fields, maps)
+    if maps or not VERSION_FIELDS.isdisjoint(fields):
+        facts.versions = collect_versions(fields, maps)
+    if not USAGE_FIELDS.isdisjoint(fields):
         add_usage(facts)
-    if span.events or not ANNOTATED.isdisjoint(said):
-        facts.labels = collect_labels(said, span.events)
+    if span.events or not ANNOTATION_FIELDS.isdisjoint(fields):
+        facts.annotations = collect_annotations(fields, span.events)
     facts.error = find_error(span, facts)
     return facts
 
 
-def add_chat(facts: Facts) -> None:
+def add_chat(facts: SpanFacts) -> None:
     """Adds the messages of a model's call, and its finish reason where a message has one."""
-    said = facts.said
-    facts.asked = find_asked(said, facts.kind)
-    facts.answered = find_answered(said, facts.kind)
-    if (
-        "finish_reason" not in said
-        and (reason := find_finish_reason(said.get("answered"))) is not None
-    ):
-        said["finish_reason"] = reason
+    fields = facts.fields
+    facts.input_messages = find_input_messages(fields, facts.kind)
+    facts.output_messages = find_output_messages(fields, facts.kind)
+    if "finish_reason" not in fields:
+        reason = find_finish_reason(fields.get("output_messages"))
+        if reason is not None:
+            fields["finish_reason"] = reason
 
 
-CHATS = frozenset(("asked", "answered", "system", "calls"))
-PARSED = frozenset(("asked", "answered", "system", "documents", "tools"))
-"""Fields that are JSON in a text, read once."""
-MEASURES = {"tokens_in", "tokens_out", "cost", "usage_json", "cost_json"}
-ANNOTATED = {"annotations", "annotations_too"}
+CHAT_FIELDS = frozenset(("input_messages", "output_messages", "system", "tool_calls"))
+PARSED_FIELDS = frozenset(("input_messages", "output_messages", "system", "documents", "tools"))
+"""Fields that may be JSON in a text, which is parsed once."""
+USAGE_FIELDS = frozenset(("tokens_in", "tokens_out", "cost", "usage_json", "cost_json"))
+ANNOTATION_FIELDS = frozenset(("annotations", "outer_annotations"))
 
 
-def find_error(span: Span, facts: Facts) -> str:
-    """What went wrong, in the words of the last exception where there was one."""
-    error = span.error or facts.text("error") or ""
+def find_error(span: Span, facts: SpanFacts) -> str:
+    """Finds the error message: the last exception's, else the status's; empty where none failed."""
+    error = span.error or facts.get_text("error") or ""
     for event in span.events:
         if event.name == "exception":
-            error = chat.to_text(event.attributes.get("exception.message")) or error
+            error = to_text(event.attributes.get("exception.message")) or error
     return error
 
 
-def find_kind(said: dict[str, Json]) -> str:
-    """What sort of work a span is."""
-    word = said.get("kind")
+def find_kind(fields: Object) -> str:
+    """Finds the kind of work that a span records."""
+    word = fields.get("kind")
     if type(word) is str:
         kind = KINDS.get(word) or KINDS.get(word.lower())
         kind = kind or next((k for end, k in vendors.ENDINGS.items() if word.endswith(end)), None)
         if kind and kind != "span":
             return kind
-    if "tool_name" in said or "call_id" in said:
+    if "tool_name" in fields or "call_id" in fields:
         return "tool"
-    if any(name in said for name in ("asked", "answered", "model", "model_requested")):
+    if any(name in fields for name in MODEL_FIELDS):
         return "llm"
-    return "retrieval" if "documents" in said else "span"
+    return "retrieval" if "documents" in fields else "span"
 
 
-def find_asked(said: dict[str, Json], kind: str) -> chat.Messages:
-    """The messages a model was sent, its instructions first."""
-    found = read_chat(said.get("asked"), "user")
-    if not found and kind == "llm" and "input" in said:
-        found = read_chat(said["input"], "user")
-    if "system" in said and not (found and found[0]["role"] in ("system", "developer")):
-        texts = chat.read_parts(payloads.parse_quoted(said["system"])).texts
+MODEL_FIELDS = ("input_messages", "output_messages", "model", "model_requested")
+
+
+def find_input_messages(fields: Object, kind: str) -> Messages:
+    """Finds the messages that a model received, its instructions first."""
+    messages = read_chat(fields.get("input_messages"), "user")
+    if not messages and kind == "llm" and "input" in fields:
+        messages = read_chat(fields["input"], "user")
+    if "system" in fields and not (messages and messages[0]["role"] in ("system", "developer")):
+        texts = read_parts(payloads.parse_quoted(fields["system"])).texts
         if texts:
-            found.insert(0, {"role": "system", "content": "\n".join(texts)})
-    return found
+            messages.insert(0, {"role": "system", "content": "\n".join(texts)})
+    return messages
 
 
-def find_answered(said: dict[str, Json], kind: str) -> chat.Messages:
-    """The messages a model answered with."""
-    found = read_chat(said.get("answered"), "assistant")
-    if not found and kind == "llm" and "output" in said:
-        found = read_chat(said["output"], "assistant")
-    if "calls" in said:
-        known = chat.read_parts(list_items(said["calls"])).calls
-        if known and not found:
-            found = [chat.Message(role="assistant", content="")]
-        if known:
-            found[-1] = {**found[-1], "tool_calls": known}
-    return found
+def find_output_messages(fields: Object, kind: str) -> Messages:
+    """Finds the messages that a model answered with."""
+    messages = read_chat(fields.get("output_messages"), "assistant")
+    if not messages and kind == "llm" and "output" in fields:
+        messages = read_chat(fields["output"], "assistant")
+    if "tool_calls" in fields:
+        calls = read_parts(list_items(fields["tool_calls"])).calls
+        if calls and not messages:
+            messages = [Message(role="assistant", content="")]
+        if calls:
+            messages[-1] = {**messages[-1], "tool_calls": calls}
+    return messages
 
 
 def find_finish_reason(value: Json) -> Json:
@@ -175,26 +176,26 @@ def find_finish_reason(value: Json) -> Json:
     return first.get("finish_reason") if type(first) is dict else None
 
 
-def read_chat(value: Json, role: str) -> chat.Messages:
-    """A chat in whatever form: messages, or one text of somebody."""
+def read_chat(value: Json, role: str) -> Messages:
+    """Reads a chat in any form: messages, or a single text of the given role."""
     if value is None or value == "":
         return []
     if type(value) is chat.Chat:
-        return cast("chat.Messages", list(value))
+        return cast("Messages", list(value))  # checked when the Chat was made
     plain = payloads.parse_quoted(value)
     if type(plain) is list and plain and not all(map(is_chat_message, plain)):
         objects = [item for item in plain if type(item) is dict]
         if len(objects) == len(plain):
-            plain = [with_role(item, role) for item in objects]
-    found = chat.read_messages(plain)
-    if found:
-        return found
-    words = payloads.extract_words(value, role)
-    return [chat.Message(role=role, content=words)] if words else []
+            plain = [add_role(item, role) for item in objects]
+    messages = chat.read_messages(plain)
+    if messages:
+        return messages
+    text = payloads.extract_words(value, role)
+    return [Message(role=role, content=text)] if text else []
 
 
-def with_role(item: dict[str, Json], role: str) -> Json:
-    """A message in the shape that `chat` reads, given a role where it names none."""
+def add_role(item: Object, role: str) -> Json:
+    """Converts a message to the shape that `chat` reads, with the role where it names none."""
     plain = openinference.read_message(item) if is_openinference(item) else item
     return {"role": role, **plain} if type(plain) is dict and has_no_role(plain) else plain
 
@@ -204,74 +205,79 @@ def is_chat_message(item: Json) -> bool:
     return type(item) is dict and "role" in item and "contents" not in item
 
 
-def is_openinference(item: dict[str, Json]) -> bool:
-    """Whether a message is in the words of OpenInference."""
+def is_openinference(item: Object) -> bool:
+    """Whether a message follows OpenInference."""
     words = (key.partition(".")[0] for key in item)
     return "contents" in item or any(word in openinference.WRAPPERS for word in words)
 
 
-def has_no_role(item: dict[str, Json]) -> bool:
-    """Whether a message names nobody, as those of single events and completions may."""
-    speaks = "content" in item or "text" in item
-    return speaks and "type" not in item and chat.find_role(item) is None
+def has_no_role(item: Object) -> bool:
+    """Whether a message names no role, as those of single events and completions may."""
+    has_text = "content" in item or "text" in item
+    return has_text and "type" not in item and chat.find_role(item) is None
 
 
-def collect_params(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
-    """Collects the parameters of a call; they may be the only place that names the model."""
-    found = dict(maps.get("params", ()))
-    inner = embedded(told) if type(told := said.get("params_json")) is str else told
+def parse_field(fields: Object, name: str) -> Json:
+    """Parses a field that is an object or JSON text; None where it is missing."""
+    value = fields.get(name)
+    return parse_inner(value) if type(value) is str else value
+
+
+def collect_params(fields: Object, maps: Mapping[str, Object]) -> Object:
+    """Collects the parameters of a call; where only they name the model, adds it to the fields."""
+    params = {**maps.get("params", {})}
+    inner = parse_field(fields, "params_json")
     if type(inner) is dict:
         if type(model := inner.get("model")) is str and model:
-            said.setdefault("model_requested", model)
-        found |= {key: value for key, value in inner.items() if key not in PARAMS_ELSEWHERE}
+            fields.setdefault("model_requested", model)
+        params |= {key: value for key, value in inner.items() if key not in NOT_PARAMS}
     return {
-        key: value for key, value in found.items() if value is not None and "headers" not in key
+        key: value for key, value in params.items() if value is not None and "headers" not in key
     }
 
 
-VERSIONS = frozenset(name for name, _ in RANKS.values() if name.startswith("versions."))
+VERSION_FIELDS = frozenset(name for name, _ in RANKS.values() if name.startswith("versions."))
 
 
-def collect_versions(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, str]:
-    """What else ran in some version: each a possible cause of a change."""
-    found = dict(maps.get("versions", ())) if maps else {}
-    for name in sorted(VERSIONS.intersection(said)):
-        found[name[9:]] = said[name]
+def collect_versions(fields: Object, maps: Mapping[str, Object]) -> dict[str, str]:
+    """Collects the versions and feature flags that a span ran with, each at most 200 characters."""
+    versions = {**maps.get("versions", {})}
+    for name in sorted(VERSION_FIELDS.intersection(fields)):
+        versions[name.removeprefix("versions.")] = fields[name]
     if "flags" in maps:
-        found |= {f"flag.{key}": value for key, value in maps["flags"].items()}
-    return {key: chat.to_text(value)[:200] for key, value in found.items() if value != ""}
+        versions |= {f"flag.{key}": value for key, value in maps["flags"].items()}
+    return {key: to_text(value)[:200] for key, value in versions.items() if value != ""}
 
 
-def collect_metadata(said: dict[str, Json], maps: dict[str, dict[str, Json]]) -> dict[str, Json]:
-    """What a team wrote beside, under the names it gave."""
-    found = {key: shorten(value) for key, value in maps.get("metadata", {}).items()}
-    inner = embedded(told) if type(told := said.get("metadata_json")) is str else told
+def collect_metadata(fields: Object, maps: Mapping[str, Object]) -> Object:
+    """Collects a team's own metadata, under its own names."""
+    metadata = {key: shorten_value(value) for key, value in maps.get("metadata", {}).items()}
+    inner = parse_field(fields, "metadata_json")
     if type(inner) is dict:
-        found = {**inner, **found}
+        metadata = {**inner, **metadata}
     elif inner:
-        found["metadata"] = inner
+        metadata["metadata"] = inner
     if "variables" in maps:
-        found["prompt_variables"] = maps["variables"]
-    return found
+        metadata["prompt_variables"] = maps["variables"]
+    return metadata
 
 
-def add_usage(facts: Facts) -> None:
-    """Tokens and cost; what is no number stays among the rest."""
-    said = facts.said
-    usage = embedded(told) if type(told := said.get("usage_json")) is str else told
+def add_usage(facts: SpanFacts) -> None:
+    """Adds tokens and cost; token counts that are no numbers stay among the unknown attributes."""
+    fields = facts.fields
+    usage, cost = parse_field(fields, "usage_json"), parse_field(fields, "cost_json")
     usage = usage if type(usage) is dict else {}
-    price = embedded(told) if type(told := said.get("cost_json")) is str else told
-    price = price if type(price) is dict else {}
-    facts.tokens_in = to_count(said.get("tokens_in", usage.get("input")))
-    facts.tokens_out = to_count(said.get("tokens_out", usage.get("output")))
-    facts.cost = to_amount(said.get("cost", price.get("total")))
+    cost = cost if type(cost) is dict else {}
+    facts.tokens_in = to_count(fields.get("tokens_in", usage.get("input")))
+    facts.tokens_out = to_count(fields.get("tokens_out", usage.get("output")))
+    facts.cost = to_amount(fields.get("cost", cost.get("total")))
     for name, value in (("tokens_in", facts.tokens_in), ("tokens_out", facts.tokens_out)):
-        if value is None and name in said:
-            facts.rest[name] = shorten(said[name])
+        if value is None and name in fields:
+            facts.unknown[name] = shorten_value(fields[name])
 
 
 def to_count(value: Json) -> int | None:
-    """A count; None where a value is none."""
+    """Converts a value to a count; None where it is none."""
     if type(value) is str and value.removesuffix(".0").isdecimal() and len(value) < 19:
         value = int(value.removesuffix(".0"))
     if type(value) is float and value.is_integer():
@@ -280,7 +286,7 @@ def to_count(value: Json) -> int | None:
 
 
 def to_amount(value: Json) -> float | None:
-    """A sum of money; None where a value is none."""
+    """Converts a value to an amount of money; None where it is none."""
     if type(value) is str:
         try:
             value = float(value)
@@ -291,24 +297,27 @@ def to_amount(value: Json) -> float | None:
     return float(value) if 0 <= value < 1e12 else None
 
 
-def collect_labels(said: dict[str, Json], events: Iterable[Event]) -> list[dict[str, Any]]:
-    """Scores and people's words, as the arguments of labels."""
-    found = []
-    for name in ("annotations", "annotations_too"):
-        found += [openinference.read_annotation(item) for item in list_items(said.get(name))]
-    found += [
+def collect_annotations(fields: Object, events: Iterable[Event]) -> list[Annotation]:
+    """Collects the scores and annotations of a span and its events."""
+    items = [
+        item
+        for name in ("annotations", "outer_annotations")
+        for item in list_items(fields.get(name))
+    ]
+    annotations = [openinference.read_annotation(item) for item in items]
+    annotations += [
         read_evaluation(event.attributes) for event in events if event.name == genai.EVALUATION
     ]
-    return [label for label in found if label]
+    return [annotation for annotation in annotations if annotation]
 
 
-def read_evaluation(told: dict[str, Json]) -> dict[str, Any] | None:
-    """A `gen_ai.evaluation.result`, as the arguments of a label."""
+def read_evaluation(attributes: Object) -> Annotation | None:
+    """Reads a `gen_ai.evaluation.result`; None where it names nothing."""
     return openinference.read_annotation(
         {
-            "name": told.get("gen_ai.evaluation.name"),
-            "label": told.get("gen_ai.evaluation.score.label"),
-            "score": told.get("gen_ai.evaluation.score.value"),
-            "explanation": told.get("gen_ai.evaluation.explanation"),
+            "name": attributes.get("gen_ai.evaluation.name"),
+            "label": attributes.get("gen_ai.evaluation.score.label"),
+            "score": attributes.get("gen_ai.evaluation.score.value"),
+            "explanation": attributes.get("gen_ai.evaluation.explanation"),
         }
     )

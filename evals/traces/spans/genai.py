@@ -1,13 +1,12 @@
-"""OpenTelemetry's GenAI conventions, all four generations: which attribute says what.
+"""OpenTelemetry's GenAI conventions, all four generations: the field of each attribute.
 
-G0 is indexed (`gen_ai.prompt.0.role`), G1 writes events, G2 and G3 hold messages as JSON. Tables
-alone, and the events; `facts` reads them. Messages and parts are `chat`'s.
+G0 is indexed (`gen_ai.prompt.0.role`), G1 writes events, G2 and G3 hold messages as JSON. Holds
+the tables, and reads the events; `facts` uses both. `chat` reads messages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from evals.records import Json
 from evals.traces.messages import chat
@@ -15,8 +14,8 @@ from evals.traces.spans.spans import Event
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "kind": ("gen_ai.operation.name", "llm.request.type"),
-    "asked": ("gen_ai.input.messages", "gen_ai.prompt"),
-    "answered": ("gen_ai.output.messages", "gen_ai.completion"),
+    "input_messages": ("gen_ai.input.messages", "gen_ai.prompt"),
+    "output_messages": ("gen_ai.output.messages", "gen_ai.completion"),
     "system": ("gen_ai.system_instructions",),
     "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.vendor"),
     "model_requested": ("gen_ai.request.model", "llm.request.model"),
@@ -51,13 +50,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "error": ("error.type",),
 }
-"""Each field's attributes, the first that is there winning."""
+"""The attributes of each field, the best first."""
 
 LISTS = {
-    "gen_ai.prompt": "asked",
-    "gen_ai.completion": "answered",
-    "llm.prompts": "asked",
-    "llm.completions": "answered",
+    "gen_ai.prompt": "input_messages",
+    "gen_ai.completion": "output_messages",
+    "llm.prompts": "input_messages",
+    "llm.completions": "output_messages",
     "llm.request.functions": "tools",
 }
 """Attributes written one item a key: `gen_ai.prompt.0.role`."""
@@ -78,9 +77,9 @@ KINDS = {
     "execute_tool": "tool",
     **dict.fromkeys(("invoke_workflow", "plan"), "chain"),
 }
-"""What an operation is called elsewhere."""
+"""The kind of span for each name of an operation."""
 
-SPOKEN = {
+MESSAGE_EVENTS = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
     "gen_ai.assistant.message": "assistant",
@@ -88,61 +87,67 @@ SPOKEN = {
 }
 DETAILS = "gen_ai.client.inference.operation.details"
 EVALUATION = "gen_ai.evaluation.result"
-EVENTS = (*SPOKEN, "gen_ai.choice", "gen_ai.content.prompt", "gen_ai.content.completion", DETAILS)
+EVENTS = (
+    *MESSAGE_EVENTS,
+    "gen_ai.choice",
+    "gen_ai.content.prompt",
+    "gen_ai.content.completion",
+    DETAILS,
+)
 
 
-def read_events(events: Iterable[Event]) -> dict[str, Any]:
+def read_events(events: Iterable[Event]) -> dict[str, Json]:
     """Reads the events of a span as attributes of the span."""
-    asked: list[Json] = []
-    answered: list[Json] = []
-    found: dict[str, Any] = {}
+    inputs: list[Json] = []
+    outputs: list[Json] = []
+    attributes: dict[str, Json] = {}
     for event in events:
-        said = event.body if type(event.body) is dict else event.attributes
-        if event.name in SPOKEN:
-            asked += [read_message(said, SPOKEN[event.name])]
+        body = event.body if type(event.body) is dict else event.attributes
+        if event.name in MESSAGE_EVENTS:
+            inputs.append(read_message(body, MESSAGE_EVENTS[event.name]))
         elif event.name == "gen_ai.choice":
-            answered += [read_choice(said)]
+            outputs.append(read_choice(body))
         elif event.name == DETAILS:
-            found |= event.attributes
+            attributes |= event.attributes
         elif event.name.startswith("gen_ai.content."):
-            found |= {k: v for k, v in event.attributes.items() if k in CONTENT}
+            attributes |= {k: v for k, v in event.attributes.items() if k in CONTENT_KEYS}
         else:
-            found |= read_flag(event)
-    if asked:
-        found["gen_ai.input.messages"] = asked
-    if answered:
-        found["gen_ai.output.messages"] = answered
-    return found
+            attributes |= read_flag(event)
+    if inputs:
+        attributes["gen_ai.input.messages"] = inputs
+    if outputs:
+        attributes["gen_ai.output.messages"] = outputs
+    return attributes
 
 
-CONTENT = ("gen_ai.prompt", "gen_ai.completion")
+CONTENT_KEYS = ("gen_ai.prompt", "gen_ai.completion")
 
 
-def read_message(said: dict[str, Json], role: str) -> dict[str, Json]:
-    """Reads a message of the chat from an event."""
+def read_message(body: dict[str, Json], role: str) -> dict[str, Json]:
+    """Reads a message of the chat from an event's body."""
     keys = ("content", "tool_calls", "name", "id", "parts")
-    return {"role": said.get("role") or role, **{key: said[key] for key in keys if key in said}}
+    return {"role": body.get("role") or role, **{key: body[key] for key in keys if key in body}}
 
 
-def read_choice(said: dict[str, Json]) -> dict[str, Json]:
-    """Reads one of the model's answers from an event."""
-    message = said.get("message")
-    if type(message) is str and (known := chat.read_messages(message)):
-        message = chat.as_json(known)[0]
+def read_choice(body: dict[str, Json]) -> dict[str, Json]:
+    """Reads one of the model's answers from an event's body."""
+    message = body.get("message")
+    if type(message) is str and (messages := chat.read_messages(message)):
+        message = chat.as_json(messages)[0]
     inner: dict[str, Json] = (
-        message if type(message) is dict else {"content": message or said.get("content")}
+        message if type(message) is dict else {"content": message or body.get("content")}
     )
-    calls = {"tool_calls": said["tool_calls"]} if "tool_calls" in said else {}
-    reason = {"finish_reason": said["finish_reason"]} if "finish_reason" in said else {}
+    calls = {"tool_calls": body["tool_calls"]} if "tool_calls" in body else {}
+    reason = {"finish_reason": body["finish_reason"]} if "finish_reason" in body else {}
     return {**read_message(inner, "assistant"), **calls, **reason}
 
 
 def read_flag(event: Event) -> dict[str, Json]:
-    """A feature flag that was looked at: one of the versions a request ran with."""
-    told = event.attributes
-    key = told.get("feature_flag.key")
+    """Reads an evaluated feature flag, which counts as a version that the request ran with."""
+    attributes = event.attributes
+    key = attributes.get("feature_flag.key")
     if type(key) is not str or not event.name.startswith("feature_flag"):
         return {}
     names = ("feature_flag.result.variant", "feature_flag.variant", "feature_flag.result.value")
-    value = next((told[name] for name in names if name in told), None)
+    value = next((attributes[name] for name in names if name in attributes), None)
     return {} if value is None else {f"feature_flag.{key}": value}

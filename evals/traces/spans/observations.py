@@ -1,6 +1,6 @@
-"""What products' exports of observations and runs have in common: values, moments, model calls.
+"""Values, times and model calls, as products' exports of observations and runs write them.
 
-Which of their columns says what is the format's; how a trace is made of it, `assembly`'s.
+The formats know the columns of each product; `assembly` builds the traces.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import functools
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeAlias
 
 from evals.records import Json, Refusal, Trace
 from evals.traces.files.strict_json import OPENS, Parsed, Refused, parse_inner
@@ -18,13 +18,13 @@ from evals.traces.messages.chat import Chat, as_json
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import Reading
 from evals.traces.spans.assembly import build_row, read_trace
-from evals.traces.spans.span_rows import write_spans
+from evals.traces.spans.span_rows import format_spans
 from evals.traces.spans.spans import Span
 
-Object = dict[str, Json]
+Object: TypeAlias = dict[str, Json]
 COMMIT = re.compile(r"[0-9a-f]{40}|(?=.*[a-f])(?=.*\d)[0-9a-f]{7,39}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ZONELESS = EPOCH.replace(tzinfo=None)
+EPOCH_WITHOUT_ZONE = EPOCH.replace(tzinfo=None)
 EMPTY: tuple[Json, ...] = (None, "", [], {})
 """Values that mean "empty" in exports that have no null."""
 DOCUMENTS = ("documents", "docs", "results", "source_documents", "matches")
@@ -33,7 +33,15 @@ DOCUMENTS = ("documents", "docs", "results", "source_documents", "matches")
 def build_trace(
     spans: list[Span], reading: Reading, form: str, more: Mapping[str, Json], app: str | None = None
 ) -> Trace | Refusal:
-    """The trace of some spans and what else is known of it, or why it is none."""
+    """Builds the trace of some spans, or its refusal.
+
+    Args:
+        spans: The spans of the trace.
+        reading: How the file is read.
+        form: The format's name.
+        more: Fields that replace those of the spans.
+        app: The application, where no span names one.
+    """
     line = min(span.line for span in spans)
     parsed = None
     try:
@@ -41,27 +49,27 @@ def build_trace(
         parsed = Parsed({**row, **more}, plain=False)
         return canonical.build_trace(parsed, reading, form, line)
     except Refused as problem:
-        known = parsed or Parsed({"trace_id": spans[0].trace_id}, plain=False)
-        return canonical.make_refusal(problem, write_spans(spans), line, reading, known)
+        identified = parsed or Parsed({"trace_id": spans[0].trace_id}, plain=False)
+        return canonical.make_refusal(problem, format_spans(spans), line, reading, identified)
 
 
-def describe_call(asked: Json, answered: Json) -> Object:
+def describe_call(request: Json, response: Json) -> Object:
     """Describes a model's call as attributes of a span: its chat and its response's details."""
-    asked, answered = parse_text(asked), parse_text(answered)
-    found: Object = {}
-    chat = exchanges.read_messages(asked)
-    if chat and chat[0].get("role") not in ("system", "developer") and type(answered) is dict:
-        chat = [*exchanges.read_system(answered), *chat]
+    request, response = parse_text(request), parse_text(response)
+    attributes: Object = {}
+    chat = exchanges.read_messages(request)
+    if chat and chat[0].get("role") not in ("system", "developer") and type(response) is dict:
+        chat = [*exchanges.read_system(response), *chat]
     if chat:
-        found["gen_ai.input.messages"] = Chat(as_json(chat))
-    if spoken := exchanges.read_messages(answered):
-        found["gen_ai.output.messages"] = Chat(as_json(spoken))
-    for key, value in exchanges.describe_response(answered).items():
-        found[RESPONSE[key]] = value
-    return found
+        attributes["gen_ai.input.messages"] = Chat(as_json(chat))
+    if messages := exchanges.read_messages(response):
+        attributes["gen_ai.output.messages"] = Chat(as_json(messages))
+    for key, value in exchanges.describe_response(response).items():
+        attributes[RESPONSE_ATTRIBUTES[key]] = value
+    return attributes
 
 
-RESPONSE = {
+RESPONSE_ATTRIBUTES = {
     "model": "gen_ai.response.model",
     "finish_reason": "gen_ai.response.finish_reasons",
     "tokens_in": "gen_ai.usage.input_tokens",
@@ -70,9 +78,9 @@ RESPONSE = {
 }
 
 
-def find_documents(answered: Json) -> list[Json]:
-    """The documents that a retriever's output lists."""
-    value = parse_text(answered)
+def find_documents(output: Json) -> list[Json]:
+    """Finds the documents that a retriever's output lists."""
+    value = parse_text(output)
     if type(value) is dict:
         value = next((value[key] for key in DOCUMENTS if type(value.get(key)) is list), None)
     if type(value) is not list:
@@ -80,14 +88,25 @@ def find_documents(answered: Json) -> list[Json]:
     return [unwrap_document(item) for item in value if type(item) in (dict, str)]
 
 
-def unwrap_document(item: Any) -> Json:
-    """A document, also as LangChain writes it and beside its score."""
-    kwargs = item.get("kwargs") if type(item) is dict else None
-    return kwargs if type(kwargs) is dict and "lc" in item else item
+def unwrap_document(item: Json) -> Json:
+    """Unwraps a document that LangChain serialized; returns any other item as it is."""
+    if type(item) is not dict or "lc" not in item:
+        return item
+    kwargs = item.get("kwargs")
+    return kwargs if type(kwargs) is dict else item
 
 
 def place_release(release: Json, key: str, resource: Object) -> tuple[Object, Object]:
-    """A release under a key of its own, and the resource, which has it where it is a git commit."""
+    """Adds a release to the attributes or the resource.
+
+    Args:
+        release: The release, as the product exports it.
+        key: The attribute that holds a release.
+        resource: The span's resource.
+
+    Returns:
+        The attributes to add, and the resource, which holds the release if it is a git commit.
+    """
     if release in EMPTY:
         return {}, resource
     if type(release) is str and COMMIT.fullmatch(release):
@@ -96,21 +115,21 @@ def place_release(release: Json, key: str, resource: Object) -> tuple[Object, Ob
 
 
 def parse_text(value: Json) -> Json:
-    """A value, read out of the JSON text it may be kept as."""
+    """Parses a text that is a JSON object or list; returns any other value as it is."""
     return parse_inner(value) if type(value) is str and value[:1] in OPENS else value
 
 
 def parse_object(value: Json) -> Object:
-    """An object, read out of the JSON text it may be kept as; empty where it is none.
+    """Parses an object that may be JSON text; returns an empty one for any other value.
 
-    Never written to: short ones, such as parameters, come again and again and are remembered.
+    Do not change the result: objects of short texts are cached, since they often repeat.
     """
     value = parse_cached(value)
     return value if type(value) is dict else {}
 
 
 def parse_cached(value: Json) -> Json:
-    """What `held` gives, for values that nobody writes to: of equal short texts the same one."""
+    """Parses like `parse_text`, with a cache for short texts; do not change the result."""
     if type(value) is not str or value[:1] not in OPENS:
         return value
     return parse_once(value) if len(value) <= SHORT else parse_inner(value)
@@ -118,24 +137,24 @@ def parse_cached(value: Json) -> Json:
 
 parse_once = functools.lru_cache(maxsize=2**12)(parse_inner)
 SHORT = 256
-"""Longer texts seldom come twice."""
+"""Longer texts seldom repeat."""
 
 
 def list_objects(value: Json) -> list[Object]:
-    """The objects of a list; none where it is no list."""
+    """Lists the objects in a list; empty where the value is no list."""
     return [item for item in value if type(item) is dict] if type(value) is list else []
 
 
 def unquote(value: Json) -> Json:
-    """A value that may be quoted twice over."""
+    """Removes the quotes of a text that was encoded as JSON twice."""
     if type(value) is str and len(value) > 1 and value[0] == '"' == value[-1]:
-        once = parse_inner(f"[{value}]")
-        value = once[0] if type(once) is list and len(once) == 1 else value
+        items = parse_inner(f"[{value}]")
+        value = items[0] if type(items) is list and len(items) == 1 else value
     return value
 
 
-def to_text(value: Any) -> str:
-    """Text, or none."""
+def to_text(value: Json) -> str:
+    """Converts a value to text, null to empty text."""
     return value if type(value) is str else "" if value is None else str(value)
 
 
@@ -150,9 +169,9 @@ def find_value(row: Object, names: Iterable[str]) -> Json:
 
 
 def to_nanoseconds(value: Json) -> int | None:
-    """A moment in nanoseconds since 1970, of ISO text or epoch milliseconds.
+    """Converts ISO text or epoch milliseconds to nanoseconds since 1970; None for other values.
 
-    One without a zone is UTC, as both products keep all of theirs.
+    A time without a zone is UTC, as the products write all of theirs.
     """
     if type(value) is int or type(value) is float:
         return int(value * 10**6) if 0 < value < 10**13 else None
@@ -161,10 +180,10 @@ def to_nanoseconds(value: Json) -> int | None:
 
 @functools.lru_cache(maxsize=2**12)
 def parse_iso(text: str) -> int | None:
-    """Nanoseconds since 1970 of a moment in ISO text."""
+    """Parses a time in ISO text as nanoseconds since 1970; None where it is none."""
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    since = moment - (EPOCH if moment.tzinfo else ZONELESS)
+    since = time - (EPOCH if time.tzinfo else EPOCH_WITHOUT_ZONE)
     return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000

@@ -1,15 +1,15 @@
-"""OpenInference's conventions, flat and nested: which attribute says what.
+"""OpenInference's conventions, flat and nested: the field of each attribute.
 
-Tables, and the shapes of its messages, documents and annotations; `facts` reads them.
+Holds the tables, and reads its messages, documents and annotations; `facts` uses both.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 from evals.records import AnnotatorKind, Json
-from evals.traces.files.strict_json import parse_inner as embedded
-from evals.traces.messages import chat
+from evals.traces.files.strict_json import parse_inner
+from evals.traces.messages.plain_text import to_text
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "kind": ("openinference.span.kind",),
@@ -35,22 +35,22 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "tool_name": ("tool.name",),
     "call_id": ("tool_call.id", "tool.id"),
     "agent": ("agent.name",),
-    "asked": ("llm.input_messages", "llm.prompts"),
-    "answered": ("llm.output_messages", "llm.choices"),
+    "input_messages": ("llm.input_messages", "llm.prompts"),
+    "output_messages": ("llm.output_messages", "llm.choices"),
     "documents": ("retrieval.documents", "reranker.output_documents"),
     "versions.embedding": ("embedding.model_name",),
     "versions.reranker": ("reranker.model_name",),
     "query": ("reranker.query",),
     "annotations": ("annotations", "evaluations"),
-    "annotations_too": ("trace.annotations", "session.annotations"),
+    "outer_annotations": ("trace.annotations", "session.annotations"),
     "tools": ("llm.tools",),
 }
 
 LISTS = {
-    "llm.input_messages": "asked",
-    "llm.output_messages": "answered",
-    "llm.prompts": "asked",
-    "llm.choices": "answered",
+    "llm.input_messages": "input_messages",
+    "llm.output_messages": "output_messages",
+    "llm.prompts": "input_messages",
+    "llm.choices": "output_messages",
     "retrieval.documents": "documents",
     "reranker.output_documents": "documents",
     "reranker.input_documents": "candidates",
@@ -73,109 +73,123 @@ KINDS = {
     **{word: word for word in ("agent", "guardrail", "evaluator", "prompt", "decision")},
 }
 
-WRAPPERS = ("message", "document", "annotation", "evaluation", "tool_call", "message_content")
-WRAPPERS += ("prompt", "completion", "tool", "embedding")
+WRAPPERS = (
+    *("message", "document", "annotation", "evaluation", "tool_call", "message_content"),
+    *("prompt", "completion", "tool", "embedding"),
+)
+"""Names that wrap an item: `{"message": {"role": ...}}`, or flat `{"message.role": ...}`."""
 
 
 def unwrap_item(item: Json) -> Json:
-    """An item without the names its keys begin with: `message.role` and `message: {role}` alike."""
+    """Removes the wrapper's name from an item's keys, nested or flat."""
     if type(item) is not dict:
         return item
     for word in WRAPPERS:
         inner = item.get(word)
         if type(inner) is dict and len(item) == 1:
             return inner
-    found: dict[str, Any] = {}
+    unwrapped: dict[str, Json] = {}
     for key, value in item.items():
         head, _, tail = key.partition(".")
-        found[tail if tail and head in WRAPPERS else key] = value
-    return found
+        unwrapped[tail if tail and head in WRAPPERS else key] = value
+    return unwrapped
 
 
 def read_message(item: Json) -> Json:
-    """One of its messages in the plain shape that `chat` reads."""
-    said = unwrap_item(item)
-    if type(said) is not dict:
-        return {"role": "user", "content": said} if type(said) is str else said
-    if "role" not in said and type(said.get("text")) is str:  # llm.prompts and llm.choices
-        said = {**said, "content": said["text"]}
-    calls: list[Json] = [read_call(one) for one in list_items(said.get("tool_calls"))]
-    name = said.get("function_call_name")
+    """Reads a message in the plain shape that `chat` reads."""
+    message = unwrap_item(item)
+    if type(message) is not dict:
+        return {"role": "user", "content": message} if type(message) is str else message
+    if "role" not in message and type(message.get("text")) is str:  # llm.prompts and llm.choices
+        message = {**message, "content": message["text"]}
+    calls: list[Json] = [read_call(call) for call in list_items(message.get("tool_calls"))]
+    name = message.get("function_call_name")
     if type(name) is str:
-        calls.append({"name": name, "arguments": said.get("function_call_arguments_json")})
-    parts: list[Json] = [read_part(one) for one in list_items(said.get("contents"))]
-    content = said.get("content")
-    keys = ("role", "name", "tool_call_id", "reasoning", "finish_reason", "parts", "id")
-    found = {key: said[key] for key in keys if key in said}
+        calls.append({"name": name, "arguments": message.get("function_call_arguments_json")})
+    parts: list[Json] = [read_part(part) for part in list_items(message.get("contents"))]
+    content = message.get("content")
+    plain = {key: message[key] for key in MESSAGE_KEYS if key in message}
     content = parts if parts and not content else content
-    return {**found, "content": content, "tool_calls": calls}
+    return {**plain, "content": content, "tool_calls": calls}
+
+
+MESSAGE_KEYS = ("role", "name", "tool_call_id", "reasoning", "finish_reason", "parts", "id")
 
 
 def read_call(item: Json) -> dict[str, Json]:
-    """A call of a tool."""
-    said = unwrap_item(item)
-    if type(said) is not dict:
+    """Reads a tool call."""
+    call = unwrap_item(item)
+    if type(call) is not dict:
         return {}
-    function = said.get("function")
-    inner = function if type(function) is dict else said
-    name = inner.get("name", said.get("function.name"))
-    arguments = inner.get("arguments", said.get("function.arguments"))
-    return {"id": said.get("id"), "name": name, "arguments": arguments}
+    function = call.get("function")
+    inner = function if type(function) is dict else call
+    name = inner.get("name", call.get("function.name"))
+    arguments = inner.get("arguments", call.get("function.arguments"))
+    return {"id": call.get("id"), "name": name, "arguments": arguments}
 
 
 def read_part(item: Json) -> Json:
-    """A part of a message; of a picture, where it is."""
-    said = unwrap_item(item)
-    if type(said) is not dict:
-        return said
-    place: Json = said.get("image", said.get("image.image", said.get("image.image.url")))
+    """Reads a part of a message; an image as its URL."""
+    part = unwrap_item(item)
+    if type(part) is not dict:
+        return part
+    image: Json = part.get("image", part.get("image.image", part.get("image.image.url")))
     for name in ("image", "url", "url"):
-        place = place.get(name, place) if type(place) is dict else place
-    return {"type": "image", "url": place} if type(place) is str else said
+        image = image.get(name, image) if type(image) is dict else image
+    return {"type": "image", "url": image} if type(image) is str else part
 
 
 def read_document(item: Json) -> dict[str, Json]:
     """Reads a retrieved document: its id, content, score and metadata."""
-    said = unwrap_item(item)
-    if type(said) is not dict:
-        return {"content": chat.to_text(said)}
-    meta = said.get("metadata")
-    content = said.get("content", said.get("text", said.get("page_content")))
-    found = {
-        "id": said.get("id", said.get("document_id")),
-        "content": None if content is None else chat.to_text(content),
-        "score": said.get("score"),
-        "metadata": embedded(meta) if type(meta) is str else meta,
+    document = unwrap_item(item)
+    if type(document) is not dict:
+        return {"content": to_text(document)}
+    metadata = document.get("metadata")
+    content = document.get("content", document.get("text", document.get("page_content")))
+    result: dict[str, Json] = {
+        "id": document.get("id", document.get("document_id")),
+        "content": None if content is None else to_text(content),
+        "score": document.get("score"),
+        "metadata": parse_inner(metadata) if type(metadata) is str else metadata,
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in result.items() if value is not None}
+
+
+class Annotation(NamedTuple):
+    """A score or a person's note on a span, from which a label is made."""
+
+    dimension: str
+    verdict: Json
+    annotator: str
+    kind: AnnotatorKind
+    critique: str
 
 
 ANNOTATORS: dict[str, AnnotatorKind] = {"HUMAN": "human", "CODE": "rule", "LLM": "judge"}
 
 
-def read_annotation(item: Json) -> dict[str, Any] | None:
-    """A score or a person's word, as the arguments of a label; None where it is none."""
-    said = unwrap_item(item)
-    if type(said) is not dict or type(said.get("name")) is not str:
+def read_annotation(item: Json) -> Annotation | None:
+    """Reads an annotation; None where the item is none."""
+    outer = unwrap_item(item)
+    if type(outer) is not dict:
         return None
-    inner = said.get("result")
-    told = {**said, **inner} if type(inner) is dict else said
-    kind = ANNOTATORS.get(str(told.get("annotator_kind", "")).upper(), "judge")
-    who = (
-        told.get("identifier") or told.get("annotator") or (said["name"] if kind != "human" else "")
+    name, inner = outer.get("name"), outer.get("result")
+    if type(name) is not str:
+        return None
+    values = {**outer, **inner} if type(inner) is dict else outer
+    kind = ANNOTATORS.get(str(values.get("annotator_kind", "")).upper(), "judge")
+    annotator = values.get("identifier") or values.get("annotator")
+    label, score = values.get("label"), values.get("score")
+    return Annotation(
+        dimension=name,
+        verdict=score if label in (None, "") else label,
+        annotator=to_text(annotator or (name if kind != "human" else "")),
+        kind=kind,
+        critique=to_text(values.get("explanation")),
     )
-    label, score = told.get("label"), told.get("score")
-    note = chat.to_text(told.get("explanation"))
-    return {
-        "dimension": said["name"],
-        "verdict": score if label in (None, "") else label,
-        "annotator": chat.to_text(who),
-        "kind": kind,
-        "critique": note,
-    }
 
 
 def list_items(value: Json) -> list[Json]:
-    """A list as it is, the items of its JSON text, or none."""
-    value = embedded(value) if type(value) is str else value
+    """Lists the items of a list or of its JSON text; empty for any other value."""
+    value = parse_inner(value) if type(value) is str else value
     return value if type(value) is list else []

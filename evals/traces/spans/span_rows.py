@@ -1,7 +1,7 @@
-"""Rows that hold spans to traces: the way every span format goes, one trace for each id found.
+"""Turns rows of spans into traces, one for each trace id, for every format of spans.
 
-A row that cannot be read is one refusal, and so is a trace that cannot be used; which spans a row
-holds is the format's.
+A row that cannot be read becomes one refusal, and so does a trace that cannot be used. The format
+knows which spans a row holds.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import contextlib
 import dataclasses
 import functools
 import gc
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import orjson
 
@@ -38,84 +38,83 @@ NO_SPANS = Refused(
 )
 NO_ID = Refused(
     "zero-trace-id",
-    "The span's trace id is missing or all zeros, so nothing can be told apart; mend the exporter.",
+    "The span's trace id is missing or all zeros, so it belongs to no trace; correct the exporter.",
 )
-BAD_SPAN = Refused("bad-span", "The span is no object; export it again as OTLP JSON.")
+BAD_SPAN = Refused("bad-span", "The span is not a JSON object; export it again as OTLP JSON.")
 
 
-class Format(NamedTuple):
-    """What a format does with a row."""
+class SpanFormat(NamedTuple):
+    """How a format reads a row."""
 
     name: str
-    parse: Callable[[bytes], dict[str, Json]]
-    take: Callable[[dict[str, Json], Line, Share], Iterator[Span | Refused | None]]
-    """The spans of a row, a reason for each that cannot be one, and None for another reader's."""
+    parse_row: Callable[[bytes], dict[str, Json]]
+    list_spans: Callable[[dict[str, Json], Line, Share], Iterator[Span | Refused | None]]
+    """Yields the spans of a row, a refusal for each that is invalid, and None for a span of
+    another reader's share."""
 
 
-def read(rows: Iterable[Line], reading: Reading, form: Format) -> Iterator[Found]:
-    """What a format's rows hold: refusals as they are met, then traces and their labels."""
+def read_span_rows(rows: Iterable[Line], reading: Reading, form: SpanFormat) -> Iterator[Found]:
+    """Yields the refusals of rows as they are read, then the traces and their labels."""
     reading = dataclasses.replace(reading, table=False)
-    with collect_garbage_seldom(), SpanStore() as gathered:
+    with collect_garbage_seldom(), SpanStore() as store:
         for line in rows:
-            yield from gather_row(line, reading, gathered, form)
-        for spans in gathered.by_trace():
+            yield from add_row(line, reading, store, form)
+        for spans in store.group_by_trace():
             yield from build_trace(spans, reading, form.name)
 
 
 @contextlib.contextmanager
-def collect_garbage_seldom() -> Iterator[None]:
-    """Looks for cycles in memory seldom: spans have none, and are many."""
+def collect_garbage_seldom() -> Generator[None]:
+    """Makes garbage collection rare: spans are many, and have no cycles."""
     before = gc.get_threshold()
-    gc.set_threshold(max(before[0], COLLECT), *before[1:])
+    gc.set_threshold(max(before[0], COLLECTION_THRESHOLD), *before[1:])
     try:
         yield
     finally:
         gc.set_threshold(*before)
 
 
-COLLECT = 1_000_000
-"""Objects made between two collections; all there are looked at each time cost a fifth of a run."""
+COLLECTION_THRESHOLD = 1_000_000
+"""Objects made between two collections; with Python's default they take a fifth of a run."""
 
 
-def gather_row(
-    line: Line, reading: Reading, gathered: SpanStore, form: Format
-) -> Iterator[Refusal]:
-    """Gathers a row's spans; yields what of it cannot be used."""
-    found: list[Span | Refused | None] = []
+def add_row(line: Line, reading: Reading, store: SpanStore, form: SpanFormat) -> Iterator[Refusal]:
+    """Adds a row's spans to the store; yields the refusals of what is invalid."""
+    items: list[Span | Refused | None] = []
     try:
-        found += form.take(form.parse(canonical.check_row(line)), line, reading.share)
-        found = found or [NO_SPANS]
+        items += form.list_spans(form.parse_row(canonical.check_row(line)), line, reading.share)
+        items = items or [NO_SPANS]
     except Refused as problem:
-        found.append(problem)
+        items.append(problem)
     size = len(line.raw) // reading.share.of
-    gathered.add((item for item in found if isinstance(item, Span)), size)
-    problems = [item for item in found if isinstance(item, Refused)]
+    store.add_spans((item for item in items if isinstance(item, Span)), size)
+    problems = [item for item in items if isinstance(item, Refused)]
     for problem in problems if reading.share.reports_row(line.number) else ():
         yield canonical.make_refusal(problem, line.raw, line.number, reading)
 
 
 def build_trace(spans: list[Span], reading: Reading, form: str) -> Iterator[Found]:
-    """Builds the trace of some spans, or its refusal; then yields its labels."""
+    """Yields the trace of some spans, or its refusal; then its labels."""
     line = min(span.line for span in spans)
     row: dict[str, Json] = {"trace_id": spans[0].trace_id}
-    whole = None
+    trace = None
     try:
-        whole = assembly.read_trace(spans)
-        row = assembly.build_row(whole)
+        trace = assembly.read_trace(spans)
+        row = assembly.build_row(trace)
         yield canonical.build_trace(Parsed(row, plain=False), reading, form, line)
     except Refused as problem:
-        told = NO_APP if problem.code == "no-app" else problem
-        yield canonical.make_refusal(told, write_spans(spans), line, reading, Parsed(row, True))
-    for facts in whole.facts if whole else ():
-        for said in facts.labels:
-            label = canonical.make_label(spans[0].trace_id, **said)
+        reason = NO_APP if problem.code == "no-app" else problem
+        yield canonical.make_refusal(reason, format_spans(spans), line, reading, Parsed(row, True))
+    for facts in trace.facts if trace else ():
+        for annotation in facts.annotations:
+            label = canonical.make_label(spans[0].trace_id, *annotation)
             if label:
                 yield label
 
 
-def write_spans(spans: list[Span]) -> bytes:
-    """The spans as one row that can be read again, for quarantine."""
-    rows: list[dict[str, Any]] = []
+def format_spans(spans: Sequence[Span]) -> bytes:
+    """Formats spans as one row that can be read again, for quarantine."""
+    rows: list[dict[str, object]] = []
     size = 0
     for span in spans:
         events = [{"name": e.name, "attributes": e.attributes} for e in span.events]
@@ -138,9 +137,9 @@ def write_spans(spans: list[Span]) -> bytes:
 
 
 def normalize_id(text: str) -> str:
-    """A trace's or span's id: base64 of 16 or 8 bytes and hex of either case as lower hex.
+    """Converts the id of a trace or a span from base64 or upper-case hex to lower-case hex.
 
-    Empty where it is all zeros; any other text as it is.
+    Returns an empty text for all zeros, and any other text as it is.
     """
     return text if len(text) > SHORT else normalize_short_id(text)
 
@@ -162,11 +161,11 @@ def normalize_short_id(text: str) -> str:
 
 HEX = set("0123456789abcdef")
 SHORT = 64
-"""Longer ids are none of OpenTelemetry's, and not remembered."""
+"""Longer ids are not OpenTelemetry's, and are not cached."""
 
 
 def to_nanoseconds(value: Json) -> int | None:
-    """A moment in nanoseconds since 1970; None for zero and for what is no number of them."""
+    """Converts a value to nanoseconds since 1970; None for zero and for what is no such number."""
     if type(value) is str and value.isdecimal() and len(value) < 20:
         value = int(value)
     return value if type(value) is int and 0 < value < 2**64 else None

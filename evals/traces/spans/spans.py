@@ -1,6 +1,6 @@
-"""Spans as every format gives them, brought together by trace in bounded memory.
+"""Spans in the form that every format yields, grouped by trace in bounded memory.
 
-What the attributes mean is told in `facts`; how a trace is made of them, in `assembly`.
+`facts` interprets their attributes; `assembly` builds traces of them.
 """
 
 from __future__ import annotations
@@ -8,19 +8,19 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import IO, NamedTuple
 
 import orjson
 
 from evals.records import Json
 
-HELD = 64 * 2**20
-"""Bytes of rows whose spans are held in memory; of a larger file they go to disk by trace."""
+MEMORY_LIMIT = 64 * 2**20
+"""Bytes of rows whose spans stay in memory; beyond them, spans go to disk by trace."""
 BUCKETS = 128
 
 
 class Event(NamedTuple):
-    """Something that happened during a span, or a log record that belongs to it."""
+    """An event during a span, or a log record that belongs to it."""
 
     name: str
     attributes: dict[str, Json]
@@ -48,7 +48,7 @@ class Span(NamedTuple):
     resource: dict[str, Json] = {}  # noqa: RUF012  never written to: one an envelope
     scope: str = ""
     line: int = 0
-    """The row of the file it stands in."""
+    """The row of the file that holds it."""
 
 
 def merge_spans(earlier: Span, later: Span) -> Span:
@@ -68,82 +68,83 @@ def merge_spans(earlier: Span, later: Span) -> Span:
 
 
 def join_spans(spans: Iterable[Span]) -> list[Span]:
-    """The spans of a trace, each once and in order of time; one without an id is its own."""
+    """Merges the reports of each span by its id, and sorts the spans by time."""
     by_id: dict[str, Span] = {}
-    loose: list[Span] = []
+    without_id: list[Span] = []
     for span in spans:
-        known = by_id.get(span.span_id)
+        earlier = by_id.get(span.span_id)
         if not span.span_id:
-            loose.append(span)
-        elif known is None:
+            without_id.append(span)
+        elif earlier is None:
             by_id[span.span_id] = span
         else:
-            by_id[span.span_id] = merge_spans(known, span)
-    return sorted([*by_id.values(), *loose], key=order_by_time)
+            by_id[span.span_id] = merge_spans(earlier, span)
+    return sorted([*by_id.values(), *without_id], key=order_by_time)
 
 
 def order_by_time(span: Span) -> tuple[bool, int, int]:
-    """Sorts spans by time; those without a time come last."""
+    """Returns a sort key by time; spans without a time come last."""
     return span.start is None, span.start or 0, span.line
 
 
-class Tree:
-    """Who was called by whom; a cycle among parents is cut where it closes."""
+class SpanTree:
+    """The parents and depths of a trace's spans, by index; a cycle among parents is cut."""
 
     def __init__(self, spans: Sequence[Span]) -> None:
         self.spans = spans
-        places = {span.span_id: place for place, span in enumerate(spans) if span.span_id}
-        self.parents = [places.get(span.parent_id, -1) for span in spans]
+        indexes = {span.span_id: index for index, span in enumerate(spans) if span.span_id}
+        self.parents = [indexes.get(span.parent_id, -1) for span in spans]
+        """The index of each span's parent; -1 where it is unknown."""
         self.depths: list[int] = [-1] * len(spans)
-        for place in range(len(spans)):
-            if self.depths[place] < 0:
-                self.measure(place)
+        for index in range(len(spans)):
+            if self.depths[index] < 0:
+                self.set_depths(index)
         self.root = self.find_root()
 
-    def measure(self, place: int) -> None:
-        """Sets the depths of a span and those above it."""
-        parent = self.parents[place]
+    def set_depths(self, index: int) -> None:
+        """Sets the depths of a span and its ancestors."""
+        parent = self.parents[index]
         if parent < 0 or self.depths[parent] >= 0:  # most spans begin after their parent
-            self.depths[place] = self.depths[parent] + 1 if parent >= 0 else 0
+            self.depths[index] = self.depths[parent] + 1 if parent >= 0 else 0
             return
         path: list[int] = []
-        while place >= 0 and self.depths[place] < 0:
-            self.depths[place] = 0  # on the way: met again, it closes a cycle
-            path.append(place)
-            place = self.parents[place]
-        if path and place in path:
-            self.parents[path[-1]] = place = -1
-        depth = self.depths[place] + 1 if place >= 0 else 0
-        for below, at in enumerate(reversed(path)):
-            self.depths[at] = depth + below
+        while index >= 0 and self.depths[index] < 0:
+            self.depths[index] = 0  # on the path: a second visit means a cycle
+            path.append(index)
+            index = self.parents[index]
+        if path and index in path:
+            self.parents[path[-1]] = index = -1
+        depth = self.depths[index] + 1 if index >= 0 else 0
+        for distance, ancestor in enumerate(reversed(path)):
+            self.depths[ancestor] = depth + distance
 
     def find_root(self) -> int:
-        """The first span that names no parent, or else the first whose parent is not here."""
-        tops = [place for place, parent in enumerate(self.parents) if parent < 0]
-        return next((place for place in tops if not self.spans[place].parent_id), tops[0])
+        """Finds the first span that names no parent, else the first whose parent is missing."""
+        tops = [index for index, parent in enumerate(self.parents) if parent < 0]
+        return next((index for index in tops if not self.spans[index].parent_id), tops[0])
 
-    def find_ancestors(self, places: Iterable[int]) -> set[int]:
-        """The spans around some others."""
-        found: set[int] = set()
-        for place in places:
-            place = self.parents[place]
-            while place >= 0 and place not in found:
-                found.add(place)
-                place = self.parents[place]
-        return found
+    def find_ancestors(self, indexes: Iterable[int]) -> set[int]:
+        """Finds all ancestors of some spans."""
+        ancestors: set[int] = set()
+        for index in indexes:
+            index = self.parents[index]
+            while index >= 0 and index not in ancestors:
+                ancestors.add(index)
+                index = self.parents[index]
+        return ancestors
 
 
 class SpanStore:
-    """Spans brought together by trace: in memory, or in files by a hash of the trace's id.
+    """Groups spans by trace: in memory, or in files by a hash of the trace's id.
 
-    Traces come out in the order of their first row, where there were files: file by file.
+    Traces come out in the order of their first row; once on disk, file by file.
     """
 
-    def __init__(self, held: int = HELD) -> None:
-        self.held, self.size = held, 0
+    def __init__(self, memory_limit: int = MEMORY_LIMIT) -> None:
+        self.memory_limit, self.size = memory_limit, 0
         self.traces: dict[str, list[Span]] = {}
-        self.files: list[Any] = []
-        """Without names: they end with the process, whatever ends that."""
+        self.files: list[IO[bytes]] = []
+        """Temporary files without names, which end with the process."""
 
     def __enter__(self) -> SpanStore:
         return self
@@ -152,29 +153,29 @@ class SpanStore:
         for file in self.files:
             file.close()
 
-    def add(self, spans: Iterable[Span], size: int) -> None:
-        """Takes in the spans of a row of so many bytes."""
+    def add_spans(self, spans: Iterable[Span], size: int) -> None:
+        """Adds the spans of a row of `size` bytes."""
         self.size += size
         for span in spans:
             self.traces.setdefault(span.trace_id, []).append(span)
-        if self.size > self.held:
-            self.spill()
+        if self.size > self.memory_limit:
+            self.write_to_disk()
 
-    def spill(self) -> None:
-        """Writes what is held to disk."""
+    def write_to_disk(self) -> None:
+        """Moves the spans in memory to disk."""
         if not self.files:
             self.files = [tempfile.TemporaryFile(buffering=2**16) for _ in range(BUCKETS)]  # noqa: SIM115  closed in `__exit__`
         for trace_id, spans in self.traces.items():
             bucket = zlib.crc32(trace_id.encode("utf-8", "surrogatepass")) % BUCKETS
-            self.files[bucket].writelines(write_span(span) for span in spans)
+            self.files[bucket].writelines(format_span(span) for span in spans)
         self.traces, self.size = {}, 0
 
-    def by_trace(self) -> Iterator[list[Span]]:
-        """The spans of each trace."""
+    def group_by_trace(self) -> Iterator[list[Span]]:
+        """Yields the spans of each trace."""
         if not self.files:
             yield from self.traces.values()
             return
-        self.spill()
+        self.write_to_disk()
         for file in self.files:
             file.seek(0)
             traces: dict[str, list[Span]] = {}
@@ -187,8 +188,8 @@ class SpanStore:
             file.truncate(0)
 
 
-def write_span(span: Span) -> bytes:
-    """A span as one line."""
+def format_span(span: Span) -> bytes:
+    """Formats a span as one line of JSON."""
     if span.events:
         span = span._replace(events=[tuple(event) for event in span.events])
     return orjson.dumps(tuple(span)) + b"\n"

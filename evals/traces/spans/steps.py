@@ -1,117 +1,140 @@
-"""One span as a step of its trace, and the tool calls that no span tells of.
+"""Spans as steps of their trace, and the tool calls that no span records.
 
 A step is a dict: `kind` (as in `facts`), `name`, `span_id`, `parent_id`, `ts`; and where they are
 known `input`, `output`, `documents` (`id`, `content`, `score`, `metadata`), `call_id`, `model`,
 `provider`, `tokens_in`, `tokens_out`, `cost_usd`, `latency_ms`, `finish_reason`, `tool_calls`,
-`messages` (of a model's call, those that the trace's own do not have), `error`, `attributes`
-(unknown ones).
+`messages` (of a model's call, those that the trace's own lack), `error`, `attributes` (those of
+no convention).
 
-What a span says is `facts`' to know; what the trace is made of, `assembly`'s.
+`facts` interprets a span; `assembly` builds the trace.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import NamedTuple, TypeAlias
 
 from evals.records import Json
-from evals.traces.files.strict_json import parse_inner as embedded
-from evals.traces.files.strict_json import to_canonical_text
+from evals.traces.files.strict_json import parse_inner, to_canonical_text
 from evals.traces.messages import chat, payloads
-from evals.traces.spans.facts import Facts
+from evals.traces.messages.parts import ToolCall
+from evals.traces.messages.plain_text import remove_data
+from evals.traces.spans.facts import SpanFacts
 from evals.traces.spans.spans import Span
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Step: TypeAlias = dict[str, Json]
+
+
+class TraceContent(NamedTuple):
+    """What the trace itself holds already, so that its steps need not repeat it."""
+
+    output: str
+    messages: set[str]
+    """The messages of the trace's chat, as canonical JSON."""
 
 
 def build_step(
-    span: Span, facts: Facts, is_answer: bool, is_root: bool, known: set[str], output: str
-) -> dict[str, Json]:
-    """One span as a step."""
-    step: dict[str, Any] = {
+    span: Span, facts: SpanFacts, content: TraceContent, *, is_answer: bool, is_root: bool
+) -> Step:
+    """Builds the step of a span."""
+    step: Step = {
         "kind": facts.kind,
-        "name": step_name(span, facts),
+        "name": name_step(span, facts),
         "span_id": span.span_id or None,
         "parent_id": span.parent_id or None,
         "ts": to_iso(span.start),
         "latency_ms": measure_latency(span),
-        "call_id": facts.text("call_id"),
-        "documents": facts.documents or None,
+        "call_id": facts.get_text("call_id"),
+        "documents": [*facts.documents] or None,
         "error": facts.error or None,
         "tokens_in": facts.tokens_in,
         "tokens_out": facts.tokens_out,
         "cost_usd": facts.cost,
-        "attributes": None if is_root else facts.rest or None,
+        "attributes": None if is_root else facts.unknown or None,
     }
-    if facts.kind == "llm" or facts.asked or facts.answered:
-        step |= describe_call(facts, is_answer, known, output)
+    if facts.kind == "llm" or facts.input_messages or facts.output_messages:
+        step |= describe_call(facts, content, is_answer=is_answer)
     else:
-        told = {"input": facts.said.get("input", facts.said.get("query"))}
-        told["output"] = None if facts.documents else facts.said.get("output")
-        step |= {
-            key: payloads.parse_quoted(remove_inline_data(value)) for key, value in told.items()
-        }
+        fields = facts.fields
+        step["input"] = clean_payload(fields.get("input", fields.get("query")))
+        step["output"] = None if facts.documents else clean_payload(fields.get("output"))
     return {key: value for key, value in step.items() if value is not None and value != ""}
 
 
-def step_name(span: Span, facts: Facts) -> str:
-    """Names a step; a tool by its own name, where it is known."""
-    own = facts.text("tool_name") or (facts.text("agent") if facts.kind == "tool" else None)
+def name_step(span: Span, facts: SpanFacts) -> str:
+    """Names a step: a tool by its own name where it is recorded, else as its span."""
+    own = facts.get_text("tool_name") or (facts.get_text("agent") if facts.kind == "tool" else None)
     return own or span.name or facts.kind
 
 
-def remove_inline_data(value: Json) -> Json:
-    """A payload without inline data."""
-    return chat.remove_data(value) if type(value) is str else value
+def clean_payload(value: Json) -> Json:
+    """Removes inline data from a payload, and parses it where it is JSON text."""
+    return payloads.parse_quoted(remove_data(value) if type(value) is str else value)
 
 
-def describe_call(facts: Facts, is_answer: bool, known: set[str], output: str) -> dict[str, Json]:
+def describe_call(facts: SpanFacts, content: TraceContent, *, is_answer: bool) -> Step:
     """Describes a model's call for its step, without what the trace itself holds."""
-    said = find_answer_text(facts)
-    asked = zip(facts.asked, chat.as_json(facts.asked), strict=True)
-    fresh = [] if is_answer else [m for m, plain in asked if to_canonical_text(plain) not in known]
-    calls = [call for message in facts.answered for call in message.get("tool_calls", ())]
-    thoughts = [message["reasoning"] for message in facts.answered if "reasoning" in message]
+    text = join_answer(facts)
+    inputs = () if is_answer else chat.as_json(facts.input_messages)
+    new = [message for message in inputs if to_canonical_text(message) not in content.messages]
+    calls = [call for message in facts.output_messages for call in message.get("tool_calls", ())]
+    thoughts = [message["reasoning"] for message in facts.output_messages if "reasoning" in message]
     return {
-        "model": facts.text("model") or facts.text("model_requested"),
-        "provider": facts.text("provider"),
-        "finish_reason": facts.text("finish_reason"),
-        "output": None if said == output else said,
+        "model": facts.get_text("model") or facts.get_text("model_requested"),
+        "provider": facts.get_text("provider"),
+        "finish_reason": facts.get_text("finish_reason"),
+        "output": None if text == content.output else text,
         "tool_calls": chat.as_json(calls) or None,
         "reasoning": "\n".join(thoughts) or None,
-        "messages": chat.as_json(fresh) or None,
+        "messages": new or None,
     }
 
 
-def find_unrecorded_calls(voice: Facts, steps: list[dict[str, Json]]) -> list[dict[str, Json]]:
-    """Finds tool calls since the last question that no span records, with their results.
+def find_unrecorded_calls(answer_call: SpanFacts, steps: Sequence[Step]) -> list[Step]:
+    """Finds the tool calls since the last question that no span records, with their results.
 
-    Those of the answer itself are its step's; with results they were the provider's own.
+    Calls in the answer itself belong to its step, unless the provider ran them: then the answer
+    has their results.
     """
-    hosted = any(message["role"] == "tool" for message in voice.answered)
-    messages = [*voice.asked, *(voice.answered if hosted else ())]
+    answer = answer_call.output_messages
+    hosted = any(message["role"] == "tool" for message in answer)
+    messages = [*answer_call.input_messages, *(answer if hosted else ())]
     last = max((n for n, m in enumerate(messages) if m["role"] == "user"), default=-1)
     turn = messages[last + 1 :]
-    given = {m.get("tool_call_id"): m["content"] for m in turn if m["role"] == "tool"}
-    spans = [step for step in steps if step["kind"] == "tool"]
-    done = [step[key] for step in spans for key in ("call_id", "name") if key in step]
-    found: list[dict[str, Json]] = []
-    for call in (call for message in turn for call in message.get("tool_calls", ())):
-        name, call_id = call["function"]["name"], call.get("id")
-        if call_id not in done and name not in done:
-            step: dict[str, Json] = {"kind": "tool", "name": name, "call_id": call_id}
-            step |= {"input": embedded(call["function"]["arguments"]), "output": given.get(call_id)}
-            found.append({key: value for key, value in step.items() if value is not None})
-    return found
+    results = {m.get("tool_call_id"): m["content"] for m in turn if m["role"] == "tool"}
+    tools = [step for step in steps if step["kind"] == "tool"]
+    recorded = [step[key] for step in tools for key in ("call_id", "name") if key in step]
+    calls = (call for message in turn for call in message.get("tool_calls", ()))
+    return [
+        build_call_step(call, results.get(call.get("id")))
+        for call in calls
+        if call.get("id") not in recorded and call["function"]["name"] not in recorded
+    ]
 
 
-def find_answer_text(facts: Facts) -> str:
-    """What a model's call answered in words."""
-    return "\n".join(m["content"] for m in facts.answered if m["role"] != "tool" and m["content"])
+def build_call_step(call: ToolCall, result: str | None) -> Step:
+    """Builds the step of a tool call that only messages record."""
+    function = call["function"]
+    step: Step = {
+        "kind": "tool",
+        "name": function["name"],
+        "call_id": call.get("id"),
+        "input": parse_inner(function["arguments"]),
+        "output": result,
+    }
+    return {key: value for key, value in step.items() if value is not None}
+
+
+def join_answer(facts: SpanFacts) -> str:
+    """Joins the text that a model's call answered."""
+    messages = facts.output_messages
+    return "\n".join(m["content"] for m in messages if m["role"] != "tool" and m["content"])
 
 
 def to_iso(nanoseconds: int | None) -> str | None:
-    """A moment; one that no calendar has is left to be refused as it is."""
+    """Formats a time as ISO 8601; one beyond the calendar stays a number, to be refused later."""
     if nanoseconds is None:
         return None
     try:
@@ -121,7 +144,7 @@ def to_iso(nanoseconds: int | None) -> str | None:
 
 
 def measure_latency(span: Span) -> float | None:
-    """Milliseconds a span took; None where it ends before it begins."""
+    """Returns the milliseconds that a span took; None where it ends before it begins."""
     if not span.start or not span.end or span.end < span.start:
         return None
     return round((span.end - span.start) / 1e6, 3)

@@ -1,18 +1,18 @@
 """Span attributes of single products: Traceloop, the Vercel AI SDK, Langfuse, LangSmith, pydantic.
 
-Tables alone; `facts` reads them.
+Holds tables only; `facts` uses them.
 """
 
 from __future__ import annotations
 
-SAID = """
+FIELD_TABLE = """
 kind: traceloop.span.kind langfuse.observation.type langsmith.span.kind ai.operationId
 input: traceloop.entity.input langfuse.observation.input langfuse.trace.input ai.toolCall.args
     ai.prompt ai.value tool_arguments input
 output: traceloop.entity.output langfuse.observation.output langfuse.trace.output
     ai.toolCall.result ai.response.text ai.response.object tool_response final_result output
-asked: ai.prompt.messages pydantic_ai.all_messages all_messages_events events
-calls: ai.response.toolCalls
+input_messages: ai.prompt.messages pydantic_ai.all_messages all_messages_events events
+tool_calls: ai.response.toolCalls
 provider: ai.model.provider
 model_requested: ai.model.id
 model: ai.response.model langfuse.observation.model.name
@@ -42,22 +42,22 @@ agent: traceloop.entity.name ai.telemetry.functionId agent_name
 error: langfuse.observation.status_message
 tools: ai.prompt.tools
 """
-"""Each field and the attributes that hold it, the best first."""
+"""The attributes of each field, the best first."""
 
 
-def table(text: str) -> dict[str, tuple[str, ...]]:
-    """The fields of such a text."""
-    found: dict[str, tuple[str, ...]] = {}
+def parse_table(text: str) -> dict[str, tuple[str, ...]]:
+    """Parses a table of fields and their attributes, one field a paragraph."""
+    fields: dict[str, tuple[str, ...]] = {}
     name = ""
     for line in text.splitlines():
         head, colon, keys = line.partition(":")
         name = head if colon else name
-        found[name] = (*found.get(name, ()), *(keys if colon else line).split())
-    found.pop("", None)
-    return found
+        fields[name] = (*fields.get(name, ()), *(keys if colon else line).split())
+    fields.pop("", None)
+    return fields
 
 
-FIELDS = table(SAID)
+FIELDS = parse_table(FIELD_TABLE)
 
 LISTS: dict[str, str] = {}
 
@@ -89,4 +89,4 @@ KINDS = {
     "ai.embedMany": "embedding",
 }
 ENDINGS = {".doGenerate": "llm", ".doStream": "llm", ".doEmbed": "embedding"}
-"""What the Vercel AI SDK calls a call, by how its name ends."""
+"""The kind of a call of the Vercel AI SDK, by the ending of its name."""

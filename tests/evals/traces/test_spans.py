@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from evals.records import Refusal, Trace
 from evals.specs import Mapping
 from evals.traces import reader
-from evals.traces.messages.chat import read_messages, read_parts
-from evals.traces.spans import spans as spanned
-from evals.traces.spans.spans import Span, SpanStore, Tree, join_spans
+from evals.traces.messages.chat import read_messages
+from evals.traces.messages.parts import read_parts
+from evals.traces.spans.spans import MEMORY_LIMIT, Span, SpanStore, SpanTree, join_spans
 
 TRACE = "5b8efff798038103d269b633813fc60c"
 START = 1_790_856_000_000_000_000
@@ -114,7 +114,7 @@ def test_a_file_larger_than_memory_allows_goes_to_disk(
     small = SpanStore.__init__.__defaults__
     monkeypatch.setattr(SpanStore.__init__, "__defaults__", (1000,))
     spilled = {trace.trace_id: trace.content_hash for trace in read(tmp_path, *rows)}
-    assert small == (spanned.HELD,)
+    assert small == (MEMORY_LIMIT,)
     assert len(held) == 40
     assert spilled == held
     assert list((tmp_path / "scratch").iterdir()) == []
@@ -142,8 +142,8 @@ def test_traces_without_a_model_burden_no_night(tmp_path: Path) -> None:
 def test_a_missing_parent_and_a_cycle_leave_a_root() -> None:
     """Every span has a depth, and walking up ends."""
 
-    def tree(*pairs: tuple[str, str]) -> Tree:
-        return Tree(
+    def tree(*pairs: tuple[str, str]) -> SpanTree:
+        return SpanTree(
             join_spans(Span("t", me, up, me, n + 1, n + 2, {}) for n, (me, up) in enumerate(pairs))
         )
 
