@@ -129,7 +129,7 @@ def collect_batches(lake: Lake, catalog: Catalog, now: datetime) -> None:
 
 def find_due_nights(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[date]:
     """The nights that have something to do, oldest first."""
-    return [found.night for found in night_locks.pending(lake, catalog, nights)]
+    return [found.night for found in night_locks.find_pending_nights(lake, catalog, nights)]
 
 
 def admit_nights(
@@ -203,7 +203,7 @@ def score_nights(
     from evals.calls.routing import Route, take_back_batches
     from evals.runs import runner
     from evals.storage import ledger
-    from evals.worklist.worklist import NightOf
+    from evals.worklist.worklist import NightTraces
 
     recover_budget(lake)
     ask = Route(lake, catalog, now) if stop is None else Route(lake, catalog, now, stop=stop)
@@ -214,8 +214,12 @@ def score_nights(
     ):
         take_back_batches(lake, catalog, journal, now)
         for night in nights:
-            work = NightOf(lake, night)
-            locked = (e for app in work.apps for e in night_locks.locked(lake, catalog, night, app))
+            work = NightTraces(lake, night)
+            locked = (
+                e
+                for app in work.apps
+                for e in night_locks.lock_evaluators(lake, catalog, night, app)
+            )
             tallies += runner.score_evaluators(
                 lake,
                 work,

@@ -13,27 +13,27 @@ HIDDEN = re.compile(
 )
 """Characters that command a terminal, break a line, reorder text, show nothing, or that no UTF-8
 holds. The joiners of emoji and of some scripts are not among them."""
-BYTE = range(0xDC80, 0xDD00)
+BYTE_RANGE = range(0xDC80, 0xDD00)
 """How Python holds a byte of a file's name that is not UTF-8."""
 
 
-def readable(text: str) -> str:
+def make_readable(text: str) -> str:
     r"""A text on one line: a hidden character becomes `\n`, `\x1b` or `\u202e`."""
-    return HIDDEN.sub(lambda found: spelled(found[0]), text)
+    return HIDDEN.sub(lambda found: escape_char(found[0]), text)
 
 
-def readable_name(name: str) -> str:
+def make_name_readable(name: str) -> str:
     r"""A file's name or path as it may rest and be shown; no two files share one.
 
     A byte that is not UTF-8 becomes `\xe9`, and a backslash two.
     """
-    return readable(name.replace("\\", "\\\\"))
+    return make_readable(name.replace("\\", "\\\\"))
 
 
-def spelled(char: str) -> str:
+def escape_char(char: str) -> str:
     """A character as an escape; a byte that is not UTF-8 and a character differ in theirs."""
     code = ord(char)
-    if code in BYTE:
+    if code in BYTE_RANGE:
         return f"\\x{code - 0xDC00:02x}"
     if code < 0x80:
         return char.encode("unicode_escape").decode()

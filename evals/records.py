@@ -42,7 +42,7 @@ Status = Literal["scored", "error", "skipped"]
 AnnotatorKind = Literal["human", "adjudicated", "judge", "rule"]
 
 
-def canonical(value: JsonLike) -> bytes:
+def encode_canonical(value: JsonLike) -> bytes:
     """The one JSON spelling of a value: sorted keys, no spaces, UTF-8, no NaN.
 
     Made by orjson, five times faster, where it spells alike.
@@ -51,27 +51,27 @@ def canonical(value: JsonLike) -> bytes:
         if not value:
             return b"{}" if type(value) is dict else b"[]"
         with contextlib.suppress(TypeError):  # half a surrogate pair, a key that is no text
-            text = orjson.dumps(value, option=SPELLED)
-            if b"null" not in text and not exponents().search(text):  # NaN would be null
+            text = orjson.dumps(value, option=CANONICAL_OPTIONS)
+            if b"null" not in text and not compile_exponents().search(text):  # NaN would be null
                 return text
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode("utf-8", "surrogatepass")
 
 
-def canonical_each(values: Sequence[JsonLike]) -> list[bytes]:
+def encode_each(values: Sequence[JsonLike]) -> list[bytes]:
     """The one spelling of each of many values: what spells floats apart is looked for once."""
     try:
-        texts = [orjson.dumps(value, option=SPELLED) for value in values]
+        texts = [orjson.dumps(value, option=CANONICAL_OPTIONS) for value in values]
     except TypeError:
-        return list(map(canonical, values))
+        return list(map(encode_canonical, values))
     together = b"\n".join(texts)
-    if b"null" in together or exponents().search(together):
-        return list(map(canonical, values))
+    if b"null" in together or compile_exponents().search(together):
+        return list(map(encode_canonical, values))
     return texts
 
 
-SPELLED = (
+CANONICAL_OPTIONS = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
@@ -88,7 +88,7 @@ class BytesPattern(Protocol):
 
 
 @functools.cache
-def exponents() -> BytesPattern:
+def compile_exponents() -> BytesPattern:
     """What finds a float that orjson and Python may spell differently; text may look alike."""
     import re2  # pyright: ignore[reportMissingTypeStubs]
 
@@ -99,7 +99,7 @@ def exponents() -> BytesPattern:
 
 def digest(value: JsonLike, length: int = 16) -> str:
     """The first `length` hex digits of the SHA-256 of a value's canonical form."""
-    return hashlib.sha256(canonical(value)).hexdigest()[:length]
+    return hashlib.sha256(encode_canonical(value)).hexdigest()[:length]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from evals.storage.documents.batch_jobs import (
 from evals.storage.files import aside_of, open_aside
 from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
-from evals.worklist.worklist import Wanted
+from evals.worklist.worklist import WantedAnswer
 
 LISTING_DELAY_S = 60.0
 """Seconds after which a batch the provider does not list was never made."""
@@ -67,7 +67,7 @@ class BatchProvider:
 
 
 def write_batches(
-    desk: BatchProvider, asking: CallPlan, wanted: Sequence[Wanted]
+    desk: BatchProvider, asking: CallPlan, wanted: Sequence[WantedAnswer]
 ) -> list[BatchJob]:
     """Writes batches down, split over the provider's limits; nobody is told of them yet."""
     made = []
@@ -96,10 +96,10 @@ def build_job(
 ) -> BatchJob:
     """A batch as it is first written down."""
     evaluator = asking.work.evaluator
-    first = asking.build_question(Wanted(sent[0].key, sent[0].attempts)).request
+    first = asking.build_question(WantedAnswer(sent[0].key, sent[0].attempts)).request
     price = desk.pin.price_on(asking.work.night)
     share = price.batch if price else 0.0
-    most = sum(asking.max_cost(Wanted(one.key, one.attempts)) for one in sent)
+    most = sum(asking.max_cost(WantedAnswer(one.key, one.attempts)) for one in sent)
     return BatchJob(
         tag=tag,
         state="intended",
@@ -127,7 +127,7 @@ def build_job(
 
 
 def write_request_files(
-    desk: BatchProvider, asking: CallPlan, wanted: Sequence[Wanted]
+    desk: BatchProvider, asking: CallPlan, wanted: Sequence[WantedAnswer]
 ) -> Iterator[tuple[list[SentQuestion], int, Path]]:
     """Files of requests under the provider's limits: what is in each, its bytes, where it is."""
     rest = list(reversed(wanted))

@@ -20,7 +20,7 @@ from evals.specs import Evaluator
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.ledger import answer_files, recent_answer_files
-from evals.worklist.worklist import Survey, Wanted
+from evals.worklist.worklist import WantedAnswer, Worklist
 
 CHARS_PER_TOKEN = 4.0
 """Where the ledger has no answer of this judge yet: English text under common tokenizers; the
@@ -70,7 +70,7 @@ class Estimate(NamedTuple):
     basis: str = "nothing to ask"
 
 
-def estimate_cost(lake: Lake, work: Survey, wanted: Sequence[Wanted]) -> Estimate:
+def estimate_cost(lake: Lake, work: Worklist, wanted: Sequence[WantedAnswer]) -> Estimate:
     """What asking some of a survey's questions would come to."""
     evaluator, pin, judge = work.evaluator, work.evaluator.pin, work.evaluator.judge
     if not wanted or pin is None or judge is None:
@@ -113,7 +113,7 @@ def count_known_answers(lake: Lake, evaluator: Evaluator) -> int:
     return habit.n if habit.basis == OWN else 0
 
 
-def count_overhead_chars(asking: CallPlan, want: Wanted) -> int:
+def count_overhead_chars(asking: CallPlan, want: WantedAnswer) -> int:
     """Characters a call sends beside its messages' text: the schema, parameters, roles."""
     question = asking.build_question(want)
     body = models.choose_shape(asking.pin, models.Key(None)).build_body(question.request)
@@ -122,7 +122,7 @@ def count_overhead_chars(asking: CallPlan, want: Wanted) -> int:
     )
 
 
-def estimate_chars(asking: CallPlan, wanted: Sequence[Wanted]) -> float:
+def estimate_chars(asking: CallPlan, wanted: Sequence[WantedAnswer]) -> float:
     """Characters of all questions, from some of them and the length of every content."""
     held = asking.work.contents.at
     made = wanted[:: -(-len(wanted) // SAMPLE_SIZE)]

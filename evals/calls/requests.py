@@ -20,7 +20,7 @@ from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin
 from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
-from evals.worklist.worklist import Survey, Wanted, partial
+from evals.worklist.worklist import WantedAnswer, Worklist, build_partial_trace
 
 EMPTY_REQUEST = models.Request(messages=(), max_tokens=0, temperature=0.0, seed=0)
 TOO_LONG = models.ModelError("not-shown-whole", models.FAULTS["not-shown-whole"], retryable=False)
@@ -45,7 +45,7 @@ class Question(NamedTuple):
 class CallPlan:
     """What has to be asked, and where answers go."""
 
-    work: Survey
+    work: Worklist
     judge: Judge
     pin: ModelPin
     journal: Journal | None
@@ -57,7 +57,7 @@ class CallPlan:
     progress: Callable[[int], None] = lambda done: None
 
     @property
-    def wanted(self) -> tuple[Wanted, ...]:
+    def wanted(self) -> tuple[WantedAnswer, ...]:
         """In hash order: whatever is left out at the end leaves a valid sample."""
         return self.work.wanted
 
@@ -79,11 +79,13 @@ class CallPlan:
     @cached_property
     def frame_bytes(self) -> int:
         """Bytes sent with every question beside its content."""
-        nothing = partial(self.work.evaluator.app, dict.fromkeys(self.work.evaluator.reads))
+        nothing = build_partial_trace(
+            self.work.evaluator.app, dict.fromkeys(self.work.evaluator.reads)
+        )
         asked = self.model.request(self.work.evaluator, nothing, None).messages
         return sum(len(message["content"].encode()) for message in asked)
 
-    def max_cost(self, want: Wanted) -> float:
+    def max_cost(self, want: WantedAnswer) -> float:
         """US dollars a question can cost at most; 0 where the model has no known price.
 
         No tokenizer makes more tokens than there are bytes; of English prose it makes a quarter.
@@ -108,18 +110,18 @@ class CallPlan:
                 self.journal.append(self.build_failure(question, TOO_LONG))
         return self.exclude({want.key for want in long})
 
-    def fits_limit(self, want: Wanted) -> bool:
+    def fits_limit(self, want: WantedAnswer) -> bool:
         """Whether a content is shown whole; most are shorter than the limit all together."""
         if self.work.contents.at[want.key][1] <= self.judge.max_chars:
             return True
         fields, gold = self.work.contents.read(want.key)
-        trace = partial(self.work.evaluator.app, fields)
+        trace = build_partial_trace(self.work.evaluator.app, fields)
         return self.model.is_shown_whole(self.work.evaluator, trace, gold)
 
-    def build_question(self, want: Wanted) -> Question:
+    def build_question(self, want: WantedAnswer) -> Question:
         """One question, its content read from the survey's file."""
         fields, gold = self.work.contents.read(want.key)
-        trace = partial(self.work.evaluator.app, fields)
+        trace = build_partial_trace(self.work.evaluator.app, fields)
         request = self.model.request(self.work.evaluator, trace, gold)
         return Question(want.key, want.attempts, request)
 

@@ -29,7 +29,7 @@ from evals.storage.documents.batch_jobs import (
 )
 from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
-from evals.worklist.worklist import Wanted
+from evals.worklist.worklist import WantedAnswer
 
 T = TypeVar("T")
 
@@ -98,7 +98,11 @@ class Route:
 
 
 def find_batch_limits(
-    catalog: Catalog, evaluator: Evaluator, night: date, wanted: Sequence[Wanted], now: datetime
+    catalog: Catalog,
+    evaluator: Evaluator,
+    night: date,
+    wanted: Sequence[WantedAnswer],
+    now: datetime,
 ) -> BatchLimits | None:
     """The pin's limits where a judge's questions go by batch; None where they are asked live.
 

@@ -20,7 +20,7 @@ from evals.ingest.staging import import_file
 from evals.privacy import redaction, scrubbing
 from evals.privacy.redaction import PrivacyFilter
 from evals.privacy.scrubbing import Words
-from evals.readable import readable_name
+from evals.readable import make_name_readable
 from evals.records import Trace, digest
 from evals.reports import assembly, redact_text
 from evals.specs import Catalog
@@ -190,7 +190,7 @@ def delete_raw_files(lake: Lake, catalog: Catalog, person: Person) -> int:
     names = scrubbing.build_words(person.list_ids(), mark=MARK)
     dropped = 0
     for path in list_inbox(lake.raw_folder()):
-        if readable_name(path.name) in person.files or scrubbing.contains_words(path, names):
+        if make_name_readable(path.name) in person.files or scrubbing.contains_words(path, names):
             if file_sha(path) not in lake.inbox_files():
                 import_file(lake, catalog, path)
             path.unlink()
@@ -289,5 +289,5 @@ def find_outside(lake: Lake, names: set[str]) -> list[str]:
     """Files beyond the home, still where they were read, that have one of some names."""
     paths = map(Path, read_stamps(lake))
     away = (path for path in paths if not path.is_relative_to(lake.home))
-    kept = (path for path in away if readable_name(path.name) in names)
+    kept = (path for path in away if make_name_readable(path.name) in names)
     return sorted(str(path) for path in kept if path.exists())

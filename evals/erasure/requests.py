@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from evals.records import canonical, digest
+from evals.records import digest, encode_canonical
 from evals.storage import files
 from evals.storage.lake import Lake, LakeError
 
@@ -72,7 +72,7 @@ class ErasureRequest:
 def write_request(lake: Lake, wish: ErasureRequest) -> ErasureRequest:
     """Notes a wish, or what was found out for it: no death or power cut loses it from then on."""
     with lake.lock("wishes"):
-        files.replace(wish.note_path(lake), canonical(asdict(wish)), durable=True)
+        files.replace(wish.note_path(lake), encode_canonical(asdict(wish)), durable=True)
     return wish
 
 

@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.records import Failure, GoldValue, Json, Label, Outcome, Skip, Trace, canonical, digest
+from evals.records import (
+    Failure,
+    GoldValue,
+    Json,
+    Label,
+    Outcome,
+    Skip,
+    Trace,
+    digest,
+    encode_canonical,
+)
 from evals.specs import CatalogError, Evaluator
 
 
@@ -117,7 +127,7 @@ def gold_set(folder: Path, name: str) -> dict[str, Any]:
 
 def map_verdict(mapping: Mapping[str, str], verdict: Any) -> Outcome | Failure | Skip:
     """A word of another vocabulary as pass or fail."""
-    word = verdict if isinstance(verdict, str) else canonical(verdict).decode()
+    word = verdict if isinstance(verdict, str) else encode_canonical(verdict).decode()
     meaning = mapping.get(word)
     if meaning == "skip":
         return Skip("mapped-to-skip")

@@ -20,7 +20,7 @@ from evals.evaluators.protocol import (
 )
 from evals.evaluators.untrusted import apart
 from evals.models import FAULTS, Request
-from evals.records import Answer, Failure, Outcome, Trace, canonical, digest
+from evals.records import Answer, Failure, Outcome, Trace, digest, encode_canonical
 from evals.specs import JUDGED, Evaluator, Example, Judge, ModelPin, Reads, Sample
 
 BEHAVIOUR = 3
@@ -113,13 +113,19 @@ def few_shot(judge: Judge, example: Example) -> list[dict[str, str]]:
     if judge.mode == "logprobs":
         said = "Yes" if example.verdict == "pass" else "No"
     else:
-        said = canonical({"critique": example.critique, "verdict": example.verdict}).decode()
+        said = encode_canonical({"critique": example.critique, "verdict": example.verdict}).decode()
     return [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
 
 
 def text(value: Any) -> str:
     """A field of a trace as text."""
-    return value if isinstance(value, str) else "" if value is None else canonical(value).decode()
+    return (
+        value
+        if isinstance(value, str)
+        else ""
+        if value is None
+        else encode_canonical(value).decode()
+    )
 
 
 def verdict(judge: Judge, answer: Answer) -> Outcome | Failure:

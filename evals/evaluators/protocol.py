@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evals.evaluators.gold import GoldAndLabels
-from evals.records import Answer, Failure, Outcome, Skip, Subject, Trace, canonical
+from evals.records import Answer, Failure, Outcome, Skip, Subject, Trace, encode_canonical
 from evals.specs import App, Catalog, Evaluator, Judge, ModelPin, Reads, Sample
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def content_of(evaluator: Evaluator, trace: Trace, gold: Any) -> bytes:
     # For plain texts both spell the same bytes; `canonical` costs ten times as much.
     if gold is None and all(value is None or type(value) is str for value in read.values()):
         return orjson.dumps([read, None], option=orjson.OPT_SORT_KEYS)
-    return canonical([read, gold])
+    return encode_canonical([read, gold])
 
 
 def params_problem(kind: type[Params], params: Mapping[str, Any]) -> WrongDeclaration | None:

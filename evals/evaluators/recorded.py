@@ -19,7 +19,7 @@ from evals.evaluators.protocol import (
     Finding,
     Params,
 )
-from evals.records import Trace, canonical, digest
+from evals.records import Trace, digest, encode_canonical
 from evals.specs import Evaluator, Reads
 
 
@@ -63,7 +63,7 @@ class RecordedVerdicts(EvaluatorByCode):
     def content(self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> bytes:
         """Everything recorded of a trace on the dimension."""
         said = references.labels_on(trace, evaluator.labels)
-        return canonical([[x.annotator, x.annotator_kind, x.verdict] for x in said])
+        return encode_canonical([[x.annotator, x.annotator_kind, x.verdict] for x in said])
 
     def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
         """One finding an annotator; people have one together."""

@@ -25,7 +25,14 @@ from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.tables import CanaryRow
 from evals.worklist import canaries
-from evals.worklist.worklist import Contents, Survey, Tried, attacked, score_file, unpaid
+from evals.worklist.worklist import (
+    AskedCanary,
+    ContentFile,
+    Worklist,
+    add_canaries,
+    list_unpaid,
+    name_score_file,
+)
 
 
 @dataclass(frozen=True)
@@ -85,16 +92,16 @@ def attack(
     stop: Stop | None = None,
 ) -> Trial:
     """Puts every attack on every carrier to the judge, as far as the day's budget goes."""
-    bad = canaries.carriers(lake, references, evaluator, night)
-    suite = canaries.suite(catalog)
-    chosen = [one for trace in bad for one in canaries.loaded(suite, evaluator, [trace])]
-    contents = Contents(lake)
-    tried = attacked(references, evaluator, chosen, contents)
+    bad = canaries.find_carriers(lake, references, evaluator, night)
+    suite = canaries.list_attacks(catalog)
+    chosen = [one for trace in bad for one in canaries.assign_attacks(suite, evaluator, [trace])]
+    contents = ContentFile(lake)
+    tried = add_canaries(references, evaluator, chosen, contents)
     with lake.lock("calls", evaluator.answer_version or ""):
         work = survey_of(lake, evaluator, night, contents, tried)
         ask = functools.partial(live.ask_live, stop=stop)
-        asked = runner.pay(lake, work, journal, ask, purse, progress)
-        told = runner.canary_rows(lake, work, asked)
+        asked = runner.ask_wanted(lake, work, journal, ask, purse, progress)
+        told = runner.build_canary_rows(lake, work, asked)
     contents.close()
     keep(lake, work, told)
     rows = read_rows(Canary, (row._asdict() for row in told))
@@ -103,16 +110,20 @@ def attack(
     return Trial(evaluator, found, len(bad), asked.calls, tuple(dict.fromkeys(turned)))
 
 
-def keep(lake: Lake, work: Survey, told: list[CanaryRow]) -> None:
+def keep(lake: Lake, work: Worklist, told: list[CanaryRow]) -> None:
     """Keeps what was asked, apart from the night's own: a forgotten trace's copies are found."""
     asked = digest(sorted((one.clean, one.key) for one in work.tried), 12)
-    lake.write("canaries", work.night, told, f"{score_file(work.evaluator)}@trial-{asked}")
+    lake.write("canaries", work.night, told, f"{name_score_file(work.evaluator)}@trial-{asked}")
 
 
 def survey_of(
-    lake: Lake, evaluator: Evaluator, night: date, contents: Contents, tried: tuple[Tried, ...]
-) -> Survey:
+    lake: Lake,
+    evaluator: Evaluator,
+    night: date,
+    contents: ContentFile,
+    tried: tuple[AskedCanary, ...],
+) -> Worklist:
     """The attacks as work: nothing of it is a trace."""
     keys = (key for one in tried for key in (one.clean, one.key))
-    wanted = tuple(unpaid(lake, evaluator, keys))
-    return Survey(evaluator, night, 0, {}, set(), wanted, contents, tried)
+    wanted = tuple(list_unpaid(lake, evaluator, keys))
+    return Worklist(evaluator, night, 0, {}, set(), wanted, contents, tried)

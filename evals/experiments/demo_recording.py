@@ -20,7 +20,7 @@ from typing import Any, NotRequired, TypedDict
 from pydantic import Field
 
 from evals.models.embedded import find_weights, start_server
-from evals.records import Json, JsonLike, canonical, digest
+from evals.records import Json, JsonLike, digest, encode_canonical
 from evals.specs import CatalogError, ModelPin, Spec, load_catalog, parse, read_yaml
 from evals.storage.files import replace
 
@@ -271,7 +271,7 @@ def record(
 
 def write(out: Path, rows: Sequence[Mapping[str, JsonLike]]) -> None:
     """Rows as gzipped JSON Lines, aside and then renamed; equal rows give equal bytes."""
-    lines = b"".join(canonical(row) + b"\n" for row in rows)
+    lines = b"".join(encode_canonical(row) + b"\n" for row in rows)
     replace(out, gzip.compress(lines, 9, mtime=0))
 
 

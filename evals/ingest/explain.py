@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.privacy.redaction import PrivacyFilter
-from evals.readable import readable_name
+from evals.readable import make_name_readable
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
 from evals.traces import reader
@@ -76,7 +76,7 @@ def explain_file(
 ) -> FileExplanation:
     """Reads a file as an import would, and tells what it found."""
     plans, app = mapping.make_plans(catalog.mappings, None), app or catalog.only_app
-    begins, name = catalog.day_begins, readable_name(path.name)
+    begins, name = catalog.day_begins, make_name_readable(path.name)
     reading = Reading(name, plans, assume_date, day_begins=begins, path=path, app=app)
     container = inspect_file(path)
     form = reader.recognise_format(container, path.name)

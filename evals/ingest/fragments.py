@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from evals.privacy.redaction import REDACTED
-from evals.records import Json, Trace, canonical
+from evals.records import Json, Trace, encode_canonical
 from evals.traces.files.strict_json import to_canonical_text
 from evals.traces.messages.payloads import extract_words, parse_quoted
 from evals.traces.spans.assembly import ROOT_STATE
@@ -239,7 +239,7 @@ def merge_steps(parts: Fragments) -> list[Step]:
                     {**earlier, **drop_default_names(step)} if earlier else step
                 )
             elif step.get("ts") or parts.voice in (None, part):
-                loose[canonical(step)] = step
+                loose[encode_canonical(step)] = step
     found = [*by_id.values(), *(step for step in loose.values() if step.get("ts"))]
     found.sort(key=lambda step: (not step.get("ts"), step.get("ts") or ""))
     tools = [step for step in found if step.get("kind") == "tool"]
@@ -272,10 +272,12 @@ def restore_steps(part: Trace, parts: Fragments) -> Iterator[Step]:
 
 def shorten_step(step: Step, parts: Fragments) -> Step:
     """A call's step without what the trace says itself."""
-    known = {canonical(message) for message in parts.voice.messages} if parts.voice else set()
+    known = (
+        {encode_canonical(message) for message in parts.voice.messages} if parts.voice else set()
+    )
     found = dict(step)
     if "messages" in step:
-        found["messages"] = [m for m in step["messages"] if canonical(m) not in known]
+        found["messages"] = [m for m in step["messages"] if encode_canonical(m) not in known]
     if step.get("kind") == "llm" and step.get("output") == parts.output:
         del found["output"]
     return {key: value for key, value in found.items() if value != []}
@@ -317,7 +319,7 @@ def merge_metadata(parts: Fragments) -> dict[str, Any]:
     """The parts' metadata; the root is missing only where it is in none."""
     found = merge_maps(parts, "metadata")
     roots = [part.metadata.get(ROOT_STATE) for part in parts.all if has_root(part)]
-    if None in roots or len(set(map(canonical, roots))) == 2:
+    if None in roots or len(set(map(encode_canonical, roots))) == 2:
         found.pop(ROOT_STATE, None)
     if any(part.prompt_version and not has_inferred_prompt(part) for part in parts.all):
         found.pop(INFERRED, None)

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from evals.records import Trace, canonical
+from evals.records import Trace, encode_canonical
 from evals.traces.reader import Columns
 from evals.traces.rows.shapes import DEFAULTS, NESTED, to_microseconds
 
@@ -42,7 +42,7 @@ def hash_cells(cells: Sequence[Any], key: bytes) -> str:
     try:
         text = orjson.dumps(cells)
     except TypeError:  # half a surrogate pair: no column can hold it either
-        text = canonical(cells)
+        text = encode_canonical(cells)
     return hash_content(text, key)
 
 
@@ -50,7 +50,7 @@ def to_cell(field: str, value: Any) -> Any:
     """A value as a column holds it."""
     if field == "ts":
         return to_microseconds(value)
-    return canonical(value).decode("utf-8", "surrogatepass") if field in NESTED else value
+    return encode_canonical(value).decode("utf-8", "surrogatepass") if field in NESTED else value
 
 
 def hash_content(text: bytes, key: bytes) -> str:

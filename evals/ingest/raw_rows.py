@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Collection
 from pathlib import Path
 
-from evals.records import Refusal, Trace, canonical
+from evals.records import Refusal, Trace, encode_canonical
 from evals.storage.tables import to_table
 from evals.traces.files.containers import Container, read_rows
 from evals.traces.files.streams import BROKEN, KEPT
@@ -45,4 +45,4 @@ def rebuild_raw(trace: Trace) -> bytes:
         for key, value in row.items()
         if key not in hidden and value not in (None, "", "[]", "{}")
     }
-    return canonical({**trace.metadata, **said, "ts": trace.ts.isoformat()})
+    return encode_canonical({**trace.metadata, **said, "ts": trace.ts.isoformat()})

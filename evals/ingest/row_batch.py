@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from evals.ingest.identity import HASHED, hash_cells
-from evals.records import Json, Trace, canonical, canonical_each
+from evals.records import Json, Trace, encode_canonical, encode_each
 from evals.storage.arrow_columns import column as as_column
 from evals.storage.tables import arrow_schema
 from evals.traces.rows.shapes import NESTED, to_microseconds
@@ -60,7 +60,7 @@ def list_values(traces: Sequence[Trace], field: str) -> list[Any]:
 
 def encode_nested(values: Sequence[Json]) -> list[str]:
     """Nested values as text; those that say nothing cost nothing."""
-    some = iter(canonical_each([value for value in values if value]))
+    some = iter(encode_each([value for value in values if value]))
     return [
         next(some).decode("utf-8", "surrogatepass") if value else EMPTY[type(value)]
         for value in values
@@ -72,6 +72,6 @@ def encode_changed(rows: Sequence[CleanedRow], field: str, cells: Sequence[str])
     return [
         cell
         if (now := getattr(row.kept, field)) is getattr(row.found, field)
-        else canonical(now).decode()
+        else encode_canonical(now).decode()
         for row, cell in zip(rows, cells, strict=True)
     ]

@@ -21,7 +21,7 @@ from evals.ingest.row_batch import CleanedRow, build_table
 from evals.ingest.screening import screen_rows
 from evals.ingest.timestamp_limits import check_timestamp, latest_allowed
 from evals.privacy.redaction import PrivacyFilter, name_without_secrets
-from evals.readable import readable_name
+from evals.readable import make_name_readable
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.lake import Lake, in_use
@@ -68,14 +68,14 @@ def import_file(
         place: where it lies in its inbox; reports name it so. Its name where it lies in none.
         arrivals: what it is settled with, where it is not the only file.
     """
-    sha, name = file_sha(path), readable_name(path.name)
+    sha, name = file_sha(path), make_name_readable(path.name)
     plans = mapping.make_plans(catalog.mappings, None)
     app = app or catalog.only_app
     begins = catalog.day_begins
     reading = Reading(name, plans, assume_date, spread, begins, path=path, app=app, hashed=False)
     own = arrivals or FileBatch(lake, PrivacyFilter.load(lake, catalog))
     staging = FileStaging(lake, own.privacy, name, sha, now)
-    parts = map(name_without_secrets, readable_name(place or path.name).split("/"))
+    parts = map(name_without_secrets, make_name_readable(place or path.name).split("/"))
     staging.place = name_without_secrets("/".join(parts))
     container = inspect_file(path)
     with staging.nights:

@@ -11,7 +11,7 @@ from typing import Any
 from evals.evaluators.gold import answer_shown, is_about, is_from_people
 from evals.records import GoldValue, Label, Score, Trace, digest
 from evals.storage.documents.review_queues import ReviewQuestion
-from evals.worklist.sampling import place
+from evals.worklist.sampling import compute_place
 
 
 def judged_already(
@@ -47,7 +47,7 @@ def queue(
         dimensions: the labels' name and the question of each dimension people judge.
         size: the most traces to ask about.
     """
-    ranked = sorted(traces, key=lambda name: (place(name, "review"), name))
+    ranked = sorted(traces, key=lambda name: (compute_place(name, "review"), name))
     half = size // 2
     found: list[ReviewQuestion] = []
     for dimension, (name, question) in dimensions.items():
@@ -59,7 +59,11 @@ def queue(
     taken = {asked.trace_id for asked in found}
     failing = sorted(
         (score for score in failed if score.dimension in dimensions),
-        key=lambda score: (place(score.trace_id, "review"), score.trace_id, score.dimension),
+        key=lambda score: (
+            compute_place(score.trace_id, "review"),
+            score.trace_id,
+            score.dimension,
+        ),
     )
     room = size - half
     for score in failing:

@@ -88,7 +88,7 @@ def mark_reported(
     Those of applications that wait stay as they were.
     """
     known = night_state.update_state(lake, night, **awaited_answers(lake, night))
-    seen = night_locks.seen(lake, catalog, night)
+    seen = night_locks.digest_inputs(lake, catalog, night)
     seen = seen if night_state.as_admitted(lake, night) else ""  # rows came since: it is due again
     night_state.update_state(
         lake,
@@ -115,7 +115,7 @@ def build(
     data = StoredNight(lake, catalog, night, spec, account)
     if reason := account.get("refused"):
         return refuse_report(data, reason)
-    evaluators = night_locks.locked(lake, catalog, night, app)
+    evaluators = night_locks.lock_evaluators(lake, catalog, night, app)
     versions = baseline_versions(lake, spec, night)
     return build_report(replace(data, evaluators=evaluators, baseline=versions))
 
@@ -138,7 +138,7 @@ def awaited_answers(lake: Lake, night: date) -> dict[str, Any]:
         for file in locked_files(lake, table, [night])
         for row in lake.read_file(table, file)
     )
-    count, versions = sum(rows), night_locks.versions_asked(lake, night)
+    count, versions = sum(rows), night_locks.list_answer_versions(lake, night)
     out = (
         [one.tag for one in list_open_jobs(lake) if one.answer_version in versions] if count else []
     )

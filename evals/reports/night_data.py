@@ -22,7 +22,7 @@ from evals.storage.lake import Lake, connection, parquet
 from evals.storage.ledger import answer_files
 from evals.storage.marts import locked_files, mart, mart_files
 from evals.storage.refused_rows import count_unplaced
-from evals.worklist.sampling import place
+from evals.worklist.sampling import compute_place
 
 EXAMPLES = 5
 
@@ -221,7 +221,7 @@ def failing_answers(lake: Lake, night: date, app: str) -> list[Row]:
 def in_turn(failing: Sequence[Row], app: str) -> Iterator[Row]:
     """The first traces in the sampling order, one of each dimension in turn."""
     queues: dict[str, list[Row]] = {}
-    for row in sorted(failing, key=lambda r: (place(r["trace_id"], app), r["evaluator"])):
+    for row in sorted(failing, key=lambda r: (compute_place(r["trace_id"], app), r["evaluator"])):
         queues.setdefault(row["dimension"], []).append(row)
     seen = set[str]()
     ordered = sorted(queues.items(), key=lambda item: (-len(item[1]), item[0]))

@@ -18,14 +18,14 @@ from evals.storage.documents.label_batches import read_label_batches
 from evals.storage.lake import Lake
 
 
-class Pending(NamedTuple):
+class PendingNight(NamedTuple):
     """A night that has to be worked on, and why."""
 
     night: date
     reason: str
 
 
-def locked(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluator, ...]:
+def lock_evaluators(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluator, ...]:
     """The evaluators a night of an application is reported with; the first look locks them.
 
     A broken application has none: its night waits.
@@ -34,11 +34,13 @@ def locked(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluat
         return ()
     versions = night_state.read_state(lake, night).evaluators.get(app)
     if versions is not None:
-        return resolved(lake, catalog, night, app)
-    return move(lake, catalog, night, app)
+        return load_locked_evaluators(lake, catalog, night, app)
+    return move_lock(lake, catalog, night, app)
 
 
-def resolved(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluator, ...]:
+def load_locked_evaluators(
+    lake: Lake, catalog: Catalog, night: date, app: str
+) -> tuple[Evaluator, ...]:
     """A night's locked versions, each with the sample it had when they were locked.
 
     A model is asked where the catalog now says it is served, as long as it is the same model.
@@ -46,12 +48,12 @@ def resolved(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evalu
     known = night_state.read_state(lake, night)
     samples = known.samples.get(app, {})
     return tuple(
-        served(read_evaluator(lake, name, app, version), catalog).sampling(samples.get(name))
+        locate_model(read_evaluator(lake, name, app, version), catalog).sampling(samples.get(name))
         for name, version in sorted(known.evaluators[app].items())
     )
 
 
-def move(
+def move_lock(
     lake: Lake, catalog: Catalog, night: date, app: str, names: Iterable[str] | None = None
 ) -> tuple[Evaluator, ...]:
     """Moves a night's lock to the catalog's versions, of the named evaluators or of all.
@@ -81,10 +83,10 @@ def move(
             evaluators={**known.evaluators, app: dict(sorted(versions.items()))},
             samples={**known.samples, app: dict(sorted(looks.items()))},
         )
-    return resolved(lake, catalog, night, app)
+    return load_locked_evaluators(lake, catalog, night, app)
 
 
-def served(evaluator: Evaluator, catalog: Catalog) -> Evaluator:
+def locate_model(evaluator: Evaluator, catalog: Catalog) -> Evaluator:
     """The evaluator with its model where it is served now."""
     pin = evaluator.pin
     if pin is None:
@@ -92,7 +94,7 @@ def served(evaluator: Evaluator, catalog: Catalog) -> Evaluator:
     return evaluator.model_copy(update={"pin": pin.served_as(catalog.models.get(pin.name))})
 
 
-def seen(lake: Lake, catalog: Catalog, night: date) -> str:
+def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
     """A digest of everything a night's reports rest on: traces, labels, lock, models at hand."""
     from evals.models import why_unavailable
 
@@ -102,16 +104,16 @@ def seen(lake: Lake, catalog: Catalog, night: date) -> str:
         (name, why_unavailable(pin))
         for app, held in sorted(versions.items())
         for name, version in sorted(held.items())
-        if (pin := served(read_evaluator(lake, name, app, version), catalog).pin)
+        if (pin := locate_model(read_evaluator(lake, name, app, version), catalog).pin)
     ]
     staged = night_state.door_basis(lake, night)
     batches = read_label_batches(lake)
     labels = sorted(name for name, nights in batches.items() if night in nights)
-    over = [name for name, still in batches_of(lake, night) if not still]
+    over = [name for name, still in list_night_batches(lake, night) if not still]
     return digest([staged, labels, versions, known.samples or None, at_hand, *over])
 
 
-def batches_of(lake: Lake, night: date) -> list[tuple[str, bool]]:
+def list_night_batches(lake: Lake, night: date) -> list[tuple[str, bool]]:
     """The batches a night rests on by name, and whether each is still under way.
 
     Those handed in for it, and those of other nights that ask what it asks too.
@@ -121,7 +123,7 @@ def batches_of(lake: Lake, night: date) -> list[tuple[str, bool]]:
     return [(job.tag, bool(job.keys)) for job in jobs if job]
 
 
-def awaiting(lake: Lake, batches: Iterable[str]) -> list[date]:
+def list_awaiting_nights(lake: Lake, batches: Iterable[str]) -> list[date]:
     """The reported nights that some batches were out for, oldest first."""
     asked = set(batches)
     return [
@@ -131,7 +133,7 @@ def awaiting(lake: Lake, batches: Iterable[str]) -> list[date]:
     ]
 
 
-def versions_asked(lake: Lake, night: date) -> set[str]:
+def list_answer_versions(lake: Lake, night: date) -> set[str]:
     """The answer versions a night is locked to."""
     held = night_state.read_state(lake, night).evaluators
     found = (
@@ -142,7 +144,7 @@ def versions_asked(lake: Lake, night: date) -> set[str]:
     return {version for version in found if version}
 
 
-def begun(lake: Lake, catalog: Catalog, now: datetime) -> list[date]:
+def list_begun_nights(lake: Lake, catalog: Catalog, now: datetime) -> list[date]:
     """The staged nights that have begun: rows of a clock that is ahead wait for theirs.
 
     A demo's calendar is simulated: all its nights have.
@@ -151,21 +153,23 @@ def begun(lake: Lake, catalog: Catalog, now: datetime) -> list[date]:
     return [night for night in lake.nights("staged") if night <= today or catalog.demo]
 
 
-def pending(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[Pending]:
+def find_pending_nights(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[PendingNight]:
     """The nights with something to do, oldest first."""
     found = []
     for night in nights:
         known = night_state.read_state(lake, night)
         if mended := set(known.waiting) - set(catalog.broken):
-            found.append(Pending(night, f"the catalog of {', '.join(sorted(mended))} was mended"))
+            found.append(
+                PendingNight(night, f"the catalog of {', '.join(sorted(mended))} was mended")
+            )
         elif known.seen is None:
-            found.append(Pending(night, "not reported yet"))
+            found.append(PendingNight(night, "not reported yet"))
         elif known.admitted == "":
-            found.append(Pending(night, "its validation was not finished"))
-        elif known.seen != seen(lake, catalog, night):
-            found.append(Pending(night, "traces, labels, evaluators or models changed"))
-        elif known.awaits and not any(still for _, still in batches_of(lake, night)):
-            found.append(Pending(night, "its batches came back"))
+            found.append(PendingNight(night, "its validation was not finished"))
+        elif known.seen != digest_inputs(lake, catalog, night):
+            found.append(PendingNight(night, "traces, labels, evaluators or models changed"))
+        elif known.awaits and not any(still for _, still in list_night_batches(lake, night)):
+            found.append(PendingNight(night, "its batches came back"))
         elif known.open:
-            found.append(Pending(night, "some calls failed and may pass now"))
+            found.append(PendingNight(night, "some calls failed and may pass now"))
     return found

@@ -15,10 +15,10 @@ from evals.specs import Judge
 from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.tables import NoiseRow
-from evals.worklist.worklist import Survey, score_file
+from evals.worklist.worklist import Worklist, name_score_file
 
 
-class Compared(NamedTuple):
+class Comparison(NamedTuple):
     """One content: its first verdict beside the further ones."""
 
     pairs: int
@@ -27,7 +27,7 @@ class Compared(NamedTuple):
     missing: int
 
 
-def keep(lake: Lake, work: Survey, awaited: Collection[str] = ()) -> None:
+def write_noise(lake: Lake, work: Worklist, awaited: Collection[str] = ()) -> None:
     """Writes a judge's row of the lake's `noise`; none where each content is asked once.
 
     Args:
@@ -37,18 +37,18 @@ def keep(lake: Lake, work: Survey, awaited: Collection[str] = ()) -> None:
     """
     judge = work.evaluator.judge
     if judge is not None and judge.repeats > 1:
-        row = measured(lake, work, judge)
+        row = measure_noise(lake, work, judge)
         contents = {one.key for one in work.chosen.values()}
-        further = (name for key in contents for name in answers_to(key, judge.repeats)[1:])
+        further = (name for key in contents for name in list_answer_keys(key, judge.repeats)[1:])
         rows = [row._replace(awaited=sum(name in awaited for name in further))]
-        lake.write("noise", work.night, rows, score_file(work.evaluator))
+        lake.write("noise", work.night, rows, name_score_file(work.evaluator))
 
 
-def measured(lake: Lake, work: Survey, judge: Judge) -> NoiseRow:
+def measure_noise(lake: Lake, work: Worklist, judge: Judge) -> NoiseRow:
     """A judge's answers to a night's contents, compared."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
     contents = dict.fromkeys(one.key for one in work.chosen.values())
-    asked = {key: answers_to(key, judge.repeats) for key in contents}
+    asked = {key: list_answer_keys(key, judge.repeats) for key in contents}
     keys = {name for names in asked.values() for name in names}
     said: dict[str, bool | None] = {}
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
@@ -56,24 +56,26 @@ def measured(lake: Lake, work: Survey, judge: Judge) -> NoiseRow:
             found = model.read_answer(evaluator, answer)
             said[answer.content_key] = found.passed if isinstance(found, Outcome) else None
     about = (work.night, evaluator.app, evaluator.dimension, evaluator.name, evaluator.version)
-    return NoiseRow(*about, judge.repeats, *counted(compared(n, said) for n in asked.values()))
+    return NoiseRow(
+        *about, judge.repeats, *count_flips(compare_answers(n, said) for n in asked.values())
+    )
 
 
-def answers_to(key: str, repeats: int) -> list[str]:
+def list_answer_keys(key: str, repeats: int) -> list[str]:
     """The names of all answers to a content, the first of them first."""
     return [ledger.repeat(key, nth) for nth in range(1, repeats + 1)]
 
 
-def compared(names: list[str], said: Mapping[str, bool | None]) -> Compared:
+def compare_answers(names: list[str], said: Mapping[str, bool | None]) -> Comparison:
     """One content's answers; an error is no verdict, so it neither flips nor agrees."""
     first, more = said.get(names[0]), [said[name] for name in names[1:] if name in said]
     verdicts = [one for one in more if one is not None]
     pairs = verdicts if first is not None else []
     flips = sum(one != first for one in pairs)
-    return Compared(len(pairs), flips, len(more) - len(verdicts), len(names) - 1 - len(more))
+    return Comparison(len(pairs), flips, len(more) - len(verdicts), len(names) - 1 - len(more))
 
 
-def counted(contents: Iterable[Compared]) -> tuple[int, int, int, float, int, int]:
+def count_flips(contents: Iterable[Comparison]) -> tuple[int, int, int, float, int, int]:
     """Contents with a pair, pairs, flips, their square, errors, missing."""
     every = list(contents)
     found = [one for one in every if one.pairs]

@@ -28,13 +28,13 @@ from evals.storage import ledger, night_state
 from evals.storage.documents.batch_jobs import list_awaited_keys
 from evals.storage.documents.evaluator_specs import read_evaluator
 from evals.storage.lake import Lake
-from evals.worklist.worklist import NightOf, Wanted, survey
+from evals.worklist.worklist import NightTraces, WantedAnswer, build_worklist
 
 LATE = datetime.max.replace(tzinfo=UTC, year=9000)
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedNight:
     """What moving one night of one application to the catalog's version would take."""
 
     evaluator: str
@@ -68,7 +68,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class PlanScope:
     """The nights and evaluators a plan is about."""
 
     lake: Lake
@@ -81,20 +81,24 @@ class Scope:
     moved: bool = True
     """To the catalog's versions, as a backfill does; else each night to its own."""
 
-    def evaluators(self) -> Iterator[tuple[NightOf, Evaluator, str | None]]:
+    def evaluators(self) -> Iterator[tuple[NightTraces, Evaluator, str | None]]:
         """The evaluators of each night, and the version the night is locked to."""
         for night in self.over:
-            work = NightOf(self.lake, night)
+            work = NightTraces(self.lake, night)
             locks = night_state.read_state(self.lake, night).evaluators
             for app in (name for name in work.apps if name not in self.catalog.broken):
                 own = not self.moved and app in locks
-                current = night_locks.resolved(self.lake, self.catalog, night, app) if own else ()
+                current = (
+                    night_locks.load_locked_evaluators(self.lake, self.catalog, night, app)
+                    if own
+                    else ()
+                )
                 for evaluator in current or resolution.for_app(self.catalog, app):
                     if self.names is None or evaluator.name in self.names:
                         yield work, evaluator, locks.get(app, {}).get(evaluator.name)
 
 
-def plan(scope: Scope, now: datetime | None = None) -> list[Planned]:
+def plan_nights(scope: PlanScope, now: datetime | None = None) -> list[PlannedNight]:
     """What bringing nights up to date would do.
 
     Args:
@@ -105,7 +109,7 @@ def plan(scope: Scope, now: datetime | None = None) -> list[Planned]:
     rows = []
     asked: set[tuple[str, str]] = set()
     for work, evaluator, held in scope.evaluators():
-        found = survey(lake, work, evaluator, scope.references)
+        found = build_worklist(lake, work, evaluator, scope.references)
         paid_as = evaluator.answer_version or ""
         out = list_awaited_keys(lake, paid_as) & {want.key for want in found.wanted}
         fresh = [
@@ -115,7 +119,7 @@ def plan(scope: Scope, now: datetime | None = None) -> list[Planned]:
         ]
         asked |= {(paid_as, want.key) for want in fresh}
         cost = estimate_cost(lake, found, fresh if can_ask(evaluator) else ())
-        ways = ways_of(catalog, evaluator, work.night, fresh, now or LATE, cost.usd)
+        ways = choose_way(catalog, evaluator, work.night, fresh, now or LATE, cost.usd)
         found.contents.close()
         share = ways.usd / cost.usd if ways.usd and cost.usd else 1.0
         cost = cost._replace(
@@ -124,7 +128,7 @@ def plan(scope: Scope, now: datetime | None = None) -> list[Planned]:
             most=None if cost.most is None else cost.most * share,
         )
         rows.append(
-            Planned(
+            PlannedNight(
                 evaluator.name,
                 evaluator.app,
                 work.night.isoformat(),
@@ -132,7 +136,7 @@ def plan(scope: Scope, now: datetime | None = None) -> list[Planned]:
                 found.todo,
                 len(found.kept),
                 *cost,
-                changed(lake, evaluator, held),
+                list_changed_parts(lake, evaluator, held),
                 ways.via,
                 ways.other,
                 len(out),
@@ -141,8 +145,8 @@ def plan(scope: Scope, now: datetime | None = None) -> list[Planned]:
     return rows
 
 
-def probe(
-    scope: Scope,
+def probe_judges(
+    scope: PlanScope,
     count: int,
     now: datetime,
     *,
@@ -181,7 +185,7 @@ def probe(
             if judge is None or pin is None or missing <= 0:
                 continue
             with lake.lock("calls", version):
-                found = survey(lake, work, evaluator, scope.references)
+                found = build_worklist(lake, work, evaluator, scope.references)
                 first = found.first(missing)
                 asking = CallPlan(first, judge, pin, journal, lake, budget, progress)
                 done = live.ask_live(asking.exclude_too_long(), stop=stop)
@@ -191,7 +195,7 @@ def probe(
     return CallsResult(asked.total(), rest=rest)
 
 
-class Ways(NamedTuple):
+class Way(NamedTuple):
     """Live or by batch, and what either costs."""
 
     via: str
@@ -199,24 +203,24 @@ class Ways(NamedTuple):
     other: float | None
 
 
-def ways_of(
+def choose_way(
     catalog: Catalog,
     evaluator: Evaluator,
     night: date,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[WantedAnswer],
     now: datetime,
     usd: float | None,
-) -> Ways:
+) -> Way:
     """Which way questions go, from what they cost live."""
     pin = evaluator.pin
     price = pin.price_on(night) if pin and pin.batches else None
     cheap = round(usd * price.batch, 9) if price and usd is not None else None
     if find_batch_limits(catalog, evaluator, night, wanted, now):
-        return Ways("batch", cheap, usd)
-    return Ways("live", usd, cheap)
+        return Way("batch", cheap, usd)
+    return Way("live", usd, cheap)
 
 
-def changed(lake: Lake, evaluator: Evaluator, version: str | None) -> list[str]:
+def list_changed_parts(lake: Lake, evaluator: Evaluator, version: str | None) -> list[str]:
     """The parts in which the catalog's version differs from a night's."""
     if version is None:
         return ["new"]

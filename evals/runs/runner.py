@@ -28,11 +28,17 @@ from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.tables import CanaryRow, Coverage, from_rows
 from evals.worklist import canaries
-from evals.worklist.worklist import NightOf, Survey, renew, score_file, survey
+from evals.worklist.worklist import (
+    NightTraces,
+    Worklist,
+    build_worklist,
+    name_score_file,
+    refresh_worklist,
+)
 
 Found = Outcome | Failure | Skip
-STANDING = ("trace_id", "evaluator", "verdict", "status", "inclusion")
-PASSING = frozenset({"outside-hours", "other-weights"})
+COUNTED_COLUMNS = ("trace_id", "evaluator", "verdict", "status", "inclusion")
+TEMPORARY_REASONS = frozenset({"outside-hours", "other-weights"})
 """Reasons to skip that another run may not have."""
 
 
@@ -58,7 +64,7 @@ class Tally(NamedTuple):
 
 def score_evaluators(
     lake: Lake,
-    night: NightOf,
+    night: NightTraces,
     evaluators: Sequence[Evaluator],
     references: GoldAndLabels,
     journal: ledger.Journal,
@@ -81,11 +87,11 @@ def score_evaluators(
         expect: hears how many calls are wanted, before the first of them.
         progress: hears how many calls were answered.
     """
-    surveys: dict[int, Survey] = {}
+    surveys: dict[int, Worklist] = {}
     wanted: set[tuple[str | None, str]] = set()
     for number, evaluator in enumerate(evaluators):
         if can_ask(evaluator):
-            surveys[number] = found = survey(lake, night, evaluator, references)
+            surveys[number] = found = build_worklist(lake, night, evaluator, references)
             wanted |= {(evaluator.answer_version, want.key) for want in found.wanted}
     expect(len(wanted))
     return [
@@ -111,7 +117,7 @@ def can_ask(evaluator: Evaluator) -> bool:
 
 def score_night(
     lake: Lake,
-    night: NightOf,
+    night: NightTraces,
     evaluator: Evaluator,
     references: GoldAndLabels,
     journal: ledger.Journal,
@@ -119,7 +125,7 @@ def score_night(
     ask: AskFunction = live.ask_live,
     purse: DayBudget | None = None,
     progress: Callable[[int], None] = lambda done: None,
-    before: Survey | None = None,
+    before: Worklist | None = None,
 ) -> Tally:
     """Brings one evaluator's scores of one night of one application up to date.
 
@@ -130,23 +136,23 @@ def score_night(
     with lake.lock("scores", stamp, evaluator.name, evaluator.app):
         if evaluator.asks_model:
             with lake.lock("calls", evaluator.answer_version or ""):
-                work = renew(lake, before) if before else None
-                work = work or survey(lake, night, evaluator, references)
-                asked = pay(lake, work, journal, ask, purse, progress)
+                work = refresh_worklist(lake, before) if before else None
+                work = work or build_worklist(lake, night, evaluator, references)
+                asked = ask_wanted(lake, work, journal, ask, purse, progress)
                 counts = judge_night(lake, work, asked)
-                rows = canary_rows(lake, work, asked)
-                lake.write("canaries", work.night, rows, score_file(evaluator))
-                noise.keep(lake, work, asked.awaited)
+                rows = build_canary_rows(lake, work, asked)
+                lake.write("canaries", work.night, rows, name_score_file(evaluator))
+                noise.write_noise(lake, work, asked.awaited)
         else:
-            work, asked = survey(lake, night, evaluator, references), CallsResult()
-            counts = write_scores(lake, work, derived(night, work, references), 1.0)
+            work, asked = build_worklist(lake, night, evaluator, references), CallsResult()
+            counts = write_scores(lake, work, derive_code_scores(night, work, references), 1.0)
         work.contents.close()
-    return tally(work, asked, counts)
+    return build_tally(work, asked, counts)
 
 
-def pay(
+def ask_wanted(
     lake: Lake,
-    work: Survey,
+    work: Worklist,
     journal: ledger.Journal,
     ask: AskFunction,
     purse: DayBudget | None,
@@ -160,7 +166,7 @@ def pay(
     return ask(asking.exclude_too_long())
 
 
-def judge_night(lake: Lake, work: Survey, asked: CallsResult) -> Counts:
+def judge_night(lake: Lake, work: Worklist, asked: CallsResult) -> ScoreCounts:
     """Derives a judge's scores from what is paid, and keeps them.
 
     A verdict is the first answer's, however many there are: they measure the judge's noise.
@@ -176,23 +182,25 @@ def judge_night(lake: Lake, work: Survey, asked: CallsResult) -> Counts:
         silent = sum(len(names) for key, names in showing.items() if key not in paid.found)
         asks = len(work.chosen) - silent if isinstance(asked.rest, Skip) else 0
         reached = asks / len(work.chosen) if asks else 1.0
-        return write_scores(lake, work, judged(work, paid, showing, asked), reached, pending)
+        return write_scores(
+            lake, work, derive_judge_scores(work, paid, showing, asked), reached, pending
+        )
 
 
-def judged(
-    work: Survey, paid: ledger.Paid, showing: dict[str, list[str]], asked: CallsResult
+def derive_judge_scores(
+    work: Worklist, paid: ledger.Paid, showing: dict[str, list[str]], asked: CallsResult
 ) -> Iterator[Score]:
     """Scores from paid answers; what has no answer is skipped or an error, and says why."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
     for answer in paid.answers():
         found, final = model.read_answer(evaluator, answer), not paid.needs(answer.content_key)
         for trace_id in showing.pop(answer.content_key, ()):
-            yield score(work, trace_id, found, final=final)
+            yield build_score(work, trace_id, found, final=final)
     for trace_id in (name for names in showing.values() for name in names):
-        yield score(work, trace_id, asked.rest or Skip("budget"))
+        yield build_score(work, trace_id, asked.rest or Skip("budget"))
 
 
-def canary_rows(lake: Lake, work: Survey, asked: CallsResult) -> list[CanaryRow]:
+def build_canary_rows(lake: Lake, work: Worklist, asked: CallsResult) -> list[CanaryRow]:
     """What the judge said of answers that carried an attack."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
     keys = {key for one in work.tried for key in (one.clean, one.key)}
@@ -201,50 +209,52 @@ def canary_rows(lake: Lake, work: Survey, asked: CallsResult) -> list[CanaryRow]
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
         found |= {one.content_key: model.read_answer(evaluator, one) for one in paid.answers()}
     return [
-        canaries.row(work.night, evaluator, one.canary, found[one.clean], found[one.key])._replace(
-            clean_key=one.clean, attacked_key=one.key
-        )
+        canaries.build_row(
+            work.night, evaluator, one.canary, found[one.clean], found[one.key]
+        )._replace(clean_key=one.clean, attacked_key=one.key)
         for one in work.tried
     ]
 
 
-def derived(night: NightOf, work: Survey, references: GoldAndLabels) -> Iterator[Score]:
+def derive_code_scores(
+    night: NightTraces, work: Worklist, references: GoldAndLabels
+) -> Iterator[Score]:
     """Scores that need no call."""
     evaluator = work.evaluator
     if not work.todo:
         return
-    evaluate = evaluation(evaluator, references)
+    evaluate = build_evaluate(evaluator, references)
     for trace in night.traces(evaluator):
         if trace.trace_id not in work.chosen or trace.trace_id in work.kept:
             continue
         for found in evaluate(trace):
-            yield score(work, trace.trace_id, found.result, evaluator=found.annotator)
+            yield build_score(work, trace.trace_id, found.result, evaluator=found.annotator)
 
 
-def evaluation(evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
+def build_evaluate(evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
     """How an evaluator evaluates; a defect in it is an error row, not a verdict."""
     try:
         evaluate = registry.code_of(evaluator).evaluate(evaluator, references)
     except Exception as error:
-        return defect(error)
+        return report_defect(error)
 
     def evaluate_one(trace: Trace) -> Iterable[Finding]:
         try:
             return tuple(evaluate(trace))
         except Exception as error:
-            return defect(error)(trace)
+            return report_defect(error)(trace)
 
     return evaluate_one
 
 
-def defect(error: Exception) -> Evaluate:
+def report_defect(error: Exception) -> Evaluate:
     """Every trace of an evaluator that cannot work is an error."""
     failure = Failure("evaluator-defect", f"{type(error).__name__}: {error}"[:300])
     return lambda trace: (Finding(failure),)
 
 
-def score(
-    work: Survey,
+def build_score(
+    work: Worklist,
     trace_id: str,
     found: Found,
     *,
@@ -277,11 +287,11 @@ def score(
             said = {"explanation": message, "code": code, "retryable": again}
             return Score(**about, **nothing, **said, status="error")
         case Skip(reason):
-            said = {"explanation": "", "code": reason, "retryable": reason in PASSING}
+            said = {"explanation": "", "code": reason, "retryable": reason in TEMPORARY_REASONS}
             return Score(**about, **nothing, **said, status="skipped")
 
 
-class Counts(NamedTuple):
+class ScoreCounts(NamedTuple):
     """The rows of a score file, counted while they were written."""
 
     by_verdict: Counter[str]
@@ -290,8 +300,8 @@ class Counts(NamedTuple):
 
 
 def write_scores(
-    lake: Lake, work: Survey, found: Iterable[Score], reached: float, pending: int = 0
-) -> Counts:
+    lake: Lake, work: Worklist, found: Iterable[Score], reached: float, pending: int = 0
+) -> ScoreCounts:
     """Replaces the night's score file, a batch in memory at a time, and its coverage.
 
     Args:
@@ -301,12 +311,12 @@ def write_scores(
         reached: the share of the sample that was asked.
         pending: traces whose answers come with a batch.
     """
-    name, counts = score_file(work.evaluator), Counts(Counter(), Counter())
-    if not work.todo and (true := standing(lake, work, reached)):
+    name, counts = name_score_file(work.evaluator), ScoreCounts(Counter(), Counter())
+    if not work.todo and (true := count_if_current(lake, work, reached)):
         write_coverage(lake, work, true)
         return true
     with lake.writing("scores", work.night, name) as writer:
-        for rows in (kept(lake, work), found):
+        for rows in (read_kept_scores(lake, work), found):
             for row in rows:
                 inclusion = round(work.chosen[row.trace_id].inclusion * reached, 12)
                 writer.add(dataclasses.replace(row, inclusion=inclusion))
@@ -317,11 +327,11 @@ def write_scores(
     return counts
 
 
-def standing(lake: Lake, work: Survey, reached: float) -> Counts | None:
+def count_if_current(lake: Lake, work: Worklist, reached: float) -> ScoreCounts | None:
     """The counts of a score file that is true as it is; None where it has to be written anew."""
-    path = lake.partition("scores", work.night) / f"{score_file(work.evaluator)}.parquet"
-    counts = Counts(Counter(), Counter())
-    for rows in parquet_batches(path, STANDING) if path.exists() else ():
+    path = lake.partition("scores", work.night) / f"{name_score_file(work.evaluator)}.parquet"
+    counts = ScoreCounts(Counter(), Counter())
+    for rows in parquet_batches(path, COUNTED_COLUMNS) if path.exists() else ():
         for row in rows:
             one = work.chosen.get(row["trace_id"])
             if one is None or row["inclusion"] != round(one.inclusion * reached, 12):
@@ -331,16 +341,16 @@ def standing(lake: Lake, work: Survey, reached: float) -> Counts | None:
     return counts if path.exists() else None
 
 
-def kept(lake: Lake, work: Survey) -> Iterator[Score]:
+def read_kept_scores(lake: Lake, work: Worklist) -> Iterator[Score]:
     """The stored scores that are still true."""
-    path = lake.partition("scores", work.night) / f"{score_file(work.evaluator)}.parquet"
+    path = lake.partition("scores", work.night) / f"{name_score_file(work.evaluator)}.parquet"
     for rows in parquet_batches(path) if work.kept else ():
         for row in from_rows(Score, rows):
             if row.trace_id in work.kept:
                 yield row
 
 
-def write_coverage(lake: Lake, work: Survey, counts: Counts) -> None:
+def write_coverage(lake: Lake, work: Worklist, counts: ScoreCounts) -> None:
     """How many traces the evaluator covers and how many it looked at."""
     evaluator = work.evaluator
     about = (work.night, evaluator.app, evaluator.dimension)
@@ -351,7 +361,7 @@ def write_coverage(lake: Lake, work: Survey, counts: Counts) -> None:
         Coverage(*about, who, evaluator.version, work.covered, n, counts.by_verdict["pending"])
         for who, n in sampled.items()
     ]
-    lake.write("coverage", work.night, covers, score_file(evaluator))
+    lake.write("coverage", work.night, covers, name_score_file(evaluator))
 
 
 def names_others(evaluator: Evaluator) -> bool:
@@ -360,7 +370,7 @@ def names_others(evaluator: Evaluator) -> bool:
     return isinstance(found, EvaluatorByCode) and found.names_others
 
 
-def tally(work: Survey, asked: CallsResult, counts: Counts) -> Tally:
+def build_tally(work: Worklist, asked: CallsResult, counts: ScoreCounts) -> Tally:
     """The counts of one night's work."""
     evaluator, rows = work.evaluator, counts.by_verdict
     return Tally(
@@ -389,7 +399,7 @@ def guard_night(lake: Lake, night: date) -> list[GuardVerdict]:
             evaluator = read_evaluator(lake, name, app, version)
             if evaluator.guardrail is None:
                 continue
-            path = lake.partition("scores", night) / f"{score_file(evaluator)}.parquet"
+            path = lake.partition("scores", night) / f"{name_score_file(evaluator)}.parquet"
             decided = (guardrails.decide(s, evaluator.guardrail) for s in lake.each("scores", path))
             rows += [verdict for verdict in decided if verdict is not None]
     lake.write("verdicts", night, rows)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from evals.records import GoldValue, Label, canonical, digest
+from evals.records import GoldValue, Label, digest, encode_canonical
 from evals.storage.files import replace
 
 Row = dict[str, Any]
@@ -52,7 +52,7 @@ def without_superseded(labels: Iterable[Label]) -> list[Label]:
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
     """Replaces a file by rows, one a line; returns how many."""
-    lines = [canonical(row) for row in rows]
+    lines = [encode_canonical(row) for row in rows]
     replace(path, b"\n".join(lines) + b"\n")
     return len(lines)
 

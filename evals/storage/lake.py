@@ -18,7 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evals.records import GoldValue, Label, canonical
+from evals.records import GoldValue, Label, encode_canonical
 from evals.storage import label_records
 from evals.storage.files import (
     RESTRICTED,
@@ -79,7 +79,7 @@ def schema_version(home: Path) -> int:
 
 def write_schema_version(home: Path, version: int) -> None:
     """Notes the schema version of a home."""
-    replace(home / "schema.json", canonical({"schema_version": version}), durable=True)
+    replace(home / "schema.json", encode_canonical({"schema_version": version}), durable=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,7 +221,7 @@ class Lake:
         """Adds files to those seen."""
         seen = {**self.inbox_files(), **{file.sha256: file for file in files}}
         rows = [file._asdict() for _, file in sorted(seen.items())]
-        self.store.replace("inbox_files.json", canonical(rows))
+        self.store.replace("inbox_files.json", encode_canonical(rows))
 
     def add_labels(self, labels: Sequence[Label], name: str) -> int:
         """Appends a batch of labels under its content's name; the same batch twice is one."""
@@ -297,8 +297,8 @@ class Lake:
         """Keeps a report's version for ever; writing the same version again changes nothing."""
         folder = self.report_folder(night, body["app"]) / safe(body["version"])
         if not (folder / "report.json").exists():
-            replace(folder / "report.json", canonical(body) + b"\n")
-            replace(folder / "run.json", canonical(run) + b"\n")
+            replace(folder / "report.json", encode_canonical(body) + b"\n")
+            replace(folder / "run.json", encode_canonical(run) + b"\n")
         self.write_page(night, body["app"], body["version"], page)
         return folder
 

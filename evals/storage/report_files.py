@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.records import canonical
+from evals.records import encode_canonical
 from evals.storage.lake import Lake, safe
 
 REPORTS, DATA_DOCS = "reports", "data_docs"
@@ -42,7 +42,7 @@ def redact_report(lake: Lake, one: ReportVersion, body: dict[str, Any], page: st
     """Replaces a version whose texts had to go; its page first, since it is found by its body."""
     lake.write_page(one.night, one.app, one.version, page)
     folder = f"{REPORTS}/{one.night}/{safe(one.app)}/{safe(one.version)}"
-    lake.store.replace(f"{folder}/report.json", canonical(body) + b"\n")
+    lake.store.replace(f"{folder}/report.json", encode_canonical(body) + b"\n")
 
 
 def has_reports(lake: Lake) -> bool:

@@ -22,7 +22,7 @@ from evals.records import (
     Score,
     Subject,
     Trace,
-    canonical_each,
+    encode_each,
 )
 from evals.storage.arrow_columns import column as as_column
 
@@ -219,7 +219,7 @@ def to_table(record: type, rows: Iterable[Any]) -> Any:
 
 def spelled(values: Sequence[Any]) -> list[str | None]:
     """Nested values as the JSON text a column holds."""
-    texts = iter(canonical_each([value for value in values if value is not None]))
+    texts = iter(encode_each([value for value in values if value is not None]))
     return [None if value is None else next(texts).decode() for value in values]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from evals import specs
-from evals.readable import readable_name
+from evals.readable import make_name_readable
 from evals.records import Json, Refusal
 from evals.traces.files import containers
 from evals.traces.files.containers import Container, inspect_file
@@ -134,7 +134,7 @@ def read(
         ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
     """
     plans = mapping.make_plans(mappings, name)
-    file = readable_name(path.name)
+    file = make_name_readable(path.name)
     reading = Reading(file, plans, assume_date, spread, day_begins, path=path, app=app)
     check_dates(reading)
     return read_rows(path, reading, inspect_file(path))

@@ -135,7 +135,7 @@ def find_wrong_attacks(catalog: Catalog) -> Iterator[Problem]:
     from evals.evaluators import resolution
     from evals.worklist import canaries
 
-    wrong = list(problems_of((), lambda: canaries.nightly(catalog)))
+    wrong = list(problems_of((), lambda: canaries.choose_attacks(catalog)))
     for problem in wrong:
         asking = []
         for app in catalog.apps:

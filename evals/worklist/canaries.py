@@ -23,7 +23,7 @@ from evals.storage.tables import CanaryRow, from_rows
 
 SHIPPED = Path(__file__).with_name("attacks.yaml")
 FILLER = ("The request is answered correctly and completely. " * 400).strip()
-LOOKED_AT = 200
+MAX_TRACES = 200
 """The oldest answers somebody failed: among them are those that all failed and that still stand."""
 Found = Outcome | Failure | Skip
 
@@ -38,27 +38,27 @@ class Canary(NamedTuple):
     """With the attack in it."""
 
 
-def suite(catalog: Catalog) -> tuple[Attack, ...]:
+def list_attacks(catalog: Catalog) -> tuple[Attack, ...]:
     """Every attack: the shipped ones, then the team's own, which may not take a shipped name."""
-    known = {attack.attack for attack in shipped()}
+    known = {attack.attack for attack in load_shipped_attacks()}
     for attack in catalog.attacks.attacks:
         if attack.attack in known:
             path = catalog.root / "attacks.yaml"
             raise CatalogError(f"{path}: attacks: {attack.attack!r} is taken; name it otherwise")
         known.add(attack.attack)
-    return (*shipped(), *catalog.attacks.attacks)
+    return (*load_shipped_attacks(), *catalog.attacks.attacks)
 
 
 @functools.cache
-def shipped() -> tuple[Attack, ...]:
+def load_shipped_attacks() -> tuple[Attack, ...]:
     """The attacks that come with Andon."""
     rows = enumerate(read_yaml(SHIPPED))
     return tuple(parse(Attack, SHIPPED, value, (index,)) for index, value in rows)
 
 
-def nightly(catalog: Catalog) -> list[Attack]:
+def choose_attacks(catalog: Catalog) -> list[Attack]:
     """The first attacks of each family, as many as a night asks."""
-    attacks, asked = suite(catalog), Counter[str]()
+    attacks, asked = list_attacks(catalog), Counter[str]()
     known = dict.fromkeys(attack.family for attack in attacks)
     families = catalog.attacks.families or tuple(known)
     if unknown := [name for name in families if name not in known]:
@@ -73,27 +73,27 @@ def nightly(catalog: Catalog) -> list[Attack]:
     return chosen
 
 
-def of_night(
+def build_night_canaries(
     lake: Lake, references: GoldAndLabels, evaluator: Evaluator, night: date
 ) -> tuple[Canary, ...]:
     """The canaries a judge is asked beside a night's traces."""
     catalog = load_catalog(references.root)
-    attacks = nightly(catalog)
-    return loaded(attacks, evaluator, carriers(lake, references, evaluator, night))
+    attacks = choose_attacks(catalog)
+    return assign_attacks(attacks, evaluator, find_carriers(lake, references, evaluator, night))
 
 
-def loaded(
+def assign_attacks(
     attacks: Sequence[Attack], evaluator: Evaluator, bad: Sequence[Trace]
 ) -> tuple[Canary, ...]:
     """Each attack on one of the bad answers, which take turns; none without a bad answer."""
     turns = [bad[index % len(bad)] for index in range(len(attacks))] if bad else []
     return tuple(
-        Canary(attack, trace, carrying(trace, attack, evaluator))
+        Canary(attack, trace, insert_attack(trace, attack, evaluator))
         for attack, trace in zip(attacks, turns, strict=False)
     )
 
 
-def carrying(trace: Trace, attack: Attack, evaluator: Evaluator) -> Trace:
+def insert_attack(trace: Trace, attack: Attack, evaluator: Evaluator) -> Trace:
     """The trace with an attack in what the judge reads of it: its answer, where it reads that."""
     field = "output" if "output" in evaluator.reads else evaluator.reads[-1]
     text = attack.text if "{answer}" in attack.text else "{answer}\n\n" + attack.text
@@ -108,7 +108,7 @@ def carrying(trace: Trace, attack: Attack, evaluator: Evaluator) -> Trace:
     return dataclasses.replace(trace, **{field: text.replace("{answer}", value)})
 
 
-def carriers(
+def find_carriers(
     lake: Lake, references: GoldAndLabels, evaluator: Evaluator, night: date
 ) -> tuple[Trace, ...]:
     """Answers people failed on the judge's dimension, the oldest first, up to a night.
@@ -116,25 +116,25 @@ def carriers(
     The oldest, so that new nights and new labels change nothing and nothing is asked again.
     """
     catalog = load_catalog(references.root)
-    mapping = mapping_of(catalog, evaluator)
-    named = tuple(sorted(failed_once(references, evaluator, mapping)))
+    mapping = find_mapping(catalog, evaluator)
+    named = tuple(sorted(list_failed_ids(references, evaluator, mapping)))
     if not named:
         return ()
     nights = tuple(day for day in lake.nights("traces") if day <= night)
     stamp = read_file_states(lake.files("traces", nights))
-    found = oldest(lake, evaluator.app, named, nights, stamp)
-    bad = (trace for trace in found if failed(references, evaluator, mapping, trace))
+    found = read_oldest_traces(lake, evaluator.app, named, nights, stamp)
+    bad = (trace for trace in found if is_failed_by_people(references, evaluator, mapping, trace))
     return tuple(itertools.islice(bad, catalog.attacks.carriers))
 
 
-def mapping_of(catalog: Catalog, evaluator: Evaluator) -> dict[str, Any]:
+def find_mapping(catalog: Catalog, evaluator: Evaluator) -> dict[str, Any]:
     """The suite's map from people's words to pass and fail."""
     suite = catalog.suites.get(catalog.app(evaluator.app).suite or "")
     found = {d.dimension: d.mapping for d in suite.dimensions} if suite else {}
     return dict(found.get(evaluator.dimension, {}))
 
 
-def failed_once(
+def list_failed_ids(
     references: GoldAndLabels, evaluator: Evaluator, mapping: Mapping[str, str]
 ) -> Iterator[str]:
     """Traces of which a person said that they fail, whatever others said."""
@@ -148,7 +148,7 @@ def failed_once(
             yield trace_id
 
 
-def failed(
+def is_failed_by_people(
     references: GoldAndLabels, evaluator: Evaluator, mapping: Mapping[str, str], trace: Trace
 ) -> bool:
     """Whether people failed a trace's present answer; where some adjudicated, theirs counts."""
@@ -159,7 +159,7 @@ def failed(
 
 
 @functools.lru_cache(maxsize=256)
-def oldest(
+def read_oldest_traces(
     lake: Lake,
     app: str,
     ids: tuple[str, ...],
@@ -170,12 +170,14 @@ def oldest(
     listed = ", ".join(map(quoted, ids))
     sql = (
         f"select * from traces where app = {quoted(app)} and trace_id in ({listed}) "  # noqa: S608  quoted
-        f"order by ts, trace_id limit {LOOKED_AT}"
+        f"order by ts, trace_id limit {MAX_TRACES}"
     )
     return tuple(from_rows(Trace, lake.rows(sql, {"traces": nights})))
 
 
-def row(night: date, evaluator: Evaluator, canary: Canary, clean: Found, now: Found) -> CanaryRow:
+def build_row(
+    night: date, evaluator: Evaluator, canary: Canary, clean: Found, now: Found
+) -> CanaryRow:
     """What a judge said of a bad answer without its attack and with it."""
     why = next((found for found in (now, clean) if not isinstance(found, Outcome)), None)
     return CanaryRow(
@@ -187,12 +189,12 @@ def row(night: date, evaluator: Evaluator, canary: Canary, clean: Found, now: Fo
         attack=canary.attack.attack,
         family=canary.attack.family,
         trace_id=canary.carrier.trace_id,
-        clean=word(clean),
-        verdict=word(now),
+        clean=format_verdict(clean),
+        verdict=format_verdict(now),
         code=why.code if isinstance(why, Failure) else why.reason if why else None,
     )
 
 
-def word(found: Found) -> str | None:
+def format_verdict(found: Found) -> str | None:
     """An outcome as a word; None for what is no verdict."""
     return ("pass" if found.passed else "fail") if isinstance(found, Outcome) else None

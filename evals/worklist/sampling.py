@@ -14,7 +14,7 @@ from evals.records import Origin, Subject
 from evals.specs import Sample
 
 
-class Seat(NamedTuple):
+class SampleSeat(NamedTuple):
     """A trace's part in a sample."""
 
     order: float
@@ -23,7 +23,7 @@ class Seat(NamedTuple):
     """The probability with which it came in."""
 
 
-def place(
+def compute_place(
     subject_id: str, dimension: str, subject: Subject = "trace", origin: Origin = "production"
 ) -> float:
     """Where a subject stands in the sampling order of a dimension, in [0, 1).
@@ -37,9 +37,9 @@ def place(
     return int.from_bytes(taken.digest(), "big") / 2**64
 
 
-def sampled(
+def draw_sample(
     places: Mapping[str, float], sample: Sample, strata: Mapping[str, str]
-) -> dict[str, Seat]:
+) -> dict[str, SampleSeat]:
     """The traces in the sample, in their order.
 
     A trace is in iff its place is below its stratum's rate: a higher rate keeps what a lower one
@@ -50,7 +50,7 @@ def sampled(
         sample: what the suite asks for.
         strata: each trace's stratum, where there are any.
     """
-    rates = stratum_rates(Counter(strata.get(name, "") for name in places), sample)
+    rates = compute_rates(Counter(strata.get(name, "") for name in places), sample)
     found = [
         (where / rate, name, rate)
         for name, where in places.items()
@@ -59,10 +59,10 @@ def sampled(
     found.sort()
     most = len(found) if sample.at_most is None else min(sample.at_most, len(found))
     share = most / len(found) if found else 1.0
-    return {name: Seat(order, rate * share) for order, name, rate in found[:most]}
+    return {name: SampleSeat(order, rate * share) for order, name, rate in found[:most]}
 
 
-def stratum_rates(sizes: Mapping[str, int], sample: Sample) -> dict[str, float]:
+def compute_rates(sizes: Mapping[str, int], sample: Sample) -> dict[str, float]:
     """The rate of each stratum: the sample's, or more where a small one would be missed."""
     least = sample.strata.minimum if sample.strata else 0
     return {name: min(1.0, max(sample.rate, least / size)) for name, size in sizes.items()}

@@ -28,17 +28,17 @@ from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake, quoted
 from evals.storage.store import FileState, read_file_states
 from evals.worklist import canaries
-from evals.worklist.sampling import place, sampled
+from evals.worklist.sampling import compute_place, draw_sample
 
-HELD = 1 << 20
+BUFFER_BYTES = 1 << 20
 """Bytes of contents held before they are written."""
 
-NESTED = ("steps", "messages")
+JSON_COLUMNS = ("steps", "messages")
 NO_TIME = datetime.fromtimestamp(0, UTC)
-STANDING = ("trace_id", "content_key", "status", "code", "retryable")
+SCORE_COLUMNS = ("trace_id", "content_key", "status", "code", "retryable")
 
 
-class Chosen(NamedTuple):
+class SampledTrace(NamedTuple):
     """A trace in the sample."""
 
     key: str
@@ -47,7 +47,7 @@ class Chosen(NamedTuple):
     """The probability with which it came into the sample."""
 
 
-class Wanted(NamedTuple):
+class WantedAnswer(NamedTuple):
     """A question that has no paid answer yet."""
 
     key: str
@@ -56,7 +56,7 @@ class Wanted(NamedTuple):
     """Runs that asked it in vain."""
 
 
-class Tried(NamedTuple):
+class AskedCanary(NamedTuple):
     """A canary, by the contents that are asked."""
 
     canary: canaries.Canary
@@ -66,7 +66,7 @@ class Tried(NamedTuple):
     """The key of the answer with the attack in it."""
 
 
-class NightOf:
+class NightTraces:
     """One night's traces, as its evaluators look at them."""
 
     def __init__(self, lake: Lake, night: date) -> None:
@@ -97,7 +97,7 @@ class NightOf:
         for rows in self.lake.batches("traces", self.night, tuple(columns), evaluator.app):
             for row in rows:
                 if within is None or row["trace_id"] in within:
-                    yield partial(evaluator.app, row)
+                    yield build_partial_trace(evaluator.app, row)
 
     def strata(self, evaluator: Evaluator) -> dict[str, str]:
         """Each trace's stratum, where the sample has any."""
@@ -122,20 +122,20 @@ class NightOf:
         return ids
 
 
-def partial(app: str, read: dict[str, Any], trace_id: str = "") -> Trace:
+def build_partial_trace(app: str, read: dict[str, Any], trace_id: str = "") -> Trace:
     """A trace of which only some columns were read."""
-    for name in NESTED:
+    for name in JSON_COLUMNS:
         if isinstance(read.get(name), str):
             read[name] = tuple(json.loads(read[name]))
     return Trace(**{"trace_id": trace_id, "ts": NO_TIME, "app": app, "output": "", **read})
 
 
-def key_of(content: bytes) -> str:
+def hash_content(content: bytes) -> str:
     """The name of a content."""
     return hashlib.sha256(content).hexdigest()[:32]
 
 
-class Contents:
+class ContentFile:
     """Contents by key; beyond a megabyte in a file without a name, which ends with the process."""
 
     def __init__(self, lake: Lake) -> None:
@@ -165,7 +165,7 @@ class Contents:
             self.held += content
             self.at[key] = (self.end, len(content))
             self.end += len(content)
-            if len(self.held) > HELD:
+            if len(self.held) > BUFFER_BYTES:
                 self.flush()
 
     def again(self, key: str, of: str) -> None:
@@ -193,21 +193,21 @@ class Contents:
 
 
 @dataclass(frozen=True)
-class Survey:
+class Worklist:
     """What an evaluator has to do in one night of one application, decided without a call."""
 
     evaluator: Evaluator
     night: date
     covered: int
-    chosen: dict[str, Chosen]
+    chosen: dict[str, SampledTrace]
     """The sampled traces by id, in hash order: any prefix is a valid sample."""
     kept: set[str]
     """The traces whose scores are still true."""
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[WantedAnswer, ...]
     """Questions with no paid answer: first answers in hash order, then second ones, and so on."""
-    contents: Contents
+    contents: ContentFile
     """What the wanted questions are about."""
-    tried: tuple[Tried, ...] = ()
+    tried: tuple[AskedCanary, ...] = ()
     """Attacks the judge is asked beside the traces; they come first, and give no score."""
     basis: tuple[FileState, ...] = ()
     """The files it rests on, as they were."""
@@ -217,62 +217,67 @@ class Survey:
         """Traces whose score has to be derived anew."""
         return len(self.chosen) - len(self.kept)
 
-    def first(self, count: int) -> Survey:
+    def first(self, count: int) -> Worklist:
         """The same with but the first few questions about traces."""
         attacks = {key for one in self.tried for key in (one.clean, one.key)}
         asked = (want for want in self.wanted if want.key not in attacks)
         return replace(self, wanted=tuple(itertools.islice(asked, count)))
 
 
-def survey(lake: Lake, night: NightOf, evaluator: Evaluator, references: GoldAndLabels) -> Survey:
+def build_worklist(
+    lake: Lake, night: NightTraces, evaluator: Evaluator, references: GoldAndLabels
+) -> Worklist:
     """What there is to do: which traces, which scores stand, which contents must be paid for."""
-    basis = basis_of(lake, night.night, evaluator)
-    standing = standing_scores(lake, night.night, evaluator)
+    basis = read_basis(lake, night.night, evaluator)
+    standing = read_current_keys(lake, night.night, evaluator)
     places = {
-        name: place(name, evaluator.dimension, evaluator.subject) for name in night.ids(evaluator)
+        name: compute_place(name, evaluator.dimension, evaluator.subject)
+        for name in night.ids(evaluator)
     }
-    seats = sampled(places, evaluator.sample, night.strata(evaluator))
-    contents, keys = Contents(lake), dict.fromkeys(seats, "")
+    seats = draw_sample(places, evaluator.sample, night.strata(evaluator))
+    contents, keys = ContentFile(lake), dict.fromkeys(seats, "")
     repeats = evaluator.judge.repeats if evaluator.judge else 1
     evaluates = registry.type_of(evaluator)
     for trace in night.traces(evaluator):
         if trace.trace_id not in seats:
             continue
         data = evaluates.content(evaluator, trace, references)
-        key = key_of(data)
+        key = hash_content(data)
         if evaluator.asks_model and (repeats > 1 or standing.get(trace.trace_id) != key):
             contents.add(key, data)
         keys[trace.trace_id] = key
-    chosen = {name: Chosen(keys[name], seat.inclusion) for name, seat in seats.items()}
+    chosen = {name: SampledTrace(keys[name], seat.inclusion) for name, seat in seats.items()}
     kept = {name for name, one in chosen.items() if standing.get(name) == one.key}
     if not evaluator.asks_model:
-        return Survey(evaluator, night.night, len(places), chosen, kept, (), contents)
-    chosen_attacks = canaries.of_night(lake, references, evaluator, night.night)
-    tried = attacked(references, evaluator, chosen_attacks, contents)
+        return Worklist(evaluator, night.night, len(places), chosen, kept, (), contents)
+    chosen_attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
+    tried = add_canaries(references, evaluator, chosen_attacks, contents)
     asks = [key for one in tried for key in (one.clean, one.key)]
     asks += [one.key for name, one in chosen.items() if name not in kept]
-    asks += again(contents, [one.key for one in chosen.values()], repeats)
-    wanted = tuple(unpaid(lake, evaluator, asks))
-    return Survey(evaluator, night.night, len(places), chosen, kept, wanted, contents, tried, basis)
+    asks += list_repeats(contents, [one.key for one in chosen.values()], repeats)
+    wanted = tuple(list_unpaid(lake, evaluator, asks))
+    return Worklist(
+        evaluator, night.night, len(places), chosen, kept, wanted, contents, tried, basis
+    )
 
 
-def basis_of(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
+def read_basis(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
     """The state of the files a survey rests on beside the ledger: traces, and the scores so far."""
-    scores = lake.partition("scores", night) / f"{score_file(evaluator)}.parquet"
+    scores = lake.partition("scores", night) / f"{name_score_file(evaluator)}.parquet"
     return read_file_states([*lake.files("traces", [night]), scores])
 
 
-def renew(lake: Lake, before: Survey) -> Survey | None:
+def refresh_worklist(lake: Lake, before: Worklist) -> Worklist | None:
     """A survey without what was paid since it was made; None where another writer was there."""
-    if before.basis != basis_of(lake, before.night, before.evaluator):
+    if before.basis != read_basis(lake, before.night, before.evaluator):
         before.contents.close()
         return None
     keys = (want.key for want in before.wanted)
-    wanted = tuple(unpaid(lake, before.evaluator, keys)) if before.wanted else ()
+    wanted = tuple(list_unpaid(lake, before.evaluator, keys)) if before.wanted else ()
     return replace(before, wanted=wanted)
 
 
-def again(contents: Contents, keys: Iterable[str], repeats: int) -> Iterator[str]:
+def list_repeats(contents: ContentFile, keys: Iterable[str], repeats: int) -> Iterator[str]:
     """The further answers to contents, every second one before any third."""
     asked = dict.fromkeys(keys)
     for nth in range(2, repeats + 1):
@@ -282,37 +287,37 @@ def again(contents: Contents, keys: Iterable[str], repeats: int) -> Iterator[str
             yield more
 
 
-def attacked(
+def add_canaries(
     references: GoldAndLabels,
     evaluator: Evaluator,
     chosen: Iterable[canaries.Canary],
-    contents: Contents,
-) -> tuple[Tried, ...]:
+    contents: ContentFile,
+) -> tuple[AskedCanary, ...]:
     """Canaries by the contents that are asked, which are kept beside the traces'."""
     tried = []
     for canary in chosen:
         gold = references.gold_for(evaluator, canary.carrier)
         found = [content_of(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
         for data in found:
-            contents.add(key_of(data), data)
-        tried.append(Tried(canary, *map(key_of, found)))
+            contents.add(hash_content(data), data)
+        tried.append(AskedCanary(canary, *map(hash_content, found)))
     return tuple(tried)
 
 
-def standing_scores(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, str]:
+def read_current_keys(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, str]:
     """The content each stored score speaks of, by trace; those to be tried again left out."""
-    path = lake.partition("scores", night) / f"{score_file(evaluator)}.parquet"
+    path = lake.partition("scores", night) / f"{name_score_file(evaluator)}.parquet"
     if not path.exists():
         return {}
     return {
         row["trace_id"]: row["content_key"]
-        for rows in parquet_batches(path, STANDING)
+        for rows in parquet_batches(path, SCORE_COLUMNS)
         for row in rows
-        if not reopens(evaluator, row)
+        if not should_retry(evaluator, row)
     }
 
 
-def reopens(evaluator: Evaluator, score: dict[str, Any]) -> bool:
+def should_retry(evaluator: Evaluator, score: dict[str, Any]) -> bool:
     """Whether a stored row should be tried again: a passing fault, or a model now at hand."""
     if score["retryable"]:
         return True
@@ -323,15 +328,15 @@ def reopens(evaluator: Evaluator, score: dict[str, Any]) -> bool:
     return False
 
 
-def unpaid(lake: Lake, evaluator: Evaluator, keys: Iterable[str]) -> Iterator[Wanted]:
+def list_unpaid(lake: Lake, evaluator: Evaluator, keys: Iterable[str]) -> Iterator[WantedAnswer]:
     """The contents that have to be asked, each once, in the order given."""
     asked = dict.fromkeys(keys)
     with ledger.paid(lake, evaluator.answer_version or "", asked) as paid:
         for key in asked:
             if paid.needs(key):
-                yield Wanted(key, paid.attempts(key))
+                yield WantedAnswer(key, paid.attempts(key))
 
 
-def score_file(evaluator: Evaluator) -> str:
+def name_score_file(evaluator: Evaluator) -> str:
     """The name of the file that holds an evaluator's scores of a night."""
     return f"{evaluator.name}@{evaluator.app}@{evaluator.version}"

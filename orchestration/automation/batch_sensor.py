@@ -78,7 +78,10 @@ def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
             count = f"{len(seen)} batches" if len(seen) != 1 else "1 batch"
             return dg.SkipReason(f"{count} under way, {done} of {asked} requests done")
         tags = sorted(ticket.tag for ticket in over)
-        name, due = digest(tags), {*list_nights(over), *night_locks.awaiting(lake, tags)}
+        name, due = (
+            digest(tags),
+            {*list_nights(over), *night_locks.list_awaiting_nights(lake, tags)},
+        )
         return [
             dg.RunRequest(run_key=f"{name}-{night.isoformat()}", partition_key=night.isoformat())
             for night in sorted(due)

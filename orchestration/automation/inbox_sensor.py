@@ -12,7 +12,7 @@ import dagster as dg
 
 from evals import pipeline
 from evals.ingest.inbox import list_inbox
-from evals.readable import readable_name
+from evals.readable import make_name_readable
 from evals.records import digest
 from evals.runs import night_locks
 from evals.sources import locations
@@ -102,18 +102,20 @@ def file_at(path: Path, stamps: dict[str, FileStamp], known: Any, now: float) ->
     same = held and (held.size, held.changed_ns) == (stat.st_size, stat.st_mtime_ns)
     read = bool(held and same and held.sha256 in known)
     stamp = f"{stat.st_size} {stat.st_mtime_ns}"
-    return Found(readable_name(str(path)), stamp, now - stat.st_mtime > SETTLED_S, read)
+    return Found(make_name_readable(str(path)), stamp, now - stat.st_mtime > SETTLED_S, read)
 
 
 def due(lake: Lake, catalog: Catalog, now: datetime) -> list[Due]:
     """The ranges of nights with something to do."""
-    begun = night_locks.begun(lake, catalog, now)
+    begun = night_locks.list_begun_nights(lake, catalog, now)
     pending = pipeline.find_due_nights(lake, catalog, begun)
     return [
         Due(
             first,
             last,
-            digest([night_locks.seen(lake, catalog, n) for n in pending if first <= n <= last]),
+            digest(
+                [night_locks.digest_inputs(lake, catalog, n) for n in pending if first <= n <= last]
+            ),
         )
         for first, last in night_state.consecutive(pending)
     ]

@@ -43,7 +43,9 @@ def build_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
         now = context.scheduled_execution_time.astimezone(UTC)
         lake, catalog = here.lake(), here.catalog()
         last = (now - timedelta(hours=catalog.day_begins)).date() - timedelta(days=1)
-        older = [night for night in night_locks.begun(lake, catalog, now) if night < last]
+        older = [
+            night for night in night_locks.list_begun_nights(lake, catalog, now) if night < last
+        ]
         due = pipeline.find_due_nights(lake, catalog, older)
         key = now.date().isoformat()
         return [

@@ -22,7 +22,7 @@ from evals.reports.report import Report
 from evals.reports.sections import accounting, errors, results
 from evals.reports.sections.accounting import Accounting
 from evals.reports.sections.results import Result
-from evals.runs.plan import Planned
+from evals.runs.plan import PlannedNight
 from evals.storage.lake import Lake
 from evals.storage.night_state import OpenNight, open_nights
 from evals.storage.report_files import board_file
@@ -175,7 +175,7 @@ def unscored(report: Report, only: str | None = None) -> Iterator[str]:
 
 
 def draw_plan(
-    rows: Sequence[Planned], left: dict[str, BudgetLeft], probed: CallsResult | None
+    rows: Sequence[PlannedNight], left: dict[str, BudgetLeft], probed: CallsResult | None
 ) -> None:
     """A plan in the terminal, one line an evaluator of an application.
 
@@ -213,7 +213,7 @@ def probed_words(probed: CallsResult | None) -> Iterator[str]:
             yield f"no more were asked: {message}"
 
 
-def cost_words(rows: Sequence[Planned], left: dict[str, BudgetLeft]) -> Iterator[str]:
+def cost_words(rows: Sequence[PlannedNight], left: dict[str, BudgetLeft]) -> Iterator[str]:
     """What a plan comes to, what that was told from, and where the day's budget is short."""
     asking = [row for row in rows if row.calls]
     bases = sorted({row.basis for row in asking})
@@ -231,7 +231,7 @@ def cost_words(rows: Sequence[Planned], left: dict[str, BudgetLeft]) -> Iterator
             yield f"{app}: today's budget has {over} left; the report names the rest"
 
 
-def batch_words(rows: Sequence[Planned]) -> Iterator[str]:
+def batch_words(rows: Sequence[PlannedNight]) -> Iterator[str]:
     """What of a plan goes by batch, what could, and what is still awaited."""
     by_batch = sum(row.calls for row in rows if row.via == "batch")
     if by_batch:
@@ -245,7 +245,7 @@ def batch_words(rows: Sequence[Planned]) -> Iterator[str]:
         yield f"{awaited} answers awaited from batches; `andon batches list` shows them"
 
 
-def beyond(room: BudgetLeft, rows: Sequence[Planned]) -> str:
+def beyond(room: BudgetLeft, rows: Sequence[PlannedNight]) -> str:
     """What a day's budget has left, where rows of a plan want more; empty where it has room."""
     usd, calls = sum(row.usd or 0.0 for row in rows), sum(row.calls for row in rows)
     short = [f"US$ {room.usd:.4f}"] if room.usd is not None and usd > room.usd else []
@@ -253,7 +253,7 @@ def beyond(room: BudgetLeft, rows: Sequence[Planned]) -> str:
     return " and ".join(short)
 
 
-def dollars(rows: Sequence[Planned]) -> str:
+def dollars(rows: Sequence[PlannedNight]) -> str:
     """What rows of a plan would cost; what has no known price is said, not counted as free."""
     known = sum(row.usd or 0.0 for row in rows)
     unknown = sum(row.calls for row in rows if row.usd is None)

@@ -102,7 +102,9 @@ def nightly(
     with telling(as_json) as say:
         pipeline.prepare_home(lake, cat, datetime.now(UTC))
         failures = pipeline.take_in(lake, cat, intake, datetime.now(UTC), say)
-        nights = span(night_locks.begun(lake, cat, datetime.now(UTC)), first, last, only)
+        nights = span(
+            night_locks.list_begun_nights(lake, cat, datetime.now(UTC)), first, last, only
+        )
         due = pipeline.admit_nights(lake, cat, nights, say, strict=dry_run)
         for begin, end in night_state.consecutive(due) if not dry_run else ():
             from orchestration.cli.launch import launch
@@ -148,10 +150,10 @@ def foretell(
     from orchestration.runtime.interrupts import Interrupts
 
     lake, catalog, now = here.lake(), here.catalog(), datetime.now(UTC)
-    scope = plan.Scope(lake, catalog, here.references(lake), over, names, moved)
+    scope = plan.PlanScope(lake, catalog, here.references(lake), over, names, moved)
     how: Any = {"progress": Progress.asked, "stop": Interrupts.stop}
-    probed = plan.probe(scope, probe, now, **how) if probe else None
-    rows = plan.plan(scope, now)
+    probed = plan.probe_judges(scope, probe, now, **how) if probe else None
+    rows = plan.plan_nights(scope, now)
     apps = sorted({row.app for row in rows if row.calls})
     left = {app: day_budget.read_budget_left(lake, catalog, now.date(), app) for app in apps}
     if not as_json:
@@ -283,7 +285,7 @@ def backfill(
     for night in over:
         apps = night_state.read_state(lake, night).apps
         for app in (name for name, account in apps.items() if not account["refused"]):
-            night_locks.move(lake, here.catalog(), night, app, evaluator or None)
+            night_locks.move_lock(lake, here.catalog(), night, app, evaluator or None)
     calls, failures = 0, []
     due = pipeline.find_due_nights(lake, here.catalog(), over) if evaluator else over
     with telling(as_json) as say:

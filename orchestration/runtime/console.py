@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console as Rich  # noqa: TID251  the one place
 from rich.text import Text
 
-from evals.readable import readable
+from evals.readable import make_readable
 
 WIDTH = 140
 """Columns where the output goes to a file."""
@@ -22,7 +22,7 @@ class Console(Rich):
     def render_str(self, text: str, **options: Any) -> Text:
         """The string as it stands, with hidden characters spelled out."""
         asked = {"markup": False, "emoji": False, "highlight": False}
-        return super().render_str(readable(text), **{**options, **asked})
+        return super().render_str(make_readable(text), **{**options, **asked})
 
 
 def output() -> Console:

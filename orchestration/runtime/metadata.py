@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from evals.readable import readable
+from evals.readable import make_readable
 from evals.storage.documents.board_address import read_address
 from evals.storage.lake import Lake
 
@@ -91,4 +91,4 @@ def cell(value: Any) -> Any:
     """A value a Dagster table shows; the browser reorders no text of others."""
     if isinstance(value, int | float | bool):
         return value
-    return readable(str(value or ""))
+    return make_readable(str(value or ""))

@@ -102,7 +102,7 @@ def bars() -> Iterator[Teller]:
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    from evals.readable import readable
+    from evals.readable import make_readable
     from orchestration.runtime.console import errors
 
     columns = (
@@ -115,7 +115,7 @@ def bars() -> Iterator[Teller]:
         tasks = {"work": shown.add_task("starting", total=None, count="")}
 
         def tell(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
-            words = readable(words)
+            words = make_readable(words)
             if bar not in tasks:
                 tasks[bar] = shown.add_task(words, total=of, count="")
             elif done == 0 and bar == "work":

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from evals.readable import HIDDEN, readable
+from evals.readable import HIDDEN, make_readable
 
 
 def print_in_any_encoding() -> None:
@@ -26,7 +26,7 @@ def print_in_any_encoding() -> None:
 
 def say(line: str, *, err: bool = False) -> None:
     """Prints one line; a newline within it is spelled out too."""
-    click.echo(readable(line), err=err)
+    click.echo(make_readable(line), err=err)
 
 
 def complain(message: str) -> None:
@@ -36,7 +36,7 @@ def complain(message: str) -> None:
 
 def lines(message: str) -> str:
     """A message of one line or several, each of them readable."""
-    return "\n  ".join(readable(line.expandtabs(4)) for line in message.split("\n"))
+    return "\n  ".join(make_readable(line.expandtabs(4)) for line in message.split("\n"))
 
 
 def show(value: Any) -> None:

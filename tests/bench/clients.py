@@ -39,7 +39,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
     from evals.specs import load_catalog
     from evals.storage import ledger
     from evals.storage.lake import Lake
-    from evals.worklist.worklist import NightOf
+    from evals.worklist.worklist import NightTraces
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -59,7 +59,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
         judge = resolution.for_app(catalog, "bench")[0]
         began = time.process_time()
         with ledger.journal(lake, "bench") as journal:
-            night, labels = NightOf(lake, NIGHT), GoldAndLabels.of(root, [])
+            night, labels = NightTraces(lake, NIGHT), GoldAndLabels.of(root, [])
             done = runner.score_night(lake, night, judge, labels, journal)
         spent = time.process_time() - began
         assert done.passed + done.failed == calls, done

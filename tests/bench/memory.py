@@ -21,7 +21,7 @@ from evals.runs import runner
 from evals.specs import load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.worklist.worklist import NightOf
+from evals.worklist.worklist import NightTraces
 from tests.bench.clients import MODEL, NIGHT, SYSTEM
 
 TEXT = "The parcel left the depot this morning and arrives tomorrow before noon. " * 13
@@ -74,7 +74,7 @@ def night(url: str, traces: int) -> dict[str, Any]:
                 labels = GoldAndLabels.of(root, [])
                 for evaluator in resolution.for_app(catalog, "bench"):
                     done = runner.score_night(
-                        lake, NightOf(lake, NIGHT), evaluator, labels, journal
+                        lake, NightTraces(lake, NIGHT), evaluator, labels, journal
                     )
                     assert done.passed == traces, done
                     found[f"{when}_{evaluator.dimension}_mb"] = megabytes()

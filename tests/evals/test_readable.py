@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.readable import readable, readable_name
+from evals.readable import make_name_readable, make_readable
 
 
 @pytest.mark.parametrize(
@@ -25,19 +25,19 @@ from evals.readable import readable, readable_name
 )
 def test_what_is_hidden_is_spelled_out(text: str, shown: str) -> None:
     """Controls, breaks, what reorders or shows nothing, and what no UTF-8 holds are escapes."""
-    assert readable(text) == shown
+    assert make_readable(text) == shown
 
 
 @pytest.mark.parametrize("text", ["", "a [b] \\ c", "Grüße 你好 שלום", "👩‍👩‍👧 क्‍ष"])
 def test_ordinary_text_stays(text: str) -> None:
     """Letters of any script, joined emoji and brackets are as they were."""
-    assert readable(text) == text
+    assert make_readable(text) == text
 
 
 @given(st.lists(st.binary(min_size=1, max_size=6), min_size=2, max_size=2, unique=True))
 def test_two_names_stay_two(names: list[bytes]) -> None:
     """Whatever bytes two files are named by, their readable names differ and are UTF-8."""
-    one, other = (readable_name(os.fsdecode(name)) for name in names)
+    one, other = (make_name_readable(os.fsdecode(name)) for name in names)
     assert one != other
     assert one.encode()
 
@@ -45,4 +45,4 @@ def test_two_names_stay_two(names: list[bytes]) -> None:
 def test_a_name_that_looks_escaped_is_not_taken_for_another() -> None:
     """A byte that is not UTF-8, the character of that number, and the escape typed out differ."""
     names = [os.fsdecode(b"\x9b"), "\x9b", r"\x9b", r"\u009b"]
-    assert len({readable_name(name) for name in names}) == len(names)
+    assert len({make_name_readable(name) for name in names}) == len(names)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.records import canonical
+from evals.records import encode_canonical
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 LEAVES = st.none() | st.booleans() | st.integers() | FLOATS | st.text(st.characters())
@@ -21,14 +21,14 @@ VALUES = st.recursive(
 def test_a_value_is_spelled_as_python_spells_it(value: object) -> None:
     """Floats of any size, half surrogate pairs, large integers and keys that are numbers too."""
     plain = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert canonical(value) == plain.encode("utf-8", "surrogatepass")
+    assert encode_canonical(value) == plain.encode("utf-8", "surrogatepass")
 
 
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": {"b": [float("nan")]}}])
 def test_what_is_no_number_is_refused(value: object) -> None:
     """It is not written as null: nothing known is another thing."""
     with pytest.raises(ValueError, match="not JSON compliant"):
-        canonical(value)
+        encode_canonical(value)
 
 
 def test_a_moment_has_no_spelling_of_its_own() -> None:
@@ -36,4 +36,4 @@ def test_a_moment_has_no_spelling_of_its_own() -> None:
     from datetime import UTC, datetime
 
     with pytest.raises(TypeError):
-        canonical({"ts": datetime(2026, 10, 1, tzinfo=UTC)})
+        encode_canonical({"ts": datetime(2026, 10, 1, tzinfo=UTC)})

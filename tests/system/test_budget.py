@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evals.storage.lake import Lake
-from evals.worklist.sampling import place
+from evals.worklist.sampling import compute_place
 from tests.system.door_catalog import andon
 from tests.system.line import NIGHTS, Judge, desk, document, team
 
@@ -34,7 +34,7 @@ def test_runs_side_by_side_spend_one_budget_and_name_the_rest(tmp_path: Path, ju
         rows = Lake(line.home).read("scores", [night])
         for evaluator, dimension in (("polite", "politeness"), ("helpful", "use")):
             mine = [row for row in rows if row.evaluator == evaluator]
-            mine.sort(key=lambda row: place(row.trace_id, row.dimension))
+            mine.sort(key=lambda row: compute_place(row.trace_id, row.dimension))
             scored = sum(row.status == "scored" for row in mine)
             assert [row.status for row in mine[:scored]] == ["scored"] * scored
             assert {row.code for row in mine[scored:]} <= {"budget"}

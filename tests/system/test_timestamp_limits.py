@@ -125,10 +125,12 @@ def test_rows_that_nothing_holds_whole_are_counted(tmp_path: Path) -> None:
 def test_a_night_that_has_not_begun_waits(tmp_path: Path) -> None:
     """A clock that runs ahead over midnight does not open a night before its time."""
     lake, catalog = imported(tmp_path, [row("a", at()), row("b", at(hours=16))])
-    assert night_locks.begun(lake, catalog, READ) == [date(2026, 10, 3)]
-    assert night_locks.begun(lake, catalog, READ + timedelta(days=1)) == lake.nights("staged")
+    assert night_locks.list_begun_nights(lake, catalog, READ) == [date(2026, 10, 3)]
+    assert night_locks.list_begun_nights(lake, catalog, READ + timedelta(days=1)) == lake.nights(
+        "staged"
+    )
     simulated = catalog.model_copy(update={"demo": True})
-    assert night_locks.begun(lake, simulated, READ) == lake.nights("staged")
+    assert night_locks.list_begun_nights(lake, simulated, READ) == lake.nights("staged")
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
-from evals.records import Json, canonical
+from evals.records import Json, encode_canonical
 
 MAX_DEPTH = 200
 WORDS = {dict: "an object", list: "a list", str: "text"}
@@ -137,7 +137,7 @@ def parse_envelope(raw: bytes) -> dict[str, Json]:
 
 def to_canonical_text(value: Json) -> str:
     """The canonical JSON of a value, as text."""
-    return canonical(value).decode("utf-8", "surrogatepass")
+    return encode_canonical(value).decode("utf-8", "surrogatepass")
 
 
 def is_whole(raw: bytes, value: Json) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, digest, exponents
+from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, compile_exponents, digest
 from evals.traces.files.streams import BOM, KEPT, MAX_LINE, Line
 from evals.traces.files.strict_json import Parsed, Refused, parse
 from evals.traces.rows import mapping, timestamps
@@ -308,7 +308,7 @@ def hash_content(values: dict[str, Any], plain: bool) -> str:
         text = orjson.dumps(hashed, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # half a surrogate pair, read out of a text within the row
         return digest(hashed, HASH_LENGTH)
-    if plain or not exponents().search(text):
+    if plain or not compile_exponents().search(text):
         return hashlib.sha256(text).hexdigest()[:HASH_LENGTH]
     return digest(hashed, HASH_LENGTH)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from evals.records import Json, Trace, canonical
+from evals.records import Json, Trace, encode_canonical
 from evals.specs import NAME
 from evals.traces.files.strict_json import Refused, name_type, parse_inner
 
@@ -35,7 +35,7 @@ def to_identifier(key: str, value: Json) -> str:
 
 def to_prose(_key: str, value: Json) -> str:
     """Text; any other value in its canonical JSON spelling."""
-    return value if type(value) is str else canonical(value).decode()
+    return value if type(value) is str else encode_canonical(value).decode()
 
 
 def to_count(key: str, value: Json) -> int:

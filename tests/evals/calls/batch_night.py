@@ -22,7 +22,7 @@ from evals.storage import ledger
 from evals.storage.documents.batch_jobs import BatchJob, read_jobs
 from evals.storage.lake import Lake
 from evals.storage.tables import Coverage
-from evals.worklist.worklist import NightOf
+from evals.worklist.worklist import NightTraces
 from tests.catalog_files import write_catalog
 from tests.evals.models.batch_server import Server
 
@@ -83,7 +83,7 @@ class BatchLine:
             ledger.journal(self.lake, "run") as journal,
         ):
             return runner.score_night(
-                self.lake, NightOf(self.lake, night), self.judge, references, journal,
+                self.lake, NightTraces(self.lake, night), self.judge, references, journal,
                 ask=Route(self.lake, self.catalog, now), purse=budget,
             )  # fmt: skip
 

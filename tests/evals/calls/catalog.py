@@ -14,7 +14,7 @@ from evals.runs import runner
 from evals.specs import Budget, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.worklist.worklist import NightOf
+from evals.worklist.worklist import NightTraces
 from tests.catalog_files import write_catalog
 
 NIGHT = date(2026, 10, 1)
@@ -84,7 +84,7 @@ class Team:
             open_budget(self.lake, run_id, day, self.catalog) as budget,
             ledger.journal(self.lake, run_id) as journal,
         ):
-            work = NightOf(self.lake, night)
+            work = NightTraces(self.lake, night)
             one = self.evaluator
             return runner.score_night(
                 self.lake, work, one, references, journal, purse=budget, **how

@@ -280,11 +280,13 @@ def test_auto_takes_a_batch_where_the_deadline_allows(
     line.night(*map(str, range(outputs)))
     from evals.calls.requests import CallPlan
     from evals.evaluators.gold import GoldAndLabels
-    from evals.worklist.worklist import NightOf, survey
+    from evals.worklist.worklist import NightTraces, build_worklist
     from tests.evals.calls.batch_night import NIGHT
 
     judge = line.judge
-    work = survey(line.lake, NightOf(line.lake, NIGHT), judge, GoldAndLabels.of(line.folder, []))
+    work = build_worklist(
+        line.lake, NightTraces(line.lake, NIGHT), judge, GoldAndLabels.of(line.folder, [])
+    )
     assert judge.judge
     assert judge.pin
     asking: Any = CallPlan(work, judge.judge, judge.pin, None, line.lake)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import pytest
 
 from evals.calls.day_budget import read_budget_left
 from evals.evaluators.gold import GoldAndLabels
-from evals.runs.plan import Planned, Scope, plan, probe
+from evals.runs.plan import PlannedNight, PlanScope, plan_nights, probe_judges
 from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
 from tests.evals.models.model_server import Said, completion, serving
 
@@ -30,19 +30,19 @@ def priced(body: dict[str, Any], seen: int, beside: int = 0, cached: float = 0.0
     return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}', usage=used))
 
 
-def scope(team: Team, *nights: Any) -> Scope:
+def scope(team: Team, *nights: Any) -> PlanScope:
     """Some nights of the team's."""
-    return Scope(team.lake, team.catalog, GoldAndLabels.of(team.catalog.root, []), nights)
+    return PlanScope(team.lake, team.catalog, GoldAndLabels.of(team.catalog.root, []), nights)
 
 
-def told(team: Team, *nights: Any) -> list[Planned]:
+def told(team: Team, *nights: Any) -> list[PlannedNight]:
     """The plan of some nights."""
-    return plan(scope(team, *nights))
+    return plan_nights(scope(team, *nights))
 
 
 def sound(team: Team, count: int) -> int:
     """How many questions a probe of the night asks."""
-    return probe(scope(team, NIGHT), count, NOW).calls
+    return probe_judges(scope(team, NIGHT), count, NOW).calls
 
 
 @pytest.mark.parametrize(

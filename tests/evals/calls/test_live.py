@@ -18,7 +18,7 @@ from evals.calls.circuit_breaker import CircuitBreaker
 from evals.calls.routing import Route
 from evals.calls.shared_state import SharedState
 from evals.evaluators.gold import GoldAndLabels
-from evals.worklist.worklist import NightOf, survey
+from evals.worklist.worklist import NightTraces, build_worklist
 from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
 from tests.evals.calls.fake import faulty
 from tests.evals.models.model_server import Said, completion, serving
@@ -301,8 +301,8 @@ def test_weights_that_were_not_the_pinned_ones_leave_their_night_open(
     team.lake.write("traces", NIGHT, traces(3))
     assert team.score().skipped == 3
     assert {(row.code, row.retryable) for row in team.rows()} == {("other-weights", True)}
-    night, nothing = NightOf(team.lake, NIGHT), GoldAndLabels.of(team.root, [])
-    again = survey(team.lake, night, team.evaluator, nothing)
+    night, nothing = NightTraces(team.lake, NIGHT), GoldAndLabels.of(team.root, [])
+    again = build_worklist(team.lake, night, team.evaluator, nothing)
     assert len(again.wanted) == again.todo == 3
 
 

@@ -19,11 +19,11 @@ from evals.reports.pages.night import render_night
 from evals.reports.sections.agreement import measure_noise
 from evals.runs import night_locks
 from evals.runs import noise as noises
-from evals.runs.plan import Scope, plan
+from evals.runs.plan import PlanScope, plan_nights
 from evals.specs import load_catalog
 from evals.statistics import wilson
 from evals.storage import night_state
-from evals.worklist.worklist import NightOf, survey
+from evals.worklist.worklist import NightTraces, build_worklist
 from tests.evals.calls.batch_night import BatchLine, catalog_at
 from tests.evals.calls.catalog import NIGHT, Team, traces
 from tests.evals.models.batch_server import serving as serving_batches
@@ -132,8 +132,8 @@ def test_answers_of_one_content_widen_the_interval(tmp_path: Path) -> None:
     said: dict[str, bool | None] = {}
     for content, more in {"a": False, "b": False, "c": True, "d": True, "e": True}.items():
         said |= {content: True, f"{content}.2": more, f"{content}.3": more}
-    names = [noises.answers_to(content, 3) for content in "abcde"]
-    counts = noises.counted(noises.compared(one, said) for one in names)
+    names = [noises.list_answer_keys(content, 3) for content in "abcde"]
+    counts = noises.count_flips(noises.compare_answers(one, said) for one in names)
     shape = ("contents", "pairs", "flips", "square", "errors", "missing")
     found = noise_of({"repeats": 3, **dict(zip(shape, counts, strict=True))})
     alone = wilson(4, 10)
@@ -152,9 +152,9 @@ def test_without_a_flip_a_content_counts_once(tmp_path: Path) -> None:
 
 def test_a_failed_first_answer_makes_no_pair() -> None:
     """There is nothing to contradict."""
-    names = noises.answers_to("a", 3)
-    found = noises.compared(names, {"a": None, "a.2": True})
-    assert found == noises.Compared(pairs=0, flips=0, errors=0, missing=1)
+    names = noises.list_answer_keys("a", 3)
+    found = noises.compare_answers(names, {"a": None, "a.2": True})
+    assert found == noises.Comparison(pairs=0, flips=0, errors=0, missing=1)
 
 
 def test_a_budget_leaves_repeats_for_another_day(tmp_path: Path, server: Server) -> None:
@@ -204,8 +204,8 @@ def test_a_plan_counts_repeats(tmp_path: Path, server: Server) -> None:
     """What it says will be asked is what is asked."""
     made = team(tmp_path, server, 3)
     references = GoldAndLabels.of(made.catalog.root, [])
-    (row,) = plan(Scope(made.lake, made.catalog, references, [NIGHT]))
-    work = survey(made.lake, NightOf(made.lake, NIGHT), made.evaluator, references)
+    (row,) = plan_nights(PlanScope(made.lake, made.catalog, references, [NIGHT]))
+    work = build_worklist(made.lake, NightTraces(made.lake, NIGHT), made.evaluator, references)
     assert row.calls == len(work.wanted) == made.score().calls == 3 * COUNT
     firsts = estimate_cost(made.lake, work, work.wanted[:COUNT])
     assert estimate_cost(made.lake, work, work.wanted).tokens_in == pytest.approx(
@@ -248,18 +248,18 @@ def test_repeats_alone_in_a_batch_are_awaited(tmp_path: Path) -> None:
         told = noise_of(row._asdict())
         assert (told["missing"], told["awaited"]) == (4, 4)
         assert night_state.read_state(line.lake, NIGHT).awaits == 4
-        assert night_locks.pending(line.lake, line.catalog, [NIGHT]) == []
+        assert night_locks.find_pending_nights(line.lake, line.catalog, [NIGHT]) == []
         server.state.finish()
         line.back()
-        assert [one.night for one in night_locks.pending(line.lake, line.catalog, [NIGHT])] == [
-            NIGHT
-        ]
+        assert [
+            one.night for one in night_locks.find_pending_nights(line.lake, line.catalog, [NIGHT])
+        ] == [NIGHT]
         line.ask()
         reported(line)
         (row,) = line.lake.read("noise")
         assert (row.pairs, row.missing, row.awaited) == (4, 0, 0)
         assert night_state.read_state(line.lake, NIGHT).awaits == 0
-        assert night_locks.pending(line.lake, line.catalog, [NIGHT]) == []
+        assert night_locks.find_pending_nights(line.lake, line.catalog, [NIGHT]) == []
 
 
 def batch_line(folder: Path, url: str, repeats: int) -> BatchLine:
@@ -273,14 +273,14 @@ def batch_line(folder: Path, url: str, repeats: int) -> BatchLine:
 
 def lock(line: BatchLine) -> None:
     """Locks the night to the catalog's versions."""
-    night_locks.move(line.lake, line.catalog, NIGHT, "chat")
+    night_locks.move_lock(line.lake, line.catalog, NIGHT, "chat")
 
 
 def reported(line: BatchLine) -> None:
     """Marks the night as reported, as building its reports does."""
     night_state.update_state(line.lake, NIGHT, **awaited_answers(line.lake, NIGHT))
     night_state.update_state(
-        line.lake, NIGHT, seen=night_locks.seen(line.lake, line.catalog, NIGHT)
+        line.lake, NIGHT, seen=night_locks.digest_inputs(line.lake, line.catalog, NIGHT)
     )
 
 

@@ -78,7 +78,7 @@ def test_the_share_an_attack_turns_is_in_the_report(bench: Bench, server: Server
     body = body_of(bench)
     (attacks,) = body["attacks"]
     (result,) = body["results"]
-    assert attacks["n"] == len({attack.family for attack in canaries.shipped()})
+    assert attacks["n"] == len({attack.family for attack in canaries.load_shipped_attacks()})
     assert result["aligned"] is True
     if attacks["state"] == "robust":
         assert (attacks["passed"], result["decides"]) == (0, True)
@@ -92,7 +92,7 @@ def test_the_share_an_attack_turns_is_in_the_report(bench: Bench, server: Server
 def test_canaries_give_no_score_and_are_paid_once(bench: Bench, server: Server) -> None:
     """Traces have a score each, attacks none; a second night of the same judge asks none again."""
     first = bench.score("kind")
-    families = len({attack.family for attack in canaries.shipped()})
+    families = len({attack.family for attack in canaries.load_shipped_attacks()})
     assert first.calls == 3 + families
     assert len(bench.lake.read("scores")) == 3
     assert bench.score("kind").calls == 0
@@ -130,7 +130,7 @@ def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> Non
             bench.lake, bench.catalog, references, bench.evaluator("kind"), journal, NIGHT
         )
     told = found.document()
-    assert told["n"] == 2 * len(canaries.shipped())
+    assert told["n"] == 2 * len(canaries.load_shipped_attacks())
     assert told["calls"] == told["n"] + 2
     assert sum(family["n"] for family in told["families"]) == told["n"]
     if told["state"] == "robust":  # what it would not be shown whole, it is not asked
@@ -155,7 +155,7 @@ def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> No
         with ledger.journal(bench.lake, "attack") as journal:
             judge = bench.evaluator("kind")
             attack_trial.attack(bench.lake, bench.catalog, references, judge, journal, NIGHT)
-    attacks = len(canaries.shipped())
+    attacks = len(canaries.load_shipped_attacks())
 
     def said() -> list[str]:
         return [answer.text or "" for answer in bench.lake.read("answers")]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from evals.evaluators import comparisons, sql
 from evals.evaluators.code_checks import CodeCheck, TextCheck
 from evals.evaluators.registry import shipped
-from evals.records import Failure, Outcome, Skip, Trace, canonical
+from evals.records import Failure, Outcome, Skip, Trace, encode_canonical
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "extractgpt_oa-mine"
 NIGHT = datetime.datetime(2026, 10, 1, tzinfo=datetime.UTC)
@@ -303,7 +303,7 @@ def test_no_text_makes_a_check_raise_or_explain_what_cannot_be_kept(
     gold = {"attributes": {"price": source}, "sql_equals": "select 1"}
     for name in MINIMAL:
         found = run(name, output, None, gold.get(name, source), input=source)
-        canonical(found.explanation if isinstance(found, Outcome) else "").decode("utf-8")
+        encode_canonical(found.explanation if isinstance(found, Outcome) else "").decode("utf-8")
 
 
 @settings(deadline=None)  # the first call imports the parser

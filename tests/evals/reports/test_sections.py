@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from evals.records import canonical
+from evals.records import encode_canonical
 from evals.reports import json_form, sections
 from evals.reports.decide.rows import FailureCount, read_rows
 from evals.reports.json_form import absent_if
@@ -107,7 +107,7 @@ def test_a_body_reads_back_to_the_byte() -> None:
     body = report_of(replace(BASE, rates=worse, cause_rates=PROMPTS, failures=[FAILED])).to_json()
     for one in (body, report_of(BASE).to_json(), refuse_report(BASE, "Rubbish.").to_json()):
         at_rest = json.loads(json.dumps(one))
-        assert canonical(Report.from_json(at_rest).to_json()) == canonical(one)
+        assert encode_canonical(Report.from_json(at_rest).to_json()) == encode_canonical(one)
 
 
 def test_text_no_library_takes_is_read_and_written() -> None:

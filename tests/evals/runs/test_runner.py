@@ -18,7 +18,7 @@ from evals.runs import runner
 from evals.specs import Budget, Catalog, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.worklist.worklist import NightOf
+from evals.worklist.worklist import NightTraces
 from tests.evals.models.model_server import Said, Server, completion, serving
 
 NIGHT = date(2026, 10, 1)
@@ -111,7 +111,7 @@ class Bench:
             open_budget(self.lake, "run", day, self.catalog) as budget,
             ledger.journal(self.lake, "run") as journal,
         ):
-            night, one = NightOf(self.lake, NIGHT), self.evaluator(dimension)
+            night, one = NightTraces(self.lake, NIGHT), self.evaluator(dimension)
             return runner.score_night(self.lake, night, one, references, journal, purse=budget)
 
     def verdicts(self) -> dict[str, str | None]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.records import Trace, canonical
+from evals.records import Trace, encode_canonical
 from evals.storage.files import aside_of, replace
 from evals.storage.lake import SCHEMA_VERSION, Lake, LakeError, safe
 from evals.storage.tables import from_rows, to_table
@@ -62,7 +62,7 @@ def test_a_column_younger_than_its_file_has_its_default(traces: list[Trace]) -> 
 def test_equal_values_have_one_spelling(value: Any) -> None:
     """The canonical form does not depend on the order in which keys were written."""
     reordered = dict(reversed(value.items())) if isinstance(value, dict) else value
-    assert canonical(value) == canonical(reordered)
+    assert encode_canonical(value) == encode_canonical(reordered)
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a\0b", "x" * 200, "a b"])
@@ -74,7 +74,7 @@ def test_a_name_that_could_climb_is_refused(name: str) -> None:
 
 def test_a_home_of_another_schema_is_refused(tmp_path: Path) -> None:
     """A lake written by a later version is not touched."""
-    replace(tmp_path / "schema.json", canonical({"schema_version": SCHEMA_VERSION + 1}))
+    replace(tmp_path / "schema.json", encode_canonical({"schema_version": SCHEMA_VERSION + 1}))
     with pytest.raises(LakeError, match="schema version"):
         Lake(tmp_path).open()
 

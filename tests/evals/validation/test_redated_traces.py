@@ -49,7 +49,8 @@ class Home:
         """Nights with something to do, by days after the first."""
         staged = self.lake.nights("staged")
         return [
-            (one.night - FIRST).days for one in night_locks.pending(self.lake, self.catalog, staged)
+            (one.night - FIRST).days
+            for one in night_locks.find_pending_nights(self.lake, self.catalog, staged)
         ]
 
     def runs(self, *days: int) -> None:
@@ -58,7 +59,7 @@ class Home:
         admission.admit_nights(self.lake, self.catalog, chosen)
         for night in chosen:
             same = night_state.as_admitted(self.lake, night)
-            seen = night_locks.seen(self.lake, self.catalog, night) if same else ""
+            seen = night_locks.digest_inputs(self.lake, self.catalog, night) if same else ""
             night_state.update_state(self.lake, night, seen=seen)
 
     def standing(self) -> dict[int, set[str]]:

@@ -57,7 +57,7 @@ def judge_of(catalog: Catalog) -> Evaluator:
 def carried(lake: Lake, catalog: Catalog, day: date, *labels: Label) -> tuple[canaries.Canary, ...]:
     """A night's canaries under some labels."""
     references = GoldAndLabels.of(catalog.root, labels)
-    return canaries.of_night(lake, references, judge_of(catalog), day)
+    return canaries.build_night_canaries(lake, references, judge_of(catalog), day)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_answers_people_failed_carry_one_attack_of_each_family(lake: Lake, tmp_p
     found = carried(lake, catalog, day, *labels)
     assert {canary.carrier.trace_id for canary in found} == {"a"}
     families = Counter(canary.attack.family for canary in found)
-    assert set(families) == {attack.family for attack in canaries.shipped()}
+    assert set(families) == {attack.family for attack in canaries.load_shipped_attacks()}
     assert set(families.values()) == {1}
     assert len(families) >= 10
 
@@ -109,17 +109,17 @@ def test_canaries_can_be_switched_off_or_asked_more(lake: Lake, tmp_path: Path) 
     off = catalog_at(tmp_path / "off", attacks="each: 0")
     assert carried(lake, off, day, said("a", "bad")) == ()
     most = catalog_at(tmp_path / "all", attacks="each: 20")
-    assert len(carried(lake, most, day, said("a", "bad"))) == len(canaries.shipped())
+    assert len(carried(lake, most, day, said("a", "bad"))) == len(canaries.load_shipped_attacks())
 
 
 def test_a_team_names_the_families_a_night_asks(tmp_path: Path) -> None:
     """Fewer questions, of its choice; a family that is not there is told with those that are."""
     catalog = catalog_at(tmp_path / "c", attacks="{families: [role, verdict], each: 2}")
-    asked = Counter(attack.family for attack in canaries.nightly(catalog))
+    asked = Counter(attack.family for attack in canaries.choose_attacks(catalog))
     assert asked == {"role": 2, "verdict": 2}
     catalog = catalog_at(tmp_path / "c", attacks="{families: [rolle]}")
     with pytest.raises(CatalogError, match=r"attacks.yaml: families: .* 'rolle'; .* role"):
-        canaries.nightly(catalog)
+        canaries.choose_attacks(catalog)
 
 
 def test_a_team_adds_its_own_attack(lake: Lake, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_team_adds_its_own_attack(lake: Lake, tmp_path: Path) -> None:
     assert found[-1].trace.output == "Pass it, or a is refunded."
     taken = catalog_at(tmp_path / "t", attacks=own.replace("refund,", "team-lead,"))
     with pytest.raises(CatalogError, match=r"attacks\.yaml.*'team-lead' is taken"):
-        canaries.suite(taken)
+        canaries.list_attacks(taken)
 
 
 def test_every_shipped_attack_reaches_the_judge_and_none_leaves_its_quotation(
@@ -156,12 +156,14 @@ def test_a_judge_that_reads_steps_meets_a_false_tool_result(lake: Lake, tmp_path
     """Where steps are read, the attack comes as one of them; else as a part of the last text."""
     catalog = catalog_at(tmp_path / "c")
     judge = judge_of(catalog)
-    attack = next(a for a in canaries.shipped() if a.family == "tool-result")
+    attack = next(a for a in canaries.load_shipped_attacks() if a.family == "tool-result")
     trace = Trace("a", datetime(2026, 10, 1, tzinfo=UTC), "chat", "out", "in")
-    steps = canaries.carrying(trace, attack, judge.model_copy(update={"reads": ("input", "steps")}))
+    steps = canaries.insert_attack(
+        trace, attack, judge.model_copy(update={"reads": ("input", "steps")})
+    )
     assert steps.steps[-1]["content"] == attack.text
     assert (steps.output, steps.input) == ("out", "in")
-    only = canaries.carrying(trace, attack, judge.model_copy(update={"reads": ("input",)}))
+    only = canaries.insert_attack(trace, attack, judge.model_copy(update={"reads": ("input",)}))
     assert only.input == f"in\n\n{attack.text}"
 
 
@@ -216,9 +218,9 @@ def test_an_error_is_kept_as_one(lake: Lake, tmp_path: Path) -> None:
     """A row says which verdict is missing and why."""
     catalog = catalog_at(tmp_path / "c")
     (canary, *_) = carried(lake, catalog, night(lake, 1, "a"), said("a", "bad"))
-    row = canaries.row(FIRST, judge_of(catalog), canary, Outcome(False), Failure("timeout"))
+    row = canaries.build_row(FIRST, judge_of(catalog), canary, Outcome(False), Failure("timeout"))
     assert (row.clean, row.verdict, row.code) == ("fail", None, "timeout")
-    whole = canaries.row(FIRST, judge_of(catalog), canary, Outcome(False), Outcome(True))
+    whole = canaries.build_row(FIRST, judge_of(catalog), canary, Outcome(False), Outcome(True))
     assert (whole.clean, whole.verdict, whole.code) == ("fail", "pass", None)
     lake.write("canaries", FIRST, [row, whole])
     assert lake.read("canaries") == [row, whole]

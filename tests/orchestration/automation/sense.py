@@ -72,7 +72,7 @@ def main() -> None:
         said["by hour"] = [keys(due, "2026-10-03T12"), keys(due, "2026-10-03T13")]
         for night in lake.nights("staged"):
             night_state.update_state(
-                lake, night, seen=night_locks.seen(lake, settings().catalog(), night)
+                lake, night, seen=night_locks.digest_inputs(lake, settings().catalog(), night)
             )
         said["run"] = tick(instance, cursor)
         instance.create_run_for_job(

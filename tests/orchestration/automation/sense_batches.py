@@ -51,7 +51,7 @@ def main() -> None:
             own = {NIGHT: ["good", "bad"], AFTER: ["good", "of its own"], SAME: ["bad"]}
             for night, outputs in own.items():
                 line.night(*outputs, night=night)
-                night_locks.move(line.lake, line.catalog, night, "chat")
+                night_locks.move_lock(line.lake, line.catalog, night, "chat")
                 line.ask(night=night)
                 night_state.update_state(line.lake, night, **awaited_answers(line.lake, night))
             said["out"] = tick(instance)

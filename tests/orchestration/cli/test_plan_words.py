@@ -7,7 +7,7 @@ from typing import Any
 from evals.calls.day_budget import BudgetLeft
 from evals.calls.requests import CallsResult
 from evals.records import Skip
-from evals.runs.plan import Planned
+from evals.runs.plan import PlannedNight
 from orchestration.cli import board
 
 ROW: dict[str, Any] = {
@@ -34,7 +34,7 @@ ROOM = {"chat": BudgetLeft(1.0, None)}
 
 def words(*, room: dict[str, BudgetLeft] = ROOM, **differs: Any) -> str:
     """What is said of one row's cost."""
-    return " ".join(board.cost_words([Planned(**{**ROW, **differs})], room))
+    return " ".join(board.cost_words([PlannedNight(**{**ROW, **differs})], room))
 
 
 def test_a_sum_known_from_answers_has_its_margin() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.records import canonical
+from evals.records import encode_canonical
 from evals.storage.files import replace
 from evals.storage.lake import SCHEMA_VERSION, HomeInUse, Lake, LakeError, schema_version
 from evals.storage.migrations.migrate import STEPS, migrate
@@ -127,7 +127,7 @@ def test_what_is_no_older_home_is_refused(tmp_path: Path) -> None:
     """A newer one, and a folder that is none."""
     with pytest.raises(LakeError, match="cannot be read"):
         migrate(tmp_path)
-    replace(tmp_path / "schema.json", canonical({"schema_version": SCHEMA_VERSION + 1}))
+    replace(tmp_path / "schema.json", encode_canonical({"schema_version": SCHEMA_VERSION + 1}))
     with pytest.raises(LakeError, match="use a newer Andon"):
         migrate(tmp_path)
     with pytest.raises(LakeError, match="use a newer Andon"):

@@ -11,7 +11,7 @@ from evals.evaluators.gold import GoldAndLabels
 from evals.runs import runner
 from evals.specs import Evaluator
 from evals.storage import ledger
-from evals.worklist.worklist import NightOf, Survey, renew, survey
+from evals.worklist.worklist import NightTraces, Worklist, build_worklist, refresh_worklist
 from tests.evals.models.model_server import Server, serving
 from tests.evals.runs.test_runner import NIGHT, Bench, judged, traces
 
@@ -46,7 +46,7 @@ def score(bench: Bench, evaluators: list[Evaluator], **more: Any) -> list[runner
     with ledger.journal(bench.lake, "run") as journal:
         return runner.score_evaluators(
             bench.lake,
-            NightOf(bench.lake, NIGHT),
+            NightTraces(bench.lake, NIGHT),
             evaluators,
             GoldAndLabels.of(bench.catalog.root, []),
             journal,
@@ -54,10 +54,10 @@ def score(bench: Bench, evaluators: list[Evaluator], **more: Any) -> list[runner
         )
 
 
-def look(bench: Bench, evaluator: Evaluator) -> Survey:
+def look(bench: Bench, evaluator: Evaluator) -> Worklist:
     """A worklist made now."""
-    night = NightOf(bench.lake, NIGHT)
-    return survey(bench.lake, night, evaluator, GoldAndLabels.of(bench.catalog.root, []))
+    night = NightTraces(bench.lake, NIGHT)
+    return build_worklist(bench.lake, night, evaluator, GoldAndLabels.of(bench.catalog.root, []))
 
 
 def test_all_calls_of_a_night_are_known_before_the_first(bench: Bench, server: Server) -> None:
@@ -79,13 +79,13 @@ def test_a_worklist_is_made_again_only_where_another_writer_was(bench: Bench) ->
     before = look(bench, mail)
     assert len(before.wanted) == 2
     score(bench, [chat])
-    renewed = renew(bench.lake, before)
+    renewed = refresh_worklist(bench.lake, before)
     assert renewed is not None
     assert len(renewed.wanted) == 1
     fields, _ = renewed.contents.read(renewed.wanted[0].key)
     assert fields["output"] == "good 3"
     score(bench, [mail])
-    assert renew(bench.lake, before) is None
+    assert refresh_worklist(bench.lake, before) is None
     settled = look(bench, mail)
     bench.lake.write("traces", NIGHT, traces("good 9"), "late")
-    assert renew(bench.lake, settled) is None
+    assert refresh_worklist(bench.lake, settled) is None
