@@ -18,7 +18,7 @@ from evals.runs import runner
 from evals.specs import Budget, Catalog, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.worklist.worklist import NightTraces
+from evals.worklist.worklist import NightTraces, name_score_file
 from tests.evals.models.model_server import Said, Server, completion, serving
 
 NIGHT = date(2026, 10, 1)
@@ -306,7 +306,7 @@ def test_what_is_true_is_not_written_again(tmp_path: Path, server: Server) -> No
     def scored(dimension: str) -> tuple[runner.Tally, int, bytes]:
         """What a run did, and the file it left."""
         tally = bench.score(dimension)
-        name = runner.score_file(bench.evaluator(dimension))
+        name = name_score_file(bench.evaluator(dimension))
         path = bench.lake.partition("scores", NIGHT) / f"{name}.parquet"
         return tally, path.stat().st_ino, path.read_bytes()
 
