@@ -8,13 +8,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from evals.models.api_shapes import choose_shape
 from evals.models.faults import error_from_openai
 from evals.models.protocol import Key, ModelError, Reply, Request
 from evals.models.transport import Address, JsonTransport
 from evals.specs import ModelPin
+
+if TYPE_CHECKING:
+    import openai
 
 CONNECTION = ("accept-encoding", "connection", "content-length", "host")
 """Headers of one connection or one body; each request has its own."""
@@ -55,13 +58,15 @@ class OpenAIClient:
         return reply._replace(limits=got.limits) if got.limits else reply
 
     @functools.cached_property
-    def client(self) -> Any:
+    def client(self) -> openai.AsyncOpenAI:
         """The full `openai` client, for files, batches and the model list."""
         import openai
 
-        make = openai.AsyncAzureOpenAI if self.pin.azure else openai.AsyncOpenAI
+        common, azure = client_settings(self.pin, self.key), azure_settings(self.pin)
         transport = openai.DefaultAioHttpClient()
-        return make(**client_settings(self.pin, self.base_url, self.key), http_client=transport)
+        if azure:
+            return openai.AsyncAzureOpenAI(**common, **azure, http_client=transport)
+        return openai.AsyncOpenAI(**common, base_url=self.base_url, http_client=transport)
 
     async def list_expiries(self) -> dict[str, date]:
         """Reads shutdown dates from the provider's model list; see `Client.list_expiries`."""
@@ -81,12 +86,32 @@ class OpenAIClient:
             await self.client.close()
 
 
-def client_settings(pin: ModelPin, base_url: str | None, key: Key) -> dict[str, Any]:
-    """Returns the arguments the `openai` client is constructed with."""
-    common = {"api_key": key.reveal() or "none", "max_retries": 0, "timeout": pin.timeout_s}
+class ClientSettings(TypedDict):
+    """Arguments every `openai` client is constructed with."""
+
+    api_key: str
+    max_retries: int
+    timeout: float
+
+
+class AzureSettings(TypedDict):
+    """Further arguments of an Azure client."""
+
+    azure_endpoint: str
+    azure_deployment: str
+    api_version: str
+
+
+def client_settings(pin: ModelPin, key: Key) -> ClientSettings:
+    """Returns the arguments a pin's `openai` client is constructed with."""
+    return {"api_key": key.reveal() or "none", "max_retries": 0, "timeout": pin.timeout_s}
+
+
+def azure_settings(pin: ModelPin) -> AzureSettings | None:
+    """Returns the further arguments where the pin is deployed on Azure, else None."""
     if pin.azure is None:
-        return common | {"base_url": base_url}
-    return common | {
+        return None
+    return {
         "azure_endpoint": pin.azure.endpoint,
         "azure_deployment": pin.azure.deployment,
         "api_version": pin.azure.api_version,
@@ -104,9 +129,13 @@ def find_address(pin: ModelPin, base_url: str | None, key: Key, path: str) -> Ad
         requests.append(request)
         return httpx2.Response(200, json={})
 
-    make = openai.AzureOpenAI if pin.azure else openai.OpenAI
+    common, azure = client_settings(pin, key), azure_settings(pin)
     nowhere = httpx2.Client(transport=httpx2.MockTransport(record), trust_env=False)
-    with make(**client_settings(pin, base_url, key), http_client=nowhere) as client:
+    with (
+        openai.AzureOpenAI(**common, **azure, http_client=nowhere)
+        if azure
+        else openai.OpenAI(**common, base_url=base_url, http_client=nowhere)
+    ) as client:
         client.post(path, body={"model": pin.model}, cast_to=object)
     headers = {
         name: value
@@ -118,7 +147,7 @@ def find_address(pin: ModelPin, base_url: str | None, key: Key, path: str) -> Ad
     return Address(str(requests[0].url), headers)
 
 
-def read_shutdown_date(model: Any) -> Iterator[date]:
+def read_shutdown_date(model: object) -> Iterator[date]:
     """Yields the model's shutdown date, if the list has one."""
     shutdown = getattr(model, "shutdown_date", None)
     if isinstance(shutdown, str):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
-from evals.models.protocol import Key, ModelError, Reply, Request
+from evals.models.protocol import Body, Key, ModelError, Reply, Request
+from evals.records import Json
 from evals.specs import ModelPin, Pinned, classify, reasons
 
 CANDIDATES = 20
@@ -55,7 +55,7 @@ class Shape:
         self.accepts_any_model = pin.pins == "record" and not isinstance(classify(pin), Pinned)
         self.accepted_models = {pin.model, *pin.answers_as}
 
-    def build_body(self, request: Request) -> dict[str, Any]:
+    def build_body(self, request: Request) -> Body:
         """Builds the request body; see `Client.build_body`."""
         raise NotImplementedError
 
@@ -67,7 +67,7 @@ class Shape:
         first, *others = request.messages
         return [{**first, "content": f"{first['content']}\n\n{words}"}, *others]
 
-    def parse_reply(self, request: Request, answer: Any) -> Reply:
+    def parse_reply(self, request: Request, answer: Json) -> Reply:
         """Parses an answer into a reply.
 
         Raises:
@@ -75,14 +75,14 @@ class Shape:
         """
         raise NotImplementedError
 
-    def parse_answer(self, request: Request, answer: Any) -> Reply:
+    def parse_answer(self, request: Request, answer: Json) -> Reply:
         """Parses an answer; see `Client.parse_answer`."""
         reply = self.parse_or_error(request, answer)
         if isinstance(reply, ModelError):
             raise reply
         return reply
 
-    def parse_or_error(self, request: Request, answer: Any) -> Reply | ModelError:
+    def parse_or_error(self, request: Request, answer: Json) -> Reply | ModelError:
         """Parses an answer and returns the error instead of raising it."""
         try:
             reply = redact_key(self.parse_reply(request, answer), self.key.reveal())
@@ -103,10 +103,10 @@ class Chat(Shape):
 
     path = "/chat/completions"
 
-    def build_body(self, request: Request) -> dict[str, Any]:
-        """See `Client.body`."""
+    def build_body(self, request: Request) -> Body:
+        """See `Client.build_body`."""
         limit = "max_completion_tokens" if self.reasons else "max_tokens"
-        body: dict[str, Any] = {
+        body: Body = {
             "model": self.model_name,
             "messages": self.build_messages(request),
             limit: request.max_tokens,
@@ -123,22 +123,23 @@ class Chat(Shape):
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body
 
-    def parse_reply(self, request: Request, answer: Any) -> Reply:
-        """See `Shape.parts`."""
-        choice = answer["choices"][0]
-        message, finish = choice["message"], choice.get("finish_reason")
-        finish = "refusal" if message.get("refusal") else finish
+    def parse_reply(self, request: Request, answer: Json) -> Reply:
+        """See `Shape.parse_reply`."""
+        top = require_object(answer)
+        choice = require_object(require_list(top["choices"])[0])
+        message = require_object(choice["message"])
+        finish = "refusal" if message.get("refusal") else choice.get("finish_reason")
         text = message.get("content")
         if text is None and finish in ("length", "content_filter", "refusal"):
             text = ""
-        usage = read_part(answer, "usage")
+        usage = read_part(top, "usage")
         logprobs = read_part(choice, "logprobs").get("content") if request.yes_no else None
         return Reply(
             text=require_text(text),
-            probability=compute_p_yes(logprobs[0]["top_logprobs"]) if logprobs else None,
-            model=require_text(answer["model"])[:LONGEST_NAME],
-            fingerprint=parse_name(answer.get("system_fingerprint")),
-            created=parse_unix_time(answer.get("created")),
+            probability=read_p_yes(logprobs),
+            model=require_text(top["model"])[:LONGEST_NAME],
+            fingerprint=parse_name(top.get("system_fingerprint")),
+            created=parse_unix_time(top.get("created")),
             tokens_in=parse_tokens(usage.get("prompt_tokens")),
             tokens_out=parse_tokens(usage.get("completion_tokens")),
             tokens_cached=parse_tokens(read_part(usage, "prompt_tokens_details").get(CACHED)),
@@ -153,9 +154,9 @@ class Responses(Shape):
 
     path = "/responses"
 
-    def build_body(self, request: Request) -> dict[str, Any]:
-        """See `Client.body`."""
-        body: dict[str, Any] = {
+    def build_body(self, request: Request) -> Body:
+        """See `Client.build_body`."""
+        body: Body = {
             "model": self.model_name,
             "input": self.build_messages(request),
             "max_output_tokens": max(request.max_tokens, LEAST_TOKENS),
@@ -173,26 +174,27 @@ class Responses(Shape):
             body["text"] = {"format": {"type": "json_schema", **schema}}
         return body
 
-    def parse_reply(self, request: Request, answer: Any) -> Reply:
-        """See `Shape.parts`."""
+    def parse_reply(self, request: Request, answer: Json) -> Reply:
+        """See `Shape.parse_reply`."""
+        top = require_object(answer)
         parts = [
-            part
-            for item in answer["output"]
+            require_object(part)
+            for item in map(require_object, require_list(top["output"]))
             if item["type"] == "message"
-            for part in item["content"]
+            for part in require_list(item["content"])
         ]
         texts = [part for part in parts if part["type"] == "output_text"]
-        finish = read_finish(answer, parts)
+        finish = read_finish(top, parts)
         if not texts and finish == "stop":
             raise ValueError
-        usage = read_part(answer, "usage")
+        usage = read_part(top, "usage")
         first = texts[0].get("logprobs") if request.yes_no and texts else None
         return Reply(
-            text=require_text("".join(part["text"] for part in texts)),
-            probability=compute_p_yes(first[0]["top_logprobs"]) if first else None,
-            model=require_text(answer["model"])[:LONGEST_NAME],
-            fingerprint=parse_name(answer.get("system_fingerprint")),
-            created=parse_unix_time(answer.get("created_at")),
+            text="".join(require_text(part["text"]) for part in texts),
+            probability=read_p_yes(first),
+            model=require_text(top["model"])[:LONGEST_NAME],
+            fingerprint=parse_name(top.get("system_fingerprint")),
+            created=parse_unix_time(top.get("created_at")),
             tokens_in=parse_tokens(usage.get("input_tokens")),
             tokens_out=parse_tokens(usage.get("output_tokens")),
             tokens_cached=parse_tokens(read_part(usage, "input_tokens_details").get(CACHED)),
@@ -202,7 +204,7 @@ class Responses(Shape):
         )
 
 
-def read_finish(answer: Any, parts: list[Any]) -> str:
+def read_finish(answer: dict[str, Json], parts: list[dict[str, Json]]) -> str:
     """Returns why a Response ended, as a finish reason of chat completions.
 
     Raises:
@@ -219,15 +221,37 @@ def read_finish(answer: Any, parts: list[Any]) -> str:
     return "length" if why == "max_output_tokens" else str(why)[:40]
 
 
-def require_text(text: Any) -> str:
+def require_text(value: Json) -> str:
     """Returns the value if it is text.
 
     Raises:
         TypeError: when it is not.
     """
-    if not isinstance(text, str):
+    if not isinstance(value, str):
         raise TypeError
-    return text
+    return value
+
+
+def require_object(value: Json) -> dict[str, Json]:
+    """Returns the value if it is a JSON object.
+
+    Raises:
+        TypeError: when it is not.
+    """
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
+def require_list(value: Json) -> list[Json]:
+    """Returns the value if it is a JSON array.
+
+    Raises:
+        TypeError: when it is not.
+    """
+    if not isinstance(value, list):
+        raise TypeError
+    return value
 
 
 def redact_key(reply: Reply, secret: str | None) -> Reply:
@@ -240,42 +264,58 @@ def redact_key(reply: Reply, secret: str | None) -> Reply:
     )
 
 
-def parse_name(value: Any) -> str | None:
+def parse_name(value: Json) -> str | None:
     """Returns the text of a short field; None for anything but text."""
     return value[:LONGEST_NAME] if isinstance(value, str) else None
 
 
-def parse_unix_time(value: Any) -> int | None:
+def parse_unix_time(value: Json) -> int | None:
     """Returns Unix seconds; None for anything that is no plausible time."""
     return int(value) if isinstance(value, int | float) and 0 < value < LARGEST_COUNT else None
 
 
-def parse_tokens(value: Any) -> int:
+def parse_tokens(value: Json) -> int:
     """Returns a count of tokens, 0 where there is none; costs are computed from it.
 
     Raises:
+        TypeError: when it is an array or an object.
         ValueError: when it is no plausible count.
     """
-    number = int(value or 0)
+    if not value:
+        return 0
+    if isinstance(value, list | dict):
+        raise TypeError
+    number = int(value)
     if not 0 <= number < LARGEST_COUNT:
         raise ValueError
     return number
 
 
-def read_part(answer: Any, name: str) -> dict[str, Any]:
+def read_part(answer: dict[str, Json], name: str) -> dict[str, Json]:
     """Returns an optional part of an answer; empty where it is missing or null."""
-    return answer.get(name) or {}
+    part = answer.get(name)
+    return require_object(part) if part else {}
 
 
-def compute_p_yes(candidates: Any) -> float | None:
+def read_p_yes(logprobs: Json) -> float | None:
+    """Returns P(yes) of an answer's first token; None where there are no log probabilities."""
+    if not logprobs:
+        return None
+    return compute_p_yes(require_object(require_list(logprobs)[0])["top_logprobs"])
+
+
+def compute_p_yes(candidates: Json) -> float | None:
     """Computes P(yes) / (P(yes) + P(no)) from the first token's candidates.
 
     None when neither word is among them.
     """
     mass = {"yes": 0.0, "no": 0.0}
-    for candidate in candidates:
-        word = candidate["token"].strip().lower().strip(".,\"'")
+    for candidate in map(require_object, require_list(candidates)):
+        word = require_text(candidate["token"]).strip().lower().strip(".,\"'")
         if word in mass:
-            mass[word] += math.exp(min(candidate["logprob"], 0.0))
+            logprob = candidate["logprob"]
+            if not isinstance(logprob, int | float):
+                raise TypeError
+            mass[word] += math.exp(min(logprob, 0.0))
     total = sum(mass.values())
     return mass["yes"] / total if total else None

@@ -5,14 +5,18 @@ When a batch is created and how its state is stored belongs to `evals.calls.batc
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from evals.models.faults import error_from_openai
 from evals.models.protocol import ModelError
 from evals.specs import ModelPin
 from evals.storage.files import rewriting
+
+if TYPE_CHECKING:
+    import openai
+    from openai.types import Batch
 
 T = TypeVar("T")
 
@@ -61,7 +65,7 @@ def build_row_url(pin: ModelPin, path: str) -> str:
 class Batches:
     """A provider's batch API behind the `openai` client."""
 
-    def __init__(self, client: Any, pin: ModelPin) -> None:
+    def __init__(self, client: openai.AsyncOpenAI, pin: ModelPin) -> None:
         self.client, self.azure = client, pin.azure is not None
 
     async def is_ready(self, file_id: str) -> bool:
@@ -95,8 +99,8 @@ class Batches:
         made = await call_provider(
             lambda: self.client.batches.create(
                 input_file_id=file_id,
-                endpoint=CHAT if self.azure else f"/v1{endpoint}",
-                completion_window=window,
+                endpoint=CHAT if self.azure else f"/v1{endpoint}",  # pyright: ignore[reportArgumentType]  Azure's differs
+                completion_window=window,  # pyright: ignore[reportArgumentType]  other servers take more
                 metadata={TAG: tag},
             )
         )
@@ -107,26 +111,21 @@ class Batches:
 
         The file decides too, since not every provider stores metadata.
         """
-        async for one in iterate_rows(
-            lambda: fetch_first_page(self.client.batches.list(limit=PAGE_ROWS))
-        ):
-            metadata: Mapping[str, str] = one.metadata or {}
-            named = metadata.get(TAG) == tag
-            if named or one.input_file_id == file_id:
-                return parse_batch(one)
-            if one.created_at and one.created_at < since - CLOCK_SKEW_S:
+        async for batch in iterate_rows(self.client.batches.list(limit=PAGE_ROWS)):
+            is_named = (batch.metadata or {}).get(TAG) == tag
+            if is_named or batch.input_file_id == file_id:
+                return parse_batch(batch)
+            if batch.created_at and batch.created_at < since - CLOCK_SKEW_S:
                 return None
         return None
 
     async def find_file(self, name: str, since: int) -> str | None:
         """Finds a file by its name, uploaded since a time (Unix seconds)."""
-        rows = iterate_rows(
-            lambda: fetch_first_page(self.client.files.list(purpose="batch", limit=PAGE_ROWS))
-        )
-        async for one in rows:
-            if one.filename == name:
-                return one.id
-            if one.created_at and one.created_at < since - CLOCK_SKEW_S:
+        listing = self.client.files.list(purpose="batch", limit=PAGE_ROWS)
+        async for file in iterate_rows(listing):
+            if file.filename == name:
+                return file.id
+            if file.created_at and file.created_at < since - CLOCK_SKEW_S:
                 return None
         return None
 
@@ -166,23 +165,20 @@ async def call_provider(call: Callable[[], Awaitable[T]]) -> T:
     raise fault
 
 
-async def fetch_first_page(page: Awaitable[Any]) -> Any:
-    """Fetches the first page of a listing."""
-    return await page
+async def iterate_rows(listing: AsyncIterable[T]) -> AsyncIterator[T]:
+    """Iterates over the rows of a listing, page by page; raises errors as ModelErrors."""
+    import openai
+
+    try:
+        async for row in listing:
+            yield row
+        return
+    except (openai.OpenAIError, ValueError) as error:
+        fault = error_from_openai(error)
+    raise fault
 
 
-async def iterate_rows(first: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
-    """Iterates over the rows of a listing, page by page."""
-    page = await call_provider(first)
-    while True:
-        for one in page.data or ():
-            yield one
-        if not page.data or not page.has_next_page():
-            return
-        page = await call_provider(page.get_next_page)
-
-
-def parse_batch(made: Any) -> RemoteBatch:
+def parse_batch(made: Batch) -> RemoteBatch:
     """Parses a provider's batch; missing parts get defaults."""
     counts = made.request_counts
     problems = (made.errors.data or ()) if made.errors else ()

@@ -12,10 +12,16 @@ import importlib.util
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from evals.models.protocol import Unavailable
 from evals.specs import ModelPin
+
+
+class EmbeddedServer(Protocol):
+    """A llama.cpp server in this process."""
+
+    listening_address: str
 
 
 def find_weights(pin: ModelPin) -> Path:
@@ -42,9 +48,9 @@ def hash_file(path: Path) -> str:
 
 
 @functools.lru_cache(maxsize=2)
-def load_server(path: Path, alias: str) -> Any:
+def load_server(path: Path, alias: str) -> EmbeddedServer:
     """Loads a llama.cpp server into this process, for as long as the process lives."""
-    xllamacpp: Any = importlib.import_module("xllamacpp")
+    xllamacpp = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.hostnames = ["127.0.0.1"]

@@ -5,8 +5,8 @@ A provider's error text stays in here, because it may repeat the key.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from evals.models.limits import parse_limits, parse_wait
 from evals.models.protocol import ModelError
@@ -60,7 +60,7 @@ BODY_MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Codes by the words in an error body; the first match decides."""
 
 
-def error_from_status(status: int, headers: Any, body: bytes) -> ModelError:
+def error_from_status(status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
     """Converts an HTTP error status into a ModelError."""
     text = body[:4096].decode("utf-8", "replace").lower()
     code, retryable = classify_status(status, text)

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
+from evals.records import Json, JsonLike
 from evals.specs import ModelPin
+
+Body: TypeAlias = dict[str, JsonLike]
+"""The body of a request, before it is encoded."""
 
 
 class Key:
@@ -76,7 +80,7 @@ class Request:
     max_tokens: int
     temperature: float
     seed: int
-    schema: dict[str, Any] | None = None
+    schema: dict[str, Json] | None = None
     """The JSON schema of the answer, or None."""
     yes_no: bool = False
     """Whether to request token probabilities and read P(yes) from the first token."""
@@ -114,11 +118,11 @@ class Client(Protocol):
         """The endpoint below the base URL: `/chat/completions` or `/responses`."""
         ...
 
-    def build_body(self, request: Request) -> dict[str, Any]:
+    def build_body(self, request: Request) -> Body:
         """Builds the request body, for a live call or a line of a batch file."""
         ...
 
-    def parse_answer(self, request: Request, answer: Any) -> Reply:
+    def parse_answer(self, request: Request, answer: Json) -> Reply:
         """Parses the endpoint's answer, as decoded from JSON.
 
         Raises:

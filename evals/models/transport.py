@@ -9,12 +9,16 @@ import asyncio
 import json
 import urllib.request
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from evals.models.faults import error_from_exception, error_from_status
 from evals.models.limits import parse_limits
 from evals.models.protocol import Limits, ModelError
+from evals.records import Json, JsonLike
+
+if TYPE_CHECKING:
+    import aiohttp
 
 
 class Address(NamedTuple):
@@ -31,7 +35,7 @@ class Address(NamedTuple):
 class JsonResponse(NamedTuple):
     """A decoded answer, and the provider's rate limits."""
 
-    answer: Any
+    answer: Json
     limits: Limits | None
 
 
@@ -40,9 +44,9 @@ class JsonTransport:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self.session: Any = None
+        self.session: aiohttp.ClientSession | None = None
 
-    def open_session(self) -> Any:
+    def open_session(self) -> aiohttp.ClientSession:
         """Opens a session with the `openai` client's TLS settings and without cookies."""
         import aiohttp
         import httpx2
@@ -60,7 +64,7 @@ class JsonTransport:
             proxy=find_proxy(self.address.url),
         )
 
-    async def post(self, body: Any, limit_s: float) -> JsonResponse | ModelError:
+    async def post(self, body: JsonLike, limit_s: float) -> JsonResponse | ModelError:
         """Posts a body and returns the answer or the error, within so many seconds.
 
         Errors are returned, not raised: the caller raises them in a frame without headers or
@@ -99,7 +103,7 @@ def find_proxy(url: str) -> str | None:
     return urllib.request.getproxies().get(parts.scheme)
 
 
-def encode_json(body: Any) -> bytes:
+def encode_json(body: JsonLike) -> bytes:
     """Encodes a body as JSON; an unpaired surrogate, which no server reads, becomes `?`."""
     import orjson
 
@@ -109,7 +113,7 @@ def encode_json(body: Any) -> bytes:
         return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def decode_json(raw: bytes) -> Any:
+def decode_json(raw: bytes) -> Json:
     """Decodes JSON.
 
     Raises:
