@@ -89,7 +89,7 @@ def pull_sources(
     """Pulls the catalog's sources; returns why some could not be, which stops no other."""
     from evals.sources import pulls
 
-    return pulls.pull(lake, catalog, now, say=say)[1]
+    return pulls.pull_sources(lake, catalog, now, report=say)[1]
 
 
 def import_exports(

@@ -1,4 +1,4 @@
-"""Where traces come from beyond a folder: other systems' APIs, and object stores.
+"""Where traces come from beyond a folder: the APIs of other systems, and object stores.
 
-What is in the files that land is the importers' to say.
+What the fetched files contain is read in `evals.traces`.
 """

@@ -1,6 +1,6 @@
 """Langfuse's public API: traces with their observations, then scores by when they were given.
 
-Rows land as the API spells them: a trace with `observations` in it, and scores by themselves.
+Rows land as the API returns them: a trace with its `observations` inside, scores as own rows.
 """
 
 from __future__ import annotations
@@ -8,18 +8,33 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from evals.sources.api import Api, Refused
-from evals.sources.pages import Listing, Page, Row, parse_timestamp, read_key, to_iso
+from evals.sources.json_shapes import (
+    Object,
+    require_count,
+    require_object,
+    require_objects,
+    require_text,
+    text_or_empty,
+)
+from evals.sources.pages import (
+    LoopDetector,
+    Page,
+    Row,
+    TimeRange,
+    parse_timestamp,
+    read_key,
+    to_iso,
+)
 from evals.specs import Source
 
 TAIL = timedelta(seconds=60)
-"""How long after the last trace of a page observations are listed; later ones come one by one."""
+"""How long after a page's last trace observations are listed; later ones are fetched by trace."""
 
 
 def open_api(source: Source) -> Api:
-    """The API under its pair of keys."""
+    """Returns a client that sends the pair of keys."""
     public, secret = read_key(source, source.public_key_env), read_key(source, source.secret)
     return Api(
         source.name,
@@ -31,81 +46,118 @@ def open_api(source: Source) -> Api:
 
 
 def read_pages(
-    api: Api, source: Source, project: str, span: tuple[str, str], position: str | None
+    api: Api, source: Source, project: str, during: TimeRange, position: str | None
 ) -> Iterator[Page]:
-    """Pages of traces, then of scores; a position is `traces:OFFSET` or `scores:OFFSET`.
+    """Yields pages of traces, then of scores; a position is `traces:OFFSET` or `scores:OFFSET`.
 
-    An offset holds though `page_size` changes: what of its page was read before is read again.
+    An offset stays valid when `page_size` changes: a part of its page is then read twice.
     """
     what, _, offset = (position or "traces:0").partition(":")
     size = choose_page_size(source)
-    page = int(offset) // size + 1
+    number = int(offset) // size + 1
     while what == "traces":
-        found = read_listing(api, "/api/public/traces", source, page, span, orderBy="timestamp.asc")
-        last = page >= found["meta"]["totalPages"]
-        page, what = (1, "scores") if last else (page + 1, "traces")
-        yield Page(add_observations(api, source, found["data"]), f"{what}:{(page - 1) * size}")
+        listing = list_page(
+            api, "/api/public/traces", source, number, during, order="timestamp.asc"
+        )
+        is_last = number >= listing.pages
+        number, what = (1, "scores") if is_last else (number + 1, "traces")
+        rows = add_observations(api, source, listing.items)
+        yield Page(rows, f"{what}:{(number - 1) * size}")
     while True:
-        found = read_listing(api, "/api/public/v2/scores", source, page, span)
-        rows = [make_score_row(s) for s in found["data"]]
-        done = page >= found["meta"]["totalPages"]
-        yield Page(rows, None if done else f"scores:{page * size}")
-        if done:
+        listing = list_page(api, "/api/public/v2/scores", source, number, during)
+        rows = [make_score_row(score) for score in listing.items]
+        is_last = number >= listing.pages
+        yield Page(rows, None if is_last else f"scores:{number * size}")
+        if is_last:
             return
-        page += 1
+        number += 1
 
 
 def choose_page_size(source: Source) -> int:
-    """How many rows are asked for at once; the API gives no more than a hundred."""
+    """Returns how many rows to request at once; the API returns at most a hundred."""
     return min(source.page_size, 100)
 
 
-def read_listing(
-    api: Api, path: str, source: Source, page: int, span: tuple[str, str], **more: Any
-) -> dict[str, Any]:
-    """One page of a listing."""
-    between = {"fromTimestamp": span[0], "toTimestamp": span[1]}
-    return api.get(path, page=page, limit=choose_page_size(source), **between, **more)
+class ListingPage:
+    """One page of a listing, and how many pages there are."""
+
+    def __init__(self, answer: Object) -> None:
+        self.items = require_objects(answer["data"])
+        self.pages = require_count(require_object(answer["meta"])["totalPages"])
 
 
-def add_observations(api: Api, source: Source, traces: list[dict[str, Any]]) -> list[Row]:
-    """A page's traces, each with its observations: listed together, the missing asked for."""
+def list_page(
+    api: Api, path: str, source: Source, number: int, during: TimeRange, order: str | None = None
+) -> ListingPage:
+    """Requests one page of a listing."""
+    answer = api.get(
+        path,
+        page=number,
+        limit=choose_page_size(source),
+        fromTimestamp=during.start,
+        toTimestamp=during.end,
+        orderBy=order,
+    )
+    return ListingPage(require_object(answer))
+
+
+def add_observations(api: Api, source: Source, traces: list[Object]) -> list[Row]:
+    """Makes the rows of a page's traces: observations are listed together, missing ones fetched."""
     times = sorted(at for trace in traces if (at := parse_timestamp(trace["timestamp"])))
-    known: dict[str, dict[str, dict[str, Any]]] = {}
-    for item in read_observations(api, source, times[0], times[-1]) if times else ():
-        known.setdefault(item["traceId"], {})[item["id"]] = item
-    return [fetch_trace(api, trace, known.get(trace["id"], {})) for trace in traces]
+    by_trace: dict[str, dict[str, Object]] = {}
+    for item in list_observations(api, source, times[0], times[-1]) if times else ():
+        by_trace.setdefault(text_or_empty(item["traceId"]), {})[require_text(item["id"])] = item
+    return [
+        make_trace_row(api, trace, by_trace.get(require_text(trace["id"]), {})) for trace in traces
+    ]
 
 
-def read_observations(
+def list_observations(
     api: Api, source: Source, first: datetime, last: datetime
-) -> Iterator[dict[str, Any]]:
-    """Every observation that began within the page's time."""
-    page, total = 1, 1
-    between = {"fromStartTime": to_iso(first), "toStartTime": to_iso(last + TAIL)}
-    listing = Listing(source.name)
-    while page <= total:
-        path = "/api/public/observations"
-        found = api.get(path, page=page, limit=choose_page_size(source), **between)
-        listing.turned(found["data"], None)
-        yield from found["data"]
-        page, total = page + 1, found["meta"]["totalPages"]
+) -> Iterator[Object]:
+    """Yields every observation that began in the time of a page of traces."""
+    number, pages = 1, 1
+    loops = LoopDetector(source.name)
+    while number <= pages:
+        answer = api.get(
+            "/api/public/observations",
+            page=number,
+            limit=choose_page_size(source),
+            fromStartTime=to_iso(first),
+            toStartTime=to_iso(last + TAIL),
+        )
+        listing = ListingPage(require_object(answer))
+        loops.check_page(listing.items, None)
+        yield from listing.items
+        number, pages = number + 1, listing.pages
 
 
-def fetch_trace(api: Api, trace: dict[str, Any], known: dict[str, dict[str, Any]]) -> Row:
-    """A trace in full; its scores come by themselves. One that is gone by now is as listed."""
-    wanted = trace.get("observations")
-    name = trace["id"]
-    if not isinstance(wanted, list) or any(one not in known for one in wanted):
+def make_trace_row(api: Api, trace: Object, observations: dict[str, Object]) -> Row:
+    """Makes the row of a trace, and fetches the trace where an observation is missing.
+
+    A trace that was deleted since it was listed lands as it was listed. Its scores land as rows
+    of their own.
+    """
+    expected = trace.get("observations")
+    name = require_text(trace["id"])
+    is_complete = type(expected) is list and all(
+        type(one) is str and one in observations for one in expected
+    )
+    if not is_complete:
         with contextlib.suppress(Refused):
-            trace = api.get("/api/public/traces", name)
-            known = {item["id"]: item for item in trace["observations"]}
-    ordered = sorted(known.values(), key=lambda item: (item["startTime"], item["id"]))
-    body = {**trace, "observations": ordered, "scores": []}
-    return Row(name, name, trace["timestamp"], True, name, body)
+            trace = require_object(api.get("/api/public/traces", name))
+            items = require_objects(trace["observations"])
+            observations = {require_text(item["id"]): item for item in items}
+    ordered = sorted(
+        observations.values(),
+        key=lambda item: (text_or_empty(item["startTime"]), text_or_empty(item["id"])),
+    )
+    body: Object = {**trace, "observations": [*ordered], "scores": []}
+    return Row(name, name, text_or_empty(trace["timestamp"]), True, name, body)
 
 
-def make_score_row(score: dict[str, Any]) -> Row:
-    """A score, which may come long after its trace."""
+def make_score_row(score: Object) -> Row:
+    """Makes the row of a score, which may be given long after its trace."""
     name = f"score {score['id']}"
-    return Row(name, name, score["timestamp"], True, score.get("traceId") or "", score)
+    trace = require_text(score.get("traceId") or "")
+    return Row(name, name, text_or_empty(score["timestamp"]), True, trace, score)

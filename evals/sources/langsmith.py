@@ -1,15 +1,21 @@
 """LangSmith's API: the runs of a project by when they began, then feedback by when it was given.
 
-Rows land as the API spells them, a run or a piece of feedback a line.
+Rows land as the API returns them, a run or a piece of feedback a line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from evals.sources.api import Api, SourceError
-from evals.sources.pages import Page, Row, read_key
+from evals.sources.json_shapes import (
+    Object,
+    require_object,
+    require_objects,
+    require_text,
+    text_or_empty,
+)
+from evals.sources.pages import Page, Row, TimeRange, read_key
 from evals.specs import Source
 
 SELECT = (
@@ -22,7 +28,7 @@ SELECT = (
 
 
 def open_api(source: Source) -> Api:
-    """The API under its key."""
+    """Returns a client that sends the key."""
     return Api(
         source.name,
         source.url,
@@ -33,48 +39,54 @@ def open_api(source: Source) -> Api:
 
 
 def read_pages(
-    api: Api, source: Source, project: str, span: tuple[str, str], position: str | None
+    api: Api, source: Source, project: str, during: TimeRange, position: str | None
 ) -> Iterator[Page]:
-    """Pages of runs, then of feedback; a position is `runs:CURSOR` or `feedback:OFFSET`."""
+    """Yields pages of runs, then of feedback; a position is `runs:CURSOR` or `feedback:OFFSET`."""
     session = find_session(api, project)
     what, _, at = (position or "runs:").partition(":")
     while what == "runs":
-        found = api.post("/api/v1/runs/query", make_query(source, session, span, at or None))
-        following = found["cursors"].get("next")
-        what, at = ("runs", following) if following else ("feedback", "0")
-        yield Page([make_run_row(run) for run in found["runs"]], f"{what}:{at}")
+        query = make_query(source, session, during, at or None)
+        answer = require_object(api.post("/api/v1/runs/query", query))
+        following = require_object(answer["cursors"]).get("next")
+        what, at = ("runs", require_text(following)) if following else ("feedback", "0")
+        yield Page([make_run_row(run) for run in require_objects(answer["runs"])], f"{what}:{at}")
     offset, size = int(at), min(source.page_size, 100)
     while True:
-        given = {"min_created_at": span[0], "max_created_at": span[1]}
-        found = api.get("/api/v1/feedback", session=session, limit=size, offset=offset, **given)
-        rows = [make_feedback_row(f) for f in found]
-        offset += len(found)
-        done = len(found) < size
-        yield Page(rows, None if done else f"feedback:{offset}")
-        if done:
+        feedback = require_objects(
+            api.get(
+                "/api/v1/feedback",
+                session=session,
+                limit=size,
+                offset=offset,
+                min_created_at=during.start,
+                max_created_at=during.end,
+            )
+        )
+        offset += len(feedback)
+        is_last = len(feedback) < size
+        rows = [make_feedback_row(item) for item in feedback]
+        yield Page(rows, None if is_last else f"feedback:{offset}")
+        if is_last:
             return
 
 
 def find_session(api: Api, project: str) -> str:
-    """The id of a project.
+    """Returns the id of a project.
 
     Raises:
         SourceError: there is none of that name.
     """
-    found = api.get("/api/v1/sessions", name=project, limit=10)
-    for session in found:
+    for session in require_objects(api.get("/api/v1/sessions", name=project, limit=10)):
         if session["name"] == project:
-            return session["id"]
+            return require_text(session["id"])
     raise SourceError(f"{api.name}: no project {project!r}; check `projects` in sources.yaml")
 
 
-def make_query(
-    source: Source, session: str, span: tuple[str, str], cursor: str | None
-) -> dict[str, Any]:
-    """The question for a page of runs."""
+def make_query(source: Source, session: str, during: TimeRange, cursor: str | None) -> Object:
+    """Makes the query for a page of runs."""
     return {
         "session": [session],
-        "filter": f'and(gte(start_time, "{span[0]}"), lt(start_time, "{span[1]}"))',
+        "filter": f'and(gte(start_time, "{during.start}"), lt(start_time, "{during.end}"))',
         "order": "asc",
         "limit": min(source.page_size, 100),
         "select": list(SELECT),
@@ -82,14 +94,16 @@ def make_query(
     }
 
 
-def make_run_row(run: dict[str, Any]) -> Row:
-    """A run, with the trace it is a part of."""
-    trace = run.get("trace_id") or run["id"]
-    return Row(run["id"], trace, run["start_time"], run.get("parent_run_id") is None, trace, run)
+def make_run_row(run: Object) -> Row:
+    """Makes the row of a run, with the trace it is part of."""
+    own = require_text(run["id"])
+    trace = require_text(run.get("trace_id") or own)
+    is_root = run.get("parent_run_id") is None
+    return Row(own, trace, text_or_empty(run["start_time"]), is_root, trace, run)
 
 
-def make_feedback_row(feedback: dict[str, Any]) -> Row:
-    """A piece of feedback, which may come long after its run."""
-    trace = feedback.get("trace_id") or feedback.get("run_id") or ""
+def make_feedback_row(feedback: Object) -> Row:
+    """Makes the row of a piece of feedback, which may be given long after its run."""
+    trace = require_text(feedback.get("trace_id") or feedback.get("run_id") or "")
     name = f"feedback {feedback['id']}"
-    return Row(name, name, feedback["created_at"], True, trace, feedback)
+    return Row(name, name, text_or_empty(feedback["created_at"]), True, trace, feedback)

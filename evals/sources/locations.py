@@ -1,6 +1,6 @@
-"""Files wherever they are: a glob, standard input, an object store; brought into the raw room.
+"""Files anywhere: a glob, standard input, an object store; copied into the home's inbox.
 
-What is unchanged is not fetched again. A folder of this machine needs nothing of this.
+Unchanged objects are not fetched again. A folder of this machine is read where it is.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import glob
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, NamedTuple, Protocol, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from evals.records import digest
@@ -19,7 +19,7 @@ from evals.storage.documents.fetched_objects import read_fetched, write_fetched
 from evals.storage.files import aside_of, open_aside, rewriting
 from evals.storage.lake import Lake
 
-CHANGED = (
+STAMP_KEYS = (
     "etag",
     "ETag",
     "md5Hash",
@@ -29,28 +29,63 @@ CHANGED = (
     "updated",
     "created",
 )
-"""What stores call the stamp of an object's content, the surest first."""
+"""What stores call the stamp of an object's content, the most reliable first."""
 CHUNK = 2**20
 
 
+class ObjectStore(Protocol):
+    """The part of an fsspec file system that is used here."""
+
+    def isfile(self, path: str) -> bool:
+        """Returns whether there is an object at a path."""
+        ...
+
+    def info(self, path: str) -> Mapping[str, object]:
+        """Returns what the store records of an object."""
+        ...
+
+    def glob(self, path: str, *, detail: bool) -> Mapping[str, Mapping[str, object]]:
+        """Returns the records of the objects that match a pattern, by path."""
+        ...
+
+    def find(self, path: str, *, detail: bool) -> Mapping[str, Mapping[str, object]]:
+        """Returns the records of the objects in a folder and below, by path."""
+        ...
+
+    def open(self, path: str, mode: str) -> BinaryIO:
+        """Opens an object."""
+        ...
+
+
+class StoredObject(NamedTuple):
+    """An object at an address."""
+
+    store: ObjectStore
+    path: str
+    name: str
+    """The address without credentials, and the path."""
+    stamp: str
+    """Identifies its content."""
+
+
 def is_remote(where: str) -> bool:
-    """Whether a place is an address and no path."""
+    """Returns whether a place is an address and no path."""
     return "://" in where
 
 
 def is_pattern(where: str) -> bool:
-    """Whether a place names files by a pattern."""
+    """Returns whether a place is a pattern of files."""
     return not is_remote(where) and glob.has_magic(where) and not Path(where).exists()
 
 
 def list_matching(pattern: str) -> list[Path]:
-    """The files a pattern names; hidden ones are not meant."""
-    found = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207  an absolute pattern
-    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+    """Lists the files that match a pattern, except hidden ones."""
+    paths = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207  an absolute pattern
+    return sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
 
 
 def save_stdin(lake: Lake, stream: BinaryIO) -> Path:
-    """Standard input as a file of the raw room, under its content's name."""
+    """Saves standard input as a file of the home's inbox, named by its content's hash."""
     folder = lake.raw_folder("stdin")
     aside, hashed = aside_of(folder / "stdin"), hashlib.sha256()
     try:
@@ -66,74 +101,83 @@ def save_stdin(lake: Lake, stream: BinaryIO) -> Path:
 
 
 def fetch_objects(lake: Lake, where: str) -> list[Path]:
-    """Brings the new and changed objects of an address into the raw room.
+    """Copies the new and changed objects at an address into the home's inbox.
 
     Raises:
-        SourceError: the address cannot be read; it says what to install or check.
+        SourceError: the address cannot be read; the message names what to install or check.
     """
-    known = read_fetched(lake)
-    found = []
+    stamps = read_fetched(lake)
+    paths: list[Path] = []
     with lake.lock("fetch"):
-        for path, info, fs in list_objects(where):
-            name = f"{hide_credentials(where)} {path}"
-            stamp = find_stamp(info)
-            if known.get(digest(name)) == stamp:
+        for stored in list_objects(where):
+            key = digest(stored.name)
+            if stamps.get(key) == stored.stamp:
                 continue
-            found.append(download(lake, fs, path))
-            known[digest(name)] = stamp
-            write_fetched(lake, known)
-    return found
+            paths.append(download(lake, stored.store, stored.path))
+            stamps[key] = stored.stamp
+            write_fetched(lake, stamps)
+    return paths
 
 
 def list_changed(lake: Lake, where: str) -> list[tuple[str, str]]:
-    """Path and stamp of the objects of an address that were not fetched as they are now."""
-    known = read_fetched(lake)
-    found = (
-        (f"{hide_credentials(where)} {path}", find_stamp(info))
-        for path, info, _ in list_objects(where)
-    )
-    return [(name, stamp) for name, stamp in found if known.get(digest(name)) != stamp]
+    """Lists name and stamp of the objects at an address that are new or changed since fetched."""
+    stamps = read_fetched(lake)
+    return [
+        (stored.name, stored.stamp)
+        for stored in list_objects(where)
+        if stamps.get(digest(stored.name)) != stored.stamp
+    ]
 
 
-def list_objects(where: str) -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """Path, facts and store of every object at an address: one, a pattern's, or a folder's."""
-    import fsspec
-
+def list_objects(where: str) -> Iterator[StoredObject]:
+    """Yields every object at an address: one, those of a pattern, or those of a folder."""
+    shown = hide_credentials(where)
     try:
-        fs, root = fsspec.core.url_to_fs(where)
+        store, root = open_store(where)
         if glob.has_magic(root):
-            infos = fs.glob(root, detail=True)
-        elif fs.isfile(root):
-            infos = {root: fs.info(root)}
+            records = store.glob(root, detail=True)
+        elif store.isfile(root):
+            records = {root: store.info(root)}
         else:
-            infos = fs.find(root, detail=True)
+            records = store.find(root, detail=True)
     except ImportError as error:
         kind = urlsplit(where).scheme
         what = f"{kind}:// needs another package ({error})"
         raise SourceError(f"{what}; `pip install 'andon[{kind}]'` has s3 and gcs") from None
     except Exception as error:  # a store's library raises errors of its own
-        what = f"{hide_credentials(where)} cannot be read ({type(error).__name__})"
+        what = f"{shown} cannot be read ({type(error).__name__})"
         raise SourceError(f"{what}; check the address and the credentials") from None
-    if not infos:
-        raise SourceError(f"{hide_credentials(where)} has no file; check the address")
-    for path, info in sorted(infos.items()):
+    if not records:
+        raise SourceError(f"{shown} has no file; check the address")
+    for path in sorted(records):
         if not Path(path).name.startswith("."):
-            yield path, info, fs
+            yield StoredObject(store, path, f"{shown} {path}", make_stamp(records[path]))
 
 
-def find_stamp(info: dict[str, Any]) -> str:
+def open_store(where: str) -> tuple[ObjectStore, str]:
+    """Returns the store of an address, and the path in it."""
+    import fsspec  # pyright: ignore[reportMissingTypeStubs] # it has none
+
+    connect = cast(
+        "Callable[[str], tuple[ObjectStore, str]]",
+        fsspec.core.url_to_fs,  # pyright: ignore[reportUnknownMemberType] # untyped
+    )
+    return connect(where)
+
+
+def make_stamp(record: Mapping[str, object]) -> str:
     """Identifies an object's content by its size and the store's own stamp."""
-    mark = next((info[name] for name in CHANGED if info.get(name)), None)
-    return digest([info.get("size"), str(mark)])
+    mark = next((record[name] for name in STAMP_KEYS if record.get(name)), None)
+    return digest([cast("int | None", record.get("size")), str(mark)])
 
 
-def download(lake: Lake, fs: Any, path: str) -> Path:
-    """An object in the raw room, under its own name in a folder of its address."""
+def download(lake: Lake, store: ObjectStore, path: str) -> Path:
+    """Copies an object into a folder of the home's inbox, under its own name."""
     folder = lake.raw_folder("remote", digest(path))
     name = Path(urlsplit(path).path).name or "object"
     target = folder / name
     try:
-        with rewriting(target) as file, fs.open(path, "rb") as source:
+        with rewriting(target) as file, store.open(path, "rb") as source:
             shutil.copyfileobj(source, file, CHUNK)
     except Exception as error:  # a store's library raises errors of its own
         what = f"an object broke off ({type(error).__name__}: {name})"
@@ -142,6 +186,6 @@ def download(lake: Lake, fs: Any, path: str) -> Path:
 
 
 def hide_credentials(where: str) -> str:
-    """An address as a message may show it: without credentials and query."""
+    """Returns an address without credentials and query, fit for a message."""
     parts = urlsplit(where)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

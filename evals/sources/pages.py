@@ -1,6 +1,6 @@
-"""What a system's module offers: pages of rows, each row with the trace it belongs to.
+"""What a system's module provides: pages of rows, each row with the trace it belongs to.
 
-How pages are kept and when they land is `pulling`'s.
+`pulls` decides how pages are stored and when their rows land.
 """
 
 from __future__ import annotations
@@ -9,104 +9,115 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from evals.records import digest
+from evals.records import Json, JsonLike, digest
 from evals.sources.api import Api, SourceError
+from evals.sources.json_shapes import Object
 from evals.specs import Source
 
-ROUNDS = 100
-"""So many pages without a row, one after another, are no listing."""
+MAX_EMPTY_PAGES = 100
+"""After more empty pages in a row a listing counts as endless."""
 
 
 class Row(NamedTuple):
-    """A row as the API gave it."""
+    """A row as the API returned it."""
 
     own: str
-    """Its own id: of two rows that share it the later is as it is now."""
+    """Its own id; of two rows that share it the later replaces the earlier."""
     subject: str
     """What has to land in one piece: a trace's id, or a score's own."""
     ts: str
-    """When it began, as the API spells it."""
+    """When it began, in the API's format; empty where the API gives no text."""
     whole: bool
-    """Whether its subject begins with it: a root, or a row that is all there is."""
+    """Whether its subject begins with it: a root, or the subject's only row."""
     trace: str
-    """The trace it says something of."""
-    body: dict[str, Any]
+    """The id of the trace it is part of or about."""
+    body: Object
 
 
 class Page(NamedTuple):
-    """A page of rows, and where the next one begins; None after the last."""
+    """A page of rows, and the position of the next one; None after the last."""
 
     rows: list[Row]
     next: str | None
 
 
+class TimeRange(NamedTuple):
+    """The moments between which rows are listed, in ISO form; the end is excluded."""
+
+    start: str
+    end: str
+
+
 class System(Protocol):
-    """A system's module: how it is reached, and its pages."""
+    """A system's module."""
 
     def open_api(self, source: Source) -> Api:
-        """Its API, with keys from the environment."""
+        """Returns a client with the keys from the environment."""
         ...
 
     def read_pages(
-        self, api: Api, source: Source, project: str, span: tuple[str, str], position: str | None
+        self, api: Api, source: Source, project: str, during: TimeRange, position: str | None
     ) -> Iterator[Page]:
-        """The pages of a project between two moments, from a position on."""
+        """Yields the pages of a project in a time range, from a position on."""
         ...
 
 
-class Listing:
-    """What a listing gave so far, so that one that goes round in circles is noticed."""
+class LoopDetector:
+    """Detects listings that return the same page again, or empty pages without end."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.given: set[str] = set()
+        self.seen: set[str] = set()
         self.empty = 0
 
-    def turned(self, rows: Sequence[Any], following: str | None) -> None:
-        """Takes note of a page.
+    def check_page(self, rows: Sequence[JsonLike], following: str | None) -> None:
+        """Records a page and the cursor that follows it.
 
         Raises:
-            SourceError: it, or what follows it, was given before, or nothing is given for long.
+            SourceError: either was seen before, or too many pages in a row are empty.
         """
         self.empty = 0 if rows else self.empty + 1
-        marks = {digest(rows)} if rows else set()
-        marks |= {f"next {following}"} if following is not None else set()
-        if marks & self.given or self.empty > ROUNDS:
+        marks = {digest(rows)} if rows else set[str]()
+        if following is not None:
+            marks.add(f"next {following}")
+        if marks & self.seen or self.empty > MAX_EMPTY_PAGES:
             raise SourceError(
-                f"{self.name}: its listing goes round in circles; what was pulled is kept, run it "
-                "again later"
+                f"{self.name}: pagination loop detected; what was pulled is kept, run it again "
+                "later"
             )
-        self.given |= marks
+        self.seen |= marks
 
 
 def read_key(source: Source, variable: str | None) -> str | None:
-    """A key from the environment, without the space around it.
+    """Returns a key from the environment, without surrounding space.
 
     Raises:
-        SourceError: naming the variable that is not set, or holds what no key is.
+        SourceError: the variable is not set, or its value cannot be a key.
     """
-    found = os.environ.get(variable, "").strip() if variable else None
-    if variable and not found:
+    key = os.environ.get(variable, "").strip() if variable else None
+    if variable and not key:
         raise SourceError(f"{source.name}: set {variable} to its key, or name another in key_env")
-    if found and not re.fullmatch(r"[!-~]+", found):
+    if key and not re.fullmatch(r"[!-~]+", key):
         raise SourceError(
-            f"{source.name}: {variable} holds a space, a line's end or a letter that no key has; "
-            "set it to the key alone"
+            f"{source.name}: {variable} contains a space, a line break or a character outside "
+            "ASCII; set it to the key alone"
         )
-    return found
+    return key
 
 
 def to_iso(moment: datetime) -> str:
-    """A moment as every API reads it; of two the earlier is also the smaller text."""
+    """Formats a moment as every API reads it; texts sort as their moments do."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def parse_timestamp(text: Any) -> datetime | None:
+def parse_timestamp(text: Json) -> datetime | None:
     """Parses an API's timestamp, in UTC where it has no zone; None where it is none."""
+    if type(text) is not str:
+        return None
     try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None

@@ -1,24 +1,32 @@
 """Phoenix's API: the spans of a project, each with the annotations people and evaluators gave it.
 
-Rows land as the API spells them, a span a line, its annotations under `annotations`.
+Rows land as the API returns them, a span a line, its annotations under `annotations`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import quote
 
+from evals.records import Json
 from evals.sources.api import Api
-from evals.sources.pages import Listing, Page, Row, read_key
+from evals.sources.json_shapes import (
+    Object,
+    require_object,
+    require_objects,
+    require_text,
+    text_or_empty,
+)
+from evals.sources.pages import LoopDetector, Page, Row, TimeRange, read_key
 from evals.specs import Source
 
-AT_ONCE = 100
-"""How many spans' annotations are asked for in one address."""
+SPANS_A_CALL = 100
+"""How many spans' annotations one call requests."""
 
 
 def open_api(source: Source) -> Api:
-    """The API, under a key where one is declared."""
+    """Returns a client, with a key where one is declared."""
     secret = read_key(source, source.secret)
     headers = {"authorization": f"Bearer {secret}"} if secret else {}
     return Api(
@@ -30,50 +38,66 @@ def open_api(source: Source) -> Api:
     )
 
 
+class ListingPage(NamedTuple):
+    """One page of a listing, and the cursor of the next; None after the last."""
+
+    items: list[Object]
+    cursor: str | None
+
+
+def parse_page(answer: Json) -> ListingPage:
+    """Parses a page of a listing."""
+    page = require_object(answer)
+    cursor = page.get("next_cursor")
+    return ListingPage(require_objects(page["data"]), require_text(cursor) if cursor else None)
+
+
 def read_pages(
-    api: Api, source: Source, project: str, span: tuple[str, str], position: str | None
+    api: Api, source: Source, project: str, during: TimeRange, position: str | None
 ) -> Iterator[Page]:
-    """Pages of spans; a position is the API's own cursor."""
+    """Yields pages of spans; a position is the API's own cursor."""
     path = f"/v1/projects/{quote(project, safe='')}"
     cursor = position
     while True:
-        between = {"start_time": span[0], "end_time": span[1]}
-        found = api.get(f"{path}/spans", limit=source.page_size, cursor=cursor, **between)
-        spans, cursor = found["data"], found.get("next_cursor")
-        notes = read_annotations(api, path, [one["context"]["span_id"] for one in spans])
-        yield Page(
-            [make_span_row(one, notes.get(one["context"]["span_id"])) for one in spans], cursor
+        answer = api.get(
+            f"{path}/spans",
+            limit=source.page_size,
+            cursor=cursor,
+            start_time=during.start,
+            end_time=during.end,
         )
+        spans, cursor = parse_page(answer)
+        notes = list_annotations(api, path, [read_span_id(span) for span in spans])
+        yield Page([make_span_row(span, notes.get(read_span_id(span))) for span in spans], cursor)
         if not cursor:
             return
 
 
-def read_annotations(api: Api, path: str, spans: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """Reads the annotations of some spans, by span id."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for start in range(0, len(spans), AT_ONCE):
-        cursor, listing = None, Listing(api.name)
+def list_annotations(api: Api, path: str, spans: list[str]) -> dict[str, list[Object]]:
+    """Lists the annotations of some spans, by span id."""
+    by_span: dict[str, list[Object]] = {}
+    for start in range(0, len(spans), SPANS_A_CALL):
+        cursor, loops = None, LoopDetector(api.name)
         while True:
-            some = spans[start : start + AT_ONCE]
-            page = api.get(f"{path}/span_annotations", span_ids=some, limit=1000, cursor=cursor)
-            for note in page["data"]:
-                found.setdefault(note["span_id"], []).append(note)
-            cursor = page.get("next_cursor")
+            some = spans[start : start + SPANS_A_CALL]
+            answer = api.get(f"{path}/span_annotations", span_ids=some, limit=1000, cursor=cursor)
+            notes, cursor = parse_page(answer)
+            for note in notes:
+                by_span.setdefault(text_or_empty(note["span_id"]), []).append(note)
             if not cursor:
                 break
-            listing.turned(page["data"], cursor)
-    return found
+            loops.check_page(notes, cursor)
+    return by_span
 
 
-def make_span_row(span: dict[str, Any], notes: list[dict[str, Any]] | None) -> Row:
-    """A span with its annotations."""
-    body = {**span, "annotations": notes} if notes else span
-    trace = span["context"]["trace_id"]
-    return Row(
-        span["context"]["span_id"],
-        trace,
-        span["start_time"],
-        not span.get("parent_id"),
-        trace,
-        body,
-    )
+def read_span_id(span: Object) -> str:
+    """Returns a span's id."""
+    return require_text(require_object(span["context"])["span_id"])
+
+
+def make_span_row(span: Object, notes: list[Object] | None) -> Row:
+    """Makes the row of a span with its annotations."""
+    body: Object = {**span, "annotations": [*notes]} if notes else span
+    trace = require_text(require_object(span["context"])["trace_id"])
+    is_root = not span.get("parent_id")
+    return Row(read_span_id(span), trace, text_or_empty(span["start_time"]), is_root, trace, body)

@@ -1,7 +1,7 @@
-"""Pulling a source: a window at a time, each page on disk before the next, the cursor moved last.
+"""Pulls sources: a time window at a time, each page saved before the next, the cursor moved last.
 
-Killed at any moment the window goes on at the page it was at. Each window reads some hours before
-it again, for what came late; what is as it was does not land twice.
+A pull that was killed continues at the page it was at. Each window reads the hours before it
+again, for rows that came late; unchanged rows do not land twice.
 """
 
 from __future__ import annotations
@@ -15,10 +15,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.privacy.redaction import PrivacyFilter
-from evals.records import digest
+from evals.records import Json, digest
 from evals.sources import langfuse, langsmith, phoenix
 from evals.sources.api import Api, Refused, SourceError, parse_json, write_json
-from evals.sources.pages import Listing, Page, Row, System, parse_timestamp, to_iso
+from evals.sources.json_shapes import require_object, require_text
+from evals.sources.pages import (
+    LoopDetector,
+    Page,
+    Row,
+    System,
+    TimeRange,
+    parse_timestamp,
+    to_iso,
+)
 from evals.specs import Catalog, Source
 from evals.storage.documents.pull_cursors import (
     Cursor,
@@ -35,130 +44,139 @@ from evals.storage.files import rewriting
 from evals.storage.lake import Lake
 
 SYSTEMS: Mapping[str, System] = {"langfuse": langfuse, "langsmith": langsmith, "phoenix": phoenix}
-NOBODY = "_"
-"""The folder of traces that name their application themselves, or else are refused."""
+NO_APP = "_"
+"""The folder of traces whose source declares no application: they name it or are refused."""
 TRACES_A_FILE = 5000
 BEGINNING = timedelta(hours=1)
-"""A subject whose first row lies this far within a window began in it, root or not."""
-Say = Callable[[str], None]
+"""A subject whose first row is this far within a window began in it, with or without a root."""
+ReportProgress = Callable[[str], None]
 
 
-class Pulled(NamedTuple):
-    """What pulling one project of a source came to."""
+class PullResult(NamedTuple):
+    """What pulling one project of a source did."""
 
     source: str
     project: str
     rows: int
-    """Rows read, those that were known already among them."""
+    """Rows read, unchanged ones included."""
     landed: int
     """Subjects, traces and scores, that are new or changed."""
     files: int
     upto: str
 
 
-class Damaged(Exception):
-    """A page on disk is not as it was written: the power went, or the disk."""
+class DamagedPage(Exception):
+    """A saved page is not as it was written: after a power cut, or a fault of the disk."""
 
 
-def pull(
+def pull_sources(
     lake: Lake,
     catalog: Catalog,
     now: datetime,
     *,
     names: Collection[str] = (),
-    say: Say = lambda words: None,
-) -> tuple[list[Pulled], list[str]]:
-    """Pulls every project of the sources declared; a source that cannot be stops no other.
+    report: ReportProgress = lambda message: None,
+) -> tuple[list[PullResult], list[str]]:
+    """Pulls every project of the declared sources; a source that fails stops no other.
 
     Args:
-        lake: where pages land, and how far each project is.
+        lake: where pages land, and where each project's cursor is.
         catalog: the sources.
-        now: the moment up to which there is something to pull.
+        now: rows up to about this moment are pulled.
         names: sources or kinds of them; none: all.
-        say: hears how far it is.
+        report: receives a message at each page.
 
     Returns:
-        What each project came to, and why some could not be pulled.
+        The result of each project, and why some could not be pulled.
     """
-    found: list[Pulled] = []
+    results: list[PullResult] = []
     failures: list[str] = []
-    door = PrivacyFilter.load(lake, catalog) if catalog.sources else None
+    if not catalog.sources:
+        return results, failures
+    privacy = PrivacyFilter.load(lake, catalog)
     for source in catalog.sources.values():
-        if door and (not names or {source.name, source.kind} & set(names)):
-            done, problems = pull_source(lake, door, source, now, say)
-            found += done
+        if not names or {source.name, source.kind} & set(names):
+            done, problems = pull_source(lake, privacy, source, now, report)
+            results += done
             failures += problems
-    return found, failures
+    return results, failures
 
 
 def pull_source(
-    lake: Lake, door: PrivacyFilter, source: Source, now: datetime, say: Say
-) -> tuple[list[Pulled], list[str]]:
-    """Pulls each project of a source; a second puller of it waits and finds it done.
+    lake: Lake, privacy: PrivacyFilter, source: Source, now: datetime, report: ReportProgress
+) -> tuple[list[PullResult], list[str]]:
+    """Pulls each project of a source; a second process waits and finds nothing new.
 
     Returns:
-        What each project came to, and why some could not be pulled: it cannot be reached, or
-        answers in another shape than is known.
+        The result of each project, and why some could not be pulled: the source is unreachable,
+        or its answers have an unknown shape.
     """
-    system, found, failures = SYSTEMS[source.kind], [], []
+    system = SYSTEMS[source.kind]
+    results: list[PullResult] = []
+    failures: list[str] = []
     projects = source.projects or {source.name: source.app or ""}
     with lake.lock("pull", source.name):
         for project, app in projects.items():
-            one = Pull(lake, door, source, project, app, say)
+            pull = ProjectPull(lake, privacy, source, project, app, report)
             try:
                 with contextlib.closing(system.open_api(source)) as api:
-                    found.append(one.run(api, system, now))
+                    results.append(pull.run(api, system, now))
             except SourceError as error:
                 failures.append(str(error))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 what = f"{source.name}: its answers have another shape than {source.kind}'s"
                 failures.append(f"{what} ({type(error).__name__}); check `kind`")
-    return found, failures
+    return results, failures
 
 
-class Pull:
+class ProjectPull:
     """One project of a source."""
 
     def __init__(
-        self, lake: Lake, door: PrivacyFilter, source: Source, project: str, app: str, say: Say
+        self,
+        lake: Lake,
+        privacy: PrivacyFilter,
+        source: Source,
+        project: str,
+        app: str,
+        report: ReportProgress,
     ) -> None:
-        self.lake, self.door, self.say = lake, door, say
+        self.lake, self.privacy, self.report = lake, privacy, report
         self.source, self.project = source, project
-        name = f"{source.name}-{digest(project, 8)}"
-        self.name = name
-        self.folder = ("pulled", source.name, app or NOBODY)
-        self.work = pages_folder(lake, name)
         self.stem = digest(project, 8)
+        self.name = f"{source.name}-{self.stem}"
+        self.folder = ("pulled", source.name, app or NO_APP)
+        self.pages = pages_folder(lake, self.name)
 
-    def run(self, api: Api, system: System, now: datetime) -> Pulled:
-        """Finishes the window that was begun, or begins one, and reads it to its end.
+    def run(self, api: Api, system: System, now: datetime) -> PullResult:
+        """Continues the window under way, or opens the next, and reads it to its end.
 
         Raises:
-            SourceError: it cannot be read, or its pages on disk cannot.
+            SourceError: the API cannot be read, or a saved page is damaged.
         """
         cursor = read_cursor(self.lake, self.name)
-        window = cursor.window or self.window(cursor, now)
+        window = cursor.window or self.choose_window(cursor, now)
         if window.begin >= window.end:
-            return Pulled(self.source.name, self.project, 0, 0, 0, cursor.upto)
+            return PullResult(self.source.name, self.project, 0, 0, 0, cursor.upto)
         if not window.done:
-            window = self.read(api, system, cursor, window)
+            window = self.save_pages(api, system, cursor, window)
         try:
-            return self.land(window)
-        except Damaged:
-            self.save(cursor, window.anew())
+            return self.land_window(window)
+        except DamagedPage:
+            self.save_cursor(cursor, window.anew())
             what = f"{self.source.name}: pages on disk are damaged"
             raise SourceError(f"{what}; run it again, they are read anew") from None
 
-    def window(self, cursor: Cursor, now: datetime) -> Window:
-        """The next window: from before the last one's end, to what has settled by now.
+    def choose_window(self, cursor: Cursor, now: datetime) -> Window:
+        """Returns the next window: it overlaps the last one, and ends `settle_minutes` ago.
 
         Raises:
-            SourceError: the last one ended in what is still to come.
+            SourceError: the last window ended after `now`.
         """
         end = now - timedelta(minutes=self.source.settle_minutes)
         if upto := cursor.upto:
             if upto > to_iso(now):
-                what = f"{self.source.name}: pulled up to {upto}, which is still to come"
+                what = f"{self.source.name}: pulled up to {upto}, which is in the future"
                 again = f"delete {cursor_name(self.name)} in the home to begin again at `since`"
                 raise SourceError(f"{what}: a clock was wrong, then or now; {again}")
             begin = datetime.fromisoformat(upto) - timedelta(hours=self.source.overlap_hours)
@@ -167,151 +185,182 @@ class Pull:
             begin = datetime.combine(first, time(), UTC)
         return Window(to_iso(begin), to_iso(end), to_iso(now), first=not upto)
 
-    def read(self, api: Api, system: System, cursor: Cursor, window: Window) -> Window:
-        """Puts the window's pages on disk, each before its position is remembered.
+    def save_pages(self, api: Api, system: System, cursor: Cursor, window: Window) -> Window:
+        """Saves the window's pages, each before its position is recorded.
 
-        A position that the system no longer knows, for it was long ago, begins the window anew.
+        A position that the API no longer accepts, because it is old, restarts the window.
         """
-        self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.save(cursor, window)
-        resumed, listing = window.position, Listing(self.source.name)
-        span = (window.begin, window.read_to)
+        self.pages.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.save_cursor(cursor, window)
+        resumed, loops = window.position, LoopDetector(self.source.name)
+        during = TimeRange(window.begin, window.read_to)
         try:
-            for page in system.read_pages(api, self.source, self.project, span, window.position):
-                listing.turned(page.rows, page.next)
-                self.keep(page, window)
-                more = {"pages": window.pages + 1, "position": page.next, "done": page.next is None}
-                window = window._replace(**more)
-                self.save(cursor, window)
-                self.say(f"pulling {self.source.name}: page {window.pages}")
+            for page in system.read_pages(api, self.source, self.project, during, window.position):
+                loops.check_page(page.rows, page.next)
+                self.write_page(page, window)
+                window = window._replace(
+                    pages=window.pages + 1, position=page.next, done=page.next is None
+                )
+                self.save_cursor(cursor, window)
+                self.report(f"pulling {self.source.name}: page {window.pages}")
         except Refused:
             if resumed is None or window.position != resumed:
                 raise
-            return self.read(api, system, cursor, window.anew())
+            return self.save_pages(api, system, cursor, window.anew())
         return window
 
-    def save(self, cursor: Cursor, window: Window) -> None:
-        """Remembers how far it is."""
+    def save_cursor(self, cursor: Cursor, window: Window) -> None:
+        """Records how far the window is read."""
         write_cursor(self.lake, self.name, cursor._replace(window=window))
 
-    def keep(self, page: Page, window: Window) -> None:
-        """A page aside, then under its name; a row of no known moment is of the window's end."""
-        path = self.work / f"{window.pages:06}.jsonl.gz"
+    def page_path(self, number: int) -> Path:
+        """Returns the path of a saved page."""
+        return self.pages / f"{number:06}.jsonl.gz"
+
+    def write_page(self, page: Page, window: Window) -> None:
+        """Writes a page; a row whose moment cannot be read gets the window's last one."""
         end = datetime.fromisoformat(window.end) - timedelta(microseconds=1)
-        with rewriting(path) as beneath, gzip.GzipFile("", "wb", 3, beneath, mtime=0) as file:
+        with (
+            rewriting(self.page_path(window.pages)) as beneath,
+            gzip.GzipFile("", "wb", 3, beneath, mtime=0) as file,
+        ):
             for row in page.rows:
-                if {type(row.own), type(row.subject), type(row.trace)} != {str}:
-                    raise TypeError("an id that is no text")
-                file.write(
-                    write_json(row._replace(ts=to_iso(parse_timestamp(row.ts) or end))) + b"\n"
-                )
+                row = row._replace(ts=to_iso(parse_timestamp(row.ts) or end))
+                file.write(write_json(row) + b"\n")
 
-    def land(self, window: Window) -> Pulled:
-        """Moves what is new into the inbox, then the cursor; repeated, it lands the same files."""
+    def land_window(self, window: Window) -> PullResult:
+        """Writes new and changed rows to the inbox, then the cursor; repeated, the same files."""
         landed = read_landed(self.lake, self.name)
-        subjects = find_subjects(self.rows(window))
-        chosen = [
-            one
-            for one in subjects.values()
-            if has_settled(one, window)
-            and not self.door.is_forgotten(self.door.hash_identity(one.trace))
+        subjects = group_rows(self.read_rows(window))
+        complete = [
+            subject
+            for subject in subjects.values()
+            if is_complete(subject, window)
+            and not self.privacy.is_forgotten(self.privacy.hash_identity(subject.trace))
         ]
-        fresh = [one for one in chosen if landed.get(one.name, Landed("", "")).digest != one.digest]
-        files = self.write(window, {one.name for one in fresh})
-        past = to_iso(
-            datetime.fromisoformat(window.end) - timedelta(hours=self.source.overlap_hours)
-        )
-        landed |= {one.name: Landed(one.first, one.digest) for one in chosen}
-        late = {name: one for name, one in landed.items() if one.first >= past}
-        write_landed(self.lake, self.name, late)
+        unknown = Landed("", "")
+        changed = {s.name for s in complete if landed.get(s.name, unknown).digest != s.digest}
+        files = self.write_files(window, changed)
+        overlap = timedelta(hours=self.source.overlap_hours)
+        earliest = to_iso(datetime.fromisoformat(window.end) - overlap)
+        landed |= {subject.name: Landed(subject.first, subject.digest) for subject in complete}
+        recent = {name: one for name, one in landed.items() if one.first >= earliest}
+        write_landed(self.lake, self.name, recent)
         write_cursor(self.lake, self.name, Cursor(window.end))
-        for path in self.work.glob("*"):
+        for path in self.pages.glob("*"):
             path.unlink()
-        self.work.rmdir()
-        read = sum(one.rows for one in subjects.values())
+        self.pages.rmdir()
+        read = sum(subject.rows for subject in subjects.values())
         about = (self.source.name, self.project)
-        return Pulled(*about, read, len(fresh), files, window.end)
+        return PullResult(*about, read, len(changed), files, window.end)
 
-    def rows(self, window: Window) -> Iterator[Row]:
-        """The rows of a window's pages, from disk; one that stands there twice as it was last."""
-        last = {row.own: place for place, row in enumerate(self.lines(window))}
-        for place, row in enumerate(self.lines(window)):
+    def read_rows(self, window: Window) -> Iterator[Row]:
+        """Yields the rows of the saved pages; of two rows with the same id only the later."""
+        last = {row.own: place for place, row in enumerate(self.read_saved(window))}
+        for place, row in enumerate(self.read_saved(window)):
             if last[row.own] == place:
                 yield row
 
-    def lines(self, window: Window) -> Iterator[Row]:
-        """Every row of a window's pages, from disk.
+    def read_saved(self, window: Window) -> Iterator[Row]:
+        """Yields every row of the saved pages.
 
         Raises:
-            Damaged: a page is not there, or not as it was written.
+            DamagedPage: a page is missing, or not as it was written.
         """
         for number in range(window.pages):
-            path = self.work / f"{number:06}.jsonl.gz"
+            path = self.page_path(number)
             try:
                 if not path.stat().st_size:
-                    raise EOFError  # which gzip takes for a page without rows
+                    raise EOFError  # gzip would take it for a page without rows
                 with gzip.open(path) as file:
-                    yield from (Row(*parse_json(line)) for line in file)
+                    yield from (parse_row(parse_json(line)) for line in file)
             except (EOFError, OSError, zlib.error, TypeError, ValueError) as error:
-                raise Damaged from error
+                raise DamagedPage from error
 
-    def write(self, window: Window, fresh: set[str]) -> int:
-        """Writes what is new, a subject's rows always in one file; returns how many files."""
+    def write_files(self, window: Window, subjects: set[str]) -> int:
+        """Writes the rows of some subjects, each in one file; returns how many files."""
         folder = self.lake.raw_folder(*self.folder)
-        parts = -(-len(fresh) // TRACES_A_FILE)
+        count = -(-len(subjects) // TRACES_A_FILE)
         stamp = window.end.translate({ord(c): None for c in "-:."})
-        names = [folder / f"{self.stem}-{stamp}-{n:04}.jsonl.gz" for n in range(parts)]
+        paths = [folder / f"{self.stem}-{stamp}-{n:04}.jsonl.gz" for n in range(count)]
         with contextlib.ExitStack() as stack:
-            files = [write_gzip(stack, path) for path in names]
-            for row in self.rows(window):
-                if row.subject in fresh:
-                    part = int(digest(row.subject, 8), 16) % parts
-                    files[part].write(write_json(row.body) + b"\n")
-        return parts
+            files = [open_gzip(stack, path) for path in paths]
+            for row in self.read_rows(window):
+                if row.subject in subjects:
+                    file = files[int(digest(row.subject, 8), 16) % count]
+                    file.write(write_json(row.body) + b"\n")
+        return count
+
+
+def parse_row(value: Json) -> Row:
+    """Parses a row of a saved page.
+
+    Raises:
+        TypeError: it is no row.
+        ValueError: it has another number of fields.
+    """
+    if type(value) is not list:
+        raise TypeError("expected a list")
+    own, subject, ts, whole, trace, body = value
+    return Row(
+        require_text(own),
+        require_text(subject),
+        require_text(ts),
+        whole is True,
+        require_text(trace),
+        require_object(body),
+    )
 
 
 class Subject(NamedTuple):
-    """A trace or a score as far as the window shows it."""
+    """A trace or a score, as far as the window has its rows."""
 
     name: str
     trace: str
     first: str
+    """The moment of its first row, in ISO form."""
     begins: bool
-    """Whether its first row is among them."""
+    """Whether the row it begins with is among them."""
     rows: int
     digest: str
 
 
-def find_subjects(rows: Iterable[Row]) -> dict[str, Subject]:
-    """What the rows are about; the same rows in another order are the same."""
-    found: dict[str, Subject] = {}
+def group_rows(rows: Iterable[Row]) -> dict[str, Subject]:
+    """Groups rows by subject; the digest does not depend on their order."""
+    subjects: dict[str, Subject] = {}
     for row in rows:
-        print_of = digest(row.body, 16)
-        held = found.get(row.subject)
-        if held is None:
-            found[row.subject] = Subject(row.subject, row.trace, row.ts, row.whole, 1, print_of)
-            continue
-        mixed = f"{int(held.digest, 16) ^ int(print_of, 16):016x}"
-        more = (min(held.first, row.ts), held.begins or row.whole, held.rows + 1, mixed)
-        found[row.subject] = Subject(row.subject, row.trace, *more)
-    return found
+        row_digest = digest(row.body, 16)
+        known = subjects.get(row.subject)
+        if known is None:
+            new = Subject(row.subject, row.trace, row.ts, row.whole, 1, row_digest)
+        else:
+            new = Subject(
+                row.subject,
+                row.trace,
+                min(known.first, row.ts),
+                known.begins or row.whole,
+                known.rows + 1,
+                f"{int(known.digest, 16) ^ int(row_digest, 16):016x}",
+            )
+        subjects[row.subject] = new
+    return subjects
 
 
-def has_settled(one: Subject, window: Window) -> bool:
-    """Whether a subject may land: it began within the window, long enough ago."""
-    if one.first >= window.end:
+def is_complete(subject: Subject, window: Window) -> bool:
+    """Returns whether a subject may land: it began within the window, long enough ago."""
+    if subject.first >= window.end:
         return False
-    begun = to_iso(datetime.fromisoformat(window.begin) + BEGINNING)
-    return one.begins or window.first or one.first >= begun
+    earliest = to_iso(datetime.fromisoformat(window.begin) + BEGINNING)
+    return subject.begins or window.first or subject.first >= earliest
 
 
-def write_gzip(stack: contextlib.ExitStack, path: Path) -> gzip.GzipFile:
-    """A gzip file in the place of another when all went well, the same bytes for the same rows."""
+def open_gzip(stack: contextlib.ExitStack, path: Path) -> gzip.GzipFile:
+    """Opens a gzip file that replaces another on success; the same rows give the same bytes."""
     beneath = stack.enter_context(rewriting(path))
     return stack.enter_context(gzip.GzipFile("", "wb", 3, beneath, mtime=0))
 
 
 def find_app(lake: Lake, path: Path) -> str | None:
-    """The application of a pulled file's rows that name none."""
+    """Returns the application declared for a pulled file's rows that name none."""
     parts = lake.raw_place(path)
-    return parts[2] if parts[:1] == ("pulled",) and len(parts) == 4 and parts[2] != NOBODY else None
+    return parts[2] if parts[:1] == ("pulled",) and len(parts) == 4 and parts[2] != NO_APP else None

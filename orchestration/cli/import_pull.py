@@ -52,7 +52,9 @@ def pull(home: Path | None, catalog: Path | None, sources: tuple[str, ...], as_j
     if not declared:
         fail(USAGE, f"no source is declared; write one in {here.catalog_root / 'sources.yaml'}")
     with telling(as_json) as say:
-        found, failures = pulls.pull(lake, cat, datetime.now(UTC), names=sources, say=say)
+        found, failures = pulls.pull_sources(
+            lake, cat, datetime.now(UTC), names=sources, report=say
+        )
     told([one._asdict() for one in found], as_json)
     for failure in failures:
         terminal.complain(failure)

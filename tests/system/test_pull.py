@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.evals.sources.systems import PUBLIC, SECRET, World, add_score, add_trace, serving
+from tests.evals.sources.api_server import PUBLIC, SECRET, World, add_score, add_trace, serve
 from tests.system.line import Judge, Line, kill, team
 
 NIGHT = (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
@@ -26,7 +26,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     for number in range(40):
         add_trace(world, number, NIGHT + timedelta(minutes=number))
     add_score(world, "lf-0003", NIGHT + timedelta(hours=1), "politeness")
-    with serving(world):
+    with serve(world):
         yield world
 
 
@@ -77,7 +77,7 @@ def test_a_pull_killed_between_pages_lands_what_an_unbroken_one_lands(
     assert not list((line.home / "inbox").rglob("*.gz"))
     (done,) = line.run("pull")
     assert done["landed"] == 41
-    listed = [path for path in world.asked if path.startswith("/api/public/traces?")]
+    listed = [path for path in world.requests if path.startswith("/api/public/traces?")]
     assert len(listed) <= 8 + 1  # the one in flight
     rows = line.run("import", str(line.home / "inbox"), "--assume-app", "helpdesk")
     assert sum(row["read"] for row in rows) == 40

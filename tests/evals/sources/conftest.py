@@ -1,4 +1,4 @@
-"""The three systems, served for a test."""
+"""A local server of the three systems' APIs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from evals.sources import api as http
-from tests.evals.sources.systems import KEYS, World, serving
+from tests.evals.sources.api_server import KEYS, World, serve
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The three systems, with keys in the environment and no time lost in waiting."""
+    """Serves the three systems, with keys in the environment and no waits."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(http, "sleep", lambda seconds: None)
-    with serving(World()) as found:
-        yield found
+    with serve(World()) as world:
+        yield world

@@ -1,4 +1,4 @@
-"""Pulling from other systems: all of it, once, whatever fails between."""
+"""Pulling from other systems: every row lands once, whatever fails in between."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from evals.privacy import redaction
 from evals.sources import api as http
 from evals.sources import pulls
 from evals.sources.api import Api, SourceError
+from evals.sources.pages import TimeRange
 from evals.specs import Source
 from evals.storage.documents.pull_cursors import Cursor
 from evals.storage.documents.tombstones import add_forgotten
 from evals.storage.lake import Lake
-from tests.evals.sources.systems import (
+from tests.evals.sources.api_server import (
     SECRET,
     Fault,
     World,
@@ -25,27 +26,27 @@ from tests.evals.sources.systems import (
     add_score,
     add_spans,
     add_trace,
-    serving,
+    serve,
 )
-from tests.evals.sources.team import NIGHT, NOW, catalog, landed
+from tests.evals.sources.pull_results import NIGHT, NOW, make_catalog, read_landed
 
 
-def test_every_trace_lands_once_in_full_and_scores_beside_it(tmp_path: Path, world: World) -> None:
-    """Over several pages, with the observations of each trace, also those that came late in it."""
+def test_every_trace_lands_once_with_observations_and_scores(tmp_path: Path, world: World) -> None:
+    """Traces over several pages land with all observations, late ones included."""
     for number in range(11):
         add_trace(world, number, NIGHT + timedelta(minutes=number))
     world.observations[-1]["startTime"] = "2026-10-01T10:00:00.000Z"
     add_score(world, "lf-0003", NIGHT + timedelta(hours=2))
     lake = Lake(tmp_path / "home").open()
-    (done,), failures = pulls.pull(lake, catalog(tmp_path, world), NOW)
+    (done,), failures = pulls.pull_sources(lake, make_catalog(tmp_path, world), NOW)
     assert failures == []
-    rows = landed(lake.home)
+    rows = read_landed(lake.home)
     traces = {row["id"]: row for row in rows if "observations" in row}
     assert sorted(traces) == [f"lf-{n:04}" for n in range(11)]
     assert all(len(row["observations"]) == 2 for row in traces.values())
     assert [row["traceId"] for row in rows if "observations" not in row] == ["lf-0003"]
     assert (done.landed, done.files) == (12, 1)
-    details = [path for path in world.asked if path.startswith("/api/public/traces/")]
+    details = [path for path in world.requests if path.startswith("/api/public/traces/")]
     assert details == ["/api/public/traces/lf-0010"]
     (file,) = (lake.home / "inbox" / "pulled" / "ours" / "desk").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
@@ -53,30 +54,26 @@ def test_every_trace_lands_once_in_full_and_scores_beside_it(tmp_path: Path, wor
     assert not [path for path in (lake.home / "pulls").iterdir() if path.suffix == ".work"]
 
 
-def test_what_came_late_or_changed_lands_and_the_rest_does_not(
-    tmp_path: Path, world: World
-) -> None:
+def test_only_late_and_changed_traces_land_again(tmp_path: Path, world: World) -> None:
     """The next window reads a day again; equal traces do not land twice, a corrected one does."""
     for number in range(5):
         add_trace(world, number, NIGHT + timedelta(minutes=number))
-    lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
-    pulls.pull(lake, declared, NOW)
-    (again,), _ = pulls.pull(lake, declared, NOW + timedelta(minutes=5))
+    lake, declared = Lake(tmp_path / "home").open(), make_catalog(tmp_path, world)
+    pulls.pull_sources(lake, declared, NOW)
+    (again,), _ = pulls.pull_sources(lake, declared, NOW + timedelta(minutes=5))
     assert (again.landed, again.files) == (0, 0)
     add_trace(world, 90, NIGHT + timedelta(hours=1))
     world.traces[2]["output"] = "Corrected."
-    (late,), _ = pulls.pull(lake, declared, NOW + timedelta(minutes=10))
+    (late,), _ = pulls.pull_sources(lake, declared, NOW + timedelta(minutes=10))
     assert late.landed == 2
-    counts = [row["id"] for row in landed(lake.home)]
+    counts = [row["id"] for row in read_landed(lake.home)]
     assert counts.count("lf-0090") == 1
     assert counts.count("lf-0002") == 2
     assert len(counts) == 7
 
 
 @pytest.mark.parametrize("kind", ["langsmith", "phoenix"])
-def test_a_trace_of_many_rows_lands_whole_or_not_yet(
-    tmp_path: Path, world: World, kind: str
-) -> None:
+def test_a_trace_of_many_rows_lands_complete(tmp_path: Path, world: World, kind: str) -> None:
     """Its rows are in one file; one that begins at the window's end waits for the next."""
     add = add_runs if kind == "langsmith" else add_spans
     for number in range(7):
@@ -84,45 +81,45 @@ def test_a_trace_of_many_rows_lands_whole_or_not_yet(
     add(world, 8, NOW - timedelta(minutes=3))
     if kind == "phoenix":
         note = {"span_id": world.spans[0]["context"]["span_id"], "name": "tone"}
-        world.notes.append({**note, "annotator_kind": "HUMAN", "result": {"label": "good"}})
+        world.annotations.append({**note, "annotator_kind": "HUMAN", "result": {"label": "good"}})
     else:
-        said = {"run_id": world.runs[0]["id"], "trace_id": world.runs[0]["id"], "key": "tone"}
+        about = {"run_id": world.runs[0]["id"], "trace_id": world.runs[0]["id"], "key": "tone"}
         created = (NIGHT + timedelta(hours=3)).isoformat()
-        world.feedback.append({"id": "f-1", **said, "score": 1, "created_at": created})
-    lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world, kind)
-    (done,), failures = pulls.pull(lake, declared, NOW)
+        world.feedback.append({"id": "f-1", **about, "score": 1, "created_at": created})
+    lake, declared = Lake(tmp_path / "home").open(), make_catalog(tmp_path, world, kind)
+    (done,), failures = pulls.pull_sources(lake, declared, NOW)
     assert failures == []
     feedback = kind == "langsmith"
-    assert (done.landed, len(landed(lake.home))) == (7 + feedback, 14 + feedback)
-    notes = [row for row in landed(lake.home) if row.get("annotations")]
+    assert (done.landed, len(read_landed(lake.home))) == (7 + feedback, 14 + feedback)
+    notes = [row for row in read_landed(lake.home) if row.get("annotations")]
     assert len(notes) == (kind == "phoenix")
-    (later,), _ = pulls.pull(lake, declared, NOW + timedelta(hours=1))
+    (later,), _ = pulls.pull_sources(lake, declared, NOW + timedelta(hours=1))
     assert later.landed == 1
-    assert len(landed(lake.home)) == 16 + feedback
+    assert len(read_landed(lake.home)) == 16 + feedback
 
 
-def test_a_busy_or_broken_server_is_asked_again_as_it_says(tmp_path: Path, world: World) -> None:
-    """429 with Retry-After, 500 and 503 pass; nothing is lost and nothing twice."""
+def test_a_busy_or_failing_server_is_called_again(tmp_path: Path, world: World) -> None:
+    """After 429 with Retry-After, 500 and 503 every trace lands once."""
     for number in range(6):
         add_trace(world, number, NIGHT + timedelta(minutes=number))
     world.faults += [Fault(429, {"retry-after": "7"}), Fault(500)]
     world.faults += [Fault(503, {"retry-after": "soon"})]
     lake = Lake(tmp_path / "home").open()
-    (done,), failures = pulls.pull(lake, catalog(tmp_path, world), NOW)
+    (done,), failures = pulls.pull_sources(lake, make_catalog(tmp_path, world), NOW)
     assert failures == []
     assert done.landed == 6
 
 
-def test_a_refusal_names_what_to_check_and_never_a_key(tmp_path: Path, world: World) -> None:
-    """A wrong key, a missing one, another address: one sentence each, the other sources go on."""
+def test_a_refused_call_names_what_to_check_and_no_key(tmp_path: Path, world: World) -> None:
+    """A wrong key, a missing key and a wrong address each give one message without a key."""
     lake = Lake(tmp_path / "home").open()
     world.faults += [Fault(403)]
-    _, failures = pulls.pull(lake, catalog(tmp_path, world), NOW)
+    _, failures = pulls.pull_sources(lake, make_catalog(tmp_path, world), NOW)
     assert "check LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY" in failures[0]
-    _, failures = pulls.pull(lake, catalog(tmp_path, world, key_env="NOT_SET_1"), NOW)
+    _, failures = pulls.pull_sources(lake, make_catalog(tmp_path, world, key_env="NOT_SET_1"), NOW)
     assert "set NOT_SET_1" in failures[0]
     world.faults += [Fault(404)]
-    _, failures = pulls.pull(lake, catalog(tmp_path, world), NOW)
+    _, failures = pulls.pull_sources(lake, make_catalog(tmp_path, world), NOW)
     assert "base_url" in failures[0]
     rest = "".join(path.read_text() for path in (lake.home / "pulls").glob("*.json"))
     assert SECRET not in rest + "".join(failures)
@@ -130,51 +127,58 @@ def test_a_refusal_names_what_to_check_and_never_a_key(tmp_path: Path, world: Wo
         Source(name="x", kind="langfuse", base_url="https://user:pass@host")
 
 
-def test_a_window_goes_on_at_the_page_it_was_at(tmp_path: Path, world: World) -> None:
-    """Pages on disk are not asked for again, and what lands is what an unbroken pull lands."""
+def test_an_interrupted_window_continues_at_its_page(tmp_path: Path, world: World) -> None:
+    """Saved pages are not requested again, and every trace lands."""
     for number in range(12):
         add_trace(world, number, NIGHT + timedelta(minutes=number))
-    lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
+    lake, declared = Lake(tmp_path / "home").open(), make_catalog(tmp_path, world)
     source, door = declared.sources["ours"], redaction.PrivacyFilter.load(lake, declared)
-    one = pulls.Pull(lake, door, source, "ours", "desk", lambda words: None)
-    window = one.window(Cursor(), NOW)
+    one = pulls.ProjectPull(lake, door, source, "ours", "desk", lambda words: None)
+    window = one.choose_window(Cursor(), NOW)
     api = pulls.langfuse.open_api(source)
-    pages = pulls.langfuse.read_pages(api, source, "ours", (window.begin, window.read_to), None)
+    pages = pulls.langfuse.read_pages(
+        api, source, "ours", TimeRange(window.begin, window.read_to), None
+    )
     first = next(pages)
-    one.work.mkdir()
-    one.keep(first, window)
-    one.save(Cursor(), window._replace(pages=1, position=first.next))
+    one.pages.mkdir()
+    one.write_page(first, window)
+    one.save_cursor(Cursor(), window._replace(pages=1, position=first.next))
     api.close()
-    world.asked.clear()
-    (done,), _ = pulls.pull(lake, declared, NOW + timedelta(hours=5))
-    listed = [path for path in world.asked if path.startswith("/api/public/traces?")]
+    world.requests.clear()
+    (done,), _ = pulls.pull_sources(lake, declared, NOW + timedelta(hours=5))
+    listed = [path for path in world.requests if path.startswith("/api/public/traces?")]
     assert [path.split("page=")[1].split("&")[0] for path in listed] == ["2", "3"]
     assert done.landed == 12
     assert done.upto == window.end
 
 
-def test_the_forgotten_do_not_land_again(tmp_path: Path, world: World) -> None:
-    """A trace with a tombstone stays out, its scores too."""
+def test_erased_traces_do_not_land_again(tmp_path: Path, world: World) -> None:
+    """A trace with a tombstone does not land, nor do its scores."""
     add_trace(world, 1, NIGHT)
     add_trace(world, 2, NIGHT)
     add_score(world, "lf-0001", NIGHT)
-    lake, declared = Lake(tmp_path / "home").open(), catalog(tmp_path, world)
+    lake, declared = Lake(tmp_path / "home").open(), make_catalog(tmp_path, world)
     dead = [redaction.hash_tombstone(redaction.load_user_key(lake), "lf-0001")]
     add_forgotten(lake, dead, [], NOW)
-    pulls.pull(lake, declared, NOW)
-    assert [row["id"] for row in landed(lake.home)] == ["lf-0002"]
+    pulls.pull_sources(lake, declared, NOW)
+    assert [row["id"] for row in read_landed(lake.home)] == ["lf-0002"]
 
 
-def test_what_is_asked_to_wait_is_waited_and_a_pace_is_kept(
+def test_waits_follow_retry_after_and_calls_follow_the_declared_pace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Retry-After in seconds, or a moment of the server's own clock; calls a minute as declared."""
+    """Retry-After may be seconds or a date; `per_minute` spaces the calls."""
     waited: list[float] = []
     monkeypatch.setattr(http, "sleep", waited.append)
-    said = {"retry-after": email.utils.formatdate(time.time() + 30)}
-    with serving(World()) as world:
+    until = {"retry-after": email.utils.formatdate(time.time() + 30)}
+    with serve(World()) as world:
         api = Api("x", world.url, per_minute=60)
-        world.faults += [Fault(503, {"retry-after": "3"}), Fault(503, said), Fault(429), Fault(401)]
+        world.faults += [
+            Fault(503, {"retry-after": "3"}),
+            Fault(503, until),
+            Fault(429),
+            Fault(401),
+        ]
         with pytest.raises(SourceError):
             api.get("/api/public/traces", page=1, limit=1)
         api.close()
@@ -183,4 +187,4 @@ def test_what_is_asked_to_wait_is_waited_and_a_pace_is_kept(
     assert all(0.5 < pace <= 1 for pace in paces[1:])
     assert 3 <= waits[0] < 4
     assert 25 < waits[1] < 32
-    assert http.UNSAID_WAIT_S <= waits[2] < 12
+    assert http.DEFAULT_WAIT_S <= waits[2] < 12

@@ -1,6 +1,6 @@
-"""Pulling from a hostile provider, and from one without luck: calls that fail, and no key told.
+"""Pulling from hostile and failing servers: retries, clear errors, and no key in a message.
 
-What a pull comes to when all is well is in `test_pull`, what odd listings do in `test_pull_pages`.
+Pulls without faults are tested in `test_pull`, odd listings in `test_pull_pages`.
 """
 
 from __future__ import annotations
@@ -14,49 +14,49 @@ import pytest
 from evals.sources import api as http
 from evals.sources import pulls
 from evals.storage.lake import Lake
-from tests.evals.sources.systems import (
+from tests.evals.sources.api_server import (
     SECRET,
     Fault,
     World,
-    serving,
+    serve,
 )
-from tests.evals.sources.team import (
+from tests.evals.sources.pull_results import (
     KINDS,
     NOW,
-    catalog,
-    filled,
-    keyless,
-    landed,
-    names_of,
-    source,
-    unbroken,
+    check_no_keys,
+    fill_world,
+    list_ids,
+    make_catalog,
+    make_keyed_catalog,
+    pull_without_faults,
+    read_landed,
 )
 
-HALF = json.dumps({"data": [{"id": "half"}]}).encode()
-PASSING = {
-    "busy, not saying how long": Fault(429),
+HALF_PAGE = json.dumps({"data": [{"id": "half"}]}).encode()
+PASSING_FAULTS = {
+    "busy, without Retry-After": Fault(429),
     "busy until a moment": Fault(429, {"retry-after": "Fri, 02 Oct 2026 06:00:09 GMT"}),
     "busy for no number": Fault(429, {"retry-after": "nan"}),
     "broken": Fault(500),
     "a proxy's page": Fault(502, {"content-type": "text/html"}, b"<html>bad gateway</html>"),
     "reset before a byte": Fault(sent=0),
-    "reset within a page": Fault(body=HALF, sent=9),
-    "a page that ends early": Fault(body=HALF[:-4]),
-    "no gzip, though it says so": Fault(headers={"content-encoding": "gzip"}, body=HALF),
+    "reset within a page": Fault(body=HALF_PAGE, sent=9),
+    "a page that ends early": Fault(body=HALF_PAGE[:-4]),
+    "no gzip, though declared so": Fault(headers={"content-encoding": "gzip"}, body=HALF_PAGE),
     "nothing": Fault(body=b""),
 }
 
 
 @KINDS
-@pytest.mark.parametrize("what", PASSING)
-def test_what_passes_is_asked_again(tmp_path: Path, world: World, kind: str, what: str) -> None:
-    """Whatever one call in three meets, what lands is what an unbroken pull lands."""
-    expected = unbroken(tmp_path, filled(world, kind), kind)
-    world.faults += [None, PASSING[what], None] * 30
+@pytest.mark.parametrize("what", PASSING_FAULTS)
+def test_transient_faults_are_retried(tmp_path: Path, world: World, kind: str, what: str) -> None:
+    """With a fault at one call in three, the same rows land as without."""
+    expected = pull_without_faults(tmp_path, fill_world(world, kind), kind)
+    world.faults += [None, PASSING_FAULTS[what], None] * 30
     lake = Lake(tmp_path / "home").open()
-    _, failures = pulls.pull(lake, source(tmp_path, world, kind), NOW)
+    _, failures = pulls.pull_sources(lake, make_keyed_catalog(tmp_path, world, kind), NOW)
     assert failures == []
-    assert names_of(lake.home) == expected
+    assert list_ids(lake.home) == expected
 
 
 @KINDS
@@ -79,7 +79,7 @@ def test_what_passes_is_asked_again(tmp_path: Path, world: World, kind: str, wha
         (Fault(body=b'"' + b"x" * 60, drip_s=0.01), "page_size"),
     ],
 )
-def test_what_does_not_pass_is_one_sentence_that_says_what_to_do(
+def test_lasting_faults_give_one_message_with_a_remedy(
     tmp_path: Path,
     world: World,
     monkeypatch: pytest.MonkeyPatch,
@@ -87,36 +87,36 @@ def test_what_does_not_pass_is_one_sentence_that_says_what_to_do(
     fault: Fault,
     words: str,
 ) -> None:
-    """It names the source, holds no key, and afterwards the pull lands all, once."""
-    expected = unbroken(tmp_path, filled(world, kind), kind)
+    """The message names the source and no key; the next pull lands every row once."""
+    expected = pull_without_faults(tmp_path, fill_world(world, kind), kind)
     lake = Lake(tmp_path / "home").open()
-    declared = source(tmp_path, world, kind)
+    declared = make_keyed_catalog(tmp_path, world, kind)
     with monkeypatch.context() as small:
-        small.setattr(http, "LONGEST_ANSWER", 2**15)
-        small.setattr(http, "LONGEST_ANSWER_S", 0.2)
+        small.setattr(http, "MAX_ANSWER_BYTES", 2**15)
+        small.setattr(http, "MAX_ANSWER_S", 0.2)
         world.faults += [None, fault] if kind != "phoenix" else [fault]
         world.faults += [fault] * 20
-        _, failures = pulls.pull(lake, declared, NOW)
+        _, failures = pulls.pull_sources(lake, declared, NOW)
     assert len(failures) == 1
     assert words in failures[0]
     assert failures[0].startswith("ours: ")
     assert "\n" not in failures[0]
-    keyless(lake.home, *failures)
-    assert landed(lake.home) == []
+    check_no_keys(lake.home, *failures)
+    assert read_landed(lake.home) == []
     world.faults.clear()
-    _, failures = pulls.pull(lake, declared, NOW + timedelta(hours=1))
+    _, failures = pulls.pull_sources(lake, declared, NOW + timedelta(hours=1))
     assert failures == []
-    assert names_of(lake.home) == expected
+    assert list_ids(lake.home) == expected
 
 
 @KINDS
 def test_the_key_goes_to_no_other_host(tmp_path: Path, world: World, kind: str) -> None:
     """A redirect is not followed, wherever it leads."""
-    filled(world, kind)
-    with serving(World()) as other:
+    fill_world(world, kind)
+    with serve(World()) as other:
         world.faults += [Fault(307, {"location": other.url + "/v1/x"})] * 4
         lake = Lake(tmp_path / "home").open()
-        pulls.pull(lake, source(tmp_path, world, kind), NOW)
+        pulls.pull_sources(lake, make_keyed_catalog(tmp_path, world, kind), NOW)
         assert other.headers == []
 
 
@@ -124,17 +124,21 @@ def test_the_key_goes_to_no_other_host(tmp_path: Path, world: World, kind: str) 
     "value", ["sk canary", "sk-canary\nx-injected: 1", "sk-canäry", "sk-canary\x7f"]
 )
 @KINDS
-def test_a_key_that_no_header_holds_is_named_by_its_variable(
+def test_a_malformed_key_is_reported_by_its_variable(
     tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, kind: str, value: str
 ) -> None:
-    """A key with spaces around it is that key; any other that is none is said, and not shown."""
+    """Spaces around a key are ignored; a malformed key is reported and not shown."""
     monkeypatch.setenv("ODD_KEY", value)
     lake = Lake(tmp_path / "home").open()
-    _, failures = pulls.pull(lake, catalog(tmp_path, world, kind, key_env="ODD_KEY"), NOW)
+    _, failures = pulls.pull_sources(
+        lake, make_catalog(tmp_path, world, kind, key_env="ODD_KEY"), NOW
+    )
     assert len(failures) == 1
     assert "ODD_KEY" in failures[0]
     assert "can" not in failures[0]
     monkeypatch.setenv("ODD_KEY", " sk-canary\r\n")
-    filled(world, kind)
-    _, failures = pulls.pull(lake, catalog(tmp_path, world, kind, key_env="ODD_KEY"), NOW)
+    fill_world(world, kind)
+    _, failures = pulls.pull_sources(
+        lake, make_catalog(tmp_path, world, kind, key_env="ODD_KEY"), NOW
+    )
     assert failures == []

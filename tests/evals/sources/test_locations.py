@@ -1,4 +1,4 @@
-"""Exports wherever they are: patterns, standard input, object stores; each content once."""
+"""Exports in patterns, standard input and object stores; each content is read once."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from evals.specs import Catalog
 from evals.storage.lake import Lake
 
 
-def row(name: str) -> bytes:
-    """An export of one trace."""
+def make_row(name: str) -> bytes:
+    """Makes an export of one trace."""
     about = {"trace_id": name, "ts": "2026-10-01T09:00:00Z", "app": "chat"}
     return json.dumps({**about, "input": "Hi?", "output": "Hello."}).encode() + b"\n"
 
 
 @pytest.fixture
 def store() -> Iterator[fsspec.AbstractFileSystem]:
-    """An object store in memory with two exports and something hidden."""
+    """Makes an object store in memory with two exports and a hidden object."""
     fs = fsspec.filesystem("memory")
     for name in ("a.jsonl", "deep/b.jsonl", ".part"):
-        fs.pipe(f"/exports/{name}", row(name))
+        fs.pipe(f"/exports/{name}", make_row(name))
     yield fs
     fs.rm("/exports", recursive=True)
 
@@ -40,23 +40,23 @@ def store() -> Iterator[fsspec.AbstractFileSystem]:
 def test_a_store_is_read_once_and_again_where_it_changed(
     tmp_path: Path, store: fsspec.AbstractFileSystem
 ) -> None:
-    """Only new and changed objects are fetched, into the raw room, and imported from there."""
+    """Only new and changed objects are fetched, into the home's inbox, and imported from there."""
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
     assert len(import_inbox(lake, catalog, "memory://exports")) == 2
     assert import_inbox(lake, catalog, "memory://exports/**/*.jsonl") == []
     assert locations.fetch_objects(lake, "memory://exports") == []
-    store.pipe("/exports/a.jsonl", row("a2"))
+    store.pipe("/exports/a.jsonl", make_row("a2"))
     (path,) = locations.fetch_objects(lake, "memory://exports")
-    assert path.read_bytes() == row("a2")
+    assert path.read_bytes() == make_row("a2")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.is_relative_to(lake.home / "inbox" / "remote")
     assert len(import_inbox(lake, catalog, "memory://exports/a.jsonl")) == 1
 
 
-def test_one_address_over_http(tmp_path: Path) -> None:
-    """A file a web server gives is fetched like any object, and not again while it is the same."""
+def test_a_file_on_a_web_server_is_fetched_once(tmp_path: Path) -> None:
+    """A file on a web server is fetched once while it is unchanged."""
     (tmp_path / "www").mkdir()
-    (tmp_path / "www" / "day.jsonl").write_bytes(row("web"))
+    (tmp_path / "www" / "day.jsonl").write_bytes(make_row("web"))
     simple = http.server.SimpleHTTPRequestHandler
     handler = functools.partial(simple, directory=str(tmp_path / "www"))
     lake = Lake(tmp_path / "home").open()
@@ -66,12 +66,12 @@ def test_one_address_over_http(tmp_path: Path) -> None:
         (path,) = locations.fetch_objects(lake, where)
         again = locations.fetch_objects(lake, where)
         server.shutdown()
-    assert path.read_bytes() == row("web")
+    assert path.read_bytes() == make_row("web")
     assert again == []
 
 
 @pytest.mark.parametrize(
-    ("where", "says"),
+    ("where", "message"),
     [
         ("s3://bucket/key", "andon\\[s3\\]"),
         ("nowhere://x", "nowhere"),
@@ -79,55 +79,55 @@ def test_one_address_over_http(tmp_path: Path) -> None:
         ("file:///does/not/exist/at/all", "no file|cannot be read"),
     ],
 )
-def test_an_address_that_cannot_be_read_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, says: str
+def test_an_unreadable_address_is_an_error_that_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, message: str
 ) -> None:
-    """One sentence; what to install or to check."""
+    """The error names the package to install or what to check."""
     monkeypatch.setitem(sys.modules, "s3fs", None)  # as where the extra is not installed
     monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})  # of what was imported
-    with pytest.raises(SourceError, match=says):
+    with pytest.raises(SourceError, match=message):
         locations.fetch_objects(Lake(tmp_path).open(), where)
 
 
 class Closed(fsspec.AbstractFileSystem):
-    """A store whose library has an error of its own for keys that are missing."""
+    """A store whose library raises its own error for missing keys."""
 
     protocol = "closed"
 
     def isfile(self, path: str) -> bool:
-        """Nobody may ask."""
+        """Raises the error."""
         raise NoKeyError(path)
 
 
 class NoKeyError(Exception):
-    """As of botocore: nothing that Python knows."""
+    """Like botocore's: no subclass of a built-in error."""
 
 
-def test_a_store_s_own_error_is_one_sentence_too(tmp_path: Path) -> None:
-    """It says which address and which error, and what to check."""
+def test_an_error_of_a_store_s_library_becomes_a_source_error(tmp_path: Path) -> None:
+    """The message names the address, the error and what to check."""
     fsspec.register_implementation("closed", Closed, clobber=True)
     with pytest.raises(SourceError, match=r"closed://shelf/x .*NoKeyError.*credentials"):
         locations.fetch_objects(Lake(tmp_path).open(), "closed://shelf/x")
 
 
-def test_credentials_in_an_address_are_never_shown() -> None:
-    """Neither the user's part nor a signature in the query."""
+def test_messages_show_no_credentials_of_an_address() -> None:
+    """They omit the user's part and a signature in the query."""
     assert (
         locations.hide_credentials("https://a:b@host/x.jsonl?sig=secret") == "https://host/x.jsonl"
     )
 
 
-def test_a_pattern_and_standard_input(tmp_path: Path) -> None:
-    """A pattern names files; what is piped in rests under its content's name, once."""
+def test_patterns_and_standard_input_are_imported(tmp_path: Path) -> None:
+    """A pattern matches files; piped input is saved once, named by its hash."""
     for name in ("a.jsonl", "b.jsonl", "c.txt", ".d.jsonl"):
-        (tmp_path / name).write_bytes(row(name))
+        (tmp_path / name).write_bytes(make_row(name))
     pattern = str(tmp_path / "*.jsonl")
     assert [path.name for path in locations.list_matching(pattern)] == ["a.jsonl", "b.jsonl"]
     assert locations.is_pattern(pattern)
     assert not locations.is_pattern(str(tmp_path))
     lake = Lake(tmp_path / "home").open()
     assert len(import_inbox(lake, Catalog(root=tmp_path), pattern)) == 2
-    first, second = (locations.save_stdin(lake, io.BytesIO(row("piped"))) for _ in range(2))
+    first, second = (locations.save_stdin(lake, io.BytesIO(make_row("piped"))) for _ in range(2))
     assert first == second
     assert first.stat().st_mode & 0o777 == 0o600
     assert [seen.read for seen in import_inbox(lake, Catalog(root=tmp_path), None)] == [1]

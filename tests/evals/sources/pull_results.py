@@ -1,4 +1,4 @@
-"""A team that pulls from one of the three systems: its catalog, and what landed."""
+"""A catalog that pulls from one of the three systems, and checks on what landed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from evals.sources import pulls
 from evals.specs import Catalog, Source
 from evals.storage.lake import Lake
-from tests.evals.sources.systems import KEYS, World, add_runs, add_spans, add_trace
+from tests.evals.sources.api_server import KEYS, World, add_runs, add_spans, add_trace
 
 NOW = datetime(2026, 10, 2, 6, tzinfo=UTC)
 NIGHT = datetime(2026, 10, 1, 9, tzinfo=UTC)
@@ -21,8 +21,8 @@ ADD = {"langfuse": add_trace, "langsmith": add_runs, "phoenix": add_spans}
 KINDS = pytest.mark.parametrize("kind", ADD)
 
 
-def catalog(folder: Path, world: World, kind: str = "langfuse", **more: Any) -> Catalog:
-    """A catalog that pulls from one of them."""
+def make_catalog(folder: Path, world: World, kind: str = "langfuse", **more: Any) -> Catalog:
+    """Makes a catalog that pulls from one system."""
     named = {"langsmith": {"desk": "desk"}, "phoenix": {"help desk": "desk"}}
     about = {"name": "ours", "kind": kind, "base_url": world.url, "page_size": 4}
     where = {"projects": named.get(kind, {}), "app": None if kind in named else "desk"}
@@ -30,41 +30,41 @@ def catalog(folder: Path, world: World, kind: str = "langfuse", **more: Any) -> 
     return Catalog(root=folder, sources={"ours": source})
 
 
-def landed(home: Path) -> list[dict[str, Any]]:
-    """Every row in the inbox."""
+def read_landed(home: Path) -> list[dict[str, Any]]:
+    """Reads every row in the inbox."""
     paths = sorted((home / "inbox").rglob("*.gz"))
     lines = [line for path in paths for line in gzip.decompress(path.read_bytes()).splitlines()]
     return [json.loads(line) for line in lines]
 
 
-def filled(world: World, kind: str, traces: int = 9) -> World:
-    """A world with traces of one kind, minutes apart."""
+def fill_world(world: World, kind: str, traces: int = 9) -> World:
+    """Adds traces of one system to a world, a minute apart."""
     for number in range(traces):
         ADD[kind](world, number, NIGHT + timedelta(minutes=number))
     return world
 
 
-def source(folder: Path, world: World, kind: str, **more: Any) -> Catalog:
-    """A catalog with one source, its key where it has one."""
+def make_keyed_catalog(folder: Path, world: World, kind: str, **more: Any) -> Catalog:
+    """Makes a catalog that pulls from one system, with Phoenix's key declared too."""
     keys = {"key_env": "PHOENIX_KEY"} if kind == "phoenix" else {}
-    return catalog(folder, world, kind, **keys, **more)
+    return make_catalog(folder, world, kind, **keys, **more)
 
 
-def names_of(home: Path) -> list[str]:
-    """The ids of what landed, each as often as it did."""
-    return sorted(row["id"] for row in landed(home))
+def list_ids(home: Path) -> list[str]:
+    """Lists the ids of the rows that landed, each as often as it did."""
+    return sorted(row["id"] for row in read_landed(home))
 
 
-def unbroken(folder: Path, world: World, kind: str) -> list[str]:
-    """What a pull that meets no fault lands."""
+def pull_without_faults(folder: Path, world: World, kind: str) -> list[str]:
+    """Lists the ids that a pull without faults lands."""
     lake = Lake(folder / "unbroken").open()
-    _, failures = pulls.pull(lake, source(folder, world, kind), NOW)
+    _, failures = pulls.pull_sources(lake, make_keyed_catalog(folder, world, kind), NOW)
     assert failures == []
-    return names_of(lake.home)
+    return list_ids(lake.home)
 
 
-def keyless(home: Path, *words: str) -> None:
-    """No key is in anything that was said or that rests in the home."""
+def check_no_keys(home: Path, *words: str) -> None:
+    """Checks that no key is in some messages or in any file of the home."""
     everything = [word.encode() for word in words]
     for path in home.rglob("*"):
         if path.is_file():

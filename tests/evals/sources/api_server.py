@@ -1,6 +1,6 @@
-"""Langfuse, LangSmith and Phoenix as far as Andon asks them, on this machine, with faults to order.
+"""A local server with the parts of the Langfuse, LangSmith and Phoenix APIs that Andon uses.
 
-They answer in the shapes of the real APIs; what they know is what a test gives them.
+It answers in the shapes of the real APIs, with the rows a test puts in and the faults it sets.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ KEYS = {
 
 
 class Fault(NamedTuple):
-    """What one call is given instead of an answer."""
+    """A response that a test sets for one call."""
 
     status: int = 200
     headers: Mapping[str, str] = MappingProxyType({})
-    body: bytes = b'{"error": "ordered"}'
+    body: bytes = b'{"error": "set by a test"}'
     sent: int | None = None
     """How many bytes of the body arrive before a reset; None: all, without one."""
     drip_s: float = 0.0
-    """How long each byte takes."""
+    """Seconds between two bytes."""
 
 
 @dataclass
 class World:
-    """What the systems know, what they were asked, and how they fail."""
+    """The rows of the three systems, the requests they received, and the faults to come."""
 
     traces: list[dict[str, Any]] = field(default_factory=list)
     observations: list[dict[str, Any]] = field(default_factory=list)
@@ -50,50 +50,50 @@ class World:
     runs: list[dict[str, Any]] = field(default_factory=list)
     feedback: list[dict[str, Any]] = field(default_factory=list)
     spans: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     faults: list[Fault | None] = field(default_factory=list)
-    """What the next calls meet; None is an answer as it should be."""
-    twist: Callable[[str, Any], Any] = lambda path, answer: answer
-    """What becomes of every answer on its way."""
+    """The responses to the next calls; None: the normal answer."""
+    transform: Callable[[str, Any], Any] = lambda path, answer: answer
+    """Changes every answer; receives its path."""
     missing: set[str] = field(default_factory=set)
-    """Traces that are listed, and gone when asked for."""
+    """Traces that are listed, and answered with 404 when fetched."""
     headers: list[dict[str, str]] = field(default_factory=list)
-    """Those of each call."""
+    """The headers of each call."""
     slow_s: float = 0.0
     url: str = ""
 
 
-def between(when: str, low: str | None, high: str | None) -> bool:
-    """Whether a moment lies in a span, its end excluded."""
+def is_between(when: str, low: str | None, high: str | None) -> bool:
+    """Returns whether a moment is in a time range, its end excluded."""
     at = datetime.fromisoformat(when)
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     after = low is None or at >= datetime.fromisoformat(low)
     return after and (high is None or at < datetime.fromisoformat(high))
 
 
-def paged(rows: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
-    """A page as Langfuse gives it."""
+def make_page(rows: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
+    """Makes a page of a Langfuse listing."""
     page, limit = int(query["page"]), int(query["limit"])
     total = -(-len(rows) // limit)
     meta = {"page": page, "limit": limit, "totalItems": len(rows), "totalPages": total}
     return {"data": rows[(page - 1) * limit : page * limit], "meta": meta}
 
 
-def langfuse(world: World, path: str, query: dict[str, str]) -> Any:
-    """`/api/public/…`."""
+def answer_langfuse(world: World, path: str, query: dict[str, str]) -> Any:
+    """Answers `/api/public/…`."""
 
-    def within(rows: list[dict[str, Any]], key: str, low: str, high: str) -> list[dict[str, Any]]:
-        found = [row for row in rows if between(row[key], query.get(low), query.get(high))]
+    def select(rows: list[dict[str, Any]], key: str, low: str, high: str) -> list[dict[str, Any]]:
+        found = [row for row in rows if is_between(row[key], query.get(low), query.get(high))]
         return sorted(found, key=lambda row: row[key])
 
     if path == "/api/public/traces":
-        return paged(within(world.traces, "timestamp", "fromTimestamp", "toTimestamp"), query)
+        return make_page(select(world.traces, "timestamp", "fromTimestamp", "toTimestamp"), query)
     if path == "/api/public/observations":
-        rows = within(world.observations, "startTime", "fromStartTime", "toStartTime")
-        return paged(rows, query)
+        rows = select(world.observations, "startTime", "fromStartTime", "toStartTime")
+        return make_page(rows, query)
     if path == "/api/public/v2/scores":
-        return paged(within(world.scores, "timestamp", "fromTimestamp", "toTimestamp"), query)
+        return make_page(select(world.scores, "timestamp", "fromTimestamp", "toTimestamp"), query)
     trace_id = unquote(path.removeprefix("/api/public/traces/"))
     if trace_id in world.missing:
         return None
@@ -102,19 +102,19 @@ def langfuse(world: World, path: str, query: dict[str, str]) -> Any:
     return {**trace, "observations": own, "scores": []}
 
 
-def langsmith(world: World, path: str, query: dict[str, str], body: dict[str, Any]) -> Any:
-    """`/api/v1/…`."""
+def answer_langsmith(world: World, path: str, query: dict[str, str], body: dict[str, Any]) -> Any:
+    """Answers `/api/v1/…`."""
     if path == "/api/v1/sessions":
         return [{"id": "session-1", "name": "desk"}]
     if path == "/api/v1/feedback":
         low, high = query["min_created_at"], query["max_created_at"]
-        rows = [row for row in world.feedback if between(row["created_at"], low, high)]
+        rows = [row for row in world.feedback if is_between(row["created_at"], low, high)]
         at = int(query["offset"])
         return rows[at : at + int(query["limit"])]
     assert body["session"] == ["session-1"]
     low, high = body["filter"].split('"')[1::2]
     rows = sorted(
-        (row for row in world.runs if between(row["start_time"], low, high)),
+        (row for row in world.runs if is_between(row["start_time"], low, high)),
         key=lambda row: row["start_time"],
     )
     at = int(body["cursor"] or 0)
@@ -123,15 +123,18 @@ def langsmith(world: World, path: str, query: dict[str, str], body: dict[str, An
     return {"runs": rows[at:following], "cursors": {"next": more}}
 
 
-def phoenix(world: World, path: str, query: dict[str, str], span_ids: list[str]) -> Any:
-    """`/v1/projects/PROJECT/…`, newest first."""
+def answer_phoenix(world: World, path: str, query: dict[str, str], span_ids: list[str]) -> Any:
+    """Answers `/v1/projects/PROJECT/…`, newest first."""
     assert unquote(path.split("/")[3]) == "help desk"
     if path.endswith("/span_annotations"):
-        return {"data": [n for n in world.notes if n["span_id"] in span_ids], "next_cursor": None}
+        return {
+            "data": [n for n in world.annotations if n["span_id"] in span_ids],
+            "next_cursor": None,
+        }
     rows = [
         row
         for row in reversed(world.spans)
-        if between(row["start_time"], query["start_time"], query["end_time"])
+        if is_between(row["start_time"], query["start_time"], query["end_time"])
     ]
     at, limit = int(query.get("cursor", 0)), int(query["limit"])
     more = str(at + limit) if at + limit < len(rows) else None
@@ -139,48 +142,50 @@ def phoenix(world: World, path: str, query: dict[str, str], span_ids: list[str])
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One door to all three."""
+    """Handles the requests to all three."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     world: World
 
     def do_GET(self) -> None:
-        """A listing."""
+        """Answers a listing."""
         self.answer({})
 
     def do_POST(self) -> None:
-        """A query."""
+        """Answers a query."""
         raw = self.rfile.read(int(self.headers["content-length"]))
         self.answer(json.loads(raw))
 
     def answer(self, body: dict[str, Any]) -> None:
-        """A fault that was ordered, or what the system knows."""
+        """Sends the fault a test set, or the system's answer."""
         address = urlsplit(self.path)
         many = parse_qs(address.query)
         query = {key: value[0] for key, value in many.items()}
-        self.world.asked.append(self.path)
+        self.world.requests.append(self.path)
         self.world.headers.append(dict(self.headers))
         if self.world.slow_s:
             threading.Event().wait(self.world.slow_s)
         if self.world.faults and (fault := self.world.faults.pop(0)):
-            self.fail(fault)
+            self.send_fault(fault)
         elif address.path.startswith("/api/public"):
             known = self.headers.get("authorization", "").startswith("Basic ")
-            found = langfuse(self.world, address.path, query) if known else {}
+            found = answer_langfuse(self.world, address.path, query) if known else {}
             self.reply(401 if not known else 404 if found is None else 200, found)
         elif address.path.startswith("/api/v1"):
-            self.reply(200, langsmith(self.world, address.path, query, body))
+            self.reply(200, answer_langsmith(self.world, address.path, query, body))
         else:
             spans = many.get("span_ids", [])
-            self.reply(200, phoenix(self.world, address.path, query, spans))
+            self.reply(200, answer_phoenix(self.world, address.path, query, spans))
 
     def reply(self, status: int, value: Any) -> None:
-        """One JSON document."""
-        self.fail(Fault(status, body=json.dumps(self.world.twist(self.path, value)).encode()))
+        """Sends a JSON document."""
+        self.send_fault(
+            Fault(status, body=json.dumps(self.world.transform(self.path, value)).encode())
+        )
 
-    def fail(self, fault: Fault) -> None:
-        """An answer as it was ordered."""
+    def send_fault(self, fault: Fault) -> None:
+        """Sends a response as a test set it."""
         self.send_response(fault.status)
         for name, text in {"content-length": str(len(fault.body)), **fault.headers}.items():
             self.send_header(name, text)
@@ -197,21 +202,21 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: `asked` is the log."""
+        """Logs nothing: `requests` is the log."""
 
 
 class Server(ThreadingHTTPServer):
-    """A client that died mid-call is what the tests are about."""
+    """A server that ignores broken connections: tests break them."""
 
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing."""
+        """Ignores the error."""
 
 
 @contextlib.contextmanager
-def serving(world: World) -> Iterator[World]:
-    """Serves a world until the block ends."""
+def serve(world: World) -> Iterator[World]:
+    """Serves a world's rows until the block ends."""
     handler = type("Bound", (Handler,), {"world": world})
     with Server(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -222,15 +227,15 @@ def serving(world: World) -> Iterator[World]:
             server.shutdown()
 
 
-def stamp(moment: datetime) -> str:
-    """A moment as Langfuse writes it."""
+def format_timestamp(moment: datetime) -> str:
+    """Formats a moment as Langfuse does."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def add_trace(world: World, number: int, at: datetime, **more: Any) -> None:
-    """A trace of a chat with two observations, in Langfuse's words."""
-    name, asked = f"lf-{number:04}", f"Where is parcel {number}?"
-    said = f"Parcel {number} is on its way. — the desk"
+    """Adds a trace of a chat with two observations, in Langfuse's shape."""
+    name, question = f"lf-{number:04}", f"Where is parcel {number}?"
+    reply = f"Parcel {number} is on its way. — the desk"
     about = {"traceId": name, "level": "DEFAULT", "environment": "production"}
     world.observations += [
         {
@@ -239,10 +244,10 @@ def add_trace(world: World, number: int, at: datetime, **more: Any) -> None:
             "type": "SPAN",
             "name": "chat",
             "parentObservationId": None,
-            "startTime": stamp(at),
-            "endTime": stamp(at + timedelta(seconds=2)),
-            "input": asked,
-            "output": said,
+            "startTime": format_timestamp(at),
+            "endTime": format_timestamp(at + timedelta(seconds=2)),
+            "input": question,
+            "output": reply,
         },
         {
             **about,
@@ -250,11 +255,11 @@ def add_trace(world: World, number: int, at: datetime, **more: Any) -> None:
             "type": "GENERATION",
             "name": "answer",
             "parentObservationId": f"{name}-root",
-            "startTime": stamp(at + timedelta(milliseconds=300)),
-            "endTime": stamp(at + timedelta(seconds=2)),
+            "startTime": format_timestamp(at + timedelta(milliseconds=300)),
+            "endTime": format_timestamp(at + timedelta(seconds=2)),
             "model": "desk-model-1",
-            "input": [{"role": "user", "content": asked}],
-            "output": {"role": "assistant", "content": said},
+            "input": [{"role": "user", "content": question}],
+            "output": {"role": "assistant", "content": reply},
             "usageDetails": {"input": 11, "output": 7, "total": 18},
             "costDetails": {"total": 0.0001},
         },
@@ -262,12 +267,12 @@ def add_trace(world: World, number: int, at: datetime, **more: Any) -> None:
     world.traces.append(
         {
             "id": name,
-            "timestamp": stamp(at),
+            "timestamp": format_timestamp(at),
             "name": "chat",
             "userId": f"user-{number % 3}@example.com",
             "sessionId": f"s-{number // 2}",
-            "input": asked,
-            "output": said,
+            "input": question,
+            "output": reply,
             "metadata": {},
             "tags": [],
             "release": None,
@@ -285,7 +290,7 @@ def add_trace(world: World, number: int, at: datetime, **more: Any) -> None:
 
 
 def add_score(world: World, trace: str, at: datetime, name: str = "tone") -> None:
-    """A person's score of a trace."""
+    """Adds a person's score of a trace."""
     world.scores.append(
         {
             "id": f"score-{len(world.scores)}",
@@ -297,20 +302,20 @@ def add_score(world: World, trace: str, at: datetime, name: str = "tone") -> Non
             "dataType": "BOOLEAN",
             "source": "ANNOTATION",
             "comment": "fine",
-            "timestamp": stamp(at),
-            "createdAt": stamp(at),
+            "timestamp": format_timestamp(at),
+            "createdAt": format_timestamp(at),
             "environment": "production",
         }
     )
 
 
 def add_runs(world: World, number: int, at: datetime) -> None:
-    """A trace of two runs, in LangSmith's words: moments without a zone."""
+    """Adds a trace of two runs, in LangSmith's shape: timestamps without a zone."""
     root, child = f"00000000-0000-4000-8000-{number:012}", f"00000000-0000-4000-9000-{number:012}"
     naive, later = at.replace(tzinfo=None), (at + timedelta(seconds=1)).replace(tzinfo=None)
     first = f"{naive:%Y%m%dT%H%M%S%f}Z{root}"
     common = {"trace_id": root, "session_id": "session-1", "status": "success", "error": None}
-    asked, said = f"Where is parcel {number}?", f"Parcel {number} is on its way."
+    question, reply = f"Where is parcel {number}?", f"Parcel {number} is on its way."
     world.runs += [
         {
             **common,
@@ -320,8 +325,8 @@ def add_runs(world: World, number: int, at: datetime) -> None:
             "parent_run_id": None,
             "start_time": naive.isoformat(),
             "end_time": later.isoformat(),
-            "inputs": {"input": asked},
-            "outputs": {"output": said},
+            "inputs": {"input": question},
+            "outputs": {"output": reply},
             "dotted_order": first,
             "extra": {},
         },
@@ -333,8 +338,8 @@ def add_runs(world: World, number: int, at: datetime) -> None:
             "parent_run_id": root,
             "start_time": later.isoformat(),
             "end_time": later.isoformat(),
-            "inputs": {"messages": [{"role": "user", "content": asked}]},
-            "outputs": {"generations": [[{"text": said}]]},
+            "inputs": {"messages": [{"role": "user", "content": question}]},
+            "outputs": {"generations": [[{"text": reply}]]},
             "dotted_order": f"{first}.{later:%Y%m%dT%H%M%S%f}Z{child}",
             "extra": {"invocation_params": {"model": "desk-model-1"}},
         },
@@ -342,9 +347,9 @@ def add_runs(world: World, number: int, at: datetime) -> None:
 
 
 def add_spans(world: World, number: int, at: datetime) -> None:
-    """A trace of two spans, in Phoenix's words."""
+    """Adds a trace of two spans, in Phoenix's shape."""
     trace, root, child = f"{number:032x}", f"{2 * number:016x}", f"{2 * number + 1:016x}"
-    asked, said = f"Where is parcel {number}?", f"Parcel {number} is on its way."
+    question, reply = f"Where is parcel {number}?", f"Parcel {number} is on its way."
     common = {"status_code": "OK", "status_message": "", "events": []}
     world.spans += [
         {
@@ -356,7 +361,7 @@ def add_spans(world: World, number: int, at: datetime) -> None:
             "parent_id": None,
             "start_time": at.isoformat(),
             "end_time": (at + timedelta(seconds=2)).isoformat(),
-            "attributes": {"input.value": asked, "output.value": said},
+            "attributes": {"input.value": question, "output.value": reply},
         },
         {
             **common,
@@ -370,9 +375,9 @@ def add_spans(world: World, number: int, at: datetime) -> None:
             "attributes": {
                 "llm.model_name": "desk-model-1",
                 "llm.input_messages.0.message.role": "user",
-                "llm.input_messages.0.message.content": asked,
+                "llm.input_messages.0.message.content": question,
                 "llm.output_messages.0.message.role": "assistant",
-                "llm.output_messages.0.message.content": said,
+                "llm.output_messages.0.message.content": reply,
             },
         },
     ]
