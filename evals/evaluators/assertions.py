@@ -1,14 +1,13 @@
-"""Assertions: what an output must be like, whatever the right answer is.
+"""Assertions: checks of an output that need no right answer.
 
-Comparing with a right answer is in `references`; the numbers and the SQL are read elsewhere.
+Comparing with a right answer is in `references`; numbers and SQL are parsed elsewhere.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import regex
 from pydantic import Field, field_validator
@@ -25,9 +24,13 @@ from evals.evaluators.code_checks import (
 )
 from evals.evaluators.comparisons import UnreadableJson
 from evals.evaluators.sql import UnreadableSql
-from evals.records import Failure, Outcome, Skip, Trace
+from evals.records import Failure, Json, Outcome, Skip, Trace
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 ABSENT = object()
+"""What a path leads to where an object has no such key."""
 
 
 class JsonSchema(JsonParams):
@@ -37,17 +40,15 @@ class JsonSchema(JsonParams):
 
     @field_validator("schema_")
     @classmethod
-    def is_schema(cls, value: dict[str, Any] | bool) -> dict[str, Any] | bool:
-        """Only a valid schema with references inside itself is accepted."""
-        text = json.dumps(value, sort_keys=True)
-        message = schema_problem(text)
-        if message:
+    def check_schema(cls, value: dict[str, Json] | bool) -> dict[str, Json] | bool:
+        """Accepts only a valid schema whose references stay inside it."""
+        if message := find_schema_problem(json.dumps(value, sort_keys=True)):
             raise ValueError(message)
         return value
 
 
-def schema_problem(schema: str) -> str | None:
-    """What is wrong with a JSON Schema, or None."""
+def find_schema_problem(schema: str) -> str | None:
+    """Returns what is wrong with a JSON Schema, or None."""
     from jsonschema import SchemaError
     from jsonschema.validators import Draft202012Validator, validator_for
 
@@ -61,8 +62,8 @@ def schema_problem(schema: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=256)
-def validator(schema: str) -> Any:
-    """The compiled validator of a schema in canonical JSON; it looks nothing up elsewhere."""
+def compile_schema(schema: str) -> Validator:
+    """Returns the validator of a schema in canonical JSON; it resolves no remote reference."""
     from jsonschema.validators import Draft202012Validator, validator_for
     from referencing.jsonschema import EMPTY_REGISTRY
 
@@ -71,12 +72,12 @@ def validator(schema: str) -> Any:
 
 
 @check("json_schema", behaviour=1, params=JsonSchema)
-def json_schema(trace: Trace, params: JsonSchema, gold: Any) -> Result:
+def json_schema(trace: Trace, params: JsonSchema, gold: Json) -> Result:
     """The output is JSON that a schema accepts; explains the first error by place."""
     try:
         value = params.read(trace.output)
-        found = validator(json.dumps(params.schema_, sort_keys=True)).iter_errors(value)
-        errors = sorted((error.json_path, error.message) for error in found)
+        validator = compile_schema(json.dumps(params.schema_, sort_keys=True))
+        errors = sorted((e.json_path, e.message) for e in validator.iter_errors(value))
     except UnreadableJson as error:
         return Outcome(False, explanation=f"not JSON: {error}")
     except RecursionError:
@@ -97,14 +98,14 @@ class JsonKeys(JsonParams):
 
 
 @check("json_keys", behaviour=1, params=JsonKeys)
-def json_keys(trace: Trace, params: JsonKeys, gold: Any) -> Result:
+def json_keys(trace: Trace, params: JsonKeys, gold: Json) -> Result:
     """The output is a JSON object with every expected key; value is the share present."""
     try:
         value = params.read_object(trace.output)
     except UnreadableJson as error:
         return Outcome(False, 0.0, f"not a JSON object: {error}")
-    empty = (ABSENT, None, "", [], {}) if params.filled else (ABSENT,)
-    absent = [key for key in params.keys if at_path(value, key) in empty]
+    empty: tuple[object, ...] = (ABSENT, None, "", [], {}) if params.filled else (ABSENT,)
+    absent = [key for key in params.keys if value_at_path(value, key) in empty]
     top = {key.split(".")[0] for key in params.keys} | set(params.keys)
     extra = sorted(set(value) - top) if params.only else []
     words = [f"no {key}" for key in absent] + [f"unexpected {quoted(key)}" for key in extra]
@@ -112,12 +113,14 @@ def json_keys(trace: Trace, params: JsonKeys, gold: Any) -> Result:
     return Outcome(not words, share, quoted(", ".join(words), 300))
 
 
-def at_path(value: Any, path: str) -> Any:
-    """The value at a dotted path (a key with dots in it comes first), or ABSENT."""
+def value_at_path(value: Json, path: str) -> object:
+    """Returns the value at a dotted path (a key that contains dots wins), or ABSENT."""
     if isinstance(value, dict) and path in value:
         return value[path]
     head, _, rest = path.partition(".")
-    return at_path(value[head], rest) if isinstance(value, dict) and head in value else ABSENT
+    if isinstance(value, dict) and head in value:
+        return value_at_path(value[head], rest)
+    return ABSENT
 
 
 class Words(Params):
@@ -126,8 +129,8 @@ class Words(Params):
     values: tuple[str, ...] = Field(min_length=1)
     ignore_case: bool = False
 
-    def found(self, text: str) -> list[str]:
-        """The values that stand in a text."""
+    def find_in(self, text: str) -> list[str]:
+        """Returns the values that a text contains."""
         fold = str.casefold if self.ignore_case else str
         return [value for value in self.values if fold(value) in fold(text)]
 
@@ -139,21 +142,21 @@ class Contains(Words):
 
 
 @check("contains", behaviour=1, params=Contains)
-def contains(trace: Trace, params: Contains, gold: Any) -> Result:
-    """The output holds all (or any) of some strings."""
-    found = params.found(trace.output)
-    if found if params.match == "any" else len(found) == len(params.values):
+def contains(trace: Trace, params: Contains, gold: Json) -> Result:
+    """The output contains all (or any) of some strings."""
+    present = params.find_in(trace.output)
+    if present if params.match == "any" else len(present) == len(params.values):
         return Outcome(True)
-    absent = [quoted(value) for value in params.values if value not in found]
+    absent = [quoted(value) for value in params.values if value not in present]
     return Outcome(False, explanation=f"does not contain {', '.join(absent)}")
 
 
 @check("not_contains", behaviour=1, params=Words)
-def not_contains(trace: Trace, params: Words, gold: Any) -> Result:
-    """The output holds none of some strings."""
-    found = params.found(trace.output)
-    words = f"contains {', '.join(quoted(value) for value in found)}" if found else ""
-    return Outcome(not found, explanation=words)
+def not_contains(trace: Trace, params: Words, gold: Json) -> Result:
+    """The output contains none of some strings."""
+    present = params.find_in(trace.output)
+    words = f"contains {', '.join(quoted(value) for value in present)}" if present else ""
+    return Outcome(not present, explanation=words)
 
 
 class Pattern(Params):
@@ -167,8 +170,8 @@ class Pattern(Params):
 
     @field_validator("pattern")
     @classmethod
-    def compiles(cls, value: str) -> str:
-        """Only a regular expression is accepted."""
+    def check_pattern(cls, value: str) -> str:
+        """Accepts only a regular expression."""
         try:
             regex.compile(value)
         except regex.error as error:
@@ -177,19 +180,19 @@ class Pattern(Params):
 
 
 @check("regex", behaviour=1, params=Pattern)
-def matches(trace: Trace, params: Pattern, gold: Any) -> Result:
+def matches_pattern(trace: Trace, params: Pattern, gold: Json) -> Result:
     """A regular expression matches the output (or, forbidden, does not)."""
     compiled = regex.compile(params.pattern, regex.IGNORECASE if params.ignore_case else 0)
     search = compiled.fullmatch if params.full else compiled.search
     try:
-        found = search(trace.output, timeout=params.timeout_s)
+        match = search(trace.output, timeout=params.timeout_s)
     except TimeoutError:
         message = f"the pattern took over {params.timeout_s:g} s; make it simpler"
         return Failure("regex-timeout", message)
     if params.forbid:
-        return Outcome(not found, explanation=f"matches: {quoted(found[0])}" if found else "")
-    words = "" if found else f"no match of {quoted(params.pattern)}"
-    return Outcome(bool(found), explanation=words)
+        return Outcome(not match, explanation=f"matches: {quoted(match[0])}" if match else "")
+    words = "" if match else f"no match of {quoted(params.pattern)}"
+    return Outcome(bool(match), explanation=words)
 
 
 class SqlReadsTables(SqlParams):
@@ -201,13 +204,13 @@ class SqlReadsTables(SqlParams):
 
 
 @check("sql_reads_tables", behaviour=1, params=SqlReadsTables)
-def sql_reads_tables(trace: Trace, params: SqlReadsTables, gold: Any) -> Result:
+def sql_reads_tables(trace: Trace, params: SqlReadsTables, gold: Json) -> Result:
     """The SQL reads the expected tables; names a `WITH` defines are not tables."""
-    wanted = [name.lower() for name in params.tables or table_names(gold)]
+    wanted = [name.lower() for name in params.tables or read_table_names(gold)]
     if not wanted:
         return NO_GOLD
     try:
-        query = sql.read(params.text(trace.output), params.dialect)
+        query = sql.read_query(params.sql_in(trace.output), params.dialect)
     except UnreadableSql as error:
         return Outcome(False, explanation=f"not readable SQL: {quoted(str(error), 200)}")
     if params.read_only and query.writes:
@@ -220,16 +223,16 @@ def sql_reads_tables(trace: Trace, params: SqlReadsTables, gold: Any) -> Result:
     return Outcome(False, explanation=f"reads {read}; expected {', '.join(wanted)}")
 
 
-def table_names(gold: Any) -> list[str]:
-    """The tables a gold value names: a name, a list of names, or {"tables": …}."""
-    value = gold.get("tables") if isinstance(gold, Mapping) else gold
+def read_table_names(gold: Json) -> list[str]:
+    """Returns the tables a gold value names: a name, a list of names, or {"tables": …}."""
+    value = gold.get("tables") if isinstance(gold, dict) else gold
     if isinstance(value, str):
         return [value]
     return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
 def is_table(name: str, wanted: str) -> bool:
-    """Whether a table is the wanted one; a bare name stands for any schema's."""
+    """Whether a table is the wanted one; a name without a schema matches any schema."""
     return name == wanted or name.endswith(f".{wanted}")
 
 
@@ -244,7 +247,7 @@ class NumbersInSource(Params):
 @check(
     "numbers_in_source", reads=("input", "context", "output"), behaviour=1, params=NumbersInSource
 )
-def numbers_in_source(trace: Trace, params: NumbersInSource, gold: Any) -> Result:
+def numbers_in_source(trace: Trace, params: NumbersInSource, gold: Json) -> Result:
     """Every number in the output stands in the input or the context; value is the share."""
     source = f"{trace.input}\n{trace.context or ''}"
     if not source.strip():

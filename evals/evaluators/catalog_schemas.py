@@ -1,18 +1,18 @@
-"""The catalog's files as JSON Schemas, so that an editor can check what a team types.
+"""The JSON Schemas of the catalog's files, for editors.
 
-Made from the specs and the checks' params. Names that refer to each other are `specs`' to check.
+Built from the specs and the checks' params. References between files are checked in `evals.specs`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from evals.evaluators import registry
 from evals.evaluators.resolution import PolicyParams
+from evals.records import Json
 from evals.specs import (
     App,
     Attacks,
@@ -41,7 +41,7 @@ ELSEWHERE = (
     "sources",
     "validation",
 )
-"""Parts of a catalog that have files of their own."""
+"""Keys of a catalog that `catalog.yaml` does not hold."""
 FILES = {
     "catalog": "catalog.yaml",
     "app": "apps/NAME.yaml",
@@ -55,35 +55,35 @@ FILES = {
     "sources": "sources.yaml",
 }
 
-Schema = dict[str, Any]
+Schema = dict[str, Json]
 
 
 class Untitled(GenerateJsonSchema):
     """Leaves out titles that only repeat the key."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        """Never."""
+    def field_title_should_be_set(self, schema: object) -> bool:
+        """Leaves out every title."""
         return False
 
 
-def of(model: type[BaseModel]) -> Schema:
-    """A model's schema."""
+def schema_of(model: type[BaseModel]) -> Schema:
+    """Returns a model's schema."""
     return model.model_json_schema(schema_generator=Untitled)
 
 
-def schemas() -> dict[str, Schema]:
-    """One schema for each kind of file in `FILES`."""
+def build_schemas() -> dict[str, Schema]:
+    """Builds one schema for each kind of file in `FILES`."""
     made = {
-        "catalog": catalog(),
-        "app": of(App),
-        "suite": suite(),
-        "judge": of(Judge),
-        "guardrail": guardrail(),
-        "validation": of(ValidationSuite),
-        "models": named(ModelPin),
-        "slices": slices(),
-        "attacks": of(Attacks),
-        "sources": named(Source),
+        "catalog": build_catalog(),
+        "app": schema_of(App),
+        "suite": build_suite(),
+        "judge": schema_of(Judge),
+        "guardrail": build_guardrail(),
+        "validation": schema_of(ValidationSuite),
+        "models": build_named(ModelPin),
+        "slices": build_slices(),
+        "attacks": schema_of(Attacks),
+        "sources": build_named(Source),
     }
     return {
         kind: {"$schema": DIALECT, **schema, "title": f"Andon: {FILES[kind]}"}
@@ -91,72 +91,89 @@ def schemas() -> dict[str, Schema]:
     }
 
 
-def catalog() -> Schema:
-    """What `catalog.yaml` itself may say."""
-    schema = of(Catalog)
-    properties = {k: v for k, v in schema["properties"].items() if k not in ELSEWHERE}
-    kept = ("Mapping", "Column", "Retention")
-    defs = {name: schema["$defs"][name] for name in kept}
-    left = {k: v for k, v in schema.items() if k != "required"}
-    about = {"description": "The catalog's own settings."}
-    return {**left, **about, "properties": properties, "$defs": defs}
-
-
-def named(model: type[BaseModel]) -> Schema:
-    """Specs by short name: the name is the key, not a field."""
-    spec = of(model)
-    defs = spec.pop("$defs", {})
-    del spec["properties"]["name"]
-    spec["required"] = [key for key in spec["required"] if key != "name"]
-    return {"type": "object", "additionalProperties": spec, **({"$defs": defs} if defs else {})}
-
-
-def slices() -> Schema:
-    """A list, each line defined in exactly one way."""
-    ways = [{"required": [key]} for key in ("by", "where", "keyword")]
-    return {"type": "array", "items": {**of(Slice), "oneOf": ways}}
-
-
-def suite() -> Schema:
-    """Dimensions, each check with the params it takes."""
-    schema = of(Suite)
-    schema["$defs"]["Check"] = check(schema["$defs"]["Check"])
+def nested(schema: Schema, *keys: str) -> Schema:
+    """Returns the object at a path of keys inside a schema."""
+    for key in keys:
+        inner = schema[key]
+        assert isinstance(inner, dict)  # noqa: S101  pydantic generates it so
+        schema = inner
     return schema
 
 
-def check(schema: Schema) -> Schema:
-    """A check as it is written: one kind as the key of a name, with the params that name takes."""
-    rest = {key: value for key, value in schema["properties"].items() if key in ("params", "gold")}
-    rules: list[Schema] = []
+def build_catalog() -> Schema:
+    """Builds the schema of `catalog.yaml`."""
+    schema = schema_of(Catalog)
+    properties = {k: v for k, v in nested(schema, "properties").items() if k not in ELSEWHERE}
+    defs = {name: nested(schema, "$defs", name) for name in ("Mapping", "Column", "Retention")}
+    rest = {k: v for k, v in schema.items() if k != "required"}
+    about = {"description": "The catalog's own settings."}
+    return {**rest, **about, "properties": properties, "$defs": {**defs}}
+
+
+def build_named(model: type[BaseModel]) -> Schema:
+    """Builds the schema of specs by short name: the name is the key, not a field."""
+    spec = schema_of(model)
+    defs = spec.pop("$defs", None)
+    del nested(spec, "properties")["name"]
+    required = spec["required"]
+    spec["required"] = [k for k in required if k != "name"] if isinstance(required, list) else []
+    return {"type": "object", "additionalProperties": spec, **({"$defs": defs} if defs else {})}
+
+
+def build_slices() -> Schema:
+    """Builds the schema of a list whose entries are each defined in exactly one way."""
+    ways: list[Json] = [{"required": [key]} for key in ("by", "where", "keyword")]
+    return {"type": "array", "items": {**schema_of(Slice), "oneOf": ways}}
+
+
+def build_suite() -> Schema:
+    """Builds the schema of dimensions, each check with the params it takes."""
+    schema = schema_of(Suite)
+    nested(schema, "$defs")["Check"] = build_check(nested(schema, "$defs", "Check"))
+    return schema
+
+
+def build_check(schema: Schema) -> Schema:
+    """Builds the schema of `KIND: NAME` with the params that the name takes."""
+    properties = nested(schema, "properties")
+    rest = {key: value for key, value in properties.items() if key in ("params", "gold")}
+    rules: list[Json] = []
     for kind in registry.declared_kinds():
-        found = registry.types_of(kind).values()
-        rules += by_check(kind, {one.name: one.params for one in found if not one.names_specs})
-    named = kinds(registry.declared_kinds())
-    return {**schema, **named, "properties": {**named["properties"], **rest}, "allOf": rules}
+        types = registry.types_of(kind).values()
+        rules += build_rules(kind, {one.name: one.params for one in types if not one.names_specs})
+    kinds = build_kinds(registry.declared_kinds())
+    named = {**nested(kinds, "properties"), **rest}
+    return {**schema, **kinds, "properties": named, "allOf": rules}
 
 
-def kinds(known: Mapping[str, str]) -> Schema:
-    """One of some kinds as the key of a name."""
-    properties = {}
-    for kind, description in known.items():
-        found = registry.types_of(kind)
+def build_kinds(descriptions: Mapping[str, str]) -> Schema:
+    """Builds the schema of an object whose key is one of some kinds."""
+    properties: Schema = {}
+    for kind, description in descriptions.items():
+        types = registry.types_of(kind)
         name: Schema = {"type": "string"}
-        if not any(one.names_specs for one in found.values()):
-            name["enum"] = sorted(found)
-        either = {"anyOf": [name, {"type": "null"}]}
-        properties[kind] = {**either, "default": None, "description": description}
-    return {"properties": properties, "required": [], "oneOf": [{"required": [k]} for k in known]}
+        if not any(one.names_specs for one in types.values()):
+            name["enum"] = [*sorted(types)]
+        either: list[Json] = [name, {"type": "null"}]
+        properties[kind] = {"anyOf": either, "default": None, "description": description}
+    exactly_one: list[Json] = [{"required": [kind]} for kind in descriptions]
+    return {"properties": properties, "required": [], "oneOf": exactly_one}
 
 
-def guardrail() -> Schema:
-    """A guardrail, with the params its evaluator takes and those of its policy."""
-    schema, found = of(Guardrail), registry.reference_free()
+def build_guardrail() -> Schema:
+    """Builds the schema of a guardrail, with the params of its evaluator and of its policy."""
+    schema, types = schema_of(Guardrail), registry.reference_free()
     about = {"description": "An evaluator as in a suite; its params are beside it."}
-    named = kinds({k: words for k, words in registry.declared_kinds().items() if may_guard(k)})
-    schema["$defs"]["Check"] = {**schema["$defs"]["Check"], **about, **named}
-    schema["properties"]["check"]["anyOf"][0]["enum"] = sorted(found)
-    params = {name: one.params for name, one in found.items()}
-    return {**schema, "allOf": by_check("check", params, of(PolicyParams)["properties"])}
+    kinds = {k: words for k, words in registry.declared_kinds().items() if may_guard(k)}
+    defs = nested(schema, "$defs")
+    defs["Check"] = {**nested(defs, "Check"), **about, **build_kinds(kinds)}
+    check = nested(schema, "properties", "check")
+    named: Schema = {"type": "string", "enum": [*sorted(types)]}
+    either = check["anyOf"]
+    check["anyOf"] = [named, *(either[1:] if isinstance(either, list) else [])]
+    params = {name: one.params for name, one in types.items()}
+    policy = nested(schema_of(PolicyParams), "properties")
+    return {**schema, "allOf": build_rules("check", params, policy)}
 
 
 def may_guard(kind: str) -> bool:
@@ -164,24 +181,25 @@ def may_guard(kind: str) -> bool:
     return not all(one.needs_gold for one in registry.types_of(kind).values())
 
 
-def by_check(
-    key: str, params: Mapping[str, type[BaseModel]], more: Mapping[str, Schema] | None = None
-) -> list[Schema]:
-    """Where `key` names a check, `params` are that check's, and `more`."""
+def build_rules(
+    key: str, params: Mapping[str, type[BaseModel]], more: Schema | None = None
+) -> list[Json]:
+    """Builds the rules that where `key` names a check, `params` are that check's, and `more`."""
     return [
         {
             "if": {"properties": {key: {"const": name}}, "required": [key]},
             "then": {
-                "properties": {"params": with_more(of(model), more or {})},
-                **({"required": ["params"]} if of(model).get("required") else {}),
+                "properties": {"params": add_properties(schema_of(model), more or {})},
+                **({"required": ["params"]} if schema_of(model).get("required") else {}),
             },
         }
         for name, model in sorted(params.items())
     ]
 
 
-def with_more(schema: Schema, more: Mapping[str, Schema]) -> Schema:
-    """An object's schema with some more keys."""
+def add_properties(schema: Schema, more: Schema) -> Schema:
+    """Adds properties to an object's schema."""
     if not more:
         return schema
-    return {**schema, "properties": {**more, **schema.get("properties", {})}}
+    own = nested(schema, "properties") if "properties" in schema else {}
+    return {**schema, "properties": {**more, **own}}

@@ -1,6 +1,6 @@
-"""Checks by code: a pure function of a subject and its params, under a name.
+"""Checks by code: a named pure function of a subject and its params.
 
-A team writes its own with `check` or `text_check`; those that come with Andon are in
+A team writes its own with `check` or `text_check`; the shipped ones are in
 `assertions`, `references` and `text_checks`.
 """
 
@@ -11,7 +11,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -31,7 +31,7 @@ from evals.evaluators.protocol import (
     own_params,
     params_problem,
 )
-from evals.records import Failure, Trace, digest
+from evals.records import Failure, Json, Trace, digest
 from evals.specs import App, Evaluator, Reads
 
 __all__ = [
@@ -58,22 +58,22 @@ class CodeCheck(EvaluatorByCode, Generic[P]):
     needs_alignment: bool = False
 
     def describe(self) -> str:
-        """The first line of the function's docstring."""
+        """Returns the first line of the function's docstring."""
         return (inspect.getdoc(self.function) or "").split("\n")[0]
 
-    def default_params(self, app: App) -> dict[str, Any]:
-        """Params an application's own settings fill in."""
+    def default_params(self, app: App) -> dict[str, Json]:
+        """Returns the params that the application's own settings fill in."""
         return {}
 
     def check_reads(self, declared: Declaration) -> tuple[Reads, ...]:
-        """The fields it reads; a guardrail cannot choose others."""
+        """Returns the fields it reads; a guardrail cannot choose others."""
         if declared.reads not in (None, self.reads):
             fields = ", ".join(self.reads)
             raise WrongDeclaration(("reads",), f"`{self.name}` always reads {fields}; leave it out")
         return self.reads
 
-    def check_params(self, params: Mapping[str, Any]) -> str | None:
-        """What is wrong with params, naming the key; None where nothing is."""
+    def check_params(self, params: Mapping[str, Json]) -> str | None:
+        """Returns what is wrong with params, naming the key, or None."""
         problem = params_problem(self.params, params)
         return str(problem) if problem else None
 
@@ -97,55 +97,55 @@ class CodeCheck(EvaluatorByCode, Generic[P]):
 
         return evaluate_one
 
-    def call(self, trace: Trace, params: P, gold: Any, reads: tuple[Reads, ...]) -> Result:
+    def call(self, trace: Trace, params: P, gold: Json, reads: tuple[Reads, ...]) -> Result:
         """Calls the function on one trace."""
         return self.function(trace, params, gold)
 
     def run(
         self,
         trace: Trace,
-        params: Mapping[str, Any],
-        gold: Any = None,
+        params: Mapping[str, Json],
+        gold: Json = None,
         reads: tuple[Reads, ...] | None = None,
     ) -> Result:
-        """The result on one trace, with params as a suite spells them."""
+        """Returns the result on one trace, with params as a suite writes them."""
         return self.call(trace, self.params.model_validate(dict(params)), gold, reads or self.reads)
 
 
 @dataclass(frozen=True)
 class TextCheck(CodeCheck[P]):
-    """A check of texts, of whichever fields a guardrail names; it repeats none in an error."""
+    """A check of the texts in the fields a guardrail names; its errors never repeat a text."""
 
     redact_text: Callable[[str, P], str] | None = None
-    """Takes out of a text what makes it fail; None where a check is about the text as a whole."""
-    fill: Callable[[App], dict[str, Any]] | None = None
+    """Removes what makes a text fail; None where a check is about the text as a whole."""
+    fill: Callable[[App], dict[str, Json]] | None = None
 
-    def default_params(self, app: App) -> dict[str, Any]:
-        """Params an application's own settings fill in."""
+    def default_params(self, app: App) -> dict[str, Json]:
+        """Returns the params that the application's own settings fill in."""
         return self.fill(app) if self.fill else {}
 
     def check_reads(self, declared: Declaration) -> tuple[Reads, ...]:
-        """The fields a guardrail names."""
+        """Returns the fields a guardrail names."""
         return declared.reads or self.reads
 
-    def call(self, trace: Trace, params: P, gold: Any, reads: tuple[Reads, ...]) -> Result:
-        """Calls the function on the fields; a Failure names the error's kind, none of the text."""
+    def call(self, trace: Trace, params: P, gold: Json, reads: tuple[Reads, ...]) -> Result:
+        """Calls the function on the fields; a Failure names only the error's type."""
         try:
             return self.function(fields_of(trace, reads), params)
         except Exception as error:
             return Failure("check-error", f"{self.name}: {type(error).__name__}")
 
-    def redact(self, text: str, params: Mapping[str, Any]) -> str | None:
-        """A text without what makes it fail."""
+    def redact(self, text: str, params: Mapping[str, Json]) -> str | None:
+        """Returns a text without what makes it fail."""
         return self.redact_text and self.redact_text(text, self.params.model_validate(params))
 
     def can_redact(self) -> bool:
-        """Whether what makes a text fail has a place in it."""
+        """Whether what makes a text fail can be removed from it."""
         return self.redact_text is not None
 
 
 def fields_of(trace: Trace, reads: tuple[Reads, ...]) -> dict[str, str]:
-    """The texts of a trace by field; lists as JSON, absent fields left out."""
+    """Returns the texts of a trace by field; lists as JSON, absent fields left out."""
     texts: dict[str, str] = {}
     for name in reads:
         value = getattr(trace, name)
@@ -165,8 +165,8 @@ def check(
     reads: tuple[Reads, ...] = ("output",),
     needs_gold: bool = False,
     needs_alignment: bool = False,
-) -> Callable[[Callable[[Trace, P, Any], Result]], CodeCheck[P]]:
-    """Makes a function of a trace, its params and gold an evaluator.
+) -> Callable[[Callable[[Trace, P, Json], Result]], CodeCheck[P]]:
+    """Turns a function of a trace, its params and gold into an evaluator.
 
     Args:
         name: what a suite writes under the kind's key.
@@ -178,7 +178,7 @@ def check(
         needs_alignment: whether people have to agree with it before it may decide a night.
     """
 
-    def make(function: Callable[[Trace, P, Any], Result]) -> CodeCheck[P]:
+    def make(function: Callable[[Trace, P, Json], Result]) -> CodeCheck[P]:
         return CodeCheck(
             name, function, params, behaviour, kind, reads, needs_gold, needs_alignment
         )
@@ -192,15 +192,15 @@ def text_check(
     behaviour: int,
     params: type[P] = Params,
     redact: Callable[[str, P], str] | None = None,
-    fill: Callable[[App], dict[str, Any]] | None = None,
+    fill: Callable[[App], dict[str, Json]] | None = None,
 ) -> Callable[[Callable[[Fields, P], Result]], TextCheck[P]]:
-    """Makes a function of some texts and its params an evaluator.
+    """Turns a function of some texts and its params into an evaluator.
 
     Args:
         name: what a guardrail or a suite writes.
         behaviour: raised whenever the same texts and params would get another verdict.
         params: what a guardrail or a suite may set.
-        redact: takes out of a text what makes it fail.
+        redact: removes from a text what makes it fail.
         fill: params an application's own settings fill in.
     """
 
@@ -211,8 +211,8 @@ def text_check(
     return make
 
 
-def quoted(value: Any, limit: int = 80) -> str:
-    """A value for an explanation: one line, cut, and always encodable."""
+def quoted(value: Json, limit: int = 80) -> str:
+    """Returns a value for an explanation: one line, shortened, and always encodable."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -223,12 +223,12 @@ class JsonParams(Params):
 
     allow_fence: bool = Field(default=False, description="whether a ```json fence is tolerated")
 
-    def read(self, output: str) -> Any:
-        """The output's value; raises UnreadableJson."""
-        return comparisons.read_json(sql.unfenced(output) if self.allow_fence else output)
+    def read(self, output: str) -> Json:
+        """Returns the output's value; raises UnreadableJson."""
+        return comparisons.read_json(sql.strip_fence(output) if self.allow_fence else output)
 
-    def read_object(self, output: str) -> dict[str, Any]:
-        """The output's JSON object; raises UnreadableJson where it is another value."""
+    def read_object(self, output: str) -> dict[str, Json]:
+        """Returns the output's JSON object; raises UnreadableJson for any other value."""
         value = self.read(output)
         if not isinstance(value, dict):
             raise UnreadableJson("not an object")
@@ -244,11 +244,11 @@ class SqlParams(Params):
     @field_validator("dialect")
     @classmethod
     def check_dialect(cls, value: str | None) -> str | None:
-        """Only a dialect the parser has is accepted."""
-        if value is not None and not sql.known_dialect(value):
+        """Accepts only a dialect that the parser has."""
+        if value is not None and not sql.has_dialect(value):
             raise ValueError(f"no SQL dialect {value!r}; try `duckdb`, `postgres` or `sqlite`")
         return value
 
-    def text(self, output: str) -> str:
-        """The SQL in an output."""
-        return sql.unfenced(output) if self.allow_fence else output
+    def sql_in(self, output: str) -> str:
+        """Returns the SQL of an output."""
+        return sql.strip_fence(output) if self.allow_fence else output

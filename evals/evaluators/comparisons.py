@@ -1,6 +1,6 @@
-"""How a text is compared with another: numbers it states, attributes it extracts, its wording.
+"""Compares an output with another text: the numbers, the attributes and the wording.
 
-Says what is alike and what is not; scorers turn that into verdicts.
+Verdicts are made from it in `assertions` and `references`.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Number(NamedTuple):
     ordinal: bool
 
 
-class Compared(NamedTuple):
-    """An extraction beside its gold: attributes by what became of them."""
+class Comparison(NamedTuple):
+    """The attributes of an extraction grouped by how they compare with gold."""
 
     right: tuple[str, ...]
     wrong: tuple[str, ...]
@@ -61,11 +61,11 @@ class Compared(NamedTuple):
     """The extraction has a value, gold none."""
 
     def f1(self, count_invented: bool = True) -> float | None:
-        """2·right / (values said + values in gold); None where neither has a value."""
+        """2·right / (values extracted + values in gold); None where neither has a value."""
         return micro_f1([self], count_invented)
 
 
-def micro_f1(rows: Iterable[Compared], count_invented: bool = True) -> float | None:
+def micro_f1(rows: Iterable[Comparison], count_invented: bool = True) -> float | None:
     """The F1 over all values of many extractions, 0 to 1; None where there are none.
 
     A wrong value is a false positive and a false negative. `count_invented=False` leaves out
@@ -79,15 +79,15 @@ def micro_f1(rows: Iterable[Compared], count_invented: bool = True) -> float | N
     return 2 * right / values if values else None
 
 
-def wording(value: Json, ignore_case: bool = True) -> str:
-    """A value as text with its spaces (and case) evened out."""
+def normalize_text(value: Json, ignore_case: bool = True) -> str:
+    """Returns a value as text with normalized spaces (and case)."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     text = SPACES.sub(" ", text).strip()
     return text.casefold() if ignore_case else text
 
 
 def read_json(text: str) -> Json:
-    """The value a text holds, in strict JSON.
+    """Parses strict JSON.
 
     Raises:
         UnreadableJson: where it is not JSON, or nested too deep to read.
@@ -104,7 +104,7 @@ def read_json(text: str) -> Json:
 
 
 def refuse_constant(name: str) -> Json:
-    """NaN and the infinities are not JSON."""
+    """Rejects NaN and the infinities, which are not JSON."""
     raise ValueError(name)
 
 
@@ -127,7 +127,7 @@ def readings(digits: str) -> set[str]:
     tail = SEPARATED.split(digits)[-1]
     head, mark = digits[: -len(tail) - 1], digits[-len(tail) - 1]
     grouped = GROUPED.fullmatch(digits)
-    found = {plain(re.sub(r"\D", "", digits))} if grouped else set()
+    found: set[str] = {plain(re.sub(r"\D", "", digits))} if grouped else set()
     whole = head if head.isdigit() else GROUPED.fullmatch(head)
     if mark in ".," and whole and not (grouped and mark == ",") and mark not in head:
         found.add(plain(re.sub(r"\D", "", head), tail))
@@ -155,36 +155,36 @@ def stated(text: str) -> set[str]:
 
 
 def compare_attributes(
-    said: Mapping[str, Json],
+    extracted: Mapping[str, Json],
     gold: Mapping[str, Json],
     attributes: Collection[str] | None = None,
     missing: Collection[str] = ("n/a", ""),
     ignore_case: bool = True,
-) -> Compared:
-    """Each attribute's value beside its gold.
+) -> Comparison:
+    """Compares each attribute's value with its gold.
 
     Args:
-        said: the extraction.
+        extracted: the extraction.
         gold: per attribute one value, a list of acceptable values, or {value: count}; null,
             an empty list or a missing word where the attribute has no value.
         attributes: the only ones looked at; None for every one either side has.
-        missing: words that stand for no value, whatever their case.
-        ignore_case: whether letter case is evened out; spaces always are.
+        missing: words that mean no value, whatever their case.
+        ignore_case: whether letter case is ignored; differences in spaces always are.
     """
-    gone = {wording(word) for word in missing}
-    found: dict[str, list[str]] = {"right": [], "wrong": [], "missed": [], "invented": []}
-    for name in sorted(set(said) | set(gold) if attributes is None else attributes):
-        mine = present(said.get(name), gone)
-        theirs = {wording(v, ignore_case) for v in present(gold.get(name), gone)}
+    gone = {normalize_text(word) for word in missing}
+    groups: dict[str, list[str]] = {"right": [], "wrong": [], "missed": [], "invented": []}
+    for name in sorted(set(extracted) | set(gold) if attributes is None else attributes):
+        mine = values_present(extracted.get(name), gone)
+        theirs = {normalize_text(v, ignore_case) for v in values_present(gold.get(name), gone)}
         if mine and theirs:
-            same = all(wording(value, ignore_case) in theirs for value in mine)
-            found["right" if same else "wrong"].append(name)
+            same = all(normalize_text(value, ignore_case) in theirs for value in mine)
+            groups["right" if same else "wrong"].append(name)
         elif mine or theirs:
-            found["invented" if mine else "missed"].append(name)
-    return Compared(**{key: tuple(names) for key, names in found.items()})
+            groups["invented" if mine else "missed"].append(name)
+    return Comparison(**{key: tuple(names) for key, names in groups.items()})
 
 
-def present(value: Json, gone: Collection[str]) -> list[Json]:
-    """The values an attribute has, none of them a word for no value."""
-    values = list(value) if isinstance(value, Mapping | list) else [value]
-    return [v for v in values if v is not None and wording(v) not in gone]
+def values_present(value: Json, gone: Collection[str]) -> list[Json]:
+    """Returns the values of an attribute without the words for no value."""
+    values = list(value) if isinstance(value, dict | list) else [value]
+    return [v for v in values if v is not None and normalize_text(v) not in gone]

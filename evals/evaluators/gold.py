@@ -1,6 +1,6 @@
 """What answers are compared with: gold sets, gold values, and the labels of a trace.
 
-Maps an annotator's vocabulary to pass and fail as the suite says; an unmapped word is an error.
+Maps an annotator's vocabulary to pass and fail as the suite declares; no call is made here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from evals.records import (
     Failure,
@@ -42,7 +42,7 @@ class GoldAndLabels:
     def of(
         cls, catalog_root: Path, labels: Iterable[Label], gold_values: Iterable[GoldValue] = ()
     ) -> GoldAndLabels:
-        """Everything known of the traces of a catalog's applications."""
+        """Indexes labels and gold values by trace."""
         by_trace: dict[str, list[Label]] = defaultdict(list)
         for label in labels:
             if label.subject == "trace":
@@ -59,50 +59,50 @@ class GoldAndLabels:
         return self.gold_folder.parent
 
     def gold_for(self, evaluator: Evaluator, trace: Trace) -> Json:
-        """The gold value for a trace, or None."""
+        """Returns the gold value for a trace, or None."""
         if evaluator.gold is None:
             return None
         if evaluator.gold == "labels":
             return self.gold_values.get((trace.trace_id, evaluator.labels))
-        return gold_set(self.gold_folder, evaluator.gold).get(trace.input)
+        return load_gold_set(self.gold_folder, evaluator.gold).get(trace.input)
 
     def labels_on(self, trace: Trace, dimension: str) -> list[Label]:
-        """The labels of a trace's present answer on a dimension, in the labels' own name of it."""
+        """Returns the labels of a trace's present answer on a dimension as labels name it."""
         labels = self.labels.get(trace.trace_id, ())
         return [x for x in labels if x.dimension == dimension and is_about(x, trace)]
 
     def recorded_labels(self, evaluator: Evaluator, trace: Trace) -> dict[str, list[Label]]:
-        """The labels of each outside annotator by the name its scores go under.
+        """Groups the labels of outside annotators by the name their scores go under.
 
-        People have one row: what was adjudicated, or their majority where nothing was.
+        People share one name: `adjudicated`, or `human` where nothing was adjudicated.
         """
-        found: dict[str, list[Label]] = defaultdict(list)
+        by_name: dict[str, list[Label]] = defaultdict(list)
         for label in self.labels_on(trace, evaluator.labels):
             who = label.annotator_kind if is_from_people(label) else label.annotator
-            found[f"{evaluator.dimension}.{who}"].append(label)
-        if f"{evaluator.dimension}.adjudicated" in found:
-            found.pop(f"{evaluator.dimension}.human", None)
-        return found
+            by_name[f"{evaluator.dimension}.{who}"].append(label)
+        if f"{evaluator.dimension}.adjudicated" in by_name:
+            by_name.pop(f"{evaluator.dimension}.human", None)
+        return by_name
 
 
 def is_from_people(label: Label) -> bool:
-    """Whether a person gave it, and no judge or rule."""
+    """Whether a person gave a label, not a judge or a rule."""
     return label.annotator_kind in ("human", "adjudicated")
 
 
-def answer_shown(trace: Trace) -> str:
-    """The digest of what a person is shown of a trace, redacted: a label is bound to it."""
+def digest_answer(trace: Trace) -> str:
+    """Returns the digest of what annotators see of a redacted trace; labels are bound to it."""
     return digest([trace.input, trace.context, trace.output])
 
 
 def is_about(label: Label, trace: Trace) -> bool:
-    """Whether a trace still holds the answer that was judged."""
-    return not label.answer or label.answer == answer_shown(trace)
+    """Whether a label was given for the trace's present answer."""
+    return not label.answer or label.answer == digest_answer(trace)
 
 
 @functools.lru_cache(maxsize=64)
-def gold_set(folder: Path, name: str) -> dict[str, Any]:
-    """A gold set by input: `NAME.jsonl` rows of input and gold, or `NAME.csv` of the same columns.
+def load_gold_set(folder: Path, name: str) -> dict[str, Json]:
+    """Reads a gold set: rows of `input` and `gold` in `NAME.jsonl` or `NAME.csv`.
 
     Raises:
         CatalogError: naming the file and line that is wrong.
@@ -110,23 +110,23 @@ def gold_set(folder: Path, name: str) -> dict[str, Any]:
     lines, table = folder / f"{name}.jsonl", folder / f"{name}.csv"
     if not lines.exists() and not table.exists():
         raise CatalogError(f"{lines}: no such gold set")
-    found: dict[str, Any] = {}
+    gold: dict[str, Json] = {}
     if table.exists():
         with table.open(newline="", encoding="utf-8") as file:
-            found |= {row["input"]: row["gold"] for row in csv.DictReader(file)}
+            gold |= {row["input"]: row["gold"] for row in csv.DictReader(file)}
     if lines.exists():
         for number, line in enumerate(lines.read_text("utf-8").splitlines(), 1):
             try:
-                row = json.loads(line)
-                found[row["input"]] = row["gold"]
+                row = cast("dict[str, Json]", json.loads(line))
+                gold[str(row["input"])] = row["gold"]
             except (ValueError, KeyError, TypeError) as error:
                 message = f"{lines}:{number}: expected a JSON object with `input` and `gold`"
                 raise CatalogError(message) from error
-    return found
+    return gold
 
 
-def map_verdict(mapping: Mapping[str, str], verdict: Any) -> Outcome | Failure | Skip:
-    """A word of another vocabulary as pass or fail."""
+def map_verdict(mapping: Mapping[str, str], verdict: Json) -> Outcome | Failure | Skip:
+    """Translates a word of an annotator's vocabulary to pass, fail or skip."""
     word = verdict if isinstance(verdict, str) else encode_canonical(verdict).decode()
     meaning = mapping.get(word)
     if meaning == "skip":
@@ -136,8 +136,8 @@ def map_verdict(mapping: Mapping[str, str], verdict: Any) -> Outcome | Failure |
     return Outcome(meaning == "pass", explanation=word[:200])
 
 
-def majority(mapping: Mapping[str, str], labels: list[Label]) -> Outcome | Failure | Skip:
-    """Several annotators of one kind as one outcome: the majority, and a tie is skipped."""
+def take_majority(mapping: Mapping[str, str], labels: list[Label]) -> Outcome | Failure | Skip:
+    """Returns the majority of several annotators of one kind; a tie is skipped."""
     outcomes = [map_verdict(mapping, label.verdict) for label in labels]
     clear = [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
     if not clear:

@@ -1,6 +1,6 @@
 """Guardrails: a policy over an evaluator, and the guard an application calls.
 
-The nightly run and the request path use the same evaluators; what they find is theirs.
+The nightly run and the request path use the same evaluators, which are in other modules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from evals.evaluators.protocol import EvaluatorByCode, Result, own_params
 from evals.records import Failure, GuardVerdict, Score, Skip, Trace
 from evals.specs import Evaluator, Guardrail, load_catalog
 
-__all__ = ["Guard", "GuardResult", "Guarded", "decide"]
+__all__ = ["Guard", "GuardResult", "Guarded", "judge_score"]
 
 NO_GOLD_OR_LABELS = GoldAndLabels(Path(), {}, {})
 NO_TIME = datetime.fromtimestamp(0, UTC)
@@ -28,17 +28,17 @@ ASKS_A_MODEL = Skip("asks-a-model")
 
 
 def error_action(spec: Guardrail) -> str:
-    """The action of a guardrail whose check failed; `none` where it fails open."""
-    action = spec.on_error or spec.params.get("on_error", "flag")
+    """Returns the action of a guardrail whose check failed; `none` where it fails open."""
+    action = spec.on_error or str(spec.params.get("on_error", "flag"))
     return "none" if action == "allow" else action
 
 
-def decide(score: Score, spec: Guardrail) -> GuardVerdict | None:
-    """What a guardrail's score means under its policy.
+def judge_score(score: Score, spec: Guardrail) -> GuardVerdict | None:
+    """Applies a guardrail's policy to a score of the nightly run.
 
     Returns:
-        None where the check was skipped. An error never trips it: it takes the `on_error` action,
-        and the explanation says that it was not checked.
+        None where the check was skipped. An error never trips the guardrail: it takes the
+        `on_error` action, and its explanation begins with `not checked`.
     """
     if score.status == "skipped":
         return None
@@ -98,13 +98,13 @@ class Guard:
         Raises:
             CatalogError: the catalog, or one of these guardrails, is wrong.
         """
-        rules = resolution.guardrails_of(load_catalog(Path(path)), app)
+        rules = resolution.resolve_guardrails(load_catalog(Path(path)), app)
         return cls(tuple(sorted(rules, key=lambda rule: rule.name)))
 
     def check(
         self, *, input: str | None = None, output: str | None = None, context: str | None = None
     ) -> list[GuardResult]:
-        """One result a guardrail that reads any of the given texts; never raises for a text."""
+        """Returns one result per guardrail that reads a given text; never raises for a text."""
         texts = {"input": input, "output": output, "context": context}
         given = {name: text for name, text in texts.items() if text is not None}
         return [
@@ -116,47 +116,47 @@ class Guard:
     def apply(
         self, output: str, *, input: str | None = None, context: str | None = None
     ) -> Guarded:
-        """The output as policy lets it leave: unchanged, redacted, or blocked."""
+        """Returns the output as the policies allow it: unchanged, redacted, or blocked."""
         results = self.check(input=input, output=output, context=context)
         if any(result.action == "block" for result in results):
             return Guarded(None, True, results)
-        acting = {result.guardrail for result in results if result.action == "redact"}
+        redacting = {result.guardrail for result in results if result.action == "redact"}
         for rule in self.rules:
-            if rule.name in acting and "output" in rule.reads:
+            if rule.name in redacting and "output" in rule.reads:
                 redacted = registry.type_of(rule).redact(output, own_params(rule))
                 output = output if redacted is None else redacted
         return Guarded(output, False, results)
 
 
 def policy_of(rule: Evaluator) -> Guardrail:
-    """The policy an evaluator is under."""
+    """Returns the policy over an evaluator."""
     assert rule.guardrail is not None  # noqa: S101  `Guard` holds no other
     return rule.guardrail
 
 
 def evaluate_request(rule: Evaluator, given: dict[str, str]) -> Result:
-    """What a rule's evaluator finds in the texts of a request."""
-    found = registry.type_of(rule)
-    if not isinstance(found, EvaluatorByCode):
+    """Evaluates the texts of a request under a rule."""
+    evaluator = registry.type_of(rule)
+    if not isinstance(evaluator, EvaluatorByCode):
         return ASKS_A_MODEL
     reads = tuple(name for name in rule.reads if name in given)
     if reads != rule.reads:
         rule = rule.model_copy(update={"reads": reads})
-    output, asked = given.get("output", ""), given.get("input", "")
-    trace = Trace("", NO_TIME, rule.app, output, asked, context=given.get("context"))
+    output, question = given.get("output", ""), given.get("input", "")
+    trace = Trace("", NO_TIME, rule.app, output, question, context=given.get("context"))
 
     def evaluate() -> Result:
         try:
-            (finding,) = found.evaluate(rule, NO_GOLD_OR_LABELS)(trace)
+            (finding,) = evaluator.evaluate(rule, NO_GOLD_OR_LABELS)(trace)
         except Exception as error:  # its text may hold the request's
-            return Failure("check-error", f"{found.name}: {type(error).__name__}")
+            return Failure("check-error", f"{evaluator.name}: {type(error).__name__}")
         return finding.result
 
-    return within(policy_of(rule).latency_ms, evaluate)
+    return run_within(policy_of(rule).latency_ms, evaluate)
 
 
-def within(latency_ms: float | None, evaluate: Callable[[], Result]) -> Result:
-    """A result that is there in time, or a Failure; what is late goes on and is not waited for."""
+def run_within(latency_ms: float | None, evaluate: Callable[[], Result]) -> Result:
+    """Returns a Failure where the evaluation takes longer, and leaves it running."""
     if latency_ms is None:
         return evaluate()
     results: queue.SimpleQueue[Result] = queue.SimpleQueue()
@@ -168,7 +168,7 @@ def within(latency_ms: float | None, evaluate: Callable[[], Result]) -> Result:
 
 
 def apply_policy(spec: Guardrail, result: Result) -> GuardResult:
-    """A check's result under a guardrail's policy."""
+    """Applies a guardrail's policy to a check's result."""
     if isinstance(result, Failure):
         error = f"{result.code}: {result.message}"
         return GuardResult(spec.guardrail, False, error_action(spec), spec.severity, "", error)

@@ -1,7 +1,7 @@
-"""Questions to a model: how a trace is put to it, and how its answer becomes a verdict.
+"""Judges: how a trace is rendered as a request to a model, and how its answer is parsed.
 
-A trace is untrusted text: it stands apart from the instructions, quoted behind a boundary it
-cannot hold, and the answer comes back by schema or as a probability. No call is made here.
+A trace is untrusted text: it is quoted apart from the instructions, inside a boundary it cannot
+contain, and the answer comes back by schema or as a probability. No call is made here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 from evals.evaluators.protocol import (
     Configuration,
@@ -18,18 +18,18 @@ from evals.evaluators.protocol import (
     Params,
     WrongDeclaration,
 )
-from evals.evaluators.untrusted import apart
+from evals.evaluators.untrusted import quote_texts
 from evals.models import FAULTS, Request
-from evals.records import Answer, Failure, Outcome, Trace, digest, encode_canonical
+from evals.records import Answer, Failure, Json, JsonLike, Outcome, Trace, digest, encode_canonical
 from evals.specs import JUDGED, Evaluator, Example, Judge, ModelPin, Reads, Sample
 
 BEHAVIOUR = 3
-"""Raised when `verdict` reads the same answer in another way."""
+"""Raised when `read_verdict` reads the same answer in another way."""
 
 RENDERING = 4
-"""Raised when `request` puts the same trace in another way."""
+"""Raised when `build_request` renders the same trace in another way."""
 
-SCHEMA: dict[str, Any] = {
+SCHEMA: dict[str, Json] = {
     "type": "object",
     "properties": {
         "critique": {"type": "string"},
@@ -48,41 +48,45 @@ AFTER = "The material ends here. Now answer as your instructions say."
 
 
 def answer_parts(judge: Judge, pin: ModelPin) -> dict[str, str]:
-    """What a paid answer depends on, part by part, beside the content itself."""
+    """Returns the hashes of what an answer depends on, beside the content itself."""
     return {
         "prompt": digest([judge.system, RENDERING]),
         "examples": digest([example.model_dump() for example in judge.examples]),
-        "model": digest([pin.provider, pin.model, pin.sha256, *told(pin, "revision")]),
+        "model": digest([pin.provider, pin.model, pin.sha256, *non_defaults(pin, "revision")]),
         "parameters": digest(
             [
                 *(judge.temperature, judge.seed, judge.max_tokens, judge.max_chars),
-                *told(pin, "api", "reasoning", "reasoning_effort"),
+                *non_defaults(pin, "api", "reasoning", "reasoning_effort"),
                 *([] if judge.too_long == "error" else [judge.too_long]),
             ]
         ),
         "reads": digest(judge.reads),
         "answer": digest(
-            [judge.mode, SCHEMA if judge.mode == "schema" else None, *told(pin, "structured")]
+            [
+                judge.mode,
+                SCHEMA if judge.mode == "schema" else None,
+                *non_defaults(pin, "structured"),
+            ]
         ),
     }
 
 
-def told(pin: ModelPin, *names: str) -> list[Any]:
-    """What a pin says beyond the defaults, so that a newer key changes no older version."""
+def non_defaults(pin: ModelPin, *names: str) -> list[JsonLike]:
+    """Returns the keys of a pin that differ from the defaults: a new key changes no old hash."""
     defaults = ModelPin.model_fields
     values = [(name, getattr(pin, name)) for name in names]
     return [[name, value] for name, value in values if value != defaults[name].default]
 
 
-def request(judge: Judge, trace: Trace, gold: Any) -> Request:
-    """The trace as a question."""
-    shown = {name: text(getattr(trace, name)) for name in judge.reads}
+def build_request(judge: Judge, trace: Trace, gold: Json) -> Request:
+    """Renders a trace as a request."""
+    material = {name: as_text(getattr(trace, name)) for name in judge.reads}
     if gold is not None:
-        shown["gold"] = text(gold)
+        material["gold"] = as_text(gold)
     messages = [{"role": "system", "content": f"{judge.system}\n\n{APART}"}]
     for example in judge.examples:
-        messages += few_shot(judge, example)
-    messages.append({"role": "user", "content": question(judge, shown)})
+        messages += render_example(judge, example)
+    messages.append({"role": "user", "content": render_question(judge, material)})
     return Request(
         messages=tuple(messages),
         max_tokens=judge.max_tokens,
@@ -93,62 +97,60 @@ def request(judge: Judge, trace: Trace, gold: Any) -> Request:
     )
 
 
-def shown_whole(judge: Judge, trace: Trace, gold: Any) -> bool:
-    """Whether the judge is shown all there is: what it does not see it must not pass."""
-    values = [text(getattr(trace, name)) for name in judge.reads]
+def is_shown_whole(judge: Judge, trace: Trace, gold: Json) -> bool:
+    """Whether the request holds the whole subject: a judge must not pass what it does not see."""
+    values = [as_text(getattr(trace, name)) for name in judge.reads]
     return judge.too_long == "cut" or all(
-        len(value) <= judge.max_chars for value in (*values, text(gold))
+        len(value) <= judge.max_chars for value in (*values, as_text(gold))
     )
 
 
-def question(judge: Judge, shown: dict[str, str]) -> str:
-    """Material set apart, and after it whose turn it is."""
-    return f"{apart(shown, judge.system, judge.max_chars)}\n\n{AFTER}"
+def render_question(judge: Judge, material: dict[str, str]) -> str:
+    """Returns the quoted material, followed by the reminder to answer."""
+    return f"{quote_texts(material, judge.system, judge.max_chars)}\n\n{AFTER}"
 
 
-def few_shot(judge: Judge, example: Example) -> list[dict[str, str]]:
-    """A labelled example as an exchange, in the form of the question itself."""
+def render_example(judge: Judge, example: Example) -> list[dict[str, str]]:
+    """Renders a labelled example as an exchange in the form of the question itself."""
     values = {name: getattr(example, name, None) for name in judge.reads}
-    asked = question(judge, {name: text(value) for name, value in values.items() if value})
+    question = render_question(judge, {k: as_text(value) for k, value in values.items() if value})
     if judge.mode == "logprobs":
-        said = "Yes" if example.verdict == "pass" else "No"
+        answer = "Yes" if example.verdict == "pass" else "No"
     else:
-        said = encode_canonical({"critique": example.critique, "verdict": example.verdict}).decode()
-    return [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+        answer = encode_canonical(
+            {"critique": example.critique, "verdict": example.verdict}
+        ).decode()
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
-def text(value: Any) -> str:
-    """A field of a trace as text."""
-    return (
-        value
-        if isinstance(value, str)
-        else ""
-        if value is None
-        else encode_canonical(value).decode()
-    )
+def as_text(value: JsonLike) -> str:
+    """Returns a field of a trace as text."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else encode_canonical(value).decode()
 
 
-def verdict(judge: Judge, answer: Answer) -> Outcome | Failure:
-    """An answer as an outcome; an answer that says nothing clear is an error, never a verdict."""
+def read_verdict(judge: Judge, answer: Answer) -> Outcome | Failure:
+    """Parses an answer; one without a clear verdict is an error."""
     if answer.code is not None:
         return Failure(answer.code, FAULTS.get(answer.code, ""), retryable=answer.retryable)
     if judge.mode == "logprobs":
         if answer.probability is None:
-            return unclear("no-probability")
+            return fail_with("no-probability")
         passed = answer.probability >= judge.threshold
         return Outcome(passed, round(answer.probability, 6), f"P(yes) {answer.probability:.2f}")
-    text = alone(answer.text or "")
+    text = strip_wrapping(answer.text or "")
     cut = answer.finish == "length"
-    found = as_json(text) or (None if cut else as_nearly_json(text))
-    if found is not None:
-        return found
-    if len({word.lower() for word in SPELT.findall(text)}) > 1:
-        return unclear("two-verdicts")
-    return unclear("cut-short" if cut else "unparseable")
+    outcome = parse_json(text) or (None if cut else parse_broken_json(text))
+    if outcome is not None:
+        return outcome
+    if len({word.lower() for word in WRITTEN_VERDICT.findall(text)}) > 1:
+        return fail_with("two-verdicts")
+    return fail_with("cut-short" if cut else "unparseable")
 
 
-def unclear(code: str) -> Failure:
-    """An answer that came and holds no verdict."""
+def fail_with(code: str) -> Failure:
+    """Returns the failure for an answer without a verdict."""
     return Failure(code, FAULTS[code])
 
 
@@ -160,13 +162,13 @@ LEAD = re.compile(
     re.IGNORECASE,
 )
 FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
-SPELT = re.compile(r"[\"']?verdict[\"']?\s*:\s*[\"']?(pass|fail)\b", re.IGNORECASE)
+WRITTEN_VERDICT = re.compile(r"[\"']?verdict[\"']?\s*:\s*[\"']?(pass|fail)\b", re.IGNORECASE)
 
 
-def alone(answer: str) -> str:
-    """The answer without a draft or a stock phrase before it and the fence around the whole of it.
+def strip_wrapping(answer: str) -> str:
+    """Removes a draft or a stock phrase before the answer and a code fence around it.
 
-    Nothing is looked for inside prose: a judge that quotes a trace may quote a verdict with it.
+    Searches no verdict inside prose: a judge that quotes a trace may quote a verdict with it.
     """
     text = DRAFT.sub("", answer, count=1) if DRAFT.match(answer) else answer
     lead = LEAD.match(text)
@@ -175,39 +177,41 @@ def alone(answer: str) -> str:
     return (fenced[1] if fenced else text).strip()
 
 
-def as_json(text: str) -> Outcome | None:
-    """The verdict of a text that is one JSON object; raw line breaks in its strings are let be."""
+def parse_json(text: str) -> Outcome | None:
+    """Reads the verdict of a text that is one JSON object; allows line breaks inside strings."""
     try:
-        return outcome(json.loads(text, object_pairs_hook=distinct, strict=False))
+        return read_object(json.loads(text, object_pairs_hook=reject_duplicates, strict=False))
     except (ValueError, RecursionError):
         return None
 
 
-def as_nearly_json(text: str) -> Outcome | None:
-    """The verdict of a text that is one object with slips: quotes, commas, a bracket forgotten."""
+def parse_broken_json(text: str) -> Outcome | None:
+    """Reads the verdict of one object with wrong quotes, wrong commas or a missing bracket."""
     import json_repair
 
-    one = text.startswith("{") and text.count("{") == 1 and len(SPELT.findall(text)) == 1
-    if not one or "}" in text[:-1]:
+    is_object = (
+        text.startswith("{") and text.count("{") == 1 and len(WRITTEN_VERDICT.findall(text)) == 1
+    )
+    if not is_object or "}" in text[:-1]:
         return None
     try:
-        return outcome(json_repair.loads(text))
+        return read_object(cast("Json", json_repair.loads(text)))
     except (ValueError, RecursionError):
         return None
 
 
-def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object as a dict; one that says a key twice has said nothing."""
-    if len(found := dict(pairs)) < len(pairs):
+def reject_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """Returns an object as a dict; raises ValueError for a repeated key."""
+    if len(value := dict(pairs)) < len(pairs):
         raise ValueError("a key is repeated")
-    return found
+    return value
 
 
-def outcome(said: Any) -> Outcome | None:
-    """The verdict of an object by the schema, in any case of letters; None for any other value."""
-    if not isinstance(said, dict) or not said.keys() <= SCHEMA["properties"].keys():
+def read_object(value: Json) -> Outcome | None:
+    """Reads the verdict of an object of the schema in any letter case; else returns None."""
+    if not isinstance(value, dict) or not value.keys() <= {"critique", "verdict"}:
         return None
-    word, critique = said.get("verdict"), said.get("critique", "")
+    word, critique = value.get("verdict"), value.get("critique", "")
     if not isinstance(word, str) or not isinstance(critique, str):
         return None
     passed = {"pass": True, "fail": False}.get(word.strip().lower())
@@ -221,7 +225,7 @@ class JudgeEvaluator(EvaluatorByModel):
     name: str = "judge"
     kind: str = "judge"
     reads: tuple[Reads, ...] = ()
-    """The judge's file says."""
+    """Declared in the judge's file."""
     params: type[Params] = Params
     behaviour: int = BEHAVIOUR
     needs_alignment: bool = True
@@ -229,11 +233,11 @@ class JudgeEvaluator(EvaluatorByModel):
     default_sample: ClassVar[Sample] = JUDGED
 
     def describe(self) -> str:
-        """When a subject passes."""
+        """Returns when a subject passes."""
         return "A pinned model answers the judge's question with pass."
 
     def configure(self, declared: Declaration) -> Configuration:
-        """A judge, with the two hashes of the ledger."""
+        """Resolves a judge with its two hashes: of the answer and of the verdict."""
         judge = declared.catalog.judges.get(declared.name)
         if judge is None:
             raise WrongDeclaration((self.kind,), f"no judge {declared.name!r}")
@@ -242,35 +246,35 @@ class JudgeEvaluator(EvaluatorByModel):
             words = f"the judge {declared.name!r} reads {fields}; leave it out"
             raise WrongDeclaration(("reads",), words)
         pin = declared.catalog.models[judge.model]
-        asked = answer_parts(judge, pin)
+        answered_by = answer_parts(judge, pin)
         parts = {
-            **asked,
+            **answered_by,
             "threshold": digest(judge.threshold),
             "parser": str(self.behaviour),
             "version": str(judge.version),
             **({"repeats": str(judge.repeats)} if judge.repeats > 1 else {}),
         }
-        return Configuration(judge.reads, parts, {}, judge, pin, digest(asked))
+        return Configuration(judge.reads, parts, {}, judge, pin, digest(answered_by))
 
     def evaluator_name(self, app: str, dimension: str, declared: str) -> str:
-        """The judge's own, wherever it is used."""
+        """Returns the judge's own name, wherever it is used."""
         return declared
 
-    def request(self, evaluator: Evaluator, trace: Trace, gold: Any) -> Request:
-        """Puts a trace as a question."""
-        return request(judge_of(evaluator), trace, gold)
+    def request(self, evaluator: Evaluator, trace: Trace, gold: Json) -> Request:
+        """Renders a trace as a request."""
+        return build_request(judge_of(evaluator), trace, gold)
 
-    def is_shown_whole(self, evaluator: Evaluator, trace: Trace, gold: Any) -> bool:
-        """Whether the judge is shown all there is."""
-        return shown_whole(judge_of(evaluator), trace, gold)
+    def is_shown_whole(self, evaluator: Evaluator, trace: Trace, gold: Json) -> bool:
+        """Whether the request holds the whole trace."""
+        return is_shown_whole(judge_of(evaluator), trace, gold)
 
     def read_answer(self, evaluator: Evaluator, answer: Answer) -> Outcome | Failure:
         """Reads a verdict from an answer."""
-        return verdict(judge_of(evaluator), answer)
+        return read_verdict(judge_of(evaluator), answer)
 
 
 def judge_of(evaluator: Evaluator) -> Judge:
-    """The judge an evaluator was resolved to."""
+    """Returns the judge an evaluator was resolved to."""
     assert evaluator.judge is not None  # noqa: S101  `configure` put it there
     return evaluator.judge
 

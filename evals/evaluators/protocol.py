@@ -1,4 +1,4 @@
-"""The protocol of evaluators: what each reads, is about, takes, is versioned by, and does.
+"""The protocol of evaluators: what each reads, takes, is versioned by, and does.
 
 The evaluators themselves are in modules of their own; `registry` finds them by name.
 """
@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evals.evaluators.gold import GoldAndLabels
-from evals.records import Answer, Failure, Outcome, Skip, Subject, Trace, encode_canonical
+from evals.records import Answer, Failure, Json, Outcome, Skip, Subject, Trace, encode_canonical
 from evals.specs import App, Catalog, Evaluator, Judge, ModelPin, Reads, Sample
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ class Declaration:
     app: App
     name: str
     """The name under the kind's key: a check's, or a judge's."""
-    params: Mapping[str, Any]
+    params: Mapping[str, Json]
     gold: str | None = None
     labels: str = ""
     """The dimension name that labels use."""
     reads: tuple[Reads, ...] | None = None
-    """What a guardrail looks at; None: what the evaluator reads by itself."""
+    """What a guardrail reads; None: the evaluator's own fields."""
 
 
 class Configuration(NamedTuple):
@@ -63,7 +63,7 @@ class Configuration(NamedTuple):
     reads: tuple[Reads, ...]
     parts: dict[str, str]
     """Each part of the version with its hash."""
-    params: dict[str, Any]
+    params: dict[str, Json]
     judge: Judge | None = None
     pin: ModelPin | None = None
     answer_version: str | None = None
@@ -74,17 +74,17 @@ class Finding(NamedTuple):
 
     result: Result
     annotator: str | None = None
-    """Under whose name the score goes, where it is not the evaluator's."""
+    """The name its score goes under, where it is not the evaluator's."""
 
 
 Evaluate = Callable[[Trace], Iterable[Finding]]
 
 
 class EvaluatorType(ABC):
-    """One sort of evaluator. Subclass `EvaluatorByCode` or `EvaluatorByModel`."""
+    """One type of evaluator. Subclass `EvaluatorByCode` or `EvaluatorByModel`."""
 
     name: str
-    """Under which the registry finds it; no two types share one."""
+    """The name in the registry; no two types share one."""
     kind: str
     """The key under `check:` in a suite."""
     reads: tuple[Reads, ...]
@@ -98,14 +98,14 @@ class EvaluatorType(ABC):
     """Whether its kind's key names a file of the catalog, such as a judge, not the type itself."""
     needs_gold: bool = False
     needs_alignment: bool = False
-    """Whether people have to agree with its verdicts before it may decide a night."""
+    """Whether people have to agree with its verdicts before it may gate a night."""
     is_sampled: ClassVar[bool] = True
     default_sample: ClassVar[Sample] = Sample()
-    """What it looks at where a suite does not say."""
+    """The sample where a suite declares none."""
 
     @abstractmethod
     def describe(self) -> str:
-        """When a subject passes, in a sentence."""
+        """Returns when a subject passes, in a sentence."""
 
     @abstractmethod
     def configure(self, declared: Declaration) -> Configuration:
@@ -116,15 +116,15 @@ class EvaluatorType(ABC):
         """
 
     def evaluator_name(self, app: str, dimension: str, declared: str) -> str:
-        """The name its scores go under."""
+        """Returns the name its scores go under."""
         return f"{app}.{dimension}"
 
     def content(self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> bytes:
-        """What it reads in a subject, in the form that is hashed; gold is part of it."""
+        """Returns what it reads in a subject, gold included, as the bytes that are hashed."""
         return content_of(evaluator, trace, references.gold_for(evaluator, trace))
 
-    def redact(self, text: str, params: Mapping[str, Any]) -> str | None:
-        """A text without what makes it fail; None where that has no place in the text."""
+    def redact(self, text: str, params: Mapping[str, Json]) -> str | None:
+        """Removes what makes a text fail; None where that cannot be removed."""
         return None
 
     def can_redact(self) -> bool:
@@ -144,32 +144,32 @@ class EvaluatorByCode(EvaluatorType):
 
 
 class EvaluatorByModel(EvaluatorType):
-    """An evaluator that asks a model: calls are made, paid and kept by the runner."""
+    """An evaluator that asks a model; the runner makes the calls and stores the answers."""
 
     @abstractmethod
-    def request(self, evaluator: Evaluator, trace: Trace, gold: Any) -> Request:
-        """Puts a subject as a request."""
+    def request(self, evaluator: Evaluator, trace: Trace, gold: Json) -> Request:
+        """Renders a subject as a request."""
 
     @abstractmethod
-    def is_shown_whole(self, evaluator: Evaluator, trace: Trace, gold: Any) -> bool:
-        """Whether the request holds all there is of the subject."""
+    def is_shown_whole(self, evaluator: Evaluator, trace: Trace, gold: Json) -> bool:
+        """Whether the request holds the whole subject."""
 
     @abstractmethod
     def read_answer(self, evaluator: Evaluator, answer: Answer) -> Outcome | Failure:
         """Reads a verdict from an answer."""
 
 
-def content_of(evaluator: Evaluator, trace: Trace, gold: Any) -> bytes:
-    """The fields an evaluator reads in a trace, and gold, as bytes."""
+def content_of(evaluator: Evaluator, trace: Trace, gold: Json) -> bytes:
+    """Returns the fields an evaluator reads in a trace, and gold, as bytes."""
     read = {name: getattr(trace, name) for name in evaluator.reads}
-    # For plain texts both spell the same bytes; `canonical` costs ten times as much.
+    # For plain texts both give the same bytes; `encode_canonical` costs ten times as much.
     if gold is None and all(value is None or type(value) is str for value in read.values()):
         return orjson.dumps([read, None], option=orjson.OPT_SORT_KEYS)
     return encode_canonical([read, gold])
 
 
-def params_problem(kind: type[Params], params: Mapping[str, Any]) -> WrongDeclaration | None:
-    """The first thing a params model refuses, with its key."""
+def params_problem(kind: type[Params], params: Mapping[str, Json]) -> WrongDeclaration | None:
+    """Returns the first error of a params model, with its key."""
     try:
         kind.model_validate(dict(params))
     except ValidationError as error:
@@ -179,8 +179,8 @@ def params_problem(kind: type[Params], params: Mapping[str, Any]) -> WrongDeclar
     return None
 
 
-def own_params(evaluator: Evaluator) -> dict[str, Any]:
-    """An evaluator's params without those of a guardrail's policy."""
+def own_params(evaluator: Evaluator) -> dict[str, Json]:
+    """Returns an evaluator's params without those of a guardrail's policy."""
     if evaluator.guardrail is None:
         return evaluator.params
     return {key: value for key, value in evaluator.params.items() if key not in POLICY_PARAMS}

@@ -1,6 +1,6 @@
-"""Recorded verdicts: what others said of a trace, found in the labels and mapped to pass or fail.
+"""Recorded verdicts: the labels that others gave a trace, mapped to pass or fail.
 
-Nothing is judged here; each annotator's scores go under a name of their own.
+Nothing is judged here; the scores of each annotator go under a name of their own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from evals.evaluators.gold import GoldAndLabels, majority
+from evals.evaluators.gold import GoldAndLabels, take_majority
 from evals.evaluators.protocol import (
     Configuration,
     Declaration,
@@ -24,7 +24,7 @@ from evals.specs import Evaluator, Reads
 
 
 class RecordedParams(Params):
-    """The words of the annotators as pass, fail or skip."""
+    """Params of `recorded`: the annotators' words as pass, fail or skip."""
 
     map: dict[str, str] = Field(default={})
 
@@ -43,11 +43,11 @@ class RecordedVerdicts(EvaluatorByCode):
     names_others: ClassVar[bool] = True
 
     def describe(self) -> str:
-        """When a subject passes."""
+        """Returns when a subject passes."""
         return "Somebody else passed it."
 
     def configure(self, declared: Declaration) -> Configuration:
-        """The labels it reads and how their words are mapped."""
+        """Resolves the labels it reads and how their words are mapped."""
         params = dict(declared.params)
         parts = {
             "labels": declared.labels,
@@ -57,21 +57,21 @@ class RecordedVerdicts(EvaluatorByCode):
         return Configuration(self.reads, parts, params)
 
     def evaluator_name(self, app: str, dimension: str, declared: str) -> str:
-        """Beside the dimension's own evaluator."""
+        """Returns a name beside that of the dimension's own evaluator."""
         return f"{app}.{dimension}.recorded"
 
     def content(self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> bytes:
-        """Everything recorded of a trace on the dimension."""
-        said = references.labels_on(trace, evaluator.labels)
-        return encode_canonical([[x.annotator, x.annotator_kind, x.verdict] for x in said])
+        """Returns every label of a trace on the dimension, as bytes."""
+        labels = references.labels_on(trace, evaluator.labels)
+        return encode_canonical([[x.annotator, x.annotator_kind, x.verdict] for x in labels])
 
     def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
-        """One finding an annotator; people have one together."""
-        mapping = evaluator.params["map"]
+        """Returns one finding per annotator; people share one."""
+        mapping = RecordedParams.model_validate(evaluator.params).map
 
         def evaluate_one(trace: Trace) -> list[Finding]:
-            found = sorted(references.recorded_labels(evaluator, trace).items())
-            return [Finding(majority(mapping, labels), name) for name, labels in found]
+            by_annotator = sorted(references.recorded_labels(evaluator, trace).items())
+            return [Finding(take_majority(mapping, labels), who) for who, labels in by_annotator]
 
         return evaluate_one
 

@@ -1,4 +1,4 @@
-"""GoldAndLabels: an output beside its gold.
+"""References: checks that compare an output with its gold.
 
 A trace without gold is skipped; what needs no gold is in `assertions`.
 """
@@ -6,7 +6,7 @@ A trace without gold is skipped; what needs no gold is in `assertions`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -20,9 +20,9 @@ from evals.evaluators.code_checks import (
     check,
     quoted,
 )
-from evals.evaluators.comparisons import Compared, UnreadableJson
+from evals.evaluators.comparisons import Comparison, UnreadableJson
 from evals.evaluators.sql import UnreadableSql
-from evals.records import Failure, Outcome, Trace
+from evals.records import Failure, Json, Outcome, Trace
 
 
 class Attributes(JsonParams):
@@ -32,32 +32,27 @@ class Attributes(JsonParams):
     missing: tuple[str, ...] = ("n/a", "")
     ignore_case: bool = True
 
-    def compare(self, said: Mapping[str, Any], gold: Mapping[str, Any]) -> Compared:
-        """An extraction beside gold."""
+    def compare(self, extracted: Mapping[str, Json], gold: Mapping[str, Json]) -> Comparison:
+        """Compares an extraction with gold."""
         return comparisons.compare_attributes(
-            said, gold, self.attributes, self.missing, self.ignore_case
+            extracted, gold, self.attributes, self.missing, self.ignore_case
         )
 
 
 @check("attributes", kind="reference", needs_gold=True, behaviour=1, params=Attributes)
-def attributes(trace: Trace, params: Attributes, gold: Any) -> Result:
+def attributes(trace: Trace, params: Attributes, gold: Json) -> Result:
     """Every attribute has its gold value and none is invented; value is the F1."""
-    return against_gold(params, trace, gold)
+    return compare_with_gold(params, trace, gold)
 
 
 @check("attribute_names", kind="reference", needs_gold=True, behaviour=1, params=Attributes)
-def attribute_names(trace: Trace, params: Attributes, gold: Any) -> Result:
+def attribute_names(trace: Trace, params: Attributes, gold: Json) -> Result:
     """Every attribute that has a gold value is given some value; value is the share given."""
-    if gold is None:
-        return NO_GOLD
-    if not isinstance(gold, Mapping):
-        return Failure("bad-gold", "gold is not a map of attribute to value")
-    try:
-        said = params.read_object(trace.output)
-    except UnreadableJson as error:
-        return Outcome(False, 0.0, f"not a JSON object: {error}")
-    missed = sorted(params.compare(said, gold).missed)
-    share = 1 - len(missed) / len(gold) if gold else 1.0
+    extraction = read_extraction(params, trace, gold)
+    if not isinstance(extraction, Extraction):
+        return extraction
+    missed = sorted(params.compare(*extraction).missed)
+    share = 1 - len(missed) / len(extraction.gold) if extraction.gold else 1.0
     return Outcome(not missed, share, f"no value for {', '.join(missed)}"[:600] if missed else "")
 
 
@@ -70,36 +65,51 @@ class Attribute(JsonParams):
 
 
 @check("attribute", kind="reference", needs_gold=True, behaviour=1, params=Attribute)
-def attribute(trace: Trace, params: Attribute, gold: Any) -> Result:
+def attribute(trace: Trace, params: Attribute, gold: Json) -> Result:
     """One attribute has its gold value; gold is a map of attributes, or that value itself."""
-    if gold is not None and not isinstance(gold, Mapping):
+    if gold is not None and not isinstance(gold, dict):
         gold = {params.name: gold}
-    one = params.model_dump(exclude={"name"}) | {"attributes": (params.name,)}
-    return against_gold(Attributes.model_validate(one), trace, gold)
+    narrowed = params.model_dump(exclude={"name"}) | {"attributes": (params.name,)}
+    return compare_with_gold(Attributes.model_validate(narrowed), trace, gold)
 
 
-def against_gold(checked: Attributes, trace: Trace, gold: Any) -> Result:
-    """The verdict over the attributes a check looks at."""
+class Extraction(NamedTuple):
+    """An output's attributes and their gold values."""
+
+    attributes: dict[str, Json]
+    gold: dict[str, Json]
+
+
+def read_extraction(params: JsonParams, trace: Trace, gold: Json) -> Extraction | Result:
+    """Returns the attributes and their gold, or the result where either cannot be read."""
     if gold is None:
         return NO_GOLD
-    if not isinstance(gold, Mapping):
+    if not isinstance(gold, dict):
         return Failure("bad-gold", "gold is not a map of attribute to value")
     try:
-        said = checked.read_object(trace.output)
+        return Extraction(params.read_object(trace.output), gold)
     except UnreadableJson as error:
         return Outcome(False, 0.0, f"not a JSON object: {error}")
-    compared = checked.compare(said, gold)
+
+
+def compare_with_gold(params: Attributes, trace: Trace, gold: Json) -> Result:
+    """Passes where every compared attribute has its gold value; value is the F1."""
+    extraction = read_extraction(params, trace, gold)
+    if not isinstance(extraction, Extraction):
+        return extraction
+    comparison = params.compare(*extraction)
+    answered, expected = extraction
     lines = [
-        f"{name}: said {shown(said.get(name))}, gold {shown(gold.get(name))}"
-        for name in sorted(compared.wrong + compared.missed + compared.invented)
+        f"{name}: said {show_values(answered.get(name))}, gold {show_values(expected.get(name))}"
+        for name in sorted(comparison.wrong + comparison.missed + comparison.invented)
     ]
-    f1 = compared.f1()
+    f1 = comparison.f1()
     return Outcome(not lines, 1.0 if f1 is None else f1, quoted("; ".join(lines), 600))
 
 
-def shown(value: Any) -> str:
-    """An attribute's value in an explanation."""
-    values = list(value) if isinstance(value, Mapping | list) else [value]
+def show_values(value: Json) -> str:
+    """Formats an attribute's value for an explanation."""
+    values = list(value) if isinstance(value, dict | list) else [value]
     return " or ".join("nothing" if v is None else quoted(v, 60) or "''" for v in values[:3])
 
 
@@ -110,15 +120,17 @@ class Equals(Params):
 
 
 @check("equals", kind="reference", needs_gold=True, behaviour=1, params=Equals)
-def equals(trace: Trace, params: Equals, gold: Any) -> Result:
+def equals(trace: Trace, params: Equals, gold: Json) -> Result:
     """The output is the gold text, or one of several, spaces (and case) evened out."""
-    accepted = [v for v in (gold if isinstance(gold, list) else [gold]) if v is not None]
+    accepted: list[Json] = [
+        v for v in (gold if isinstance(gold, list) else [gold]) if v is not None
+    ]
     if not accepted:
         return NO_GOLD
-    said = comparisons.wording(trace.output, params.ignore_case)
-    if said in {comparisons.wording(value, params.ignore_case) for value in accepted}:
+    answered = comparisons.normalize_text(trace.output, params.ignore_case)
+    if answered in {comparisons.normalize_text(value, params.ignore_case) for value in accepted}:
         return Outcome(True)
-    return Outcome(False, explanation=f"said {quoted(trace.output)}, gold {shown(accepted)}")
+    return Outcome(False, explanation=f"said {quoted(trace.output)}, gold {show_values(accepted)}")
 
 
 class SqlEquals(SqlParams):
@@ -128,19 +140,21 @@ class SqlEquals(SqlParams):
 
 
 @check("sql_equals", kind="reference", needs_gold=True, behaviour=1, params=SqlEquals)
-def sql_equals(trace: Trace, params: SqlEquals, gold: Any) -> Result:
+def sql_equals(trace: Trace, params: SqlEquals, gold: Json) -> Result:
     """The SQL parses to the gold query, or reads the same tables."""
-    wanted = gold.get("sql") if isinstance(gold, Mapping) else gold
+    wanted = gold.get("sql") if isinstance(gold, dict) else gold
     if wanted is None:
         return NO_GOLD
     try:
-        expected = sql.read(wanted, params.dialect)
-    except (UnreadableSql, TypeError) as error:
+        if not isinstance(wanted, str):
+            raise UnreadableSql("not a text")
+        expected = sql.read_query(wanted, params.dialect)
+    except UnreadableSql as error:
         return Failure("bad-gold", f"the gold query: {quoted(str(error), 200)}")
-    answered = params.text(trace.output)
+    answered = params.sql_in(trace.output)
     try:
-        query = sql.read(answered, params.dialect)
-        same = params.tables_only or sql.same_query(answered, wanted, params.dialect)
+        query = sql.read_query(answered, params.dialect)
+        same = params.tables_only or sql.is_same_query(answered, wanted, params.dialect)
     except UnreadableSql as error:
         return Outcome(False, explanation=f"not readable SQL: {quoted(str(error), 200)}")
     if query.tables != expected.tables:

@@ -1,7 +1,7 @@
 """Every evaluator by name: those that come with Andon, and those of a team's own packages.
 
 A package declares entry points in the group `andon.evaluators`; each is an evaluator, a list of
-them, or a module that holds some. Only here does one sort of evaluator differ from another by name.
+them, or a module that contains some. No other module depends on the name of a kind.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any
+from typing import cast
 
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.protocol import (
@@ -31,7 +31,7 @@ from evals.specs import Check, Evaluator, Reads
 
 GROUP = "andon.evaluators"
 SHIPPED = ("assertions", "references", "text_checks", "judges", "recorded")
-"""The modules of this folder that hold evaluators."""
+"""The modules of this folder that contain evaluators."""
 KINDS = {
     "assertion": "code that says what an output must be like",
     "reference": "a comparison with gold",
@@ -41,12 +41,12 @@ KINDS = {
 UNDECLARED = frozenset({"recorded"})
 """Kinds that have a key of their own in a dimension, beside `check:`."""
 POLICY = "guardrail"
-"""What the scores of an evaluator under a guardrail's policy are called, whatever scores them."""
+"""The kind of the scores of an evaluator under a guardrail's policy."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """An entry point of a team's package, and what came of it."""
+    """An entry point of a team's package, with its evaluators or its error."""
 
     package: str
     """The distribution and its version."""
@@ -57,42 +57,42 @@ class Plugin:
 
 
 @functools.cache
-def shipped() -> dict[str, EvaluatorType]:
-    """The evaluators that come with Andon."""
+def shipped_types() -> dict[str, EvaluatorType]:
+    """Returns the evaluators that come with Andon."""
     modules = (importlib.import_module(f"evals.evaluators.{name}") for name in SHIPPED)
     return {one.name: one for module in modules for one in types_in(module)}
 
 
 @functools.cache
-def plugins() -> tuple[Plugin, ...]:
-    """The entry points of installed packages, each loaded on its own: one that fails is named."""
-    found: list[Plugin] = []
-    taken = set(shipped())
+def load_plugins() -> tuple[Plugin, ...]:
+    """Loads the entry points of installed packages; one that fails is kept with its error."""
+    loaded: list[Plugin] = []
+    taken = set(shipped_types())
     for entry in sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value)):
         plugin = load_plugin(entry, taken)
         taken |= {one.name for one in plugin.types}
-        found.append(plugin)
-    return tuple(found)
+        loaded.append(plugin)
+    return tuple(loaded)
 
 
 def load_plugin(entry: EntryPoint, taken: set[str]) -> Plugin:
     """Loads one entry point; whatever it raises becomes its error."""
     dist = entry.dist
     package = f"{dist.name} {dist.version}" if dist else entry.value
-    own = shipped().values()
+    own = shipped_types().values()
     try:
         types = tuple(one for one in types_in(entry.load()) if one not in own)
     except Exception as error:
         words = f"{entry.value} cannot be loaded: {type(error).__name__}: {error}"
         return Plugin(package, entry.name, error=f"{words}; mend or remove {package}")
-    problem = next((words for one in types if (words := refusal(one, taken))), None)
+    problem = next((words for one in types if (words := find_refusal(one, taken))), None)
     if not types:
         problem = f"{entry.value} holds no evaluator; make one with `evals.evaluators.code_checks`"
     return Plugin(package, entry.name, () if problem else types, problem)
 
 
-def refusal(found: EvaluatorType, taken: set[str]) -> str | None:
-    """Why an evaluator of a package cannot be used."""
+def find_refusal(found: EvaluatorType, taken: set[str]) -> str | None:
+    """Returns why an evaluator of a package cannot be used, or None."""
     if found.name in taken:
         return f"the name {found.name!r} is taken; name the evaluator otherwise"
     if found.kind in UNDECLARED or found.kind in (POLICY, "params", "gold", "kind", "name"):
@@ -102,50 +102,50 @@ def refusal(found: EvaluatorType, taken: set[str]) -> str | None:
     return None
 
 
-def types_in(value: Any) -> Iterator[EvaluatorType]:
-    """The evaluators a module, a list or a single object holds."""
+def types_in(value: object) -> Iterator[EvaluatorType]:
+    """Yields the evaluators of a module, a list or a single object."""
     if isinstance(value, EvaluatorType):
         yield value
     elif isinstance(value, ModuleType):
-        found = {id(one): one for one in vars(value).values() if isinstance(one, EvaluatorType)}
-        yield from found.values()
+        members = {id(one): one for one in vars(value).values() if isinstance(one, EvaluatorType)}
+        yield from members.values()
     elif isinstance(value, Iterable):
-        for one in value:
-            yield from types_in(one) if isinstance(one, EvaluatorType) else ()
+        members = cast("Iterable[object]", value)
+        yield from (one for one in members if isinstance(one, EvaluatorType))
 
 
 def all_types() -> dict[str, EvaluatorType]:
-    """Every evaluator by name."""
-    own = {one.name: one for plugin in plugins() for one in plugin.types}
-    return {**shipped(), **own}
+    """Returns every evaluator by name."""
+    own = {one.name: one for plugin in load_plugins() for one in plugin.types}
+    return {**shipped_types(), **own}
 
 
 def find_type(name: str) -> EvaluatorType | None:
-    """An evaluator by name; packages are only loaded for one that Andon does not have."""
-    return shipped().get(name) or all_types().get(name)
+    """Finds an evaluator by name; loads packages only for a name that Andon does not have."""
+    return shipped_types().get(name) or all_types().get(name)
 
 
 def type_of(evaluator: Evaluator) -> EvaluatorType:
-    """What evaluates a resolved evaluator; where its package is gone, its scores are errors."""
+    """Returns a resolved evaluator's type; where its package is gone, its scores are errors."""
     return find_type(evaluator.check) or Missing(evaluator.check)
 
 
 def code_of(evaluator: Evaluator) -> EvaluatorByCode:
-    """What evaluates an evaluator that asks no model."""
+    """Returns the type of an evaluator that asks no model."""
     found = type_of(evaluator)
     assert isinstance(found, EvaluatorByCode)  # noqa: S101  it has no answer version
     return found
 
 
 def model_of(evaluator: Evaluator) -> EvaluatorByModel:
-    """What puts an evaluator's questions to a model, and reads the answers."""
+    """Returns the type of an evaluator that asks a model."""
     found = type_of(evaluator)
     assert isinstance(found, EvaluatorByModel)  # noqa: S101  it has an answer version
     return found
 
 
-def declared_type(check: Check) -> EvaluatorType:
-    """The evaluator a suite's check names.
+def find_declared_type(check: Check) -> EvaluatorType:
+    """Finds the evaluator that a suite's check names.
 
     Raises:
         WrongDeclaration: no kind, or no evaluator of that kind, has this name.
@@ -153,17 +153,21 @@ def declared_type(check: Check) -> EvaluatorType:
     of_kind = types_of(check.kind)
     if not of_kind:
         known = ", ".join(sorted(declared_kinds()))
-        raise WrongDeclaration((check.kind,), f"no kind {check.kind!r}; known: {known}{broken()}")
+        raise WrongDeclaration(
+            (check.kind,), f"no kind {check.kind!r}; known: {known}{describe_broken()}"
+        )
     by_spec = next((one for one in of_kind.values() if one.names_specs), None)
     found = by_spec or of_kind.get(check.name)
     if found is None:
         known = ", ".join(sorted(of_kind))
-        raise WrongDeclaration((check.kind,), f"no check {check.name!r}; known: {known}{broken()}")
+        raise WrongDeclaration(
+            (check.kind,), f"no check {check.name!r}; known: {known}{describe_broken()}"
+        )
     return found
 
 
-def named_type(name: str) -> EvaluatorType:
-    """The evaluator a guardrail names, without its kind.
+def find_guarding_type(name: str) -> EvaluatorType:
+    """Finds the evaluator that a guardrail names without its kind.
 
     Raises:
         WrongDeclaration: there is none.
@@ -171,25 +175,25 @@ def named_type(name: str) -> EvaluatorType:
     found = find_type(name)
     if found is None or found.kind in UNDECLARED or found.names_specs:
         known = ", ".join(sorted(reference_free()))
-        raise WrongDeclaration(("check",), f"no check {name!r}; known: {known}{broken()}")
+        raise WrongDeclaration(("check",), f"no check {name!r}; known: {known}{describe_broken()}")
     return found
 
 
-def broken() -> str:
-    """The packages that could not be loaded, for a message about a name nobody has."""
-    return "".join(f" ({one.error})" for one in plugins() if one.error)
+def describe_broken() -> str:
+    """Lists the packages that failed to load, for a message about an unknown name."""
+    return "".join(f" ({one.error})" for one in load_plugins() if one.error)
 
 
 def types_of(kind: str) -> dict[str, EvaluatorType]:
-    """The evaluators of a kind by name."""
+    """Returns the evaluators of a kind by name."""
     if kind in UNDECLARED:
         return {}
-    found = {name: one for name, one in shipped().items() if one.kind == kind}
+    found = {name: one for name, one in shipped_types().items() if one.kind == kind}
     return found | {name: one for name, one in all_types().items() if one.kind == kind}
 
 
 def declared_kinds() -> dict[str, str]:
-    """The kinds a suite may name, with what each is."""
+    """Returns the kinds a suite may name, each with its description."""
     own = (one.kind for one in all_types().values() if one.kind not in UNDECLARED)
     return {
         **KINDS,
@@ -198,7 +202,7 @@ def declared_kinds() -> dict[str, str]:
 
 
 def reference_free() -> dict[str, EvaluatorType]:
-    """The evaluators a guardrail may name: they need no gold."""
+    """Returns the evaluators a guardrail may name: those that need no gold."""
     return {
         name: one
         for name, one in all_types().items()
@@ -212,14 +216,14 @@ def is_recorded(kind: str) -> bool:
 
 
 def needs_alignment(kind: str) -> bool:
-    """Whether people have to agree with a kind of evaluator before it may decide a night."""
+    """Whether people have to agree with a kind of evaluator before it may gate a night."""
     return any(one.needs_alignment for one in types_of(kind).values())
 
 
 def forget_types() -> None:
-    """Looks for installed packages anew."""
-    shipped.cache_clear()
-    plugins.cache_clear()
+    """Clears the caches, so that newly installed packages are seen."""
+    shipped_types.cache_clear()
+    load_plugins.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -233,15 +237,15 @@ class Missing(EvaluatorByCode):
     behaviour: int = 0
 
     def describe(self) -> str:
-        """Nothing passes."""
+        """Returns nothing: no subject passes."""
         return ""
 
     def configure(self, declared: Declaration) -> Configuration:
-        """Refuses: nothing declares it."""
+        """Refuses: no suite can declare it."""
         raise WrongDeclaration(("check",), f"no check {self.name!r}")
 
     def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
-        """An error that another run may not have."""
-        words = f"no evaluator {self.name!r} here; install its package{broken()}"
+        """Returns a retryable failure for each trace."""
+        words = f"no evaluator {self.name!r} here; install its package{describe_broken()}"
         failure = Failure("no-evaluator", words, retryable=True)
         return lambda trace: (Finding(failure),)

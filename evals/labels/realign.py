@@ -10,7 +10,7 @@ from collections import defaultdict
 from datetime import date
 from typing import Any
 
-from evals.evaluators.registry import declared_type
+from evals.evaluators.registry import find_declared_type
 from evals.labels import alignment, review_queue
 from evals.labels.label_files import mapped_labels
 from evals.records import Score
@@ -54,7 +54,9 @@ def asked_of(catalog: Catalog, app: str) -> dict[str, tuple[str, str]]:
     suite = catalog.suites.get(catalog.app(app).suite or "")
     dimensions = suite.dimensions if suite else ()
     judged = [
-        d for d in dimensions if d.recorded or (d.check and declared_type(d.check).needs_alignment)
+        d
+        for d in dimensions
+        if d.recorded or (d.check and find_declared_type(d.check).needs_alignment)
     ]
     return {d.dimension: (d.labels or d.dimension, d.question) for d in judged or dimensions}
 
@@ -128,7 +130,7 @@ def latest(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
         (e.name, app): e.answer_version
         for app in known
         if app not in catalog.broken
-        for e in resolution.for_app(catalog, app)
+        for e in resolution.resolve_app(catalog, app)
         if e.answer_version
     }
     rows = (s for f in locked_files(lake, "scores", [night]) for s in lake.each("scores", f))

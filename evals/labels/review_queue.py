@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from evals.evaluators.gold import answer_shown, is_about, is_from_people
+from evals.evaluators.gold import digest_answer, is_about, is_from_people
 from evals.records import GoldValue, Label, Score, Trace, digest
 from evals.storage.documents.review_queues import ReviewQuestion
 from evals.worklist.sampling import compute_place
@@ -90,7 +90,7 @@ def sheet(asked: Iterable[ReviewQuestion], traces: Mapping[str, Trace]) -> list[
                 "input": trace.input,
                 "context": trace.context,
                 "output": trace.output,
-                "answer": answer_shown(trace),
+                "answer": digest_answer(trace),
                 "rubric_version": digest(one.question),
                 "verdict": "",
                 "annotator": "",

@@ -64,7 +64,7 @@ def move_lock(
         return ()
     from evals.evaluators import resolution
 
-    current = {e.name: e for e in resolution.for_app(catalog, app)}
+    current = {e.name: e for e in resolution.resolve_app(catalog, app)}
     with lake.lock("night-lock", night.isoformat()):
         known = night_state.read_state(lake, night)
         versions, looks = dict(known.evaluators.get(app, {})), dict(known.samples.get(app, {}))

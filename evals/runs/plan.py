@@ -93,7 +93,7 @@ class PlanScope:
                     if own
                     else ()
                 )
-                for evaluator in current or resolution.for_app(self.catalog, app):
+                for evaluator in current or resolution.resolve_app(self.catalog, app):
                     if self.names is None or evaluator.name in self.names:
                         yield work, evaluator, locks.get(app, {}).get(evaluator.name)
 

@@ -400,7 +400,9 @@ def guard_night(lake: Lake, night: date) -> list[GuardVerdict]:
             if evaluator.guardrail is None:
                 continue
             path = lake.partition("scores", night) / f"{name_score_file(evaluator)}.parquet"
-            decided = (guardrails.decide(s, evaluator.guardrail) for s in lake.each("scores", path))
+            decided = (
+                guardrails.judge_score(s, evaluator.guardrail) for s in lake.each("scores", path)
+            )
             rows += [verdict for verdict in decided if verdict is not None]
     lake.write("verdicts", night, rows)
     return rows

@@ -86,7 +86,7 @@ def find_wrong_evaluators(catalog: Catalog) -> Iterator[Problem]:
         for alone in each_dimension(suite) if suite else ():
             suites = {**catalog.suites, alone.suite: alone}
             one = catalog.model_copy(update={"suites": suites, "guardrails": {}})
-            yield from problems_of([app], lambda one=one, app=app: resolution.for_app(one, app))
+            yield from problems_of([app], lambda one=one, app=app: resolution.resolve_app(one, app))
 
 
 def each_dimension(suite: Suite) -> Iterator[Suite]:
@@ -110,7 +110,9 @@ def find_wrong_guardrails(catalog: Catalog) -> Iterator[Problem]:
         wrong = [
             problem
             for app in covered
-            for problem in problems_of([app], lambda one=one, app=app: resolution.for_app(one, app))
+            for problem in problems_of(
+                [app], lambda one=one, app=app: resolution.resolve_app(one, app)
+            )
         ]
         if spec.apps or len(wrong) < len(covered):
             yield from wrong
@@ -120,14 +122,16 @@ def find_wrong_guardrails(catalog: Catalog) -> Iterator[Problem]:
 
 def find_wrong_gold(catalog: Catalog) -> Iterator[Problem]:
     """Gold sets with a line that is none."""
-    from evals.evaluators.gold import gold_set
+    from evals.evaluators.gold import load_gold_set
 
     for name, suite in catalog.suites.items():
         apps = apps_of_suite(catalog, name)
         named = {dimension.check.gold for dimension in suite.dimensions if dimension.check}
         for gold in sorted(named - {None, "labels"}, key=str) if apps else ():
             folder = catalog.root / "gold"
-            yield from problems_of(apps, lambda folder=folder, gold=gold: gold_set(folder, gold))
+            yield from problems_of(
+                apps, lambda folder=folder, gold=gold: load_gold_set(folder, gold)
+            )
 
 
 def find_wrong_attacks(catalog: Catalog) -> Iterator[Problem]:
@@ -139,8 +143,8 @@ def find_wrong_attacks(catalog: Catalog) -> Iterator[Problem]:
     for problem in wrong:
         asking = []
         for app in catalog.apps:
-            judged = list(problems_of((), lambda app=app: resolution.for_app(catalog, app)))
-            if not judged and any(e.pin for e in resolution.for_app(catalog, app)):
+            judged = list(problems_of((), lambda app=app: resolution.resolve_app(catalog, app)))
+            if not judged and any(e.pin for e in resolution.resolve_app(catalog, app)):
                 asking.append(app)
         yield problem.model_copy(update={"apps": tuple(asking)})
 

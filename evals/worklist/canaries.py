@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.evaluators.gold import GoldAndLabels, is_from_people, majority
+from evals.evaluators.gold import GoldAndLabels, is_from_people, take_majority
 from evals.records import Failure, Outcome, Skip, Trace
 from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, parse, read_yaml
 from evals.storage.lake import Lake, quoted
@@ -154,7 +154,7 @@ def is_failed_by_people(
     """Whether people failed a trace's present answer; where some adjudicated, theirs counts."""
     people = [x for x in references.labels_on(trace, evaluator.labels) if is_from_people(x)]
     people = [x for x in people if x.annotator_kind == "adjudicated"] or people
-    found = majority(mapping, people) if people else None
+    found = take_majority(mapping, people) if people else None
     return isinstance(found, Outcome) and not found.passed
 
 

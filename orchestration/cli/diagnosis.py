@@ -54,7 +54,7 @@ def evaluators_of(plugin: registry.Plugin) -> str:
 
 def look_at_plugins() -> Iterator[Finding]:
     """The installed packages that bring evaluators, and why some cannot be used."""
-    for one in registry.plugins():
+    for one in registry.load_plugins():
         if one.error:
             yield Finding("fail", one.package, one.error)
         elif one.types:

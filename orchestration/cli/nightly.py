@@ -302,7 +302,7 @@ def known(here: Settings, names: tuple[str, ...]) -> None:
     """Refuses an evaluator the catalog does not declare."""
     from evals.evaluators import resolution
 
-    declared = resolution.names(here.catalog())
+    declared = resolution.list_evaluators(here.catalog())
     for name in names:
         if name not in declared:
             fail(USAGE, f"no evaluator {name!r} in the catalog; declared: {', '.join(declared)}")

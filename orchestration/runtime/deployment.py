@@ -55,7 +55,7 @@ def load_deployment(settings: Settings) -> Deployment:
     found: dict[str, list[Evaluator]] = {}
     for app in [*catalog.apps, UNDECLARED]:
         try:
-            evaluators = resolution.for_app(catalog, app)
+            evaluators = resolution.resolve_app(catalog, app)
         except CatalogError as error:
             problems[app] = str(error)
             continue

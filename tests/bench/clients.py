@@ -56,7 +56,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
             (root / name).write_text(text)
         lake, catalog = Lake(root / "home").open(), load_catalog(root)
         lake.write("traces", NIGHT, traces(calls))
-        judge = resolution.for_app(catalog, "bench")[0]
+        judge = resolution.resolve_app(catalog, "bench")[0]
         began = time.process_time()
         with ledger.journal(lake, "bench") as journal:
             night, labels = NightTraces(lake, NIGHT), GoldAndLabels.of(root, [])

@@ -72,7 +72,7 @@ def night(url: str, traces: int) -> dict[str, Any]:
             began, cpu = time.perf_counter(), time.process_time()
             with ledger.journal(lake, "bench") as journal:
                 labels = GoldAndLabels.of(root, [])
-                for evaluator in resolution.for_app(catalog, "bench"):
+                for evaluator in resolution.resolve_app(catalog, "bench"):
                     done = runner.score_night(
                         lake, NightTraces(lake, NIGHT), evaluator, labels, journal
                     )

@@ -34,7 +34,7 @@ def quick() -> dict[str, str]:
     """The pages that need no Dagster, by path under `docs/`."""
     made = {"cli.md": cli(), "catalog.md": catalog(), "report.md": report_page()}
     made[REPORT_SCHEMA] = json.dumps(make_schema(), indent=1, ensure_ascii=False) + "\n"
-    for kind, schema in catalog_schemas.schemas().items():
+    for kind, schema in catalog_schemas.build_schemas().items():
         made[f"schema/{kind}.schema.json"] = json.dumps(schema, indent=1) + "\n"
     return made
 
@@ -78,7 +78,7 @@ def catalog() -> str:
         "before anything runs, with the file and the key. `andon doctor` also tries every slice "
         "and every `where`.\n",
     ]
-    for kind, schema in catalog_schemas.schemas().items():
+    for kind, schema in catalog_schemas.build_schemas().items():
         parts.append(f"## `{catalog_schemas.FILES[kind]}`\n")
         parts += list(tables(schema))
     parts += ["## Gold sets: `gold/NAME.jsonl` or `gold/NAME.csv`\n", GOLD]
@@ -222,7 +222,7 @@ def checks() -> Iterator[str]:
 
 def check_row(kind: str, name: str, found: Any) -> str:
     """A check in one row."""
-    schema = catalog_schemas.of(found.params)
+    schema = catalog_schemas.schema_of(found.params)
     needed = schema.get("required", ())
     params = [f"`{key}`{'*' if key in needed else ''}" for key in schema["properties"]]
     words = found.describe().replace("|", "\\|")

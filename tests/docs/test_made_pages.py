@@ -50,7 +50,7 @@ def read(text: str) -> Any:
 
 def accepts(kind: str, value: Any) -> bool:
     """Whether a kind's schema accepts a value."""
-    return jsonschema.Draft202012Validator(catalog_schemas.schemas()[kind]).is_valid(value)
+    return jsonschema.Draft202012Validator(catalog_schemas.build_schemas()[kind]).is_valid(value)
 
 
 def files() -> list[tuple[str, Path]]:
@@ -84,7 +84,7 @@ def test_no_schema_is_left_over() -> None:
 @pytest.mark.parametrize("kind", sorted(catalog_schemas.FILES))
 def test_a_schema_is_one(kind: str) -> None:
     """Each schema is valid under the dialect it names."""
-    jsonschema.Draft202012Validator.check_schema(catalog_schemas.schemas()[kind])
+    jsonschema.Draft202012Validator.check_schema(catalog_schemas.build_schemas()[kind])
 
 
 def test_schemas_accept_every_file_of_a_catalog_that_loads() -> None:
@@ -132,7 +132,7 @@ def test_schema_and_loader_refuse_the_same_checks(check: str, tmp_path: Path) ->
         path.parent.mkdir()
         path.write_text(content)
     with pytest.raises(CatalogError):
-        resolution.for_app(load_catalog(tmp_path), "a")
+        resolution.resolve_app(load_catalog(tmp_path), "a")
 
 
 def test_the_schema_that_ships_is_the_one_of_the_dataclasses() -> None:

@@ -72,7 +72,7 @@ class BatchLine:
     @property
     def judge(self) -> Evaluator:
         """Its one judge."""
-        found = resolution.for_app(self.catalog, "chat")
+        found = resolution.resolve_app(self.catalog, "chat")
         return next(one for one in found if one.kind == "judge")
 
     def ask(self, now: datetime = NOON, night: date = NIGHT) -> runner.Tally:

@@ -73,7 +73,7 @@ class Team:
     @property
     def evaluator(self) -> Evaluator:
         """Its judge."""
-        return resolution.for_app(self.catalog, "chat")[0]
+        return resolution.resolve_app(self.catalog, "chat")[0]
 
     def score(
         self, night: date = NIGHT, day: date = TODAY, run_id: str = "run", **how: Any

@@ -75,7 +75,7 @@ def trace(output: str) -> Trace:
 def behaviour() -> dict[str, Any]:
     """What every check makes of the fixtures, under its number."""
     found: dict[str, Any] = {}
-    for name, check in sorted(registry.shipped().items()):
+    for name, check in sorted(registry.shipped_types().items()):
         if isinstance(check, CodeCheck):
             rows = [
                 check.run(trace(output), PARAMS.get(name, {}), gold)
@@ -85,9 +85,11 @@ def behaviour() -> dict[str, Any]:
             group = "guardrail" if isinstance(check, TextCheck) else "scorer"
             found[f"{group} {name} {check.behaviour}"] = [plain(row) for row in rows]
     judge = Judge(judge="j", asks="?", model="m", system="Judge.")
-    asked = [dataclasses.asdict(judges.request(judge, trace(output), None)) for output in OUTPUTS]
+    asked = [
+        dataclasses.asdict(judges.build_request(judge, trace(output), None)) for output in OUTPUTS
+    ]
     found[f"judge rendering {judges.RENDERING}"] = json.loads(json.dumps(asked))
-    answers = [judges.verdict(judge, said(answer)) for answer in ANSWERS]
+    answers = [judges.read_verdict(judge, said(answer)) for answer in ANSWERS]
     found[f"judge reading {judges.BEHAVIOUR}"] = [plain(row) for row in answers]
     return found
 

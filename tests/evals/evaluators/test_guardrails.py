@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from evals import Guard
 from evals.evaluators import registry, resolution
 from evals.evaluators.code_checks import TextCheck
-from evals.evaluators.guardrails import decide
+from evals.evaluators.guardrails import judge_score
 from evals.evaluators.protocol import WrongDeclaration
 from evals.privacy.detectors import (
     DETECTORS,
@@ -54,7 +54,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(name: str, output: str, **params: Any) -> Any:
     """A check's result on an output."""
     trace = Trace(trace_id="t", ts=NOON, app="a", output=output)
-    check = registry.shipped()[name]
+    check = registry.shipped_types()[name]
     assert isinstance(check, TextCheck)
     return check.run(trace, params)
 
@@ -62,7 +62,7 @@ def run(name: str, output: str, **params: Any) -> Any:
 def ruled(**spec: Any) -> Evaluator:
     """A guardrail resolved for an application."""
     policy = Guardrail.model_validate({"guardrail": "g", "question": "q", **spec})
-    return resolution.under_policy(Catalog(root=Path("catalog")), App(app="a"), policy)
+    return resolution.build_guardrail(Catalog(root=Path("catalog")), App(app="a"), policy)
 
 
 def joined(*parts: str) -> str:
@@ -334,7 +334,7 @@ DECIDED = [
 def test_a_score_becomes_an_action_by_policy(row: Any, params: Any, expected: Any) -> None:
     """Only a failed check trips; one that could not be made says so and acts by `on_error`."""
     spec = Guardrail(guardrail="g", question="q", check="pii", action="redact", params=params)
-    verdict = decide(scored(**row), spec)
+    verdict = judge_score(scored(**row), spec)
     assert verdict is not None
     assert (verdict.tripped, verdict.action) == expected
     assert verdict.explanation.startswith("not checked") is (row.get("status") == "error")
@@ -343,7 +343,7 @@ def test_a_score_becomes_an_action_by_policy(row: Any, params: Any, expected: An
 def test_a_skipped_check_gives_no_verdict() -> None:
     """What did not apply is neither tripped nor passed."""
     spec = Guardrail(guardrail="g", question="q", check="pii")
-    assert decide(scored(status="skipped", verdict=None), spec) is None
+    assert judge_score(scored(status="skipped", verdict=None), spec) is None
 
 
 @pytest.fixture
@@ -405,9 +405,9 @@ def test_a_check_that_breaks_is_an_error_and_never_passed(
     def broken(fields: Any, params: Any) -> Outcome:
         raise RuntimeError(f"cannot read {fields['output']}")
 
-    known: Any = registry.shipped()["pii"]
+    known: Any = registry.shipped_types()["pii"]
     defective = dataclasses.replace(known, function=broken)
-    monkeypatch.setitem(registry.shipped(), "pii", defective)
+    monkeypatch.setitem(registry.shipped_types(), "pii", defective)
     guarded = Guard((ruled(check="pii", action="redact", params=params),)).apply("a@example.com")
     (result,) = guarded.results
     assert (result.tripped, result.action, guarded.blocked) == (False, action, blocked)
@@ -446,14 +446,14 @@ def test_a_policy_over_what_cannot_guard_is_refused(spec: Any, words: str) -> No
 
 def test_a_check_slower_than_its_latency_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request waits no longer than the policy says; `on_error` decides what becomes of it."""
-    slow, known = threading.Event(), registry.shipped()["pii"]
+    slow, known = threading.Event(), registry.shipped_types()["pii"]
 
     def wait(*_: Any) -> Outcome:
         slow.wait(10)
         return Outcome(True)
 
     defective = dataclasses.replace(known, function=wait)  # type: ignore[type-var]
-    monkeypatch.setitem(registry.shipped(), "pii", defective)
+    monkeypatch.setitem(registry.shipped_types(), "pii", defective)
     rule = ruled(check="pii", latency_ms=20, on_error="block")
     guarded = Guard((rule,)).apply("hello")
     slow.set()

@@ -78,11 +78,11 @@ def test_a_package_that_cannot_be_used_says_why(
     name = f"acme_{abs(hash((source, words))):x}"
     install(tmp_path, name, source)
     monkeypatch.syspath_prepend(tmp_path)
-    mine = [one for one in registry.plugins() if one.package == f"{name} 1.0"]
+    mine = [one for one in registry.load_plugins() if one.package == f"{name} 1.0"]
     assert [one.types for one in mine] == [()]
     assert words in (mine[0].error or "")
     assert "tone" not in registry.all_types()
-    assert registry.all_types()["contains"] is registry.shipped()["contains"]
+    assert registry.all_types()["contains"] is registry.shipped_types()["contains"]
 
 
 def test_what_a_module_imports_from_andon_is_not_its_own(
@@ -107,12 +107,14 @@ def test_only_traces_are_evaluated_so_far() -> None:
     """A type about sessions is refused, not run on traces by mistake."""
     about_sessions = dataclasses.replace(TONE)
     object.__setattr__(about_sessions, "subject", "session")
-    assert "only traces are evaluated so far" in (registry.refusal(about_sessions, set()) or "")
+    assert "only traces are evaluated so far" in (
+        registry.find_refusal(about_sessions, set()) or ""
+    )
 
 
 def test_alignment_is_asked_of_judges_alone_among_the_shipped() -> None:
     """What is decided by code needs no people to agree with it."""
-    kinds = {one.kind for one in registry.shipped().values()}
+    kinds = {one.kind for one in registry.shipped_types().values()}
     assert {kind for kind in kinds if registry.needs_alignment(kind)} == {"judge"}
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from evals.evaluators import comparisons, sql
 from evals.evaluators.code_checks import CodeCheck, TextCheck
-from evals.evaluators.registry import shipped
+from evals.evaluators.registry import shipped_types
 from evals.records import Failure, Outcome, Skip, Trace, encode_canonical
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "extractgpt_oa-mine"
@@ -38,7 +38,7 @@ MINIMAL: dict[str, dict[str, Any]] = {
 
 CHECKS = {
     name: found
-    for name, found in shipped().items()
+    for name, found in shipped_types().items()
     if isinstance(found, CodeCheck) and not isinstance(found, TextCheck)
 }
 
@@ -319,9 +319,9 @@ def test_a_number_is_known_in_every_spelling(whole: int, cents: int) -> None:
 def test_the_parser_reads_a_long_query_and_refuses_an_endless_one() -> None:
     """A query of a thousand unions is read; a text beyond the limit is refused, not parsed."""
     long = " UNION ALL ".join(["SELECT a FROM t"] * 200)
-    assert sql.read(long).tables == ("t",)
+    assert sql.read_query(long).tables == ("t",)
     with pytest.raises(sql.UnreadableSql, match="longer"):
-        sql.read("SELECT 1 " * 10_000)
+        sql.read_query("SELECT 1 " * 10_000)
 
 
 PUBLISHED = {

@@ -18,7 +18,7 @@ import pytest
 
 from evals import models
 from evals.evaluators.protocol import params_problem
-from evals.evaluators.registry import declared_type
+from evals.evaluators.registry import find_declared_type
 from evals.experiments import demo_recording
 from evals.specs import ModelPin, load_catalog
 
@@ -180,7 +180,7 @@ def test_the_catalog_loads_and_its_checks_are_known() -> None:
     for suite in catalog.suites.values():
         for dimension in suite.dimensions:
             assert dimension.check is not None
-            found = declared_type(dimension.check)
+            found = find_declared_type(dimension.check)
             judged += found.names_specs
             assert params_problem(found.params, dimension.check.params) is None
     assert judged == 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evals.evaluators.gold import GoldAndLabels, answer_shown
+from evals.evaluators.gold import GoldAndLabels, digest_answer
 from evals.labels import label_files, review_queue
 from evals.records import Label, Trace
 from evals.specs import Catalog, Evaluator
@@ -136,7 +136,7 @@ def test_a_sheet_says_which_answer_is_judged(lake: Lake, tmp_path: Path) -> None
     (asked,) = review_queue.queue("chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2)
     (row,) = review_queue.sheet([asked], {"t1": TRACE})
     lake.write("staged", NIGHT, [CORRECTED])
-    assert imported(lake, tmp_path, answer=row["answer"]).answer == answer_shown(TRACE)
+    assert imported(lake, tmp_path, answer=row["answer"]).answer == digest_answer(TRACE)
 
 
 def test_a_corrected_answer_is_asked_about_again(lake: Lake, tmp_path: Path) -> None:

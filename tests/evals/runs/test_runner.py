@@ -97,7 +97,7 @@ class Bench:
 
     def evaluator(self, dimension: str) -> Evaluator:
         """One of the application's evaluators."""
-        found = resolution.for_app(self.catalog, "chat")
+        found = resolution.resolve_app(self.catalog, "chat")
         return next(one for one in found if one.dimension == dimension)
 
     def budget(self, **limits: Any) -> None:
@@ -241,13 +241,13 @@ def test_a_defect_in_an_evaluator_is_an_error_row(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An evaluator that raises loses its own verdict and nothing else."""
-    scorer: Any = runner.registry.shipped()["contains"]
+    scorer: Any = runner.registry.shipped_types()["contains"]
 
     def breaks(*_: Any) -> None:
         raise ZeroDivisionError("oops")
 
     broken = dataclasses.replace(scorer, function=breaks)
-    monkeypatch.setitem(runner.registry.shipped(), "contains", broken)
+    monkeypatch.setitem(runner.registry.shipped_types(), "contains", broken)
     bench.lake.write("traces", NIGHT, traces("yes please"))
     bench.score("polite")
     assert bench.verdicts() == {"t0": "error:evaluator-defect"}

@@ -51,7 +51,7 @@ def said(trace_id: str, verdict: str, kind: Any = "human", who: str = "ann") -> 
 
 def judge_of(catalog: Catalog) -> Evaluator:
     """The catalog's one judge."""
-    return next(e for e in resolution.for_app(catalog, "chat") if e.kind == "judge")
+    return next(e for e in resolution.resolve_app(catalog, "chat") if e.kind == "judge")
 
 
 def carried(lake: Lake, catalog: Catalog, day: date, *labels: Label) -> tuple[canaries.Canary, ...]:
@@ -142,7 +142,7 @@ def test_every_shipped_attack_reaches_the_judge_and_none_leaves_its_quotation(
     judge = catalog.judges["tone"]
     seen = set()
     for canary in found:
-        turn = judges.request(judge, canary.trace, None).messages[-1]["content"]
+        turn = judges.build_request(judge, canary.trace, None).messages[-1]["content"]
         outside = [line for line in turn.splitlines() if line and not line.startswith("> ")]
         assert [line.split()[0] for line in outside if "left out" not in line] == [
             "<input", "</input", "<output", "</output", "The",
