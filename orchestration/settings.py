@@ -1,6 +1,6 @@
-"""Where a team's catalog and data are, as the environment says.
+"""The paths of a team's catalog and data, from environment variables.
 
-The CLI, the UI and a schedule agree because all of them read it here; nothing heavy is imported.
+The command line, the UI and schedules all read them here; nothing heavy is imported.
 """
 
 import os
@@ -14,11 +14,11 @@ from evals.storage.lake import Lake
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTED = Path.cwd()
-"""Relative paths are from here for the life of the process: dbt changes folder while it runs."""
+"""What relative paths start from: dbt changes the working directory while it runs."""
 
 
 class Settings(NamedTuple):
-    """Where a team's catalog and data are."""
+    """The paths of a team's catalog and data."""
 
     home: Path
     catalog_root: Path
@@ -30,7 +30,7 @@ class Settings(NamedTuple):
         return Lake(self.home).open()
 
     def catalog(self) -> Catalog:
-        """The catalog, checked; an application that is broken stands apart.
+        """The checked catalog; it lists broken applications apart.
 
         Raises:
             CatalogError: none of its applications can be used.
@@ -40,23 +40,23 @@ class Settings(NamedTuple):
         return check_catalog(Lake(self.home), load_catalog(self.catalog_root))
 
     def references(self, lake: Lake) -> GoldAndLabels:
-        """Gold and labels."""
+        """Gold values and labels."""
         return GoldAndLabels.of(self.catalog_root, lake.labels(), lake.gold_values())
 
 
-def settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of this process."""
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Reads the settings from environment variables."""
     home = (STARTED / (environment.get("ANDON_HOME") or ".andon")).resolve()
     root = (STARTED / (environment.get("ANDON_CATALOG") or ROOT / "evals" / "catalog")).resolve()
     inbox = environment.get("ANDON_INBOX")
     labels = [
         STARTED / part for part in environment.get("ANDON_LABELS", "").split(os.pathsep) if part
     ]
-    return Settings(home, root, place_of(inbox) if inbox else None, tuple(labels))
+    return Settings(home, root, resolve_inbox(inbox) if inbox else None, tuple(labels))
 
 
-def place_of(inbox: str) -> Path | str:
-    """An inbox as it is read: a path from where the process began, a pattern, or an address."""
+def resolve_inbox(inbox: str) -> Path | str:
+    """An inbox as an absolute path or pattern, or as the address of an object store."""
     from evals.sources import locations
 
     if locations.is_remote(inbox):

@@ -1,9 +1,9 @@
-{#- What catalog slices say of a trace. A definition comes as data, is read when the model runs,
-    and becomes one element of a list that a single scan of the traces unnests. -#}
+{#- Finds the catalog slices of a trace. Definitions are data, read when the model runs; each
+    becomes one element of a list that a single scan of the traces unnests. -#}
 
 {% macro slice_definitions(app_slices) %}
     {#- Distinct definitions with the applications each covers, names and keywords already SQL
-        literals: nothing a keyword holds can leave its quotes. -#}
+        literals: no keyword can leave its quotes. -#}
     {% set query %}
         select
             kind,
@@ -39,7 +39,7 @@
 {%- endmacro %}
 
 {% macro contains_word(column, literal) -%}
-    {#- RE2's word boundary knows ASCII only and fails beside "c++": neighbours are spelled out. -#}
+    {#- RE2's word boundary is ASCII only and fails after "c++": neighbours are listed. -#}
     {%- set neighbour = '[^\\p{L}\\p{M}\\p{N}_]' -%}
     regexp_matches(
         {{ column }}, '(^|{{ neighbour }})' || regexp_escape({{ literal }}) || '({{ neighbour }}|$)', 'i'

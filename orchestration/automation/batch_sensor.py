@@ -1,10 +1,9 @@
-"""Batches handed in to providers: the asset that shows them, and the sensor that looks for them.
+"""Batches sent to providers: the asset that lists them, and the sensor that checks on them.
 
-What a batch asks and how its answers are believed is `evals.calls`'s.
+How a batch is made and its answers are read is in `evals.calls`.
 """
 
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 
@@ -14,42 +13,36 @@ from evals.records import digest
 from evals.runs import night_locks
 from evals.storage.documents.batch_jobs import BatchJob, describe_job, list_open_jobs, read_jobs
 from orchestration.automation.jobs import NIGHTLY
-from orchestration.runtime.deployment import QUALITY, Deployment, tags_of
-from orchestration.runtime.metadata import table
-from orchestration.runtime.partitions import CODE
+from orchestration.runtime.assets import declare_asset
+from orchestration.runtime.deployment import QUALITY, Deployment
+from orchestration.runtime.metadata import Materialized, Row, show_table
 from orchestration.stages.evaluate import GROUP, score_keys
 
-SHOWN = 200
+SHOWN_BATCHES = 200
 EVERY_S = 300
 
 
-def line(ticket: BatchJob) -> dict[str, Any]:
-    """A batch in one row of a table."""
-    counts = ", ".join(f"{n} {code}" for code, n in sorted(ticket.counts.items()))
-    return {**describe_job(ticket), "counts": counts}
+def describe_batch(job: BatchJob) -> Row:
+    """A batch as a row of a table."""
+    counts = ", ".join(f"{n} {code}" for code, n in sorted(job.counts.items()))
+    return {**describe_job(job), "counts": counts}
 
 
 def build_asset(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset that shows batches."""
-    here = deployment.settings
+    """The asset that lists batches."""
+    settings = deployment.settings
 
-    @dg.asset(
-        group_name=GROUP,
-        kinds={"python"},
-        owners=[QUALITY],
-        tags=tags_of(GROUP, paid=True),
-        code_version=CODE,
-        deps=score_keys(deployment),
-    )
-    def batches(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        """One row per batch handed in to a provider, and what came of it."""
-        found = list(read_jobs(here.lake()))
+    @declare_asset(GROUP, {"python"}, owner=QUALITY, paid=True, deps=score_keys(deployment))
+    def batches(context: dg.AssetExecutionContext) -> Materialized:
+        """One row per batch sent to a provider, with its state and cost."""
+        jobs = list(read_jobs(settings.lake()))
+        last = [describe_batch(job) for job in reversed(jobs[-SHOWN_BATCHES:])]
         return dg.MaterializeResult(
             metadata={
-                "batches": len(found),
-                "under_way": sum(ticket.is_open for ticket in found),
-                "usd": round(sum(ticket.usd for ticket in found), 6),
-                "last_batches": table([line(ticket) for ticket in found[-SHOWN:]][::-1]),
+                "batches": len(jobs),
+                "under_way": sum(job.is_open for job in jobs),
+                "usd": round(sum(job.usd for job in jobs), 6),
+                "last_batches": show_table(last),
             }
         )
 
@@ -57,30 +50,30 @@ def build_asset(deployment: Deployment) -> dg.AssetsDefinition:
 
 
 def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
-    """The sensor that looks for batches that came back."""
-    here = deployment.settings
+    """The sensor that checks whether batches have ended."""
+    settings = deployment.settings
 
-    @dg.sensor(
+    @dg.sensor(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
         name="batches_back",
         job=NIGHTLY,
         minimum_interval_seconds=EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def batches_back(context: dg.SensorEvaluationContext) -> Any:
-        """Asks providers after batches under way, and reports the nights of those that are over."""
-        lake = here.lake()
+    def batches_back(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        """Asks providers about open batches, and runs the nights of those that have ended."""
+        lake = settings.lake()
         if not list_open_jobs(lake):
             return dg.SkipReason("no batch is under way")
-        seen = check_batches(lake, here.catalog(), datetime.now(UTC))
-        over = [ticket for ticket in seen if not ticket.is_open or ticket.status in FINAL_STATES]
-        if not over:
-            done, asked = (sum(getattr(t, key) for t in seen) for key in ("done", "requests"))
-            count = f"{len(seen)} batches" if len(seen) != 1 else "1 batch"
-            return dg.SkipReason(f"{count} under way, {done} of {asked} requests done")
-        tags = sorted(ticket.tag for ticket in over)
+        jobs = check_batches(lake, settings.catalog(), datetime.now(UTC))
+        ended = [job for job in jobs if not job.is_open or job.status in FINAL_STATES]
+        if not ended:
+            done, requests = sum(job.done for job in jobs), sum(job.requests for job in jobs)
+            count = f"{len(jobs)} batches" if len(jobs) != 1 else "1 batch"
+            return dg.SkipReason(f"{count} under way, {done} of {requests} requests done")
+        tags = sorted(job.tag for job in ended)
         name, due = (
             digest(tags),
-            {*list_nights(over), *night_locks.list_awaiting_nights(lake, tags)},
+            {*list_nights(ended), *night_locks.list_awaiting_nights(lake, tags)},
         )
         return [
             dg.RunRequest(run_key=f"{name}-{night.isoformat()}", partition_key=night.isoformat())

@@ -1,27 +1,26 @@
-"""The sensor of nights that become final: it takes their mark off, and raises the alarm held back.
+"""The sensor of nights that become final: it finalizes them and raises their alarms.
 
-What makes a night final is in `evals.reports.finalize`; nothing is run.
+What makes a night final is in `evals.reports.finalize`; no run is started.
 """
 
 from datetime import UTC, date, datetime
-from typing import Any
 
 import dagster as dg
 
 from evals import pipeline
 from evals.reports.finalize import Final
 from orchestration.runtime.deployment import Deployment
-from orchestration.runtime.metadata import table
-from orchestration.stages.report import GATE, REPORTS, final_row
+from orchestration.runtime.metadata import show_table
+from orchestration.stages.report import GATE, REPORTS, describe_final
 from orchestration.stages.validate import ADMITTED, TRACES
 
 EVERY_S = 300
 
 
-def alarms(final: list[Final]) -> list[dg.AssetCheckEvaluation]:
-    """The alarms of nights that have just become final: regressed, or refused at validation."""
-    regressed = [one for one in final if one.gate == "regressed"]
-    refused = [one for one in final if one.refused]
+def build_alarms(final: list[Final]) -> list[dg.AssetCheckEvaluation]:
+    """Failed checks of nights that have become final and regressed or were refused."""
+    regressed = [row for row in final if row.gate == "regressed"]
+    refused = [row for row in final if row.refused]
     return [
         *alarm_nights(regressed, REPORTS, GATE, dg.AssetCheckSeverity.WARN),
         *alarm_nights(refused, TRACES, ADMITTED, dg.AssetCheckSeverity.ERROR),
@@ -31,17 +30,17 @@ def alarms(final: list[Final]) -> list[dg.AssetCheckEvaluation]:
 def alarm_nights(
     final: list[Final], key: dg.AssetKey, check: str, severity: dg.AssetCheckSeverity
 ) -> list[dg.AssetCheckEvaluation]:
-    """One failed check a night."""
-    by_night: dict[date, list[dict[str, Any]]] = {}
-    for one in final:
-        by_night.setdefault(one.date, []).append(final_row(one))
+    """One failed check per night."""
+    by_night: dict[date, list[dict[str, str]]] = {}
+    for row in final:
+        by_night.setdefault(row.date, []).append(describe_final(row))
     return [
         dg.AssetCheckEvaluation(
             asset_key=key,
             check_name=check,
             passed=False,
             severity=severity,
-            metadata={"became_final": table(rows)},
+            metadata={"became_final": show_table(rows)},
             partition=night.isoformat(),
         )
         for night, rows in sorted(by_night.items())
@@ -49,21 +48,21 @@ def alarm_nights(
 
 
 def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
-    """The sensor that closes nights."""
-    here = deployment.settings
+    """The sensor that finalizes nights."""
+    settings = deployment.settings
 
-    @dg.sensor(
+    @dg.sensor(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
         name="nights_final",
         minimum_interval_seconds=EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def nights_final(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        """A night whose lateness has passed is final: only now may it alarm somebody."""
-        final = pipeline.close_nights(here.lake(), datetime.now(UTC))
-        why = ", ".join(f"{one.date} {one.app}: {one.gate}" for one in final)
+        """Finalizes nights that get no more late traces; only now may they raise alarms."""
+        final = pipeline.close_nights(settings.lake(), datetime.now(UTC))
+        why = ", ".join(f"{row.date} {row.app}: {row.gate}" for row in final)
         return dg.SensorResult(
             skip_reason=f"final now: {why}" if why else "no night became final",
-            asset_events=alarms(final),
+            asset_events=build_alarms(final),
         )
 
     return nights_final

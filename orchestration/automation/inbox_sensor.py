@@ -1,12 +1,13 @@
-"""The sensor of the inbox: new files are read, then the nights they concern are run.
+"""The sensor of the inbox: it starts a run that reads new files, then runs of the nights due.
 
-A file is read by the same asset as ever; which nights are due is `evals.runs.night_locks`' to say.
+The asset `inbox_files` reads the files; `evals.runs.night_locks` decides which nights are due.
 """
 
 import time
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -25,92 +26,101 @@ from orchestration.runtime.deployment import Deployment
 from orchestration.runtime.run_tags import range_tags
 from orchestration.settings import Settings
 
-SETTLED_S = 10
-"""A file changed less long ago may still be written."""
+QUIET_S = 10
+"""A file that changed in the last ten seconds may still be being written."""
 STALE = timedelta(hours=12)
-"""A run that began longer ago and has no end died with its machine: it is not waited for."""
-READ = dg.define_asset_job(
+"""A run that started earlier and has not ended died with its machine: the sensor does not wait."""
+READ = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
     "read_inbox",
     selection=dg.AssetSelection.assets("inbox_files"),
-    description="What is new in the inbox, read and staged by night.",
+    description="Reads what is new in the inbox and stages it by night.",
 )
 
 
-class Found(NamedTuple):
-    """A file of the inbox as it was seen."""
+class InboxFile(NamedTuple):
+    """A file of the inbox."""
 
     name: str
     stamp: str
-    settled: bool
-    read: bool
+    is_complete: bool
+    """Whether it has not changed for some seconds."""
+    is_read: bool
 
 
-class Due(NamedTuple):
-    """A range of nights without a gap that has something to do, and on what that rests."""
+class DueRange(NamedTuple):
+    """A range of consecutive nights that are due."""
 
     first: date
     last: date
     basis: str
+    """A digest of what makes them due."""
 
 
-def asked_for(cursor: str | None, found: list[Found], due: list[Due], hour: str) -> dg.SensorResult:
-    """What to start: a reading for each new set of files, then a run for each range of nights.
+def request_runs(
+    cursor: str | None, files: list[InboxFile], due: list[DueRange], hour: str
+) -> dg.SensorResult:
+    """Requests a run that reads each new set of files, then one for each range of due nights.
 
-    A run key names what a run is about and the hour, so that nothing is started twice for it, and
-    what a run left to do (it died, a provider was down) is started again an hour later.
+    A run key contains the digest of the work and the hour: nothing is started twice within an
+    hour, and what a run left undone (it died, a provider was down) is started again after it.
     """
-    new = [file for file in found if not file.read]
+    new = [file for file in files if not file.is_read]
     key = digest([hour, *sorted((file.name, file.stamp) for file in new)])
-    if unsettled := next((file.name for file in new if not file.settled), None):
-        return dg.SensorResult(skip_reason=f"{unsettled} is still being written")
+    if incomplete := next((file.name for file in new if not file.is_complete), None):
+        return dg.SensorResult(skip_reason=f"{incomplete} is still being written")
     if new and key != cursor:
         start = dg.RunRequest(run_key=f"files-{key}", job_name=READ.name)
         return dg.SensorResult(run_requests=[start], cursor=key)
     if due:
-        return dg.SensorResult(run_requests=[request(one, hour) for one in due], cursor=cursor)
-    why = f"nothing new in the inbox; {len(found)} files were read"
+        return dg.SensorResult(
+            run_requests=[request_nights(nights, hour) for nights in due], cursor=cursor
+        )
+    why = f"nothing new in the inbox; {len(files)} files were read"
     return dg.SensorResult(skip_reason=why, cursor=cursor)
 
 
-def request(one: Due, hour: str) -> dg.RunRequest:
-    """A run over a range of nights."""
-    tags = range_tags(one.first, one.last)
-    key = f"nights-{one.first.isoformat()}-{one.last.isoformat()}-{one.basis}-{hour}"
+def request_nights(nights: DueRange, hour: str) -> dg.RunRequest:
+    """A request of a run over a range of nights."""
+    tags = range_tags(nights.first, nights.last)
+    key = f"nights-{nights.first.isoformat()}-{nights.last.isoformat()}-{nights.basis}-{hour}"
     return dg.RunRequest(run_key=key, job_name=NIGHTLY.name, tags=tags)
 
 
-def files(here: Settings, lake: Lake, now: float) -> list[Found]:
-    """The files of the inbox and of the home's own, by what is known of them without opening one.
+def list_files(settings: Settings, lake: Lake, now: float) -> list[InboxFile]:
+    """The files of the inbox and of the home's raw folder, without opening any.
 
-    An inbox in an object store is listed; what changed there is new until it was fetched.
+    An inbox in an object store is listed; what changed there is new until it is fetched.
     """
     stamps = read_stamps(lake)
-    known = lake.inbox_files()
-    where = here.inbox or here.catalog().inbox
-    found = [file_at(path, stamps, known, now) for path in list_inbox(lake.raw_folder())]
-    if isinstance(where, str) and locations.is_remote(where):
-        return found + [
-            Found(*one, settled=True, read=False) for one in locations.list_changed(lake, where)
+    imported = lake.inbox_files().keys()
+    inbox = settings.inbox or settings.catalog().inbox
+    files = [look_at_file(path, stamps, imported, now) for path in list_inbox(lake.raw_folder())]
+    if isinstance(inbox, str) and locations.is_remote(inbox):
+        return files + [
+            InboxFile(*changed, is_complete=True, is_read=False)
+            for changed in locations.list_changed(lake, inbox)
         ]
-    return found + [file_at(path, stamps, known, now) for path in list_inbox(where)]
+    return files + [look_at_file(path, stamps, imported, now) for path in list_inbox(inbox)]
 
 
-def file_at(path: Path, stamps: dict[str, FileStamp], known: Any, now: float) -> Found:
-    """A file of this machine as it stands."""
+def look_at_file(
+    path: Path, stamps: Mapping[str, FileStamp], imported: Collection[str], now: float
+) -> InboxFile:
+    """A local file: whether it is complete, and whether its present content was imported."""
     stat = path.stat()
-    held = stamps.get(str(path.absolute()))
-    same = held and (held.size, held.changed_ns) == (stat.st_size, stat.st_mtime_ns)
-    read = bool(held and same and held.sha256 in known)
+    last = stamps.get(str(path.absolute()))
+    is_same = last and (last.size, last.changed_ns) == (stat.st_size, stat.st_mtime_ns)
+    is_read = bool(last and is_same and last.sha256 in imported)
     stamp = f"{stat.st_size} {stat.st_mtime_ns}"
-    return Found(make_name_readable(str(path)), stamp, now - stat.st_mtime > SETTLED_S, read)
+    return InboxFile(make_name_readable(str(path)), stamp, now - stat.st_mtime > QUIET_S, is_read)
 
 
-def due(lake: Lake, catalog: Catalog, now: datetime) -> list[Due]:
-    """The ranges of nights with something to do."""
+def list_due_ranges(lake: Lake, catalog: Catalog, now: datetime) -> list[DueRange]:
+    """The ranges of consecutive nights that are due."""
     begun = night_locks.list_begun_nights(lake, catalog, now)
     pending = pipeline.find_due_nights(lake, catalog, begun)
     return [
-        Due(
+        DueRange(
             first,
             last,
             digest(
@@ -121,8 +131,8 @@ def due(lake: Lake, catalog: Catalog, now: datetime) -> list[Due]:
     ]
 
 
-def under_way(instance: dg.DagsterInstance) -> bool:
-    """Whether a reading or a nightly run has begun and not ended."""
+def is_running(instance: dg.DagsterInstance) -> bool:
+    """Whether a run of `read_inbox` or `nightly` has started and not ended."""
     statuses = [
         dg.DagsterRunStatus.QUEUED,
         dg.DagsterRunStatus.STARTING,
@@ -138,17 +148,19 @@ def under_way(instance: dg.DagsterInstance) -> bool:
 
 
 def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
-    """The sensor of the inbox; a person switches it on."""
-    here = deployment.settings
+    """The sensor of the inbox, which is off until a person switches it on."""
+    settings = deployment.settings
 
-    @dg.sensor(name="inbox", jobs=[READ, NIGHTLY], minimum_interval_seconds=60)
+    @dg.sensor(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
+        name="inbox", jobs=[READ, NIGHTLY], minimum_interval_seconds=60
+    )
     def inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        """New files in the inbox start a reading of them, and then the nights they concern."""
-        if under_way(context.instance):
+        """Starts a run that reads new files of the inbox, and then runs of the nights due."""
+        if is_running(context.instance):
             return dg.SensorResult(skip_reason="a run is under way", cursor=context.cursor)
-        lake = here.lake()
-        found, now = files(here, lake, time.time()), datetime.now(UTC)
-        pending = due(lake, here.catalog(), now)
-        return asked_for(context.cursor, found, pending, now.strftime("%Y-%m-%dT%H"))
+        lake = settings.lake()
+        files, now = list_files(settings, lake, time.time()), datetime.now(UTC)
+        due = list_due_ranges(lake, settings.catalog(), now)
+        return request_runs(context.cursor, files, due, now.strftime("%Y-%m-%dT%H"))
 
     return inbox

@@ -1,6 +1,6 @@
-"""What starts the line: the nightly job and its schedule.
+"""The jobs, and the schedule that starts the nightly one.
 
-Jobs select assets by stage; nothing here does work.
+Jobs select assets by stage; the work is in the stages.
 """
 
 from datetime import UTC, timedelta
@@ -13,25 +13,26 @@ from evals.storage import night_state
 from orchestration.runtime.deployment import Deployment
 from orchestration.runtime.run_tags import range_tags
 
-NIGHTLY = dg.define_asset_job(
+EVALUATE = dg.AssetSelection.groups("evaluate")  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
+NIGHTLY = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
     "nightly",
     selection=dg.AssetSelection.all(),
-    description="The whole line for a night, or for a range of nights in one run.",
+    description="All stages for a night, or for a range of nights in one run.",
 )
-RESCORE = dg.define_asset_job(
+RESCORE = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
     "rescore",
-    selection=dg.AssetSelection.groups("evaluate").downstream()
-    | dg.AssetSelection.tag("stage", "report"),  # whole: a mart also joins what no score feeds
-    description="Evaluation and all after it, for nights that `andon backfill` has moved.",
+    selection=EVALUATE.downstream()
+    | dg.AssetSelection.tag("stage", "report"),  # all marts: some join tables that no score feeds
+    description="Evaluation and all later stages, for nights that `andon backfill` re-evaluates.",
     tags={"dagster/priority": "-1"},
 )
 
 
 def build_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
-    """The schedule that starts the line every morning."""
-    here = deployment.settings
+    """The schedule that starts the nightly job every morning."""
+    settings = deployment.settings
 
-    @dg.schedule(
+    @dg.schedule(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
         name="every_night",
         job=NIGHTLY,
         cron_schedule="0 5 * * *",
@@ -39,9 +40,9 @@ def build_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
         description="Every morning: last night's traces, and older nights that have something new.",
     )
     def every_night(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
-        """The night that has ended, never the one begun, and the nights before it that are due."""
+        """Requests the last night that has ended, and the nights before it that are due."""
         now = context.scheduled_execution_time.astimezone(UTC)
-        lake, catalog = here.lake(), here.catalog()
+        lake, catalog = settings.lake(), settings.catalog()
         last = (now - timedelta(hours=catalog.day_begins)).date() - timedelta(days=1)
         older = [
             night for night in night_locks.list_begun_nights(lake, catalog, now) if night < last

@@ -1,1 +1,1 @@
-"""`andon`: the command line, one module a group of commands."""
+"""`andon`: the command line; one module per group of commands."""

@@ -1,6 +1,6 @@
-"""Commands about batches handed in to providers: list, cancel.
+"""Commands about batches at providers: list, cancel.
 
-They are handed in and taken in by the nightly line.
+`andon nightly` sends batches and reads their answers.
 """
 
 from datetime import UTC, datetime
@@ -11,55 +11,54 @@ import click
 from orchestration.cli.options import (
     INFRASTRUCTURE,
     USAGE,
-    as_json,
     fail,
-    located,
-    place,
+    home_options,
+    json_option,
+    read_options,
 )
 from orchestration.runtime import terminal
 
 
 @click.group()
 def batches() -> None:
-    """Shows and ends batches handed in to providers (judges with `via: batch` or `auto`)."""
+    """Lists and cancels batches at providers (judges with `via: batch` or `auto`)."""
 
 
 @batches.command("list")
-@located
-@click.option("--open", "only_open", is_flag=True, help="Only those under way.")
-@as_json
+@home_options
+@click.option("--open", "only_open", is_flag=True, help="Only open batches.")
+@json_option
 def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_json: bool) -> None:
-    """Lists batches, the newest first, as they were last heard of; asks no provider.
+    """Lists batches, newest first, with their last known state; contacts no provider.
 
     \b
     Examples:
       andon batches list
       andon batches list --open --json
     """
-    from evals.storage.documents.batch_jobs import describe_job as shown
-    from evals.storage.documents.batch_jobs import read_jobs
+    from evals.storage.documents.batch_jobs import describe_job, read_jobs
 
-    found = [one for one in read_jobs(place(home, catalog).lake()) if one.is_open or not only_open]
-    rows = [shown(one) for one in reversed(found)]
+    jobs = list(read_jobs(read_options(home, catalog).lake()))
+    rows = [describe_job(job) for job in reversed(jobs) if job.is_open or not only_open]
     if as_json:
-        terminal.show(rows)
+        terminal.print_json(rows)
         return
     for row in rows:
         done = f"{row['done']} of {row['requests']}"
         cost = f"${row['usd']:.4f}" if not row["open"] else f"at most ${row['at_most_usd']:.4f}"
-        words = f"  ({row['problem']})" if row["problem"] else ""
-        terminal.say(
-            f"{row['batch']}  {row['state']} {row['provider_says']}  {done}  {cost}{words}"
+        problem = f"  ({row['problem']})" if row["problem"] else ""
+        terminal.print_line(
+            f"{row['batch']}  {row['state']} {row['provider_says']}  {done}  {cost}{problem}"
         )
     if not rows:
-        terminal.say("no batches; a judge with `via: batch` or `via: auto` makes them")
+        terminal.print_line("no batches; judges with `via: batch` or `via: auto` send them")
 
 
 @batches.command("cancel")
-@located
+@home_options
 @click.argument("name")
 def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
-    """Asks the provider to end a batch; what is done by then is charged, and comes back.
+    """Asks the provider to cancel a batch; answers made by then are charged and used.
 
     \b
     Example:
@@ -69,17 +68,17 @@ def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
     from evals.calls.routing import cancel_batch
     from evals.storage.documents.batch_jobs import read_job
 
-    here = place(home, catalog)
-    lake = here.lake()
-    found = read_job(lake, name)
-    if found is None or not found.is_open:
-        fail(USAGE, f"no batch {name!r} is under way; `andon batches list --open` shows which are")
+    settings = read_options(home, catalog)
+    lake = settings.lake()
+    job = read_job(lake, name)
+    if job is None or not job.is_open:
+        fail(USAGE, f"no open batch {name!r}; `andon batches list --open` lists the open ones")
     try:
-        said = cancel_batch(lake, here.catalog(), found, datetime.now(UTC))
+        job = cancel_batch(lake, settings.catalog(), job, datetime.now(UTC))
     except (models.ModelError, models.Unavailable) as error:
-        fail(INFRASTRUCTURE, f"the provider could not be told: {error}")
-    after = "`andon nightly` takes in what was done" if said.is_open else "it was not handed in yet"
-    terminal.say(f"{name}: {said.status or said.state}; {after}")
+        fail(INFRASTRUCTURE, f"the provider could not be reached: {error}")
+    after = "`andon nightly` reads its answers" if job.is_open else "it had not been sent yet"
+    terminal.print_line(f"{name}: {job.status or job.state}; {after}")
 
 
 COMMANDS = (batches,)

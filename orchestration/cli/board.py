@@ -1,12 +1,12 @@
-"""The board in a terminal: nights × applications, in the words of the pages.
+"""The board, reports and plans in a terminal, in the words of the pages.
 
-Draws what the reports say; figures are never made here.
+Draws figures of reports and computes none.
 """
 
 import itertools
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from rich.table import Table
 from rich.text import Text
@@ -26,104 +26,123 @@ from evals.runs.plan import PlannedNight
 from evals.storage.lake import Lake
 from evals.storage.night_state import OpenNight, open_nights
 from evals.storage.report_files import board_file
-from orchestration.runtime.console import output
+from orchestration.runtime.console import open_stdout
 
 SHOWN_NIGHTS = 14
 
 
-class Worked(NamedTuple):
-    """What a run over nights did."""
+class Outcome(NamedTuple):
+    """The outcome of a nightly run or a backfill."""
 
     due: Sequence[date]
     calls: int
     failures: Sequence[str] = ()
     final: Sequence[OpenNight] = ()
-    """Nights that were provisional before it and no longer are."""
+    """Nights that it made final."""
 
 
-def document(lake: Lake, done: Worked) -> dict[str, Any]:
-    """What a nightly run did, as JSON: the nights worked on and their current reports."""
+class VersionStep(TypedDict):
+    """Two consecutive versions of a report, and what differs between them."""
+
+    before: str
+    after: str
+    moved: list[str]
+
+
+def describe_outcome(lake: Lake, outcome: Outcome) -> dict[str, object]:
+    """The outcome of a run as JSON: the nights it evaluated and their current reports."""
     keys = ("date", "app", "version", "status", "verdict", "gate", "sentence", "cost", "accounting")
-    reports = [one for one in current_reports(lake) if one.date in done.due]
+    reports = [report for report in current_reports(lake) if report.date in outcome.due]
     return {
-        "nights": sorted({night.isoformat() for night in done.due}),
-        "calls": done.calls,
-        "reports": [{key: body[key] for key in keys} for body in (r.to_json() for r in reports)],
+        "nights": sorted({night.isoformat() for night in outcome.due}),
+        "calls": outcome.calls,
+        "reports": [
+            {key: body[key] for key in keys} for body in (report.to_json() for report in reports)
+        ],
         "refused": [[f"{r.date}", r.app] for r in reports if r.is_refused],
         "provisional": [[f"{n.date}", n.app, n.until] for n in open_nights(lake)],
-        "final": [[f"{n.date}", n.app] for n in done.final],
-        "failures": list(done.failures),
+        "final": [[f"{n.date}", n.app] for n in outcome.final],
+        "failures": list(outcome.failures),
         "board": str(board_file(lake)),
     }
 
 
-def draw(lake: Lake, done: Worked) -> None:
-    """The board over the last nights, and where its page is."""
+def draw_board(lake: Lake, outcome: Outcome) -> None:
+    """Draws the board over the last nights, and prints the path of its page."""
     reports = current_reports(lake)
-    console = output()
+    console = open_stdout()
     if not reports:
         console.print("No reports yet. Put trace exports in a folder and name it with --inbox.")
         return
-    nights = sorted({one.date for one in reports})
-    apps = sorted({one.app for one in reports})
-    demo = "   demo data, recorded answers" if any(one.demo for one in reports) else ""
+    nights = sorted({report.date for report in reports})
+    apps = sorted({report.app for report in reports})
+    demo = "   demo data, recorded answers" if any(report.demo for report in reports) else ""
     counts = f" · {len(nights)} nights · {len(apps)} applications{demo}"
     console.print(Text.assemble(" ", ("Andon", "bold"), counts))
-    console.print(grid(reports, nights[-SHOWN_NIGHTS:], apps))
+    console.print(build_grid(reports, nights[-SHOWN_NIGHTS:], apps))
     for app in apps:
-        last = [one for one in reports if one.app == app][-1]
-        console.print(rates(last))
-        for words in unscored(last, "budget"):
-            console.print(f" {words}")
-    scored = sum(row.scored for one in reports for row in whole(one))
-    worked = f"{len(done.due)} nights worked on" if done.due else "nothing new"
+        last = last_report(reports, app)
+        console.print(build_rates_table(last))
+        for line in describe_unscored(last, "budget"):
+            console.print(f" {line}")
+    scored = sum(row.scored for report in reports for row in whole_results(report))
+    evaluated = f"{count_nights(len(outcome.due))} evaluated" if outcome.due else "nothing new"
     page = board_file(lake)
-    console.print(f" {worked}: {done.calls} model calls; {scored:,} scores in these reports")
-    for one in open_nights(lake):
-        console.print(f" {one.date} {one.app} is provisional until {one.until}")
-    for one in done.final:
-        console.print(f" {one.date} {one.app} is final")
+    console.print(f" {evaluated}: {outcome.calls} model calls; {scored:,} scores in these reports")
+    for night in open_nights(lake):
+        console.print(f" {night.date} {night.app} is provisional until {night.until}")
+    for night in outcome.final:
+        console.print(f" {night.date} {night.app} is final")
     console.print(f" board: {page}", soft_wrap=True)
 
 
-def whole(report: Report) -> list[Result]:
-    """A report's rows over all traces."""
+def count_nights(count: int) -> str:
+    """A number of nights in words."""
+    return f"{count} night" if count == 1 else f"{count} nights"
+
+
+def last_report(reports: Sequence[Report], app: str) -> Report:
+    """An application's last report."""
+    return [report for report in reports if report.app == app][-1]
+
+
+def whole_results(report: Report) -> list[Result]:
+    """A report's results over all traces."""
     return [row for row in report[results.SECTION] if row.is_whole]
 
 
-def grid(reports: Sequence[Report], nights: Sequence[date], apps: Sequence[str]) -> Table:
-    """A mark for each night of each application, and the last night in words."""
+def build_grid(reports: Sequence[Report], nights: Sequence[date], apps: Sequence[str]) -> Table:
+    """A table with a mark for each night of each application, and its last report's sentence."""
     table = Table(box=None, pad_edge=True)
     table.add_column("app", style="bold", no_wrap=True)
     for number, night in enumerate(nights):
         shown = f"{night:%m-%d}" if number in (0, len(nights) - 1) else f"{night:%d}"
         table.add_column(shown, justify="center", no_wrap=True)
     table.add_column("last night", overflow="fold", min_width=40)
-    found = {(one.app, one.date): one for one in reports}
+    by_night = {(report.app, report.date): report for report in reports}
     for app in apps:
-        marks = [mark(found.get((app, night))) for night in nights]
-        last = [one for one in reports if one.app == app][-1]
-        table.add_row(app, *marks, last.sentence)
+        marks = [mark_of(by_night.get((app, night))) for night in nights]
+        table.add_row(app, *marks, last_report(reports, app).sentence)
     return table
 
 
-def mark(report: Report | None) -> str:
-    """The mark of a night's verdict; a gap where there is no report."""
+def mark_of(report: Report | None) -> str:
+    """The mark of a night's verdict; empty without a report."""
     return "" if report is None else VERDICT_MARKS[verdict_of(report)]
 
 
-def rates(report: Report) -> Table:
-    """An application's dimensions on its last night: rate, interval, change, verdict."""
+def build_rates_table(report: Report) -> Table:
+    """A table of a report's dimensions: rate, interval, change, verdict."""
     table = Table(box=None, title_justify="left")
     table.title = f" {report.app} · {report.date} · gate {report.gate.outcome}"
     for name in ("dimension", "evaluator", "pass", "95% interval", "change", "n", "verdict"):
         right = name in ("pass", "95% interval", "change", "n")
         table.add_column(name, justify="right" if right else "left", no_wrap=not right)
-    for row in whole(report):
+    for row in whole_results(report):
         table.add_row(
             row.dimension,
             row.evaluator,
-            *rate_words(row),
+            *describe_rate(row),
             phrases.points(row.change, row.change_low, row.change_high),
             f"{row.scored:,}",
             row.verdict if row.decides else f"{row.verdict} (not gating)",
@@ -131,58 +150,58 @@ def rates(report: Report) -> Table:
     return table
 
 
-def rate_words(row: Result | PooledResult) -> tuple[str, str]:
-    """A rate and its interval; of an unequal sample the weighted one, which comparisons use."""
+def describe_rate(row: Result | PooledResult) -> tuple[str, str]:
+    """A rate and its interval; the weighted rate of an unequal sample, which comparisons use."""
     rate = row.compared
     shown = phrases.percent(rate.rate, rate.low, rate.high)
     return f"{shown} weighted" if row.weighted else shown, phrases.interval(rate.low, rate.high)
 
 
 def draw_report(report: Report) -> None:
-    """A report in the terminal."""
-    console = output()
+    """Draws a report."""
+    console = open_stdout()
     console.print(f" {report.date} {report.app} {report.version}: {report.sentence}")
-    console.print(counts_table(report[results.SECTION]))
-    for words in unscored(report):
-        console.print(f" {words}")
+    console.print(build_counts_table(report[results.SECTION]))
+    for line in describe_unscored(report):
+        console.print(f" {line}")
 
 
 def draw_pooled(app: str, nights: Sequence[date], rows: Sequence[PooledResult]) -> None:
-    """Several nights of an application, pooled, in the terminal."""
-    console = output()
+    """Draws the pooled results of an application's nights."""
+    console = open_stdout()
     console.print(f" {app}, {nights[0]} to {nights[-1]} pooled")
-    console.print(counts_table(rows))
+    console.print(build_counts_table(rows))
 
 
-def counts_table(rows: Sequence[Result] | Sequence[PooledResult]) -> Table:
-    """What was counted, row by row, with the rate of it."""
+def build_counts_table(rows: Sequence[Result] | Sequence[PooledResult]) -> Table:
+    """A table of results: their counts and rates."""
     table = Table(box=None)
     counted = ("passed", "failed", "errored", "skipped")
     for name in ("dimension", "evaluator", "slice", *counted, "rate", "95%"):
         table.add_column(name)
     for row in rows:
         counts = map(str, (row.passed, row.failed, row.errored, row.skipped))
-        table.add_row(row.dimension, row.evaluator, row.slice, *counts, *rate_words(row))
+        table.add_row(row.dimension, row.evaluator, row.slice, *counts, *describe_rate(row))
     return table
 
 
-def unscored(report: Report, only: str | None = None) -> Iterator[str]:
-    """Why traces of a night have no verdict, in a line a dimension and code, or of `only` one."""
+def describe_unscored(report: Report, code: str | None = None) -> Iterator[str]:
+    """Describes traces without a verdict by dimension and code, or those of one code."""
     for row in report[errors.SECTION]:
-        if only in (None, row.code):
-            done = "skipped" if row.status == "skipped" else "errored"
-            yield f"{row.dimension} ({row.evaluator}): {row.count:,} {done}, {row.code}"
+        if code in (None, row.code):
+            outcome = "skipped" if row.status == "skipped" else "errored"
+            yield f"{row.dimension} ({row.evaluator}): {row.count:,} {outcome}, {row.code}"
 
 
 def draw_plan(
     rows: Sequence[PlannedNight], left: dict[str, BudgetLeft], probed: CallsResult | None
 ) -> None:
-    """A plan in the terminal, one line an evaluator of an application.
+    """Draws a plan, one line per evaluator and application.
 
     Args:
         rows: the plan.
-        left: what today's budget has left, by application.
-        probed: the questions asked so that it could be told, if any were.
+        left: what is left of today's budget, by application.
+        probed: the calls that a probe made, if there was one.
     """
     table = Table(box=None)
     shown = ("evaluator", "app", "nights", "to score", "reused", "calls", "tokens", "US$")
@@ -193,46 +212,50 @@ def draw_plan(
         changed = sorted({part for row in own for part in row.changed})
         counts = [sum(getattr(row, key) for row in own) for key in ("count", "reused", "calls")]
         tokens = sum(row.tokens_in + row.tokens_out for row in own)
-        cost = [f"{tokens:,}", dollars(own)]
+        cost = [f"{tokens:,}", describe_cost(own)]
         cells = [str(len(own)), *map(str, counts), *cost, ", ".join(changed) or "nothing"]
         table.add_row(evaluator, app, *cells)
-    console = output()
+    console = open_stdout()
     console.print(table)
-    for line in (*probed_words(probed), *cost_words(rows, left), *batch_words(rows)):
+    for line in (*describe_probe(probed), *describe_total(rows, left), *describe_batches(rows)):
         console.print(f" {line}")
 
 
-def probed_words(probed: CallsResult | None) -> Iterator[str]:
-    """What was asked so that a plan could be told, and why no more."""
-    if probed:
-        yield f"asked {probed.calls} questions to know more; answers are kept"
-    match probed and probed.rest:
+def describe_probe(probed: CallsResult | None) -> Iterator[str]:
+    """The number of calls that a probe made, and why it made no more."""
+    if not probed:
+        return
+    yield f"the probe made {probed.calls} calls; their answers are kept"
+    match probed.rest:
         case Skip(reason):
-            yield f"no more were asked: {reason}"
+            yield f"it made no more: {reason}"
         case Failure(_, message):
-            yield f"no more were asked: {message}"
+            yield f"it made no more: {message}"
+        case None:
+            pass
 
 
-def cost_words(rows: Sequence[PlannedNight], left: dict[str, BudgetLeft]) -> Iterator[str]:
-    """What a plan comes to, what that was told from, and where the day's budget is short."""
-    asking = [row for row in rows if row.calls]
-    bases = sorted({row.basis for row in asking})
-    told = f", told from {' and '.join(bases)}" if bases else ""
-    yield f"{sum(row.calls for row in asking)} model calls in all, US$ {dollars(rows)}{told}"
-    guessed = [row for row in asking if row.usd is not None and row.margin is None]
+def describe_total(rows: Sequence[PlannedNight], left: dict[str, BudgetLeft]) -> Iterator[str]:
+    """A plan's calls and cost, the basis of the estimate, and where the day's budget is short."""
+    calling = [row for row in rows if row.calls]
+    bases = sorted({row.basis for row in calling})
+    basis = f", estimated from {' and '.join(bases)}" if bases else ""
+    calls = sum(row.calls for row in calling)
+    yield f"{calls} model calls in all, US$ {describe_cost(rows)}{basis}"
+    guessed = [row for row in calling if row.usd is not None and row.margin is None]
     if guessed:
         names = ", ".join(sorted({row.evaluator for row in guessed}))
         most = sum(row.most or 0.0 for row in guessed)
-        yield f"a guess for {names}: too few of its answers are known; at most US$ {most:.4f}"
-        yield "`--dry-run --probe 20` asks 20 questions, keeps their answers, and knows more"
+        yield f"a guess for {names}: too few answers so far; at most US$ {most:.4f}"
+        yield "`--dry-run --probe 20` makes 20 calls, keeps their answers, and estimates better"
     for app, room in left.items():
-        over = beyond(room, [row for row in asking if row.app == app])
-        if over:
-            yield f"{app}: today's budget has {over} left; the report names the rest"
+        short = describe_shortage(room, [row for row in calling if row.app == app])
+        if short:
+            yield f"{app}: only {short} left of today's budget; the rest will be skipped"
 
 
-def batch_words(rows: Sequence[PlannedNight]) -> Iterator[str]:
-    """What of a plan goes by batch, what could, and what is still awaited."""
+def describe_batches(rows: Sequence[PlannedNight]) -> Iterator[str]:
+    """What of a plan goes by batch, what could, and which answers of batches are still missing."""
     by_batch = sum(row.calls for row in rows if row.via == "batch")
     if by_batch:
         yield f"{by_batch} of them by batch, at a batch's price"
@@ -242,31 +265,31 @@ def batch_words(rows: Sequence[PlannedNight]) -> Iterator[str]:
         yield f"live US$ {usd:.4f}; by batch US$ {cheap:.4f} (`via: batch` in a judge)"
     awaited = sum(row.awaited for row in rows)
     if awaited:
-        yield f"{awaited} answers awaited from batches; `andon batches list` shows them"
+        yield f"{awaited} answers of open batches are missing; `andon batches list` lists them"
 
 
-def beyond(room: BudgetLeft, rows: Sequence[PlannedNight]) -> str:
-    """What a day's budget has left, where rows of a plan want more; empty where it has room."""
+def describe_shortage(room: BudgetLeft, rows: Sequence[PlannedNight]) -> str:
+    """What is left of a day's budget, where a plan needs more; empty where it suffices."""
     usd, calls = sum(row.usd or 0.0 for row in rows), sum(row.calls for row in rows)
     short = [f"US$ {room.usd:.4f}"] if room.usd is not None and usd > room.usd else []
     short += [f"{room.calls:,} calls"] if room.calls is not None and calls > room.calls else []
     return " and ".join(short)
 
 
-def dollars(rows: Sequence[PlannedNight]) -> str:
-    """What rows of a plan would cost; what has no known price is said, not counted as free."""
+def describe_cost(rows: Sequence[PlannedNight]) -> str:
+    """The cost of rows of a plan; calls without a known price are named, not counted as free."""
     known = sum(row.usd or 0.0 for row in rows)
     unknown = sum(row.calls for row in rows if row.usd is None)
     away = sum(row.margin or 0.0 for row in rows)
     guessed = any(row.usd and row.margin is None for row in rows)
-    told = f"~{known:.4f}" if guessed else f"{known:.4f} ± {away:.4f}" if away else f"{known:.4f}"
+    cost = f"~{known:.4f}" if guessed else f"{known:.4f} ± {away:.4f}" if away else f"{known:.4f}"
     if not unknown:
-        return told
-    return f"{told} + {unknown} calls of unknown price" if known else "unknown price"
+        return cost
+    return f"{cost} + {unknown} calls of unknown price" if known else "unknown price"
 
 
 def describe_data(before: Accounting, after: Accounting) -> str:
-    """What changed of the traces themselves: how many, and what came late or corrected."""
+    """What changed in the traces themselves: how many there are, which came late or corrected."""
     pairs = {
         "read": (before.read, after.read),
         "accepted": (before.accepted, after.accepted),
@@ -279,25 +302,26 @@ def describe_data(before: Accounting, after: Accounting) -> str:
     return f"data: the traces changed ({'; '.join(counts) or 'their checks'})"
 
 
-def versions(lake: Lake, night: date, app: str) -> list[dict[str, Any]]:
-    """What moved from each version of a night's report to the next, oldest first."""
+def compare_versions(lake: Lake, night: date, app: str) -> list[VersionStep]:
+    """What changed from each version of a night's report to the next, oldest first."""
     folders = lake.report_folder(night, app).glob("*/run.json")
     ordered = sorted(folders, key=lambda path: (path.read_text(), path.parent.name))
     names = [path.parent.name for path in ordered]
-    steps = []
+    steps = list[VersionStep]()
     for before, after in itertools.pairwise(names):
-        one, other = (read_report(lake, night, app, name) for name in (before, after))
-        if one and other:
-            steps.append({"before": before, "after": after, "moved": moved(one, other)})
+        old, new = (read_report(lake, night, app, name) for name in (before, after))
+        if old and new:
+            moved = list_differences(old, new)
+            steps.append({"before": before, "after": after, "moved": moved})
     return steps
 
 
-def moved(one: Report, other: Report) -> list[str]:
+def list_differences(before: Report, after: Report) -> list[str]:
     """What differs between two versions of a report, with the cause where it is known."""
     words = list[str]()
-    before = {row.key: row for row in whole(one)}
-    for row in whole(other):
-        old, name = before.get(row.key), f"{row.dimension} ({row.evaluator})"
+    old_rows = {row.key: row for row in whole_results(before)}
+    for row in whole_results(after):
+        old, name = old_rows.get(row.key), f"{row.dimension} ({row.evaluator})"
         if old is None:
             words.append(f"{name} is new")
             continue
@@ -310,5 +334,5 @@ def moved(one: Report, other: Report) -> list[str]:
             "skipped": (old.skipped, row.skipped),
         }
         words += [f"{name}: {key} {was} → {now}" for key, (was, now) in pairs.items() if was != now]
-    was, now = one[accounting.SECTION], other[accounting.SECTION]
+    was, now = before[accounting.SECTION], after[accounting.SECTION]
     return [*words, describe_data(was, now)] if was != now else words

@@ -1,22 +1,23 @@
-"""What `andon doctor` looks at: the catalog, the pins, the data folder.
+"""What `andon doctor` checks: the catalog, plugins, the pins, the data folder.
 
-Changes nothing; each finding says what to do.
+Changes nothing; each finding names what to do.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evals import models
 from evals.evaluators import registry
 from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
+from evals.storage.documents.model_lists import ModelList
 from evals.validation.catalog_checks import check_catalog
 from orchestration.cli.options import describe_problem
 from orchestration.settings import Settings
 
 
 class Finding(NamedTuple):
-    """One thing looked at."""
+    """The result of one check."""
 
     state: str
     """`ok`, `warn` or `fail`."""
@@ -24,18 +25,18 @@ class Finding(NamedTuple):
     words: str
 
 
-def examine(here: Settings, *, online: bool = False) -> list[Finding]:
-    """Everything worth knowing before a night, in the order a person would mend it.
+def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
+    """Checks the home, the catalog, plugins and pins, in the order to fix problems in.
 
     Args:
-        here: the place looked at.
-        online: whether providers are asked for their model lists first.
+        settings: the home and the catalog to check.
+        online: whether to read the providers' model lists first.
     """
-    catalog, findings = look_at_catalog(here)
-    findings = [Finding("ok", "home", str(here.home)), *findings, *look_at_plugins()]
+    catalog, findings = check_catalog_files(settings)
+    findings = [Finding("ok", "home", str(settings.home)), *findings, *list_plugins()]
     if catalog is None:
         return findings
-    lake, today = here.lake(), datetime.now(UTC).date()
+    lake, today = settings.lake(), datetime.now(UTC).date()
     failed = models.refresh_model_lists(lake, catalog.models.values(), today) if online else {}
     return [
         *findings,
@@ -43,39 +44,39 @@ def examine(here: Settings, *, online: bool = False) -> list[Finding]:
             Finding("warn", f"model list of {name}", f"not read: {code}")
             for name, code in failed.items()
         ),
-        *pins(catalog, models.read_model_lists(lake), today),
+        *check_pins(catalog, models.read_model_lists(lake), today),
     ]
 
 
-def evaluators_of(plugin: registry.Plugin) -> str:
+def describe_evaluators(plugin: registry.Plugin) -> str:
     """The evaluators of an installed package, by kind and name."""
-    return "evaluators " + ", ".join(f"{one.kind} `{one.name}`" for one in plugin.types)
+    return "evaluators " + ", ".join(f"{kind.kind} `{kind.name}`" for kind in plugin.types)
 
 
-def look_at_plugins() -> Iterator[Finding]:
-    """The installed packages that bring evaluators, and why some cannot be used."""
-    for one in registry.load_plugins():
-        if one.error:
-            yield Finding("fail", one.package, one.error)
-        elif one.types:
-            yield Finding("ok", one.package, evaluators_of(one))
+def list_plugins() -> Iterator[Finding]:
+    """The installed packages with evaluators, and why some cannot be used."""
+    for plugin in registry.load_plugins():
+        if plugin.error:
+            yield Finding("fail", plugin.package, plugin.error)
+        elif plugin.types:
+            yield Finding("ok", plugin.package, describe_evaluators(plugin))
 
 
-def look_at_catalog(here: Settings) -> tuple[Catalog | None, list[Finding]]:
-    """The catalog as far as it can be used, and everything that is wrong in it."""
+def check_catalog_files(settings: Settings) -> tuple[Catalog | None, list[Finding]]:
+    """The catalog, if it can be used at all, and all problems in it."""
     try:
-        catalog = check_catalog(here.lake(), load_catalog(here.catalog_root), anew=True)
+        catalog = check_catalog(settings.lake(), load_catalog(settings.catalog_root), anew=True)
     except CatalogError as error:
         return None, [Finding("fail", "catalog", message) for message in error.messages]
     fine = Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications")
     return catalog, [
         fine,
-        *(Finding("fail", "catalog", describe_problem(one)) for one in catalog.problems),
+        *(Finding("fail", "catalog", describe_problem(problem)) for problem in catalog.problems),
     ]
 
 
-def pins(catalog: Catalog, lists: Mapping[str, Any], today: date) -> Iterator[Finding]:
-    """What each model's id promises, until when it is served, and whether it can be asked here."""
+def check_pins(catalog: Catalog, lists: Mapping[str, ModelList], today: date) -> Iterator[Finding]:
+    """Checks that each model's id is pinned, still served, and usable here."""
     for name, pin in sorted(catalog.models.items()):
         about, promise = f"model {name}", classify(pin)
         if not isinstance(promise, Pinned):
@@ -93,8 +94,8 @@ def pins(catalog: Catalog, lists: Mapping[str, Any], today: date) -> Iterator[Fi
                 yield Finding(
                     "fail", about, f"{pin.model} is not the pinned file; its judges are skipped"
                 )
-        end = models.find_expiry(pin, lists, today)
-        if end is not None:
-            yield Finding(end.state, about, end.describe())
+        expiry = models.find_expiry(pin, lists, today)
+        if expiry is not None:
+            yield Finding(expiry.state, about, expiry.describe())
         elif not reason:
             yield Finding("ok", about, f"{pin.model}, no end known")

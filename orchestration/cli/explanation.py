@@ -1,6 +1,6 @@
-"""What `andon import --explain` prints: what a file is taken for, what it would refuse, a trace.
+"""What `andon import --explain` prints: a file's format, the rows it would refuse, its first trace.
 
-What is found is decided in `evals.ingest.explain`.
+The explanation is made in `evals.ingest.explain`.
 """
 
 import json
@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from evals.ingest.explain import WORDS, FileExplanation, explain_file
 from evals.ingest.inbox import list_inbox
@@ -19,56 +18,59 @@ WIDTH = 300
 """A longer value of the first trace is cut; `--json` has it whole."""
 
 
-def tell(
+def print_explanations(
     catalog: Catalog, paths: Iterable[Path], assumed: date | None, app: str | None, as_json: bool
 ) -> None:
-    """Explains every file of some paths, and writes nothing but to the terminal."""
-    files = [file for given in paths for file in list_inbox(given)]
-    found = [explain_file(catalog, file, assume_date=assumed, app=app) for file in files]
+    """Explains every file of some paths; stores nothing."""
+    files = [file for path in paths for file in list_inbox(path)]
+    explained = [explain_file(catalog, file, assume_date=assumed, app=app) for file in files]
     if as_json:
-        terminal.show(
-            [{**asdict(one), "refused": [r._asdict() for r in one.refused]} for one in found]
+        terminal.print_json(
+            [{**asdict(file), "refused": [r._asdict() for r in file.refused]} for file in explained]
         )
         return
-    for one in found:
-        for line in lines(one):
-            terminal.say(line)
+    for file in explained:
+        for line in describe_file(file):
+            terminal.print_line(line)
 
 
-def lines(found: FileExplanation) -> list[str]:
-    """One file's explanation."""
-    form = found.format or "no known format"
-    packed = WORDS.get(found.packed_as, found.packed_as)
-    told = [f"{found.file}: {form} ({packed})"]
-    if found.also:
-        told.append(f"  could also be {', '.join(found.also)}; the first that knows a file is used")
-    told.append(f"  mapping: {', '.join(found.mappings) or 'none'}")
-    refused = sum(reason.rows for reason in found.refused)
-    seen = "" if found.whole else f" (of the first {found.traces + found.labels + refused:,})"
-    told.append(
-        f"  would keep {found.traces:,} traces and {found.labels:,} labels, "
+def describe_file(file: FileExplanation) -> list[str]:
+    """The lines that explain one file."""
+    form = file.format or "no known format"
+    packed = WORDS.get(file.packed_as, file.packed_as)
+    lines = [f"{file.file}: {form} ({packed})"]
+    if file.also:
+        lines.append(
+            f"  could also be {', '.join(file.also)}; the first format that matches is used"
+        )
+    lines.append(f"  mapping: {', '.join(file.mappings) or 'none'}")
+    refused = sum(reason.rows for reason in file.refused)
+    seen = "" if file.whole else f" (of the first {file.traces + file.labels + refused:,})"
+    lines.append(
+        f"  would keep {file.traces:,} traces and {file.labels:,} labels, "
         f"refuse {refused:,} rows{seen}"
     )
-    for reason in found.refused:
-        told.append(f"    {reason.rows:,} {reason.code}, first at row {reason.line}")
-        told.append(f"      {reason.reason}")
-    if found.apps:
-        apps = ", ".join(f"{app} ({count:,})" for app, count in found.apps.items())
-        told += [f"  apps: {apps}", f"  nights: {span(found.nights)}"]
-    if found.first:
-        told.append("  first trace, as it would rest:")
-        told += [f"    {key}: {short(value)}" for key, value in found.first.items()]
-    return told
+    for reason in file.refused:
+        lines.append(f"    {reason.rows:,} {reason.code}, first at row {reason.line}")
+        lines.append(f"      {reason.reason}")
+    if file.apps:
+        apps = ", ".join(f"{app} ({count:,})" for app, count in file.apps.items())
+        lines += [f"  apps: {apps}", f"  nights: {describe_nights(file.nights)}"]
+    if file.first:
+        lines.append("  first trace, as it would be stored:")
+        lines += [f"    {key}: {shorten(value)}" for key, value in file.first.items()]
+    return lines
 
 
-def span(nights: list[str]) -> str:
-    """Some nights in few words."""
-    few = ", ".join(nights)
-    return few if len(nights) < 4 else f"{nights[0]} to {nights[-1]} ({len(nights)} nights)"
+def describe_nights(nights: list[str]) -> str:
+    """The names of up to three nights; the first and last of more."""
+    if len(nights) < 4:
+        return ", ".join(nights)
+    return f"{nights[0]} to {nights[-1]} ({len(nights)} nights)"
 
 
-def short(value: Any) -> str:
-    """A value on one line."""
+def shorten(value: object) -> str:
+    """A value on one line of at most 300 characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = " ".join(text.split())
     return text if len(text) <= WIDTH else f"{text[:WIDTH]}…"

@@ -1,12 +1,14 @@
-"""Commands that bring traces here: import and pull.
+"""Commands that bring traces into the home: import and pull.
 
-How a file is read is told in `evals.traces.reader`, how a system is spoken to in `evals.sources`.
+How a file is read is in `evals.traces.reader`, how a source is queried in `evals.sources`.
 """
 
+from __future__ import annotations
+
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,24 +18,29 @@ from orchestration.cli.options import (
     INFRASTRUCTURE,
     USAGE,
     Place,
-    as_json,
     fail,
-    located,
-    place,
+    home_options,
+    json_option,
+    read_options,
 )
 from orchestration.runtime import terminal
-from orchestration.runtime.progress import telling
+from orchestration.runtime.progress import open_listener
+
+if TYPE_CHECKING:
+    from evals.sources.pulls import PullResult
+    from evals.storage.lake import Lake
+    from evals.storage.tables import InboxFile
 
 
 @click.command()
-@located
+@home_options
 @click.argument("sources", nargs=-1)
-@as_json
+@json_option
 def pull(home: Path | None, catalog: Path | None, sources: tuple[str, ...], as_json: bool) -> None:
     """Pulls new and late traces from the catalog's sources into the raw inbox.
 
     SOURCES are names in sources.yaml, or kinds: langfuse, langsmith, phoenix. Keys come from the
-    environment. Interrupted, it goes on where it was. `andon nightly` does this first.
+    environment. An interrupted pull resumes where it stopped. `andon nightly` pulls first.
 
     \b
     Examples:
@@ -42,48 +49,48 @@ def pull(home: Path | None, catalog: Path | None, sources: tuple[str, ...], as_j
     """
     from evals.sources import pulls
 
-    here = place(home, catalog)
-    lake, cat = here.lake(), here.catalog()
+    settings = read_options(home, catalog)
+    lake, cat = settings.lake(), settings.catalog()
     declared = {word for source in cat.sources.values() for word in (source.name, source.kind)}
     for name in sources:
         if name not in declared:
-            known = ", ".join(sorted(declared)) or "none"
-            fail(USAGE, f"no source {name!r} in sources.yaml; declared: {known}")
+            names = ", ".join(sorted(declared)) or "none"
+            fail(USAGE, f"no source {name!r} in sources.yaml; declared: {names}")
     if not declared:
-        fail(USAGE, f"no source is declared; write one in {here.catalog_root / 'sources.yaml'}")
-    with telling(as_json) as say:
-        found, failures = pulls.pull_sources(
-            lake, cat, datetime.now(UTC), names=sources, report=say
+        fail(USAGE, f"no source is declared; write one in {settings.catalog_root / 'sources.yaml'}")
+    with open_listener(as_json) as listener:
+        pulled, failures = pulls.pull_sources(
+            lake, cat, datetime.now(UTC), names=sources, report=listener
         )
-    told([one._asdict() for one in found], as_json)
+    if as_json:
+        terminal.print_json([project._asdict() for project in pulled])
+    else:
+        for project in pulled:
+            terminal.print_line(describe_pull(project))
     for failure in failures:
-        terminal.complain(failure)
+        terminal.print_error(failure)
     sys.exit(INFRASTRUCTURE if failures else DONE)
 
 
-def told(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """What each project came to."""
-    if as_json:
-        terminal.show(rows)
-        return
-    for row in rows:
-        name = "/".join(dict.fromkeys((row["source"], row["project"])))
-        landed, read, upto = row["landed"], row["rows"], row["upto"]
-        terminal.say(f"{name}: {landed} new or changed of {read} rows, up to {upto}")
+def describe_pull(pulled: PullResult) -> str:
+    """A line about what was pulled from a project."""
+    name = "/".join(dict.fromkeys((pulled.source, pulled.project)))
+    rows = f"{pulled.landed} new or changed of {pulled.rows} rows"
+    return f"{name}: {rows}, up to {pulled.upto}"
 
 
 @click.command("import")
-@located
+@home_options
 @click.argument("paths", nargs=-1, required=True, type=Place())
 @click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
 @click.option("--assume-app", help="The application of rows that name none.")
-@click.option("--explain", is_flag=True, help="Tell what a file is taken for; write nothing.")
-@as_json
+@click.option("--explain", is_flag=True, help="Explain how a file would be read; store nothing.")
+@json_option
 def import_(
     home: Path | None,
     catalog: Path | None,
     paths: tuple[Path | str, ...],
-    assume_date: Any,
+    assume_date: date | None,
     assume_app: str | None,
     explain: bool,
     as_json: bool,
@@ -102,43 +109,45 @@ def import_(
     from evals.ingest import staging
     from evals.traces.files.streams import file_sha
 
-    here = place(home, catalog)
-    assumed = assume_date.date() if assume_date else None
+    settings = read_options(home, catalog)
     if explain:
         from orchestration.cli import explanation
 
         files = [path for path in paths if isinstance(path, Path)]
-        explanation.tell(here.catalog(), files, assumed, assume_app, as_json)
+        explanation.print_explanations(settings.catalog(), files, assume_date, assume_app, as_json)
         return
-    lake, cat = here.lake(), here.catalog()
+    lake, cat = settings.lake(), settings.catalog()
     forget.finish_requests(lake, cat)
-    known = lake.inbox_files()
-    rows, now = [], datetime.now(UTC)
-    for path in (file for given in paths for file in brought(lake, given)):
-        seen = known.get(file_sha(path))
-        options: Any = {"assume_date": assumed, "app": assume_app, "now": now}
-        found = seen or staging.import_file(lake, cat, path, **options)
-        rows.append({**found._asdict(), "already_seen": seen is not None})
+    before = lake.inbox_files()
+    rows: list[tuple[InboxFile, bool]] = []
+    now = datetime.now(UTC)
+    for path in (file for place in paths for file in list_files(lake, place)):
+        seen = before.get(file_sha(path))
+        row = seen or staging.import_file(
+            lake, cat, path, assume_date=assume_date, app=assume_app, now=now
+        )
+        rows.append((row, seen is not None))
     if as_json:
-        terminal.show(rows)
+        terminal.print_json([{**row._asdict(), "already_seen": seen} for row, seen in rows])
         return
-    for row in rows:
-        again = " (seen before)" if row["already_seen"] else ""
-        read, refused = row["read"], row["refused"]
-        beside = f", {row['labels']} labels beside them" if row["labels"] else ""
-        terminal.say(f"{row['name']}: {read} rows, {refused} in quarantine{beside}{again}")
+    for row, seen in rows:
+        again = " (imported before)" if seen else ""
+        labels = f", {row.labels} labels" if row.labels else ""
+        terminal.print_line(
+            f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{again}"
+        )
 
 
-def brought(lake: Any, given: Path | str) -> list[Path]:
-    """The files of a place; those of another machine, and what is piped in, in the raw room."""
+def list_files(lake: Lake, place: Path | str) -> list[Path]:
+    """The files of a place; remote objects and piped input are saved in the raw folder first."""
     from evals.ingest import inbox
     from evals.sources import locations
 
-    if given == "-":
+    if place == "-":
         return [locations.save_stdin(lake, sys.stdin.buffer)]
-    if isinstance(given, str) and locations.is_remote(given):
-        return locations.fetch_objects(lake, given)
-    return inbox.list_inbox(given)
+    if isinstance(place, str) and locations.is_remote(place):
+        return locations.fetch_objects(lake, place)
+    return inbox.list_inbox(place)
 
 
 COMMANDS = (import_, pull)

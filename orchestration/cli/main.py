@@ -1,6 +1,6 @@
-"""`andon`: what the user types.
+"""`andon`: the command group and the end of the process.
 
-Imports nothing heavy until a command needs it; what a command does lives elsewhere.
+Imports nothing heavy until a command needs it; each group of commands has its own module.
 """
 
 import atexit
@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -28,44 +28,50 @@ from orchestration.runtime import interrupts, terminal
 
 
 @contextlib.contextmanager
-def readable_usage() -> Iterator[None]:
-    """What click says of the words it was given, among them file names, made readable."""
+def escape_usage() -> Generator[None, None, None]:
+    """Escapes hidden characters in click's messages about arguments, such as file names."""
     try:
         yield
     except click.ClickException as error:
-        said = terminal.lines(error.format_message())
-        error.format_message = lambda: said
+        message = terminal.escape_lines(error.format_message())
+        error.format_message = lambda: message
         raise
 
 
 class Andon(click.Group):
-    """The command group: a catalog or lake that cannot be used is said in a sentence."""
+    """The command group: prints errors of the catalog, the home or a source as sentences."""
 
-    def make_context(self, *args: Any, **more: Any) -> click.Context:
-        """Reads the words before the command."""
-        with readable_usage():
-            return super().make_context(*args, **more)
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Parses the arguments before the command."""
+        with escape_usage():
+            return super().make_context(info_name, args, parent, **extra)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command; what the user can mend is usage, what the machine must is not."""
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs a command; exits 2 for an error the user can fix, 4 for one of the machine."""
         from evals.labels.label_files import LabelsError
         from evals.sources.api import SourceError
         from evals.specs import CatalogError
         from evals.storage.lake import LakeError
 
         try:
-            with readable_usage():
+            with escape_usage():
                 return super().invoke(ctx)
         except CatalogError as error:
             more = len(error.messages) - 1
-            rest = f"; `andon doctor` names {more} more" if more > 0 else ""
+            rest = f"; `andon doctor` lists {more} more" if more > 0 else ""
             fail(USAGE, f"{error}{rest}")
         except LabelsError as error:
             fail(USAGE, str(error))
         except (LakeError, SourceError, OSError) as error:
             fail(INFRASTRUCTURE, str(error))
         except KeyboardInterrupt:
-            fail(interrupts.exit_code(), interrupts.sentence())
+            fail(interrupts.exit_code(), interrupts.describe_interruption())
 
 
 @click.group(cls=Andon, context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,26 +93,26 @@ for command in (command for group in GROUPS for command in group.COMMANDS):
     main.add_command(command)
 
 
-def run(words: Sequence[str] | None = None) -> NoReturn:
-    """Runs a command in this process and ends it, by default one of the process's own words.
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command and ends the process; by default with the process's own arguments.
 
-    Ends as Python would, but for taking apart what was imported: that took a night over a second.
+    Ends as Python does, but without freeing imported modules, which takes over a second.
     """
-    code: Any = 1
+    code: int | str = 1
     terminal.print_in_any_encoding()
     try:
-        with interrupts.record_arrivals(), interrupts.received():
-            main(args=words, prog_name="andon")
-    except SystemExit as ended:
-        code = ended.code or 0
+        with interrupts.record_arrivals(), interrupts.handle_signals():
+            main(args=arguments, prog_name="andon")
+    except SystemExit as end:
+        code = end.code or 0
     except BaseException:
-        terminal.trace()
-    threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]  waits as exiting does
-    atexit._run_exitfuncs()
+        terminal.print_traceback()
+    threading._shutdown()  # pyright: ignore  # waits for threads, as Python's own exit does
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  # has no public name
     for stream in filter(None, (sys.stdout, sys.stderr)):  # noqa: TID251  prints nothing
         with contextlib.suppress(BrokenPipeError):
             stream.flush()
-    os._exit(code)
+    os._exit(code if isinstance(code, int) else 1)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,25 @@
 """`andon migrate`: moves a home that an older Andon wrote to the present schema version.
 
-What a step does is in `evals.storage.migrations`.
+The steps are in `evals.storage.migrations`.
 """
 
 from pathlib import Path
 
 import click
 
-from orchestration.cli.options import as_json, located, place
+from orchestration.cli.options import home_options, json_option, read_options
 from orchestration.runtime import terminal
+from orchestration.runtime.progress import ignore_progress
 
 
 @click.command()
-@located
-@click.option("--dry-run", is_flag=True, help="List what would be done, and stop.")
-@as_json
+@home_options
+@click.option("--dry-run", is_flag=True, help="List what would be changed, and stop.")
+@json_option
 def migrate(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) -> None:
     """Moves a home that an older Andon wrote to this one's schema version.
 
-    Reports stay as they are, and nothing is paid again. Killed and run again, it goes on.
+    Reports stay as they are, and nothing is paid again. If it is killed, run it again to resume.
 
     \b
     Examples:
@@ -27,17 +28,18 @@ def migrate(home: Path | None, catalog: Path | None, dry_run: bool, as_json: boo
     """
     from evals.storage.migrations import migrate as migration
 
-    here = place(home, catalog)
-    say = (lambda words: None) if as_json else terminal.say
-    done = migration.migrate(here.home, dry_run=dry_run, say=say)
+    settings = read_options(home, catalog)
+    done = migration.migrate(
+        settings.home, dry_run=dry_run, say=ignore_progress if as_json else terminal.print_line
+    )
     if as_json:
-        terminal.show({**done._asdict(), "dry_run": dry_run})
+        terminal.print_json({**done._asdict(), "dry_run": dry_run})
     elif not done.changes:
-        terminal.say(f"{here.home} has schema version {done.after}: nothing to do")
+        terminal.print_line(f"{settings.home} has schema version {done.after}: nothing to do")
     elif dry_run:
-        terminal.say(f"{len(done.changes)} changes would be made; nothing was")
+        terminal.print_line(f"{len(done.changes)} changes would be made; none was made")
     else:
-        terminal.say(f"{here.home} has schema version {done.after} now")
+        terminal.print_line(f"{settings.home} has schema version {done.after} now")
 
 
 COMMANDS = (migrate,)

@@ -1,15 +1,16 @@
-"""Commands that move the line: nightly, plan, backfill.
+"""Commands that evaluate nights: nightly, plan, backfill.
 
-What a night is and what it costs is decided in `evals`.
+The steps of a night are in `evals.pipeline`, its plan in `evals.runs.plan`.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,16 +20,16 @@ from orchestration.cli.options import (
     INFRASTRUCTURE,
     USAGE,
     Place,
-    as_json,
     describe_problem,
     fail,
-    located,
-    place,
-    ranged,
-    span,
+    home_options,
+    json_option,
+    night_options,
+    read_options,
+    select_nights,
 )
 from orchestration.runtime import terminal
-from orchestration.runtime.progress import Progress, telling
+from orchestration.runtime.progress import Listener, Progress, open_listener
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,37 +38,39 @@ if TYPE_CHECKING:
     from evals.storage.lake import Lake
     from evals.storage.night_state import OpenNight
 
-probed = click.option(
+probe_option = click.option(
     "--probe",
     type=click.IntRange(1),
     metavar="N",
-    help="With --dry-run: ask judges not known yet N questions; their answers are kept.",
+    help="With --dry-run: make N calls of judges without answers so far, and keep the answers.",
 )
 
 
 @click.command()
-@located
-@ranged
+@home_options
+@night_options
 @click.option("--inbox", type=Place(), help="Exports to read: a folder, pattern or address.")
 @click.option(
     "--labels", multiple=True, type=click.Path(exists=True, path_type=Path), help="Labels to add."
 )
 @click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
 @click.option("--spread", nargs=2, type=DAY, help="Spread rows without a timestamp over nights.")
-@click.option("--no-pull", is_flag=True, help="Leave the catalog's sources alone.")
-@click.option("--dry-run", is_flag=True, help="Take in what is new, say what asking costs, stop.")
-@probed
-@as_json
+@click.option("--no-pull", is_flag=True, help="Do not pull from the catalog's sources.")
+@click.option(
+    "--dry-run", is_flag=True, help="Import what is new, show what its calls would cost, and stop."
+)
+@probe_option
+@json_option
 def nightly(
     home: Path | None,
     catalog: Path | None,
-    first: Any,
-    last: Any,
-    only: Any,
+    first: date | None,
+    last: date | None,
+    only: date | None,
     inbox: Path | str | None,
     labels: tuple[Path, ...],
-    assume_date: Any,
-    spread: Any,
+    assume_date: date | None,
+    spread: tuple[date, date] | None,
     no_pull: bool,
     dry_run: bool,
     probe: int | None,
@@ -76,9 +79,9 @@ def nightly(
     """Pulls, imports, evaluates and reports every night that has something new.
 
     Exit codes: 0 done, 2 usage, 4 infrastructure or a broken application, 130 or 143
-    interrupted; quality is `andon gate`'s. An application whose catalog is broken waits, and is
-    due when that is mended; the others are reported. An interrupted run keeps
-    what it paid for, and the next one goes on from there.
+    interrupted; `andon gate` checks quality. An application whose catalog is broken is evaluated
+    once that is fixed; the others are reported. An interrupted run keeps the answers it paid
+    for, and the next run resumes from there.
 
     \b
     Examples:
@@ -92,36 +95,35 @@ def nightly(
     from evals.runs import night_locks
     from evals.storage import night_state
 
-    no_probe_but_dry(probe, dry_run)
-    intake = intake_of(assume_date, spread, pull=not no_pull)
-    here = place(home, catalog, inbox=inbox, labels=labels)
-    cat, lake = here.catalog(), here.lake()
-    broken = name_broken(cat)
-    intake = intake._replace(inbox=here.inbox, labels=here.labels)
-    calls, was_open = 0, night_state.open_nights(lake)
-    with telling(as_json) as say:
+    refuse_probe_of_run(probe, dry_run)
+    intake = build_intake(assume_date, spread, pull=not no_pull)
+    settings = read_options(home, catalog, inbox=inbox, labels=labels)
+    cat, lake = settings.catalog(), settings.lake()
+    broken = print_problems(cat)
+    intake = intake._replace(inbox=settings.inbox, labels=settings.labels)
+    was_open = night_state.open_nights(lake)
+    with open_listener(as_json) as listener:
         pipeline.prepare_home(lake, cat, datetime.now(UTC))
-        failures = pipeline.take_in(lake, cat, intake, datetime.now(UTC), say)
-        nights = span(
+        failures = pipeline.take_in(lake, cat, intake, datetime.now(UTC), listener)
+        nights = select_nights(
             night_locks.list_begun_nights(lake, cat, datetime.now(UTC)), first, last, only
         )
-        due = pipeline.admit_nights(lake, cat, nights, say, strict=dry_run)
-        for begin, end in night_state.consecutive(due) if not dry_run else ():
-            from orchestration.cli.launch import launch
-
-            launched = launch(here.home, "nightly", begin, end, say)
-            calls += launched.calls
-            failures += launched.failures
+        due = pipeline.admit_nights(lake, cat, nights, listener, strict=dry_run)
+        calls, failed = (0, []) if dry_run else run_ranges(settings, "nightly", due, listener)
     if dry_run:
-        foretell(here, due, probe=probe, moved=False, as_json=as_json)
+        print_plan(settings, due, probe=probe, moved=False, as_json=as_json)
         sys.exit(INFRASTRUCTURE if broken else DONE)
     pipeline.close_nights(lake, datetime.now(UTC))
     pipeline.apply_retention(lake, cat, datetime.now(UTC))
-    finish(lake, due, calls, [*failures, *broken], as_json, no_longer_open(lake, was_open))
+    print_result(
+        lake, due, calls, [*failures, *failed, *broken], as_json, find_newly_final(lake, was_open)
+    )
 
 
-def intake_of(assume_date: Any, spread: Any, *, pull: bool) -> Intake:
-    """What the options ask to take in, without places."""
+def build_intake(
+    assume_date: date | None, spread: tuple[date, date] | None, *, pull: bool
+) -> Intake:
+    """The intake that the options describe, without inbox and labels."""
     from evals.pipeline import Intake
 
     if spread and assume_date:
@@ -129,30 +131,52 @@ def intake_of(assume_date: Any, spread: Any, *, pull: bool) -> Intake:
     if spread and spread[1] < spread[0]:
         raise click.UsageError("--spread ends before it begins; give the first night first")
     return Intake(
-        assume_date=assume_date.date() if assume_date else None,
-        spread=(spread[0].date(), spread[1].date()) if spread else None,
+        assume_date=assume_date,
+        spread=spread,
         pull=pull,
     )
 
 
-def foretell(
-    here: Settings,
-    over: list[date],
+def run_ranges(
+    settings: Settings, job: str, nights: list[date], listener: Listener
+) -> tuple[int, list[str]]:
+    """Runs a job over nights, one run per range of consecutive ones.
+
+    Returns:
+        The number of calls, and a sentence for each failure.
+    """
+    from evals.storage import night_state
+
+    calls, failures = 0, list[str]()
+    for first, last in night_state.consecutive(nights):
+        from orchestration.cli.launch import run_job
+
+        result = run_job(settings.home, job, first, last, listener)
+        calls += result.calls
+        failures += result.failures
+    return calls, failures
+
+
+def print_plan(
+    settings: Settings,
+    nights: list[date],
     names: tuple[str, ...] | None = None,
     *,
     probe: int | None = None,
     moved: bool = True,
     as_json: bool,
 ) -> None:
-    """What bringing nights up to date would ask and cost; asks nothing but what `probe` allows."""
+    """Prints the calls and the cost of evaluating nights; makes no calls but those of `probe`."""
     from evals.calls import day_budget
     from evals.runs import plan
     from orchestration.runtime.interrupts import Interrupts
 
-    lake, catalog, now = here.lake(), here.catalog(), datetime.now(UTC)
-    scope = plan.PlanScope(lake, catalog, here.references(lake), over, names, moved)
-    how: Any = {"progress": Progress.asked, "stop": Interrupts.stop}
-    probed = plan.probe_judges(scope, probe, now, **how) if probe else None
+    lake, catalog, now = settings.lake(), settings.catalog(), datetime.now(UTC)
+    scope = plan.PlanScope(lake, catalog, settings.references(lake), nights, names, moved)
+    probed = None
+    if probe:
+        counted, stop = Progress.count_calls, Interrupts.stop
+        probed = plan.probe_judges(scope, probe, now, progress=counted, stop=stop)
     rows = plan.plan_nights(scope, now)
     apps = sorted({row.app for row in rows if row.calls})
     left = {app: day_budget.read_budget_left(lake, catalog, now.date(), app) for app in apps}
@@ -161,107 +185,116 @@ def foretell(
 
         board.draw_plan(rows, left, probed)
         return
-    known = [row.usd for row in rows if row.usd is not None]
+    prices = [row.usd for row in rows if row.usd is not None]
     total = {
         "calls": sum(row.calls for row in rows),
         "tokens_in": sum(row.tokens_in for row in rows),
         "tokens_out": sum(row.tokens_out for row in rows),
-        "usd": round(sum(known), 9),
+        "usd": round(sum(prices), 9),
         "unpriced_calls": sum(row.calls for row in rows if row.usd is None),
         "probed": probed.calls if probed else 0,
-        "budget_left": {app: one._asdict() for app, one in left.items()},
+        "budget_left": {app: budget._asdict() for app, budget in left.items()},
     }
-    terminal.show({**total, "plan": [asdict(row) for row in rows]})
+    terminal.print_json({**total, "plan": [asdict(row) for row in rows]})
 
 
-def no_probe_but_dry(probe: int | None, dry_run: bool) -> None:
-    """Refuses `--probe` where a run asks everything anyway."""
+def refuse_probe_of_run(probe: int | None, dry_run: bool) -> None:
+    """Refuses `--probe` without `--dry-run`: a run makes all calls anyway."""
     if probe and not dry_run:
-        raise click.UsageError("--probe is for --dry-run; a run asks every question itself")
+        raise click.UsageError("--probe needs --dry-run; a run makes all calls itself")
 
 
-def name_broken(catalog: Catalog) -> list[str]:
-    """Names what is wrong in the catalog before anything is read; returns the sentences."""
+def print_problems(catalog: Catalog) -> list[str]:
+    """Prints the problems of the catalog before anything is read; returns them as sentences."""
     sentences = [describe_problem(problem) for problem in catalog.problems]
     for sentence in sentences:
-        terminal.complain(sentence)
+        terminal.print_error(sentence)
     return sentences
 
 
-def no_longer_open(lake: Lake, was_open: list[OpenNight]) -> list[OpenNight]:
-    """The nights that have become final since they were looked at."""
+def find_newly_final(lake: Lake, was_open: list[OpenNight]) -> list[OpenNight]:
+    """The nights that were open and are final now."""
     from evals.storage import night_state
 
-    still = {one[:2] for one in night_state.open_nights(lake)}
-    return [one for one in was_open if one[:2] not in still]
+    still = {(night.date, night.app) for night in night_state.open_nights(lake)}
+    return [night for night in was_open if (night.date, night.app) not in still]
 
 
-def finish(
-    lake: Any, due: list[date], calls: int, failures: list[str], as_json: bool, final: Any = ()
-) -> None:
-    """Shows the board, then ends with the documented exit code."""
+def print_result(
+    lake: Lake,
+    due: list[date],
+    calls: int,
+    failures: list[str],
+    as_json: bool,
+    final: Sequence[OpenNight] = (),
+) -> NoReturn:
+    """Prints the board and the failures, then ends with the documented exit code."""
     from orchestration.cli import board
 
-    worked = board.Worked(due, calls, failures, final)
+    outcome = board.Outcome(due, calls, failures, final)
     if as_json:
-        terminal.show(board.document(lake, worked))
+        terminal.print_json(board.describe_outcome(lake, outcome))
     else:
-        board.draw(lake, worked)
+        board.draw_board(lake, outcome)
     for failure in failures:
-        terminal.complain(failure)
+        terminal.print_error(failure)
     sys.exit(INFRASTRUCTURE if failures else DONE)
 
 
 @click.command()
-@located
-@ranged
-@click.option("--evaluator", multiple=True, help="Only these.")
-@as_json
+@home_options
+@night_options
+@click.option("--evaluator", multiple=True, help="Only these evaluators.")
+@json_option
 def plan(
     home: Path | None,
     catalog: Path | None,
-    first: Any,
-    last: Any,
-    only: Any,
+    first: date | None,
+    last: date | None,
+    only: date | None,
     evaluator: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Says what moving nights to the catalog's evaluator versions would take, and pays nothing.
+    """Shows the calls and the cost of moving nights to the catalog's evaluator versions.
+
+    Makes no calls.
 
     \b
     Examples:
       andon plan
       andon plan --evaluator faithful-summary --from 2026-10-01 --json
     """
-    here = place(home, catalog)
-    broken = name_broken(here.catalog())
-    over = span(here.lake().nights("traces"), first, last, only)
-    known(here, evaluator)
-    foretell(here, over, evaluator or None, as_json=as_json)
+    settings = read_options(home, catalog)
+    broken = print_problems(settings.catalog())
+    nights = select_nights(settings.lake().nights("traces"), first, last, only)
+    check_names(settings, evaluator)
+    print_plan(settings, nights, evaluator or None, as_json=as_json)
     sys.exit(INFRASTRUCTURE if broken else DONE)
 
 
 @click.command()
-@located
-@ranged
-@click.option("--evaluator", multiple=True, help="Only these; default: all that changed.")
-@click.option("--dry-run", is_flag=True, help="Say what it would do, and stop.")
-@probed
-@as_json
+@home_options
+@night_options
+@click.option(
+    "--evaluator", multiple=True, help="Only these evaluators; default: all that changed."
+)
+@click.option("--dry-run", is_flag=True, help="Show the calls and the cost, and stop.")
+@probe_option
+@json_option
 def backfill(
     home: Path | None,
     catalog: Path | None,
-    first: Any,
-    last: Any,
-    only: Any,
+    first: date | None,
+    last: date | None,
+    only: date | None,
     evaluator: tuple[str, ...],
     dry_run: bool,
     probe: int | None,
     as_json: bool,
 ) -> None:
-    """Moves nights to the catalog's evaluator versions and reports them anew.
+    """Moves nights to the catalog's evaluator versions and reports them again.
 
-    Each report is a new version beside the old one; only what changed is asked again.
+    Each report is a new version beside the old one; only changed evaluators make calls.
 
     \b
     Examples:
@@ -272,37 +305,31 @@ def backfill(
     from evals.runs import night_locks
     from evals.storage import night_state
 
-    here = place(home, catalog)
-    lake = here.lake()
-    over = span(lake.nights("traces"), first, last, only)
-    no_probe_but_dry(probe, dry_run)
-    known(here, evaluator)
-    broken = name_broken(here.catalog())
+    settings = read_options(home, catalog)
+    lake = settings.lake()
+    nights = select_nights(lake.nights("traces"), first, last, only)
+    refuse_probe_of_run(probe, dry_run)
+    check_names(settings, evaluator)
+    broken = print_problems(settings.catalog())
     if dry_run:
-        foretell(here, over, evaluator or None, probe=probe, as_json=as_json)
+        print_plan(settings, nights, evaluator or None, probe=probe, as_json=as_json)
         sys.exit(INFRASTRUCTURE if broken else DONE)
-    pipeline.prepare_home(lake, here.catalog(), datetime.now(UTC))
-    for night in over:
+    pipeline.prepare_home(lake, settings.catalog(), datetime.now(UTC))
+    for night in nights:
         apps = night_state.read_state(lake, night).apps
         for app in (name for name, account in apps.items() if not account["refused"]):
-            night_locks.move_lock(lake, here.catalog(), night, app, evaluator or None)
-    calls, failures = 0, []
-    due = pipeline.find_due_nights(lake, here.catalog(), over) if evaluator else over
-    with telling(as_json) as say:
-        for begin, end in night_state.consecutive(due):
-            from orchestration.cli.launch import launch
-
-            launched = launch(here.home, "rescore", begin, end, say)
-            calls += launched.calls
-            failures += launched.failures
-    finish(lake, due, calls, [*failures, *broken], as_json)
+            night_locks.move_lock(lake, settings.catalog(), night, app, evaluator or None)
+    due = pipeline.find_due_nights(lake, settings.catalog(), nights) if evaluator else nights
+    with open_listener(as_json) as listener:
+        calls, failures = run_ranges(settings, "rescore", due, listener)
+    print_result(lake, due, calls, [*failures, *broken], as_json)
 
 
-def known(here: Settings, names: tuple[str, ...]) -> None:
-    """Refuses an evaluator the catalog does not declare."""
+def check_names(settings: Settings, names: tuple[str, ...]) -> None:
+    """Ends the command where the catalog does not declare an evaluator."""
     from evals.evaluators import resolution
 
-    declared = resolution.list_evaluators(here.catalog())
+    declared = resolution.list_evaluators(settings.catalog())
     for name in names:
         if name not in declared:
             fail(USAGE, f"no evaluator {name!r} in the catalog; declared: {', '.join(declared)}")

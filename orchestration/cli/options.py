@@ -1,6 +1,6 @@
-"""What commands share: options, the settings they give, exit codes, one way to fail.
+"""What commands share: options, the settings they give, exit codes, and how a command fails.
 
-No command lives here.
+No command is defined here.
 """
 
 from __future__ import annotations
@@ -10,34 +10,57 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 import click
 
 from orchestration.runtime import terminal
-from orchestration.settings import Settings, settings
+from orchestration.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from evals.reports.report import Report
     from evals.specs import Problem
+    from evals.storage.lake import Lake
 
 DONE, REGRESSED, USAGE, INCONCLUSIVE, INFRASTRUCTURE = 0, 1, 2, 3, 4
 GATES = {"pass": DONE, "regressed": REGRESSED, "inconclusive": INCONCLUSIVE}
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-DAY = click.DateTime(["%Y-%m-%d"])
+
+class Day(click.ParamType[date]):
+    """A day, as `2026-10-01`."""
+
+    name = "day"
+    moment = click.DateTime(["%Y-%m-%d"])
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The format, as the help shows it."""
+        return self.moment.get_metavar(param, ctx)
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> date:
+        """The day that a text names."""
+        return self.moment.convert(value, param, ctx).date()
 
 
-class Place(click.ParamType):
+DAY = Day()
+
+
+class Place(click.ParamType["Path | str"]):
     """Where exports are: a file or folder that exists, a pattern, or an address (`s3://…`)."""
 
     name = "place"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
-        """A path, or the words as they are."""
+    def convert(
+        self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path | str:
+        """A path of a file or folder; a pattern or an address as text."""
         from evals.sources import locations
 
-        if not isinstance(value, str) or value == "-" or locations.is_remote(value):
+        if isinstance(value, Path) or value == "-" or locations.is_remote(value):
             return value
         if locations.is_pattern(value):
             return str(Path(value).absolute())
@@ -47,13 +70,13 @@ class Place(click.ParamType):
 
 
 def fail(code: int, message: str) -> NoReturn:
-    """Ends the command with a sentence on stderr and a documented exit code."""
-    terminal.complain(message)
+    """Prints an error on stderr and ends the command with a documented exit code."""
+    terminal.print_error(message)
     sys.exit(code)
 
 
-def located(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--home` and `--catalog`, which every command takes."""
+def home_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Adds `--home` and `--catalog`, which every command has."""
     path = click.Path(path_type=Path)
     options = (
         click.option("--home", type=path, envvar="ANDON_HOME", help="Data folder [.andon]."),
@@ -64,7 +87,7 @@ def located(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def ranged(command: Callable[..., Any]) -> Callable[..., Any]:
+def night_options(command: Callable[P, R]) -> Callable[P, R]:
     """Adds `--from`, `--to` and `--date`."""
     options = (
         click.option("--to", "last", type=DAY, help="Last night, included."),
@@ -76,26 +99,34 @@ def ranged(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
+)
 
 
-def place(home: Path | None, catalog: Path | None, **more: Any) -> Settings:
-    """The settings of the options given, kept in the environment for what runs below."""
-    given = {"ANDON_HOME": home, "ANDON_CATALOG": catalog, "ANDON_INBOX": more.get("inbox")}
+def read_options(
+    home: Path | None,
+    catalog: Path | None,
+    inbox: Path | str | None = None,
+    labels: tuple[Path, ...] = (),
+) -> Settings:
+    """The settings of a command; sets environment variables for the processes it starts."""
+    given = {"ANDON_HOME": home, "ANDON_CATALOG": catalog, "ANDON_INBOX": inbox}
     for name, value in given.items():
         if value is not None:
             os.environ[name] = str(value.absolute() if isinstance(value, Path) else value)
-    labels = more.get("labels") or ()
     if labels:
         os.environ["ANDON_LABELS"] = os.pathsep.join(str(path.absolute()) for path in labels)
-    here = settings()
-    if not is_utf8(str(here.home)):
-        fail(USAGE, f"--home {here.home}: its name is not UTF-8, which Parquet needs; rename it")
-    return here
+    settings = read_settings()
+    if not is_utf8(str(settings.home)):
+        fail(
+            USAGE, f"--home {settings.home}: its name is not UTF-8, which Parquet needs; rename it"
+        )
+    return settings
 
 
 def describe_problem(problem: Problem) -> str:
-    """A problem of the catalog in a sentence, with whom it stops."""
+    """A problem of the catalog in a sentence, with the applications it stops."""
     stopped = ", ".join(problem.apps or ())
     if not stopped:
         return f"{problem.message}; nothing uses it yet"
@@ -107,22 +138,23 @@ def is_utf8(path: str) -> bool:
     return not any("\ud800" <= char <= "\udfff" for char in path)
 
 
-def span(known: list[date], first: Any, last: Any, only: Any) -> list[date]:
-    """The known nights within the options given."""
-    low = (only or first).date() if only or first else date.min
-    high = (only or last).date() if only or last else date.max
+def select_nights(
+    nights: list[date], first: date | None, last: date | None, only: date | None
+) -> list[date]:
+    """The nights that `--from`, `--to` and `--date` select."""
+    low, high = only or first or date.min, only or last or date.max
     if low > high:
         raise click.UsageError(f"--from {low} is after --to {high}")
-    return [night for night in known if low <= night <= high]
+    return [night for night in nights if low <= night <= high]
 
 
-def chosen_report(lake: Any, app: str, only: Any) -> Report:
+def find_report(lake: Lake, app: str, only: date | None) -> Report:
     """The current report of an application's night, by default its last."""
     from evals.reports.archive import current_reports
 
-    reports = [one for one in current_reports(lake) if one.app == app]
+    reports = [report for report in current_reports(lake) if report.app == app]
     if only:
-        reports = [one for one in reports if one.date == only.date()]
+        reports = [report for report in reports if report.date == only]
     if not reports:
-        fail(USAGE, f"no report of {app!r}; `andon report list` shows what there is")
+        fail(USAGE, f"no report of {app!r}; `andon report list` lists all reports")
     return reports[-1]

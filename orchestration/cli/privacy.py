@@ -1,32 +1,32 @@
-"""Commands about people's data: forget, tidy.
+"""Commands that delete data: forget, tidy.
 
-What is reached and how is decided in `evals`.
+What is deleted and how is in `evals.erasure`.
 """
 
 import sys
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from orchestration.cli.options import (
     DONE,
     INFRASTRUCTURE,
-    as_json,
     fail,
-    located,
-    place,
+    home_options,
+    json_option,
+    read_options,
 )
 from orchestration.runtime import terminal
 
 
 @click.command()
-@located
+@home_options
 @click.option("--user", "users", multiple=True, help="A user's id, as your system knows it.")
 @click.option("--trace", "traces", multiple=True, help="A trace's id.")
-@click.option("--yes", is_flag=True, help="Do it; without, only say what would go.")
-@as_json
+@click.option("--yes", is_flag=True, help="Delete; without it, only show what would be deleted.")
+@json_option
 def forget(
     home: Path | None,
     catalog: Path | None,
@@ -35,10 +35,10 @@ def forget(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Takes a user or a trace out of everything under the home, and refuses it from then on.
+    """Deletes a user's data or a trace from the whole home, and refuses it from then on.
 
-    Reports keep their figures and lose the text. What cannot be undone is asked for with --yes.
-    Killed at any moment, the same command or the next `andon nightly` completes it.
+    Reports keep their figures and lose the text. Deleting needs --yes and cannot be undone. If it
+    is killed, the same command or the next `andon nightly` completes it.
 
     \b
     Examples:
@@ -50,52 +50,60 @@ def forget(
 
     if not users and not traces:
         raise click.UsageError("give --user or --trace, each as often as needed")
-    here = place(home, catalog)
-    lake, cat = here.lake(), here.catalog()
+    settings = read_options(home, catalog)
+    lake, cat = settings.lake(), settings.catalog()
     done: dict[str, int] = {}
     try:
         if yes:
-            found = forgetting.forget_person(lake, cat, users, traces, datetime.now(UTC))
-            done = found.touched
+            person = forgetting.forget_person(lake, cat, users, traces, datetime.now(UTC))
+            done = person.touched
         else:
             forgetting.finish_requests(lake, cat)
-            found = forgetting.find_person(lake, cat, users, traces)
+            person = forgetting.find_person(lake, cat, users, traces)
     except HomeInUse as error:
-        noted = "the wish is noted, and the next `andon nightly` does it as well"
+        noted = "the request is stored, and the next `andon nightly` completes it"
         fail(INFRASTRUCTURE, f"{error}; {noted}" if yes else str(error))
-    said = {"traces": found.nights, "done": yes, "touched": done, "outside": found.outside}
     if as_json:
-        terminal.show(said)
+        counts = {"traces": person.nights, "done": yes, "touched": done}
+        terminal.print_json({**counts, "outside": person.outside})
     else:
-        told(said)
+        print_deletion(person.nights, done if yes else None, person.outside)
     sys.exit(INFRASTRUCTURE if done.get("left") else DONE)
 
 
-def told(said: dict[str, Any]) -> None:
-    """What was found and what became of it, in lines."""
-    count = sum(said["traces"].values())
-    nights = f" in {len(said['traces'])} nights" if count else ""
-    if said["done"]:
-        terminal.say(f"{count} traces{nights} forgotten")
-        for where, touched in said["touched"].items():
-            if touched and where != "left":
-                terminal.say(f"  {where}: {touched}")
+def print_deletion(
+    traces: Mapping[str, int], done: Mapping[str, int] | None, outside: Iterable[str]
+) -> None:
+    """Prints how much was deleted.
+
+    Args:
+        traces: the number of traces by night.
+        done: what was deleted, by place; None when nothing was.
+        outside: files that Andon did not write and does not delete.
+    """
+    count = sum(traces.values())
+    nights = f" in {len(traces)} nights" if count else ""
+    if done is None:
+        terminal.print_line(f"{count} traces{nights} would be deleted for good; add --yes to do it")
     else:
-        terminal.say(f"{count} traces{nights} would be forgotten; --yes does it, for good")
-    for path in said["outside"]:
-        terminal.say(f"not Andon's, and still there: {path}")
-    if said["touched"].get("left"):
-        terminal.say("an id still stands somewhere: run it again", err=True)
+        terminal.print_line(f"{count} traces{nights} deleted")
+        for place, number in done.items():
+            if number and place != "left":
+                terminal.print_line(f"  {place}: {number}")
+    for path in outside:
+        terminal.print_line(f"not deleted, since Andon did not write it: {path}")
+    if done and done.get("left"):
+        terminal.print_line("some data was not deleted: run the command again", err=True)
 
 
 @click.command()
-@located
-@click.option("--dry-run", is_flag=True, help="Say what would go, and stop.")
-@as_json
+@home_options
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted, and stop.")
+@json_option
 def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) -> None:
-    """Lets go of what is older than the catalog's `retention`: raw rows, then texts.
+    """Deletes what is older than the catalog's `retention`: raw rows, then texts.
 
-    Figures stay for ever. `andon nightly` does this last.
+    Figures are kept for ever. `andon nightly` does this last.
 
     \b
     Examples:
@@ -105,25 +113,25 @@ def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) 
     from evals.erasure import forget as forgetting
     from evals.erasure import retention
 
-    here = place(home, catalog)
-    lake = here.lake()
-    forgetting.finish_requests(lake, here.catalog())
-    found = retention.find_expired(lake, here.catalog(), datetime.now(UTC))
+    settings = read_options(home, catalog)
+    lake = settings.lake()
+    forgetting.finish_requests(lake, settings.catalog())
+    expired = retention.find_expired(lake, settings.catalog(), datetime.now(UTC))
     planned = {
-        "raw_files": len(found.raw),
-        "refused_files": len(found.refused),
-        "nights": [night.isoformat() for night in found.nights],
+        "raw_files": len(expired.raw),
+        "refused_files": len(expired.refused),
+        "nights": [night.isoformat() for night in expired.nights],
     }
-    done = {} if dry_run or not found else retention.delete_expired(lake, found)
+    done = {} if dry_run or not expired else retention.delete_expired(lake, expired)
     if as_json:
-        terminal.show({"found": planned, "done": done})
-    elif not found:
-        terminal.say("nothing is older than `retention` allows")
+        terminal.print_json({"found": planned, "done": done})
+    elif not expired:
+        terminal.print_line("nothing is older than `retention` allows")
     else:
-        verb = "would go" if dry_run else "gone"
-        raw, refused, nights = planned["raw_files"], planned["refused_files"], len(found.nights)
-        terminal.say(
-            f"{raw} raw files, bytes of {refused} refused files, texts of {nights} nights {verb}"
+        verb = "would be deleted" if dry_run else "deleted"
+        terminal.print_line(
+            f"{len(expired.raw)} raw files, bytes of {len(expired.refused)} refused files, "
+            f"texts of {len(expired.nights)} nights {verb}"
         )
 
 

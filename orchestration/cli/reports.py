@@ -1,12 +1,14 @@
 """Commands that read reports: gate, and report list, show and diff.
 
-Nothing is computed that a report does not say.
+They show figures of stored reports and compute none.
 """
+
+from __future__ import annotations
 
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,27 +17,32 @@ from orchestration.cli.options import (
     GATES,
     INFRASTRUCTURE,
     USAGE,
-    as_json,
-    chosen_report,
     fail,
-    located,
-    place,
-    ranged,
-    span,
+    find_report,
+    home_options,
+    json_option,
+    night_options,
+    read_options,
+    select_nights,
 )
 from orchestration.runtime import terminal
 
+if TYPE_CHECKING:
+    from evals.storage.lake import Lake
+
 
 @click.command()
-@located
+@home_options
 @click.option("--app", required=True, help="The application.")
-@click.option("--date", "only", type=DAY, help="The night; default: the last one reported.")
-@as_json
-def gate(home: Path | None, catalog: Path | None, app: str, only: Any, as_json: bool) -> None:
+@click.option("--date", "only", type=DAY, help="The night; default: the last one with a report.")
+@json_option
+def gate(
+    home: Path | None, catalog: Path | None, app: str, only: date | None, as_json: bool
+) -> None:
     """Exits 0 when a night passed, 1 regressed, 3 inconclusive, 4 infrastructure.
 
-    A provisional night, whose traces may still come, is never regressed: it is inconclusive. An
-    application whose catalog is broken waits: 4.
+    A provisional night, which may still get traces, is never regressed but inconclusive. An
+    application whose catalog is broken exits 4.
 
     \b
     Example:
@@ -43,12 +50,12 @@ def gate(home: Path | None, catalog: Path | None, app: str, only: Any, as_json: 
     """
     from evals.storage import night_state
 
-    here = place(home, catalog)
-    lake, broken = here.lake(), here.catalog().broken.get(app)
-    waiting = night_state.read_state(lake, only.date()).waiting if only else (app,)
+    settings = read_options(home, catalog)
+    lake, broken = settings.lake(), settings.catalog().broken.get(app)
+    waiting = night_state.read_state(lake, only).waiting if only else (app,)
     if broken and app in waiting:
-        fail(INFRASTRUCTURE, f"{broken.messages[0]}; {app} waits, so there is no report to judge")
-    report = chosen_report(lake, app, only)
+        fail(INFRASTRUCTURE, f"{broken.messages[0]}; {app} waits, so there is no report")
+    report = find_report(lake, app, only)
     until = night_state.provisional_until(lake, report.date, app, datetime.now(UTC))
     outcome = report.gate.outcome
     if until and outcome == "regressed":
@@ -57,23 +64,23 @@ def gate(home: Path | None, catalog: Path | None, app: str, only: Any, as_json: 
         body = report.to_json()
         shown = {key: body[key] for key in ("date", "app", "version", "gate", "sentence")}
         gate = {**body["gate"], "outcome": outcome}
-        terminal.show(
+        terminal.print_json(
             {**shown, "gate": gate, "provisional": until is not None, "provisional_until": until}
         )
     else:
         mark = f" (provisional until {until})" if until else ""
-        terminal.say(f"{report.date} {app}: {outcome}{mark}. {report.sentence}")
+        terminal.print_line(f"{report.date} {app}: {outcome}{mark}. {report.sentence}")
     sys.exit(GATES.get(outcome, INFRASTRUCTURE))
 
 
 @click.group()
 def report() -> None:
-    """Shows the reports at rest."""
+    """Lists, shows and compares stored reports."""
 
 
 @report.command("list")
-@located
-@as_json
+@home_options
+@json_option
 def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     """Lists every version of every report.
 
@@ -85,83 +92,87 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     from evals.storage import night_state
     from evals.storage.report_files import list_reports
 
-    lake, now = place(home, catalog).lake(), datetime.now(UTC)
-    current = {one.key: one.version for one in current_reports(lake)}
-    rows = []
-    for night, app, version in list_reports(lake):
-        row = {"date": night.isoformat(), "app": app, "version": version}
-        until = night_state.provisional_until(lake, night, app, now)
-        found = {"current": current.get((night, app)) == version, "provisional_until": until}
-        rows.append({**row, **found})
+    lake, now = read_options(home, catalog).lake(), datetime.now(UTC)
+    current = {report.key: report.version for report in current_reports(lake)}
+    rows = [
+        {
+            "date": night.isoformat(),
+            "app": app,
+            "version": version,
+            "current": current.get((night, app)) == version,
+            "provisional_until": night_state.provisional_until(lake, night, app, now),
+        }
+        for night, app, version in list_reports(lake)
+    ]
     if as_json:
-        terminal.show(rows)
+        terminal.print_json(rows)
         return
     for row in rows:
         mark = "" if row["current"] else " (older version)"
         until = row["provisional_until"]
         mark = f" (provisional until {until})" if until and not mark else mark
-        terminal.say(f"{row['date']} {row['app']} {row['version']}{mark}")
+        terminal.print_line(f"{row['date']} {row['app']} {row['version']}{mark}")
 
 
 @report.command("show")
-@located
-@ranged
+@home_options
+@night_options
 @click.option("--app", required=True, help="The application.")
-@as_json
+@json_option
 def report_show(
     home: Path | None,
     catalog: Path | None,
-    first: Any,
-    last: Any,
-    only: Any,
+    first: date | None,
+    last: date | None,
+    only: date | None,
     app: str,
     as_json: bool,
 ) -> None:
-    """Shows a night, or with --from and --to the nights' counts pooled.
+    """Shows the report of a night, or with --from and --to the pooled counts of nights.
 
     \b
     Examples:
       andon report show --app chat --date 2026-10-08
       andon report show --app chat --from 2026-10-01 --to 2026-10-07 --json
     """
-    lake = place(home, catalog).lake()
+    lake = read_options(home, catalog).lake()
     if first or last:
-        show_pooled(lake, app, span(lake.nights("traces"), first, last, None), as_json)
+        show_pooled(lake, app, select_nights(lake.nights("traces"), first, last, None), as_json)
         return
-    report = chosen_report(lake, app, only)
+    report = find_report(lake, app, only)
     if as_json:
-        terminal.show(report.to_json())
+        terminal.print_json(report.to_json())
         return
     from orchestration.cli import board
 
     board.draw_report(report)
 
 
-def show_pooled(lake: Any, app: str, days: list[date], as_json: bool) -> None:
-    """Shows an application's nights with their counts pooled."""
+def show_pooled(lake: Lake, app: str, days: list[date], as_json: bool) -> None:
+    """Shows the pooled counts of an application's nights."""
     from evals.reports import json_form
     from evals.reports.archive import current_reports
     from evals.reports.pooling import pool_reports
     from orchestration.cli import board
 
-    reports = [one for one in current_reports(lake) if one.app == app and one.date in days]
+    reports = [r for r in current_reports(lake) if r.app == app and r.date in days]
     if not reports:
         fail(USAGE, f"no report of {app!r} in those nights")
-    rows, nights = pool_reports(reports), [one.date for one in reports]
+    rows, nights = pool_reports(reports), [report.date for report in reports]
     if as_json:
         span = {"from": nights[0].isoformat(), "to": nights[-1].isoformat()}
-        terminal.show({"app": app, **span, "results": json_form.to_json(rows)})
+        terminal.print_json({"app": app, **span, "results": json_form.to_json(rows)})
     else:
         board.draw_pooled(app, nights, rows)
 
 
 @report.command("diff")
-@located
+@home_options
 @click.option("--app", required=True, help="The application.")
 @click.option("--date", "only", type=DAY, required=True, help="The night.")
-@as_json
+@json_option
 def report_diff(
-    home: Path | None, catalog: Path | None, app: str, only: Any, as_json: bool
+    home: Path | None, catalog: Path | None, app: str, only: date, as_json: bool
 ) -> None:
     """Shows what differs between the versions of a night's report, oldest first.
 
@@ -171,13 +182,15 @@ def report_diff(
     """
     from orchestration.cli import board
 
-    lake = place(home, catalog).lake()
-    moved = board.versions(lake, only.date(), app)
+    lake = read_options(home, catalog).lake()
+    steps = board.compare_versions(lake, only, app)
     if as_json:
-        terminal.show(moved)
+        terminal.print_json(steps)
         return
-    for step in moved:
-        terminal.say(f"{step['before']} → {step['after']}: {'; '.join(step['moved']) or 'nothing'}")
+    for step in steps:
+        terminal.print_line(
+            f"{step['before']} → {step['after']}: {'; '.join(step['moved']) or 'nothing'}"
+        )
 
 
 COMMANDS = (gate, report)

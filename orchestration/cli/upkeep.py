@@ -1,12 +1,14 @@
-"""Commands that keep the place: labels, quarantine, doctor, ui.
+"""Commands around the nightly run: labels, quarantine, doctor, ui.
 
-The line itself is moved elsewhere.
+The run itself is in `nightly`.
 """
+
+from __future__ import annotations
 
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -14,26 +16,33 @@ from orchestration.cli.options import (
     DAY,
     DONE,
     USAGE,
-    as_json,
     fail,
-    located,
-    place,
+    home_options,
+    json_option,
+    read_options,
 )
 from orchestration.runtime import terminal
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from evals.validation.quarantine import Refusal
 
 
 @click.group()
 def labels() -> None:
-    """Carries the review queue out and labels back in."""
+    """Exports the review queue and imports labels."""
 
 
 @labels.command("export")
-@located
+@home_options
 @click.option("--date", "only", type=DAY, required=True, help="The night.")
 @click.option("--app", help="One application.")
-@click.option("-o", "--out", type=click.File("w", encoding="utf-8"), default="-", help="Where to.")
+@click.option(
+    "-o", "--out", type=click.File("w", encoding="utf-8"), default="-", help="The file to write."
+)
 def labels_export(
-    home: Path | None, catalog: Path | None, only: Any, app: str | None, out: Any
+    home: Path | None, catalog: Path | None, only: date, app: str | None, out: IO[str]
 ) -> None:
     """Writes a night's review queue as JSONL with an empty verdict to fill in.
 
@@ -43,16 +52,16 @@ def labels_export(
     """
     from evals.labels import realign
 
-    lake = place(home, catalog).lake()
-    for row in realign.sheet(lake, only.date(), app):
-        out.write(terminal.document(row) + "\n")
+    lake = read_options(home, catalog).lake()
+    for row in realign.sheet(lake, only, app):
+        out.write(terminal.to_json(row) + "\n")
 
 
 @labels.command("import")
-@located
+@home_options
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
-    """Adds a file of labels; rows whose verdict is still empty are left out.
+    """Adds a file of labels; skips rows whose verdict is empty.
 
     \b
     Example:
@@ -60,17 +69,17 @@ def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
     """
     from evals.labels.label_files import import_labels
 
-    here = place(home, catalog)
-    added = import_labels(here.lake(), here.catalog(), path)
-    terminal.say(f"{added} labels added; `andon nightly` reports them")
+    settings = read_options(home, catalog)
+    added = import_labels(settings.lake(), settings.catalog(), path)
+    terminal.print_line(f"{added} labels added; `andon nightly` reports them")
 
 
 @click.group(invoke_without_command=True)
-@located
-@as_json
+@home_options
+@json_option
 @click.pass_context
 def quarantine(ctx: click.Context, home: Path | None, catalog: Path | None, as_json: bool) -> None:
-    """Lists, shows and replays refused rows; alone it lists them.
+    """Lists, shows and replays refused rows; without a command it lists them.
 
     \b
     Examples:
@@ -81,16 +90,16 @@ def quarantine(ctx: click.Context, home: Path | None, catalog: Path | None, as_j
     given = {"home": home, "catalog": catalog, "as_json": as_json}
     if ctx.invoked_subcommand is None:
         ctx.invoke(quarantine_list, **given)
-    told = {name: value for name, value in given.items() if value}
-    ctx.default_map = dict.fromkeys(quarantine.commands, told)
+    chosen = {name: value for name, value in given.items() if value}
+    ctx.default_map = dict.fromkeys(quarantine.commands, chosen)
 
 
 @quarantine.command("list")
-@located
+@home_options
 @click.option("--app", help="One application.")
 @click.option("--code", help="One reason code.")
 @click.option("--file", help="One file, by its name.")
-@as_json
+@json_option
 def quarantine_list(
     home: Path | None,
     catalog: Path | None,
@@ -106,72 +115,72 @@ def quarantine_list(
       andon quarantine list
       andon quarantine list --code no-output --json
     """
-    from evals.validation import quarantine as door
+    from evals.validation.quarantine import read_refusals
 
-    lake = place(home, catalog).lake()
+    lake = read_options(home, catalog).lake()
     keys = ("source_file", "source_line", "code", "reason", "app", "trace_id")
-    wanted = {"app": app, "code": code, "source_file": file}
-    chosen = {key: value for key, value in wanted.items() if value is not None}
+    filters = {"app": app, "code": code, "source_file": file}
+    chosen = {key: value for key, value in filters.items() if value is not None}
     rows = [
         {**{key: getattr(row, key) for key in keys}, "night": row.night}
-        for row in door.read_refusals(lake)
+        for row in read_refusals(lake)
         if all(getattr(row, key) == value for key, value in chosen.items())
     ]
     if as_json:
-        terminal.show(rows)
+        terminal.print_json(rows)
         return
     for row in rows:
-        where = f"{row['source_file']}:{row['source_line']}"
-        terminal.say(f"{where}: {row['code']}: {row['reason']}")
+        place = f"{row['source_file']}:{row['source_line']}"
+        terminal.print_line(f"{place}: {row['code']}: {row['reason']}")
     if not rows:
-        terminal.say("nothing in quarantine")
+        terminal.print_line("nothing in quarantine")
 
 
 @quarantine.command("show")
-@located
-@click.argument("where", metavar="FILE:LINE")
-@as_json
-def quarantine_show(home: Path | None, catalog: Path | None, where: str, as_json: bool) -> None:
-    """Shows a refused row as it was found, unredacted.
+@home_options
+@click.argument("place", metavar="FILE:LINE")
+@json_option
+def quarantine_show(home: Path | None, catalog: Path | None, place: str, as_json: bool) -> None:
+    """Shows a refused row as it was in its file, unredacted.
 
     \b
     Example:
       andon quarantine show 2026-10-01.jsonl:17
     """
-    from evals.validation import quarantine as door
+    from evals.validation.quarantine import read_refusals
 
-    lake = place(home, catalog).lake()
-    file, _, line = where.rpartition(":")
-    found = [
+    lake = read_options(home, catalog).lake()
+    file, _, line = place.rpartition(":")
+    refusals = [
         row
-        for row in door.read_refusals(lake)
+        for row in read_refusals(lake)
         if row.source_file == file and str(row.source_line) == line
     ]
-    if not found:
-        fail(USAGE, f"{where} is not in quarantine; `andon quarantine list` shows what is")
-    rows = [shown(row) for row in found]
+    if not refusals:
+        fail(USAGE, f"{place} is not in quarantine; `andon quarantine list` lists what is")
+    rows = [describe_refusal(row) for row in refusals]
     if as_json:
-        terminal.show(rows)
+        terminal.print_json(rows)
         return
     for row in rows:
-        terminal.say(f"{row['code']}: {row['reason']}")
-        terminal.say(row["raw"])
+        terminal.print_line(f"{row['code']}: {row['reason']}")
+        terminal.print_line(str(row["raw"]))
 
 
-def shown(row: Any) -> dict[str, Any]:
-    """A refused row with its bytes as text a terminal can take."""
+def describe_refusal(row: Refusal) -> dict[str, object]:
+    """A refused row, with its bytes as escaped text."""
     return {**asdict(row), "raw": repr(row.raw.decode("utf-8", "backslashreplace"))[1:-1]}
 
 
 @quarantine.command("replay")
-@located
+@home_options
 @click.option("--code", help="Only rows refused for this reason.")
 @click.option("--file", help="Only rows of this file.")
-@as_json
+@json_option
 def quarantine_replay(
     home: Path | None, catalog: Path | None, code: str | None, file: str | None, as_json: bool
 ) -> None:
-    """Reads refused rows again under the catalog of today; those that pass enter their night.
+    """Reads refused rows again with today's catalog; rows that pass are added to their night.
 
     \b
     Examples:
@@ -180,34 +189,36 @@ def quarantine_replay(
     """
     from evals.validation import quarantine_replay
 
-    here = place(home, catalog)
-    found = quarantine_replay.replay_quarantine(here.lake(), here.catalog(), file=file, code=code)
+    settings = read_options(home, catalog)
+    replays = quarantine_replay.replay_quarantine(
+        settings.lake(), settings.catalog(), file=file, code=code
+    )
     if as_json:
-        terminal.show([one._asdict() for one in found])
+        terminal.print_json([replay._asdict() for replay in replays])
         return
-    for one in found:
-        left = "; ".join(f"{n} {reason}" for reason, n in one.why.items())
-        still = f"; still refused: {left}" if left else ""
-        terminal.say(f"{one.file}: {one.placed} of {one.tried} rows placed{still}")
-        if one.gone:
-            terminal.say(
-                f"  {one.gone} not read again: the export is gone and their bytes were not all "
-                "kept; put it back into the inbox and replay"
+    for replay in replays:
+        reasons = "; ".join(f"{n} {reason}" for reason, n in replay.why.items())
+        refused = f"; still refused: {reasons}" if reasons else ""
+        terminal.print_line(f"{replay.file}: {replay.placed} of {replay.tried} rows added{refused}")
+        if replay.gone:
+            terminal.print_line(
+                f"  {replay.gone} not read again: the export was deleted and not all their bytes "
+                "were kept; put it back into the inbox and replay"
             )
-    if any(one.placed for one in found):
-        terminal.say("`andon nightly` reports their nights anew")
-    if not found:
-        terminal.say("nothing in quarantine to replay")
+    if any(replay.placed for replay in replays):
+        terminal.print_line("`andon nightly` reports their nights again")
+    if not replays:
+        terminal.print_line("nothing in quarantine to replay")
 
 
 @click.command()
-@located
-@as_json
+@home_options
+@json_option
 @click.option("--online", is_flag=True, help="Ask providers until when they serve each model.")
 def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool) -> None:
     """Checks the catalog, the models' pins and the data folder.
 
-    A pin that ends within 90 days warns, within 30 days fails.
+    Warns about a model that is retired within 90 days, fails within 30.
 
     \b
     Example:
@@ -216,28 +227,28 @@ def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool)
     """
     from orchestration.cli import diagnosis
 
-    findings = diagnosis.examine(place(home, catalog), online=online)
+    findings = diagnosis.check_home(read_options(home, catalog), online=online)
     if as_json:
-        terminal.show([finding._asdict() for finding in findings])
+        terminal.print_json([finding._asdict() for finding in findings])
     else:
         for finding in findings:
-            terminal.say(f"{finding.state:>5}  {finding.about}: {finding.words}")
+            terminal.print_line(f"{finding.state:>5}  {finding.about}: {finding.words}")
     sys.exit(USAGE if any(finding.state == "fail" for finding in findings) else DONE)
 
 
 @click.command()
-@located
+@home_options
 @click.option(
     "--port",
     type=click.IntRange(1, 65534),
     default=3000,
     show_default=True,
-    help="Dagster's; the board is one above.",
+    help="Dagster's port; the board has the next one.",
 )
 def ui(home: Path | None, catalog: Path | None, port: int) -> None:
     """Serves Dagster and the board on this machine until interrupted.
 
-    Meanwhile Dagster's schedule runs the nights that are due, each morning at 05:00 UTC.
+    While it runs, Dagster's schedule runs the nights that are due, each morning at 05:00 UTC.
 
     \b
     Example:
@@ -246,9 +257,9 @@ def ui(home: Path | None, catalog: Path | None, port: int) -> None:
     from orchestration.web import serve
 
     try:
-        sys.exit(serve.serve(place(home, catalog), port))
-    except serve.PortTakenError as taken:
-        fail(USAGE, str(taken))
+        sys.exit(serve.serve(read_options(home, catalog), port))
+    except serve.PortTakenError as error:
+        fail(USAGE, str(error))
 
 
 COMMANDS = (labels, quarantine, doctor, ui)

@@ -1,1 +1,1 @@
-"""How runs are executed: the executor, dbt, partitions, metadata, progress."""
+"""What runs need: the executor, dbt, partitions, metadata, progress."""

@@ -1,35 +1,55 @@
-"""What tables and bars are drawn on: a terminal where no text is markup.
+"""The console that tables and bars are drawn on: it reads no markup in texts.
 
-Styles are given as styles (`rich.text.Text`, `style=`). Imported late: Rich is heavy. Plain lines
-are `terminal`'s.
+Styles are passed as styles (`rich.text.Text`, `style=`). Imported late: Rich is heavy. Plain lines
+are printed by `terminal`.
 """
 
 import sys
-from typing import Any
 
 from rich.console import Console as Rich  # noqa: TID251  the one place
+from rich.console import HighlighterType, JustifyMethod, OverflowMethod  # noqa: TID251
+from rich.style import Style
 from rich.text import Text
 
 from evals.readable import make_readable
 
 WIDTH = 140
-"""Columns where the output goes to a file."""
+"""Columns of an output that is no terminal."""
 
 
 class Console(Rich):
-    """Takes every string as text: it reads no markup, emoji code or link, and nothing hidden."""
+    """Prints every string as text, without markup, emoji codes or links."""
 
-    def render_str(self, text: str, **options: Any) -> Text:
-        """The string as it stands, with hidden characters spelled out."""
-        asked = {"markup": False, "emoji": False, "highlight": False}
-        return super().render_str(make_readable(text), **{**options, **asked})
+    def render_str(
+        self,
+        text: str,
+        *,
+        style: str | Style = "",
+        justify: JustifyMethod | None = None,
+        overflow: OverflowMethod | None = None,
+        emoji: bool | None = None,
+        markup: bool | None = None,
+        highlight: bool | None = None,
+        highlighter: HighlighterType | None = None,
+    ) -> Text:
+        """The string with hidden characters escaped; `emoji`, `markup`, `highlight` are ignored."""
+        return super().render_str(
+            make_readable(text),
+            style=style,
+            justify=justify,
+            overflow=overflow,
+            emoji=False,
+            markup=False,
+            highlight=False,
+            highlighter=highlighter,
+        )
 
 
-def output() -> Console:
-    """Standard output."""
+def open_stdout() -> Console:
+    """A console on standard output."""
     return Console(width=None if sys.stdout.isatty() else WIDTH)  # noqa: TID251  prints nothing
 
 
-def errors() -> Console:
-    """Standard error, for what is gone in the end."""
+def open_stderr() -> Console:
+    """A console on standard error, for what disappears at the end."""
     return Console(stderr=True)

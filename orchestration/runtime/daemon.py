@@ -1,7 +1,7 @@
-"""Dagster's daemon, which runs schedules and sensors, for as long as what started it lives.
+"""Dagster's daemon, which runs schedules and sensors, for as long as its parent process lives.
 
-Takes the words of `dagster-daemon`. Ends when its standard input does, be it by a kill of the
-process that holds the other end.
+Takes the arguments of `dagster-daemon`. Ends when its standard input is closed, which also happens
+when the process at the other end is killed.
 """
 
 import os
@@ -12,7 +12,7 @@ from dagster._daemon.cli import main
 
 
 def end_with_input() -> None:
-    """Waits for the end of standard input, then ends this process as asked to."""
+    """Waits for the end of standard input, then sends this process SIGTERM."""
     while os.read(0, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

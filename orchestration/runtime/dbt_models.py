@@ -1,7 +1,9 @@
-"""dbt: its project parsed once, its models as assets, and its builds, run in this process.
+"""dbt: parses the project, declares its models as assets, and builds them in this process.
 
-What is modelled is `dbt_project`'s, what it reads and where marts go `evals.storage.marts`'s.
+The models are in `dbt_project`; what they read and where marts go is in `evals.storage.marts`.
 """
+
+from __future__ import annotations
 
 import os
 import subprocess
@@ -9,10 +11,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict, cast
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation
+from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtProject
 from packaging.version import Version
 
 from evals.storage.files import replace
@@ -21,42 +23,67 @@ from orchestration.runtime.deployment import reference_to, tags_of
 from orchestration.runtime.progress import Progress
 from orchestration.settings import ROOT
 
+if TYPE_CHECKING:
+    from dbt_common.events.base_types import EventMsg
+
 DBT = ROOT / "dbt_project"
 PARSED = DBT / "target"
 DBT_PROGRAM = str(Path(sys.executable).with_name("dbt"))
 PROJECT_PARTS = ("models", "macros", "tests", "dbt_project.yml", "profiles.yml", "selectors.yml")
 DBT_VERSION = Version(metadata.version("dbt-core"))
 QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-write-json")
-"""Nothing reads dbt's own log, nor the manifest it would write twice a build."""
+"""Nothing reads dbt's own log, nor the manifest that it would write twice per build."""
+
+DbtEvent: TypeAlias = (
+    dg.Output[object]
+    | dg.AssetMaterialization
+    | dg.AssetObservation
+    | dg.AssetCheckResult
+    | dg.AssetCheckEvaluation
+)
+
+
+class EventInfo(TypedDict):
+    """The part of a dbt event that is read here."""
+
+    level: str
+    msg: str
+
+
+class LogEvent(TypedDict):
+    """An event of dbt in the form of its JSON log."""
+
+    info: EventInfo
+    data: dict[str, Any]
 
 
 def dbt_environment() -> dict[str, str]:
-    """The environment dbt runs in: no telemetry."""
+    """Environment variables that switch dbt's telemetry off."""
     return {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 
 
-def manifest() -> Path:
-    """The parsed dbt project, parsed again only when one of its files is newer.
+def load_manifest() -> Path:
+    """The manifest of the dbt project, which is parsed again only when one of its files is newer.
 
-    One process parses at a time, and aside: who waits finds it done, who reads finds it whole.
+    One process parses at a time, into another folder: readers never see half a manifest.
     """
     PARSED.mkdir(parents=True, exist_ok=True)
-    found = PARSED / "manifest.json"
+    manifest = PARSED / "manifest.json"
     with hold_lock(PARSED / "parse.lock"):
-        if not found.exists() or found.stat().st_mtime < newest_model():
-            Progress.say("parsing the dbt project (once)")
-            parse()
-    return found
+        if not manifest.exists() or manifest.stat().st_mtime < newest_model():
+            Progress.report("parsing the dbt project (once)")
+            parse_project()
+    return manifest
 
 
-def parse() -> None:
-    """Parses the dbt project and puts what dbt made where runs read it."""
+def parse_project() -> None:
+    """Parses the dbt project and replaces the files that runs read."""
     aside = PARSED / "aside"
     places = ["--project-dir", str(DBT), "--profiles-dir", str(DBT), "--target-path", str(aside)]
     environment = {**os.environ, **dbt_environment()}
-    environment.pop("ANDON_SCRATCH", None)  # a run's scratch file has the default's name
+    environment.pop("ANDON_SCRATCH", None)  # parse with the default file name, as runs have it
     command = [DBT_PROGRAM, "--quiet", "parse", *places]
-    errors = sys.stderr  # noqa: TID251  dbt's own, of our own models
+    errors = sys.stderr  # noqa: TID251  dbt prints only about our own models
     subprocess.run(command, check=True, env=environment, stdout=errors, cwd=DBT)
     for name in ("partial_parse.msgpack", "manifest.json"):
         replace(PARSED / name, (aside / name).read_bytes())
@@ -69,19 +96,23 @@ def newest_model() -> float:
 
 
 class Translator(DagsterDbtTranslator):
-    """dbt models as assets: staged scores come from every evaluator's asset, not from one."""
+    """Declares dbt models as assets; the source `scores` stands for all evaluators' assets."""
 
     def __init__(self, stage: str, evaluators: Sequence[dg.AssetKey] = ()) -> None:
         super().__init__()
         self.stage, self.evaluators = stage, evaluators
 
-    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> Any:
-        """The model's spec, its kinds, tags and dependencies made ours."""
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        """The spec of a model, with the stage's tags and the evaluators as dependencies."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         deps = [dep for dep in spec.deps if dep.asset_key != dg.AssetKey("scores")]
         if len(deps) < len(list(spec.deps)):
             deps += [dg.AssetDep(key) for key in self.evaluators]
-        spec = spec.replace_attributes(deps=deps, kinds={"dbt", "duckdb"}, tags=tags_of(self.stage))
+        spec = spec.replace_attributes(  # pyright: ignore[reportUnknownMemberType]  # Dagster's
+            deps=deps, kinds={"dbt", "duckdb"}, tags=tags_of(self.stage)
+        )
         node = manifest["nodes"].get(unique_id)
         if node is None:
             return spec
@@ -89,10 +120,10 @@ class Translator(DagsterDbtTranslator):
         return spec.merge_attributes(metadata=reference_to(file, 1, node["name"]))
 
 
-def linked(folder: Path) -> None:
-    """The dbt project as links in a run's own folder.
+def link_project(folder: Path) -> None:
+    """Links the dbt project into a run's own folder.
 
-    The database's path is relative and so the same for every run: dbt's parse stays valid.
+    The database's path is relative and so the same for every run: the parsed project stays valid.
     """
     for name in PROJECT_PARTS:
         link = folder / name
@@ -106,93 +137,100 @@ def linked(folder: Path) -> None:
     os.environ.update(dbt_environment())
 
 
-class Ended(NamedTuple):
-    """A build that is over, as Dagster asks after a process."""
+class FinishedProcess(NamedTuple):
+    """A build that has ended, with what Dagster reads of a process."""
 
     args: Sequence[str]
     returncode: int
 
     def wait(self) -> int:
-        """How it ended."""
+        """Returns the exit code."""
         return self.returncode
 
 
-class Build(DbtCliInvocation):
-    """A build that ran in this process: a dbt of its own cost seconds of imports, twice a night."""
+class FinishedBuild(DbtCliInvocation):
+    """A build that ran in this process, which saves seconds of imports twice a night."""
 
-    def __init__(self, said: Sequence[dict[str, Any]], **about: Any) -> None:
-        super().__init__(**about)
-        self.said = said
+    def __init__(self, events: Sequence[LogEvent], **invocation: Any) -> None:
+        super().__init__(**invocation)  # pyright: ignore[reportUnknownMemberType]  # dagster-dbt's
+        self.events = events
 
     def _stream_stdout(self) -> Iterator[dict[str, Any]]:
-        """What dbt said, as its JSON log would have it."""
-        self._error_messages = [one["info"]["msg"] for one in self.said if failed(one)]
-        yield from self.said
+        """Yields dbt's events in the form of its JSON log."""
+        self._error_messages = [e["info"]["msg"] for e in self.events if is_error(e)]
+        yield from (dict(event) for event in self.events)
 
 
-def failed(event: Mapping[str, Any]) -> bool:
-    """Whether an event of dbt's tells of an error."""
+def is_error(event: LogEvent) -> bool:
+    """Whether dbt logged an event as an error."""
     return event["info"]["level"] == "error"
 
 
-def build(context: Any, folder: Path) -> Build:
-    """Builds and tests the models a step selects; its folder is the process's meanwhile."""
+def run_build(context: dg.AssetExecutionContext, folder: Path) -> FinishedBuild:
+    """Builds and tests the models a step selects; changes the working directory to the folder."""
     from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
-    from dbt.adapters.factory import FACTORY
     from dbt.cli.main import dbtRunner
-    from dbt_common.events.functions import msg_to_dict
+    from dbt_common.events.functions import msg_to_dict  # pyright: ignore[reportUnknownVariableType]
 
-    chosen = get_updated_cli_invocation_params_for_context(context, {}, Translator(""))
-    said: list[dict[str, Any]] = []
+    selection = get_updated_cli_invocation_params_for_context(context, {}, Translator(""))
+    events: list[LogEvent] = []
 
-    def hear(event: Any) -> None:
+    def collect_event(event: EventMsg) -> None:
         """Keeps what dbt's console would show."""
         if event.info.level in ("info", "warn", "error"):
-            said.append(msg_to_dict(event))
+            events.append(cast("LogEvent", msg_to_dict(event)))
 
-    words = ["build", "--exclude-resource-type", "unit_test"]  # those are the test suite's
+    words = ["build", "--exclude-resource-type", "unit_test"]  # the test suite runs those
     words += ["--project-dir", str(folder), "--profiles-dir", str(folder)]
-    words += ["--target-path", str(folder / "target"), *chosen.selection_args]
-    if chosen.indirect_selection:
-        words += ["--indirect-selection", chosen.indirect_selection]
+    words += ["--target-path", str(folder / "target"), *selection.selection_args]
+    if selection.indirect_selection:
+        words += ["--indirect-selection", selection.indirect_selection]
     os.chdir(folder)
-    result = dbtRunner(callbacks=[hear]).invoke([*words, *QUIET])
+    runner: Any = dbtRunner(callbacks=[collect_event])
+    result = runner.invoke([*words, *QUIET])
     if result.exception:
         raise result.exception
-    return Build(
-        said,
-        process=Ended(["dbt", *words], 0 if result.success else 1),
-        manifest=chosen.manifest,
-        dagster_dbt_translator=chosen.dagster_dbt_translator,
+    return FinishedBuild(
+        events,
+        process=FinishedProcess(["dbt", *words], 0 if result.success else 1),
+        manifest=selection.manifest,
+        dagster_dbt_translator=selection.dagster_dbt_translator,
         project_dir=folder,
         target_path=folder / "target",
         raise_on_error=True,
         context=context,
-        adapter=next(iter(FACTORY.adapters.values()), None),
+        adapter=next(iter(list_adapters()), None),
         cli_version=DBT_VERSION,
     )
 
 
-def dbt_build(context: Any, scratch: Path) -> Iterator[Any]:
+def build_models(context: dg.AssetExecutionContext, scratch: Path) -> Iterator[DbtEvent]:
     """Builds and tests the selected models in the run's scratch file, with column lineage.
 
-    dbt and its threads change the process's folder and back, past each other: it may end as the
-    scratch folder, which is about to go.
+    Restores the working directory: dbt's threads may leave the process in the scratch folder,
+    which is deleted later.
     """
-    folder, here = scratch.parent, Path.cwd()
-    linked(folder)
+    folder, before = scratch.parent, Path.cwd()
+    link_project(folder)
     try:
-        yield from build(context, folder).stream().fetch_column_metadata()
+        build: Any = run_build(context, folder)
+        yield from build.stream().fetch_column_metadata()
     finally:
-        release()
-        os.chdir(here)
+        close_connections()
+        os.chdir(before)
 
 
-def release() -> None:
-    """Closes what dbt's adapter has open: it reads column metadata, and would keep the file."""
-    from dbt.adapters.factory import FACTORY
+def list_adapters() -> list[Any]:
+    """The database adapters that dbt has loaded."""
+    from dbt.adapters import factory
 
-    for adapter in FACTORY.adapters.values():
-        manager: Any = adapter.connections
+    loaded: Any = factory.FACTORY
+    return list(loaded.adapters.values())
+
+
+def close_connections() -> None:
+    """Closes the connections of dbt's adapter, which would keep the scratch file open."""
+    for adapter in list_adapters():
+        manager = adapter.connections
         manager.cleanup_all()
-        type(manager).close_all_connections()
+        manager.close_all_connections()

@@ -1,13 +1,13 @@
-"""What Dagster's definitions are built from: a team's places, its catalog, and its nights.
+"""What Dagster's definitions are built from: a team's settings, its catalog and its nights.
 
-Read once, when Dagster loads. What is wrong with the catalog is kept as a sentence and shown at the
-application it stops; definitions load all the same. A run reads the catalog again.
+Read once, when Dagster loads. A problem of the catalog is shown at the application it stops, and
+definitions load all the same. A run reads the catalog again.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import dagster as dg
 
@@ -17,7 +17,7 @@ from orchestration.runtime.partitions import build_calendar
 from orchestration.settings import Settings
 
 UNDECLARED = "unknown"
-"""An application the catalog does not know: it has the guardrails."""
+"""Stands for an application the catalog does not declare: guardrails run on it."""
 WHOLE = "catalog"
 """Stands for every application where the catalog as a whole cannot be read."""
 QUALITY, PLATFORM = "team:quality", "team:andon"
@@ -35,24 +35,24 @@ class Deployment:
     evaluators: Mapping[str, tuple[Evaluator, ...]]
     """Each evaluator by name, once for every application that uses it."""
     problems: Mapping[str, str]
-    """What is wrong, by application, or of the `catalog`."""
+    """Problems by application; those of the whole catalog under `catalog`."""
 
-    def owners(self, apps: Iterable[str], default: str = QUALITY) -> list[str]:
-        """The owners of some applications, as far as Dagster takes them; else the default."""
+    def find_owners(self, apps: Iterable[str], default: str = QUALITY) -> list[str]:
+        """The owners of applications in a form Dagster accepts; the default where none is."""
         named = {self.catalog.apps[app].owner for app in apps if app in self.catalog.apps}
         return sorted(name for name in named if OWNER.fullmatch(name)) or [default]
 
 
 def load_deployment(settings: Settings) -> Deployment:
-    """Reads the catalog as far as it can be read, and the home's first night."""
+    """Reads the applications that can be read, and the home's first night."""
     problems: dict[str, str] = {}
     try:
         catalog = settings.catalog()
     except CatalogError as error:
         catalog = Catalog(root=settings.catalog_root)
         problems[WHOLE] = "; ".join(error.messages)
-    problems |= {app: "; ".join(one.messages) for app, one in catalog.broken.items()}
-    found: dict[str, list[Evaluator]] = {}
+    problems |= {app: "; ".join(error.messages) for app, error in catalog.broken.items()}
+    by_name: dict[str, list[Evaluator]] = {}
     for app in [*catalog.apps, UNDECLARED]:
         try:
             evaluators = resolution.resolve_app(catalog, app)
@@ -60,24 +60,24 @@ def load_deployment(settings: Settings) -> Deployment:
             problems[app] = str(error)
             continue
         for evaluator in evaluators:
-            found.setdefault(evaluator.name, []).append(evaluator)
-    uses = {name: tuple(evaluators) for name, evaluators in sorted(found.items())}
+            by_name.setdefault(evaluator.name, []).append(evaluator)
+    uses = {name: tuple(evaluators) for name, evaluators in sorted(by_name.items())}
     nights = build_calendar(catalog, settings.lake())
     return Deployment(settings, catalog, nights, uses, problems)
 
 
-def tags_of(stage: str, apps: Iterable[str] = (), **more: bool) -> dict[str, str]:
-    """The tags of an asset: its stage, its applications, and what holds of it (`pii`, `paid`)."""
+def tags_of(stage: str, apps: Iterable[str] = (), **marks: bool) -> dict[str, str]:
+    """The tags of an asset: its stage, its applications, and the marks that are true."""
     own = {f"application/{app}": "" for app in sorted(apps) if is_tag_name(app)}
-    return {"stage": stage, **own, **{name: "" for name, holds in more.items() if holds}}
+    return {"stage": stage, **own, **{name: "" for name, applies in marks.items() if applies}}
 
 
 def is_tag_name(name: str) -> bool:
-    """Whether Dagster takes a name within a tag's key."""
+    """Whether Dagster accepts a name within a tag's key."""
     return re.fullmatch(r"[\w.-]{1,63}", name, re.ASCII) is not None
 
 
-def reference_to(path: Any, line: int, label: str) -> Mapping[str, Any]:
-    """Metadata by which Dagster links an asset to a line of a file of the catalog."""
-    found = dg.LocalFileCodeReference(file_path=str(path), line_number=line, label=label)
-    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[found])}
+def reference_to(path: Path, line: int, label: str) -> Mapping[str, dg.CodeReferencesMetadataValue]:
+    """Metadata by which Dagster links an asset to a line of a file."""
+    reference = dg.LocalFileCodeReference(file_path=str(path), line_number=line, label=label)
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}

@@ -1,103 +1,109 @@
-"""Dagster's event log in SQLite, its connections kept: named in `dagster.yaml`.
+"""Dagster's event log in SQLite with open connections; `dagster.yaml` names its class.
 
 Dagster's own opens a database two or three times for each event, and syncs as often. Here the
-shards in use stay open, and a batch of events, as of a run over a range, is one transaction.
+shards in use stay open, and a batch of events is one transaction.
 """
 
 import contextlib
+import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import dagster as dg
+from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 
 INDEX = "index"
-"""The shard that Dagster keeps beside those of the runs."""
+"""The shard over all runs; each run has one of its own."""
 
 
-class Held(threading.local):
-    """The connections of the batch this thread is writing, by shard."""
+class OpenBatch(threading.local):
+    """The connections of the batch that this thread is writing, by shard."""
 
     def __init__(self) -> None:
-        self.connections: dict[str, Any] = {}
+        self.connections: dict[str, Connection] = {}
 
 
-def sync_at_checkpoints(connection: Any, _: Any) -> None:
-    """Lets SQLite sync at checkpoints only, which its write-ahead log makes safe."""
+def sync_at_checkpoints(connection: sqlite3.Connection, _: object) -> None:
+    """Makes SQLite sync at checkpoints only, which its write-ahead log makes safe."""
     connection.execute("pragma synchronous=normal")
 
 
 class EventLog(SqliteEventLogStorage):
-    """The same files as Dagster's own, so that either reads what the other wrote."""
+    """Writes the same files as Dagster's own log: each can read what the other wrote."""
 
-    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
-        self.held = Held()
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self.batch = OpenBatch()
         self.engines: dict[str, Engine] = {}
         super().__init__(base_dir, inst_data)
         self._db_lock = threading.RLock()  # a batch opens two shards
 
     @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """The instance's folder."""
+    def config_type(cls) -> dict[str, object]:
+        """The configuration: the instance's folder."""
         return {"home": dg.StringSource}
 
     @classmethod
-    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> "EventLog":
-        """As Dagster makes it from `dagster.yaml`."""
-        return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, object]
+    ) -> "EventLog":
+        """Opens the log that `dagster.yaml` configures."""
+        return cls(str(Path(str(config_value["home"])) / "history" / "runs"), inst_data)
 
     @contextlib.contextmanager
-    def _connect(self, shard: str) -> Iterator[Connection]:
-        if shard in self.held.connections:
-            yield self.held.connections[shard]
+    def _connect(self, shard: str) -> Generator[Connection, None, None]:
+        if shard in self.batch.connections:
+            yield self.batch.connections[shard]
             return
-        with self._db_lock, self.engine(shard).begin() as connection:
+        with self._db_lock, self.open_engine(shard).begin() as connection:
             yield connection
 
-    def engine(self, shard: str) -> Engine:
-        """A shard's engine with its connection; of the runs' shards the last one's is kept."""
+    def open_engine(self, shard: str) -> Engine:
+        """A shard's engine, kept open; opening a run's shard closes that of the run before it."""
         if shard not in self.engines:
-            self.close(self.engines.keys() - {INDEX})
-            made = create_engine(
+            self.close_shards(self.engines.keys() - {INDEX})
+            engine = create_engine(
                 self.conn_string_for_shard(shard),
                 pool_size=1,
                 connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
             )
-            event.listen(made, "connect", sync_at_checkpoints)
-            self.engines[shard] = made
-        if shard not in self._initialized_dbs:
+            event.listen(engine, "connect", sync_at_checkpoints)
+            self.engines[shard] = engine
+        initialized = cast("set[str]", self._initialized_dbs)  # pyright: ignore[reportUnknownMemberType]
+        if shard not in initialized:
             self._initdb(self.engines[shard])
-            self._initialized_dbs.add(shard)
+            initialized.add(shard)
         return self.engines[shard]
 
-    def close(self, shards: set[str]) -> None:
+    def close_shards(self, shards: set[str]) -> None:
         """Closes the connections of some shards."""
         for shard in shards:
             self.engines.pop(shard).dispose()
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the index has a table, which Dagster asks at each event of a check."""
+        """Whether the index has a table; Dagster looks at each event of a check."""
         with self.index_connection() as connection:
             return inspect(connection).has_table(table_name)
 
-    def store_event_batch(self, events: Sequence[Any]) -> None:
-        """Writes events, all or none."""
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Writes events in one transaction."""
         with contextlib.ExitStack() as stack:
             for shard in (INDEX, *{event.run_id for event in events}):
-                self.held.connections[shard] = stack.enter_context(self._connect(shard))
-                stack.callback(self.held.connections.pop, shard)
+                self.batch.connections[shard] = stack.enter_context(self._connect(shard))
+                stack.callback(self.batch.connections.pop, shard)
             super().store_event_batch(events)
 
     def wipe(self) -> None:
-        """Deletes all runs; a file that is open would be written on unseen."""
-        self.close({*self.engines})
+        """Deletes all runs; closes their files first, or writes to a deleted file would be lost."""
+        self.close_shards({*self.engines})
         super().wipe()
 
     def dispose(self) -> None:
-        """Closes what is open."""
+        """Closes all connections."""
         super().dispose()
-        self.close({*self.engines})
+        self.close_shards({*self.engines})

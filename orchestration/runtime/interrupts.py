@@ -1,7 +1,7 @@
-"""What SIGINT and SIGTERM do: the first stops a run in order, a second one ends it at once.
+"""Handlers of SIGINT and SIGTERM: the first signal stops a run in order, a second ends it at once.
 
-Dagster's own handlers raise, which an event loop takes for an error of one callback and drops:
-while models are asked these take their place. What is kept of the calls is `evals.calls`'s.
+Dagster's own handlers raise an exception, which an event loop takes for an error of one callback
+and drops: during calls these handlers take their place. `evals.calls` keeps the answers.
 """
 
 import contextlib
@@ -9,52 +9,52 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator
+from types import FrameType
 
 from evals.calls.stop import Stop, Stopped
 from orchestration.runtime.progress import Progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAME_S = 0.5
-"""Seconds within which a second signal is the first, sent to the process and to its group."""
+"""Seconds within which a second signal counts as the first, sent to the process and its group."""
 
 
 class Interrupts:
-    """What this process was told; one run a process."""
+    """The signals of this process, which does one run."""
 
     stop = Stop()
-    received: signal.Signals | None = None
+    first: signal.Signals | None = None
     at = 0.0
     arrivals: int | None = None
-    """Where the interpreter writes the number of each signal, whoever handles it."""
+    """The pipe to which the interpreter writes the number of each signal, whoever handles it."""
 
 
-def receive(number: int, _: Any) -> None:
-    """Hands a signal to whoever asks models, and interrupts everything else where it is.
+def handle_signal(number: int, _: FrameType | None) -> None:
+    """Requests the end of calls under way, or interrupts whatever else is being done.
 
     Raises:
-        Stopped: when no model is being asked.
+        Stopped: when no call is under way.
     """
     now = time.monotonic()
-    if Interrupts.received is None:
-        Interrupts.received, Interrupts.at = signal.Signals(number), now
+    if Interrupts.first is None:
+        Interrupts.first, Interrupts.at = signal.Signals(number), now
         if not Interrupts.stop.request():
-            raise Stopped(f"stopped by {Interrupts.received.name}")
+            raise Stopped(f"stopped by {Interrupts.first.name}")
     elif now - Interrupts.at > SAME_S:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
 
 @contextlib.contextmanager
-def received() -> Iterator[Stop]:
-    """Signals are received here until the block ends; what is to be ignored stays ignored."""
+def handle_signals() -> Generator[Stop, None, None]:
+    """Handles signals here until the block ends; an ignored signal stays ignored."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     ours = [number for number, handler in before.items() if handler != signal.SIG_IGN]
     if threading.current_thread() is not threading.main_thread():
-        ours = []  # signals are the main thread's
+        ours = []  # only the main thread gets signals
     for number in ours:
-        signal.signal(number, receive)
+        signal.signal(number, handle_signal)
     try:
         yield Interrupts.stop
     finally:
@@ -63,10 +63,10 @@ def received() -> Iterator[Stop]:
 
 
 @contextlib.contextmanager
-def record_arrivals() -> Iterator[None]:
-    """Records signals that handlers of others swallow: Dagster's names none, and drops the last."""
+def record_arrivals() -> Generator[None, None, None]:
+    """Records signals that handlers of libraries swallow, such as Dagster's."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
+        yield  # only the main thread gets signals
         return
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
@@ -83,21 +83,21 @@ def record_arrivals() -> Iterator[None]:
 
 
 def first_signal() -> signal.Signals | None:
-    """The first signal that arrived, also one that only a library's handler was called with."""
-    if Interrupts.received is None and Interrupts.arrivals is not None:
+    """The first signal that arrived, also one that a library's handler took."""
+    if Interrupts.first is None and Interrupts.arrivals is not None:
         with contextlib.suppress(BlockingIOError):
             numbers = os.read(Interrupts.arrivals, 1024)
             arrived = [signal.Signals(number) for number in numbers if number in SIGNALS]
-            Interrupts.received = next(iter(arrived), None)
-    return Interrupts.received
+            Interrupts.first = next(iter(arrived), None)
+    return Interrupts.first
 
 
 def exit_code() -> int:
-    """128 and the signal, as shells have it; SIGINT's where none is known."""
+    """128 plus the signal's number, as in shells; SIGINT's where none is known."""
     return 128 + (first_signal() or signal.SIGINT)
 
 
-def sentence() -> str:
-    """What was kept, and how to go on."""
-    kept = f"; {Progress.calls:,} calls were paid and are kept" if Progress.calls else ""
-    return f"interrupted{kept}; the same command goes on where it stopped"
+def describe_interruption() -> str:
+    """The message of an interrupted command: what was kept, and how to resume."""
+    paid = f"; {Progress.calls:,} paid answers were kept" if Progress.calls else ""
+    return f"interrupted{paid}; run the same command again to resume"

@@ -1,65 +1,89 @@
-"""What the assets show in Dagster: per night, as numbers and tables, with links to pages.
+"""Metadata that assets show in Dagster: numbers, tables and links of each night's partition.
 
 How a night's page is made is in `evals.reports`; nothing here knows a stage.
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import dagster as dg
 
 from evals.readable import make_readable
+from evals.records import Json
 from evals.storage.documents.board_address import read_address
 from evals.storage.lake import Lake
 
 DEFAULT_URL = "http://127.0.0.1:3001"
 
+Shown: TypeAlias = (
+    dg.UrlMetadataValue
+    | dg.PathMetadataValue
+    | dg.MarkdownMetadataValue
+    | dg.TableMetadataValue
+    | dict[str, Json]
+    | list[Json]
+    | str
+    | float
+    | None
+)
+"""A value that Dagster shows."""
+Metadata: TypeAlias = Mapping[str, Shown]
+Row: TypeAlias = Mapping[str, object]
+"""One row of a table, by column."""
+Materialized: TypeAlias = dg.MaterializeResult[object]
+CheckEvent: TypeAlias = dg.AssetCheckEvaluation | dg.AssetCheckResult
+
 
 def board_url(lake: Lake) -> str:
-    """Where pages are served: as the environment has it, or where `andon ui` last served them."""
+    """The pages' address: `ANDON_BOARD_URL`, or else where `andon ui` last served them."""
     return os.environ.get("ANDON_BOARD_URL") or read_address(lake) or DEFAULT_URL
 
 
-def nights_of(context: Any) -> list[date]:
-    """The nights a run is about, oldest first."""
+def nights_of(context: dg.AssetExecutionContext) -> list[date]:
+    """The nights of a run, oldest first."""
     return [date.fromisoformat(key) for key in sorted(context.partition_keys)]
 
 
-class Checked(NamedTuple):
-    """What a check found in a night."""
+class CheckOutcome(NamedTuple):
+    """The outcome of a check for one night."""
 
     passed: bool
     severity: dg.AssetCheckSeverity
-    metadata: Mapping[str, Any]
+    metadata: Metadata
 
 
 def show_nights(
-    context: Any, nights: Mapping[date, Mapping[str, Any]], key: dg.AssetKey | None = None
+    context: dg.AssetExecutionContext,
+    nights: Mapping[date, Metadata],
+    key: dg.AssetKey | None = None,
 ) -> None:
-    """Gives each night's partition metadata of its own, also in a run over many nights."""
+    """Gives each night's partition its own metadata, also in a run over many nights."""
     for night, metadata in nights.items():
         context.add_asset_metadata(metadata, asset_key=key, partition_key=night.isoformat())
 
 
 def check_nights(
-    context: Any, key: dg.AssetKey, check: str, nights: Mapping[date, Checked]
-) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
+    context: dg.AssetExecutionContext,
+    key: dg.AssetKey,
+    check: str,
+    nights: Mapping[date, CheckOutcome],
+) -> Iterator[CheckEvent]:
     """A check's outcome for each night's partition, then the whole run's: its worst night's."""
     if not context.has_partition_key:
-        for night, found in nights.items():
+        for night, outcome in nights.items():
             yield dg.AssetCheckEvaluation(
                 asset_key=key,
                 check_name=check,
-                passed=found.passed,
-                severity=found.severity,
-                metadata=found.metadata,
+                passed=outcome.passed,
+                severity=outcome.severity,
+                metadata=outcome.metadata,
                 partition=night.isoformat(),
             )
-    worst = max(nights.values(), key=badness)
-    failed = [night.isoformat() for night, found in nights.items() if not found.passed]
+    worst = max(nights.values(), key=rank_outcome)
+    failed = [night.isoformat() for night, outcome in nights.items() if not outcome.passed]
     yield dg.AssetCheckResult(
         asset_key=key,
         check_name=check,
@@ -69,26 +93,27 @@ def check_nights(
     )
 
 
-def badness(found: Checked) -> tuple[bool, bool]:
-    """How bad an outcome is, to compare it with others."""
-    return not found.passed, found.severity == dg.AssetCheckSeverity.ERROR
+def rank_outcome(outcome: CheckOutcome) -> tuple[bool, bool]:
+    """Orders outcomes from good to bad."""
+    return not outcome.passed, outcome.severity == dg.AssetCheckSeverity.ERROR
 
 
-def plain(value: Any) -> Any:
-    """A value as Dagster metadata takes it: JSON, and no numpy."""
+def to_json(value: object) -> list[Json]:
+    """A list as Dagster metadata takes it: plain JSON values, none of numpy's."""
     return json.loads(json.dumps(value, default=str))
 
 
-def table(rows: list[dict[str, Any]]) -> Any:
-    """Rows as a Dagster table; a sentence where there are none."""
+def show_table(rows: Sequence[Row]) -> dg.TableMetadataValue | dg.MarkdownMetadataValue:
+    """Rows as a Dagster table; the word "nothing" where there are none."""
     if not rows:
         return dg.MetadataValue.md("nothing")
-    records = [dg.TableRecord({key: cell(value) for key, value in row.items()}) for row in rows]
-    return dg.MetadataValue.table(records)
+    return dg.MetadataValue.table(
+        [dg.TableRecord({key: show_cell(value) for key, value in row.items()}) for row in rows]
+    )
 
 
-def cell(value: Any) -> Any:
-    """A value a Dagster table shows; the browser reorders no text of others."""
+def show_cell(value: object) -> str | float:
+    """A value for a cell of a table; control and bidirectional characters are escaped."""
     if isinstance(value, int | float | bool):
         return value
     return make_readable(str(value or ""))

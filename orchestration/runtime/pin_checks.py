@@ -1,11 +1,10 @@
-"""What Dagster and the pages show of pins: a check a judge, and the models about to end.
+"""The check of each judge's pin, and the pins that expire soon, for Dagster and the pages.
 
-What a pin promises and when it ends is in `evals.models`.
+What a pin promises and when its model is retired is in `evals.models`.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
 
 import dagster as dg
 
@@ -14,20 +13,20 @@ from evals.models import Expiry
 from evals.storage.lake import Lake, connection, parquet
 from evals.storage.marts import locked_files
 from orchestration.runtime.deployment import Deployment
-from orchestration.runtime.metadata import Checked, check_nights, nights_of
+from orchestration.runtime.metadata import CheckEvent, CheckOutcome, check_nights, nights_of
 from orchestration.settings import Settings
 
 CHECK = "pin"
-OTHERS = (
+OTHER_MODELS = (
     "select evaluator, count(*) filter (code = 'other-model') as answers,"
     " count(*) filter (code = 'other-weights') as refused from s group by 1"
 )
 Counts = dict[str, tuple[int, int]]
-"""By evaluator: answers from another model, and questions not asked for other weights."""
+"""By evaluator: answers from another model, and calls not made because of other weights."""
 
 
 def build_checks(deployment: Deployment, specs: Sequence[dg.AssetSpec]) -> list[dg.AssetCheckSpec]:
-    """One check for each asset whose evaluator asks a model."""
+    """One check for each asset whose evaluator calls a model."""
     promise = "Its model answered under its pinned name, and is served for 90 days more."
     return [
         dg.AssetCheckSpec(
@@ -39,57 +38,57 @@ def build_checks(deployment: Deployment, specs: Sequence[dg.AssetSpec]) -> list[
 
 
 def check_pins(
-    context: dg.AssetExecutionContext, here: Settings, specs: Sequence[dg.AssetSpec]
-) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
-    """Whether each judge's model kept to its pin on a run's nights, and how long it still may."""
+    context: dg.AssetExecutionContext, settings: Settings, specs: Sequence[dg.AssetSpec]
+) -> Iterator[CheckEvent]:
+    """Whether each judge was answered by its pinned model, and how long that is still served."""
     chosen = {key.asset_key for key in context.selected_asset_check_keys}
-    asking = [spec for spec in specs if spec.key in chosen and "pin" in spec.metadata]
-    if not asking:
+    judges = [spec for spec in specs if spec.key in chosen and "pin" in spec.metadata]
+    if not judges:
         return
-    lake = here.lake()
+    lake = settings.lake()
     others = {night: count_others(lake, night) for night in nights_of(context)}
-    ends = {end.name: end for end in expiring(here)}
-    for spec in asking:
-        name, end = spec.metadata["evaluator"], ends.get(spec.metadata["pin"])
-        found = {n: check_pin(*counts.get(name, (0, 0)), end) for n, counts in others.items()}
-        yield from check_nights(context, spec.key, CHECK, found)
+    expiries = {expiry.name: expiry for expiry in list_expiring(settings)}
+    for spec in judges:
+        name, expiry = spec.metadata["evaluator"], expiries.get(spec.metadata["pin"])
+        outcomes = {n: check_pin(*row.get(name, (0, 0)), expiry) for n, row in others.items()}
+        yield from check_nights(context, spec.key, CHECK, outcomes)
 
 
 def count_others(lake: Lake, night: date) -> Counts:
-    """Which evaluators were answered by another model in a night, or found other weights."""
+    """Counts a night's answers from another model and calls refused for other weights."""
     files = locked_files(lake, "scores", [night])
     with connection() as db:
-        rows = parquet(db, files).query("s", OTHERS).fetchall() if files else ()
+        rows = parquet(db, files).query("s", OTHER_MODELS).fetchall() if files else ()
     return {name: (answers, refused) for name, answers, refused in rows}
 
 
-def check_pin(answers: int, refused: int, end: Expiry | None) -> Checked:
-    """Whether a night's answers came from the pinned model, which is not about to end."""
-    alarm = answers + refused > 0 or (end is not None and end.state == "fail")
-    return Checked(
-        passed=not answers + refused and end is None,
+def check_pin(answers: int, refused: int, expiry: Expiry | None) -> CheckOutcome:
+    """Whether a night's answers came from the pinned model, and it does not expire soon."""
+    alarm = answers + refused > 0 or (expiry is not None and expiry.state == "fail")
+    return CheckOutcome(
+        passed=not answers + refused and expiry is None,
         severity=dg.AssetCheckSeverity.ERROR if alarm else dg.AssetCheckSeverity.WARN,
         metadata={
             "answers_from_another_model": answers,
             "not_asked_for_other_weights": refused,
-            "about_to_end": end.describe() if end else "not within 90 days",
+            "about_to_end": expiry.describe() if expiry else "not within 90 days",
         },
     )
 
 
-def expiring(here: Settings) -> list[Expiry]:
-    """The catalog's pins that end within 90 days, as seen today."""
+def list_expiring(settings: Settings) -> list[Expiry]:
+    """The catalog's pins that expire within 90 days from today."""
     return models.list_expiring(
-        here.catalog().models.values(), here.lake(), datetime.now(UTC).date()
+        settings.catalog().models.values(), settings.lake(), datetime.now(UTC).date()
     )
 
 
-def ending(here: Settings) -> dict[str, Any]:
-    """The same as pages and `run.json` take them."""
+def describe_expiring(settings: Settings) -> dict[str, list[dict[str, str]]]:
+    """The pins that expire within 90 days, as pages and `run.json` show them."""
     return {
         "pins": [
-            {"name": end.name, "model": end.model, "on": end.on.isoformat(), "state": end.state}
-            | {"words": end.describe()}
-            for end in expiring(here)
+            {"name": expiry.name, "model": expiry.model, "on": expiry.on.isoformat()}
+            | {"state": expiry.state, "words": expiry.describe()}
+            for expiry in list_expiring(settings)
         ]
     }

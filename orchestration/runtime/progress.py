@@ -1,11 +1,11 @@
-"""How far long work is: bars with the time left on a terminal, a line now and then elsewhere.
+"""Progress of long work: bars with the time left on a terminal, a line now and then elsewhere.
 
-What the work is says the stage that does it; nothing heavy is imported.
+The stages name what they do; nothing heavy is imported.
 """
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Protocol
@@ -13,97 +13,97 @@ from typing import Protocol
 from orchestration.runtime import terminal
 
 QUIET_S = 10.0
-"""Seconds between two lines where nobody watches a terminal."""
+"""Seconds between two lines where the output is no terminal."""
 
 
-class Teller(Protocol):
-    """Hears how far work is."""
+class Listener(Protocol):
+    """Receives progress."""
 
     def __call__(self, words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
-        """Takes what is being done, how much of it is done, and on which bar that goes."""
+        """Receives what is being done, how much of how much is done, and the bar to show it on."""
 
 
-def silent(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
-    """Tells nobody."""
+def ignore_progress(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
+    """Shows nothing."""
 
 
 class Progress:
-    """Where long work says how far it is; one listener a process."""
+    """Where long work reports its progress; one listener per process."""
 
-    listener: Teller | None = None
+    listener: Listener | None = None
     calls: int = 0
     planned: int = 0
-    """Calls the run expects to make, of the nights it has looked at."""
+    """Calls the run expects to make on the nights it has looked at."""
 
     @classmethod
-    def start(cls, listener: Teller) -> None:
-        """A run begins, and somebody listens, unless the teller is silent."""
-        cls.listener = None if listener is silent else listener
+    def start(cls, listener: Listener) -> None:
+        """Starts counting for a run and sends its progress to a listener."""
+        cls.listener = None if listener is ignore_progress else listener
         cls.calls, cls.planned = 0, 0
 
     @classmethod
-    def say(cls, words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
-        """Tells the listener, if there is one."""
+    def report(cls, words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
+        """Sends progress to the listener, if there is one."""
         if cls.listener:
             cls.listener(words, done, of, bar)
 
     @classmethod
     def expect(cls, count: int) -> None:
-        """Adds calls that are wanted to those the run expects to make."""
+        """Adds calls to those the run expects to make."""
         if count:
             cls.planned += count
-            cls.say("asking models", cls.calls, cls.planned, "calls")
+            cls.report("calling models", cls.calls, cls.planned, "calls")
 
     @classmethod
-    def asked(cls, count: int) -> None:
+    def count_calls(cls, count: int) -> None:
         """Counts calls that were answered."""
         cls.calls += count
-        cls.say("asking models", cls.calls, max(cls.planned, cls.calls), "calls")
+        cls.report("calling models", cls.calls, max(cls.planned, cls.calls), "calls")
 
 
-def each(words: str, nights: Sequence[date]) -> Iterator[date]:
-    """The nights one by one, telling how many are done."""
+def each_night(words: str, nights: Sequence[date]) -> Iterator[date]:
+    """Yields nights one by one and reports how many are done."""
     for number, night in enumerate(nights):
-        Progress.say(f"{words} {night}", number, len(nights))
+        Progress.report(f"{words} {night}", number, len(nights))
         yield night
-    Progress.say(words, len(nights), len(nights))
+    Progress.report(words, len(nights), len(nights))
 
 
 @contextmanager
-def telling(quiet: bool = False) -> Iterator[Teller]:
-    """A teller for this process: bars, lines, or nothing where the output is for a program."""
+def open_listener(quiet: bool = False) -> Generator[Listener, None, None]:
+    """A listener for this process: bars, lines, or none where a program reads the output."""
     if quiet:
-        yield silent
+        yield ignore_progress
     elif sys.stderr.isatty():  # noqa: TID251  prints nothing
-        with bars() as teller:
-            yield teller
+        with draw_bars() as listener:
+            yield listener
     else:
-        yield lines()
+        yield print_lines()
 
 
-def lines() -> Teller:
-    """A teller of plain lines on stderr, seldom enough to read in a log."""
+def print_lines() -> Listener:
+    """A listener that prints plain lines on stderr, few enough for a log."""
     last = time.monotonic()
 
-    def tell(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
+    def print_progress(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
         nonlocal last
         if time.monotonic() - last < QUIET_S:
             return
         last = time.monotonic()
         count = f": {done} of {of} {'calls' if bar == 'calls' else 'nights'}" if of else ""
-        terminal.say(f"andon: {words}{count}", err=True)
+        terminal.print_line(f"andon: {words}{count}", err=True)
 
-    return tell
+    return print_progress
 
 
 @contextmanager
-def bars() -> Iterator[Teller]:
-    """A teller of bars on stderr, one for the work and one for the calls, gone when it ends."""
+def draw_bars() -> Generator[Listener, None, None]:
+    """A listener that draws one bar for the work and one for the calls on stderr, until the end."""
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     from evals.readable import make_readable
-    from orchestration.runtime.console import errors
+    from orchestration.runtime.console import open_stderr
 
     columns = (
         SpinnerColumn(),
@@ -111,18 +111,18 @@ def bars() -> Iterator[Teller]:
         BarColumn(bar_width=24),
     )
     counts = (TextColumn("{task.fields[count]}"), TimeRemainingColumn())
-    with Bars(*columns, *counts, console=errors(), transient=True) as shown:
-        tasks = {"work": shown.add_task("starting", total=None, count="")}
+    with Bars(*columns, *counts, console=open_stderr(), transient=True) as bars:
+        tasks = {"work": bars.add_task("starting", total=None, count="")}
 
-        def tell(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
+        def draw_progress(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
             words = make_readable(words)
             if bar not in tasks:
-                tasks[bar] = shown.add_task(words, total=of, count="")
+                tasks[bar] = bars.add_task(words, total=of, count="")
             elif done == 0 and bar == "work":
-                shown.reset(tasks[bar])  # another stage: its time left is its own
-            count = f"{done:,}/{of:,}" if of else ""  # no number where none is known
-            shown.update(
+                bars.reset(tasks[bar])  # another stage starts: estimate its time left anew
+            count = f"{done:,}/{of:,}" if of else ""  # no number where the total is unknown
+            bars.update(
                 tasks[bar], description=words, completed=done, total=of or None, count=count
             )
 
-        yield tell
+        yield draw_progress

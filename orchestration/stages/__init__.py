@@ -1,1 +1,1 @@
-"""The eight stages of the line, one Dagster module each."""
+"""The eight stages of the nightly pipeline, one Dagster module each."""

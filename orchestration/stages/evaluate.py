@@ -1,12 +1,11 @@
-"""Stage 4, evaluate: scores of the night's traces, one asset an evaluator.
+"""Stage 4, evaluate: scores the night's traces; one asset per evaluator.
 
-One process runs them all and each yields on its own; what a score means is in `evals`.
+One step runs all evaluators and yields a result for each; how a trace is scored is in `evals`.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
 
 import dagster as dg
 
@@ -17,9 +16,17 @@ from evals.runs.runner import Tally
 from evals.specs import Evaluator
 from orchestration.runtime import interrupts, pin_checks
 from orchestration.runtime.deployment import UNDECLARED, Deployment, tags_of
-from orchestration.runtime.metadata import nights_of, show_nights, table
+from orchestration.runtime.metadata import (
+    CheckEvent,
+    Materialized,
+    Metadata,
+    Shown,
+    nights_of,
+    show_nights,
+    show_table,
+)
 from orchestration.runtime.partitions import RANGE
-from orchestration.runtime.progress import Progress, each
+from orchestration.runtime.progress import Progress, each_night
 from orchestration.settings import Settings
 from orchestration.stages.ingest import application_key
 
@@ -29,8 +36,8 @@ WORK = ("covered", "sampled", "reused", "calls", "usd")
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The assets of this stage: none where the catalog has no evaluator that can be read."""
-    here, specs = deployment.settings, build_specs(deployment)
+    """The assets of this stage: none where no evaluator of the catalog can be read."""
+    settings, specs = deployment.settings, build_specs(deployment)
     if not specs:
         return []
 
@@ -41,25 +48,24 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         backfill_policy=RANGE,
         name="evaluators",
     )
-    def scores(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        """Brings the chosen evaluators up to date, night by night, paying only for what is new."""
+    def scores(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
+        """Scores what is new for the selected evaluators, night by night."""
         nights = nights_of(context)
-        with interrupts.received() as stop:
-            tallies = score_nights(context, here, nights, stop)
+        with interrupts.handle_signals() as stop:
+            tallies = score_nights(context, settings, nights, stop)
         for spec in specs:
             if spec.key in context.selected_asset_keys:
                 own = tallies[spec.metadata["evaluator"]]
-                by_night = {night: [t for t in own if t.night == night] for night in nights}
-                shown = {night: count_scores(found) for night, found in by_night.items()}
-                show_nights(context, shown, spec.key)
+                counts = {n: count_scores([t for t in own if t.night == n]) for n in nights}
+                show_nights(context, counts, spec.key)
                 yield dg.MaterializeResult(asset_key=spec.key)
-        yield from pin_checks.check_pins(context, here, specs)
+        yield from pin_checks.check_pins(context, settings, specs)
 
     return [scores]
 
 
 def asset_key(evaluator: str) -> dg.AssetKey:
-    """The asset of an evaluator: `scores/NAME`, in letters Dagster takes."""
+    """The asset of an evaluator: `scores/NAME`, in characters that Dagster accepts."""
     return dg.AssetKey(["scores", evaluator.replace(".", "__").replace("-", "_")])
 
 
@@ -69,7 +75,7 @@ def score_keys(deployment: Deployment) -> list[dg.AssetKey]:
 
 
 def build_specs(deployment: Deployment) -> list[dg.AssetSpec]:
-    """One asset an evaluator of the catalog, with its version, kind, question and applications."""
+    """One asset per evaluator of the catalog, with its version, kind and applications."""
     return [build_spec(deployment, name, uses) for name, uses in deployment.evaluators.items()]
 
 
@@ -82,7 +88,7 @@ def build_spec(deployment: Deployment, name: str, uses: Sequence[Evaluator]) -> 
         deps=["traces", "fct_slice_members", "labels", *map(application_key, apps)],
         group_name=GROUP,
         kinds={"python", uses[0].kind},
-        owners=deployment.owners(apps),
+        owners=deployment.find_owners(apps),
         tags=tags_of(GROUP, apps, paid=pin is not None and bool(pin.prices)),
         description=f"One row per trace × evaluator version: {uses[0].question}",
         code_version=version_of(uses),
@@ -98,28 +104,28 @@ def build_spec(deployment: Deployment, name: str, uses: Sequence[Evaluator]) -> 
 
 
 def version_of(uses: Sequence[Evaluator]) -> str:
-    """An evaluator's version; where applications differ in it, the hash of all."""
+    """An evaluator's version, or the hash of its versions where applications differ."""
     versions = sorted({use.version for use in uses})
     return versions[0] if len(versions) == 1 else digest(versions)
 
 
 def score_nights(
-    context: dg.AssetExecutionContext, here: Settings, nights: Sequence[date], stop: Stop
+    context: dg.AssetExecutionContext, settings: Settings, nights: Sequence[date], stop: Stop
 ) -> dict[str, list[Tally]]:
-    """What each evaluator did to each night, by its name."""
-    lake, catalog = here.lake(), here.catalog()
-    chosen = {key.to_user_string() for key in context.selected_asset_keys}
+    """Scores nights with the selected evaluators; returns each one's tallies by its name."""
+    lake, catalog = settings.lake(), settings.catalog()
+    selected = {key.to_user_string() for key in context.selected_asset_keys}
     done = pipeline.score_nights(
         lake,
         catalog,
-        here.references(lake),
-        each("evaluating", nights),
+        settings.references(lake),
+        each_night("evaluating", nights),
         context.run.run_id,
         datetime.now(UTC),
-        includes=lambda evaluator: asset_key(evaluator.name).to_user_string() in chosen,
+        includes=lambda evaluator: asset_key(evaluator.name).to_user_string() in selected,
         stop=stop,
         expect=Progress.expect,
-        progress=Progress.asked,
+        progress=Progress.count_calls,
     )
     tallies: dict[str, list[Tally]] = defaultdict(list)
     for tally in done:
@@ -127,27 +133,27 @@ def score_nights(
     return tallies
 
 
-def count_scores(tallies: Sequence[Tally]) -> dict[str, Any]:
-    """An evaluator's counts of one night, in all and by application; its pass rate as a number."""
+def count_scores(tallies: Sequence[Tally]) -> Metadata:
+    """An evaluator's counts for one night, in total and by application, and its pass rate."""
     passed, failed = (sum(getattr(t, key) for t in tallies) for key in ("passed", "failed"))
     rows = [
-        {"app": t.app, "pass_rate": rate(t.passed, t.failed)}
+        {"app": t.app, "pass_rate": pass_rate(t.passed, t.failed)}
         | {key: getattr(t, key) for key in (*OUTCOMES, *WORK)}
         for t in tallies
     ]
-    shown: dict[str, Any] = {
+    counts: dict[str, Shown] = {
         "scores": passed + failed,
         "errors": sum(t.errored for t in tallies),
         "skipped": sum(t.skipped for t in tallies),
         "pending": sum(t.pending for t in tallies),
         "calls": sum(t.calls for t in tallies),
         "usd": round(sum(t.usd for t in tallies), 6),
-        "by_application": table(rows),
+        "by_application": show_table(rows),
     }
-    overall = rate(passed, failed)
-    return shown if overall is None else {"pass_rate": overall, **shown}
+    overall = pass_rate(passed, failed)
+    return counts if overall is None else {"pass_rate": overall, **counts}
 
 
-def rate(passed: int, failed: int) -> float | None:
-    """The share of scores that passed; None where there is none."""
+def pass_rate(passed: int, failed: int) -> float | None:
+    """The share of scores that passed; None without scores."""
     return round(passed / (passed + failed), 4) if passed + failed else None

@@ -1,20 +1,19 @@
-"""Stage 5, guard: guardrail scores become verdicts and actions by policy.
+"""Stage 5, guard: turns guardrail scores into verdicts and actions by the catalog's policy.
 
-Makes no calls; the policy is the catalog's, the checks are in `evals.evaluators`.
+Makes no calls; how a guardrail scores is in `evals.evaluators`.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import dagster as dg
 
 from evals.records import GuardVerdict
 from evals.runs import runner
-from orchestration.runtime.deployment import QUALITY, Deployment, tags_of
-from orchestration.runtime.metadata import nights_of, show_nights, table
-from orchestration.runtime.partitions import CODE, RANGE
-from orchestration.runtime.progress import each
+from orchestration.runtime.assets import declare_asset
+from orchestration.runtime.deployment import QUALITY, Deployment
+from orchestration.runtime.metadata import Metadata, nights_of, show_nights, show_table
+from orchestration.runtime.progress import each_night
 from orchestration.stages.evaluate import asset_key
 
 GROUP = "guard"
@@ -22,41 +21,41 @@ GROUP = "guard"
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     """The assets of this stage."""
-    here = deployment.settings
+    settings = deployment.settings
 
-    @dg.asset(
-        group_name=GROUP,
-        kinds={"python", "parquet"},
-        code_version=CODE,
-        owners=[QUALITY],
-        tags=tags_of(GROUP),
-        partitions_def=deployment.nights,
-        backfill_policy=RANGE,
-        deps=guard_keys(deployment),
+    @declare_asset(
+        GROUP,
+        {"python", "parquet"},
+        owner=QUALITY,
+        nights=deployment.nights,
+        deps=guardrail_keys(deployment),
     )
     def verdicts(context: dg.AssetExecutionContext) -> None:
-        """One row per trace × guardrail: whether it tripped, and the action its policy asks for."""
-        lake = here.lake()
+        """One row per trace × guardrail: whether it tripped, and its policy's action."""
+        lake = settings.lake()
         shown = {
             night: count_verdicts(runner.guard_night(lake, night))
-            for night in each("guarding", nights_of(context))
+            for night in each_night("guarding", nights_of(context))
         }
         show_nights(context, shown)
 
     return [verdicts]
 
 
-def guard_keys(deployment: Deployment) -> list[dg.AssetKey]:
+def guardrail_keys(deployment: Deployment) -> list[dg.AssetKey]:
     """The assets of the evaluators that are guardrails."""
-    found = deployment.evaluators.items()
-    return [asset_key(name) for name, uses in found if uses[0].guardrail is not None]
+    return [
+        asset_key(name)
+        for name, uses in deployment.evaluators.items()
+        if uses[0].guardrail is not None
+    ]
 
 
-def count_verdicts(rows: Sequence[GuardVerdict]) -> dict[str, Any]:
-    """A night's verdicts, and how often each guardrail asked for its action."""
+def count_verdicts(rows: Sequence[GuardVerdict]) -> Metadata:
+    """Counts a night's verdicts, and those that tripped by guardrail and action."""
     tripped = Counter((row.app, row.guardrail, row.action) for row in rows if row.tripped)
     shown = [
         {"app": app, "guardrail": guardrail, "action": action, "traces": count}
         for (app, guardrail, action), count in sorted(tripped.items())
     ]
-    return {"verdicts": len(rows), "tripped": tripped.total(), "by_guardrail": table(shown)}
+    return {"verdicts": len(rows), "tripped": tripped.total(), "by_guardrail": show_table(shown)}

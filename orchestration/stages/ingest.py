@@ -1,31 +1,38 @@
-"""Stage 1, ingest: exports in the inbox become staged rows by night.
+"""Stage 1, ingest: reads the exports in the inbox and stages their rows by night.
 
-How a file is read is in `evals.traces`; redaction has happened before anything is stored here.
+How a file is read and redacted is in `evals.traces` and `evals.ingest`.
 """
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
 from evals import pipeline
-from orchestration.runtime.deployment import PLATFORM, WHOLE, Deployment, reference_to, tags_of
-from orchestration.runtime.metadata import nights_of, show_nights, table
-from orchestration.runtime.partitions import CODE, RANGE
+from orchestration.runtime.assets import declare_asset
+from orchestration.runtime.deployment import WHOLE, Deployment, reference_to, tags_of
+from orchestration.runtime.metadata import (
+    CheckEvent,
+    Materialized,
+    Metadata,
+    nights_of,
+    show_nights,
+    show_table,
+)
 from orchestration.runtime.progress import Progress
 from orchestration.runtime.run_tags import was_taken_in
 
 GROUP = "ingest"
 PULLED = "sources_pulled"
+SHOWN_FILES = 100
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """The assets of this stage, and what the catalog declares."""
+    """The assets of this stage, and one for each application of the catalog."""
     return [
-        *application_specs(deployment),
+        *build_application_specs(deployment),
         build_inbox_files(deployment),
         build_staged_traces(deployment),
         build_labels(deployment),
@@ -38,102 +45,94 @@ def application_key(app: str) -> dg.AssetKey:
     return dg.AssetKey(["applications", app.replace(".", "__").replace("-", "_")])
 
 
-def application_specs(deployment: Deployment) -> list[dg.AssetSpec]:
-    """One asset an application, made by a team's commit; a broken one shows what is wrong."""
+def build_application_specs(deployment: Deployment) -> list[dg.AssetSpec]:
+    """One asset per application; that of a broken one shows what is wrong with it."""
     catalog, problems = deployment.catalog, deployment.problems
     return [
         dg.AssetSpec(
             application_key(app),
             group_name=GROUP,
             kinds={"yaml"},
-            owners=deployment.owners([app]),
+            owners=deployment.find_owners([app]),
             tags={**tags_of(GROUP, [app]), **({"broken": ""} if app in problems else {})},
             description=describe_application(deployment, app),
-            metadata=reference_to(app_file(catalog.root, app), 1, app),
+            metadata=reference_to(find_declaration(catalog.root, app), 1, app),
         )
         for app in sorted({*catalog.apps, *problems})
     ]
 
 
-def app_file(root: Path, app: str) -> Path:
-    """The file an application is declared in, by the usual name; the catalog's own for all."""
+def find_declaration(root: Path, app: str) -> Path:
+    """The file that declares an application, by the usual name; `catalog.yaml` for all of them."""
     return root / "catalog.yaml" if app == WHOLE else root / "apps" / f"{app}.yaml"
 
 
 def describe_application(deployment: Deployment, app: str) -> str:
-    """What an application is, or why it is not evaluated."""
+    """An application's description, or why it is not evaluated."""
     if problem := deployment.problems.get(app):
-        return f"Broken, so nothing of it is evaluated: {problem}"
+        return f"Broken, so it is not evaluated: {problem}"
     spec = deployment.catalog.apps[app]
     return spec.description or spec.title or f"The application {app}, declared by its team."
 
 
 def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset that pulls sources and reads exports."""
-    here = deployment.settings
+    """The asset that pulls sources and imports exports."""
+    settings = deployment.settings
 
-    @dg.asset(
-        group_name=GROUP,
-        kinds={"python", "parquet"},
-        code_version=CODE,
-        owners=[PLATFORM],
-        tags=tags_of(GROUP, pii=True),
+    @declare_asset(
+        GROUP,
+        {"python", "parquet"},
+        pii=True,
         check_specs=[
             dg.AssetCheckSpec(
                 PULLED, asset="inbox_files", description="Every source of the catalog was pulled."
             )
         ],
     )
-    def inbox_files(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    def inbox_files(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
         """One row per file seen in the inbox, with what was read from it."""
-        lake, catalog = here.lake(), here.catalog()
+        lake, catalog = settings.lake(), settings.catalog()
         failures: list[str] = []
         if not was_taken_in(context.run.tags):
-            now, intake = datetime.now(UTC), pipeline.Intake(here.inbox)
-            failures = pipeline.pull_sources(lake, catalog, now, Progress.say)
-            pipeline.import_exports(lake, catalog, intake, now, Progress.say)
+            now, intake = datetime.now(UTC), pipeline.Intake(settings.inbox)
+            failures = pipeline.pull_sources(lake, catalog, now, Progress.report)
+            pipeline.import_exports(lake, catalog, intake, now, Progress.report)
         rows = sorted(lake.inbox_files().values(), key=lambda row: row.name)
-        shown = [{**row._asdict(), "nights": len(row.nights)} for row in rows]
+        files = [{**row._asdict(), "nights": len(row.nights)} for row in rows]
         yield dg.MaterializeResult(
             metadata={
                 "files": len(rows),
                 "rows_read": sum(row.read for row in rows),
                 "rows_refused": sum(row.refused for row in rows),
-                "seen": table(shown[-100:]),
+                "seen": show_table(files[-SHOWN_FILES:]),
             }
         )
         yield dg.AssetCheckResult(
             check_name=PULLED,
             passed=not failures,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={"not_pulled": table([{"why": failure} for failure in failures])},
+            metadata={"not_pulled": show_table([{"why": failure} for failure in failures])},
         )
 
     return inbox_files
 
 
 def build_staged_traces(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset that shows what was staged."""
-    here = deployment.settings
+    """The asset that counts staged rows."""
+    settings = deployment.settings
 
-    @dg.asset(
-        group_name=GROUP,
-        kinds={"python", "parquet"},
-        code_version=CODE,
-        owners=[PLATFORM],
-        tags=tags_of(GROUP, pii=True),
-        partitions_def=deployment.nights,
-        backfill_policy=RANGE,
-        deps=["inbox_files"],
+    @declare_asset(
+        GROUP, {"python", "parquet"}, pii=True, nights=deployment.nights, deps=["inbox_files"]
     )
     def staged_traces(context: dg.AssetExecutionContext) -> None:
         """One row per row read from an export, redacted, before it is validated."""
-        lake, shown = here.lake(), {}
+        lake = settings.lake()
+        shown: dict[date, Metadata] = {}
         for night in nights_of(context):
             sql = "select app, count(*) as n from staged group by app order by app"
             counts = lake.rows(sql, {"staged": [night]})
             rows = sum(row["n"] for row in counts)
-            shown[night] = {"rows": rows, "by_application": table(counts)}
+            shown[night] = {"rows": rows, "by_application": show_table(counts)}
         show_nights(context, shown)
 
     return staged_traces
@@ -141,44 +140,36 @@ def build_staged_traces(deployment: Deployment) -> dg.AssetsDefinition:
 
 def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
     """The asset that adds labels."""
-    here = deployment.settings
+    settings = deployment.settings
 
-    @dg.asset(
-        group_name=GROUP,
-        kinds={"python", "json"},
-        code_version=CODE,
-        owners=[PLATFORM],
-        tags=tags_of(GROUP, pii=True),
-        deps=["inbox_files"],  # a label is bound to the answer that was imported
+    @declare_asset(
+        GROUP,
+        {"python", "json"},
+        pii=True,
+        deps=["inbox_files"],  # a label belongs to an answer that was imported
     )
-    def labels(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def labels(context: dg.AssetExecutionContext) -> Materialized:
         """One row per trace × dimension × annotator: the verdict of a person or another judge."""
-        lake, added = here.lake(), 0
+        lake, added = settings.lake(), 0
         if not was_taken_in(context.run.tags):
-            added = pipeline.add_labels(lake, here.catalog(), here.labels)
+            added = pipeline.add_labels(lake, settings.catalog(), settings.labels)
         kinds = Counter(label.annotator_kind for label in lake.labels())
         rows = [{"annotator_kind": kind, "labels": n} for kind, n in sorted(kinds.items())]
         return dg.MaterializeResult(
-            metadata={"labels": kinds.total(), "added": added, "by_kind": table(rows)}
+            metadata={"labels": kinds.total(), "added": added, "by_kind": show_table(rows)}
         )
 
     return labels
 
 
 def build_slice_catalog(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset that shows the declared slices."""
-    here = deployment.settings
+    """The asset that lists the declared slices."""
+    settings = deployment.settings
 
-    @dg.asset(
-        group_name="slices",
-        kinds={"yaml"},
-        code_version=CODE,
-        owners=[PLATFORM],
-        tags=tags_of("slices"),
-    )
-    def slice_catalog(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    @declare_asset("slices", {"yaml"})
+    def slice_catalog(context: dg.AssetExecutionContext) -> Materialized:
         """One row per declared slice: a value, a predicate or a keyword."""
-        rows = [row._asdict() for row in pipeline.slice_rows(here.catalog())]
-        return dg.MaterializeResult(metadata={"slices": len(rows), "declared": table(rows)})
+        rows = [row._asdict() for row in pipeline.slice_rows(settings.catalog())]
+        return dg.MaterializeResult(metadata={"slices": len(rows), "declared": show_table(rows)})
 
     return slice_catalog

@@ -1,16 +1,14 @@
-"""Stage 8, realign: judges measured against people's labels, and candidates where they stray.
+"""Stage 8, realign: measures judges against people's labels and proposes thresholds.
 
-Proposes only; a person's commit to the catalog promotes.
+Changes no judge: a person promotes a proposal by a commit to the catalog.
 """
-
-from typing import Any
 
 import dagster as dg
 
 from evals.labels import realign
-from orchestration.runtime.deployment import QUALITY, Deployment, tags_of
-from orchestration.runtime.metadata import plain, table
-from orchestration.runtime.partitions import CODE
+from orchestration.runtime.assets import declare_asset
+from orchestration.runtime.deployment import QUALITY, Deployment
+from orchestration.runtime.metadata import Materialized, show_table, to_json
 from orchestration.runtime.progress import Progress
 
 GROUP = "realign"
@@ -18,21 +16,21 @@ GROUP = "realign"
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     """The assets of this stage."""
-    here = deployment.settings
+    settings = deployment.settings
 
-    @dg.asset(
-        group_name=GROUP,
-        kinds={"python", "json"},
-        code_version=CODE,
-        owners=[QUALITY],
-        tags=tags_of(GROUP),
+    @declare_asset(
+        GROUP,
+        {"python", "json"},
+        owner=QUALITY,
         deps=["review_queue", "labels", "fct_agreement"],
     )
-    def judge_candidates(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        """One row per judge with a graded score: its threshold, and the one its labels ask for."""
-        Progress.say("measuring judges against labels")
-        rows = realign.candidates(here.lake(), here.catalog())
+    def judge_candidates(context: dg.AssetExecutionContext) -> Materialized:
+        """One row per judge with a graded score: its threshold, and the one its labels suggest."""
+        Progress.report("measuring judges against labels")
+        rows = realign.candidates(settings.lake(), settings.catalog())
         shown = [{key: row[key] for key in ("judge", "now", "proposed", "why")} for row in rows]
-        return dg.MaterializeResult(metadata={"candidates": table(shown), "in_full": plain(rows)})
+        return dg.MaterializeResult(
+            metadata={"candidates": show_table(shown), "in_full": to_json(rows)}
+        )
 
     return [judge_candidates]

@@ -1,27 +1,30 @@
 """Stage 2, validate: staged rows that pass Great Expectations become the night's traces.
 
-What a valid trace is, the catalog declares; the rows that fail go to quarantine.
+The catalog declares what a valid trace is; rows that fail go to quarantine.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 from urllib.parse import quote
 
 import dagster as dg
 
-from evals.specs import Expectation
+from evals.specs import Catalog, Expectation
+from evals.storage.lake import Lake
 from evals.storage.report_files import data_docs_file
 from evals.validation import admission
 from orchestration.runtime.deployment import PLATFORM, Deployment, tags_of
 from orchestration.runtime.metadata import (
-    Checked,
+    CheckEvent,
+    CheckOutcome,
+    Materialized,
+    Metadata,
     board_url,
     check_nights,
     nights_of,
-    plain,
     show_nights,
-    table,
+    show_table,
 )
 from orchestration.runtime.partitions import CODE, RANGE
 from orchestration.runtime.progress import Progress
@@ -32,40 +35,59 @@ ADMITTED = "night_admitted"
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 SEVERITY = {"critical": ERROR, "warning": WARN}
 COUNTS = ("read", "accepted", "duplicate", "corrected", "merged", "quarantined")
-Rows = list[dict[str, Any]]
+
+
+class AppNight(NamedTuple):
+    """What validation did to an application's rows of a night."""
+
+    app: str
+    final: bool
+    """Whether no more rows are expected."""
+    account: Mapping[str, Any]
+    """The counts, reasons and checks of its rows, as its report's accounting has them."""
+
+
+class CommonSpec(TypedDict):
+    """The attributes that both assets of the stage have."""
+
+    deps: list[str]
+    group_name: str
+    code_version: str
+    owners: list[str]
+    tags: Mapping[str, str]
+    partitions_def: dg.DailyPartitionsDefinition
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     """The assets of this stage."""
-    here, expectations = deployment.settings, deployment.catalog.expectations()
+    settings, expectations = deployment.settings, deployment.catalog.expectations()
 
     @dg.multi_asset(
         specs=build_specs(deployment),
         check_specs=build_checks(deployment, expectations),
         backfill_policy=RANGE,
     )
-    def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        """Validates each night by itself; a refused one drops out and the others go on."""
-        lake, catalog, nights = here.lake(), here.catalog(), nights_of(context)
-        Progress.say("validating with Great Expectations", 0, len(nights))
+    def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
+        """Validates each night by itself; a refused one does not stop the others."""
+        lake, catalog, nights = settings.lake(), settings.catalog(), nights_of(context)
+        Progress.report("validating with Great Expectations", 0, len(nights))
         admitted = admission.admit_nights(lake, catalog, nights)
-        accounts: dict[date, Rows] = {
+        accounts = {
             night: [
-                {"night": night.isoformat(), "app": app, "final": is_final(catalog, night, app)}
-                | dict(account)
+                AppNight(app, is_final(catalog, night, app), account)
                 for app, account in apps.items()
             ]
             for night, apps in admitted.items()
         }
-        show_nights(context, {n: count_rows(rows) for n, rows in accounts.items()}, TRACES)
-        show_nights(context, {n: count_reasons(r) for n, r in accounts.items()}, QUARANTINE)
+        show_nights(context, {n: count_rows(apps) for n, apps in accounts.items()}, TRACES)
+        show_nights(context, {n: count_reasons(apps) for n, apps in accounts.items()}, QUARANTINE)
         yield dg.MaterializeResult(asset_key=TRACES)
         yield dg.MaterializeResult(asset_key=QUARANTINE)
-        docs = {night: docs_of(lake, night, rows) for night, rows in accounts.items()}
+        docs = {night: link_data_docs(lake, night, apps) for night, apps in accounts.items()}
         for check in expectations:
-            found = {n: check_night(check, rows, docs[n]) for n, rows in accounts.items()}
-            yield from check_nights(context, TRACES, check.check, found)
-        refusals = {night: check_admission(rows) for night, rows in accounts.items()}
+            outcomes = {n: check_night(check, apps, docs[n]) for n, apps in accounts.items()}
+            yield from check_nights(context, TRACES, check.check, outcomes)
+        refusals = {night: check_admission(apps) for night, apps in accounts.items()}
         yield from check_nights(context, TRACES, ADMITTED, refusals)
 
     return [valid_traces]
@@ -73,7 +95,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 
 def build_specs(deployment: Deployment) -> list[dg.AssetSpec]:
     """The night's traces, and the rows that were refused."""
-    common: dict[str, Any] = {
+    common: CommonSpec = {
         "deps": ["staged_traces"],
         "group_name": GROUP,
         "code_version": CODE,
@@ -100,7 +122,7 @@ def build_specs(deployment: Deployment) -> list[dg.AssetSpec]:
 def build_checks(
     deployment: Deployment, expectations: tuple[Expectation, ...]
 ) -> list[dg.AssetCheckSpec]:
-    """One check an expectation, and whether the night was admitted; each by night."""
+    """One check per expectation, and whether the night was admitted; each by night."""
     promises = {check.check: check.reason for check in expectations}
     promises[ADMITTED] = "No application had so many bad rows that its night was refused."
     return [
@@ -109,62 +131,73 @@ def build_checks(
     ]
 
 
-def is_final(catalog: Any, night: date, app: str) -> bool:
-    """Whether no more rows are awaited of a night; until then what is wrong with it only warns."""
+def is_final(catalog: Catalog, night: date, app: str) -> bool:
+    """Whether no more rows of a night are expected; until then a failed check only warns."""
     return datetime.now(UTC) >= catalog.app(app).watermark(night, catalog.day_begins)
 
 
-def severity(rows: Rows, most: dg.AssetCheckSeverity) -> dg.AssetCheckSeverity:
-    """How bad it is that these applications failed: provisional nights alarm nobody."""
-    return most if any(row["final"] for row in rows) else WARN
+def limit_severity(
+    apps: Sequence[AppNight], severity: dg.AssetCheckSeverity
+) -> dg.AssetCheckSeverity:
+    """The severity of a check that these applications failed: a provisional night only warns."""
+    return severity if any(app.final for app in apps) else WARN
 
 
-def count_rows(rows: Rows) -> dict[str, Any]:
-    """What became of a night's rows."""
-    shown = ("app", *COUNTS, "refused")
-    counts = [{key: row.get(key, 0) for key in shown} for row in rows]
-    total = {key: sum(row.get(key, 0) for row in rows) for key in COUNTS}
-    return {**total, "by_application": table(counts)}
-
-
-def count_reasons(rows: Rows) -> dict[str, Any]:
-    """Why a night's rows were refused."""
-    reasons = [
-        {"app": row["app"], "code": code, "rows": n}
-        for row in rows
-        for code, n in row["reasons"].items()
+def count_rows(apps: Sequence[AppNight]) -> Metadata:
+    """Counts a night's rows by outcome, in total and by application."""
+    rows = [
+        {"app": app.app, **{key: app.account.get(key, 0) for key in (*COUNTS, "refused")}}
+        for app in apps
     ]
-    return {"rows": sum(row["rows"] for row in reasons), "reasons": table(reasons)}
+    total = {key: sum(app.account.get(key, 0) for app in apps) for key in COUNTS}
+    return {**total, "by_application": show_table(rows)}
 
 
-def docs_of(lake: Any, night: date, rows: Rows) -> dict[str, Mapping[str, Any]]:
+def count_reasons(apps: Sequence[AppNight]) -> Metadata:
+    """Counts a night's refused rows by application and reason."""
+    reasons = [
+        {"app": app.app, "code": code, "rows": n}
+        for app in apps
+        for code, n in app.account["reasons"].items()
+    ]
+    total = sum(sum(app.account["reasons"].values()) for app in apps)
+    return {"rows": total, "reasons": show_table(reasons)}
+
+
+def link_data_docs(lake: Lake, night: date, apps: Sequence[AppNight]) -> dict[str, Metadata]:
     """Links to the Data Docs of a night, by application."""
-    docs, board = {}, board_url(lake)
-    for app in (row["app"] for row in rows):
-        path = data_docs_file(lake, night, app)
+    docs: dict[str, Metadata] = {}
+    board = board_url(lake)
+    for app in apps:
+        path = data_docs_file(lake, night, app.app)
         url = f"{board}/data_docs/{quote('/'.join(path.parts[-2:]))}"
-        docs[app] = {
+        docs[app.app] = {
             "data_docs": dg.MetadataValue.url(url),
-            "file": dg.MetadataValue.path(str(path)),
+            "file": dg.PathMetadataValue(str(path)),
         }
     return docs
 
 
-def check_night(check: Expectation, rows: Rows, docs: Mapping[str, Mapping[str, Any]]) -> Checked:
-    """One expectation over a night, with the rows that failed it and a link to all of them."""
-    failed = [
-        {"app": row["app"], "final": row["final"], **found}
-        for row in rows
-        for found in row["checks"]
-        if found["name"] == check.check and not found["success"]
+def check_night(
+    check: Expectation, apps: Sequence[AppNight], docs: Mapping[str, Metadata]
+) -> CheckOutcome:
+    """Whether a night meets an expectation; counts of the rows that do not, and a link to them."""
+    failures = [
+        (app, {"app": app.app, "final": app.final, **result})
+        for app in apps
+        for result in app.account["checks"]
+        if result["name"] == check.check and not result["success"]
     ]
-    shown = next((docs[row["app"]] for row in failed or rows), {})
-    metadata = {"why": check.reason, "failed": table(plain(failed)), **shown}
-    return Checked(not failed, severity(failed, SEVERITY[check.severity]), metadata)
+    failed = [app for app, _ in failures]
+    links: Metadata = docs[(failed or apps)[0].app] if apps else {}
+    rows = show_table([row for _, row in failures])
+    metadata: Metadata = {"why": check.reason, "failed": rows, **links}
+    return CheckOutcome(not failed, limit_severity(failed, SEVERITY[check.severity]), metadata)
 
 
-def check_admission(rows: Rows) -> Checked:
-    """Whether a night was refused for one of its applications."""
-    refused = [row for row in rows if row["refused"]]
-    shown = [{"app": row["app"], "reason": row["refused"]} for row in refused]
-    return Checked(not refused, severity(refused, ERROR), {"refused": table(shown)})
+def check_admission(apps: Sequence[AppNight]) -> CheckOutcome:
+    """Whether a night was admitted for all of its applications."""
+    refused = [app for app in apps if app.account["refused"]]
+    rows = [{"app": app.app, "reason": app.account["refused"]} for app in refused]
+    severity = limit_severity(refused, ERROR)
+    return CheckOutcome(not refused, severity, {"refused": show_table(rows)})

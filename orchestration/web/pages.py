@@ -1,6 +1,6 @@
-"""The board, the nights' pages and the Data Docs as files; nothing is computed for a page view.
+"""Serves the board, the nights' pages and the Data Docs as files; computes nothing.
 
-What writes them is in `evals/reports` and `evals/validation/data_docs_pages.py`.
+`evals.reports` and `evals.validation.data_docs_pages` write them.
 """
 
 from pathlib import Path
@@ -20,16 +20,16 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "X-Frame-Options": "DENY",
 }
-"""The pages are whole in themselves; the scripts of Data Docs serve what is not shown in them."""
+"""The pages load nothing else; the scripts of Data Docs serve parts that are not shown."""
 
 
-def pages(home: Path) -> Starlette:
+def serve_pages(home: Path) -> Starlette:
     """Serves `reports/` at the root and `data_docs/` beside it, and no other folder of the home."""
     reports, data_docs = page_folders(Lake(home))
-    return Starlette(routes=[files(data_docs, "/data_docs"), files(reports, "/")])
+    return Starlette(routes=[mount_folder(data_docs, "/data_docs"), mount_folder(reports, "/")])
 
 
-def files(folder: Path, path: str) -> Mount:
+def mount_folder(folder: Path, path: str) -> Mount:
     """Serves a folder's files, without listings and without links that lead out of it."""
-    found = StaticFiles(directory=folder, html=True)
-    return Mount(path, found, middleware=[Middleware(AddHeaders, HEADERS)])
+    files = StaticFiles(directory=folder, html=True)
+    return Mount(path, files, middleware=[Middleware(AddHeaders, HEADERS)])

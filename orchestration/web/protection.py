@@ -1,6 +1,6 @@
-"""Who may ask a server of this machine: its own pages and local programs, no foreign page.
+"""Protects a local server from foreign pages: only its own pages and local programs may use it.
 
-Wraps any ASGI application; knows none.
+Wraps any ASGI application.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,86 +22,86 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
 }
-READING = ("GET", "HEAD")
+SAFE_METHODS = ("GET", "HEAD")
 
 
 def protect(app: ASGIApp) -> ASGIApp:
-    """Serves an application to this machine's own pages and programs only."""
+    """Wraps an application so that only its own pages and local programs may use it."""
     trusted = TrustedHostMiddleware(RefuseForeignPages(app), HOSTS, www_redirect=False)
     return AddHeaders(trusted, HEADERS)
 
 
 class AddHeaders:
-    """Adds the headers a response lacks, and a content policy beside the one it has."""
+    """Adds headers that a response lacks, and a content policy in addition to its own."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self.app = app
         self.headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on and adds to what comes back."""
+        """Passes a request on and adds headers to the response."""
 
-        async def add(message: Message) -> None:
+        async def add_headers(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                found = MutableHeaders(scope=message)
+                headers = MutableHeaders(scope=message)
                 for name, value in self.headers.items():
-                    if name == POLICY:  # of several, browsers obey all
-                        found.append(name, value)
+                    if name == POLICY:  # browsers apply all of several
+                        headers.append(name, value)
                     else:
-                        found.setdefault(name, value)
+                        headers.setdefault(name, value)
             await send(message)
 
-        await self.app(scope, receive, add)
+        await self.app(scope, receive, add_headers)
 
 
 class RefuseForeignPages:
-    """Refuses what a page of another origin asks, and changes that are not asked for in JSON.
+    """Refuses requests from pages of another origin, and changes that are not sent as JSON.
 
-    A browser sends `Origin` with whatever is not a plain GET, and newer ones say in
-    `Sec-Fetch-Site` where any request comes from; no page can forge either. What sends neither is
-    a program of this machine. JSON alone cannot be sent to another origin without asking it first.
+    A browser sends `Origin` with everything but a plain GET, and newer ones name the origin of each
+    request in `Sec-Fetch-Site`; no page can forge either. A request with neither comes from a local
+    program. A page can send JSON to another origin only with that origin's permission.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on or answers it with the reason why not."""
+        """Passes a request on, or refuses it with a reason."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if comes_from_elsewhere(scope, headers):
-            said = "refused: this was asked by a page of another origin\n"
-            await refusal(scope, said, 403)(scope, receive, send)
-        elif scope.get("method", "GET") not in READING and not is_json(headers):
-            said = "refused: send it with the header Content-Type: application/json\n"
-            await PlainTextResponse(said, 415)(scope, receive, send)
+        if is_foreign(scope, headers):
+            message = "refused: this request comes from a page of another origin\n"
+            await refuse_request(scope, message, 403)(scope, receive, send)
+        elif scope.get("method", "GET") not in SAFE_METHODS and not is_json(headers):
+            message = "refused: send it with the header Content-Type: application/json\n"
+            await PlainTextResponse(message, 415)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
 
-def refusal(scope: Scope, said: str, status: int) -> ASGIApp:
-    """The answer to what is refused; a web socket is closed unopened, which is a 403 as well."""
-    return WebSocketClose() if scope["type"] == "websocket" else PlainTextResponse(said, status)
+def refuse_request(scope: Scope, message: str, status: int) -> ASGIApp:
+    """The answer to a refused request; a web socket is closed unopened, which is a 403 as well."""
+    return WebSocketClose() if scope["type"] == "websocket" else PlainTextResponse(message, status)
 
 
-def comes_from_elsewhere(scope: Scope, headers: Headers) -> bool:
-    """Whether a page of another origin asks; a link that a person follows is not refused."""
+def is_foreign(scope: Scope, headers: Headers) -> bool:
+    """Whether a page of another origin sent a request; following a link to a page is allowed."""
     host = headers.get("host", "").lower()
     own = (f"http://{host}", f"https://{host}")
     if any(origin.lower() not in own for origin in headers.getlist("origin")):
         return True
     sites: Sequence[str] = headers.getlist("sec-fetch-site")
-    followed = (
-        scope.get("method") in READING
+    is_link = (
+        scope.get("method") in SAFE_METHODS
         and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"
     )
-    return not followed and any(site not in ("same-origin", "none") for site in sites)
+    return not is_link and any(site not in ("same-origin", "none") for site in sites)
 
 
 def is_json(headers: Headers) -> bool:
-    """Whether the one content type is JSON, rather than one that merely names it."""
+    """Whether the only content type is JSON."""
     types = [value.partition(";")[0].strip().lower() for value in headers.getlist("content-type")]
     return types == ["application/json"]

@@ -1,6 +1,6 @@
 """`andon ui`: starts Dagster and serves it and the pages, on this machine only.
 
-What is served, and to whom, is in `orchestration/web`.
+What is served to whom is in the modules beside.
 """
 
 import contextlib
@@ -12,9 +12,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import FrameType
+from typing import NamedTuple
 
 import uvicorn
 import yaml
@@ -25,7 +26,9 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._utils.log import configure_loggers
-from dagster_webserver.app import create_app_from_workspace_process_context
+from dagster_webserver.app import (
+    create_app_from_workspace_process_context,  # pyright: ignore[reportUnknownVariableType]
+)
 from dagster_webserver.version import __version__
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -35,49 +38,49 @@ from orchestration.runtime import terminal
 from orchestration.runtime.instance import dagster_home
 from orchestration.settings import ROOT, Settings
 from orchestration.web.dagster import GraphQLByPost
-from orchestration.web.pages import pages
+from orchestration.web.pages import serve_pages
 from orchestration.web.protection import protect
 
 DONE, FAILED = 0, 1
 HOST = "127.0.0.1"
 POLL_MS = 2000
-"""How often Dagster's pages look for news, as `dagster dev` has it."""
+"""How often Dagster's pages poll, as in `dagster dev`."""
 GRACE_S = 3
-"""How long answers under way may take once asked to end; open pages would keep it up for ever."""
+"""How long open requests may take after a signal; open pages would keep the server up for ever."""
 DAEMON_GRACE_S = 60
 WAITING = {"code_servers": {"wait_for_local_processes_on_shutdown": True}}
-"""Nothing is left running: what loads definitions and what it runs have ended before this does."""
+"""Waits for the code server and its runs, so that nothing is left running."""
 
 
 class Dagster(NamedTuple):
-    """Dagster as it runs for the UI."""
+    """The running web application and daemon of Dagster."""
 
     app: ASGIApp
     daemon: subprocess.Popen[bytes]
 
 
 class ByPort:
-    """One application a port; which one is asked is the socket's to say, not the request's."""
+    """Serves one application per port; the socket decides which, not the request's `Host`."""
 
     def __init__(self) -> None:
         self.apps: dict[int, ASGIApp] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on to the application of the port it came in by."""
+        """Passes a request on to the application of the port it came in on."""
         await self.apps[scope["server"][1]](scope, receive, send)
 
 
 class PortTakenError(Exception):
-    """A port that something else listens on."""
+    """Raised where another program listens on a port."""
 
 
-def serve(here: Settings, port: int) -> int:
+def serve(settings: Settings, port: int) -> int:
     """Serves until interrupted; returns the exit code.
 
     Raises:
         PortTakenError: another program has one of the two ports.
     """
-    listeners = [listen(port), listen(port + 1)]
+    listeners = [open_socket(port), open_socket(port + 1)]
     by_port, interrupted = ByPort(), threading.Event()
     server = uvicorn.Server(
         uvicorn.Config(
@@ -90,55 +93,62 @@ def serve(here: Settings, port: int) -> int:
         )
     )
 
-    def end(number: int, frame: Any) -> None:
+    def end_server(number: int, frame: FrameType | None) -> None:
         interrupted.set()
         server.should_exit = True
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    tell_children(here, port)
-    with run_dagster(here.home) as dagster:
+    signal.signal(signal.SIGTERM, end_server)
+    signal.signal(signal.SIGINT, end_server)
+    set_environment(settings, port)
+    with run_dagster(settings.home) as dagster:
         by_port.apps[port] = protect(GraphQLByPost(dagster.app))
-        by_port.apps[port + 1] = protect(pages(here.home))
-        threading.Thread(target=end_with, args=(dagster.daemon, server), daemon=True).start()
-        terminal.say(f"board    http://{HOST}:{port + 1}/", err=True)
-        terminal.say(f"Dagster  http://{HOST}:{port}/", err=True)
+        by_port.apps[port + 1] = protect(serve_pages(settings.home))
+        threading.Thread(target=end_with_daemon, args=(dagster.daemon, server), daemon=True).start()
+        terminal.print_line(f"board    http://{HOST}:{port + 1}/", err=True)
+        terminal.print_line(f"Dagster  http://{HOST}:{port}/", err=True)
         server.run(sockets=listeners)
         if not interrupted.is_set():
             code = dagster.daemon.wait()
-            terminal.complain(f"Dagster's daemon ended with exit code {code}")
+            terminal.print_error(f"Dagster's daemon ended with exit code {code}")
             return FAILED
     return DONE
 
 
-def listen(port: int) -> socket.socket:
-    """Takes a port of this machine; who asks before all has started waits."""
+def open_socket(port: int) -> socket.socket:
+    """Listens on a local port; early requests wait until all has started.
+
+    Raises:
+        PortTakenError: another program has the port.
+    """
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
         raise PortTakenError(
-            f"port {port} cannot be had ({error.strerror}); choose two free ports side by side "
+            f"port {port} is not free ({error.strerror}); choose two free ports side by side "
             "with --port"
         ) from error
 
 
-def tell_children(here: Settings, port: int) -> None:
-    """Says in the environment, and by the folder, what the processes below go by."""
+def set_environment(settings: Settings, port: int) -> None:
+    """Sets the environment variables and the working directory of the processes to start."""
     os.environ["ANDON_BOARD_URL"] = f"http://{HOST}:{port + 1}"
-    write_address(here.lake(), os.environ["ANDON_BOARD_URL"])
-    os.environ["ANDON_HOME"], os.environ["ANDON_CATALOG"] = str(here.home), str(here.catalog_root)
-    if here.inbox is not None:
-        os.environ["ANDON_INBOX"] = str(here.inbox)
-    if here.labels:
-        os.environ["ANDON_LABELS"] = os.pathsep.join(map(str, here.labels))
-    os.chdir(ROOT)  # a folder of the user's called `evals` would be imported in place of ours
+    write_address(settings.lake(), os.environ["ANDON_BOARD_URL"])
+    os.environ["ANDON_HOME"], os.environ["ANDON_CATALOG"] = (
+        str(settings.home),
+        str(settings.catalog_root),
+    )
+    if settings.inbox is not None:
+        os.environ["ANDON_INBOX"] = str(settings.inbox)
+    if settings.labels:
+        os.environ["ANDON_LABELS"] = os.pathsep.join(map(str, settings.labels))
+    os.chdir(ROOT)  # a user's folder called `evals` would be imported in place of ours
 
 
 @contextlib.contextmanager
-def run_dagster(home: Path) -> Iterator[Dagster]:
-    """Runs what `dagster dev` does, but for an open port: its web application is given back.
+def run_dagster(home: Path) -> Generator[Dagster, None, None]:
+    """Runs what `dagster dev` runs, but returns the web application instead of opening a port.
 
-    The definitions are loaded by a process of their own, which web server and daemon share.
+    One code server loads the definitions for the web server and the daemon.
     """
     configure_loggers(log_level="WARNING")
     definitions = WorkspaceFileTarget([str(ROOT / "workspace.yaml")])
@@ -163,22 +173,22 @@ def run_dagster(home: Path) -> Iterator[Dagster]:
 
 
 def open_instance(home: Path) -> DagsterInstance:
-    """Opens the home's Dagster instance, made where there is none."""
+    """Opens the home's Dagster instance, and makes it where there is none."""
     folder = dagster_home(home)
-    with Lake(home).lock("dagster"):  # the first two of a home would both make its tables
+    with Lake(home).lock("dagster"):  # two first runs of a home would both make its tables
         return DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=WAITING))
 
 
 def cancel_runs(instance: DagsterInstance, sockets: set[str]) -> None:
-    """Cancels the runs that these code servers are at; runs of the command line go on."""
-    at_work = RunsFilter(statuses=[DagsterRunStatus.STARTING, DagsterRunStatus.STARTED])
-    for run in instance.get_runs(at_work):
+    """Cancels the runs of these code servers; runs of the command line go on."""
+    running = RunsFilter(statuses=[DagsterRunStatus.STARTING, DagsterRunStatus.STARTED])
+    for run in instance.get_runs(running):
         if json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("socket") in sockets:
             instance.run_launcher.terminate(run.run_id)
 
 
 @contextlib.contextmanager
-def run_daemon(workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
+def run_daemon(workspace: Path) -> Generator[subprocess.Popen[bytes], None, None]:
     """Runs schedules and sensors in a process that ends with this one."""
     command = [sys.executable, "-m", "orchestration.runtime.daemon", "run", "-w", str(workspace)]
     with subprocess.Popen([*command, "--log-level", "warning"], stdin=subprocess.PIPE) as daemon:
@@ -192,7 +202,7 @@ def run_daemon(workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
                 daemon.kill()
 
 
-def end_with(daemon: subprocess.Popen[bytes], server: uvicorn.Server) -> None:
+def end_with_daemon(daemon: subprocess.Popen[bytes], server: uvicorn.Server) -> None:
     """Ends the server once the daemon has ended."""
     daemon.wait()
     server.should_exit = True

@@ -1,6 +1,6 @@
-"""The marts as promises: what dbt makes of a small lake, figure by figure.
+"""Promises of the marts: every figure that dbt computes from a small lake.
 
-What intervals and tests make of these counts is promised with the statistics.
+Intervals and tests of significance are tested in tests/evals/statistics.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ NIGHT = "2026-10-08"
 Row = dict[str, Any]
 
 
-def dbt(*args: str, manifest: Manifest | None = None) -> Any:
-    """One dbt command in this process, every warning an error."""
+def run_dbt(*args: str, manifest: Manifest | None = None) -> Any:
+    """Runs a dbt command in this process, with warnings as errors."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -42,7 +42,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manifest]:
         patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
         patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
         patch.setenv("ANDON_SCRATCH", str(folder / "andon.duckdb"))
-        result = dbt("parse", "--no-partial-parse")
+        result = run_dbt("parse", "--no-partial-parse")
         assert result.success, result.exception
         yield result.result
 
@@ -54,7 +54,7 @@ class Scratch(NamedTuple):
     manifest: Manifest
 
     def fill(self, table: str, *rows: Row) -> None:
-        """Adds rows to a lake table; a column a row leaves out is null."""
+        """Adds rows to a lake table; missing columns are null."""
         with duckdb.connect(str(self.path)) as database:
             for row in rows:
                 names, marks = ", ".join(row), ", ".join("?" * len(row))
@@ -68,24 +68,24 @@ class Scratch(NamedTuple):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ANDON_SCRATCH", str(self.path))
             command = ("build", "--selector", selector, *options)
-            outcome = dbt(*command, manifest=self.manifest)
+            outcome = run_dbt(*command, manifest=self.manifest)
         assert outcome.result is not None, outcome.exception
         return {result.node.name: str(result.status) for result in outcome.result}
 
-    def builds(self, *selectors: str) -> None:
-        """Builds passes, unit tests left out; something ran and all of it is well."""
+    def build_without_errors(self, *selectors: str) -> None:
+        """Builds passes without unit tests; asserts that every node succeeds."""
         for selector in selectors:
             statuses = self.build(selector, "--exclude-resource-type", "unit_test")
             assert statuses
             assert set(statuses.values()) <= {"success", "pass", "no-op"}, statuses
 
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """The rows of a query."""
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Returns the rows of a query."""
         with duckdb.connect(str(self.path)) as database:
-            return database.execute(query).fetchall()
+            return database.execute(sql).fetchall()
 
 
-def empty(folder: Path, manifest: Manifest) -> Scratch:
+def make_scratch(folder: Path, manifest: Manifest) -> Scratch:
     """An empty lake with the columns and types the sources declare."""
     path = folder / "andon.duckdb"
     declared = yaml.safe_load(SOURCES.read_text(encoding="utf-8"))["sources"][0]["tables"]
@@ -100,18 +100,18 @@ def empty(folder: Path, manifest: Manifest) -> Scratch:
 @pytest.fixture
 def scratch(parsed: Manifest, tmp_path: Path) -> Scratch:
     """An empty lake of the test's own."""
-    return empty(tmp_path, parsed)
+    return make_scratch(tmp_path, parsed)
 
 
-def trace(trace_id: str, session_id: str | None = None, **fields: Any) -> Row:
+def make_trace(trace_id: str, session_id: str | None = None, **fields: Any) -> Row:
     """A trace of the night."""
-    known: Row = {"date": NIGHT, "app": "chat", "model": "m1", "versions": '{"index": "i1"}'}
-    return {**known, "trace_id": trace_id, "session_id": session_id, **fields}
+    defaults: Row = {"date": NIGHT, "app": "chat", "model": "m1", "versions": '{"index": "i1"}'}
+    return {**defaults, "trace_id": trace_id, "session_id": session_id, **fields}
 
 
-def score(trace_id: str, verdict: str | None, **fields: Any) -> Row:
+def make_score(trace_id: str, verdict: str | None, **fields: Any) -> Row:
     """A judge's score; without a verdict, an error by timeout."""
-    known: Row = {
+    defaults: Row = {
         "date": NIGHT,
         "app": "chat",
         "dimension": "polite",
@@ -122,11 +122,11 @@ def score(trace_id: str, verdict: str | None, **fields: Any) -> Row:
         "code": None if verdict else "timeout",
         "inclusion": 1.0,
     }
-    return {**known, "trace_id": trace_id, "verdict": verdict, **fields}
+    return {**defaults, "trace_id": trace_id, "verdict": verdict, **fields}
 
 
-def label(trace_id: str, verdict: str, annotator: str, kind: str = "human") -> Row:
-    """What an annotator says of a trace."""
+def make_label(trace_id: str, verdict: str, annotator: str, kind: str = "human") -> Row:
+    """An annotator's verdict on a trace."""
     return {
         "date": NIGHT,
         "app": "chat",
@@ -138,19 +138,19 @@ def label(trace_id: str, verdict: str, annotator: str, kind: str = "human") -> R
     }
 
 
-def defined(slice_name: str, kind: str, expression: str, app: str = "*") -> Row:
+def make_slice(slice_name: str, kind: str, expression: str, app: str = "*") -> Row:
     """A slice of the catalog."""
     return {"app": app, "slice": slice_name, "kind": kind, "expression": expression}
 
 
-def members(scratch: Scratch, slice_name: str) -> set[str]:
-    """Who is in a slice."""
-    rows = scratch.ask("select slice, trace_id from fct_slice_members")
+def list_members(scratch: Scratch, slice_name: str) -> set[str]:
+    """The traces of a slice."""
+    rows = scratch.query("select slice, trace_id from fct_slice_members")
     return {trace_id for name, trace_id in rows if name == slice_name}
 
 
 def publish_slices(scratch: Scratch, *trace_ids: str) -> None:
-    """Slices as the lake lays them out of an earlier run: these traces, in `all`."""
+    """Makes the slice marts of an earlier run: these traces, in `all`."""
     with duckdb.connect(str(scratch.path)) as database:
         database.execute(
             "create table dim_slices as select 'chat' as app, 'all' as slice, 'all' as kind,"
@@ -166,27 +166,31 @@ def publish_slices(scratch: Scratch, *trace_ids: str) -> None:
 @pytest.fixture(scope="module")
 def night(parsed: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Scratch:
     """Five answers in two sessions and three alone, scored, labelled, built in both passes."""
-    scratch = empty(tmp_path_factory.mktemp("night"), parsed)
+    scratch = make_scratch(tmp_path_factory.mktemp("night"), parsed)
     sessions: list[str | None] = ["s1", "s1", "s1", "s2", "s2", None, None]
     for number, session in enumerate(sessions):
-        scratch.fill("traces", trace(f"t{number}", session, input=f"question {number}"))
-    scratch.fill("traces", trace("t7", None, model="m2", versions="not json", input="Refund?"))
+        scratch.fill("traces", make_trace(f"t{number}", session, input=f"question {number}"))
+    scratch.fill("traces", make_trace("t7", None, model="m2", versions="not json", input="Refund?"))
     verdicts = ["pass", "fail", "pass", "pass", "pass", "fail", None, "pass"]
-    scratch.fill("scores", *(score(f"t{n}", verdict) for n, verdict in enumerate(verdicts)))
-    scratch.fill("scores", score("t0", None, dimension="sql", status="skipped", code="no-gold"))
+    scratch.fill("scores", *(make_score(f"t{n}", verdict) for n, verdict in enumerate(verdicts)))
+    scratch.fill(
+        "scores", make_score("t0", None, dimension="sql", status="skipped", code="no-gold")
+    )
     scratch.fill(
         "labels",
-        label("t0", "pass", "ann"),
-        label("t1", "pass", "ann"),
-        label("t2", "pass", "ann"),
-        label("t2", "fail", "panel", "adjudicated"),
-        label("t3", "pass", "ann"),
-        label("t3", "fail", "bob"),
-        label("t5", "fail", "ann"),
-        label("t6", "fail", "ann"),
-        label("t7", "pass", "rules", "rule"),
+        make_label("t0", "pass", "ann"),
+        make_label("t1", "pass", "ann"),
+        make_label("t2", "pass", "ann"),
+        make_label("t2", "fail", "panel", "adjudicated"),
+        make_label("t3", "pass", "ann"),
+        make_label("t3", "fail", "bob"),
+        make_label("t5", "fail", "ann"),
+        make_label("t6", "fail", "ann"),
+        make_label("t7", "pass", "rules", "rule"),
     )
-    scratch.fill("slices", defined("model", "by", "model"), defined("refund", "keyword", "refund"))
+    scratch.fill(
+        "slices", make_slice("model", "by", "model"), make_slice("refund", "keyword", "refund")
+    )
     scratch.fill(
         "verdicts",
         {
@@ -199,27 +203,27 @@ def night(parsed: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Scratch
             "action": "redact",
         },
     )
-    scratch.builds("slices", "quality")
+    scratch.build_without_errors("slices", "quality")
     return scratch
 
 
 def test_rates_count_each_status_apart_and_carry_the_clustered_sum(night: Scratch) -> None:
     """Five of seven pass; sessions' residuals are -1/7, 4/7, -5/7 and 2/7 by hand."""
-    (rate,) = night.ask(
+    (rate,) = night.query(
         "select n, passed, failed, errored, skipped, sessions, session_ss from rpt_rates"
         " where slice = 'all' and dimension = 'polite'"
     )
     assert rate[:6] == (8, 5, 2, 1, 0, 4)
     assert rate[6] == pytest.approx((1 + 16 + 25 + 4) / 49, abs=1e-12)
-    assert night.ask(
+    assert night.query(
         "select n, skipped, sessions, session_ss from rpt_rates"
         " where slice = 'all' and dimension = 'sql'"
     ) == [(1, 1, 0, None)]
 
 
 def test_rates_of_a_slice_are_over_its_members_only(night: Scratch) -> None:
-    """A slice by model has the rows of that model, a keyword slice those it marks."""
-    rows = night.ask(
+    """A slice by model has the rows of that model, a keyword slice those that match."""
+    rows = night.query(
         "select slice, n, passed from rpt_rates where dimension = 'polite' order by slice"
     )
     assert rows == [("all", 8, 5), ("model=m1", 7, 4), ("model=m2", 1, 1), ("refund", 1, 1)]
@@ -227,65 +231,65 @@ def test_rates_of_a_slice_are_over_its_members_only(night: Scratch) -> None:
 
 def test_agreement_is_with_people_adjudicated_first_and_ties_dropped(night: Scratch) -> None:
     """One of each: t0 agrees on pass, t1 not, t2 is overruled, t5 agrees on fail."""
-    assert night.ask("select tp, fn, fp, tn from fct_agreement") == [(1, 1, 1, 1)]
+    assert night.query("select tp, fn, fp, tn from fct_agreement") == [(1, 1, 1, 1)]
 
 
 def test_failures_keep_errors_and_skips_apart(night: Scratch) -> None:
     """Both have a code and a count; neither is a verdict."""
-    rows = night.ask("select dimension, status, code, n from rpt_failures order by status")
+    rows = night.query("select dimension, status, code, n from rpt_failures order by status")
     assert rows == [("polite", "error", "timeout", 1), ("sql", "skipped", "no-gold", 1)]
 
 
 def test_provenance_and_causes_count_free_versions_too(night: Scratch) -> None:
     """A trace whose versions are no JSON has a model and no index."""
-    provenance = night.ask("select field, value, n from rpt_provenance order by all")
+    provenance = night.query("select field, value, n from rpt_provenance order by all")
     assert provenance == [("model", "m1", 7), ("model", "m2", 1), ("versions.index", "i1", 7)]
-    causes = night.ask("select field, value, passed, failed from rpt_cause_rates order by all")
+    causes = night.query("select field, value, passed, failed from rpt_cause_rates order by all")
     assert causes == [("model", "m1", 4, 2), ("model", "m2", 1, 0), ("versions.index", "i1", 4, 2)]
 
 
-def test_scores_carry_what_is_known_of_their_trace(night: Scratch) -> None:
+def test_scores_have_the_provenance_of_their_trace(night: Scratch) -> None:
     """Session and model come from the trace; guardrail verdicts have a mart of their own."""
     query = "select session_id, model from fct_scores where trace_id = 't3'"
-    assert night.ask(query) == [("s2", "m1")]
-    assert night.ask("select guardrail, tripped, action from fct_verdicts") == [
+    assert night.query(query) == [("s2", "m1")]
+    assert night.query("select guardrail, tripped, action from fct_verdicts") == [
         ("pii", True, "redact")
     ]
 
 
 def test_only_production_counts(scratch: Scratch) -> None:
-    """A replay, an experiment and an anchor stand in the ledger, and no mart has them."""
+    """A replay, an experiment and an anchor are in the ledger, and in no mart."""
     publish_slices(scratch, "a")
-    scratch.fill("traces", trace("a"))
+    scratch.fill("traces", make_trace("a"))
     others = ("replay", "experiment", "anchor")
-    scratch.fill("scores", score("a", "pass", origin="production"))
-    scratch.fill("scores", *(score("a", "fail", origin=origin) for origin in others))
+    scratch.fill("scores", make_score("a", "pass", origin="production"))
+    scratch.fill("scores", *(make_score("a", "fail", origin=origin) for origin in others))
     verdict = {"date": NIGHT, "app": "chat", "trace_id": "a", "guardrail": "pii"}
     verdict |= {"evaluator_version": "g1", "tripped": True}
     scratch.fill("verdicts", *({**verdict, "origin": origin} for origin in others))
-    scratch.fill("labels", *({**label("a", "fail", "ann"), "origin": o} for o in others))
-    scratch.fill("labels", label("a", "pass", "ann"))
-    scratch.builds("quality")
-    assert scratch.ask("select subject, subject_id, origin, verdict from fct_scores") == [
+    scratch.fill("labels", *({**make_label("a", "fail", "ann"), "origin": o} for o in others))
+    scratch.fill("labels", make_label("a", "pass", "ann"))
+    scratch.build_without_errors("quality")
+    assert scratch.query("select subject, subject_id, origin, verdict from fct_scores") == [
         ("trace", "a", "production", "pass")
     ]
-    assert scratch.ask("select n, passed from rpt_rates") == [(1, 1)]
-    assert scratch.ask("select count(*) from fct_verdicts") == [(0,)]
-    assert scratch.ask("select tp, fn, fp, tn from fct_agreement") == [(1, 0, 0, 0)]
+    assert scratch.query("select n, passed from rpt_rates") == [(1, 1)]
+    assert scratch.query("select count(*) from fct_verdicts") == [(0,)]
+    assert scratch.query("select tp, fn, fp, tn from fct_agreement") == [(1, 0, 0, 0)]
 
 
 def test_a_session_and_its_last_trace_are_two_subjects(scratch: Scratch) -> None:
-    """A score of a session stands beside one of its last trace, under the same evaluator."""
+    """The same evaluator may score a session and its last trace."""
     publish_slices(scratch, "a")
-    scratch.fill("traces", trace("a", "s1"))
-    scratch.fill("scores", score("a", "pass"))
-    scratch.fill("scores", score("a", "fail", subject="session", subject_id="s1"))
-    scratch.builds("quality")
-    found = scratch.ask("select subject, subject_id, verdict from fct_scores order by all")
-    assert found == [("session", "s1", "fail"), ("trace", "a", "pass")]
+    scratch.fill("traces", make_trace("a", "s1"))
+    scratch.fill("scores", make_score("a", "pass"))
+    scratch.fill("scores", make_score("a", "fail", subject="session", subject_id="s1"))
+    scratch.build_without_errors("quality")
+    rows = scratch.query("select subject, subject_id, verdict from fct_scores order by all")
+    assert rows == [("session", "s1", "fail"), ("trace", "a", "pass")]
 
 
-def test_every_unit_test_holds_and_belongs_to_a_pass(scratch: Scratch) -> None:
+def test_every_unit_test_passes_and_belongs_to_a_pass(scratch: Scratch) -> None:
     """Together the passes run every unit test the project declares."""
     ran: dict[str, str] = {}
     for selector in ("slices", "quality"):
@@ -297,20 +301,20 @@ def test_every_unit_test_holds_and_belongs_to_a_pass(scratch: Scratch) -> None:
 
 def test_an_empty_lake_builds(scratch: Scratch) -> None:
     """No trace, no slice and no score are no error, and the marts have their columns."""
-    scratch.builds("slices", "quality")
-    assert scratch.ask("select date, app, trace_id, slice from fct_slice_members") == []
-    assert scratch.ask("select n, sessions, session_ss from rpt_rates") == []
+    scratch.build_without_errors("slices", "quality")
+    assert scratch.query("select date, app, trace_id, slice from fct_slice_members") == []
+    assert scratch.query("select n, sessions, session_ss from rpt_rates") == []
 
 
-def test_without_slices_everyone_is_in_all(scratch: Scratch) -> None:
-    """`all` needs no line in the catalog."""
-    scratch.fill("traces", trace("a"), trace("b", app="sql"))
-    scratch.builds("slices")
-    assert scratch.ask("select app, slice, kind, definition from dim_slices order by app") == [
+def test_without_slices_every_trace_is_in_all(scratch: Scratch) -> None:
+    """`all` needs no declaration in the catalog."""
+    scratch.fill("traces", make_trace("a"), make_trace("b", app="sql"))
+    scratch.build_without_errors("slices")
+    assert scratch.query("select app, slice, kind, definition from dim_slices order by app") == [
         ("chat", "all", "all", "every trace"),
         ("sql", "all", "all", "every trace"),
     ]
-    assert members(scratch, "all") == {"a", "b"}
+    assert list_members(scratch, "all") == {"a", "b"}
 
 
 KEYWORDS = {
@@ -323,73 +327,73 @@ KEYWORDS = {
     "null": ("a null value", ""),
     "{{ 1/0 }}": ("so {{ 1/0 }} there", "so there"),
 }
-"""Keyword to an input it marks, and one it does not."""
+"""By keyword: an input that matches, and one that does not."""
 
 
 @pytest.fixture(scope="module")
-def marked(parsed: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Scratch:
-    """A slice a keyword, over the inputs of all of them and one trace without an input."""
-    scratch = empty(tmp_path_factory.mktemp("keywords"), parsed)
-    scratch.fill("traces", trace("no input"))
+def keyword_slices(parsed: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Scratch:
+    """One slice per keyword, over all inputs and one trace without an input."""
+    scratch = make_scratch(tmp_path_factory.mktemp("keywords"), parsed)
+    scratch.fill("traces", make_trace("no input"))
     for number, (keyword, inputs) in enumerate(KEYWORDS.items()):
-        scratch.fill("traces", *(trace(text, input=text) for text in inputs))
-        scratch.fill("slices", defined(f"word-{number}", "keyword", keyword))
-    scratch.builds("slices")
+        scratch.fill("traces", *(make_trace(text, input=text) for text in inputs))
+        scratch.fill("slices", make_slice(f"word-{number}", "keyword", keyword))
+    scratch.build_without_errors("slices")
     return scratch
 
 
 @pytest.mark.parametrize("keyword", KEYWORDS)
-def test_a_keyword_is_a_whole_word_taken_literally(marked: Scratch, keyword: str) -> None:
-    """Whatever a keyword holds is looked for as it stands, in any case, and never run."""
-    found = members(marked, f"word-{list(KEYWORDS).index(keyword)}")
-    assert found == {KEYWORDS[keyword][0]}
+def test_a_keyword_is_a_whole_word_taken_literally(keyword_slices: Scratch, keyword: str) -> None:
+    """A keyword is searched for literally, in any case, and never executed."""
+    traces = list_members(keyword_slices, f"word-{list(KEYWORDS).index(keyword)}")
+    assert traces == {KEYWORDS[keyword][0]}
 
 
 def test_predicates_read_the_traces_and_a_row_they_fail_on_is_left_out(scratch: Scratch) -> None:
-    """A bad cast on one row costs that row the slice, not the night its report."""
+    """A row with a bad cast is not in the slice, and the build succeeds."""
     scratch.fill(
         "traces",
-        trace("big", metadata='{"size": "10"}'),
-        trace("small", metadata='{"size": "2"}'),
-        trace("bad", metadata='{"size": "?"}'),
-        trace("theirs", app="sql", metadata='{"size": "99"}'),
+        make_trace("big", metadata='{"size": "10"}'),
+        make_trace("small", metadata='{"size": "2"}'),
+        make_trace("bad", metadata='{"size": "?"}'),
+        make_trace("theirs", app="sql", metadata='{"size": "99"}'),
     )
     predicate = "cast(metadata ->> '$.size' as integer) > 5 -- a team's remark"
-    scratch.fill("slices", defined("big", "where", predicate, app="chat"))
-    scratch.fill("slices", defined("app's", "by", "upper(app) || '=' || model"))
-    scratch.builds("slices")
-    assert members(scratch, "big") == {"big"}
-    assert members(scratch, "app's=SQL=m1") == {"theirs"}
-    assert scratch.ask("select app, slice from dim_slices where kind = 'by' order by app") == [
+    scratch.fill("slices", make_slice("big", "where", predicate, app="chat"))
+    scratch.fill("slices", make_slice("app's", "by", "upper(app) || '=' || model"))
+    scratch.build_without_errors("slices")
+    assert list_members(scratch, "big") == {"big"}
+    assert list_members(scratch, "app's=SQL=m1") == {"theirs"}
+    assert scratch.query("select app, slice from dim_slices where kind = 'by' order by app") == [
         ("chat", "app's=CHAT=m1"),
         ("sql", "app's=SQL=m1"),
     ]
 
 
-def test_quality_builds_alone_on_slices_the_lake_put_there(scratch: Scratch) -> None:
+def test_quality_builds_alone_on_published_slices(scratch: Scratch) -> None:
     """A night is rated again from published slices, without the pass that made them."""
     publish_slices(scratch, "a")
-    scratch.fill("traces", trace("a"))
-    scratch.fill("scores", score("a", "pass"))
-    scratch.builds("quality")
-    assert scratch.ask("select slice, n, passed from rpt_rates") == [("all", 1, 1)]
+    scratch.fill("traces", make_trace("a"))
+    scratch.fill("scores", make_score("a", "pass"))
+    scratch.build_without_errors("quality")
+    assert scratch.query("select slice, n, passed from rpt_rates") == [("all", 1, 1)]
 
 
 @pytest.mark.parametrize(
     ("row", "promise"),
     [
-        (score("a", "pass", status="error"), "only_scored_rows_have_a_verdict"),
+        (make_score("a", "pass", status="error"), "only_scored_rows_have_a_verdict"),
         (
-            score("nowhere", "pass"),
-            "relationships_fct_scores_trace_id__trace_id__ref_int_trace_facts_",
+            make_score("nowhere", "pass"),
+            "relationships_fct_scores_trace_id__trace_id__ref_stg_trace_facts_",
         ),
-        (score("unsliced", "pass"), "every_score_is_counted_in_all"),
+        (make_score("unsliced", "pass"), "every_score_is_counted_in_all"),
     ],
 )
 def test_a_broken_promise_fails_the_build_by_name(scratch: Scratch, row: Row, promise: str) -> None:
-    """An error with a verdict, a score of no trace, and one no rate would count are found."""
+    """The tests find an error with a verdict, a score without a trace, and an uncounted score."""
     publish_slices(scratch, "a")
-    scratch.fill("traces", trace("a"), trace("unsliced"))
+    scratch.fill("traces", make_trace("a"), make_trace("unsliced"))
     scratch.fill("scores", row)
     statuses = scratch.build("quality", "--exclude-resource-type", "unit_test")
     assert {name for name, status in statuses.items() if status == "fail"} == {promise}

@@ -1,6 +1,6 @@
-"""Prints what Dagster is given, as JSON: a process of its own, since definitions read their home.
+"""Prints Dagster's definitions as JSON.
 
-What must be true of it is in the tests beside.
+Runs in its own process, since definitions read their home; the tests beside check its output.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ BROKEN = {
 }
 
 
-def asset(key: dg.AssetKey) -> dict[str, Any]:
-    """An asset as a person meets it in the UI."""
+def describe_asset(key: dg.AssetKey) -> dict[str, Any]:
+    """An asset as the UI shows it."""
     node = GRAPH.get(key)
     return {
         "group": node.group_name,
@@ -36,34 +36,34 @@ def asset(key: dg.AssetKey) -> dict[str, Any]:
     }
 
 
-def prose(key: dg.AssetKey) -> dict[str, Any]:
-    """What changes with a catalog or a model and is only asked to be there."""
+def describe_prose(key: dg.AssetKey) -> dict[str, Any]:
+    """What changes with a catalog or a model, and only has to exist."""
     node = GRAPH.get(key)
     return {"description": node.description or "", "code_version": node.code_version}
 
 
-def tick(moment: datetime) -> list[list[str]]:
-    """The ranges of nights that the schedule asks for at a moment."""
+def evaluate_schedule(moment: datetime) -> list[list[str]]:
+    """The ranges of nights that the schedule requests at a moment."""
     repository = defs.get_repository_def()
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_schedule_context(
             instance, scheduled_execution_time=moment, repository_def=repository
         )
-        told = repository.get_schedule_def("every_night").evaluate_tick(context)
+        result = repository.get_schedule_def("every_night").evaluate_tick(context)
     return [
         [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
-        for request in told.run_requests or []
+        for request in result.run_requests or []
     ]
 
 
-def described() -> dict[str, Any]:
-    """Assets, jobs, schedules, and what the schedule asks for one morning."""
+def describe_definitions() -> dict[str, Any]:
+    """Assets, jobs, schedules, and the schedule's requests of one morning."""
     repository = defs.get_repository_def()
     keys = sorted(GRAPH.materializable_asset_keys, key=lambda key: key.to_user_string())
     jobs = {job.name: job for job in repository.get_all_jobs() if not job.name.startswith("__")}
     return {
-        "assets": {key.to_user_string(): asset(key) for key in keys},
-        "prose": {key.to_user_string(): prose(key) for key in keys},
+        "assets": {key.to_user_string(): describe_asset(key) for key in keys},
+        "prose": {key.to_user_string(): describe_prose(key) for key in keys},
         "jobs": {
             name: {
                 "assets": len(job.asset_layer.executable_asset_keys),
@@ -74,11 +74,15 @@ def described() -> dict[str, Any]:
         },
         "broken": BROKEN,
         "schedules": {
-            one.name: [one.cron_schedule, one.default_status.value, one.description]
-            for one in repository.schedule_defs
+            schedule.name: [
+                schedule.cron_schedule,
+                schedule.default_status.value,
+                schedule.description,
+            ]
+            for schedule in repository.schedule_defs
         },
-        "tick": [] if BROKEN else tick(datetime(2026, 10, 15, 5, tzinfo=UTC)),
+        "tick": [] if BROKEN else evaluate_schedule(datetime(2026, 10, 15, 5, tzinfo=UTC)),
     }
 
 
-json.dump(described(), sys.stdout)
+json.dump(describe_definitions(), sys.stdout)

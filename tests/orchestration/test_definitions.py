@@ -1,4 +1,4 @@
-"""Promises of the code location: eight stages, everything named, owned, described and dated."""
+"""Promises of the code location: eight stages; all assets are owned, described and versioned."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from tests.catalog_files import write_catalog
 ROOT = Path(__file__).parents[2]
 STAGES = {"ingest", "validate", "slices", "evaluate", "guard", "report", "review", "realign"}
 FOREIGN = "ignore:sqlglotrs is deprecated"
-"""A dbt dependency's own advice, which nothing here can follow."""
+"""A warning of a dbt dependency that nothing here causes."""
 
 
-def fresh(home: Path) -> dict[str, str]:
+def clean_environment(home: Path) -> dict[str, str]:
     """The environment of a machine that has never run Andon, with the demo's catalog."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANDON_")}
-    kept.pop("DAGSTER_HOME", None)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ANDON_")}
+    environment.pop("DAGSTER_HOME", None)
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**kept, "ANDON_HOME": str(home), "PATH": programs, "PYTHONPATH": str(ROOT)}
+    return {**environment, "ANDON_HOME": str(home), "PATH": programs, "PYTHONPATH": str(ROOT)}
 
 
 def describe(home: Path, catalog: Path | None = None) -> dict[str, Any]:
-    """What Dagster is given in a fresh home, read with every warning an error."""
+    """Dagster's definitions in a new home, loaded with warnings as errors."""
     program = str(Path(__file__).with_name("describe.py"))
     command = [sys.executable, "-W", "error", "-W", FOREIGN, program]
-    environment = fresh(home) | ({"ANDON_CATALOG": str(catalog)} if catalog else {})
+    environment = clean_environment(home) | ({"ANDON_CATALOG": str(catalog)} if catalog else {})
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -41,7 +41,7 @@ def describe(home: Path, catalog: Path | None = None) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What Dagster is given with the demo's catalog."""
+    """Dagster's definitions with the demo's catalog."""
     return describe(tmp_path_factory.mktemp("home"))
 
 
@@ -52,12 +52,12 @@ def test_definitions_are_as_they_were(
     assert {key: described[key] for key in ("assets", "jobs", "schedules")} == snapshot
 
 
-def test_the_line_has_its_eight_stages(described: dict[str, Any]) -> None:
+def test_there_are_eight_stages(described: dict[str, Any]) -> None:
     """Each of the eight stages has assets, and no asset is outside them."""
     assert {asset["group"] for asset in described["assets"].values()} == STAGES
 
 
-def test_every_asset_says_what_it_is(described: dict[str, Any]) -> None:
+def test_every_asset_is_described(described: dict[str, Any]) -> None:
     """No asset lacks its grain in words, a code version, a kind or an owner."""
     bare = [key for key, prose in described["prose"].items() if not all(prose.values())]
     mute = [key for key, a in described["assets"].items() if not a["kinds"] or not a["owners"]]
@@ -66,7 +66,7 @@ def test_every_asset_says_what_it_is(described: dict[str, Any]) -> None:
 
 
 def test_every_evaluator_is_an_asset_of_its_own(described: dict[str, Any]) -> None:
-    """Each evaluator of the catalog stands under `scores/`, with its kind and nights."""
+    """Each evaluator of the catalog is an asset under `scores/`, with its kind and nights."""
     scores = {k: v for k, v in described["assets"].items() if k.startswith("scores/")}
     kinds = {"assertion", "reference", "judge", "guardrail"}
     assert {kind for asset in scores.values() for kind in asset["kinds"]} == kinds | {"python"}
@@ -75,8 +75,8 @@ def test_every_evaluator_is_an_asset_of_its_own(described: dict[str, Any]) -> No
     assert len(versions) > len(scores) / 2
 
 
-def test_the_schedule_asks_for_the_night_that_has_ended(described: dict[str, Any]) -> None:
-    """At five in the morning of the 15th it asks for the 14th, not for the day just begun."""
+def test_the_schedule_requests_the_night_that_has_ended(described: dict[str, Any]) -> None:
+    """At five in the morning of the 15th it requests the 14th, not the day just begun."""
     assert described["tick"] == [["2026-10-14", "2026-10-14"]]
 
 
@@ -84,7 +84,7 @@ def test_dagster_validates_the_workspace_without_a_warning(tmp_path: Path) -> No
     """`dagster definitions validate` warns of nothing but its own name, and sends nothing home."""
     own = "ignore:Function `definitions_validate_command` is superseded"
     command = [sys.executable, "-W", own, "-m", "dagster", "definitions", "validate"]
-    environment = fresh(tmp_path / "home") | {
+    environment = clean_environment(tmp_path / "home") | {
         "DAGSTER_HOME": str(dagster_home(tmp_path)),
         "NO_COLOR": "1",
     }
@@ -104,15 +104,17 @@ def test_dagster_validates_the_workspace_without_a_warning(tmp_path: Path) -> No
 def test_dg_checks_and_lists_the_definitions(tmp_path: Path) -> None:
     """`dg check defs` passes, and `dg list defs --json` names what Dagster loads, with its file."""
     dg = [str(Path(sys.executable).with_name("dg"))]
-    environment = fresh(tmp_path / "home") | {"DAGSTER_HOME": str(dagster_home(tmp_path))}
-    told: dict[str, str] = {}
+    environment = clean_environment(tmp_path / "home") | {
+        "DAGSTER_HOME": str(dagster_home(tmp_path))
+    }
+    outputs: dict[str, str] = {}
     for words in (("check", "defs"), ("list", "defs", "--json")):
         done = subprocess.run(
             [*dg, *words], env=environment, cwd=ROOT, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-        told[words[0]] = done.stdout
-    listed = json.loads(told["list"])
+        outputs[words[0]] = done.stdout
+    listed = json.loads(outputs["list"])
     assets = {asset["asset_key"]: asset for asset in listed["assets"]}
     assert assets["traces"]["source"].startswith("orchestration/stages/validate.py:")
     assert assets["rpt_rates"]["source"].startswith("dbt_project/models/marts/quality/")
@@ -155,21 +157,21 @@ def test_processes_that_start_at_once_parse_the_dbt_project_once(
 ) -> None:
     """Four processes that all find a stale manifest wait for one parse and all read it whole."""
     code = (
-        "import json; from orchestration.runtime.dbt_models import Progress, manifest; "
-        "said = []; Progress.start(lambda *told: said.append(told)); "
-        "print(len(json.loads(manifest().read_text())['nodes']), len(said))"
+        "import json; from orchestration.runtime.dbt_models import Progress, load_manifest; "
+        "lines = []; Progress.start(lambda *progress: lines.append(progress)); "
+        "print(len(json.loads(load_manifest().read_text())['nodes']), len(lines))"
     )
     os.utime(ROOT / "dbt_project" / "target" / "manifest.json", (0, 0))
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code],
-            env=fresh(tmp_path),
+            env=clean_environment(tmp_path),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
         )
         for _ in range(4)
     ]
-    said = [process.communicate()[0].split() for process in started]
-    assert len({nodes for nodes, _ in said}) == 1
-    assert sorted(parsed for _, parsed in said) == ["0", "0", "0", "1"]
+    outputs = [process.communicate()[0].split() for process in started]
+    assert len({nodes for nodes, _ in outputs}) == 1
+    assert sorted(parsed for _, parsed in outputs) == ["0", "0", "0", "1"]

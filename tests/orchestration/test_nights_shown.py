@@ -1,4 +1,4 @@
-"""A run over several nights: each night's partition shows its own figures and its own checks."""
+"""Promises of a run over nights: each night's partition has its own figures and checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLITE = {"assertion": "regex", "params": {"pattern": "^Hello"}}
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Dagster's, dbt's own
 
 
-def rows(night: date) -> Iterator[dict[str, Any]]:
+def make_rows(night: date) -> Iterator[dict[str, Any]]:
     """Six answers, one of them rude; on the bad night half have an impossible latency."""
     for number in range(6):
         broken = night == BAD and number % 2
@@ -37,7 +37,7 @@ def rows(night: date) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def instance_after_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The instance after one run of the nightly job over three nights."""
     import dagster as dg
 
@@ -60,59 +60,59 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     }
     write_catalog(folder / "catalog", files)
     (folder / "inbox").mkdir()
-    lines = [json.dumps(row) + "\n" for night in NIGHTS for row in rows(night)]
+    lines = [json.dumps(row) + "\n" for night in NIGHTS for row in make_rows(night)]
     (folder / "inbox" / "nights.jsonl").write_text("".join(lines))
-    here = Settings(folder / "home", folder / "catalog", folder / "inbox", ())
-    job = build_definitions(here).resolve_job_def("nightly")
+    settings = Settings(folder / "home", folder / "catalog", folder / "inbox", ())
+    job = build_definitions(settings).resolve_job_def("nightly")
     with dg.DagsterInstance.ephemeral() as instance:
         tags = range_tags(NIGHTS[0], NIGHTS[-1])
         assert job.execute_in_process(instance=instance, tags=tags).success
         yield instance
 
 
-def shown(instance: Any, *key: str) -> dict[str, dict[str, Any]]:
+def read_metadata(instance: Any, *key: str) -> dict[str, dict[str, Any]]:
     """The metadata of an asset's last materialization, by partition."""
     import dagster as dg
 
-    found = {}
+    by_night = {}
     for night in NIGHTS:
         wanted = dg.AssetRecordsFilter(dg.AssetKey([*key]), asset_partitions=[night.isoformat()])
         records = instance.fetch_materializations(wanted, limit=10).records
         assert len(records) == 1, f"{len(records)} materializations of {key} on {night}"
         metadata = records[0].asset_materialization.metadata
-        found[night.isoformat()] = {name: value.value for name, value in metadata.items()}
-    return found
+        by_night[night.isoformat()] = {name: value.value for name, value in metadata.items()}
+    return by_night
 
 
-def statuses(instance: Any, asset: str, check: str) -> dict[str, str]:
+def read_statuses(instance: Any, asset: str, check: str) -> dict[str, str]:
     """A check's status by partition."""
     import dagster as dg
 
     key = dg.AssetCheckKey(dg.AssetKey(asset), check)
     nights = [night.isoformat() for night in NIGHTS]
-    found = instance.event_log_storage.get_asset_check_partition_info([key], None, nights)
-    return {one.partition_key: one.latest_execution_status.value for one in found}
+    by_night = instance.event_log_storage.get_asset_check_partition_info([key], None, nights)
+    return {one.partition_key: one.latest_execution_status.value for one in by_night}
 
 
-def test_a_check_has_its_own_status_each_night(ran: Any) -> None:
+def test_a_check_has_its_own_status_each_night(instance_after_run: Any) -> None:
     """The bad night's checks failed in its partition alone; no green night hides it."""
     bad, others = BAD.isoformat(), [n.isoformat() for n in NIGHTS if n != BAD]
-    admitted = statuses(ran, "traces", "night_admitted")
+    admitted = read_statuses(instance_after_run, "traces", "night_admitted")
     assert admitted == {bad: "FAILED", **dict.fromkeys(others, "SUCCEEDED")}
-    assert statuses(ran, "traces", "latency_ms_not_negative") == admitted
-    assert set(statuses(ran, "reports", "release_gate")) == {*others, bad}
+    assert read_statuses(instance_after_run, "traces", "latency_ms_not_negative") == admitted
+    assert set(read_statuses(instance_after_run, "reports", "release_gate")) == {*others, bad}
 
 
-def test_an_asset_shows_each_night_its_own_figures(ran: Any) -> None:
+def test_an_asset_shows_each_night_its_own_figures(instance_after_run: Any) -> None:
     """Counts and pass rates are the night's, as numbers, and the page's link is the night's."""
-    traces = shown(ran, "traces")
+    traces = read_metadata(instance_after_run, "traces")
     assert [traces[n.isoformat()]["read"] for n in NIGHTS] == [8, 8, 8]
     assert [traces[n.isoformat()]["quarantined"] for n in NIGHTS] == [0, 3, 0]
-    rates = shown(ran, "scores", "chat__polite")
+    rates = read_metadata(instance_after_run, "scores", "chat__polite")
     assert rates["2026-10-01"]["pass_rate"] == rates["2026-10-03"]["pass_rate"] == 0.8333
     assert "pass_rate" not in rates["2026-10-02"]
     assert rates["2026-10-01"]["scores"] == 6
-    reports = shown(ran, "reports")
+    reports = read_metadata(instance_after_run, "reports")
     for night in NIGHTS:
         assert f"/{night}/cards/" in reports[night.isoformat()]["page/cards"]
         assert Path(reports[night.isoformat()]["file/cards"]).exists()

@@ -12,13 +12,13 @@ def test_a_relative_home_does_not_follow_a_change_of_folder(
 ) -> None:
     """While dbt runs it changes the working folder; the data stays where it was."""
     names = {"ANDON_HOME": "data", "ANDON_INBOX": "in", "ANDON_LABELS": "a.jsonl"}
-    before = module.settings(names)
+    before = module.read_settings(names)
     monkeypatch.chdir(tmp_path)
-    assert module.settings(names) == before
+    assert module.read_settings(names) == before
     assert before.home.is_absolute()
     assert before.inbox == module.STARTED / "in"
 
 
 def test_the_default_home_is_where_the_process_began(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a setting the data is in `.andon` beside the user."""
-    assert module.settings({}).home == (module.STARTED / ".andon").resolve()
+    assert module.read_settings({}).home == (module.STARTED / ".andon").resolve()

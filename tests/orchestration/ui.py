@@ -19,6 +19,6 @@ def two_free_ports() -> int:
     raise RuntimeError("no two free ports side by side")
 
 
-def andon(home: Path, *words: str) -> list[str]:
+def andon_command(home: Path, *words: str) -> list[str]:
     """The command line over a home."""
     return [sys.executable, "-m", "orchestration.cli.main", *words, "--home", str(home)]

@@ -89,7 +89,7 @@ def test_the_command_tells_and_writes_nothing(tmp_path: Path) -> None:
     assert "openai_batch_output.jsonl: openai (one JSON object a line)" in told.output
     assert "would keep 2 traces and 0 labels, refuse 1 rows" in told.output
     assert "1 no-timestamp, first at row 3" in told.output
-    assert "first trace, as it would rest:" in told.output
+    assert "first trace, as it would be stored:" in told.output
     (one,) = json.loads(CliRunner().invoke(import_, [*options, "--json"]).output)
     assert (one["format"], one["traces"], one["refused"][0]["line"]) == ("openai", 2, 3)
     assert one["first"]["app"] == "shop"

@@ -108,8 +108,8 @@ SENSE = """
 import sys
 from pathlib import Path
 from orchestration.automation import inbox_sensor
-found = inbox_sensor.file_at(Path(sys.argv[1]), {}, {}, 0)
-print(inbox_sensor.asked_for(None, [found], [], "10").skip_reason.skip_message, end="")
+found = inbox_sensor.look_at_file(Path(sys.argv[1]), {}, {}, 0)
+print(inbox_sensor.request_runs(None, [found], [], "10").skip_reason.skip_message, end="")
 """
 
 
@@ -125,7 +125,7 @@ def test_a_night_goes_through_with_odd_names_and_a_trace_that_looks_like_markup(
     again = team.andon("import", path)
     assert "prompt=v2[/x]" in shown.out
     assert "prompt v2[/x]" in shown.out
-    assert again.out == "caf\\xe9.jsonl: 61 rows, 1 in quarantine (seen before)\n"
+    assert again.out == "caf\\xe9.jsonl: 61 rows, 1 in quarantine (imported before)\n"
     for name in NAMES.values():
         assert f"{name}:61: not-an-object" in listed.out
         assert team.andon("quarantine", "show", f"{name}:61").out.endswith("\n[1]\n")

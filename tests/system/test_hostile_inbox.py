@@ -200,13 +200,13 @@ def test_assume_date_takes_rows_without_a_timestamp_in(night: Night, tmp_path: P
 
 
 def test_the_same_file_twice_is_once(night: Night, tmp_path: Path) -> None:
-    """A second import says the file was seen before and changes no byte of home."""
+    """A second import says the file was imported before and changes no byte of home."""
     other = Team(tmp_path, night.team.catalog)
     file = night.team.inbox / "good.jsonl"
     first: Said = other.andon("import", file)
-    assert "seen before" not in first.out
+    assert "imported before" not in first.out
     before = bytes_under(other.home)
     again = other.andon("import", file)
-    assert f"good.jsonl: {GOOD} rows, 0 in quarantine (seen before)" in again.out
+    assert f"good.jsonl: {GOOD} rows, 0 in quarantine (imported before)" in again.out
     assert before
     assert bytes_under(other.home) == before

@@ -59,7 +59,7 @@ def test_a_stopped_night_keeps_what_is_paid_and_the_next_run_asks_the_rest(
     words = stop(process, signal.SIGINT)
     at_stop = judge.count() - before
     assert at_stop <= 8 + 2 * CONCURRENCY
-    assert f"interrupted; {at_stop} calls were paid and are kept" in words
+    assert f"interrupted; {at_stop} paid answers were kept" in words
     assert line.reports() == {}
     assert not list((line.home / "scores").glob("*/polite@helpdesk*"))
     judge.call("/pace", {"latency_s": 0.0})
@@ -87,7 +87,7 @@ def test_a_command_that_waits_for_a_provider_ends_on_a_signal(
     before = judge.count()
     process = line.start(*words)
     asked(judge, process, before + CONCURRENCY)
-    assert "interrupted; the same command goes on" in stop(process, number)
+    assert "interrupted; run the same command again" in stop(process, number)
     assert judge.count() == before + CONCURRENCY
     assert line.reports() == {}
 
@@ -102,7 +102,7 @@ def test_a_run_that_waits_for_another_ends_on_a_signal(line: Line, judge: Judge)
         while not list(line.home.glob("journal/*.jsonl")) and time.monotonic() < until:
             time.sleep(0.05)
         time.sleep(0.5)
-        assert "interrupted; the same command goes on" in stop(process, signal.SIGTERM)
+        assert "interrupted; run the same command again" in stop(process, signal.SIGTERM)
     assert judge.count() == before
 
 
@@ -119,7 +119,7 @@ def test_a_stage_that_asks_nobody_ends_on_a_signal_to_the_whole_group(
     out, errors = process.communicate(timeout=15)
     assert (process.returncode, out) == (128 + number, ""), errors
     assert "Traceback" not in errors
-    assert "interrupted; the same command goes on" in errors
+    assert "interrupted; run the same command again" in errors
     assert line.reports() == {}
 
 

@@ -4,7 +4,7 @@
 
 {% for field in fields %}
 select date, app, trace_id, '{{ field }}' as field, {{ field }} as value
-from {{ ref('int_trace_facts') }}
+from {{ ref('stg_trace_facts') }}
 where {{ field }} <> ''
 union all
 {% endfor %}

@@ -6,7 +6,7 @@ with parsed as (
         unnest(map_entries(
             try_cast(try_cast(versions as json) as map(varchar, varchar))
         )) as entry
-    from {{ ref('int_trace_facts') }}
+    from {{ ref('stg_trace_facts') }}
 )
 
 select

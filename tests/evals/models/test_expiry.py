@@ -14,7 +14,7 @@ from evals import models
 from evals.models.expiry import write_model_list
 from evals.specs import ModelPin
 from evals.storage.lake import Lake
-from orchestration.cli.diagnosis import pins as findings
+from orchestration.cli.diagnosis import check_pins as findings
 from tests.evals.models import model_server as server
 
 TODAY = date(2026, 11, 24)

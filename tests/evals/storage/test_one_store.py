@@ -78,4 +78,4 @@ def test_only_storage_reaches_into_a_home() -> None:
 def test_the_search_finds_each_way_around_the_store(line: str) -> None:
     """A home that is only handed on is none of them."""
     assert set(lines_below(line)) == {1}
-    assert list(lines_below("Lake(here.home).open()\nlake.lock('a')\nterminal.document(row)")) == []
+    assert list(lines_below("Lake(here.home).open()\nlake.lock('a')\nterminal.to_json(row)")) == []

@@ -1,6 +1,6 @@
-"""Says what the release gate's checks last said, and ticks the sensor of final nights, as JSON.
+"""Prints the last outcome of the checks and two evaluations of the final nights' sensor, as JSON.
 
-A process of its own, since definitions read their home; what must be true of it is beside.
+Runs in its own process, since definitions read their home; the tests beside check its output.
 """
 
 from __future__ import annotations
@@ -22,38 +22,42 @@ CHECKS = {
 }
 
 
-def latest(instance: dg.DagsterInstance) -> dict[str, Any]:
-    """Whether each check passed in the last run, and how bad it was if not."""
+def read_checks(instance: dg.DagsterInstance) -> dict[str, Any]:
+    """Whether each check passed in the last run, and its severity."""
     storage = instance.event_log_storage
-    found = storage.get_latest_asset_check_execution_by_key(list(CHECKS.values()))
-    told = {}
+    records = storage.get_latest_asset_check_execution_by_key(list(CHECKS.values()))
+    outcomes = {}
     for name, key in CHECKS.items():
-        event = found[key].event
+        event = records[key].event
         assert event is not None
         assert event.dagster_event is not None
-        told[name] = evaluation(event.dagster_event.asset_check_evaluation_data)
-    return told
+        outcomes[name] = describe_check(event.dagster_event.asset_check_evaluation_data)
+    return outcomes
 
 
-def evaluation(said: Any) -> dict[str, Any]:
+def describe_check(result: Any) -> dict[str, Any]:
     """One check's outcome."""
-    return {"passed": said.passed, "severity": said.severity.value}
+    return {"passed": result.passed, "severity": result.severity.value}
 
 
-def tick(instance: dg.DagsterInstance) -> dict[str, Any]:
+def evaluate_sensor(instance: dg.DagsterInstance) -> dict[str, Any]:
     """One evaluation of the sensor."""
     repository = defs.get_repository_def()
     context = dg.build_sensor_context(instance, repository_def=repository)
-    said = repository.get_sensor_def("nights_final").evaluate_tick(context)
-    events = {event.check_name: evaluation(event) for event in said.asset_events}
-    return {"why": said.skip_message, "events": events, "runs": len(said.run_requests or [])}
+    result = repository.get_sensor_def("nights_final").evaluate_tick(context)
+    events = {event.check_name: describe_check(event) for event in result.asset_events}
+    return {"why": result.skip_message, "events": events, "runs": len(result.run_requests or [])}
 
 
 def main() -> None:
     """The checks, then two ticks."""
     with dg.DagsterInstance.from_config(os.environ["DAGSTER_HOME"]) as instance:
-        told = {"checks": latest(instance), "first": tick(instance), "second": tick(instance)}
-    json.dump(told, sys.stdout)
+        outcomes = {
+            "checks": read_checks(instance),
+            "first": evaluate_sensor(instance),
+            "second": evaluate_sensor(instance),
+        }
+    json.dump(outcomes, sys.stdout)
 
 
 if __name__ == "__main__":

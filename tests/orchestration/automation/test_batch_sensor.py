@@ -1,4 +1,4 @@
-"""What the sensor of batches starts, and what it does not start twice."""
+"""Promises of the batch sensor: it runs the nights of ended batches, once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.orchestration.test_definitions import FOREIGN, ROOT, fresh
+from tests.orchestration.test_definitions import FOREIGN, ROOT, clean_environment
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the sensor said, by the moment."""
+def moments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The sensor's results by moment."""
     folder = tmp_path_factory.mktemp("batches")
-    environment = {**fresh(folder / "home"), "ANDON_CATALOG": str(folder / "catalog")}
+    environment = {**clean_environment(folder / "home"), "ANDON_CATALOG": str(folder / "catalog")}
     command = [
         sys.executable,
         "-W",
@@ -31,29 +31,29 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def test_it_starts_nothing_while_nothing_is_back(said: dict[str, Any]) -> None:
-    """No batch, two that are out, a provider that cannot be reached: each is said."""
-    assert said["none"] == {"requests": [], "why": "no batch is under way"}
-    assert said["out"] == {"requests": [], "why": "2 batches under way, 0 of 3 requests done"}
-    assert said["taken in"]["requests"] == []
-    assert said["taken in"]["why"] == "1 batch under way, 0 of 1 requests done"
+def test_no_run_starts_while_no_batch_has_ended(moments: dict[str, Any]) -> None:
+    """Without batches or with open ones the sensor starts nothing and gives the reason."""
+    assert moments["none"] == {"requests": [], "why": "no batch is under way"}
+    assert moments["out"] == {"requests": [], "why": "2 batches under way, 0 of 3 requests done"}
+    assert moments["taken in"]["requests"] == []
+    assert moments["taken in"]["why"] == "1 batch under way, 0 of 1 requests done"
 
 
-def test_a_batch_that_is_back_runs_its_nights_once(said: dict[str, Any]) -> None:
-    """The night it was handed in for and those that ask the same, each under one key till then."""
-    requests = said["back"]["requests"]
-    assert {one["job"] for one in requests} == {"nightly"}
-    assert [one["night"] for one in requests] == ["2026-10-01", "2026-10-02", "2026-10-03"]
-    assert all(one["key"].endswith(f"-{one['night']}") for one in requests)
-    assert len({one["key"] for one in requests}) == 3
-    assert said["looked again"]["requests"] == requests
-    assert said["taken in"]["taken"] == ["2026-10-01"]
+def test_an_ended_batch_runs_its_nights_once(moments: dict[str, Any]) -> None:
+    """Its own night and nights with the same answers run, each under one key until it is read."""
+    requests = moments["back"]["requests"]
+    assert {run["job"] for run in requests} == {"nightly"}
+    assert [run["night"] for run in requests] == ["2026-10-01", "2026-10-02", "2026-10-03"]
+    assert all(run["key"].endswith(f"-{run['night']}") for run in requests)
+    assert len({run["key"] for run in requests}) == 3
+    assert moments["looked again"]["requests"] == requests
+    assert moments["taken in"]["taken"] == ["2026-10-01"]
 
 
-def test_a_batch_that_expired_is_over_too(said: dict[str, Any]) -> None:
-    """Its night runs under a key of its own, and what was heard of it holds."""
-    requests = said["other back"]["requests"]
-    assert "2026-10-02" in [one["night"] for one in requests]
-    before = {one["key"] for one in said["back"]["requests"]}
-    assert not before & {one["key"] for one in requests}
-    assert said["gone"]["requests"] == requests
+def test_an_expired_batch_has_ended(moments: dict[str, Any]) -> None:
+    """Its night runs under another key, and its state is kept when the provider is gone."""
+    requests = moments["other back"]["requests"]
+    assert "2026-10-02" in [run["night"] for run in requests]
+    before = {run["key"] for run in moments["back"]["requests"]}
+    assert not before & {run["key"] for run in requests}
+    assert moments["gone"]["requests"] == requests

@@ -1,4 +1,4 @@
-"""What the inbox sensor starts, and what it does not start twice."""
+"""Promises of the inbox sensor: it reads new files and runs their nights, once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.orchestration.test_definitions import FOREIGN, ROOT, fresh
+from tests.orchestration.test_definitions import FOREIGN, ROOT, clean_environment
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the sensor said, by the moment."""
+def moments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The sensor's results by moment."""
     folder = tmp_path_factory.mktemp("sensing")
     (folder / "inbox").mkdir()
-    environment = {**fresh(folder / "home"), "ANDON_INBOX": str(folder / "inbox")}
+    environment = {**clean_environment(folder / "home"), "ANDON_INBOX": str(folder / "inbox")}
     program = str(Path(__file__).with_name("sense.py"))
     command = [sys.executable, "-W", "error", "-W", FOREIGN, program]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
@@ -26,29 +26,29 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def test_it_starts_nothing_without_a_reason_to(said: dict[str, Any]) -> None:
-    """Nothing new, a file still being written, a run under way: each is said."""
-    assert "nothing new" in said["empty"]["why"]
-    assert "a.jsonl is still being written" in said["being written"]["why"]
-    assert "under way" in said["under way"]["why"]
-    for moment in ("empty", "being written", "under way", "asked already", "run"):
-        assert said[moment]["requests"] == []
-    assert "nothing new" in said["run"]["why"]
+def test_no_run_starts_without_new_files(moments: dict[str, Any]) -> None:
+    """The sensor gives its reason: nothing new, a file being written, a run under way."""
+    assert "nothing new" in moments["empty"]["why"]
+    assert "a.jsonl is still being written" in moments["being written"]["why"]
+    assert "under way" in moments["under way"]["why"]
+    for moment in ("empty", "being written", "under way", "requested already", "run"):
+        assert moments[moment]["requests"] == []
+    assert "nothing new" in moments["run"]["why"]
 
 
-def test_new_files_are_read_once_and_their_nights_run_once(said: dict[str, Any]) -> None:
-    """One reading for a set of files, then one run over the nights."""
-    (reading,) = said["new"]["requests"]
-    assert reading["job"] == "read_inbox"
-    assert reading["key"].startswith("files-")
-    (night,) = said["read"]["requests"]
+def test_new_files_are_read_once_and_their_nights_run_once(moments: dict[str, Any]) -> None:
+    """One run reads a set of files, then one run evaluates their nights."""
+    (read,) = moments["new"]["requests"]
+    assert read["job"] == "read_inbox"
+    assert read["key"].startswith("files-")
+    (night,) = moments["read"]["requests"]
     assert night["job"] == "nightly"
     assert night["tags"]["dagster/asset_partition_range_start"] == "2026-10-01"
     assert night["tags"]["dagster/asset_partition_range_end"] == "2026-10-02"
 
 
-def test_what_a_run_left_to_do_is_asked_for_again_an_hour_later(said: dict[str, Any]) -> None:
-    """A run that died, a provider that was down: another key, for files and for nights."""
-    before, after = said["by hour"]
+def test_unfinished_work_is_requested_again_an_hour_later(moments: dict[str, Any]) -> None:
+    """In another hour the run keys of files and nights differ."""
+    before, after = moments["by hour"]
     assert [key.split("-")[0] for key in before] == ["files", "nights"]
     assert not set(before) & set(after)

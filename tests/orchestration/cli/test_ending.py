@@ -1,4 +1,4 @@
-"""Promises of how `andon` ends: at once, and nothing it still has to do is cut off."""
+"""Promises of how `andon` ends: at once, but after all its threads and exit hooks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import textwrap
 import pytest
 
 
-def ended(body: str) -> subprocess.CompletedProcess[str]:
-    """A process whose one command does what is given."""
+def run_command(body: str) -> subprocess.CompletedProcess[str]:
+    """Runs a process with one command that executes some code."""
     head = "import atexit, threading, time; from orchestration.cli import main as cli\n"
     command = f"@cli.main.command()\ndef last():\n{textwrap.indent(body, '    ')}\n"
     code = f"{head}{command}cli.run(['last'])"
@@ -19,8 +19,8 @@ def ended(body: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_threads_and_exit_hooks_are_waited_for() -> None:
-    """What a thread or a hook prints after the command's end is there, and so is its code."""
-    done = ended(
+    """What a thread or a hook prints after the command is printed, and its exit code is kept."""
+    done = run_command(
         "atexit.register(print, 'hook')\n"
         "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()\n"
         "print('command')\n"
@@ -30,22 +30,22 @@ def test_threads_and_exit_hooks_are_waited_for() -> None:
     assert (done.stderr, done.returncode) == ("", 3)
 
 
-def test_a_defect_ends_with_its_stack() -> None:
-    """An error nobody foresaw is told as Python tells it, and the code is 1."""
-    done = ended("raise KeyError('unforeseen')")
+def test_a_defect_ends_with_its_traceback() -> None:
+    """An unexpected error prints Python's traceback, and the exit code is 1."""
+    done = run_command("raise KeyError('unforeseen')")
     assert done.stderr.splitlines()[-1] == "KeyError: 'unforeseen'"
     assert done.returncode == 1
 
 
-def test_a_command_that_ends_by_itself_succeeded() -> None:
-    """Its code is 0."""
-    assert ended("pass").returncode == 0
+def test_a_command_that_returns_succeeds() -> None:
+    """A command that returns exits 0."""
+    assert run_command("pass").returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_that_dagster_swallows_is_known(number: signal.Signals) -> None:
-    """Dagster drops a signal after its last step and keeps no number; the exit code has both."""
-    done = ended(
+    """The exit code names a signal that Dagster dropped after its last step."""
+    done = run_command(
         "import os\n"
         "from dagster._utils.interrupts import capture_interrupts\n"
         "from orchestration.runtime import interrupts\n"
@@ -53,4 +53,4 @@ def test_a_signal_that_dagster_swallows_is_known(number: signal.Signals) -> None
         "if interrupts.first_signal():\n    raise KeyboardInterrupt"
     )
     assert done.returncode == 128 + number
-    assert "interrupted; the same command goes on" in done.stderr
+    assert "interrupted; run the same command again" in done.stderr

@@ -1,4 +1,4 @@
-"""Promises of a plan in the terminal: a guess is called one, and a short budget is told."""
+"""Promises of a plan in the terminal: it marks guesses and names a short budget."""
 
 from __future__ import annotations
 
@@ -32,37 +32,37 @@ ROW: dict[str, Any] = {
 ROOM = {"chat": BudgetLeft(1.0, None)}
 
 
-def words(*, room: dict[str, BudgetLeft] = ROOM, **differs: Any) -> str:
-    """What is said of one row's cost."""
-    return " ".join(board.cost_words([PlannedNight(**{**ROW, **differs})], room))
+def describe_row(*, room: dict[str, BudgetLeft] = ROOM, **differs: Any) -> str:
+    """The printed cost of a plan with one row."""
+    return " ".join(board.describe_total([PlannedNight(**{**ROW, **differs})], room))
 
 
-def test_a_sum_known_from_answers_has_its_margin() -> None:
-    """It stands beside the sum, and nothing is called a guess."""
-    said = words()
-    assert "US$ 0.0200 ± 0.0010, told from the judge's answers so far" in said
-    assert "guess" not in said
+def test_an_estimate_from_answers_has_a_margin() -> None:
+    """A cost estimated from answers has a margin and is not called a guess."""
+    line = describe_row()
+    assert "US$ 0.0200 ± 0.0010, estimated from the judge's answers so far" in line
+    assert "guess" not in line
 
 
-def test_a_guess_is_called_one_with_its_bound_and_the_way_to_know() -> None:
-    """Nobody takes it for what will be paid."""
-    said = words(margin=None, basis="the length of the texts")
-    assert "US$ ~0.0200" in said
-    assert "at most US$ 0.3000" in said
-    assert "--probe 20" in said
+def test_a_guess_is_marked_with_its_bound_and_how_to_estimate_better() -> None:
+    """A guessed cost is marked, has an upper bound, and names `--probe`."""
+    line = describe_row(margin=None, basis="the length of the texts")
+    assert "US$ ~0.0200" in line
+    assert "at most US$ 0.3000" in line
+    assert "--probe 20" in line
 
 
-def test_a_day_without_enough_budget_is_told() -> None:
-    """With what is left of it, in dollars or calls; a day with enough is not."""
-    assert "budget" not in words()
-    assert "US$ 0.0100 left" in words(room={"chat": BudgetLeft(0.01, None)})
-    assert "99 calls left" in words(room={"chat": BudgetLeft(None, 99)})
+def test_a_short_budget_is_named() -> None:
+    """A plan over the day's budget names what is left, in dollars or calls."""
+    assert "budget" not in describe_row()
+    assert "US$ 0.0100 left" in describe_row(room={"chat": BudgetLeft(0.01, None)})
+    assert "99 calls left" in describe_row(room={"chat": BudgetLeft(None, 99)})
 
 
-def test_a_probe_that_was_stopped_says_by_what() -> None:
-    """Beside how many questions it asked."""
-    said = list(board.probed_words(CallsResult(3, rest=Skip("budget"))))
-    assert said == [
-        "asked 3 questions to know more; answers are kept",
-        "no more were asked: budget",
+def test_a_stopped_probe_names_the_reason() -> None:
+    """A probe that was stopped names its calls and why it made no more."""
+    lines = list(board.describe_probe(CallsResult(3, rest=Skip("budget"))))
+    assert lines == [
+        "the probe made 3 calls; their answers are kept",
+        "it made no more: budget",
     ]

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.orchestration.ui import andon, two_free_ports
+from tests.orchestration.ui import andon_command, two_free_ports
 
 ROOT = Path(__file__).parents[3]
 NIGHT = "2026-10-05"
@@ -50,19 +50,19 @@ class Served(NamedTuple):
     dagster: str
     board: str
 
-    def ask(self, query: str, **variables: Any) -> Any:
-        """What Dagster answers to a GraphQL query."""
+    def query(self, query: str, **variables: Any) -> Any:
+        """Dagster's answer to a GraphQL query."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(  # noqa: S310
             f"{self.dagster}/graphql", body, {"content-type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
-            said = json.load(answer)
-        assert "errors" not in said, said["errors"]
-        return said["data"]
+            result = json.load(answer)
+        assert "errors" not in result, result["errors"]
+        return result["data"]
 
     def run(self, job: str, assets: list[list[str]], night: str) -> str:
-        """Launches a run of one night as the UI does, and waits for how it ended."""
+        """Launches a run of one night as the UI does; returns its final status."""
         selector = {
             "repositoryLocationName": "andon",
             "repositoryName": "__repository__",
@@ -71,11 +71,11 @@ class Served(NamedTuple):
         }
         tags = [{"key": "dagster/partition", "value": night}]
         given = {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}
-        launched = self.ask(LAUNCH, given=given)["launchPipelineExecution"]
+        launched = self.query(LAUNCH, given=given)["launchPipelineExecution"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            status = self.ask(STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
+            status = self.query(STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
             if status in ("SUCCESS", "FAILURE", "CANCELED"):
                 return status
             time.sleep(1)
@@ -93,40 +93,40 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mine.append({**mine[0], "trace_id": "no-input", "input": None, "output": None})
     (folder / "inbox").mkdir()
     (folder / "inbox" / "night.jsonl").write_text("".join(json.dumps(r) + "\n" for r in mine))
-    command = [*andon(folder / "home", "nightly"), "--inbox", str(folder / "inbox")]
+    command = [*andon_command(folder / "home", "nightly"), "--inbox", str(folder / "inbox")]
     subprocess.run(command, check=True, capture_output=True)
     return folder / "home"
 
 
 @pytest.fixture(scope="module")
 def served(home: Path) -> Iterator[Served]:
-    """`andon ui` over that home, on ports of its own; asked to end, it leaves nothing running."""
+    """`andon ui` over that home; after SIGTERM, nothing is left running."""
     port = two_free_ports()
-    command = [*andon(home, "ui"), "--port", str(port)]
+    command = [*andon_command(home, "ui"), "--port", str(port)]
     environment = {**os.environ, "ANDON_INBOX": str(home.parent / "inbox")}
     process = subprocess.Popen(command, env=environment)
-    found = Served(home, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
+    running = Served(home, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
     try:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             assert process.poll() is None, "andon ui ended"
             with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                found.ask("{ version }")
+                running.query("{ version }")
                 break
             assert time.monotonic() < deadline, "andon ui does not answer"
             time.sleep(1)
-        yield found
+        yield running
     finally:
         process.terminate()
         assert process.wait(60) == 0
-    with pytest.raises(OSError, match="refused"), socket.socket() as asked:
-        asked.connect(("127.0.0.1", port))
+    with pytest.raises(OSError, match="refused"), socket.socket() as client:
+        client.connect(("127.0.0.1", port))
 
 
 @pytest.fixture(scope="module")
 def assets(served: Served) -> dict[str, Any]:
-    """What the UI knows of each asset."""
-    return {"/".join(a["assetKey"]["path"]): a for a in served.ask(ASSETS)["assetNodes"]}
+    """Each asset as the UI shows it."""
+    return {"/".join(a["assetKey"]["path"]): a for a in served.query(ASSETS)["assetNodes"]}
 
 
 def entries(asset: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def test_every_stage_has_run_where_a_person_can_see_it(assets: dict[str, Any]) -
     assert [key for key, a in assets.items() if not (a["description"] and a["owners"])] == []
 
 
-def test_great_expectations_say_which_rows_failed_and_why(assets: dict[str, Any]) -> None:
+def test_great_expectations_show_failed_rows_and_reasons(assets: dict[str, Any]) -> None:
     """The row without an input fails a check of `traces`, which shows the row and its reason."""
     checks = assets["traces"]["assetChecksOrError"]["checks"]
     failed = [
@@ -153,8 +153,8 @@ def test_great_expectations_say_which_rows_failed_and_why(assets: dict[str, Any]
         if check["executionForLatestMaterialization"]["status"] == "FAILED"
     ]
     assert len(failed) == 1
-    said = failed[0]["executionForLatestMaterialization"]["evaluation"]["metadataEntries"]
-    shown = {entry["label"]: entry for entry in said}
+    result = failed[0]["executionForLatestMaterialization"]["evaluation"]["metadataEntries"]
+    shown = {entry["label"]: entry for entry in result}
     assert "no-input" in str(shown["failed"]["table"]["records"])
 
 
@@ -165,7 +165,7 @@ def test_dbt_tests_are_checks_and_have_run(assets: dict[str, Any]) -> None:
 
 
 def test_columns_have_a_lineage(assets: dict[str, Any]) -> None:
-    """A rate's `passed` comes, column by column, from the scores."""
+    """The column `passed` of the rates has a lineage to columns of the scores."""
     lineage = entries(assets["rpt_rates"])["dagster/column_lineage"]["lineage"]
     come_from = {c["columnName"]: {d["columnName"] for d in c["columnDeps"]} for c in lineage}
     assert "app" in come_from["app"]
@@ -186,11 +186,11 @@ def test_an_evaluator_shows_a_rate_that_dagster_plots_and_a_table(assets: dict[s
 
 
 def test_the_schedule_runs_without_being_switched_on(served: Served) -> None:
-    """Whoever starts the UI has the nights run."""
+    """The schedule runs by default when the UI is started."""
     query = """{ schedulesOrError(repositorySelector: {repositoryLocationName: "andon",
         repositoryName: "__repository__"}) { ... on Schedules { results { name description
         scheduleState { status } } } } }"""
-    (schedule,) = served.ask(query)["schedulesOrError"]["results"]
+    (schedule,) = served.query(query)["schedulesOrError"]["results"]
     assert schedule["scheduleState"]["status"] == "RUNNING"
     assert schedule["description"]
 
@@ -221,9 +221,9 @@ def test_one_evaluator_of_one_night_can_be_launched(served: Served) -> None:
 
 
 def test_the_nightly_job_of_one_night_can_be_launched(served: Served) -> None:
-    """The whole line of a night, launched in the UI, succeeds and changes no report."""
+    """The nightly job, launched in the UI, succeeds and changes no report."""
     before = sorted(served.home.glob("reports/*/*/*/report.json"))
     assert served.run("nightly", [], NIGHT) == "SUCCESS"
     assert sorted(served.home.glob("reports/*/*/*/report.json")) == before
-    made = {"/".join(a["assetKey"]["path"]): a for a in served.ask(ASSETS)["assetNodes"]}
+    made = {"/".join(a["assetKey"]["path"]): a for a in served.query(ASSETS)["assetNodes"]}
     assert entries(made["reports"])["page/extraction"]["url"].startswith(served.board)

@@ -1,4 +1,4 @@
-"""What a run that Dagster began promises whoever wants the home alone."""
+"""Promises of the executor: a run marks the home as in use, and completes erasures first."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ from evals.erasure import requests
 from evals.storage.documents.tombstones import read_tombstones
 from evals.storage.lake import Lake, LakeError
 from orchestration.runtime.executor import in_use_executor
-from orchestration.settings import settings
+from orchestration.settings import read_settings
 
 
 @dg.op
-def looks() -> None:
-    """Asks for the home alone, from within a run."""
+def open_alone() -> None:
+    """Fails to lock the home for itself, from within a run."""
     with (
         pytest.raises(LakeError, match="in use by a run; try again"),
-        settings().lake().used(alone=True),
+        read_settings().lake().used(alone=True),
     ):
         pass
 
 
 @dg.job(executor_def=in_use_executor)
-def looking() -> None:
-    """One step, run as every run of the line is."""
-    looks()
+def open_alone_job() -> None:
+    """One step, run with the executor of every run."""
+    open_alone()
 
 
 def test_a_run_has_the_home_in_use_until_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also one that no command of ours began; afterwards the home is free."""
+    """A run that Dagster started marks the home as in use; afterwards it is free."""
     monkeypatch.setenv("ANDON_HOME", str(tmp_path / "home"))
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        result = dg.execute_job(dg.reconstructable(looking), instance)
+        result = dg.execute_job(dg.reconstructable(open_alone_job), instance)
     assert result.success
     with Lake(tmp_path / "home").used(alone=True):
         pass
 
 
-def test_a_run_first_does_a_wish_that_was_left_unfinished(
+def test_a_run_first_completes_an_unfinished_erasure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where Dagster alone runs the nights, a killed `andon forget` is completed as well."""
     monkeypatch.setenv("ANDON_HOME", str(tmp_path / "home"))
-    lake = settings().lake()
+    lake = read_settings().lake()
     requests.write_request(
         lake, requests.ErasureRequest("2026-10-02T06:00:00+00:00", ("somebody-4711",))
     )
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        assert dg.execute_job(dg.reconstructable(looking), instance).success
+        assert dg.execute_job(dg.reconstructable(open_alone_job), instance).success
     assert requests.list_unfinished(lake) == []
     assert read_tombstones(lake).users

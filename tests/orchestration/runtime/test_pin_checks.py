@@ -1,4 +1,4 @@
-"""What the checks of pins say after a night: of ends near and far, of another model, of weights."""
+"""Promises of the pin checks: models that expire soon, other models, other weights."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.orchestration.test_definitions import FOREIGN, ROOT, fresh
+from tests.orchestration.test_definitions import FOREIGN, ROOT, clean_environment
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One night of five judges, each with a pin of its own."""
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The results of one night of five judges, each with its own pin."""
     folder = tmp_path_factory.mktemp("pins")
-    environment = {**fresh(folder / "home"), "ANDON_CATALOG": str(folder / "catalog")}
+    environment = {**clean_environment(folder / "home"), "ANDON_CATALOG": str(folder / "catalog")}
     program = ["-m", "tests.orchestration.stages.judge_night"]
     command = [sys.executable, "-W", "error", "-W", FOREIGN, *program]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
@@ -24,31 +24,31 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def test_an_end_is_a_warning_under_90_days_and_an_error_under_30(said: dict[str, Any]) -> None:
-    """The check fails either way and says the day; far off it passes."""
-    checks = said["checks"]
+def test_expiry_is_a_warning_under_90_days_and_an_error_under_30(results: dict[str, Any]) -> None:
+    """The check fails either way and names the day; it passes when the day is far."""
+    checks = results["checks"]
     assert (checks["soon"]["passed"], checks["soon"]["severity"]) == (False, "ERROR")
     assert (checks["later"]["passed"], checks["later"]["severity"]) == (False, "WARN")
     assert checks["far"]["passed"] is True
     assert "ends in 20 days" in checks["soon"]["about_to_end"]
     assert "ends in 60 days" in checks["later"]["about_to_end"]
     assert checks["far"]["about_to_end"] == "not within 90 days"
-    assert {said["codes"][name] for name in ("soon", "later", "far")} == {"pass"}
+    assert {results["codes"][name] for name in ("soon", "later", "far")} == {"pass"}
 
 
-def test_another_model_s_answers_are_an_error(said: dict[str, Any]) -> None:
-    """They are counted, and none is a score."""
-    found = said["checks"]["other"]
-    assert (found["passed"], found["severity"]) == (False, "ERROR")
-    assert found["answers_from_another_model"] == 2
-    assert said["codes"]["other"] == "other-model"
+def test_another_model_s_answers_are_an_error(results: dict[str, Any]) -> None:
+    """Answers of another model are counted, and none becomes a score."""
+    check = results["checks"]["other"]
+    assert (check["passed"], check["severity"]) == (False, "ERROR")
+    assert check["answers_from_another_model"] == 2
+    assert results["codes"]["other"] == "other-model"
 
 
-def test_weights_that_are_not_the_pinned_ones_are_an_error_and_not_asked(
-    said: dict[str, Any],
+def test_other_weights_are_an_error_and_get_no_calls(
+    results: dict[str, Any],
 ) -> None:
-    """An embedded model is its file: another file judges nothing."""
-    found = said["checks"]["weights"]
-    assert (found["passed"], found["severity"]) == (False, "ERROR")
-    assert said["codes"]["weights"] == "other-weights"
-    assert said["asked"] == 8
+    """An embedded model whose file is not the pinned one is never called."""
+    check = results["checks"]["weights"]
+    assert (check["passed"], check["severity"]) == (False, "ERROR")
+    assert results["codes"]["weights"] == "other-weights"
+    assert results["asked"] == 8

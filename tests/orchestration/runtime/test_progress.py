@@ -1,4 +1,4 @@
-"""Promises of progress: counted on a terminal, seldom in a log, never where a program reads."""
+"""Promises of progress: bars on a terminal, few lines in a log, nothing for a program."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ WORK = """
 import time
 from datetime import date
 from orchestration.runtime import progress
-from orchestration.runtime.progress import Progress, each, telling
+from orchestration.runtime.progress import Progress, each_night, open_listener
 progress.QUIET_S = 0.05
 nights = [date(2026, 10, day) for day in (1, 2, 3)]
-with telling({quiet}) as teller:
-    Progress.start(teller)
-    Progress.say("starting Dagster")
+with open_listener({quiet}) as listener:
+    Progress.start(listener)
+    Progress.report("starting Dagster")
     time.sleep(0.2)
     Progress.expect(8)
     time.sleep(0.2)
-    for night in each("evaluating", nights):
-        Progress.asked(2)
+    for night in each_night("evaluating", nights):
+        Progress.count_calls(2)
         time.sleep(0.2)
 """
 
 
-def on_a_terminal(code: str) -> str:
-    """What a program shows on a terminal of its own."""
+def run_on_terminal(code: str) -> str:
+    """Runs a program on a terminal and returns what it shows."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen([sys.executable, "-c", code], stderr=theirs, env=environment)
@@ -36,7 +36,7 @@ def on_a_terminal(code: str) -> str:
     while True:
         try:
             part = os.read(ours, 4096)
-        except OSError:  # the other side is closed: a terminal's way to say the end
+        except OSError:  # a terminal reports the end as an error
             break
         if not part:
             break
@@ -46,8 +46,8 @@ def on_a_terminal(code: str) -> str:
     return shown.decode()
 
 
-def in_a_log(code: str) -> str:
-    """What a program writes on stderr where there is no terminal."""
+def run_without_terminal(code: str) -> str:
+    """Runs a program and returns its stderr, which is no terminal."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     return done.stderr
@@ -55,7 +55,7 @@ def in_a_log(code: str) -> str:
 
 def test_a_terminal_shows_nights_and_calls_done_of_all() -> None:
     """Bars count nights of three and calls of the eight planned, and never an unknown number."""
-    shown = on_a_terminal(WORK.format(quiet=False))
+    shown = run_on_terminal(WORK.format(quiet=False))
     assert "evaluating 2026-10-03" in shown
     assert "2/3" in shown
     assert "0/8" in shown
@@ -65,12 +65,12 @@ def test_a_terminal_shows_nights_and_calls_done_of_all() -> None:
 
 
 def test_a_log_has_a_plain_line_now_and_then() -> None:
-    """Without a terminal the same is said in plain lines, without a control character."""
-    said = in_a_log(WORK.format(quiet=False))
-    assert "andon: evaluating 2026-10-03: 2 of 3 nights\n" in said
-    assert said.replace("\n", "").isprintable()
+    """Without a terminal, progress is plain lines without control characters."""
+    log = run_without_terminal(WORK.format(quiet=False))
+    assert "andon: evaluating 2026-10-03: 2 of 3 nights\n" in log
+    assert log.replace("\n", "").isprintable()
 
 
-def test_a_program_that_reads_json_hears_nothing() -> None:
-    """With the output meant for a program, nothing at all is said."""
-    assert in_a_log(WORK.format(quiet=True)) == ""
+def test_a_program_that_reads_json_gets_no_progress() -> None:
+    """Nothing is printed when a program reads the output."""
+    assert run_without_terminal(WORK.format(quiet=True)) == ""

@@ -1,4 +1,4 @@
-"""Promises of the terminal: text of others is text, and JSON is JSON."""
+"""Promises of the terminal: foreign text is printed as text, and JSON is JSON."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rich.table import Table
 from orchestration.cli import board, main
 from orchestration.runtime import console, metadata, terminal
 from tests.evals.reports import report_bodies as bodies
-from tests.orchestration.runtime.test_progress import on_a_terminal
+from tests.orchestration.runtime.test_progress import run_on_terminal
 
 HOSTILE = "v2[/x] [link=http://evil]here[/link] [red]red :smile: \x1b]0;owned\x07 \x9b31m \u202e"
 SHOWN = r"v2[/x] [link=http://evil]here[/link] [red]red :smile: \x1b]0;owned\x07 \u009b31m \u202e"
 
 
-def body(cut: str) -> dict[str, Any]:
+def hostile_report(cut: str) -> dict[str, Any]:
     """A report whose texts are hostile, with one row of a slice."""
     row = bodies.result(HOSTILE, 1, 1, slice=cut, evaluator=HOSTILE)
     return bodies.night(sentence=f"Slipped: prompt {HOSTILE}.", results=[row])
@@ -31,7 +31,7 @@ def body(cut: str) -> dict[str, Any]:
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> console.Console:
-    """A wide console that is taken for a terminal, with colours and links; it records."""
+    """A wide console that acts as a terminal with colours and links, and records."""
     monkeypatch.setenv("COLUMNS", "900")
     return console.Console(width=900, force_terminal=True, record=True)
 
@@ -39,7 +39,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> console.Console:
 def test_text_of_a_trace_is_neither_markup_nor_a_command(
     shown: console.Console, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In lines, titles, headings and cells it is the text, without a style, link or escape."""
+    """Lines, titles, headings and cells show it as text, without a style, link or escape."""
     table = Table(HOSTILE, title=HOSTILE)
     table.add_row(HOSTILE)
     shown.print(HOSTILE)
@@ -53,7 +53,7 @@ def test_text_of_a_trace_is_neither_markup_nor_a_command(
 
 def test_a_report_shows_a_slice_as_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
     """`report show` draws values that look like markup, and their hidden characters as escapes."""
-    board.draw_report(bodies.typed(body(HOSTILE)))
+    board.draw_report(bodies.typed(hostile_report(HOSTILE)))
     out = capsys.readouterr().out
     assert "v2[/x]" in out
     assert out.replace("\n", "").isprintable()
@@ -63,21 +63,21 @@ def test_the_boards_own_tables_take_any_text(
     shown: console.Console, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The grid's sentence and an application's rates are text."""
-    shown.print(board.rates(bodies.typed(body("all"))))
+    shown.print(board.build_rates_table(bodies.typed(hostile_report("all"))))
     assert SHOWN in capsys.readouterr().out
 
 
 def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """A newline within what is said does not begin another line."""
-    terminal.say("a\nandon: all is well")
+    """A newline within a line does not start another one."""
+    terminal.print_line("a\nandon: all is well")
     assert capsys.readouterr().out == "a\\nandon: all is well\n"
 
 
 def test_a_long_error_keeps_its_lines_and_none_looks_like_ours(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Further lines of an error are indented, hidden characters spelled out."""
-    terminal.complain("no\n\x1b[2Jandon: done")
+    """Further lines of an error are indented, and hidden characters escaped."""
+    terminal.print_error("no\n\x1b[2Jandon: done")
     assert capsys.readouterr().err == "andon: no\n  \\x1b[2Jandon: done\n"
 
 
@@ -85,40 +85,41 @@ def test_a_long_error_keeps_its_lines_and_none_looks_like_ours(
 def test_a_json_document_is_exact_and_sends_a_terminal_nothing(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a program reads is the value itself; what a terminal gets is printable."""
-    terminal.show({"key": [text], text: 1})
+    """A program reads the value itself; a terminal gets printable characters."""
+    terminal.print_json({"key": [text], text: 1})
     out = capsys.readouterr().out
     assert json.loads(out) == {"key": [text], text: 1}
     assert out.replace("\n", "").isprintable()
     assert "你" not in text or "你" in out
 
 
-def test_what_is_wrong_with_a_word_is_readable() -> None:
-    """A file name in click's own errors, of a command or before it, is spelled out."""
+def test_click_s_errors_are_escaped() -> None:
+    """A file name in click's own errors, of a command or before it, is escaped."""
     name = "none\x1b]0;x\x07" + os.fsdecode(b"\xe9")
     for words in (["labels", "import", name], [name], ["gate", "--app", "a", name]):
-        said = CliRunner().invoke(main.main, words)
-        assert said.exit_code == 2
-        assert r"none\x1b]0;x\x07" in said.output
-        assert said.output.replace("\n", "").isprintable()
+        result = CliRunner().invoke(main.main, words)
+        assert result.exit_code == 2
+        assert r"none\x1b]0;x\x07" in result.output
+        assert result.output.replace("\n", "").isprintable()
 
 
-def test_bars_show_the_words_as_they_are() -> None:
+def test_bars_show_text_as_text() -> None:
     """A file's name in a progress bar is neither markup nor a command."""
-    shown = on_a_terminal(
-        "from orchestration.runtime.progress import telling\n"
-        "with telling() as say: say('importing a[/x]\\x1b]0;owned\\x07\\udce9.jsonl', 0, 2)\n"
+    shown = run_on_terminal(
+        "from orchestration.runtime.progress import open_listener\n"
+        "with open_listener() as show:\n"
+        "    show('importing a[/x]\\x1b]0;owned\\x07\\udce9.jsonl', 0, 2)\n"
     )
     assert r"importing a[/x]\x1b]0;owned\x07\xe9.jsonl" in shown
     assert "\x1b]0;owned" not in shown
 
 
-def test_a_home_that_parquet_cannot_have_is_refused(tmp_path: Path) -> None:
-    """A home whose name is not UTF-8 is a sentence that says what to do."""
+def test_a_home_that_parquet_cannot_use_is_refused(tmp_path: Path) -> None:
+    """A home whose name is not UTF-8 is refused with what to do."""
     home = tmp_path / os.fsdecode(b"home\xe9")
-    said = CliRunner().invoke(main.main, ["report", "list", "--home", str(home)])
-    assert said.exit_code == 2
-    assert r"home\xe9: its name is not UTF-8" in said.output
+    result = CliRunner().invoke(main.main, ["report", "list", "--home", str(home)])
+    assert result.exit_code == 2
+    assert r"home\xe9: its name is not UTF-8" in result.output
     assert not home.exists()
 
 
@@ -126,9 +127,9 @@ def test_a_terminal_of_another_encoding_gets_escapes() -> None:
     """Lines and tables show what Latin-1 lacks as escapes, and JSON stays JSON."""
     body = (
         "from orchestration.runtime import console\n"
-        "cli.terminal.say('é 82% → 48%')\n"
-        "console.output().print('é 82% → 48%')\n"
-        "cli.terminal.show({'é': '→ \\N{PARTY POPPER}'})"
+        "cli.terminal.print_line('é 82% → 48%')\n"
+        "console.open_stdout().print('é 82% → 48%')\n"
+        "cli.terminal.print_json({'é': '→ \\N{PARTY POPPER}'})"
     )
     head = "from orchestration.cli import main as cli\n@cli.main.command()\ndef last():\n"
     code = f"{head}{textwrap.indent(body, '    ')}\ncli.run(['last'])"
@@ -140,8 +141,8 @@ def test_a_terminal_of_another_encoding_gets_escapes() -> None:
     assert json.loads(shown) == {"é": "→ \N{PARTY POPPER}"}
 
 
-def test_a_command_prints_where_a_pipe_took_the_place_of_a_file(tmp_path: Path) -> None:
-    """A process that was forked with its output exchanged for another's runs its command."""
+def test_a_command_prints_where_a_pipe_replaced_a_file(tmp_path: Path) -> None:
+    """A process whose output file was replaced by a pipe runs its command."""
     code = (
         "import os, sys\n"
         "ends = os.pipe()\n"
@@ -158,5 +159,5 @@ def test_a_command_prints_where_a_pipe_took_the_place_of_a_file(tmp_path: Path) 
 
 def test_a_dagster_table_shows_hidden_characters() -> None:
     """A trace's text in Dagster's pages reorders nothing and breaks no line."""
-    shown = metadata.table([{"reason": HOSTILE, "rows": 3, "rate": None}])
+    shown = metadata.show_table([{"reason": HOSTILE, "rows": 3, "rate": None}])
     assert shown.records[0].data == {"reason": SHOWN, "rows": 3, "rate": ""}

@@ -1,6 +1,6 @@
-"""Runs the judges of one night as Dagster does, and prints what the checks of their pins said.
+"""Runs the judges of one night as Dagster does, and prints the outcome of the pin checks as JSON.
 
-A process of its own, since definitions read their home; what must be true of it is beside.
+Runs in its own process, since definitions read their home.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ ENDS = {"soon": 20, "later": 60, "far": 120}
 WEIGHTS = b"weights as they are"
 
 
-def answer(body: dict[str, Any], _: int) -> Said:
+def answer_call(body: dict[str, Any], _: int) -> Said:
     """Passes; one model answers under another name."""
     text = '{"critique": "c", "verdict": "pass"}'
     other = {"model": "m-9"} if body["model"] == "other-2026-01-01" else {}
     return Said(200, completion(body, text, **other))
 
 
-def catalog(root: Path, url: str) -> None:
-    """One judge a pin."""
+def declare_judges(root: Path, url: str) -> None:
+    """Writes a catalog with one judge per pin."""
     today = datetime.now(UTC).date()
     served: dict[str, Any] = {
         name: {"model": f"{name}-2026-01-01", "base_url": url, "expires": today + timedelta(days)}
@@ -70,8 +70,8 @@ def catalog(root: Path, url: str) -> None:
 def main() -> None:
     """Scores two traces with every judge."""
     home = Path(os.environ["ANDON_HOME"])
-    with serving(answer) as server, dg.DagsterInstance.ephemeral() as instance:
-        catalog(Path(os.environ["ANDON_CATALOG"]), server.url)
+    with serving(answer_call) as server, dg.DagsterInstance.ephemeral() as instance:
+        declare_judges(Path(os.environ["ANDON_CATALOG"]), server.url)
         lake = Lake(home).open()
         traces = [Trace(f"t{n}", NIGHT, "chat", f"answer {n}") for n in range(2)]
         lake.write("traces", NIGHT.date(), traces)
@@ -85,12 +85,12 @@ def main() -> None:
             asset_selection=[asset_key(name) for name in names],
         )
         checks = {
-            one.asset_key.path[-1]: {
-                "passed": one.passed,
-                "severity": one.severity.value,
-                **{key: value.value for key, value in one.metadata.items()},
+            check.asset_key.path[-1]: {
+                "passed": check.passed,
+                "severity": check.severity.value,
+                **{key: value.value for key, value in check.metadata.items()},
             }
-            for one in ran.get_asset_check_evaluations()
+            for check in ran.get_asset_check_evaluations()
         }
     codes = {row.evaluator: row.verdict or row.code for row in lake.read("scores")}
     json.dump({"checks": checks, "codes": codes, "asked": len(server.seen)}, sys.stdout)

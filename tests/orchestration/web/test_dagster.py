@@ -1,4 +1,4 @@
-"""Promises of Dagster's web server as we serve it: a page elsewhere changes nothing in it."""
+"""Promises of Dagster's web server as we serve it: a foreign page can change nothing in it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ JSON = "application/json"
 
 
 class Dagster(NamedTuple):
-    """Dagster's own application behind ours, and what it has been made to change."""
+    """Dagster's application behind our protection, and its instance."""
 
     client: TestClient
     instance: DagsterInstance
 
     @property
-    def changed(self) -> bool:
+    def is_changed(self) -> bool:
         """Whether the change was carried out."""
         return bool(self.instance.event_log_storage.get_concurrency_keys())
 
@@ -54,34 +54,34 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dagster]:
 def dagster(started: Dagster) -> Dagster:
     """The same, unchanged."""
     started.instance.event_log_storage.delete_concurrency_limit("pool")
-    assert not started.changed
+    assert not started.is_changed
     return started
 
 
-def test_an_own_page_changes_what_it_asks_for(dagster: Dagster) -> None:
-    """Dagster's pages send JSON by POST, and it is carried out."""
-    said = dagster.client.post("/graphql", json={"query": CHANGE}, headers={"origin": HERE})
-    assert said.json() == {"data": {"setConcurrencyLimit": True}}
-    assert dagster.changed
+def test_an_own_page_may_change_something(dagster: Dagster) -> None:
+    """A mutation that Dagster's page posts as JSON is executed."""
+    response = dagster.client.post("/graphql", json={"query": CHANGE}, headers={"origin": HERE})
+    assert response.json() == {"data": {"setConcurrencyLimit": True}}
+    assert dagster.is_changed
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", ["/graphql", "/%67raphql", "/graphql/", "//graphql"])
 @pytest.mark.parametrize("accept", ["*/*", "image/*", "text/html", JSON])
 def test_an_address_changes_nothing(dagster: Dagster, method: str, path: str, accept: str) -> None:
-    """A mutation in an address is not carried out, whoever asks and whatever for."""
+    """A mutation in an address is never executed."""
     address = f"{path}?query={quote(CHANGE)}"
-    said = dagster.client.request(method, address, headers={"accept": accept})
-    assert not dagster.changed
-    assert "setConcurrencyLimit" not in said.text
+    response = dagster.client.request(method, address, headers={"accept": accept})
+    assert not dagster.is_changed
+    assert "setConcurrencyLimit" not in response.text
 
 
-def test_the_refusal_of_an_address_says_what_to_send(dagster: Dagster) -> None:
-    """A program that asks by GET learns how to ask."""
-    said = dagster.client.get("/graphql?query={version}")
-    assert said.status_code == 405
-    assert "by POST" in said.text
-    assert JSON in said.text
+def test_the_refusal_of_an_address_names_what_to_send(dagster: Dagster) -> None:
+    """The answer to a query by GET says to use POST and JSON."""
+    response = dagster.client.get("/graphql?query={version}")
+    assert response.status_code == 405
+    assert "by POST" in response.text
+    assert JSON in response.text
 
 
 FORM = "application/x-www-form-urlencoded"
@@ -107,17 +107,17 @@ SENT = {
 def test_only_json_changes_something(
     dagster: Dagster, sent: tuple[str, str, str], origin: str | None
 ) -> None:
-    """What a form can send is refused even where a browser hides that it comes from elsewhere."""
+    """What a form can send is refused even where a browser hides its origin."""
     query, kind, body = sent
     headers = {"content-type": kind} | ({"origin": origin} if origin else {})
-    said = dagster.client.post(f"/graphql{query}", content=body, headers=headers)
-    assert said.status_code == 415
-    assert not dagster.changed
+    response = dagster.client.post(f"/graphql{query}", content=body, headers=headers)
+    assert response.status_code == 415
+    assert not dagster.is_changed
 
 
 @pytest.mark.parametrize("body", [{"query": CHANGE}, [{"query": CHANGE}]], ids=["one", "batch"])
 @pytest.mark.parametrize(
-    "told",
+    "headers",
     [
         {"origin": "http://evil.example"},
         {"origin": "null"},
@@ -127,16 +127,18 @@ def test_only_json_changes_something(
     ],
     ids=str,
 )
-def test_a_foreign_page_changes_nothing(dagster: Dagster, body: Any, told: dict[str, str]) -> None:
+def test_a_foreign_page_changes_nothing(
+    dagster: Dagster, body: Any, headers: dict[str, str]
+) -> None:
     """Another site, another port and a rebound name are refused, one request or many at once."""
-    said = dagster.client.post("/graphql", json=body, headers=told)
-    assert said.status_code in (400, 403)
-    assert not dagster.changed
+    response = dagster.client.post("/graphql", json=body, headers=headers)
+    assert response.status_code in (400, 403)
+    assert not dagster.is_changed
 
 
 @pytest.mark.parametrize("kind", ["materialization", "check", "observation"])
 def test_events_are_reported_in_json_alone(dagster: Dagster, kind: str) -> None:
-    """An address alone does not say that an asset was made, checked or seen."""
+    """An address alone cannot report that an asset was made, checked or observed."""
     address = f"/report_asset_{kind}/scores?check_name=a&passed=true"
     assert dagster.client.post(address).status_code == 415
     assert dagster.client.get(address).headers["content-type"].startswith("text/html")
@@ -144,18 +146,18 @@ def test_events_are_reported_in_json_alone(dagster: Dagster, kind: str) -> None:
 
 
 def test_subscriptions_work_and_change_nothing(dagster: Dagster) -> None:
-    """A web socket of an own page is answered; a mutation over it is not carried out."""
+    """A web socket of an own page is answered; a mutation over it is not executed."""
     opened = dagster.client.websocket_connect(SOCKET, ["graphql-ws"], headers={"origin": HERE})
     with opened as socket:
         socket.send_json({"type": "connection_init"})
         assert socket.receive_json() == {"type": "connection_ack"}
         socket.send_json({"type": "start", "id": "1", "payload": {"query": CHANGE}})
         assert socket.receive_json()["type"] == "error"
-    assert not dagster.changed
+    assert not dagster.is_changed
 
 
 def test_a_web_socket_of_a_foreign_page_is_refused(dagster: Dagster) -> None:
-    """Logs and states of runs are not told to another page."""
+    """Another page cannot read logs and states of runs."""
     with (
         pytest.raises(WebSocketDisconnect),
         dagster.client.websocket_connect(
@@ -166,9 +168,9 @@ def test_a_web_socket_of_a_foreign_page_is_refused(dagster: Dagster) -> None:
 
 
 def test_the_pages_of_dagster_cannot_be_framed(dagster: Dagster) -> None:
-    """Dagster's page keeps its own content policy, and no other site lays its own over it."""
-    found = dagster.client.get("/assets", headers={"accept": "text/html"}).headers
-    assert found["x-frame-options"] == "SAMEORIGIN"
-    policies = found.get_list("content-security-policy")
+    """Dagster's page keeps its own content policy, and ours is added."""
+    headers = dagster.client.get("/assets", headers={"accept": "text/html"}).headers
+    assert headers["x-frame-options"] == "SAMEORIGIN"
+    policies = headers.get_list("content-security-policy")
     assert any("strict-dynamic" in policy for policy in policies)
     assert "frame-ancestors 'self'" in policies

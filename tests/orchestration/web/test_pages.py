@@ -1,4 +1,4 @@
-"""Promises of the pages' server: it gives reports and Data Docs, and nothing else of a home."""
+"""Promises of the pages' server: it serves reports and Data Docs, and nothing else of a home."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from orchestration.web.pages import pages
+from orchestration.web.pages import serve_pages
 from orchestration.web.protection import protect
 
 HIDDEN = "the key under which user ids are hashed"
@@ -34,9 +34,9 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(home: Path) -> Iterator[TestClient]:
-    """Asks the pages' server of that home."""
-    with TestClient(protect(pages(home)), "http://127.0.0.1:3001") as found:
-        yield found
+    """A client of the pages' server of that home."""
+    with TestClient(protect(serve_pages(home)), "http://127.0.0.1:3001") as client:
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def client(home: Path) -> Iterator[TestClient]:
     ],
 )
 def test_pages_are_served(client: TestClient, path: str, text: str) -> None:
-    """The board, a night with or without its last slash, its report and its Data Docs are found."""
+    """The board, a night with or without the last slash, its report and Data Docs are served."""
     assert client.get(path).text == text
 
 
@@ -63,19 +63,19 @@ def test_pages_are_served(client: TestClient, path: str, text: str) -> None:
 def test_no_path_leads_out_of_the_two_folders(
     client: TestClient, start: str, up: str, to: str
 ) -> None:
-    """However a way up is written, it leads to nothing."""
+    """A path upwards leads to nothing, however it is written."""
     for times in (1, 2, 3):
-        said = client.get(f"{start}{up * times}{to}")
-        assert said.status_code in REFUSED, said.url
-        assert HIDDEN not in said.text
-        assert "rows.jsonl" not in said.text
+        response = client.get(f"{start}{up * times}{to}")
+        assert response.status_code in REFUSED, response.url
+        assert HIDDEN not in response.text
+        assert "rows.jsonl" not in response.text
 
 
 @pytest.mark.parametrize(
     "path",
     ["//etc/passwd", "/data_docs//etc/passwd", "/%2fetc%2fpasswd", "/..%2freports2/", "/%00"],
 )
-def test_no_path_begins_anew(client: TestClient, path: str) -> None:
+def test_no_path_starts_elsewhere(client: TestClient, path: str) -> None:
     """A path from the root, a sister folder of a like name, and a zero byte lead to nothing."""
     assert client.get(path).status_code in REFUSED
 
@@ -89,21 +89,21 @@ def test_no_link_leads_out(client: TestClient, home: Path, folder: str) -> None:
     (home / folder / "sub" / "index.html").symlink_to(home / "user_key")
     start = "/data_docs" if folder == "data_docs" else ""
     for path in ("key", "rows/files/rows.jsonl", "rows/", "sub/", "sub/index.html"):
-        said = client.get(f"{start}/{path}")
-        assert said.status_code in REFUSED, path
-        assert HIDDEN not in said.text
+        response = client.get(f"{start}/{path}")
+        assert response.status_code in REFUSED, path
+        assert HIDDEN not in response.text
 
 
 @pytest.mark.parametrize("path", ["/2026-10-05/", "/2026-10-05", "/data_docs/", "/data_docs"])
 def test_no_folder_is_listed(client: TestClient, path: str) -> None:
-    """A folder without a page of its own is not found, and none of its names is told."""
-    said = client.get(path)
-    assert said.status_code == 404
-    assert "support" not in said.text
+    """A folder without a page of its own is not found, and none of its names is shown."""
+    response = client.get(path)
+    assert response.status_code == 404
+    assert "support" not in response.text
 
 
 def test_the_rest_of_the_home_is_not_found(client: TestClient) -> None:
-    """What lies beside reports and Data Docs has no address."""
+    """Nothing beside reports and Data Docs has an address."""
     for path in ("/user_key", "/quarantine/files/rows.jsonl", "/reports/index.html"):
         assert client.get(path).status_code == 404
 
@@ -118,17 +118,17 @@ def test_nothing_is_written(client: TestClient, home: Path) -> None:
 @pytest.mark.parametrize("path", ["/", "/data_docs/2026-10-05/support.html"])
 def test_pages_run_no_script_and_fetch_nothing(client: TestClient, path: str) -> None:
     """Should a text of a trace ever get out of its quotes, the browser runs and fetches nothing."""
-    found = client.get(path).headers
-    policy = found.get_list("content-security-policy")[0]
+    headers = client.get(path).headers
+    policy = headers.get_list("content-security-policy")[0]
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
     assert "frame-ancestors 'none'" in policy
-    assert found["x-frame-options"] == "DENY"
-    assert found["cache-control"] == "no-cache"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cache-control"] == "no-cache"
 
 
 def test_a_home_without_reports_is_served(tmp_path: Path) -> None:
     """Before the first night the server answers, with nothing to show."""
-    with TestClient(protect(pages(tmp_path)), "http://127.0.0.1:3001") as client:
+    with TestClient(protect(serve_pages(tmp_path)), "http://127.0.0.1:3001") as client:
         assert client.get("/").status_code == 404
         assert client.get("/data_docs/2026-10-05/support.html").status_code == 404

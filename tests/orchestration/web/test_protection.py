@@ -1,4 +1,4 @@
-"""Promises of what stands before every server: only this machine's own pages and programs ask."""
+"""Promises of the servers' protection: only this machine's own pages and programs may use them."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ SOCKET = "ws://127.0.0.1:3000/socket"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-class Asked(list[str]):
-    """What has reached the application behind the protection."""
+class Requests(list[str]):
+    """The methods of the requests that reached the application behind the protection."""
 
 
 @pytest.fixture
-def asked() -> Asked:
-    """Nothing has been asked yet."""
-    return Asked()
+def requests() -> Requests:
+    """No request so far."""
+    return Requests()
 
 
 @pytest.fixture
-def client(asked: Asked) -> Iterator[TestClient]:
-    """Asks a protected application that notes what reaches it."""
+def client(requests: Requests) -> Iterator[TestClient]:
+    """A client of a protected application that records the requests it gets."""
 
     async def note(request: Request) -> PlainTextResponse:
-        asked.append(request.method)
+        requests.append(request.method)
         return PlainTextResponse("done")
 
     async def page(request: Request) -> HTMLResponse:
         return HTMLResponse("", headers={"X-Frame-Options": "DENY", "Content-Security-Policy": "a"})
 
     async def listen(socket: WebSocket) -> None:
-        asked.append("websocket")
+        requests.append("websocket")
         await socket.accept()
         await socket.close()
 
@@ -52,23 +52,23 @@ def client(asked: Asked) -> Iterator[TestClient]:
         Route("/page", page),
         WebSocketRoute("/socket", listen),
     ]
-    with TestClient(protect(Starlette(routes=routes)), HERE) as found:
-        yield found
+    with TestClient(protect(Starlette(routes=routes)), HERE) as client:
+        yield client
 
 
-def change(client: TestClient, **headers: str) -> int:
-    """The status of a change asked for in JSON, with the headers given beside."""
+def send_change(client: TestClient, **headers: str) -> int:
+    """Posts JSON with some headers and returns the status."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return client.post("/", json={}, headers=named).status_code
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:3000", "localhost:8000", "[::1]:3000", "LOCALHOST"])
 def test_this_machine_is_served_under_each_of_its_names(
-    client: TestClient, asked: Asked, host: str
+    client: TestClient, requests: Requests, host: str
 ) -> None:
-    """A page of this machine asks for a change in JSON, at whatever port it reaches us, and may."""
-    assert change(client, host=host, origin=f"http://{host.lower()}") == 200
-    assert asked == ["POST"]
+    """A page of this machine may post JSON under any of its names and ports."""
+    assert send_change(client, host=host, origin=f"http://{host.lower()}") == 200
+    assert requests == ["POST"]
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,14 @@ def test_this_machine_is_served_under_each_of_its_names(
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_name_that_only_resolves_to_this_machine_is_refused(
-    client: TestClient, asked: Asked, host: str, method: str
+    client: TestClient, requests: Requests, host: str, method: str
 ) -> None:
     """Under DNS rebinding page and server have one name, which is not this machine's."""
-    said = client.request(method, "/", json={}, headers={"host": host, "origin": f"http://{host}"})
-    assert said.status_code == 400
-    assert asked == []
+    response = client.request(
+        method, "/", json={}, headers={"host": host, "origin": f"http://{host}"}
+    )
+    assert response.status_code == 400
+    assert requests == []
 
 
 @pytest.mark.parametrize(
@@ -107,46 +109,46 @@ def test_a_name_that_only_resolves_to_this_machine_is_refused(
 )
 @pytest.mark.parametrize("method", METHODS)
 def test_a_page_of_another_origin_is_refused(
-    client: TestClient, asked: Asked, origin: str, method: str
+    client: TestClient, requests: Requests, origin: str, method: str
 ) -> None:
-    """Another site, another port of this machine or a page without an origin change nothing."""
-    said = client.request(method, "/", json={}, headers={"origin": origin})
-    assert said.status_code == 403
-    assert "another origin" in said.text
-    assert asked == []
+    """Another site, another port of this machine and a page without an origin are refused."""
+    response = client.request(method, "/", json={}, headers={"origin": origin})
+    assert response.status_code == 403
+    assert "another origin" in response.text
+    assert requests == []
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_browser_that_tells_only_the_site_is_believed(
-    client: TestClient, asked: Asked, site: str, method: str
+def test_a_browser_that_sends_only_the_site_is_refused(
+    client: TestClient, requests: Requests, site: str, method: str
 ) -> None:
     """An image, a frame or a form of another page is refused without an Origin as well."""
-    told = {"sec-fetch-site": site, "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
-    assert client.request(method, "/", json={}, headers=told).status_code == 403
-    told |= {"sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
-    assert client.request(method, "/", json={}, headers=told).status_code == 403
-    assert asked == []
+    fields = {"sec-fetch-site": site, "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
+    assert client.request(method, "/", json={}, headers=fields).status_code == 403
+    fields |= {"sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
+    assert client.request(method, "/", json={}, headers=fields).status_code == 403
+    assert requests == []
 
 
-def test_a_link_on_another_page_leads_here(client: TestClient, asked: Asked) -> None:
-    """A person who follows a link, on the board or in a chat, sees the page; a form is refused."""
-    told = {
+def test_a_link_on_another_page_leads_here(client: TestClient, requests: Requests) -> None:
+    """Following a link from anywhere shows the page; a form from elsewhere is refused."""
+    fields = {
         "sec-fetch-site": "cross-site",
         "sec-fetch-mode": "navigate",
         "sec-fetch-dest": "document",
     }
-    assert client.get("/", headers=told).status_code == 200
-    assert client.post("/", json={}, headers=told).status_code == 403
-    assert asked == ["GET"]
+    assert client.get("/", headers=fields).status_code == 200
+    assert client.post("/", json={}, headers=fields).status_code == 403
+    assert requests == ["GET"]
 
 
-def test_own_pages_and_programs_may(client: TestClient, asked: Asked) -> None:
-    """A request of an own page passes, and so does one of a program, which says no origin."""
-    assert change(client, origin=HERE, sec_fetch_site="same-origin") == 200
-    assert change(client) == 200
+def test_own_pages_and_programs_may(client: TestClient, requests: Requests) -> None:
+    """Requests of own pages pass, and so do those of programs, which send no origin."""
+    assert send_change(client, origin=HERE, sec_fetch_site="same-origin") == 200
+    assert send_change(client) == 200
     assert client.get("/", headers={"sec-fetch-site": "none"}).status_code == 200
-    assert asked == ["POST", "POST", "GET"]
+    assert requests == ["POST", "POST", "GET"]
 
 
 @pytest.mark.parametrize(
@@ -163,41 +165,41 @@ def test_own_pages_and_programs_may(client: TestClient, asked: Asked) -> None:
         "application/jsonp",
     ],
 )
-def test_a_change_is_asked_for_in_json_alone(
-    client: TestClient, asked: Asked, kind: str | None
+def test_changes_are_accepted_as_json_only(
+    client: TestClient, requests: Requests, kind: str | None
 ) -> None:
-    """What a form can send without asking first is refused, whatever its body is."""
+    """What a form can send is refused, whatever its body is."""
     headers = {"origin": HERE} if kind is None else {"origin": HERE, "content-type": kind}
     for method in METHODS[1:]:
-        said = client.request(method, "/", content=json.dumps({}), headers=headers)
-        assert said.status_code == 415, method
-        assert "application/json" in said.text
-    assert asked == []
+        response = client.request(method, "/", content=json.dumps({}), headers=headers)
+        assert response.status_code == 415, method
+        assert "application/json" in response.text
+    assert requests == []
 
 
-def test_two_content_types_are_none(client: TestClient, asked: Asked) -> None:
-    """A second content type cannot bring a text past the check of the first."""
+def test_two_content_types_are_refused(client: TestClient, requests: Requests) -> None:
+    """A second content type does not replace the first."""
     headers = [("content-type", "application/json"), ("content-type", "text/plain")]
     assert client.post("/", content="{}", headers=headers).status_code == 415
-    assert asked == []
+    assert requests == []
 
 
-def test_another_origin_is_not_allowed_to_ask_first(client: TestClient) -> None:
-    """A browser that asks whether another origin may send JSON is told nothing that lets it."""
-    said = client.options(
+def test_a_preflight_of_another_origin_is_refused(client: TestClient) -> None:
+    """The answer to a browser's preflight request allows another origin nothing."""
+    response = client.options(
         "/", headers={"origin": "http://evil.example", "access-control-request-method": "POST"}
     )
-    assert said.status_code == 403
-    assert not [name for name in said.headers if name.startswith("access-control")]
+    assert response.status_code == 403
+    assert not [name for name in response.headers if name.startswith("access-control")]
 
 
-def headers_of(asked: dict[str, Any]) -> dict[str, str]:
+def headers_of(fields: dict[str, Any]) -> dict[str, str]:
     """Headers with dashes."""
-    return {name.replace("_", "-"): value for name, value in asked.items()}
+    return {name.replace("_", "-"): value for name, value in fields.items()}
 
 
 @pytest.mark.parametrize(
-    "told",
+    "fields",
     [
         {"origin": "http://evil.example"},
         {"origin": "http://127.0.0.1:3001"},
@@ -207,40 +209,40 @@ def headers_of(asked: dict[str, Any]) -> dict[str, str]:
     ],
 )
 def test_a_web_socket_of_another_origin_is_refused(
-    client: TestClient, asked: Asked, told: dict[str, str]
+    client: TestClient, requests: Requests, fields: dict[str, str]
 ) -> None:
-    """Browsers let any page open a web socket anywhere: here it stays closed."""
-    refused = client.websocket_connect(SOCKET, headers=headers_of(told))
+    """Browsers let any page open a web socket anywhere: here it is refused."""
+    refused = client.websocket_connect(SOCKET, headers=headers_of(fields))
     with pytest.raises(WebSocketDisconnect), refused:
         pass
-    assert asked == []
+    assert requests == []
 
 
-def test_an_own_page_may_open_a_web_socket(client: TestClient, asked: Asked) -> None:
+def test_an_own_page_may_open_a_web_socket(client: TestClient, requests: Requests) -> None:
     """Subscriptions of our own pages work."""
     with client.websocket_connect(SOCKET, headers={"origin": HERE}):
         pass
-    assert asked == ["websocket"]
+    assert requests == ["websocket"]
 
 
 @pytest.mark.parametrize(
     ("path", "headers"), [("/", {}), ("/nowhere", {}), ("/", {"host": "evil.example"})]
 )
-def test_each_answer_tells_browsers_what_not_to_do(
+def test_each_answer_has_the_protecting_headers(
     client: TestClient, path: str, headers: dict[str, str]
 ) -> None:
-    """Refusals included, no answer is guessed at, framed, or embedded by another origin."""
-    found = client.get(path, headers=headers).headers
-    assert found["x-content-type-options"] == "nosniff"
-    assert found["x-frame-options"] == "SAMEORIGIN"
-    assert found["content-security-policy"] == "frame-ancestors 'self'"
-    assert found["referrer-policy"] == "same-origin"
-    assert found["cross-origin-resource-policy"] == "same-origin"
-    assert found["cross-origin-opener-policy"] == "same-origin"
+    """No answer, not even a refusal, may be sniffed, framed or embedded by another origin."""
+    headers = client.get(path, headers=headers).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "SAMEORIGIN"
+    assert headers["content-security-policy"] == "frame-ancestors 'self'"
+    assert headers["referrer-policy"] == "same-origin"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
 
 
 def test_an_application_may_be_stricter(client: TestClient) -> None:
-    """A header that an application sets stays, and its content policy stands beside ours."""
-    found = client.get("/page").headers
-    assert found.get_list("x-frame-options") == ["DENY"]
-    assert found.get_list("content-security-policy") == ["a", "frame-ancestors 'self'"]
+    """An application's own header is kept, and its content policy is kept beside ours."""
+    headers = client.get("/page").headers
+    assert headers.get_list("x-frame-options") == ["DENY"]
+    assert headers.get_list("content-security-policy") == ["a", "frame-ancestors 'self'"]

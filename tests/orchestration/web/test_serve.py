@@ -1,4 +1,4 @@
-"""Promises of `andon ui` over the wire: what it refuses, what runs with it, what ends with it."""
+"""Promises of `andon ui`: what it refuses, which processes it runs, and how they end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from tests.orchestration.ui import andon, two_free_ports
+from tests.orchestration.ui import andon_command, two_free_ports
 
 PATIENCE_S = 120
 HIDDEN = "the key under which user ids are hashed"
@@ -39,10 +39,10 @@ class Running(NamedTuple):
     home: Path
     port: int
 
-    def ask(
+    def request(
         self, method: str, path: str, body: str = "", *, board: bool = False, **headers: str
     ) -> tuple[int, str]:
-        """What is answered to a path sent as it is written."""
+        """Requests a path exactly as written; returns status and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port + board, timeout=PATIENCE_S)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         with contextlib.closing(connection):
@@ -51,38 +51,42 @@ class Running(NamedTuple):
             return answer.status, answer.read().decode()
 
     def graphql(self, query: str) -> Any:
-        """What Dagster answers to a program of this machine."""
-        status, said = self.ask("POST", "/graphql", json.dumps({"query": query}), **JSON)
-        assert status == 200, said
-        return json.loads(said)["data"]
+        """Dagster's answer to a GraphQL query of a local program."""
+        status, body_text = self.request("POST", "/graphql", json.dumps({"query": query}), **JSON)
+        assert status == 200, body_text
+        return json.loads(body_text)["data"]
 
     def children(self) -> dict[int, str]:
         """The other processes that work for this home, with their commands."""
-        mine, found = f"ANDON_HOME={self.home}", {}
+        mine, processes = f"ANDON_HOME={self.home}", {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if mine in (folder / "environ").read_text("utf-8", "replace").split("\0"):
-                    found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-        return found
+                    processes[int(folder.name)] = (
+                        (folder / "cmdline").read_text().replace("\0", " ")
+                    )
+        return processes
 
 
-def start(home: Path) -> Running:
-    """Starts `andon ui` over a home; the first question waits until it answers."""
+def start_ui(home: Path) -> Running:
+    """Starts `andon ui` over a home and waits until it answers."""
     port = two_free_ports()
-    found = Running(subprocess.Popen([*andon(home, "ui"), "--port", str(port)]), home, port)
-    eventually(lambda: taken(port) or found.process.poll() is not None)
-    assert found.ask("GET", "/server_info")[0] == 200
-    return found
+    running = Running(
+        subprocess.Popen([*andon_command(home, "ui"), "--port", str(port)]), home, port
+    )
+    wait_until(lambda: is_taken(port) or running.process.poll() is not None)
+    assert running.request("GET", "/server_info")[0] == 200
+    return running
 
 
-def taken(port: int) -> bool:
+def is_taken(port: int) -> bool:
     """Whether something listens on a port."""
-    with socket.socket() as asked:
-        return asked.connect_ex(("127.0.0.1", port)) == 0
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def eventually(true: Callable[[], bool]) -> None:
-    """Waits until something is so."""
+def wait_until(true: Callable[[], bool]) -> None:
+    """Waits until a condition is true."""
     deadline = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < deadline
@@ -91,34 +95,36 @@ def eventually(true: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """`andon ui` over a home with something to hide."""
+    """`andon ui` over a home with secret files."""
     home = tmp_path_factory.mktemp("serve") / "home"
     for name in ("user_key", "quarantine/files/rows.jsonl"):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(HIDDEN)
-    found = start(home)
+    running = start_ui(home)
     try:
-        yield found
+        yield running
     finally:
-        found.process.terminate()
-        found.process.wait(PATIENCE_S)
+        running.process.terminate()
+        running.process.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("up", ["..%2f", "../", "%2e%2e/", "..%252f", "..\\", "..%5c"])
 @pytest.mark.parametrize("to", ["user_key", "quarantine/files/", "quarantine/files/rows.jsonl"])
-def test_the_home_is_not_given_away(running: Running, up: str, to: str) -> None:
+def test_the_home_is_not_served(running: Running, up: str, to: str) -> None:
     """A way up out of the pages' folders leads to nothing, and lists nothing."""
     for start in ("/", "/data_docs/"):
-        status, said = running.ask("GET", f"{start}{up}{to}", board=True)
+        status, body_text = running.request("GET", f"{start}{up}{to}", board=True)
         assert status == 404
-        assert HIDDEN not in said
-        assert "rows.jsonl" not in said
+        assert HIDDEN not in body_text
+        assert "rows.jsonl" not in body_text
 
 
 @pytest.mark.parametrize("board", [False, True])
 def test_another_name_is_refused(running: Running, board: bool) -> None:
     """Neither server answers to a name that is not this machine's."""
-    status, _ = running.ask("GET", "/", board=board, Host=f"evil.example:{running.port + board}")
+    status, _ = running.request(
+        "GET", "/", board=board, Host=f"evil.example:{running.port + board}"
+    )
     assert status == 400
 
 
@@ -126,19 +132,19 @@ def test_a_foreign_page_starts_nothing(running: Running) -> None:
     """An image's address, a form's text, and JSON from elsewhere do not reach Dagster."""
     body, address = json.dumps({"query": MUTATION}), f"/graphql?query={MUTATION}"
     foreign = {"Origin": "http://evil.example"}
-    assert running.ask("GET", address)[0] == 405
-    assert running.ask("POST", address)[0] == 415
-    assert running.ask("POST", "/graphql", body, Content_Type="text/plain")[0] == 415
-    assert running.ask("POST", "/graphql", body, **JSON, **foreign)[0] == 403
-    assert running.ask("POST", "/graphql", body, **JSON, Origin="null")[0] == 403
+    assert running.request("GET", address)[0] == 405
+    assert running.request("POST", address)[0] == 415
+    assert running.request("POST", "/graphql", body, Content_Type="text/plain")[0] == 415
+    assert running.request("POST", "/graphql", body, **JSON, **foreign)[0] == 403
+    assert running.request("POST", "/graphql", body, **JSON, Origin="null")[0] == 403
 
 
 def test_an_own_page_may(running: Running) -> None:
-    """The same request of Dagster's own page is carried out."""
+    """The same request of Dagster's own page is executed."""
     body, own = json.dumps({"query": MUTATION}), f"http://127.0.0.1:{running.port}"
-    status, said = running.ask("POST", "/graphql", body, **JSON, Origin=own)
+    status, body_text = running.request("POST", "/graphql", body, **JSON, Origin=own)
     assert status == 200
-    assert json.loads(said)["data"]["reloadWorkspace"]["__typename"] == "Workspace"
+    assert json.loads(body_text)["data"]["reloadWorkspace"]["__typename"] == "Workspace"
 
 
 def test_web_sockets_are_for_own_pages(running: Running) -> None:
@@ -155,7 +161,7 @@ def test_web_sockets_are_for_own_pages(running: Running) -> None:
 
 
 def test_dagster_has_no_port_of_its_own(running: Running) -> None:
-    """Nothing that belongs to it listens but the two ports, so nothing can be asked around us."""
+    """Its processes listen on the two ports only, so no request bypasses our protection."""
     processes = {running.process.pid, *running.children()}
     assert len(processes) > 2
     assert ports_of(processes) == {running.port, running.port + 1}
@@ -168,30 +174,32 @@ def ports_of(processes: set[int]) -> set[int]:
         words = line.split()
         if words[3] == "0A":
             listening[words[9]] = int(words[1].rsplit(":", 1)[1], 16)
-    found = set()
+    inodes = set()
     for process in processes:
         for link in Path(f"/proc/{process}/fd").glob("*"):
             with contextlib.suppress(OSError):
-                found.add(str(link.readlink()).removeprefix("socket:[").rstrip("]"))
-    return {port for inode, port in listening.items() if inode in found}
+                inodes.add(str(link.readlink()).removeprefix("socket:[").rstrip("]"))
+    return {port for inode, port in listening.items() if inode in inodes}
 
 
 def test_schedules_and_sensors_run(running: Running) -> None:
-    """Dagster's daemons beat, without which no schedule and no sensor does anything."""
+    """The daemons that schedules and sensors need are healthy."""
 
-    def healthy() -> bool:
-        found = running.graphql(HEALTH)["instance"]["daemonHealth"]["allDaemonStatuses"]
-        needed = {one["daemonType"]: one["healthy"] for one in found if one["required"]}
+    def are_healthy() -> bool:
+        daemons = running.graphql(HEALTH)["instance"]["daemonHealth"]["allDaemonStatuses"]
+        needed = {
+            daemon["daemonType"]: daemon["healthy"] for daemon in daemons if daemon["required"]
+        }
         return {"SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR"} <= needed.keys() and all(
             needed.values()
         )
 
-    eventually(healthy)
+    wait_until(are_healthy)
 
 
 def test_a_taken_port_is_named(running: Running, tmp_path: Path) -> None:
     """A second `andon ui` on the same port says which and what to do, and starts nothing."""
-    command = [*andon(tmp_path / "home", "ui"), "--port", str(running.port)]
+    command = [*andon_command(tmp_path / "home", "ui"), "--port", str(running.port)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2
     assert f"port {running.port}" in done.stderr
@@ -200,36 +208,36 @@ def test_a_taken_port_is_named(running: Running, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_end_it_leaves_nothing(how: int, tmp_path: Path) -> None:
-    """Ended by Ctrl-C or a service manager, it ends well, and nothing it started goes on."""
-    running = start(tmp_path / "home")
+def test_a_signal_ends_it_and_its_processes(how: int, tmp_path: Path) -> None:
+    """After Ctrl-C or SIGTERM it exits 0, and no process it started is left."""
+    running = start_ui(tmp_path / "home")
     assert running.children()
     running.process.send_signal(how)
     assert running.process.wait(PATIENCE_S) == 0
     assert running.children() == {}
-    assert not taken(running.port)
+    assert not is_taken(running.port)
 
 
-def test_killed_it_frees_its_ports(tmp_path: Path) -> None:
-    """Killed outright it holds no port any more, and its schedules and sensors end with it."""
-    running = start(tmp_path / "home")
+def test_a_kill_frees_its_ports(tmp_path: Path) -> None:
+    """After a kill its ports are free, and its schedules and sensors end."""
+    running = start_ui(tmp_path / "home")
     running.process.kill()
     running.process.wait()
-    assert not taken(running.port)
-    assert not taken(running.port + 1)
-    eventually(
+    assert not is_taken(running.port)
+    assert not is_taken(running.port + 1)
+    wait_until(
         lambda: (
             not any("orchestration.runtime.daemon" in name for name in running.children().values())
         )
     )
-    for left in running.children():  # Dagster's code server waits 45 s for a beat
+    for left in running.children():  # Dagster's code server waits 45 s for a heartbeat
         with contextlib.suppress(ProcessLookupError):
             os.kill(left, signal.SIGKILL)
 
 
 def test_it_ends_with_its_daemon(tmp_path: Path) -> None:
-    """Where schedules and sensors no longer run, it says so and fails rather than look well."""
-    running = start(tmp_path / "home")
+    """When the daemon of schedules and sensors dies, it exits 1."""
+    running = start_ui(tmp_path / "home")
     [daemon] = [
         pid for pid, name in running.children().items() if "orchestration.runtime.daemon" in name
     ]

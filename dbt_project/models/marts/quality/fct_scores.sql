@@ -20,7 +20,7 @@ select
     traces.prompt_version,
     traces.git_commit
 from {{ ref('stg_scores') }} as scores
-left join {{ ref('int_trace_facts') }} as traces
+left join {{ ref('stg_trace_facts') }} as traces
     on scores.date = traces.date
     and scores.app = traces.app
     and scores.trace_id = traces.trace_id

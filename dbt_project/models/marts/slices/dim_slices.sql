@@ -1,4 +1,4 @@
-with found as (
+with present as (
     select distinct
         app,
         slice,
@@ -8,11 +8,11 @@ with found as (
 
 select
     declared.app,
-    coalesce(found.slice, declared.slice) as slice,
+    coalesce(present.slice, declared.slice) as slice,
     declared.kind,
     declared.expression as definition
 from {{ ref('int_app_slices') }} as declared
-left join found
-    on declared.app = found.app
-    and declared.slice = found.name
-where declared.kind <> 'by' or found.slice is not null
+left join present
+    on declared.app = present.app
+    and declared.slice = present.name
+where declared.kind <> 'by' or present.slice is not null

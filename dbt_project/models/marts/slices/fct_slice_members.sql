@@ -11,7 +11,7 @@ ranked as (
         app,
         name,
         value,
-        row_number() over (partition by date, app, name order by count(*) desc, value) as place
+        row_number() over (partition by date, app, name order by count(*) desc, value) as value_rank
     from matches
     where kind = 'by'
     group by date, app, name, value
@@ -24,7 +24,7 @@ select
     matches.session_id,
     case
         when matches.kind <> 'by' then matches.name
-        when ranked.place <= {{ most_values }} then matches.name || '=' || matches.value
+        when ranked.value_rank <= {{ most_values }} then matches.name || '=' || matches.value
         else matches.name || '=other'
     end as slice
 from matches

@@ -1,4 +1,4 @@
-{% test holds(model, expression) %}
+{% test expression_is_true(model, expression) %}
     select 1 as violated
     from {{ model }}
     where ({{ expression }}) is not true
