@@ -1,1 +1,1 @@
-"""Trace files of other systems as canonical traces, each format found by content."""
+"""Reads trace files of other systems as canonical traces; the content decides the format."""

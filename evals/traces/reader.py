@@ -1,9 +1,9 @@
-"""Trace files to canonical traces: one module a format, found by content, streamed.
-
-Where files come from, what a valid night is and where rows rest are told elsewhere.
+"""Reads trace files of any format as canonical traces, streamed; the content decides the format.
 
 A file's rows are what its format counts: lines, or traces where one is spread over many lines.
-Each becomes exactly one Trace or one Refusal. Labels found beside them are no rows.
+Each becomes exactly one Trace or one Refusal. Labels come beside them and are no rows.
+
+Fetching files, checking a night and storing rows do not belong here.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ __all__ = [
     "Importer",
     "Reading",
     "is_shareable",
-    "read",
     "read_batches",
+    "read_file",
     "read_objects",
     "read_rows",
     "recognise_format",
@@ -50,24 +50,28 @@ __all__ = [
 
 
 class Importer(Protocol):
-    """What a format's module offers."""
+    """A format: a module, or an object, of these names."""
 
     @property
     def NAME(self) -> str:
-        """The word for it, as traces carry it in `source_format`."""
+        """The format's name, as traces hold it in `source_format`."""
         ...
 
     def sniff(self, head: bytes, filename: str) -> bool:
-        """Whether a file whose rows begin with `head` is of this format.
+        """Whether a file is of this format.
 
-        `head` is JSON, possibly cut: of a table the first rows, one a line.
+        Args:
+            head: The beginning of its rows as JSON, possibly cut; of a table one row a line.
+            filename: Its name.
         """
         ...
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
-        """Traces, and the scores and feedback beside them, in order, in bounded memory.
+        """Yields traces, and the labels beside them, in order, in bounded memory.
 
-        A row is the JSON of one line, element of a document, or row of a table.
+        Args:
+            rows: The JSON of each line, element of a document, or row of a table.
+            reading: How the file is read.
         """
         ...
 
@@ -80,34 +84,32 @@ FORMATS: tuple[Importer, ...] = (
     phoenix.SDK,
     phoenix.PHOENIX,
 )
-"""The products', asked in this order; the most particular first."""
+"""The formats of products, tried in this order: the most specific first."""
 PLAIN: Mapping[str, Importer] = {
     "lines": json_lines,
     "document": plain_rows.DOCUMENT,
     "csv": plain_rows.CSV,
     "parquet": plain_rows.PARQUET,
 }
-"""What reads canonical rows, by what a file is packed as."""
-
-
+"""The format of canonical rows, by the kind of container."""
 SHARED: tuple[Importer, ...] = (otlp, langfuse)
-"""Formats of which a reader may make some traces alone, by their ids."""
+"""Formats whose files several readers can share, each taking some of the trace ids."""
 
 
 def is_shareable(container: Container, filename: str) -> bool:
-    """Whether several processes may read a file, each its share of the traces."""
+    """Whether several processes can read a file, each a share of its traces."""
     return recognise_format(container, filename) in SHARED
 
 
 def recognise_format(container: Container, filename: str) -> Importer | None:
-    """The first format that knows the content as its own; None where none does."""
+    """Finds the first format that recognises the content; None where none does."""
     if container.kind == "unreadable":
         return None
     forms = (*FORMATS, PLAIN[container.kind])
     return next((form for form in forms if form.sniff(container.head, filename)), None)
 
 
-def read(
+def read_file(
     path: Path,
     *,
     mappings: Mapping[str, specs.Mapping],
@@ -117,21 +119,21 @@ def read(
     day_begins: int = 0,
     app: str | None = None,
 ) -> Iterator[Found]:
-    """The rows of a file one by one: plain, gzip or zstd.
+    """Yields the rows of a file one by one: plain, gzip or zstd.
 
     Args:
-        path: The file; only its name is kept in what is read.
-        mappings: The catalog's, by name. The only one is applied to every row; of several, the
-            one that finds most of its columns.
+        path: The file; traces record its name alone.
+        mappings: The catalog's mappings, by name. A single one is applied to every row; of
+            several, the one with most of its columns in the row.
         assume_date: The night of rows without a timestamp.
-        spread: First and last night over which rows without a timestamp are laid.
-        name: The mapping to use, whatever fits.
+        spread: The first and last night over which rows without a timestamp are spread.
+        name: The mapping to use for every row, instead of the best.
         day_begins: The hour of UTC at which a night begins.
         app: The application of rows that name none.
 
     Raises:
-        LookupError: there is no mapping called `name`.
-        ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
+        LookupError: No mapping is called `name`.
+        ValueError: Both `assume_date` and `spread` are given, or the spread ends before it begins.
     """
     plans = mapping.make_plans(mappings, name)
     file = make_name_readable(path.name)
@@ -143,15 +145,17 @@ def read(
 def read_batches(
     path: Path, reading: Reading, container: Container | None = None
 ) -> Iterator[Columns | Found]:
-    """The same rows as `read`, in columns where the format can; their order may differ.
+    """Yields the same rows as `read_file`, in columns where the format supports them.
+
+    The order of the rows may differ.
 
     Args:
         path: The file.
-        reading: How its rows are understood.
-        container: What an inspection found of it; inspected here where it is None.
+        reading: How its rows are read.
+        container: The file's container, if the caller inspected it already.
 
     Raises:
-        ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
+        ValueError: Both `assume_date` and `spread` are given, or the spread ends before it begins.
     """
     check_dates(reading)
     container = container or inspect_file(path)
@@ -162,10 +166,10 @@ def read_batches(
 
 
 def check_dates(reading: Reading) -> None:
-    """Checks that the dates for rows without a timestamp go together.
+    """Checks the options for rows without a timestamp.
 
     Raises:
-        ValueError: `assume_date` and `spread` together, or a spread that ends before it begins.
+        ValueError: Both `assume_date` and `spread` are given, or the spread ends before it begins.
     """
     spread = reading.spread
     if reading.assume_date and spread:
@@ -175,10 +179,12 @@ def check_dates(reading: Reading) -> None:
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
-    """Line number and object of every non-blank line of a JSONL file; None where it is none.
+    """Yields the number and object of each non-blank line of a JSONL file.
+
+    The object is None where the line is not valid JSON of an object.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: The file cannot be opened.
     """
     with open_unpacked(path) as stream:
         for line in read_lines(stream):
@@ -190,7 +196,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
 
 
 def read_columns(path: Path, reading: Reading) -> Iterator[Columns | Found]:
-    """The rows of a file of plain JSON lines, those of one shape together in columns."""
+    """Yields the rows of a file of plain JSON lines, those of one shape together in columns."""
     try:
         with open_unpacked(path) as stream:
             yield from json_lines.read_batches(read_blocks(stream), reading)
@@ -201,13 +207,13 @@ def read_columns(path: Path, reading: Reading) -> Iterator[Columns | Found]:
 def read_rows(
     path: Path, reading: Reading, container: Container, form: Importer | None = None
 ) -> Iterator[Found]:
-    """What a format makes of the file, row by row; one refusal at line 0 where none can.
+    """Yields the rows of a file; one refusal at line 0 where no format recognises it.
 
     Args:
         path: The file.
-        reading: How its rows are understood.
-        container: What an inspection found of it.
-        form: Its format, where the caller has recognised it already.
+        reading: How its rows are read.
+        container: The file's container.
+        form: The file's format, if the caller recognised it already.
     """
     form = form or recognise_format(container, path.name)
     if form is None:
@@ -222,29 +228,29 @@ def read_rows(
 
 
 def refuse_file(container: Container, reading: Reading) -> Iterator[Refusal]:
-    """The refusal of a file that no format knows; none where it is empty."""
+    """Yields the refusal of a file that no format recognises; nothing for an empty file."""
     if container.kind == "unreadable" and container.problem:
         yield from refuse_unopened(reading, container.problem)
     elif container.problem:
-        what = f"The file is damaged ({describe_error(container.problem)})"
-        yield make_refusal(reading, what, container.head)
+        problem = f"The file is damaged ({describe_error(container.problem)})"
+        yield make_refusal(reading, problem, container.head)
     elif container.head.strip():
-        known = ", ".join(form.NAME for form in (*FORMATS, *PLAIN.values()))
-        yield make_refusal(reading, f"The file is of no known format ({known})", container.head)
+        names = ", ".join(form.NAME for form in (*FORMATS, *PLAIN.values()))
+        yield make_refusal(reading, f"The file is of no known format ({names})", container.head)
 
 
 def refuse_unopened(reading: Reading, error: Exception) -> Iterator[Refusal]:
-    """The refusal of a file that cannot be opened; one of several readers gives it."""
+    """Yields the refusal of a file that cannot be opened, from one of several readers."""
     if reading.share.reports_row(0):
         yield make_refusal(reading, f"The file cannot be opened ({describe_error(error)})", b"")
 
 
 def describe_error(error: Exception) -> str:
-    """The system's message, without the path it is about."""
+    """Returns the system's message without the path."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or "damaged"
 
 
-def make_refusal(reading: Reading, what: str, head: bytes) -> Refusal:
-    """The refusal of a whole file."""
-    reason = f"{what}; export it again, or take it out of the inbox."
+def make_refusal(reading: Reading, problem: str, head: bytes) -> Refusal:
+    """Makes the refusal of a whole file."""
+    reason = f"{problem}; export it again, or take it out of the inbox."
     return Refusal(reading.source_file, 0, "unreadable-file", reason, head)

@@ -127,7 +127,7 @@ def find_original(lake: Lake, seen: InboxFile) -> Path | None:
 
 def read_file(catalog: Catalog, path: Path) -> Iterator[Trace | Refusal]:
     """A file's rows."""
-    found = reader.read(path, mappings=catalog.mappings, day_begins=catalog.day_begins)
+    found = reader.read_file(path, mappings=catalog.mappings, day_begins=catalog.day_begins)
     return (row for row in found if isinstance(row, Trace | Refusal))
 
 

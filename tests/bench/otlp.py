@@ -103,7 +103,7 @@ def reading(path: Path) -> tuple[float, float]:
     from evals.traces import reader
 
     began = time.process_time()
-    found = sum(1 for _ in reader.read(path, mappings={}))
+    found = sum(1 for _ in reader.read_file(path, mappings={}))
     own = time.process_time() - began
     assert found == COUNT, found
     began = time.process_time()

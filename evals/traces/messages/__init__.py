@@ -1,1 +1,1 @@
-"""Chat messages, requests and responses of any provider in one shape."""
+"""Reads chat messages, requests and responses of any provider in one shape."""

@@ -1,1 +1,1 @@
-"""Spans of any convention brought together as traces with their steps."""
+"""Builds traces and their steps from spans of any convention."""

@@ -51,7 +51,7 @@ def file(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def told(path: Path) -> dict[str, Trace]:
     """A file's traces by their ids."""
-    found = reader.read(path, mappings={})
+    found = reader.read_file(path, mappings={})
     return {one.trace_id: one for one in found if isinstance(one, Trace)}
 
 

@@ -44,7 +44,7 @@ class Account(NamedTuple):
 
 def account(path: Path, app: str = "fuzz") -> Account:
     """What an importer makes of a file."""
-    found = list(reader.read(path, mappings={}, app=app))
+    found = list(reader.read_file(path, mappings={}, app=app))
     form = reader.recognise_format(containers.inspect_file(path), path.name)
     rows = [item for item in found if not isinstance(item, Label)]
     labels = [item for item in found if isinstance(item, Label)]

@@ -129,7 +129,7 @@ def answered(folder: Path, rows: str) -> str:
     """What the one trace of an export answered."""
     path = folder / "export.jsonl"
     path.write_text(rows + "\n")
-    (trace,) = reader.read(path, mappings={}, app="shop")
+    (trace,) = reader.read_file(path, mappings={}, app="shop")
     assert isinstance(trace, Trace)
     return trace.output
 
@@ -190,7 +190,7 @@ def test_what_an_answer_is_wrapped_in_is_taken_off_where_a_call_gave_it(tmp_path
     ]
     path = tmp_path / "export.jsonl"
     path.write_text(envelope(said, {"service.name": "shop"}, spans) + "\n")
-    (trace,) = reader.read(path, mappings={})
+    (trace,) = reader.read_file(path, mappings={})
     assert isinstance(trace, Trace)
     assert (trace.input, trace.output) == ("Where?", "There.")
     assert trace.metadata["name"] == "agent"
@@ -205,7 +205,7 @@ def test_an_input_that_is_more_than_a_question_is_kept_beside_it(tmp_path: Path)
     path = tmp_path / "export.jsonl"
     spans = [(0, "agent", root), (1, "chat", chat)]
     path.write_text(envelope(Said(), {"service.name": "shop"}, spans) + "\n")
-    (trace,) = reader.read(path, mappings={})
+    (trace,) = reader.read_file(path, mappings={})
     assert isinstance(trace, Trace)
     assert (trace.input, trace.output) == ("Where?", "Here.")
     assert trace.metadata["input"] == given
@@ -217,6 +217,6 @@ def test_what_stands_beside_a_question_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "export.jsonl"
     root = {"openinference.span.kind": "AGENT", "input.value": json.dumps(given)}
     path.write_text(envelope(Said(), {"service.name": "shop"}, [(0, "agent", root)]) + "\n")
-    (trace,) = reader.read(path, mappings={})
+    (trace,) = reader.read_file(path, mappings={})
     assert isinstance(trace, Trace)
     assert (trace.input, trace.metadata["input"]) == ("Where?", given)

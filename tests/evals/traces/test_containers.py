@@ -28,7 +28,7 @@ ROWS = [
 
 def read(path: Path, mapping: Mapping | None = None) -> list[Any]:
     """Everything a file yields."""
-    return list(reader.read(path, mappings={"it": mapping} if mapping else {}))
+    return list(reader.read_file(path, mappings={"it": mapping} if mapping else {}))
 
 
 def read_bytes(folder: Path, data: bytes, name: str, mapping: Mapping | None = None) -> list[Any]:

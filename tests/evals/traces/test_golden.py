@@ -23,7 +23,7 @@ def told(path: Path) -> list[dict[str, Any]]:
     """What a file yields, without what is empty."""
     found = []
     app = "batch" if "batch" in path.name else None
-    for item in reader.read(path, mappings={}, app=app):
+    for item in reader.read_file(path, mappings={}, app=app):
         row = dataclasses.asdict(item)
         row.pop("raw", None)
         kind = "refusal" if isinstance(item, Refusal) else "trace"

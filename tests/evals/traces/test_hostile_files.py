@@ -35,7 +35,7 @@ def row(trace_id: str = "t-1", extra: str = "1") -> bytes:
 
 def read(path: Path) -> list[Any]:
     """Everything a file yields, with no mapping."""
-    return list(reader.read(path, mappings={}))
+    return list(reader.read_file(path, mappings={}))
 
 
 def read_bytes(folder: Path, data: bytes, name: str = "day.jsonl") -> list[Any]:
@@ -181,7 +181,7 @@ peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 before = peak()
 found = [
     (type(r).__name__, getattr(r, "code", ""), len(getattr(r, "raw", b"")), r.source_line)
-    for r in reader.read(pathlib.Path(sys.argv[1]), mappings={})
+    for r in reader.read_file(pathlib.Path(sys.argv[1]), mappings={})
 ]
 print([found, peak() - before])
 """

@@ -38,7 +38,7 @@ def test_a_hostile_value_harms_nothing_but_its_own_trace(
     assert MARK not in bad
     path = tmp_path / product.file
     path.write_text(f"{product.write(GOOD)}\n{bad}\n", "utf-8")
-    found = list(reader.read(path, mappings={}))
+    found = list(reader.read_file(path, mappings={}))
     assert all(isinstance(item, Trace | Refusal | Label) for item in found)
     traces = {one.trace_id.replace("-", ""): one for one in found if isinstance(one, Trace)}
     good = traces[GOOD.trace_id]
@@ -56,7 +56,7 @@ def test_a_million_attributes_are_one_trace_or_one_refusal(tmp_path: Path, name:
     path = tmp_path / product.file
     bad = product.write(BAD).replace(f'"{MARK}"', many)
     path.write_text(f"{product.write(GOOD)}\n{bad}\n", "utf-8")
-    good, other = (it for it in reader.read(path, mappings={}) if not isinstance(it, Label))
+    good, other = (it for it in reader.read_file(path, mappings={}) if not isinstance(it, Label))
     assert isinstance(good, Trace)
     assert good.output == "In Bonn."
     assert isinstance(other, Trace) or other.reason.endswith(".")

@@ -58,7 +58,7 @@ def as_parquet(rows: list[dict[str, Any]]) -> bytes:
 def read(folder: Path, data: bytes, name: str) -> list[Any]:
     """What a file of these bytes yields."""
     (folder / name).write_bytes(data)
-    return list(reader.read(folder / name, mappings={}))
+    return list(reader.read_file(folder / name, mappings={}))
 
 
 @pytest.mark.parametrize(("write", "name"), [(as_csv, "day.csv"), (as_parquet, "day.parquet")])

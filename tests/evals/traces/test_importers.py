@@ -41,7 +41,7 @@ def write(folder: Path, *rows: Any, name: str = "day.jsonl") -> Path:
 
 def read(path: Path, mappings: dict[str, Mapping] | None = None, **options: Any) -> list[Any]:
     """Everything a file yields."""
-    return list(reader.read(path, mappings=mappings or {}, **options))
+    return list(reader.read_file(path, mappings=mappings or {}, **options))
 
 
 def one(folder: Path, row: Any, mapping: Mapping | None = None, **options: Any) -> Any:
@@ -333,9 +333,9 @@ def test_contradictory_dates_are_refused(tmp_path: Path) -> None:
     """Before anything is read."""
     path = write(tmp_path, ROW)
     with pytest.raises(ValueError, match="exclude each other"):
-        reader.read(path, mappings={}, assume_date=NIGHT, spread=(NIGHT, NIGHT))
+        reader.read_file(path, mappings={}, assume_date=NIGHT, spread=(NIGHT, NIGHT))
     with pytest.raises(ValueError, match="before it begins"):
-        reader.read(path, mappings={}, spread=(NIGHT, date(2026, 9, 30)))
+        reader.read_file(path, mappings={}, spread=(NIGHT, date(2026, 9, 30)))
 
 
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def read(path: Path, **options: Any) -> list[Any]:
     """Everything a file yields."""
-    return list(reader.read(path, mappings={}, **options))
+    return list(reader.read_file(path, mappings={}, **options))
 
 
 def write(folder: Path, *rows: Any, name: str = "export.jsonl") -> Path:
@@ -188,9 +188,9 @@ def test_a_mapping_names_the_application_of_a_products_traces(tmp_path: Path) ->
     path = write(tmp_path, row)
     constant = {"it": Mapping(constants={"app": "shop"})}
     nested = {"it": Mapping(columns={"app": "steps.0.app"}, constants={"app": "rest"})}
-    assert [trace.app for trace in reader.read(path, mappings=constant)] == ["shop"]
-    assert [trace.app for trace in reader.read(path, mappings=nested)] == ["rest"]
-    (refused,) = reader.read(path, mappings={})
+    assert [trace.app for trace in reader.read_file(path, mappings=constant)] == ["shop"]
+    assert [trace.app for trace in reader.read_file(path, mappings=nested)] == ["rest"]
+    (refused,) = reader.read_file(path, mappings={})
     assert (refused.code, refused.trace_id) == ("no-app", "t-1")
     assert "--assume-app" in refused.reason
 

@@ -43,7 +43,7 @@ def words(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def read(path: Path) -> list[Any]:
     """Everything a file yields, under one application."""
-    return list(reader.read(path, mappings={}, app="real"))
+    return list(reader.read_file(path, mappings={}, app="real"))
 
 
 @pytest.mark.parametrize("path", TOLD, ids=lambda path: path.name)

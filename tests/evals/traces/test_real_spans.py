@@ -25,7 +25,7 @@ NAMED = {"it": Mapping(constants={"app": "named"})}
 
 def read(path: Path) -> list[Any]:
     """What a file yields, its application being told by a mapping's constant."""
-    return list(reader.read(path, mappings=NAMED))
+    return list(reader.read_file(path, mappings=NAMED))
 
 
 def wrapped(attributes: dict[str, Any], folder: Path) -> Trace:
@@ -130,7 +130,7 @@ def test_the_vercel_sdk_keeps_prompt_answer_tools_and_session(tmp_path: Path) ->
 def test_javascript_spans_need_an_application_and_then_are_traces() -> None:
     """Ten spans of ten traces name no service: refused so, and read with a constant."""
     path = FIXTURES / "openinference" / "all-spans.json"
-    refused = list(reader.read(path, mappings={}))
+    refused = list(reader.read_file(path, mappings={}))
     assert {row.code for row in refused} == {"no-app"}
     assert len(refused) == 10
     traces = read(path)

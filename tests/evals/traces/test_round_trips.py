@@ -136,7 +136,7 @@ def test_what_a_product_writes_is_what_is_read(
     product = PRODUCTS[name]
     path = tmp_path_factory.mktemp("trip") / product.file
     path.write_text(product.write(said), "utf-8")
-    items = list(reader.read(path, mappings={}))
+    items = list(reader.read_file(path, mappings={}))
     assert not [item for item in items if isinstance(item, Refusal)]
     (trace,) = (item for item in items if isinstance(item, Trace))
     before, after = expected(said), found(trace)

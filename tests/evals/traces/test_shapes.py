@@ -109,7 +109,7 @@ def test_by_the_column_is_as_by_the_row(rows: list[Any], name: str, spaced: bool
         separators = (", ", ": ") if spaced else (",", ":")
         lines = [json.dumps(row, separators=separators) for row in rows]
         path.write_text("\n".join([*lines, "", "{", *lines[:1]]))
-        one_by_one = list(reader.read(path, mappings=MAPPINGS[name]))
+        one_by_one = list(reader.read_file(path, mappings=MAPPINGS[name]))
         reading = Reading(path.name, mapping.make_plans(MAPPINGS[name], None))
         together = list(reader.read_batches(path, reading))
     assert rows_of(together) == rows_of(one_by_one)

@@ -64,7 +64,7 @@ def read(folder: Path, *rows: Any, name: str = "spans.jsonl", **options: Any) ->
     path = folder / name
     lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
     path.write_bytes(b"\n".join(lines) + b"\n")
-    return list(reader.read(path, **{"mappings": {}, **options}))
+    return list(reader.read_file(path, **{"mappings": {}, **options}))
 
 
 def test_spans_of_many_lines_are_one_trace(tmp_path: Path) -> None:
