@@ -157,9 +157,9 @@ def baseline_versions(lake: Lake, app: App, night: date) -> Versions:
     for back in range(app.gate.baseline_nights, 0, -1):
         day = night - timedelta(days=back)
         known = night_state.read_state(lake, day)
-        refused = known.apps.get(app.app, {}).get("refused")
+        account = known.apps.get(app.app)
         version = known.reports.get(app.app)
-        if version and not refused:
+        if version and not (account and account.get("refused")):
             found[day] = version
     return found
 

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from evals.records import digest
+from evals.storage.documents.accounts import Account
 from evals.storage.documents.carried_turns import read_carried
 from evals.storage.documents.departures import read_departures
 from evals.storage.lake import Lake
@@ -39,7 +40,7 @@ class NightState:
     """A digest of the staged rows that were admitted."""
     rows: str | None = None
     """A digest of what became of its rows."""
-    apps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    apps: Mapping[str, Account] = field(default_factory=dict[str, Account])
     """The account of each application's rows, as a report's `accounting` section has it."""
     evaluators: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The locked versions by application and evaluator."""

@@ -1,1 +1,1 @@
-"""Staged rows checked by the catalog's expectations: published as traces, or quarantined."""
+"""Checks staged rows against the catalog's expectations; publishes or quarantines them."""

@@ -1,7 +1,7 @@
-"""What is wrong in a catalog beyond its files' shape: checks, params, gold, SQL, expectations.
+"""Finds a catalog's problems beyond its files' shape: checks, params, gold, SQL, expectations.
 
-Heavy to look for, so what was found is kept until a file of the catalog changes. What a file may
-hold is `evals.specs`'.
+The checks are slow, so their findings are stored until a file of the catalog changes. The shape
+of a file is checked in `evals.specs`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from evals.storage.tables import to_table
 
 
 class Predicate(NamedTuple):
-    """A SQL expression over traces that a catalog holds."""
+    """A SQL expression over traces in a catalog."""
 
     path: Path
     at: At
@@ -31,30 +31,32 @@ class Predicate(NamedTuple):
 
 
 def check_catalog(lake: Lake, catalog: Catalog, *, anew: bool = False) -> Catalog:
-    """The catalog without the applications that what is found stops.
+    """Checks a catalog; returns it without the applications that have a problem.
 
     Args:
-        lake: where it is kept what was found.
+        lake: the home, which stores the findings.
         catalog: as it was loaded.
-        anew: looks also where no file of the catalog has changed.
+        anew: whether to check even if no file of the catalog has changed.
 
     Raises:
-        CatalogError: it stops every application.
+        CatalogError: a problem affects every application.
     """
     plugins = metadata.entry_points(group="andon.evaluators")
-    installed = sorted((one.value, one.dist.version if one.dist else "") for one in plugins)
+    installed = sorted(
+        (plugin.value, plugin.dist.version if plugin.dist else "") for plugin in plugins
+    )
     files = [str(catalog.root), fingerprint(catalog.root)]
-    looked_at = digest([*files, metadata.version("andon"), installed])
-    found = None if anew else read_findings(lake, looked_at)
-    if found is None:
-        found = list(find_problems(catalog))
-        if lake.is_open():  # looking at a catalog makes no home
-            write_findings(lake, looked_at, found)
-    return catalog.with_problems(found)
+    basis = digest([*files, metadata.version("andon"), installed])
+    problems = None if anew else read_findings(lake, basis)
+    if problems is None:
+        problems = list(find_problems(catalog))
+        if lake.is_open():  # checking a catalog creates no home
+            write_findings(lake, basis, problems)
+    return catalog.with_problems(problems)
 
 
 def find_problems(catalog: Catalog) -> Iterator[Problem]:
-    """Everything that is wrong with what a catalog declares, each for the applications it stops."""
+    """Yields all problems of a catalog, each with the applications it stops."""
     yield from find_wrong_evaluators(catalog)
     yield from find_wrong_guardrails(catalog)
     yield from find_wrong_gold(catalog)
@@ -63,36 +65,41 @@ def find_problems(catalog: Catalog) -> Iterator[Problem]:
     yield from find_unreadable_sql(catalog)
 
 
-def problems_of(apps: Collection[str] | None, look: Callable[[], object]) -> Iterator[Problem]:
-    """What a look raises, as problems of some applications."""
+def collect_problems(
+    apps: Collection[str] | None, check: Callable[[], object]
+) -> Iterator[Problem]:
+    """Yields the errors of a check as problems of some applications."""
     try:
-        look()
+        check()
     except CatalogError as error:
         stopped = None if apps is None else tuple(sorted(apps))
         yield from (Problem(message=message, apps=stopped) for message in error.messages)
 
 
-def apps_of_suite(catalog: Catalog, name: str) -> tuple[str, ...]:
-    """The applications a suite is asked of."""
+def list_suite_apps(catalog: Catalog, name: str) -> tuple[str, ...]:
+    """Returns the applications that use a suite."""
     return tuple(app for app, spec in catalog.apps.items() if spec.suite == name)
 
 
 def find_wrong_evaluators(catalog: Catalog) -> Iterator[Problem]:
-    """Checks that nobody knows, and params they do not take, each dimension by itself."""
+    """Yields unknown checks and wrong params, dimension by dimension."""
     from evals.evaluators import resolution
 
     for app, spec in catalog.apps.items():
         suite = catalog.suites.get(spec.suite or "")
-        for alone in each_dimension(suite) if suite else ():
-            suites = {**catalog.suites, alone.suite: alone}
-            one = catalog.model_copy(update={"suites": suites, "guardrails": {}})
-            yield from problems_of([app], lambda one=one, app=app: resolution.resolve_app(one, app))
+        for single in isolate_dimensions(suite) if suite else ():
+            suites = {**catalog.suites, single.suite: single}
+            part = catalog.model_copy(update={"suites": suites, "guardrails": {}})
+            yield from collect_problems(
+                [app], lambda part=part, app=app: resolution.resolve_app(part, app)
+            )
 
 
-def each_dimension(suite: Suite) -> Iterator[Suite]:
-    """The suite with the check of one dimension alone, each in turn."""
+def isolate_dimensions(suite: Suite) -> Iterator[Suite]:
+    """Yields, for each dimension, the suite with the check of that dimension only."""
     unchecked = [
-        one.model_copy(update={"check": None, "recorded": False}) for one in suite.dimensions
+        dimension.model_copy(update={"check": None, "recorded": False})
+        for dimension in suite.dimensions
     ]
     for at, dimension in enumerate(suite.dimensions):
         dimensions = (*unchecked[:at], dimension, *unchecked[at + 1 :])
@@ -100,18 +107,18 @@ def each_dimension(suite: Suite) -> Iterator[Suite]:
 
 
 def find_wrong_guardrails(catalog: Catalog) -> Iterator[Problem]:
-    """Guardrails that cannot work, each by itself."""
+    """Yields the problems of guardrails, one by one."""
     from evals.evaluators import resolution
 
     bare = {name: app.model_copy(update={"suite": None}) for name, app in catalog.apps.items()}
     for name, spec in catalog.guardrails.items():
-        one = catalog.model_copy(update={"apps": bare, "guardrails": {name: spec}})
+        part = catalog.model_copy(update={"apps": bare, "guardrails": {name: spec}})
         covered = [app for app in spec.apps or bare if app not in catalog.broken]
         wrong = [
             problem
             for app in covered
-            for problem in problems_of(
-                [app], lambda one=one, app=app: resolution.resolve_app(one, app)
+            for problem in collect_problems(
+                [app], lambda part=part, app=app: resolution.resolve_app(part, app)
             )
         ]
         if spec.apps or len(wrong) < len(covered):
@@ -121,36 +128,38 @@ def find_wrong_guardrails(catalog: Catalog) -> Iterator[Problem]:
 
 
 def find_wrong_gold(catalog: Catalog) -> Iterator[Problem]:
-    """Gold sets with a line that is none."""
+    """Yields invalid lines of gold sets."""
     from evals.evaluators.gold import load_gold_set
 
     for name, suite in catalog.suites.items():
-        apps = apps_of_suite(catalog, name)
+        apps = list_suite_apps(catalog, name)
         named = {dimension.check.gold for dimension in suite.dimensions if dimension.check}
         for gold in sorted(named - {None, "labels"}, key=str) if apps else ():
             folder = catalog.root / "gold"
-            yield from problems_of(
+            yield from collect_problems(
                 apps, lambda folder=folder, gold=gold: load_gold_set(folder, gold)
             )
 
 
 def find_wrong_attacks(catalog: Catalog) -> Iterator[Problem]:
-    """Attacks of unknown families, or of names that are taken; they stop whoever asks judges."""
+    """Yields attacks with an unknown family or a taken name; they stop applications with judges."""
     from evals.evaluators import resolution
     from evals.worklist import canaries
 
-    wrong = list(problems_of((), lambda: canaries.choose_attacks(catalog)))
+    wrong = list(collect_problems((), lambda: canaries.choose_attacks(catalog)))
     for problem in wrong:
-        asking = []
+        judging: list[str] = []
         for app in catalog.apps:
-            judged = list(problems_of((), lambda app=app: resolution.resolve_app(catalog, app)))
-            if not judged and any(e.pin for e in resolution.resolve_app(catalog, app)):
-                asking.append(app)
-        yield problem.model_copy(update={"apps": tuple(asking)})
+            errors = list(
+                collect_problems((), lambda app=app: resolution.resolve_app(catalog, app))
+            )
+            if not errors and any(e.pin for e in resolution.resolve_app(catalog, app)):
+                judging.append(app)
+        yield problem.model_copy(update={"apps": tuple(judging)})
 
 
 def find_wrong_expectations(catalog: Catalog) -> Iterator[Problem]:
-    """A team's expectations whose arguments Great Expectations does not take."""
+    """Yields a team's expectations whose arguments Great Expectations rejects."""
     own = [
         (catalog.root / "validation" / f"{name}.yaml", index, check)
         for name, suite in catalog.validation.items()
@@ -160,11 +169,13 @@ def find_wrong_expectations(catalog: Catalog) -> Iterator[Problem]:
         for app in check.apps or catalog.apps:
             if app in catalog.apps:
                 at = ("expectations", index, "arguments")
-                yield from wrong_arguments(catalog, app, check.check, path, at)
+                yield from find_wrong_arguments(catalog, app, check.check, path, at)
 
 
-def wrong_arguments(catalog: Catalog, app: str, name: str, path: Path, at: At) -> Iterator[Problem]:
-    """The problem of one expectation for one application, named by its file."""
+def find_wrong_arguments(
+    catalog: Catalog, app: str, name: str, path: Path, at: At
+) -> Iterator[Problem]:
+    """Yields the problem of one expectation for one application, with its file."""
     from evals.validation import expectations
 
     merged = {check.check: check for check in catalog.expectations(app)}
@@ -172,36 +183,38 @@ def wrong_arguments(catalog: Catalog, app: str, name: str, path: Path, at: At) -
     if check is None:
         return
     limits = catalog.app(app).validation.model_dump_json()
-    spelled = (expectations.build_cache_key(check),)
-    for problem in problems_of([app], lambda: expectations.build_suite(app, limits, spelled)):
+    key = (expectations.build_cache_key(check),)
+    for problem in collect_problems([app], lambda: expectations.build_suite(app, limits, key)):
         yield problem.model_copy(update={"message": describe(path, at, problem.message)})
 
 
 def find_unreadable_sql(catalog: Catalog) -> Iterator[Problem]:
-    """The SQL of slices, strata and `where` that DuckDB cannot compute over traces."""
-    predicates = list(each_predicate(catalog))
+    """Yields the SQL of slices, strata and `where` that DuckDB cannot compute over traces."""
+    predicates = list(list_predicates(catalog))
     if not predicates:
         return
     with connection() as db:
         db.register("staged", to_table(Trace, []))
         db.execute("create view traces as select *, null::date as date from staged")
-        for one in predicates:
+        for predicate in predicates:
             try:
-                db.execute(f"select ({one.sql}) from traces")  # noqa: S608  the team's own SQL
+                db.execute(f"select ({predicate.sql}) from traces")  # noqa: S608  the team's own SQL
             except Exception as error:
-                words = f"{one.sql}: {str(error).splitlines()[0]}"
-                yield Problem(message=describe(one.path, one.at, words), apps=one.apps)
+                message = f"{predicate.sql}: {str(error).splitlines()[0]}"
+                yield Problem(
+                    message=describe(predicate.path, predicate.at, message), apps=predicate.apps
+                )
 
 
-def each_predicate(catalog: Catalog) -> Iterator[Predicate]:
-    """Every SQL expression of a catalog, with who uses it."""
+def list_predicates(catalog: Catalog) -> Iterator[Predicate]:
+    """Yields every SQL expression of a catalog with the applications that use it."""
     for index, spec in enumerate(catalog.slices):
         for key, sql in (("by", spec.by), ("where", spec.where)):
             if sql:
                 yield Predicate(catalog.root / "slices.yaml", (index, key), sql, spec.apps or None)
     slices = {spec.slice for spec in catalog.slices}
     for name, suite in catalog.suites.items():
-        path, apps = catalog.root / "suites" / f"{name}.yaml", apps_of_suite(catalog, name)
+        path, apps = catalog.root / "suites" / f"{name}.yaml", list_suite_apps(catalog, name)
         for index, dimension in enumerate(suite.dimensions):
             if dimension.where:
                 yield Predicate(path, ("dimensions", index, "where"), dimension.where, apps)

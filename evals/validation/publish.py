@@ -1,6 +1,7 @@
-"""A night's rows into place: its traces, and its quarantine, file by file as they were staged.
+"""Publishes a night's rows: its traces and its quarantine, one file for each staged file.
 
-A file whose rows all passed is a trace file as it is. Which rows pass is decided before.
+A staged file whose rows all passed is linked as it is. Which rows pass is decided in
+`row_outcomes`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from evals.ingest.raw_rows import rebuild_raw
 from evals.ingest.staged_rows import StagedFile, read_row_groups
@@ -24,6 +25,7 @@ from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, RowOutcomes
 
 if TYPE_CHECKING:
     import pandas
+    import pyarrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,9 @@ class CheckedNight:
     outcomes: RowOutcomes
     failing: expectations.Failing
     checked_rows: int
-    """How many of the rows are no copies, and were checked."""
+    """How many of the rows are not copies and were checked."""
     refused: str | None = None
-    """Why the application's night is refused: too many of its own rows were."""
+    """Why the application's night is refused; None if it is not."""
 
 
 def publish_night(
@@ -50,43 +52,50 @@ def publish_night(
     """Writes a night's traces and its quarantine.
 
     Args:
-        lake: where they rest.
-        catalog: says the code and reason of each check.
+        lake: the home.
+        catalog: has the code and reason of each check.
         night: its date.
         files: the staged files its rows are in.
         apps: each application's rows.
     """
-    import pandas
-
-    told = [
-        one.rows[["part", "row", "app", "session_id", "ts", "line"]].assign(
-            standing=one.outcomes.outcomes, shut=bool(one.refused)
-        )
-        for one in apps
-        if len(one.rows)
-    ]
-    rows = pandas.concat(told, ignore_index=True) if told else pandas.DataFrame()
-    if told:
-        rows["turn"] = number_turns(rows)
+    rows = collect_rows(apps)
     refused: list[Refusal] = []
-    kept: list[Path] = []
+    written: list[Path] = []
     for part, source in enumerate(files):
-        own = rows[rows["part"] == part].sort_values("row") if told else rows
+        own = rows.loc[rows["part"] == part].sort_values("row") if len(rows) else rows
         if len(own):
-            kept += write_traces(lake, night, source, own)
+            written += write_traces(lake, night, source, own)
             refused += build_refusals(catalog, night, source, own)
-    if not kept:
+    if not written:
         lake.write("traces", night, [])
-        kept.append(lake.partition("traces", night) / "data.parquet")
-    for path in set(lake.files("traces", [night])) - set(kept):
+        written.append(lake.partition("traces", night) / "data.parquet")
+    for path in set(lake.files("traces", [night])) - set(written):
         path.unlink()
     lake.write("quarantine", night, refused)
 
 
-def number_turns(rows: pandas.DataFrame) -> Any:
-    """Which turn of its session a row is, from 1; null where its session has only one."""
-    mine = rows[(rows["standing"] == ACCEPTED) & rows["session_id"].notna() & ~rows["shut"]]
-    ordered = mine.sort_values(["ts", "part", "line", "row"], kind="stable")
+def collect_rows(apps: Sequence[CheckedNight]) -> pandas.DataFrame:
+    """Returns the rows of all applications with their outcome and turn."""
+    import pandas
+
+    frames = [
+        checked.rows[["part", "row", "app", "session_id", "ts", "line"]].assign(
+            outcome=checked.outcomes.outcomes, refused=bool(checked.refused)
+        )
+        for checked in apps
+        if len(checked.rows)
+    ]
+    if not frames:
+        return pandas.DataFrame()
+    rows = pandas.concat(frames, ignore_index=True)
+    rows["turn"] = number_turns(rows)
+    return rows
+
+
+def number_turns(rows: pandas.DataFrame) -> pandas.Series[int]:
+    """Numbers the turns of each session from 1; null where a session has only one."""
+    accepted = rows[(rows["outcome"] == ACCEPTED) & rows["session_id"].notna() & ~rows["refused"]]
+    ordered = accepted.sort_values(["ts", "part", "line", "row"], kind="stable")
     sessions = ordered.groupby(["app", "session_id"])
     number = sessions.cumcount() + 1
     return number[sessions["ts"].transform("size") > 1].reindex(rows.index)
@@ -95,51 +104,54 @@ def number_turns(rows: pandas.DataFrame) -> Any:
 def write_traces(
     lake: Lake, night: date, source: StagedFile, own: pandas.DataFrame
 ) -> Iterator[Path]:
-    """Puts the rows of one staged file that passed among the night's traces."""
+    """Writes the accepted rows of one staged file to the night's traces."""
     import pyarrow.parquet as pq
 
-    passed = (own["standing"] == ACCEPTED) & ~own["shut"]
+    passed = (own["outcome"] == ACCEPTED) & ~own["refused"]
     if not passed.any():
         return
     name = source.path.stem if source.night == night else f"{source.path.stem}.after"
     path = lake.partition("traces", night) / f"{name}.parquet"
-    whole = passed.all() and len(own) == pq.read_metadata(source.path).num_rows
+    metadata = pq.read_metadata(source.path)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
+    whole = passed.all() and len(own) == metadata.num_rows
     with replacing(path) as aside:
         if whole and own["turn"].isna().all():
             link_aside(source.path, aside)
         else:
-            chosen = own[passed]
+            chosen = own.loc[passed]
             with parquet_writer(aside, arrow_schema(Trace)) as writer:
                 for table, at in read_row_groups(source.path, chosen):
                     writer.write_table(add_turns(table, chosen["turn"].iloc[at]))
     yield path
 
 
-def add_turns(table: Any, numbers: pandas.Series[Any]) -> Any:
-    """The rows with the number of their turn."""
+def add_turns(table: pyarrow.Table, numbers: pandas.Series[int]) -> pyarrow.Table:
+    """Returns the rows with the number of their turn."""
     import pyarrow as pa
 
     field = arrow_schema(Trace).field("turn")
-    column = pa.array(numbers, field.type, from_pandas=True)
+    column = cast(
+        "pyarrow.Array[pyarrow.Int64Scalar]", pa.array(numbers, field.type, from_pandas=True)
+    )
     return table.set_column(table.schema.get_field_index("turn"), field, column)
 
 
 def build_refusals(
     catalog: Catalog, night: date, source: StagedFile, own: pandas.DataFrame
 ) -> Iterator[Refusal]:
-    """The rows of one staged file that did not pass, as they go to quarantine."""
-    chosen = own[~own["standing"].isin([ACCEPTED, DUPLICATE])]
+    """Yields the refusals of the rows of one staged file that did not pass."""
+    chosen = own.loc[~own["outcome"].isin([ACCEPTED, DUPLICATE])]
     if chosen.empty:
         return
     for table, at in read_row_groups(source.path, chosen):
         traces = from_rows(Trace, table.to_pylist())
-        for trace, check in zip(traces, chosen["standing"].iloc[at], strict=True):
-            said = next(c for c in catalog.expectations(trace.app) if c.check == check)
+        for trace, name in zip(traces, chosen["outcome"].iloc[at], strict=True):
+            check = next(c for c in catalog.expectations(trace.app) if c.check == name)
             yield Refusal(
                 trace.source_file,
                 trace.source_line,
-                said.code,
-                said.reason,
+                check.code,
+                check.reason,
                 rebuild_raw(trace)[:KEPT],
                 trace.app,
                 night,

@@ -1,9 +1,9 @@
-"""Traces that a later file tells in another night: the night they leave is known by this.
+"""Detects traces that a later file re-dates to another night.
 
-An id that was drawn names one trace for good; one that is short may be a counter, which begins
-anew each night, and names a trace within its night. What is told by spans is put together by them
-(`merging`), and stays where its parts began. Only a row that stands in its night takes a trace
-from another: one that was refused, or whose night was, or that waits for its night, takes nothing.
+A long id is random and identifies one trace for good; a short one may be a counter that restarts
+each night, and identifies a trace within its night. Traces of spans are merged (`fragment_merge`)
+and stay in the night they began in. Only a valid row re-dates a trace: one that is refused, or
+whose night is refused or not yet admitted, does not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from evals.ingest.fragments import FORMATS
 from evals.ingest.staged_rows import StagedFile, build_table_sql, list_staged_files
@@ -22,10 +22,15 @@ from evals.storage.night_state import DAY
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, UNIQUE, RowOutcomes
 
 if TYPE_CHECKING:
+    import duckdb
+    import numpy as np
+    import numpy.typing as npt
     import pandas
 
+    IdHashes: TypeAlias = npt.NDArray[np.uint64]
+
 MAX_DISTANCE = timedelta(days=31)
-"""How far from its own night a trace is looked for."""
+"""How far from its own night a trace may be re-dated."""
 IS_WANTED = "(hash(trace_id) | 1) in (from wanted)"
 ROWS = f"""
     select app, trace_id, filename, source_line, coalesce(content_hash, '') as content,
@@ -35,37 +40,40 @@ ROWS = f"""
 
 
 class TraceRow(NamedTuple):
-    """A row that tells a trace, as the last file that has its content tells it."""
+    """A row of a trace, as in the last file that has its content."""
 
     order: int
-    """Of the file, among all that were read."""
+    """The position of its file among all that were read."""
     line: int
     content: str
     """The content's hash."""
     spans: bool
+    """Whether the trace is made of spans."""
 
     @property
     def rank(self) -> tuple[int, int]:
-        """A later file corrects an earlier one; within a file the row read first stands."""
+        """Ranks the rows of a trace: later files rank higher, and the first row within a file."""
         return self.order, -self.line
 
 
 class RedatedTrace(NamedTuple):
-    """A valid row whose trace stands in another night."""
+    """A valid row whose trace belongs to another night."""
 
     row: TraceRow
     conflict: bool
-    """Whether its own file told the trace there first, so that it is refused."""
+    """Whether its own file has the trace in the other night first, so that it is refused."""
 
 
 RedatedTraces = dict[str, dict[str, RedatedTrace]]
-"""The traces that left a night, by application and id."""
+"""Traces that left a night, by application and id."""
+RowCells = tuple[str, int, int, str | None, str]
+"""Id, file, line, content hash and format of a row."""
 RowsByNight = dict[date, TraceRow]
-"""The valid rows that tell one trace, by the night they are of."""
+"""The valid rows of one trace by night."""
 
 
 def read_redated(lake: Lake, night: date) -> RedatedTraces:
-    """The traces of a night that stand in another."""
+    """Reads the traces of a night that belong to another."""
     return {
         app: {
             name: RedatedTrace(TraceRow(*row), conflict) for name, (row, conflict) in traces.items()
@@ -75,61 +83,71 @@ def read_redated(lake: Lake, night: date) -> RedatedTraces:
 
 
 def write_redated(lake: Lake, night: date, traces: RedatedTraces) -> None:
-    """Keeps which traces left a night."""
-    found = {app: own for app, own in traces.items() if own}
-    if found != read_redated(lake, night):
-        write_departures(lake, night, found)
+    """Stores which traces left a night."""
+    left = {app: own for app, own in traces.items() if own}
+    if left != read_redated(lake, night):
+        write_departures(lake, night, left)
 
 
 def exclude_redated(
     files: Sequence[StagedFile],
     rows: pandas.DataFrame,
-    standing: RowOutcomes,
+    outcomes: RowOutcomes,
     known: Mapping[str, RedatedTrace],
 ) -> tuple[RowOutcomes, dict[str, RedatedTrace]]:
-    """What becomes of a night's rows where some of its traces stand elsewhere, and which left.
+    """Excludes a night's traces that are re-dated; returns the new outcomes and those that left.
 
     Args:
-        files: those the rows are in.
-        rows: one application's.
-        standing: what became of them within their night.
-        known: which of its traces stand elsewhere; rows of later files than named there stay.
+        files: the night's staged files.
+        rows: one application's rows.
+        outcomes: what became of them within their night.
+        known: the application's re-dated traces; rows of files later than theirs stay.
     """
     if not known or rows.empty:
-        return standing, {}
-    of, corrected, left = [*standing.outcomes], [*standing.corrected], {}
-    for place in rows.index[rows["trace_id"].isin(known)]:
-        row = rows.loc[place]
-        name, order = row["trace_id"], files[row["part"]].order
-        note = known[name]
-        if of[place] != ACCEPTED or order > note.row.order:
+        return outcomes, {}
+    changed, corrected = [*outcomes.outcomes], [*outcomes.corrected]
+    left: dict[str, RedatedTrace] = {}
+    for position, name, row in select_rows(files, rows, known):
+        redated = known[name]
+        if changed[position] != ACCEPTED or row.order > redated.row.order:
             continue
-        conflict = note.conflict and order == note.row.order
-        of[place] = UNIQUE if conflict else DUPLICATE
-        corrected += [] if conflict else [place]
-        content, spans = row["content_hash"] or "", row["source_format"] in FORMATS
-        told = TraceRow(order, int(row["line"]), content, spans)
-        left[name] = note if note.row.content == content else RedatedTrace(told, conflict)
-    return standing._replace(outcomes=of, corrected=sorted(corrected)), left
+        conflict = redated.conflict and row.order == redated.row.order
+        changed[position] = UNIQUE if conflict else DUPLICATE
+        corrected += [] if conflict else [position]
+        same = redated.row.content == row.content
+        left[name] = redated if same else RedatedTrace(row, conflict)
+    return outcomes._replace(outcomes=changed, corrected=sorted(corrected)), left
+
+
+def select_rows(
+    files: Sequence[StagedFile], rows: pandas.DataFrame, names: Collection[str]
+) -> Iterator[tuple[int, str, TraceRow]]:
+    """Yields position, trace id and row of the rows of some traces."""
+    wanted = rows.loc[rows["trace_id"].isin(list(names))]
+    columns = ("trace_id", "part", "line", "content_hash", "source_format")
+    lists = (wanted[name].to_list() for name in columns)
+    cells = cast("Iterator[RowCells]", zip(*lists, strict=True))
+    for position, (name, part, line, content, source) in zip(wanted.index, cells, strict=True):
+        yield position, name, TraceRow(files[part].order, line, content or "", source in FORMATS)
 
 
 def record_redated(lake: Lake, admitted: Collection[date]) -> None:
-    """Notes which traces leave or return where some nights were admitted anew."""
+    """Records which traces leave or return to nights near some that were just admitted."""
     nights, wanted = find_shared_ids(lake, admitted)
-    found = find_rows(lake, nights, wanted)
+    rows = find_rows(lake, nights, wanted)
     for night in select_near(nights, admitted, MAX_DISTANCE):
         known = {
-            app: {name: left for name, left in own.items() if (app, name) not in found}
+            app: {name: left for name, left in own.items() if (app, name) not in rows}
             for app, own in read_redated(lake, night).items()
         }
-        for (app, name), places in found.items():
+        for (app, name), places in rows.items():
             if left := find_redated(night, places):
                 known.setdefault(app, {})[name] = left
         write_redated(lake, night, known)
 
 
 def find_redated(night: date, places: RowsByNight) -> RedatedTrace | None:
-    """How a trace leaves a night; None where it stands there, or is not told there."""
+    """Returns how a trace leaves a night; None if it belongs there or has no row there."""
     own = places.get(night)
     if own is None:
         return None
@@ -143,26 +161,23 @@ def find_redated(night: date, places: RowsByNight) -> RedatedTrace | None:
     return RedatedTrace(own, any(row.order == own.order for row in later)) if later else None
 
 
-def select_near(nights: Collection[date], of: Collection[date], span: timedelta) -> list[date]:
-    """The nights that are no further than this from one of some."""
-    return [night for night in nights if any(abs(night - one) <= span for one in of)]
+def select_near(nights: Collection[date], to: Collection[date], span: timedelta) -> list[date]:
+    """Returns the nights that are at most a span away from one of some nights."""
+    return [night for night in nights if any(abs(night - other) <= span for other in to)]
 
 
-def find_shared_ids(lake: Lake, nights: Collection[date]) -> tuple[list[date], Any]:
-    """The nights that may have drawn ids of which some share some, and the hashes of those ids.
+def find_shared_ids(lake: Lake, nights: Collection[date]) -> tuple[list[date], IdHashes]:
+    """Returns the nights that share random ids with some nights, and the hashes of those ids.
 
-    Rows staged in the night after may be a night's too.
+    Includes the night before each, whose rows may be staged in the night after.
     """
     import numpy as np
 
     staged = lake.nights("staged")
     own = [night for night in staged if {night, night - DAY}.intersection(nights)]
-    close = (
-        dict(indexes(lake, near))
-        if len(near := select_near(staged, nights, MAX_DISTANCE + DAY)) > 1
-        else {}
-    )
-    shared = [np.empty(0, np.uint64)]
+    near = select_near(staged, nights, MAX_DISTANCE + DAY)
+    close = dict(indexes(lake, near)) if len(near) > 1 else {}
+    shared: list[IdHashes] = [np.empty(0, np.uint64)]
     for night in own if close else ():
         drawn = close[night][close[night] & np.uint64(1) == 1]
         shared += [drawn[meets(ids, drawn)] for other, ids in close.items() if other != night]
@@ -170,61 +185,63 @@ def find_shared_ids(lake: Lake, nights: Collection[date]) -> tuple[list[date], A
     if not len(wanted):
         return [], wanted
     wide = indexes(lake, select_near(staged, nights, 2 * MAX_DISTANCE + DAY))
-    found = [night for night, ids in wide if meets(ids, wanted).any()]
-    return sorted({*found, *(night - DAY for night in found)}), wanted
+    sharing = [night for night, ids in wide if meets(ids, wanted).any()]
+    return sorted({*sharing, *(night - DAY for night in sharing)}), wanted
 
 
 def find_rows(
-    lake: Lake, nights: Collection[date], wanted: Any
+    lake: Lake, nights: Collection[date], wanted: IdHashes
 ) -> dict[tuple[str, str], RowsByNight]:
-    """Where each of some traces is told by a valid row: one that stands, or has left for another.
+    """Returns the valid rows of some traces, by application and id.
 
-    By application and id.
+    A valid row is one of the night's traces, or has left it for another night.
     """
     import pyarrow as pa
 
-    found: dict[tuple[str, str], RowsByNight] = defaultdict(dict)
+    valid: dict[tuple[str, str], RowsByNight] = defaultdict(dict)
     last: dict[tuple[str, str, str], TraceRow] = {}
     with connection() as db:
         db.register("wanted", pa.table({"h": pa.array(wanted, pa.uint64())}))
         for night, app, name, row in read_redated_rows(lake, nights, db):
-            found[app, name][night] = row
+            valid[app, name][night] = row
         for night, app, name, row in read_rows(lake, nights, db, "traces"):
-            found[app, name][night] = row
+            valid[app, name][night] = row
         for _, app, name, row in read_rows(lake, nights, db, "staged"):
             known = last.setdefault((app, name, row.content), row)
-            last[app, name, row.content] = max(known, row, key=lambda one: one.rank)
+            last[app, name, row.content] = max(known, row, key=lambda other: other.rank)
     return {
         (app, name): {
-            night: max(row, last.get((app, name, row.content), row), key=lambda one: one.rank)
+            night: max(row, last.get((app, name, row.content), row), key=lambda other: other.rank)
             for night, row in places.items()
         }
-        for (app, name), places in found.items()
+        for (app, name), places in valid.items()
     }
 
 
 def read_rows(
-    lake: Lake, nights: Collection[date], db: Any, table: str
+    lake: Lake, nights: Collection[date], db: duckdb.DuckDBPyConnection, table: str
 ) -> Iterator[tuple[date, str, str, TraceRow]]:
-    """The rows of the wanted traces in a table: night, application, id and row."""
+    """Yields the wanted traces in a table: night, application, id and row."""
     files = list_staged_files(lake, list(nights), table)
     by_path = {str(source.path): source for source in files}
-    rows = db.sql(ROWS.format(rows=build_table_sql(files))).fetchall() if files else []
-    for app, name, path, line, content, spans in rows:
+    if not files:
+        return
+    query = db.sql(ROWS.format(rows=build_table_sql(files)))
+    for app, name, path, line, content, spans in query.fetchall():
         source = by_path[path]
         yield source.night, app, name, TraceRow(source.order, line, content, spans)
 
 
 def read_redated_rows(
-    lake: Lake, nights: Collection[date], db: Any
+    lake: Lake, nights: Collection[date], db: duckdb.DuckDBPyConnection
 ) -> Iterator[tuple[date, str, str, TraceRow]]:
-    """The wanted traces that left some nights: night, application, id and row."""
-    notes = [
+    """Yields the wanted traces that left some nights: night, application, id and row."""
+    departed = [
         (night, app, name, left.row)
         for night in nights
         for app, own in read_redated(lake, night).items()
         for name, left in own.items()
     ]
-    db.register("names", as_table({name for _, _, name, _ in notes}))
+    db.register("names", as_table({name for _, _, name, _ in departed}))
     wanted = {name for (name,) in db.sql(f"from names where {IS_WANTED}").fetchall()}
-    yield from (note for note in notes if note[2] in wanted)
+    yield from (trace for trace in departed if trace[2] in wanted)
