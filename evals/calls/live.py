@@ -189,7 +189,7 @@ class LiveRun:
 
     def reserve_budget(self) -> bool:
         """Reserves money for the next calls; whether there was any."""
-        if not self.asking.pin.limits.open_at(datetime.now(UTC)):
+        if not self.asking.pin.limits.is_open_at(datetime.now(UTC)):
             self.rest = OUTSIDE_HOURS
             return False
         self.book_finished()

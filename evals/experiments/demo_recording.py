@@ -21,7 +21,7 @@ from pydantic import Field
 
 from evals.models.embedded import find_weights, start_server
 from evals.records import Json, JsonLike, digest, encode_canonical
-from evals.specs import CatalogError, ModelPin, Spec, load_catalog, parse, read_yaml
+from evals.specs import CatalogError, ModelPin, Spec, load_catalog, parse, read_mapping
 from evals.storage.files import replace
 
 CATALOG = Path(__file__).parents[1] / "catalog"
@@ -122,7 +122,8 @@ def read_releases(catalog: Path) -> dict[str, tuple[Release, ...]]:
     path = catalog / "demo" / "prompts.yaml"
     return {
         app: tuple(parse(Release, path, value, (app, i)) for i, value in enumerate(values))
-        for app, values in read_yaml(path).items()
+        for app, values in read_mapping(path, "applications, each with its releases").items()
+        if isinstance(values, list)
     }
 
 

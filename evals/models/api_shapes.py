@@ -10,7 +10,7 @@ import math
 
 from evals.models.protocol import Body, Key, ModelError, Reply, Request
 from evals.records import Json
-from evals.specs import ModelPin, Pinned, classify, reasons
+from evals.specs import ModelPin, Pinned, classify, is_reasoning
 
 CANDIDATES = 20
 """Top log probabilities to request: the most any provider returns."""
@@ -51,7 +51,7 @@ class Shape:
     def __init__(self, pin: ModelPin, key: Key) -> None:
         self.pin, self.key = pin, key
         self.model_name = pin.azure.deployment if pin.azure else pin.model
-        self.reasons = reasons(pin)
+        self.is_reasoning = is_reasoning(pin)
         self.accepts_any_model = pin.pins == "record" and not isinstance(classify(pin), Pinned)
         self.accepted_models = {pin.model, *pin.answers_as}
 
@@ -105,14 +105,14 @@ class Chat(Shape):
 
     def build_body(self, request: Request) -> Body:
         """See `Client.build_body`."""
-        limit = "max_completion_tokens" if self.reasons else "max_tokens"
+        limit = "max_completion_tokens" if self.is_reasoning else "max_tokens"
         body: Body = {
             "model": self.model_name,
             "messages": self.build_messages(request),
             limit: request.max_tokens,
             "seed": request.seed,
         }
-        if not self.reasons:
+        if not self.is_reasoning:
             body["temperature"] = request.temperature
         if self.pin.reasoning_effort:
             body["reasoning_effort"] = self.pin.reasoning_effort
@@ -144,7 +144,7 @@ class Chat(Shape):
             tokens_out=parse_tokens(usage.get("completion_tokens")),
             tokens_cached=parse_tokens(read_part(usage, "prompt_tokens_details").get(CACHED)),
             finish=parse_name(finish),
-            temperature=None if self.reasons else request.temperature,
+            temperature=None if self.is_reasoning else request.temperature,
             seed=request.seed,
         )
 
@@ -162,7 +162,7 @@ class Responses(Shape):
             "max_output_tokens": max(request.max_tokens, LEAST_TOKENS),
             "store": False,
         }
-        if not self.reasons:
+        if not self.is_reasoning:
             body["temperature"] = request.temperature
         if self.pin.reasoning_effort:
             body["reasoning"] = {"effort": self.pin.reasoning_effort}
@@ -199,7 +199,7 @@ class Responses(Shape):
             tokens_out=parse_tokens(usage.get("output_tokens")),
             tokens_cached=parse_tokens(read_part(usage, "input_tokens_details").get(CACHED)),
             finish=finish,
-            temperature=None if self.reasons else request.temperature,
+            temperature=None if self.is_reasoning else request.temperature,
             seed=None,
         )
 

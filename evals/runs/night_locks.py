@@ -48,7 +48,9 @@ def load_locked_evaluators(
     known = night_state.read_state(lake, night)
     samples = known.samples.get(app, {})
     return tuple(
-        locate_model(read_evaluator(lake, name, app, version), catalog).sampling(samples.get(name))
+        locate_model(read_evaluator(lake, name, app, version), catalog).with_sampling(
+            samples.get(name)
+        )
         for name, version in sorted(known.evaluators[app].items())
     )
 
@@ -73,7 +75,7 @@ def move_lock(
             if name in current:
                 write_evaluator(lake, current[name])
                 versions[name] = current[name].version
-                looks[name] = current[name].look()
+                looks[name] = current[name].sampling()
             elif names is None:
                 versions.pop(name, None)
                 looks.pop(name, None)

@@ -10,13 +10,13 @@ from evals.specs.call_limits import JUDGED, Budget, Ceiling, Sample, Strata
 from evals.specs.catalog import Catalog, Evaluator, Slice
 from evals.specs.load import fingerprint, load_catalog
 from evals.specs.models import Azure, ModelPin, Policy, Price
-from evals.specs.pins import Floating, Pinned, Promise, Unverifiable, classify, reasons
+from evals.specs.pins import Floating, Pinned, Promise, Unverifiable, classify, is_reasoning
 from evals.specs.problems import BrokenApplication, Problem
 from evals.specs.sources import Source
 from evals.specs.spec import NAME, CatalogError, Name, Reads, Spec
 from evals.specs.suites import Check, Dimension, Example, Guardrail, Judge, Suite
 from evals.specs.validation import Expectation, ValidationSuite
-from evals.specs.yaml_files import describe, line_of, parse, read_yaml, refuse
+from evals.specs.yaml_files import describe, line_of, parse, read_list, read_mapping, refuse
 
 __all__ = [
     "JUDGED", "NAME", "App", "Attack", "Attacks", "Azure", "BatchLimits", "BrokenApplication",
@@ -24,6 +24,6 @@ __all__ = [
     "Example", "Expectation", "Floating", "Gate", "Guardrail", "Judge", "Mapping", "ModelPin",
     "Name", "Pinned", "Policy", "Price", "Problem", "Promise", "Reads", "Sample", "Slice",
     "Source", "Spec", "Strata", "Suite", "Unverifiable", "Validation", "ValidationSuite",
-    "classify", "describe", "fingerprint", "line_of", "load_catalog", "parse", "read_yaml",
-    "reasons", "refuse",
+    "classify", "describe", "fingerprint", "is_reasoning", "line_of", "load_catalog", "parse",
+    "read_list", "read_mapping", "refuse",
 ]  # fmt: skip

@@ -1,13 +1,12 @@
-"""An application: its door, its exit, its budget; and how rows of other shapes are read.
+"""An application: its validation, gate and budget; and how rows of other shapes are read.
 
-What its quality is asked by stands in its suite.
+The questions about its quality are in its suite.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -17,7 +16,7 @@ from evals.specs.spec import NAME, Name, Spec
 
 
 class Column(Spec):
-    """Where a canonical field is found in a row of another shape."""
+    """Where a row of another shape holds a canonical field."""
 
     path: str = Field(description="a dotted path, such as `meta.request.id`")
     format: str | None = Field(
@@ -26,7 +25,7 @@ class Column(Spec):
 
 
 KEYED = ("versions", "params", "metadata")
-"""Fields whose keys are a team's own."""
+"""Fields whose keys a team chooses."""
 OWN = ("source_format", "source_file", "source_line", "content_hash", "turn")
 MAPPED = tuple(field.name for field in fields(Trace) if field.name not in OWN)
 
@@ -40,21 +39,23 @@ class Mapping(Spec):
         "row's path, or path and format",
     )
     constants: dict[str, str] = Field(
-        default={}, description="such a field to the value of rows that say nothing of it"
+        default={}, description="such a field to its value in rows without it"
     )
 
     @field_validator("columns", "constants")
     @classmethod
-    def fields_are_known(cls, told: dict[str, Any]) -> dict[str, Any]:
-        """A field that no trace has would be lost among the metadata."""
-        for target in told:
+    def check_fields(
+        cls, targets: dict[str, Column | str] | dict[str, str]
+    ) -> dict[str, Column | str] | dict[str, str]:
+        """Refuses a field that no trace has."""
+        for target in targets:
             whole, dot, name = target.partition(".")
             if target not in MAPPED and not (dot and name and whole in KEYED):
                 raise ValueError(
                     f"a trace has no {target!r}; expected one of {', '.join(MAPPED)}, or "
                     f"{', '.join(f'{field}.NAME' for field in KEYED)}"
                 )
-        return told
+        return targets
 
 
 class Gate(Spec):
@@ -73,7 +74,7 @@ class Gate(Spec):
 
 
 class Validation(Spec):
-    """When a night of an application is refused at the door."""
+    """When a night of an application is refused at ingest."""
 
     max_quarantined: float = Field(
         default=0.2, ge=0, le=1, description="the share of bad rows above which it is refused"
@@ -93,8 +94,10 @@ class App(Spec):
     description: str = Field(default="", description="what it does, in a sentence")
     owner: str = Field(default="", description="an e-mail address, or `team:name`")
     suite: Name | None = Field(default=None, description="null: guardrails only")
-    validation: Validation = Field(default=Validation(), description="the door")
-    gate: Gate = Field(default=Gate(), description="the exit")
+    validation: Validation = Field(
+        default=Validation(), description="when a night is refused at ingest"
+    )
+    gate: Gate = Field(default=Gate(), description="when a night counts as regressed")
     budget: Budget = Field(
         default=Budget(), description="the most a day may spend on it; null: the catalog's alone"
     )
@@ -110,11 +113,11 @@ class App(Spec):
     )
     redact: tuple[str, ...] = Field(
         default=("email", "card", "iban", "ssn", "phone"),
-        description="kinds of personal data taken out at the door; secrets always are",
+        description="kinds of personal data redacted at ingest; secrets always are",
     )
 
     def watermark(self, night: date, day_begins: int) -> datetime:
-        """The moment, in UTC, from which a night is no longer provisional."""
+        """Returns the moment, in UTC, from which a night is no longer provisional."""
         ends = datetime.combine(night, time(day_begins), UTC) + timedelta(days=1)
         unit = {"m": "minutes", "h": "hours", "d": "days"}[self.lateness[-1]]
         return ends + timedelta(**{unit: float(self.lateness[:-1])})

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from evals.records import Kind, Subject
+from evals.records import Json, Kind, Subject
 from evals.specs.apps import App, Mapping
 from evals.specs.attacks import Attacks
 from evals.specs.call_limits import Budget, Sample
@@ -21,7 +21,12 @@ from evals.specs.problems import BrokenApplication, Problem
 from evals.specs.sources import Source
 from evals.specs.spec import NAME, CatalogError, Name, Reads, Spec
 from evals.specs.suites import Guardrail, Judge, Suite
-from evals.specs.validation import Expectation, ValidationSuite, merged, shipped
+from evals.specs.validation import (
+    Expectation,
+    ValidationSuite,
+    merge_expectations,
+    shipped_expectations,
+)
 
 
 class Slice(Spec):
@@ -42,30 +47,29 @@ class Slice(Spec):
 
 
 class Retention(Spec):
-    """How long what is kept: figures are, for ever."""
+    """How long data are kept; figures are kept for ever."""
 
     raw_days: float = Field(
         default=7, ge=0, description="raw files of the home, and the bytes of refused rows"
     )
-    traces_days: float = Field(
-        default=180, ge=1, description="traces and everything said of them in words"
-    )
+    traces_days: float = Field(default=180, ge=1, description="traces, and every text about them")
 
 
 class Catalog(Spec):
-    """Everything a team declared, checked as a whole; what is broken stops those that use it."""
+    """Everything a team declares, checked; a broken part stops the applications that use it."""
 
     root: Path
     problems: tuple[Problem, ...] = Field(default=(), description="what is wrong")
     broken: dict[str, BrokenApplication] = Field(
-        default={}, description="applications that something wrong stops; `apps` has the others"
+        default={}, description="applications that a problem stops; `apps` has the others"
     )
     models: dict[str, ModelPin] = Field(default={})
     pins: Policy = Field(
         default="strict",
         description="model ids that may change: `strict` refuses an alias and names the pin to "
-        "use instead, and runs an id that does not say, with a stamp on every report that used "
-        "it; `record` runs both with that stamp and keeps which model answered",
+        "use instead, and runs an id that does not show whether it may change, with a stamp on "
+        "every report that used it; `record` runs both with that stamp and records which model "
+        "answered",
     )
     apps: dict[str, App] = Field(default={})
     suites: dict[str, Suite] = Field(default={})
@@ -82,7 +86,7 @@ class Catalog(Spec):
     inbox: Path | str | None = Field(
         default=None, description="where exports are, without `--inbox`: a folder, or an address"
     )
-    retention: Retention = Field(default=Retention(), description="what goes after how long")
+    retention: Retention = Field(default=Retention(), description="when data are deleted")
     since: date = Field(default=date(2026, 1, 1), description="the first night Dagster shows")
     budget: Budget = Field(
         default=Budget(usd_per_day=10.0, calls_per_day=20_000),
@@ -94,20 +98,22 @@ class Catalog(Spec):
     deadline_h: float = Field(
         default=12,
         ge=0,
-        description="hours after a night's end by which its report should be whole; judges with "
-        "`via: auto` are asked live where a batch might miss it",
+        description="hours after a night's end by which its report should be complete; "
+        "judges with `via: auto` are called live where a batch might miss it",
     )
-    demo: bool = Field(default=False, description="pages say that the data are a demo's")
+    demo: bool = Field(default=False, description="pages show that the data are a demo's")
     title: str = Field(default="", description="for whoever reads the file")
 
     def expectations(self, app: str | None = None) -> tuple[Expectation, ...]:
-        """The checks of an application at the door, or all there are; shipped ones first."""
+        """Returns the checks of an application at ingest, or all checks; shipped ones first."""
         suites = (suite for _, suite in sorted(self.validation.items()))
-        checks = merged(shipped(), (one for suite in suites for one in suite.expectations), app)
+        checks = merge_expectations(
+            shipped_expectations(), (one for suite in suites for one in suite.expectations), app
+        )
         return tuple(check for check in checks if not check.off)
 
     def app(self, name: str) -> App:
-        """The declared application, or the defaults for one the catalog does not know.
+        """Returns the declared application, or defaults for one the catalog does not declare.
 
         Raises:
             CatalogError: it is broken.
@@ -119,12 +125,12 @@ class Catalog(Spec):
 
     @property
     def only_app(self) -> str | None:
-        """The application, where no more than one is declared."""
+        """The application, where exactly one is declared."""
         declared = [*self.apps, *self.broken]
         return declared[0] if len(declared) == 1 else None
 
     def with_problems(self, problems: Iterable[Problem]) -> Catalog:
-        """The catalog without the applications that further problems stop.
+        """Returns the catalog without the applications that further problems stop.
 
         Raises:
             CatalogError: they stop every application.
@@ -139,9 +145,9 @@ class Catalog(Spec):
         broken = dict(self.broken)
         for app, messages in stopped.items():
             before = broken.get(app)
-            known = self.apps[app].redact if app in self.apps else before and before.redact
+            kinds = self.apps[app].redact if app in self.apps else before and before.redact
             every = (*(before.messages if before else ()), *messages)
-            broken[app] = BrokenApplication(app=app, messages=every, redact=known)
+            broken[app] = BrokenApplication(app=app, messages=every, redact=kinds)
         apps = {name: app for name, app in self.apps.items() if name not in broken}
         everything = (*self.problems, *more)
         if not apps or any(problem.apps is None for problem in everything):
@@ -150,7 +156,7 @@ class Catalog(Spec):
 
 
 class Evaluator(Spec):
-    """One evaluator resolved for one application: what to run, and the hashes that name it."""
+    """One evaluator resolved for one application: what to run, and its version hashes."""
 
     name: str
     """Judges and guardrails by their own name; a suite's checks as `APP.DIMENSION`."""
@@ -159,7 +165,7 @@ class Evaluator(Spec):
     question: str
     kind: Kind
     check: str
-    """What evaluates: a name of the registry, such as `contains`, `pii`, `judge` or `recorded`."""
+    """The type's name in the registry, such as `contains`, `pii`, `judge` or `recorded`."""
     subject: Subject = "trace"
     reads: tuple[Reads, ...] = ("input", "output")
     where: str | None = None
@@ -177,20 +183,20 @@ class Evaluator(Spec):
     answer_version: str | None = None
     version: str = ""
     parts: dict[str, str] = Field(default={})
-    """Each part of the version with its hash: the planner says which of them changed."""
+    """Each part of the version with its hash: the planner names the part that changed."""
 
     @property
     def asks_model(self) -> bool:
-        """Whether its verdicts come from answers that are asked for and kept."""
+        """Whether its verdicts come from a model's answers, which are paid and stored."""
         return self.answer_version is not None
 
-    def look(self) -> dict[str, Any]:
-        """Which traces it looks at: no part of its version, and a night's own all the same."""
+    def sampling(self) -> dict[str, Json]:
+        """Returns which traces it evaluates: no part of its version, but locked per night."""
         return {"sample": self.sample.model_dump(mode="json"), "stratum": self.stratum}
 
-    def sampling(self, look: dict[str, Any] | None) -> Evaluator:
-        """The evaluator as it looks at a night; None: as it was remembered."""
-        if look is None:
+    def with_sampling(self, sampling: dict[str, Json] | None) -> Evaluator:
+        """Returns the evaluator with a night's locked sampling; None: with its own."""
+        if sampling is None:
             return self
-        changes = {**look, "sample": Sample.model_validate(look["sample"])}
+        changes = {**sampling, "sample": Sample.model_validate(sampling["sample"])}
         return self.model_copy(update=changes)

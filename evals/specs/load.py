@@ -1,38 +1,45 @@
-"""A catalog folder to typed specs: each application alone, for one that is broken stops no other.
+"""Loads a catalog folder to typed specs; a broken application does not stop the others.
 
-Reads and checks what a team declares. What the declarations do lives with the evaluators.
+Reads and checks what a team declares. What the declarations do is in `evals.evaluators`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from evals.records import digest
+from evals.records import Json, digest
 from evals.specs.apps import App
 from evals.specs.attacks import Attacks
 from evals.specs.catalog import Catalog, Slice
 from evals.specs.models import ModelPin
-from evals.specs.pins import reasons, refusal
+from evals.specs.pins import find_refusal, is_reasoning
 from evals.specs.problems import BrokenApplication, Problem
 from evals.specs.sources import Source
 from evals.specs.spec import CatalogError, S
 from evals.specs.suites import Guardrail, Judge, Suite
-from evals.specs.validation import ValidationSuite, shipped
-from evals.specs.yaml_files import describe, parse, read_folder, read_named, read_shape, refuse
+from evals.specs.validation import ValidationSuite, shipped_expectations
+from evals.specs.yaml_files import (
+    describe,
+    parse,
+    read_folder,
+    read_list,
+    read_mapping,
+    read_named,
+    refuse,
+)
 
 
 @functools.lru_cache(maxsize=8)
 def load_catalog(root: Path) -> Catalog:
-    """The whole catalog folder, checked; what is broken stops the applications that use it.
+    """Loads and checks a catalog folder; a broken part stops the applications that use it.
 
     Raises:
-        CatalogError: there is no catalog, or what is wrong stops every application of it.
+        CatalogError: there is no catalog, or its problems stop every application.
     """
     if not root.is_dir():
         raise CatalogError(f"{root}: no such catalog folder; pass --catalog or set ANDON_CATALOG")
@@ -40,7 +47,7 @@ def load_catalog(root: Path) -> Catalog:
 
 
 class Reader:
-    """Reads a catalog folder once, and collects what is wrong in it."""
+    """Reads a catalog folder once and collects its problems."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -55,7 +62,7 @@ class Reader:
         self.models = self.read_models()
 
     def read(self) -> Catalog:
-        """The catalog, with its problems."""
+        """Returns the catalog, with its problems."""
         for one in self.broken_apps:
             self.report((one.name,), *one.messages)
         for one in self.broken_suites:
@@ -69,10 +76,10 @@ class Reader:
         catalog = Catalog(root=self.root)
         with self.reporting(None):
             catalog = self.read_settings()
-        return catalog.model_copy(update=self.parts()).with_problems(self.problems)
+        return catalog.model_copy(update=self.read_parts()).with_problems(self.problems)
 
-    def parts(self) -> dict[str, Any]:
-        """What the files of a catalog declare beside its own settings."""
+    def read_parts(self) -> dict[str, object]:
+        """Returns what the catalog's files declare, as fields of `Catalog`."""
         unreadable = {
             one.name: BrokenApplication(app=one.name, messages=(), redact=redacted_kinds(one.raw))
             for one in self.broken_apps
@@ -91,25 +98,25 @@ class Reader:
         }
 
     def report(self, apps: Iterable[str] | None, *messages: str) -> None:
-        """Notes what is wrong, and which applications it stops."""
-        whom = None if apps is None else tuple(sorted(set(apps)))
-        self.problems += [Problem(message=message, apps=whom) for message in messages]
+        """Adds problems that stop some applications; None: all."""
+        stopped = None if apps is None else tuple(sorted(set(apps)))
+        self.problems += [Problem(message=message, apps=stopped) for message in messages]
 
     @contextlib.contextmanager
-    def reporting(self, apps: Iterable[str] | None) -> Iterator[None]:
-        """Notes a CatalogError raised within."""
+    def reporting(self, apps: Iterable[str] | None) -> Generator[None]:
+        """Turns a CatalogError raised inside the block into problems."""
         try:
             yield
         except CatalogError as error:
             self.report(apps, *error.messages)
 
     def apps_of_suite(self, name: str) -> list[str]:
-        """The applications that a suite is asked of."""
+        """Returns the applications that use a suite."""
         return [app for app, spec in self.apps.items() if spec.suite == name]
 
     def apps_of_judge(self, *names: str) -> list[str]:
-        """The applications that ask one of some judges; without names, any judge."""
-        asking = [
+        """Returns the applications that use one of some judges; without names, any judge."""
+        suites = [
             suite.suite
             for suite in self.suites.values()
             for judge in judges_in(suite)
@@ -119,28 +126,28 @@ class Reader:
             app
             for spec in self.guardrails.values()
             if not isinstance(spec.check, str)
-            and (judge := spec.check.named("judge"))
-            and (not names or judge in names)
+            and spec.check.kind == "judge"
+            and (not names or spec.check.name in names)
             for app in spec.apps or self.apps
         ]
-        return [*guarded, *(app for suite in asking for app in self.apps_of_suite(suite))]
+        return [*guarded, *(app for suite in suites for app in self.apps_of_suite(suite))]
 
     def apps_of_model(self, name: str) -> list[str]:
-        """The applications whose judges ask a model."""
+        """Returns the applications whose judges use a model."""
         names = [judge.judge for judge in self.judges.values() if judge.model == name]
         return self.apps_of_judge(*names) if names else []
 
     def read_covering(
-        self, folder: str, kind: type[S], key: str, covers: Callable[[Any], list[str] | None]
+        self, folder: str, kind: type[S], key: str, covers: Callable[[Json], list[str] | None]
     ) -> dict[str, S]:
-        """A folder of files that cover some applications, or all."""
+        """Reads a folder of files, each for some applications or for all."""
         found, broken = read_folder(self.root / folder, kind, key)
         for one in broken:
             self.report(covers(one.raw), *one.messages)
         return found
 
     def read_models(self) -> dict[str, ModelPin]:
-        """The pins of `models.yaml`, each under its own policy or the catalog's."""
+        """Reads the pins of `models.yaml`."""
         path = self.root / "models.yaml"
         expected = "a pin's keys, such as `model`"
         self.unread_models: set[str] | None = set()
@@ -156,7 +163,7 @@ class Reader:
         return found
 
     def read_sources(self) -> dict[str, Source]:
-        """The sources of `sources.yaml`."""
+        """Reads the sources of `sources.yaml`."""
         found: dict[str, Source] = {}
         with self.reporting(None):
             path = self.root / "sources.yaml"
@@ -166,26 +173,26 @@ class Reader:
         return found
 
     def read_slices(self) -> tuple[Slice, ...]:
-        """The slices of `slices.yaml`, in its order."""
-        path, found = self.root / "slices.yaml", []
+        """Reads the slices of `slices.yaml`, in its order."""
+        path, slices = self.root / "slices.yaml", list[Slice]()
         with self.reporting(None):
-            for index, value in enumerate(read_shape(path, list, "a list, one slice a line")):
+            for index, value in enumerate(read_list(path, "a list, one slice a line")):
                 with self.reporting(guarded_apps(value)):
-                    found.append(parse(Slice, path, value, (index,)))
-        return tuple(found)
+                    slices.append(parse(Slice, path, value, (index,)))
+        return tuple(slices)
 
     def read_attacks(self) -> Attacks:
-        """The attacks of `attacks.yaml`, which stop those that ask judges."""
+        """Reads `attacks.yaml`; a problem in it stops the applications that use judges."""
         path = self.root / "attacks.yaml"
         with self.reporting(self.apps_of_judge()):
             expected = "keys such as `each`, and a list of `attacks`"
-            return parse(Attacks, path, read_shape(path, dict, expected))
+            return parse(Attacks, path, read_mapping(path, expected))
         return Attacks()
 
     def read_settings(self) -> Catalog:
-        """The catalog's own settings, paths resolved, pins judged by its policy."""
+        """Reads the catalog's own settings, resolves paths, and applies its policy to the pins."""
         path = self.root / "catalog.yaml"
-        settings = read_shape(path, dict, "keys and values")
+        settings = read_mapping(path, "keys and values")
         for key in FILES & set(settings):
             refuse(path, (key,), "expected in a file of its own, not here")
         catalog = parse(Catalog, path, {**settings, "root": self.root})
@@ -197,16 +204,16 @@ class Reader:
         return catalog.model_copy(update={"inbox": inbox, "label_files": label_files})
 
     def under_policy(self, pin: ModelPin, catalog: Catalog) -> ModelPin:
-        """The pin under its own policy or the catalog's; one it refuses is a problem."""
+        """Applies the pin's own policy or the catalog's; adds a problem for a refused pin."""
         pin = pin.model_copy(update={"pins": pin.pins or catalog.pins})
-        if refused := refusal(pin):
+        if refused := find_refusal(pin):
             at = (pin.name, "revision" if pin.revision else "model")
             where = describe(self.root / "models.yaml", at, refused)
             self.report(self.apps_of_model(pin.name), where)
         return pin
 
     def check_apps(self) -> None:
-        """Every suite an application names is declared."""
+        """Checks that every suite an application names is declared."""
         known = {*self.suites, *(one.name for one in self.broken_suites)}
         for name, app in self.apps.items():
             if app.suite and app.suite not in known:
@@ -214,16 +221,15 @@ class Reader:
                 self.report((name,), describe(path, ("suite",), f"no suite {app.suite!r}"))
 
     def check_suites(self) -> None:
-        """Every judge and gold set a suite names is there."""
+        """Checks that every judge and gold set a suite names exists."""
         known = {*self.judges, *(one.name for one in self.broken_judges)}
         for name, suite in self.suites.items():
             path = self.root / "suites" / f"{name}.yaml"
             for index, dimension in enumerate(suite.dimensions):
                 check = dimension.check
-                judge = check.named("judge") if check else None
-                if judge and judge not in known:
+                if check and check.kind == "judge" and check.name not in known:
                     at = ("dimensions", index, "check", "judge")
-                    where = describe(path, at, f"no judge {judge!r}")
+                    where = describe(path, at, f"no judge {check.name!r}")
                     self.report(self.apps_of_suite(name), where)
                 gold = check.gold if check else None
                 files = [self.root / "gold" / f"{gold}.{suffix}" for suffix in ("jsonl", "csv")]
@@ -234,7 +240,7 @@ class Reader:
                     self.report(self.apps_of_suite(name), where)
 
     def check_judges(self) -> None:
-        """Every judge's model is declared, and can be asked the way the judge asks."""
+        """Checks that every judge's model is declared and supports the judge's mode."""
         for name, judge in self.judges.items():
             path, pin = self.root / "judges" / f"{name}.yaml", self.models.get(judge.model)
             apps = self.apps_of_judge(name)
@@ -248,15 +254,15 @@ class Reader:
                     f"{judge.model!r} takes no batches; give its pin `batch: {{}}`, or use `live`"
                 )
                 self.report(apps, describe(path, ("via",), words))
-            if judge.mode == "logprobs" and reasons(pin):
+            if judge.mode == "logprobs" and is_reasoning(pin):
                 words = (
                     f"{judge.model} thinks before it answers, and has no P(yes) of its first word"
                 )
                 self.report(apps, describe(path, ("mode",), f"{words}; use `mode: schema`"))
 
     def check_expectations(self) -> None:
-        """A check at ingest that is not shipped declares what it expects, and why."""
-        known = {check.check for check in shipped()}
+        """Checks that a check at ingest that is not shipped declares `expect` and `reason`."""
+        known = {check.check for check in shipped_expectations()}
         for name, suite in self.validation.items():
             for index, check in enumerate(suite.expectations):
                 if check.check not in known and not (check.expect and check.reason):
@@ -273,24 +279,29 @@ FILES = {
     "root", "problems", "broken", "models", "apps", "suites", "judges", "guardrails", "validation",
     "sources", "slices", "attacks",
 }  # fmt: skip
-"""Parts of a catalog that `catalog.yaml` does not hold."""
+"""Keys of a catalog that `catalog.yaml` does not hold."""
 
 
 def judges_in(suite: Suite) -> list[str]:
-    """The judges a suite names."""
+    """Returns the judges a suite names."""
     checks = (dimension.check for dimension in suite.dimensions)
-    return [judge for check in checks if check and (judge := check.named("judge"))]
+    return [check.name for check in checks if check and check.kind == "judge"]
 
 
-def guarded_apps(raw: Any) -> list[str] | None:
-    """The applications that a broken guardrail or slice names; None: all."""
+def guarded_apps(raw: Json) -> list[str] | None:
+    """Returns the applications that a broken guardrail or slice names; None: all."""
     apps = raw.get("apps") if isinstance(raw, dict) else None
-    named = isinstance(apps, list) and all(isinstance(app, str) for app in apps)
-    return (apps or None) if named else None
+    return texts_of(apps) if isinstance(apps, list) else None
 
 
-def validated_apps(raw: Any) -> list[str] | None:
-    """The applications that the expectations of a broken file name; None: all."""
+def texts_of(values: list[Json]) -> list[str] | None:
+    """Returns a list of texts; None where it is empty or contains something else."""
+    texts = [value for value in values if isinstance(value, str)]
+    return texts if texts and len(texts) == len(values) else None
+
+
+def validated_apps(raw: Json) -> list[str] | None:
+    """Returns the applications that the expectations of a broken file name; None: all."""
     expectations = raw.get("expectations") if isinstance(raw, dict) else None
     if not isinstance(expectations, list) or not expectations:
         return None
@@ -298,16 +309,17 @@ def validated_apps(raw: Any) -> list[str] | None:
     return None if None in each else [app for apps in each for app in apps or ()]
 
 
-def pulled_apps(raw: Any) -> list[str] | None:
-    """The applications whose traces a broken source pulls; None: it may be any."""
-    projects = raw.get("projects") if isinstance(raw, dict) else None
+def pulled_apps(raw: Json) -> list[str] | None:
+    """Returns the applications whose traces a broken source pulls; None: possibly any."""
+    if not isinstance(raw, dict):
+        return None
+    projects, app = raw.get("projects"), raw.get("app")
     named = list(projects.values()) if isinstance(projects, dict) else []
-    named += [raw["app"]] if isinstance(raw, dict) and raw.get("app") else []
-    return named if named and all(isinstance(app, str) for app in named) else None
+    return texts_of([*named, app] if app else named)
 
 
-def redacted_kinds(raw: Any) -> tuple[str, ...] | None:
-    """The kinds of personal data a broken application redacts, where that can be read."""
+def redacted_kinds(raw: Json) -> tuple[str, ...] | None:
+    """Returns the kinds of personal data a broken application redacts, if they can be read."""
     if not isinstance(raw, dict):
         return None
     own = {"redact": raw["redact"]} if "redact" in raw else {}
@@ -318,7 +330,7 @@ def redacted_kinds(raw: Any) -> tuple[str, ...] | None:
 
 
 def fingerprint(root: Path) -> str:
-    """A hash of every file of the catalog, so that a change is seen without reading YAML."""
+    """Returns a hash of every file's size and time: detects changes without reading YAML."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return digest(
         [(str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns) for p in files]

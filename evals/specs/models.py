@@ -1,6 +1,6 @@
-"""Pinned models and what they cost, as `models.yaml` declares them.
+"""Pinned models and their prices, as `models.yaml` declares them.
 
-How a model is asked is told in `evals.models`, what its id promises in `evals.specs.pins`.
+Models are called in `evals.models`; ids are classified in `evals.specs.pins`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from evals.specs.call_limits import Ceiling
 from evals.specs.spec import NAME, Name, Spec
 
 Policy = Literal["strict", "record"]
-"""What is done with an id that may change behind its name."""
+"""How an id whose model may change is treated."""
 
 
 class Price(Spec):
-    """What a million tokens cost from a date on."""
+    """The price of a million tokens from a date on."""
 
     since: date = Field(description="the first night it is in force")
     input: float = Field(ge=0, description="US dollars per million input tokens")
@@ -28,7 +28,9 @@ class Price(Spec):
     cached: float | None = Field(
         default=None, ge=0, description="per million input tokens the provider had cached"
     )
-    batch: float = Field(default=0.5, ge=0, le=1, description="what a batch pays of all of these")
+    batch: float = Field(
+        default=0.5, ge=0, le=1, description="the share of these prices that a batch costs"
+    )
 
 
 class Azure(Spec):
@@ -40,15 +42,15 @@ class Azure(Spec):
 
     @field_validator("api_version", mode="before")
     @classmethod
-    def dated(cls, version: object) -> object:
-        """YAML reads an unquoted version as a date."""
+    def accept_date(cls, version: object) -> object:
+        """Accepts a date, as which YAML reads an unquoted version."""
         return version.isoformat() if isinstance(version, date) else version
 
     @field_validator("endpoint")
     @classmethod
-    def no_secret_in_it(cls, url: str) -> str:
-        """See `plain_address`."""
-        return plain_address(url)
+    def check_address(cls, url: str) -> str:
+        """Refuses an address that contains a secret."""
+        return check_plain_address(url)
 
 
 class ModelPin(Spec):
@@ -58,15 +60,16 @@ class ModelPin(Spec):
     provider: Literal["openai", "embedded"] = Field(
         default="openai", description="who serves it: an OpenAI-compatible API, or this process"
     )
-    model: str = Field(description="the pinned id asked for, or the weights' file name")
+    model: str = Field(description="the pinned id that is requested, or the weights' file name")
     pins: Policy | None = Field(
         default=None, description="this model's policy; null: the catalog's `pins`"
     )
     answers_as: tuple[str, ...] = Field(
-        default=(), description="other ids that answers may name; any other is an alarm, no score"
+        default=(),
+        description="other ids that answers may name; any other is an alarm, not a score",
     )
     api: Literal["chat", "responses"] = Field(
-        default="chat", description="which endpoint is asked: chat completions or Responses"
+        default="chat", description="which endpoint is called: chat completions or Responses"
     )
     base_url: str | None = Field(
         default=None, description="an OpenAI-compatible server; null: OpenAI"
@@ -74,17 +77,17 @@ class ModelPin(Spec):
     azure: Azure | None = Field(default=None, description="a deployment on Azure")
     api_key_env: str | None = Field(
         default=None,
-        description="the variable that holds the key; null: OPENAI_API_KEY, "
+        description="the variable that contains the key; null: OPENAI_API_KEY, "
         "AZURE_OPENAI_API_KEY on Azure, no key for another `base_url`",
     )
     structured: bool = Field(
         default=True,
-        description="it answers by JSON schema; false: the shape is asked for in words",
+        description="it answers by JSON schema; false: the prompt describes the shape",
     )
     reasoning: bool | None = Field(
         default=None,
         description="it thinks before it answers: takes `max_completion_tokens` and no "
-        "temperature; null: told by its id",
+        "temperature; null: decided by its id",
     )
     reasoning_effort: str | None = Field(default=None, description="such as `low`; null: not sent")
     package: str | None = Field(
@@ -99,28 +102,30 @@ class ModelPin(Spec):
     prices: tuple[Price, ...] = Field(default=(), description="what it costs, from a date on")
     expires: date | None = Field(
         default=None,
-        description="the last day the provider serves it; null: what its model list last said",
+        description="the last day the provider serves it; null: as its model list last reported",
     )
     batch: BatchLimits | None = Field(
         default=None,
-        description="how it takes batches; null: OpenAI and Azure do, another server does not",
+        description="how it accepts batches; null: OpenAI and Azure do, another server does not",
     )
-    concurrency: int = Field(default=16, ge=1, le=512, description="calls under way at once")
+    concurrency: int = Field(default=16, ge=1, le=512, description="calls at once")
     timeout_s: float = Field(default=60, gt=0, description="seconds a call may take")
     deadline_s: float = Field(
-        default=300, gt=0, description="seconds a question may take, with all its retries"
+        default=300, gt=0, description="seconds a request may take, with all its retries"
     )
-    limits: Ceiling = Field(default=Ceiling(), description="what of its account may be used")
+    limits: Ceiling = Field(
+        default=Ceiling(), description="the part of its account's limits that may be used"
+    )
 
     @field_validator("base_url")
     @classmethod
-    def no_secret_in_it(cls, url: str | None) -> str | None:
-        """See `plain_address`."""
-        return url and plain_address(url)
+    def check_address(cls, url: str | None) -> str | None:
+        """Refuses an address that contains a secret."""
+        return url and check_plain_address(url)
 
     @model_validator(mode="after")
-    def one_server(self) -> ModelPin:
-        """Weights are pinned by their digest; a model is served in one place."""
+    def check_server(self) -> ModelPin:
+        """Requires a digest of embedded weights, and at most one server."""
         if self.provider == "embedded" and not (self.package and self.sha256):
             raise ValueError("an embedded model needs `package` and `sha256`")
         if sum(x is not None for x in (self.base_url, self.azure, self.package)) > 1:
@@ -129,46 +134,46 @@ class ModelPin(Spec):
 
     @property
     def key_variable(self) -> str | None:
-        """The variable its key is read from, or None when it is asked without one."""
+        """The variable its key is read from, or None where it is called without one."""
         if self.api_key_env or self.base_url or self.provider == "embedded":
             return self.api_key_env
         return "AZURE_OPENAI_API_KEY" if self.azure else "OPENAI_API_KEY"
 
     @property
     def batches(self) -> BatchLimits | None:
-        """How it takes batches, or None when it takes none."""
+        """How it accepts batches, or None where it does not."""
         if self.provider == "embedded":
             return None
         return self.batch or (None if self.base_url else BatchLimits())
 
     def price_on(self, night: date) -> Price | None:
-        """The price in force that night, or None when the catalog knows none."""
+        """Returns the price in force that night, or None where the catalog declares none."""
         known = [price for price in self.prices if price.since <= night]
         return max(known, key=lambda price: price.since) if known else None
 
     def served_as(self, now: ModelPin | None) -> ModelPin:
-        """The pin where the catalog now says it is served, if it is the same model still.
+        """Returns the pin with the catalog's present address and prices, if it is the same model.
 
-        A night keeps the pin it was reported with; a server that moved, a key under another
-        name or a price told later must not strand the night's late traces.
+        A night keeps the pin it was reported with; after a server moved, a key was renamed or a
+        price was added, the night's late traces can still be evaluated.
         """
         if now is None or any(getattr(self, key) != getattr(now, key) for key in IDENTITY):
             return self
-        return now.model_copy(update={key: getattr(self, key) for key in ASKED})
+        return now.model_copy(update={key: getattr(self, key) for key in ANSWER_KEYS})
 
 
 IDENTITY = ("provider", "model", "sha256", "revision", "package", "api")
-"""What makes two pins the same model, asked in the same way."""
+"""What makes two pins the same model, called in the same way."""
 
-ASKED = ("structured", "reasoning", "reasoning_effort")
-"""What else a version depends on. All the rest says where and at what price it is served."""
+ANSWER_KEYS = ("structured", "reasoning", "reasoning_effort")
+"""What else a version depends on. The other keys are its address and its price."""
 
 
-def plain_address(url: str) -> str:
-    """The address, if it is one and holds no secret.
+def check_plain_address(url: str) -> str:
+    """Returns an address that contains no secret.
 
     Raises:
-        ValueError: without repeating it.
+        ValueError: for any other; the message does not repeat it.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:

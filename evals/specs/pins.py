@@ -1,6 +1,6 @@
-"""What a model's id promises: pinned, floating, or not to be told by its name.
+"""Classifies a model's id: pinned, floating, or not verifiable by its name.
 
-Judges the id alone; whether answers came from that model is seen in each of them.
+Looks at the id alone; whether answers came from that model is checked in each answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Pinned(NamedTuple):
 
 
 class Floating(NamedTuple):
-    """The id is an alias: what answers to it changes without a word."""
+    """The id is an alias: its model changes without notice."""
 
     reason: str
     instead: str | None = None
@@ -99,83 +99,83 @@ CLAUDE = r"claude-[a-z]+-(?P<major>\d+)(-(?P<minor>\d{1,2}))?"
 
 
 def classify(pin: ModelPin) -> Promise:
-    """What a pin's id promises, with the reason."""
+    """Classifies a pin's id, with the reason."""
     if pin.sha256:
         return Pinned("the weights' digest")
     if pin.revision:
-        return commit(pin.revision)
-    name, at, revision = bare(pin.model).partition("@")
+        return classify_commit(pin.revision)
+    name, at, revision = strip_prefix(pin.model).partition("@")
     if at and not name.startswith("claude-"):
-        return commit(revision)
-    for family, promise in FAMILIES:
+        return classify_commit(revision)
+    for family, classify_name in FAMILIES:
         if re.match(family, name):
-            return promise(name + at + revision)
-    return other(pin)
+            return classify_name(name + at + revision)
+    return classify_unknown(pin)
 
 
-def bare(model: str) -> str:
-    """The id without a router's or a cloud's prefix before a family's own name."""
+def strip_prefix(model: str) -> str:
+    """Removes a router's or a cloud's prefix before a known family's name."""
     name = re.sub(r"^([a-z-]+\.)?anthropic\.", "", model.rpartition("/")[2])
     known = any(re.match(family, name) for family, _ in FAMILIES)
     return name if known else model
 
 
-def commit(revision: str) -> Promise:
-    """Open weights at a revision: a commit holds, a branch or tag moves."""
+def classify_commit(revision: str) -> Promise:
+    """Classifies a revision of open weights: a commit is fixed, a branch or tag moves."""
     if re.fullmatch(COMMIT, revision):
         return Pinned("a commit of its weights")
     return Floating(f"{revision[:40]} is a branch or tag; name the commit, 40 hex digits")
 
 
-def floating(name: str, reason: str) -> Floating:
-    """An alias, with the pin to use instead where one is known."""
+def floating_alias(name: str, reason: str) -> Floating:
+    """Returns an alias, with the pin to use instead where one is known."""
     return Floating(reason, INSTEAD.get(re.sub(r"[-@](latest|default)$", "", name)))
 
 
-def openai_model(name: str) -> Promise:
-    """A date pins; an undated id is an alias until 5.6, and from then on it does not say."""
+def classify_openai(name: str) -> Promise:
+    """A date pins; an undated id is an alias before 5.6, and not verifiable from then on."""
     if re.search(rf"-{DATED}$", name):
         return Pinned("a dated id")
     if re.search(r"-(0[1-9]|1[0-2])([0-2]\d|3[01])(-[a-z]+)?$", name):
         return Pinned("a dated id of the old kind")
     if name.endswith("-latest"):
-        return floating(name, "`-latest` moves to each new model")
+        return floating_alias(name, "`-latest` moves to each new model")
     version = re.match(r"gpt-(\d+)(?:\.(\d+))?", name)
     if version and (int(version[1]), int(version[2] or 0)) >= (5, 6):
         return Unverifiable("ids from 5.6 on have no date and are not documented as fixed")
     if re.match(r"gpt-(?!audio)[a-z]", name):
         return Unverifiable("an id without a version or a date is not documented as fixed")
-    return floating(name, "an undated id is an alias")
+    return floating_alias(name, "an undated id is an alias")
 
 
-def fine_tune(name: str) -> Promise:
+def classify_fine_tune(name: str) -> Promise:
     """A fine-tune's weights do not change."""
     return Pinned("a fine-tune keeps its weights")
 
 
-def claude_model(name: str) -> Promise:
+def classify_claude(name: str) -> Promise:
     """Dated up to 4.5; from 4.6 on the dateless id is documented as fixed."""
     name = re.sub(r"-v\d(:\d+)?$", "", name)
     if re.search(r"[-@]20\d{6}$", name):
         return Pinned("a dated id")
     if re.search(r"[-@](latest|default)$", name):
-        return floating(name, "it moves to each new model")
+        return floating_alias(name, "it moves to each new model")
     whole = re.fullmatch(CLAUDE, name)
     if whole and (int(whole["major"]), int(whole["minor"] or 0)) >= (4, 6):
         return Pinned("from 4.6 on Claude's ids are fixed without a date")
-    return floating(name, "before 4.6 an undated id is an alias")
+    return floating_alias(name, "before 4.6 an undated id is an alias")
 
 
-def gemini_model(name: str) -> Promise:
+def classify_gemini(name: str) -> Promise:
     """A numbered release or a dated preview pins."""
     if re.search(r"-\d{3}$", name):
         return Pinned("a numbered release")
     if re.search(r"-(preview|exp)(-[a-z-]+)?-\d\d-?(\d\d|\d{4})$", name):
         return Pinned("a dated preview")
-    return floating(name, "an id without its release number is an alias")
+    return floating_alias(name, "an id without its release number is an alias")
 
 
-def mistral_model(name: str) -> Promise:
+def classify_mistral(name: str) -> Promise:
     """The year and month of a release pin."""
     if re.search(r"-2\d(0[1-9]|1[0-2])$", name):
         return Pinned("a dated id")
@@ -183,16 +183,19 @@ def mistral_model(name: str) -> Promise:
 
 
 FAMILIES = (
-    (r"ft:", fine_tune),
-    (OPENAI, openai_model),
-    (r"claude-", claude_model),
-    (r"gemini-", gemini_model),
-    (r"(open-)?(mistral|ministral|mixtral|codestral|pixtral|magistral|devstral)-", mistral_model),
+    (r"ft:", classify_fine_tune),
+    (OPENAI, classify_openai),
+    (r"claude-", classify_claude),
+    (r"gemini-", classify_gemini),
+    (
+        r"(open-)?(mistral|ministral|mixtral|codestral|pixtral|magistral|devstral)-",
+        classify_mistral,
+    ),
 )
 
 
-def other(pin: ModelPin) -> Promise:
-    """A name no family claims: what a server of one's own, or a deployment, calls its model."""
+def classify_unknown(pin: ModelPin) -> Promise:
+    """Classifies a name of no known family, such as that of a private server or a deployment."""
     if re.search(r"[-:]latest$", pin.model):
         return Floating("`latest` moves to each new model")
     if pin.base_url and re.search(r"[a-z0-9]:[\w.-]+$", pin.model):
@@ -202,13 +205,15 @@ def other(pin: ModelPin) -> Promise:
     return Unverifiable("its server's own name for it; `sha256` or `revision` would pin it")
 
 
-def reasons(pin: ModelPin) -> bool:
-    """Whether the model thinks before it answers, as told or by its id."""
-    return bool(re.match(THINKS, bare(pin.model))) if pin.reasoning is None else pin.reasoning
+def is_reasoning(pin: ModelPin) -> bool:
+    """Whether the model thinks before it answers, as declared or by its id."""
+    return (
+        bool(re.match(THINKS, strip_prefix(pin.model))) if pin.reasoning is None else pin.reasoning
+    )
 
 
-def refusal(pin: ModelPin) -> str | None:
-    """Why the pin's policy refuses its id, and what to do; None when it may be asked."""
+def find_refusal(pin: ModelPin) -> str | None:
+    """Returns why the pin's policy refuses its id and what to do, or None."""
     promise = classify(pin)
     if pin.pins == "record" or not isinstance(promise, Floating):
         return None

@@ -1,6 +1,6 @@
-"""What is wrong in a catalog, and which applications it stops.
+"""Problems of a catalog, and the applications they stop.
 
-Finding it is `load`'s and `evals.validation.catalog_checks`'.
+They are found in `load` and in `evals.validation.catalog_checks`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from evals.specs.spec import CatalogError, Name, Spec
 
 
 class Problem(Spec):
-    """One thing that is wrong in a catalog."""
+    """One problem of a catalog."""
 
     message: str
     """Names file, line and key."""
@@ -28,5 +28,5 @@ class BrokenApplication(Spec):
 
     @property
     def error(self) -> CatalogError:
-        """Raised where somebody needs it whole."""
+        """The error that use of the application raises."""
         return CatalogError(*self.messages)

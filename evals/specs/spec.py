@@ -1,6 +1,6 @@
-"""What every part of the catalog is: frozen, named, strict about its keys.
+"""The base of every part of the catalog: frozen and strict about its keys.
 
-No particular part is declared here, and no file is read.
+Declares no particular part and reads no file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class CatalogError(ValueError):
 class Spec(BaseModel):
     """A part of the catalog: frozen, and strict about unknown keys."""
 
-    # What was given stays out of errors: it may hold a key someone meant to keep elsewhere.
+    # Errors do not repeat the input: it may contain a secret in the wrong place.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 

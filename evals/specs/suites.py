@@ -1,6 +1,6 @@
 """Suites of binary checks, judges and guardrails, as a team declares them.
 
-What a check does lives with the evaluators.
+What a check does is in `evals.evaluators`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from evals.records import Json
 from evals.specs.call_limits import Sample
 from evals.specs.spec import NAME, Name, Reads, Spec
 
@@ -17,14 +18,14 @@ class Check(Spec):
     """One binary evaluator named in a suite: `KIND: NAME`, its params, and its gold."""
 
     kind: str = Field(pattern=NAME)
-    """The key it is named under, such as `assertion` or `judge`."""
+    """Its key in the suite, such as `assertion` or `judge`."""
     name: str
     params: dict[str, Any] = Field(default={}, description="what the check takes")
     gold: str | None = Field(default=None, description="a gold set in `gold/`, or `labels`")
 
     @model_validator(mode="before")
     @classmethod
-    def read_kind(cls, value: Any) -> Any:
+    def read_kind(cls, value: Json) -> Json:
         """Takes the one key that is neither `params` nor `gold` as the kind."""
         if not isinstance(value, dict) or {"kind", "name"} <= value.keys():
             return value
@@ -36,23 +37,21 @@ class Check(Spec):
         rest = {key: value[key] for key in ("params", "gold") if key in value}
         return {"kind": named[0], "name": value[named[0]], **rest}
 
-    def named(self, kind: str) -> str | None:
-        """The name under a kind's key; None where it is of another kind."""
-        return self.name if self.kind == kind else None
-
 
 class Dimension(Spec):
-    """One attribute of quality, asked of every trace it covers."""
+    """One attribute of quality, evaluated on every trace it covers."""
 
     dimension: Name = Field(pattern=NAME)
-    question: str = Field(description="what is asked, in a sentence a newcomer knows")
-    check: Check | None = Field(default=None, description="who answers; null: recorded ones only")
+    question: str = Field(description="its question, in a sentence that a newcomer understands")
+    check: Check | None = Field(
+        default=None, description="what evaluates it; null: recorded verdicts only"
+    )
     where: str | None = Field(default=None, description="a SQL predicate over the trace's columns")
     target: float | None = Field(default=None, ge=0, le=1, description="the rate the team wants")
     sample: Annotated[float, Field(gt=0, le=1)] | Sample | None = Field(
         default=None,
-        description="the share of traces it is asked of, or more of it; null: every trace, of a "
-        "judge 1,000 a night",
+        description="the share of traces it evaluates, or `rate`, `at_most` and `strata`; null: "
+        "every trace, of a judge 1,000 a night",
     )
     labels: str | None = Field(default=None, description="the dimension name its labels use")
     mapping: dict[str, Literal["pass", "fail", "skip"]] = Field(
@@ -63,8 +62,8 @@ class Dimension(Spec):
     recorded: bool = Field(
         default=False, description="show recorded judges, rules and adjudications"
     )
-    gate: bool = Field(default=True, description="whether it may decide the night")
-    version: int = Field(default=1, description="raised to score anew what no other key changed")
+    gate: bool = Field(default=True, description="whether it may gate the night")
+    version: int = Field(default=1, description="raised to score again where no other key changed")
 
 
 class Suite(Spec):
@@ -75,7 +74,7 @@ class Suite(Spec):
 
 
 class Example(Spec):
-    """One labelled example inside a judge's frozen pool."""
+    """One labelled example of a judge's frozen pool."""
 
     input: str = ""
     context: str | None = None
@@ -88,7 +87,7 @@ class Judge(Spec):
     """A question to a pinned model, in `judges/NAME.yaml`."""
 
     judge: Name = Field(pattern=NAME)
-    asks: str = Field(description="its question, for people")
+    asks: str = Field(description="its question, as people read it")
     model: Name = Field(description="a pin in `models.yaml`")
     system: str = Field(description="its instructions")
     reads: tuple[Reads, ...] = Field(default=("input", "output"), description="what it is shown")
@@ -109,8 +108,8 @@ class Judge(Spec):
         default=1,
         ge=1,
         le=20,
-        description="how often the same request is sent, seed and all, to measure the judge's own "
-        "noise; the verdict stays the first answer's; raising it pays for the further answers only",
+        description="how often the same request is sent, with the same seed, to measure the "
+        "judge's noise; the verdict is the first answer's; raising it pays for further answers only",
     )
     max_tokens: int = Field(default=300, ge=1, description="the longest answer")
     max_chars: int = Field(
@@ -118,28 +117,28 @@ class Judge(Spec):
     )
     too_long: Literal["error", "cut"] = Field(
         default="error",
-        description="what becomes of a longer one: an error, for a judge must not pass what it "
-        "was not shown; or its middle is cut out",
+        description="what happens to a longer one: an error, since a judge must not pass what it "
+        "was not shown; or its middle is left out",
     )
     examples: tuple[Example, ...] = Field(default=(), description="its frozen few-shot pool")
-    version: int = Field(default=1, description="raised to score anew without asking again")
+    version: int = Field(default=1, description="raised to score again without new calls")
 
 
 OnError = Literal["allow", "flag", "block"]
-"""What becomes of an answer that a guardrail could not check."""
+"""What happens to an answer that a guardrail could not check."""
 
 
 class Guardrail(Spec):
     """A policy over an evaluator that needs no gold, in `guardrails/NAME.yaml`."""
 
     guardrail: Name = Field(pattern=NAME)
-    question: str = Field(description="what is asked, in a sentence a newcomer knows")
+    question: str = Field(description="its question, in a sentence that a newcomer understands")
     check: str | Check = Field(
         description="which evaluator: a check by code, or as in a suite, such as `judge: NAME`"
     )
-    reads: tuple[Reads, ...] = Field(default=("output",), description="what it looks at")
+    reads: tuple[Reads, ...] = Field(default=("output",), description="the fields it checks")
     action: Literal["block", "redact", "flag"] = Field(
-        default="flag", description="what an answer that trips it calls for"
+        default="flag", description="what happens to an answer that trips it"
     )
     severity: Literal["low", "medium", "high"] = Field(
         default="medium", description="shown with its verdicts"
@@ -151,8 +150,8 @@ class Guardrail(Spec):
         default=None,
         gt=0,
         description="the longest a request waits for it, in milliseconds; slower is an error, and "
-        "`on_error` decides; null: as long as it takes",
+        "`on_error` decides; null: no limit",
     )
     apps: tuple[str, ...] = Field(default=(), description="empty: every application")
     params: dict[str, Any] = Field(default={}, description="what the check takes")
-    version: int = Field(default=1, description="raised to score anew what no other key changed")
+    version: int = Field(default=1, description="raised to score again where no other key changed")

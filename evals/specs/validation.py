@@ -1,6 +1,6 @@
-"""What a valid night is, as data: expectations of every row, or of each source of a night.
+"""Expectations of a night as data: of every row, or of each source.
 
-Which columns there are to expect something of, and how it is checked, is the door's.
+They are checked in `evals.validation`.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ ROW_EXPECTATIONS = (
     "ExpectMulticolumnSumToEqual",
     "ExpectSelectColumnValuesToBeUniqueWithinRecord",
 )
-"""The expectations of Great Expectations that tell which rows fail them."""
+"""The expectations of Great Expectations that report which rows fail."""
 ROW_COLUMNS = (
     "trace_id", "ts", "app", "night", "ts_night", "ahead_s", "zone_known", "input_chars",
     "output_chars", "context_chars", "answered", "asked", "tokens_in", "tokens_out", "latency_ms",
     "cost_usd", "model", "model_requested", "model_pinned", "provider", "prompt_version",
     "finish_reason", "session_id", "user_id", "unanswered_results", "source_format", "file",
 )  # fmt: skip
-"""What is known of every row; no column holds a text of a trace."""
+"""The columns of a row; none contains a text of a trace."""
 SOURCE_COLUMNS = ("source", "rows", "volume_ratio", "nulls_rise", "nulls_rise_in")
-"""What is known of each source of a night; `*` is all of them together."""
+"""The columns of a source of a night; `*` is all of them together."""
 VARIABLES = ("app", "max_input_chars", "max_output_chars")
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
 
 
 class Expectation(Spec):
-    """One check at the door; of the same name as a shipped one, it changes what it says of it."""
+    """One check at ingest; with the name of a shipped one, it overrides the keys it declares."""
 
     check: Name = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="its name")
     expect: str = Field(default="", description="a class of `great_expectations.expectations`")
@@ -61,24 +61,25 @@ class Expectation(Spec):
         default="rows", description="every row of a night, or each source of it"
     )
     severity: Literal["critical", "warning"] = Field(
-        default="warning", description="critical: a row that fails is refused; warning: only told"
+        default="warning",
+        description="critical: a row that fails is refused; warning: only reported",
     )
     code: str = Field(default="", description="the reason code of a row that fails")
     reason: str = Field(default="", description="what was expected and what to do, in a sentence")
     mostly: float = Field(
-        default=1.0, gt=0, le=1, description="the share of rows that must hold for it to pass"
+        default=1.0, gt=0, le=1, description="the share of rows that must pass for it to pass"
     )
     apps: tuple[str, ...] = Field(default=(), description="empty: every application")
     off: bool = Field(default=False, description="leave it out")
 
     @model_validator(mode="after")
-    def known(self) -> Expectation:
-        """Names a class, columns and variables there are."""
+    def check_names(self) -> Expectation:
+        """Refuses a class, a column, a variable or a pattern that does not exist or compile."""
         if self.expect and self.expect not in ROW_EXPECTATIONS:
             known = ", ".join(ROW_EXPECTATIONS)
-            raise ValueError(f"no expectation {self.expect!r} that tells rows; known: {known}")
+            raise ValueError(f"no expectation {self.expect!r} that reports rows; known: {known}")
         if self.over == "sources" and self.severity == "critical":
-            raise ValueError("a source is no row to refuse; its checks are warnings")
+            raise ValueError("only rows can be refused; checks of sources are warnings")
         columns = ROW_COLUMNS if self.over == "rows" else SOURCE_COLUMNS
         for key in COLUMN_ARGUMENTS:
             given = self.arguments.get(key, ())
@@ -106,24 +107,24 @@ class ValidationSuite(Spec):
 
 
 @functools.cache
-def shipped() -> tuple[Expectation, ...]:
-    """What is expected of every trace unless a team says otherwise."""
+def shipped_expectations() -> tuple[Expectation, ...]:
+    """Returns what is expected of every trace unless a team overrides it."""
     text = Path(__file__).with_name("expectations.yaml").read_text("utf-8")
     return ValidationSuite.model_validate(yaml.safe_load(text)).expectations
 
 
-def merged(
-    known: Iterable[Expectation], more: Iterable[Expectation], app: str | None
+def merge_expectations(
+    shipped: Iterable[Expectation], more: Iterable[Expectation], app: str | None
 ) -> tuple[Expectation, ...]:
-    """Checks with those that change or join them; `app` leaves out what is not for it."""
-    found = {check.check: check for check in known}
+    """Merges checks that override or add to the shipped ones; `app` keeps only its own."""
+    checks = {check.check: check for check in shipped}
     for check in more:
         if app is not None and check.apps and app not in check.apps:
             continue
-        before = found.get(check.check)
-        said = {name: getattr(check, name) for name in check.model_fields_set}
-        found[check.check] = before.model_copy(update=said) if before else check
+        before = checks.get(check.check)
+        changes = {name: getattr(check, name) for name in check.model_fields_set}
+        checks[check.check] = before.model_copy(update=changes) if before else check
     return tuple(
         check if check.code else check.model_copy(update={"code": check.check.replace("_", "-")})
-        for check in found.values()
+        for check in checks.values()
     )

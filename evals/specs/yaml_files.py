@@ -1,17 +1,18 @@
-"""YAML files of a catalog as specs; an error names file, line and key.
+"""Reads YAML files of a catalog as specs; an error names file, line and key.
 
-What the files mean together is `load`'s.
+References between files are checked in `load`.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import yaml
 from pydantic import ValidationError
 
+from evals.records import Json
 from evals.specs.spec import NAME, CatalogError, S
 
 At = tuple[int | str, ...]
@@ -19,17 +20,17 @@ At = tuple[int | str, ...]
 
 
 class BrokenFile(NamedTuple):
-    """A file, or an entry of one, that is no spec."""
+    """A file, or an entry of one, that is not a valid spec."""
 
     name: str
-    """What it declares, as far as that can be read."""
-    raw: Any
-    """Its YAML value; None where it is no YAML."""
+    """The name it declares, as far as it can be read."""
+    raw: Json
+    """Its YAML value; None where it is not valid YAML."""
     messages: tuple[str, ...]
 
 
-def read_yaml(path: Path) -> Any:
-    """The parsed file, or a CatalogError that names the line."""
+def read_yaml(path: Path) -> Json:
+    """Parses a file; a CatalogError names the line."""
     try:
         return yaml.safe_load(path.read_text("utf-8")) or {}
     except (yaml.YAMLError, ValueError, OSError) as error:
@@ -39,24 +40,32 @@ def read_yaml(path: Path) -> Any:
         raise CatalogError(f"{path}{line}: not valid YAML: {problem}") from error
 
 
-def read_shape(path: Path, kind: type[dict[Any, Any]] | type[list[Any]], expected: str) -> Any:
-    """Reads an optional file and checks its shape."""
-    found = (read_yaml(path) if path.exists() else None) or kind()
-    if not isinstance(found, kind):
+def read_mapping(path: Path, expected: str) -> dict[str, Json]:
+    """Reads an optional file of keys and values."""
+    value = (read_yaml(path) if path.exists() else None) or {}
+    if not isinstance(value, dict):
         raise CatalogError(f"{path}:1: the file: expected {expected}")
-    return found
+    return value
+
+
+def read_list(path: Path, expected: str) -> list[Json]:
+    """Reads an optional file of a list."""
+    value = (read_yaml(path) if path.exists() else None) or []
+    if not isinstance(value, list):
+        raise CatalogError(f"{path}:1: the file: expected {expected}")
+    return value
 
 
 def line_of(path: Path, location: At) -> int:
-    """The 1-based line of a key path in a YAML file; its nearest parent's if absent."""
+    """Returns the 1-based line of a key path in a YAML file; its nearest parent's if absent."""
     node = yaml.compose(path.read_text("utf-8"))
     line = 1
     for key in location:
         if isinstance(node, yaml.MappingNode):
-            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
-            if found is None:
+            entry = next((pair for pair in node.value if pair[0].value == str(key)), None)
+            if entry is None:
                 break
-            line, node = found[0].start_mark.line + 1, found[1]
+            line, node = entry[0].start_mark.line + 1, entry[1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
             node = node.value[key]
             line = node.start_mark.line + 1
@@ -66,7 +75,7 @@ def line_of(path: Path, location: At) -> int:
 
 
 def describe(path: Path, at: At, message: str) -> str:
-    """A message that names file, line and key, whether or not the file exists."""
+    """Returns a message with file, line and key, whether or not the file exists."""
     line = line_of(path, at) if path.exists() else 1
     return f"{path}:{line}: {'.'.join(map(str, at)) or 'the file'}: {message}"
 
@@ -76,8 +85,8 @@ def refuse(path: Path, at: At, message: str) -> NoReturn:
     raise CatalogError(describe(path, at, message))
 
 
-def parse(kind: type[S], path: Path, value: Any, at: At = ()) -> S:
-    """A spec from a YAML value; `at` is where the value is in the file.
+def parse(kind: type[S], path: Path, value: object, at: At = ()) -> S:
+    """Parses a YAML value to a spec; `at` is where the value is in the file.
 
     Raises:
         CatalogError: with a message for each line that is wrong.
@@ -86,20 +95,20 @@ def parse(kind: type[S], path: Path, value: Any, at: At = ()) -> S:
         return kind.model_validate(value)
     except ValidationError as error:
         messages: dict[int, str] = {}
-        for one in error.errors():
-            location = (*at, *one["loc"])
+        for detail in error.errors():
+            location = (*at, *detail["loc"])
             line = line_of(path, location)
-            words = one["msg"].removeprefix("Value error, ")
+            words = detail["msg"].removeprefix("Value error, ")
             messages.setdefault(line, describe(path, location, words))
         raise CatalogError(*messages.values()) from error
 
 
 def read_folder(folder: Path, kind: type[S], key: str) -> tuple[dict[str, S], list[BrokenFile]]:
-    """Every `*.yaml` of a folder as specs by name, and the files that are none."""
-    found: dict[str, S] = {}
+    """Reads every `*.yaml` of a folder as specs by name, and returns the broken files."""
+    specs: dict[str, S] = {}
     broken: list[BrokenFile] = []
     for path in sorted(folder.glob("*.yaml")):
-        raw = None
+        raw: Json = None
         try:
             raw = read_yaml(path)
             spec = parse(kind, path, raw)
@@ -107,16 +116,16 @@ def read_folder(folder: Path, kind: type[S], key: str) -> tuple[dict[str, S], li
             broken.append(BrokenFile(name_in(path, raw, key), raw, error.messages))
             continue
         name = getattr(spec, key)
-        if name in found:
+        if name in specs:
             words = describe(path, (key,), f"{name!r} is declared twice")
             broken.append(BrokenFile(name, raw, (words,)))
-        found[name] = spec
+        specs[name] = spec
     twice = {one.name for one in broken}
-    return {name: spec for name, spec in found.items() if name not in twice}, broken
+    return {name: spec for name, spec in specs.items() if name not in twice}, broken
 
 
-def name_in(path: Path, raw: Any, key: str) -> str:
-    """The name a broken file declares: its key's value, or else the file's own name."""
+def name_in(path: Path, raw: Json, key: str) -> str:
+    """Returns the name a broken file declares: its key's value, or else the file's own name."""
     named = raw.get(key) if isinstance(raw, dict) else None
     if raw is None:
         text = path.read_bytes().decode("utf-8", "replace")
@@ -126,20 +135,19 @@ def name_in(path: Path, raw: Any, key: str) -> str:
 
 
 def read_named(path: Path, kind: type[S], expected: str) -> tuple[dict[str, S], list[BrokenFile]]:
-    """A file of specs by short name, which is the key, and the entries that are none.
+    """Reads a file of specs by short name, which is the key, and returns the broken entries.
 
     Raises:
         CatalogError: the file as a whole cannot be read.
     """
-    found: dict[str, S] = {}
+    specs: dict[str, S] = {}
     broken: list[BrokenFile] = []
-    for name, value in read_shape(
-        path, dict, f"short names, each with {expected} under it"
-    ).items():
+    entries = read_mapping(path, f"short names, each with {expected} under it")
+    for name, value in entries.items():
         try:
             if not isinstance(value, dict):
                 refuse(path, (name,), f"expected {expected} under it")
-            found[name] = parse(kind, path, {"name": name, **value}, (name,))
+            specs[name] = parse(kind, path, {"name": name, **value}, (name,))
         except CatalogError as error:
             broken.append(BrokenFile(str(name), value, error.messages))
-    return found, broken
+    return specs, broken

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from evals.evaluators.gold import GoldAndLabels, is_from_people, take_majority
 from evals.records import Failure, Outcome, Skip, Trace
-from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, parse, read_yaml
+from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, parse, read_list
 from evals.storage.lake import Lake, quoted
 from evals.storage.store import FileState, read_file_states
 from evals.storage.tables import CanaryRow, from_rows
@@ -52,7 +52,7 @@ def list_attacks(catalog: Catalog) -> tuple[Attack, ...]:
 @functools.cache
 def load_shipped_attacks() -> tuple[Attack, ...]:
     """The attacks that come with Andon."""
-    rows = enumerate(read_yaml(SHIPPED))
+    rows = enumerate(read_list(SHIPPED, "a list, one attack a line"))
     return tuple(parse(Attack, SHIPPED, value, (index,)) for index, value in rows)
 
 

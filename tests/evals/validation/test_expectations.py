@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from evals.records import Refusal, Trace
 from evals.specs import App, Catalog, Validation
-from evals.specs.validation import shipped
+from evals.specs.validation import shipped_expectations
 from evals.storage.lake import Lake
 from evals.storage.tables import InboxFile
 from evals.validation import admission, quarantine
@@ -25,7 +25,7 @@ APP = App(
     app="chat",
     validation=Validation(max_quarantined=1, max_input_chars=50, max_output_chars=60),
 )
-CHECKS = [check for check in shipped() if check.over == "rows"]
+CHECKS = [check for check in shipped_expectations() if check.over == "rows"]
 
 
 @pytest.fixture
