@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from evals.evaluators import registry, resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.protocol import EvaluatorByCode, Result, own_params
 from evals.records import Failure, GuardVerdict, Score, Skip, Trace
-from evals.specs import Evaluator, Guardrail, load_catalog
+from evals.specs import Evaluator, Guardrail, Reads, load_catalog
 
 __all__ = ["Guard", "GuardResult", "Guarded", "judge_score"]
 
@@ -25,6 +25,7 @@ NO_GOLD_OR_LABELS = GoldAndLabels(Path(), {}, {})
 NO_TIME = datetime.fromtimestamp(0, UTC)
 ASKS_A_MODEL = Skip("asks-a-model")
 """A guardrail over a judge is evaluated at night: a request does not wait for a model."""
+EvaluateRequest = Callable[[Trace], Result]
 
 
 def error_action(spec: Guardrail) -> str:
@@ -90,6 +91,13 @@ class Guard:
 
     rules: tuple[Evaluator, ...]
     """Evaluators, each under its guardrail's policy."""
+    prepared: dict[tuple[int, tuple[Reads, ...]], EvaluateRequest | Skip] = field(
+        default_factory=dict[tuple[int, tuple[Reads, ...]], EvaluateRequest | Skip],
+        init=False,
+        repr=False,
+        compare=False,
+    )
+    """Rules with their params parsed, by the rule's id and the fields that were given."""
 
     @classmethod
     def from_catalog(cls, path: str | Path, app: str) -> Guard:
@@ -106,12 +114,25 @@ class Guard:
     ) -> list[GuardResult]:
         """Returns one result per guardrail that reads a given text; never raises for a text."""
         texts = {"input": input, "output": output, "context": context}
-        given = {name: text for name, text in texts.items() if text is not None}
+        given = {name for name, text in texts.items() if text is not None}
+        app = self.rules[0].app if self.rules else ""
+        trace = Trace("", NO_TIME, app, output or "", input or "", context=context)
         return [
-            apply_policy(policy_of(rule), evaluate_request(rule, given))
+            apply_policy(policy_of(rule), self.evaluate(rule, given, trace))
             for rule in self.rules
-            if not given.keys().isdisjoint(rule.reads)
+            if not given.isdisjoint(rule.reads)
         ]
+
+    def evaluate(self, rule: Evaluator, given: set[str], trace: Trace) -> Result:
+        """Evaluates the given texts under a rule, which is prepared at its first request."""
+        reads: tuple[Reads, ...] = tuple([name for name in rule.reads if name in given])
+        key = (id(rule), reads)
+        evaluate = self.prepared.get(key)
+        if evaluate is None:
+            evaluate = self.prepared[key] = prepare_rule(rule, reads)
+        if isinstance(evaluate, Skip):
+            return evaluate
+        return run_within(policy_of(rule).latency_ms, lambda: evaluate(trace))
 
     def apply(
         self, output: str, *, input: str | None = None, context: str | None = None
@@ -134,25 +155,31 @@ def policy_of(rule: Evaluator) -> Guardrail:
     return rule.guardrail
 
 
-def evaluate_request(rule: Evaluator, given: dict[str, str]) -> Result:
-    """Evaluates the texts of a request under a rule."""
+def prepare_rule(rule: Evaluator, reads: tuple[Reads, ...]) -> EvaluateRequest | Skip:
+    """Parses a rule's params once, and returns the function that evaluates a request."""
     evaluator = registry.type_of(rule)
     if not isinstance(evaluator, EvaluatorByCode):
         return ASKS_A_MODEL
-    reads = tuple(name for name in rule.reads if name in given)
     if reads != rule.reads:
         rule = rule.model_copy(update={"reads": reads})
-    output, question = given.get("output", ""), given.get("input", "")
-    trace = Trace("", NO_TIME, rule.app, output, question, context=given.get("context"))
 
-    def evaluate() -> Result:
+    def fail(error: Exception) -> Failure:  # the error's text may hold the request's
+        return Failure("check-error", f"{evaluator.name}: {type(error).__name__}")
+
+    try:
+        evaluate_trace = evaluator.evaluate(rule, NO_GOLD_OR_LABELS)
+    except Exception as error:
+        failure = fail(error)
+        return lambda trace: failure
+
+    def evaluate(trace: Trace) -> Result:
         try:
-            (finding,) = evaluator.evaluate(rule, NO_GOLD_OR_LABELS)(trace)
-        except Exception as error:  # its text may hold the request's
-            return Failure("check-error", f"{evaluator.name}: {type(error).__name__}")
+            (finding,) = evaluate_trace(trace)
+        except Exception as error:
+            return fail(error)
         return finding.result
 
-    return run_within(policy_of(rule).latency_ms, evaluate)
+    return evaluate
 
 
 def run_within(latency_ms: float | None, evaluate: Callable[[], Result]) -> Result:

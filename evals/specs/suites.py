@@ -109,7 +109,7 @@ class Judge(Spec):
         ge=1,
         le=20,
         description="how often the same request is sent, with the same seed, to measure the "
-        "judge's noise; the verdict is the first answer's; raising it pays for further answers only",
+        "judge's noise; the verdict is the first answer's; more of them pay for new answers only",
     )
     max_tokens: int = Field(default=300, ge=1, description="the longest answer")
     max_chars: int = Field(
