@@ -161,10 +161,6 @@ class Writer:
             self.file.write_table(to_table(self.record, self.held))
             self.held = []
 
-    def say(self, about: dict[str, str]) -> None:
-        """Notes in the file's own metadata."""
-        self.file.add_key_value_metadata(about)
-
 
 def write_parquet(path: Path, rows: Any) -> None:
     """Writes an Arrow table aside and renames it."""
@@ -211,10 +207,6 @@ def parquet_batches(
     name, values = only or ("", ())
     wanted = as_column(list(values), pa.string())
 
-    def holds(file: Any, group: int) -> bool:
-        found = file.read_row_group(group, [name], use_threads=False)[name]
-        return pc.any(pc.is_in(found, value_set=wanted)).as_py()
-
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
         shown = list(columns or file.schema_arrow.names)
         read = list(dict.fromkeys([*shown, *([name] if only else [])]))
@@ -222,20 +214,12 @@ def parquet_batches(
             group
             for group in range(file.num_row_groups)
             if not only
-            or pc.any(pc.is_in(file.read_row_group(group, [name])[name], wanted)).as_py()
+            or pc.any(
+                pc.is_in(file.read_row_group(group, [name], use_threads=False)[name], wanted)
+            ).as_py()
         ]
         for batch in file.iter_batches(BATCH, row_groups=groups, columns=read, use_threads=False):
             if only:
                 batch = batch.filter(pc.is_in(batch[name], value_set=wanted))
             if batch.num_rows:
                 yield batch.select(shown).to_pylist()
-
-
-def notes(path: Path) -> dict[str, str]:
-    """What a file's writer noted in its metadata; empty where there is no file."""
-    import pyarrow.parquet as pq
-
-    if not path.exists():
-        return {}
-    found = pq.read_metadata(path).metadata or {}
-    return {key.decode(): value.decode() for key, value in found.items()}
