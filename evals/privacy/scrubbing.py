@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from evals.records import Json
+from evals.records import JsonLike
 from evals.storage.files import replace, write_parquet
 from evals.storage.lake import LakeError
 from evals.traces.files.streams import GZIP, ZSTD, open_zstd
@@ -83,15 +83,15 @@ def list_spellings(text: str) -> set[str]:
     return {text, html.escape(text), *once, *(json.dumps(text)[1:-1] for text in once)}
 
 
-def list_strings(value: Json) -> Iterator[str]:
+def list_strings(value: JsonLike) -> Iterator[str]:
     """Yields every text within a value."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for key, item in value.items():
             yield key
             yield from list_strings(item)
-    elif isinstance(value, list):
+    elif isinstance(value, Sequence):
         for item in value:
             yield from list_strings(item)
 

@@ -85,3 +85,11 @@ def test_rows_are_removed_from_parquet_and_the_schema_stays(tmp_path: Path) -> N
     assert scrubbed.to_pylist() == [{"trace_id": "a", "n": 1}, {"trace_id": "c", "n": 3}]
     assert scrubbed.schema.equals(table.schema)
     assert scrubbed.schema.metadata[b"about"] == b"it"
+
+
+def test_the_texts_within_a_traces_tuples_are_listed() -> None:
+    """A trace's steps, tags and feedback are tuples, of objects that hold lists."""
+    steps = ({"kind": "tool", "output": ["four", {"five": 6}]}, "seven")
+    assert list(scrubbing.list_strings(steps)) == [
+        "kind", "tool", "output", "four", "five", "seven",
+    ]  # fmt: skip
