@@ -1,56 +1,54 @@
-"""What is kept how long: raw rows for days, texts for months, figures for ever.
+"""Deletes what outlived the catalog's retention: raw rows after days, texts after months.
 
-A person's wish is `forget`'s; here only time decides.
+Figures stay for ever. What a person asks to delete is `forget`'s; here only time decides.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from evals.ingest.inbox import list_inbox
 from evals.privacy import scrubbing
-from evals.records import digest
+from evals.privacy.scrubbing import Row
+from evals.records import Json, digest
 from evals.reports import redact_text
 from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.documents.emptied_files import add_emptied, mark_of, read_emptied
 from evals.storage.documents.review_queues import delete_review_queue
 from evals.storage.documents.tombstones import add_closed_nights
-from evals.storage.label_records import change_rows
 from evals.storage.lake import Lake
 from evals.storage.refused_rows import refused_tables
 from evals.traces.files.streams import file_sha
 
 MARK = "[expired]"
 NIGHTLY_TABLES = ("staged", "traces", "quarantine")
-"""Tables that hold text by the night: their night goes whole."""
+"""Tables whose rows are mostly text: a night of theirs is deleted whole."""
 TEXT_COLUMNS = ("explanation", "text", "note")
-"""Columns that say something in words; everything beside them is a figure or a name."""
+"""Columns of text in the other tables; all other columns are figures or names."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Expired:
-    """What the rule no longer keeps."""
+    """What is older than the retention rule allows."""
 
     raw: tuple[Path, ...] = ()
-    """Files of the raw room that were read."""
+    """Files of the raw folder that were imported."""
     refused: tuple[Path, ...] = ()
-    """Files of quarantine whose bytes go; their reasons stay."""
+    """Quarantine files whose raw bytes are deleted; their reasons stay."""
     nights: tuple[date, ...] = ()
-    """Nights whose texts go."""
+    """Nights whose texts are deleted."""
 
     def __bool__(self) -> bool:
         return bool(self.raw or self.refused or self.nights)
 
 
 def find_expired(lake: Lake, catalog: Catalog, now: datetime) -> Expired:
-    """What has outlived the catalog's retention; looks at names and times alone."""
+    """Finds what has outlived the catalog's retention, by names and times alone."""
     rule = catalog.retention
     raw = now - timedelta(days=rule.raw_days)
     known = lake.inbox_files()
@@ -65,7 +63,7 @@ def find_expired(lake: Lake, catalog: Catalog, now: datetime) -> Expired:
 
 
 def find_expired_nights(lake: Lake, before: datetime) -> Iterator[date]:
-    """Nights that are over for so long, and were staged as long ago: a history just read is not."""
+    """Yields nights that began and were staged before a moment: no history just imported."""
     for night in sorted({*lake.nights("staged"), *lake.nights("traces")}):
         files = lake.files("staged", [night]) + lake.files("traces", [night])
         begun = datetime(night.year, night.month, night.day, tzinfo=UTC)
@@ -74,15 +72,15 @@ def find_expired_nights(lake: Lake, before: datetime) -> Iterator[date]:
 
 
 def modified_at(path: Path) -> datetime:
-    """When a file was last written."""
+    """Returns when a file was last written."""
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def delete_expired(lake: Lake, found: Expired) -> dict[str, int]:
-    """Lets go of what is old; repeated, it finds nothing. Needs the home for itself.
+    """Deletes what is expired; needs the home alone. Repeated, it deletes nothing more.
 
     Returns:
-        How much went, by kind.
+        How much was deleted, by kind.
     """
     done: Counter[str] = Counter()
     with lake.used(alone=True):
@@ -91,7 +89,7 @@ def delete_expired(lake: Lake, found: Expired) -> dict[str, int]:
             done["raw files"] += 1
         done["refused rows"] = empty_refused(lake, found.refused)
         if found.nights:
-            close_nights(lake, found.nights)
+            add_closed_nights(lake, found.nights)  # a trace that comes now is refused
             done["nights"] = len(found.nights)
             traces = list_traces(lake, found.nights)
             done["answers"] = retire_answers(lake, found.nights)
@@ -106,21 +104,15 @@ def delete_expired(lake: Lake, found: Expired) -> dict[str, int]:
 
 
 def delete_night(lake: Lake, night: date) -> None:
-    """Removes a night's rows and its review queue; last, for all else is found by them."""
+    """Deletes a night's rows and its review queue; last, since the rest is found by them."""
     delete_review_queue(lake, night)
-    for index in (lake.home / id_index.FOLDER).glob(f"{night.isoformat()}.*"):
-        index.unlink()
+    id_index.delete_indexes(lake, night)
     for table in NIGHTLY_TABLES:
-        shutil.rmtree(lake.partition(table, night), ignore_errors=True)
-
-
-def close_nights(lake: Lake, nights: Iterable[date]) -> None:
-    """Remembers that some nights are over: a trace that comes now is refused."""
-    add_closed_nights(lake, nights)
+        lake.delete_night(table, night)
 
 
 def empty_refused(lake: Lake, paths: Iterable[Path]) -> int:
-    """Takes the bytes out of refused rows; the reason, the file and the line stay."""
+    """Deletes the bytes of refused rows and returns how many; reason, file and line stay."""
     emptied: set[str] = set()
     touched = 0
     for path in paths:
@@ -131,45 +123,44 @@ def empty_refused(lake: Lake, paths: Iterable[Path]) -> int:
 
 
 def list_traces(lake: Lake, nights: tuple[date, ...]) -> set[str]:
-    """The trace ids of some nights."""
+    """Returns the trace ids of some nights."""
     rows = lake.rows("select distinct trace_id from staged", {"staged": nights})
     return {row["trace_id"] for row in rows}
 
 
 def retire_answers(lake: Lake, nights: Iterable[date]) -> int:
-    """Takes the words out of the nights' paid answers, and the way back to them; costs stay."""
+    """Removes the nights' paid answers' texts and keys and returns how many; costs stay."""
 
-    def quiet(row: dict[str, Any]) -> dict[str, Any]:
+    def retire_answer(row: Row) -> Row:
         if row["code"] == "expired":
             return row
-        key = f"{MARK}{digest(row['content_key'])}"
+        key = f"{MARK}{digest(str(row['content_key']))}"
         return {**row, "content_key": key, "text": None, "probability": None, "code": "expired"}
 
     paths = lake.files("answers", list(nights))
-    return sum(scrubbing.scrub_parquet(path, lambda row: True, quiet) for path in paths)
+    return sum(scrubbing.scrub_parquet(path, lambda row: True, retire_answer) for path in paths)
 
 
 def redact_tables(lake: Lake, nights: Iterable[date]) -> int:
-    """Takes the words out of the nights' other tables, marts among them; figures stay."""
+    """Removes the texts of the nights' other tables, marts too; figures stay. Returns how many."""
 
-    def quiet(row: dict[str, Any]) -> dict[str, Any]:
+    def redact_row(row: Row) -> Row:
         return {key: MARK if key in TEXT_COLUMNS and value else value for key, value in row.items()}
 
-    touched = 0
-    for night in nights:
-        stamp = f"date={night:%Y-%m-%d}"
-        for folder in (*lake.home.glob(f"*/{stamp}"), *lake.home.glob(f"marts/*/{stamp}")):
-            if folder.parent.name not in (*NIGHTLY_TABLES, "answers"):
-                for path in folder.glob("*.parquet"):
-                    touched += scrubbing.scrub_parquet(path, lambda row: True, quiet)
-    return touched
+    paths = (
+        file.path
+        for night in nights
+        for file in lake.list_night_files(night)
+        if file.table not in (*NIGHTLY_TABLES, "answers")
+    )
+    return sum(scrubbing.scrub_parquet(path, lambda row: True, redact_row) for path in paths)
 
 
 def redact_notes(lake: Lake, traces: set[str]) -> int:
-    """Blanks the critiques of some traces' labels; the verdicts are figures."""
+    """Replaces the critiques of some traces' labels; the verdicts stay. Returns how many."""
 
-    def blank(row: dict[str, Any]) -> dict[str, Any]:
-        about = row["subject_id"] in traces and "critique" in row
-        return {**row, "critique": MARK} if about else row
+    def redact_critique(row: dict[str, Json]) -> dict[str, Json]:
+        is_about = row["subject_id"] in traces and "critique" in row
+        return {**row, "critique": MARK} if is_about else row
 
-    return change_rows(lake.home / "labels", blank)
+    return lake.change_labels("labels", redact_critique)

@@ -81,8 +81,8 @@ def load_user_key(lake: Lake) -> bytes:
         write_key_mark(lake, mark)
     elif known != mark:
         raise LakeError(
-            f"{lake.home} was begun with another key for user ids; set {KEY_VARIABLE} to that one, "
-            "or unset it to use the file `user_key` there"
+            f"{lake.store.locate('.')} was begun with another key for user ids; set {KEY_VARIABLE} "
+            "to that one, or unset it to use the file `user_key` there"
         )
     return key
 

@@ -71,6 +71,12 @@ def indexes(lake: Lake, nights: Sequence[date]) -> Iterator[tuple[date, Any]]:
         yield night, found
 
 
+def delete_indexes(lake: Lake, night: date | None = None) -> None:
+    """Deletes the index of a night, or of every night (None)."""
+    for name in lake.store.list_names(f"{FOLDER}/{night or '*'}.*"):
+        lake.store.delete(name)
+
+
 def stamp(lake: Lake, night: date) -> str:
     """What a night's index was made of: its staged files, and whoever hashes."""
     import duckdb

@@ -1,6 +1,6 @@
-"""Labels and gold values at rest: JSON lines, appended batch by batch and never changed.
+"""Labels and gold values at rest: JSON lines, a file a batch.
 
-What a label means for a judge is `evals.labels`'; the folders they rest in are the lake's.
+What a label means for a judge is `evals.labels`'; which folder a file is in is the lake's.
 """
 
 from __future__ import annotations
@@ -10,44 +10,47 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from evals.records import GoldValue, Label, digest, encode_canonical
+from evals.records import GoldValue, Json, Label, digest, encode_canonical
 from evals.storage.files import replace
 
-Row = dict[str, Any]
+Row: TypeAlias = dict[str, Json]
+
+ChangeRow: TypeAlias = Callable[[Row], Row | None]
+"""Returns a row changed or as it is; None removes it."""
 
 OPTIONAL = (
     "critique", "answer", "rubric_version", "time", "seconds_spent", "sampling_probability",
     "supersedes",
 )  # fmt: skip
-"""What a label's row leaves out where it is not known."""
+"""Fields that a label's row leaves out where they are not known."""
 
 
 def label_row(label: Label) -> Row:
-    """A label as it rests, with an id."""
+    """Returns a label as the row of a file, with an id."""
     row = dataclasses.asdict(label) | {"time": label.time and label.time.isoformat()}
-    named = row.pop("id")
-    found = {key: row[key] for key in row if key not in OPTIONAL or row[key] not in (None, "")}
-    return {**found, "id": named or digest(found, 20)}
+    label_id = row.pop("id")
+    known = {key: row[key] for key in row if key not in OPTIONAL or row[key] not in (None, "")}
+    return {**known, "id": label_id or digest(known, 20)}
 
 
-def read_label(row: Row) -> Label:
-    """The label of a row."""
+def parse_label(row: dict[str, Any]) -> Label:
+    """Returns the label of a row that `label_row` made."""
     time = row.get("time")
     return Label(**{**row, "time": datetime.fromisoformat(time)} if time else row)
 
 
 def gold_row(value: GoldValue) -> Row:
-    """A gold value as it rests."""
+    """Returns a gold value as the row of a file."""
     return dataclasses.asdict(value)
 
 
 def without_superseded(labels: Iterable[Label]) -> list[Label]:
-    """The labels that no other takes the place of."""
+    """Returns the labels that no other label supersedes."""
     every = list(labels)
-    replaced = {label.supersedes for label in every if label.supersedes}
-    return [label for label in every if label.id not in replaced] if replaced else every
+    superseded = {label.supersedes for label in every if label.supersedes}
+    return [label for label in every if label.id not in superseded] if superseded else every
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
@@ -57,13 +60,13 @@ def write_rows(path: Path, rows: Iterable[Row]) -> int:
     return len(lines)
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a file."""
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a file."""
     return (json.loads(line) for line in path.read_bytes().splitlines() if line.strip())
 
 
-def change_rows(folder: Path, change: Callable[[Row], Row | None]) -> int:
-    """Changes rows of every file of a folder, or removes them (None); returns how many."""
+def change_rows(folder: Path, change: ChangeRow) -> int:
+    """Changes rows of every file of a folder; returns how many were changed or removed."""
     touched = 0
     for path in sorted(folder.glob("*.jsonl")):
         before = list(read_rows(path))

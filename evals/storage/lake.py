@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from evals.records import GoldValue, Label, encode_canonical
 from evals.storage import label_records
@@ -59,6 +59,13 @@ class LakeError(RuntimeError):
 
 class HomeInUse(LakeError):
     """Somebody uses the home that one wants alone."""
+
+
+class TableFile(NamedTuple):
+    """One file of a table or a mart."""
+
+    table: str
+    path: Path
 
 
 def safe(name: str) -> str:
@@ -126,6 +133,16 @@ class Lake:
         """The nights a table has, oldest first."""
         found = (self.home / table).glob("date=*")
         return sorted(date.fromisoformat(path.name[5:]) for path in found)
+
+    def list_night_files(self, night: date) -> list[TableFile]:
+        """The Parquet files of every table and mart in a night."""
+        pattern = f"date={night:%Y-%m-%d}/*.parquet"
+        names = [n for top in ("*", "marts/*") for n in self.store.list_names(f"{top}/{pattern}")]
+        return [TableFile(name.split("/")[-3], self.store.path(name)) for name in names]
+
+    def delete_night(self, table: str, night: date) -> None:
+        """Deletes one night of a table."""
+        shutil.rmtree(self.partition(table, night), ignore_errors=True)
 
     def write(self, table: str, night: date, rows: Iterable[Any], name: str = "data") -> None:
         """Replaces one file of one night of a table."""
@@ -207,6 +224,10 @@ class Lake:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
+    def contains(self, path: Path) -> bool:
+        """Whether a file is in the home."""
+        return path.is_relative_to(self.home)
+
     def raw_place(self, path: Path) -> tuple[str, ...]:
         """Where a file lies in the home's own inbox, part by part; empty where it does not."""
         inbox = self.home / "inbox"
@@ -231,7 +252,7 @@ class Lake:
     def labels(self) -> list[Label]:
         """Every label that no other supersedes, in the order of its batch's name."""
         return label_records.without_superseded(
-            label_records.read_label(row)
+            label_records.parse_label(row)
             for path in sorted((self.home / "labels").glob("*.jsonl"))
             for row in label_records.read_rows(path)
         )
@@ -249,18 +270,16 @@ class Lake:
             for row in label_records.read_rows(path)
         ]
 
+    def change_labels(
+        self, folder: Literal["labels", "gold"], change: label_records.ChangeRow
+    ) -> int:
+        """Changes rows of labels or gold values, or removes them (None); returns how many."""
+        return label_records.change_rows(self.home / folder, change)
+
     def read_document(self, name: str) -> Any:
         """A small JSON document, or None; its shape is known to `storage.documents`."""
         data = self.store.read(name)
         return None if data is None else json.loads(data)
-
-    def document(self, *parts: str) -> Any:
-        """A small JSON document of the lake, or None."""
-        return self.read_document("/".join(parts))
-
-    def write_document(self, value: Any, *parts: str, durable: bool = False) -> None:
-        """Replaces a small JSON document; durable: waits for the disk."""
-        self.replace_document("/".join(parts), value, durable=durable)
 
     def replace_document(self, name: str, value: Any, *, durable: bool = False) -> None:
         """Replaces a small JSON document; durable: waits for the disk."""

@@ -7,6 +7,7 @@ What is in a file is the other modules'.
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -49,6 +50,10 @@ class Store(Protocol):
         """The names that match a pattern of `*` and `**`, sorted."""
         ...
 
+    def walk(self) -> list[str]:
+        """The names of all files, folder by folder; symbolic links are left out."""
+        ...
+
     def find_entry(self, name: str) -> Entry | None:
         """A file's size and time; None where there is none."""
         ...
@@ -63,6 +68,10 @@ class Store(Protocol):
 
     def delete(self, name: str) -> None:
         """Removes a file, if it is there."""
+        ...
+
+    def delete_folder(self, name: str) -> None:
+        """Removes a folder with all that is in it, if it is there."""
         ...
 
     def lock(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
@@ -93,6 +102,12 @@ class LocalStore:
         found = (path for path in self.folder.glob(pattern) if path.is_file())
         return sorted(path.relative_to(self.folder).as_posix() for path in found)
 
+    def walk(self) -> list[str]:
+        """The names of all files, folder by folder; symbolic links are left out."""
+        paths = sorted(self.folder.rglob("*"))
+        real = (path for path in paths if path.is_file() and not path.is_symlink())
+        return [path.relative_to(self.folder).as_posix() for path in real]
+
     def find_entry(self, name: str) -> Entry | None:
         """A file's size and time; None where there is none."""
         try:
@@ -115,6 +130,10 @@ class LocalStore:
     def delete(self, name: str) -> None:
         """Removes a file, if it is there."""
         self.path(name).unlink(missing_ok=True)
+
+    def delete_folder(self, name: str) -> None:
+        """Removes a folder with all that is in it, if it is there."""
+        shutil.rmtree(self.path(name), ignore_errors=True)
 
     def lock(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
         """A lock that dies with its process."""

@@ -22,8 +22,9 @@ import duckdb  # noqa: F401  once, before any fork
 import pandas as pd  # noqa: F401
 import pyarrow.parquet as pq  # noqa: F401
 
-from evals.erasure import forget, requests
+from evals.erasure import forget
 from evals.specs import load_catalog
+from evals.storage.documents import forget_requests
 from evals.storage.lake import Lake
 
 NAMED = {"os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.truncate"}
@@ -113,7 +114,7 @@ def main(folder: Path, user: str, most: int) -> None:
         copy = copied(f"at{at}")
         ended = die(copy, user, at, told)
         lake, catalog = Lake(copy / "home"), load_catalog(copy / "catalog")
-        begun = len(requests.list_unfinished(lake))
+        begun = len(forget_requests.list_unfinished(lake))
         again = forked(lambda: bool(forget.finish_requests(lake, catalog)) and None)  # noqa: B023  at once
         row = {"at": at, "total": total, "operation": told.read_text(), "ended": ended}
         print(json.dumps({**row, "begun": begun, "again": again, "folder": str(copy)}), flush=True)  # noqa: T201

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.erasure import requests
 from evals.privacy import redaction
+from evals.storage.documents import forget_requests
 from evals.storage.lake import Lake
 from orchestration.runtime.instance import SETTINGS
 from tests.system.line import NIGHTS, ROOT, Judge, Line, desk, team, traces
@@ -76,11 +76,13 @@ def test_dagster_alone_does_what_the_command_does(judge: Judge, tmp_path: Path) 
         assert line.reports(), run
         assert not (line.home / RAW).exists(), run
         lake = Lake(line.home)
-        requests.write_request(lake, requests.ErasureRequest("2026-03-02T06:00:00+00:00", (USER,)))
+        forget_requests.write_request(
+            lake, forget_requests.ErasureRequest("2026-03-02T06:00:00+00:00", (USER,))
+        )
         for night in NIGHTS[1:3]:
             line.export(f"{night}.jsonl", traces(night))
         run(line, NIGHTS[1], NIGHTS[2])
-        assert requests.list_unfinished(lake) == [], run
+        assert forget_requests.list_unfinished(lake) == [], run
         assert len(lake.read("traces", [NIGHTS[0]])) == len(traces(NIGHTS[0]))
         reports.append(line.reports())
     assert {name.split("/")[0] for name in reports[0]} == {f"{night}" for night in NIGHTS[:3]}

@@ -1,6 +1,6 @@
-"""Wishes to be forgotten: noted when they are made, kept until they are done, a file each.
+"""Requests to be forgotten: stored when they are made, deleted when they are done, a file each.
 
-How a person is found and taken out of the home is `forget`'s.
+How a person is found and removed from the home is `erasure.forget`'s.
 """
 
 from __future__ import annotations
@@ -8,15 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
-from evals.records import digest, encode_canonical
+from evals.records import Json, digest, encode_canonical
 from evals.storage import files
 from evals.storage.lake import Lake, LakeError
 
-FOLDER = ("quarantine", "forgetting")
-"""In the restricted room: the notes name whom they are about."""
+FOLDER = "quarantine/forgetting"
+"""In a restricted folder: the requests name the people they are about."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +25,23 @@ class Person:
     users: tuple[str, ...] = ()
     """Hashed."""
     names: tuple[str, ...] = ()
-    """Ids as they were given: they stand in raw rows alone."""
+    """Ids as they were given; only raw rows contain them."""
     texts: tuple[str, ...] = ()
     contents: tuple[str, ...] = ()
-    """Content keys of paid answers that nobody else's trace shares."""
+    """Content keys of paid answers that no trace of somebody else shares."""
     files: tuple[str, ...] = ()
-    """Names of the files its traces were read from."""
+    """Names of the files that the person's traces were read from."""
     outside: tuple[str, ...] = ()
-    """Those of them that lie beyond the home and are still there."""
-    nights: dict[str, int] = field(default_factory=dict)
+    """Those of them that are outside the home and still exist."""
+    nights: Mapping[str, int] = field(default_factory=dict[str, int])
     """Traces by ISO night."""
 
     def list_ids(self) -> set[str]:
-        """Ids that are nobody else's."""
+        """Returns the ids that are nobody else's."""
         return {*self.traces, *self.users, *self.names}
 
-    def owns_row(self, row: dict[str, Any]) -> bool:
-        """Whether a row is about it."""
+    def owns_row(self, row: Mapping[str, object]) -> bool:
+        """Whether a row is about the person."""
         return row.get("trace_id") in self.traces or (row.get("user_id") or "") in self.users
 
 
@@ -56,76 +54,115 @@ class ErasureRequest:
     users: tuple[str, ...] = ()
     traces: tuple[str, ...] = ()
     person: Person | None = None
-    """Noted before the first row goes: what goes first is what it was found by."""
+    """Stored before the first row is deleted, since those rows are what the person is found by."""
 
     @property
     def ids(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What was asked for."""
+        """The users and the traces to forget."""
         return self.users, self.traces
 
-    def note_path(self, lake: Lake) -> Path:
-        """Where it is noted: a wish never takes the place of another that is not done."""
-        name = digest([self.asked, self.users, self.traces], 16)
-        return lake.home.joinpath(*FOLDER, f"{name}.json")
+
+def name_of(request: ErasureRequest) -> str:
+    """Returns the name of a request's file; two requests never share one."""
+    return f"{FOLDER}/{digest([request.asked, request.users, request.traces], 16)}.json"
 
 
-def write_request(lake: Lake, wish: ErasureRequest) -> ErasureRequest:
-    """Notes a wish, or what was found out for it: no death or power cut loses it from then on."""
+def write_request(lake: Lake, request: ErasureRequest) -> ErasureRequest:
+    """Stores a request with what is known of its person; it survives a crash and a power cut."""
     with lake.lock("wishes"):
-        files.replace(wish.note_path(lake), encode_canonical(asdict(wish)), durable=True)
-    return wish
+        lake.store.replace(name_of(request), encode_canonical(asdict(request)), durable=True)
+    return request
 
 
-def record_person(lake: Lake, wish: ErasureRequest, person: Person) -> ErasureRequest:
-    """Notes whom a wish is about."""
-    return write_request(lake, replace(wish, person=person))
+def record_person(lake: Lake, request: ErasureRequest, person: Person) -> ErasureRequest:
+    """Stores whom a request is about."""
+    return write_request(lake, replace(request, person=person))
 
 
 def list_unfinished(lake: Lake) -> list[ErasureRequest]:
-    """The wishes that are not done, the oldest first.
+    """Returns the requests that are not done, oldest first.
 
     Raises:
-        LakeError: a note cannot be read.
+        LakeError: a file cannot be read.
     """
-    paths = sorted(lake.home.joinpath(*FOLDER).glob("*.json"))
-    return sorted(map(read_request, paths), key=lambda wish: wish.asked)
+    names = lake.store.list_names(f"{FOLDER}/*.json")
+    return sorted((read_request(lake, name) for name in names), key=lambda one: one.asked)
 
 
-def read_request(path: Path) -> ErasureRequest:
-    """The wish in a note.
+def read_request(lake: Lake, name: str) -> ErasureRequest:
+    """Reads a request's file.
 
     Raises:
         LakeError: it cannot be read.
     """
     try:
-        known: dict[str, Any] = json.loads(path.read_bytes())
-        wish = ErasureRequest(**freeze_lists(known))
-        return (
-            replace(wish, person=Person(**freeze_lists(known["person"])))
-            if known["person"]
-            else wish
-        )
+        return parse_request(json.loads(lake.store.read(name) or b""))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LakeError(
-            f"{path}: expected the note of an `andon forget` that is not done, found something "
-            "else; delete the file, then ask again with `andon forget --user ID --yes` or "
-            "`--trace ID` for whomever it was about"
+            f"{lake.store.locate(name)}: expected the note of an `andon forget` that is not done, "
+            "found something else; delete the file, then ask again with "
+            "`andon forget --user ID --yes` or `--trace ID` for whomever it was about"
         ) from error
 
 
-def freeze_lists(known: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a note, lists as tuples."""
-    return {name: tuple(it) if isinstance(it, list) else it for name, it in known.items()}
+def parse_request(row: dict[str, Json]) -> ErasureRequest:
+    """Returns a request from its JSON."""
+    person = row["person"]
+    return ErasureRequest(
+        asked=parse_text(row["asked"]),
+        users=parse_texts(row["users"]),
+        traces=parse_texts(row["traces"]),
+        person=parse_person(person) if isinstance(person, dict) and person else None,
+    )
 
 
-def remove_request(lake: Lake, wish: ErasureRequest) -> None:
-    """Removes the note of a wish."""
-    wish.note_path(lake).unlink(missing_ok=True)
+def parse_person(row: dict[str, Json]) -> Person:
+    """Returns a person from its JSON."""
+    nights = row["nights"]
+    if not isinstance(nights, dict):
+        raise TypeError("expected an object")
+    return Person(
+        traces=parse_texts(row["traces"]),
+        users=parse_texts(row["users"]),
+        names=parse_texts(row["names"]),
+        texts=parse_texts(row["texts"]),
+        contents=parse_texts(row["contents"]),
+        files=parse_texts(row["files"]),
+        outside=parse_texts(row["outside"]),
+        nights={night: count for night, count in nights.items() if isinstance(count, int)},
+    )
+
+
+def parse_text(value: Json) -> str:
+    """Returns a value that has to be a string.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(value, str):
+        raise TypeError("expected a string")
+    return value
+
+
+def parse_texts(value: Json) -> tuple[str, ...]:
+    """Returns a value that has to be a list of strings.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(value, list):
+        raise TypeError("expected a list")
+    return tuple(map(parse_text, value))
+
+
+def remove_request(lake: Lake, request: ErasureRequest) -> None:
+    """Deletes a request's file."""
+    lake.store.delete(name_of(request))
 
 
 def drop_leftovers(lake: Lake) -> int:
-    """Removes what killed writers left aside in the home, which one has to have alone; how many."""
-    with lake.lock("wishes"):  # another wish may be about to be noted
+    """Deletes files that killed writers left behind; needs the home alone. Returns how many."""
+    with lake.lock("wishes"):  # another request may be about to be written
         paths = list(files.leftovers(lake.home))
         for path in paths:
             path.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from evals.erasure import requests
+from evals.storage.documents import forget_requests
 from evals.storage.documents.tombstones import read_tombstones
 from evals.storage.lake import Lake, LakeError
 from orchestration.runtime.executor import in_use_executor
@@ -48,10 +48,10 @@ def test_a_run_first_completes_an_unfinished_erasure(
     """Where Dagster alone runs the nights, a killed `andon forget` is completed as well."""
     monkeypatch.setenv("ANDON_HOME", str(tmp_path / "home"))
     lake = read_settings().lake()
-    requests.write_request(
-        lake, requests.ErasureRequest("2026-10-02T06:00:00+00:00", ("somebody-4711",))
+    forget_requests.write_request(
+        lake, forget_requests.ErasureRequest("2026-10-02T06:00:00+00:00", ("somebody-4711",))
     )
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         assert dg.execute_job(dg.reconstructable(open_alone_job), instance).success
-    assert requests.list_unfinished(lake) == []
+    assert forget_requests.list_unfinished(lake) == []
     assert read_tombstones(lake).users
