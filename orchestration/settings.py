@@ -25,12 +25,12 @@ class Settings(NamedTuple):
     inbox: Path | str | None
     labels: tuple[Path, ...]
 
-    def lake(self) -> Lake:
-        """The lake, opened."""
+    def open_lake(self) -> Lake:
+        """Opens the lake."""
         return Lake(self.home).open()
 
-    def catalog(self) -> Catalog:
-        """The checked catalog; it lists broken applications apart.
+    def load_catalog(self) -> Catalog:
+        """Loads and checks the catalog; it lists broken applications apart.
 
         Raises:
             CatalogError: none of its applications can be used.
@@ -39,8 +39,8 @@ class Settings(NamedTuple):
 
         return check_catalog(Lake(self.home), load_catalog(self.catalog_root))
 
-    def references(self, lake: Lake) -> GoldAndLabels:
-        """Gold values and labels."""
+    def load_references(self, lake: Lake) -> GoldAndLabels:
+        """Loads gold values and labels."""
         return GoldAndLabels.of(self.catalog_root, lake.labels(), lake.gold_values())
 
 

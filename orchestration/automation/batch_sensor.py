@@ -35,7 +35,7 @@ def build_asset(deployment: Deployment) -> dg.AssetsDefinition:
     @declare_asset(GROUP, {"python"}, owner=QUALITY, paid=True, deps=score_keys(deployment))
     def batches(context: dg.AssetExecutionContext) -> Materialized:
         """One row per batch sent to a provider, with its state and cost."""
-        jobs = list(read_jobs(settings.lake()))
+        jobs = list(read_jobs(settings.open_lake()))
         last = [describe_batch(job) for job in reversed(jobs[-SHOWN_BATCHES:])]
         return dg.MaterializeResult(
             metadata={
@@ -61,10 +61,10 @@ def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
     )
     def batches_back(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         """Asks providers about open batches, and runs the nights of those that have ended."""
-        lake = settings.lake()
+        lake = settings.open_lake()
         if not list_open_jobs(lake):
             return dg.SkipReason("no batch is under way")
-        jobs = check_batches(lake, settings.catalog(), datetime.now(UTC))
+        jobs = check_batches(lake, settings.load_catalog(), datetime.now(UTC))
         ended = [job for job in jobs if not job.is_open or job.status in FINAL_STATES]
         if not ended:
             done, requests = sum(job.done for job in jobs), sum(job.requests for job in jobs)

@@ -58,7 +58,7 @@ def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
     )
     def nights_final(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         """Finalizes nights that get no more late traces; only now may they raise alarms."""
-        final = pipeline.close_nights(settings.lake(), datetime.now(UTC))
+        final = pipeline.close_nights(settings.open_lake(), datetime.now(UTC))
         why = ", ".join(f"{row.date} {row.app}: {row.gate}" for row in final)
         return dg.SensorResult(
             skip_reason=f"final now: {why}" if why else "no night became final",

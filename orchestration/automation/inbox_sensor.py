@@ -93,7 +93,7 @@ def list_files(settings: Settings, lake: Lake, now: float) -> list[InboxFile]:
     """
     stamps = read_stamps(lake)
     imported = lake.inbox_files().keys()
-    inbox = settings.inbox or settings.catalog().inbox
+    inbox = settings.inbox or settings.load_catalog().inbox
     files = [look_at_file(path, stamps, imported, now) for path in list_inbox(lake.raw_folder())]
     if isinstance(inbox, str) and locations.is_remote(inbox):
         return files + [
@@ -158,9 +158,9 @@ def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
         """Starts a run that reads new files of the inbox, and then runs of the nights due."""
         if is_running(context.instance):
             return dg.SensorResult(skip_reason="a run is under way", cursor=context.cursor)
-        lake = settings.lake()
+        lake = settings.open_lake()
         files, now = list_files(settings, lake, time.time()), datetime.now(UTC)
-        due = list_due_ranges(lake, settings.catalog(), now)
+        due = list_due_ranges(lake, settings.load_catalog(), now)
         return request_runs(context.cursor, files, due, now.strftime("%Y-%m-%dT%H"))
 
     return inbox

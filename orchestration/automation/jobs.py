@@ -42,7 +42,7 @@ def build_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
     def every_night(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
         """Requests the last night that has ended, and the nights before it that are due."""
         now = context.scheduled_execution_time.astimezone(UTC)
-        lake, catalog = settings.lake(), settings.catalog()
+        lake, catalog = settings.open_lake(), settings.load_catalog()
         last = (now - timedelta(hours=catalog.day_begins)).date() - timedelta(days=1)
         older = [
             night for night in night_locks.list_begun_nights(lake, catalog, now) if night < last

@@ -38,7 +38,7 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
     """
     from evals.storage.documents.batch_jobs import describe_job, read_jobs
 
-    jobs = list(read_jobs(read_options(home, catalog).lake()))
+    jobs = list(read_jobs(read_options(home, catalog).open_lake()))
     rows = [describe_job(job) for job in reversed(jobs) if job.is_open or not only_open]
     if as_json:
         terminal.print_json(rows)
@@ -69,12 +69,12 @@ def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
     from evals.storage.documents.batch_jobs import read_job
 
     settings = read_options(home, catalog)
-    lake = settings.lake()
+    lake = settings.open_lake()
     job = read_job(lake, name)
     if job is None or not job.is_open:
         fail(USAGE, f"no open batch {name!r}; `andon batches list --open` lists the open ones")
     try:
-        job = cancel_batch(lake, settings.catalog(), job, datetime.now(UTC))
+        job = cancel_batch(lake, settings.load_catalog(), job, datetime.now(UTC))
     except (models.ModelError, models.Unavailable) as error:
         fail(INFRASTRUCTURE, f"the provider could not be reached: {error}")
     after = "`andon nightly` reads its answers" if job.is_open else "it had not been sent yet"

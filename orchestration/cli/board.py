@@ -278,14 +278,14 @@ def describe_shortage(room: BudgetLeft, rows: Sequence[PlannedNight]) -> str:
 
 def describe_cost(rows: Sequence[PlannedNight]) -> str:
     """The cost of rows of a plan; calls without a known price are named, not counted as free."""
-    known = sum(row.usd or 0.0 for row in rows)
+    usd = sum(row.usd or 0.0 for row in rows)
     unknown = sum(row.calls for row in rows if row.usd is None)
-    away = sum(row.margin or 0.0 for row in rows)
+    margin = sum(row.margin or 0.0 for row in rows)
     guessed = any(row.usd and row.margin is None for row in rows)
-    cost = f"~{known:.4f}" if guessed else f"{known:.4f} ± {away:.4f}" if away else f"{known:.4f}"
+    cost = f"~{usd:.4f}" if guessed else f"{usd:.4f} ± {margin:.4f}" if margin else f"{usd:.4f}"
     if not unknown:
         return cost
-    return f"{cost} + {unknown} calls of unknown price" if known else "unknown price"
+    return f"{cost} + {unknown} calls of unknown price" if usd else "unknown price"
 
 
 def describe_data(before: Accounting, after: Accounting) -> str:

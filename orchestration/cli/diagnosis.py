@@ -36,7 +36,7 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
     findings = [Finding("ok", "home", str(settings.home)), *findings, *list_plugins()]
     if catalog is None:
         return findings
-    lake, today = settings.lake(), datetime.now(UTC).date()
+    lake, today = settings.open_lake(), datetime.now(UTC).date()
     failed = models.refresh_model_lists(lake, catalog.models.values(), today) if online else {}
     return [
         *findings,
@@ -65,7 +65,9 @@ def list_plugins() -> Iterator[Finding]:
 def check_catalog_files(settings: Settings) -> tuple[Catalog | None, list[Finding]]:
     """The catalog, if it can be used at all, and all problems in it."""
     try:
-        catalog = check_catalog(settings.lake(), load_catalog(settings.catalog_root), anew=True)
+        catalog = check_catalog(
+            settings.open_lake(), load_catalog(settings.catalog_root), anew=True
+        )
     except CatalogError as error:
         return None, [Finding("fail", "catalog", message) for message in error.messages]
     fine = Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications")
@@ -81,7 +83,9 @@ def check_pins(catalog: Catalog, lists: Mapping[str, ModelList], today: date) ->
         about, promise = f"model {name}", classify(pin)
         if not isinstance(promise, Pinned):
             kind = type(promise).__name__.lower()
-            yield Finding("warn", about, f"{pin.model} is {kind}: {promise.reason}; reports say so")
+            yield Finding(
+                "warn", about, f"{pin.model} is {kind}: {promise.reason}; reports show it"
+            )
         reason = models.why_unavailable(pin)
         hint = {"no-key": f"set {pin.key_variable}", "no-model": "install the extra andon[model]"}
         if reason:

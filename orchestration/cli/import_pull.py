@@ -50,7 +50,7 @@ def pull(home: Path | None, catalog: Path | None, sources: tuple[str, ...], as_j
     from evals.sources import pulls
 
     settings = read_options(home, catalog)
-    lake, cat = settings.lake(), settings.catalog()
+    lake, cat = settings.open_lake(), settings.load_catalog()
     declared = {word for source in cat.sources.values() for word in (source.name, source.kind)}
     for name in sources:
         if name not in declared:
@@ -114,9 +114,11 @@ def import_(
         from orchestration.cli import explanation
 
         files = [path for path in paths if isinstance(path, Path)]
-        explanation.print_explanations(settings.catalog(), files, assume_date, assume_app, as_json)
+        explanation.print_explanations(
+            settings.load_catalog(), files, assume_date, assume_app, as_json
+        )
         return
-    lake, cat = settings.lake(), settings.catalog()
+    lake, cat = settings.open_lake(), settings.load_catalog()
     forget.finish_requests(lake, cat)
     before = lake.inbox_files()
     rows: list[tuple[InboxFile, bool]] = []

@@ -60,7 +60,7 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
     from orchestration.runtime.interrupts import Interrupts
     from orchestration.runtime.progress import Progress
 
-    lake, cat = settings.lake(), settings.catalog()
+    lake, cat = settings.open_lake(), settings.load_catalog()
     uses, nights = attack_trial.uses(cat, name, app), lake.nights("traces")
     if not uses:
         fail(
@@ -69,7 +69,7 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
     if not nights:
         fail(USAGE, "no traces yet: run `andon nightly`, then label answers that are bad")
     run, today = f"attack-{secrets.token_hex(4)}", datetime.now(UTC).date()
-    references = settings.references(lake)
+    references = settings.load_references(lake)
     with open_budget(lake, run, today, cat) as budget, ledger.journal(lake, run) as journal:
         return [
             attack_trial.attack(

@@ -98,7 +98,7 @@ def nightly(
     refuse_probe_of_run(probe, dry_run)
     intake = build_intake(assume_date, spread, pull=not no_pull)
     settings = read_options(home, catalog, inbox=inbox, labels=labels)
-    cat, lake = settings.catalog(), settings.lake()
+    cat, lake = settings.load_catalog(), settings.open_lake()
     broken = print_problems(cat)
     intake = intake._replace(inbox=settings.inbox, labels=settings.labels)
     was_open = night_state.open_nights(lake)
@@ -130,11 +130,7 @@ def build_intake(
         raise click.UsageError("--assume-date and --spread exclude each other; give one")
     if spread and spread[1] < spread[0]:
         raise click.UsageError("--spread ends before it begins; give the first night first")
-    return Intake(
-        assume_date=assume_date,
-        spread=spread,
-        pull=pull,
-    )
+    return Intake(assume_date=assume_date, spread=spread, pull=pull)
 
 
 def run_ranges(
@@ -171,8 +167,8 @@ def print_plan(
     from evals.runs import plan
     from orchestration.runtime.interrupts import Interrupts
 
-    lake, catalog, now = settings.lake(), settings.catalog(), datetime.now(UTC)
-    scope = plan.PlanScope(lake, catalog, settings.references(lake), nights, names, moved)
+    lake, catalog, now = settings.open_lake(), settings.load_catalog(), datetime.now(UTC)
+    scope = plan.PlanScope(lake, catalog, settings.load_references(lake), nights, names, moved)
     probed = None
     if probe:
         counted, stop = Progress.count_calls, Interrupts.stop
@@ -265,8 +261,8 @@ def plan(
       andon plan --evaluator faithful-summary --from 2026-10-01 --json
     """
     settings = read_options(home, catalog)
-    broken = print_problems(settings.catalog())
-    nights = select_nights(settings.lake().nights("traces"), first, last, only)
+    broken = print_problems(settings.load_catalog())
+    nights = select_nights(settings.open_lake().nights("traces"), first, last, only)
     check_names(settings, evaluator)
     print_plan(settings, nights, evaluator or None, as_json=as_json)
     sys.exit(INFRASTRUCTURE if broken else DONE)
@@ -306,20 +302,20 @@ def backfill(
     from evals.storage import night_state
 
     settings = read_options(home, catalog)
-    lake = settings.lake()
+    lake = settings.open_lake()
     nights = select_nights(lake.nights("traces"), first, last, only)
     refuse_probe_of_run(probe, dry_run)
     check_names(settings, evaluator)
-    broken = print_problems(settings.catalog())
+    broken = print_problems(settings.load_catalog())
     if dry_run:
         print_plan(settings, nights, evaluator or None, probe=probe, as_json=as_json)
         sys.exit(INFRASTRUCTURE if broken else DONE)
-    pipeline.prepare_home(lake, settings.catalog(), datetime.now(UTC))
+    pipeline.prepare_home(lake, settings.load_catalog(), datetime.now(UTC))
     for night in nights:
         apps = night_state.read_state(lake, night).apps
         for app in (name for name, account in apps.items() if not account["refused"]):
-            night_locks.move_lock(lake, settings.catalog(), night, app, evaluator or None)
-    due = pipeline.find_due_nights(lake, settings.catalog(), nights) if evaluator else nights
+            night_locks.move_lock(lake, settings.load_catalog(), night, app, evaluator or None)
+    due = pipeline.find_due_nights(lake, settings.load_catalog(), nights) if evaluator else nights
     with open_listener(as_json) as listener:
         calls, failures = run_ranges(settings, "rescore", due, listener)
     print_result(lake, due, calls, [*failures, *broken], as_json)
@@ -329,7 +325,7 @@ def check_names(settings: Settings, names: tuple[str, ...]) -> None:
     """Ends the command where the catalog does not declare an evaluator."""
     from evals.evaluators import resolution
 
-    declared = resolution.list_evaluators(settings.catalog())
+    declared = resolution.list_evaluators(settings.load_catalog())
     for name in names:
         if name not in declared:
             fail(USAGE, f"no evaluator {name!r} in the catalog; declared: {', '.join(declared)}")

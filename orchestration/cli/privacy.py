@@ -51,7 +51,7 @@ def forget(
     if not users and not traces:
         raise click.UsageError("give --user or --trace, each as often as needed")
     settings = read_options(home, catalog)
-    lake, cat = settings.lake(), settings.catalog()
+    lake, cat = settings.open_lake(), settings.load_catalog()
     done: dict[str, int] = {}
     try:
         if yes:
@@ -114,9 +114,9 @@ def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) 
     from evals.erasure import retention
 
     settings = read_options(home, catalog)
-    lake = settings.lake()
-    forgetting.finish_requests(lake, settings.catalog())
-    expired = retention.find_expired(lake, settings.catalog(), datetime.now(UTC))
+    lake = settings.open_lake()
+    forgetting.finish_requests(lake, settings.load_catalog())
+    expired = retention.find_expired(lake, settings.load_catalog(), datetime.now(UTC))
     planned = {
         "raw_files": len(expired.raw),
         "refused_files": len(expired.refused),

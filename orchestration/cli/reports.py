@@ -51,7 +51,7 @@ def gate(
     from evals.storage import night_state
 
     settings = read_options(home, catalog)
-    lake, broken = settings.lake(), settings.catalog().broken.get(app)
+    lake, broken = settings.open_lake(), settings.load_catalog().broken.get(app)
     waiting = night_state.read_state(lake, only).waiting if only else (app,)
     if broken and app in waiting:
         fail(INFRASTRUCTURE, f"{broken.messages[0]}; {app} waits, so there is no report")
@@ -92,7 +92,7 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     from evals.storage import night_state
     from evals.storage.report_files import list_reports
 
-    lake, now = read_options(home, catalog).lake(), datetime.now(UTC)
+    lake, now = read_options(home, catalog).open_lake(), datetime.now(UTC)
     current = {report.key: report.version for report in current_reports(lake)}
     rows = [
         {
@@ -135,7 +135,7 @@ def report_show(
       andon report show --app chat --date 2026-10-08
       andon report show --app chat --from 2026-10-01 --to 2026-10-07 --json
     """
-    lake = read_options(home, catalog).lake()
+    lake = read_options(home, catalog).open_lake()
     if first or last:
         show_pooled(lake, app, select_nights(lake.nights("traces"), first, last, None), as_json)
         return
@@ -182,7 +182,7 @@ def report_diff(
     """
     from orchestration.cli import board
 
-    lake = read_options(home, catalog).lake()
+    lake = read_options(home, catalog).open_lake()
     steps = board.compare_versions(lake, only, app)
     if as_json:
         terminal.print_json(steps)

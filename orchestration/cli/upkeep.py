@@ -52,7 +52,7 @@ def labels_export(
     """
     from evals.labels import realign
 
-    lake = read_options(home, catalog).lake()
+    lake = read_options(home, catalog).open_lake()
     for row in realign.sheet(lake, only, app):
         out.write(terminal.to_json(row) + "\n")
 
@@ -70,7 +70,7 @@ def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
     from evals.labels.label_files import import_labels
 
     settings = read_options(home, catalog)
-    added = import_labels(settings.lake(), settings.catalog(), path)
+    added = import_labels(settings.open_lake(), settings.load_catalog(), path)
     terminal.print_line(f"{added} labels added; `andon nightly` reports them")
 
 
@@ -117,7 +117,7 @@ def quarantine_list(
     """
     from evals.validation.quarantine import read_refusals
 
-    lake = read_options(home, catalog).lake()
+    lake = read_options(home, catalog).open_lake()
     keys = ("source_file", "source_line", "code", "reason", "app", "trace_id")
     filters = {"app": app, "code": code, "source_file": file}
     chosen = {key: value for key, value in filters.items() if value is not None}
@@ -149,7 +149,7 @@ def quarantine_show(home: Path | None, catalog: Path | None, place: str, as_json
     """
     from evals.validation.quarantine import read_refusals
 
-    lake = read_options(home, catalog).lake()
+    lake = read_options(home, catalog).open_lake()
     file, _, line = place.rpartition(":")
     refusals = [
         row
@@ -191,7 +191,7 @@ def quarantine_replay(
 
     settings = read_options(home, catalog)
     replays = quarantine_replay.replay_quarantine(
-        settings.lake(), settings.catalog(), file=file, code=code
+        settings.open_lake(), settings.load_catalog(), file=file, code=code
     )
     if as_json:
         terminal.print_json([replay._asdict() for replay in replays])
@@ -214,7 +214,9 @@ def quarantine_replay(
 @click.command()
 @home_options
 @json_option
-@click.option("--online", is_flag=True, help="Ask providers until when they serve each model.")
+@click.option(
+    "--online", is_flag=True, help="Read from providers until when they serve each model."
+)
 def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool) -> None:
     """Checks the catalog, the models' pins and the data folder.
 

@@ -47,7 +47,7 @@ def load_deployment(settings: Settings) -> Deployment:
     """Reads the applications that can be read, and the home's first night."""
     problems: dict[str, str] = {}
     try:
-        catalog = settings.catalog()
+        catalog = settings.load_catalog()
     except CatalogError as error:
         catalog = Catalog(root=settings.catalog_root)
         problems[WHOLE] = "; ".join(error.messages)
@@ -62,7 +62,7 @@ def load_deployment(settings: Settings) -> Deployment:
         for evaluator in evaluators:
             by_name.setdefault(evaluator.name, []).append(evaluator)
     uses = {name: tuple(evaluators) for name, evaluators in sorted(by_name.items())}
-    nights = build_calendar(catalog, settings.lake())
+    nights = build_calendar(catalog, settings.open_lake())
     return Deployment(settings, catalog, nights, uses, problems)
 
 

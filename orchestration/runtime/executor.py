@@ -46,13 +46,13 @@ class InUseExecutor(dg.Executor):
         home: then the next run does.
         """
         settings = read_settings()
-        lake = settings.lake()
-        pipeline.prepare_home(lake, settings.catalog(), datetime.now(UTC))
+        lake = settings.open_lake()
+        pipeline.prepare_home(lake, settings.load_catalog(), datetime.now(UTC))
         with ExitStack() as stack:
             with dg.raise_execution_interrupts():  # Dagster holds signals back between steps
                 stack.enter_context(lake.used())
             yield from self.inner.execute(plan_context, execution_plan)
-        pipeline.apply_retention(lake, settings.catalog(), datetime.now(UTC))
+        pipeline.apply_retention(lake, settings.load_catalog(), datetime.now(UTC))
 
 
 @dg.executor(name="in_use", config_schema=dg.in_process_executor.config_schema)  # pyright: ignore[reportArgumentType]

@@ -45,7 +45,7 @@ def check_pins(
     judges = [spec for spec in specs if spec.key in chosen and "pin" in spec.metadata]
     if not judges:
         return
-    lake = settings.lake()
+    lake = settings.open_lake()
     others = {night: count_others(lake, night) for night in nights_of(context)}
     expiries = {expiry.name: expiry for expiry in list_expiring(settings)}
     for spec in judges:
@@ -79,7 +79,7 @@ def check_pin(answers: int, refused: int, expiry: Expiry | None) -> CheckOutcome
 def list_expiring(settings: Settings) -> list[Expiry]:
     """The catalog's pins that expire within 90 days from today."""
     return models.list_expiring(
-        settings.catalog().models.values(), settings.lake(), datetime.now(UTC).date()
+        settings.load_catalog().models.values(), settings.open_lake(), datetime.now(UTC).date()
     )
 
 

@@ -113,12 +113,12 @@ def score_nights(
     context: dg.AssetExecutionContext, settings: Settings, nights: Sequence[date], stop: Stop
 ) -> dict[str, list[Tally]]:
     """Scores nights with the selected evaluators; returns each one's tallies by its name."""
-    lake, catalog = settings.lake(), settings.catalog()
+    lake, catalog = settings.open_lake(), settings.load_catalog()
     selected = {key.to_user_string() for key in context.selected_asset_keys}
     done = pipeline.score_nights(
         lake,
         catalog,
-        settings.references(lake),
+        settings.load_references(lake),
         each_night("evaluating", nights),
         context.run.run_id,
         datetime.now(UTC),

@@ -32,7 +32,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     )
     def verdicts(context: dg.AssetExecutionContext) -> None:
         """One row per trace × guardrail: whether it tripped, and its policy's action."""
-        lake = settings.lake()
+        lake = settings.open_lake()
         shown = {
             night: count_verdicts(runner.guard_night(lake, night))
             for night in each_night("guarding", nights_of(context))

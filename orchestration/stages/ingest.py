@@ -91,7 +91,7 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
     )
     def inbox_files(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
         """One row per file seen in the inbox, with what was read from it."""
-        lake, catalog = settings.lake(), settings.catalog()
+        lake, catalog = settings.open_lake(), settings.load_catalog()
         failures: list[str] = []
         if not was_taken_in(context.run.tags):
             now, intake = datetime.now(UTC), pipeline.Intake(settings.inbox)
@@ -126,7 +126,7 @@ def build_staged_traces(deployment: Deployment) -> dg.AssetsDefinition:
     )
     def staged_traces(context: dg.AssetExecutionContext) -> None:
         """One row per row read from an export, redacted, before it is validated."""
-        lake = settings.lake()
+        lake = settings.open_lake()
         shown: dict[date, Metadata] = {}
         for night in nights_of(context):
             sql = "select app, count(*) as n from staged group by app order by app"
@@ -150,9 +150,9 @@ def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
     )
     def labels(context: dg.AssetExecutionContext) -> Materialized:
         """One row per trace × dimension × annotator: the verdict of a person or another judge."""
-        lake, added = settings.lake(), 0
+        lake, added = settings.open_lake(), 0
         if not was_taken_in(context.run.tags):
-            added = pipeline.add_labels(lake, settings.catalog(), settings.labels)
+            added = pipeline.add_labels(lake, settings.load_catalog(), settings.labels)
         kinds = Counter(label.annotator_kind for label in lake.labels())
         rows = [{"annotator_kind": kind, "labels": n} for kind, n in sorted(kinds.items())]
         return dg.MaterializeResult(
@@ -169,7 +169,7 @@ def build_slice_catalog(deployment: Deployment) -> dg.AssetsDefinition:
     @declare_asset("slices", {"yaml"})
     def slice_catalog(context: dg.AssetExecutionContext) -> Materialized:
         """One row per declared slice: a value, a predicate or a keyword."""
-        rows = [row._asdict() for row in pipeline.slice_rows(settings.catalog())]
+        rows = [row._asdict() for row in pipeline.slice_rows(settings.load_catalog())]
         return dg.MaterializeResult(metadata={"slices": len(rows), "declared": show_table(rows)})
 
     return slice_catalog

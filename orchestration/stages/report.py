@@ -84,9 +84,9 @@ def build_marts(deployment: Deployment) -> dg.AssetsDefinition:
     )
     def quality_models(context: dg.AssetExecutionContext) -> Iterator[DbtEvent]:
         """Scores, agreement and rates by slice, joined and counted in SQL."""
-        lake, nights = settings.lake(), nights_of(context)
+        lake, nights = settings.open_lake(), nights_of(context)
         Progress.report("building rates with dbt", 0, len(nights))
-        path = pipeline.fill_warehouse(lake, settings.catalog(), context.run.run_id, nights)
+        path = pipeline.fill_warehouse(lake, settings.load_catalog(), context.run.run_id, nights)
         yield from run_dbt(context, path)
         marts.publish(lake, context.run.run_id, nights, marts.QUALITY_MARTS)
 
@@ -114,7 +114,7 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
     )
     def reports(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
         """One versioned report per night × application, kept for ever."""
-        lake, nights = settings.lake(), nights_of(context)
+        lake, nights = settings.open_lake(), nights_of(context)
         rows = {
             night: report_night(settings, lake, night, context.run.run_id)
             for night in each_night("reporting", nights)
@@ -137,7 +137,7 @@ def report_night(settings: Settings, lake: Lake, night: date, run_id: str) -> li
         settings
     )
     rows: list[ReportRow] = []
-    for report, folder in assembly.write_night_reports(lake, settings.catalog(), night, stamp):
+    for report, folder in assembly.write_night_reports(lake, settings.load_catalog(), night, stamp):
         until = night_state.provisional_until(lake, night, report.app, now)
         rows.append(describe_report(lake, report, folder, until or ""))
     return rows
@@ -229,7 +229,7 @@ def build_board(deployment: Deployment) -> dg.AssetsDefinition:
     @declare_asset(GROUP, {"html"}, owner=QUALITY, deps=[REPORTS])
     def board(context: dg.AssetExecutionContext) -> Materialized:
         """One page over all nights and applications, and the warehouse of views beside it."""
-        lake = settings.lake()
+        lake = settings.open_lake()
         path = assembly.write_board(lake, pin_checks.describe_expiring(settings))
         marts.warehouse(lake)
         return dg.MaterializeResult(

@@ -30,7 +30,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     )
     def review_queue(context: dg.AssetExecutionContext) -> None:
         """One row per trace × dimension that a person is asked to judge."""
-        lake, catalog = settings.lake(), settings.catalog()
+        lake, catalog = settings.open_lake(), settings.load_catalog()
         shown: dict[date, Metadata] = {}
         for night in each_night("choosing answers to review", nights_of(context)):
             questions = realign.night_queue(lake, catalog, night)

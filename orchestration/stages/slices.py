@@ -33,9 +33,9 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     )
     def slice_models(context: dg.AssetExecutionContext) -> Iterator[DbtEvent]:
         """One row per trace × slice it belongs to, and one per slice."""
-        lake, nights = settings.lake(), nights_of(context)
+        lake, nights = settings.open_lake(), nights_of(context)
         Progress.report("building slices with dbt", 0, len(nights))
-        path = pipeline.fill_warehouse(lake, settings.catalog(), context.run.run_id, nights)
+        path = pipeline.fill_warehouse(lake, settings.load_catalog(), context.run.run_id, nights)
         yield from build_models(context, path)
         marts.publish(lake, context.run.run_id, nights, marts.SLICE_MARTS)
 

@@ -69,7 +69,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     )
     def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
         """Validates each night by itself; a refused one does not stop the others."""
-        lake, catalog, nights = settings.lake(), settings.catalog(), nights_of(context)
+        lake, catalog, nights = settings.open_lake(), settings.load_catalog(), nights_of(context)
         Progress.report("validating with Great Expectations", 0, len(nights))
         admitted = admission.admit_nights(lake, catalog, nights)
         accounts = {

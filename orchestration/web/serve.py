@@ -132,7 +132,7 @@ def open_socket(port: int) -> socket.socket:
 def set_environment(settings: Settings, port: int) -> None:
     """Sets the environment variables and the working directory of the processes to start."""
     os.environ["ANDON_BOARD_URL"] = f"http://{HOST}:{port + 1}"
-    write_address(settings.lake(), os.environ["ANDON_BOARD_URL"])
+    write_address(settings.open_lake(), os.environ["ANDON_BOARD_URL"])
     os.environ["ANDON_HOME"], os.environ["ANDON_CATALOG"] = (
         str(settings.home),
         str(settings.catalog_root),

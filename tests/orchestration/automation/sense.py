@@ -54,7 +54,7 @@ def write_export(name: str, number: int, *, is_old: bool = True) -> None:
 
 def main() -> None:
     """Evaluates the sensor at each moment, from an empty inbox to a run under way."""
-    lake = read_settings().lake()
+    lake = read_settings().open_lake()
     moments: dict[str, Any] = {}
     with dg.DagsterInstance.ephemeral() as instance:
         moments["empty"] = evaluate_sensor(instance, None)
@@ -68,11 +68,13 @@ def main() -> None:
         read = defs.resolve_job_def("read_inbox").execute_in_process(instance=instance)
         assert read.success
         moments["read"] = evaluate_sensor(instance, cursor)
-        due = inbox_sensor.list_due_ranges(lake, read_settings().catalog(), datetime.now(UTC))
+        due = inbox_sensor.list_due_ranges(lake, read_settings().load_catalog(), datetime.now(UTC))
         moments["by hour"] = [run_keys(due, "2026-10-03T12"), run_keys(due, "2026-10-03T13")]
         for night in lake.nights("staged"):
             night_state.update_state(
-                lake, night, seen=night_locks.digest_inputs(lake, read_settings().catalog(), night)
+                lake,
+                night,
+                seen=night_locks.digest_inputs(lake, read_settings().load_catalog(), night),
             )
         moments["run"] = evaluate_sensor(instance, cursor)
         instance.create_run_for_job(

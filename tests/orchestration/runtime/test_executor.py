@@ -19,7 +19,7 @@ def open_alone() -> None:
     """Fails to lock the home for itself, from within a run."""
     with (
         pytest.raises(LakeError, match="in use by a run; try again"),
-        read_settings().lake().used(alone=True),
+        read_settings().open_lake().used(alone=True),
     ):
         pass
 
@@ -47,7 +47,7 @@ def test_a_run_first_completes_an_unfinished_erasure(
 ) -> None:
     """Where Dagster alone runs the nights, a killed `andon forget` is completed as well."""
     monkeypatch.setenv("ANDON_HOME", str(tmp_path / "home"))
-    lake = read_settings().lake()
+    lake = read_settings().open_lake()
     forget_requests.write_request(
         lake, forget_requests.ErasureRequest("2026-10-02T06:00:00+00:00", ("somebody-4711",))
     )
