@@ -1,4 +1,4 @@
-"""The door: exports in, each file once, each row accounted for, only valid ones through.
+"""Imports files once each: rows are redacted, staged by night, and merged into traces.
 
-Formats are `importers`', evaluation everyone else's.
+File formats are in `traces`; which rows are valid is decided in `validation`.
 """

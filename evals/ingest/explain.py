@@ -1,7 +1,7 @@
-"""What importing a file would do, told without doing it.
+"""Explains what importing a file would do, without doing it.
 
-Rows pass the same importers and the same redaction; nothing is written, user ids are hashed with
-a key of the moment.
+Rows pass the same importers and redaction; nothing is written, and user ids are hashed with a
+random key.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evals.privacy.redaction import PrivacyFilter
 from evals.readable import make_name_readable
@@ -24,7 +24,7 @@ from evals.traces.reader import Reading
 from evals.traces.rows import mapping
 
 MAX_ROWS = 10_000
-"""Of a longer file only so many rows are looked at."""
+"""The most rows of a file that are read."""
 WORDS = {
     "lines": "one JSON object a line",
     "document": "a JSON document",
@@ -39,31 +39,31 @@ class RefusedRows(NamedTuple):
     code: str
     rows: int
     line: int
-    """Where the first of them is."""
+    """The line of the first of them."""
     reason: str
 
 
 @dataclasses.dataclass(frozen=True)
 class FileExplanation:
-    """What a file was taken for, and what importing it would do."""
+    """A file's recognized format, and what importing it would do."""
 
     file: str
     packed_as: str
     format: str | None
-    """Null where no format knows it."""
+    """Null if no format matches."""
     also: list[str]
-    """Other formats that would have taken it."""
+    """Other formats that match it too."""
     mappings: list[str]
     """The catalog's mappings that were applied."""
     whole: bool
-    """Whether every row was looked at."""
+    """Whether every row was read."""
     traces: int
     labels: int
     apps: dict[str, int]
     nights: list[str]
     refused: list[RefusedRows]
-    first: dict[str, Any] | None
-    """The first trace, as it would rest."""
+    first: dict[str, object] | None
+    """The first trace, as it would be stored."""
 
 
 def explain_file(
@@ -74,7 +74,7 @@ def explain_file(
     app: str | None = None,
     most: int = MAX_ROWS,
 ) -> FileExplanation:
-    """Reads a file as an import would, and tells what it found."""
+    """Reads a file as an import would; returns its format and the rows' fate."""
     plans, app = mapping.make_plans(catalog.mappings, None), app or catalog.only_app
     begins, name = catalog.day_begins, make_name_readable(path.name)
     reading = Reading(name, plans, assume_date, day_begins=begins, path=path, app=app)
@@ -83,10 +83,10 @@ def explain_file(
     rows = reader.read_rows(path, reading, container, form)
     seen = list(itertools.islice(rows, most))
     whole = next(rows, None) is None
-    door = PrivacyFilter(catalog, secrets.token_bytes())
+    privacy = PrivacyFilter(catalog, secrets.token_bytes())
     traces = [row for row in seen if isinstance(row, Trace)]
     nights = {(row.ts - timedelta(hours=begins)).date() for row in traces}
-    first = door.filter_row(traces[0]) if traces else None
+    first = privacy.filter_row(traces[0]) if traces else None
     return FileExplanation(
         file=name,
         packed_as=container.kind,
@@ -104,13 +104,13 @@ def explain_file(
 
 
 def list_other_formats(found: Container, filename: str, form: reader.Importer | None) -> list[str]:
-    """The products' formats that know the file too, though another was asked first."""
+    """Lists the other formats that match the file."""
     known = (other for other in reader.FORMATS if other.sniff(found.head, filename))
     return [other.NAME for other in known if other is not form]
 
 
 def group_by_reason(refusals: list[Refusal]) -> list[RefusedRows]:
-    """Refusals by their code, the most frequent first."""
+    """Groups refusals by their code, the most frequent first."""
     counts = Counter(row.code for row in refusals)
     firsts = {row.code: row for row in reversed(refusals)}
     return [
@@ -119,11 +119,11 @@ def group_by_reason(refusals: list[Refusal]) -> list[RefusedRows]:
     ]
 
 
-def describe_trace(row: Trace | Refusal) -> dict[str, Any]:
-    """A trace's fields that say something, its moment in ISO form."""
-    told = dataclasses.asdict(row)
+def describe_trace(row: Trace | Refusal) -> dict[str, object]:
+    """Returns a trace's fields that have a value, timestamps in ISO form."""
+    fields: dict[str, object] = dataclasses.asdict(row)
     return {
-        key: value.isoformat() if hasattr(value, "isoformat") else value
-        for key, value in told.items()
+        key: value.isoformat() if isinstance(value, date) else value
+        for key, value in fields.items()
         if value not in (None, "", (), [], {}) and not isinstance(value, bytes)
     }

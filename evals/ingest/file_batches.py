@@ -1,7 +1,7 @@
-"""What follows from files once their rows are staged, for many of them together.
+"""Records files after their rows are staged, several at a time.
 
-Their labels are kept, the nights they touch noted, and at last they are known: a file whose
-arrival was interrupted is read again. What becomes of a file's rows is `staging`'s.
+Their labels are stored and their nights noted before the files count as read: after an
+interruption a file is read again. What becomes of a file's rows is `staging`'s.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from evals.storage.lake import Lake
 from evals.storage.tables import InboxFile
 
 BATCH_ROWS = 100_000
-"""Rows and labels after which files are settled, though more are to come."""
+"""Rows and labels after which a batch is committed."""
 
 
 class FileBatch:
-    """Files of one import whose rows are staged; leaving it settles them, also after an error."""
+    """The files of one import whose rows are staged; leaving it commits them, even on errors."""
 
-    def __init__(self, lake: Lake, door: PrivacyFilter) -> None:
-        self.lake, self.privacy = lake, door
+    def __init__(self, lake: Lake, privacy: PrivacyFilter) -> None:
+        self.lake, self.privacy = lake, privacy
         self.files: list[InboxFile] = []
         self.labels: dict[str, Sequence[Label]] = {}
         self.size = 0
         self.order = len(lake.inbox_files())
-        """The place of the next file among all that were read."""
+        """The position of the next file among all that were read."""
 
     def __enter__(self) -> Self:
         return self
@@ -39,7 +39,7 @@ class FileBatch:
         self.commit()
 
     def add(self, seen: InboxFile, labels: Sequence[Label]) -> None:
-        """Takes in a file whose rows are staged."""
+        """Adds a file whose rows are staged."""
         self.files.append(seen)
         if labels:
             self.labels[f"found-in-{seen.sha256[:16]}"] = labels
@@ -49,12 +49,12 @@ class FileBatch:
             self.commit()
 
     def commit(self) -> None:
-        """Makes the files known, with all that follows."""
+        """Stores the files' labels and nights, and marks the files as read."""
         files, self.files, labels, self.labels = self.files, [], self.labels, {}
         self.size = 0
         if files:
-            found = {name: Batch(given) for name, given in labels.items()}
-            add_batches(self.lake, self.privacy, found)
+            batches = {name: Batch(own) for name, own in labels.items()}
+            add_batches(self.lake, self.privacy, batches)
             self.lake.record_files(files)
             nights = {date.fromisoformat(night) for seen in files for night in seen.nights}
             record_carried(self.lake, nights)

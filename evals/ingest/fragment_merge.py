@@ -1,7 +1,7 @@
-"""A night's rows with each trace whole, though exports cut by the hour tell it in several files.
+"""Merges a night's rows that are fragments of one trace, as hourly exports produce them.
 
-Which rows are parts of one trace is found here, and their trace put in the place of the last of
-them; what it says is `parts`' to tell. A night without such rows costs a look at its ids.
+Finds the rows of each trace and replaces the last of them by the merged trace; how fragments are
+merged is in `fragments`. A night without such rows only costs a comparison of ids.
 """
 
 from __future__ import annotations
@@ -27,102 +27,103 @@ if TYPE_CHECKING:
     import pandas
 
 Place = tuple[int, int]
-"""A row by its file among the night's, and where in it."""
+"""A row: its file's position among the night's files, and its position in the file."""
 
 
 class MergedTraces(NamedTuple):
-    """The traces that were made of parts."""
+    """The traces merged from fragments."""
 
     traces: dict[Place, Trace]
-    """Each in the place of its last part."""
+    """By the place of its last fragment."""
     folded: dict[Place, str]
-    """What became of the other rows with its id."""
+    """Why each other row with its id was folded."""
 
 
 def read_merged_rows(
     lake: Lake, catalog: Catalog, night: date, aside: Path
 ) -> tuple[list[StagedFile], pandas.DataFrame]:
-    """A night's files and rows as `rows`, each trace whole; `folded` says why a row is none.
+    """Returns a night's files and rows with merged traces; `folded` has why a row was folded.
 
     Args:
-        lake: where they rest.
-        catalog: says when a night begins.
+        lake: the home.
+        catalog: has the hour at which a night begins.
         night: its date.
-        aside: a folder for the traces made of parts, until they are in place.
+        aside: a folder for the merged traces, until they are published.
     """
     files, frame = read_rows(lake, catalog, night)
-    found = merge_traces(lake, files, frame)
-    if found.traces:
-        more = list(write_merged(files, found, night, aside))
+    merged = merge_traces(lake, files, frame)
+    if merged.traces:
+        more = list(write_merged(files, merged, night, aside))
         files, frame = read_rows(lake, catalog, night, more)
-    at = list(zip(frame["part"], frame["row"], strict=True)) if found.traces else []
-    frame["folded"] = [found.folded.get(key, "") for key in at] if at else ""
+    at = list(zip(frame["part"], frame["row"], strict=True)) if merged.traces else []
+    frame["folded"] = [merged.folded.get(key, "") for key in at] if at else ""
     if at:
-        frame = frame[[key not in found.traces for key in at]].reset_index(drop=True)
+        frame = frame[[key not in merged.traces for key in at]].reset_index(drop=True)
     return files, frame
 
 
 def merge_traces(lake: Lake, files: Sequence[StagedFile], frame: pandas.DataFrame) -> MergedTraces:
-    """The traces of rows that share an id across files and are parts of one."""
-    found = MergedTraces({}, {})
+    """Merges the traces whose rows share an id across files."""
+    merged = MergedTraces({}, {})
     if frame.empty or frame["file"].iloc[0] == frame["file"].iloc[-1]:
-        return found
+        return merged
     spans = frame[frame["source_format"].isin(FORMATS) & frame["trace_id"].notna()]
     shared = spans[spans.duplicated(["app", "trace_id"], keep=False)]
     if shared.empty:
-        return found
+        return merged
     traces = dict(read_traces(files, shared))
     key = load_user_key(lake)
     for _, group in shared.groupby(["app", "trace_id"], sort=False):
-        merge_group(group, traces, key, found)
-    return found
+        merge_group(group, traces, key, merged)
+    return merged
 
 
 def read_traces(
     files: Sequence[StagedFile], wanted: pandas.DataFrame
 ) -> Iterator[tuple[Place, Trace]]:
-    """The traces of some rows."""
+    """Yields the traces of some rows."""
     ordered = wanted.sort_values(["part", "row"])
-    for part in ordered["part"].unique().tolist():
-        own = ordered[ordered["part"] == part]
+    parts: list[int] = ordered["part"].unique().tolist()
+    for part in parts:
+        own = ordered.loc[ordered["part"] == part]
         for table, at in read_row_groups(files[part].path, own):
-            places = own["row"].iloc[at].to_list()
+            places: list[int] = own["row"].iloc[at].to_list()
             for row, trace in zip(places, from_rows(Trace, table.to_pylist()), strict=True):
                 yield (part, row), trace
 
 
 def merge_group(
-    group: pandas.DataFrame, traces: dict[Place, Trace], key: bytes, found: MergedTraces
+    group: pandas.DataFrame, traces: dict[Place, Trace], key: bytes, merged: MergedTraces
 ) -> None:
-    """Puts one trace in the place of its parts, where it has several."""
+    """Merges the rows of one id if they are several fragments of a trace."""
     rows_of: dict[int, list[Place]] = defaultdict(list)
     for file, part, row in zip(group["file"], group["part"], group["row"], strict=True):
         rows_of[file].append((part, row))
-    places = [own[0] for own in rows_of.values()]  # within a file the first row speaks
+    places = [own[0] for own in rows_of.values()]  # within a file the first row counts
     versions = [traces[place] for place in places]
-    kept = select_versions(versions)
-    if len(kept) < 2:
+    fragments = select_versions(versions)
+    if len(fragments) < 2:
         return
-    whole = merge_fragments([versions[n] for n in kept])
-    last = places[kept[-1]]
-    found.traces[last] = dataclasses.replace(whole, content_hash=hash_trace(whole, key))
-    said = {versions[n].content_hash for n in kept}
+    whole = merge_fragments([versions[n] for n in fragments])
+    last = places[fragments[-1]]
+    merged.traces[last] = dataclasses.replace(whole, content_hash=hash_trace(whole, key))
+    hashes = {versions[n].content_hash for n in fragments}
     for n, place in enumerate(places):
         if place != last:
-            copied = versions[n].content_hash in said and n not in kept
-            found.folded[place] = MERGED if n in kept else COPY if copied else CORRECTED
-    told = {version.content_hash for version in versions} - {""}
+            copied = versions[n].content_hash in hashes and n not in fragments
+            merged.folded[place] = MERGED if n in fragments else COPY if copied else CORRECTED
+    known = {version.content_hash for version in versions} - {""}
     for place in (place for own in rows_of.values() for place in own[1:]):
-        if traces[place].content_hash in told:
-            found.folded[place] = COPY
+        if traces[place].content_hash in known:
+            merged.folded[place] = COPY
 
 
 def write_merged(
-    files: Sequence[StagedFile], found: MergedTraces, night: date, aside: Path
+    files: Sequence[StagedFile], merged: MergedTraces, night: date, aside: Path
 ) -> Iterator[StagedFile]:
-    """The merged traces as staged files, one for each inbox file in whose place they stand."""
+    """Writes the merged traces as staged files, one for the inbox file of each last fragment."""
     own: dict[int, list[Trace]] = defaultdict(list)
-    for (part, _), trace in found.traces.items():
+    for (part, _), trace in merged.traces.items():
         own[part].append(trace)
     for part, traces in own.items():
         source = files[part]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from evals.privacy.redaction import REDACTED
 from evals.records import Json, Trace, encode_canonical
@@ -20,7 +20,7 @@ from evals.traces.spans.assembly import ROOT_STATE
 FORMATS = ("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith")
 """Formats whose traces are made of spans with ids of their own, each in a row or a page."""
 LENDING_KINDS = ("tool", "retrieval", "reranker", "embedding", "guardrail", "evaluator")
-"""Kinds whose words stand for a trace's only where no part tells better."""
+"""Kinds whose texts are used as a trace's input or output only if no fragment has better."""
 UNCOUNTED_KINDS = ("embedding", "reranker")
 VOICE_FIELDS = ("messages", "model_requested", "model", "provider", "params", "finish_reason")
 LEAD_FIELDS = (
@@ -33,9 +33,9 @@ Step = dict[str, Any]
 
 
 def select_versions(versions: Sequence[Trace]) -> list[int]:
-    """Which versions the trace is made of: one that has every span before it corrects the others.
+    """Selects the versions a trace is merged from; one with every earlier span replaces the others.
 
-    A version said again adds nothing.
+    A repeated version adds nothing.
     """
     kept: list[int] = []
     for n, one in enumerate(versions):
@@ -47,7 +47,7 @@ def select_versions(versions: Sequence[Trace]) -> list[int]:
 
 
 def covers_all(later: Trace, held: Sequence[Trace]) -> bool:
-    """Whether a version tells the whole trace anew: it has all spans, and the root, if known."""
+    """Whether a version has all spans of the earlier ones, and the root if they have it."""
     if any(one.source_format != later.source_format for one in held):
         return True
     if is_half(later):
@@ -58,7 +58,7 @@ def covers_all(later: Trace, held: Sequence[Trace]) -> bool:
 
 
 def list_spans(trace: Trace) -> set[tuple[str, bool]]:
-    """A trace's spans but for a bare root: each one's id, and whether more than logs tell of it."""
+    """Returns the ids of a trace's spans except a bare root, and whether each is timed."""
     steps = (step for step in select_objects(trace.steps) if step.get("span_id"))
     return {(step["span_id"], "ts" in step) for step in steps}
 
@@ -70,55 +70,57 @@ def has_root(trace: Trace) -> bool:
 
 
 def is_half(trace: Trace) -> bool:
-    """Whether of a version's root only the beginning, or only the end, is told."""
+    """Whether a version has only the beginning or only the end of its root."""
     return trace.metadata.get(ROOT_STATE) in ("begun", "ended")
 
 
 def select_objects(steps: Iterable[Any]) -> Iterator[Step]:
-    """The steps that are objects, as all of ours are."""
-    return (step for step in steps if type(step) is dict)
+    """Yields the steps that are objects."""
+    return (cast("Step", step) for step in steps if type(step) is dict)
 
 
 def has_inferred_prompt(trace: Trace) -> bool:
-    """Whether a version's prompt is known by its system message alone."""
+    """Whether a version's prompt is only inferred from its system message."""
     return INFERRED in trace.metadata
 
 
 class Fragments(NamedTuple):
-    """The parts of one trace, and which of them is heard for what."""
+    """The fragments of one trace, and which of them is used for what."""
 
     all: Sequence[Trace]
     """In the order in which they were read."""
     lead: Trace
     """The latest with the root, or else the latest."""
     voice: Trace | None
-    """The one with the model's call that gave the answer; None where no part has a call."""
+    """The one with the model's call that gave the answer; None without a call."""
     output: str
 
-    def rank(self) -> list[Trace]:
-        """The parts by whom to believe: the lead, the voice, then a later one before an earlier."""
+    def rank_parts(self) -> list[Trace]:
+        """Returns the fragments by precedence: the lead, the voice, then later before earlier."""
         first = [self.lead, *([self.voice] if self.voice else [])]
         rest = [one for one in reversed(self.all) if not any(one is known for known in first)]
         return [*first, *rest]
 
     def first_value(self, name: str) -> Any:
-        """A field as the first part says it that does."""
-        ranked = self.rank()
+        """Returns a field of the first fragment that has it."""
+        ranked = self.rank_parts()
         if name in ("prompt_version", "prompt_hash"):
             ranked.sort(key=has_inferred_prompt)
-        said = (getattr(part, name) for part in ranked)
-        return next((value for value in said if value not in EMPTY), getattr(self.lead, name))
+        values = (getattr(part, name) for part in ranked)
+        return next((value for value in values if value not in EMPTY), getattr(self.lead, name))
 
     def own_text(self, name: str, role: str) -> str:
-        """A text in a part's own words, or else in those lent from what a step was given."""
+        """Returns a text of a fragment's own, or else one taken from a step."""
         texts = [
-            (getattr(p, name), is_lent(p, name, role)) for p in self.rank() if getattr(p, name)
+            (getattr(p, name), is_lent(p, name, role))
+            for p in self.rank_parts()
+            if getattr(p, name)
         ]
         return next((text for text, _ in sorted(texts, key=lambda pair: pair[1])), "")
 
 
 def merge_fragments(versions: Sequence[Trace]) -> Trace:
-    """One trace of its parts."""
+    """Merges the versions of a trace."""
     parts = choose_voice(versions)
     steps = merge_steps(parts)
     voice = parts.voice
@@ -140,14 +142,14 @@ def merge_fragments(versions: Sequence[Trace]) -> Trace:
         context=join_documents(steps) or parts.first_value("context"),
         steps=tuple(steps),
         versions=merge_maps(parts, "versions"),
-        tags=tuple(dict.fromkeys(tag for part in parts.rank() for tag in part.tags)),
+        tags=tuple(dict.fromkeys(tag for part in parts.rank_parts() for tag in part.tags)),
         metadata=merge_metadata(parts),
         turn=None,
     )
 
 
 def choose_voice(versions: Sequence[Trace]) -> Fragments:
-    """The parts with who leads and who answered."""
+    """Chooses the fragment that leads and the one that answered."""
     lead = next((one for one in reversed(versions) if has_root(one)), versions[-1])
     calls = [
         (end_time(step), n) for n, one in enumerate(versions) for step in list_model_calls(one)
@@ -168,7 +170,7 @@ def choose_voice(versions: Sequence[Trace]) -> Fragments:
 
 
 def find_messages(voice: Trace, versions: Sequence[Trace]) -> tuple[Any, ...]:
-    """What a call was asked, as another version of it says that tells how it began."""
+    """Returns a call's messages from another version that has its beginning."""
     calls = {step.get("span_id") for step in list_model_calls(voice)}
     same = (
         one for one in versions if calls & {step.get("span_id") for step in list_model_calls(one)}
@@ -177,12 +179,12 @@ def find_messages(voice: Trace, versions: Sequence[Trace]) -> tuple[Any, ...]:
 
 
 def list_model_calls(trace: Trace) -> list[Step]:
-    """The calls of a model among a part's steps."""
+    """Lists the model calls among a fragment's steps."""
     return [step for step in select_objects(trace.steps) if step.get("kind") == "llm"]
 
 
 def end_time(step: Step) -> float:
-    """When a step ended, in milliseconds; 0 where that is not known."""
+    """Returns when a step ended, in milliseconds; 0 if unknown."""
     try:
         return 1000 * datetime.fromisoformat(step["ts"]).timestamp() + step.get("latency_ms", 0)
     except (KeyError, TypeError, ValueError):
@@ -190,7 +192,7 @@ def end_time(step: Step) -> float:
 
 
 def list_answers(part: Trace) -> set[str]:
-    """What a part's calls answered in words; one without any said what the part says."""
+    """Returns the texts of a fragment's calls; a call without a text has the fragment's output."""
     silent = any(
         step is silence for step in list_model_calls(part) for silence in list_silent_calls(part)
     )
@@ -199,7 +201,7 @@ def list_answers(part: Trace) -> set[str]:
 
 
 def match_answer(text: str, part: Trace) -> str | None:
-    """The words in a text that a part's call answered with; None where it leads to none."""
+    """Returns the text of a fragment's call within a text; None if there is none."""
     for said in sorted(list_answers(part)):
         words = extract_words(text, "assistant", said)
         if words.strip() == said.strip():
@@ -208,7 +210,7 @@ def match_answer(text: str, part: Trace) -> str | None:
 
 
 def list_silent_calls(part: Trace) -> list[Step]:
-    """The calls whose words are the part's own and so stand there alone."""
+    """Lists the calls without a text, whose answer is the fragment's output."""
     silent = [step for step in list_model_calls(part) if not step.get("output")]
     if not silent or is_lent(part, "output", "assistant"):
         return []
@@ -216,18 +218,18 @@ def list_silent_calls(part: Trace) -> list[Step]:
 
 
 def is_lent(part: Trace, name: str, role: str) -> bool:
-    """Whether a part's input or output is but what a tool or the like was given or gave."""
+    """Whether a fragment's input or output is only that of a tool or similar step."""
     text = getattr(part, name)
     steps = [step for step in select_objects(part.steps) if step.get("kind") in LENDING_KINDS]
-    plain = parse_quoted(text)  # steps hold what JSON says, texts how it was spelled
+    plain = parse_quoted(text)  # steps have parsed JSON, texts have it as written
     alike = (text, plain if type(plain) is str else to_canonical_text(plain))
     return bool(text) and any(extract_words(step.get(name), role) in alike for step in steps)
 
 
 def merge_steps(parts: Fragments) -> list[Step]:
-    """Every step once, by its span, in order of time; then calls only the answer's chat tells of.
+    """Merges steps by span in order of time, then the calls that only the answer's chat has.
 
-    Of a span that several parts tell, the later is believed, and who tells its end.
+    Of a span in several fragments, the later one and the one with its end take precedence.
     """
     by_id: dict[str, Step] = {}
     loose: dict[bytes, Step] = {}
@@ -250,14 +252,14 @@ def merge_steps(parts: Fragments) -> list[Step]:
 
 
 def drop_default_names(step: Step) -> Step:
-    """A step without the words that stand where a span names neither itself nor its work."""
+    """Removes a step's default name and kind."""
     unnamed = {"name"} if step["name"] == step["kind"] else set[str]()
     unnamed |= {"kind"} if step["kind"] == "span" else set()
     return {key: value for key, value in step.items() if key not in unnamed}
 
 
 def restore_steps(part: Trace, parts: Fragments) -> Iterator[Step]:
-    """A part's steps, its own answer's with the words and messages that stood in the trace."""
+    """Yields a fragment's steps, its answer's with the fragment's output and messages."""
     own = [] if part is parts.voice and part.output == parts.output else list_silent_calls(part)
     calls = [step for step in list_model_calls(part) if "messages" not in step]
     asked = None if part is parts.voice else max(calls, key=end_time, default=None)
@@ -271,10 +273,9 @@ def restore_steps(part: Trace, parts: Fragments) -> Iterator[Step]:
 
 
 def shorten_step(step: Step, parts: Fragments) -> Step:
-    """A call's step without what the trace says itself."""
-    known = (
-        {encode_canonical(message) for message in parts.voice.messages} if parts.voice else set()
-    )
+    """Removes from a call's step what the trace has itself."""
+    messages = parts.voice.messages if parts.voice else ()
+    known = {encode_canonical(message) for message in messages}
     found = dict(step)
     if "messages" in step:
         found["messages"] = [m for m in step["messages"] if encode_canonical(m) not in known]
@@ -284,7 +285,7 @@ def shorten_step(step: Step, parts: Fragments) -> Step:
 
 
 def sum_steps(parts: Fragments, steps: Sequence[Step], name: str) -> Any:
-    """A sum over the innermost steps that tell; what no step tells is as a part says it."""
+    """Sums a number over the innermost steps that have it; else returns a fragment's own."""
     kinds = UNCOUNTED_KINDS if name != "cost_usd" else ()
     telling = [step for step in steps if name in step and step.get("kind") not in kinds]
     if not telling:
@@ -300,7 +301,7 @@ def sum_steps(parts: Fragments, steps: Sequence[Step], name: str) -> Any:
 
 
 def join_documents(steps: Sequence[Step]) -> str | None:
-    """The passages that were retrieved, each once; a reranker's choice where there is one."""
+    """Joins the retrieved passages, each once; the reranker's choice if there is one."""
     with_documents = [step for step in steps if step.get("documents")]
     last = [step for step in with_documents if step.get("kind") == "reranker"]
     every = (document for step in last or with_documents for document in step["documents"])
@@ -308,15 +309,15 @@ def join_documents(steps: Sequence[Step]) -> str | None:
 
 
 def merge_maps(parts: Fragments, name: str) -> dict[str, Any]:
-    """What any part says under a name, as the first says it that does."""
+    """Merges the maps of all fragments; the first that has a key decides."""
     found: dict[str, Any] = {}
-    for part in reversed(parts.rank()):
+    for part in reversed(parts.rank_parts()):
         found |= getattr(part, name)
     return found
 
 
 def merge_metadata(parts: Fragments) -> dict[str, Any]:
-    """The parts' metadata; the root is missing only where it is in none."""
+    """Merges the fragments' metadata; the root is missing only if it is in none."""
     found = merge_maps(parts, "metadata")
     roots = [part.metadata.get(ROOT_STATE) for part in parts.all if has_root(part)]
     if None in roots or len(set(map(encode_canonical, roots))) == 2:
@@ -331,6 +332,6 @@ def merge_metadata(parts: Fragments) -> dict[str, Any]:
 
 
 def count_of(counts: dict[str, Json], kind: str) -> int:
-    """How many passages of a kind were redacted."""
+    """Returns the number of redactions of a kind."""
     number = counts.get(kind)
     return number if type(number) is int else 0

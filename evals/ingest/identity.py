@@ -1,7 +1,7 @@
-"""When two rows are the same: a keyed hash of everything but where they were read.
+"""Hashes rows by their content, with a key, regardless of where they were read.
 
-The key is the home's, so that no text can be guessed from its hash. Which of several rows is
-kept is decided at `admission`.
+The key is the home's, so that no text can be guessed from its hash. Which of several equal rows
+is accepted is decided in `validation`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from evals.records import Trace, encode_canonical
+from evals.records import JsonLike, Trace, encode_canonical
 from evals.traces.reader import Columns
 from evals.traces.rows.shapes import DEFAULTS, NESTED, to_microseconds
 
@@ -24,7 +24,7 @@ DIGITS = 32
 
 
 def hash_columns(columns: Columns, key: bytes) -> list[str]:
-    """The content hash of each row, of its cells in the order of their fields' names."""
+    """Returns the content hash of each row, of its cells in the order of their fields' names."""
     cells: list[Iterable[Any]] = [
         columns.cells.get(field) or itertools.repeat(DEFAULTS[field], columns.size)
         for field in HASHED
@@ -33,37 +33,37 @@ def hash_columns(columns: Columns, key: bytes) -> list[str]:
 
 
 def hash_trace(trace: Trace, key: bytes) -> str:
-    """The content hash of a row that came by itself: the same as by the column."""
+    """Returns the content hash of a single row, the same as by column."""
     return hash_cells([to_cell(field, getattr(trace, field)) for field in HASHED], key)
 
 
-def hash_cells(cells: Sequence[Any], key: bytes) -> str:
-    """The content hash of a row's cells, in the order of `HASHED`."""
+def hash_cells(cells: Sequence[JsonLike], key: bytes) -> str:
+    """Returns the content hash of a row's cells, in the order of `HASHED`."""
     try:
         text = orjson.dumps(cells)
-    except TypeError:  # half a surrogate pair: no column can hold it either
+    except TypeError:  # a lone surrogate, which no column can have
         text = encode_canonical(cells)
     return hash_content(text, key)
 
 
-def to_cell(field: str, value: Any) -> Any:
-    """A value as a column holds it."""
+def to_cell(field: str, value: Any) -> JsonLike:
+    """Returns a value as in a column."""
     if field == "ts":
         return to_microseconds(value)
     return encode_canonical(value).decode("utf-8", "surrogatepass") if field in NESTED else value
 
 
 def hash_content(text: bytes, key: bytes) -> str:
-    """A row's hash in hex: SHA-256, which processors do themselves, of the key and the text.
+    """Returns a row's hash in hex: SHA-256, fast in hardware, of the key and the text.
 
-    Half of it is kept, so that nobody can go on from it to the hash of a longer text.
+    It is cut to half, so that it cannot be extended to the hash of a longer text.
     """
-    found = start_hash(key).copy()
-    found.update(text)
-    return found.hexdigest()[:DIGITS]
+    state = start_hash(key).copy()
+    state.update(text)
+    return state.hexdigest()[:DIGITS]
 
 
 @functools.lru_cache(maxsize=8)
-def start_hash(key: bytes) -> Any:
-    """The hash of a key, to go on from."""
+def start_hash(key: bytes) -> hashlib._Hash:  # pyright: ignore[reportPrivateUsage]  # it has no public name
+    """Returns the hash state after the key; cached."""
     return hashlib.sha256(key)

@@ -1,6 +1,6 @@
-"""Rows of one file on their way to disk: split by night, written in row groups as they come.
+"""Writes the rows of one file, split by night, in row groups as they come.
 
-Memory is bounded by bytes held, however long the file and however many its nights.
+Memory is bounded by the bytes buffered, however long the file and however many its nights.
 """
 
 from __future__ import annotations
@@ -8,58 +8,62 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from evals.records import Trace
 from evals.storage.files import aside_of, parquet_writer
 from evals.storage.lake import Lake, safe
 from evals.storage.tables import arrow_schema, to_table
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
 ROW_GROUP = 32 * 2**20
-"""How many bytes of one night are held before they are written."""
+"""Bytes of one night that are buffered before they are written."""
 MAX_HELD = 128 * 2**20
-"""How many bytes of all nights are held before the largest is written."""
+"""Bytes of all nights that are buffered before the largest is written."""
 MAX_OPEN = 64
-"""How many nights are written side by side."""
+"""How many files are open at once."""
 DICTIONARY_COLUMNS = [
     "app", "session_id", "model_requested", "model", "provider", "params", "prompt_name",
     "prompt_version", "prompt_hash", "git_commit", "versions", "finish_reason", "tags",
     "source_format", "source_file",
 ]  # fmt: skip
-"""Columns whose values repeat: a dictionary serves these, and would only slow down the others."""
+"""Columns with repeating values: dictionary encoding suits them, and slows down the others."""
 US = timedelta(microseconds=1)
 DAY_US = timedelta(days=1) // US
 EPOCH = date(1970, 1, 1)
 
 
 class NightFiles:
-    """The nights of a file being staged; leaving it without an error puts them in place."""
+    """The nights of a file being staged; leaving it without an error publishes them."""
 
     def __init__(
         self,
         lake: Lake,
         name: str,
         shift: timedelta,
-        constant: Mapping[str, Any] | None = None,
+        constant: Mapping[str, object] | None = None,
         table: str = "staged",
     ) -> None:
         self.lake, self.name, self.shift, self.table = lake, name, shift, table
         self.constant = constant or {}
-        """What every row holds in a column that its table lacks."""
+        """Values of columns that a table lacks, the same in every row."""
         self.rows: Counter[date] = Counter()
-        self.held: dict[date, list[Any]] = {}
+        self.held: dict[date, list[pa.Table]] = {}
         self.bytes: Counter[date] = Counter()
-        self.writers: dict[date, Any] = {}
+        self.writers: dict[date, pq.ParquetWriter] = {}
         self.parts: list[tuple[Path, Path]] = []
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        """Writes what is held, then renames every part; after an error removes them."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Writes what is buffered, then renames every part; after an error removes them."""
         try:
             self.close(kind is None)
             if kind is None:
@@ -69,8 +73,8 @@ class NightFiles:
             self.remove_parts()
 
     @contextlib.contextmanager
-    def leave_aside(self) -> Iterator[None]:
-        """Leaves the parts aside, for another to put in place; after an error removes them."""
+    def leave_aside(self) -> Generator[None]:
+        """Leaves the parts for another process to publish; after an error removes them."""
         try:
             yield
             self.close()
@@ -80,7 +84,7 @@ class NightFiles:
             raise
 
     def close(self, whole: bool = True) -> None:
-        """Ends every file, with what is still held where all went well."""
+        """Closes every file, first writing what is buffered if `whole`."""
         if whole:
             for night in list(self.held):
                 self.write_group(night)
@@ -88,27 +92,27 @@ class NightFiles:
             self.writers.pop(night).close()
 
     def remove_parts(self) -> None:
-        """Removes what was not put in place."""
+        """Removes the parts that were not published."""
         for aside, _path in self.parts:
             aside.unlink(missing_ok=True)
 
-    def add(self, rows: Any) -> None:
-        """Takes an Arrow table of traces, of any nights."""
+    def add(self, rows: pa.Table) -> None:
+        """Adds an Arrow table of traces, of any nights."""
         import numpy as np
         import pyarrow as pa
 
         moments = rows["ts"].combine_chunks().view(pa.int64()).to_numpy()
         days = (moments - self.shift // US) // DAY_US
         if days.min() == days.max():
-            self.hold_rows(int(days[0]), rows)
+            self.buffer_rows(int(days[0]), rows)
         else:
             for day in np.unique(days).tolist():
-                self.hold_rows(day, rows.filter(days == day))
+                self.buffer_rows(day, rows.filter(days == day))
         while self.bytes.total() >= MAX_HELD:
             self.write_group(self.bytes.most_common(1)[0][0])
 
-    def hold_rows(self, day: int, rows: Any) -> None:
-        """Takes rows of one night, the days since 1970 at its date."""
+    def buffer_rows(self, day: int, rows: pa.Table) -> None:
+        """Buffers rows of one night, given as days since 1970."""
         night = EPOCH + timedelta(days=day)
         self.rows[night] += len(rows)
         self.held.setdefault(night, []).append(rows)
@@ -117,11 +121,11 @@ class NightFiles:
             self.write_group(night)
 
     def write_empty(self, night: date) -> None:
-        """A night of which only refused rows are known has a file without rows."""
+        """Writes a file without rows for a night that has only refused rows."""
         self.lake.write_table(self.table, night, to_table(Trace, []), self.name)
 
     def write_group(self, night: date) -> None:
-        """Writes what is held of a night as one row group."""
+        """Writes the buffered rows of a night as one row group."""
         import pyarrow as pa
 
         held = self.held.pop(night, [])
@@ -131,35 +135,40 @@ class NightFiles:
             rows = pa.concat_tables([self.fill_columns(pa.concat_tables(own)) for _, own in alike])
             self.open_writer(night).write_table(rows, row_group_size=len(rows))
 
-    def fill_columns(self, rows: Any) -> Any:
-        """A table with every column there is."""
+    def fill_columns(self, rows: pa.Table) -> pa.Table:
+        """Returns a table with every column of traces."""
         import pyarrow as pa
 
         schema = arrow_schema(Trace)
         if len(schema) == rows.num_columns:
             return rows
-        arrays = [
+        arrays: list[Any] = [  # a stub's gap: an array of any type
             rows[field.name]
             if field.name in rows.column_names
-            else pa.repeat(pa.scalar(self.constant.get(field.name), field.type), len(rows))
+            else pa.repeat(self.build_scalar(field), len(rows))
             for field in schema
         ]
         return pa.Table.from_arrays(arrays, schema=schema)
 
-    def open_writer(self, night: date) -> Any:
-        """The open file of a night; where too many are open, another one ends."""
+    def build_scalar(self, field: pa.Field[Any]) -> Any:
+        """Returns the constant value of a column."""
+        import pyarrow as pa
+
+        return cast("Any", pa.scalar)(self.constant.get(field.name), field.type)
+
+    def open_writer(self, night: date) -> pq.ParquetWriter:
+        """Returns the open file of a night; closes another one if too many are open."""
         if night not in self.writers:
             if len(self.writers) >= MAX_OPEN:
                 self.writers.pop(next(iter(self.writers))).close()
-            self.writers[night] = self.begin_file(night)
+            self.writers[night] = self.create_file(night)
         return self.writers[night]
 
-    def begin_file(self, night: date) -> Any:
-        """Begins a file of a night, aside."""
+    def create_file(self, night: date) -> pq.ParquetWriter:
+        """Creates a file of a night under a temporary name."""
         folder = self.lake.partition(self.table, night)
         part = sum(path.parent == folder for _, path in self.parts)
         name = f"{safe(self.name)}{f'.{part}' if part else ''}.parquet"
         aside = aside_of(folder / name)
         self.parts.append((aside, folder / name))
-        repeated: Any = DICTIONARY_COLUMNS
-        return parquet_writer(aside, arrow_schema(Trace), use_dictionary=repeated)
+        return parquet_writer(aside, arrow_schema(Trace), use_dictionary=DICTIONARY_COLUMNS)

@@ -1,7 +1,7 @@
-"""A large file of spans is read by two processes: each sees every row and makes half the traces.
+"""Reads a large file of spans with two processes; each reads every row and builds half the traces.
 
-What the second one stages lies aside until the first has it put in place with its own. How a
-share is told is `importers.shares`'; what staging is, `staging`'s.
+The first process publishes what the second staged together with its own. How traces are shared
+out is in `traces.rows.shards`; staging is `staging`'s.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -28,12 +28,12 @@ from evals.traces.rows.shards import Share
 
 FIRST, SECOND = Share(0, 2), Share(1, 2)
 LARGE = 32 * 2**20
-"""From so many bytes on the second process is worth its start; packed ones count eightfold."""
+"""Bytes from which a second process saves time; compressed bytes count eightfold."""
 PACKED = (".gz", ".zst", ".zstd")
 
 
 class ReadTask(NamedTuple):
-    """What there is to read, and where it goes."""
+    """What to read, and where to stage it."""
 
     lake: Lake
     catalog: Catalog
@@ -45,14 +45,14 @@ class ReadTask(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """What a reader found."""
+    """What a reader staged."""
 
     format: str
     rows: Counter[date]
     refused: list[Refusal]
     labels: list[Label]
     parts: list[tuple[Path, Path]]
-    """Files staged aside, and where they belong."""
+    """Temporary files, and the names to publish them under."""
 
 
 def needs_two_readers(path: Path, container: Container) -> bool:
@@ -62,18 +62,18 @@ def needs_two_readers(path: Path, container: Container) -> bool:
 
 
 @contextlib.contextmanager
-def start_second(task: ReadTask) -> Iterator[Callable[[], ReadResult]]:
-    """The second reader at work; what is yielded waits for what it found.
+def start_second(task: ReadTask) -> Generator[Callable[[], ReadResult]]:
+    """Starts the second reader; yields a function that waits for its result.
 
     Raises:
-        LakeError: it stopped before it was done.
+        LakeError: the reader failed.
     """
     theirs = task._replace(reading=dataclasses.replace(task.reading, share=SECOND))
     command = [sys.executable, "-m", "evals.ingest.second_reader"]
-    with tempfile.TemporaryFile() as told:
-        told.write(pickle.dumps(theirs))
-        told.seek(0)
-        process = subprocess.Popen(command, stdin=told, stdout=subprocess.PIPE)
+    with tempfile.TemporaryFile() as task_file:
+        task_file.write(pickle.dumps(theirs))
+        task_file.seek(0)
+        process = subprocess.Popen(command, stdin=task_file, stdout=subprocess.PIPE)
     with process:
         try:
             yield lambda: read_result(process, task.path.name)
@@ -83,11 +83,11 @@ def start_second(task: ReadTask) -> Iterator[Callable[[], ReadResult]]:
 
 
 def read_result(process: subprocess.Popen[bytes], name: str) -> ReadResult:
-    """What a reader found, once it is done."""
-    told, _ = process.communicate()
+    """Waits for a reader and returns its result."""
+    output, _ = process.communicate()
     if process.returncode:
         raise LakeError(
             f"the second reader of {name} stopped with code {process.returncode}; nothing of the "
             "file was taken in: run again, with more memory if it was killed"
         )
-    return pickle.loads(told)  # noqa: S301  our own process
+    return pickle.loads(output)  # noqa: S301  our own process

@@ -1,7 +1,7 @@
-"""The bytes of refused rows as their export spells them, where the row itself was understood.
+"""The original bytes of refused rows that were parsed.
 
-A moment that was misread cannot be told from what was read: what it was read of is kept, so that
-`replay` needs no export. Rows that were not understood bring their bytes along.
+A misread timestamp hides its original text, so the bytes are stored for a replay without the
+export. Rows that could not be parsed have their bytes already.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ ROW_FORMATS = ("jsonl", "json", "csv", "parquet", "openai")
 def restore_raw(
     path: Path, container: Container, refused: list[Refusal], lines: Collection[int]
 ) -> list[Refusal]:
-    """The refused rows, those of some lines with their bytes in the export; reads it once more."""
+    """Returns the refused rows, those of some lines with their bytes; reads the export again."""
     if not lines:
         return refused
     try:
         every = read_rows(path, container)
-        found = {line.number: line.raw[:KEPT] for line in every if line.number in lines}
+        raw = {line.number: line.raw[:KEPT] for line in every if line.number in lines}
     except BROKEN:
         return refused
     return [
-        dataclasses.replace(row, raw=found[row.source_line]) if row.source_line in found else row
+        dataclasses.replace(row, raw=raw[row.source_line]) if row.source_line in raw else row
         for row in refused
     ]
 
 
 def rebuild_raw(trace: Trace) -> bytes:
-    """A row as its export may have spelled it: what it says of a field, and what it says beside."""
+    """Rebuilds a row as its export may have written it: its fields and its metadata."""
     (row,) = to_table(Trace, [trace]).to_pylist()
     hidden = ("source_format", "source_file", "source_line", "content_hash", "metadata", "turn")
-    said = {
+    fields = {
         key: getattr(trace, key)
         for key, value in row.items()
         if key not in hidden and value not in (None, "", "[]", "{}")
     }
-    return encode_canonical({**trace.metadata, **said, "ts": trace.ts.isoformat()})
+    return encode_canonical({**trace.metadata, **fields, "ts": trace.ts.isoformat()})

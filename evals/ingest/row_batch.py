@@ -1,12 +1,12 @@
-"""Rows that came one by one, as a table: spelled once, for their content's hash and their columns.
+"""Builds a table of single rows, encoding each once for its hash and its columns.
 
-What may rest of a row is `privacy`'s to say; which rows are the same, `identity`'s.
+What is redacted is decided in `privacy`; which rows are the same, in `identity`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evals.ingest.identity import HASHED, hash_cells
 from evals.records import Json, Trace, encode_canonical, encode_each
@@ -14,28 +14,31 @@ from evals.storage.arrow_columns import column as as_column
 from evals.storage.tables import arrow_schema
 from evals.traces.rows.shapes import NESTED, to_microseconds
 
+if TYPE_CHECKING:
+    import pyarrow
+
 EMPTY: dict[type, str] = {tuple: "[]", list: "[]", dict: "{}"}
 
 
-class CleanedRow(NamedTuple):
-    """A row that passed the door."""
+class FilteredRow(NamedTuple):
+    """A row before and after the privacy filter."""
 
-    found: Trace
-    """As it was read: what its hash is made of."""
-    kept: Trace
-    """As it may rest; what nobody had to change is the same object."""
+    original: Trace
+    """As it was read; its hash is made of this."""
+    filtered: Trace
+    """As it is stored; unchanged values are the same objects."""
 
 
-def build_table(rows: Sequence[CleanedRow], key: bytes) -> Any:
-    """The rows as an Arrow table of traces, each with the keyed hash of its content.
+def build_table(rows: Sequence[FilteredRow], key: bytes) -> pyarrow.Table:
+    """Builds an Arrow table of traces, each with the keyed hash of its content.
 
     Raises:
-        UnicodeEncodeError: a text that rests holds half a surrogate pair.
+        UnicodeEncodeError: a stored text has a lone surrogate.
     """
     import pyarrow as pa
 
-    found, kept = [row.found for row in rows], [row.kept for row in rows]
-    cells = {field: list_values(found, field) for field in HASHED}
+    originals, filtered = [row.original for row in rows], [row.filtered for row in rows]
+    cells = {field: list_values(originals, field) for field in HASHED}
     cells |= {field: encode_nested(cells[field]) for field in NESTED}
     hashes = [hash_cells(row, key) for row in zip(*cells.values(), strict=True)]
     schema = arrow_schema(Trace)
@@ -46,20 +49,20 @@ def build_table(rows: Sequence[CleanedRow], key: bytes) -> Any:
         elif field.name in NESTED:
             column = encode_changed(rows, field.name, cells[field.name])
         else:
-            column = [getattr(trace, field.name) for trace in kept]
+            column = [getattr(trace, field.name) for trace in filtered]
         columns.append(as_column(column, field.type))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
 def list_values(traces: Sequence[Trace], field: str) -> list[Any]:
-    """A field of each trace, its moment as a column holds it."""
+    """Returns a field of each trace, timestamps in microseconds."""
     if field == "ts":
         return [to_microseconds(trace.ts) for trace in traces]
     return [getattr(trace, field) for trace in traces]
 
 
 def encode_nested(values: Sequence[Json]) -> list[str]:
-    """Nested values as text; those that say nothing cost nothing."""
+    """Encodes nested values as JSON; empty ones without calling the encoder."""
     some = iter(encode_each([value for value in values if value]))
     return [
         next(some).decode("utf-8", "surrogatepass") if value else EMPTY[type(value)]
@@ -67,11 +70,11 @@ def encode_nested(values: Sequence[Json]) -> list[str]:
     ]
 
 
-def encode_changed(rows: Sequence[CleanedRow], field: str, cells: Sequence[str]) -> list[str]:
-    """A nested column as it may rest: spelled anew where the door changed it."""
+def encode_changed(rows: Sequence[FilteredRow], field: str, cells: Sequence[str]) -> list[str]:
+    """Encodes a nested column again where the privacy filter changed it."""
     return [
         cell
-        if (now := getattr(row.kept, field)) is getattr(row.found, field)
+        if (now := getattr(row.filtered, field)) is getattr(row.original, field)
         else encode_canonical(now).decode()
         for row, cell in zip(rows, cells, strict=True)
     ]

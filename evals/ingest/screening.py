@@ -1,7 +1,7 @@
-"""Which rows of a batch hold anything private: those go through `privacy` one by one.
+"""Selects the rows of a batch that may have private data; `privacy` filters those one by one.
 
-Rows that hold nothing are made ready by the column. A row too many here costs time, never a
-finding; what is private, and what becomes of it, is `privacy`'s to say.
+The other rows are processed by column. A false alarm here only costs time; what is private is
+decided in `privacy`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from evals.privacy.redaction import (
     find_replacement,
     name_without_secrets,
 )
-from evals.records import Trace
+from evals.records import Json, Trace
 from evals.traces.reader import Columns
 from evals.traces.rows.shapes import DEFAULTS, EPOCH, NESTED
 
@@ -32,36 +32,36 @@ PERSONAL_LINES = re.compile(PERSONAL.pattern, re.MULTILINE)
 
 
 def screen_rows(
-    door: PrivacyFilter, columns: Columns, whence: dict[str, str], latest: datetime
+    privacy: PrivacyFilter, columns: Columns, origin: dict[str, str], latest: datetime
 ) -> tuple[Columns, list[Trace]]:
-    """The rows that hold nothing private as they may rest, and the others as they were read.
+    """Returns the rows without private data, ready to store, and the others as they were read.
 
-    A row of an unbelievable moment is among the others too.
+    Rows with an implausible timestamp are among the others.
 
     Args:
-        door: what every row passes.
+        privacy: the filter of every row.
         columns: the rows.
-        whence: the `source_file` and `source_format` of all of them.
-        latest: the last moment that is believed.
+        origin: the `source_file` and `source_format` of all of them.
+        latest: the latest plausible timestamp.
     """
-    suspects = {*find_suspicious(door, columns), *find_misdated(columns, latest)}
-    apart = [build_trace(columns, n, whence) for n in sorted(suspects)]
+    suspects = {*find_suspicious(privacy, columns), *find_misdated(columns, latest)}
+    apart = [build_trace(columns, n, origin) for n in sorted(suspects)]
     rest = [n for n in range(columns.size) if n not in suspects] if suspects else None
     cells = {
         field: column if rest is None else [column[n] for n in rest]
         for field, column in columns.cells.items()
     }
     if users := cells.get("user_id"):
-        hashed = {user: door.hash_user(user) for user in set(users)}
+        hashed = {user: privacy.hash_user(user) for user in set(users)}
         cells["user_id"] = [hashed[user] for user in users]
     return Columns(columns.size if rest is None else len(rest), cells), apart
 
 
-def find_suspicious(door: PrivacyFilter, columns: Columns) -> Iterator[int]:
-    """Positions of rows that may hold something private, or may not rest at all."""
+def find_suspicious(privacy: PrivacyFilter, columns: Columns) -> Iterator[int]:
+    """Yields the positions of rows that may have private data or may have been erased."""
     cells = columns.cells
     apps = sorted(set(cells["app"]))
-    kinds = {kind for app in apps for kind in door.list_redacted_kinds(app)}
+    kinds = {kind for app in apps for kind in privacy.list_redacted_kinds(app)}
     screen = detectors.build_screen((*sorted(kinds), *detectors.SECRET_KINDS))
     for field in TEXTS:
         if field in cells:
@@ -76,12 +76,12 @@ def find_suspicious(door: PrivacyFilter, columns: Columns) -> Iterator[int]:
         if field in cells:
             yield from find_personal_ids(cells[field])
     yield from find_named_users(columns)
-    if door.erased.traces or door.erased.users or door.erased.nights:
-        yield from find_forgotten(door, columns)
+    if privacy.erased.traces or privacy.erased.users or privacy.erased.nights:
+        yield from find_forgotten(privacy, columns)
 
 
 def find_misdated(columns: Columns, latest: datetime) -> list[int]:
-    """Positions of rows before or after any moment that is believed."""
+    """Returns the positions of rows with an implausible timestamp."""
     first, last = ((at - EPOCH) // timedelta(microseconds=1) for at in (EARLIEST, latest))
     moments = columns.cells["ts"]
     if not columns.size or first <= min(moments) <= max(moments) <= last:
@@ -90,13 +90,13 @@ def find_misdated(columns: Columns, latest: datetime) -> list[int]:
 
 
 def find_hints(screen: detectors.Screen, column: Sequence[str | None]) -> Iterator[int]:
-    """Positions of cells with a hint; all are looked at as one text, for mostly there is none."""
+    """Yields the positions of cells with a hint; first screens all as one text, mostly enough."""
     if screen.match_kinds("\n".join(filter(None, column))):
         yield from (n for n, cell in enumerate(column) if cell and screen.match_kinds(cell))
 
 
 def find_personal_ids(column: Sequence[str | None]) -> Iterator[int]:
-    """Positions of ids that may be somebody's address, or a secret."""
+    """Yields the positions of ids that may be personal data or a secret."""
     together = "\n".join(filter(None, column))
     if PERSONAL_LINES.search(together) or detectors.may_be_key(together):
         for n, cell in enumerate(column):
@@ -105,50 +105,51 @@ def find_personal_ids(column: Sequence[str | None]) -> Iterator[int]:
 
 
 def find_named_users(columns: Columns) -> Iterator[int]:
-    """Positions of rows whose texts name their user."""
+    """Yields the positions of rows whose texts contain their user's id."""
     for n, user in enumerate(columns.cells.get("user_id", ())):
         if find_replacement(user, "hashed"):
-            spelled = json.dumps(user, ensure_ascii=False)[1:-1]
+            escaped = json.dumps(user, ensure_ascii=False)[1:-1]
             texts = (columns.cells[field][n] for field in TEXTS if field in columns.cells)
-            if any(text and (user in text or spelled in text) for text in texts):
+            if any(text and (user in text or escaped in text) for text in texts):
                 yield n
 
 
-def find_forgotten(door: PrivacyFilter, columns: Columns) -> Iterator[int]:
-    """Positions of rows that were forgotten, or whose night is closed."""
+def find_forgotten(privacy: PrivacyFilter, columns: Columns) -> Iterator[int]:
+    """Yields the positions of rows that were erased or whose night was deleted."""
     cells = columns.cells
     users = cells.get("user_id", [None] * columns.size)
-    shift = EPOCH - timedelta(hours=door.catalog.day_begins)
+    shift = EPOCH - timedelta(hours=privacy.catalog.day_begins)
     rows = zip(cells["trace_id"], users, cells["ts"], strict=True)
     for n, (trace_id, user, ts) in enumerate(rows):
-        known = user and door.hash_user(user) in door.erased.users
+        known = user and privacy.hash_user(user) in privacy.erased.users
         if (
             known
-            or (shift + timedelta(microseconds=ts)).date() in door.erased.nights
-            or door.is_forgotten(trace_id)
+            or (shift + timedelta(microseconds=ts)).date() in privacy.erased.nights
+            or privacy.is_forgotten(trace_id)
         ):
             yield n
 
 
 @functools.cache
 def default_values() -> dict[str, Any]:
-    """What a field holds that no row names, as a record holds it."""
+    """Returns the value of each field that no row has, as in a record."""
     return {field: from_cell(field, default) for field, default in DEFAULTS.items()}
 
 
 def from_cell(field: str, cell: Any) -> Any:
-    """A cell as a record holds it."""
+    """Returns a cell's value as in a record."""
     if cell is None:
         return None
     if field == "ts":
         return EPOCH + timedelta(microseconds=cell)
     if field not in NESTED:
         return cell
-    value = json.loads(cell)
-    return tuple(value) if type(value) is list else value
+    value: Json = json.loads(cell)
+    return tuple(value) if isinstance(value, list) else value
 
 
-def build_trace(columns: Columns, place: int, whence: dict[str, str]) -> Trace:
-    """One row as a record."""
+def build_trace(columns: Columns, place: int, origin: dict[str, str]) -> Trace:
+    """Builds one row's record."""
     cells = {field: from_cell(field, column[place]) for field, column in columns.cells.items()}
-    return Trace(**{**default_values(), **cells, **whence})
+    values: dict[str, Any] = {**default_values(), **cells, **origin}
+    return Trace(**values)

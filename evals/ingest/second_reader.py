@@ -1,6 +1,6 @@
-"""The second process that reads a large file: stages its share of the traces aside.
+"""The second process that reads a large file and stages its share of the traces.
 
-Started by `parallel_readers`, which puts what it staged in place.
+Started by `parallel_readers`; the first process publishes what it staged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from evals.ingest.staging import stage_share
 
 
 def main() -> None:
-    """Reads the task that comes in, and writes what was found."""
+    """Reads the task from stdin and writes the result to stdout."""
     task: ReadTask = pickle.load(sys.stdin.buffer)  # noqa: S301  our own process
     sys.stdout.buffer.write(pickle.dumps(stage_share(task)))  # noqa: TID251  to our own process
 

@@ -1,7 +1,7 @@
-"""Sessions that go on past midnight: the night whose traces they change is known by this.
+"""Records the turns of sessions that continue past midnight.
 
-Which turns are carried over is `rows`' to say; here it is noted, so that a night is opened again
-only where it gained or lost one.
+Which turns are carried over is decided in `staged_rows`. The record shows which nights gained or
+lost turns and have to be validated again.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from evals.storage.night_state import DAY
 
 
 def record_carried(lake: Lake, touched: Iterable[date]) -> None:
-    """Notes what is carried over the midnights around some nights that got rows."""
-    for night in sorted({near for one in touched for near in (one, one + DAY)}):
-        found = [
+    """Records the turns carried over the midnights around some nights that got rows."""
+    for night in sorted({near for day in touched for near in (day, day + DAY)}):
+        carried = [
             (name.rpartition("/")[2], row, text)
             for name, row, text in find_carried_rows(lake, night)
         ]
-        write_carried(lake, night, CarriedTurns(len(found), digest(found)) if found else None)
+        write_carried(lake, night, CarriedTurns(len(carried), digest(carried)) if carried else None)

@@ -1,17 +1,18 @@
-"""What the checks at the door read of a night's staged rows: ids, counts and truths, no texts.
+"""Reads what the checks need of a night's staged rows: ids, counts and flags, no texts.
 
-DuckDB reads the columns; what is expected of them is `expectations`'.
+DuckDB reads the columns; what is expected of them is in `validation`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from evals.ingest.fragments import FORMATS
+from evals.records import Json
 from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
 from evals.storage.lake import Lake, connection, quoted
 from evals.storage.tables import InboxFile
@@ -19,12 +20,13 @@ from evals.traces.rows.shapes import EPOCH
 
 if TYPE_CHECKING:
     import pandas
+    import pyarrow
 
 HOUR = 3_600_000_000
 SESSION_HOURS = 24
-"""How long after its first turn a session still draws its turns into that night."""
+"""How long after its first turn a session's turns belong to that turn's night."""
 MERGED, CORRECTED, COPY = "merged", "corrected", "copy"
-"""Why a row was folded into another: a part of its trace, all told anew in it, or said twice."""
+"""Why a row was folded into another: a fragment, an earlier version, or a copy."""
 COLUMNS_SQL = """
     source_line as line, app, trace_id, content_hash, session_id, user_id,
     epoch_us(ts) as ts, length(input) as input_chars, length(output) as output_chars,
@@ -64,48 +66,48 @@ class StagedFile(NamedTuple):
 
     path: Path
     night: date
-    """The night its rows' own timestamps fall into."""
+    """The night of its rows' own timestamps."""
     order: int
     """When its inbox file was first read, among all: a later one corrects an earlier one."""
     sha: str
     seen: str
-    """The date on which it was first read, in ISO form; empty where that is not known."""
+    """The date on which it was first read, in ISO form; empty if unknown."""
     at: int
-    """Microseconds since 1970 at which it was first read; 0 where that is not known."""
+    """When it was first read, in microseconds since 1970; 0 if unknown."""
 
 
 def list_staged_files(
     lake: Lake, nights: Sequence[date], table: str = "staged"
 ) -> list[StagedFile]:
-    """The staged files of some nights, or those of their traces, in the order of their reading."""
+    """Lists the staged files of some nights, or those of their traces, in reading order."""
     known = {row.sha256[:16]: row for row in lake.inbox_files().values()}
-    found = []
+    files: list[StagedFile] = []
     for night in nights:
         for path in lake.files(table, [night]):
             row: InboxFile | None = known.get(path.stem.split(".")[0])
             seen = row.seen if row else ""
             at = (datetime.fromisoformat(seen) - EPOCH) // timedelta(microseconds=1) if seen else 0
             sha = path.stem.split(".")[0]
-            found.append(StagedFile(path, night, row.order if row else 0, sha, seen[:10], at))
-    return sorted(found, key=lambda source: (source.order, source.path.name, source.night))
+            files.append(StagedFile(path, night, row.order if row else 0, sha, seen[:10], at))
+    return sorted(files, key=lambda source: (source.order, source.path.name, source.night))
 
 
 def build_table_sql(files: Sequence[StagedFile]) -> str:
-    """Files as a table of DuckDB, each row with its file and place."""
+    """Returns the SQL of files as a DuckDB table, each row with its file and position."""
     options = "filename=true, file_row_number=true, union_by_name=true"
     return f"read_parquet([{quote_paths(files)}], {options})"
 
 
 def quote_paths(files: Sequence[StagedFile]) -> str:
-    """The paths of files as DuckDB lists them."""
+    """Returns the paths of files as a SQL list."""
     return ", ".join(quoted(str(source.path)) for source in files)
 
 
 def find_carried_rows(lake: Lake, night: date) -> list[tuple[str, int, str]]:
-    """Rows of a night that belong to the night before: file, place and content.
+    """Returns the rows of a night that belong to the night before: file, position and content.
 
-    Turns whose session had turns there and parts of traces that began there, where no more than a
-    day has passed since the first of them; and what else is told of a trace that is carried.
+    These are turns of sessions and fragments of traces that began there at most a day earlier,
+    and the other rows of a trace that is carried over.
     """
     before, own = (
         list_staged_files(lake, [night - timedelta(days=1)]),
@@ -127,10 +129,10 @@ def find_carried_rows(lake: Lake, night: date) -> list[tuple[str, int, str]]:
 def read_rows(
     lake: Lake, catalog: Catalog, night: date, more: Sequence[StagedFile] = ()
 ) -> tuple[list[StagedFile], pandas.DataFrame]:
-    """The files a night's rows are in, and one line a row, in the order they were read.
+    """Returns the files of a night's rows, and the rows in reading order.
 
-    `more` are files of the night's that are not staged; all rows of theirs are the night's.
-    `part` and `row` say where a row stands among the files, `file` which inbox file it is of.
+    `more` are further files, all of whose rows are the night's. `part` and `row` are a row's
+    position among the files, `file` is its inbox file.
     """
     import numpy as np
     import pandas
@@ -160,7 +162,9 @@ def read_rows(
     frame["ts_night"] = (frame["ts"] - catalog.day_begins * HOUR) // (24 * HOUR)
     frame.loc[frame["part"] >= len(files) - len(more), "ts_night"] = frame["night"]
     frame = select_night_rows(frame, files, night, gone, come)
-    shared = frame.duplicated(["file", "line"]).any()  # whoever read which of a line's traces
+    shared = frame.duplicated(
+        ["file", "line"]
+    ).any()  # whichever process read which of a line's traces
     order = ["file", "line", *(["trace_id"] if shared else []), "row"]
     frame = frame.sort_values(order, kind="stable").reset_index(drop=True)
     return files, add_derived_columns(frame, files)
@@ -173,20 +177,24 @@ def select_night_rows(
     gone: set[tuple[str, int]],
     come: set[tuple[str, int]],
 ) -> pandas.DataFrame:
-    """The rows that are the night's: its own, but for turns that went, and those that came."""
+    """Returns the night's rows: its own without carried turns, and those carried to it."""
     away = [source.night != night for source in files]
     if not gone and not any(away):
         return frame
     names = [str(source.path) for source in files]
-    place = [(names[n], row) for n, row in zip(frame["part"], frame["row"], strict=True)]
-    arrived = [key in come and away[n] for key, n in zip(place, frame["part"], strict=True)]
+    place: list[tuple[str, int]] = [
+        (names[n], row) for n, row in zip(frame["part"], frame["row"], strict=True)
+    ]
+    arrived: list[bool] = [
+        key in come and away[n] for key, n in zip(place, frame["part"], strict=True)
+    ]
     frame.loc[arrived, "ts_night"] = frame["night"]
     own = [key not in gone and not away[n] for key, n in zip(place, frame["part"], strict=True)]
     return frame[[here or came for here, came in zip(own, arrived, strict=True)]]
 
 
 def add_derived_columns(frame: pandas.DataFrame, files: Sequence[StagedFile]) -> pandas.DataFrame:
-    """The rows with what follows from several columns."""
+    """Adds columns that are computed from others."""
     import numpy as np
 
     ends = np.array([source.at for source in files])[frame["part"]]
@@ -201,7 +209,7 @@ def add_derived_columns(frame: pandas.DataFrame, files: Sequence[StagedFile]) ->
 
 
 def is_pinned(model: str) -> bool | None:
-    """Whether a model's id names one model for ever; None where the id does not say."""
+    """Whether a model's id is pinned to one version; None if it does not show that."""
     promise = classify(ModelPin(name="asked", model=model))
     return None if isinstance(promise, Unverifiable) else not isinstance(promise, Floating)
 
@@ -209,10 +217,11 @@ def is_pinned(model: str) -> bool | None:
 def count_lost_results(
     frame: pandas.DataFrame, files: Sequence[StagedFile]
 ) -> Iterator[tuple[int, int]]:
-    """Rows with tool results in the chat that answer no call in it, and how many."""
-    for part in frame["part"].unique().tolist():
-        own = frame[frame["part"] == part]
-        places = dict(zip(own["row"], own.index, strict=True))
+    """Yields the rows with tool results that answer no call, and how many they have."""
+    parts: list[int] = frame["part"].unique().tolist()
+    for part in parts:
+        own = frame.loc[frame["part"] == part]
+        places: dict[int, int] = dict(zip(own["row"], own.index, strict=True))
         with connection() as db:
             db.register("wanted", own[["row"]])
             chats = db.sql(
@@ -224,8 +233,8 @@ def count_lost_results(
                 yield places[row], count
 
 
-def find_lost_results(messages: list[Any]) -> set[str]:
-    """The ids of tool results that no tool call before them has."""
+def find_lost_results(messages: list[Json]) -> set[str]:
+    """Returns the ids of tool results without an earlier tool call."""
     calls: set[str] = set()
     lost: set[str] = set()
     for message in messages:
@@ -235,25 +244,26 @@ def find_lost_results(messages: list[Any]) -> set[str]:
         calls |= collect_ids(list_or_empty(message.get("tool_calls")))
         calls |= collect_ids([part for part in parts if part.get("type") == "tool_call"])
         answers = collect_ids([part for part in parts if part.get("type") == "tool_call_response"])
-        if message.get("role") == "tool" and isinstance(message.get("tool_call_id"), str):
-            answers.add(message["tool_call_id"])
+        answer = message.get("tool_call_id")
+        if message.get("role") == "tool" and isinstance(answer, str):
+            answers.add(answer)
         lost |= answers - calls
     return lost
 
 
-def list_or_empty(value: Any) -> list[Any]:
-    """A list, or none."""
+def list_or_empty(value: Json) -> list[Json]:
+    """Returns a list, empty if the value is none."""
     return value if isinstance(value, list) else []
 
 
-def collect_ids(items: list[Any]) -> set[str]:
-    """The ids of those that have one."""
-    found = (item.get("id") for item in items if isinstance(item, dict))
-    return {one for one in found if isinstance(one, str)}
+def collect_ids(items: Iterable[Json]) -> set[str]:
+    """Returns the ids of the items that have one."""
+    ids = (item.get("id") for item in items if isinstance(item, dict))
+    return {name for name in ids if isinstance(name, str)}
 
 
-def read_row_groups(path: Path, chosen: pandas.DataFrame) -> Iterator[tuple[Any, slice]]:
-    """The chosen rows of a file by row group, and where they stand among the chosen."""
+def read_row_groups(path: Path, chosen: pandas.DataFrame) -> Iterator[tuple[pyarrow.Table, slice]]:
+    """Yields the chosen rows of a file by row group, and their slice of the chosen."""
     import numpy as np
     import pyarrow.parquet as pq
 
@@ -264,7 +274,7 @@ def read_row_groups(path: Path, chosen: pandas.DataFrame) -> Iterator[tuple[Any,
             size = file.metadata.row_group(group).num_rows
             low, high = np.searchsorted(places, [start, start + size])
             if high > low:
-                table = file.read_row_group(group, use_threads=False)
+                table = file.read_row_group(group, use_threads=False)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
                 if high - low < size:
                     table = table.take(places[low:high] - start)
                 yield table, slice(low, high)

@@ -1,6 +1,6 @@
-"""One file's rows: traces staged by night, labels kept, everything else in quarantine.
+"""Stages one file's rows: traces by night, labels, and everything else in quarantine.
 
-Every row passes `privacy` before it is written; whether it is valid is decided at `admission`.
+`privacy` filters every row before it is written; whether it is valid is decided in `validation`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import dataclasses
 from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evals.ingest import parallel_readers
 from evals.ingest.file_batches import FileBatch
@@ -17,7 +17,7 @@ from evals.ingest.identity import hash_columns
 from evals.ingest.night_files import NightFiles
 from evals.ingest.parallel_readers import ReadResult, ReadTask
 from evals.ingest.raw_rows import ROW_FORMATS, restore_raw
-from evals.ingest.row_batch import CleanedRow, build_table
+from evals.ingest.row_batch import FilteredRow, build_table
 from evals.ingest.screening import screen_rows
 from evals.ingest.timestamp_limits import check_timestamp, latest_allowed
 from evals.privacy.redaction import PrivacyFilter, name_without_secrets
@@ -36,8 +36,11 @@ from evals.traces.rows import mapping
 from evals.traces.rows.shapes import DEFAULTS
 from evals.traces.rows.shards import WHOLE, Share
 
+if TYPE_CHECKING:
+    import pyarrow
+
 ROWS_AT_ONCE = 1000
-"""How many rows that come one by one are written together."""
+"""How many single rows are written together."""
 
 
 @in_use
@@ -58,15 +61,15 @@ def import_file(
     Twice is once.
 
     Args:
-        lake: where they rest.
-        catalog: says how rows are read and what of them is private.
+        lake: the home.
+        catalog: has the mappings of rows and what to redact.
         path: the file.
         assume_date: the night of rows without a timestamp.
-        spread: first and last night over which such rows are laid.
-        app: whose rows are that name no application; else the catalog's where it has one alone.
-        now: when this is, where it should be known later.
-        place: where it lies in its inbox; reports name it so. Its name where it lies in none.
-        arrivals: what it is settled with, where it is not the only file.
+        spread: first and last night over which such rows are spread.
+        app: the application of rows without one; by default the catalog's only one.
+        now: the time of reading, if it is to be recorded.
+        place: the file's path in its inbox, shown in reports; by default its name.
+        arrivals: the batch it is committed with, if it is not the only file.
     """
     sha, name = file_sha(path), make_name_readable(path.name)
     plans = mapping.make_plans(catalog.mappings, None)
@@ -96,7 +99,7 @@ def import_file(
 
 
 def stage_share(task: ReadTask) -> ReadResult:
-    """The second reader's half of a file, staged aside."""
+    """Stages the second reader's share of a file for the first to publish."""
     lake, share = task.lake, task.reading.share
     privacy = PrivacyFilter.load(lake, task.catalog)
     staging = FileStaging(lake, privacy, task.reading.source_file, task.sha, task.now, share)
@@ -112,33 +115,33 @@ class FileStaging:
     def __init__(
         self,
         lake: Lake,
-        door: PrivacyFilter,
+        privacy: PrivacyFilter,
         name: str,
         sha: str,
         now: datetime | None,
         share: Share = WHOLE,
     ) -> None:
-        self.lake, self.privacy, self.sha, self.now = lake, door, sha, now
-        self.read_at = None if door.catalog.demo else now  # a demo's calendar is simulated
-        self.shift = timedelta(hours=door.catalog.day_begins)
+        self.lake, self.privacy, self.sha, self.now = lake, privacy, sha, now
+        self.read_at = None if privacy.catalog.demo else now  # a demo's calendar is simulated
+        self.shift = timedelta(hours=privacy.catalog.day_begins)
         self.origin = {"source_file": name_without_secrets(name), "source_format": NAME}
         part = f".s{share.at}" if share.at else ""
         constant = {**DEFAULTS, **self.origin}
         self.nights = NightFiles(lake, f"{sha[:16]}{part}", self.shift, constant)
-        self.passed: list[CleanedRow] = []
+        self.passed: list[FilteredRow] = []
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
         self.misread: set[int] = set()
         self.format = self.place = ""
 
     def read_file(self, path: Path, reading: Reading, container: Container) -> None:
-        """Takes what a file holds, or a share of it."""
+        """Stages a file, or a share of it."""
         for found in reader.read_batches(path, reading, container):
             self.add_found(found)
         self.flush()
 
     def add_result(self, other: ReadResult) -> None:
-        """Takes what another reader of the file has staged."""
+        """Adds what another reader of the file staged."""
         self.format = self.format or other.format
         self.nights.rows.update(other.rows)
         self.nights.parts += other.parts
@@ -146,7 +149,7 @@ class FileStaging:
         self.labels += other.labels
 
     def add_found(self, found: Columns | Found) -> None:
-        """Takes what an importer found."""
+        """Stages rows or a label from an importer."""
         if isinstance(found, Columns):
             self.format = self.format or NAME
             found.cells["content_hash"] = hash_columns(found, self.privacy.key)
@@ -163,7 +166,7 @@ class FileStaging:
             self.add_row(found)
 
     def add_row(self, found: Trace | Refusal) -> None:
-        """Takes one row as it may rest."""
+        """Filters and stages one row."""
         row = self.privacy.filter_row(found)
         if isinstance(found, Refusal) or isinstance(row, Refusal):
             self.refused += [row] if isinstance(row, Refusal) else []
@@ -174,22 +177,22 @@ class FileStaging:
             self.refused.append(row)
             self.misread |= {row.source_line} if found.source_format in ROW_FORMATS else set()
             return
-        self.passed.append(CleanedRow(found, row))
+        self.passed.append(FilteredRow(found, row))
         if len(self.passed) >= ROWS_AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
-        """Passes on the rows that came one by one."""
+        """Writes the buffered single rows."""
         if self.passed:
             self.nights.add(build_table(self.passed, self.privacy.key))
             self.passed = []
 
     def finish(self, size: int, order: int) -> InboxFile:
-        """Keeps what was refused, once every night is written; the account of the file."""
+        """Stores the refused rows once every night is written; returns the file's record."""
         rows = Counter(self.nights.rows)
         for row in self.refused:
             if row.app and row.night and row.night not in rows:
-                rows[row.night] = 0  # of bad rows alone it is refused, not forgotten
+                rows[row.night] = 0  # a night with only bad rows is refused, not ignored
                 self.nights.write_empty(row.night)
         if self.refused:
             write_refused(self.lake, self.sha[:16], self.refused)
@@ -208,10 +211,10 @@ class FileStaging:
         )
 
 
-def build_columns_table(columns: Columns) -> Any:
-    """Columns as an Arrow table of traces, without those that are the same in every row."""
+def build_columns_table(columns: Columns) -> pyarrow.Table:
+    """Builds an Arrow table of traces, without columns that are the same in every row."""
     import pyarrow as pa
 
     fields = [field for field in arrow_schema(Trace) if field.name in columns.cells]
-    arrays = [pa.array(columns.cells[field.name], field.type) for field in fields]
+    arrays: list[Any] = [pa.array(columns.cells[field.name], field.type) for field in fields]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))

@@ -1,6 +1,6 @@
-"""When a row can have happened: one of another century has another unit, and belongs to no night.
+"""Refuses rows with implausible timestamps, which belong to no night.
 
-A clock that is some minutes ahead is told by the check `clock_not_ahead`, and its row accepted.
+A row whose clock is some minutes ahead is accepted; the check `clock_not_ahead` reports it.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from evals.records import Refusal, Trace
 from evals.traces.files.streams import KEPT
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-"""Seconds read as milliseconds are of January 1970."""
+"""Seconds misread as milliseconds fall into January 1970."""
 MAX_AHEAD = timedelta(days=1)
-"""No clock of an exporter, and no zone left out, is further ahead of when its file is read."""
+"""Neither a wrong clock nor a missing zone puts a row further ahead of its file's reading."""
 
 
 def latest_allowed(read_at: datetime | None) -> datetime:
-    """The last moment that is believed of a file read then; any, where that is not known."""
+    """Returns the latest plausible timestamp in a file read at some time; no limit if unknown."""
     return read_at + MAX_AHEAD if read_at else datetime.max.replace(tzinfo=UTC)
 
 
 def check_timestamp(row: Trace | Refusal, read_at: datetime | None) -> Trace | Refusal:
-    """The row, or the refusal of one whose moment is a mistake; it is ready to rest."""
+    """Returns the row, or its refusal if its timestamp is implausible."""
     if isinstance(row, Refusal) or EARLIEST <= row.ts <= latest_allowed(read_at):
         return row
     if row.ts < EARLIEST:
