@@ -1,6 +1,6 @@
-"""What a file is packed as: lines, a JSON document, CSV or Parquet; and its rows, whichever it is.
+"""Recognises what a file contains (lines, a JSON document, CSV or Parquet) and reads its rows.
 
-Rows are JSON. Whose they are, and what they say, is the formats'.
+Rows are JSON. Each format decides what they mean.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ SAMPLE = 20
 
 
 class Container(NamedTuple):
-    """What an inspection finds of a file; it is passed on, so that nobody inspects a file twice."""
+    """What an inspection finds in a file; it is passed on, so that no file is inspected twice."""
 
     kind: Kind
     head: bytes
-    """How its rows begin: a table's first rows as JSON lines, else the first bytes unpacked."""
+    """The first rows: of a table as JSON lines, else the first bytes unpacked."""
     problem: Exception | None = None
-    """Why no more could be read, where the file is damaged or cannot be opened."""
+    """The error that stopped reading, where the file is damaged or cannot be opened."""
     delimiter: str = ","
     layout: tables.Layout | None = None
-    """Of a Parquet file: its columns and how they are read."""
+    """The columns of a Parquet file and how they are read."""
 
 
 def inspect_file(path: Path) -> Container:
-    """Finds out what a file is packed as, by its name and its first bytes."""
+    """Recognises a file's container by its name and first bytes."""
     try:
         start, problem = read_head(path)
     except BROKEN as error:
@@ -56,12 +56,12 @@ def inspect_file(path: Path) -> Container:
 
 
 def sample_rows(rows: Iterator[Line]) -> bytes:
-    """The first whole rows, one a line."""
+    """Joins the first whole rows, one a line."""
     return b"\n".join(line.raw for line in itertools.islice(rows, SAMPLE) if not line.code)
 
 
 def read_rows(path: Path, container: Container) -> Iterator[Line]:
-    """The file's rows, counted as its kind counts: lines, elements, or rows under a header.
+    """Yields the file's rows: lines, elements, or rows under a header.
 
     Raises:
         OSError: the file cannot be opened.
@@ -79,7 +79,7 @@ def read_rows(path: Path, container: Container) -> Iterator[Line]:
 
 
 def is_json_lines(head: bytes, filename: str) -> bool:
-    """Whether a file is JSONL: by its name, or by a line that is an object."""
+    """Returns whether a file is JSONL: by its name, or by a line that is an object."""
     if any(suffix in filename.lower() for suffix in JSON_LINES):
         return True
     *whole, last = head.removeprefix(BOM).split(b"\n")
@@ -89,7 +89,7 @@ def is_json_lines(head: bytes, filename: str) -> bool:
 
 
 def is_json_object(line: bytes) -> bool:
-    """Whether a line is a JSON object."""
+    """Returns whether a line is a JSON object."""
     try:
         return line.lstrip().startswith(b"{") and type(orjson.loads(line)) is dict
     except orjson.JSONDecodeError:

@@ -1,6 +1,7 @@
-"""JSON documents as rows: one object over many lines, a list of objects, or several in a row.
+"""Reads JSON documents as rows: one object over many lines, a list, or several documents.
 
-Finds where an element ends, and holds one element at a time. What it means is the format's.
+Finds where an element ends, with one element in memory at a time. Each format decides what an
+element means.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ MAX_DOCUMENT = 64 * 2**20
 """An element of more bytes than this is refused, and with it what follows."""
 CHUNK = 2**20
 TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("|\\?\Z)|[\[\]{}]', re.DOTALL)
-"""A bracket, or a string: closed (its group is a quote) or cut by the end of what was read."""
+"""A bracket or a string; its group is a quote where the string is closed, else it is cut off."""
 BETWEEN = b" \t\r\n,"
 GAP = re.compile("[ \\t\\r\\n,]*")
 DECODER = json.JSONDecoder()
@@ -25,19 +26,19 @@ DEEPEST = 3
 
 
 class DocumentSplitter:
-    """Cuts a growing text into its top-level values, the elements of a list being such.
+    """Splits a growing text into its top-level values, or the elements of a top-level list.
 
-    `held` is what was not given out yet, `at` how far it was looked at, `start` where the
-    element under way begins in it.
+    `buffer` is the text not yielded yet, `at` the position up to which it was scanned, `start`
+    where the current element begins in it.
     """
 
     def __init__(self) -> None:
-        self.held, self.at, self.start = b"", 0, 0
+        self.buffer, self.at, self.start = b"", 0, 0
         self.depth, self.floor, self.number = 0, 0, 0
 
     def feed(self, chunk: bytes) -> Iterator[Line]:
-        """The elements that end in a chunk."""
-        self.held = self.held[self.start :] + chunk
+        """Yields the elements that end in a chunk."""
+        self.buffer = self.buffer[self.start :] + chunk
         self.at, self.start = self.at - self.start, 0
         yield from self.scan_brackets(until_boundary=True)
         if self.floor and self.depth == self.floor:
@@ -46,27 +47,27 @@ class DocumentSplitter:
 
     def scan_brackets(self, until_boundary: bool = False) -> Iterator[Line]:
         """Follows the brackets through the buffer, or up to the boundary between two elements."""
-        for found in TOKEN.finditer(self.held, self.at):
-            if found[1] is not None:
-                if found[1] != b'"':
-                    self.at = found.start()
+        for token in TOKEN.finditer(self.buffer, self.at):
+            if token[1] is not None:
+                if token[1] != b'"':
+                    self.at = token.start()
                     return
                 continue
-            self.at = found.end()
-            if found[0] in b"[{":
-                yield from self.open_bracket(found.start(), found[0])
+            self.at = token.end()
+            if token[0] in b"[{":
+                yield from self.open_bracket(token.start(), token[0])
             else:
-                yield from self.close_bracket(found.end())
+                yield from self.close_bracket(token.end())
             if until_boundary and self.depth == self.floor == 1:
                 return
-        self.at = len(self.held)
+        self.at = len(self.buffer)
 
     def parse_elements(self) -> Iterator[Line]:
         """Parses the complete elements in the buffer with a parser written in C.
 
-        It stops at whatever is cut, damaged or no object, which the brackets then tell apart.
+        Stops at an element that is cut off, damaged or no object; `scan_brackets` goes on there.
         """
-        text = self.held[self.start :].decode("utf-8", "surrogateescape")
+        text = self.buffer[self.start :].decode("utf-8", "surrogateescape")
         at = 0
         while True:
             begin = GAP.match(text, at).end()  # pyright: ignore[reportOptionalMemberAccess]
@@ -82,7 +83,7 @@ class DocumentSplitter:
         self.at = self.start
 
     def open_bracket(self, at: int, bracket: bytes) -> Iterator[Line]:
-        """A bracket opens: at the floor an element begins, or the list of all elements."""
+        """Handles an opening bracket: of an element, of the list of all elements, or deeper."""
         if self.depth == self.floor:
             yield from self.take_stray_text(at)
             if bracket == b"[" and self.floor == 0:
@@ -90,32 +91,32 @@ class DocumentSplitter:
         self.depth += 1
 
     def close_bracket(self, end: int) -> Iterator[Line]:
-        """A bracket closes: an element ends, or the list of all elements."""
+        """Handles a closing bracket; yields the element that it ends."""
         self.depth = max(self.depth - 1, 0)
         if self.depth < self.floor:
             yield from self.take_stray_text(end - 1)
             self.floor, self.start = 0, end
         elif self.depth == self.floor:
-            yield self.make_row(self.held[self.start : end])
+            yield self.make_row(self.buffer[self.start : end])
             self.start = end
 
     def take_stray_text(self, until: int) -> Iterator[Line]:
         """Yields text between two elements as a row to refuse, unless it is only a comma."""
-        between = self.held[self.start : until]
+        between = self.buffer[self.start : until]
         stripped = between.strip(BETWEEN)
         if stripped:
             yield self.make_row(stripped)
         self.start += len(between) - len(between.lstrip(BETWEEN)) if not stripped else len(between)
 
     def make_row(self, raw: bytes, code: str = "", problem: str = "") -> Line:
-        """The next row."""
+        """Makes the next row."""
         self.number += 1
         raw = raw.strip(BETWEEN)
         return Line(self.number, raw[:KEPT] if code else raw, code, problem)
 
     def finish(self) -> Iterator[Line]:
-        """What is left when the text ends."""
-        left = self.held[self.start :].strip(BETWEEN)
+        """Yields the rest when the text ends."""
+        left = self.buffer[self.start :].strip(BETWEEN)
         if self.depth > self.floor or self.floor:
             yield self.make_row(left, "truncated-json")
         elif left:
@@ -123,46 +124,46 @@ class DocumentSplitter:
 
 
 def read_documents(stream: io.BufferedIOBase) -> Iterator[Line]:
-    """The stream's elements, counted from 1; one last Line with a code where it breaks off."""
-    cut = DocumentSplitter()
+    """Yields the stream's elements, counted from 1; a last one with a code where it breaks off."""
+    splitter = DocumentSplitter()
     while True:
         try:
             chunk = stream.read1(CHUNK)
         except BROKEN as error:
-            left = cut.held[cut.start :]
-            yield cut.make_row(left, name_error(error), str(error) or "damaged")
+            left = splitter.buffer[splitter.start :]
+            yield splitter.make_row(left, name_error(error), str(error) or "damaged")
             return
         if not chunk:
             break
-        yield from cut.feed(chunk)
-        if len(cut.held) - cut.start > MAX_DOCUMENT:
-            yield cut.make_row(cut.held[cut.start :][:KEPT], "document-too-large")
+        yield from splitter.feed(chunk)
+        if len(splitter.buffer) - splitter.start > MAX_DOCUMENT:
+            yield splitter.make_row(splitter.buffer[splitter.start :][:KEPT], "document-too-large")
             return
-    yield from cut.finish()
+    yield from splitter.finish()
 
 
 def is_document(head: bytes, filename: str) -> bool:
-    """Whether a file that begins so is no JSONL: its first line does not end what it opens."""
+    """Returns whether a file is a document and no JSONL: its first line leaves a bracket open."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     name = filename.lower()
     if text[:1] not in (b"{", b"[") or ".jsonl" in name or ".ndjson" in name:
         return False
     first, newline, _ = text.partition(b"\n")
     depth = 0
-    for found in TOKEN.finditer(first):
-        if found[1] is None:
-            depth += 1 if found[0] in b"[{" else -1
-        elif found[1] != b'"':
+    for token in TOKEN.finditer(first):
+        if token[1] is None:
+            depth += 1 if token[0] in b"[{" else -1
+        elif token[1] != b'"':
             return not newline
     return depth > 0 if newline else text[:1] == b"[" or ".json" in name
 
 
-def key_paths(head: bytes) -> frozenset[str]:
-    """The keys of the first rows, nested ones as dotted paths; of a cut text, those in sight.
+def list_key_paths(head: bytes) -> frozenset[str]:
+    """Lists the keys of the first rows, nested ones as dotted paths; the text may be cut off.
 
-    Lists add no level, so the rows of a list and of a file of lines have the same paths.
+    Lists add no level, so a document and a file of lines have the same paths.
     """
-    found: set[str] = set()
+    paths: set[str] = set()
     path: list[str | None] = []
     key = None
     for token in TOKEN.finditer(head):
@@ -172,11 +173,11 @@ def key_paths(head: bytes) -> frozenset[str]:
             if key is not None:
                 parents = [name for name in path if name]
                 if len(parents) < DEEPEST:
-                    found.add(".".join([*parents, key]))
+                    paths.add(".".join([*parents, key]))
         elif token[0] in b"[{":
             path.append(key)
             key = None
         elif path:
             path.pop()
             key = None
-    return frozenset(found)
+    return frozenset(paths)

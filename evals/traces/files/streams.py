@@ -1,6 +1,6 @@
-"""Bytes of a file as lines in bounded memory, whatever it is packed in.
+"""Reads a file as lines in bounded memory, gzip and zstd included.
 
-Decompresses and splits. What a line means is the format's.
+Decompresses and splits. Each format decides what a line means.
 """
 
 from __future__ import annotations
@@ -12,25 +12,26 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
+
+if TYPE_CHECKING:
+    import pyarrow
 
 MAX_LINE = 16 * 2**20
-"""A line of more bytes than this is refused, and never held whole."""
+"""A line of more bytes than this is refused, and never in memory as a whole."""
 KEPT = 64 * 2**10
-"""How many bytes of a refused row are kept."""
+"""How many bytes of a refused row are stored."""
 BOM = b"\xef\xbb\xbf"
 CHUNK = 2**20
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 BROKEN = (EOFError, OSError, zlib.error)
-"""What reading a damaged or vanished file raises."""
-
-
+"""The errors of reading a damaged or vanished file."""
 LONG = "line-too-long"
 
 
 class Line(NamedTuple):
-    """One line, or what is left of it."""
+    """One line, or the beginning of one that is not whole."""
 
     number: int
     """1-based, blank lines counted."""
@@ -42,13 +43,13 @@ class Line(NamedTuple):
 
 
 def file_sha(path: Path) -> str:
-    """The SHA-256 of a file's bytes."""
+    """Returns the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_unpacked(path: Path) -> io.BufferedIOBase:
-    """The file's content as a binary stream, gzip and zstd recognised by their magic bytes.
+    """Opens a file's content as a binary stream; gzip and zstd are recognised by their magic bytes.
 
     Raises:
         OSError: the file is not a regular file or cannot be opened.
@@ -66,14 +67,16 @@ def open_unpacked(path: Path) -> io.BufferedIOBase:
 
 
 def open_zstd(path: Path) -> io.BufferedIOBase:
-    """A zstd file's content as a binary stream."""
+    """Opens a zstd file's content as a binary stream."""
     import pyarrow
 
-    return cast(io.BufferedIOBase, pyarrow.input_stream(open_with_arrow(path), compression="zstd"))
+    file = open_with_arrow(path)
+    stream = pyarrow.input_stream(file, compression="zstd")  # pyright: ignore[reportArgumentType] # it takes Arrow's files too
+    return cast("io.BufferedIOBase", stream)
 
 
-def open_with_arrow(path: Path) -> Any:
-    """A file opened by Arrow, which takes a name that is not UTF-8 as bytes only."""
+def open_with_arrow(path: Path) -> pyarrow.OSFile:
+    """Opens a file by Arrow, which takes a name that is not UTF-8 as bytes only."""
     import pyarrow
 
     return pyarrow.OSFile(os.fsencode(path))  # pyright: ignore[reportCallIssue] # reads by default
@@ -93,15 +96,15 @@ class GzipStream(gzip.GzipFile):
 
 
 class Head(NamedTuple):
-    """How a file's content begins."""
+    """The beginning of a file's content."""
 
     start: bytes
     problem: Exception | None
-    """Why no more could be read, where the file is damaged."""
+    """The error that stopped reading, where the file is damaged."""
 
 
 def read_head(path: Path, size: int = KEPT) -> Head:
-    """The first bytes of the content.
+    """Reads the first bytes of the content.
 
     Raises:
         OSError: the file cannot be opened.
@@ -117,23 +120,23 @@ def read_head(path: Path, size: int = KEPT) -> Head:
 
 
 class Block(NamedTuple):
-    """Lines that stand together and are whole, blank ones among them."""
+    """Consecutive whole lines, blank ones included."""
 
     number: int
     """Of the first, 1-based."""
     text: bytes
-    """The lines, each but the last with its newline."""
+    """The lines, each except the last with its newline."""
     lines: list[bytes]
-    """The same, each without its newline."""
+    """The same lines without newlines."""
 
     @classmethod
     def of(cls, number: int, text: bytes) -> Self:
-        """From its text."""
+        """Makes a block of its text."""
         return cls(number, text, text.split(b"\n"))
 
 
 def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
-    """The stream's lines by the block, and those that are not whole one by one, with a code."""
+    """Yields the stream's lines in blocks, and lines that are not whole one by one, with a code."""
     number, tail, skipping = 1, b"", False
     while True:
         try:
@@ -168,7 +171,7 @@ def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
 
 
 def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
-    """The stream's non-blank lines; one last Line with a code where the stream breaks off."""
+    """Yields the non-blank lines; a last one with a code where the stream breaks off."""
     for block in read_blocks(stream):
         if isinstance(block, Line):
             yield block
@@ -179,5 +182,5 @@ def read_lines(stream: io.BufferedIOBase) -> Iterator[Line]:
 
 
 def name_error(error: Exception) -> str:
-    """Why a stream broke off: the gzip ended early, or the bytes cannot be read."""
+    """Returns the code for an error of a stream: an early end of gzip, or unreadable bytes."""
     return "truncated-gzip" if isinstance(error, EOFError) else "unreadable-file"

@@ -1,37 +1,35 @@
-"""One line of JSON, read strictly: what two readers could understand differently is refused.
+"""Parses one line of JSON strictly: refuses what two parsers could read differently.
 
-Speed comes from orjson; the slow, exact parser is asked only where orjson would hide something.
+orjson parses; the slow, exact parser runs only where orjson may have hidden something.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, NoReturn
 
 import orjson
 
 from evals.records import Json, encode_canonical
 
 MAX_DEPTH = 200
-WORDS = {dict: "an object", list: "a list", str: "text"}
+TYPE_NAMES: dict[type, str] = {dict: "an object", list: "a list", str: "text"}
 OPENS = ("{", "[")
 SPACED = re.compile(rb'"[ \t\r\n]+:')
 """A key that ends before its colon."""
 EXACT_FLOAT = 2.0**63
-"""From here on orjson may have read an integer as a float."""
+"""From this size on a float may have been an integer in the text."""
 PLAIN = (1e-4, 1e16)
-"""Between these every JSON writer formats a float alike: without an exponent."""
-
-
+"""Between these every JSON writer formats a float without an exponent."""
 NUMBERS = bytes(
     ord("0" if chr(byte) in "0123456789" else ":" if chr(byte) in ":,[- \t\r\n" else "x")
     for byte in range(256)
 )
-"""Digits alike, and alike what may stand before a number."""
+"""A table for `translate`: digits become 0, what may precede a number a colon."""
 LONG_NUMBER = b":" + b"0" * 19
-"""No shorter number can be one that 64 bits do not hold."""
+"""Every number that exceeds 64 bits is at least this long."""
 SPACE = b" \t\r\n"
 OTHERS = bytes(byte for byte in range(256) if byte not in b"{[")
 
@@ -41,7 +39,7 @@ class Refused(ValueError):
 
     @property
     def code(self) -> str:
-        """The stable word."""
+        """The stable code."""
         return self.args[0]
 
     @property
@@ -51,7 +49,7 @@ class Refused(ValueError):
 
 
 class Survey(NamedTuple):
-    """What a walk over a parsed value finds."""
+    """What a walk over a parsed value counts."""
 
     keys: int
     depth: int
@@ -69,14 +67,14 @@ class Parsed(NamedTuple):
 
 
 def parse(raw: bytes) -> Parsed:
-    """The JSON object of a line.
+    """Parses the JSON object of a line.
 
     Raises:
         Refused: `not-json`, `not-utf8`, `not-an-object`, `too-deep`, `bad-number`,
             `duplicate-key`.
     """
     try:
-        value = orjson.loads(raw)
+        value: Json = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise_refusal(raw, error)
     if type(value) is not dict:
@@ -95,12 +93,12 @@ def parse(raw: bytes) -> Parsed:
 
 
 def parse_inner(text: str) -> Json:
-    """The list or object that a text holds, read as strictly; any other text as it is."""
+    """Parses the list or object in a text as strictly; returns any other text unchanged."""
     if text[:1] not in OPENS:
         return text
     raw = text.encode("utf-8", "surrogatepass")
     try:
-        value = orjson.loads(raw)
+        value: Json = orjson.loads(raw)
         if is_whole(raw, value):
             return value
         found = survey_value([value])
@@ -114,55 +112,56 @@ def parse_inner(text: str) -> Json:
 
 
 def parse_envelope(raw: bytes) -> dict[str, Json]:
-    """The JSON object of a row whose reader looks at depth and numbers itself.
+    """Parses the JSON object of a row whose reader checks depth and numbers itself.
 
     Raises:
         Refused: `not-json`, `not-utf8`, `not-an-object`, `too-deep`, `duplicate-key`.
     """
     try:
-        value = orjson.loads(raw)
+        value: Json = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise_refusal(raw, error)
     if type(value) is not dict:
         what = f"The line is {name_type(value)}; expected one object in braces a line."
         raise Refused("not-an-object", what)
     try:
-        kept = orjson.dumps(value)
+        rewritten = orjson.dumps(value)
     except TypeError:  # nested deeper than orjson writes
         raise refuse_depth() from None
-    if not is_same_text(raw, kept) and count_quotes(raw) != count_quotes(kept):
+    if not is_same_text(raw, rewritten) and count_quotes(raw) != count_quotes(rewritten):
         parse_exactly(raw)
     return value
 
 
 def to_canonical_text(value: Json) -> str:
-    """The canonical JSON of a value, as text."""
+    """Formats a value as canonical JSON text."""
     return encode_canonical(value).decode("utf-8", "surrogatepass")
 
 
 def is_whole(raw: bytes, value: Json) -> bool:
-    """Whether orjson kept all of a text, told without a walk; False where that cannot be told.
+    """Returns whether orjson certainly lost nothing of a text, without a walk over the value.
 
-    Written again, a value has as many quotes as its text, unless two keys were equal.
+    Rewritten, a value has as many quotes as its text, unless two keys were equal.
     """
     if len(raw) > MAX_DEPTH and len(raw.translate(None, OTHERS)) > MAX_DEPTH:
         return False
-    kept = orjson.dumps(value)
-    if is_same_text(raw, kept):
+    rewritten = orjson.dumps(value)
+    if is_same_text(raw, rewritten):
         return True
-    return LONG_NUMBER not in raw.translate(NUMBERS) and count_quotes(raw) == count_quotes(kept)
+    has_long_number = LONG_NUMBER in raw.translate(NUMBERS)
+    return not has_long_number and count_quotes(raw) == count_quotes(rewritten)
 
 
-def is_same_text(raw: bytes, kept: bytes) -> bool:
-    """Whether two spellings differ in nothing but space, so that the one hides no key.
+def is_same_text(raw: bytes, rewritten: bytes) -> bool:
+    """Returns whether two JSON texts differ in space alone, so that no key was lost.
 
-    Space within strings goes too: it tells apart keys, and not how many there are.
+    Space within strings is ignored too: it changes keys, and not their number.
     """
-    return raw == kept or raw.translate(None, SPACE) == kept.translate(None, SPACE)
+    return raw == rewritten or raw.translate(None, SPACE) == rewritten.translate(None, SPACE)
 
 
 def count_quotes(text: bytes) -> int:
-    """How many quotes begin or end a string: those that no backslash escapes."""
+    """Counts the quotes that begin or end a string: those without a backslash."""
     if b"\\" not in text:
         return text.count(b'"')
     text = text.replace(b"\\\\", b"")
@@ -170,29 +169,32 @@ def count_quotes(text: bytes) -> int:
 
 
 def name_type(value: Json) -> str:
-    """What JSON calls a value of this type."""
+    """Names the JSON type of a value, for a message."""
     if value is None or type(value) is bool:
         return json.dumps(value)
-    return WORDS.get(type(value), "a number")
+    return TYPE_NAMES.get(type(value), "a number")
 
 
 def survey_value(value: Json) -> Survey:
-    """Counts keys and levels, and looks at every float."""
+    """Counts keys and levels, and checks every float."""
     keys, depth, plain, huge = 0, 0, True, False
-    level: list[Any] = [value]
+    level: list[list[Json] | dict[str, Json]] = []
+    if type(value) is dict or type(value) is list:
+        level.append(value)
     while level and depth <= MAX_DEPTH:
         depth += 1
-        below: list[Any] = []
+        below: list[list[Json] | dict[str, Json]] = []
         for container in level:
-            items = container
+            items: Iterable[Json] = container
             if type(container) is dict:
                 keys += len(container)
                 items = container.values()
             for item in items:
-                kind = type(item)
-                if kind is dict or kind is list:
+                if type(item) is str:
+                    continue
+                if type(item) is dict or type(item) is list:
                     below.append(item)
-                elif kind is float:
+                elif type(item) is float:
                     size = abs(item)
                     plain = plain and (PLAIN[0] <= size < PLAIN[1] or size == 0)
                     huge = huge or size >= EXACT_FLOAT
@@ -201,10 +203,10 @@ def survey_value(value: Json) -> Survey:
 
 
 def hides_keys(raw: bytes, keys: int) -> bool:
-    r"""Whether the line may spell more keys than were kept, the later of two equal ones.
+    r"""Returns whether the line may contain more keys than were parsed: two equal ones.
 
-    A key ends in `":`, which inside a string can only be `\":`. Where a key is spelled in any
-    rarer way (a space before its colon, a backslash at its end), the count cannot tell.
+    A key ends in `":`, which inside a string can only be `\":`. Rarer forms (a space before the
+    colon, a backslash at the key's end) make the count unreliable, and return True.
     """
     return (
         raw.count(b'":') - raw.count(b'\\":') != keys
@@ -214,9 +216,9 @@ def hides_keys(raw: bytes, keys: int) -> bool:
 
 
 def count_keys(block: bytes, lines: Sequence[bytes]) -> list[int]:
-    r"""How many keys each line spells; -1 where the count cannot tell, as for `hides_keys`.
+    r"""Counts the keys in each line; -1 where the count is unreliable, as for `hides_keys`.
 
-    All lines are looked at together; `block` is their text, joined by newlines.
+    `block` is the text of all lines, joined by newlines.
     """
     import numpy as np
 
@@ -229,9 +231,9 @@ def count_keys(block: bytes, lines: Sequence[bytes]) -> list[int]:
     odd = (last == ord(" ")) | (last == ord("\t")) | (last == ord("\r"))
     odd |= quoted & escaped & (third == ord("\\"))
     of_line = np.searchsorted(ends, colons, side="right")
-    found = np.bincount(of_line[keys], minlength=len(lines))
-    found[of_line[odd]] = -1
-    return found.tolist()
+    counts = np.bincount(of_line[keys], minlength=len(lines))
+    counts[of_line[odd]] = -1
+    return counts.tolist()
 
 
 def raise_refusal(raw: bytes, error: ValueError) -> NoReturn:
@@ -254,10 +256,10 @@ def raise_refusal(raw: bytes, error: ValueError) -> NoReturn:
 
 
 def parse_exactly(raw: bytes) -> None:
-    """Reads a line with the exact parser, for what orjson passes over or does not explain.
+    """Parses a line with the exact parser, which detects what orjson accepts or does not explain.
 
     Raises:
-        Refused: `too-deep`, `bad-number` or `duplicate-key`; other faults are not its business.
+        Refused: `too-deep`, `bad-number` or `duplicate-key`; other faults are ignored.
     """
     try:
         json.loads(
@@ -279,19 +281,19 @@ def check_unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     """Builds an object; refuses duplicate keys."""
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise Refused("duplicate-key", "A key stands twice in one object; keep one of them.")
+        raise Refused("duplicate-key", "A key occurs twice in one object; keep one of them.")
     return value
 
 
 def parse_sized_int(text: str) -> int:
-    """An integer that fits 64 bits."""
+    """Parses an integer that fits 64 bits."""
     if len(text) > 20 or not -(2**63) <= int(text) < 2**64:
         raise refuse_number(text)
     return int(text)
 
 
 def parse_finite_float(text: str) -> float:
-    """A float that is not infinite."""
+    """Parses a finite float."""
     number = float(text)
     if number in (float("inf"), float("-inf")):
         raise refuse_number(text)
@@ -299,12 +301,12 @@ def parse_finite_float(text: str) -> float:
 
 
 def refuse_constant(text: str) -> NoReturn:
-    """NaN and the infinities are not JSON."""
+    """Refuses NaN and the infinities, which are not JSON."""
     raise refuse_number(text)
 
 
 def refuse_number(text: str) -> Refused:
-    """The refusal of a number no column can hold."""
+    """Makes the refusal of a number that fits no column."""
     return Refused(
         "bad-number",
         f"The number {text[:40]} is not a finite 64-bit one; write null, or quote it as a string.",
@@ -312,7 +314,7 @@ def refuse_number(text: str) -> Refused:
 
 
 def refuse_depth() -> Refused:
-    """The refusal of a value nested without end."""
+    """Makes the refusal of a value that nests too deep."""
     return Refused(
         "too-deep", f"The row nests deeper than {MAX_DEPTH} levels; flatten it, or quote the part."
     )

@@ -1,6 +1,6 @@
-"""The process that reads columns of a Parquet file under a memory limit, and keeps nothing.
+"""Reads columns of a Parquet file under a memory limit, and discards them.
 
-Started by `memory_limit`, which asks whether the columns can be read at all.
+`memory_limit` runs this in a process, to find out whether the columns can be read.
 """
 
 from __future__ import annotations
@@ -9,22 +9,20 @@ import resource
 import sys
 from pathlib import Path
 
-from evals.traces.files.tables import choose_batch_size, open_parquet
+from evals.traces.files.tables import choose_batch_size, iterate_batches, open_parquet
 
-MOST = 2**30
-"""Bytes the trial may hold, itself included."""
+MAX_BYTES = 2**30
+"""Of the whole process."""
 
 
 def main() -> None:
-    """Reads the columns of a file, as an import would, and keeps nothing."""
+    """Reads the columns of a file as an import would."""
     path, columns = Path(sys.argv[1]), sys.argv[2:]
-    resource.setrlimit(resource.RLIMIT_DATA, (MOST, MOST))
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_BYTES, MAX_BYTES))
     with open_parquet(path) as file:
         for group in range(file.num_row_groups):
             size = choose_batch_size(path, file, group)
-            for _ in file.iter_batches(
-                size, row_groups=[group], columns=columns, use_threads=False
-            ):
+            for _ in iterate_batches(file, group, size, columns):
                 pass
 
 

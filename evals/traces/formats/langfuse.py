@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 import orjson
 
 from evals.records import Json
-from evals.traces.files.documents import key_paths
+from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import OPENS, Parsed, Refused
 from evals.traces.formats.langfuse_metadata import split_metadata
@@ -84,7 +84,7 @@ READ = frozenset(
 
 def sniff(head: bytes, filename: str) -> bool:
     """Whether rows are traces with observations, observations, or scores of Langfuse."""
-    paths = key_paths(head)
+    paths = list_key_paths(head)
     for under in ("", "data.", "trace.", "observations.", "trace.observations."):
         keys = {path.removeprefix(under) for path in paths if path.startswith(under)}
         if keys >= API_OBSERVATIONS or (keys >= OBSERVATIONS and keys & EXPORTED):

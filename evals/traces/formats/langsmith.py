@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from evals.records import AnnotatorKind, Json, Label
-from evals.traces.files.documents import key_paths
+from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Parsed, Refused
 from evals.traces.messages import exchanges, plain_text
@@ -55,7 +55,7 @@ RESPONSES = frozenset(("choices", "generations", "candidates"))
 
 def sniff(head: bytes, filename: str) -> bool:
     """Whether rows are runs, posts and patches of runs, or feedback on them."""
-    paths = key_paths(head)
+    paths = list_key_paths(head)
     for under in ("", "runs.", "post.", "patch."):
         keys = {path.removeprefix(under) for path in paths if path.startswith(under)}
         if "run_type" in keys and keys & {"dotted_order", "trace_id", "parent_run_id"}:

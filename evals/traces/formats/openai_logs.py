@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evals.records import Json, digest
-from evals.traces.files.documents import key_paths
+from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import BROKEN, Line, open_unpacked, read_lines
 from evals.traces.files.strict_json import Parsed, Refused, parse, parse_inner
 from evals.traces.messages import exchanges
@@ -35,7 +35,7 @@ Object = dict[str, Json]
 
 def sniff(head: bytes, filename: str) -> bool:
     """Whether rows hold a request or a response in OpenAI's shape, or Batch files."""
-    paths = key_paths(head)
+    paths = list_key_paths(head)
     if "custom_id" in paths:
         return bool(paths & {"response", "error", "body"})
     if {"id", "object", "choices", "model"} <= paths or {"id", "object", "output"} <= paths:

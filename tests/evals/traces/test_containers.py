@@ -110,7 +110,7 @@ def test_elements_are_cut_where_they_end(rows: list[Any], indented: bool) -> Non
 def test_key_paths_are_read_of_a_cut_text() -> None:
     """Lists add no level; keys inside strings are none."""
     text = b'{"data": [{"id": 1, "a": {"b": {"c": {"d": 1}}}, "s": "\\"k\\": 1"}, {"z'
-    assert documents.key_paths(text) == {"data", "data.id", "data.a", "data.a.b", "data.s"}
+    assert documents.list_key_paths(text) == {"data", "data.id", "data.a", "data.a.b", "data.s"}
 
 
 CSV = (
