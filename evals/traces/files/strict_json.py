@@ -281,7 +281,7 @@ def check_unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     """Builds an object; refuses duplicate keys."""
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise Refused("duplicate-key", "A key occurs twice in one object; keep one of them.")
+        raise Refused("duplicate-key", "A key stands twice in one object; keep one of them.")
     return value
 
 

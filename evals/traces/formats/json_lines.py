@@ -106,7 +106,7 @@ def parse_objects(lines: Sequence[bytes]) -> list[dict[str, Json] | None]:
 def parse_object(raw: bytes) -> dict[str, Json] | None:
     """A line's object; None where it is none, or where reading it takes more than this."""
     try:
-        value = orjson.loads(raw)
+        value: Json = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return None
     return value if type(value) is dict else None

@@ -132,7 +132,7 @@ def gather_row(
             "The row is neither a run nor feedback of LangSmith; export runs with their "
             "`trace_id`, `dotted_order`, inputs and outputs.",
         )
-    spans = []
+    spans: list[Span] = []
     for run in found:
         span = build_span(run, line.number)
         if not span.trace_id:
@@ -161,7 +161,7 @@ def list_items(value: Json) -> list[Json]:
 
 def list_runs(row: Object) -> list[Object]:
     """The runs of a row: its own, a page's, or those posted and patched, each with its children."""
-    found = []
+    found: list[Object] = []
     for key in HOLDERS:
         found += list_objects(list_items(row.get(key)))
     if not found and ("run_type" in row or "dotted_order" in row):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TypedDict, cast
 
 from evals.records import Json
 from evals.traces.files import strict_json
@@ -62,14 +62,14 @@ def read_spans(
                     yield found
 
 
-def list_groups(row: dict[str, Json], names: Iterable[str], inner: str) -> list[Any]:
+def list_groups(row: dict[str, Json], names: Iterable[str], inner: str) -> list[Json]:
     """An envelope's entries, one a resource."""
     if inner in row:
         return [row]
     return list_under(row, *names)
 
 
-def list_under(value: Json, *names: str) -> list[Any]:
+def list_under(value: Json, *names: str) -> list[Json]:
     """The list under the first of some names; none where there is none."""
     if type(value) is dict:
         for name in names:
@@ -162,17 +162,25 @@ def build_log_span(record: Json, resource: dict[str, Json], line: int) -> Span |
 IDS = (("traceId", "trace_id"), ("spanId", "span_id"))
 
 
+class AttributePair(TypedDict):
+    """A key with its value, as OTLP lists attributes; items of another shape are skipped."""
+
+    key: Json
+    value: dict[str, Json]
+
+
 def read_attributes(listed: Json, depth: int = 0) -> dict[str, Json]:
     """A list of keys and values as an object; of two equal keys the later holds."""
     found: dict[str, Json] = {}
     if type(listed) is dict:
         return listed if strict_json.survey_value(listed).depth <= MAX_DEPTH else {}
-    items: list[Any] = listed if type(listed) is list else []
-    for item in items:
+    items = listed if type(listed) is list else []
+    pairs = cast("list[AttributePair]", items)
+    for pair in pairs:
         try:
-            value = item["value"]
+            value = pair["value"]
             text = value.get("stringValue")
-            key = item["key"]
+            key = pair["key"]
             found[key if type(key) is str else str(key)] = (
                 text if type(text) is str else read_value(value, depth)
             )

@@ -31,6 +31,11 @@ UNITS = ((1e17, 1), (1e14, 10**3), (1e11, 10**6), (0.0, 10**9))
 """From which size on a number of time is in nano-, micro-, milliseconds or seconds."""
 
 
+def parse_object(raw: bytes) -> Object:
+    """Parses the JSON object of a row."""
+    return parse(raw).row
+
+
 class SpanObjects(NamedTuple):
     """A format of one object a span."""
 
@@ -43,7 +48,7 @@ class SpanObjects(NamedTuple):
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
         """One trace or one refusal for each trace id found, and one refusal a row that is none."""
-        form = span_rows.SpanFormat(self.NAME, lambda raw: parse(raw).row, read_spans)
+        form = span_rows.SpanFormat(self.NAME, parse_object, read_spans)
         return span_rows.read_span_rows(rows, reading, form)
 
 

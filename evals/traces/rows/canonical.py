@@ -1,6 +1,6 @@
-"""A row under canonical names becomes a trace, or is refused with a sentence that says what to do.
+"""Builds a trace of a row under canonical names, or refuses it with a reason and a remedy.
 
-Every importer ends here. Bytes, lines and the shapes of other systems stay with the formats.
+Every importer ends here. Formats handle bytes, lines and the shapes of other systems.
 """
 
 from __future__ import annotations
@@ -12,49 +12,66 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, TypedDict, cast
 
 import orjson
 
-from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, compile_exponents, digest
+from evals.records import (
+    AnnotatorKind,
+    Json,
+    JsonLike,
+    Label,
+    Refusal,
+    Trace,
+    compile_exponents,
+    digest,
+)
 from evals.traces.files.streams import BOM, KEPT, MAX_LINE, Line
 from evals.traces.files.strict_json import Parsed, Refused, parse
 from evals.traces.rows import mapping, timestamps
-from evals.traces.rows.fields import BLANK, CONVERT, MAX_ID, parse_cell, to_prose, try_convert
+from evals.traces.rows.fields import (
+    BLANK,
+    CONVERT,
+    MAX_ID,
+    parse_cell,
+    to_app_name,
+    to_prose,
+    to_trace_id,
+    try_convert,
+)
 from evals.traces.rows.mapping import SYNONYMS, Plan
 from evals.traces.rows.shards import WHOLE, Share
 
 HASH_LENGTH = 32
 
-
 Found = Trace | Refusal | Label
-"""What an importer yields: rows, and the scores and feedback beside them, which are no rows."""
+"""What an importer yields: rows, and labels (scores, feedback), which do not count as rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a file is read: the options of an import beside the bytes."""
+    """The options of reading a file."""
 
     source_file: str
-    """The name that traces and refusals carry."""
+    """The file name in traces and refusals."""
     plans: tuple[Plan, ...] = ()
     assume_date: date | None = None
     spread: tuple[date, date] | None = None
-    """First and last day over which traces without a timestamp are laid by a hash of their id."""
+    """First and last day over which traces without a timestamp are spread by a hash of their id."""
     day_begins: int = 0
     """The hour of UTC at which a night begins."""
     table: bool = False
-    """Whether rows come from CSV or Parquet, where text may stand for a number or a list."""
+    """Whether rows come from CSV or Parquet, where text may represent a number or a list."""
     path: Path | None = None
-    """The file, for a format whose other half lies beside it."""
+    """The file, for a format that reads a second file beside it."""
     app: str | None = None
     """The application of rows that name none."""
     hashed: bool = True
-    """Whether traces are given a content hash; the door has one of its own."""
+    """Whether traces get a content hash; `ingest` computes one of its own."""
     share: Share = WHOLE
-    """The traces to make, of a format whose files several read at once."""
-    used: set[str] = field(default_factory=set)
-    """The names of the mappings that fitted, as rows are read."""
+    """The traces to build, where several processes read one file."""
+    used: set[str] = field(default_factory=set[str])
+    """The names of the mappings that were applied so far."""
 
 
 BROKEN_ROWS = {
@@ -72,11 +89,11 @@ BROKEN_ROWS = {
     "ragged-row": "The row has another number of cells than the header; quote cells that hold "
     "delimiters or newlines.",
 }
-"""Why a row is not whole, and what to do."""
+"""The reasons for which a row is not whole, by code, and what to do."""
 
 
 def parse_row(line: Line) -> Parsed:
-    """The object of a row.
+    """Parses the object of a row.
 
     Raises:
         Refused: the row is not whole, or not the JSON of an object.
@@ -85,20 +102,20 @@ def parse_row(line: Line) -> Parsed:
 
 
 def check_row(line: Line) -> bytes:
-    """The bytes of a row.
+    """Returns the bytes of a row.
 
     Raises:
         Refused: the row is not whole.
     """
     if line.code:
-        what, then, todo = BROKEN_ROWS[line.code].partition(";")
+        reason, semicolon, remedy = BROKEN_ROWS[line.code].partition(";")
         detail = f" ({line.problem})" if line.problem else ""
-        raise Refused(line.code, f"{what}{detail}{then}{todo}")
+        raise Refused(line.code, f"{reason}{detail}{semicolon}{remedy}")
     return line.raw.removeprefix(BOM) if line.number == 1 else line.raw
 
 
 def read_row(line: Line, reading: Reading, form: str) -> Trace | Refusal:
-    """What a row under canonical names, or those of a mapping, becomes."""
+    """Reads a row under canonical names, or those of a mapping, as a trace or a refusal."""
     parsed = None
     try:
         parsed = parse_row(line)
@@ -107,36 +124,68 @@ def read_row(line: Line, reading: Reading, form: str) -> Trace | Refusal:
         return make_refusal(problem, line.raw, line.number, reading, parsed)
 
 
+class InferredValues(TypedDict):
+    """The fields that `infer_missing` reads and fills."""
+
+    input: str
+    messages: tuple[Json, ...]
+    prompt_version: str | None
+    prompt_hash: str | None
+    metadata: dict[str, Json]
+
+
+class TraceValues(InferredValues):
+    """The fields of a trace, as `CONVERT` returns them."""
+
+    trace_id: str
+    ts: datetime
+    app: str
+    output: str
+    session_id: str | None
+    user_id: str | None
+    context: str | None
+    steps: tuple[Json, ...]
+    model_requested: str | None
+    model: str | None
+    provider: str | None
+    params: dict[str, Json]
+    prompt_name: str | None
+    git_commit: str | None
+    versions: dict[str, str]
+    finish_reason: str | None
+    tokens_in: int | None
+    tokens_out: int | None
+    latency_ms: float | None
+    cost_usd: float | None
+    feedback: tuple[Json, ...]
+    tags: tuple[str, ...]
+
+
 def build_trace(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
-    """The trace of a row.
+    """Builds the trace of a row.
 
     Raises:
         Refused: `no-trace-id`, `no-app`, `no-timestamp`, `bad-timestamp`, `bad-trace-id`,
             `bad-app`, `wrong-type` or `bad-number`.
     """
     row, rest, ts_format = rename_row(parsed.row, reading)
-    values: dict[str, Any] = {**BLANK, "params": {}, "versions": {}, "metadata": {}}
-    unknown: list[str] = []
-    for key, value in row.items():
-        convert = CONVERT.get(key)
-        if convert is not None:
-            if reading.table and type(value) is str:
-                value = parse_cell(key, value)
-            if value is not None:
-                values[key] = convert(key, value)
-        elif key != "ts":
-            unknown.append(key)
+    cells, unknown = convert_cells(row, reading.table)
+    extra = take_synonyms(row, unknown, cells) if unknown else {}
     ts = row.get("ts")
-    if unknown:
-        ts = take_unknown(row, unknown, values, ts)
-    if rest:
-        values["metadata"] = merge_metadata(values["metadata"], rest)
+    if ts is None and "timestamp" not in extra:
+        ts = row.get("timestamp")
+    values = cast("TraceValues", cells)
+    for more in (extra, rest):
+        if more:
+            values["metadata"] = merge_metadata(values["metadata"], more)
     infer_missing(values)
     if not values["trace_id"]:
         raise Refused("no-trace-id", "The row has no `trace_id`; add one, or map a column to it.")
-    if values["app"] is None:
+    if cells["app"] is None:
         assume_app(values, reading)
-    values["ts"] = choose_timestamp(ts, ts_format, values, reading)
+    values["ts"], note = choose_timestamp(ts, ts_format, values["trace_id"], reading)
+    if note:
+        values["metadata"] = merge_metadata(values["metadata"], note)
     return Trace(
         **values,
         source_format=form,
@@ -146,8 +195,24 @@ def build_trace(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace
     )
 
 
-def assume_app(values: dict[str, Any], reading: Reading) -> None:
-    """Assumes the application of a row that names none, and notes it in metadata.
+def convert_cells(row: dict[str, Json], is_table: bool) -> tuple[dict[str, object], list[str]]:
+    """Converts the cells of known fields; returns all fields but `ts`, and the unknown keys."""
+    cells: dict[str, object] = {**BLANK, "params": {}, "versions": {}, "metadata": {}}
+    unknown: list[str] = []
+    for key, value in row.items():
+        convert = CONVERT.get(key)
+        if convert is not None:
+            if is_table and type(value) is str:
+                value = parse_cell(key, value)
+            if value is not None:
+                cells[key] = convert(key, value)
+        elif key != "ts":
+            unknown.append(key)
+    return cells, unknown
+
+
+def assume_app(values: TraceValues, reading: Reading) -> None:
+    """Sets the application of a row that names none, and records it in metadata.
 
     Raises:
         Refused: none is assumed.
@@ -162,8 +227,8 @@ def assume_app(values: dict[str, Any], reading: Reading) -> None:
     values["metadata"] = merge_metadata(values["metadata"], {"app_source": "assumed"})
 
 
-def infer_missing(values: dict[str, Any]) -> None:
-    """Fills what follows from the rest: the question, and the version of the prompt."""
+def infer_missing(values: InferredValues) -> None:
+    """Fills fields that follow from others: the question, and the version of the prompt."""
     if not values["input"] and values["messages"]:
         values["input"] = find_last_question(values["messages"])
     if values["prompt_version"] is None:
@@ -171,7 +236,7 @@ def infer_missing(values: dict[str, Any]) -> None:
 
 
 def rename_row(row: dict[str, Json], reading: Reading) -> mapping.RenamedRow:
-    """The row under canonical names, by the mapping that fits it."""
+    """Renames the row's columns by the mapping that fits it."""
     plan = mapping.choose_plan(row, reading.plans) if reading.plans else None
     if plan is None:
         return mapping.RenamedRow(row, {}, None)
@@ -179,28 +244,29 @@ def rename_row(row: dict[str, Json], reading: Reading) -> mapping.RenamedRow:
     return mapping.rename_columns(row, plan)
 
 
-def take_unknown(
-    row: dict[str, Json], unknown: list[str], values: dict[str, Any], ts: Json
-) -> Json:
-    """Synonyms fill fields still empty, everything else goes to metadata; the timestamp."""
+def take_synonyms(
+    row: dict[str, Json], unknown: list[str], cells: dict[str, object]
+) -> dict[str, Json]:
+    """Fills empty fields by synonyms; returns the other values, which go to metadata.
+
+    The synonym of `ts` is in neither: `build_trace` reads it.
+    """
     extra: dict[str, Json] = {}
     for key in unknown:
         target, value = SYNONYMS.get(key), row[key]
         if target is None or type(value) not in (str, int, float):
             extra[key] = value
-        elif target == "ts" and ts is None:
-            ts = value
+        elif target == "ts" and row.get("ts") is None:
+            continue
         elif target != "ts" and row.get(target) is None:
-            values[target] = CONVERT[target](key, value)
+            cells[target] = CONVERT[target](key, value)
         else:
             extra[key] = value
-    if extra:
-        values["metadata"] = merge_metadata(values["metadata"], extra)
-    return ts
+    return extra
 
 
 def merge_metadata(metadata: dict[str, Json], extra: Mapping[str, Json]) -> dict[str, Json]:
-    """Metadata with more keys; one whose name is taken is kept under `row.NAME`."""
+    """Adds keys to metadata; one whose name is taken becomes `row.NAME`."""
     result = dict(metadata)
     for key, value in extra.items():
         while key in result:
@@ -210,7 +276,7 @@ def merge_metadata(metadata: dict[str, Json], extra: Mapping[str, Json]) -> dict
 
 
 def find_last_question(messages: tuple[Json, ...]) -> str:
-    """The content of the last message of the user, or empty."""
+    """Returns the content of the user's last message, or an empty text."""
     for message in reversed(messages):
         if type(message) is dict and message.get("role") == "user":
             content = message.get("content")
@@ -219,39 +285,40 @@ def find_last_question(messages: tuple[Json, ...]) -> str:
 
 
 CLOCK = re.compile(r"\d{4}-\d\d-\d\d|\d\d?:\d\d(?::\d\d)?")
-"""Dates and times in a system message; they make no new version of a prompt."""
+"""Dates and times in a system message, which make no new version of a prompt."""
 
 
 @functools.lru_cache(maxsize=256)
 def hash_without_times(text: str) -> str:
-    """Hashes a system message without its dates and times; applications have few of them."""
+    """Hashes a system message without its dates and times; cached, since applications have few."""
     return digest(CLOCK.sub("", text))
 
 
-def infer_prompt(values: dict[str, Any]) -> None:
-    """A prompt version for a row that names none: the template's hash, or the system message's.
+def infer_prompt(values: InferredValues) -> None:
+    """Sets the prompt version by the hash of the template, or of the system message.
 
-    Metadata says that it was inferred.
+    Metadata records that it was inferred.
     """
-    if not values["prompt_hash"]:
+    prompt_hash = values["prompt_hash"]
+    if not prompt_hash:
         text = find_instructions(values["messages"])
         if not text:
             return
-        values["prompt_hash"] = hash_without_times(text)
-    values["prompt_version"] = values["prompt_hash"][:12]
+        prompt_hash = values["prompt_hash"] = hash_without_times(text)
+    values["prompt_version"] = prompt_hash[:12]
     note = {"prompt_version_source": "inferred"}
     values["metadata"] = merge_metadata(values["metadata"], note)
 
 
 def find_instructions(messages: tuple[Json, ...]) -> str:
     """Joins the system and developer messages at the head of a chat."""
-    said: list[str] = []
+    texts: list[str] = []
     for message in messages:
         if type(message) is not dict or message.get("role") not in ("system", "developer"):
             break
         content = message.get("content")
-        said += [] if content is None else [to_prose("content", content)]
-    return "\n".join(said)
+        texts += [] if content is None else [to_prose("content", content)]
+    return "\n".join(texts)
 
 
 def make_label(
@@ -264,49 +331,58 @@ def make_label(
 ) -> Label | None:
     """Makes a label of a score or a comment in an export; None where it is empty.
 
-    Nobody outside may speak as `gold`, whose labels are what answers are compared with.
+    An annotator called `gold` is renamed: gold labels come from the catalog alone.
     """
     if verdict is None or verdict == "" or not trace_id or not dimension:
         return None
-    who = annotator.strip()[:MAX_ID] or kind
-    who = f"{who}-outside" if who.lower() == "gold" else who
-    return Label(trace_id, dimension[:MAX_ID], verdict, who, kind, critique)
+    name = annotator.strip()[:MAX_ID] or kind
+    name = f"{name}-outside" if name.lower() == "gold" else name
+    return Label(trace_id, dimension[:MAX_ID], verdict, name, kind, critique)
+
+
+class ChosenTimestamp(NamedTuple):
+    """When a request began, and what metadata records of an assumption; empty without one."""
+
+    ts: datetime
+    note: dict[str, Json]
 
 
 def choose_timestamp(
-    ts: Json, form: str | None, values: dict[str, Any], reading: Reading
-) -> datetime:
-    """Chooses the row's timestamp, or an assumed one, which metadata records."""
-    if ts is not None and ts != "":
-        when, assumed = timestamps.read_timestamp(ts, form)
-        note = {"ts_zone": timestamps.ZONE_ASSUMED} if assumed else None
-    elif reading.assume_date:
-        when = timestamps.assume_timestamp(reading.assume_date, reading.day_begins)
-        note = {"ts_source": "assumed-date"}
-    elif reading.spread:
-        day = timestamps.spread_date(values["trace_id"], reading.spread)
-        when = timestamps.assume_timestamp(day, reading.day_begins)
-        note = {"ts_source": "spread"}
-    else:
-        raise Refused(
-            "no-timestamp",
-            "The row has no timestamp; map a column to `ts` (with its `format` if it is not ISO), "
-            "or give all such rows one night with --assume-date.",
-        )
-    if note:
-        values["metadata"] = merge_metadata(values["metadata"], note)
-    return when
+    ts: Json, form: str | None, trace_id: str | None, reading: Reading
+) -> ChosenTimestamp:
+    """Parses the row's timestamp, or assumes one where it has none.
 
-
-def hash_content(values: dict[str, Any], plain: bool) -> str:
-    """`digest` of every field but where it was read from, the timestamp in ISO form.
-
-    orjson spells very small and large floats differently; without them its bytes are canonical.
+    Raises:
+        Refused: `no-timestamp` or `bad-timestamp`.
     """
-    hashed = {**values, "ts": values["ts"].isoformat()}
+    if ts is not None and ts != "":
+        when, is_zone_assumed = timestamps.read_timestamp(ts, form)
+        return ChosenTimestamp(
+            when, {"ts_zone": timestamps.ZONE_ASSUMED} if is_zone_assumed else {}
+        )
+    if reading.assume_date:
+        when = timestamps.assume_timestamp(reading.assume_date, reading.day_begins)
+        return ChosenTimestamp(when, {"ts_source": "assumed-date"})
+    if reading.spread and trace_id is not None:
+        day = timestamps.spread_date(trace_id, reading.spread)
+        when = timestamps.assume_timestamp(day, reading.day_begins)
+        return ChosenTimestamp(when, {"ts_source": "spread"})
+    raise Refused(
+        "no-timestamp",
+        "The row has no timestamp; map a column to `ts` (with its `format` if it is not ISO), "
+        "or give all such rows one night with --assume-date.",
+    )
+
+
+def hash_content(values: TraceValues, plain: bool) -> str:
+    """Hashes every field, the timestamp in ISO form; not the place it was read from.
+
+    orjson formats very small and large floats differently; without them its bytes are canonical.
+    """
+    hashed = cast("dict[str, JsonLike]", {**values, "ts": values["ts"].isoformat()})
     try:
         text = orjson.dumps(hashed, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # half a surrogate pair, read out of a text within the row
+    except TypeError:  # half a surrogate pair, from a text within the row
         return digest(hashed, HASH_LENGTH)
     if plain or not compile_exponents().search(text):
         return hashlib.sha256(text).hexdigest()[:HASH_LENGTH]
@@ -316,17 +392,15 @@ def hash_content(values: dict[str, Any], plain: bool) -> str:
 def make_refusal(
     problem: Refused, raw: bytes, line: int, reading: Reading, parsed: Parsed | None = None
 ) -> Refusal:
-    """Makes the record of a refused row, with as much of its identity as is known."""
+    """Makes the refusal of a row, with its ids and its night where they can be read."""
     row, _, form = rename_row(parsed.row, reading) if parsed else mapping.RenamedRow({}, {}, None)
-    known = {
-        key: try_convert(CONVERT[key], key, row.get(key, row.get(also)))
-        for key, also in (("trace_id", "id"), ("app", "app"))
-    }
-    when = try_convert(
-        lambda _, ts: choose_timestamp(ts, form, {**known, "metadata": {}}, reading),
+    trace_id = try_convert(to_trace_id, "trace_id", row.get("trace_id", row.get("id")))
+    app = try_convert(to_app_name, "app", row.get("app"))
+    chosen = try_convert(
+        lambda _, ts: choose_timestamp(ts, form, trace_id, reading),
         "ts",
-        row.get("ts", row.get("timestamp")) if row else None,
-        always=known["trace_id"] is not None or reading.assume_date is not None,
+        row.get("ts", row.get("timestamp")),
+        always=trace_id is not None or reading.assume_date is not None,
     )
     return Refusal(
         source_file=reading.source_file,
@@ -334,7 +408,7 @@ def make_refusal(
         code=problem.code,
         reason=problem.reason,
         raw=raw[:KEPT],
-        app=known["app"],
-        night=timestamps.night_of(when, reading.day_begins) if when else None,
-        trace_id=known["trace_id"] or None,
+        app=app,
+        night=timestamps.find_night(chosen.ts, reading.day_begins) if chosen else None,
+        trace_id=trace_id or None,
     )

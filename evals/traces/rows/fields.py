@@ -1,15 +1,15 @@
-"""The fields of a trace: what each may hold, and how a value of another system becomes one.
+"""The fields of a trace: which values each accepts, and how values are converted.
 
-A row as a whole is `canonical`'s; here a value is looked at by its key.
+`canonical` handles rows as a whole; here a value is converted by its key.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import TypeVar
 
 import orjson
 
@@ -20,12 +20,12 @@ from evals.traces.files.strict_json import Refused, name_type, parse_inner
 MAX_ID = 256
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 APP = re.compile(NAME)
-WHENCE = ("source_format", "source_file", "source_line", "content_hash", "turn")
-"""Set by the importer, and no part of what is hashed; a row's own such keys go to metadata."""
+ORIGIN_FIELDS = ("source_format", "source_file", "source_line", "content_hash", "turn")
+"""Set by the importer and not hashed; a row's own keys of these names go to metadata."""
 
 
 def to_identifier(key: str, value: Json) -> str:
-    """Text, or a number as text."""
+    """Returns text, or a number as text."""
     if type(value) is str:
         return value
     if type(value) in (int, float):
@@ -34,12 +34,12 @@ def to_identifier(key: str, value: Json) -> str:
 
 
 def to_prose(_key: str, value: Json) -> str:
-    """Text; any other value in its canonical JSON spelling."""
+    """Returns text, or any other value as canonical JSON."""
     return value if type(value) is str else encode_canonical(value).decode()
 
 
 def to_count(key: str, value: Json) -> int:
-    """A whole number that fits a column; true and false are no numbers."""
+    """Returns a whole number of 64 bits; true and false are refused."""
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is not int:
@@ -50,40 +50,40 @@ def to_count(key: str, value: Json) -> int:
 
 
 def to_number(key: str, value: Json) -> float:
-    """A number; true and false are none."""
+    """Returns a number; true and false are refused."""
     if type(value) is not int and type(value) is not float:
         raise refuse_type(key, value, "a number")
     return float(value)
 
 
 def to_list(key: str, value: Json) -> tuple[Json, ...]:
-    """A list, kept as it is."""
+    """Returns a list as a tuple."""
     if type(value) is not list:
         raise refuse_type(key, value, "a list")
     return tuple(value)
 
 
 def to_texts(key: str, value: Json) -> tuple[str, ...]:
-    """A list of texts."""
+    """Returns a list of texts as a tuple."""
     return tuple(to_identifier(key, item) for item in to_list(key, value))
 
 
 def to_object(key: str, value: Json) -> dict[str, Json]:
-    """An object, kept as it is."""
+    """Returns an object."""
     if type(value) is not dict:
         raise refuse_type(key, value, "an object")
     return value
 
 
 def to_text_object(key: str, value: Json) -> dict[str, str]:
-    """An object of texts."""
+    """Returns an object with its values as texts."""
     return {
         name: to_identifier(f"{key}.{name}", item) for name, item in to_object(key, value).items()
     }
 
 
 def to_trace_id(key: str, value: Json) -> str:
-    """A name of a request, any that a log line can carry; never used as a path."""
+    """Returns a printable id of a request; it is never used as a path."""
     text = to_identifier(key, value)
     if len(text) > MAX_ID or CONTROL.search(text):
         raise Refused(
@@ -95,7 +95,7 @@ def to_trace_id(key: str, value: Json) -> str:
 
 
 def to_app_name(key: str, value: Json) -> str:
-    """A name a catalog entry may have."""
+    """Returns a name that a catalog entry may have."""
     text = to_identifier(key, value)
     if not APP.fullmatch(text):
         raise Refused(
@@ -107,12 +107,13 @@ def to_app_name(key: str, value: Json) -> str:
 
 
 def refuse_type(key: str, value: Json, expected: str) -> Refused:
-    """The refusal of a value of another type, by its key."""
+    """Makes the refusal of a value of the wrong type."""
     what = name_type(value)
     return Refused("wrong-type", f"`{key}` is {what}; expected {expected}, or null where unknown.")
 
 
-Convert = Callable[[str, Json], Any]
+T = TypeVar("T")
+Convert = Callable[[str, Json], object]
 CONVERT: dict[str, Convert] = {
     "trace_id": to_trace_id,
     "app": to_app_name,
@@ -123,20 +124,25 @@ CONVERT: dict[str, Convert] = {
     **dict.fromkeys(("latency_ms", "cost_usd"), to_number),
     "versions": to_text_object,
     "tags": to_texts,
+    **dict.fromkeys(
+        ("session_id", "user_id", "model_requested", "model", "provider", "finish_reason"),
+        to_identifier,
+    ),
+    **dict.fromkeys(("prompt_name", "prompt_version", "prompt_hash", "git_commit"), to_identifier),
 }
-CONVERT |= {f.name: to_identifier for f in fields(Trace) if f.name not in (*CONVERT, *WHENCE, "ts")}
+"""The conversion of each field that a row may have, except `ts`."""
 UNTYPED = (to_identifier, to_prose, to_trace_id, to_app_name)
-"""Conversions to text: a cell is what it says."""
+"""Conversions to text: a table's cell needs no parsing."""
 MUTABLE = ("params", "versions", "metadata")
-BLANK = {
+BLANK: Mapping[str, object] = {
     f.name: None if f.default is MISSING else f.default
     for f in fields(Trace)
-    if f.name not in (*WHENCE, *MUTABLE)
+    if f.name not in (*ORIGIN_FIELDS, *MUTABLE)
 } | {"output": ""}
 
 
 def parse_cell(key: str, text: str) -> Json:
-    """A table's text as the number, list or object that its column holds; empty text is null."""
+    """Parses a table's text as the number, list or object of its field; empty text is null."""
     if not text:
         return None
     convert = CONVERT[key]
@@ -146,8 +152,10 @@ def parse_cell(key: str, text: str) -> Json:
     return text if convert in UNTYPED else parse_inner(text)
 
 
-def try_convert(convert: Convert, key: str, value: Json, always: bool = False) -> Any:
-    """What a conversion gives, or None where it refuses or there is nothing to convert."""
+def try_convert(
+    convert: Callable[[str, Json], T], key: str, value: Json, always: bool = False
+) -> T | None:
+    """Converts a value; returns None where it is refused, or null and not `always`."""
     try:
         return convert(key, value) if value is not None or always else None
     except Refused:

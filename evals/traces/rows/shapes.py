@@ -1,25 +1,26 @@
-"""Rows of one shape read column by column: plain rows need no record of their own.
+"""Reads rows with the same keys column by column, without a record for each row.
 
-A row that is not plain in some way is left to the format, which reads it by itself. Both ways
-give the same cells.
+A row that is unusual in some way is left to the format, which reads it alone. Both ways give the
+same cells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import orjson
 
-from evals.records import Json
+from evals.records import Json, JsonLike
 from evals.traces.files.strict_json import EXACT_FLOAT, MAX_DEPTH, Refused, survey_value
 from evals.traces.rows import mapping, timestamps
-from evals.traces.rows.canonical import Reading, infer_missing, merge_metadata
+from evals.traces.rows.canonical import InferredValues, Reading, infer_missing, merge_metadata
 from evals.traces.rows.fields import APP, BLANK, CONTROL, CONVERT, MAX_ID, MUTABLE
 from evals.traces.rows.mapping import SYNONYMS
 
-Row = dict[str, Json]
+Row: TypeAlias = dict[str, Json]
+Column: TypeAlias = list[JsonLike]
 LISTS = ("messages", "steps", "feedback", "tags")
 NESTED = (*LISTS, *MUTABLE)
 PROSE = ("input", "output", "context")
@@ -34,13 +35,13 @@ TYPES: dict[str, frozenset[type]] = {
     **dict.fromkeys(MUTABLE, frozenset((dict, NOTHING))),
     **dict.fromkeys(("trace_id", "app", "ts"), frozenset((str,))),
 }
-"""Cells that are read by the column; a cell of another type makes its row a case of its own."""
-DEFAULTS: dict[str, Any] = {
+"""The types of cells that are read by the column; a row with a cell of another type is a misfit."""
+DEFAULTS: dict[str, object] = {
     **BLANK,
     **dict.fromkeys(MUTABLE, "{}"),
     **dict.fromkeys(LISTS, "[]"),
 }
-"""What a field holds that a row does not name, as the lake keeps it."""
+"""The value of a field that a row lacks, as the lake stores it."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = (
     (datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
@@ -50,40 +51,41 @@ SHORTEST = len("2026-10-01T12:00:00Z")
 
 
 class Columns(NamedTuple):
-    """Some rows of a file as the lake keeps them, nested values as JSON text."""
+    """Some rows of a file as the lake stores them, nested values as JSON text."""
 
     size: int
     cells: dict[str, list[Any]]
-    """A list of `size` cells a field; a field that is not there has its default in every row.
+    """A list of `size` cells a field; a missing field has its default in every row.
 
     `ts` is in microseconds since 1970.
     """
 
 
 class Shape(NamedTuple):
-    """What rows with the same keys have in common."""
+    """How rows with the same keys are read."""
 
     fields: dict[str, str]
     """Canonical field to the row's key."""
     loose: tuple[str, ...]
     """Keys that go to metadata."""
     contested: tuple[str, ...]
-    """Fields that have a synonym beside them, read where the field is null."""
+    """Fields with a synonym in the same row, which is read where the field is null."""
     constants: dict[str, str]
     ts_format: str | None
     nested: bool
-    """Whether a field holds lists or objects."""
+    """Whether a field contains lists or objects."""
 
 
 def find_shape(keys: tuple[str, ...], reading: Reading) -> Shape | None:
-    """How rows with these keys are read; None where it depends on what they hold."""
+    """Decides how rows with these keys are read; None where it depends on their values."""
     fields = {key: key for key in keys if key in CONVERT or key == "ts"}
-    plan, constants = None, {}
+    plan = None
     if reading.plans:
         heads = {path.parts[0] for p in reading.plans for path in p.paths if path.key not in keys}
         if heads & set(keys):
             return None
         plan = mapping.choose_plan(dict.fromkeys(keys), reading.plans)
+    constants: dict[str, str] = {}
     if plan:
         reading.used.add(plan.name)
         if plan.nested or any(p.key != p.target and p.target in keys for p in plan.paths):
@@ -91,7 +93,20 @@ def find_shape(keys: tuple[str, ...], reading: Reading) -> Shape | None:
         fields = {f: key for f, key in fields.items() if key not in {p.key for p in plan.paths}}
         fields |= {p.target: p.key for p in plan.paths if p.key in keys}
         constants = plan.constants
-    loose, contested = [], []
+    loose, contested = take_synonyms(keys, fields, constants)
+    if "ts" not in fields or any(target not in CONVERT for target in fields if target != "ts"):
+        return None
+    nested = any(field in NESTED for field in fields)
+    form = plan.ts_format if plan else None
+    return Shape(fields, tuple(loose), tuple(contested), constants, form, nested)
+
+
+def take_synonyms(
+    keys: tuple[str, ...], fields: dict[str, str], constants: dict[str, str]
+) -> tuple[list[str], list[str]]:
+    """Adds synonyms to the fields; returns the loose keys and the contested fields."""
+    loose: list[str] = []
+    contested: list[str] = []
     taken = set(fields.values())
     for key in keys:
         target = SYNONYMS.get(key)
@@ -104,33 +119,29 @@ def find_shape(keys: tuple[str, ...], reading: Reading) -> Shape | None:
             contested.append(target)
         else:
             fields[target] = key
-    if "ts" not in fields or any(target not in CONVERT for target in fields if target != "ts"):
-        return None
-    nested = any(field in NESTED for field in fields)
-    form = plan.ts_format if plan else None
-    return Shape(fields, tuple(loose), tuple(contested), constants, form, nested)
+    return loose, contested
 
 
 class Misfits(Exception):
-    """Rows, by position, that cannot be read with the others of their shape."""
+    """The positions of rows that cannot be read with the others of their shape."""
 
     def __init__(self, rows: set[int]) -> None:
-        super().__init__("rows that are cases of their own")
+        super().__init__("rows that cannot be read by the column")
         self.rows = rows
 
 
 def read_columns(shape: Shape, rows: Sequence[Row], keys: Sequence[int]) -> Columns:
-    """The cells of rows of one shape.
+    """Reads rows of one shape.
 
     Args:
-        shape: what the rows have in common.
+        shape: how the rows are read.
         rows: the rows.
-        keys: how many keys the text of each row spells.
+        keys: how many keys the text of each row contains.
 
     Raises:
-        Misfits: some rows are cases of their own.
+        Misfits: some rows cannot be read by the column.
     """
-    taken: dict[str, list[Any]] = {
+    taken: dict[str, Column] = {
         field: [row[key] for row in rows] for field, key in shape.fields.items()
     }
     synonyms = {field for field, key in shape.fields.items() if SYNONYMS.get(key) == field}
@@ -145,19 +156,24 @@ def read_columns(shape: Shape, rows: Sequence[Row], keys: Sequence[int]) -> Colu
     if misfits:
         raise Misfits(misfits)
     for target, constant in shape.constants.items():
-        cells = taken.get(target, [None] * len(rows))
-        taken[target] = [constant if cell is None else cell for cell in cells]
-    moments, assumed = read_timestamps(taken.pop("ts"), shape.ts_format)
+        blank: Column = [None] * len(rows)
+        taken[target] = [constant if cell is None else cell for cell in taken.get(target, blank)]
+    moments, assumed = read_timestamps(as_texts(taken.pop("ts")), shape.ts_format)
     cells = convert_columns(taken, misfits)
     if misfits:
         raise Misfits(misfits)
     add_inferred(cells, shape, rows, assumed)
-    cells["ts"] = list(moments)
+    cells["ts"] = [*moments]
     return Columns(len(rows), cells)
 
 
-def find_other_types(column: Sequence[Any], allowed: frozenset[type]) -> list[int]:
-    """Positions of cells of another type."""
+def as_texts(column: Column) -> list[str]:
+    """Returns a column whose cells `TYPES` found to be texts."""
+    return cast("list[str]", column)
+
+
+def find_other_types(column: Column, allowed: frozenset[type]) -> list[int]:
+    """Lists the positions of cells of another type."""
     if allowed.issuperset(map(type, column)):
         return []
     return [n for n, value in enumerate(column) if type(value) not in allowed]
@@ -167,65 +183,67 @@ SIMPLE = frozenset((str, int, bool, NOTHING))
 
 
 def find_unsafe_rows(
-    shape: Shape, rows: Sequence[Row], keys: Sequence[int], loose: Iterable[Sequence[Any]]
+    shape: Shape, rows: Sequence[Row], keys: Sequence[int], loose: Iterable[Sequence[Json]]
 ) -> Iterator[int]:
-    """Positions of rows whose text may hide a key, or that nest, or hold a rare float."""
+    """Yields the positions of rows with equal keys, too deep nesting or rare floats."""
     flat = not shape.nested and all(SIMPLE.issuperset(map(type, column)) for column in loose)
     if flat:
         count = len(rows[0])
-        yield from (n for n, spelled in enumerate(keys) if spelled != count)
+        yield from (n for n, in_text in enumerate(keys) if in_text != count)
         return
     for n, row in enumerate(rows):
-        found = survey_value(row)
-        if found.keys != keys[n] or found.depth > MAX_DEPTH or found.huge or not found.plain:
+        survey = survey_value(row)
+        if survey.keys != keys[n] or survey.depth > MAX_DEPTH or survey.huge or not survey.plain:
             yield n
 
 
 def read_timestamps(column: Sequence[str], form: str | None) -> tuple[Sequence[int], list[int]]:
-    """The moments in microseconds since 1970, and the positions of those whose zone was assumed.
+    """Parses moments to microseconds since 1970, and lists positions whose zone was assumed.
 
     Raises:
-        Misfits: some are no timestamps.
+        Misfits: some cells are no timestamps.
     """
     if form is None and (moments := read_iso_timestamps(column)):
         return moments, []
-    found, assumed, misfits = [], [], set()
+    parsed: list[int] = []
+    assumed: list[int] = []
+    misfits: set[int] = set()
     for n, value in enumerate(column):
         try:
-            moment, guessed = timestamps.read_timestamp(value, form)
-            found.append(to_microseconds(moment))
-            assumed += [n] if guessed else []
+            moment, is_zone_assumed = timestamps.read_timestamp(value, form)
+            parsed.append(to_microseconds(moment))
+            assumed += [n] if is_zone_assumed else []
         except Refused:
             misfits.add(n)
     if misfits:
         raise Misfits(misfits)
-    return found, assumed
+    return parsed, assumed
 
 
 def read_iso_timestamps(column: Sequence[str]) -> list[int]:
-    """ISO 8601 with a zone, all of it, read at once; nothing where a cell is anything else."""
+    """Parses a column of ISO 8601 with a zone at once; empty where any cell is something else."""
     import pyarrow as pa
 
     try:
         moments = pa.array(column, pa.string()).cast(pa.timestamp("us", tz="UTC")).view(pa.int64())
     except pa.ArrowInvalid:
         return []
-    found = moments.to_numpy()
-    within = found.min() >= EARLIEST and found.max() < LATEST
-    return found.tolist() if within and len(min(column, key=len)) >= SHORTEST else []
+    array = moments.to_numpy()
+    is_within = array.min() >= EARLIEST and array.max() < LATEST
+    return array.tolist() if is_within and len(min(column, key=len)) >= SHORTEST else []
 
 
 def to_microseconds(moment: datetime) -> int:
-    """A moment as the lake keeps it."""
+    """Converts a moment to microseconds since 1970, as the lake stores it."""
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
-def convert_columns(taken: dict[str, list[Any]], misfits: set[int]) -> dict[str, list[Any]]:
-    """The columns as they are kept; rows that cannot be are added to the misfits."""
-    ids, apps = taken.get("trace_id"), taken.get("app")
-    if ids is None or apps is None:
+def convert_columns(taken: dict[str, Column], misfits: set[int]) -> dict[str, Column]:
+    """Converts the columns as the lake stores them; adds rows that cannot be to the misfits."""
+    if "trace_id" not in taken or "app" not in taken:
         misfits.update(range(len(next(iter(taken.values())))))
         return {}
+    ids, apps = as_texts(taken["trace_id"]), as_texts(taken["app"])
     if max(map(len, ids)) > MAX_ID or not all(ids) or CONTROL.search("".join(ids)):
         misfits.update(
             n for n, v in enumerate(ids) if not v or len(v) > MAX_ID or CONTROL.search(v)
@@ -234,51 +252,52 @@ def convert_columns(taken: dict[str, list[Any]], misfits: set[int]) -> dict[str,
     if wrong:
         misfits.update(n for n, app in enumerate(apps) if app in wrong)
     return {
-        field: SETTLE.get(field, convert_identifiers)(field, cells, misfits)
+        field: CONVERT_COLUMN.get(field, convert_identifiers)(field, cells, misfits)
         for field, cells in taken.items()
     }
 
 
-def convert_identifiers(_field: str, cells: list[Any], _misfits: set[int]) -> list[Any]:
-    """Text, numbers as text."""
+def convert_identifiers(_field: str, cells: Column, _misfits: set[int]) -> Column:
+    """Returns texts, and numbers as text."""
     if int not in set(map(type, cells)):
         return cells
     return [str(cell) if type(cell) is int else cell for cell in cells]
 
 
-def convert_prose(field: str, cells: list[Any], _misfits: set[int]) -> list[Any]:
-    """Text; nothing where the field may not be null."""
-    blank = BLANK[field]
-    return cells if blank is None else [blank if cell is None else cell for cell in cells]
+def convert_prose(field: str, cells: Column, _misfits: set[int]) -> Column:
+    """Returns texts; an empty text for null where the field may not be null."""
+    return cells if BLANK[field] is None else ["" if cell is None else cell for cell in cells]
 
 
-def convert_counts(_field: str, cells: list[Any], misfits: set[int]) -> list[Any]:
-    """Whole numbers that fit 64 bits."""
-    misfits.update(n for n, v in enumerate(cells) if v is not None and not -(2**63) <= v < 2**63)
+def convert_counts(_field: str, cells: Column, misfits: set[int]) -> Column:
+    """Returns whole numbers; adds those beyond 64 bits to the misfits."""
+    misfits.update(n for n, v in enumerate(cells) if type(v) is int and not -(2**63) <= v < 2**63)
     return cells
 
 
-def convert_numbers(_field: str, cells: list[Any], misfits: set[int]) -> list[Any]:
-    """Floats that were no integers too large for one."""
-    misfits.update(n for n, v in enumerate(cells) if v is not None and abs(v) >= EXACT_FLOAT)
-    return [None if cell is None else float(cell) for cell in cells]
+def convert_numbers(_field: str, cells: Column, misfits: set[int]) -> Column:
+    """Returns floats; adds those that may have been a larger integer to the misfits."""
+    numbers = cast("list[int | float | None]", cells)  # by `TYPES`
+    misfits.update(n for n, v in enumerate(numbers) if v is not None and abs(v) >= EXACT_FLOAT)
+    return [None if number is None else float(number) for number in numbers]
 
 
-def convert_nested(field: str, cells: list[Any], misfits: set[int]) -> list[Any]:
-    """Lists and objects, converted cell by cell; their text is written when they are complete."""
-    empty: Any = {} if field in MUTABLE else ()
-    made: list[Any] = []
+def convert_nested(field: str, cells: Column, misfits: set[int]) -> Column:
+    """Returns lists and objects, converted; `add_inferred` writes their text later."""
+    empty: JsonLike = {} if field in MUTABLE else ()
+    convert = cast("Callable[[str, JsonLike], JsonLike]", CONVERT[field])
+    converted: Column = []
     for n, cell in enumerate(cells):
         try:
-            made.append(empty if cell is None else CONVERT[field](field, cell))
+            converted.append(empty if cell is None else convert(field, cell))
         except Refused:
             misfits.add(n)
-            made.append(empty)
-    return made
+            converted.append(empty)
+    return converted
 
 
-Settle = Callable[[str, list[Any], set[int]], list[Any]]
-SETTLE: dict[str, Settle] = {
+ConvertColumn: TypeAlias = Callable[[str, Column, set[int]], Column]
+CONVERT_COLUMN: dict[str, ConvertColumn] = {
     **dict.fromkeys(PROSE, convert_prose),
     **dict.fromkeys(COUNTS, convert_counts),
     **dict.fromkeys(MEASURES, convert_numbers),
@@ -287,42 +306,49 @@ SETTLE: dict[str, Settle] = {
 
 
 def add_inferred(
-    cells: dict[str, list[Any]], shape: Shape, rows: Sequence[Row], assumed: Sequence[int]
+    cells: dict[str, Column], shape: Shape, rows: Sequence[Row], assumed: Sequence[int]
 ) -> None:
-    """Adds what follows from the rest, and writes nested values as text."""
+    """Adds what follows from other fields, and writes nested values as text."""
     count = len(rows)
     if shape.loose or assumed:
-        held = cells.get("metadata", [{}] * count)
+        metadata = as_objects(cells.get("metadata", [{}] * count))
         cells["metadata"] = [
-            merge_metadata(said, {key: row[key] for key in shape.loose})
-            for said, row in zip(held, rows, strict=True)
+            merge_metadata(own, {key: row[key] for key in shape.loose})
+            for own, row in zip(metadata, rows, strict=True)
         ]
     if "messages" in cells or "prompt_hash" in cells:
         infer_missing_cells(cells, count)
-    for n in assumed:
-        cells["metadata"][n] = merge_metadata(
-            cells["metadata"][n], {"ts_zone": timestamps.ZONE_ASSUMED}
-        )
+    if assumed:
+        metadata = as_objects(cells["metadata"])
+        for n in assumed:
+            cells["metadata"][n] = merge_metadata(metadata[n], {"ts_zone": timestamps.ZONE_ASSUMED})
     for field in NESTED:
         if field in cells:
             cells[field] = list(map(to_json_text, cells[field]))
 
 
-FOLLOWS = ("input", "messages", "prompt_version", "prompt_hash", "metadata")
+def as_objects(column: Column) -> list[dict[str, Json]]:
+    """Returns a column whose cells `TYPES` found to be objects."""
+    return cast("list[dict[str, Json]]", column)
 
 
-def infer_missing_cells(cells: dict[str, list[Any]], count: int) -> None:
-    """What `complete` makes of rows with a chat or a template."""
-    empty: dict[str, Any] = {**BLANK, "metadata": {}}
-    for field in FOLLOWS:
+INFERRED = ("input", "messages", "prompt_version", "prompt_hash", "metadata")
+
+
+def infer_missing_cells(cells: dict[str, Column], count: int) -> None:
+    """Infers the fields of rows with a chat or a template, as for a single row."""
+    empty = cast("dict[str, JsonLike]", {**BLANK, "metadata": {}})
+    for field in INFERRED:
         cells.setdefault(field, [empty[field]] * count)
     for n in range(count):
-        values = {field: cells[field][n] for field in FOLLOWS}
+        values = cast("InferredValues", {field: cells[field][n] for field in INFERRED})
         infer_missing(values)
-        for field in ("input", "prompt_version", "prompt_hash", "metadata"):
-            cells[field][n] = values[field]
+        cells["input"][n] = values["input"]
+        cells["prompt_version"][n] = values["prompt_version"]
+        cells["prompt_hash"][n] = values["prompt_hash"]
+        cells["metadata"][n] = values["metadata"]
 
 
-def to_json_text(value: Json) -> str:
-    """The canonical JSON of a value; floats with an exponent were sorted out before."""
+def to_json_text(value: JsonLike) -> str:
+    """Writes a value as canonical JSON; floats with an exponent were excluded before."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -1,6 +1,6 @@
-"""Which of a file's traces one of several readers takes: each reads all rows, and makes its own.
+"""Divides a file's traces among several readers: each reads all rows and builds its share.
 
-Traces are told apart by their ids, so that all spans of one are one reader's.
+The trace id decides, so that all spans of a trace go to one reader.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import NamedTuple
 
 
 class Share(NamedTuple):
-    """One reader's part of a file."""
+    """One reader's share of a file: the `at`-th of `of`."""
 
     at: int = 0
     of: int = 1
 
     def has_trace(self, trace_id: str) -> bool:
-        """Whether a trace is this reader's."""
+        """Returns whether a trace belongs to this share."""
         if self.of == 1:
             return True
         return zlib.adler32(trace_id.encode("utf-8", "surrogatepass")) % self.of == self.at
 
     def reports_row(self, line: int) -> bool:
-        """Whether this reader reports a row that belongs to no trace."""
+        """Returns whether this share includes a row that belongs to no trace."""
         return line % self.of == self.at
 
 

@@ -393,6 +393,6 @@ def test_a_round_trip_keeps_content_and_hash(
     hashed = {
         field.name: getattr(trace, field.name)
         for field in dataclasses.fields(Trace)
-        if field.name not in fields.WHENCE
+        if field.name not in fields.ORIGIN_FIELDS
     }
     assert trace.content_hash == digest({**hashed, "ts": trace.ts.isoformat()}, 32)
