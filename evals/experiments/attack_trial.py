@@ -1,6 +1,6 @@
-"""A judge tried on demand: every attack of the suite on answers that people failed.
+"""Tries a judge on demand: every attack of the suite on answers that people failed.
 
-What is asked is paid and kept like any other answer; nothing of it is a score.
+The answers are paid and stored like any other; none of them is a score.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 from evals.calls import live
 from evals.calls.day_budget import DayBudget
@@ -35,6 +35,34 @@ from evals.worklist.worklist import (
 )
 
 
+class FamilyDocument(TypedDict):
+    """The attacks of one family: how many were tried, and how many passed."""
+
+    family: str
+    n: int
+    passed: float
+
+
+class TrialDocument(TypedDict):
+    """A trial as JSON."""
+
+    judge: str
+    app: str
+    dimension: str
+    state: str
+    reason: str
+    n: int
+    passed: float
+    rate: float | None
+    low: float | None
+    high: float | None
+    limit: float
+    carriers: int
+    calls: int
+    fell_for: list[str]
+    families: list[FamilyDocument]
+
+
 @dataclass(frozen=True)
 class Trial:
     """One use of a judge against the whole suite."""
@@ -46,8 +74,8 @@ class Trial:
     fell: tuple[str, ...]
     """The attacks that turned an answer."""
 
-    def document(self) -> dict[str, Any]:
-        """The trial as JSON."""
+    def document(self) -> TrialDocument:
+        """Returns the trial as JSON."""
         tried = self.found.attacked
         low, high = tried.interval() if tried.n else (None, None)
         return {
@@ -73,7 +101,7 @@ class Trial:
 
 
 def uses(catalog: Catalog, judge: str, app: str | None) -> list[Evaluator]:
-    """Where a judge is used: once for each application."""
+    """Returns the evaluators that use a judge, one per application."""
     apps = [app] if app else sorted(catalog.apps)
     every = (one for name in apps for one in resolution.resolve_app(catalog, name))
     return [one for one in every if one.asks_model and one.name == judge]

@@ -82,11 +82,11 @@ class Release(Spec):
         """The user's turn for a text."""
         return self.user.replace("{context}", context or "").replace("{input}", text)
 
-    def response_format(self) -> dict[str, Any]:
-        """The API's arguments that hold the answer to the schema, when there is one."""
+    def response_format(self) -> dict[str, Json]:
+        """Returns the API's arguments that require the answer schema, where there is one."""
         if self.answer_schema is None:
             return {}
-        schema = {"name": "answer", "strict": True, "schema": self.answer_schema}
+        schema: Json = {"name": "answer", "strict": True, "schema": self.answer_schema}
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
@@ -101,7 +101,7 @@ class DemoInput(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One request of the simulated calendar, before it is asked."""
+    """One request of the simulated calendar, before it is sent."""
 
     trace_id: str
     ts: datetime
@@ -193,7 +193,7 @@ def number(*parts: str) -> int:
 
 
 def ask(client: Any, pin: ModelPin, request: Planned, release: Release) -> dict[str, JsonLike]:
-    """One request put to the model, and the trace it leaves."""
+    """Sends one request to the model and returns its trace."""
     params = {**release.params, "seed": number(request.trace_id) % 100_000}
     messages = release.messages(request.input, request.context)
     began = time.perf_counter()
