@@ -1,10 +1,10 @@
 """What quality means: evaluators, the ledger, statistics and reports, in plain Python.
 
-Nothing here knows when or where it runs; that is `orchestration`. `from evals import Guard` is
-what an application imports: it needs neither the platform nor anything it installs.
+Nothing here knows when or where it runs; `orchestration` decides that. An application imports
+`from evals import Guard`, which needs nothing of the platform.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evals.evaluators.guardrails import Guard
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["Guard"]
 
 
-def __getattr__(name: str) -> Any:
-    """Loads `Guard` when it is asked for."""
+def __getattr__(name: str) -> object:
+    """Imports `Guard` at its first use."""
     if name == "Guard":
         from evals.evaluators.guardrails import Guard
 

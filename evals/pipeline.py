@@ -1,7 +1,7 @@
 """The named steps of a night, called by the command line, the assets and the sensors alike.
 
-A step happens whoever asks for it, and asked for twice it finds itself done. What it does in
-detail is in the rooms below; when it runs, and where, is decided by the orchestration.
+Each step is idempotent. The packages below do the work; the orchestration decides when and where
+a step runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Count = Callable[[int], None]
 
 
 class Intake(NamedTuple):
-    """What is taken in before nights are worked on."""
+    """What is taken in before nights are scored."""
 
     inbox: Path | str | None = None
     """A folder, a pattern or an address; None: the catalog's."""
@@ -47,21 +47,21 @@ class Intake(NamedTuple):
 
 
 def prepare_home(lake: Lake, catalog: Catalog, now: datetime) -> None:
-    """Ends what earlier runs left unfinished: their bookings, their scratch files, erasures."""
+    """Finishes what earlier runs left: their bookings, their scratch files, erasures."""
     recover_budget(lake)
     lake.sweep(now.timestamp())
     finish_erasures(lake, catalog)
 
 
 def recover_budget(lake: Lake) -> None:
-    """Books what dead runs spent, and moves their answers into the ledger."""
+    """Books what killed runs spent, and moves their answers into the ledger."""
     from evals.calls import day_budget
 
     day_budget.recover_runs(lake)
 
 
 def finish_erasures(lake: Lake, catalog: Catalog) -> None:
-    """Completes every erasure that was begun; while others use the home, the next run does."""
+    """Completes every erasure that was begun; while the home is in use, the next run does."""
     from evals.erasure import forget
 
     with contextlib.suppress(HomeInUse):
@@ -71,10 +71,10 @@ def finish_erasures(lake: Lake, catalog: Catalog) -> None:
 def take_in(
     lake: Lake, catalog: Catalog, intake: Intake, now: datetime, say: Say = lambda words: None
 ) -> list[str]:
-    """Pulls, imports, and adds labels and the answers of batches, so that all due nights are known.
+    """Pulls and imports exports, adds labels, and collects the answers of batches.
 
     Returns:
-        Why some sources could not be pulled.
+        Why some sources could not be pulled, a message each.
     """
     failures = pull_sources(lake, catalog, now, say) if intake.pull else []
     import_exports(lake, catalog, intake, now, say)
@@ -86,7 +86,7 @@ def take_in(
 def pull_sources(
     lake: Lake, catalog: Catalog, now: datetime, say: Say = lambda words: None
 ) -> list[str]:
-    """Pulls the catalog's sources; returns why some could not be, which stops no other."""
+    """Pulls the catalog's sources; returns a message for each that failed, which stops no other."""
     from evals.sources import pulls
 
     return pulls.pull_sources(lake, catalog, now, report=say)[1]
@@ -95,7 +95,7 @@ def pull_sources(
 def import_exports(
     lake: Lake, catalog: Catalog, intake: Intake, now: datetime, say: Say = lambda words: None
 ) -> None:
-    """Stages the rows of every file of the inbox that was not read yet."""
+    """Stages the rows of every file in the inbox that was not read yet."""
     from evals.ingest import inbox
 
     inbox.import_inbox(
@@ -115,7 +115,7 @@ def add_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
 
 
 def collect_batches(lake: Lake, catalog: Catalog, now: datetime) -> None:
-    """Takes in the answers of the batches that providers have finished."""
+    """Collects the answers of the batches that providers have finished."""
     from evals.storage.documents.batch_jobs import list_open_jobs
 
     if not list_open_jobs(lake):
@@ -128,8 +128,8 @@ def collect_batches(lake: Lake, catalog: Catalog, now: datetime) -> None:
 
 
 def find_due_nights(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[date]:
-    """The nights that have something to do, oldest first."""
-    return [found.night for found in night_locks.find_pending_nights(lake, catalog, nights)]
+    """Finds the nights that have work to do, oldest first."""
+    return [pending.night for pending in night_locks.find_pending_nights(lake, catalog, nights)]
 
 
 def admit_nights(
@@ -145,18 +145,18 @@ def admit_nights(
     A night may take a trace from another, which is due then.
 
     Args:
-        lake: where they rest.
-        catalog: what a valid row is.
-        nights: the nights to look at.
-        say: hears what is done.
-        strict: raises what validation fails with; else it is left to the night's own run, which
-            fails beside the others.
+        lake: has the staged rows.
+        catalog: declares what a valid row is.
+        nights: the nights to check.
+        say: prints progress.
+        strict: whether a failed validation raises; else the night's own run fails beside the
+            others.
     """
     due: list[date] = []
-    while (found := find_due_nights(lake, catalog, nights)) != due:
+    while (now_due := find_due_nights(lake, catalog, nights)) != due:
         from evals.validation import admission
 
-        due = found
+        due = now_due
         say("validating with Great Expectations")
         try:
             admission.admit_nights(lake, catalog, due)
@@ -182,31 +182,33 @@ def score_nights(
     expect: Count = lambda calls: None,
     progress: Count = lambda calls: None,
 ) -> list[Tally]:
-    """Brings the scores of some nights up to date, asking models only for what is not known.
+    """Brings the scores of some nights up to date, asking models only for missing answers.
 
     Args:
-        lake: where traces, answers and scores rest.
+        lake: has the traces, answers and scores.
         catalog: the pins, prices and budgets.
         references: gold and labels.
         nights: the nights, in turn.
         run_id: the run that pays.
-        now: the moment, whose day's budget is used.
-        includes: which of a night's evaluators are meant.
-        stop: who may end it while it asks.
-        expect: hears how many calls a night wants, before the first of them.
-        progress: hears how many calls were answered.
+        now: the present, whose day's budget is used.
+        includes: which of a night's evaluators are scored.
+        stop: ends it while it asks.
+        expect: called with the number of calls a night needs, before the first of them.
+        progress: called with the number of calls that were answered.
 
     Raises:
-        Stopped: when it was stopped; each night keeps the scores it had, and the answers are kept.
+        Stopped: when it was stopped; each night keeps the scores it had, and answers that came
+            are stored.
     """
     from evals.calls import day_budget
     from evals.calls.routing import Route, take_back_batches
+    from evals.calls.stop import Stop
     from evals.runs import runner
     from evals.storage import ledger
     from evals.worklist.worklist import NightTraces
 
     recover_budget(lake)
-    ask = Route(lake, catalog, now) if stop is None else Route(lake, catalog, now, stop=stop)
+    ask = Route(lake, catalog, now, stop=stop or Stop())
     tallies: list[Tally] = []
     with (
         day_budget.open_budget(lake, run_id, now.date(), catalog) as budget,
@@ -227,7 +229,7 @@ def score_nights(
                 references,
                 journal,
                 ask=ask,
-                purse=budget,
+                budget=budget,
                 expect=expect,
                 progress=progress,
             )
@@ -235,7 +237,7 @@ def score_nights(
 
 
 def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
-    """Puts what dbt reads of some nights into the run's scratch DuckDB file."""
+    """Writes what dbt reads of some nights into the run's scratch DuckDB file."""
     labels = lake.labels()
     labelled = "trace_id", {label.subject_id for label in labels}
     mapped = [
@@ -247,8 +249,8 @@ def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[d
 
 
 def slice_rows(catalog: Catalog) -> list[SliceRow]:
-    """The catalog's slices as dbt reads them."""
-    rows = []
+    """Returns the catalog's slices as dbt reads them."""
+    rows: list[SliceRow] = []
     for spec in catalog.slices:
         kind = "by" if spec.by else "where" if spec.where else "keyword"
         expression = spec.by or spec.where or spec.keyword or ""
@@ -257,7 +259,7 @@ def slice_rows(catalog: Catalog) -> list[SliceRow]:
 
 
 def close_nights(lake: Lake, now: datetime) -> list[Final]:
-    """Makes the nights final whose time for late rows has passed; returns each of them once."""
+    """Makes nights final whose time for late rows has passed; returns each of them once."""
     if not night_state.open_nights(lake):
         return []
     from evals.reports import finalize
@@ -266,10 +268,10 @@ def close_nights(lake: Lake, now: datetime) -> list[Final]:
 
 
 def apply_retention(lake: Lake, catalog: Catalog, now: datetime) -> None:
-    """Deletes what is older than the catalog's `retention`; while others use the home, later."""
+    """Deletes data older than the catalog's `retention`, unless the home is in use."""
     from evals.erasure import retention
 
-    found = retention.find_expired(lake, catalog, now)
+    expired = retention.find_expired(lake, catalog, now)
     with contextlib.suppress(HomeInUse):
-        if found:
-            retention.delete_expired(lake, found)
+        if expired:
+            retention.delete_expired(lake, expired)

@@ -1,6 +1,6 @@
-"""Text and file names as a person may be shown them: one line, its hidden characters spelled out.
+"""Text and file names made safe to show to people: one line, hidden characters escaped.
 
-What a model may be shown is `untrusted`'s.
+`evaluators.untrusted` does so for models.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ HIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
-"""Characters that command a terminal, break a line, reorder text, show nothing, or that no UTF-8
-holds. The joiners of emoji and of some scripts are not among them."""
+"""Characters that command a terminal, break a line, reorder text, are invisible, or are not UTF-8.
+The joiners of emoji and of some scripts are not among them."""
 BYTE_RANGE = range(0xDC80, 0xDD00)
-"""How Python holds a byte of a file's name that is not UTF-8."""
+"""How Python represents a byte of a file's name that is not UTF-8."""
 
 
 def make_readable(text: str) -> str:
-    r"""A text on one line: a hidden character becomes `\n`, `\x1b` or `\u202e`."""
-    return HIDDEN.sub(lambda found: escape_char(found[0]), text)
+    r"""Returns a text on one line: a hidden character becomes `\n`, `\x1b` or `\u202e`."""
+    return HIDDEN.sub(lambda match: escape_char(match[0]), text)
 
 
 def make_name_readable(name: str) -> str:
-    r"""A file's name or path as it may rest and be shown; no two files share one.
+    r"""Returns a file's name or path to store and show; two files never get the same.
 
     A byte that is not UTF-8 becomes `\xe9`, and a backslash two.
     """
@@ -31,7 +31,7 @@ def make_name_readable(name: str) -> str:
 
 
 def escape_char(char: str) -> str:
-    """A character as an escape; a byte that is not UTF-8 and a character differ in theirs."""
+    """Returns the escape of a character; no character has that of a byte that is not UTF-8."""
     code = ord(char)
     if code in BYTE_RANGE:
         return f"\\x{code - 0xDC00:02x}"

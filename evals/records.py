@@ -1,6 +1,6 @@
 """The nouns of the domain: frozen records, and the canonical form in which they are hashed.
 
-No behaviour lives here; whoever makes a record decides what is in it.
+No behaviour lives here; the code that builds a record decides what is in it.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ AnnotatorKind = Literal["human", "adjudicated", "judge", "rule"]
 
 
 def encode_canonical(value: JsonLike) -> bytes:
-    """The one JSON spelling of a value: sorted keys, no spaces, UTF-8, no NaN.
+    """Encodes a value as canonical JSON: sorted keys, no spaces, UTF-8, no NaN.
 
-    Made by orjson, five times faster, where it spells alike.
+    Uses orjson, which is five times faster, where its output is the same.
     """
     if type(value) in (dict, list, tuple):
         if not value:
@@ -60,7 +60,7 @@ def encode_canonical(value: JsonLike) -> bytes:
 
 
 def encode_each(values: Sequence[JsonLike]) -> list[bytes]:
-    """The one spelling of each of many values: what spells floats apart is looked for once."""
+    """Encodes many values as canonical JSON; checks all together for floats."""
     try:
         texts = [orjson.dumps(value, option=CANONICAL_OPTIONS) for value in values]
     except TypeError:
@@ -89,12 +89,12 @@ class BytesPattern(Protocol):
 
 @functools.cache
 def compile_exponents() -> BytesPattern:
-    """What finds a float that orjson and Python may spell differently; text may look alike."""
+    """Compiles the pattern of floats that orjson and Python may write differently."""
     import re2  # pyright: ignore[reportMissingTypeStubs]
 
     pattern = rb"[:,\[]-?(?:0\.0000|\d+(?:\.\d+)?e)"
-    found = re2.compile(pattern)  # pyright: ignore[reportUnknownMemberType]
-    return cast("BytesPattern", found)
+    compiled = re2.compile(pattern)  # pyright: ignore[reportUnknownMemberType]
+    return cast("BytesPattern", compiled)
 
 
 def digest(value: JsonLike, length: int = 16) -> str:
@@ -147,12 +147,12 @@ class Trace:
     content_hash: str = ""
     """Hash of everything but where it was read from: two equal traces are one."""
     turn: int | None = None
-    """Which turn of its session, from 1, told at the door; null where its session has but one."""
+    """Which turn of its session, from 1, set at validation; null where the session has only one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A row that did not become a trace, kept so that it can be replayed."""
+    """A row that did not become a trace, stored so that it can be replayed."""
 
     source_file: str
     source_line: int
@@ -162,12 +162,12 @@ class Refusal:
     reason: str
     """One sentence: what was expected and what to do."""
     raw: bytes
-    """The row's first 64 KiB, as found."""
+    """The row's first 64 KiB, unchanged."""
     app: str | None = None
     night: date | None = None
     trace_id: str | None = None
     file_sha: str = ""
-    """The beginning of its file's SHA-256, by which the file is known."""
+    """The beginning of its file's SHA-256, which identifies the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,18 +182,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An evaluator could not tell. Never a score."""
+    """An evaluator gave no verdict. Never a score."""
 
     code: str
     """A short stable word, such as `timeout` or `no-gold`."""
     message: str = ""
     retryable: bool = False
-    """Whether asking again another time may succeed."""
+    """Whether another run may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """An evaluator did not apply, or its model was not there."""
+    """An evaluator did not apply, or its model was unavailable."""
 
     reason: str
     """A short stable word, such as `no-gold`, `no-model` or `budget`."""
@@ -210,15 +210,15 @@ class Answer:
     """The night that paid for it."""
     app: str
     text: str | None
-    """What the model said; null when the call failed."""
+    """The model's answer; null when the call failed."""
     probability: float | None
-    """P(yes) read from token probabilities, where asked for."""
+    """P(yes) from token probabilities, where requested."""
     code: str | None
     """Why there is no text: an error code, or null."""
     retryable: bool
     attempts: int
     model: str
-    """The model asked for, as pinned."""
+    """The model as pinned."""
     model_answered: str | None
     fingerprint: str | None
     created: int | None
@@ -234,9 +234,9 @@ class Answer:
     """As it was sent; null where the model takes none, or nothing was answered."""
     seed: int | None = None
     chars: int = 0
-    """Characters sent: with `tokens_in` they tell what the next question will cost."""
+    """Characters sent: with `tokens_in` they predict what the next question costs."""
     batch: str | None = None
-    """The batch it came by, at a batch's price; null: it was asked live."""
+    """The batch it came from, at a batch's price; null: it was asked live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +282,7 @@ class Label:
     critique: str = ""
     """Why, in the annotator's words."""
     answer: str = ""
-    """Digest of the answer it was given for; empty: whatever the trace holds."""
+    """Digest of the answer it was given for; empty: any answer of the trace."""
     subject: Subject = "trace"
     origin: Origin = "production"
     rubric_version: str | None = None
@@ -291,9 +291,9 @@ class Label:
     """When it was given, in UTC; null: not recorded."""
     seconds_spent: float | None = None
     sampling_probability: float | None = None
-    """The chance its subject had to be asked about; null: it was picked, or not recorded."""
+    """The probability with which its subject was sampled; null: picked by hand, or not recorded."""
     supersedes: str | None = None
-    """The id of the label it takes the place of."""
+    """The id of the label it replaces."""
     id: str = ""
     """Names it; the label store derives it from the content where it is empty."""
 

@@ -120,7 +120,7 @@ def attack(
     stop: Stop | None = None,
 ) -> Trial:
     """Puts every attack on every carrier to the judge, as far as the day's budget goes."""
-    bad = canaries.find_carriers(lake, references, evaluator, night)
+    bad = canaries.find_carriers(lake, catalog, references, evaluator, night)
     suite = canaries.list_attacks(catalog)
     chosen = [one for trace in bad for one in canaries.assign_attacks(suite, evaluator, [trace])]
     contents = ContentFile(lake)

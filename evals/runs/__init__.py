@@ -1,1 +1,1 @@
-"""Nights scored: the runner, the plan, and the evaluator versions each night is locked to."""
+"""Scoring of nights: the runner, the plan, and the evaluator versions each night is locked to."""

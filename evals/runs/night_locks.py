@@ -1,6 +1,6 @@
 """The evaluator versions each night is locked to, and which nights have work to do.
 
-What is known of a night rests in `storage.night_state`.
+`storage.night_state` reads and writes the state of a night.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from evals.storage.lake import Lake
 
 
 class PendingNight(NamedTuple):
-    """A night that has to be worked on, and why."""
+    """A night that has work to do, and why."""
 
     night: date
     reason: str
 
 
 def lock_evaluators(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluator, ...]:
-    """The evaluators a night of an application is reported with; the first look locks them.
+    """Returns the evaluators a night of an application is reported with; the first call locks them.
 
-    A broken application has none: its night waits.
+    A broken application has none: its night waits until the catalog is mended.
     """
     if app in catalog.broken:
         return ()
@@ -41,17 +41,17 @@ def lock_evaluators(lake: Lake, catalog: Catalog, night: date, app: str) -> tupl
 def load_locked_evaluators(
     lake: Lake, catalog: Catalog, night: date, app: str
 ) -> tuple[Evaluator, ...]:
-    """A night's locked versions, each with the sample it had when they were locked.
+    """Loads a night's locked versions, each with the sample it had when they were locked.
 
-    A model is asked where the catalog now says it is served, as long as it is the same model.
+    A model is asked at the catalog's present address, as long as it is the same model.
     """
-    known = night_state.read_state(lake, night)
-    samples = known.samples.get(app, {})
+    state = night_state.read_state(lake, night)
+    samples = state.samples.get(app, {})
     return tuple(
         locate_model(read_evaluator(lake, name, app, version), catalog).with_sampling(
             samples.get(name)
         )
-        for name, version in sorted(known.evaluators[app].items())
+        for name, version in sorted(state.evaluators[app].items())
     )
 
 
@@ -60,7 +60,7 @@ def move_lock(
 ) -> tuple[Evaluator, ...]:
     """Moves a night's lock to the catalog's versions, of the named evaluators or of all.
 
-    A broken application's stays as it is.
+    The lock of a broken application stays as it is.
     """
     if app in catalog.broken:
         return ()
@@ -68,8 +68,8 @@ def move_lock(
 
     current = {e.name: e for e in resolution.resolve_app(catalog, app)}
     with lake.lock("night-lock", night.isoformat()):
-        known = night_state.read_state(lake, night)
-        versions, looks = dict(known.evaluators.get(app, {})), dict(known.samples.get(app, {}))
+        state = night_state.read_state(lake, night)
+        versions, looks = dict(state.evaluators.get(app, {})), dict(state.samples.get(app, {}))
         chosen = set(current) | set(versions) if names is None else set(names)
         for name in chosen:
             if name in current:
@@ -82,14 +82,14 @@ def move_lock(
         night_state.update_state(
             lake,
             night,
-            evaluators={**known.evaluators, app: dict(sorted(versions.items()))},
-            samples={**known.samples, app: dict(sorted(looks.items()))},
+            evaluators={**state.evaluators, app: dict(sorted(versions.items()))},
+            samples={**state.samples, app: dict(sorted(looks.items()))},
         )
     return load_locked_evaluators(lake, catalog, night, app)
 
 
 def locate_model(evaluator: Evaluator, catalog: Catalog) -> Evaluator:
-    """The evaluator with its model where it is served now."""
+    """Returns the evaluator with the present address of its model."""
     pin = evaluator.pin
     if pin is None:
         return evaluator
@@ -97,81 +97,92 @@ def locate_model(evaluator: Evaluator, catalog: Catalog) -> Evaluator:
 
 
 def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
-    """A digest of everything a night's reports rest on: traces, labels, lock, models at hand."""
+    """Returns a digest of everything a night's reports depend on.
+
+    Its traces, labels, locked versions, the models available here, and the batches that ended.
+    """
     from evals.models import why_unavailable
 
-    known = night_state.read_state(lake, night)
-    versions = known.evaluators
-    at_hand = [
+    state = night_state.read_state(lake, night)
+    versions = state.evaluators
+    availability = [
         (name, why_unavailable(pin))
-        for app, held in sorted(versions.items())
-        for name, version in sorted(held.items())
+        for app, locked in sorted(versions.items())
+        for name, version in sorted(locked.items())
         if (pin := locate_model(read_evaluator(lake, name, app, version), catalog).pin)
     ]
     staged = night_state.door_basis(lake, night)
     batches = read_label_batches(lake)
     labels = sorted(name for name, nights in batches.items() if night in nights)
-    over = [name for name, still in list_night_batches(lake, night) if not still]
-    return digest([staged, labels, versions, known.samples or None, at_hand, *over])
+    ended = [batch.tag for batch in list_night_batches(lake, night) if not batch.is_out]
+    return digest([staged, labels, versions, state.samples or None, availability, *ended])
 
 
-def list_night_batches(lake: Lake, night: date) -> list[tuple[str, bool]]:
-    """The batches a night rests on by name, and whether each is still under way.
+class NightBatch(NamedTuple):
+    """A batch that a night's answers come from."""
 
-    Those handed in for it, and those of other nights that ask what it asks too.
+    tag: str
+    is_out: bool
+    """Whether its answers are still expected."""
+
+
+def list_night_batches(lake: Lake, night: date) -> list[NightBatch]:
+    """Lists the batches a night waits or waited for.
+
+    Those submitted for it, and those of other nights that ask for the same answers.
     """
     awaited = night_state.read_state(lake, night).out
     jobs = (read_job(lake, tag) for tag in sorted({*list_job_tags(lake, night), *awaited}))
-    return [(job.tag, bool(job.keys)) for job in jobs if job]
+    return [NightBatch(job.tag, bool(job.keys)) for job in jobs if job]
 
 
 def list_awaiting_nights(lake: Lake, batches: Iterable[str]) -> list[date]:
-    """The reported nights that some batches were out for, oldest first."""
-    asked = set(batches)
+    """Lists the reported nights that wait for some batches, oldest first."""
+    tags = set(batches)
     return [
         night
         for night in night_state.reported(lake)
-        if asked.intersection(night_state.read_state(lake, night).out)
+        if tags.intersection(night_state.read_state(lake, night).out)
     ]
 
 
 def list_answer_versions(lake: Lake, night: date) -> set[str]:
-    """The answer versions a night is locked to."""
-    held = night_state.read_state(lake, night).evaluators
-    found = (
+    """Lists the answer versions a night is locked to."""
+    locked = night_state.read_state(lake, night).evaluators
+    versions = (
         read_evaluator(lake, name, app, version).answer_version
-        for app, versions in held.items()
-        for name, version in versions.items()
+        for app, of_app in locked.items()
+        for name, version in of_app.items()
     )
-    return {version for version in found if version}
+    return {version for version in versions if version}
 
 
 def list_begun_nights(lake: Lake, catalog: Catalog, now: datetime) -> list[date]:
-    """The staged nights that have begun: rows of a clock that is ahead wait for theirs.
+    """Lists the staged nights that have begun; rows with a future timestamp wait for their night.
 
-    A demo's calendar is simulated: all its nights have.
+    All nights of a demo have begun, since its calendar is simulated.
     """
     today = (now - timedelta(hours=catalog.day_begins)).date()
     return [night for night in lake.nights("staged") if night <= today or catalog.demo]
 
 
 def find_pending_nights(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[PendingNight]:
-    """The nights with something to do, oldest first."""
-    found = []
-    for night in nights:
-        known = night_state.read_state(lake, night)
-        if mended := set(known.waiting) - set(catalog.broken):
-            found.append(
-                PendingNight(night, f"the catalog of {', '.join(sorted(mended))} was mended")
-            )
-        elif known.seen is None:
-            found.append(PendingNight(night, "not reported yet"))
-        elif known.admitted == "":
-            found.append(PendingNight(night, "its validation was not finished"))
-        elif known.seen != digest_inputs(lake, catalog, night):
-            found.append(PendingNight(night, "traces, labels, evaluators or models changed"))
-        elif known.awaits and not any(still for _, still in list_night_batches(lake, night)):
-            found.append(PendingNight(night, "its batches came back"))
-        elif known.open:
-            found.append(PendingNight(night, "some calls failed and may pass now"))
-    return found
+    """Finds the nights with work to do, oldest first."""
+    reasons = ((night, explain_pending(lake, catalog, night)) for night in nights)
+    return [PendingNight(night, reason) for night, reason in reasons if reason]
+
+
+def explain_pending(lake: Lake, catalog: Catalog, night: date) -> str | None:
+    """Returns why a night has work to do; None where it has none."""
+    state = night_state.read_state(lake, night)
+    if mended := set(state.waiting) - set(catalog.broken):
+        return f"the catalog of {', '.join(sorted(mended))} was mended"
+    if state.seen is None:
+        return "not reported yet"
+    if state.admitted == "":
+        return "its validation was not finished"
+    if state.seen != digest_inputs(lake, catalog, night):
+        return "traces, labels, evaluators or models changed"
+    if state.awaits and not any(batch.is_out for batch in list_night_batches(lake, night)):
+        return "its batches came back"
+    return "some calls failed and may pass now" if state.open else None

@@ -1,12 +1,12 @@
-"""How a judge's further answers compare with its first: the counts its own noise is told from.
+"""A judge's noise: how often its further answers to a content differ from the first.
 
-Nothing is asked here; what a night has to ask is `survey`'s, the rate and its interval a report's.
+Makes no call; reports compute the rate and its interval.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from evals.evaluators import registry
@@ -19,68 +19,83 @@ from evals.worklist.worklist import Worklist, name_score_file
 
 
 class Comparison(NamedTuple):
-    """One content: its first verdict beside the further ones."""
+    """The first verdict on a content, compared with the further ones."""
 
     pairs: int
     flips: int
+    """Pairs in which the verdicts differ."""
+    errors: int
+    missing: int
+
+
+class FlipCounts(NamedTuple):
+    """Comparisons of all contents, in the columns of `NoiseRow`."""
+
+    contents: int
+    """Contents with at least one pair."""
+    pairs: int
+    flips: int
+    square: float
+    """Sum of squares of each content's flips around the common rate."""
     errors: int
     missing: int
 
 
 def write_noise(lake: Lake, work: Worklist, awaited: Collection[str] = ()) -> None:
-    """Writes a judge's row of the lake's `noise`; none where each content is asked once.
+    """Writes a judge's row of the table `noise`; none where each content is asked once.
 
     Args:
-        lake: where it is kept.
+        lake: has the table.
         work: the night the judge was asked about.
-        awaited: answers that come with a batch.
+        awaited: keys of the answers expected from a batch.
     """
     judge = work.evaluator.judge
     if judge is not None and judge.repeats > 1:
         row = measure_noise(lake, work, judge)
-        contents = {one.key for one in work.chosen.values()}
-        further = (name for key in contents for name in list_answer_keys(key, judge.repeats)[1:])
-        rows = [row._replace(awaited=sum(name in awaited for name in further))]
+        contents = {sampled.key for sampled in work.chosen.values()}
+        further = (key for first in contents for key in list_answer_keys(first, judge.repeats)[1:])
+        rows = [row._replace(awaited=sum(key in awaited for key in further))]
         lake.write("noise", work.night, rows, name_score_file(work.evaluator))
 
 
 def measure_noise(lake: Lake, work: Worklist, judge: Judge) -> NoiseRow:
-    """A judge's answers to a night's contents, compared."""
+    """Compares a judge's answers to a night's contents."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
-    contents = dict.fromkeys(one.key for one in work.chosen.values())
-    asked = {key: list_answer_keys(key, judge.repeats) for key in contents}
-    keys = {name for names in asked.values() for name in names}
-    said: dict[str, bool | None] = {}
+    contents = dict.fromkeys(sampled.key for sampled in work.chosen.values())
+    asked = [list_answer_keys(key, judge.repeats) for key in contents]
+    keys = {key for of_content in asked for key in of_content}
+    verdicts: dict[str, bool | None] = {}
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
         for answer in paid.answers():
-            found = model.read_answer(evaluator, answer)
-            said[answer.content_key] = found.passed if isinstance(found, Outcome) else None
+            result = model.read_answer(evaluator, answer)
+            verdicts[answer.content_key] = result.passed if isinstance(result, Outcome) else None
     about = (work.night, evaluator.app, evaluator.dimension, evaluator.name, evaluator.version)
-    return NoiseRow(
-        *about, judge.repeats, *count_flips(compare_answers(n, said) for n in asked.values())
-    )
+    counts = count_flips(compare_answers(of_content, verdicts) for of_content in asked)
+    return NoiseRow(*about, judge.repeats, *counts)
 
 
 def list_answer_keys(key: str, repeats: int) -> list[str]:
-    """The names of all answers to a content, the first of them first."""
+    """Lists the keys of all answers to a content, the first answer's first."""
     return [ledger.repeat(key, nth) for nth in range(1, repeats + 1)]
 
 
-def compare_answers(names: list[str], said: Mapping[str, bool | None]) -> Comparison:
-    """One content's answers; an error is no verdict, so it neither flips nor agrees."""
-    first, more = said.get(names[0]), [said[name] for name in names[1:] if name in said]
-    verdicts = [one for one in more if one is not None]
-    pairs = verdicts if first is not None else []
-    flips = sum(one != first for one in pairs)
-    return Comparison(len(pairs), flips, len(more) - len(verdicts), len(names) - 1 - len(more))
+def compare_answers(keys: Sequence[str], verdicts: Mapping[str, bool | None]) -> Comparison:
+    """Compares one content's answers; an error is no verdict, so it neither flips nor agrees."""
+    first = verdicts.get(keys[0])
+    further = [verdicts[key] for key in keys[1:] if key in verdicts]
+    clear = [verdict for verdict in further if verdict is not None]
+    pairs = clear if first is not None else []
+    flips = sum(verdict != first for verdict in pairs)
+    missing = len(keys) - 1 - len(further)
+    return Comparison(len(pairs), flips, len(further) - len(clear), missing)
 
 
-def count_flips(contents: Iterable[Comparison]) -> tuple[int, int, int, float, int, int]:
-    """Contents with a pair, pairs, flips, their square, errors, missing."""
-    every = list(contents)
-    found = [one for one in every if one.pairs]
-    pairs, flips = sum(one.pairs for one in found), sum(one.flips for one in found)
+def count_flips(comparisons: Iterable[Comparison]) -> FlipCounts:
+    """Sums the comparisons of all contents."""
+    every = list(comparisons)
+    paired = [one for one in every if one.pairs]
+    pairs, flips = sum(one.pairs for one in paired), sum(one.flips for one in paired)
     rate = flips / pairs if pairs else 0.0
-    square = math.fsum((one.flips - rate * one.pairs) ** 2 for one in found)
+    square = math.fsum((one.flips - rate * one.pairs) ** 2 for one in paired)
     errors, missing = sum(one.errors for one in every), sum(one.missing for one in every)
-    return len(found), pairs, flips, square, errors, missing
+    return FlipCounts(len(paired), pairs, flips, square, errors, missing)

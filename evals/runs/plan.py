@@ -1,6 +1,7 @@
-"""What a run would do before it does it: per evaluator and night, what stands and what is paid.
+"""The plan of a run: per evaluator and night, which scores are current and what the rest costs.
 
-`plan` makes no call and writes nothing; `probe` asks a few questions so that it can tell more.
+`plan_nights` makes no call and writes nothing; `probe_judges` asks a few questions, so that the
+estimate is better.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from evals.storage import ledger, night_state
 from evals.storage.documents.batch_jobs import list_awaited_keys
 from evals.storage.documents.evaluator_specs import read_evaluator
 from evals.storage.lake import Lake
-from evals.worklist.worklist import NightTraces, WantedAnswer, build_worklist
+from evals.worklist.worklist import NightTraces, WantedAnswer, Worklist, build_worklist
 
-LATE = datetime.max.replace(tzinfo=UTC, year=9000)
+FAR_FUTURE = datetime.max.replace(tzinfo=UTC, year=9000)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedNight:
-    """What moving one night of one application to the catalog's version would take."""
+    """What it takes to score one night of one application by one evaluator."""
 
     evaluator: str
     app: str
@@ -44,32 +45,32 @@ class PlannedNight:
     count: int
     """Scores to derive."""
     reused: int
-    """Scores that stand as they are."""
+    """Stored scores that are current."""
     calls: int
-    """Answers that have to be asked for, repeats among them."""
+    """Answers to ask for, repeats included."""
     tokens_in: int
     tokens_out: int
     usd: float | None
-    """None: the catalog has no price of the model."""
+    """None: the catalog has no price for the model."""
     margin: float | None
     """US dollars either way, 95 times of 100; None: a guess, or no price is known."""
     most: float | None
-    """US dollars the first try of every question cannot pass."""
+    """US dollars that asking every question once costs at most."""
     basis: str
-    """What tokens and dollars were told from."""
+    """What tokens and dollars are estimated from."""
     changed: list[str]
-    """Which parts of the version differ from the night's lock; `new` when it has none."""
+    """Which parts of the version differ from the night's lock; `new` where it has none."""
     via: str
-    """How it would be asked now: `live` or `batch`; `usd` is at that price."""
+    """How it would be asked now, `live` or `batch`; `usd` is at that price."""
     usd_other: float | None
-    """What the other way would cost; None where there is none, or no price is known."""
+    """US dollars the other way; None where there is no other way, or no price is known."""
     awaited: int
-    """Answers awaited from a batch: neither asked again nor counted in `calls`."""
+    """Answers expected from a batch: neither asked again nor counted in `calls`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanScope:
-    """The nights and evaluators a plan is about."""
+    """The nights and evaluators of a plan."""
 
     lake: Lake
     catalog: Catalog
@@ -79,10 +80,10 @@ class PlanScope:
     names: Collection[str] | None = None
     """Only these evaluators; None: all."""
     moved: bool = True
-    """To the catalog's versions, as a backfill does; else each night to its own."""
+    """Whether nights move to the catalog's versions, as a backfill does, or keep their own."""
 
-    def evaluators(self) -> Iterator[tuple[NightTraces, Evaluator, str | None]]:
-        """The evaluators of each night, and the version the night is locked to."""
+    def list_evaluators(self) -> Iterator[tuple[NightTraces, Evaluator, str | None]]:
+        """Lists the evaluators of each night, with the version the night is locked to."""
         for night in self.over:
             work = NightTraces(self.lake, night)
             locks = night_state.read_state(self.lake, night).evaluators
@@ -99,50 +100,70 @@ class PlanScope:
 
 
 def plan_nights(scope: PlanScope, now: datetime | None = None) -> list[PlannedNight]:
-    """What bringing nights up to date would do.
+    """Plans what brings nights up to date.
 
     Args:
         scope: which nights and evaluators.
-        now: when it would run, which decides what goes by batch; None: `via: auto` as late as ever.
+        now: when it would run, which decides what goes by batch; None: after every deadline.
     """
-    lake, catalog = scope.lake, scope.catalog
-    rows = []
+    rows: list[PlannedNight] = []
     asked: set[tuple[str, str]] = set()
-    for work, evaluator, held in scope.evaluators():
-        found = build_worklist(lake, work, evaluator, scope.references)
+    for night, evaluator, locked in scope.list_evaluators():
+        work = build_worklist(scope.lake, night, evaluator, scope.references)
         paid_as = evaluator.answer_version or ""
-        out = list_awaited_keys(lake, paid_as) & {want.key for want in found.wanted}
+        awaited = list_awaited_keys(scope.lake, paid_as) & {want.key for want in work.wanted}
         fresh = [
             want
-            for want in found.wanted
-            if (paid_as, want.key) not in asked and want.key not in out
+            for want in work.wanted
+            if (paid_as, want.key) not in asked and want.key not in awaited
         ]
         asked |= {(paid_as, want.key) for want in fresh}
-        cost = estimate_cost(lake, found, fresh if can_ask(evaluator) else ())
-        ways = choose_way(catalog, evaluator, work.night, fresh, now or LATE, cost.usd)
-        found.contents.close()
-        share = ways.usd / cost.usd if ways.usd and cost.usd else 1.0
-        cost = cost._replace(
-            usd=ways.usd,
-            margin=None if cost.margin is None else cost.margin * share,
-            most=None if cost.most is None else cost.most * share,
-        )
-        rows.append(
-            PlannedNight(
-                evaluator.name,
-                evaluator.app,
-                work.night.isoformat(),
-                evaluator.version,
-                found.todo,
-                len(found.kept),
-                *cost,
-                list_changed_parts(lake, evaluator, held),
-                ways.via,
-                ways.other,
-                len(out),
-            )
-        )
+        rows.append(plan_night(scope, work, fresh, locked, len(awaited), now or FAR_FUTURE))
+        work.contents.close()
     return rows
+
+
+def plan_night(
+    scope: PlanScope,
+    work: Worklist,
+    fresh: Sequence[WantedAnswer],
+    locked: str | None,
+    awaited: int,
+    now: datetime,
+) -> PlannedNight:
+    """Plans one evaluator's night.
+
+    Args:
+        scope: has the lake and the catalog.
+        work: what the evaluator has to do.
+        fresh: the answers to ask for.
+        locked: the version the night is locked to.
+        awaited: how many answers are expected from a batch.
+        now: when it would run.
+    """
+    evaluator = work.evaluator
+    cost = estimate_cost(scope.lake, work, fresh if can_ask(evaluator) else ())
+    way = choose_way(scope.catalog, evaluator, work.night, fresh, now, cost.usd)
+    share = way.usd / cost.usd if way.usd and cost.usd else 1.0
+    return PlannedNight(
+        evaluator=evaluator.name,
+        app=evaluator.app,
+        night=work.night.isoformat(),
+        version=evaluator.version,
+        count=work.todo,
+        reused=len(work.kept),
+        calls=cost.calls,
+        tokens_in=cost.tokens_in,
+        tokens_out=cost.tokens_out,
+        usd=way.usd,
+        margin=None if cost.margin is None else cost.margin * share,
+        most=None if cost.most is None else cost.most * share,
+        basis=cost.basis,
+        changed=list_changed_parts(scope.lake, evaluator, locked),
+        via=way.via,
+        usd_other=way.other,
+        awaited=awaited,
+    )
 
 
 def probe_judges(
@@ -153,22 +174,22 @@ def probe_judges(
     progress: Callable[[int], None] = lambda done: None,
     stop: Stop | None = None,
 ) -> CallsResult:
-    """Asks judges of whom few answers are known the traces they would be asked first.
+    """Asks judges with few known answers their first questions.
 
-    The answers are kept, and count in the day's budget: nothing is paid twice.
+    The answers are stored and count in the day's budget: nothing is paid twice.
 
     Args:
         scope: which nights and evaluators.
-        count: answers of each judge that are to be known.
-        now: the moment, which tells the day's budget.
-        progress: hears of each call.
-        stop: who may end it while it asks.
+        count: how many answers of each judge should be known.
+        now: the present, whose day's budget is used.
+        progress: called after each call.
+        stop: ends it while it asks.
 
     Returns:
-        What was asked, and why no more where something stood in the way.
+        How many calls were made, and why no more where something prevented them.
 
     Raises:
-        Stopped: when it was stopped; what was answered is kept.
+        Stopped: when it was stopped; answers that came are stored.
     """
     lake = scope.lake
     run_id = f"probe-{secrets.token_hex(4)}"
@@ -178,25 +199,25 @@ def probe_judges(
         open_budget(lake, run_id, now.date(), scope.catalog) as budget,
         ledger.journal(lake, run_id) as journal,
     ):
-        for work, evaluator, _ in scope.evaluators():
+        for night, evaluator, _ in scope.list_evaluators():
             judge, pin = evaluator.judge, evaluator.pin
             version = evaluator.answer_version or ""
             missing = count - count_known_answers(lake, evaluator) - asked[version]
             if judge is None or pin is None or missing <= 0:
                 continue
             with lake.lock("calls", version):
-                found = build_worklist(lake, work, evaluator, scope.references)
-                first = found.first(missing)
-                asking = CallPlan(first, judge, pin, journal, lake, budget, progress)
-                done = live.ask_live(asking.exclude_too_long(), stop=stop)
-                found.contents.close()
+                work = build_worklist(lake, night, evaluator, scope.references)
+                first = work.limit_questions(missing)
+                plan = CallPlan(first, judge, pin, journal, lake, budget, progress)
+                done = live.ask_live(plan.exclude_too_long(), stop=stop)
+                work.contents.close()
             asked[version] += done.calls
             rest = rest or done.rest
     return CallsResult(asked.total(), rest=rest)
 
 
 class Way(NamedTuple):
-    """Live or by batch, and what either costs."""
+    """How questions are asked, `live` or `batch`, and what either way costs in US dollars."""
 
     via: str
     usd: float | None
@@ -211,7 +232,7 @@ def choose_way(
     now: datetime,
     usd: float | None,
 ) -> Way:
-    """Which way questions go, from what they cost live."""
+    """Chooses live or batch for some questions, from what they cost live."""
     pin = evaluator.pin
     price = pin.price_on(night) if pin and pin.batches else None
     cheap = round(usd * price.batch, 9) if price and usd is not None else None
@@ -221,7 +242,7 @@ def choose_way(
 
 
 def list_changed_parts(lake: Lake, evaluator: Evaluator, version: str | None) -> list[str]:
-    """The parts in which the catalog's version differs from a night's."""
+    """Lists the parts in which the catalog's version differs from a night's."""
     if version is None:
         return ["new"]
     before = read_evaluator(lake, evaluator.name, evaluator.app, version).parts

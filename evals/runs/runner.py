@@ -1,7 +1,7 @@
-"""The one batch runner: surveys a night, has the rest asked, derives scores and keeps them.
+"""The runner: builds the worklist of a night, has missing answers asked, derives and writes scores.
 
-Resumable and flat in memory; what has to be asked is the survey's, how it is asked `asking`'s,
-what a verdict means the evaluators'.
+Resumable, and flat in memory. `worklist` decides what is asked, `calls` how, and the evaluators
+what an answer means.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evals.calls import live
 from evals.calls.day_budget import DayBudget
 from evals.calls.requests import AskFunction, CallPlan, CallsResult
 from evals.evaluators import guardrails, registry
 from evals.evaluators.gold import GoldAndLabels
-from evals.evaluators.protocol import Evaluate, EvaluatorByCode, Finding
+from evals.evaluators.protocol import Evaluate, EvaluatorByCode, Finding, Result
 from evals.models import why_unavailable
-from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Trace
+from evals.records import Failure, GuardVerdict, Outcome, Score, Skip, Status, Trace, Verdict
 from evals.runs import noise
 from evals.specs import Evaluator
 from evals.storage import ledger, night_state
@@ -32,14 +32,14 @@ from evals.worklist.worklist import (
     NightTraces,
     Worklist,
     build_worklist,
+    find_score_file,
     name_score_file,
     refresh_worklist,
 )
 
-Found = Outcome | Failure | Skip
 COUNTED_COLUMNS = ("trace_id", "evaluator", "verdict", "status", "inclusion")
 TEMPORARY_REASONS = frozenset({"outside-hours", "other-weights"})
-"""Reasons to skip that another run may not have."""
+"""Reasons to skip that may not apply to the next run."""
 
 
 class Tally(NamedTuple):
@@ -58,7 +58,7 @@ class Tally(NamedTuple):
     errored: int
     skipped: int
     pending: int
-    """Traces whose answers come with a batch."""
+    """Traces whose answers are expected from a batch."""
     usd: float
 
 
@@ -70,29 +70,29 @@ def score_evaluators(
     journal: ledger.Journal,
     *,
     ask: AskFunction = live.ask_live,
-    purse: DayBudget | None = None,
+    budget: DayBudget | None = None,
     expect: Callable[[int], None] = lambda calls: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Tally]:
-    """Brings the scores of one night up to date; what models are asked is surveyed before.
+    """Brings the scores of one night up to date; counts the calls it needs before the first.
 
     Args:
-        lake: where traces, answers and scores rest.
+        lake: has the traces, answers and scores.
         night: the night's traces.
-        evaluators: of all its applications.
+        evaluators: those of all its applications.
         references: gold and labels.
         journal: takes answers as they arrive.
         ask: how questions are asked.
-        purse: the day's budget.
-        expect: hears how many calls are wanted, before the first of them.
-        progress: hears how many calls were answered.
+        budget: the day's budget.
+        expect: called with the number of calls needed, before the first of them.
+        progress: called with the number of calls that were answered.
     """
-    surveys: dict[int, Worklist] = {}
+    worklists: dict[int, Worklist] = {}
     wanted: set[tuple[str | None, str]] = set()
     for number, evaluator in enumerate(evaluators):
         if can_ask(evaluator):
-            surveys[number] = found = build_worklist(lake, night, evaluator, references)
-            wanted |= {(evaluator.answer_version, want.key) for want in found.wanted}
+            worklists[number] = work = build_worklist(lake, night, evaluator, references)
+            wanted |= {(evaluator.answer_version, want.key) for want in work.wanted}
     expect(len(wanted))
     return [
         score_night(
@@ -102,16 +102,16 @@ def score_evaluators(
             references,
             journal,
             ask=ask,
-            purse=purse,
+            budget=budget,
             progress=progress,
-            before=surveys.pop(number, None),
+            earlier=worklists.pop(number, None),
         )
         for number, evaluator in enumerate(evaluators)
     ]
 
 
 def can_ask(evaluator: Evaluator) -> bool:
-    """Whether the evaluator asks a model that is at hand here."""
+    """Whether the evaluator asks a model that is available here."""
     return evaluator.pin is not None and why_unavailable(evaluator.pin) is None
 
 
@@ -123,22 +123,22 @@ def score_night(
     journal: ledger.Journal,
     *,
     ask: AskFunction = live.ask_live,
-    purse: DayBudget | None = None,
+    budget: DayBudget | None = None,
     progress: Callable[[int], None] = lambda done: None,
-    before: Worklist | None = None,
+    earlier: Worklist | None = None,
 ) -> Tally:
     """Brings one evaluator's scores of one night of one application up to date.
 
-    Holds the night × evaluator lock; a second writer waits, re-plans, and finds it done. A survey
-    made before is used where nothing it rests on has changed.
+    Takes the night × evaluator lock: a second writer waits, and then has nothing left to do. An
+    earlier worklist is used where none of its files has changed.
     """
     stamp = night.night.isoformat()
     with lake.lock("scores", stamp, evaluator.name, evaluator.app):
         if evaluator.asks_model:
             with lake.lock("calls", evaluator.answer_version or ""):
-                work = refresh_worklist(lake, before) if before else None
+                work = refresh_worklist(lake, earlier) if earlier else None
                 work = work or build_worklist(lake, night, evaluator, references)
-                asked = ask_wanted(lake, work, journal, ask, purse, progress)
+                asked = ask_wanted(lake, work, journal, ask, budget, progress)
                 counts = judge_night(lake, work, asked)
                 rows = build_canary_rows(lake, work, asked)
                 lake.write("canaries", work.night, rows, name_score_file(evaluator))
@@ -155,62 +155,62 @@ def ask_wanted(
     work: Worklist,
     journal: ledger.Journal,
     ask: AskFunction,
-    purse: DayBudget | None,
+    budget: DayBudget | None,
     progress: Callable[[int], None],
 ) -> CallsResult:
-    """Has asked what is wanted, as far as the budget goes."""
+    """Asks for the wanted answers, as far as the budget goes."""
     evaluator = work.evaluator
     if not work.wanted or evaluator.pin is None or evaluator.judge is None:
         return CallsResult()
-    asking = CallPlan(work, evaluator.judge, evaluator.pin, journal, lake, purse, progress)
-    return ask(asking.exclude_too_long())
+    plan = CallPlan(work, evaluator.judge, evaluator.pin, journal, lake, budget, progress)
+    return ask(plan.exclude_too_long())
 
 
 def judge_night(lake: Lake, work: Worklist, asked: CallsResult) -> ScoreCounts:
-    """Derives a judge's scores from what is paid, and keeps them.
+    """Derives a judge's scores from paid answers, and writes them.
 
-    A verdict is the first answer's, however many there are: they measure the judge's noise.
-    What was not asked is the end of the hash order: the rest is a sample at the rate it reached.
-    What a batch is out for has no row yet: it is neither scored, nor skipped, nor an error.
+    The verdict is the first answer's; further answers only measure the judge's noise. Contents
+    that were not asked are the end of the hash order, so the rest is a sample at a lower rate.
+    Contents a batch is out for get no row: they are neither scored, nor skipped, nor an error.
     """
-    showing: dict[str, list[str]] = {}
-    for trace_id, one in work.chosen.items():
+    traces_by_key: dict[str, list[str]] = {}
+    for trace_id, sampled in work.chosen.items():
         if trace_id not in work.kept:
-            showing.setdefault(one.key, []).append(trace_id)
-    pending = sum(len(showing.pop(key, ())) for key in asked.awaited)
-    with ledger.paid(lake, work.evaluator.answer_version or "", showing) as paid:
-        silent = sum(len(names) for key, names in showing.items() if key not in paid.found)
-        asks = len(work.chosen) - silent if isinstance(asked.rest, Skip) else 0
-        reached = asks / len(work.chosen) if asks else 1.0
+            traces_by_key.setdefault(sampled.key, []).append(trace_id)
+    pending = sum(len(traces_by_key.pop(key, ())) for key in asked.awaited)
+    with ledger.paid(lake, work.evaluator.answer_version or "", traces_by_key) as paid:
+        missing = sum(len(ids) for key, ids in traces_by_key.items() if key not in paid.found)
+        answered = len(work.chosen) - missing if isinstance(asked.rest, Skip) else 0
+        reached = answered / len(work.chosen) if answered else 1.0
         return write_scores(
-            lake, work, derive_judge_scores(work, paid, showing, asked), reached, pending
+            lake, work, derive_judge_scores(work, paid, traces_by_key, asked), reached, pending
         )
 
 
 def derive_judge_scores(
-    work: Worklist, paid: ledger.Paid, showing: dict[str, list[str]], asked: CallsResult
+    work: Worklist, paid: ledger.Paid, traces_by_key: dict[str, list[str]], asked: CallsResult
 ) -> Iterator[Score]:
-    """Scores from paid answers; what has no answer is skipped or an error, and says why."""
+    """Derives scores from paid answers; a trace without an answer is skipped or an error."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
     for answer in paid.answers():
-        found, final = model.read_answer(evaluator, answer), not paid.needs(answer.content_key)
-        for trace_id in showing.pop(answer.content_key, ()):
-            yield build_score(work, trace_id, found, final=final)
-    for trace_id in (name for names in showing.values() for name in names):
+        result, final = model.read_answer(evaluator, answer), not paid.needs(answer.content_key)
+        for trace_id in traces_by_key.pop(answer.content_key, ()):
+            yield build_score(work, trace_id, result, final=final)
+    for trace_id in (trace_id for ids in traces_by_key.values() for trace_id in ids):
         yield build_score(work, trace_id, asked.rest or Skip("budget"))
 
 
 def build_canary_rows(lake: Lake, work: Worklist, asked: CallsResult) -> list[CanaryRow]:
-    """What the judge said of answers that carried an attack."""
+    """Builds the rows of a judge's verdicts on answers with an attack."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
-    keys = {key for one in work.tried for key in (one.clean, one.key)}
-    found: dict[str, Found] = dict.fromkeys(keys, asked.rest or Skip("budget"))
-    found |= dict.fromkeys(keys & asked.awaited, Skip("awaited"))
+    keys = {key for canary in work.tried for key in (canary.clean, canary.key)}
+    results: dict[str, Result] = dict.fromkeys(keys, asked.rest or Skip("budget"))
+    results |= dict.fromkeys(keys & asked.awaited, Skip("awaited"))
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
-        found |= {one.content_key: model.read_answer(evaluator, one) for one in paid.answers()}
+        results |= {a.content_key: model.read_answer(evaluator, a) for a in paid.answers()}
     return [
         canaries.build_row(
-            work.night, evaluator, one.canary, found[one.clean], found[one.key]
+            work.night, evaluator, one.canary, results[one.clean], results[one.key]
         )._replace(clean_key=one.clean, attacked_key=one.key)
         for one in work.tried
     ]
@@ -219,20 +219,20 @@ def build_canary_rows(lake: Lake, work: Worklist, asked: CallsResult) -> list[Ca
 def derive_code_scores(
     night: NightTraces, work: Worklist, references: GoldAndLabels
 ) -> Iterator[Score]:
-    """Scores that need no call."""
+    """Derives the scores of an evaluator that makes no call."""
     evaluator = work.evaluator
     if not work.todo:
         return
     evaluate = build_evaluate(evaluator, references)
-    for trace in night.traces(evaluator):
+    for trace in night.read_traces(evaluator):
         if trace.trace_id not in work.chosen or trace.trace_id in work.kept:
             continue
-        for found in evaluate(trace):
-            yield build_score(work, trace.trace_id, found.result, evaluator=found.annotator)
+        for finding in evaluate(trace):
+            yield build_score(work, trace.trace_id, finding.result, finding.annotator)
 
 
 def build_evaluate(evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
-    """How an evaluator evaluates; a defect in it is an error row, not a verdict."""
+    """Returns the evaluator's function; an exception it raises becomes an error, not a verdict."""
     try:
         evaluate = registry.code_of(evaluator).evaluate(evaluator, references)
     except Exception as error:
@@ -248,7 +248,7 @@ def build_evaluate(evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
 
 
 def report_defect(error: Exception) -> Evaluate:
-    """Every trace of an evaluator that cannot work is an error."""
+    """Returns a function that reports an exception of the evaluator as an error of each trace."""
     failure = Failure("evaluator-defect", f"{type(error).__name__}: {error}"[:300])
     return lambda trace: (Finding(failure),)
 
@@ -256,67 +256,93 @@ def report_defect(error: Exception) -> Evaluate:
 def build_score(
     work: Worklist,
     trace_id: str,
-    found: Found,
+    result: Result,
+    annotator: str | None = None,
     *,
-    evaluator: str | None = None,
     final: bool = False,
 ) -> Score:
-    """What was found as a row of the ledger."""
-    one = work.chosen[trace_id]
-    about: dict[str, Any] = {
-        "trace_id": trace_id,
-        "night": work.night,
-        "app": work.evaluator.app,
-        "dimension": work.evaluator.dimension,
-        "evaluator": evaluator or work.evaluator.name,
-        "evaluator_version": work.evaluator.version,
-        "kind": work.evaluator.kind,
-        "content_key": one.key,
-        "answer_version": work.evaluator.answer_version,
-        "inclusion": one.inclusion,
-        "subject": work.evaluator.subject,
-    }
-    nothing: dict[str, Any] = {"verdict": None, "value": None}
-    match found:
+    """Builds the row of a result.
+
+    Args:
+        work: the worklist the trace is in.
+        trace_id: the trace.
+        result: what the evaluator found, or why it found nothing.
+        annotator: under whose name the score goes; None: the evaluator's.
+        final: whether an error is not retried any more.
+    """
+    evaluator, sampled = work.evaluator, work.chosen[trace_id]
+    stored = store_result(result, final=final)
+    return Score(
+        trace_id=trace_id,
+        night=work.night,
+        app=evaluator.app,
+        dimension=evaluator.dimension,
+        evaluator=annotator or evaluator.name,
+        evaluator_version=evaluator.version,
+        kind=evaluator.kind,
+        status=stored.status,
+        verdict=stored.verdict,
+        value=stored.value,
+        explanation=stored.explanation,
+        code=stored.code,
+        retryable=stored.retryable,
+        content_key=sampled.key,
+        answer_version=evaluator.answer_version,
+        inclusion=sampled.inclusion,
+        subject=evaluator.subject,
+    )
+
+
+class StoredResult(NamedTuple):
+    """The columns of a score that hold its result."""
+
+    status: Status
+    verdict: Verdict | None
+    value: float | None
+    explanation: str
+    code: str | None
+    retryable: bool
+
+
+def store_result(result: Result, *, final: bool) -> StoredResult:
+    """Returns a result as columns of a score."""
+    match result:
         case Outcome(passed, value, explanation):
             verdict = "pass" if passed else "fail"
-            said = {"verdict": verdict, "value": value, "explanation": explanation, "code": None}
-            return Score(**about, **said, status="scored")
+            return StoredResult("scored", verdict, value, explanation, None, retryable=False)
         case Failure(code, message, retryable):
             again = retryable and not final
-            said = {"explanation": message, "code": code, "retryable": again}
-            return Score(**about, **nothing, **said, status="error")
+            return StoredResult("error", None, None, message, code, again)
         case Skip(reason):
-            said = {"explanation": "", "code": reason, "retryable": reason in TEMPORARY_REASONS}
-            return Score(**about, **nothing, **said, status="skipped")
+            return StoredResult("skipped", None, None, "", reason, reason in TEMPORARY_REASONS)
 
 
 class ScoreCounts(NamedTuple):
-    """The rows of a score file, counted while they were written."""
+    """How many rows a score file has."""
 
     by_verdict: Counter[str]
-    """By verdict where there is one, by status where there is none."""
+    """By verdict, or by status where there is no verdict."""
     by_evaluator: Counter[str]
 
 
 def write_scores(
-    lake: Lake, work: Worklist, found: Iterable[Score], reached: float, pending: int = 0
+    lake: Lake, work: Worklist, derived: Iterable[Score], reached: float, pending: int = 0
 ) -> ScoreCounts:
     """Replaces the night's score file, a batch in memory at a time, and its coverage.
 
     Args:
-        lake: where it rests.
-        work: the survey it answers.
-        found: the scores derived anew.
+        lake: has the file.
+        work: the worklist the scores are of.
+        derived: the new scores.
         reached: the share of the sample that was asked.
-        pending: traces whose answers come with a batch.
+        pending: how many traces' answers are expected from a batch.
     """
     name, counts = name_score_file(work.evaluator), ScoreCounts(Counter(), Counter())
-    if not work.todo and (true := count_if_current(lake, work, reached)):
-        write_coverage(lake, work, true)
-        return true
+    if not work.todo and (current := count_if_current(lake, work, reached)):
+        write_coverage(lake, work, current)
+        return current
     with lake.writing("scores", work.night, name) as writer:
-        for rows in (read_kept_scores(lake, work), found):
+        for rows in (read_kept_scores(lake, work), derived):
             for row in rows:
                 inclusion = round(work.chosen[row.trace_id].inclusion * reached, 12)
                 writer.add(dataclasses.replace(row, inclusion=inclusion))
@@ -328,13 +354,13 @@ def write_scores(
 
 
 def count_if_current(lake: Lake, work: Worklist, reached: float) -> ScoreCounts | None:
-    """The counts of a score file that is true as it is; None where it has to be written anew."""
-    path = lake.partition("scores", work.night) / f"{name_score_file(work.evaluator)}.parquet"
+    """Counts the rows of a score file that is current; None where it has to be rewritten."""
+    path = find_score_file(lake, work.night, work.evaluator)
     counts = ScoreCounts(Counter(), Counter())
     for rows in parquet_batches(path, COUNTED_COLUMNS) if path.exists() else ():
         for row in rows:
-            one = work.chosen.get(row["trace_id"])
-            if one is None or row["inclusion"] != round(one.inclusion * reached, 12):
+            sampled = work.chosen.get(row["trace_id"])
+            if sampled is None or row["inclusion"] != round(sampled.inclusion * reached, 12):
                 return None
             counts.by_verdict[row["verdict"] or row["status"]] += 1
             counts.by_evaluator[row["evaluator"]] += 1
@@ -342,8 +368,8 @@ def count_if_current(lake: Lake, work: Worklist, reached: float) -> ScoreCounts 
 
 
 def read_kept_scores(lake: Lake, work: Worklist) -> Iterator[Score]:
-    """The stored scores that are still true."""
-    path = lake.partition("scores", work.night) / f"{name_score_file(work.evaluator)}.parquet"
+    """Reads the stored scores that are current."""
+    path = find_score_file(lake, work.night, work.evaluator)
     for rows in parquet_batches(path) if work.kept else ():
         for row in from_rows(Score, rows):
             if row.trace_id in work.kept:
@@ -351,27 +377,27 @@ def read_kept_scores(lake: Lake, work: Worklist) -> Iterator[Score]:
 
 
 def write_coverage(lake: Lake, work: Worklist, counts: ScoreCounts) -> None:
-    """How many traces the evaluator covers and how many it looked at."""
+    """Writes how many traces the evaluator covers and how many it sampled."""
     evaluator = work.evaluator
     about = (work.night, evaluator.app, evaluator.dimension)
     sampled = {evaluator.name: len(work.chosen)}
     if names_others(evaluator):
         sampled = dict(sorted(counts.by_evaluator.items()))
     covers = [
-        Coverage(*about, who, evaluator.version, work.covered, n, counts.by_verdict["pending"])
-        for who, n in sampled.items()
+        Coverage(*about, name, evaluator.version, work.covered, n, counts.by_verdict["pending"])
+        for name, n in sampled.items()
     ]
     lake.write("coverage", work.night, covers, name_score_file(evaluator))
 
 
 def names_others(evaluator: Evaluator) -> bool:
     """Whether the scores go under the names of those who gave the verdicts."""
-    found = registry.type_of(evaluator)
-    return isinstance(found, EvaluatorByCode) and found.names_others
+    kind = registry.type_of(evaluator)
+    return isinstance(kind, EvaluatorByCode) and kind.names_others
 
 
 def build_tally(work: Worklist, asked: CallsResult, counts: ScoreCounts) -> Tally:
-    """The counts of one night's work."""
+    """Builds the tally of one evaluator's night."""
     evaluator, rows = work.evaluator, counts.by_verdict
     return Tally(
         evaluator=evaluator.name,
@@ -392,14 +418,14 @@ def build_tally(work: Worklist, asked: CallsResult, counts: ScoreCounts) -> Tall
 
 
 def guard_night(lake: Lake, night: date) -> list[GuardVerdict]:
-    """Turns a night's guardrail scores into verdicts and keeps them; no call is made."""
-    rows = []
+    """Derives a night's guardrail verdicts from its scores and writes them; makes no call."""
+    rows: list[GuardVerdict] = []
     for app, versions in sorted(night_state.read_state(lake, night).evaluators.items()):
         for name, version in sorted(versions.items()):
             evaluator = read_evaluator(lake, name, app, version)
             if evaluator.guardrail is None:
                 continue
-            path = lake.partition("scores", night) / f"{name_score_file(evaluator)}.parquet"
+            path = find_score_file(lake, night, evaluator)
             decided = (
                 guardrails.judge_score(s, evaluator.guardrail) for s in lake.each("scores", path)
             )

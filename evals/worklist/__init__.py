@@ -1,1 +1,1 @@
-"""What an evaluator has to do in a night: its sample, its canaries, what must be asked."""
+"""What an evaluator has to do in a night: its sample, its canaries, the answers it lacks."""

@@ -1,6 +1,6 @@
-"""What an evaluator has to do in a night: which traces, which scores stand, what must be asked.
+"""What an evaluator has to do in a night: its sample, the scores that are current, missing answers.
 
-Reads only the columns an evaluator reads, in batches, and keeps no text in memory; asks nothing.
+Reads only the columns an evaluator reads, in batches, keeps no text in memory, makes no call.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import json
 import os
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals import models
 from evals.evaluators import registry
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.protocol import content_of
-from evals.records import Trace
+from evals.records import Json, Trace
 from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.storage.files import parquet_batches
@@ -31,7 +32,7 @@ from evals.worklist import canaries
 from evals.worklist.sampling import compute_place, draw_sample
 
 BUFFER_BYTES = 1 << 20
-"""Bytes of contents held before they are written."""
+"""Bytes of contents kept in memory before they are written."""
 
 JSON_COLUMNS = ("steps", "messages")
 NO_TIME = datetime.fromtimestamp(0, UTC)
@@ -48,50 +49,50 @@ class SampledTrace(NamedTuple):
 
 
 class WantedAnswer(NamedTuple):
-    """A question that has no paid answer yet."""
+    """An answer that is not paid yet."""
 
     key: str
-    """Its content's, or that of one more answer to it: `ledger.repeat`."""
+    """The key of its content, or of a further answer to it: `ledger.repeat`."""
     attempts: int
-    """Runs that asked it in vain."""
+    """Earlier runs that did not get it."""
 
 
 class AskedCanary(NamedTuple):
-    """A canary, by the contents that are asked."""
+    """A canary and the keys of the two contents that are asked."""
 
     canary: canaries.Canary
     clean: str
-    """The key of the answer as people failed it."""
+    """The key of the answer that people failed, unchanged."""
     key: str
     """The key of the answer with the attack in it."""
 
 
 class NightTraces:
-    """One night's traces, as its evaluators look at them."""
+    """The traces of one night, read with the columns an evaluator needs."""
 
     def __init__(self, lake: Lake, night: date) -> None:
         self.lake, self.night = lake, night
-        self.covering: dict[str, set[str]] = {}
+        self.ids_by_predicate: dict[str, set[str]] = {}
 
     @cached_property
     def apps(self) -> dict[str, int]:
-        """Traces by application, in the applications' order."""
-        found: Counter[str] = Counter()
+        """How many traces each application has, sorted by application."""
+        counts: Counter[str] = Counter()
         for rows in self.lake.batches("traces", self.night, ("app",)):
-            found.update(row["app"] for row in rows)
-        return dict(sorted(found.items()))
+            counts.update(row["app"] for row in rows)
+        return dict(sorted(counts.items()))
 
-    def ids(self, evaluator: Evaluator) -> Iterator[str]:
-        """The ids of the traces an evaluator is about."""
-        within = self.within(evaluator)
+    def read_ids(self, evaluator: Evaluator) -> Iterator[str]:
+        """Reads the ids of the traces an evaluator covers."""
+        within = self.find_covered(evaluator)
         for rows in self.lake.batches("traces", self.night, ("trace_id",), evaluator.app):
             for row in rows:
                 if within is None or row["trace_id"] in within:
                     yield row["trace_id"]
 
-    def traces(self, evaluator: Evaluator) -> Iterator[Trace]:
-        """The traces an evaluator is about, with the columns it reads and no others."""
-        within = self.within(evaluator)
+    def read_traces(self, evaluator: Evaluator) -> Iterator[Trace]:
+        """Reads the traces an evaluator covers, with no other columns than it reads."""
+        within = self.find_covered(evaluator)
         columns = dict.fromkeys(("trace_id", *evaluator.reads))
         columns |= {"input": None} if evaluator.gold else {}
         for rows in self.lake.batches("traces", self.night, tuple(columns), evaluator.app):
@@ -99,8 +100,8 @@ class NightTraces:
                 if within is None or row["trace_id"] in within:
                     yield build_partial_trace(evaluator.app, row)
 
-    def strata(self, evaluator: Evaluator) -> dict[str, str]:
-        """Each trace's stratum, where the sample has any."""
+    def read_strata(self, evaluator: Evaluator) -> dict[str, str]:
+        """Reads the stratum of each trace; empty where the sample has no strata."""
         if evaluator.stratum is None:
             return {}
         sql = (
@@ -110,82 +111,85 @@ class NightTraces:
         rows = self.lake.rows(sql, {"traces": [self.night]})
         return {row["trace_id"]: row["stratum"] or "" for row in rows}
 
-    def within(self, evaluator: Evaluator) -> set[str] | None:
-        """The traces for which the evaluator's predicate holds; None: all."""
+    def find_covered(self, evaluator: Evaluator) -> set[str] | None:
+        """Returns the traces for which the evaluator's predicate is true; None: all."""
         if not evaluator.where:
             return None
-        ids = self.covering.get(evaluator.where)
+        ids = self.ids_by_predicate.get(evaluator.where)
         if ids is None:
             sql = f"select trace_id from traces where {evaluator.where}"  # noqa: S608  the catalog's
             ids = {row["trace_id"] for row in self.lake.rows(sql, {"traces": [self.night]})}
-            self.covering[evaluator.where] = ids
+            self.ids_by_predicate[evaluator.where] = ids
         return ids
 
 
-def build_partial_trace(app: str, read: dict[str, Any], trace_id: str = "") -> Trace:
-    """A trace of which only some columns were read."""
+def build_partial_trace(app: str, columns: Mapping[str, object], trace_id: str = "") -> Trace:
+    """Builds a trace of which only some columns were read."""
+    values: dict[str, Any] = {"trace_id": trace_id, "ts": NO_TIME, "app": app, "output": ""}
+    values |= columns
     for name in JSON_COLUMNS:
-        if isinstance(read.get(name), str):
-            read[name] = tuple(json.loads(read[name]))
-    return Trace(**{"trace_id": trace_id, "ts": NO_TIME, "app": app, "output": "", **read})
+        if isinstance(values.get(name), str):
+            values[name] = tuple(json.loads(values[name]))
+    return Trace(**values)
 
 
 def hash_content(content: bytes) -> str:
-    """The name of a content."""
+    """Returns the key of a content: the first 32 hex digits of its SHA-256."""
     return hashlib.sha256(content).hexdigest()[:32]
 
 
 class ContentFile:
-    """Contents by key; beyond a megabyte in a file without a name, which ends with the process."""
+    """Contents by key, beyond a megabyte in a file without a name, which ends with the process."""
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self.file: int | None = None
-        self.held = bytearray()
+        self.buffer = bytearray()
         self.at: dict[str, tuple[int, int]] = {}
+        """Where each content begins, and its length in bytes."""
         self.end = 0
         self.written = 0
 
     def close(self) -> None:
-        """Gives the file back, where one was opened."""
+        """Closes the file, where one was opened."""
         if self.file is not None:
-            self.give_back()
+            self.finalizer()
             self.file = None
 
     def open(self) -> int:
-        """The file, opened when it is first needed."""
+        """Returns the file's descriptor; opens the file at the first call."""
         if self.file is None:
             self.file = self.lake.open_nameless()
-            self.give_back = weakref.finalize(self, os.close, self.file)
+            self.finalizer = weakref.finalize(self, os.close, self.file)
         return self.file
 
     def add(self, key: str, content: bytes) -> None:
-        """Keeps a content, once."""
+        """Adds a content, unless it is there."""
         if key not in self.at:
-            self.held += content
+            self.buffer += content
             self.at[key] = (self.end, len(content))
             self.end += len(content)
-            if len(self.held) > BUFFER_BYTES:
+            if len(self.buffer) > BUFFER_BYTES:
                 self.flush()
 
-    def again(self, key: str, of: str) -> None:
-        """Names a content a second time."""
-        self.at[key] = self.at[of]
+    def add_alias(self, alias: str, key: str) -> None:
+        """Gives a content a further key."""
+        self.at[alias] = self.at[key]
 
     def flush(self) -> None:
-        """What is held goes to the file."""
-        view = memoryview(bytes(self.held))
+        """Writes the buffer to the file."""
+        view = memoryview(bytes(self.buffer))
         while view:
             view = view[os.write(self.open(), view) :]
         self.written = self.end
-        self.held.clear()
+        self.buffer.clear()
 
-    def read(self, key: str) -> tuple[dict[str, Any], Any]:
-        """The fields a content holds, and gold."""
+    def read(self, key: str) -> tuple[dict[str, Json], Json]:
+        """Reads the fields of a content, and gold."""
         start, length = self.at[key]
         if start >= self.written:
             begin = start - self.written
-            data = bytes(self.held[begin : begin + length])
+            data = bytes(self.buffer[begin : begin + length])
         else:
             data = os.pread(self.open(), length, start)
         fields, gold = json.loads(data)
@@ -199,76 +203,77 @@ class Worklist:
     evaluator: Evaluator
     night: date
     covered: int
+    """How many traces the evaluator is about."""
     chosen: dict[str, SampledTrace]
     """The sampled traces by id, in hash order: any prefix is a valid sample."""
     kept: set[str]
-    """The traces whose scores are still true."""
+    """The traces whose stored scores are current."""
     wanted: tuple[WantedAnswer, ...]
-    """Questions with no paid answer: first answers in hash order, then second ones, and so on."""
+    """Answers not paid yet: first answers in hash order, then second ones, and so on."""
     contents: ContentFile
-    """What the wanted questions are about."""
+    """The contents the wanted answers are about."""
     tried: tuple[AskedCanary, ...] = ()
-    """Attacks the judge is asked beside the traces; they come first, and give no score."""
+    """Attacks the judge is asked beside the traces; they come first and give no score."""
     basis: tuple[FileState, ...] = ()
-    """The files it rests on, as they were."""
+    """The versions of the files it was made from."""
 
     @property
     def todo(self) -> int:
-        """Traces whose score has to be derived anew."""
+        """How many scores have to be derived."""
         return len(self.chosen) - len(self.kept)
 
-    def first(self, count: int) -> Worklist:
-        """The same with but the first few questions about traces."""
-        attacks = {key for one in self.tried for key in (one.clean, one.key)}
-        asked = (want for want in self.wanted if want.key not in attacks)
-        return replace(self, wanted=tuple(itertools.islice(asked, count)))
+    def limit_questions(self, count: int) -> Worklist:
+        """Returns the worklist with the first few wanted answers about traces only."""
+        attacks = {key for asked in self.tried for key in (asked.clean, asked.key)}
+        about_traces = (want for want in self.wanted if want.key not in attacks)
+        return replace(self, wanted=tuple(itertools.islice(about_traces, count)))
 
 
 def build_worklist(
     lake: Lake, night: NightTraces, evaluator: Evaluator, references: GoldAndLabels
 ) -> Worklist:
-    """What there is to do: which traces, which scores stand, which contents must be paid for."""
+    """Finds the sample, the stored scores that are current, and the answers not paid yet."""
     basis = read_basis(lake, night.night, evaluator)
-    standing = read_current_keys(lake, night.night, evaluator)
+    scored = read_current_keys(lake, night.night, evaluator)
     places = {
         name: compute_place(name, evaluator.dimension, evaluator.subject)
-        for name in night.ids(evaluator)
+        for name in night.read_ids(evaluator)
     }
-    seats = draw_sample(places, evaluator.sample, night.strata(evaluator))
+    seats = draw_sample(places, evaluator.sample, night.read_strata(evaluator))
     contents, keys = ContentFile(lake), dict.fromkeys(seats, "")
     repeats = evaluator.judge.repeats if evaluator.judge else 1
     evaluates = registry.type_of(evaluator)
-    for trace in night.traces(evaluator):
+    for trace in night.read_traces(evaluator):
         if trace.trace_id not in seats:
             continue
         data = evaluates.content(evaluator, trace, references)
         key = hash_content(data)
-        if evaluator.asks_model and (repeats > 1 or standing.get(trace.trace_id) != key):
+        if evaluator.asks_model and (repeats > 1 or scored.get(trace.trace_id) != key):
             contents.add(key, data)
         keys[trace.trace_id] = key
     chosen = {name: SampledTrace(keys[name], seat.inclusion) for name, seat in seats.items()}
-    kept = {name for name, one in chosen.items() if standing.get(name) == one.key}
+    kept = {name for name, sampled in chosen.items() if scored.get(name) == sampled.key}
     if not evaluator.asks_model:
         return Worklist(evaluator, night.night, len(places), chosen, kept, (), contents)
-    chosen_attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
-    tried = add_canaries(references, evaluator, chosen_attacks, contents)
-    asks = [key for one in tried for key in (one.clean, one.key)]
-    asks += [one.key for name, one in chosen.items() if name not in kept]
-    asks += list_repeats(contents, [one.key for one in chosen.values()], repeats)
-    wanted = tuple(list_unpaid(lake, evaluator, asks))
+    attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
+    tried = add_canaries(references, evaluator, attacks, contents)
+    asked = [key for canary in tried for key in (canary.clean, canary.key)]
+    asked += [sampled.key for name, sampled in chosen.items() if name not in kept]
+    asked += list_repeats(contents, [sampled.key for sampled in chosen.values()], repeats)
+    wanted = tuple(list_unpaid(lake, evaluator, asked))
     return Worklist(
         evaluator, night.night, len(places), chosen, kept, wanted, contents, tried, basis
     )
 
 
 def read_basis(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
-    """The state of the files a survey rests on beside the ledger: traces, and the scores so far."""
-    scores = lake.partition("scores", night) / f"{name_score_file(evaluator)}.parquet"
+    """Returns the versions of the files a worklist is made from beside the ledger."""
+    scores = find_score_file(lake, night, evaluator)
     return read_file_states([*lake.files("traces", [night]), scores])
 
 
 def refresh_worklist(lake: Lake, before: Worklist) -> Worklist | None:
-    """A survey without what was paid since it was made; None where another writer was there."""
+    """Drops what was paid since a worklist was made; None where another run changed its files."""
     if before.basis != read_basis(lake, before.night, before.evaluator):
         before.contents.close()
         return None
@@ -278,13 +283,13 @@ def refresh_worklist(lake: Lake, before: Worklist) -> Worklist | None:
 
 
 def list_repeats(contents: ContentFile, keys: Iterable[str], repeats: int) -> Iterator[str]:
-    """The further answers to contents, every second one before any third."""
-    asked = dict.fromkeys(keys)
+    """Lists the keys of further answers to contents, every second one before any third."""
+    first_keys = dict.fromkeys(keys)
     for nth in range(2, repeats + 1):
-        for key in asked:
-            more = ledger.repeat(key, nth)
-            contents.again(more, key)
-            yield more
+        for key in first_keys:
+            repeat = ledger.repeat(key, nth)
+            contents.add_alias(repeat, key)
+            yield repeat
 
 
 def add_canaries(
@@ -293,20 +298,20 @@ def add_canaries(
     chosen: Iterable[canaries.Canary],
     contents: ContentFile,
 ) -> tuple[AskedCanary, ...]:
-    """Canaries by the contents that are asked, which are kept beside the traces'."""
-    tried = []
+    """Adds the two contents of each canary, and returns the canaries with their keys."""
+    tried: list[AskedCanary] = []
     for canary in chosen:
         gold = references.gold_for(evaluator, canary.carrier)
-        found = [content_of(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
-        for data in found:
+        both = [content_of(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
+        for data in both:
             contents.add(hash_content(data), data)
-        tried.append(AskedCanary(canary, *map(hash_content, found)))
+        tried.append(AskedCanary(canary, *map(hash_content, both)))
     return tuple(tried)
 
 
 def read_current_keys(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, str]:
-    """The content each stored score speaks of, by trace; those to be tried again left out."""
-    path = lake.partition("scores", night) / f"{name_score_file(evaluator)}.parquet"
+    """Reads the content key of each stored score by trace, except those to be retried."""
+    path = find_score_file(lake, night, evaluator)
     if not path.exists():
         return {}
     return {
@@ -317,8 +322,8 @@ def read_current_keys(lake: Lake, night: date, evaluator: Evaluator) -> dict[str
     }
 
 
-def should_retry(evaluator: Evaluator, score: dict[str, Any]) -> bool:
-    """Whether a stored row should be tried again: a passing fault, or a model now at hand."""
+def should_retry(evaluator: Evaluator, score: Mapping[str, object]) -> bool:
+    """Whether a stored row is retried: its error may pass, or its model is available now."""
     if score["retryable"]:
         return True
     if score["status"] == "skipped" and score["code"] == "budget":
@@ -329,14 +334,19 @@ def should_retry(evaluator: Evaluator, score: dict[str, Any]) -> bool:
 
 
 def list_unpaid(lake: Lake, evaluator: Evaluator, keys: Iterable[str]) -> Iterator[WantedAnswer]:
-    """The contents that have to be asked, each once, in the order given."""
-    asked = dict.fromkeys(keys)
-    with ledger.paid(lake, evaluator.answer_version or "", asked) as paid:
-        for key in asked:
+    """Lists the answers not paid yet, each once, in the order given."""
+    distinct = dict.fromkeys(keys)
+    with ledger.paid(lake, evaluator.answer_version or "", distinct) as paid:
+        for key in distinct:
             if paid.needs(key):
                 yield WantedAnswer(key, paid.attempts(key))
 
 
 def name_score_file(evaluator: Evaluator) -> str:
-    """The name of the file that holds an evaluator's scores of a night."""
+    """Returns the name of the file with an evaluator's scores of a night."""
     return f"{evaluator.name}@{evaluator.app}@{evaluator.version}"
+
+
+def find_score_file(lake: Lake, night: date, evaluator: Evaluator) -> Path:
+    """Returns the path of the file with an evaluator's scores of a night."""
+    return lake.partition("scores", night) / f"{name_score_file(evaluator)}.parquet"

@@ -84,7 +84,7 @@ class BatchLine:
         ):
             return runner.score_night(
                 self.lake, NightTraces(self.lake, night), self.judge, references, journal,
-                ask=Route(self.lake, self.catalog, now), purse=budget,
+                ask=Route(self.lake, self.catalog, now), budget=budget,
             )  # fmt: skip
 
     def back(self, now: datetime = NOON + timedelta(hours=1)) -> list[BatchJob]:

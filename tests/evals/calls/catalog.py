@@ -87,7 +87,7 @@ class Team:
             work = NightTraces(self.lake, night)
             one = self.evaluator
             return runner.score_night(
-                self.lake, work, one, references, journal, purse=budget, **how
+                self.lake, work, one, references, journal, budget=budget, **how
             )
 
     def rows(self, night: date = NIGHT) -> list[Score]:

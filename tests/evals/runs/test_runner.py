@@ -112,7 +112,7 @@ class Bench:
             ledger.journal(self.lake, "run") as journal,
         ):
             night, one = NightTraces(self.lake, NIGHT), self.evaluator(dimension)
-            return runner.score_night(self.lake, night, one, references, journal, purse=budget)
+            return runner.score_night(self.lake, night, one, references, journal, budget=budget)
 
     def verdicts(self) -> dict[str, str | None]:
         """Verdict or code by trace and evaluator."""
