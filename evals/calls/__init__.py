@@ -1,4 +1,4 @@
-"""How questions are put to models: in which order, how many at once, at what price.
+"""Calls to models: in which order, how many at once, at what price.
 
-What has to be asked is the survey's; what an answer means is the judges'.
+`worklist` decides what is asked; the evaluators decide what an answer means.
 """

@@ -1,7 +1,7 @@
-"""Asks by batch, at half the price: submitted, remembered, found again, collected, checked.
+"""Asks by batch, at half the price: submits jobs, resumes them after a crash, collects answers.
 
-A batch is written down before anyone is told of it, so that a death at any moment neither loses
-one nor pays one twice. Which questions go this way is `route`'s; what is remembered, `tickets`'.
+A job is written before the provider is contacted, so that a crash at any moment neither loses one
+nor pays twice. `routing` decides which questions go by batch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -45,17 +44,16 @@ READ_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between looks whether a file was read."""
 
 UNCERTAIN = frozenset({"timeout", "connection", "server-error", "malformed-response"})
-"""Errors after which nobody knows whether the provider did as it was told."""
+"""Errors after which it is unknown whether the provider did what was requested."""
 
 
 @dataclass(frozen=True)
 class BatchProvider:
-    """A pin's provider as batches need it, and the lake they are remembered in."""
+    """A pin's provider, and the lake its jobs are stored in."""
 
     lake: Lake
     pin: ModelPin
-    client: Any
-    """A `models.Client` whose `client` is the whole `openai` client."""
+    client: models.OpenAIClient
     limits: BatchLimits
     now: float
     """Unix seconds."""
@@ -69,23 +67,23 @@ class BatchProvider:
 def write_batches(
     desk: BatchProvider, asking: CallPlan, wanted: Sequence[WantedAnswer]
 ) -> list[BatchJob]:
-    """Writes batches down, split over the provider's limits; nobody is told of them yet."""
-    made = []
+    """Writes jobs, split by the provider's limits; does not contact the provider."""
+    made: list[BatchJob] = []
     for sent, size, aside in write_request_files(desk, asking, wanted):
         tag = name_batch(asking, sent)
-        if read_job(desk.lake, tag):  # a death between the two writes below left the first
+        if read_job(desk.lake, tag):  # a crash between the two writes below left the first
             aside.unlink()
             continue
         aside.replace(requests_path(desk.lake, tag))
         new = build_job(desk, asking, tag, sent, size)
-        if asking.budget:  # before the ticket: a death between books again under the same name
+        if asking.budget:  # before the job: a crash between them books again under the same name
             asking.budget.book_batch(new.app, tag, Spent(new.booked_usd, new.requests))
         made.append(write_job(desk.lake, new))
     return made
 
 
 def name_batch(asking: CallPlan, sent: Sequence[SentQuestion]) -> str:
-    """A batch's name: the same questions asked as often have the same, in whichever process."""
+    """Names a batch: the same questions at the same attempt get the same name in any process."""
     work = asking.work
     asked = [work.evaluator.answer_version, work.evaluator.app, [s[:2] for s in sent]]
     return f"{work.night.isoformat()}-{work.evaluator.name[:48]}-{digest(asked, 12)}"
@@ -94,7 +92,7 @@ def name_batch(asking: CallPlan, sent: Sequence[SentQuestion]) -> str:
 def build_job(
     desk: BatchProvider, asking: CallPlan, tag: str, sent: Sequence[SentQuestion], size: int
 ) -> BatchJob:
-    """A batch as it is first written down."""
+    """Builds a job as it is first written."""
     evaluator = asking.work.evaluator
     first = asking.build_question(WantedAnswer(sent[0].key, sent[0].attempts)).request
     price = desk.pin.price_on(asking.work.night)
@@ -129,7 +127,7 @@ def build_job(
 def write_request_files(
     desk: BatchProvider, asking: CallPlan, wanted: Sequence[WantedAnswer]
 ) -> Iterator[tuple[list[SentQuestion], int, Path]]:
-    """Files of requests under the provider's limits: what is in each, its bytes, where it is."""
+    """Writes files of requests within the limits; yields questions, bytes, path of each."""
     rest = list(reversed(wanted))
     while rest:
         aside = aside_of(requests_path(desk.lake, "next"))
@@ -143,13 +141,13 @@ def write_request_files(
                     break
                 rest.pop()
                 size += file.write(line)
-                chars = sum(len(said["content"]) for said in question.request.messages)
+                chars = sum(len(message["content"]) for message in question.request.messages)
                 sent.append(SentQuestion(question.key, question.attempts, chars))
         yield sent, size, aside
 
 
 def build_request_line(desk: BatchProvider, key: str, request: models.Request) -> bytes:
-    """A question as a line of a batch file."""
+    """Builds the line of a batch file that asks a question."""
     url = build_row_url(desk.pin, desk.client.path)
     asked = {"custom_id": key, "method": "POST", "url": url}
     line = {**asked, "body": desk.client.build_body(request)}
@@ -157,10 +155,10 @@ def build_request_line(desk: BatchProvider, key: str, request: models.Request) -
 
 
 async def advance_job(desk: BatchProvider, tag: str) -> tuple[BatchJob, RemoteBatch | None]:
-    """Moves a batch as far as it goes now, and says how the provider sees it.
+    """Moves a job as far as possible, and returns it with the provider's view of it.
 
-    Whoever holds its lock moves it alone. A provider that cannot be reached leaves it where it
-    is; one that refuses it for good ends it.
+    Takes the job's lock. A provider that cannot be reached leaves the job where it is; one that
+    refuses it for good ends it.
     """
     with desk.lake.lock("batch", tag):
         found = read_job(desk.lake, tag)
@@ -181,13 +179,13 @@ async def advance_job(desk: BatchProvider, tag: str) -> tuple[BatchJob, RemoteBa
 
 
 def record_error(found: BatchJob, error: models.ModelError) -> BatchJob:
-    """A batch after an error: where it was, or refused for good."""
+    """Returns a job after an error: where it was, or refused for good."""
     now = roll_back(found, error)
     return replace(now, problem=str(error)[:300])
 
 
 def roll_back(found: BatchJob, error: models.ModelError) -> BatchJob:
-    """The state an error leaves: `creating` stays only while nobody knows what came of it."""
+    """Returns the job in the state an error leaves; `creating` stays only while it is uncertain."""
     if error.code in UNCERTAIN:
         return found
     if found.state != "intended" and not error.retryable:
@@ -197,7 +195,7 @@ def roll_back(found: BatchJob, error: models.ModelError) -> BatchJob:
 
 
 async def begin_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
-    """Intended: to be uploaded, once the provider has room for what it will hold waiting."""
+    """From `intended`: uploads the job, once the provider's queue has room for its tokens."""
     most = desk.limits.enqueued_tokens
     waiting = sum(
         one.queued_tokens
@@ -212,7 +210,7 @@ async def begin_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
 
 
 async def resume_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
-    """Uploading, and then a death: the file is there, or it is sent again; neither is charged."""
+    """From `uploading`, after a crash: finds the file, or sends it again; neither is charged."""
     held = await desk.api.find_file(build_file_name(found), since=int(found.created))
     if held:
         return write_job(desk.lake, replace(found, state="uploaded", file_id=held))
@@ -220,7 +218,7 @@ async def resume_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
 
 
 async def upload_requests(desk: BatchProvider, found: BatchJob) -> BatchJob:
-    """Sends the file of requests."""
+    """Uploads the file of requests."""
     path = requests_path(desk.lake, found.tag)
     try:
         file_id = await desk.api.upload(path, build_file_name(found))
@@ -230,12 +228,12 @@ async def upload_requests(desk: BatchProvider, found: BatchJob) -> BatchJob:
 
 
 def build_file_name(found: BatchJob) -> str:
-    """What the provider calls the file."""
+    """Builds the name of the file at the provider."""
     return f"andon-{found.tag}.jsonl"
 
 
 async def create_batch(desk: BatchProvider, found: BatchJob) -> BatchJob:
-    """Uploaded: the batch is made. This is what costs, so that it is told once."""
+    """From `uploaded`: creates the batch. This costs money, so it is requested once."""
     if not await wait_until_processed(desk, found):
         why = "waits for the provider to read its file"
         return write_job(desk.lake, replace(found, problem=why))
@@ -248,7 +246,7 @@ async def create_batch(desk: BatchProvider, found: BatchJob) -> BatchJob:
 
 
 async def wait_until_processed(desk: BatchProvider, found: BatchJob) -> bool:
-    """Whether the provider has read the file; waited for a while, then left to the next look."""
+    """Waits a while until the provider has read the file; False: the next run looks again."""
     for wait_s in (*READ_WAITS_S, None):
         if await desk.api.is_ready(found.file_id or ""):
             return True
@@ -258,7 +256,7 @@ async def wait_until_processed(desk: BatchProvider, found: BatchJob) -> bool:
 
 
 async def resume_creation(desk: BatchProvider, found: BatchJob) -> BatchJob:
-    """Creating, and then a death: the provider has it, or after a while it never had."""
+    """From `creating`, after a crash: finds the batch, or after a while goes back to `uploaded`."""
     made = await desk.api.find_batch(found.tag, found.file_id or "", since=int(found.created))
     if made:
         return mark_submitted(desk, found, made)
@@ -268,7 +266,7 @@ async def resume_creation(desk: BatchProvider, found: BatchJob) -> BatchJob:
 
 
 def mark_submitted(desk: BatchProvider, found: BatchJob, made: RemoteBatch) -> BatchJob:
-    """The batch is made, and its id is kept."""
+    """Stores the id of the created batch."""
     moved = replace(
         found, state="submitted", batch_id=made.batch_id, status=made.status, problem=""
     )
@@ -281,22 +279,22 @@ STEPS = {
     "uploaded": create_batch,
     "creating": resume_creation,
 }
-"""What moves a batch out of a state."""
+"""The function that moves a job out of a state."""
 
 
 async def collect_answers(
     desk: BatchProvider, found: BatchJob, seen: RemoteBatch, journal: Journal
 ) -> BatchJob:
-    """Takes a batch's answers into the journal, every row checked, and closes it.
+    """Writes a batch's answers to the journal, every row checked, and closes the job.
 
-    Twice is once: the ledger keeps one answer for each content.
+    Idempotent: the ledger keeps one answer for each content.
     """
     with desk.lake.lock("batch", found.tag):
         now = read_job(desk.lake, found.tag)
         if now is None or not now.is_open:  # another process collected it meanwhile
             return now or found
         checked = BatchAnswers(found, desk.client.parse_answer, seen)
-        kept = []
+        kept: list[Path] = []
         for file_id, kind in ((seen.output_file, "output"), (seen.error_file, "errors")):
             if file_id:
                 path = answers_path(desk.lake, found.tag, kind)
@@ -319,7 +317,7 @@ async def collect_answers(
 
 
 def close_refused(desk: BatchProvider, found: BatchJob, journal: Journal) -> BatchJob:
-    """Closes a batch the provider refused: each of its questions is one failed attempt."""
+    """Closes a job the provider refused: each of its questions is one failed attempt."""
     with desk.lake.lock("batch", found.tag):
         now = read_job(desk.lake, found.tag)
         if now is None or not now.keys:

@@ -1,4 +1,4 @@
-"""A batch's rows as rows of the ledger: every one is checked, and what is missing is a failure.
+"""The rows of a batch as rows of the ledger: each is checked, and a missing one is a failure.
 
 Joins on `custom_id` alone: rows come in any order, some twice, some from nowhere.
 """
@@ -9,17 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from evals import models
 from evals.calls.circuit_breaker import ACCOUNT_CODES
 from evals.calls.day_budget import Spent
-from evals.calls.requests import describe_reply
+from evals.calls.requests import AskedCall, build_answer, build_failure
 from evals.models.batches import RemoteBatch
 from evals.models.faults import classify_status
-from evals.records import Answer
+from evals.records import Answer, Json
 from evals.specs import ModelPin
 from evals.storage.documents.batch_jobs import BatchJob, SentQuestion
 
@@ -29,35 +28,42 @@ CODES_BY_STATUS = {
     "failed": "batch-refused",
     "completed": "batch-missing",
 }
-"""By the batch's last state, what is said of a question with no row of its own."""
+"""The code of a question without a row, by the batch's final status."""
 
 NEVER_ASKED = frozenset(CODES_BY_STATUS.values())
-"""Codes of questions the model never saw: they cost nothing and count as no call."""
+"""Codes of questions the model never got: they cost nothing and count as no call."""
 
-ParseAnswer = Callable[[models.Request, Any], models.Reply]
+ParseAnswer = Callable[[models.Request, Json], models.Reply]
 
 
 class BatchAnswers:
-    """A batch's rows, read against what was sent."""
+    """A batch's rows, checked against what was sent."""
 
-    def __init__(self, ticket: BatchJob, read: ParseAnswer, seen: RemoteBatch | None) -> None:
-        self.ticket, self.read, self.seen = ticket, read, seen
-        self.pin = ModelPin.model_validate(ticket.pin)
-        self.request = models.Request(**{**ticket.asked, "messages": ()})
-        self.waiting = {sent.key: sent for sent in ticket.keys}
+    def __init__(self, job: BatchJob, parse: ParseAnswer, seen: RemoteBatch | None) -> None:
+        self.job, self.parse, self.seen = job, parse, seen
+        self.pin, asked = ModelPin.model_validate(job.pin), job.asked
+        self.request = models.Request(
+            messages=(),
+            max_tokens=asked["max_tokens"],
+            temperature=asked["temperature"],
+            seed=asked["seed"],
+            schema=asked["schema"],
+            yes_no=asked["yes_no"],
+        )
+        self.waiting = {sent.key: sent for sent in job.keys}
         self.ours = frozenset(self.waiting)
         self.counts: Counter[str] = Counter()
         self.usd, self.calls = 0.0, 0
 
     @property
     def spent(self) -> Spent:
-        """What the batch came to."""
+        """What the batch cost."""
         return Spent(round(self.usd, 9), self.calls)
 
     def read_answers(self, files: Sequence[Path]) -> Iterator[Answer]:
-        """One answer or failure for each question, in the order of the rows.
+        """Reads one answer or failure for each question, in the order of the rows.
 
-        An answer outweighs an error of the same question; a second answer is counted and left.
+        An answer outweighs an error of the same question; a second answer is counted and ignored.
         """
         failed: dict[str, Answer] = {}
         for path in files:
@@ -75,14 +81,14 @@ class BatchAnswers:
             yield self.count_answer(failed.get(key) or self.build_missing(sent))
 
     def count_answer(self, answer: Answer) -> Answer:
-        """The answer, counted by how it ended."""
+        """Counts an answer by its code, and returns it."""
         self.counts[answer.code or "answered"] += 1
         self.usd += answer.cost_usd or 0.0
         self.calls += answer.code not in NEVER_ASKED
         return answer
 
     def read_row(self, line: bytes) -> Answer | None:
-        """A row as an answer or a failure; None for one that belongs to no question of ours."""
+        """Reads a row as an answer or a failure; None where it belongs to none of our questions."""
         try:
             row = orjson.loads(line)
             key = row["custom_id"]
@@ -94,51 +100,39 @@ class BatchAnswers:
             self.counts["second-row" if key in self.ours else "unknown-row"] += 1
             return None
         try:
-            return self.build_answer(sent, reply=self.read(self.request, read_body(row)))
+            reply = self.parse(self.request, read_body(row))
         except models.ModelError as error:
-            return self.build_answer(sent, error=error)
+            return build_failure(self.describe_call(sent), self.pin, error)
+        return build_answer(self.describe_call(sent), self.pin, reply)
 
     def build_missing(self, sent: SentQuestion) -> Answer:
-        """The failure of a question that has no row."""
+        """Builds the failure of a question that has no row."""
         status = self.seen.status if self.seen else "failed"
         code = CODES_BY_STATUS.get(status, CODES_BY_STATUS["completed"])
         error = models.ModelError(code, models.FAULTS[code], retryable=True)
-        return self.build_answer(sent, error=error)
+        return build_failure(self.describe_call(sent), self.pin, error)
 
-    def build_answer(
-        self,
-        sent: SentQuestion,
-        reply: models.Reply | None = None,
-        error: models.ModelError | None = None,
-    ) -> Answer:
-        """A row of the ledger, at the price of a batch."""
-        ticket, night = self.ticket, date.fromisoformat(self.ticket.night)
-        came = reply or (error.reply if error else None)
-        return Answer(
+    def describe_call(self, sent: SentQuestion) -> AskedCall:
+        """Describes the call that asked a question."""
+        return AskedCall(
             content_key=sent.key,
-            answer_version=ticket.answer_version,
-            evaluator=ticket.evaluator,
-            night=night,
-            app=ticket.app,
-            text=reply.text if reply else None,
-            probability=reply.probability if reply else None,
-            code=error.code if error else None,
-            retryable=bool(error and error.retryable),
+            answer_version=self.job.answer_version,
+            evaluator=self.job.evaluator,
+            night=date.fromisoformat(self.job.night),
+            app=self.job.app,
             attempts=sent.attempts + 1,
-            model=self.pin.model,
             chars=sent.chars,
-            batch=ticket.tag,
-            **describe_reply(self.pin, night, came, batch=True),
+            batch=self.job.tag,
         )
 
 
-def read_body(row: dict[str, Any]) -> Any:
-    """The answer in a row, if it holds one.
+def read_body(row: dict[str, Json]) -> Json:
+    """Returns the answer in a row.
 
-    A batch that reads `completed` may hold rows of status 0, or of errors: each is looked at.
+    A `completed` batch may have rows of status 0, or of errors: each row is checked.
 
     Raises:
-        ModelError: when the row says that it failed, or nothing that can be believed.
+        ModelError: when the row reports a failure, or has no answer.
     """
     error, response = row.get("error"), row.get("response")
     if error:
@@ -150,8 +144,8 @@ def read_body(row: dict[str, Any]) -> Any:
     if status == 200 and isinstance(body, dict):
         return body
     if isinstance(status, int) and 400 <= status < 500:
-        said = orjson.dumps(body)[:4096].decode("utf-8", "replace").lower()
-        code, retryable = classify_status(status, said)
+        text = orjson.dumps(body)[:4096].decode("utf-8", "replace").lower()
+        code, retryable = classify_status(status, text)
         if code in ACCOUNT_CODES or not retryable:
             raise models.ModelError(code, f"HTTP {status}", retryable=retryable)
     raise models.ModelError("batch-row-failed", f"status {status}", retryable=True)

@@ -1,6 +1,6 @@
 """A breaker between the runner and a provider that is down, or that serves this account no more.
 
-Pure: told what happened and when, it says whether to ask. Limits and pace are `manners`'.
+Pure: told what happened and when, it says whether to ask. `concurrency` sets limits and pace.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ OTHER_MODEL = "other-model"
 ACCOUNT_CODES = frozenset({"quota-exhausted", "not-authorised", OTHER_MODEL})
 """Codes that are no question's but the account's or its model's: what one is told, all will be."""
 FINAL_AT_ONCE = "quota-exhausted"
-"""Said once it holds for the run; the others may be one question's, and count as `DOWN` does."""
+"""Heard once, it closes the account for the run; the others need `threshold` questions."""
 RATE_LIMITED = "rate-limited"
 """`Not now`: no failure, unless it is all that some questions hear until their deadlines."""
 RUN_ENDING = ACCOUNT_CODES | {RATE_LIMITED}
@@ -34,18 +34,18 @@ class CircuitBreaker:
     """Seconds a provider may be down before questions are given up."""
     rest_s: float = 30.0
     """Seconds after giving up until it is tried again."""
-    failing: set[str] = field(default_factory=set)
+    failing: set[str] = field(default_factory=set[str])
     opened_at: float | None = None
     probe_at: float = 0.0
     pause_s: float = 0.0
     probing: str | None = None
     down_until: float = 0.0
-    refused: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set[str])
     reason: str = PROVIDER_DOWN
-    """The code of a question that is given up; one of `ENDS_RUN` holds to the end of the run."""
+    """The code of a question that is given up; one of `RUN_ENDING` holds to the end of the run."""
 
     def seconds_to_wait(self, key: str, now: float) -> float | None:
-        """Seconds a question has to wait; 0: ask; None: give it up, and `why` says why."""
+        """Seconds a question has to wait; 0: ask; None: give it up, and `reason` has the code."""
         if self.reason in RUN_ENDING:
             return None
         if self.opened_at is None:
@@ -71,7 +71,7 @@ class CircuitBreaker:
         self.opened_at, self.probing, self.pause_s, self.down_until = None, None, 0.0, 0.0
 
     def record_failure(self, key: str, code: str, now: float) -> None:
-        """A call that failed; other codes than `DOWN` and `SHUT` are answers."""
+        """A call that failed; codes other than `DOWN_CODES` and `ACCOUNT_CODES` are answers."""
         if code in ACCOUNT_CODES:
             self.record_refusal(key, code)
             return

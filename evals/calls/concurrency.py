@@ -2,7 +2,8 @@
 
 The window grows while calls succeed and shrinks when the provider says `too many` or falls
 silent. Latency is no sign: a judge that writes twice as much takes twice as long. The pace is one
-for all evaluators, runs and processes of a home; requests and tokens a minute are `leases`'.
+for all evaluators, runs and processes of a home. Requests and tokens per minute are bounded by
+`rate_limiter`.
 """
 
 from __future__ import annotations

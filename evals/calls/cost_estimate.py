@@ -1,6 +1,6 @@
-"""What asking would cost, told before it is asked: from the ledger, else from the texts alone.
+"""Estimates what asking would cost, from the ledger, else from the texts alone.
 
-Makes no call; what may be spent is `budget`'s.
+Makes no call; `day_budget` decides what may be spent.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Estimate(NamedTuple):
 
 
 def estimate_cost(lake: Lake, work: Worklist, wanted: Sequence[WantedAnswer]) -> Estimate:
-    """What asking some of a survey's questions would come to."""
+    """What asking some of a worklist's questions would come to."""
     evaluator, pin, judge = work.evaluator, work.evaluator.pin, work.evaluator.judge
     if not wanted or pin is None or judge is None:
         return Estimate()

@@ -111,7 +111,7 @@ class DayBudget:
             )
 
     def book_batch(self, app: str, tag: str, most: Spent) -> None:
-        """Counts a batch as spent from now on, at the most it may cost; see `came_back`."""
+        """Counts a batch as spent from now on, at the most it may cost; see `settle_batch`."""
         with self.shared.transaction() as db:
             db.execute(
                 "insert or replace into purse (day, app, run, spent_usd, spent_calls)"

@@ -1,6 +1,6 @@
-"""Asks models one question at a time, many at once: paced, budgeted, each answer kept at once.
+"""Asks models live, many calls at once: paced, within the budget, each answer written at once.
 
-What is asked and in which order is `questions`', how fast `manners`', for how much `budget`'s.
+`requests` decides what is asked, `concurrency` how fast, `day_budget` for how much.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import Any
 
 from evals import models
 from evals.calls.circuit_breaker import (
@@ -45,7 +44,7 @@ GIVEN_UP = {
     ),
     **{code: Failure(code, models.FAULTS[code], retryable=True) for code in sorted(RUN_ENDING)},
 }
-"""What is said of questions that were given up unasked, by the circuit's code."""
+"""The failure of questions that were given up unasked, by the circuit's code."""
 OUTSIDE_HOURS = Skip("outside-hours")
 MAYBE_CHARGED = frozenset({"timeout", "truncated-response", "malformed-response"})
 """Codes of calls that the provider took and may charge, though no answer came: each counts."""
@@ -75,7 +74,7 @@ def ask_live(
         shared.close()
 
 
-def run_loop(asked: Coroutine[Any, Any, CallsResult]) -> CallsResult:
+def run_loop(asked: Coroutine[object, None, CallsResult]) -> CallsResult:
     """Runs to the end, on uvloop where there is one: a fifth less CPU a call."""
     try:
         import uvloop
@@ -93,7 +92,7 @@ class LiveRun:
         self.client, self.asking, self.gate, self.stop = client, asking, gate, stop
         self.loop: asyncio.AbstractEventLoop | None = None
         self.workers: set[asyncio.Task[None]] = set()
-        self.calling: set[asyncio.Task[Any] | None] = set()
+        self.calling: set[asyncio.Task[object] | None] = set()
         """The workers whose call is with the provider, or was when they were cancelled."""
         self.queue = list(reversed(asking.wanted))
         self.block: list[float] = []
@@ -193,10 +192,10 @@ class LiveRun:
             self.rest = OUTSIDE_HOURS
             return False
         self.book_finished()
-        purse = self.asking.budget
+        budget = self.asking.budget
         block = min(BLOCK, self.asking.pin.concurrency)
         costs = [self.asking.max_cost(want) for want in reversed(self.queue[-block:])]
-        granted = purse.reserve(self.asking.work.evaluator.app, costs) if purse else len(costs)
+        granted = budget.reserve(self.asking.work.evaluator.app, costs) if budget else len(costs)
         self.block = costs[:granted][::-1]
         return bool(granted)
 
@@ -211,8 +210,8 @@ class LiveRun:
 
     def reserve_retry(self, most: float) -> bool:
         """Books a lost call at its most, and reserves another; whether there was money for it."""
-        purse = self.asking.budget
-        if purse and not purse.reserve(self.asking.work.evaluator.app, [most]):
+        budget = self.asking.budget
+        if budget and not budget.reserve(self.asking.work.evaluator.app, [most]):
             return False
         self.finished.append((most, Spent(most, 1)))
         return True

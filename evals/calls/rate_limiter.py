@@ -1,6 +1,6 @@
 """Requests and tokens a minute under an account's ceiling, leased a second's worth at a time.
 
-All processes of a home draw from one bucket. How many calls run at once is `manners`'.
+All processes of a home draw from one bucket. `concurrency` bounds how many calls run at once.
 """
 
 from __future__ import annotations

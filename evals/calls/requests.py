@@ -1,6 +1,6 @@
-"""What one evaluator has to ask of one night, in hash order, and how answers become ledger rows.
+"""The calls of one evaluator's night in hash order, and the ledger rows of their replies.
 
-Asks nothing: `live` does, one question at a time, and whoever else keeps `Asker`'s promise.
+Makes no call: `live` and `batch` do.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from evals import models
 from evals.calls.day_budget import DayBudget
@@ -30,9 +30,9 @@ class Question(NamedTuple):
     """One question, ready to be sent."""
 
     key: str
-    """Its content's key: with the answer version it names the answer in the ledger."""
+    """The key of its content: with the answer version it names the answer in the ledger."""
     attempts: int
-    """Runs that asked it in vain."""
+    """Earlier runs that did not get an answer."""
     request: models.Request
 
     @property
@@ -49,23 +49,23 @@ class CallPlan:
     judge: Judge
     pin: ModelPin
     journal: Journal | None
-    """None: nothing is asked, an estimate only looks."""
+    """None: nothing is asked, only estimated."""
     lake: Lake
     """Where the pace of each account is shared."""
     budget: DayBudget | None = None
-    """The day's budget; None: it is not counted."""
+    """The day's budget; None: there is no bound."""
     progress: Callable[[int], None] = lambda done: None
 
     @property
     def wanted(self) -> tuple[WantedAnswer, ...]:
-        """In hash order: whatever is left out at the end leaves a valid sample."""
+        """The answers to ask for, in hash order: any prefix is a valid sample."""
         return self.work.wanted
 
     def __len__(self) -> int:
         return len(self.wanted)
 
     def exclude(self, keys: Collection[str]) -> CallPlan:
-        """The same without some contents."""
+        """Returns the plan without some contents."""
         if not keys:
             return self
         rest = tuple(want for want in self.wanted if want.key not in keys)
@@ -73,7 +73,7 @@ class CallPlan:
 
     @cached_property
     def model(self) -> EvaluatorByModel:
-        """How a subject becomes a request."""
+        """The evaluator's type, which builds its requests."""
         return registry.model_of(self.work.evaluator)
 
     @cached_property
@@ -86,7 +86,7 @@ class CallPlan:
         return sum(len(message["content"].encode()) for message in asked)
 
     def max_cost(self, want: WantedAnswer) -> float:
-        """US dollars a question can cost at most; 0 where the model has no known price.
+        """Computes the most a question can cost, in US dollars; 0 where no price is known.
 
         No tokenizer makes more tokens than there are bytes; of English prose it makes a quarter.
         """
@@ -97,12 +97,12 @@ class CallPlan:
         return (tokens_in * price.input + self.judge.max_tokens * price.output) / 1e6
 
     def build_questions(self) -> Iterator[Question]:
-        """The questions, each made when its turn comes."""
+        """Builds the questions one after another."""
         for want in self.wanted:
             yield self.build_question(want)
 
     def exclude_too_long(self) -> CallPlan:
-        """The same without contents too long to be shown whole, which are answered by an error."""
+        """Returns the plan without contents too long to show whole, which become errors."""
         long = {want for want in self.wanted if not self.fits_limit(want)}
         if self.journal is not None:
             for want in long:
@@ -111,7 +111,7 @@ class CallPlan:
         return self.exclude({want.key for want in long})
 
     def fits_limit(self, want: WantedAnswer) -> bool:
-        """Whether a content is shown whole; most are shorter than the limit all together."""
+        """Whether a content is shown whole; most are shorter than the limit anyway."""
         if self.work.contents.at[want.key][1] <= self.judge.max_chars:
             return True
         fields, gold = self.work.contents.read(want.key)
@@ -119,83 +119,123 @@ class CallPlan:
         return self.model.is_shown_whole(self.work.evaluator, trace, gold)
 
     def build_question(self, want: WantedAnswer) -> Question:
-        """One question, its content read from the survey's file."""
+        """Builds one question from its content in the worklist's file."""
         fields, gold = self.work.contents.read(want.key)
         trace = build_partial_trace(self.work.evaluator.app, fields)
         request = self.model.request(self.work.evaluator, trace, gold)
         return Question(want.key, want.attempts, request)
 
     def build_answer(self, question: Question, reply: models.Reply) -> Answer:
-        """A reply as a row of the ledger."""
-        said = {"text": redaction.redact_answer(reply.text), "probability": reply.probability}
-        return Answer(**self.describe_call(question, reply), **said, code=None, retryable=False)
+        """Builds the ledger row of a reply, with secrets and personal data removed."""
+        return build_answer(self.describe_call(question), self.pin, reply)
 
     def build_failure(self, question: Question, error: models.ModelError) -> Answer:
-        """A call that gave no answer as a row of the ledger, with what it cost all the same."""
-        said = {"code": error.code, "retryable": error.retryable}
-        return Answer(
-            **self.describe_call(question, error.reply), **said, text=None, probability=None
+        """Builds the ledger row of a call that gave no answer, with what it cost."""
+        return build_failure(self.describe_call(question), self.pin, error)
+
+    def describe_call(self, question: Question) -> AskedCall:
+        """Describes the call that asks a question."""
+        evaluator = self.work.evaluator
+        return AskedCall(
+            content_key=question.key,
+            answer_version=evaluator.answer_version or "",
+            evaluator=evaluator.name,
+            night=self.work.night,
+            app=evaluator.app,
+            attempts=question.attempts + 1,
+            chars=question.chars,
         )
 
-    def describe_call(self, question: Question, reply: models.Reply | None) -> dict[str, Any]:
-        """What was asked, and what came back beside its text."""
-        evaluator = self.work.evaluator
-        return {
-            "content_key": question.key,
-            "answer_version": evaluator.answer_version or "",
-            "evaluator": evaluator.name,
-            "night": self.work.night,
-            "app": evaluator.app,
-            "attempts": question.attempts + 1,
-            "model": self.pin.model,
-            "chars": question.chars,
-            **describe_reply(self.pin, self.work.night, reply),
-        }
-
     def save_answer(self, answer: Answer) -> None:
-        """An answer is durable from here on."""
-        assert self.journal is not None  # noqa: S101  whoever asks has one
+        """Writes an answer to the journal, which survives a crash."""
+        assert self.journal is not None  # noqa: S101  only an estimate has none
         self.journal.append(answer)
         self.progress(1)
 
 
-def describe_reply(
-    pin: ModelPin, night: date, reply: models.Reply | None, *, batch: bool = False
-) -> dict[str, Any]:
-    """What an answer says of itself beside its text; nothing when nothing came."""
-    if reply is None:
-        unknown = dict.fromkeys(("model_answered", "fingerprint", "created"))
-        return {**unknown, "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
-    return {
-        "model_answered": reply.model,
-        "fingerprint": reply.fingerprint,
-        "created": reply.created,
-        "tokens_in": reply.tokens_in,
-        "tokens_out": reply.tokens_out,
-        "tokens_cached": reply.tokens_cached,
-        "finish": reply.finish,
-        "temperature": reply.temperature,
-        "seed": reply.seed,
-        "cost_usd": models.compute_cost(
-            pin, night, reply.tokens_in, reply.tokens_out, reply.tokens_cached, batch=batch
-        ),
-    }
+class AskedCall(NamedTuple):
+    """What a ledger row says about a call before its reply."""
+
+    content_key: str
+    answer_version: str
+    evaluator: str
+    night: date
+    app: str
+    attempts: int
+    """Runs that asked it, this one included."""
+    chars: int
+    batch: str | None = None
+    """The batch it was part of; None: it was asked live."""
+
+
+NO_REPLY = models.Reply("", None, "", None, None, tokens_in=0, tokens_out=0)
+
+
+def build_answer(call: AskedCall, pin: ModelPin, reply: models.Reply) -> Answer:
+    """Builds the ledger row of a reply, with secrets and personal data removed."""
+    text = redaction.redact_answer(reply.text)
+    return build_row(call, pin, reply, text=text, probability=reply.probability)
+
+
+def build_failure(call: AskedCall, pin: ModelPin, error: models.ModelError) -> Answer:
+    """Builds the ledger row of a call that gave no answer, with what it cost."""
+    return build_row(call, pin, error.reply, code=error.code, retryable=error.retryable)
+
+
+def build_row(
+    call: AskedCall,
+    pin: ModelPin,
+    reply: models.Reply | None,
+    *,
+    text: str | None = None,
+    probability: float | None = None,
+    code: str | None = None,
+    retryable: bool = False,
+) -> Answer:
+    """Builds a ledger row from a call, and from what identifies and costs its reply."""
+    came, by_batch = reply or NO_REPLY, call.batch is not None
+    tokens = (came.tokens_in, came.tokens_out, came.tokens_cached)
+    return Answer(
+        content_key=call.content_key,
+        answer_version=call.answer_version,
+        evaluator=call.evaluator,
+        night=call.night,
+        app=call.app,
+        text=text,
+        probability=probability,
+        code=code,
+        retryable=retryable,
+        attempts=call.attempts,
+        model=pin.model,
+        model_answered=reply.model if reply else None,
+        fingerprint=came.fingerprint,
+        created=came.created,
+        tokens_in=came.tokens_in,
+        tokens_out=came.tokens_out,
+        cost_usd=models.compute_cost(pin, call.night, *tokens, batch=by_batch),
+        tokens_cached=came.tokens_cached,
+        finish=came.finish,
+        temperature=came.temperature,
+        seed=came.seed,
+        chars=call.chars,
+        batch=call.batch,
+    )
 
 
 class CallsResult(NamedTuple):
-    """What asking came to."""
+    """How many calls were made, what they cost, and what is left."""
 
     calls: int = 0
     usd: float = 0.0
     rest: Skip | Failure | None = None
-    """What is said of contents that have no answer now; None: there are none."""
+    """Why contents have no answer now; None: all have one."""
     awaited: frozenset[str] = frozenset()
-    """Contents whose answers come with a batch: nothing is said of them yet."""
+    """Contents whose answers are expected from a batch: they get no row yet."""
 
 
 class AskFunction(Protocol):
     """A way to ask: live, or by a batch."""
 
     def __call__(self, asking: CallPlan) -> CallsResult:
-        """Asks, and keeps every answer in the journal at once."""
+        """Asks, and writes every answer to the journal at once."""
         ...

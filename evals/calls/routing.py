@@ -1,6 +1,6 @@
-"""Which way questions go, live or by batch; and what batches under way have come to.
+"""Routes questions live or by batch, and moves the batches under way.
 
-How each way works is `live`'s and `batch`'s.
+`live` and `batch` implement the two ways.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from evals import models
 from evals.calls import batch, live
@@ -36,20 +36,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Route:
-    """Sends an evaluator's questions of a night the way its judge declares."""
+    """Asks an evaluator's questions of a night the way its judge declares."""
 
     lake: Lake
     catalog: Catalog
     now: datetime
-    closed: dict[str, Failure] = field(default_factory=dict)
-    """Accounts, or models of one, that serve nothing more in this run, and what they said."""
+    closed: dict[str, Failure] = field(default_factory=dict[str, Failure])
+    """Accounts, or models of one, that fail to the end of this run, with the failure."""
     stop: Stop = field(default_factory=Stop)
-    """Who may end the run while it asks."""
+    """Ends the run while it asks."""
 
     def __call__(self, asking: CallPlan) -> CallsResult:
-        """Asks what no batch is out for; what is out is awaited, whichever way is now declared."""
+        """Asks what no batch is out for, whichever way is declared now."""
         version = asking.work.evaluator.answer_version or ""
-        out = list_awaited_keys(self.lake, version) if asking.wanted else set()
+        out = list_awaited_keys(self.lake, version) if asking.wanted else set[str]()
         fresh = asking.exclude(out)
         limits = self.batch_limits(fresh)
         asked = self.ask_live(fresh) if limits is None else self.ask_by_batch(fresh, limits)
@@ -57,7 +57,7 @@ class Route:
         return asked._replace(awaited=asked.awaited | out)
 
     def ask_live(self, asking: CallPlan) -> CallsResult:
-        """Asks live, unless this run was told already that it is served no more."""
+        """Asks live, unless the account or model was closed earlier in this run."""
         whose = name_account(asking.pin)
         model = f"{whose} {asking.pin.model}"
         shut = self.closed.get(whose) or self.closed.get(model)
@@ -76,7 +76,7 @@ class Route:
         )
 
     def ask_by_batch(self, asking: CallPlan, limits: BatchLimits) -> CallsResult:
-        """Writes batches down and hands them in, as far as the day's budget goes."""
+        """Writes and submits batch jobs, as far as the day's budget goes."""
         try:
             client = models.open_client(asking.pin)
         except models.Unavailable as error:
@@ -129,17 +129,17 @@ def would_be_late(catalog: Catalog, night: date, limits: BatchLimits, now: datet
 
 
 def reserve_affordable(asking: CallPlan) -> tuple[int, Spent]:
-    """How many questions the day's budget has room for at a batch's price, and what it reserved."""
+    """Reserves money at a batch's price; returns how many questions it covers, and the sum."""
     price = asking.pin.price_on(asking.work.night)
     share = price.batch if price else 0.0
     costs = [asking.max_cost(want) * share for want in asking.wanted]
-    purse, app = asking.budget, asking.work.evaluator.app
-    granted = purse.reserve(app, costs) if purse else len(costs)
+    budget, app = asking.budget, asking.work.evaluator.app
+    granted = budget.reserve(app, costs) if budget else len(costs)
     return granted, Spent(sum(costs[:granted]), granted)
 
 
-async def run_with_client(client: Any, work: Callable[[], Awaitable[T]]) -> T:
-    """Some work with a client, which gives its connections back."""
+async def run_with_client(client: models.Client, work: Callable[[], Awaitable[T]]) -> T:
+    """Runs some work with a client, and closes it."""
     try:
         return await work()
     finally:
@@ -149,12 +149,12 @@ async def run_with_client(client: Any, work: Callable[[], Awaitable[T]]) -> T:
 def take_back_batches(
     lake: Lake, catalog: Catalog, journal: Journal, now: datetime
 ) -> list[BatchJob]:
-    """Moves every batch under way, and takes in those that are over.
+    """Moves every batch under way, and collects those that have ended.
 
-    A submission that a death or an outage interrupted is carried on. Returns the batches that
-    are over now.
+    Continues submissions that a crash or an outage interrupted. Returns the batches that have
+    ended now.
     """
-    over = []
+    over: list[BatchJob] = []
     for found in list_open_jobs(lake):
         desk = open_provider(lake, catalog, found, now)
         if desk is not None:
@@ -168,7 +168,7 @@ def take_back_batches(
 
 
 async def advance_and_collect(desk: BatchProvider, found: BatchJob, journal: Journal) -> BatchJob:
-    """One batch as far as it goes now."""
+    """Moves one batch as far as possible, and collects it where it has ended."""
     try:
         moved, seen = await batch.advance_job(desk, found.tag)
         if moved.state == "refused":
@@ -181,8 +181,8 @@ async def advance_and_collect(desk: BatchProvider, found: BatchJob, journal: Jou
 
 
 def check_batches(lake: Lake, catalog: Catalog, now: datetime) -> list[BatchJob]:
-    """How every batch under way stands with its provider; takes nothing in."""
-    seen = []
+    """Reads the state of every batch under way from its provider; collects nothing."""
+    seen: list[BatchJob] = []
     for found in list_open_jobs(lake):
         desk = open_provider(lake, catalog, found, now)
         if desk is not None:
@@ -192,13 +192,13 @@ def check_batches(lake: Lake, catalog: Catalog, now: datetime) -> list[BatchJob]
 
 
 def cancel_batch(lake: Lake, catalog: Catalog, found: BatchJob, now: datetime) -> BatchJob:
-    """Asks the provider to end a batch; what is done by then is charged and comes back.
+    """Cancels a batch; what is done by then is charged and collected.
 
     Raises:
         ModelError: when the provider cannot be reached.
         Unavailable: when its model cannot be asked here.
     """
-    if found.state != "submitted":  # nobody knows of it yet: it ends here
+    if found.state != "submitted":  # the provider does not know it yet
         return write_job(
             lake,
             replace(found, state="refused", problem="cancelled before it was handed in"),
@@ -217,7 +217,7 @@ def cancel_batch(lake: Lake, catalog: Catalog, found: BatchJob, now: datetime) -
 def open_provider(
     lake: Lake, catalog: Catalog, found: BatchJob, now: datetime
 ) -> BatchProvider | None:
-    """Where a batch was handed in; None where its model cannot be asked on this machine now."""
+    """Opens the provider of a batch; None where its model is unavailable on this machine."""
     pin = ModelPin.model_validate(found.pin)
     pin = pin.served_as(catalog.models.get(pin.name))
     limits = pin.batches
@@ -229,5 +229,5 @@ def open_provider(
 
 
 def list_nights(found: Iterable[BatchJob]) -> list[date]:
-    """The nights that batches were handed in for, oldest first."""
+    """Lists the nights of some batches, oldest first."""
     return sorted({date.fromisoformat(one.night) for one in found})

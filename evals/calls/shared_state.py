@@ -1,13 +1,13 @@
 """What runs and processes of one home share while they ask: spending, and each account's pace.
 
-One small SQLite file; what its tables mean is `budget`'s and `manners`'.
+One small SQLite file; `day_budget`, `concurrency` and `rate_limiter` use its tables.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from evals.storage.lake import Lake
@@ -36,7 +36,7 @@ create table if not exists bucket (
 
 
 class SharedState:
-    """The shared file, opened; each `turn` is one transaction, alone for as long as it lasts."""
+    """The shared file, opened for transactions."""
 
     def __init__(self, lake: Lake) -> None:
         file = lake.store.locate(FILE)
@@ -48,8 +48,8 @@ class SharedState:
         self.db.executescript(TABLES)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A transaction nobody else writes in."""
+    def transaction(self) -> Generator[sqlite3.Connection, None, None]:
+        """Opens a transaction that excludes other writers."""
         self.db.execute("begin immediate")
         try:
             yield self.db
@@ -59,5 +59,5 @@ class SharedState:
         self.db.execute("commit")
 
     def close(self) -> None:
-        """Gives the file back."""
+        """Closes the file."""
         self.db.close()

@@ -1,12 +1,12 @@
-"""A request to stop asking: made once, by whoever runs us, and heard by whoever asks just now.
+"""A request to stop asking, made from a signal handler or another thread.
 
-Knows no signals, which are the edge's; what is kept of calls under way is `live`'s.
+Knows no signals; `live` decides what happens to calls under way.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 
 class Stopped(KeyboardInterrupt):
@@ -33,7 +33,7 @@ class Stop:
         return wake is not None
 
     @contextlib.contextmanager
-    def wake_on_request(self, wake: Callable[[], None]) -> Iterator[None]:
+    def wake_on_request(self, wake: Callable[[], None]) -> Generator[None, None, None]:
         """Calls `wake` on a request made meanwhile, in the thread of whoever makes it.
 
         Raises:

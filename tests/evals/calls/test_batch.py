@@ -168,6 +168,24 @@ def test_every_row_is_checked(line: BatchLine, server: Server) -> None:
     assert set(told.values()) == {"pass"}, "what may pass another time was asked again, live"
 
 
+def test_personal_data_in_a_batch_answer_is_redacted(line: BatchLine, server: Server) -> None:
+    """What a model writes is stored as little by batch as live."""
+
+    def tells(sent: Row) -> list[Row]:
+        """A good answer that repeats an address."""
+        (good,) = answered(sent)
+        choice = good["response"]["body"]["choices"][0]["message"]
+        choice["content"] = '{"critique": "wrote to ann.lee@example.org", "verdict": "pass"}'
+        return [good]
+
+    server.state.script = tells
+    line.ask()
+    server.state.finish()
+    line.back()
+    assert line.answers()
+    assert not any("ann.lee@example.org" in str(answer.text) for answer in line.answers())
+
+
 def test_what_expired_is_handed_in_again_a_few_times(line: BatchLine, server: Server) -> None:
     """The part that was answered is kept; the rest is tried again until its error is final."""
     line.ask()
