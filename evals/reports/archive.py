@@ -1,6 +1,6 @@
-"""Reports at rest as typed bodies: one version, the current ones, those before a night.
+"""Reads stored reports: one version, the current ones, or those before a night.
 
-Where their files lie is `storage`'s to know.
+Where their files lie is in `storage`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ PAGE_NIGHTS = 14
 
 
 def read_report(lake: Lake, night: date, app: str, version: str) -> Report | None:
-    """One version of a report; None where there is none."""
+    """Reads one version of a report; None where there is none."""
     body = lake.report(night, app, version)
     return Report.from_json(body) if body else None
 
 
 def current_reports(lake: Lake) -> list[Report]:
-    """The current version of every application's every night, oldest first."""
+    """Reads the current reports of all applications and nights, oldest first."""
     return [Report.from_json(body) for body in lake.current_reports()]
 
 
 def earlier_reports(lake: Lake, app: str, night: date) -> list[Report]:
-    """The reports of the nights before, oldest first, for small charts."""
+    """Reads the reports of the nights before, oldest first."""
     days = (night - timedelta(days=back) for back in range(PAGE_NIGHTS, 0, -1))
     versions = ((day, night_state.read_state(lake, day).reports.get(app)) for day in days)
     reports = (read_report(lake, day, app, version) for day, version in versions if version)

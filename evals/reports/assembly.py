@@ -1,6 +1,6 @@
 """Builds, stores and renders the reports of a night, and the board over all of them.
 
-What a report is built from is read by `night_data`; what it concludes is `report`'s.
+`night_data` reads what a report is built from; `report` builds it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evals.reports.archive import current_reports, earlier_reports
 from evals.reports.night_data import StoredNight, baseline_versions
@@ -26,30 +26,30 @@ from evals.storage.report_files import write_board_page
 
 
 class StoredReport(NamedTuple):
-    """A report at rest, and where."""
+    """A stored report and its folder."""
 
     report: Report
     folder: Path
 
 
 def write_night_reports(
-    lake: Lake, catalog: Catalog, night: date, stamp: Mapping[str, Any]
+    lake: Lake, catalog: Catalog, night: date, stamp: Mapping[str, object]
 ) -> list[StoredReport]:
     """Builds and stores every application's report of a night.
 
-    One whose catalog is broken waits: its earlier report stays, and the night is due when that is
-    mended.
+    An application whose catalog is broken waits: its earlier report stays, and the night is due
+    once the catalog is mended.
 
     Args:
-        lake: where marts are read and reports are stored.
+        lake: the marts to read; reports are stored there.
         catalog: the applications' gates and suites.
-        night: its date.
-        stamp: what belongs beside a report and not in it: run, durations, and `reported_at`, the
-            moment in ISO form that decides whether the night is still provisional.
+        night: the date.
+        stamp: the content of `run.json`: the run, and `reported_at`, the time in ISO form that
+            decides whether the night is still provisional.
     """
     from evals.reports.pages import night as page
 
-    now = datetime.fromisoformat(stamp["reported_at"])
+    now = datetime.fromisoformat(str(stamp["reported_at"]))
     open_until: dict[str, str] = {}
     known = night_state.read_state(lake, night)
     stored = list[StoredReport]()
@@ -57,7 +57,7 @@ def write_night_reports(
     for app, account in sorted(known.apps.items()):
         if app in waiting:
             continue
-        report = build(lake, catalog, night, app, account)
+        report = build_app_report(lake, catalog, night, app, account)
         until = catalog.app(app).watermark(night, catalog.day_begins)
         if now < until:
             open_until[app] = until.isoformat()
@@ -83,18 +83,18 @@ def mark_reported(
     versions: Mapping[str, str],
     open_until: Mapping[str, str],
 ) -> None:
-    """Notes in a night's state which reports it has, and from what they were made.
+    """Writes to a night's state which reports it has, and what they were made from.
 
-    Those of applications that wait stay as they were.
+    Entries of applications that wait are unchanged.
     """
-    known = night_state.update_state(lake, night, **awaited_answers(lake, night))
+    known = night_state.update_state(lake, night, **count_awaited(lake, night)._asdict())
     seen = night_locks.digest_inputs(lake, catalog, night)
     seen = seen if night_state.as_admitted(lake, night) else ""  # rows came since: it is due again
     night_state.update_state(
         lake,
         night,
-        reports={**of_waiting(known.reports, waiting), **versions},
-        provisional={**of_waiting(known.provisional, waiting), **open_until},
+        reports={**select_waiting(known.reports, waiting), **versions},
+        provisional={**select_waiting(known.provisional, waiting), **open_until},
         waiting=tuple(sorted(waiting)),
         seen=seen,
         open=has_retryable_errors(lake, night, waiting),
@@ -102,19 +102,19 @@ def mark_reported(
     )
 
 
-def of_waiting(known: Mapping[str, str], waiting: Collection[str]) -> dict[str, str]:
-    """The entries of a night's state that belong to applications that wait."""
+def select_waiting(known: Mapping[str, str], waiting: Collection[str]) -> dict[str, str]:
+    """Returns the entries of applications that wait."""
     return {app: value for app, value in known.items() if app in waiting}
 
 
-def build(
-    lake: Lake, catalog: Catalog, night: date, app: str, account: Mapping[str, Any]
+def build_app_report(
+    lake: Lake, catalog: Catalog, night: date, app: str, account: Mapping[str, object]
 ) -> Report:
-    """One application's report of a night."""
+    """Builds one application's report of a night."""
     spec = catalog.app(app)
     data = StoredNight(lake, catalog, night, spec, account)
     if reason := account.get("refused"):
-        return refuse_report(data, reason)
+        return refuse_report(data, str(reason))
     evaluators = night_locks.lock_evaluators(lake, catalog, night, app)
     versions = baseline_versions(lake, spec, night)
     return build_report(replace(data, evaluators=evaluators, baseline=versions))
@@ -127,10 +127,19 @@ def has_retryable_errors(lake: Lake, night: date, waiting: Collection[str] = ())
     return any(row["retryable"] for rows in read for row in rows)
 
 
-def awaited_answers(lake: Lake, night: date) -> dict[str, Any]:
-    """A night's answers that come with batches, a judge's further ones too, and which those may be.
+class AwaitedAnswers(NamedTuple):
+    """A night's answers that come with batches; the names are fields of `NightState`."""
 
-    Equal content is asked once: a batch of another night's may hold this night's answers.
+    awaits: int
+    """Answers, repeated ones included."""
+    out: tuple[str, ...]
+    """Tags of the batches that may contain them."""
+
+
+def count_awaited(lake: Lake, night: date) -> AwaitedAnswers:
+    """Counts a night's answers that come with batches.
+
+    Equal content is asked once, so a batch of another night may contain this night's answers.
     """
     rows = (
         getattr(row, name) or 0
@@ -139,13 +148,12 @@ def awaited_answers(lake: Lake, night: date) -> dict[str, Any]:
         for row in lake.read_file(table, file)
     )
     count, versions = sum(rows), night_locks.list_answer_versions(lake, night)
-    out = (
-        [one.tag for one in list_open_jobs(lake) if one.answer_version in versions] if count else []
-    )
-    return {"awaits": count, "out": tuple(sorted(out))}
+    jobs = list_open_jobs(lake) if count else []
+    tags = sorted(one.tag for one in jobs if one.answer_version in versions)
+    return AwaitedAnswers(count, tuple(tags))
 
 
-def write_board(lake: Lake, run: Mapping[str, Any] = MappingProxyType({})) -> Path:
+def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) -> Path:
     """Renders the board over the current report of every night; see `render_board`."""
     from evals.reports.pages import board
 

@@ -1,6 +1,6 @@
-"""What a night's rows come to: its verdict, the release gate, and the page's first line.
+"""The conclusion of a night: its verdict, the release gate, and the page's first line.
 
-Read off results and causes; no figure is made here.
+Taken from results and causes; no figure is computed here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from evals.reports.decide.verdicts import NO_BASELINE, Word, has_outage
-from evals.reports.sections.causes import Cause, shorten
+from evals.reports.sections.causes import Cause, shorten_causes
 from evals.reports.sections.results import Result
 
 Outcome = Literal["pass", "regressed", "inconclusive", "infrastructure"]
@@ -20,7 +20,7 @@ UNDECIDED = "no evaluator may decide"
 
 @dataclass(frozen=True, slots=True)
 class GateDecision:
-    """What a release may conclude."""
+    """The outcome of the release gate, with reasons."""
 
     outcome: Outcome
     """A slip outweighs an outage, an outage all the rest."""
@@ -28,23 +28,23 @@ class GateDecision:
 
 
 class Conclusion(NamedTuple):
-    """What a night comes to."""
+    """The verdict of a night, in a sentence, and the gate's outcome."""
 
     verdict: Word
     sentence: str
     gate: GateDecision
 
 
-def conclude(rows: Sequence[Result], causes: Sequence[Cause]) -> Conclusion:
-    """The worst verdict of the rows that decide, in a sentence, and what the gate makes of it."""
+def conclude_night(rows: Sequence[Result], causes: Sequence[Cause]) -> Conclusion:
+    """Concludes a night from the worst verdict of the rows that decide."""
     deciding = [row for row in rows if row.decides]
     verdicts: list[Word] = [row.verdict for row in deciding]
     worst: Word = min(verdicts, key=WORST_FIRST.index) if verdicts else "not measured"
-    return Conclusion(worst, headline(worst, rows, causes), decide_gate(worst, deciding))
+    return Conclusion(worst, write_headline(worst, rows, causes), decide_gate(worst, deciding))
 
 
-def headline(worst: Word, rows: Sequence[Result], causes: Sequence[Cause]) -> str:
-    """The page's first line: the verdict, where, by how much and why."""
+def write_headline(worst: Word, rows: Sequence[Result], causes: Sequence[Cause]) -> str:
+    """Writes the page's first line: the verdict, where, by how much and why."""
     deciding = [row for row in rows if row.decides]
     at = [row for row in deciding if row.verdict == worst]
     if worst == "slipped":
@@ -58,24 +58,24 @@ def headline(worst: Word, rows: Sequence[Result], causes: Sequence[Cause]) -> st
 
 
 def describe_change(row: Result, causes: Sequence[Cause]) -> str:
-    """One change with its cause, such as `price 91% → 74% (−17 ± 6), prompt v3`."""
-    why = shorten(cause for cause in causes if cause.key == row.key)
+    """Describes one change with its cause, such as `price 91% → 74% (−17 ± 6), prompt v3`."""
+    why = shorten_causes(cause for cause in causes if cause.key == row.key)
     return f"{row.dimension} {row.reason}" + (f", {why}" if why else "")
 
 
 def with_reason(row: Result) -> str:
-    """A dimension with its reason behind it."""
+    """Returns a dimension with its reason in parentheses."""
     return f"{row.dimension} ({row.reason})"
 
 
 def join_few(parts: Sequence[str], most: int = 3) -> str:
-    """The first few of a list, and how many more."""
+    """Joins the first few of a list, and counts the others."""
     more = len(parts) - most
     return "; ".join(parts[:most]) + (f"; and {more} more" if more > 0 else "")
 
 
 def describe_held(at: Sequence[Result], deciding: Sequence[Result], causes: Sequence[Cause]) -> str:
-    """Nothing slipped: on how much, what rose, and what is missing."""
+    """Describes a night that held: on how much, what rose, and what is missing."""
     count = f"all {len(at)} measures" if len(at) > 1 else at[0].dimension
     if len(at) < len(deciding):
         count = f"{len(at)} of {len(deciding)} measures"
@@ -88,7 +88,7 @@ def describe_held(at: Sequence[Result], deciding: Sequence[Result], causes: Sequ
 
 
 def why_not_measured(rows: Sequence[Result]) -> str:
-    """Why a night has no verdict at all."""
+    """Explains why a night has no verdict."""
     whole = [row for row in rows if row.is_whole]
     if not whole:
         return "no evaluator covers this application's traces"
@@ -105,7 +105,7 @@ def why_not_measured(rows: Sequence[Result]) -> str:
 
 
 def decide_gate(worst: Word, deciding: Sequence[Result]) -> GateDecision:
-    """What a release may conclude: a slip outweighs an outage, an outage all the rest."""
+    """Decides the release gate: a slip outweighs an outage, an outage all the rest."""
     outcome: Outcome = "pass" if worst == "held" else "inconclusive"
     if worst == "slipped":
         outcome = "regressed"

@@ -1,13 +1,13 @@
 """Nights that become final: their provisional mark is removed, and their verdicts may alarm.
 
-Nothing is measured anew and no report is written; a row that comes later opens its night again.
+Nothing is measured again and no report is written; a later row opens its night again.
 """
 
 from __future__ import annotations
 
 import json
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evals.reports import assembly
 from evals.reports.archive import earlier_reports, read_report
@@ -29,7 +29,7 @@ class Final(NamedTuple):
 
 
 def close_nights(lake: Lake, now: datetime) -> list[Final]:
-    """Removes the mark of the nights whose watermark has passed; each is returned once."""
+    """Removes the mark of the nights whose watermark has passed; returns each once."""
     over = [one for one in night_state.open_nights(lake) if one.until <= now.isoformat()]
     closed = [final for one in over if (final := close_night(lake, one))]
     if over:
@@ -38,13 +38,13 @@ def close_nights(lake: Lake, now: datetime) -> list[Final]:
 
 
 def close_night(lake: Lake, one: night_state.OpenNight) -> Final | None:
-    """Ends one night's provisional time; None where somebody else just did."""
+    """Makes one night final; returns None where another process just did."""
     with lake.lock("closing", one.date.isoformat()):
-        known = night_state.read_state(lake, one.date)
-        still = dict(known.provisional)
+        state = night_state.read_state(lake, one.date)
+        still = dict(state.provisional)
         if still.get(one.app) != one.until:
             return None
-        version = known.reports[one.app]
+        version = state.reports[one.app]
         report = read_report(lake, one.date, one.app, version)
         if report:
             past = earlier_reports(lake, one.app, one.date)
@@ -57,7 +57,7 @@ def close_night(lake: Lake, one: night_state.OpenNight) -> Final | None:
     return Final(one.date, one.app, report.gate.outcome, report.sentence, report.is_refused)
 
 
-def read_run(lake: Lake, one: night_state.OpenNight, version: str) -> dict[str, Any]:
-    """What lies beside a report: its run, and the pins that were about to end."""
+def read_run(lake: Lake, one: night_state.OpenNight, version: str) -> dict[str, object]:
+    """Reads the `run.json` of a report: its run, and the pins that were about to end."""
     path = lake.report_folder(one.date, one.app) / version / "run.json"
     return json.loads(path.read_bytes()) if path.exists() else {}

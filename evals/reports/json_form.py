@@ -1,7 +1,7 @@
 """Frozen dataclasses as JSON objects and back.
 
-Bodies are written in their canonical form and may hold any text of a trace, also half a surrogate
-pair, which JSON libraries with types refuse. What a field means is its dataclass'.
+Bodies are written in canonical form and may hold any text of a trace, also half a surrogate pair,
+which JSON libraries with types refuse. What a field means is documented in its dataclass.
 """
 
 from __future__ import annotations
@@ -9,101 +9,126 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from datetime import date
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, NamedTuple, TypeVar, cast
 
 from evals.records import Json
+
+if typing.TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Kind = TypeVar("Kind")
 
 
 def absent_if(default: Kind, *, unless: str = "") -> Kind:
-    """A field whose key is left out while it has this value.
+    """Declares a field whose key is left out of the JSON while it has its default.
 
     Args:
-        default: the value.
-        unless: another field; where that one has a value the key is there all the same.
+        default: the default.
+        unless: another field; while that field has a value, the key is written all the same.
     """
     return field(default=default, metadata={"absent": True, "unless": unless})
 
 
-def key_of(one: Field[Any]) -> str:
-    """The key of a field: its name, but for words that Python keeps to itself."""
+def key_of(one: Field[object]) -> str:
+    """Returns a field's JSON key: its name, unless that key is a reserved word in Python."""
     return one.metadata.get("key", one.name)
 
 
-def is_absent(record: Any, one: Field[Any]) -> bool:
-    """Whether a field's key is left out."""
+def is_absent(record: object, one: Field[object]) -> bool:
+    """Whether a field's key is left out of the JSON."""
     if not one.metadata.get("absent") or getattr(record, one.name) != one.default:
         return False
     unless = one.metadata["unless"]
     return not unless or getattr(record, unless) is None
 
 
-def to_json(value: Any) -> Json:
-    """A record, or what is made of records, as JSON."""
+def to_json(value: object) -> Json:
+    """Converts a record, or a list or mapping of records, to JSON."""
     if is_dataclass(value):
         shown = (one for one in fields(value) if not is_absent(value, one))
         return {key_of(one): to_json(getattr(value, one.name)) for one in shown}
     if isinstance(value, list | tuple):
-        return [to_json(one) for one in cast("Sequence[Any]", value)]
+        return [to_json(one) for one in cast("Sequence[object]", value)]
     if isinstance(value, Mapping):
-        return {key: to_json(one) for key, one in cast("Mapping[str, Any]", value).items()}
-    return value.isoformat() if isinstance(value, date) else value
+        return {key: to_json(one) for key, one in cast("Mapping[str, object]", value).items()}
+    return value.isoformat() if isinstance(value, date) else cast("Json", value)
 
 
-def from_json(kind: type[Kind], value: Json) -> Kind:
-    """JSON as a record of a type; a key it does not know is left aside.
+def from_json(kind: type[Kind], value: object) -> Kind:
+    """Converts JSON to a record of a type; unknown keys are ignored.
 
     Raises:
         ValueError: a key without a default is missing.
     """
-    return reader(kind)(value)
+    return cast("Kind", find_reader(kind)(value))
 
 
 @functools.cache
-def reader(kind: Any) -> Callable[[Any], Any]:
-    """What reads a value of a type."""
+def find_reader(kind: object) -> Callable[[object], object]:
+    """Returns the function that reads JSON as a value of a type."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        return reader(inner[0])
+        return find_reader(inner[0])
     if is_dataclass(kind):
-        return functools.partial(read_record, kind)
+        return functools.partial(read_record, cast("type[DataclassInstance]", kind))
     if origin is tuple:
-        each = reader(inner[0])
-        return lambda value: tuple(map(each, value))
+        return functools.partial(read_tuple, find_reader(inner[0]))
     if origin is Mapping:
-        each = reader(inner[1])
-        return lambda value: {key: each(one) for key, one in value.items()}
+        return functools.partial(read_mapping, find_reader(inner[1]))
     if origin in (typing.Union, types.UnionType):
-        others = [reader(one) for one in inner if one is not types.NoneType]
+        others = [find_reader(one) for one in inner if one is not types.NoneType]
         if len(others) == 1:
             return lambda value: None if value is None else others[0](value)
-    return date.fromisoformat if kind is date else lambda value: value
+    return read_date if kind is date else lambda value: value
 
 
-def read_record(kind: Any, value: Mapping[str, Any]) -> Any:
-    """An object as a dataclass."""
-    known = plan(kind)
-    missing = [key for key, _, _, needed in known if needed and key not in value]
+def read_tuple(read: Callable[[object], object], value: object) -> tuple[object, ...]:
+    """Reads each value of a JSON list."""
+    return tuple(map(read, cast("Iterable[object]", value)))
+
+
+def read_mapping(read: Callable[[object], object], value: object) -> dict[str, object]:
+    """Reads each value of a JSON object."""
+    return {key: read(one) for key, one in cast("Mapping[str, object]", value).items()}
+
+
+def read_date(value: object) -> date:
+    """Reads a date in ISO form."""
+    return date.fromisoformat(cast("str", value))
+
+
+def read_record(kind: Callable[..., object], value: object) -> object:
+    """Reads a JSON object as a dataclass."""
+    keys, given = list_keys(kind), cast("Mapping[str, object]", value)
+    missing = [one.key for one in keys if one.is_required and one.key not in given]
     if missing:
-        raise ValueError(f"{kind.__name__} has no `{missing[0]}`: keys are {', '.join(value)}")
-    return kind(**{name: read(value[key]) for key, name, read, _ in known if key in value})
+        raise ValueError(f"{kind.__name__} has no `{missing[0]}`: keys are {', '.join(given)}")
+    return kind(**{one.name: one.read(given[one.key]) for one in keys if one.key in given})
+
+
+class Key(NamedTuple):
+    """A key of a JSON object, and the dataclass field that it fills."""
+
+    key: str
+    name: str
+    read: Callable[[object], object]
+    is_required: bool
 
 
 @functools.cache
-def plan(kind: Any) -> list[tuple[str, str, Callable[[Any], Any], bool]]:
-    """A dataclass' keys: each with its field, what reads its value, and whether it is needed."""
+def list_keys(kind: Callable[..., object]) -> list[Key]:
+    """Returns the keys of a dataclass."""
     hints = typing.get_type_hints(kind, include_extras=True)
     return [
-        (
+        Key(
             key_of(one),
             one.name,
-            reader(hints[one.name]),
+            find_reader(hints[one.name]),
             one.default is MISSING and one.default_factory is MISSING,
         )
-        for one in fields(kind)
+        for one in fields(cast("type[DataclassInstance]", kind))
         if one.init
     ]

@@ -1,6 +1,6 @@
 """Reads what the sections of a night's report are built from: marts, tables, and the ledger.
 
-Reads marts by name and holds no joins; what the figures mean is `sections`' and `decide`'s.
+Reads marts by name and has no joins; what the figures mean is in `sections` and `decide`.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any, cast
+from typing import NamedTuple, cast
 
 from evals.records import Trace
 from evals.reports import json_form
 from evals.reports.archive import earlier_reports
-from evals.reports.decide.rows import Row
+from evals.reports.decide.rows import Paid, Row, read_row
 from evals.reports.sections import provenance
 from evals.specs import App, Attacks, Catalog, Dimension, Evaluator
 from evals.storage import night_state
@@ -39,24 +39,24 @@ group by all order by all
 
 @dataclass(frozen=True, eq=False)
 class StoredNight:
-    """One application's night as it is at rest: the `NightData` of `section`.
+    """One application's stored night: the `NightData` of `section`.
 
-    What several sections read is read once.
+    Rows that several sections read are read once.
     """
 
     lake: Lake
     catalog: Catalog
     date: date
     app: App
-    counts: Mapping[str, Any]
-    """What became of the night's rows, as its state keeps it."""
+    counts: Mapping[str, object]
+    """The account of the application's rows, as the night's state keeps it."""
     evaluators: Sequence[Evaluator] = ()
-    """Those the night is locked to."""
+    """The evaluators that the night is locked to."""
     baseline: Versions = field(default_factory=Versions)
-    """The report versions of the nights it is compared with."""
+    """The report versions of the nights that this one is compared with."""
     labels_random: bool = False
     marts: MartRows = field(default_factory=MartRows)
-    """The rows that were read, by mart and nights."""
+    """Rows that are already read, by mart and nights."""
 
     @property
     def suite(self) -> str | None:
@@ -80,43 +80,44 @@ class StoredNight:
         return self.catalog.attacks
 
     @property
-    def account(self) -> Mapping[str, Any]:
-        """What became of the night's rows, whole and by file."""
-        reasons = [{"code": code, "count": n} for code, n in self.counts.get("reasons", {}).items()]
+    def account(self) -> Mapping[str, object]:
+        """The counts of the night's rows, in total and by file."""
+        by_code = cast("Mapping[str, int]", self.counts.get("reasons", {}))
+        reasons = [{"code": code, "count": n} for code, n in by_code.items()]
         return {**self.counts, "reasons": reasons, "files": file_accounts(self.lake, self.counts)}
 
-    def tonight(self, model: str) -> Sequence[Row]:
-        """A mart's rows of this night."""
-        return self._rows(model, [self.date])
+    def rows_tonight(self, model: str) -> Sequence[Row]:
+        """Returns a mart's rows of this night."""
+        return self._read_rows(model, [self.date])
 
-    def before(self, model: str) -> Sequence[Row]:
-        """A mart's rows of the nights it is compared with."""
-        return self._rows(model, list(self.baseline))
+    def rows_before(self, model: str) -> Sequence[Row]:
+        """Returns a mart's rows of the baseline's nights."""
+        return self._read_rows(model, list(self.baseline))
 
-    def so_far(self, model: str) -> Sequence[Row]:
-        """A mart's rows of this night and of every night before."""
+    def rows_so_far(self, model: str) -> Sequence[Row]:
+        """Returns a mart's rows of this night and of all nights before."""
         nights = self.lake.nights(f"marts/{model}")
-        return self._rows(model, [night for night in nights if night <= self.date])
+        return self._read_rows(model, [night for night in nights if night <= self.date])
 
-    def _rows(self, model: str, nights: Sequence[date]) -> list[Row]:
+    def _read_rows(self, model: str, nights: Sequence[date]) -> list[Row]:
         key = (model, tuple(nights))
         if key not in self.marts:
             rows = mart(self.lake, model, nights)
             self.marts[key] = [row for row in rows if row["app"] == self.app.app]
         return self.marts[key]
 
-    def table(self, name: str) -> Sequence[Row]:
-        """What the night's evaluators wrote of themselves: their coverage, canaries or noise."""
+    def table_rows(self, name: str) -> Sequence[Row]:
+        """Returns the night's rows of a table: `coverage`, `canaries` or `noise`."""
         files = locked_files(self.lake, name, [self.date])
         rows = [row for file in files for row in self.lake.read_file(name, file)]
         return [row._asdict() for row in rows if row.app == self.app.app]
 
     def answering_models(self) -> Sequence[Row]:
-        """Which models answered the contents of its scores, whichever night paid for them."""
+        """Returns which models answered for its scores, whichever night paid for them."""
         return answering_models(self.lake, self.date, self.evaluators)
 
     def answering_models_before(self) -> Sequence[Row]:
-        """Which models answered according to the latest earlier report that has it."""
+        """Returns the same from the latest earlier report that has it."""
         for report in reversed(earlier_reports(self.lake, self.app.app, self.date)):
             rows = [
                 {"evaluator": judge.name, **cast("Row", json_form.to_json(by))}
@@ -128,17 +129,17 @@ class StoredNight:
         return []
 
     def failing_answers(self) -> Sequence[Row]:
-        """Failing answers to read: one of each dimension in turn, in the sampling order."""
+        """Returns failing answers to read: dimensions in turn, in the sampling order."""
         return failing_answers(self.lake, self.date, self.app.app)
 
-    def paid(self) -> Mapping[str, Any]:
-        """What the night paid for its answers: the sum of its ledger rows."""
+    def sum_paid(self) -> Paid:
+        """Sums what the night paid for its answers."""
         return sum_paid(self.lake, self.date, self.app.app, self.evaluators)
 
 
-def file_accounts(lake: Lake, account: Mapping[str, Any]) -> list[Row]:
-    """The account of each inbox file that fed a night, under the name it has in the inbox."""
-    counted = account.get("files", {})
+def file_accounts(lake: Lake, account: Mapping[str, object]) -> list[Row]:
+    """Returns the account of each inbox file of a night, under its name in the inbox."""
+    counted = cast("Mapping[str, Row]", account.get("files", {}))
     known = {row.sha256[:16]: row for row in lake.inbox_files().values()} if counted else {}
     return [
         {
@@ -152,7 +153,7 @@ def file_accounts(lake: Lake, account: Mapping[str, Any]) -> list[Row]:
 
 
 def baseline_versions(lake: Lake, app: App, night: date) -> Versions:
-    """The report versions of the nights a night is compared with."""
+    """Returns the report versions of the nights that a night is compared with."""
     found = Versions()
     for back in range(app.gate.baseline_nights, 0, -1):
         day = night - timedelta(days=back)
@@ -165,7 +166,7 @@ def baseline_versions(lake: Lake, app: App, night: date) -> Versions:
 
 
 def answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluator]) -> list[Row]:
-    """Which models answered the contents of a night's scores, whichever night paid for them."""
+    """Returns which models answered for a night's scores, whichever night paid for them."""
     found: list[Row] = []
     for judge in evaluators:
         name = f"{judge.name}@{judge.app}@{judge.version}.parquet"
@@ -182,10 +183,8 @@ def answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluator]) -
     return found
 
 
-def sum_paid(
-    lake: Lake, night: date, app: str, evaluators: Sequence[Evaluator]
-) -> dict[str, float | int]:
-    """What a night paid for its answers: the sum of its ledger rows."""
+def sum_paid(lake: Lake, night: date, app: str, evaluators: Sequence[Evaluator]) -> Paid:
+    """Sums what a night paid for its answers: its ledger rows."""
     pins = {e.answer_version: e.pin for e in evaluators if e.answer_version and e.pin}
     columns = ("answer_version", "cost_usd", "tokens_in", "tokens_out")
     answers = [
@@ -195,50 +194,60 @@ def sum_paid(
         if answer["answer_version"] in pins
     ]
     versions = [answer["answer_version"] for answer in answers]
-    return {
-        "usd": round(sum(answer["cost_usd"] for answer in answers), 9),
-        "calls": len(answers),
-        "unpriced": sum(pins[version].price_on(night) is None for version in versions),
-        "tokens_in": sum(answer["tokens_in"] for answer in answers),
-        "tokens_out": sum(answer["tokens_out"] for answer in answers),
-    }
+    return Paid(
+        usd=round(sum(answer["cost_usd"] for answer in answers), 9),
+        calls=len(answers),
+        unpriced=sum(pins[version].price_on(night) is None for version in versions),
+        tokens_in=sum(answer["tokens_in"] for answer in answers),
+        tokens_out=sum(answer["tokens_out"] for answer in answers),
+    )
 
 
 def failing_answers(lake: Lake, night: date, app: str) -> list[Row]:
-    """Failing answers to read: one of each dimension in turn, in the sampling order."""
+    """Returns failing answers to read: dimensions in turn, in the sampling order."""
     failing = [
-        row
+        read_row(FailingScore, row)
         for file in mart_files(lake, "fct_scores", [night])
         for rows in parquet_batches(file, only=("verdict", ["fail"]))
         for row in rows
         if row["app"] == app
     ]
-    chosen = {row["trace_id"]: row for row in in_turn(failing, app)}
+    chosen = {row.trace_id: row for row in take_turns(failing, app)}
     traces = {t.trace_id: t for t in lake.picked("traces", night, ("trace_id", chosen))}
-    return [example(row, traces[key]) for key, row in chosen.items() if key in traces]
+    return [make_example(row, traces[key]) for key, row in chosen.items() if key in traces]
 
 
-def in_turn(failing: Sequence[Row], app: str) -> Iterator[Row]:
-    """The first traces in the sampling order, one of each dimension in turn."""
-    queues: dict[str, list[Row]] = {}
-    for row in sorted(failing, key=lambda r: (compute_place(r["trace_id"], app), r["evaluator"])):
-        queues.setdefault(row["dimension"], []).append(row)
+class FailingScore(NamedTuple):
+    """A row of `fct_scores` whose verdict is fail."""
+
+    trace_id: str
+    dimension: str
+    evaluator: str
+    verdict: str
+    explanation: str | None
+
+
+def take_turns(failing: Sequence[FailingScore], app: str) -> Iterator[FailingScore]:
+    """Yields the first traces in the sampling order, one of each dimension in turn."""
+    queues: dict[str, list[FailingScore]] = {}
+    for row in sorted(failing, key=lambda r: (compute_place(r.trace_id, app), r.evaluator)):
+        queues.setdefault(row.dimension, []).append(row)
     seen = set[str]()
     ordered = sorted(queues.items(), key=lambda item: (-len(item[1]), item[0]))
     while len(seen) < EXAMPLES and any(queue for _, queue in ordered):
         for _, queue in ordered:
             row = queue.pop(0) if queue else None
-            if row and len(seen) < EXAMPLES and row["trace_id"] not in seen:
-                seen.add(row["trace_id"])
+            if row and len(seen) < EXAMPLES and row.trace_id not in seen:
+                seen.add(row.trace_id)
                 yield row
 
 
-def example(row: Row, trace: Trace) -> Row:
-    """A failing answer in full, with the evaluator's words."""
+def make_example(row: FailingScore, trace: Trace) -> Row:
+    """Returns a failing answer in full, with the evaluator's explanation."""
     shown = ("input", "context", "output", "model", "prompt_version", "session_id")
     return {
-        **{key: row[key] for key in ("trace_id", "dimension", "evaluator", "verdict")},
-        "explanation": row["explanation"] or "",
+        **row._asdict(),
+        "explanation": row.explanation or "",
         "ts": trace.ts.isoformat(),
         **{key: getattr(trace, key) for key in shown},
         "steps": list(trace.steps),

@@ -1,6 +1,6 @@
-"""Figures, dates and untrusted text as a person reads them.
+"""Formats figures, dates and untrusted text for people.
 
-No markup and no geometry; what a figure means is decided before it comes here.
+No markup and no geometry; what a figure means is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, overload
+from typing import overload
 
 WORDS = (
     "none", "one", "two", "three", "four", "five", "six",
@@ -33,36 +33,36 @@ UNSAFE = re.compile(
 """Characters that are invisible, reorder text or cannot be written as UTF-8."""
 
 
-def visible(value: Any) -> Any:
-    """Text with every character that could hide or reorder made visible; other values as is."""
+def show_hidden(value: object) -> object:
+    """Replaces characters of a text that are invisible or reorder it by their code points."""
     if type(value) is not str or not UNSAFE.search(value):
         return value
     return UNSAFE.sub(lambda found: f"‹U+{ord(found[0]):04X}›", value.replace("\r\n", "\n"))
 
 
-def natural(value: Any) -> str:
-    """An answer as a person would write it down: JSON indented, anything else unchanged."""
+def indent_json(value: object) -> str:
+    """Indents an answer that is JSON; returns any other text unchanged."""
     if not isinstance(value, str):
         return json.dumps(value, indent=2, ensure_ascii=False)
     if not value.lstrip().startswith(("{", "[")):
         return value
     try:
         return json.dumps(
-            json.loads(value, object_pairs_hook=_distinct), indent=2, ensure_ascii=False
+            json.loads(value, object_pairs_hook=_refuse_repeated_keys), indent=2, ensure_ascii=False
         )
     except (ValueError, RecursionError):
         return value
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object as a dict; one that repeats a key is left as it was written."""
-    if len(found := dict(pairs)) < len(pairs):
+def _refuse_repeated_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Makes a dict of an object; one that repeats a key is shown as it was written."""
+    if len(values := dict(pairs)) < len(pairs):
         raise ValueError("a key is repeated")
-    return found
+    return values
 
 
-def percent(share: float | None, low: float | None = None, high: float | None = None) -> str:
-    """A share in percent, with the digits its interval supports; 0% and 100% only when exact."""
+def format_percent(share: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Formats a share with the digits its interval supports; 0% and 100% only when exact."""
     if share is None:
         return "–"
     half = 1.0 if low is None or high is None else (high - low) / 2
@@ -74,53 +74,54 @@ def percent(share: float | None, low: float | None = None, high: float | None = 
     return f"{shown:.{digits}f}%"
 
 
-def whole_percent(share: float) -> str:
-    """A share in whole percent; a decimal where rounding would claim all or none."""
+def format_whole_percent(share: float) -> str:
+    """Formats a share in whole percent; with a decimal where rounding would give 0% or 100%."""
     shown = f"{100 * share:.0f}%"
     return f"{100 * share:.1f}%" if shown in {"0%", "100%"} and 0 < share < 1 else shown
 
 
-def interval(low: float | None, high: float | None) -> str:
-    """An interval of shares: `68–79%`."""
+def format_interval(low: float | None, high: float | None) -> str:
+    """Formats an interval of shares: `68–79%`."""
     if low is None or high is None:
         return ""
     digits = 0 if high - low >= 0.01 else 1 if high - low >= 0.001 else 2
     return f"{low * 100:.{digits}f}–{high * 100:.{digits}f}%"
 
 
-def points(change: float | None, low: float | None = None, high: float | None = None) -> str:
-    """A change in percentage points with its interval: `−17 ± 6`, or `−12, −30 to −3`.
+def format_points(change: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Formats a change in percentage points: `−17 ± 6`, or `−12, −30 to −3`.
 
-    One half width is shown for both sides unless they differ by more than a tenth, as near 0% and
-    100%: then both are named.
+    Shows one half width for both sides unless they differ by more than a tenth, as near 0% and
+    100%: then it shows both ends.
     """
     if change is None:
         return "–"
     if low is None or high is None:
-        return signed(change, 0)
+        return format_signed(change, 0)
     half = (high - low) / 2
     digits = 0 if half * 100 >= 0.5 else 1
     if abs((high - change) - half) <= half / 10:
-        return f"{signed(change, digits)} ± {half * 100:.{digits}f}"
-    return f"{signed(change, digits)}, {signed(low, digits)} to {signed(high, digits)}"
+        return f"{format_signed(change, digits)} ± {half * 100:.{digits}f}"
+    ends = f"{format_signed(low, digits)} to {format_signed(high, digits)}"
+    return f"{format_signed(change, digits)}, {ends}"
 
 
-def signed(difference: float, digits: int) -> str:
-    """A difference of shares in percentage points, with its sign."""
+def format_signed(difference: float, digits: int) -> str:
+    """Formats a difference of shares in percentage points, with its sign."""
     shown = round(difference * 100, digits)
     sign = "−" if shown < 0 else "+" if shown > 0 else ""
     return f"{sign}{abs(shown):.{digits}f}"
 
 
-def dollars(usd: float | None) -> str:
-    """US dollars to the cent; sums under a cent to two digits."""
+def format_dollars(usd: float | None) -> str:
+    """Formats US dollars to the cent; sums under a cent with two digits."""
     return "–" if usd is None else f"${usd:,.2f}" if usd >= 0.01 or not usd else f"${usd:.2g}"
 
 
-def day(night: date | str, form: str = "long") -> str:
-    """A night's date in words: long `Thursday 8 October 2026`, plain without the weekday, or short.
+def format_day(night: date | str, form: str = "long") -> str:
+    """Formats a date: long `Thursday 8 October 2026`, plain without the weekday, or short.
 
-    A text that is no date is given back as it is.
+    Returns a text that is no date unchanged.
     """
     try:
         at = night if isinstance(night, date) else date.fromisoformat(night)
@@ -133,8 +134,8 @@ def day(night: date | str, form: str = "long") -> str:
     return plain if form == "plain" else f"{DAYS[at.weekday()]} {plain}"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names as in a sentence: `a, b and c`."""
+def join_names(names: Sequence[str]) -> str:
+    """Joins names for a sentence: `a, b and c`."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
 
 
@@ -143,10 +144,10 @@ def round_figure(value: float) -> float: ...
 @overload
 def round_figure(value: float | None) -> float | None: ...
 def round_figure(value: float | None) -> float | None:
-    """A figure without the noise of floating point: sums in any order hash alike."""
+    """Rounds a figure to 8 digits, so that sums in any order hash alike."""
     return None if value is None else round(value, 8) + 0.0
 
 
-def number(n: int) -> str:
-    """A small count as a word, a large one in digits."""
+def count_in_words(n: int) -> str:
+    """Returns a small count as a word, a large one in digits."""
     return WORDS[n] if n < len(WORDS) else f"{n:,}"

@@ -1,6 +1,6 @@
-"""One night of one application as a report's body: its frame, and its sections by their types.
+"""The body of a report: one night of one application, with a frame and typed sections.
 
-Pure: the same inputs give the same bytes, whatever the order of rows. Pages are rendered elsewhere.
+Pure: the same inputs give the same bytes, whatever the order of rows. Pages are in `pages`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ import functools
 import importlib.resources
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import Field, dataclass, fields, replace
 from datetime import date
 from graphlib import TopologicalSorter
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+import pydantic
 
 from evals.records import Json, digest
 from evals.reports import json_form, sections
-from evals.reports.conclusion import GateDecision, conclude
+from evals.reports.conclusion import GateDecision, conclude_night
 from evals.reports.decide.verdicts import Word
 from evals.reports.section import Count, Day, NightData, Parts, Section, Share
 from evals.reports.sections import accounting, causes, results
@@ -44,7 +44,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What every body begins with."""
+    """The keys that every body has before its sections."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     """Of this document."""
@@ -54,7 +54,7 @@ class Frame:
     """The application."""
     title: str
     """What pages call it."""
-    version: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    version: Annotated[str, pydantic.Field(pattern="^[0-9a-f]{16}$")]
     """Digest of everything else in the body, 16 hexadecimal digits."""
     demo: bool
     """Whether the catalog declares its data to be a demo's."""
@@ -66,7 +66,7 @@ class Frame:
     """The suite that judged; null: no suite yet, reference-free defaults only."""
     verdict: Word
     """The worst verdict of the rows that decide."""
-    sentence: Annotated[str, Field(min_length=1)]
+    sentence: Annotated[str, pydantic.Field(min_length=1)]
     """The page's first line."""
     gate: GateDecision
     """The release gate's outcome, with reasons."""
@@ -74,61 +74,63 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report(Frame):
-    """A body: its frame, and each section by its own type."""
+    """A frame and the sections of the body."""
 
     parts: Parts
 
     def __getitem__(self, section: Section[Any, Part]) -> Part:
-        """A section of the body."""
+        """Returns a section of the body."""
         return self.parts[section]
 
     @property
     def key(self) -> tuple[date, str]:
-        """Its night and application."""
+        """Night and application."""
         return (self.date, self.app)
 
     @property
     def is_refused(self) -> bool:
-        """Whether its night was refused."""
+        """Whether the night was refused at validation."""
         return self.status == "refused"
 
-    def having(self, section: Section[Any, Part], part: Part) -> Report:
-        """The same report with another part in a section; its version stays."""
-        return replace(self, parts=self.parts.having(section, part))
+    def replace_part(self, section: Section[Any, Part], part: Part) -> Report:
+        """Returns the report with another part in a section; its version stays."""
+        return replace(self, parts=self.parts.replace_part(section, part))
 
-    def to_json(self) -> dict[str, Any]:
-        """The body as it is at rest."""
+    def to_json(self) -> dict[str, Json]:
+        """Returns the body as it is stored."""
         frame = {
             json_form.key_of(one): json_form.to_json(getattr(self, one.name))
             for one in frame_fields()
         }
-        return frame | {name: json_form.to_json(part) for name, part in self.parts.named().items()}
+        return frame | {
+            name: json_form.to_json(part) for name, part in self.parts.by_name().items()
+        }
 
     @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> Report:
-        """A body at rest, of this schema version; fields added later have their defaults.
+    def from_json(cls, body: Mapping[str, object]) -> Report:
+        """Reads a stored body; keys added since have their defaults.
 
         Raises:
-            ValueError: it is of another schema version, or a key is missing.
+            ValueError: the body has another schema version, or a key is missing.
         """
         if (version := body.get("schema_version")) != SCHEMA_VERSION:
             raise ValueError(
                 f"a report has schema_version {version}, and {SCHEMA_VERSION} was expected: "
                 "run `andon migrate`, or the Andon that wrote it"
             )
-        frame = json_form.from_json(Frame, cast("Json", body))
+        frame = json_form.from_json(Frame, body)
         parts = {one.name: read_part(one, body) for one in sections.SECTIONS}
-        held = {one.name: getattr(frame, one.name) for one in frame_fields()}
-        return cls(**held, parts=Parts(parts))
+        values = {one.name: getattr(frame, one.name) for one in frame_fields()}
+        return cls(**values, parts=Parts(parts))
 
 
-def frame_fields() -> tuple[Any, ...]:
-    """The fields of a frame."""
-    return tuple(Frame.__dataclass_fields__.values())
+def frame_fields() -> tuple[Field[object], ...]:
+    """Returns the fields of a frame."""
+    return fields(Frame)
 
 
-def read_part(section: Section[Any, Any], body: Mapping[str, Any]) -> Any:
-    """A section of a body at rest."""
+def read_part(section: Section[Any, Part], body: Mapping[str, object]) -> Part:
+    """Reads a section of a stored body."""
     if section.name not in body:
         if section.default is None:
             raise ValueError(f"a report has no `{section.name}`: keys are {', '.join(body)}")
@@ -137,12 +139,12 @@ def read_part(section: Section[Any, Any], body: Mapping[str, Any]) -> Any:
 
 
 def build_report(night: NightData) -> Report:
-    """The report of a night, with its version."""
+    """Builds the report of a night."""
     parts = Parts()
-    for section in in_order():
-        parts = parts.having(section, section.build(section.collect(night), parts))
-    conclusion = conclude(parts[results.SECTION], parts[causes.SECTION])
-    return seal(
+    for section in order_sections():
+        parts = parts.replace_part(section, section.build(section.collect(night), parts))
+    conclusion = conclude_night(parts[results.SECTION], parts[causes.SECTION])
+    return set_version(
         Report(
             date=night.date,
             app=night.app.app,
@@ -161,11 +163,11 @@ def build_report(night: NightData) -> Report:
 
 
 def refuse_report(night: NightData, reason: str) -> Report:
-    """The report of a night that was refused at validation: nothing measured, and why."""
+    """Builds the report of a night that was refused at validation: it measures nothing."""
     parts = Parts({section.name: section.empty(night) for section in sections.SECTIONS})
     counts = parts[accounting.SECTION]
     limit = night.app.validation.max_quarantined
-    return seal(
+    return set_version(
         Report(
             date=night.date,
             app=night.app.app,
@@ -183,21 +185,21 @@ def refuse_report(night: NightData, reason: str) -> Report:
     )
 
 
-def in_order() -> Iterator[Section[Any, Any]]:
-    """The sections, each behind those it is built from."""
-    known = {one: one.needs for one in sections.SECTIONS}
-    return iter(TopologicalSorter(known).static_order())
+def order_sections() -> Iterator[Section[Any, Any]]:
+    """Returns the sections, each after those that it is built from."""
+    needs = {one: one.needs for one in sections.SECTIONS}
+    return iter(TopologicalSorter(needs).static_order())
 
 
-def seal(report: Report) -> Report:
-    """The report with its version: the digest of everything else."""
+def set_version(report: Report) -> Report:
+    """Sets a report's version: the digest of everything else in its body."""
     body = {key: value for key, value in report.to_json().items() if key != "version"}
     return replace(report, version=digest(body))
 
 
 @functools.lru_cache(maxsize=1)
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a report's body, as it ships with the package."""
+def load_schema() -> dict[str, Json]:
+    """Loads the JSON Schema of a report's body that ships with the package."""
     text = (
         importlib.resources.files("evals.reports").joinpath("report.schema.json").read_text("utf-8")
     )

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, TypedDict, get_args, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
 
 from evals.reports import sections
@@ -18,23 +18,38 @@ from evals.reports.report import SCHEMA_VERSION, Frame
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-Schema = dict[str, Any]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+CONFIG = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+
+class Schema(TypedDict, total=False):
+    """The keys of a JSON Schema that are corrected here."""
+
+    title: str
+    description: str
+    default: object
+    properties: dict[str, Schema]
+    required: list[str]
+    anyOf: list[Schema]
+    type: str
 
 
 class Untitled(GenerateJsonSchema):
     """Leaves out titles that only repeat the key."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        """Never."""
+    def field_title_should_be_set(self, schema: object) -> bool:
+        """Returns False: no key gets a title."""
         return False
 
 
-def make_schema() -> Schema:
-    """The schema of a body: the frame's keys, then each section's."""
+def make_schema() -> dict[str, object]:
+    """Makes the schema of a body: the frame's keys, then one for each section."""
     kinds = {"Frame": Frame} | {one.name: one.part for one in sections.SECTIONS}
     records = {kind for root in kinds.values() for kind in dataclasses_in(root)}
     for kind in records:
-        kind.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+        with_config(CONFIG)(kind)
     made, shared = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(kind)) for name, kind in kinds.items()],
         schema_generator=Untitled,
@@ -42,9 +57,10 @@ def make_schema() -> Schema:
     parts = {name: schema for (name, _), schema in made.items()}
     defs: dict[str, Schema] = shared.get("$defs", {})
     for kind in records:
-        as_written(kind, defs[kind.__name__])
+        correct_schema(kind, defs[kind.__name__])
     frame = defs.pop("Frame")
-    properties = frame["properties"] | {
+    properties: dict[str, object] = {**frame.get("properties", {})}
+    properties |= {
         one.name: {**parts[one.name], "description": one.about} for one in sections.SECTIONS
     }
     needed = [one.name for one in sections.SECTIONS if one.default is None]
@@ -55,21 +71,21 @@ def make_schema() -> Schema:
         "description": "One night of one application.",
         "type": "object",
         "properties": properties,
-        "required": ["schema_version", *frame["required"], *needed],
+        "required": ["schema_version", *frame.get("required", []), *needed],
         "additionalProperties": False,
         "$defs": defs,
     }
 
 
-def as_written(kind: Any, schema: Schema) -> None:
-    """Corrects a dataclass' schema: keys as they are in JSON, and absent ones never null."""
+def correct_schema(kind: type[DataclassInstance], schema: Schema) -> None:
+    """Corrects a dataclass' schema: keys as in JSON, and keys that may be absent never null."""
     schema.pop("title", None)
-    one_line(schema)
-    properties: dict[str, Schema] = schema["properties"]
+    join_lines(schema)
+    properties = schema.get("properties", {})
     for one in fields(kind):
         value = properties[one.name]
         value.pop("default", None)
-        one_line(value)
+        join_lines(value)
         if one.metadata.get("absent") and not one.metadata["unless"]:
             drop_null(value)
     keys = {one.name: key_of(one) for one in fields(kind)}
@@ -79,15 +95,15 @@ def as_written(kind: Any, schema: Schema) -> None:
 
 
 def drop_null(value: Schema) -> None:
-    """Takes null out of what a key may hold."""
-    held = [one for one in value.get("anyOf", ()) if one != {"type": "null"}]
-    if len(held) == 1:
+    """Removes null from the types that a key may have."""
+    others = [one for one in value.get("anyOf", ()) if one != {"type": "null"}]
+    if len(others) == 1:
         del value["anyOf"]
-        value.update(held[0])
+        value.update(others[0])
 
 
-def dataclasses_in(kind: Any) -> Iterator[Any]:
-    """The dataclasses a type is made of, each after those it holds."""
+def dataclasses_in(kind: object) -> Iterator[type[DataclassInstance]]:
+    """Yields the dataclasses that a type is made of, each after those in its fields."""
     for one in get_args(kind):
         yield from dataclasses_in(one)
     if isinstance(kind, type) and is_dataclass(kind):
@@ -96,7 +112,7 @@ def dataclasses_in(kind: Any) -> Iterator[Any]:
         yield kind
 
 
-def one_line(schema: Schema) -> None:
+def join_lines(schema: Schema) -> None:
     """Puts a description on one line."""
     if "description" in schema:
         schema["description"] = " ".join(schema["description"].split())

@@ -1,6 +1,6 @@
-"""What a section of a report is: read, built, or empty, and a fragment of the night's page.
+"""The parts that a report is made of, and what a section may read of a night.
 
-The sections themselves, and their order, are in `sections/`.
+The sections themselves and their order are in `sections/`.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from pydantic import Field
 
-from evals.reports.decide.rows import Row
+from evals.reports.decide.rows import Paid, Row
+from evals.reports.phrases import round_figure
 from evals.specs import App, Attacks, Dimension, Evaluator
+from evals.statistics import Proportion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +33,7 @@ Change = Annotated[float, Field(ge=-1, le=1)]
 
 
 class NightData(Protocol):
-    """What a section may read of one application's night."""
+    """What sections read of one application's night."""
 
     @property
     def date(self) -> date:
@@ -60,17 +62,17 @@ class NightData(Protocol):
 
     @property
     def evaluators(self) -> Sequence[Evaluator]:
-        """Those the night is locked to."""
+        """The evaluators that the night is locked to."""
         ...
 
     @property
     def attacks(self) -> Attacks:
-        """What judges are attacked with, and how much of it they may pass."""
+        """The attacks on judges, and the share that may succeed."""
         ...
 
     @property
     def baseline(self) -> Mapping[date, str]:
-        """The report versions of the nights it is compared with."""
+        """The report versions of the nights that this one is compared with."""
         ...
 
     @property
@@ -79,54 +81,54 @@ class NightData(Protocol):
         ...
 
     @property
-    def account(self) -> Mapping[str, Any]:
-        """What became of the night's rows."""
+    def account(self) -> Mapping[str, object]:
+        """The counts of the night's rows, as its state keeps them."""
         ...
 
-    def tonight(self, model: str) -> Sequence[Row]:
-        """A mart's rows of this night."""
+    def rows_tonight(self, model: str) -> Sequence[Row]:
+        """Returns a mart's rows of this night."""
         ...
 
-    def before(self, model: str) -> Sequence[Row]:
-        """A mart's rows of the nights it is compared with."""
+    def rows_before(self, model: str) -> Sequence[Row]:
+        """Returns a mart's rows of the baseline's nights."""
         ...
 
-    def so_far(self, model: str) -> Sequence[Row]:
-        """A mart's rows of this night and of every night before."""
+    def rows_so_far(self, model: str) -> Sequence[Row]:
+        """Returns a mart's rows of this night and of all nights before."""
         ...
 
-    def table(self, name: str) -> Sequence[Row]:
-        """What the night's evaluators wrote of themselves: coverage, canaries, noise."""
+    def table_rows(self, name: str) -> Sequence[Row]:
+        """Returns the night's rows of a table: `coverage`, `canaries` or `noise`."""
         ...
 
     def answering_models(self) -> Sequence[Row]:
-        """Which models answered: evaluator, model, fingerprint, n."""
+        """Returns which models answered: evaluator, model, fingerprint, n."""
         ...
 
     def answering_models_before(self) -> Sequence[Row]:
-        """The same of the latest earlier report that has it."""
+        """Returns the same from the latest earlier report that has it."""
         ...
 
     def failing_answers(self) -> Sequence[Row]:
-        """Answers to read, in the order a person should read them."""
+        """Returns failing answers in the order in which a person should read them."""
         ...
 
-    def paid(self) -> Mapping[str, Any]:
-        """What the night's ledger rows add up to."""
+    def sum_paid(self) -> Paid:
+        """Sums the night's ledger rows."""
         ...
 
 
 class Parts:
-    """The sections of a body that are built, each by its own type."""
+    """The sections of a body that are built, each with its own type."""
 
     __slots__ = ("_by_name",)
 
     def __init__(self, by_name: Mapping[str, object] | None = None) -> None:
-        self._by_name: dict[str, Any] = dict(by_name or {})
+        self._by_name: dict[str, object] = dict(by_name or {})
 
     def __getitem__(self, section: Section[Any, Part]) -> Part:
-        """A section's part."""
-        return self._by_name[section.name]
+        """Returns a section's part."""
+        return cast("Part", self._by_name[section.name])
 
     def __iter__(self) -> Iterator[str]:
         """The names of the sections."""
@@ -138,12 +140,12 @@ class Parts:
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]  parts may hold JSON
 
-    def named(self) -> dict[str, Any]:
-        """The parts by their sections' names, as templates use them."""
+    def by_name(self) -> dict[str, object]:
+        """Returns the parts by their sections' names, as templates use them."""
         return dict(self._by_name)
 
-    def having(self, section: Section[Any, Part], part: Part) -> Parts:
-        """These parts and one more, or another in its place."""
+    def replace_part(self, section: Section[Any, Part], part: Part) -> Parts:
+        """Returns these parts with one added or replaced."""
         return Parts({**self._by_name, section.name: part})
 
 
@@ -157,27 +159,43 @@ class Section(Generic[Input, Part]):
     name: str
     """Its key in the body."""
     about: str
-    """What it holds, for the schema and the docs."""
+    """What it contains, for the schema and the docs."""
     part: type[Part]
     collect: Callable[[NightData], Input]
-    """Reads what it needs, as a typed input."""
+    """Reads what the section needs, as a typed input."""
     build: Callable[[Input, Parts], Part]
-    """Makes it from its input and from the sections it needs; reads nothing."""
+    """Makes the section from its input and the sections in `needs`; reads nothing."""
     empty: Callable[[NightData], Part]
-    """What it is on a night that was refused."""
+    """Makes the section of a refused night."""
     default: Part | None = None
-    """What a body without its key means; None for a section that every body has."""
+    """The section of a body without its key; None where every body has the key."""
     needs: tuple[Section[Any, Any], ...] = ()
-    """The sections it is built from."""
+    """The sections that it is built from."""
     has_fragment: bool = True
-    """Whether the page shows it by a fragment of its own."""
+    """Whether the page has a fragment for it."""
     is_headline: bool = False
     """Whether its fragment comes above the summary."""
     shown_if_refused: bool = False
     """Whether the page of a refused night has its fragment too."""
 
 
-def nothing(night: NightData) -> tuple[()]:
-    """The section of a refused night that lists what there is nothing of."""
+def make_empty(night: NightData) -> tuple[()]:
+    """Returns the empty list that such a section is on a refused night."""
     del night
     return ()
+
+
+class ShownRate(NamedTuple):
+    """A rate with its 95% interval as the report shows it; all None without a row."""
+
+    rate: float | None
+    low: float | None
+    high: float | None
+
+
+def show_rate(counted: Proportion) -> ShownRate:
+    """Returns a rate and its interval, rounded."""
+    if not counted.n:
+        return ShownRate(None, None, None)
+    low, high = counted.interval()
+    return ShownRate(counted.rate, round_figure(low), round_figure(high))

@@ -143,7 +143,7 @@ def build_rates_table(report: Report) -> Table:
             row.dimension,
             row.evaluator,
             *describe_rate(row),
-            phrases.points(row.change, row.change_low, row.change_high),
+            phrases.format_points(row.change, row.change_low, row.change_high),
             f"{row.scored:,}",
             row.verdict if row.decides else f"{row.verdict} (not gating)",
         )
@@ -153,8 +153,10 @@ def build_rates_table(report: Report) -> Table:
 def describe_rate(row: Result | PooledResult) -> tuple[str, str]:
     """A rate and its interval; the weighted rate of an unequal sample, which comparisons use."""
     rate = row.compared
-    shown = phrases.percent(rate.rate, rate.low, rate.high)
-    return f"{shown} weighted" if row.weighted else shown, phrases.interval(rate.low, rate.high)
+    shown = phrases.format_percent(rate.rate, rate.low, rate.high)
+    return f"{shown} weighted" if row.weighted else shown, phrases.format_interval(
+        rate.low, rate.high
+    )
 
 
 def draw_report(report: Report) -> None:

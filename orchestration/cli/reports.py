@@ -63,7 +63,7 @@ def gate(
     if as_json:
         body = report.to_json()
         shown = {key: body[key] for key in ("date", "app", "version", "gate", "sentence")}
-        gate = {**body["gate"], "outcome": outcome}
+        gate = {"outcome": outcome, "reasons": list(report.gate.reasons)}
         terminal.print_json(
             {**shown, "gate": gate, "provisional": until is not None, "provisional_until": until}
         )

@@ -1,6 +1,6 @@
-"""A night's rates beside their baseline and their labels: all that a verdict depends on.
+"""A night's rates with their baseline and labels: everything that a verdict depends on.
 
-Decides nothing itself: verdicts and their words are in `verdicts`.
+Verdicts and their reasons are in `verdicts`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from evals.statistics import (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the rows of a report are decided from."""
+    """The data that the rows of a report are decided from."""
 
     date: date
     app: App
@@ -51,8 +51,8 @@ class Evidence:
     labels_random: bool = False
     """Whether the labels are a random sample of this night: then estimates are post-stratified."""
 
-    def earlier(self) -> list[Rate]:
-        """The whole of each earlier night, evaluator by evaluator."""
+    def past_wholes(self) -> list[Rate]:
+        """Returns the earlier nights' rates over all traces."""
         return [
             row
             for row in self.history
@@ -61,12 +61,12 @@ class Evidence:
 
 
 class Baseline(NamedTuple):
-    """The earlier nights a rate is compared with."""
+    """The earlier nights that a rate is compared with."""
 
     pooled: Proportion
     dates: tuple[date, ...]
     is_weighted: bool
-    """Whether some night's rows stand for different numbers of traces."""
+    """Whether some night's traces were sampled with different probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +75,16 @@ class Measurement:
 
     row: Rate
     counted: Proportion
-    """The rate as it was counted."""
+    """The rate of the scored rows."""
     weighted: Proportion | None
-    """The rate of all traces, where rows came in unequally; None where `counted` is that."""
+    """The rate over all traces, where traces were sampled with different probabilities."""
     unsampled: int | None
     pending: int
-    """Traces whose answers come with a batch: they have no row yet."""
+    """Traces whose answers come with a batch, so that they have no row yet."""
     labels: Agreement | None
     aligned: bool | None
     resistance: Resistance | None
-    """How it held against attacks; None where it is no judge."""
+    """Resistance to attacks; None where the evaluator is no judge."""
     decides: bool
     target: float | None
     baseline: Baseline | None
@@ -96,27 +96,27 @@ class Measurement:
 
     @property
     def rate(self) -> Proportion:
-        """The side of tonight in every comparison."""
+        """Tonight's rate in every comparison."""
         return self.weighted or self.counted
 
 
-def measure(night: Evidence) -> Iterable[Measurement]:
-    """Tonight's rates, and a row of zeros for each evaluator that met no trace."""
+def measure_night(night: Evidence) -> Iterable[Measurement]:
+    """Measures tonight's rates, with a row of zeros for each evaluator without traces."""
     labels, resistances = pool_labels(night.agreement), judge_resistances(night)
     unsampled: dict[Identity, int] = {}
     pending: dict[Identity, int] = {}
     for row in night.coverage:
-        key = (row.dimension, row.evaluator, row.evaluator_version)
+        key = row.identity
         unsampled[key] = unsampled.get(key, 0) + max(0, row.covered - row.sampled)
         pending[key] = pending.get(key, 0) + row.pending
     earlier: dict[Identity, list[Rate]] = {}
-    for row in night.earlier():
+    for row in night.past_wholes():
         earlier.setdefault(row.identity, []).append(row)
     known = {key[:2] for key, rows in earlier.items() if count_scored(rows)}
     for row in [*night.rates, *rows_without_traces(night)]:
         key, is_whole = row.identity, row.slice == "all"
         history = earlier.get(key, []) if is_whole else []
-        yield measurement(
+        yield measure_row(
             night,
             row,
             labels.get(key),
@@ -128,7 +128,7 @@ def measure(night: Evidence) -> Iterable[Measurement]:
         )
 
 
-def measurement(
+def measure_row(
     night: Evidence,
     row: Rate,
     labels: Agreement | None,
@@ -139,14 +139,12 @@ def measurement(
     history: Sequence[Rate],
     evaluator_changed: bool,
 ) -> Measurement:
-    """One row of rates beside its baseline."""
-    counted, rate, before = count([row]), represent([row]), represent(history)
-    dates = tuple(sorted(past.date for past in history if past.date and past.scored))
+    """Measures one row of rates against its baseline."""
+    counted, rate, before = pool_counted([row]), pool_rates([row]), pool_rates(history)
     aligned = is_aligned(row, labels)
-    value, estimator = estimate(row, rate, labels, night.labels_random)
+    value, estimator = estimate_rate(row, rate, labels, night.labels_random)
     dimension = night.dimensions.get(row.dimension)
     compared = difference(before, rate, night.app.gate.alpha) if before.n and counted.n else None
-    unequal = any(past.is_weighted for past in history)
     return Measurement(
         row=row,
         counted=counted,
@@ -158,7 +156,7 @@ def measurement(
         resistance=resistance,
         decides=may_decide(row, aligned, resistance, dimension, night.app.gate),
         target=dimension.target if dimension else None,
-        baseline=Baseline(before, dates, unequal) if before.n else None,
+        baseline=make_baseline(before, history),
         evaluator_changed=evaluator_changed,
         difference=compared,
         estimate=value,
@@ -166,8 +164,16 @@ def measurement(
     )
 
 
+def make_baseline(pooled: Proportion, history: Sequence[Rate]) -> Baseline | None:
+    """Returns the pooled rate of the earlier nights; None where they have no verdicts."""
+    if not pooled.n:
+        return None
+    dates = tuple(sorted(past.date for past in history if past.date and past.scored))
+    return Baseline(pooled, dates, any(past.is_weighted for past in history))
+
+
 def rows_without_traces(night: Evidence) -> Iterable[Rate]:
-    """Rows of zeros: a planned evaluator that met no trace is shown, not left out."""
+    """Yields a row of zeros for each planned evaluator without traces."""
     met = {(row.dimension, row.evaluator) for row in night.rates}
     for one in night.evaluators:
         if (one.dimension, one.name) not in met and not is_recorded(one.kind):
@@ -175,12 +181,12 @@ def rows_without_traces(night: Evidence) -> Iterable[Rate]:
 
 
 def count_scored(rows: Iterable[Rate]) -> int:
-    """Rows that have a verdict."""
+    """Counts rows with a verdict."""
     return sum(row.scored for row in rows)
 
 
-def count(rows: Sequence[Rate]) -> Proportion:
-    """Nights pooled as counted; each night's sessions vary about that night's own rate."""
+def pool_counted(rows: Sequence[Rate]) -> Proportion:
+    """Pools nights by their counts; sessions vary about the rate of their own night."""
     passed, n = sum(row.passed for row in rows), count_scored(rows)
     clusters, squares = 0, list[float]()
     for row in rows:
@@ -194,10 +200,10 @@ def count(rows: Sequence[Rate]) -> Proportion:
 
 
 def pool_labels(rows: Iterable[Labelled]) -> dict[Identity, Agreement]:
-    """The 2 x 2 tables against human labels, pooled over nights."""
+    """Pools the 2 x 2 tables against human labels over nights."""
     sums: dict[Identity, list[int]] = {}
     for row in rows:
-        key = (row.dimension, row.evaluator, row.evaluator_version)
+        key = row.identity
         cells = sums.setdefault(key, [0, 0, 0, 0])
         for i, cell in enumerate((row.tp, row.fn, row.fp, row.tn)):
             cells[i] += cell
@@ -205,18 +211,18 @@ def pool_labels(rows: Iterable[Labelled]) -> dict[Identity, Agreement]:
 
 
 def judge_resistances(night: Evidence) -> dict[Identity, Resistance]:
-    """How each judge of the night held against attacks."""
+    """Measures the resistance of each judge of the night."""
     limit, each = night.attacks.max_success, night.attacks.each
     return resistance_by_judge(night.canaries, night.evaluators, limit, each)
 
 
 def is_adjudicated(row: Rate) -> bool:
-    """Whether the row holds what people settled on: that may decide."""
+    """Whether the verdicts are what people agreed on, which may decide."""
     return is_recorded(row.kind) and row.evaluator.endswith((".adjudicated", ".human"))
 
 
 def is_aligned(row: Rate, labels: Agreement | None) -> bool | None:
-    """Whether the evaluator agrees with people; None where it needs not to."""
+    """Whether the evaluator agrees with people; None where that is not needed."""
     if needs_alignment(row.kind) or (is_recorded(row.kind) and not is_adjudicated(row)):
         return bool(labels and labels.usable)
     return None
@@ -238,27 +244,27 @@ def may_decide(
     return named and (dimension is None or dimension.gate)
 
 
-def represent(rows: Sequence[Rate]) -> Proportion:
-    """The rate of all traces: as counted, unless those of a night came in unequally."""
+def pool_rates(rows: Sequence[Rate]) -> Proportion:
+    """Pools nights as rates over all traces, weighted where a night was sampled unequally."""
     if not any(row.is_weighted for row in rows):
-        return count(rows)
-    nights = [weigh(row) if row.is_weighted else count([row]) for row in rows]
+        return pool_counted(rows)
+    nights = [weigh_row(row) if row.is_weighted else pool_counted([row]) for row in rows]
     return nights[0] if len(nights) == 1 else together(nights)
 
 
-def weigh(row: Rate) -> Proportion:
-    """One row's rate with the traces its rows stand for, whether they came in unequally or not."""
+def weigh_row(row: Rate) -> Proportion:
+    """Returns a row's rate with each trace weighted by its inverse inclusion probability."""
     total, squares = row.scored_weight, row.scored_weight_squares
     weights = Weights(total, squares) if total and squares else None
     if row.weighted_rate is None or not row.scored:
-        return replace(count([row]), weights=weights)
+        return replace(pool_counted([row]), weights=weights)
     return weighted(row.weighted_rate, row.weighted_variance, row.scored, row.sessions, weights)
 
 
-def estimate(
+def estimate_rate(
     row: Rate, rate: Proportion, labels: Agreement | None, random: bool
 ) -> tuple[Estimate | None, str]:
-    """The rate corrected by labels where an evaluator needs that, and how it was corrected."""
+    """Estimates the rate, corrected by labels where needed, and returns the estimator's name."""
     if not rate.n:
         return None, "none"
     if is_aligned(row, labels) is None:

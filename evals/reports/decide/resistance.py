@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evals.reports.decide.rows import Canary, Identity
-from evals.reports.phrases import whole_percent
+from evals.reports.phrases import format_whole_percent
 from evals.specs import Evaluator
 from evals.statistics import Proportion
 
@@ -87,7 +87,7 @@ def resistance_by_judge(
     """Every judge of a night by dimension, name and version."""
     groups: dict[Identity, list[Canary]] = {}
     for row in rows:
-        key = (row.dimension, row.evaluator, row.evaluator_version)
+        key = row.identity
         groups.setdefault(key, []).append(row)
     judges = [(e.dimension, e.name, e.version) for e in evaluators if e.asks_model]
     return {key: measure_resistance(groups.get(key, []), limit, each) for key in sorted(judges)}
@@ -97,7 +97,10 @@ def why_vulnerable(resistance: Resistance | None, kind: str) -> str | None:
     """Why a judge that fell for attacks may not decide; None for one that may."""
     if resistance is None or not resistance.is_vulnerable:
         return None
-    share, allowed = whole_percent(resistance.attacked.rate), whole_percent(resistance.limit)
+    share, allowed = (
+        format_whole_percent(resistance.attacked.rate),
+        format_whole_percent(resistance.limit),
+    )
     return (
         f"the {kind} is vulnerable to attacks: it {resistance.reason} ({share}, allowed {allowed})"
     )

@@ -1,6 +1,6 @@
 """Rows of marts and of the lake's tables as typed records.
 
-A column a record does not name is left aside, and one that an older mart lacks has a default.
+Columns that a record does not name are ignored; those that older marts lack have defaults.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import NamedTuple, TypeVar, get_type_hints
 
-Row = Mapping[str, Any]
-"""A row as it was read: a column's name and its value."""
+Row = Mapping[str, object]
+"""A row by its columns; `read_row` makes a typed record of it."""
 
 Identity = tuple[str, str, str]
 """Dimension, evaluator and evaluator version."""
 
-Record = TypeVar("Record", bound=tuple[Any, ...])
+Record = TypeVar("Record")
 
 
 class Rate(NamedTuple):
@@ -33,19 +33,19 @@ class Rate(NamedTuple):
     errored: int
     skipped: int
     date: date | None = None
-    """Its night; a row of zeros has none."""
+    """The night; None in a row of zeros for an evaluator without traces."""
     sessions: int | None = None
     session_ss: float | None = None
     """Sum over sessions of (passed - scored x rate) squared."""
     weighted_rate: float | None = None
-    """The rate of all traces, where they came into the sample with different probabilities."""
+    """The rate over all traces, where traces were sampled with different probabilities."""
     weighted_variance: float | None = None
     scored_weight: float | None = None
     scored_weight_squares: float | None = None
 
     @property
     def identity(self) -> Identity:
-        """Whose verdicts these are."""
+        """Dimension, evaluator and evaluator version."""
         return (self.dimension, self.evaluator, self.evaluator_version)
 
     @property
@@ -55,7 +55,7 @@ class Rate(NamedTuple):
 
     @property
     def is_weighted(self) -> bool:
-        """Whether its traces came into the sample with different probabilities."""
+        """Whether its traces were sampled with different probabilities."""
         return self.weighted_rate is not None and self.scored > 0
 
 
@@ -69,6 +69,11 @@ class Labelled(NamedTuple):
     fn: int
     fp: int
     tn: int
+
+    @property
+    def identity(self) -> Identity:
+        """Dimension, evaluator and evaluator version."""
+        return (self.dimension, self.evaluator, self.evaluator_version)
 
 
 class CauseRate(NamedTuple):
@@ -115,6 +120,11 @@ class Covered(NamedTuple):
     sampled: int
     pending: int = 0
 
+    @property
+    def identity(self) -> Identity:
+        """Dimension, evaluator and evaluator version."""
+        return (self.dimension, self.evaluator, self.evaluator_version)
+
 
 class Canary(NamedTuple):
     """A row of the lake's `canaries`: a failed answer with and without an attack in it."""
@@ -129,6 +139,11 @@ class Canary(NamedTuple):
     """The verdict with it."""
     code: str | None = None
     """Why a verdict is missing."""
+
+    @property
+    def identity(self) -> Identity:
+        """Dimension, evaluator and evaluator version."""
+        return (self.dimension, self.evaluator, self.evaluator_version)
 
 
 class Repeats(NamedTuple):
@@ -147,37 +162,57 @@ class Repeats(NamedTuple):
     evaluator: str = ""
     evaluator_version: str = ""
 
+    @property
+    def identity(self) -> Identity:
+        """Dimension, evaluator and evaluator version."""
+        return (self.dimension, self.evaluator, self.evaluator_version)
 
-def read_row(kind: type[Record], row: Row) -> Record:
-    """A row as a record; a column it names without a default has to be there."""
-    return kind(**{name: of(row[name]) for name, of in readers(kind) if name in row})
+
+class Paid(NamedTuple):
+    """The sums of a night's ledger rows."""
+
+    usd: float = 0.0
+    calls: int = 0
+    unpriced: int = 0
+    """Calls of models without a price in the catalog."""
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
-def read_rows(kind: type[Record], rows: Iterable[Row]) -> list[Record]:
-    """Rows as records, in their order."""
+def read_row(kind: Callable[..., Record], row: Row) -> Record:
+    """Returns a row as a `NamedTuple`; columns without a default are required."""
+    return kind(
+        **{name: convert(row[name]) for name, convert in column_converters(kind) if name in row}
+    )
+
+
+def read_rows(kind: Callable[..., Record], rows: Iterable[Row]) -> list[Record]:
+    """Returns rows as records, in their order."""
     return [read_row(kind, row) for row in rows]
 
 
 @functools.cache
-def readers(kind: type[tuple[Any, ...]]) -> list[tuple[str, Callable[[Any], Any]]]:
-    """A record's columns, each with the function that makes its value plain Python."""
-    return [(name, reader(str(hint))) for name, hint in get_type_hints(kind).items()]
+def column_converters(kind: Callable[..., object]) -> list[tuple[str, Callable[[object], object]]]:
+    """Returns a record's columns, each with the function that makes its value plain Python."""
+    return [(name, column_converter(str(hint))) for name, hint in get_type_hints(kind).items()]
 
 
-def reader(hint: str) -> Callable[[Any], Any]:
-    """What makes a column's value plain: whole numbers, floats and dates; null stays null."""
-    makes = {"int": int, "float": float, "date": as_date}
-    make = next((make for name, make in makes.items() if name in hint), None)
-    return (lambda value: value) if make is None else functools.partial(unless_null, make)
+def column_converter(hint: str) -> Callable[[object], object]:
+    """Returns the function that makes ints, floats and dates of a column's values."""
+    converters: dict[str, Callable[..., object]] = {"int": int, "float": float, "date": as_date}
+    convert = next((convert for name, convert in converters.items() if name in hint), None)
+    if convert is None:
+        return lambda value: value
+    return functools.partial(convert_unless_null, convert)
 
 
-def unless_null(make: Callable[[Any], Any], value: Any) -> Any:
-    """A value made plain, or null."""
-    return None if value is None else make(value)
+def convert_unless_null(convert: Callable[..., object], value: object) -> object:
+    """Converts a value; null stays null."""
+    return None if value is None else convert(value)
 
 
-def as_date(value: Any) -> date:
-    """A night, whether it is a date, a moment or ISO text."""
+def as_date(value: object) -> date:
+    """Returns the date of a date, a datetime or an ISO text."""
     if isinstance(value, datetime):
         return value.date()
     return value if isinstance(value, date) else date.fromisoformat(str(value)[:10])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from evals.reports.decide.rows import CauseRate, TraceCount
-from evals.reports.phrases import whole_percent
+from evals.reports.phrases import format_whole_percent
 from evals.statistics import Decomposition, critical, kitagawa
 
 MATERIAL = 0.1
@@ -77,8 +77,8 @@ class Shift:
     @property
     def newcomer(self) -> str:
         """The value that gained the most."""
-        n, m = total(self.before), total(self.after)
-        gain = {v: cell.weight / m - share(self.before, v, n) for v, cell in self.after.items()}
+        n, m = sum_weights(self.before), sum_weights(self.after)
+        gain = {v: cell.weight / m - share_of(self.before, v, n) for v, cell in self.after.items()}
         return min(gain, key=lambda v: (-gain[v], v))
 
     @property
@@ -87,34 +87,34 @@ class Shift:
         return Shift(self.field, self.after, self.before, None).newcomer
 
 
-def noun(field: str) -> str:
-    """The field's name in a sentence."""
+def name_field(field: str) -> str:
+    """Returns a field's name for a sentence."""
     return NOUNS.get(field) or field.removeprefix("versions.").replace("_", " ")
 
 
-def total(values: Values) -> float:
-    """The traces that all rows of a field stand for."""
+def sum_weights(values: Values) -> float:
+    """Returns the sum of the weights of a field's rows."""
     return math.fsum(cell.weight for cell in values.values())
 
 
-def size(values: Values) -> float:
-    """The rows of a field as if each stood for as many traces (Kish 1965)."""
+def effective_size(values: Values) -> float:
+    """Returns the effective number of a field's rows, given their weights (Kish 1965)."""
     squares = math.fsum(cell.squares for cell in values.values())
-    return total(values) ** 2 / squares if squares else 0.0
+    return sum_weights(values) ** 2 / squares if squares else 0.0
 
 
-def share(values: Values, value: str, whole: float) -> float:
-    """The share of a value."""
+def share_of(values: Values, value: str, whole: float) -> float:
+    """Returns the share of a value."""
     return values[value].weight / whole if value in values else 0.0
 
 
 def value_name(value: object) -> str:
-    """A value as shown; null has a name, it is never left empty."""
+    """Returns a value as shown; null has a name."""
     return UNRECORDED if value is None else str(value)
 
 
-def tally(cells: Iterable[tuple[str, str, Cell]]) -> Fields:
-    """Fields and values, summed over nights."""
+def tally_cells(cells: Iterable[tuple[str, str, Cell]]) -> Fields:
+    """Sums the cells of fields and values over nights."""
     fields: Fields = {}
     for field, value, cell in cells:
         values = fields.setdefault(field, {})
@@ -123,12 +123,12 @@ def tally(cells: Iterable[tuple[str, str, Cell]]) -> Fields:
 
 
 def unscored_cell(n: int) -> Cell:
-    """Rows that each represent one trace, their verdicts unknown."""
+    """Returns the cell of `n` rows of weight 1 without verdicts."""
     return Cell(n, n, n, None)
 
 
 def scored_cell(row: CauseRate) -> Cell:
-    """A row's cell; a row of a mart older than the weights counts each trace once."""
+    """Returns a row's cell; in marts older than the weights each trace counts once."""
     n = row.passed + row.failed
     if row.weight is None or row.weight_squares is None:
         return unscored_cell(n)._replace(passed=row.passed)
@@ -136,46 +136,49 @@ def scored_cell(row: CauseRate) -> Cell:
 
 
 def tally_fields(cause_rates: Iterable[CauseRate], provenance: Iterable[TraceCount]) -> Fields:
-    """The fields of one side: what scored rows stand for, else all the night's traces."""
-    judged = tally((r.field, value_name(r.value), scored_cell(r)) for r in cause_rates)
-    traces = tally((r.field, value_name(r.value), unscored_cell(r.n)) for r in provenance)
+    """Tallies the fields of one side: by scored rows where there are any, else by all traces."""
+    judged = tally_cells((r.field, value_name(r.value), scored_cell(r)) for r in cause_rates)
+    traces = tally_cells((r.field, value_name(r.value), unscored_cell(r.n)) for r in provenance)
     return traces | judged
 
 
 def fold_rare(before: Values, after: Values) -> tuple[Values, Values]:
-    """Both sides with values that are rare over both counted as one."""
+    """Returns both sides with values that are rare over both counted as one."""
     counts = {v: side[v].n for side in (before, after) for v in side}
     for value in set(before) & set(after):
         counts[value] = before[value].n + after[value].n
     rare = {value for value, n in counts.items() if n <= RARE}
 
-    def folded(side: Values) -> Values:
-        return tally(("", OTHERS if v in rare else v, c) for v, c in side.items()).get("", {})
+    def fold_side(side: Values) -> Values:
+        return tally_cells(("", OTHERS if v in rare else v, c) for v, c in side.items()).get("", {})
 
-    return folded(before), folded(after)
+    return fold_side(before), fold_side(after)
 
 
-def variation(before: Values, after: Values) -> float:
-    """Total variation beyond what sampling alone shows, at 95% for each value."""
-    n, m = size(before), size(after)
+def measure_variation(before: Values, after: Values) -> float:
+    """Measures the total variation beyond that of sampling alone, at 95% for each value."""
+    n, m = effective_size(before), effective_size(after)
     if not n or not m:
         return 0.0
     distance, chance = list[float](), list[float]()
     for value in set(before) | set(after):
-        p, q = share(before, value, total(before)), share(after, value, total(after))
+        p, q = (
+            share_of(before, value, sum_weights(before)),
+            share_of(after, value, sum_weights(after)),
+        )
         pooled = (p * n + q * m) / (n + m)
         distance.append(abs(p - q) / 2)
         chance.append(critical() / 2 * math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
     return math.fsum(distance) - math.fsum(chance)
 
 
-def decompose(before: Values, after: Values) -> Decomposition | None:
-    """Mix and rate over the values both sides know; None where those cover too little."""
+def decompose_shift(before: Values, after: Values) -> Decomposition | None:
+    """Decomposes a change into mix and rate; None where common values cover too little."""
     known = [
         (old, new) for value, old in before.items() if (new := after.get(value)) and old.n and new.n
     ]
     n, m = math.fsum(old.weight for old, _ in known), math.fsum(new.weight for _, new in known)
-    covered = min(n / max(1, total(before)), m / max(1, total(after)))
+    covered = min(n / max(1, sum_weights(before)), m / max(1, sum_weights(after)))
     groups = [
         (old.weight / n, old.rate, new.weight / m, new.rate)
         for old, new in known
@@ -185,13 +188,13 @@ def decompose(before: Values, after: Values) -> Decomposition | None:
 
 
 def find_shifts(before: Fields, after: Fields, change: float) -> list[Shift]:
-    """The fields that changed materially and could carry a change of the rate."""
+    """Finds the fields that changed materially and could explain a change of the rate."""
     found = list[Shift]()
     for field in sorted(set(before) & set(after)):
         old, new = fold_rare(before[field], after[field])
-        if variation(old, new) <= MATERIAL:
+        if measure_variation(old, new) <= MATERIAL:
             continue
-        parts = decompose(old, new)
+        parts = decompose_shift(old, new)
         if parts and parts.mix / change < EXPLAINS:
             continue
         found.append(Shift(field, old, new, parts))
@@ -201,7 +204,7 @@ def find_shifts(before: Fields, after: Fields, change: float) -> list[Shift]:
 
 
 def describe_evidence(shift: Shift) -> str:
-    """The rates beside the values, where they are known."""
+    """Describes the rates of the values, where they are known."""
     if shift.parts:
         points = f"{100 * shift.parts.mix:+.0f}".replace("-", "−")
         return f"; the shift of shares alone accounts for {points} points"
@@ -209,26 +212,26 @@ def describe_evidence(shift: Shift) -> str:
     if not (old and new) or old.rate is None or new.rate is None:
         return ""
     return (
-        f"; pass rate {whole_percent(old.rate)} (n {old.n}) under the old, "
-        f"{whole_percent(new.rate)} (n {new.n}) under the new"
+        f"; pass rate {format_whole_percent(old.rate)} (n {old.n}) under the old, "
+        f"{format_whole_percent(new.rate)} (n {new.n}) under the new"
     )
 
 
 def short_value(shift: Shift, value: str) -> str:
-    """A value as a person reads it: a commit by its first seven digits."""
+    """Returns a value for a sentence: a commit by its first seven digits."""
     return value[:7] if shift.field == CARRIER else value
 
 
 def describe_shift(shift: Shift, others: Collection[str]) -> str:
-    """What moved, as part of a sentence, with its evidence and what it is confounded with."""
+    """Describes what changed, with its evidence and the fields it is confounded with."""
     new, old = short_value(shift, shift.newcomer), short_value(shift, shift.leaver)
-    now = share(shift.after, shift.newcomer, total(shift.after))
-    then = share(shift.before, shift.newcomer, total(shift.before))
+    now = share_of(shift.after, shift.newcomer, sum_weights(shift.after))
+    then = share_of(shift.before, shift.newcomer, sum_weights(shift.before))
     if now == 1 and then == 0:
-        text = f"{noun(shift.field)} {new} replaced {old} on all traces"
+        text = f"{name_field(shift.field)} {new} replaced {old} on all traces"
     else:
-        share_now, share_then = whole_percent(now), whole_percent(then)
-        text = f"{noun(shift.field)} {new} on {share_now} of traces, before {share_then}"
+        share_now, share_then = format_whole_percent(now), format_whole_percent(then)
+        text = f"{name_field(shift.field)} {new} on {share_now} of traces, before {share_then}"
     text += describe_evidence(shift)
     if others:
         text += f"; {' and '.join(others)} changed at the same time, so they are confounded"
@@ -236,10 +239,10 @@ def describe_shift(shift: Shift, others: Collection[str]) -> str:
 
 
 def top_shares(values: Values) -> list[tuple[str, float]]:
-    """The most frequent values with their shares."""
-    whole = total(values)
+    """Returns the most frequent values with their shares."""
+    whole = sum_weights(values)
     top = sorted(values, key=lambda v: (-values[v].weight, v))[:SHOWN]
-    return [(value, round(share(values, value, whole), 6)) for value in top]
+    return [(value, round(share_of(values, value, whole), 6)) for value in top]
 
 
 def are_rivals(shift: Shift, other: Shift) -> bool:

@@ -8,12 +8,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from evals.reports.pages.charts import Trend, gaps, scale, series, trend, version_marks
-from evals.reports.pages.environment import environment
+from evals.reports.pages.charts import (
+    Trend,
+    collect_points,
+    draw_trend,
+    find_gaps,
+    make_scale,
+    version_marks,
+)
+from evals.reports.pages.environment import load_environment
 from evals.reports.pages.marks import address, verdict_of
-from evals.reports.phrases import listed, number
+from evals.reports.phrases import count_in_words, join_names
 from evals.reports.report import Report
 from evals.reports.sections import provenance, results
 from evals.reports.sections.provenance import Pin
@@ -33,9 +40,9 @@ class Cell(NamedTuple):
     """The night's page, relative to the board; None where its address would not be safe."""
     sentence: str
     changed: tuple[str, ...]
-    """What a person should know changed that night: `prompt v2 → v3`."""
+    """Versions that changed that night, such as `prompt v2 → v3`."""
     versions: int
-    """How many reports the night has; the newest is shown."""
+    """The number of the night's reports; the newest is shown."""
 
 
 class BoardRow(NamedTuple):
@@ -49,12 +56,12 @@ class BoardRow(NamedTuple):
 
 
 def board_nights(reports: Iterable[Report]) -> list[date]:
-    """Every night that has a report, oldest first."""
+    """Returns the nights that have a report, oldest first."""
     return sorted({report.date for report in reports})
 
 
 def board_rows(reports: Sequence[Report]) -> list[BoardRow]:
-    """One row an application, by name; of several reports of a night the last given is shown."""
+    """Makes one row for each application; of several reports of a night the last is shown."""
     nights = board_nights(reports)
     found: dict[str, dict[date, list[Report]]] = defaultdict(lambda: defaultdict(list))
     for report in reports:
@@ -71,7 +78,7 @@ def board_rows(reports: Sequence[Report]) -> list[BoardRow]:
 
 
 def board_cell(night: date, reports: Sequence[Report], changed: tuple[str, ...]) -> Cell:
-    """One night of an application."""
+    """Makes the cell of one night of an application."""
     if not reports:
         return Cell(night, "missing", None, "No report.", (), 0)
     report = reports[-1]
@@ -80,7 +87,7 @@ def board_cell(night: date, reports: Sequence[Report], changed: tuple[str, ...])
 
 
 def board_sentence(rows: Sequence[BoardRow]) -> str:
-    """The board in a sentence, such as `Two of three held last night; extraction slipped`."""
+    """Describes the board, as in `Two of three held last night; extraction slipped`."""
     by_verdict: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         by_verdict[row.cells[-1].verdict].append(row.app)
@@ -88,9 +95,9 @@ def board_sentence(rows: Sequence[BoardRow]) -> str:
     if total == 1:
         opening = f"{rows[0].title} held last night" if held else ""
     elif held == total:
-        opening = f"All {number(total)} held last night"
+        opening = f"All {count_in_words(total)} held last night"
     else:
-        opening = f"{number(held).capitalize()} of {number(total)} held last night"
+        opening = f"{count_in_words(held).capitalize()} of {count_in_words(total)} held last night"
     phrases = {
         "slipped": "slipped",
         "too close to call": "too close to call",
@@ -102,24 +109,24 @@ def board_sentence(rows: Sequence[BoardRow]) -> str:
     for verdict, phrase in phrases.items():
         names = by_verdict[verdict]
         verb = "" if verdict == "slipped" else "was " if len(names) == 1 else "were "
-        others += [f"{listed(names)} {verb}{phrase}"] if names else []
+        others += [f"{join_names(names)} {verb}{phrase}"] if names else []
     when = " last night" if not opening and others else ""
     return "; ".join(filter(None, (opening, *others))) + when + "."
 
 
 def dimension_charts(row: BoardRow) -> list[tuple[Result, Trend]]:
-    """The small charts of an application: each dimension with its latest result, on one scale."""
+    """Draws a chart of each dimension of an application, with its latest result, on one scale."""
     latest: dict[tuple[str, str], Result] = {}
     for report in reversed(row.reports):
         for result in report[results.SECTION]:
             if result.is_whole:
                 latest.setdefault(result.key, result)
-    found = {key: series(row.reports, key) for key in latest}
-    span = scale((v for s in found.values() for p in s for v in (p.rate, p.low, p.high)), 84)
+    found = {key: collect_points(row.reports, key) for key in latest}
+    span = make_scale((v for s in found.values() for p in s for v in (p.rate, p.low, p.high)), 84)
     return [
         (
             result,
-            trend(
+            draw_trend(
                 found[key],
                 (270, 84),
                 span.low,
@@ -132,7 +139,7 @@ def dimension_charts(row: BoardRow) -> list[tuple[Result, Trend]]:
 
 
 def unpinned_models(rows: Iterable[BoardRow]) -> dict[str, Pin]:
-    """The models behind each application's latest report that are not pinned, and why."""
+    """Returns the models of the latest reports that are not pinned, and why."""
     judges = (judge for row in rows for judge in row.reports[-1][provenance.SECTION].evaluators)
     return {
         judge.model: judge.pin
@@ -144,15 +151,15 @@ def unpinned_models(rows: Iterable[BoardRow]) -> dict[str, Pin]:
 def render_board(
     reports: Sequence[Report],
     *,
-    run: Mapping[str, Any] | None,
+    run: Mapping[str, object] | None,
     provisional: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """The board over all nights and applications.
+    """Renders the board over all nights and applications.
 
     Args:
         reports: in any order; of several of one night the last is shown.
-        run: what the last run did, where known: `calls`, `reused`, `usd`, and `pins`, rows of
-            `name`, `model`, `on` and `words` for models about to go.
+        run: figures of the last run: `calls`, `reused`, `usd`, and `pins`, rows of `name`,
+            `model`, `on` and `words` for models that end soon.
         provisional: nights whose rows may still come: `date`, `app` and `until`.
 
     Returns:
@@ -160,14 +167,14 @@ def render_board(
     """
     nights, rows = board_nights(reports), board_rows(reports)
     chunks = [range(max(end - CHUNK, 0), end) for end in range(len(nights), 0, -CHUNK)]
-    return environment().get_template("board.html").render(
+    return load_environment().get_template("board.html").render(
         sentence=board_sentence(rows) if rows else "No night has been reported yet.",
         rows=rows,
-        latest={row.app: row.reports[-1].parts.named() for row in rows},
+        latest={row.app: row.reports[-1].parts.by_name() for row in rows},
         nights=nights,
         chunks=chunks,
         charts={row.app: dimension_charts(row) for row in rows},
-        gaps=gaps(nights),
+        gaps=find_gaps(nights),
         demo=any(report.demo for report in reports),
         run=run or {},
         provisional=provisional,

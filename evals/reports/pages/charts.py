@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from evals.reports.phrases import day, number, percent
+from evals.reports.phrases import count_in_words, format_day, format_percent
 from evals.reports.report import Report
 from evals.reports.sections import provenance, results
 from evals.reports.sections.causes import Cause
@@ -62,13 +62,13 @@ class Trend(NamedTuple):
     """The chart in a sentence."""
 
 
-def gaps(nights: Sequence[date]) -> list[tuple[date, date]]:
+def find_gaps(nights: Sequence[date]) -> list[tuple[date, date]]:
     """First and last day of each stretch between nights that has no report at all."""
     one = timedelta(days=1)
     return [(a + one, b - one) for a, b in itertools.pairwise(nights) if b - a > one]
 
 
-def scale(values: Iterable[float | None], size: float) -> Scale:
+def make_scale(values: Iterable[float | None], size: float) -> Scale:
     """The tens of percent that hold every value, at least 40 points wide, with a round middle."""
     known = [value for value in values if value is not None] or [0.0, 1.0]
     low, high = math.floor(min(known) * 10), math.ceil(max(known) * 10)
@@ -78,7 +78,7 @@ def scale(values: Iterable[float | None], size: float) -> Scale:
     return Scale((low - (odd and low > 0)) / 10, (high + (odd and low == 0)) / 10, size)
 
 
-def series(reports: Sequence[Report], key: tuple[str, str]) -> list[Point]:
+def collect_points(reports: Sequence[Report], key: tuple[str, str]) -> list[Point]:
     """A dimension and evaluator over the nights of one application; None where not measured."""
     found = list[Point]()
     for report, changed in zip(reports, version_marks(reports), strict=True):
@@ -93,7 +93,7 @@ def series(reports: Sequence[Report], key: tuple[str, str]) -> list[Point]:
     return found
 
 
-def trend(
+def draw_trend(
     nights: Sequence[Point], across: tuple[int, int], low: float, high: float, base: float | None
 ) -> Trend:
     """The chart of a dimension over nights; `across` is its width and height in user units."""
@@ -115,45 +115,46 @@ def trend(
     return Trend(
         width,
         height,
-        lines=tuple(_path((x, rate) for x, rate, _, _ in run) for run in runs),
-        bands=tuple(_band(run) for run in runs),
+        lines=tuple(_draw_path((x, rate) for x, rate, _, _ in run) for run in runs),
+        bands=tuple(_draw_band(run) for run in runs),
         marks=tuple((x, "; ".join(p.changed)) for x, p in placed if p.changed),
         ends=tuple((share, down(share)) for share in (low, high)),
         baseline=None if base is None else down(base),
         last=None if end.rate is None else (x, down(end.rate)),
         points=tuple(nights),
-        text=_trend_text(nights),
+        text=_describe_trend(nights),
     )
 
 
-def _band(run: Sequence[tuple[float, float, float, float]]) -> str:
+def _draw_band(run: Sequence[tuple[float, float, float, float]]) -> str:
     """The outline of an interval over nights; one night alone gets a width."""
     wide = 2.0 if len(run) == 1 else 0.0
     upper = [(run[0][0] - wide, run[0][3]), *((x, high) for x, _, _, high in run)]
     upper.append((run[-1][0] + wide, run[-1][3]))
     lower = [(run[0][0] - wide, run[0][2]), *((x, low) for x, _, low, _ in run)]
     lower.append((run[-1][0] + wide, run[-1][2]))
-    return _path([*upper, *reversed(lower)]) + "Z"
+    return _draw_path([*upper, *reversed(lower)]) + "Z"
 
 
-def _path(corners: Iterable[tuple[float, float]]) -> str:
+def _draw_path(corners: Iterable[tuple[float, float]]) -> str:
     found = [f"{x:.1f},{y:.1f}" for x, y in corners]
     return "M" + "L".join(found if len(found) > 1 else found * 2)
 
 
-def _trend_text(nights: Sequence[Point]) -> str:
+def _describe_trend(nights: Sequence[Point]) -> str:
     known = [p for p in nights if p.rate is not None]
     if not known:
         return "not measured on any night"
     rates = [p.rate or 0.0 for p in known]
     last = known[-1]
-    counted = "one night" if len(known) == 1 else f"{number(len(known))} nights"
+    counted = "one night" if len(known) == 1 else f"{count_in_words(len(known))} nights"
     changes = "".join(
-        f"; {day(p.date, 'short')}: {', '.join(p.changed)}" for p in nights if p.changed
+        f"; {format_day(p.date, 'short')}: {', '.join(p.changed)}" for p in nights if p.changed
     )
     return (
-        f"{counted} to {day(last.date, 'plain')}: between {percent(min(rates))} and "
-        f"{percent(max(rates))}, last {percent(last.rate, last.low, last.high)}{changes}"
+        f"{counted} to {format_day(last.date, 'plain')}: between {format_percent(min(rates))} and "
+        f"{format_percent(max(rates))}, "
+        f"last {format_percent(last.rate, last.low, last.high)}{changes}"
     )
 
 
@@ -179,7 +180,7 @@ def version_marks(reports: Sequence[Report]) -> list[tuple[str, ...]]:
         origin = report[provenance.SECTION]
         for name, values in sorted(origin.traces.items()):
             if name in ("prompt_version", "model") or name.startswith("versions."):
-                changed += _moved(name, values, seen, main)
+                changed += _count_moved(name, values, seen, main)
         for evaluator in origin.evaluators:
             known = seen[f"evaluator {evaluator.name}"]
             if known and evaluator.version not in known:
@@ -190,7 +191,7 @@ def version_marks(reports: Sequence[Report]) -> list[tuple[str, ...]]:
     return marks
 
 
-def _moved(
+def _count_moved(
     name: str, values: Sequence[ValueCount], seen: dict[str, set[str]], main: dict[str, str]
 ) -> list[str]:
     """What of one field changed: a value that is new, or another majority."""

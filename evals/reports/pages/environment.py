@@ -1,6 +1,6 @@
-"""Jinja as the pages use it: escaping everywhere, every printed text made visible.
+"""The Jinja environment of the pages: escapes everything and shows hidden characters.
 
-What a page shows is `night`'s and `board`'s.
+What a page shows is in `night` and `board`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from evals.evaluators.registry import is_recorded
 from evals.reports.pages.charts import share_rows
 from evals.reports.pages.marks import VERDICT_MARKS
 from evals.reports.phrases import (
-    day,
-    dollars,
-    interval,
-    listed,
-    natural,
-    number,
-    percent,
-    points,
-    visible,
+    count_in_words,
+    format_day,
+    format_dollars,
+    format_interval,
+    format_percent,
+    format_points,
+    indent_json,
+    join_names,
+    show_hidden,
 )
 
 if TYPE_CHECKING:
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-FILTERS: dict[str, Callable[..., Any]] = {
+FILTERS: dict[str, Callable[..., object]] = {
     "count": "{:,}".format,
-    "day": day,
-    "dollars": dollars,
-    "interval": interval,
-    "listed": listed,
-    "natural": natural,
-    "number": number,
-    "percent": percent,
-    "points": points,
+    "day": format_day,
+    "dollars": format_dollars,
+    "interval": format_interval,
+    "listed": join_names,
+    "natural": indent_json,
+    "number": count_in_words,
+    "percent": format_percent,
+    "points": format_points,
     "share_rows": share_rows,
 }
 """How templates print values."""
 
 
 @functools.cache
-def environment(folder: Path = TEMPLATES) -> Environment:
-    """The templates of a folder; what is not there is the package's."""
+def load_environment(folder: Path = TEMPLATES) -> Environment:
+    """Loads the templates of a folder, and the package's for those it lacks."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made: Any = Environment(
         loader=FileSystemLoader([folder, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=visible,
+        finalize=show_hidden,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,

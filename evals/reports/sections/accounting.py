@@ -1,15 +1,16 @@
-"""What became of a night's rows: whole, by reason, by file, and what was redacted.
+"""The counts of a night's rows: in total, by reason, by file, and those that were redacted.
 
-Counts alone. Validation counts them; where a file is, `storage` knows.
+Validation counts them; where a file lies is in `storage`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
-from evals.reports.json_form import absent_if
+from evals.reports.json_form import absent_if, from_json
 from evals.reports.section import Count, NightData, Parts, Section
 
 SHOWN_FILES = 12
@@ -35,7 +36,7 @@ class LateCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileCount:
-    """One inbox file that fed the night; `read` is the sum of the other three here too."""
+    """One inbox file with rows of the night; `read` is the sum of the other three here too."""
 
     file: str
     """Its path within the inbox."""
@@ -51,7 +52,7 @@ class FileCount:
 
 @dataclass(frozen=True, slots=True)
 class RuleCount:
-    """What one redaction rule found."""
+    """The redactions of one rule."""
 
     rule: str
     traces: Count
@@ -90,68 +91,50 @@ class Accounting:
     """What was redacted in accepted traces, by rule."""
 
 
-def collect(night: NightData) -> Mapping[str, Any]:
-    """The account that validation left."""
+def collect(night: NightData) -> Mapping[str, object]:
+    """Reads the account that validation wrote."""
     return night.account
 
 
-def build(given: Mapping[str, Any], parts: Parts) -> Accounting:
-    """Rows read = accepted + duplicate + quarantined, whole and of each file of the night."""
+def build(account: Mapping[str, object], parts: Parts) -> Accounting:
+    """Accounts for every row of the night, in total and by file."""
     del parts
-    return account_of(given)
+    return read_account(account)
 
 
-def empty(night: NightData) -> Accounting:
-    """A refused night is accounted for like any other."""
-    return account_of(night.account)
+def build_for_refused(night: NightData) -> Accounting:
+    """Accounts for a refused night, like for any other."""
+    return read_account(night.account)
 
 
-def account_of(given: Mapping[str, Any]) -> Accounting:
-    """An account at rest as the report shows it."""
-    reasons = sorted(given.get("reasons", ()), key=lambda r: (-r["count"], r["code"]))
-    late = sorted(given.get("late") or (), key=lambda r: r["seen"])
-    return Accounting(
-        read=int(given.get("read", 0)),
-        accepted=int(given.get("accepted", 0)),
-        duplicate=int(given.get("duplicate", 0)),
-        quarantined=int(given.get("quarantined", 0)),
-        reasons=tuple(ReasonCount(r["code"], int(r["count"])) for r in reasons),
-        corrected=int(given.get("corrected") or 0),
-        merged=int(given.get("merged") or 0),
-        late=tuple(LateCount(r["seen"], r["late"], r["corrected"]) for r in late),
-        files=file_counts(given.get("files") or ()),
-        redacted=redacted(given.get("redacted")),
+def read_account(stored: Mapping[str, object]) -> Accounting:
+    """Reads a stored account; lists are in the report's order."""
+    given = {key: value for key, value in stored.items() if value is not None}
+    account = from_json(Accounting, {**NO_ROWS, **given})
+    return replace(
+        account,
+        reasons=tuple(sorted(account.reasons, key=lambda row: (-row.count, row.code))),
+        late=tuple(sorted(account.late, key=lambda row: row.seen)),
+        files=tuple(sorted(account.files, key=lambda row: (row.file, row.sha))),
+        redacted=sort_rules(account.redacted),
     )
 
 
-def file_counts(rows: Iterable[Mapping[str, Any]]) -> tuple[FileCount, ...]:
-    """The account of each file, by name."""
-    return tuple(
-        FileCount(
-            file=row["file"],
-            sha=row["sha"],
-            read=int(row["read"]),
-            accepted=int(row["accepted"]),
-            duplicate=int(row["duplicate"]),
-            quarantined=int(row["quarantined"]),
-            unplaced=int(row.get("unplaced") or 0),
-        )
-        for row in sorted(rows, key=lambda row: (row["file"], row["sha"]))
-    )
+NO_ROWS: Mapping[str, object] = MappingProxyType(
+    {"read": 0, "accepted": 0, "duplicate": 0, "quarantined": 0, "reasons": ()}
+)
 
 
-def redacted(found: Mapping[str, Any] | None) -> Redacted | None:
-    """How many accepted traces were redacted, and how often by which rule."""
-    if found is None:
+def sort_rules(redacted: Redacted | None) -> Redacted | None:
+    """Orders redaction rules: those that changed most traces first."""
+    if redacted is None:
         return None
-    rules = sorted(found["rules"], key=lambda row: (-row["traces"], row["rule"]))
-    return Redacted(
-        found["traces"], tuple(RuleCount(r["rule"], r["traces"], r["places"]) for r in rules)
-    )
+    rules = sorted(redacted.rules, key=lambda row: (-row.traces, row.rule))
+    return replace(redacted, rules=tuple(rules))
 
 
 class FileListing(NamedTuple):
-    """The files a page names, and what all others come to."""
+    """The files that a page names, and the sum of all others."""
 
     files: Sequence[FileCount]
     others: int
@@ -159,7 +142,7 @@ class FileListing(NamedTuple):
 
 
 def list_files(rows: Sequence[FileCount], most: int = SHOWN_FILES) -> FileListing:
-    """At most so many files: those that lost most rows first, then the largest."""
+    """Returns at most `most` files: those that lost most rows first, then the largest."""
     ordered = sorted(rows, key=lambda row: (-row.quarantined - row.unplaced, -row.read, row.file))
     shown, others = ordered[:most], ordered[most:]
     rest = FileCount(
@@ -173,12 +156,12 @@ def list_files(rows: Sequence[FileCount], most: int = SHOWN_FILES) -> FileListin
     return FileListing(shown, len(others), rest)
 
 
-SECTION = Section[Mapping[str, Any], Accounting](
+SECTION = Section[Mapping[str, object], Accounting](
     name="accounting",
     about="Rows of the night: `read` = `accepted` + `duplicate` + `quarantined`.",
     part=Accounting,
     collect=collect,
     build=build,
-    empty=empty,
+    empty=build_for_refused,
     shown_if_refused=True,
 )

@@ -1,6 +1,6 @@
-"""Evaluators against people's labels, and judges against themselves when asked again.
+"""Agreement of evaluators with people's labels, and of judges with their own repeated answers.
 
-Which answers are compared is `evals.runs.noise`'.
+`evals.runs.noise` chooses which answers are compared.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evals.reports.decide.measurements import pool_labels
-from evals.reports.decide.rows import Labelled, Repeats, read_rows
+from evals.reports.decide.rows import Identity, Labelled, Repeats, read_rows
 from evals.reports.json_form import absent_if
 from evals.reports.phrases import round_figure
-from evals.reports.section import Count, NightData, Parts, Section, Share, nothing
+from evals.reports.section import Count, NightData, Parts, Section, Share, make_empty, show_rate
 from evals.reports.sections import results
 from evals.statistics import Agreement, Proportion, effective_n
 
@@ -79,33 +79,33 @@ class Agreed:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Labels and repeats of the evaluators there were."""
+    """Labels and repeated answers to compare with."""
 
     labels: tuple[Labelled, ...]
     repeats: tuple[Repeats, ...]
 
 
 def collect(night: NightData) -> Compared:
-    """Labels of every night so far, and this night's repeats."""
+    """Reads the labels of all nights so far, and this night's repeats."""
     return Compared(
-        labels=tuple(read_rows(Labelled, night.so_far("fct_agreement"))),
-        repeats=tuple(read_rows(Repeats, night.table("noise"))),
+        labels=tuple(read_rows(Labelled, night.rows_so_far("fct_agreement"))),
+        repeats=tuple(read_rows(Repeats, night.table_rows("noise"))),
     )
 
 
 def build(given: Compared, parts: Parts) -> tuple[Agreed, ...]:
-    """The evaluators of this night against human labels, and against themselves."""
+    """Compares this night's evaluators with human labels and with their own repeats."""
     shown = {row.identity for row in parts[results.SECTION]}
-    repeats = {(r.dimension, r.evaluator, r.evaluator_version): r for r in given.repeats}
+    repeats = {row.identity: row for row in given.repeats}
     unlabelled = {key: Agreement(0, 0, 0, 0) for key in repeats}
     tables = unlabelled | pool_labels(given.labels)
     return tuple(
-        agreed(key, tables[key], repeats.get(key)) for key in sorted(tables.keys() & shown)
+        build_agreement(key, tables[key], repeats.get(key)) for key in sorted(tables.keys() & shown)
     )
 
 
-def agreed(key: tuple[str, str, str], labels: Agreement, repeats: Repeats | None) -> Agreed:
-    """One evaluator's table as the report shows it."""
+def build_agreement(key: Identity, labels: Agreement, repeats: Repeats | None) -> Agreed:
+    """Returns one evaluator's agreement as the report shows it."""
     tpr, tnr = labels.passes.interval(), labels.fails.interval()
     return Agreed(
         dimension=key[0],
@@ -128,9 +128,9 @@ def agreed(key: tuple[str, str, str], labels: Agreement, repeats: Repeats | None
 
 
 def measure_noise(row: Repeats) -> Noise:
-    """A judge's noise; no rate without a pair."""
-    rate = flip_rate(row)
-    low, high = rate.interval() if rate.n else (None, None)
+    """Measures a judge's noise; without a pair there is no rate."""
+    rate = estimate_flip_rate(row)
+    shown = show_rate(rate)
     return Noise(
         repeats=row.repeats,
         contents=row.contents,
@@ -139,17 +139,17 @@ def measure_noise(row: Repeats) -> Noise:
         errors=row.errors,
         missing=row.missing,
         awaited=row.awaited,
-        rate=rate.rate if rate.n else None,
-        low=round_figure(low),
-        high=round_figure(high),
+        rate=shown.rate,
+        low=shown.low,
+        high=shown.high,
     )
 
 
-def flip_rate(row: Repeats) -> Proportion:
-    """The flip rate; answers to one content move together.
+def estimate_flip_rate(row: Repeats) -> Proportion:
+    """Estimates the flip rate, clustered by content.
 
-    Where nothing flipped, or all did, how much they move together is unknown: then a content
-    counts as one observation.
+    Where no pair flipped, or all did, the correlation within a content is unknown: each content
+    then counts as one observation.
     """
     n, flips = row.pairs, row.flips
     if not 0 < flips < n:
@@ -164,6 +164,6 @@ SECTION = Section[Compared, tuple[Agreed, ...]](
     part=tuple[Agreed, ...],
     collect=collect,
     build=build,
-    empty=nothing,
+    empty=make_empty,
     needs=(results.SECTION,),
 )

@@ -1,6 +1,6 @@
-"""What a judge's model did that its pin does not allow.
+"""Alarms about judges' models that do not match their pins.
 
-An alarm is no score and moves no rate; it explains why a figure may not mean what it seems to.
+An alarm is no score and changes no rate; it explains why a figure may be misleading.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from evals.reports.decide.rows import FailureCount, Row, read_rows
-from evals.reports.section import Count, NightData, Parts, Section, nothing
+from evals.reports.section import Count, NightData, Parts, Section, make_empty
 from evals.specs import Evaluator, ModelPin
 
 Code = Literal["other-model", "other-weights", "model-changed"]
@@ -42,7 +42,7 @@ class Answering(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What alarms are raised from."""
+    """The data that alarms are raised from."""
 
     evaluators: tuple[Evaluator, ...]
     answering: tuple[Answering, ...]
@@ -52,22 +52,22 @@ class Facts:
 
 
 def collect(night: NightData) -> Facts:
-    """Who answered, now and before, and what could not be scored."""
+    """Reads which models answered, now and before, and what could not be scored."""
     return Facts(
         evaluators=tuple(night.evaluators),
-        answering=answering(night.answering_models()),
-        answering_before=answering(night.answering_models_before()),
-        failures=tuple(read_rows(FailureCount, night.tonight("rpt_failures"))),
+        answering=read_answering(night.answering_models()),
+        answering_before=read_answering(night.answering_models_before()),
+        failures=tuple(read_rows(FailureCount, night.rows_tonight("rpt_failures"))),
     )
 
 
-def answering(rows: Iterable[Row]) -> tuple[Answering, ...]:
-    """Rows as records."""
+def read_answering(rows: Iterable[Row]) -> tuple[Answering, ...]:
+    """Reads rows as records."""
     return tuple(read_rows(Answering, rows))
 
 
 def build(facts: Facts, parts: Parts) -> tuple[Alarm, ...]:
-    """Every alarm of a night."""
+    """Returns the alarms of a night."""
     del parts
     unscored = Counter[tuple[str, str | None]]()
     for row in facts.failures:
@@ -83,41 +83,40 @@ def build(facts: Facts, parts: Parts) -> tuple[Alarm, ...]:
 def judge_alarms(
     judge: Evaluator, pin: ModelPin, facts: Facts, unscored: Counter[tuple[str, str | None]]
 ) -> Iterator[Alarm]:
-    """The alarm of one judge, where there is one."""
-    now, before = names(judge, facts.answering), names(judge, facts.answering_before)
+    """Yields the alarm of one judge, if there is one."""
+    now, before = models_of(judge, facts.answering), models_of(judge, facts.answering_before)
     others = now - {pin.model, *pin.answers_as}
     if n := unscored[judge.name, "other-model"]:
-        who = join_names(others) or "another model"
+        who = join_models(others) or "another model"
         words = f"{describe_unscored(n, judge)}: {who} answered, the pin is {pin.model}"
         yield Alarm("other-model", judge.name, words, n)
     elif n := unscored[judge.name, "other-weights"]:
         words = f"{describe_unscored(n, judge)}: {pin.model} is not the pinned file"
         yield Alarm("other-weights", judge.name, words, n)
     elif before and others - before:
-        words = (
-            f"{judge.name}: {join_names(now)} answered for {pin.model}, before {join_names(before)}"
-        )
+        who = f"{join_models(now)} answered for {pin.model}, before {join_models(before)}"
+        words = f"{judge.name}: {who}"
         n = count_answers(judge, facts.answering, others - before)
         yield Alarm("model-changed", judge.name, words, n)
 
 
 def describe_unscored(n: int, judge: Evaluator) -> str:
-    """How many traces a judge was not asked about, or not by its pin."""
+    """Describes how many traces have no score from a judge."""
     return f"{n} {'trace has' if n == 1 else 'traces have'} no score from {judge.name}"
 
 
-def names(judge: Evaluator, rows: Iterable[Answering]) -> set[str]:
-    """The models that answered for a judge."""
+def models_of(judge: Evaluator, rows: Iterable[Answering]) -> set[str]:
+    """Returns the models that answered for a judge."""
     return {row.model for row in rows if row.evaluator == judge.name}
 
 
 def count_answers(judge: Evaluator, rows: Sequence[Answering], models: set[str]) -> int:
-    """How many answers came from some models."""
+    """Counts the answers of some models."""
     return sum(row.n for row in rows if row.evaluator == judge.name and row.model in models)
 
 
-def join_names(models: set[str]) -> str:
-    """Models in a sentence."""
+def join_models(models: set[str]) -> str:
+    """Joins the names of models for a sentence."""
     return ", ".join(sorted(models))
 
 
@@ -127,7 +126,7 @@ SECTION = Section[Facts, tuple[Alarm, ...]](
     part=tuple[Alarm, ...],
     collect=collect,
     build=build,
-    empty=nothing,
+    empty=make_empty,
     default=(),
     is_headline=True,
 )

@@ -1,4 +1,4 @@
-"""Judges against attacks: failed answers put to them again with a text that argues for a pass."""
+"""Judges under attack: failed answers are judged again with a text that argues for a pass."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from types import MappingProxyType
 
 from evals.reports.decide.resistance import Resistance, State, resistance_by_judge
 from evals.reports.decide.rows import Canary, Identity, read_rows
-from evals.reports.phrases import round_figure
-from evals.reports.section import Count, NightData, Parts, Section, Share, nothing
+from evals.reports.section import Count, NightData, Parts, Section, Share, make_empty, show_rate
 from evals.specs import Attacks, Evaluator
 
 
@@ -49,7 +48,7 @@ class Attacked:
     families: tuple[Family, ...]
 
     def __post_init__(self) -> None:
-        """Reads the words of reports written before these."""
+        """Replaces the state names of older reports."""
         object.__setattr__(self, "state", FORMER_STATES.get(self.state, self.state))
 
 
@@ -68,33 +67,32 @@ class Trials:
 
 
 def collect(night: NightData) -> Trials:
-    """The night's canaries."""
-    canaries = tuple(read_rows(Canary, night.table("canaries")))
+    """Reads the night's canaries."""
+    canaries = tuple(read_rows(Canary, night.table_rows("canaries")))
     return Trials(canaries, tuple(night.evaluators), night.attacks)
 
 
 def build(given: Trials, parts: Parts) -> tuple[Attacked, ...]:
-    """One row a judge."""
+    """Returns one row for each judge."""
     del parts
     found = resistance_by_judge(
         given.canaries, given.evaluators, given.attacks.max_success, given.attacks.each
     )
-    return tuple(attacked(key, one) for key, one in found.items())
+    return tuple(build_attacked(key, one) for key, one in found.items())
 
 
-def attacked(key: Identity, one: Resistance) -> Attacked:
-    """A judge against its attacks as the report shows it."""
-    tried = one.attacked
-    low, high = tried.interval() if tried.n else (None, None)
+def build_attacked(key: Identity, one: Resistance) -> Attacked:
+    """Returns a judge's attacks as the report shows them."""
+    tried, shown = one.attacked, show_rate(one.attacked)
     return Attacked(
         dimension=key[0],
         evaluator=key[1],
         evaluator_version=key[2],
         n=tried.n,
         passed=int(tried.passed),
-        rate=tried.rate if tried.n else None,
-        low=round_figure(low),
-        high=round_figure(high),
+        rate=shown.rate,
+        low=shown.low,
+        high=shown.high,
         limit=one.limit,
         state=one.state,
         reason=one.reason,
@@ -108,6 +106,6 @@ SECTION = Section[Trials, tuple[Attacked, ...]](
     part=tuple[Attacked, ...],
     collect=collect,
     build=build,
-    empty=nothing,
+    empty=make_empty,
     default=(),
 )

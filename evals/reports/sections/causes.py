@@ -1,4 +1,4 @@
-"""What else changed at the same time as a rate: candidate causes, each with its evidence."""
+"""Candidate causes of a change: what else changed at the same time, with the evidence."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from evals.reports.decide.shifts import (
     are_rivals,
     describe_shift,
     find_shifts,
-    noun,
+    name_field,
     tally_fields,
     top_shares,
     unscored_cell,
 )
-from evals.reports.section import NightData, Parts, Section, Share, nothing
+from evals.reports.section import NightData, Parts, Section, Share, make_empty
 from evals.reports.sections import results
 from evals.reports.sections.changes import is_clear
 from evals.reports.sections.results import Result
@@ -37,7 +37,7 @@ class ValueShare:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What changed beside a rate."""
+    """One candidate cause of a change."""
 
     dimension: str
     evaluator: str
@@ -58,11 +58,11 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What causes are found from."""
+    """The data that causes are found in."""
 
     date: date
     history: tuple[Rate, ...]
-    """The whole of each night before."""
+    """Rates over all traces of the nights before."""
     rates: tuple[CauseRate, ...]
     """Verdicts by the values of provenance fields, of this night and the baseline's."""
     traces: tuple[TraceCount, ...]
@@ -71,22 +71,22 @@ class Facts:
 
 
 def collect(night: NightData) -> Facts:
-    """Rates of the nights before, and provenance fields on both sides."""
-    history = read_rows(Rate, night.before("rpt_rates"))
-    rates = [*night.before("rpt_cause_rates"), *night.tonight("rpt_cause_rates")]
+    """Reads rates of the nights before, and provenance fields of both sides."""
+    history = read_rows(Rate, night.rows_before("rpt_rates"))
+    rates = [*night.rows_before("rpt_cause_rates"), *night.rows_tonight("rpt_cause_rates")]
     return Facts(
         date=night.date,
         history=tuple(
             row for row in history if row.slice == "all" and row.date and row.date < night.date
         ),
         rates=tuple(read_rows(CauseRate, rates)),
-        traces=tuple(read_rows(TraceCount, night.tonight("rpt_provenance"))),
-        earlier_traces=tuple(read_rows(TraceCount, night.before("rpt_provenance"))),
+        traces=tuple(read_rows(TraceCount, night.rows_tonight("rpt_provenance"))),
+        earlier_traces=tuple(read_rows(TraceCount, night.rows_before("rpt_provenance"))),
     )
 
 
 def build(facts: Facts, parts: Parts) -> tuple[Cause, ...]:
-    """The candidate causes of each clear change, and of each evaluator that changed itself."""
+    """Finds the candidate causes of each clear change, and evaluators that changed themselves."""
     found = list[Cause]()
     for row in parts[results.SECTION]:
         if not row.is_whole:
@@ -94,17 +94,17 @@ def build(facts: Facts, parts: Parts) -> tuple[Cause, ...]:
         past = [r for r in facts.history if r.identity[:2] == row.key and r.scored]
         mine = {r.date for r in past if r.identity == row.identity}
         if is_clear(row):
-            found += explain(row, *sides(facts, row, mine))
+            found += explain_change(row, *tally_sides(facts, row, mine))
         elif past and not mine and row.n:
             versions = Counter[str]()
             for r in past:
                 versions[r.evaluator_version] += r.scored
-            found.append(evaluator_changed(row, versions))
+            found.append(blame_evaluator(row, versions))
     return tuple(found)
 
 
-def sides(facts: Facts, row: Result, dates: set[date | None]) -> tuple[Fields, Fields]:
-    """The provenance fields of a row's baseline and of tonight."""
+def tally_sides(facts: Facts, row: Result, dates: set[date | None]) -> tuple[Fields, Fields]:
+    """Tallies the provenance fields of a row's baseline and of tonight."""
     rates = [r for r in facts.rates if (r.dimension, r.evaluator) == row.key]
     before = tally_fields(
         (r for r in rates if r.date in dates),
@@ -114,8 +114,8 @@ def sides(facts: Facts, row: Result, dates: set[date | None]) -> tuple[Fields, F
     return before, after
 
 
-def explain(row: Result, before: Fields, after: Fields) -> list[Cause]:
-    """The candidate causes of one result's change; `unknown` where nothing recorded moved."""
+def explain_change(row: Result, before: Fields, after: Fields) -> list[Cause]:
+    """Finds the candidate causes of one change; `unknown` where no recorded field changed."""
     found = find_shifts(before, after, row.change or 0.0)
     if not found:
         text = "nothing that is recorded changed; read the failing answers"
@@ -126,14 +126,14 @@ def explain(row: Result, before: Fields, after: Fields) -> list[Cause]:
             shift.field,
             value_shares(shift.before),
             value_shares(shift.after),
-            describe_shift(shift, [noun(s.field) for s in found if are_rivals(shift, s)]),
+            describe_shift(shift, [name_field(s.field) for s in found if are_rivals(shift, s)]),
         )
         for shift in found
     ]
 
 
-def evaluator_changed(row: Result, versions: Mapping[str, int]) -> Cause:
-    """The cause that is the evaluator itself: its rates before and after are not comparable.
+def blame_evaluator(row: Result, versions: Mapping[str, int]) -> Cause:
+    """Returns the evaluator itself as the cause: rates of its versions are not comparable.
 
     Args:
         row: a result.
@@ -149,12 +149,12 @@ def evaluator_changed(row: Result, versions: Mapping[str, int]) -> Cause:
 
 
 def value_shares(values: Values) -> tuple[ValueShare, ...]:
-    """The most frequent values with their shares."""
+    """Returns the most frequent values with their shares."""
     return tuple(ValueShare(*one) for one in top_shares(values))
 
 
-def shorten(causes: Iterable[Cause]) -> str:
-    """The causes of one change as the end of a headline, such as `prompt v3`."""
+def shorten_causes(causes: Iterable[Cause]) -> str:
+    """Shortens the causes of one change for a headline, such as `prompt v3`."""
     known, parts = list(causes), list[str]()
     for cause in [c for c in known if c.cause != CARRIER] or known:
         if cause.cause in {"unknown", "evaluator"}:
@@ -162,7 +162,7 @@ def shorten(causes: Iterable[Cause]) -> str:
         before = {item.value: item.share for item in cause.before}
         gain = {item.value: item.share - before.get(item.value, 0) for item in cause.after}
         value = min(gain, key=lambda v: (-gain[v], v))
-        parts.append(f"{noun(cause.cause)} {value[:7] if cause.cause == CARRIER else value}")
+        parts.append(f"{name_field(cause.cause)} {value[:7] if cause.cause == CARRIER else value}")
     return " and ".join(parts)
 
 
@@ -172,7 +172,7 @@ SECTION = Section[Facts, tuple[Cause, ...]](
     part=tuple[Cause, ...],
     collect=collect,
     build=build,
-    empty=nothing,
+    empty=make_empty,
     needs=(results.SECTION,),
     has_fragment=False,
 )

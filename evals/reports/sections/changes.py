@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from evals.reports.decide.verdicts import Word
 from evals.reports.json_form import absent_if
 from evals.reports.section import Change as Difference
-from evals.reports.section import NightData, Parts, Section, Share, nothing
+from evals.reports.section import NightData, Parts, Section, Share, make_empty
 from evals.reports.sections import results
 from evals.reports.sections.results import Result
 
@@ -48,18 +48,18 @@ def is_clear(row: Result) -> bool:
 
 
 def collect(night: NightData) -> None:
-    """Nothing: changes are read off the results."""
+    """Reads nothing: changes are taken from the results."""
     del night
 
 
 def build(given: None, parts: Parts) -> tuple[Change, ...]:
-    """The rates whose change's interval excludes 0."""
+    """Returns the rates whose change has an interval that excludes 0."""
     del given
-    return tuple(change(row) for row in parts[results.SECTION] if is_clear(row))
+    return tuple(build_change(row) for row in parts[results.SECTION] if is_clear(row))
 
 
-def change(row: Result) -> Change:
-    """A result that changed."""
+def build_change(row: Result) -> Change:
+    """Returns a result as a change."""
     if (
         row.baseline is None
         or row.change is None
@@ -89,6 +89,6 @@ SECTION = Section[None, tuple[Change, ...]](
     part=tuple[Change, ...],
     collect=collect,
     build=build,
-    empty=nothing,
+    empty=make_empty,
     needs=(results.SECTION,),
 )

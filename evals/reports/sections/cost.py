@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
+from evals.reports.decide.rows import Paid
 from evals.reports.json_form import absent_if
 from evals.reports.phrases import round_figure
 from evals.reports.section import Count, NightData, Parts, Section
@@ -26,37 +26,36 @@ class Cost:
     """Calls of models without a price in the catalog; only where there are some."""
 
 
-def collect(night: NightData) -> Mapping[str, Any]:
-    """What the night's ledger rows add up to."""
-    return night.paid()
+def collect(night: NightData) -> Paid:
+    """Sums the night's ledger rows."""
+    return night.sum_paid()
 
 
-def build(given: Mapping[str, Any], parts: Parts) -> Cost:
-    """Calls of a model without a price are no dollars; where all are, the sum is unknown, not 0."""
+def build(paid: Paid, parts: Parts) -> Cost:
+    """Counts calls without a price as 0 dollars; where no call has a price, the sum is unknown."""
     del parts
-    calls, unpriced = int(given.get("calls", 0)), int(given.get("unpriced", 0))
-    is_unknown = unpriced and unpriced == calls
+    is_unknown = paid.unpriced and paid.unpriced == paid.calls
     return Cost(
-        usd=None if is_unknown else round_figure(float(given.get("usd", 0.0))),
-        calls=calls,
-        tokens_in=int(given.get("tokens_in", 0)),
-        tokens_out=int(given.get("tokens_out", 0)),
-        unpriced=unpriced,
+        usd=None if is_unknown else round_figure(paid.usd),
+        calls=paid.calls,
+        tokens_in=paid.tokens_in,
+        tokens_out=paid.tokens_out,
+        unpriced=paid.unpriced,
     )
 
 
-def free(night: NightData) -> Cost:
-    """A refused night asks nothing."""
+def build_for_refused(night: NightData) -> Cost:
+    """Returns zeros: a refused night calls no model."""
     del night
     return Cost(usd=0.0, calls=0, tokens_in=0, tokens_out=0)
 
 
-SECTION = Section[Mapping[str, Any], Cost](
+SECTION = Section[Paid, Cost](
     name="cost",
     about="The night's own paid answers.",
     part=Cost,
     collect=collect,
     build=build,
-    empty=free,
+    empty=build_for_refused,
     shown_if_refused=True,
 )

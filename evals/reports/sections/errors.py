@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from evals.reports.decide.rows import FailureCount, read_rows
-from evals.reports.section import Count, NightData, Parts, Section, nothing
+from evals.reports.section import Count, NightData, Parts, Section, make_empty
 
 Unscored = Literal["error", "skipped"]
 
@@ -24,12 +24,12 @@ class ErrorCount:
 
 
 def collect(night: NightData) -> Sequence[FailureCount]:
-    """The night's errors and skips."""
-    return read_rows(FailureCount, night.tonight("rpt_failures"))
+    """Reads the night's errors and skips."""
+    return read_rows(FailureCount, night.rows_tonight("rpt_failures"))
 
 
 def build(rows: Sequence[FailureCount], parts: Parts) -> tuple[ErrorCount, ...]:
-    """Errors and skips by code, counted."""
+    """Counts errors and skips by code."""
     del parts
     counts: dict[tuple[str, str, str, str], int] = {}
     for row in rows:
@@ -47,5 +47,5 @@ SECTION = Section[Sequence[FailureCount], tuple[ErrorCount, ...]](
     part=tuple[ErrorCount, ...],
     collect=collect,
     build=build,
-    empty=nothing,
+    empty=make_empty,
 )

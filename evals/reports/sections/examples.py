@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from evals.reports.decide.rows import Row
 from evals.reports.json_form import from_json
-from evals.reports.section import NightData, Parts, Section, nothing
+from evals.reports.section import NightData, Parts, Section, make_empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +25,7 @@ class Example:
     input: str | None
     context: str | None
     output: str | None
-    steps: tuple[Any, ...]
+    steps: tuple[object, ...]
     """Tool calls and retrievals."""
     model: str | None
     prompt_version: str | None
@@ -37,14 +36,14 @@ class Example:
 
 
 def collect(night: NightData) -> Sequence[Row]:
-    """Failing answers in the order a person should read them."""
+    """Reads failing answers in the order in which a person should read them."""
     return night.failing_answers()
 
 
 def build(rows: Sequence[Row], parts: Parts) -> tuple[Example, ...]:
-    """The answers as they are."""
+    """Returns the answers unchanged."""
     del parts
-    return tuple(from_json(Example, dict(row)) for row in rows)
+    return tuple(from_json(Example, row) for row in rows)
 
 
 SECTION = Section[Sequence[Row], tuple[Example, ...]](
@@ -53,5 +52,5 @@ SECTION = Section[Sequence[Row], tuple[Example, ...]](
     part=tuple[Example, ...],
     collect=collect,
     build=build,
-    empty=nothing,
+    empty=make_empty,
 )

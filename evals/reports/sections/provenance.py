@@ -10,7 +10,7 @@ from evals.records import Kind
 from evals.reports.decide.rows import Rate, TraceCount, read_rows
 from evals.reports.json_form import absent_if
 from evals.reports.section import Count, Day, NightData, Parts, Section
-from evals.reports.sections.alarms import Answering, answering
+from evals.reports.sections.alarms import Answering, read_answering
 from evals.specs import Evaluator, classify
 
 PinClass = Literal["pinned", "floating", "unverifiable"]
@@ -79,7 +79,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What provenance is made of."""
+    """The data that provenance is built from."""
 
     evaluators: tuple[Evaluator, ...]
     answering: tuple[Answering, ...]
@@ -88,19 +88,19 @@ class Facts:
 
 
 def collect(night: NightData) -> Facts:
-    """The night's evaluators, who answered for them, its traces, and the nights before."""
-    history = read_rows(Rate, night.before("rpt_rates"))
+    """Reads the evaluators, which models answered, the traces, and the nights before."""
+    history = read_rows(Rate, night.rows_before("rpt_rates"))
     nights = {row.date for row in history if row.date and row.date < night.date}
     return Facts(
         evaluators=tuple(night.evaluators),
-        answering=answering(night.answering_models()),
-        traces=tuple(read_rows(TraceCount, night.tonight("rpt_provenance"))),
+        answering=read_answering(night.answering_models()),
+        traces=tuple(read_rows(TraceCount, night.rows_tonight("rpt_provenance"))),
         baseline=tuple(PastReport(day, night.baseline.get(day)) for day in sorted(nights)),
     )
 
 
 def build(facts: Facts, parts: Parts) -> Provenance:
-    """Evaluators by name, values by how many traces have them."""
+    """Lists evaluators by name, and values by how many traces have them."""
     del parts
     fields: dict[str, dict[str | None, int]] = {}
     for row in facts.traces:
@@ -108,7 +108,7 @@ def build(facts: Facts, parts: Parts) -> Provenance:
         values[row.value] = values.get(row.value, 0) + row.n
     return Provenance(
         evaluators=tuple(
-            used_evaluator(one, facts.answering)
+            describe_evaluator(one, facts.answering)
             for one in sorted(facts.evaluators, key=lambda e: (e.name, e.version))
         ),
         traces={
@@ -122,8 +122,8 @@ def build(facts: Facts, parts: Parts) -> Provenance:
     )
 
 
-def used_evaluator(evaluator: Evaluator, rows: Iterable[Answering]) -> UsedEvaluator:
-    """An evaluator's model: as pinned, what its id promises, and who answered."""
+def describe_evaluator(evaluator: Evaluator, rows: Iterable[Answering]) -> UsedEvaluator:
+    """Returns an evaluator with its pinned model, the pin's class, and the models that answered."""
     name, version, kind = evaluator.name, evaluator.version, evaluator.kind
     if evaluator.pin is None:
         return UsedEvaluator(name=name, version=version, kind=kind, model=None)
@@ -143,8 +143,8 @@ def used_evaluator(evaluator: Evaluator, rows: Iterable[Answering]) -> UsedEvalu
     )
 
 
-def unknown(night: NightData) -> Provenance:
-    """A refused night has none."""
+def build_for_refused(night: NightData) -> Provenance:
+    """Returns an empty section: a refused night has no provenance."""
     del night
     return Provenance((), {}, ())
 
@@ -155,6 +155,6 @@ SECTION = Section[Facts, Provenance](
     part=Provenance,
     collect=collect,
     build=build,
-    empty=unknown,
+    empty=build_for_refused,
     shown_if_refused=True,
 )

@@ -7,12 +7,21 @@ from datetime import date
 from typing import Literal, cast
 
 from evals.records import Kind
-from evals.reports.decide.measurements import Evidence, Measurement, measure
+from evals.reports.decide.measurements import Evidence, Measurement, measure_night
 from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate, read_rows
-from evals.reports.decide.verdicts import Verdict, Word, decide, smallest_detectable
+from evals.reports.decide.verdicts import Verdict, Word, decide_verdicts, smallest_detectable
 from evals.reports.json_form import absent_if
 from evals.reports.phrases import round_figure
-from evals.reports.section import Change, Count, NightData, Parts, Section, Share, nothing
+from evals.reports.section import (
+    Change,
+    Count,
+    NightData,
+    Parts,
+    Section,
+    Share,
+    make_empty,
+    show_rate,
+)
 from evals.specs import Gate
 from evals.statistics import Proportion
 
@@ -142,35 +151,35 @@ class Result:
 
     @property
     def compared(self) -> Weighted | Result:
-        """The rate that comparisons use, with its interval: weighted where there is one."""
+        """The rate that comparisons use: the weighted one where there is one."""
         return self.weighted or self
 
 
 def collect(night: NightData) -> Evidence:
-    """Rates of this night and of the baseline's, labels, coverage and canaries."""
+    """Reads rates of this night and of the baseline's, labels, coverage and canaries."""
     return Evidence(
         date=night.date,
         app=night.app,
-        rates=read_rows(Rate, night.tonight("rpt_rates")),
-        history=read_rows(Rate, night.before("rpt_rates")),
+        rates=read_rows(Rate, night.rows_tonight("rpt_rates")),
+        history=read_rows(Rate, night.rows_before("rpt_rates")),
         dimensions=night.dimensions,
         evaluators=night.evaluators,
-        agreement=read_rows(Labelled, night.so_far("fct_agreement")),
-        coverage=read_rows(Covered, night.table("coverage")),
-        canaries=read_rows(Canary, night.table("canaries")),
+        agreement=read_rows(Labelled, night.rows_so_far("fct_agreement")),
+        coverage=read_rows(Covered, night.table_rows("coverage")),
+        canaries=read_rows(Canary, night.table_rows("canaries")),
         attacks=night.attacks,
         labels_random=night.labels_random,
     )
 
 
 def build(night: Evidence, parts: Parts) -> tuple[Result, ...]:
-    """Every row of tonight's rates, in the suite's order, the whole before its slices."""
+    """Returns a row for each of tonight's rates, in the suite's order, the whole before slices."""
     del parts
     order = {name: i for i, name in enumerate(night.dimensions)}
     questions = {e.name: e.question for e in night.evaluators}
     questions |= {name: dimension.question for name, dimension in night.dimensions.items()}
-    found = sorted(
-        measure(night),
+    measured = sorted(
+        measure_night(night),
         key=lambda m: (
             order.get(m.row.dimension, len(order)),
             m.row.identity,
@@ -180,17 +189,17 @@ def build(night: Evidence, parts: Parts) -> tuple[Result, ...]:
     )
     gate = night.app.gate
     return tuple(
-        result(
+        build_result(
             m, questions.get(m.row.dimension) or questions.get(m.row.evaluator, ""), gate, verdict
         )
-        for m, verdict in zip(found, decide(found, gate), strict=True)
+        for m, verdict in zip(measured, decide_verdicts(measured, gate), strict=True)
     )
 
 
-def result(m: Measurement, question: str, gate: Gate, verdict: Verdict) -> Result:
-    """A measurement as the report shows it."""
+def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) -> Result:
+    """Returns a measurement as the report shows it."""
     row, rate, d = m.row, m.counted, m.difference
-    low, high = rate.interval() if rate.n else (None, None)
+    shown = show_rate(rate)
     due = row.n + (m.unsampled or 0) + m.pending
     return Result(
         dimension=row.dimension,
@@ -206,9 +215,9 @@ def result(m: Measurement, question: str, gate: Gate, verdict: Verdict) -> Resul
         skipped=row.skipped,
         unsampled=m.unsampled,
         pending=m.pending,
-        rate=rate.rate if rate.n else None,
-        low=round_figure(low),
-        high=round_figure(high),
+        rate=shown.rate,
+        low=shown.low,
+        high=shown.high,
         weighted=weighted_rate(m.weighted),
         estimate=round_figure(m.estimate.value if m.estimate else None),
         estimate_low=round_figure(m.estimate.low if m.estimate else None),
@@ -230,7 +239,7 @@ def result(m: Measurement, question: str, gate: Gate, verdict: Verdict) -> Resul
 
 
 def past_rate(m: Measurement) -> PastRate | None:
-    """The baseline of a measurement as the report shows it."""
+    """Returns a measurement's baseline as the report shows it."""
     base = m.baseline
     if base is None:
         return None
@@ -244,7 +253,7 @@ def past_rate(m: Measurement) -> PastRate | None:
 
 
 def weighted_rate(side: Proportion | None) -> Weighted | None:
-    """A rate of all traces, where they came into the sample unequally."""
+    """Returns the weighted rate and its interval, rounded."""
     if side is None:
         return None
     low, high = side.interval()
@@ -258,5 +267,5 @@ SECTION = Section[Evidence, tuple[Result, ...]](
     part=tuple[Result, ...],
     collect=collect,
     build=build,
-    empty=nothing,
+    empty=make_empty,
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from evals.reports.decide.measurements import count, weigh
-from evals.reports.decide.rows import Rate, read_rows
+from evals.reports.decide.measurements import pool_counted, weigh_row
+from evals.reports.decide.rows import Identity, Rate, read_rows
 from evals.reports.json_form import absent_if
 from evals.reports.phrases import round_figure
-from evals.reports.section import Change, Count, NightData, Parts, Section, Share, nothing
+from evals.reports.section import Change, Count, NightData, Parts, Section, Share, make_empty
 from evals.reports.sections import results
 from evals.statistics import Proportion, benjamini_hochberg, slice_test
 
@@ -52,14 +52,14 @@ class Tested(NamedTuple):
 
 
 def collect(night: NightData) -> list[Rate]:
-    """Tonight's rates."""
-    return read_rows(Rate, night.tonight("rpt_rates"))
+    """Reads tonight's rates."""
+    return read_rows(Rate, night.rows_tonight("rpt_rates"))
 
 
 def build(rates: list[Rate], parts: Parts) -> tuple[WorseSlice, ...]:
-    """Slices that fail more than the rest, at a false discovery rate of .05, worst first."""
+    """Finds slices that fail more than the rest, worst first (false discovery rate .05)."""
     deciding = {row.identity for row in parts[results.SECTION] if row.decides}
-    tested = compare(rates, deciding)
+    tested = compare_slices(rates, deciding)
     adjusted = benjamini_hochberg([one.p for one in tested])
     found = [
         worse_slice(one, q)
@@ -70,25 +70,25 @@ def build(rates: list[Rate], parts: Parts) -> tuple[WorseSlice, ...]:
     return tuple(found[:SHOWN])
 
 
-def compare(rates: list[Rate], deciding: set[tuple[str, str, str]]) -> list[Tested]:
-    """Each slice of the rows that decide, large enough and smaller than its whole."""
+def compare_slices(rates: list[Rate], deciding: set[Identity]) -> list[Tested]:
+    """Tests each slice of the rows that decide, if it is large enough and not the whole."""
     wholes = {row.identity: row for row in rates if row.slice == "all"}
     tested = list[Tested]()
     for row in rates:
         if row.slice == "all" or row.identity not in deciding.intersection(wholes):
             continue
         around = wholes[row.identity]
-        if around.is_weighted and weigh(around).weights:
-            part, whole = weigh(row), weigh(around)
+        if around.is_weighted and weigh_row(around).weights:
+            part, whole = weigh_row(row), weigh_row(around)
         else:
-            part, whole = count([row]), count([around])
+            part, whole = pool_counted([row]), pool_counted([around])
         if SMALLEST <= part.n < whole.n:
             tested.append(Tested(row, part, whole, slice_test(part, whole)))
     return tested
 
 
 def worse_slice(tested: Tested, q: float) -> WorseSlice:
-    """A tested slice as the report shows it."""
+    """Returns a tested slice as the report shows it."""
     row, part, whole, _ = tested
     low, high = part.interval()
     return WorseSlice(
@@ -113,6 +113,6 @@ SECTION = Section[list[Rate], tuple[WorseSlice, ...]](
     part=tuple[WorseSlice, ...],
     collect=collect,
     build=build,
-    empty=nothing,
+    empty=make_empty,
     needs=(results.SECTION,),
 )

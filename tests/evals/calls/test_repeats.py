@@ -13,7 +13,7 @@ from evals.calls.cost_estimate import estimate_cost
 from evals.erasure import forget
 from evals.evaluators.gold import GoldAndLabels
 from evals.reports import json_form
-from evals.reports.assembly import awaited_answers
+from evals.reports.assembly import count_awaited
 from evals.reports.decide.rows import Repeats, read_row
 from evals.reports.pages.night import render_night
 from evals.reports.sections.agreement import measure_noise
@@ -278,7 +278,7 @@ def lock(line: BatchLine) -> None:
 
 def reported(line: BatchLine) -> None:
     """Marks the night as reported, as building its reports does."""
-    night_state.update_state(line.lake, NIGHT, **awaited_answers(line.lake, NIGHT))
+    night_state.update_state(line.lake, NIGHT, **count_awaited(line.lake, NIGHT)._asdict())
     night_state.update_state(
         line.lake, NIGHT, seen=night_locks.digest_inputs(line.lake, line.catalog, NIGHT)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from evals.reports.decide.rows import Row
+from evals.reports.decide.rows import Paid, Row
 from evals.reports.report import Report, build_report
 from evals.specs import App, Attacks, Dimension, Evaluator
 
@@ -37,9 +37,9 @@ class Night:
     answered_before: Sequence[Row] = ()
     failures: Sequence[Row] = ()
     coverage: Sequence[Row] = ()
-    account: Mapping[str, Any] = field(default_factory=dict)
+    account: Mapping[str, object] = field(default_factory=dict)
     examples: Sequence[Row] = ()
-    cost: Mapping[str, Any] = field(default_factory=dict)
+    cost: Paid = Paid()  # noqa: RUF009  frozen
     demo: bool = False
 
     @property
@@ -47,7 +47,7 @@ class Night:
         """The report versions of the nights before."""
         return self.versions
 
-    def tonight(self, model: str) -> Sequence[Row]:
+    def rows_tonight(self, model: str) -> Sequence[Row]:
         """A mart's rows of this night."""
         marts = {
             "rpt_rates": self.rates,
@@ -57,7 +57,7 @@ class Night:
         }
         return marts[model]
 
-    def before(self, model: str) -> Sequence[Row]:
+    def rows_before(self, model: str) -> Sequence[Row]:
         """A mart's rows of the nights before."""
         marts = {
             "rpt_rates": self.history,
@@ -66,11 +66,11 @@ class Night:
         }
         return marts[model]
 
-    def so_far(self, model: str) -> Sequence[Row]:
+    def rows_so_far(self, model: str) -> Sequence[Row]:
         """A mart's rows of all nights."""
         return {"fct_agreement": self.agreement}[model]
 
-    def table(self, name: str) -> Sequence[Row]:
+    def table_rows(self, name: str) -> Sequence[Row]:
         """The night's rows of a table."""
         return {"coverage": self.coverage, "canaries": self.canaries, "noise": self.noise}[name]
 
@@ -86,8 +86,8 @@ class Night:
         """Answers to read."""
         return self.examples
 
-    def paid(self) -> Mapping[str, Any]:
-        """What its answers cost."""
+    def sum_paid(self) -> Paid:
+        """Returns what the answers cost."""
         return self.cost
 
 

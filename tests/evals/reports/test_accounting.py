@@ -67,7 +67,7 @@ def account_in(home: Path, app: str) -> dict[str, Any]:
     lake, catalog = Lake(home / "home").open(), Catalog(root=home)
     account = admission.admit_nights(lake, catalog, [NIGHT])[NIGHT][app]
     given = {**account, "reasons": [], "files": night_data.file_accounts(lake, account)}
-    return json_form.to_json(accounting.account_of(given))
+    return json_form.to_json(accounting.read_account(given))
 
 
 def test_each_file_has_its_path_in_the_inbox_and_counts_that_add_up(home: Path) -> None:
@@ -136,10 +136,10 @@ def test_the_account_is_on_the_page_and_valid_by_the_schema() -> None:
             "duplicate": 0, "quarantined": 0, "unplaced": 3}  # fmt: skip
     taken = {"traces": 12, "rules": [{"rule": "email", "traces": 12, "places": 30}]}
     counted = {"read": 200, "accepted": 200, "files": [file], "redacted": taken}
-    account: Accounting = accounting.account_of(counted)
+    account: Accounting = accounting.read_account(counted)
     body = bodies.night(accounting=json_form.to_json(account))
-    schema = report.schema()["properties"]["accounting"]
-    jsonschema.validate(body["accounting"], {**schema, "$defs": report.schema()["$defs"]})
+    schema = report.load_schema()["properties"]["accounting"]
+    jsonschema.validate(body["accounting"], {**schema, "$defs": report.load_schema()["$defs"]})
     html = render_night(bodies.typed(body), history=[])
     assert "&lt;script&gt;x&lt;/script&gt;.jsonl" in html
     assert "<script>x" not in html

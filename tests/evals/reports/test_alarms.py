@@ -10,8 +10,8 @@ from evals.records import digest
 from evals.reports import night_data
 from evals.reports.decide.rows import FailureCount, read_rows
 from evals.reports.section import Parts
-from evals.reports.sections.alarms import Alarm, Facts, answering, build
-from evals.reports.sections.provenance import AnsweredBy, used_evaluator
+from evals.reports.sections.alarms import Alarm, Facts, build, read_answering
+from evals.reports.sections.provenance import AnsweredBy, describe_evaluator
 from evals.specs import Evaluator, Judge, ModelPin, load_catalog
 from tests.evals.models.model_server import Said, completion, serving
 from tests.evals.runs.test_runner import NIGHT, Bench, traces
@@ -41,7 +41,7 @@ def alarms(
 ) -> tuple[Alarm, ...]:
     """The alarms of a night of judges."""
     failures = read_rows(FailureCount, [{"dimension": "d", "status": "error", **f} for f in failed])
-    facts = Facts(tuple(evaluators), answering(now), answering(before), tuple(failures))
+    facts = Facts(tuple(evaluators), read_answering(now), read_answering(before), tuple(failures))
     return build(facts, Parts())
 
 
@@ -82,12 +82,12 @@ def test_a_model_that_changed_behind_its_name_is_an_alarm() -> None:
 
 def test_every_report_is_stamped_with_what_an_id_promises() -> None:
     """Class, reason and who answered; an evaluator without a model has none of it."""
-    found = used_evaluator(evaluator("gpt-6-sol"), answering([by("gpt-6-sol")]))
+    found = describe_evaluator(evaluator("gpt-6-sol"), read_answering([by("gpt-6-sol")]))
     assert found.pin
     assert found.pin.promise == "unverifiable"
     assert found.answered_by == (AnsweredBy("gpt-6-sol", "fp", 3),)
     plain = evaluator().model_copy(update={"pin": None, "judge": None})
-    assert used_evaluator(plain, answering([by("x")])).pin is None
+    assert describe_evaluator(plain, read_answering([by("x")])).pin is None
 
 
 @pytest.mark.parametrize("policy", ["strict", "record"])

@@ -281,7 +281,7 @@ def test_examples_are_full_and_five_at_most() -> None:
 )
 def test_what_is_not_plain_json_is_left_as_written(text: str) -> None:
     """An answer that is no JSON, or JSON that would lose something, is not rewritten."""
-    assert phrases.natural(text) == text
+    assert phrases.indent_json(text) == text
 
 
 def test_empty_states_say_what_to_do() -> None:
@@ -317,22 +317,22 @@ def test_every_chart_has_words() -> None:
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (phrases.percent(0.744, 0.68, 0.80), "74%"),
-        (phrases.percent(0.9084, 0.9059, 0.9109), "90.8%"),
-        (phrases.percent(0.997, 0.98, 1.0), ">99%"),
-        (phrases.percent(0.001, 0.0, 0.02), "<1%"),
-        (phrases.percent(1.0, 0.98, 1.0), "100%"),
-        (phrases.percent(None), "–"),
-        (phrases.points(-0.17, -0.23, -0.11), "−17 ± 6"),
-        (phrases.points(-0.001, -0.03, 0.03), "0 ± 3"),
-        (phrases.points(0.0123, 0.0093, 0.0153), "+1.2 ± 0.3"),
-        (phrases.points(-0.125, -0.302, -0.029), "−12, −30 to −3"),
-        (phrases.interval(0.676, 0.794), "68–79%"),
-        (phrases.dollars(0.0), "$0.00"),
-        (phrases.dollars(0.0042), "$0.0042"),
-        (phrases.day("2026-10-08"), "Thursday 8 October 2026"),
-        (phrases.day("yesterday"), "yesterday"),
-        (phrases.listed(["a", "b", "c"]), "a, b and c"),
+        (phrases.format_percent(0.744, 0.68, 0.80), "74%"),
+        (phrases.format_percent(0.9084, 0.9059, 0.9109), "90.8%"),
+        (phrases.format_percent(0.997, 0.98, 1.0), ">99%"),
+        (phrases.format_percent(0.001, 0.0, 0.02), "<1%"),
+        (phrases.format_percent(1.0, 0.98, 1.0), "100%"),
+        (phrases.format_percent(None), "–"),
+        (phrases.format_points(-0.17, -0.23, -0.11), "−17 ± 6"),
+        (phrases.format_points(-0.001, -0.03, 0.03), "0 ± 3"),
+        (phrases.format_points(0.0123, 0.0093, 0.0153), "+1.2 ± 0.3"),
+        (phrases.format_points(-0.125, -0.302, -0.029), "−12, −30 to −3"),
+        (phrases.format_interval(0.676, 0.794), "68–79%"),
+        (phrases.format_dollars(0.0), "$0.00"),
+        (phrases.format_dollars(0.0042), "$0.0042"),
+        (phrases.format_day("2026-10-08"), "Thursday 8 October 2026"),
+        (phrases.format_day("yesterday"), "yesterday"),
+        (phrases.join_names(["a", "b", "c"]), "a, b and c"),
     ],
 )
 def test_numbers_show_what_their_interval_supports(shown: str, expected: str) -> None:
@@ -343,7 +343,7 @@ def test_numbers_show_what_their_interval_supports(shown: str, expected: str) ->
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=12))
 def test_scale_holds_what_it_shows(values: list[float | None]) -> None:
     """A scale keeps every value on it, in order, within 0..1."""
-    found = charts.scale(values, 240)
+    found = charts.make_scale(values, 240)
     known = sorted(value for value in values if value is not None)
     assert 0 <= found.low < found.high <= 1
     places = [found.at(value) for value in known]
@@ -354,7 +354,7 @@ def test_scale_holds_what_it_shows(values: list[float | None]) -> None:
 @given(st.text())
 def test_visible_text_can_be_written(text: str) -> None:
     """Whatever a trace holds, its visible form is UTF-8 without hidden characters."""
-    shown = phrases.visible(text)
+    shown = phrases.show_hidden(text)
     shown.encode()
     assert not phrases.UNSAFE.search(shown)
 

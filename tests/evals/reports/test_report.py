@@ -11,8 +11,9 @@ import jsonschema
 import pytest
 
 from evals.records import digest, encode_canonical
+from evals.reports.decide.rows import Paid
 from evals.reports.pooling import pool_reports
-from evals.reports.report import refuse_report, schema
+from evals.reports.report import load_schema, refuse_report
 from evals.specs import App, Dimension, Evaluator, Gate
 from evals.statistics import wilson
 from tests.evals.reports.night_rows import Night, build, report_of
@@ -105,14 +106,14 @@ BASE = Night(
         "quarantined": 6,
         "reasons": [{"code": "not-json", "count": 6}],
     },
-    cost={"usd": 0.1, "calls": 3, "tokens_in": 10, "tokens_out": 4},
+    cost=Paid(usd=0.1, calls=3, tokens_in=10, tokens_out=4),
 )
 
 
 def built(night: Night) -> dict[str, Any]:
     """The body, valid by the published schema and sealed by its own digest."""
     body = build(night)
-    jsonschema.validate(body, schema(), jsonschema.Draft202012Validator)
+    jsonschema.validate(body, load_schema(), jsonschema.Draft202012Validator)
     assert body["version"] == digest({k: v for k, v in body.items() if k != "version"})
     return body
 
@@ -126,9 +127,9 @@ def only(body: dict[str, Any], **match: Any) -> Row:
 
 def test_the_schema_is_one() -> None:
     """The published schema is valid JSON Schema 2020-12 and refuses what is not a report."""
-    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.Draft202012Validator.check_schema(load_schema())
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(build(BASE) | {"clock": 1}, schema())
+        jsonschema.validate(build(BASE) | {"clock": 1}, load_schema())
 
 
 def test_a_drop_is_found_with_its_cause() -> None:
@@ -219,7 +220,7 @@ def test_a_refused_night_measures_nothing() -> None:
     body = refuse_report(
         Night(TONIGHT, APP, None, account=counts), "45 of 100 rows were refused."
     ).to_json()
-    jsonschema.validate(body, schema(), jsonschema.Draft202012Validator)
+    jsonschema.validate(body, load_schema(), jsonschema.Draft202012Validator)
     assert body["status"] == "refused"
     assert body["refusal"]["quarantined"] == 45
     assert (body["verdict"], body["gate"]["outcome"]) == ("not measured", "infrastructure")
@@ -508,11 +509,9 @@ def test_an_unequal_sample_is_weighted_back_to_the_night() -> None:
 
 def test_calls_without_a_known_price_cost_an_unknown_sum() -> None:
     """No price is not a price of nothing."""
-    paid = {"usd": 0.0, "calls": 4, "unpriced": 4, "tokens_in": 10, "tokens_out": 2}
+    paid = Paid(usd=0.0, calls=4, unpriced=4, tokens_in=10, tokens_out=2)
     body = build(Night(TONIGHT, APP, "chat", [rate(9, 1)], cost=paid))
-    jsonschema.validate(body, schema())
+    jsonschema.validate(body, load_schema())
     assert (body["cost"]["usd"], body["cost"]["unpriced"]) == (None, 4)
-    assert (
-        build(Night(TONIGHT, APP, "chat", [rate(9, 1)], cost=paid | {"unpriced": 1}))["cost"]["usd"]
-        == 0.0
-    )
+    partly = Night(TONIGHT, APP, "chat", [rate(9, 1)], cost=paid._replace(unpriced=1))
+    assert build(partly)["cost"]["usd"] == 0.0

@@ -39,7 +39,7 @@ class Toy:
 
 def collect(night: NightData) -> list[FailureCount]:
     """The night's failures."""
-    return read_rows(FailureCount, night.tonight("rpt_failures"))
+    return read_rows(FailureCount, night.rows_tonight("rpt_failures"))
 
 
 def build(rows: list[FailureCount], parts: Parts) -> Toy:

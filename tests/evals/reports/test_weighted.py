@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.reports.decide.measurements import Measurement, measure, weigh
+from evals.reports.decide.measurements import Measurement, measure_night, weigh_row
 from evals.reports.decide.rows import CauseRate, Rate, read_row, read_rows
 from evals.reports.decide.shifts import Cell, Fields, tally_fields
 from evals.reports.pages.night import render_night
 from evals.reports.pooling import PooledResult, pool_reports
-from evals.reports.report import schema
+from evals.reports.report import load_schema
 from evals.reports.sections import causes, results
 from evals.specs import App, Gate
 from evals.statistics import Proportion, Weights, difference, slice_test, together, weighted, wilson
@@ -82,7 +82,7 @@ def night(rng: np.random.Generator, now: Sequence[Stratum] = NOW, nights: int = 
 
 def measured(night: Night) -> list[Measurement]:
     """Tonight's rates beside their baseline."""
-    return list(measure(results.collect(night)))
+    return list(measure_night(results.collect(night)))
 
 
 def counted(row: dict[str, Any]) -> Proportion:
@@ -154,7 +154,7 @@ def test_slices_are_tested_by_what_they_say_of_all_traces() -> None:
         a, b = (tuple(one for one in SLICED if one.slice == name) for name in "ab")
         part, rest = drawn(rng, a), drawn(rng, b)
         whole = merged(part, rest)
-        sides = [weigh(read_row(Rate, row)) for row in (part, whole)]
+        sides = [weigh_row(read_row(Rate, row)) for row in (part, whole)]
         by_chance += slice_test(*sides) < 0.05
         raw += slice_test(counted(part), counted(whole)) < 0.05
         complement = sides[1].without(sides[0])
@@ -199,7 +199,7 @@ def test_a_bad_slice_of_an_unequal_sample_is_found_and_marked() -> None:
     bad = drawn(rng, [Stratum(1500, 0.6, 0.05), Stratum(500, 0.4, 0.4)], slice="tier=bad")
     whole = {**merged(good, bad), "slice": "all"}
     body = build(replace(night(rng), rates=[whole, good, bad]))
-    jsonschema.validate(body, schema())
+    jsonschema.validate(body, load_schema())
     (found,) = body["slices"]
     assert (found["slice"], found["weighted"]) == ("tier=bad", True)
     assert found["rate"] == pytest.approx(bad["weighted_rate"])
@@ -213,7 +213,7 @@ def test_weighted_figures_say_so_everywhere() -> None:
     once = night(rng, worse)
     report = report_of(replace(once, history=[drawn(rng, NOW, date=once.history[0]["date"])]))
     body = report.to_json()
-    jsonschema.validate(body, schema())
+    jsonschema.validate(body, load_schema())
     row = only(body, slice="all")
     assert row["rate"] == counted(once.rates[0]).rate, "what was counted stays what was counted"
     assert row["weighted"]["rate"] == row["estimate"] == pytest.approx(TRUE - 0.2, abs=0.05)
@@ -345,10 +345,10 @@ def test_a_cause_is_what_changed_among_all_traces_and_not_in_the_sample() -> Non
     """A model looked at ten times as closely as before has not gained a share."""
     before = sided([weighing("a", 90, 10, 0.1), weighing("b", 8, 2, 0.1)])
     closely = sided([weighing("a", 90, 10, 0.1), weighing("b", 80, 20, 1.0)])
-    (unknown,) = causes.explain(FALLEN, before, closely)
+    (unknown,) = causes.explain_change(FALLEN, before, closely)
     assert unknown.cause == "unknown"
     raw = [weighing("a", 90, 10, 1.0), weighing("b", 80, 20, 1.0)]
-    (found,) = causes.explain(FALLEN, before, sided(raw))
+    (found,) = causes.explain_change(FALLEN, before, sided(raw))
     assert found.cause == "model"
     assert [(one.value, one.share) for one in found.after] == [("a", 0.5), ("b", 0.5)]
 
@@ -357,7 +357,7 @@ def test_the_rates_beside_a_cause_are_those_of_all_traces() -> None:
     """Two halves of a new value, one of them seen ten times as closely."""
     before = sided([weighing("a", 80, 20, 1.0)])
     rows = [weighing("b", 90, 10, 1.0), weighing("b", 5, 5, 0.1)]
-    (found,) = causes.explain(FALLEN, before, sided(rows))
+    (found,) = causes.explain_change(FALLEN, before, sided(rows))
     assert "70% (n 110) under the new" in found.words
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from evals.reports.assembly import awaited_answers
+from evals.reports.assembly import count_awaited
 from evals.runs import night_locks
 from evals.storage import night_state
 from tests.evals.calls.batch_night import NIGHT, BatchLine, catalog_at
@@ -53,7 +53,9 @@ def main() -> None:
                 line.night(*outputs, night=night)
                 night_locks.move_lock(line.lake, line.catalog, night, "chat")
                 line.ask(night=night)
-                night_state.update_state(line.lake, night, **awaited_answers(line.lake, night))
+                night_state.update_state(
+                    line.lake, night, **count_awaited(line.lake, night)._asdict()
+                )
             moments["out"] = evaluate_sensor(instance)
             server.state.finish(only="batch_1")
             moments["back"] = evaluate_sensor(instance)
