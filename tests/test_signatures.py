@@ -1,0 +1,103 @@
+"""Promises about the types of the code's own signatures, read from its source alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MOST = 0.05
+"""The share of functions whose signature may contain `Any`."""
+
+
+def list_modules() -> Iterator[tuple[Path, ast.Module]]:
+    """Yields every module of `evals` and `orchestration`, parsed."""
+    for package in ("evals", "orchestration"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path, ast.parse(path.read_text("utf-8"))
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """Returns the names in an expression, those in quoted annotations included."""
+    names = set[str]()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name):
+            names.add(part.id)
+        elif isinstance(part, ast.Attribute):
+            names.add(part.attr)
+        elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+            try:
+                names |= names_in(ast.parse(part.value, mode="eval"))
+            except (SyntaxError, ValueError):
+                continue
+    return names
+
+
+def find_aliases(module: ast.Module, loose: set[str]) -> set[str]:
+    """Returns the module's type aliases that contain one of the names in `loose`."""
+    aliases = set[str]()
+    for node in module.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.AnnAssign) and "TypeAlias" in names_in(node.annotation):
+            targets, value = [node.target], node.value
+        else:
+            continue
+        if value is not None and names_in(value) & (loose | aliases):
+            aliases |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return aliases
+
+
+def imported_aliases(module: ast.Module, loose: dict[str, set[str]]) -> set[str]:
+    """Returns the local names of aliases that a module imports from others."""
+    return {
+        name.asname or name.name
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+        if name.name in loose.get(node.module or "", ())
+    }
+
+
+def annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+    """Returns the annotations of a function's parameters and of its result."""
+    args = function.args
+    parameters = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+    found = [one.annotation for one in parameters if one] + [function.returns]
+    return [one for one in found if one]
+
+
+def name_module(path: Path) -> str:
+    """Returns the dotted name of a module."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def list_loose_signatures() -> tuple[list[str], int]:
+    """Returns the functions whose signature contains `Any`, and the number of all functions."""
+    modules = {name_module(path): (path, module) for path, module in list_modules()}
+    loose = {key: set[str]() for key in modules}
+    while True:
+        wider = dict[str, set[str]]()
+        for name, (_, module) in modules.items():
+            known = loose[name] | imported_aliases(module, loose)
+            wider[name] = known | find_aliases(module, {"Any"} | known)
+        if wider == loose:
+            break
+        loose = wider
+    found, total = list[str](), 0
+    for name, (path, module) in modules.items():
+        names = {"Any"} | loose[name]
+        for node in ast.walk(module):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                total += 1
+                if any(names_in(one) & names for one in annotations(node)):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+    return found, total
+
+
+def test_few_signatures_contain_any() -> None:
+    """At most one signature in twenty contains `Any`, aliases of it included."""
+    found, total = list_loose_signatures()
+    assert len(found) <= MOST * total, f"{len(found)} of {total}:\n" + "\n".join(found)
