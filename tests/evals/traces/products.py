@@ -1,7 +1,6 @@
-"""One exchange with a model as each product writes it down: what the round trips import again.
+"""Writes one exchange with a model in the format of each product, for the round trips.
 
-Small writers after the products' documented shapes, each of its own; nothing of the importers is
-used here.
+The writers follow the products' documentation and use nothing of the importers.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ToolCall(NamedTuple):
-    """A tool the model called, and what came back."""
+    """A tool that the model called, and its result."""
 
     id: str
     name: str
@@ -24,7 +23,7 @@ class ToolCall(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """What an application knows of one request; each product says it in its own way."""
+    """What an application knows of one request, which each product writes in its own format."""
 
     trace_id: str
     """32 hexadecimal digits."""
@@ -35,9 +34,8 @@ class Exchange(NamedTuple):
     question: str
     answer: str
     tool: ToolCall | None
-    asked: str
-    """The model asked for."""
-    answered: str
+    model_requested: str
+    model: str
     """The model that answered."""
     tokens_in: int
     tokens_out: int
@@ -48,7 +46,7 @@ class Exchange(NamedTuple):
 
     @property
     def end(self) -> datetime:
-        """When it ended."""
+        """The end of the request."""
         return self.start + timedelta(milliseconds=self.took_ms)
 
     def chat(self) -> list[dict[str, Any]]:
@@ -70,19 +68,19 @@ class Exchange(NamedTuple):
         return {"role": "assistant", "content": self.answer}
 
 
-def nanoseconds(moment: datetime) -> str:
-    """As OTLP spells a moment."""
+def format_nanoseconds(moment: datetime) -> str:
+    """Formats a time as OTLP writes it."""
     return str((moment - EPOCH) // timedelta(microseconds=1) * 1000)
 
 
-def uuid(hexadecimal: str) -> str:
-    """32 digits as a UUID is written."""
+def format_uuid(hexadecimal: str) -> str:
+    """Formats 32 hexadecimal digits as a UUID."""
     h = hexadecimal
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
 
 
-def wrapped(value: Any) -> dict[str, Any]:
-    """A value in OTLP's wrapper of one type."""
+def wrap_value(value: Any) -> dict[str, Any]:
+    """Wraps a value by its type, as OTLP does."""
     if isinstance(value, bool):
         return {"boolValue": value}
     if isinstance(value, int):
@@ -90,42 +88,42 @@ def wrapped(value: Any) -> dict[str, Any]:
     if isinstance(value, float):
         return {"doubleValue": value}
     if isinstance(value, list | tuple):
-        return {"arrayValue": {"values": [wrapped(item) for item in value]}}
+        return {"arrayValue": {"values": [wrap_value(item) for item in value]}}
     return {"stringValue": value}
 
 
-def listed(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Attributes as OTLP lists them."""
-    return [{"key": key, "value": wrapped(value)} for key, value in attributes.items()]
+def list_attributes(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Lists attributes as OTLP does."""
+    return [{"key": key, "value": wrap_value(value)} for key, value in attributes.items()]
 
 
-def envelope(said: Exchange, resource: Mapping[str, Any], spans: list[Any]) -> str:
+def envelope(exchange: Exchange, resource: Mapping[str, Any], spans: list[Any]) -> str:
     """One line of the Collector's file exporter; spans are (parent, name, attributes)."""
     made = [
         {
-            "traceId": said.trace_id,
+            "traceId": exchange.trace_id,
             "spanId": f"{n:016x}",
             "parentSpanId": f"{parent:016x}" if parent else "",
             "name": name,
             "kind": 1,
-            "startTimeUnixNano": nanoseconds(said.start),
-            "endTimeUnixNano": nanoseconds(said.end),
-            "attributes": listed(attributes),
+            "startTimeUnixNano": format_nanoseconds(exchange.start),
+            "endTimeUnixNano": format_nanoseconds(exchange.end),
+            "attributes": list_attributes(attributes),
         }
         for n, (parent, name, attributes) in enumerate(spans, 1)
     ]
     scope = {"scope": {"name": "test"}, "spans": made}
-    group = {"resource": {"attributes": listed(resource)}, "scopeSpans": [scope]}
+    group = {"resource": {"attributes": list_attributes(resource)}, "scopeSpans": [scope]}
     return json.dumps({"resourceSpans": [group]})
 
 
-def otlp(said: Exchange) -> str:
+def otlp(exchange: Exchange) -> str:
     """OpenTelemetry's GenAI conventions since 1.37: messages of parts, on the spans."""
     chat: list[dict[str, Any]] = [
-        {"role": "user", "parts": [{"type": "text", "content": said.question}]}
+        {"role": "user", "parts": [{"type": "text", "content": exchange.question}]}
     ]
     spans: list[Any] = []
-    if tool := said.tool:
+    if tool := exchange.tool:
         call = {"type": "tool_call", "id": tool.id, "name": tool.name, "arguments": tool.arguments}
         back = {"type": "tool_call_response", "id": tool.id, "response": tool.result}
         chat += [{"role": "assistant", "parts": [call]}, {"role": "tool", "parts": [back]}]
@@ -137,53 +135,55 @@ def otlp(said: Exchange) -> str:
             "gen_ai.tool.call.result": tool.result,
         }
         spans = [(1, f"execute_tool {tool.name}", doing)]
-    answer = [{"role": "assistant", "parts": [{"type": "text", "content": said.answer}],
+    answer = [{"role": "assistant", "parts": [{"type": "text", "content": exchange.answer}],
                "finish_reason": "stop"}]  # fmt: skip
     call = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
-        "gen_ai.request.model": said.asked,
-        "gen_ai.response.model": said.answered,
+        "gen_ai.request.model": exchange.model_requested,
+        "gen_ai.response.model": exchange.model,
         "gen_ai.response.finish_reasons": ["stop"],
-        "gen_ai.usage.input_tokens": said.tokens_in,
-        "gen_ai.usage.output_tokens": said.tokens_out,
-        "gen_ai.system_instructions": json.dumps([{"type": "text", "content": said.system}]),
+        "gen_ai.usage.input_tokens": exchange.tokens_in,
+        "gen_ai.usage.output_tokens": exchange.tokens_out,
+        "gen_ai.system_instructions": json.dumps([{"type": "text", "content": exchange.system}]),
         "gen_ai.input.messages": json.dumps(chat),
         "gen_ai.output.messages": json.dumps(answer),
     }
     root = {
         "gen_ai.operation.name": "invoke_agent",
-        "gen_ai.conversation.id": said.session,
-        "user.id": said.user,
+        "gen_ai.conversation.id": exchange.session,
+        "user.id": exchange.user,
     }
     return envelope(
-        said, {"service.name": said.app}, [(0, "agent", root), (1, "chat", call), *spans]
+        exchange, {"service.name": exchange.app}, [(0, "agent", root), (1, "chat", call), *spans]
     )
 
 
-def openinference_calls(said: Exchange) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def openinference_calls(
+    exchange: Exchange,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Attributes of the agent's span, of the model's and of the tool's, flat."""
     root = {
         "openinference.span.kind": "AGENT",
-        "input.value": said.question,
+        "input.value": exchange.question,
         "input.mime_type": "text/plain",
-        "output.value": said.answer,
+        "output.value": exchange.answer,
         "output.mime_type": "text/plain",
-        "session.id": said.session,
-        "user.id": said.user,
-        "tag.tags": list(said.tags),
+        "session.id": exchange.session,
+        "user.id": exchange.user,
+        "tag.tags": list(exchange.tags),
     }
     call: dict[str, Any] = {
         "openinference.span.kind": "LLM",
-        "llm.model_name": said.answered,
-        "llm.invocation_parameters": json.dumps({"model": said.asked}),
-        "llm.token_count.prompt": said.tokens_in,
-        "llm.token_count.completion": said.tokens_out,
-        "llm.cost.total": said.cost,
+        "llm.model_name": exchange.model,
+        "llm.invocation_parameters": json.dumps({"model": exchange.model_requested}),
+        "llm.token_count.prompt": exchange.tokens_in,
+        "llm.token_count.completion": exchange.tokens_out,
+        "llm.cost.total": exchange.cost,
         "llm.output_messages.0.message.role": "assistant",
-        "llm.output_messages.0.message.content": said.answer,
+        "llm.output_messages.0.message.content": exchange.answer,
     }
-    for n, message in enumerate(said.chat()):
+    for n, message in enumerate(exchange.chat()):
         at = f"llm.input_messages.{n}.message"
         call[f"{at}.role"] = message["role"]
         if message["content"] is not None:
@@ -196,32 +196,32 @@ def openinference_calls(said: Exchange) -> tuple[dict[str, Any], dict[str, Any],
             call[f"{inner}.function.name"] = one["function"]["name"]
             call[f"{inner}.function.arguments"] = one["function"]["arguments"]
     tool: dict[str, Any] = {}
-    if said.tool:
+    if exchange.tool:
         tool = {
             "openinference.span.kind": "TOOL",
-            "tool.name": said.tool.name,
-            "tool.id": said.tool.id,
-            "input.value": json.dumps(said.tool.arguments),
+            "tool.name": exchange.tool.name,
+            "tool.id": exchange.tool.id,
+            "input.value": json.dumps(exchange.tool.arguments),
             "input.mime_type": "application/json",
-            "output.value": said.tool.result,
+            "output.value": exchange.tool.result,
         }
     return root, call, tool
 
 
-def openinference(said: Exchange) -> str:
+def openinference(exchange: Exchange) -> str:
     """OpenInference's flat attributes in an OTLP envelope."""
-    root, call, tool = openinference_calls(said)
-    resource = {"openinference.project.name": said.app}
+    root, call, tool = openinference_calls(exchange)
+    resource = {"openinference.project.name": exchange.app}
     spans = [
         (0, "agent", root),
         (1, "llm", call),
-        *([(1, said.tool.name, tool)] if said.tool else []),
+        *([(1, exchange.tool.name, tool)] if exchange.tool else []),
     ]
-    return envelope(said, resource, spans)
+    return envelope(exchange, resource, spans)
 
 
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys as objects, numbers in them as lists: how Phoenix exports attributes."""
+def nest_attributes(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Nests dotted keys as objects and numbered keys as lists, as Phoenix exports attributes."""
     found: dict[str, Any] = {}
     for key, value in flat.items():
         place = found
@@ -229,38 +229,38 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         for part in path:
             place = place.setdefault(part, {})
         place[last] = value
-    return {key: lists(value) for key, value in found.items()}
+    return {key: convert_lists(value) for key, value in found.items()}
 
 
-def lists(value: Any) -> Any:
-    """Objects whose keys all are numbers, as lists."""
+def convert_lists(value: Any) -> Any:
+    """Converts objects whose keys are all numbers to lists."""
     if not isinstance(value, dict):
         return value
-    inner = {key: lists(item) for key, item in value.items()}
+    inner = {key: convert_lists(item) for key, item in value.items()}
     return list(inner.values()) if inner and all(key.isdecimal() for key in inner) else inner
 
 
-def phoenix(said: Exchange) -> str:
+def phoenix(exchange: Exchange) -> str:
     """Phoenix's spans, one a line, attributes nested."""
-    root, call, tool = openinference_calls(said)
+    root, call, tool = openinference_calls(exchange)
     spans = [
         (0, "agent", root),
         (1, "llm", call),
-        *([(1, said.tool.name, tool)] if said.tool else []),
+        *([(1, exchange.tool.name, tool)] if exchange.tool else []),
     ]
     lines = []
     for n, (parent, name, flat) in enumerate(spans, 1):
-        attributes = nested(flat)
-        attributes.setdefault("openinference", {})["project"] = {"name": said.app}
+        attributes = nest_attributes(flat)
+        attributes.setdefault("openinference", {})["project"] = {"name": exchange.app}
         kind = attributes["openinference"].pop("span")["kind"]
         lines.append(
             {
                 "name": name,
-                "context": {"trace_id": said.trace_id, "span_id": f"{n:016x}"},
+                "context": {"trace_id": exchange.trace_id, "span_id": f"{n:016x}"},
                 "span_kind": kind,
                 "parent_id": f"{parent:016x}" if parent else None,
-                "start_time": said.start.isoformat(),
-                "end_time": said.end.isoformat(),
+                "start_time": exchange.start.isoformat(),
+                "end_time": exchange.end.isoformat(),
                 "status_code": "OK",
                 "status_message": "",
                 "attributes": attributes,
@@ -270,107 +270,129 @@ def phoenix(said: Exchange) -> str:
     return "\n".join(map(json.dumps, lines))
 
 
-def langfuse_rows(said: Exchange) -> list[dict[str, Any]]:
+def langfuse_rows(exchange: Exchange) -> list[dict[str, Any]]:
     """Observations under the API's names."""
-    times = {"startTime": stamp(said.start), "endTime": stamp(said.end)}
-    base = {"traceId": said.trace_id, "level": "DEFAULT", "statusMessage": None, **times}
+    times = {
+        "startTime": format_javascript_time(exchange.start),
+        "endTime": format_javascript_time(exchange.end),
+    }
+    base = {"traceId": exchange.trace_id, "level": "DEFAULT", "statusMessage": None, **times}
     root = {"id": "o-1", "type": "AGENT", "name": "agent", "parentObservationId": None}
     call = {
         "id": "o-2",
         "type": "GENERATION",
         "name": "call",
         "parentObservationId": "o-1",
-        "model": said.answered,
-        "modelParameters": {"model": said.asked},
-        "usageDetails": {"input": said.tokens_in, "output": said.tokens_out},
-        "costDetails": {"total": said.cost},
-        "input": said.chat(),
-        "output": said.reply(),
+        "model": exchange.model,
+        "modelParameters": {"model": exchange.model_requested},
+        "usageDetails": {"input": exchange.tokens_in, "output": exchange.tokens_out},
+        "costDetails": {"total": exchange.cost},
+        "input": exchange.chat(),
+        "output": exchange.reply(),
     }
-    rows = [{**base, **root, "input": said.question, "output": said.answer}, {**base, **call}]
-    if said.tool:
-        tool = {"id": "o-3", "type": "TOOL", "name": said.tool.name, "parentObservationId": "o-1"}
-        rows.append({**base, **tool, "input": said.tool.arguments, "output": said.tool.result})
+    rows = [
+        {**base, **root, "input": exchange.question, "output": exchange.answer},
+        {**base, **call},
+    ]
+    if exchange.tool:
+        tool = {
+            "id": "o-3",
+            "type": "TOOL",
+            "name": exchange.tool.name,
+            "parentObservationId": "o-1",
+        }
+        rows.append(
+            {**base, **tool, "input": exchange.tool.arguments, "output": exchange.tool.result}
+        )
     return rows
 
 
-def stamp(moment: datetime) -> str:
-    """As JavaScript spells a moment, with all its digits."""
+def format_javascript_time(moment: datetime) -> str:
+    """Formats a time as JavaScript does, with microseconds."""
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def langfuse(said: Exchange) -> str:
+def langfuse(exchange: Exchange) -> str:
     """A trace of Langfuse's API with its observations."""
-    resource = {"service.name": said.app}
+    resource = {"service.name": exchange.app}
     trace = {
-        "id": said.trace_id,
+        "id": exchange.trace_id,
         "name": "agent",
-        "timestamp": stamp(said.start),
-        "input": said.question,
-        "output": said.answer,
-        "sessionId": said.session,
-        "userId": said.user,
-        "tags": list(said.tags),
+        "timestamp": format_javascript_time(exchange.start),
+        "input": exchange.question,
+        "output": exchange.answer,
+        "sessionId": exchange.session,
+        "userId": exchange.user,
+        "tags": list(exchange.tags),
         "metadata": {"resourceAttributes": resource},
-        "observations": langfuse_rows(said),
+        "observations": langfuse_rows(exchange),
     }
     return json.dumps({"data": [trace]})
 
 
-def langsmith(said: Exchange) -> str:
+def langsmith(exchange: Exchange) -> str:
     """LangSmith's runs: a chain, its model's call and its tool's."""
-    trace = uuid(said.trace_id)
-    times = {"start_time": plain(said.start), "end_time": plain(said.end)}
+    trace = format_uuid(exchange.trace_id)
+    times = {
+        "start_time": format_naive_time(exchange.start),
+        "end_time": format_naive_time(exchange.end),
+    }
 
     def run(n: int, name: str, kind: str, **more: Any) -> dict[str, Any]:
-        own = trace if n == 1 else uuid(f"{n:032x}")
-        moment = said.start.strftime("%Y%m%dT%H%M%S%fZ")
+        own = trace if n == 1 else format_uuid(f"{n:032x}")
+        moment = exchange.start.strftime("%Y%m%dT%H%M%S%fZ")
         first = f"{moment}{trace}"
         order = first if n == 1 else f"{first}.{moment}{own}"
         parent = None if n == 1 else trace
         about = {"id": own, "trace_id": trace, "parent_run_id": parent, "dotted_order": order}
-        return {**about, "name": name, "run_type": kind, "session_name": said.app, **times,
+        return {**about, "name": name, "run_type": kind, "session_name": exchange.app, **times,
                 "error": None, "status": "success", **more}  # fmt: skip
 
-    metadata = {"session_id": said.session, "user_id": said.user}
-    usage = {"prompt_tokens": said.tokens_in, "completion_tokens": said.tokens_out}
+    metadata = {"session_id": exchange.session, "user_id": exchange.user}
+    usage = {"prompt_tokens": exchange.tokens_in, "completion_tokens": exchange.tokens_out}
     rows = [
-        run(1, "agent", "chain", inputs={"input": said.question}, outputs={"output": said.answer},
-            tags=list(said.tags), extra={"metadata": metadata}),
-        run(2, "ChatOpenAI", "llm", inputs={"messages": said.chat()},
-            outputs={"model": said.answered, "choices": [{"message": said.reply()}]},
-            extra={"invocation_params": {"model": said.asked}}, total_cost=said.cost, **usage),
+        run(1, "agent", "chain", inputs={"input": exchange.question},
+            outputs={"output": exchange.answer},
+            tags=list(exchange.tags), extra={"metadata": metadata}),
+        run(2, "ChatOpenAI", "llm", inputs={"messages": exchange.chat()},
+            outputs={"model": exchange.model, "choices": [{"message": exchange.reply()}]},
+            extra={"invocation_params": {"model": exchange.model_requested}},
+            total_cost=exchange.cost, **usage),
     ]  # fmt: skip
-    if said.tool:
-        back = {"inputs": said.tool.arguments, "outputs": {"output": said.tool.result}}
-        rows.append(run(3, said.tool.name, "tool", **back))
+    if exchange.tool:
+        back = {"inputs": exchange.tool.arguments, "outputs": {"output": exchange.tool.result}}
+        rows.append(run(3, exchange.tool.name, "tool", **back))
     return "\n".join(map(json.dumps, rows))
 
 
-def plain(moment: datetime) -> str:
-    """A moment in UTC that does not say so."""
+def format_naive_time(moment: datetime) -> str:
+    """Formats a UTC time without its zone."""
     return moment.replace(tzinfo=None).isoformat()
 
 
-def openai(said: Exchange) -> str:
+def openai(exchange: Exchange) -> str:
     """A log of a chat completion's request and response."""
-    usage = {"prompt_tokens": said.tokens_in, "completion_tokens": said.tokens_out}
-    request = {"model": said.asked, "messages": said.chat(), "user": said.user}
-    choice = {"index": 0, "message": said.reply(), "finish_reason": "stop"}
-    response = {"id": "c", "object": "chat.completion", "created": 1, "model": said.answered,
+    usage = {"prompt_tokens": exchange.tokens_in, "completion_tokens": exchange.tokens_out}
+    request = {
+        "model": exchange.model_requested,
+        "messages": exchange.chat(),
+        "user": exchange.user,
+    }
+    choice = {"index": 0, "message": exchange.reply(), "finish_reason": "stop"}
+    response = {"id": "c", "object": "chat.completion", "created": 1, "model": exchange.model,
                 "choices": [choice], "usage": usage}  # fmt: skip
-    beside = {"trace_id": said.trace_id, "app": said.app, "session_id": said.session,
-              "timestamp": stamp(said.start), "latency_ms": said.took_ms,
-              "cost_usd": said.cost, "tags": list(said.tags)}  # fmt: skip
+    beside = {"trace_id": exchange.trace_id, "app": exchange.app, "session_id": exchange.session,
+              "timestamp": format_javascript_time(exchange.start), "latency_ms": exchange.took_ms,
+              "cost_usd": exchange.cost, "tags": list(exchange.tags)}  # fmt: skip
     return json.dumps({"request": request, "response": response, **beside})
 
 
 class Product(NamedTuple):
-    """A product, and which of an exchange's facts its shape has no place for."""
+    """A product's writer, and the fields that its format cannot hold."""
 
     write: Callable[[Exchange], str]
     file: str
-    silent: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
 
 
 PRODUCTS = {

@@ -1,4 +1,4 @@
-"""What an application answered stays byte for byte as it said it, though it is JSON.
+"""An application's answer keeps every byte, even where it is JSON.
 
 Here no call of a model tells the answer once more; where one does, the round trips promise it.
 """
@@ -51,7 +51,7 @@ TIMES = {"start_time": "2026-10-01 12:00:00.000000", "end_time": "2026-10-01 12:
 
 
 class Said:
-    """As much of an exchange as an envelope asks for."""
+    """The fields of an exchange that an envelope needs."""
 
     trace_id = "0" * 31 + "1"
     start = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -125,8 +125,8 @@ def plain(answer: str) -> str:
     return json.dumps({"trace_id": "t", "ts": "2026-10-01T12:00:00Z", "output": answer})
 
 
-def answered(folder: Path, rows: str) -> str:
-    """What the one trace of an export answered."""
+def read_answer(folder: Path, rows: str) -> str:
+    """The answer of the only trace of an export."""
     path = folder / "export.jsonl"
     path.write_text(rows + "\n")
     (trace,) = reader.read_file(path, mappings={}, app="shop")
@@ -135,20 +135,18 @@ def answered(folder: Path, rows: str) -> str:
 
 
 @pytest.mark.parametrize("answer", [*ANSWERS, *LIKE_WRAPPERS[:5]])
-def test_a_call_s_answer_that_is_json_is_kept_as_it_was_said(tmp_path: Path, answer: str) -> None:
+def test_a_call_s_answer_that_is_json_keeps_its_bytes(tmp_path: Path, answer: str) -> None:
     """Though the call is all its trace is."""
-    assert answered(tmp_path, langfuse_call(answer)) == answer
+    assert read_answer(tmp_path, langfuse_call(answer)) == answer
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize(
     "write", [openinference, phoenix, langfuse_export, langfuse_api, langsmith, openai, plain]
 )
-def test_an_answer_that_is_json_is_kept_as_it_was_said(
-    tmp_path: Path, write: Any, answer: str
-) -> None:
+def test_an_answer_that_is_json_keeps_its_bytes(tmp_path: Path, write: Any, answer: str) -> None:
     """Neither spaces nor the order of keys nor the digits of a number change."""
-    assert answered(tmp_path, write(answer)) == answer
+    assert read_answer(tmp_path, write(answer)) == answer
 
 
 @pytest.mark.parametrize("answer", LIKE_WRAPPERS)
@@ -156,24 +154,24 @@ def test_an_answer_that_is_json_is_kept_as_it_was_said(
     "write",
     [openinference, untyped, phoenix, *LANGFUSE, langsmith, openai, plain],
 )
-def test_an_answer_that_looks_like_a_wrapper_is_kept_as_it_was_said(
+def test_an_answer_that_looks_like_a_wrapper_keeps_its_bytes(
     tmp_path: Path, write: Any, answer: str
 ) -> None:
     """An object of the application's own is its answer, whatever its keys are called."""
-    assert answered(tmp_path, write(answer)) == answer
+    assert read_answer(tmp_path, write(answer)) == answer
 
 
 @pytest.mark.parametrize("write", [openinference, phoenix, langsmith, openai, plain])
 def test_quotes_are_kept_where_the_format_tells_text_from_json(tmp_path: Path, write: Any) -> None:
     """By its type, or by standing in an object of its own; others quote what is text."""
-    assert answered(tmp_path, write('"quoted"')) == '"quoted"'
+    assert read_answer(tmp_path, write('"quoted"')) == '"quoted"'
 
 
 @pytest.mark.parametrize("value", WRAPPED, ids=str)
 @pytest.mark.parametrize("write", [untyped, *LANGFUSE])
 def test_what_only_frameworks_write_is_taken_off(tmp_path: Path, write: Any, value: Any) -> None:
     """Though no call of a model tells the answer once more."""
-    assert answered(tmp_path, write(json.dumps(value))) == "There."
+    assert read_answer(tmp_path, write(json.dumps(value))) == "There."
 
 
 def test_what_an_answer_is_wrapped_in_is_taken_off_where_a_call_gave_it(tmp_path: Path) -> None:

@@ -82,12 +82,16 @@ def fuzzed(folder: Path, seed: Seed, tries: int) -> None:
     for number in range(tries):
         data = damaged(seed, random.Random(f"{seed.name}:{number}"))
         path.write_bytes(data)
-        told = oracle.account(path)
+        account = oracle.import_file(path)
         try:
-            oracle.sound(told)
-            oracle.identity(data, path, told)
+            oracle.check_rows(account)
+            oracle.check_completeness(data, path, account)
             whole = b'"observations"' in data  # traces of an API stand in one row, and may twice
-            assert oracle.once(told) or whole or told.form not in oracle.GATHERED
+            assert (
+                oracle.has_unique_traces(account)
+                or whole
+                or account.form not in oracle.TRACE_FORMATS
+            )
         except AssertionError as problem:
             raise AssertionError(f"copy {number} of {seed.name}") from problem
 

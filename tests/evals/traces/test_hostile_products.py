@@ -15,7 +15,8 @@ from tests.evals.traces.products import PRODUCTS, Exchange
 MARK = "a-user-to-be-replaced"
 GOOD = Exchange(
     trace_id="0" * 31 + "1", app="shop", session="s", user="u", system="Be brief.",
-    question="Where?", answer="In Bonn.", tool=None, asked="gpt-a", answered="gpt-a-2026-01-01",
+    question="Where?", answer="In Bonn.", tool=None,
+    model_requested="gpt-a", model="gpt-a-2026-01-01",
     tokens_in=7, tokens_out=2, cost=0.001, start=datetime(2026, 10, 1, 12, tzinfo=UTC),
     took_ms=900, tags=("beta",),
 )  # fmt: skip

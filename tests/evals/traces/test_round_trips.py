@@ -1,4 +1,4 @@
-"""What one exchange says is read back, whichever product wrote it down."""
+"""An exchange reads back the same, whichever product wrote it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.evals.traces.products import PRODUCTS, Exchange, ToolCall
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40).filter(
     lambda text: bool(text.strip()) and text.strip()[0] != '"'
 )
-"""A text between quotes may be one that was written as JSON, and is read as such."""
+"""Not a quoted text, which is read as JSON."""
 TEXTS = WORDS | st.sampled_from(
     ["[1, 2]", '{"a": 1}', "null", "a\nb", "tab\there", "<b>", "{", "1e5", "true"]
 )
-SAID = TEXTS | st.sampled_from(
+PROSE = TEXTS | st.sampled_from(
     [
         '{"price": 1.50,  "title": "A"}',
         '{"answer": "In Bonn."}',
@@ -31,7 +31,7 @@ SAID = TEXTS | st.sampled_from(
         '{"messages": [{"role": "user", "content": "x"}]}',
     ]
 )
-"""What users ask and applications answer may be JSON, and even look like a wrapper around words."""
+"""Questions and answers may be JSON, and may even look like a framework's wrapper."""
 NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,15}", fullmatch=True)
 ARGUMENTS = st.dictionaries(NAMES, TEXTS | st.integers(-9, 9) | st.booleans(), max_size=3)
 TOOLS = st.builds(ToolCall, NAMES.map("call_{}".format), NAMES, ARGUMENTS, TEXTS)
@@ -42,11 +42,11 @@ EXCHANGES = st.builds(
     session=NAMES,
     user=NAMES,
     system=TEXTS,
-    question=SAID,
-    answer=SAID,
+    question=PROSE,
+    answer=PROSE,
     tool=st.none() | TOOLS,
-    asked=NAMES.map("gpt-{}".format),
-    answered=NAMES.map("gpt-{}-2026-01-01".format),
+    model_requested=NAMES.map("gpt-{}".format),
+    model=NAMES.map("gpt-{}-2026-01-01".format),
     tokens_in=st.integers(1, 10**6),
     tokens_out=st.integers(1, 10**6),
     cost=st.integers(1, 10**6).map(lambda n: n / 10**6),
@@ -58,69 +58,73 @@ EXCHANGES = st.builds(
 )
 
 
-def expected(said: Exchange) -> dict[str, Any]:
-    """What a trace should say of it."""
+def summarize_exchange(exchange: Exchange) -> dict[str, Any]:
+    """The fields that a trace of the exchange should have."""
     return {
-        "trace_id": said.trace_id,
-        "ts": said.start,
-        "app": said.app,
-        "session_id": said.session,
-        "user_id": said.user,
-        "input": said.question,
-        "output": said.answer,
-        "model_requested": said.asked,
-        "model": said.answered,
-        "tokens_in": said.tokens_in,
-        "tokens_out": said.tokens_out,
-        "cost_usd": said.cost,
-        "latency_ms": said.took_ms,
-        "tags": said.tags,
-        "messages": [told(message) for message in said.chat()],
-        "step": (said.tool.name, said.tool.arguments, back(said.tool.result))
-        if said.tool
+        "trace_id": exchange.trace_id,
+        "ts": exchange.start,
+        "app": exchange.app,
+        "session_id": exchange.session,
+        "user_id": exchange.user,
+        "input": exchange.question,
+        "output": exchange.answer,
+        "model_requested": exchange.model_requested,
+        "model": exchange.model,
+        "tokens_in": exchange.tokens_in,
+        "tokens_out": exchange.tokens_out,
+        "cost_usd": exchange.cost,
+        "latency_ms": exchange.took_ms,
+        "tags": exchange.tags,
+        "messages": [summarize_message(message) for message in exchange.chat()],
+        "step": (exchange.tool.name, exchange.tool.arguments, parse_result(exchange.tool.result))
+        if exchange.tool
         else None,
     }
 
 
-def told(message: dict[str, Any]) -> tuple[Any, ...]:
-    """A message's role, words, calls and the call it answers."""
+def summarize_message(message: dict[str, Any]) -> tuple[Any, ...]:
+    """Returns a message's role, text, calls and the call it answers."""
     calls = [
-        (call["id"], call["function"]["name"], decoded(call["function"]["arguments"]))
+        (call["id"], call["function"]["name"], parse_arguments(call["function"]["arguments"]))
         for call in message.get("tool_calls") or ()
     ]
     return message["role"], message.get("content") or "", calls, message.get("tool_call_id")
 
 
-def back(result: Any) -> Any:
-    """What a tool gave back: JSON as the value it is, out of LangSmith's wrapper."""
+def parse_result(result: Any) -> Any:
+    """Parses a tool's result, without LangSmith's wrapper."""
     if isinstance(result, dict) and set(result) == {"output"}:
         result = result["output"]
-    return result if not isinstance(result, str) or result[:1] not in "[{" else parsed(result)
+    return result if not isinstance(result, str) or result[:1] not in "[{" else parse_json(result)
 
 
-def parsed(text: str) -> Any:
-    """The value of a JSON text; any other text as it is."""
+def parse_json(text: str) -> Any:
+    """Parses a JSON text; returns any other text as it is."""
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
-def decoded(arguments: Any) -> Any:
-    """Arguments as the object they are."""
+def parse_arguments(arguments: Any) -> Any:
+    """Parses the arguments of a call."""
     return json.loads(arguments) if isinstance(arguments, str) else arguments
 
 
-def found(trace: Trace) -> dict[str, Any]:
-    """The same of what was imported."""
+def summarize_trace(trace: Trace) -> dict[str, Any]:
+    """The same fields of the imported trace."""
     step = next((step for step in trace.steps if step["kind"] == "tool"), None)
     fields = ("ts", "app", "session_id", "user_id", "input", "output", "model_requested", "model",
               "tokens_in", "tokens_out", "cost_usd", "latency_ms", "tags")  # fmt: skip
     return {
         "trace_id": trace.trace_id.replace("-", ""),
         **{name: getattr(trace, name) for name in fields},
-        "messages": [told(message) for message in trace.messages],
-        "step": (step["name"], decoded(step.get("input") or {}), back(step.get("output")))
+        "messages": [summarize_message(message) for message in trace.messages],
+        "step": (
+            step["name"],
+            parse_arguments(step.get("input") or {}),
+            parse_result(step.get("output")),
+        )
         if step
         else None,
     }
@@ -128,18 +132,18 @@ def found(trace: Trace) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", PRODUCTS)
 @settings(max_examples=60, deadline=None)
-@given(said=EXCHANGES)
-def test_what_a_product_writes_is_what_is_read(
-    tmp_path_factory: pytest.TempPathFactory, name: str, said: Exchange
+@given(exchange=EXCHANGES)
+def test_an_exchange_reads_back_from_each_product(
+    tmp_path_factory: pytest.TempPathFactory, name: str, exchange: Exchange
 ) -> None:
-    """Ids, times, words, calls, tokens, cost, each as it was said; one trace, nothing refused."""
+    """Ids, times, text, calls, tokens and cost survive; there is one trace and no refusal."""
     product = PRODUCTS[name]
     path = tmp_path_factory.mktemp("trip") / product.file
-    path.write_text(product.write(said), "utf-8")
+    path.write_text(product.write(exchange), "utf-8")
     items = list(reader.read_file(path, mappings={}))
     assert not [item for item in items if isinstance(item, Refusal)]
     (trace,) = (item for item in items if isinstance(item, Trace))
-    before, after = expected(said), found(trace)
-    for key in product.silent:
+    before, after = summarize_exchange(exchange), summarize_trace(trace)
+    for key in product.missing:
         del before[key], after[key]
     assert after == before

@@ -1,6 +1,6 @@
-"""What spans promise however they are spread, spelled or spoiled.
+"""Spans become traces, in whatever order, id format or state they arrive.
 
-The oracle throughout: one trace or one refusal for each trace id, one refusal a row that is none.
+Every test expects one trace or one refusal for each trace id, and one refusal for an invalid row.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ START = 1_790_856_000_000_000_000
 
 
 def attributes(given: dict[str, Any]) -> list[dict[str, Any]]:
-    """Attributes as OTLP lists them, texts and numbers alone."""
+    """Attributes as OTLP lists them; texts and numbers only."""
     kinds = {str: "stringValue", int: "intValue", float: "doubleValue"}
     return [{"key": key, "value": {kinds[type(v)]: v}} for key, v in given.items()]
 
 
-def span(number: int, parent: int = 0, trace: str = TRACE, **said: Any) -> dict[str, Any]:
-    """A chat span of OTLP."""
-    told = {"gen_ai.operation.name": "chat", **{k.replace("__", "."): v for k, v in said.items()}}
+def span(number: int, parent: int = 0, trace: str = TRACE, **more: Any) -> dict[str, Any]:
+    """A chat span of OTLP, with more attributes."""
+    given = {"gen_ai.operation.name": "chat", **{k.replace("__", "."): v for k, v in more.items()}}
     return {
         "traceId": trace,
         "spanId": f"{number:016x}",
@@ -45,7 +45,7 @@ def span(number: int, parent: int = 0, trace: str = TRACE, **said: Any) -> dict[
         "name": f"span {number}",
         "startTimeUnixNano": str(START + number * 10**6),
         "endTimeUnixNano": str(START + number * 10**6 + 10**9),
-        "attributes": attributes(told),
+        "attributes": attributes(given),
     }
 
 
@@ -60,7 +60,7 @@ def envelope(*spans: Any, service: str | None = "shop") -> dict[str, Any]:
 
 
 def read(folder: Path, *rows: Any, name: str = "spans.jsonl", **options: Any) -> list[Any]:
-    """What a file of some rows yields; bytes stand for themselves."""
+    """Everything that a file of some rows yields; bytes are written as they are."""
     path = folder / name
     lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
     path.write_bytes(b"\n".join(lines) + b"\n")
@@ -68,7 +68,7 @@ def read(folder: Path, *rows: Any, name: str = "spans.jsonl", **options: Any) ->
 
 
 def test_spans_of_many_lines_are_one_trace(tmp_path: Path) -> None:
-    """In whatever order, and the same span exported twice counts once."""
+    """Spans of many lines in any order are one trace; a span exported twice counts once."""
     rows = [
         envelope(span(n, 1 if n > 1 else 0, gen_ai__usage__input_tokens=n)) for n in range(1, 6)
     ]
@@ -80,7 +80,7 @@ def test_spans_of_many_lines_are_one_trace(tmp_path: Path) -> None:
 
 
 def test_a_parent_that_repeats_its_children_s_usage_is_not_counted(tmp_path: Path) -> None:
-    """Tokens and cost are the innermost spans' that tell them, at any depth."""
+    """Tokens and cost are sums over the innermost spans that have them, at any depth."""
     usage = {"gen_ai__usage__output_tokens": 7, "gen_ai__usage__cost": 0.5}
     chain = [span(1, **usage), span(2, 1), span(3, 2, **usage), span(4, 1, **usage)]
     (trace,) = read(tmp_path, envelope(*chain))
@@ -88,16 +88,16 @@ def test_a_parent_that_repeats_its_children_s_usage_is_not_counted(tmp_path: Pat
 
 
 @pytest.mark.parametrize("form", ["hex", "HEX", "base64"])
-def test_ids_of_every_spelling_are_one(tmp_path: Path, form: str) -> None:
-    """So that a trace exported twice by two writers is one trace."""
-    one = span(1)
-    spell = {
+def test_ids_in_hex_and_base64_are_equal(tmp_path: Path, form: str) -> None:
+    """A trace that two writers export with different id formats is one trace."""
+    exported = span(1)
+    encode = {
         "hex": str,
         "HEX": str.upper,
         "base64": lambda text: base64.b64encode(bytes.fromhex(text)).decode(),
     }[form]
     (trace,) = read(
-        tmp_path, envelope({k: spell(v) if k.endswith("Id") else v for k, v in one.items()})
+        tmp_path, envelope({k: encode(v) if k.endswith("Id") else v for k, v in exported.items()})
     )
     assert trace.trace_id == TRACE
     assert trace.steps[0]["span_id"] == "0000000000000001"
@@ -106,22 +106,22 @@ def test_ids_of_every_spelling_are_one(tmp_path: Path, form: str) -> None:
 def test_a_file_larger_than_memory_allows_goes_to_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the same traces come out of it, and nothing is left behind."""
+    """Spans beyond the memory limit go to disk: the traces are the same, no file remains."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
     rows = [envelope(span(n, trace=f"{n % 40 + 1:032x}", user__id="ü")) for n in range(1, 200)]
-    held = {trace.trace_id: trace.content_hash for trace in read(tmp_path, *rows)}
-    small = SpanStore.__init__.__defaults__
+    in_memory = {trace.trace_id: trace.content_hash for trace in read(tmp_path, *rows)}
+    defaults = SpanStore.__init__.__defaults__
     monkeypatch.setattr(SpanStore.__init__, "__defaults__", (1000,))
     spilled = {trace.trace_id: trace.content_hash for trace in read(tmp_path, *rows)}
-    assert small == (MEMORY_LIMIT,)
-    assert len(held) == 40
-    assert spilled == held
+    assert defaults == (MEMORY_LIMIT,)
+    assert len(in_memory) == 40
+    assert spilled == in_memory
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_the_application_may_be_a_mapping_s_constant(tmp_path: Path) -> None:
-    """Without a service there is a refusal that says so, and can be replayed."""
+    """A trace without a service is refused with the remedy, and can be replayed with a mapping."""
     (refused,) = read(tmp_path, envelope(span(1), service=None))
     assert (refused.code, refused.trace_id) == ("no-app", TRACE)
     assert "OTEL_SERVICE_NAME" in refused.reason
@@ -132,15 +132,15 @@ def test_the_application_may_be_a_mapping_s_constant(tmp_path: Path) -> None:
     assert trace.steps == replayed.steps
 
 
-def test_traces_without_a_model_burden_no_night(tmp_path: Path) -> None:
-    """A health check is refused, and no application's share of refused rows grows by it."""
+def test_traces_without_a_model_count_for_no_application(tmp_path: Path) -> None:
+    """A health check is refused without an application, so no application's share grows."""
     plain = {**span(1), "attributes": attributes({"http.route": "/health"})}
     (refused,) = read(tmp_path, envelope(plain), assume_date=date(2026, 10, 1))
     assert (refused.code, refused.app) == ("no-llm-span", None)
 
 
 def test_a_missing_parent_and_a_cycle_leave_a_root() -> None:
-    """Every span has a depth, and walking up ends."""
+    """Every span has a depth and finitely many ancestors."""
 
     def tree(*pairs: tuple[str, str]) -> SpanTree:
         return SpanTree(
@@ -157,7 +157,7 @@ def test_a_missing_parent_and_a_cycle_leave_a_root() -> None:
 
 
 def test_two_reports_of_a_span_are_merged() -> None:
-    """The later wins where it speaks; the earlier keeps what only it said."""
+    """The later report wins; values that only the earlier one has are kept."""
     early = Span("t", "a", "", "", 5, None, {"x": 1, "y": 1}, error="late")
     late = Span("t", "a", "p", "n", None, 9, {"y": 2})
     (both,) = join_spans([early, late])
@@ -173,9 +173,9 @@ ONE = json.dumps(envelope(span(1)))
 CHAT = '{"stringValue": "chat"}'
 
 
-def changed(**said: Any) -> dict[str, Any]:
-    """An envelope of one span that says some things otherwise."""
-    return envelope({**span(1), **said})
+def changed(**fields: Any) -> dict[str, Any]:
+    """An envelope of one span with some fields replaced."""
+    return envelope({**span(1), **fields})
 
 
 HOSTILE: dict[str, tuple[Any, str]] = {
@@ -202,7 +202,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_row_is_refused_or_harmless(tmp_path: Path, name: str) -> None:
-    """Exactly one thing comes of it, and the trace behind it is read."""
+    """A hostile row yields exactly one item, and the rows after it are read."""
     row, fate = HOSTILE[name]
     raw = row.encode() if isinstance(row, str) else json.dumps(row).encode()
     good = envelope(span(1, trace="1" * 32))
@@ -216,8 +216,8 @@ def test_a_hostile_row_is_refused_or_harmless(tmp_path: Path, name: str) -> None
             json.dumps([item.metadata, item.steps, item.messages], allow_nan=False)
 
 
-def test_depth_of_parents_costs_no_square(tmp_path: Path) -> None:
-    """Four times the spans in one line of parents take far less than sixteen times the time."""
+def test_a_deep_tree_of_spans_takes_linear_time(tmp_path: Path) -> None:
+    """Four times as many nested spans take far less than sixteen times as long."""
 
     def seconds(count: int) -> float:
         rows = [envelope(*(span(n, n - 1) for n in range(1, count + 1)))]
@@ -231,7 +231,7 @@ def test_depth_of_parents_costs_no_square(tmp_path: Path) -> None:
 
 
 def test_pictures_and_files_are_placeholders() -> None:
-    """With type and size, whoever wrote them; their bytes are nowhere."""
+    """Placeholders have type and size, whichever framework wrote them, and no bytes."""
     data = base64.b64encode(b"\x00" * 300).decode()
     parts = [
         {"type": "blob", "modality": "image", "mime_type": "image/png", "content": data},
@@ -242,8 +242,10 @@ def test_pictures_and_files_are_placeholders() -> None:
         {"type": "uri", "modality": "image", "uri": "https://example.com/x.png"},
         {"type": "file", "file_id": "f-1"},
     ]
-    said = read_parts([{"type": "text", "text": f"see data:image/png;base64,{data}"}, *parts]).texts
-    assert said == [
+    texts = read_parts(
+        [{"type": "text", "text": f"see data:image/png;base64,{data}"}, *parts]
+    ).texts
+    assert texts == [
         "see [image image/png, 300 bytes]",
         "[image image/png, 300 bytes]",
         "[image image/jpeg, 300 bytes]",
@@ -255,24 +257,24 @@ def test_pictures_and_files_are_placeholders() -> None:
     ]
 
 
-def test_what_a_provider_ran_itself_is_a_call_with_its_result_and_no_part_of_the_answer(
+def test_a_hosted_tool_call_is_a_step_and_no_part_of_the_answer(
     tmp_path: Path,
 ) -> None:
-    """Nor is what was thought, or a summary of what was said before."""
+    """A provider's own tool call, reasoning and compaction stay out of the answer."""
     parts = [
         {"type": "reasoning", "content": "Look it up."},
         {"type": "server_tool_call", "id": "s", "name": "web", "arguments": {"q": "parcel"}},
         {"type": "server_tool_call_response", "id": "s", "response": "in Bonn"},
         {"type": "text", "content": "In Bonn."},
     ]
-    asked = [{"type": "text", "content": "Where?"}, {"type": "compaction", "content": "Hello."}]
+    inputs = [{"type": "text", "content": "Where?"}, {"type": "compaction", "content": "Hello."}]
     (trace,) = read(
         tmp_path,
         envelope(
             span(
                 1,
                 **{
-                    "gen_ai.input.messages": json.dumps([{"role": "user", "parts": asked}]),
+                    "gen_ai.input.messages": json.dumps([{"role": "user", "parts": inputs}]),
                     "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": parts}]),
                 },
             )
@@ -281,31 +283,31 @@ def test_what_a_provider_ran_itself_is_a_call_with_its_result_and_no_part_of_the
     assert (trace.input, trace.output) == ("Where?", "In Bonn.")
     call, tool = trace.steps
     assert call["reasoning"] == "Look it up."
-    assert [one["function"]["name"] for one in call["tool_calls"]] == ["web"]
+    assert [item["function"]["name"] for item in call["tool_calls"]] == ["web"]
     assert (tool["name"], tool["input"], tool["output"]) == ("web", {"q": "parcel"}, "in Bonn")
 
 
-def test_calls_that_an_event_tells_as_text_are_calls(tmp_path: Path) -> None:
-    """Attributes of events hold no lists of objects: what stands there is their JSON."""
+def test_tool_calls_that_an_event_holds_as_json_text_are_calls(tmp_path: Path) -> None:
+    """Attributes of events cannot hold lists of objects, so they hold their JSON text."""
     calls = [{"id": "c", "type": "function", "function": {"name": "track", "arguments": "{}"}}]
-    said = {"user": {"content": "Where?"}, "assistant": {"tool_calls": json.dumps(calls)}}
-    said["tool"] = {"id": "c", "content": "in Bonn"}
-    one = span(1)
-    one["events"] = [
-        {"name": f"gen_ai.{who}.message", "attributes": attributes(told)}
-        for who, told in said.items()
+    messages = {"user": {"content": "Where?"}, "assistant": {"tool_calls": json.dumps(calls)}}
+    messages["tool"] = {"id": "c", "content": "in Bonn"}
+    call = span(1)
+    call["events"] = [
+        {"name": f"gen_ai.{role}.message", "attributes": attributes(message)}
+        for role, message in messages.items()
     ]
-    (trace,) = read(tmp_path, envelope(one))
+    (trace,) = read(tmp_path, envelope(call))
     assert trace.messages[1]["tool_calls"] == calls
     (tool,) = [step for step in trace.steps if step["kind"] == "tool"]
     assert (tool["name"], tool["output"]) == ("track", "in Bonn")
 
 
 def test_versions_in_a_team_s_metadata_are_versions(tmp_path: Path) -> None:
-    """A prompt's has a field of its own; what an attribute says goes before."""
-    told = {"index_version": "7", "retriever.version": 2, "prompt_version": "3", "note": "x"}
-    said = {"metadata": json.dumps(told), "index.version": "8"}
-    (trace,) = read(tmp_path, envelope(span(1, **said)))
+    """Versions in metadata count, but for the prompt's; a version attribute takes precedence."""
+    metadata = {"index_version": "7", "retriever.version": 2, "prompt_version": "3", "note": "x"}
+    more = {"metadata": json.dumps(metadata), "index.version": "8"}
+    (trace,) = read(tmp_path, envelope(span(1, **more)))
     assert trace.versions == {"index": "8", "retriever": "2"}
     assert trace.metadata["note"] == "x"
 
@@ -319,10 +321,10 @@ turns = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(turns=turns)
 def test_a_chat_round_trips_through_every_shape(turns: list[tuple[str, str]]) -> None:
-    """OpenAI's, OTel's parts, Anthropic's blocks, Gemini's and LangChain's are one chat."""
+    """One chat in the shapes of OpenAI, OTel, Anthropic, Gemini and LangChain reads the same."""
     plain = [{"role": role, "content": text} for role, text in turns]
-    told = read_messages(plain)
-    assert [message["role"] for message in told] == [role for role, _ in turns]
+    messages = read_messages(plain)
+    assert [message["role"] for message in messages] == [role for role, _ in turns]
 
     def parts(key: str) -> list[dict[str, Any]]:
         return [{"role": r, "parts": [{"type": "text", key: t}]} for r, t in turns]
@@ -347,8 +349,9 @@ def test_a_chat_round_trips_through_every_shape(turns: list[tuple[str, str]]) ->
 def test_a_span_round_trips_in_every_generation(
     question: str, answer: str, tokens: int, session: str
 ) -> None:
-    """The four generations and OpenInference say the same, and make the same trace of it."""
-    asked, said = {"role": "user", "content": question}, {"role": "assistant", "content": answer}
+    """GenAI's generations and OpenInference yield the same trace of the same call."""
+    inputs = [{"role": "user", "content": question}]
+    outputs = [{"role": "assistant", "content": answer}]
     generations: list[dict[str, Any]] = [
         {
             "gen_ai.prompt.0.role": "user",
@@ -359,8 +362,8 @@ def test_a_span_round_trips_in_every_generation(
             "traceloop.association.properties.session_id": session,
         },
         {
-            "gen_ai.input.messages": json.dumps([asked]),
-            "gen_ai.output.messages": json.dumps([said]),
+            "gen_ai.input.messages": json.dumps(inputs),
+            "gen_ai.output.messages": json.dumps(outputs),
             "gen_ai.usage.input_tokens": tokens,
             "gen_ai.conversation.id": session,
         },
@@ -376,8 +379,8 @@ def test_a_span_round_trips_in_every_generation(
     ]
     with tempfile.TemporaryDirectory() as folder:
         rows = [
-            envelope({**span(1, trace=f"{n:032x}"), "attributes": attributes(told)})
-            for n, told in enumerate(generations, 1)
+            envelope({**span(1, trace=f"{n:032x}"), "attributes": attributes(given)})
+            for n, given in enumerate(generations, 1)
         ]
         found = read(Path(folder), *rows)
     assert [type(item) for item in found] == [Trace] * 3, found
