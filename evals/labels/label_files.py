@@ -256,7 +256,7 @@ def mapped_labels(
     for label in labels:
         if is_from_people(label) and label.subject == "trace":
             by_trace[label.subject_id].append(label)
-    found = []
+    found: list[MappedLabel] = []
     for trace in (one for one in traces if one.app not in catalog.broken):
         suite = catalog.suites.get(catalog.app(trace.app).suite or "")
         for dimension in suite.dimensions if suite else ():

@@ -16,7 +16,7 @@ from evals.labels.label_files import mapped_labels
 from evals.records import Score
 from evals.specs import Catalog, Judge
 from evals.storage import night_state
-from evals.storage.documents.candidates import write_candidate
+from evals.storage.documents.candidates import Candidate, MeasuredCandidate, write_candidate
 from evals.storage.documents.review_queues import (
     ReviewQuestion,
     read_review_queue,
@@ -68,10 +68,10 @@ def sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]]:
     return review_queue.sheet(asked, {t.trace_id: t for t in lake.picked("traces", night, shown)})
 
 
-def candidates(lake: Lake, catalog: Catalog) -> list[dict[str, Any]]:
+def candidates(lake: Lake, catalog: Catalog) -> list[Candidate]:
     """Proposes a threshold for each judge with a graded score and labels; promotes nothing."""
     pairs = judged_pairs(lake, catalog)
-    found = []
+    found: list[Candidate] = []
     for name, judge in sorted(catalog.judges.items()):
         if judge.mode != "logprobs":
             continue
@@ -79,17 +79,15 @@ def candidates(lake: Lake, catalog: Catalog) -> list[dict[str, Any]]:
     return found
 
 
-def candidate(
-    lake: Lake, judge: Judge, splits: dict[str, list[tuple[float, bool]]]
-) -> dict[str, Any]:
+def candidate(lake: Lake, judge: Judge, splits: dict[str, list[tuple[float, bool]]]) -> Candidate:
     """One judge's candidate, kept under `candidates/`, or the reason there is none."""
-    about = {"judge": judge.judge, "now": judge.threshold}
     try:
         proposed = alignment.propose_threshold(splits.get("dev", []), splits.get("test", []))
     except ValueError as error:
-        return {**about, "proposed": None, "why": str(error)}
-    row = {
-        **about,
+        return Candidate(judge=judge.judge, now=judge.threshold, proposed=None, why=str(error))
+    row: MeasuredCandidate = {
+        "judge": judge.judge,
+        "now": judge.threshold,
         "proposed": proposed.threshold,
         "dev": dataclasses.asdict(proposed.dev),
         "test": dataclasses.asdict(proposed.test) if proposed.test else None,

@@ -77,7 +77,7 @@ def queue(
 
 def sheet(asked: Iterable[ReviewQuestion], traces: Mapping[str, Trace]) -> list[dict[str, Any]]:
     """The queue as rows to fill in: the answer to read, and an empty verdict."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for one in asked:
         trace = traces[one.trace_id]
         rows.append(

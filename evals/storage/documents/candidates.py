@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
+from evals.records import Json
 from evals.storage.lake import Lake
 
 
-def write_candidate(lake: Lake, judge: str, candidate: dict[str, Any]) -> None:
-    """Replaces a judge's candidate, as people are shown it."""
+class Candidate(TypedDict):
+    """A judge's threshold and the one its labels suggest."""
+
+    judge: str
+    now: float
+    proposed: float | None
+    """None: the labels do not suffice to propose one."""
+    why: str
+    """How to promote it, or why there is none."""
+
+
+class MeasuredCandidate(Candidate):
+    """A proposal with how well the judge agrees with the labels under it."""
+
+    dev: dict[str, Json]
+    test: dict[str, Json] | None
+    """None: there are no labels to test it on."""
+
+
+def write_candidate(lake: Lake, judge: str, candidate: MeasuredCandidate) -> None:
+    """Replaces a judge's candidate."""
     lake.replace_document(f"candidates/{judge}.json", candidate)
