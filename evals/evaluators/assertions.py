@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import regex
 from pydantic import Field, field_validator
 
-from evals.evaluators import comparisons, sql
+from evals.evaluators import numbers, sql
 from evals.evaluators.code_checks import (
     NO_GOLD,
     JsonParams,
@@ -242,27 +242,28 @@ class NumbersInSource(Params):
     ignore_up_to: int = Field(default=0, ge=0, description="whole numbers up to this are free")
     ignore_ordinals: bool = True
     ignore_list_markers: bool = True
+    language: numbers.Language = Field(default="en", description="whose number words are read")
 
 
 @check(
-    "numbers_in_source", reads=("input", "context", "output"), behaviour=1, params=NumbersInSource
+    "numbers_in_source", reads=("input", "context", "output"), behaviour=2, params=NumbersInSource
 )
 def numbers_in_source(trace: Trace, params: NumbersInSource, gold: Json) -> Result:
-    """Every number in the output stands in the input or the context; value is the share."""
+    """Every number in the output is stated in the input or the context; value is the share."""
     source = f"{trace.input}\n{trace.context or ''}"
     if not source.strip():
         return Skip("no-source")
     text = trace.output
     if params.ignore_list_markers:
-        text = comparisons.LIST_MARKER.sub(" ", text)
+        text = numbers.LIST_MARKER.sub(" ", text)
     free = {str(number) for number in range(params.ignore_up_to + 1)} - {"0"}
-    said = [
+    claims = [
         number
-        for number in comparisons.numbers(text)
-        if not (number.ordinal and params.ignore_ordinals) and not number.values & free
+        for number in numbers.find_claims(text, params.language)
+        if not (number.is_ordinal and params.ignore_ordinals) and not number.values & free
     ]
-    known = comparisons.stated(source)
-    new = [number.said for number in said if not number.values & known]
-    share = 1 - len(new) / len(said) if said else None
+    stated = numbers.find_stated_values(source, params.language)
+    new = [number.text for number in claims if not number.values & stated]
+    share = 1 - len(new) / len(claims) if claims else None
     words = ", ".join(dict.fromkeys(quoted(number, 30) for number in new[:20]))
     return Outcome(not new, share, f"not in the source: {words}" if new else "")

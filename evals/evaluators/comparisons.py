@@ -1,4 +1,4 @@
-"""Compares an output with another text: the numbers, the attributes and the wording.
+"""Compares an output with another text: its attributes and its wording.
 
 Verdicts are made from it in `assertions` and `references`.
 """
@@ -7,46 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from evals.records import Json
 
-NUMBER = re.compile(
-    r"""(?<![^\W\d_])(?<![^\W\d_]-)(?<!\d)          # not inside a name: B2B, COVID-19
-        (?P<digits>\d+(?:[.,'’_\u00a0\u202f]\d+)*)
-        (?:(?P<ordinal>st|nd|rd|th)\b
-          |[ \u00a0]?(?P<scale>thousand|million|billion|trillion|mn|bn|[kmb])\b)?""",
-    re.VERBOSE | re.IGNORECASE | re.ASCII,
-)
-GROUPED = re.compile(r"[1-9]\d{0,2}(?:(?P<mark>[.,'’_\u00a0\u202f])\d{3})(?:(?P=mark)\d{3})*")
-LIST_MARKER = re.compile(r"(?m)^[ \t>*#-]*\d{1,3}[.)](?=\s)")
-ZEROS = {
-    "k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6,
-    "b": 9, "bn": 9, "billion": 9, "trillion": 12,
-}  # fmt: skip
-WORDS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
-    "nineteen", "twenty",
-)  # fmt: skip
-WORD = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
-SEPARATED = re.compile(r"\D")
 SPACES = re.compile(r"\s+")
 
 
 class UnreadableJson(ValueError):
     """The text is not JSON; the message says why."""
-
-
-class Number(NamedTuple):
-    """A number as a text states it."""
-
-    said: str
-    """As written."""
-    values: frozenset[str]
-    """Plain decimals it may stand for: `1.2 million` is 1.2 and 1200000."""
-    ordinal: bool
 
 
 class Comparison(NamedTuple):
@@ -106,52 +76,6 @@ def read_json(text: str) -> Json:
 def refuse_constant(name: str) -> Json:
     """Rejects NaN and the infinities, which are not JSON."""
     raise ValueError(name)
-
-
-def numbers(text: str) -> Iterator[Number]:
-    """Every number in a text, separators, currency and percent signs apart."""
-    for match in NUMBER.finditer(text):
-        values = readings(match["digits"])
-        if match["scale"]:
-            values |= {scaled(value, ZEROS[match["scale"].lower()]) for value in values}
-        yield Number(match[0], frozenset(values), match["ordinal"] is not None)
-
-
-def readings(digits: str) -> set[str]:
-    """The plain decimals that digits with separators may stand for.
-
-    `1,234.50` is 1234.5, `12,5` is 12.5, `1.234` is 1.234 or 1234, `1.2.3` only itself.
-    """
-    if digits.isdigit():
-        return {plain(digits)}
-    tail = SEPARATED.split(digits)[-1]
-    head, mark = digits[: -len(tail) - 1], digits[-len(tail) - 1]
-    grouped = GROUPED.fullmatch(digits)
-    found: set[str] = {plain(re.sub(r"\D", "", digits))} if grouped else set()
-    whole = head if head.isdigit() else GROUPED.fullmatch(head)
-    if mark in ".," and whole and not (grouped and mark == ",") and mark not in head:
-        found.add(plain(re.sub(r"\D", "", head), tail))
-    return found or {digits}
-
-
-def plain(whole: str, part: str = "") -> str:
-    """A decimal without idle zeros."""
-    whole, part = whole.lstrip("0") or "0", part.rstrip("0")
-    return f"{whole}.{part}" if part else whole
-
-
-def scaled(value: str, zeros: int) -> str:
-    """A plain decimal times ten to a power."""
-    whole, _, part = value.partition(".")
-    if "." in part or not (whole + part).isdigit():
-        return value
-    return plain(whole + part[:zeros].ljust(zeros, "0"), part[zeros:])
-
-
-def stated(text: str) -> set[str]:
-    """Plain decimals a text states, in digits or in small English words."""
-    found = {value for number in numbers(text) for value in number.values}
-    return found | {str(WORDS.index(word.lower())) for word in WORD.findall(text)}
 
 
 def compare_attributes(
