@@ -267,6 +267,16 @@ def close_nights(lake: Lake, now: datetime) -> list[Final]:
     return finalize.close_nights(lake, now)
 
 
+def record_missing_nights(lake: Lake, catalog: Catalog, now: datetime) -> None:
+    """Notes which nights each application owes, and renders the board anew where they changed."""
+    from evals.reports import assembly
+    from evals.reports.missing_nights import find_missing_nights
+    from evals.storage.documents.missing_nights import write_missing_nights
+
+    if write_missing_nights(lake, find_missing_nights(lake, catalog, now)):
+        assembly.write_board(lake)
+
+
 def apply_retention(lake: Lake, catalog: Catalog, now: datetime) -> None:
     """Deletes data older than the catalog's `retention`, unless the home is in use."""
     from evals.erasure import retention

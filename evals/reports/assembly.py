@@ -19,6 +19,7 @@ from evals.runs import night_locks
 from evals.specs import Catalog
 from evals.storage import night_state
 from evals.storage.documents.batch_jobs import list_open_jobs
+from evals.storage.documents.missing_nights import read_missing_nights
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
@@ -160,5 +161,10 @@ def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) ->
     shown = [
         {**one._asdict(), "date": one.date.isoformat()} for one in night_state.open_nights(lake)
     ]
-    html = board.render_board(current_reports(lake), run=dict(run), provisional=shown)
+    html = board.render_board(
+        current_reports(lake),
+        run=dict(run),
+        provisional=shown,
+        missing=read_missing_nights(lake),
+    )
     return write_board_page(lake, html)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -84,6 +85,9 @@ class Validation(Spec):
 
 
 DURATION = r"^\d{1,4}(\.\d+)?[mhd]$"
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+Cadence = Literal["nightly", "weekdays", "irregular"] | tuple[Weekday, ...]
 
 
 class App(Spec):
@@ -108,6 +112,12 @@ class App(Spec):
         "provisional and pages nobody (`90m`, `6h`, `2d`)",
     )
     review_queue: int = Field(default=20, ge=0, description="answers a person is asked to read")
+    cadence: Cadence = Field(
+        default="nightly",
+        description="the nights on which it has traces; one of them without any is missing: "
+        "`nightly`, `weekdays` (Monday to Friday), a list such as `[mon, thu]`, or `irregular`, "
+        "where none is ever missing",
+    )
     language: str | None = Field(
         default=None, description="the language its answers should be in (ISO)"
     )
@@ -115,6 +125,18 @@ class App(Spec):
         default=("email", "card", "iban", "ssn", "phone"),
         description="kinds of personal data redacted at ingest; secrets always are",
     )
+
+    def expects_traces(self, night: date) -> bool:
+        """Whether a night without traces of this application is missing."""
+        match self.cadence:
+            case "nightly":
+                return True
+            case "irregular":
+                return False
+            case "weekdays":
+                return night.weekday() < WEEKDAYS.index("sat")
+            case days:
+                return WEEKDAYS[night.weekday()] in days
 
     def watermark(self, night: date, day_begins: int) -> datetime:
         """Returns the moment, in UTC, from which a night is no longer provisional."""

@@ -16,6 +16,7 @@ from evals.calls.requests import CallsResult
 from evals.records import Failure, Skip
 from evals.reports import phrases
 from evals.reports.archive import current_reports, read_report
+from evals.reports.missing_nights import group_outages
 from evals.reports.pages.marks import VERDICT_MARKS, verdict_of
 from evals.reports.pooling import PooledResult
 from evals.reports.report import Report
@@ -23,6 +24,7 @@ from evals.reports.sections import accounting, errors, results
 from evals.reports.sections.accounting import Accounting
 from evals.reports.sections.results import Result
 from evals.runs.plan import PlannedNight
+from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
 from evals.storage.lake import Lake
 from evals.storage.night_state import OpenNight, open_nights
 from evals.storage.report_files import board_file
@@ -62,6 +64,10 @@ def describe_outcome(lake: Lake, outcome: Outcome) -> dict[str, object]:
         "refused": [[f"{r.date}", r.app] for r in reports if r.is_refused],
         "provisional": [[f"{n.date}", n.app, n.until] for n in open_nights(lake)],
         "final": [[f"{n.date}", n.app] for n in outcome.final],
+        "missing": [
+            {"app": m.app, "date": f"{m.date}", "since": f"{m.since}", "reason": m.reason}
+            for m in read_missing_nights(lake)
+        ],
         "failures": list(outcome.failures),
         "board": str(board_file(lake)),
     }
@@ -74,12 +80,13 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
     if not reports:
         console.print("No reports yet. Put trace exports in a folder and name it with --inbox.")
         return
-    nights = sorted({report.date for report in reports})
+    missing = read_missing_nights(lake)
+    nights = sorted({*(report.date for report in reports), *(night.date for night in missing)})
     apps = sorted({report.app for report in reports})
     demo = "   demo data, recorded answers" if any(report.demo for report in reports) else ""
-    counts = f" · {len(nights)} nights · {len(apps)} applications{demo}"
+    counts = f" · {count_nights(len(nights))} · {count_applications(len(apps))}{demo}"
     console.print(Text.assemble(" ", ("Andon", "bold"), counts))
-    console.print(build_grid(reports, nights[-SHOWN_NIGHTS:], apps))
+    console.print(build_grid(reports, nights[-SHOWN_NIGHTS:], apps, missing))
     for app in apps:
         last = last_report(reports, app)
         console.print(build_rates_table(last))
@@ -89,6 +96,8 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
     evaluated = f"{count_nights(len(outcome.due))} evaluated" if outcome.due else "nothing new"
     page = board_file(lake)
     console.print(f" {evaluated}: {outcome.calls} model calls; {scored:,} scores in these reports")
+    for outage in group_outages(missing):
+        console.print(Text(f" missing: {outage.describe()}", style="red"), soft_wrap=True)
     for night in open_nights(lake):
         console.print(f" {night.date} {night.app} is provisional until {night.until}")
     for night in outcome.final:
@@ -101,6 +110,11 @@ def count_nights(count: int) -> str:
     return f"{count} night" if count == 1 else f"{count} nights"
 
 
+def count_applications(count: int) -> str:
+    """A number of applications in words."""
+    return f"{count} application" if count == 1 else f"{count} applications"
+
+
 def last_report(reports: Sequence[Report], app: str) -> Report:
     """An application's last report."""
     return [report for report in reports if report.app == app][-1]
@@ -111,8 +125,13 @@ def whole_results(report: Report) -> list[Result]:
     return [row for row in report[results.SECTION] if row.is_whole]
 
 
-def build_grid(reports: Sequence[Report], nights: Sequence[date], apps: Sequence[str]) -> Table:
-    """A table with a mark for each night of each application, and its last report's sentence."""
+def build_grid(
+    reports: Sequence[Report],
+    nights: Sequence[date],
+    apps: Sequence[str],
+    missing: Sequence[MissingNight] = (),
+) -> Table:
+    """A table with a mark for each night of each application, and its last night in a sentence."""
     table = Table(box=None, pad_edge=True)
     table.add_column("app", style="bold", no_wrap=True)
     for number, night in enumerate(nights):
@@ -120,14 +139,20 @@ def build_grid(reports: Sequence[Report], nights: Sequence[date], apps: Sequence
         table.add_column(shown, justify="center", no_wrap=True)
     table.add_column("last night", overflow="fold", min_width=40)
     by_night = {(report.app, report.date): report for report in reports}
+    owed = {(night.app, night.date): night for night in missing}
     for app in apps:
-        marks = [mark_of(by_night.get((app, night))) for night in nights]
-        table.add_row(app, *marks, last_report(reports, app).sentence)
+        marks = [mark_of(by_night.get((app, n)), is_missing=(app, n) in owed) for n in nights]
+        outage = owed.get((app, nights[-1]))
+        table.add_row(
+            app, *marks, outage.describe() if outage else last_report(reports, app).sentence
+        )
     return table
 
 
-def mark_of(report: Report | None) -> str:
-    """The mark of a night's verdict; empty without a report."""
+def mark_of(report: Report | None, *, is_missing: bool = False) -> str:
+    """The mark of a night's verdict; empty where no report was due."""
+    if is_missing:
+        return VERDICT_MARKS["missing"]
     return "" if report is None else VERDICT_MARKS[verdict_of(report)]
 
 

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from evals import models
 from evals.evaluators import registry
+from evals.reports.missing_nights import find_missing_nights, group_outages
 from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
 from evals.storage.documents.model_lists import ModelList
+from evals.storage.lake import Lake
 from evals.validation.catalog_checks import check_catalog
 from orchestration.cli.options import describe_problem
 from orchestration.settings import Settings
@@ -45,7 +47,14 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
             for name, code in failed.items()
         ),
         *check_pins(catalog, models.read_model_lists(lake), today),
+        *check_nights(lake, catalog),
     ]
+
+
+def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:
+    """Each outage of an application: nights that were due and have no report."""
+    missing = find_missing_nights(lake, catalog, datetime.now(UTC))
+    return [Finding("warn", f"nights of {m.app}", m.describe()) for m in group_outages(missing)]
 
 
 def describe_evaluators(plugin: registry.Plugin) -> str:

@@ -115,9 +115,22 @@ def nightly(
         sys.exit(INFRASTRUCTURE if broken else DONE)
     pipeline.close_nights(lake, datetime.now(UTC))
     pipeline.apply_retention(lake, cat, datetime.now(UTC))
+    pipeline.record_missing_nights(lake, cat, datetime.now(UTC))
+    refuse_empty_night(lake, only)
     print_result(
         lake, due, calls, [*failures, *failed, *broken], as_json, find_newly_final(lake, was_open)
     )
+
+
+def refuse_empty_night(lake: Lake, only: date | None) -> None:
+    """Fails where the night asked for by `--date` has no report of any application."""
+    from evals.reports.archive import current_reports
+
+    if only and not any(report.date == only for report in current_reports(lake)):
+        fail(
+            INFRASTRUCTURE,
+            f"no application has traces for {only}, so there is no report; check their exports",
+        )
 
 
 def build_intake(

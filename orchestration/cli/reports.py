@@ -29,20 +29,21 @@ from orchestration.runtime import terminal
 
 if TYPE_CHECKING:
     from evals.storage.lake import Lake
+    from orchestration.settings import Settings
 
 
 @click.command()
 @home_options
 @click.option("--app", required=True, help="The application.")
-@click.option("--date", "only", type=DAY, help="The night; default: the last one with a report.")
+@click.option("--date", "only", type=DAY, help="The night; default: last night.")
 @json_option
 def gate(
     home: Path | None, catalog: Path | None, app: str, only: date | None, as_json: bool
 ) -> None:
     """Exits 0 when a night passed, 1 regressed, 3 inconclusive, 4 infrastructure.
 
-    A provisional night, which may still get traces, is never regressed but inconclusive. An
-    application whose catalog is broken exits 4.
+    A provisional night, which may still get traces, is never regressed but inconclusive. A night
+    without traces and an application whose catalog is broken exit 4.
 
     \b
     Example:
@@ -55,6 +56,7 @@ def gate(
     waiting = night_state.read_state(lake, only).waiting if only else (app,)
     if broken and app in waiting:
         fail(INFRASTRUCTURE, f"{broken.messages[0]}; {app} waits, so there is no report")
+    refuse_missing_night(settings, lake, app, only)
     report = find_report(lake, app, only)
     until = night_state.provisional_until(lake, report.date, app, datetime.now(UTC))
     outcome = report.gate.outcome
@@ -71,6 +73,23 @@ def gate(
         mark = f" (provisional until {until})" if until else ""
         terminal.print_line(f"{report.date} {app}: {outcome}{mark}. {report.sentence}")
     sys.exit(GATES.get(outcome, INFRASTRUCTURE))
+
+
+def refuse_missing_night(settings: Settings, lake: Lake, app: str, only: date | None) -> None:
+    """Fails where the night to judge, by default the last one that was due, has no report."""
+    from evals.reports.archive import current_reports
+    from evals.reports.missing_nights import find_missing_nights
+
+    now = datetime.now(UTC)
+    missing = {
+        night.date: night
+        for night in find_missing_nights(lake, settings.load_catalog(), now)
+        if night.app == app
+    }
+    reported = {report.date for report in current_reports(lake) if report.app == app}
+    night = missing.get(only or max({*missing, *reported}, default=date.min))
+    if night:
+        fail(INFRASTRUCTURE, night.describe())
 
 
 @click.group()

@@ -15,6 +15,7 @@ from dagster_dbt import dbt_assets
 from evals import pipeline
 from evals.reports import assembly
 from evals.reports.finalize import Final
+from evals.reports.missing_nights import find_missing_nights
 from evals.reports.report import Report
 from evals.reports.sections import results
 from evals.storage import marts, night_state
@@ -44,6 +45,7 @@ from orchestration.stages.evaluate import score_keys
 GROUP = "report"
 REPORTS = dg.AssetKey("reports")
 GATE = "release_gate"
+ARRIVED = "traces_arrived"
 QUALITY_MODELS = "quality_models"
 
 
@@ -97,6 +99,7 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
     """The asset of the nights' reports."""
     settings = deployment.settings
     promise = "No application regressed; nobody is alarmed before a night is final."
+    arrival = "Every application that was due has traces."
 
     @declare_asset(
         GROUP,
@@ -109,6 +112,9 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
         check_specs=[
             dg.AssetCheckSpec(
                 GATE, asset=REPORTS, description=promise, partitions_def=deployment.nights
+            ),
+            dg.AssetCheckSpec(
+                ARRIVED, asset=REPORTS, description=arrival, partitions_def=deployment.nights
             ),
         ],
     )
@@ -125,9 +131,24 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
         yield dg.MaterializeResult()
         outcomes = {night: check_gate(night, own, final) for night, own in rows.items()}
         yield from check_nights(context, REPORTS, GATE, outcomes)
+        yield from check_nights(context, REPORTS, ARRIVED, check_arrivals(settings, lake, nights))
         yield from alarm_other_nights(final, nights)
 
     return reports
+
+
+def check_arrivals(
+    settings: Settings, lake: Lake, nights: Sequence[date]
+) -> dict[date, CheckOutcome]:
+    """Whether each night has traces of every application that was due."""
+    missing = find_missing_nights(lake, settings.load_catalog(), datetime.now(UTC))
+    outcomes: dict[date, CheckOutcome] = {}
+    for night in nights:
+        rows = [{"app": m.app, "missing": m.describe()} for m in missing if m.date == night]
+        outcomes[night] = CheckOutcome(
+            not rows, dg.AssetCheckSeverity.WARN, {"missing": show_table(rows)}
+        )
+    return outcomes
 
 
 def report_night(settings: Settings, lake: Lake, night: date, run_id: str) -> list[ReportRow]:
@@ -230,6 +251,7 @@ def build_board(deployment: Deployment) -> dg.AssetsDefinition:
     def board(context: dg.AssetExecutionContext) -> Materialized:
         """One page over all nights and applications, and the warehouse of views beside it."""
         lake = settings.open_lake()
+        pipeline.record_missing_nights(lake, settings.load_catalog(), datetime.now(UTC))
         path = assembly.write_board(lake, pin_checks.describe_expiring(settings))
         marts.warehouse(lake)
         return dg.MaterializeResult(

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
+from evals.reports.missing_nights import group_outages
 from evals.reports.pages.charts import (
     Trend,
     collect_points,
     draw_trend,
-    find_gaps,
     make_scale,
     version_marks,
 )
@@ -25,6 +25,7 @@ from evals.reports.report import Report
 from evals.reports.sections import provenance, results
 from evals.reports.sections.provenance import Pin
 from evals.reports.sections.results import Result
+from evals.storage.documents.missing_nights import MissingNight
 
 CHUNK = 14
 """Nights in one grid of the board."""
@@ -35,7 +36,7 @@ class Cell(NamedTuple):
 
     date: date
     verdict: str
-    """A key of `VERDICT_MARKS`; `missing` where there is no report."""
+    """A key of `VERDICT_MARKS`; without a report `missing` where one was due, else `not due`."""
     href: str | None
     """The night's page, relative to the board; None where its address would not be safe."""
     sentence: str
@@ -55,14 +56,15 @@ class BoardRow(NamedTuple):
     """Its reports, one a night, oldest first."""
 
 
-def board_nights(reports: Iterable[Report]) -> list[date]:
-    """Returns the nights that have a report, oldest first."""
-    return sorted({report.date for report in reports})
+def board_nights(reports: Iterable[Report], missing: Iterable[MissingNight] = ()) -> list[date]:
+    """Returns the nights that have a report or owe one, oldest first."""
+    return sorted({*(report.date for report in reports), *(one.date for one in missing)})
 
 
-def board_rows(reports: Sequence[Report]) -> list[BoardRow]:
+def board_rows(reports: Sequence[Report], missing: Sequence[MissingNight] = ()) -> list[BoardRow]:
     """Makes one row for each application; of several reports of a night the last is shown."""
-    nights = board_nights(reports)
+    nights = board_nights(reports, missing)
+    owed = {(one.app, one.date): one for one in missing}
     found: dict[str, dict[date, list[Report]]] = defaultdict(lambda: defaultdict(list))
     for report in reports:
         found[report.app][report.date].append(report)
@@ -71,29 +73,46 @@ def board_rows(reports: Sequence[Report]) -> list[BoardRow]:
         shown = [by_night[night][-1] for night in sorted(by_night)]
         marks = dict(zip(sorted(by_night), version_marks(shown), strict=True))
         cells = tuple(
-            board_cell(night, by_night.get(night, []), marks.get(night, ())) for night in nights
+            board_cell(night, by_night.get(night, []), marks.get(night, ()), owed.get((app, night)))
+            for night in nights
         )
         rows.append(BoardRow(app, shown[-1].title or app, cells, tuple(shown)))
     return rows
 
 
-def board_cell(night: date, reports: Sequence[Report], changed: tuple[str, ...]) -> Cell:
+def board_cell(
+    night: date,
+    reports: Sequence[Report],
+    changed: tuple[str, ...],
+    missing: MissingNight | None = None,
+) -> Cell:
     """Makes the cell of one night of an application."""
+    if missing:
+        return Cell(night, "missing", None, capitalize(missing.describe()) + ".", (), 0)
     if not reports:
-        return Cell(night, "missing", None, "No report.", (), 0)
+        return Cell(night, "not due", None, "No report was due.", (), 0)
     report = reports[-1]
     sentence = report.sentence or verdict_of(report)
     return Cell(night, verdict_of(report), address(report), sentence, changed, len(reports))
 
 
-def board_sentence(rows: Sequence[BoardRow]) -> str:
-    """Describes the board, as in `Two of three held last night; extraction slipped`."""
+def board_sentence(rows: Sequence[BoardRow], never_seen: Iterable[str] = ()) -> str:
+    """Describes the board, as in `Two of three held last night; extraction slipped`.
+
+    Args:
+        rows: the applications that have reports.
+        never_seen: applications that are due and never had a trace.
+    """
     by_verdict: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         by_verdict[row.cells[-1].verdict].append(row.app)
-    held, total = len(by_verdict["held"]), len(rows)
+    by_verdict["missing"] += never_seen
+    held = len(by_verdict["held"])
+    total = sum(len(names) for verdict, names in by_verdict.items() if verdict != "not due")
+    if not total:
+        return "No report was due last night."
     if total == 1:
-        opening = f"{rows[0].title} held last night" if held else ""
+        opening = f"{title_of(rows, by_verdict['held'][0])} held last night" if held else ""
     elif held == total:
         opening = f"All {count_in_words(total)} held last night"
     else:
@@ -103,7 +122,7 @@ def board_sentence(rows: Sequence[BoardRow]) -> str:
         "too close to call": "too close to call",
         "not measured": "not measured",
         "refused": "refused at validation",
-        "missing": "without a report",
+        "missing": "missing",
     }
     others = list[str]()
     for verdict, phrase in phrases.items():
@@ -112,6 +131,16 @@ def board_sentence(rows: Sequence[BoardRow]) -> str:
         others += [f"{join_names(names)} {verb}{phrase}"] if names else []
     when = " last night" if not opening and others else ""
     return "; ".join(filter(None, (opening, *others))) + when + "."
+
+
+def title_of(rows: Iterable[BoardRow], app: str) -> str:
+    """What pages call an application."""
+    return next(row.title for row in rows if row.app == app)
+
+
+def capitalize(sentence: str) -> str:
+    """A sentence that begins with a capital."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def dimension_charts(row: BoardRow) -> list[tuple[Result, Trend]]:
@@ -153,6 +182,7 @@ def render_board(
     *,
     run: Mapping[str, object] | None,
     provisional: Sequence[Mapping[str, str]] = (),
+    missing: Sequence[MissingNight] = (),
 ) -> str:
     """Renders the board over all nights and applications.
 
@@ -161,20 +191,23 @@ def render_board(
         run: figures of the last run: `calls`, `reused`, `usd`, and `pins`, rows of `name`,
             `model`, `on` and `words` for models that end soon.
         provisional: nights whose rows may still come: `date`, `app` and `until`.
+        missing: nights that applications owe.
 
     Returns:
         One HTML file that links to the pages of the nights below it.
     """
-    nights, rows = board_nights(reports), board_rows(reports)
+    nights, rows = board_nights(reports, missing), board_rows(reports, missing)
+    seen = {row.app for row in rows}
+    never_seen = sorted({one.app for one in missing} - seen)
     chunks = [range(max(end - CHUNK, 0), end) for end in range(len(nights), 0, -CHUNK)]
     return load_environment().get_template("board.html").render(
-        sentence=board_sentence(rows) if rows else "No night has been reported yet.",
+        sentence=board_sentence(rows, never_seen) if rows else "No night has been reported yet.",
         rows=rows,
         latest={row.app: row.reports[-1].parts.by_name() for row in rows},
         nights=nights,
         chunks=chunks,
         charts={row.app: dimension_charts(row) for row in rows},
-        gaps=find_gaps(nights),
+        missing=group_outages(missing),
         demo=any(report.demo for report in reports),
         run=run or {},
         provisional=provisional,

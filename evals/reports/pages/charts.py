@@ -9,7 +9,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import NamedTuple
 
 from evals.reports.phrases import count_in_words, format_day, format_percent
@@ -60,12 +60,6 @@ class Trend(NamedTuple):
     points: tuple[Point, ...]
     text: str
     """The chart in a sentence."""
-
-
-def find_gaps(nights: Sequence[date]) -> list[tuple[date, date]]:
-    """First and last day of each stretch between nights that has no report at all."""
-    one = timedelta(days=1)
-    return [(a + one, b - one) for a, b in itertools.pairwise(nights) if b - a > one]
 
 
 def make_scale(values: Iterable[float | None], size: float) -> Scale:

@@ -18,7 +18,8 @@ VERDICT_MARKS: Mapping[str, str] = MappingProxyType(
         "too close to call": "◐",
         "not measured": "○",
         "refused": "✕",
-        "missing": "·",
+        "missing": "∅",
+        "not due": "·",
     }
 )
 """The shape of each verdict, the same in the terminal and on pages."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,6 +16,7 @@ from evals.reports import phrases
 from evals.reports.pages import board, charts, marks
 from evals.reports.pages.board import render_board
 from evals.reports.pages.night import render_night
+from evals.storage.documents.missing_nights import MissingNight
 from tests.evals.reports import report_bodies as bodies
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
@@ -188,20 +190,41 @@ def test_board_reports_how_last_night_went() -> None:
     assert heading(board_of(*both[:1])) == "a was refused at validation last night."
 
 
-def test_board_tells_missing_from_refused() -> None:
-    """A night without a report, a day nobody ran and a refused night are three things."""
+def test_board_shows_missing_refused_and_undue_nights_apart() -> None:
+    """A night that is owed, a night that was not due and a refused night are three things."""
     reports = [r for r in bodies.nights(6, "a") if r["date"] != "2026-10-06"]
     reports += [r for r in bodies.nights(6, "b") if r["date"] not in ("2026-10-06", "2026-10-07")]
     reports[-1] = bodies.refused(app="b")
+    sixth, seventh = date(2026, 10, 6), date(2026, 10, 7)
+    missing = [
+        MissingNight("b", sixth, "no traces", sixth),
+        MissingNight("b", seventh, "no traces", sixth),
+    ]
+    typed = [bodies.typed(one) for one in reports]
     rows = {
-        row.app: [cell.verdict for cell in row.cells]
-        for row in board.board_rows([bodies.typed(one) for one in reports])
+        row.app: [cell.verdict for cell in row.cells] for row in board.board_rows(typed, missing)
     }
-    assert rows == {"a": ["held"] * 5, "b": ["held", "held", "held", "missing", "refused"]}
-    words = Page(board_of(*reports)).words
-    assert "6 October 2026: no application has a report." in words
-    assert "B, 7 October 2026: No report." in words
+    assert rows == {
+        "a": ["held", "held", "held", "not due", "held", "held"],
+        "b": ["held", "held", "held", "missing", "missing", "refused"],
+    }
+    words = Page(board.render_board(typed, run=None, missing=missing)).words
+    assert "A, 6 October 2026: not due. No report was due." in words
+    assert "b has no traces for 2026-10-06 to 2026-10-07; check its export" in words
     assert "B, 8 October 2026: Refused: 61 of 200" in words
+
+
+def test_board_says_that_last_night_is_missing() -> None:
+    """An older verdict is never last night's, also where every application is missing."""
+    reports = [bodies.typed(one) for app in "ab" for one in bodies.nights(3, app)]
+    night = date(2026, 10, 9)
+    missing = [MissingNight(app, night, "no traces", night) for app in "ab"]
+    one = board.render_board(reports, run=None, missing=missing[:1])
+    assert heading(one) == "a was missing last night."
+    both = board.render_board(reports, run=None, missing=missing)
+    assert heading(both) == "None of two held last night; a and b were missing."
+    never = [MissingNight("c", night, "no traces", night)]
+    assert "c was missing" in heading(board.render_board(reports, run=None, missing=never))
 
 
 def test_board_shows_the_newest_version_of_a_night() -> None:

@@ -1,0 +1,87 @@
+"""Nights that an application owes: expected by its cadence, ended, and without a report.
+
+What a report says of a night that has one is `report`'s; this module knows only which are absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from datetime import date, datetime, timedelta
+
+from evals.specs import Catalog
+from evals.storage import night_state
+from evals.storage.documents.missing_nights import MissingNight, Reason
+from evals.storage.lake import Lake
+from evals.storage.report_files import list_reports
+
+DAY = timedelta(days=1)
+
+
+def find_missing_nights(lake: Lake, catalog: Catalog, now: datetime) -> list[MissingNight]:
+    """Lists every night that an application of the catalog owes, by application, oldest first.
+
+    An application owes each night its `cadence` names, from its own first night on; one that never
+    had a trace owes them from the first night of the home. A demo owes nothing: its data end.
+    """
+    if catalog.demo:
+        return []
+    reported = nights_with_report(lake)
+    first = min((night for nights in reported.values() for night in nights), default=None)
+    if first is None:
+        return []
+    last = find_last_night(catalog, now)
+    staged = set(lake.nights("staged"))
+    return [
+        MissingNight(app, night, explain_absence(lake, catalog, app, night, staged), since)
+        for app in sorted({*catalog.apps, *catalog.broken})
+        for night, since in list_owed_nights(
+            catalog, app, reported.get(app, frozenset()), first, last
+        )
+    ]
+
+
+def list_owed_nights(
+    catalog: Catalog, app: str, reported: Set[date], first: date, last: date
+) -> Iterator[tuple[date, date]]:
+    """Yields each night that one application owes, with the first night of that outage."""
+    spec = None if app in catalog.broken else catalog.app(app)
+    since: date | None = None
+    for night in nights_between(min(reported, default=first), last):
+        if night in reported:
+            since = None
+        elif spec is None or spec.expects_traces(night):
+            since = since or night
+            yield night, since
+
+
+def explain_absence(
+    lake: Lake, catalog: Catalog, app: str, night: date, staged: Set[date]
+) -> Reason:
+    """Returns why a night has no report."""
+    if app in catalog.broken:
+        return "catalog broken"
+    is_waiting = night in staged and not night_state.as_admitted(lake, night)
+    return "not evaluated" if is_waiting else "no traces"
+
+
+def find_last_night(catalog: Catalog, now: datetime) -> date:
+    """The night that ended last, by the hour of UTC at which the catalog's nights begin."""
+    return (now - timedelta(hours=catalog.day_begins)).date() - DAY
+
+
+def nights_with_report(lake: Lake) -> Mapping[str, Set[date]]:
+    """The nights each application has a report of, a refused night's included."""
+    nights: dict[str, set[date]] = {}
+    for version in list_reports(lake):
+        nights.setdefault(version.app, set()).add(version.night)
+    return nights
+
+
+def nights_between(first: date, last: date) -> Iterable[date]:
+    """Every night from one to another, both included."""
+    return (first + DAY * step for step in range((last - first).days + 1))
+
+
+def group_outages(missing: Iterable[MissingNight]) -> list[MissingNight]:
+    """Returns the newest missing night of each outage: it says since when."""
+    return list({(one.app, one.since): one for one in missing}.values())

@@ -1,0 +1,67 @@
+"""The nights that applications owed when a run last looked, for the board to show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Literal, NamedTuple, get_args
+
+from evals.storage.lake import Lake
+
+NAME = "missing_nights.json"
+Reason = Literal["no traces", "not evaluated", "catalog broken"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
+class MissingNight(NamedTuple):
+    """A night of an application that should have a report and has none."""
+
+    app: str
+    date: date
+    reason: Reason
+    """`no traces`: nothing arrived; `not evaluated`: rows arrived that no run has looked at."""
+    since: date
+    """The first of the missing nights that this one belongs to."""
+
+    def describe(self) -> str:
+        """The missing night in a sentence that names what to do."""
+        span = f"{self.date}" if self.since == self.date else f"{self.since} to {self.date}"
+        if self.reason == "catalog broken":
+            return f"{self.app} waits since {self.since}: its catalog is broken; run `andon doctor`"
+        if self.reason == "not evaluated":
+            return f"{self.app} has traces of {span} but no report; run `andon nightly`"
+        return (
+            f"{self.app} has no traces for {span}; check its export, then run `andon nightly`, "
+            "or set `cadence` in its YAML if none were due"
+        )
+
+
+def read_missing_nights(lake: Lake) -> list[MissingNight]:
+    """Reads the nights that were missing, by application, oldest first."""
+    rows: list[dict[str, str]] = lake.read_document(NAME) or []
+    return [
+        MissingNight(
+            row["app"],
+            date.fromisoformat(row["date"]),
+            reason_of(row["reason"]),
+            date.fromisoformat(row["since"]),
+        )
+        for row in rows
+    ]
+
+
+def reason_of(text: str) -> Reason:
+    """Returns a reason as it was written."""
+    return next(reason for reason in REASONS if reason == text)
+
+
+def write_missing_nights(lake: Lake, missing: Sequence[MissingNight]) -> bool:
+    """Replaces the nights that are missing; returns whether they are others than before."""
+    if list(missing) == read_missing_nights(lake):
+        return False
+    rows = [
+        {"app": m.app, "date": f"{m.date}", "reason": m.reason, "since": f"{m.since}"}
+        for m in missing
+    ]
+    lake.replace_document(NAME, rows)
+    return True
