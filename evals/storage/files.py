@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -69,7 +69,7 @@ def checked(aside: Path) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Generator[Path]:
     """A name aside to write a file under, renamed when all went well; else nothing changes."""
     aside = aside_of(path)
     try:
@@ -80,7 +80,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def rewriting(path: Path) -> Iterator[BinaryIO]:
+def rewriting(path: Path) -> Generator[BinaryIO]:
     """The same with the file opened."""
     with replacing(path) as aside, open_aside(aside) as file:
         yield file
@@ -192,7 +192,10 @@ def parquet_rows(path: Path) -> list[dict[str, Any]]:
 
     with path.open("rb") as file:
         # One thread: these files are small, and Arrow's pool may abort a process that ends at once.
-        return pq.read_table(file, use_threads=False, pre_buffer=False).to_pylist()
+        rows = pq.read_table(  # pyright: ignore[reportUnknownMemberType] # a bare `list` in its stubs
+            file, use_threads=False, pre_buffer=False
+        )
+        return rows.to_pylist()
 
 
 def parquet_batches(
@@ -207,7 +210,8 @@ def parquet_batches(
     name, values = only or ("", ())
     wanted = as_column(list(values), pa.string())
 
-    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as opened:
+        file: Any = opened  # whose stubs have a bare `list`
         shown = list(columns or file.schema_arrow.names)
         read = list(dict.fromkeys([*shown, *([name] if only else [])]))
         groups = [

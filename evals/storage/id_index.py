@@ -8,11 +8,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from evals.records import digest
 from evals.storage.files import rewriting
 from evals.storage.lake import Lake, connection, parquet
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Hashes: TypeAlias = NDArray[np.uint64]
+    """Hashes of ids, sorted."""
 
 FOLDER = "ids"
 DRAWN = 16
@@ -33,14 +41,14 @@ def nights_with(lake: Lake, ids: Collection[str]) -> list[date]:
     return [night for night, own in indexes(lake, nights) if meets(own, wanted).any()]
 
 
-def hashes(ids: Collection[str]) -> Any:
+def hashes(ids: Collection[str]) -> Hashes:
     """The sorted hashes of some ids."""
     with connection() as db:
         db.register("wanted", as_table(ids))
         return db.sql(f"{SELECT} from wanted order by h").fetchnumpy()["h"]
 
 
-def as_table(ids: Collection[str]) -> Any:
+def as_table(ids: Collection[str]) -> pa.Table:
     """Some ids as a column; half a surrogate pair, which no staged id has, matches none."""
     import pyarrow as pa
 
@@ -48,7 +56,7 @@ def as_table(ids: Collection[str]) -> Any:
     return pa.table({"trace_id": pa.array(texts, pa.string())})
 
 
-def meets(some: Any, others: Any) -> Any:
+def meets(some: Hashes, others: Hashes) -> NDArray[np.bool_]:
     """Which of some sorted hashes are among others."""
     import numpy as np
 
@@ -58,7 +66,7 @@ def meets(some: Any, others: Any) -> Any:
     return some[np.minimum(at, len(some) - 1)] == others
 
 
-def indexes(lake: Lake, nights: Sequence[date]) -> Iterator[tuple[date, Any]]:
+def indexes(lake: Lake, nights: Sequence[date]) -> Iterator[tuple[date, Hashes]]:
     """The sorted hashes of each night's ids."""
     import numpy as np
 
@@ -85,14 +93,14 @@ def stamp(lake: Lake, night: date) -> str:
     return digest([duckdb.__version__, [(n, s.st_size, s.st_mtime_ns) for n, s in stats]], 16)
 
 
-def made(lake: Lake, night: date, path: Path) -> Any:
+def made(lake: Lake, night: date, path: Path) -> Hashes:
     """A night's index, written in the place of an older one."""
     import numpy as np
 
     files = lake.files("staged", [night])
     with connection() as db:
-        rows = parquet(db, files)  # noqa: F841  DuckDB finds it by its name
-        found = db.sql(f"{SELECT} from rows where trace_id is not null order by h").fetchnumpy()
+        query = f"{SELECT} from rows where trace_id is not null order by h"
+        found = parquet(db, files).query("rows", query).fetchnumpy()
     own = np.asarray(found["h"], np.uint64)
     with rewriting(path) as file:
         np.save(file, own)

@@ -38,7 +38,8 @@ def label_row(label: Label) -> Row:
 def parse_label(row: dict[str, Any]) -> Label:
     """Returns the label of a row that `label_row` made."""
     time = row.get("time")
-    return Label(**{**row, "time": datetime.fromisoformat(time)} if time else row)
+    values: dict[str, Any] = {**row, "time": datetime.fromisoformat(time)} if time else row
+    return Label(**values)
 
 
 def gold_row(value: GoldValue) -> Row:

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -154,7 +154,7 @@ class Lake:
         write_parquet(folder / f"{safe(name)}.parquet", rows)
 
     @contextlib.contextmanager
-    def writing(self, table: str, night: date, name: str) -> Iterator[Writer]:
+    def writing(self, table: str, night: date, name: str) -> Generator[Writer]:
         """Replaces one file of one night, batch by batch; nothing changes where it fails."""
         path = self.partition(table, night) / f"{safe(name)}.parquet"
         schema = arrow_schema(TABLES[table])
@@ -235,7 +235,7 @@ class Lake:
 
     def inbox_files(self) -> dict[str, InboxFile]:
         """Every file seen, by its hash."""
-        rows = self.read_document("inbox_files.json") or []
+        rows: list[dict[str, Any]] = self.read_document("inbox_files.json") or []
         return {row["sha256"]: InboxFile(**row) for row in rows}
 
     def record_files(self, files: Iterable[InboxFile]) -> None:
@@ -295,7 +295,7 @@ class Lake:
         return self.store.lock(safe("@".join(parts)), wait=wait)
 
     @contextlib.contextmanager
-    def used(self, *, alone: bool = False) -> Iterator[None]:
+    def used(self, *, alone: bool = False) -> Generator[None]:
         """The home in use: by many at once, or by one who has to be alone; ends with its process.
 
         Raises:
@@ -337,7 +337,7 @@ class Lake:
 
     def current_reports(self) -> list[dict[str, Any]]:
         """The current version of every application's every night, oldest first."""
-        found = []
+        found: list[dict[str, Any]] = []
         for path in sorted((self.home / "nights").glob("*.json")):
             state = json.loads(path.read_bytes())
             night = date.fromisoformat(path.stem)
@@ -353,7 +353,7 @@ class Lake:
         return folder
 
     @contextlib.contextmanager
-    def temporary_folder(self) -> Iterator[Path]:
+    def temporary_folder(self) -> Generator[Path]:
         """A folder until the block ends; what a killed process leaves of it is swept."""
         runs = self.home / "runs"
         runs.mkdir(parents=True, exist_ok=True)
@@ -417,7 +417,7 @@ def with_added_columns(table: str, source: str) -> str:
 
 
 @contextlib.contextmanager
-def connection(path: Path | None = None) -> Iterator[Any]:
+def connection(path: Path | None = None) -> Generator[Any]:
     """A DuckDB connection that never reaches the network for an extension."""
     import duckdb
 

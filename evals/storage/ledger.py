@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -52,8 +52,9 @@ class Journal:
 
 def answer_of(line: bytes) -> Answer:
     """The answer in a line of a journal."""
-    row = orjson.loads(line)
-    return Answer(**{**row, "night": date.fromisoformat(row["night"])})
+    row: dict[str, Any] = orjson.loads(line)
+    row["night"] = date.fromisoformat(row["night"])
+    return Answer(**row)
 
 
 def opened(path: Path) -> BinaryIO:
@@ -90,7 +91,7 @@ def recent_answer_files(lake: Lake, nights: int) -> list[Path]:
 
 
 @contextlib.contextmanager
-def journal(lake: Lake, run_id: str) -> Iterator[Journal]:
+def journal(lake: Lake, run_id: str) -> Generator[Journal]:
     """A run's own journal, compacted into the ledger when the run is over."""
     path = journal_file(lake, run_id)
     with lake.lock("journal", run_id):
@@ -214,7 +215,7 @@ class Paid:
 
 
 @contextlib.contextmanager
-def paid(lake: Lake, answer_version: str, keys: Collection[str]) -> Iterator[Paid]:
+def paid(lake: Lake, answer_version: str, keys: Collection[str]) -> Generator[Paid]:
     """What has been answered of some contents under a version: the ledger, the living journals."""
     found: dict[str, Held] = {}
     with contextlib.ExitStack() as stack:

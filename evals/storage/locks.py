@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 POLL_S = 0.02
@@ -21,7 +21,7 @@ class LockHeldError(RuntimeError):
 
 
 @contextlib.contextmanager
-def hold_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
+def hold_lock(path: Path, *, wait: bool = True) -> Generator[None]:
     """Holds a lock until the block ends or the process does; then removes its file.
 
     Args:

@@ -37,7 +37,7 @@ def locked_files(
     lake: Lake, table: str, nights: Sequence[date], waiting: Collection[str] = ()
 ) -> list[Path]:
     """The score or coverage files that the nights' locks name, but of applications that wait."""
-    found = []
+    found: list[Path] = []
     for night in nights:
         for app, versions in sorted(read_state(lake, night).evaluators.items()):
             if app in waiting:

@@ -42,11 +42,15 @@ class NightState:
     """A digest of what became of its rows."""
     apps: Mapping[str, Account] = field(default_factory=dict[str, Account])
     """The account of each application's rows, as a report's `accounting` section has it."""
-    evaluators: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    evaluators: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict[str, Mapping[str, str]]
+    )
     """The locked versions by application and evaluator."""
-    samples: Mapping[str, Mapping[str, dict[str, Any]]] = field(default_factory=dict)
+    samples: Mapping[str, Mapping[str, dict[str, Any]]] = field(
+        default_factory=dict[str, Mapping[str, dict[str, Any]]]
+    )
     """Which traces each locked evaluator looks at, by application; see `Evaluator.look`."""
-    reports: Mapping[str, str] = field(default_factory=dict)
+    reports: Mapping[str, str] = field(default_factory=dict[str, str])
     """The current version of each application's report."""
     seen: str | None = None
     """A digest of what its reports rest on; empty: it is due again; None: it has no report."""
@@ -58,7 +62,7 @@ class NightState:
     """The batches that may hold them."""
     on_time: tuple[str, ...] | None = None
     """The inbox files its first report rested on; None: it has none."""
-    provisional: Mapping[str, str] = field(default_factory=dict)
+    provisional: Mapping[str, str] = field(default_factory=dict[str, str])
     """The moment, in ISO form, from which each application's report is final."""
     waiting: tuple[str, ...] = ()
     """Applications that have rows in it and wait until the catalog is mended."""
@@ -72,7 +76,8 @@ def read_state(lake: Lake, night: date) -> NightState:
     found: dict[str, Any] = lake.read_document(f"{FOLDER}/{night}.json") or {}
     known = {name: found[name] for name in FIELDS if found.get(name) is not None}
     lists = {name: tuple(known[name]) for name in ("out", "on_time", "waiting") if name in known}
-    return NightState(**{**known, **lists})
+    values: dict[str, Any] = {**known, **lists}
+    return NightState(**values)
 
 
 def update_state(lake: Lake, night: date, **changes: Any) -> NightState:

@@ -45,7 +45,9 @@ def count_unplaced(lake: Lake, sha: str) -> int:
     path = file_of(lake, sha)
     if not path.exists():
         return 0
-    rows = pq.read_table(path, columns=["app", "date"])
+    rows = pq.read_table(  # pyright: ignore[reportUnknownMemberType] # a bare `list` in its stubs
+        path, columns=["app", "date"]
+    )
     nowhere = rows["app"].is_null().to_numpy() | rows["date"].is_null().to_numpy()
     return int(nowhere.sum())
 

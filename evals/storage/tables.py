@@ -10,7 +10,7 @@ import itertools
 import json
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -183,7 +183,9 @@ def arrow_schema(record: type) -> Any:
     """The Arrow schema of a table of records: nested values are JSON text."""
     import pyarrow as pa
 
-    def arrow(hint: Any) -> Any:
+    type_for_alias: Callable[[str], pa.DataType] = pa.type_for_alias  # pyright: ignore[reportAssignmentType] # any of its names
+
+    def arrow(hint: Any) -> pa.DataType:
         if isinstance(hint, types.UnionType):
             hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
         if typing.get_origin(hint) is typing.Literal:
@@ -192,7 +194,7 @@ def arrow_schema(record: type) -> Any:
             return pa.timestamp("us", tz="UTC")
         if hint is date:
             return pa.date32()
-        return pa.type_for_alias(ARROW.get(hint, "string"))  # pyright: ignore[reportArgumentType, reportCallIssue] # any of its names
+        return type_for_alias(ARROW.get(hint, "string"))
 
     return pa.schema([(column(name), arrow(hint)) for name, hint in fields_of(record).items()])
 
@@ -208,7 +210,7 @@ def to_table(record: type, rows: Iterable[Any]) -> Any:
 
     rows = list(rows)
     schema = arrow_schema(record)
-    arrays = []
+    arrays: list[Any] = []
     for name, hint in fields_of(record).items():
         values = [getattr(row, name) for row in rows]
         if is_nested(hint):
@@ -233,7 +235,7 @@ def from_rows(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
     hints = {name: hint for name, hint in fields_of(record).items() if column(name) in first}
     nested = {name: typing.get_origin(hint) for name, hint in hints.items() if is_nested(hint)}
     plain = [(name, column(name)) for name in hints if name not in nested]
-    made = []
+    made: list[R] = []
     for row in rows:
         values = {name: row.get(key) for name, key in plain}
         for name, origin in nested.items():

@@ -170,7 +170,8 @@ def read_job(lake: Lake, tag: str) -> BatchJob | None:
         return None
     sent = (str(text).split(" ") for text in row["keys"])
     keys = tuple(SentQuestion(key, int(attempts), int(chars)) for key, attempts, chars in sent)
-    return BatchJob(**{**row, "keys": keys})
+    values: dict[str, Any] = {**row, "keys": keys}
+    return BatchJob(**values)
 
 
 def list_job_tags(lake: Lake, night: date | None = None) -> list[str]:

@@ -9,7 +9,8 @@ NAME = "dagster/board.json"
 
 def read_address(lake: Lake) -> str | None:
     """The address without a slash at its end; None where no UI was started yet."""
-    return (lake.read_document(NAME) or {}).get("url")
+    row: dict[str, str] = lake.read_document(NAME) or {}
+    return row.get("url")
 
 
 def write_address(lake: Lake, url: str) -> None:

@@ -22,7 +22,8 @@ class FileStamp(NamedTuple):
 
 def read_stamps(lake: Lake) -> dict[str, FileStamp]:
     """The stamps by absolute path."""
-    return {path: FileStamp(*row) for path, row in (lake.read_document(NAME) or {}).items()}
+    rows: dict[str, tuple[int, int, str]] = lake.read_document(NAME) or {}
+    return {path: FileStamp(*row) for path, row in rows.items()}
 
 
 def write_stamps(lake: Lake, stamps: Mapping[str, FileStamp]) -> None:

@@ -18,7 +18,7 @@ class ModelList:
 
     read: date | None = None
     """The day it was fetched; None: it never was."""
-    ends: Mapping[str, date] = field(default_factory=dict)
+    ends: Mapping[str, date] = field(default_factory=dict[str, date])
     """The last day of each model that has one."""
     tried: date | None = None
     """The day on which it could not be fetched."""

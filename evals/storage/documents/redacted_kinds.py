@@ -15,9 +15,9 @@ Kinds = Mapping[str, tuple[str, ...]]
 
 def remember_kinds(lake: Lake, declared: Kinds) -> Kinds:
     """Adds what applications declare; returns what is known of all, broken ones too."""
-    known = lake.read_document(NAME) or {}
-    before = {app: tuple(kinds) for app, kinds in known.items()}
-    after = {**before, **declared}
+    known: dict[str, list[str]] = lake.read_document(NAME) or {}
+    before: Kinds = {app: tuple(kinds) for app, kinds in known.items()}
+    after: Kinds = {**before, **declared}
     if after != before:
         lake.replace_document(NAME, after)
     return after

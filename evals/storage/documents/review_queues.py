@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from evals.storage.lake import Lake
 
@@ -28,7 +28,7 @@ class ReviewQuestion(NamedTuple):
 
 def read_review_queue(lake: Lake, night: date) -> list[ReviewQuestion]:
     """A night's questions; none where it has no queue."""
-    rows = lake.read_document(f"{FOLDER}/{night}.json") or []
+    rows: list[dict[str, Any]] = lake.read_document(f"{FOLDER}/{night}.json") or []
     return [ReviewQuestion(**row) for row in rows]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import TypedDict
 
 from evals.storage.lake import Lake
 
@@ -17,15 +18,23 @@ class Tombstones:
 
     traces: frozenset[str] = frozenset()
     """Keyed hashes of trace ids."""
-    users: Mapping[str, datetime] = field(default_factory=dict)
+    users: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     """Hashed user id to the moment up to which it is forgotten."""
     nights: frozenset[date] = frozenset()
     """Nights whose texts have gone by the retention rule."""
 
 
+class TombstonesRow(TypedDict, total=False):
+    """The document as JSON; an empty part is left out."""
+
+    traces: list[str]
+    users: dict[str, str]
+    nights: list[str]
+
+
 def read_tombstones(lake: Lake) -> Tombstones:
     """As the home remembers them."""
-    known = lake.read_document(NAME) or {}
+    known: TombstonesRow = lake.read_document(NAME) or {}
     users = {user: datetime.fromisoformat(at) for user, at in known.get("users", {}).items()}
     nights = frozenset(date.fromisoformat(night) for night in known.get("nights", ()))
     return Tombstones(frozenset(known.get("traces", ())), users, nights)

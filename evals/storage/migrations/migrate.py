@@ -56,7 +56,7 @@ def migrate(
         raise LakeError(f"{home} has {versions}; use a newer Andon")
     if before == SCHEMA_VERSION:
         return Migration(before, before, [])
-    changes = []
+    changes: list[str] = []
     with Lake(home).used(alone=True):
         for what in each_change(home, before, dry_run, steps):
             changes.append(what)
