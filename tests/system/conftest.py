@@ -15,7 +15,7 @@ class Fortnight(NamedTuple):
     """A run over fourteen nights that nothing disturbed."""
 
     line: Line
-    said: dict[str, Any]
+    summary: dict[str, Any]
     """What `andon nightly --json` printed."""
     calls: list[dict[str, Any]]
 
@@ -43,8 +43,8 @@ def fortnight(judge_of_worker: Judge, tmp_path_factory: pytest.TempPathFactory) 
         rows = traces(night)
         line.export(f"{night}.jsonl", rotten(rows) if night == BAD else rows)
     before = judge_of_worker.count()
-    said = line.run("nightly")
-    return Fortnight(line, said, judge_of_worker.asked(before))
+    summary = line.run("nightly")
+    return Fortnight(line, summary, judge_of_worker.asked(before))
 
 
 @pytest.fixture

@@ -37,8 +37,8 @@ CONNECT = sqlite3.connect
 class Deaths:
     """Counts the operations under a folder, and dies at one of them."""
 
-    def __init__(self, home: Path, at: int, told: Path) -> None:
-        self.home, self.at, self.told = str(home), at, told
+    def __init__(self, home: Path, at: int, record: Path) -> None:
+        self.home, self.at, self.record = str(home), at, record
         self.count = 0
 
     def heard(self, event: str, args: tuple[Any, ...]) -> None:
@@ -62,7 +62,7 @@ class Deaths:
         if event == "open":
             with contextlib.suppress(OSError):
                 os.close(os.open(name, flags, 0o600))
-        self.told.write_text(f"{event} {Path(name).name}")
+        self.record.write_text(f"{event} {Path(name).name}")
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -79,25 +79,25 @@ def forked(work: Callable[[], None]) -> int:
     os._exit(0)
 
 
-def die(folder: Path, user: str, at: int, told: Path) -> int:
+def die(folder: Path, user: str, at: int, record: Path) -> int:
     """Begins to forget a user and dies at one operation; how it ended."""
     catalog = load_catalog(folder / "catalog")
     lake = Lake(folder / "home").open()
 
     def work() -> None:
-        deaths = Deaths(lake.home, at, told)
+        deaths = Deaths(lake.home, at, record)
         sys.addaudithook(deaths.heard)
         sqlite3.connect = deaths.connect
         forget.forget_person(lake, catalog, [user], [], datetime.now(UTC))
         count, deaths.at = deaths.count, 0
-        told.write_text(str(count))
+        record.write_text(str(count))
 
     return forked(work)
 
 
 def main(folder: Path, user: str, most: int) -> None:
     """Dies at each operation, or at so many of them; tells of each."""
-    told = folder / "told"
+    record = folder / "record"
 
     def copied(name: str) -> Path:
         shutil.copytree(folder / "home", folder / name / "home")
@@ -105,18 +105,18 @@ def main(folder: Path, user: str, most: int) -> None:
         (folder / name / "inbox").mkdir()
         return folder / name
 
-    assert die(copied("whole"), user, 0, told) == 0
-    total = int(told.read_text())
+    assert die(copied("whole"), user, 0, record) == 0
+    total = int(record.read_text())
     chosen = range(1, total + 1)
     if most < total:
         chosen = sorted({1 + n * (total - 1) // max(1, most - 1) for n in range(most)})
     for at in chosen:
         copy = copied(f"at{at}")
-        ended = die(copy, user, at, told)
+        ended = die(copy, user, at, record)
         lake, catalog = Lake(copy / "home"), load_catalog(copy / "catalog")
         begun = len(forget_requests.list_unfinished(lake))
         again = forked(lambda: bool(forget.finish_requests(lake, catalog)) and None)  # noqa: B023  at once
-        row = {"at": at, "total": total, "operation": told.read_text(), "ended": ended}
+        row = {"at": at, "total": total, "operation": record.read_text(), "ended": ended}
         print(json.dumps({**row, "begun": begun, "again": again, "folder": str(copy)}), flush=True)  # noqa: T201
 
 

@@ -28,7 +28,7 @@ class State:
     times: int | None = None
     """How often a broken body fails; None: until repaired."""
     retry_after_s: int | None = None
-    """Every call gets HTTP 429 and is told to wait so long; None: it is served."""
+    """Every call gets HTTP 429 and is asked to wait so long; None: it is served."""
     failures: dict[str, int] = field(default_factory=dict)
 
     def receive(self, name: str, body: dict[str, Any]) -> int:
@@ -67,11 +67,11 @@ def completion(name: str, body: dict[str, Any]) -> dict[str, Any]:
         first = {**top[0 if place >= 0.5 else 1], "top_logprobs": top}
         text, logprobs = first["token"], {"content": [first], "refusal": None}
     else:
-        said = {"critique": f"Read {name[:6]}.", "verdict": "pass" if passed else "fail"}
-        text, logprobs = json.dumps(said), None
+        verdict = {"critique": f"Read {name[:6]}.", "verdict": "pass" if passed else "fail"}
+        text, logprobs = json.dumps(verdict), None
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "finish_reason": "stop", "message": message, "logprobs": logprobs}
-    words = sum(len(said["content"].split()) for said in body["messages"])
+    words = sum(len(message["content"].split()) for message in body["messages"])
     usage = {"prompt_tokens": words, "completion_tokens": 9, "total_tokens": words + 9}
     about = {"id": name[:12], "object": "chat.completion", "created": 1, "model": body["model"]}
     return {**about, "system_fingerprint": "deterministic", "choices": [choice], "usage": usage}
@@ -92,9 +92,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """`/stats`: counts; `/asked`: every call."""
         state = self.state
-        found: dict[str, Any] = {"/stats": state.stats(), "/asked": list(state.asked)}
-        known = self.path in found
-        self.reply(200 if known else 404, found.get(self.path, {"error": "no such page"}))
+        pages: dict[str, Any] = {"/stats": state.stats(), "/asked": list(state.asked)}
+        known = self.path in pages
+        self.reply(200 if known else 404, pages.get(self.path, {"error": "no such page"}))
 
     def do_POST(self) -> None:
         """A question, or `/break`, `/refuse`, `/repair` and `/pace`."""
@@ -116,12 +116,12 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(200, state.stats())
 
     def answer(self, body: dict[str, Any]) -> None:
-        """Counts the question, waits as told, and answers or fails."""
+        """Counts the question, waits as configured, and answers or fails."""
         spelled = json.dumps(body, sort_keys=True).encode()
         name = hashlib.sha256(spelled).hexdigest()
         status = self.state.receive(name, body)
         time.sleep(self.state.latency_s)
-        failure = {"error": {"message": "told to fail", "type": "server_error"}}
+        failure = {"error": {"message": "configured to fail", "type": "server_error"}}
         self.reply(status, completion(name, body) if status == 200 else failure)
 
     def reply(self, status: int, value: Any) -> None:

@@ -46,7 +46,7 @@ class Judge:
     url: str
 
     def call(self, path: str, body: Any = None) -> Any:
-        """One request to the server's own doors; a body makes it a POST."""
+        """One request to the server's own pages; a body makes it a POST."""
         data = None if body is None else json.dumps(body).encode()
         with urllib.request.urlopen(self.url + path, data, timeout=10) as answer:  # noqa: S310
             return json.load(answer)
@@ -82,21 +82,21 @@ class Line:
 
     @property
     def home(self) -> Path:
-        """Where its data rests."""
+        """The folder of its data."""
         return self.folder / "home"
 
     @property
     def inbox(self) -> Path:
-        """Where its exports arrive."""
+        """The folder of its exports."""
         return self.folder / "inbox"
 
     @property
     def catalog(self) -> Path:
-        """What it declares."""
+        """The folder of its catalog."""
         return self.folder / "catalog"
 
     def command(self, *words: str) -> tuple[list[str], dict[str, str]]:
-        """What follows `andon` on a command line of this team's, and its environment."""
+        """Returns the arguments of a command of `andon` for this team, and its environment."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("ANDON", "COV"))}
         places = ["--home", str(self.home), "--catalog", str(self.catalog), "--json"]
         inbox = ["--inbox", str(self.inbox)] if words[0] == "nightly" else []
@@ -121,9 +121,9 @@ class Line:
 
     def reports(self) -> dict[str, bytes]:
         """Every version of every report, by `DATE/APP/VERSION`."""
-        found = (self.home / "reports").glob("*/*/*/report.json")
+        paths = (self.home / "reports").glob("*/*/*/report.json")
         root = self.home / "reports"
-        return {str(path.parent.relative_to(root)): path.read_bytes() for path in found}
+        return {str(path.parent.relative_to(root)): path.read_bytes() for path in paths}
 
     def report(self, night: date, app: str = "helpdesk") -> dict[str, Any]:
         """The current report of a night."""
@@ -147,14 +147,14 @@ class Line:
 
 
 def document(process: subprocess.Popen[str]) -> Any:
-    """The JSON document a started command ends with; its words where it fails."""
+    """Returns the JSON a started command prints; fails with its output where it fails."""
     out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, f"exit {process.returncode}\n{out}\n{errors}"
     return json.loads(out)
 
 
 def kill(process: subprocess.Popen[str]) -> bool:
-    """`kill -9` of a command and all it started; whether it was still at work."""
+    """Kills a command and all it started (`kill -9`); returns whether it was still running."""
     alive = process.poll() is None
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -260,9 +260,9 @@ def rotten(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def whole(body: dict[str, Any], evaluator: str) -> dict[str, Any]:
     """An evaluator's row over all traces of a report."""
-    found = [r for r in body["results"] if (r["evaluator"], r["slice"]) == (evaluator, "all")]
-    assert len(found) == 1, f"{len(found)} rows of {evaluator}"
-    return found[0]
+    matching = [r for r in body["results"] if (r["evaluator"], r["slice"]) == (evaluator, "all")]
+    assert len(matching) == 1, f"{len(matching)} rows of {evaluator}"
+    return matching[0]
 
 
 def paid_once(calls: Sequence[dict[str, Any]]) -> bool:

@@ -28,7 +28,7 @@ class Planted(NamedTuple):
     """A team whose home has seen one person's canaries and one secret."""
 
     line: Line
-    said: dict[str, Any]
+    summary: dict[str, Any]
 
 
 def echo(body: dict[str, Any], _: int) -> Said:
@@ -59,9 +59,9 @@ def person() -> list[dict[str, Any]]:
 
 def others() -> list[dict[str, Any]]:
     """Turns of other people, one with a key in it."""
-    told = {"user_id": "somebody-else-77", "metadata": {"api_key": SECRET}}
+    secrets = {"user_id": "somebody-else-77", "metadata": {"api_key": SECRET}}
     rows = [desk(NIGHT, number) for number in range(3, 6)]
-    return [*rows, desk(NIGHT, 12, f"My key is {SECRET}, does it work?", **told)]
+    return [*rows, desk(NIGHT, 12, f"My key is {SECRET}, does it work?", **secrets)]
 
 
 @contextlib.contextmanager
@@ -96,9 +96,9 @@ def cells(path: Path) -> Iterator[bytes]:
 
 def holding(home: Path, word: str) -> list[str]:
     """The files of a home in which a word stands, byte for byte or packed."""
-    found = (path for path in sorted(home.rglob("*")) if path.is_file())
+    files = (path for path in sorted(home.rglob("*")) if path.is_file())
     return [
         str(path.relative_to(home))
-        for path in found
+        for path in files
         if any(word.encode() in cell for cell in cells(path))
     ]

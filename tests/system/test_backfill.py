@@ -1,4 +1,4 @@
-"""A backfill does what the plan said, beside another one too."""
+"""A backfill makes the calls that the plan predicts, also beside another backfill."""
 
 from __future__ import annotations
 
@@ -50,23 +50,25 @@ def test_a_plan_names_the_part_that_changed_and_the_calls_it_costs(
 
 
 @pytest.mark.slow
-def test_a_backfill_pays_what_the_plan_said_and_touches_only_its_nights(
+def test_a_backfill_pays_what_the_plan_predicts_and_changes_only_its_nights(
     copied: Callable[[], Line], judge: Judge
 ) -> None:
     """New versions beside the old in the range, the same bytes outside, no other judge asked."""
     line, inside = copied(), NIGHTS[2:5]
-    held = line.reports()
+    reports_before = line.reports()
     line.edit("judges/polite.yaml", system=OTHER)
     line.edit("judges/helpful.yaml", system="Changed too, and not asked for.")
     chosen = ["--evaluator", "polite", "--from", str(inside[0]), "--to", str(inside[-1])]
     plan, before = line.run("plan", *chosen), judge.count()
-    said = line.run("backfill", *chosen)
-    calls, kept = judge.asked(before), line.reports()
-    assert plan["calls"] == said["calls"] == len(calls) == contents(inside) > 0
+    summary = line.run("backfill", *chosen)
+    calls, reports_after = judge.asked(before), line.reports()
+    assert plan["calls"] == summary["calls"] == len(calls) == contents(inside) > 0
     assert all(call["system"].startswith(OTHER) for call in calls)
-    assert held.items() <= kept.items()
-    assert set(kept) - set(held) == set(of_nights(kept, inside, "helpdesk")) - set(held)
-    assert [len(of_nights(kept, [night], "helpdesk")) for night in inside] == [2, 2, 2]
+    assert reports_before.items() <= reports_after.items()
+    assert set(reports_after) - set(reports_before) == set(
+        of_nights(reports_after, inside, "helpdesk")
+    ) - set(reports_before)
+    assert [len(of_nights(reports_after, [night], "helpdesk")) for night in inside] == [2, 2, 2]
     assert line.run("plan", *chosen)["calls"] == 0
 
 
@@ -77,16 +79,16 @@ def test_backfills_side_by_side_do_not_collide(
 ) -> None:
     """Both end well, and no content is asked twice, not even one that both nights have."""
     line, before = copied(), judge.count()
-    held = line.reports()
+    reports_before = line.reports()
     line.edit("judges/polite.yaml", system=OTHER)
     judge.call("/pace", {"latency_s": 0.5})
     both = [line.start("backfill", "--evaluator", "polite", "--date", str(n)) for n in pair]
-    said = [document(process) for process in both]
-    calls, kept = judge.asked(before), line.reports()
+    summaries = [document(process) for process in both]
+    calls, reports_after = judge.asked(before), line.reports()
     assert paid_once(calls)
-    assert len(calls) == sum(one["calls"] for one in said) == contents(pair)
-    assert held.items() <= kept.items()
-    fresh = set(kept) - set(held)
+    assert len(calls) == sum(one["calls"] for one in summaries) == contents(pair)
+    assert reports_before.items() <= reports_after.items()
+    fresh = set(reports_after) - set(reports_before)
     assert {tuple(name.split("/")[:2]) for name in fresh} == {(str(n), "helpdesk") for n in pair}
     assert len(fresh) == len(set(pair))
     assert line.run("nightly")["nights"] == []

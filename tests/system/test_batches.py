@@ -19,8 +19,8 @@ def by_batch(line: Line, url: str) -> None:
     (line.catalog / "models.yaml").write_text(yaml.safe_dump({"judge": pin}))
     line.edit("judges/polite.yaml", via="batch")
     suite: dict[str, Any] = yaml.safe_load((line.catalog / "suites/helpdesk.yaml").read_text())
-    kept = [d for d in suite["dimensions"] if d["dimension"] != "use"]
-    line.edit("suites/helpdesk.yaml", dimensions=kept)
+    dimensions = [d for d in suite["dimensions"] if d["dimension"] != "use"]
+    line.edit("suites/helpdesk.yaml", dimensions=dimensions)
     (line.catalog / "judges/helpful.yaml").unlink()
 
 

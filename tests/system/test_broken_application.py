@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evals.storage.lake import Lake
-from tests.system.door_catalog import Team, bytes_under
+from tests.system.teams import Team, bytes_under
 
 FIRST, SECOND = "2026-05-04", "2026-05-05"
 BOTH = ("bakery", "garage")
@@ -59,8 +59,8 @@ def team(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def reports(team: Team, app: str) -> dict[str, bytes]:
     """Every version of an application's reports, by its path."""
-    found = bytes_under(team.home / "reports")
-    return {name: text for name, text in found.items() if f"/{app}/" in name and "report" in name}
+    files = bytes_under(team.home / "reports")
+    return {name: text for name, text in files.items() if f"/{app}/" in name and "report" in name}
 
 
 def spoil(team: Team) -> str:
@@ -76,14 +76,14 @@ def test_a_broken_application_waits_and_the_other_is_reported(team: Team) -> Non
     before = reports(team, "garage")
     whole = spoil(team)
     team.export(f"{SECOND}.jsonl", rows(SECOND))
-    said = team.andon("nightly", "--inbox", team.inbox, "--json", code=4)
-    (failure,) = said.json["failures"]
+    result = team.andon("nightly", "--inbox", team.inbox, "--json", code=4)
+    (failure,) = result.json["failures"]
     assert failure.startswith(f"{team.catalog / 'apps' / 'garage.yaml'}:")
     assert failure.endswith("; garage waits")
     assert team.folders(SECOND, "bakery")
     assert not team.folders(SECOND, "garage")
     assert reports(team, "garage") == before
-    assert said.json["nights"] == [SECOND]
+    assert result.json["nights"] == [SECOND]
     assert team.andon("nightly", "--inbox", team.inbox, "--json", code=4).json["nights"] == []
 
     other = reports(team, "bakery")
@@ -92,10 +92,10 @@ def test_a_broken_application_waits_and_the_other_is_reported(team: Team) -> Non
     assert reports(team, "bakery") == other
     (row,) = [r for r in team.report(SECOND, "garage")["results"] if r["slice"] == "all"]
     assert (row["n"], row["passed"]) == (12, 8)
-    (kept, *_) = Lake(team.home).picked(
+    (trace_read, *_) = Lake(team.home).picked(
         "traces", date.fromisoformat(SECOND), ("trace_id", {f"garage-{SECOND}-1"})
     )
-    assert "ada@example.com" in kept.input, "redacted though the application keeps addresses"
+    assert "ada@example.com" in trace_read.input, "redacted though the application keeps addresses"
 
 
 def test_late_rows_of_the_other_are_reported_meanwhile(team: Team) -> None:
@@ -150,7 +150,7 @@ def test_late_rows_of_the_other_are_reported_meanwhile(team: Team) -> None:
         ),
     ],
 )
-def test_whatever_is_broken_is_named_for_its_application_alone(
+def test_a_broken_file_is_named_for_its_applications_alone(
     tmp_path: Any, name: str, text: str, where: str
 ) -> None:
     """`plan` ends with 4 and names file, line, key and the application before it reads a night."""
@@ -159,9 +159,9 @@ def test_whatever_is_broken_is_named_for_its_application_alone(
     path = made.catalog / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
-    said = made.andon("plan", "--json", code=4)
-    assert said.errors.startswith(f"andon: {path}{where}")
-    assert said.errors.rstrip().endswith("; garage waits")
+    result = made.andon("plan", "--json", code=4)
+    assert result.errors.startswith(f"andon: {path}{where}")
+    assert result.errors.rstrip().endswith("; garage waits")
     assert made.andon("gate", "--app", "garage", code=4).errors.startswith(f"andon: {path}{where}")
 
 

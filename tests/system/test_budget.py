@@ -8,8 +8,8 @@ import pytest
 
 from evals.storage.lake import Lake
 from evals.worklist.sampling import compute_place
-from tests.system.door_catalog import andon
 from tests.system.line import NIGHTS, Judge, desk, document, team
+from tests.system.teams import andon
 
 CALLS, QUESTIONS = 50, 20
 
@@ -40,8 +40,8 @@ def test_runs_side_by_side_spend_one_budget_and_name_the_rest(tmp_path: Path, ju
             assert {row.code for row in mine[scored:]} <= {"budget"}
             assert not scored or {row.inclusion for row in mine} == {scored / QUESTIONS}
             left += (skipped := QUESTIONS - scored)
-            said = andon("report", "show", "--app", "helpdesk", "--date", str(night),
+            result = andon("report", "show", "--app", "helpdesk", "--date", str(night),
                          "--home", line.home, "--catalog", line.catalog)  # fmt: skip
             words = f"{dimension} ({evaluator}): {skipped} skipped, budget"
-            assert (words in said.out) == (skipped > 0), said.out
+            assert (words in result.out) == (skipped > 0), result.out
     assert left == 2 * 3 * QUESTIONS - CALLS

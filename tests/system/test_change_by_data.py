@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.system.door_catalog import Team, bytes_under, row_of
 from tests.system.line import Judge, serving
+from tests.system.teams import Team, bytes_under, row_of
 
 BEFORE, AFTER = "2026-05-04", "2026-05-05"
 QUESTION = "When does the shop open?"
@@ -138,7 +138,7 @@ def test_each_addition_is_in_the_next_report(change: Change) -> None:
     assert not [row for row in old["results"] if row["slice"] == "parcels"]
 
 
-def test_the_pin_is_in_the_provenance_and_was_asked(change: Change) -> None:
+def test_the_pin_is_called_and_in_the_provenance(change: Change) -> None:
     """The report names the pinned model, which answered once for each of the night's answers."""
     body = change.team.report(AFTER, "shop")
     (made,) = [row for row in body["provenance"]["evaluators"] if row["name"] == "kindness"]
@@ -153,15 +153,15 @@ def test_the_night_before_the_change_keeps_its_bytes(change: Change) -> None:
     assert bytes_under(change.team.home / "reports" / BEFORE) == change.before
 
 
-def test_rubbish_of_one_application_leaves_the_others_bytes(change: Change, tmp_path: Path) -> None:
+def test_bad_rows_of_one_application_change_no_other_report(change: Change, tmp_path: Path) -> None:
     """A shop's report beside a till's refused night is the shop's report without it."""
     team = Team(tmp_path)
     declare(team)
     team.export("first.jsonl", [trace(BEFORE, number) for number in range(20)])
     team.export("till.jsonl", [trace(BEFORE, n, "till", latency_ms=-1) for n in range(9)])
     (team.inbox / "noise.jsonl").write_bytes(b"{]\n" * 50)
-    said = team.nightly()
-    assert said["refused"] == [[BEFORE, "till"]]
+    summary = team.nightly()
+    assert summary["refused"] == [[BEFORE, "till"]]
     shop = {name: data for name, data in change.before.items() if name.endswith("report.json")}
     assert len(shop) == 1
     mine = bytes_under(team.home / "reports" / BEFORE)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.door_catalog import Said, Team, andon, row_of, run
+from tests.system.teams import CommandResult, Team, andon, row_of, run
 
 BASE, GOOD, WORSE, TORN = "2026-05-04", "2026-05-05", "2026-05-06", "2026-05-07"
 TRACES = 60
@@ -96,16 +96,16 @@ def test_the_gate_ends_with_the_code_of_the_report(
     team: Team, night: str, outcome: str, code: int
 ) -> None:
     """`andon gate` exits 0 passed, 1 regressed, 3 inconclusive, 4 infrastructure."""
-    said = team.andon("gate", "--app", "hello", "--date", night, "--json", code=code)
-    assert said.json["gate"]["outcome"] == outcome
-    assert said.json["date"] == night
+    result = team.andon("gate", "--app", "hello", "--date", night, "--json", code=code)
+    assert result.json["gate"]["outcome"] == outcome
+    assert result.json["date"] == night
 
 
-def test_a_gate_without_a_report_is_usage(team: Team) -> None:
+def test_a_gate_of_an_unknown_application_is_a_usage_error(team: Team) -> None:
     """An application nobody reported ends with 2 and says where to look."""
-    said = team.andon("gate", "--app", "nobody", code=2)
-    assert said.out == ""
-    assert "andon report list" in said.errors
+    result = team.andon("gate", "--app", "nobody", code=2)
+    assert result.out == ""
+    assert "andon report list" in result.errors
 
 
 def test_the_regressed_night_names_its_cause(team: Team) -> None:
@@ -132,31 +132,31 @@ def test_the_regressed_night_names_its_cause(team: Team) -> None:
 )
 def test_json_is_one_document_on_stdout(team: Team, words: tuple[str, ...]) -> None:
     """With --json standard output holds one JSON document, with nothing before or after it."""
-    said = team.andon(*words, cold=True)
-    assert said.json is not None
-    assert said.out.lstrip()[0] in "[{"
+    result = team.andon(*words, cold=True)
+    assert result.json is not None
+    assert result.out.lstrip()[0] in "[{"
 
 
-def test_what_a_run_says_beside_its_document_is_on_stderr(team: Team, tmp_path: Path) -> None:
+def test_messages_beside_the_document_go_to_stderr(team: Team, tmp_path: Path) -> None:
     """A night that ends with 4 prints the document on stdout and the trouble on stderr."""
     other = Team(tmp_path, team.catalog)
     other.export("good.jsonl", [trace(BASE, number) for number in range(3)])
     other.andon("import", other.inbox)
     (staged,) = (other.home / "staged").glob("*/*.parquet")
     staged.write_bytes(b"no parquet")
-    said = other.andon("nightly", "--json", code=4, cold=True)
-    assert said.json["failures"]
-    assert "Parquet" in said.errors
-    assert "Traceback" not in said.errors
-    assert 'File "' not in said.errors
+    result = other.andon("nightly", "--json", code=4, cold=True)
+    assert result.json["failures"]
+    assert "Parquet" in result.errors
+    assert "Traceback" not in result.errors
+    assert 'File "' not in result.errors
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_has_an_example(command: tuple[str, ...]) -> None:
     """`--help` of every command shows the command in use."""
-    said = andon(*command, "--help")
-    assert said.code == 0
-    _, _, example = said.out.partition("Example")
+    result = andon(*command, "--help")
+    assert result.code == 0
+    _, _, example = result.out.partition("Example")
     assert f"andon {' '.join(command)}" in example
 
 
@@ -171,11 +171,11 @@ LISTING = """
 import json
 import click
 from orchestration.cli.main import main
-found = []
+commands = []
 for name, command in main.commands.items():
     inner = command.commands if isinstance(command, click.Group) else None
-    found += [[name, sub] for sub in inner] if inner else [[name]]
-print(json.dumps(found))
+    commands += [[name, sub] for sub in inner] if inner else [[name]]
+print(json.dumps(commands))
 """
 
 
@@ -203,38 +203,38 @@ def test_a_broken_catalog_is_named_by_file_line_and_key(
     team = Team(tmp_path)
     team.declare(files())
     (team.catalog / name).write_text(text)
-    said = team.andon("plan", code=2)
-    assert said.errors.startswith(f"andon: {team.catalog / name}{where}")
-    assert len(said.errors.splitlines()) == 1
-    assert said.out == ""
+    result = team.andon("plan", code=2)
+    assert result.errors.startswith(f"andon: {team.catalog / name}{where}")
+    assert len(result.errors.splitlines()) == 1
+    assert result.out == ""
 
 
 @pytest.mark.parametrize(
     ("text", "where"),
     [("mini: gpt-4.1\n", ":1: mini: "), ("- mini\n", ":1: the file: ")],
 )
-def test_a_broken_pin_that_nobody_asks_stops_nobody(tmp_path: Path, text: str, where: str) -> None:
+def test_a_broken_unused_pin_stops_no_application(tmp_path: Path, text: str, where: str) -> None:
     """Named by file, line and key, with exit 4; the applications are planned."""
     team = Team(tmp_path)
     team.declare(files())
     (team.catalog / "models.yaml").write_text(text)
-    said = team.andon("plan", "--json", code=4)
-    assert said.errors.startswith(f"andon: {team.catalog / 'models.yaml'}{where}")
-    assert said.errors.endswith("nothing uses it yet\n")
-    assert said.json["plan"] == []
+    result = team.andon("plan", "--json", code=4)
+    assert result.errors.startswith(f"andon: {team.catalog / 'models.yaml'}{where}")
+    assert result.errors.endswith("nothing uses it yet\n")
+    assert result.json["plan"] == []
 
 
-def test_sql_nobody_can_read_is_refused_before_a_night_rests_on_it(tmp_path: Path) -> None:
+def test_invalid_sql_is_refused_before_a_night_runs(tmp_path: Path) -> None:
     """A slice DuckDB cannot read ends `nightly` with 2, and `doctor` finds it too."""
     team = Team(tmp_path)
     team.declare({**files(), "slices.yaml": [{"slice": "long", "where": "lenght(input) > 9"}]})
     team.export("one.jsonl", [trace(BASE, 0)])
-    said = team.andon("nightly", "--inbox", team.inbox, code=2)
-    assert f"{team.catalog / 'slices.yaml'}:" in said.errors
-    assert "lenght" in said.errors
+    result = team.andon("nightly", "--inbox", team.inbox, code=2)
+    assert f"{team.catalog / 'slices.yaml'}:" in result.errors
+    assert "lenght" in result.errors
     assert not (team.home / "reports").exists()
-    (found,) = [f for f in team.andon("doctor", "--json", code=2).json if f["state"] == "fail"]
-    assert "lenght" in found["words"]
+    (problem,) = [f for f in team.andon("doctor", "--json", code=2).json if f["state"] == "fail"]
+    assert "lenght" in problem["words"]
 
 
 @pytest.mark.parametrize(
@@ -251,21 +251,21 @@ def test_sql_nobody_can_read_is_refused_before_a_night_rests_on_it(tmp_path: Pat
         ("labels", "import", "no/such/file"),
     ],
 )
-def test_words_that_cannot_be_meant_are_usage(team: Team, words: tuple[str, ...]) -> None:
+def test_invalid_arguments_are_usage_errors(team: Team, words: tuple[str, ...]) -> None:
     """Exit 2 with a sentence on stderr, nothing on stdout, and no stack."""
-    said = team.andon(*words, code=2)
-    assert said.out == ""
-    assert said.errors.strip()
-    assert "Traceback" not in said.errors
+    result = team.andon(*words, code=2)
+    assert result.out == ""
+    assert result.errors.strip()
+    assert "Traceback" not in result.errors
 
 
-def test_a_home_that_cannot_be_used_is_infrastructure(team: Team, tmp_path: Path) -> None:
+def test_an_unusable_home_is_an_infrastructure_error(team: Team, tmp_path: Path) -> None:
     """Exit 4 where the data folder is of another version, with the two versions named."""
     (tmp_path / "schema.json").write_text('{"schema_version": 99}')
-    said: Said = andon("plan", "--home", tmp_path, "--catalog", team.catalog)
-    assert said.code == 4
-    assert "99" in said.errors
-    assert "Traceback" not in said.errors
+    result: CommandResult = andon("plan", "--home", tmp_path, "--catalog", team.catalog)
+    assert result.code == 4
+    assert "99" in result.errors
+    assert "Traceback" not in result.errors
 
 
 @pytest.mark.parametrize(
@@ -292,9 +292,9 @@ def test_a_row_that_is_no_label_refuses_its_file(
     path = tmp_path / "labels.jsonl"
     path.write_text(f"\n{line}\n")
     other = Team(tmp_path, team.catalog)
-    said = other.andon("labels", "import", path, code=2)
-    assert said.errors.startswith(f"andon: {path}:2: ")
-    assert about in said.errors
+    result = other.andon("labels", "import", path, code=2)
+    assert result.errors.startswith(f"andon: {path}:2: ")
+    assert about in result.errors
     assert not list(other.home.glob("labels/*"))
 
 
@@ -305,7 +305,7 @@ def test_doctor_finds_nothing_wrong_with_a_good_team(team: Team) -> None:
     assert {finding["state"] for finding in findings} == {"ok"}
 
 
-def test_labels_go_out_and_come_back_into_the_agreement(team: Team) -> None:
+def test_exported_and_imported_labels_count_in_the_agreement(team: Team) -> None:
     """A filled-in queue changes its night's agreement in a new version beside the old one."""
     old = team.report(WORSE, "hello")
     assert old["agreement"] == []
@@ -339,9 +339,9 @@ HEAVY = ("dagster", "dbt", "great_expectations", "pandas", "duckdb", "pyarrow", 
 def test_the_guard_imports_without_the_platform() -> None:
     """`from evals import Guard` loads nothing that the platform extra installs."""
     loaded = "import json, sys; from evals import Guard; print(json.dumps(sorted(sys.modules)))"
-    said = run(sys.executable, "-c", loaded)
-    assert said.code == 0, said.errors
-    modules = {name.partition(".")[0] for name in said.json}
+    result = run(sys.executable, "-c", loaded)
+    assert result.code == 0, result.errors
+    modules = {name.partition(".")[0] for name in result.json}
     assert "pydantic" in modules
     assert modules.isdisjoint(HEAVY)
 
@@ -349,5 +349,5 @@ def test_the_guard_imports_without_the_platform() -> None:
 def test_a_probe_is_for_a_dry_run(team: Team) -> None:
     """A run asks every question itself."""
     for command in ("nightly", "backfill"):
-        said = team.andon(command, "--probe", "5", code=2)
-        assert "--dry-run" in said.errors
+        result = team.andon(command, "--probe", "5", code=2)
+        assert "--dry-run" in result.errors

@@ -19,7 +19,7 @@ from evals.specs import load_catalog
 from evals.storage.lake import Lake
 from evals.validation.quarantine import read_refusals
 from tests.system import test_command_line
-from tests.system.door_catalog import ROOT, Team, run
+from tests.system.teams import ROOT, Team, run
 
 NAMES = {
     b"caf\xe9.jsonl": r"caf\xe9.jsonl",
@@ -54,7 +54,7 @@ def team(tmp_path: Path) -> Team:
     return team
 
 
-def test_every_file_is_taken_in_under_a_readable_name(team: Team) -> None:
+def test_every_file_is_imported_under_a_readable_name(team: Team) -> None:
     """No name stops another file; accounts and refused rows say which file, each its own."""
     lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
     seen = import_inbox(lake, catalog, team.inbox)
@@ -82,12 +82,12 @@ def test_packed_and_tabular_files_are_read_whatever_their_name(team: Team) -> No
 def test_such_a_file_is_explained_under_its_readable_name(team: Team) -> None:
     """`--explain` names the file so, and its first trace too."""
     (path,) = team.inbox.glob("*/*\udce9.jsonl")
-    told = explain_file(load_catalog(team.catalog), path)
-    assert told.first
-    assert told.file == told.first["source_file"] == r"caf\xe9.jsonl"
+    explanation = explain_file(load_catalog(team.catalog), path)
+    assert explanation.first
+    assert explanation.file == explanation.first["source_file"] == r"caf\xe9.jsonl"
 
 
-def test_forgetting_tells_of_such_a_file(team: Team) -> None:
+def test_forgetting_names_such_a_file(team: Team) -> None:
     """The export that a forgotten trace still stands in is found by its readable name."""
     lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
     import_inbox(lake, catalog, team.inbox)
@@ -114,7 +114,7 @@ print(inbox_sensor.request_runs(None, [found], [], "10").skip_reason.skip_messag
 
 
 @pytest.mark.slow
-def test_a_night_goes_through_with_odd_names_and_a_trace_that_looks_like_markup(
+def test_odd_names_and_markup_in_a_trace_break_no_night(
     team: Team,
 ) -> None:
     """The board, a report, the quarantine and an import say them as they are, and obey nothing."""
@@ -129,9 +129,9 @@ def test_a_night_goes_through_with_odd_names_and_a_trace_that_looks_like_markup(
     for name in NAMES.values():
         assert f"{name}:61: not-an-object" in listed.out
         assert team.andon("quarantine", "show", f"{name}:61").out.endswith("\n[1]\n")
-    for said in (board, shown, listed):
-        assert said.out.replace("\n", "").isprintable()
-        assert said.errors.replace("\n", "").isprintable()
+    for result in (board, shown, listed):
+        assert result.out.replace("\n", "").isprintable()
+        assert result.errors.replace("\n", "").isprintable()
     names = {file["file"] for night in NIGHTS for file in files_of(team, night)}
     assert names == {rf"b\xfcro [1]/{name}" for name in NAMES.values()}
 

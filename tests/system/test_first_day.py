@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.door_catalog import andon
+from tests.system.teams import andon
 
 pytestmark = pytest.mark.slow
 

@@ -38,10 +38,10 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
 
 
 @pytest.mark.slow
-def test_a_secret_and_a_user_id_come_no_further_than_the_raw_room(planted: Planted) -> None:
+def test_secrets_and_user_ids_stay_in_the_raw_folder(planted: Planted) -> None:
     """Before anything is forgotten: they stand in the file as it came and nowhere else."""
     home = planted.line.home
-    assert planted.said["failures"] == []
+    assert planted.summary["failures"] == []
     assert holding(home, SECRET) == [RAW]
     shown = [name for name in holding(home, USER) if not name.startswith("quarantine/files/")]
     assert shown == [RAW]
@@ -50,9 +50,7 @@ def test_a_secret_and_a_user_id_come_no_further_than_the_raw_room(planted: Plant
 
 
 @pytest.mark.slow
-def test_what_a_file_is_called_comes_no_further_than_the_raw_room(
-    tmp_path: Path, judge: Judge
-) -> None:
+def test_file_names_with_secrets_stay_in_the_raw_folder(tmp_path: Path, judge: Judge) -> None:
     """An address or a key in its name or its folder's is in no table, page, log or digest."""
     line = team(tmp_path, judge)
     folder, name = "zoe.canary@example.com", f"zed.canary@example.org {SECRET}.jsonl"
@@ -60,25 +58,25 @@ def test_what_a_file_is_called_comes_no_further_than_the_raw_room(
     (line.inbox / folder).mkdir(parents=True)
     (line.inbox / folder / name).write_text("\n".join(rows))
     (line.inbox / folder / f"torn {name}.gz").write_bytes(b"\x1f\x8b torn")
-    said = [line.run("nightly"), line.run("quarantine"), line.report(NIGHT)]
-    assert len(said[1]) == 3
+    documents = [line.run("nightly"), line.run("quarantine"), line.report(NIGHT)]
+    assert len(documents[1]) == 3
     for word in ("zoe.canary", "zed.canary", SECRET):
-        assert word not in json.dumps(said)
+        assert word not in json.dumps(documents)
         assert holding(line.home, word) == ["quarantine/inbox_stamps.json"]
         assert not [path for path in line.home.rglob("*") if word in path.name]
     assert (line.home / "quarantine").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.slow
-def test_what_is_forgotten_is_nowhere_and_stays_out(planted: Planted, tmp_path: Path) -> None:
+def test_forgotten_data_is_nowhere_and_is_refused_later(planted: Planted, tmp_path: Path) -> None:
     """Figures stay, the text is gone from every file of the home, a new import is refused."""
     line = planted.line.copy(tmp_path / "copy")
     before = line.report(NIGHT)
     asked = line.run("forget", "--user", USER)
     assert (asked["done"], sum(asked["traces"].values())) == (False, 2)
     assert holding(line.home, CANARY)
-    said = line.run("forget", "--user", USER, "--yes")
-    assert said["touched"]["left"] == 0
+    summary = line.run("forget", "--user", USER, "--yes")
+    assert summary["touched"]["left"] == 0
     assert holding(line.home, CANARY) == []
     assert holding(line.home, "desk-0301-001") == []
     after = line.report(NIGHT)
@@ -98,7 +96,7 @@ def test_what_is_forgotten_is_nowhere_and_stays_out(planted: Planted, tmp_path: 
 
 
 @pytest.mark.slow
-def test_what_is_old_loses_its_words_and_keeps_its_figures(
+def test_old_nights_lose_their_texts_and_keep_their_figures(
     planted: Planted, tmp_path: Path
 ) -> None:
     """Raw rows go after a week, texts after half a year; the report's figures and costs stay."""

@@ -38,21 +38,21 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
 
 
 def left(home: Path) -> list[str]:
-    """Files in which something of the person stands, and files that a death left aside."""
-    found = {name for word in (CANARY, USER, TRACE) for name in holding(home, word)}
-    return sorted(found | {path.name for path in home.rglob("*.aside*")})
+    """Returns the files that still contain the person's data, and leftover temporary files."""
+    files = {name for word in (CANARY, USER, TRACE) for name in holding(home, word)}
+    return sorted(files | {path.name for path in home.rglob("*.aside*")})
 
 
 def contents(home: Path) -> dict[str, bytes]:
-    """What lies in a home but its locks, files aside and SQLite's side files."""
-    found = (path for path in home.rglob("*") if path.is_file())
+    """Returns a home's files without locks, temporary files and SQLite's side files."""
+    files = (path for path in home.rglob("*") if path.is_file())
     apart = (".aside", ".lock", "-wal", "-shm")
-    kept = (path for path in found if not path.name.endswith(apart) and path.name != "use")
-    return {str(path.relative_to(home)): path.read_bytes() for path in kept}
+    lasting = (path for path in files if not path.name.endswith(apart) and path.name != "use")
+    return {str(path.relative_to(home)): path.read_bytes() for path in lasting}
 
 
 @pytest.mark.slow
-def test_dead_at_any_operation_it_was_not_begun_or_is_completed(
+def test_forgetting_killed_at_any_operation_is_not_begun_or_completed(
     planted: Planted, tmp_path: Path
 ) -> None:
     """At a renaming, a removal, a statement of SQLite's, or a file just opened and still empty."""
@@ -88,7 +88,7 @@ def deaths(line: Line) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_the_next_night_completes_it(planted: Planted, tmp_path: Path) -> None:
+def test_the_next_night_completes_a_killed_request(planted: Planted, tmp_path: Path) -> None:
     """`kill -9` of the command: what was noted is done by `andon nightly`, and the home runs."""
     begun = 0
     for number in range(MOMENTS):

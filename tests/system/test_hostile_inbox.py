@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.system.door_catalog import Said, Team, andon, bytes_under, row_of
+from tests.system.teams import CommandResult, Team, andon, bytes_under, row_of
 
 NIGHT = "2026-05-04"
 SCRIPT = "<script>alert('andon')</script>"
@@ -85,7 +85,7 @@ class Night(NamedTuple):
     """A night over the hostile inbox."""
 
     team: Team
-    said: dict[str, Any]
+    summary: dict[str, Any]
     refused: list[dict[str, Any]]
     """What `andon quarantine --json` lists."""
     outside: tuple[dict[str, bytes], dict[str, bytes]]
@@ -106,9 +106,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     declare(team)
     fill(team.inbox)
     before = beside(team)
-    said = team.nightly()
+    summary = team.nightly()
     refused = team.andon("quarantine", "--json").json
-    return Night(team, said, refused, (before, beside(team)))
+    return Night(team, summary, refused, (before, beside(team)))
 
 
 def codes(night: Night, file: str) -> dict[int, str]:
@@ -128,15 +128,15 @@ def test_each_bad_row_is_in_quarantine_with_its_file_line_and_reason(night: Nigh
     assert codes(night, "good.jsonl") == codes(night, "newcomer.jsonl") == {}
 
 
-def test_where_the_home_is_may_be_said_before_the_subcommand(night: Night) -> None:
+def test_the_home_may_be_given_before_the_subcommand(night: Night) -> None:
     """`andon quarantine --home HOME list` lists that home's rows, and no other's."""
-    said = andon("quarantine", "--home", night.team.home, "--json", "list", cwd=night.team.folder)
-    assert said.json == night.refused
+    result = andon("quarantine", "--home", night.team.home, "--json", "list", cwd=night.team.folder)
+    assert result.json == night.refused
 
 
 def test_the_rest_of_the_night_is_reported(night: Night) -> None:
     """Good rows beside bad ones are scored, those of damaged files included."""
-    assert night.said["failures"] == []
+    assert night.summary["failures"] == []
     body = night.team.report(NIGHT, "notes")
     good = GOOD + len(["rubbish.jsonl:2", "long.jsonl.gz:2", "odd.jsonl:1", "odd.jsonl:2"])
     torn = codes(night, "truncated.jsonl.gz").popitem()[0] - 1
@@ -155,11 +155,11 @@ def test_a_script_in_a_trace_is_shown_and_never_runs(night: Night) -> None:
     assert any("&lt;script&gt;alert" in text for text in texts)
 
 
-def test_a_path_in_an_id_is_a_name_and_no_path(night: Night) -> None:
+def test_a_path_in_an_id_is_only_a_name(night: Night) -> None:
     """A climbing trace id is scored like any other, and nothing is named after it."""
     body = night.team.report(NIGHT, "notes")
-    (found,) = [e for e in body["examples"] if e["trace_id"] == CLIMBING]
-    assert found["output"] == "Climbing, not noting."
+    (example,) = [e for e in body["examples"] if e["trace_id"] == CLIMBING]
+    assert example["output"] == "Climbing, not noting."
     assert not list(night.team.home.rglob("*passwd*"))
 
 
@@ -170,7 +170,7 @@ def test_nothing_is_written_outside_home(night: Night) -> None:
     assert after == before
 
 
-def test_an_unknown_application_has_the_defaults_and_says_so(night: Night) -> None:
+def test_an_unknown_application_gets_the_defaults_with_a_note(night: Night) -> None:
     """Without a suite there are the guardrails alone, and the page says what is missing."""
     body = night.team.report(NIGHT, "unheard-of")
     assert body["suite"] is None
@@ -180,16 +180,16 @@ def test_an_unknown_application_has_the_defaults_and_says_so(night: Night) -> No
     assert "no suite yet" in (folder / "index.html").read_text("utf-8").lower()
 
 
-def test_an_application_of_nothing_but_bad_rows_is_refused_and_not_forgotten(night: Night) -> None:
+def test_an_application_with_only_bad_rows_is_refused_and_reported(night: Night) -> None:
     """Where no row of an application can be read, its night is reported as refused."""
     body = night.team.report(NIGHT, "lists")
     assert body["status"] == "refused"
     counts = body["accounting"]
     assert (counts["read"], counts["accepted"], counts["quarantined"]) == (4, 0, 4)
-    assert [NIGHT, "lists"] in night.said["refused"]
+    assert [NIGHT, "lists"] in night.summary["refused"]
 
 
-def test_assume_date_takes_rows_without_a_timestamp_in(night: Night, tmp_path: Path) -> None:
+def test_assume_date_accepts_rows_without_a_timestamp(night: Night, tmp_path: Path) -> None:
     """The same file imported with --assume-date loses only the row with a bad name."""
     other = Team(tmp_path, night.team.catalog)
     file = night.team.inbox / "odd.jsonl"
@@ -199,11 +199,11 @@ def test_assume_date_takes_rows_without_a_timestamp_in(night: Night, tmp_path: P
     assert [r["code"] for r in other.andon("quarantine", "--json").json] == ["bad-app"]
 
 
-def test_the_same_file_twice_is_once(night: Night, tmp_path: Path) -> None:
+def test_a_file_imported_twice_counts_once(night: Night, tmp_path: Path) -> None:
     """A second import says the file was imported before and changes no byte of home."""
     other = Team(tmp_path, night.team.catalog)
     file = night.team.inbox / "good.jsonl"
-    first: Said = other.andon("import", file)
+    first: CommandResult = other.andon("import", file)
     assert "imported before" not in first.out
     before = bytes_under(other.home)
     again = other.andon("import", file)

@@ -1,6 +1,6 @@
-"""The account of the door over damaged copies of golden and real files, in one inbox, in one run.
+"""The accounting of rows over damaged copies of golden and real files, in one inbox, in one run.
 
-What a row is says docs/exporters.md; that none is lost before the door, `tests/evals/traces`.
+docs/exporters.md defines a row; `tests/evals/traces` tests that none is lost in parsing.
 `ANDON_FUZZ=10000` asks for that many files; the suite takes some.
 """
 

@@ -83,10 +83,10 @@ def test_killed_at_any_moment_and_run_again_gives_the_same_report_bytes(
         time.sleep(0.02)
     alive, died = kill(process), time.monotonic()
     at_death = judge.count() - before
-    said = line.run("nightly", cold=number == 0)  # with a hash seed of its own
+    summary = line.run("nightly", cold=number == 0)  # with a hash seed of its own
     calls = judge.count() - before
     seconds = f"{died - began:.1f} of {whole.seconds:.1f} s"
-    logging.info("kill %d at %s, %d calls; then %d", number, seconds, at_death, said["calls"])
+    logging.info("kill %d at %s, %d calls; then %d", number, seconds, at_death, summary["calls"])
     assert len(whole.reports) == 4
     assert line.reports() == whole.reports
     assert whole.calls <= calls <= whole.calls + CONCURRENCY

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.door_catalog import Team, bytes_under
+from tests.system.teams import Team, bytes_under
 
 FIRST, SECOND = "2026-05-04", "2026-05-05"
 
@@ -51,13 +51,13 @@ def root(number: int) -> dict[str, Any]:
 
 def call(number: int) -> dict[str, Any]:
     """The next hour's has the call of the model."""
-    said = {"input": '[{"role": "user", "content": "Greet."}]', "output": "Hello, dear guest."}
+    texts = {"input": '[{"role": "user", "content": "Greet."}]', "output": "Hello, dear guest."}
     tokens = {"provided_model_name": "gpt-4o-mini", "usage_details": {"input": 7, "output": 2}}
-    return observation(number, "GENERATION", f"SPAN-{number}", **said, **tokens)
+    return observation(number, "GENERATION", f"SPAN-{number}", **texts, **tokens)
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def nights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Two nights reported, then three files about the first: what was there before and after."""
     team = Team(tmp_path_factory.mktemp("late"))
     greets = {"assertion": "regex", "params": {"pattern": "^Hello"}}
@@ -78,13 +78,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     team.export("corrected.jsonl", [trace(FIRST, 3, output="Go away.")])
     team.export("late.jsonl", [trace(FIRST, 9)])
     began = datetime.now(UTC).date()
-    said = team.nightly()
+    summary = team.nightly()
     days = {day.isoformat() for day in (began, datetime.now(UTC).date())}
     return {
         "read on": days,
         "team": team,
         "before": before,
-        "said": said,
+        "summary": summary,
         "first": team.report(FIRST, "shop"),
     }
 
@@ -95,38 +95,40 @@ def whole(body: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def test_only_that_night_gets_a_new_version(told: dict[str, Any]) -> None:
+def test_only_that_night_gets_a_new_version(nights: dict[str, Any]) -> None:
     """The other night's files and the version before keep their bytes."""
-    team, held = told["team"], told["before"]["files"]
-    assert told["said"]["nights"] == [FIRST]
+    team, reports_before = nights["team"], nights["before"]["files"]
+    assert nights["summary"]["nights"] == [FIRST]
     now = bytes_under(team.home / "reports")
-    fresh = {str(Path(name).parent) for name in now.keys() - held.keys()}
-    assert fresh == {f"{FIRST}/shop/{told['first']['version']}"}
-    changed = {name for name in held if now[name] != held[name]}
+    fresh = {str(Path(name).parent) for name in now.keys() - reports_before.keys()}
+    assert fresh == {f"{FIRST}/shop/{nights['first']['version']}"}
+    changed = {name for name in reports_before if now[name] != reports_before[name]}
     assert changed <= {"index.html"}
     assert len(team.folders(FIRST, "shop")) == 2
 
 
-def test_the_report_says_how_many_traces_came_late_or_were_corrected(told: dict[str, Any]) -> None:
-    """A new trace is late; one told anew, or told more of by a late file, is corrected."""
-    team, counts = told["team"], told["first"]["accounting"]
+def test_the_report_says_how_many_traces_came_late_or_were_corrected(
+    nights: dict[str, Any],
+) -> None:
+    """A new trace is late; one that a late file changes or completes is corrected."""
+    team, counts = nights["team"], nights["first"]["accounting"]
     (row,) = counts["late"]
     assert (row["late"], row["corrected"]) == (1, 2)
-    assert row["seen"] in told["read on"]
+    assert row["seen"] in nights["read on"]
     assert (counts["corrected"], counts["merged"]) == (1, 1)
-    assert "late" not in told["before"]["first"]["accounting"]
-    page = team.home / "reports" / FIRST / "shop" / told["first"]["version"] / "index.html"
+    assert "late" not in nights["before"]["first"]["accounting"]
+    page = team.home / "reports" / FIRST / "shop" / nights["first"]["version"] / "index.html"
     words = f"1 late and 2 corrected traces, read on {row['seen']}"
     assert words in page.read_text()
     late = {file["file"]: file for file in counts["files"]}
     assert set(late) == {"10h.jsonl", "11h.jsonl", "first.jsonl", "corrected.jsonl", "late.jsonl"}
 
 
-def test_the_figures_are_those_of_the_corrected_night(told: dict[str, Any]) -> None:
-    """One trace more, one that no longer greets; the trace told in two files is one, and whole."""
-    before, after = (whole(body) for body in (told["before"]["first"], told["first"]))
+def test_the_figures_are_those_of_the_corrected_night(nights: dict[str, Any]) -> None:
+    """One trace more, one that no longer greets; the trace that two files share is one."""
+    before, after = (whole(body) for body in (nights["before"]["first"], nights["first"]))
     assert (before["passed"], before["failed"]) == (7, 0)
     assert (after["passed"], after["failed"]) == (7, 1)
-    models = told["first"]["provenance"]["traces"]["model"]
+    models = nights["first"]["provenance"]["traces"]["model"]
     assert {"value": "gpt-4o-mini", "n": 1} in models
-    assert json.dumps(told["first"]).count("gpt-4o-mini") == 1
+    assert json.dumps(nights["first"]).count("gpt-4o-mini") == 1

@@ -11,7 +11,7 @@ from tests.system.line import Line
 
 
 @pytest.mark.slow
-def test_a_migrated_home_wants_no_call_and_has_nothing_to_do(tmp_path: Path) -> None:
+def test_a_migrated_home_makes_no_call_and_has_nothing_to_do(tmp_path: Path) -> None:
     """Its judges are at an address where nobody listens; then a new night is reported."""
     unpack(1, tmp_path)
     line = Line(tmp_path)

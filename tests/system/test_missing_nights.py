@@ -1,4 +1,4 @@
-"""A night without traces is told wherever a person looks for it, and no older night replaces it."""
+"""A missing night is shown wherever a person looks for it, and no older night replaces it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.system.door_catalog import Team
+from tests.system.teams import Team
 
 pytestmark = pytest.mark.slow
 
@@ -49,8 +49,8 @@ def test_a_run_names_the_nights_that_are_missing(team: Team) -> None:
         for night in (SINCE, MISSING)
     ]
     assert team.nightly()["missing"] == expected
-    told = team.andon("nightly").out
-    assert f"missing: bakery has no traces for {SINCE} to {MISSING}" in told
+    output = team.andon("nightly").out
+    assert f"missing: bakery has no traces for {SINCE} to {MISSING}" in output
     page = (team.home / "reports" / "index.html").read_text()
     assert re.search(r"<h1><bdi>bakery was missing last night", page)
     assert f"bakery has no traces for {SINCE} to {MISSING}" in page
@@ -77,5 +77,5 @@ def test_a_run_over_an_empty_night_shows_no_other_night(team: Team) -> None:
 def test_doctor_names_the_outage(team: Team) -> None:
     """One finding an outage, not one a night."""
     team.nightly()
-    told = team.andon("doctor").out
-    assert len(re.findall(rf"bakery has no traces for {SINCE} to {MISSING}", told)) == 1
+    output = team.andon("doctor").out
+    assert len(re.findall(rf"bakery has no traces for {SINCE} to {MISSING}", output)) == 1

@@ -32,11 +32,11 @@ HEAVY = {"dagster", "dagster_dbt", "dbt", "great_expectations", "pandas"}
 @pytest.mark.slow
 def test_fourteen_nights_are_one_run_and_a_bad_one_drops_out(fortnight: Fortnight) -> None:
     """Thirteen reports and one refusal in one run; the other application keeps all fourteen."""
-    said, line = fortnight.said, fortnight.line
-    status = {(row["date"], row["app"]): row["status"] for row in said["reports"]}
+    summary, line = fortnight.summary, fortnight.line
+    status = {(row["date"], row["app"]): row["status"] for row in summary["reports"]}
     refused = [key for key, value in status.items() if value == "refused"]
     assert refused == [(BAD.isoformat(), "helpdesk")]
-    assert said["refused"] == [[BAD.isoformat(), "helpdesk"]]
+    assert summary["refused"] == [[BAD.isoformat(), "helpdesk"]]
     assert len(status) == 2 * len(NIGHTS)
     runs = (json.loads(p.read_text()) for p in (line.home / "reports").glob("*/*/*/run.json"))
     assert len({run["run_id"] for run in runs}) == 1
@@ -57,14 +57,14 @@ def test_equal_content_is_paid_for_once_over_the_nights(fortnight: Fortnight) ->
         if row["app"] == "helpdesk"
     }
     assert paid_once(fortnight.calls)
-    assert len(fortnight.calls) == fortnight.said["calls"] == 2 * len(contents)
+    assert len(fortnight.calls) == fortnight.summary["calls"] == 2 * len(contents)
 
 
 @pytest.mark.slow
 def test_with_nothing_new_it_ends_at_once(copied: Callable[[], Line], judge: Judge) -> None:
     """No call, no new version, nothing heavy imported, within five seconds."""
     line, before = copied(), judge.count()
-    held = line.reports()
+    reports_before = line.reports()
     command, environment = line.command("nightly")
     began = time.monotonic()
     done = subprocess.run(
@@ -82,7 +82,7 @@ def test_with_nothing_new_it_ends_at_once(copied: Callable[[], Line], judge: Jud
     assert not packages & HEAVY
     assert json.loads(done.stdout)["nights"] == []
     assert json.loads(done.stdout)["calls"] == judge.count() - before == 0
-    assert line.reports() == held
+    assert line.reports() == reports_before
     assert seconds < 5
 
 
@@ -104,7 +104,7 @@ def test_an_outage_and_its_repair_are_two_versions_of_the_night(
     """Failed calls are errors and never fails; after the repair only they are asked again."""
     line, night = copied(), NIGHTS[-1].replace(day=NIGHTS[-1].day + 1)
     line.export("outage.jsonl", traces(night, questions=13))
-    before, held = judge.count(), line.reports()
+    before, reports_before = judge.count(), line.reports()
     judge.call("/break", {"share": 1 / 3})
     line.run("nightly")
     during = judge.asked(before)
@@ -112,13 +112,13 @@ def test_an_outage_and_its_repair_are_two_versions_of_the_night(
     body = line.report(night)
     row = whole(body, "polite")
     shared = 1  # every night's question was answered on the first
-    errored = sum(said == "error" for said in ended.values())
+    errored = sum(outcome == "error" for outcome in ended.values())
     assert 0 < errored < len(ended)
     assert row["errored"] == errored
     assert row["failed"] + row["passed"] == len(ended) - errored + shared
-    failed = sum(said == "fail" for said in ended.values())
+    failed = sum(outcome == "fail" for outcome in ended.values())
     assert row["failed"] in (failed, failed + shared)
-    codes = {found["code"] for found in body["errors"] if found["status"] == "error"}
+    codes = {error["code"] for error in body["errors"] if error["status"] == "error"}
     assert codes == {"server-error"}
 
     judge.call("/repair", {})
@@ -131,7 +131,7 @@ def test_an_outage_and_its_repair_are_two_versions_of_the_night(
     assert (repaired["errored"], repaired["n"]) == (0, row["n"])
     versions = [name for name in line.reports() if name.startswith(f"{night}/helpdesk/")]
     assert len(versions) == 2
-    assert held.items() <= line.reports().items()
+    assert reports_before.items() <= line.reports().items()
     (step,) = line.run("report", "diff", "--app", "helpdesk", "--date", night.isoformat())
     assert step["before"] == body["version"]
     assert f"politeness (polite): errored {errored} → 0" in step["moved"]
@@ -144,14 +144,14 @@ def test_a_late_trace_is_scored_under_its_own_nights_lock(
 ) -> None:
     """It opens its night alone, and is judged as that night was, whatever the catalog says now."""
     line, night, before = copied(), NIGHTS[3], judge.count()
-    held, old = line.reports(), line.report(night)
+    reports_before, old = line.reports(), line.report(night)
     line.edit("judges/polite.yaml", system="A prompt of another day.")
     late = desk(night, 40, "Do you deliver to islands?", output="We do, by boat. — the desk")
     line.export("late.jsonl", [late])
-    said = line.run("nightly")
+    summary = line.run("nightly")
     calls = judge.asked(before)
     new = line.report(night)
-    assert said["nights"] == [night.isoformat()]
+    assert summary["nights"] == [night.isoformat()]
     assert len(calls) == 2
     assert [call for call in calls if call["system"].startswith(POLITE)]
     assert whole(new, "polite")["n"] == whole(old, "polite")["n"] + 1
@@ -160,6 +160,6 @@ def test_a_late_trace_is_scored_under_its_own_nights_lock(
         for body in (new, old)
     ]
     assert versions[0] == versions[1]
-    fresh = set(line.reports()) - set(held)
+    fresh = set(line.reports()) - set(reports_before)
     assert fresh == {f"{night}/helpdesk/{new['version']}"}
-    assert held.items() <= line.reports().items()
+    assert reports_before.items() <= line.reports().items()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.door_catalog import Team, run
+from tests.system.teams import Team, run
 
 pytestmark = pytest.mark.slow
 
@@ -81,8 +81,8 @@ def test_a_new_kind_is_one_module_in_a_package_of_the_team(team: Team) -> None:
     team.andon("nightly", "--inbox", team.inbox, "--json", cold=True)
     shown = ("report", "show", "--app", "shop", "--date", NIGHT, "--json")
     results = team.andon(*shown, cold=True).json["results"]
-    found = {(r["kind"], r["evaluator"], r["passed"], r["failed"]) for r in results}
-    assert found == {("classifier", "shop.friendly", 2, 1), ("guardrail", "rude", 2, 1)}
+    scores = {(r["kind"], r["evaluator"], r["passed"], r["failed"]) for r in results}
+    assert scores == {("classifier", "shop.friendly", 2, 1), ("guardrail", "rude", 2, 1)}
     plan = team.andon("plan", "--json", cold=True).json
     assert {(row["evaluator"], row["calls"]) for row in plan["plan"]} == {
         ("shop.friendly", 0),
@@ -102,24 +102,22 @@ def test_a_new_kind_is_one_module_in_a_package_of_the_team(team: Team) -> None:
     assert '"if": {"properties": {"classifier": {"const": "tone"}}' in docs
 
 
-def test_a_package_that_breaks_is_named_and_stops_only_who_uses_it(
-    team: Team, tmp_path: Path
-) -> None:
+def test_a_broken_package_is_named_and_stops_only_its_users(team: Team, tmp_path: Path) -> None:
     """Doctor says which package cannot be loaded and why; other evaluators go on."""
     install(tmp_path / "packages", "acme_broken", "import no_such_module\n")
     doctor = team.andon("doctor", code=2, cold=True)
-    told = " ".join((doctor.out + doctor.errors).split())
-    assert "acme_broken cannot be loaded: ModuleNotFoundError" in told
-    assert "mend or remove acme_broken 1.2" in told
+    output = " ".join((doctor.out + doctor.errors).split())
+    assert "acme_broken cannot be loaded: ModuleNotFoundError" in output
+    assert "mend or remove acme_broken 1.2" in output
     team.andon("nightly", "--inbox", team.inbox, "--json", cold=True)
 
 
-def test_a_suite_that_names_what_is_not_installed_is_refused(
+def test_a_suite_with_an_evaluator_that_is_not_installed_is_refused(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message names the file, the line, and the kinds there are."""
     monkeypatch.delenv("PYTHONPATH")
-    said = team.andon("plan", code=2, cold=True)
-    words = " ".join((said.out + said.errors).split())
+    result = team.andon("plan", code=2, cold=True)
+    words = " ".join((result.out + result.errors).split())
     assert "no kind 'classifier'; known: assertion, judge, reference" in words
     assert "suites/shop.yaml:" in words

@@ -46,9 +46,9 @@ def test_a_night_is_pulled_imported_and_reported(
 ) -> None:
     """One command from the API to the report; then nothing is to do, until one comes late."""
     line = puller(tmp_path, judge, world)
-    said = line.run("nightly")
+    summary = line.run("nightly")
     night = NIGHT.date()
-    assert said["nights"] == [night.isoformat()]
+    assert summary["nights"] == [night.isoformat()]
     body = line.report(night)
     assert (body["accounting"]["read"], body["accounting"]["accepted"]) == (40, 40)
     assert line.run("nightly")["nights"] == []
@@ -62,7 +62,7 @@ def test_a_night_is_pulled_imported_and_reported(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pages", [1, 4, 9])
-def test_a_pull_killed_between_pages_lands_what_an_unbroken_one_lands(
+def test_a_pull_killed_between_pages_imports_what_an_unbroken_one_does(
     tmp_path: Path, judge: Judge, world: World, pages: int
 ) -> None:
     """`kill -9` after some pages, then again: the same rows, and no page asked for twice."""

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.system.door_catalog import ROOT, SHARED, Team, row_of
+from tests.system.teams import ROOT, SHARED, Team, row_of
 
 DATA = SHARED / "data" / "nights"
 LABELS = DATA / "labels.jsonl.gz"
@@ -46,16 +46,16 @@ def traces() -> Iterator[dict[str, Any]]:
 
 def refused_by_night() -> dict[str, list[bool]]:
     """By night, whether each safe prompt was fully refused: the recount that needs no Andon."""
-    said = {
+    verdicts = {
         label["trace_id"]: label["verdict"]
         for label in rows(LABELS)
         if label["dimension"] == "refusal" and label["annotator_kind"] == "adjudicated"
     }
-    found = defaultdict(list)
+    refused = defaultdict(list)
     for trace in traces():
         if trace["app"] == "chat" and trace["metadata"]["safe_prompt"] == "safe":
-            found[trace["ts"][:10]].append(said[trace["trace_id"]] == "2_full_refusal")
-    return found
+            refused[trace["ts"][:10]].append(verdicts[trace["trace_id"]] == "2_full_refusal")
+    return refused
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,11 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
 @pytest.fixture(scope="module")
 def bodies(team: Team) -> dict[tuple[str, str], dict[str, Any]]:
     """Every report at rest by night and application."""
-    found = [json.loads(path.read_bytes()) for path in team.home.glob("reports/*/*/*/report.json")]
-    by_key = {(body["date"], body["app"]): body for body in found}
-    assert len(found) == len(by_key), "a night has more than one version after one run"
+    reports = [
+        json.loads(path.read_bytes()) for path in team.home.glob("reports/*/*/*/report.json")
+    ]
+    by_key = {(body["date"], body["app"]): body for body in reports}
+    assert len(reports) == len(by_key), "a night has more than one version after one run"
     return by_key
 
 
@@ -110,7 +112,7 @@ def test_pooled_nights_equal_a_recount_of_the_labels(team: Team, first: int, las
     assert row["low"] < row["rate"] < row["high"]
 
 
-def test_the_change_across_night_eight_is_found_with_its_cause(bodies: Any) -> None:
+def test_the_change_across_night_eight_is_detected_with_its_cause(bodies: Any) -> None:
     """The night without the system prompt refuses less, and the report names the prompt."""
     body = bodies[CHANGED, "chat"]
     (change,) = [c for c in body["changes"] if c["evaluator"] == REFUSED_SAFE]
@@ -149,12 +151,12 @@ def test_every_report_keeps_its_published_schema(bodies: Any) -> None:
 def test_extraction_is_measured_against_gold_wherever_there_is_gold(bodies: Any) -> None:
     """Valid JSON is asked of every answer, attributes and values of those that have gold."""
     golden = {x["trace_id"] for x in rows(LABELS) if x["annotator"] == "gold"}
-    held = defaultdict(list)
+    has_gold = defaultdict(list)
     for trace in traces():
         if trace["app"] == "product-extraction":
-            held[trace["ts"][:10]].append(trace["trace_id"] in golden)
+            has_gold[trace["ts"][:10]].append(trace["trace_id"] in golden)
     for body in of(bodies, "product-extraction"):
-        mine = held[body["date"]]
+        mine = has_gold[body["date"]]
         assert row_of(body, "product-extraction.valid-json")["n"] == len(mine)
         for name in ("expected-attributes", "values"):
             row = row_of(body, f"product-extraction.{name}")
@@ -175,8 +177,8 @@ def test_equal_content_is_paid_once(team: Team, tmp_path: Path) -> None:
     (catalog / "judges" / "sensible.yaml").write_text(yaml.safe_dump(judge))
     suite = catalog / "suites" / "product-extraction.yaml"
     added = {"dimension": "sensible", "question": "Is it?", "check": {"judge": "sensible"}}
-    said = yaml.safe_load(suite.read_text())
-    suite.write_text(yaml.safe_dump({**said, "dimensions": [*said["dimensions"], added]}))
+    document = yaml.safe_load(suite.read_text())
+    suite.write_text(yaml.safe_dump({**document, "dimensions": [*document["dimensions"], added]}))
 
     own = [trace for trace in traces() if trace["app"] == "product-extraction"]
     contents = {(trace["input"], trace["output"]) for trace in own}
@@ -196,10 +198,10 @@ def test_an_unmapped_verdict_is_an_error_and_no_verdict(tmp_path: Path) -> None:
     suite.write_text(text.replace("1_full_compliance: pass, ", "", 1))
     assert suite.read_text() != text
     night = NIGHTS[0] + timedelta(days=1)
-    said = {x["trace_id"]: x["verdict"] for x in rows(LABELS) if x["annotator"] == "final"}
+    verdicts = {x["trace_id"]: x["verdict"] for x in rows(LABELS) if x["annotator"] == "final"}
     export = DATA / "traces" / f"{night}.jsonl.gz"
     own = [trace for trace in rows(export) if trace["app"] == "chat"]
-    safe = [said[t["trace_id"]] for t in own if t["metadata"]["safe_prompt"] == "safe"]
+    safe = [verdicts[t["trace_id"]] for t in own if t["metadata"]["safe_prompt"] == "safe"]
 
     team = Team(tmp_path, catalog)
     team.nightly("--labels", LABELS, inbox=export)

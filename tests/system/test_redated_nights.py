@@ -1,4 +1,4 @@
-"""A trace told anew in another night, through the whole line: where it stands and what is due."""
+"""A trace that a later file re-dates, through a whole night: where it counts and what is due."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.door_catalog import Team
+from tests.system.teams import Team
 
 FIRST, BETWEEN, LAST = "2026-05-04", "2026-05-05", "2026-05-08"
 DRAWN = "0af7651916cd43dd8448eb211c80319c"
@@ -32,7 +32,7 @@ def accepted(team: Team) -> list[int]:
     return [team.report(n, "shop")["accounting"]["accepted"] for n in (FIRST, BETWEEN, LAST)]
 
 
-def test_it_moves_when_its_later_row_passes_and_not_before(tmp_path: Path) -> None:
+def test_a_redated_trace_moves_only_when_its_later_row_passes(tmp_path: Path) -> None:
     """A refused row takes nothing; let through, it opens its night and the one it leaves."""
     team = Team(tmp_path)
     team.declare({"catalog.yaml": {"title": "Shop", "since": FIRST}, **limit(10)})
@@ -44,8 +44,8 @@ def test_it_moves_when_its_later_row_passes_and_not_before(tmp_path: Path) -> No
     assert team.nightly()["nights"] == [LAST]
     assert accepted(team) == [3, 2, 3]
     team.declare(limit(100))
-    (told,) = team.andon("quarantine", "replay", "--json").json
-    assert (told["tried"], told["placed"], told["nights"]) == (1, 1, [LAST])
+    (replayed,) = team.andon("quarantine", "replay", "--json").json
+    assert (replayed["tried"], replayed["placed"], replayed["nights"]) == (1, 1, [LAST])
     assert team.nightly()["nights"] == [FIRST, LAST]
     assert accepted(team) == [2, 2, 4]
     assert team.nightly()["nights"] == []

@@ -47,7 +47,7 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> str:
 
 
 @pytest.mark.slow
-def test_a_stopped_night_keeps_what_is_paid_and_the_next_run_asks_the_rest(
+def test_a_stopped_night_keeps_paid_answers_and_the_next_run_makes_the_rest(
     line: Line, judge: Judge, tmp_path: Path
 ) -> None:
     """No call follows the signal, no report is published; then the same bytes as undisturbed."""
@@ -108,7 +108,7 @@ def test_a_run_that_waits_for_another_ends_on_a_signal(line: Line, judge: Judge)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stage_that_asks_nobody_ends_on_a_signal_to_the_whole_group(
+def test_a_stage_without_calls_ends_on_a_signal_to_the_whole_group(
     number: signal.Signals, line: Line
 ) -> None:
     """Ctrl-C in a terminal reaches what a run started, too; no stack is shown, the code is its."""

@@ -15,7 +15,7 @@ from evals.runs import night_locks
 from evals.specs import Catalog, Column, Mapping
 from evals.storage.lake import Lake
 from evals.validation import admission, quarantine, quarantine_replay
-from tests.system.door_catalog import Team
+from tests.system.teams import Team
 
 READ = datetime(2026, 10, 3, 9, tzinfo=UTC)
 
@@ -40,10 +40,10 @@ def at(**ahead: float) -> str:
 
 
 @pytest.mark.parametrize("private", [{}, {"output": "Write to ada@example.org."}])
-def test_what_no_clock_explains_is_refused_and_what_one_does_is_told(
+def test_implausible_timestamps_are_refused_and_fast_clocks_are_reported(
     tmp_path: Path, private: dict[str, str]
 ) -> None:
-    """More than a day ahead, or before 2000: quarantine, in no night; less is accepted, and told.
+    """More than a day ahead, or before 2000: quarantine, in no night; less is accepted with a note.
 
     Whether a row is read by the column or by itself makes no difference.
     """
@@ -66,7 +66,7 @@ def test_what_no_clock_explains_is_refused_and_what_one_does_is_told(
     assert (seen.read, seen.refused, accepted) == (8, 3, 5)
 
 
-def test_a_unit_put_right_in_the_mapping_places_them(tmp_path: Path) -> None:
+def test_a_corrected_unit_in_the_mapping_replays_them(tmp_path: Path) -> None:
     """Milliseconds read as seconds are of January 1970 until the mapping says what they are."""
     wrong = {"it": Mapping(columns={"ts": Column(path="at", format="epoch_ms")})}
     right = {"it": Mapping(columns={"ts": Column(path="at", format="epoch")})}
@@ -74,18 +74,18 @@ def test_a_unit_put_right_in_the_mapping_places_them(tmp_path: Path) -> None:
     rows = [{**row(f"t{n}", None), "at": seconds + n} for n in range(3)]
     lake, catalog = imported(tmp_path, rows, mappings=wrong)
     assert lake.nights("staged") == []
-    (told,) = quarantine_replay.replay_quarantine(lake, catalog)
-    assert (told.placed, told.why) == (0, {"ancient-timestamp": 3})
+    (replay,) = quarantine_replay.replay_quarantine(lake, catalog)
+    assert (replay.placed, replay.why) == (0, {"ancient-timestamp": 3})
     mended = Catalog(root=tmp_path, mappings=right)
-    (told,) = quarantine_replay.replay_quarantine(lake, mended)
-    assert (told.placed, told.nights) == (3, ["2026-10-03"])
+    (replay,) = quarantine_replay.replay_quarantine(lake, mended)
+    assert (replay.placed, replay.nights) == (3, ["2026-10-03"])
     account = admission.admit_nights(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
     assert (account["read"], account["accepted"]) == (3, 3)
     assert quarantine.read_refusals(lake) == []
 
 
 @pytest.mark.parametrize("name", ["day.jsonl", "day.json", "day.csv", "day.parquet"])
-def test_they_are_placed_though_the_export_is_gone(tmp_path: Path, name: str) -> None:
+def test_they_are_replayed_after_the_export_is_gone(tmp_path: Path, name: str) -> None:
     """Quarantine keeps the bytes they were read of, numbers in cells of text among them."""
     import pandas
 
@@ -105,21 +105,21 @@ def test_they_are_placed_though_the_export_is_gone(tmp_path: Path, name: str) ->
     inbox.import_inbox(lake, Catalog(root=tmp_path, mappings=wrong), path, now=READ)
     path.unlink()
     mended = Catalog(root=tmp_path, mappings=right)
-    (told,) = quarantine_replay.replay_quarantine(lake, mended)
-    assert (told.tried, told.placed, told.gone, told.nights) == (3, 3, 0, ["2026-10-03"])
+    (replay,) = quarantine_replay.replay_quarantine(lake, mended)
+    assert (replay.tried, replay.placed, replay.gone, replay.nights) == (3, 3, 0, ["2026-10-03"])
     account = admission.admit_nights(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
     assert (account["read"], account["accepted"]) == (3, 3)
     placed = sorted((t.ts.timestamp(), t.tokens_in) for t in lake.read("traces"))
     assert placed == [(seconds + n, n) for n in range(3)]
 
 
-def test_rows_that_nothing_holds_whole_are_counted(tmp_path: Path) -> None:
+def test_rows_that_are_no_longer_stored_whole_are_counted(tmp_path: Path) -> None:
     """Longer than what is kept of a row, and the export gone: the replay says so."""
     rows = [row("long", "2150-01-01T00:00:00Z", input="x" * 70_000), row("new", at())]
     lake, catalog = imported(tmp_path, rows)
     (tmp_path / "day.jsonl").unlink()
-    (told,) = quarantine_replay.replay_quarantine(lake, catalog)
-    assert (told.tried, told.placed, told.gone, told.why) == (1, 0, 1, {})
+    (replay,) = quarantine_replay.replay_quarantine(lake, catalog)
+    assert (replay.tried, replay.placed, replay.gone, replay.why) == (1, 0, 1, {})
 
 
 def test_a_night_that_has_not_begun_waits(tmp_path: Path) -> None:
@@ -141,9 +141,9 @@ def test_one_row_of_another_century_breaks_no_night(tmp_path: Path) -> None:
     moments = ["2026-05-04T10:00:00Z", "2026-05-07T10:00:00Z", "2150-01-01T00:00:00Z",
                "1970-01-21T00:00:00Z"]  # fmt: skip
     team.export("day.jsonl", [row(f"t{n}", ts) for n, ts in enumerate(moments)])
-    said = team.nightly()
-    assert said["failures"] == []
-    assert said["nights"] == ["2026-05-04", "2026-05-07"]
-    assert [report["status"] for report in said["reports"]] == ["reported", "reported"]
+    summary = team.nightly()
+    assert summary["failures"] == []
+    assert summary["nights"] == ["2026-05-04", "2026-05-07"]
+    assert [report["status"] for report in summary["reports"]] == ["reported", "reported"]
     (file,) = team.report("2026-05-07", "chat")["accounting"]["files"]
     assert (file["read"], file["accepted"], file["unplaced"]) == (1, 1, 2)

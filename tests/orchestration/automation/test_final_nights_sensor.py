@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.orchestration.test_definitions import FOREIGN, ROOT, clean_environment
-from tests.system.door_catalog import Team, bytes_under
+from tests.system.teams import Team, bytes_under
 from tests.system.test_command_line import files
 
 TRACES = 60

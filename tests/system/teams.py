@@ -1,4 +1,4 @@
-"""What the door tests share: a team's folders, and `andon` as a user types it.
+"""What tests of commands share: a team's folders, and `andon` as a user types it.
 
 Every command runs in a process of its own (see `tests.warm` for how it starts); what is promised
 is in the tests.
@@ -26,7 +26,7 @@ SHARED = ROOT.parent / "shared"
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """How a command ended."""
 
     code: int
@@ -42,8 +42,8 @@ class Said:
 COLD = (sys.executable, "-m", "orchestration.cli.main")
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> Said:
-    """A command in a process of its own, untouched by this one's settings."""
+def run(*command: str | Path, cwd: Path = ROOT) -> CommandResult:
+    """Runs a command in a process of its own, without this one's settings."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("ANDON", "COV"))}
     done = subprocess.run(
         [*map(str, command)],
@@ -54,11 +54,11 @@ def run(*command: str | Path, cwd: Path = ROOT) -> Said:
         timeout=500,
         check=False,
     )
-    return Said(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def andon(*words: str | Path, cwd: Path = ROOT, cold: bool = False) -> Said:
-    """`andon` with these words; cold: it imports all it needs itself."""
+def andon(*words: str | Path, cwd: Path = ROOT, cold: bool = False) -> CommandResult:
+    """Runs `andon` with these words; cold: it imports all it needs itself."""
     return run(*(COLD if cold else warm.andon()), *words, cwd=cwd)
 
 
@@ -68,31 +68,31 @@ class Team:
 
     folder: Path
     shared_catalog: Path | None = None
-    """A catalog that stands elsewhere, where it is not the team's own."""
+    """A catalog elsewhere, where it is not the team's own."""
 
     @property
     def home(self) -> Path:
-        """Where its data rests."""
+        """The folder of its data."""
         return self.folder / "home"
 
     @property
     def inbox(self) -> Path:
-        """Where its exports arrive."""
+        """The folder of its exports."""
         return self.folder / "inbox"
 
     @property
     def catalog(self) -> Path:
-        """What it declares."""
+        """The folder of its catalog."""
         return self.shared_catalog or self.folder / "catalog"
 
-    def andon(self, *words: str | Path, code: int = 0, cold: bool = False) -> Said:
-        """A command over the team's folders that has to end with this exit code."""
-        said = andon(*words, "--home", self.home, "--catalog", self.catalog, cold=cold)
-        assert said.code == code, f"exit {said.code}\n{said.out}\n{said.errors}"
-        return said
+    def andon(self, *words: str | Path, code: int = 0, cold: bool = False) -> CommandResult:
+        """Runs a command over the team's folders; asserts its exit code."""
+        result = andon(*words, "--home", self.home, "--catalog", self.catalog, cold=cold)
+        assert result.code == code, f"exit {result.code}\n{result.out}\n{result.errors}"
+        return result
 
     def nightly(self, *words: str | Path, inbox: Path | None = None) -> Any:
-        """One nightly run that has to succeed; the document it prints."""
+        """Runs a nightly that has to succeed; returns the JSON it prints."""
         return self.andon("nightly", "--inbox", inbox or self.inbox, "--json", *words).json
 
     def declare(self, files: Mapping[str, Any]) -> None:
@@ -103,7 +103,7 @@ class Team:
             path.write_text(yaml.safe_dump(value, sort_keys=False))
 
     def read(self, name: str) -> Any:
-        """What a file of the catalog says."""
+        """Returns a file of the catalog, parsed."""
         return yaml.safe_load((self.catalog / name).read_text())
 
     def export(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -114,22 +114,22 @@ class Team:
         return path
 
     def folders(self, night: date | str, app: str) -> list[Path]:
-        """Where each version of an application's night is kept."""
+        """Returns the folders of an application's night, one a version."""
         return sorted((self.home / "reports" / str(night) / app).glob("*/"))
 
     def report(self, night: date | str, app: str) -> dict[str, Any]:
-        """The current report of an application's night."""
+        """Returns the current report of an application's night."""
         return self.andon("report", "show", "--app", app, "--date", str(night), "--json").json
 
 
 def row_of(body: Mapping[str, Any], evaluator: str, cut: str = "all") -> dict[str, Any]:
-    """An evaluator's row over one slice of a report."""
-    found = [r for r in body["results"] if (r["evaluator"], r["slice"]) == (evaluator, cut)]
-    assert len(found) == 1, f"{len(found)} rows of {evaluator} over {cut}"
-    return found[0]
+    """Returns an evaluator's row over one slice of a report."""
+    matching = [r for r in body["results"] if (r["evaluator"], r["slice"]) == (evaluator, cut)]
+    assert len(matching) == 1, f"{len(matching)} rows of {evaluator} over {cut}"
+    return matching[0]
 
 
 def bytes_under(folder: Path) -> dict[str, bytes]:
-    """Every file under a folder by its path there."""
+    """Returns the bytes of every file under a folder, by its path there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
