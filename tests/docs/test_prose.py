@@ -1,4 +1,4 @@
-"""What README, CONTRIBUTING and `.env.example` tell a reader to do can be done."""
+"""The commands, examples and links of README, CONTRIBUTING and `.env.example` work."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ VARIABLE = re.compile(r"\b(ANDON_[A-Z_]+|OPENAI_API_KEY|DAGSTER_HOME)\b")
 
 
 def blocks(language: str) -> list[str]:
-    """The README's code blocks of a language."""
+    """Returns the README's code blocks of a language."""
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
 def commands() -> Iterator[str]:
-    """Every `andon` command line in the prose."""
+    """Yields every `andon` command line in the prose."""
     for path in PAGES[:2]:
         text = path.read_text("utf-8")
         yield from re.findall(r"(?:^|bin/|`)andon (.+?)(?:\s+#.*)?(?:`|$)", text, re.MULTILINE)
 
 
 def run(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
-    """A command of `andon` in a process and folder of its own."""
+    """Runs a command of `andon` in a process and folder of its own."""
     environment = {key: v for key, v in os.environ.items() if not key.startswith("ANDON_")}
     environment["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, "-m", "orchestration.cli.main", *words]
@@ -87,9 +87,9 @@ def test_env_example_names_every_variable_the_code_reads() -> None:
         if path.suffix in (".py", ".yml") and "target" not in path.parts
     ]
     read = set(VARIABLE.findall("\n".join(code)))
-    told = set(VARIABLE.findall((ROOT / ".env.example").read_text("utf-8")))
+    documented = set(VARIABLE.findall((ROOT / ".env.example").read_text("utf-8")))
     assert len(read) > 5
-    assert told == read
+    assert documented == read
 
 
 def test_the_suite_in_the_readme_is_the_demos() -> None:
@@ -100,29 +100,28 @@ def test_the_suite_in_the_readme_is_the_demos() -> None:
     assert not [line for line in shown if line not in whole]
 
 
-def test_the_guard_in_the_readme_says_what_is_beside_it() -> None:
+def test_the_guard_in_the_readme_prints_the_comment_beside_it() -> None:
     """The README's request-path example prints the text of its comment."""
     (code,) = blocks("python")
-    told = re.findall(r"print\(.*\)  # (.*)", code)
+    expected = re.findall(r"print\(.*\)  # (.*)", code)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines() == told
+    assert done.stdout.splitlines() == expected
 
 
 @pytest.mark.slow
 def test_the_readmes_own_traces_become_a_report(tmp_path: Path) -> None:
-    """Catalog, row and command as the README prints them give a report of that night."""
-    for block in blocks("yaml")[1:]:
-        path = tmp_path / block.splitlines()[0].removeprefix("# ")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(block)
-    (tmp_path / "exports").mkdir()
-    (tmp_path / "exports" / "gateway.jsonl").write_text(blocks("json")[0])
-    (shell,) = (block for block in blocks("sh") if "--inbox" in block)
-    nightly, quarantine, gate = (
+    """The README's export and commands give a catalog as shown, and a report of that night."""
+    (tmp_path / "export.csv").write_text(blocks("csv")[0])
+    (shell,) = (block for block in blocks("sh") if "andon init" in block)
+    init, nightly, quarantine, gate = (
         line.partition("#")[0].split()[1:] for line in shell.strip().splitlines()
     )
+    created = run(*init, home=tmp_path)
+    assert created.returncode == 0, created.stderr
+    shown = blocks("yaml")[1]
+    assert shown in (tmp_path / "catalog" / "catalog.yaml").read_text("utf-8")
     done = run(*nightly, "--json", home=tmp_path)
     assert done.returncode == 0, done.stderr
     (made,) = json.loads(done.stdout)["reports"]
@@ -132,9 +131,9 @@ def test_the_readmes_own_traces_become_a_report(tmp_path: Path) -> None:
         1,
     )
     assert run(*quarantine, home=tmp_path).stdout == "nothing in quarantine\n"
-    asked = run(*gate, home=tmp_path)
-    assert asked.returncode == 3
-    assert asked.stdout.startswith("2026-10-08 support: inconclusive.")
+    gated = run(*gate, home=tmp_path)
+    assert gated.returncode == 3
+    assert gated.stdout.startswith("2026-10-08 support: inconclusive.")
 
 
 def test_the_board_in_the_readme_says_that_it_is_a_demo() -> None:
