@@ -47,12 +47,18 @@ class Settings(NamedTuple):
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Reads the settings from environment variables."""
     home = (STARTED / (environment.get("ANDON_HOME") or ".andon")).resolve()
-    root = (STARTED / (environment.get("ANDON_CATALOG") or ROOT / "evals" / "catalog")).resolve()
+    root = (STARTED / (environment.get("ANDON_CATALOG") or find_catalog(STARTED))).resolve()
     inbox = environment.get("ANDON_INBOX")
     labels = [
         STARTED / part for part in environment.get("ANDON_LABELS", "").split(os.pathsep) if part
     ]
     return Settings(home, root, resolve_inbox(inbox) if inbox else None, tuple(labels))
+
+
+def find_catalog(folder: Path) -> Path:
+    """Finds `catalog/` in the folder the process began in, or else the demo's catalog."""
+    own = folder / "catalog"
+    return own if (own / "catalog.yaml").is_file() else ROOT / "evals" / "catalog"
 
 
 def resolve_inbox(inbox: str) -> Path | str:

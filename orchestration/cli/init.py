@@ -79,13 +79,22 @@ def init(files: tuple[Path, ...], catalog: Path, app: str | None) -> None:
 
 def next_commands(exports: Sequence[InspectedExport], catalog: Path) -> Iterator[str]:
     """The commands that make a board of the exports; they end with the nightly run."""
-    where = f"--catalog {shlex.quote(str(catalog))}"
+    where = f"--catalog {shlex.quote(str(catalog))}{home_option()}"
     if len(exports) == 1:
         yield f"andon nightly {where} --inbox {describe_input(exports[0])}"
         return
     for export in exports:
         yield f"andon import {where} {describe_input(export)}"
     yield f"andon nightly {where}"
+
+
+def home_option() -> str:
+    """The option for another home where the default one holds the demo's data."""
+    from evals.storage.documents.home_contents import read_contents
+    from evals.storage.lake import Lake
+    from orchestration.settings import read_settings
+
+    return " --home data" if read_contents(Lake(read_settings().home)) == "demo" else ""
 
 
 def describe_input(export: InspectedExport) -> str:

@@ -80,7 +80,12 @@ def home_options(command: Callable[P, R]) -> Callable[P, R]:
     path = click.Path(path_type=Path)
     options = (
         click.option("--home", type=path, envvar="ANDON_HOME", help="Data folder [.andon]."),
-        click.option("--catalog", type=path, envvar="ANDON_CATALOG", help="Catalog [the demo's]."),
+        click.option(
+            "--catalog",
+            type=path,
+            envvar="ANDON_CATALOG",
+            help="Catalog [./catalog, else the demo's].",
+        ),
     )
     for option in options:
         command = option(command)

@@ -14,6 +14,7 @@ from tests.system.teams import CommandResult, Team, andon, row_of, run
 BASE, GOOD, WORSE, TORN = "2026-05-04", "2026-05-05", "2026-05-06", "2026-05-07"
 TRACES = 60
 COMMANDS = (
+    ("init",),
     ("nightly",),
     ("import",),
     ("pull",),
@@ -66,7 +67,13 @@ def files() -> dict[str, Any]:
     return {
         "catalog.yaml": {"title": "Greetings", "since": BASE},
         "slices.yaml": [{"slice": "prompt", "by": "prompt_version"}],
-        "apps/hello.yaml": {"app": "hello", "suite": "hello", "gate": gate, "review_queue": 6},
+        "apps/hello.yaml": {
+            "app": "hello",
+            "suite": "hello",
+            "gate": gate,
+            "review_queue": 6,
+            "cadence": "irregular",
+        },
         "suites/hello.yaml": {"suite": "hello", "dimensions": dimensions},
     }
 

@@ -1,0 +1,49 @@
+"""The steps of a night keep apart what does not belong together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evals.pipeline import claim_home
+from evals.specs import Catalog, CatalogError
+from evals.storage.documents.home_contents import read_contents
+from evals.storage.lake import Lake
+from tests.evals.reports import report_bodies as bodies
+
+DEMO, TEAM = Catalog(root=Path(), demo=True), Catalog(root=Path())
+
+
+def test_a_home_belongs_to_whom_entered_it_first(tmp_path: Path) -> None:
+    """The same catalog's kind enters again."""
+    lake = Lake(tmp_path / "home").open()
+    claim_home(lake, TEAM)
+    claim_home(lake, TEAM)
+    assert read_contents(lake) == "team"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "remedy"), [(TEAM, DEMO, "--catalog"), (DEMO, TEAM, "--home")]
+)
+def test_the_demo_and_a_team_do_not_share_a_home(
+    tmp_path: Path, first: Catalog, second: Catalog, remedy: str
+) -> None:
+    """The message names the home and what to do."""
+    lake = Lake(tmp_path / "home").open()
+    claim_home(lake, first)
+    with pytest.raises(CatalogError, match=remedy) as refused:
+        claim_home(lake, second)
+    assert str(lake.home) in str(refused.value)
+
+
+@pytest.mark.parametrize(("demo", "refused"), [(False, DEMO), (True, TEAM)])
+def test_an_older_home_is_known_by_its_reports(
+    tmp_path: Path, demo: bool, refused: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home of an earlier release does not name whose it is."""
+    lake = Lake(tmp_path / "home").open()
+    reports = [bodies.typed(bodies.night(demo=demo))]
+    monkeypatch.setattr("evals.reports.archive.current_reports", lambda lake: reports)
+    with pytest.raises(CatalogError):
+        claim_home(lake, refused)
