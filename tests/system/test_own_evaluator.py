@@ -93,7 +93,7 @@ def test_a_new_kind_is_one_module_in_a_package_of_the_team(team: Team) -> None:
     assert "classifier `tone`" in doctor
     code = (
         "import json; from tests.docs.generate import catalog; from evals.evaluators import "
-        "catalog_schemas as c; print(catalog()); print(json.dumps(c.schemas()['suite']))"
+        "catalog_schemas as c; print(catalog()); print(json.dumps(c.build_schemas()['suite']))"
     )
     docs = run(sys.executable, "-c", code).out
     words = "The answer is friendly; value is the probability."
