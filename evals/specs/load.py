@@ -126,8 +126,8 @@ class Reader:
             app
             for spec in self.guardrails.values()
             if not isinstance(spec.check, str)
-            and spec.check.kind == "judge"
-            and (not names or spec.check.name in names)
+            and (judge := spec.check.name_of("judge"))
+            and (not names or judge in names)
             for app in spec.apps or self.apps
         ]
         return [*guarded, *(app for suite in suites for app in self.apps_of_suite(suite))]
@@ -227,9 +227,10 @@ class Reader:
             path = self.root / "suites" / f"{name}.yaml"
             for index, dimension in enumerate(suite.dimensions):
                 check = dimension.check
-                if check and check.kind == "judge" and check.name not in known:
+                judge = check.name_of("judge") if check else None
+                if judge and judge not in known:
                     at = ("dimensions", index, "check", "judge")
-                    where = describe(path, at, f"no judge {check.name!r}")
+                    where = describe(path, at, f"no judge {judge!r}")
                     self.report(self.apps_of_suite(name), where)
                 gold = check.gold if check else None
                 files = [self.root / "gold" / f"{gold}.{suffix}" for suffix in ("jsonl", "csv")]
@@ -285,7 +286,7 @@ FILES = {
 def judges_in(suite: Suite) -> list[str]:
     """Returns the judges a suite names."""
     checks = (dimension.check for dimension in suite.dimensions)
-    return [check.name for check in checks if check and check.kind == "judge"]
+    return [judge for check in checks if check and (judge := check.name_of("judge"))]
 
 
 def guarded_apps(raw: Json) -> list[str] | None:

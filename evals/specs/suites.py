@@ -37,6 +37,10 @@ class Check(Spec):
         rest = {key: value[key] for key in ("params", "gold") if key in value}
         return {"kind": named[0], "name": value[named[0]], **rest}
 
+    def name_of(self, kind: str) -> str | None:
+        """Returns its name under a kind's key; None where it is of another kind."""
+        return self.name if self.kind == kind else None
+
 
 class Dimension(Spec):
     """One attribute of quality, evaluated on every trace it covers."""

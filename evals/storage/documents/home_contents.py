@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from evals.storage.lake import Lake
 
@@ -12,13 +12,9 @@ Contents = Literal["demo", "team"]
 
 def read_contents(lake: Lake) -> Contents | None:
     """Reads whose data a home holds; None where no run has written it yet."""
-    match (lake.read_document(NAME) or {}).get("contents"):
-        case "demo":
-            return "demo"
-        case "team":
-            return "team"
-        case _:
-            return None
+    document: dict[str, str] = lake.read_document(NAME) or {}
+    known: tuple[Contents, ...] = get_args(Contents)
+    return next((one for one in known if one == document.get("contents")), None)
 
 
 def write_contents(lake: Lake, contents: Contents) -> None:
