@@ -29,7 +29,7 @@ OTHERWISE = {
 }
 """Where something is written otherwise, and why it may be."""
 NAMES = {
-    *("write_text", "write_bytes", "ParquetWriter", "touch", "mkstemp", "mkdtemp"),
+    *("write_text", "write_bytes", "touch", "mkstemp", "mkdtemp"),
     *("TemporaryFile", "NamedTemporaryFile", "TemporaryDirectory"),
     *("copy2", "copyfile", "copyfileobj", "copytree", "to_parquet", "to_csv"),
     *("O_CREAT", "O_TRUNC", "O_WRONLY", "O_RDWR", "O_APPEND"),
@@ -47,6 +47,8 @@ def writes(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return False
     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    if name == "ParquetWriter":
+        return True
     given = [*node.args, *(keyword.value for keyword in node.keywords)]
     said = [one.value for one in given if isinstance(one, ast.Constant)]
     modes = [one for one in said if isinstance(one, str) and set(one) <= set("rwaxbt+")]
