@@ -1,7 +1,7 @@
-"""Asks by batch, at half the price: submits jobs, resumes them after a crash, collects answers.
+"""Batch jobs, which answer questions at half the price: submitted, resumed, collected.
 
-A job is written before the provider is contacted, so that a crash at any moment neither loses one
-nor pays twice. `routing` decides which questions go by batch.
+A job is written before the provider is contacted, so that a crash at any moment neither loses a
+job nor pays twice. `routing` decides which questions go by batch.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from evals.storage.ledger import Journal
 from evals.worklist.worklist import WantedAnswer
 
 LISTING_DELAY_S = 60.0
-"""Seconds after which a batch the provider does not list was never made."""
+"""Seconds after which a batch that the provider does not list was never created."""
 
 READ_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between looks whether a file was read."""
+"""Seconds between checks whether the provider has processed a file."""
 
 UNCERTAIN = frozenset({"timeout", "connection", "server-error", "malformed-response"})
 """Errors after which it is unknown whether the provider did what was requested."""
@@ -65,47 +65,47 @@ class BatchProvider:
 
 
 def write_batches(
-    desk: BatchProvider, asking: CallPlan, wanted: Sequence[WantedAnswer]
+    provider: BatchProvider, plan: CallPlan, wanted: Sequence[WantedAnswer]
 ) -> list[BatchJob]:
     """Writes jobs, split by the provider's limits; does not contact the provider."""
-    made: list[BatchJob] = []
-    for sent, size, aside in write_request_files(desk, asking, wanted):
-        tag = name_batch(asking, sent)
-        if read_job(desk.lake, tag):  # a crash between the two writes below left the first
+    created: list[BatchJob] = []
+    for sent, size, aside in write_request_files(provider, plan, wanted):
+        tag = name_batch(plan, sent)
+        if read_job(provider.lake, tag):  # a crash between the two writes below left the first
             aside.unlink()
             continue
-        aside.replace(requests_path(desk.lake, tag))
-        new = build_job(desk, asking, tag, sent, size)
-        if asking.budget:  # before the job: a crash between them books again under the same name
-            asking.budget.book_batch(new.app, tag, Spent(new.booked_usd, new.requests))
-        made.append(write_job(desk.lake, new))
-    return made
+        aside.replace(requests_path(provider.lake, tag))
+        new = build_job(provider, plan, tag, sent, size)
+        if plan.budget:  # before the job: a crash between them books again under the same name
+            plan.budget.book_batch(new.app, tag, Spent(new.booked_usd, new.requests))
+        created.append(write_job(provider.lake, new))
+    return created
 
 
-def name_batch(asking: CallPlan, sent: Sequence[SentQuestion]) -> str:
+def name_batch(plan: CallPlan, sent: Sequence[SentQuestion]) -> str:
     """Names a batch: the same questions at the same attempt get the same name in any process."""
-    work = asking.work
-    asked = [work.evaluator.answer_version, work.evaluator.app, [s[:2] for s in sent]]
-    return f"{work.night.isoformat()}-{work.evaluator.name[:48]}-{digest(asked, 12)}"
+    work = plan.work
+    identity = [work.evaluator.answer_version, work.evaluator.app, [s[:2] for s in sent]]
+    return f"{work.night.isoformat()}-{work.evaluator.name[:48]}-{digest(identity, 12)}"
 
 
 def build_job(
-    desk: BatchProvider, asking: CallPlan, tag: str, sent: Sequence[SentQuestion], size: int
+    provider: BatchProvider, plan: CallPlan, tag: str, sent: Sequence[SentQuestion], size: int
 ) -> BatchJob:
     """Builds a job as it is first written."""
-    evaluator = asking.work.evaluator
-    first = asking.build_question(WantedAnswer(sent[0].key, sent[0].attempts)).request
-    price = desk.pin.price_on(asking.work.night)
+    evaluator = plan.work.evaluator
+    first = plan.build_question(WantedAnswer(sent[0].key, sent[0].attempts)).request
+    price = provider.pin.price_on(plan.work.night)
     share = price.batch if price else 0.0
-    most = sum(asking.max_cost(WantedAnswer(one.key, one.attempts)) for one in sent)
+    most = sum(plan.max_cost(WantedAnswer(one.key, one.attempts)) for one in sent)
     return BatchJob(
         tag=tag,
         state="intended",
         evaluator=evaluator.name,
         answer_version=evaluator.answer_version or "",
         app=evaluator.app,
-        night=asking.work.night.isoformat(),
-        pin=desk.pin.model_dump(mode="json"),
+        night=plan.work.night.isoformat(),
+        pin=provider.pin.model_dump(mode="json"),
         asked=RequestOptions(
             messages=[],
             max_tokens=first.max_tokens,
@@ -114,30 +114,30 @@ def build_job(
             schema=first.schema,
             yes_no=first.yes_no,
         ),
-        endpoint=desk.client.path,
-        window=f"{desk.limits.window_h}h",
+        endpoint=provider.client.path,
+        window=f"{provider.limits.window_h}h",
         keys=tuple(sent),
         requests=len(sent),
         size=size,
         booked_usd=round(most * share, 9),
-        created=desk.now,
+        created=provider.now,
     )
 
 
 def write_request_files(
-    desk: BatchProvider, asking: CallPlan, wanted: Sequence[WantedAnswer]
+    provider: BatchProvider, plan: CallPlan, wanted: Sequence[WantedAnswer]
 ) -> Iterator[tuple[list[SentQuestion], int, Path]]:
     """Writes files of requests within the limits; yields questions, bytes, path of each."""
     rest = list(reversed(wanted))
     while rest:
-        aside = aside_of(requests_path(desk.lake, "next"))
+        aside = aside_of(requests_path(provider.lake, "next"))
         sent: list[SentQuestion] = []
         size = 0
         with open_aside(aside) as file:
-            while rest and len(sent) < desk.limits.max_requests:
-                question = asking.build_question(rest[-1])
-                line = build_request_line(desk, question.key, question.request)
-                if sent and size + len(line) > desk.limits.max_mb * 10**6:
+            while rest and len(sent) < provider.limits.max_requests:
+                question = plan.build_question(rest[-1])
+                line = build_request_line(provider, question.key, question.request)
+                if sent and size + len(line) > provider.limits.max_mb * 10**6:
                     break
                 rest.pop()
                 size += file.write(line)
@@ -146,131 +146,137 @@ def write_request_files(
         yield sent, size, aside
 
 
-def build_request_line(desk: BatchProvider, key: str, request: models.Request) -> bytes:
+def build_request_line(provider: BatchProvider, key: str, request: models.Request) -> bytes:
     """Builds the line of a batch file that asks a question."""
-    url = build_row_url(desk.pin, desk.client.path)
-    asked = {"custom_id": key, "method": "POST", "url": url}
-    line = {**asked, "body": desk.client.build_body(request)}
+    url = build_row_url(provider.pin, provider.client.path)
+    line = {
+        "custom_id": key,
+        "method": "POST",
+        "url": url,
+        "body": provider.client.build_body(request),
+    }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-async def advance_job(desk: BatchProvider, tag: str) -> tuple[BatchJob, RemoteBatch | None]:
+async def advance_job(provider: BatchProvider, tag: str) -> tuple[BatchJob, RemoteBatch | None]:
     """Moves a job as far as possible, and returns it with the provider's view of it.
 
     Takes the job's lock. A provider that cannot be reached leaves the job where it is; one that
     refuses it for good ends it.
     """
-    with desk.lake.lock("batch", tag):
-        found = read_job(desk.lake, tag)
-        assert found is not None  # noqa: S101  its name was just read
+    with provider.lake.lock("batch", tag):
+        job = read_job(provider.lake, tag)
+        assert job is not None  # noqa: S101  its name was just read
         try:
-            while found.is_open and found.state != "submitted":
-                moved = await STEPS[found.state](desk, found)
-                if moved.state == found.state:
+            while job.is_open and job.state != "submitted":
+                moved = await STEPS[job.state](provider, job)
+                if moved.state == job.state:
                     return moved, None
-                found = moved
-            if not found.is_open:
-                return found, None
-            seen = await desk.api.retrieve(found.batch_id or "")
+                job = moved
+            if not job.is_open:
+                return job, None
+            remote = await provider.api.retrieve(job.batch_id or "")
         except models.ModelError as error:
-            return write_job(desk.lake, record_error(found, error)), None
-        heard = replace(found, status=seen.status, done=seen.completed + seen.failed, problem="")
-        return write_job(desk.lake, heard), seen
+            return write_job(provider.lake, record_error(job, error)), None
+        updated = replace(
+            job, status=remote.status, done=remote.completed + remote.failed, problem=""
+        )
+        return write_job(provider.lake, updated), remote
 
 
-def record_error(found: BatchJob, error: models.ModelError) -> BatchJob:
-    """Returns a job after an error: where it was, or refused for good."""
-    now = roll_back(found, error)
-    return replace(now, problem=str(error)[:300])
+def record_error(job: BatchJob, error: models.ModelError) -> BatchJob:
+    """Returns a job after an error, in its earlier state or refused, with the error's message."""
+    rolled_back = roll_back(job, error)
+    return replace(rolled_back, problem=str(error)[:300])
 
 
-def roll_back(found: BatchJob, error: models.ModelError) -> BatchJob:
+def roll_back(job: BatchJob, error: models.ModelError) -> BatchJob:
     """Returns the job in the state an error leaves; `creating` stays only while it is uncertain."""
     if error.code in UNCERTAIN:
-        return found
-    if found.state != "intended" and not error.retryable:
-        return replace(found, state="refused")
+        return job
+    if job.state != "intended" and not error.retryable:
+        return replace(job, state="refused")
     back = {"uploading": "intended", "creating": "uploaded"}
-    return replace(found, state=back.get(found.state, found.state))  # type: ignore[arg-type]
+    return replace(job, state=back.get(job.state, job.state))  # type: ignore[arg-type]
 
 
-async def begin_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
+async def begin_upload(provider: BatchProvider, job: BatchJob) -> BatchJob:
     """From `intended`: uploads the job, once the provider's queue has room for its tokens."""
-    most = desk.limits.enqueued_tokens
+    most = provider.limits.enqueued_tokens
     waiting = sum(
         one.queued_tokens
-        for one in read_jobs(desk.lake)
-        if one.is_open and one.state != "intended" and one.model == found.model
+        for one in read_jobs(provider.lake)
+        if one.is_open and one.state != "intended" and one.model == job.model
     )
-    if most is not None and waiting and waiting + found.queued_tokens > most:
+    if most is not None and waiting and waiting + job.queued_tokens > most:
         why = f"waits for room: {waiting} of {most} tokens are enqueued"
-        return write_job(desk.lake, replace(found, problem=why))
-    written = write_job(desk.lake, replace(found, state="uploading", told=desk.now))
-    return await upload_requests(desk, written)
+        return write_job(provider.lake, replace(job, problem=why))
+    written = write_job(provider.lake, replace(job, state="uploading", told=provider.now))
+    return await upload_requests(provider, written)
 
 
-async def resume_upload(desk: BatchProvider, found: BatchJob) -> BatchJob:
+async def resume_upload(provider: BatchProvider, job: BatchJob) -> BatchJob:
     """From `uploading`, after a crash: finds the file, or sends it again; neither is charged."""
-    held = await desk.api.find_file(build_file_name(found), since=int(found.created))
-    if held:
-        return write_job(desk.lake, replace(found, state="uploaded", file_id=held))
-    return await upload_requests(desk, found)
+    file_id = await provider.api.find_file(build_file_name(job), since=int(job.created))
+    if file_id:
+        return write_job(provider.lake, replace(job, state="uploaded", file_id=file_id))
+    return await upload_requests(provider, job)
 
 
-async def upload_requests(desk: BatchProvider, found: BatchJob) -> BatchJob:
+async def upload_requests(provider: BatchProvider, job: BatchJob) -> BatchJob:
     """Uploads the file of requests."""
-    path = requests_path(desk.lake, found.tag)
+    path = requests_path(provider.lake, job.tag)
     try:
-        file_id = await desk.api.upload(path, build_file_name(found))
+        file_id = await provider.api.upload(path, build_file_name(job))
     except models.ModelError as error:
-        return write_job(desk.lake, record_error(found, error))
-    return write_job(desk.lake, replace(found, state="uploaded", file_id=file_id, problem=""))
+        return write_job(provider.lake, record_error(job, error))
+    return write_job(provider.lake, replace(job, state="uploaded", file_id=file_id, problem=""))
 
 
-def build_file_name(found: BatchJob) -> str:
+def build_file_name(job: BatchJob) -> str:
     """Builds the name of the file at the provider."""
-    return f"andon-{found.tag}.jsonl"
+    return f"andon-{job.tag}.jsonl"
 
 
-async def create_batch(desk: BatchProvider, found: BatchJob) -> BatchJob:
+async def create_batch(provider: BatchProvider, job: BatchJob) -> BatchJob:
     """From `uploaded`: creates the batch. This costs money, so it is requested once."""
-    if not await wait_until_processed(desk, found):
+    if not await wait_until_processed(provider, job):
         why = "waits for the provider to read its file"
-        return write_job(desk.lake, replace(found, problem=why))
-    found = write_job(desk.lake, replace(found, state="creating", told=desk.now))
+        return write_job(provider.lake, replace(job, problem=why))
+    job = write_job(provider.lake, replace(job, state="creating", told=provider.now))
     try:
-        made = await desk.api.create(found.file_id or "", found.endpoint, found.tag, found.window)
+        created = await provider.api.create(job.file_id or "", job.endpoint, job.tag, job.window)
     except models.ModelError as error:
-        return write_job(desk.lake, record_error(found, error))
-    return mark_submitted(desk, found, made)
+        return write_job(provider.lake, record_error(job, error))
+    return mark_submitted(provider, job, created)
 
 
-async def wait_until_processed(desk: BatchProvider, found: BatchJob) -> bool:
+async def wait_until_processed(provider: BatchProvider, job: BatchJob) -> bool:
     """Waits a while until the provider has read the file; False: the next run looks again."""
     for wait_s in (*READ_WAITS_S, None):
-        if await desk.api.is_ready(found.file_id or ""):
+        if await provider.api.is_ready(job.file_id or ""):
             return True
         if wait_s is not None:
             await asyncio.sleep(wait_s)
     return False
 
 
-async def resume_creation(desk: BatchProvider, found: BatchJob) -> BatchJob:
+async def resume_creation(provider: BatchProvider, job: BatchJob) -> BatchJob:
     """From `creating`, after a crash: finds the batch, or after a while goes back to `uploaded`."""
-    made = await desk.api.find_batch(found.tag, found.file_id or "", since=int(found.created))
-    if made:
-        return mark_submitted(desk, found, made)
-    if desk.now - found.told < LISTING_DELAY_S:
-        return found
-    return write_job(desk.lake, replace(found, state="uploaded"))
+    created = await provider.api.find_batch(job.tag, job.file_id or "", since=int(job.created))
+    if created:
+        return mark_submitted(provider, job, created)
+    if provider.now - job.told < LISTING_DELAY_S:
+        return job
+    return write_job(provider.lake, replace(job, state="uploaded"))
 
 
-def mark_submitted(desk: BatchProvider, found: BatchJob, made: RemoteBatch) -> BatchJob:
+def mark_submitted(provider: BatchProvider, job: BatchJob, created: RemoteBatch) -> BatchJob:
     """Stores the id of the created batch."""
     moved = replace(
-        found, state="submitted", batch_id=made.batch_id, status=made.status, problem=""
+        job, state="submitted", batch_id=created.batch_id, status=created.status, problem=""
     )
-    return write_job(desk.lake, moved)
+    return write_job(provider.lake, moved)
 
 
 STEPS = {
@@ -283,52 +289,53 @@ STEPS = {
 
 
 async def collect_answers(
-    desk: BatchProvider, found: BatchJob, seen: RemoteBatch, journal: Journal
+    provider: BatchProvider, job: BatchJob, remote: RemoteBatch, journal: Journal
 ) -> BatchJob:
     """Writes a batch's answers to the journal, every row checked, and closes the job.
 
     Idempotent: the ledger keeps one answer for each content.
     """
-    with desk.lake.lock("batch", found.tag):
-        now = read_job(desk.lake, found.tag)
-        if now is None or not now.is_open:  # another process collected it meanwhile
-            return now or found
-        checked = BatchAnswers(found, desk.client.parse_answer, seen)
-        kept: list[Path] = []
-        for file_id, kind in ((seen.output_file, "output"), (seen.error_file, "errors")):
+    with provider.lake.lock("batch", job.tag):
+        stored = read_job(provider.lake, job.tag)
+        if stored is None or not stored.is_open:  # another process collected it meanwhile
+            return stored or job
+        batch_answers = BatchAnswers(job, provider.client.parse_answer, remote)
+        files: list[Path] = []
+        for file_id, kind in ((remote.output_file, "output"), (remote.error_file, "errors")):
             if file_id:
-                path = answers_path(desk.lake, found.tag, kind)
-                await desk.api.download(file_id, path)
-                kept.append(path)
-        for answer in checked.read_answers(kept):
+                path = answers_path(provider.lake, job.tag, kind)
+                await provider.api.download(file_id, path)
+                files.append(path)
+        for answer in batch_answers.read_answers(files):
             journal.append(answer)
-        day_budget.settle_batch(desk.lake, found.tag, checked.spent)
-        over = replace(found, state=
-            "collected", keys=(), status=seen.status, counts=dict(checked.counts),
-            usd=round(checked.usd, 9), done=found.requests, problem="; ".join(seen.problems[:3]),
+        day_budget.settle_batch(provider.lake, job.tag, batch_answers.spent)
+        closed = replace(job, state=
+            "collected", keys=(), status=remote.status, counts=dict(batch_answers.counts),
+            usd=round(batch_answers.usd, 9), done=job.requests,
+            problem="; ".join(remote.problems[:3]),
         )  # fmt: skip
-        write_job(desk.lake, over)
-    for path in (*kept, requests_path(desk.lake, found.tag)):
+        write_job(provider.lake, closed)
+    for path in (*files, requests_path(provider.lake, job.tag)):
         path.unlink(missing_ok=True)
-    for file_id in filter(None, (found.file_id, seen.output_file, seen.error_file)):
+    for file_id in filter(None, (job.file_id, remote.output_file, remote.error_file)):
         with contextlib.suppress(models.ModelError):
-            await desk.api.delete(file_id)
-    return over
+            await provider.api.delete(file_id)
+    return closed
 
 
-def close_refused(desk: BatchProvider, found: BatchJob, journal: Journal) -> BatchJob:
+def close_refused(provider: BatchProvider, job: BatchJob, journal: Journal) -> BatchJob:
     """Closes a job the provider refused: each of its questions is one failed attempt."""
-    with desk.lake.lock("batch", found.tag):
-        now = read_job(desk.lake, found.tag)
-        if now is None or not now.keys:
-            return now or found
-        checked = BatchAnswers(found, desk.client.parse_answer, None)
-        for answer in checked.read_answers([]):
+    with provider.lake.lock("batch", job.tag):
+        stored = read_job(provider.lake, job.tag)
+        if stored is None or not stored.keys:
+            return stored or job
+        batch_answers = BatchAnswers(job, provider.client.parse_answer, None)
+        for answer in batch_answers.read_answers([]):
             journal.append(answer)
-        day_budget.settle_batch(desk.lake, found.tag, checked.spent)
-        over = write_job(
-            desk.lake,
-            replace(found, state="refused", keys=(), counts=dict(checked.counts)),
+        day_budget.settle_batch(provider.lake, job.tag, batch_answers.spent)
+        closed = write_job(
+            provider.lake,
+            replace(job, state="refused", keys=(), counts=dict(batch_answers.counts)),
         )
-    requests_path(desk.lake, found.tag).unlink(missing_ok=True)
-    return over
+    requests_path(provider.lake, job.tag).unlink(missing_ok=True)
+    return closed

@@ -1,6 +1,6 @@
-"""The rows of a batch as rows of the ledger: each is checked, and a missing one is a failure.
+"""Turns the rows of a batch into rows of the ledger; a missing row becomes a failure.
 
-Joins on `custom_id` alone: rows come in any order, some twice, some from nowhere.
+Joins on `custom_id` alone: rows come in any order, some twice, some with unknown ids.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CODES_BY_STATUS = {
 """The code of a question without a row, by the batch's final status."""
 
 NEVER_ASKED = frozenset(CODES_BY_STATUS.values())
-"""Codes of questions the model never got: they cost nothing and count as no call."""
+"""Codes of questions that never reached the model: they are free and count as no call."""
 
 ParseAnswer = Callable[[models.Request, Json], models.Reply]
 
@@ -41,14 +41,14 @@ class BatchAnswers:
 
     def __init__(self, job: BatchJob, parse: ParseAnswer, seen: RemoteBatch | None) -> None:
         self.job, self.parse, self.seen = job, parse, seen
-        self.pin, asked = ModelPin.model_validate(job.pin), job.asked
+        self.pin, options = ModelPin.model_validate(job.pin), job.asked
         self.request = models.Request(
             messages=(),
-            max_tokens=asked["max_tokens"],
-            temperature=asked["temperature"],
-            seed=asked["seed"],
-            schema=asked["schema"],
-            yes_no=asked["yes_no"],
+            max_tokens=options["max_tokens"],
+            temperature=options["temperature"],
+            seed=options["seed"],
+            schema=options["schema"],
+            yes_no=options["yes_no"],
         )
         self.waiting = {sent.key: sent for sent in job.keys}
         self.ours = frozenset(self.waiting)
@@ -137,8 +137,8 @@ def read_body(row: dict[str, Json]) -> Json:
     error, response = row.get("error"), row.get("response")
     if error:
         code = str(error.get("code") if isinstance(error, dict) else error)
-        known = {"batch_expired": "batch-expired", "insufficient_quota": "quota-exhausted"}
-        raise models.ModelError(known.get(code, "batch-row-failed"), code[:80], retryable=True)
+        our_codes = {"batch_expired": "batch-expired", "insufficient_quota": "quota-exhausted"}
+        raise models.ModelError(our_codes.get(code, "batch-row-failed"), code[:80], retryable=True)
     response = response if isinstance(response, dict) else {}
     status, body = response.get("status_code"), response.get("body")
     if status == 200 and isinstance(body, dict):

@@ -1,6 +1,6 @@
-"""A breaker between the runner and a provider that is down, or that serves this account no more.
+"""A circuit breaker for a provider that is down or refuses the account.
 
-Pure: told what happened and when, it says whether to ask. `concurrency` sets limits and pace.
+Pure: the caller passes the time and the outcome of each call. `concurrency` sets limits and pace.
 """
 
 from __future__ import annotations
@@ -8,32 +8,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 DOWN_CODES = frozenset({"connection", "timeout", "server-error", "malformed-response"})
-"""Codes that may mean that nobody is there."""
+"""Error codes that may mean that the provider is down."""
 PROVIDER_DOWN = "provider-down"
 OTHER_MODEL = "other-model"
-"""No question's but the model's: it is paid for, and asking on would only pay more."""
+"""Another model answered than the pinned one: each further call would be paid for in vain."""
 ACCOUNT_CODES = frozenset({"quota-exhausted", "not-authorised", OTHER_MODEL})
-"""Codes that are no question's but the account's or its model's: what one is told, all will be."""
+"""Error codes that concern the account or its model: all further calls would fail, too."""
 FINAL_AT_ONCE = "quota-exhausted"
-"""Heard once, it closes the account for the run; the others need `threshold` questions."""
+"""The account code that ends the run's calls at once; the others need `threshold` questions."""
 RATE_LIMITED = "rate-limited"
-"""`Not now`: no failure, unless it is all that some questions hear until their deadlines."""
+"""Counts as a failure only for a question that is still rate-limited at its deadline."""
 RUN_ENDING = ACCOUNT_CODES | {RATE_LIMITED}
-"""Codes that, once they are not one question's, hold to the end of a run."""
+"""Codes that, once they are the reason for giving up, last to the end of the run."""
 
 
 @dataclass
 class CircuitBreaker:
-    """Opens after so many questions failed with none answered between; then one probes."""
+    """Opens after `threshold` questions failed in a row; one question at a time then probes."""
 
     threshold: int = 8
-    """Different questions: one that is tried again and again says nothing of the others."""
+    """Number of different questions; retries of one question count once."""
     probe_s: float = 1.0
-    """Seconds to the first probe; each further one waits twice as long."""
+    """Seconds to the first probe; doubled after each failed probe."""
     patience_s: float = 30.0
     """Seconds a provider may be down before questions are given up."""
     rest_s: float = 30.0
-    """Seconds after giving up until it is tried again."""
+    """Seconds from giving up to the next probe."""
     failing: set[str] = field(default_factory=set[str])
     opened_at: float | None = None
     probe_at: float = 0.0
@@ -42,10 +42,10 @@ class CircuitBreaker:
     down_until: float = 0.0
     refused: set[str] = field(default_factory=set[str])
     reason: str = PROVIDER_DOWN
-    """The code of a question that is given up; one of `RUN_ENDING` holds to the end of the run."""
+    """The code of questions that are given up; one of `RUN_ENDING` lasts to the end of the run."""
 
     def seconds_to_wait(self, key: str, now: float) -> float | None:
-        """Seconds a question has to wait; 0: ask; None: give it up, and `reason` has the code."""
+        """Returns the seconds a question has to wait; None: give it up, for `reason`."""
         if self.reason in RUN_ENDING:
             return None
         if self.opened_at is None:
@@ -61,17 +61,20 @@ class CircuitBreaker:
         return max(self.probe_at - now, 0.05)
 
     def record_success(self) -> None:
-        """An answer, of whatever kind: somebody is there."""
+        """Records an answer of any kind, which shows that the provider works."""
         self.refused.clear()
         self.reset()
 
     def reset(self) -> None:
-        """Somebody is there, be it to say `not now`."""
+        """Closes the breaker: the provider responds, even if it only limits the rate."""
         self.failing.clear()
         self.opened_at, self.probing, self.pause_s, self.down_until = None, None, 0.0, 0.0
 
     def record_failure(self, key: str, code: str, now: float) -> None:
-        """A call that failed; codes other than `DOWN_CODES` and `ACCOUNT_CODES` are answers."""
+        """Records a failed call.
+
+        Codes other than `RATE_LIMITED`, `DOWN_CODES` and `ACCOUNT_CODES` count as answers.
+        """
         if code in ACCOUNT_CODES:
             self.record_refusal(key, code)
             return
@@ -90,18 +93,18 @@ class CircuitBreaker:
             self.probe_at = now + self.pause_s
 
     def record_give_up(self, key: str, code: str) -> None:
-        """A question's time is over; what it heard last counts where that was `not now`."""
+        """Records a question given up; counts as a refusal if its last error was a rate limit."""
         if code == RATE_LIMITED:
             self.record_refusal(key, code)
 
     def record_refusal(self, key: str, code: str) -> None:
-        """The account was refused a question: after some of them, it is refused the rest."""
+        """Records that the account was refused; enough refusals end the calls of the run."""
         self.refused.add(key)
         if code == FINAL_AT_ONCE or len(self.refused) >= self.threshold:
             self.reason = code
 
     def adopt_outage(self, down_until: float, now: float) -> None:
-        """Another run has given the provider up: so does this one, until it is tried again."""
+        """Adopts an outage that another run detected, until the next probe."""
         if down_until > now and self.opened_at is None:
             self.opened_at, self.down_until, self.probe_at = now, down_until, down_until
             self.pause_s = self.probe_s

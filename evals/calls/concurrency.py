@@ -1,9 +1,8 @@
-"""How many calls an account takes at once: what works, found by trying, shared by all who ask.
+"""Adaptive concurrency: how many calls an account takes at once.
 
-The window grows while calls succeed and shrinks when the provider says `too many` or falls
-silent. Latency is no sign: a judge that writes twice as much takes twice as long. The pace is one
-for all evaluators, runs and processes of a home. Requests and tokens per minute are bounded by
-`rate_limiter`.
+The window grows while calls succeed and shrinks on rate limits and timeouts. Latency is no signal:
+a judge that writes twice as much takes twice as long. All evaluators, runs and processes of a home
+share one window. `rate_limiter` bounds requests and tokens per minute.
 """
 
 from __future__ import annotations
@@ -22,32 +21,32 @@ from evals.models import Limits, ModelError, Reply
 from evals.specs import ModelPin
 
 START_WINDOW = 64
-"""Calls under way at first, where more are allowed: doubled each round until something gives."""
+"""Calls under way at first, where the pin allows as many; doubles each round until a failure."""
 SHRINK = 0.7
 OVERLOAD_CODES = frozenset({RATE_LIMITED, "timeout"})
-"""Codes that mean: too many at once."""
+"""Error codes of too many calls at once."""
 SMALL_WINDOW = 2.0
-"""A window below it cannot shrink: what is too much then is the pace, so calls begin apart."""
+"""Below this window, calls are spaced in time, since fewer at once hardly slow the pace."""
 LEAST_GAP_S, SHORT_GAP_S = 0.1, 0.005
 WIDER, NARROWER = 1.5, 0.95
-"""What a refusal and an answer make of the gap between calls: about one refusal in nine settles."""
+"""How a rate limit and an answer scale the gap; it is steady at one rate limit in nine calls."""
 SYNC_S = 0.5
 HOLDER_TIMEOUT_S = 3.0
-"""Seconds after which a process that says nothing has no part in an account any more."""
+"""Seconds without a heartbeat after which a process loses its share of an account."""
 WINDOW_MEMORY_S = 3600.0
 RESERVED_SHARE = 0.1
-"""The share of an account's limit that is the product's alone: below it the evaluation waits."""
+"""The share of an account's limit reserved for production; below it the evaluation waits."""
 LONGEST_PAUSE_S = 60.0
 
 
 def name_account(pin: ModelPin) -> str:
-    """Who is asked on whose account: the server and the key's variable."""
-    where = pin.azure.endpoint if pin.azure else pin.base_url
-    return f"{where or pin.provider} {pin.api_key_env or ''}"
+    """Names an account by its server and the environment variable of its key."""
+    server = pin.azure.endpoint if pin.azure else pin.base_url
+    return f"{server or pin.provider} {pin.api_key_env or ''}"
 
 
 class AccountGate:
-    """The one way to an account: whoever wants to ask enters, and leaves with how it went."""
+    """Limits the calls to an account: each one enters, then records an answer or a failure."""
 
     def __init__(
         self,
@@ -62,24 +61,24 @@ class AccountGate:
         self.holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.most = float(pin.concurrency)
         self.window = self.base = 0.0
-        """This process's part of the account's window, and what it was at the last look."""
+        """This process's share of the account's window, now and at the last `sync`."""
         self.starting = True
         self.gap_s = self.next_at = 0.0
-        """Seconds between the beginnings of two calls, where fewer at once were no help."""
+        """Seconds between the starts of two calls, and when the next may start."""
         self.active = 0
         self.queue: deque[asyncio.Future[None]] = deque()
         self.synced_at = self.shrunk_at = self.paused_until = 0.0
         self.sync()
 
     async def enter(self, key: str, tokens: float) -> float:
-        """Waits for a turn; returns when it came.
+        """Waits until a call may start; returns the time it started.
 
         Args:
-            key: the question's, for the circuit.
-            tokens: what it will take, about.
+            key: the question's key, for the circuit breaker.
+            tokens: how many it will use, estimated.
 
         Raises:
-            ModelError: when the circuit has given the provider up, with the circuit's code.
+            ModelError: when the circuit breaker has given the provider up, with its code.
         """
         while True:
             if self.active >= max(1, int(self.window)):
@@ -101,7 +100,7 @@ class AccountGate:
         return self.clock()
 
     def seconds_to_wait(self, key: str) -> float:
-        """Seconds to wait before asking, by the circuit and by what the provider asked for."""
+        """Returns the seconds to wait, by the circuit breaker, the pauses and the gap."""
         now = self.clock()
         if now - self.synced_at > SYNC_S:
             self.sync()
@@ -112,10 +111,10 @@ class AccountGate:
         return max(wait, self.paused_until - now, self.next_at - now)
 
     def record_answer(self, reply: Reply, tokens: float) -> None:
-        """A call is over, with an answer."""
+        """Records an answered call, and widens the window."""
         self.release()
         self.circuit.record_success()
-        self.limiter.correct(tokens, reply.tokens_in + reply.tokens_out)
+        self.limiter.correct_usage(tokens, reply.tokens_in + reply.tokens_out)
         self.apply_limits(reply.limits)
         grown = self.window + (1.0 if self.starting else 1.0 / max(self.window, 1.0))
         self.window = min(self.most, grown)
@@ -123,21 +122,19 @@ class AccountGate:
             self.gap_s = self.gap_s * NARROWER if self.gap_s > SHORT_GAP_S else 0.0
 
     def record_failure(self, key: str, error: ModelError, began: float) -> None:
-        """A call is over, without one."""
+        """Records a failed call; an overload narrows the window."""
         self.release()
         now = self.clock()
         self.circuit.record_failure(key, error.code, now)
         self.apply_limits(error.limits)
-        if (
-            error.code in OVERLOAD_CODES and began > self.shrunk_at
-        ):  # one step for one round of calls
+        if error.code in OVERLOAD_CODES and began > self.shrunk_at:  # once per round of calls
             self.window, self.starting, self.shrunk_at = max(1.0, self.window * SHRINK), False, now
             if error.code == RATE_LIMITED and (self.window < SMALL_WINDOW or self.gap_s):
                 self.gap_s = min(max(LEAST_GAP_S, self.gap_s * WIDER), LONGEST_PAUSE_S)
                 self.pause_for(error.wait_s or self.gap_s)
 
     def apply_limits(self, limits: Limits | None) -> None:
-        """Learns the account's limits, and waits for their reset where little is left of them."""
+        """Adopts the limits a reply reports, and pauses until their reset where little is left."""
         if limits is None:
             return
         self.limiter.apply_limits(limits)
@@ -146,17 +143,17 @@ class AccountGate:
                 self.pause_for(reset_s or 1.0)
 
     def pause_for(self, seconds: float) -> None:
-        """Nobody asks for a while."""
+        """Lets no call start for some seconds."""
         until = self.clock() + min(seconds, LONGEST_PAUSE_S)
         self.paused_until = max(self.paused_until, until)
 
     def release(self) -> None:
-        """One call fewer is under way."""
+        """Frees the slot of a call that has ended."""
         self.active -= 1
         self.wake()
 
     def wake(self) -> None:
-        """Lets those who wait look again, as many as there is room for."""
+        """Wakes as many waiting calls as the window has room for."""
         room = max(1, int(self.window)) - self.active
         while self.queue and room > 0:
             turn = self.queue.popleft()
@@ -165,12 +162,12 @@ class AccountGate:
                 room -= 1
 
     def sync(self) -> None:
-        """Tells the others what was learned, hears what they did, and takes a fair part."""
+        """Exchanges window and pauses with other processes, and takes an equal share."""
         now = self.synced_at = self.clock()
         with self.shared.transaction() as db:
             db.execute("delete from holder where seen_at < ?", (now - HOLDER_TIMEOUT_S,))
-            here = (self.account, self.holder, now)
-            db.execute("insert or replace into holder values (?, ?, ?)", here)
+            heartbeat = (self.account, self.holder, now)
+            db.execute("insert or replace into holder values (?, ?, ?)", heartbeat)
             count = "select count(*) from holder where account = ?"
             (holders,) = db.execute(count, (self.account,)).fetchone()
             row = db.execute(
@@ -178,19 +175,19 @@ class AccountGate:
                 " where account = ? and learned_at > ?",
                 (self.account, now - WINDOW_MEMORY_S),
             ).fetchone()
-            known, paused_until, down_until = row or (float(START_WINDOW), 0.0, 0.0)
-            whole = min(self.most, max(1.0, known + self.window - self.base))
+            shared_window, paused_until, down_until = row or (float(START_WINDOW), 0.0, 0.0)
+            account_window = min(self.most, max(1.0, shared_window + self.window - self.base))
             self.paused_until = max(self.paused_until, paused_until)
             self.circuit.adopt_outage(down_until, now)
             db.execute(
                 "insert or replace into account"
                 " (account, window, learned_at, paused_until, down_until) values (?, ?, ?, ?, ?)",
-                (self.account, whole, now, self.paused_until, self.circuit.down_until),
+                (self.account, account_window, now, self.paused_until, self.circuit.down_until),
             )
-        self.window = self.base = max(1.0, whole / holders)
+        self.window = self.base = max(1.0, account_window / holders)
 
     def close(self) -> None:
-        """Gives this process's part to the others."""
+        """Leaves this process's share to the others."""
         self.sync()
         with self.shared.transaction() as db:
             db.execute("delete from holder where holder = ?", (self.holder,))

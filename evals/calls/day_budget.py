@@ -1,7 +1,7 @@
-"""One budget for a day of asking, whoever asks: reserved before a call, settled after it.
+"""The budget of a day, shared by all runs of a home: reserved before a call, booked after it.
 
-Command line, sensor and the Dagster button share it through the home folder. What a call may
-cost at most is told by whoever reserves.
+Command line, sensor and Dagster runs share one file in the home folder. The caller computes the
+most a call may cost.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ ROUNDING = 1e-9
 
 
 class Spent(NamedTuple):
-    """What calls came to."""
+    """What calls cost, and how many there were."""
 
     usd: float
     calls: int
 
 
 class BudgetLeft(NamedTuple):
-    """What a day's budget has left; None: it has no bound."""
+    """What is left of a day's budget; None: no limit."""
 
     usd: float | None
     calls: int | None
 
     @classmethod
     def after(cls, budget: Budget, spent: Spent) -> BudgetLeft:
-        """Of a budget of which some is spent."""
+        """Subtracts what is spent from a budget."""
         usd, calls = budget.usd_per_day, budget.calls_per_day
         return cls(
             None if usd is None else max(0.0, usd - spent.usd),
@@ -47,7 +47,7 @@ class BudgetLeft(NamedTuple):
 
 
 class DayBudget:
-    """A run's hand in the budget of one day."""
+    """The budget of one day, as one run reserves and books it."""
 
     def __init__(self, shared: SharedState, run_id: str, day: date, catalog: Catalog) -> None:
         self.shared, self.run_id, self.day = shared, run_id, day.isoformat()
@@ -55,7 +55,7 @@ class DayBudget:
         self.app_budget: Callable[[str], Budget] = lambda app: catalog.app(app).budget
 
     def reserve(self, app: str, costs: Sequence[float]) -> int:
-        """How many of some calls may be made, the first of them first.
+        """Reserves money for some calls; returns how many of them, in order, may be made.
 
         Args:
             app: the application they are made for.
@@ -78,7 +78,7 @@ class DayBudget:
         return granted
 
     def read_spent(self, db: sqlite3.Connection, app: str) -> tuple[Spent, Spent]:
-        """What the day has spent and reserved, in all and for an application."""
+        """Reads what the day has spent and reserved, in total and for an application."""
         sql = (
             "select coalesce(sum(spent_usd + reserved_usd), 0),"
             " coalesce(sum(spent_calls + reserved_calls), 0) from purse where day = ?"
@@ -87,20 +87,20 @@ class DayBudget:
         return total, Spent(*db.execute(f"{sql} and app = ?", (self.day, app)).fetchone())
 
     def read_left(self, app: str) -> BudgetLeft:
-        """What the day still has for an application: the least of what both budgets allow."""
+        """Returns what is left for an application: the least of what both budgets allow."""
         with self.shared.transaction() as db:
             spent = self.read_spent(db, app)
-        rooms = [
-            BudgetLeft.after(*both)
-            for both in zip((self.total_budget, self.app_budget(app)), spent, strict=True)
+        budgets = [
+            BudgetLeft.after(*pair)
+            for pair in zip((self.total_budget, self.app_budget(app)), spent, strict=True)
         ]
         return BudgetLeft(
-            min((r.usd for r in rooms if r.usd is not None), default=None),
-            min((r.calls for r in rooms if r.calls is not None), default=None),
+            min((r.usd for r in budgets if r.usd is not None), default=None),
+            min((r.calls for r in budgets if r.calls is not None), default=None),
         )
 
     def book_spent(self, app: str, reserved: Spent, spent: Spent) -> None:
-        """Gives a reservation back and books what its calls came to."""
+        """Releases a reservation, and books what its calls cost."""
         with self.shared.transaction() as db:
             db.execute(
                 "update purse set reserved_usd = max(0, reserved_usd - ?),"
@@ -111,7 +111,7 @@ class DayBudget:
             )
 
     def book_batch(self, app: str, tag: str, most: Spent) -> None:
-        """Counts a batch as spent from now on, at the most it may cost; see `settle_batch`."""
+        """Books a batch at the most it may cost; `settle_batch` replaces it by the real cost."""
         with self.shared.transaction() as db:
             db.execute(
                 "insert or replace into purse (day, app, run, spent_usd, spent_calls)"
@@ -124,7 +124,7 @@ class DayBudget:
 def open_budget(
     lake: Lake, run_id: str, day: date, catalog: Catalog
 ) -> Generator[DayBudget, None, None]:
-    """Opens a run's share in the budget of a day."""
+    """Opens the budget of a day for a run."""
     with contextlib.closing(SharedState(lake)) as shared:
         yield DayBudget(shared, run_id, day, catalog)
 
@@ -136,19 +136,19 @@ def read_budget_left(lake: Lake, catalog: Catalog, day: date, app: str) -> Budge
 
 
 def name_booking(tag: str) -> str:
-    """Under which name a batch is booked: it outlives the run that hands it in."""
+    """Names the booking of a batch, which outlives the run that submits it."""
     return f"batch {tag}"
 
 
 def settle_batch(lake: Lake, tag: str, spent: Spent) -> None:
-    """A batch is over: the day that handed it in paid what it cost, and has the rest again."""
+    """Books what a batch cost, on the day that submitted it, and releases the rest."""
     sql = "update purse set spent_usd = ?, spent_calls = ? where run = ?"
     with contextlib.closing(SharedState(lake)) as shared, shared.transaction() as db:
         db.execute(sql, (*spent, name_booking(tag)))
 
 
 def count_affordable(budget: Budget, spent: Spent, costs: Sequence[float]) -> int:
-    """How many of some calls, the first first, a budget still has room for."""
+    """Counts how many of some calls, in order, a budget can still pay for."""
     granted = len(costs)
     if budget.calls_per_day is not None:
         granted = min(granted, max(0, budget.calls_per_day - spent.calls))
@@ -162,15 +162,15 @@ def count_affordable(budget: Budget, spent: Spent, costs: Sequence[float]) -> in
 
 
 def recover_runs(lake: Lake) -> int:
-    """Books what dead runs spent and may have spent, and settles their journals."""
+    """Books what crashed runs spent or may have spent, and recovers their journals."""
     shared = SharedState(lake)
     try:
-        held = "select distinct run from purse where reserved_calls > 0"
-        for (run,) in shared.db.execute(held).fetchall():
+        query = "select distinct run from purse where reserved_calls > 0"
+        for (run,) in shared.db.execute(query).fetchall():
             try:
                 with lake.lock("journal", run, wait=False):
                     book_dead_run(lake, shared, run)
-            except LockHeldError:  # it lives
+            except LockHeldError:  # the run is alive
                 continue
     finally:
         shared.close()
@@ -178,28 +178,27 @@ def recover_runs(lake: Lake) -> int:
 
 
 def book_dead_run(lake: Lake, shared: SharedState, run: str) -> None:
-    """Books the answers a dead run journalled, and the rest of what it had reserved at its most.
+    """Books the answers in a crashed run's journal, and its open reservations at their most.
 
-    Some of the rest was under way, and is paid for: whoever dies again and again must not ask for
-    nothing each time.
+    Calls under way may be charged: a run that crashes repeatedly must not exceed the budget.
     """
     arrived: dict[str, Spent] = {}
     with ledger.opened(ledger.journal_file(lake, run)) as file:
         for _, line in ledger.journal_lines(file):
             row = orjson.loads(line)
-            if row.get("batch"):  # booked when it was handed in
+            if row.get("batch"):  # booked when it was submitted
                 continue
             before = arrived.get(row["app"], Spent(0.0, 0))
             arrived[row["app"]] = Spent(before.usd + (row["cost_usd"] or 0.0), before.calls + 1)
     with shared.transaction() as db:
-        held = "select day, app, reserved_usd, reserved_calls, spent_usd, spent_calls from purse"
-        of_run = f"{held} where run = ? and reserved_calls > 0"
+        query = "select day, app, reserved_usd, reserved_calls, spent_usd, spent_calls from purse"
+        of_run = f"{query} where run = ? and reserved_calls > 0"
         for day, app, usd, calls, spent_usd, spent_calls in db.execute(of_run, (run,)).fetchall():
-            came = arrived.get(app, Spent(0.0, 0))
-            open_calls = max(0, calls - max(0, came.calls - spent_calls))
+            answered = arrived.get(app, Spent(0.0, 0))
+            open_calls = max(0, calls - max(0, answered.calls - spent_calls))
             spent = Spent(
-                max(spent_usd, came.usd) + usd * open_calls / calls,
-                max(spent_calls, came.calls) + open_calls,
+                max(spent_usd, answered.usd) + usd * open_calls / calls,
+                max(spent_calls, answered.calls) + open_calls,
             )
             db.execute(
                 "update purse set spent_usd = ?, spent_calls = ?, reserved_usd = 0,"

@@ -43,17 +43,17 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class CallPlan:
-    """What has to be asked, and where answers go."""
+    """The questions of one evaluator's night, and where their answers go."""
 
     work: Worklist
     judge: Judge
     pin: ModelPin
     journal: Journal | None
-    """None: nothing is asked, only estimated."""
+    """None: calls are only estimated."""
     lake: Lake
-    """Where the pace of each account is shared."""
+    """Has the file in which processes share the pace of each account."""
     budget: DayBudget | None = None
-    """The day's budget; None: there is no bound."""
+    """The day's budget; None: no limit."""
     progress: Callable[[int], None] = lambda done: None
 
     @property
@@ -82,8 +82,8 @@ class CallPlan:
         nothing = build_partial_trace(
             self.work.evaluator.app, dict.fromkeys(self.work.evaluator.reads)
         )
-        asked = self.model.request(self.work.evaluator, nothing, None).messages
-        return sum(len(message["content"].encode()) for message in asked)
+        messages = self.model.request(self.work.evaluator, nothing, None).messages
+        return sum(len(message["content"].encode()) for message in messages)
 
     def max_cost(self, want: WantedAnswer) -> float:
         """Computes the most a question can cost, in US dollars; 0 where no price is known.
@@ -111,7 +111,7 @@ class CallPlan:
         return self.exclude({want.key for want in long})
 
     def fits_limit(self, want: WantedAnswer) -> bool:
-        """Whether a content is shown whole; most are shorter than the limit anyway."""
+        """Whether a content fits into the question; cheap for those within the limit."""
         if self.work.contents.at[want.key][1] <= self.judge.max_chars:
             return True
         fields, gold = self.work.contents.read(want.key)
@@ -154,7 +154,7 @@ class CallPlan:
 
 
 class AskedCall(NamedTuple):
-    """What a ledger row says about a call before its reply."""
+    """The fields of a ledger row that are known before the reply."""
 
     content_key: str
     answer_version: str
@@ -162,7 +162,7 @@ class AskedCall(NamedTuple):
     night: date
     app: str
     attempts: int
-    """Runs that asked it, this one included."""
+    """Number of runs that asked it, this one included."""
     chars: int
     batch: str | None = None
     """The batch it was part of; None: it was asked live."""
@@ -192,9 +192,9 @@ def build_row(
     code: str | None = None,
     retryable: bool = False,
 ) -> Answer:
-    """Builds a ledger row from a call, and from what identifies and costs its reply."""
-    came, by_batch = reply or NO_REPLY, call.batch is not None
-    tokens = (came.tokens_in, came.tokens_out, came.tokens_cached)
+    """Builds a ledger row from a call, and its reply's identity and cost."""
+    details, by_batch = reply or NO_REPLY, call.batch is not None
+    tokens = (details.tokens_in, details.tokens_out, details.tokens_cached)
     return Answer(
         content_key=call.content_key,
         answer_version=call.answer_version,
@@ -208,15 +208,15 @@ def build_row(
         attempts=call.attempts,
         model=pin.model,
         model_answered=reply.model if reply else None,
-        fingerprint=came.fingerprint,
-        created=came.created,
-        tokens_in=came.tokens_in,
-        tokens_out=came.tokens_out,
+        fingerprint=details.fingerprint,
+        created=details.created,
+        tokens_in=details.tokens_in,
+        tokens_out=details.tokens_out,
         cost_usd=models.compute_cost(pin, call.night, *tokens, batch=by_batch),
-        tokens_cached=came.tokens_cached,
-        finish=came.finish,
-        temperature=came.temperature,
-        seed=came.seed,
+        tokens_cached=details.tokens_cached,
+        finish=details.finish,
+        temperature=details.temperature,
+        seed=details.seed,
         chars=call.chars,
         batch=call.batch,
     )
@@ -228,7 +228,7 @@ class CallsResult(NamedTuple):
     calls: int = 0
     usd: float = 0.0
     rest: Skip | Failure | None = None
-    """Why contents have no answer now; None: all have one."""
+    """Why some contents have no answer; None: all have one."""
     awaited: frozenset[str] = frozenset()
     """Contents whose answers are expected from a batch: they get no row yet."""
 
@@ -236,6 +236,6 @@ class CallsResult(NamedTuple):
 class AskFunction(Protocol):
     """A way to ask: live, or by a batch."""
 
-    def __call__(self, asking: CallPlan) -> CallsResult:
+    def __call__(self, plan: CallPlan) -> CallsResult:
         """Asks, and writes every answer to the journal at once."""
         ...

@@ -44,56 +44,56 @@ class Route:
     closed: dict[str, Failure] = field(default_factory=dict[str, Failure])
     """Accounts, or models of one, that fail to the end of this run, with the failure."""
     stop: Stop = field(default_factory=Stop)
-    """Ends the run while it asks."""
+    """Stops the run during calls."""
 
-    def __call__(self, asking: CallPlan) -> CallsResult:
-        """Asks what no batch is out for, whichever way is declared now."""
-        version = asking.work.evaluator.answer_version or ""
-        out = list_awaited_keys(self.lake, version) if asking.wanted else set[str]()
-        fresh = asking.exclude(out)
-        limits = self.batch_limits(fresh)
-        asked = self.ask_live(fresh) if limits is None else self.ask_by_batch(fresh, limits)
-        out &= {want.key for want in asking.wanted}
-        return asked._replace(awaited=asked.awaited | out)
-
-    def ask_live(self, asking: CallPlan) -> CallsResult:
-        """Asks live, unless the account or model was closed earlier in this run."""
-        whose = name_account(asking.pin)
-        model = f"{whose} {asking.pin.model}"
-        shut = self.closed.get(whose) or self.closed.get(model)
-        if asking.wanted and shut:
-            return CallsResult(rest=shut)
-        asked = live.ask_live(asking, stop=self.stop)
-        if isinstance(asked.rest, Failure) and asked.rest.code in RUN_ENDING:
-            self.closed[model if asked.rest.code == OTHER_MODEL else whose] = asked.rest
-        return asked
-
-    def batch_limits(self, asking: CallPlan) -> BatchLimits | None:
-        """The pin's limits where these questions go by batch; None where they are asked live."""
-        evaluator = asking.work.evaluator
-        return find_batch_limits(
-            self.catalog, evaluator, asking.work.night, asking.wanted, self.now
+    def __call__(self, plan: CallPlan) -> CallsResult:
+        """Asks what no open batch covers, the way the catalog declares now."""
+        version = plan.work.evaluator.answer_version or ""
+        out = list_awaited_keys(self.lake, version) if plan.wanted else set[str]()
+        remaining = plan.exclude(out)
+        limits = self.batch_limits(remaining)
+        result = (
+            self.ask_live(remaining) if limits is None else self.ask_by_batch(remaining, limits)
         )
+        out &= {want.key for want in plan.wanted}
+        return result._replace(awaited=result.awaited | out)
 
-    def ask_by_batch(self, asking: CallPlan, limits: BatchLimits) -> CallsResult:
+    def ask_live(self, plan: CallPlan) -> CallsResult:
+        """Asks live, unless the account or model was closed earlier in this run."""
+        account = name_account(plan.pin)
+        model = f"{account} {plan.pin.model}"
+        failure = self.closed.get(account) or self.closed.get(model)
+        if plan.wanted and failure:
+            return CallsResult(rest=failure)
+        result = live.ask_live(plan, stop=self.stop)
+        if isinstance(result.rest, Failure) and result.rest.code in RUN_ENDING:
+            self.closed[model if result.rest.code == OTHER_MODEL else account] = result.rest
+        return result
+
+    def batch_limits(self, plan: CallPlan) -> BatchLimits | None:
+        """Returns the pin's limits where these questions go by batch; None: live."""
+        evaluator = plan.work.evaluator
+        return find_batch_limits(self.catalog, evaluator, plan.work.night, plan.wanted, self.now)
+
+    def ask_by_batch(self, plan: CallPlan, limits: BatchLimits) -> CallsResult:
         """Writes and submits batch jobs, as far as the day's budget goes."""
         try:
-            client = models.open_client(asking.pin)
+            client = models.open_client(plan.pin)
         except models.Unavailable as error:
             return CallsResult(rest=Skip(error.reason))
-        granted, reserved = reserve_affordable(asking)
-        rest = None if granted == len(asking.wanted) else Skip("budget")
-        desk = BatchProvider(self.lake, asking.pin, client, limits, self.now.timestamp())
-        made = batch.write_batches(desk, asking, asking.wanted[:granted])
-        if asking.budget:  # each batch is booked by its own name now
-            asking.budget.book_spent(asking.work.evaluator.app, reserved, Spent(0.0, 0))
+        granted, reserved = reserve_affordable(plan)
+        rest = None if granted == len(plan.wanted) else Skip("budget")
+        provider = BatchProvider(self.lake, plan.pin, client, limits, self.now.timestamp())
+        made = batch.write_batches(provider, plan, plan.wanted[:granted])
+        if plan.budget:  # each batch is now booked under its own name
+            plan.budget.book_spent(plan.work.evaluator.app, reserved, Spent(0.0, 0))
 
-        async def hand_in() -> None:
+        async def submit() -> None:
             for one in made:
-                await batch.advance_job(desk, one.tag)
+                await batch.advance_job(provider, one.tag)
 
-        asyncio.run(run_with_client(client, hand_in))
-        awaited = frozenset(want.key for want in asking.wanted[:granted])
+        asyncio.run(run_with_client(client, submit))
+        awaited = frozenset(want.key for want in plan.wanted[:granted])
         return CallsResult(rest=rest, awaited=awaited)
 
 
@@ -104,10 +104,10 @@ def find_batch_limits(
     wanted: Sequence[WantedAnswer],
     now: datetime,
 ) -> BatchLimits | None:
-    """The pin's limits where a judge's questions go by batch; None where they are asked live.
+    """Returns the pin's limits where a judge's questions go by batch; None: live.
 
-    `auto` asks live what a batch did not answer, what is few, and what a batch would answer
-    after the night's report is due though asking now is in time.
+    `auto` asks live what a batch left unanswered, few questions, and where a batch may miss the
+    report's deadline but live calls would not.
     """
     judge, pin = catalog.judges.get(evaluator.name, evaluator.judge), evaluator.pin
     limits = pin.batches if pin else None
@@ -122,18 +122,18 @@ def find_batch_limits(
 
 
 def would_be_late(catalog: Catalog, night: date, limits: BatchLimits, now: datetime) -> bool:
-    """Whether a batch may miss the night's deadline, and asking now would not."""
+    """Whether a batch may miss the night's deadline that live calls would meet."""
     hours = catalog.day_begins + 24 + catalog.deadline_h
     due = datetime.combine(night, time(), UTC) + timedelta(hours=hours)
     return now < due < now + timedelta(hours=limits.window_h)
 
 
-def reserve_affordable(asking: CallPlan) -> tuple[int, Spent]:
+def reserve_affordable(plan: CallPlan) -> tuple[int, Spent]:
     """Reserves money at a batch's price; returns how many questions it covers, and the sum."""
-    price = asking.pin.price_on(asking.work.night)
+    price = plan.pin.price_on(plan.work.night)
     share = price.batch if price else 0.0
-    costs = [asking.max_cost(want) * share for want in asking.wanted]
-    budget, app = asking.budget, asking.work.evaluator.app
+    costs = [plan.max_cost(want) * share for want in plan.wanted]
+    budget, app = plan.budget, plan.work.evaluator.app
     granted = budget.reserve(app, costs) if budget else len(costs)
     return granted, Spent(sum(costs[:granted]), granted)
 
@@ -154,71 +154,73 @@ def take_back_batches(
     Continues submissions that a crash or an outage interrupted. Returns the batches that have
     ended now.
     """
-    over: list[BatchJob] = []
-    for found in list_open_jobs(lake):
-        desk = open_provider(lake, catalog, found, now)
-        if desk is not None:
+    ended: list[BatchJob] = []
+    for job in list_open_jobs(lake):
+        provider = open_provider(lake, catalog, job, now)
+        if provider is not None:
             done = asyncio.run(
                 run_with_client(
-                    desk.client, lambda d=desk, t=found: advance_and_collect(d, t, journal)
+                    provider.client, lambda d=provider, t=job: advance_and_collect(d, t, journal)
                 )
             )
-            over += [done] if not done.is_open else []
-    return over
+            ended += [done] if not done.is_open else []
+    return ended
 
 
-async def advance_and_collect(desk: BatchProvider, found: BatchJob, journal: Journal) -> BatchJob:
+async def advance_and_collect(provider: BatchProvider, job: BatchJob, journal: Journal) -> BatchJob:
     """Moves one batch as far as possible, and collects it where it has ended."""
     try:
-        moved, seen = await batch.advance_job(desk, found.tag)
+        moved, seen = await batch.advance_job(provider, job.tag)
         if moved.state == "refused":
-            return batch.close_refused(desk, moved, journal)
+            return batch.close_refused(provider, moved, journal)
         if seen is not None and seen.is_over:
-            return await batch.collect_answers(desk, moved, seen, journal)
+            return await batch.collect_answers(provider, moved, seen, journal)
     except models.ModelError as error:
-        return write_job(desk.lake, batch.record_error(found, error))
+        return write_job(provider.lake, batch.record_error(job, error))
     return moved
 
 
 def check_batches(lake: Lake, catalog: Catalog, now: datetime) -> list[BatchJob]:
     """Reads the state of every batch under way from its provider; collects nothing."""
     seen: list[BatchJob] = []
-    for found in list_open_jobs(lake):
-        desk = open_provider(lake, catalog, found, now)
-        if desk is not None:
-            look = run_with_client(desk.client, lambda d=desk, t=found: batch.advance_job(d, t.tag))
-            seen.append(asyncio.run(look)[0])
+    for job in list_open_jobs(lake):
+        provider = open_provider(lake, catalog, job, now)
+        if provider is not None:
+            advance = run_with_client(
+                provider.client, lambda d=provider, t=job: batch.advance_job(d, t.tag)
+            )
+            seen.append(asyncio.run(advance)[0])
     return seen
 
 
-def cancel_batch(lake: Lake, catalog: Catalog, found: BatchJob, now: datetime) -> BatchJob:
+def cancel_batch(lake: Lake, catalog: Catalog, job: BatchJob, now: datetime) -> BatchJob:
     """Cancels a batch; what is done by then is charged and collected.
 
     Raises:
         ModelError: when the provider cannot be reached.
         Unavailable: when its model cannot be asked here.
     """
-    if found.state != "submitted":  # the provider does not know it yet
+    if job.state != "submitted":  # not yet at the provider
         return write_job(
             lake,
-            replace(found, state="refused", problem="cancelled before it was handed in"),
+            replace(job, state="refused", problem="cancelled before it was submitted"),
         )
-    desk = open_provider(lake, catalog, found, now)
-    if desk is None:
-        raise models.Unavailable("no-model", f"{found.pin['name']} cannot be asked here")
+    provider = open_provider(lake, catalog, job, now)
+    if provider is None:
+        raise models.Unavailable("no-model", f"{job.pin['name']} cannot be asked here")
 
-    async def end() -> BatchJob:
-        seen = await desk.api.cancel(found.batch_id or "")
-        return write_job(lake, replace(found, state="submitted", status=seen.status))
+    async def cancel() -> BatchJob:
+        seen = await provider.api.cancel(job.batch_id or "")
+        return write_job(lake, replace(job, state="submitted", status=seen.status))
 
-    return asyncio.run(run_with_client(desk.client, end))
+    return asyncio.run(run_with_client(provider.client, cancel))
 
 
 def open_provider(
-    lake: Lake, catalog: Catalog, found: BatchJob, now: datetime
+    lake: Lake, catalog: Catalog, job: BatchJob, now: datetime
 ) -> BatchProvider | None:
     """Opens the provider of a batch; None where its model is unavailable on this machine."""
-    pin = ModelPin.model_validate(found.pin)
+    pin = ModelPin.model_validate(job.pin)
     pin = pin.served_as(catalog.models.get(pin.name))
     limits = pin.batches
     try:
@@ -228,6 +230,6 @@ def open_provider(
     return BatchProvider(lake, pin, client, limits or BatchLimits(), now.timestamp())
 
 
-def list_nights(found: Iterable[BatchJob]) -> list[date]:
+def list_nights(jobs: Iterable[BatchJob]) -> list[date]:
     """Lists the nights of some batches, oldest first."""
-    return sorted({date.fromisoformat(one.night) for one in found})
+    return sorted({date.fromisoformat(job.night) for job in jobs})

@@ -1,4 +1,4 @@
-"""What runs and processes of one home share while they ask: spending, and each account's pace.
+"""State that the processes of a home share during calls: spending, and each account's pace.
 
 One small SQLite file; `day_budget`, `concurrency` and `rate_limiter` use its tables.
 """
@@ -36,14 +36,14 @@ create table if not exists bucket (
 
 
 class SharedState:
-    """The shared file, opened for transactions."""
+    """The shared SQLite file."""
 
     def __init__(self, lake: Lake) -> None:
         file = lake.store.locate(FILE)
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         self.db = sqlite3.connect(file, timeout=30, isolation_level=None)
         self.db.execute("pragma journal_mode=wal")
-        # A process that dies loses nothing; a machine that does, at most the last second's pace.
+        # A crash of the process loses nothing, one of the machine at most the last second's pace.
         self.db.execute("pragma synchronous=off")
         self.db.executescript(TABLES)
 

@@ -1,6 +1,6 @@
-"""A request to stop asking, made from a signal handler or another thread.
+"""A request to stop calls, made from a signal handler or another thread.
 
-Knows no signals; `live` decides what happens to calls under way.
+Handles no signals itself; `live` decides what happens to calls under way.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections.abc import Callable, Generator
 
 
 class Stopped(KeyboardInterrupt):
-    """Asking was stopped: what was answered is kept, and the next run asks the rest.
+    """Calls were stopped; answers so far are stored, and the next run asks the rest.
 
-    No `Exception`: whoever goes on after an error, with the next night or the next evaluator,
-    does not go on after this.
+    Not an `Exception`: code that continues after an error, with the next night or evaluator,
+    must not continue after this.
     """
 
 
 class Stop:
-    """Whether asking is to stop; requested from a signal handler or from another thread."""
+    """Whether calls have to stop; requested from a signal handler or another thread."""
 
     def __init__(self) -> None:
         self.requested = False
         self.wake: Callable[[], None] | None = None
 
     def request(self) -> bool:
-        """Requests it; whether somebody is asking, who keeps what can be kept and then stops."""
+        """Requests a stop; returns whether calls are under way, which then end in order."""
         self.requested = True
         wake = self.wake
         if wake is not None:
@@ -34,7 +34,7 @@ class Stop:
 
     @contextlib.contextmanager
     def wake_on_request(self, wake: Callable[[], None]) -> Generator[None, None, None]:
-        """Calls `wake` on a request made meanwhile, in the thread of whoever makes it.
+        """Calls `wake` on a request made within the block, in the requester's thread.
 
         Raises:
             Stopped: at the end, when a request was made.
@@ -45,4 +45,6 @@ class Stop:
         finally:
             self.wake = None
         if self.requested:
-            raise Stopped("asking was stopped; what was answered is kept, the next run asks more")
+            raise Stopped(
+                "calls were stopped; answers so far are stored, the next run asks the rest"
+            )

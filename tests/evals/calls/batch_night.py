@@ -106,7 +106,7 @@ class BatchLine:
         (row,) = self.lake.read("coverage", [NIGHT])
         return row
 
-    def tickets(self) -> list[BatchJob]:
+    def read_jobs(self) -> list[BatchJob]:
         """Its batches."""
         return list(read_jobs(self.lake))
 
@@ -118,12 +118,12 @@ if __name__ == "__main__":
 
 
 def once(server: Server) -> bool:
-    """Whether no question was handed in for money twice, nor any asked live."""
+    """Whether no question was paid twice in batches, nor asked live."""
     return set(server.state.asked().values()) <= {1} and not server.state.live
 
 
 def spent(line: BatchLine) -> tuple[float, int]:
-    """What the home's day has come to, reservations included."""
+    """What the home's day has spent, reservations included."""
     shared = SharedState(line.lake)
     sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
     usd, calls = shared.db.execute(sql).fetchone()

@@ -26,7 +26,7 @@ LATER = NOON + timedelta(hours=1)
 def test_a_batch_out_is_pending_and_back_it_is_scored_at_half_the_price(
     line: BatchLine, server: Server
 ) -> None:
-    """While it is out nothing is said of its traces; then each has a verdict, marked and cheap."""
+    """Its traces are pending until it ends; then each has a verdict, marked as batch and cheap."""
     tally = line.ask()
     assert (tally.pending, tally.calls, line.verdicts()) == (3, 0, {})
     assert (line.coverage().sampled, line.coverage().pending) == (3, 3)
@@ -48,7 +48,7 @@ def test_a_batch_out_is_pending_and_back_it_is_scored_at_half_the_price(
 def test_a_second_run_hands_in_nothing_while_a_batch_is_out(
     line: BatchLine, server: Server
 ) -> None:
-    """What is awaited is not asked again, whichever way the judge is now declared to go."""
+    """Awaited answers are not asked again, even if the judge is now declared `live`."""
     line.ask()
     line.ask()
     catalog_at(line.folder / "catalog", server.url, via="live")
@@ -59,11 +59,11 @@ def test_a_second_run_hands_in_nothing_while_a_batch_is_out(
 
 
 def test_a_late_trace_gets_a_batch_of_its_own(line: BatchLine, server: Server) -> None:
-    """Only what is not out yet is handed in."""
+    """A second run submits only questions that no open batch has."""
     line.ask()
     line.night("good", "bad", "good too", "late and good")
     assert line.ask().pending == 4
-    assert [one.requests for one in line.tickets()] == [3, 1]
+    assert [one.requests for one in line.read_jobs()] == [3, 1]
     assert once(server)
 
 
@@ -73,15 +73,17 @@ def test_batches_are_split_over_the_providers_limits(tmp_path: Path, server: Ser
     line = BatchLine(tmp_path)
     line.night("a", "b", "c", "d", "e")
     line.ask()
-    assert sorted(one.requests for one in line.tickets()) == [1, 2, 2]
+    assert sorted(one.requests for one in line.read_jobs()) == [1, 2, 2]
     catalog_at(tmp_path / "bytes" / "catalog", server.url, max_mb=0.005)
     line = BatchLine(tmp_path / "bytes")
     line.night(*(f"{n} " + "x" * 600 for n in range(4)))
     line.ask()
-    assert len(line.tickets()) > 1
-    assert all(one.size <= 5000 for one in line.tickets())
+    assert len(line.read_jobs()) > 1
+    assert all(one.size <= 5000 for one in line.read_jobs())
     for name in server.state.batches:
-        assert {said["body"]["model"] for said in server.state.lines(name)} == {"m-2026-01-01"}
+        assert {request_row["body"]["model"] for request_row in server.state.lines(name)} == {
+            "m-2026-01-01"
+        }
     server.state.finish()
     line.back()
     line.ask()
@@ -90,12 +92,12 @@ def test_batches_are_split_over_the_providers_limits(tmp_path: Path, server: Ser
 
 
 def test_what_would_not_fit_in_the_queue_waits_written_down(tmp_path: Path, server: Server) -> None:
-    """Enqueued tokens stay under the pin's limit; what waits is handed in when there is room."""
+    """Enqueued tokens stay under the pin's limit; waiting jobs are submitted when there is room."""
     catalog_at(tmp_path / "catalog", server.url, max_requests=1, enqueued_tokens=150)
     line = BatchLine(tmp_path)
     line.night("good", "bad")
     line.ask()
-    problems = {one.state: one.problem for one in line.tickets()}
+    problems = {one.state: one.problem for one in line.read_jobs()}
     assert set(problems) == {"submitted", "intended"}
     assert "waits for room" in problems["intended"]
     server.state.finish()
@@ -111,33 +113,35 @@ OTHER = "m-mini"
 CONTEXT = "context_length_exceeded"
 
 
-def rows_of(said: Row) -> list[Row]:
-    """Every kind of row a batch was seen to hold, by what the trace says."""
-    good = answered(said)[0]
+def rows_of(request_row: Row) -> list[Row]:
+    """Every kind of row that batches have returned, by the trace's text."""
+    good = answered(request_row)[0]
     body = good["response"]["body"]
-    material = said["body"]["messages"][-1]["content"]
+    material = request_row["body"]["messages"][-1]["content"]
     kinds: dict[str, list[Row]] = {
-        "zero": [row(said, {"status_code": 0, "request_id": "", "body": ""})],
-        "fault": [row(said, {"status_code": 500, "body": {"error": {"message": "x"}}})],
-        "refused": [row(said, {"status_code": 400, "body": {"error": {"message": "x"}}})],
+        "zero": [row(request_row, {"status_code": 0, "request_id": "", "body": ""})],
+        "fault": [row(request_row, {"status_code": 500, "body": {"error": {"message": "x"}}})],
+        "refused": [row(request_row, {"status_code": 400, "body": {"error": {"message": "x"}}})],
         "poor": [
-            row(said, {"status_code": 429, "body": {"error": {"code": "insufficient_quota"}}})
+            row(
+                request_row, {"status_code": 429, "body": {"error": {"code": "insufficient_quota"}}}
+            )
         ],
-        "long": [row(said, {"status_code": 400, "body": {"error": {"code": CONTEXT}}})],
-        "expired": [row(said, None, {"code": "batch_expired", "message": "x"})],
-        "error": [row(said, None, {"code": "internal", "message": "x"})],
-        "other": [row(said, {"status_code": 200, "body": {**body, "model": OTHER}})],
-        "empty": [row(said, {"status_code": 200, "body": {}})],
-        "twice": [good, answered({**said, "body": {**said["body"]}})[0]],
+        "long": [row(request_row, {"status_code": 400, "body": {"error": {"code": CONTEXT}}})],
+        "expired": [row(request_row, None, {"code": "batch_expired", "message": "x"})],
+        "error": [row(request_row, None, {"code": "internal", "message": "x"})],
+        "other": [row(request_row, {"status_code": 200, "body": {**body, "model": OTHER}})],
+        "empty": [row(request_row, {"status_code": 200, "body": {}})],
+        "twice": [good, answered({**request_row, "body": {**request_row["body"]}})[0]],
         "foreign": [good, {**good, "custom_id": "of someone else"}],
         "missing": [],
-        "healed": [row(said, None, {"code": "internal", "message": "x"}), good],
+        "healed": [row(request_row, None, {"code": "internal", "message": "x"}), good],
     }
     return next((rows for word, rows in kinds.items() if f" {word} " in material), [good])
 
 
 def test_every_row_is_checked(line: BatchLine, server: Server) -> None:
-    """`completed` proves nothing: a row is an answer, an error with its code, or counted away."""
+    """In a `completed` batch, too, a row is an answer, an error with its code, or only counted."""
     kinds = (
         "zero", "fault", "refused", "expired", "error", "other", "empty", "twice", "foreign",
         "missing", "healed", "poor", "long",
@@ -162,14 +166,14 @@ def test_every_row_is_checked(line: BatchLine, server: Server) -> None:
     assert over.counts["unknown-row"] == 1
     assert over.counts["answered"] == 3
     line.ask()
-    told = dict(zip(kinds, (line.verdicts()[f"t{i}"] for i in range(len(kinds))), strict=True))
-    assert told.pop("refused") == "error:refused-request"
-    assert told.pop("long") == "error:too-long"
-    assert set(told.values()) == {"pass"}, "what may pass another time was asked again, live"
+    verdicts = dict(zip(kinds, (line.verdicts()[f"t{i}"] for i in range(len(kinds))), strict=True))
+    assert verdicts.pop("refused") == "error:refused-request"
+    assert verdicts.pop("long") == "error:too-long"
+    assert set(verdicts.values()) == {"pass"}, "what may pass another time was asked again, live"
 
 
 def test_personal_data_in_a_batch_answer_is_redacted(line: BatchLine, server: Server) -> None:
-    """What a model writes is stored as little by batch as live."""
+    """Secrets in a model's answer are redacted by batch as they are live."""
 
     def tells(sent: Row) -> list[Row]:
         """A good answer that repeats an address."""
@@ -187,7 +191,7 @@ def test_personal_data_in_a_batch_answer_is_redacted(line: BatchLine, server: Se
 
 
 def test_what_expired_is_handed_in_again_a_few_times(line: BatchLine, server: Server) -> None:
-    """The part that was answered is kept; the rest is tried again until its error is final."""
+    """Answers are stored; the rest is retried until its error is final."""
     line.ask()
     server.state.finish("expired", upto=1)
     line.back()
@@ -205,7 +209,7 @@ def test_what_expired_is_handed_in_again_a_few_times(line: BatchLine, server: Se
 def test_a_batch_that_ended_otherwise_frees_its_questions(
     line: BatchLine, server: Server, status: str
 ) -> None:
-    """What was done by then is kept and paid; the rest goes another time."""
+    """Answers so far are stored and paid; the next run asks the rest."""
     line.ask()
     done = 2 if status == "cancelled" else 0
     server.state.finish(status, upto=done)
@@ -216,9 +220,9 @@ def test_a_batch_that_ended_otherwise_frees_its_questions(
 
 
 def test_a_batch_can_be_cancelled(line: BatchLine, server: Server) -> None:
-    """The provider is asked to end it; what comes back after is taken in."""
+    """The provider cancels it, and its answers so far are collected."""
     line.ask()
-    (out,) = line.tickets()
+    (out,) = line.read_jobs()
     assert cancel_batch(line.lake, line.catalog, out, NOON).status == "cancelling"
     server.state.finish("cancelled", upto=1)
     line.back()
@@ -230,11 +234,11 @@ def test_a_batch_can_be_cancelled(line: BatchLine, server: Server) -> None:
 def test_a_faulty_hand_in_is_carried_on_and_pays_once(
     line: BatchLine, server: Server, route: str, status: int
 ) -> None:
-    """Lost answers, 429s and faults: the next look finds what was made, or makes it."""
+    """After lost responses, 429s and faults the next run finds the batch, or creates it."""
     server.state.faults = [(route, status)]
     assert line.ask().pending == 3
     line.back(LATER)
-    assert [one.state for one in line.tickets()] == ["submitted"]
+    assert [one.state for one in line.read_jobs()] == ["submitted"]
     assert len(server.state.batches) == 1
     server.state.finish()
     line.back(LATER)
@@ -246,17 +250,17 @@ def test_a_faulty_hand_in_is_carried_on_and_pays_once(
 def test_a_batch_is_not_made_again_before_the_provider_must_have_listed_it(
     line: BatchLine, server: Server
 ) -> None:
-    """After an unclear answer nothing is made anew for a minute: a list may lag behind."""
+    """After an unclear response no batch is created for a minute, since lists may lag."""
     server.state.faults = [("POST /batches", 500)]
     line.ask()
     line.back(NOON + timedelta(seconds=30))
-    assert [one.state for one in line.tickets()] == ["creating"]
+    assert [one.state for one in line.read_jobs()] == ["creating"]
     line.back(NOON + timedelta(seconds=90))
-    assert [one.state for one in line.tickets()] == ["submitted"]
+    assert [one.state for one in line.read_jobs()] == ["submitted"]
 
 
 def test_a_batch_is_found_on_a_later_page(line: BatchLine, server: Server) -> None:
-    """A provider that lists many of others' batches is read to where ours must stand."""
+    """A long list of other batches is read back to the time of ours."""
     server.state.faults = [("POST /batches", 0)]
     line.ask()
     for number in range(5):
@@ -264,15 +268,15 @@ def test_a_batch_is_found_on_a_later_page(line: BatchLine, server: Server) -> No
         server.state.batches[f"batch_x{number}"] = {**theirs, "metadata": None}
     server.state.page = 2
     line.back()
-    assert [one.batch_id for one in line.tickets()] == ["batch_1"]
+    assert [one.batch_id for one in line.read_jobs()] == ["batch_1"]
 
 
 def test_a_refused_hand_in_ends_and_says_why(line: BatchLine, server: Server) -> None:
-    """A request the provider will never take is an error of its traces, not a batch for ever."""
+    """A request the provider refuses for good becomes errors, not a batch that never ends."""
     server.state.faults = [("POST /batches", 400)]
     line.ask()
     line.back()
-    (over,) = line.tickets()
+    (over,) = line.read_jobs()
     assert over.state == "refused"
     assert "400" in over.problem
     assert {answer.code for answer in line.answers()} == {"batch-refused"}
@@ -292,7 +296,7 @@ def test_a_refused_hand_in_ends_and_says_why(line: BatchLine, server: Server) ->
 def test_auto_takes_a_batch_where_the_deadline_allows(
     tmp_path: Path, via: str, outputs: int, now: datetime, way: str
 ) -> None:
-    """Few questions and mornings are asked live; a backfill and what is late anyway, by batch."""
+    """Few questions and urgent nights go live; backfills and overdue nights go by batch."""
     catalog_at(tmp_path / "catalog", "http://127.0.0.1:1/v1", via=via)
     line = BatchLine(tmp_path)
     line.night(*map(str, range(outputs)))
@@ -307,18 +311,18 @@ def test_auto_takes_a_batch_where_the_deadline_allows(
     )
     assert judge.judge
     assert judge.pin
-    asking: Any = CallPlan(work, judge.judge, judge.pin, None, line.lake)  # type: ignore[arg-type]
-    limits = Route(line.lake, line.catalog, now).batch_limits(asking)
+    plan: Any = CallPlan(work, judge.judge, judge.pin, None, line.lake)  # type: ignore[arg-type]
+    limits = Route(line.lake, line.catalog, now).batch_limits(plan)
     assert ("live" if limits is None else "batch") == way
     again = dataclasses.replace(work, wanted=tuple(w._replace(attempts=1) for w in work.wanted))
     if via == "auto":
-        retried = dataclasses.replace(asking, work=again)
+        retried = dataclasses.replace(plan, work=again)
         assert Route(line.lake, line.catalog, now).batch_limits(retried) is None
     work.contents.close()
 
 
 def test_a_judge_by_batch_needs_a_model_that_takes_them(tmp_path: Path) -> None:
-    """Where it could only be asked live, the catalog says so, with what to write."""
+    """A judge that can only be asked live is rejected with the key to change."""
     catalog_at(tmp_path / "catalog", "http://127.0.0.1:1/v1")
     pins = tmp_path / "catalog" / "models.yaml"
     pins.write_text(pins.read_text().replace("  batch: {}\n", ""))
@@ -366,12 +370,12 @@ def test_killed_at_any_step_it_pays_once(
 def test_a_death_between_its_two_writes_leaves_no_second_batch(
     line: BatchLine, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Written down twice, the same questions have the same name, and go once."""
+    """Jobs of the same questions have the same name, and are submitted once."""
     monkeypatch.setattr(batch, "advance_job", None)
     with pytest.raises(TypeError):
         line.ask()
     monkeypatch.undo()
-    (intended,) = line.tickets()
+    (intended,) = line.read_jobs()
     assert intended.state == "intended"
     assert requests_path(line.lake, intended.tag).exists()
     line.ask()

@@ -11,7 +11,7 @@ from tests.evals.models.batch_server import Server
 def test_the_days_budget_counts_a_batch_when_it_is_handed_in(
     line: BatchLine, server: Server
 ) -> None:
-    """What is out is money spent: a second run of the day finds less."""
+    """An open batch counts as spent: a second run of the day has less left."""
     line.catalog = line.catalog.model_copy(
         update={"budget": line.catalog.budget.model_copy(update={"calls_per_day": 2})}
     )
@@ -23,9 +23,9 @@ def test_the_days_budget_counts_a_batch_when_it_is_handed_in(
 
 
 def test_a_batch_that_is_back_is_booked_at_what_it_cost(line: BatchLine, server: Server) -> None:
-    """Out, it counts at its most; back, at its cost, on the day that handed it in."""
+    """It counts at its most until it ends, then at its cost, on the day that submitted it."""
     line.ask()
-    (out,) = line.tickets()
+    (out,) = line.read_jobs()
     assert spent(line) == (pytest.approx(out.booked_usd), 3)
     server.state.finish()
     (over,) = line.back(NOON + timedelta(days=1))
@@ -41,7 +41,7 @@ def test_a_batch_that_is_back_is_booked_at_what_it_cost(line: BatchLine, server:
 def test_what_a_batch_did_not_ask_frees_the_day(
     line: BatchLine, server: Server, status: str, upto: int, calls: int
 ) -> None:
-    """Rows that expired or were refused cost nothing, and the same day has their calls again."""
+    """Expired and refused rows cost nothing, and their calls are free again on the same day."""
     budget = line.catalog.budget.model_copy(update={"calls_per_day": 3})
     line.catalog = line.catalog.model_copy(update={"budget": budget})
     line.ask()
@@ -53,7 +53,7 @@ def test_what_a_batch_did_not_ask_frees_the_day(
 
 
 def test_a_hand_in_refused_for_good_frees_the_day(line: BatchLine, server: Server) -> None:
-    """Nothing was asked: nothing is booked."""
+    """No question was asked, so no cost is booked."""
     server.state.faults = [("POST /batches", 400)]
     line.ask()
     line.back()

@@ -22,10 +22,10 @@ VERSION = "2024-10-21"
 
 
 def until_back(line: BatchLine) -> None:
-    """Looks until nothing is under way."""
+    """Collects until no batch is open."""
     end = time.monotonic() + SOON_S
-    while any(one.is_open for one in line.tickets()):
-        assert time.monotonic() < end, [dataclasses.asdict(one) for one in line.tickets()]
+    while any(one.is_open for one in line.read_jobs()):
+        assert time.monotonic() < end, [dataclasses.asdict(one) for one in line.read_jobs()]
         line.back()
         time.sleep(0.05)
 
@@ -38,7 +38,7 @@ def test_the_shared_server_s_batches_are_taken_back_whole(tmp_path: Path) -> Non
         line.night(*(f"answer {n}" for n in range(300)))
         assert line.ask().pending == 300
         until_back(line)
-        counts = sum((Counter(one.counts) for one in line.tickets()), Counter[str]())
+        counts = sum((Counter(one.counts) for one in line.read_jobs()), Counter[str]())
         assert counts["answered"] + counts["batch-row-failed"] == 300
         assert 0 < counts["batch-row-failed"] < 75
         again = line.ask()
@@ -47,29 +47,29 @@ def test_the_shared_server_s_batches_are_taken_back_whole(tmp_path: Path) -> Non
         )  # fmt: skip
         until_back(line)
         stats = fake.stats()
-    assert sum(one.requests for one in line.tickets()) == 300 + counts["batch-row-failed"]
+    assert sum(one.requests for one in line.read_jobs()) == 300 + counts["batch-row-failed"]
     assert stats["unique_bodies"] == 300
     assert stats["repeat_bodies"] == counts["batch-row-failed"], "an answer is paid once"
     assert stats["count"] == 0, "nothing went live"
     kept = [one for one in line.answers() if one.code is None]
     assert len(kept) == counts["answered"]
-    assert sum(one.usd for one in line.tickets()) == pytest.approx(
+    assert sum(one.usd for one in line.read_jobs()) == pytest.approx(
         sum(one.cost_usd for one in kept)
     )
 
 
 def test_a_batch_of_the_shared_server_is_cancelled_half_way(tmp_path: Path) -> None:
-    """What was done by then is kept and paid, the rest is free to be asked another time."""
+    """Answers so far are stored and paid; the rest may be asked again."""
     with faulty("--batch-delay", "2") as fake:
         catalog_at(tmp_path / "catalog", fake.url)
         line = BatchLine(tmp_path)
         line.night(*(f"answer {n}" for n in range(60)))
         line.ask()
         time.sleep(0.8)
-        (out,) = line.tickets()
+        (out,) = line.read_jobs()
         assert cancel_batch(line.lake, line.catalog, out, NOON).status == "cancelling"
         until_back(line)
-        (over,) = line.tickets()
+        (over,) = line.read_jobs()
         done = over.counts["answered"]
         assert 0 < done < 60
         assert over.counts["batch-cancelled"] == 60 - done
@@ -134,26 +134,26 @@ def test_a_deployment_on_azure_takes_batches_in_azure_s_shapes(
 
 
 def test_without_metadata_a_batch_is_found_again_by_its_file(azure: Server, tmp_path: Path) -> None:
-    """The answer to its making was lost: it is found, not made and paid a second time."""
+    """A batch whose creation got no response is found, not created and paid twice."""
     azure.state.faults = [("POST /batches", 0)]
     line = line_on(azure, tmp_path)
     line.ask()
     line.back(NOON + timedelta(hours=1))
-    assert [one.state for one in line.tickets()] == ["submitted"]
+    assert [one.state for one in line.read_jobs()] == ["submitted"]
     assert len(azure.state.batches) == 1
 
 
 def test_a_file_that_is_not_read_yet_is_left_to_the_next_look(
     azure: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Azure refuses a batch of a file it still reads: it is made when that is done."""
+    """Azure refuses a batch while it processes the file: the batch is created afterwards."""
     monkeypatch.setattr("evals.calls.batch.READ_WAITS_S", (0.01,))
     azure.state.reading = 4
     line = line_on(azure, tmp_path)
     line.ask()
-    (waits,) = line.tickets()
+    (waits,) = line.read_jobs()
     assert (waits.state, waits.problem) == ("uploaded", "waits for the provider to read its file")
     assert azure.state.made["POST /batches"] == 0
     line.back()
-    assert [one.state for one in line.tickets()] == ["submitted"]
+    assert [one.state for one in line.read_jobs()] == ["submitted"]
     assert azure.state.made["POST /files"] == 1

@@ -6,14 +6,14 @@ from evals.calls.circuit_breaker import CircuitBreaker
 
 
 def broken(circuit: CircuitBreaker, now: float = 0.0) -> CircuitBreaker:
-    """A circuit after as many questions failed as it takes."""
+    """A circuit breaker after `threshold` failed questions."""
     for number in range(circuit.threshold):
         circuit.record_failure(f"q{number}", "connection", now)
     return circuit
 
 
 def test_a_few_failures_leave_it_closed() -> None:
-    """One question that fails again and again says nothing of the others."""
+    """Repeated failures of one question do not open the breaker."""
     circuit = CircuitBreaker(threshold=3)
     for _ in range(20):
         circuit.record_failure("q", "server-error", 0.0)
@@ -21,7 +21,7 @@ def test_a_few_failures_leave_it_closed() -> None:
 
 
 def test_an_answer_between_failures_begins_the_count_anew() -> None:
-    """Only failures without an answer between them open it; a refusal is an answer."""
+    """Only failures without an answer between them open it; a refused request is an answer."""
     circuit = CircuitBreaker(threshold=3)
     for number in range(20):
         circuit.record_failure(f"q{number}", "connection", 0.0)
@@ -31,7 +31,7 @@ def test_an_answer_between_failures_begins_the_count_anew() -> None:
 
 
 def test_open_it_lets_one_question_probe_while_the_others_wait() -> None:
-    """After the pause one goes, and its success lets all go."""
+    """After the pause one question probes, and its success closes the breaker."""
     circuit = broken(CircuitBreaker())
     assert circuit.seconds_to_wait("a", 0.5) == 0.5
     assert circuit.seconds_to_wait("a", 1.0) == 0.0
@@ -41,7 +41,7 @@ def test_open_it_lets_one_question_probe_while_the_others_wait() -> None:
 
 
 def test_calls_that_were_under_way_when_it_opened_are_no_probes() -> None:
-    """However many fail late, the first probe comes after a second, and a blip is waited out."""
+    """The first probe comes after a second, however many calls fail late."""
     circuit = broken(CircuitBreaker())
     for number in range(100):
         circuit.record_failure(f"late{number}", "connection", 0.5)
@@ -54,7 +54,7 @@ def test_calls_that_were_under_way_when_it_opened_are_no_probes() -> None:
 
 
 def test_a_provider_that_stays_down_is_given_up_and_tried_again_later() -> None:
-    """After its patience every question is told at once; after its rest one probes."""
+    """After `patience_s` questions are given up at once; after `rest_s` one probes."""
     circuit = broken(CircuitBreaker(patience_s=10.0, rest_s=30.0))
     now = 0.0
     while (wait := circuit.seconds_to_wait("a", now)) is not None:
@@ -70,7 +70,7 @@ def test_a_provider_that_stays_down_is_given_up_and_tried_again_later() -> None:
 
 
 def test_what_another_run_found_down_is_down_here() -> None:
-    """No run has to find out for itself."""
+    """A run adopts an outage that another run detected."""
     circuit = CircuitBreaker()
     circuit.adopt_outage(down_until=100.0, now=50.0)
     assert circuit.seconds_to_wait("a", 60.0) is None

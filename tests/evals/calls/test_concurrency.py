@@ -1,4 +1,4 @@
-"""Promises of the gate: what an account takes is found, shared, and never passed."""
+"""Promises of the account gate: the limit is learned, shared, and never exceeded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def reply(limits: Limits | None = None) -> Reply:
 
 
 async def through(gate: AccountGate, count: int, latency_s: float = 0.0, room: int = 10**6) -> int:
-    """Sends calls to a server with room for so many at once; how often it said `too many`."""
+    """Sends calls to a server that takes `room` at once; returns how many it refused."""
     inside = refused = 0
 
     async def call(number: int) -> None:
@@ -62,7 +62,7 @@ async def through(gate: AccountGate, count: int, latency_s: float = 0.0, room: i
 
 
 def test_the_window_finds_what_the_provider_takes(shared: SharedState) -> None:
-    """With room for 12 it settles near 12, and hardly a call is refused."""
+    """With room for 12 the window converges to about 12, and few calls are refused."""
     gate = AccountGate(pin(concurrency=64), shared)
     refused = asyncio.run(through(gate, 600, 0.01, room=12))
     assert 6 <= gate.window <= 16
@@ -70,7 +70,7 @@ def test_the_window_finds_what_the_provider_takes(shared: SharedState) -> None:
 
 
 def test_the_pace_finds_what_the_provider_takes(shared: SharedState) -> None:
-    """Where not the number at once is too much but the pace, calls come apart: few are refused."""
+    """Where the pace is too fast at any concurrency, calls are spaced and few are refused."""
     gate, bucket, refused = AccountGate(pin(), shared), [2.0, time.monotonic()], 0
 
     async def call(number: int) -> None:
@@ -99,7 +99,7 @@ def test_the_pace_finds_what_the_provider_takes(shared: SharedState) -> None:
 
 
 def test_what_was_found_is_where_the_next_evaluator_begins(shared: SharedState) -> None:
-    """The window outlives the evaluator and the run that found it."""
+    """The window is stored for later evaluators and runs."""
     gate = AccountGate(pin(concurrency=64), shared)
     asyncio.run(through(gate, 300, 0.005, room=12))
     gate.close()
@@ -107,7 +107,7 @@ def test_what_was_found_is_where_the_next_evaluator_begins(shared: SharedState) 
 
 
 def test_two_runs_share_an_accounts_window(shared: SharedState, tmp_path: Path) -> None:
-    """Each has half of it, and the whole again when the other is over."""
+    """Each process has half the window, and all of it after the other has closed."""
     one = AccountGate(pin(concurrency=32), shared)
     other = AccountGate(pin(concurrency=32), SharedState(Lake(tmp_path)))
     one.sync()
@@ -134,7 +134,7 @@ def test_a_ceiling_is_shared_by_all_runs(shared: SharedState, tmp_path: Path) ->
 
 
 def test_the_limits_a_provider_tells_are_kept_to(shared: SharedState) -> None:
-    """The default share of what its headers say, remembered for the next run."""
+    """The default share of the limits in its headers, stored for the next run."""
     gate = AccountGate(pin(), shared)
     gate.apply_limits(Limits(requests_limit=1200, requests_left=1100))
     again = AccountGate(pin(), shared)

@@ -1,4 +1,4 @@
-"""Promises of the estimate: what a run is said to cost is what it costs, within a tenth."""
+"""Promises of the estimate: a run costs what was estimated, within a tenth."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ PRICES = [{"since": "2026-01-01", "input": 2.0, "cached": 0.2, "output": 8.0}]
 NOW = datetime.combine(TODAY, time(12), UTC)
 
 
-def priced(body: dict[str, Any], seen: int, beside: int = 0, cached: float = 0.0) -> Said:
+def priced(body: dict[str, Any], seen: int, overhead: int = 0, cached: float = 0.0) -> Said:
     """An answer whose usage follows the text, 3.3 characters a token, 20 to 60 tokens back."""
     text = "".join(message["content"] for message in body["messages"])
-    tokens, said = int(len(text) / 3.3) + beside, 20 + zlib.crc32(text.encode()) % 41
-    used: dict[str, Any] = {"prompt_tokens": tokens, "completion_tokens": said}
+    tokens, tokens_out = int(len(text) / 3.3) + overhead, 20 + zlib.crc32(text.encode()) % 41
+    used: dict[str, Any] = {"prompt_tokens": tokens, "completion_tokens": tokens_out}
     used["prompt_tokens_details"] = {"cached_tokens": int(tokens * cached)}
     return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}', usage=used))
 
@@ -35,7 +35,7 @@ def scope(team: Team, *nights: Any) -> PlanScope:
     return PlanScope(team.lake, team.catalog, GoldAndLabels.of(team.catalog.root, []), nights)
 
 
-def told(team: Team, *nights: Any) -> list[PlannedNight]:
+def plan_team(team: Team, *nights: Any) -> list[PlannedNight]:
     """The plan of some nights."""
     return plan_nights(scope(team, *nights))
 
@@ -46,19 +46,19 @@ def sound(team: Team, count: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("words", "beside", "cached"), [(40, 0, 0.0), (400, 0, 0.0), (400, 110, 0.0), (40, 60, 0.8)]
+    ("words", "overhead", "cached"), [(40, 0, 0.0), (400, 0, 0.0), (400, 110, 0.0), (40, 60, 0.8)]
 )
 def test_an_estimate_from_the_ledger_is_within_a_tenth_of_what_it_then_costs(
-    tmp_path: Path, words: int, beside: int, cached: float
+    tmp_path: Path, words: int, overhead: int, cached: float
 ) -> None:
     """From a night of short texts, whatever the provider counts beside them or had cached."""
     second = NIGHT + timedelta(days=1)
-    with serving(lambda body, seen: priced(body, seen, beside, cached)) as server:
+    with serving(lambda body, seen: priced(body, seen, overhead, cached)) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
         team.lake.write("traces", NIGHT, traces(60))
         team.lake.write("traces", second, traces(300, second, words=words))
         team.score()
-        (row,) = told(team, second)
+        (row,) = plan_team(team, second)
         tally = team.score(second)
     answers = team.lake.read("answers", [second])
     assert row.basis == "the judge's answers so far"
@@ -66,7 +66,7 @@ def test_an_estimate_from_the_ledger_is_within_a_tenth_of_what_it_then_costs(
     assert row.tokens_in == pytest.approx(sum(a.tokens_in for a in answers), rel=0.1)
     assert row.tokens_out == pytest.approx(sum(a.tokens_out for a in answers), rel=0.1)
     assert row.usd == pytest.approx(tally.usd, rel=0.1)
-    (after,) = told(team, second)
+    (after,) = plan_team(team, second)
     assert (after.calls, after.tokens_in, after.usd) == (0, 0, 0.0)
 
 
@@ -75,32 +75,32 @@ def test_a_first_estimate_says_that_it_rests_on_the_texts_alone(tmp_path: Path) 
     with serving(priced) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
         team.lake.write("traces", NIGHT, traces(50))
-        (row,) = told(team, NIGHT)
+        (row,) = plan_team(team, NIGHT)
         tally = team.score()
     assert row.basis == "the length of the texts"
     assert row.usd == pytest.approx(tally.usd, rel=0.5)
 
 
 def test_a_model_without_a_price_costs_an_unknown_sum(tmp_path: Path) -> None:
-    """Its calls are told, and no dollars are made up."""
+    """Its calls are counted, and no dollars are invented."""
     with serving(priced) as server:
         team = Team(tmp_path, server.url)
         team.lake.write("traces", NIGHT, traces(5))
-        (row,) = told(team, NIGHT)
+        (row,) = plan_team(team, NIGHT)
     assert (row.calls, row.usd) == (5, None)
 
 
 def test_a_judge_nobody_knows_is_known_after_a_few_of_its_questions(tmp_path: Path) -> None:
-    """Asked, they are those a run asks first; their answers are kept, and none is paid twice."""
+    """A probe asks the questions a run asks first; answers are stored, and none is paid twice."""
     with serving(priced) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
         team.lake.write("traces", NIGHT, traces(400, words=60))
-        (guess,) = told(team, NIGHT)
+        (guess,) = plan_team(team, NIGHT)
         assert (guess.basis, guess.margin) == ("the length of the texts", None)
         assert guess.most is not None
         assert sound(team, 20) == 20
         assert sound(team, 20) == 0  # they are known
-        (row,) = told(team, NIGHT)
+        (row,) = plan_team(team, NIGHT)
         tally = team.score()
     assert (row.calls, tally.calls) == (380, 380)
     assert row.basis == "the judge's answers so far"
@@ -114,7 +114,7 @@ def test_a_judge_nobody_knows_is_known_after_a_few_of_its_questions(tmp_path: Pa
 
 
 def test_a_probe_asks_no_more_than_the_day_has_left(tmp_path: Path) -> None:
-    """It is paid from the day's budget, which tells what is left of it."""
+    """It is paid from the day's budget, and lowers what is left."""
     with serving(priced) as server:
         budget = {"usd_per_day": 5.0, "calls_per_day": 8}
         team = Team(tmp_path, server.url, pin={"prices": PRICES}, budget=budget)
@@ -134,13 +134,13 @@ def test_answers_of_another_model_are_a_guess(tmp_path: Path) -> None:
         team.lake.write("traces", NIGHT, traces(30))
         team.score()
         moved = Team(tmp_path, server.url, pin={"prices": PRICES, "model": "m-2026-02-02"})
-        (row,) = told(moved, NIGHT)
+        (row,) = plan_team(moved, NIGHT)
     assert row.calls == 30
     assert (row.basis, row.margin) == ("the judge's answers from another model", None)
 
 
 def test_a_new_judge_is_guessed_from_the_others_of_its_model(tmp_path: Path) -> None:
-    """Their answers tell how its model counts and about how much it writes; still a guess."""
+    """Their answers give its tokens per character and about its output; no margin is claimed."""
     second = NIGHT + timedelta(days=1)
     with serving(priced) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
@@ -151,7 +151,7 @@ def test_a_new_judge_is_guessed_from_the_others_of_its_model(tmp_path: Path) -> 
         for file in team.lake.files("answers", [NIGHT]):
             file.unlink()
         team.lake.write("answers", NIGHT, theirs, "another-version")
-        (row,) = told(team, second)
+        (row,) = plan_team(team, second)
         tally = team.score(second)
     assert (row.basis, row.margin) == ("other judges' answers from the model", None)
     assert row.usd == pytest.approx(tally.usd, rel=0.1)

@@ -35,13 +35,13 @@ def shared(tmp_path: Path) -> SharedState:
 
 
 def spent(shared: SharedState) -> Spent:
-    """What the home's day has come to, reservations included."""
+    """What the home's day has spent, reservations included."""
     sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
     return Spent(*shared.db.execute(sql).fetchone())
 
 
 def test_two_runs_draw_from_one_budget(shared: SharedState) -> None:
-    """What one has reserved the other cannot have."""
+    """A run cannot reserve what another has reserved."""
     one, other = (DayBudget(shared, name, TODAY, CATALOG) for name in ("one", "other"))
     assert one.reserve("chat", [0.0] * 7) == 7
     assert other.reserve("chat", [0.0] * 7) == 3
@@ -50,23 +50,23 @@ def test_two_runs_draw_from_one_budget(shared: SharedState) -> None:
 
 
 def test_money_is_reserved_at_its_most_and_settled_at_its_cost(shared: SharedState) -> None:
-    """Dollars stop it as calls do, and what was not used is there again."""
-    purse = DayBudget(shared, "run", TODAY, CATALOG)
-    assert purse.reserve("chat", [0.3] * 5) == 3
-    purse.book_spent("chat", Spent(0.9, 3), Spent(0.3, 3))
-    assert purse.reserve("chat", [0.3] * 5) == 2
+    """Dollars limit calls, and unused reservations are released."""
+    budget = DayBudget(shared, "run", TODAY, CATALOG)
+    assert budget.reserve("chat", [0.3] * 5) == 3
+    budget.book_spent("chat", Spent(0.9, 3), Spent(0.3, 3))
+    assert budget.reserve("chat", [0.3] * 5) == 2
     assert spent(shared).usd == pytest.approx(0.9)
 
 
 def test_an_application_has_a_budget_of_its_own_within_that_of_all(shared: SharedState) -> None:
-    """The smaller of the two is what there is."""
-    purse = DayBudget(shared, "run", TODAY, CATALOG)
-    assert purse.reserve("small", [0.0] * 9) == 3
-    assert purse.reserve("chat", [0.0] * 9) == 7
+    """The smaller of the two budgets applies."""
+    budget = DayBudget(shared, "run", TODAY, CATALOG)
+    assert budget.reserve("small", [0.0] * 9) == 3
+    assert budget.reserve("chat", [0.0] * 9) == 7
 
 
 def test_tomorrow_is_another_day(shared: SharedState) -> None:
-    """What counts is the day of asking."""
+    """The budget is of the day on which calls are made."""
     DayBudget(shared, "run", TODAY, CATALOG).reserve("chat", [0.0] * 10)
     assert DayBudget(shared, "run", TODAY, CATALOG).reserve("chat", [0.0]) == 0
     assert DayBudget(shared, "run", TODAY + timedelta(days=1), CATALOG).reserve("chat", [0.0]) == 1
@@ -94,7 +94,7 @@ with ledger.journal(lake, "dead") as journal:
 
 
 def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
-    """After `kill -9` what came is booked at its cost, and all else reserved at its most."""
+    """After `kill -9` answers are booked at their cost, and open reservations at their most."""
     command = [sys.executable, "-c", DIES, str(tmp_path), TODAY.isoformat()]
     root = Path(__file__).parents[3]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
@@ -103,7 +103,7 @@ def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
         lake = Lake(tmp_path).open()
         day_budget.recover_runs(lake)
         shared = SharedState(Lake(tmp_path))
-        assert spent(shared).calls == 8, "it lives, and holds what it reserved"
+        assert spent(shared).calls == 8, "it is alive, and keeps its reservation"
         os.kill(process.pid, signal.SIGKILL)
     day_budget.recover_runs(lake)
     assert spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)
@@ -115,7 +115,7 @@ def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
 
 
 def test_a_forgetting_books_what_a_dead_run_paid_before_it_takes_it_away(tmp_path: Path) -> None:
-    """Its journal is settled as at the start of a run: the money spent stays spent."""
+    """Its journal is recovered as at the start of a run, and its spending stays booked."""
     lake = Lake(tmp_path).open()
     shared = SharedState(Lake(tmp_path))
     assert DayBudget(shared, "dead", TODAY, CATALOG).reserve("chat", [0.1] * 8) == 8

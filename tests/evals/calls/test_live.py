@@ -1,4 +1,4 @@
-"""Promises of live asking: whatever a provider does, each trace ends with a verdict or a reason."""
+"""Promises of live calls: whatever a provider does, each trace ends with a verdict or a reason."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_faults_of_every_kind_end_as_verdicts_or_errors(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_fault_of_our_own_server_is_told_apart(tmp_path: Path) -> None:
-    """A code says what went wrong; the same question asked well is a verdict."""
+    """A failed call has an error code; the same question answered well has a verdict."""
     bad = {
         "answer 2026-10-01 0 ": Said(500),
         "answer 2026-10-01 1 ": Said(200, b"{not json"),
@@ -81,7 +81,7 @@ def test_every_kind_of_fault_of_our_own_server_is_told_apart(tmp_path: Path) -> 
 def test_a_provider_that_is_down_ends_the_night_quickly_and_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rest are error rows that say so; nothing of it is paid, and the next run asks them."""
+    """The rest become unpaid error rows with that code, and the next run asks them."""
     monkeypatch.setattr(live, "BACKOFF_S", 0.01)
     impatient = CircuitBreaker(probe_s=0.1, patience_s=0.5, rest_s=30.0)
     with serving(passes) as server:
@@ -98,7 +98,7 @@ def test_a_provider_that_is_down_ends_the_night_quickly_and_is_asked_again(
 
 
 def test_outside_its_hours_a_provider_is_left_alone(tmp_path: Path) -> None:
-    """What is not asked is skipped, says so, and is asked when the hours come."""
+    """Unasked questions are skipped with that reason, and asked within the hours."""
     now = datetime.now(UTC)
     closed = f"{now + timedelta(hours=2):%H:%M}-{now + timedelta(hours=3):%H:%M}"
     open_ = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=1):%H:%M}"
@@ -113,7 +113,7 @@ def test_outside_its_hours_a_provider_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_retry_after_is_waited_for(tmp_path: Path) -> None:
-    """A call that was told to wait is not repeated before."""
+    """A call is not retried before the time the provider requested."""
     times: list[float] = []
 
     def script(body: dict[str, Any], seen: int) -> Said:
@@ -153,7 +153,7 @@ def test_to_wait_under_a_low_ceiling_is_no_time_of_the_question(tmp_path: Path) 
 
 
 def test_an_account_that_only_says_not_now_is_asked_no_more(tmp_path: Path) -> None:
-    """Some questions heard nothing else to their deadlines: the rest waits for another run."""
+    """Some questions were rate-limited to their deadlines: the rest waits for another run."""
     with serving(lambda body, seen: Said(429, headers={"Retry-After": "1"})) as server:
         team = Team(tmp_path, server.url, pin={"deadline_s": 2.0})
         team.lake.write("traces", NIGHT, traces(300))
@@ -168,7 +168,7 @@ def test_an_account_that_only_says_not_now_is_asked_no_more(tmp_path: Path) -> N
 
 
 def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
-    """What was scored is the beginning of the hash order, at the rate it reached."""
+    """The scored traces are the start of the hash order, at the rate it reached."""
     prices = [{"since": "2026-01-01", "input": 500.0, "output": 500.0}]  # 12 tokens: 0.6 cents
     with serving(passes) as server:
         team = Team(
@@ -189,7 +189,7 @@ def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
 
 
 def test_no_more_is_reserved_than_a_round_of_calls_ahead(tmp_path: Path) -> None:
-    """A run that dies takes what it reserved from the day: it is little."""
+    """A crashed run costs the day its reservations, which are few."""
     held = []
 
     def script(body: dict[str, Any], seen: int) -> Said:
@@ -205,7 +205,7 @@ def test_no_more_is_reserved_than_a_round_of_calls_ahead(tmp_path: Path) -> None
 
 
 def test_a_call_whose_answer_was_lost_counts_in_the_days_budget(tmp_path: Path) -> None:
-    """The provider may charge it: neither its calls nor its dollars are asked for twice."""
+    """A call the provider may charge is booked once, in calls and in dollars."""
 
     def script(body: dict[str, Any], seen: int) -> Said:
         return passes(body) if seen else Said(200, b"{not json")
@@ -224,12 +224,12 @@ def test_a_call_whose_answer_was_lost_counts_in_the_days_budget(tmp_path: Path) 
 
 
 def spent(body: dict[str, Any], seen: int) -> Said:
-    """What an account without money is told."""
+    """The error of an account without money."""
     return Said(429, {"error": {"code": "insufficient_quota", "message": "You exceeded it."}})
 
 
 def test_an_account_without_quota_is_asked_no_more(tmp_path: Path) -> None:
-    """What was under way is told once and not retried; the rest, other nights' too, waits."""
+    """Calls under way fail once without a retry; all other questions wait for the next run."""
     with serving(spent) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         for night in (NIGHT, NIGHT + timedelta(days=1)):
@@ -243,7 +243,7 @@ def test_an_account_without_quota_is_asked_no_more(tmp_path: Path) -> None:
         assert 1 <= len(server.seen) <= 4
         asked = len(server.seen)
         assert team.score(NIGHT + timedelta(days=1), ask=way).errored == 300
-        assert len(server.seen) == asked, "one run is told once"
+        assert len(server.seen) == asked, "no further call in this run"
     with serving(passes) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         again = team.score(run_id="again", ask=Route(team.lake, team.catalog, datetime.now(UTC)))
@@ -251,7 +251,7 @@ def test_an_account_without_quota_is_asked_no_more(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_refused_is_not_tried_on_every_trace(tmp_path: Path) -> None:
-    """A few different questions refused and none answered: it is the key, and the rest waits."""
+    """After a few refused questions and no answer the key is at fault, and the rest waits."""
     with serving(lambda body, seen: Said(401, b"{}")) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         team.lake.write("traces", NIGHT, traces(300))
@@ -263,7 +263,7 @@ def test_a_key_that_is_refused_is_not_tried_on_every_trace(tmp_path: Path) -> No
 def test_another_model_s_answers_are_paid_for_a_few_times_and_asked_anew_once_it_is_mended(
     tmp_path: Path,
 ) -> None:
-    """The rest of the run asks that model nothing more, other models of the account as before."""
+    """The run makes no more calls to that model; other models of the account are unaffected."""
 
     def script(body: dict[str, Any], seen: int) -> Said:
         other = {"model": "m-9"} if body["model"] == "m-2026-01-01" else {}
@@ -278,7 +278,7 @@ def test_another_model_s_answers_are_paid_for_a_few_times_and_asked_anew_once_it
         assert asked <= CircuitBreaker().threshold + 4
         assert {(row.code, row.retryable) for row in team.rows()} == {("other-model", True)}
         assert team.score(NIGHT, run_id="same", ask=way).errored == 100
-        assert len(server.seen) == asked, "one run is told once"
+        assert len(server.seen) == asked, "no further call in this run"
         right = Team(tmp_path / "b", server.url, pin={"model": "m-8-2026-01-01"})
         right.lake.write("traces", NIGHT, traces(100))
         also = Route(right.lake, right.catalog, way.now, way.closed)
@@ -290,7 +290,7 @@ def test_another_model_s_answers_are_paid_for_a_few_times_and_asked_anew_once_it
 def test_weights_that_were_not_the_pinned_ones_leave_their_night_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once the file is put right, the next run asks."""
+    """After the file is corrected, the next run asks."""
     package = tmp_path / "night_weights"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -307,7 +307,7 @@ def test_weights_that_were_not_the_pinned_ones_leave_their_night_open(
 
 
 def test_a_refusal_of_one_question_is_not_the_keys(tmp_path: Path) -> None:
-    """Where others are answered between, everything else is asked."""
+    """Where others are answered in between, all other questions are asked."""
 
     def script(body: dict[str, Any], seen: int) -> Said:
         return Said(403, b"{}") if "0 word" in body["messages"][-1]["content"] else passes(body)

@@ -58,7 +58,7 @@ def team(root: Path, server: Server, repeats: int, **how: Any) -> Team:
 
 
 def told(team: Team) -> dict[str, Any]:
-    """The judge's noise as the report has it."""
+    """The judge's noise in the report."""
     (row,) = team.lake.read("noise")
     return noise_of(row._asdict())
 
@@ -69,18 +69,18 @@ def noise_of(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def verdicts(team: Team) -> dict[str, str | None]:
-    """Each trace's verdict under the judge's version of now."""
+    """Each trace's verdict under the judge's current version."""
     version = team.evaluator.version
     return {row.trace_id: row.verdict for row in team.rows() if row.evaluator_version == version}
 
 
 def asked(server: Server) -> list[int]:
-    """How often each question was put, whatever it was."""
+    """How often each question was asked."""
     return sorted(Counter(str(body) for body in server.seen).values())
 
 
 def test_raising_repeats_pays_for_the_further_answers_alone(tmp_path: Path, server: Server) -> None:
-    """From 1 to 3: two more a content, the answers there are stand, and no verdict changes."""
+    """From 1 to 3 repeats: two more calls per content, stored answers and verdicts unchanged."""
     once = team(tmp_path, server, 1)
     assert once.score().calls == COUNT
     before = verdicts(once)
@@ -100,7 +100,7 @@ def keys(team: Team) -> list[str]:
 
 
 def test_an_unchanged_second_run_asks_nothing(tmp_path: Path, server: Server) -> None:
-    """Repeats are paid once, as everything is."""
+    """Repeats are paid once, as all answers are."""
     made = team(tmp_path, server, 3)
     assert made.score().calls == 3 * COUNT
     before = told(made)
@@ -110,7 +110,7 @@ def test_an_unchanged_second_run_asks_nothing(tmp_path: Path, server: Server) ->
 
 
 def test_every_repeat_is_the_same_request(tmp_path: Path, server: Server) -> None:
-    """Seed and temperature too: what is measured is the judge as it runs."""
+    """Repeats have the judge's own seed and temperature, so the noise is that of its real use."""
     team(tmp_path, server, 3).score()
     assert {body["seed"] for body in server.seen} == {1}
     assert asked(server) == [3] * COUNT
@@ -128,7 +128,7 @@ def test_flips_are_counted_and_errors_are_none(tmp_path: Path, server: Server) -
 
 
 def test_answers_of_one_content_widen_the_interval(tmp_path: Path) -> None:
-    """Contents that always flip or never do: ten pairs of five say less than ten of ten."""
+    """Where contents always or never flip, ten pairs of five contents widen the interval."""
     said: dict[str, bool | None] = {}
     for content, more in {"a": False, "b": False, "c": True, "d": True, "e": True}.items():
         said |= {content: True, f"{content}.2": more, f"{content}.3": more}
@@ -143,7 +143,7 @@ def test_answers_of_one_content_widen_the_interval(tmp_path: Path) -> None:
 
 
 def test_without_a_flip_a_content_counts_once(tmp_path: Path) -> None:
-    """No flip in twenty repeats of ten contents is told with the interval of ten."""
+    """Without a flip the interval is that of ten contents, not of their twenty repeats."""
     row = {"repeats": 3, "contents": 10, "pairs": 20, "flips": 0, "square": 0.0}
     found = noise_of({**row, "errors": 0, "missing": 0})
     assert (found["n"], found["rate"], found["low"]) == (20, 0.0, 0.0)
@@ -151,14 +151,14 @@ def test_without_a_flip_a_content_counts_once(tmp_path: Path) -> None:
 
 
 def test_a_failed_first_answer_makes_no_pair() -> None:
-    """There is nothing to contradict."""
+    """A further answer cannot differ from a first answer that failed."""
     names = noises.list_answer_keys("a", 3)
     found = noises.compare_answers(names, {"a": None, "a.2": True})
     assert found == noises.Comparison(pairs=0, flips=0, errors=0, missing=1)
 
 
 def test_a_budget_leaves_repeats_for_another_day(tmp_path: Path, server: Server) -> None:
-    """First answers come first: all are scored, and what is missing is asked when there is room."""
+    """First answers come first: all traces are scored, and repeats follow when money allows."""
     made = team(tmp_path, server, 3, budget={"calls_per_day": COUNT + 2})
     assert made.score().calls == COUNT + 2
     assert set(verdicts(made).values()) == {"pass"}
@@ -173,7 +173,7 @@ def test_a_budget_leaves_repeats_for_another_day(tmp_path: Path, server: Server)
 def test_answers_that_were_kept_before_a_death_are_not_asked_again(
     tmp_path: Path, server: Server
 ) -> None:
-    """A run that stopped anywhere among the repeats is carried on, each answer paid once."""
+    """A run stopped among the repeats is resumed, each answer paid once."""
     made = team(tmp_path, server, 3)
 
     left = iter(range(COUNT + 2, -1, -1))
@@ -201,7 +201,7 @@ def test_a_forgotten_trace_takes_its_repeats_along(tmp_path: Path, server: Serve
 
 
 def test_a_plan_counts_repeats(tmp_path: Path, server: Server) -> None:
-    """What it says will be asked is what is asked."""
+    """The run makes the calls the plan counts."""
     made = team(tmp_path, server, 3)
     references = GoldAndLabels.of(made.catalog.root, [])
     (row,) = plan_nights(PlanScope(made.lake, made.catalog, references, [NIGHT]))
@@ -214,7 +214,7 @@ def test_a_plan_counts_repeats(tmp_path: Path, server: Server) -> None:
 
 
 def test_repeats_go_by_batch(tmp_path: Path) -> None:
-    """Each is a line of its own in the file, and none is handed in twice."""
+    """Each repeat is a line of its own in the file, and none is submitted twice."""
     with serving_batches() as server:
         line = batch_line(tmp_path, server.url, repeats=3)
         line.night("good", "bad")
@@ -230,7 +230,7 @@ def test_repeats_go_by_batch(tmp_path: Path) -> None:
 
 
 def test_repeats_alone_in_a_batch_are_awaited(tmp_path: Path) -> None:
-    """Every trace has its verdict; what is out is said, and when it is back the night is due."""
+    """Each trace has its verdict; awaited repeats are counted, and reopen the night on arrival."""
     with serving_batches() as server:
         line = batch_line(tmp_path, server.url, repeats=1)
         line.night("good", "bad")

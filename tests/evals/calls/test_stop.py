@@ -1,4 +1,4 @@
-"""Promises of a stop: whatever asking waits for it ends soon, and nothing paid is lost."""
+"""Promises of a stop: calls end soon, whatever they wait for, and no paid answer is lost."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def passes(body: dict[str, Any], seen: int = 0) -> Said:
 
 
 def refuses(body: dict[str, Any], seen: int) -> Said:
-    """To be asked again in half a minute."""
+    """A rate limit to be retried in half a minute."""
     return Said(429, headers={"Retry-After": "30"})
 
 
 def resets(body: dict[str, Any], seen: int) -> Said:
-    """Nobody is there: calls back off, then the circuit opens."""
+    """The provider is down: calls back off, then the circuit breaker opens."""
     return Said(breaks="reset")
 
 
@@ -45,7 +45,7 @@ def hangs(body: dict[str, Any], seen: int) -> Said:
 
 @contextmanager
 def stopped_after(seconds: float) -> Iterator[Stop]:
-    """A stop that another thread requests so long after asking began."""
+    """A stop that another thread requests some seconds after calls began."""
     stop = Stop()
 
     def request() -> None:
@@ -78,7 +78,7 @@ def test_a_stop_ends_whatever_is_waited_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Soon, with no scores; calls given up count as paid, and no money stays reserved."""
+    """The run ends soon, without scores; abandoned calls count as paid, nothing stays reserved."""
     monkeypatch.setattr(live, "GRACE_S", GRACE_S)
     with serving(script) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4, **pin})
@@ -94,7 +94,7 @@ def test_a_stop_ends_whatever_is_waited_for(
 
 
 def test_answers_within_the_grace_are_kept_and_no_question_follows(tmp_path: Path) -> None:
-    """What was under way is paid anyway; the next run asks only the rest."""
+    """Calls under way are paid anyway; the next run asks only the rest."""
     with serving(lambda body, seen: passes(body)._replace(after_s=0.4)) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         team.lake.write("traces", NIGHT, traces(10))
@@ -107,7 +107,7 @@ def test_answers_within_the_grace_are_kept_and_no_question_follows(tmp_path: Pat
 
 
 def test_a_stop_before_the_first_question_asks_none(tmp_path: Path) -> None:
-    """Also when it came before there was a loop to wake."""
+    """A stop requested before the event loop started ends the run, too."""
     stop = Stop()
     assert not stop.request(), "nobody asks yet"
     with serving(passes) as server:
