@@ -28,7 +28,7 @@ class PendingNight(NamedTuple):
 def lock_evaluators(lake: Lake, catalog: Catalog, night: date, app: str) -> tuple[Evaluator, ...]:
     """Returns the evaluators a night of an application is reported with; the first call locks them.
 
-    A broken application has none: its night waits until the catalog is mended.
+    A broken application has none: its night waits until the catalog is repaired.
     """
     if app in catalog.broken:
         return ()
@@ -41,9 +41,9 @@ def lock_evaluators(lake: Lake, catalog: Catalog, night: date, app: str) -> tupl
 def load_locked_evaluators(
     lake: Lake, catalog: Catalog, night: date, app: str
 ) -> tuple[Evaluator, ...]:
-    """Loads a night's locked versions, each with the sample it had when they were locked.
+    """Loads a night's locked versions, each with its sample as it was when they were locked.
 
-    A model is asked at the catalog's present address, as long as it is the same model.
+    A model has the catalog's present address, as long as it is the same model.
     """
     state = night_state.read_state(lake, night)
     samples = state.samples.get(app, {})
@@ -69,21 +69,21 @@ def move_lock(
     current = {e.name: e for e in resolution.resolve_app(catalog, app)}
     with lake.lock("night-lock", night.isoformat()):
         state = night_state.read_state(lake, night)
-        versions, looks = dict(state.evaluators.get(app, {})), dict(state.samples.get(app, {}))
+        versions, samples = dict(state.evaluators.get(app, {})), dict(state.samples.get(app, {}))
         chosen = set(current) | set(versions) if names is None else set(names)
         for name in chosen:
             if name in current:
                 write_evaluator(lake, current[name])
                 versions[name] = current[name].version
-                looks[name] = current[name].sampling()
+                samples[name] = current[name].sampling()
             elif names is None:
                 versions.pop(name, None)
-                looks.pop(name, None)
+                samples.pop(name, None)
         night_state.update_state(
             lake,
             night,
             evaluators={**state.evaluators, app: dict(sorted(versions.items()))},
-            samples={**state.samples, app: dict(sorted(looks.items()))},
+            samples={**state.samples, app: dict(sorted(samples.items()))},
         )
     return load_locked_evaluators(lake, catalog, night, app)
 
@@ -151,8 +151,8 @@ def list_answer_versions(lake: Lake, night: date) -> set[str]:
     locked = night_state.read_state(lake, night).evaluators
     versions = (
         read_evaluator(lake, name, app, version).answer_version
-        for app, of_app in locked.items()
-        for name, version in of_app.items()
+        for app, app_versions in locked.items()
+        for name, version in app_versions.items()
     )
     return {version for version in versions if version}
 

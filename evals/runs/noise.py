@@ -46,7 +46,7 @@ def write_noise(lake: Lake, work: Worklist, awaited: Collection[str] = ()) -> No
 
     Args:
         lake: has the table.
-        work: the night the judge was asked about.
+        work: the judge's worklist of the night.
         awaited: keys of the answers expected from a batch.
     """
     judge = work.evaluator.judge
@@ -62,15 +62,15 @@ def measure_noise(lake: Lake, work: Worklist, judge: Judge) -> NoiseRow:
     """Compares a judge's answers to a night's contents."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
     contents = dict.fromkeys(sampled.key for sampled in work.chosen.values())
-    asked = [list_answer_keys(key, judge.repeats) for key in contents]
-    keys = {key for of_content in asked for key in of_content}
+    answer_keys = [list_answer_keys(key, judge.repeats) for key in contents]
+    keys = {key for of_content in answer_keys for key in of_content}
     verdicts: dict[str, bool | None] = {}
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
         for answer in paid.answers():
             result = model.read_answer(evaluator, answer)
             verdicts[answer.content_key] = result.passed if isinstance(result, Outcome) else None
     about = (work.night, evaluator.app, evaluator.dimension, evaluator.name, evaluator.version)
-    counts = count_flips(compare_answers(of_content, verdicts) for of_content in asked)
+    counts = count_flips(compare_answers(of_content, verdicts) for of_content in answer_keys)
     return NoiseRow(*about, judge.repeats, *counts)
 
 
@@ -92,10 +92,12 @@ def compare_answers(keys: Sequence[str], verdicts: Mapping[str, bool | None]) ->
 
 def count_flips(comparisons: Iterable[Comparison]) -> FlipCounts:
     """Sums the comparisons of all contents."""
-    every = list(comparisons)
-    paired = [one for one in every if one.pairs]
-    pairs, flips = sum(one.pairs for one in paired), sum(one.flips for one in paired)
+    all_comparisons = list(comparisons)
+    paired = [c for c in all_comparisons if c.pairs]
+    pairs = sum(c.pairs for c in paired)
+    flips = sum(c.flips for c in paired)
     rate = flips / pairs if pairs else 0.0
-    square = math.fsum((one.flips - rate * one.pairs) ** 2 for one in paired)
-    errors, missing = sum(one.errors for one in every), sum(one.missing for one in every)
+    square = math.fsum((c.flips - rate * c.pairs) ** 2 for c in paired)
+    errors = sum(c.errors for c in all_comparisons)
+    missing = sum(c.missing for c in all_comparisons)
     return FlipCounts(len(paired), pairs, flips, square, errors, missing)

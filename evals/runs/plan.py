@@ -1,7 +1,7 @@
 """The plan of a run: per evaluator and night, which scores are current and what the rest costs.
 
-`plan_nights` makes no call and writes nothing; `probe_judges` asks a few questions, so that the
-estimate is better.
+`plan_nights` makes no call and writes nothing; `probe_judges` asks a few questions for a better
+estimate.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FAR_FUTURE = datetime.max.replace(tzinfo=UTC, year=9000)
 
 @dataclass(frozen=True, slots=True)
 class PlannedNight:
-    """What it takes to score one night of one application by one evaluator."""
+    """The work and cost of scoring one night of one application by one evaluator."""
 
     evaluator: str
     app: str
@@ -53,17 +53,17 @@ class PlannedNight:
     usd: float | None
     """None: the catalog has no price for the model."""
     margin: float | None
-    """US dollars either way, 95 times of 100; None: a guess, or no price is known."""
+    """Half-width of the 95% interval in US dollars; None: a guess, or no price is known."""
     most: float | None
-    """US dollars that asking every question once costs at most."""
+    """Upper bound in US dollars if each question is asked once."""
     basis: str
-    """What tokens and dollars are estimated from."""
+    """The data that tokens and dollars are estimated from."""
     changed: list[str]
     """Which parts of the version differ from the night's lock; `new` where it has none."""
     via: str
-    """How it would be asked now, `live` or `batch`; `usd` is at that price."""
+    """The route it would take now, `live` or `batch`; `usd` is at that price."""
     usd_other: float | None
-    """US dollars the other way; None where there is no other way, or no price is known."""
+    """US dollars by the other route; None where there is none, or no price is known."""
     awaited: int
     """Answers expected from a batch: neither asked again nor counted in `calls`."""
 
@@ -76,7 +76,7 @@ class PlanScope:
     catalog: Catalog
     references: GoldAndLabels
     """Gold and labels."""
-    over: Sequence[date]
+    nights: Sequence[date]
     names: Collection[str] | None = None
     """Only these evaluators; None: all."""
     moved: bool = True
@@ -84,14 +84,14 @@ class PlanScope:
 
     def list_evaluators(self) -> Iterator[tuple[NightTraces, Evaluator, str | None]]:
         """Lists the evaluators of each night, with the version the night is locked to."""
-        for night in self.over:
+        for night in self.nights:
             work = NightTraces(self.lake, night)
             locks = night_state.read_state(self.lake, night).evaluators
             for app in (name for name in work.apps if name not in self.catalog.broken):
-                own = not self.moved and app in locks
+                keeps_lock = not self.moved and app in locks
                 current = (
                     night_locks.load_locked_evaluators(self.lake, self.catalog, night, app)
-                    if own
+                    if keeps_lock
                     else ()
                 )
                 for evaluator in current or resolution.resolve_app(self.catalog, app):
@@ -107,7 +107,7 @@ def plan_nights(scope: PlanScope, now: datetime | None = None) -> list[PlannedNi
         now: when it would run, which decides what goes by batch; None: after every deadline.
     """
     rows: list[PlannedNight] = []
-    asked: set[tuple[str, str]] = set()
+    counted: set[tuple[str, str]] = set()
     for night, evaluator, locked in scope.list_evaluators():
         work = build_worklist(scope.lake, night, evaluator, scope.references)
         paid_as = evaluator.answer_version or ""
@@ -115,9 +115,9 @@ def plan_nights(scope: PlanScope, now: datetime | None = None) -> list[PlannedNi
         fresh = [
             want
             for want in work.wanted
-            if (paid_as, want.key) not in asked and want.key not in awaited
+            if (paid_as, want.key) not in counted and want.key not in awaited
         ]
-        asked |= {(paid_as, want.key) for want in fresh}
+        counted |= {(paid_as, want.key) for want in fresh}
         rows.append(plan_night(scope, work, fresh, locked, len(awaited), now or FAR_FUTURE))
         work.contents.close()
     return rows
@@ -143,8 +143,8 @@ def plan_night(
     """
     evaluator = work.evaluator
     cost = estimate_cost(scope.lake, work, fresh if can_ask(evaluator) else ())
-    way = choose_way(scope.catalog, evaluator, work.night, fresh, now, cost.usd)
-    share = way.usd / cost.usd if way.usd and cost.usd else 1.0
+    route_cost = choose_route(scope.catalog, evaluator, work.night, fresh, now, cost.usd)
+    share = route_cost.usd / cost.usd if route_cost.usd and cost.usd else 1.0
     return PlannedNight(
         evaluator=evaluator.name,
         app=evaluator.app,
@@ -155,13 +155,13 @@ def plan_night(
         calls=cost.calls,
         tokens_in=cost.tokens_in,
         tokens_out=cost.tokens_out,
-        usd=way.usd,
+        usd=route_cost.usd,
         margin=None if cost.margin is None else cost.margin * share,
         most=None if cost.most is None else cost.most * share,
         basis=cost.basis,
         changed=list_changed_parts(scope.lake, evaluator, locked),
-        via=way.via,
-        usd_other=way.other,
+        via=route_cost.via,
+        usd_other=route_cost.other,
         awaited=awaited,
     )
 
@@ -183,17 +183,17 @@ def probe_judges(
         count: how many answers of each judge should be known.
         now: the present, whose day's budget is used.
         progress: called after each call.
-        stop: ends it while it asks.
+        stop: ends it during calls.
 
     Returns:
-        How many calls were made, and why no more where something prevented them.
+        How many calls were made, and why not all where something prevented them.
 
     Raises:
-        Stopped: when it was stopped; answers that came are stored.
+        Stopped: when it was stopped; the answers so far are stored.
     """
     lake = scope.lake
     run_id = f"probe-{secrets.token_hex(4)}"
-    asked: Counter[str] = Counter()
+    calls_by_version: Counter[str] = Counter()
     rest: Failure | Skip | None = None
     with (
         open_budget(lake, run_id, now.date(), scope.catalog) as budget,
@@ -202,7 +202,7 @@ def probe_judges(
         for night, evaluator, _ in scope.list_evaluators():
             judge, pin = evaluator.judge, evaluator.pin
             version = evaluator.answer_version or ""
-            missing = count - count_known_answers(lake, evaluator) - asked[version]
+            missing = count - count_known_answers(lake, evaluator) - calls_by_version[version]
             if judge is None or pin is None or missing <= 0:
                 continue
             with lake.lock("calls", version):
@@ -211,34 +211,34 @@ def probe_judges(
                 plan = CallPlan(first, judge, pin, journal, lake, budget, progress)
                 done = live.ask_live(plan.exclude_too_long(), stop=stop)
                 work.contents.close()
-            asked[version] += done.calls
+            calls_by_version[version] += done.calls
             rest = rest or done.rest
-    return CallsResult(asked.total(), rest=rest)
+    return CallsResult(calls_by_version.total(), rest=rest)
 
 
-class Way(NamedTuple):
-    """How questions are asked, `live` or `batch`, and what either way costs in US dollars."""
+class RouteCost(NamedTuple):
+    """The route of questions, `live` or `batch`, and what either costs in US dollars."""
 
     via: str
     usd: float | None
     other: float | None
 
 
-def choose_way(
+def choose_route(
     catalog: Catalog,
     evaluator: Evaluator,
     night: date,
     wanted: Sequence[WantedAnswer],
     now: datetime,
     usd: float | None,
-) -> Way:
+) -> RouteCost:
     """Chooses live or batch for some questions, from what they cost live."""
     pin = evaluator.pin
     price = pin.price_on(night) if pin and pin.batches else None
     cheap = round(usd * price.batch, 9) if price and usd is not None else None
     if find_batch_limits(catalog, evaluator, night, wanted, now):
-        return Way("batch", cheap, usd)
-    return Way("live", usd, cheap)
+        return RouteCost("batch", cheap, usd)
+    return RouteCost("live", usd, cheap)
 
 
 def list_changed_parts(lake: Lake, evaluator: Evaluator, version: str | None) -> list[str]:

@@ -1,7 +1,7 @@
-"""The runner: builds the worklist of a night, has missing answers asked, derives and writes scores.
+"""The runner: builds a night's worklist, gets missing answers, derives and writes scores.
 
-Resumable, and flat in memory. `worklist` decides what is asked, `calls` how, and the evaluators
-what an answer means.
+Resumable, in constant memory. `worklist` chooses the questions, `calls` asks them, and the
+evaluators interpret the answers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TEMPORARY_REASONS = frozenset({"outside-hours", "other-weights"})
 
 
 class Tally(NamedTuple):
-    """What one evaluator did to one night of one application."""
+    """Counts and cost of one evaluator's night of one application."""
 
     evaluator: str
     evaluator_version: str
@@ -138,16 +138,16 @@ def score_night(
             with lake.lock("calls", evaluator.answer_version or ""):
                 work = refresh_worklist(lake, earlier) if earlier else None
                 work = work or build_worklist(lake, night, evaluator, references)
-                asked = ask_wanted(lake, work, journal, ask, budget, progress)
-                counts = judge_night(lake, work, asked)
-                rows = build_canary_rows(lake, work, asked)
+                call_result = ask_wanted(lake, work, journal, ask, budget, progress)
+                counts = judge_night(lake, work, call_result)
+                rows = build_canary_rows(lake, work, call_result)
                 lake.write("canaries", work.night, rows, name_score_file(evaluator))
-                noise.write_noise(lake, work, asked.awaited)
+                noise.write_noise(lake, work, call_result.awaited)
         else:
-            work, asked = build_worklist(lake, night, evaluator, references), CallsResult()
+            work, call_result = build_worklist(lake, night, evaluator, references), CallsResult()
             counts = write_scores(lake, work, derive_code_scores(night, work, references), 1.0)
         work.contents.close()
-    return build_tally(work, asked, counts)
+    return build_tally(work, call_result, counts)
 
 
 def ask_wanted(
@@ -166,29 +166,33 @@ def ask_wanted(
     return ask(plan.exclude_too_long())
 
 
-def judge_night(lake: Lake, work: Worklist, asked: CallsResult) -> ScoreCounts:
+def judge_night(lake: Lake, work: Worklist, call_result: CallsResult) -> ScoreCounts:
     """Derives a judge's scores from paid answers, and writes them.
 
     The verdict is the first answer's; further answers only measure the judge's noise. Contents
     that were not asked are the end of the hash order, so the rest is a sample at a lower rate.
-    Contents a batch is out for get no row: they are neither scored, nor skipped, nor an error.
+    Contents that await a batch get no row: they are neither scored, nor skipped, nor an error.
     """
     traces_by_key: dict[str, list[str]] = {}
     for trace_id, sampled in work.chosen.items():
         if trace_id not in work.kept:
             traces_by_key.setdefault(sampled.key, []).append(trace_id)
-    pending = sum(len(traces_by_key.pop(key, ())) for key in asked.awaited)
+    pending = sum(len(traces_by_key.pop(key, ())) for key in call_result.awaited)
     with ledger.paid(lake, work.evaluator.answer_version or "", traces_by_key) as paid:
         missing = sum(len(ids) for key, ids in traces_by_key.items() if key not in paid.found)
-        answered = len(work.chosen) - missing if isinstance(asked.rest, Skip) else 0
+        answered = len(work.chosen) - missing if isinstance(call_result.rest, Skip) else 0
         reached = answered / len(work.chosen) if answered else 1.0
         return write_scores(
-            lake, work, derive_judge_scores(work, paid, traces_by_key, asked), reached, pending
+            lake,
+            work,
+            derive_judge_scores(work, paid, traces_by_key, call_result),
+            reached,
+            pending,
         )
 
 
 def derive_judge_scores(
-    work: Worklist, paid: ledger.Paid, traces_by_key: dict[str, list[str]], asked: CallsResult
+    work: Worklist, paid: ledger.Paid, traces_by_key: dict[str, list[str]], call_result: CallsResult
 ) -> Iterator[Score]:
     """Derives scores from paid answers; a trace without an answer is skipped or an error."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
@@ -197,15 +201,15 @@ def derive_judge_scores(
         for trace_id in traces_by_key.pop(answer.content_key, ()):
             yield build_score(work, trace_id, result, final=final)
     for trace_id in (trace_id for ids in traces_by_key.values() for trace_id in ids):
-        yield build_score(work, trace_id, asked.rest or Skip("budget"))
+        yield build_score(work, trace_id, call_result.rest or Skip("budget"))
 
 
-def build_canary_rows(lake: Lake, work: Worklist, asked: CallsResult) -> list[CanaryRow]:
+def build_canary_rows(lake: Lake, work: Worklist, call_result: CallsResult) -> list[CanaryRow]:
     """Builds the rows of a judge's verdicts on answers with an attack."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
     keys = {key for canary in work.tried for key in (canary.clean, canary.key)}
-    results: dict[str, Result] = dict.fromkeys(keys, asked.rest or Skip("budget"))
-    results |= dict.fromkeys(keys & asked.awaited, Skip("awaited"))
+    results: dict[str, Result] = dict.fromkeys(keys, call_result.rest or Skip("budget"))
+    results |= dict.fromkeys(keys & call_result.awaited, Skip("awaited"))
     with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
         results |= {a.content_key: model.read_answer(evaluator, a) for a in paid.answers()}
     return [
@@ -267,8 +271,8 @@ def build_score(
         work: the worklist the trace is in.
         trace_id: the trace.
         result: what the evaluator found, or why it found nothing.
-        annotator: under whose name the score goes; None: the evaluator's.
-        final: whether an error is not retried any more.
+        annotator: the name stored with the score; None: the evaluator's.
+        final: whether an error is not retried.
     """
     evaluator, sampled = work.evaluator, work.chosen[trace_id]
     stored = store_result(result, final=final)
@@ -391,12 +395,12 @@ def write_coverage(lake: Lake, work: Worklist, counts: ScoreCounts) -> None:
 
 
 def names_others(evaluator: Evaluator) -> bool:
-    """Whether the scores go under the names of those who gave the verdicts."""
+    """Whether scores carry the names of the annotators who gave the verdicts."""
     kind = registry.type_of(evaluator)
     return isinstance(kind, EvaluatorByCode) and kind.names_others
 
 
-def build_tally(work: Worklist, asked: CallsResult, counts: ScoreCounts) -> Tally:
+def build_tally(work: Worklist, call_result: CallsResult, counts: ScoreCounts) -> Tally:
     """Builds the tally of one evaluator's night."""
     evaluator, rows = work.evaluator, counts.by_verdict
     return Tally(
@@ -407,13 +411,13 @@ def build_tally(work: Worklist, asked: CallsResult, counts: ScoreCounts) -> Tall
         covered=work.covered,
         sampled=len(work.chosen),
         reused=len(work.kept),
-        calls=asked.calls,
+        calls=call_result.calls,
         passed=rows["pass"],
         failed=rows["fail"],
         errored=rows["error"],
         skipped=rows["skipped"],
         pending=rows["pending"],
-        usd=round(asked.usd, 9),
+        usd=round(call_result.usd, 9),
     )
 
 
