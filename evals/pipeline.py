@@ -13,7 +13,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from evals.labels.label_files import mapped_labels, take_in_labels
+from evals.labels.label_files import add_label_files, map_labels
 from evals.reports.finalize import Final
 from evals.runs import night_locks
 from evals.specs import Catalog, CatalogError
@@ -135,7 +135,7 @@ def import_exports(
 
 def add_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
     """Adds the catalog's label files and some more; returns how many labels are new."""
-    return take_in_labels(lake, catalog, more)
+    return add_label_files(lake, catalog, more)
 
 
 def collect_batches(lake: Lake, catalog: Catalog, now: datetime) -> None:
@@ -267,7 +267,7 @@ def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[d
     mapped = [
         row
         for night in nights
-        for row in mapped_labels(catalog, labels, night, lake.picked("traces", night, labelled))
+        for row in map_labels(catalog, labels, night, lake.picked("traces", night, labelled))
     ]
     return marts.fill(lake, run_id, nights, mapped, slice_rows(catalog), set(catalog.broken))
 

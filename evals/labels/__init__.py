@@ -1,1 +1,1 @@
-"""Labels from people and others: stored, queued for, and used to align judges."""
+"""Labels from people and others: their files, the review queue, and the alignment of judges."""

@@ -1,6 +1,6 @@
-"""How a judge is aligned with people: which labels it may see, and where its threshold should be.
+"""Alignment of judges with people: the splits of labels, and the choice of thresholds.
 
-Measures and proposes; a person's commit promotes. The 2 x 2 arithmetic is in `statistics`.
+Measures and proposes; a person promotes by a commit. The 2 x 2 arithmetic is in `statistics`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,20 @@ Split = Literal["pool", "dev", "test"]
 POOL, DEV = 0.15, 0.575
 """Cumulative shares: 15% few-shot pool, 42.5% dev, 42.5% locked test."""
 
-__all__ = ["Agreement", "Candidate", "Split", "measure", "propose_threshold", "split"]
+__all__ = [
+    "Agreement",
+    "Candidate",
+    "Split",
+    "choose_split",
+    "measure_agreement",
+    "propose_threshold",
+]
 
 
-def split(session_or_trace_id: str) -> Split:
-    """The split of a label, for ever: a hash of its session, or of a trace that has none.
+def choose_split(session_or_trace_id: str) -> Split:
+    """Chooses the permanent split of a label, by a hash of its session or else its trace.
 
-    Only `pool` may come into a prompt; `dev` chooses, `test` is looked at once a candidate.
+    Only `pool` may appear in a prompt; `dev` chooses, `test` is measured once per candidate.
     """
     text = f"andon-split:{session_or_trace_id}".encode("utf-8", "surrogatepass")
     share = int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
@@ -34,8 +41,8 @@ def split(session_or_trace_id: str) -> Split:
     return "dev" if share < DEV else "test"
 
 
-def measure(pairs: Sequence[tuple[float, bool]], threshold: float) -> Agreement:
-    """The 2 x 2 table of (graded score, whether the human passed it) at a threshold.
+def measure_agreement(pairs: Sequence[tuple[float, bool]], threshold: float) -> Agreement:
+    """Returns the 2 x 2 table of (graded score, whether the human passed it) at a threshold.
 
     A score at or above the threshold is a pass.
     """
@@ -50,17 +57,17 @@ def measure(pairs: Sequence[tuple[float, bool]], threshold: float) -> Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A threshold for a judge, proposed and not promoted."""
+    """A proposed threshold for a judge, not yet promoted."""
 
     threshold: float
     dev: Agreement
-    """On the labels it was chosen on: optimistic."""
+    """Agreement on the labels the threshold was chosen on: optimistic."""
     test: Agreement | None
-    """On labels that chose nothing; None without any."""
+    """Agreement on labels that were not used for the choice; None without any."""
 
 
-def balance(labels: Agreement) -> tuple[float, float]:
-    """What a threshold is chosen by: the worse of TPR and TNR, then their sum."""
+def build_sort_key(labels: Agreement) -> tuple[float, float]:
+    """Returns the sort key of a threshold: the worse of TPR and TNR, then their sum."""
     tpr, tnr = labels.passes.rate, labels.fails.rate
     return (min(tpr, tnr), tpr + tnr)
 
@@ -68,17 +75,18 @@ def balance(labels: Agreement) -> tuple[float, float]:
 def propose_threshold(
     dev: Sequence[tuple[float, bool]], test: Sequence[tuple[float, bool]] = ()
 ) -> Candidate:
-    """The threshold-only candidate: the best min(TPR, TNR) on dev, then measured once on test.
+    """Proposes the threshold with the best min(TPR, TNR) on dev, and measures it once on test.
 
     Args:
         dev: (graded score, whether the human passed it) of labels in the dev split.
-        test: the same for the test split; it chooses nothing.
+        test: the same for the test split, not used for the choice.
 
     Returns:
-        Thresholds are midpoints between neighbouring scores; a tie goes to the nearest to .5.
+        The candidate. Thresholds are midpoints between neighbouring scores; of equals the one
+        nearest to .5 wins.
 
     Raises:
-        ValueError: dev lacks labels of one class.
+        ValueError: when dev lacks labels of one class.
     """
     if len({passed for _, passed in dev}) < 2:
         raise ValueError(
@@ -88,6 +96,8 @@ def propose_threshold(
     midpoints = [max((a + b) / 2, math.nextafter(a, b)) for a, b in itertools.pairwise(values)]
     best = max(
         [*midpoints, values[0]],
-        key=lambda at: (*balance(measure(dev, at)), -abs(at - 0.5), -at),
+        key=lambda at: (*build_sort_key(measure_agreement(dev, at)), -abs(at - 0.5), -at),
     )
-    return Candidate(best, measure(dev, best), measure(test, best) if test else None)
+    return Candidate(
+        best, measure_agreement(dev, best), measure_agreement(test, best) if test else None
+    )

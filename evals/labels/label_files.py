@@ -1,6 +1,6 @@
-"""Labels and gold values from files and exports into the lake; labels in the words of the suite.
+"""Imports labels and gold values into the lake, and maps labels to a suite's dimensions.
 
-What they say about an evaluator is `alignment`'s.
+Does not compare them with an evaluator: `alignment` does.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from evals.traces.files.streams import file_sha
 
 Row = dict[str, Any]
 
-NEEDED = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
+REQUIRED_KEYS = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
 GOLD = "gold"
 """The annotator whose rows in a labels file are gold values."""
 
 
 class LabelsError(ValueError):
-    """A labels file holds a row that is no label; the message names file and line."""
+    """A row of a labels file is invalid; the message names file and line."""
 
 
 class Batch(NamedTuple):
-    """Labels and gold values that came together."""
+    """Labels and gold values that are imported together."""
 
     labels: Sequence[Label] = ()
     gold_values: Sequence[GoldValue] = ()
 
     def trace_ids(self) -> set[str]:
-        """The traces it is about."""
+        """Returns the ids of the labelled traces."""
         return {one.subject_id for one in (*self.labels, *self.gold_values)}
 
 
 class LabelLine(BaseModel):
-    """One line of a labels file; keys it does not know are a team's own."""
+    """One line of a labels file; other keys are ignored."""
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
@@ -70,7 +70,7 @@ class LabelLine(BaseModel):
     answer: str = Field(
         default="",
         description="the digest that `andon labels export` gave of the answer; empty: the label "
-        "is bound to the answer at rest",
+        "is bound to the stored answer",
     )
     rubric_version: str | None = Field(
         default=None, description="which wording of the question was answered"
@@ -82,14 +82,12 @@ class LabelLine(BaseModel):
     probability: float | None = Field(
         default=None, gt=0, le=1, description="the chance the trace had to be asked about"
     )
-    supersedes: str | None = Field(
-        default=None, description="the `id` of the label it takes the place of"
-    )
+    supersedes: str | None = Field(default=None, description="the `id` of the label it replaces")
     id: str | int = Field(default="", description="names the label; empty: made of its content")
     source: str = Field(default="", description="of gold: where it comes from")
 
-    def label(self) -> Label:
-        """The line as a label."""
+    def to_label(self) -> Label:
+        """Returns the line as a label."""
         return Label(
             subject_id=self.trace_id,
             dimension=self.dimension,
@@ -108,16 +106,16 @@ class LabelLine(BaseModel):
 
 
 def read_labels(path: Path, name: str = "") -> Batch:
-    """The labels and gold values of a file: JSONL, gz or not, rows of the contract's columns.
+    """Reads the labels and gold values of a JSONL file, gzipped or not.
 
-    A row whose verdict is still empty, as a review queue leaves it, is no label yet.
+    Skips rows with an empty verdict, as in a review queue that is not filled in.
 
     Args:
         path: the file.
-        name: what gold values name as their source, where they name none.
+        name: the source of gold values that name none.
 
     Raises:
-        LabelsError: naming the line that is no label.
+        LabelsError: when a line is invalid.
     """
     from evals.traces.files import streams, strict_json
 
@@ -129,25 +127,25 @@ def read_labels(path: Path, name: str = "") -> Batch:
                 row = {} if line.code else strict_json.parse(line.raw).row
             except strict_json.Refused as error:
                 raise LabelsError(f"{path}:{line.number}: {error.reason}") from error
-            if missing := NEEDED - set(row):
+            if missing := REQUIRED_KEYS - set(row):
                 wanted = ", ".join(sorted(missing))
                 raise LabelsError(f"{path}:{line.number}: a label needs {wanted}")
             if row["verdict"] in ("", None):
                 continue
-            read = read_line(row, f"{path}:{line.number}")
-            if read.annotator == GOLD:
-                about = (read.trace_id, read.dimension, read.verdict)
-                gold.append(GoldValue(*about, read.source or name))
+            entry = read_line(row, f"{path}:{line.number}")
+            if entry.annotator == GOLD:
+                about = (entry.trace_id, entry.dimension, entry.verdict)
+                gold.append(GoldValue(*about, entry.source or name))
             else:
-                labels.append(read.label())
+                labels.append(entry.to_label())
     return Batch(labels, gold)
 
 
 def read_line(row: dict[str, Any], where: str) -> LabelLine:
-    """A row of a labels file, checked.
+    """Reads and checks a row of a labels file.
 
     Raises:
-        LabelsError: naming the key that is wrong.
+        LabelsError: when a key has a wrong value.
     """
     try:
         return LabelLine.model_validate(row)
@@ -160,7 +158,7 @@ def read_line(row: dict[str, Any], where: str) -> LabelLine:
 
 
 def import_labels(lake: Lake, catalog: Catalog, path: Path) -> int:
-    """Adds a labels file to the lake; the same file twice is once.
+    """Adds a labels file to the lake; a file that was added before is skipped.
 
     Returns:
         How many labels and gold values were added.
@@ -171,39 +169,50 @@ def import_labels(lake: Lake, catalog: Catalog, path: Path) -> int:
     return add_batches(lake, PrivacyFilter.load(lake, catalog), {name: read_labels(path, name)})
 
 
-def add_batches(lake: Lake, door: PrivacyFilter, batches: Mapping[str, Batch]) -> int:
-    """Adds batches by name, and notes the nights each touches: those are due again.
+def add_batches(lake: Lake, privacy_filter: PrivacyFilter, batches: Mapping[str, Batch]) -> int:
+    """Adds batches by name, and records the nights each changes, which are scored again.
 
-    A label that does not name the answer it was given for is bound to the one at rest. Only
-    nights that have one of the traces are looked into.
+    A label that names no answer is bound to the stored one. Reads only nights that have one of
+    the traces.
     """
     if not batches:
         return 0
-    ids = {door.hash_identity(one) for batch in batches.values() for one in batch.trace_ids()}
-    at_rest = resting(lake, ids)
+    ids = {
+        privacy_filter.hash_identity(one) for batch in batches.values() for one in batch.trace_ids()
+    }
+    staged = read_staged_answers(lake, ids)
     touched: dict[str, set[date]] = {}
     added = 0
     for name, batch in batches.items():
-        own = [row for one in batch.trace_ids() for row in at_rest[door.hash_identity(one)]]
-        added += add_batch(lake, door, name, batch, at_rest)
-        nights = {near for row in own for near in (row["night"], row["night"] - DAY)}
+        rows = [
+            row for one in batch.trace_ids() for row in staged[privacy_filter.hash_identity(one)]
+        ]
+        added += add_batch(lake, privacy_filter, name, batch, staged)
+        nights = {near for row in rows for near in (row["night"], row["night"] - DAY)}
         touched[name] = nights.intersection(lake.nights("staged"))
     add_label_batches(lake, touched)
     return added
 
 
 def add_batch(
-    lake: Lake, door: PrivacyFilter, name: str, batch: Batch, at_rest: Mapping[str, Sequence[Row]]
+    lake: Lake,
+    privacy_filter: PrivacyFilter,
+    name: str,
+    batch: Batch,
+    staged: Mapping[str, Sequence[Row]],
 ) -> int:
-    """Adds one batch, redacted, each label bound to its answer; returns how many it has."""
+    """Adds one batch, redacted, each label bound to its answer; returns how many were added."""
 
     def app(trace_id: str) -> str | None:
-        rows = at_rest.get(door.hash_identity(trace_id), ())
+        rows = staged.get(privacy_filter.hash_identity(trace_id), ())
         return rows[-1]["app"] if rows else None
 
-    labels = [door.filter_label(label, app(label.subject_id)) for label in batch.labels]
-    values = [door.filter_gold_value(value, app(value.subject_id)) for value in batch.gold_values]
-    bound = [bind_to_answer(label, at_rest.get(label.subject_id, ())) for label in labels if label]
+    labels = [privacy_filter.filter_label(label, app(label.subject_id)) for label in batch.labels]
+    values = [
+        privacy_filter.filter_gold_value(value, app(value.subject_id))
+        for value in batch.gold_values
+    ]
+    bound = [bind_to_answer(label, staged.get(label.subject_id, ())) for label in labels if label]
     gold = [value for value in values if value]
     if bound:
         lake.add_labels(bound, name)
@@ -212,61 +221,61 @@ def add_batch(
     return len(bound) + len(gold)
 
 
-def resting(lake: Lake, ids: Collection[str]) -> dict[str, list[Row]]:
-    """The staged rows of some traces: application, night, and a digest of what was answered."""
-    found: dict[str, list[Row]] = defaultdict(list)
+def read_staged_answers(lake: Lake, ids: Collection[str]) -> dict[str, list[Row]]:
+    """Reads the application, night and answer digest of some traces' staged rows."""
+    by_trace: dict[str, list[Row]] = defaultdict(list)
     nights = nights_with(lake, ids)
     if not nights:
-        return found
+        return by_trace
     with connection() as db:
         db.register("wanted", as_table(ids))
         lake.view(db, "staged", "staged", nights)
-        rows = db.sql(RESTING).to_arrow_table().to_pylist()
+        rows = db.sql(STAGED_ANSWERS).to_arrow_table().to_pylist()
     for row in rows:
         shown = [row.pop(name) for name in ("input", "context", "output")]
         row["night"], row["answer"] = row.pop("ts").date(), digest(shown)
-        found[row["trace_id"]].append(row)
-    return found
+        by_trace[row["trace_id"]].append(row)
+    return by_trace
 
 
-RESTING = """
+STAGED_ANSWERS = """
     select distinct trace_id, app, ts, input, context, output from staged
     where trace_id in (select trace_id from wanted)
 """
 
 
 def bind_to_answer(label: Label, rows: Sequence[Row]) -> Label:
-    """The label with the answer it was given for, where only one is at rest."""
+    """Returns the label bound to its trace's answer, where only one is stored."""
     answers = {row["answer"] for row in rows}
     if label.answer or len(answers) != 1:
         return label
     return dataclasses.replace(label, answer=answers.pop())
 
 
-def take_in_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
+def add_label_files(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
     """Adds the catalog's label files and some more; returns how many labels are new."""
     return sum(import_labels(lake, catalog, path) for path in (*catalog.label_files, *more))
 
 
-def mapped_labels(
+def map_labels(
     catalog: Catalog, labels: Iterable[Label], night: date, traces: Iterable[Trace]
 ) -> list[MappedLabel]:
-    """People's labels of a night's traces in the words of the suite; unmapped ones are left out."""
+    """Maps people's labels of a night's traces to the suite's dimensions; omits unmapped ones."""
     by_trace: dict[str, list[Label]] = defaultdict(list)
     for label in labels:
         if is_from_people(label) and label.subject == "trace":
             by_trace[label.subject_id].append(label)
-    found: list[MappedLabel] = []
+    mapped: list[MappedLabel] = []
     for trace in (one for one in traces if one.app not in catalog.broken):
         suite = catalog.suites.get(catalog.app(trace.app).suite or "")
         for dimension in suite.dimensions if suite else ():
             name = dimension.labels or dimension.dimension
             for label in by_trace.get(trace.trace_id, ()):
-                said = map_verdict(dimension.mapping, label.verdict)
+                result = map_verdict(dimension.mapping, label.verdict)
                 if label.dimension != name or not is_about(label, trace):
                     continue
-                if isinstance(said, Outcome):
-                    verdict = "pass" if said.passed else "fail"
+                if isinstance(result, Outcome):
+                    verdict = "pass" if result.passed else "fail"
                     row = (night, trace.app, trace.trace_id, dimension.dimension, verdict)
-                    found.append(MappedLabel(*row, label.annotator, label.annotator_kind))
-    return found
+                    mapped.append(MappedLabel(*row, label.annotator, label.annotator_kind))
+    return mapped

@@ -1,6 +1,6 @@
-"""Labels back into the line: a night's review queue, and candidates for judges that misjudge.
+"""Builds review queues, and proposes thresholds for judges from people's labels.
 
-Gathers from the lake and keeps what `review` and `alignment` decide; a person promotes.
+Reads and writes the lake; `review_queue` and `alignment` decide, and a person promotes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from evals.evaluators.registry import find_declared_type
 from evals.labels import alignment, review_queue
-from evals.labels.label_files import mapped_labels
+from evals.labels.label_files import map_labels
 from evals.records import Score
 from evals.specs import Catalog, Judge
 from evals.storage import night_state
@@ -26,8 +26,8 @@ from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
 
 
-def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[ReviewQuestion]:
-    """Makes and keeps a night's queue over all its applications."""
+def build_night_queue(lake: Lake, catalog: Catalog, night: date) -> list[ReviewQuestion]:
+    """Builds and stores a night's review queue over all its applications."""
     labels = lake.labels()
     failed: dict[str, list[Score]] = defaultdict(list)
     for file in locked_files(lake, "scores", [night]):
@@ -39,18 +39,21 @@ def night_queue(lake: Lake, catalog: Catalog, night: date) -> list[ReviewQuestio
             ids[row["app"]].append(row["trace_id"])
     gold = lake.gold_values()
     labelled = "trace_id", {label.subject_id for label in labels}
-    judged = review_queue.judged_already(labels, gold, lake.picked("traces", night, labelled))
-    found: list[ReviewQuestion] = []
+    judged = review_queue.find_judged(labels, gold, lake.picked("traces", night, labelled))
+    queued: list[ReviewQuestion] = []
     for app in sorted(set(ids) - set(catalog.broken)):
-        asked = asked_of(catalog, app)
+        dimensions = list_review_dimensions(catalog, app)
         size = catalog.app(app).review_queue
-        found += review_queue.queue(app, ids[app], failed[app], judged, asked, size)
-    write_review_queue(lake, night, found)
-    return found
+        queued += review_queue.build_queue(app, ids[app], failed[app], judged, dimensions, size)
+    write_review_queue(lake, night, queued)
+    return queued
 
 
-def asked_of(catalog: Catalog, app: str) -> dict[str, tuple[str, str]]:
-    """The dimensions of an application that people judge: those of its judges, or else all."""
+def list_review_dimensions(catalog: Catalog, app: str) -> dict[str, tuple[str, str]]:
+    """Returns the label name and question of each dimension that people judge.
+
+    Those with a judge or recorded scores; all dimensions where there is none.
+    """
     suite = catalog.suites.get(catalog.app(app).suite or "")
     dimensions = suite.dimensions if suite else ()
     judged = [
@@ -61,26 +64,30 @@ def asked_of(catalog: Catalog, app: str) -> dict[str, tuple[str, str]]:
     return {d.dimension: (d.labels or d.dimension, d.question) for d in judged or dimensions}
 
 
-def sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]]:
-    """A night's queue as rows to fill in."""
-    asked = [one for one in read_review_queue(lake, night) if app in (None, one.app)]
-    shown = "trace_id", {one.trace_id for one in asked}
-    return review_queue.sheet(asked, {t.trace_id: t for t in lake.picked("traces", night, shown)})
+def build_sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]]:
+    """Returns a night's queue as rows to fill in."""
+    questions = [one for one in read_review_queue(lake, night) if app in (None, one.app)]
+    wanted = "trace_id", {one.trace_id for one in questions}
+    return review_queue.build_sheet(
+        questions, {t.trace_id: t for t in lake.picked("traces", night, wanted)}
+    )
 
 
-def candidates(lake: Lake, catalog: Catalog) -> list[Candidate]:
+def propose_candidates(lake: Lake, catalog: Catalog) -> list[Candidate]:
     """Proposes a threshold for each judge with a graded score and labels; promotes nothing."""
-    pairs = judged_pairs(lake, catalog)
-    found: list[Candidate] = []
+    pairs = collect_judged_pairs(lake, catalog)
+    proposed: list[Candidate] = []
     for name, judge in sorted(catalog.judges.items()):
         if judge.mode != "logprobs":
             continue
-        found.append(candidate(lake, judge, pairs.get(name, {})))
-    return found
+        proposed.append(propose_candidate(lake, judge, pairs.get(name, {})))
+    return proposed
 
 
-def candidate(lake: Lake, judge: Judge, splits: dict[str, list[tuple[float, bool]]]) -> Candidate:
-    """One judge's candidate, kept under `candidates/`, or the reason there is none."""
+def propose_candidate(
+    lake: Lake, judge: Judge, splits: dict[str, list[tuple[float, bool]]]
+) -> Candidate:
+    """Proposes and stores one judge's candidate; returns it, or the reason there is none."""
     try:
         proposed = alignment.propose_threshold(splits.get("dev", []), splits.get("test", []))
     except ValueError as error:
@@ -97,36 +104,38 @@ def candidate(lake: Lake, judge: Judge, splits: dict[str, list[tuple[float, bool
     return row
 
 
-def judged_pairs(lake: Lake, catalog: Catalog) -> dict[str, dict[str, list[tuple[float, bool]]]]:
-    """Graded score and human verdict by judge and split, over every labelled night."""
+def collect_judged_pairs(
+    lake: Lake, catalog: Catalog
+) -> dict[str, dict[str, list[tuple[float, bool]]]]:
+    """Collects graded scores and human verdicts by judge and split, over every labelled night."""
     labels = lake.labels()
-    spoken_of = "trace_id", {label.subject_id for label in labels}
-    found: dict[str, dict[str, list[tuple[float, bool]]]] = {}
+    labelled = "trace_id", {label.subject_id for label in labels}
+    by_judge: dict[str, dict[str, list[tuple[float, bool]]]] = {}
     for night in lake.nights("traces"):
-        traces = list(lake.picked("traces", night, spoken_of))
+        traces = list(lake.picked("traces", night, labelled))
         session = {trace.trace_id: trace.session_id or trace.trace_id for trace in traces}
-        said = {
+        human_verdicts = {
             (row.trace_id, row.dimension): row.verdict == "pass"
-            for row in mapped_labels(catalog, labels, night, traces)
+            for row in map_labels(catalog, labels, night, traces)
         }
-        for score in latest(lake, catalog, night):
-            human = said.get((score.trace_id, score.dimension))
+        for score in read_current_scores(lake, catalog, night):
+            human = human_verdicts.get((score.trace_id, score.dimension))
             if human is None or score.value is None or score.status != "scored":
                 continue
-            part = alignment.split(session[score.trace_id])
-            splits = found.setdefault(score.evaluator, {"dev": [], "test": [], "pool": []})
-            splits[part].append((score.value, human))
-    return found
+            split = alignment.choose_split(session[score.trace_id])
+            splits = by_judge.setdefault(score.evaluator, {"dev": [], "test": [], "pool": []})
+            splits[split].append((score.value, human))
+    return by_judge
 
 
-def latest(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
-    """A night's scores of judges whose answers are still asked the same way."""
+def read_current_scores(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
+    """Reads a night's scores of judges whose answer version is current."""
     from evals.evaluators import resolution
 
-    known = night_state.read_state(lake, night).evaluators
+    locked = night_state.read_state(lake, night).evaluators
     current = {
         (e.name, app): e.answer_version
-        for app in known
+        for app in locked
         if app not in catalog.broken
         for e in resolution.resolve_app(catalog, app)
         if e.answer_version

@@ -1,6 +1,6 @@
-"""What a person should read: a night's queue of traces, each with the chance it had to be in it.
+"""The review queue of a night: traces for people to judge, with their sampling probabilities.
 
-Pure; a label that comes back is `label_files`', what it does to a judge is `alignment`'s.
+Pure; `label_files` imports the labels, and `alignment` compares judges with them.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from evals.storage.documents.review_queues import ReviewQuestion
 from evals.worklist.sampling import compute_place
 
 
-def judged_already(
+def find_judged(
     labels: Iterable[Label], gold_values: Iterable[GoldValue], traces: Iterable[Trace]
 ) -> set[tuple[str, str]]:
-    """The traces and dimensions that people judged, of answers unchanged since, or have gold."""
-    held = {trace.trace_id: trace for trace in traces}
+    """Finds traces and dimensions with gold, or with a label of the present answer."""
+    traces_by_id = {trace.trace_id: trace for trace in traces}
     judged = {
         (label.subject_id, label.dimension)
         for label in labels
         if is_from_people(label)
-        and label.subject_id in held
-        and is_about(label, held[label.subject_id])
+        and label.subject_id in traces_by_id
+        and is_about(label, traces_by_id[label.subject_id])
     }
     return judged | {(one.subject_id, one.dimension) for one in gold_values}
 
 
-def queue(
+def build_queue(
     app: str,
     traces: Iterable[str],
     failed: Iterable[Score],
@@ -37,26 +37,26 @@ def queue(
     dimensions: Mapping[str, tuple[str, str]],
     size: int,
 ) -> list[ReviewQuestion]:
-    """Half a random sample, half answers an evaluator failed; what is labelled is left out.
+    """Builds a queue: half a random sample, half failed answers, without labelled ones.
 
     Args:
         app: the application.
-        traces: the ids of its night.
-        failed: its scores that fail.
-        judged: what people judged already; see `judged_already`.
+        traces: the ids of its traces.
+        failed: its failing scores.
+        judged: what is judged already; see `find_judged`.
         dimensions: the labels' name and the question of each dimension people judge.
         size: the most traces to ask about.
     """
     ranked = sorted(traces, key=lambda name: (compute_place(name, "review"), name))
     half = size // 2
-    found: list[ReviewQuestion] = []
+    queued: list[ReviewQuestion] = []
     for dimension, (name, question) in dimensions.items():
         chance = round(min(1.0, half / len(ranked)), 6) if ranked else None
         for trace_id in ranked[:half]:
             if (trace_id, name) not in judged:
                 about = (trace_id, app, dimension, name, question)
-                found.append(ReviewQuestion(*about, "random sample", chance))
-    taken = {asked.trace_id for asked in found}
+                queued.append(ReviewQuestion(*about, "random sample", chance))
+    taken = {question.trace_id for question in queued}
     failing = sorted(
         (score for score in failed if score.dimension in dimensions),
         key=lambda score: (
@@ -70,15 +70,17 @@ def queue(
         name, question = dimensions[score.dimension]
         if room and score.trace_id not in taken and (score.trace_id, name) not in judged:
             about = (score.trace_id, score.app, score.dimension, name, question)
-            found.append(ReviewQuestion(*about, f"failed by {score.evaluator}", None))
+            queued.append(ReviewQuestion(*about, f"failed by {score.evaluator}", None))
             room -= 1
-    return found
+    return queued
 
 
-def sheet(asked: Iterable[ReviewQuestion], traces: Mapping[str, Trace]) -> list[dict[str, Any]]:
-    """The queue as rows to fill in: the answer to read, and an empty verdict."""
+def build_sheet(
+    questions: Iterable[ReviewQuestion], traces: Mapping[str, Trace]
+) -> list[dict[str, Any]]:
+    """Returns the queue as rows to fill in: the answer to read, and an empty verdict."""
     rows: list[dict[str, Any]] = []
-    for one in asked:
+    for one in questions:
         trace = traces[one.trace_id]
         rows.append(
             {

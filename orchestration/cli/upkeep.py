@@ -53,7 +53,7 @@ def labels_export(
     from evals.labels import realign
 
     lake = read_options(home, catalog).open_lake()
-    for row in realign.sheet(lake, only, app):
+    for row in realign.build_sheet(lake, only, app):
         out.write(terminal.to_json(row) + "\n")
 
 

@@ -27,7 +27,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     def judge_candidates(context: dg.AssetExecutionContext) -> Materialized:
         """One row per judge with a graded score: its threshold, and the one its labels suggest."""
         Progress.report("measuring judges against labels")
-        rows = realign.candidates(settings.open_lake(), settings.load_catalog())
+        rows = realign.propose_candidates(settings.open_lake(), settings.load_catalog())
         shown = [{key: row[key] for key in ("judge", "now", "proposed", "why")} for row in rows]
         return dg.MaterializeResult(
             metadata={"candidates": show_table(shown), "in_full": to_json(rows)}

@@ -33,7 +33,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         lake, catalog = settings.open_lake(), settings.load_catalog()
         shown: dict[date, Metadata] = {}
         for night in each_night("choosing answers to review", nights_of(context)):
-            questions = realign.night_queue(lake, catalog, night)
+            questions = realign.build_night_queue(lake, catalog, night)
             rows = [{"app": row.app, "dimension": row.dimension} for row in questions]
             shown[night] = {"questions": len(rows), "asked": show_table(rows)}
         show_nights(context, shown)

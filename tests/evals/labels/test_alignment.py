@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.labels.alignment import Agreement, measure, propose_threshold, split
+from evals.labels.alignment import Agreement, choose_split, measure_agreement, propose_threshold
 
 
 def test_rates_have_wilson_intervals() -> None:
@@ -36,13 +36,13 @@ def test_a_judge_decides_only_when_aligned(cells: tuple[int, ...], usable: bool)
 
 
 def test_a_class_without_labels_has_no_rate() -> None:
-    """Nothing is claimed of answers nobody labelled."""
+    """A class without labels has no rate rather than a guess."""
     assert Agreement(5, 1, 0, 0).tnr is None
 
 
 def test_splits_have_their_shares() -> None:
     """Of many sessions about 15% are pool, and dev and test halve the rest."""
-    found = Counter(split(f"session-{i}") for i in range(20_000))
+    found = Counter(choose_split(f"session-{i}") for i in range(20_000))
     assert found["pool"] == pytest.approx(3000, abs=200)
     assert found["dev"] == pytest.approx(8500, abs=300)
     assert found["test"] == pytest.approx(8500, abs=300)
@@ -50,7 +50,7 @@ def test_splits_have_their_shares() -> None:
 
 def test_a_split_is_for_ever() -> None:
     """These sessions stay where they are: moving one would leak test labels into prompts."""
-    found = {name: split(name) for name in "abcdefgh"}
+    found = {name: choose_split(name) for name in "abcdefgh"}
     assert found == {
         "a": "test",
         "b": "test",
@@ -66,7 +66,7 @@ def test_a_split_is_for_ever() -> None:
 @given(st.text())
 def test_every_id_has_a_split(name: str) -> None:
     """Any text is an id."""
-    assert split(name) in {"pool", "dev", "test"}
+    assert choose_split(name) in {"pool", "dev", "test"}
 
 
 def test_the_threshold_separates_the_classes() -> None:
@@ -97,7 +97,7 @@ def test_no_threshold_is_better_on_dev(dev: list[tuple[float, bool]], other: flo
     """No other threshold has a better worst rate, and the order of labels does not matter."""
     found = propose_threshold(dev)
     assert found == propose_threshold(dev[::-1])
-    rival = measure(dev, other)
+    rival = measure_agreement(dev, other)
     assert min(found.dev.passes.rate, found.dev.fails.rate) >= min(
         rival.passes.rate, rival.fails.rate
     )

@@ -24,7 +24,7 @@ ROW = '{{"trace_id": "{}", "ts": "2026-10-01T12:00:00Z", "app": "{}", "output": 
 
 
 class WithLabels:
-    """JSONL whose every trace comes with a person's word."""
+    """JSONL in which each trace is followed by a person's label."""
 
     NAME = "with-labels"
 
@@ -33,7 +33,7 @@ class WithLabels:
         return True
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
-        """Each row, then what was said of it."""
+        """Yields each row, then its label."""
         for row in json_lines.read(rows, reading):
             yield row
             note = f"write to ada@example.com, key {KEY}"
@@ -44,7 +44,7 @@ class WithLabels:
 def test_labels_are_kept_apart_and_redacted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: str, mail: bool
 ) -> None:
-    """Rows are traces and refusals; labels keep no secret, nor what their application hides."""
+    """Labels are stored apart from rows, without secrets and what their application redacts."""
     monkeypatch.setattr(reader, "FORMATS", (WithLabels(),))
     shop, free = App(app="shop", redact=("email",)), App(app="open", redact=())
     catalog = Catalog(root=tmp_path, apps={"shop": shop, "open": free})

@@ -1,4 +1,4 @@
-"""Promises of labels: an answer that was corrected is not the one a person judged."""
+"""Promises of labels: a label is about the answer that a person judged, not a corrected one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def imported(lake: Lake, folder: Path, **more: Any) -> Label:
 
 
 def test_a_label_is_bound_to_the_answer_at_rest(lake: Lake, tmp_path: Path) -> None:
-    """A label imported beside its trace is about that answer and about no later correction."""
+    """A label imported after its trace is about that answer, not a later correction."""
     known = GoldAndLabels.of(tmp_path, [imported(lake, tmp_path)])
     assert known.labels_on(TRACE, "right")
     assert not known.labels_on(CORRECTED, "right")
@@ -96,9 +96,11 @@ def test_a_label_keeps_what_is_known_of_its_making(lake: Lake, tmp_path: Path) -
 
 
 def test_a_queue_that_comes_back_keeps_the_chance_of_each_trace(lake: Lake, tmp_path: Path) -> None:
-    """The chance a trace had to be in the queue, and the question asked, are its label's."""
-    (asked,) = review_queue.queue("chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2)
-    (row,) = review_queue.sheet([asked], {"t1": TRACE})
+    """The label has the trace's sampling probability and the question's version."""
+    (asked,) = review_queue.build_queue(
+        "chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2
+    )
+    (row,) = review_queue.build_sheet([asked], {"t1": TRACE})
     found = imported(lake, tmp_path, **{**row, "verdict": "fail", "annotator": "ann"})
     assert found.sampling_probability == asked.probability == 1.0
     assert found.rubric_version == row["rubric_version"]
@@ -124,7 +126,7 @@ def test_a_label_takes_the_place_of_the_one_it_supersedes(lake: Lake, tmp_path: 
 def test_a_wrong_value_is_named_by_file_line_and_key(
     lake: Lake, tmp_path: Path, key: str, value: Any, expected: str
 ) -> None:
-    """A labels file with a value of another shape is refused whole."""
+    """A labels file with one invalid value is refused whole."""
     with pytest.raises(label_files.LabelsError, match=r"labels\.jsonl:1: ") as error:
         import_row(lake, tmp_path, **{key: value})
     assert expected in str(error.value)
@@ -132,17 +134,19 @@ def test_a_wrong_value_is_named_by_file_line_and_key(
 
 
 def test_a_sheet_says_which_answer_is_judged(lake: Lake, tmp_path: Path) -> None:
-    """A filled-in sheet keeps to the answer it showed, whatever rests there when it comes back."""
-    (asked,) = review_queue.queue("chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2)
-    (row,) = review_queue.sheet([asked], {"t1": TRACE})
+    """A filled-in sheet is about the answer it showed, even if the trace was corrected since."""
+    (asked,) = review_queue.build_queue(
+        "chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2
+    )
+    (row,) = review_queue.build_sheet([asked], {"t1": TRACE})
     lake.write("staged", NIGHT, [CORRECTED])
     assert imported(lake, tmp_path, answer=row["answer"]).answer == digest_answer(TRACE)
 
 
 def test_a_corrected_answer_is_asked_about_again(lake: Lake, tmp_path: Path) -> None:
-    """What a person said of an answer that is gone does not keep the new one from being read."""
+    """A label of a replaced answer does not keep the new answer out of the queue."""
     said = [imported(lake, tmp_path)]
     dimensions = {"right": ("right", "Is it right?")}
-    before, after = (review_queue.judged_already(said, [], [trace]) for trace in (TRACE, CORRECTED))
-    assert not review_queue.queue("chat", ["t1"], [], before, dimensions, 2)
-    assert len(review_queue.queue("chat", ["t1"], [], after, dimensions, 2)) == 1
+    before, after = (review_queue.find_judged(said, [], [trace]) for trace in (TRACE, CORRECTED))
+    assert not review_queue.build_queue("chat", ["t1"], [], before, dimensions, 2)
+    assert len(review_queue.build_queue("chat", ["t1"], [], after, dimensions, 2)) == 1
