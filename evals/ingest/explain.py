@@ -103,10 +103,12 @@ def explain_file(
     )
 
 
-def list_other_formats(found: Container, filename: str, form: reader.Importer | None) -> list[str]:
+def list_other_formats(
+    container: Container, filename: str, form: reader.Importer | None
+) -> list[str]:
     """Lists the other formats that match the file."""
-    known = (other for other in reader.FORMATS if other.sniff(found.head, filename))
-    return [other.NAME for other in known if other is not form]
+    others = (other for other in reader.FORMATS if other.sniff(container.head, filename))
+    return [other.NAME for other in others if other is not form]
 
 
 def group_by_reason(refusals: list[Refusal]) -> list[RefusedRows]:

@@ -53,7 +53,7 @@ class FileBatch:
         files, self.files, labels, self.labels = self.files, [], self.labels, {}
         self.size = 0
         if files:
-            batches = {name: Batch(own) for name, own in labels.items()}
+            batches = {name: Batch(file_labels) for name, file_labels in labels.items()}
             add_batches(self.lake, self.privacy, batches)
             self.lake.record_files(files)
             nights = {date.fromisoformat(night) for seen in files for night in seen.nights}

@@ -85,9 +85,9 @@ def read_traces(
     ordered = wanted.sort_values(["part", "row"])
     parts: list[int] = ordered["part"].unique().tolist()
     for part in parts:
-        own = ordered.loc[ordered["part"] == part]
-        for table, at in read_row_groups(files[part].path, own):
-            places: list[int] = own["row"].iloc[at].to_list()
+        part_rows = ordered.loc[ordered["part"] == part]
+        for table, at in read_row_groups(files[part].path, part_rows):
+            places: list[int] = part_rows["row"].iloc[at].to_list()
             for row, trace in zip(places, from_rows(Trace, table.to_pylist()), strict=True):
                 yield (part, row), trace
 
@@ -99,7 +99,7 @@ def merge_group(
     rows_of: dict[int, list[Place]] = defaultdict(list)
     for file, part, row in zip(group["file"], group["part"], group["row"], strict=True):
         rows_of[file].append((part, row))
-    places = [own[0] for own in rows_of.values()]  # within a file the first row counts
+    places = [in_file[0] for in_file in rows_of.values()]  # within a file the first row counts
     versions = [traces[place] for place in places]
     fragments = select_versions(versions)
     if len(fragments) < 2:
@@ -113,7 +113,7 @@ def merge_group(
             copied = versions[n].content_hash in hashes and n not in fragments
             merged.folded[place] = MERGED if n in fragments else COPY if copied else CORRECTED
     known = {version.content_hash for version in versions} - {""}
-    for place in (place for own in rows_of.values() for place in own[1:]):
+    for place in (place for in_file in rows_of.values() for place in in_file[1:]):
         if traces[place].content_hash in known:
             merged.folded[place] = COPY
 
@@ -122,10 +122,10 @@ def write_merged(
     files: Sequence[StagedFile], merged: MergedTraces, night: date, aside: Path
 ) -> Iterator[StagedFile]:
     """Writes the merged traces as staged files, one for the inbox file of each last fragment."""
-    own: dict[int, list[Trace]] = defaultdict(list)
+    by_part: dict[int, list[Trace]] = defaultdict(list)
     for (part, _), trace in merged.traces.items():
-        own[part].append(trace)
-    for part, traces in own.items():
+        by_part[part].append(trace)
+    for part, traces in by_part.items():
         source = files[part]
         path = aside / f"{night}" / f"{source.path.stem}.merged.parquet"
         if source.night != night:

@@ -1,7 +1,7 @@
-"""One trace of the parts that several files tell of it, as one file with all its spans would.
+"""Merges the fragments of one trace from several files, as one file with all its spans would be.
 
-Pure, and given the parts in the order in which their files were read. Which rows are parts of one
-trace is `merging`'s to find; how a trace is made of spans, `importers.assembly`'s.
+Pure; expects the fragments in the order in which their files were read. `fragment_merge` finds the
+rows of a trace, `evals.traces.spans.assembly` builds traces from spans.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from evals.traces.messages.payloads import extract_words, parse_quoted
 from evals.traces.spans.assembly import ROOT_STATE
 
 FORMATS = ("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith")
-"""Formats whose traces are made of spans with ids of their own, each in a row or a page."""
+"""Formats whose traces consist of spans with ids, each in a row or a page."""
 LENDING_KINDS = ("tool", "retrieval", "reranker", "embedding", "guardrail", "evaluator")
 """Kinds whose texts are used as a trace's input or output only if no fragment has better."""
 UNCOUNTED_KINDS = ("embedding", "reranker")
-VOICE_FIELDS = ("messages", "model_requested", "model", "provider", "params", "finish_reason")
+ANSWER_FIELDS = ("messages", "model_requested", "model", "provider", "params", "finish_reason")
 LEAD_FIELDS = (
     "session_id", "user_id", "prompt_name", "prompt_version", "prompt_hash", "git_commit",
     "latency_ms", "feedback",
@@ -33,28 +33,29 @@ Step = dict[str, Any]
 
 
 def select_versions(versions: Sequence[Trace]) -> list[int]:
-    """Selects the versions a trace is merged from; one with every earlier span replaces the others.
+    """Selects the versions to merge; one with every earlier span replaces the others.
 
     A repeated version adds nothing.
     """
-    kept: list[int] = []
-    for n, one in enumerate(versions):
-        held = [versions[k] for k in kept]
-        if any(one.content_hash == other.content_hash != "" for other in held):
+    selected: list[int] = []
+    for n, version in enumerate(versions):
+        earlier = [versions[k] for k in selected]
+        if any(version.content_hash == other.content_hash != "" for other in earlier):
             continue
-        kept = [n] if covers_all(one, held) else [*kept, n]
-    return kept
+        selected = [n] if covers_all(version, earlier) else [*selected, n]
+    return selected
 
 
-def covers_all(later: Trace, held: Sequence[Trace]) -> bool:
-    """Whether a version has all spans of the earlier ones, and the root if they have it."""
-    if any(one.source_format != later.source_format for one in held):
+def covers_all(later: Trace, earlier: Sequence[Trace]) -> bool:
+    """Whether a version has all spans of the earlier ones, and the root if one of them has it."""
+    if any(version.source_format != later.source_format for version in earlier):
         return True
     if is_half(later):
         return False
-    known, own = {key for one in held for key in list_spans(one)}, list_spans(later)
-    whole = own >= known and bool(known or not own)
-    return whole and (has_root(later) or not any(map(has_root, held)))
+    earlier_spans = {key for version in earlier for key in list_spans(version)}
+    spans = list_spans(later)
+    has_all = spans >= earlier_spans and bool(earlier_spans or not spans)
+    return has_all and (has_root(later) or not any(map(has_root, earlier)))
 
 
 def list_spans(trace: Trace) -> set[tuple[str, bool]]:
@@ -65,7 +66,7 @@ def list_spans(trace: Trace) -> set[tuple[str, bool]]:
 
 def has_root(trace: Trace) -> bool:
     """Whether a version has the trace's root, and not only log records."""
-    timed = [known for _, known in list_spans(trace)]
+    timed = [is_timed for _, is_timed in list_spans(trace)]
     return trace.metadata.get(ROOT_STATE) != "missing" and (any(timed) or not timed)
 
 
@@ -85,23 +86,23 @@ def has_inferred_prompt(trace: Trace) -> bool:
 
 
 class Fragments(NamedTuple):
-    """The fragments of one trace, and which of them is used for what."""
+    """The fragments of one trace, and which of them leads and which has the answer."""
 
     all: Sequence[Trace]
     """In the order in which they were read."""
     lead: Trace
     """The latest with the root, or else the latest."""
-    voice: Trace | None
+    answering: Trace | None
     """The one with the model's call that gave the answer; None without a call."""
     output: str
 
     def rank_parts(self) -> list[Trace]:
-        """Returns the fragments by precedence: the lead, the voice, then later before earlier."""
-        first = [self.lead, *([self.voice] if self.voice else [])]
-        rest = [one for one in reversed(self.all) if not any(one is known for known in first)]
+        """Returns the fragments by precedence: lead, answering, then later before earlier."""
+        first = [self.lead, *([self.answering] if self.answering else [])]
+        rest = [part for part in reversed(self.all) if not any(part is ranked for ranked in first)]
         return [*first, *rest]
 
-    def first_value(self, name: str) -> Any:
+    def get_first_value(self, name: str) -> Any:
         """Returns a field of the first fragment that has it."""
         ranked = self.rank_parts()
         if name in ("prompt_version", "prompt_hash"):
@@ -109,8 +110,8 @@ class Fragments(NamedTuple):
         values = (getattr(part, name) for part in ranked)
         return next((value for value in values if value not in EMPTY), getattr(self.lead, name))
 
-    def own_text(self, name: str, role: str) -> str:
-        """Returns a text of a fragment's own, or else one taken from a step."""
+    def choose_text(self, name: str, role: str) -> str:
+        """Returns a text that a fragment has itself, or else one taken from a step."""
         texts = [
             (getattr(p, name), is_lent(p, name, role))
             for p in self.rank_parts()
@@ -121,25 +122,28 @@ class Fragments(NamedTuple):
 
 def merge_fragments(versions: Sequence[Trace]) -> Trace:
     """Merges the versions of a trace."""
-    parts = choose_voice(versions)
+    parts = arrange_fragments(versions)
     steps = merge_steps(parts)
-    voice = parts.voice
-    told = {name: parts.first_value(name) for name in LEAD_FIELDS}
-    told |= {name: parts.first_value(name) for name in VOICE_FIELDS}
-    if voice and not is_half(voice) and any(known for _, known in list_spans(voice)):
-        told |= {
-            name: getattr(voice, name) for name in VOICE_FIELDS
-        }  # a log does not know its model
-    if voice:
-        told["messages"] = voice.messages
+    answering = parts.answering
+    values = {name: parts.get_first_value(name) for name in LEAD_FIELDS}
+    values |= {name: parts.get_first_value(name) for name in ANSWER_FIELDS}
+    if (
+        answering
+        and not is_half(answering)
+        and any(is_timed for _, is_timed in list_spans(answering))
+    ):
+        # not from a log record, which has no model
+        values |= {name: getattr(answering, name) for name in ANSWER_FIELDS}
+    if answering:
+        values["messages"] = answering.messages
     return dataclasses.replace(
         versions[-1],
-        **told,
+        **values,
         **{name: sum_steps(parts, steps, name) for name in ("tokens_in", "tokens_out", "cost_usd")},
         ts=parts.lead.ts if has_root(parts.lead) else min(part.ts for part in versions),
-        input=parts.own_text("input", "user"),
+        input=parts.choose_text("input", "user"),
         output=parts.output,
-        context=join_documents(steps) or parts.first_value("context"),
+        context=join_documents(steps) or parts.get_first_value("context"),
         steps=tuple(steps),
         versions=merge_maps(parts, "versions"),
         tags=tuple(dict.fromkeys(tag for part in parts.rank_parts() for tag in part.tags)),
@@ -148,34 +152,42 @@ def merge_fragments(versions: Sequence[Trace]) -> Trace:
     )
 
 
-def choose_voice(versions: Sequence[Trace]) -> Fragments:
+def arrange_fragments(versions: Sequence[Trace]) -> Fragments:
     """Chooses the fragment that leads and the one that answered."""
-    lead = next((one for one in reversed(versions) if has_root(one)), versions[-1])
+    lead = next((version for version in reversed(versions) if has_root(version)), versions[-1])
     calls = [
-        (end_time(step), n) for n, one in enumerate(versions) for step in list_model_calls(one)
+        (compute_end_time(step), n)
+        for n, version in enumerate(versions)
+        for step in list_model_calls(version)
     ]
-    own = lead.output if not is_lent(lead, "output", "assistant") else ""
-    same = [n for n, one in enumerate(versions) if own and match_answer(own, one)]
-    speaking = [n for _, n in sorted(calls) if any(list_answers(versions[n]))]
-    asked = sorted((bool(versions[n].messages), end, n) for end, n in calls)
-    voices = same or speaking or [n for *_, n in asked]
-    voice = versions[voices[-1]] if voices else None
-    if voice and not voice.messages and is_half(voice):
-        asked_of = dataclasses.replace(voice, messages=find_messages(voice, versions))
-        versions = [asked_of if one is voice else one for one in versions]
-        lead, voice = asked_of if lead is voice else lead, asked_of
-    parts = Fragments(versions, lead, voice, "")
-    output = parts.own_text("output", "assistant")
-    return parts._replace(output=(voice and match_answer(output, voice)) or output)
+    lead_output = lead.output if not is_lent(lead, "output", "assistant") else ""
+    matching = [
+        n
+        for n, version in enumerate(versions)
+        if lead_output and match_answer(lead_output, version)
+    ]
+    with_text = [n for _, n in sorted(calls) if any(list_answers(versions[n]))]
+    by_messages = sorted((bool(versions[n].messages), end, n) for end, n in calls)
+    candidates = matching or with_text or [n for *_, n in by_messages]
+    answering = versions[candidates[-1]] if candidates else None
+    if answering and not answering.messages and is_half(answering):
+        completed = dataclasses.replace(answering, messages=find_messages(answering, versions))
+        versions = [completed if version is answering else version for version in versions]
+        lead, answering = completed if lead is answering else lead, completed
+    parts = Fragments(versions, lead, answering, "")
+    output = parts.choose_text("output", "assistant")
+    return parts._replace(output=(answering and match_answer(output, answering)) or output)
 
 
-def find_messages(voice: Trace, versions: Sequence[Trace]) -> tuple[Any, ...]:
+def find_messages(answering: Trace, versions: Sequence[Trace]) -> tuple[Any, ...]:
     """Returns a call's messages from another version that has its beginning."""
-    calls = {step.get("span_id") for step in list_model_calls(voice)}
-    same = (
-        one for one in versions if calls & {step.get("span_id") for step in list_model_calls(one)}
+    calls = {step.get("span_id") for step in list_model_calls(answering)}
+    others = (
+        version
+        for version in versions
+        if calls & {step.get("span_id") for step in list_model_calls(version)}
     )
-    return next((one.messages for one in same if one.messages), ())
+    return next((version.messages for version in others if version.messages), ())
 
 
 def list_model_calls(trace: Trace) -> list[Step]:
@@ -183,7 +195,7 @@ def list_model_calls(trace: Trace) -> list[Step]:
     return [step for step in select_objects(trace.steps) if step.get("kind") == "llm"]
 
 
-def end_time(step: Step) -> float:
+def compute_end_time(step: Step) -> float:
     """Returns when a step ended, in milliseconds; 0 if unknown."""
     try:
         return 1000 * datetime.fromisoformat(step["ts"]).timestamp() + step.get("latency_ms", 0)
@@ -192,19 +204,21 @@ def end_time(step: Step) -> float:
 
 
 def list_answers(part: Trace) -> set[str]:
-    """Returns the texts of a fragment's calls; a call without a text has the fragment's output."""
-    silent = any(
-        step is silence for step in list_model_calls(part) for silence in list_silent_calls(part)
+    """Returns the texts of a fragment's calls; a call without one has the fragment's output."""
+    has_silent_call = any(
+        step is silent_call
+        for step in list_model_calls(part)
+        for silent_call in list_silent_calls(part)
     )
-    said = {step["output"] for step in list_model_calls(part) if step.get("output")}
-    return said | ({part.output} if silent and part.output else set())
+    answers = {step["output"] for step in list_model_calls(part) if step.get("output")}
+    return answers | ({part.output} if has_silent_call and part.output else set())
 
 
 def match_answer(text: str, part: Trace) -> str | None:
     """Returns the text of a fragment's call within a text; None if there is none."""
-    for said in sorted(list_answers(part)):
-        words = extract_words(text, "assistant", said)
-        if words.strip() == said.strip():
+    for answer in sorted(list_answers(part)):
+        words = extract_words(text, "assistant", answer)
+        if words.strip() == answer.strip():
             return words
     return None
 
@@ -221,9 +235,9 @@ def is_lent(part: Trace, name: str, role: str) -> bool:
     """Whether a fragment's input or output is only that of a tool or similar step."""
     text = getattr(part, name)
     steps = [step for step in select_objects(part.steps) if step.get("kind") in LENDING_KINDS]
-    plain = parse_quoted(text)  # steps have parsed JSON, texts have it as written
-    alike = (text, plain if type(plain) is str else to_canonical_text(plain))
-    return bool(text) and any(extract_words(step.get(name), role) in alike for step in steps)
+    parsed = parse_quoted(text)  # steps have parsed JSON, texts have it as written
+    forms = (text, parsed if type(parsed) is str else to_canonical_text(parsed))
+    return bool(text) and any(extract_words(step.get(name), role) in forms for step in steps)
 
 
 def merge_steps(parts: Fragments) -> list[Step]:
@@ -240,15 +254,15 @@ def merge_steps(parts: Fragments) -> list[Step]:
                 by_id[step["span_id"]] = (
                     {**earlier, **drop_default_names(step)} if earlier else step
                 )
-            elif step.get("ts") or parts.voice in (None, part):
+            elif step.get("ts") or parts.answering in (None, part):
                 loose[encode_canonical(step)] = step
-    found = [*by_id.values(), *(step for step in loose.values() if step.get("ts"))]
-    found.sort(key=lambda step: (not step.get("ts"), step.get("ts") or ""))
-    tools = [step for step in found if step.get("kind") == "tool"]
+    merged = [*by_id.values(), *(step for step in loose.values() if step.get("ts"))]
+    merged.sort(key=lambda step: (not step.get("ts"), step.get("ts") or ""))
+    tools = [step for step in merged if step.get("kind") == "tool"]
     done = {step.get("call_id") for step in tools} | {step.get("name") for step in tools}
-    told = [step for step in loose.values() if not step.get("ts")]
-    fresh = (s for s in told if s.get("call_id") not in done and s.get("name") not in done)
-    return [*(shorten_step(step, parts) for step in found), *fresh]
+    untimed = [step for step in loose.values() if not step.get("ts")]
+    new = (s for s in untimed if s.get("call_id") not in done and s.get("name") not in done)
+    return [*(shorten_step(step, parts) for step in merged), *new]
 
 
 def drop_default_names(step: Step) -> Step:
@@ -260,78 +274,87 @@ def drop_default_names(step: Step) -> Step:
 
 def restore_steps(part: Trace, parts: Fragments) -> Iterator[Step]:
     """Yields a fragment's steps, its answer's with the fragment's output and messages."""
-    own = [] if part is parts.voice and part.output == parts.output else list_silent_calls(part)
+    silent = (
+        [] if part is parts.answering and part.output == parts.output else list_silent_calls(part)
+    )
     calls = [step for step in list_model_calls(part) if "messages" not in step]
-    asked = None if part is parts.voice else max(calls, key=end_time, default=None)
+    last_call = None if part is parts.answering else max(calls, key=compute_end_time, default=None)
     for step in select_objects(part.steps):
-        more: Step = {}
-        if part.output and any(step is one for one in own):
-            more["output"] = part.output
-        if step is asked and part.messages:
-            more["messages"] = list(part.messages)
-        yield {**step, **more}
+        restored: Step = {}
+        if part.output and any(step is call for call in silent):
+            restored["output"] = part.output
+        if step is last_call and part.messages:
+            restored["messages"] = list(part.messages)
+        yield {**step, **restored}
 
 
 def shorten_step(step: Step, parts: Fragments) -> Step:
     """Removes from a call's step what the trace has itself."""
-    messages = parts.voice.messages if parts.voice else ()
+    messages = parts.answering.messages if parts.answering else ()
     known = {encode_canonical(message) for message in messages}
-    found = dict(step)
+    short = dict(step)
     if "messages" in step:
-        found["messages"] = [m for m in step["messages"] if encode_canonical(m) not in known]
+        short["messages"] = [m for m in step["messages"] if encode_canonical(m) not in known]
     if step.get("kind") == "llm" and step.get("output") == parts.output:
-        del found["output"]
-    return {key: value for key, value in found.items() if value != []}
+        del short["output"]
+    return {key: value for key, value in short.items() if value != []}
 
 
 def sum_steps(parts: Fragments, steps: Sequence[Step], name: str) -> Any:
-    """Sums a number over the innermost steps that have it; else returns a fragment's own."""
+    """Sums a number over the innermost steps that have it; without any, returns a fragment's."""
     kinds = UNCOUNTED_KINDS if name != "cost_usd" else ()
-    telling = [step for step in steps if name in step and step.get("kind") not in kinds]
-    if not telling:
-        return parts.first_value(name)
+    counted = [step for step in steps if name in step and step.get("kind") not in kinds]
+    if not counted:
+        return parts.get_first_value(name)
     parents = {step.get("span_id"): step.get("parent_id") for step in steps}
     covered: set[Any] = set()
-    for step in telling:
-        above = step.get("parent_id")
-        while above in parents and above not in covered:
-            covered.add(above)
-            above = parents[above]
-    return sum(step[name] for step in telling if step.get("span_id") not in covered)
+    for step in counted:
+        parent = step.get("parent_id")
+        while parent in parents and parent not in covered:
+            covered.add(parent)
+            parent = parents[parent]
+    return sum(step[name] for step in counted if step.get("span_id") not in covered)
 
 
 def join_documents(steps: Sequence[Step]) -> str | None:
     """Joins the retrieved passages, each once; the reranker's choice if there is one."""
     with_documents = [step for step in steps if step.get("documents")]
     last = [step for step in with_documents if step.get("kind") == "reranker"]
-    every = (document for step in last or with_documents for document in step["documents"])
-    return "\n\n".join({one["content"]: None for one in every if one.get("content")}) or None
+    documents = (document for step in last or with_documents for document in step["documents"])
+    return (
+        "\n\n".join(
+            {document["content"]: None for document in documents if document.get("content")}
+        )
+        or None
+    )
 
 
 def merge_maps(parts: Fragments, name: str) -> dict[str, Any]:
     """Merges the maps of all fragments; the first that has a key decides."""
-    found: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     for part in reversed(parts.rank_parts()):
-        found |= getattr(part, name)
-    return found
+        merged |= getattr(part, name)
+    return merged
 
 
 def merge_metadata(parts: Fragments) -> dict[str, Any]:
     """Merges the fragments' metadata; the root is missing only if it is in none."""
-    found = merge_maps(parts, "metadata")
+    merged = merge_maps(parts, "metadata")
     roots = [part.metadata.get(ROOT_STATE) for part in parts.all if has_root(part)]
     if None in roots or len(set(map(encode_canonical, roots))) == 2:
-        found.pop(ROOT_STATE, None)
+        merged.pop(ROOT_STATE, None)
     if any(part.prompt_version and not has_inferred_prompt(part) for part in parts.all):
-        found.pop(INFERRED, None)
-    taken = [noted for p in parts.all if type(noted := p.metadata.get(REDACTED)) is dict]
-    if taken:
-        kinds = sorted({kind for one in taken for kind in one})
-        found[REDACTED] = {kind: max(count_of(one, kind) for one in taken) for kind in kinds}
-    return found
+        merged.pop(INFERRED, None)
+    redactions = [counts for p in parts.all if type(counts := p.metadata.get(REDACTED)) is dict]
+    if redactions:
+        kinds = sorted({kind for counts in redactions for kind in counts})
+        merged[REDACTED] = {
+            kind: max(get_count(counts, kind) for counts in redactions) for kind in kinds
+        }
+    return merged
 
 
-def count_of(counts: dict[str, Json], kind: str) -> int:
+def get_count(counts: dict[str, Json], kind: str) -> int:
     """Returns the number of redactions of a kind."""
     number = counts.get(kind)
     return number if type(number) is int else 0

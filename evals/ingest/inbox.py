@@ -36,7 +36,7 @@ def list_inbox(inbox: Path | str | None) -> list[Path]:
 def find_unread(lake: Lake, inbox: Path | str | None) -> list[Path]:
     """Returns the files that were not read yet; hashes those whose size or time changed."""
     stamps = read_stamps(lake)
-    known = lake.inbox_files()
+    inbox_files = lake.inbox_files()
     fresh = dict(stamps)
     unread: list[Path] = []
     for path in list_inbox(inbox):
@@ -45,7 +45,7 @@ def find_unread(lake: Lake, inbox: Path | str | None) -> list[Path]:
         same = stamp and (stamp.size, stamp.changed_ns) == (stat.st_size, stat.st_mtime_ns)
         sha = stamp.sha256 if stamp and same else file_sha(path)
         fresh[str(path.absolute())] = FileStamp(stat.st_size, stat.st_mtime_ns, sha)
-        if sha not in known:
+        if sha not in inbox_files:
             unread.append(path)
     if fresh != stamps:
         write_stamps(lake, fresh)

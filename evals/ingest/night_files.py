@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROW_GROUP = 32 * 2**20
 """Bytes of one night that are buffered before they are written."""
-MAX_HELD = 128 * 2**20
+MAX_BUFFERED = 128 * 2**20
 """Bytes of all nights that are buffered before the largest is written."""
 MAX_OPEN = 64
 """How many files are open at once."""
@@ -40,7 +40,7 @@ EPOCH = date(1970, 1, 1)
 
 
 class NightFiles:
-    """The nights of a file being staged; leaving it without an error publishes them."""
+    """Writes the nights of a file being staged; leaving it without an error publishes them."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class NightFiles:
         self.constant = constant or {}
         """Values of columns that a table lacks, the same in every row."""
         self.rows: Counter[date] = Counter()
-        self.held: dict[date, list[pa.Table]] = {}
+        self.buffers: dict[date, list[pa.Table]] = {}
         self.bytes: Counter[date] = Counter()
         self.writers: dict[date, pq.ParquetWriter] = {}
         self.parts: list[tuple[Path, Path]] = []
@@ -86,7 +86,7 @@ class NightFiles:
     def close(self, whole: bool = True) -> None:
         """Closes every file, first writing what is buffered if `whole`."""
         if whole:
-            for night in list(self.held):
+            for night in list(self.buffers):
                 self.write_group(night)
         for night in list(self.writers):
             self.writers.pop(night).close()
@@ -101,21 +101,21 @@ class NightFiles:
         import numpy as np
         import pyarrow as pa
 
-        moments = rows["ts"].combine_chunks().view(pa.int64()).to_numpy()
-        days = (moments - self.shift // US) // DAY_US
+        timestamps = rows["ts"].combine_chunks().view(pa.int64()).to_numpy()
+        days = (timestamps - self.shift // US) // DAY_US
         if days.min() == days.max():
             self.buffer_rows(int(days[0]), rows)
         else:
             for day in np.unique(days).tolist():
                 self.buffer_rows(day, rows.filter(days == day))
-        while self.bytes.total() >= MAX_HELD:
+        while self.bytes.total() >= MAX_BUFFERED:
             self.write_group(self.bytes.most_common(1)[0][0])
 
     def buffer_rows(self, day: int, rows: pa.Table) -> None:
         """Buffers rows of one night, given as days since 1970."""
         night = EPOCH + timedelta(days=day)
         self.rows[night] += len(rows)
-        self.held.setdefault(night, []).append(rows)
+        self.buffers.setdefault(night, []).append(rows)
         self.bytes[night] += rows.nbytes
         if self.bytes[night] >= ROW_GROUP:
             self.write_group(night)
@@ -128,11 +128,13 @@ class NightFiles:
         """Writes the buffered rows of a night as one row group."""
         import pyarrow as pa
 
-        held = self.held.pop(night, [])
+        buffered = self.buffers.pop(night, [])
         del self.bytes[night]
-        if held:
-            alike = itertools.groupby(held, key=lambda rows: rows.column_names)
-            rows = pa.concat_tables([self.fill_columns(pa.concat_tables(own)) for _, own in alike])
+        if buffered:
+            groups = itertools.groupby(buffered, key=lambda rows: rows.column_names)
+            rows = pa.concat_tables(
+                [self.fill_columns(pa.concat_tables(group)) for _, group in groups]
+            )
             self.open_writer(night).write_table(rows, row_group_size=len(rows))
 
     def fill_columns(self, rows: pa.Table) -> pa.Table:

@@ -121,9 +121,9 @@ def find_forgotten(privacy: PrivacyFilter, columns: Columns) -> Iterator[int]:
     shift = EPOCH - timedelta(hours=privacy.catalog.day_begins)
     rows = zip(cells["trace_id"], users, cells["ts"], strict=True)
     for n, (trace_id, user, ts) in enumerate(rows):
-        known = user and privacy.hash_user(user) in privacy.erased.users
+        is_erased = user and privacy.hash_user(user) in privacy.erased.users
         if (
-            known
+            is_erased
             or (shift + timedelta(microseconds=ts)).date() in privacy.erased.nights
             or privacy.is_forgotten(trace_id)
         ):

@@ -1,6 +1,6 @@
-"""Reads what the checks need of a night's staged rows: ids, counts and flags, no texts.
+"""Reads ids, counts and flags of a night's staged rows for the checks, no texts.
 
-DuckDB reads the columns; what is expected of them is in `validation`.
+DuckDB reads the columns; the expectations on them are in `validation`.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ COLUMNS_SQL = """
 CARRIED_SQL = """
     with before as (
         select app, session_id, trace_id, ts, source_format in {spans} as spans from {before}
-    ), own as (
+    ), later as (
         select filename, file_row_number as row, content_hash, app, session_id, trace_id, ts,
             source_format in {spans} as spans from {night}
     ), turns as (
-        select own.* from own join (
+        select later.* from later join (
             select app, session_id, min(ts) as first from before
             where session_id is not null group by all
-        ) using (app, session_id) where own.ts < first + interval {hours} hour
+        ) using (app, session_id) where later.ts < first + interval {hours} hour
     ), parts as (
-        select own.* from own join (
+        select later.* from later join (
             select app, trace_id, min(ts) as first from (
                 select app, trace_id, ts from before where spans
                 union all select app, trace_id, ts from turns where spans
             ) group by all
-        ) using (app, trace_id) where own.spans and own.ts < first + interval {hours} hour
+        ) using (app, trace_id) where later.spans and later.ts < first + interval {hours} hour
     )
     select filename, row, content_hash from turns
     union select filename, row, content_hash from parts
@@ -80,11 +80,11 @@ def list_staged_files(
     lake: Lake, nights: Sequence[date], table: str = "staged"
 ) -> list[StagedFile]:
     """Lists the staged files of some nights, or those of their traces, in reading order."""
-    known = {row.sha256[:16]: row for row in lake.inbox_files().values()}
+    inbox_files = {row.sha256[:16]: row for row in lake.inbox_files().values()}
     files: list[StagedFile] = []
     for night in nights:
         for path in lake.files(table, [night]):
-            row: InboxFile | None = known.get(path.stem.split(".")[0])
+            row: InboxFile | None = inbox_files.get(path.stem.split(".")[0])
             seen = row.seen if row else ""
             at = (datetime.fromisoformat(seen) - EPOCH) // timedelta(microseconds=1) if seen else 0
             sha = path.stem.split(".")[0]
@@ -109,16 +109,16 @@ def find_carried_rows(lake: Lake, night: date) -> list[tuple[str, int, str]]:
     These are turns of sessions and fragments of traces that began there at most a day earlier,
     and the other rows of a trace that is carried over.
     """
-    before, own = (
+    before, files = (
         list_staged_files(lake, [night - timedelta(days=1)]),
         list_staged_files(lake, [night]),
     )
-    if not before or not own:
+    if not before or not files:
         return []
     with connection() as db:
         return db.sql(
             CARRIED_SQL.format(
-                night=build_table_sql(own),
+                night=build_table_sql(files),
                 before=build_table_sql(before),
                 hours=SESSION_HOURS,
                 spans=FORMATS,
@@ -138,13 +138,13 @@ def read_rows(
     import pandas
 
     later = night + timedelta(days=1)
-    gone = {(name, row) for name, row, _ in find_carried_rows(lake, night)}
-    come = {(name, row) for name, row, _ in find_carried_rows(lake, later)}
-    named = {name for name, _ in come}
+    carried_away = {(name, row) for name, row, _ in find_carried_rows(lake, night)}
+    carried_here = {(name, row) for name, row, _ in find_carried_rows(lake, later)}
+    carrying = {name for name, _ in carried_here}
     files = [
         s
         for s in list_staged_files(lake, [night, later])
-        if s.night == night or str(s.path) in named
+        if s.night == night or str(s.path) in carrying
     ]
     files = [*files, *more]
     if not files:
@@ -161,10 +161,8 @@ def read_rows(
     frame["night"] = (night - EPOCH.date()).days
     frame["ts_night"] = (frame["ts"] - catalog.day_begins * HOUR) // (24 * HOUR)
     frame.loc[frame["part"] >= len(files) - len(more), "ts_night"] = frame["night"]
-    frame = select_night_rows(frame, files, night, gone, come)
-    shared = frame.duplicated(
-        ["file", "line"]
-    ).any()  # whichever process read which of a line's traces
+    frame = select_night_rows(frame, files, night, carried_away, carried_here)
+    shared = frame.duplicated(["file", "line"]).any()  # independent of which process read a trace
     order = ["file", "line", *(["trace_id"] if shared else []), "row"]
     frame = frame.sort_values(order, kind="stable").reset_index(drop=True)
     return files, add_derived_columns(frame, files)
@@ -174,23 +172,27 @@ def select_night_rows(
     frame: pandas.DataFrame,
     files: Sequence[StagedFile],
     night: date,
-    gone: set[tuple[str, int]],
-    come: set[tuple[str, int]],
+    carried_away: set[tuple[str, int]],
+    carried_here: set[tuple[str, int]],
 ) -> pandas.DataFrame:
-    """Returns the night's rows: its own without carried turns, and those carried to it."""
-    away = [source.night != night for source in files]
-    if not gone and not any(away):
+    """Returns the night's rows: its own except those carried away, and those carried here."""
+    is_next_night = [source.night != night for source in files]
+    if not carried_away and not any(is_next_night):
         return frame
     names = [str(source.path) for source in files]
     place: list[tuple[str, int]] = [
         (names[n], row) for n, row in zip(frame["part"], frame["row"], strict=True)
     ]
-    arrived: list[bool] = [
-        key in come and away[n] for key, n in zip(place, frame["part"], strict=True)
+    arrives: list[bool] = [
+        key in carried_here and is_next_night[n]
+        for key, n in zip(place, frame["part"], strict=True)
     ]
-    frame.loc[arrived, "ts_night"] = frame["night"]
-    own = [key not in gone and not away[n] for key, n in zip(place, frame["part"], strict=True)]
-    return frame[[here or came for here, came in zip(own, arrived, strict=True)]]
+    frame.loc[arrives, "ts_night"] = frame["night"]
+    stays = [
+        key not in carried_away and not is_next_night[n]
+        for key, n in zip(place, frame["part"], strict=True)
+    ]
+    return frame[[stay or arrive for stay, arrive in zip(stays, arrives, strict=True)]]
 
 
 def add_derived_columns(frame: pandas.DataFrame, files: Sequence[StagedFile]) -> pandas.DataFrame:
@@ -203,8 +205,8 @@ def add_derived_columns(frame: pandas.DataFrame, files: Sequence[StagedFile]) ->
     frame["model_pinned"] = frame["model_requested"].map(names) if names else None
     frame["unanswered_results"] = 0
     with_tools = np.flatnonzero(frame.pop("has_tools").fillna(False))
-    found = dict(count_lost_results(frame.iloc[with_tools], files))
-    frame.loc[list(found), "unanswered_results"] = list(found.values())
+    lost = dict(count_lost_results(frame.iloc[with_tools], files))
+    frame.loc[list(lost), "unanswered_results"] = list(lost.values())
     return frame
 
 
@@ -220,10 +222,10 @@ def count_lost_results(
     """Yields the rows with tool results that answer no call, and how many they have."""
     parts: list[int] = frame["part"].unique().tolist()
     for part in parts:
-        own = frame.loc[frame["part"] == part]
-        places: dict[int, int] = dict(zip(own["row"], own.index, strict=True))
+        part_rows = frame.loc[frame["part"] == part]
+        places: dict[int, int] = dict(zip(part_rows["row"], part_rows.index, strict=True))
         with connection() as db:
-            db.register("wanted", own[["row"]])
+            db.register("wanted", part_rows[["row"]])
             chats = db.sql(
                 f"select file_row_number as row, messages from {build_table_sql([files[part]])} "  # noqa: S608  our own paths
                 "where file_row_number in (from wanted)"

@@ -76,8 +76,8 @@ def import_file(
     app = app or catalog.only_app
     begins = catalog.day_begins
     reading = Reading(name, plans, assume_date, spread, begins, path=path, app=app, hashed=False)
-    own = arrivals or FileBatch(lake, PrivacyFilter.load(lake, catalog))
-    staging = FileStaging(lake, own.privacy, name, sha, now)
+    batch = arrivals or FileBatch(lake, PrivacyFilter.load(lake, catalog))
+    staging = FileStaging(lake, batch.privacy, name, sha, now)
     parts = map(name_without_secrets, make_name_readable(place or path.name).split("/"))
     staging.place = name_without_secrets("/".join(parts))
     container = inspect_file(path)
@@ -91,10 +91,10 @@ def import_file(
         else:
             staging.read_file(path, reading, container)
     staging.refused = restore_raw(path, container, staging.refused, staging.misread)
-    seen = staging.finish(path.stat().st_size, own.order)
-    own.add(seen, staging.labels)
+    seen = staging.finish(path.stat().st_size, batch.order)
+    batch.add(seen, staging.labels)
     if arrivals is None:
-        own.commit()
+        batch.commit()
     return seen
 
 
@@ -136,8 +136,8 @@ class FileStaging:
 
     def read_file(self, path: Path, reading: Reading, container: Container) -> None:
         """Stages a file, or a share of it."""
-        for found in reader.read_batches(path, reading, container):
-            self.add_found(found)
+        for output in reader.read_batches(path, reading, container):
+            self.add_output(output)
         self.flush()
 
     def add_result(self, other: ReadResult) -> None:
@@ -148,36 +148,36 @@ class FileStaging:
         self.refused = sorted([*self.refused, *other.refused], key=lambda row: row.source_line)
         self.labels += other.labels
 
-    def add_found(self, found: Columns | Found) -> None:
+    def add_output(self, output: Columns | Found) -> None:
         """Stages rows or a label from an importer."""
-        if isinstance(found, Columns):
+        if isinstance(output, Columns):
             self.format = self.format or NAME
-            found.cells["content_hash"] = hash_columns(found, self.privacy.key)
+            output.cells["content_hash"] = hash_columns(output, self.privacy.key)
             clean, apart = screen_rows(
-                self.privacy, found, self.origin, latest_allowed(self.read_at)
+                self.privacy, output, self.origin, latest_allowed(self.read_at)
             )
             if clean.size:
                 self.nights.add(build_columns_table(clean))
             for trace in apart:
                 self.add_row(trace)
-        elif isinstance(found, Label):
-            self.labels.append(found)
+        elif isinstance(output, Label):
+            self.labels.append(output)
         else:
-            self.add_row(found)
+            self.add_row(output)
 
-    def add_row(self, found: Trace | Refusal) -> None:
+    def add_row(self, given: Trace | Refusal) -> None:
         """Filters and stages one row."""
-        row = self.privacy.filter_row(found)
-        if isinstance(found, Refusal) or isinstance(row, Refusal):
+        row = self.privacy.filter_row(given)
+        if isinstance(given, Refusal) or isinstance(row, Refusal):
             self.refused += [row] if isinstance(row, Refusal) else []
             return
-        self.format = self.format or found.source_format
+        self.format = self.format or given.source_format
         row = check_timestamp(row, self.read_at)
         if isinstance(row, Refusal):
             self.refused.append(row)
-            self.misread |= {row.source_line} if found.source_format in ROW_FORMATS else set()
+            self.misread |= {row.source_line} if given.source_format in ROW_FORMATS else set()
             return
-        self.passed.append(FilteredRow(found, row))
+        self.passed.append(FilteredRow(given, row))
         if len(self.passed) >= ROWS_AT_ONCE:
             self.flush()
 

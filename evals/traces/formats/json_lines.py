@@ -1,6 +1,6 @@
 """Plain JSON: one object a line, under canonical names, synonyms or a catalog's mapping.
 
-The shapes of other systems have modules of their own.
+The formats of other systems have modules of their own.
 """
 
 from __future__ import annotations
@@ -21,52 +21,52 @@ from evals.traces.rows.shapes import Columns, Misfits, Shape, find_shape, read_c
 NAME = "jsonl"
 sniff = is_json_lines
 MAX_SHAPES = 256
-"""Rows with keys beyond these many sets of them are read one by one."""
+"""How many sets of keys have their shape cached; rows with further sets are read one by one."""
 
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
-    """One trace or one refusal for every line that is not blank."""
+    """Yields one trace or one refusal for every line that is not blank."""
     for line in rows:
         yield canonical.read_row(line, reading, NAME)
 
 
 def read_batches(blocks: Iterable[Block | Line], reading: Reading) -> Iterator[Columns | Found]:
-    """The same rows as `read`, plain ones by the column: for whoever wants them fast."""
-    known: dict[tuple[str, ...], Shape | None] = {}
+    """Yields the same rows as `read`, plain ones as columns, which is faster."""
+    cache: dict[tuple[str, ...], Shape | None] = {}
     for block in blocks:
         if isinstance(block, Line):
             yield canonical.read_row(block, reading, NAME)
         else:
-            yield from read_batch(block, reading, known)
+            yield from read_batch(block, reading, cache)
 
 
 def read_batch(
-    block: Block, reading: Reading, known: dict[tuple[str, ...], Shape | None]
+    block: Block, reading: Reading, cache: dict[tuple[str, ...], Shape | None]
 ) -> Iterator[Columns | Found]:
-    """A block's rows, those of one shape together; `known` remembers the shapes."""
+    """Reads a block's rows, grouped by shape; `cache` has the known shapes."""
     number, text, lines = block
     rows = Rows(number, lines, parse_objects(lines), count_keys(text, lines))
     groups: dict[tuple[str, ...], list[int]] = {}
     for place, row in enumerate(rows.objects):
         groups.setdefault(tuple(row) if row else (), []).append(place)
     for names, places in groups.items():
-        if names not in known:
-            known[names] = find_shape(names, reading) if names and len(known) < MAX_SHAPES else None
-        yield from read_group(known[names], places, rows, reading)
+        if names not in cache:
+            cache[names] = find_shape(names, reading) if names and len(cache) < MAX_SHAPES else None
+        yield from read_group(cache[names], places, rows, reading)
 
 
 class Rows(NamedTuple):
-    """The lines of a block with what was parsed."""
+    """The lines of a block and their parsed objects."""
 
     first: int
     """The first line's number."""
     lines: Sequence[bytes]
     objects: Sequence[dict[str, Json] | None]
     keys: Sequence[int]
-    """How many keys each line holds."""
+    """How many keys each line has."""
 
-    def read_alone(self, place: int, reading: Reading) -> Iterator[Found]:
-        """One line read by itself; nothing where it is blank."""
+    def read_line(self, place: int, reading: Reading) -> Iterator[Found]:
+        """Reads one line by itself; yields nothing if it is blank."""
         raw = self.lines[place]
         if raw and not raw.isspace():
             yield canonical.read_row(Line(self.first + place, raw), reading, NAME)
@@ -75,36 +75,36 @@ class Rows(NamedTuple):
 def read_group(
     shape: Shape | None, places: Sequence[int], rows: Rows, reading: Reading
 ) -> Iterator[Columns | Found]:
-    """Rows of one shape as columns, those that are cases of their own one by one."""
-    apart: set[int] = set()
+    """Yields the rows of one shape as columns, and those that do not fit one by one."""
+    misfits: set[int] = set()
     if shape is None:
-        apart.update(range(len(places)))
+        misfits.update(range(len(places)))
     else:
         objects = [row for place in places if (row := rows.objects[place])]
         try:
-            found = read_columns(shape, objects, [rows.keys[place] for place in places])
-            found.cells["source_line"] = [rows.first + place for place in places]
-            yield found
+            columns = read_columns(shape, objects, [rows.keys[place] for place in places])
+            columns.cells["source_line"] = [rows.first + place for place in places]
+            yield columns
         except Misfits as problem:
-            apart = problem.rows
-    for place in sorted(apart):
-        yield from rows.read_alone(places[place], reading)
-    rest = [place for n, place in enumerate(places) if n not in apart]
-    if apart and rest:
+            misfits = problem.rows
+    for place in sorted(misfits):
+        yield from rows.read_line(places[place], reading)
+    rest = [place for n, place in enumerate(places) if n not in misfits]
+    if misfits and rest:
         yield from read_group(shape, rest, rows, reading)
 
 
 def parse_objects(lines: Sequence[bytes]) -> list[dict[str, Json] | None]:
-    """Each line's object."""
+    """Parses the object of each line."""
     try:
-        found = list(map(orjson.loads, lines))
+        objects = list(map(orjson.loads, lines))
     except orjson.JSONDecodeError:
         return list(map(parse_object, lines))
-    return found if {dict}.issuperset(map(type, found)) else list(map(parse_object, lines))
+    return objects if {dict}.issuperset(map(type, objects)) else list(map(parse_object, lines))
 
 
 def parse_object(raw: bytes) -> dict[str, Json] | None:
-    """A line's object; None where it is none, or where reading it takes more than this."""
+    """Parses the object of a line; None if it is none, or if orjson cannot parse it."""
     try:
         value: Json = orjson.loads(raw)
     except orjson.JSONDecodeError:

@@ -1,8 +1,8 @@
 """Langfuse: traces of its API with their observations and scores, and the blob export's tables.
 
-Both are brought to spans and put together as every trace is. Times come from start and end:
-`latency` is seconds or milliseconds, depending on when an integration was made. What metadata
-holds is told in `langfuse_metadata`, what a score says in `langfuse_scores`.
+Both are converted to spans and assembled like every trace. Times come from start and end:
+`latency` is seconds or milliseconds, depending on when an integration was made. `langfuse_metadata`
+splits metadata, `langfuse_scores` reads scores.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import OPENS, Parsed, Refused
 from evals.traces.formats.langfuse_metadata import split_metadata
-from evals.traces.formats.langfuse_scores import find_label, read_feedback, read_score
+from evals.traces.formats.langfuse_scores import build_label, read_feedback, read_score
 from evals.traces.messages import exchanges
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import Found, Reading
@@ -83,7 +83,7 @@ READ = frozenset(
 
 
 def sniff(head: bytes, filename: str) -> bool:
-    """Whether rows are traces with observations, observations, or scores of Langfuse."""
+    """Whether rows are Langfuse's traces with observations, observations, or scores."""
     paths = list_key_paths(head)
     for under in ("", "data.", "trace.", "observations.", "trace.observations."):
         keys = {path.removeprefix(under) for path in paths if path.startswith(under)}
@@ -99,8 +99,8 @@ def sniff(head: bytes, filename: str) -> bool:
 
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
-    """Traces that are whole in one row and scores as they come; then those gathered row by row."""
-    with collect_garbage_seldom(), SpanStore() as gathered:
+    """Yields whole traces and scores row by row, then the traces gathered from several rows."""
+    with collect_garbage_seldom(), SpanStore() as store:
         for line in rows:
             parsed, raw = None, line.raw
             try:
@@ -111,31 +111,31 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
                 continue
             for item in items:
                 parsed = None
-                if not is_mine(item, line, reading.share):
+                if not is_in_share(item, line, reading.share):
                     continue
                 try:
                     if type(item) is not dict:
                         raise NO_OBJECT
                     parsed = Parsed(item, plain=False)
-                    yield from read_item(item, line, reading, gathered)
+                    yield from read_item(item, line, reading, store)
                 except Refused as problem:
                     raw = line.raw if len(items) == 1 else orjson.dumps(item)
                     yield canonical.make_refusal(problem, raw, line.number, reading, parsed)
-        for spans in gathered.group_by_trace():
+        for spans in store.group_by_trace():
             yield make_trace(spans, [], reading)
 
 
-def is_mine(item: Json, line: Line, share: Share) -> bool:
-    """Whether this reader takes an item: by its trace, or by its line where it has none."""
+def is_in_share(item: Json, line: Line, share: Share) -> bool:
+    """Whether this reader takes an item: by its trace, or by its line if it has none."""
     row = item if type(item) is dict else {}
     trace = row.get("trace")
-    told = trace.get("id") if type(trace) is dict else row.get("trace_id") or row.get("id")
-    trace_id = to_text(told)
+    given_id = trace.get("id") if type(trace) is dict else row.get("trace_id") or row.get("id")
+    trace_id = to_text(given_id)
     return share.has_trace(trace_id) if trace_id else share.reports_row(line.number)
 
 
 def list_items(row: Object) -> list[Json]:
-    """The items of a page of the API, or the row itself, under snake-case keys."""
+    """Lists the items of an API page, or the row itself, with snake-case keys."""
     data = row.get("data")
     items = data if type(data) is list and "id" not in row else [row]
     return [convert_keys(item) if type(item) is dict else item for item in items]
@@ -144,7 +144,7 @@ def list_items(row: Object) -> list[Json]:
 def convert_keys(row: Object) -> Object:
     """Converts the keys of an API row to those of the exports."""
     keys = tuple(row)
-    names = convert_key_names(keys) if len(keys) <= USUAL else tuple(map(to_snake_case, keys))
+    names = convert_key_names(keys) if len(keys) <= MAX_CACHED else tuple(map(to_snake_case, keys))
     return row if names == keys else dict(zip(names, row.values(), strict=True))
 
 
@@ -159,12 +159,12 @@ def to_snake_case(key: str) -> str:
     return CAMEL.sub(r"_\1", key).lower()
 
 
-USUAL = 64
-"""Rows with more keys are not remembered by them."""
+MAX_CACHED = 64
+"""The keys of larger rows are not cached."""
 
 
-def read_item(row: Object, line: Line, reading: Reading, gathered: SpanStore) -> Iterator[Found]:
-    """What one row gives at once; an observation alone waits for the others of its trace.
+def read_item(row: Object, line: Line, reading: Reading, store: SpanStore) -> Iterator[Found]:
+    """Yields a row's trace or score; stores an observation until its trace is complete.
 
     Raises:
         Refused: the row is neither trace, observation nor score.
@@ -172,16 +172,16 @@ def read_item(row: Object, line: Line, reading: Reading, gathered: SpanStore) ->
     size = len(line.raw) // reading.share.of
     trace, observations = row.get("trace"), row.get("observations")
     if type(trace) is dict:
-        inside = convert_keys(trace)
-        yield from read_api_trace(inside, observations or inside.get("observations"), line, reading)
+        inner = convert_keys(trace)
+        yield from read_api_trace(inner, observations or inner.get("observations"), line, reading)
     elif type(observations) is list and any(type(item) is dict for item in observations):
         yield from read_api_trace(row, observations, line, reading)
     elif "source" in row and ("data_type" in row or "string_value" in row):
         yield read_score(row)
     elif row.get("trace_id") and "start_time" in row:
-        gathered.add_spans([build_span(row, line.number)], size)
+        store.add_spans([build_span(row, line.number)], size)
     elif row.get("id") and "timestamp" in row:
-        gathered.add_spans([build_root_span(row, line.number)], size)
+        store.add_spans([build_root_span(row, line.number)], size)
     else:
         raise Refused(
             "not-langfuse",
@@ -197,117 +197,123 @@ def read_api_trace(trace: Object, items: Json, line: Line, reading: Reading) -> 
         for item in list_objects(items)
     ]
     scores = [
-        {"trace_id": trace.get("id"), **convert_keys(it)}
-        for it in list_objects(trace.get("scores"))
+        {"trace_id": trace.get("id"), **convert_keys(item)}
+        for item in list_objects(trace.get("scores"))
     ]
     yield make_trace([build_root_span(trace, line.number), *spans], scores, reading)
     for item in scores:
-        if label := find_label(item):
+        if label := build_label(item):
             yield label
 
 
 def make_trace(spans: list[Span], scores: list[Object], reading: Reading) -> Found:
-    """Makes the trace of some spans, with its users' feedback."""
+    """Builds the trace of some spans, with its users' feedback."""
     feedback: list[Json] = [read_feedback(item) for item in scores if item.get("source") == "API"]
     return build_trace(unite_under_root(spans), reading, NAME, {"feedback": feedback})
 
 
 def unite_under_root(spans: list[Span]) -> list[Span]:
-    """The trace itself around its observations, where the export has it.
+    """Puts observations under the span of the trace itself, if the export has it.
 
-    A lone outermost observation that says no more than the trace is the trace.
+    A single outermost observation that only repeats the trace is merged with it.
     """
-    top = next((span for span in spans if span.span_id == TRACE), None)
-    if top is None:
+    root = next((span for span in spans if span.span_id == TRACE), None)
+    if root is None:
         return spans
-    inside = [span for span in spans if span is not top]
-    outermost = [span for span in inside if not span.parent_id]
-    if len(outermost) == 1 and is_same_as_trace(outermost[0], top):
-        one = outermost[0]
-        attributes = {**one.attributes, **top.attributes}
-        bare = one.attributes.get("langfuse.observation.type") in BARE
-        if top.name and not bare:
-            attributes[TRACE_NAME] = top.name
-        merged = one._replace(
-            name=top.name if top.name and bare else one.name,
+    observations = [span for span in spans if span is not root]
+    outermost = [span for span in observations if not span.parent_id]
+    if len(outermost) == 1 and is_same_as_trace(outermost[0], root):
+        single = outermost[0]
+        attributes = {**single.attributes, **root.attributes}
+        bare = single.attributes.get("langfuse.observation.type") in BARE
+        if root.name and not bare:
+            attributes[TRACE_NAME] = root.name
+        merged = single._replace(
+            name=root.name if root.name and bare else single.name,
             attributes=attributes,
-            resource={**one.resource, **top.resource},
-            scope=one.scope or top.scope,
+            resource={**single.resource, **root.resource},
+            scope=single.scope or root.scope,
         )
-        return [merged if span is one else span for span in inside]
+        return [merged if span is single else span for span in observations]
     starts = [span.start for span in spans if span.start]
-    ends = [span.end for span in inside if span.end]
-    top = top._replace(start=min(starts, default=None), end=max(ends, default=None))
+    ends = [span.end for span in observations if span.end]
+    root = root._replace(start=min(starts, default=None), end=max(ends, default=None))
     return [
-        top,
-        *(span if span.parent_id else span._replace(parent_id=TRACE) for span in inside),
+        root,
+        *(span if span.parent_id else span._replace(parent_id=TRACE) for span in observations),
     ]
 
 
-def is_same_as_trace(span: Span, top: Span) -> bool:
-    """Whether an observation is but the trace once more."""
+def is_same_as_trace(span: Span, root: Span) -> bool:
+    """Whether an observation only repeats the trace."""
     if span.error:
         return False
     readers = {"input": exchanges.read_question, "output": exchanges.read_answer}
-    names = [(f"langfuse.observation.{side}", words) for side, words in readers.items()]
-    pairs = [(span.attributes.get(name), top.attributes.get(name), words) for name, words in names]
+    names = [(f"langfuse.observation.{side}", extract) for side, extract in readers.items()]
+    pairs = [
+        (span.attributes.get(name), root.attributes.get(name), extract) for name, extract in names
+    ]
     return all(
-        one in EMPTY or other in EMPTY or words(unquote(one)) == words(unquote(other))
-        for one, other, words in pairs
+        value in EMPTY
+        or trace_value in EMPTY
+        or extract(unquote(value)) == extract(unquote(trace_value))
+        for value, trace_value, extract in pairs
     )
 
 
 def build_root_span(trace: Object, line: int) -> Span:
-    """The trace itself as the span around its observations."""
-    told = split_metadata(trace.get("metadata"))
-    metadata = told.own
+    """Builds the span of the trace itself, around its observations."""
+    parts = split_metadata(trace.get("metadata"))
+    metadata = parts.custom
     if trace.get("environment") not in (*EMPTY, "default"):
         metadata = {**metadata, "environment": trace["environment"]}
-    attributes = told.attributes | name_attributes(trace, of_trace=True)
+    attributes = parts.attributes | name_attributes(trace, of_trace=True)
     attributes |= {"langfuse.trace.metadata": metadata} if metadata else {}
     for side in ("input", "output"):
-        if (said := unquote(trace.get(side))) not in EMPTY:
-            twice = type(said) is str and said.startswith(OPENS)  # as its pages export a trace
-            attributes[f"langfuse.observation.{side}"] = said if twice else trace[side]
+        if (value := unquote(trace.get(side))) not in EMPTY:
+            # Langfuse's pages export a trace so
+            is_quoted = type(value) is str and value.startswith(OPENS)
+            attributes[f"langfuse.observation.{side}"] = value if is_quoted else trace[side]
     start = to_nanoseconds(trace.get("timestamp"))
     trace_id, name = to_text(trace.get("id")), to_text(trace.get("name"))
-    released, resource = place_release(trace.get("release"), RELEASE, told.resource)
-    attributes |= released
+    release, resource = place_release(trace.get("release"), RELEASE, parts.resource)
+    attributes |= release
     return Span(
-        trace_id, TRACE, "", name, start, None, attributes, (), "", resource, told.scope, line
+        trace_id, TRACE, "", name, start, None, attributes, (), "", resource, parts.scope, line
     )
 
 
 def build_span(row: Object, line: int) -> Span:
-    """One observation, of the API or of an export."""
-    told = split_metadata(row.get("metadata"))
-    attributes = {f"langfuse.metadata.{key}": value for key, value in told.own.items()}
-    attributes.update(told.attributes)
+    """Builds the span of an observation, from the API or an export."""
+    parts = split_metadata(row.get("metadata"))
+    attributes = {f"langfuse.metadata.{key}": value for key, value in parts.custom.items()}
+    attributes.update(parts.attributes)
     attributes.update(name_attributes(row))
-    asked, answered = parse_text(unquote(row.get("input"))), parse_text(unquote(row.get("output")))
-    bare = row.get("type") in BARE  # may be the application's own words: they stay as they are
-    calls = row.get("type") == "GENERATION"
-    chat = describe_call(asked, answered) if calls else {}
-    own = bare or (calls and "gen_ai.output.messages" not in chat)
-    if asked or asked not in EMPTY:
-        attributes["langfuse.observation.input"] = row["input"] if bare else asked
-    if answered or answered not in EMPTY:
-        attributes["langfuse.observation.output"] = row["output"] if own else answered
-    if calls:
+    request = parse_text(unquote(row.get("input")))
+    response = parse_text(unquote(row.get("output")))
+    is_bare = row.get("type") in BARE  # may be the application's own texts, which stay unchanged
+    is_call = row.get("type") == "GENERATION"
+    chat = describe_call(request, response) if is_call else {}
+    is_verbatim = is_bare or (is_call and "gen_ai.output.messages" not in chat)
+    if request or request not in EMPTY:
+        attributes["langfuse.observation.input"] = row["input"] if is_bare else request
+    if response or response not in EMPTY:
+        attributes["langfuse.observation.output"] = row["output"] if is_verbatim else response
+    if is_call:
         attributes |= find_model(row, chat)
-    elif row.get("type") == "RETRIEVER" and (documents := find_documents(answered)):
+    elif row.get("type") == "RETRIEVER" and (documents := find_documents(response)):
         attributes["gen_ai.retrieval.documents"] = documents
-    released, resource = place_release(row.get("release"), RELEASE, told.resource)
-    attributes |= released | find_usage(row)
+    release, resource = place_release(row.get("release"), RELEASE, parts.resource)
+    attributes |= release | find_usage(row)
     name = to_text(row.get("name"))
     if row.get("trace_name") and not row.get("parent_observation_id"):
-        name = to_text(row["trace_name"]) if bare else name
-        attributes |= {} if bare else {TRACE_NAME: row["trace_name"]}
+        name = to_text(row["trace_name"]) if is_bare else name
+        attributes |= {} if is_bare else {TRACE_NAME: row["trace_name"]}
     problem = to_text(row.get("status_message"))
     failed = row.get("level") == "ERROR"
     if problem and not failed:
         attributes["status_message"] = problem
-    if row.get("level") in TOLD_LEVELS:
+    if row.get("level") in NOTED_LEVELS:
         attributes["level"] = row["level"]
     return Span(
         to_text(row.get("trace_id")),
@@ -320,20 +326,21 @@ def build_span(row: Object, line: int) -> Span:
         (),
         (problem or "error") if failed else "",
         resource,
-        told.scope,
+        parts.scope,
         line,
     )
 
 
 def name_attributes(row: Object, of_trace: bool = False) -> Object:
-    """Names columns as attributes; those without a field keep their own name."""
+    """Renames columns to attributes; those without an attribute keep their name."""
     keys = tuple(row)
-    found: Object = {}
-    for key, name in (choose_keys_once if len(keys) <= USUAL else choose_keys)(keys, of_trace):
+    attributes: Object = {}
+    choose = choose_keys_cached if len(keys) <= MAX_CACHED else choose_keys
+    for key, name in choose(keys, of_trace):
         value = row[key]
         if value or value not in EMPTY:
-            found[name] = value if name is key else parse_cached(value)
-    return found
+            attributes[name] = value if name is key else parse_cached(value)
+    return attributes
 
 
 def choose_keys(keys: tuple[str, ...], of_trace: bool) -> list[tuple[str, str]]:
@@ -342,50 +349,51 @@ def choose_keys(keys: tuple[str, ...], of_trace: bool) -> list[tuple[str, str]]:
     return [(key, names.get(key, key)) for key in keys if key in names or key not in READ]
 
 
-choose_keys_once = functools.lru_cache(maxsize=64)(choose_keys)
+choose_keys_cached = functools.lru_cache(maxsize=64)(choose_keys)
 
 
-def find_model(row: Object, told: Object) -> Object:
-    """A generation's call: its model, and its parameters without those left blank.
+def find_model(row: Object, chat: Object) -> Object:
+    """Returns a generation's model, and its parameters that are not blank.
 
-    Where the response names another model than the observation, that one was asked for.
+    If the response names another model than the observation, the observation's was requested.
     """
     params = {k: v for k, v in parse_object(row.get("model_parameters")).items() if v not in EMPTY}
-    model, answered = row.get("provided_model_name") or row.get("model"), told.get(ANSWERED)
-    found: Object = {"langfuse.observation.model.parameters": params} if params else {}
-    found = told | found
-    if not model or model == answered:
-        return found
-    return {"gen_ai.request.model" if answered else ANSWERED: model, **found}
+    model = row.get("provided_model_name") or row.get("model")
+    response_model = chat.get(RESPONSE_MODEL)
+    attributes: Object = {"langfuse.observation.model.parameters": params} if params else {}
+    attributes = chat | attributes
+    if not model or model == response_model:
+        return attributes
+    return {"gen_ai.request.model" if response_model else RESPONSE_MODEL: model, **attributes}
 
 
-ANSWERED, RELEASE = "gen_ai.response.model", "langfuse.release"
+RESPONSE_MODEL, RELEASE = "gen_ai.response.model", "langfuse.release"
 TRACE_NAME = "langfuse.trace.metadata.name"
 
 
 def find_usage(row: Object) -> Object:
-    """Tokens by side, and cost; zeros without details stand for nothing known."""
-    found: Object = {}
+    """Returns tokens by side, and cost; zeros without details mean unknown."""
+    attributes: Object = {}
     if USAGE.isdisjoint(row):
-        return found
+        return attributes
     usage = parse_object(row.get("usage_details"))
     for side, name in (("input", "input_tokens"), ("output", "output_tokens")):
         counts = [n for key, n in usage.items() if key.startswith(side) and type(n) is int]
         total = sum(counts) if counts else row.get(f"{side}_usage")
         if total or counts:
-            found[f"gen_ai.usage.{name}"] = total
+            attributes[f"gen_ai.usage.{name}"] = total
     if usage.keys() - SIDES:
-        found["usage_details"] = usage
+        attributes["usage_details"] = usage
     if row.get("total_cost") and "total" not in parse_object(row.get("cost_details")):
-        found["gen_ai.usage.cost"] = row["total_cost"]
-    return found
+        attributes["gen_ai.usage.cost"] = row["total_cost"]
+    return attributes
 
 
 USAGE = frozenset(("usage_details", "input_usage", "output_usage", "total_cost"))
 SIDES = frozenset(("input", "output", "total"))
-"""Keys of usage that fields tell; what else is counted, such as cached tokens, is kept beside."""
-TOLD_LEVELS = ("WARNING", "DEBUG")
-"""Levels of observations beside the usual one and that of errors."""
+"""Keys of usage that have fields; if it has others (cached tokens), its details are kept too."""
+NOTED_LEVELS = ("WARNING", "DEBUG")
+"""Levels of observations besides the default and errors."""
 
 
 NO_OBJECT = Refused("not-an-object", "An item of the page is no object; fetch the page again.")

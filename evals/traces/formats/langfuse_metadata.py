@@ -1,6 +1,6 @@
-"""Metadata as Langfuse keeps it: what a team wrote beside, and what OpenTelemetry put there.
+"""Metadata as Langfuse stores it: a team's own keys, and those that OpenTelemetry put there.
 
-What the attributes in it mean is told in `facts`.
+`facts` interprets the attributes in it.
 """
 
 from __future__ import annotations
@@ -24,35 +24,36 @@ REPEATED = (
 
 
 class SplitMetadata(NamedTuple):
-    """Metadata, and what OpenTelemetry put in it."""
+    """Metadata, split into a team's own keys and what OpenTelemetry put in it."""
 
-    own: Object
+    custom: Object
+    """A team's own keys."""
     attributes: Object
     resource: Object
     scope: str
 
 
-NOTHING = SplitMetadata({}, {}, {}, "")
+NO_METADATA = SplitMetadata({}, {}, {}, "")
 
 
 def split_metadata(metadata: Json) -> SplitMetadata:
-    """Metadata in its parts."""
-    told = parse_cached(metadata)
-    if not told:
-        return NOTHING
-    if type(told) is not dict:
-        return SplitMetadata({"metadata": told}, {}, {}, "")
-    if SDK.isdisjoint(told):
-        return SplitMetadata(told, {}, {}, "")
-    own = dict(told)
-    attributes = parse_object(own.pop("attributes", None))
+    """Splits metadata into its parts."""
+    parsed = parse_cached(metadata)
+    if not parsed:
+        return NO_METADATA
+    if type(parsed) is not dict:
+        return SplitMetadata({"metadata": parsed}, {}, {}, "")
+    if OTEL_KEYS.isdisjoint(parsed):
+        return SplitMetadata(parsed, {}, {}, "")
+    custom = dict(parsed)
+    attributes = parse_object(custom.pop("attributes", None))
     resource, scope = (
-        parse_object(own.pop("resourceAttributes", None)),
-        parse_object(own.pop("scope", None)),
+        parse_object(custom.pop("resourceAttributes", None)),
+        parse_object(custom.pop("scope", None)),
     )
-    kept = {key: value for key, value in attributes.items() if not key.startswith(REPEATED)}
-    return SplitMetadata(own, kept, resource, to_text(scope.get("name")))
+    remaining = {key: value for key, value in attributes.items() if not key.startswith(REPEATED)}
+    return SplitMetadata(custom, remaining, resource, to_text(scope.get("name")))
 
 
-SDK = frozenset(("attributes", "resourceAttributes", "scope"))
-"""Keys of metadata under which Langfuse keeps what OpenTelemetry says of a span."""
+OTEL_KEYS = frozenset(("attributes", "resourceAttributes", "scope"))
+"""Keys of metadata under which Langfuse stores a span's OpenTelemetry data."""

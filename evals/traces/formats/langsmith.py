@@ -1,7 +1,6 @@
 """LangSmith: runs of its API, its SDKs' posts and patches, its bulk export; and feedback.
 
-A run is brought to a span and runs are put together as every trace is; what inputs and outputs
-say is read by `exchanges`.
+A run becomes a span, and runs are assembled like every trace; `exchanges` reads inputs and outputs.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ READ = {
 }
 """Keys that are read, repeat others, or concern LangSmith's own pages."""
 RESPONSES = frozenset(("choices", "generations", "candidates"))
-"""Keys of a model's response, by which a patch is known that names no type."""
+"""Keys of a model's response: they identify the patch of a model call, which has no run type."""
 
 
 def sniff(head: bytes, filename: str) -> bool:
@@ -66,43 +65,43 @@ def sniff(head: bytes, filename: str) -> bool:
 
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
-    """Feedback as it comes, then the traces that the runs make."""
+    """Yields feedback as it comes, then the traces built from the runs."""
     projects: dict[str, str] = {}
     halves: dict[str, int] = {}
-    with SpanStore() as gathered:
+    with SpanStore() as store:
         for line in rows:
             parsed = None
             try:
                 parsed = canonical.parse_row(line)
-                yield from gather_row(parsed.row, line, gathered, projects, halves)
+                yield from gather_row(parsed.row, line, store, projects, halves)
             except Refused as problem:
-                known = Parsed(find_trace_id(parsed.row), plain=False) if parsed else None
-                yield canonical.make_refusal(problem, line.raw, line.number, reading, known)
-        for spans in gathered.group_by_trace():
+                partial = Parsed(find_trace_id(parsed.row), plain=False) if parsed else None
+                yield canonical.make_refusal(problem, line.raw, line.number, reading, partial)
+        for spans in store.group_by_trace():
             trace_id = spans[0].trace_id
-            told = halves.get(trace_id, BEGUN | ENDED)
+            half = halves.get(trace_id, BEGUN | ENDED)
             yield build_trace(
-                mark_incomplete(spans, told), reading, NAME, {}, projects.get(trace_id)
+                mark_incomplete(spans, half), reading, NAME, {}, projects.get(trace_id)
             )
 
 
 BEGUN, ENDED = 1, 2
 HALVES = {BEGUN: "begun", ENDED: "ended"}
-"""The metadata of a root whose post, or whose patch, is in another file."""
+"""The metadata of a root whose other half, its patch or its post, is in another file."""
 
 
 def find_half(run: Object) -> int:
-    """Finds which half of a run a row holds: its start, its end, or both."""
+    """Returns which half of a run a row has: its start, its end, or both."""
     begun = any(run.get(key) not in EMPTY for key in ("start_time", "run_type"))
     ended = any(run.get(key) not in EMPTY for key in ("end_time", "outputs", "error"))
     return BEGUN * begun | ENDED * ended
 
 
-def mark_incomplete(spans: list[Span], told: int) -> list[Span]:
-    """Marks the root of a trace where only one half of it is known."""
-    if told not in HALVES:
+def mark_incomplete(spans: list[Span], half: int) -> list[Span]:
+    """Marks the root of a trace if only one half of it was read."""
+    if half not in HALVES:
         return spans
-    mark = {ROOT_STATE: HALVES[told]}
+    mark = {ROOT_STATE: HALVES[half]}
     return [
         span if span.parent_id else span._replace(attributes={**span.attributes, **mark})
         for span in spans
@@ -110,14 +109,14 @@ def mark_incomplete(spans: list[Span], told: int) -> list[Span]:
 
 
 def find_trace_id(row: Object) -> Object:
-    """Finds the trace id of a refused row."""
+    """Returns the trace id of a refused row, under its key."""
     return {"trace_id": row.get("trace_id")}
 
 
 def gather_row(
-    row: Object, line: Line, gathered: SpanStore, projects: dict[str, str], halves: dict[str, int]
+    row: Object, line: Line, store: SpanStore, projects: dict[str, str], halves: dict[str, int]
 ) -> Iterator[Label]:
-    """Gathers a row's runs; yields the feedback it holds.
+    """Stores the spans of a row's runs; yields its feedback.
 
     Raises:
         Refused: the row is neither a run nor feedback.
@@ -125,15 +124,15 @@ def gather_row(
     if "key" in row and "run_id" in row:
         yield read_feedback(row)
         return
-    found = list_runs(row)
-    if not found:
+    runs = list_runs(row)
+    if not runs:
         raise Refused(
             "not-langsmith",
             "The row is neither a run nor feedback of LangSmith; export runs with their "
             "`trace_id`, `dotted_order`, inputs and outputs.",
         )
     spans: list[Span] = []
-    for run in found:
+    for run in runs:
         span = build_span(run, line.number)
         if not span.trace_id:
             raise Refused(
@@ -145,9 +144,9 @@ def gather_row(
         project = run.get("session_name")
         if type(project) is str and project not in ("", "default"):
             projects[span.trace_id] = project
-        for said in list_objects(parse_text(run.get("feedback"))):
-            yield read_feedback({"run_id": span.span_id, "trace_id": span.trace_id, **said})
-    gathered.add_spans(spans, len(line.raw))
+        for feedback in list_objects(parse_text(run.get("feedback"))):
+            yield read_feedback({"run_id": span.span_id, "trace_id": span.trace_id, **feedback})
+    store.add_spans(spans, len(line.raw))
     if any(type(item) is not dict for key in HOLDERS for item in list_items(row.get(key))):
         raise Refused(
             "bad-run", "A run is no object; its row's other runs were read: export again."
@@ -155,25 +154,25 @@ def gather_row(
 
 
 def list_items(value: Json) -> list[Json]:
-    """Lists the runs under a key, which holds one or a list."""
+    """Lists the runs under a key, whose value is one run or a list."""
     return value if type(value) is list else [] if value is None else [value]
 
 
 def list_runs(row: Object) -> list[Object]:
-    """The runs of a row: its own, a page's, or those posted and patched, each with its children."""
-    found: list[Object] = []
+    """Lists a row's runs with their children: its own, a page's, or those posted and patched."""
+    runs: list[Object] = []
     for key in HOLDERS:
-        found += list_objects(list_items(row.get(key)))
-    if not found and ("run_type" in row or "dotted_order" in row):
-        found = [row]
-    at = 0
-    while at < len(found):
-        found += [
-            {"parent_run_id": found[at].get("id"), "trace_id": found[at].get("trace_id"), **child}
-            for child in list_objects(parse_text(found[at].get("child_runs")))
+        runs += list_objects(list_items(row.get(key)))
+    if not runs and ("run_type" in row or "dotted_order" in row):
+        runs = [row]
+    n = 0
+    while n < len(runs):
+        runs += [
+            {"parent_run_id": runs[n].get("id"), "trace_id": runs[n].get("trace_id"), **child}
+            for child in list_objects(parse_text(runs[n].get("child_runs")))
         ]
-        at += 1
-    return found
+        n += 1
+    return runs
 
 
 def build_span(run: Object, line: int) -> Span:
@@ -183,9 +182,9 @@ def build_span(run: Object, line: int) -> Span:
     parent = to_text(run.get("parent_run_id")) or (path[-2] if len(path) > 1 else "")
     trace_id = to_text(run.get("trace_id")) or (path[0] if path else "" if parent else run_id)
     extra = parse_object(run.get("extra"))
-    told = dict(parse_object(extra.get("metadata")))
-    released, resource = place_release(told.pop("revision_id", None), "revision.version", {})
-    attributes = read_attributes(run, extra) | released | read_metadata(told, extra, not parent)
+    metadata = dict(parse_object(extra.get("metadata")))
+    release, resource = place_release(metadata.pop("revision_id", None), "revision.version", {})
+    attributes = read_attributes(run, extra) | release | read_metadata(metadata, extra, not parent)
     return Span(
         trace_id,
         run_id,
@@ -203,7 +202,7 @@ def build_span(run: Object, line: int) -> Span:
 
 
 def find_start(path: Json) -> int | None:
-    """Finds a run's start in its dotted order, the only place where a patch has it."""
+    """Returns a run's start from its dotted order, the only place where a patch has it."""
     moment = to_text(path).rpartition(".")[2].partition("Z")[0]
     try:
         return to_nanoseconds(datetime.strptime(moment, "%Y%m%dT%H%M%S%f").isoformat())
@@ -212,97 +211,97 @@ def find_start(path: Json) -> int | None:
 
 
 def read_attributes(run: Object, extra: Object) -> Object:
-    """Reads a run as attributes of a span."""
+    """Converts a run to attributes of a span."""
     kind, inputs, outputs = (
         to_text(run.get("run_type")),
         parse_text(run.get("inputs")),
         run.get("outputs"),
     )
-    found: Object = {}
+    attributes: Object = {}
     if kind:
-        found["langsmith.span.kind"] = KINDS.get(kind, kind)
-    answered, is_text = unwrap_output(parse_text(outputs))
-    for name, value in (("input", inputs), ("output", answered)):
+        attributes["langsmith.span.kind"] = KINDS.get(kind, kind)
+    output, is_text = unwrap_output(parse_text(outputs))
+    for name, value in (("input", inputs), ("output", output)):
         if value not in EMPTY:
-            found[f"traceloop.entity.{name}"] = value
+            attributes[f"traceloop.entity.{name}"] = value
     if is_text:
-        found["output.mime_type"] = "text/plain"
+        attributes["output.mime_type"] = "text/plain"
     responded = not kind and not RESPONSES.isdisjoint(parse_object(outputs))
     if kind == "llm" or responded or "ls_model_type" in parse_object(extra.get("metadata")):
-        found |= (
+        attributes |= (
             {"langsmith.span.kind": "llm"}
             | describe_call(inputs, outputs)
             | describe_request(inputs, extra)
         )
     elif kind == "retriever" and (documents := find_documents(outputs)):
-        found["gen_ai.retrieval.documents"] = documents
-    found |= find_usage(run)
+        attributes["gen_ai.retrieval.documents"] = documents
+    attributes |= find_usage(run)
     if run.get("tags") not in EMPTY:
-        found["langsmith.span.tags"] = parse_text(run["tags"])
-    return found | {k: v for k, v in run.items() if k not in READ and v not in EMPTY}
+        attributes["langsmith.span.tags"] = parse_text(run["tags"])
+    return attributes | {k: v for k, v in run.items() if k not in READ and v not in EMPTY}
 
 
 def unwrap_output(outputs: Json) -> tuple[Json, bool]:
-    """What a traced function returned, and whether that was text: `output` holds no object."""
+    """Takes a traced function's result out of `output`; returns it and whether it is text."""
     if type(outputs) is dict and outputs.keys() == {"output"}:
         return outputs["output"], type(outputs["output"]) is str
     return outputs, False
 
 
 def describe_request(inputs: Json, extra: Object) -> Object:
-    """The model a call asks for, and its parameters."""
-    told = parse_object(extra.get("metadata"))
-    asked = exchanges.describe_request(inputs)
-    given = exchanges.describe_request(parse_object(extra.get("invocation_params")))
-    model = asked.get("model_requested") or given.get("model_requested")
-    params = {**parse_object(given.get("params")), **parse_object(asked.get("params"))}
-    found = {
-        "gen_ai.request.model": model or told.get("ls_model_name"),
-        "gen_ai.provider.name": told.get("ls_provider"),
+    """Returns the model that a call requests, and its parameters."""
+    metadata = parse_object(extra.get("metadata"))
+    request = exchanges.describe_request(inputs)
+    invocation = exchanges.describe_request(parse_object(extra.get("invocation_params")))
+    model = request.get("model_requested") or invocation.get("model_requested")
+    params = {**parse_object(invocation.get("params")), **parse_object(request.get("params"))}
+    attributes = {
+        "gen_ai.request.model": model or metadata.get("ls_model_name"),
+        "gen_ai.provider.name": metadata.get("ls_provider"),
         "llm.invocation_parameters": params or None,
     }
-    return {key: value for key, value in found.items() if value not in EMPTY}
+    return {key: value for key, value in attributes.items() if value not in EMPTY}
 
 
 def find_usage(run: Object) -> Object:
-    """Tokens and cost; LangSmith writes zeros where nobody counted."""
-    found = {
+    """Returns tokens and cost; LangSmith writes zeros if nobody counted."""
+    counts = {
         "gen_ai.usage.input_tokens": run.get("prompt_tokens"),
         "gen_ai.usage.output_tokens": run.get("completion_tokens"),
     }
     cost = run.get("total_cost")
-    known = {key: value for key, value in found.items() if value}
-    return known | ({"gen_ai.usage.cost": cost} if cost not in EMPTY else {})
+    attributes = {key: value for key, value in counts.items() if value}
+    return attributes | ({"gen_ai.usage.cost": cost} if cost not in EMPTY else {})
 
 
-def read_metadata(told: Object, extra: Object, is_root: bool) -> Object:
-    """A run's metadata: sessions and users by name; the root's own is the trace's."""
-    session, user = find_value(told, SESSIONS), told.pop("user_id", None)
-    own = {key: value for key, value in told.items() if value is not session or not session}
-    found: Object = {"langsmith.trace.session_id": session} if session else {}
-    found |= {"enduser.id": user} if user else {}
-    found |= find_versions(own)
+def read_metadata(metadata: Object, extra: Object, is_root: bool) -> Object:
+    """Converts a run's metadata to attributes; the root's other keys are the trace's."""
+    session, user = find_value(metadata, SESSIONS), metadata.pop("user_id", None)
+    custom = {key: value for key, value in metadata.items() if value is not session or not session}
+    attributes: Object = {"langsmith.trace.session_id": session} if session else {}
+    attributes |= {"enduser.id": user} if user else {}
+    attributes |= find_versions(custom)
     if not is_root:
-        return found | {f"run.metadata.{key}": value for key, value in own.items()}
+        return attributes | {f"run.metadata.{key}": value for key, value in custom.items()}
     runtime = parse_object(extra.get("runtime"))
-    own |= {"runtime": runtime} if runtime else {}
-    found |= {"langfuse.trace.metadata": own} if own else {}
-    return found
+    custom |= {"runtime": runtime} if runtime else {}
+    attributes |= {"langfuse.trace.metadata": custom} if custom else {}
+    return attributes
 
 
-def find_versions(told: Object) -> Object:
-    """Prompts and other parts that a run's metadata names a version of."""
-    prompt = told.get("lc_hub_repo") or told.get("prompt_name")
-    version = told.get("lc_hub_commit_hash") or told.get("prompt_version")
-    found = {"gen_ai.prompt.name": prompt, "gen_ai.prompt.version": version}
-    return {key: value for key, value in found.items() if value not in EMPTY}
+def find_versions(metadata: Object) -> Object:
+    """Returns the name and version of the prompt in a run's metadata."""
+    prompt = metadata.get("lc_hub_repo") or metadata.get("prompt_name")
+    version = metadata.get("lc_hub_commit_hash") or metadata.get("prompt_version")
+    versions = {"gen_ai.prompt.name": prompt, "gen_ai.prompt.version": version}
+    return {key: value for key, value in versions.items() if value not in EMPTY}
 
 
 def read_feedback(row: Object) -> Label:
-    """One piece of feedback as a label.
+    """Converts one piece of feedback to a label.
 
     Raises:
-        Refused: it names no run, or says nothing.
+        Refused: the feedback has no run, no key or no value.
     """
     trace_id = to_text(row.get("trace_id")) or to_text(row.get("run_id"))
     if not trace_id:
@@ -313,13 +312,13 @@ def read_feedback(row: Object) -> Label:
     if person:
         kind = "human"
     value = row.get("value")
-    said = to_whole_number(value if value not in EMPTY else row.get("score"))
-    who = to_text(person) or f"langsmith-{to_text(source.get('type')) or 'api'}"
+    score = to_whole_number(value if value not in EMPTY else row.get("score"))
+    annotator = to_text(person) or f"langsmith-{to_text(source.get('type')) or 'api'}"
     notes = [comment] if type(comment := row.get("comment")) is str else []
-    if (better := row.get("correction")) not in EMPTY:
-        notes.append(f"correction: {plain_text.to_text(better)}")
+    if (correction := row.get("correction")) not in EMPTY:
+        notes.append(f"correction: {plain_text.to_text(correction)}")
     note = "; ".join(filter(None, notes))
-    told = canonical.make_label(trace_id, to_text(row.get("key")), said, who, kind, note)
-    if told is None:
+    label = canonical.make_label(trace_id, to_text(row.get("key")), score, annotator, kind, note)
+    if label is None:
         raise Refused("empty-score", "The feedback has no key, or neither score nor value.")
-    return told
+    return label

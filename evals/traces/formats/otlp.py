@@ -1,7 +1,7 @@
-"""OTLP JSON, as the OpenTelemetry Collector's file exporter and other writers of it spell it.
+"""OTLP JSON, as the OpenTelemetry Collector's file exporter and others write it.
 
-An envelope a row, of spans or of log records. Ids may be hex or base64, numbers may be text, enums
-may be numbers or names. What attributes say is told in `facts`.
+Each row is an envelope of spans or log records. Ids may be hex or base64, numbers may be text,
+enums may be numbers or names. `facts` interprets the attributes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SPANS = ("resourceSpans", "resource_spans", "batches")
 LOGS = ("resourceLogs", "resource_logs")
 ERRORS = (2, "2", "STATUS_CODE_ERROR", "ERROR", "Error")
 EVENTS = (*genai.EVENTS, genai.EVALUATION, "exception")
-BIG = 2**63
+INT64_LIMIT = 2**63
 MAX_DEPTH = 64
 TOO_DEEP = "[nested too deep]"
 
@@ -37,65 +37,65 @@ def sniff(head: bytes, filename: str) -> bool:
 
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
-    """One trace or one refusal for each trace id found, and one refusal a row that is none."""
+    """Yields one trace or refusal for each trace id, and one refusal for each unreadable row."""
     return span_rows.read_span_rows(rows, reading, FORMAT)
 
 
 def read_spans(
     row: dict[str, Json], line: Line, share: Share = WHOLE
 ) -> Iterator[Span | Refused | None]:
-    """The spans of an envelope; a log record is a span of its event alone."""
+    """Yields the spans of an envelope; a log record becomes a span with only its event."""
     for group in list_groups(row, SPANS, "scopeSpans"):
-        resource = read_attributes(object_under(group, "resource").get("attributes"))
-        for scope in list_under(group, "scopeSpans", "scope_spans", "instrumentationLibrarySpans"):
+        resource = read_attributes(get_object(group, "resource").get("attributes"))
+        for scope in get_list(group, "scopeSpans", "scope_spans", "instrumentationLibrarySpans"):
             name = name_scope(scope)
-            for item in list_under(scope, "spans"):
+            for item in get_list(scope, "spans"):
                 yield build_span(item, resource, name, line.number, share)
     for group in list_groups(row, LOGS, "scopeLogs"):
-        resource = read_attributes(object_under(group, "resource").get("attributes"))
-        for scope in list_under(group, "scopeLogs", "scope_logs"):
-            for record in list_under(scope, "logRecords", "log_records"):
-                found = build_log_span(record, resource, line.number)
-                if isinstance(found, Span):
-                    yield found if share.has_trace(found.trace_id) else None
-                elif found is not None:
-                    yield found
+        resource = read_attributes(get_object(group, "resource").get("attributes"))
+        for scope in get_list(group, "scopeLogs", "scope_logs"):
+            for record in get_list(scope, "logRecords", "log_records"):
+                span = build_log_span(record, resource, line.number)
+                if isinstance(span, Span):
+                    yield span if share.has_trace(span.trace_id) else None
+                elif span is not None:
+                    yield span
 
 
 def list_groups(row: dict[str, Json], names: Iterable[str], inner: str) -> list[Json]:
-    """An envelope's entries, one a resource."""
+    """Lists an envelope's entries, one for each resource."""
     if inner in row:
         return [row]
-    return list_under(row, *names)
+    return get_list(row, *names)
 
 
-def list_under(value: Json, *names: str) -> list[Json]:
-    """The list under the first of some names; none where there is none."""
+def get_list(value: Json, *names: str) -> list[Json]:
+    """Returns the list under the first of some names; an empty one if there is none."""
     if type(value) is dict:
         for name in names:
-            found = value.get(name)
-            if type(found) is list:
-                return found
+            listed = value.get(name)
+            if type(listed) is list:
+                return listed
     return []
 
 
-def object_under(value: Json, name: str) -> dict[str, Json]:
-    """The object under a name; an empty one where there is none."""
-    found = value.get(name) if type(value) is dict else None
-    return found if type(found) is dict else {}
+def get_object(value: Json, name: str) -> dict[str, Json]:
+    """Returns the object under a name; an empty one if there is none."""
+    inner = value.get(name) if type(value) is dict else None
+    return inner if type(inner) is dict else {}
 
 
 def name_scope(scope: Json) -> str:
-    """What instrumented it, and in which version."""
-    told = object_under(scope, "scope") or object_under(scope, "instrumentationLibrary")
-    name, version = told.get("name"), told.get("version")
+    """Returns the name and version of the instrumentation."""
+    instrumentation = get_object(scope, "scope") or get_object(scope, "instrumentationLibrary")
+    name, version = instrumentation.get("name"), instrumentation.get("version")
     return " ".join(str(word) for word in (name, version) if word)[:200]
 
 
 def build_span(
     item: Json, resource: dict[str, Json], scope: str, line: int, share: Share = WHOLE
 ) -> Span | Refused | None:
-    """One span, or why it is none; None where it is another reader's."""
+    """Builds a span, or returns why it is none; None if another reader takes it."""
     if type(item) is not dict:
         return BAD_SPAN
     get = item.get
@@ -107,7 +107,7 @@ def build_span(
         return None
     span_id = get("spanId", get("span_id"))
     parent_id = get("parentSpanId", get("parent_span_id"))
-    events = list_under(item, "events")
+    events = get_list(item, "events")
     status = get("status")
     return Span(
         trace_id,
@@ -128,34 +128,34 @@ def build_span(
 
 
 def build_event(item: dict[str, Json]) -> Event:
-    """One event of a span."""
-    told = read_attributes(item.get("attributes"))
+    """Builds an event of a span."""
+    attributes = read_attributes(item.get("attributes"))
     ts = to_nanoseconds(item.get("timeUnixNano", item.get("time_unix_nano")))
-    return Event(str(item.get("name") or told.get("event.name") or ""), told, None, ts)
+    return Event(str(item.get("name") or attributes.get("event.name") or ""), attributes, None, ts)
 
 
 def find_error(status: Json) -> str:
-    """Finds the error message of a status; empty where it is no error."""
+    """Returns the error message of a status; empty if it is no error."""
     if type(status) is not dict or status.get("code") not in ERRORS:
         return ""
     return str(status.get("message") or "error")
 
 
 def build_log_span(record: Json, resource: dict[str, Json], line: int) -> Span | Refused | None:
-    """A log record as a span of its event alone; None where it is no GenAI event."""
+    """Builds a span with only a log record's event; None if it is no GenAI event."""
     if type(record) is not dict:
         return BAD_SPAN
-    told = read_attributes(record.get("attributes"))
-    name = record.get("eventName", record.get("event_name")) or told.pop("event.name", "")
+    attributes = read_attributes(record.get("attributes"))
+    name = record.get("eventName", record.get("event_name")) or attributes.pop("event.name", "")
     if name not in EVENTS and not str(name).startswith("feature_flag"):
         return None
-    ids = [record.get(one, record.get(two)) for one, two in IDS]
+    ids = [record.get(camel, record.get(snake)) for camel, snake in IDS]
     trace_id, span_id = (normalize_id(value) if type(value) is str else "" for value in ids)
     if not trace_id:
         return NO_ID
-    moments = (record.get("timeUnixNano"), record.get("observedTimeUnixNano"))
-    ts = next((found for moment in moments if (found := to_nanoseconds(moment))), None)
-    event = Event(str(name), told, read_value(record.get("body")), ts)
+    times = (record.get("timeUnixNano"), record.get("observedTimeUnixNano"))
+    ts = next((nanoseconds for time in times if (nanoseconds := to_nanoseconds(time))), None)
+    event = Event(str(name), attributes, read_value(record.get("body")), ts)
     return Span(trace_id, span_id, "", "", None, None, {}, [event], "", resource, "", line)
 
 
@@ -170,8 +170,8 @@ class AttributePair(TypedDict):
 
 
 def read_attributes(listed: Json, depth: int = 0) -> dict[str, Json]:
-    """A list of keys and values as an object; of two equal keys the later holds."""
-    found: dict[str, Json] = {}
+    """Converts a list of keys and values to an object; the later of two equal keys wins."""
+    attributes: dict[str, Json] = {}
     if type(listed) is dict:
         return listed if strict_json.survey_value(listed).depth <= MAX_DEPTH else {}
     items = listed if type(listed) is list else []
@@ -181,16 +181,16 @@ def read_attributes(listed: Json, depth: int = 0) -> dict[str, Json]:
             value = pair["value"]
             text = value.get("stringValue")
             key = pair["key"]
-            found[key if type(key) is str else str(key)] = (
+            attributes[key if type(key) is str else str(key)] = (
                 text if type(text) is str else read_value(value, depth)
             )
         except (TypeError, KeyError, AttributeError):
-            continue  # a key without a value says nothing
-    return found
+            continue  # an item without a key or a value is skipped
+    return attributes
 
 
 def read_value(value: Json, depth: int = 0) -> Json:
-    """A value out of its wrapper of one type."""
+    """Takes a value out of its type wrapper."""
     if type(value) is not dict:
         return None if type(value) is list else value
     for kind, inner in value.items():
@@ -202,31 +202,31 @@ def read_value(value: Json, depth: int = 0) -> Json:
 
 
 def read_integer(inner: Json) -> Json:
-    """A whole number; one that 64 bits cannot hold stays text."""
+    """Reads a whole number; one beyond 64 bits stays text."""
     if type(inner) is str and len(inner) < 21 and inner.removeprefix("-").isdecimal():
         number = int(inner)
-        return number if -BIG <= number < BIG else inner
+        return number if -INT64_LIMIT <= number < INT64_LIMIT else inner
     return read_number(inner)
 
 
 def read_array(inner: Json, depth: int) -> list[Json]:
-    """A list of values."""
-    return [read_value(item, depth) for item in list_under(inner, "values")]
+    """Reads a list of values."""
+    return [read_value(item, depth) for item in get_list(inner, "values")]
 
 
 def read_object(inner: Json, depth: int) -> dict[str, Json]:
-    """An object of values."""
-    return read_attributes(list_under(inner, "values"), depth)
+    """Reads an object of values."""
+    return read_attributes(get_list(inner, "values"), depth)
 
 
 def read_plain(inner: Json) -> Json:
-    """Reads a scalar; None for what such a wrapper should not hold."""
+    """Reads a scalar; None for a list or an object."""
     return None if type(inner) in (list, dict) else inner
 
 
 def read_number(inner: Json) -> Json:
-    """A number; one that no column can hold stays text."""
-    fits = type(inner) is not float or abs(inner) < BIG
+    """Reads a number; one too large for a column stays text."""
+    fits = type(inner) is not float or abs(inner) < INT64_LIMIT
     return read_plain(inner) if fits else str(inner)
 
 

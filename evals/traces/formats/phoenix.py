@@ -1,7 +1,7 @@
 """Spans as objects, one a row: Phoenix's exports, and what OpenTelemetry's SDKs print.
 
-Phoenix writes them through its API (flat or nested attributes) and as tables of a column an
-attribute. What attributes say is told in `facts`.
+Phoenix exports them through its API (flat or nested attributes) and as tables with one column for
+each attribute. `facts` interprets the attributes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 from evals.records import Json
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Refused, parse
-from evals.traces.files.strict_json import parse_inner as embedded
-from evals.traces.formats.otlp import find_error, list_under, object_under
+from evals.traces.files.strict_json import Refused, parse, parse_inner
+from evals.traces.formats.otlp import find_error, get_list, get_object
 from evals.traces.rows import timestamps
 from evals.traces.rows.canonical import Found, Reading
 from evals.traces.rows.shards import Share
@@ -24,11 +23,11 @@ from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, normalize_id, to_nanos
 from evals.traces.spans.spans import Event, Span
 
 Object = dict[str, Json]
-KEPT_WHOLE = ("metadata", "variables", "invocation_parameters", "json_schema")
-"""Attributes that are objects of a team's own."""
+UNFLATTENED = ("metadata", "variables", "invocation_parameters", "json_schema")
+"""Attributes that are a team's own objects."""
 MAX_LITERAL = 2**20
 UNITS = ((1e17, 1), (1e14, 10**3), (1e11, 10**6), (0.0, 10**9))
-"""From which size on a number of time is in nano-, micro-, milliseconds or seconds."""
+"""The least timestamp in nano-, micro-, milliseconds and seconds; each unit in nanoseconds."""
 
 
 def parse_object(raw: bytes) -> Object:
@@ -37,7 +36,7 @@ def parse_object(raw: bytes) -> Object:
 
 
 class SpanObjects(NamedTuple):
-    """A format of one object a span."""
+    """A format with one object for each span."""
 
     NAME: str
     pattern: re.Pattern[bytes]
@@ -47,7 +46,7 @@ class SpanObjects(NamedTuple):
         return self.pattern.search(head) is not None
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
-        """One trace or one refusal for each trace id found, and one refusal a row that is none."""
+        """Yields one trace or refusal for each trace id, one refusal for each unreadable row."""
         form = span_rows.SpanFormat(self.NAME, parse_object, read_spans)
         return span_rows.read_span_rows(rows, reading, form)
 
@@ -63,19 +62,19 @@ PHOENIX = SpanObjects(
 
 
 def read_spans(row: dict[str, Json], line: Line, _share: Share) -> Iterator[Span | Refused]:
-    """The spans of a row: the row itself, or those it lists."""
-    listed = list_under(row, "data", "spans")
+    """Yields the spans of a row: the row itself, or those it lists."""
+    listed = get_list(row, "data", "spans")
     for item in listed or [row]:
         yield build_span(item, line.number) if type(item) is dict else BAD_SPAN
 
 
 def build_span(item: dict[str, Json], line: int) -> Span | Refused:
-    """One span, or why it is none."""
-    context = object_under(item, "context") or object_under(item, "spanContext")
+    """Builds a span, or returns why it is none."""
+    context = get_object(item, "context") or get_object(item, "spanContext")
     trace_id = find_id(context, item, "trace_id", "traceId", "context.trace_id")
     if not trace_id:
         return NO_ID
-    parent = object_under(item, "parentSpanContext") or {
+    parent = get_object(item, "parentSpanContext") or {
         "span_id": item.get("parent_id", item.get("parentSpanId"))
     }
     status = item.get("status")
@@ -84,9 +83,7 @@ def build_span(item: dict[str, Json], line: int) -> Span | Refused:
     code = status.get("code", status.get("status_code"))
     message = status.get("message", status.get("description"))
     events = parse_literal(item.get("events"))
-    scope = object_under(item, "instrumentationScope") or object_under(
-        item, "instrumentationLibrary"
-    )
+    scope = get_object(item, "instrumentationScope") or get_object(item, "instrumentationLibrary")
     return Span(
         trace_id,
         find_id(context, item, "span_id", "spanId", "context.span_id", zeros=True),
@@ -97,7 +94,7 @@ def build_span(item: dict[str, Json], line: int) -> Span | Refused:
         read_attributes(item),
         [build_event(e) for e in events if type(e) is dict] if type(events) is list else (),
         find_error({"code": code, "message": message}),
-        flatten(object_under(object_under(item, "resource"), "attributes")),
+        flatten(get_object(get_object(item, "resource"), "attributes")),
         str(scope.get("name") or "")[:200],
         line,
     )
@@ -106,7 +103,7 @@ def build_span(item: dict[str, Json], line: int) -> Span | Refused:
 def find_id(
     first: dict[str, Json], second: dict[str, Json], *names: str, zeros: bool = False
 ) -> str:
-    """An id under the first of some names; Phoenix's fixtures name spans with zeros alone."""
+    """Returns the id under the first of some names; with `zeros`, also one of zeros alone."""
     for place in (first, second):
         for name in names:
             value = place.get(name)
@@ -116,76 +113,76 @@ def find_id(
 
 
 def build_event(item: dict[str, Json]) -> Event:
-    """One event of a span."""
+    """Builds an event of a span."""
     ts = read_timestamp(item.get("timestamp", item.get("time")))
-    return Event(str(item.get("name") or ""), flatten(object_under(item, "attributes")), None, ts)
+    return Event(str(item.get("name") or ""), flatten(get_object(item, "attributes")), None, ts)
 
 
 def read_attributes(item: dict[str, Json]) -> dict[str, Json]:
-    """Reads the attributes of a span from whichever columns hold them."""
-    found: dict[str, Json] = {}
+    """Reads the attributes of a span from whichever columns have them."""
+    attributes: dict[str, Json] = {}
     for key, value in item.items():
         if key.startswith("attributes.") and value is not None:
-            found[key[11:]] = parse_literal(value) if type(value) is str else value
+            attributes[key[11:]] = parse_literal(value) if type(value) is str else value
         elif key.startswith("eval.") and value is not None:
-            add_evaluation(found, key, value)
-    found = {**flatten(object_under(item, "attributes")), **flatten(found)}
+            add_evaluation(attributes, key, value)
+    attributes = {**flatten(get_object(item, "attributes")), **flatten(attributes)}
     kind = item.get("span_kind")
-    if type(kind) is str and kind and "openinference.span.kind" not in found:
-        found["openinference.span.kind"] = kind
+    if type(kind) is str and kind and "openinference.span.kind" not in attributes:
+        attributes["openinference.span.kind"] = kind
     for name in ("annotations", "span_annotations"):
         if type(listed := item.get(name)) is list:
-            found.setdefault("annotations", listed)
-    return found
+            attributes.setdefault("annotations", listed)
+    return attributes
 
 
-def add_evaluation(found: dict[str, Json], key: str, value: Json) -> None:
-    """A column of an evaluation (`eval.Tone.label`) as an annotation of that name."""
+def add_evaluation(attributes: dict[str, Json], key: str, value: Json) -> None:
+    """Adds a column of an evaluation (`eval.Tone.label`) to the annotation of that name."""
     name, _, part = key[5:].rpartition(".")
     if name and part in ("label", "score", "explanation"):
-        notes = found.setdefault("annotations", [])
-        named = find_annotation(notes, name) if type(notes) is list else {}
-        named[part] = value
+        annotations = attributes.setdefault("annotations", [])
+        annotation = find_annotation(annotations, name) if type(annotations) is list else {}
+        annotation[part] = value
 
 
-def find_annotation(notes: list[Json], name: str) -> dict[str, Json]:
-    """The annotation of a name in a list; a new one is added where there is none."""
-    for note in notes:
-        if type(note) is dict and note.get("name") == name:
-            return note
+def find_annotation(annotations: list[Json], name: str) -> dict[str, Json]:
+    """Returns the annotation of a name in a list; adds one if there is none."""
+    for annotation in annotations:
+        if type(annotation) is dict and annotation.get("name") == name:
+            return annotation
     new: dict[str, Json] = {"name": name}
-    notes.append(new)
+    annotations.append(new)
     return new
 
 
 def flatten(tree: dict[str, Json], prefix: str = "") -> dict[str, Json]:
-    """Nested attributes under dotted keys; lists and a team's own objects stay whole."""
-    found: dict[str, Json] = {}
+    """Flattens nested attributes to dotted keys; lists and a team's own objects stay whole."""
+    flat: dict[str, Json] = {}
     for key, value in tree.items():
         path = f"{prefix}{key}"
-        if type(value) is dict and value and path.rpartition(".")[2] not in KEPT_WHOLE:
-            found |= flatten(value, f"{path}.")
+        if type(value) is dict and value and path.rpartition(".")[2] not in UNFLATTENED:
+            flat |= flatten(value, f"{path}.")
         else:
-            found[path] = value
-    return found
+            flat[path] = value
+    return flat
 
 
 def parse_literal(value: Json) -> Json:
-    """The list or object that a cell's text holds, as JSON or as Python prints it."""
+    """Parses the list or object in a cell's text, as JSON or as Python prints it."""
     if type(value) is not str or value[:1] not in ("[", "{") or len(value) > MAX_LITERAL:
         return value
-    found = embedded(value)
-    if found is not value:
-        return found
+    parsed = parse_inner(value)
+    if parsed is not value:
+        return parsed
     try:
-        found = ast.literal_eval(value)
+        parsed = ast.literal_eval(value)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return value
-    return found if is_json(found) else value
+    return parsed if is_json(parsed) else value
 
 
 def is_json(value: Json, depth: int = 20) -> bool:
-    """Whether a value read as Python holds what JSON can."""
+    """Whether a value parsed as Python is valid JSON."""
     if depth == 0:
         return False
     if type(value) is list:
@@ -200,7 +197,7 @@ def is_json(value: Json, depth: int = 20) -> bool:
 
 
 def read_timestamp(value: Json) -> int | None:
-    """A moment in nanoseconds, of ISO text, a number in some unit, or JavaScript's pair."""
+    """Returns nanoseconds of ISO text, a number in some unit, or JavaScript's pair."""
     if type(value) is list and len(value) == 2:
         seconds, rest = value
         if type(seconds) is int and type(rest) is int:

@@ -1,6 +1,6 @@
-"""Rows under canonical names, or those a mapping names: a JSON list, CSV and Parquet tables.
+"""Rows with canonical or mapped names: a JSON list, CSV and Parquet tables.
 
-Lines of JSON are `json_lines`, which reads them by the column.
+`json_lines` reads lines of JSON, as columns.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from evals.traces.rows.canonical import Found, Reading
 
 
 class PlainRows(NamedTuple):
-    """A table of canonical columns, or of those a mapping names."""
+    """A table of canonical or mapped columns."""
 
     NAME: str
 
     def sniff(self, head: bytes, filename: str) -> bool:
-        """Whatever no product's format knows as its own."""
+        """Returns True: these formats take what no product's format recognizes."""
         return True
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
-        """One trace or one refusal a row."""
+        """Yields one trace or one refusal for each row."""
         for line in rows:
             yield canonical.read_row(line, reading, self.NAME)
 
