@@ -31,7 +31,7 @@ from evals.traces import reader
 from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import file_sha
 from evals.traces.formats.json_lines import NAME
-from evals.traces.reader import Columns, Found, Reading
+from evals.traces.reader import Columns, ImporterOutput, Reading
 from evals.traces.rows import mapping
 from evals.traces.rows.shapes import DEFAULTS
 from evals.traces.rows.shards import WHOLE, Share
@@ -148,7 +148,7 @@ class FileStaging:
         self.refused = sorted([*self.refused, *other.refused], key=lambda row: row.source_line)
         self.labels += other.labels
 
-    def add_output(self, output: Columns | Found) -> None:
+    def add_output(self, output: Columns | ImporterOutput) -> None:
         """Stages rows or a label from an importer."""
         if isinstance(output, Columns):
             self.format = self.format or NAME

@@ -120,7 +120,7 @@ def guess_mapping(
     )
 
 
-def read_rows(export: InspectedExport, app: str | None) -> Iterator[reader.Found]:
+def read_rows(export: InspectedExport, app: str | None) -> Iterator[reader.ImporterOutput]:
     """Reads an export as an import under its mapping would."""
     mappings = {}
     if export.mapping:

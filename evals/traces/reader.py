@@ -31,14 +31,14 @@ from evals.traces.formats import (
     plain_rows,
 )
 from evals.traces.rows import mapping
-from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shapes import Columns
 
 __all__ = [
     "FORMATS",
     "Columns",
-    "Found",
     "Importer",
+    "ImporterOutput",
     "Reading",
     "is_shareable",
     "read_batches",
@@ -66,7 +66,7 @@ class Importer(Protocol):
         """
         ...
 
-    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
         """Yields traces, and the labels beside them, in order, in bounded memory.
 
         Args:
@@ -118,7 +118,7 @@ def read_file(
     name: str | None = None,
     day_begins: int = 0,
     app: str | None = None,
-) -> Iterator[Found]:
+) -> Iterator[ImporterOutput]:
     """Yields the rows of a file one by one: plain, gzip or zstd.
 
     Args:
@@ -144,7 +144,7 @@ def read_file(
 
 def read_batches(
     path: Path, reading: Reading, container: Container | None = None
-) -> Iterator[Columns | Found]:
+) -> Iterator[Columns | ImporterOutput]:
     """Yields the same rows as `read_file`, in columns where the format supports them.
 
     The order of the rows may differ.
@@ -195,7 +195,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
                 yield line.number, None
 
 
-def read_columns(path: Path, reading: Reading) -> Iterator[Columns | Found]:
+def read_columns(path: Path, reading: Reading) -> Iterator[Columns | ImporterOutput]:
     """Yields the rows of a file of plain JSON lines, those of one shape together in columns."""
     try:
         with open_unpacked(path) as stream:
@@ -206,7 +206,7 @@ def read_columns(path: Path, reading: Reading) -> Iterator[Columns | Found]:
 
 def read_rows(
     path: Path, reading: Reading, container: Container, form: Importer | None = None
-) -> Iterator[Found]:
+) -> Iterator[ImporterOutput]:
     """Yields the rows of a file; one refusal at line 0 where no format recognises it.
 
     Args:

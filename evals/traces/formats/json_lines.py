@@ -15,7 +15,7 @@ from evals.traces.files.containers import is_json_lines
 from evals.traces.files.streams import Block, Line
 from evals.traces.files.strict_json import count_keys
 from evals.traces.rows import canonical
-from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shapes import Columns, Misfits, Shape, find_shape, read_columns
 
 NAME = "jsonl"
@@ -24,13 +24,15 @@ MAX_SHAPES = 256
 """How many sets of keys have their shape cached; rows with further sets are read one by one."""
 
 
-def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
     """Yields one trace or one refusal for every line that is not blank."""
     for line in rows:
         yield canonical.read_row(line, reading, NAME)
 
 
-def read_batches(blocks: Iterable[Block | Line], reading: Reading) -> Iterator[Columns | Found]:
+def read_batches(
+    blocks: Iterable[Block | Line], reading: Reading
+) -> Iterator[Columns | ImporterOutput]:
     """Yields the same rows as `read`, plain ones as columns, which is faster."""
     cache: dict[tuple[str, ...], Shape | None] = {}
     for block in blocks:
@@ -42,7 +44,7 @@ def read_batches(blocks: Iterable[Block | Line], reading: Reading) -> Iterator[C
 
 def read_batch(
     block: Block, reading: Reading, cache: dict[tuple[str, ...], Shape | None]
-) -> Iterator[Columns | Found]:
+) -> Iterator[Columns | ImporterOutput]:
     """Reads a block's rows, grouped by shape; `cache` has the known shapes."""
     number, text, lines = block
     rows = Rows(number, lines, parse_objects(lines), count_keys(text, lines))
@@ -65,7 +67,7 @@ class Rows(NamedTuple):
     keys: Sequence[int]
     """How many keys each line has."""
 
-    def read_line(self, place: int, reading: Reading) -> Iterator[Found]:
+    def read_line(self, place: int, reading: Reading) -> Iterator[ImporterOutput]:
         """Reads one line by itself; yields nothing if it is blank."""
         raw = self.lines[place]
         if raw and not raw.isspace():
@@ -74,7 +76,7 @@ class Rows(NamedTuple):
 
 def read_group(
     shape: Shape | None, places: Sequence[int], rows: Rows, reading: Reading
-) -> Iterator[Columns | Found]:
+) -> Iterator[Columns | ImporterOutput]:
     """Yields the rows of one shape as columns, and those that do not fit one by one."""
     misfits: set[int] = set()
     if shape is None:

@@ -21,7 +21,7 @@ from evals.traces.formats.langfuse_metadata import split_metadata
 from evals.traces.formats.langfuse_scores import build_label, read_feedback, read_score
 from evals.traces.messages import exchanges
 from evals.traces.rows import canonical
-from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shards import Share
 from evals.traces.spans.observations import (
     EMPTY,
@@ -98,7 +98,7 @@ def sniff(head: bytes, filename: str) -> bool:
     return False
 
 
-def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
     """Yields whole traces and scores row by row, then the traces gathered from several rows."""
     with collect_garbage_seldom(), SpanStore() as store:
         for line in rows:
@@ -163,7 +163,9 @@ MAX_CACHED = 64
 """The keys of larger rows are not cached."""
 
 
-def read_item(row: Object, line: Line, reading: Reading, store: SpanStore) -> Iterator[Found]:
+def read_item(
+    row: Object, line: Line, reading: Reading, store: SpanStore
+) -> Iterator[ImporterOutput]:
     """Yields a row's trace or score; stores an observation until its trace is complete.
 
     Raises:
@@ -190,7 +192,9 @@ def read_item(row: Object, line: Line, reading: Reading, store: SpanStore) -> It
         )
 
 
-def read_api_trace(trace: Object, items: Json, line: Line, reading: Reading) -> Iterator[Found]:
+def read_api_trace(
+    trace: Object, items: Json, line: Line, reading: Reading
+) -> Iterator[ImporterOutput]:
     """Reads a trace of the API with its observations, then its scores."""
     spans = [
         build_span({"trace_id": trace.get("id"), **convert_keys(item)}, line.number)
@@ -206,7 +210,7 @@ def read_api_trace(trace: Object, items: Json, line: Line, reading: Reading) -> 
             yield label
 
 
-def make_trace(spans: list[Span], scores: list[Object], reading: Reading) -> Found:
+def make_trace(spans: list[Span], scores: list[Object], reading: Reading) -> ImporterOutput:
     """Builds the trace of some spans, with its users' feedback."""
     feedback: list[Json] = [read_feedback(item) for item in scores if item.get("source") == "API"]
     return build_trace(unite_under_root(spans), reading, NAME, {"feedback": feedback})

@@ -14,7 +14,7 @@ from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Parsed, Refused
 from evals.traces.messages import exchanges, plain_text
 from evals.traces.rows import canonical
-from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.spans.assembly import ROOT_STATE
 from evals.traces.spans.observations import (
     EMPTY,
@@ -64,7 +64,7 @@ def sniff(head: bytes, filename: str) -> bool:
     return {"run_id", "key"} <= paths and bool(paths & {"score", "value"})
 
 
-def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
     """Yields feedback as it comes, then the traces built from the runs."""
     projects: dict[str, str] = {}
     halves: dict[str, int] = {}

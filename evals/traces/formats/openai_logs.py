@@ -20,7 +20,7 @@ from evals.traces.messages import exchanges
 from evals.traces.messages.chat import as_json
 from evals.traces.messages.parts import Messages
 from evals.traces.rows import canonical
-from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.canonical import ImporterOutput, Reading
 
 NAME = "openai"
 REQUEST = ("request", "request_body", "req", "request_json", "input_body", "kwargs", "params")
@@ -45,7 +45,7 @@ def sniff(head: bytes, filename: str) -> bool:
     return has_response or (has_request and any(name in paths for name in RESPONSE))
 
 
-def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
     """Yields one trace or refusal a row; skips a Batch input if its output is in the folder."""
     requests = BatchRequests(reading.path)
     for line in rows:

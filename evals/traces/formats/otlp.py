@@ -14,7 +14,7 @@ from evals.records import Json
 from evals.traces.files import strict_json
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Refused
-from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shards import WHOLE, Share
 from evals.traces.spans import genai, span_rows
 from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, normalize_id, to_nanoseconds
@@ -36,7 +36,7 @@ def sniff(head: bytes, filename: str) -> bool:
     return ENVELOPE.search(head) is not None
 
 
-def read(rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
     """Yields one trace or refusal for each trace id, and one refusal for each unreadable row."""
     return span_rows.read_span_rows(rows, reading, FORMAT)
 

@@ -16,7 +16,7 @@ from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Refused, parse, parse_inner
 from evals.traces.formats.otlp import find_error, get_list, get_object
 from evals.traces.rows import timestamps
-from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shards import Share
 from evals.traces.spans import span_rows
 from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, normalize_id, to_nanoseconds
@@ -45,7 +45,7 @@ class SpanObjects(NamedTuple):
         """Whether a file's rows are such spans."""
         return self.pattern.search(head) is not None
 
-    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
         """Yields one trace or refusal for each trace id, one refusal for each unreadable row."""
         form = span_rows.SpanFormat(self.NAME, parse_object, read_spans)
         return span_rows.read_span_rows(rows, reading, form)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from evals.traces.files.streams import Line
 from evals.traces.rows import canonical
-from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.canonical import ImporterOutput, Reading
 
 
 class PlainRows(NamedTuple):
@@ -22,7 +22,7 @@ class PlainRows(NamedTuple):
         """Returns True: these formats take what no product's format recognizes."""
         return True
 
-    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
         """Yields one trace or one refusal for each row."""
         for line in rows:
             yield canonical.read_row(line, reading, self.NAME)

@@ -44,7 +44,7 @@ from evals.traces.rows.shards import WHOLE, Share
 
 HASH_LENGTH = 32
 
-Found = Trace | Refusal | Label
+ImporterOutput = Trace | Refusal | Label
 """What an importer yields: rows, and labels (scores, feedback), which do not count as rows."""
 
 

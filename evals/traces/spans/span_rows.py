@@ -21,7 +21,7 @@ from evals.records import Json, Refusal
 from evals.traces.files.streams import KEPT, Line
 from evals.traces.files.strict_json import Parsed, Refused
 from evals.traces.rows import canonical
-from evals.traces.rows.canonical import Found, Reading
+from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shards import Share
 from evals.traces.spans import assembly
 from evals.traces.spans.spans import Span, SpanStore
@@ -53,7 +53,9 @@ class SpanFormat(NamedTuple):
     another reader's share."""
 
 
-def read_span_rows(rows: Iterable[Line], reading: Reading, form: SpanFormat) -> Iterator[Found]:
+def read_span_rows(
+    rows: Iterable[Line], reading: Reading, form: SpanFormat
+) -> Iterator[ImporterOutput]:
     """Yields the refusals of rows as they are read, then the traces and their labels."""
     reading = dataclasses.replace(reading, table=False)
     with collect_garbage_seldom(), SpanStore() as store:
@@ -93,7 +95,7 @@ def add_row(line: Line, reading: Reading, store: SpanStore, form: SpanFormat) ->
         yield canonical.make_refusal(problem, line.raw, line.number, reading)
 
 
-def build_trace(spans: list[Span], reading: Reading, form: str) -> Iterator[Found]:
+def build_trace(spans: list[Span], reading: Reading, form: str) -> Iterator[ImporterOutput]:
     """Yields the trace of some spans, or its refusal; then its labels."""
     line = min(span.line for span in spans)
     row: dict[str, Json] = {"trace_id": spans[0].trace_id}

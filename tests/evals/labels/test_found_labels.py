@@ -17,7 +17,7 @@ from evals.storage.lake import Lake
 from evals.traces import reader
 from evals.traces.files.streams import Line
 from evals.traces.formats import json_lines
-from evals.traces.reader import Found, Reading
+from evals.traces.reader import ImporterOutput, Reading
 
 KEY = "sk-ant-" + "a1B2" * 8
 ROW = '{{"trace_id": "{}", "ts": "2026-10-01T12:00:00Z", "app": "{}", "output": "Hi."}}\n'
@@ -32,7 +32,7 @@ class WithLabels:
         """Always."""
         return True
 
-    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[Found]:
+    def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
         """Yields each row, then its label."""
         for row in json_lines.read(rows, reading):
             yield row
