@@ -1,7 +1,7 @@
 """Records files after their rows are staged, several at a time.
 
 Their labels are stored and their nights noted before the files count as read: after an
-interruption a file is read again. What becomes of a file's rows is `staging`'s.
+interruption a file is read again. `staging` processes a file's rows.
 """
 
 from __future__ import annotations

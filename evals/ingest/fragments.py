@@ -1,4 +1,4 @@
-"""Merges the fragments of one trace from several files, as one file with all its spans would be.
+"""Merges the fragments of one trace into the trace that a file with all its spans would give.
 
 Pure; expects the fragments in the order in which their files were read. `fragment_merge` finds the
 rows of a trace, `evals.traces.spans.assembly` builds traces from spans.

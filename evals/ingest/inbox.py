@@ -1,6 +1,6 @@
 """Finds and imports the files of an inbox that were not read yet.
 
-What becomes of a file's rows is `staging`'s.
+`staging` processes a file's rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads a large file of spans with two processes; each reads every row and builds half the traces.
 
-The first process publishes what the second staged together with its own. How traces are shared
-out is in `traces.rows.shards`; staging is `staging`'s.
+The first process publishes what the second staged together with its own. `traces.rows.shards`
+divides the traces; `staging` stages them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ReadTask(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """What a reader staged."""
+    """The rows and labels that a reader staged."""
 
     format: str
     rows: Counter[date]

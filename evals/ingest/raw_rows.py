@@ -1,4 +1,4 @@
-"""The original bytes of refused rows that were parsed.
+"""Restores the original bytes of refused rows that were parsed.
 
 A misread timestamp hides its original text, so the bytes are stored for a replay without the
 export. Rows that could not be parsed have their bytes already.
@@ -16,7 +16,7 @@ from evals.traces.files.containers import Container, read_rows
 from evals.traces.files.streams import BROKEN, KEPT
 
 ROW_FORMATS = ("jsonl", "json", "csv", "parquet", "openai")
-"""Formats of which every line, element or table row is a trace of its own."""
+"""Formats in which every line, element or table row is one trace."""
 
 
 def restore_raw(

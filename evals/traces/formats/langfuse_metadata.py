@@ -20,7 +20,7 @@ REPEATED = (
         "pydantic_ai.all_messages",
     ),
 )
-"""Attributes that Langfuse moves to columns of its own."""
+"""Attributes that Langfuse also stores in columns."""
 
 
 class SplitMetadata(NamedTuple):

@@ -45,7 +45,7 @@ from evals.traces.rows.shards import WHOLE, Share
 HASH_LENGTH = 32
 
 ImporterOutput = Trace | Refusal | Label
-"""What an importer yields: rows, and labels (scores, feedback), which do not count as rows."""
+"""An importer yields rows, and labels (scores, feedback), which do not count as rows."""
 
 
 @dataclass(frozen=True, slots=True)
