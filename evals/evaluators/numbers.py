@@ -102,7 +102,7 @@ def find_numbers(text: str) -> Iterator[Number]:
 
 
 def read_number(match: re.Match[str]) -> Number:
-    """Reads one number where it stands."""
+    """Reads one number from a match of `NUMBER`."""
     digits, prefix = match["digits"], match["prefix"] or ""
     values = read_digits(digits)
     if match["decade"] and len(digits) == 2 and digits.endswith("0"):

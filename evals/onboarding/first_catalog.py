@@ -108,7 +108,7 @@ def inspect_export(path: Path, app: str | None = None) -> InspectedExport:
 def guess_mapping(
     export: InspectedExport, columns: tuple[Column, ...], app: str | None
 ) -> InspectedExport:
-    """Guesses what an export's columns are, and what stands in for those it lacks."""
+    """Guesses what an export's columns are, and what replaces those it lacks."""
     guesses = guess_fields(columns)
     written = datetime.fromtimestamp(export.path.stat().st_mtime, UTC).date()
     return replace(

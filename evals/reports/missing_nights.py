@@ -1,6 +1,6 @@
 """Nights that an application owes: expected by its cadence, ended, and without a report.
 
-What a report says of a night that has one is `report`'s; this module knows only which are absent.
+The content of a report is built in `report`; this module only finds which ones are absent.
 """
 
 from __future__ import annotations
@@ -83,5 +83,5 @@ def nights_between(first: date, last: date) -> Iterable[date]:
 
 
 def group_outages(missing: Iterable[MissingNight]) -> list[MissingNight]:
-    """Returns the newest missing night of each outage: it says since when."""
+    """Returns the newest missing night of each outage; its `since` is the first."""
     return list({(one.app, one.since): one for one in missing}.values())
