@@ -58,23 +58,15 @@ def claim_home(lake: Lake, catalog: Catalog) -> None:
     """Checks that a home holds the same data as the catalog is for: the demo's, or a team's.
 
     Raises:
-        CatalogError: the demo would enter a team's home, or a team's traces the demo's.
+        OtherContents: the demo would enter a team's home, or a team's traces the demo's.
     """
     from evals.reports.archive import current_reports
-    from evals.storage.documents.home_contents import read_contents, write_contents
+    from evals.storage.documents.home_contents import claim_contents, read_contents
 
-    contents = known = read_contents(lake)
+    contents = read_contents(lake)
     if contents is None and (reports := current_reports(lake)):
         contents = "demo" if any(report.demo for report in reports) else "team"
-    if contents == "team" and catalog.demo:
-        raise CatalogError(
-            f"{lake.home} holds a team's data, and the catalog is the demo's; "
-            "name yours with --catalog, or another folder with --home"
-        )
-    if contents == "demo" and not catalog.demo:
-        raise CatalogError(f"{lake.home} holds the demo's data; name another folder with --home")
-    if known is None:
-        write_contents(lake, "demo" if catalog.demo else "team")
+    claim_contents(lake, contents, "demo" if catalog.demo else "team")
 
 
 def recover_budget(lake: Lake) -> None:

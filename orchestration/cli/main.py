@@ -58,6 +58,7 @@ class Andon(click.Group):
         from evals.labels.label_files import LabelsError
         from evals.sources.api import SourceError
         from evals.specs import CatalogError
+        from evals.storage.documents.home_contents import OtherContents
         from evals.storage.lake import LakeError
 
         try:
@@ -67,7 +68,7 @@ class Andon(click.Group):
             more = len(error.messages) - 1
             rest = f"; `andon doctor` lists {more} more" if more > 0 else ""
             fail(USAGE, f"{error}{rest}")
-        except LabelsError as error:
+        except (LabelsError, OtherContents) as error:
             fail(USAGE, str(error))
         except (LakeError, SourceError, OSError) as error:
             fail(INFRASTRUCTURE, str(error))

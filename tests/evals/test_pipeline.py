@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from evals.pipeline import claim_home
-from evals.specs import Catalog, CatalogError
-from evals.storage.documents.home_contents import read_contents
+from evals.specs import Catalog
+from evals.storage.documents.home_contents import OtherContents, read_contents
 from evals.storage.lake import Lake
 from tests.evals.reports import report_bodies as bodies
 
@@ -32,7 +32,7 @@ def test_the_demo_and_a_team_do_not_share_a_home(
     """The message names the home and what to do."""
     lake = Lake(tmp_path / "home").open()
     claim_home(lake, first)
-    with pytest.raises(CatalogError, match=remedy) as refused:
+    with pytest.raises(OtherContents, match=remedy) as refused:
         claim_home(lake, second)
     assert str(lake.home) in str(refused.value)
 
@@ -45,5 +45,5 @@ def test_an_older_home_is_known_by_its_reports(
     lake = Lake(tmp_path / "home").open()
     reports = [bodies.typed(bodies.night(demo=demo))]
     monkeypatch.setattr("evals.reports.archive.current_reports", lambda lake: reports)
-    with pytest.raises(CatalogError):
+    with pytest.raises(OtherContents):
         claim_home(lake, refused)

@@ -10,13 +10,29 @@ NAME = "contents.json"
 Contents = Literal["demo", "team"]
 
 
+class OtherContents(ValueError):
+    """A home holds the other's data; the message says what to do."""
+
+
 def read_contents(lake: Lake) -> Contents | None:
     """Reads whose data a home holds; None where no run has written it yet."""
     document: dict[str, str] = lake.read_document(NAME) or {}
     known: tuple[Contents, ...] = get_args(Contents)
-    return next((one for one in known if one == document.get("contents")), None)
+    return next((contents for contents in known if contents == document.get("contents")), None)
 
 
-def write_contents(lake: Lake, contents: Contents) -> None:
-    """Replaces whose data a home holds."""
-    lake.replace_document(NAME, {"contents": contents})
+def claim_contents(lake: Lake, held: Contents | None, wanted: Contents) -> None:
+    """Writes whose data a home holds, unless it holds the other's; `held` is None of a new home.
+
+    Raises:
+        OtherContents: the home holds the other's data.
+    """
+    if held == "team" and wanted == "demo":
+        raise OtherContents(
+            f"{lake.home} holds a team's data, and the catalog is the demo's; "
+            "name yours with --catalog, or another folder with --home"
+        )
+    if held == "demo" and wanted == "team":
+        raise OtherContents(f"{lake.home} holds the demo's data; name another folder with --home")
+    if read_contents(lake) is None:
+        lake.replace_document(NAME, {"contents": wanted})
