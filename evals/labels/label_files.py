@@ -26,7 +26,7 @@ from evals.privacy.redaction import PrivacyFilter
 from evals.records import AnnotatorKind, GoldValue, Label, Outcome, Trace, digest
 from evals.specs import Catalog
 from evals.storage.documents.label_batches import add_label_batches, read_label_batches
-from evals.storage.id_index import as_table, nights_with
+from evals.storage.id_index import build_id_table, find_nights
 from evals.storage.lake import Lake, connection
 from evals.storage.night_state import DAY
 from evals.storage.tables import MappedLabel
@@ -224,11 +224,11 @@ def add_batch(
 def read_staged_answers(lake: Lake, ids: Collection[str]) -> dict[str, list[Row]]:
     """Reads the application, night and answer digest of some traces' staged rows."""
     by_trace: dict[str, list[Row]] = defaultdict(list)
-    nights = nights_with(lake, ids)
+    nights = find_nights(lake, ids)
     if not nights:
         return by_trace
     with connection() as db:
-        db.register("wanted", as_table(ids))
+        db.register("wanted", build_id_table(ids))
         lake.view(db, "staged", "staged", nights)
         rows = db.sql(STAGED_ANSWERS).to_arrow_table().to_pylist()
     for row in rows:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from evals.records import JsonLike
 from evals.reports.archive import current_reports, earlier_reports
 from evals.reports.night_data import StoredNight, baseline_versions
 from evals.reports.report import Report, build_report, refuse_report
@@ -34,7 +35,7 @@ class StoredReport(NamedTuple):
 
 
 def write_night_reports(
-    lake: Lake, catalog: Catalog, night: date, stamp: Mapping[str, object]
+    lake: Lake, catalog: Catalog, night: date, stamp: Mapping[str, JsonLike]
 ) -> list[StoredReport]:
     """Builds and stores every application's report of a night.
 
@@ -90,7 +91,8 @@ def mark_reported(
     """
     known = night_state.update_state(lake, night, **count_awaited(lake, night)._asdict())
     seen = night_locks.digest_inputs(lake, catalog, night)
-    seen = seen if night_state.as_admitted(lake, night) else ""  # rows came since: it is due again
+    if not night_state.is_admission_current(lake, night):
+        seen = ""  # rows came since: it is due again
     night_state.update_state(
         lake,
         night,

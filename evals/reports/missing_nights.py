@@ -60,7 +60,7 @@ def explain_absence(
     """Returns why a night has no report."""
     if app in catalog.broken:
         return "catalog broken"
-    is_waiting = night in staged and not night_state.as_admitted(lake, night)
+    is_waiting = night in staged and not night_state.is_admission_current(lake, night)
     return "not evaluated" if is_waiting else "no traces"
 
 

@@ -111,7 +111,7 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
         for name, version in sorted(locked.items())
         if (pin := locate_model(read_evaluator(lake, name, app, version), catalog).pin)
     ]
-    staged = night_state.door_basis(lake, night)
+    staged = night_state.list_staged_inputs(lake, night)
     batches = read_label_batches(lake)
     labels = sorted(name for name, nights in batches.items() if night in nights)
     ended = [batch.tag for batch in list_night_batches(lake, night) if not batch.is_out]
@@ -141,7 +141,7 @@ def list_awaiting_nights(lake: Lake, batches: Iterable[str]) -> list[date]:
     tags = set(batches)
     return [
         night
-        for night in night_state.reported(lake)
+        for night in night_state.list_stored_nights(lake)
         if tags.intersection(night_state.read_state(lake, night).out)
     ]
 

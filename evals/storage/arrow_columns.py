@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAYS = EPOCH.date().toordinal()
@@ -17,8 +20,8 @@ LONGEST = 2**31 - 1
 """Bytes a column of texts can hold with offsets of 32 bits."""
 
 
-def column(values: Sequence[Any], kind: Any) -> Any:
-    """Values, None among them, as an Arrow array of a type the lake's tables have."""
+def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
+    """Returns values, None among them, as an Arrow array of a type the lake's tables have."""
     import numpy as np
     import pyarrow as pa
 
@@ -45,8 +48,8 @@ def column(values: Sequence[Any], kind: Any) -> Any:
     return pa.Array.from_buffers(kind, len(values), [gaps, data])
 
 
-def texts(values: Sequence[Any], kind: Any, gaps: Any) -> Any:
-    """A column of texts or bytes."""
+def texts(values: Sequence[Any], kind: pa.DataType, gaps: pa.Buffer | None) -> pa.Array[Any]:
+    """Returns a column of texts or bytes."""
     import numpy as np
     import pyarrow as pa
 

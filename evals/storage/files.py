@@ -13,10 +13,14 @@ import secrets
 import shutil
 from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from evals.storage.arrow_columns import column as as_column
 from evals.storage.tables import from_rows, to_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 R = TypeVar("R")
 BATCH = 2048
@@ -32,7 +36,7 @@ RESTRICTED = ("inbox", "pulls", "quarantine")
 
 
 ASIDE = re.compile(r"\.[0-9a-f]{16}\.aside(\.wal)?")
-"""Names of files aside; DuckDB keeps a log beside its own. They tell nothing of what is in them."""
+"""Names of files aside; DuckDB keeps a log beside its own. They reveal nothing of the content."""
 
 
 def is_restricted(path: Path) -> bool:
@@ -52,13 +56,13 @@ def open_aside(aside: Path, *, restricted: bool = False) -> BinaryIO:
     Raises:
         ValueError: the name is none of a file aside.
     """
-    checked(aside)
+    require_aside(aside)
     mode = 0o600 if restricted or is_restricted(aside) else 0o666
     return os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb")
 
 
-def checked(aside: Path) -> Path:
-    """The path, if it is aside: nothing is written where it will be read.
+def require_aside(aside: Path) -> Path:
+    """Returns the path if it is aside: nothing is written where it will be read.
 
     Raises:
         ValueError: it is not.
@@ -130,13 +134,13 @@ def sync_folder(folder: Path) -> None:
 def link_aside(source: Path, aside: Path) -> None:
     """The same file under another name; a copy where the disk knows no such names."""
     try:
-        os.link(source, checked(aside))
+        os.link(source, require_aside(aside))
     except OSError:
         shutil.copyfile(source, aside)
 
 
-def leftovers(folder: Path) -> Iterator[Path]:
-    """Files aside under a folder: of writers at work, or of such that were killed."""
+def find_leftovers(folder: Path) -> Iterator[Path]:
+    """Yields the files aside under a folder: of running writers, or of killed ones."""
     for path in folder.rglob(".*.aside*"):
         if ASIDE.fullmatch(path.name) and path.is_file():
             yield path
@@ -145,36 +149,36 @@ def leftovers(folder: Path) -> Iterator[Path]:
 class Writer:
     """Records on their way into one Parquet file, a batch in memory at a time."""
 
-    def __init__(self, record: type, file: Any) -> None:
+    def __init__(self, record: type, file: pq.ParquetWriter) -> None:
         self.record, self.file = record, file
-        self.held: list[Any] = []
+        self.held: list[object] = []
 
-    def add(self, row: Any) -> None:
-        """One more record."""
+    def add(self, row: object) -> None:
+        """Adds a record."""
         self.held.append(row)
         if len(self.held) >= BATCH:
             self.flush()
 
     def flush(self) -> None:
-        """What is held becomes a row group."""
+        """Writes the buffered records as a row group."""
         if self.held:
             self.file.write_table(to_table(self.record, self.held))
             self.held = []
 
 
-def write_parquet(path: Path, rows: Any) -> None:
+def write_parquet(path: Path, rows: pa.Table) -> None:
     """Writes an Arrow table aside and renames it."""
     with replacing(path) as aside, parquet_writer(aside, rows.schema) as file:
         file.write_table(rows)
 
 
-def parquet_writer(aside: Path, schema: Any, **options: Any) -> Any:
+def parquet_writer(aside: Path, schema: pa.Schema, **options: Any) -> pq.ParquetWriter:
     """A Parquet file aside, to be written by row groups."""
     import pyarrow.parquet as pq
 
     if is_restricted(aside):
         open_aside(aside).close()
-    return pq.ParquetWriter(checked(aside), schema, compression=CODEC, **options)
+    return pq.ParquetWriter(require_aside(aside), schema, compression=CODEC, **options)
 
 
 Only = tuple[str, Collection[str]]

@@ -29,35 +29,38 @@ SELECT = f"""
     select distinct case when length(trace_id) >= {DRAWN} then hash(trace_id) | 1
     else hash(trace_id) & 18446744073709551614 end as h
 """
-"""The lowest bit says whether an id was drawn."""
+"""The lowest bit is 1 for a drawn id."""
 
 
-def nights_with(lake: Lake, ids: Collection[str]) -> list[date]:
-    """The nights that have some ids staged, oldest first; one in many may have none of them."""
+def find_nights(lake: Lake, ids: Collection[str]) -> list[date]:
+    """Returns the nights that may have some of the ids staged, oldest first.
+
+    Hashes can collide, so a night may rarely have none of them.
+    """
     nights = lake.nights("staged")
     if not ids or not nights:
         return []
-    wanted = hashes(ids)
-    return [night for night, own in indexes(lake, nights) if meets(own, wanted).any()]
+    wanted = hash_ids(ids)
+    return [night for night, own in load_indexes(lake, nights) if mark_members(own, wanted).any()]
 
 
-def hashes(ids: Collection[str]) -> Hashes:
-    """The sorted hashes of some ids."""
+def hash_ids(ids: Collection[str]) -> Hashes:
+    """Returns the sorted hashes of ids."""
     with connection() as db:
-        db.register("wanted", as_table(ids))
+        db.register("wanted", build_id_table(ids))
         return db.sql(f"{SELECT} from wanted order by h").fetchnumpy()["h"]
 
 
-def as_table(ids: Collection[str]) -> pa.Table:
-    """Some ids as a column; half a surrogate pair, which no staged id has, matches none."""
+def build_id_table(ids: Collection[str]) -> pa.Table:
+    """Returns ids as a table of one column; replaces lone surrogates, which no staged id has."""
     import pyarrow as pa
 
     texts = [text.encode("utf-8", "replace").decode() for text in ids]
     return pa.table({"trace_id": pa.array(texts, pa.string())})
 
 
-def meets(some: Hashes, others: Hashes) -> NDArray[np.bool_]:
-    """Which of some sorted hashes are among others."""
+def mark_members(some: Hashes, others: Hashes) -> NDArray[np.bool_]:
+    """Marks which of `others` are among the sorted hashes `some`."""
     import numpy as np
 
     if not len(others) or not len(some):
@@ -66,16 +69,16 @@ def meets(some: Hashes, others: Hashes) -> NDArray[np.bool_]:
     return some[np.minimum(at, len(some) - 1)] == others
 
 
-def indexes(lake: Lake, nights: Sequence[date]) -> Iterator[tuple[date, Hashes]]:
-    """The sorted hashes of each night's ids."""
+def load_indexes(lake: Lake, nights: Sequence[date]) -> Iterator[tuple[date, Hashes]]:
+    """Yields each night with the sorted hashes of its ids."""
     import numpy as np
 
     for night in nights:
-        path = lake.home / FOLDER / f"{night}.{stamp(lake, night)}.npy"
+        path = lake.home / FOLDER / f"{night}.{digest_sources(lake, night)}.npy"
         try:
             found = np.load(path, mmap_mode="r")
-        except FileNotFoundError:  # or taken away by another import, which made a newer one
-            found = made(lake, night, path)
+        except FileNotFoundError:  # or another import removed it, having built a newer one
+            found = build_index(lake, night, path)
         yield night, found
 
 
@@ -85,22 +88,23 @@ def delete_indexes(lake: Lake, night: date | None = None) -> None:
         lake.store.delete(name)
 
 
-def stamp(lake: Lake, night: date) -> str:
-    """What a night's index was made of: its staged files, and whoever hashes."""
+def digest_sources(lake: Lake, night: date) -> str:
+    """Returns a digest of a night's staged files and the DuckDB version that hashes them."""
     import duckdb
 
     stats = [(path.name, path.stat()) for path in lake.files("staged", [night])]
     return digest([duckdb.__version__, [(n, s.st_size, s.st_mtime_ns) for n, s in stats]], 16)
 
 
-def made(lake: Lake, night: date, path: Path) -> Hashes:
-    """A night's index, written in the place of an older one."""
+def build_index(lake: Lake, night: date, path: Path) -> Hashes:
+    """Builds a night's index, writes it in the place of an older one, and returns it."""
     import numpy as np
 
     files = lake.files("staged", [night])
     with connection() as db:
         query = f"{SELECT} from rows where trace_id is not null order by h"
-        found = parquet(db, files).query("rows", query).fetchnumpy()
+        parquet(db, files).create_view("rows")
+        found = db.sql(query).fetchnumpy()
     own = np.asarray(found["h"], np.uint64)
     with rewriting(path) as file:
         np.save(file, own)

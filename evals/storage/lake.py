@@ -13,18 +13,18 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, NamedTuple, ParamSpec, TypeVar
 
-from evals.records import GoldValue, Label, encode_canonical
+from evals.records import GoldValue, Json, JsonLike, Label, encode_canonical
 from evals.storage import label_records
 from evals.storage.files import (
     RESTRICTED,
     Only,
     Writer,
-    leftovers,
+    find_leftovers,
     parquet_batches,
     parquet_writer,
     read_parquet,
@@ -43,10 +43,15 @@ from evals.storage.tables import (
     to_table,
 )
 
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
 SCHEMA_VERSION = 2
 """Of what is at rest; `storage.migrations` moves an older home forward."""
 
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -144,11 +149,11 @@ class Lake:
         """Deletes one night of a table."""
         shutil.rmtree(self.partition(table, night), ignore_errors=True)
 
-    def write(self, table: str, night: date, rows: Iterable[Any], name: str = "data") -> None:
+    def write(self, table: str, night: date, rows: Iterable[object], name: str = "data") -> None:
         """Replaces one file of one night of a table."""
         self.write_table(table, night, to_table(TABLES[table], rows), name)
 
-    def write_table(self, table: str, night: date, rows: Any, name: str = "data") -> None:
+    def write_table(self, table: str, night: date, rows: pa.Table, name: str = "data") -> None:
         """Replaces one file of one night with an Arrow table."""
         folder = self.partition(table, night)
         write_parquet(folder / f"{safe(name)}.parquet", rows)
@@ -201,7 +206,12 @@ class Lake:
             return db.sql(sql).to_arrow_table().to_pylist()
 
     def view(
-        self, db: Any, name: str, table: str, nights: Sequence[date] | None, where: str = "true"
+        self,
+        db: duckdb.DuckDBPyConnection,
+        name: str,
+        table: str,
+        nights: Sequence[date] | None,
+        where: str = "true",
     ) -> None:
         """A view over a table's files, or an empty table of its shape."""
         files = self.files(table, nights)
@@ -281,7 +291,7 @@ class Lake:
         data = self.store.read(name)
         return None if data is None else json.loads(data)
 
-    def replace_document(self, name: str, value: Any, *, durable: bool = False) -> None:
+    def replace_document(self, name: str, value: object, *, durable: bool = False) -> None:
         """Replaces a small JSON document; durable: waits for the disk."""
         text = json.dumps(value, indent=1, sort_keys=True, default=str)
         self.store.replace(name, text.encode() + b"\n", durable=durable)
@@ -312,13 +322,14 @@ class Lake:
                 raise HomeInUse(message) from error
             yield
 
-    def write_report(self, night: date, body: dict[str, Any], page: str, run: Any) -> Path:
+    def write_report(self, night: date, body: Mapping[str, Json], page: str, run: JsonLike) -> Path:
         """Keeps a report's version for ever; writing the same version again changes nothing."""
-        folder = self.report_folder(night, body["app"]) / safe(body["version"])
+        app, version = str(body["app"]), str(body["version"])
+        folder = self.report_folder(night, app) / safe(version)
         if not (folder / "report.json").exists():
             replace(folder / "report.json", encode_canonical(body) + b"\n")
             replace(folder / "run.json", encode_canonical(run) + b"\n")
-        self.write_page(night, body["app"], body["version"], page)
+        self.write_page(night, app, version, page)
         return folder
 
     def write_page(self, night: date, app: str, version: str, page: str) -> None:
@@ -330,14 +341,14 @@ class Lake:
         """Where the versions of an application's night are kept."""
         return self.home / "reports" / f"{night:%Y-%m-%d}" / safe(app)
 
-    def report(self, night: date, app: str, version: str) -> dict[str, Any] | None:
+    def report(self, night: date, app: str, version: str) -> dict[str, Json] | None:
         """One version of a report."""
         path = self.report_folder(night, app) / version / "report.json"
         return json.loads(path.read_bytes()) if path.exists() else None
 
-    def current_reports(self) -> list[dict[str, Any]]:
+    def current_reports(self) -> list[dict[str, Json]]:
         """The current version of every application's every night, oldest first."""
-        found: list[dict[str, Any]] = []
+        found: list[dict[str, Json]] = []
         for path in sorted((self.home / "nights").glob("*.json")):
             state = json.loads(path.read_bytes())
             night = date.fromisoformat(path.stem)
@@ -377,7 +388,7 @@ class Lake:
     def sweep(self, now: float, older_than_s: float = 86_400) -> None:
         """Removes what killed runs left: locks, and scratch files and files aside of long ago."""
         remove_free_locks(self.home / "locks")
-        for path in leftovers(self.home):
+        for path in find_leftovers(self.home):
             with contextlib.suppress(FileNotFoundError):
                 if now - path.stat().st_mtime > older_than_s:
                     path.unlink()
@@ -391,11 +402,11 @@ class Lake:
         shutil.rmtree(self.home / "runs" / safe(run_id), ignore_errors=True)
 
 
-def in_use(function: Callable[..., R]) -> Callable[..., R]:
+def in_use(function: Callable[Concatenate[Lake, P], R]) -> Callable[Concatenate[Lake, P], R]:
     """A function of a lake during which nobody has the home alone."""
 
     @functools.wraps(function)
-    def within(lake: Lake, *args: Any, **more: Any) -> R:
+    def within(lake: Lake, *args: P.args, **more: P.kwargs) -> R:
         with lake.used():
             return function(lake, *args, **more)
 
@@ -417,7 +428,7 @@ def with_added_columns(table: str, source: str) -> str:
 
 
 @contextlib.contextmanager
-def connection(path: Path | None = None) -> Generator[Any]:
+def connection(path: Path | None = None) -> Generator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection that never reaches the network for an extension."""
     import duckdb
 
@@ -429,7 +440,7 @@ def connection(path: Path | None = None) -> Generator[Any]:
         db.close()
 
 
-def parquet(db: Any, files: Sequence[Path]) -> Any:
+def parquet(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> duckdb.DuckDBPyRelation:
     """A relation over Parquet files of one shape."""
     return db.read_parquet(
         [str(file) for file in files], union_by_name=True, hive_partitioning=False

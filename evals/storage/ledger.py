@@ -34,7 +34,7 @@ def repeat(key: str, nth: int) -> str:
 
 
 class Journal:
-    """Answers as they arrive: one line each, in the kernel's hands before the next is asked."""
+    """Answers as they arrive: one line each, written before the next request is sent."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,19 +46,19 @@ class Journal:
         os.write(self.file, orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE))
 
     def close(self) -> None:
-        """Gives the file back."""
+        """Closes the file."""
         os.close(self.file)
 
 
-def answer_of(line: bytes) -> Answer:
-    """The answer in a line of a journal."""
+def parse_answer(line: bytes) -> Answer:
+    """Returns the answer of a line of a journal."""
     row: dict[str, Any] = orjson.loads(line)
     row["night"] = date.fromisoformat(row["night"])
     return Answer(**row)
 
 
 def opened(path: Path) -> BinaryIO:
-    """A journal to read; one settled since it was listed is empty: by then it is in the ledger."""
+    """Opens a journal to read; empty if it has been moved into the ledger since it was listed."""
     try:
         return path.open("rb")
     except FileNotFoundError:
@@ -100,17 +100,17 @@ def journal(lake: Lake, run_id: str) -> Generator[Journal]:
             yield writer
         finally:
             writer.close()
-            settle(lake, path)
+            move_to_ledger(lake, path)
 
 
-def settle(lake: Lake, path: Path) -> None:
+def move_to_ledger(lake: Lake, path: Path) -> None:
     """Moves a journal's answers into the ledger, then removes it."""
     groups: dict[tuple[date, str], dict[str, Held]] = {}
     with opened(path) as file:
         for at, line in journal_lines(file):
             row = orjson.loads(line)
             group = groups.setdefault((date.fromisoformat(row["night"]), row["answer_version"]), {})
-            better(group, Held.of(row, file, at))
+            keep_better(group, Held.of(row, file, at))
         for (night, version), arrived in sorted(groups.items()):
             with lake.lock("answers", version):
                 merge(lake, night, version, arrived)
@@ -132,13 +132,13 @@ def merge(lake: Lake, night: date, version: str, arrived: dict[str, Held]) -> No
 
 
 def recover(lake: Lake) -> int:
-    """Settles the journals that dead runs left behind; returns how many."""
-    settled = 0
+    """Moves the journals that dead runs left behind into the ledger; returns how many."""
+    moved = 0
     for path in sorted((lake.home / "journal").glob("*.jsonl")):
         with contextlib.suppress(LockHeldError), lake.lock("journal", path.stem, wait=False):
-            settle(lake, path)
-            settled += 1
-    return settled
+            move_to_ledger(lake, path)
+            moved += 1
+    return moved
 
 
 def read_answers(files: Iterable[Path], keys: Collection[str] | None = None) -> Iterator[Answer]:
@@ -157,7 +157,7 @@ class Held(NamedTuple):
     retryable: bool
     attempts: int
     source: Path | BinaryIO
-    """A file of the ledger, or an open journal: it may be settled while it is read."""
+    """A file of the ledger, or an open journal, whose file may be removed while it is read."""
     at: int
     """A journal: the line's first byte."""
 
@@ -174,10 +174,10 @@ class Held(NamedTuple):
         """The answer itself, from a journal."""
         assert not isinstance(self.source, Path)  # noqa: S101  the ledger's are read in batches
         self.source.seek(self.at)
-        return answer_of(self.source.readline())
+        return parse_answer(self.source.readline())
 
 
-def better(found: dict[str, Held], new: Held) -> None:
+def keep_better(found: dict[str, Held], new: Held) -> None:
     """Keeps the better of two answers to one content."""
     old = found.get(new.key)
     if old is None or new.beats(old.code, old.attempts):
@@ -198,7 +198,7 @@ class Paid:
         return held.code is not None and held.retryable and held.attempts < RUN_ATTEMPTS
 
     def attempts(self, key: str) -> int:
-        """Runs that asked a content in vain."""
+        """Returns how many runs got no answer to a content."""
         held = self.found.get(key)
         return held.attempts if held else 0
 
@@ -220,20 +220,20 @@ def paid(lake: Lake, answer_version: str, keys: Collection[str]) -> Generator[Pa
     found: dict[str, Held] = {}
     with contextlib.ExitStack() as stack:
         paths = sorted((lake.home / "journal").glob("*.jsonl"))
-        # Opened before the ledger is listed: one that is settled meanwhile is seen there or here.
+        # Opened before the ledger is listed: one moved meanwhile is seen there or here.
         journals = [stack.enter_context(opened(path)) for path in paths]
         for path in answer_files(lake, answer_version):
             for rows in parquet_batches(path, STANDING, (KEY, keys)):
                 for row in rows:
-                    better(found, Held.of(row, path))
+                    keep_better(found, Held.of(row, path))
         for file in journals:
-            for held in journalled(file, answer_version, keys):
-                better(found, held)
+            for held in find_in_journal(file, answer_version, keys):
+                keep_better(found, held)
         yield Paid(found)
 
 
-def journalled(file: BinaryIO, answer_version: str, keys: Collection[str]) -> Iterator[Held]:
-    """What a journal holds of some contents; a line of another version is not even parsed."""
+def find_in_journal(file: BinaryIO, answer_version: str, keys: Collection[str]) -> Iterator[Held]:
+    """Yields a journal's answers to some contents; skips lines of other versions unparsed."""
     version = answer_version.encode()
     for at, line in journal_lines(file):
         if version not in line:

@@ -1,4 +1,4 @@
-"""The run's scratch warehouse: what dbt finds in it, and how its marts come to rest in the lake.
+"""The run's scratch warehouse: what dbt reads from it, and how its marts are published to the lake.
 
 DuckDB allows one writer a file, so each run has a file of its own; joins and rates are dbt's.
 """
@@ -9,12 +9,15 @@ import functools
 from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evals.storage.files import parquet_rows, replacing
 from evals.storage.lake import Lake, connection, parquet, quoted, with_added_columns
 from evals.storage.night_state import read_state
 from evals.storage.tables import TABLES, MappedLabel, SliceRow, to_table
+
+if TYPE_CHECKING:
+    import duckdb
 
 SLICE_MARTS = ("dim_slices", "fct_slice_members")
 QUALITY_MARTS = (
@@ -75,12 +78,12 @@ def fill(
         table(db, "labels", "labels_mapped", labels)
         table(db, "slices", "slices", slices)
         for model in SLICE_MARTS:
-            restore(db, lake, model, nights)
+            restore_mart(db, lake, model, nights)
     return path
 
 
 def view(
-    db: Any,
+    db: duckdb.DuckDBPyConnection,
     name: str,
     files: Sequence[Path],
     waiting: Collection[str] = (),
@@ -91,7 +94,7 @@ def view(
 
     Rows of the applications that wait are left out.
     """
-    clear(db, name)
+    drop_relation(db, name)
     if not files:
         extra = "null::date as date, " if partitioned else ""
         db.register("empty", to_table(TABLES[name], []))
@@ -108,14 +111,14 @@ def view(
     db.execute(f"create view lake.{name} as {rows}")
 
 
-def table(db: Any, name: str, kind: str, rows: Sequence[Any]) -> None:
+def table(db: duckdb.DuckDBPyConnection, name: str, kind: str, rows: Sequence[object]) -> None:
     """A table of records as `lake.NAME`."""
-    clear(db, name)
+    drop_relation(db, name)
     db.register("rows", to_table(TABLES[kind], rows))
     db.execute(f"create table lake.{name} as from rows")
 
 
-def clear(db: Any, name: str) -> None:
+def drop_relation(db: duckdb.DuckDBPyConnection, name: str) -> None:
     """Drops `lake.NAME`, whichever it is: a retried step fills the same file again."""
     for kind, listing in (("view", "duckdb_views()"), ("table", "duckdb_tables()")):
         where = f"schema_name = 'lake' and {kind}_name = {quoted(name)}"
@@ -123,8 +126,10 @@ def clear(db: Any, name: str) -> None:
             db.execute(f"drop {kind} lake.{name}")
 
 
-def restore(db: Any, lake: Lake, model: str, nights: Sequence[date]) -> None:
-    """A published mart back in the scratch file, when the run has not made its own."""
+def restore_mart(
+    db: duckdb.DuckDBPyConnection, lake: Lake, model: str, nights: Sequence[date]
+) -> None:
+    """Loads a published mart into the scratch file, when the run has not built its own."""
     if db.sql(f"from duckdb_tables() where table_name = '{model}'").fetchall():
         return
     files = mart_files(lake, model, nights)
@@ -162,13 +167,13 @@ def publish(lake: Lake, run_id: str, nights: Sequence[date], models: Sequence[st
 def mart(lake: Lake, model: str, nights: Sequence[date]) -> list[dict[str, Any]]:
     """The rows of a published mart over some nights."""
     files = [(file, file.stat()) for file in mart_files(lake, model, nights)]
-    found = (as_published(file, stat.st_ino, stat.st_mtime_ns) for file, stat in files)
+    found = (read_mart_file(file, stat.st_ino, stat.st_mtime_ns) for file, stat in files)
     return [dict(row) for rows in found for row in rows]
 
 
 @functools.lru_cache(maxsize=512)
-def as_published(file: Path, inode: int, changed_ns: int) -> tuple[dict[str, Any], ...]:
-    """A mart's file, read once: the reports of a range look at the same nights again and again."""
+def read_mart_file(file: Path, inode: int, changed_ns: int) -> tuple[dict[str, Any], ...]:
+    """Returns a mart's rows, cached: the reports of a range read the same nights repeatedly."""
     return tuple(parquet_rows(file))
 
 
@@ -180,7 +185,7 @@ def warehouse(lake: Lake) -> Path:
     return path
 
 
-def views(db: Any, lake: Lake) -> None:
+def views(db: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """A view over each table and mart at rest."""
     for name in ("traces", "scores", "answers", "verdicts", "quarantine"):
         folder = lake.home / name

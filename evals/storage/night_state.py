@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
-from evals.records import digest
+from evals.records import JsonLike, digest
 from evals.storage.documents.accounts import Account
 from evals.storage.documents.carried_turns import read_carried
 from evals.storage.documents.departures import read_departures
@@ -32,7 +32,7 @@ class OpenNight(NamedTuple):
 
 @dataclass(frozen=True)
 class NightState:
-    """What is known of a night; fields that nothing was noted for have their defaults."""
+    """The stored state of a night; fields that were never set have their defaults."""
 
     admitted: str | None = None
     """A digest of what its validation rested on; empty: it was interrupted; None: it had none."""
@@ -68,11 +68,30 @@ class NightState:
     """Applications that have rows in it and wait until the catalog is mended."""
 
 
+class NightChanges(TypedDict, total=False):
+    """Fields of a night's state to change."""
+
+    admitted: str | None
+    door: str | None
+    rows: str | None
+    apps: Mapping[str, Account]
+    evaluators: Mapping[str, Mapping[str, str]]
+    samples: Mapping[str, Mapping[str, dict[str, Any]]]
+    reports: Mapping[str, str]
+    seen: str | None
+    open: bool
+    awaits: int
+    out: tuple[str, ...]
+    on_time: tuple[str, ...] | None
+    provisional: Mapping[str, str]
+    waiting: tuple[str, ...]
+
+
 FIELDS = tuple(one.name for one in fields(NightState))
 
 
 def read_state(lake: Lake, night: date) -> NightState:
-    """What is known of a night."""
+    """Reads a night's state."""
     found: dict[str, Any] = lake.read_document(f"{FOLDER}/{night}.json") or {}
     known = {name: found[name] for name in FIELDS if found.get(name) is not None}
     lists = {name: tuple(known[name]) for name in ("out", "on_time", "waiting") if name in known}
@@ -80,7 +99,7 @@ def read_state(lake: Lake, night: date) -> NightState:
     return NightState(**values)
 
 
-def update_state(lake: Lake, night: date, **changes: Any) -> NightState:
+def update_state(lake: Lake, night: date, **changes: Unpack[NightChanges]) -> NightState:
     """Changes fields of a night's state; side-by-side runs do not lose each other's changes."""
     with lake.lock("night", night.isoformat()):
         state = replace(read_state(lake, night), **changes)
@@ -95,21 +114,21 @@ def staged_names(lake: Lake, night: date) -> list[str]:
     return sorted({file.stem.split(".")[0] for file in lake.files("staged", [night, night + DAY])})
 
 
-def door_basis(lake: Lake, night: date) -> list[Any]:
-    """The staged files of a night, the turns carried over its midnights, the traces that left."""
+def list_staged_inputs(lake: Lake, night: date) -> list[JsonLike]:
+    """Lists a night's staged files, the turns carried over its midnights, the traces that left."""
     staged = sorted(file.name for file in lake.files("staged", [night]))
     carried = [read_carried(lake, day) for day in (night, night + DAY)]
     left = read_departures(lake, night)
     return [staged, *(found.digest for found in carried if found), *filter(None, [left])]
 
 
-def as_admitted(lake: Lake, night: date) -> bool:
-    """Whether a night's traces are what its staged rows make of them, nothing having come since."""
-    return read_state(lake, night).door == digest(door_basis(lake, night))
+def is_admission_current(lake: Lake, night: date) -> bool:
+    """Whether a night was admitted from all rows that are staged now."""
+    return read_state(lake, night).door == digest(list_staged_inputs(lake, night))
 
 
-def reported(lake: Lake) -> list[date]:
-    """The nights that have a state, oldest first."""
+def list_stored_nights(lake: Lake) -> list[date]:
+    """Lists the nights that have a state, oldest first."""
     names = lake.store.list_names(f"{FOLDER}/*.json")
     return [date.fromisoformat(name[len(FOLDER) + 1 : -len(".json")]) for name in names]
 
@@ -124,7 +143,7 @@ def open_nights(lake: Lake) -> list[OpenNight]:
     """The nights that carry the mark of a provisional one, oldest first."""
     return [
         OpenNight(night, app, until)
-        for night in reported(lake)
+        for night in list_stored_nights(lake)
         for app, until in sorted(read_state(lake, night).provisional.items())
     ]
 

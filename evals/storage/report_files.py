@@ -5,11 +5,12 @@ What a report says is in `evals.reports`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from evals.records import encode_canonical
+from evals.records import Json, encode_canonical
 from evals.storage.lake import Lake, safe
 
 REPORTS, DATA_DOCS = "reports", "data_docs"
@@ -38,7 +39,7 @@ def order_versions(lake: Lake, night: date, app: str) -> list[str]:
     return sorted(found, key=lambda name: (lake.store.read(f"{folder}/{name}/run.json"), name))
 
 
-def redact_report(lake: Lake, one: ReportVersion, body: dict[str, Any], page: str) -> None:
+def redact_report(lake: Lake, one: ReportVersion, body: Mapping[str, Json], page: str) -> None:
     """Replaces a version whose texts had to go; its page first, since it is found by its body."""
     lake.write_page(one.night, one.app, one.version, page)
     folder = f"{REPORTS}/{one.night}/{safe(one.app)}/{safe(one.version)}"

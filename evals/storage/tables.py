@@ -1,6 +1,6 @@
 """The tables of a lake: what a row of each holds, and records as Arrow columns and back.
 
-Files and folders are told elsewhere; nothing here knows what a score means.
+Files and folders belong to `files` and `lake`; what a score means, to `evaluators`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from evals.records import (
     Answer,
     GuardVerdict,
+    JsonLike,
     Origin,
     Refusal,
     Score,
@@ -26,7 +27,16 @@ from evals.records import (
 )
 from evals.storage.arrow_columns import column as as_column
 
-ARROW = {str: "string", int: "int64", float: "float64", bool: "bool", bytes: "binary"}
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ARROW: dict[object, str] = {
+    str: "string",
+    int: "int64",
+    float: "float64",
+    bool: "bool",
+    bytes: "binary",
+}
 
 
 R = TypeVar("R")
@@ -50,7 +60,7 @@ class InboxFile(NamedTuple):
     order: int = 0
     """How many files were read before it."""
     seen: str = ""
-    """When it was first read, in ISO form; empty where nobody said."""
+    """When it was first read, in ISO form; empty where unknown."""
     place: str = ""
     """Its path within the inbox; empty in homes that did not keep it yet."""
 
@@ -70,7 +80,7 @@ class Coverage(NamedTuple):
 
 
 class CanaryRow(NamedTuple):
-    """What a judge said of a bad answer, and of the same answer carrying an attack."""
+    """A judge's verdicts on a bad answer, without an attack and with one."""
 
     date: date
     app: str
@@ -167,25 +177,25 @@ ADDED_COLUMNS = {
 
 
 @functools.cache
-def fields_of(record: type) -> dict[str, Any]:
-    """The record's fields with their types; a night is a column called `date`."""
+def fields_of(record: type) -> dict[str, object]:
+    """Returns the types of the record's fields by name."""
     hints = typing.get_type_hints(record)
     return {name: hints[name] for name in record.__annotations__}
 
 
 def column(name: str) -> str:
-    """The column a field is kept in."""
+    """Returns the name of the column that stores a field."""
     return "date" if name == "night" else name
 
 
 @functools.cache
 def arrow_schema(record: type) -> Any:
-    """The Arrow schema of a table of records: nested values are JSON text."""
+    """Returns the Arrow schema of a table of records: nested values are JSON text."""
     import pyarrow as pa
 
     type_for_alias: Callable[[str], pa.DataType] = pa.type_for_alias  # pyright: ignore[reportAssignmentType] # any of its names
 
-    def arrow(hint: Any) -> pa.DataType:
+    def arrow(hint: object) -> pa.DataType:
         if isinstance(hint, types.UnionType):
             hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
         if typing.get_origin(hint) is typing.Literal:
@@ -199,13 +209,13 @@ def arrow_schema(record: type) -> Any:
     return pa.schema([(column(name), arrow(hint)) for name, hint in fields_of(record).items()])
 
 
-def is_nested(hint: Any) -> bool:
+def is_nested(hint: object) -> bool:
     """Whether a field holds JSON rather than a scalar."""
     return typing.get_origin(hint) in (tuple, dict, list) or hint is Any
 
 
-def to_table(record: type, rows: Iterable[Any]) -> Any:
-    """Records as an Arrow table, column by column."""
+def to_table(record: type, rows: Iterable[object]) -> pa.Table:
+    """Returns records as an Arrow table."""
     import pyarrow as pa
 
     rows = list(rows)
@@ -214,19 +224,19 @@ def to_table(record: type, rows: Iterable[Any]) -> Any:
     for name, hint in fields_of(record).items():
         values = [getattr(row, name) for row in rows]
         if is_nested(hint):
-            values = spelled(values)
+            values = encode_nested(values)
         arrays.append(as_column(values, schema.field(column(name)).type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def spelled(values: Sequence[Any]) -> list[str | None]:
-    """Nested values as the JSON text a column holds."""
+def encode_nested(values: Sequence[JsonLike]) -> list[str | None]:
+    """Encodes nested values as the JSON text of a column."""
     texts = iter(encode_each([value for value in values if value is not None]))
     return [None if value is None else next(texts).decode() for value in values]
 
 
 def from_rows(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
-    """Records from rows of their table; a column younger than the file has its default."""
+    """Returns records from rows of their table; a column that an old file lacks has its default."""
     rows = iter(rows)
     first = next(rows, None)
     if first is None:

@@ -20,8 +20,7 @@ from evals.records import digest
 from evals.specs import Catalog
 from evals.storage.documents.accounts import Account
 from evals.storage.lake import Lake, in_use
-from evals.storage.night_state import door_basis as staged_basis
-from evals.storage.night_state import read_state, update_state
+from evals.storage.night_state import NightChanges, list_staged_inputs, read_state, update_state
 from evals.validation import (
     accounts,
     data_docs_pages,
@@ -88,7 +87,7 @@ def admit_stale(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> None:
     Re-dated traces are recorded before the nights count as admitted, so that an interrupted run
     repeats them. A night whose row outcomes changed is due for a new report.
     """
-    staged = {night: digest(staged_basis(lake, night)) for night in nights}
+    staged = {night: digest(list_staged_inputs(lake, night)) for night in nights}
     basis = {night: digest_basis(lake, catalog, night) for night in nights}
     unreadable = count_unreadable(lake, set(nights))
     with scratch_folder(lake) as folder:
@@ -106,8 +105,10 @@ def admit_stale(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> None:
             for day, rows in digests.items():
                 known = read_state(lake, day)
                 changed = known.seen is not None and known.rows != rows
-                due: dict[str, str] = {"seen": ""} if changed else {}
-                update_state(lake, day, admitted=basis[day], door=staged[day], rows=rows, **due)
+                changes: NightChanges = {"admitted": basis[day], "door": staged[day], "rows": rows}
+                if changed:
+                    changes["seen"] = ""
+                update_state(lake, day, **changes)
 
 
 @contextlib.contextmanager
@@ -124,7 +125,7 @@ def digest_basis(lake: Lake, catalog: Catalog, night: date) -> str:
     """Returns a digest of what a night's validation depends on: its staged rows and its checks."""
     apps = {app: spec.validation.model_dump() for app, spec in catalog.apps.items()}
     checks = [suite.model_dump(mode="json") for _, suite in sorted(catalog.validation.items())]
-    return digest([staged_basis(lake, night), apps, checks])
+    return digest([list_staged_inputs(lake, night), apps, checks])
 
 
 def group_nights(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 from evals.ingest.fragments import FORMATS
 from evals.ingest.staged_rows import StagedFile, build_table_sql, list_staged_files
 from evals.storage.documents.departures import read_departures, write_departures
-from evals.storage.id_index import DRAWN, as_table, indexes, meets
+from evals.storage.id_index import DRAWN, build_id_table, load_indexes, mark_members
 from evals.storage.lake import Lake, connection
 from evals.storage.night_state import DAY
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, UNIQUE, RowOutcomes
@@ -176,16 +176,18 @@ def find_shared_ids(lake: Lake, nights: Collection[date]) -> tuple[list[date], I
     staged = lake.nights("staged")
     own = [night for night in staged if {night, night - DAY}.intersection(nights)]
     near = select_near(staged, nights, MAX_DISTANCE + DAY)
-    close = dict(indexes(lake, near)) if len(near) > 1 else {}
+    close = dict(load_indexes(lake, near)) if len(near) > 1 else {}
     shared: list[IdHashes] = [np.empty(0, np.uint64)]
     for night in own if close else ():
         drawn = close[night][close[night] & np.uint64(1) == 1]
-        shared += [drawn[meets(ids, drawn)] for other, ids in close.items() if other != night]
+        shared += [
+            drawn[mark_members(ids, drawn)] for other, ids in close.items() if other != night
+        ]
     wanted = np.unique(np.concatenate(shared))
     if not len(wanted):
         return [], wanted
-    wide = indexes(lake, select_near(staged, nights, 2 * MAX_DISTANCE + DAY))
-    sharing = [night for night, ids in wide if meets(ids, wanted).any()]
+    wide = load_indexes(lake, select_near(staged, nights, 2 * MAX_DISTANCE + DAY))
+    sharing = [night for night, ids in wide if mark_members(ids, wanted).any()]
     return sorted({*sharing, *(night - DAY for night in sharing)}), wanted
 
 
@@ -242,6 +244,6 @@ def read_redated_rows(
         for app, own in read_redated(lake, night).items()
         for name, left in own.items()
     ]
-    db.register("names", as_table({name for _, _, name, _ in departed}))
+    db.register("names", build_id_table({name for _, _, name, _ in departed}))
     wanted = {name for (name,) in db.sql(f"from names where {IS_WANTED}").fetchall()}
     yield from (trace for trace in departed if trace[2] in wanted)

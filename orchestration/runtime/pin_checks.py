@@ -57,8 +57,11 @@ def check_pins(
 def count_others(lake: Lake, night: date) -> Counts:
     """Counts a night's answers from another model and calls refused for other weights."""
     files = locked_files(lake, "scores", [night])
+    if not files:
+        return {}
     with connection() as db:
-        rows = parquet(db, files).query("s", OTHER_MODELS).fetchall() if files else ()
+        parquet(db, files).create_view("s")
+        rows = db.sql(OTHER_MODELS).fetchall()
     return {name: (answers, refused) for name, answers, refused in rows}
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from evals.storage.lake import Lake
 
 Departures = Mapping[str, Mapping[str, tuple[tuple[Any, ...], bool]]]
-"""By application and trace id: the row that tells it elsewhere, and whether its own file told it
-there first, so that it is refused."""
+"""By application and trace id: the row that dates it to another night, and whether its own file
+dated it there first, so that it is refused."""
 
 
 def read_departures(lake: Lake, night: date) -> Departures:

@@ -1,11 +1,11 @@
-"""What each provider's list of models said last: which models end, and when."""
+"""Each provider's list of models as last fetched: which models end, and when."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 from evals.storage.lake import Lake
 
@@ -24,28 +24,39 @@ class ModelList:
     """The day on which it could not be fetched."""
 
 
+class ModelListRow(TypedDict, total=False):
+    """A provider's list as JSON: days in ISO form; absent where unknown."""
+
+    read: str
+    ends: dict[str, str]
+    tried: str
+
+
 def read_model_lists(lake: Lake) -> dict[str, ModelList]:
     """The lists by the provider's address."""
-    found: dict[str, dict[str, Any]] = lake.read_document(NAME) or {}
-    return {address: of_row(row) for address, row in found.items()}
+    return {address: parse_model_list(row) for address, row in read_rows(lake).items()}
 
 
-def of_row(row: Mapping[str, Any]) -> ModelList:
-    """A list from its JSON."""
-    read, tried = (
-        date.fromisoformat(row[key]) if key in row else None for key in ("read", "tried")
-    )
+def read_rows(lake: Lake) -> dict[str, ModelListRow]:
+    """Reads the document as JSON."""
+    return lake.read_document(NAME) or {}
+
+
+def parse_model_list(row: ModelListRow) -> ModelList:
+    """Returns a list from its JSON."""
+    read = date.fromisoformat(row["read"]) if "read" in row else None
+    tried = date.fromisoformat(row["tried"]) if "tried" in row else None
     ends = {model: date.fromisoformat(day) for model, day in row.get("ends", {}).items()}
     return ModelList(read, ends, tried)
 
 
 def replace_model_list(lake: Lake, address: str, found: ModelList) -> None:
     """Replaces one provider's list."""
-    row: dict[str, Any] = {}
+    row: ModelListRow = {}
     if found.read:
-        row["read"] = found.read
-        row["ends"] = dict(found.ends)
+        row["read"] = found.read.isoformat()
+        row["ends"] = {model: day.isoformat() for model, day in found.ends.items()}
     if found.tried:
-        row["tried"] = found.tried
+        row["tried"] = found.tried.isoformat()
     with lake.lock("model-lists"):
-        lake.replace_document(NAME, {**(lake.read_document(NAME) or {}), address: row})
+        lake.replace_document(NAME, {**read_rows(lake), address: row})

@@ -113,13 +113,13 @@ def test_a_raw_row_is_its_owners_alone_from_the_first_byte(tmp_path: Path, room:
     """In the restricted rooms; elsewhere the mask of the process decides."""
     path = tmp_path / room / "rows.jsonl"
     with files.rewriting(path) as file:
-        (aside,) = files.leftovers(tmp_path)
+        (aside,) = files.find_leftovers(tmp_path)
         file.write(b"{}\n")
         assert not path.exists()
         assert (aside.stat().st_mode & 0o077 == 0) == (room != "labels")
     assert path.read_bytes() == b"{}\n"
     assert (path.stat().st_mode & 0o077 == 0) == (room != "labels")
-    assert not list(files.leftovers(tmp_path))
+    assert not list(files.find_leftovers(tmp_path))
 
 
 def test_what_fails_half_way_changes_nothing(tmp_path: Path) -> None:

@@ -33,29 +33,29 @@ def filled(root: Path, nights: int) -> Lake:
 def test_only_the_nights_that_have_an_id_are_found(tmp_path: Path) -> None:
     """Among those of many, also of ids that no column can hold."""
     lake = filled(tmp_path, 5)
-    assert id_index.nights_with(lake, ["t1", "t4", "no such", "\ud800"]) == [
+    assert id_index.find_nights(lake, ["t1", "t4", "no such", "\ud800"]) == [
         FIRST + timedelta(days=1),
         FIRST + timedelta(days=4),
     ]
-    assert id_index.nights_with(lake, []) == []
+    assert id_index.find_nights(lake, []) == []
 
 
 def test_a_night_that_changed_is_looked_at_again(tmp_path: Path) -> None:
     """A file more, or one in the place of another, and no index is left behind."""
     lake = filled(tmp_path, 2)
-    assert id_index.nights_with(lake, ["t7"]) == []
+    assert id_index.find_nights(lake, ["t7"]) == []
     trace = dataclasses.replace(GOOD, trace_id="t7")
     lake.write("staged", FIRST, [trace], "another")
-    assert id_index.nights_with(lake, ["t7"]) == [FIRST]
+    assert id_index.find_nights(lake, ["t7"]) == [FIRST]
     lake.write("staged", FIRST, [trace], "file0")
-    assert id_index.nights_with(lake, ["t0"]) == []
+    assert id_index.find_nights(lake, ["t0"]) == []
     assert len(list((tmp_path / "ids").iterdir())) == 2
 
 
 def test_labels_cost_a_look_into_their_own_nights_alone(tmp_path: Path) -> None:
     """The texts of other nights are not read: here they cannot be."""
     lake, other = filled(tmp_path, 3), FIRST + timedelta(days=2)
-    id_index.nights_with(lake, ["t0"])
+    id_index.find_nights(lake, ["t0"])
     (path,) = lake.files("staged", [other])
     before = path.stat()
     path.write_bytes(b"x" * before.st_size)

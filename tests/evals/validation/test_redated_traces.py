@@ -58,7 +58,7 @@ class Home:
         chosen = [FIRST + timedelta(days=day) for day in days]
         admission.admit_nights(self.lake, self.catalog, chosen)
         for night in chosen:
-            same = night_state.as_admitted(self.lake, night)
+            same = night_state.is_admission_current(self.lake, night)
             seen = night_locks.digest_inputs(self.lake, self.catalog, night) if same else ""
             night_state.update_state(self.lake, night, seen=seen)
 
@@ -277,7 +277,7 @@ def test_a_night_that_loses_a_trace_while_it_is_reported_is_due_again(home: Home
     home.arrives(row(DRAWN, 2, "New."))
     admission.admit_nights(home.lake, home.catalog, [FIRST])
     home.runs(2)
-    assert not night_state.as_admitted(home.lake, FIRST)
+    assert not night_state.is_admission_current(home.lake, FIRST)
     home.runs(0)
     assert (home.due(), home.standing()) == ([], {0: set(), 2: {"New."}})
 
