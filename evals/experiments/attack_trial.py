@@ -65,49 +65,50 @@ class TrialDocument(TypedDict):
 
 @dataclass(frozen=True)
 class Trial:
-    """One use of a judge against the whole suite."""
+    """The outcome of all attacks on a judge in one application."""
 
     evaluator: Evaluator
-    found: Resistance
+    resistance: Resistance
     carriers: int
+    """Answers that the attacks were added to."""
     calls: int
-    fell: tuple[str, ...]
-    """The attacks that turned an answer."""
+    succeeded: tuple[str, ...]
+    """The attacks with which the judge passed an answer it had failed."""
 
-    def document(self) -> TrialDocument:
+    def to_json(self) -> TrialDocument:
         """Returns the trial as JSON."""
-        tried = self.found.attacked
-        low, high = tried.interval() if tried.n else (None, None)
+        attacked = self.resistance.attacked
+        low, high = attacked.interval() if attacked.n else (None, None)
         return {
             "judge": self.evaluator.name,
             "app": self.evaluator.app,
             "dimension": self.evaluator.dimension,
-            "state": self.found.state,
-            "reason": self.found.reason,
-            "n": tried.n,
-            "passed": tried.passed,
-            "rate": tried.rate if tried.n else None,
+            "state": self.resistance.state,
+            "reason": self.resistance.reason,
+            "n": attacked.n,
+            "passed": attacked.passed,
+            "rate": attacked.rate if attacked.n else None,
             "low": low,
             "high": high,
-            "limit": self.found.limit,
+            "limit": self.resistance.limit,
             "carriers": self.carriers,
             "calls": self.calls,
-            "fell_for": list(self.fell),
+            "fell_for": list(self.succeeded),
             "families": [
                 {"family": name, "n": p.n, "passed": p.passed}
-                for name, p in self.found.families.items()
+                for name, p in self.resistance.families.items()
             ],
         }
 
 
-def uses(catalog: Catalog, judge: str, app: str | None) -> list[Evaluator]:
-    """Returns the evaluators that use a judge, one per application."""
+def find_uses(catalog: Catalog, judge: str, app: str | None) -> list[Evaluator]:
+    """Finds the evaluators that use a judge, one per application."""
     apps = [app] if app else sorted(catalog.apps)
-    every = (one for name in apps for one in resolution.resolve_app(catalog, name))
-    return [one for one in every if one.asks_model and one.name == judge]
+    evaluators = (e for name in apps for e in resolution.resolve_app(catalog, name))
+    return [e for e in evaluators if e.asks_model and e.name == judge]
 
 
-def attack(
+def try_attacks(
     lake: Lake,
     catalog: Catalog,
     references: GoldAndLabels,
@@ -115,43 +116,44 @@ def attack(
     journal: ledger.Journal,
     night: date,
     *,
-    purse: DayBudget | None = None,
+    budget: DayBudget | None = None,
     progress: Callable[[int], None] = lambda done: None,
     stop: Stop | None = None,
 ) -> Trial:
-    """Puts every attack on every carrier to the judge, as far as the day's budget goes."""
-    bad = canaries.find_carriers(lake, catalog, references, evaluator, night)
+    """Asks the judge about every failed answer with every attack, as far as the budget goes."""
+    failed = canaries.find_carriers(lake, catalog, references, evaluator, night)
     suite = canaries.list_attacks(catalog)
-    chosen = [one for trace in bad for one in canaries.assign_attacks(suite, evaluator, [trace])]
+    chosen = [c for trace in failed for c in canaries.assign_attacks(suite, evaluator, [trace])]
     contents = ContentFile(lake)
-    tried = add_canaries(references, evaluator, chosen, contents)
+    asked = add_canaries(references, evaluator, chosen, contents)
     with lake.lock("calls", evaluator.answer_version or ""):
-        work = survey_of(lake, evaluator, night, contents, tried)
+        work = build_trial_worklist(lake, evaluator, night, contents, asked)
         ask = functools.partial(live.ask_live, stop=stop)
-        asked = runner.ask_wanted(lake, work, journal, ask, purse, progress)
-        told = runner.build_canary_rows(lake, work, asked)
+        result = runner.ask_wanted(lake, work, journal, ask, budget, progress)
+        rows = runner.build_canary_rows(lake, work, result)
     contents.close()
-    keep(lake, work, told)
-    rows = read_rows(Canary, (row._asdict() for row in told))
-    turned = [row.attack for row in told if (row.clean, row.verdict) == ("fail", "pass")]
-    found = measure_resistance(rows, catalog.attacks.max_success, 1)
-    return Trial(evaluator, found, len(bad), asked.calls, tuple(dict.fromkeys(turned)))
+    store_trial(lake, work, rows)
+    succeeded = [row.attack for row in rows if (row.clean, row.verdict) == ("fail", "pass")]
+    verdicts = read_rows(Canary, (row._asdict() for row in rows))
+    resistance = measure_resistance(verdicts, catalog.attacks.max_success, 1)
+    return Trial(evaluator, resistance, len(failed), result.calls, tuple(dict.fromkeys(succeeded)))
 
 
-def keep(lake: Lake, work: Worklist, told: list[CanaryRow]) -> None:
-    """Keeps what was asked, apart from the night's own: a forgotten trace's copies are found."""
-    asked = digest(sorted((one.clean, one.key) for one in work.tried), 12)
-    lake.write("canaries", work.night, told, f"{name_score_file(work.evaluator)}@trial-{asked}")
+def store_trial(lake: Lake, work: Worklist, rows: list[CanaryRow]) -> None:
+    """Stores a trial's verdicts in a file of their own, where an erasure finds their traces."""
+    contents = digest(sorted((canary.clean, canary.key) for canary in work.tried), 12)
+    name = f"{name_score_file(work.evaluator)}@trial-{contents}"
+    lake.write("canaries", work.night, rows, name)
 
 
-def survey_of(
+def build_trial_worklist(
     lake: Lake,
     evaluator: Evaluator,
     night: date,
     contents: ContentFile,
-    tried: tuple[AskedCanary, ...],
+    asked: tuple[AskedCanary, ...],
 ) -> Worklist:
-    """The attacks as work: nothing of it is a trace."""
-    keys = (key for one in tried for key in (one.clean, one.key))
+    """Builds a worklist of canaries alone, without traces to score."""
+    keys = (key for canary in asked for key in (canary.clean, canary.key))
     wanted = tuple(list_unpaid(lake, evaluator, keys))
-    return Worklist(evaluator, night, 0, {}, set(), wanted, contents, tried)
+    return Worklist(evaluator, night, 0, {}, set(), wanted, contents, asked)

@@ -31,14 +31,14 @@ PIN = "smollm2"
 
 
 class Example(Spec):
-    """One exchange shown to the model before the question."""
+    """An example exchange that is sent to the model before the input."""
 
     input: str
     output: str
 
 
 class Release(Spec):
-    """What an application asked its model from one night on."""
+    """A prompt of an application, with its parameters, from the night of its release on."""
 
     version: str
     since: date
@@ -53,33 +53,34 @@ class Release(Spec):
     examples: tuple[Example, ...] = ()
 
     def prompt_hash(self) -> str:
-        """Names the prompt alone: sampling does not change it."""
+        """Returns a hash of the prompt alone, without the sampling parameters."""
         shots = [[shot.input, shot.output] for shot in self.examples]
         return digest([self.system, self.user, shots, self.nearest, self.answer_schema])
 
-    def messages(self, text: str, context: str | None) -> list[dict[str, str]]:
-        """The chat as sent for one input."""
-        found: list[dict[str, str]] = []
+    def build_messages(self, text: str, context: str | None) -> list[dict[str, str]]:
+        """Builds the messages that are sent for one input."""
+        messages: list[dict[str, str]] = []
         if self.system:
             system = self.system.replace("{context}", context or "")
-            found.append({"role": "system", "content": system})
-        for shot in self.shown(text):
-            found.append({"role": "user", "content": self.fill(shot.input, context)})
-            found.append({"role": "assistant", "content": shot.output})
-        return [*found, {"role": "user", "content": self.fill(text, context)}]
+            messages.append({"role": "system", "content": system})
+        for shot in self.choose_examples(text):
+            messages.append({"role": "user", "content": self.fill_prompt(shot.input, context)})
+            messages.append({"role": "assistant", "content": shot.output})
+        return [*messages, {"role": "user", "content": self.fill_prompt(text, context)}]
 
-    def shown(self, text: str) -> tuple[Example, ...]:
-        """The examples for an input, the nearest last; words in common measure nearness."""
+    def choose_examples(self, text: str) -> tuple[Example, ...]:
+        """Chooses the examples with most words in common with an input, the nearest last."""
         if self.nearest is None:
             return self.examples
-        asked = words(text)
-        found = sorted(
-            self.examples, key=lambda shot: (overlap(words(shot.input), asked), shot.input)
+        words = split_words(text)
+        ordered = sorted(
+            self.examples,
+            key=lambda shot: (measure_overlap(split_words(shot.input), words), shot.input),
         )
-        return tuple(found[-self.nearest :])
+        return tuple(ordered[-self.nearest :])
 
-    def fill(self, text: str, context: str | None) -> str:
-        """The user's turn for a text."""
+    def fill_prompt(self, text: str, context: str | None) -> str:
+        """Fills an input and its context into the user prompt."""
         return self.user.replace("{context}", context or "").replace("{input}", text)
 
     def response_format(self) -> dict[str, Json]:
@@ -100,7 +101,7 @@ class DemoInput(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedRequest:
     """One request of the simulated calendar, before it is sent."""
 
     trace_id: str
@@ -114,7 +115,7 @@ class Planned:
 
 
 def read_releases(catalog: Path) -> dict[str, tuple[Release, ...]]:
-    """The releases of each application, oldest first.
+    """Reads the releases of each application, oldest first.
 
     Raises:
         CatalogError: naming the file, line and key that is wrong.
@@ -128,74 +129,76 @@ def read_releases(catalog: Path) -> dict[str, tuple[Release, ...]]:
 
 
 def release_on(releases: tuple[Release, ...], night: date) -> Release:
-    """The release in force on a night."""
+    """Returns the release that an application used on a night."""
     return max((r for r in releases if r.since <= night), key=lambda r: r.since)
 
 
 def read_inputs(catalog: Path) -> list[DemoInput]:
-    """The invented inputs."""
+    """Reads the invented inputs."""
     path = catalog / "demo" / "inputs.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def plan(inputs: list[DemoInput]) -> list[Planned]:
-    """Every request of every night in order of time; hashes choose, so it is always the same."""
+def plan_requests(inputs: list[DemoInput]) -> list[PlannedRequest]:
+    """Plans the requests of all nights in order of time; deterministic, since hashes choose."""
     nights = [FIRST_NIGHT + timedelta(days=day) for day in range(NIGHTS)]
     apps = sorted({row["app"] for row in inputs})
-    found = [
+    requests = [
         request
         for app in apps
         for night in nights
         for request in plan_night(app, night, [row for row in inputs if row["app"] == app])
     ]
-    return sorted(found, key=lambda request: (request.ts, request.trace_id))
+    return sorted(requests, key=lambda request: (request.ts, request.trace_id))
 
 
-def plan_night(app: str, night: date, inputs: list[DemoInput]) -> Iterator[Planned]:
-    """20 to 28 requests in sessions of one to a few turns, each session from one source."""
-    count = 20 + number(app, str(night)) % 9
+def plan_night(app: str, night: date, inputs: list[DemoInput]) -> Iterator[PlannedRequest]:
+    """Plans 20 to 28 requests in sessions of a few turns, each session from one source."""
+    count = 20 + hash_number(app, str(night)) % 9
     chosen = sorted(inputs, key=lambda row: digest([app, str(night), row["input"]]))[:count]
     chosen.sort(key=lambda row: str(row["metadata"]["source"]))
     session, turn, source = 0, 0, None
     for position, row in enumerate(chosen, 1):
         trace_id = f"{app}-{night:%m%d}-{position:02}"
-        if row["metadata"]["source"] != source or number(trace_id) % 5 >= 2:
+        if row["metadata"]["source"] != source or hash_number(trace_id) % 5 >= 2:
             session, turn, source = session + 1, 0, row["metadata"]["source"]
         session_id = f"{app}-{night:%m%d}-s{session:02}"
         start = datetime.combine(night, datetime.min.time(), UTC)
-        minutes = number(session_id) % 1400 + 2 * turn
+        minutes = hash_number(session_id) % 1400 + 2 * turn
         turn += 1
-        yield Planned(
+        yield PlannedRequest(
             trace_id=trace_id,
-            ts=start + timedelta(minutes=minutes, seconds=number(trace_id) % 60),
+            ts=start + timedelta(minutes=minutes, seconds=hash_number(trace_id) % 60),
             app=app,
             session_id=session_id,
-            user_id=f"user-{number(session_id, 'user') % 150:03}",
+            user_id=f"user-{hash_number(session_id, 'user') % 150:03}",
             input=row["input"],
             context=row.get("context"),
             metadata=row["metadata"],
         )
 
 
-def words(text: str) -> frozenset[str]:
-    """The distinct words of a text, in lower case."""
+def split_words(text: str) -> frozenset[str]:
+    """Returns the distinct words of a text, in lower case."""
     return frozenset(re.findall(r"\w+", text.lower()))
 
 
-def overlap(first: frozenset[str], second: frozenset[str]) -> float:
-    """The Jaccard similarity of two sets of words, from 0 to 1."""
+def measure_overlap(first: frozenset[str], second: frozenset[str]) -> float:
+    """Measures the Jaccard similarity of two sets of words, from 0 to 1."""
     return len(first & second) / max(1, len(first | second))
 
 
-def number(*parts: str) -> int:
-    """A number that depends on nothing but the words."""
+def hash_number(*parts: str) -> int:
+    """Returns a number that depends on the texts alone."""
     return int(digest(list(parts)), 16)
 
 
-def ask(client: Any, pin: ModelPin, request: Planned, release: Release) -> dict[str, JsonLike]:
+def ask_model(
+    client: Any, pin: ModelPin, request: PlannedRequest, release: Release
+) -> dict[str, JsonLike]:
     """Sends one request to the model and returns its trace."""
-    params = {**release.params, "seed": number(request.trace_id) % 100_000}
-    messages = release.messages(request.input, request.context)
+    params = {**release.params, "seed": hash_number(request.trace_id) % 100_000}
+    messages = release.build_messages(request.input, request.context)
     began = time.perf_counter()
     answer = client.chat.completions.create(
         model=pin.model, messages=messages, **params, **release.response_format()
@@ -233,7 +236,7 @@ def ask(client: Any, pin: ModelPin, request: Planned, release: Release) -> dict[
     }
 
 
-def record(
+def record_demo(
     out: Path, catalog: Path = CATALOG, progress: Callable[[int, int], None] | None = None
 ) -> int:
     """Asks the pinned model every planned request and writes the traces.
@@ -257,37 +260,37 @@ def record(
         raise CatalogError(f"{catalog / 'models.yaml'}:1: no pin {PIN!r} to record with")
     import openai
 
-    releases, planned = read_releases(catalog), plan(read_inputs(catalog))
+    releases, planned = read_releases(catalog), plan_requests(read_inputs(catalog))
     base_url = start_server(find_weights(pin), pin.model)
     rows: list[dict[str, JsonLike]] = []
     with openai.OpenAI(base_url=base_url, api_key="none", timeout=pin.timeout_s) as client:
         for request in sorted(planned, key=lambda request: request.app):
             release = release_on(releases[request.app], request.ts.date())
-            rows.append(ask(client, pin, request, release))
+            rows.append(ask_model(client, pin, request, release))
             if progress:
                 progress(len(rows), len(planned))
-    write(out, sorted(rows, key=lambda row: (str(row["ts"]), str(row["trace_id"]))))
+    write_traces(out, sorted(rows, key=lambda row: (str(row["ts"]), str(row["trace_id"]))))
     return len(rows)
 
 
-def write(out: Path, rows: Sequence[Mapping[str, JsonLike]]) -> None:
-    """Rows as gzipped JSON Lines, aside and then renamed; equal rows give equal bytes."""
+def write_traces(out: Path, rows: Sequence[Mapping[str, JsonLike]]) -> None:
+    """Writes rows as gzipped JSON Lines, atomically; equal rows give equal bytes."""
     lines = b"".join(encode_canonical(row) + b"\n" for row in rows)
     replace(out, gzip.compress(lines, 9, mtime=0))
 
 
 def main() -> None:
-    """The command line: `python -m evals.experiments.demo_recording --out FILE`."""
+    """Records the demo: `python -m evals.experiments.demo_recording --out FILE`."""
     parser = argparse.ArgumentParser(description="Record the demo's traces again.")
     parser.add_argument("--catalog", type=Path, default=CATALOG)
     parser.add_argument("--out", type=Path, help="default: the catalog's demo/inbox")
     chosen = parser.parse_args()
     out = chosen.out or chosen.catalog / "demo" / "inbox" / "traces.jsonl.gz"
 
-    def show(done: int, total: int) -> None:
+    def show_progress(done: int, total: int) -> None:
         sys.stderr.write(f"\r{done} of {total}")  # noqa: TID251  figures
 
-    count = record(out, chosen.catalog, show)
+    count = record_demo(out, chosen.catalog, show_progress)
     sys.stderr.write(f"\n{count} traces in {out}\n")  # noqa: TID251  our own
 
 

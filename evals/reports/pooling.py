@@ -15,7 +15,7 @@ from evals.reports.phrases import round_figure
 from evals.reports.report import Report
 from evals.reports.sections import results
 from evals.reports.sections.results import Result, Weighted, weighted_rate
-from evals.statistics import Proportion, critical, together
+from evals.statistics import Proportion, normal_quantile, pool_proportions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class PooledResult:
     weighted: Weighted | None = absent_if(None)
 
     @property
-    def compared(self) -> Weighted | PooledResult:
+    def compared_rate(self) -> Weighted | PooledResult:
         """The rate that comparisons use: weighted where there is one."""
         return self.weighted or self
 
@@ -106,7 +106,9 @@ def pool_rows(nights: Sequence[tuple[date, Result]]) -> PooledResult:
         low=round_figure(low),
         high=round_figure(high),
         coverage=scored / due if due and unsampled is not None else None,
-        weighted=weighted_rate(together([all_traces(r) for r in rows]) if is_weighted else None),
+        weighted=weighted_rate(
+            pool_proportions([all_traces(r) for r in rows]) if is_weighted else None
+        ),
     )
 
 
@@ -126,5 +128,5 @@ def effective_size(row: Result) -> float:
     bound = row.low if rate > 0 else row.high
     if bound is None:
         return float(n)
-    size = critical() ** 2 * bound * (1 - bound) / (rate - bound) ** 2
+    size = normal_quantile() ** 2 * bound * (1 - bound) / (rate - bound) ** 2
     return float(n) if abs(size - n) < 1e-3 * n else size

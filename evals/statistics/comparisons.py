@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from evals.statistics.intervals import ALPHA, NORMAL, Interval, critical
+from evals.statistics.intervals import ALPHA, NORMAL, Interval, normal_quantile
 from evals.statistics.proportions import Proportion
 
 POWER = 0.8
@@ -33,16 +33,16 @@ class Decomposition(NamedTuple):
     """What the rates within the groups moved."""
 
 
-def newcombe(before: Proportion, after: Proportion, z: float) -> Interval:
+def newcombe_interval(before: Proportion, after: Proportion, z: float) -> Interval:
     """The interval of after minus before from the two score intervals (Newcombe 1998, 10)."""
     change = after.rate - before.rate
-    a, b = after.at(z), before.at(z)
+    a, b = after.interval_at(z), before.interval_at(z)
     low = change - math.hypot(after.rate - a.low, b.high - before.rate)
     high = change + math.hypot(a.high - after.rate, before.rate - b.low)
     return Interval(max(-1.0, low), min(1.0, high))
 
 
-def difference(before: Proportion, after: Proportion, alpha: float = ALPHA) -> Difference:
+def compare_rates(before: Proportion, after: Proportion, alpha: float = ALPHA) -> Difference:
     """Two independent rates compared; p inverts the interval, so the two never disagree.
 
     Raises:
@@ -51,11 +51,11 @@ def difference(before: Proportion, after: Proportion, alpha: float = ALPHA) -> D
     if not before.n or not after.n:
         raise ValueError("a difference needs rows with a verdict on both sides")
     change = after.rate - before.rate
-    interval = newcombe(before, after, critical(alpha))
+    interval = newcombe_interval(before, after, normal_quantile(alpha))
     low, high = 0.0, 40.0
     for _ in range(80 if change else 0):
         middle = (low + high) / 2
-        edges = newcombe(before, after, middle)
+        edges = newcombe_interval(before, after, middle)
         excluded = edges.low > 0 or edges.high < 0
         low, high = (middle, high) if excluded else (low, middle)
     return Difference(change, interval.low, interval.high, math.erfc(low / math.sqrt(2)))
@@ -72,7 +72,7 @@ def mde(
     rate: float, n_before: float, n_after: float, alpha: float = ALPHA, power: float = POWER
 ) -> float:
     """The smallest difference two independent samples of these sizes find with this power."""
-    reach = critical(alpha) + NORMAL.inv_cdf(power)
+    reach = normal_quantile(alpha) + NORMAL.inv_cdf(power)
     return min(1.0, reach * math.sqrt(rate * (1 - rate) * (1 / n_before + 1 / n_after)))
 
 
@@ -80,7 +80,7 @@ def needed_n(
     rate: float, drop: float, n_before: float, alpha: float = ALPHA, power: float = POWER
 ) -> int:
     """Rows needed tonight to find a drop against `n_before`; on both sides where that is short."""
-    reach = critical(alpha) + NORMAL.inv_cdf(power)
+    reach = normal_quantile(alpha) + NORMAL.inv_cdf(power)
     information = drop**2 / (reach**2 * rate * (1 - rate))
     left = information - 1 / n_before
     return math.ceil(1 / left) if left >= information / 2 else math.ceil(2 / information)
@@ -112,7 +112,7 @@ def slice_test(part: Proportion, whole: Proportion) -> float:
     Raises:
         ValueError: the slice is empty or the whole, so it has no complement.
     """
-    rest = whole.without(part)
+    rest = whole.subtract(part)
     if part.n <= 0 or rest.n <= 0:
         raise ValueError("a slice is tested against a complement; one of the two is empty")
     variance = whole.rate * (1 - whole.rate) * (1 / part.size + 1 / rest.size)

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from evals.statistics.intervals import ALPHA, critical
+from evals.statistics.intervals import ALPHA, normal_quantile
 from evals.statistics.proportions import Proportion
 
 
@@ -70,7 +70,7 @@ class Agreement:
         return self.fails.rate if self.fails.n else None
 
     @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether a judge may decide.
 
         The rule: TPR and TNR are both above .80, each on at least 20 labels of its class.
@@ -98,9 +98,9 @@ class Agreement:
         return Kappa(value, math.sqrt(max(0.0, spread) / n) / (1 - chance))
 
 
-def around(value: float, variance: float, alpha: float) -> Estimate:
+def clamp_estimate(value: float, variance: float, alpha: float) -> Estimate:
     """An estimate with its normal interval, both kept within [0, 1]."""
-    half = critical(alpha) * math.sqrt(variance)
+    half = normal_quantile(alpha) * math.sqrt(variance)
     value, low, high = (min(1.0, max(0.0, x)) for x in (value, value - half, value + half))
     return Estimate(value, low, high)
 
@@ -122,7 +122,7 @@ def rogan_gladen(judged: Proportion, labels: Agreement, alpha: float = ALPHA) ->
     j = labels.tpr + labels.tnr - 1
     smooth = ((labels.tp + 1) / (n1 + 2), (labels.tn + 1) / (n0 + 2))
     error = math.sqrt(sum(s * (1 - s) / n for s, n in zip(smooth, (n1, n0), strict=True)))
-    if j <= critical(alpha) * error:
+    if j <= normal_quantile(alpha) * error:
         return None
     p = judged.rate
     theta = (p + labels.tnr - 1) / j
@@ -131,7 +131,7 @@ def rogan_gladen(judged: Proportion, labels: Agreement, alpha: float = ALPHA) ->
         + theta**2 * labels.tpr * (1 - labels.tpr) / n1
         + (1 - theta) ** 2 * labels.tnr * (1 - labels.tnr) / n0
     )
-    return around(theta, variance / j**2, alpha)
+    return clamp_estimate(theta, variance / j**2, alpha)
 
 
 def post_stratified(judged: Proportion, labels: Agreement, alpha: float = ALPHA) -> Estimate | None:
@@ -151,4 +151,4 @@ def post_stratified(judged: Proportion, labels: Agreement, alpha: float = ALPHA)
         + (1 - share) ** 2 * s0 * (1 - s0) / n0
         + share * (1 - share) * (q1 - q0) ** 2 / judged.size
     )
-    return around(share * q1 + (1 - share) * q0, variance, alpha)
+    return clamp_estimate(share * q1 + (1 - share) * q0, variance, alpha)

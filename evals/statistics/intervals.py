@@ -30,12 +30,12 @@ class Errors(NamedTuple):
     """CR1: rows of one conversation move together."""
 
 
-def critical(alpha: float = ALPHA) -> float:
+def normal_quantile(alpha: float = ALPHA) -> float:
     """The standard normal quantile of a two-sided level."""
     return NORMAL.inv_cdf(1 - alpha / 2)
 
 
-def t_inside(t: float, df: int) -> float:
+def t_probability(t: float, df: int) -> float:
     """P(|T| < t) for integer degrees of freedom (Abramowitz & Stegun 26.7.3-4)."""
     angle = math.atan2(t, math.sqrt(df))
     cos2 = math.cos(angle) ** 2
@@ -54,19 +54,19 @@ def t_quantile(df: int, alpha: float = ALPHA) -> float:
     """Student's t quantile of a two-sided level; Cornish-Fisher above 200 degrees of freedom."""
     if df < 1:
         raise ValueError(f"df: expected at least 1, got {df}")
-    z = critical(alpha)
+    z = normal_quantile(alpha)
     if df > 200:
         return z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
     low, high = z, 2 * z
-    while t_inside(high, df) < 1 - alpha:
+    while t_probability(high, df) < 1 - alpha:
         low, high = high, 2 * high
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if t_inside(middle, df) < 1 - alpha else (low, middle)
+        low, high = (middle, high) if t_probability(middle, df) < 1 - alpha else (low, middle)
     return (low + high) / 2
 
 
-def wilson_at(passed: float, n: float, z: float) -> Interval:
+def wilson_interval_at(passed: float, n: float, z: float) -> Interval:
     """The score interval of a rate at a normal quantile; (0, 1) for n = 0."""
     if n <= 0:
         return Interval(0.0, 1.0)
@@ -79,9 +79,9 @@ def wilson_at(passed: float, n: float, z: float) -> Interval:
     return Interval(low, high)
 
 
-def wilson(passed: float, n: float, alpha: float = ALPHA) -> Interval:
+def wilson_interval(passed: float, n: float, alpha: float = ALPHA) -> Interval:
     """Wilson's score interval (1927) of `passed` in `n`; both may be fractional (effective)."""
-    return wilson_at(passed, n, critical(alpha))
+    return wilson_interval_at(passed, n, normal_quantile(alpha))
 
 
 def standard_errors(passed: int, n: int, clusters: int, session_ss: float) -> Errors:
@@ -114,5 +114,7 @@ def effective_n(
     errors = standard_errors(passed, n, clusters, session_ss)
     if errors.clt == 0:
         return float(n)
-    ratio = t_quantile(clusters - 1, alpha) * errors.clustered / (critical(alpha) * errors.clt)
+    ratio = (
+        t_quantile(clusters - 1, alpha) * errors.clustered / (normal_quantile(alpha) * errors.clt)
+    )
     return max(1.0, n / max(1.0, ratio) ** 2)

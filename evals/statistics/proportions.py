@@ -13,9 +13,9 @@ from typing import NamedTuple
 from evals.statistics.intervals import (
     ALPHA,
     Interval,
-    critical,
+    normal_quantile,
     t_quantile,
-    wilson_at,
+    wilson_interval_at,
 )
 
 
@@ -30,7 +30,7 @@ class Weights(NamedTuple):
         """Kish's effective sample size (1965): rows of one weight that know as much."""
         return self.total**2 / self.squares
 
-    def without(self, part: Weights) -> Weights:
+    def subtract(self, part: Weights) -> Weights:
         """Those of the other rows."""
         return Weights(self.total - part.total, self.squares - part.squares)
 
@@ -57,27 +57,31 @@ class Proportion:
         """The raw rate; n must not be 0."""
         return self.passed / self.n
 
-    def at(self, z: float) -> Interval:
+    def interval_at(self, z: float) -> Interval:
         """Wilson's interval with the effective sample size, at a normal quantile."""
-        return wilson_at(self.rate * self.size, self.size, z) if self.n else Interval(0.0, 1.0)
+        return (
+            wilson_interval_at(self.rate * self.size, self.size, z)
+            if self.n
+            else Interval(0.0, 1.0)
+        )
 
     def interval(self, alpha: float = ALPHA) -> Interval:
         """Wilson's interval with the effective sample size."""
-        return self.at(critical(alpha))
+        return self.interval_at(normal_quantile(alpha))
 
-    def without(self, part: Proportion) -> Proportion:
+    def subtract(self, part: Proportion) -> Proportion:
         """The complement of a part, with this proportion's design effect."""
         n = self.n - part.n
         if self.weights is None or part.weights is None:
             return Proportion(self.passed - part.passed, n, self.size / self.n * n)
-        rest = self.weights.without(part.weights)
+        rest = self.weights.subtract(part.weights)
         passed = self.rate * self.weights.total - part.rate * part.weights.total
         rate = min(1.0, max(0.0, passed / rest.total))
         size = self.size / self.weights.kish * rest.kish
         return Proportion(rate * n, n, max(1.0, min(size, n)), rest)
 
 
-def weighted(
+def weigh_proportion(
     rate: float,
     variance: float | None,
     n: int,
@@ -104,12 +108,12 @@ def weighted(
     if clusters < 2 or variance is None:
         size = 1.0
     elif 0 < rate < 1 and variance > 0:
-        inflated = t_quantile(clusters - 1, alpha) / critical(alpha)
+        inflated = t_quantile(clusters - 1, alpha) / normal_quantile(alpha)
         size = rate * (1 - rate) / (variance * inflated**2)
     return Proportion(rate * n, n, max(1.0, min(size, n)), weights)
 
 
-def together(parts: Sequence[Proportion]) -> Proportion:
+def pool_proportions(parts: Sequence[Proportion]) -> Proportion:
     """Independent samples as one, each with the weight of its rows: their variances add up."""
     known = [part for part in parts if part.n]
     n = sum(part.n for part in known)

@@ -177,7 +177,7 @@ def build_rates_table(report: Report) -> Table:
 
 def describe_rate(row: Result | PooledResult) -> tuple[str, str]:
     """A rate and its interval; the weighted rate of an unequal sample, which comparisons use."""
-    rate = row.compared
+    rate = row.compared_rate
     shown = phrases.format_percent(rate.rate, rate.low, rate.high)
     return f"{shown} weighted" if row.weighted else shown, phrases.format_interval(
         rate.low, rate.high

@@ -46,7 +46,7 @@ def judge_attack(
     settings = read_options(home, catalog)
     trials = run_trials(settings, name, app)
     if as_json:
-        terminal.print_json([trial.document() for trial in trials])
+        terminal.print_json([trial.to_json() for trial in trials])
         return
     for trial in trials:
         print_trial(trial)
@@ -61,7 +61,7 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
     from orchestration.runtime.progress import Progress
 
     lake, cat = settings.open_lake(), settings.load_catalog()
-    uses, nights = attack_trial.uses(cat, name, app), lake.nights("traces")
+    uses, nights = attack_trial.find_uses(cat, name, app), lake.nights("traces")
     if not uses:
         fail(
             USAGE, f"no application uses a judge {name!r}; judges: {', '.join(sorted(cat.judges))}"
@@ -72,14 +72,14 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
     references = settings.load_references(lake)
     with open_budget(lake, run, today, cat) as budget, ledger.journal(lake, run) as journal:
         return [
-            attack_trial.attack(
+            attack_trial.try_attacks(
                 lake,
                 cat,
                 references,
                 use,
                 journal,
                 nights[-1],
-                purse=budget,
+                budget=budget,
                 progress=Progress.count_calls,
                 stop=Interrupts.stop,
             )
@@ -89,7 +89,7 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
 
 def print_trial(trial: Trial) -> None:
     """Prints a trial as a table by family of attacks."""
-    row = trial.document()
+    row = trial.to_json()
     terminal.print_line(f"{row['judge']} in {row['app']}: {row['state']}; {row['reason']}")
     for family in row["families"]:
         terminal.print_line(

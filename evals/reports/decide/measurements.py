@@ -21,12 +21,12 @@ from evals.statistics import (
     Estimate,
     Proportion,
     Weights,
-    difference,
+    compare_rates,
     effective_n,
+    pool_proportions,
     post_stratified,
     rogan_gladen,
-    together,
-    weighted,
+    weigh_proportion,
 )
 
 
@@ -144,7 +144,7 @@ def measure_row(
     aligned = is_aligned(row, labels)
     value, estimator = estimate_rate(row, rate, labels, night.labels_random)
     dimension = night.dimensions.get(row.dimension)
-    compared = difference(before, rate, night.app.gate.alpha) if before.n and counted.n else None
+    compared = compare_rates(before, rate, night.app.gate.alpha) if before.n and counted.n else None
     return Measurement(
         row=row,
         counted=counted,
@@ -224,7 +224,7 @@ def is_adjudicated(row: Rate) -> bool:
 def is_aligned(row: Rate, labels: Agreement | None) -> bool | None:
     """Whether the evaluator agrees with people; None where that is not needed."""
     if needs_alignment(row.kind) or (is_recorded(row.kind) and not is_adjudicated(row)):
-        return bool(labels and labels.usable)
+        return bool(labels and labels.is_usable)
     return None
 
 
@@ -249,7 +249,7 @@ def pool_rates(rows: Sequence[Rate]) -> Proportion:
     if not any(row.is_weighted for row in rows):
         return pool_counted(rows)
     nights = [weigh_row(row) if row.is_weighted else pool_counted([row]) for row in rows]
-    return nights[0] if len(nights) == 1 else together(nights)
+    return nights[0] if len(nights) == 1 else pool_proportions(nights)
 
 
 def weigh_row(row: Rate) -> Proportion:
@@ -258,7 +258,9 @@ def weigh_row(row: Rate) -> Proportion:
     weights = Weights(total, squares) if total and squares else None
     if row.weighted_rate is None or not row.scored:
         return replace(pool_counted([row]), weights=weights)
-    return weighted(row.weighted_rate, row.weighted_variance, row.scored, row.sessions, weights)
+    return weigh_proportion(
+        row.weighted_rate, row.weighted_variance, row.scored, row.sessions, weights
+    )
 
 
 def estimate_rate(

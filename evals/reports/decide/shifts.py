@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from evals.reports.decide.rows import CauseRate, TraceCount
 from evals.reports.phrases import format_whole_percent
-from evals.statistics import Decomposition, critical, kitagawa
+from evals.statistics import Decomposition, kitagawa, normal_quantile
 
 MATERIAL = 0.1
 """The total variation beyond chance that counts as a change."""
@@ -75,16 +75,16 @@ class Shift:
     """Mix and rate, where nearly all rows have values known on both sides."""
 
     @property
-    def newcomer(self) -> str:
+    def top_gain(self) -> str:
         """The value that gained the most."""
         n, m = sum_weights(self.before), sum_weights(self.after)
         gain = {v: cell.weight / m - share_of(self.before, v, n) for v, cell in self.after.items()}
         return min(gain, key=lambda v: (-gain[v], v))
 
     @property
-    def leaver(self) -> str:
+    def top_loss(self) -> str:
         """The value that lost the most."""
-        return Shift(self.field, self.after, self.before, None).newcomer
+        return Shift(self.field, self.after, self.before, None).top_gain
 
 
 def name_field(field: str) -> str:
@@ -168,7 +168,7 @@ def measure_variation(before: Values, after: Values) -> float:
         )
         pooled = (p * n + q * m) / (n + m)
         distance.append(abs(p - q) / 2)
-        chance.append(critical() / 2 * math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
+        chance.append(normal_quantile() / 2 * math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
     return math.fsum(distance) - math.fsum(chance)
 
 
@@ -208,7 +208,7 @@ def describe_evidence(shift: Shift) -> str:
     if shift.parts:
         points = f"{100 * shift.parts.mix:+.0f}".replace("-", "−")
         return f"; the shift of shares alone accounts for {points} points"
-    old, new = shift.before.get(shift.leaver), shift.after.get(shift.newcomer)
+    old, new = shift.before.get(shift.top_loss), shift.after.get(shift.top_gain)
     if not (old and new) or old.rate is None or new.rate is None:
         return ""
     return (
@@ -224,9 +224,9 @@ def short_value(shift: Shift, value: str) -> str:
 
 def describe_shift(shift: Shift, others: Collection[str]) -> str:
     """Describes what changed, with its evidence and the fields it is confounded with."""
-    new, old = short_value(shift, shift.newcomer), short_value(shift, shift.leaver)
-    now = share_of(shift.after, shift.newcomer, sum_weights(shift.after))
-    then = share_of(shift.before, shift.newcomer, sum_weights(shift.before))
+    new, old = short_value(shift, shift.top_gain), short_value(shift, shift.top_loss)
+    now = share_of(shift.after, shift.top_gain, sum_weights(shift.after))
+    then = share_of(shift.before, shift.top_gain, sum_weights(shift.before))
     if now == 1 and then == 0:
         text = f"{name_field(shift.field)} {new} replaced {old} on all traces"
     else:

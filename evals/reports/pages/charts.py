@@ -39,7 +39,7 @@ class Scale(NamedTuple):
     size: float
     pad: float = 6.0
 
-    def at(self, share: float) -> float:
+    def locate(self, share: float) -> float:
         """Distance from the start of the scale, in user units."""
         part = min(max((share - self.low) / (self.high - self.low), 0.0), 1.0)
         return round(self.pad + part * (self.size - 2 * self.pad), 1)
@@ -79,7 +79,7 @@ def collect_points(reports: Sequence[Report], key: tuple[str, str]) -> list[Poin
         rows = report[results.SECTION]
         row = next((r for r in rows if r.is_whole and r.key == key), None)
         if row:
-            rate = row.compared
+            rate = row.compared_rate
             shown = (rate.rate, rate.low, rate.high, row.scored, row.coverage)
             found.append(Point(report.date, *shown, changed))
         else:
@@ -96,7 +96,7 @@ def draw_trend(
     step = (width - 12) / max(len(nights) - 1, 1)
 
     def down(share: float | None) -> float:
-        return round(height - up.at(share or 0.0), 1)
+        return round(height - up.locate(share or 0.0), 1)
 
     start = 6.0 if len(nights) > 1 else width / 2
     placed = [(round(start + step * index, 1), night) for index, night in enumerate(nights)]

@@ -122,7 +122,7 @@ def build_agreement(key: Identity, labels: Agreement, repeats: Repeats | None) -
         tnr=labels.tnr,
         tnr_low=round_figure(tnr.low),
         tnr_high=round_figure(tnr.high),
-        usable=labels.usable,
+        usable=labels.is_usable,
         noise=measure_noise(repeats) if repeats else None,
     )
 

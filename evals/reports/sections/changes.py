@@ -65,7 +65,7 @@ def build_change(row: Result) -> Change:
         or row.change is None
         or row.change_low is None
         or row.change_high is None
-        or row.compared.rate is None
+        or row.compared_rate.rate is None
     ):
         raise ValueError(f"{row.dimension} ({row.evaluator}) has no baseline to differ from")
     return Change(
@@ -73,7 +73,7 @@ def build_change(row: Result) -> Change:
         evaluator=row.evaluator,
         slice=row.slice,
         before=row.baseline.rate,
-        after=row.compared.rate,
+        after=row.compared_rate.rate,
         change=row.change,
         low=row.change_low,
         high=row.change_high,

@@ -150,7 +150,7 @@ class Result:
         return (self.dimension, self.evaluator)
 
     @property
-    def compared(self) -> Weighted | Result:
+    def compared_rate(self) -> Weighted | Result:
         """The rate that comparisons use: the weighted one where there is one."""
         return self.weighted or self
 

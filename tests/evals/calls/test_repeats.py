@@ -21,7 +21,7 @@ from evals.runs import night_locks
 from evals.runs import noise as noises
 from evals.runs.plan import PlanScope, plan_nights
 from evals.specs import load_catalog
-from evals.statistics import wilson
+from evals.statistics import wilson_interval
 from evals.storage import night_state
 from evals.worklist.worklist import NightTraces, build_worklist
 from tests.evals.calls.batch_night import BatchLine, catalog_at
@@ -124,7 +124,7 @@ def test_flips_are_counted_and_errors_are_none(tmp_path: Path, server: Server) -
     assert (found["repeats"], found["contents"], found["n"]) == (3, 5, 10)
     assert (found["flips"], found["errors"], found["missing"]) == (5, 2, 0)
     assert found["rate"] == 0.5
-    assert (found["low"], found["high"]) == pytest.approx(tuple(wilson(5, 10)))
+    assert (found["low"], found["high"]) == pytest.approx(tuple(wilson_interval(5, 10)))
 
 
 def test_answers_of_one_content_widen_the_interval(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_answers_of_one_content_widen_the_interval(tmp_path: Path) -> None:
     counts = noises.count_flips(noises.compare_answers(one, said) for one in names)
     shape = ("contents", "pairs", "flips", "square", "errors", "missing")
     found = noise_of({"repeats": 3, **dict(zip(shape, counts, strict=True))})
-    alone = wilson(4, 10)
+    alone = wilson_interval(4, 10)
     assert found["rate"] == 0.4
     assert found["low"] < alone.low
     assert found["high"] > alone.high
@@ -147,7 +147,7 @@ def test_without_a_flip_a_content_counts_once(tmp_path: Path) -> None:
     row = {"repeats": 3, "contents": 10, "pairs": 20, "flips": 0, "square": 0.0}
     found = noise_of({**row, "errors": 0, "missing": 0})
     assert (found["n"], found["rate"], found["low"]) == (20, 0.0, 0.0)
-    assert found["high"] == pytest.approx(wilson(0, 10).high)
+    assert found["high"] == pytest.approx(wilson_interval(0, 10).high)
 
 
 def test_a_failed_first_answer_makes_no_pair() -> None:

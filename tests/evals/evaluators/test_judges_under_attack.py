@@ -126,10 +126,10 @@ def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> Non
     """Every attack on every answer people failed, by family; what it fell for by name."""
     references = GoldAndLabels.of(bench.catalog.root, bench.labels)
     with ledger.journal(bench.lake, "attack") as journal:
-        found = attack_trial.attack(
+        found = attack_trial.try_attacks(
             bench.lake, bench.catalog, references, bench.evaluator("kind"), journal, NIGHT
         )
-    told = found.document()
+    told = found.to_json()
     assert told["n"] == 2 * len(canaries.load_shipped_attacks())
     assert told["calls"] == told["n"] + 2
     assert sum(family["n"] for family in told["families"]) == told["n"]
@@ -154,7 +154,7 @@ def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> No
         references = GoldAndLabels.of(bench.catalog.root, bench.labels)
         with ledger.journal(bench.lake, "attack") as journal:
             judge = bench.evaluator("kind")
-            attack_trial.attack(bench.lake, bench.catalog, references, judge, journal, NIGHT)
+            attack_trial.try_attacks(bench.lake, bench.catalog, references, judge, journal, NIGHT)
     attacks = len(canaries.load_shipped_attacks())
 
     def said() -> list[str]:

@@ -79,7 +79,9 @@ def test_the_recording_follows_the_plan(traces: list[dict[str, Any]]) -> None:
     """Each trace is one planned request, asked with the messages of its night's release."""
     planned = {
         request.trace_id: request
-        for request in demo_recording.plan(demo_recording.read_inputs(demo_recording.CATALOG))
+        for request in demo_recording.plan_requests(
+            demo_recording.read_inputs(demo_recording.CATALOG)
+        )
     }
     releases = demo_recording.read_releases(demo_recording.CATALOG)
     assert planned.keys() == {trace["trace_id"] for trace in traces}
@@ -87,7 +89,7 @@ def test_the_recording_follows_the_plan(traces: list[dict[str, Any]]) -> None:
         request = planned[trace["trace_id"]]
         release = demo_recording.release_on(releases[trace["app"]], night_of(trace))
         assert datetime.fromisoformat(trace["ts"]) == request.ts
-        assert trace["messages"] == release.messages(request.input, request.context)
+        assert trace["messages"] == release.build_messages(request.input, request.context)
         assert trace["prompt_hash"] == release.prompt_hash()
 
 
@@ -201,7 +203,7 @@ def test_written_rows_give_the_same_bytes(tmp_path: Path) -> None:
     """Equal rows make equal files, so that a recording can be compared."""
     rows = [{"b": "ü", "a": 1}, {"a": None}]
     for name in ("one.gz", "two.gz"):
-        demo_recording.write(tmp_path / name, rows)
+        demo_recording.write_traces(tmp_path / name, rows)
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
     assert read(tmp_path / "one.gz") == rows
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.gz", "two.gz"]
@@ -210,7 +212,7 @@ def test_written_rows_give_the_same_bytes(tmp_path: Path) -> None:
 def test_the_nearest_examples_come_last() -> None:
     """An application that picks its examples shows the one most like the question at the end."""
     release = demo_recording.read_releases(demo_recording.CATALOG)["nl2sql"][0]
-    chat = release.messages("How many customers live in Graz?", "customers(city)")
+    chat = release.build_messages("How many customers live in Graz?", "customers(city)")
     assert release.nearest == 4
     assert [turn["role"] for turn in chat] == ["system", *["user", "assistant"] * 4, "user"]
     assert "How many customers live in Oslo?" in chat[-3]["content"]

@@ -32,7 +32,7 @@ def test_rates_have_wilson_intervals() -> None:
 )
 def test_a_judge_decides_only_when_aligned(cells: tuple[int, ...], usable: bool) -> None:
     """Both rates above .80, each on at least 20 labels of its class."""
-    assert Agreement(*cells).usable is usable
+    assert Agreement(*cells).is_usable is usable
 
 
 def test_a_class_without_labels_has_no_rate() -> None:

@@ -369,7 +369,7 @@ def test_scale_holds_what_it_shows(values: list[float | None]) -> None:
     found = charts.make_scale(values, 240)
     known = sorted(value for value in values if value is not None)
     assert 0 <= found.low < found.high <= 1
-    places = [found.at(value) for value in known]
+    places = [found.locate(value) for value in known]
     assert places == sorted(places)
     assert all(found.low - 1e-9 <= value <= found.high + 1e-9 for value in known)
 

@@ -15,7 +15,7 @@ from evals.reports.decide.rows import Paid
 from evals.reports.pooling import pool_reports
 from evals.reports.report import load_schema, refuse_report
 from evals.specs import App, Dimension, Evaluator, Gate
-from evals.statistics import wilson
+from evals.statistics import wilson_interval
 from tests.evals.reports.night_rows import Night, build, report_of
 
 TONIGHT = date(2026, 10, 8)
@@ -152,7 +152,7 @@ def test_a_rate_is_the_exact_ratio() -> None:
     """The rate is passed / (passed + failed) to the last digit, with Wilson's interval."""
     row = only(built(replace(BASE, rates=[rate(137, 64, errored=3, skipped=5)])))
     assert row["rate"] == 137 / 201
-    assert (row["low"], row["high"]) == pytest.approx(wilson(137, 201), abs=1e-8)
+    assert (row["low"], row["high"]) == pytest.approx(wilson_interval(137, 201), abs=1e-8)
     assert row["n"] == 209
     assert row["coverage"] == 201 / 209
 
@@ -470,7 +470,7 @@ def test_nights_pool_their_counts() -> None:
     (row,) = pool_reports([report_of(BASE), report_of(replace(BASE, date=later, rates=[second]))])
     assert (row.passed, row.failed, row.errored, row.nights) == (250, 150, 4, 2)
     assert row.rate == 250 / 400
-    assert (row.low, row.high) == pytest.approx(wilson(250, 400), abs=1e-6)
+    assert (row.low, row.high) == pytest.approx(wilson_interval(250, 400), abs=1e-6)
     assert (row.first, row.last) == (TONIGHT, later)
 
 
@@ -481,7 +481,7 @@ def test_pooled_bodies_keep_their_conversations() -> None:
         for night in (TONIGHT, TONIGHT + timedelta(days=1))
     ]
     (row,) = pool_reports(report_of(replace(BASE, date=one["date"], rates=[one])) for one in long)
-    plain = wilson(300, 400)
+    plain = wilson_interval(300, 400)
     assert row.low is not None
     assert row.high is not None
     assert row.high - row.low > 1.5 * (plain.high - plain.low)

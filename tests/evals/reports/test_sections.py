@@ -96,7 +96,7 @@ def test_a_body_from_before_a_section_is_read(templates: Path) -> None:
     assert Report.from_json(bodies.slipped())[TOY] == Toy(0, 0)
 
 
-def without(*keys: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def drop_keys(*keys: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Takes keys out of a body."""
     return lambda body: {key: value for key, value in body.items() if key not in keys}
 
@@ -131,7 +131,7 @@ def test_words_of_older_reports_are_read() -> None:
 
 def test_fields_added_later_have_defaults() -> None:
     """A body without them is one of before: no attack, no alarm, no pin, nothing pending."""
-    body = without("attacks", "alarms")(bodies.slipped())
+    body = drop_keys("attacks", "alarms")(bodies.slipped())
     report = Report.from_json(body)
     assert report[attacks.SECTION] == ()
     assert {row.pending for row in report[results.SECTION]} == {0}
@@ -142,8 +142,8 @@ def test_fields_added_later_have_defaults() -> None:
     ("change", "message"),
     [
         (lambda body: body | {"schema_version": 2}, r"schema_version 2, and 1 was expected.*andon"),
-        (without("results"), r"no `results`: keys are schema_version, date"),
-        (without("gate"), r"Frame has no `gate`"),
+        (drop_keys("results"), r"no `results`: keys are schema_version, date"),
+        (drop_keys("gate"), r"Frame has no `gate`"),
         (lambda body: body | {"gate": {"outcome": "pass"}}, r"GateDecision has no `reasons`"),
     ],
 )

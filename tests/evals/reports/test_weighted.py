@@ -25,7 +25,15 @@ from evals.reports.pooling import PooledResult, pool_reports
 from evals.reports.report import load_schema
 from evals.reports.sections import causes, results
 from evals.specs import App, Gate
-from evals.statistics import Proportion, Weights, difference, slice_test, together, weighted, wilson
+from evals.statistics import (
+    Proportion,
+    Weights,
+    compare_rates,
+    pool_proportions,
+    slice_test,
+    weigh_proportion,
+    wilson_interval,
+)
 from tests.evals.reports.night_rows import Night, build, report_of
 from tests.evals.reports.test_report import TONIGHT, dimension, only, rate
 
@@ -102,7 +110,7 @@ def test_the_interval_of_a_change_covers_it(worse: float) -> None:
         assert found.difference
         covered += found.difference.low <= -worse <= found.difference.high
         alarms += found.difference.p < 0.05
-        plain = difference(counted(drawn_now.history[0]), counted(drawn_now.rates[0]))
+        plain = compare_rates(counted(drawn_now.history[0]), counted(drawn_now.rates[0]))
         raw += plain.low <= -worse <= plain.high
     assert 0.93 <= covered / REPEATED <= 0.975
     assert raw / REPEATED < 0.05
@@ -157,7 +165,7 @@ def test_slices_are_tested_by_what_they_say_of_all_traces() -> None:
         sides = [weigh_row(read_row(Rate, row)) for row in (part, whole)]
         by_chance += slice_test(*sides) < 0.05
         raw += slice_test(counted(part), counted(whole)) < 0.05
-        complement = sides[1].without(sides[0])
+        complement = sides[1].subtract(sides[0])
         assert complement.rate == pytest.approx(counted(rest).rate)
     assert 0.02 <= by_chance / REPEATED <= 0.075
     assert raw / REPEATED > 0.9
@@ -271,20 +279,20 @@ def pooled_week(rng: np.random.Generator) -> PooledResult:
 def test_all_passing_has_kish_s_sample_size() -> None:
     """A variance of 0 is no certainty: 10 rows for 1,000 traces beside 90 for 90 are few."""
     weights = Weights(10 * 100.0 + 90, 10 * 100.0**2 + 90)
-    found = weighted(1.0, 0.0, 100, weights=weights)
+    found = weigh_proportion(1.0, 0.0, 100, weights=weights)
     assert found.size == pytest.approx(weights.kish)
-    assert found.interval().low == pytest.approx(wilson(weights.kish, weights.kish).low)
-    assert found.interval().low < wilson(100, 100).low - 0.1
+    assert found.interval().low == pytest.approx(wilson_interval(weights.kish, weights.kish).low)
+    assert found.interval().low < wilson_interval(100, 100).low - 0.1
 
 
 def test_one_session_is_one_observation() -> None:
     """Rows of one conversation are no evidence of others, however many traces they represent."""
-    assert weighted(0.5, None, 40, sessions=1).size == 1.0
+    assert weigh_proportion(0.5, None, 40, sessions=1).size == 1.0
 
 
 def test_hajek_by_hand() -> None:
     """The vector of the dbt unit test: .333333 with variance .0779 of 4 rows is worth 1.1."""
-    found = weighted(1 / 3, 0.077937347779, 4, 4, Weights(21.0, 145.0))
+    found = weigh_proportion(1 / 3, 0.077937347779, 4, 4, Weights(21.0, 145.0))
     assert found.rate == pytest.approx(1 / 3)
     assert found.size == pytest.approx(1.0815, abs=1e-3)
 
@@ -296,7 +304,7 @@ def test_equal_weights_are_worth_what_rows_are(passed: int, n: int, inclusion: f
     squares = n * weight**2
     spread = passed * weight**2 * (1 - 2 * share) + share**2 * squares
     variance = spread / (n * weight) ** 2 * n / (n - 1)
-    found = weighted(share, variance, n, n, Weights(n * weight, squares))
+    found = weigh_proportion(share, variance, n, n, Weights(n * weight, squares))
     assert 0.96 * n <= found.size <= n
     assert found.weights is not None
     assert math.isclose(found.weights.kish, n, rel_tol=1e-9)
@@ -306,7 +314,7 @@ def test_equal_weights_are_worth_what_rows_are(passed: int, n: int, inclusion: f
 def test_independent_samples_together_are_as_large_as_all(parts: list[tuple[int, int]]) -> None:
     """Without a design effect effective sizes add up, and so do passes."""
     sides = [Proportion(min(k, n), n) for k, n in parts]
-    found = together(sides)
+    found = pool_proportions(sides)
     assert found.n == sum(side.n for side in sides)
     assert found.size == pytest.approx(found.n)
     assert found.passed == pytest.approx(sum(side.passed for side in sides))

@@ -22,7 +22,7 @@ from evals.statistics import (
     Agreement,
     Proportion,
     benjamini_hochberg,
-    difference,
+    compare_rates,
     effective_n,
     holm,
     kitagawa,
@@ -34,7 +34,7 @@ from evals.statistics import (
     slice_test,
     standard_errors,
     t_quantile,
-    wilson,
+    wilson_interval,
 )
 
 S = [1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 0, 1]
@@ -62,13 +62,13 @@ ps = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 )
 def test_wilson_vectors(passed: int, n: int, low: float, high: float) -> None:
     """Wilson's interval gives the published figures."""
-    assert wilson(passed, n) == pytest.approx((low, high), abs=1e-6)
+    assert wilson_interval(passed, n) == pytest.approx((low, high), abs=1e-6)
 
 
 @given(counts, st.sampled_from([0.01, 0.05, 0.2]))
 def test_wilson_is_statsmodels(count: tuple[int, int], alpha: float) -> None:
     """Wilson's interval is that of statsmodels, holds the rate, and stays within [0, 1]."""
-    low, high = wilson(*count, alpha)
+    low, high = wilson_interval(*count, alpha)
     assert (low, high) == pytest.approx(proportion_confint(*count, alpha, "wilson"), abs=1e-9)
     assert 0 <= low <= count[0] / count[1] <= high <= 1
 
@@ -76,7 +76,7 @@ def test_wilson_is_statsmodels(count: tuple[int, int], alpha: float) -> None:
 @given(counts, st.integers(2, 20))
 def test_more_rows_narrow_the_interval(count: tuple[int, int], times: int) -> None:
     """The same rate on more rows has a narrower interval."""
-    few, many = wilson(*count), wilson(count[0] * times, count[1] * times)
+    few, many = wilson_interval(*count), wilson_interval(count[0] * times, count[1] * times)
     assert many.high - many.low < few.high - few.low
 
 
@@ -128,7 +128,7 @@ def test_t_quantile_tends_to_the_normal() -> None:
 @given(counts, counts)
 def test_difference_is_newcombe(before: tuple[int, int], after: tuple[int, int]) -> None:
     """The interval of a change is statsmodels' Newcombe, and p agrees with it."""
-    d = difference(Proportion(*before), Proportion(*after))
+    d = compare_rates(Proportion(*before), Proportion(*after))
     expected = confint_proportions_2indep(*after, *before, compare="diff", method="newcomb")
     assert (d.low, d.high) == pytest.approx(expected, abs=1e-9)
     assert -1 <= d.low <= d.change <= d.high <= 1
@@ -138,13 +138,13 @@ def test_difference_is_newcombe(before: tuple[int, int], after: tuple[int, int])
 
 def test_no_change_has_p_one() -> None:
     """Two equal rates give no evidence at all."""
-    assert difference(Proportion(9, 10), Proportion(90, 100)).p == 1
+    assert compare_rates(Proportion(9, 10), Proportion(90, 100)).p == 1
 
 
 def test_difference_needs_rows() -> None:
     """A night without verdicts is not compared."""
     with pytest.raises(ValueError, match="both sides"):
-        difference(Proportion(0, 0), Proportion(1, 2))
+        compare_rates(Proportion(0, 0), Proportion(1, 2))
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
