@@ -139,7 +139,7 @@ def collect_batches(lake: Lake, catalog: Catalog, now: datetime) -> None:
     from evals.calls.routing import take_back_batches
     from evals.storage import ledger
 
-    with ledger.journal(lake, f"batches-{secrets.token_hex(4)}") as journal:
+    with ledger.open_journal(lake, f"batches-{secrets.token_hex(4)}") as journal:
         take_back_batches(lake, catalog, journal, now)
 
 
@@ -228,7 +228,7 @@ def score_nights(
     tallies: list[Tally] = []
     with (
         day_budget.open_budget(lake, run_id, now.date(), catalog) as budget,
-        ledger.journal(lake, run_id) as journal,
+        ledger.open_journal(lake, run_id) as journal,
     ):
         take_back_batches(lake, catalog, journal, now)
         for night in nights:

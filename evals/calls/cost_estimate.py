@@ -19,7 +19,7 @@ from evals.calls.requests import CallPlan
 from evals.specs import Evaluator
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
-from evals.storage.ledger import answer_files, recent_answer_files
+from evals.storage.ledger import list_answer_files, list_recent_answer_files
 from evals.worklist.worklist import WantedAnswer, Worklist
 
 CHARS_PER_TOKEN = 4.0
@@ -140,8 +140,8 @@ def estimate_usage(lake: Lake, evaluator: Evaluator, overhead_chars: int) -> Tok
         overhead_chars: how many each call sends beside its text.
     """
     version, judge, pin = evaluator.answer_version or "", evaluator.judge, evaluator.pin
-    own = answer_files(lake, version)[::-1]
-    others = recent_answer_files(lake, MAX_FILES)
+    own = list_answer_files(lake, version)[::-1]
+    others = list_recent_answer_files(lake, MAX_FILES)
     earlier = list(read_sample(others, evaluator.name))
     same = [row for row in earlier if pin and row["model"] == pin.model]
     other_judges = list(read_sample(others, pin.model, "model")) if pin and not earlier else []

@@ -174,7 +174,7 @@ def recover_runs(lake: Lake) -> int:
                 continue
     finally:
         shared.close()
-    return ledger.recover(lake)
+    return ledger.recover_journals(lake)
 
 
 def book_dead_run(lake: Lake, shared: SharedState, run: str) -> None:
@@ -183,8 +183,8 @@ def book_dead_run(lake: Lake, shared: SharedState, run: str) -> None:
     Calls under way may be charged: a run that crashes repeatedly must not exceed the budget.
     """
     arrived: dict[str, Spent] = {}
-    with ledger.opened(ledger.journal_file(lake, run)) as file:
-        for _, line in ledger.journal_lines(file):
+    with ledger.open_journal_file(ledger.locate_journal(lake, run)) as file:
+        for _, line in ledger.read_journal_lines(file):
             row = orjson.loads(line)
             if row.get("batch"):  # booked when it was submitted
                 continue

@@ -19,7 +19,7 @@ from evals.specs import App, Attacks, Catalog, Dimension, Evaluator
 from evals.storage import night_state
 from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake, connection, parquet
-from evals.storage.ledger import answer_files
+from evals.storage.ledger import list_answer_files
 from evals.storage.marts import locked_files, mart, mart_files
 from evals.storage.refused_rows import count_unplaced
 from evals.worklist.sampling import compute_place
@@ -171,7 +171,7 @@ def answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluator]) -
     for judge in evaluators:
         name = f"{judge.name}@{judge.app}@{judge.version}.parquet"
         scores = lake.partition("scores", night) / name
-        answers = answer_files(lake, judge.answer_version) if judge.answer_version else []
+        answers = list_answer_files(lake, judge.answer_version) if judge.answer_version else []
         if not scores.exists() or not answers:
             continue
         with connection() as db:

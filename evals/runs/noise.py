@@ -65,8 +65,8 @@ def measure_noise(lake: Lake, work: Worklist, judge: Judge) -> NoiseRow:
     answer_keys = [list_answer_keys(key, judge.repeats) for key in contents]
     keys = {key for of_content in answer_keys for key in of_content}
     verdicts: dict[str, bool | None] = {}
-    with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
-        for answer in paid.answers():
+    with ledger.open_index(lake, evaluator.answer_version or "", keys) as paid:
+        for answer in paid.read_answers():
             result = model.read_answer(evaluator, answer)
             verdicts[answer.content_key] = result.passed if isinstance(result, Outcome) else None
     about = (work.night, evaluator.app, evaluator.dimension, evaluator.name, evaluator.version)
@@ -76,7 +76,7 @@ def measure_noise(lake: Lake, work: Worklist, judge: Judge) -> NoiseRow:
 
 def list_answer_keys(key: str, repeats: int) -> list[str]:
     """Lists the keys of all answers to a content, the first answer's first."""
-    return [ledger.repeat(key, nth) for nth in range(1, repeats + 1)]
+    return [ledger.build_repeat_key(key, nth) for nth in range(1, repeats + 1)]
 
 
 def compare_answers(keys: Sequence[str], verdicts: Mapping[str, bool | None]) -> Comparison:

@@ -197,7 +197,7 @@ def probe_judges(
     rest: Failure | Skip | None = None
     with (
         open_budget(lake, run_id, now.date(), scope.catalog) as budget,
-        ledger.journal(lake, run_id) as journal,
+        ledger.open_journal(lake, run_id) as journal,
     ):
         for night, evaluator, _ in scope.list_evaluators():
             judge, pin = evaluator.judge, evaluator.pin

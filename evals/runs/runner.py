@@ -178,8 +178,8 @@ def judge_night(lake: Lake, work: Worklist, call_result: CallsResult) -> ScoreCo
         if trace_id not in work.kept:
             traces_by_key.setdefault(sampled.key, []).append(trace_id)
     pending = sum(len(traces_by_key.pop(key, ())) for key in call_result.awaited)
-    with ledger.paid(lake, work.evaluator.answer_version or "", traces_by_key) as paid:
-        missing = sum(len(ids) for key, ids in traces_by_key.items() if key not in paid.found)
+    with ledger.open_index(lake, work.evaluator.answer_version or "", traces_by_key) as paid:
+        missing = sum(len(ids) for key, ids in traces_by_key.items() if key not in paid.entries)
         answered = len(work.chosen) - missing if isinstance(call_result.rest, Skip) else 0
         reached = answered / len(work.chosen) if answered else 1.0
         return write_scores(
@@ -192,12 +192,18 @@ def judge_night(lake: Lake, work: Worklist, call_result: CallsResult) -> ScoreCo
 
 
 def derive_judge_scores(
-    work: Worklist, paid: ledger.Paid, traces_by_key: dict[str, list[str]], call_result: CallsResult
+    work: Worklist,
+    paid: ledger.AnswerIndex,
+    traces_by_key: dict[str, list[str]],
+    call_result: CallsResult,
 ) -> Iterator[Score]:
     """Derives scores from paid answers; a trace without an answer is skipped or an error."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
-    for answer in paid.answers():
-        result, final = model.read_answer(evaluator, answer), not paid.needs(answer.content_key)
+    for answer in paid.read_answers():
+        result, final = (
+            model.read_answer(evaluator, answer),
+            not paid.needs_call(answer.content_key),
+        )
         for trace_id in traces_by_key.pop(answer.content_key, ()):
             yield build_score(work, trace_id, result, final=final)
     for trace_id in (trace_id for ids in traces_by_key.values() for trace_id in ids):
@@ -210,8 +216,8 @@ def build_canary_rows(lake: Lake, work: Worklist, call_result: CallsResult) -> l
     keys = {key for canary in work.tried for key in (canary.clean, canary.key)}
     results: dict[str, Result] = dict.fromkeys(keys, call_result.rest or Skip("budget"))
     results |= dict.fromkeys(keys & call_result.awaited, Skip("awaited"))
-    with ledger.paid(lake, evaluator.answer_version or "", keys) as paid:
-        results |= {a.content_key: model.read_answer(evaluator, a) for a in paid.answers()}
+    with ledger.open_index(lake, evaluator.answer_version or "", keys) as paid:
+        results |= {a.content_key: model.read_answer(evaluator, a) for a in paid.read_answers()}
     return [
         canaries.build_row(
             work.night, evaluator, one.canary, results[one.clean], results[one.key]

@@ -1,4 +1,4 @@
-"""Paid answers: the journal they arrive in, the table they rest in, and what is paid already.
+"""Paid answers: the journal of a run, the ledger it is merged into, and an index over both.
 
 An answer is looked up by content × answer_version; scores are derived from it without a call.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -21,15 +21,15 @@ from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError
 from evals.storage.tables import from_rows
 
-RUN_ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 """Runs that try a failing call before its error is final."""
 
 KEY = "content_key"
-STANDING = (KEY, "code", "retryable", "attempts")
+STATUS_COLUMNS = (KEY, "code", "retryable", "attempts")
 
 
-def repeat(key: str, nth: int) -> str:
-    """The name of a content's nth answer under one version; the first has the content's own."""
+def build_repeat_key(key: str, nth: int) -> str:
+    """Returns the key of a content's nth answer under one version; the first has the content's."""
     return key if nth == 1 else f"{key}.{nth}"
 
 
@@ -39,15 +39,55 @@ class Journal:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def append(self, answer: Answer) -> None:
-        """Adds one answer; survives the death of the process at any moment after."""
-        os.write(self.file, orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE))
+        """Adds one answer, which survives the death of the process at any later moment."""
+        os.write(self.descriptor, orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE))
 
     def close(self) -> None:
         """Closes the file."""
-        os.close(self.file)
+        os.close(self.descriptor)
+
+
+@contextlib.contextmanager
+def open_journal(lake: Lake, run_id: str) -> Generator[Journal]:
+    """Opens a run's own journal to append to; merges it into the ledger at the end."""
+    path = locate_journal(lake, run_id)
+    with lake.lock("journal", run_id):
+        journal = Journal(path)
+        try:
+            yield journal
+        finally:
+            journal.close()
+            merge_journal(lake, path)
+
+
+def locate_journal(lake: Lake, run_id: str) -> Path:
+    """Returns the path of a run's journal."""
+    return lake.store.path(f"journal/{run_id}.jsonl")
+
+
+def list_journals(lake: Lake) -> list[Path]:
+    """Lists the journals that are not merged into the ledger yet."""
+    return sorted(lake.store.path("journal").glob("*.jsonl"))
+
+
+def open_journal_file(path: Path) -> BinaryIO:
+    """Opens a journal to read; empty if it has been merged into the ledger since it was listed."""
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return io.BytesIO()
+
+
+def read_journal_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yields a journal's lines with their offsets; skips a last line that a kill cut short."""
+    offset = 0
+    for line in file:
+        if line.endswith(b"}\n"):
+            yield offset, line
+        offset += len(line)
 
 
 def parse_answer(line: bytes) -> Answer:
@@ -57,100 +97,27 @@ def parse_answer(line: bytes) -> Answer:
     return Answer(**row)
 
 
-def opened(path: Path) -> BinaryIO:
-    """Opens a journal to read; empty if it has been moved into the ledger since it was listed."""
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        return io.BytesIO()
+def list_answer_files(lake: Lake, answer_version: str) -> list[Path]:
+    """Lists the ledger's files with answers under a version, oldest night first."""
+    return sorted(lake.store.path("answers").glob(f"date=*/{answer_version}.parquet"))
 
 
-def journal_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The lines of a journal with their places; a last line cut short by a kill is no answer."""
-    at = 0
-    for line in file:
-        if line.endswith(b"}\n"):
-            yield at, line
-        at += len(line)
-
-
-def journal_file(lake: Lake, run_id: str) -> Path:
-    """Where a run's journal is."""
-    return lake.store.path(f"journal/{run_id}.jsonl")
-
-
-def answer_files(lake: Lake, answer_version: str) -> list[Path]:
-    """The files of the ledger that hold answers under a version, by night."""
-    return sorted((lake.home / "answers").glob(f"date=*/{answer_version}.parquet"))
-
-
-def recent_answer_files(lake: Lake, nights: int) -> list[Path]:
-    """The files of the ledger of some nights, the latest first."""
-    folders = sorted((lake.home / "answers").glob("date=*"), reverse=True)[:nights]
+def list_recent_answer_files(lake: Lake, nights: int) -> list[Path]:
+    """Lists the ledger's files of the latest nights, latest night first."""
+    folders = sorted(lake.store.path("answers").glob("date=*"), reverse=True)[:nights]
     return [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
 
 
-@contextlib.contextmanager
-def journal(lake: Lake, run_id: str) -> Generator[Journal]:
-    """A run's own journal, compacted into the ledger when the run is over."""
-    path = journal_file(lake, run_id)
-    with lake.lock("journal", run_id):
-        writer = Journal(path)
-        try:
-            yield writer
-        finally:
-            writer.close()
-            move_to_ledger(lake, path)
-
-
-def move_to_ledger(lake: Lake, path: Path) -> None:
-    """Moves a journal's answers into the ledger, then removes it."""
-    groups: dict[tuple[date, str], dict[str, Held]] = {}
-    with opened(path) as file:
-        for at, line in journal_lines(file):
-            row = orjson.loads(line)
-            group = groups.setdefault((date.fromisoformat(row["night"]), row["answer_version"]), {})
-            keep_better(group, Held.of(row, file, at))
-        for (night, version), arrived in sorted(groups.items()):
-            with lake.lock("answers", version):
-                merge(lake, night, version, arrived)
-    path.unlink(missing_ok=True)
-
-
-def merge(lake: Lake, night: date, version: str, arrived: dict[str, Held]) -> None:
-    """Adds answers to a file of the ledger, a batch in memory at a time."""
-    file = lake.partition("answers", night) / f"{version}.parquet"
-    with lake.writing("answers", night, version) as writer:
-        for answer in read_answers([file] if file.exists() else []):
-            new = arrived.get(answer.content_key)
-            if new and new.beats(answer.code, answer.attempts):
-                continue
-            arrived.pop(answer.content_key, None)
-            writer.add(answer)
-        for held in sorted(arrived.values(), key=lambda one: one.at):
-            writer.add(held.answer())
-
-
-def recover(lake: Lake) -> int:
-    """Moves the journals that dead runs left behind into the ledger; returns how many."""
-    moved = 0
-    for path in sorted((lake.home / "journal").glob("*.jsonl")):
-        with contextlib.suppress(LockHeldError), lake.lock("journal", path.stem, wait=False):
-            move_to_ledger(lake, path)
-            moved += 1
-    return moved
-
-
 def read_answers(files: Iterable[Path], keys: Collection[str] | None = None) -> Iterator[Answer]:
-    """The answers in some files of the ledger; to some contents, or to all."""
+    """Yields the answers of some files of the ledger: to all contents, or to those given."""
     columns = tuple("date" if name == "night" else name for name in Answer.__annotations__)
     for file in files:
         for rows in parquet_batches(file, columns, None if keys is None else (KEY, keys)):
             yield from from_rows(Answer, rows)
 
 
-class Held(NamedTuple):
-    """Where an answer is found, and how it ended."""
+class Entry(NamedTuple):
+    """An answer in an index: how it ended, and where its text is."""
 
     key: str
     code: str | None
@@ -158,86 +125,126 @@ class Held(NamedTuple):
     attempts: int
     source: Path | BinaryIO
     """A file of the ledger, or an open journal, whose file may be removed while it is read."""
-    at: int
-    """A journal: the line's first byte."""
+    offset: int
+    """The first byte of its line in a journal; 0 in the ledger."""
 
-    @classmethod
-    def of(cls, row: dict[str, Any], source: Path | BinaryIO, at: int = 0) -> Held:
-        """From a row of either."""
-        return cls(row[KEY], row["code"], row["retryable"], row["attempts"], source, at)
-
-    def beats(self, code: str | None, attempts: int) -> bool:
-        """Whether it replaces one found before: a text an error, a later error an earlier."""
+    def replaces(self, code: str | None, attempts: int) -> bool:
+        """Whether it replaces an answer that ended so: a text or a later error does an error."""
         return code is not None and (self.code is None or self.attempts > attempts)
 
-    def answer(self) -> Answer:
-        """The answer itself, from a journal."""
-        assert not isinstance(self.source, Path)  # noqa: S101  the ledger's are read in batches
-        self.source.seek(self.at)
+    def read_line(self) -> Answer:
+        """Reads the answer from its line in a journal."""
+        assert not isinstance(self.source, Path)  # noqa: S101  the ledger is read in batches
+        self.source.seek(self.offset)
         return parse_answer(self.source.readline())
 
 
-def keep_better(found: dict[str, Held], new: Held) -> None:
-    """Keeps the better of two answers to one content."""
-    old = found.get(new.key)
-    if old is None or new.beats(old.code, old.attempts):
-        found[new.key] = new
+def build_entry(row: Mapping[str, Any], source: Path | BinaryIO, offset: int = 0) -> Entry:
+    """Returns the entry of a row of the ledger or of a journal."""
+    return Entry(row[KEY], row["code"], row["retryable"], row["attempts"], source, offset)
 
 
-class Paid:
-    """What is answered under one version, of the contents asked about; texts stay on disk."""
+def add_entry(entries: dict[str, Entry], new: Entry) -> None:
+    """Adds an entry, unless there is a better one to its content."""
+    old = entries.get(new.key)
+    if old is None or new.replaces(old.code, old.attempts):
+        entries[new.key] = new
 
-    def __init__(self, found: dict[str, Held]) -> None:
-        self.found = found
 
-    def needs(self, key: str) -> bool:
-        """Whether a content has to be asked: never answered, or failed in a way that may pass."""
-        held = self.found.get(key)
-        if held is None:
+class AnswerIndex:
+    """The answers to some contents under one version; their texts are read on demand."""
+
+    def __init__(self, entries: dict[str, Entry]) -> None:
+        self.entries = entries
+
+    def needs_call(self, key: str) -> bool:
+        """Whether a content has no answer yet, or only an error that may pass."""
+        entry = self.entries.get(key)
+        if entry is None:
             return True
-        return held.code is not None and held.retryable and held.attempts < RUN_ATTEMPTS
+        return entry.code is not None and entry.retryable and entry.attempts < MAX_ATTEMPTS
 
-    def attempts(self, key: str) -> int:
+    def count_attempts(self, key: str) -> int:
         """Returns how many runs got no answer to a content."""
-        held = self.found.get(key)
-        return held.attempts if held else 0
+        entry = self.entries.get(key)
+        return entry.attempts if entry else 0
 
-    def answers(self) -> Iterator[Answer]:
-        """Every answer, a batch in memory at a time."""
+    def read_answers(self) -> Iterator[Answer]:
+        """Yields every answer, a batch in memory at a time."""
         by_file: dict[Path, list[str]] = {}
-        for held in self.found.values():
-            if isinstance(held.source, Path):
-                by_file.setdefault(held.source, []).append(held.key)
+        for entry in self.entries.values():
+            if isinstance(entry.source, Path):
+                by_file.setdefault(entry.source, []).append(entry.key)
             else:
-                yield held.answer()
+                yield entry.read_line()
         for path, keys in sorted(by_file.items()):
             yield from read_answers([path], keys)
 
 
 @contextlib.contextmanager
-def paid(lake: Lake, answer_version: str, keys: Collection[str]) -> Generator[Paid]:
-    """What has been answered of some contents under a version: the ledger, the living journals."""
-    found: dict[str, Held] = {}
+def open_index(lake: Lake, answer_version: str, keys: Collection[str]) -> Generator[AnswerIndex]:
+    """Opens an index of the answers to some contents under a version.
+
+    Covers the ledger and the journals of runs under way.
+    """
+    entries: dict[str, Entry] = {}
     with contextlib.ExitStack() as stack:
-        paths = sorted((lake.home / "journal").glob("*.jsonl"))
-        # Opened before the ledger is listed: one moved meanwhile is seen there or here.
-        journals = [stack.enter_context(opened(path)) for path in paths]
-        for path in answer_files(lake, answer_version):
-            for rows in parquet_batches(path, STANDING, (KEY, keys)):
+        # Opened before the ledger is listed: one merged meanwhile is seen there or here.
+        journals = [stack.enter_context(open_journal_file(path)) for path in list_journals(lake)]
+        for path in list_answer_files(lake, answer_version):
+            for rows in parquet_batches(path, STATUS_COLUMNS, (KEY, keys)):
                 for row in rows:
-                    keep_better(found, Held.of(row, path))
+                    add_entry(entries, build_entry(row, path))
         for file in journals:
-            for held in find_in_journal(file, answer_version, keys):
-                keep_better(found, held)
-        yield Paid(found)
+            for entry in find_in_journal(file, answer_version, keys):
+                add_entry(entries, entry)
+        yield AnswerIndex(entries)
 
 
-def find_in_journal(file: BinaryIO, answer_version: str, keys: Collection[str]) -> Iterator[Held]:
+def find_in_journal(file: BinaryIO, answer_version: str, keys: Collection[str]) -> Iterator[Entry]:
     """Yields a journal's answers to some contents; skips lines of other versions unparsed."""
     version = answer_version.encode()
-    for at, line in journal_lines(file):
+    for offset, line in read_journal_lines(file):
         if version not in line:
             continue
         row = orjson.loads(line)
         if row["answer_version"] == answer_version and row[KEY] in keys:
-            yield Held.of(row, file, at)
+            yield build_entry(row, file, offset)
+
+
+def recover_journals(lake: Lake) -> int:
+    """Merges the journals of dead runs into the ledger; returns how many."""
+    merged = 0
+    for path in list_journals(lake):
+        with contextlib.suppress(LockHeldError), lake.lock("journal", path.stem, wait=False):
+            merge_journal(lake, path)
+            merged += 1
+    return merged
+
+
+def merge_journal(lake: Lake, path: Path) -> None:
+    """Merges a journal's answers into the ledger, then removes the journal."""
+    groups: dict[tuple[date, str], dict[str, Entry]] = {}
+    with open_journal_file(path) as file:
+        for offset, line in read_journal_lines(file):
+            row = orjson.loads(line)
+            group = groups.setdefault((date.fromisoformat(row["night"]), row["answer_version"]), {})
+            add_entry(group, build_entry(row, file, offset))
+        for (night, version), entries in sorted(groups.items()):
+            with lake.lock("answers", version):
+                merge_entries(lake, night, version, entries)
+    path.unlink(missing_ok=True)
+
+
+def merge_entries(lake: Lake, night: date, version: str, entries: dict[str, Entry]) -> None:
+    """Merges a journal's answers into one file of the ledger, a batch in memory at a time."""
+    file = lake.partition("answers", night) / f"{version}.parquet"
+    with lake.writing("answers", night, version) as writer:
+        for answer in read_answers([file] if file.exists() else []):
+            new = entries.get(answer.content_key)
+            if new and new.replaces(answer.code, answer.attempts):
+                continue
+            entries.pop(answer.content_key, None)
+            writer.add(answer)
+        for entry in sorted(entries.values(), key=lambda entry: entry.offset):
+            writer.add(entry.read_line())

@@ -52,7 +52,7 @@ class WantedAnswer(NamedTuple):
     """An answer that is not paid yet."""
 
     key: str
-    """The key of its content, or of a further answer to it: `ledger.repeat`."""
+    """The key of its content, or of a further answer to it: `ledger.build_repeat_key`."""
     attempts: int
     """Earlier runs that did not get it."""
 
@@ -287,7 +287,7 @@ def list_repeats(contents: ContentFile, keys: Iterable[str], repeats: int) -> It
     first_keys = dict.fromkeys(keys)
     for nth in range(2, repeats + 1):
         for key in first_keys:
-            repeat = ledger.repeat(key, nth)
+            repeat = ledger.build_repeat_key(key, nth)
             contents.add_alias(repeat, key)
             yield repeat
 
@@ -336,10 +336,10 @@ def should_retry(evaluator: Evaluator, score: Mapping[str, object]) -> bool:
 def list_unpaid(lake: Lake, evaluator: Evaluator, keys: Iterable[str]) -> Iterator[WantedAnswer]:
     """Lists the answers not paid yet, each once, in the order given."""
     distinct = dict.fromkeys(keys)
-    with ledger.paid(lake, evaluator.answer_version or "", distinct) as paid:
+    with ledger.open_index(lake, evaluator.answer_version or "", distinct) as paid:
         for key in distinct:
-            if paid.needs(key):
-                yield WantedAnswer(key, paid.attempts(key))
+            if paid.needs_call(key):
+                yield WantedAnswer(key, paid.count_attempts(key))
 
 
 def name_score_file(evaluator: Evaluator) -> str:

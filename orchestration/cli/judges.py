@@ -70,7 +70,7 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
         fail(USAGE, "no traces yet: run `andon nightly`, then label answers that are bad")
     run, today = f"attack-{secrets.token_hex(4)}", datetime.now(UTC).date()
     references = settings.load_references(lake)
-    with open_budget(lake, run, today, cat) as budget, ledger.journal(lake, run) as journal:
+    with open_budget(lake, run, today, cat) as budget, ledger.open_journal(lake, run) as journal:
         return [
             attack_trial.try_attacks(
                 lake,

@@ -58,7 +58,7 @@ def ours(url: str, calls: int, concurrency: int) -> float:
         lake.write("traces", NIGHT, traces(calls))
         judge = resolution.resolve_app(catalog, "bench")[0]
         began = time.process_time()
-        with ledger.journal(lake, "bench") as journal:
+        with ledger.open_journal(lake, "bench") as journal:
             night, labels = NightTraces(lake, NIGHT), GoldAndLabels.of(root, [])
             done = runner.score_night(lake, night, judge, labels, journal)
         spent = time.process_time() - began

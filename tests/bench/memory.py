@@ -70,7 +70,7 @@ def night(url: str, traces: int) -> dict[str, Any]:
         found: dict[str, Any] = {"before_mb": megabytes()}
         for when in ("first", "again"):
             began, cpu = time.perf_counter(), time.process_time()
-            with ledger.journal(lake, "bench") as journal:
+            with ledger.open_journal(lake, "bench") as journal:
                 labels = GoldAndLabels.of(root, [])
                 for evaluator in resolution.resolve_app(catalog, "bench"):
                     done = runner.score_night(

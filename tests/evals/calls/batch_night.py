@@ -80,7 +80,7 @@ class BatchLine:
         references = GoldAndLabels.of(self.catalog.root, [])
         with (
             open_budget(self.lake, "run", now.date(), self.catalog) as budget,
-            ledger.journal(self.lake, "run") as journal,
+            ledger.open_journal(self.lake, "run") as journal,
         ):
             return runner.score_night(
                 self.lake, NightTraces(self.lake, night), self.judge, references, journal,
@@ -89,7 +89,7 @@ class BatchLine:
 
     def back(self, now: datetime = NOON + timedelta(hours=1)) -> list[BatchJob]:
         """Takes in what came back."""
-        with ledger.journal(self.lake, "back") as journal:
+        with ledger.open_journal(self.lake, "back") as journal:
             return take_back_batches(self.lake, self.catalog, journal, now)
 
     def verdicts(self) -> dict[str, str]:
@@ -113,7 +113,7 @@ class BatchLine:
 
 if __name__ == "__main__":
     line = BatchLine(Path(sys.argv[1]))
-    ledger.recover(line.lake)
+    ledger.recover_journals(line.lake)
     line.ask() if sys.argv[2] == "ask" else line.back()
 
 

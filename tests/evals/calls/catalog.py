@@ -82,7 +82,7 @@ class Team:
         references = GoldAndLabels.of(self.catalog.root, [])
         with (
             open_budget(self.lake, run_id, day, self.catalog) as budget,
-            ledger.journal(self.lake, run_id) as journal,
+            ledger.open_journal(self.lake, run_id) as journal,
         ):
             work = NightTraces(self.lake, night)
             one = self.evaluator

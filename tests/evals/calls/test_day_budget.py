@@ -19,7 +19,7 @@ from evals.specs import App, Budget, Catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
 from tests.evals.calls.catalog import TODAY
-from tests.evals.storage.test_ledger import answer
+from tests.evals.storage.test_ledger import build_answer
 
 CATALOG = Catalog(
     root=Path(),
@@ -81,13 +81,13 @@ from evals.calls.day_budget import DayBudget
 from evals.calls.shared_state import SharedState
 from evals.storage.lake import Lake
 from tests.evals.calls.test_day_budget import CATALOG
-from tests.evals.storage.test_ledger import answer
+from tests.evals.storage.test_ledger import build_answer
 lake = Lake(Path(sys.argv[1])).open()
-with ledger.journal(lake, "dead") as journal:
+with ledger.open_journal(lake, "dead") as journal:
     DayBudget(SharedState(lake), "dead", date.fromisoformat(sys.argv[2]), CATALOG).reserve(
         "chat", [0.1] * 8
     )
-    journal.append(answer("a"))
+    journal.append(build_answer("a"))
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -109,8 +109,8 @@ def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
     assert spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)
     day_budget.recover_runs(lake)
     assert spent(shared).calls == 8, "once"
-    with ledger.paid(lake, "v1", {"a"}) as paid:
-        assert not paid.needs("a")
+    with ledger.open_index(lake, "v1", {"a"}) as paid:
+        assert not paid.needs_call("a")
     shared.close()
 
 
@@ -120,7 +120,7 @@ def test_a_forgetting_books_what_a_dead_run_paid_before_it_takes_it_away(tmp_pat
     shared = SharedState(Lake(tmp_path))
     assert DayBudget(shared, "dead", TODAY, CATALOG).reserve("chat", [0.1] * 8) == 8
     journal = ledger.Journal(tmp_path / "journal" / "dead.jsonl")
-    journal.append(answer("a"))
+    journal.append(build_answer("a"))
     journal.close()
     forget.forget_person(lake, CATALOG, [], ["somebody-s"], datetime(2026, 10, 2, tzinfo=UTC))
     assert spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)

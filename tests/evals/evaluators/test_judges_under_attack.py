@@ -125,7 +125,7 @@ def test_without_labels_no_attack_is_asked(bench: Bench, server: Server) -> None
 def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> None:
     """Every attack on every answer people failed, by family; what it fell for by name."""
     references = GoldAndLabels.of(bench.catalog.root, bench.labels)
-    with ledger.journal(bench.lake, "attack") as journal:
+    with ledger.open_journal(bench.lake, "attack") as journal:
         found = attack_trial.try_attacks(
             bench.lake, bench.catalog, references, bench.evaluator("kind"), journal, NIGHT
         )
@@ -152,7 +152,7 @@ def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> No
         bench.labels = [Label(f"t{n}", "kind", "fail", "ann", "human") for n in (0, 1)]
         bench.score("kind")
         references = GoldAndLabels.of(bench.catalog.root, bench.labels)
-        with ledger.journal(bench.lake, "attack") as journal:
+        with ledger.open_journal(bench.lake, "attack") as journal:
             judge = bench.evaluator("kind")
             attack_trial.try_attacks(bench.lake, bench.catalog, references, judge, journal, NIGHT)
     attacks = len(canaries.load_shipped_attacks())

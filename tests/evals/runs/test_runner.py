@@ -109,7 +109,7 @@ class Bench:
         references = GoldAndLabels.of(self.catalog.root, self.labels)
         with (
             open_budget(self.lake, "run", day, self.catalog) as budget,
-            ledger.journal(self.lake, "run") as journal,
+            ledger.open_journal(self.lake, "run") as journal,
         ):
             night, one = NightTraces(self.lake, NIGHT), self.evaluator(dimension)
             return runner.score_night(self.lake, night, one, references, journal, budget=budget)
@@ -152,7 +152,7 @@ def test_a_second_run_asks_only_what_may_pass_now(bench: Bench, server: Server) 
 def test_a_call_that_keeps_failing_becomes_final(bench: Bench, server: Server) -> None:
     """After so many runs an unchanged night costs no call, and is still an error."""
     bench.lake.write("traces", NIGHT, traces("broken"))
-    for _ in range(ledger.RUN_ATTEMPTS):
+    for _ in range(ledger.MAX_ATTEMPTS):
         bench.score("kind")
     server.seen.clear()
     assert bench.score("kind").errored == 1

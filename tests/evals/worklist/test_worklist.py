@@ -43,7 +43,7 @@ def judges(bench: Bench) -> list[Evaluator]:
 
 def score(bench: Bench, evaluators: list[Evaluator], **more: Any) -> list[runner.Tally]:
     """Brings some evaluators of the night up to date."""
-    with ledger.journal(bench.lake, "run") as journal:
+    with ledger.open_journal(bench.lake, "run") as journal:
         return runner.score_evaluators(
             bench.lake,
             NightTraces(bench.lake, NIGHT),
