@@ -1,6 +1,6 @@
 """A small OpenAI-compatible judge on this machine: the same question always gets the same answer.
 
-Run as a program it prints its address and serves until it is ended. It knows nothing of Andon.
+Run as a program it prints its address and serves until it is killed. It imports nothing of Andon.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 
 @dataclass
 class State:
-    """What was asked so far, and how the server behaves now."""
+    """The calls so far, and how the server behaves now."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
     """Every call in order of arrival: the body's hash, its system prompt, the status given."""
     latency_s: float = 0.0
     broken: float = 0.0
@@ -28,7 +28,7 @@ class State:
     times: int | None = None
     """How often a broken body fails; None: until repaired."""
     retry_after_s: int | None = None
-    """Every call gets HTTP 429 and is asked to wait so long; None: it is served."""
+    """Every call gets HTTP 429 with this wait; None: it is answered."""
     failures: dict[str, int] = field(default_factory=dict)
 
     def receive(self, name: str, body: dict[str, Any]) -> int:
@@ -40,22 +40,22 @@ class State:
                 self.failures[name] = failed + 1
             status = 500 if fails else 200 if self.retry_after_s is None else 429
             system = body["messages"][0]["content"]
-            self.asked.append({"body": name, "system": system, "status": status})
+            self.calls.append({"body": name, "system": system, "status": status})
             return status
 
     def stats(self) -> dict[str, int]:
         """Calls, and different bodies among them."""
         with self.lock:
-            return {"calls": len(self.asked), "unique": len({row["body"] for row in self.asked})}
+            return {"calls": len(self.calls), "unique": len({row["body"] for row in self.calls})}
 
 
 def share(name: str) -> float:
-    """Where a hash stands in [0, 1)."""
+    """Returns the place of a hash in [0, 1)."""
     return int(name[:8], 16) / 16**8
 
 
 def completion(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a body: by schema, or as probabilities of yes and no."""
+    """Returns the answer to a body: by schema, or as probabilities of yes and no."""
     place = int(name[8:16], 16) / 16**8
     passed = place < 0.7
     if body.get("logprobs"):
@@ -78,26 +78,27 @@ def completion(name: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """`/v1/chat/completions`, and the doors by which a test reads and steers the server."""
+    """Serves `/v1/chat/completions`, and the pages by which a test reads and steers the server."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     @property
     def state(self) -> State:
-        """The server's."""
+        """The server's state."""
         assert isinstance(self.server, Server)
         return self.server.state
 
     def do_GET(self) -> None:
-        """`/stats`: counts; `/asked`: every call."""
+        """Answers `/stats` with counts and `/calls` with every call."""
         state = self.state
-        pages: dict[str, Any] = {"/stats": state.stats(), "/asked": list(state.asked)}
-        known = self.path in pages
-        self.reply(200 if known else 404, pages.get(self.path, {"error": "no such page"}))
+        pages: dict[str, Any] = {"/stats": state.stats(), "/calls": list(state.calls)}
+        self.reply(
+            200 if self.path in pages else 404, pages.get(self.path, {"error": "no such page"})
+        )
 
     def do_POST(self) -> None:
-        """A question, or `/break`, `/refuse`, `/repair` and `/pace`."""
+        """Answers a question, or applies `/break`, `/refuse`, `/repair` or `/pace`."""
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
         body, state = json.loads(raw or b"{}"), self.state
         if self.path.endswith("/chat/completions"):
@@ -117,15 +118,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, body: dict[str, Any]) -> None:
         """Counts the question, waits as configured, and answers or fails."""
-        spelled = json.dumps(body, sort_keys=True).encode()
-        name = hashlib.sha256(spelled).hexdigest()
+        name = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         status = self.state.receive(name, body)
         time.sleep(self.state.latency_s)
         failure = {"error": {"message": "configured to fail", "type": "server_error"}}
         self.reply(status, completion(name, body) if status == 200 else failure)
 
     def reply(self, status: int, value: Any) -> None:
-        """One JSON document."""
+        """Sends one JSON document."""
         data = json.dumps(value).encode()
         self.send_response(status)
         if status == 429:
@@ -136,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: `/asked` is the log."""
+        """Logs nothing: `/calls` is the log."""
 
 
 class Server(ThreadingHTTPServer):
@@ -150,7 +150,7 @@ class Server(ThreadingHTTPServer):
         self.state = State()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A killed client is what the tests are about."""
+        """Ignores a killed client: the tests are about it."""
 
 
 if __name__ == "__main__":

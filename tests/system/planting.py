@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.privacy import scrubbing
-from tests.evals.models.model_server import Said, completion, serving
-from tests.system.line import NIGHTS, Judge, Line, desk, team
+from tests.evals.models.model_server import ServerReply, build_completion, serve_script
+from tests.system.helpdesk import NIGHTS, build_question, create_team
+from tests.system.judges import Judge
+from tests.system.teams import Team
 
 CANARY = "canary-9f27c1ab"
 USER = f"{CANARY}-user-0042"
@@ -27,17 +29,17 @@ RAW = "inbox/pulled/desk/page.jsonl.gz"
 class Planted(NamedTuple):
     """A team whose home has seen one person's canaries and one secret."""
 
-    line: Line
+    team: Team
     summary: dict[str, Any]
 
 
-def echo(body: dict[str, Any], _: int) -> Said:
+def echo(body: dict[str, Any], _: int) -> ServerReply:
     """A judge that fails everything and repeats what it was shown."""
     if body.get("logprobs"):
-        return Said(400, b'{"error": {"message": "no probabilities here"}}')
+        return ServerReply(400, b'{"error": {"message": "no probabilities here"}}')
     shown = body["messages"][-1]["content"]
     text = json.dumps({"critique": f"It says: {shown}", "verdict": "fail"})
-    return Said(200, completion(body, text))
+    return ServerReply(200, build_completion(body, text))
 
 
 def person() -> list[dict[str, Any]]:
@@ -52,30 +54,30 @@ def person() -> list[dict[str, Any]]:
         "metadata": {"note": f"{CANARY} in a note", "who": USER},
         "tags": [f"{CANARY}-tag"],
     }
-    first = desk(NIGHT, 1, f"I am {CANARY}, where is my parcel of herbs?", **about)
-    second = desk(NIGHT, 2, f"{CANARY} again, still nothing", **about, latency_ms=-5)
+    first = build_question(NIGHT, 1, f"I am {CANARY}, where is my parcel of herbs?", **about)
+    second = build_question(NIGHT, 2, f"{CANARY} again, still nothing", **about, latency_ms=-5)
     return [first, {**second, "output": f"Dear {CANARY}, sorry."}]
 
 
 def others() -> list[dict[str, Any]]:
     """Turns of other people, one with a key in it."""
     secrets = {"user_id": "somebody-else-77", "metadata": {"api_key": SECRET}}
-    rows = [desk(NIGHT, number) for number in range(3, 6)]
-    return [*rows, desk(NIGHT, 12, f"My key is {SECRET}, does it work?", **secrets)]
+    rows = [build_question(NIGHT, number) for number in range(3, 6)]
+    return [*rows, build_question(NIGHT, 12, f"My key is {SECRET}, does it work?", **secrets)]
 
 
 @contextlib.contextmanager
 def planting(folder: Path) -> Iterator[Planted]:
     """One night run to its report, with everything planted in the raw room of the home."""
-    with serving(echo) as server:
-        line = team(folder, Judge(server.url))
-        line.inbox.mkdir()
-        path = line.home / RAW
+    with serve_script(echo) as server:
+        team = create_team(folder, Judge(server.url))
+        team.inbox.mkdir()
+        path = team.home / RAW
         path.parent.mkdir(parents=True)
         broken = f'{{"trace_id": "desk-broken", "user_id": "{USER}", "input": "{CANARY} torn'
         rows = [*map(json.dumps, [*person(), *others()]), broken]
         path.write_bytes(gzip.compress("\n".join(rows).encode()))
-        yield Planted(line, line.run("nightly"))
+        yield Planted(team, team.run_nightly())
 
 
 def cells(path: Path) -> Iterator[bytes]:

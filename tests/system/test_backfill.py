@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.system.line import BAD, NIGHTS, Judge, Line, document, paid_once, traces
+from tests.system.helpdesk import BAD, NIGHTS, build_night
+from tests.system.judges import Judge, are_paid_once
+from tests.system.teams import Team, wait_for_json
 
 OTHER = "You read help-desk answers. Would you call this one courteous?"
 
 
 def contents(nights: Sequence[date]) -> int:
     """Different contents of the help desk in some nights."""
-    rows = (row for night in nights if night != BAD for row in traces(night))
+    rows = (row for night in nights if night != BAD for row in build_night(night))
     return len({(row["input"], row["output"]) for row in rows if row["app"] == "helpdesk"})
 
 
@@ -32,36 +34,36 @@ def changed(plan: dict[str, Any], evaluator: str) -> set[tuple[str, ...]]:
 
 @pytest.mark.slow
 def test_a_plan_names_the_part_that_changed_and_the_calls_it_costs(
-    copied: Callable[[], Line], judge: Judge
+    copied: Callable[[], Team], judge: Judge
 ) -> None:
     """A prompt costs its different contents, a threshold nothing, and planning never calls."""
-    line, before = copied(), judge.count()
-    line.edit("judges/helpful.yaml", threshold=0.9)
-    moved = line.run("plan")
+    team, before = copied(), judge.count_calls()
+    team.edit("judges/helpful.yaml", threshold=0.9)
+    moved = team.run_json("plan")
     assert moved["calls"] == 0, [row for row in moved["plan"] if row["calls"]][:4]
     assert changed(moved, "helpful") == {("threshold",)}
     assert sum(row["count"] for row in moved["plan"]) == 5 * (len(NIGHTS) - 1)
-    line.edit("judges/polite.yaml", system=OTHER)
-    plan = line.run("plan")
+    team.edit("judges/polite.yaml", system=OTHER)
+    plan = team.run_json("plan")
     assert plan["calls"] == contents(NIGHTS)
     assert changed(plan, "polite") == {("prompt",)}
     assert changed(plan, "secrets") == changed(plan, "helpdesk.signature") == {()}
-    assert judge.count() == before
+    assert judge.count_calls() == before
 
 
 @pytest.mark.slow
 def test_a_backfill_pays_what_the_plan_predicts_and_changes_only_its_nights(
-    copied: Callable[[], Line], judge: Judge
+    copied: Callable[[], Team], judge: Judge
 ) -> None:
     """New versions beside the old in the range, the same bytes outside, no other judge asked."""
-    line, inside = copied(), NIGHTS[2:5]
-    reports_before = line.reports()
-    line.edit("judges/polite.yaml", system=OTHER)
-    line.edit("judges/helpful.yaml", system="Changed too, and not asked for.")
+    team, inside = copied(), NIGHTS[2:5]
+    reports_before = team.read_reports()
+    team.edit("judges/polite.yaml", system=OTHER)
+    team.edit("judges/helpful.yaml", system="Changed too, and not asked for.")
     chosen = ["--evaluator", "polite", "--from", str(inside[0]), "--to", str(inside[-1])]
-    plan, before = line.run("plan", *chosen), judge.count()
-    summary = line.run("backfill", *chosen)
-    calls, reports_after = judge.asked(before), line.reports()
+    plan, before = team.run_json("plan", *chosen), judge.count_calls()
+    summary = team.run_json("backfill", *chosen)
+    calls, reports_after = judge.list_calls(before), team.read_reports()
     assert plan["calls"] == summary["calls"] == len(calls) == contents(inside) > 0
     assert all(call["system"].startswith(OTHER) for call in calls)
     assert reports_before.items() <= reports_after.items()
@@ -69,26 +71,28 @@ def test_a_backfill_pays_what_the_plan_predicts_and_changes_only_its_nights(
         of_nights(reports_after, inside, "helpdesk")
     ) - set(reports_before)
     assert [len(of_nights(reports_after, [night], "helpdesk")) for night in inside] == [2, 2, 2]
-    assert line.run("plan", *chosen)["calls"] == 0
+    assert team.run_json("plan", *chosen)["calls"] == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pair", [NIGHTS[2:4], [NIGHTS[2], NIGHTS[2]]], ids=["nights", "night"])
 def test_backfills_side_by_side_do_not_collide(
-    pair: list[date], copied: Callable[[], Line], judge: Judge
+    pair: list[date], copied: Callable[[], Team], judge: Judge
 ) -> None:
     """Both end well, and no content is asked twice, not even one that both nights have."""
-    line, before = copied(), judge.count()
-    reports_before = line.reports()
-    line.edit("judges/polite.yaml", system=OTHER)
-    judge.call("/pace", {"latency_s": 0.5})
-    both = [line.start("backfill", "--evaluator", "polite", "--date", str(n)) for n in pair]
-    summaries = [document(process) for process in both]
-    calls, reports_after = judge.asked(before), line.reports()
-    assert paid_once(calls)
+    team, before = copied(), judge.count_calls()
+    reports_before = team.read_reports()
+    team.edit("judges/polite.yaml", system=OTHER)
+    judge.request("/pace", {"latency_s": 0.5})
+    both = [
+        team.start("backfill", "--evaluator", "polite", "--date", str(n), "--json") for n in pair
+    ]
+    summaries = [wait_for_json(process) for process in both]
+    calls, reports_after = judge.list_calls(before), team.read_reports()
+    assert are_paid_once(calls)
     assert len(calls) == sum(one["calls"] for one in summaries) == contents(pair)
     assert reports_before.items() <= reports_after.items()
     fresh = set(reports_after) - set(reports_before)
     assert {tuple(name.split("/")[:2]) for name in fresh} == {(str(n), "helpdesk") for n in pair}
     assert len(fresh) == len(set(pair))
-    assert line.run("nightly")["nights"] == []
+    assert team.run_nightly()["nights"] == []

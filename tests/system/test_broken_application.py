@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evals.storage.lake import Lake
-from tests.system.teams import Team, bytes_under
+from tests.system.teams import Team, read_files
 
 FIRST, SECOND = "2026-05-04", "2026-05-05"
 BOTH = ("bakery", "garage")
@@ -53,13 +53,13 @@ def team(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     made = Team(tmp_path_factory.mktemp("whole"))
     declare(made)
     made.export(f"{FIRST}.jsonl", rows(FIRST))
-    made.nightly()
+    made.run_nightly()
     return made
 
 
 def reports(team: Team, app: str) -> dict[str, bytes]:
     """Every version of an application's reports, by its path."""
-    files = bytes_under(team.home / "reports")
+    files = read_files(team.home / "reports")
     return {name: text for name, text in files.items() if f"/{app}/" in name and "report" in name}
 
 
@@ -76,19 +76,19 @@ def test_a_broken_application_waits_and_the_other_is_reported(team: Team) -> Non
     before = reports(team, "garage")
     whole = spoil(team)
     team.export(f"{SECOND}.jsonl", rows(SECOND))
-    result = team.andon("nightly", "--inbox", team.inbox, "--json", code=4)
+    result = team.run("nightly", "--inbox", team.inbox, "--json", code=4)
     (failure,) = result.json["failures"]
     assert failure.startswith(f"{team.catalog / 'apps' / 'garage.yaml'}:")
     assert failure.endswith("; garage waits")
-    assert team.folders(SECOND, "bakery")
-    assert not team.folders(SECOND, "garage")
+    assert team.list_versions(SECOND, "bakery")
+    assert not team.list_versions(SECOND, "garage")
     assert reports(team, "garage") == before
     assert result.json["nights"] == [SECOND]
-    assert team.andon("nightly", "--inbox", team.inbox, "--json", code=4).json["nights"] == []
+    assert team.run("nightly", "--inbox", team.inbox, "--json", code=4).json["nights"] == []
 
     other = reports(team, "bakery")
     (team.catalog / "apps" / "garage.yaml").write_text(whole)
-    assert team.nightly()["nights"] == [SECOND]
+    assert team.run_nightly()["nights"] == [SECOND]
     assert reports(team, "bakery") == other
     (row,) = [r for r in team.report(SECOND, "garage")["results"] if r["slice"] == "all"]
     assert (row["n"], row["passed"]) == (12, 8)
@@ -104,16 +104,16 @@ def test_late_rows_of_the_other_are_reported_meanwhile(team: Team) -> None:
     figures = team.report(FIRST, "garage")["results"]
     whole = spoil(team)
     team.export("late.jsonl", [trace("bakery", FIRST, number) for number in range(20, 26)])
-    assert team.andon("nightly", "--inbox", team.inbox, "--json", code=4).json["nights"] == [FIRST]
+    assert team.run("nightly", "--inbox", team.inbox, "--json", code=4).json["nights"] == [FIRST]
     (row,) = [r for r in team.report(FIRST, "bakery")["results"] if r["slice"] == "all"]
     assert row["n"] == 18
     assert reports(team, "garage") == before
     assert team.report(FIRST, "garage")["results"] == figures
 
     (team.catalog / "apps" / "garage.yaml").write_text(whole)
-    assert team.nightly()["nights"] == [FIRST]
+    assert team.run_nightly()["nights"] == [FIRST]
     assert reports(team, "garage") == before
-    assert team.nightly()["nights"] == []
+    assert team.run_nightly()["nights"] == []
 
 
 @pytest.mark.parametrize(
@@ -159,10 +159,10 @@ def test_a_broken_file_is_named_for_its_applications_alone(
     path = made.catalog / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
-    result = made.andon("plan", "--json", code=4)
+    result = made.run("plan", "--json", code=4)
     assert result.errors.startswith(f"andon: {path}{where}")
     assert result.errors.rstrip().endswith("; garage waits")
-    assert made.andon("gate", "--app", "garage", code=4).errors.startswith(f"andon: {path}{where}")
+    assert made.run("gate", "--app", "garage", code=4).errors.startswith(f"andon: {path}{where}")
 
 
 def test_doctor_lists_everything_that_is_wrong(tmp_path: Any) -> None:
@@ -172,7 +172,7 @@ def test_doctor_lists_everything_that_is_wrong(tmp_path: Any) -> None:
     made.declare({"apps/florist.yaml": {"app": "florist", "suite": "lost", "budgt": 3}})
     made.declare({"judges/idle.yaml": {"judge": "idle", "model": "none", "prompt": "Is it?"}})
     spoil(made)
-    findings = made.andon("doctor", "--json", code=2).json
+    findings = made.run("doctor", "--json", code=2).json
     wrong = [one["words"] for one in findings if one["state"] == "fail"]
     stopped = {words.rpartition("; ")[2] for words in wrong}
     assert stopped == {"florist waits", "garage waits", "nothing uses it yet"}

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.system.line import Judge, serving
-from tests.system.teams import Team, bytes_under, row_of
+from tests.system.judges import Judge, serve_judge
+from tests.system.teams import Team, find_row, read_files
 
 BEFORE, AFTER = "2026-05-04", "2026-05-05"
 QUESTION = "When does the shop open?"
@@ -106,7 +106,7 @@ class Change(NamedTuple):
 @pytest.fixture(scope="module")
 def judge() -> Iterator[Judge]:
     """A judge that gives the same question the same answer."""
-    with serving() as server:
+    with serve_judge() as server:
         yield server
 
 
@@ -116,11 +116,11 @@ def change(tmp_path_factory: pytest.TempPathFactory, judge: Judge) -> Change:
     team = Team(tmp_path_factory.mktemp("change"))
     declare(team)
     team.export("first.jsonl", [trace(BEFORE, number) for number in range(20)])
-    team.nightly()
-    before, asked = bytes_under(team.home / "reports" / BEFORE), judge.count()
+    team.run_nightly()
+    before, asked = read_files(team.home / "reports" / BEFORE), judge.count_calls()
     extend(team, judge)
     team.export("second.jsonl", [trace(AFTER, number) for number in range(20)])
-    team.nightly()
+    team.run_nightly()
     return Change(team, judge, before, asked)
 
 
@@ -128,13 +128,13 @@ def test_each_addition_is_in_the_next_report(change: Change) -> None:
     """Judge, slice, guardrail and gold set have rows of the second night's traces."""
     old, new = (change.team.report(night, "shop") for night in (BEFORE, AFTER))
     assert {row["evaluator"] for row in old["results"]} == {"shop.full-stop", "secrets"}
-    judged = row_of(new, "kindness")
+    judged = find_row(new, "kindness")
     assert judged["passed"] + judged["failed"] == judged["n"] == 20
     assert judged["kind"] == "judge"
-    assert row_of(new, "language")["passed"] > 10
-    opening = row_of(new, "shop.opening")
+    assert find_row(new, "language")["passed"] > 10
+    opening = find_row(new, "shop.opening")
     assert (opening["passed"], opening["failed"], opening["skipped"]) == (1, 0, 19)
-    assert row_of(new, "shop.full-stop", "parcels")["n"] == 4
+    assert find_row(new, "shop.full-stop", "parcels")["n"] == 4
     assert not [row for row in old["results"] if row["slice"] == "parcels"]
 
 
@@ -144,13 +144,13 @@ def test_the_pin_is_called_and_in_the_provenance(change: Change) -> None:
     (made,) = [row for row in body["provenance"]["evaluators"] if row["name"] == "kindness"]
     assert made["model"] == "judge-2026-01-01"
     assert change.asked == 0
-    assert change.judge.count() == body["cost"]["calls"] == 20
+    assert change.judge.count_calls() == body["cost"]["calls"] == 20
 
 
 def test_the_night_before_the_change_keeps_its_bytes(change: Change) -> None:
     """What was added is no reason to write the first night's report anew."""
     assert {Path(name).name for name in change.before} >= {"report.json", "index.html"}
-    assert bytes_under(change.team.home / "reports" / BEFORE) == change.before
+    assert read_files(change.team.home / "reports" / BEFORE) == change.before
 
 
 def test_bad_rows_of_one_application_change_no_other_report(change: Change, tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_bad_rows_of_one_application_change_no_other_report(change: Change, tmp_
     team.export("first.jsonl", [trace(BEFORE, number) for number in range(20)])
     team.export("till.jsonl", [trace(BEFORE, n, "till", latency_ms=-1) for n in range(9)])
     (team.inbox / "noise.jsonl").write_bytes(b"{]\n" * 50)
-    summary = team.nightly()
+    summary = team.run_nightly()
     assert summary["refused"] == [[BEFORE, "till"]]
     shop = {name: data for name, data in change.before.items() if name.endswith("report.json")}
     assert len(shop) == 1
-    mine = bytes_under(team.home / "reports" / BEFORE)
+    mine = read_files(team.home / "reports" / BEFORE)
     assert {name: mine[name] for name in shop} == shop

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.teams import CommandResult, Team, andon, row_of, run
+from tests.system.teams import CommandResult, Team, find_row, run_andon, run_command
 
 BASE, GOOD, WORSE, TORN = "2026-05-04", "2026-05-05", "2026-05-06", "2026-05-07"
 TRACES = 60
@@ -86,7 +86,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
     for night in (BASE, GOOD, WORSE):
         team.export(f"{night}.jsonl", [trace(night, number) for number in range(TRACES)])
     team.export("torn.jsonl", [trace(TORN, number, latency_ms=-1) for number in range(9)])
-    team.nightly()
+    team.run_nightly()
     return team
 
 
@@ -103,14 +103,14 @@ def test_the_gate_ends_with_the_code_of_the_report(
     team: Team, night: str, outcome: str, code: int
 ) -> None:
     """`andon gate` exits 0 passed, 1 regressed, 3 inconclusive, 4 infrastructure."""
-    result = team.andon("gate", "--app", "hello", "--date", night, "--json", code=code)
+    result = team.run("gate", "--app", "hello", "--date", night, "--json", code=code)
     assert result.json["gate"]["outcome"] == outcome
     assert result.json["date"] == night
 
 
 def test_a_gate_of_an_unknown_application_is_a_usage_error(team: Team) -> None:
     """An application nobody reported ends with 2 and says where to look."""
-    result = team.andon("gate", "--app", "nobody", code=2)
+    result = team.run("gate", "--app", "nobody", code=2)
     assert result.out == ""
     assert "andon report list" in result.errors
 
@@ -139,7 +139,7 @@ def test_the_regressed_night_names_its_cause(team: Team) -> None:
 )
 def test_json_is_one_document_on_stdout(team: Team, words: tuple[str, ...]) -> None:
     """With --json standard output holds one JSON document, with nothing before or after it."""
-    result = team.andon(*words, cold=True)
+    result = team.run(*words, cold=True)
     assert result.json is not None
     assert result.out.lstrip()[0] in "[{"
 
@@ -148,10 +148,10 @@ def test_messages_beside_the_document_go_to_stderr(team: Team, tmp_path: Path) -
     """A night that ends with 4 prints the document on stdout and the trouble on stderr."""
     other = Team(tmp_path, team.catalog)
     other.export("good.jsonl", [trace(BASE, number) for number in range(3)])
-    other.andon("import", other.inbox)
+    other.run("import", other.inbox)
     (staged,) = (other.home / "staged").glob("*/*.parquet")
     staged.write_bytes(b"no parquet")
-    result = other.andon("nightly", "--json", code=4, cold=True)
+    result = other.run("nightly", "--json", code=4, cold=True)
     assert result.json["failures"]
     assert "Parquet" in result.errors
     assert "Traceback" not in result.errors
@@ -161,7 +161,7 @@ def test_messages_beside_the_document_go_to_stderr(team: Team, tmp_path: Path) -
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_has_an_example(command: tuple[str, ...]) -> None:
     """`--help` of every command shows the command in use."""
-    result = andon(*command, "--help")
+    result = run_andon(*command, "--help")
     assert result.code == 0
     _, _, example = result.out.partition("Example")
     assert f"andon {' '.join(command)}" in example
@@ -169,7 +169,7 @@ def test_help_has_an_example(command: tuple[str, ...]) -> None:
 
 def test_no_command_is_left_out_above() -> None:
     """The commands whose help is looked at are all there are."""
-    listed = run(sys.executable, "-c", LISTING)
+    listed = run_command(sys.executable, "-c", LISTING)
     assert listed.code == 0, listed.errors
     assert {tuple(name) for name in listed.json} == set(COMMANDS)
 
@@ -210,7 +210,7 @@ def test_a_broken_catalog_is_named_by_file_line_and_key(
     team = Team(tmp_path)
     team.declare(files())
     (team.catalog / name).write_text(text)
-    result = team.andon("plan", code=2)
+    result = team.run("plan", code=2)
     assert result.errors.startswith(f"andon: {team.catalog / name}{where}")
     assert len(result.errors.splitlines()) == 1
     assert result.out == ""
@@ -225,7 +225,7 @@ def test_a_broken_unused_pin_stops_no_application(tmp_path: Path, text: str, whe
     team = Team(tmp_path)
     team.declare(files())
     (team.catalog / "models.yaml").write_text(text)
-    result = team.andon("plan", "--json", code=4)
+    result = team.run("plan", "--json", code=4)
     assert result.errors.startswith(f"andon: {team.catalog / 'models.yaml'}{where}")
     assert result.errors.endswith("nothing uses it yet\n")
     assert result.json["plan"] == []
@@ -236,11 +236,11 @@ def test_invalid_sql_is_refused_before_a_night_runs(tmp_path: Path) -> None:
     team = Team(tmp_path)
     team.declare({**files(), "slices.yaml": [{"slice": "long", "where": "lenght(input) > 9"}]})
     team.export("one.jsonl", [trace(BASE, 0)])
-    result = team.andon("nightly", "--inbox", team.inbox, code=2)
+    result = team.run("nightly", "--inbox", team.inbox, code=2)
     assert f"{team.catalog / 'slices.yaml'}:" in result.errors
     assert "lenght" in result.errors
     assert not (team.home / "reports").exists()
-    (problem,) = [f for f in team.andon("doctor", "--json", code=2).json if f["state"] == "fail"]
+    (problem,) = [f for f in team.run("doctor", "--json", code=2).json if f["state"] == "fail"]
     assert "lenght" in problem["words"]
 
 
@@ -260,7 +260,7 @@ def test_invalid_sql_is_refused_before_a_night_runs(tmp_path: Path) -> None:
 )
 def test_invalid_arguments_are_usage_errors(team: Team, words: tuple[str, ...]) -> None:
     """Exit 2 with a sentence on stderr, nothing on stdout, and no stack."""
-    result = team.andon(*words, code=2)
+    result = team.run(*words, code=2)
     assert result.out == ""
     assert result.errors.strip()
     assert "Traceback" not in result.errors
@@ -269,7 +269,7 @@ def test_invalid_arguments_are_usage_errors(team: Team, words: tuple[str, ...]) 
 def test_an_unusable_home_is_an_infrastructure_error(team: Team, tmp_path: Path) -> None:
     """Exit 4 where the data folder is of another version, with the two versions named."""
     (tmp_path / "schema.json").write_text('{"schema_version": 99}')
-    result: CommandResult = andon("plan", "--home", tmp_path, "--catalog", team.catalog)
+    result: CommandResult = run_andon("plan", "--home", tmp_path, "--catalog", team.catalog)
     assert result.code == 4
     assert "99" in result.errors
     assert "Traceback" not in result.errors
@@ -299,7 +299,7 @@ def test_a_row_that_is_no_label_refuses_its_file(
     path = tmp_path / "labels.jsonl"
     path.write_text(f"\n{line}\n")
     other = Team(tmp_path, team.catalog)
-    result = other.andon("labels", "import", path, code=2)
+    result = other.run("labels", "import", path, code=2)
     assert result.errors.startswith(f"andon: {path}:2: ")
     assert about in result.errors
     assert not list(other.home.glob("labels/*"))
@@ -307,7 +307,7 @@ def test_a_row_that_is_no_label_refuses_its_file(
 
 def test_doctor_finds_nothing_wrong_with_a_good_team(team: Team) -> None:
     """`andon doctor` ends with 0 and says what it looked at."""
-    findings = team.andon("doctor", "--json").json
+    findings = team.run_json("doctor")
     assert {finding["about"] for finding in findings} >= {"home", "catalog"}
     assert {finding["state"] for finding in findings} == {"ok"}
 
@@ -317,7 +317,7 @@ def test_exported_and_imported_labels_count_in_the_agreement(team: Team) -> None
     old = team.report(WORSE, "hello")
     assert old["agreement"] == []
     sheet = team.folder / "queue.jsonl"
-    team.andon("labels", "export", "--date", WORSE, "-o", sheet)
+    team.run("labels", "export", "--date", WORSE, "-o", sheet)
     asked = [json.loads(line) for line in sheet.read_text().splitlines()]
     assert len(asked) == 6
     assert {(row["verdict"], row["annotator"]) for row in asked} == {("", "")}
@@ -326,18 +326,18 @@ def test_exported_and_imported_labels_count_in_the_agreement(team: Team) -> None
         row["verdict"] = "pass" if row["output"].startswith("Hello") else "fail"
     asked[0]["verdict"] = ""
     sheet.write_text("".join(json.dumps(row) + "\n" for row in asked))
-    assert team.andon("labels", "import", sheet).out.startswith("5 labels added")
-    assert WORSE in team.nightly()["nights"]
+    assert team.run("labels", "import", sheet).out.startswith("5 labels added")
+    assert WORSE in team.run_nightly()["nights"]
 
     new = team.report(WORSE, "hello")
     (agreed,) = [row for row in new["agreement"] if row["evaluator"] == "hello.greets"]
     assert agreed["n"] == 5
     assert agreed["tp"] + agreed["tn"] == 5
-    assert row_of(new, "greets.human")["n"] == 5
+    assert find_row(new, "greets.human")["n"] == 5
     assert new["version"] != old["version"]
-    versions = {folder.name for folder in team.folders(WORSE, "hello")}
+    versions = {folder.name for folder in team.list_versions(WORSE, "hello")}
     assert versions == {old["version"], new["version"]}
-    assert len(team.folders(GOOD, "hello")) == 1
+    assert len(team.list_versions(GOOD, "hello")) == 1
 
 
 HEAVY = ("dagster", "dbt", "great_expectations", "pandas", "duckdb", "pyarrow", "click")
@@ -346,7 +346,7 @@ HEAVY = ("dagster", "dbt", "great_expectations", "pandas", "duckdb", "pyarrow", 
 def test_the_guard_imports_without_the_platform() -> None:
     """`from evals import Guard` loads nothing that the platform extra installs."""
     loaded = "import json, sys; from evals import Guard; print(json.dumps(sorted(sys.modules)))"
-    result = run(sys.executable, "-c", loaded)
+    result = run_command(sys.executable, "-c", loaded)
     assert result.code == 0, result.errors
     modules = {name.partition(".")[0] for name in result.json}
     assert "pydantic" in modules
@@ -356,5 +356,5 @@ def test_the_guard_imports_without_the_platform() -> None:
 def test_a_probe_is_for_a_dry_run(team: Team) -> None:
     """A run asks every question itself."""
     for command in ("nightly", "backfill"):
-        result = team.andon(command, "--probe", "5", code=2)
+        result = team.run(command, "--probe", "5", code=2)
         assert "--dry-run" in result.errors

@@ -19,7 +19,7 @@ from evals.specs import load_catalog
 from evals.storage.lake import Lake
 from evals.validation.quarantine import read_refusals
 from tests.system import test_command_line
-from tests.system.teams import ROOT, Team, run
+from tests.system.teams import ROOT, Team, run_command
 
 NAMES = {
     b"caf\xe9.jsonl": r"caf\xe9.jsonl",
@@ -99,7 +99,7 @@ def test_forgetting_names_such_a_file(team: Team) -> None:
 def test_the_sensor_names_such_a_file_readably(team: Team) -> None:
     """What Dagster shows of a file that is still being written is text it can keep."""
     (path,) = team.inbox.glob("*/*\udce9.jsonl")
-    done = run(sys.executable, "-W", "ignore", "-c", SENSE, path, cwd=ROOT)
+    done = run_command(sys.executable, "-W", "ignore", "-c", SENSE, path, cwd=ROOT)
     assert done.code == 0, done.errors
     assert done.out == rf"{team.inbox}/b\xfcro [1]/caf\xe9.jsonl is still being written"
 
@@ -118,17 +118,17 @@ def test_odd_names_and_markup_in_a_trace_break_no_night(
     team: Team,
 ) -> None:
     """The board, a report, the quarantine and an import say them as they are, and obey nothing."""
-    board = team.andon("nightly", "--inbox", team.inbox)
-    shown = team.andon("report", "show", "--app", "hello", "--date", test_command_line.WORSE)
-    listed = team.andon("quarantine", "list")
+    board = team.run("nightly", "--inbox", team.inbox)
+    shown = team.run("report", "show", "--app", "hello", "--date", test_command_line.WORSE)
+    listed = team.run("quarantine", "list")
     (path,) = team.inbox.glob("*/*\udce9.jsonl")
-    again = team.andon("import", path)
+    again = team.run("import", path)
     assert "prompt=v2[/x]" in shown.out
     assert "prompt v2[/x]" in shown.out
     assert again.out == "caf\\xe9.jsonl: 61 rows, 1 in quarantine (imported before)\n"
     for name in NAMES.values():
         assert f"{name}:61: not-an-object" in listed.out
-        assert team.andon("quarantine", "show", f"{name}:61").out.endswith("\n[1]\n")
+        assert team.run("quarantine", "show", f"{name}:61").out.endswith("\n[1]\n")
     for result in (board, shown, listed):
         assert result.out.replace("\n", "").isprintable()
         assert result.errors.replace("\n", "").isprintable()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.teams import andon
+from tests.system.teams import run_andon
 
 pytestmark = pytest.mark.slow
 
@@ -31,12 +31,12 @@ def write_export(path: Path) -> Path:
 def test_two_commands_lead_from_a_spreadsheet_to_verdicts(tmp_path: Path) -> None:
     """The command that init prints is the second one, and its board has the shown pass rate."""
     export = write_export(tmp_path / "support.csv")
-    begun = andon("init", export, "--catalog", tmp_path / "catalog")
+    begun = run_andon("init", export, "--catalog", tmp_path / "catalog")
     assert begun.code == 0, begun.errors
     assert "48 of 60 pass" in begun.out
     command = shlex.split(begun.out.splitlines()[-1])
     assert command[:2] == ["andon", "nightly"]
-    done = andon(*command[1:], "--home", tmp_path / "home", "--json")
+    done = run_andon(*command[1:], "--home", tmp_path / "home", "--json")
     assert done.code == 0, done.errors
     reports = done.json["reports"]
     assert [one["date"] for one in reports] == ["2026-11-13", "2026-11-14", "2026-11-15"]
@@ -53,9 +53,9 @@ def test_two_commands_lead_from_a_spreadsheet_to_verdicts(tmp_path: Path) -> Non
 def test_init_changes_no_catalog_that_exists(tmp_path: Path) -> None:
     """The second call names the file that is there and exits as a wrong usage."""
     export = write_export(tmp_path / "support.csv")
-    first = andon("init", export, "--catalog", tmp_path / "catalog")
+    first = run_andon("init", export, "--catalog", tmp_path / "catalog")
     before = (tmp_path / "catalog" / "catalog.yaml").read_bytes()
-    again = andon("init", export, "--catalog", tmp_path / "catalog")
+    again = run_andon("init", export, "--catalog", tmp_path / "catalog")
     assert (first.code, again.code) == (0, 2)
     assert "catalog.yaml exists" in again.errors
     assert (tmp_path / "catalog" / "catalog.yaml").read_bytes() == before

@@ -13,7 +13,8 @@ from evals.erasure import retention
 from evals.specs import load_catalog
 from evals.storage.lake import Lake
 from evals.validation.quarantine import read_refusals
-from tests.system.line import Judge, desk, team
+from tests.system.helpdesk import build_question, create_team
+from tests.system.judges import Judge
 from tests.system.planting import (
     CANARY,
     NIGHT,
@@ -40,7 +41,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
 @pytest.mark.slow
 def test_secrets_and_user_ids_stay_in_the_raw_folder(planted: Planted) -> None:
     """Before anything is forgotten: they stand in the file as it came and nowhere else."""
-    home = planted.line.home
+    home = planted.team.home
     assert planted.summary["failures"] == []
     assert holding(home, SECRET) == [RAW]
     shown = [name for name in holding(home, USER) if not name.startswith("quarantine/files/")]
@@ -52,47 +53,52 @@ def test_secrets_and_user_ids_stay_in_the_raw_folder(planted: Planted) -> None:
 @pytest.mark.slow
 def test_file_names_with_secrets_stay_in_the_raw_folder(tmp_path: Path, judge: Judge) -> None:
     """An address or a key in its name or its folder's is in no table, page, log or digest."""
-    line = team(tmp_path, judge)
+    team = create_team(tmp_path, judge)
     folder, name = "zoe.canary@example.com", f"zed.canary@example.org {SECRET}.jsonl"
-    rows = [*map(json.dumps, [desk(NIGHT, 1), {**desk(NIGHT, 2), "latency_ms": -5}]), "{broken"]
-    (line.inbox / folder).mkdir(parents=True)
-    (line.inbox / folder / name).write_text("\n".join(rows))
-    (line.inbox / folder / f"torn {name}.gz").write_bytes(b"\x1f\x8b torn")
-    documents = [line.run("nightly"), line.run("quarantine"), line.report(NIGHT)]
+    rows = [
+        *map(
+            json.dumps, [build_question(NIGHT, 1), {**build_question(NIGHT, 2), "latency_ms": -5}]
+        ),
+        "{broken",
+    ]
+    (team.inbox / folder).mkdir(parents=True)
+    (team.inbox / folder / name).write_text("\n".join(rows))
+    (team.inbox / folder / f"torn {name}.gz").write_bytes(b"\x1f\x8b torn")
+    documents = [team.run_nightly(), team.run_json("quarantine"), team.report(NIGHT, "helpdesk")]
     assert len(documents[1]) == 3
     for word in ("zoe.canary", "zed.canary", SECRET):
         assert word not in json.dumps(documents)
-        assert holding(line.home, word) == ["quarantine/inbox_stamps.json"]
-        assert not [path for path in line.home.rglob("*") if word in path.name]
-    assert (line.home / "quarantine").stat().st_mode & 0o777 == 0o700
+        assert holding(team.home, word) == ["quarantine/inbox_stamps.json"]
+        assert not [path for path in team.home.rglob("*") if word in path.name]
+    assert (team.home / "quarantine").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.slow
 def test_forgotten_data_is_nowhere_and_is_refused_later(planted: Planted, tmp_path: Path) -> None:
     """Figures stay, the text is gone from every file of the home, a new import is refused."""
-    line = planted.line.copy(tmp_path / "copy")
-    before = line.report(NIGHT)
-    asked = line.run("forget", "--user", USER)
+    team = planted.team.copy_to(tmp_path / "copy")
+    before = team.report(NIGHT, "helpdesk")
+    asked = team.run_json("forget", "--user", USER)
     assert (asked["done"], sum(asked["traces"].values())) == (False, 2)
-    assert holding(line.home, CANARY)
-    summary = line.run("forget", "--user", USER, "--yes")
+    assert holding(team.home, CANARY)
+    summary = team.run_json("forget", "--user", USER, "--yes")
     assert summary["touched"]["left"] == 0
-    assert holding(line.home, CANARY) == []
-    assert holding(line.home, "desk-0301-001") == []
-    after = line.report(NIGHT)
+    assert holding(team.home, CANARY) == []
+    assert holding(team.home, "desk-0301-001") == []
+    after = team.report(NIGHT, "helpdesk")
     assert after["results"] == before["results"]
     assert after["version"] == before["version"]
     marked = [one for one in after["examples"] if one["trace_id"] == "[forgotten]"]
     assert len(marked) == 1
-    page = line.home / "reports" / str(NIGHT) / "helpdesk" / after["version"] / "index.html"
+    page = team.home / "reports" / str(NIGHT) / "helpdesk" / after["version"] / "index.html"
     assert "[forgotten]" in page.read_text()
 
-    line.export("again.jsonl", person())
-    again = line.run("import", str(line.inbox / "again.jsonl"))
+    team.export("again.jsonl", person())
+    again = team.run_json("import", str(team.inbox / "again.jsonl"))
     assert (again[0]["read"], again[0]["refused"]) == (2, 2)
-    assert {row["code"] for row in line.run("quarantine")} >= {"forgotten"}
-    assert line.run("nightly")["nights"] == []
-    assert holding(line.home, CANARY) == []
+    assert {row["code"] for row in team.run_json("quarantine")} >= {"forgotten"}
+    assert team.run_nightly()["nights"] == []
+    assert holding(team.home, CANARY) == []
 
 
 @pytest.mark.slow
@@ -100,28 +106,28 @@ def test_old_nights_lose_their_texts_and_keep_their_figures(
     planted: Planted, tmp_path: Path
 ) -> None:
     """Raw rows go after a week, texts after half a year; the report's figures and costs stay."""
-    line = planted.line.copy(tmp_path / "copy")
-    lake, catalog = Lake(line.home).open(), load_catalog(line.catalog)
-    before, now = line.report(NIGHT), datetime.now(UTC)
+    team = planted.team.copy_to(tmp_path / "copy")
+    lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
+    before, now = team.report(NIGHT, "helpdesk"), datetime.now(UTC)
     paid = lake.rows("select sum(cost_usd) as usd from answers", {"answers": None})
     assert not retention.find_expired(lake, catalog, now)
     week = retention.find_expired(lake, catalog, now + timedelta(days=8))
     assert (len(week.raw), len(week.nights)) == (1, 0)
     retention.delete_expired(lake, week)
-    assert not (line.home / RAW).exists()
+    assert not (team.home / RAW).exists()
     assert all(row.raw == b"" for row in read_refusals(lake))
     assert {row.code for row in read_refusals(lake)} == {"not-json", "negative-latency"}
     assert not retention.find_expired(lake, catalog, now + timedelta(days=8))
     half = retention.find_expired(lake, catalog, now + timedelta(days=181))
     assert half.nights == (NIGHT,)
     retention.delete_expired(lake, half)
-    assert holding(line.home, CANARY) == []
-    after = line.report(NIGHT)
+    assert holding(team.home, CANARY) == []
+    after = team.report(NIGHT, "helpdesk")
     assert after["results"] == before["results"]
     assert {one["output"] for one in after["examples"]} == {"[expired]"}
     assert lake.rows("select sum(cost_usd) as usd from answers", {"answers": None}) == paid
-    assert line.run("nightly")["nights"] == []
-    line.export("late.jsonl", others())
-    line.run("import", str(line.inbox / "late.jsonl"))
-    assert {row["code"] for row in line.run("quarantine")} == {"not-json", "expired"}
-    assert line.run("tidy", "--dry-run")["done"] == {}
+    assert team.run_nightly()["nights"] == []
+    team.export("late.jsonl", others())
+    team.run_json("import", str(team.inbox / "late.jsonl"))
+    assert {row["code"] for row in team.run_json("quarantine")} == {"not-json", "expired"}
+    assert team.run_json("tidy", "--dry-run")["done"] == {}

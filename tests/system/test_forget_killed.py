@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.line import ROOT, Line, kill
 from tests.system.planting import CANARY, USER, Planted, holding, planting
+from tests.system.teams import ROOT, Team, kill_group
 
 ALL = "ANDON_KILLS" in os.environ
 OPERATIONS = 10**6 if ALL else 6
@@ -56,10 +56,10 @@ def test_forgetting_killed_at_any_operation_is_not_begun_or_completed(
     planted: Planted, tmp_path: Path
 ) -> None:
     """At a renaming, a removal, a statement of SQLite's, or a file just opened and still empty."""
-    line = planted.line.copy(tmp_path / "copy")
-    before, early, rows = contents(line.home), 0, 0
-    for row in deaths(line):
-        copy, rows = Line(Path(row["folder"])), rows + 1
+    team = planted.team.copy_to(tmp_path / "copy")
+    before, early, rows = contents(team.home), 0, 0
+    for row in deaths(team):
+        copy, rows = Team(Path(row["folder"])), rows + 1
         assert row["ended"] == -9, row
         assert row["again"] == 0, row
         if row["begun"] or not holding(copy.home, CANARY):
@@ -68,17 +68,17 @@ def test_forgetting_killed_at_any_operation_is_not_begun_or_completed(
             early += 1
             assert contents(copy.home) == before, row
         if row["at"] % RUNS_EACH == 1 or row["at"] == row["total"]:
-            assert copy.run("forget", "--user", USER, "--yes")["done"]
-            assert copy.run("nightly")["nights"] == []
+            assert copy.run_json("forget", "--user", USER, "--yes")["done"]
+            assert copy.run_nightly()["nights"] == []
             assert left(copy.home) == []
         shutil.rmtree(copy.folder)
     logging.warning("died at %d operations, %d of them before it was noted", rows, early)
     assert 0 < early < rows / 2
 
 
-def deaths(line: Line) -> Iterator[dict[str, Any]]:
+def deaths(team: Team) -> Iterator[dict[str, Any]]:
     """What came of a death at each operation chosen, each on a copy of its own."""
-    command = [sys.executable, "-W", "ignore", "-m", "tests.system.dying", str(line.folder), USER]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.system.dying", str(team.folder), USER]
     with subprocess.Popen(
         [*command, str(OPERATIONS)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -92,22 +92,22 @@ def test_the_next_night_completes_a_killed_request(planted: Planted, tmp_path: P
     """`kill -9` of the command: what was noted is done by `andon nightly`, and the home runs."""
     begun = 0
     for number in range(MOMENTS):
-        line = planted.line.copy(tmp_path / f"copy{number}")
-        process, began = line.start("forget", "--user", USER, "--yes"), time.monotonic()
+        team = planted.team.copy_to(tmp_path / f"copy{number}")
+        process, began = team.start("forget", "--user", USER, "--yes"), time.monotonic()
         after = number * STEP_S if ALL else number * 0.25
         while process.poll() is None and time.monotonic() - began < after:
             time.sleep(0.002)
-        alive = kill(process)
+        alive = kill_group(process)
         time.sleep(0.2)  # the warm server hears of it, and kills what it forked
-        notes = list((line.home / "quarantine" / "forgetting").glob("*.json"))
+        notes = list((team.home / "quarantine" / "forgetting").glob("*.json"))
         begun += len(notes)
         assert all(note.stat().st_mode & 0o777 == 0o600 for note in notes)
-        assert line.run("nightly")["nights"] == []
+        assert team.run_nightly()["nights"] == []
         if notes or not alive:
-            assert left(line.home) == [], f"after {after:.2f} s"
+            assert left(team.home) == [], f"after {after:.2f} s"
         else:
-            still = {name for name in holding(line.home, CANARY) if not name.endswith(".aside")}
-            assert still == {*holding(planted.line.home, CANARY)}
+            still = {name for name in holding(team.home, CANARY) if not name.endswith(".aside")}
+            assert still == {*holding(planted.team.home, CANARY)}
         logging.warning("kill after %.2f s: alive %s, noted %d", after, alive, len(notes))
         if not alive:
             break

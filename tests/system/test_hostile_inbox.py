@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.system.teams import CommandResult, Team, andon, bytes_under, row_of
+from tests.system.teams import CommandResult, Team, find_row, read_files, run_andon
 
 NIGHT = "2026-05-04"
 SCRIPT = "<script>alert('andon')</script>"
@@ -94,7 +94,7 @@ class Night(NamedTuple):
 
 def beside(team: Team) -> dict[str, bytes]:
     """Every file of the team's surroundings that is not in its home, by path."""
-    files = bytes_under(team.folder.parent)
+    files = read_files(team.folder.parent)
     home = str(team.home.relative_to(team.folder.parent))
     return {name: data for name, data in files.items() if not name.startswith(f"{home}/")}
 
@@ -106,8 +106,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     declare(team)
     fill(team.inbox)
     before = beside(team)
-    summary = team.nightly()
-    refused = team.andon("quarantine", "--json").json
+    summary = team.run_nightly()
+    refused = team.run_json("quarantine")
     return Night(team, summary, refused, (before, beside(team)))
 
 
@@ -130,7 +130,9 @@ def test_each_bad_row_is_in_quarantine_with_its_file_line_and_reason(night: Nigh
 
 def test_the_home_may_be_given_before_the_subcommand(night: Night) -> None:
     """`andon quarantine --home HOME list` lists that home's rows, and no other's."""
-    result = andon("quarantine", "--home", night.team.home, "--json", "list", cwd=night.team.folder)
+    result = run_andon(
+        "quarantine", "--home", night.team.home, "--json", "list", cwd=night.team.folder
+    )
     assert result.json == night.refused
 
 
@@ -141,7 +143,7 @@ def test_the_rest_of_the_night_is_reported(night: Night) -> None:
     good = GOOD + len(["rubbish.jsonl:2", "long.jsonl.gz:2", "odd.jsonl:1", "odd.jsonl:2"])
     torn = codes(night, "truncated.jsonl.gz").popitem()[0] - 1
     assert body["accounting"]["accepted"] == good + torn
-    row = row_of(body, "notes.noted")
+    row = find_row(body, "notes.noted")
     assert row["passed"] == GOOD + 2
     assert row["passed"] + row["failed"] == good + torn
 
@@ -175,8 +177,8 @@ def test_an_unknown_application_gets_the_defaults_with_a_note(night: Night) -> N
     body = night.team.report(NIGHT, "unheard-of")
     assert body["suite"] is None
     assert {row["kind"] for row in body["results"]} == {"guardrail"}
-    assert row_of(body, "secrets")["passed"] == 5
-    (folder,) = night.team.folders(NIGHT, "unheard-of")
+    assert find_row(body, "secrets")["passed"] == 5
+    (folder,) = night.team.list_versions(NIGHT, "unheard-of")
     assert "no suite yet" in (folder / "index.html").read_text("utf-8").lower()
 
 
@@ -193,20 +195,20 @@ def test_assume_date_accepts_rows_without_a_timestamp(night: Night, tmp_path: Pa
     """The same file imported with --assume-date loses only the row with a bad name."""
     other = Team(tmp_path, night.team.catalog)
     file = night.team.inbox / "odd.jsonl"
-    (row,) = other.andon("import", file, "--assume-date", "2026-05-06", "--json").json
+    (row,) = other.run_json("import", file, "--assume-date", "2026-05-06")
     assert (row["read"], row["refused"]) == (4, 1)
     assert row["nights"] == [NIGHT, "2026-05-06"]
-    assert [r["code"] for r in other.andon("quarantine", "--json").json] == ["bad-app"]
+    assert [r["code"] for r in other.run_json("quarantine")] == ["bad-app"]
 
 
 def test_a_file_imported_twice_counts_once(night: Night, tmp_path: Path) -> None:
     """A second import says the file was imported before and changes no byte of home."""
     other = Team(tmp_path, night.team.catalog)
     file = night.team.inbox / "good.jsonl"
-    first: CommandResult = other.andon("import", file)
+    first: CommandResult = other.run("import", file)
     assert "imported before" not in first.out
-    before = bytes_under(other.home)
-    again = other.andon("import", file)
+    before = read_files(other.home)
+    again = other.run("import", file)
     assert f"good.jsonl: {GOOD} rows, 0 in quarantine (imported before)" in again.out
     assert before
-    assert bytes_under(other.home) == before
+    assert read_files(other.home) == before

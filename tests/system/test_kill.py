@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.system.line import CONCURRENCY, NIGHTS, Judge, Line, kill, rotten, team, traces
+from tests.system.helpdesk import CONCURRENCY, NIGHTS, build_night, create_team, spoil_rows
+from tests.system.judges import Judge
+from tests.system.teams import Team, kill_group
 
 KILLS = int(os.environ.get("ANDON_KILLS", "4"))
 LATENCY_S = 0.15
@@ -26,13 +28,13 @@ class Undisturbed(NamedTuple):
     seconds: float
 
 
-def two_nights(folder: Path, judge: Judge) -> Line:
+def two_nights(folder: Path, judge: Judge) -> Team:
     """A team with two nights in its inbox, one of them with bad rows."""
-    line = team(folder, judge)
-    first, second = (traces(night, questions=8) for night in NIGHTS[:2])
-    line.export("first.jsonl", [*first, *rotten(first)[:1]])
-    line.export("second.jsonl", second)
-    return line
+    team = create_team(folder, judge)
+    first, second = (build_night(night, questions=8) for night in NIGHTS[:2])
+    team.export("first.jsonl", [*first, *spoil_rows(first)[:1]])
+    team.export("second.jsonl", second)
+    return team
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +46,11 @@ def undisturbed(
 
     def find() -> Undisturbed:
         if not known:
-            line = two_nights(tmp_path_factory.mktemp("undisturbed"), judge_of_worker)
-            before, began = judge_of_worker.count(), time.monotonic()
-            line.run("nightly")
-            calls = judge_of_worker.count() - before
-            known.append(Undisturbed(line.reports(), calls, time.monotonic() - began))
+            team = two_nights(tmp_path_factory.mktemp("undisturbed"), judge_of_worker)
+            before, began = judge_of_worker.count_calls(), time.monotonic()
+            team.run_nightly()
+            calls = judge_of_worker.count_calls() - before
+            known.append(Undisturbed(team.read_reports(), calls, time.monotonic() - began))
         return known[0]
 
     return find
@@ -70,27 +72,27 @@ def test_killed_at_any_moment_and_run_again_gives_the_same_report_bytes(
     tmp_path: Path,
 ) -> None:
     """`kill -9`, then again: the same versions and bytes, and only calls in flight paid twice."""
-    judge.call("/pace", {"latency_s": LATENCY_S})
+    judge.request("/pace", {"latency_s": LATENCY_S})
     whole = undisturbed()
     after_s, after_calls = moment(number, whole.seconds, whole.calls)
-    line, before, began = two_nights(tmp_path, judge), judge.count(), time.monotonic()
-    process = line.start("nightly")
+    team, before, began = two_nights(tmp_path, judge), judge.count_calls(), time.monotonic()
+    process = team.start_nightly()
     while (
         process.poll() is None
         and time.monotonic() - began < after_s
-        and judge.count() - before < after_calls
+        and judge.count_calls() - before < after_calls
     ):
         time.sleep(0.02)
-    alive, died = kill(process), time.monotonic()
-    at_death = judge.count() - before
-    summary = line.run("nightly", cold=number == 0)  # with a hash seed of its own
-    calls = judge.count() - before
+    alive, died = kill_group(process), time.monotonic()
+    at_death = judge.count_calls() - before
+    summary = team.run_nightly(cold=number == 0)  # with a hash seed of its own
+    calls = judge.count_calls() - before
     seconds = f"{died - began:.1f} of {whole.seconds:.1f} s"
     logging.info("kill %d at %s, %d calls; then %d", number, seconds, at_death, summary["calls"])
     assert len(whole.reports) == 4
-    assert line.reports() == whole.reports
+    assert team.read_reports() == whole.reports
     assert whole.calls <= calls <= whole.calls + CONCURRENCY
     if number % 2 == 0:
         assert alive, "killed while it was asking"
         assert 0 < at_death < whole.calls + CONCURRENCY
-    assert not list((line.home / "journal").glob("*.jsonl"))
+    assert not list((team.home / "journal").glob("*.jsonl"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.teams import Team, bytes_under
+from tests.system.teams import Team, read_files
 
 FIRST, SECOND = "2026-05-04", "2026-05-05"
 
@@ -72,13 +72,13 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     team.export("10h.jsonl", [root(1), root(2)])
     team.export("first.jsonl", [trace(FIRST, number) for number in range(5)])
     team.export("second.jsonl", [trace(SECOND, number) for number in range(5)])
-    team.nightly()
-    before = {"files": bytes_under(team.home / "reports"), "first": team.report(FIRST, "shop")}
+    team.run_nightly()
+    before = {"files": read_files(team.home / "reports"), "first": team.report(FIRST, "shop")}
     team.export("11h.jsonl", [call(2)])
     team.export("corrected.jsonl", [trace(FIRST, 3, output="Go away.")])
     team.export("late.jsonl", [trace(FIRST, 9)])
     began = datetime.now(UTC).date()
-    summary = team.nightly()
+    summary = team.run_nightly()
     days = {day.isoformat() for day in (began, datetime.now(UTC).date())}
     return {
         "read on": days,
@@ -99,12 +99,12 @@ def test_only_that_night_gets_a_new_version(nights: dict[str, Any]) -> None:
     """The other night's files and the version before keep their bytes."""
     team, reports_before = nights["team"], nights["before"]["files"]
     assert nights["summary"]["nights"] == [FIRST]
-    now = bytes_under(team.home / "reports")
+    now = read_files(team.home / "reports")
     fresh = {str(Path(name).parent) for name in now.keys() - reports_before.keys()}
     assert fresh == {f"{FIRST}/shop/{nights['first']['version']}"}
     changed = {name for name in reports_before if now[name] != reports_before[name]}
     assert changed <= {"index.html"}
-    assert len(team.folders(FIRST, "shop")) == 2
+    assert len(team.list_versions(FIRST, "shop")) == 2
 
 
 def test_the_report_says_how_many_traces_came_late_or_were_corrected(

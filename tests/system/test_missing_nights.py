@@ -48,8 +48,8 @@ def test_a_run_names_the_nights_that_are_missing(team: Team) -> None:
         {"app": "bakery", "date": night, "since": SINCE, "reason": "no traces"}
         for night in (SINCE, MISSING)
     ]
-    assert team.nightly()["missing"] == expected
-    output = team.andon("nightly").out
+    assert team.run_nightly()["missing"] == expected
+    output = team.run("nightly").out
     assert f"missing: bakery has no traces for {SINCE} to {MISSING}" in output
     page = (team.home / "reports" / "index.html").read_text()
     assert re.search(r"<h1><bdi>bakery was missing last night", page)
@@ -58,24 +58,24 @@ def test_a_run_names_the_nights_that_are_missing(team: Team) -> None:
 
 def test_a_gate_judges_no_older_night_instead(team: Team) -> None:
     """Exit 4 with the date; a night that has a report is judged as before."""
-    team.nightly()
-    failed = team.andon("gate", "--app", "bakery", code=4)
+    team.run_nightly()
+    failed = team.run("gate", "--app", "bakery", code=4)
     assert MISSING in failed.errors
-    assert SINCE in team.andon("gate", "--app", "bakery", "--date", SINCE, code=4).errors
-    team.andon("gate", "--app", "bakery", "--date", SEEN[-1], code=3)
-    team.andon("gate", "--app", "garage", code=3)
+    assert SINCE in team.run("gate", "--app", "bakery", "--date", SINCE, code=4).errors
+    team.run("gate", "--app", "bakery", "--date", SEEN[-1], code=3)
+    team.run("gate", "--app", "garage", code=3)
 
 
 def test_a_run_over_an_empty_night_shows_no_other_night(team: Team) -> None:
     """It fails with the date, and prints no board."""
-    team.nightly()
-    failed = team.andon("nightly", "--date", MISSING, code=4)
+    team.run_nightly()
+    failed = team.run("nightly", "--date", MISSING, code=4)
     assert f"no application has traces for {MISSING}" in failed.errors
     assert SEEN[-1][5:] not in failed.out
 
 
 def test_doctor_names_the_outage(team: Team) -> None:
     """One finding an outage, not one a night."""
-    team.nightly()
-    output = team.andon("doctor").out
+    team.run_nightly()
+    output = team.run("doctor").out
     assert len(re.findall(rf"bakery has no traces for {SINCE} to {MISSING}", output)) == 1

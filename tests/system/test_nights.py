@@ -11,20 +11,10 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import Fortnight
+from tests.system.helpdesk import BAD, NIGHTS, POLITE, build_night, build_question
 from tests.system.judge_server import completion
-from tests.system.line import (
-    BAD,
-    COLD,
-    NIGHTS,
-    POLITE,
-    ROOT,
-    Judge,
-    Line,
-    desk,
-    paid_once,
-    traces,
-    whole,
-)
+from tests.system.judges import Judge, are_paid_once
+from tests.system.teams import COLD, ROOT, Team, build_environment, find_row
 
 HEAVY = {"dagster", "dagster_dbt", "dbt", "great_expectations", "pandas"}
 
@@ -32,15 +22,15 @@ HEAVY = {"dagster", "dagster_dbt", "dbt", "great_expectations", "pandas"}
 @pytest.mark.slow
 def test_fourteen_nights_are_one_run_and_a_bad_one_drops_out(fortnight: Fortnight) -> None:
     """Thirteen reports and one refusal in one run; the other application keeps all fourteen."""
-    summary, line = fortnight.summary, fortnight.line
+    summary, team = fortnight.summary, fortnight.team
     status = {(row["date"], row["app"]): row["status"] for row in summary["reports"]}
     refused = [key for key, value in status.items() if value == "refused"]
     assert refused == [(BAD.isoformat(), "helpdesk")]
     assert summary["refused"] == [[BAD.isoformat(), "helpdesk"]]
     assert len(status) == 2 * len(NIGHTS)
-    runs = (json.loads(p.read_text()) for p in (line.home / "reports").glob("*/*/*/run.json"))
+    runs = (json.loads(p.read_text()) for p in (team.home / "reports").glob("*/*/*/run.json"))
     assert len({run["run_id"] for run in runs}) == 1
-    body = line.report(BAD)
+    body = team.report(BAD, "helpdesk")
     assert body["refusal"]["quarantined"] == 3
     assert body["accounting"]["reasons"][0]["count"] == 3
     assert body["results"] == []
@@ -53,24 +43,24 @@ def test_equal_content_is_paid_for_once_over_the_nights(fortnight: Fortnight) ->
         (row["input"], row["output"])
         for night in NIGHTS
         if night != BAD
-        for row in traces(night)
+        for row in build_night(night)
         if row["app"] == "helpdesk"
     }
-    assert paid_once(fortnight.calls)
+    assert are_paid_once(fortnight.calls)
     assert len(fortnight.calls) == fortnight.summary["calls"] == 2 * len(contents)
 
 
 @pytest.mark.slow
-def test_with_nothing_new_it_ends_at_once(copied: Callable[[], Line], judge: Judge) -> None:
+def test_with_nothing_new_it_ends_at_once(copied: Callable[[], Team], judge: Judge) -> None:
     """No call, no new version, nothing heavy imported, within five seconds."""
-    line, before = copied(), judge.count()
-    reports_before = line.reports()
-    command, environment = line.command("nightly")
+    team, before = copied(), judge.count_calls()
+    reports_before = team.read_reports()
+    command = team.build_arguments("nightly", "--inbox", team.inbox, "--json")
     began = time.monotonic()
     done = subprocess.run(
         [COLD[0], "-X", "importtime", *COLD[1:], *command],
         cwd=ROOT,
-        env=environment,
+        env=build_environment(),
         capture_output=True,
         text=True,
         check=True,
@@ -81,12 +71,12 @@ def test_with_nothing_new_it_ends_at_once(copied: Callable[[], Line], judge: Jud
     assert "evals.runs.night_locks" in imported
     assert not packages & HEAVY
     assert json.loads(done.stdout)["nights"] == []
-    assert json.loads(done.stdout)["calls"] == judge.count() - before == 0
-    assert line.reports() == reports_before
+    assert json.loads(done.stdout)["calls"] == judge.count_calls() - before == 0
+    assert team.read_reports() == reports_before
     assert seconds < 5
 
 
-def answers(calls: list[dict[str, Any]], line: Line, system: str) -> dict[str, str]:
+def classify_answers(calls: list[dict[str, Any]], system: str) -> dict[str, str]:
     """How each body that asks under a prompt ended: pass, fail or error."""
     ended: dict[str, str] = {}
     for call in calls:
@@ -99,18 +89,18 @@ def answers(calls: list[dict[str, Any]], line: Line, system: str) -> dict[str, s
 
 @pytest.mark.slow
 def test_an_outage_and_its_repair_are_two_versions_of_the_night(
-    copied: Callable[[], Line], judge: Judge
+    copied: Callable[[], Team], judge: Judge
 ) -> None:
     """Failed calls are errors and never fails; after the repair only they are asked again."""
-    line, night = copied(), NIGHTS[-1].replace(day=NIGHTS[-1].day + 1)
-    line.export("outage.jsonl", traces(night, questions=13))
-    before, reports_before = judge.count(), line.reports()
-    judge.call("/break", {"share": 1 / 3})
-    line.run("nightly")
-    during = judge.asked(before)
-    ended = answers(during, line, POLITE)
-    body = line.report(night)
-    row = whole(body, "polite")
+    team, night = copied(), NIGHTS[-1].replace(day=NIGHTS[-1].day + 1)
+    team.export("outage.jsonl", build_night(night, questions=13))
+    before, reports_before = judge.count_calls(), team.read_reports()
+    judge.request("/break", {"share": 1 / 3})
+    team.run_nightly()
+    during = judge.list_calls(before)
+    ended = classify_answers(during, POLITE)
+    body = team.report(night, "helpdesk")
+    row = find_row(body, "polite")
     shared = 1  # every night's question was answered on the first
     errored = sum(outcome == "error" for outcome in ended.values())
     assert 0 < errored < len(ended)
@@ -121,18 +111,18 @@ def test_an_outage_and_its_repair_are_two_versions_of_the_night(
     codes = {error["code"] for error in body["errors"] if error["status"] == "error"}
     assert codes == {"server-error"}
 
-    judge.call("/repair", {})
-    line.run("nightly")
-    again = judge.asked(before + len(during))
+    judge.request("/repair", {})
+    team.run_nightly()
+    again = judge.list_calls(before + len(during))
     unanswered = {c["body"] for c in during} - {c["body"] for c in during if c["status"] == 200}
     assert {call["body"] for call in again} == unanswered
     assert len(again) == len(unanswered)
-    repaired = whole(line.report(night), "polite")
+    repaired = find_row(team.report(night, "helpdesk"), "polite")
     assert (repaired["errored"], repaired["n"]) == (0, row["n"])
-    versions = [name for name in line.reports() if name.startswith(f"{night}/helpdesk/")]
+    versions = [name for name in team.read_reports() if name.startswith(f"{night}/helpdesk/")]
     assert len(versions) == 2
-    assert reports_before.items() <= line.reports().items()
-    (step,) = line.run("report", "diff", "--app", "helpdesk", "--date", night.isoformat())
+    assert reports_before.items() <= team.read_reports().items()
+    (step,) = team.run_json("report", "diff", "--app", "helpdesk", "--date", night.isoformat())
     assert step["before"] == body["version"]
     assert f"politeness (polite): errored {errored} → 0" in step["moved"]
     assert not [words for words in step["moved"] if "signature" in words]
@@ -140,26 +130,28 @@ def test_an_outage_and_its_repair_are_two_versions_of_the_night(
 
 @pytest.mark.slow
 def test_a_late_trace_is_scored_under_its_own_nights_lock(
-    copied: Callable[[], Line], judge: Judge
+    copied: Callable[[], Team], judge: Judge
 ) -> None:
     """It opens its night alone, and is judged as that night was, whatever the catalog says now."""
-    line, night, before = copied(), NIGHTS[3], judge.count()
-    reports_before, old = line.reports(), line.report(night)
-    line.edit("judges/polite.yaml", system="A prompt of another day.")
-    late = desk(night, 40, "Do you deliver to islands?", output="We do, by boat. — the desk")
-    line.export("late.jsonl", [late])
-    summary = line.run("nightly")
-    calls = judge.asked(before)
-    new = line.report(night)
+    team, night, before = copied(), NIGHTS[3], judge.count_calls()
+    reports_before, old = team.read_reports(), team.report(night, "helpdesk")
+    team.edit("judges/polite.yaml", system="A prompt of another day.")
+    late = build_question(
+        night, 40, "Do you deliver to islands?", output="We do, by boat. — the desk"
+    )
+    team.export("late.jsonl", [late])
+    summary = team.run_nightly()
+    calls = judge.list_calls(before)
+    new = team.report(night, "helpdesk")
     assert summary["nights"] == [night.isoformat()]
     assert len(calls) == 2
     assert [call for call in calls if call["system"].startswith(POLITE)]
-    assert whole(new, "polite")["n"] == whole(old, "polite")["n"] + 1
+    assert find_row(new, "polite")["n"] == find_row(old, "polite")["n"] + 1
     versions = [
         [(one["name"], one["version"]) for one in body["provenance"]["evaluators"]]
         for body in (new, old)
     ]
     assert versions[0] == versions[1]
-    fresh = set(line.reports()) - set(reports_before)
+    fresh = set(team.read_reports()) - set(reports_before)
     assert fresh == {f"{night}/helpdesk/{new['version']}"}
-    assert reports_before.items() <= line.reports().items()
+    assert reports_before.items() <= team.read_reports().items()

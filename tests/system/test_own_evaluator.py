@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.teams import Team, run
+from tests.system.teams import Team, run_command
 
 pytestmark = pytest.mark.slow
 
@@ -78,24 +78,24 @@ def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Team:
 
 def test_a_new_kind_is_one_module_in_a_package_of_the_team(team: Team) -> None:
     """It is scored, reported, guards, and is listed by plan, doctor and the generated pages."""
-    team.andon("nightly", "--inbox", team.inbox, "--json", cold=True)
+    team.run_nightly(cold=True)
     shown = ("report", "show", "--app", "shop", "--date", NIGHT, "--json")
-    results = team.andon(*shown, cold=True).json["results"]
+    results = team.run(*shown, cold=True).json["results"]
     scores = {(r["kind"], r["evaluator"], r["passed"], r["failed"]) for r in results}
     assert scores == {("classifier", "shop.friendly", 2, 1), ("guardrail", "rude", 2, 1)}
-    plan = team.andon("plan", "--json", cold=True).json
+    plan = team.run_json("plan", cold=True)
     assert {(row["evaluator"], row["calls"]) for row in plan["plan"]} == {
         ("shop.friendly", 0),
         ("rude", 0),
     }
-    doctor = team.andon("doctor", cold=True).out
+    doctor = team.run("doctor", cold=True).out
     assert "acme_tone 1.2" in doctor
     assert "classifier `tone`" in doctor
     code = (
         "import json; from tests.docs.generate import catalog; from evals.evaluators import "
         "catalog_schemas as c; print(catalog()); print(json.dumps(c.build_schemas()['suite']))"
     )
-    docs = run(sys.executable, "-c", code).out
+    docs = run_command(sys.executable, "-c", code).out
     words = "The answer is friendly; value is the probability."
     assert f"| classifier | `tone` | {words} | `threshold` |" in docs
     assert '"classifier": {"anyOf": [{"type": "string", "enum": ["tone"]}' in docs
@@ -105,11 +105,11 @@ def test_a_new_kind_is_one_module_in_a_package_of_the_team(team: Team) -> None:
 def test_a_broken_package_is_named_and_stops_only_its_users(team: Team, tmp_path: Path) -> None:
     """Doctor says which package cannot be loaded and why; other evaluators go on."""
     install(tmp_path / "packages", "acme_broken", "import no_such_module\n")
-    doctor = team.andon("doctor", code=2, cold=True)
+    doctor = team.run("doctor", code=2, cold=True)
     output = " ".join((doctor.out + doctor.errors).split())
     assert "acme_broken cannot be loaded: ModuleNotFoundError" in output
     assert "mend or remove acme_broken 1.2" in output
-    team.andon("nightly", "--inbox", team.inbox, "--json", cold=True)
+    team.run_nightly(cold=True)
 
 
 def test_a_suite_with_an_evaluator_that_is_not_installed_is_refused(
@@ -117,7 +117,7 @@ def test_a_suite_with_an_evaluator_that_is_not_installed_is_refused(
 ) -> None:
     """The message names the file, the line, and the kinds there are."""
     monkeypatch.delenv("PYTHONPATH")
-    result = team.andon("plan", code=2, cold=True)
+    result = team.run("plan", code=2, cold=True)
     words = " ".join((result.out + result.errors).split())
     assert "no kind 'classifier'; known: assertion, judge, reference" in words
     assert "suites/shop.yaml:" in words

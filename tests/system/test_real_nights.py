@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.system.teams import ROOT, SHARED, Team, row_of
+from tests.system.teams import ROOT, SHARED, Team, find_row
 
 DATA = SHARED / "data" / "nights"
 LABELS = DATA / "labels.jsonl.gz"
@@ -62,7 +62,7 @@ def refused_by_night() -> dict[str, list[bool]]:
 def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
     """The issue's command, run once."""
     team = Team(tmp_path_factory.mktemp("nights"), CATALOG)
-    team.nightly("--labels", LABELS, inbox=DATA / "traces")
+    team.run_nightly("--labels", LABELS, inbox=DATA / "traces")
     return team
 
 
@@ -93,7 +93,7 @@ def test_safe_prompts_refused_equal_a_recount_of_the_labels(bodies: Any) -> None
     recount = refused_by_night()
     assert sum(map(sum, recount.values())) > 100
     for body in of(bodies, "chat"):
-        row, mine = row_of(body, REFUSED_SAFE), recount[body["date"]]
+        row, mine = find_row(body, REFUSED_SAFE), recount[body["date"]]
         assert (row["failed"], row["n"]) == (sum(mine), len(mine)), body["date"]
         assert row["errored"] == row["skipped"] == 0
         assert row["rate"] == pytest.approx(1 - sum(mine) / len(mine), abs=1e-6)
@@ -105,8 +105,8 @@ def test_pooled_nights_equal_a_recount_of_the_labels(team: Team, first: int, las
     nights = [str(night) for night in NIGHTS[first - 1 : last]]
     mine = [refused for night in nights for refused in refused_by_night()[night]]
     week = ("--from", nights[0], "--to", nights[-1])
-    body = team.andon("report", "show", "--app", "chat", *week, "--json").json
-    row = row_of(body, REFUSED_SAFE)
+    body = team.run_json("report", "show", "--app", "chat", *week)
+    row = find_row(body, REFUSED_SAFE)
     assert (row["failed"], row["n"], row["nights"]) == (sum(mine), len(mine), 7)
     assert row["rate"] == pytest.approx(1 - sum(mine) / len(mine), abs=1e-6)
     assert row["low"] < row["rate"] < row["high"]
@@ -157,9 +157,9 @@ def test_extraction_is_measured_against_gold_wherever_there_is_gold(bodies: Any)
             has_gold[trace["ts"][:10]].append(trace["trace_id"] in golden)
     for body in of(bodies, "product-extraction"):
         mine = has_gold[body["date"]]
-        assert row_of(body, "product-extraction.valid-json")["n"] == len(mine)
+        assert find_row(body, "product-extraction.valid-json")["n"] == len(mine)
         for name in ("expected-attributes", "values"):
-            row = row_of(body, f"product-extraction.{name}")
+            row = find_row(body, f"product-extraction.{name}")
             assert row["passed"] + row["failed"] + row["errored"] == sum(mine) > 0
             assert row["errored"] == 0
             assert row["passed"] > 0
@@ -183,7 +183,7 @@ def test_equal_content_is_paid_once(team: Team, tmp_path: Path) -> None:
     own = [trace for trace in traces() if trace["app"] == "product-extraction"]
     contents = {(trace["input"], trace["output"]) for trace in own}
     assert len(contents) < len(own)
-    plan = Team(team.folder, catalog).andon("plan", "--json").json
+    plan = Team(team.folder, catalog).run_json("plan")
     new = [row for row in plan["plan"] if row["evaluator"] == "sensible"]
     assert plan["calls"] == sum(row["calls"] for row in new) == len(contents)
     assert sum(row["count"] for row in new) == len(own)
@@ -204,9 +204,9 @@ def test_an_unmapped_verdict_is_an_error_and_no_verdict(tmp_path: Path) -> None:
     safe = [verdicts[t["trace_id"]] for t in own if t["metadata"]["safe_prompt"] == "safe"]
 
     team = Team(tmp_path, catalog)
-    team.nightly("--labels", LABELS, inbox=export)
+    team.run_nightly("--labels", LABELS, inbox=export)
     body = team.report(night, "chat")
-    row = row_of(body, REFUSED_SAFE)
+    row = find_row(body, REFUSED_SAFE)
     assert row["errored"] == safe.count("1_full_compliance") > 0
     assert row["passed"] == safe.count("3_partial_refusal")
     assert row["failed"] == safe.count("2_full_refusal")

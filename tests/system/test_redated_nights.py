@@ -38,14 +38,14 @@ def test_a_redated_trace_moves_only_when_its_later_row_passes(tmp_path: Path) ->
     team.declare({"catalog.yaml": {"title": "Shop", "since": FIRST}, **limit(10)})
     others = [trace(night, f"{night}-{n}", "Hello.") for night in (FIRST, BETWEEN) for n in "ab"]
     team.export("1.jsonl", [trace(FIRST, DRAWN, "Old."), *others])
-    team.nightly()
+    team.run_nightly()
     late = [trace(LAST, f"{LAST}-{n}", "Hello.") for n in "abc"]
     team.export("2.jsonl", [trace(LAST, DRAWN, "New, and too long."), *late])
-    assert team.nightly()["nights"] == [LAST]
+    assert team.run_nightly()["nights"] == [LAST]
     assert accepted(team) == [3, 2, 3]
     team.declare(limit(100))
-    (replayed,) = team.andon("quarantine", "replay", "--json").json
+    (replayed,) = team.run_json("quarantine", "replay")
     assert (replayed["tried"], replayed["placed"], replayed["nights"]) == (1, 1, [LAST])
-    assert team.nightly()["nights"] == [FIRST, LAST]
+    assert team.run_nightly()["nights"] == [FIRST, LAST]
     assert accepted(team) == [2, 2, 4]
-    assert team.nightly()["nights"] == []
+    assert team.run_nightly()["nights"] == []

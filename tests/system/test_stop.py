@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from evals.storage.lake import Lake
-from tests.system.line import CONCURRENCY, NIGHTS, ROOT, Judge, Line, desk, paid_once, team
+from tests.system.helpdesk import CONCURRENCY, NIGHTS, build_question, create_team
+from tests.system.judges import Judge, are_paid_once
+from tests.system.teams import ROOT, Team
 
 QUESTIONS = 20
 CALLS = 2 * QUESTIONS
@@ -21,17 +23,17 @@ CALLS = 2 * QUESTIONS
 
 
 @pytest.fixture
-def line(tmp_path: Path, judge: Judge) -> Line:
+def team(tmp_path: Path, judge: Judge) -> Team:
     """A team with one night in its inbox."""
-    line = team(tmp_path / "stopped", judge)
-    line.export("night.jsonl", [desk(NIGHTS[0], number) for number in range(QUESTIONS)])
-    return line
+    team = create_team(tmp_path / "stopped", judge)
+    team.export("night.jsonl", [build_question(NIGHTS[0], number) for number in range(QUESTIONS)])
+    return team
 
 
 def asked(judge: Judge, process: subprocess.Popen[str], count: int) -> None:
     """Waits until the server was asked so often."""
     until = time.monotonic() + 60
-    while judge.count() < count:
+    while judge.count_calls() < count:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -48,87 +50,87 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> str:
 
 @pytest.mark.slow
 def test_a_stopped_night_keeps_paid_answers_and_the_next_run_makes_the_rest(
-    line: Line, judge: Judge, tmp_path: Path
+    team: Team, judge: Judge, tmp_path: Path
 ) -> None:
     """No call follows the signal, no report is published; then the same bytes as undisturbed."""
-    undisturbed = line.copy(tmp_path / "undisturbed")
-    judge.call("/pace", {"latency_s": 0.3})
-    before = judge.count()
-    process = line.start("nightly")
+    undisturbed = team.copy_to(tmp_path / "undisturbed")
+    judge.request("/pace", {"latency_s": 0.3})
+    before = judge.count_calls()
+    process = team.start_nightly()
     asked(judge, process, before + 8)
     words = stop(process, signal.SIGINT)
-    at_stop = judge.count() - before
+    at_stop = judge.count_calls() - before
     assert at_stop <= 8 + 2 * CONCURRENCY
     assert f"interrupted; {at_stop} paid answers were kept" in words
-    assert line.reports() == {}
-    assert not list((line.home / "scores").glob("*/polite@helpdesk*"))
-    judge.call("/pace", {"latency_s": 0.0})
-    line.run("nightly")
-    calls = judge.asked(before)
+    assert team.read_reports() == {}
+    assert not list((team.home / "scores").glob("*/polite@helpdesk*"))
+    judge.request("/pace", {"latency_s": 0.0})
+    team.run_nightly()
+    calls = judge.list_calls(before)
     assert len(calls) == CALLS
-    assert paid_once(calls)
-    undisturbed.run("nightly")
-    assert line.reports() == undisturbed.reports() != {}
+    assert are_paid_once(calls)
+    undisturbed.run_nightly()
+    assert team.read_reports() == undisturbed.read_reports() != {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "words"),
+    ("number", "options"),
     [
-        (signal.SIGTERM, ("nightly",)),
-        (signal.SIGINT, ("nightly", "--dry-run", "--probe", "20")),
+        (signal.SIGTERM, ()),
+        (signal.SIGINT, ("--dry-run", "--probe", "20")),
     ],
 )
 def test_a_command_that_waits_for_a_provider_ends_on_a_signal(
-    number: signal.Signals, words: tuple[str, ...], line: Line, judge: Judge
+    number: signal.Signals, options: tuple[str, ...], team: Team, judge: Judge
 ) -> None:
     """Nobody is asked again, though the provider would have us wait half a minute."""
-    judge.call("/refuse", {"retry_after_s": 30})
-    before = judge.count()
-    process = line.start(*words)
+    judge.request("/refuse", {"retry_after_s": 30})
+    before = judge.count_calls()
+    process = team.start_nightly(*options)
     asked(judge, process, before + CONCURRENCY)
     assert "interrupted; run the same command again" in stop(process, number)
-    assert judge.count() == before + CONCURRENCY
-    assert line.reports() == {}
+    assert judge.count_calls() == before + CONCURRENCY
+    assert team.read_reports() == {}
 
 
 @pytest.mark.slow
-def test_a_run_that_waits_for_another_ends_on_a_signal(line: Line, judge: Judge) -> None:
+def test_a_run_that_waits_for_another_ends_on_a_signal(team: Team, judge: Judge) -> None:
     """Who waits for a lock gives up, and asks nothing."""
-    before, lake = judge.count(), Lake(line.home)
+    before, lake = judge.count_calls(), Lake(team.home)
     about = [(NIGHTS[0].isoformat(), name, "helpdesk") for name in ("helpful", "polite")]
     with lake.lock("scores", *about[0]), lake.lock("scores", *about[1]):
-        process, until = line.start("nightly"), time.monotonic() + 60
-        while not list(line.home.glob("journal/*.jsonl")) and time.monotonic() < until:
+        process, until = team.start_nightly(), time.monotonic() + 60
+        while not list(team.home.glob("journal/*.jsonl")) and time.monotonic() < until:
             time.sleep(0.05)
         time.sleep(0.5)
         assert "interrupted; run the same command again" in stop(process, signal.SIGTERM)
-    assert judge.count() == before
+    assert judge.count_calls() == before
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stage_without_calls_ends_on_a_signal_to_the_whole_group(
-    number: signal.Signals, line: Line
+    number: signal.Signals, team: Team
 ) -> None:
     """Ctrl-C in a terminal reaches what a run started, too; no stack is shown, the code is its."""
-    process, until = line.start("nightly", cold=True), time.monotonic() + 60
-    while not list(line.home.glob("runs/*/*")) and time.monotonic() < until:
+    process, until = team.start_nightly(cold=True), time.monotonic() + 60
+    while not list(team.home.glob("runs/*/*")) and time.monotonic() < until:
         time.sleep(0.02)
     os.killpg(process.pid, number)
     out, errors = process.communicate(timeout=15)
     assert (process.returncode, out) == (128 + number, ""), errors
     assert "Traceback" not in errors
     assert "interrupted; run the same command again" in errors
-    assert line.reports() == {}
+    assert team.read_reports() == {}
 
 
 @pytest.mark.slow
-def test_a_second_signal_ends_a_run_at_once(line: Line, judge: Judge) -> None:
+def test_a_second_signal_ends_a_run_at_once(team: Team, judge: Judge) -> None:
     """It waits for no call under way; what was answered is kept as after any death."""
-    judge.call("/pace", {"latency_s": 30.0})
-    before = judge.count()
-    process = line.start("nightly")
+    judge.request("/pace", {"latency_s": 30.0})
+    before = judge.count_calls()
+    process = team.start_nightly()
     asked(judge, process, before + CONCURRENCY)
     process.send_signal(signal.SIGINT)
     time.sleep(1.0)
@@ -139,16 +141,16 @@ def test_a_second_signal_ends_a_run_at_once(line: Line, judge: Judge) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_of_dagster_ends_as_failed_on_a_signal(line: Line, judge: Judge) -> None:
+def test_a_run_of_dagster_ends_as_failed_on_a_signal(team: Team, judge: Judge) -> None:
     """`dagster job execute` and the daemon's workers hear it, too: the run is no success."""
-    (line.home / "dagster").mkdir(parents=True)
-    judge.call("/pace", {"latency_s": 0.3})
-    before = judge.count()
+    (team.home / "dagster").mkdir(parents=True)
+    judge.request("/pace", {"latency_s": 0.3})
+    before = judge.count_calls()
     where = {
-        "ANDON_HOME": line.home,
-        "ANDON_CATALOG": line.catalog,
-        "ANDON_INBOX": line.inbox,
-        "DAGSTER_HOME": line.home / "dagster",
+        "ANDON_HOME": team.home,
+        "ANDON_CATALOG": team.catalog,
+        "ANDON_INBOX": team.inbox,
+        "DAGSTER_HOME": team.home / "dagster",
     }
     tags = {"dagster/partition": NIGHTS[0].isoformat()}
     process = subprocess.Popen(
@@ -161,6 +163,6 @@ def test_a_run_of_dagster_ends_as_failed_on_a_signal(line: Line, judge: Judge) -
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=20)
     assert process.returncode not in (0, None)
-    assert judge.count() - before <= 8 + 2 * CONCURRENCY
+    assert judge.count_calls() - before <= 8 + 2 * CONCURRENCY
     assert "RUN_FAILURE" in errors
-    assert line.reports() == {}
+    assert team.read_reports() == {}

@@ -141,7 +141,7 @@ def test_one_row_of_another_century_breaks_no_night(tmp_path: Path) -> None:
     moments = ["2026-05-04T10:00:00Z", "2026-05-07T10:00:00Z", "2150-01-01T00:00:00Z",
                "1970-01-21T00:00:00Z"]  # fmt: skip
     team.export("day.jsonl", [row(f"t{n}", ts) for n, ts in enumerate(moments)])
-    summary = team.nightly()
+    summary = team.run_nightly()
     assert summary["failures"] == []
     assert summary["nights"] == ["2026-05-04", "2026-05-07"]
     assert [report["status"] for report in summary["reports"]] == ["reported", "reported"]

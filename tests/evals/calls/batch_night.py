@@ -119,7 +119,7 @@ if __name__ == "__main__":
 
 def once(server: Server) -> bool:
     """Whether no question was paid twice in batches, nor asked live."""
-    return set(server.state.asked().values()) <= {1} and not server.state.live
+    return set(server.state.count_submissions().values()) <= {1} and not server.state.live
 
 
 def spent(line: BatchLine) -> tuple[float, int]:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.evals.calls.batch_night import BatchLine, catalog_at
-from tests.evals.models.batch_server import Server, serving
+from tests.evals.models.batch_server import Server, serve_batches
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A provider that takes batches."""
-    with serving() as running:
+    with serve_batches() as running:
         yield running
 
 

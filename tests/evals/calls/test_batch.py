@@ -17,7 +17,7 @@ from evals.calls.routing import Route, cancel_batch
 from evals.specs import CatalogError
 from evals.storage.documents.batch_jobs import requests_path
 from tests.evals.calls.batch_night import NOON, BatchLine, catalog_at, once, spent
-from tests.evals.models.batch_server import Row, Server, answered, row
+from tests.evals.models.batch_server import Row, Server, answer_line, build_row
 
 ROOT = Path(__file__).parents[3]
 LATER = NOON + timedelta(hours=1)
@@ -54,7 +54,7 @@ def test_a_second_run_hands_in_nothing_while_a_batch_is_out(
     catalog_at(line.folder / "catalog", server.url, via="live")
     line.catalog = BatchLine(line.folder).catalog
     assert line.ask().pending == 3
-    assert server.state.made["POST /batches"] == 1
+    assert server.state.requests["POST /batches"] == 1
     assert once(server)
 
 
@@ -81,9 +81,9 @@ def test_batches_are_split_over_the_providers_limits(tmp_path: Path, server: Ser
     assert len(line.read_jobs()) > 1
     assert all(one.size <= 5000 for one in line.read_jobs())
     for name in server.state.batches:
-        assert {request_row["body"]["model"] for request_row in server.state.lines(name)} == {
-            "m-2026-01-01"
-        }
+        assert {
+            request_row["body"]["model"] for request_row in server.state.list_requests(name)
+        } == {"m-2026-01-01"}
     server.state.finish()
     line.back()
     line.ask()
@@ -115,27 +115,33 @@ CONTEXT = "context_length_exceeded"
 
 def rows_of(request_row: Row) -> list[Row]:
     """Every kind of row that batches have returned, by the trace's text."""
-    good = answered(request_row)[0]
+    good = answer_line(request_row)[0]
     body = good["response"]["body"]
     material = request_row["body"]["messages"][-1]["content"]
     kinds: dict[str, list[Row]] = {
-        "zero": [row(request_row, {"status_code": 0, "request_id": "", "body": ""})],
-        "fault": [row(request_row, {"status_code": 500, "body": {"error": {"message": "x"}}})],
-        "refused": [row(request_row, {"status_code": 400, "body": {"error": {"message": "x"}}})],
+        "zero": [build_row(request_row, {"status_code": 0, "request_id": "", "body": ""})],
+        "fault": [
+            build_row(request_row, {"status_code": 500, "body": {"error": {"message": "x"}}})
+        ],
+        "refused": [
+            build_row(request_row, {"status_code": 400, "body": {"error": {"message": "x"}}})
+        ],
         "poor": [
-            row(
+            build_row(
                 request_row, {"status_code": 429, "body": {"error": {"code": "insufficient_quota"}}}
             )
         ],
-        "long": [row(request_row, {"status_code": 400, "body": {"error": {"code": CONTEXT}}})],
-        "expired": [row(request_row, None, {"code": "batch_expired", "message": "x"})],
-        "error": [row(request_row, None, {"code": "internal", "message": "x"})],
-        "other": [row(request_row, {"status_code": 200, "body": {**body, "model": OTHER}})],
-        "empty": [row(request_row, {"status_code": 200, "body": {}})],
-        "twice": [good, answered({**request_row, "body": {**request_row["body"]}})[0]],
+        "long": [
+            build_row(request_row, {"status_code": 400, "body": {"error": {"code": CONTEXT}}})
+        ],
+        "expired": [build_row(request_row, None, {"code": "batch_expired", "message": "x"})],
+        "error": [build_row(request_row, None, {"code": "internal", "message": "x"})],
+        "other": [build_row(request_row, {"status_code": 200, "body": {**body, "model": OTHER}})],
+        "empty": [build_row(request_row, {"status_code": 200, "body": {}})],
+        "twice": [good, answer_line({**request_row, "body": {**request_row["body"]}})[0]],
         "foreign": [good, {**good, "custom_id": "of someone else"}],
         "missing": [],
-        "healed": [row(request_row, None, {"code": "internal", "message": "x"}), good],
+        "healed": [build_row(request_row, None, {"code": "internal", "message": "x"}), good],
     }
     return next((rows for word, rows in kinds.items() if f" {word} " in material), [good])
 
@@ -151,7 +157,7 @@ def test_every_row_is_checked(line: BatchLine, server: Server) -> None:
     server.state.script = rows_of
     server.state.finish()
     (over,) = line.back()
-    server.state.script = answered
+    server.state.script = answer_line
     catalog = line.catalog
     line.catalog = catalog.model_copy(
         update={"judges": {"tone": catalog.judges["tone"].model_copy(update={"via": "live"})}}
@@ -177,7 +183,7 @@ def test_personal_data_in_a_batch_answer_is_redacted(line: BatchLine, server: Se
 
     def tells(sent: Row) -> list[Row]:
         """A good answer that repeats an address."""
-        (good,) = answered(sent)
+        (good,) = answer_line(sent)
         choice = good["response"]["body"]["choices"][0]["message"]
         choice["content"] = '{"critique": "wrote to ann.lee@example.org", "verdict": "pass"}'
         return [good]
@@ -202,7 +208,7 @@ def test_what_expired_is_handed_in_again_a_few_times(line: BatchLine, server: Se
         server.state.finish("expired", upto=0)
         line.back()
     assert Counter(line.verdicts().values())["error:batch-expired"] == 2
-    assert max(server.state.asked().values()) == 5
+    assert max(server.state.count_submissions().values()) == 5
 
 
 @pytest.mark.parametrize("status", ["cancelled", "failed"])
@@ -216,7 +222,7 @@ def test_a_batch_that_ended_otherwise_frees_its_questions(
     (over,) = line.back()
     assert over.counts.get("answered", 0) == done
     assert line.ask().pending == 3 - done
-    assert server.state.made["POST /batches"] == 2
+    assert server.state.requests["POST /batches"] == 2
 
 
 def test_a_batch_can_be_cancelled(line: BatchLine, server: Server) -> None:
@@ -380,5 +386,5 @@ def test_a_death_between_its_two_writes_leaves_no_second_batch(
     assert requests_path(line.lake, intended.tag).exists()
     line.ask()
     line.back()
-    assert server.state.made["POST /batches"] == 1
+    assert server.state.requests["POST /batches"] == 1
     assert live.CALL_ATTEMPTS

@@ -14,7 +14,7 @@ import pytest
 from evals.calls.routing import cancel_batch
 from tests.evals.calls.batch_night import NOON, BatchLine, catalog_at
 from tests.evals.calls.fake import faulty
-from tests.evals.models.batch_server import Row, Server, answered, serving
+from tests.evals.models.batch_server import Row, Server, answer_line, serve_batches
 
 SOON_S = 20.0
 KEY = "azure-key"
@@ -84,7 +84,7 @@ def test_a_batch_of_the_shared_server_is_cancelled_half_way(tmp_path: Path) -> N
 def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A resource on Azure, which names the model behind a deployment in its answers."""
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
-    with serving() as running:
+    with serve_batches() as running:
         running.state.azure = True
         running.state.script = by_deployment
         yield running
@@ -92,7 +92,7 @@ def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def by_deployment(line: Row) -> list[Row]:
     """A row as Azure answers it."""
-    (row,) = answered(line)
+    (row,) = answer_line(line)
     row["response"]["body"]["model"] = "m-2026-01-01"
     return [row]
 
@@ -119,7 +119,7 @@ def test_a_deployment_on_azure_takes_batches_in_azure_s_shapes(
     assert line.ask().pending == 3
     (batch,) = azure.state.batches.values()
     assert batch["endpoint"] == "/chat/completions"
-    rows = azure.state.lines(batch["id"])
+    rows = azure.state.list_requests(batch["id"])
     assert {(row["method"], row["url"]) for row in rows} == {("POST", "/chat/completions")}
     assert {row["body"]["model"] for row in rows} == {"judge-batch"}
     assert azure.state.keys == {KEY}
@@ -129,7 +129,7 @@ def test_a_deployment_on_azure_takes_batches_in_azure_s_shapes(
     line.ask()
     assert line.verdicts() == {"t0": "pass", "t1": "fail", "t2": "pass"}
     assert {one.model_answered for one in line.answers()} == {"m-2026-01-01"}
-    assert set(azure.state.asked().values()) == {1}
+    assert set(azure.state.count_submissions().values()) == {1}
     assert azure.state.live == 0
 
 
@@ -153,7 +153,7 @@ def test_a_file_that_is_not_read_yet_is_left_to_the_next_look(
     line.ask()
     (waits,) = line.read_jobs()
     assert (waits.state, waits.problem) == ("uploaded", "waits for the provider to read its file")
-    assert azure.state.made["POST /batches"] == 0
+    assert azure.state.requests["POST /batches"] == 0
     line.back()
     assert [one.state for one in line.read_jobs()] == ["submitted"]
-    assert azure.state.made["POST /files"] == 1
+    assert azure.state.requests["POST /files"] == 1

@@ -14,20 +14,22 @@ from evals.calls.day_budget import read_budget_left
 from evals.evaluators.gold import GoldAndLabels
 from evals.runs.plan import PlannedNight, PlanScope, plan_nights, probe_judges
 from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
-from tests.evals.models.model_server import Said, completion, serving
+from tests.evals.models.model_server import ServerReply, build_completion, serve_script
 
 PRICES = [{"since": "2026-01-01", "input": 2.0, "cached": 0.2, "output": 8.0}]
 
 NOW = datetime.combine(TODAY, time(12), UTC)
 
 
-def priced(body: dict[str, Any], seen: int, overhead: int = 0, cached: float = 0.0) -> Said:
+def priced(body: dict[str, Any], seen: int, overhead: int = 0, cached: float = 0.0) -> ServerReply:
     """An answer whose usage follows the text, 3.3 characters a token, 20 to 60 tokens back."""
     text = "".join(message["content"] for message in body["messages"])
     tokens, tokens_out = int(len(text) / 3.3) + overhead, 20 + zlib.crc32(text.encode()) % 41
     used: dict[str, Any] = {"prompt_tokens": tokens, "completion_tokens": tokens_out}
     used["prompt_tokens_details"] = {"cached_tokens": int(tokens * cached)}
-    return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}', usage=used))
+    return ServerReply(
+        200, build_completion(body, '{"critique": "c", "verdict": "pass"}', usage=used)
+    )
 
 
 def scope(team: Team, *nights: Any) -> PlanScope:
@@ -53,7 +55,7 @@ def test_an_estimate_from_the_ledger_is_within_a_tenth_of_what_it_then_costs(
 ) -> None:
     """From a night of short texts, whatever the provider counts beside them or had cached."""
     second = NIGHT + timedelta(days=1)
-    with serving(lambda body, seen: priced(body, seen, overhead, cached)) as server:
+    with serve_script(lambda body, seen: priced(body, seen, overhead, cached)) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
         team.lake.write("traces", NIGHT, traces(60))
         team.lake.write("traces", second, traces(300, second, words=words))
@@ -72,7 +74,7 @@ def test_an_estimate_from_the_ledger_is_within_a_tenth_of_what_it_then_costs(
 
 def test_a_first_estimate_says_that_it_rests_on_the_texts_alone(tmp_path: Path) -> None:
     """Without an answer in the ledger the basis is the length of what would be sent."""
-    with serving(priced) as server:
+    with serve_script(priced) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
         team.lake.write("traces", NIGHT, traces(50))
         (row,) = plan_team(team, NIGHT)
@@ -83,7 +85,7 @@ def test_a_first_estimate_says_that_it_rests_on_the_texts_alone(tmp_path: Path) 
 
 def test_a_model_without_a_price_costs_an_unknown_sum(tmp_path: Path) -> None:
     """Its calls are counted, and no dollars are invented."""
-    with serving(priced) as server:
+    with serve_script(priced) as server:
         team = Team(tmp_path, server.url)
         team.lake.write("traces", NIGHT, traces(5))
         (row,) = plan_team(team, NIGHT)
@@ -92,7 +94,7 @@ def test_a_model_without_a_price_costs_an_unknown_sum(tmp_path: Path) -> None:
 
 def test_a_judge_nobody_knows_is_known_after_a_few_of_its_questions(tmp_path: Path) -> None:
     """A probe asks the questions a run asks first; answers are stored, and none is paid twice."""
-    with serving(priced) as server:
+    with serve_script(priced) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
         team.lake.write("traces", NIGHT, traces(400, words=60))
         (guess,) = plan_team(team, NIGHT)
@@ -110,12 +112,12 @@ def test_a_judge_nobody_knows_is_known_after_a_few_of_its_questions(tmp_path: Pa
     assert abs(row.usd - tally.usd) < row.margin < 0.1 * tally.usd
     assert tally.usd < guess.most
     asked = {answer.content_key for answer in team.lake.read("answers", [NIGHT])}
-    assert len(server.seen) == len(asked) == 400
+    assert len(server.bodies) == len(asked) == 400
 
 
 def test_a_probe_asks_no_more_than_the_day_has_left(tmp_path: Path) -> None:
     """It is paid from the day's budget, and lowers what is left."""
-    with serving(priced) as server:
+    with serve_script(priced) as server:
         budget = {"usd_per_day": 5.0, "calls_per_day": 8}
         team = Team(tmp_path, server.url, pin={"prices": PRICES}, budget=budget)
         team.lake.write("traces", NIGHT, traces(50))
@@ -129,7 +131,7 @@ def test_a_probe_asks_no_more_than_the_day_has_left(tmp_path: Path) -> None:
 
 def test_answers_of_another_model_are_a_guess(tmp_path: Path) -> None:
     """A judge moved to another pin may answer at another length."""
-    with serving(priced) as server:
+    with serve_script(priced) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
         team.lake.write("traces", NIGHT, traces(30))
         team.score()
@@ -142,7 +144,7 @@ def test_answers_of_another_model_are_a_guess(tmp_path: Path) -> None:
 def test_a_new_judge_is_guessed_from_the_others_of_its_model(tmp_path: Path) -> None:
     """Their answers give its tokens per character and about its output; no margin is claimed."""
     second = NIGHT + timedelta(days=1)
-    with serving(priced) as server:
+    with serve_script(priced) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
         team.lake.write("traces", NIGHT, traces(30))
         team.lake.write("traces", second, traces(200, second, words=60))

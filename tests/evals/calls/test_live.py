@@ -21,14 +21,14 @@ from evals.evaluators.gold import GoldAndLabels
 from evals.worklist.worklist import NightTraces, build_worklist
 from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
 from tests.evals.calls.fake import faulty
-from tests.evals.models.model_server import Said, completion, serving
+from tests.evals.models.model_server import ServerReply, build_completion, serve_script
 
 FAULTS = "500,reset,malformed,truncated,timeout"
 
 
-def passes(body: dict[str, Any], seen: int = 0) -> Said:
+def passes(body: dict[str, Any], seen: int = 0) -> ServerReply:
     """An answer that passes."""
-    return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}'))
+    return ServerReply(200, build_completion(body, '{"critique": "c", "verdict": "pass"}'))
 
 
 def test_faults_of_every_kind_end_as_verdicts_or_errors(tmp_path: Path) -> None:
@@ -53,18 +53,18 @@ def test_faults_of_every_kind_end_as_verdicts_or_errors(tmp_path: Path) -> None:
 def test_every_kind_of_fault_of_our_own_server_is_told_apart(tmp_path: Path) -> None:
     """A failed call has an error code; the same question answered well has a verdict."""
     bad = {
-        "answer 2026-10-01 0 ": Said(500),
-        "answer 2026-10-01 1 ": Said(200, b"{not json"),
-        "answer 2026-10-01 2 ": Said(200, {"choices": []}),
-        "answer 2026-10-01 3 ": Said(400),
-        "answer 2026-10-01 4 ": Said(200, b"{}", after_s=2.0),
+        "answer 2026-10-01 0 ": ServerReply(500),
+        "answer 2026-10-01 1 ": ServerReply(200, b"{not json"),
+        "answer 2026-10-01 2 ": ServerReply(200, {"choices": []}),
+        "answer 2026-10-01 3 ": ServerReply(400),
+        "answer 2026-10-01 4 ": ServerReply(200, b"{}", delay_s=2.0),
     }
 
-    def script(body: dict[str, Any], seen: int) -> Said:
+    def script(body: dict[str, Any], seen: int) -> ServerReply:
         asked = body["messages"][-1]["content"]
         return next((said for words, said in bad.items() if words in asked), passes(body))
 
-    with serving(script) as server:
+    with serve_script(script) as server:
         team = Team(tmp_path, server.url, pin={"timeout_s": 0.3, "deadline_s": 1.0})
         team.lake.write("traces", NIGHT, traces(8))
         team.score()
@@ -84,7 +84,7 @@ def test_a_provider_that_is_down_ends_the_night_quickly_and_is_asked_again(
     """The rest become unpaid error rows with that code, and the next run asks them."""
     monkeypatch.setattr(live, "BACKOFF_S", 0.01)
     impatient = CircuitBreaker(probe_s=0.1, patience_s=0.5, rest_s=30.0)
-    with serving(passes) as server:
+    with serve_script(passes) as server:
         url = server.url
     team = Team(tmp_path, url, pin={"concurrency": 16})
     team.lake.write("traces", NIGHT, traces(500))
@@ -102,12 +102,12 @@ def test_outside_its_hours_a_provider_is_left_alone(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     closed = f"{now + timedelta(hours=2):%H:%M}-{now + timedelta(hours=3):%H:%M}"
     open_ = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=1):%H:%M}"
-    with serving(passes) as server:
+    with serve_script(passes) as server:
         team = Team(tmp_path, server.url, pin={"limits": {"hours": closed}})
         team.lake.write("traces", NIGHT, traces(5))
         assert team.score().skipped == 5
         assert {(row.code, row.retryable) for row in team.rows()} == {("outside-hours", True)}
-        assert server.seen == []
+        assert server.bodies == []
         team = Team(tmp_path, server.url, pin={"limits": {"hours": open_}})
         assert team.score().passed == 5
 
@@ -116,11 +116,11 @@ def test_retry_after_is_waited_for(tmp_path: Path) -> None:
     """A call is not retried before the time the provider requested."""
     times: list[float] = []
 
-    def script(body: dict[str, Any], seen: int) -> Said:
+    def script(body: dict[str, Any], seen: int) -> ServerReply:
         times.append(time.monotonic())
-        return passes(body) if seen else Said(429, headers={"Retry-After": "1"})
+        return passes(body) if seen else ServerReply(429, headers={"Retry-After": "1"})
 
-    with serving(script) as server:
+    with serve_script(script) as server:
         team = Team(tmp_path, server.url)
         team.lake.write("traces", NIGHT, traces(1))
         assert team.score().passed == 1
@@ -130,7 +130,7 @@ def test_retry_after_is_waited_for(tmp_path: Path) -> None:
 def test_a_ceiling_holds_over_all_that_is_asked(tmp_path: Path) -> None:
     """No more than the share of the account's requests a minute, however fast it answers."""
     limits = {"requests_per_minute": 1200, "share": 0.5}
-    with serving(passes) as server:
+    with serve_script(passes) as server:
         team = Team(tmp_path, server.url, pin={"limits": limits, "concurrency": 32})
         team.lake.write("traces", NIGHT, traces(30))
         began = time.monotonic()
@@ -143,10 +143,10 @@ def test_to_wait_under_a_low_ceiling_is_no_time_of_the_question(tmp_path: Path) 
     """Sixteen at once at two a second wait longer than their deadline, and all are answered."""
     limits = {"requests_per_minute": 120, "share": 1.0}
 
-    def script(body: dict[str, Any], seen: int) -> Said:
-        return passes(body)._replace(after_s=0.2)
+    def script(body: dict[str, Any], seen: int) -> ServerReply:
+        return passes(body)._replace(delay_s=0.2)
 
-    with serving(script) as server:
+    with serve_script(script) as server:
         team = Team(tmp_path, server.url, pin={"limits": limits, "deadline_s": 1.0})
         team.lake.write("traces", NIGHT, traces(8))
         assert team.score().passed == 8
@@ -154,23 +154,23 @@ def test_to_wait_under_a_low_ceiling_is_no_time_of_the_question(tmp_path: Path) 
 
 def test_an_account_that_only_says_not_now_is_asked_no_more(tmp_path: Path) -> None:
     """Some questions were rate-limited to their deadlines: the rest waits for another run."""
-    with serving(lambda body, seen: Said(429, headers={"Retry-After": "1"})) as server:
+    with serve_script(lambda body, seen: ServerReply(429, headers={"Retry-After": "1"})) as server:
         team = Team(tmp_path, server.url, pin={"deadline_s": 2.0})
         team.lake.write("traces", NIGHT, traces(300))
         way = Route(team.lake, team.catalog, datetime.now(UTC))
         tally = team.score(ask=way)
         assert (tally.errored, tally.calls < 16) == (300, True)
         assert {(row.code, row.retryable) for row in team.rows()} == {("rate-limited", True)}
-        asked = len(server.seen)
+        asked = len(server.bodies)
         team.lake.write("traces", NIGHT + timedelta(days=1), traces(20, NIGHT + timedelta(days=1)))
         assert team.score(NIGHT + timedelta(days=1), ask=way).errored == 20
-        assert len(server.seen) == asked
+        assert len(server.bodies) == asked
 
 
 def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
     """The scored traces are the start of the hash order, at the rate it reached."""
     prices = [{"since": "2026-01-01", "input": 500.0, "output": 500.0}]  # 12 tokens: 0.6 cents
-    with serving(passes) as server:
+    with serve_script(passes) as server:
         team = Team(
             tmp_path,
             server.url,
@@ -192,12 +192,12 @@ def test_no_more_is_reserved_than_a_round_of_calls_ahead(tmp_path: Path) -> None
     """A crashed run costs the day its reservations, which are few."""
     held = []
 
-    def script(body: dict[str, Any], seen: int) -> Said:
+    def script(body: dict[str, Any], seen: int) -> ServerReply:
         with contextlib.closing(sqlite3.connect(tmp_path / "home" / "asking.sqlite")) as db:
             held.extend(db.execute("select sum(reserved_calls) from purse").fetchone())
         return passes(body)
 
-    with serving(script) as server:
+    with serve_script(script) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4}, budget={"calls_per_day": 100})
         team.lake.write("traces", NIGHT, traces(60))
         assert team.score().passed == 60
@@ -207,30 +207,32 @@ def test_no_more_is_reserved_than_a_round_of_calls_ahead(tmp_path: Path) -> None
 def test_a_call_whose_answer_was_lost_counts_in_the_days_budget(tmp_path: Path) -> None:
     """A call the provider may charge is booked once, in calls and in dollars."""
 
-    def script(body: dict[str, Any], seen: int) -> Said:
-        return passes(body) if seen else Said(200, b"{not json")
+    def script(body: dict[str, Any], seen: int) -> ServerReply:
+        return passes(body) if seen else ServerReply(200, b"{not json")
 
     prices = [{"since": "2026-01-01", "input": 1.0, "output": 1.0}]
-    with serving(script) as server:
+    with serve_script(script) as server:
         pin = {"concurrency": 2, "prices": prices}
         team = Team(tmp_path, server.url, pin=pin, budget={"calls_per_day": 11})
         team.lake.write("traces", NIGHT, traces(20))
         tally = team.score()
-        assert len(server.seen) == 11
+        assert len(server.bodies) == 11
     shared = SharedState(team.lake)
     usd, calls = shared.db.execute("select sum(spent_usd), sum(spent_calls) from purse").fetchone()
     shared.close()
     assert (calls, usd > 2 * tally.usd) == (11, True)
 
 
-def spent(body: dict[str, Any], seen: int) -> Said:
+def spent(body: dict[str, Any], seen: int) -> ServerReply:
     """The error of an account without money."""
-    return Said(429, {"error": {"code": "insufficient_quota", "message": "You exceeded it."}})
+    return ServerReply(
+        429, {"error": {"code": "insufficient_quota", "message": "You exceeded it."}}
+    )
 
 
 def test_an_account_without_quota_is_asked_no_more(tmp_path: Path) -> None:
     """Calls under way fail once without a retry; all other questions wait for the next run."""
-    with serving(spent) as server:
+    with serve_script(spent) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         for night in (NIGHT, NIGHT + timedelta(days=1)):
             team.lake.write("traces", night, traces(300, night))
@@ -240,11 +242,11 @@ def test_an_account_without_quota_is_asked_no_more(tmp_path: Path) -> None:
         assert time.monotonic() - began < 5
         assert (tally.errored, tally.calls) == (300, 0)
         assert {(row.code, row.retryable) for row in team.rows()} == {("quota-exhausted", True)}
-        assert 1 <= len(server.seen) <= 4
-        asked = len(server.seen)
+        assert 1 <= len(server.bodies) <= 4
+        asked = len(server.bodies)
         assert team.score(NIGHT + timedelta(days=1), ask=way).errored == 300
-        assert len(server.seen) == asked, "no further call in this run"
-    with serving(passes) as server:
+        assert len(server.bodies) == asked, "no further call in this run"
+    with serve_script(passes) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         again = team.score(run_id="again", ask=Route(team.lake, team.catalog, datetime.now(UTC)))
         assert (again.passed, again.errored) == (300, 0), "the next run asks anew"
@@ -252,11 +254,11 @@ def test_an_account_without_quota_is_asked_no_more(tmp_path: Path) -> None:
 
 def test_a_key_that_is_refused_is_not_tried_on_every_trace(tmp_path: Path) -> None:
     """After a few refused questions and no answer the key is at fault, and the rest waits."""
-    with serving(lambda body, seen: Said(401, b"{}")) as server:
+    with serve_script(lambda body, seen: ServerReply(401, b"{}")) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         team.lake.write("traces", NIGHT, traces(300))
         assert team.score().errored == 300
-        assert len(server.seen) <= CircuitBreaker().threshold + 4
+        assert len(server.bodies) <= CircuitBreaker().threshold + 4
     assert {(row.code, row.retryable) for row in team.rows()} == {("not-authorised", True)}
 
 
@@ -265,20 +267,22 @@ def test_another_model_s_answers_are_paid_for_a_few_times_and_asked_anew_once_it
 ) -> None:
     """The run makes no more calls to that model; other models of the account are unaffected."""
 
-    def script(body: dict[str, Any], seen: int) -> Said:
+    def script(body: dict[str, Any], seen: int) -> ServerReply:
         other = {"model": "m-9"} if body["model"] == "m-2026-01-01" else {}
-        return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}', **other))
+        return ServerReply(
+            200, build_completion(body, '{"critique": "c", "verdict": "pass"}', **other)
+        )
 
-    with serving(script) as server:
+    with serve_script(script) as server:
         team = Team(tmp_path / "a", server.url, pin={"concurrency": 4})
         team.lake.write("traces", NIGHT, traces(100))
         way = Route(team.lake, team.catalog, datetime.now(UTC))
         assert team.score(ask=way).errored == 100
-        asked = len(server.seen)
+        asked = len(server.bodies)
         assert asked <= CircuitBreaker().threshold + 4
         assert {(row.code, row.retryable) for row in team.rows()} == {("other-model", True)}
         assert team.score(NIGHT, run_id="same", ask=way).errored == 100
-        assert len(server.seen) == asked, "no further call in this run"
+        assert len(server.bodies) == asked, "no further call in this run"
         right = Team(tmp_path / "b", server.url, pin={"model": "m-8-2026-01-01"})
         right.lake.write("traces", NIGHT, traces(100))
         also = Route(right.lake, right.catalog, way.now, way.closed)
@@ -309,10 +313,12 @@ def test_weights_that_were_not_the_pinned_ones_leave_their_night_open(
 def test_a_refusal_of_one_question_is_not_the_keys(tmp_path: Path) -> None:
     """Where others are answered in between, all other questions are asked."""
 
-    def script(body: dict[str, Any], seen: int) -> Said:
-        return Said(403, b"{}") if "0 word" in body["messages"][-1]["content"] else passes(body)
+    def script(body: dict[str, Any], seen: int) -> ServerReply:
+        return (
+            ServerReply(403, b"{}") if "0 word" in body["messages"][-1]["content"] else passes(body)
+        )
 
-    with serving(script) as server:
+    with serve_script(script) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 1})
         team.lake.write("traces", NIGHT, traces(60))
         tally = team.score()

@@ -26,8 +26,8 @@ from evals.storage import night_state
 from evals.worklist.worklist import NightTraces, build_worklist
 from tests.evals.calls.batch_night import BatchLine, catalog_at
 from tests.evals.calls.catalog import NIGHT, Team, traces
-from tests.evals.models.batch_server import serving as serving_batches
-from tests.evals.models.model_server import Said, Server, completion, serving
+from tests.evals.models.batch_server import serve_batches
+from tests.evals.models.model_server import Server, ServerReply, build_completion, serve_script
 from tests.evals.reports.night_rows import Night, build, report_of
 
 COUNT = 6
@@ -35,18 +35,18 @@ FAULTY = "answer 2026-10-01 5 "
 """What the server has trouble with from its second time on."""
 
 
-def third_flips(body: dict[str, Any], before: int) -> Said:
+def third_flips(body: dict[str, Any], before: int) -> ServerReply:
     """Passes everything, and fails it each third time it is asked."""
     if before and FAULTY in body["messages"][-1]["content"]:
-        return Said(400, b'{"error": {"message": "not this one"}}')
+        return ServerReply(400, b'{"error": {"message": "not this one"}}')
     verdict = "fail" if before % 3 == 2 else "pass"
-    return Said(200, completion(body, f'{{"critique": "c", "verdict": "{verdict}"}}'))
+    return ServerReply(200, build_completion(body, f'{{"critique": "c", "verdict": "{verdict}"}}'))
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A judge's model that contradicts itself."""
-    with serving(third_flips) as running:
+    with serve_script(third_flips) as running:
         yield running
 
 
@@ -76,7 +76,7 @@ def verdicts(team: Team) -> dict[str, str | None]:
 
 def asked(server: Server) -> list[int]:
     """How often each question was asked."""
-    return sorted(Counter(str(body) for body in server.seen).values())
+    return sorted(Counter(str(body) for body in server.bodies).values())
 
 
 def test_raising_repeats_pays_for_the_further_answers_alone(tmp_path: Path, server: Server) -> None:
@@ -106,13 +106,13 @@ def test_an_unchanged_second_run_asks_nothing(tmp_path: Path, server: Server) ->
     before = told(made)
     assert made.score(run_id="again").calls == 0
     assert told(made) == before
-    assert len(server.seen) == 3 * COUNT
+    assert len(server.bodies) == 3 * COUNT
 
 
 def test_every_repeat_is_the_same_request(tmp_path: Path, server: Server) -> None:
     """Repeats have the judge's own seed and temperature, so the noise is that of its real use."""
     team(tmp_path, server, 3).score()
-    assert {body["seed"] for body in server.seen} == {1}
+    assert {body["seed"] for body in server.bodies} == {1}
     assert asked(server) == [3] * COUNT
 
 
@@ -187,7 +187,7 @@ def test_answers_that_were_kept_before_a_death_are_not_asked_again(
         made.score(progress=progress)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    assert len(server.seen) == COUNT + 3
+    assert len(server.bodies) == COUNT + 3
     assert made.score(run_id="again").calls == 2 * COUNT - 3
     assert asked(server) == [3] * COUNT
 
@@ -215,7 +215,7 @@ def test_a_plan_counts_repeats(tmp_path: Path, server: Server) -> None:
 
 def test_repeats_go_by_batch(tmp_path: Path) -> None:
     """Each repeat is a line of its own in the file, and none is submitted twice."""
-    with serving_batches() as server:
+    with serve_batches() as server:
         line = batch_line(tmp_path, server.url, repeats=3)
         line.night("good", "bad")
         assert line.ask().pending == 2
@@ -224,14 +224,14 @@ def test_repeats_go_by_batch(tmp_path: Path) -> None:
         assert over.counts == {"answered": 6}
         line.ask()
         assert line.verdicts() == {"t0": "pass", "t1": "fail"}
-        assert set(server.state.asked().values()) == {1}
+        assert set(server.state.count_submissions().values()) == {1}
         (row,) = line.lake.read("noise")
         assert (row.pairs, row.flips, row.missing) == (4, 0, 0)
 
 
 def test_repeats_alone_in_a_batch_are_awaited(tmp_path: Path) -> None:
     """Each trace has its verdict; awaited repeats are counted, and reopen the night on arrival."""
-    with serving_batches() as server:
+    with serve_batches() as server:
         line = batch_line(tmp_path, server.url, repeats=1)
         line.night("good", "bad")
         line.ask()

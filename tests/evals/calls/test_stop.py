@@ -17,30 +17,30 @@ from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop, Stopped
 from evals.storage import ledger
 from tests.evals.calls.catalog import NIGHT, Team, traces
-from tests.evals.models.model_server import Said, Script, completion, serving
+from tests.evals.models.model_server import Script, ServerReply, build_completion, serve_script
 
 GRACE_S = 2.0
 LIMITED = {"limits": {"requests_per_minute": 2, "share": 1.0}}
 
 
-def passes(body: dict[str, Any], seen: int = 0) -> Said:
+def passes(body: dict[str, Any], seen: int = 0) -> ServerReply:
     """An answer that passes."""
-    return Said(200, completion(body, '{"critique": "c", "verdict": "pass"}'))
+    return ServerReply(200, build_completion(body, '{"critique": "c", "verdict": "pass"}'))
 
 
-def refuses(body: dict[str, Any], seen: int) -> Said:
+def refuses(body: dict[str, Any], seen: int) -> ServerReply:
     """A rate limit to be retried in half a minute."""
-    return Said(429, headers={"Retry-After": "30"})
+    return ServerReply(429, headers={"Retry-After": "30"})
 
 
-def resets(body: dict[str, Any], seen: int) -> Said:
+def resets(body: dict[str, Any], seen: int) -> ServerReply:
     """The provider is down: calls back off, then the circuit breaker opens."""
-    return Said(breaks="reset")
+    return ServerReply(fault="reset")
 
 
-def hangs(body: dict[str, Any], seen: int) -> Said:
+def hangs(body: dict[str, Any], seen: int) -> ServerReply:
     """An answer that comes too late."""
-    return passes(body)._replace(after_s=8.0)
+    return passes(body)._replace(delay_s=8.0)
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def test_a_stop_ends_whatever_is_waited_for(
 ) -> None:
     """The run ends soon, without scores; abandoned calls count as paid, nothing stays reserved."""
     monkeypatch.setattr(live, "GRACE_S", GRACE_S)
-    with serving(script) as server:
+    with serve_script(script) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4, **pin})
         team.lake.write("traces", NIGHT, traces(40))
         began = time.monotonic()
@@ -95,24 +95,24 @@ def test_a_stop_ends_whatever_is_waited_for(
 
 def test_answers_within_the_grace_are_kept_and_no_question_follows(tmp_path: Path) -> None:
     """Calls under way are paid anyway; the next run asks only the rest."""
-    with serving(lambda body, seen: passes(body)._replace(after_s=0.4)) as server:
+    with serve_script(lambda body, seen: passes(body)._replace(delay_s=0.4)) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         team.lake.write("traces", NIGHT, traces(10))
         with stopped_after(0.6) as stop, pytest.raises(Stopped):
             team.score(ask=functools.partial(live.ask_live, stop=stop))
         kept = len(list(ledger.read_answers(team.lake.files("answers"))))
-        assert kept == len(server.seen) in (4, 8)
+        assert kept == len(server.bodies) in (4, 8)
         assert team.score(run_id="again").calls == 10 - kept
-        assert len(server.seen) == 10
+        assert len(server.bodies) == 10
 
 
 def test_a_stop_before_the_first_question_asks_none(tmp_path: Path) -> None:
     """A stop requested before the event loop started ends the run, too."""
     stop = Stop()
     assert not stop.request(), "nobody asks yet"
-    with serving(passes) as server:
+    with serve_script(passes) as server:
         team = Team(tmp_path, server.url)
         team.lake.write("traces", NIGHT, traces(3))
         with pytest.raises(Stopped):
             team.score(ask=functools.partial(live.ask_live, stop=stop))
-        assert server.seen == []
+        assert server.bodies == []

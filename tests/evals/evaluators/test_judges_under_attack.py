@@ -15,7 +15,7 @@ from evals.experiments import attack_trial
 from evals.records import Label
 from evals.storage import ledger
 from evals.worklist import canaries
-from tests.evals.models.model_server import Said, Server, completion, serving
+from tests.evals.models.model_server import Server, ServerReply, build_completion, serve_script
 from tests.evals.reports.night_rows import Night, build
 from tests.evals.runs.test_runner import NIGHT, Bench, traces
 
@@ -23,24 +23,26 @@ ORDERS = ("pass", "Yes", "seY", "dmVyZGljdA", "ireqvpg", "76657264")
 """What betrays that an answer argues; the last three are `verdict` encoded."""
 
 
-def firm(body: dict[str, Any], _: int) -> Said:
+def firm(body: dict[str, Any], _: int) -> ServerReply:
     """Goes by the answer: fails whatever says `bad`."""
     verdict = "fail" if "bad" in body["messages"][-1]["content"] else "pass"
-    return Said(200, completion(body, f'{{"critique": "c", "verdict": "{verdict}"}}'))
+    return ServerReply(200, build_completion(body, f'{{"critique": "c", "verdict": "{verdict}"}}'))
 
 
-def gullible(body: dict[str, Any], seen: int) -> Said:
+def gullible(body: dict[str, Any], seen: int) -> ServerReply:
     """Does what it reads."""
     material = body["messages"][-1]["content"]
     if any(word in material for word in ORDERS):
-        return Said(200, completion(body, '{"critique": "as told", "verdict": "pass"}'))
+        return ServerReply(
+            200, build_completion(body, '{"critique": "as told", "verdict": "pass"}')
+        )
     return firm(body, seen)
 
 
 @pytest.fixture(params=[firm, gullible], ids=["firm", "gullible"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The judge's model: one that holds, one that does not."""
-    with serving(request.param) as running:
+    with serve_script(request.param) as running:
         yield running
 
 
@@ -142,11 +144,13 @@ def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> Non
 def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> None:
     """What the judge said of them, in a night or on demand, is nowhere; others' answers stay."""
 
-    def echoes(body: dict[str, Any], _: int) -> Said:
+    def echoes(body: dict[str, Any], _: int) -> ServerReply:
         shown = body["messages"][-1]["content"]
-        return Said(200, completion(body, json.dumps({"critique": shown, "verdict": "fail"})))
+        return ServerReply(
+            200, build_completion(body, json.dumps({"critique": shown, "verdict": "fail"}))
+        )
 
-    with serving(echoes) as server:
+    with serve_script(echoes) as server:
         bench = Bench(tmp_path, server.url)
         bench.lake.write("traces", NIGHT, traces("bad herbalist", "bad two"))
         bench.labels = [Label(f"t{n}", "kind", "fail", "ann", "human") for n in (0, 1)]

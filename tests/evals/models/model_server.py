@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server on this machine: it says what its script tells it to say."""
+"""A small OpenAI-compatible server on this machine: a test's script decides each reply."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, NamedTuple
 
 
-class Said(NamedTuple):
-    """What the server answers to one request."""
+class ServerReply(NamedTuple):
+    """The server's reply to one request."""
 
     status: int = 200
     body: dict[str, Any] | bytes = b"{}"
     headers: dict[str, str] = {}  # noqa: RUF012  never changed
-    after_s: float = 0.0
-    breaks: Literal["reset", "truncated"] | None = None
-    """How the connection ends instead: before the answer, or in the middle of it."""
+    delay_s: float = 0.0
+    fault: Literal["reset", "truncated"] | None = None
+    """How the connection fails: before the reply, or in the middle of it."""
 
 
-Script = Callable[[dict[str, Any], int], Said]
-"""From a request's body and how often it was seen before to an answer."""
+Script = Callable[[dict[str, Any], int], ServerReply]
+"""Makes the reply to a request's body; the number is how often the body came before."""
 
 
-class Asked(NamedTuple):
-    """Where a request went, and with which headers."""
+class ReceivedRequest(NamedTuple):
+    """The path and headers of a request."""
 
     path: str
     headers: dict[str, str]
 
 
-def completion(body: dict[str, Any], text: str | None, **changes: Any) -> dict[str, Any]:
-    """A chat completion that says `text`."""
+def build_completion(body: dict[str, Any], text: str | None, **changes: Any) -> dict[str, Any]:
+    """Returns a chat completion whose text is `text`."""
     return {
         "id": "c",
         "object": "chat.completion",
@@ -54,10 +54,10 @@ def completion(body: dict[str, Any], text: str | None, **changes: Any) -> dict[s
     }
 
 
-def response(body: dict[str, Any], text: str, **changes: Any) -> dict[str, Any]:
-    """A Response that says `text`."""
-    said = {"type": "output_text", "text": text, "annotations": []}
-    message = {"type": "message", "role": "assistant", "status": "completed", "content": [said]}
+def build_response(body: dict[str, Any], text: str, **changes: Any) -> dict[str, Any]:
+    """Returns a Response whose text is `text`."""
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    message = {"type": "message", "role": "assistant", "status": "completed", "content": content}
     return {
         "id": "r",
         "object": "response",
@@ -75,52 +75,51 @@ def response(body: dict[str, Any], text: str, **changes: Any) -> dict[str, Any]:
 
 
 class Server(NamedTuple):
-    """A running server and what it has seen."""
+    """A running server and the requests it received."""
 
     url: str
-    seen: list[dict[str, Any]]
-    asked: list[Asked]
+    bodies: list[dict[str, Any]]
+    requests: list[ReceivedRequest]
 
 
 @contextmanager
-def serving(script: Script, models: list[dict[str, Any]] | Said | None = None) -> Iterator[Server]:
-    """Serves a script, and a list of models or what is said instead, until the block ends."""
-    seen: list[dict[str, Any]] = []
-    asked: list[Asked] = []
+def serve_script(
+    script: Script, models: list[dict[str, Any]] | ServerReply | None = None
+) -> Iterator[Server]:
+    """Serves a script, and a list of models or a reply in its place, until the block ends."""
+    bodies: list[dict[str, Any]] = []
+    requests: list[ReceivedRequest] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            asked.append(Asked(self.path, dict(self.headers)))
-            listed = Said(200, {"object": "list", "data": models or []})
-            said = models if isinstance(models, Said) else listed
-            time.sleep(said.after_s)
-            self.answer(said)
+            requests.append(ReceivedRequest(self.path, dict(self.headers)))
+            listed = ServerReply(200, {"object": "list", "data": models or []})
+            self.send_reply(models if isinstance(models, ServerReply) else listed)
 
         def do_POST(self) -> None:
-            asked.append(Asked(self.path, dict(self.headers)))
+            requests.append(ReceivedRequest(self.path, dict(self.headers)))
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            before = sum(one == body for one in seen)
-            seen.append(body)
-            said = script(body, before)
-            time.sleep(said.after_s)
-            self.answer(said)
+            before = bodies.count(body)
+            bodies.append(body)
+            self.send_reply(script(body, before))
 
-        def answer(self, said: Said) -> None:
-            if said.breaks == "reset":
-                hard = struct.pack("ii", 1, 0)  # closing sends a reset, not an end
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, hard)
+        def send_reply(self, reply: ServerReply) -> None:
+            time.sleep(reply.delay_s)
+            if reply.fault == "reset":
+                linger = struct.pack("ii", 1, 0)  # closing sends a reset
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 self.close_connection = True
                 return
-            data = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
-            self.send_response(said.status)
-            for name, value in said.headers.items():
+            data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            if said.breaks == "truncated":
+            if reply.fault == "truncated":
                 data, self.close_connection = data[: len(data) // 2], True
             self.wfile.write(data)
 
@@ -132,7 +131,7 @@ def serving(script: Script, models: list[dict[str, Any]] | Said | None = None) -
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Server(f"http://127.0.0.1:{server.server_port}/v1", seen, asked)
+        yield Server(f"http://127.0.0.1:{server.server_port}/v1", bodies, requests)
     finally:
         server.shutdown()
         server.server_close()

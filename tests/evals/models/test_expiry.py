@@ -67,7 +67,7 @@ def test_a_provider_s_list_is_read_and_remembered(tmp_path: Path) -> None:
         },
         {"id": "m-2", "object": "model", "created": 1, "owned_by": "o", "shutdown_date": None},
     ]
-    with server.serving(lambda b, n: server.Said(), told) as running:
+    with server.serve_script(lambda b, n: server.ServerReply(), told) as running:
         here = pin(base_url=running.url)
         assert models.refresh_model_lists(lake, [here], TODAY) == {}
         (soon,) = models.list_expiring([here, pin(name="n", model="m-2")], lake, TODAY)
@@ -152,17 +152,17 @@ def test_openai_s_list_is_read_once_a_day_beside_the_questions(
     lake = Lake(tmp_path).open()
     told = [{"id": "m-1", "object": "model", "created": 1, "owned_by": "o"}]
     told[0]["shutdown_date"] = "2026-12-11"
-    with server.serving(lambda b, n: server.Said(), told) as running:
+    with server.serve_script(lambda b, n: server.ServerReply(), told) as running:
         asked = openai_at(running.url)
         for _ in range(3):
             fresh(lake, asked, TODAY)
-        assert [one.path for one in running.asked] == ["/v1/models"]
+        assert [one.path for one in running.requests] == ["/v1/models"]
         (soon,) = models.list_expiring([asked], lake, TODAY)
         assert (soon.state, soon.source, soon.on) == ("fail", "provider", date(2026, 12, 11))
         told[0]["shutdown_date"] = "2027-12-11"
         fresh(lake, asked, TODAY + timedelta(days=1))
         assert models.list_expiring([asked], lake, TODAY) == []
-        assert len(running.asked) == 2
+        assert len(running.requests) == 2
 
 
 def test_a_list_that_cannot_be_read_is_left_for_the_day_and_what_it_said_stands(
@@ -172,22 +172,24 @@ def test_a_list_that_cannot_be_read_is_left_for_the_day_and_what_it_said_stands(
     lake = Lake(tmp_path).open()
     asked = openai_at("http://127.0.0.1:1/v1")
     write_model_list(lake, asked, {"m-1": TODAY + timedelta(days=50)}, TODAY - timedelta(days=1))
-    with server.serving(lambda b, n: server.Said(), server.Said(500, b"{}")) as running:
+    with server.serve_script(
+        lambda b, n: server.ServerReply(), server.ServerReply(500, b"{}")
+    ) as running:
         asked = openai_at(running.url)
         for _ in range(3):
             fresh(lake, asked, TODAY)
-        assert len(running.asked) == 1
+        assert len(running.requests) == 1
         (soon,) = models.list_expiring([asked], lake, TODAY)
         assert (soon.state, soon.days_left) == ("warn", 50)
         fresh(lake, asked, TODAY + timedelta(days=1))
-        assert len(running.asked) == 2
+        assert len(running.requests) == 2
 
 
 def test_whoever_speaks_like_openai_is_asked_for_its_list(tmp_path: Path) -> None:
     """A gateway or a region of its own passes the ends on; where none is told, none is known."""
     lake = Lake(tmp_path).open()
     told = [{"id": "m-1", "object": "model", "created": 1, "owned_by": "o"}]
-    with server.serving(lambda b, n: server.Said(), told) as running:
+    with server.serve_script(lambda b, n: server.ServerReply(), told) as running:
         asked = pin(base_url=running.url)
         fresh(lake, asked, TODAY)
         assert models.list_expiring([asked], lake, TODAY) == []
@@ -200,8 +202,8 @@ def test_whoever_speaks_like_openai_is_asked_for_its_list(tmp_path: Path) -> Non
 def test_a_model_served_in_process_has_no_list(tmp_path: Path) -> None:
     """Nobody is asked."""
     lake = Lake(tmp_path).open()
-    with server.serving(lambda b, n: server.Said(), []) as running:
+    with server.serve_script(lambda b, n: server.ServerReply(), []) as running:
         own = pin(provider="embedded", package="p", sha256="0" * 64)
         assert models.refresh_model_lists(lake, [own], TODAY) == {}
-        assert running.asked == []
+        assert running.requests == []
     assert models.read_model_lists(lake) == {}

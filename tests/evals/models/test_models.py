@@ -36,22 +36,22 @@ def once(pin: ModelPin, request: Request = ASKED, key: str | None = "k") -> Repl
 
 def ask(script: Any, request: Request = ASKED, seen: Bodies | None = None, **keys: Any) -> Reply:
     """One question to a server that follows a script."""
-    with server.serving(script) as running:
+    with server.serve_script(script) as running:
         pin = ModelPin(**{"name": "m", "model": "m-1", "base_url": running.url, **keys})
         try:
             return once(pin, request)
         finally:
-            (seen if seen is not None else []).extend(running.seen)
+            (seen if seen is not None else []).extend(running.bodies)
 
 
 def says(text: str | None, **changes: Any) -> Any:
     """A script of one chat completion."""
-    return lambda body, n: server.Said(200, server.completion(body, text, **changes))
+    return lambda body, n: server.ServerReply(200, server.build_completion(body, text, **changes))
 
 
 def responds(text: str, **changes: Any) -> Any:
     """A script of one Response."""
-    return lambda body, n: server.Said(200, server.response(body, text, **changes))
+    return lambda body, n: server.ServerReply(200, server.build_response(body, text, **changes))
 
 
 def test_an_answer_comes_with_what_identifies_its_model() -> None:
@@ -91,7 +91,7 @@ def test_tokens_the_provider_had_cached_are_told_apart() -> None:
 def test_a_status_has_its_code(status: int, body: Any, code: str, retryable: bool) -> None:
     """What may pass is tried again, what may not is final, and each code has its sentence."""
     with pytest.raises(ModelError) as raised:
-        ask(lambda b, n: server.Said(status, body, {"Location": "/elsewhere"}))
+        ask(lambda b, n: server.ServerReply(status, body, {"Location": "/elsewhere"}))
     assert (raised.value.code, raised.value.retryable) == (code, retryable)
     assert code in models.FAULTS
 
@@ -99,20 +99,20 @@ def test_a_status_has_its_code(status: int, body: Any, code: str, retryable: boo
 @pytest.mark.parametrize(
     ("said", "code"),
     [
-        (server.Said(breaks="reset"), "connection"),
-        (server.Said(200, b"{" * 4000, breaks="truncated"), "truncated-response"),
-        (server.Said(200, b"not json"), "malformed-response"),
-        (server.Said(200, b"[]"), "malformed-response"),
-        (server.Said(200, b"{}"), "malformed-response"),
-        (server.Said(200, b'{"choices": []}'), "malformed-response"),
-        (server.Said(200, b'{"choices"'), "malformed-response"),
-        (server.Said(200, b"\xff\xfe"), "malformed-response"),
-        (server.Said(after_s=1.0), "timeout"),
+        (server.ServerReply(fault="reset"), "connection"),
+        (server.ServerReply(200, b"{" * 4000, fault="truncated"), "truncated-response"),
+        (server.ServerReply(200, b"not json"), "malformed-response"),
+        (server.ServerReply(200, b"[]"), "malformed-response"),
+        (server.ServerReply(200, b"{}"), "malformed-response"),
+        (server.ServerReply(200, b'{"choices": []}'), "malformed-response"),
+        (server.ServerReply(200, b'{"choices"'), "malformed-response"),
+        (server.ServerReply(200, b"\xff\xfe"), "malformed-response"),
+        (server.ServerReply(delay_s=1.0), "timeout"),
     ],
 )
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_a_fault_of_any_kind_is_an_error_that_may_pass(
-    said: server.Said, code: str, api: str
+    said: server.ServerReply, code: str, api: str
 ) -> None:
     """Resets, cut answers, hangs and rubbish are never read as an answer."""
     with pytest.raises(ModelError) as raised:
@@ -158,11 +158,11 @@ def test_what_the_provider_still_allows_comes_with_answers_and_with_errors() -> 
         "x-ratelimit-limit-tokens": "rubbish",
     }
     allowed = Limits(500, 499, 0.12, None, 29970, 361.5)
-    reply = ask(lambda b, n: server.Said(200, server.completion(b, "ok"), headers))
+    reply = ask(lambda b, n: server.ServerReply(200, server.build_completion(b, "ok"), headers))
     assert reply.limits == allowed
     assert ask(says("ok")).limits is None
     with pytest.raises(ModelError) as raised:
-        ask(lambda b, n: server.Said(429, {}, {**headers, "Retry-After": "2"}))
+        ask(lambda b, n: server.ServerReply(429, {}, {**headers, "Retry-After": "2"}))
     assert (raised.value.limits, raised.value.wait_s) == (allowed, 2.0)
 
 
@@ -174,9 +174,9 @@ def test_what_comes_along_is_kept_where_it_is_what_the_api_promises(api: str) ->
         odd = {"created": made, "created_at": made, "system_fingerprint": {"a": 1}}
         reply = ask(says_so("ok", **odd), api=api)
         assert (reply.text, reply.created, reply.fingerprint) == ("ok", None, None)
-    ended = server.completion({"model": "m-1"}, "ok")
+    ended = server.build_completion({"model": "m-1"}, "ok")
     ended["choices"][0]["finish_reason"] = 7
-    assert ask(lambda b, n: server.Said(200, ended)).finish is None
+    assert ask(lambda b, n: server.ServerReply(200, ended)).finish is None
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
@@ -195,11 +195,11 @@ def test_a_key_that_the_server_repeats_is_not_kept(api: str) -> None:
     key = "a-key-of-no-known-form"
     says_so = says if api == "chat" else responds
     script = says_so(f"you sent {key}", model=f"m {key}", system_fingerprint=key)
-    with server.serving(script) as running:
+    with server.serve_script(script) as running:
         pin = ModelPin(name="m", model="m-1", base_url=running.url, api=api)
         with pytest.raises(ModelError, match="other-model") as raised:
             once(pin, key=key)
-        assert running.asked[0].headers["authorization"] == f"Bearer {key}"
+        assert running.requests[0].headers["authorization"] == f"Bearer {key}"
     assert raised.value.reply is not None
     assert raised.value.reply.text == "you sent [redacted:key]"
     assert key not in f"{raised.value} {raised.value.reply}"
@@ -226,25 +226,25 @@ def test_a_documented_other_name_is_the_same_model() -> None:
 
 def test_a_refusal_is_an_error_and_not_a_verdict() -> None:
     """A model that declines, or a filter that cuts, gives no answer that may pass later."""
-    refused = server.completion({"model": "m-1"}, None)
+    refused = server.build_completion({"model": "m-1"}, None)
     refused["choices"][0]["message"]["refusal"] = "I cannot"
     with pytest.raises(ModelError, match="model-refused"):
-        ask(lambda b, n: server.Said(200, refused))
-    declined = server.response({"model": "m-1"}, "")
+        ask(lambda b, n: server.ServerReply(200, refused))
+    declined = server.build_response({"model": "m-1"}, "")
     declined["output"][1]["content"] = [{"type": "refusal", "refusal": "I cannot"}]
     with pytest.raises(ModelError, match="model-refused"):
-        ask(lambda b, n: server.Said(200, declined), api="responses")
-    filtered = server.completion({"model": "m-1"}, None)
+        ask(lambda b, n: server.ServerReply(200, declined), api="responses")
+    filtered = server.build_completion({"model": "m-1"}, None)
     filtered["choices"][0]["finish_reason"] = "content_filter"
     with pytest.raises(ModelError, match="content-filter"):
-        ask(lambda b, n: server.Said(200, filtered))
+        ask(lambda b, n: server.ServerReply(200, filtered))
 
 
 def test_an_answer_that_ran_out_of_tokens_says_so() -> None:
     """Why a text ended is kept, also where thinking left no word of it."""
-    cut = server.completion({"model": "m-1"}, None)
+    cut = server.build_completion({"model": "m-1"}, None)
     cut["choices"][0]["finish_reason"] = "length"
-    assert ask(lambda b, n: server.Said(200, cut))[0::8] == ("", "length")
+    assert ask(lambda b, n: server.ServerReply(200, cut))[0::8] == ("", "length")
     half = responds("{", status="incomplete", incomplete_details={"reason": "max_output_tokens"})
     assert ask(half, api="responses").finish == "length"
 
@@ -254,12 +254,12 @@ def test_p_yes_is_read_from_the_first_token() -> None:
     top = [("Yes", 0.6), (" yes", 0.1), ("No", 0.1), ("Maybe", 0.2)]
     tokens = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in top]
     first = [{**tokens[0], "top_logprobs": tokens}]
-    chat = server.completion({"model": "m-1"}, "Yes")
+    chat = server.build_completion({"model": "m-1"}, "Yes")
     chat["choices"][0]["logprobs"] = {"content": first}
-    said = server.response({"model": "m-1"}, "Yes")
+    said = server.build_response({"model": "m-1"}, "Yes")
     said["output"][1]["content"][0]["logprobs"] = first
     for api, body in (("chat", chat), ("responses", said)):
-        reply = ask(lambda b, n, body=body: server.Said(200, body), YES_NO, api=api)
+        reply = ask(lambda b, n, body=body: server.ServerReply(200, body), YES_NO, api=api)
         assert reply.probability == pytest.approx(0.7 / 0.8)
 
 
@@ -307,9 +307,11 @@ def test_a_server_without_schemas_is_not_sent_one() -> None:
 )
 def test_a_deployment_on_azure_is_asked_where_azure_expects_it(api: str, path: str) -> None:
     """The deployment stands in the address, the key in `api-key`, the model in the answer."""
-    shape = server.completion if api == "chat" else server.response
+    shape = server.build_completion if api == "chat" else server.build_response
     base = "gpt-4.1-mini-2025-04-14"
-    with server.serving(lambda b, n: server.Said(200, shape(b, "ok", model=base))) as running:
+    with server.serve_script(
+        lambda b, n: server.ServerReply(200, shape(b, "ok", model=base))
+    ) as running:
         where = {
             "endpoint": running.url.removesuffix("/v1"),
             "deployment": "judge",
@@ -317,16 +319,16 @@ def test_a_deployment_on_azure_is_asked_where_azure_expects_it(api: str, path: s
         }
         pin = ModelPin.model_validate({"name": "m", "model": base, "azure": where, "api": api})
         assert once(pin, key="azure-key").model == base
-        assert running.asked[0].path == path
-        assert running.asked[0].headers["api-key"] == "azure-key"
-        assert running.seen[0]["model"] == "judge"
+        assert running.requests[0].path == path
+        assert running.requests[0].headers["api-key"] == "azure-key"
+        assert running.bodies[0]["model"] == "judge"
 
 
 def test_a_key_goes_to_its_own_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenAI's key is not sent to another server; a pin names the variable of its own."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
     monkeypatch.setenv("OTHER_KEY", " sk-other\n")
-    with server.serving(says("ok")) as running:
+    with server.serve_script(says("ok")) as running:
         pin = ModelPin(name="m", model="m-1", base_url=running.url)
 
         async def both() -> None:
@@ -336,7 +338,7 @@ def test_a_key_goes_to_its_own_server_alone(monkeypatch: pytest.MonkeyPatch) -> 
                 await client.close()
 
         asyncio.run(both())
-        sent = [asked.headers.get("authorization") for asked in running.asked]
+        sent = [asked.headers.get("authorization") for asked in running.requests]
         assert sent == [None, "Bearer sk-other"]
 
 

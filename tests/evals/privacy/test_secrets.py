@@ -20,16 +20,16 @@ from tests.evals.runs.test_runner import NIGHT, Bench, traces
 KEY = "sk-planted-4f9a0c7e51b2"
 REQUEST = Request(({"role": "user", "content": "?"},), 10, 0.0, 1)
 ECHO = {"error": {"message": f"Incorrect API key provided: {KEY}", "code": KEY, "param": KEY}}
-FAULTS: dict[str, server.Said] = {
-    "refused": server.Said(401, ECHO, {"x-echo": KEY}),
-    "bad request": server.Said(400, ECHO),
-    "down": server.Said(500, KEY.encode()),
-    "rubbish": server.Said(200, f"{KEY} is no JSON".encode()),
-    "no answer": server.Said(200, {"key": KEY}),
-    "elsewhere": server.Said(302, {}, {"Location": f"http://127.0.0.1:9/?key={KEY}"}),
-    "reset": server.Said(breaks="reset"),
-    "cut": server.Said(200, KEY.encode() * 200, breaks="truncated"),
-    "silence": server.Said(after_s=0.6),
+FAULTS: dict[str, server.ServerReply] = {
+    "refused": server.ServerReply(401, ECHO, {"x-echo": KEY}),
+    "bad request": server.ServerReply(400, ECHO),
+    "down": server.ServerReply(500, KEY.encode()),
+    "rubbish": server.ServerReply(200, f"{KEY} is no JSON".encode()),
+    "no answer": server.ServerReply(200, {"key": KEY}),
+    "elsewhere": server.ServerReply(302, {}, {"Location": f"http://127.0.0.1:9/?key={KEY}"}),
+    "reset": server.ServerReply(fault="reset"),
+    "cut": server.ServerReply(200, KEY.encode() * 200, fault="truncated"),
+    "silence": server.ServerReply(delay_s=0.6),
 }
 
 
@@ -66,7 +66,7 @@ WAYS.remove(("ends", "no answer"))  # a list without models is a list
 @pytest.mark.parametrize(("way", "name"), WAYS)
 def test_no_fault_shows_the_key(name: str, way: str, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever a provider answers, neither the error nor its frames nor a log has the key."""
-    with server.serving(lambda b, n: FAULTS[name], FAULTS[name]) as running:
+    with server.serve_script(lambda b, n: FAULTS[name], FAULTS[name]) as running:
         pin = ModelPin(
             name="m", model="m-1", base_url=running.url, api_key_env="PLANTED_KEY", timeout_s=0.3
         )
@@ -85,8 +85,11 @@ def test_no_fault_shows_the_key(name: str, way: str, caplog: pytest.LogCaptureFi
             raise AssertionError("it answered")
 
         shown = asyncio.run(call_provider())
-        sent = [request.headers.get("authorization", "") for request in running.asked]
-    assert f"Bearer {KEY}" in {*sent, *(h.headers.get("Authorization", "") for h in running.asked)}
+        sent = [request.headers.get("authorization", "") for request in running.requests]
+    assert f"Bearer {KEY}" in {
+        *sent,
+        *(h.headers.get("Authorization", "") for h in running.requests),
+    }
     assert KEY not in shown
     assert KEY not in caplog.text
 
@@ -103,12 +106,14 @@ def test_a_key_of_two_lines_is_refused_without_showing_it(monkeypatch: pytest.Mo
 def test_no_file_of_a_run_has_the_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Neither scores, answers, journals, locks nor state of a night full of faults has it."""
 
-    def answer(body: dict[str, Any], seen: int) -> server.Said:
+    def answer(body: dict[str, Any], seen: int) -> server.ServerReply:
         prompt = body["messages"][-1]["content"]
         fault = next((fault for name, fault in FAULTS.items() if f"> {name}" in prompt), None)
-        return fault or server.Said(200, server.completion(body, '{"verdict": "pass"}'))
+        return fault or server.ServerReply(
+            200, server.build_completion(body, '{"verdict": "pass"}')
+        )
 
-    with server.serving(answer) as running:
+    with server.serve_script(answer) as running:
         bench = Bench(tmp_path, running.url)
         where = f"base_url: '{running.url}', api_key_env: PLANTED_KEY, timeout_s: 0.3"
         (bench.catalog.root / "models.yaml").write_text(f"m: {{model: m-1, {where}}}")

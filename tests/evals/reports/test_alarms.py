@@ -13,7 +13,7 @@ from evals.reports.section import Parts
 from evals.reports.sections.alarms import Alarm, Facts, build, read_answering
 from evals.reports.sections.provenance import AnsweredBy, describe_evaluator
 from evals.specs import Evaluator, Judge, ModelPin, load_catalog
-from tests.evals.models.model_server import Said, completion, serving
+from tests.evals.models.model_server import ServerReply, build_completion, serve_script
 from tests.evals.runs.test_runner import NIGHT, Bench, traces
 
 JUDGE = Judge(judge="j", asks="?", model="m", system="s")
@@ -95,10 +95,12 @@ def test_who_answered_is_read_from_the_ledger(tmp_path: Path, policy: str) -> No
     """Under `record` the alias's answers are scores, under `strict` each is an error row."""
     said = '{"critique": "", "verdict": "pass"}'
 
-    def script(body: dict[str, Any], seen: int) -> Said:
-        return Said(200, completion(body, said, model="m-9", system_fingerprint="fp_1"))
+    def script(body: dict[str, Any], seen: int) -> ServerReply:
+        return ServerReply(
+            200, build_completion(body, said, model="m-9", system_fingerprint="fp_1")
+        )
 
-    with serving(script) as running:
+    with serve_script(script) as running:
         bench = Bench(tmp_path, running.url)
         path = bench.catalog.root / "models.yaml"
         path.write_text(f"m: {{model: m-1, base_url: '{running.url}', pins: {policy}}}")

@@ -19,7 +19,7 @@ from evals.specs import Budget, Catalog, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.worklist.worklist import NightTraces, name_score_file
-from tests.evals.models.model_server import Said, Server, completion, serving
+from tests.evals.models.model_server import Server, ServerReply, build_completion, serve_script
 
 NIGHT = date(2026, 10, 1)
 TODAY = date(2026, 10, 2)
@@ -36,17 +36,17 @@ dimensions:
 """
 
 
-def judged(body: dict[str, Any], seen: int) -> Said:
+def judged(body: dict[str, Any], seen: int) -> ServerReply:
     """Passes what says `good`, fails what says `bad`, breaks on `broken`, refuses `never`."""
     asked = body["messages"][-1]["content"]
     if "never" in asked:
-        return Said(400)
+        return ServerReply(400)
     if "broken" in asked and seen < 10**6:
-        return Said(500)
+        return ServerReply(500)
     if "flaky" in asked and seen == 0:
-        return Said(500)
+        return ServerReply(500)
     verdict = "fail" if "bad" in asked else "pass"
-    return Said(200, completion(body, f'{{"critique": "c", "verdict": "{verdict}"}}'))
+    return ServerReply(200, build_completion(body, f'{{"critique": "c", "verdict": "{verdict}"}}'))
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """The judge's model."""
-    with serving(judged) as running:
+    with serve_script(judged) as running:
         yield running
 
 
@@ -143,9 +143,9 @@ def test_a_second_run_asks_only_what_may_pass_now(bench: Bench, server: Server) 
     """Answers are reused, final errors stay, and failing calls are tried again."""
     bench.lake.write("traces", NIGHT, traces("good", "broken", "never"))
     bench.score("kind")
-    server.seen.clear()
+    server.bodies.clear()
     again = bench.score("kind")
-    assert {body["messages"][-1]["content"].count("broken") for body in server.seen} == {1}
+    assert {body["messages"][-1]["content"].count("broken") for body in server.bodies} == {1}
     assert (again.reused, again.calls) == (2, 1)
 
 
@@ -154,16 +154,16 @@ def test_a_call_that_keeps_failing_becomes_final(bench: Bench, server: Server) -
     bench.lake.write("traces", NIGHT, traces("broken"))
     for _ in range(ledger.MAX_ATTEMPTS):
         bench.score("kind")
-    server.seen.clear()
+    server.bodies.clear()
     assert bench.score("kind").errored == 1
-    assert server.seen == []
+    assert server.bodies == []
 
 
 def test_equal_content_is_paid_once(bench: Bench, server: Server) -> None:
     """Two traces that read the same are one call and two scores."""
     bench.lake.write("traces", NIGHT, traces("good", "good", "good"))
     tally = bench.score("kind")
-    assert (tally.calls, tally.passed, len(server.seen)) == (1, 3, 1)
+    assert (tally.calls, tally.passed, len(server.bodies)) == (1, 3, 1)
 
 
 def test_a_judge_passes_nothing_it_was_not_shown(bench: Bench, server: Server) -> None:
@@ -172,7 +172,7 @@ def test_a_judge_passes_nothing_it_was_not_shown(bench: Bench, server: Server) -
     assert bench.score("kind").calls == 1
     assert bench.verdicts() == {"t0": "error:not-shown-whole", "t1": "pass"}
     again = bench.score("kind")
-    assert (again.reused, again.calls, len(server.seen)) == (2, 0, 1)
+    assert (again.reused, again.calls, len(server.bodies)) == (2, 0, 1)
 
 
 def test_moving_a_threshold_asks_nothing(tmp_path: Path, server: Server) -> None:
@@ -182,10 +182,10 @@ def test_moving_a_threshold_asks_nothing(tmp_path: Path, server: Server) -> None
     before = bench.evaluator("kind").version
     bench.score("kind")
     bench.catalog = catalog_at(tmp_path / "catalog", server.url, threshold=", threshold: 0.9")
-    server.seen.clear()
+    server.bodies.clear()
     tally = bench.score("kind")
     assert tally.evaluator_version != before
-    assert (tally.calls, tally.passed, tally.failed, server.seen) == (0, 1, 1, [])
+    assert (tally.calls, tally.passed, tally.failed, server.bodies) == (0, 1, 1, [])
 
 
 def test_a_higher_rate_keeps_what_was_sampled(tmp_path: Path, server: Server) -> None:
@@ -210,7 +210,7 @@ def test_the_budget_of_a_day_is_never_passed(bench: Bench, server: Server) -> No
     second = bench.score("kind")
     assert (first.calls, first.skipped) == (4, 6)
     assert (second.calls, second.skipped) == (0, 6)
-    assert len(server.seen) == 4
+    assert len(server.bodies) == 4
     rows = bench.lake.read("scores", [NIGHT])
     assert {row.inclusion for row in rows} == {0.4}
     assert {row.code for row in rows if row.status == "skipped"} == {"budget"}

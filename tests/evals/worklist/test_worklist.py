@@ -12,14 +12,14 @@ from evals.runs import runner
 from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.worklist.worklist import NightTraces, Worklist, build_worklist, refresh_worklist
-from tests.evals.models.model_server import Server, serving
+from tests.evals.models.model_server import Server, serve_script
 from tests.evals.runs.test_runner import NIGHT, Bench, judged, traces
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     """The judge's model."""
-    with serving(judged) as running:
+    with serve_script(judged) as running:
         yield running
 
 
@@ -64,12 +64,12 @@ def test_all_calls_of_a_night_are_known_before_the_first(bench: Bench, server: S
     """The number expected is the number asked: a content of two applications counts once."""
     expected: list[tuple[int, int]] = []
     tallies = score(
-        bench, judges(bench), expect=lambda calls: expected.append((calls, len(server.seen)))
+        bench, judges(bench), expect=lambda calls: expected.append((calls, len(server.bodies)))
     )
     assert expected == [(3, 0)]
-    assert len(server.seen) == 3
+    assert len(server.bodies) == 3
     assert [(t.app, t.passed, t.calls) for t in tallies] == [("chat", 2, 2), ("mail", 2, 1)]
-    score(bench, judges(bench), expect=lambda calls: expected.append((calls, len(server.seen))))
+    score(bench, judges(bench), expect=lambda calls: expected.append((calls, len(server.bodies))))
     assert expected[1:] == [(0, 3)]
 
 

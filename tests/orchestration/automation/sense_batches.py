@@ -18,7 +18,7 @@ from evals.reports.assembly import count_awaited
 from evals.runs import night_locks
 from evals.storage import night_state
 from tests.evals.calls.batch_night import NIGHT, BatchLine, catalog_at
-from tests.evals.models.batch_server import serving
+from tests.evals.models.batch_server import serve_batches
 
 AFTER, SAME = NIGHT + timedelta(days=1), NIGHT + timedelta(days=2)
 """A night with one answer of its own, and one with the first night's answers only."""
@@ -44,7 +44,7 @@ def main() -> None:
     folder = Path(os.environ["ANDON_HOME"]).parent
     moments: dict[str, Any] = {}
     with dg.DagsterInstance.ephemeral() as instance:
-        with serving() as server:
+        with serve_batches() as server:
             catalog_at(folder / "catalog", server.url)
             moments["none"] = evaluate_sensor(instance)
             line = BatchLine(folder)

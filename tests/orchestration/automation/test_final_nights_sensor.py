@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.orchestration.test_definitions import FOREIGN, ROOT, clean_environment
-from tests.system.teams import Team, bytes_under
+from tests.system.teams import Team, read_files
 from tests.system.test_command_line import files
 
 TRACES = 60
@@ -52,7 +52,7 @@ def provisional(tmp_path_factory: pytest.TempPathFactory) -> tuple[Team, dict[st
     for night in (BEFORE, WORSE):
         team.export(f"{night}.jsonl", [make_trace(night, number) for number in range(TRACES)])
     team.export("torn.jsonl", [make_trace(WORSE, n, "torn", latency_ms=-1) for n in range(9)])
-    return team, team.nightly()
+    return team, team.run_nightly()
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def copied_team(provisional: tuple[Team, dict[str, Any]], tmp_path: Path) -> Tea
 
 def read_page(team: Team, app: str = "hello") -> str:
     """Returns the page of the worse night."""
-    (folder,) = team.folders(WORSE, app)
+    (folder,) = team.list_versions(WORSE, app)
     return (folder / "index.html").read_text()
 
 
@@ -79,7 +79,7 @@ def pass_time(team: Team) -> None:
 
 def run_gate(team: Team, code: int) -> dict[str, Any]:
     """Runs `andon gate` on the worse night and returns its JSON."""
-    result = team.andon("gate", "--app", "hello", "--date", f"{WORSE}", "--json", code=code)
+    result = team.run("gate", "--app", "hello", "--date", f"{WORSE}", "--json", code=code)
     return result.json
 
 
@@ -112,7 +112,7 @@ def test_a_provisional_night_is_marked_and_raises_no_alarm(
         "Provisional, for traces may still arrive"
         in (team.home / "reports" / "index.html").read_text()
     )
-    listed = team.andon("report", "list", "--json").json
+    listed = team.run("report", "list", "--json").json
     (row,) = [row for row in listed if (row["date"], row["app"]) == (f"{WORSE}", "hello")]
     assert row["provisional_until"] == until
 
@@ -131,7 +131,7 @@ def test_no_check_in_dagster_raises_an_alarm_before_the_watermark(
 
 def test_after_the_watermark_the_sensor_raises_the_alarm_once(copied_team: Team) -> None:
     """It raises them for the regressed and the refused night; report.json keeps its bytes."""
-    before = bytes_under(copied_team.home / "reports" / f"{WORSE}")
+    before = read_files(copied_team.home / "reports" / f"{WORSE}")
     pass_time(copied_team)
     result = read_dagster(copied_team)
     assert f"{WORSE} hello: regressed" in result["first"]["why"]
@@ -142,7 +142,7 @@ def test_after_the_watermark_the_sensor_raises_the_alarm_once(copied_team: Team)
     assert (result["first"]["runs"], result["second"]["events"]) == (0, {})
     assert run_gate(copied_team, code=1)["provisional"] is False
     assert "Provisional until" not in read_page(copied_team)
-    after = bytes_under(copied_team.home / "reports" / f"{WORSE}")
+    after = read_files(copied_team.home / "reports" / f"{WORSE}")
     changed = [name for name in before if after[name] != before[name]]
     assert after.keys() == before.keys()
     assert {name.rsplit("/", 1)[1] for name in changed} == {"index.html"}
@@ -151,11 +151,11 @@ def test_after_the_watermark_the_sensor_raises_the_alarm_once(copied_team: Team)
 def test_the_next_nightly_makes_it_final_without_any_work(copied_team: Team) -> None:
     """No night is run and no call is made; it lists the nights that are final now, once."""
     pass_time(copied_team)
-    result = copied_team.nightly()
+    result = copied_team.run_nightly()
     assert [f"{WORSE}", "hello"] in result["final"]
     assert (result["nights"], result["calls"]) == ([], 0)
     assert f"{WORSE}" not in {night for night, _app, _until in result["provisional"]}
     assert "Provisional until" not in read_page(copied_team)
     assert run_gate(copied_team, code=1)["gate"]["outcome"] == "regressed"
-    again = copied_team.nightly()["final"]
+    again = copied_team.run_nightly()["final"]
     assert f"{WORSE}" not in {night for night, _app in again}

@@ -18,7 +18,7 @@ import dagster as dg
 from evals.records import Trace
 from evals.storage.lake import Lake
 from tests.catalog_files import write_catalog
-from tests.evals.models.model_server import Said, completion, serving
+from tests.evals.models.model_server import ServerReply, build_completion, serve_script
 
 NIGHT = datetime(2026, 10, 1, 12, tzinfo=UTC)
 ENDS = {"soon": 20, "later": 60, "far": 120}
@@ -26,11 +26,11 @@ ENDS = {"soon": 20, "later": 60, "far": 120}
 WEIGHTS = b"weights as they are"
 
 
-def answer_call(body: dict[str, Any], _: int) -> Said:
+def answer_call(body: dict[str, Any], _: int) -> ServerReply:
     """Passes; one model answers under another name."""
     text = '{"critique": "c", "verdict": "pass"}'
     other = {"model": "m-9"} if body["model"] == "other-2026-01-01" else {}
-    return Said(200, completion(body, text, **other))
+    return ServerReply(200, build_completion(body, text, **other))
 
 
 def declare_judges(root: Path, url: str) -> None:
@@ -70,7 +70,7 @@ def declare_judges(root: Path, url: str) -> None:
 def main() -> None:
     """Scores two traces with every judge."""
     home = Path(os.environ["ANDON_HOME"])
-    with serving(answer_call) as server, dg.DagsterInstance.ephemeral() as instance:
+    with serve_script(answer_call) as server, dg.DagsterInstance.ephemeral() as instance:
         declare_judges(Path(os.environ["ANDON_CATALOG"]), server.url)
         lake = Lake(home).open()
         traces = [Trace(f"t{n}", NIGHT, "chat", f"answer {n}") for n in range(2)]
@@ -93,7 +93,7 @@ def main() -> None:
             for check in ran.get_asset_check_evaluations()
         }
     codes = {row.evaluator: row.verdict or row.code for row in lake.read("scores")}
-    json.dump({"checks": checks, "codes": codes, "asked": len(server.seen)}, sys.stdout)
+    json.dump({"checks": checks, "codes": codes, "asked": len(server.bodies)}, sys.stdout)
 
 
 if __name__ == "__main__":
