@@ -24,9 +24,10 @@ from evals.privacy.redaction import PrivacyFilter, name_without_secrets
 from evals.readable import make_name_readable
 from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
-from evals.storage.lake import Lake, in_use
+from evals.storage.documents.inbox_files import InboxFile
+from evals.storage.lake import Lake, with_home_lock
 from evals.storage.refused_rows import write_refused
-from evals.storage.tables import InboxFile, arrow_schema
+from evals.storage.tables import build_schema
 from evals.traces import reader
 from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import file_sha
@@ -43,7 +44,7 @@ ROWS_AT_ONCE = 1000
 """How many single rows are written together."""
 
 
-@in_use
+@with_home_lock
 def import_file(
     lake: Lake,
     catalog: Catalog,
@@ -215,6 +216,6 @@ def build_columns_table(columns: Columns) -> pyarrow.Table:
     """Builds an Arrow table of traces, without columns that are the same in every row."""
     import pyarrow as pa
 
-    fields = [field for field in arrow_schema(Trace) if field.name in columns.cells]
+    fields = [field for field in build_schema(Trace) if field.name in columns.cells]
     arrays: list[Any] = [pa.array(columns.cells[field.name], field.type) for field in fields]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))

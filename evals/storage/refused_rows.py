@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evals.records import Refusal
-from evals.storage.files import read_parquet, write_parquet
 from evals.storage.lake import Lake
+from evals.storage.parquet_files import read_records, write_parquet
 from evals.storage.tables import to_table
 
 FOLDER = "quarantine/files"
@@ -30,7 +30,7 @@ def list_refused_files(lake: Lake) -> list[str]:
 def read_refused(lake: Lake, sha: str) -> list[Refusal]:
     """The rows of a file; none where all of its rows were read."""
     path = file_of(lake, sha)
-    return read_parquet(Refusal, path) if path.exists() else []
+    return read_records(Refusal, path) if path.exists() else []
 
 
 def write_refused(lake: Lake, sha: str, rows: Sequence[Refusal]) -> None:

@@ -27,7 +27,10 @@ from evals.runs.plan import PlannedNight
 from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
 from evals.storage.lake import Lake
 from evals.storage.night_state import OpenNight, open_nights
-from evals.storage.report_files import board_file
+from evals.storage.report_files import (
+    board_file,
+    locate_report_folder,
+)
 from orchestration.runtime.console import open_stdout
 
 SHOWN_NIGHTS = 14
@@ -331,7 +334,7 @@ def describe_data(before: Accounting, after: Accounting) -> str:
 
 def compare_versions(lake: Lake, night: date, app: str) -> list[VersionStep]:
     """What changed from each version of a night's report to the next, oldest first."""
-    folders = lake.report_folder(night, app).glob("*/run.json")
+    folders = locate_report_folder(lake, night, app).glob("*/run.json")
     ordered = sorted(folders, key=lambda path: (path.read_text(), path.parent.name))
     names = [path.parent.name for path in ordered]
     steps = list[VersionStep]()

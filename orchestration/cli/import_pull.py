@@ -28,8 +28,8 @@ from orchestration.runtime.progress import open_listener
 
 if TYPE_CHECKING:
     from evals.sources.pulls import PullResult
+    from evals.storage.documents.inbox_files import InboxFile
     from evals.storage.lake import Lake
-    from evals.storage.tables import InboxFile
 
 
 @click.command()
@@ -107,6 +107,7 @@ def import_(
     """
     from evals.erasure import forget
     from evals.ingest import staging
+    from evals.storage.documents.inbox_files import read_inbox_files
     from evals.traces.files.streams import file_sha
 
     settings = read_options(home, catalog)
@@ -120,7 +121,7 @@ def import_(
         return
     lake, cat = settings.open_lake(), settings.load_catalog()
     forget.finish_requests(lake, cat)
-    before = lake.inbox_files()
+    before = read_inbox_files(lake)
     rows: list[tuple[InboxFile, bool]] = []
     now = datetime.now(UTC)
     for path in (file for place in paths for file in list_files(lake, place)):

@@ -275,7 +275,7 @@ def plan(
     """
     settings = read_options(home, catalog)
     broken = print_problems(settings.load_catalog())
-    nights = select_nights(settings.open_lake().nights("traces"), first, last, only)
+    nights = select_nights(settings.open_lake().list_nights("traces"), first, last, only)
     check_names(settings, evaluator)
     print_plan(settings, nights, evaluator or None, as_json=as_json)
     sys.exit(INFRASTRUCTURE if broken else DONE)
@@ -316,7 +316,7 @@ def backfill(
 
     settings = read_options(home, catalog)
     lake = settings.open_lake()
-    nights = select_nights(lake.nights("traces"), first, last, only)
+    nights = select_nights(lake.list_nights("traces"), first, last, only)
     refuse_probe_of_run(probe, dry_run)
     check_names(settings, evaluator)
     broken = print_problems(settings.load_catalog())

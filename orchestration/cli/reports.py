@@ -156,7 +156,9 @@ def report_show(
     """
     lake = read_options(home, catalog).open_lake()
     if first or last:
-        show_pooled(lake, app, select_nights(lake.nights("traces"), first, last, None), as_json)
+        show_pooled(
+            lake, app, select_nights(lake.list_nights("traces"), first, last, None), as_json
+        )
         return
     report = find_report(lake, app, only)
     if as_json:

@@ -11,6 +11,9 @@ from pathlib import Path
 import dagster as dg
 
 from evals import pipeline
+from evals.storage.documents.inbox_files import read_inbox_files
+from evals.storage.label_records import read_labels
+from evals.storage.queries import query_tables
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.deployment import WHOLE, Deployment, reference_to, tags_of
 from orchestration.runtime.metadata import (
@@ -97,7 +100,7 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
             now, intake = datetime.now(UTC), pipeline.Intake(settings.inbox)
             failures = pipeline.pull_sources(lake, catalog, now, Progress.report)
             pipeline.import_exports(lake, catalog, intake, now, Progress.report)
-        rows = sorted(lake.inbox_files().values(), key=lambda row: row.name)
+        rows = sorted(read_inbox_files(lake).values(), key=lambda row: row.name)
         files = [{**row._asdict(), "nights": len(row.nights)} for row in rows]
         yield dg.MaterializeResult(
             metadata={
@@ -130,7 +133,7 @@ def build_staged_traces(deployment: Deployment) -> dg.AssetsDefinition:
         shown: dict[date, Metadata] = {}
         for night in nights_of(context):
             sql = "select app, count(*) as n from staged group by app order by app"
-            counts = lake.rows(sql, {"staged": [night]})
+            counts = query_tables(lake, sql, {"staged": [night]})
             rows = sum(row["n"] for row in counts)
             shown[night] = {"rows": rows, "by_application": show_table(counts)}
         show_nights(context, shown)
@@ -153,7 +156,7 @@ def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
         lake, added = settings.open_lake(), 0
         if not was_taken_in(context.run.tags):
             added = pipeline.add_labels(lake, settings.load_catalog(), settings.labels)
-        kinds = Counter(label.annotator_kind for label in lake.labels())
+        kinds = Counter(label.annotator_kind for label in read_labels(lake))
         rows = [{"annotator_kind": kind, "labels": n} for kind, n in sorted(kinds.items())]
         return dg.MaterializeResult(
             metadata={"labels": kinds.total(), "added": added, "by_kind": show_table(rows)}
