@@ -76,11 +76,22 @@ def list_reports(lake: Lake) -> list[ReportVersion]:
     return [ReportVersion(date.fromisoformat(night), *more) for _, night, *more, _ in parts]
 
 
+def read_written_at(lake: Lake, version: ReportVersion) -> str:
+    """Reads when a version was first written, in ISO form; empty where its run did not note it."""
+    names = require_safe_name(version.app), require_safe_name(version.version)
+    raw = lake.store.read("/".join((REPORTS, f"{version.night}", *names, "run.json")))
+    return json.loads(raw).get("reported_at", "") if raw else ""
+
+
 def order_versions(lake: Lake, night: date, app: str) -> list[str]:
-    """The versions of a night's report, the first written first: its run says when."""
-    folder = f"{REPORTS}/{night}/{require_safe_name(app)}"
-    found = [name.split("/")[-2] for name in lake.store.list_names(f"{folder}/*/run.json")]
-    return sorted(found, key=lambda name: (lake.store.read(f"{folder}/{name}/run.json"), name))
+    """The versions of a night's report, the first written first."""
+    return [
+        row.version
+        for row in sorted(
+            (row for row in list_reports(lake) if (row.night, row.app) == (night, app)),
+            key=lambda row: (read_written_at(lake, row), row.version),
+        )
+    ]
 
 
 def redact_report(lake: Lake, one: ReportVersion, body: Mapping[str, Json], page: str) -> None:

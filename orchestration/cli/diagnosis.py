@@ -5,6 +5,7 @@ Changes nothing; each finding names what to do.
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from evals import models
@@ -35,10 +36,12 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
         online: whether to read the providers' model lists first.
     """
     catalog, findings = check_catalog_files(settings)
-    findings = [Finding("ok", "home", str(settings.home)), *findings, *list_plugins()]
+    findings = [describe_home(settings.home), *findings, *list_plugins()]
     if catalog is None:
         return findings
-    lake, today = settings.open_lake(), datetime.now(UTC).date()
+    lake, today = Lake(settings.home), datetime.now(UTC).date()
+    if lake.is_open() or online:
+        lake.open()
     failed = models.refresh_model_lists(lake, catalog.models.values(), today) if online else {}
     return [
         *findings,
@@ -49,6 +52,13 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
         *check_pins(catalog, models.read_model_lists(lake), today),
         *check_nights(lake, catalog),
     ]
+
+
+def describe_home(home: Path) -> Finding:
+    """The data folder; one that does not exist is no error before the first run."""
+    if home.is_dir():
+        return Finding("ok", "home", str(home))
+    return Finding("warn", "home", f"{home} does not exist yet; `andon nightly` makes it")
 
 
 def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:
@@ -74,9 +84,7 @@ def list_plugins() -> Iterator[Finding]:
 def check_catalog_files(settings: Settings) -> tuple[Catalog | None, list[Finding]]:
     """The catalog, if it can be used at all, and all problems in it."""
     try:
-        catalog = check_catalog(
-            settings.open_lake(), load_catalog(settings.catalog_root), anew=True
-        )
+        catalog = check_catalog(Lake(settings.home), load_catalog(settings.catalog_root), anew=True)
     except CatalogError as error:
         return None, [Finding("fail", "catalog", message) for message in error.messages]
     fine = Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import (
     DAY,
     DONE,
@@ -275,7 +276,7 @@ def plan(
     """
     settings = read_options(home, catalog)
     broken = print_problems(settings.load_catalog())
-    nights = select_nights(settings.open_lake().list_nights("traces"), first, last, only)
+    nights = select_nights(open_existing(settings).list_nights("traces"), first, last, only)
     check_names(settings, evaluator)
     print_plan(settings, nights, evaluator or None, as_json=as_json)
     sys.exit(INFRASTRUCTURE if broken else DONE)
@@ -315,7 +316,7 @@ def backfill(
     from evals.storage import night_state
 
     settings = read_options(home, catalog)
-    lake = settings.open_lake()
+    lake = open_existing(settings)
     nights = select_nights(lake.list_nights("traces"), first, last, only)
     refuse_probe_of_run(probe, dry_run)
     check_names(settings, evaluator)
