@@ -59,14 +59,7 @@ class Survey(NamedTuple):
     """A number may have been an integer too large for 64 bits."""
 
 
-class Parsed(NamedTuple):
-    """A row, and whether orjson writes its canonical form."""
-
-    row: dict[str, Json]
-    plain: bool
-
-
-def parse(raw: bytes) -> Parsed:
+def parse_object(raw: bytes) -> dict[str, Json]:
     """Parses the JSON object of a line.
 
     Raises:
@@ -83,13 +76,13 @@ def parse(raw: bytes) -> Parsed:
             f"The line is {name_type(value)}; expected one object in braces a line.",
         )
     if is_whole(raw, value):
-        return Parsed(value, plain=False)
+        return value
     found = survey_value(value)
     if found.depth > MAX_DEPTH:
         raise refuse_depth()
     if found.huge or hides_keys(raw, found.keys):
         parse_exactly(raw)
-    return Parsed(value, found.plain)
+    return value
 
 
 def parse_inner(text: str) -> Json:
