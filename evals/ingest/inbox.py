@@ -12,6 +12,7 @@ from pathlib import Path
 from evals.ingest.file_batches import FileBatch
 from evals.ingest.staging import import_file
 from evals.privacy.redaction import PrivacyFilter
+from evals.readable import list_counts
 from evals.sources import locations
 from evals.sources.pulls import find_app
 from evals.specs import Catalog
@@ -88,6 +89,8 @@ def import_inbox(
                     arrivals=arrivals,
                 )
                 imported[seen.sha256] = seen
+                if seen.skipped:
+                    say(f"{path.name}: skipped {list_counts(seen.skipped)}, which are no answers")
     return list(imported.values())
 
 

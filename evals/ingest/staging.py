@@ -22,7 +22,7 @@ from evals.ingest.screening import screen_rows
 from evals.ingest.timestamp_limits import check_timestamp, latest_allowed
 from evals.privacy.redaction import PrivacyFilter, name_without_secrets
 from evals.readable import make_name_readable
-from evals.records import Label, Refusal, Trace
+from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.documents.inbox_files import InboxFile
 from evals.storage.lake import Lake, with_home_lock
@@ -76,7 +76,7 @@ def import_file(
     plans = mapping.make_plans(catalog.mappings, None)
     app = app or catalog.only_app
     begins = catalog.day_begins
-    reading = Reading(name, plans, assume_date, spread, begins, path=path, app=app)
+    reading = Reading(name, plans, assume_date, spread, begins, path=path, app=app, hashed=False)
     batch = arrivals or FileBatch(lake, PrivacyFilter.load(lake, catalog))
     staging = FileStaging(lake, batch.privacy, name, sha, now)
     parts = map(name_without_secrets, make_name_readable(place or path.name).split("/"))
@@ -107,7 +107,9 @@ def stage_share(task: ReadTask) -> ReadResult:
     with staging.nights.leave_aside():
         staging.read_file(task.path, task.reading, task.container)
     nights = staging.nights
-    return ReadResult(staging.format, nights.rows, staging.refused, staging.labels, nights.parts)
+    return ReadResult(
+        staging.format, nights.rows, staging.refused, staging.labels, nights.parts, staging.skipped
+    )
 
 
 class FileStaging:
@@ -133,6 +135,7 @@ class FileStaging:
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
         self.misread: set[int] = set()
+        self.skipped: Counter[str] = Counter()
         self.format = self.place = ""
 
     def read_file(self, path: Path, reading: Reading, container: Container) -> None:
@@ -148,6 +151,7 @@ class FileStaging:
         self.nights.parts += other.parts
         self.refused = sorted([*self.refused, *other.refused], key=lambda row: row.source_line)
         self.labels += other.labels
+        self.skipped.update(other.skipped)
 
     def add_output(self, output: Columns | ImporterOutput) -> None:
         """Stages rows or a label from an importer."""
@@ -163,6 +167,8 @@ class FileStaging:
                 self.add_row(trace)
         elif isinstance(output, Label):
             self.labels.append(output)
+        elif isinstance(output, NonAnswer):
+            self.skipped[output.kind] += 1
         else:
             self.add_row(output)
 
@@ -209,6 +215,7 @@ class FileStaging:
             order,
             self.now.isoformat() if self.now else "",
             self.place,
+            dict(sorted(self.skipped.items())),
         )
 
 

@@ -20,15 +20,20 @@ from evals.records import Json, Refusal
 from evals.traces.files import containers
 from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import BOM, BROKEN, Line, open_unpacked, read_blocks, read_lines
-from evals.traces.files.strict_json import Refused, parse_object
+from evals.traces.files.strict_json import Refused, parse
 from evals.traces.formats import (
+    azure_logs,
+    bedrock,
+    helicone,
     json_lines,
     langfuse,
     langsmith,
+    litellm,
     openai_logs,
     otlp,
     phoenix,
     plain_rows,
+    vertex,
 )
 from evals.traces.rows import mapping
 from evals.traces.rows.canonical import ImporterOutput, Reading
@@ -80,6 +85,11 @@ FORMATS: tuple[Importer, ...] = (
     otlp,
     langfuse,
     langsmith,
+    bedrock,
+    azure_logs,
+    vertex,
+    helicone,
+    litellm,
     openai_logs,
     phoenix.SDK,
     phoenix.PHOENIX,
@@ -190,7 +200,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
         for line in read_lines(stream):
             raw = line.raw.removeprefix(BOM) if line.number == 1 else line.raw
             try:
-                yield line.number, None if line.code else parse_object(raw)
+                yield line.number, None if line.code else parse(raw).row
             except Refused:
                 yield line.number, None
 

@@ -51,7 +51,7 @@ class SampledTrace(NamedTuple):
 
 
 class WantedAnswer(NamedTuple):
-    """An answer that the ledger does not have yet."""
+    """An answer that is not paid yet."""
 
     key: str
     """The key of its content, or of a further answer to it: `ledger.build_repeat_key`."""
@@ -63,15 +63,10 @@ class AskedCanary(NamedTuple):
     """A canary and the keys of the two contents that are asked."""
 
     canary: canaries.Canary
-    clean_key: str
+    clean: str
     """The key of the answer that people failed, unchanged."""
-    attacked_key: str
+    key: str
     """The key of the answer with the attack in it."""
-
-    @property
-    def keys(self) -> tuple[str, str]:
-        """Both keys."""
-        return (self.clean_key, self.attacked_key)
 
 
 class NightTraces:
@@ -148,17 +143,16 @@ def hash_content(content: bytes) -> str:
 
 
 class ContentFile:
-    """Contents by key: up to a megabyte in memory, more in a nameless temporary file."""
+    """Contents by key, beyond a megabyte in a file without a name, which ends with the process."""
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self.file: int | None = None
         self.buffer = bytearray()
-        self.positions: dict[str, tuple[int, int]] = {}
+        self.at: dict[str, tuple[int, int]] = {}
         """Where each content begins, and its length in bytes."""
         self.end = 0
         self.written = 0
-        """Bytes that are in the file; those up to `end` are in the buffer."""
 
     def close(self) -> None:
         """Closes the file, where one was opened."""
@@ -174,21 +168,17 @@ class ContentFile:
         return self.file
 
     def add(self, key: str, content: bytes) -> None:
-        """Adds a content, unless its key has one."""
-        if key not in self.positions:
+        """Adds a content, unless it is there."""
+        if key not in self.at:
             self.buffer += content
-            self.positions[key] = (self.end, len(content))
+            self.at[key] = (self.end, len(content))
             self.end += len(content)
             if len(self.buffer) > BUFFER_BYTES:
                 self.flush()
 
-    def count_bytes(self, key: str) -> int:
-        """Returns the length of a content in bytes."""
-        return self.positions[key][1]
-
     def add_alias(self, alias: str, key: str) -> None:
         """Gives a content a further key."""
-        self.positions[alias] = self.positions[key]
+        self.at[alias] = self.at[key]
 
     def flush(self) -> None:
         """Writes the buffer to the file."""
@@ -200,7 +190,7 @@ class ContentFile:
 
     def read(self, key: str) -> tuple[dict[str, Json], Json]:
         """Reads the fields of a content, and gold."""
-        start, length = self.positions[key]
+        start, length = self.at[key]
         if start >= self.written:
             begin = start - self.written
             data = bytes(self.buffer[begin : begin + length])
@@ -217,28 +207,28 @@ class Worklist:
     evaluator: Evaluator
     night: date
     covered: int
-    """How many traces the evaluator covers."""
-    sample: dict[str, SampledTrace]
+    """How many traces the evaluator is about."""
+    chosen: dict[str, SampledTrace]
     """The sampled traces by id, in hash order: any prefix is a valid sample."""
-    current: set[str]
+    kept: set[str]
     """The traces whose stored scores are current."""
     wanted: tuple[WantedAnswer, ...]
     """Answers not paid yet: first answers in hash order, then second ones, and so on."""
     contents: ContentFile
     """The contents the wanted answers are about."""
-    canaries: tuple[AskedCanary, ...] = ()
-    """Answers with an attack, which are asked before the traces and give no score."""
-    files: tuple[FileState, ...] = ()
+    tried: tuple[AskedCanary, ...] = ()
+    """Attacks the judge is asked beside the traces; they come first and give no score."""
+    basis: tuple[FileState, ...] = ()
     """The versions of the files it was made from."""
 
     @property
-    def remaining(self) -> int:
-        """How many sampled traces have no current score."""
-        return len(self.sample) - len(self.current)
+    def todo(self) -> int:
+        """How many scores have to be derived."""
+        return len(self.chosen) - len(self.kept)
 
     def limit_questions(self, count: int) -> Worklist:
         """Returns the worklist with the first few wanted answers about traces only."""
-        attacks = {key for canary in self.canaries for key in canary.keys}
+        attacks = {key for asked in self.tried for key in (asked.clean, asked.key)}
         about_traces = (want for want in self.wanted if want.key not in attacks)
         return replace(self, wanted=tuple(itertools.islice(about_traces, count)))
 
@@ -247,7 +237,7 @@ def build_worklist(
     lake: Lake, night: NightTraces, evaluator: Evaluator, references: GoldAndLabels
 ) -> Worklist:
     """Finds the sample, the stored scores that are current, and the answers not paid yet."""
-    files = read_file_versions(lake, night.night, evaluator)
+    basis = read_basis(lake, night.night, evaluator)
     scored = read_current_keys(lake, night.night, evaluator)
     places = {
         name: compute_place(name, evaluator.dimension, evaluator.subject)
@@ -256,31 +246,31 @@ def build_worklist(
     seats = draw_sample(places, evaluator.sample, night.read_strata(evaluator))
     contents, keys = ContentFile(lake), dict.fromkeys(seats, "")
     repeats = evaluator.judge.repeats if evaluator.judge else 1
-    kind = registry.type_of(evaluator)
+    evaluates = registry.type_of(evaluator)
     for trace in night.read_traces(evaluator):
         if trace.trace_id not in seats:
             continue
-        data = kind.content(evaluator, trace, references)
+        data = evaluates.content(evaluator, trace, references)
         key = hash_content(data)
         if evaluator.asks_model and (repeats > 1 or scored.get(trace.trace_id) != key):
             contents.add(key, data)
         keys[trace.trace_id] = key
-    sample = {name: SampledTrace(keys[name], seat.inclusion) for name, seat in seats.items()}
-    current = {name for name, sampled in sample.items() if scored.get(name) == sampled.key}
+    chosen = {name: SampledTrace(keys[name], seat.inclusion) for name, seat in seats.items()}
+    kept = {name for name, sampled in chosen.items() if scored.get(name) == sampled.key}
     if not evaluator.asks_model:
-        return Worklist(evaluator, night.night, len(places), sample, current, (), contents)
+        return Worklist(evaluator, night.night, len(places), chosen, kept, (), contents)
     attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
-    asked = add_canaries(references, evaluator, attacks, contents)
-    content_keys = [key for canary in asked for key in canary.keys]
-    content_keys += [sampled.key for name, sampled in sample.items() if name not in current]
-    content_keys += list_repeats(contents, [s.key for s in sample.values()], repeats)
-    wanted = tuple(list_unpaid(lake, evaluator, content_keys))
+    tried = add_canaries(references, evaluator, attacks, contents)
+    asked = [key for canary in tried for key in (canary.clean, canary.key)]
+    asked += [sampled.key for name, sampled in chosen.items() if name not in kept]
+    asked += list_repeats(contents, [sampled.key for sampled in chosen.values()], repeats)
+    wanted = tuple(list_unpaid(lake, evaluator, asked))
     return Worklist(
-        evaluator, night.night, len(places), sample, current, wanted, contents, asked, files
+        evaluator, night.night, len(places), chosen, kept, wanted, contents, tried, basis
     )
 
 
-def read_file_versions(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
+def read_basis(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
     """Returns the versions of the files a worklist is made from beside the ledger."""
     scores = find_score_file(lake, night, evaluator)
     return read_file_states([*lake.list_files("traces", [night]), scores])
@@ -288,7 +278,7 @@ def read_file_versions(lake: Lake, night: date, evaluator: Evaluator) -> tuple[F
 
 def refresh_worklist(lake: Lake, before: Worklist) -> Worklist | None:
     """Drops what was paid since a worklist was made; None where another run changed its files."""
-    if before.files != read_file_versions(lake, before.night, before.evaluator):
+    if before.basis != read_basis(lake, before.night, before.evaluator):
         before.contents.close()
         return None
     keys = (want.key for want in before.wanted)
@@ -309,18 +299,18 @@ def list_repeats(contents: ContentFile, keys: Iterable[str], repeats: int) -> It
 def add_canaries(
     references: GoldAndLabels,
     evaluator: Evaluator,
-    added: Iterable[canaries.Canary],
+    chosen: Iterable[canaries.Canary],
     contents: ContentFile,
 ) -> tuple[AskedCanary, ...]:
     """Adds the two contents of each canary, and returns the canaries with their keys."""
-    asked: list[AskedCanary] = []
-    for canary in added:
+    tried: list[AskedCanary] = []
+    for canary in chosen:
         gold = references.gold_for(evaluator, canary.carrier)
         both = [content_of(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
         for data in both:
             contents.add(hash_content(data), data)
-        asked.append(AskedCanary(canary, *map(hash_content, both)))
-    return tuple(asked)
+        tried.append(AskedCanary(canary, *map(hash_content, both)))
+    return tuple(tried)
 
 
 def read_current_keys(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evals.readable import list_counts
 from orchestration.cli.options import (
     DAY,
     DONE,
@@ -136,8 +137,9 @@ def import_(
     for row, seen in rows:
         again = " (imported before)" if seen else ""
         labels = f", {row.labels} labels" if row.labels else ""
+        skipped = f", skipped {list_counts(row.skipped)}" if row.skipped else ""
         terminal.print_line(
-            f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{again}"
+            f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{skipped}{again}"
         )
 
 

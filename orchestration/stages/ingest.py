@@ -25,7 +25,7 @@ from orchestration.runtime.metadata import (
     show_table,
 )
 from orchestration.runtime.progress import Progress
-from orchestration.runtime.run_tags import is_intake_done
+from orchestration.runtime.run_tags import was_taken_in
 
 GROUP = "ingest"
 PULLED = "sources_pulled"
@@ -96,17 +96,21 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
         """One row per file seen in the inbox, with what was read from it."""
         lake, catalog = settings.open_lake(), settings.load_catalog()
         failures: list[str] = []
-        if not is_intake_done(context.run.tags):
+        if not was_taken_in(context.run.tags):
             now, intake = datetime.now(UTC), pipeline.Intake(settings.inbox)
             failures = pipeline.pull_sources(lake, catalog, now, Progress.report)
             pipeline.import_exports(lake, catalog, intake, now, Progress.report)
         rows = sorted(read_inbox_files(lake).values(), key=lambda row: row.name)
-        files = [{**row._asdict(), "nights": len(row.nights)} for row in rows]
+        files = [
+            {**row._asdict(), "nights": len(row.nights), "skipped": sum(row.skipped.values())}
+            for row in rows
+        ]
         yield dg.MaterializeResult(
             metadata={
                 "files": len(rows),
                 "rows_read": sum(row.read for row in rows),
                 "rows_refused": sum(row.refused for row in rows),
+                "entries_skipped": sum(sum(row.skipped.values()) for row in rows),
                 "seen": show_table(files[-SHOWN_FILES:]),
             }
         )
@@ -154,7 +158,7 @@ def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
     def labels(context: dg.AssetExecutionContext) -> Materialized:
         """One row per trace × dimension × annotator: the verdict of a person or another judge."""
         lake, added = settings.open_lake(), 0
-        if not is_intake_done(context.run.tags):
+        if not was_taken_in(context.run.tags):
             added = pipeline.add_labels(lake, settings.load_catalog(), settings.labels)
         kinds = Counter(label.annotator_kind for label in read_labels(lake))
         rows = [{"annotator_kind": kind, "labels": n} for kind, n in sorted(kinds.items())]

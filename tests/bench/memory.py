@@ -71,9 +71,11 @@ def night(url: str, traces: int) -> dict[str, Any]:
         for when in ("first", "again"):
             began, cpu = time.perf_counter(), time.process_time()
             with ledger.open_journal(lake, "bench") as journal:
-                run = runner.ScoringRun(lake, GoldAndLabels.of(root, []), journal)
+                labels = GoldAndLabels.of(root, [])
                 for evaluator in resolution.resolve_app(catalog, "bench"):
-                    done = runner.score_night(run, NightTraces(lake, NIGHT), evaluator)
+                    done = runner.score_night(
+                        lake, NightTraces(lake, NIGHT), evaluator, labels, journal
+                    )
                     assert done.passed == traces, done
                     found[f"{when}_{evaluator.dimension}_mb"] = megabytes()
             found[f"{when}_s"] = time.perf_counter() - began

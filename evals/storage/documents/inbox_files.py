@@ -32,6 +32,8 @@ class InboxFile(NamedTuple):
     """When it was first read, in ISO form; empty where unknown."""
     place: str = ""
     """Its path within the inbox; empty in homes that did not store it yet."""
+    skipped: dict[str, int] = {}  # noqa: RUF012  never written to
+    """Entries of a log that are no answers, such as embeddings, by kind; no rows of their own."""
 
 
 def read_inbox_files(lake: Lake) -> dict[str, InboxFile]:

@@ -59,7 +59,14 @@ class Survey(NamedTuple):
     """A number may have been an integer too large for 64 bits."""
 
 
-def parse_object(raw: bytes) -> dict[str, Json]:
+class Parsed(NamedTuple):
+    """A row, and whether orjson writes its canonical form."""
+
+    row: dict[str, Json]
+    plain: bool
+
+
+def parse(raw: bytes) -> Parsed:
     """Parses the JSON object of a line.
 
     Raises:
@@ -76,13 +83,13 @@ def parse_object(raw: bytes) -> dict[str, Json]:
             f"The line is {name_type(value)}; expected one object in braces a line.",
         )
     if is_whole(raw, value):
-        return value
+        return Parsed(value, plain=False)
     found = survey_value(value)
     if found.depth > MAX_DEPTH:
         raise refuse_depth()
     if found.huge or hides_keys(raw, found.keys):
         parse_exactly(raw)
-    return value
+    return Parsed(value, found.plain)
 
 
 def parse_inner(text: str) -> Json:

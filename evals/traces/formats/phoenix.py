@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from evals.records import Json
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Refused, parse_inner, parse_object
+from evals.traces.files.strict_json import Refused, parse, parse_inner
 from evals.traces.formats.otlp import find_error, get_list, get_object
 from evals.traces.rows import timestamps
 from evals.traces.rows.canonical import ImporterOutput, Reading
@@ -28,6 +28,11 @@ UNFLATTENED = ("metadata", "variables", "invocation_parameters", "json_schema")
 MAX_LITERAL = 2**20
 UNITS = ((1e17, 1), (1e14, 10**3), (1e11, 10**6), (0.0, 10**9))
 """The least timestamp in nano-, micro-, milliseconds and seconds; each unit in nanoseconds."""
+
+
+def parse_object(raw: bytes) -> Object:
+    """Parses the JSON object of a row."""
+    return parse(raw).row
 
 
 class SpanObjects(NamedTuple):

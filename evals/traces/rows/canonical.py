@@ -6,6 +6,7 @@ Every importer ends here. Formats handle bytes, lines and the shapes of other sy
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,9 +14,21 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple, TypedDict, cast
 
-from evals.records import AnnotatorKind, Json, Label, Refusal, Trace, digest
+import orjson
+
+from evals.records import (
+    AnnotatorKind,
+    Json,
+    JsonLike,
+    Label,
+    NonAnswer,
+    Refusal,
+    Trace,
+    compile_exponents,
+    digest,
+)
 from evals.traces.files.streams import BOM, KEPT, MAX_LINE, Line
-from evals.traces.files.strict_json import Refused, parse_object
+from evals.traces.files.strict_json import Parsed, Refused, parse
 from evals.traces.rows import mapping, timestamps
 from evals.traces.rows.fields import (
     BLANK,
@@ -30,8 +43,10 @@ from evals.traces.rows.fields import (
 from evals.traces.rows.mapping import SYNONYMS, Plan
 from evals.traces.rows.shards import WHOLE, Share
 
-ImporterOutput = Trace | Refusal | Label
-"""An importer yields rows, and labels (scores, feedback), which do not count as rows."""
+HASH_LENGTH = 32
+
+ImporterOutput = Trace | Refusal | Label | NonAnswer
+"""An importer yields rows, and beside them labels (scores, feedback) and what is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,8 @@ class Reading:
     """The file, for a format that reads a second file beside it."""
     app: str | None = None
     """The application of rows that name none."""
+    hashed: bool = True
+    """Whether traces get a content hash; `ingest` computes one of its own."""
     share: Share = WHOLE
     """The traces to build, where several processes read one file."""
     used: set[str] = field(default_factory=set[str])
@@ -76,13 +93,13 @@ BROKEN_ROWS = {
 """The reasons for which a row is not whole, by code, and what to do."""
 
 
-def parse_row(line: Line) -> dict[str, Json]:
+def parse_row(line: Line) -> Parsed:
     """Parses the object of a row.
 
     Raises:
         Refused: the row is not whole, or not the JSON of an object.
     """
-    return parse_object(check_row(line))
+    return parse(check_row(line))
 
 
 def check_row(line: Line) -> bytes:
@@ -100,12 +117,12 @@ def check_row(line: Line) -> bytes:
 
 def read_row(line: Line, reading: Reading, form: str) -> Trace | Refusal:
     """Reads a row under canonical names, or those of a mapping, as a trace or a refusal."""
-    row = None
+    parsed = None
     try:
-        row = parse_row(line)
-        return build_trace(row, reading, form, line.number)
+        parsed = parse_row(line)
+        return build_trace(parsed, reading, form, line.number)
     except Refused as problem:
-        return make_refusal(problem, line.raw, line.number, reading, row)
+        return make_refusal(problem, line.raw, line.number, reading, parsed)
 
 
 class InferredValues(TypedDict):
@@ -145,14 +162,14 @@ class TraceValues(InferredValues):
     tags: tuple[str, ...]
 
 
-def build_trace(parsed: dict[str, Json], reading: Reading, form: str, line: int) -> Trace:
-    """Builds the trace of a row, without a content hash: `ingest` adds one under the home's key.
+def build_trace(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
+    """Builds the trace of a row.
 
     Raises:
         Refused: `no-trace-id`, `no-app`, `no-timestamp`, `bad-timestamp`, `bad-trace-id`,
             `bad-app`, `wrong-type` or `bad-number`.
     """
-    row, rest, ts_format = rename_row(parsed, reading)
+    row, rest, ts_format = rename_row(parsed.row, reading)
     cells, unknown = convert_cells(row, reading.table)
     extra = take_synonyms(row, unknown, cells) if unknown else {}
     ts = row.get("ts")
@@ -175,6 +192,7 @@ def build_trace(parsed: dict[str, Json], reading: Reading, form: str, line: int)
         source_format=form,
         source_file=reading.source_file,
         source_line=line,
+        content_hash=hash_content(values, parsed.plain) if reading.hashed else "",
     )
 
 
@@ -357,15 +375,26 @@ def choose_timestamp(
     )
 
 
+def hash_content(values: TraceValues, plain: bool) -> str:
+    """Hashes every field, the timestamp in ISO form; not the place it was read from.
+
+    orjson formats very small and large floats differently; without them its bytes are canonical.
+    """
+    hashed = cast("dict[str, JsonLike]", {**values, "ts": values["ts"].isoformat()})
+    try:
+        text = orjson.dumps(hashed, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # half a surrogate pair, from a text within the row
+        return digest(hashed, HASH_LENGTH)
+    if plain or not compile_exponents().search(text):
+        return hashlib.sha256(text).hexdigest()[:HASH_LENGTH]
+    return digest(hashed, HASH_LENGTH)
+
+
 def make_refusal(
-    problem: Refused,
-    raw: bytes,
-    line: int,
-    reading: Reading,
-    parsed: dict[str, Json] | None = None,
+    problem: Refused, raw: bytes, line: int, reading: Reading, parsed: Parsed | None = None
 ) -> Refusal:
     """Makes the refusal of a row, with its ids and its night where they can be read."""
-    row, _, form = rename_row(parsed, reading) if parsed else mapping.RenamedRow({}, {}, None)
+    row, _, form = rename_row(parsed.row, reading) if parsed else mapping.RenamedRow({}, {}, None)
     trace_id = try_convert(to_trace_id, "trace_id", row.get("trace_id", row.get("id")))
     app = try_convert(to_app_name, "app", row.get("app"))
     chosen = try_convert(

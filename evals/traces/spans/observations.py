@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from evals.records import Json, Refusal, Trace
-from evals.traces.files.strict_json import OPENS, Refused, parse_inner
+from evals.traces.files.strict_json import OPENS, Parsed, Refused, parse_inner
 from evals.traces.messages import exchanges
 from evals.traces.messages.chat import Chat, as_json
 from evals.traces.rows import canonical
@@ -43,12 +43,14 @@ def build_trace(
         app: The application, where no span names one.
     """
     line = min(span.line for span in spans)
-    row: Object = {"trace_id": spans[0].trace_id}
+    parsed = None
     try:
-        row = {**build_row(read_trace(spans), app), **more}
-        return canonical.build_trace(row, reading, form, line)
+        row = build_row(read_trace(spans), app)
+        parsed = Parsed({**row, **more}, plain=False)
+        return canonical.build_trace(parsed, reading, form, line)
     except Refused as problem:
-        return canonical.make_refusal(problem, format_spans(spans), line, reading, row)
+        identified = parsed or Parsed({"trace_id": spans[0].trace_id}, plain=False)
+        return canonical.make_refusal(problem, format_spans(spans), line, reading, identified)
 
 
 def describe_call(request: Json, response: Json) -> Object:

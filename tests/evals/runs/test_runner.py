@@ -111,9 +111,8 @@ class Bench:
             open_budget(self.lake, "run", day, self.catalog) as budget,
             ledger.open_journal(self.lake, "run") as journal,
         ):
-            run = runner.ScoringRun(self.lake, references, journal, budget=budget)
-            night = NightTraces(self.lake, NIGHT)
-            return runner.score_night(run, night, self.evaluator(dimension))
+            night, one = NightTraces(self.lake, NIGHT), self.evaluator(dimension)
+            return runner.score_night(self.lake, night, one, references, journal, budget=budget)
 
     def verdicts(self) -> dict[str, str | None]:
         """Verdict or code by trace and evaluator."""
