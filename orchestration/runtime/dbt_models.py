@@ -5,10 +5,11 @@ The models are in `dbt_project`; what they read and where marts go is in `evals.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict, cast
@@ -57,9 +58,26 @@ class LogEvent(TypedDict):
     data: dict[str, Any]
 
 
-def dbt_environment() -> dict[str, str]:
-    """Environment variables that switch dbt's telemetry off."""
-    return {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+def dbt_environment(outer: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment dbt runs in: none of a person's own `DBT_…`, telemetry switched off.
+
+    `DBT_EMPTY`, `DBT_TARGET` and others would change or stop our builds.
+    """
+    kept = {name: value for name, value in outer.items() if not name.upper().startswith("DBT_")}
+    return {**kept, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+
+
+@contextlib.contextmanager
+def use_dbt_environment() -> Generator[None, None, None]:
+    """Gives this process dbt's environment until the block ends."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(dbt_environment(before))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def load_manifest() -> Path:
@@ -80,7 +98,7 @@ def parse_project() -> None:
     """Parses the dbt project and replaces the files that runs read."""
     aside = PARSED / "aside"
     places = ["--project-dir", str(DBT), "--profiles-dir", str(DBT), "--target-path", str(aside)]
-    environment = {**os.environ, **dbt_environment()}
+    environment = dbt_environment()
     environment.pop("ANDON_SCRATCH", None)  # parse with the default file name, as runs have it
     command = [DBT_PROGRAM, "--quiet", "parse", *places]
     errors = sys.stderr  # noqa: TID251  dbt prints only about our own models
@@ -134,7 +152,6 @@ def link_project(folder: Path) -> None:
     parsed = PARSED / "partial_parse.msgpack"
     if parsed.exists():
         replace(target / parsed.name, parsed.read_bytes())
-    os.environ.update(dbt_environment())
 
 
 class FinishedProcess(NamedTuple):
@@ -187,7 +204,8 @@ def run_build(context: dg.AssetExecutionContext, folder: Path) -> FinishedBuild:
         words += ["--indirect-selection", selection.indirect_selection]
     os.chdir(folder)
     runner: Any = dbtRunner(callbacks=[collect_event])
-    result = runner.invoke([*words, *QUIET])
+    with use_dbt_environment():
+        result = runner.invoke([*words, *QUIET])
     if result.exception:
         raise result.exception
     return FinishedBuild(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,22 @@ def test_a_failed_build_names_the_model_and_closes_everything(tmp_path: Path) ->
     assert "stg_traces" in message
     assert Path.cwd() == before
     duckdb.connect(str(scratch)).close()
+
+
+def test_a_persons_own_dbt_settings_do_not_reach_our_builds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`DBT_EMPTY=1` would build every model without a row, and a night would end well."""
+    from orchestration.runtime.dbt_models import dbt_environment, use_dbt_environment
+
+    for name in ("DBT_EMPTY", "DBT_TARGET", "DBT_PROFILE", "DBT_LOG_PATH", "dbt_vars"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("ANDON_HOME", "kept")
+    with use_dbt_environment():
+        inside = dict(os.environ)
+    assert inside == dbt_environment()
+    assert inside["ANDON_HOME"] == "kept"
+    assert [name for name in inside if name.upper().startswith("DBT_")] == [
+        "DBT_SEND_ANONYMOUS_USAGE_STATS"
+    ]
+    assert os.environ["DBT_EMPTY"] == "1"
