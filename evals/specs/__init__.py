@@ -3,12 +3,13 @@
 What the declarations do lives with the evaluators.
 """
 
-from evals.specs.apps import App, Column, Gate, Mapping, Validation
+from evals.specs.apps import App, Gate, Validation
 from evals.specs.attacks import Attack, Attacks
 from evals.specs.batches import BatchLimits
 from evals.specs.call_limits import JUDGED, Budget, Ceiling, Sample, Strata
 from evals.specs.catalog import Catalog, Evaluator, Slice
 from evals.specs.load import fingerprint, load_catalog
+from evals.specs.mappings import Column, Condition, Excluded, Mapping, find_nearest
 from evals.specs.models import Azure, ModelPin, Policy, Price
 from evals.specs.pins import Floating, Pinned, Promise, Unverifiable, classify, is_reasoning
 from evals.specs.problems import BrokenApplication, Problem
@@ -20,10 +21,10 @@ from evals.specs.yaml_files import describe, line_of, parse, read_list, read_map
 
 __all__ = [
     "JUDGED", "NAME", "App", "Attack", "Attacks", "Azure", "BatchLimits", "BrokenApplication",
-    "Budget", "Catalog", "CatalogError", "Ceiling", "Check", "Column", "Dimension", "Evaluator",
-    "Example", "Expectation", "Floating", "Gate", "Guardrail", "Judge", "Mapping", "ModelPin",
-    "Name", "Pinned", "Policy", "Price", "Problem", "Promise", "Reads", "Sample", "Slice",
-    "Source", "Spec", "Strata", "Suite", "Unverifiable", "Validation", "ValidationSuite",
-    "classify", "describe", "fingerprint", "is_reasoning", "line_of", "load_catalog", "parse",
-    "read_list", "read_mapping", "refuse",
+    "Budget", "Catalog", "CatalogError", "Ceiling", "Check", "Column", "Condition", "Dimension",
+    "Evaluator", "Example", "Excluded", "Expectation", "Floating", "Gate", "Guardrail", "Judge",
+    "Mapping", "ModelPin", "Name", "Pinned", "Policy", "Price", "Problem", "Promise", "Reads",
+    "Sample", "Slice", "Source", "Spec", "Strata", "Suite", "Unverifiable", "Validation",
+    "ValidationSuite", "classify", "describe", "find_nearest", "fingerprint", "is_reasoning",
+    "line_of", "load_catalog", "parse", "read_list", "read_mapping", "refuse",
 ]  # fmt: skip

@@ -1,62 +1,17 @@
-"""An application: its validation, gate and budget; and how rows of other shapes are read.
+"""An application: its validation, gate and budget.
 
-The questions about its quality are in its suite.
+The questions about its quality are in its suite; how its rows are read, in `mappings`.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from evals.records import Trace
 from evals.specs.call_limits import Budget
 from evals.specs.spec import NAME, Name, Spec
-
-
-class Column(Spec):
-    """Where a row of another shape holds a canonical field."""
-
-    path: str = Field(description="a dotted path, such as `meta.request.id`")
-    format: str | None = Field(
-        default=None, description="timestamps: a strptime format, `epoch` or `epoch_ms`"
-    )
-
-
-KEYED = ("versions", "params", "metadata")
-"""Fields whose keys a team chooses."""
-OWN = ("source_format", "source_file", "source_line", "content_hash", "turn")
-MAPPED = tuple(field.name for field in fields(Trace) if field.name not in OWN)
-
-
-class Mapping(Spec):
-    """How a plain JSONL row becomes a trace, where the names differ."""
-
-    columns: dict[str, Column | str] = Field(
-        default={},
-        description="canonical field, or `versions.NAME`, `params.NAME`, `metadata.NAME`, to the "
-        "row's path, or path and format",
-    )
-    constants: dict[str, str] = Field(
-        default={}, description="such a field to its value in rows without it"
-    )
-
-    @field_validator("columns", "constants")
-    @classmethod
-    def check_fields(
-        cls, targets: dict[str, Column | str] | dict[str, str]
-    ) -> dict[str, Column | str] | dict[str, str]:
-        """Refuses a field that no trace has."""
-        for target in targets:
-            whole, dot, name = target.partition(".")
-            if target not in MAPPED and not (dot and name and whole in KEYED):
-                raise ValueError(
-                    f"a trace has no {target!r}; expected one of {', '.join(MAPPED)}, or "
-                    f"{', '.join(f'{field}.NAME' for field in KEYED)}"
-                )
-        return targets
 
 
 class Gate(Spec):

@@ -13,9 +13,10 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from evals.records import Json, Kind, Subject
-from evals.specs.apps import App, Mapping
+from evals.specs.apps import App
 from evals.specs.attacks import Attacks
 from evals.specs.call_limits import Budget, Sample
+from evals.specs.mappings import Mapping
 from evals.specs.models import ModelPin, Policy
 from evals.specs.problems import BrokenApplication, Problem
 from evals.specs.sources import Source

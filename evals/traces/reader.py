@@ -9,6 +9,7 @@ Fetching files, checking a night and storing rows do not belong here.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -22,21 +23,19 @@ from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import BOM, BROKEN, Line, open_unpacked, read_blocks, read_lines
 from evals.traces.files.strict_json import Refused, parse
 from evals.traces.formats import (
-    azure_logs,
-    bedrock,
-    helicone,
     json_lines,
     langfuse,
     langsmith,
-    litellm,
     openai_logs,
     otlp,
     phoenix,
     plain_rows,
-    vertex,
 )
+from evals.traces.formats.json_lines import parse_object
 from evals.traces.rows import mapping
 from evals.traces.rows.canonical import ImporterOutput, Reading
+from evals.traces.rows.missing_columns import MissingColumnsError
+from evals.traces.rows.numbers import Mark, find_decimal_comma
 from evals.traces.rows.shapes import Columns
 
 __all__ = [
@@ -44,7 +43,9 @@ __all__ = [
     "Columns",
     "Importer",
     "ImporterOutput",
+    "MissingColumnsError",
     "Reading",
+    "is_plain",
     "is_shareable",
     "read_batches",
     "read_file",
@@ -85,11 +86,6 @@ FORMATS: tuple[Importer, ...] = (
     otlp,
     langfuse,
     langsmith,
-    bedrock,
-    azure_logs,
-    vertex,
-    helicone,
-    litellm,
     openai_logs,
     phoenix.SDK,
     phoenix.PHOENIX,
@@ -109,6 +105,12 @@ SHARED: tuple[Importer, ...] = (otlp, langfuse)
 def is_shareable(container: Container, filename: str) -> bool:
     """Whether several processes can read a file, each a share of its traces."""
     return recognise_format(container, filename) in SHARED
+
+
+def is_plain(container: Container, filename: str) -> bool:
+    """Whether a file's rows have canonical or mapped names, and no product's format."""
+    form = recognise_format(container, filename)
+    return form is not None and form not in FORMATS
 
 
 def recognise_format(container: Container, filename: str) -> Importer | None:
@@ -171,6 +173,7 @@ def read_batches(
     container = container or inspect_file(path)
     form = recognise_format(container, path.name)
     if form is json_lines:
+        reading = dataclasses.replace(reading, decimal=find_decimal(container))
         return read_columns(path, reading)
     return read_rows(path, reading, container, form)
 
@@ -230,11 +233,21 @@ def read_rows(
         if reading.share.reports_row(0):
             yield from refuse_file(container, reading)
         return
-    reading = dataclasses.replace(reading, table=container.kind in ("csv", "parquet"))
+    is_table, decimal = container.kind in ("csv", "parquet"), find_decimal(container)
+    reading = dataclasses.replace(reading, table=is_table, decimal=decimal)
     try:
         yield from form.read(containers.read_rows(path, container), reading)
     except BROKEN as error:
         yield from refuse_unopened(reading, error)
+
+
+def find_decimal(container: Container) -> Mark | None:
+    """Finds whether the numbers among a file's first rows have decimal commas."""
+    rows = itertools.islice(map(parse_object, container.head.split(b"\n")), SAMPLED_ROWS)
+    return find_decimal_comma(cell for row in rows if row for cell in row.values())
+
+
+SAMPLED_ROWS = 20
 
 
 def refuse_file(container: Container, reading: Reading) -> Iterator[Refusal]:

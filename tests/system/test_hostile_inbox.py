@@ -69,7 +69,7 @@ def fill(inbox: Path) -> None:
         for _ in range(LONG // 2**20):
             file.write(b"A" * 2**20)
         file.write(b'"}\n' + line(trace(45)))
-    broken = b'{"trace_id": "lists-%d", "app": "lists", "ts": "%s", "tokens_in": "many"}\n'
+    broken = b'{"trace_id": [%d], "app": "lists", "ts": "%s"}\n'
     times = [(n, f"{NIGHT}T09:00:00Z".encode()) for n in range(4)]
     (inbox / "lists.jsonl").write_bytes(b"".join(broken % one for one in times))
     odd = [

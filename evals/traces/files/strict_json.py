@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
 import orjson
@@ -67,16 +67,18 @@ class Parsed(NamedTuple):
 
 
 def parse(raw: bytes) -> Parsed:
-    """Parses the JSON object of a line.
+    """Parses the JSON object of a line; numbers that JSON lacks or 64 bits do not hold are text.
 
     Raises:
-        Refused: `not-json`, `not-utf8`, `not-an-object`, `too-deep`, `bad-number`,
-            `duplicate-key`.
+        Refused: `not-json`, `not-utf8`, `not-an-object`, `too-deep`, `duplicate-key`.
     """
     try:
         value: Json = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise_refusal(raw, error)
+        value = parse_odd_numbers(raw)
+        if value is None:
+            raise_refusal(raw, error)
+        return Parsed(value, plain=False)
     if type(value) is not dict:
         raise Refused(
             "not-an-object",
@@ -87,9 +89,53 @@ def parse(raw: bytes) -> Parsed:
     found = survey_value(value)
     if found.depth > MAX_DEPTH:
         raise refuse_depth()
-    if found.huge or hides_keys(raw, found.keys):
-        parse_exactly(raw)
+    if hides_keys(raw, found.keys):
+        parse_exactly(raw, keep_numbers=True)
+    if found.huge and (exact := parse_odd_numbers(raw)):
+        return Parsed(exact, plain=False)
     return Parsed(value, found.plain)
+
+
+def parse_odd_numbers(raw: bytes) -> dict[str, Json] | None:
+    """Parses an object with numbers that orjson cannot hold, as their text.
+
+    Python's own parser knows NaN; None where the line is not readable for another reason.
+
+    Raises:
+        Refused: `too-deep` or `duplicate-key`.
+    """
+    try:
+        value: Json = json.loads(
+            raw,
+            object_pairs_hook=check_unique_keys,
+            parse_int=lambda text: text_unless_exact(text, parse_sized_int),
+            parse_float=lambda text: text_unless_exact(text, parse_finite_float),
+            parse_constant=str,
+        )
+        return value if type(value) is dict and is_encodable(value) else None
+    except Refused:
+        raise
+    except RecursionError:
+        raise refuse_depth() from None
+    except ValueError:
+        return None
+
+
+def text_unless_exact(text: str, parse_number: Callable[[str], int | float]) -> int | float | str:
+    """Returns a number; its text where it is not finite or does not fit 64 bits."""
+    try:
+        return parse_number(text)
+    except Refused:
+        return text
+
+
+def is_encodable(value: dict[str, Json]) -> bool:
+    """Whether every text of a value is UTF-8, and it does not nest too deep."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return survey_value(value).depth <= MAX_DEPTH
 
 
 def parse_inner(text: str) -> Json:
@@ -255,8 +301,12 @@ def raise_refusal(raw: bytes, error: ValueError) -> NoReturn:
     ) from None
 
 
-def parse_exactly(raw: bytes) -> None:
+def parse_exactly(raw: bytes, *, keep_numbers: bool = False) -> None:
     """Parses a line with the exact parser, which detects what orjson accepts or does not explain.
+
+    Args:
+        raw: the line.
+        keep_numbers: whether numbers that JSON lacks or 64 bits do not hold are accepted.
 
     Raises:
         Refused: `too-deep`, `bad-number` or `duplicate-key`; other faults are ignored.
@@ -265,9 +315,9 @@ def parse_exactly(raw: bytes) -> None:
         json.loads(
             raw,
             object_pairs_hook=check_unique_keys,
-            parse_int=parse_sized_int,
-            parse_float=parse_finite_float,
-            parse_constant=refuse_constant,
+            parse_int=str if keep_numbers else parse_sized_int,
+            parse_float=str if keep_numbers else parse_finite_float,
+            parse_constant=str if keep_numbers else refuse_constant,
         )
     except Refused:
         raise

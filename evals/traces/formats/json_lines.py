@@ -27,7 +27,7 @@ MAX_SHAPES = 256
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
     """Yields one trace or one refusal for every line that is not blank."""
     for line in rows:
-        yield canonical.read_row(line, reading, NAME)
+        yield from canonical.read_row(line, reading, NAME)
 
 
 def read_batches(
@@ -37,7 +37,7 @@ def read_batches(
     cache: dict[tuple[str, ...], Shape | None] = {}
     for block in blocks:
         if isinstance(block, Line):
-            yield canonical.read_row(block, reading, NAME)
+            yield from canonical.read_row(block, reading, NAME)
         else:
             yield from read_batch(block, reading, cache)
 
@@ -71,7 +71,7 @@ class Rows(NamedTuple):
         """Reads one line by itself; yields nothing if it is blank."""
         raw = self.lines[place]
         if raw and not raw.isspace():
-            yield canonical.read_row(Line(self.first + place, raw), reading, NAME)
+            yield from canonical.read_row(Line(self.first + place, raw), reading, NAME)
 
 
 def read_group(
@@ -86,6 +86,7 @@ def read_group(
         try:
             columns = read_columns(shape, objects, [rows.keys[place] for place in places])
             columns.cells["source_line"] = [rows.first + place for place in places]
+            reading.notes.add_mapped(shape.mapping, columns.size, shape.found)
             yield columns
         except Misfits as problem:
             misfits = problem.rows

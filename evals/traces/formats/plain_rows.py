@@ -25,7 +25,7 @@ class PlainRows(NamedTuple):
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
         """Yields one trace or one refusal for each row."""
         for line in rows:
-            yield canonical.read_row(line, reading, self.NAME)
+            yield from canonical.read_row(line, reading, self.NAME)
 
 
 DOCUMENT, CSV, PARQUET = PlainRows("json"), PlainRows("csv"), PlainRows("parquet")

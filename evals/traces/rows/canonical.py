@@ -5,14 +5,12 @@ Every importer ends here. Formats handle bytes, lines and the shapes of other sy
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import NamedTuple, TypedDict, cast
+from typing import NamedTuple, cast
 
 import orjson
 
@@ -21,7 +19,6 @@ from evals.records import (
     Json,
     JsonLike,
     Label,
-    NonAnswer,
     Refusal,
     Trace,
     compile_exponents,
@@ -34,19 +31,23 @@ from evals.traces.rows.fields import (
     BLANK,
     CONVERT,
     MAX_ID,
-    parse_cell,
+    REQUIRED,
+    TYPED,
+    parse_text,
     to_app_name,
-    to_prose,
     to_trace_id,
     try_convert,
 )
+from evals.traces.rows.inference import InferredValues, infer_missing, merge_metadata
 from evals.traces.rows.mapping import SYNONYMS, Plan
+from evals.traces.rows.notes import UNREAD, ReadingNotes
+from evals.traces.rows.numbers import Mark
 from evals.traces.rows.shards import WHOLE, Share
 
 HASH_LENGTH = 32
 
-ImporterOutput = Trace | Refusal | Label | NonAnswer
-"""An importer yields rows, and beside them labels (scores, feedback) and what is no answer."""
+ImporterOutput = Trace | Refusal | Label
+"""An importer yields rows, and labels (scores, feedback), which do not count as rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,10 @@ class Reading:
     """Whether traces get a content hash; `ingest` computes one of its own."""
     share: Share = WHOLE
     """The traces to build, where several processes read one file."""
-    used: set[str] = field(default_factory=set[str])
-    """The names of the mappings that were applied so far."""
+    decimal: Mark | None = None
+    """The decimal mark that the file's first rows show, if they do."""
+    notes: ReadingNotes = field(default_factory=ReadingNotes)
+    """What reading notes beside the rows."""
 
 
 BROKEN_ROWS = {
@@ -115,24 +118,19 @@ def check_row(line: Line) -> bytes:
     return line.raw.removeprefix(BOM) if line.number == 1 else line.raw
 
 
-def read_row(line: Line, reading: Reading, form: str) -> Trace | Refusal:
-    """Reads a row under canonical names, or those of a mapping, as a trace or a refusal."""
+def read_row(line: Line, reading: Reading, form: str) -> Iterator[Trace | Refusal]:
+    """Reads a row under canonical names, or those of a mapping.
+
+    Yields a trace or a refusal; nothing for a row that a mapping leaves out.
+    """
     parsed = None
     try:
         parsed = parse_row(line)
-        return build_trace(parsed, reading, form, line.number)
+        yield build_trace(parsed, reading, form, line.number)
+    except mapping.LeftOut:
+        reading.notes.left_out += 1
     except Refused as problem:
-        return make_refusal(problem, line.raw, line.number, reading, parsed)
-
-
-class InferredValues(TypedDict):
-    """The fields that `infer_missing` reads and fills."""
-
-    input: str
-    messages: tuple[Json, ...]
-    prompt_version: str | None
-    prompt_hash: str | None
-    metadata: dict[str, Json]
+        yield make_refusal(problem, line.raw, line.number, reading, parsed)
 
 
 class TraceValues(InferredValues):
@@ -167,10 +165,12 @@ def build_trace(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace
 
     Raises:
         Refused: `no-trace-id`, `no-app`, `no-timestamp`, `bad-timestamp`, `bad-trace-id`,
-            `bad-app`, `wrong-type` or `bad-number`.
+            `bad-app` or `wrong-type`, of a required field.
     """
-    row, rest, ts_format = rename_row(parsed.row, reading)
-    cells, unknown = convert_cells(row, reading.table)
+    row, rest, plan = rename_row(parsed.row, reading)
+    if reading.plans:
+        note_columns(parsed.row, plan, reading.notes)
+    cells, unknown, unread = convert_cells(row, reading, plan)
     extra = take_synonyms(row, unknown, cells) if unknown else {}
     ts = row.get("ts")
     if ts is None and "timestamp" not in extra:
@@ -184,9 +184,12 @@ def build_trace(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace
         raise Refused("no-trace-id", "The row has no `trace_id`; add one, or map a column to it.")
     if cells["app"] is None:
         assume_app(values, reading)
-    values["ts"], note = choose_timestamp(ts, ts_format, values["trace_id"], reading)
+    values["ts"], note = choose_timestamp(ts, plan, values["trace_id"], reading)
+    if unread:
+        note = {**note, UNREAD: unread}
     if note:
         values["metadata"] = merge_metadata(values["metadata"], note)
+    add_notes(reading.notes, note, line)
     return Trace(
         **values,
         source_format=form,
@@ -196,20 +199,55 @@ def build_trace(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace
     )
 
 
-def convert_cells(row: dict[str, Json], is_table: bool) -> tuple[dict[str, object], list[str]]:
-    """Converts the cells of known fields; returns all fields but `ts`, and the unknown keys."""
+def add_notes(notes: ReadingNotes, note: Mapping[str, Json], line: int) -> None:
+    """Counts what the metadata of a row notes: values that were not read, and clock changes."""
+    unread = note.get(UNREAD)
+    for name, value in unread.items() if type(unread) is dict else ():
+        notes.add_unread(name, line, value)
+    if note.get("ts_zone") in (timestamps.AMBIGUOUS, timestamps.SKIPPED):
+        notes.clock_changes += 1
+
+
+class ConvertedCells(NamedTuple):
+    """The cells of a row, converted."""
+
+    cells: dict[str, object]
+    """Every field but `ts`."""
+    unknown: list[str]
+    """Keys of no field."""
+    unread: dict[str, Json]
+    """The values of optional fields that could not be converted; the fields are null."""
+
+
+def convert_cells(row: dict[str, Json], reading: Reading, plan: Plan | None) -> ConvertedCells:
+    """Converts the cells of known fields.
+
+    Raises:
+        Refused: a required field cannot be converted.
+    """
     cells: dict[str, object] = {**BLANK, "params": {}, "versions": {}, "metadata": {}}
     unknown: list[str] = []
+    unread: dict[str, Json] = {}
+    decimal = (plan and plan.decimal) or reading.decimal
     for key, value in row.items():
         convert = CONVERT.get(key)
         if convert is not None:
-            if is_table and type(value) is str:
-                value = parse_cell(key, value)
-            if value is not None:
+            if type(value) is str:
+                if key in TYPED:
+                    value = parse_text(key, value, decimal)
+                elif reading.table and not value:
+                    value = None
+            if value is None:
+                continue
+            try:
                 cells[key] = convert(key, value)
+            except Refused:
+                if key in REQUIRED:
+                    raise
+                unread[key] = row[key]
         elif key != "ts":
             unknown.append(key)
-    return cells, unknown
+    return ConvertedCells(cells, unknown, unread)
 
 
 def assume_app(values: TraceValues, reading: Reading) -> None:
@@ -228,21 +266,21 @@ def assume_app(values: TraceValues, reading: Reading) -> None:
     values["metadata"] = merge_metadata(values["metadata"], {"app_source": "assumed"})
 
 
-def infer_missing(values: InferredValues) -> None:
-    """Fills fields that follow from others: the question, and the version of the prompt."""
-    if not values["input"] and values["messages"]:
-        values["input"] = find_last_question(values["messages"])
-    if values["prompt_version"] is None:
-        infer_prompt(values)
-
-
 def rename_row(row: dict[str, Json], reading: Reading) -> mapping.RenamedRow:
     """Renames the row's columns by the mapping that fits it."""
     plan = mapping.choose_plan(row, reading.plans) if reading.plans else None
     if plan is None:
         return mapping.RenamedRow(row, {}, None)
-    reading.used.add(plan.name)
     return mapping.rename_columns(row, plan)
+
+
+def note_columns(row: dict[str, Json], plan: Plan | None, notes: ReadingNotes) -> None:
+    """Notes which columns of a mapping a row has; all of its columns, where no mapping fits."""
+    found = plan.list_found(row) if plan else []
+    own = [path.target for path in plan.paths if path.target in row] if plan else []
+    name = plan.name if plan and plan.maps(row, found) else ""
+    notes.add_keys(name, row)
+    notes.add_mapped(name, 1, [*found, *own])
 
 
 def take_synonyms(
@@ -264,62 +302,6 @@ def take_synonyms(
         else:
             extra[key] = value
     return extra
-
-
-def merge_metadata(metadata: dict[str, Json], extra: Mapping[str, Json]) -> dict[str, Json]:
-    """Adds keys to metadata; one whose name is taken becomes `row.NAME`."""
-    result = dict(metadata)
-    for key, value in extra.items():
-        while key in result:
-            key = f"row.{key}"
-        result[key] = value
-    return result
-
-
-def find_last_question(messages: tuple[Json, ...]) -> str:
-    """Returns the content of the user's last message, or an empty text."""
-    for message in reversed(messages):
-        if type(message) is dict and message.get("role") == "user":
-            content = message.get("content")
-            return "" if content is None else to_prose("content", content)
-    return ""
-
-
-CLOCK = re.compile(r"\d{4}-\d\d-\d\d|\d\d?:\d\d(?::\d\d)?")
-"""Dates and times in a system message, which make no new version of a prompt."""
-
-
-@functools.lru_cache(maxsize=256)
-def hash_without_times(text: str) -> str:
-    """Hashes a system message without its dates and times; cached, since applications have few."""
-    return digest(CLOCK.sub("", text))
-
-
-def infer_prompt(values: InferredValues) -> None:
-    """Sets the prompt version by the hash of the template, or of the system message.
-
-    Metadata records that it was inferred.
-    """
-    prompt_hash = values["prompt_hash"]
-    if not prompt_hash:
-        text = find_instructions(values["messages"])
-        if not text:
-            return
-        prompt_hash = values["prompt_hash"] = hash_without_times(text)
-    values["prompt_version"] = prompt_hash[:12]
-    note = {"prompt_version_source": "inferred"}
-    values["metadata"] = merge_metadata(values["metadata"], note)
-
-
-def find_instructions(messages: tuple[Json, ...]) -> str:
-    """Joins the system and developer messages at the head of a chat."""
-    texts: list[str] = []
-    for message in messages:
-        if type(message) is not dict or message.get("role") not in ("system", "developer"):
-            break
-        content = message.get("content")
-        texts += [] if content is None else [to_prose("content", content)]
-    return "\n".join(texts)
 
 
 def make_label(
@@ -349,7 +331,7 @@ class ChosenTimestamp(NamedTuple):
 
 
 def choose_timestamp(
-    ts: Json, form: str | None, trace_id: str | None, reading: Reading
+    ts: Json, plan: Plan | None, trace_id: str | None, reading: Reading
 ) -> ChosenTimestamp:
     """Parses the row's timestamp, or assumes one where it has none.
 
@@ -357,10 +339,9 @@ def choose_timestamp(
         Refused: `no-timestamp` or `bad-timestamp`.
     """
     if ts is not None and ts != "":
-        when, is_zone_assumed = timestamps.read_timestamp(ts, form)
-        return ChosenTimestamp(
-            when, {"ts_zone": timestamps.ZONE_ASSUMED} if is_zone_assumed else {}
-        )
+        form, zone = (plan.ts_format, plan.zone) if plan else (None, None)
+        when, assumed = timestamps.read_timestamp(ts, form, zone)
+        return ChosenTimestamp(when, {"ts_zone": assumed} if assumed else {})
     if reading.assume_date:
         when = timestamps.assume_timestamp(reading.assume_date, reading.day_begins)
         return ChosenTimestamp(when, {"ts_source": "assumed-date"})
@@ -390,15 +371,25 @@ def hash_content(values: TraceValues, plain: bool) -> str:
     return digest(hashed, HASH_LENGTH)
 
 
+def rename_safely(row: dict[str, Json], reading: Reading) -> mapping.RenamedRow:
+    """Renames a row's columns, those of a row that a mapping leaves out not at all."""
+    try:
+        return rename_row(row, reading)
+    except mapping.LeftOut:
+        return mapping.RenamedRow(row, {}, None)
+
+
 def make_refusal(
     problem: Refused, raw: bytes, line: int, reading: Reading, parsed: Parsed | None = None
 ) -> Refusal:
     """Makes the refusal of a row, with its ids and its night where they can be read."""
-    row, _, form = rename_row(parsed.row, reading) if parsed else mapping.RenamedRow({}, {}, None)
+    row, _, plan = (
+        rename_safely(parsed.row, reading) if parsed else mapping.RenamedRow({}, {}, None)
+    )
     trace_id = try_convert(to_trace_id, "trace_id", row.get("trace_id", row.get("id")))
     app = try_convert(to_app_name, "app", row.get("app"))
     chosen = try_convert(
-        lambda _, ts: choose_timestamp(ts, form, trace_id, reading),
+        lambda _, ts: choose_timestamp(ts, plan, trace_id, reading),
         "ts",
         row.get("ts", row.get("timestamp")),
         always=trace_id is not None or reading.assume_date is not None,

@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import TypeVar
 
-import orjson
-
 from evals.records import Json, Trace, encode_canonical
 from evals.specs import NAME
 from evals.traces.files.strict_json import Refused, name_type, parse_inner
+from evals.traces.rows.numbers import Mark, read_number
 
 MAX_ID = 256
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -64,8 +62,12 @@ def to_list(key: str, value: Json) -> tuple[Json, ...]:
 
 
 def to_texts(key: str, value: Json) -> tuple[str, ...]:
-    """Returns a list of texts as a tuple."""
-    return tuple(to_identifier(key, item) for item in to_list(key, value))
+    """Returns a list of texts as a tuple; a text is a list with commas."""
+    if type(value) is str:
+        return tuple(filter(None, map(str.strip, value.split(","))))
+    if type(value) in (int, float):
+        value = [value]
+    return tuple(to_prose(key, item) for item in to_list(key, value) if item is not None)
 
 
 def to_object(key: str, value: Json) -> dict[str, Json]:
@@ -77,9 +79,8 @@ def to_object(key: str, value: Json) -> dict[str, Json]:
 
 def to_text_object(key: str, value: Json) -> dict[str, str]:
     """Returns an object with its values as texts."""
-    return {
-        name: to_identifier(f"{key}.{name}", item) for name, item in to_object(key, value).items()
-    }
+    items = to_object(key, value).items()
+    return {name: to_prose(f"{key}.{name}", item) for name, item in items if item is not None}
 
 
 def to_trace_id(key: str, value: Json) -> str:
@@ -132,7 +133,7 @@ CONVERT: dict[str, Convert] = {
 }
 """The conversion of each field that a row may have, except `ts`."""
 UNTYPED = (to_identifier, to_prose, to_trace_id, to_app_name)
-"""Conversions to text: a table's cell needs no parsing."""
+"""Conversions to text: a text needs no parsing."""
 MUTABLE = ("params", "versions", "metadata")
 BLANK: Mapping[str, object] = {
     f.name: None if f.default is MISSING else f.default
@@ -141,15 +142,21 @@ BLANK: Mapping[str, object] = {
 } | {"output": ""}
 
 
-def parse_cell(key: str, text: str) -> Json:
-    """Parses a table's text as the number, list or object of its field; empty text is null."""
-    if not text:
+NUMERIC = frozenset(key for key, convert in CONVERT.items() if convert in (to_count, to_number))
+TYPED = frozenset(key for key, convert in CONVERT.items() if convert not in UNTYPED)
+"""Fields of numbers, lists and objects, which a text may represent."""
+REQUIRED = ("trace_id", "app")
+"""Fields without which a row is no trace; `ts` is the third."""
+
+
+def parse_text(key: str, text: str, decimal: Mark | None) -> Json:
+    """Parses a text as the number, list or object of its field; empty text is null."""
+    if not text.strip() or text == "null":
         return None
-    convert = CONVERT[key]
-    if convert in (to_count, to_number):
-        with contextlib.suppress(orjson.JSONDecodeError):
-            return orjson.loads(text) if text[0] not in "[{" else text
-    return text if convert in UNTYPED else parse_inner(text)
+    if key in NUMERIC:
+        number = read_number(text, decimal)
+        return text if number is None else number
+    return parse_inner(text)
 
 
 def try_convert(

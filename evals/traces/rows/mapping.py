@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from evals import specs
-from evals.records import Json
-from evals.traces.files.strict_json import parse_inner
+from evals.records import Json, encode_canonical
+from evals.traces.files.strict_json import Refused, parse_inner
+from evals.traces.rows.numbers import Mark
 
 SYNONYMS = {
     "id": "trace_id",
@@ -31,13 +33,11 @@ class Absent:
 ABSENT: Final = Absent()
 
 
-class RenamedRow(NamedTuple):
-    """A row under canonical names."""
+class LeftOut(Refused):
+    """The row is one that `where` of a mapping leaves out."""
 
-    row: dict[str, Json]
-    rest: dict[str, Json]
-    """Values whose key was taken by another column."""
-    ts_format: str | None
+    def __init__(self) -> None:
+        super().__init__("left-out", "`where` of the mapping leaves the row out.")
 
 
 class ColumnPath(NamedTuple):
@@ -47,6 +47,27 @@ class ColumnPath(NamedTuple):
     key: str
     """The path as written, which may also be one key with dots in it."""
     parts: tuple[str, ...]
+    is_optional: bool = False
+    """Whether no row of a file needs to have it."""
+
+    @property
+    def renames(self) -> bool:
+        """Whether the column has another name than its field."""
+        return self.key != self.target
+
+
+class Condition(NamedTuple):
+    """What the rows of a mapping have in one column."""
+
+    path: ColumnPath
+    words: frozenset[str]
+    """Values as text; empty for null."""
+    is_excluding: bool
+    """Whether the rows with these values are left out, and not the others."""
+
+    def includes(self, value: Json | Absent) -> bool:
+        """Whether a row with this value is one of the mapping's."""
+        return (to_word(value) in self.words) is not self.is_excluding
 
 
 class Plan(NamedTuple):
@@ -58,6 +79,65 @@ class Plan(NamedTuple):
     ts_format: str | None
     nested: tuple[str, ...]
     """Targets within a field, such as `versions.index`."""
+    where: tuple[Condition, ...] = ()
+    zone: ZoneInfo | None = None
+    """Of timestamps without one."""
+    decimal: Mark | None = None
+    group_by: ColumnPath | None = None
+    """The id of the trace that a row is a span of."""
+
+    def includes(self, row: dict[str, Json]) -> bool:
+        """Whether `where` includes a row."""
+        return all(condition.includes(find_value(row, condition.path)) for condition in self.where)
+
+    def excludes(self, row: dict[str, Json]) -> bool:
+        """Whether `where` leaves out a row, which has one of its columns."""
+        if not self.where or self.includes(row):
+            return False
+        return any(find_value(row, condition.path) is not ABSENT for condition in self.where)
+
+    def list_found(self, row: Mapping[str, Json]) -> list[str]:
+        """Lists the targets whose column a row has."""
+        found = [path.target for path in self.paths if find_value(row, path) is not ABSENT]
+        if self.group_by and find_value(row, self.group_by) is not ABSENT:
+            found.append(GROUP)
+        return found
+
+    def maps(self, row: Mapping[str, Json], found: list[str]) -> bool:
+        """Whether applying the plan to a row, with columns for some targets, changes it."""
+        if any(path.renames and path.target in found for path in self.paths):
+            return True
+        if GROUP in found or (self.ts_format and "ts" in found):
+            return True
+        return any(row.get(target) is None for target in self.constants)
+
+
+class RenamedRow(NamedTuple):
+    """A row under canonical names."""
+
+    row: dict[str, Json]
+    rest: dict[str, Json]
+    """Values whose key was taken by another column."""
+    plan: Plan | None
+    """The mapping that was applied."""
+
+
+GROUP = "group_by"
+"""The name of the column of `group_by` among a mapping's targets."""
+
+
+def to_word(value: Json | Absent) -> str:
+    """Returns a cell as the text that `where` compares: null and absent ones are empty."""
+    if value is None or isinstance(value, Absent):
+        return ""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value.strip() if type(value) is str else encode_canonical(value).decode()
+
+
+def make_path(target: str, path: str, is_optional: bool = False) -> ColumnPath:
+    """Makes a path of its text."""
+    return ColumnPath(target, path, tuple(path.split(".")), is_optional)
 
 
 @functools.lru_cache(maxsize=64)
@@ -68,10 +148,26 @@ def make_plan(name: str, text: str) -> Plan:
         target: column if isinstance(column, specs.Column) else specs.Column(path=column)
         for target, column in mapping.columns.items()
     }
-    paths = tuple(ColumnPath(t, c.path, tuple(c.path.split("."))) for t, c in columns.items())
     ts = columns.get("ts")
-    nested = tuple(target for target in {**columns, **mapping.constants} if "." in target)
-    return Plan(name, paths, dict(mapping.constants), ts.format if ts else None, nested)
+    return Plan(
+        name,
+        tuple(make_path(t, c.path, c.optional) for t, c in columns.items()),
+        dict(mapping.constants),
+        ts.format if ts else None,
+        tuple(target for target in {**columns, **mapping.constants} if "." in target),
+        tuple(make_condition(path, value) for path, value in mapping.where.items()),
+        ZoneInfo(mapping.zone) if mapping.zone else None,
+        mapping.decimal,
+        make_path(GROUP, mapping.group_by) if mapping.group_by else None,
+    )
+
+
+def make_condition(path: str, value: specs.Condition) -> Condition:
+    """Makes a condition of what `where` declares for a column."""
+    excluded = isinstance(value, specs.Excluded)
+    values = value.values if isinstance(value, specs.Excluded) else value
+    listed = values if isinstance(values, tuple) else (values,)
+    return Condition(make_path(path, path), frozenset(map(to_word, listed)), excluded)
 
 
 def make_plans(mappings: Mapping[str, specs.Mapping], name: str | None) -> tuple[Plan, ...]:
@@ -84,24 +180,37 @@ def make_plans(mappings: Mapping[str, specs.Mapping], name: str | None) -> tuple
         known = ", ".join(sorted(mappings)) or "none"
         raise LookupError(f"no mapping {name!r} in the catalog; it has: {known}")
     names = sorted(mappings) if name is None else [name]
-    return tuple(make_plan(key, mappings[key].model_dump_json()) for key in names)
+    return tuple(make_plan(key, mappings[key].model_dump_json(by_alias=True)) for key in names)
 
 
 def choose_plan(row: dict[str, Json], plans: tuple[Plan, ...]) -> Plan | None:
-    """Returns the only plan, or the one that finds most of its columns in the row."""
-    if len(plans) == 1:
-        return plans[0]
-    counts = [sum(find_value(row, path) is not ABSENT for path in plan.paths) for plan in plans]
+    """Returns the only plan, or the one that finds most of its columns in the row.
+
+    Raises:
+        LeftOut: `where` of a plan leaves the row out, and no other plan finds a column in it.
+    """
+    included = plans
+    if any(plan.where for plan in plans):
+        included = tuple(plan for plan in plans if plan.includes(row))
+        if not included and any(plan.excludes(row) for plan in plans):
+            raise LeftOut
+    if len(included) == 1 == len(plans):
+        return included[0]
+    counts = [sum(find_value(row, path) is not ABSENT for path in plan.paths) for plan in included]
     best = max(counts, default=0)
-    return plans[counts.index(best)] if best else None
+    if not best and any(plan.excludes(row) for plan in plans):
+        raise LeftOut
+    return included[counts.index(best)] if best else None
 
 
-def find_value(row: dict[str, Json], path: ColumnPath) -> Json | Absent:
+def find_value(row: Mapping[str, Json], path: ColumnPath) -> Json | Absent:
     """Returns the value at a path, or ABSENT; a number indexes a list, JSON in a text is parsed."""
     if path.key in row:
         return row[path.key]
-    value: Json = row
-    for part in path.parts:
+    if path.parts[0] not in row:
+        return ABSENT
+    value: Json = row[path.parts[0]]
+    for part in path.parts[1:]:
         value = parse_inner(value) if type(value) is str else value
         if type(value) is dict and part in value:
             value = value[part]
@@ -134,7 +243,7 @@ def rename_columns(row: dict[str, Json], plan: Plan) -> RenamedRow:
             renamed[target] = constant
     for target in plan.nested:
         nest_value(renamed, target)
-    return RenamedRow(renamed, rest, plan.ts_format)
+    return RenamedRow(renamed, rest, plan)
 
 
 def nest_value(row: dict[str, Json], target: str) -> None:

@@ -6,18 +6,21 @@ same cells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias, cast
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from evals.records import Json, JsonLike
 from evals.traces.files.strict_json import EXACT_FLOAT, MAX_DEPTH, Refused, survey_value
 from evals.traces.rows import mapping, timestamps
-from evals.traces.rows.canonical import InferredValues, Reading, infer_missing, merge_metadata
+from evals.traces.rows.canonical import Reading
 from evals.traces.rows.fields import APP, BLANK, CONTROL, CONVERT, MAX_ID, MUTABLE
-from evals.traces.rows.mapping import SYNONYMS
+from evals.traces.rows.inference import InferredValues, infer_missing, merge_metadata
+from evals.traces.rows.mapping import SYNONYMS, Plan
+from evals.traces.rows.notes import ReadingNotes
 
 Row: TypeAlias = dict[str, Json]
 Column: TypeAlias = list[JsonLike]
@@ -74,6 +77,12 @@ class Shape(NamedTuple):
     ts_format: str | None
     nested: bool
     """Whether a field contains lists or objects."""
+    zone: ZoneInfo | None = None
+    """Of timestamps without one."""
+    mapping: str = ""
+    """The name of the mapping that changes the rows; empty where none does."""
+    found: tuple[str, ...] = ()
+    """The targets of the mapping that the rows have a column for."""
 
 
 def find_shape(keys: tuple[str, ...], reading: Reading) -> Shape | None:
@@ -81,13 +90,11 @@ def find_shape(keys: tuple[str, ...], reading: Reading) -> Shape | None:
     fields = {key: key for key in keys if key in CONVERT or key == "ts"}
     plan = None
     if reading.plans:
-        heads = {path.parts[0] for p in reading.plans for path in p.paths if path.key not in keys}
-        if heads & set(keys):
+        if depends_on_values(keys, reading.plans):
             return None
         plan = mapping.choose_plan(dict.fromkeys(keys), reading.plans)
     constants: dict[str, str] = {}
     if plan:
-        reading.used.add(plan.name)
         if plan.nested or any(p.key != p.target and p.target in keys for p in plan.paths):
             return None
         fields = {f: key for f, key in fields.items() if key not in {p.key for p in plan.paths}}
@@ -97,8 +104,31 @@ def find_shape(keys: tuple[str, ...], reading: Reading) -> Shape | None:
     if "ts" not in fields or any(target not in CONVERT for target in fields if target != "ts"):
         return None
     nested = any(field in NESTED for field in fields)
-    form = plan.ts_format if plan else None
-    return Shape(fields, tuple(loose), tuple(contested), constants, form, nested)
+    shape = Shape(fields, tuple(loose), tuple(contested), constants, None, nested)
+    return add_plan(shape, keys, plan, reading.notes) if reading.plans else shape
+
+
+def depends_on_values(keys: tuple[str, ...], plans: tuple[Plan, ...]) -> bool:
+    """Whether what a mapping does with rows of these keys depends on their values."""
+    paths = (path for plan in plans for path in plan.paths if path.key not in keys)
+    conditions = (condition.path for plan in plans for condition in plan.where)
+    return bool({path.parts[0] for path in (*paths, *conditions)} & set(keys)) or any(
+        plan.group_by for plan in plans
+    )
+
+
+def add_plan(shape: Shape, keys: tuple[str, ...], plan: Plan | None, notes: ReadingNotes) -> Shape:
+    """Adds to a shape what its mapping declares of timestamps, and what it finds in these keys."""
+    row: Row = dict.fromkeys(keys, "")
+    found = plan.list_found(row) if plan else []
+    name = plan.name if plan and plan.maps(row, found) else ""
+    notes.add_keys(name, row)
+    if plan is None:
+        return shape
+    own = (path.target for path in plan.paths if path.target in row)
+    return shape._replace(
+        ts_format=plan.ts_format, zone=plan.zone, mapping=name, found=(*found, *own)
+    )
 
 
 def take_synonyms(
@@ -158,7 +188,7 @@ def read_columns(shape: Shape, rows: Sequence[Row], keys: Sequence[int]) -> Colu
     for target, constant in shape.constants.items():
         blank: Column = [None] * len(rows)
         taken[target] = [constant if cell is None else cell for cell in taken.get(target, blank)]
-    moments, assumed = read_timestamps(as_texts(taken.pop("ts")), shape.ts_format)
+    moments, assumed = read_timestamps(as_texts(taken.pop("ts")), shape.ts_format, shape.zone)
     cells = convert_columns(taken, misfits)
     if misfits:
         raise Misfits(misfits)
@@ -197,22 +227,27 @@ def find_unsafe_rows(
             yield n
 
 
-def read_timestamps(column: Sequence[str], form: str | None) -> tuple[Sequence[int], list[int]]:
-    """Parses moments to microseconds since 1970, and lists positions whose zone was assumed.
+def read_timestamps(
+    column: Sequence[str], form: str | None, zone: ZoneInfo | None
+) -> tuple[Sequence[int], dict[int, str]]:
+    """Parses moments to microseconds since 1970; notes the positions whose zone was assumed.
 
     Raises:
-        Misfits: some cells are no timestamps.
+        Misfits: some cells are no timestamps, or local times when the clock was changed.
     """
     if form is None and (moments := read_iso_timestamps(column)):
-        return moments, []
+        return moments, {}
     parsed: list[int] = []
-    assumed: list[int] = []
+    assumed: dict[int, str] = {}
     misfits: set[int] = set()
     for n, value in enumerate(column):
         try:
-            moment, is_zone_assumed = timestamps.read_timestamp(value, form)
+            moment, note = timestamps.read_timestamp(value, form, zone)
             parsed.append(to_microseconds(moment))
-            assumed += [n] if is_zone_assumed else []
+            if note == timestamps.ZONE_ASSUMED:
+                assumed[n] = note
+            elif note:
+                misfits.add(n)
         except Refused:
             misfits.add(n)
     if misfits:
@@ -306,7 +341,7 @@ CONVERT_COLUMN: dict[str, ConvertColumn] = {
 
 
 def add_inferred(
-    cells: dict[str, Column], shape: Shape, rows: Sequence[Row], assumed: Sequence[int]
+    cells: dict[str, Column], shape: Shape, rows: Sequence[Row], assumed: Mapping[int, str]
 ) -> None:
     """Adds what follows from other fields, and writes nested values as text."""
     count = len(rows)
@@ -320,8 +355,8 @@ def add_inferred(
         infer_missing_cells(cells, count)
     if assumed:
         metadata = as_objects(cells["metadata"])
-        for n in assumed:
-            cells["metadata"][n] = merge_metadata(metadata[n], {"ts_zone": timestamps.ZONE_ASSUMED})
+        for n, note in assumed.items():
+            cells["metadata"][n] = merge_metadata(metadata[n], {"ts_zone": note})
     for field in NESTED:
         if field in cells:
             cells[field] = list(map(to_json_text, cells[field]))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from evals.records import Json
 from evals.traces.files.strict_json import Refused
@@ -15,14 +17,26 @@ YEARS = range(1970, 2201)
 """A year outside comes from a wrong unit, and overflows later computations."""
 EPOCHS = {"epoch": 1.0, "epoch_ms": 1e-3}
 ZONE_ASSUMED = "assumed-utc"
+AMBIGUOUS, SKIPPED = "ambiguous", "skipped"
+"""Local times that the clock showed twice, and those that it never showed."""
 
 
-def read_timestamp(value: Json, form: str | None = None) -> tuple[datetime, bool]:
-    """Parses a timestamp; returns it in UTC, and whether its zone was assumed.
+class ReadTimestamp(NamedTuple):
+    """A moment in UTC, and what was assumed of its zone; empty where nothing was."""
+
+    moment: datetime
+    note: str
+
+
+def read_timestamp(
+    value: Json, form: str | None = None, zone: ZoneInfo | None = None
+) -> ReadTimestamp:
+    """Parses a timestamp.
 
     Args:
         value: ISO 8601 text, or a value in the format `form`.
         form: A strptime format, `epoch` (seconds) or `epoch_ms`; ISO is accepted too.
+        zone: The zone of values that name none; None: UTC, which is noted.
 
     Raises:
         Refused: `bad-timestamp`.
@@ -37,8 +51,8 @@ def read_timestamp(value: Json, form: str | None = None) -> tuple[datetime, bool
                 moment = datetime.strptime(value, form)
         if moment is not None and moment.year in YEARS:
             if moment.tzinfo is None:
-                return moment.replace(tzinfo=UTC), True
-            return moment.astimezone(UTC), False
+                return place_in_zone(moment, zone)
+            return ReadTimestamp(moment.astimezone(UTC), "")
     except (ValueError, OverflowError, OSError):
         pass
     raise Refused(
@@ -47,6 +61,22 @@ def read_timestamp(value: Json, form: str | None = None) -> tuple[datetime, bool
         f"or its year is not in {YEARS[0]}-{YEARS[-1]}; name its form under `format` "
         "in the mapping (a strptime format, `epoch` or `epoch_ms`).",
     )
+
+
+def place_in_zone(local: datetime, zone: ZoneInfo | None) -> ReadTimestamp:
+    """Converts a local time to UTC.
+
+    Of a time that the clock showed twice, the first is meant; a time that it skipped is read as
+    if it had not been changed yet, so that 02:30 becomes 03:30.
+    """
+    if zone is None:
+        return ReadTimestamp(local.replace(tzinfo=UTC), ZONE_ASSUMED)
+    first = local.replace(tzinfo=zone)
+    before, after = first.utcoffset(), first.replace(fold=1).utcoffset()
+    note = ""
+    if before is not None and after is not None and before != after:
+        note = AMBIGUOUS if before > after else SKIPPED
+    return ReadTimestamp(first.astimezone(UTC), note)
 
 
 def parse_iso(text: str) -> datetime | None:

@@ -200,14 +200,6 @@ def test_nobody_outside_speaks_as_gold() -> None:
         ({"ts": "2026-10-01_12-03"}, "bad-timestamp", "format"),
         ({"ts": 1_790_000_000}, "bad-timestamp", "epoch"),
         ({"ts": "0001-01-01T00:00:00+14:00"}, "bad-timestamp", "1970"),
-        ({"tokens_in": True}, "wrong-type", "`tokens_in`"),
-        ({"tokens_in": 1.5}, "wrong-type", "whole number"),
-        ({"latency_ms": "40"}, "wrong-type", "`latency_ms`"),
-        ({"messages": "Hi"}, "wrong-type", "`messages`"),
-        ({"metadata": [1]}, "wrong-type", "`metadata`"),
-        ({"versions": {"index": [1]}}, "wrong-type", "`versions.index`"),
-        ({"tags": [None]}, "wrong-type", "`tags`"),
-        ({"tokens_out": 2**63}, "bad-number", "64 bits"),
     ],
 )
 def test_a_row_that_is_no_trace_is_refused(
@@ -224,8 +216,8 @@ def test_a_row_that_is_no_trace_is_refused(
 
 def test_a_refusal_keeps_what_can_be_told_of_the_row(tmp_path: Path) -> None:
     """Application, night and id, so that a night's account includes its unreadable rows."""
-    refusal = one(tmp_path, {**ROW, "ts": "2026-10-02T03:00:00Z", "tokens_in": "x"}, day_begins=4)
-    assert (refusal.app, refusal.night, refusal.trace_id) == ("chat", NIGHT, "t-1")
+    refusal = one(tmp_path, {**ROW, "ts": "2026-10-02T03:00:00Z", "app": "../x"}, day_begins=4)
+    assert (refusal.app, refusal.night, refusal.trace_id) == (None, NIGHT, "t-1")
 
 
 @pytest.mark.parametrize(

@@ -208,9 +208,6 @@ def test_a_refused_trace_can_be_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ('"name": NaN', "bad-number"),
-        ('"name": 1e999', "bad-number"),
-        ('"name": 99999999999999999999999', "bad-number"),
         ('"id": "b"', "duplicate-key"),
         ('"name": "\\ud800"', "not-utf8"),
         ('"name": ' + "[" * 300 + "]" * 300, "too-deep"),
