@@ -18,9 +18,7 @@ from evals.reports.finalize import Final
 from evals.runs import night_locks
 from evals.specs import Catalog, CatalogError
 from evals.storage import marts, night_state
-from evals.storage.label_records import read_labels
 from evals.storage.lake import HomeInUse, Lake
-from evals.storage.scratch import delete_leftovers
 from evals.storage.tables import SliceRow
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ def prepare_home(lake: Lake, catalog: Catalog, now: datetime) -> None:
     """Finishes what earlier runs left: their bookings, their scratch files, erasures."""
     claim_home(lake, catalog)
     recover_budget(lake)
-    delete_leftovers(lake, now.timestamp())
+    lake.sweep(now.timestamp())
     finish_erasures(lake, catalog)
 
 
@@ -92,10 +90,10 @@ def take_in(
     """Pulls and imports exports, adds labels, and collects the answers of batches.
 
     Returns:
-        Why some sources could not be pulled, a message each.
+        Why some sources were not pulled and some files not read, a message each.
     """
     failures = pull_sources(lake, catalog, now, say) if intake.pull else []
-    import_exports(lake, catalog, intake, now, say)
+    failures += import_exports(lake, catalog, intake, now, say)
     add_labels(lake, catalog, intake.labels)
     collect_batches(lake, catalog, now)
     return failures
@@ -112,11 +110,15 @@ def pull_sources(
 
 def import_exports(
     lake: Lake, catalog: Catalog, intake: Intake, now: datetime, say: Say = lambda words: None
-) -> None:
-    """Stages the rows of every file in the inbox that was not read yet."""
+) -> list[str]:
+    """Stages the rows of every file in the inbox that was not read yet.
+
+    Returns:
+        Why some files were not read, a message each.
+    """
     from evals.ingest import inbox
 
-    inbox.import_inbox(
+    result = inbox.import_inbox(
         lake,
         catalog,
         intake.inbox,
@@ -125,6 +127,7 @@ def import_exports(
         now=now,
         say=say,
     )
+    return result.failures
 
 
 def add_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
@@ -256,12 +259,12 @@ def score_nights(
 
 def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
     """Writes what dbt reads of some nights into the run's scratch DuckDB file."""
-    labels = read_labels(lake)
+    labels = lake.labels()
     labelled = "trace_id", {label.subject_id for label in labels}
     mapped = [
         row
         for night in nights
-        for row in map_labels(catalog, labels, night, lake.stream_night("traces", night, labelled))
+        for row in map_labels(catalog, labels, night, lake.picked("traces", night, labelled))
     ]
     return marts.fill(lake, run_id, nights, mapped, slice_rows(catalog), set(catalog.broken))
 

@@ -8,18 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from evals.ingest.file_batches import FileBatch
 from evals.ingest.staging import import_file
 from evals.privacy.redaction import PrivacyFilter
-from evals.readable import list_counts
 from evals.sources import locations
 from evals.sources.pulls import find_app
 from evals.specs import Catalog
-from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
 from evals.storage.documents.inbox_stamps import FileStamp, read_stamps, write_stamps
 from evals.storage.lake import Lake
+from evals.storage.tables import InboxFile
 from evals.traces.files.streams import file_sha
+from evals.traces.reader import MissingColumnsError
+
+
+class ImportResult(NamedTuple):
+    """What came of the unread files of an inbox."""
+
+    files: list[InboxFile]
+    """The files that were read."""
+    failures: list[str]
+    """Why others were not, a message each."""
 
 
 def list_inbox(inbox: Path | str | None) -> list[Path]:
@@ -37,7 +47,7 @@ def list_inbox(inbox: Path | str | None) -> list[Path]:
 def find_unread(lake: Lake, inbox: Path | str | None) -> list[Path]:
     """Returns the files that were not read yet; hashes those whose size or time changed."""
     stamps = read_stamps(lake)
-    inbox_files = read_inbox_files(lake)
+    inbox_files = lake.inbox_files()
     fresh = dict(stamps)
     unread: list[Path] = []
     for path in list_inbox(inbox):
@@ -62,10 +72,11 @@ def import_inbox(
     spread: tuple[date, date] | None = None,
     now: datetime | None = None,
     say: Callable[[str], None] = lambda words: None,
-) -> list[InboxFile]:
+) -> ImportResult:
     """Imports the unread files of an inbox, or of the catalog's, and of the home's own.
 
-    Rows of a pulled file without an application get its source's.
+    Rows of a pulled file without an application get its source's. A file that lacks a column
+    which a mapping names is not read, and stops no other.
     """
     where = inbox or catalog.inbox
     if isinstance(where, str) and locations.is_remote(where):
@@ -73,25 +84,28 @@ def import_inbox(
         locations.fetch_objects(lake, where)
         where = None
     imported: dict[str, InboxFile] = {}
-    with lake.lock_home(), FileBatch(lake, PrivacyFilter.load(lake, catalog)) as arrivals:
-        for inbox in (where, lake.make_inbox_folder()):
+    failures: list[str] = []
+    with lake.used(), FileBatch(lake, PrivacyFilter.load(lake, catalog)) as arrivals:
+        for inbox in (where, lake.raw_folder()):
             for path in find_unread(lake, inbox):
                 say(f"importing {path.name}")
-                seen = import_file(
-                    lake,
-                    catalog,
-                    path,
-                    assume_date=assume_date,
-                    spread=spread,
-                    now=now,
-                    app=find_app(lake, path),
-                    place=relative_name(inbox, path),
-                    arrivals=arrivals,
-                )
+                try:
+                    seen = import_file(
+                        lake,
+                        catalog,
+                        path,
+                        assume_date=assume_date,
+                        spread=spread,
+                        now=now,
+                        app=find_app(lake, path),
+                        place=relative_name(inbox, path),
+                        arrivals=arrivals,
+                    )
+                except MissingColumnsError as error:
+                    failures.append(str(error))
+                    continue
                 imported[seen.sha256] = seen
-                if seen.skipped:
-                    say(f"{path.name}: skipped {list_counts(seen.skipped)}, which are no answers")
-    return list(imported.values())
+    return ImportResult(list(imported.values()), failures)
 
 
 def relative_name(inbox: Path | str | None, path: Path) -> str:

@@ -24,6 +24,7 @@ from evals.storage.lake import Lake, LakeError
 from evals.traces import reader
 from evals.traces.files.containers import Container
 from evals.traces.reader import Reading
+from evals.traces.rows.notes import ReadingNotes
 from evals.traces.rows.shards import Share
 
 FIRST, SECOND = Share(0, 2), Share(1, 2)
@@ -53,8 +54,8 @@ class ReadResult(NamedTuple):
     labels: list[Label]
     parts: list[tuple[Path, Path]]
     """Temporary files, and the names to publish them under."""
-    skipped: Counter[str]
-    """Entries that are no answers, by kind."""
+    apps: Counter[str]
+    notes: ReadingNotes
 
 
 def needs_two_readers(path: Path, container: Container) -> bool:

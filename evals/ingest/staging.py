@@ -20,20 +20,21 @@ from evals.ingest.raw_rows import ROW_FORMATS, restore_raw
 from evals.ingest.row_batch import FilteredRow, build_table
 from evals.ingest.screening import screen_rows
 from evals.ingest.timestamp_limits import check_timestamp, latest_allowed
-from evals.privacy.redaction import PrivacyFilter, name_without_secrets
+from evals.privacy.redaction import PrivacyFilter, name_without_secrets, redact_all
 from evals.readable import make_name_readable
-from evals.records import Label, NonAnswer, Refusal, Trace
+from evals.records import Label, Refusal, Trace
 from evals.specs import Catalog
-from evals.storage.documents.inbox_files import InboxFile
-from evals.storage.lake import Lake, with_home_lock
+from evals.storage.lake import Lake, in_use
 from evals.storage.refused_rows import write_refused
-from evals.storage.tables import build_schema
+from evals.storage.tables import InboxFile, arrow_schema
 from evals.traces import reader
 from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import file_sha
 from evals.traces.formats.json_lines import NAME
 from evals.traces.reader import Columns, ImporterOutput, Reading
 from evals.traces.rows import mapping
+from evals.traces.rows.missing_columns import check_columns
+from evals.traces.rows.notes import ReadingNotes, shorten_example
 from evals.traces.rows.shapes import DEFAULTS
 from evals.traces.rows.shards import WHOLE, Share
 
@@ -44,7 +45,7 @@ ROWS_AT_ONCE = 1000
 """How many single rows are written together."""
 
 
-@with_home_lock
+@in_use
 def import_file(
     lake: Lake,
     catalog: Catalog,
@@ -56,6 +57,7 @@ def import_file(
     now: datetime | None = None,
     place: str = "",
     arrivals: FileBatch | None = None,
+    needs_columns: bool = True,
 ) -> InboxFile:
     """Stages one file's traces by night, keeps its labels, quarantines its other rows.
 
@@ -71,6 +73,10 @@ def import_file(
         now: the time of reading, if it is to be recorded.
         place: the file's path in its inbox, shown in reports; by default its name.
         arrivals: the batch it is committed with, if it is not the only file.
+        needs_columns: whether each column that a mapping names must be in some row.
+
+    Raises:
+        MissingColumnsError: a column that a mapping names is in no row; nothing is stored.
     """
     sha, name = file_sha(path), make_name_readable(path.name)
     plans = mapping.make_plans(catalog.mappings, None)
@@ -88,9 +94,15 @@ def import_file(
             with parallel_readers.start_second(task) as second:
                 first = dataclasses.replace(reading, share=parallel_readers.FIRST)
                 staging.read_file(path, first, container)
-                staging.add_result(second())
+                result = second()
+                staging.add_result(result)
+                reading.notes.merge(result.notes)
         else:
             staging.read_file(path, reading, container)
+        if needs_columns and reader.is_plain(container, path.name):
+            has_traces = staging.nights.rows.total() > 0
+            check_columns(name, reading.notes, plans, has_traces=has_traces)
+    staging.notes = reading.notes
     staging.refused = restore_raw(path, container, staging.refused, staging.misread)
     seen = staging.finish(path.stat().st_size, batch.order)
     batch.add(seen, staging.labels)
@@ -107,9 +119,8 @@ def stage_share(task: ReadTask) -> ReadResult:
     with staging.nights.leave_aside():
         staging.read_file(task.path, task.reading, task.container)
     nights = staging.nights
-    return ReadResult(
-        staging.format, nights.rows, staging.refused, staging.labels, nights.parts, staging.skipped
-    )
+    staged = (staging.format, nights.rows, staging.refused, staging.labels, nights.parts)
+    return ReadResult(*staged, staging.apps, task.reading.notes)
 
 
 class FileStaging:
@@ -135,7 +146,8 @@ class FileStaging:
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
         self.misread: set[int] = set()
-        self.skipped: Counter[str] = Counter()
+        self.apps: Counter[str] = Counter()
+        self.notes = ReadingNotes()
         self.format = self.place = ""
 
     def read_file(self, path: Path, reading: Reading, container: Container) -> None:
@@ -149,9 +161,9 @@ class FileStaging:
         self.format = self.format or other.format
         self.nights.rows.update(other.rows)
         self.nights.parts += other.parts
+        self.apps.update(other.apps)
         self.refused = sorted([*self.refused, *other.refused], key=lambda row: row.source_line)
         self.labels += other.labels
-        self.skipped.update(other.skipped)
 
     def add_output(self, output: Columns | ImporterOutput) -> None:
         """Stages rows or a label from an importer."""
@@ -163,12 +175,11 @@ class FileStaging:
             )
             if clean.size:
                 self.nights.add(build_columns_table(clean))
+                self.apps.update(clean.cells["app"])
             for trace in apart:
                 self.add_row(trace)
         elif isinstance(output, Label):
             self.labels.append(output)
-        elif isinstance(output, NonAnswer):
-            self.skipped[output.kind] += 1
         else:
             self.add_row(output)
 
@@ -185,6 +196,7 @@ class FileStaging:
             self.misread |= {row.source_line} if given.source_format in ROW_FORMATS else set()
             return
         self.passed.append(FilteredRow(given, row))
+        self.apps[row.app] += 1
         if len(self.passed) >= ROWS_AT_ONCE:
             self.flush()
 
@@ -215,7 +227,17 @@ class FileStaging:
             order,
             self.now.isoformat() if self.now else "",
             self.place,
-            dict(sorted(self.skipped.items())),
+            dict(sorted(self.apps.items())),
+            sorted(filter(None, self.notes.mapped)),
+            {
+                name: {
+                    "rows": note.rows,
+                    "line": note.line,
+                    "example": shorten_example(redact_all(note.example)),
+                }
+                for name, note in sorted(self.notes.unread.items())
+            },
+            self.notes.left_out,
         )
 
 
@@ -223,6 +245,6 @@ def build_columns_table(columns: Columns) -> pyarrow.Table:
     """Builds an Arrow table of traces, without columns that are the same in every row."""
     import pyarrow as pa
 
-    fields = [field for field in build_schema(Trace) if field.name in columns.cells]
+    fields = [field for field in arrow_schema(Trace) if field.name in columns.cells]
     arrays: list[Any] = [pa.array(columns.cells[field.name], field.type) for field in fields]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))

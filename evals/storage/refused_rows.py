@@ -6,11 +6,13 @@ Refused rows of a known night are the table `quarantine`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from evals.records import Refusal
-from evals.storage.lake import Lake
-from evals.storage.parquet_files import read_records, write_parquet
+from evals.storage.files import read_parquet, write_parquet
+from evals.storage.lake import Lake, connection, quoted
 from evals.storage.tables import to_table
 
 FOLDER = "quarantine/files"
@@ -30,7 +32,7 @@ def list_refused_files(lake: Lake) -> list[str]:
 def read_refused(lake: Lake, sha: str) -> list[Refusal]:
     """The rows of a file; none where all of its rows were read."""
     path = file_of(lake, sha)
-    return read_records(Refusal, path) if path.exists() else []
+    return read_parquet(Refusal, path) if path.exists() else []
 
 
 def write_refused(lake: Lake, sha: str, rows: Sequence[Refusal]) -> None:
@@ -55,3 +57,40 @@ def count_unplaced(lake: Lake, sha: str) -> int:
 def refused_tables(lake: Lake) -> Iterator[Path]:
     """Every file that holds the bytes of refused rows, by night or by file, sorted."""
     yield from sorted(lake.store.path("quarantine").rglob("*.parquet"))
+
+
+class RefusedGroup(NamedTuple):
+    """Refused rows of one file, application and night with one reason code."""
+
+    file_sha: str
+    """The beginning of the file's hash."""
+    source_file: str
+    code: str
+    app: str | None
+    night: date | None
+    rows: int
+    line: int
+    """Of the first of them."""
+    reason: str
+    """Of the first of them."""
+
+
+GROUPS_SQL = """
+    select coalesce(nullif(file_sha, ''), {sha}) as file_sha, source_file, code, app,
+        date as night, count(*) as rows, min(source_line) as line,
+        arg_min(reason, source_line) as reason
+    from read_parquet([{files}], union_by_name=true, filename=true, hive_partitioning=false)
+    group by all order by rows desc, source_file, code, line, app, night
+"""
+
+
+def group_refused(lake: Lake) -> list[RefusedGroup]:
+    """Counts all refused rows without reading their bytes, the most frequent first."""
+    files = list(refused_tables(lake))
+    if not files:
+        return []
+    sha = "parse_filename(filename, true)"
+    listed = ", ".join(quoted(str(file)) for file in files)
+    with connection() as db:
+        rows = db.sql(GROUPS_SQL.format(sha=sha, files=listed)).fetchall()
+    return [RefusedGroup(*row) for row in rows]

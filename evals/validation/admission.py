@@ -19,9 +19,8 @@ from evals.ingest.staged_rows import StagedFile
 from evals.records import digest
 from evals.specs import Catalog
 from evals.storage.documents.accounts import Account
-from evals.storage.lake import Lake, with_home_lock
+from evals.storage.lake import Lake, in_use
 from evals.storage.night_state import NightChanges, list_staged_inputs, read_state, update_state
-from evals.storage.scratch import delete_run_folder, make_run_folder
 from evals.validation import (
     accounts,
     data_docs_pages,
@@ -49,7 +48,7 @@ class StagedNight(NamedTuple):
     rows: pandas.DataFrame
 
 
-@with_home_lock
+@in_use
 def admit_nights(
     lake: Lake, catalog: Catalog, nights: Sequence[date]
 ) -> dict[date, dict[str, Account]]:
@@ -117,9 +116,9 @@ def scratch_folder(lake: Lake) -> Generator[Path]:
     """Yields a folder for intermediate files, removed on leaving."""
     run = f"admission-{secrets.token_hex(4)}"
     try:
-        yield make_run_folder(lake, run)
+        yield lake.scratch(run)
     finally:
-        delete_run_folder(lake, run)
+        lake.drop_scratch(run)
 
 
 def digest_basis(lake: Lake, catalog: Catalog, night: date) -> str:

@@ -16,10 +16,9 @@ from evals.ingest.raw_rows import rebuild_raw
 from evals.ingest.staged_rows import StagedFile, read_row_groups
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
-from evals.storage.files import link_temporary, prepare_replacement
+from evals.storage.files import link_aside, parquet_writer, replacing
 from evals.storage.lake import Lake
-from evals.storage.parquet_files import open_parquet_writer
-from evals.storage.tables import build_records, build_schema
+from evals.storage.tables import arrow_schema, from_rows
 from evals.traces.files.streams import KEPT
 from evals.validation import expectations
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, RowOutcomes
@@ -69,8 +68,8 @@ def publish_night(
             refused += build_refusals(catalog, night, source, own)
     if not written:
         lake.write("traces", night, [])
-        written.append(lake.locate_partition("traces", night) / "data.parquet")
-    for path in set(lake.list_files("traces", [night])) - set(written):
+        written.append(lake.partition("traces", night) / "data.parquet")
+    for path in set(lake.files("traces", [night])) - set(written):
         path.unlink()
     lake.write("quarantine", night, refused)
 
@@ -112,15 +111,15 @@ def write_traces(
     if not passed.any():
         return
     name = source.path.stem if source.night == night else f"{source.path.stem}.after"
-    path = lake.locate_partition("traces", night) / f"{name}.parquet"
+    path = lake.partition("traces", night) / f"{name}.parquet"
     metadata = pq.read_metadata(source.path)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
     whole = passed.all() and len(own) == metadata.num_rows
-    with prepare_replacement(path) as aside:
+    with replacing(path) as aside:
         if whole and own["turn"].isna().all():
-            link_temporary(source.path, aside)
+            link_aside(source.path, aside)
         else:
             chosen = own.loc[passed]
-            with open_parquet_writer(aside, build_schema(Trace)) as writer:
+            with parquet_writer(aside, arrow_schema(Trace)) as writer:
                 for table, at in read_row_groups(source.path, chosen):
                     writer.write_table(add_turns(table, chosen["turn"].iloc[at]))
     yield path
@@ -130,7 +129,7 @@ def add_turns(table: pyarrow.Table, numbers: pandas.Series[int]) -> pyarrow.Tabl
     """Returns the rows with the number of their turn."""
     import pyarrow as pa
 
-    field = build_schema(Trace).field("turn")
+    field = arrow_schema(Trace).field("turn")
     column = cast(
         "pyarrow.Array[pyarrow.Int64Scalar]", pa.array(numbers, field.type, from_pandas=True)
     )
@@ -145,7 +144,7 @@ def build_refusals(
     if chosen.empty:
         return
     for table, at in read_row_groups(source.path, chosen):
-        traces = build_records(Trace, table.to_pylist())
+        traces = from_rows(Trace, table.to_pylist())
         for trace, name in zip(traces, chosen["outcome"].iloc[at], strict=True):
             check = next(c for c in catalog.expectations(trace.app) if c.check == name)
             yield Refusal(

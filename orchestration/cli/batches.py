@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import (
     INFRASTRUCTURE,
     USAGE,
@@ -39,7 +38,7 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
     """
     from evals.storage.documents.batch_jobs import describe_job, read_jobs
 
-    jobs = list(read_jobs(open_existing(read_options(home, catalog))))
+    jobs = list(read_jobs(read_options(home, catalog).open_lake()))
     rows = [describe_job(job) for job in reversed(jobs) if job.is_open or not only_open]
     if as_json:
         terminal.print_json(rows)
@@ -70,7 +69,7 @@ def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
     from evals.storage.documents.batch_jobs import read_job
 
     settings = read_options(home, catalog)
-    lake = open_existing(settings)
+    lake = settings.open_lake()
     job = read_job(lake, name)
     if job is None or not job.is_open:
         fail(USAGE, f"no open batch {name!r}; `andon batches list --open` lists the open ones")

@@ -5,7 +5,6 @@ Changes nothing; each finding names what to do.
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from evals import models
@@ -15,6 +14,8 @@ from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
 from evals.storage.documents.model_lists import ModelList
 from evals.storage.lake import Lake
 from evals.validation.catalog_checks import check_catalog
+from evals.validation.row_summary import count_apps, find_undeclared, list_refused, list_unread
+from orchestration.cli import row_notes
 from orchestration.cli.options import describe_problem
 from orchestration.settings import Settings
 
@@ -36,12 +37,10 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
         online: whether to read the providers' model lists first.
     """
     catalog, findings = check_catalog_files(settings)
-    findings = [describe_home(settings.home), *findings, *list_plugins()]
+    findings = [Finding("ok", "home", str(settings.home)), *findings, *list_plugins()]
     if catalog is None:
         return findings
-    lake, today = Lake(settings.home), datetime.now(UTC).date()
-    if lake.is_open() or online:
-        lake.open()
+    lake, today = settings.open_lake(), datetime.now(UTC).date()
     failed = models.refresh_model_lists(lake, catalog.models.values(), today) if online else {}
     return [
         *findings,
@@ -51,14 +50,19 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
         ),
         *check_pins(catalog, models.read_model_lists(lake), today),
         *check_nights(lake, catalog),
+        *check_rows(lake, catalog),
     ]
 
 
-def describe_home(home: Path) -> Finding:
-    """The data folder; one that does not exist is no error before the first run."""
-    if home.is_dir():
-        return Finding("ok", "home", str(home))
-    return Finding("warn", "home", f"{home} does not exist yet; `andon nightly` makes it")
+def check_rows(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
+    """Rows that were refused, fields that could not be read, applications nobody declares."""
+    for rows in list_refused(lake):
+        where = f"first {rows.file}:{rows.line}: {rows.reason} `andon quarantine list` lists them"
+        yield Finding("warn", "quarantine", f"{rows.rows:,} {rows.code}, {where}")
+    for unread in list_unread(lake.inbox_files().values()):
+        yield Finding("warn", "rows", row_notes.describe_unread(unread))
+    for app in find_undeclared(catalog, count_apps(lake)):
+        yield Finding("warn", "applications", row_notes.describe_undeclared(app))
 
 
 def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:
@@ -84,7 +88,9 @@ def list_plugins() -> Iterator[Finding]:
 def check_catalog_files(settings: Settings) -> tuple[Catalog | None, list[Finding]]:
     """The catalog, if it can be used at all, and all problems in it."""
     try:
-        catalog = check_catalog(Lake(settings.home), load_catalog(settings.catalog_root), anew=True)
+        catalog = check_catalog(
+            settings.open_lake(), load_catalog(settings.catalog_root), anew=True
+        )
     except CatalogError as error:
         return None, [Finding("fail", "catalog", message) for message in error.messages]
     fine = Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications")

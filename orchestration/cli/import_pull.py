@@ -6,13 +6,13 @@ How a file is read is in `evals.traces.reader`, how a source is queried in `eval
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from evals.readable import list_counts
 from orchestration.cli.options import (
     DAY,
     DONE,
@@ -29,8 +29,9 @@ from orchestration.runtime.progress import open_listener
 
 if TYPE_CHECKING:
     from evals.sources.pulls import PullResult
-    from evals.storage.documents.inbox_files import InboxFile
+    from evals.specs import Catalog
     from evals.storage.lake import Lake
+    from evals.storage.tables import InboxFile
 
 
 @click.command()
@@ -108,8 +109,8 @@ def import_(
     """
     from evals.erasure import forget
     from evals.ingest import staging
-    from evals.storage.documents.inbox_files import read_inbox_files
     from evals.traces.files.streams import file_sha
+    from evals.traces.reader import MissingColumnsError
 
     settings = read_options(home, catalog)
     if explain:
@@ -122,25 +123,43 @@ def import_(
         return
     lake, cat = settings.open_lake(), settings.load_catalog()
     forget.finish_requests(lake, cat)
-    before = read_inbox_files(lake)
+    before = lake.inbox_files()
     rows: list[tuple[InboxFile, bool]] = []
+    failures: list[str] = []
     now = datetime.now(UTC)
     for path in (file for place in paths for file in list_files(lake, place)):
         seen = before.get(file_sha(path))
-        row = seen or staging.import_file(
-            lake, cat, path, assume_date=assume_date, app=assume_app, now=now
-        )
-        rows.append((row, seen is not None))
+        try:
+            row = seen or staging.import_file(
+                lake, cat, path, assume_date=assume_date, app=assume_app, now=now
+            )
+        except MissingColumnsError as error:
+            failures.append(str(error))
+        else:
+            rows.append((row, seen is not None))
     if as_json:
         terminal.print_json([{**row._asdict(), "already_seen": seen} for row, seen in rows])
-        return
+    else:
+        print_imported(lake, cat, rows)
+    for failure in failures:
+        terminal.print_error(failure)
+    sys.exit(USAGE if failures else DONE)
+
+
+def print_imported(lake: Lake, catalog: Catalog, rows: Sequence[tuple[InboxFile, bool]]) -> None:
+    """Prints what was read of each file, and what became of rows that are no traces."""
+    from evals.validation.row_summary import summarize_files
+    from orchestration.cli import row_notes
+
     for row, seen in rows:
         again = " (imported before)" if seen else ""
         labels = f", {row.labels} labels" if row.labels else ""
-        skipped = f", skipped {list_counts(row.skipped)}" if row.skipped else ""
         terminal.print_line(
-            f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{skipped}{again}"
+            f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{again}"
         )
+    summary = summarize_files(lake, catalog, [row for row, _ in rows])
+    for line in row_notes.describe_summary(summary):
+        terminal.print_line(line)
 
 
 def list_files(lake: Lake, place: Path | str) -> list[Path]:

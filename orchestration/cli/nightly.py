@@ -6,7 +6,7 @@ The steps of a night are in `evals.pipeline`, its plan in `evals.runs.plan`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import (
     DAY,
     DONE,
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     from evals.specs import Catalog
     from evals.storage.lake import Lake
     from evals.storage.night_state import OpenNight
+    from evals.validation.row_summary import RowSummary
+    from orchestration.cli.board import Outcome
 
 probe_option = click.option(
     "--probe",
@@ -102,7 +103,7 @@ def nightly(
     cat, lake = settings.load_catalog(), settings.open_lake()
     broken = print_problems(cat)
     intake = intake._replace(inbox=settings.inbox, labels=settings.labels)
-    was_open = night_state.open_nights(lake)
+    was_open, were_read = night_state.open_nights(lake), set(lake.inbox_files())
     with open_listener(as_json) as listener:
         pipeline.prepare_home(lake, cat, datetime.now(UTC))
         failures = pipeline.take_in(lake, cat, intake, datetime.now(UTC), listener)
@@ -118,19 +119,39 @@ def nightly(
     pipeline.apply_retention(lake, cat, datetime.now(UTC))
     pipeline.record_missing_nights(lake, cat, datetime.now(UTC))
     refuse_empty_night(lake, only)
-    print_result(
-        lake, due, calls, [*failures, *failed, *broken], as_json, find_newly_final(lake, was_open)
+    outcome = board_outcome(due, calls, [*failures, *failed, *broken])._replace(
+        final=find_newly_final(lake, was_open), rows=summarize_rows(lake, cat, were_read, due)
     )
+    print_result(lake, outcome, as_json)
+
+
+def summarize_rows(
+    lake: Lake, catalog: Catalog, were_read: Collection[str], due: Collection[date]
+) -> RowSummary:
+    """Sums up the rows of files that were read since, and of the nights that were due."""
+    from evals.validation.row_summary import summarize_files
+
+    files = [file for sha, file in lake.inbox_files().items() if sha not in were_read]
+    return summarize_files(lake, catalog, files, due)
+
+
+def board_outcome(due: list[date], calls: int, failures: list[str]) -> Outcome:
+    """The outcome of a run over some nights."""
+    from orchestration.cli.board import Outcome
+
+    return Outcome(due, calls, failures)
 
 
 def refuse_empty_night(lake: Lake, only: date | None) -> None:
     """Fails where the night asked for by `--date` has no report of any application."""
     from evals.reports.archive import current_reports
+    from orchestration.cli import row_notes
 
     if only and not any(report.date == only for report in current_reports(lake)):
         fail(
             INFRASTRUCTURE,
-            f"no application has traces for {only}, so there is no report; check their exports",
+            f"no application has traces for {only}, so there is no report; check their exports"
+            f"{row_notes.explain_absence(lake, night=only)}",
         )
 
 
@@ -230,25 +251,17 @@ def find_newly_final(lake: Lake, was_open: list[OpenNight]) -> list[OpenNight]:
     return [night for night in was_open if (night.date, night.app) not in still]
 
 
-def print_result(
-    lake: Lake,
-    due: list[date],
-    calls: int,
-    failures: list[str],
-    as_json: bool,
-    final: Sequence[OpenNight] = (),
-) -> NoReturn:
+def print_result(lake: Lake, outcome: Outcome, as_json: bool) -> NoReturn:
     """Prints the board and the failures, then ends with the documented exit code."""
     from orchestration.cli import board
 
-    outcome = board.Outcome(due, calls, failures, final)
     if as_json:
         terminal.print_json(board.describe_outcome(lake, outcome))
     else:
         board.draw_board(lake, outcome)
-    for failure in failures:
+    for failure in outcome.failures:
         terminal.print_error(failure)
-    sys.exit(INFRASTRUCTURE if failures else DONE)
+    sys.exit(INFRASTRUCTURE if outcome.failures else DONE)
 
 
 @click.command()
@@ -276,7 +289,7 @@ def plan(
     """
     settings = read_options(home, catalog)
     broken = print_problems(settings.load_catalog())
-    nights = select_nights(open_existing(settings).list_nights("traces"), first, last, only)
+    nights = select_nights(settings.open_lake().nights("traces"), first, last, only)
     check_names(settings, evaluator)
     print_plan(settings, nights, evaluator or None, as_json=as_json)
     sys.exit(INFRASTRUCTURE if broken else DONE)
@@ -316,8 +329,8 @@ def backfill(
     from evals.storage import night_state
 
     settings = read_options(home, catalog)
-    lake = open_existing(settings)
-    nights = select_nights(lake.list_nights("traces"), first, last, only)
+    lake = settings.open_lake()
+    nights = select_nights(lake.nights("traces"), first, last, only)
     refuse_probe_of_run(probe, dry_run)
     check_names(settings, evaluator)
     broken = print_problems(settings.load_catalog())
@@ -332,7 +345,7 @@ def backfill(
     due = pipeline.find_due_nights(lake, settings.load_catalog(), nights) if evaluator else nights
     with open_listener(as_json) as listener:
         calls, failures = run_ranges(settings, "rescore", due, listener)
-    print_result(lake, due, calls, [*failures, *broken], as_json)
+    print_result(lake, board_outcome(due, calls, [*failures, *broken]), as_json)
 
 
 def check_names(settings: Settings, names: tuple[str, ...]) -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.cli.lookups import check_app, find_report, open_existing
 from orchestration.cli.options import (
     DAY,
     GATES,
     INFRASTRUCTURE,
     USAGE,
     fail,
+    find_report,
     home_options,
     json_option,
     night_options,
@@ -50,16 +50,18 @@ def gate(
       andon gate --app extraction --date 2026-10-08
     """
     from evals.storage import night_state
+    from evals.validation.row_summary import list_refused
+    from orchestration.cli import row_notes
 
     settings = read_options(home, catalog)
-    lake, broken = open_existing(settings), settings.load_catalog().broken.get(app)
+    lake, broken = settings.open_lake(), settings.load_catalog().broken.get(app)
     waiting = night_state.read_state(lake, only).waiting if only else (app,)
     if broken and app in waiting:
         fail(INFRASTRUCTURE, f"{broken.messages[0]}; {app} waits, so there is no report")
     refuse_missing_night(settings, lake, app, only)
-    report = find_report(settings, lake, app, only)
+    report = find_report(lake, app, only)
     until = night_state.provisional_until(lake, report.date, app, datetime.now(UTC))
-    outcome = report.gate.outcome
+    outcome, refused = report.gate.outcome, list_refused(lake, app=app, night=report.date)
     if until and outcome == "regressed":
         outcome = "inconclusive"
     if as_json:
@@ -67,11 +69,19 @@ def gate(
         shown = {key: body[key] for key in ("date", "app", "version", "gate", "sentence")}
         gate = {"outcome": outcome, "reasons": list(report.gate.reasons)}
         terminal.print_json(
-            {**shown, "gate": gate, "provisional": until is not None, "provisional_until": until}
+            {
+                **shown,
+                "gate": gate,
+                "provisional": until is not None,
+                "provisional_until": until,
+                "refused_rows": [rows._asdict() for rows in refused],
+            }
         )
     else:
         mark = f" (provisional until {until})" if until else ""
         terminal.print_line(f"{report.date} {app}: {outcome}{mark}. {report.sentence}")
+        for line in row_notes.describe_refused(refused):
+            terminal.print_line(line)
     sys.exit(GATES.get(outcome, INFRASTRUCTURE))
 
 
@@ -79,6 +89,7 @@ def refuse_missing_night(settings: Settings, lake: Lake, app: str, only: date | 
     """Fails where the night to judge, by default the last one that was due, has no report."""
     from evals.reports.archive import current_reports
     from evals.reports.missing_nights import find_missing_nights
+    from orchestration.cli.row_notes import explain_absence
 
     now = datetime.now(UTC)
     missing = {
@@ -89,7 +100,7 @@ def refuse_missing_night(settings: Settings, lake: Lake, app: str, only: date | 
     reported = {report.date for report in current_reports(lake) if report.app == app}
     night = missing.get(only or max({*missing, *reported}, default=date.min))
     if night:
-        fail(INFRASTRUCTURE, night.describe())
+        fail(INFRASTRUCTURE, f"{night.describe()}{explain_absence(lake, app, night.date)}")
 
 
 @click.group()
@@ -101,7 +112,7 @@ def report() -> None:
 @home_options
 @json_option
 def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
-    """Lists every version of every report by night, application and the time it was written.
+    """Lists every version of every report.
 
     \b
     Example:
@@ -109,21 +120,19 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     """
     from evals.reports.archive import current_reports
     from evals.storage import night_state
-    from evals.storage.report_files import list_reports, read_written_at
+    from evals.storage.report_files import list_reports
 
-    lake, now = open_existing(read_options(home, catalog)), datetime.now(UTC)
+    lake, now = read_options(home, catalog).open_lake(), datetime.now(UTC)
     current = {report.key: report.version for report in current_reports(lake)}
-    written = {version: read_written_at(lake, version) for version in list_reports(lake)}
     rows = [
         {
-            "date": row.night.isoformat(),
-            "app": row.app,
-            "version": row.version,
-            "written_at": written[row],
-            "current": current.get((row.night, row.app)) == row.version,
-            "provisional_until": night_state.provisional_until(lake, row.night, row.app, now),
+            "date": night.isoformat(),
+            "app": app,
+            "version": version,
+            "current": current.get((night, app)) == version,
+            "provisional_until": night_state.provisional_until(lake, night, app, now),
         }
-        for row in sorted(written, key=lambda row: (row.night, row.app, written[row]))
+        for night, app, version in list_reports(lake)
     ]
     if as_json:
         terminal.print_json(rows)
@@ -132,15 +141,18 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
         mark = "" if row["current"] else " (older version)"
         until = row["provisional_until"]
         mark = f" (provisional until {until})" if until and not mark else mark
-        at = str(row["written_at"])[:19] or "time unknown"
-        terminal.print_line(f"{row['date']} {row['app']} {row['version']} written {at}{mark}")
+        terminal.print_line(f"{row['date']} {row['app']} {row['version']}{mark}")
+    if not rows:
+        from orchestration.cli.row_notes import explain_absence
+
+        for line in f"no reports yet{explain_absence(lake)}".splitlines():
+            terminal.print_line(line)
 
 
 @report.command("show")
 @home_options
 @night_options
 @click.option("--app", required=True, help="The application.")
-@click.option("--slices", is_flag=True, help="Show the counts of every slice, too.")
 @json_option
 def report_show(
     home: Path | None,
@@ -149,51 +161,47 @@ def report_show(
     last: date | None,
     only: date | None,
     app: str,
-    slices: bool,
     as_json: bool,
 ) -> None:
     """Shows the report of a night, or with --from and --to the pooled counts of nights.
 
-    Shows the verdict, the rates, causes and agreement with people; --slices adds the slices.
-
     \b
     Examples:
       andon report show --app chat --date 2026-10-08
-      andon report show --app chat --date 2026-10-08 --slices
       andon report show --app chat --from 2026-10-01 --to 2026-10-07 --json
     """
-    settings = read_options(home, catalog)
-    lake = open_existing(settings)
+    lake = read_options(home, catalog).open_lake()
     if first or last:
-        check_app(settings, lake, app)
-        nights = select_nights(lake.list_nights("traces"), first, last, None)
-        show_pooled(lake, app, nights, slices=slices, as_json=as_json)
+        show_pooled(lake, app, select_nights(lake.nights("traces"), first, last, None), as_json)
         return
-    report = find_report(settings, lake, app, only)
+    report = find_report(lake, app, only)
     if as_json:
         terminal.print_json(report.to_json())
         return
-    from orchestration.cli import board
+    from evals.validation.row_summary import list_refused
+    from orchestration.cli import board, row_notes
 
-    board.draw_report(report, slices=slices)
+    board.draw_report(report)
+    board.print_lines(row_notes.describe_refused(list_refused(lake, app=app, night=report.date)))
 
 
-def show_pooled(lake: Lake, app: str, days: list[date], *, slices: bool, as_json: bool) -> None:
+def show_pooled(lake: Lake, app: str, days: list[date], as_json: bool) -> None:
     """Shows the pooled counts of an application's nights."""
     from evals.reports import json_form
     from evals.reports.archive import current_reports
     from evals.reports.pooling import pool_reports
     from orchestration.cli import board
+    from orchestration.cli.row_notes import explain_absence
 
     reports = [r for r in current_reports(lake) if r.app == app and r.date in days]
     if not reports:
-        fail(USAGE, f"no report of {app!r} in those nights")
+        fail(USAGE, f"no report of {app!r} in those nights{explain_absence(lake, app)}")
     rows, nights = pool_reports(reports), [report.date for report in reports]
     if as_json:
         span = {"from": nights[0].isoformat(), "to": nights[-1].isoformat()}
         terminal.print_json({"app": app, **span, "results": json_form.to_json(rows)})
     else:
-        board.draw_pooled(app, nights, rows, slices=slices)
+        board.draw_pooled(app, nights, rows)
 
 
 @report.command("diff")
@@ -212,9 +220,7 @@ def report_diff(
     """
     from orchestration.cli import board
 
-    settings = read_options(home, catalog)
-    lake = open_existing(settings)
-    find_report(settings, lake, app, only)
+    lake = read_options(home, catalog).open_lake()
     steps = board.compare_versions(lake, only, app)
     if as_json:
         terminal.print_json(steps)

@@ -12,7 +12,6 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from orchestration.cli.lookups import check_app, open_existing
 from orchestration.cli.options import (
     DAY,
     DONE,
@@ -53,9 +52,7 @@ def labels_export(
     """
     from evals.labels import realign
 
-    settings = read_options(home, catalog)
-    lake = open_existing(settings)
-    check_app(settings, lake, app)
+    lake = read_options(home, catalog).open_lake()
     for row in realign.build_sheet(lake, only, app):
         out.write(terminal.to_json(row) + "\n")
 
@@ -120,9 +117,7 @@ def quarantine_list(
     """
     from evals.validation.quarantine import read_refusals
 
-    settings = read_options(home, catalog)
-    lake = open_existing(settings)
-    check_app(settings, lake, app)
+    lake = read_options(home, catalog).open_lake()
     keys = ("source_file", "source_line", "code", "reason", "app", "trace_id")
     filters = {"app": app, "code": code, "source_file": file}
     chosen = {key: value for key, value in filters.items() if value is not None}
@@ -154,7 +149,7 @@ def quarantine_show(home: Path | None, catalog: Path | None, place: str, as_json
     """
     from evals.validation.quarantine import read_refusals
 
-    lake = open_existing(read_options(home, catalog))
+    lake = read_options(home, catalog).open_lake()
     file, _, line = place.rpartition(":")
     refusals = [
         row
@@ -196,7 +191,7 @@ def quarantine_replay(
 
     settings = read_options(home, catalog)
     replays = quarantine_replay.replay_quarantine(
-        open_existing(settings), settings.load_catalog(), file=file, code=code
+        settings.open_lake(), settings.load_catalog(), file=file, code=code
     )
     if as_json:
         terminal.print_json([replay._asdict() for replay in replays])

@@ -4,16 +4,21 @@ How a file is read and redacted is in `evals.traces` and `evals.ingest`.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
 
 from evals import pipeline
-from evals.storage.documents.inbox_files import read_inbox_files
-from evals.storage.label_records import read_labels
-from evals.storage.queries import query_tables
+from evals.ingest.inbox import find_unread
+from evals.readable import make_name_readable
+from evals.sources import locations
+from evals.specs import Catalog
+from evals.storage.lake import Lake
+from evals.storage.tables import InboxFile
+from evals.validation import row_summary
+from evals.validation.row_summary import list_refused
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.deployment import WHOLE, Deployment, reference_to, tags_of
 from orchestration.runtime.metadata import (
@@ -28,7 +33,7 @@ from orchestration.runtime.progress import Progress
 from orchestration.runtime.run_tags import was_taken_in
 
 GROUP = "ingest"
-PULLED = "sources_pulled"
+PULLED, READ = "sources_pulled", "inbox_read"
 SHOWN_FILES = 100
 
 
@@ -89,29 +94,32 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
         check_specs=[
             dg.AssetCheckSpec(
                 PULLED, asset="inbox_files", description="Every source of the catalog was pulled."
-            )
+            ),
+            dg.AssetCheckSpec(
+                READ,
+                asset="inbox_files",
+                description="Every file of the inbox was read, and none had all its rows refused.",
+            ),
         ],
     )
     def inbox_files(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
         """One row per file seen in the inbox, with what was read from it."""
         lake, catalog = settings.open_lake(), settings.load_catalog()
         failures: list[str] = []
+        unread: list[str] = []
         if not was_taken_in(context.run.tags):
             now, intake = datetime.now(UTC), pipeline.Intake(settings.inbox)
             failures = pipeline.pull_sources(lake, catalog, now, Progress.report)
-            pipeline.import_exports(lake, catalog, intake, now, Progress.report)
-        rows = sorted(read_inbox_files(lake).values(), key=lambda row: row.name)
-        files = [
-            {**row._asdict(), "nights": len(row.nights), "skipped": sum(row.skipped.values())}
-            for row in rows
-        ]
+            unread = pipeline.import_exports(lake, catalog, intake, now, Progress.report)
+        rows = sorted(lake.inbox_files().values(), key=lambda row: row.name)
+        files = [{**row._asdict(), "nights": len(row.nights)} for row in rows]
         yield dg.MaterializeResult(
             metadata={
                 "files": len(rows),
                 "rows_read": sum(row.read for row in rows),
                 "rows_refused": sum(row.refused for row in rows),
-                "entries_skipped": sum(sum(row.skipped.values()) for row in rows),
                 "seen": show_table(files[-SHOWN_FILES:]),
+                **describe_rows(lake, catalog),
             }
         )
         yield dg.AssetCheckResult(
@@ -120,8 +128,44 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"not_pulled": show_table([{"why": failure} for failure in failures])},
         )
+        yield check_files(rows, unread or list_unread(lake, settings.inbox or catalog.inbox))
 
     return inbox_files
+
+
+def check_files(rows: Sequence[InboxFile], unread: Sequence[str]) -> dg.AssetCheckResult:
+    """Whether every file was read, and gave at least one row that is a trace."""
+    empty = [row for row in rows if row.read and row.refused == row.read]
+    refused = [{"file": row.name, "rows": row.refused} for row in empty]
+    return dg.AssetCheckResult(
+        check_name=READ,
+        passed=not unread and not empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "not_read": show_table([{"why": file} for file in unread]),
+            "all_rows_refused": show_table(refused),
+        },
+    )
+
+
+def list_unread(lake: Lake, inbox: Path | str | None) -> list[str]:
+    """The files of a local inbox that were not read, by name."""
+    if isinstance(inbox, str) and locations.is_remote(inbox):
+        inbox = None
+    return [make_name_readable(path.name) for path in find_unread(lake, inbox)]
+
+
+def describe_rows(lake: Lake, catalog: Catalog) -> Metadata:
+    """Rows that were refused, fields that could not be read, applications nobody declares."""
+    refused, files = list_refused(lake), lake.inbox_files().values()
+    unread = row_summary.list_unread(files)
+    undeclared = row_summary.find_undeclared(catalog, row_summary.count_apps(lake))
+    return {
+        "refused": show_table([rows._asdict() for rows in refused[:SHOWN_FILES]]),
+        "unread_fields": show_table([rows._asdict() for rows in unread[:SHOWN_FILES]]),
+        "undeclared": show_table([app._asdict() for app in undeclared]),
+        "rows_left_out": sum(file.left_out for file in files),
+    }
 
 
 def build_staged_traces(deployment: Deployment) -> dg.AssetsDefinition:
@@ -137,7 +181,7 @@ def build_staged_traces(deployment: Deployment) -> dg.AssetsDefinition:
         shown: dict[date, Metadata] = {}
         for night in nights_of(context):
             sql = "select app, count(*) as n from staged group by app order by app"
-            counts = query_tables(lake, sql, {"staged": [night]})
+            counts = lake.rows(sql, {"staged": [night]})
             rows = sum(row["n"] for row in counts)
             shown[night] = {"rows": rows, "by_application": show_table(counts)}
         show_nights(context, shown)
@@ -160,7 +204,7 @@ def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
         lake, added = settings.open_lake(), 0
         if not was_taken_in(context.run.tags):
             added = pipeline.add_labels(lake, settings.load_catalog(), settings.labels)
-        kinds = Counter(label.annotator_kind for label in read_labels(lake))
+        kinds = Counter(label.annotator_kind for label in lake.labels())
         rows = [{"annotator_kind": kind, "labels": n} for kind, n in sorted(kinds.items())]
         return dg.MaterializeResult(
             metadata={"labels": kinds.total(), "added": added, "by_kind": show_table(rows)}

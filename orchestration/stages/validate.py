@@ -14,6 +14,7 @@ from evals.specs import Catalog, Expectation
 from evals.storage.lake import Lake
 from evals.storage.report_files import data_docs_file
 from evals.validation import admission
+from evals.validation.row_summary import list_refused
 from orchestration.runtime.deployment import PLATFORM, Deployment, tags_of
 from orchestration.runtime.metadata import (
     CheckEvent,
@@ -80,7 +81,9 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
             for night, apps in admitted.items()
         }
         show_nights(context, {n: count_rows(apps) for n, apps in accounts.items()}, TRACES)
-        show_nights(context, {n: count_reasons(apps) for n, apps in accounts.items()}, QUARANTINE)
+        show_nights(
+            context, {n: count_reasons(lake, n, apps) for n, apps in accounts.items()}, QUARANTINE
+        )
         yield dg.MaterializeResult(asset_key=TRACES)
         yield dg.MaterializeResult(asset_key=QUARANTINE)
         docs = {night: link_data_docs(lake, night, apps) for night, apps in accounts.items()}
@@ -153,15 +156,16 @@ def count_rows(apps: Sequence[AppNight]) -> Metadata:
     return {**total, "by_application": show_table(rows)}
 
 
-def count_reasons(apps: Sequence[AppNight]) -> Metadata:
-    """Counts a night's refused rows by application and reason."""
+def count_reasons(lake: Lake, night: date, apps: Sequence[AppNight]) -> Metadata:
+    """Counts a night's refused rows by application and reason; names the first row of each."""
     reasons = [
         {"app": app.app, "code": code, "rows": n}
         for app in apps
         for code, n in app.account["reasons"].items()
     ]
     total = sum(sum(app.account["reasons"].values()) for app in apps)
-    return {"rows": total, "reasons": show_table(reasons)}
+    first = [rows._asdict() for rows in list_refused(lake, night=night)] if total else []
+    return {"rows": total, "reasons": show_table(reasons), "first_rows": show_table(first)}
 
 
 def link_data_docs(lake: Lake, night: date, apps: Sequence[AppNight]) -> dict[str, Metadata]:

@@ -57,7 +57,7 @@ def team(tmp_path: Path) -> Team:
 def test_every_file_is_imported_under_a_readable_name(team: Team) -> None:
     """No name stops another file; accounts and refused rows say which file, each its own."""
     lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
-    seen = import_inbox(lake, catalog, team.inbox)
+    seen = import_inbox(lake, catalog, team.inbox).files
     assert {one.name: one.read for one in seen} == dict.fromkeys(NAMES.values(), 61)
     assert {one.place for one in seen} == {rf"b\xfcro [1]/{name}" for name in NAMES.values()}
     assert {row.source_file for row in read_refusals(lake)} == set(NAMES.values())
@@ -75,7 +75,7 @@ def test_packed_and_tabular_files_are_read_whatever_their_name(team: Team) -> No
         packed.write(jsonl(rows(test_command_line.BASE, 4)))
     made.rename(inbox / os.fsdecode(b"z\xe9.jsonl.zst"))
     (inbox / os.fsdecode(b"u\xe9.bin")).write_bytes(bytes(range(256)))
-    seen = {one.name: (one.read, one.refused) for one in import_inbox(lake, catalog, inbox)}
+    seen = {one.name: (one.read, one.refused) for one in import_inbox(lake, catalog, inbox).files}
     assert seen == {r"p\xe9.parquet": (3, 0), r"z\xe9.jsonl.zst": (5, 1), r"u\xe9.bin": (1, 1)}
 
 

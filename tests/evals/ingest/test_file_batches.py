@@ -10,7 +10,6 @@ import pytest
 
 from evals.ingest import inbox
 from evals.specs import Catalog
-from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
 
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
@@ -35,17 +34,15 @@ def test_an_interrupted_import_goes_on_where_it_was(tmp_path: Path) -> None:
 
     with pytest.raises(Stopped):
         inbox.import_inbox(lake, catalog, folder, now=NOW, say=stop)
-    assert {row.name: row.order for row in read_inbox_files(lake).values()} == {
+    assert {row.name: row.order for row in lake.inbox_files().values()} == {
         "0.jsonl": 0,
         "1.jsonl": 1,
     }
-    assert [seen.name for seen in inbox.import_inbox(lake, catalog, folder, now=NOW)] == [
+    assert [seen.name for seen in inbox.import_inbox(lake, catalog, folder, now=NOW).files] == [
         "2.jsonl",
         "3.jsonl",
     ]
-    assert [
-        row.order for _, row in sorted((r.name, r) for r in read_inbox_files(lake).values())
-    ] == [
+    assert [row.order for _, row in sorted((r.name, r) for r in lake.inbox_files().values())] == [
         0,
         1,
         2,

@@ -42,15 +42,15 @@ def test_a_store_is_read_once_and_again_where_it_changed(
 ) -> None:
     """Only new and changed objects are fetched, into the home's inbox, and imported from there."""
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
-    assert len(import_inbox(lake, catalog, "memory://exports")) == 2
-    assert import_inbox(lake, catalog, "memory://exports/**/*.jsonl") == []
+    assert len(import_inbox(lake, catalog, "memory://exports").files) == 2
+    assert import_inbox(lake, catalog, "memory://exports/**/*.jsonl").files == []
     assert locations.fetch_objects(lake, "memory://exports") == []
     store.pipe("/exports/a.jsonl", make_row("a2"))
     (path,) = locations.fetch_objects(lake, "memory://exports")
     assert path.read_bytes() == make_row("a2")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.is_relative_to(lake.home / "inbox" / "remote")
-    assert len(import_inbox(lake, catalog, "memory://exports/a.jsonl")) == 1
+    assert len(import_inbox(lake, catalog, "memory://exports/a.jsonl").files) == 1
 
 
 def test_a_file_on_a_web_server_is_fetched_once(tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_patterns_and_standard_input_are_imported(tmp_path: Path) -> None:
     assert locations.is_pattern(pattern)
     assert not locations.is_pattern(str(tmp_path))
     lake = Lake(tmp_path / "home").open()
-    assert len(import_inbox(lake, Catalog(root=tmp_path), pattern)) == 2
+    assert len(import_inbox(lake, Catalog(root=tmp_path), pattern).files) == 2
     first, second = (locations.save_stdin(lake, io.BytesIO(make_row("piped"))) for _ in range(2))
     assert first == second
     assert first.stat().st_mode & 0o777 == 0o600
-    assert [seen.read for seen in import_inbox(lake, Catalog(root=tmp_path), None)] == [1]
+    assert [seen.read for seen in import_inbox(lake, Catalog(root=tmp_path), None).files] == [1]

@@ -1,0 +1,143 @@
+"""Sums up which rows were not taken in as they were: refused, left out, unreadable in part.
+
+What becomes of each row is decided by the importers and in `row_outcomes`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from datetime import date
+from typing import NamedTuple
+
+from evals.specs import Catalog, find_nearest
+from evals.storage.lake import Lake
+from evals.storage.refused_rows import RefusedGroup, group_refused
+from evals.storage.tables import InboxFile
+
+
+class RefusedRows(NamedTuple):
+    """Rows of one file that were refused for one reason."""
+
+    rows: int
+    code: str
+    file: str
+    line: int
+    """Of the first of them."""
+    reason: str
+    """Of the first of them: what was expected and what to do."""
+
+
+class UnreadRows(NamedTuple):
+    """Rows of one file in which an optional field could not be read and is null."""
+
+    rows: int
+    field: str
+    file: str
+    line: int
+    """Of the first of them."""
+    example: str
+    """Its value, shortened."""
+
+
+class UndeclaredApp(NamedTuple):
+    """An application that has rows and is not in the catalog."""
+
+    app: str
+    rows: int
+    nearest: str | None
+    """The most similar name of the catalog; None where none is near."""
+
+
+class RowSummary(NamedTuple):
+    """What was not taken in as it was, of some files and nights."""
+
+    refused: list[RefusedRows]
+    """The most frequent first."""
+    unread: list[UnreadRows]
+    left_out: int
+    """Rows that `where` of a mapping left out."""
+    undeclared: list[UndeclaredApp]
+    earlier: int = 0
+    """Refused rows of other files and nights, which are in quarantine still."""
+
+
+def summarize_files(
+    lake: Lake, catalog: Catalog, files: Collection[InboxFile], nights: Collection[date] = ()
+) -> RowSummary:
+    """Sums up the rows of some files and the refused rows of some nights.
+
+    Args:
+        lake: the home.
+        catalog: declares the applications.
+        files: the files.
+        nights: nights whose rows were validated.
+    """
+    shas = {file.sha256[:16] for file in files}
+    groups = group_refused(lake)
+    own = [group for group in groups if group.file_sha in shas or group.night in nights]
+    apps: Counter[str] = Counter()
+    for file in files:
+        apps.update(file.apps)
+    return RowSummary(
+        merge_groups(own),
+        list_unread(files),
+        sum(file.left_out for file in files),
+        find_undeclared(catalog, apps),
+        sum(group.rows for group in groups) - sum(group.rows for group in own),
+    )
+
+
+def list_refused(
+    lake: Lake, *, app: str | None = None, night: date | None = None
+) -> list[RefusedRows]:
+    """Lists refused rows, all or those of an application and a night.
+
+    Rows of no known application or night are listed with every one: they may be theirs.
+    """
+
+    def is_wanted(group: RefusedGroup) -> bool:
+        of_app = app is None or group.app in (None, app)
+        return of_app and (night is None or group.night in (None, night))
+
+    return merge_groups(filter(is_wanted, group_refused(lake)))
+
+
+def merge_groups(groups: Iterable[RefusedGroup]) -> list[RefusedRows]:
+    """Merges groups of one file and reason code, the most frequent first."""
+    merged: dict[tuple[str, str], RefusedRows] = {}
+    for group in groups:
+        key = group.source_file, group.code
+        rows = RefusedRows(group.rows, group.code, group.source_file, group.line, group.reason)
+        if known := merged.get(key):
+            rows = min(known, rows, key=lambda one: one.line)._replace(rows=known.rows + rows.rows)
+        merged[key] = rows
+    return sorted(merged.values(), key=lambda rows: (-rows.rows, rows.file, rows.code))
+
+
+def list_unread(files: Iterable[InboxFile]) -> list[UnreadRows]:
+    """Lists the fields of some files that could not be read in some rows, the worst first."""
+    found: list[UnreadRows] = []
+    for file in files:
+        for field, note in file.unread.items():
+            own = UnreadRows(note["rows"], field, file.name, note["line"], note["example"])
+            found.append(own)
+    return sorted(found, key=lambda one: (-one.rows, one.file, one.field))
+
+
+def find_undeclared(catalog: Catalog, apps: Counter[str]) -> list[UndeclaredApp]:
+    """Finds the applications of some rows that the catalog does not declare, if it declares any."""
+    declared = [*catalog.apps, *catalog.broken]
+    return [
+        UndeclaredApp(app, rows, find_nearest(app, declared))
+        for app, rows in sorted(apps.items())
+        if declared and app not in declared
+    ]
+
+
+def count_apps(lake: Lake) -> Counter[str]:
+    """Counts the rows of every file that was read, by application."""
+    apps: Counter[str] = Counter()
+    for file in lake.inbox_files().values():
+        apps.update(file.apps)
+    return apps

@@ -1,0 +1,87 @@
+"""What commands print about rows that were not taken in as they were, and where to look.
+
+The rows are counted in `evals.validation.row_summary`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from evals.storage.lake import Lake
+from evals.validation.row_summary import (
+    RefusedRows,
+    RowSummary,
+    UndeclaredApp,
+    UnreadRows,
+    list_refused,
+)
+
+SHOWN = 8
+"""Reasons that are printed; `andon quarantine list` has all rows."""
+
+
+def count_rows(count: int) -> str:
+    """A number of rows in words."""
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
+
+
+def describe_summary(summary: RowSummary) -> Iterator[str]:
+    """A summary in lines; none where every row was taken in as it was."""
+    yield from describe_refused(summary.refused)
+    if summary.earlier:
+        more = "more rows" if summary.refused else "rows"
+        yield f"{summary.earlier:,} {more} of earlier files are in quarantine{LOOK}"
+    yield from map(describe_unread, summary.unread)
+    if summary.left_out:
+        yield f"{count_rows(summary.left_out)} left out by `where` of a mapping"
+    yield from map(describe_undeclared, summary.undeclared)
+
+
+LOOK = " (`andon quarantine list`)"
+
+
+def describe_refused(refused: Sequence[RefusedRows]) -> Iterator[str]:
+    """Refused rows in lines: how many, then each reason with its file and first row."""
+    if not refused:
+        return
+    total = sum(rows.rows for rows in refused)
+    yield f"{count_rows(total)} refused, now in quarantine{LOOK}:"
+    for rows in refused[:SHOWN]:
+        yield f"  {rows.rows:,} {rows.code}, first {rows.file}:{rows.line}: {rows.reason}"
+    if len(refused) > SHOWN:
+        yield f"  and {count_rows(sum(rows.rows for rows in refused[SHOWN:]))} for other reasons"
+
+
+def describe_unread(unread: UnreadRows) -> str:
+    """A field that could not be read in some rows."""
+    return (
+        f"{unread.file}: `{unread.field}` could not be read in {count_rows(unread.rows)} and is "
+        f"null there, first in row {unread.line}: {unread.example!r}"
+    )
+
+
+def describe_undeclared(app: UndeclaredApp) -> str:
+    """An application that the catalog does not declare."""
+    near = f"; did you mean {app.nearest!r}?" if app.nearest else ""
+    return (
+        f"{count_rows(app.rows)} of the application {app.app!r}, which no file in apps/ declares"
+        f"{near}"
+    )
+
+
+def explain_absence(lake: Lake, app: str | None = None, night: date | None = None) -> str:
+    """Refused rows that may be why a report is absent, as further lines of a message."""
+    lines = list(describe_refused(list_refused(lake, app=app, night=night)))
+    return "".join(f"\n{line}" for line in lines)
+
+
+def as_json(summary: RowSummary) -> dict[str, object]:
+    """A summary as JSON."""
+    return {
+        "refused_rows": [rows._asdict() for rows in summary.refused],
+        "refused_earlier": summary.earlier,
+        "unread_fields": [rows._asdict() for rows in summary.unread],
+        "left_out": summary.left_out,
+        "undeclared": [app._asdict() for app in summary.undeclared],
+    }
