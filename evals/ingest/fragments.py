@@ -17,7 +17,10 @@ from evals.traces.files.strict_json import to_canonical_text
 from evals.traces.messages.payloads import extract_words, parse_quoted
 from evals.traces.spans.assembly import ROOT_STATE
 
-FORMATS = ("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith")
+FORMATS = (
+    *("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith", "mlflow", "opik", "weave"),
+    *("braintrust", "openai-agents"),
+)
 """Formats whose traces consist of spans with ids, each in a row or a page."""
 LENDING_KINDS = ("tool", "retrieval", "reranker", "embedding", "guardrail", "evaluator")
 """Kinds whose texts are used as a trace's input or output only if no fragment has better."""

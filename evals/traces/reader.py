@@ -23,13 +23,18 @@ from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import BOM, BROKEN, Line, open_unpacked, read_blocks, read_lines
 from evals.traces.files.strict_json import Refused, parse
 from evals.traces.formats import (
+    braintrust,
     json_lines,
     langfuse,
     langsmith,
+    mlflow,
+    openai_agents,
     openai_logs,
+    opik,
     otlp,
     phoenix,
     plain_rows,
+    weave,
 )
 from evals.traces.formats.json_lines import parse_object
 from evals.traces.rows import mapping
@@ -86,6 +91,11 @@ FORMATS: tuple[Importer, ...] = (
     otlp,
     langfuse,
     langsmith,
+    mlflow,
+    opik,
+    weave,
+    braintrust,
+    openai_agents,
     openai_logs,
     phoenix.SDK,
     phoenix.PHOENIX,

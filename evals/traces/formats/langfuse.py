@@ -19,14 +19,13 @@ from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import OPENS, Parsed, Refused
 from evals.traces.formats.langfuse_metadata import split_metadata
 from evals.traces.formats.langfuse_scores import build_label, read_feedback, read_score
-from evals.traces.messages import exchanges
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shards import Share
+from evals.traces.spans.item_rows import build_trace
 from evals.traces.spans.observations import (
     EMPTY,
     Object,
-    build_trace,
     describe_call,
     find_documents,
     list_objects,
@@ -40,6 +39,7 @@ from evals.traces.spans.observations import (
 )
 from evals.traces.spans.span_rows import collect_garbage_seldom
 from evals.traces.spans.spans import Span, SpanStore
+from evals.traces.spans.trace_roots import TRACE, RootKeys, unite_under_root
 
 NAME = "langfuse"
 OBSERVATIONS = {"id", "type", "start_time", "trace_id"}
@@ -50,8 +50,6 @@ LEGACY_TRACES = {"id", "timestamp", "name", "user_id", "session_id", "bookmarked
 SCORES = {"name", "source", "value"}
 BARE = ("SPAN", "CHAIN", "AGENT")
 """Types of observations that may represent the whole trace."""
-TRACE = "trace"
-"""The span id of a trace itself, which Langfuse keeps apart from its observations."""
 CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 TRACE_KEYS = {
     "session_id": "langfuse.session.id",
@@ -213,56 +211,7 @@ def read_api_trace(
 def make_trace(spans: list[Span], scores: list[Object], reading: Reading) -> ImporterOutput:
     """Builds the trace of some spans, with its users' feedback."""
     feedback: list[Json] = [read_feedback(item) for item in scores if item.get("source") == "API"]
-    return build_trace(unite_under_root(spans), reading, NAME, {"feedback": feedback})
-
-
-def unite_under_root(spans: list[Span]) -> list[Span]:
-    """Puts observations under the span of the trace itself, if the export has it.
-
-    A single outermost observation that only repeats the trace is merged with it.
-    """
-    root = next((span for span in spans if span.span_id == TRACE), None)
-    if root is None:
-        return spans
-    observations = [span for span in spans if span is not root]
-    outermost = [span for span in observations if not span.parent_id]
-    if len(outermost) == 1 and is_same_as_trace(outermost[0], root):
-        single = outermost[0]
-        attributes = {**single.attributes, **root.attributes}
-        bare = single.attributes.get("langfuse.observation.type") in BARE
-        if root.name and not bare:
-            attributes[TRACE_NAME] = root.name
-        merged = single._replace(
-            name=root.name if root.name and bare else single.name,
-            attributes=attributes,
-            resource={**single.resource, **root.resource},
-            scope=single.scope or root.scope,
-        )
-        return [merged if span is single else span for span in observations]
-    starts = [span.start for span in spans if span.start]
-    ends = [span.end for span in observations if span.end]
-    root = root._replace(start=min(starts, default=None), end=max(ends, default=None))
-    return [
-        root,
-        *(span if span.parent_id else span._replace(parent_id=TRACE) for span in observations),
-    ]
-
-
-def is_same_as_trace(span: Span, root: Span) -> bool:
-    """Whether an observation only repeats the trace."""
-    if span.error:
-        return False
-    readers = {"input": exchanges.read_question, "output": exchanges.read_answer}
-    names = [(f"langfuse.observation.{side}", extract) for side, extract in readers.items()]
-    pairs = [
-        (span.attributes.get(name), root.attributes.get(name), extract) for name, extract in names
-    ]
-    return all(
-        value in EMPTY
-        or trace_value in EMPTY
-        or extract(unquote(value)) == extract(unquote(trace_value))
-        for value, trace_value, extract in pairs
-    )
+    return build_trace(unite_under_root(spans, ROOT), reading, NAME, {"feedback": feedback})
 
 
 def build_root_span(trace: Object, line: int) -> Span:
@@ -373,6 +322,13 @@ def find_model(row: Object, chat: Object) -> Object:
 
 RESPONSE_MODEL, RELEASE = "gen_ai.response.model", "langfuse.release"
 TRACE_NAME = "langfuse.trace.metadata.name"
+ROOT = RootKeys(
+    "langfuse.observation.input",
+    "langfuse.observation.output",
+    "langfuse.observation.type",
+    BARE,
+    TRACE_NAME,
+)
 
 
 def find_usage(row: Object) -> Object:

@@ -16,10 +16,10 @@ from evals.traces.messages import exchanges, plain_text
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.spans.assembly import ROOT_STATE
+from evals.traces.spans.item_rows import build_trace
 from evals.traces.spans.observations import (
     EMPTY,
     Object,
-    build_trace,
     describe_call,
     find_documents,
     find_value,
@@ -30,6 +30,7 @@ from evals.traces.spans.observations import (
     to_nanoseconds,
     to_text,
     to_whole_number,
+    unwrap_output,
 )
 from evals.traces.spans.spans import Span, SpanStore
 
@@ -239,13 +240,6 @@ def read_attributes(run: Object, extra: Object) -> Object:
     if run.get("tags") not in EMPTY:
         attributes["langsmith.span.tags"] = parse_text(run["tags"])
     return attributes | {k: v for k, v in run.items() if k not in READ and v not in EMPTY}
-
-
-def unwrap_output(outputs: Json) -> tuple[Json, bool]:
-    """Takes a traced function's result out of `output`; returns it and whether it is text."""
-    if type(outputs) is dict and outputs.keys() == {"output"}:
-        return outputs["output"], type(outputs["output"]) is str
-    return outputs, False
 
 
 def describe_request(inputs: Json, extra: Object) -> Object:

@@ -6,28 +6,22 @@ each attribute. `facts` interprets the attributes.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from evals.records import Json
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Refused, parse, parse_inner
+from evals.traces.files.strict_json import Refused, parse
 from evals.traces.formats.otlp import find_error, get_list, get_object
-from evals.traces.rows import timestamps
 from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shards import Share
 from evals.traces.spans import span_rows
-from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, normalize_id, to_nanoseconds
+from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, normalize_id
 from evals.traces.spans.spans import Event, Span
+from evals.traces.spans.values import flatten, parse_literal, read_timestamp
 
 Object = dict[str, Json]
-UNFLATTENED = ("metadata", "variables", "invocation_parameters", "json_schema")
-"""Attributes that are a team's own objects."""
-MAX_LITERAL = 2**20
-UNITS = ((1e17, 1), (1e14, 10**3), (1e11, 10**6), (0.0, 10**9))
-"""The least timestamp in nano-, micro-, milliseconds and seconds; each unit in nanoseconds."""
 
 
 def parse_object(raw: bytes) -> Object:
@@ -153,64 +147,3 @@ def find_annotation(annotations: list[Json], name: str) -> dict[str, Json]:
     new: dict[str, Json] = {"name": name}
     annotations.append(new)
     return new
-
-
-def flatten(tree: dict[str, Json], prefix: str = "") -> dict[str, Json]:
-    """Flattens nested attributes to dotted keys; lists and a team's own objects stay whole."""
-    flat: dict[str, Json] = {}
-    for key, value in tree.items():
-        path = f"{prefix}{key}"
-        if type(value) is dict and value and path.rpartition(".")[2] not in UNFLATTENED:
-            flat |= flatten(value, f"{path}.")
-        else:
-            flat[path] = value
-    return flat
-
-
-def parse_literal(value: Json) -> Json:
-    """Parses the list or object in a cell's text, as JSON or as Python prints it."""
-    if type(value) is not str or value[:1] not in ("[", "{") or len(value) > MAX_LITERAL:
-        return value
-    parsed = parse_inner(value)
-    if parsed is not value:
-        return parsed
-    try:
-        parsed = ast.literal_eval(value)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return value
-    return parsed if is_json(parsed) else value
-
-
-def is_json(value: Json, depth: int = 20) -> bool:
-    """Whether a value parsed as Python is valid JSON."""
-    if depth == 0:
-        return False
-    if type(value) is list:
-        return all(is_json(item, depth - 1) for item in value)
-    if type(value) is dict:
-        return all(type(k) is str and is_json(item, depth - 1) for k, item in value.items())
-    if type(value) is float:
-        return abs(value) < float("inf")
-    if type(value) is int:
-        return -(2**63) <= value < 2**63
-    return value is None or type(value) in (str, bool)
-
-
-def read_timestamp(value: Json) -> int | None:
-    """Returns nanoseconds of ISO text, a number in some unit, or JavaScript's pair."""
-    if type(value) is list and len(value) == 2:
-        seconds, rest = value
-        if type(seconds) is int and type(rest) is int:
-            return to_nanoseconds(seconds * 10**9 + rest)
-    if type(value) is str:
-        try:
-            when = timestamps.parse_iso(value)
-            when = timestamps.read_timestamp(value)[0] if when else None
-        except (ValueError, Refused):
-            return None
-        return to_nanoseconds(round(when.timestamp() * 10**6) * 1000) if when else None
-    if not isinstance(value, int | float) or value <= 0:
-        return None
-    number = float(value)
-    unit = next(unit for least, unit in UNITS if number >= least)
-    return to_nanoseconds(value if unit == 1 and type(value) is int else int(number * unit))

@@ -16,6 +16,7 @@ from evals.traces.messages.parts import Message, Messages, read_parts
 from evals.traces.messages.plain_text import to_text
 from evals.traces.spans import genai, openinference, vendors
 from evals.traces.spans.attributes import RANKS, VOCABULARIES, shorten_value, sort_attributes
+from evals.traces.spans.mlflow_attributes import convert_attributes, has_mlflow_attributes
 from evals.traces.spans.openinference import Annotation, list_items
 from evals.traces.spans.spans import Event, Span
 
@@ -69,6 +70,8 @@ def read_facts(span: Span) -> SpanFacts:
     if span.events:
         from_events = genai.read_events(span.events)
         attributes = {**from_events, **attributes} if from_events else attributes
+    if has_mlflow_attributes(attributes):
+        attributes = convert_attributes(attributes)
     return build_facts(span, *sort_attributes(attributes))
 
 

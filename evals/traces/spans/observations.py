@@ -1,25 +1,20 @@
 """Values, times and model calls, as products' exports of observations and runs write them.
 
-The formats know the columns of each product; `assembly` builds the traces.
+The formats know the columns of each product; `item_rows` builds the traces.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from evals.records import Json, Refusal, Trace
-from evals.traces.files.strict_json import OPENS, Parsed, Refused, parse_inner
+from evals.records import Json
+from evals.traces.files.strict_json import OPENS, parse_inner
 from evals.traces.messages import exchanges
 from evals.traces.messages.chat import Chat, as_json
-from evals.traces.rows import canonical
-from evals.traces.rows.canonical import Reading
-from evals.traces.spans.assembly import build_row, read_trace
-from evals.traces.spans.span_rows import format_spans
-from evals.traces.spans.spans import Span
 
 Object: TypeAlias = dict[str, Json]
 COMMIT = re.compile(r"[0-9a-f]{40}|(?=.*[a-f])(?=.*\d)[0-9a-f]{7,39}")
@@ -28,29 +23,6 @@ EPOCH_WITHOUT_ZONE = EPOCH.replace(tzinfo=None)
 EMPTY: tuple[Json, ...] = (None, "", [], {})
 """Values that mean "empty" in exports that have no null."""
 DOCUMENTS = ("documents", "docs", "results", "source_documents", "matches")
-
-
-def build_trace(
-    spans: list[Span], reading: Reading, form: str, more: Mapping[str, Json], app: str | None = None
-) -> Trace | Refusal:
-    """Builds the trace of some spans, or its refusal.
-
-    Args:
-        spans: The spans of the trace.
-        reading: How the file is read.
-        form: The format's name.
-        more: Fields that replace those of the spans.
-        app: The application, where no span names one.
-    """
-    line = min(span.line for span in spans)
-    parsed = None
-    try:
-        row = build_row(read_trace(spans), app)
-        parsed = Parsed({**row, **more}, plain=False)
-        return canonical.build_trace(parsed, reading, form, line)
-    except Refused as problem:
-        identified = parsed or Parsed({"trace_id": spans[0].trace_id}, plain=False)
-        return canonical.make_refusal(problem, format_spans(spans), line, reading, identified)
 
 
 def describe_call(request: Json, response: Json) -> Object:
@@ -69,8 +41,55 @@ def describe_call(request: Json, response: Json) -> Object:
     return attributes
 
 
+def describe_model_call(request: Json, response: Json) -> Object:
+    """Describes a model's call as `describe_call` does, with the model requested and parameters."""
+    asked = exchanges.describe_request(parse_text(request))
+    attributes: Object = {
+        REQUEST_MODEL: asked.get("model_requested"),
+        "llm.invocation_parameters": asked.get("params"),
+        **describe_call(request, response),
+    }
+    return {key: value for key, value in attributes.items() if value not in EMPTY}
+
+
+def describe_sides(inputs: Json, outputs: Json, is_table: bool) -> Object:
+    """Describes the input and the output of a span.
+
+    Text is the application's own and stays as it was written, unless a table may have made it.
+    """
+    is_text = type(outputs) is str and not is_table
+    return {
+        "input.value": inputs,
+        "output.value": outputs,
+        "output.mime_type": "text/plain" if is_text else None,
+    }
+
+
+def name_model(call: Object, model: Json) -> Object:
+    """Returns the attribute of the model that a product names for a call, beside the call's own.
+
+    It is the model that answered, or the one requested where the response names another.
+    """
+    if model in EMPTY or model in (call.get(RESPONSE_MODEL), call.get(REQUEST_MODEL)):
+        return {}
+    if RESPONSE_MODEL not in call:
+        return {RESPONSE_MODEL: model}
+    return {} if REQUEST_MODEL in call else {REQUEST_MODEL: model}
+
+
+REQUEST_MODEL, RESPONSE_MODEL = "gen_ai.request.model", "gen_ai.response.model"
+
+
+def unwrap_output(outputs: Json) -> tuple[Json, bool]:
+    """Takes a traced function's result out of `output`; returns it and whether it is text."""
+    if type(outputs) is dict and outputs.keys() == {"output"}:
+        outputs = outputs["output"]
+        return outputs, type(outputs) is str
+    return outputs, False
+
+
 RESPONSE_ATTRIBUTES = {
-    "model": "gen_ai.response.model",
+    "model": RESPONSE_MODEL,
     "finish_reason": "gen_ai.response.finish_reasons",
     "tokens_in": "gen_ai.usage.input_tokens",
     "tokens_out": "gen_ai.usage.output_tokens",

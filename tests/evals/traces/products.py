@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from tests.evals.traces import span_logs
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -402,4 +404,11 @@ PRODUCTS = {
     "langfuse": Product(langfuse, "traces.json"),
     "langsmith": Product(langsmith, "runs.jsonl"),
     "openai": Product(openai, "log.jsonl", frozenset({"step"})),
+    "mlflow": Product(span_logs.mlflow, "mlflow.jsonl", frozenset({"app", "tags"})),
+    "opik": Product(span_logs.opik, "opik.jsonl", frozenset({"user_id"})),
+    "weave": Product(span_logs.weave, "calls.jsonl", frozenset({"tags"})),
+    "braintrust": Product(span_logs.braintrust, "logs.json", frozenset({"app", "model_requested"})),
+    "openai_agents": Product(
+        span_logs.openai_agents, "agents.jsonl", frozenset({"app", "model", "cost_usd", "tags"})
+    ),
 }

@@ -117,7 +117,7 @@ def summarize_trace(trace: Trace) -> dict[str, Any]:
     fields = ("ts", "app", "session_id", "user_id", "input", "output", "model_requested", "model",
               "tokens_in", "tokens_out", "cost_usd", "latency_ms", "tags")  # fmt: skip
     return {
-        "trace_id": trace.trace_id.replace("-", ""),
+        "trace_id": trace.trace_id.removeprefix("tr-").replace("-", ""),
         **{name: getattr(trace, name) for name in fields},
         "messages": [summarize_message(message) for message in trace.messages],
         "step": (
@@ -140,7 +140,8 @@ def test_an_exchange_reads_back_from_each_product(
     product = PRODUCTS[name]
     path = tmp_path_factory.mktemp("trip") / product.file
     path.write_text(product.write(exchange), "utf-8")
-    items = list(reader.read_file(path, mappings={}))
+    app = exchange.app if "app" in product.missing else None
+    items = list(reader.read_file(path, mappings={}, app=app))
     assert not [item for item in items if isinstance(item, Refusal)]
     (trace,) = (item for item in items if isinstance(item, Trace))
     before, after = summarize_exchange(exchange), summarize_trace(trace)

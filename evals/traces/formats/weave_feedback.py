@@ -1,0 +1,62 @@
+"""Weave's feedback on calls, as labels: annotations, reactions, notes and scorers' results.
+
+`weave` knows which call has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evals.records import AnnotatorKind, Json, Label
+from evals.traces.rows import canonical
+from evals.traces.spans.observations import (
+    Object,
+    find_value,
+    list_objects,
+    parse_object,
+    to_text,
+    to_whole_number,
+)
+from evals.traces.spans.values import parse_literal
+
+ANNOTATION, RUNNABLE = "wandb.annotation.", "wandb.runnable."
+DIMENSIONS = {"wandb.reaction.1": "reaction", "wandb.note.1": "note"}
+VALUES = ("value", "output", "alias", "emoji", "note", "score", "label")
+"""Keys of a payload that hold the verdict."""
+SCORES = ("passed", "score", "value", "label", "correct", "flagged")
+"""Keys of a scorer's output that hold its verdict, where it is an object."""
+
+
+def read_feedback(value: Json, trace_id: str) -> Iterator[Label]:
+    """Yields the labels of the feedback on a call."""
+    for item in list_objects(parse_literal(value)):
+        kind, dimension = describe_type(to_text(item.get("feedback_type")))
+        payload = parse_object(item.get("payload"))
+        person = to_text(find_value(item, ("creator", "wb_user_id")))
+        label = canonical.make_label(
+            trace_id,
+            dimension,
+            find_verdict(payload),
+            person if kind == "human" else f"weave-{dimension}",
+            kind,
+            to_text(find_value(payload, ("reason", "explanation", "comment"))),
+        )
+        if label:
+            yield label
+
+
+def describe_type(name: str) -> tuple[AnnotatorKind, str]:
+    """Returns who gives feedback of a type, and on which dimension."""
+    if name.startswith(RUNNABLE):
+        return "judge", name.removeprefix(RUNNABLE)
+    return "human", DIMENSIONS.get(name, name.removeprefix(ANNOTATION))
+
+
+def find_verdict(payload: Object) -> Json:
+    """Finds the verdict of a payload: a word, a number or true and false."""
+    verdict = find_value(payload, VALUES)
+    if type(verdict) is dict:
+        verdict = find_value(verdict, SCORES)
+    if verdict is None and len(payload) == 1:
+        verdict = next(iter(payload.values()))
+    return verdict if type(verdict) in (bool, str) else to_whole_number(verdict)
