@@ -18,7 +18,9 @@ from evals.reports.finalize import Final
 from evals.runs import night_locks
 from evals.specs import Catalog, CatalogError
 from evals.storage import marts, night_state
+from evals.storage.label_records import read_labels
 from evals.storage.lake import HomeInUse, Lake
+from evals.storage.scratch import delete_leftovers
 from evals.storage.tables import SliceRow
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def prepare_home(lake: Lake, catalog: Catalog, now: datetime) -> None:
     """Finishes what earlier runs left: their bookings, their scratch files, erasures."""
     claim_home(lake, catalog)
     recover_budget(lake)
-    lake.sweep(now.timestamp())
+    delete_leftovers(lake, now.timestamp())
     finish_erasures(lake, catalog)
 
 
@@ -259,12 +261,12 @@ def score_nights(
 
 def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
     """Writes what dbt reads of some nights into the run's scratch DuckDB file."""
-    labels = lake.labels()
+    labels = read_labels(lake)
     labelled = "trace_id", {label.subject_id for label in labels}
     mapped = [
         row
         for night in nights
-        for row in map_labels(catalog, labels, night, lake.picked("traces", night, labelled))
+        for row in map_labels(catalog, labels, night, lake.stream_night("traces", night, labelled))
     ]
     return marts.fill(lake, run_id, nights, mapped, slice_rows(catalog), set(catalog.broken))
 

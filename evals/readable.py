@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 HIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -38,3 +39,9 @@ def escape_char(char: str) -> str:
     if code < 0x80:
         return char.encode("unicode_escape").decode()
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def list_counts(counts: Mapping[str, int]) -> str:
+    """Lists counts by kind, the largest first: `12 embedding, 3 image`."""
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{count:,} {kind}" for kind, count in ordered)

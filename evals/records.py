@@ -171,6 +171,16 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class NonAnswer:
+    """A row of a log that is no answer by its kind, such as an embedding: counted, not stored."""
+
+    source_line: int
+    """The row of the file, from 1."""
+    kind: str
+    """What it is, in lower case: `embedding`, `image`, `entry without text`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What an evaluator found in one trace."""
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from evals.evaluators.gold import GoldAndLabels
 from evals.specs import Catalog, load_catalog
+from evals.storage.label_records import read_gold_values, read_labels
 from evals.storage.lake import Lake
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,7 +42,7 @@ class Settings(NamedTuple):
 
     def load_references(self, lake: Lake) -> GoldAndLabels:
         """Loads gold values and labels."""
-        return GoldAndLabels.of(self.catalog_root, lake.labels(), lake.gold_values())
+        return GoldAndLabels.of(self.catalog_root, read_labels(lake), read_gold_values(lake))
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

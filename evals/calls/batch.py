@@ -32,7 +32,7 @@ from evals.storage.documents.batch_jobs import (
     requests_path,
     write_job,
 )
-from evals.storage.files import aside_of, open_aside
+from evals.storage.files import choose_temporary_path, open_temporary
 from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
 from evals.worklist.worklist import WantedAnswer
@@ -130,10 +130,10 @@ def write_request_files(
     """Writes files of requests within the limits; yields questions, bytes, path of each."""
     rest = list(reversed(wanted))
     while rest:
-        aside = aside_of(requests_path(provider.lake, "next"))
+        aside = choose_temporary_path(requests_path(provider.lake, "next"))
         sent: list[SentQuestion] = []
         size = 0
-        with open_aside(aside) as file:
+        with open_temporary(aside) as file:
             while rest and len(sent) < provider.limits.max_requests:
                 question = plan.build_question(rest[-1])
                 line = build_request_line(provider, question.key, question.request)

@@ -17,9 +17,9 @@ import orjson
 from evals import models
 from evals.calls.requests import CallPlan
 from evals.specs import Evaluator
-from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.ledger import list_answer_files, list_recent_answer_files
+from evals.storage.parquet_files import stream_rows
 from evals.worklist.worklist import WantedAnswer, Worklist
 
 CHARS_PER_TOKEN = 4.0
@@ -181,7 +181,5 @@ def read_sample(
 ) -> Iterator[dict[str, Any]]:
     """Reads up to 5000 answers of the files: of one evaluator or model, or of all."""
     picked = None if value is None else (column, [value])
-    rows = (
-        row for path in paths for batch in parquet_batches(path, COLUMNS, picked) for row in batch
-    )
+    rows = (row for path in paths for batch in stream_rows(path, COLUMNS, picked) for row in batch)
     return itertools.islice((row for row in rows if row["code"] is None and row["chars"]), 5000)

@@ -25,13 +25,16 @@ from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.documents import forget_requests, tombstones, user_key
 from evals.storage.documents.forget_requests import ErasureRequest, Person
+from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.inbox_stamps import read_stamps
 from evals.storage.documents.pull_cursors import restart_windows
 from evals.storage.documents.review_queues import drop_questions
 from evals.storage.documents.tombstones import add_forgotten
-from evals.storage.lake import Lake, quoted
+from evals.storage.label_records import change_label_rows
+from evals.storage.lake import Lake
+from evals.storage.queries import query_tables, quote_text
 from evals.storage.report_files import has_reports
-from evals.storage.tables import from_rows
+from evals.storage.tables import build_records
 from evals.traces.files.streams import file_sha
 
 MARK = "[forgotten]"
@@ -75,8 +78,8 @@ def find_person(
     own: dict[str, Trace] = {}
     nights: Counter[str] = Counter()
     for table in ("staged", "traces"):
-        rows = lake.rows(f"select * from {table} where {where}", {table: None})  # noqa: S608  quoted
-        for trace in from_rows(Trace, rows):
+        rows = query_tables(lake, f"select * from {table} where {where}", {table: None})  # noqa: S608  quoted
+        for trace in build_records(Trace, rows):
             nights[trace.ts.date().isoformat()] += trace.trace_id not in own
             own.setdefault(trace.trace_id, trace)
     ids = tuple(sorted({*requested, *own}))
@@ -97,7 +100,7 @@ def find_person(
 
 def list_literals(values: Iterable[str]) -> str:
     """Returns values as SQL literals for an `in` list; `null`, which matches nothing, for none."""
-    return ", ".join(map(quoted, sorted(values))) or "null"
+    return ", ".join(map(quote_text, sorted(values))) or "null"
 
 
 def list_texts(trace: Trace) -> Iterator[str]:
@@ -115,7 +118,7 @@ def find_scored(lake: Lake, traces: set[str]) -> ScoredTexts:
     others: set[str | None] = set()
     texts: set[str] = set()
     sql = "select trace_id, answer_version, content_key, explanation from scores"
-    for row in lake.rows(sql, {"scores": None}):
+    for row in query_tables(lake, sql, {"scores": None}):
         is_own = row["trace_id"] in traces
         (own if is_own else others).add(row["content_key"])
         if is_own and row["answer_version"] and row["explanation"]:
@@ -128,7 +131,7 @@ def find_scored(lake: Lake, traces: set[str]) -> ScoredTexts:
         "select content_key, text from answers"  # noqa: S608  quoted
         f" where split_part(content_key, '.', 1) in ({list_literals(keys)})"
     )
-    paid = lake.rows(answers, {"answers": None})
+    paid = query_tables(lake, answers, {"answers": None})
     texts |= {row["text"] for row in paid if row["text"]}
     # a judge may be asked repeatedly: each further answer has a key of its own
     return ScoredTexts(keys | {row["content_key"] for row in paid}, texts)
@@ -182,7 +185,7 @@ def complete_request(lake: Lake, catalog: Catalog, request: ErasureRequest) -> E
         request = forget_requests.record_person(lake, request, person)
     write_tombstones(lake, person, request.asked)
     done = Counter({"raw files": delete_raw_files(lake, catalog, person)})
-    with lake.used(alone=True):
+    with lake.lock_home(exclusive=True):
         forget_requests.drop_leftovers(lake)
         for place, touched in erase_places(lake, person):
             done[place] += touched
@@ -202,9 +205,9 @@ def delete_raw_files(lake: Lake, catalog: Catalog, person: Person) -> int:
     """Deletes the home's raw files with rows of a person, once their other rows are staged."""
     names = scrubbing.build_words(person.list_ids(), mark=MARK)
     dropped = 0
-    for path in list_inbox(lake.raw_folder()):
+    for path in list_inbox(lake.make_inbox_folder()):
         if make_name_readable(path.name) in person.files or scrubbing.contains_words(path, names):
-            if file_sha(path) not in lake.inbox_files():
+            if file_sha(path) not in read_inbox_files(lake):
                 import_file(lake, catalog, path, needs_columns=False)
             path.unlink()
             dropped += 1
@@ -288,7 +291,7 @@ def scrub_cell(value: object, words: Words) -> object:
 def delete_labels(lake: Lake, person: Person, folder: Literal["labels", "gold"]) -> int:
     """Deletes the labels or gold values of a person's traces; returns how many."""
     ids = set(person.traces)
-    return lake.change_labels(folder, lambda row: None if row["subject_id"] in ids else row)
+    return change_label_rows(lake, folder, lambda row: None if row["subject_id"] in ids else row)
 
 
 def find_remaining(lake: Lake, person: Person) -> Iterator[Path]:

@@ -19,9 +19,12 @@ from evals.reports import redact_text
 from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.documents.emptied_files import add_emptied, mark_of, read_emptied
+from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.review_queues import delete_review_queue
 from evals.storage.documents.tombstones import add_closed_nights
+from evals.storage.label_records import change_label_rows
 from evals.storage.lake import Lake
+from evals.storage.queries import query_tables
 from evals.storage.refused_rows import refused_tables
 from evals.traces.files.streams import file_sha
 
@@ -51,8 +54,8 @@ def find_expired(lake: Lake, catalog: Catalog, now: datetime) -> Expired:
     """Finds what has outlived the catalog's retention, by names and times alone."""
     rule = catalog.retention
     raw = now - timedelta(days=rule.raw_days)
-    known = lake.inbox_files()
-    aged = [path for path in list_inbox(lake.raw_folder()) if modified_at(path) < raw]
+    known = read_inbox_files(lake)
+    aged = [path for path in list_inbox(lake.make_inbox_folder()) if modified_at(path) < raw]
     refused = [path for path in refused_tables(lake) if modified_at(path) < raw]
     emptied = read_emptied(lake)
     return Expired(
@@ -64,8 +67,8 @@ def find_expired(lake: Lake, catalog: Catalog, now: datetime) -> Expired:
 
 def find_expired_nights(lake: Lake, before: datetime) -> Iterator[date]:
     """Yields nights that began and were staged before a moment: no history just imported."""
-    for night in sorted({*lake.nights("staged"), *lake.nights("traces")}):
-        files = lake.files("staged", [night]) + lake.files("traces", [night])
+    for night in sorted({*lake.list_nights("staged"), *lake.list_nights("traces")}):
+        files = lake.list_files("staged", [night]) + lake.list_files("traces", [night])
         begun = datetime(night.year, night.month, night.day, tzinfo=UTC)
         if begun < before and all(modified_at(path) < before for path in files):
             yield night
@@ -83,7 +86,7 @@ def delete_expired(lake: Lake, found: Expired) -> dict[str, int]:
         How much was deleted, by kind.
     """
     done: Counter[str] = Counter()
-    with lake.used(alone=True):
+    with lake.lock_home(exclusive=True):
         for path in found.raw:
             path.unlink(missing_ok=True)
             done["raw files"] += 1
@@ -124,7 +127,7 @@ def empty_refused(lake: Lake, paths: Iterable[Path]) -> int:
 
 def list_traces(lake: Lake, nights: tuple[date, ...]) -> set[str]:
     """Returns the trace ids of some nights."""
-    rows = lake.rows("select distinct trace_id from staged", {"staged": nights})
+    rows = query_tables(lake, "select distinct trace_id from staged", {"staged": nights})
     return {row["trace_id"] for row in rows}
 
 
@@ -137,7 +140,7 @@ def retire_answers(lake: Lake, nights: Iterable[date]) -> int:
         key = f"{MARK}{digest(str(row['content_key']))}"
         return {**row, "content_key": key, "text": None, "probability": None, "code": "expired"}
 
-    paths = lake.files("answers", list(nights))
+    paths = lake.list_files("answers", list(nights))
     return sum(scrubbing.scrub_parquet(path, lambda row: True, retire_answer) for path in paths)
 
 
@@ -163,4 +166,4 @@ def redact_notes(lake: Lake, traces: set[str]) -> int:
         is_about = row["subject_id"] in traces and "critique" in row
         return {**row, "critique": MARK} if is_about else row
 
-    return lake.change_labels("labels", redact_critique)
+    return change_label_rows(lake, "labels", redact_critique)

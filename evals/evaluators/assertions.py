@@ -23,6 +23,7 @@ from evals.evaluators.code_checks import (
     quoted,
 )
 from evals.evaluators.comparisons import UnreadableJson
+from evals.evaluators.normal_form import fold_case, normalize_characters
 from evals.evaluators.sql import UnreadableSql
 from evals.records import Failure, Json, Outcome, Skip, Trace
 
@@ -131,8 +132,9 @@ class Words(Params):
 
     def find_in(self, text: str) -> list[str]:
         """Returns the values that a text contains."""
-        fold = str.casefold if self.ignore_case else str
-        return [value for value in self.values if fold(value) in fold(text)]
+        normalize = fold_case if self.ignore_case else normalize_characters
+        normalized = normalize(text)
+        return [value for value in self.values if normalize(value) in normalized]
 
 
 class Contains(Words):
@@ -141,7 +143,7 @@ class Contains(Words):
     match: Literal["all", "any"] = "all"
 
 
-@check("contains", behaviour=1, params=Contains)
+@check("contains", behaviour=2, params=Contains)
 def contains(trace: Trace, params: Contains, gold: Json) -> Result:
     """The output contains all (or any) of some strings."""
     present = params.find_in(trace.output)
@@ -151,7 +153,7 @@ def contains(trace: Trace, params: Contains, gold: Json) -> Result:
     return Outcome(False, explanation=f"does not contain {', '.join(absent)}")
 
 
-@check("not_contains", behaviour=1, params=Words)
+@check("not_contains", behaviour=2, params=Words)
 def not_contains(trace: Trace, params: Words, gold: Json) -> Result:
     """The output contains none of some strings."""
     present = params.find_in(trace.output)
@@ -179,13 +181,17 @@ class Pattern(Params):
         return value
 
 
-@check("regex", behaviour=1, params=Pattern)
+@check("regex", behaviour=2, params=Pattern)
 def matches_pattern(trace: Trace, params: Pattern, gold: Json) -> Result:
-    """A regular expression matches the output (or, forbidden, does not)."""
+    """A regular expression matches the output, as written or normalized (or, forbidden, neither).
+
+    So a decomposed letter, a no-break space or a soft hyphen hides nothing that is forbidden.
+    """
     compiled = regex.compile(params.pattern, regex.IGNORECASE if params.ignore_case else 0)
     search = compiled.fullmatch if params.full else compiled.search
+    texts = dict.fromkeys((trace.output, normalize_characters(trace.output)))
     try:
-        match = search(trace.output, timeout=params.timeout_s)
+        match = next(filter(None, (search(text, timeout=params.timeout_s) for text in texts)), None)
     except TimeoutError:
         message = f"the pattern took over {params.timeout_s:g} s; make it simpler"
         return Failure("regex-timeout", message)
@@ -246,7 +252,7 @@ class NumbersInSource(Params):
 
 
 @check(
-    "numbers_in_source", reads=("input", "context", "output"), behaviour=2, params=NumbersInSource
+    "numbers_in_source", reads=("input", "context", "output"), behaviour=3, params=NumbersInSource
 )
 def numbers_in_source(trace: Trace, params: NumbersInSource, gold: Json) -> Result:
     """Every number in the output is stated in the input or the context; value is the share."""
@@ -255,7 +261,7 @@ def numbers_in_source(trace: Trace, params: NumbersInSource, gold: Json) -> Resu
         return Skip("no-source")
     text = trace.output
     if params.ignore_list_markers:
-        text = numbers.LIST_MARKER.sub(" ", text)
+        text = numbers.drop_list_markers(text)
     free = {str(number) for number in range(params.ignore_up_to + 1)} - {"0"}
     claims = [
         number
@@ -263,7 +269,7 @@ def numbers_in_source(trace: Trace, params: NumbersInSource, gold: Json) -> Resu
         if not (number.is_ordinal and params.ignore_ordinals) and not number.values & free
     ]
     stated = numbers.find_stated_values(source, params.language)
-    new = [number.text for number in claims if not number.values & stated]
+    new = [number.text for number in claims if not number.is_stated(stated)]
     share = 1 - len(new) / len(claims) if claims else None
     words = ", ".join(dict.fromkeys(quoted(number, 30) for number in new[:20]))
     return Outcome(not new, share, f"not in the source: {words}" if new else "")

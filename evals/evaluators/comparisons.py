@@ -6,13 +6,11 @@ Verdicts are made from it in `assertions` and `references`.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from evals.evaluators.normal_form import is_number, is_same_value, normalize_text
 from evals.records import Json
-
-SPACES = re.compile(r"\s+")
 
 
 class UnreadableJson(ValueError):
@@ -49,13 +47,6 @@ def micro_f1(rows: Iterable[Comparison], count_invented: bool = True) -> float |
     return 2 * right / values if values else None
 
 
-def normalize_text(value: Json, ignore_case: bool = True) -> str:
-    """Returns a value as text with normalized spaces (and case)."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    text = SPACES.sub(" ", text).strip()
-    return text.casefold() if ignore_case else text
-
-
 def read_json(text: str) -> Json:
     """Parses strict JSON.
 
@@ -90,25 +81,48 @@ def compare_attributes(
     Args:
         extracted: the extraction.
         gold: per attribute one value, a list of acceptable values, or {value: count}; null,
-            an empty list or a missing word where the attribute has no value.
+            an empty list or a missing word where the attribute has no value. Where the extraction
+            has an object, a gold object is one too and is compared part by part.
         attributes: the only ones looked at; None for every one either side has.
         missing: words that mean no value, whatever their case.
-        ignore_case: whether letter case is ignored; differences in spaces always are.
+        ignore_case: whether letter case is ignored; differences in spaces and in how a character
+            or a number is written always are.
     """
     gone = {normalize_text(word) for word in missing}
     groups: dict[str, list[str]] = {"right": [], "wrong": [], "missed": [], "invented": []}
     for name in sorted(set(extracted) | set(gold) if attributes is None else attributes):
-        mine = values_present(extracted.get(name), gone)
-        theirs = {normalize_text(v, ignore_case) for v in values_present(gold.get(name), gone)}
+        mine = list_values(extracted.get(name), gone)
+        theirs = list_gold_values(gold.get(name), mine, gone)
         if mine and theirs:
-            same = all(normalize_text(value, ignore_case) in theirs for value in mine)
+            same = all(
+                any(is_same_value(value, right, ignore_case) for right in theirs) for value in mine
+            )
             groups["right" if same else "wrong"].append(name)
         elif mine or theirs:
             groups["invented" if mine else "missed"].append(name)
     return Comparison(**{key: tuple(names) for key, names in groups.items()})
 
 
-def values_present(value: Json, gone: Collection[str]) -> list[Json]:
-    """Returns the values of an attribute without the words for no value."""
-    values = list(value) if isinstance(value, dict | list) else [value]
-    return [v for v in values if v is not None and normalize_text(v) not in gone]
+def list_values(value: Json, gone: Collection[str]) -> list[Json]:
+    """Returns the values of an attribute without the words for no value; an object is one."""
+    values = value if isinstance(value, list) else [value]
+    kept = (drop_missing(each, gone) for each in values)
+    return [each for each in kept if each is not None]
+
+
+def list_gold_values(value: Json, answered: list[Json], gone: Collection[str]) -> list[Json]:
+    """Returns the values that gold accepts; {value: count} is told from an object by the answer."""
+    is_object = any(isinstance(each, dict) for each in answered)
+    if isinstance(value, dict) and not is_object and all(map(is_number, value.values())):
+        return list_values(list(value), gone)
+    return list_values(value, gone)
+
+
+def drop_missing(value: Json, gone: Collection[str]) -> Json:
+    """Returns a value without the parts that mean no value; None where nothing is left."""
+    if isinstance(value, dict):
+        kept = {key: drop_missing(part, gone) for key, part in value.items()}
+        return {key: part for key, part in kept.items() if part is not None} or None
+    if isinstance(value, str) and normalize_text(value) in gone:
+        return None
+    return value

@@ -21,6 +21,7 @@ from evals.evaluators.code_checks import (
     quoted,
 )
 from evals.evaluators.comparisons import Comparison, UnreadableJson
+from evals.evaluators.normal_form import is_number, is_same_value
 from evals.evaluators.sql import UnreadableSql
 from evals.records import Failure, Json, Outcome, Trace
 
@@ -39,20 +40,20 @@ class Attributes(JsonParams):
         )
 
 
-@check("attributes", kind="reference", needs_gold=True, behaviour=1, params=Attributes)
+@check("attributes", kind="reference", needs_gold=True, behaviour=2, params=Attributes)
 def attributes(trace: Trace, params: Attributes, gold: Json) -> Result:
     """Every attribute has its gold value and none is invented; value is the F1."""
     return compare_with_gold(params, trace, gold)
 
 
-@check("attribute_names", kind="reference", needs_gold=True, behaviour=1, params=Attributes)
+@check("attribute_names", kind="reference", needs_gold=True, behaviour=2, params=Attributes)
 def attribute_names(trace: Trace, params: Attributes, gold: Json) -> Result:
     """Every attribute that has a gold value is given some value; value is the share given."""
-    extraction = read_extraction(params, trace, gold)
-    if not isinstance(extraction, Extraction):
-        return extraction
-    missed = sorted(params.compare(*extraction).missed)
-    share = 1 - len(missed) / len(extraction.gold) if extraction.gold else 1.0
+    compared = compare_extraction(params, trace, gold)
+    if not isinstance(compared, Compared):
+        return compared
+    missed = sorted(compared.comparison.missed)
+    share = 1 - len(missed) / len(compared.gold) if compared.gold else 1.0
     return Outcome(not missed, share, f"no value for {', '.join(missed)}"[:600] if missed else "")
 
 
@@ -64,7 +65,7 @@ class Attribute(JsonParams):
     ignore_case: bool = True
 
 
-@check("attribute", kind="reference", needs_gold=True, behaviour=1, params=Attribute)
+@check("attribute", kind="reference", needs_gold=True, behaviour=2, params=Attribute)
 def attribute(trace: Trace, params: Attribute, gold: Json) -> Result:
     """One attribute has its gold value; gold is a map of attributes, or that value itself."""
     if gold is not None and not isinstance(gold, dict):
@@ -73,32 +74,35 @@ def attribute(trace: Trace, params: Attribute, gold: Json) -> Result:
     return compare_with_gold(Attributes.model_validate(narrowed), trace, gold)
 
 
-class Extraction(NamedTuple):
-    """An output's attributes and their gold values."""
+class Compared(NamedTuple):
+    """An output's attributes beside their gold values."""
 
     attributes: dict[str, Json]
     gold: dict[str, Json]
+    comparison: Comparison
 
 
-def read_extraction(params: JsonParams, trace: Trace, gold: Json) -> Extraction | Result:
-    """Returns the attributes and their gold, or the result where either cannot be read."""
+def compare_extraction(params: Attributes, trace: Trace, gold: Json) -> Compared | Result:
+    """Compares the attributes with gold; returns the result where either cannot be read."""
     if gold is None:
         return NO_GOLD
     if not isinstance(gold, dict):
         return Failure("bad-gold", "gold is not a map of attribute to value")
     try:
-        return Extraction(params.read_object(trace.output), gold)
+        extracted = params.read_object(trace.output)
+        return Compared(extracted, gold, params.compare(extracted, gold))
     except UnreadableJson as error:
         return Outcome(False, 0.0, f"not a JSON object: {error}")
+    except RecursionError:
+        return Outcome(False, 0.0, "not a JSON object: nested too deep")
 
 
 def compare_with_gold(params: Attributes, trace: Trace, gold: Json) -> Result:
     """Passes where every compared attribute has its gold value; value is the F1."""
-    extraction = read_extraction(params, trace, gold)
-    if not isinstance(extraction, Extraction):
-        return extraction
-    comparison = params.compare(*extraction)
-    answered, expected = extraction
+    compared = compare_extraction(params, trace, gold)
+    if not isinstance(compared, Compared):
+        return compared
+    answered, expected, comparison = compared
     lines = [
         f"{name}: said {show_values(answered.get(name))}, gold {show_values(expected.get(name))}"
         for name in sorted(comparison.wrong + comparison.missed + comparison.invented)
@@ -109,6 +113,8 @@ def compare_with_gold(params: Attributes, trace: Trace, gold: Json) -> Result:
 
 def show_values(value: Json) -> str:
     """Formats an attribute's value for an explanation."""
+    if isinstance(value, dict) and not all(map(is_number, value.values())):
+        return quoted(value, 120)
     values = list(value) if isinstance(value, dict | list) else [value]
     return " or ".join("nothing" if v is None else quoted(v, 60) or "''" for v in values[:3])
 
@@ -119,7 +125,7 @@ class Equals(Params):
     ignore_case: bool = True
 
 
-@check("equals", kind="reference", needs_gold=True, behaviour=1, params=Equals)
+@check("equals", kind="reference", needs_gold=True, behaviour=2, params=Equals)
 def equals(trace: Trace, params: Equals, gold: Json) -> Result:
     """The output is the gold text, or one of several, spaces (and case) evened out."""
     accepted: list[Json] = [
@@ -127,10 +133,19 @@ def equals(trace: Trace, params: Equals, gold: Json) -> Result:
     ]
     if not accepted:
         return NO_GOLD
-    answered = comparisons.normalize_text(trace.output, params.ignore_case)
-    if answered in {comparisons.normalize_text(value, params.ignore_case) for value in accepted}:
+    if any(is_gold_text(trace.output, value, params.ignore_case) for value in accepted):
         return Outcome(True)
     return Outcome(False, explanation=f"said {quoted(trace.output)}, gold {show_values(accepted)}")
+
+
+def is_gold_text(output: str, gold: Json, ignore_case: bool) -> bool:
+    """Whether an output is a gold value; a gold object or list is compared with it as JSON."""
+    if not isinstance(gold, dict | list):
+        return is_same_value(output, gold, ignore_case)
+    try:
+        return is_same_value(comparisons.read_json(output), gold, ignore_case)
+    except (UnreadableJson, RecursionError):
+        return False
 
 
 class SqlEquals(SqlParams):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
+from evals.evaluators import languages
 from evals.evaluators.code_checks import Fields, Params, Result, text_check
 from evals.privacy.detectors import PII_KINDS, SECRET_KINDS, build_redactor, find_all
 from evals.records import Json, Outcome, Skip
@@ -67,7 +68,10 @@ class Secrets(Kinds):
 class Language(Params):
     """Params of `language`."""
 
-    expected: tuple[str, ...] = Field(default=(), description="ISO 639-1 codes; empty: skipped")
+    expected: tuple[str, ...] = Field(
+        default=(),
+        description="languages by code or name (`en`, `en-US`, `English`); empty: skipped",
+    )
     letters: int = Field(default=20, ge=1, description="shorter texts are skipped")
     confidence: float = Field(default=0.5, ge=0, le=1, description="below it the check is unsure")
 
@@ -76,6 +80,12 @@ class Language(Params):
     def accept_one(cls, value: object) -> object:
         """Accepts one code in place of a list."""
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("expected")
+    @classmethod
+    def check_expected(cls, expected: tuple[str, ...]) -> tuple[str, ...]:
+        """Accepts only languages that can be detected, each by the detector's code."""
+        return tuple(dict.fromkeys(map(languages.read_language, expected)))
 
 
 def redact_kinds(text: str, params: Kinds) -> str:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from evals.privacy.redaction import PrivacyFilter
 from evals.readable import make_name_readable
-from evals.records import Label, Refusal, Trace
+from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.specs import Catalog
 from evals.traces import reader
 from evals.traces.files.containers import Container, inspect_file
@@ -62,6 +62,8 @@ class FileExplanation:
     apps: dict[str, int]
     nights: list[str]
     refused: list[RefusedRows]
+    skipped: dict[str, int]
+    """Entries of a log that are no answers, by kind."""
     first: dict[str, object] | None
     """The first trace, as it would be stored."""
 
@@ -99,6 +101,9 @@ def explain_file(
         apps=dict(sorted(Counter(row.app for row in traces).items())),
         nights=sorted(night.isoformat() for night in nights),
         refused=group_by_reason([row for row in seen if isinstance(row, Refusal)]),
+        skipped=dict(
+            sorted(Counter(row.kind for row in seen if isinstance(row, NonAnswer)).items())
+        ),
         first=describe_trace(first) if first else None,
     )
 

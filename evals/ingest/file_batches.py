@@ -14,8 +14,8 @@ from evals.ingest.sessions import record_carried
 from evals.labels.label_files import Batch, add_batches
 from evals.privacy.redaction import PrivacyFilter
 from evals.records import Label
+from evals.storage.documents.inbox_files import InboxFile, add_inbox_files, read_inbox_files
 from evals.storage.lake import Lake
-from evals.storage.tables import InboxFile
 
 BATCH_ROWS = 100_000
 """Rows and labels after which a batch is committed."""
@@ -29,7 +29,7 @@ class FileBatch:
         self.files: list[InboxFile] = []
         self.labels: dict[str, Sequence[Label]] = {}
         self.size = 0
-        self.order = len(lake.inbox_files())
+        self.order = len(read_inbox_files(lake))
         """The position of the next file among all that were read."""
 
     def __enter__(self) -> Self:
@@ -55,6 +55,6 @@ class FileBatch:
         if files:
             batches = {name: Batch(file_labels) for name, file_labels in labels.items()}
             add_batches(self.lake, self.privacy, batches)
-            self.lake.record_files(files)
+            add_inbox_files(self.lake, files)
             nights = {date.fromisoformat(night) for seen in files for night in seen.nights}
             record_carried(self.lake, nights)

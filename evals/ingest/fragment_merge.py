@@ -19,9 +19,9 @@ from evals.ingest.staged_rows import COPY, CORRECTED, MERGED, StagedFile, read_r
 from evals.privacy.redaction import load_user_key
 from evals.records import Trace
 from evals.specs import Catalog
-from evals.storage.files import write_parquet
 from evals.storage.lake import Lake
-from evals.storage.tables import from_rows, to_table
+from evals.storage.parquet_files import write_parquet
+from evals.storage.tables import build_records, to_table
 
 if TYPE_CHECKING:
     import pandas
@@ -88,7 +88,7 @@ def read_traces(
         part_rows = ordered.loc[ordered["part"] == part]
         for table, at in read_row_groups(files[part].path, part_rows):
             places: list[int] = part_rows["row"].iloc[at].to_list()
-            for row, trace in zip(places, from_rows(Trace, table.to_pylist()), strict=True):
+            for row, trace in zip(places, build_records(Trace, table.to_pylist()), strict=True):
                 yield (part, row), trace
 
 

@@ -13,12 +13,13 @@ from typing import NamedTuple
 from evals.ingest.file_batches import FileBatch
 from evals.ingest.staging import import_file
 from evals.privacy.redaction import PrivacyFilter
+from evals.readable import list_counts
 from evals.sources import locations
 from evals.sources.pulls import find_app
 from evals.specs import Catalog
+from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
 from evals.storage.documents.inbox_stamps import FileStamp, read_stamps, write_stamps
 from evals.storage.lake import Lake
-from evals.storage.tables import InboxFile
 from evals.traces.files.streams import file_sha
 from evals.traces.reader import MissingColumnsError
 
@@ -47,7 +48,7 @@ def list_inbox(inbox: Path | str | None) -> list[Path]:
 def find_unread(lake: Lake, inbox: Path | str | None) -> list[Path]:
     """Returns the files that were not read yet; hashes those whose size or time changed."""
     stamps = read_stamps(lake)
-    inbox_files = lake.inbox_files()
+    inbox_files = read_inbox_files(lake)
     fresh = dict(stamps)
     unread: list[Path] = []
     for path in list_inbox(inbox):
@@ -85,8 +86,8 @@ def import_inbox(
         where = None
     imported: dict[str, InboxFile] = {}
     failures: list[str] = []
-    with lake.used(), FileBatch(lake, PrivacyFilter.load(lake, catalog)) as arrivals:
-        for inbox in (where, lake.raw_folder()):
+    with lake.lock_home(), FileBatch(lake, PrivacyFilter.load(lake, catalog)) as arrivals:
+        for inbox in (where, lake.make_inbox_folder()):
             for path in find_unread(lake, inbox):
                 say(f"importing {path.name}")
                 try:
@@ -105,6 +106,8 @@ def import_inbox(
                     failures.append(str(error))
                     continue
                 imported[seen.sha256] = seen
+                if seen.skipped:
+                    say(f"{path.name}: skipped {list_counts(seen.skipped)}, which are no answers")
     return ImportResult(list(imported.values()), failures)
 
 

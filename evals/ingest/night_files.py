@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from evals.records import Trace
-from evals.storage.files import aside_of, parquet_writer
-from evals.storage.lake import Lake, safe
-from evals.storage.tables import arrow_schema, to_table
+from evals.storage.files import choose_temporary_path
+from evals.storage.lake import Lake, require_safe_name
+from evals.storage.parquet_files import open_parquet_writer
+from evals.storage.tables import build_schema, to_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -141,7 +142,7 @@ class NightFiles:
         """Returns a table with every column of traces."""
         import pyarrow as pa
 
-        schema = arrow_schema(Trace)
+        schema = build_schema(Trace)
         if len(schema) == rows.num_columns:
             return rows
         arrays: list[Any] = [  # a stub's gap: an array of any type
@@ -168,9 +169,9 @@ class NightFiles:
 
     def create_file(self, night: date) -> pq.ParquetWriter:
         """Creates a file of a night under a temporary name."""
-        folder = self.lake.partition(self.table, night)
+        folder = self.lake.locate_partition(self.table, night)
         part = sum(path.parent == folder for _, path in self.parts)
-        name = f"{safe(self.name)}{f'.{part}' if part else ''}.parquet"
-        aside = aside_of(folder / name)
+        name = f"{require_safe_name(self.name)}{f'.{part}' if part else ''}.parquet"
+        aside = choose_temporary_path(folder / name)
         self.parts.append((aside, folder / name))
-        return parquet_writer(aside, arrow_schema(Trace), use_dictionary=DICTIONARY_COLUMNS)
+        return open_parquet_writer(aside, build_schema(Trace), use_dictionary=DICTIONARY_COLUMNS)

@@ -54,6 +54,8 @@ class ReadResult(NamedTuple):
     labels: list[Label]
     parts: list[tuple[Path, Path]]
     """Temporary files, and the names to publish them under."""
+    skipped: Counter[str]
+    """Entries that are no answers, by kind."""
     apps: Counter[str]
     notes: ReadingNotes
 

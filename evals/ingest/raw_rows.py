@@ -15,7 +15,7 @@ from evals.storage.tables import to_table
 from evals.traces.files.containers import Container, read_rows
 from evals.traces.files.streams import BROKEN, KEPT
 
-ROW_FORMATS = ("jsonl", "json", "csv", "parquet", "openai")
+ROW_FORMATS = ("jsonl", "json", "csv", "parquet", "openai", "bedrock", "vertex", "litellm")
 """Formats in which every line, element or table row is one trace."""
 
 

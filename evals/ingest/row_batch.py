@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evals.ingest.identity import HASHED, hash_cells
 from evals.records import Json, Trace, encode_canonical, encode_each
-from evals.storage.arrow_columns import column as as_column
-from evals.storage.tables import arrow_schema
+from evals.storage.arrow_columns import build_array
+from evals.storage.tables import build_schema
 from evals.traces.rows.shapes import NESTED, to_microseconds
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def build_table(rows: Sequence[FilteredRow], key: bytes) -> pyarrow.Table:
     cells = {field: list_values(originals, field) for field in HASHED}
     cells |= {field: encode_nested(cells[field]) for field in NESTED}
     hashes = [hash_cells(row, key) for row in zip(*cells.values(), strict=True)]
-    schema = arrow_schema(Trace)
+    schema = build_schema(Trace)
     columns: list[Any] = []
     for field in schema:
         if field.name == "content_hash":
@@ -50,7 +50,7 @@ def build_table(rows: Sequence[FilteredRow], key: bytes) -> pyarrow.Table:
             column = encode_changed(rows, field.name, cells[field.name])
         else:
             column = [getattr(trace, field.name) for trace in filtered]
-        columns.append(as_column(column, field.type))
+        columns.append(build_array(column, field.type))
     return pa.Table.from_arrays(columns, schema=schema)
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from evals.ingest.fragments import FORMATS
 from evals.records import Json
 from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
-from evals.storage.lake import Lake, connection, quoted
-from evals.storage.tables import InboxFile
+from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
+from evals.storage.lake import Lake
+from evals.storage.queries import open_duckdb, quote_text
 from evals.traces.rows.shapes import EPOCH
 
 if TYPE_CHECKING:
@@ -80,10 +81,10 @@ def list_staged_files(
     lake: Lake, nights: Sequence[date], table: str = "staged"
 ) -> list[StagedFile]:
     """Lists the staged files of some nights, or those of their traces, in reading order."""
-    inbox_files = {row.sha256[:16]: row for row in lake.inbox_files().values()}
+    inbox_files = {row.sha256[:16]: row for row in read_inbox_files(lake).values()}
     files: list[StagedFile] = []
     for night in nights:
-        for path in lake.files(table, [night]):
+        for path in lake.list_files(table, [night]):
             row: InboxFile | None = inbox_files.get(path.stem.split(".")[0])
             seen = row.seen if row else ""
             at = (datetime.fromisoformat(seen) - EPOCH) // timedelta(microseconds=1) if seen else 0
@@ -100,7 +101,7 @@ def build_table_sql(files: Sequence[StagedFile]) -> str:
 
 def quote_paths(files: Sequence[StagedFile]) -> str:
     """Returns the paths of files as a SQL list."""
-    return ", ".join(quoted(str(source.path)) for source in files)
+    return ", ".join(quote_text(str(source.path)) for source in files)
 
 
 def find_carried_rows(lake: Lake, night: date) -> list[tuple[str, int, str]]:
@@ -115,7 +116,7 @@ def find_carried_rows(lake: Lake, night: date) -> list[tuple[str, int, str]]:
     )
     if not before or not files:
         return []
-    with connection() as db:
+    with open_duckdb() as db:
         return db.sql(
             CARRIED_SQL.format(
                 night=build_table_sql(files),
@@ -149,7 +150,7 @@ def read_rows(
     files = [*files, *more]
     if not files:
         return [], pandas.DataFrame()
-    with connection() as db:
+    with open_duckdb() as db:
         part = f"list_position([{quote_paths(files)}], filename) - 1 as part"
         query = (
             f"select {part}, file_row_number as row, {COLUMNS_SQL} from {build_table_sql(files)}"  # noqa: S608  our own paths
@@ -224,7 +225,7 @@ def count_lost_results(
     for part in parts:
         part_rows = frame.loc[frame["part"] == part]
         places: dict[int, int] = dict(zip(part_rows["row"], part_rows.index, strict=True))
-        with connection() as db:
+        with open_duckdb() as db:
             db.register("wanted", part_rows[["row"]])
             chats = db.sql(
                 f"select file_row_number as row, messages from {build_table_sql([files[part]])} "  # noqa: S608  our own paths

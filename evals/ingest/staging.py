@@ -22,11 +22,12 @@ from evals.ingest.screening import screen_rows
 from evals.ingest.timestamp_limits import check_timestamp, latest_allowed
 from evals.privacy.redaction import PrivacyFilter, name_without_secrets, redact_all
 from evals.readable import make_name_readable
-from evals.records import Label, Refusal, Trace
+from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.specs import Catalog
-from evals.storage.lake import Lake, in_use
+from evals.storage.documents.inbox_files import InboxFile
+from evals.storage.lake import Lake, with_home_lock
 from evals.storage.refused_rows import write_refused
-from evals.storage.tables import InboxFile, arrow_schema
+from evals.storage.tables import build_schema
 from evals.traces import reader
 from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import file_sha
@@ -45,7 +46,7 @@ ROWS_AT_ONCE = 1000
 """How many single rows are written together."""
 
 
-@in_use
+@with_home_lock
 def import_file(
     lake: Lake,
     catalog: Catalog,
@@ -120,7 +121,7 @@ def stage_share(task: ReadTask) -> ReadResult:
         staging.read_file(task.path, task.reading, task.container)
     nights = staging.nights
     staged = (staging.format, nights.rows, staging.refused, staging.labels, nights.parts)
-    return ReadResult(*staged, staging.apps, task.reading.notes)
+    return ReadResult(*staged, staging.skipped, staging.apps, task.reading.notes)
 
 
 class FileStaging:
@@ -146,6 +147,7 @@ class FileStaging:
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
         self.misread: set[int] = set()
+        self.skipped: Counter[str] = Counter()
         self.apps: Counter[str] = Counter()
         self.notes = ReadingNotes()
         self.format = self.place = ""
@@ -164,6 +166,7 @@ class FileStaging:
         self.apps.update(other.apps)
         self.refused = sorted([*self.refused, *other.refused], key=lambda row: row.source_line)
         self.labels += other.labels
+        self.skipped.update(other.skipped)
 
     def add_output(self, output: Columns | ImporterOutput) -> None:
         """Stages rows or a label from an importer."""
@@ -180,6 +183,8 @@ class FileStaging:
                 self.add_row(trace)
         elif isinstance(output, Label):
             self.labels.append(output)
+        elif isinstance(output, NonAnswer):
+            self.skipped[output.kind] += 1
         else:
             self.add_row(output)
 
@@ -227,6 +232,7 @@ class FileStaging:
             order,
             self.now.isoformat() if self.now else "",
             self.place,
+            dict(sorted(self.skipped.items())),
             dict(sorted(self.apps.items())),
             sorted(filter(None, self.notes.mapped)),
             {
@@ -245,6 +251,6 @@ def build_columns_table(columns: Columns) -> pyarrow.Table:
     """Builds an Arrow table of traces, without columns that are the same in every row."""
     import pyarrow as pa
 
-    fields = [field for field in arrow_schema(Trace) if field.name in columns.cells]
+    fields = [field for field in build_schema(Trace) if field.name in columns.cells]
     arrays: list[Any] = [pa.array(columns.cells[field.name], field.type) for field in fields]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))

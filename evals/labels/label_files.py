@@ -27,8 +27,10 @@ from evals.records import AnnotatorKind, GoldValue, Label, Outcome, Trace, diges
 from evals.specs import Catalog
 from evals.storage.documents.label_batches import add_label_batches, read_label_batches
 from evals.storage.id_index import build_id_table, find_nights
-from evals.storage.lake import Lake, connection
+from evals.storage.label_records import write_gold_values, write_labels
+from evals.storage.lake import Lake
 from evals.storage.night_state import DAY
+from evals.storage.queries import create_table_view, open_duckdb
 from evals.storage.tables import MappedLabel
 from evals.traces.files.streams import file_sha
 
@@ -189,7 +191,7 @@ def add_batches(lake: Lake, privacy_filter: PrivacyFilter, batches: Mapping[str,
         ]
         added += add_batch(lake, privacy_filter, name, batch, staged)
         nights = {near for row in rows for near in (row["night"], row["night"] - DAY)}
-        touched[name] = nights.intersection(lake.nights("staged"))
+        touched[name] = nights.intersection(lake.list_nights("staged"))
     add_label_batches(lake, touched)
     return added
 
@@ -215,9 +217,9 @@ def add_batch(
     bound = [bind_to_answer(label, staged.get(label.subject_id, ())) for label in labels if label]
     gold = [value for value in values if value]
     if bound:
-        lake.add_labels(bound, name)
+        write_labels(lake, bound, name)
     if gold:
-        lake.add_gold_values(gold, name)
+        write_gold_values(lake, gold, name)
     return len(bound) + len(gold)
 
 
@@ -227,9 +229,9 @@ def read_staged_answers(lake: Lake, ids: Collection[str]) -> dict[str, list[Row]
     nights = find_nights(lake, ids)
     if not nights:
         return by_trace
-    with connection() as db:
+    with open_duckdb() as db:
         db.register("wanted", build_id_table(ids))
-        lake.view(db, "staged", "staged", nights)
+        create_table_view(db, lake, "staged", nights)
         rows = db.sql(STAGED_ANSWERS).to_arrow_table().to_pylist()
     for row in rows:
         shown = [row.pop(name) for name in ("input", "context", "output")]

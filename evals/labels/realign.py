@@ -22,24 +22,25 @@ from evals.storage.documents.review_queues import (
     read_review_queue,
     write_review_queue,
 )
+from evals.storage.label_records import read_gold_values, read_labels
 from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
 
 
 def build_night_queue(lake: Lake, catalog: Catalog, night: date) -> list[ReviewQuestion]:
     """Builds and stores a night's review queue over all its applications."""
-    labels = lake.labels()
+    labels = read_labels(lake)
     failed: dict[str, list[Score]] = defaultdict(list)
     for file in locked_files(lake, "scores", [night]):
-        for score in lake.each("scores", file, ("verdict", ["fail"])):
+        for score in lake.stream_file("scores", file, ("verdict", ["fail"])):
             failed[score.app].append(score)
     ids: dict[str, list[str]] = defaultdict(list)
-    for rows in lake.batches("traces", night, ("trace_id", "app")):
+    for rows in lake.stream_batches("traces", night, ("trace_id", "app")):
         for row in rows:
             ids[row["app"]].append(row["trace_id"])
-    gold = lake.gold_values()
+    gold = read_gold_values(lake)
     labelled = "trace_id", {label.subject_id for label in labels}
-    judged = review_queue.find_judged(labels, gold, lake.picked("traces", night, labelled))
+    judged = review_queue.find_judged(labels, gold, lake.stream_night("traces", night, labelled))
     queued: list[ReviewQuestion] = []
     for app in sorted(set(ids) - set(catalog.broken)):
         dimensions = list_review_dimensions(catalog, app)
@@ -69,7 +70,7 @@ def build_sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]
     questions = [one for one in read_review_queue(lake, night) if app in (None, one.app)]
     wanted = "trace_id", {one.trace_id for one in questions}
     return review_queue.build_sheet(
-        questions, {t.trace_id: t for t in lake.picked("traces", night, wanted)}
+        questions, {t.trace_id: t for t in lake.stream_night("traces", night, wanted)}
     )
 
 
@@ -108,11 +109,11 @@ def collect_judged_pairs(
     lake: Lake, catalog: Catalog
 ) -> dict[str, dict[str, list[tuple[float, bool]]]]:
     """Collects graded scores and human verdicts by judge and split, over every labelled night."""
-    labels = lake.labels()
+    labels = read_labels(lake)
     labelled = "trace_id", {label.subject_id for label in labels}
     by_judge: dict[str, dict[str, list[tuple[float, bool]]]] = {}
-    for night in lake.nights("traces"):
-        traces = list(lake.picked("traces", night, labelled))
+    for night in lake.list_nights("traces"):
+        traces = list(lake.stream_night("traces", night, labelled))
         session = {trace.trace_id: trace.session_id or trace.trace_id for trace in traces}
         human_verdicts = {
             (row.trace_id, row.dimension): row.verdict == "pass"
@@ -140,6 +141,6 @@ def read_current_scores(lake: Lake, catalog: Catalog, night: date) -> list[Score
         for e in resolution.resolve_app(catalog, app)
         if e.answer_version
     }
-    rows = (s for f in locked_files(lake, "scores", [night]) for s in lake.each("scores", f))
+    rows = (s for f in locked_files(lake, "scores", [night]) for s in lake.stream_file("scores", f))
     wanted = (row for row in rows if row.answer_version is not None)
     return [row for row in wanted if current.get((row.evaluator, row.app)) == row.answer_version]

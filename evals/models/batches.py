@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from evals.models.faults import error_from_openai
 from evals.models.protocol import ModelError
 from evals.specs import ModelPin
-from evals.storage.files import rewriting
+from evals.storage.files import open_replacement
 
 if TYPE_CHECKING:
     import openai
@@ -143,7 +143,7 @@ class Batches:
 
         async def stream() -> None:
             async with client.files.with_streaming_response.content(file_id) as answer:
-                with rewriting(path) as file:
+                with open_replacement(path) as file:
                     async for piece in answer.iter_bytes():
                         file.write(piece)
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from evals.records import JsonLike
-from evals.storage.files import replace, write_parquet
+from evals.storage.files import replace
 from evals.storage.lake import LakeError
+from evals.storage.parquet_files import write_parquet
 from evals.traces.files.streams import GZIP, ZSTD, open_zstd
 
 if TYPE_CHECKING:

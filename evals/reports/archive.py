@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from evals.reports.report import Report
-from evals.storage import night_state
+from evals.storage import night_state, report_files
 from evals.storage.lake import Lake
 
 PAGE_NIGHTS = 14
@@ -16,13 +16,13 @@ PAGE_NIGHTS = 14
 
 def read_report(lake: Lake, night: date, app: str, version: str) -> Report | None:
     """Reads one version of a report; None where there is none."""
-    body = lake.report(night, app, version)
+    body = report_files.read_report(lake, night, app, version)
     return Report.from_json(body) if body else None
 
 
 def current_reports(lake: Lake) -> list[Report]:
     """Reads the current reports of all applications and nights, oldest first."""
-    return [Report.from_json(body) for body in lake.current_reports()]
+    return [Report.from_json(body) for body in report_files.read_current_reports(lake)]
 
 
 def earlier_reports(lake: Lake, app: str, night: date) -> list[Report]:

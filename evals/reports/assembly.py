@@ -21,10 +21,10 @@ from evals.specs import Catalog
 from evals.storage import night_state
 from evals.storage.documents.batch_jobs import list_open_jobs
 from evals.storage.documents.missing_nights import read_missing_nights
-from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
-from evals.storage.report_files import write_board_page
+from evals.storage.parquet_files import stream_rows
+from evals.storage.report_files import write_board_page, write_report
 
 
 class StoredReport(NamedTuple):
@@ -70,7 +70,7 @@ def write_night_reports(
             run=stamp,
         )
         beside = {**stamp, "provisional_until": until.isoformat()}
-        folder = lake.write_report(night, report.to_json(), html, beside)
+        folder = write_report(lake, night, report.to_json(), html, beside)
         stored.append(StoredReport(report, folder))
     versions = {one.report.app: one.report.version for one in stored}
     mark_reported(lake, catalog, night, waiting, versions, open_until)
@@ -126,7 +126,7 @@ def build_app_report(
 def has_retryable_errors(lake: Lake, night: date, waiting: Collection[str] = ()) -> bool:
     """Whether a call failed that night in a way that may pass another time."""
     files = locked_files(lake, "scores", [night], waiting)
-    read = (rows for file in files for rows in parquet_batches(file, ["retryable"]))
+    read = (rows for file in files for rows in stream_rows(file, ["retryable"]))
     return any(row["retryable"] for rows in read for row in rows)
 
 

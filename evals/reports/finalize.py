@@ -15,6 +15,7 @@ from evals.reports.conclusion import Outcome
 from evals.reports.pages.night import render_night
 from evals.storage import night_state
 from evals.storage.lake import Lake
+from evals.storage.report_files import locate_report_folder, write_page
 
 
 class Final(NamedTuple):
@@ -49,7 +50,7 @@ def close_night(lake: Lake, one: night_state.OpenNight) -> Final | None:
         if report:
             past = earlier_reports(lake, one.app, one.date)
             html = render_night(report, history=past, run=read_run(lake, one, version))
-            lake.write_page(one.date, one.app, version, html)
+            write_page(lake, one.date, one.app, version, html)
         del still[one.app]
         night_state.update_state(lake, one.date, provisional=still)
     if report is None:
@@ -59,5 +60,5 @@ def close_night(lake: Lake, one: night_state.OpenNight) -> Final | None:
 
 def read_run(lake: Lake, one: night_state.OpenNight, version: str) -> dict[str, object]:
     """Reads the `run.json` of a report: its run, and the pins that were about to end."""
-    path = lake.report_folder(one.date, one.app) / version / "run.json"
+    path = locate_report_folder(lake, one.date, one.app) / version / "run.json"
     return json.loads(path.read_bytes()) if path.exists() else {}

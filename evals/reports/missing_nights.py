@@ -30,7 +30,7 @@ def find_missing_nights(lake: Lake, catalog: Catalog, now: datetime) -> list[Mis
     if first is None:
         return []
     last = find_last_night(catalog, now)
-    staged = set(lake.nights("staged"))
+    staged = set(lake.list_nights("staged"))
     return [
         MissingNight(app, night, explain_absence(lake, catalog, app, night, staged), since)
         for app in sorted({*catalog.apps, *catalog.broken})

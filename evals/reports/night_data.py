@@ -17,10 +17,12 @@ from evals.reports.decide.rows import Paid, Row, read_row
 from evals.reports.sections import provenance
 from evals.specs import App, Attacks, Catalog, Dimension, Evaluator
 from evals.storage import night_state
-from evals.storage.files import parquet_batches
-from evals.storage.lake import Lake, connection, parquet
+from evals.storage.documents.inbox_files import read_inbox_files
+from evals.storage.lake import Lake
 from evals.storage.ledger import list_answer_files
 from evals.storage.marts import locked_files, mart, mart_files
+from evals.storage.parquet_files import stream_rows
+from evals.storage.queries import open_duckdb, read_parquet_files
 from evals.storage.refused_rows import count_unplaced
 from evals.worklist.sampling import compute_place
 
@@ -96,7 +98,7 @@ class StoredNight:
 
     def rows_so_far(self, model: str) -> Sequence[Row]:
         """Returns a mart's rows of this night and of all nights before."""
-        nights = self.lake.nights(f"marts/{model}")
+        nights = self.lake.list_nights(f"marts/{model}")
         return self._read_rows(model, [night for night in nights if night <= self.date])
 
     def _read_rows(self, model: str, nights: Sequence[date]) -> list[Row]:
@@ -140,7 +142,7 @@ class StoredNight:
 def file_accounts(lake: Lake, account: Mapping[str, object]) -> list[Row]:
     """Returns the account of each inbox file of a night, under its name in the inbox."""
     counted = cast("Mapping[str, Row]", account.get("files", {}))
-    known = {row.sha256[:16]: row for row in lake.inbox_files().values()} if counted else {}
+    known = {row.sha256[:16]: row for row in read_inbox_files(lake).values()} if counted else {}
     return [
         {
             **counts,
@@ -170,13 +172,13 @@ def answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluator]) -
     found: list[Row] = []
     for judge in evaluators:
         name = f"{judge.name}@{judge.app}@{judge.version}.parquet"
-        scores = lake.partition("scores", night) / name
+        scores = lake.locate_partition("scores", night) / name
         answers = list_answer_files(lake, judge.answer_version) if judge.answer_version else []
         if not scores.exists() or not answers:
             continue
-        with connection() as db:
-            parquet(db, answers).create_view("answers")
-            parquet(db, [scores]).create_view("scores")
+        with open_duckdb() as db:
+            read_parquet_files(db, answers).create_view("answers")
+            read_parquet_files(db, [scores]).create_view("scores")
             rows = db.sql(ANSWERED_BY).fetchall()
         shape = ("model", "fingerprint", "n")
         found += [{"evaluator": judge.name} | dict(zip(shape, row, strict=True)) for row in rows]
@@ -189,7 +191,7 @@ def sum_paid(lake: Lake, night: date, app: str, evaluators: Sequence[Evaluator])
     columns = ("answer_version", "cost_usd", "tokens_in", "tokens_out")
     answers = [
         answer
-        for rows in lake.batches("answers", night, columns, app)
+        for rows in lake.stream_batches("answers", night, columns, app)
         for answer in rows
         if answer["answer_version"] in pins
     ]
@@ -208,12 +210,12 @@ def failing_answers(lake: Lake, night: date, app: str) -> list[Row]:
     failing = [
         read_row(FailingScore, row)
         for file in mart_files(lake, "fct_scores", [night])
-        for rows in parquet_batches(file, only=("verdict", ["fail"]))
+        for rows in stream_rows(file, row_filter=("verdict", ["fail"]))
         for row in rows
         if row["app"] == app
     ]
     chosen = {row.trace_id: row for row in take_turns(failing, app)}
-    traces = {t.trace_id: t for t in lake.picked("traces", night, ("trace_id", chosen))}
+    traces = {t.trace_id: t for t in lake.stream_night("traces", night, ("trace_id", chosen))}
     return [make_example(row, traces[key]) for key, row in chosen.items() if key in traces]
 
 

@@ -66,7 +66,7 @@ def format_percent(share: float | None, low: float | None = None, high: float | 
     if share is None:
         return "–"
     half = 1.0 if low is None or high is None else (high - low) / 2
-    digits = 0 if half >= 0.005 else 1 if half >= 0.0005 else 2
+    digits = 0 if half >= 0.01 else 1 if half >= 0.001 else 2
     shown = round(share * 100, digits)
     if shown in (0.0, 100.0) and share not in (0, 1):
         edge = 10**-digits
@@ -84,7 +84,7 @@ def format_interval(low: float | None, high: float | None) -> str:
     """Formats an interval of shares: `68–79%`."""
     if low is None or high is None:
         return ""
-    digits = 0 if high - low >= 0.01 else 1 if high - low >= 0.001 else 2
+    digits = 0 if high - low >= 0.02 else 1 if high - low >= 0.002 else 2
     return f"{low * 100:.{digits}f}–{high * 100:.{digits}f}%"
 
 
@@ -99,7 +99,7 @@ def format_points(change: float | None, low: float | None = None, high: float | 
     if low is None or high is None:
         return format_signed(change, 0)
     half = (high - low) / 2
-    digits = 0 if half * 100 >= 0.5 else 1
+    digits = 0 if half * 100 >= 1 else 1
     if abs((high - change) - half) <= half / 10:
         return f"{format_signed(change, digits)} ± {half * 100:.{digits}f}"
     ends = f"{format_signed(low, digits)} to {format_signed(high, digits)}"

@@ -15,7 +15,12 @@ from evals.reports.report import Report
 from evals.reports.sections import examples
 from evals.reports.sections.examples import Example
 from evals.storage.lake import Lake
-from evals.storage.report_files import list_reports, redact_report
+from evals.storage.report_files import (
+    list_reports,
+    locate_report_folder,
+    read_report,
+    redact_report,
+)
 
 FIGURES = ("dimension", "evaluator", "verdict", "ts", "source_line")
 """The fields of an example that stay."""
@@ -34,7 +39,7 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
     """
     changed = list[Path]()
     for one in list_reports(lake):
-        body = lake.report(*one) or {}
+        body = read_report(lake, *one) or {}
         report = Report.from_json(body)
         shown = report[examples.SECTION]
         kept = tuple(redact_example(row, mark) if is_gone(row) else row for row in shown)
@@ -42,7 +47,7 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
             html = render_page(lake, report.replace_part(examples.SECTION, kept))
             redacted = {**body, examples.SECTION.name: json_form.to_json(kept)}
             redact_report(lake, one, redacted, html)
-            changed.append(lake.report_folder(one.night, one.app) / one.version)
+            changed.append(locate_report_folder(lake, one.night, one.app) / one.version)
     return changed
 
 

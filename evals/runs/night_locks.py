@@ -163,7 +163,7 @@ def list_begun_nights(lake: Lake, catalog: Catalog, now: datetime) -> list[date]
     All nights of a demo have begun, since its calendar is simulated.
     """
     today = (now - timedelta(hours=catalog.day_begins)).date()
-    return [night for night in lake.nights("staged") if night <= today or catalog.demo]
+    return [night for night in lake.list_nights("staged") if night <= today or catalog.demo]
 
 
 def find_pending_nights(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[PendingNight]:

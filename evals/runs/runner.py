@@ -24,9 +24,9 @@ from evals.runs import noise
 from evals.specs import Evaluator
 from evals.storage import ledger, night_state
 from evals.storage.documents.evaluator_specs import read_evaluator
-from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
-from evals.storage.tables import CanaryRow, Coverage, from_rows
+from evals.storage.parquet_files import stream_rows
+from evals.storage.tables import CanaryRow, Coverage, build_records
 from evals.worklist import canaries
 from evals.worklist.worklist import (
     NightTraces,
@@ -351,7 +351,7 @@ def write_scores(
     if not work.todo and (current := count_if_current(lake, work, reached)):
         write_coverage(lake, work, current)
         return current
-    with lake.writing("scores", work.night, name) as writer:
+    with lake.open_writer("scores", work.night, name) as writer:
         for rows in (read_kept_scores(lake, work), derived):
             for row in rows:
                 inclusion = round(work.chosen[row.trace_id].inclusion * reached, 12)
@@ -367,7 +367,7 @@ def count_if_current(lake: Lake, work: Worklist, reached: float) -> ScoreCounts 
     """Counts the rows of a score file that is current; None where it has to be rewritten."""
     path = find_score_file(lake, work.night, work.evaluator)
     counts = ScoreCounts(Counter(), Counter())
-    for rows in parquet_batches(path, COUNTED_COLUMNS) if path.exists() else ():
+    for rows in stream_rows(path, COUNTED_COLUMNS) if path.exists() else ():
         for row in rows:
             sampled = work.chosen.get(row["trace_id"])
             if sampled is None or row["inclusion"] != round(sampled.inclusion * reached, 12):
@@ -380,8 +380,8 @@ def count_if_current(lake: Lake, work: Worklist, reached: float) -> ScoreCounts 
 def read_kept_scores(lake: Lake, work: Worklist) -> Iterator[Score]:
     """Reads the stored scores that are current."""
     path = find_score_file(lake, work.night, work.evaluator)
-    for rows in parquet_batches(path) if work.kept else ():
-        for row in from_rows(Score, rows):
+    for rows in stream_rows(path) if work.kept else ():
+        for row in build_records(Score, rows):
             if row.trace_id in work.kept:
                 yield row
 
@@ -437,7 +437,8 @@ def guard_night(lake: Lake, night: date) -> list[GuardVerdict]:
                 continue
             path = find_score_file(lake, night, evaluator)
             decided = (
-                guardrails.judge_score(s, evaluator.guardrail) for s in lake.each("scores", path)
+                guardrails.judge_score(s, evaluator.guardrail)
+                for s in lake.stream_file("scores", path)
             )
             rows += [verdict for verdict in decided if verdict is not None]
     lake.write("verdicts", night, rows)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from evals.records import digest
 from evals.sources.api import SourceError
 from evals.storage.documents.fetched_objects import read_fetched, write_fetched
-from evals.storage.files import aside_of, open_aside, rewriting
+from evals.storage.files import choose_temporary_path, open_replacement, open_temporary
 from evals.storage.lake import Lake
 
 STAMP_KEYS = (
@@ -86,10 +86,10 @@ def list_matching(pattern: str) -> list[Path]:
 
 def save_stdin(lake: Lake, stream: BinaryIO) -> Path:
     """Saves standard input as a file of the home's inbox, named by its content's hash."""
-    folder = lake.raw_folder("stdin")
-    aside, hashed = aside_of(folder / "stdin"), hashlib.sha256()
+    folder = lake.make_inbox_folder("stdin")
+    aside, hashed = choose_temporary_path(folder / "stdin"), hashlib.sha256()
     try:
-        with open_aside(aside) as file:
+        with open_temporary(aside) as file:
             while chunk := stream.read(CHUNK):
                 hashed.update(chunk)
                 file.write(chunk)
@@ -173,11 +173,11 @@ def make_stamp(record: Mapping[str, object]) -> str:
 
 def download(lake: Lake, store: ObjectStore, path: str) -> Path:
     """Copies an object into a folder of the home's inbox, under its own name."""
-    folder = lake.raw_folder("remote", digest(path))
+    folder = lake.make_inbox_folder("remote", digest(path))
     name = Path(urlsplit(path).path).name or "object"
     target = folder / name
     try:
-        with rewriting(target) as file, store.open(path, "rb") as source:
+        with open_replacement(target) as file, store.open(path, "rb") as source:
             shutil.copyfileobj(source, file, CHUNK)
     except Exception as error:  # a store's library raises errors of its own
         what = f"an object broke off ({type(error).__name__}: {name})"

@@ -40,7 +40,7 @@ from evals.storage.documents.pull_cursors import (
     write_cursor,
     write_landed,
 )
-from evals.storage.files import rewriting
+from evals.storage.files import open_replacement
 from evals.storage.lake import Lake
 
 SYSTEMS: Mapping[str, System] = {"langfuse": langfuse, "langsmith": langsmith, "phoenix": phoenix}
@@ -221,7 +221,7 @@ class ProjectPull:
         """Writes a page; a row whose moment cannot be read gets the window's last one."""
         end = datetime.fromisoformat(window.end) - timedelta(microseconds=1)
         with (
-            rewriting(self.page_path(window.pages)) as beneath,
+            open_replacement(self.page_path(window.pages)) as beneath,
             gzip.GzipFile("", "wb", 3, beneath, mtime=0) as file,
         ):
             for row in page.rows:
@@ -279,7 +279,7 @@ class ProjectPull:
 
     def write_files(self, window: Window, subjects: set[str]) -> int:
         """Writes the rows of some subjects, each in one file; returns how many files."""
-        folder = self.lake.raw_folder(*self.folder)
+        folder = self.lake.make_inbox_folder(*self.folder)
         count = -(-len(subjects) // TRACES_A_FILE)
         stamp = window.end.translate({ord(c): None for c in "-:."})
         paths = [folder / f"{self.stem}-{stamp}-{n:04}.jsonl.gz" for n in range(count)]
@@ -356,11 +356,11 @@ def is_complete(subject: Subject, window: Window) -> bool:
 
 def open_gzip(stack: contextlib.ExitStack, path: Path) -> gzip.GzipFile:
     """Opens a gzip file that replaces another on success; the same rows give the same bytes."""
-    beneath = stack.enter_context(rewriting(path))
+    beneath = stack.enter_context(open_replacement(path))
     return stack.enter_context(gzip.GzipFile("", "wb", 3, beneath, mtime=0))
 
 
 def find_app(lake: Lake, path: Path) -> str | None:
     """Returns the application declared for a pulled file's rows that name none."""
-    parts = lake.raw_place(path)
+    parts = lake.split_inbox_path(path)
     return parts[2] if parts[:1] == ("pulled",) and len(parts) == 4 and parts[2] != NO_APP else None

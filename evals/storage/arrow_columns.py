@@ -20,7 +20,7 @@ LONGEST = 2**31 - 1
 """Bytes a column of texts can hold with offsets of 32 bits."""
 
 
-def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
+def build_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
     """Returns values, None among them, as an Arrow array of a type the lake's tables have."""
     import numpy as np
     import pyarrow as pa
@@ -32,15 +32,15 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
         else pa.py_buffer(np.packbits(np.array(known, bool), bitorder="little").tobytes())
     )
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
-        return texts(values, kind, gaps)
+        return build_text_array(values, kind, gaps)
     if pa.types.is_boolean(kind):
         flags = np.array([bool(value) for value in values], bool)
         bits = np.packbits(flags, bitorder="little")
         return pa.Array.from_buffers(kind, len(values), [gaps, pa.py_buffer(bits.tobytes())])
     if pa.types.is_timestamp(kind):
-        numbers, width = [since_epoch(value) for value in values], "int64"
+        numbers, width = [count_microseconds(value) for value in values], "int64"
     elif pa.types.is_date32(kind):
-        numbers, width = [day(value) for value in values], "int32"
+        numbers, width = [count_days(value) for value in values], "int32"
     else:
         numbers = [0 if value is None else value for value in values]
         width = "float64" if pa.types.is_floating(kind) else "int64"
@@ -48,7 +48,9 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
     return pa.Array.from_buffers(kind, len(values), [gaps, data])
 
 
-def texts(values: Sequence[Any], kind: pa.DataType, gaps: pa.Buffer | None) -> pa.Array[Any]:
+def build_text_array(
+    values: Sequence[Any], kind: pa.DataType, gaps: pa.Buffer | None
+) -> pa.Array[Any]:
     """Returns a column of texts or bytes."""
     import numpy as np
     import pyarrow as pa
@@ -62,11 +64,11 @@ def texts(values: Sequence[Any], kind: pa.DataType, gaps: pa.Buffer | None) -> p
     return pa.Array.from_buffers(kind, len(parts), buffers)
 
 
-def since_epoch(value: datetime | None) -> int:
+def count_microseconds(value: datetime | None) -> int:
     """Microseconds since 1970; 0 for none."""
     return 0 if value is None else (value - EPOCH) // MICROSECOND
 
 
-def day(value: date | None) -> int:
+def count_days(value: date | None) -> int:
     """Days since 1970; 0 for none."""
     return 0 if value is None else value.toordinal() - DAYS

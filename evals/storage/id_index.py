@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from evals.records import digest
-from evals.storage.files import rewriting
-from evals.storage.lake import Lake, connection, parquet
+from evals.storage.files import open_replacement
+from evals.storage.lake import Lake
+from evals.storage.queries import open_duckdb, read_parquet_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ def find_nights(lake: Lake, ids: Collection[str]) -> list[date]:
 
     Hashes can collide, so a night may rarely have none of them.
     """
-    nights = lake.nights("staged")
+    nights = lake.list_nights("staged")
     if not ids or not nights:
         return []
     wanted = hash_ids(ids)
@@ -46,7 +47,7 @@ def find_nights(lake: Lake, ids: Collection[str]) -> list[date]:
 
 def hash_ids(ids: Collection[str]) -> Hashes:
     """Returns the sorted hashes of ids."""
-    with connection() as db:
+    with open_duckdb() as db:
         db.register("wanted", build_id_table(ids))
         return db.sql(f"{SELECT} from wanted order by h").fetchnumpy()["h"]
 
@@ -92,7 +93,7 @@ def digest_sources(lake: Lake, night: date) -> str:
     """Returns a digest of a night's staged files and the DuckDB version that hashes them."""
     import duckdb
 
-    stats = [(path.name, path.stat()) for path in lake.files("staged", [night])]
+    stats = [(path.name, path.stat()) for path in lake.list_files("staged", [night])]
     return digest([duckdb.__version__, [(n, s.st_size, s.st_mtime_ns) for n, s in stats]], 16)
 
 
@@ -100,13 +101,13 @@ def build_index(lake: Lake, night: date, path: Path) -> Hashes:
     """Builds a night's index, writes it in the place of an older one, and returns it."""
     import numpy as np
 
-    files = lake.files("staged", [night])
-    with connection() as db:
+    files = lake.list_files("staged", [night])
+    with open_duckdb() as db:
         query = f"{SELECT} from rows where trace_id is not null order by h"
-        parquet(db, files).create_view("rows")
+        read_parquet_files(db, files).create_view("rows")
         found = db.sql(query).fetchnumpy()
     own = np.asarray(found["h"], np.uint64)
-    with rewriting(path) as file:
+    with open_replacement(path) as file:
         np.save(file, own)
         for old in path.parent.glob(f"{night}.*.npy"):
             old.unlink(missing_ok=True)

@@ -1,19 +1,22 @@
-"""Labels and gold values at rest: JSON lines, a file a batch.
+"""The stored labels and gold values: JSON lines, one file per batch.
 
-What a label means for a judge is `evals.labels`'; which folder a file is in is the lake's.
+What a label means for a judge is `evals.labels`'.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from evals.records import GoldValue, Json, Label, digest, encode_canonical
 from evals.storage.files import replace
+from evals.storage.lake import Lake, require_safe_name
+
+LABELS, GOLD = "labels", "gold"
 
 Row: TypeAlias = dict[str, Json]
 
@@ -24,10 +27,60 @@ OPTIONAL = (
     "critique", "answer", "rubric_version", "time", "seconds_spent", "sampling_probability",
     "supersedes",
 )  # fmt: skip
-"""Fields that a label's row leaves out where they are not known."""
+"""Fields that a label's row omits where they are unknown."""
 
 
-def label_row(label: Label) -> Row:
+def write_labels(lake: Lake, labels: Sequence[Label], name: str) -> int:
+    """Writes a batch of labels under its content's name; the same batch twice is one."""
+    return write_rows(locate_batch(lake, LABELS, name), map(encode_label, labels))
+
+
+def read_labels(lake: Lake) -> list[Label]:
+    """Reads every label that no other supersedes, in the order of its batch's name."""
+    rows = read_batches(lake, LABELS)
+    return drop_superseded(parse_label(row) for row in rows)
+
+
+def write_gold_values(lake: Lake, values: Sequence[GoldValue], name: str) -> int:
+    """Writes a batch of gold values under its content's name."""
+    return write_rows(locate_batch(lake, GOLD, name), map(encode_gold, values))
+
+
+def read_gold_values(lake: Lake) -> list[GoldValue]:
+    """Reads every gold value of single subjects, in the order of its batch's name."""
+    return [GoldValue(**row) for row in read_batches(lake, GOLD)]
+
+
+def change_label_rows(lake: Lake, folder: Literal["labels", "gold"], change: ChangeRow) -> int:
+    """Changes rows of labels or gold values, or removes them (None); returns how many."""
+    changed = 0
+    for path in list_batches(lake, folder):
+        before = list(read_rows(path))
+        after = [change(row) for row in before]
+        differing = sum(old != new for old, new in zip(before, after, strict=True))
+        if differing:
+            write_rows(path, [row for row in after if row is not None])
+            changed += differing
+    return changed
+
+
+def locate_batch(lake: Lake, folder: str, name: str) -> Path:
+    """Returns the path of a batch's file."""
+    return lake.store.path(f"{folder}/{require_safe_name(name)}.jsonl")
+
+
+def list_batches(lake: Lake, folder: str) -> list[Path]:
+    """Lists the files of all batches by name."""
+    return [lake.store.path(name) for name in lake.store.list_names(f"{folder}/*.jsonl")]
+
+
+def read_batches(lake: Lake, folder: str) -> Iterator[dict[str, Any]]:
+    """Yields the rows of all batches."""
+    for path in list_batches(lake, folder):
+        yield from read_rows(path)
+
+
+def encode_label(label: Label) -> Row:
     """Returns a label as the row of a file, with an id."""
     row = dataclasses.asdict(label) | {"time": label.time and label.time.isoformat()}
     label_id = row.pop("id")
@@ -36,18 +89,18 @@ def label_row(label: Label) -> Row:
 
 
 def parse_label(row: dict[str, Any]) -> Label:
-    """Returns the label of a row that `label_row` made."""
+    """Returns the label of a row that `encode_label` made."""
     time = row.get("time")
     values: dict[str, Any] = {**row, "time": datetime.fromisoformat(time)} if time else row
     return Label(**values)
 
 
-def gold_row(value: GoldValue) -> Row:
+def encode_gold(value: GoldValue) -> Row:
     """Returns a gold value as the row of a file."""
     return dataclasses.asdict(value)
 
 
-def without_superseded(labels: Iterable[Label]) -> list[Label]:
+def drop_superseded(labels: Iterable[Label]) -> list[Label]:
     """Returns the labels that no other label supersedes."""
     every = list(labels)
     superseded = {label.supersedes for label in every if label.supersedes}
@@ -64,16 +117,3 @@ def write_rows(path: Path, rows: Iterable[Row]) -> int:
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yields the rows of a file."""
     return (json.loads(line) for line in path.read_bytes().splitlines() if line.strip())
-
-
-def change_rows(folder: Path, change: ChangeRow) -> int:
-    """Changes rows of every file of a folder; returns how many were changed or removed."""
-    touched = 0
-    for path in sorted(folder.glob("*.jsonl")):
-        before = list(read_rows(path))
-        after = [change(row) for row in before]
-        differing = sum(old != new for old, new in zip(before, after, strict=True))
-        if differing:
-            write_rows(path, [row for row in after if row is not None])
-            touched += differing
-    return touched

@@ -16,10 +16,10 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 
 from evals.records import Answer
-from evals.storage.files import parquet_batches
 from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError
-from evals.storage.tables import from_rows
+from evals.storage.parquet_files import stream_rows
+from evals.storage.tables import build_records
 
 MAX_ATTEMPTS = 5
 """Runs that try a failing call before its error is final."""
@@ -112,8 +112,8 @@ def read_answers(files: Iterable[Path], keys: Collection[str] | None = None) -> 
     """Yields the answers of some files of the ledger: to all contents, or to those given."""
     columns = tuple("date" if name == "night" else name for name in Answer.__annotations__)
     for file in files:
-        for rows in parquet_batches(file, columns, None if keys is None else (KEY, keys)):
-            yield from from_rows(Answer, rows)
+        for rows in stream_rows(file, columns, None if keys is None else (KEY, keys)):
+            yield from build_records(Answer, rows)
 
 
 class Entry(NamedTuple):
@@ -192,7 +192,7 @@ def open_index(lake: Lake, answer_version: str, keys: Collection[str]) -> Genera
         # Opened before the ledger is listed: one merged meanwhile is seen there or here.
         journals = [stack.enter_context(open_journal_file(path)) for path in list_journals(lake)]
         for path in list_answer_files(lake, answer_version):
-            for rows in parquet_batches(path, STATUS_COLUMNS, (KEY, keys)):
+            for rows in stream_rows(path, STATUS_COLUMNS, (KEY, keys)):
                 for row in rows:
                     add_entry(entries, build_entry(row, path))
         for file in journals:
@@ -238,8 +238,8 @@ def merge_journal(lake: Lake, path: Path) -> None:
 
 def merge_entries(lake: Lake, night: date, version: str, entries: dict[str, Entry]) -> None:
     """Merges a journal's answers into one file of the ledger, a batch in memory at a time."""
-    file = lake.partition("answers", night) / f"{version}.parquet"
-    with lake.writing("answers", night, version) as writer:
+    file = lake.locate_partition("answers", night) / f"{version}.parquet"
+    with lake.open_writer("answers", night, version) as writer:
         for answer in read_answers([file] if file.exists() else []):
             new = entries.get(answer.content_key)
             if new and new.replaces(answer.code, answer.attempts):

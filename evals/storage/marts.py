@@ -11,9 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.storage.files import parquet_rows, replacing
-from evals.storage.lake import Lake, connection, parquet, quoted, with_added_columns
+from evals.storage.files import prepare_replacement
+from evals.storage.lake import Lake
 from evals.storage.night_state import read_state
+from evals.storage.parquet_files import read_rows
+from evals.storage.queries import add_missing_columns, open_duckdb, quote_text, read_parquet_files
+from evals.storage.scratch import make_run_folder
 from evals.storage.tables import TABLES, MappedLabel, SliceRow, to_table
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ QUALITY_MARTS = (
 
 def scratch_file(lake: Lake, run_id: str) -> Path:
     """The DuckDB file of a run."""
-    return lake.scratch(run_id) / "andon.duckdb"
+    return make_run_folder(lake, run_id) / "andon.duckdb"
 
 
 def locked_files(
@@ -46,7 +49,7 @@ def locked_files(
             if app in waiting:
                 continue
             names = (f"{name}@{app}@{version}.parquet" for name, version in versions.items())
-            folder = lake.partition(table, night)
+            folder = lake.locate_partition(table, night)
             found += [folder / name for name in sorted(names) if (folder / name).exists()]
     return found
 
@@ -70,11 +73,11 @@ def fill(
         waiting: applications that wait until the catalog is mended, which are left out.
     """
     path = scratch_file(lake, run_id)
-    with connection(path) as db:
+    with open_duckdb(path) as db:
         db.execute("create schema if not exists lake")
-        view(db, "traces", lake.files("traces", nights), waiting, partitioned=True)
+        view(db, "traces", lake.list_files("traces", nights), waiting, partitioned=True)
         view(db, "scores", locked_files(lake, "scores", nights, waiting))
-        view(db, "verdicts", lake.files("verdicts", nights), waiting)
+        view(db, "verdicts", lake.list_files("verdicts", nights), waiting)
         table(db, "labels", "labels_mapped", labels)
         table(db, "slices", "slices", slices)
         for model in SLICE_MARTS:
@@ -100,13 +103,13 @@ def view(
         db.register("empty", to_table(TABLES[name], []))
         db.execute(f"create table lake.{name} as select {extra}* from empty")  # noqa: S608  our names
         return
-    listed = ", ".join(quoted(str(file)) for file in files)
+    listed = ", ".join(quote_text(str(file)) for file in files)
     hive = ", hive_partitioning=true, hive_types={'date': DATE}" if partitioned else ""
     plain = "" if partitioned else ", hive_partitioning=false"
     source = f"read_parquet([{listed}], union_by_name=true{hive}{plain})"
-    rows = with_added_columns(name, source)
+    rows = add_missing_columns(name, source)
     if waiting:
-        apps = ", ".join(map(quoted, sorted(waiting)))
+        apps = ", ".join(map(quote_text, sorted(waiting)))
         rows = f"from ({rows}) where app not in ({apps})"
     db.execute(f"create view lake.{name} as {rows}")
 
@@ -121,7 +124,7 @@ def table(db: duckdb.DuckDBPyConnection, name: str, kind: str, rows: Sequence[ob
 def drop_relation(db: duckdb.DuckDBPyConnection, name: str) -> None:
     """Drops `lake.NAME`, whichever it is: a retried step fills the same file again."""
     for kind, listing in (("view", "duckdb_views()"), ("table", "duckdb_tables()")):
-        where = f"schema_name = 'lake' and {kind}_name = {quoted(name)}"
+        where = f"schema_name = 'lake' and {kind}_name = {quote_text(name)}"
         if db.sql(f"from {listing} where {where}").fetchall():
             db.execute(f"drop {kind} lake.{name}")
 
@@ -134,7 +137,7 @@ def restore_mart(
         return
     files = mart_files(lake, model, nights)
     if files:
-        db.register("published", parquet(db, files).fetch_arrow_table())
+        db.register("published", read_parquet_files(db, files).fetch_arrow_table())
         db.execute(f"create table main.{model} as from published")
 
 
@@ -148,9 +151,9 @@ def mart_files(lake: Lake, model: str, nights: Sequence[date]) -> list[Path]:
 
 def publish(lake: Lake, run_id: str, nights: Sequence[date], models: Sequence[str]) -> None:
     """Moves marts from the scratch file into the lake, one file per model × night."""
-    from evals.storage.files import write_parquet
+    from evals.storage.parquet_files import write_parquet
 
-    with connection(scratch_file(lake, run_id)) as db:
+    with open_duckdb(scratch_file(lake, run_id)) as db:
         for model in models:
             columns = db.sql(f"from main.{model} limit 0").columns
             folder = lake.home / "marts" / model
@@ -174,13 +177,13 @@ def mart(lake: Lake, model: str, nights: Sequence[date]) -> list[dict[str, Any]]
 @functools.lru_cache(maxsize=512)
 def read_mart_file(file: Path, inode: int, changed_ns: int) -> tuple[dict[str, Any], ...]:
     """Returns a mart's rows, cached: the reports of a range read the same nights repeatedly."""
-    return tuple(parquet_rows(file))
+    return tuple(read_rows(file))
 
 
 def warehouse(lake: Lake) -> Path:
     """Rebuilds `warehouse.duckdb`: views over everything at rest, for people and tools."""
     path = lake.home / "warehouse.duckdb"
-    with lake.lock("warehouse"), replacing(path) as aside, connection(aside) as db:
+    with lake.lock("warehouse"), prepare_replacement(path) as aside, open_duckdb(aside) as db:
         views(db, lake)
     return path
 
@@ -190,10 +193,10 @@ def views(db: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     for name in ("traces", "scores", "answers", "verdicts", "quarantine"):
         folder = lake.home / name
         if list(folder.glob("date=*/*.parquet")):
-            source = quoted(str(folder / "date=*" / "*.parquet"))
+            source = quote_text(str(folder / "date=*" / "*.parquet"))
             source = f"read_parquet({source}, union_by_name=true)"
-            db.execute(f"create view {name} as {with_added_columns(name, source)}")
+            db.execute(f"create view {name} as {add_missing_columns(name, source)}")
     for folder in sorted((lake.home / "marts").glob("*")):
         deep = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
-        source = quoted(str(folder / deep))
+        source = quote_text(str(folder / deep))
         db.execute(f"create view {folder.name} as from read_parquet({source}, union_by_name=true)")

@@ -111,12 +111,14 @@ def update_state(lake: Lake, night: date, **changes: Unpack[NightChanges]) -> Ni
 
 def staged_names(lake: Lake, night: date) -> list[str]:
     """The inbox files a night may have rows of: its own, and those of turns carried over."""
-    return sorted({file.stem.split(".")[0] for file in lake.files("staged", [night, night + DAY])})
+    return sorted(
+        {file.stem.split(".")[0] for file in lake.list_files("staged", [night, night + DAY])}
+    )
 
 
 def list_staged_inputs(lake: Lake, night: date) -> list[JsonLike]:
     """Lists a night's staged files, the turns carried over its midnights, the traces that left."""
-    staged = sorted(file.name for file in lake.files("staged", [night]))
+    staged = sorted(file.name for file in lake.list_files("staged", [night]))
     carried = [read_carried(lake, day) for day in (night, night + DAY)]
     left = read_departures(lake, night)
     return [staged, *(found.digest for found in carried if found), *filter(None, [left])]

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.records import Refusal
-from evals.storage.files import read_parquet, write_parquet
-from evals.storage.lake import Lake, connection, quoted
+from evals.storage.lake import Lake
+from evals.storage.parquet_files import read_records, write_parquet
+from evals.storage.queries import open_duckdb, quote_text
 from evals.storage.tables import to_table
 
 FOLDER = "quarantine/files"
@@ -32,7 +33,7 @@ def list_refused_files(lake: Lake) -> list[str]:
 def read_refused(lake: Lake, sha: str) -> list[Refusal]:
     """The rows of a file; none where all of its rows were read."""
     path = file_of(lake, sha)
-    return read_parquet(Refusal, path) if path.exists() else []
+    return read_records(Refusal, path) if path.exists() else []
 
 
 def write_refused(lake: Lake, sha: str, rows: Sequence[Refusal]) -> None:
@@ -90,7 +91,7 @@ def group_refused(lake: Lake) -> list[RefusedGroup]:
     if not files:
         return []
     sha = "parse_filename(filename, true)"
-    listed = ", ".join(quoted(str(file)) for file in files)
-    with connection() as db:
+    listed = ", ".join(quote_text(str(file)) for file in files)
+    with open_duckdb() as db:
         rows = db.sql(GROUPS_SQL.format(sha=sha, files=listed)).fetchall()
     return [RefusedGroup(*row) for row in rows]

@@ -5,13 +5,15 @@ What a report says is in `evals.reports`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.records import Json, encode_canonical
-from evals.storage.lake import Lake, safe
+from evals.records import Json, JsonLike, encode_canonical
+from evals.storage.files import replace
+from evals.storage.lake import Lake, require_safe_name
 
 REPORTS, DATA_DOCS = "reports", "data_docs"
 PAGE = "index.html"
@@ -25,6 +27,48 @@ class ReportVersion(NamedTuple):
     version: str
 
 
+def write_report(
+    lake: Lake, night: date, body: Mapping[str, Json], page: str, run: JsonLike
+) -> Path:
+    """Writes a report's version; writing the same version again replaces only its page."""
+    app, version = str(body["app"]), str(body["version"])
+    folder = locate_report_folder(lake, night, app) / require_safe_name(version)
+    if not (folder / "report.json").exists():
+        replace(folder / "report.json", encode_canonical(body) + b"\n")
+        replace(folder / "run.json", encode_canonical(run) + b"\n")
+    write_page(lake, night, app, version, page)
+    return folder
+
+
+def write_page(lake: Lake, night: date, app: str, version: str, page: str) -> None:
+    """Replaces the page of a report's version."""
+    folder = locate_report_folder(lake, night, app) / require_safe_name(version)
+    replace(folder / PAGE, page.encode("utf-8", "replace"))
+
+
+def locate_report_folder(lake: Lake, night: date, app: str) -> Path:
+    """Returns the folder with the versions of an application's night."""
+    return lake.store.path(f"{REPORTS}/{night:%Y-%m-%d}/{require_safe_name(app)}")
+
+
+def read_report(lake: Lake, night: date, app: str, version: str) -> dict[str, Json] | None:
+    """Reads one version of a report; None if missing."""
+    path = locate_report_folder(lake, night, app) / version / "report.json"
+    return json.loads(path.read_bytes()) if path.exists() else None
+
+
+def read_current_reports(lake: Lake) -> list[dict[str, Json]]:
+    """Reads the current version of every application's every night, oldest first."""
+    bodies: list[dict[str, Json]] = []
+    for path in sorted((lake.home / "nights").glob("*.json")):
+        state = json.loads(path.read_bytes())
+        night = date.fromisoformat(path.stem)
+        for app, version in sorted(state.get("reports", {}).items()):
+            body = read_report(lake, night, app, version)
+            bodies += [body] if body else []
+    return bodies
+
+
 def list_reports(lake: Lake) -> list[ReportVersion]:
     """Every version of every report, by night, application and version."""
     names = lake.store.list_names(f"{REPORTS}/*/*/*/report.json")
@@ -32,17 +76,28 @@ def list_reports(lake: Lake) -> list[ReportVersion]:
     return [ReportVersion(date.fromisoformat(night), *more) for _, night, *more, _ in parts]
 
 
+def read_written_at(lake: Lake, version: ReportVersion) -> str:
+    """Reads when a version was first written, in ISO form; empty where its run did not note it."""
+    names = require_safe_name(version.app), require_safe_name(version.version)
+    raw = lake.store.read("/".join((REPORTS, f"{version.night}", *names, "run.json")))
+    return json.loads(raw).get("reported_at", "") if raw else ""
+
+
 def order_versions(lake: Lake, night: date, app: str) -> list[str]:
-    """The versions of a night's report, the first written first: its run says when."""
-    folder = f"{REPORTS}/{night}/{safe(app)}"
-    found = [name.split("/")[-2] for name in lake.store.list_names(f"{folder}/*/run.json")]
-    return sorted(found, key=lambda name: (lake.store.read(f"{folder}/{name}/run.json"), name))
+    """The versions of a night's report, the first written first."""
+    return [
+        row.version
+        for row in sorted(
+            (row for row in list_reports(lake) if (row.night, row.app) == (night, app)),
+            key=lambda row: (read_written_at(lake, row), row.version),
+        )
+    ]
 
 
 def redact_report(lake: Lake, one: ReportVersion, body: Mapping[str, Json], page: str) -> None:
     """Replaces a version whose texts had to go; its page first, since it is found by its body."""
-    lake.write_page(one.night, one.app, one.version, page)
-    folder = f"{REPORTS}/{one.night}/{safe(one.app)}/{safe(one.version)}"
+    write_page(lake, one.night, one.app, one.version, page)
+    folder = f"{REPORTS}/{one.night}/{require_safe_name(one.app)}/{require_safe_name(one.version)}"
     lake.store.replace(f"{folder}/report.json", encode_canonical(body) + b"\n")
 
 
@@ -64,7 +119,7 @@ def write_board_page(lake: Lake, page: str) -> Path:
 
 def data_docs_file(lake: Lake, night: date, app: str) -> Path:
     """Where the Data Docs of an application's night are."""
-    return lake.store.path(f"{DATA_DOCS}/{night}/{safe(app)}.html")
+    return lake.store.path(f"{DATA_DOCS}/{night}/{require_safe_name(app)}.html")
 
 
 def write_data_docs(lake: Lake, night: date, app: str, page: str) -> Path:

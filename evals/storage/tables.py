@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from evals.records import (
     Answer,
@@ -25,7 +25,7 @@ from evals.records import (
     Trace,
     encode_each,
 )
-from evals.storage.arrow_columns import column as as_column
+from evals.storage.arrow_columns import build_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,49 +40,6 @@ ARROW: dict[object, str] = {
 
 
 R = TypeVar("R")
-
-
-class UnreadNote(TypedDict):
-    """The rows of a file in which an optional field could not be read."""
-
-    rows: int
-    line: int
-    """Of the first of them."""
-    example: str
-    """Its value, shortened."""
-
-
-class InboxFile(NamedTuple):
-    """One row per file seen in an inbox."""
-
-    sha256: str
-    name: str
-    format: str
-    size: int
-    read: int
-    """Rows found in it."""
-    refused: int
-    """Rows that could not be read as a trace."""
-    nights: list[str]
-    """ISO dates it has traces for."""
-    labels: int = 0
-    """Scores and feedback found beside the traces; no rows of their own."""
-    order: int = 0
-    """How many files were read before it."""
-    seen: str = ""
-    """When it was first read, in ISO form; empty where unknown."""
-    place: str = ""
-    """Its path within the inbox; empty in homes that did not keep it yet."""
-    apps: dict[str, int] = {}  # noqa: RUF012  never written to
-    """Rows by application, of those that could be read."""
-    mappings: list[str] = []  # noqa: RUF012  never written to
-    """The catalog's mappings that were applied."""
-    unread: dict[str, UnreadNote] = {}  # noqa: RUF012  never written to
-    """Optional fields that could not be read in some rows and became null there."""
-    left_out: int = 0
-    """Rows that `where` of a mapping left out; they are not among those read."""
-    encoding: str = ""
-    """Its encoding, if it is not UTF-8."""
 
 
 class Coverage(NamedTuple):
@@ -197,19 +154,19 @@ ADDED_COLUMNS = {
 
 
 @functools.cache
-def fields_of(record: type) -> dict[str, object]:
+def list_fields(record: type) -> dict[str, object]:
     """Returns the types of the record's fields by name."""
     hints = typing.get_type_hints(record)
     return {name: hints[name] for name in record.__annotations__}
 
 
-def column(name: str) -> str:
+def column_of(name: str) -> str:
     """Returns the name of the column that stores a field."""
     return "date" if name == "night" else name
 
 
 @functools.cache
-def arrow_schema(record: type) -> Any:
+def build_schema(record: type) -> Any:
     """Returns the Arrow schema of a table of records: nested values are JSON text."""
     import pyarrow as pa
 
@@ -226,7 +183,7 @@ def arrow_schema(record: type) -> Any:
             return pa.date32()
         return type_for_alias(ARROW.get(hint, "string"))
 
-    return pa.schema([(column(name), arrow(hint)) for name, hint in fields_of(record).items()])
+    return pa.schema([(column_of(name), arrow(hint)) for name, hint in list_fields(record).items()])
 
 
 def is_nested(hint: object) -> bool:
@@ -239,13 +196,13 @@ def to_table(record: type, rows: Iterable[object]) -> pa.Table:
     import pyarrow as pa
 
     rows = list(rows)
-    schema = arrow_schema(record)
+    schema = build_schema(record)
     arrays: list[Any] = []
-    for name, hint in fields_of(record).items():
+    for name, hint in list_fields(record).items():
         values = [getattr(row, name) for row in rows]
         if is_nested(hint):
             values = encode_nested(values)
-        arrays.append(as_column(values, schema.field(column(name)).type))
+        arrays.append(build_array(values, schema.field(column_of(name)).type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -255,16 +212,16 @@ def encode_nested(values: Sequence[JsonLike]) -> list[str | None]:
     return [None if value is None else next(texts).decode() for value in values]
 
 
-def from_rows(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
+def build_records(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
     """Returns records from rows of their table; a column that an old file lacks has its default."""
     rows = iter(rows)
     first = next(rows, None)
     if first is None:
         return []
     rows = itertools.chain((first,), rows)
-    hints = {name: hint for name, hint in fields_of(record).items() if column(name) in first}
+    hints = {name: hint for name, hint in list_fields(record).items() if column_of(name) in first}
     nested = {name: typing.get_origin(hint) for name, hint in hints.items() if is_nested(hint)}
-    plain = [(name, column(name)) for name in hints if name not in nested]
+    plain = [(name, column_of(name)) for name in hints if name not in nested]
     made: list[R] = []
     for row in rows:
         values = {name: row.get(key) for name, key in plain}

@@ -23,10 +23,14 @@ from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import BOM, BROKEN, Line, open_unpacked, read_blocks, read_lines
 from evals.traces.files.strict_json import Refused, parse
 from evals.traces.formats import (
+    azure_logs,
+    bedrock,
     braintrust,
+    helicone,
     json_lines,
     langfuse,
     langsmith,
+    litellm,
     mlflow,
     openai_agents,
     openai_logs,
@@ -34,6 +38,7 @@ from evals.traces.formats import (
     otlp,
     phoenix,
     plain_rows,
+    vertex,
     weave,
 )
 from evals.traces.formats.json_lines import parse_object
@@ -91,6 +96,11 @@ FORMATS: tuple[Importer, ...] = (
     otlp,
     langfuse,
     langsmith,
+    bedrock,
+    azure_logs,
+    vertex,
+    helicone,
+    litellm,
     mlflow,
     opik,
     weave,

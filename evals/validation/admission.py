@@ -19,8 +19,9 @@ from evals.ingest.staged_rows import StagedFile
 from evals.records import digest
 from evals.specs import Catalog
 from evals.storage.documents.accounts import Account
-from evals.storage.lake import Lake, in_use
+from evals.storage.lake import Lake, with_home_lock
 from evals.storage.night_state import NightChanges, list_staged_inputs, read_state, update_state
+from evals.storage.scratch import delete_run_folder, make_run_folder
 from evals.validation import (
     accounts,
     data_docs_pages,
@@ -48,7 +49,7 @@ class StagedNight(NamedTuple):
     rows: pandas.DataFrame
 
 
-@in_use
+@with_home_lock
 def admit_nights(
     lake: Lake, catalog: Catalog, nights: Sequence[date]
 ) -> dict[date, dict[str, Account]]:
@@ -116,9 +117,9 @@ def scratch_folder(lake: Lake) -> Generator[Path]:
     """Yields a folder for intermediate files, removed on leaving."""
     run = f"admission-{secrets.token_hex(4)}"
     try:
-        yield lake.scratch(run)
+        yield make_run_folder(lake, run)
     finally:
-        lake.drop_scratch(run)
+        delete_run_folder(lake, run)
 
 
 def digest_basis(lake: Lake, catalog: Catalog, night: date) -> str:

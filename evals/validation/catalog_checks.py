@@ -15,7 +15,8 @@ from evals.records import Trace, digest
 from evals.specs import Catalog, CatalogError, Expectation, Problem, Suite, describe, fingerprint
 from evals.specs.yaml_files import At
 from evals.storage.documents.catalog_findings import read_findings, write_findings
-from evals.storage.lake import Lake, connection
+from evals.storage.lake import Lake
+from evals.storage.queries import open_duckdb
 from evals.storage.tables import to_table
 
 
@@ -193,7 +194,7 @@ def find_unreadable_sql(catalog: Catalog) -> Iterator[Problem]:
     predicates = list(list_predicates(catalog))
     if not predicates:
         return
-    with connection() as db:
+    with open_duckdb() as db:
         db.register("staged", to_table(Trace, []))
         db.execute("create view traces as select *, null::date as date from staged")
         for predicate in predicates:

@@ -16,9 +16,10 @@ from evals.ingest.raw_rows import rebuild_raw
 from evals.ingest.staged_rows import StagedFile, read_row_groups
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
-from evals.storage.files import link_aside, parquet_writer, replacing
+from evals.storage.files import link_temporary, prepare_replacement
 from evals.storage.lake import Lake
-from evals.storage.tables import arrow_schema, from_rows
+from evals.storage.parquet_files import open_parquet_writer
+from evals.storage.tables import build_records, build_schema
 from evals.traces.files.streams import KEPT
 from evals.validation import expectations
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, RowOutcomes
@@ -68,8 +69,8 @@ def publish_night(
             refused += build_refusals(catalog, night, source, own)
     if not written:
         lake.write("traces", night, [])
-        written.append(lake.partition("traces", night) / "data.parquet")
-    for path in set(lake.files("traces", [night])) - set(written):
+        written.append(lake.locate_partition("traces", night) / "data.parquet")
+    for path in set(lake.list_files("traces", [night])) - set(written):
         path.unlink()
     lake.write("quarantine", night, refused)
 
@@ -111,15 +112,15 @@ def write_traces(
     if not passed.any():
         return
     name = source.path.stem if source.night == night else f"{source.path.stem}.after"
-    path = lake.partition("traces", night) / f"{name}.parquet"
+    path = lake.locate_partition("traces", night) / f"{name}.parquet"
     metadata = pq.read_metadata(source.path)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
     whole = passed.all() and len(own) == metadata.num_rows
-    with replacing(path) as aside:
+    with prepare_replacement(path) as aside:
         if whole and own["turn"].isna().all():
-            link_aside(source.path, aside)
+            link_temporary(source.path, aside)
         else:
             chosen = own.loc[passed]
-            with parquet_writer(aside, arrow_schema(Trace)) as writer:
+            with open_parquet_writer(aside, build_schema(Trace)) as writer:
                 for table, at in read_row_groups(source.path, chosen):
                     writer.write_table(add_turns(table, chosen["turn"].iloc[at]))
     yield path
@@ -129,7 +130,7 @@ def add_turns(table: pyarrow.Table, numbers: pandas.Series[int]) -> pyarrow.Tabl
     """Returns the rows with the number of their turn."""
     import pyarrow as pa
 
-    field = arrow_schema(Trace).field("turn")
+    field = build_schema(Trace).field("turn")
     column = cast(
         "pyarrow.Array[pyarrow.Int64Scalar]", pa.array(numbers, field.type, from_pandas=True)
     )
@@ -144,7 +145,7 @@ def build_refusals(
     if chosen.empty:
         return
     for table, at in read_row_groups(source.path, chosen):
-        traces = from_rows(Trace, table.to_pylist())
+        traces = build_records(Trace, table.to_pylist())
         for trace, name in zip(traces, chosen["outcome"].iloc[at], strict=True):
             check = next(c for c in catalog.expectations(trace.app) if c.check == name)
             yield Refusal(

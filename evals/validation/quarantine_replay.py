@@ -22,12 +22,15 @@ from evals.ingest.timestamp_limits import check_timestamp
 from evals.privacy.redaction import PrivacyFilter
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
+from evals.storage.documents.inbox_files import InboxFile, add_inbox_files, read_inbox_files
 from evals.storage.documents.inbox_stamps import read_stamps
-from evals.storage.files import replace, write_parquet
+from evals.storage.files import replace
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY, update_state
+from evals.storage.parquet_files import write_parquet
 from evals.storage.refused_rows import read_refused, write_refused
-from evals.storage.tables import InboxFile, to_table
+from evals.storage.scratch import open_temporary_folder
+from evals.storage.tables import to_table
 from evals.traces import reader
 from evals.traces.files.streams import KEPT, Line, file_sha
 from evals.traces.reader import Reading
@@ -65,14 +68,16 @@ def replay_quarantine(
 
     Rows that a check refused are not read again: their nights are validated again.
     """
-    known = {row.sha256[:16]: row for row in lake.inbox_files().values()}
+    known = {row.sha256[:16]: row for row in read_inbox_files(lake).values()}
     by_file: dict[str, list[Refusal]] = defaultdict(list)
     for row in read_refusals(lake):
         wanted = (file is None or row.source_file == file) and (code is None or row.code == code)
         if wanted and row.source_line and row.file_sha in known:
             by_file[row.file_sha].append(row)
     validated = {row.night for rows in by_file.values() for row in rows if row.night}
-    admission.admit_nights(lake, catalog, sorted(validated.intersection(lake.nights("quarantine"))))
+    admission.admit_nights(
+        lake, catalog, sorted(validated.intersection(lake.list_nights("quarantine")))
+    )
     still = {build_row_key(row): row for row in read_refusals(lake)}
     results: list[ReplayResult] = []
     for sha, rows in sorted(by_file.items()):
@@ -152,7 +157,7 @@ def read_stored_bytes(
         )
         yield from restore_positions(whole, replayed)
         return
-    with lake.temporary_folder() as folder:
+    with open_temporary_folder(lake) as folder:
         path = folder / "replayed.jsonl"
         replace(path, b"\n".join(lines))
         yield from restore_positions(whole, read_file(catalog, path))
@@ -189,7 +194,7 @@ def stage_rows(
         nights = {*staged.rows, *left}
         unreadable = len(remove_unreadable(lake, sha, {row.before.source_line for row in placed}))
         touched = sorted({*seen.nights, *(night.isoformat() for night in staged.rows)})
-        lake.record_files([seen._replace(refused=unreadable, nights=touched)])
+        add_inbox_files(lake, [seen._replace(refused=unreadable, nights=touched)])
         record_carried(lake, nights)
         for night in {row.before.night for row in placed if row.before.night} | left:
             update_state(lake, night, admitted="")  # due again, though no file was added to it
@@ -205,7 +210,7 @@ def remove_staged(lake: Lake, sha: str, rows: Sequence[Refusal]) -> set[date]:
     lines = sorted({row.source_line for row in rows})
     near = {night for row in rows if row.night for night in (row.night, row.night + DAY)}
     left: set[date] = set()
-    for path in lake.files("staged", sorted(near)):
+    for path in lake.list_files("staged", sorted(near)):
         if not path.name.startswith(sha):
             continue
         table = pq.read_table(path)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
@@ -220,7 +225,7 @@ def remove_staged(lake: Lake, sha: str, rows: Sequence[Refusal]) -> set[date]:
 
 def next_file_number(lake: Lake, sha: str) -> int:
     """Returns the first free number for another staged file of an inbox file."""
-    names = [path.name for path in lake.files("staged") if path.name.startswith(sha)]
+    names = [path.name for path in lake.list_files("staged") if path.name.startswith(sha)]
     taken = {part for name in names for part in name.split(".")}
     return next(n for n in itertools.count(1) if not taken & {f"w{n}", f"r{n}"})
 

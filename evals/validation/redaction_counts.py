@@ -13,7 +13,8 @@ from evals.privacy.detectors import DETECTORS
 from evals.privacy.redaction import REDACTED, USER_ID
 from evals.records import Json
 from evals.storage.documents.accounts import Redactions
-from evals.storage.lake import Lake, connection, parquet
+from evals.storage.lake import Lake
+from evals.storage.queries import open_duckdb, read_parquet_files
 
 RULES = {*DETECTORS, USER_ID}
 """An exported trace may have metadata of the same name: only these rules are counted."""
@@ -25,8 +26,8 @@ COUNTS_SQL = f"""
 
 def count_redactions(lake: Lake, night: date) -> dict[str, Redactions]:
     """Counts for each application the redacted traces, and the redactions by rule."""
-    with connection() as db:
-        parquet(db, lake.files("traces", [night])).create_view("traces")
+    with open_duckdb() as db:
+        read_parquet_files(db, lake.list_files("traces", [night])).create_view("traces")
         rows = db.sql(COUNTS_SQL).fetchall()
     traces: Counter[str] = Counter()
     places: dict[str, Counter[str]] = defaultdict(Counter)

@@ -17,8 +17,9 @@ from evals.ingest.fragments import FORMATS
 from evals.ingest.staged_rows import StagedFile, build_table_sql, list_staged_files
 from evals.storage.documents.departures import read_departures, write_departures
 from evals.storage.id_index import DRAWN, build_id_table, load_indexes, mark_members
-from evals.storage.lake import Lake, connection
+from evals.storage.lake import Lake
 from evals.storage.night_state import DAY
+from evals.storage.queries import open_duckdb
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, UNIQUE, RowOutcomes
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def find_shared_ids(lake: Lake, nights: Collection[date]) -> tuple[list[date], I
     """
     import numpy as np
 
-    staged = lake.nights("staged")
+    staged = lake.list_nights("staged")
     own = [night for night in staged if {night, night - DAY}.intersection(nights)]
     near = select_near(staged, nights, MAX_DISTANCE + DAY)
     close = dict(load_indexes(lake, near)) if len(near) > 1 else {}
@@ -202,7 +203,7 @@ def find_rows(
 
     valid: dict[tuple[str, str], RowsByNight] = defaultdict(dict)
     last: dict[tuple[str, str, str], TraceRow] = {}
-    with connection() as db:
+    with open_duckdb() as db:
         db.register("wanted", pa.table({"h": pa.array(wanted, pa.uint64())}))
         for night, app, name, row in read_redated_rows(lake, nights, db):
             valid[app, name][night] = row

@@ -11,9 +11,9 @@ from datetime import date
 from typing import NamedTuple
 
 from evals.specs import Catalog, find_nearest
+from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
 from evals.storage.lake import Lake
 from evals.storage.refused_rows import RefusedGroup, group_refused
-from evals.storage.tables import InboxFile
 
 
 class RefusedRows(NamedTuple):
@@ -138,6 +138,6 @@ def find_undeclared(catalog: Catalog, apps: Counter[str]) -> list[UndeclaredApp]
 def count_apps(lake: Lake) -> Counter[str]:
     """Counts the rows of every file that was read, by application."""
     apps: Counter[str] = Counter()
-    for file in lake.inbox_files().values():
+    for file in read_inbox_files(lake).values():
         apps.update(file.apps)
     return apps

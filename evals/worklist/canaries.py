@@ -18,9 +18,10 @@ from evals.evaluators.gold import GoldAndLabels, is_from_people, take_majority
 from evals.evaluators.protocol import Result
 from evals.records import Failure, Outcome, Trace
 from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, parse, read_list
-from evals.storage.lake import Lake, quoted
+from evals.storage.lake import Lake
+from evals.storage.queries import query_tables, quote_text
 from evals.storage.store import FileState, read_file_states
-from evals.storage.tables import CanaryRow, from_rows
+from evals.storage.tables import CanaryRow, build_records
 
 SHIPPED = Path(__file__).with_name("attacks.yaml")
 FILLER = ("The request is answered correctly and completely. " * 400).strip()
@@ -119,8 +120,8 @@ def find_carriers(
     named = tuple(sorted(list_failed_ids(references, evaluator, mapping)))
     if not named:
         return ()
-    nights = tuple(day for day in lake.nights("traces") if day <= night)
-    stamp = read_file_states(lake.files("traces", nights))
+    nights = tuple(day for day in lake.list_nights("traces") if day <= night)
+    stamp = read_file_states(lake.list_files("traces", nights))
     traces = read_oldest_traces(lake, evaluator.app, named, nights, stamp)
     failed = (t for t in traces if is_failed_by_people(references, evaluator, mapping, t))
     return tuple(itertools.islice(failed, catalog.attacks.carriers))
@@ -167,12 +168,12 @@ def read_oldest_traces(
     stamp: tuple[FileState, ...],
 ) -> tuple[Trace, ...]:
     """Reads the oldest of some traces; `stamp` makes the cache miss when a file has changed."""
-    listed = ", ".join(map(quoted, ids))
+    listed = ", ".join(map(quote_text, ids))
     sql = (
-        f"select * from traces where app = {quoted(app)} and trace_id in ({listed}) "  # noqa: S608  quoted
+        f"select * from traces where app = {quote_text(app)} and trace_id in ({listed}) "  # noqa: S608  quoted
         f"order by ts, trace_id limit {MAX_TRACES}"
     )
-    return tuple(from_rows(Trace, lake.rows(sql, {"traces": nights})))
+    return tuple(build_records(Trace, query_tables(lake, sql, {"traces": nights})))
 
 
 def build_row(

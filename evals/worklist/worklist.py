@@ -25,8 +25,10 @@ from evals.evaluators.protocol import content_of
 from evals.records import Json, Trace
 from evals.specs import Evaluator
 from evals.storage import ledger
-from evals.storage.files import parquet_batches
-from evals.storage.lake import Lake, quoted
+from evals.storage.lake import Lake
+from evals.storage.parquet_files import stream_rows
+from evals.storage.queries import query_tables, quote_text
+from evals.storage.scratch import open_unnamed_file
 from evals.storage.store import FileState, read_file_states
 from evals.worklist import canaries
 from evals.worklist.sampling import compute_place, draw_sample
@@ -78,14 +80,14 @@ class NightTraces:
     def apps(self) -> dict[str, int]:
         """How many traces each application has, sorted by application."""
         counts: Counter[str] = Counter()
-        for rows in self.lake.batches("traces", self.night, ("app",)):
+        for rows in self.lake.stream_batches("traces", self.night, ("app",)):
             counts.update(row["app"] for row in rows)
         return dict(sorted(counts.items()))
 
     def read_ids(self, evaluator: Evaluator) -> Iterator[str]:
         """Reads the ids of the traces an evaluator covers."""
         within = self.find_covered(evaluator)
-        for rows in self.lake.batches("traces", self.night, ("trace_id",), evaluator.app):
+        for rows in self.lake.stream_batches("traces", self.night, ("trace_id",), evaluator.app):
             for row in rows:
                 if within is None or row["trace_id"] in within:
                     yield row["trace_id"]
@@ -95,7 +97,7 @@ class NightTraces:
         within = self.find_covered(evaluator)
         columns = dict.fromkeys(("trace_id", *evaluator.reads))
         columns |= {"input": None} if evaluator.gold else {}
-        for rows in self.lake.batches("traces", self.night, tuple(columns), evaluator.app):
+        for rows in self.lake.stream_batches("traces", self.night, tuple(columns), evaluator.app):
             for row in rows:
                 if within is None or row["trace_id"] in within:
                     yield build_partial_trace(evaluator.app, row)
@@ -106,9 +108,9 @@ class NightTraces:
             return {}
         sql = (
             f"select trace_id, try(cast({evaluator.stratum} as varchar)) as stratum"  # noqa: S608
-            " from traces where app = " + quoted(evaluator.app)
+            " from traces where app = " + quote_text(evaluator.app)
         )
-        rows = self.lake.rows(sql, {"traces": [self.night]})
+        rows = query_tables(self.lake, sql, {"traces": [self.night]})
         return {row["trace_id"]: row["stratum"] or "" for row in rows}
 
     def find_covered(self, evaluator: Evaluator) -> set[str] | None:
@@ -118,7 +120,9 @@ class NightTraces:
         ids = self.ids_by_predicate.get(evaluator.where)
         if ids is None:
             sql = f"select trace_id from traces where {evaluator.where}"  # noqa: S608  the catalog's
-            ids = {row["trace_id"] for row in self.lake.rows(sql, {"traces": [self.night]})}
+            ids = {
+                row["trace_id"] for row in query_tables(self.lake, sql, {"traces": [self.night]})
+            }
             self.ids_by_predicate[evaluator.where] = ids
         return ids
 
@@ -159,7 +163,7 @@ class ContentFile:
     def open(self) -> int:
         """Returns the file's descriptor; opens the file at the first call."""
         if self.file is None:
-            self.file = self.lake.open_nameless()
+            self.file = open_unnamed_file(self.lake)
             self.finalizer = weakref.finalize(self, os.close, self.file)
         return self.file
 
@@ -269,7 +273,7 @@ def build_worklist(
 def read_basis(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
     """Returns the versions of the files a worklist is made from beside the ledger."""
     scores = find_score_file(lake, night, evaluator)
-    return read_file_states([*lake.files("traces", [night]), scores])
+    return read_file_states([*lake.list_files("traces", [night]), scores])
 
 
 def refresh_worklist(lake: Lake, before: Worklist) -> Worklist | None:
@@ -316,7 +320,7 @@ def read_current_keys(lake: Lake, night: date, evaluator: Evaluator) -> dict[str
         return {}
     return {
         row["trace_id"]: row["content_key"]
-        for rows in parquet_batches(path, SCORE_COLUMNS)
+        for rows in stream_rows(path, SCORE_COLUMNS)
         for row in rows
         if not should_retry(evaluator, row)
     }
@@ -349,4 +353,4 @@ def name_score_file(evaluator: Evaluator) -> str:
 
 def find_score_file(lake: Lake, night: date, evaluator: Evaluator) -> Path:
     """Returns the path of the file with an evaluator's scores of a night."""
-    return lake.partition("scores", night) / f"{name_score_file(evaluator)}.parquet"
+    return lake.locate_partition("scores", night) / f"{name_score_file(evaluator)}.parquet"

@@ -19,6 +19,7 @@ from evals.runs import night_locks
 from evals.sources import locations
 from evals.specs import Catalog
 from evals.storage import night_state
+from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.inbox_stamps import FileStamp, read_stamps
 from evals.storage.lake import Lake
 from orchestration.automation.jobs import NIGHTLY
@@ -92,9 +93,11 @@ def list_files(settings: Settings, lake: Lake, now: float) -> list[InboxFile]:
     An inbox in an object store is listed; what changed there is new until it is fetched.
     """
     stamps = read_stamps(lake)
-    imported = lake.inbox_files().keys()
+    imported = read_inbox_files(lake).keys()
     inbox = settings.inbox or settings.load_catalog().inbox
-    files = [look_at_file(path, stamps, imported, now) for path in list_inbox(lake.raw_folder())]
+    files = [
+        look_at_file(path, stamps, imported, now) for path in list_inbox(lake.make_inbox_folder())
+    ]
     if isinstance(inbox, str) and locations.is_remote(inbox):
         return files + [
             InboxFile(*changed, is_complete=True, is_read=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import (
     INFRASTRUCTURE,
     USAGE,
@@ -38,7 +39,7 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
     """
     from evals.storage.documents.batch_jobs import describe_job, read_jobs
 
-    jobs = list(read_jobs(read_options(home, catalog).open_lake()))
+    jobs = list(read_jobs(open_existing(read_options(home, catalog))))
     rows = [describe_job(job) for job in reversed(jobs) if job.is_open or not only_open]
     if as_json:
         terminal.print_json(rows)
@@ -69,7 +70,7 @@ def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
     from evals.storage.documents.batch_jobs import read_job
 
     settings = read_options(home, catalog)
-    lake = settings.open_lake()
+    lake = open_existing(settings)
     job = read_job(lake, name)
     if job is None or not job.is_open:
         fail(USAGE, f"no open batch {name!r}; `andon batches list --open` lists the open ones")

@@ -20,14 +20,15 @@ from evals.reports.missing_nights import group_outages
 from evals.reports.pages.marks import VERDICT_MARKS, verdict_of
 from evals.reports.pooling import PooledResult
 from evals.reports.report import Report
-from evals.reports.sections import accounting, errors, results
+from evals.reports.sections import accounting, agreement, causes, errors, results
 from evals.reports.sections.accounting import Accounting
 from evals.reports.sections.results import Result
 from evals.runs.plan import PlannedNight
+from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
 from evals.storage.lake import Lake
 from evals.storage.night_state import OpenNight, open_nights
-from evals.storage.report_files import board_file
+from evals.storage.report_files import board_file, order_versions
 from evals.validation.row_summary import RowSummary
 from orchestration.cli import row_notes
 from orchestration.runtime.console import open_stdout
@@ -85,7 +86,7 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
     notes = list(row_notes.describe_summary(outcome.rows)) if outcome.rows else []
     if not reports:
         start = "Put trace exports in a folder and name it with --inbox."
-        console.print(f"No reports yet. {'' if lake.inbox_files() else start}".rstrip())
+        console.print(f"No reports yet. {'' if read_inbox_files(lake) else start}".rstrip())
         print_lines(notes)
         return
     missing = read_missing_nights(lake)
@@ -199,20 +200,46 @@ def describe_rate(row: Result | PooledResult) -> tuple[str, str]:
     )
 
 
-def draw_report(report: Report) -> None:
-    """Draws a report."""
+def draw_report(report: Report, *, slices: bool = False) -> None:
+    """Draws a report: its verdict, the rates, causes and agreement, and on demand the slices."""
     console = open_stdout()
     console.print(f" {report.date} {report.app} {report.version}: {report.sentence}")
-    console.print(build_counts_table(report[results.SECTION]))
-    for line in describe_unscored(report):
-        console.print(f" {line}")
+    console.print(f" gate {report.gate.outcome}: {'; '.join(report.gate.reasons) or 'no reasons'}")
+    console.print(build_rates_table(report))
+    for cause in report[causes.SECTION]:
+        console.print(f" {cause.dimension} ({cause.evaluator}): {cause.words}", soft_wrap=True)
+    for line in (*describe_agreement(report), *describe_unscored(report)):
+        console.print(f" {line}", soft_wrap=True)
+    if slices:
+        console.print(build_counts_table([r for r in report[results.SECTION] if not r.is_whole]))
+    else:
+        parts = len({row.slice for row in report[results.SECTION] if not row.is_whole})
+        console.print(f" {parts} slices: --slices shows them")
 
 
-def draw_pooled(app: str, nights: Sequence[date], rows: Sequence[PooledResult]) -> None:
-    """Draws the pooled results of an application's nights."""
+def describe_agreement(report: Report) -> Iterator[str]:
+    """Each evaluator against people's labels, and a judge against itself, in a sentence."""
+    for row in report[agreement.SECTION]:
+        name = f"{row.dimension} ({row.evaluator})"
+        if row.n:
+            passes, fails = row.tp + row.fn, row.tn + row.fp
+            yield (
+                f"{name} against {row.n:,} labels: passes {row.tp:,} of {passes:,} that people "
+                f"passed, fails {row.tn:,} of {fails:,} that people failed"
+                f"{'' if row.usable else '; too little agreement to decide'}"
+            )
+        if row.noise and row.noise.rate is not None:
+            shown = phrases.format_percent(row.noise.rate, row.noise.low, row.noise.high)
+            yield f"{name} asked again changes {shown} of its verdicts"
+
+
+def draw_pooled(
+    app: str, nights: Sequence[date], rows: Sequence[PooledResult], *, slices: bool = False
+) -> None:
+    """Draws the pooled results of an application's nights, and on demand those of slices."""
     console = open_stdout()
     console.print(f" {app}, {nights[0]} to {nights[-1]} pooled")
-    console.print(build_counts_table(rows))
+    console.print(build_counts_table([row for row in rows if slices or row.slice == "all"]))
 
 
 def build_counts_table(rows: Sequence[Result] | Sequence[PooledResult]) -> Table:
@@ -346,11 +373,8 @@ def describe_data(before: Accounting, after: Accounting) -> str:
 
 def compare_versions(lake: Lake, night: date, app: str) -> list[VersionStep]:
     """What changed from each version of a night's report to the next, oldest first."""
-    folders = lake.report_folder(night, app).glob("*/run.json")
-    ordered = sorted(folders, key=lambda path: (path.read_text(), path.parent.name))
-    names = [path.parent.name for path in ordered]
     steps = list[VersionStep]()
-    for before, after in itertools.pairwise(names):
+    for before, after in itertools.pairwise(order_versions(lake, night, app)):
         old, new = (read_report(lake, night, app, name) for name in (before, after))
         if old and new:
             moved = list_differences(old, new)

@@ -5,12 +5,14 @@ Changes nothing; each finding names what to do.
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from evals import models
 from evals.evaluators import registry
 from evals.reports.missing_nights import find_missing_nights, group_outages
 from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
+from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.model_lists import ModelList
 from evals.storage.lake import Lake
 from evals.validation.catalog_checks import check_catalog
@@ -37,10 +39,12 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
         online: whether to read the providers' model lists first.
     """
     catalog, findings = check_catalog_files(settings)
-    findings = [Finding("ok", "home", str(settings.home)), *findings, *list_plugins()]
+    findings = [describe_home(settings.home), *findings, *list_plugins()]
     if catalog is None:
         return findings
-    lake, today = settings.open_lake(), datetime.now(UTC).date()
+    lake, today = Lake(settings.home), datetime.now(UTC).date()
+    if lake.is_open() or online:
+        lake.open()
     failed = models.refresh_model_lists(lake, catalog.models.values(), today) if online else {}
     return [
         *findings,
@@ -54,12 +58,19 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
     ]
 
 
+def describe_home(home: Path) -> Finding:
+    """The data folder; one that does not exist is no error before the first run."""
+    if home.is_dir():
+        return Finding("ok", "home", str(home))
+    return Finding("warn", "home", f"{home} does not exist yet; `andon nightly` makes it")
+
+
 def check_rows(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
     """Rows that were refused, fields that could not be read, applications nobody declares."""
     for rows in list_refused(lake):
         where = f"first {rows.file}:{rows.line}: {rows.reason} `andon quarantine list` lists them"
         yield Finding("warn", "quarantine", f"{rows.rows:,} {rows.code}, {where}")
-    for unread in list_unread(lake.inbox_files().values()):
+    for unread in list_unread(read_inbox_files(lake).values()):
         yield Finding("warn", "rows", row_notes.describe_unread(unread))
     for app in find_undeclared(catalog, count_apps(lake)):
         yield Finding("warn", "applications", row_notes.describe_undeclared(app))
@@ -88,9 +99,7 @@ def list_plugins() -> Iterator[Finding]:
 def check_catalog_files(settings: Settings) -> tuple[Catalog | None, list[Finding]]:
     """The catalog, if it can be used at all, and all problems in it."""
     try:
-        catalog = check_catalog(
-            settings.open_lake(), load_catalog(settings.catalog_root), anew=True
-        )
+        catalog = check_catalog(Lake(settings.home), load_catalog(settings.catalog_root), anew=True)
     except CatalogError as error:
         return None, [Finding("fail", "catalog", message) for message in error.messages]
     fine = Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications")

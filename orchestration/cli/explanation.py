@@ -11,6 +11,7 @@ from pathlib import Path
 
 from evals.ingest.explain import WORDS, FileExplanation, explain_file
 from evals.ingest.inbox import list_inbox
+from evals.readable import list_counts
 from evals.specs import Catalog
 from orchestration.runtime import terminal
 
@@ -50,6 +51,8 @@ def describe_file(file: FileExplanation) -> list[str]:
         f"  would keep {file.traces:,} traces and {file.labels:,} labels, "
         f"refuse {refused:,} rows{seen}"
     )
+    if file.skipped:
+        lines.append(f"  would skip {list_counts(file.skipped)}: no answers to judge")
     for reason in file.refused:
         lines.append(f"    {reason.rows:,} {reason.code}, first at row {reason.line}")
         lines.append(f"      {reason.reason}")

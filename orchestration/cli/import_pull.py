@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evals.readable import list_counts
 from orchestration.cli.options import (
     DAY,
     DONE,
@@ -30,8 +31,8 @@ from orchestration.runtime.progress import open_listener
 if TYPE_CHECKING:
     from evals.sources.pulls import PullResult
     from evals.specs import Catalog
+    from evals.storage.documents.inbox_files import InboxFile
     from evals.storage.lake import Lake
-    from evals.storage.tables import InboxFile
 
 
 @click.command()
@@ -109,6 +110,7 @@ def import_(
     """
     from evals.erasure import forget
     from evals.ingest import staging
+    from evals.storage.documents.inbox_files import read_inbox_files
     from evals.traces.files.streams import file_sha
     from evals.traces.reader import MissingColumnsError
 
@@ -123,7 +125,7 @@ def import_(
         return
     lake, cat = settings.open_lake(), settings.load_catalog()
     forget.finish_requests(lake, cat)
-    before = lake.inbox_files()
+    before = read_inbox_files(lake)
     rows: list[tuple[InboxFile, bool]] = []
     failures: list[str] = []
     now = datetime.now(UTC)
@@ -154,8 +156,9 @@ def print_imported(lake: Lake, catalog: Catalog, rows: Sequence[tuple[InboxFile,
     for row, seen in rows:
         again = " (imported before)" if seen else ""
         labels = f", {row.labels} labels" if row.labels else ""
+        skipped = f", skipped {list_counts(row.skipped)}" if row.skipped else ""
         terminal.print_line(
-            f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{again}"
+            f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{skipped}{again}"
         )
     summary = summarize_files(lake, catalog, [row for row, _ in rows])
     for line in row_notes.describe_summary(summary):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import USAGE, fail, home_options, json_option, read_options
 from orchestration.runtime import terminal
 
@@ -60,8 +61,8 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
     from orchestration.runtime.interrupts import Interrupts
     from orchestration.runtime.progress import Progress
 
-    lake, cat = settings.open_lake(), settings.load_catalog()
-    uses, nights = attack_trial.find_uses(cat, name, app), lake.nights("traces")
+    lake, cat = open_existing(settings), settings.load_catalog()
+    uses, nights = attack_trial.find_uses(cat, name, app), lake.list_nights("traces")
     if not uses:
         fail(
             USAGE, f"no application uses a judge {name!r}; judges: {', '.join(sorted(cat.judges))}"

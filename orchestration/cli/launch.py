@@ -71,7 +71,7 @@ def run_job(home: Path, job: str, first: date, last: date, listener: Listener) -
     with lake.lock("dagster"):  # two first runs of a home would both make its tables
         reference = InstanceRef.from_dir(str(folder), overrides=UNCAPTURED)
         instances = DagsterInstance.from_ref(reference)
-    with lake.used(), instances as instance, log, contextlib.redirect_stdout(log):
+    with lake.lock_home(), instances as instance, log, contextlib.redirect_stdout(log):
         if interrupts.first_signal():  # while importing, a library may have swallowed it
             raise Stopped("interrupted before the run began")
         result = defs.resolve_job_def(job).execute_in_process(

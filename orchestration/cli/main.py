@@ -6,6 +6,7 @@ Imports nothing heavy until a command needs it; each group of commands has its o
 import atexit
 import contextlib
 import os
+import signal
 import sys
 import threading
 from collections.abc import Generator, Sequence
@@ -26,6 +27,9 @@ from orchestration.cli import (
 )
 from orchestration.cli.options import INFRASTRUCTURE, USAGE, fail
 from orchestration.runtime import interrupts, terminal
+
+CLOSED_PIPE = 128 + signal.SIGPIPE
+"""The exit code where whoever read our output, such as `head`, has enough, as in shells."""
 
 
 @contextlib.contextmanager
@@ -64,6 +68,8 @@ class Andon(click.Group):
         try:
             with escape_usage():
                 return super().invoke(ctx)
+        except BrokenPipeError:
+            sys.exit(CLOSED_PIPE)
         except CatalogError as error:
             more = len(error.messages) - 1
             rest = f"; `andon doctor` lists {more} more" if more > 0 else ""
@@ -113,8 +119,10 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     threading._shutdown()  # pyright: ignore  # waits for threads, as Python's own exit does
     atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  # has no public name
     for stream in filter(None, (sys.stdout, sys.stderr)):  # noqa: TID251  prints nothing
-        with contextlib.suppress(BrokenPipeError):
+        try:
             stream.flush()
+        except BrokenPipeError:
+            code = code or CLOSED_PIPE
     os._exit(code if isinstance(code, int) else 1)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import (
     DAY,
     DONE,
@@ -96,6 +97,7 @@ def nightly(
     from evals import pipeline
     from evals.runs import night_locks
     from evals.storage import night_state
+    from evals.storage.documents.inbox_files import read_inbox_files
 
     refuse_probe_of_run(probe, dry_run)
     intake = build_intake(assume_date, spread, pull=not no_pull)
@@ -103,7 +105,7 @@ def nightly(
     cat, lake = settings.load_catalog(), settings.open_lake()
     broken = print_problems(cat)
     intake = intake._replace(inbox=settings.inbox, labels=settings.labels)
-    was_open, were_read = night_state.open_nights(lake), set(lake.inbox_files())
+    was_open, were_read = night_state.open_nights(lake), set(read_inbox_files(lake))
     with open_listener(as_json) as listener:
         pipeline.prepare_home(lake, cat, datetime.now(UTC))
         failures = pipeline.take_in(lake, cat, intake, datetime.now(UTC), listener)
@@ -129,9 +131,10 @@ def summarize_rows(
     lake: Lake, catalog: Catalog, were_read: Collection[str], due: Collection[date]
 ) -> RowSummary:
     """Sums up the rows of files that were read since, and of the nights that were due."""
+    from evals.storage.documents.inbox_files import read_inbox_files
     from evals.validation.row_summary import summarize_files
 
-    files = [file for sha, file in lake.inbox_files().items() if sha not in were_read]
+    files = [file for sha, file in read_inbox_files(lake).items() if sha not in were_read]
     return summarize_files(lake, catalog, files, due)
 
 
@@ -289,7 +292,7 @@ def plan(
     """
     settings = read_options(home, catalog)
     broken = print_problems(settings.load_catalog())
-    nights = select_nights(settings.open_lake().nights("traces"), first, last, only)
+    nights = select_nights(open_existing(settings).list_nights("traces"), first, last, only)
     check_names(settings, evaluator)
     print_plan(settings, nights, evaluator or None, as_json=as_json)
     sys.exit(INFRASTRUCTURE if broken else DONE)
@@ -329,8 +332,8 @@ def backfill(
     from evals.storage import night_state
 
     settings = read_options(home, catalog)
-    lake = settings.open_lake()
-    nights = select_nights(lake.nights("traces"), first, last, only)
+    lake = open_existing(settings)
+    nights = select_nights(lake.list_nights("traces"), first, last, only)
     refuse_probe_of_run(probe, dry_run)
     check_names(settings, evaluator)
     broken = print_problems(settings.load_catalog())

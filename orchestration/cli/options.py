@@ -18,9 +18,7 @@ from orchestration.runtime import terminal
 from orchestration.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from evals.reports.report import Report
     from evals.specs import Problem
-    from evals.storage.lake import Lake
 
 DONE, REGRESSED, USAGE, INCONCLUSIVE, INFRASTRUCTURE = 0, 1, 2, 3, 4
 GATES = {"pass": DONE, "regressed": REGRESSED, "inconclusive": INCONCLUSIVE}
@@ -151,18 +149,3 @@ def select_nights(
     if low > high:
         raise click.UsageError(f"--from {low} is after --to {high}")
     return [night for night in nights if low <= night <= high]
-
-
-def find_report(lake: Lake, app: str, only: date | None) -> Report:
-    """The current report of an application's night, by default its last."""
-    from evals.reports.archive import current_reports
-
-    reports = [report for report in current_reports(lake) if report.app == app]
-    if only:
-        reports = [report for report in reports if report.date == only]
-    if not reports:
-        from orchestration.cli.row_notes import explain_absence
-
-        message = f"no report of {app!r}; `andon report list` lists all reports"
-        fail(USAGE, f"{message}{explain_absence(lake, app, only)}")
-    return reports[-1]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import (
     DONE,
     INFRASTRUCTURE,
@@ -51,7 +52,7 @@ def forget(
     if not users and not traces:
         raise click.UsageError("give --user or --trace, each as often as needed")
     settings = read_options(home, catalog)
-    lake, cat = settings.open_lake(), settings.load_catalog()
+    lake, cat = open_existing(settings), settings.load_catalog()
     done: dict[str, int] = {}
     try:
         if yes:
@@ -114,7 +115,7 @@ def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) 
     from evals.erasure import retention
 
     settings = read_options(home, catalog)
-    lake = settings.open_lake()
+    lake = open_existing(settings)
     forgetting.finish_requests(lake, settings.load_catalog())
     expired = retention.find_expired(lake, settings.load_catalog(), datetime.now(UTC))
     planned = {

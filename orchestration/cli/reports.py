@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.lookups import check_app, find_report, open_existing
 from orchestration.cli.options import (
     DAY,
     GATES,
     INFRASTRUCTURE,
     USAGE,
     fail,
-    find_report,
     home_options,
     json_option,
     night_options,
@@ -54,12 +54,12 @@ def gate(
     from orchestration.cli import row_notes
 
     settings = read_options(home, catalog)
-    lake, broken = settings.open_lake(), settings.load_catalog().broken.get(app)
+    lake, broken = open_existing(settings), settings.load_catalog().broken.get(app)
     waiting = night_state.read_state(lake, only).waiting if only else (app,)
     if broken and app in waiting:
         fail(INFRASTRUCTURE, f"{broken.messages[0]}; {app} waits, so there is no report")
     refuse_missing_night(settings, lake, app, only)
-    report = find_report(lake, app, only)
+    report = find_report(settings, lake, app, only)
     until = night_state.provisional_until(lake, report.date, app, datetime.now(UTC))
     outcome, refused = report.gate.outcome, list_refused(lake, app=app, night=report.date)
     if until and outcome == "regressed":
@@ -112,7 +112,7 @@ def report() -> None:
 @home_options
 @json_option
 def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
-    """Lists every version of every report.
+    """Lists every version of every report by night, application and the time it was written.
 
     \b
     Example:
@@ -120,19 +120,21 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     """
     from evals.reports.archive import current_reports
     from evals.storage import night_state
-    from evals.storage.report_files import list_reports
+    from evals.storage.report_files import list_reports, read_written_at
 
-    lake, now = read_options(home, catalog).open_lake(), datetime.now(UTC)
+    lake, now = open_existing(read_options(home, catalog)), datetime.now(UTC)
     current = {report.key: report.version for report in current_reports(lake)}
+    written = {version: read_written_at(lake, version) for version in list_reports(lake)}
     rows = [
         {
-            "date": night.isoformat(),
-            "app": app,
-            "version": version,
-            "current": current.get((night, app)) == version,
-            "provisional_until": night_state.provisional_until(lake, night, app, now),
+            "date": row.night.isoformat(),
+            "app": row.app,
+            "version": row.version,
+            "written_at": written[row],
+            "current": current.get((row.night, row.app)) == row.version,
+            "provisional_until": night_state.provisional_until(lake, row.night, row.app, now),
         }
-        for night, app, version in list_reports(lake)
+        for row in sorted(written, key=lambda row: (row.night, row.app, written[row]))
     ]
     if as_json:
         terminal.print_json(rows)
@@ -141,7 +143,8 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
         mark = "" if row["current"] else " (older version)"
         until = row["provisional_until"]
         mark = f" (provisional until {until})" if until and not mark else mark
-        terminal.print_line(f"{row['date']} {row['app']} {row['version']}{mark}")
+        at = str(row["written_at"])[:19] or "time unknown"
+        terminal.print_line(f"{row['date']} {row['app']} {row['version']} written {at}{mark}")
     if not rows:
         from orchestration.cli.row_notes import explain_absence
 
@@ -153,6 +156,7 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
 @home_options
 @night_options
 @click.option("--app", required=True, help="The application.")
+@click.option("--slices", is_flag=True, help="Show the counts of every slice, too.")
 @json_option
 def report_show(
     home: Path | None,
@@ -161,31 +165,38 @@ def report_show(
     last: date | None,
     only: date | None,
     app: str,
+    slices: bool,
     as_json: bool,
 ) -> None:
     """Shows the report of a night, or with --from and --to the pooled counts of nights.
 
+    Shows the verdict, the rates, causes and agreement with people; --slices adds the slices.
+
     \b
     Examples:
       andon report show --app chat --date 2026-10-08
+      andon report show --app chat --date 2026-10-08 --slices
       andon report show --app chat --from 2026-10-01 --to 2026-10-07 --json
     """
-    lake = read_options(home, catalog).open_lake()
+    settings = read_options(home, catalog)
+    lake = open_existing(settings)
     if first or last:
-        show_pooled(lake, app, select_nights(lake.nights("traces"), first, last, None), as_json)
+        check_app(settings, lake, app)
+        nights = select_nights(lake.list_nights("traces"), first, last, None)
+        show_pooled(lake, app, nights, slices=slices, as_json=as_json)
         return
-    report = find_report(lake, app, only)
+    report = find_report(settings, lake, app, only)
     if as_json:
         terminal.print_json(report.to_json())
         return
     from evals.validation.row_summary import list_refused
     from orchestration.cli import board, row_notes
 
-    board.draw_report(report)
+    board.draw_report(report, slices=slices)
     board.print_lines(row_notes.describe_refused(list_refused(lake, app=app, night=report.date)))
 
 
-def show_pooled(lake: Lake, app: str, days: list[date], as_json: bool) -> None:
+def show_pooled(lake: Lake, app: str, days: list[date], *, slices: bool, as_json: bool) -> None:
     """Shows the pooled counts of an application's nights."""
     from evals.reports import json_form
     from evals.reports.archive import current_reports
@@ -201,7 +212,7 @@ def show_pooled(lake: Lake, app: str, days: list[date], as_json: bool) -> None:
         span = {"from": nights[0].isoformat(), "to": nights[-1].isoformat()}
         terminal.print_json({"app": app, **span, "results": json_form.to_json(rows)})
     else:
-        board.draw_pooled(app, nights, rows)
+        board.draw_pooled(app, nights, rows, slices=slices)
 
 
 @report.command("diff")
@@ -220,7 +231,9 @@ def report_diff(
     """
     from orchestration.cli import board
 
-    lake = read_options(home, catalog).open_lake()
+    settings = read_options(home, catalog)
+    lake = open_existing(settings)
+    find_report(settings, lake, app, only)
     steps = board.compare_versions(lake, only, app)
     if as_json:
         terminal.print_json(steps)

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from orchestration.cli.lookups import check_app, open_existing
 from orchestration.cli.options import (
     DAY,
     DONE,
@@ -52,7 +53,9 @@ def labels_export(
     """
     from evals.labels import realign
 
-    lake = read_options(home, catalog).open_lake()
+    settings = read_options(home, catalog)
+    lake = open_existing(settings)
+    check_app(settings, lake, app)
     for row in realign.build_sheet(lake, only, app):
         out.write(terminal.to_json(row) + "\n")
 
@@ -117,7 +120,9 @@ def quarantine_list(
     """
     from evals.validation.quarantine import read_refusals
 
-    lake = read_options(home, catalog).open_lake()
+    settings = read_options(home, catalog)
+    lake = open_existing(settings)
+    check_app(settings, lake, app)
     keys = ("source_file", "source_line", "code", "reason", "app", "trace_id")
     filters = {"app": app, "code": code, "source_file": file}
     chosen = {key: value for key, value in filters.items() if value is not None}
@@ -149,7 +154,7 @@ def quarantine_show(home: Path | None, catalog: Path | None, place: str, as_json
     """
     from evals.validation.quarantine import read_refusals
 
-    lake = read_options(home, catalog).open_lake()
+    lake = open_existing(read_options(home, catalog))
     file, _, line = place.rpartition(":")
     refusals = [
         row
@@ -191,7 +196,7 @@ def quarantine_replay(
 
     settings = read_options(home, catalog)
     replays = quarantine_replay.replay_quarantine(
-        settings.open_lake(), settings.load_catalog(), file=file, code=code
+        open_existing(settings), settings.load_catalog(), file=file, code=code
     )
     if as_json:
         terminal.print_json([replay._asdict() for replay in replays])

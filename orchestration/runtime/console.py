@@ -5,6 +5,7 @@ are printed by `terminal`.
 """
 
 import sys
+from typing import NoReturn
 
 from rich.console import Console as Rich  # noqa: TID251  the one place
 from rich.console import HighlighterType, JustifyMethod, OverflowMethod  # noqa: TID251
@@ -43,6 +44,10 @@ class Console(Rich):
             highlight=False,
             highlighter=highlighter,
         )
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Leaves it to the command how to end, where Rich would exit with 1."""
+        raise BrokenPipeError
 
 
 def open_stdout() -> Console:

@@ -50,7 +50,7 @@ class InUseExecutor(dg.Executor):
         pipeline.prepare_home(lake, settings.load_catalog(), datetime.now(UTC))
         with ExitStack() as stack:
             with dg.raise_execution_interrupts():  # Dagster holds signals back between steps
-                stack.enter_context(lake.used())
+                stack.enter_context(lake.lock_home())
             yield from self.inner.execute(plan_context, execution_plan)
         pipeline.apply_retention(lake, settings.load_catalog(), datetime.now(UTC))
 

@@ -32,7 +32,7 @@ EVENT_BATCH = "1000"
 
 def dagster_home(home: Path) -> Path:
     """The Dagster instance's folder, made once, with telemetry off."""
-    folder = Lake(home).dagster_folder()
+    folder = Lake(home).make_folder("dagster")
     if not (folder / "dagster.yaml").exists():
         replace(folder / "dagster.yaml", SETTINGS.encode())
     os.environ["DAGSTER_HOME"] = str(folder)

@@ -10,8 +10,9 @@ import dagster as dg
 
 from evals import models
 from evals.models import Expiry
-from evals.storage.lake import Lake, connection, parquet
+from evals.storage.lake import Lake
 from evals.storage.marts import locked_files
+from evals.storage.queries import open_duckdb, read_parquet_files
 from orchestration.runtime.deployment import Deployment
 from orchestration.runtime.metadata import CheckEvent, CheckOutcome, check_nights, nights_of
 from orchestration.settings import Settings
@@ -59,8 +60,8 @@ def count_others(lake: Lake, night: date) -> Counts:
     files = locked_files(lake, "scores", [night])
     if not files:
         return {}
-    with connection() as db:
-        parquet(db, files).create_view("s")
+    with open_duckdb() as db:
+        read_parquet_files(db, files).create_view("s")
         rows = db.sql(OTHER_MODELS).fetchall()
     return {name: (answers, refused) for name, answers, refused in rows}
 

@@ -15,8 +15,10 @@ from evals.ingest.inbox import find_unread
 from evals.readable import make_name_readable
 from evals.sources import locations
 from evals.specs import Catalog
+from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
+from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
-from evals.storage.tables import InboxFile
+from evals.storage.queries import query_tables
 from evals.validation import row_summary
 from evals.validation.row_summary import list_refused
 from orchestration.runtime.assets import declare_asset
@@ -111,13 +113,17 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
             now, intake = datetime.now(UTC), pipeline.Intake(settings.inbox)
             failures = pipeline.pull_sources(lake, catalog, now, Progress.report)
             unread = pipeline.import_exports(lake, catalog, intake, now, Progress.report)
-        rows = sorted(lake.inbox_files().values(), key=lambda row: row.name)
-        files = [{**row._asdict(), "nights": len(row.nights)} for row in rows]
+        rows = sorted(read_inbox_files(lake).values(), key=lambda row: row.name)
+        files = [
+            {**row._asdict(), "nights": len(row.nights), "skipped": sum(row.skipped.values())}
+            for row in rows
+        ]
         yield dg.MaterializeResult(
             metadata={
                 "files": len(rows),
                 "rows_read": sum(row.read for row in rows),
                 "rows_refused": sum(row.refused for row in rows),
+                "entries_skipped": sum(sum(row.skipped.values()) for row in rows),
                 "seen": show_table(files[-SHOWN_FILES:]),
                 **describe_rows(lake, catalog),
             }
@@ -157,7 +163,7 @@ def list_unread(lake: Lake, inbox: Path | str | None) -> list[str]:
 
 def describe_rows(lake: Lake, catalog: Catalog) -> Metadata:
     """Rows that were refused, fields that could not be read, applications nobody declares."""
-    refused, files = list_refused(lake), lake.inbox_files().values()
+    refused, files = list_refused(lake), read_inbox_files(lake).values()
     unread = row_summary.list_unread(files)
     undeclared = row_summary.find_undeclared(catalog, row_summary.count_apps(lake))
     return {
@@ -181,7 +187,7 @@ def build_staged_traces(deployment: Deployment) -> dg.AssetsDefinition:
         shown: dict[date, Metadata] = {}
         for night in nights_of(context):
             sql = "select app, count(*) as n from staged group by app order by app"
-            counts = lake.rows(sql, {"staged": [night]})
+            counts = query_tables(lake, sql, {"staged": [night]})
             rows = sum(row["n"] for row in counts)
             shown[night] = {"rows": rows, "by_application": show_table(counts)}
         show_nights(context, shown)
@@ -204,7 +210,7 @@ def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
         lake, added = settings.open_lake(), 0
         if not was_taken_in(context.run.tags):
             added = pipeline.add_labels(lake, settings.load_catalog(), settings.labels)
-        kinds = Counter(label.annotator_kind for label in lake.labels())
+        kinds = Counter(label.annotator_kind for label in read_labels(lake))
         rows = [{"annotator_kind": kind, "labels": n} for kind, n in sorted(kinds.items())]
         return dg.MaterializeResult(
             metadata={"labels": kinds.total(), "added": added, "by_kind": show_table(rows)}

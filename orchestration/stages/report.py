@@ -20,6 +20,7 @@ from evals.reports.report import Report
 from evals.reports.sections import results
 from evals.storage import marts, night_state
 from evals.storage.lake import Lake
+from evals.storage.scratch import delete_run_folder
 from orchestration.runtime import pin_checks
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.dbt_models import DbtEvent, Translator, load_manifest
@@ -126,7 +127,7 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
             for night in each_night("reporting", nights)
         }
         final = pipeline.close_nights(lake, datetime.now(UTC))
-        lake.drop_scratch(context.run.run_id)
+        delete_run_folder(lake, context.run.run_id)
         show_nights(context, {night: describe_night(lake, own) for night, own in rows.items()})
         yield dg.MaterializeResult()
         outcomes = {night: check_gate(night, own, final) for night, own in rows.items()}

@@ -168,9 +168,9 @@ def importing() -> None:
 
 def by_duckdb(path: Path, out: Path) -> float:
     """CPU seconds of DuckDB's own way from JSONL to Parquet, on one thread."""
-    from evals.storage.lake import connection
+    from evals.storage.queries import open_duckdb
 
-    with connection() as db:
+    with open_duckdb() as db:
         db.execute("set threads = 1; set enable_progress_bar = false")
         began = time.process_time()
         db.execute(f"copy (from read_json('{path}')) to '{out}' (format parquet)")
@@ -208,12 +208,12 @@ def moved(root: Path, path: Path, count: int) -> Moved:
     rows(warm, 100, private=1.0)
     other = Lake(root / "warm").open()
     staging.import_file(other, catalog, warm)  # the libraries' own start is not what is measured
-    admission.admit_nights(other, catalog, other.nights("staged"))
+    admission.admit_nights(other, catalog, other.list_nights("staged"))
     with timed(staging, "screen_rows") as columns, timed(PrivacyFilter, "filter_row") as alone:
         clock, began = time.perf_counter(), time.process_time()
         staging.import_file(lake, catalog, path)
         staged = time.process_time()
-    (account,) = admission.admit_nights(lake, catalog, lake.nights("staged")).values()
+    (account,) = admission.admit_nights(lake, catalog, lake.list_nights("staged")).values()
     done, wall = time.process_time(), time.perf_counter() - clock
     assert sum(counts["accepted"] for counts in account.values()) == count, account
     return Moved(staged - began, done - staged, sum(columns) + sum(alone), wall)

@@ -43,7 +43,7 @@ def megabytes() -> float:
 def fill(lake: Lake, traces: int) -> None:
     """One night of different traces of about 1 kB."""
     noon = datetime(2026, 10, 1, 12, tzinfo=UTC)
-    with lake.writing("traces", NIGHT, "data") as writer:
+    with lake.open_writer("traces", NIGHT, "data") as writer:
         for n in range(traces):
             at = noon + timedelta(milliseconds=n)
             writer.add(Trace(f"trace-{n:08d}", at, "bench", f"{TEXT} {n}", f"Where is {n}?"))

@@ -46,8 +46,12 @@ def cli() -> str:
         "# `andon`\n",
         MADE.format(source="the docstrings in `orchestration/cli/`"),
         "Exit codes: 0 done; 2 the command or the catalog is wrong; 4 the machine, the network "
-        "or a provider failed; 130 or 143 interrupted (SIGINT, SIGTERM). `andon gate` alone "
-        "answers for quality: 0 passed, 1 regressed, 3 inconclusive, 4 infrastructure.\n",
+        "or a provider failed; 130 or 143 interrupted (SIGINT, SIGTERM); 141 the reader of its "
+        "output, such as `head`, closed the pipe. `andon gate` alone answers for quality: 0 "
+        "passed, 1 regressed, 3 inconclusive, 4 infrastructure.\n",
+        "Completion of commands and options by Tab: `_ANDON_COMPLETE=bash_source andon > "
+        "~/.andon-complete.bash`, then `source` that file in `~/.bashrc`; for zsh and fish write "
+        "`zsh_source` or `fish_source`.\n",
     ]
     for path, command in commands(module.main, "andon"):
         context = click.Context(

@@ -92,7 +92,7 @@ def test_a_broken_application_waits_and_the_other_is_reported(team: Team) -> Non
     assert reports(team, "bakery") == other
     (row,) = [r for r in team.report(SECOND, "garage")["results"] if r["slice"] == "all"]
     assert (row["n"], row["passed"]) == (12, 8)
-    (trace_read, *_) = Lake(team.home).picked(
+    (trace_read, *_) = Lake(team.home).stream_night(
         "traces", date.fromisoformat(SECOND), ("trace_id", {f"garage-{SECOND}-1"})
     )
     assert "ada@example.com" in trace_read.input, "redacted though the application keeps addresses"

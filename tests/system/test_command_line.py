@@ -108,11 +108,76 @@ def test_the_gate_ends_with_the_code_of_the_report(
     assert result.json["date"] == night
 
 
-def test_a_gate_of_an_unknown_application_is_a_usage_error(team: Team) -> None:
-    """An application nobody reported ends with 2 and says where to look."""
-    result = team.run("gate", "--app", "nobody", code=2)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gate", "--app", "helo"),
+        ("report", "show", "--app", "helo"),
+        ("report", "show", "--app", "helo", "--from", BASE, "--to", GOOD),
+        ("report", "diff", "--app", "helo", "--date", BASE),
+        ("labels", "export", "--app", "helo", "--date", BASE),
+        ("quarantine", "list", "--app", "helo"),
+    ],
+)
+def test_an_unknown_application_is_a_usage_error(team: Team, words: tuple[str, ...]) -> None:
+    """An application that nobody declared or reported ends with 2 and names the nearest."""
+    result = team.run(*words, code=2)
     assert result.out == ""
-    assert "andon report list" in result.errors
+    assert "did you mean hello?" in result.errors
+
+
+def test_a_gate_says_why_a_night_has_no_report(team: Team) -> None:
+    """A night without traces ends with 4, and the nearest report is named."""
+    result = team.run("gate", "--app", "hello", "--date", "2026-01-01", code=4)
+    assert "its `cadence` expects no traces of that night" in result.errors
+    assert f"the nearest report is of {BASE}" in result.errors
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan",),
+        ("backfill",),
+        ("gate", "--app", "hello"),
+        ("report", "list"),
+        ("report", "show", "--app", "hello"),
+        ("report", "diff", "--app", "hello", "--date", BASE),
+        ("labels", "export", "--date", BASE),
+        ("quarantine", "list"),
+        ("quarantine", "replay"),
+        ("batches", "list"),
+        ("forget", "--user", "ann"),
+        ("tidy",),
+    ],
+)
+def test_a_command_that_reads_makes_no_home(
+    team: Team, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """A data folder that does not exist ends with 2, is named, and is not made."""
+    home = tmp_path / "nowhere"
+    result = run_andon(*words, "--home", home, "--catalog", team.catalog)
+    assert result.code == 2
+    assert f"no data folder {home}" in result.errors
+    assert not home.exists()
+
+
+def test_doctor_makes_no_home(team: Team, tmp_path: Path) -> None:
+    """The catalog can be checked before the first run."""
+    home = tmp_path / "nowhere"
+    result = run_andon("doctor", "--home", home, "--catalog", team.catalog)
+    assert result.code == 0
+    assert "does not exist yet" in result.out
+    assert not home.exists()
+
+
+def test_a_report_shows_its_slices_on_demand(team: Team) -> None:
+    """Without --slices a report is its verdict, rates, causes and agreement."""
+    words = ("report", "show", "--app", "hello", "--date", WORSE)
+    short, whole = team.run(*words).out, team.run(*words, "--slices").out
+    assert "gate regressed: greets" in short
+    assert "prompt v2 replaced v1" in short
+    assert "prompt=v2" not in short
+    assert "prompt=v2" in whole
 
 
 def test_the_regressed_night_names_its_cause(team: Team) -> None:
@@ -225,6 +290,7 @@ def test_a_broken_unused_pin_stops_no_application(tmp_path: Path, text: str, whe
     team = Team(tmp_path)
     team.declare(files())
     (team.catalog / "models.yaml").write_text(text)
+    team.home.mkdir()
     result = team.run("plan", "--json", code=4)
     assert result.errors.startswith(f"andon: {team.catalog / 'models.yaml'}{where}")
     assert result.errors.endswith("nothing uses it yet\n")

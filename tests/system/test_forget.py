@@ -12,6 +12,7 @@ import pytest
 from evals.erasure import retention
 from evals.specs import load_catalog
 from evals.storage.lake import Lake
+from evals.storage.queries import query_tables
 from evals.validation.quarantine import read_refusals
 from tests.system.helpdesk import build_question, create_team
 from tests.system.judges import Judge
@@ -109,7 +110,7 @@ def test_old_nights_lose_their_texts_and_keep_their_figures(
     team = planted.team.copy_to(tmp_path / "copy")
     lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
     before, now = team.report(NIGHT, "helpdesk"), datetime.now(UTC)
-    paid = lake.rows("select sum(cost_usd) as usd from answers", {"answers": None})
+    paid = query_tables(lake, "select sum(cost_usd) as usd from answers", {"answers": None})
     assert not retention.find_expired(lake, catalog, now)
     week = retention.find_expired(lake, catalog, now + timedelta(days=8))
     assert (len(week.raw), len(week.nights)) == (1, 0)
@@ -125,7 +126,7 @@ def test_old_nights_lose_their_texts_and_keep_their_figures(
     after = team.report(NIGHT, "helpdesk")
     assert after["results"] == before["results"]
     assert {one["output"] for one in after["examples"]} == {"[expired]"}
-    assert lake.rows("select sum(cost_usd) as usd from answers", {"answers": None}) == paid
+    assert query_tables(lake, "select sum(cost_usd) as usd from answers", {"answers": None}) == paid
     assert team.run_nightly()["nights"] == []
     team.export("late.jsonl", others())
     team.run_json("import", str(team.inbox / "late.jsonl"))

@@ -48,7 +48,7 @@ def test_rows_read_are_accepted_duplicate_or_quarantined_in_every_file(tmp_path:
     rows = filled(tmp_path / "inbox")
     files = inbox.import_inbox(lake, catalog, tmp_path / "inbox", now=NOW).files
     assert {file.sha256[:16]: file.read for file in files} == rows
-    accounts = admission.admit_nights(lake, catalog, lake.nights("staged"))
+    accounts = admission.admit_nights(lake, catalog, lake.list_nights("staged"))
     placed: Counter[str] = Counter()
     traces = 0
     for apps in accounts.values():
@@ -64,6 +64,6 @@ def test_rows_read_are_accepted_duplicate_or_quarantined_in_every_file(tmp_path:
         sha = file.sha256[:16]
         assert file.read == placed[sha] + count_unplaced(lake, sha)
         assert file.read >= file.refused
-    assert traces == len(lake.read("traces", lake.nights("traces")))
+    assert traces == len(lake.read("traces", lake.list_nights("traces")))
     assert inbox.import_inbox(lake, catalog, tmp_path / "inbox", now=NOW).files == []
-    assert admission.admit_nights(lake, catalog, lake.nights("staged")) == accounts
+    assert admission.admit_nights(lake, catalog, lake.list_nights("staged")) == accounts

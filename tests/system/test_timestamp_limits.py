@@ -13,6 +13,7 @@ import pytest
 from evals.ingest import inbox
 from evals.runs import night_locks
 from evals.specs import Catalog, Column, Mapping
+from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
 from evals.validation import admission, quarantine, quarantine_replay
 from tests.system.teams import Team
@@ -51,7 +52,7 @@ def test_implausible_timestamps_are_refused_and_fast_clocks_are_reported(
             "future": at(days=1, seconds=1), "year": "2150-01-01T00:00:00Z",
             "unit": "1970-01-21T17:00:00Z", "old": "2000-01-01T00:00:00Z"}  # fmt: skip
     lake, catalog = imported(tmp_path, [row(name, ts, **private) for name, ts in rows.items()])
-    known = admission.admit_nights(lake, catalog, lake.nights("staged"))
+    known = admission.admit_nights(lake, catalog, lake.list_nights("staged"))
     assert list(known) == [date(2000, 1, 1), date(2026, 10, 3), date(2026, 10, 4)]
     lost = {one.trace_id: (one.code, one.night, one.app) for one in quarantine.read_refusals(lake)}
     assert lost == {
@@ -61,7 +62,7 @@ def test_implausible_timestamps_are_refused_and_fast_clocks_are_reported(
     }
     skew = {check["name"]: check for check in known[date(2026, 10, 3)]["chat"]["checks"]}
     assert skew["clock_not_ahead"]["examples"] == ["zone"]
-    (seen,) = lake.inbox_files().values()
+    (seen,) = read_inbox_files(lake).values()
     accepted = sum(apps["chat"]["accepted"] for apps in known.values())
     assert (seen.read, seen.refused, accepted) == (8, 3, 5)
 
@@ -73,13 +74,15 @@ def test_a_corrected_unit_in_the_mapping_replays_them(tmp_path: Path) -> None:
     seconds = int(READ.timestamp()) - 60
     rows = [{**row(f"t{n}", None), "at": seconds + n} for n in range(3)]
     lake, catalog = imported(tmp_path, rows, mappings=wrong)
-    assert lake.nights("staged") == []
+    assert lake.list_nights("staged") == []
     (replay,) = quarantine_replay.replay_quarantine(lake, catalog)
     assert (replay.placed, replay.why) == (0, {"ancient-timestamp": 3})
     mended = Catalog(root=tmp_path, mappings=right)
     (replay,) = quarantine_replay.replay_quarantine(lake, mended)
     assert (replay.placed, replay.nights) == (3, ["2026-10-03"])
-    account = admission.admit_nights(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
+    account = admission.admit_nights(lake, mended, lake.list_nights("staged"))[date(2026, 10, 3)][
+        "chat"
+    ]
     assert (account["read"], account["accepted"]) == (3, 3)
     assert quarantine.read_refusals(lake) == []
 
@@ -107,7 +110,9 @@ def test_they_are_replayed_after_the_export_is_gone(tmp_path: Path, name: str) -
     mended = Catalog(root=tmp_path, mappings=right)
     (replay,) = quarantine_replay.replay_quarantine(lake, mended)
     assert (replay.tried, replay.placed, replay.gone, replay.nights) == (3, 3, 0, ["2026-10-03"])
-    account = admission.admit_nights(lake, mended, lake.nights("staged"))[date(2026, 10, 3)]["chat"]
+    account = admission.admit_nights(lake, mended, lake.list_nights("staged"))[date(2026, 10, 3)][
+        "chat"
+    ]
     assert (account["read"], account["accepted"]) == (3, 3)
     placed = sorted((t.ts.timestamp(), t.tokens_in) for t in lake.read("traces"))
     assert placed == [(seconds + n, n) for n in range(3)]
@@ -126,11 +131,11 @@ def test_a_night_that_has_not_begun_waits(tmp_path: Path) -> None:
     """A clock that runs ahead over midnight does not open a night before its time."""
     lake, catalog = imported(tmp_path, [row("a", at()), row("b", at(hours=16))])
     assert night_locks.list_begun_nights(lake, catalog, READ) == [date(2026, 10, 3)]
-    assert night_locks.list_begun_nights(lake, catalog, READ + timedelta(days=1)) == lake.nights(
-        "staged"
-    )
+    assert night_locks.list_begun_nights(
+        lake, catalog, READ + timedelta(days=1)
+    ) == lake.list_nights("staged")
     simulated = catalog.model_copy(update={"demo": True})
-    assert night_locks.list_begun_nights(lake, simulated, READ) == lake.nights("staged")
+    assert night_locks.list_begun_nights(lake, simulated, READ) == lake.list_nights("staged")
 
 
 @pytest.mark.slow

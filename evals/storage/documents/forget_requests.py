@@ -163,7 +163,7 @@ def remove_request(lake: Lake, request: ErasureRequest) -> None:
 def drop_leftovers(lake: Lake) -> int:
     """Deletes files that killed writers left behind; needs the home alone. Returns how many."""
     with lake.lock("wishes"):  # another request may be about to be written
-        paths = list(files.find_leftovers(lake.home))
+        paths = list(files.find_temporary_files(lake.home))
         for path in paths:
             path.unlink(missing_ok=True)
     return len(paths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from evals.storage.files import create
+from evals.storage.files import create_if_missing
 from evals.storage.lake import Lake
 
 KEY, MARK = "user_key", "user_key.json"
@@ -14,7 +14,7 @@ def read_or_make_key(lake: Lake) -> bytes:
     """The key in a file that only its owner can read; two who make it at once agree on one."""
     path = lake.store.path(KEY)
     if not path.exists():
-        create(path, secrets.token_hex(32).encode())
+        create_if_missing(path, secrets.token_hex(32).encode())
     return path.read_bytes()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.records import GoldValue, Label
-from evals.storage.label_records import gold_row, label_row, read_rows, write_rows
+from evals.storage.label_records import encode_gold, encode_label, read_rows, write_rows
 from evals.storage.migrations.step import Change, Step
 
 GOLD = "gold"
@@ -28,8 +28,8 @@ def find(home: Path) -> Iterator[Change]:
 
 def rewrite(path: Path, rows: list[dict[str, Any]]) -> None:
     """Writes the gold of a file beside the labels, then the labels in its place."""
-    gold = [gold_row(gold_of(row, path.stem)) for row in rows if row["annotator"] == GOLD]
-    labels = [label_row(label_of(row)) for row in rows if row["annotator"] != GOLD]
+    gold = [encode_gold(gold_of(row, path.stem)) for row in rows if row["annotator"] == GOLD]
+    labels = [encode_label(label_of(row)) for row in rows if row["annotator"] != GOLD]
     if gold:
         write_rows(path.parent.with_name("gold") / path.name, gold)
     if labels:

@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.storage.lake import SCHEMA_VERSION, Lake, LakeError, schema_version, write_schema_version
+from evals.storage.lake import (
+    SCHEMA_VERSION,
+    Lake,
+    LakeError,
+    read_schema_version,
+    write_schema_version,
+)
 from evals.storage.migrations import dagster_settings, labels_and_gold, lock_files
 from evals.storage.migrations.step import Step
 
@@ -48,7 +54,7 @@ def migrate(
         HomeInUse: somebody uses it.
     """
     try:
-        before = schema_version(home)
+        before = read_schema_version(home)
     except (OSError, ValueError, KeyError) as error:
         raise LakeError(f"{home / 'schema.json'}: cannot be read; is {home} a home?") from error
     if before > SCHEMA_VERSION:
@@ -57,7 +63,7 @@ def migrate(
     if before == SCHEMA_VERSION:
         return Migration(before, before, [])
     changes: list[str] = []
-    with Lake(home).used(alone=True):
+    with Lake(home).lock_home(exclusive=True):
         for what in each_change(home, before, dry_run, steps):
             changes.append(what)
             say(what)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import BROKEN, Line, open_unpacked, read_lines
 from evals.traces.files.strict_json import Parsed, Refused, parse, parse_inner
 from evals.traces.messages import exchanges
+from evals.traces.messages.calls import build_steps, find_session, find_versions
 from evals.traces.messages.chat import as_json
-from evals.traces.messages.parts import Messages
+from evals.traces.messages.chunks import join_chunks
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
 
@@ -89,7 +89,12 @@ def convert_row(row: Object, find_request: Callable[[Json], Object]) -> Object:
     fields |= {
         "messages": as_json(chat),
         "output": exchanges.read_answer(body) if replies else None,
-        "steps": build_steps(body, fields, replies, find_problem(row, response)),
+        "steps": build_steps(
+            "response" if "output" in body else "chat",
+            fields,
+            replies,
+            find_problem(row, response),
+        ),
         "ts": next((row[key] for key in START_KEYS if row.get(key)), None) or find_created(body),
         "latency_ms": next((row[key] for key in DURATION_KEYS if row.get(key) is not None), None),
         "user_id": request.get("user") or request.get("safety_identifier"),
@@ -101,12 +106,6 @@ def convert_row(row: Object, find_request: Callable[[Json], Object]) -> Object:
         key: value for key, value in rest.items() if key not in (*START_KEYS, *DURATION_KEYS, *IDS)
     }
     return merge_metadata(fields, extra, request, body)
-
-
-def find_versions(fingerprint: Json, tools: Json) -> Object:
-    """Returns the backend's fingerprint, and a hash of the offered tools' definitions."""
-    versions = {"system_fingerprint": fingerprint, "tools": digest(tools, 12) if tools else None}
-    return exchanges.drop_missing(versions)
 
 
 def merge_metadata(fields: Object, extra: Object, request: Object, body: Object) -> Object:
@@ -177,96 +176,12 @@ def find_problem(row: Object, response: Object) -> str | None:
     return f"HTTP {status}" if type(status) is int and status >= 400 else None
 
 
-def build_steps(body: Object, fields: Object, replies: Messages, problem: str | None) -> list[Json]:
-    """Builds the step of the call with its tool calls, and one for each tool the provider ran."""
-    keys = ("model", "finish_reason", "tokens_in", "tokens_out")
-    calls = [call for message in replies for call in message.get("tool_calls", ())]
-    thoughts = [message["reasoning"] for message in replies if "reasoning" in message]
-    step: Object = {"kind": "llm", "name": "response" if "output" in body else "chat"}
-    step |= {key: fields.get(key) for key in keys}
-    step |= {"tool_calls": as_json(calls) or None, "reasoning": "\n".join(thoughts) or None}
-    names = {call.get("id"): call["function"]["name"] for call in calls}
-    results = [message for message in replies if message["role"] == "tool"]
-    return [
-        exchanges.drop_missing({**step, "error": problem}),
-        *(
-            exchanges.drop_missing(
-                {
-                    "kind": "tool",
-                    "name": names.get(result.get("tool_call_id")),
-                    "call_id": result.get("tool_call_id"),
-                    "output": result["content"],
-                }
-            )
-            for result in results
-        ),
-    ]
-
-
 def find_created(body: Object) -> str | None:
     """Returns when the response was made, as ISO text; the API has seconds since 1970."""
     seconds = body.get("created") or body.get("created_at")
     if not isinstance(seconds, int | float) or not 0 < seconds < 7e9:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def find_session(request: Object) -> Json:
-    """Returns the conversation that a request belongs to."""
-    conversation = request.get("conversation")
-    session = conversation.get("id") if type(conversation) is dict else conversation
-    metadata = request.get("metadata")
-    return session or (metadata.get("session_id") if type(metadata) is dict else None)
-
-
-def join_chunks(chunks: list[Json]) -> Object:
-    """Joins the chunks of a stream to a response; empty if there are none."""
-    objects = [chunk for chunk in chunks if type(chunk) is dict]
-    completed = [response for c in objects if type(response := c.get("response")) is dict]
-    if completed:
-        return completed[-1]
-    joined: Object = {}
-    texts: list[str] = []
-    calls: dict[str, StreamedCall] = {}
-    reason: Json = None
-    for chunk in objects:
-        if type(choices := chunk.get("choices")) is not list:
-            continue
-        joined |= {key: value for key, value in chunk.items() if value is not None}
-        for choice in choices:
-            if type(choice) is dict and type(delta := choice.get("delta")) is dict:
-                texts += [text] if type(text := delta.get("content")) is str else []
-                add_calls(calls, delta.get("tool_calls"))
-                reason = choice.get("finish_reason") or reason
-    message: Object = {"role": "assistant", "content": "".join(texts)}
-    if calls:
-        message["tool_calls"] = [call.as_json() for call in calls.values()]
-    return {**joined, "choices": [{"message": message, "finish_reason": reason}]} if joined else {}
-
-
-@dataclass(slots=True)
-class StreamedCall:
-    """A tool call, joined from the chunks of a stream."""
-
-    call_id: Json = None
-    name: Json = None
-    arguments: str = ""
-
-    def as_json(self) -> Json:
-        """Returns the call in the form of a response that was not streamed."""
-        return {"function": {"arguments": self.arguments, "name": self.name}, "id": self.call_id}
-
-
-def add_calls(calls: dict[str, StreamedCall], deltas: Json) -> None:
-    """Adds the tool call deltas of a chunk."""
-    for delta in deltas if type(deltas) is list else ():
-        if type(delta) is not dict or type(function := delta.get("function")) is not dict:
-            continue
-        call = calls.setdefault(str(delta.get("index")), StreamedCall())
-        call.call_id = delta.get("id") or call.call_id
-        call.name = function.get("name") or call.name
-        arguments = function.get("arguments")
-        call.arguments += arguments if type(arguments) is str else ""
 
 
 class BatchRequests:

@@ -19,6 +19,7 @@ from evals.records import (
     Json,
     JsonLike,
     Label,
+    NonAnswer,
     Refusal,
     Trace,
     compile_exponents,
@@ -46,8 +47,8 @@ from evals.traces.rows.shards import WHOLE, Share
 
 HASH_LENGTH = 32
 
-ImporterOutput = Trace | Refusal | Label
-"""An importer yields rows, and labels (scores, feedback), which do not count as rows."""
+ImporterOutput = Trace | Refusal | Label | NonAnswer
+"""An importer yields rows, and beside them labels (scores, feedback) and what is no answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def test_a_new_judge_is_guessed_from_the_others_of_its_model(tmp_path: Path) -> 
         team.lake.write("traces", second, traces(200, second, words=60))
         team.score()
         theirs = [replace(a, evaluator="other") for a in team.lake.read("answers", [NIGHT])]
-        for file in team.lake.files("answers", [NIGHT]):
+        for file in team.lake.list_files("answers", [NIGHT]):
             file.unlink()
         team.lake.write("answers", NIGHT, theirs, "another-version")
         (row,) = plan_team(team, second)

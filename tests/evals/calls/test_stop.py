@@ -100,7 +100,7 @@ def test_answers_within_the_grace_are_kept_and_no_question_follows(tmp_path: Pat
         team.lake.write("traces", NIGHT, traces(10))
         with stopped_after(0.6) as stop, pytest.raises(Stopped):
             team.score(ask=functools.partial(live.ask_live, stop=stop))
-        kept = len(list(ledger.read_answers(team.lake.files("answers"))))
+        kept = len(list(ledger.read_answers(team.lake.list_files("answers"))))
         assert kept == len(server.bodies) in (4, 8)
         assert team.score(run_id="again").calls == 10 - kept
         assert len(server.bodies) == 10

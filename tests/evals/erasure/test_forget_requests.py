@@ -13,7 +13,7 @@ from evals.specs import App, Catalog
 from evals.storage.documents import forget_requests
 from evals.storage.documents.forget_requests import ErasureRequest
 from evals.storage.documents.tombstones import read_tombstones
-from evals.storage.files import aside_of
+from evals.storage.files import choose_temporary_path
 from evals.storage.lake import HomeInUse, Lake, LakeError
 
 CATALOG = Catalog(root=Path(), apps={"chat": App(app="chat")})
@@ -34,7 +34,7 @@ def list_request_files(lake: Lake) -> list[Path]:
 
 def test_a_request_is_stored_although_the_home_is_in_use(lake: Lake) -> None:
     """Only the owner can read it, and the next run that has the home alone completes it."""
-    with lake.used(), pytest.raises(HomeInUse, match="in use by a run"):
+    with lake.lock_home(), pytest.raises(HomeInUse, match="in use by a run"):
         forget.forget_person(lake, CATALOG, [WHOM], ["t-1"], NOW)
     (file,) = list_request_files(lake)
     assert file.stat().st_mode & 0o777 == 0o600
@@ -77,7 +77,7 @@ def test_files_that_a_killed_writer_left_are_deleted_too(lake: Lake) -> None:
     words = f'{{"input": "{WHOM} speaking"}}'.encode()
     packed = gzip.compress(words)[:-9]
     for place, data in (("staged/date=2026-10-01/x", b"PAR1" + words), ("inbox/x", packed)):
-        aside = aside_of(lake.home / place)
+        aside = choose_temporary_path(lake.home / place)
         aside.write_bytes(data)
     forget.forget_person(lake, CATALOG, [WHOM], [], NOW)
     assert not list(lake.home.rglob("*.aside"))

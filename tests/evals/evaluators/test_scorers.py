@@ -205,6 +205,30 @@ NUMBERS = [
     ("5 million", "5 to 10 million", {}, True, 1.0),
     ("COVID-19", "the 20th century", {}, True, None),
     ("30 Gäste", "dreißig Gäste", {"language": "de"}, True, 1.0),
+    ("٣٤ زائر", "35 visitors", {}, False, 0.0),
+    ("۳۴", "34 visitors", {}, True, 1.0),
+    ("३४ लोग", "35 people", {}, False, 0.0),
+    ("৩৪ জন", "35 people", {}, False, 0.0),
+    ("๓๔ คน", "35 people", {}, False, 0.0),
+    ("３４人", "35 people", {}, False, 0.0),
+    ("١٫٥", "1.5 litres", {}, True, 1.0),
+    ("EUR99", "EUR 98", {}, False, 0.0),
+    ("Rs99", "Rs 99", {}, True, 1.0),
+    ("model X99", "no such model", {}, True, None),
+    ("the price is\n99. Buy", "it costs 98", {}, False, 0.0),
+    ("99.", "it costs 98", {}, False, 0.0),
+    ("3. tea\n4. milk", "tea and milk", {}, True, None),
+    ("1. tea\n\n2. milk", "tea and milk", {}, True, None),
+    ("1,00,000 rupees", "100000 rupees", {}, True, 1.0),
+    ("100000 rupees", "1,00,000 rupees", {}, True, 1.0),
+    ("10 000 people", "10000 people", {}, True, 1.0),
+    ("10 people", "10 000 people", {}, False, 0.0),
+    ("10\u2009000", "10,000 people", {}, True, 1.0),
+    ("in 2019 100 people", "100 people in 2019", {}, True, 1.0),
+    ("room 5 100 chairs", "5 rooms with 100 chairs", {}, True, 1.0),
+    (".5 litres", "0.5 litres", {}, True, 1.0),
+    ("0.5 litres", ".5 litres", {}, True, 1.0),
+    (".6 litres", "0.5 litres", {}, False, 0.0),
 ]
 
 
@@ -242,6 +266,68 @@ def test_attributes(output: str, params: Any, passed: bool, value: float, words:
     assert found.passed is passed
     assert found.value == pytest.approx(value)
     assert words in found.explanation
+
+
+VALUES = [
+    ({"city": "Bergen"}, {"city": "Oslo"}, False),
+    ({"city": "Oslo"}, {"city": "oslo"}, True),
+    ({"city": "Oslo", "zip": "n/a"}, {"city": "Oslo"}, True),
+    ({"city": "Oslo", "zip": 5003}, {"city": "Oslo"}, False),
+    ({"size": {"w": 10, "h": 20}}, {"size": {"w": 10, "h": 21}}, False),
+    ({"size": {"w": 10, "h": 20}}, {"size": {"h": 20.0, "w": 10}}, True),
+    ({"city": "Oslo"}, "Oslo", False),
+    ([{"a": 1}], [{"a": 1}, {"a": 2}], True),
+    ([{"a": 3}], [{"a": 1}, {"a": 2}], False),
+    (20.0, 20, True),
+    ("19.90", 19.9, True),
+    (19.9, "19.90", True),
+    (1e3, 1000, True),
+    ("3.10", "3.1", False),
+    (True, 1, False),
+    ("M\u00fcll", "Mu\u0308ll", True),
+    ("5\u00a0kg", "5 kg", True),
+    ("don\u2019t", "don't", True),
+    ("Zu\xadcker", "Zucker", True),
+]
+
+
+@pytest.mark.parametrize(("answered", "gold", "passed"), VALUES)
+def test_values_are_compared_by_what_they_mean(answered: Any, gold: Any, passed: bool) -> None:
+    """Nested values are compared part by part, numbers by amount, texts in one normal form."""
+    outcome = run("attribute", json.dumps({"it": answered}), {"name": "it"}, {"it": gold})
+    assert outcome.passed == passed, outcome.explanation
+
+
+@pytest.mark.parametrize("name", ["attributes", "attribute_names"])
+def test_a_bottomless_value_is_wrong(name: str) -> None:
+    """An answer nested as deep as a parser can read fails, and nothing else breaks."""
+    deep = '{"a": ' * 900 + "1" + "}" * 900
+    assert isinstance(run(name, deep, {}, {"a": {"b": 1}}), Outcome)
+
+
+HIDING = [
+    ("not_contains", {"values": ["M\u00fcll"]}, "viel Mu\u0308ll"),
+    ("not_contains", {"values": ["bad word"]}, "a bad\u00a0word"),
+    ("not_contains", {"values": ["can't"]}, "we can\u2019t"),
+    ("not_contains", {"values": ["secret"]}, "se\xadcret"),
+    ("not_contains", {"values": ["STRASSE"], "ignore_case": True}, "stra\u00dfe"),
+    ("regex", {"pattern": "M\u00fcll", "forbid": True}, "viel Mu\u0308ll"),
+    ("regex", {"pattern": "bad word", "forbid": True}, "a bad\u00a0word"),
+]
+
+
+@pytest.mark.parametrize(("name", "params", "output"), HIDING)
+def test_no_spelling_hides_what_is_forbidden(name: str, params: Any, output: str) -> None:
+    """Text is compared in one normal form."""
+    assert not run(name, output, params).passed
+    assert run(name, "all is well", params).passed
+
+
+def test_a_pattern_may_name_a_character_that_is_normalized() -> None:
+    """A pattern is matched with the output as written, too."""
+    assert run("regex", "a \u201cquote\u201d", {"pattern": "\u201c.*\u201d"}).passed
+    assert run("equals", "Mu\u0308ll ", None, "m\u00fcll").passed
+    assert run("equals", "20.0", None, 20).passed
 
 
 def test_attribute_names_asks_for_a_value_not_for_the_right_one() -> None:

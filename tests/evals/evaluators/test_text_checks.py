@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evals.evaluators.languages import read_language
 from evals.privacy.detectors import (
     DETECTORS,
     PII_KINDS,
@@ -206,3 +207,18 @@ def test_what_has_no_language_is_skipped(text: str, expected: Any, reason: str) 
 def test_every_kind_has_a_detector_of_its_own() -> None:
     """Kinds are distinct, and a guardrail may name each of them."""
     assert len(DETECTORS) == len(KINDS) == len(set(KINDS))
+
+
+@pytest.mark.parametrize("meant", ["en-US", "EN", "eng", "English", "en_GB", " english "])
+def test_a_language_may_be_meant_by_name_and_region(meant: str) -> None:
+    """Codes of any kind and names are the language they mean."""
+    text = "This is a perfectly ordinary English sentence about the weather."
+    assert run("language", text, expected=meant).passed
+    assert read_language("Deutsch") == read_language("ger") == "de"
+
+
+@pytest.mark.parametrize("unknown", ["Englisch", "xx", "", "klingon"])
+def test_an_unknown_language_is_refused(unknown: str) -> None:
+    """A language that cannot be detected would fail every answer."""
+    with pytest.raises(ValueError, match="can be detected"):
+        run("language", "whatever it is", expected=unknown)

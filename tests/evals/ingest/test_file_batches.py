@@ -10,6 +10,7 @@ import pytest
 
 from evals.ingest import inbox
 from evals.specs import Catalog
+from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
 
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
@@ -34,7 +35,7 @@ def test_an_interrupted_import_goes_on_where_it_was(tmp_path: Path) -> None:
 
     with pytest.raises(Stopped):
         inbox.import_inbox(lake, catalog, folder, now=NOW, say=stop)
-    assert {row.name: row.order for row in lake.inbox_files().values()} == {
+    assert {row.name: row.order for row in read_inbox_files(lake).values()} == {
         "0.jsonl": 0,
         "1.jsonl": 1,
     }
@@ -42,7 +43,9 @@ def test_an_interrupted_import_goes_on_where_it_was(tmp_path: Path) -> None:
         "2.jsonl",
         "3.jsonl",
     ]
-    assert [row.order for _, row in sorted((r.name, r) for r in lake.inbox_files().values())] == [
+    assert [
+        row.order for _, row in sorted((r.name, r) for r in read_inbox_files(lake).values())
+    ] == [
         0,
         1,
         2,

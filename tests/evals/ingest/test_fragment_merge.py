@@ -81,15 +81,15 @@ def night(home: Path, *paths: Path) -> tuple[dict[str, Any], list[Trace]]:
     lake, catalog = Lake(home).open(), Catalog(root=home)
     for path in paths:
         staging.import_file(lake, catalog, path, app="shop", now=NOW)
-    found = admission.admit_nights(lake, catalog, lake.nights("staged"))
-    again = admission.admit_nights(lake, catalog, lake.nights("staged"))
+    found = admission.admit_nights(lake, catalog, lake.list_nights("staged"))
+    again = admission.admit_nights(lake, catalog, lake.list_nights("staged"))
     assert again == found
     accounts = [account for apps in found.values() for account in apps.values()]
     total: dict[str, int] = {}
     for key in ("read", "accepted", "duplicate", "corrected", "merged", "quarantined"):
         total[key] = sum(account[key] for account in accounts)
     assert total["read"] == total["accepted"] + total["duplicate"] + total["quarantined"]
-    return total, lake.read("traces", lake.nights("traces"))
+    return total, lake.read("traces", lake.list_nights("traces"))
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

@@ -12,6 +12,7 @@ import pytest
 
 from evals.ingest import inbox
 from evals.specs import App, Catalog
+from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
 from evals.validation import admission
 
@@ -69,7 +70,7 @@ def test_the_three_tables_are_one_trace(tmp_path: Path, order: tuple[str, ...], 
     catalog = Catalog(root=tmp_path, apps={"chat": App(app="chat")})
     for table in order:
         inbox.import_inbox(lake, catalog, written(tmp_path / "inbox", table, kind), now=NOW)
-    (apps,) = admission.admit_nights(lake, catalog, lake.nights("staged")).values()
+    (apps,) = admission.admit_nights(lake, catalog, lake.list_nights("staged")).values()
     assert (apps["chat"]["read"], apps["chat"]["accepted"], apps["chat"]["duplicate"]) == (2, 1, 1)
     (trace,) = lake.read("traces")
     assert (trace.trace_id, trace.session_id, trace.tags) == (ID, "s-1", ("beta",))
@@ -85,5 +86,5 @@ def test_the_three_tables_are_one_trace(tmp_path: Path, order: tuple[str, ...], 
     assert trace.versions["release"] == "v7"
     assert trace.metadata["team"] == "care"
     assert trace.user_id.startswith("user-")
-    (label,) = lake.labels()
+    (label,) = read_labels(lake)
     assert (label.subject_id, label.dimension, label.verdict) == (ID, "polite", 1)

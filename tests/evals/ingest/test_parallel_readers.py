@@ -14,6 +14,8 @@ import pytest
 from evals.ingest import parallel_readers
 from evals.ingest.staging import import_file
 from evals.specs import Catalog
+from evals.storage.documents.inbox_files import read_inbox_files
+from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake, LakeError
 from evals.traces import reader
 from evals.traces.files.containers import inspect_file
@@ -30,7 +32,7 @@ def taken(home: Path, path: Path) -> dict[str, Any]:
     """What a lake has after a file: its account, rows, refusals and labels."""
     lake, catalog = Lake(home / "home").open(), Catalog(root=home)
     seen = import_file(lake, catalog, path, app="bench")
-    accounts = admit_nights(lake, catalog, lake.nights("staged"))
+    accounts = admit_nights(lake, catalog, lake.list_nights("staged"))
     refused = [
         row
         for part in sorted((home / "home" / "quarantine" / "files").rglob("*.parquet"))
@@ -40,7 +42,7 @@ def taken(home: Path, path: Path) -> dict[str, Any]:
         "seen": seen,
         "accounts": json.loads(json.dumps({str(k): v for k, v in accounts.items()}, default=str)),
         "traces": sorted(lake.read("traces"), key=lambda row: (row.ts, row.trace_id)),
-        "labels": lake.labels(),
+        "labels": read_labels(lake),
         "refused": refused,
     }
 
@@ -112,7 +114,7 @@ def test_a_reader_that_is_killed_leaves_nothing(
         with pytest.raises(LakeError, match=r"stopped with code -9.*run again"):
             import_file(lake, catalog, path)
     assert not [found for found in lake.home.rglob("staged/**/*") if found.is_file()]
-    assert lake.inbox_files() == {}
+    assert read_inbox_files(lake) == {}
     assert import_file(lake, catalog, path).read == 44
 
 

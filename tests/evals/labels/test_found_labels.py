@@ -13,6 +13,7 @@ from evals.records import Label
 from evals.specs import Catalog
 from evals.specs.apps import App
 from evals.storage.documents.label_batches import read_label_batches
+from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
 from evals.traces import reader
 from evals.traces.files.streams import Line
@@ -53,12 +54,12 @@ def test_labels_are_kept_apart_and_redacted(
     lake = Lake(tmp_path / "home").open()
     seen = staging.import_file(lake, catalog, path)
     assert (seen.read, seen.refused, seen.labels) == (2, 1, 2)
-    kept = next(label for label in lake.labels() if label.subject_id == "t-1")
+    kept = next(label for label in read_labels(lake) if label.subject_id == "t-1")
     assert KEY not in kept.critique
     assert ("ada@example.com" in kept.critique) is mail
     assert kept.annotator.startswith("id-")
     batches = read_label_batches(lake)
     assert list(batches.values()) == [(date(2026, 10, 1),)]
-    assert [night.isoformat() for night in lake.nights("staged")] == [str(date(2026, 10, 1))]
+    assert [night.isoformat() for night in lake.list_nights("staged")] == [str(date(2026, 10, 1))]
     staging.import_file(lake, catalog, path)
-    assert len(lake.labels()) == 2
+    assert len(read_labels(lake)) == 2

@@ -14,6 +14,7 @@ from evals.evaluators.gold import GoldAndLabels, digest_answer
 from evals.labels import label_files, review_queue
 from evals.records import Label, Trace
 from evals.specs import Catalog, Evaluator
+from evals.storage.label_records import read_gold_values, read_labels
 from evals.storage.lake import Lake
 
 NIGHT = date(2026, 10, 1)
@@ -48,7 +49,7 @@ def import_row(lake: Lake, folder: Path, **more: Any) -> None:
 def imported(lake: Lake, folder: Path, **more: Any) -> Label:
     """A label of the trace, after its file was imported."""
     import_row(lake, folder, **more)
-    (found,) = lake.labels()
+    (found,) = read_labels(lake)
     return found
 
 
@@ -62,8 +63,8 @@ def test_a_label_is_bound_to_the_answer_at_rest(lake: Lake, tmp_path: Path) -> N
 def test_gold_belongs_to_the_question(lake: Lake, tmp_path: Path) -> None:
     """A row by the annotator `gold` is a gold value, whatever the application answered."""
     import_row(lake, tmp_path, annotator="gold", verdict={"colour": "blue"})
-    assert lake.labels() == []
-    known = GoldAndLabels.of(tmp_path, lake.labels(), lake.gold_values())
+    assert read_labels(lake) == []
+    known = GoldAndLabels.of(tmp_path, read_labels(lake), read_gold_values(lake))
     evaluator = Evaluator(
         name="desk.right",
         app="desk",
@@ -130,7 +131,7 @@ def test_a_wrong_value_is_named_by_file_line_and_key(
     with pytest.raises(label_files.LabelsError, match=r"labels\.jsonl:1: ") as error:
         import_row(lake, tmp_path, **{key: value})
     assert expected in str(error.value)
-    assert lake.labels() == []
+    assert read_labels(lake) == []
 
 
 def test_a_sheet_says_which_answer_is_judged(lake: Lake, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from evals.privacy import redaction
 from evals.privacy.redaction import PrivacyFilter
 from evals.records import Json, Label, Refusal, Trace
 from evals.specs import App, Catalog
+from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.tombstones import add_closed_nights, add_forgotten
 from evals.storage.lake import Lake, LakeError
 from evals.validation.quarantine import read_refusals
@@ -79,9 +80,9 @@ def test_names_and_file_names_are_redacted(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "home").open()
     seen = import_file(lake, make_catalog(tmp_path), path)
     assert (seen.read, seen.refused) == (1, 0)
-    (stored,) = lake.read("staged", lake.nights("staged"))
+    (stored,) = lake.read("staged", lake.list_nights("staged"))
     assert stored.model == "of [redacted:email]"
-    assert mail not in repr([stored, lake.inbox_files()])
+    assert mail not in repr([stored, read_inbox_files(lake)])
 
 
 def test_a_user_has_one_hash_in_a_home_and_another_in_the_next(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evals.privacy import scrubbing
-from evals.storage.files import write_parquet
+from evals.storage.parquet_files import write_parquet
 
 USER = "ada.lovelace-1815"
 TEXT = 'Dear "desk", my kettle of brass is broken & <sad>'

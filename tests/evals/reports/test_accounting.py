@@ -58,7 +58,7 @@ def home(tmp_path: Path) -> Path:
     export(exports, f"{KEY}/day.jsonl", mail, key, row(8, app="qa"))
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
     inbox.import_inbox(lake, catalog, exports, now=NOW)
-    admission.admit_nights(lake, catalog, lake.nights("staged"))
+    admission.admit_nights(lake, catalog, lake.list_nights("staged"))
     return tmp_path
 
 

@@ -112,4 +112,4 @@ def test_who_answered_is_read_from_the_ledger(tmp_path: Path, policy: str) -> No
     assert (done.passed, done.errored) == expected
     (row,) = night_data.answering_models(bench.lake, NIGHT, [bench.evaluator("kind")])
     assert row == {"evaluator": "tone", "model": "m-9", "fingerprint": "fp_1", "n": 2}
-    assert bench.lake.nights("answers") == [date(2026, 10, 1)]
+    assert bench.lake.list_nights("answers") == [date(2026, 10, 1)]

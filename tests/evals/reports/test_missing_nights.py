@@ -13,6 +13,7 @@ from evals.specs.apps import App
 from evals.specs.problems import BrokenApplication
 from evals.storage.documents.missing_nights import MissingNight
 from evals.storage.lake import Lake
+from evals.storage.report_files import write_report
 
 FRIDAY, SATURDAY, SUNDAY, MONDAY = (date(2026, 5, day) for day in (1, 2, 3, 4))
 TUESDAY_MORNING = datetime(2026, 5, 5, 5, tzinfo=UTC)
@@ -23,7 +24,7 @@ def home(root: Path, nights: dict[str, list[date]]) -> Lake:
     lake = Lake(root / "home").open()
     for app, days in nights.items():
         for day in days:
-            lake.write_report(day, {"app": app, "version": "0123456789ab"}, "<p>page</p>", {})
+            write_report(lake, day, {"app": app, "version": "0123456789ab"}, "<p>page</p>", {})
     return lake
 
 

@@ -286,7 +286,7 @@ def test_people_have_one_row_what_was_adjudicated(bench: Bench) -> None:
 def test_memory_does_not_grow_with_the_texts(bench: Bench) -> None:
     """A night of 40 MB of text passes through a few: no text is held for longer than its batch."""
     noon, text = datetime(2026, 10, 1, 12, tzinfo=UTC), "please " * 570
-    with bench.lake.writing("traces", NIGHT, "data") as writer:
+    with bench.lake.open_writer("traces", NIGHT, "data") as writer:
         for n in range(10_000):
             writer.add(Trace(f"t{n}", noon, "chat", f"{text}{n}"))
     tracemalloc.start()
@@ -307,7 +307,7 @@ def test_what_is_true_is_not_written_again(tmp_path: Path, server: Server) -> No
         """What a run did, and the file it left."""
         tally = bench.score(dimension)
         name = name_score_file(bench.evaluator(dimension))
-        path = bench.lake.partition("scores", NIGHT) / f"{name}.parquet"
+        path = bench.lake.locate_partition("scores", NIGHT) / f"{name}.parquet"
         return tally, path.stat().st_ino, path.read_bytes()
 
     for dimension in ("kind", "polite"):

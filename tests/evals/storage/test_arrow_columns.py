@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.storage.arrow_columns import column
+from evals.storage.arrow_columns import build_array
 
 VALUES = {
     pa.string(): st.text(st.characters(exclude_categories=["Cs"])),
@@ -29,13 +29,13 @@ def test_a_column_is_what_pyarrow_makes_of_the_values(data: st.DataObject) -> No
     """Gaps, empty lists and every type of the lake's tables."""
     kind = data.draw(st.sampled_from(list(VALUES)))
     values = data.draw(st.lists(st.none() | VALUES[kind]))
-    assert column(values, kind).equals(pa.array(values, kind))
+    assert build_array(values, kind).equals(pa.array(values, kind))
 
 
 def test_a_process_that_writes_rows_does_not_import_pandas() -> None:
     """Half a second and 68 MB that no command has to pay for."""
     code = (
-        "import sys, pyarrow as pa; from evals.storage.arrow_columns import column;"
-        "column(['a', None], pa.string()); assert 'pandas' not in sys.modules"
+        "import sys, pyarrow as pa; from evals.storage.arrow_columns import build_array;"
+        "build_array(['a', None], pa.string()); assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

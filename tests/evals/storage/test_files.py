@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[3]
 OTHERWISE = {
     "evals/storage/files.py": "the one way to write a file",
     "evals/storage/ledger.py:Journal": "a journal is appended to; its last line may be torn",
-    "evals/storage/lake.py:Lake.used": "a lock, which holds nothing",
-    "evals/storage/locks.py:open_locked": "a lock, which holds nothing",
-    "evals/storage/lake.py:Lake.open_nameless": "a file without a name ends with its process",
-    "evals/storage/lake.py:Lake.temporary_folder": "a folder of scratch, swept like others",
+    "evals/storage/parquet_files.py:open_parquet_writer": "opens a temporary file only",
+    "evals/storage/lake.py:Lake.lock_home": "a lock file, which has no content",
+    "evals/storage/locks.py:open_locked": "a lock file, which has no content",
+    "evals/storage/scratch.py:open_unnamed_file": "a file without a name ends with its process",
+    "evals/storage/scratch.py:open_temporary_folder": "a scratch folder, deleted like others",
     "evals/traces/spans/spans.py:SpanStore": "files without names",
     "evals/ingest/parallel_readers.py:start_second": "a file without a name",
     "evals/calls/shared_state.py:Shared": "SQLite recovers by its own journal",
@@ -102,9 +103,9 @@ def test_a_name_that_is_not_aside_is_never_opened(tmp_path: Path) -> None:
     """A file in its place cannot be written even by mistake."""
     path = tmp_path / "data.parquet"
     with pytest.raises(ValueError, match="would be written in place"):
-        files.open_aside(path)
+        files.open_temporary(path)
     with pytest.raises(ValueError, match="would be written in place"):
-        files.link_aside(Path(__file__), path)
+        files.link_temporary(Path(__file__), path)
     assert not path.exists()
 
 
@@ -112,14 +113,14 @@ def test_a_name_that_is_not_aside_is_never_opened(tmp_path: Path) -> None:
 def test_a_raw_row_is_its_owners_alone_from_the_first_byte(tmp_path: Path, room: str) -> None:
     """In the restricted rooms; elsewhere the mask of the process decides."""
     path = tmp_path / room / "rows.jsonl"
-    with files.rewriting(path) as file:
-        (aside,) = files.find_leftovers(tmp_path)
+    with files.open_replacement(path) as file:
+        (aside,) = files.find_temporary_files(tmp_path)
         file.write(b"{}\n")
         assert not path.exists()
         assert (aside.stat().st_mode & 0o077 == 0) == (room != "labels")
     assert path.read_bytes() == b"{}\n"
     assert (path.stat().st_mode & 0o077 == 0) == (room != "labels")
-    assert not list(files.find_leftovers(tmp_path))
+    assert not list(files.find_temporary_files(tmp_path))
 
 
 def test_what_fails_half_way_changes_nothing(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_what_fails_half_way_changes_nothing(tmp_path: Path) -> None:
     files.replace(path, b"old", durable=True)
 
     def half() -> None:
-        with files.rewriting(path) as file:
+        with files.open_replacement(path) as file:
             file.write(b"ne")
             raise RuntimeError("the disk is full")
 
@@ -141,8 +142,8 @@ def test_what_fails_half_way_changes_nothing(tmp_path: Path) -> None:
 def test_two_who_make_a_file_at_once_agree_on_one(tmp_path: Path) -> None:
     """The second finds the first one's, which only its owner can read."""
     path = tmp_path / "key"
-    files.create(path, b"first")
-    files.create(path, b"second")
+    files.create_if_missing(path, b"first")
+    files.create_if_missing(path, b"second")
     assert path.read_bytes() == b"first"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir()] == ["key"]

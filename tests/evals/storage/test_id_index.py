@@ -13,6 +13,7 @@ from evals.records import Label, Trace
 from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.documents.label_batches import read_label_batches
+from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
 
 FIRST = date(2026, 10, 1)
@@ -56,7 +57,7 @@ def test_labels_cost_a_look_into_their_own_nights_alone(tmp_path: Path) -> None:
     """The texts of other nights are not read: here they cannot be."""
     lake, other = filled(tmp_path, 3), FIRST + timedelta(days=2)
     id_index.find_nights(lake, ["t0"])
-    (path,) = lake.files("staged", [other])
+    (path,) = lake.list_files("staged", [other])
     before = path.stat()
     path.write_bytes(b"x" * before.st_size)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -66,6 +67,6 @@ def test_labels_cost_a_look_into_their_own_nights_alone(tmp_path: Path) -> None:
         label_files.add_batches(lake, PrivacyFilter.load(lake, Catalog(root=tmp_path)), batches)
         == 1
     )
-    (kept,) = lake.labels()
+    (kept,) = read_labels(lake)
     assert kept.answer
     assert read_label_batches(lake) == {"some": (date(2026, 10, 1), date(2026, 10, 2))}

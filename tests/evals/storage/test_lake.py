@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.records import Trace, encode_canonical
-from evals.storage.files import aside_of, replace
-from evals.storage.lake import SCHEMA_VERSION, Lake, LakeError, safe
-from evals.storage.tables import from_rows, to_table
+from evals.storage.files import choose_temporary_path, replace
+from evals.storage.lake import SCHEMA_VERSION, Lake, LakeError, require_safe_name
+from evals.storage.report_files import write_report
+from evals.storage.scratch import delete_leftovers, make_run_folder
+from evals.storage.tables import build_records, to_table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 JSON = st.recursive(
@@ -43,7 +45,7 @@ TRACES = st.builds(
 @given(st.lists(TRACES, max_size=4))
 def test_a_record_comes_back_as_it_went_in(traces: list[Trace]) -> None:
     """Any trace survives the table, nested values and nulls included."""
-    assert from_rows(Trace, to_table(Trace, traces).to_pylist()) == traces
+    assert build_records(Trace, to_table(Trace, traces).to_pylist()) == traces
 
 
 @settings(deadline=None)
@@ -51,7 +53,7 @@ def test_a_record_comes_back_as_it_went_in(traces: list[Trace]) -> None:
 def test_a_column_younger_than_its_file_has_its_default(traces: list[Trace]) -> None:
     """A table written before a field was known is read as if the field said nothing."""
     older = to_table(Trace, traces).drop_columns(["tags", "cost_usd"])
-    made = from_rows(Trace, older.to_pylist())
+    made = build_records(Trace, older.to_pylist())
     assert [(t.trace_id, t.tags, t.cost_usd) for t in made] == [
         (t.trace_id, (), None) for t in traces
     ]
@@ -69,7 +71,7 @@ def test_equal_values_have_one_spelling(value: Any) -> None:
 def test_a_name_that_could_climb_is_refused(name: str) -> None:
     """Only letters, digits and harmless marks become a part of a path."""
     with pytest.raises(LakeError):
-        safe(name)
+        require_safe_name(name)
 
 
 def test_a_home_of_another_schema_is_refused(tmp_path: Path) -> None:
@@ -83,23 +85,26 @@ def test_a_report_version_is_never_rewritten(tmp_path: Path) -> None:
     """Keeping the same version again leaves its bytes and its run record alone."""
     lake, night = Lake(tmp_path).open(), date(2026, 10, 1)
     body = {"app": "chat", "version": "0123456789abcdef"}
-    folder = lake.write_report(night, body, "<p>one", {"run": 1})
+    folder = write_report(lake, night, body, "<p>one", {"run": 1})
     before = (folder / "report.json").read_bytes(), (folder / "run.json").read_bytes()
-    lake.write_report(night, body, "<p>two", {"run": 2})
+    write_report(lake, night, body, "<p>two", {"run": 2})
     assert ((folder / "report.json").read_bytes(), (folder / "run.json").read_bytes()) == before
 
 
 def test_the_scratch_of_a_killed_run_is_swept_after_a_day(tmp_path: Path) -> None:
     """What is at work stays; what nobody will come back for goes."""
     lake = Lake(tmp_path).open()
-    dead, alive = lake.scratch("dead"), lake.scratch("alive")
+    dead, alive = make_run_folder(lake, "dead"), make_run_folder(lake, "alive")
     now = alive.stat().st_mtime
     os.utime(dead, (now - 100_000, now - 100_000))
-    torn, written = aside_of(tmp_path / "inbox" / "a"), aside_of(tmp_path / "labels" / "b")
+    torn, written = (
+        choose_temporary_path(tmp_path / "inbox" / "a"),
+        choose_temporary_path(tmp_path / "labels" / "b"),
+    )
     for path, at in ((torn, now - 100_000), (written, now)):
         path.write_bytes(b"{")
         os.utime(path, (at, at))
-    lake.sweep(now)
+    delete_leftovers(lake, now)
     assert [alive.exists(), written.exists()] == [True, True]
     assert [dead.exists(), torn.exists()] == [False, False]
 
@@ -110,9 +115,9 @@ def test_some_records_of_a_night_are_those_a_column_names(
 ) -> None:
     """Of several row groups, in the order of the file; where none is named, none."""
     lake, noon = Lake(tmp_path).open(), datetime(2026, 10, 1, 12, tzinfo=UTC)
-    with lake.writing("traces", noon.date(), "data") as writer:
+    with lake.open_writer("traces", noon.date(), "data") as writer:
         for n in range(5001):
             writer.add(Trace(f"t{n}", noon, "chat", f"answer {n}", tags=("a",)))
-    found = list(lake.picked("traces", noon.date(), ("trace_id", wanted)))
+    found = list(lake.stream_night("traces", noon.date(), ("trace_id", wanted)))
     assert [t.trace_id for t in found] == [name for name in wanted if name != "nobody"]
     assert all(t.output == f"answer {t.trace_id[1:]}" and t.tags == ("a",) for t in found)

@@ -12,6 +12,7 @@ import pytest
 
 from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError, hold_lock, remove_free_locks
+from evals.storage.scratch import delete_leftovers
 
 HOLDER = """
 import sys, time
@@ -92,7 +93,7 @@ def test_what_killed_holders_left_is_swept(tmp_path: Path) -> None:
     dead = tmp_path / "locks" / "dead.lock"
     dead.touch()
     with lake.lock("alive"):
-        lake.sweep(time.time())
+        delete_leftovers(lake, time.time())
         assert [path.name for path in (tmp_path / "locks").iterdir()] == ["alive.lock"]
         assert remove_free_locks(tmp_path / "locks") == 0
     assert list((tmp_path / "locks").iterdir()) == []

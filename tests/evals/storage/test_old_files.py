@@ -10,8 +10,9 @@ import pytest
 
 from evals.records import GuardVerdict, Score
 from evals.storage import marts, night_state
-from evals.storage.files import write_parquet
-from evals.storage.lake import Lake, connection
+from evals.storage.lake import Lake
+from evals.storage.parquet_files import write_parquet
+from evals.storage.queries import open_duckdb, query_tables
 from evals.storage.tables import to_table
 
 NIGHT = date(2026, 10, 1)
@@ -37,14 +38,14 @@ def test_a_file_without_subject_and_origin_is_about_production_traces(
         for table, (record, row) in rows.items():
             columns = to_table(record, [row])
             columns = columns.drop_columns(NEW) if age == "older" else columns
-            write_parquet(lake.partition(table, NIGHT) / f"{age}@chat@v1.parquet", columns)
+            write_parquet(lake.locate_partition(table, NIGHT) / f"{age}@chat@v1.parquet", columns)
     path = marts.fill(lake, "r1", [NIGHT], [], [])
     asked = "select coalesce(subject, 'trace'), subject_id, coalesce(origin, 'production') from "
-    with connection(path) as db:
+    with open_duckdb(path) as db:
         for table in ("scores", "verdicts"):
             found = db.sql(f"{asked} lake.{table}").fetchall()
             assert found == [("trace", None, "production")] * len(ages)
-    assert len(lake.rows("select origin from scores", {"scores": None})) == len(ages)
-    with connection(marts.warehouse(lake)) as db:
+    assert len(query_tables(lake, "select origin from scores", {"scores": None})) == len(ages)
+    with open_duckdb(marts.warehouse(lake)) as db:
         assert len(db.sql("select origin from scores").fetchall()) == len(ages)
     assert {row.origin for row in lake.read("scores")} == {"production"}

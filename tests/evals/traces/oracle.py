@@ -13,13 +13,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.records import Label, Refusal, Trace
+from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.traces import reader
 from evals.traces.files import containers
 from evals.traces.files.streams import KEPT
 from evals.traces.files.strict_json import Refused, parse, parse_envelope
 from evals.traces.spans.span_rows import normalize_id
 
+CALL_LOGS = ("bedrock", "azure", "vertex", "helicone", "litellm")
 TRACE_FORMATS = ("otlp", "langfuse", "langsmith", "phoenix", "otel-sdk")
 """Formats whose row is a trace, which many lines of the file make up."""
 NAMES = ("trace_id", "traceId", "id", "run_id", "context.trace_id")
@@ -40,15 +41,17 @@ class Account(NamedTuple):
     """The recognised format; empty where none was."""
     rows: list[Trace | Refusal]
     labels: list[Label]
+    skipped: list[NonAnswer]
 
 
 def import_file(path: Path, app: str = "fuzz") -> Account:
     """Imports a file."""
     items = list(reader.read_file(path, mappings={}, app=app))
     form = reader.recognise_format(containers.inspect_file(path), path.name)
-    rows = [item for item in items if not isinstance(item, Label)]
+    rows = [item for item in items if isinstance(item, Trace | Refusal)]
     labels = [item for item in items if isinstance(item, Label)]
-    return Account(form.NAME if form else "", rows, labels)
+    skipped = [item for item in items if isinstance(item, NonAnswer)]
+    return Account(form.NAME if form else "", rows, labels, skipped)
 
 
 def check_rows(account: Account) -> None:
@@ -69,12 +72,39 @@ def check_completeness(data: bytes, path: Path, account: Account) -> None:
     source_rows = read_source_rows(data, path)
     if source_rows is None or not account.form:  # incomplete or unrecognised: a refusal reports it
         assert any(isinstance(item, Refusal) for item in account.rows) or not data.strip()
+    elif account.form in CALL_LOGS:
+        assert not list(find_lost_entries(source_rows, account))
     elif account.form not in TRACE_FORMATS:
         assert Counter(item.source_line for item in account.rows) == Counter(
             row.number for row in source_rows if not is_batch_request(row, account)
         )
     else:
         assert not list(find_lost_rows(source_rows, account))
+
+
+def find_lost_entries(source_rows: Sequence[SourceRow], account: Account) -> Iterator[SourceRow]:
+    """Yields the rows of a log of calls of which nothing became anything.
+
+    Entries of one call are counted at the first of them.
+    """
+    lines = {item.source_line for item in (*account.rows, *account.skipped)}
+    ids = {key for row in source_rows if row.number in lines for key in list_calls(row.value)}
+    for row in source_rows:
+        pages = [(row.value or {}).get(key) for key in ("data", "records", "tables", "events")]
+        if row.number not in lines and not ids & list_calls(row.value) and [] not in pages:
+            yield row
+
+
+def list_calls(value: Any) -> set[str]:
+    """Lists the ids of the calls that a row's entries belong to."""
+    entries = value.get("records", [value]) if isinstance(value, dict) else []
+    flat: list[Any] = []
+    for entry in entries:
+        if isinstance(entry, dict):
+            flat += [entry, entry.get("properties")]
+    names = ("correlationId", "CorrelationId")
+    found = [entry.get(name) for entry in flat if isinstance(entry, dict) for name in names]
+    return {call_id for call_id in found if isinstance(call_id, str)}
 
 
 def is_batch_request(row: SourceRow, account: Account) -> bool:

@@ -389,6 +389,113 @@ def openai(exchange: Exchange) -> str:
     return json.dumps({"request": request, "response": response, **beside})
 
 
+def bedrock(exchange: Exchange) -> str:
+    """An entry of Bedrock's model invocation log, of a call of Converse."""
+    blocks: list[Any] = [{"role": "user", "content": [{"text": exchange.question}]}]
+    if tool := exchange.tool:
+        use = {"toolUseId": tool.id, "name": tool.name, "input": tool.arguments}
+        result = {"toolUseId": tool.id, "content": [{"text": tool.result}]}
+        blocks += [
+            {"role": "assistant", "content": [{"toolUse": use}]},
+            {"role": "user", "content": [{"toolResult": result}]},
+        ]
+    answer = {"role": "assistant", "content": [{"text": exchange.answer}]}
+    counts = {"inputTokens": exchange.tokens_in, "outputTokens": exchange.tokens_out}
+    output = {"output": {"message": answer}, "stopReason": "end_turn", "usage": counts,
+              "metrics": {"latencyMs": exchange.took_ms}}  # fmt: skip
+    asked = {"messages": blocks, "system": [{"text": exchange.system}]}
+    tags = {"app": exchange.app, "session_id": exchange.session, "user_id": exchange.user}
+    entry = {
+        "schemaType": "ModelInvocationLog",
+        "timestamp": format_javascript_time(exchange.start),
+        "requestId": exchange.trace_id,
+        "operation": "Converse",
+        "modelId": exchange.model_requested,
+        "requestMetadata": tags,
+        "input": {"inputBodyJson": asked, "inputTokenCount": exchange.tokens_in},
+        "output": {"outputBodyJson": output, "outputTokenCount": exchange.tokens_out},
+    }
+    return json.dumps(entry)
+
+
+def vertex(exchange: Exchange) -> str:
+    """A row of Vertex AI's request-response logging, of a call of Gemini."""
+    turns: list[Any] = [{"role": "user", "parts": [{"text": exchange.question}]}]
+    if tool := exchange.tool:
+        call = {"id": tool.id, "name": tool.name, "args": tool.arguments}
+        result = {"id": tool.id, "name": tool.name, "response": {"output": tool.result}}
+        turns += [
+            {"role": "model", "parts": [{"functionCall": call}]},
+            {"role": "user", "parts": [{"functionResponse": result}]},
+        ]
+    labels = {"app": exchange.app, "session_id": exchange.session, "user_id": exchange.user}
+    asked = {"contents": turns, "systemInstruction": {"parts": [{"text": exchange.system}]},
+             "labels": labels}  # fmt: skip
+    content = {"role": "model", "parts": [{"text": exchange.answer}]}
+    usage = {"promptTokenCount": exchange.tokens_in, "candidatesTokenCount": exchange.tokens_out}
+    answer = {"candidates": [{"content": content, "finishReason": "STOP"}],
+              "usageMetadata": usage, "modelVersion": exchange.model}  # fmt: skip
+    row = {
+        "logging_time": format_javascript_time(exchange.start),
+        "request_id": exchange.trace_id,
+        "model": f"publishers/google/models/{exchange.model_requested}",
+        "api_method": "generateContent",
+        "full_request": asked,
+        "full_response": json.dumps(answer),
+        "metadata": {"request_latency": exchange.took_ms},
+    }
+    return json.dumps(row)
+
+
+def complete_chat(exchange: Exchange) -> dict[str, Any]:
+    """The response of a chat completion."""
+    usage = {"prompt_tokens": exchange.tokens_in, "completion_tokens": exchange.tokens_out}
+    choice = {"index": 0, "message": exchange.reply(), "finish_reason": "stop"}
+    return {"id": "c", "object": "chat.completion", "created": 1, "model": exchange.model,
+            "choices": [choice], "usage": usage}  # fmt: skip
+
+
+def helicone(exchange: Exchange) -> str:
+    """A request of Helicone's API, with its bodies."""
+    row = {
+        "request_id": exchange.trace_id,
+        "request_created_at": format_javascript_time(exchange.start),
+        "request_body": {"model": exchange.model_requested, "messages": exchange.chat()},
+        "request_user_id": exchange.user,
+        "request_model": exchange.model_requested,
+        "properties": {"App": exchange.app, "Helicone-Session-Id": exchange.session},
+        "response_id": "r",
+        "response_status": 200,
+        "response_body": complete_chat(exchange),
+        "delay_ms": exchange.took_ms,
+        "costUSD": exchange.cost,
+    }
+    return json.dumps(row)
+
+
+def litellm(exchange: Exchange) -> str:
+    """LiteLLM's StandardLoggingPayload."""
+    payload = {
+        "id": exchange.trace_id,
+        "trace_id": exchange.session,
+        "call_type": "acompletion",
+        "status": "success",
+        "startTime": exchange.start.timestamp(),
+        "response_time": exchange.took_ms / 1000,
+        "model": exchange.model,
+        "model_group": exchange.model_requested,
+        "metadata": {"requester_metadata": {"app": exchange.app}},
+        "response_cost": exchange.cost,
+        "request_tags": list(exchange.tags),
+        "end_user": exchange.user,
+        "messages": exchange.chat(),
+        "response": complete_chat(exchange),
+        "prompt_tokens": exchange.tokens_in,
+        "completion_tokens": exchange.tokens_out,
+    }
+    return json.dumps(payload)
+
+
 class Product(NamedTuple):
     """A product's writer, and the fields that its format cannot hold."""
 
@@ -404,6 +511,10 @@ PRODUCTS = {
     "langfuse": Product(langfuse, "traces.json"),
     "langsmith": Product(langsmith, "runs.jsonl"),
     "openai": Product(openai, "log.jsonl", frozenset({"step"})),
+    "bedrock": Product(bedrock, "calls.jsonl", frozenset({"step", "cost_usd", "tags", "model"})),
+    "vertex": Product(vertex, "calls.jsonl", frozenset({"step", "cost_usd", "tags", "messages"})),
+    "helicone": Product(helicone, "calls.jsonl", frozenset({"step", "tags"})),
+    "litellm": Product(litellm, "calls.jsonl", frozenset({"step"})),
     "mlflow": Product(span_logs.mlflow, "mlflow.jsonl", frozenset({"app", "tags"})),
     "opik": Product(span_logs.opik, "opik.jsonl", frozenset({"user_id"})),
     "weave": Product(span_logs.weave, "calls.jsonl", frozenset({"tags"})),

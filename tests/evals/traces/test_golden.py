@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from evals.records import Label, Refusal
+from evals.records import Label, NonAnswer, Refusal
 from evals.traces import reader
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -22,12 +22,14 @@ FILES = sorted(path for path in GOLDEN.glob("*") if ".expected" not in path.name
 def told(path: Path) -> list[dict[str, Any]]:
     """What a file yields, without what is empty."""
     found = []
-    app = "batch" if "batch" in path.name else None
+    named = ("openai_batch", "bedrock", "azure", "vertex", "helicone", "litellm")
+    app = "batch" if path.name.startswith(named) else None
     for item in reader.read_file(path, mappings={}, app=app):
         row = dataclasses.asdict(item)
         row.pop("raw", None)
         kind = "refusal" if isinstance(item, Refusal) else "trace"
         kind = "label" if isinstance(item, Label) else kind
+        kind = "skipped" if isinstance(item, NonAnswer) else kind
         known = {key: value for key, value in row.items() if value not in (None, "", (), {}, [])}
         found.append({"is": kind, **known})
     return json.loads(json.dumps(found, default=str))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.records import Label, Refusal, Trace
+from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.traces import reader
 from tests.evals.traces.hostile import TEXTS
 from tests.evals.traces.products import PRODUCTS, Exchange
@@ -40,7 +40,7 @@ def test_a_hostile_value_harms_nothing_but_its_own_trace(
     path = tmp_path / product.file
     path.write_text(f"{product.write(GOOD)}\n{bad}\n", "utf-8")
     found = list(reader.read_file(path, mappings={}))
-    assert all(isinstance(item, Trace | Refusal | Label) for item in found)
+    assert all(isinstance(item, Trace | Refusal | Label | NonAnswer) for item in found)
     traces = {one.trace_id.replace("-", ""): one for one in found if isinstance(one, Trace)}
     good = traces[GOOD.trace_id]
     assert (good.output, good.user_id, good.tokens_in) == ("In Bonn.", "u", 7)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from evals.ingest import staging
 from evals.specs import Catalog, Column, Mapping
+from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
 from evals.validation import admission, quarantine, quarantine_replay
 
@@ -50,7 +51,7 @@ def identity(counts: dict[str, int]) -> bool:
 
 def accounts(lake: Lake, catalog: Catalog) -> dict[date, dict[str, dict[str, Any]]]:
     """Every night's account of every application."""
-    return admission.admit_nights(lake, catalog, lake.nights("staged"))
+    return admission.admit_nights(lake, catalog, lake.list_nights("staged"))
 
 
 @settings(max_examples=25, deadline=None)
@@ -81,7 +82,7 @@ def test_every_row_of_every_file_is_counted_once(
                 assert identity(counts)
                 by_file[sha] = by_file.get(sha, 0) + counts["read"]
     lost = [row for row in quarantine.read_unreadable(lake) if not (row.app and row.night)]
-    for seen in lake.inbox_files().values():
+    for seen in read_inbox_files(lake).values():
         unplaced = sum(row.file_sha == seen.sha256[:16] for row in lost)
         assert seen.read == by_file.get(seen.sha256[:16], 0) + unplaced
     assert accounts(lake, catalog) == nights
@@ -114,7 +115,7 @@ def test_a_mapping_that_is_put_right_places_what_was_refused(tmp_path: Path) -> 
     assert traces["t"].source_line == 1
     assert quarantine.read_refusals(lake) == []
     assert quarantine_replay.replay_quarantine(lake, right) == []
-    (seen,) = lake.inbox_files().values()
+    (seen,) = read_inbox_files(lake).values()
     assert (seen.read, seen.refused) == (3, 0)
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from evals.records import Refusal, Trace
 from evals.specs import App, Catalog, Validation
 from evals.specs.validation import shipped_expectations
+from evals.storage.documents.inbox_files import InboxFile, add_inbox_files, read_inbox_files
 from evals.storage.lake import Lake
-from evals.storage.tables import InboxFile
 from evals.validation import admission, quarantine
 
 NIGHT = date(2026, 10, 1)
@@ -70,8 +70,8 @@ def stage(lake: Lake, *traces: Trace, night: date = NIGHT) -> None:
     files = itertools.groupby(traces, key=lambda row: row.source_file)
     for name, own in files:
         sha = name.encode().hex().ljust(16, "0")[:16] + "0" * 48
-        known = lake.inbox_files()
-        lake.record_files([InboxFile(sha, name, "jsonl", 1, 1, 0, [], 0, len(known))])
+        known = read_inbox_files(lake)
+        add_inbox_files(lake, [InboxFile(sha, name, "jsonl", 1, 1, 0, [], 0, len(known))])
         lake.write("staged", night, list(own), sha[:16])
 
 

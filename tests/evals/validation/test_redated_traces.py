@@ -47,7 +47,7 @@ class Home:
 
     def due(self) -> list[int]:
         """Nights with something to do, by days after the first."""
-        staged = self.lake.nights("staged")
+        staged = self.lake.list_nights("staged")
         return [
             (one.night - FIRST).days
             for one in night_locks.find_pending_nights(self.lake, self.catalog, staged)
@@ -64,12 +64,14 @@ class Home:
 
     def standing(self) -> dict[int, set[str]]:
         """The answers among each night's traces as they rest."""
-        traces = {night: self.lake.read("traces", [night]) for night in self.lake.nights("traces")}
+        traces = {
+            night: self.lake.read("traces", [night]) for night in self.lake.list_nights("traces")
+        }
         return {(n - FIRST).days: {one.output for one in own} for n, own in traces.items()}
 
     def nights(self) -> dict[int, set[str]]:
         """The answers of each night by days after the first, each account being in order."""
-        staged = self.lake.nights("staged")
+        staged = self.lake.list_nights("staged")
         for apps in admission.admit_nights(self.lake, self.catalog, staged).values():
             for one in apps.values():
                 for counts in (one, *one["files"].values()):
@@ -79,7 +81,7 @@ class Home:
 
     def account(self, day: int) -> dict[str, Any]:
         """A night's account."""
-        staged = self.lake.nights("staged")
+        staged = self.lake.list_nights("staged")
         return admission.admit_nights(self.lake, self.catalog, staged)[FIRST + timedelta(days=day)][
             "chat"
         ]
@@ -149,7 +151,7 @@ def test_beyond_a_month_it_is_another_trace(home: Home) -> None:
     """And no import looks there: those nights cannot even be read here."""
     home.arrives(row(DRAWN, 0, "Old."))
     home.runs(0)
-    (path,) = home.lake.files("staged", [FIRST])
+    (path,) = home.lake.list_files("staged", [FIRST])
     before = path.stat()
     content = path.read_bytes()
     path.write_bytes(b"x" * before.st_size)

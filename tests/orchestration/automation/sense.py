@@ -70,7 +70,7 @@ def main() -> None:
         moments["read"] = evaluate_sensor(instance, cursor)
         due = inbox_sensor.list_due_ranges(lake, read_settings().load_catalog(), datetime.now(UTC))
         moments["by hour"] = [run_keys(due, "2026-10-03T12"), run_keys(due, "2026-10-03T13")]
-        for night in lake.nights("staged"):
+        for night in lake.list_nights("staged"):
             night_state.update_state(
                 lake,
                 night,

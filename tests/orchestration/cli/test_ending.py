@@ -54,3 +54,37 @@ def test_a_signal_that_dagster_swallows_is_known(number: signal.Signals) -> None
     )
     assert done.returncode == 128 + number
     assert "interrupted; run the same command again" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "for n in range(100000): terminal.print_line('a line that nobody reads')",
+        "for n in range(9999): console.open_stdout().print('a line that nobody reads')",
+    ],
+    ids=["lines", "tables"],
+)
+def test_a_closed_pipe_is_quiet(body: str) -> None:
+    """A reader that has enough ends the command as SIGPIPE does, not as a regressed gate."""
+    code = (
+        "from orchestration.cli import main as cli\n"
+        "from orchestration.runtime import console, terminal\n"
+        f"@cli.main.command()\ndef last():\n    {body}\ncli.run(['last'])"
+    )
+    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith("a line")
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_a_closed_pipe_is_no_regression_of_a_short_output() -> None:
+    """An output that fits into the pipe's buffer is lost without a word, too."""
+    done = run_command(
+        "import os, sys\nread, write = os.pipe()\nos.dup2(write, 1)\n"
+        "os.close(read)\nos.close(write)\nprint('unread')"
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")

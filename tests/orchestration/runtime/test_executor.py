@@ -19,7 +19,7 @@ def open_alone() -> None:
     """Fails to lock the home for itself, from within a run."""
     with (
         pytest.raises(LakeError, match="in use by a run; try again"),
-        read_settings().open_lake().used(alone=True),
+        read_settings().open_lake().lock_home(exclusive=True),
     ):
         pass
 
@@ -38,7 +38,7 @@ def test_a_run_has_the_home_in_use_until_it_ends(
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         result = dg.execute_job(dg.reconstructable(open_alone_job), instance)
     assert result.success
-    with Lake(tmp_path / "home").used(alone=True):
+    with Lake(tmp_path / "home").lock_home(exclusive=True):
         pass
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from evals.records import encode_canonical
 from evals.storage.files import replace
-from evals.storage.lake import SCHEMA_VERSION, HomeInUse, Lake, LakeError, schema_version
+from evals.storage.label_records import read_gold_values, read_labels
+from evals.storage.lake import SCHEMA_VERSION, HomeInUse, Lake, LakeError, read_schema_version
 from evals.storage.migrations.migrate import STEPS, migrate
 from tests.evals.storage.migrations.old_home import contents, unpack
 
@@ -49,7 +50,7 @@ def test_an_older_home_is_refused_with_the_command_that_moves_it(old: Path) -> N
     with pytest.raises(LakeError, match=f"version 1.* run `andon migrate --home {old}`"):
         Lake(old).open()
     migrate(old)
-    assert Lake(old).open().nights("staged")
+    assert Lake(old).open().list_nights("staged")
 
 
 def test_a_dry_run_lists_what_is_then_done_and_changes_nothing(old: Path) -> None:
@@ -80,7 +81,7 @@ def test_labels_and_gold_become_records_of_their_own(old: Path) -> None:
     before = [json.loads(line) for line in file.read_text().splitlines()]
     migrate(old)
     lake = Lake(old).open()
-    labels, gold = lake.labels(), lake.gold_values()
+    labels, gold = read_labels(lake), read_gold_values(lake)
     assert sorted((one.subject_id, one.annotator, one.verdict, one.critique) for one in labels) == [
         *sorted(
             (row["trace_id"], row["annotator"], row["verdict"], row["note"])
@@ -111,16 +112,16 @@ def test_killed_before_or_after_any_change_it_goes_on(tmp_path: Path, old: Path)
             home = unpack(1, tmp_path / f"{number}-{when}")
             command = [sys.executable, "-c", KILLED, str(home), str(number), when]
             assert subprocess.run(command).returncode == -9
-            assert schema_version(home) == 1
+            assert read_schema_version(home) == 1
             migrate(home)
             assert contents(home) == whole
 
 
 def test_a_home_in_use_waits_for_its_run_to_end(old: Path) -> None:
     """It is changed by one who has it alone."""
-    with Lake(old).used(), pytest.raises(HomeInUse):
+    with Lake(old).lock_home(), pytest.raises(HomeInUse):
         migrate(old)
-    assert schema_version(old) == 1
+    assert read_schema_version(old) == 1
 
 
 def test_what_is_no_older_home_is_refused(tmp_path: Path) -> None:
