@@ -129,9 +129,13 @@ class TextCheck(CodeCheck[P]):
         return declared.reads or self.reads
 
     def call(self, trace: Trace, params: P, gold: Json, reads: tuple[Reads, ...]) -> Result:
-        """Calls the function on the fields; a Failure names only the error's type."""
+        """Calls the function on the fields of a trace."""
+        return self.call_on_texts(fields_of(trace, reads), params)
+
+    def call_on_texts(self, texts: Fields, params: P) -> Result:
+        """Calls the function on some texts; a Failure names only the error's type."""
         try:
-            return self.function(fields_of(trace, reads), params)
+            return self.function(texts, params)
         except Exception as error:
             return Failure("check-error", f"{self.name}: {type(error).__name__}")
 

@@ -5,15 +5,17 @@ The nightly run and the request path use the same evaluators, which are in other
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from evals.evaluators import registry, resolution
+from evals.evaluators.code_checks import TextCheck
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.protocol import EvaluatorByCode, Result, own_params
 from evals.records import Failure, GuardVerdict, Score, Skip, Trace
@@ -25,7 +27,32 @@ NO_GOLD_OR_LABELS = GoldAndLabels(Path(), {}, {})
 NO_TIME = datetime.fromtimestamp(0, UTC)
 ASKS_A_MODEL = Skip("asks-a-model")
 """A guardrail over a judge is evaluated at night: a request does not wait for a model."""
-EvaluateRequest = Callable[[Trace], Result]
+
+
+@dataclass
+class GuardedRequest:
+    """The texts of one request that a guard checks."""
+
+    app: str
+    texts: dict[str, str]
+    """The given texts by field."""
+
+    @functools.cached_property
+    def trace(self) -> Trace:
+        """The texts as a trace, for checks of more than texts."""
+        texts = self.texts
+        output, context = texts.get("output", ""), texts.get("context")
+        return Trace("", NO_TIME, self.app, output, texts.get("input", ""), context=context)
+
+
+EvaluateRequest = Callable[[GuardedRequest], Result]
+
+
+class PreparedRule(NamedTuple):
+    """A rule with its params parsed, for requests with certain fields."""
+
+    policy: Guardrail
+    evaluate: EvaluateRequest
 
 
 def error_action(spec: Guardrail) -> str:
@@ -91,13 +118,13 @@ class Guard:
 
     rules: tuple[Evaluator, ...]
     """Evaluators, each under its guardrail's policy."""
-    prepared: dict[tuple[int, tuple[Reads, ...]], EvaluateRequest | Skip] = field(
-        default_factory=dict[tuple[int, tuple[Reads, ...]], EvaluateRequest | Skip],
+    prepared: dict[tuple[str, ...], list[PreparedRule]] = field(
+        default_factory=dict[tuple[str, ...], list[PreparedRule]],
         init=False,
         repr=False,
         compare=False,
     )
-    """Rules with their params parsed, by the rule's id and the fields that were given."""
+    """The rules that read one of the given fields, by these fields."""
 
     @classmethod
     def from_catalog(cls, path: str | Path, app: str) -> Guard:
@@ -113,26 +140,24 @@ class Guard:
         self, *, input: str | None = None, output: str | None = None, context: str | None = None
     ) -> list[GuardResult]:
         """Returns one result per guardrail that reads a given text; never raises for a text."""
-        texts = {"input": input, "output": output, "context": context}
-        given = {name for name, text in texts.items() if text is not None}
-        app = self.rules[0].app if self.rules else ""
-        trace = Trace("", NO_TIME, app, output or "", input or "", context=context)
+        given = {"input": input, "output": output, "context": context}
+        texts = {name: text for name, text in given.items() if text is not None}
+        request = GuardedRequest(self.rules[0].app if self.rules else "", texts)
         return [
-            apply_policy(policy_of(rule), self.evaluate(rule, given, trace))
-            for rule in self.rules
-            if not given.isdisjoint(rule.reads)
+            apply_policy(policy, run_within(policy.latency_ms, evaluate, request))
+            for policy, evaluate in self.prepare_rules(tuple(texts))
         ]
 
-    def evaluate(self, rule: Evaluator, given: set[str], trace: Trace) -> Result:
-        """Evaluates the given texts under a rule, which is prepared at its first request."""
-        reads: tuple[Reads, ...] = tuple([name for name in rule.reads if name in given])
-        key = (id(rule), reads)
-        evaluate = self.prepared.get(key)
-        if evaluate is None:
-            evaluate = self.prepared[key] = prepare_rule(rule, reads)
-        if isinstance(evaluate, Skip):
-            return evaluate
-        return run_within(policy_of(rule).latency_ms, lambda: evaluate(trace))
+    def prepare_rules(self, given: tuple[str, ...]) -> list[PreparedRule]:
+        """Returns the rules that read one of the given fields, prepared at the first request."""
+        rules = self.prepared.get(given)
+        if rules is None:
+            rules = self.prepared[given] = [
+                PreparedRule(policy_of(rule), prepare_rule(rule, reads))
+                for rule in self.rules
+                if (reads := select_reads(rule, given))
+            ]
+        return rules
 
     def apply(
         self, output: str, *, input: str | None = None, context: str | None = None
@@ -155,11 +180,16 @@ def policy_of(rule: Evaluator) -> Guardrail:
     return rule.guardrail
 
 
-def prepare_rule(rule: Evaluator, reads: tuple[Reads, ...]) -> EvaluateRequest | Skip:
+def select_reads(rule: Evaluator, given: tuple[str, ...]) -> tuple[Reads, ...]:
+    """Returns the given fields that a rule reads, in its order."""
+    return tuple([name for name in rule.reads if name in given])
+
+
+def prepare_rule(rule: Evaluator, reads: tuple[Reads, ...]) -> EvaluateRequest:
     """Parses a rule's params once, and returns the function that evaluates a request."""
     evaluator = registry.type_of(rule)
     if not isinstance(evaluator, EvaluatorByCode):
-        return ASKS_A_MODEL
+        return lambda request: ASKS_A_MODEL
     if reads != rule.reads:
         rule = rule.model_copy(update={"reads": reads})
 
@@ -167,14 +197,16 @@ def prepare_rule(rule: Evaluator, reads: tuple[Reads, ...]) -> EvaluateRequest |
         return Failure("check-error", f"{evaluator.name}: {type(error).__name__}")
 
     try:
+        if isinstance(evaluator, TextCheck):
+            return prepare_text_check(cast("TextCheck[Any]", evaluator), rule)
         evaluate_trace = evaluator.evaluate(rule, NO_GOLD_OR_LABELS)
     except Exception as error:
         failure = fail(error)
-        return lambda trace: failure
+        return lambda request: failure
 
-    def evaluate(trace: Trace) -> Result:
+    def evaluate(request: GuardedRequest) -> Result:
         try:
-            (finding,) = evaluate_trace(trace)
+            (finding,) = evaluate_trace(request.trace)
         except Exception as error:
             return fail(error)
         return finding.result
@@ -182,12 +214,22 @@ def prepare_rule(rule: Evaluator, reads: tuple[Reads, ...]) -> EvaluateRequest |
     return evaluate
 
 
-def run_within(latency_ms: float | None, evaluate: Callable[[], Result]) -> Result:
+def prepare_text_check(check: TextCheck[Any], rule: Evaluator) -> EvaluateRequest:
+    """Parses a text check's params; it reads the request's texts without a trace of them."""
+    params, reads = check.params.model_validate(own_params(rule)), rule.reads
+    return lambda request: check.call_on_texts(
+        {name: request.texts[name] for name in reads}, params
+    )
+
+
+def run_within(
+    latency_ms: float | None, evaluate: EvaluateRequest, request: GuardedRequest
+) -> Result:
     """Returns a Failure where the evaluation takes longer, and leaves it running."""
     if latency_ms is None:
-        return evaluate()
+        return evaluate(request)
     results: queue.SimpleQueue[Result] = queue.SimpleQueue()
-    threading.Thread(target=lambda: results.put(evaluate()), daemon=True).start()
+    threading.Thread(target=lambda: results.put(evaluate(request)), daemon=True).start()
     try:
         return results.get(timeout=latency_ms / 1000)
     except queue.Empty:
