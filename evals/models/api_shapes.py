@@ -259,9 +259,10 @@ def redact_key(reply: Reply, secret: str | None) -> Reply:
     if secret is None or len(secret) < SHORTEST_KEY:
         return reply
     texts = {field: getattr(reply, field) or "" for field in SERVER_TEXTS}
-    return reply._replace(
-        **{field: t.replace(secret, HIDDEN) for field, t in texts.items() if secret in t}
-    )
+    leaks = {field: text for field, text in texts.items() if secret in text}
+    if not leaks:
+        return reply
+    return reply._replace(**{field: text.replace(secret, HIDDEN) for field, text in leaks.items()})
 
 
 def parse_name(value: Json) -> str | None:
@@ -283,12 +284,13 @@ def parse_tokens(value: Json) -> int:
     """
     if not value:
         return 0
-    if isinstance(value, list | dict):
-        raise TypeError
-    number = int(value)
-    if not 0 <= number < LARGEST_COUNT:
+    if type(value) is not int:
+        if isinstance(value, list | dict):
+            raise TypeError
+        value = int(value)
+    if not 0 <= value < LARGEST_COUNT:
         raise ValueError
-    return number
+    return value
 
 
 def read_part(answer: dict[str, Json], name: str) -> dict[str, Json]:

@@ -5,11 +5,12 @@ A `TypeError` here means that the answer has another shape than its system docum
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from evals.records import Json
 
 Object: TypeAlias = dict[str, Json]
+Scalar = TypeVar("Scalar", bound=str | int)
 
 
 def require_object(value: Json) -> Object:
@@ -35,24 +36,23 @@ def require_objects(value: Json) -> list[Object]:
 
 
 def require_text(value: Json) -> str:
-    """Returns a text.
-
-    Raises:
-        TypeError: it is of another type.
-    """
-    if type(value) is not str:
-        raise TypeError("expected a text")
-    return value
+    """Returns a text; raises TypeError for a value of another type."""
+    return require_scalar(value, str, "a text")
 
 
 def require_count(value: Json) -> int:
-    """Returns a whole number.
+    """Returns a whole number; raises TypeError for a value of another type."""
+    return require_scalar(value, int, "a whole number")
+
+
+def require_scalar(value: Json, kind: type[Scalar], name: str) -> Scalar:
+    """Returns a value of a type.
 
     Raises:
-        TypeError: it is of another type.
+        TypeError: it is of another type; true and false are no numbers.
     """
-    if type(value) is not int:
-        raise TypeError("expected a whole number")
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"expected {name}")
     return value
 
 
