@@ -5,7 +5,7 @@ Pure; `label_files` imports the labels, and `alignment` compares judges with the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from evals.evaluators.gold import digest_answer, is_about, is_from_people
@@ -47,17 +47,40 @@ def build_queue(
         dimensions: the labels' name and the question of each dimension people judge.
         size: the most traces to ask about.
     """
-    ranked = sorted(traces, key=lambda name: (compute_place(name, "review"), name))
     half = size // 2
-    queued: list[ReviewQuestion] = []
-    for dimension, (name, question) in dimensions.items():
-        chance = round(min(1.0, half / len(ranked)), 6) if ranked else None
-        for trace_id in ranked[:half]:
-            if (trace_id, name) not in judged:
-                about = (trace_id, app, dimension, name, question)
-                queued.append(ReviewQuestion(*about, "random sample", chance))
+    queued = [
+        question
+        for question in sample_questions(app, traces, dimensions, half)
+        if (question.trace_id, question.labels) not in judged
+    ]
     taken = {question.trace_id for question in queued}
-    failing = sorted(
+    room = size - half
+    for score in rank_failures(failed, dimensions):
+        name, question = dimensions[score.dimension]
+        if room and score.trace_id not in taken and (score.trace_id, name) not in judged:
+            about = (score.trace_id, score.app, score.dimension, name, question)
+            queued.append(ReviewQuestion(*about, f"failed by {score.evaluator}", None))
+            room -= 1
+    return queued
+
+
+def sample_questions(
+    app: str, traces: Iterable[str], dimensions: Mapping[str, tuple[str, str]], size: int
+) -> Iterator[ReviewQuestion]:
+    """Yields the questions about a random sample of traces, with each one's inclusion chance."""
+    ranked = sorted(traces, key=lambda trace_id: (compute_place(trace_id, "review"), trace_id))
+    chance = round(min(1.0, size / len(ranked)), 6) if ranked else None
+    for dimension, (name, question) in dimensions.items():
+        for trace_id in ranked[:size]:
+            about = (trace_id, app, dimension, name, question)
+            yield ReviewQuestion(*about, "random sample", chance)
+
+
+def rank_failures(
+    failed: Iterable[Score], dimensions: Mapping[str, tuple[str, str]]
+) -> list[Score]:
+    """Returns the failing scores of some dimensions in a random order that stays the same."""
+    return sorted(
         (score for score in failed if score.dimension in dimensions),
         key=lambda score: (
             compute_place(score.trace_id, "review"),
@@ -65,14 +88,6 @@ def build_queue(
             score.dimension,
         ),
     )
-    room = size - half
-    for score in failing:
-        name, question = dimensions[score.dimension]
-        if room and score.trace_id not in taken and (score.trace_id, name) not in judged:
-            about = (score.trace_id, score.app, score.dimension, name, question)
-            queued.append(ReviewQuestion(*about, f"failed by {score.evaluator}", None))
-            room -= 1
-    return queued
 
 
 def build_sheet(
