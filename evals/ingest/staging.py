@@ -83,7 +83,7 @@ def import_file(
     plans = mapping.make_plans(catalog.mappings, None)
     app = app or catalog.only_app
     begins = catalog.day_begins
-    reading = Reading(name, plans, assume_date, spread, begins, path=path, app=app, hashed=False)
+    reading = Reading(name, plans, assume_date, spread, begins, path=path, app=app)
     batch = arrivals or FileBatch(lake, PrivacyFilter.load(lake, catalog))
     staging = FileStaging(lake, batch.privacy, name, sha, now)
     parts = map(name_without_secrets, make_name_readable(place or path.name).split("/"))

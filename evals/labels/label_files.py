@@ -126,7 +126,7 @@ def read_labels(path: Path, name: str = "") -> Batch:
     with streams.open_unpacked(path) as stream:
         for line in streams.read_lines(stream):
             try:
-                row = {} if line.code else strict_json.parse(line.raw).row
+                row = {} if line.code else strict_json.parse_line(line.raw)
             except strict_json.Refused as error:
                 raise LabelsError(f"{path}:{line.number}: {error.reason}") from error
             if missing := REQUIRED_KEYS - set(row):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from evals.records import Json
 from evals.traces.files.containers import Container, read_rows
-from evals.traces.files.strict_json import Refused, parse
+from evals.traces.files.strict_json import Refused, parse_line
 
 MAX_ROWS = 2_000
 """Rows of a file that are looked at."""
@@ -72,7 +72,7 @@ def read_objects(path: Path, container: Container) -> Iterator[dict[str, Json]]:
     for line in itertools.islice(read_rows(path, container), MAX_ROWS):
         try:
             if not line.code and line.raw.strip():
-                yield parse(line.raw).row
+                yield parse_line(line.raw)
         except Refused:
             continue
 

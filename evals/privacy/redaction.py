@@ -275,11 +275,7 @@ class PrivacyFilter:
         return self.filter_refusal(row) if isinstance(row, Refusal) else self.filter_trace(row)
 
     def filter_trace(self, trace: Trace) -> Trace | Refusal:
-        """Redacts a trace, or returns its refusal if it was erased.
-
-        The content hash is keyed too: it was made of the text before redaction, which could
-        otherwise be guessed from it.
-        """
+        """Redacts a trace, or returns its refusal if it was erased."""
         user = self.hash_user(trace.user_id)
         trace_id = self.hash_identity(trace.trace_id)
         if refused := self.find_refusal(trace, trace_id, user):
@@ -294,7 +290,6 @@ class PrivacyFilter:
             trace_id=trace_id,
             user_id=user,
             session_id=trace.session_id and self.hash_identity(trace.session_id),
-            content_hash=trace.content_hash and hash_with_key(self.key, trace.content_hash)[:32],
         )
 
     def redact_texts(self, trace: Trace, user: UserReplacement | None) -> dict[str, FieldValue]:

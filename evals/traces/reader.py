@@ -21,7 +21,7 @@ from evals.records import Json, Refusal
 from evals.traces.files import containers
 from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import BOM, BROKEN, Line, open_unpacked, read_blocks, read_lines
-from evals.traces.files.strict_json import Refused, parse
+from evals.traces.files.strict_json import Refused, parse_line
 from evals.traces.formats import (
     azure_logs,
     bedrock,
@@ -223,7 +223,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
         for line in read_lines(stream):
             raw = line.raw.removeprefix(BOM) if line.number == 1 else line.raw
             try:
-                yield line.number, None if line.code else parse(raw).row
+                yield line.number, None if line.code else parse_line(raw)
             except Refused:
                 yield line.number, None
 

@@ -59,14 +59,7 @@ class Survey(NamedTuple):
     """A number may have been an integer too large for 64 bits."""
 
 
-class Parsed(NamedTuple):
-    """A row, and whether orjson writes its canonical form."""
-
-    row: dict[str, Json]
-    plain: bool
-
-
-def parse(raw: bytes) -> Parsed:
+def parse_line(raw: bytes) -> dict[str, Json]:
     """Parses the JSON object of a line; numbers that JSON lacks or 64 bits do not hold are text.
 
     Raises:
@@ -78,22 +71,22 @@ def parse(raw: bytes) -> Parsed:
         value = parse_odd_numbers(raw)
         if value is None:
             raise_refusal(raw, error)
-        return Parsed(value, plain=False)
+        return value
     if type(value) is not dict:
         raise Refused(
             "not-an-object",
             f"The line is {name_type(value)}; expected one object in braces a line.",
         )
     if is_whole(raw, value):
-        return Parsed(value, plain=False)
+        return value
     found = survey_value(value)
     if found.depth > MAX_DEPTH:
         raise refuse_depth()
     if hides_keys(raw, found.keys):
         parse_exactly(raw, keep_numbers=True)
     if found.huge and (exact := parse_odd_numbers(raw)):
-        return Parsed(exact, plain=False)
-    return Parsed(value, found.plain)
+        return exact
+    return value
 
 
 def parse_odd_numbers(raw: bytes) -> dict[str, Json] | None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from evals.records import Json, NonAnswer, encode_canonical
 from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Parsed, Refused, parse_inner
+from evals.traces.files.strict_json import Refused, parse_inner
 from evals.traces.formats.call_logs import (
     EMPTY,
     WITHOUT_TEXT,
@@ -86,7 +86,7 @@ def store_row(line: Line, store: SpanStore, reading: Reading) -> Iterator[Import
     """
     entries: list[Json] = []
     try:
-        entries = list_entries(canonical.parse_row(line).row)
+        entries = list_entries(canonical.parse_row(line))
     except Refused as problem:
         yield canonical.make_refusal(problem, line.raw, line.number, reading)
     for entry in entries:
@@ -148,11 +148,10 @@ def build_call(spans: list[Span], reading: Reading) -> ImporterOutput:
         if isinstance(fields, str):
             return NonAnswer(spans[0].line, fields)
         row |= drop_empty(complete_step(fields))
-        return canonical.build_trace(Parsed(row, plain=False), reading, NAME, spans[0].line)
+        return canonical.build_trace(row, reading, NAME, spans[0].line)
     except Refused as problem:
         raw = encode_canonical({"records": entries})
-        parsed = Parsed(row, plain=False)
-        return canonical.make_refusal(problem, raw, spans[0].line, reading, parsed)
+        return canonical.make_refusal(problem, raw, spans[0].line, reading, row)
 
 
 def convert_call(entries: list[Object]) -> Object | str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from evals.records import Json, Label, NonAnswer, digest, encode_canonical
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Parsed, Refused, parse_inner
+from evals.traces.files.strict_json import Refused, parse_inner
 from evals.traces.messages.parts import Object
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
@@ -65,7 +65,7 @@ class CallLog:
         """Yields what the entries of one row of the file become."""
         try:
             parsed = canonical.parse_row(line)
-            entries = self.list_entries(parsed.row)
+            entries = self.list_entries(parsed)
         except Refused as problem:
             yield canonical.make_refusal(problem, line.raw, line.number, reading)
             return
@@ -90,12 +90,11 @@ class CallLog:
                 yield NonAnswer(number, converted)
                 return
             row = drop_empty(complete_step(converted.fields))
-            trace = canonical.build_trace(Parsed(row, plain=False), reading, self.name, number)
+            trace = canonical.build_trace(row, reading, self.name, number)
             yield from converted.labels
             yield trace
         except Refused as problem:
-            partial = Parsed(row, plain=False) if row else None
-            yield canonical.make_refusal(problem, raw, number, reading, partial)
+            yield canonical.make_refusal(problem, raw, number, reading, row or None)
 
 
 def identify_entry(entry: Object) -> Object:

@@ -16,7 +16,7 @@ import orjson
 from evals.records import Json
 from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import OPENS, Parsed, Refused
+from evals.traces.files.strict_json import OPENS, Refused
 from evals.traces.formats.langfuse_metadata import split_metadata
 from evals.traces.formats.langfuse_scores import build_label, read_feedback, read_score
 from evals.traces.rows import canonical
@@ -100,25 +100,25 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
     """Yields whole traces and scores row by row, then the traces gathered from several rows."""
     with collect_garbage_seldom(), SpanStore() as store:
         for line in rows:
-            parsed, raw = None, line.raw
+            raw = line.raw
             try:
-                items = list_items(canonical.parse_row(line).row)
+                items = list_items(canonical.parse_row(line))
             except Refused as problem:
                 if reading.share.reports_row(line.number):
                     yield canonical.make_refusal(problem, raw, line.number, reading)
                 continue
             for item in items:
-                parsed = None
+                row = None
                 if not is_in_share(item, line, reading.share):
                     continue
                 try:
                     if type(item) is not dict:
                         raise NO_OBJECT
-                    parsed = Parsed(item, plain=False)
-                    yield from read_item(item, line, reading, store)
+                    row = item
+                    yield from read_item(row, line, reading, store)
                 except Refused as problem:
                     raw = line.raw if len(items) == 1 else orjson.dumps(item)
-                    yield canonical.make_refusal(problem, raw, line.number, reading, parsed)
+                    yield canonical.make_refusal(problem, raw, line.number, reading, row)
         for spans in store.group_by_trace():
             yield make_trace(spans, [], reading)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from evals.records import AnnotatorKind, Json, Label
 from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Parsed, Refused
+from evals.traces.files.strict_json import Refused
 from evals.traces.messages import exchanges, plain_text
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
@@ -71,12 +71,12 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
     halves: dict[str, int] = {}
     with SpanStore() as store:
         for line in rows:
-            parsed = None
+            row = None
             try:
-                parsed = canonical.parse_row(line)
-                yield from gather_row(parsed.row, line, store, projects, halves)
+                row = canonical.parse_row(line)
+                yield from gather_row(row, line, store, projects, halves)
             except Refused as problem:
-                partial = Parsed(find_trace_id(parsed.row), plain=False) if parsed else None
+                partial = find_trace_id(row) if row else None
                 yield canonical.make_refusal(problem, line.raw, line.number, reading, partial)
         for spans in store.group_by_trace():
             trace_id = spans[0].trace_id

@@ -14,7 +14,7 @@ from pathlib import Path
 from evals.records import Json, digest
 from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import BROKEN, Line, open_unpacked, read_lines
-from evals.traces.files.strict_json import Parsed, Refused, parse, parse_inner
+from evals.traces.files.strict_json import Refused, parse_inner, parse_line
 from evals.traces.messages import exchanges
 from evals.traces.messages.calls import build_steps, find_session, find_versions
 from evals.traces.messages.chat import as_json
@@ -49,10 +49,10 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
     """Yields one trace or refusal a row; skips a Batch input if its output is in the folder."""
     requests = BatchRequests(reading.path)
     for line in rows:
-        parsed = None
+        row = None
         try:
-            parsed = canonical.parse_row(line)
-            if is_batch_input(parsed.row):
+            row = canonical.parse_row(line)
+            if is_batch_input(row):
                 if requests.has_output():
                     return
                 raise Refused(
@@ -60,10 +60,10 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
                     "The row is a request of the Batch API; put the batch's output file beside "
                     "this one and import that.",
                 )
-            parsed = Parsed(convert_row(parsed.row, requests.find_request), plain=False)
-            yield canonical.build_trace(parsed, reading, NAME, line.number)
+            row = convert_row(row, requests.find_request)
+            yield canonical.build_trace(row, reading, NAME, line.number)
         except Refused as problem:
-            yield canonical.make_refusal(problem, line.raw, line.number, reading, parsed)
+            yield canonical.make_refusal(problem, line.raw, line.number, reading, row)
 
 
 def is_batch_input(row: Object) -> bool:
@@ -198,7 +198,7 @@ class BatchRequests:
         if self.lines is None:
             self.lines = self.read_requests(self.path)
         raw = self.lines.get(custom_id)
-        body = parse(raw).row.get("body") if raw else None
+        body = parse_line(raw).get("body") if raw else None
         return body if type(body) is dict else {}
 
     def read_requests(self, path: Path) -> dict[str, bytes]:
@@ -207,7 +207,7 @@ class BatchRequests:
         for beside in list_neighbours(path):
             for line in read_file_lines(beside):
                 try:
-                    row = parse(line.raw).row if not line.code else {}
+                    row = parse_line(line.raw) if not line.code else {}
                 except Refused:
                     continue
                 if not is_batch_input(row):

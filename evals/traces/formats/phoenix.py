@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from evals.records import Json
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Refused, parse
+from evals.traces.files.strict_json import Refused, parse_line
 from evals.traces.formats.otlp import find_error, get_list, get_object
 from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shards import Share
@@ -22,11 +22,6 @@ from evals.traces.spans.spans import Event, Span
 from evals.traces.spans.values import flatten, parse_literal, read_timestamp
 
 Object = dict[str, Json]
-
-
-def parse_object(raw: bytes) -> Object:
-    """Parses the JSON object of a row."""
-    return parse(raw).row
 
 
 class SpanObjects(NamedTuple):
@@ -41,7 +36,7 @@ class SpanObjects(NamedTuple):
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
         """Yields one trace or refusal for each trace id, one refusal for each unreadable row."""
-        form = span_rows.SpanFormat(self.NAME, parse_object, read_spans)
+        form = span_rows.SpanFormat(self.NAME, parse_line, read_spans)
         return span_rows.read_span_rows(rows, reading, form)
 
 

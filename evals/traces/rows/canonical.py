@@ -5,28 +5,22 @@ Every importer ends here. Formats handle bytes, lines and the shapes of other sy
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple, cast
 
-import orjson
-
 from evals.records import (
     AnnotatorKind,
     Json,
-    JsonLike,
     Label,
     NonAnswer,
     Refusal,
     Trace,
-    compile_exponents,
-    digest,
 )
 from evals.traces.files.streams import BOM, KEPT, MAX_LINE, Line
-from evals.traces.files.strict_json import Parsed, Refused, parse
+from evals.traces.files.strict_json import Refused, parse_line
 from evals.traces.rows import mapping, timestamps
 from evals.traces.rows.fields import (
     BLANK,
@@ -44,8 +38,6 @@ from evals.traces.rows.mapping import SYNONYMS, Plan
 from evals.traces.rows.notes import UNREAD, ReadingNotes
 from evals.traces.rows.numbers import Mark
 from evals.traces.rows.shards import WHOLE, Share
-
-HASH_LENGTH = 32
 
 ImporterOutput = Trace | Refusal | Label | NonAnswer
 """An importer yields rows, and beside them labels (scores, feedback) and what is no answer."""
@@ -69,8 +61,6 @@ class Reading:
     """The file, for a format that reads a second file beside it."""
     app: str | None = None
     """The application of rows that name none."""
-    hashed: bool = True
-    """Whether traces get a content hash; `ingest` computes one of its own."""
     share: Share = WHOLE
     """The traces to build, where several processes read one file."""
     decimal: Mark | None = None
@@ -97,13 +87,13 @@ BROKEN_ROWS = {
 """The reasons for which a row is not whole, by code, and what to do."""
 
 
-def parse_row(line: Line) -> Parsed:
+def parse_row(line: Line) -> dict[str, Json]:
     """Parses the object of a row.
 
     Raises:
         Refused: the row is not whole, or not the JSON of an object.
     """
-    return parse(check_row(line))
+    return parse_line(check_row(line))
 
 
 def check_row(line: Line) -> bytes:
@@ -124,14 +114,14 @@ def read_row(line: Line, reading: Reading, form: str) -> Iterator[Trace | Refusa
 
     Yields a trace or a refusal; nothing for a row that a mapping leaves out.
     """
-    parsed = None
+    row = None
     try:
-        parsed = parse_row(line)
-        yield build_trace(parsed, reading, form, line.number)
+        row = parse_row(line)
+        yield build_trace(row, reading, form, line.number)
     except mapping.LeftOut:
         reading.notes.left_out += 1
     except Refused as problem:
-        yield make_refusal(problem, line.raw, line.number, reading, parsed)
+        yield make_refusal(problem, line.raw, line.number, reading, row)
 
 
 class TraceValues(InferredValues):
@@ -161,16 +151,16 @@ class TraceValues(InferredValues):
     tags: tuple[str, ...]
 
 
-def build_trace(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace:
-    """Builds the trace of a row.
+def build_trace(parsed: dict[str, Json], reading: Reading, form: str, line: int) -> Trace:
+    """Builds the trace of a row, without a content hash: `ingest` adds one under the home's key.
 
     Raises:
         Refused: `no-trace-id`, `no-app`, `no-timestamp`, `bad-timestamp`, `bad-trace-id`,
             `bad-app` or `wrong-type`, of a required field.
     """
-    row, rest, plan = rename_row(parsed.row, reading)
+    row, rest, plan = rename_row(parsed, reading)
     if reading.plans:
-        note_columns(parsed.row, plan, reading.notes)
+        note_columns(parsed, plan, reading.notes)
     cells, unknown, unread = convert_cells(row, reading, plan)
     extra = take_synonyms(row, unknown, cells) if unknown else {}
     ts = row.get("ts")
@@ -196,7 +186,6 @@ def build_trace(parsed: Parsed, reading: Reading, form: str, line: int) -> Trace
         source_format=form,
         source_file=reading.source_file,
         source_line=line,
-        content_hash=hash_content(values, parsed.plain) if reading.hashed else "",
     )
 
 
@@ -357,21 +346,6 @@ def choose_timestamp(
     )
 
 
-def hash_content(values: TraceValues, plain: bool) -> str:
-    """Hashes every field, the timestamp in ISO form; not the place it was read from.
-
-    orjson formats very small and large floats differently; without them its bytes are canonical.
-    """
-    hashed = cast("dict[str, JsonLike]", {**values, "ts": values["ts"].isoformat()})
-    try:
-        text = orjson.dumps(hashed, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # half a surrogate pair, from a text within the row
-        return digest(hashed, HASH_LENGTH)
-    if plain or not compile_exponents().search(text):
-        return hashlib.sha256(text).hexdigest()[:HASH_LENGTH]
-    return digest(hashed, HASH_LENGTH)
-
-
 def rename_safely(row: dict[str, Json], reading: Reading) -> mapping.RenamedRow:
     """Renames a row's columns, those of a row that a mapping leaves out not at all."""
     try:
@@ -381,12 +355,14 @@ def rename_safely(row: dict[str, Json], reading: Reading) -> mapping.RenamedRow:
 
 
 def make_refusal(
-    problem: Refused, raw: bytes, line: int, reading: Reading, parsed: Parsed | None = None
+    problem: Refused,
+    raw: bytes,
+    line: int,
+    reading: Reading,
+    parsed: dict[str, Json] | None = None,
 ) -> Refusal:
     """Makes the refusal of a row, with its ids and its night where they can be read."""
-    row, _, plan = (
-        rename_safely(parsed.row, reading) if parsed else mapping.RenamedRow({}, {}, None)
-    )
+    row, _, plan = rename_safely(parsed, reading) if parsed else mapping.RenamedRow({}, {}, None)
     trace_id = try_convert(to_trace_id, "trace_id", row.get("trace_id", row.get("id")))
     app = try_convert(to_app_name, "app", row.get("app"))
     chosen = try_convert(

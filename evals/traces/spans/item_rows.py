@@ -12,7 +12,7 @@ import orjson
 
 from evals.records import Json, Label, Refusal, Trace
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Parsed, Refused
+from evals.traces.files.strict_json import Refused
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.spans.assembly import build_row, read_trace
@@ -57,7 +57,7 @@ def read_item_rows(
     with collect_garbage_seldom(), SpanStore() as store:
         for line in rows:
             try:
-                items = form.list_items(canonical.parse_row(line).row)
+                items = form.list_items(canonical.parse_row(line))
             except Refused as problem:
                 yield canonical.make_refusal(problem, line.raw, line.number, reading)
                 continue
@@ -77,7 +77,7 @@ def add_item(
             raise NO_OBJECT
         found = list(form.read_item(item, Place(line.number, reading.table)))
     except Refused as problem:
-        known = Parsed(form.identify(item) if type(item) is dict else {}, plain=False)
+        known = form.identify(item) if type(item) is dict else {}
         yield canonical.make_refusal(problem, line.raw, line.number, reading, known)
         return
     store.add_spans((each for each in found if isinstance(each, Span)), len(line.raw))
@@ -90,7 +90,7 @@ def build_united(spans: list[Span], reading: Reading, form: ItemFormat) -> Impor
         united = form.unite(spans)
     except Refused as problem:
         line = min(span.line for span in spans)
-        known = Parsed({"trace_id": spans[0].trace_id}, plain=False)
+        known: dict[str, Json] = {"trace_id": spans[0].trace_id}
         return canonical.make_refusal(problem, format_spans(spans), line, reading, known)
     return build_trace(united, reading, form.name, {})
 
@@ -108,14 +108,12 @@ def build_trace(
         app: The application, where no span names one.
     """
     line = min(span.line for span in spans)
-    parsed = None
+    row: dict[str, Json] = {"trace_id": spans[0].trace_id}
     try:
-        row = build_row(read_trace(spans), app)
-        parsed = Parsed({**row, **more}, plain=False)
-        return canonical.build_trace(parsed, reading, form, line)
+        row = {**build_row(read_trace(spans), app), **more}
+        return canonical.build_trace(row, reading, form, line)
     except Refused as problem:
-        identified = parsed or Parsed({"trace_id": spans[0].trace_id}, plain=False)
-        return canonical.make_refusal(problem, format_spans(spans), line, reading, identified)
+        return canonical.make_refusal(problem, format_spans(spans), line, reading, row)
 
 
 def require_trace_id(trace_id: str, key: str) -> str:

@@ -19,7 +19,7 @@ import orjson
 
 from evals.records import Json, Refusal
 from evals.traces.files.streams import KEPT, Line
-from evals.traces.files.strict_json import Parsed, Refused
+from evals.traces.files.strict_json import Refused
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shards import Share
@@ -103,10 +103,10 @@ def build_trace(spans: list[Span], reading: Reading, form: str) -> Iterator[Impo
     try:
         trace = assembly.read_trace(spans)
         row = assembly.build_row(trace)
-        yield canonical.build_trace(Parsed(row, plain=False), reading, form, line)
+        yield canonical.build_trace(row, reading, form, line)
     except Refused as problem:
         reason = NO_APP if problem.code == "no-app" else problem
-        yield canonical.make_refusal(reason, format_spans(spans), line, reading, Parsed(row, True))
+        yield canonical.make_refusal(reason, format_spans(spans), line, reading, row)
     for facts in trace.facts if trace else ():
         for annotation in facts.annotations:
             label = canonical.make_label(spans[0].trace_id, *annotation)

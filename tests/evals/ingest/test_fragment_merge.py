@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from evals.ingest import staging
 from evals.ingest.fragments import merge_fragments, select_versions
+from evals.ingest.identity import hash_trace
 from evals.records import Trace
 from evals.specs import Catalog
 from evals.storage.lake import Lake
@@ -50,9 +51,13 @@ def file(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def told(path: Path) -> dict[str, Trace]:
-    """A file's traces by their ids."""
-    found = reader.read_file(path, mappings={})
-    return {one.trace_id: one for one in found if isinstance(one, Trace)}
+    """A file's traces by their ids, with their content hashes."""
+    rows = reader.read_file(path, mappings={})
+    return {
+        row.trace_id: dataclasses.replace(row, content_hash=hash_trace(row, b""))
+        for row in rows
+        if isinstance(row, Trace)
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

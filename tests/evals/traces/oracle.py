@@ -17,7 +17,7 @@ from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.traces import reader
 from evals.traces.files import containers
 from evals.traces.files.streams import KEPT
-from evals.traces.files.strict_json import Refused, parse, parse_envelope
+from evals.traces.files.strict_json import Refused, parse_envelope, parse_line
 from evals.traces.spans.span_rows import normalize_id
 
 CALL_LOGS = ("bedrock", "azure", "vertex", "helicone", "litellm")
@@ -218,7 +218,7 @@ def number_elements(items: list[Any]) -> list[SourceRow]:
 def parse_strictly(line: bytes) -> dict[str, Any] | None:
     """Parses a line's object as strictly as most formats; None where it is none."""
     try:
-        return parse(line.removeprefix(b"\xef\xbb\xbf")).row
+        return parse_line(line.removeprefix(b"\xef\xbb\xbf"))
     except Refused:
         return None
 

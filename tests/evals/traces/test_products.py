@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from evals.ingest.identity import hash_trace
 from evals.records import Label, Refusal, Trace, digest
 from evals.specs import Mapping
 from evals.traces import reader
@@ -67,7 +68,7 @@ def test_observations_in_parquet_and_json_are_the_same_traces(tmp_path: Path) ->
     assert len(fast) == len(slow) == 40
     for key, trace in fast.items():
         assert isinstance(trace, Trace)
-        assert trace.content_hash == slow[key].content_hash
+        assert hash_trace(trace, b"") == hash_trace(slow[key], b"")
         assert (trace.input, trace.output) == (f"question {key[2:]}", f"answer {key[2:]}")
         assert (trace.tokens_in, trace.tokens_out, trace.latency_ms) == (2, 4, 9000.0)
         assert (trace.session_id, trace.model, trace.cost_usd) == (None, None, None)
@@ -94,11 +95,11 @@ def test_what_is_too_much_to_hold_waits_on_disk(
 ) -> None:
     """The same traces, and no file is left behind."""
     path = write(tmp_path, *shuffled(60))
-    held = {row.trace_id: row.content_hash for row in read(path, app="chat")}
+    in_memory = {row.trace_id: row for row in read(path, app="chat")}
     monkeypatch.setattr(langfuse, "SpanStore", functools.partial(SpanStore, 2000))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    spilled = {row.trace_id: row.content_hash for row in read(path, app="chat")}
-    assert spilled == held
+    spilled = {row.trace_id: row for row in read(path, app="chat")}
+    assert spilled == in_memory
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -112,7 +113,7 @@ def test_a_patch_may_come_before_its_post(tmp_path: Path) -> None:
         found += read(path, app="chat")
     assert [type(row) for row in found] == [Trace, Trace]
     assert (found[0].input, found[0].output, found[0].latency_ms) == ("howdy", "Howdy!", 1500.0)
-    assert found[0].content_hash == found[1].content_hash
+    assert hash_trace(found[0], b"") == hash_trace(found[1], b"")
 
 
 def test_what_a_person_would_have_answered_is_in_the_label_s_note(tmp_path: Path) -> None:

@@ -110,10 +110,10 @@ def test_a_file_larger_than_memory_allows_goes_to_disk(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
     rows = [envelope(span(n, trace=f"{n % 40 + 1:032x}", user__id="ü")) for n in range(1, 200)]
-    in_memory = {trace.trace_id: trace.content_hash for trace in read(tmp_path, *rows)}
+    in_memory = {trace.trace_id: trace for trace in read(tmp_path, *rows)}
     defaults = SpanStore.__init__.__defaults__
     monkeypatch.setattr(SpanStore.__init__, "__defaults__", (1000,))
-    spilled = {trace.trace_id: trace.content_hash for trace in read(tmp_path, *rows)}
+    spilled = {trace.trace_id: trace for trace in read(tmp_path, *rows)}
     assert defaults == (MEMORY_LIMIT,)
     assert len(in_memory) == 40
     assert spilled == in_memory
