@@ -88,7 +88,7 @@ def import_file(
     staging = FileStaging(lake, batch.privacy, name, sha, now)
     parts = map(name_without_secrets, make_name_readable(place or path.name).split("/"))
     staging.place = name_without_secrets("/".join(parts))
-    container = inspect_file(path)
+    container = inspect_file(path, mapping.list_encodings(plans))
     with staging.nights:
         if parallel_readers.needs_two_readers(path, container):
             task = ReadTask(lake, catalog, path, reading, container, sha, now)
@@ -103,7 +103,7 @@ def import_file(
         if needs_columns and reader.is_plain(container, path.name):
             has_traces = staging.nights.rows.total() > 0
             check_columns(name, reading.notes, plans, has_traces=has_traces)
-    staging.notes = reading.notes
+    staging.notes, staging.encoding = reading.notes, container.encoding_name
     staging.refused = restore_raw(path, container, staging.refused, staging.misread)
     seen = staging.finish(path.stat().st_size, batch.order)
     batch.add(seen, staging.labels)
@@ -150,7 +150,7 @@ class FileStaging:
         self.skipped: Counter[str] = Counter()
         self.apps: Counter[str] = Counter()
         self.notes = ReadingNotes()
-        self.format = self.place = ""
+        self.format = self.place = self.encoding = ""
 
     def read_file(self, path: Path, reading: Reading, container: Container) -> None:
         """Stages a file, or a share of it."""
@@ -244,6 +244,7 @@ class FileStaging:
                 for name, note in sorted(self.notes.unread.items())
             },
             self.notes.left_out,
+            self.encoding,
         )
 
 

@@ -171,7 +171,7 @@ def read_file(
     file = make_name_readable(path.name)
     reading = Reading(file, plans, assume_date, spread, day_begins, path=path, app=app)
     check_dates(reading)
-    return read_rows(path, reading, inspect_file(path))
+    return read_rows(path, reading, inspect_file(path, mapping.list_encodings(plans)))
 
 
 def read_batches(
@@ -190,11 +190,11 @@ def read_batches(
         ValueError: Both `assume_date` and `spread` are given, or the spread ends before it begins.
     """
     check_dates(reading)
-    container = container or inspect_file(path)
+    container = container or inspect_file(path, mapping.list_encodings(reading.plans))
     form = recognise_format(container, path.name)
     if form is json_lines:
         reading = dataclasses.replace(reading, decimal=find_decimal(container))
-        return read_columns(path, reading)
+        return read_columns(path, reading, container)
     return read_rows(path, reading, container, form)
 
 
@@ -228,10 +228,12 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Json] | None]]:
                 yield line.number, None
 
 
-def read_columns(path: Path, reading: Reading) -> Iterator[Columns | ImporterOutput]:
+def read_columns(
+    path: Path, reading: Reading, container: Container
+) -> Iterator[Columns | ImporterOutput]:
     """Yields the rows of a file of plain JSON lines, those of one shape together in columns."""
     try:
-        with open_unpacked(path) as stream:
+        with containers.open_text(path, container) as stream:
             yield from json_lines.read_batches(read_blocks(stream), reading)
     except BROKEN as error:
         yield from refuse_unopened(reading, error)
@@ -253,6 +255,8 @@ def read_rows(
         if reading.share.reports_row(0):
             yield from refuse_file(container, reading)
         return
+    if form in FORMATS and container.encoding and not container.encoding.is_whole:
+        container = container._replace(encoding=None)  # products write UTF-8
     is_table, decimal = container.kind in ("csv", "parquet"), find_decimal(container)
     reading = dataclasses.replace(reading, table=is_table, decimal=decimal)
     try:

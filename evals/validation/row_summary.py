@@ -49,6 +49,13 @@ class UndeclaredApp(NamedTuple):
     """The most similar name of the catalog; None where none is near."""
 
 
+class DecodedFile(NamedTuple):
+    """A file that is not UTF-8."""
+
+    file: str
+    encoding: str
+
+
 class RowSummary(NamedTuple):
     """What was not taken in as it was, of some files and nights."""
 
@@ -58,6 +65,7 @@ class RowSummary(NamedTuple):
     left_out: int
     """Rows that `where` of a mapping left out."""
     undeclared: list[UndeclaredApp]
+    decoded: list[DecodedFile]
     earlier: int = 0
     """Refused rows of other files and nights, which are in quarantine still."""
 
@@ -84,6 +92,7 @@ def summarize_files(
         list_unread(files),
         sum(file.left_out for file in files),
         find_undeclared(catalog, apps),
+        [DecodedFile(file.name, file.encoding) for file in files if file.encoding],
         sum(group.rows for group in groups) - sum(group.rows for group in own),
     )
 

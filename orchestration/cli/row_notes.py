@@ -36,6 +36,8 @@ def describe_summary(summary: RowSummary) -> Iterator[str]:
     if summary.left_out:
         yield f"{count_rows(summary.left_out)} left out by `where` of a mapping"
     yield from map(describe_undeclared, summary.undeclared)
+    for decoded in summary.decoded:
+        yield f"{decoded.file}: read as {decoded.encoding}; a mapping's `encoding` names another"
 
 
 LOOK = " (`andon quarantine list`)"
@@ -84,4 +86,5 @@ def as_json(summary: RowSummary) -> dict[str, object]:
         "unread_fields": [rows._asdict() for rows in summary.unread],
         "left_out": summary.left_out,
         "undeclared": [app._asdict() for app in summary.undeclared],
+        "decoded": [file._asdict() for file in summary.decoded],
     }

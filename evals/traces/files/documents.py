@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from evals.traces.files.streams import BROKEN, KEPT, Line, name_error
+from evals.traces.files.streams import BOM, BROKEN, KEPT, Line, name_error
 
 MAX_DOCUMENT = 64 * 2**20
 """An element of more bytes than this is refused, and with it what follows."""
@@ -126,15 +126,17 @@ class DocumentSplitter:
 def read_documents(stream: io.BufferedIOBase) -> Iterator[Line]:
     """Yields the stream's elements, counted from 1; a last one with a code where it breaks off."""
     splitter = DocumentSplitter()
+    mark = BOM
     while True:
         try:
-            chunk = stream.read1(CHUNK)
+            chunk = stream.read1(CHUNK).removeprefix(mark)
         except BROKEN as error:
             left = splitter.buffer[splitter.start :]
             yield splitter.make_row(left, name_error(error), str(error) or "damaged")
             return
         if not chunk:
             break
+        mark = b""
         yield from splitter.feed(chunk)
         if len(splitter.buffer) - splitter.start > MAX_DOCUMENT:
             yield splitter.make_row(splitter.buffer[splitter.start :][:KEPT], "document-too-large")

@@ -281,7 +281,9 @@ def raise_refusal(raw: bytes, error: ValueError) -> NoReturn:
         raw.decode("utf-8")
     except UnicodeDecodeError as problem:
         raise Refused(
-            "not-utf8", f"Byte {problem.start} of the line is not UTF-8; write the file as UTF-8."
+            "not-utf8",
+            f"Byte {problem.start} of the line is not UTF-8; write the file as UTF-8, or name its "
+            "`encoding` in the mapping.",
         ) from None
     if "surrogate" in str(error):
         raise Refused(

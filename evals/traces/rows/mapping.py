@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from evals import specs
 from evals.records import Json, encode_canonical
+from evals.traces.files.encodings import DeclaredEncoding
 from evals.traces.files.strict_json import Refused, parse_inner
 from evals.traces.rows.numbers import Mark
 
@@ -83,6 +84,8 @@ class Plan(NamedTuple):
     zone: ZoneInfo | None = None
     """Of timestamps without one."""
     decimal: Mark | None = None
+    encoding: str | None = None
+    """Of files with these columns that are not UTF-8."""
     group_by: ColumnPath | None = None
     """The id of the trace that a row is a span of."""
 
@@ -158,6 +161,7 @@ def make_plan(name: str, text: str) -> Plan:
         tuple(make_condition(path, value) for path, value in mapping.where.items()),
         ZoneInfo(mapping.zone) if mapping.zone else None,
         mapping.decimal,
+        mapping.encoding,
         make_path(GROUP, mapping.group_by) if mapping.group_by else None,
     )
 
@@ -181,6 +185,15 @@ def make_plans(mappings: Mapping[str, specs.Mapping], name: str | None) -> tuple
         raise LookupError(f"no mapping {name!r} in the catalog; it has: {known}")
     names = sorted(mappings) if name is None else [name]
     return tuple(make_plan(key, mappings[key].model_dump_json(by_alias=True)) for key in names)
+
+
+def list_encodings(plans: Sequence[Plan]) -> tuple[DeclaredEncoding, ...]:
+    """Lists the encodings that mappings declare."""
+    return tuple(
+        DeclaredEncoding(plan.encoding, tuple(path.parts[0] for path in plan.paths))
+        for plan in plans
+        if plan.encoding
+    )
 
 
 def choose_plan(row: dict[str, Json], plans: tuple[Plan, ...]) -> Plan | None:

@@ -148,9 +148,10 @@ def test_csv_is_read_through_a_mapping(tmp_path: Path, name: str) -> None:
 
 
 def test_csv_that_is_no_utf8_is_refused_by_row(tmp_path: Path) -> None:
-    """The rows around it are kept."""
+    """The rows around it are kept; one damaged byte among UTF-8 is no other encoding."""
     lines = [b"trace_id,ts,app,output"]
     lines += [f"t-{n},2026-10-01T00:00:00Z,chat,x".encode() for n in range(3)]
+    lines[1] += "é".encode()
     lines[2] += b"\xff"
     found = read_bytes(tmp_path, b"\r\n".join(lines), "day.csv")
     assert [getattr(row, "code", "kept") for row in found] == ["kept", "not-utf8", "kept"]
