@@ -16,6 +16,7 @@ from evals.records import Json, Trace, encode_canonical
 from evals.traces.files.strict_json import to_canonical_text
 from evals.traces.messages.payloads import extract_words, parse_quoted
 from evals.traces.spans.assembly import ROOT_STATE
+from evals.traces.spans.usage import TOKENS_OTHER
 
 FORMATS = (
     *("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith", "mlflow", "opik", "weave"),
@@ -150,7 +151,7 @@ def merge_fragments(versions: Sequence[Trace]) -> Trace:
         steps=tuple(steps),
         versions=merge_maps(parts, "versions"),
         tags=tuple(dict.fromkeys(tag for part in parts.rank_parts() for tag in part.tags)),
-        metadata=merge_metadata(parts),
+        metadata=merge_metadata(parts) | count_other_tokens(parts, steps),
         turn=None,
     )
 
@@ -317,6 +318,14 @@ def sum_steps(parts: Fragments, steps: Sequence[Step], name: str) -> Any:
             covered.add(parent)
             parent = parents[parent]
     return sum(step[name] for step in counted if step.get("span_id") not in covered)
+
+
+def count_other_tokens(parts: Fragments, steps: Sequence[Step]) -> dict[str, Json]:
+    """Sums the tokens that are neither input nor output over the steps that have such."""
+    counted = [{TOKENS_OTHER: 0, **step} if "tokens_in" in step else step for step in steps]
+    if not any(step.get(TOKENS_OTHER) for step in counted):
+        return {}
+    return {TOKENS_OTHER: sum_steps(parts, counted, TOKENS_OTHER)}
 
 
 def join_documents(steps: Sequence[Step]) -> str | None:

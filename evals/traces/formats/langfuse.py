@@ -342,6 +342,8 @@ def find_usage(row: Object) -> Object:
         total = sum(counts) if counts else row.get(f"{side}_usage")
         if total or counts:
             attributes[f"gen_ai.usage.{name}"] = total
+    if total := usage.get("total") or row.get("total_usage"):
+        attributes["gen_ai.usage.total_tokens"] = total
     if usage.keys() - SIDES:
         attributes["usage_details"] = usage
     if row.get("total_cost") and "total" not in parse_object(row.get("cost_details")):
@@ -349,7 +351,7 @@ def find_usage(row: Object) -> Object:
     return attributes
 
 
-USAGE = frozenset(("usage_details", "input_usage", "output_usage", "total_cost"))
+USAGE = frozenset(("usage_details", "input_usage", "output_usage", "total_usage", "total_cost"))
 SIDES = frozenset(("input", "output", "total"))
 """Keys of usage that have fields; if it has others (cached tokens), its details are kept too."""
 NOTED_LEVELS = ("WARNING", "DEBUG")

@@ -262,6 +262,7 @@ def find_usage(run: Object) -> Object:
     counts = {
         "gen_ai.usage.input_tokens": run.get("prompt_tokens"),
         "gen_ai.usage.output_tokens": run.get("completion_tokens"),
+        "gen_ai.usage.total_tokens": run.get("total_tokens"),
     }
     cost = run.get("total_cost")
     attributes = {key: value for key, value in counts.items() if value}

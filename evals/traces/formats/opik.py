@@ -44,6 +44,7 @@ KINDS = {"general": "CHAIN", "llm": "LLM", "tool": "TOOL", "guardrail": "GUARDRA
 ROOT = RootKeys(
     "input.value", "output.value", "openinference.span.kind", ("CHAIN",), "metadata.trace_name"
 )
+SESSIONS = ("session_id", "conversation_id", "thread_id")
 DEFAULT_PROJECTS = ("", "Default Project")
 READ = frozenset(
     [
@@ -177,10 +178,10 @@ def read_attributes(row: Object, is_span: bool, is_table: bool) -> Object:
     known: Object = {
         "openinference.span.kind": kind,
         **describe_sides(inputs, output, is_table and not is_text),
-        "session.id": row.get("thread_id"),
         "tag.tags": row.get("tags"),
         "gen_ai.provider.name": row.get("provider"),
         **describe_metadata(metadata, is_span),
+        **({"session.id": row["thread_id"]} if row.get("thread_id") not in EMPTY else {}),
         **find_usage(row),
     }
     if kind == "LLM":
@@ -215,6 +216,7 @@ def describe_metadata(metadata: Json, is_span: bool) -> Object:
         }
     if is_span:
         return found | {f"span.metadata.{key}": value for key, value in own.items()}
+    found |= {"user.id": own.get("user_id"), "session.id": find_value(own, SESSIONS)}
     return found | {"metadata": own}
 
 

@@ -279,6 +279,15 @@ def find_finish_reason(value: Object) -> str | None:
     return text_or_none(own) or ("stop" if value.get("status") == "completed" else None)
 
 
+def find_total_tokens(value: Json) -> int | None:
+    """Finds how many tokens a response used in all, those of no other count included."""
+    if type(value) is not dict:
+        return None
+    value = unwrap_generation(value)
+    usage = find_usage(value, find_metadata(value))
+    return find_count(usage, "total_tokens", "total_token_count", "totalTokenCount")
+
+
 def find_count(usage: Object, *keys: str) -> int | None:
     """Finds the first integer under some keys."""
     return next((number for key in keys if type(number := usage.get(key)) is int), None)

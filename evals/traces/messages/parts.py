@@ -5,6 +5,7 @@ Defines the message records too, in OpenAI's shape. `chat` joins messages to cha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NotRequired, TypeAlias, TypedDict
@@ -95,9 +96,14 @@ def is_part(value: Json) -> bool:
 
 
 def add_part(parts: MessageParts, part: Object) -> None:
-    """Adds one part by its type; a part of unknown type is added as JSON text."""
+    """Adds one part by its type; a part of unknown type is added as JSON text.
+
+    A part whose type names reasoning in any framework's words is reasoning, whatever its keys are.
+    """
     kind = part.get("type")
     reader = READERS.get(kind) if type(kind) is str else None
+    if reader is None and is_reasoning(part):
+        reader = add_reasoning
     if reader is not None:
         reader(parts, part)
         return
@@ -106,6 +112,21 @@ def add_part(parts: MessageParts, part: Object) -> None:
             reader(parts, part)
             return
     parts.texts.append(to_text(part))
+
+
+def is_reasoning(part: Object) -> bool:
+    """Whether a part of no known type is reasoning: by its type's name, or by its only key."""
+    names = [part[key] for key in TYPE_KEYS if type(part.get(key)) is str]
+    keys = part.keys() - BESIDE
+    names += keys if len(keys) == 1 else ()
+    return any(type(name) is str and REASONING.search(name) for name in names)
+
+
+TYPE_KEYS = ("type", "kind", "$type", "part_kind", "__class__")
+BESIDE = {"index", "id", "signature"}
+"""Keys that may be beside the only key of a part."""
+REASONING = re.compile(r"reasoning|thinking|thought", re.IGNORECASE)
+"""Words for reasoning in the names of types, as in `text_reasoning` or `TextReasoningContent`."""
 
 
 def add_text(parts: MessageParts, part: Object) -> None:
@@ -122,10 +143,27 @@ def add_text(parts: MessageParts, part: Object) -> None:
 
 def add_reasoning(parts: MessageParts, part: Object) -> None:
     """Adds reasoning, which is no part of the answer."""
-    value = part.get("content", part.get("text", part.get("thinking", part.get("summary"))))
+    value = find_reasoning(part)
     if value:
-        texts = read_parts(value).texts if type(value) is list else [to_text(value)]
-        parts.reasoning.append("\n".join(texts))
+        inner = read_parts(value) if type(value) is list else MessageParts([to_text(value)])
+        parts.reasoning.append("\n".join([*inner.texts, *inner.reasoning]))
+
+
+def find_reasoning(part: Object) -> Json:
+    """Finds the text or the parts of a reasoning part; None where only the provider can read it."""
+    for key in REASONING_KEYS:
+        value = part.get(key)
+        if type(value) is dict:
+            value = find_reasoning(value)
+        if value:
+            return value
+    return None
+
+
+REASONING_KEYS = (
+    *("content", "text", "thinking", "summary", "reasoning", "thought", "reasoning_content"),
+    *("reasoningContent", "reasoningText"),
+)
 
 
 def add_call(parts: MessageParts, part: Object) -> None:

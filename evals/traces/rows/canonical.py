@@ -22,6 +22,7 @@ from evals.records import (
 from evals.traces.files.streams import BOM, KEPT, MAX_LINE, Line
 from evals.traces.files.strict_json import Refused, parse_line
 from evals.traces.rows import mapping, timestamps
+from evals.traces.rows.answers import PLAIN_FORMS, unwrap_answer
 from evals.traces.rows.fields import (
     BLANK,
     CONVERT,
@@ -170,6 +171,8 @@ def build_trace(parsed: dict[str, Json], reading: Reading, form: str, line: int)
     for more in (extra, rest):
         if more:
             values["metadata"] = merge_metadata(values["metadata"], more)
+    if form in PLAIN_FORMS:
+        replace_wrapped_answer(values)
     infer_missing(values)
     if not values["trace_id"]:
         raise Refused("no-trace-id", "The row has no `trace_id`; add one, or map a column to it.")
@@ -187,6 +190,14 @@ def build_trace(parsed: dict[str, Json], reading: Reading, form: str, line: int)
         source_file=reading.source_file,
         source_line=line,
     )
+
+
+def replace_wrapped_answer(values: TraceValues) -> None:
+    """Replaces an answer in a framework's wrapper by its words."""
+    if answer := unwrap_answer(values["output"]):
+        values["output"] = answer.words
+        if answer.whole is not None:
+            values["metadata"] = merge_metadata(values["metadata"], {"output": answer.whole})
 
 
 def add_notes(notes: ReadingNotes, note: Mapping[str, Json], line: int) -> None:

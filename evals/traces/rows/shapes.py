@@ -16,6 +16,7 @@ import orjson
 from evals.records import Json, JsonLike
 from evals.traces.files.strict_json import EXACT_FLOAT, MAX_DEPTH, Refused, survey_value
 from evals.traces.rows import mapping, timestamps
+from evals.traces.rows.answers import unwrap_answer
 from evals.traces.rows.canonical import Reading
 from evals.traces.rows.fields import APP, BLANK, CONTROL, CONVERT, MAX_ID, MUTABLE
 from evals.traces.rows.inference import InferredValues, infer_missing, merge_metadata
@@ -304,6 +305,13 @@ def convert_prose(field: str, cells: Column, _misfits: set[int]) -> Column:
     return cells if BLANK[field] is None else ["" if cell is None else cell for cell in cells]
 
 
+def convert_answers(field: str, cells: Column, misfits: set[int]) -> Column:
+    """Returns texts; adds those that a framework wrapped to the misfits."""
+    texts = cast("list[str | None]", cells)  # by `TYPES`
+    misfits.update(n for n, text in enumerate(texts) if text and unwrap_answer(text))
+    return convert_prose(field, cells, misfits)
+
+
 def convert_counts(_field: str, cells: Column, misfits: set[int]) -> Column:
     """Returns whole numbers; adds those beyond 64 bits to the misfits."""
     misfits.update(n for n, v in enumerate(cells) if type(v) is int and not -(2**63) <= v < 2**63)
@@ -334,6 +342,7 @@ def convert_nested(field: str, cells: Column, misfits: set[int]) -> Column:
 ConvertColumn: TypeAlias = Callable[[str, Column, set[int]], Column]
 CONVERT_COLUMN: dict[str, ConvertColumn] = {
     **dict.fromkeys(PROSE, convert_prose),
+    "output": convert_answers,
     **dict.fromkeys(COUNTS, convert_counts),
     **dict.fromkeys(MEASURES, convert_numbers),
     **dict.fromkeys(NESTED, convert_nested),

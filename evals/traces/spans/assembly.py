@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from evals.records import Json, digest
@@ -15,6 +15,7 @@ from evals.traces.messages import chat, payloads
 from evals.traces.messages.parts import Messages
 from evals.traces.messages.plain_text import to_text
 from evals.traces.spans.facts import SpanFacts, read_facts
+from evals.traces.spans.instructions import inherit_instructions
 from evals.traces.spans.openinference import list_items
 from evals.traces.spans.spans import Span, SpanTree, join_spans
 from evals.traces.spans.steps import (
@@ -24,6 +25,12 @@ from evals.traces.spans.steps import (
     join_answer,
     measure_latency,
     to_iso,
+)
+from evals.traces.spans.usage import (
+    NOT_GENERATIVE,
+    TOKENS_OTHER,
+    count_other_tokens,
+    sum_usage,
 )
 
 Object: TypeAlias = dict[str, Json]
@@ -40,8 +47,6 @@ COMMITS = (
 )
 ROOT_STATE = "root"
 """The metadata key that marks an incomplete root: `missing`, `begun` or `ended`."""
-NOT_GENERATIVE = ("embedding", "reranker")
-"""Kinds of models that write no answer."""
 INNER_KINDS = ("tool", "retrieval", "reranker", "embedding")
 """Kinds whose input and output are seldom the trace's own."""
 INNER_OUTPUT_KINDS = (*INNER_KINDS, "guardrail", "evaluator")
@@ -104,7 +109,9 @@ def read_trace(spans: Sequence[Span]) -> TraceSpans:
             "The trace has no span of a model, a tool, a retrieval or an agent; leave such traces "
             "out in the exporter, or instrument the application with GenAI conventions.",
         )
-    return TraceSpans(ordered, every_facts)
+    trace = TraceSpans(ordered, every_facts)
+    inherit_instructions(trace.facts, trace.tree)
+    return trace
 
 
 def build_row(trace: TraceSpans, app: str | None = None) -> Object:
@@ -140,7 +147,7 @@ def build_row(trace: TraceSpans, app: str | None = None) -> Object:
         "tags": [*collect_tags(trace.facts)],
         "metadata": metadata,
         **describe_model(trace, answer_call),
-        **sum_usage(trace),
+        **sum_usage(trace.facts, trace.tree),
     }
     return {key: value for key, value in row.items() if value is not None}
 
@@ -154,9 +161,11 @@ def find_start(trace: TraceSpans) -> int | None:
 
 def find_messages(trace: TraceSpans, answer_call: SpanFacts | None) -> Messages:
     """Finds the trace's chat: what the answering call received, or else what the root did."""
-    if answer_call:
+    if answer_call and (answer_call.input_messages or answer_call.output_messages):
         return answer_call.input_messages
-    return chat.read_messages(trace.root_facts.fields.get("input"))
+    if trace.root_facts.input_messages:  # the calls may record nothing, and their agent all
+        return trace.root_facts.input_messages
+    return [] if answer_call else chat.read_messages(trace.root_facts.fields.get("input"))
 
 
 def describe_model(trace: TraceSpans, answer_call: SpanFacts | None) -> Object:
@@ -273,28 +282,6 @@ def join_passages(every_facts: Sequence[SpanFacts]) -> str | None:
     return "\n\n".join(passages) or None
 
 
-def sum_usage(trace: TraceSpans) -> Object:
-    """Sums tokens and cost over the innermost spans that have them: parents repeat children."""
-    calls = [(n, facts) for n, facts in enumerate(trace.facts) if facts.kind not in NOT_GENERATIVE]
-    tokens_in = {n: facts.tokens_in for n, facts in calls if facts.tokens_in is not None}
-    tokens_out = {n: facts.tokens_out for n, facts in calls if facts.tokens_out is not None}
-    costs = {n: facts.cost for n, facts in enumerate(trace.facts) if facts.cost is not None}
-    totals: Object = {
-        "tokens_in": sum_innermost(trace.tree, tokens_in),
-        "tokens_out": sum_innermost(trace.tree, tokens_out),
-        "cost_usd": sum_innermost(trace.tree, costs),
-    }
-    return {key: value for key, value in totals.items() if value is not None}
-
-
-def sum_innermost(tree: SpanTree, amounts: Mapping[int, float]) -> float | None:
-    """Sums the amounts of spans below which no other span has one; None where there are none."""
-    if not amounts:
-        return None
-    outer = tree.find_ancestors(amounts) if len(amounts) > 1 else ()
-    return sum(amount for n, amount in amounts.items() if n not in outer)
-
-
 def find_app(trace: TraceSpans) -> str | None:
     """Finds the application: the service or project that recorded it, as a name fit for a path."""
     name = trace.find_attribute(*PROJECTS)
@@ -365,6 +352,8 @@ def collect_metadata(trace: TraceSpans, app: str | None) -> Object:
         metadata["error"] = trace.root_facts.error
     if tools := trace.fields.get("tools"):
         metadata["tool_definitions"] = tools
+    if tokens := count_other_tokens(trace.facts, trace.tree):
+        metadata[TOKENS_OTHER] = tokens
     return metadata
 
 

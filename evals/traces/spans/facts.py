@@ -46,6 +46,8 @@ class SpanFacts:
     """Attributes of no convention, under their own names."""
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_other: int = 0
+    """Tokens of a total that are neither input nor output."""
     cost: float | None = None
     error: str = ""
 
@@ -53,6 +55,11 @@ class SpanFacts:
     def is_llm_work(self) -> bool:
         """Whether the span is about a model, a tool or a retrieval."""
         return self.kind != "span" or "input" in self.fields or "output" in self.fields
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether the span counts tokens of any sort."""
+        return self.tokens_in is not None or self.tokens_out is not None or self.tokens_other > 0
 
     def get_text(self, name: str) -> str | None:
         """Returns a field as text; None where it is missing or empty."""
@@ -115,7 +122,9 @@ def add_chat(facts: SpanFacts) -> None:
 CHAT_FIELDS = frozenset(("input_messages", "output_messages", "system", "tool_calls"))
 PARSED_FIELDS = frozenset(("input_messages", "output_messages", "system", "documents", "tools"))
 """Fields that may be JSON in a text, which is parsed once."""
-USAGE_FIELDS = frozenset(("tokens_in", "tokens_out", "cost", "usage_json", "cost_json"))
+USAGE_FIELDS = frozenset(
+    ("tokens_in", "tokens_out", "tokens_total", "cost", "usage_json", "cost_json")
+)
 ANNOTATION_FIELDS = frozenset(("annotations", "outer_annotations"))
 
 
@@ -151,11 +160,19 @@ def find_input_messages(fields: Object, kind: str) -> Messages:
     messages = read_chat(fields.get("input_messages"), "user")
     if not messages and kind == "llm" and "input" in fields:
         messages = read_chat(fields["input"], "user")
-    if "system" in fields and not (messages and messages[0]["role"] in ("system", "developer")):
-        texts = read_parts(payloads.parse_quoted(fields["system"])).texts
-        if texts:
-            messages.insert(0, {"role": "system", "content": "\n".join(texts)})
-    return messages
+    return add_instructions(messages, read_instructions(fields))
+
+
+def read_instructions(fields: Object) -> str:
+    """Reads the system's instructions that a span holds beside its messages; empty without any."""
+    return "\n".join(read_parts(payloads.parse_quoted(fields.get("system"))).texts)
+
+
+def add_instructions(messages: Messages, text: str) -> Messages:
+    """Puts the system's instructions at the head of a chat, unless it begins with such."""
+    if not text or (messages and messages[0]["role"] in ("system", "developer")):
+        return messages
+    return [Message(role="system", content=text), *messages]
 
 
 def find_output_messages(fields: Object, kind: str) -> Messages:
@@ -273,6 +290,8 @@ def add_usage(facts: SpanFacts) -> None:
     cost = cost if type(cost) is dict else {}
     facts.tokens_in = to_count(fields.get("tokens_in", usage.get("input")))
     facts.tokens_out = to_count(fields.get("tokens_out", usage.get("output")))
+    total = to_count(fields.get("tokens_total", usage.get("total")))
+    facts.tokens_other = max((total or 0) - (facts.tokens_in or 0) - (facts.tokens_out or 0), 0)
     facts.cost = to_amount(fields.get("cost", cost.get("total")))
     for name, value in (("tokens_in", facts.tokens_in), ("tokens_out", facts.tokens_out)):
         if value is None and name in fields:

@@ -31,6 +31,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "gen_ai.usage.completion_tokens",
         "llm.usage.completion_tokens",
     ),
+    "tokens_total": ("gen_ai.usage.total_tokens", "llm.usage.total_tokens"),
     "cost": ("gen_ai.usage.cost", "gen_ai.usage.total_cost"),
     "prompt_name": ("gen_ai.prompt.name",),
     "prompt_version": ("gen_ai.prompt.version",),
@@ -64,7 +65,7 @@ LISTS = {
 MAPS = {"gen_ai.request.": "params", "gen_ai.openai.request.": "params"}
 """Attributes whose names end in a key of their own."""
 
-IGNORED = ("llm.usage.total_tokens", "gen_ai.usage.total_tokens", "gen_ai.client.id")
+IGNORED = ("gen_ai.client.id",)
 
 KINDS = {
     **dict.fromkeys(("chat", "generate_content", "text_completion", "completion"), "llm"),

@@ -38,6 +38,8 @@ def describe_call(request: Json, response: Json) -> Object:
         attributes["gen_ai.output.messages"] = Chat(as_json(messages))
     for key, value in exchanges.describe_response(response).items():
         attributes[RESPONSE_ATTRIBUTES[key]] = value
+    if (total := exchanges.find_total_tokens(response)) is not None:
+        attributes["gen_ai.usage.total_tokens"] = total
     return attributes
 
 

@@ -24,6 +24,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "finish_reason": ("llm.finish_reason", "llm.finish_reasons"),
     "tokens_in": ("llm.token_count.prompt",),
     "tokens_out": ("llm.token_count.completion",),
+    "tokens_total": ("llm.token_count.total",),
     "cost": ("llm.cost.total",),
     "template": ("llm.prompt_template.template",),
     "prompt_name": ("prompt.name", "prompt.id"),
@@ -64,7 +65,7 @@ LISTS = {
 
 MAPS = {"metadata.": "metadata", "llm.prompt_template.variables.": "variables"}
 
-IGNORED = ("llm.token_count.total",)
+IGNORED: tuple[str, ...] = ()
 
 KINDS = {
     "retriever": "retrieval",

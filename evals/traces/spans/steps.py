@@ -2,7 +2,8 @@
 
 A step is a dict: `kind` (as in `facts`), `name`, `span_id`, `parent_id`, `ts`; and where they are
 known `input`, `output`, `documents` (`id`, `content`, `score`, `metadata`), `call_id`, `model`,
-`provider`, `tokens_in`, `tokens_out`, `cost_usd`, `latency_ms`, `finish_reason`, `tool_calls`,
+`provider`, `tokens_in`, `tokens_out`, `tokens_other` (of a total, neither in nor out), `cost_usd`,
+`latency_ms`, `finish_reason`, `tool_calls`,
 `messages` (of a model's call, those that the trace's own lack), `error`, `attributes` (those of
 no convention).
 
@@ -51,6 +52,7 @@ def build_step(
         "error": facts.error or None,
         "tokens_in": facts.tokens_in,
         "tokens_out": facts.tokens_out,
+        "tokens_other": facts.tokens_other or None,
         "cost_usd": facts.cost,
         "attributes": None if is_root else facts.unknown or None,
     }

@@ -20,6 +20,7 @@ params_json: langfuse.observation.model.parameters
 finish_reason: ai.response.finishReason
 tokens_in: ai.usage.inputTokens ai.usage.promptTokens
 tokens_out: ai.usage.outputTokens ai.usage.completionTokens
+tokens_total: ai.usage.totalTokens
 usage_json: langfuse.observation.usage_details
 cost_json: langfuse.observation.cost_details
 template: traceloop.prompt.template
@@ -74,7 +75,6 @@ MAPS = {
 IGNORED = (
     "ai.embedding",
     "ai.embeddings",
-    "ai.usage.totalTokens",
     "operation.name",
     "logfire.json_schema",
 )

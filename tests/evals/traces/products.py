@@ -516,7 +516,7 @@ PRODUCTS = {
     "helicone": Product(helicone, "calls.jsonl", frozenset({"step", "tags"})),
     "litellm": Product(litellm, "calls.jsonl", frozenset({"step"})),
     "mlflow": Product(span_logs.mlflow, "mlflow.jsonl", frozenset({"app", "tags"})),
-    "opik": Product(span_logs.opik, "opik.jsonl", frozenset({"user_id"})),
+    "opik": Product(span_logs.opik, "opik.jsonl"),
     "weave": Product(span_logs.weave, "calls.jsonl", frozenset({"tags"})),
     "braintrust": Product(span_logs.braintrust, "logs.json", frozenset({"app", "model_requested"})),
     "openai_agents": Product(

@@ -91,7 +91,7 @@ def opik_rows(exchange: Exchange) -> list[dict[str, Any]]:
     trace = {"id": exchange.trace_id, "project_id": "p", "name": "agent", **times,
              "input": {"question": exchange.question}, "output": {"output": exchange.answer},
              "tags": list(exchange.tags), "thread_id": exchange.session, "span_count": 2,
-             "metadata": {"user": "x"}, "total_estimated_cost": exchange.cost,
+             "metadata": {"user_id": exchange.user}, "total_estimated_cost": exchange.cost,
              "last_updated_at": exchange.end.isoformat()}  # fmt: skip
     usage = {"prompt_tokens": exchange.tokens_in, "completion_tokens": exchange.tokens_out,
              "total_tokens": exchange.tokens_in + exchange.tokens_out}  # fmt: skip

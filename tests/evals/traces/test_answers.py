@@ -168,10 +168,40 @@ def test_quotes_are_kept_where_the_format_tells_text_from_json(tmp_path: Path, w
 
 
 @pytest.mark.parametrize("value", WRAPPED, ids=str)
-@pytest.mark.parametrize("write", [untyped, *LANGFUSE])
+@pytest.mark.parametrize("write", [untyped, *LANGFUSE, plain])
 def test_what_only_frameworks_write_is_taken_off(tmp_path: Path, write: Any, value: Any) -> None:
     """Though no call of a model tells the answer once more."""
     assert read_answer(tmp_path, write(json.dumps(value))) == "There."
+
+
+@pytest.mark.parametrize("value", WRAPPED[:4], ids=str)
+def test_a_plain_row_s_answer_is_the_words_in_its_messages(tmp_path: Path, value: Any) -> None:
+    """As objects in JSON, among rows of plain text, and as text in a table's cell."""
+    rows = [{"trace_id": f"t-{n}", "ts": "2026-10-01T12:00:00Z", "app": "shop", "output": "Here."}
+            for n in range(3)]  # fmt: skip
+    rows[1]["output"] = value
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = tmp_path / "rows.csv"
+    cell = json.dumps(value).replace('"', '""')
+    table.write_text(f'trace_id,ts,output\nt-1,2026-10-01T12:00:00Z,"{cell}"\n')
+    traces = {
+        row.trace_id: row
+        for file in (path, table)
+        for row in reader.read_file(file, mappings={}, app="shop")
+        if isinstance(row, Trace)
+    }
+    assert [traces[f"t-{n}"].output for n in range(3)] == ["Here.", "There.", "Here."]
+    batches = list(reader.read_batches(path, reader.Reading("rows", app="shop")))
+    assert [isinstance(batch, Trace) for batch in batches] == [True, False]
+    kept = traces["t-1"].metadata.get("output")
+    assert kept == (value if isinstance(value, list) else None)
+
+
+def test_a_plain_row_s_messages_without_words_stay_as_they_are(tmp_path: Path) -> None:
+    """A call of a tool is no answer in words."""
+    call = '[{"role":"assistant","content":null,"tool_calls":[{"id":"c"}]}]'
+    assert read_answer(tmp_path, plain(call)) == call
 
 
 def test_what_an_answer_is_wrapped_in_is_taken_off_where_a_call_gave_it(tmp_path: Path) -> None:
