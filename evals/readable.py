@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 HIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -45,3 +46,35 @@ def list_counts(counts: Mapping[str, int]) -> str:
     """Lists counts by kind, the largest first: `12 embedding, 3 image`."""
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return ", ".join(f"{count:,} {kind}" for kind, count in ordered)
+
+
+MODEL_FIELDS = ("model", "model_requested")
+"""Fields whose values are names of models."""
+MODEL_PATH = re.compile(
+    r"arn:|(?:^|/)(?:accounts|projects|publishers|locations|endpoints|models|deployments|"
+    r"foundation-model|inference-profile)/"
+)
+"""What the long name of a model holds: a provider's resource, rather than a vendor's prefix."""
+OPAQUE = re.compile(r"[0-9a-f-]*[0-9][0-9a-f-]*")
+"""An id that names no model to a person."""
+
+
+def shorten_model(name: str) -> str:
+    """Shortens a provider's path of a model to its last part, `gemini-2.5-pro`.
+
+    An id that says nothing keeps the word before it, `endpoints/4711`; any other name is short.
+    """
+    if not MODEL_PATH.search(name):
+        return name
+    parts = [part for part in name.split("/") if part]
+    kept = 2 if len(parts) > 1 and OPAQUE.fullmatch(parts[-1]) else 1
+    return "/".join(parts[-kept:]) or name
+
+
+def shorten_values(values: Iterable[str | None], field: str = MODEL_FIELDS[0]) -> dict[str, str]:
+    """Returns how to show each value of a field: models short, unless two would look the same."""
+    names = dict.fromkeys(value for value in values if value is not None)
+    if field not in MODEL_FIELDS:
+        return {name: name for name in names}
+    counts = Counter(map(shorten_model, names))
+    return {name: short if counts[short := shorten_model(name)] == 1 else name for name in names}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.readable import make_name_readable, make_readable
+from evals.readable import make_name_readable, make_readable, shorten_model, shorten_values
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,36 @@ def test_a_name_that_looks_escaped_is_not_taken_for_another() -> None:
     """A byte that is not UTF-8, the character of that number, and the escape typed out differ."""
     names = [os.fsdecode(b"\x9b"), "\x9b", r"\x9b", r"\u009b"]
     assert len({make_name_readable(name) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("accounts/fireworks/models/llama-v3p1-8b-instruct", "llama-v3p1-8b-instruct"),
+        (
+            "projects/p/locations/europe-west4/publishers/google/models/gemini-2.5-pro",
+            "gemini-2.5-pro",
+        ),
+        ("models/gemini-2.5-flash", "gemini-2.5-flash"),
+        (
+            "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-sonnet-4-v1:0",
+            "anthropic.claude-sonnet-4-v1:0",
+        ),
+        ("vertex_ai/projects/p/locations/l/endpoints/4711", "endpoints/4711"),
+        ("arn:aws:sagemaker:us-east-1:1:endpoint", "arn:aws:sagemaker:us-east-1:1:endpoint"),
+        ("openai/gpt-5-2026-08-01", "openai/gpt-5-2026-08-01"),
+        ("meta-llama/Llama-3.1-8B", "meta-llama/Llama-3.1-8B"),
+        ("gpt-5", "gpt-5"),
+        ("", ""),
+    ],
+)
+def test_a_provider_s_path_of_a_model_is_shown_short(name: str, shown: str) -> None:
+    """A vendor's prefix stays, and so does the word before an id that says nothing."""
+    assert shorten_model(name) == shown
+
+
+def test_two_models_of_one_short_name_are_shown_whole() -> None:
+    """Or a change from one to the other would read as none; other fields' values stay."""
+    old, new = "projects/a/models/gemini", "projects/b/models/gemini"
+    assert shorten_values([old, new, None, "models/x"]) == {old: old, new: new, "models/x": "x"}
+    assert shorten_values([old], "prompt_version") == {old: old}

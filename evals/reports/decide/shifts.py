@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from evals.readable import shorten_values
 from evals.reports.decide.rows import CauseRate, TraceCount
 from evals.reports.phrases import format_whole_percent
 from evals.statistics import Decomposition, kitagawa, normal_quantile
@@ -218,8 +219,10 @@ def describe_evidence(shift: Shift) -> str:
 
 
 def short_value(shift: Shift, value: str) -> str:
-    """Returns a value for a sentence: a commit by its first seven digits."""
-    return value[:7] if shift.field == CARRIER else value
+    """Returns a value for a sentence: a commit by its first seven digits, a model without path."""
+    if shift.field == CARRIER:
+        return value[:7]
+    return shorten_values({**shift.before, **shift.after, value: None}, shift.field)[value]
 
 
 def describe_shift(shift: Shift, others: Collection[str]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import NamedTuple
 
+from evals.readable import shorten_values
 from evals.reports.phrases import count_in_words, format_day, format_percent
 from evals.reports.report import Report
 from evals.reports.sections import provenance, results
@@ -192,8 +193,9 @@ def _count_moved(
     total = sum(value.n for value in values) or 1
     label = {"prompt_version": "prompt"}.get(name, name.removeprefix("versions."))
     top = max(values, key=lambda value: value.n, default=None)
+    short = shorten_values([str(value.value) for value in values] + [main.get(name)], name)
     new = [
-        str(value.value)
+        short[str(value.value)]
         for value in values
         if str(value.value) not in seen[name] and value.n >= total / 10
     ]
@@ -201,7 +203,7 @@ def _count_moved(
     if top and top.n > total / 2:
         before, after = main.get(name), str(top.value)
         if before is not None and before != after:
-            found = [f"{label} {before} → {after}"]
+            found = [f"{label} {short[before]} → {short[after]}"]
         main[name] = after
     seen[name].update(str(value.value) for value in values)
     return found

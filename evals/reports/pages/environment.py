@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.evaluators.registry import is_recorded
+from evals.readable import shorten_model, shorten_values
 from evals.reports.pages.charts import share_rows
 from evals.reports.pages.marks import VERDICT_MARKS
 from evals.reports.phrases import (
@@ -41,6 +42,8 @@ FILTERS: dict[str, Callable[..., object]] = {
     "percent": format_percent,
     "points": format_points,
     "share_rows": share_rows,
+    "short_model": shorten_model,
+    "short_values": shorten_values,
 }
 """How templates print values."""
 

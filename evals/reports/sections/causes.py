@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from evals.readable import shorten_values
 from evals.reports.decide.rows import CauseRate, Rate, TraceCount, read_rows
 from evals.reports.decide.shifts import (
     CARRIER,
@@ -162,7 +163,8 @@ def shorten_causes(causes: Iterable[Cause]) -> str:
         before = {item.value: item.share for item in cause.before}
         gain = {item.value: item.share - before.get(item.value, 0) for item in cause.after}
         value = min(gain, key=lambda v: (-gain[v], v))
-        parts.append(f"{name_field(cause.cause)} {value[:7] if cause.cause == CARRIER else value}")
+        shown = shorten_values({**before, **gain}, cause.cause)[value]
+        parts.append(f"{name_field(cause.cause)} {value[:7] if cause.cause == CARRIER else shown}")
     return " and ".join(parts)
 
 
