@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     from evals.runs.runner import Tally
     from evals.specs import Evaluator
 
-Say = Callable[[str], None]
-Count = Callable[[int], None]
+ReportProgress = Callable[[str], None]
+CountCalls = Callable[[int], None]
+
+
+def ignore_progress(message: str) -> None:
+    """Shows no progress."""
 
 
 class Intake(NamedTuple):
-    """What is taken in before nights are scored."""
+    """What is imported before nights are scored."""
 
     inbox: Path | str | None = None
     """A folder, a pattern or an address; None: the catalog's."""
@@ -49,7 +53,7 @@ class Intake(NamedTuple):
 
 
 def prepare_home(lake: Lake, catalog: Catalog, now: datetime) -> None:
-    """Finishes what earlier runs left: their bookings, their scratch files, erasures."""
+    """Claims the home, and completes what earlier runs left: bookings, scratch files, erasures."""
     claim_home(lake, catalog)
     recover_budget(lake)
     delete_leftovers(lake, now.timestamp())
@@ -86,37 +90,45 @@ def finish_erasures(lake: Lake, catalog: Catalog) -> None:
         forget.finish_requests(lake, catalog)
 
 
-def take_in(
-    lake: Lake, catalog: Catalog, intake: Intake, now: datetime, say: Say = lambda words: None
+def import_intake(
+    lake: Lake,
+    catalog: Catalog,
+    intake: Intake,
+    now: datetime,
+    report: ReportProgress = ignore_progress,
 ) -> list[str]:
     """Pulls and imports exports, adds labels, and collects the answers of batches.
 
     Returns:
-        Why some sources were not pulled and some files not read, a message each.
+        A message for each source that could not be pulled, and each file that was not read.
     """
-    failures = pull_sources(lake, catalog, now, say) if intake.pull else []
-    failures += import_exports(lake, catalog, intake, now, say)
+    failures = pull_sources(lake, catalog, now, report) if intake.pull else []
+    failures += import_exports(lake, catalog, intake, now, report)
     add_labels(lake, catalog, intake.labels)
     collect_batches(lake, catalog, now)
     return failures
 
 
 def pull_sources(
-    lake: Lake, catalog: Catalog, now: datetime, say: Say = lambda words: None
+    lake: Lake, catalog: Catalog, now: datetime, report: ReportProgress = ignore_progress
 ) -> list[str]:
-    """Pulls the catalog's sources; returns a message for each that failed, which stops no other."""
+    """Pulls the catalog's sources; returns a message for each that failed."""
     from evals.sources import pulls
 
-    return pulls.pull_sources(lake, catalog, now, report=say)[1]
+    return pulls.pull_sources(lake, catalog, now, report=report)[1]
 
 
 def import_exports(
-    lake: Lake, catalog: Catalog, intake: Intake, now: datetime, say: Say = lambda words: None
+    lake: Lake,
+    catalog: Catalog,
+    intake: Intake,
+    now: datetime,
+    report: ReportProgress = ignore_progress,
 ) -> list[str]:
     """Stages the rows of every file in the inbox that was not read yet.
 
     Returns:
-        Why some files were not read, a message each.
+        A message for each file that was not read.
     """
     from evals.ingest import inbox
 
@@ -127,7 +139,7 @@ def import_exports(
         assume_date=intake.assume_date,
         spread=intake.spread,
         now=now,
-        say=say,
+        say=report,
     )
     return result.failures
 
@@ -159,28 +171,27 @@ def admit_nights(
     lake: Lake,
     catalog: Catalog,
     nights: Sequence[date],
-    say: Say = lambda words: None,
+    report: ReportProgress = ignore_progress,
     *,
     strict: bool = False,
 ) -> list[date]:
-    """Validates those of some nights that are due; returns all that are due in the end.
+    """Validates the nights that are due; returns all that are due afterwards.
 
-    A night may take a trace from another, which is due then.
+    A trace may move from one night to another, which is then due as well.
 
     Args:
         lake: has the staged rows.
         catalog: declares what a valid row is.
         nights: the nights to check.
-        say: prints progress.
-        strict: whether a failed validation raises; else the night's own run fails beside the
-            others.
+        report: called with what is being done.
+        strict: whether a failed validation raises; otherwise only the night's own run fails.
     """
     due: list[date] = []
     while (now_due := find_due_nights(lake, catalog, nights)) != due:
         from evals.validation import admission
 
         due = now_due
-        say("validating with Great Expectations")
+        report("validating with Great Expectations")
         try:
             admission.admit_nights(lake, catalog, due)
         except CatalogError:
@@ -188,7 +199,7 @@ def admit_nights(
         except Exception as error:
             if strict:
                 raise
-            say(f"validation stopped ({type(error).__name__}); the night's run shows why")
+            report(f"validation stopped ({type(error).__name__}); the night's run shows why")
     return due
 
 
@@ -202,10 +213,10 @@ def score_nights(
     *,
     includes: Callable[[Evaluator], bool] = lambda evaluator: True,
     stop: Stop | None = None,
-    expect: Count = lambda calls: None,
-    progress: Count = lambda calls: None,
+    expect: CountCalls = lambda calls: None,
+    progress: CountCalls = lambda calls: None,
 ) -> list[Tally]:
-    """Brings the scores of some nights up to date, asking models only for missing answers.
+    """Brings the scores of some nights up to date, calling models only for missing answers.
 
     Args:
         lake: has the traces, answers and scores.
@@ -215,12 +226,12 @@ def score_nights(
         run_id: the run that pays.
         now: the present, whose day's budget is used.
         includes: which of a night's evaluators are scored.
-        stop: ends it while it asks.
-        expect: called with the number of calls a night needs, before the first of them.
-        progress: called with the number of calls that were answered.
+        stop: stops the run during calls.
+        expect: as in `ScoringRun`.
+        progress: as in `ScoringRun`.
 
     Raises:
-        Stopped: when it was stopped; each night keeps the scores it had, and answers that came
+        Stopped: when it was stopped; each night keeps its former scores, and the answers so far
             are stored.
     """
     from evals.calls import day_budget
@@ -231,31 +242,23 @@ def score_nights(
     from evals.worklist.worklist import NightTraces
 
     recover_budget(lake)
-    ask = Route(lake, catalog, now, stop=stop or Stop())
+    route = Route(lake, catalog, now, stop=stop or Stop())
     tallies: list[Tally] = []
     with (
         day_budget.open_budget(lake, run_id, now.date(), catalog) as budget,
         ledger.open_journal(lake, run_id) as journal,
     ):
         take_back_batches(lake, catalog, journal, now)
+        run = runner.ScoringRun(lake, references, journal, route, budget, expect, progress)
         for night in nights:
-            work = NightTraces(lake, night)
-            locked = (
-                e
-                for app in work.apps
-                for e in night_locks.lock_evaluators(lake, catalog, night, app)
-            )
-            tallies += runner.score_evaluators(
-                lake,
-                work,
-                [evaluator for evaluator in locked if includes(evaluator)],
-                references,
-                journal,
-                ask=ask,
-                budget=budget,
-                expect=expect,
-                progress=progress,
-            )
+            traces = NightTraces(lake, night)
+            evaluators = [
+                evaluator
+                for app in traces.apps
+                for evaluator in night_locks.lock_evaluators(lake, catalog, night, app)
+                if includes(evaluator)
+            ]
+            tallies += runner.score_evaluators(run, traces, evaluators)
     return tallies
 
 
@@ -282,7 +285,7 @@ def slice_rows(catalog: Catalog) -> list[SliceRow]:
 
 
 def close_nights(lake: Lake, now: datetime) -> list[Final]:
-    """Makes nights final whose time for late rows has passed; returns each of them once."""
+    """Makes nights final whose time for late rows is over; returns each of them once."""
     if not night_state.open_nights(lake):
         return []
     from evals.reports import finalize
@@ -291,7 +294,7 @@ def close_nights(lake: Lake, now: datetime) -> list[Final]:
 
 
 def record_missing_nights(lake: Lake, catalog: Catalog, now: datetime) -> None:
-    """Notes which nights each application owes, and renders the board anew where they changed."""
+    """Records which nights are missing, and renders the board again where they changed."""
     from evals.reports import assembly
     from evals.reports.missing_nights import find_missing_nights
     from evals.storage.documents.missing_nights import write_missing_nights

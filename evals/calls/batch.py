@@ -97,7 +97,7 @@ def build_job(
     first = plan.build_question(WantedAnswer(sent[0].key, sent[0].attempts)).request
     price = provider.pin.price_on(plan.work.night)
     share = price.batch if price else 0.0
-    most = sum(plan.max_cost(WantedAnswer(one.key, one.attempts)) for one in sent)
+    most = sum(plan.max_cost(WantedAnswer(question.key, question.attempts)) for question in sent)
     return BatchJob(
         tag=tag,
         state="intended",

@@ -124,11 +124,13 @@ def count_overhead_chars(plan: CallPlan, want: WantedAnswer) -> int:
 
 def estimate_chars(plan: CallPlan, wanted: Sequence[WantedAnswer]) -> float:
     """Estimates the characters of all questions, from a sample and each content's length."""
-    contents = plan.work.contents.at
+    contents = plan.work.contents
     sample = wanted[:: -(-len(wanted) // SAMPLE_SIZE)]
     sent = sum(plan.build_question(want).chars - plan.frame_bytes for want in sample)
-    share = sent / max(sum(contents[want.key][1] for want in sample), 1)
-    return plan.frame_bytes * len(wanted) + share * sum(contents[want.key][1] for want in wanted)
+    share = sent / max(sum(contents.count_bytes(want.key) for want in sample), 1)
+    return plan.frame_bytes * len(wanted) + share * sum(
+        contents.count_bytes(want.key) for want in wanted
+    )
 
 
 def estimate_usage(lake: Lake, evaluator: Evaluator, overhead_chars: int) -> TokenUsage:

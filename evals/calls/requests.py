@@ -5,7 +5,7 @@ Makes no call: `live` and `batch` do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -93,13 +93,8 @@ class CallPlan:
         price = self.pin.price_on(self.work.night)
         if price is None:
             return 0.0
-        tokens_in = self.work.contents.at[want.key][1] + self.frame_bytes
+        tokens_in = self.work.contents.count_bytes(want.key) + self.frame_bytes
         return (tokens_in * price.input + self.judge.max_tokens * price.output) / 1e6
-
-    def build_questions(self) -> Iterator[Question]:
-        """Builds the questions one after another."""
-        for want in self.wanted:
-            yield self.build_question(want)
 
     def exclude_too_long(self) -> CallPlan:
         """Returns the plan without contents too long to show whole, which become errors."""
@@ -112,7 +107,7 @@ class CallPlan:
 
     def fits_limit(self, want: WantedAnswer) -> bool:
         """Whether a content fits into the question; cheap for those within the limit."""
-        if self.work.contents.at[want.key][1] <= self.judge.max_chars:
+        if self.work.contents.count_bytes(want.key) <= self.judge.max_chars:
             return True
         fields, gold = self.work.contents.read(want.key)
         trace = build_partial_trace(self.work.evaluator.app, fields)
@@ -174,25 +169,17 @@ NO_REPLY = models.Reply("", None, "", None, None, tokens_in=0, tokens_out=0)
 def build_answer(call: AskedCall, pin: ModelPin, reply: models.Reply) -> Answer:
     """Builds the ledger row of a reply, with secrets and personal data removed."""
     text = redaction.redact_answer(reply.text)
-    return build_row(call, pin, reply, text=text, probability=reply.probability)
+    return replace(build_row(call, pin, reply), text=text, probability=reply.probability)
 
 
 def build_failure(call: AskedCall, pin: ModelPin, error: models.ModelError) -> Answer:
     """Builds the ledger row of a call that gave no answer, with what it cost."""
-    return build_row(call, pin, error.reply, code=error.code, retryable=error.retryable)
+    row = build_row(call, pin, error.reply)
+    return replace(row, code=error.code, retryable=error.retryable)
 
 
-def build_row(
-    call: AskedCall,
-    pin: ModelPin,
-    reply: models.Reply | None,
-    *,
-    text: str | None = None,
-    probability: float | None = None,
-    code: str | None = None,
-    retryable: bool = False,
-) -> Answer:
-    """Builds a ledger row from a call, and its reply's identity and cost."""
+def build_row(call: AskedCall, pin: ModelPin, reply: models.Reply | None) -> Answer:
+    """Builds a ledger row from a call, and its reply's identity and cost, without its text."""
     details, by_batch = reply or NO_REPLY, call.batch is not None
     tokens = (details.tokens_in, details.tokens_out, details.tokens_cached)
     return Answer(
@@ -201,10 +188,10 @@ def build_row(
         evaluator=call.evaluator,
         night=call.night,
         app=call.app,
-        text=text,
-        probability=probability,
-        code=code,
-        retryable=retryable,
+        text=None,
+        probability=None,
+        code=None,
+        retryable=False,
         attempts=call.attempts,
         model=pin.model,
         model_answered=reply.model if reply else None,

@@ -5,23 +5,16 @@ The answers are paid and stored like any other; none of them is a score.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import TypedDict
 
-from evals.calls import live
-from evals.calls.day_budget import DayBudget
-from evals.calls.stop import Stop
 from evals.evaluators import resolution
-from evals.evaluators.gold import GoldAndLabels
 from evals.records import digest
 from evals.reports.decide.resistance import Resistance, measure_resistance
 from evals.reports.decide.rows import Canary, read_rows
-from evals.runs import runner
+from evals.runs.runner import ScoringRun, ask_wanted, build_canary_rows
 from evals.specs import Catalog, Evaluator
-from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.tables import CanaryRow
 from evals.worklist import canaries
@@ -108,29 +101,18 @@ def find_uses(catalog: Catalog, judge: str, app: str | None) -> list[Evaluator]:
     return [e for e in evaluators if e.asks_model and e.name == judge]
 
 
-def try_attacks(
-    lake: Lake,
-    catalog: Catalog,
-    references: GoldAndLabels,
-    evaluator: Evaluator,
-    journal: ledger.Journal,
-    night: date,
-    *,
-    budget: DayBudget | None = None,
-    progress: Callable[[int], None] = lambda done: None,
-    stop: Stop | None = None,
-) -> Trial:
+def try_attacks(run: ScoringRun, catalog: Catalog, evaluator: Evaluator, night: date) -> Trial:
     """Asks the judge about every failed answer with every attack, as far as the budget goes."""
+    lake, references = run.lake, run.references
     failed = canaries.find_carriers(lake, catalog, references, evaluator, night)
     suite = canaries.list_attacks(catalog)
-    chosen = [c for trace in failed for c in canaries.assign_attacks(suite, evaluator, [trace])]
+    attacked = [c for trace in failed for c in canaries.assign_attacks(suite, evaluator, [trace])]
     contents = ContentFile(lake)
-    asked = add_canaries(references, evaluator, chosen, contents)
+    asked = add_canaries(references, evaluator, attacked, contents)
     with lake.lock("calls", evaluator.answer_version or ""):
         work = build_trial_worklist(lake, evaluator, night, contents, asked)
-        ask = functools.partial(live.ask_live, stop=stop)
-        result = runner.ask_wanted(lake, work, journal, ask, budget, progress)
-        rows = runner.build_canary_rows(lake, work, result)
+        result = ask_wanted(run, work)
+        rows = build_canary_rows(lake, work, result)
     contents.close()
     store_trial(lake, work, rows)
     succeeded = [row.attack for row in rows if (row.clean, row.verdict) == ("fail", "pass")]
@@ -141,7 +123,7 @@ def try_attacks(
 
 def store_trial(lake: Lake, work: Worklist, rows: list[CanaryRow]) -> None:
     """Stores a trial's verdicts in a file of their own, where an erasure finds their traces."""
-    contents = digest(sorted((canary.clean, canary.key) for canary in work.tried), 12)
+    contents = digest(sorted(canary.keys for canary in work.canaries), 12)
     name = f"{name_score_file(work.evaluator)}@trial-{contents}"
     lake.write("canaries", work.night, rows, name)
 
@@ -154,6 +136,6 @@ def build_trial_worklist(
     asked: tuple[AskedCanary, ...],
 ) -> Worklist:
     """Builds a worklist of canaries alone, without traces to score."""
-    keys = (key for canary in asked for key in (canary.clean, canary.key))
+    keys = (key for canary in asked for key in canary.keys)
     wanted = tuple(list_unpaid(lake, evaluator, keys))
     return Worklist(evaluator, night, 0, {}, set(), wanted, contents, asked)

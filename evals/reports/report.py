@@ -54,6 +54,8 @@ class Frame:
     """The application."""
     title: str
     """What pages call it."""
+    owner: str = json_form.absent_if("")
+    """Who answers for it: an e-mail address, or `team:name`; absent where nobody is named."""
     version: Annotated[str, pydantic.Field(pattern="^[0-9a-f]{16}$")]
     """Digest of everything else in the body, 16 hexadecimal digits."""
     demo: bool
@@ -149,6 +151,7 @@ def build_report(night: NightData) -> Report:
             date=night.date,
             app=night.app.app,
             title=night.app.title or night.app.app,
+            owner=night.app.owner,
             version="",
             demo=night.demo,
             status="reported",
@@ -172,6 +175,7 @@ def refuse_report(night: NightData, reason: str) -> Report:
             date=night.date,
             app=night.app.app,
             title=night.app.title or night.app.app,
+            owner=night.app.owner,
             version="",
             demo=night.demo,
             status="refused",

@@ -6,6 +6,7 @@ estimate.
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -16,14 +17,14 @@ from typing import NamedTuple
 from evals.calls import live
 from evals.calls.cost_estimate import count_known_answers, estimate_cost
 from evals.calls.day_budget import open_budget
-from evals.calls.requests import CallPlan, CallsResult
+from evals.calls.requests import CallsResult
 from evals.calls.routing import find_batch_limits
 from evals.calls.stop import Stop
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Failure, Skip
 from evals.runs import night_locks
-from evals.runs.runner import can_ask
+from evals.runs.runner import ScoringRun, ask_wanted, can_ask
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger, night_state
 from evals.storage.documents.batch_jobs import list_awaited_keys
@@ -131,16 +132,7 @@ def plan_night(
     awaited: int,
     now: datetime,
 ) -> PlannedNight:
-    """Plans one evaluator's night.
-
-    Args:
-        scope: has the lake and the catalog.
-        work: what the evaluator has to do.
-        fresh: the answers to ask for.
-        locked: the version the night is locked to.
-        awaited: how many answers are expected from a batch.
-        now: when it would run.
-    """
+    """Plans one evaluator's night, of which the `fresh` answers have to be asked for."""
     evaluator = work.evaluator
     cost = estimate_cost(scope.lake, work, fresh if can_ask(evaluator) else ())
     route_cost = choose_route(scope.catalog, evaluator, work.night, fresh, now, cost.usd)
@@ -150,8 +142,8 @@ def plan_night(
         app=evaluator.app,
         night=work.night.isoformat(),
         version=evaluator.version,
-        count=work.todo,
-        reused=len(work.kept),
+        count=work.remaining,
+        reused=len(work.current),
         calls=cost.calls,
         tokens_in=cost.tokens_in,
         tokens_out=cost.tokens_out,
@@ -174,16 +166,9 @@ def probe_judges(
     progress: Callable[[int], None] = lambda done: None,
     stop: Stop | None = None,
 ) -> CallsResult:
-    """Asks judges with few known answers their first questions.
+    """Asks judges their first questions, until `count` answers of each are known.
 
     The answers are stored and count in the day's budget: nothing is paid twice.
-
-    Args:
-        scope: which nights and evaluators.
-        count: how many answers of each judge should be known.
-        now: the present, whose day's budget is used.
-        progress: called after each call.
-        stop: ends it during calls.
 
     Returns:
         How many calls were made, and why not all where something prevented them.
@@ -191,29 +176,36 @@ def probe_judges(
     Raises:
         Stopped: when it was stopped; the answers so far are stored.
     """
-    lake = scope.lake
-    run_id = f"probe-{secrets.token_hex(4)}"
+    lake, run_id = scope.lake, f"probe-{secrets.token_hex(4)}"
+    ask = functools.partial(live.ask_live, stop=stop)
     calls_by_version: Counter[str] = Counter()
     rest: Failure | Skip | None = None
     with (
         open_budget(lake, run_id, now.date(), scope.catalog) as budget,
         ledger.open_journal(lake, run_id) as journal,
     ):
+        run = ScoringRun(lake, scope.references, journal, ask, budget, progress=progress)
         for night, evaluator, _ in scope.list_evaluators():
-            judge, pin = evaluator.judge, evaluator.pin
             version = evaluator.answer_version or ""
             missing = count - count_known_answers(lake, evaluator) - calls_by_version[version]
-            if judge is None or pin is None or missing <= 0:
-                continue
-            with lake.lock("calls", version):
-                work = build_worklist(lake, night, evaluator, scope.references)
-                first = work.limit_questions(missing)
-                plan = CallPlan(first, judge, pin, journal, lake, budget, progress)
-                done = live.ask_live(plan.exclude_too_long(), stop=stop)
-                work.contents.close()
-            calls_by_version[version] += done.calls
-            rest = rest or done.rest
+            if missing > 0:
+                done = ask_first_questions(run, night, evaluator, missing)
+                calls_by_version[version] += done.calls
+                rest = rest or done.rest
     return CallsResult(calls_by_version.total(), rest=rest)
+
+
+def ask_first_questions(
+    run: ScoringRun, night: NightTraces, evaluator: Evaluator, count: int
+) -> CallsResult:
+    """Asks the first questions of a judge's night; none of an evaluator without a model."""
+    if not evaluator.asks_model:
+        return CallsResult()
+    with run.lake.lock("calls", evaluator.answer_version or ""):
+        work = build_worklist(run.lake, night, evaluator, run.references)
+        result = ask_wanted(run, work.limit_questions(count))
+        work.contents.close()
+    return result
 
 
 class RouteCost(NamedTuple):

@@ -51,7 +51,7 @@ class SampledTrace(NamedTuple):
 
 
 class WantedAnswer(NamedTuple):
-    """An answer that is not paid yet."""
+    """An answer that the ledger does not have yet."""
 
     key: str
     """The key of its content, or of a further answer to it: `ledger.build_repeat_key`."""
@@ -63,10 +63,15 @@ class AskedCanary(NamedTuple):
     """A canary and the keys of the two contents that are asked."""
 
     canary: canaries.Canary
-    clean: str
+    clean_key: str
     """The key of the answer that people failed, unchanged."""
-    key: str
+    attacked_key: str
     """The key of the answer with the attack in it."""
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Both keys."""
+        return (self.clean_key, self.attacked_key)
 
 
 class NightTraces:
@@ -143,16 +148,17 @@ def hash_content(content: bytes) -> str:
 
 
 class ContentFile:
-    """Contents by key, beyond a megabyte in a file without a name, which ends with the process."""
+    """Contents by key: up to a megabyte in memory, more in a nameless temporary file."""
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self.file: int | None = None
         self.buffer = bytearray()
-        self.at: dict[str, tuple[int, int]] = {}
+        self.positions: dict[str, tuple[int, int]] = {}
         """Where each content begins, and its length in bytes."""
         self.end = 0
         self.written = 0
+        """Bytes that are in the file; those up to `end` are in the buffer."""
 
     def close(self) -> None:
         """Closes the file, where one was opened."""
@@ -168,17 +174,21 @@ class ContentFile:
         return self.file
 
     def add(self, key: str, content: bytes) -> None:
-        """Adds a content, unless it is there."""
-        if key not in self.at:
+        """Adds a content, unless its key has one."""
+        if key not in self.positions:
             self.buffer += content
-            self.at[key] = (self.end, len(content))
+            self.positions[key] = (self.end, len(content))
             self.end += len(content)
             if len(self.buffer) > BUFFER_BYTES:
                 self.flush()
 
+    def count_bytes(self, key: str) -> int:
+        """Returns the length of a content in bytes."""
+        return self.positions[key][1]
+
     def add_alias(self, alias: str, key: str) -> None:
         """Gives a content a further key."""
-        self.at[alias] = self.at[key]
+        self.positions[alias] = self.positions[key]
 
     def flush(self) -> None:
         """Writes the buffer to the file."""
@@ -190,7 +200,7 @@ class ContentFile:
 
     def read(self, key: str) -> tuple[dict[str, Json], Json]:
         """Reads the fields of a content, and gold."""
-        start, length = self.at[key]
+        start, length = self.positions[key]
         if start >= self.written:
             begin = start - self.written
             data = bytes(self.buffer[begin : begin + length])
@@ -207,28 +217,28 @@ class Worklist:
     evaluator: Evaluator
     night: date
     covered: int
-    """How many traces the evaluator is about."""
-    chosen: dict[str, SampledTrace]
+    """How many traces the evaluator covers."""
+    sample: dict[str, SampledTrace]
     """The sampled traces by id, in hash order: any prefix is a valid sample."""
-    kept: set[str]
+    current: set[str]
     """The traces whose stored scores are current."""
     wanted: tuple[WantedAnswer, ...]
     """Answers not paid yet: first answers in hash order, then second ones, and so on."""
     contents: ContentFile
     """The contents the wanted answers are about."""
-    tried: tuple[AskedCanary, ...] = ()
-    """Attacks the judge is asked beside the traces; they come first and give no score."""
-    basis: tuple[FileState, ...] = ()
+    canaries: tuple[AskedCanary, ...] = ()
+    """Answers with an attack, which are asked before the traces and give no score."""
+    files: tuple[FileState, ...] = ()
     """The versions of the files it was made from."""
 
     @property
-    def todo(self) -> int:
-        """How many scores have to be derived."""
-        return len(self.chosen) - len(self.kept)
+    def remaining(self) -> int:
+        """How many sampled traces have no current score."""
+        return len(self.sample) - len(self.current)
 
     def limit_questions(self, count: int) -> Worklist:
         """Returns the worklist with the first few wanted answers about traces only."""
-        attacks = {key for asked in self.tried for key in (asked.clean, asked.key)}
+        attacks = {key for canary in self.canaries for key in canary.keys}
         about_traces = (want for want in self.wanted if want.key not in attacks)
         return replace(self, wanted=tuple(itertools.islice(about_traces, count)))
 
@@ -237,7 +247,7 @@ def build_worklist(
     lake: Lake, night: NightTraces, evaluator: Evaluator, references: GoldAndLabels
 ) -> Worklist:
     """Finds the sample, the stored scores that are current, and the answers not paid yet."""
-    basis = read_basis(lake, night.night, evaluator)
+    files = read_file_versions(lake, night.night, evaluator)
     scored = read_current_keys(lake, night.night, evaluator)
     places = {
         name: compute_place(name, evaluator.dimension, evaluator.subject)
@@ -246,31 +256,31 @@ def build_worklist(
     seats = draw_sample(places, evaluator.sample, night.read_strata(evaluator))
     contents, keys = ContentFile(lake), dict.fromkeys(seats, "")
     repeats = evaluator.judge.repeats if evaluator.judge else 1
-    evaluates = registry.type_of(evaluator)
+    kind = registry.type_of(evaluator)
     for trace in night.read_traces(evaluator):
         if trace.trace_id not in seats:
             continue
-        data = evaluates.content(evaluator, trace, references)
+        data = kind.content(evaluator, trace, references)
         key = hash_content(data)
         if evaluator.asks_model and (repeats > 1 or scored.get(trace.trace_id) != key):
             contents.add(key, data)
         keys[trace.trace_id] = key
-    chosen = {name: SampledTrace(keys[name], seat.inclusion) for name, seat in seats.items()}
-    kept = {name for name, sampled in chosen.items() if scored.get(name) == sampled.key}
+    sample = {name: SampledTrace(keys[name], seat.inclusion) for name, seat in seats.items()}
+    current = {name for name, sampled in sample.items() if scored.get(name) == sampled.key}
     if not evaluator.asks_model:
-        return Worklist(evaluator, night.night, len(places), chosen, kept, (), contents)
+        return Worklist(evaluator, night.night, len(places), sample, current, (), contents)
     attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
-    tried = add_canaries(references, evaluator, attacks, contents)
-    asked = [key for canary in tried for key in (canary.clean, canary.key)]
-    asked += [sampled.key for name, sampled in chosen.items() if name not in kept]
-    asked += list_repeats(contents, [sampled.key for sampled in chosen.values()], repeats)
-    wanted = tuple(list_unpaid(lake, evaluator, asked))
+    asked = add_canaries(references, evaluator, attacks, contents)
+    content_keys = [key for canary in asked for key in canary.keys]
+    content_keys += [sampled.key for name, sampled in sample.items() if name not in current]
+    content_keys += list_repeats(contents, [s.key for s in sample.values()], repeats)
+    wanted = tuple(list_unpaid(lake, evaluator, content_keys))
     return Worklist(
-        evaluator, night.night, len(places), chosen, kept, wanted, contents, tried, basis
+        evaluator, night.night, len(places), sample, current, wanted, contents, asked, files
     )
 
 
-def read_basis(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
+def read_file_versions(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
     """Returns the versions of the files a worklist is made from beside the ledger."""
     scores = find_score_file(lake, night, evaluator)
     return read_file_states([*lake.list_files("traces", [night]), scores])
@@ -278,7 +288,7 @@ def read_basis(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState
 
 def refresh_worklist(lake: Lake, before: Worklist) -> Worklist | None:
     """Drops what was paid since a worklist was made; None where another run changed its files."""
-    if before.basis != read_basis(lake, before.night, before.evaluator):
+    if before.files != read_file_versions(lake, before.night, before.evaluator):
         before.contents.close()
         return None
     keys = (want.key for want in before.wanted)
@@ -299,18 +309,18 @@ def list_repeats(contents: ContentFile, keys: Iterable[str], repeats: int) -> It
 def add_canaries(
     references: GoldAndLabels,
     evaluator: Evaluator,
-    chosen: Iterable[canaries.Canary],
+    added: Iterable[canaries.Canary],
     contents: ContentFile,
 ) -> tuple[AskedCanary, ...]:
     """Adds the two contents of each canary, and returns the canaries with their keys."""
-    tried: list[AskedCanary] = []
-    for canary in chosen:
+    asked: list[AskedCanary] = []
+    for canary in added:
         gold = references.gold_for(evaluator, canary.carrier)
         both = [content_of(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
         for data in both:
             contents.add(hash_content(data), data)
-        tried.append(AskedCanary(canary, *map(hash_content, both)))
-    return tuple(tried)
+        asked.append(AskedCanary(canary, *map(hash_content, both)))
+    return tuple(asked)
 
 
 def read_current_keys(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, str]:

@@ -5,6 +5,7 @@ The attacks are in `evals.worklist.canaries`.
 
 from __future__ import annotations
 
+import functools
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +57,9 @@ def judge_attack(
 def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
     """Runs one trial for each application that uses the judge."""
     from evals.calls.day_budget import open_budget
+    from evals.calls.live import ask_live
     from evals.experiments import attack_trial
+    from evals.runs.runner import ScoringRun
     from evals.storage import ledger
     from orchestration.runtime.interrupts import Interrupts
     from orchestration.runtime.progress import Progress
@@ -71,21 +74,10 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
         fail(USAGE, "no traces yet: run `andon nightly`, then label answers that are bad")
     run, today = f"attack-{secrets.token_hex(4)}", datetime.now(UTC).date()
     references = settings.load_references(lake)
+    ask = functools.partial(ask_live, stop=Interrupts.stop)
     with open_budget(lake, run, today, cat) as budget, ledger.open_journal(lake, run) as journal:
-        return [
-            attack_trial.try_attacks(
-                lake,
-                cat,
-                references,
-                use,
-                journal,
-                nights[-1],
-                budget=budget,
-                progress=Progress.count_calls,
-                stop=Interrupts.stop,
-            )
-            for use in uses
-        ]
+        scoring = ScoringRun(lake, references, journal, ask, budget, progress=Progress.count_calls)
+        return [attack_trial.try_attacks(scoring, cat, use, nights[-1]) for use in uses]
 
 
 def print_trial(trial: Trial) -> None:

@@ -108,7 +108,7 @@ def nightly(
     was_open, were_read = night_state.open_nights(lake), set(read_inbox_files(lake))
     with open_listener(as_json) as listener:
         pipeline.prepare_home(lake, cat, datetime.now(UTC))
-        failures = pipeline.take_in(lake, cat, intake, datetime.now(UTC), listener)
+        failures = pipeline.import_intake(lake, cat, intake, datetime.now(UTC), listener)
         nights = select_nights(
             night_locks.list_begun_nights(lake, cat, datetime.now(UTC)), first, last, only
         )

@@ -18,6 +18,6 @@ def range_tags(first: date, last: date) -> dict[str, str]:
     }
 
 
-def was_taken_in(tags: Mapping[str, str]) -> bool:
-    """Whether exports and labels were taken in just before the run, by what started it."""
+def is_intake_done(tags: Mapping[str, str]) -> bool:
+    """Whether exports and labels were imported just before the run, by what started it."""
     return tags.get(INTAKE) == DONE

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from evals.records import GuardVerdict
-from evals.runs import runner
+from evals.runs.guard_verdicts import guard_night
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.deployment import QUALITY, Deployment
 from orchestration.runtime.metadata import Metadata, nights_of, show_nights, show_table
@@ -34,7 +34,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         """One row per trace × guardrail: whether it tripped, and its policy's action."""
         lake = settings.open_lake()
         shown = {
-            night: count_verdicts(runner.guard_night(lake, night))
+            night: count_verdicts(guard_night(lake, night))
             for night in each_night("guarding", nights_of(context))
         }
         show_nights(context, shown)

@@ -32,7 +32,7 @@ from orchestration.runtime.metadata import (
     show_table,
 )
 from orchestration.runtime.progress import Progress
-from orchestration.runtime.run_tags import was_taken_in
+from orchestration.runtime.run_tags import is_intake_done
 
 GROUP = "ingest"
 PULLED, READ = "sources_pulled", "inbox_read"
@@ -109,7 +109,7 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
         lake, catalog = settings.open_lake(), settings.load_catalog()
         failures: list[str] = []
         unread: list[str] = []
-        if not was_taken_in(context.run.tags):
+        if not is_intake_done(context.run.tags):
             now, intake = datetime.now(UTC), pipeline.Intake(settings.inbox)
             failures = pipeline.pull_sources(lake, catalog, now, Progress.report)
             unread = pipeline.import_exports(lake, catalog, intake, now, Progress.report)
@@ -208,7 +208,7 @@ def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
     def labels(context: dg.AssetExecutionContext) -> Materialized:
         """One row per trace × dimension × annotator: the verdict of a person or another judge."""
         lake, added = settings.open_lake(), 0
-        if not was_taken_in(context.run.tags):
+        if not is_intake_done(context.run.tags):
             added = pipeline.add_labels(lake, settings.load_catalog(), settings.labels)
         kinds = Counter(label.annotator_kind for label in read_labels(lake))
         rows = [{"annotator_kind": kind, "labels": n} for kind, n in sorted(kinds.items())]

@@ -59,8 +59,8 @@ def ours(url: str, calls: int, concurrency: int) -> float:
         judge = resolution.resolve_app(catalog, "bench")[0]
         began = time.process_time()
         with ledger.open_journal(lake, "bench") as journal:
-            night, labels = NightTraces(lake, NIGHT), GoldAndLabels.of(root, [])
-            done = runner.score_night(lake, night, judge, labels, journal)
+            run = runner.ScoringRun(lake, GoldAndLabels.of(root, []), journal)
+            done = runner.score_night(run, NightTraces(lake, NIGHT), judge)
         spent = time.process_time() - began
         assert done.passed + done.failed == calls, done
         return spent

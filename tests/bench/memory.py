@@ -71,11 +71,9 @@ def night(url: str, traces: int) -> dict[str, Any]:
         for when in ("first", "again"):
             began, cpu = time.perf_counter(), time.process_time()
             with ledger.open_journal(lake, "bench") as journal:
-                labels = GoldAndLabels.of(root, [])
+                run = runner.ScoringRun(lake, GoldAndLabels.of(root, []), journal)
                 for evaluator in resolution.resolve_app(catalog, "bench"):
-                    done = runner.score_night(
-                        lake, NightTraces(lake, NIGHT), evaluator, labels, journal
-                    )
+                    done = runner.score_night(run, NightTraces(lake, NIGHT), evaluator)
                     assert done.passed == traces, done
                     found[f"{when}_{evaluator.dimension}_mb"] = megabytes()
             found[f"{when}_s"] = time.perf_counter() - began

@@ -51,6 +51,8 @@ class BoardRow(NamedTuple):
 
     app: str
     title: str
+    owner: str
+    """Empty where nobody is named."""
     cells: tuple[Cell, ...]
     reports: tuple[Report, ...]
     """Its reports, one a night, oldest first."""
@@ -76,7 +78,7 @@ def board_rows(reports: Sequence[Report], missing: Sequence[MissingNight] = ()) 
             board_cell(night, by_night.get(night, []), marks.get(night, ()), owed.get((app, night)))
             for night in nights
         )
-        rows.append(BoardRow(app, shown[-1].title or app, cells, tuple(shown)))
+        rows.append(BoardRow(app, shown[-1].title or app, shown[-1].owner, cells, tuple(shown)))
     return rows
 
 

@@ -82,10 +82,9 @@ class BatchLine:
             open_budget(self.lake, "run", now.date(), self.catalog) as budget,
             ledger.open_journal(self.lake, "run") as journal,
         ):
-            return runner.score_night(
-                self.lake, NightTraces(self.lake, night), self.judge, references, journal,
-                ask=Route(self.lake, self.catalog, now), budget=budget,
-            )  # fmt: skip
+            route = Route(self.lake, self.catalog, now)
+            run = runner.ScoringRun(self.lake, references, journal, route, budget)
+            return runner.score_night(run, NightTraces(self.lake, night), self.judge)
 
     def back(self, now: datetime = NOON + timedelta(hours=1)) -> list[BatchJob]:
         """Takes in what came back."""

@@ -84,11 +84,8 @@ class Team:
             open_budget(self.lake, run_id, day, self.catalog) as budget,
             ledger.open_journal(self.lake, run_id) as journal,
         ):
-            work = NightTraces(self.lake, night)
-            one = self.evaluator
-            return runner.score_night(
-                self.lake, work, one, references, journal, budget=budget, **how
-            )
+            run = runner.ScoringRun(self.lake, references, journal, budget=budget, **how)
+            return runner.score_night(run, NightTraces(self.lake, night), self.evaluator)
 
     def rows(self, night: date = NIGHT) -> list[Score]:
         """The night's scores."""

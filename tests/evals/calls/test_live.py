@@ -307,7 +307,7 @@ def test_weights_that_were_not_the_pinned_ones_leave_their_night_open(
     assert {(row.code, row.retryable) for row in team.rows()} == {("other-weights", True)}
     night, nothing = NightTraces(team.lake, NIGHT), GoldAndLabels.of(team.root, [])
     again = build_worklist(team.lake, night, team.evaluator, nothing)
-    assert len(again.wanted) == again.todo == 3
+    assert len(again.wanted) == again.remaining == 3
 
 
 def test_a_refusal_of_one_question_is_not_the_keys(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from evals.erasure import forget
 from evals.evaluators.gold import GoldAndLabels
 from evals.experiments import attack_trial
 from evals.records import Label
+from evals.runs.runner import ScoringRun
 from evals.storage import ledger
 from evals.worklist import canaries
 from tests.evals.models.model_server import Server, ServerReply, build_completion, serve_script
@@ -128,9 +129,8 @@ def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> Non
     """Every attack on every answer people failed, by family; what it fell for by name."""
     references = GoldAndLabels.of(bench.catalog.root, bench.labels)
     with ledger.open_journal(bench.lake, "attack") as journal:
-        found = attack_trial.try_attacks(
-            bench.lake, bench.catalog, references, bench.evaluator("kind"), journal, NIGHT
-        )
+        run = ScoringRun(bench.lake, references, journal)
+        found = attack_trial.try_attacks(run, bench.catalog, bench.evaluator("kind"), NIGHT)
     told = found.to_json()
     assert told["n"] == 2 * len(canaries.load_shipped_attacks())
     assert told["calls"] == told["n"] + 2
@@ -157,8 +157,8 @@ def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> No
         bench.score("kind")
         references = GoldAndLabels.of(bench.catalog.root, bench.labels)
         with ledger.open_journal(bench.lake, "attack") as journal:
-            judge = bench.evaluator("kind")
-            attack_trial.try_attacks(bench.lake, bench.catalog, references, judge, journal, NIGHT)
+            run = ScoringRun(bench.lake, references, journal)
+            attack_trial.try_attacks(run, bench.catalog, bench.evaluator("kind"), NIGHT)
     attacks = len(canaries.load_shipped_attacks())
 
     def said() -> list[str]:

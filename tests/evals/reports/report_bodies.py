@@ -171,7 +171,7 @@ def slipped(day: str = "2026-10-08") -> Body:
                  }],
         slices=[{"dimension": "price", "evaluator": "shop.price",
                  "slice": "source = partner feed", "n": 45, "rate": 0.444, "low": 0.31,
-                 "high": 0.59, "parent_rate": 0.74, "excess": -0.296, "q": 0.0003}],
+                 "high": 0.59, "parent_rate": 0.74, "excess": 0.296, "q": 0.0003}],
         examples=[example(i) for i in range(5)],
         agreement=[
             {"dimension": "tone", "evaluator": "polite", "evaluator_version": digest("polite"),

@@ -271,6 +271,19 @@ def test_first_screen_gives_the_reason() -> None:
     assert "price 91% → 74% (−17 ± 6 points)" in words
 
 
+def test_a_slice_that_does_worse_is_negative_as_a_change_is() -> None:
+    """Every difference on a page has one sign: worse is negative."""
+    words = Page(night(bodies.slipped())).words
+    assert "source = partner feedprice44%31–59%74%−3045" in words
+
+
+def test_owner_is_on_both_pages() -> None:
+    """Who answers for an application is on its night and on the board."""
+    body = bodies.night(owner="team:shop-search")
+    assert "owner team shop-search" in Page(night(body)).words
+    assert "team shop-search" in Page(board_of(body)).words
+
+
 def test_failed_errored_skipped_and_unsampled_stay_apart() -> None:
     """Coverage shows the four counts of a dimension in four cells."""
     row = bodies.result("price", 11, 13, errored=17, skipped=19, unsampled=23)

@@ -111,8 +111,9 @@ class Bench:
             open_budget(self.lake, "run", day, self.catalog) as budget,
             ledger.open_journal(self.lake, "run") as journal,
         ):
-            night, one = NightTraces(self.lake, NIGHT), self.evaluator(dimension)
-            return runner.score_night(self.lake, night, one, references, journal, budget=budget)
+            run = runner.ScoringRun(self.lake, references, journal, budget=budget)
+            night = NightTraces(self.lake, NIGHT)
+            return runner.score_night(run, night, self.evaluator(dimension))
 
     def verdicts(self) -> dict[str, str | None]:
         """Verdict or code by trace and evaluator."""

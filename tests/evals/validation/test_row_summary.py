@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from evals.ingest import inbox
 from evals.specs import App, Catalog, Mapping
 from evals.storage.lake import Lake
+from evals.storage.queries import query_tables
 from evals.validation import admission
 from evals.validation.row_summary import (
     RefusedRows,
@@ -152,7 +153,7 @@ def test_a_file_without_a_mapped_column_is_not_read_and_stops_no_other(home: Hom
     (failure,) = result.failures
     assert failure.startswith("a.jsonl: no row has the column 'Fragen'")
     assert "did you mean 'Frage'?" in failure
-    assert home.lake.rows("select count(*) n from staged", {"staged": None}) == [{"n": 1}]
+    assert query_tables(home.lake, "select count(*) n from staged", {"staged": None}) == [{"n": 1}]
     again = inbox.import_inbox(home.lake, right, home.folder, now=NOW)
     assert [file.name for file in again.files] == ["a.jsonl"]
     assert inbox.import_inbox(home.lake, right, home.folder, now=NOW) == ([], [])

@@ -44,14 +44,9 @@ def judges(bench: Bench) -> list[Evaluator]:
 def score(bench: Bench, evaluators: list[Evaluator], **more: Any) -> list[runner.Tally]:
     """Brings some evaluators of the night up to date."""
     with ledger.open_journal(bench.lake, "run") as journal:
-        return runner.score_evaluators(
-            bench.lake,
-            NightTraces(bench.lake, NIGHT),
-            evaluators,
-            GoldAndLabels.of(bench.catalog.root, []),
-            journal,
-            **more,
-        )
+        references = GoldAndLabels.of(bench.catalog.root, [])
+        run = runner.ScoringRun(bench.lake, references, journal, **more)
+        return runner.score_evaluators(run, NightTraces(bench.lake, NIGHT), evaluators)
 
 
 def look(bench: Bench, evaluator: Evaluator) -> Worklist:
