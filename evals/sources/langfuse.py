@@ -62,12 +62,13 @@ def read_pages(
         is_last = number >= listing.pages
         number, what = (1, "scores") if is_last else (number + 1, "traces")
         rows = add_observations(api, source, listing.items)
-        yield Page(rows, f"{what}:{(number - 1) * size}")
+        yield Page(rows, f"{what}:{(number - 1) * size}", "traces", listing.total)
     while True:
         listing = list_page(api, "/api/public/v2/scores", source, number, during)
         rows = [make_score_row(score) for score in listing.items]
         is_last = number >= listing.pages
-        yield Page(rows, None if is_last else f"scores:{number * size}")
+        following = None if is_last else f"scores:{number * size}"
+        yield Page(rows, following, "scores", listing.total)
         if is_last:
             return
         number += 1
@@ -79,11 +80,14 @@ def choose_page_size(source: Source) -> int:
 
 
 class ListingPage:
-    """One page of a listing, and how many pages there are."""
+    """One page of a listing, how many pages there are, and how many rows."""
 
     def __init__(self, answer: Object) -> None:
+        meta = require_object(answer["meta"])
         self.items = require_objects(answer["data"])
-        self.pages = require_count(require_object(answer["meta"])["totalPages"])
+        self.pages = require_count(meta["totalPages"])
+        total = meta.get("totalItems")
+        self.total = total if type(total) is int else None
 
 
 def list_page(

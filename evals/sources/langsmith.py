@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evals.sources.api import Api, SourceError
+from evals.sources.api import Api, Refused, SourceError
 from evals.sources.json_shapes import (
     Object,
     require_object,
@@ -44,12 +44,14 @@ def read_pages(
     """Yields pages of runs, then of feedback; a position is `runs:CURSOR` or `feedback:OFFSET`."""
     session = find_session(api, project)
     what, _, at = (position or "runs:").partition(":")
+    total = count_runs(api, make_query(source, session, during, None)) if what == "runs" else None
     while what == "runs":
         query = make_query(source, session, during, at or None)
         answer = require_object(api.post("/api/v1/runs/query", query))
         following = require_object(answer["cursors"]).get("next")
         what, at = ("runs", require_text(following)) if following else ("feedback", "0")
-        yield Page([make_run_row(run) for run in require_objects(answer["runs"])], f"{what}:{at}")
+        rows = [make_run_row(run) for run in require_objects(answer["runs"])]
+        yield Page(rows, f"{what}:{at}", "runs", total)
     offset, size = int(at), min(source.page_size, 100)
     while True:
         feedback = require_objects(
@@ -80,6 +82,17 @@ def find_session(api: Api, project: str) -> str:
         if session["name"] == project:
             return require_text(session["id"])
     raise SourceError(f"{api.name}: no project {project!r}; check `projects` in sources.yaml")
+
+
+def count_runs(api: Api, query: Object) -> int | None:
+    """Returns how many runs the API counts; None where its server does not count them."""
+    asked = {key: query[key] for key in ("session", "filter")}
+    try:
+        stats = api.post("/api/v1/runs/stats", asked)
+    except Refused:
+        return None
+    count = stats.get("run_count") if type(stats) is dict else None
+    return count if type(count) is int else None
 
 
 def make_query(source: Source, session: str, during: TimeRange, cursor: str | None) -> Object:

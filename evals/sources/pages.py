@@ -41,6 +41,10 @@ class Page(NamedTuple):
 
     rows: list[Row]
     next: str | None
+    listing: str = ""
+    """What the page lists, in the plural: traces, scores, runs."""
+    total: int | None = None
+    """How many rows the API counts in the whole listing; None where it does not say."""
 
 
 class TimeRange(NamedTuple):

@@ -161,11 +161,17 @@ class ProjectPull:
         if not window.done:
             window = self.save_pages(api, system, cursor, window)
         try:
-            return self.land_window(window)
+            gaps = list(self.find_gaps(window))
+            result = self.land_window(window, cursor if gaps else None)
         except DamagedPage:
             self.save_cursor(cursor, window.anew())
             what = f"{self.source.name}: pages on disk are damaged"
             raise SourceError(f"{what}; run it again, they are read anew") from None
+        if gaps:
+            between = f"between {window.begin} and {window.read_to}"
+            what = f"{self.source.name}: received {' and '.join(gaps)} {between}"
+            raise SourceError(f"{what}; those are imported, and all are asked for again next time")
+        return result
 
     def choose_window(self, cursor: Cursor, now: datetime) -> Window:
         """Returns the next window: it overlaps the last one, and ends `settle_minutes` ago.
@@ -198,9 +204,7 @@ class ProjectPull:
             for page in system.read_pages(api, self.source, self.project, during, window.position):
                 loops.check_page(page.rows, page.next)
                 self.write_page(page, window)
-                window = window._replace(
-                    pages=window.pages + 1, position=page.next, done=page.next is None
-                )
+                window = window.add_page(page.next, page.listing, page.total)
                 self.save_cursor(cursor, window)
                 self.report(f"pulling {self.source.name}: page {window.pages}")
         except Refused:
@@ -228,8 +232,21 @@ class ProjectPull:
                 row = row._replace(ts=to_iso(parse_timestamp(row.ts) or end))
                 file.write(write_json(row) + b"\n")
 
-    def land_window(self, window: Window) -> PullResult:
-        """Writes new and changed rows to the inbox, then the cursor; repeated, the same files."""
+    def find_gaps(self, window: Window) -> Iterator[str]:
+        """Yields `N of TOTAL NAME` for each listing with fewer rows than the API counts."""
+        for listing in window.listings:
+            pages = range(listing.first, listing.first + listing.pages)
+            received = len({row.own for row in self.read_saved(pages)})
+            if received < listing.total:
+                yield f"{received:,} of {listing.total:,} {listing.name}"
+
+    def land_window(self, window: Window, again: Cursor | None) -> PullResult:
+        """Writes new and changed rows to the inbox, then the cursor; repeated, the same files.
+
+        Args:
+            window: the window whose pages are saved.
+            again: the cursor to go back to, where the window has to be read again.
+        """
         landed = read_landed(self.lake, self.name)
         subjects = group_rows(self.read_rows(window))
         complete = [
@@ -246,7 +263,8 @@ class ProjectPull:
         landed |= {subject.name: Landed(subject.first, subject.digest) for subject in complete}
         recent = {name: one for name, one in landed.items() if one.first >= earliest}
         write_landed(self.lake, self.name, recent)
-        write_cursor(self.lake, self.name, Cursor(window.end))
+        done = Cursor(window.end) if again is None else again._replace(window=None)
+        write_cursor(self.lake, self.name, done)
         for path in self.pages.glob("*"):
             path.unlink()
         self.pages.rmdir()
@@ -256,18 +274,19 @@ class ProjectPull:
 
     def read_rows(self, window: Window) -> Iterator[Row]:
         """Yields the rows of the saved pages; of two rows with the same id only the later."""
-        last = {row.own: place for place, row in enumerate(self.read_saved(window))}
-        for place, row in enumerate(self.read_saved(window)):
+        pages = range(window.pages)
+        last = {row.own: place for place, row in enumerate(self.read_saved(pages))}
+        for place, row in enumerate(self.read_saved(pages)):
             if last[row.own] == place:
                 yield row
 
-    def read_saved(self, window: Window) -> Iterator[Row]:
-        """Yields every row of the saved pages.
+    def read_saved(self, pages: range) -> Iterator[Row]:
+        """Yields every row of some saved pages.
 
         Raises:
             DamagedPage: a page is missing, or not as it was written.
         """
-        for number in range(window.pages):
+        for number in pages:
             path = self.page_path(number)
             try:
                 if not path.stat().st_size:

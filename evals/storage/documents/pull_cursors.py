@@ -13,6 +13,18 @@ FOLDER = "pulls"
 SEEN, PAGES = ".seen.json", ".work"
 
 
+class Listing(NamedTuple):
+    """What the API counts in one listing of a window, and which pages are of it."""
+
+    name: str
+    """What it lists, in the plural."""
+    total: int
+    """The smallest count that the API gave: rows that came meanwhile are not missed."""
+    first: int
+    """Its first page."""
+    pages: int
+
+
 class Window(NamedTuple):
     """What one pull reads, fixed when it begins."""
 
@@ -27,10 +39,27 @@ class Window(NamedTuple):
     position: str | None = None
     """Where the next page begins; None at the first, and with `done` after the last."""
     done: bool = False
+    listings: tuple[Listing, ...] = ()
+    """The listings whose rows the API counts."""
 
     def anew(self) -> Window:
         """The same window, of which nothing was read."""
-        return self._replace(pages=0, position=None, done=False)
+        return self._replace(pages=0, position=None, done=False, listings=())
+
+    def add_page(self, position: str | None, name: str, total: int | None) -> Window:
+        """The window with one more page on disk, and what its listing counts.
+
+        Nothing is counted in a window that an older version began: its pages have no listing.
+        """
+        listings, last = self.listings, self.listings[-1] if self.listings else None
+        if last and last.name == name:
+            least = last.total if total is None else min(last.total, total)
+            listings = (*listings[:-1], last._replace(total=least, pages=last.pages + 1))
+        elif total is not None and (last or not self.pages):
+            listings = (*listings, Listing(name, total, self.pages, 1))
+        return self._replace(
+            pages=self.pages + 1, position=position, done=position is None, listings=listings
+        )
 
 
 class Cursor(NamedTuple):
@@ -60,7 +89,10 @@ def read_cursor(lake: Lake, pull: str) -> Cursor:
     """How far a pull is."""
     found: dict[str, Any] = lake.read_document(cursor_name(pull)) or {}
     window = found.get("window")
-    return Cursor(found.get("upto") or "", Window(**window) if window else None)
+    if window:
+        listings = tuple(Listing(*row) for row in window.pop("listings", ()))
+        window = Window(**window, listings=listings)
+    return Cursor(found.get("upto") or "", window)
 
 
 def write_cursor(lake: Lake, pull: str, cursor: Cursor) -> None:

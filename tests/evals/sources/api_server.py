@@ -117,6 +117,8 @@ def answer_langsmith(world: World, path: str, query: dict[str, str], body: dict[
         (row for row in world.runs if is_between(row["start_time"], low, high)),
         key=lambda row: row["start_time"],
     )
+    if path == "/api/v1/runs/stats":
+        return {"run_count": len(rows), "latency_p50": 1.5}
     at = int(body["cursor"] or 0)
     following = at + body["limit"]
     more = str(following) if following < len(rows) else None

@@ -121,11 +121,11 @@ def test_an_expired_cursor_restarts_the_window(tmp_path: Path, world: World, kin
     """When the API no longer accepts a cursor, the window is read from its start."""
     expected = pull_without_faults(tmp_path, fill_world(world, kind), kind)
     lake, declared = Lake(tmp_path / "home").open(), make_keyed_catalog(tmp_path, world, kind)
-    calls = 3 if kind == "langsmith" else 4
+    calls = 4
     world.faults += [None] * calls + [Fault(500)] * 8
     _, failures = pulls.pull_sources(lake, declared, NOW)
     assert len(failures) == 1
-    world.faults += [None] * (kind == "langsmith") + [Fault(400)]
+    world.faults += [None] * (2 * (kind == "langsmith")) + [Fault(400)]
     (done,), failures = pulls.pull_sources(lake, declared, NOW + timedelta(days=2))
     assert failures == []
     assert done.landed == 9
@@ -272,3 +272,82 @@ def test_two_pulls_at_once_land_each_row_once(tmp_path: Path, world: World) -> N
     assert [one.exitcode for one in both] == [0, 0]
     ids = list_ids(home)
     assert len(ids) == len(set(ids)) == 31
+
+
+COUNTED = pytest.mark.parametrize("kind", ["langfuse", "langsmith"])
+LISTED = {"langfuse": ("/traces?", "data", "traces"), "langsmith": ("/query", "runs", "runs")}
+
+
+@COUNTED
+def test_fewer_rows_than_the_api_counts_fail_the_source_and_are_asked_for_again(
+    tmp_path: Path, world: World, kind: str
+) -> None:
+    """Both counts are named, what came is imported, and the next pull reads the same window."""
+    fill_world(world, kind)
+    expected = pull_without_faults(tmp_path, world, kind)
+    path, key, name = LISTED[kind]
+    lost: list[Any] = []
+
+    def transform(asked: str, answer: Any) -> Any:
+        if path not in asked or lost:
+            return answer
+        lost.append(answer[key][-1])
+        return {**answer, key: answer[key][:-1]}
+
+    world.transform = transform
+    lake, declared = Lake(tmp_path / "home").open(), make_keyed_catalog(tmp_path, world, kind)
+    results, (failure,) = pulls.pull_sources(lake, declared, NOW)
+    total = len(world.traces if kind == "langfuse" else world.runs)
+    assert results == []
+    assert f"received {total - 1} of {total} {name} between 2026-10-01T00:00:00" in failure
+    assert list_ids(lake.home) == [row for row in expected if row != lost[0]["id"]]
+    (again,), failures = pulls.pull_sources(lake, declared, NOW + timedelta(hours=1))
+    assert failures == []
+    assert again.landed == 1
+    assert sorted(set(list_ids(lake.home))) == expected
+
+
+@COUNTED
+def test_rows_that_come_while_a_listing_is_read_are_no_gap(
+    tmp_path: Path, world: World, kind: str
+) -> None:
+    """The smallest count decides; the overlap reads what is late."""
+    fill_world(world, kind)
+    path, *_ = LISTED[kind]
+
+    def transform(asked: str, answer: Any) -> Any:
+        if path in asked and "meta" in answer and answer["meta"]["page"] > 1:
+            answer["meta"]["totalItems"] += 5
+        return answer
+
+    world.transform = transform
+    lake, declared = Lake(tmp_path / "home").open(), make_keyed_catalog(tmp_path, world, kind)
+    _, failures = pulls.pull_sources(lake, declared, NOW)
+    assert failures == []
+
+
+def test_a_server_that_counts_no_runs_is_pulled_as_before(tmp_path: Path, world: World) -> None:
+    """An older LangSmith may not have the path."""
+    fill_world(world, "langsmith")
+    expected = pull_without_faults(tmp_path, world, "langsmith")
+    world.faults = [None, Fault(404)]
+    lake = Lake(tmp_path / "home").open()
+    declared = make_keyed_catalog(tmp_path, world, "langsmith")
+    _, failures = pulls.pull_sources(lake, declared, NOW)
+    assert failures == []
+    assert list_ids(lake.home) == expected
+
+
+def test_a_listing_that_is_counted_only_at_first_is_no_gap(tmp_path: Path, world: World) -> None:
+    """The count fails after an interruption, and every page of the listing counts."""
+    fill_world(world, "langsmith")
+    expected = pull_without_faults(tmp_path, world, "langsmith")
+    lake = Lake(tmp_path / "home").open()
+    declared = make_keyed_catalog(tmp_path, world, "langsmith")
+    world.faults = [None] * 4 + [Fault(500)] * 8
+    _, failures = pulls.pull_sources(lake, declared, NOW)
+    assert len(failures) == 1
+    world.faults = [None, Fault(404)]
+    _, failures = pulls.pull_sources(lake, declared, NOW)
+    assert failures == []
+    assert list_ids(lake.home) == expected
