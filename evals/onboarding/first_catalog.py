@@ -19,7 +19,7 @@ from evals.onboarding.columns import Column, read_columns
 from evals.onboarding.guesses import Guess, guess_fields
 from evals.onboarding.suggestions import Suggestion, suggest
 from evals.readable import make_name_readable
-from evals.records import Json, Refusal, Trace
+from evals.records import Json, NonAnswer, Refusal, Trace
 from evals.specs import NAME, Mapping
 from evals.traces import reader
 from evals.traces.files.containers import inspect_file
@@ -44,6 +44,7 @@ class InspectedExport:
     """The night of its rows where no column is a timestamp: the day the file was written."""
     traces: tuple[Trace, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    skipped: tuple[NonAnswer, ...] = ()
 
     @property
     def lacks_answers(self) -> bool:
@@ -102,6 +103,7 @@ def inspect_export(path: Path, app: str | None = None) -> InspectedExport:
         export,
         traces=tuple(row for row in rows if isinstance(row, Trace)),
         refused=tuple(row for row in rows if isinstance(row, Refusal)),
+        skipped=tuple(row for row in rows if isinstance(row, NonAnswer)),
     )
 
 

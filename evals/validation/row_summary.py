@@ -68,6 +68,8 @@ class RowSummary(NamedTuple):
     decoded: list[DecodedFile]
     earlier: int = 0
     """Refused rows of other files and nights, which are in quarantine still."""
+    skipped: dict[str, int] = {}  # noqa: RUF012  never written to
+    """Entries of logs that are no answers, by kind."""
 
 
 def summarize_files(
@@ -85,8 +87,10 @@ def summarize_files(
     groups = group_refused(lake)
     own = [group for group in groups if group.file_sha in shas or group.night in nights]
     apps: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     for file in files:
         apps.update(file.apps)
+        skipped.update(file.skipped)
     return RowSummary(
         merge_groups(own),
         list_unread(files),
@@ -94,6 +98,7 @@ def summarize_files(
         find_undeclared(catalog, apps),
         [DecodedFile(file.name, file.encoding) for file in files if file.encoding],
         sum(group.rows for group in groups) - sum(group.rows for group in own),
+        dict(skipped),
     )
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evals.readable import list_counts
 from orchestration.cli.options import (
     DAY,
     DONE,
@@ -156,9 +155,8 @@ def print_imported(lake: Lake, catalog: Catalog, rows: Sequence[tuple[InboxFile,
     for row, seen in rows:
         again = " (imported before)" if seen else ""
         labels = f", {row.labels} labels" if row.labels else ""
-        skipped = f", skipped {list_counts(row.skipped)}" if row.skipped else ""
         terminal.print_line(
-            f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{skipped}{again}"
+            f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{again}"
         )
     summary = summarize_files(lake, catalog, [row for row, _ in rows])
     for line in row_notes.describe_summary(summary):

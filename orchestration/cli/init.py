@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from evals.readable import list_counts
 from orchestration.cli.options import DONE, USAGE, fail
 from orchestration.runtime import terminal
 
@@ -109,6 +111,9 @@ def describe_export(export: InspectedExport) -> Iterator[str]:
 
     form = export.format or "no known format"
     yield f"{export.path}: {form}, {len(export.traces):,} traces looked at"
+    if export.skipped:
+        counts = Counter(row.kind for row in export.skipped)
+        yield f"  skipped, as they are no answers to judge: {list_counts(counts)}"
     fields = {guess.path: guess for guess in export.guesses}
     width = max((len(column.path) for column in export.columns), default=0)
     for column in export.columns:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
+from evals.readable import list_counts
 from evals.storage.lake import Lake
 from evals.validation.row_summary import (
     RefusedRows,
@@ -35,6 +36,8 @@ def describe_summary(summary: RowSummary) -> Iterator[str]:
     yield from map(describe_unread, summary.unread)
     if summary.left_out:
         yield f"{count_rows(summary.left_out)} left out by `where` of a mapping"
+    if summary.skipped:
+        yield f"skipped, as they are no answers to judge: {list_counts(summary.skipped)}"
     yield from map(describe_undeclared, summary.undeclared)
     for decoded in summary.decoded:
         yield f"{decoded.file}: read as {decoded.encoding}; a mapping's `encoding` names another"
@@ -85,6 +88,7 @@ def as_json(summary: RowSummary) -> dict[str, object]:
         "refused_earlier": summary.earlier,
         "unread_fields": [rows._asdict() for rows in summary.unread],
         "left_out": summary.left_out,
+        "skipped": summary.skipped,
         "undeclared": [app._asdict() for app in summary.undeclared],
         "decoded": [file._asdict() for file in summary.decoded],
     }

@@ -111,7 +111,9 @@ def describe_error(error: Json) -> str | None:
 
 def describe_status(status: Json) -> str | None:
     """Describes an HTTP status that is an error; None for any other."""
-    return f"HTTP {status}" if type(status) is int and status >= 400 else None
+    if type(status) is not int or status < 400:
+        return None
+    return f"HTTP {status} (timeout)" if status in (408, 504) else f"HTTP {status}"
 
 
 def find_versions(fingerprint: Json, tools: Json) -> Object:

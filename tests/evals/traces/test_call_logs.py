@@ -22,6 +22,7 @@ from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
 from evals.traces import reader
 from evals.traces.messages.calls import decode_body, describe_call
+from evals.validation.row_summary import summarize_files
 
 GOLDEN = Path(__file__).parent / "golden"
 REQUEST_ID = "00000000-0000-4000-8000-000000000001"
@@ -261,5 +262,6 @@ def test_what_is_no_answer_is_counted_by_kind(tmp_path: Path) -> None:
     assert seen.skipped == {"embedding": 1, "image": 1}
     assert (seen.read, seen.refused) == (6, 3)
     assert read_inbox_files(lake)[seen.sha256] == seen
+    assert summarize_files(lake, catalog, [seen]).skipped == seen.skipped
     explained = explain_file(catalog, GOLDEN / "bedrock_converse.jsonl", app="desk")
     assert explained.skipped == seen.skipped
