@@ -13,7 +13,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from evals.labels.label_files import add_label_files, map_labels
+from evals.labels.label_files import LabelImport, add_label_files
+from evals.labels.mapped_labels import map_labels
 from evals.reports.finalize import Final
 from evals.runs import night_locks
 from evals.specs import Catalog, CatalogError
@@ -35,6 +36,10 @@ CountCalls = Callable[[int], None]
 
 def ignore_progress(message: str) -> None:
     """Shows no progress."""
+
+
+SHOWN_ROWS = 5
+"""Refused rows of a labels file that are listed; the others are counted."""
 
 
 class Intake(NamedTuple):
@@ -104,7 +109,9 @@ def import_intake(
     """
     failures = pull_sources(lake, catalog, now, report) if intake.pull else []
     failures += import_exports(lake, catalog, intake, now, report)
-    add_labels(lake, catalog, intake.labels)
+    for file in add_labels(lake, catalog, intake.labels, now):
+        for line in file.describe_refused(most=SHOWN_ROWS):
+            report(f"label refused: {line}")
     collect_batches(lake, catalog, now)
     return failures
 
@@ -144,9 +151,11 @@ def import_exports(
     return result.failures
 
 
-def add_labels(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
-    """Adds the catalog's label files and some more; returns how many labels are new."""
-    return add_label_files(lake, catalog, more)
+def add_labels(
+    lake: Lake, catalog: Catalog, more: Iterable[Path] = (), now: datetime | None = None
+) -> list[LabelImport]:
+    """Adds the catalog's label files and some more; returns what became of each."""
+    return add_label_files(lake, catalog, more, now)
 
 
 def collect_batches(lake: Lake, catalog: Catalog, now: datetime) -> None:
@@ -265,12 +274,7 @@ def score_nights(
 def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
     """Writes what dbt reads of some nights into the run's scratch DuckDB file."""
     labels = read_labels(lake)
-    labelled = "trace_id", {label.subject_id for label in labels}
-    mapped = [
-        row
-        for night in nights
-        for row in map_labels(catalog, labels, night, lake.stream_night("traces", night, labelled))
-    ]
+    mapped = [row for night in nights for row in map_labels(lake, catalog, labels, night)]
     return marts.fill(lake, run_id, nights, mapped, slice_rows(catalog), set(catalog.broken))
 
 

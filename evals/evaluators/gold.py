@@ -1,6 +1,6 @@
 """What answers are compared with: gold sets, gold values, and the labels of a trace.
 
-Maps an annotator's vocabulary to pass and fail as the suite declares; no call is made here.
+What labels mean is in `label_verdicts`; no call is made here.
 """
 
 from __future__ import annotations
@@ -8,24 +8,22 @@ from __future__ import annotations
 import csv
 import functools
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from evals.records import (
-    Failure,
-    GoldValue,
-    Json,
-    Label,
-    Outcome,
-    Skip,
-    Trace,
-    digest,
-    encode_canonical,
+from evals.evaluators.label_verdicts import (
+    decide_people,
+    is_from_people,
+    list_votes,
+    name_annotator,
+    select_deciding,
 )
+from evals.records import Failure, GoldValue, Json, Label, Outcome, Skip, Trace, digest
 from evals.specs import CatalogError, Evaluator
+from evals.specs.label_rules import LabelRules
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class GoldAndLabels:
     def of(
         cls, catalog_root: Path, labels: Iterable[Label], gold_values: Iterable[GoldValue] = ()
     ) -> GoldAndLabels:
-        """Indexes labels and gold values by trace."""
+        """Indexes labels and gold values by trace; of several gold values the last one counts."""
         by_trace: dict[str, list[Label]] = defaultdict(list)
         for label in labels:
             if label.subject == "trace":
@@ -50,7 +48,7 @@ class GoldAndLabels:
         gold: dict[tuple[str, str], Json] = {}
         for value in gold_values:
             if value.subject == "trace":
-                gold.setdefault((value.subject_id, value.dimension), value.value)
+                gold[value.subject_id, value.dimension] = value.value
         return cls(catalog_root / "gold", {k: tuple(v) for k, v in by_trace.items()}, gold)
 
     @property
@@ -67,27 +65,32 @@ class GoldAndLabels:
         return load_gold_set(self.gold_folder, evaluator.gold).get(trace.input)
 
     def labels_on(self, trace: Trace, dimension: str) -> list[Label]:
-        """Returns the labels of a trace's present answer on a dimension as labels name it."""
+        """Returns each annotator's label of a trace's present answer.
+
+        Args:
+            trace: the trace.
+            dimension: as the labels name it.
+        """
         labels = self.labels.get(trace.trace_id, ())
-        return [x for x in labels if x.dimension == dimension and is_about(x, trace)]
+        return list_votes(x for x in labels if x.dimension == dimension and is_about(x, trace))
 
     def recorded_labels(self, evaluator: Evaluator, trace: Trace) -> dict[str, list[Label]]:
         """Groups the labels of outside annotators by the name their scores go under.
 
         People share one name: `adjudicated`, or `human` where nothing was adjudicated.
         """
+        labels = self.labels_on(trace, evaluator.labels)
+        others = [label for label in labels if not is_from_people(label)]
         by_name: dict[str, list[Label]] = defaultdict(list)
-        for label in self.labels_on(trace, evaluator.labels):
-            who = label.annotator_kind if is_from_people(label) else label.annotator
-            by_name[f"{evaluator.dimension}.{who}"].append(label)
-        if f"{evaluator.dimension}.adjudicated" in by_name:
-            by_name.pop(f"{evaluator.dimension}.human", None)
+        for label in (*select_deciding(labels), *others):
+            by_name[name_annotator(evaluator.dimension, label)].append(label)
         return by_name
 
-
-def is_from_people(label: Label) -> bool:
-    """Whether a person gave a label, not a judge or a rule."""
-    return label.annotator_kind in ("human", "adjudicated")
+    def decide_people(
+        self, rules: LabelRules, trace: Trace, dimension: str
+    ) -> Outcome | Failure | Skip | None:
+        """Returns what people decided on a trace's present answer; None without their labels."""
+        return decide_people(rules, self.labels_on(trace, dimension))
 
 
 def digest_answer(trace: Trace) -> str:
@@ -123,27 +126,3 @@ def load_gold_set(folder: Path, name: str) -> dict[str, Json]:
                 message = f"{lines}:{number}: expected a JSON object with `input` and `gold`"
                 raise CatalogError(message) from error
     return gold
-
-
-def map_verdict(mapping: Mapping[str, str], verdict: Json) -> Outcome | Failure | Skip:
-    """Translates a word of an annotator's vocabulary to pass, fail or skip."""
-    word = verdict if isinstance(verdict, str) else encode_canonical(verdict).decode()
-    meaning = mapping.get(word)
-    if meaning == "skip":
-        return Skip("mapped-to-skip")
-    if meaning is None:
-        return Failure("unmapped-verdict", f"the suite maps no {word[:60]!r}")
-    return Outcome(meaning == "pass", explanation=word[:200])
-
-
-def take_majority(mapping: Mapping[str, str], labels: list[Label]) -> Outcome | Failure | Skip:
-    """Returns the majority of several annotators of one kind; a tie is skipped."""
-    outcomes = [map_verdict(mapping, label.verdict) for label in labels]
-    clear = [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
-    if not clear:
-        return outcomes[0]
-    votes = Counter(outcome.passed for outcome in clear)
-    if votes[True] == votes[False]:
-        return Skip("tie")
-    passed = votes[True] > votes[False]
-    return next(outcome for outcome in clear if outcome.passed == passed)

@@ -8,25 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import Field
-
-from evals.evaluators.gold import GoldAndLabels, take_majority
+from evals.evaluators.gold import GoldAndLabels
+from evals.evaluators.label_verdicts import decide_people, describe_vote, pool_labels
 from evals.evaluators.protocol import (
     Configuration,
     Declaration,
     Evaluate,
     EvaluatorByCode,
     Finding,
-    Params,
 )
 from evals.records import Trace, digest, encode_canonical
 from evals.specs import Evaluator, Reads
-
-
-class RecordedParams(Params):
-    """Params of `recorded`: the annotators' words as pass, fail or skip."""
-
-    map: dict[str, str] = Field(default={})
+from evals.specs.label_rules import LabelRules
 
 
 @dataclass(frozen=True)
@@ -37,7 +30,7 @@ class RecordedVerdicts(EvaluatorByCode):
     kind: str = "recorded"
     reads: tuple[Reads, ...] = ("input", "context", "output")
     """A label is bound to these."""
-    params: type[RecordedParams] = RecordedParams
+    params: type[LabelRules] = LabelRules
     behaviour: int = 1
     is_sampled: ClassVar[bool] = False
     names_others: ClassVar[bool] = True
@@ -61,18 +54,24 @@ class RecordedVerdicts(EvaluatorByCode):
         return f"{app}.{dimension}.recorded"
 
     def content(self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> bytes:
-        """Returns every label of a trace on the dimension, as bytes."""
+        """Returns every annotator's label of a trace on the dimension, as bytes."""
+        rules = LabelRules.model_validate(evaluator.params)
         labels = references.labels_on(trace, evaluator.labels)
-        return encode_canonical([[x.annotator, x.annotator_kind, x.verdict] for x in labels])
+        return encode_canonical([describe_vote(evaluator.dimension, rules, x) for x in labels])
 
     def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
         """Returns one finding per annotator; people share one."""
-        mapping = RecordedParams.model_validate(evaluator.params).map
+        rules = LabelRules.model_validate(evaluator.params)
 
         def evaluate_one(trace: Trace) -> list[Finding]:
-            by_annotator = sorted(references.recorded_labels(evaluator, trace).items())
-            return [Finding(take_majority(mapping, labels), who) for who, labels in by_annotator]
+            by_name = references.recorded_labels(evaluator, trace)
+            found = [Finding(pool_labels(rules, by_name[who]), who) for who in sorted(by_name)]
+            if any(finding.annotator in people for finding in found):
+                return found
+            implied = decide_people(rules, ())
+            return found if implied is None else [*found, Finding(implied, people[0])]
 
+        people = [f"{evaluator.dimension}.{kind}" for kind in ("human", "adjudicated")]
         return evaluate_one
 
 

@@ -80,8 +80,9 @@ def resolve_check(
     catalog: Catalog, app: App, dimension: Dimension, check: Check, place: Place
 ) -> Evaluator:
     """Resolves the evaluator a dimension names."""
-    labels = dimension.labels or dimension.dimension
-    declared = Declaration(catalog, app, check.name, check.params, check.gold, labels)
+    declared = Declaration(
+        catalog, app, check.name, check.params, check.gold, dimension.labels_name
+    )
     try:
         found = registry.find_declared_type(check)
         check_params(found, check.params)
@@ -94,9 +95,9 @@ def resolve_check(
 
 def resolve_recorded(catalog: Catalog, app: App, dimension: Dimension) -> Evaluator:
     """Resolves the verdicts others recorded on a dimension."""
-    labels = dimension.labels or dimension.dimension
-    params: dict[str, Json] = {"map": {**dimension.mapping}}
-    declared = Declaration(catalog, app, "", params, labels=labels)
+    params: dict[str, Json] = dimension.label_rules.model_dump(exclude_defaults=True)
+    params["map"] = {**dimension.mapping}
+    declared = Declaration(catalog, app, "", params, labels=dimension.labels_name)
     found = registry.shipped_types()["recorded"]
     return build_evaluator(declared, dimension, found, found.configure(declared))
 

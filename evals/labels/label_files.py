@@ -1,6 +1,6 @@
-"""Imports labels and gold values into the lake, and maps labels to a suite's dimensions.
+"""Imports labels and gold values into the lake: from labels files, and those found in exports.
 
-Does not compare them with an evaluator: `alignment` does.
+A row that no suite can use is refused, and tried again when its file is imported again.
 """
 
 from __future__ import annotations
@@ -8,41 +8,31 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import (
-    AliasChoices,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
-
-from evals.evaluators.gold import is_about, is_from_people, map_verdict
-from evals.privacy.redaction import PrivacyFilter
-from evals.records import AnnotatorKind, GoldValue, Label, Outcome, Trace, digest
+from evals.evaluators.label_verdicts import is_from_people
+from evals.labels.label_checks import LabelChecks
+from evals.labels.label_lines import LabelRow, RefusedLine, read_labels
+from evals.privacy.redaction import PrivacyFilter, name_without_secrets
+from evals.records import GoldValue, Label, digest
 from evals.specs import Catalog
-from evals.storage.documents.label_batches import add_label_batches, read_label_batches
+from evals.storage.documents.label_batches import (
+    add_label_batches,
+    read_arrivals,
+    read_label_batches,
+    record_arrivals,
+    record_refused,
+)
 from evals.storage.id_index import build_id_table, find_nights
 from evals.storage.label_records import write_gold_values, write_labels
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY
 from evals.storage.queries import create_table_view, open_duckdb
-from evals.storage.tables import MappedLabel
 from evals.traces.files.streams import file_sha
 
 Row = dict[str, Any]
-
-REQUIRED_KEYS = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
-GOLD = "gold"
-"""The annotator whose rows in a labels file are gold values."""
-
-
-class LabelsError(ValueError):
-    """A row of a labels file is invalid; the message names file and line."""
 
 
 class Batch(NamedTuple):
@@ -56,122 +46,116 @@ class Batch(NamedTuple):
         return {one.subject_id for one in (*self.labels, *self.gold_values)}
 
 
-class LabelLine(BaseModel):
-    """One line of a labels file; other keys are ignored."""
+class LabelImport(NamedTuple):
+    """What became of the rows of a labels file."""
 
-    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+    path: Path
+    added: int = 0
+    """Labels and gold values."""
+    waiting: int = 0
+    """Of those added, the ones whose trace has not arrived yet."""
+    errors: int = 0
+    """Of those added, verdicts of judges and rules that the suite does not map: error rows."""
+    blank: int = 0
+    """Rows without a person's verdict."""
+    refused: tuple[RefusedLine, ...] = ()
+    was_added_before: bool = False
 
-    trace_id: str = Field(description="the trace that was judged")
-    dimension: str = Field(description="what it was judged on, as the suite's `labels` names it")
-    verdict: Any = Field(description="a word, number or value; the suite's `map` reads it")
-    annotator: str = Field(description="who judged it; `gold`: the verdict is the right answer")
-    annotator_kind: AnnotatorKind = Field(description="what kind of annotator that is")
-    critique: str = Field(
-        default="", validation_alias=AliasChoices("critique", "note"), description="why, in words"
-    )
-    answer: str = Field(
-        default="",
-        description="the digest that `andon labels export` gave of the answer; empty: the label "
-        "is bound to the stored answer",
-    )
-    rubric_version: str | None = Field(
-        default=None, description="which wording of the question was answered"
-    )
-    time: AwareDatetime | None = Field(
-        default=None, strict=False, description="when it was judged, with its zone"
-    )
-    seconds: float | None = Field(default=None, ge=0, description="how long it took")
-    probability: float | None = Field(
-        default=None, gt=0, le=1, description="the chance the trace had to be asked about"
-    )
-    supersedes: str | None = Field(default=None, description="the `id` of the label it replaces")
-    id: str | int = Field(default="", description="names the label; empty: made of its content")
-    source: str = Field(default="", description="of gold: where it comes from")
+    def describe_refused(self, most: int | None = None) -> list[str]:
+        """Returns a line for each refused row, with its file and line.
 
-    def to_label(self) -> Label:
-        """Returns the line as a label."""
-        return Label(
-            subject_id=self.trace_id,
-            dimension=self.dimension,
-            verdict=self.verdict,
-            annotator=self.annotator,
-            annotator_kind=self.annotator_kind,
-            critique=self.critique,
-            answer=self.answer,
-            rubric_version=self.rubric_version,
-            time=self.time and self.time.astimezone(UTC),
-            seconds_spent=self.seconds,
-            sampling_probability=self.probability,
-            supersedes=self.supersedes,
-            id=str(self.id),
-        )
+        Args:
+            most: how many to list; a last line counts the others. None: all.
+        """
+        lines = [f"{self.path}:{row.line}: {row.reason}" for row in self.refused]
+        if most is None or len(lines) <= most:
+            return lines
+        more = f"{len(lines) - most} more rows refused; `andon labels import` lists all"
+        return [*lines[:most], f"{self.path}: {more}"]
 
 
-def read_labels(path: Path, name: str = "") -> Batch:
-    """Reads the labels and gold values of a JSONL file, gzipped or not.
-
-    Skips rows with an empty verdict, as in a review queue that is not filled in.
+def import_labels(
+    lake: Lake, catalog: Catalog, path: Path, now: datetime | None = None
+) -> LabelImport:
+    """Adds a labels file to the lake; of a file that was added before, only its refused rows.
 
     Args:
-        path: the file.
-        name: the source of gold values that name none.
-
-    Raises:
-        LabelsError: when a line is invalid.
-    """
-    from evals.traces.files import streams, strict_json
-
-    labels: list[Label] = []
-    gold: list[GoldValue] = []
-    with streams.open_unpacked(path) as stream:
-        for line in streams.read_lines(stream):
-            try:
-                row = {} if line.code else strict_json.parse_line(line.raw)
-            except strict_json.Refused as error:
-                raise LabelsError(f"{path}:{line.number}: {error.reason}") from error
-            if missing := REQUIRED_KEYS - set(row):
-                wanted = ", ".join(sorted(missing))
-                raise LabelsError(f"{path}:{line.number}: a label needs {wanted}")
-            if row["verdict"] in ("", None):
-                continue
-            entry = read_line(row, f"{path}:{line.number}")
-            if entry.annotator == GOLD:
-                about = (entry.trace_id, entry.dimension, entry.verdict)
-                gold.append(GoldValue(*about, entry.source or name))
-            else:
-                labels.append(entry.to_label())
-    return Batch(labels, gold)
-
-
-def read_line(row: dict[str, Any], where: str) -> LabelLine:
-    """Reads and checks a row of a labels file.
-
-    Raises:
-        LabelsError: when a key has a wrong value.
-    """
-    try:
-        return LabelLine.model_validate(row)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0])
-        expected = first["msg"].removeprefix("Input should be ")
-        message = f"{where}: `{key}` is {str(row.get(key))[:60]!r}; expected {expected}"
-        raise LabelsError(message) from error
-
-
-def import_labels(lake: Lake, catalog: Catalog, path: Path) -> int:
-    """Adds a labels file to the lake; a file that was added before is skipped.
-
-    Returns:
-        How many labels and gold values were added.
+        lake: takes the labels.
+        catalog: its suites say which dimensions and words there are.
+        path: a JSONL file, gzipped or not.
+        now: the present; None: it is not recorded when the file arrived.
     """
     name = file_sha(path)[:16]
-    if name in read_label_batches(lake):
-        return 0
-    return add_batches(lake, PrivacyFilter.load(lake, catalog), {name: read_labels(path, name)})
+    is_known, arrival = name in read_label_batches(lake), read_arrivals(lake).get(name)
+    again = arrival.refused if is_known and arrival else ()
+    if is_known and not again:
+        return LabelImport(path, was_added_before=True)
+    file = read_labels(path, name, again)
+    privacy_filter = PrivacyFilter.load(lake, catalog)
+    staged = read_staged_answers(lake, hash_ids(privacy_filter, (row.value for row in file.rows)))
+    sorted_rows = sort_rows(LabelChecks(catalog), privacy_filter, file.rows, staged)
+    refused = tuple(sorted((*file.refused, *sorted_rows.refused)))
+    values = sorted_rows.accepted
+    batch = Batch(
+        [value for value in values if isinstance(value, Label)],
+        [value for value in values if isinstance(value, GoldValue)],
+    )
+    batches = {name: batch}
+    if again:
+        batches = {f"{name}-{digest([row.line for row in file.rows], 8)}": batch} if values else {}
+    record_arrivals(lake, [name], now)
+    added = add_batches(lake, privacy_filter, batches, now)
+    shown_name = privacy_filter.hash_identity(name_without_secrets(path.name))
+    record_refused(lake, name, shown_name, [row.line for row in refused])
+    return LabelImport(path, added, sorted_rows.waiting, sorted_rows.errors, file.blank, refused)
 
 
-def add_batches(lake: Lake, privacy_filter: PrivacyFilter, batches: Mapping[str, Batch]) -> int:
+class SortedRows(NamedTuple):
+    """The rows of a file, checked against the suites."""
+
+    accepted: list[Label | GoldValue]
+    refused: list[RefusedLine]
+    waiting: int
+    errors: int
+
+
+def sort_rows(
+    checks: LabelChecks,
+    privacy_filter: PrivacyFilter,
+    rows: Iterable[LabelRow],
+    staged: Mapping[str, Sequence[Row]],
+) -> SortedRows:
+    """Refuses the rows that no suite can use.
+
+    A verdict of a judge or rule that the suite does not map is accepted: it becomes an error row,
+    which is counted, since the judge was asked and gave no usable verdict.
+    """
+    found = SortedRows([], [], 0, 0)
+    waiting = errors = 0
+    for line, value in rows:
+        traces = staged.get(privacy_filter.hash_identity(value.subject_id), ())
+        problem = checks.find_problem(value, traces[-1]["app"] if traces else None)
+        is_verdict = problem is not None and problem.code == "unmapped-verdict"
+        if problem and not (is_verdict and isinstance(value, Label) and not is_from_people(value)):
+            found.refused.append(RefusedLine(line, problem.words))
+            continue
+        found.accepted.append(value)
+        waiting += not traces
+        errors += problem is not None
+    return found._replace(waiting=waiting, errors=errors)
+
+
+def hash_ids(privacy_filter: PrivacyFilter, values: Iterable[Label | GoldValue]) -> set[str]:
+    """Returns the ids of labelled traces as the home stores them."""
+    return {privacy_filter.hash_identity(value.subject_id) for value in values}
+
+
+def add_batches(
+    lake: Lake,
+    privacy_filter: PrivacyFilter,
+    batches: Mapping[str, Batch],
+    now: datetime | None = None,
+) -> int:
     """Adds batches by name, and records the nights each changes, which are scored again.
 
     A label that names no answer is bound to the stored one. Reads only nights that have one of
@@ -183,6 +167,7 @@ def add_batches(lake: Lake, privacy_filter: PrivacyFilter, batches: Mapping[str,
         privacy_filter.hash_identity(one) for batch in batches.values() for one in batch.trace_ids()
     }
     staged = read_staged_answers(lake, ids)
+    record_arrivals(lake, batches, now)
     touched: dict[str, set[date]] = {}
     added = 0
     for name, batch in batches.items():
@@ -240,6 +225,21 @@ def read_staged_answers(lake: Lake, ids: Collection[str]) -> dict[str, list[Row]
     return by_trace
 
 
+def read_apps(lake: Lake, ids: Collection[str]) -> dict[str, str]:
+    """Reads the application of each of some traces that have arrived."""
+    nights = find_nights(lake, ids)
+    if not nights:
+        return {}
+    with open_duckdb() as db:
+        db.register("wanted", build_id_table(ids))
+        create_table_view(db, lake, "staged", nights)
+        return dict(db.sql(STAGED_APPS).fetchall())
+
+
+STAGED_APPS = """
+    select trace_id, arg_max(app, ts) from staged
+    where trace_id in (select trace_id from wanted) group by trace_id
+"""
 STAGED_ANSWERS = """
     select distinct trace_id, app, ts, input, context, output from staged
     where trace_id in (select trace_id from wanted)
@@ -254,30 +254,8 @@ def bind_to_answer(label: Label, rows: Sequence[Row]) -> Label:
     return dataclasses.replace(label, answer=answers.pop())
 
 
-def add_label_files(lake: Lake, catalog: Catalog, more: Iterable[Path] = ()) -> int:
-    """Adds the catalog's label files and some more; returns how many labels are new."""
-    return sum(import_labels(lake, catalog, path) for path in (*catalog.label_files, *more))
-
-
-def map_labels(
-    catalog: Catalog, labels: Iterable[Label], night: date, traces: Iterable[Trace]
-) -> list[MappedLabel]:
-    """Maps people's labels of a night's traces to the suite's dimensions; omits unmapped ones."""
-    by_trace: dict[str, list[Label]] = defaultdict(list)
-    for label in labels:
-        if is_from_people(label) and label.subject == "trace":
-            by_trace[label.subject_id].append(label)
-    mapped: list[MappedLabel] = []
-    for trace in (one for one in traces if one.app not in catalog.broken):
-        suite = catalog.suites.get(catalog.app(trace.app).suite or "")
-        for dimension in suite.dimensions if suite else ():
-            name = dimension.labels or dimension.dimension
-            for label in by_trace.get(trace.trace_id, ()):
-                result = map_verdict(dimension.mapping, label.verdict)
-                if label.dimension != name or not is_about(label, trace):
-                    continue
-                if isinstance(result, Outcome):
-                    verdict = "pass" if result.passed else "fail"
-                    row = (night, trace.app, trace.trace_id, dimension.dimension, verdict)
-                    mapped.append(MappedLabel(*row, label.annotator, label.annotator_kind))
-    return mapped
+def add_label_files(
+    lake: Lake, catalog: Catalog, more: Iterable[Path] = (), now: datetime | None = None
+) -> list[LabelImport]:
+    """Adds the catalog's label files and some more; returns what became of each."""
+    return [import_labels(lake, catalog, path, now) for path in (*catalog.label_files, *more)]

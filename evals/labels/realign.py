@@ -12,7 +12,7 @@ from typing import Any
 
 from evals.evaluators.registry import find_declared_type
 from evals.labels import alignment, review_queue
-from evals.labels.label_files import map_labels
+from evals.labels.mapped_labels import map_labels
 from evals.records import Score
 from evals.specs import Catalog, Judge
 from evals.storage import night_state
@@ -62,7 +62,7 @@ def list_review_dimensions(catalog: Catalog, app: str) -> dict[str, tuple[str, s
         for d in dimensions
         if d.recorded or (d.check and find_declared_type(d.check).needs_alignment)
     ]
-    return {d.dimension: (d.labels or d.dimension, d.question) for d in judged or dimensions}
+    return {d.dimension: (d.labels_name, d.question) for d in judged or dimensions}
 
 
 def build_sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ def collect_judged_pairs(
         session = {trace.trace_id: trace.session_id or trace.trace_id for trace in traces}
         human_verdicts = {
             (row.trace_id, row.dimension): row.verdict == "pass"
-            for row in map_labels(catalog, labels, night, traces)
+            for row in map_labels(lake, catalog, labels, night)
         }
         for score in read_current_scores(lake, catalog, night):
             human = human_verdicts.get((score.trace_id, score.dimension))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from evals.evaluators.gold import digest_answer, is_about, is_from_people
+from evals.evaluators.gold import digest_answer, is_about
+from evals.evaluators.label_verdicts import is_from_people
 from evals.records import GoldValue, Label, Score, Trace, digest
 from evals.storage.documents.review_queues import ReviewQuestion
 from evals.worklist.sampling import compute_place

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from evals.records import Json
+from evals.records import AnnotatorKind, Json
 from evals.specs.call_limits import Sample
+from evals.specs.label_rules import LabelRules, Meaning, Pool, refuse_contradiction
 from evals.specs.spec import NAME, Name, Reads, Spec
 
 
@@ -58,16 +59,70 @@ class Dimension(Spec):
         "every trace, of a judge 1,000 a night",
     )
     labels: str | None = Field(default=None, description="the dimension name its labels use")
-    mapping: dict[str, Literal["pass", "fail", "skip"]] = Field(
+    mapping: dict[str, Meaning] = Field(
         default={"pass": "pass", "fail": "fail"},
         alias="map",
-        description="the labels' words as pass, fail or skip; another word is an error",
+        description="the labels' words, without case and surrounding spaces, as pass, fail or "
+        "skip; another word is an error. A key such as `>= 4` is compared with numbers, and a list "
+        "is read tag by tag",
+    )
+    maps: dict[AnnotatorKind, dict[str, Meaning]] = Field(
+        default={},
+        description="another map for a kind of annotator (`human`, `adjudicated`, `judge`, `rule`)",
+    )
+    pool: Pool = Field(
+        default="majority",
+        description="several annotators of one answer: the majority, or the `worst` of their "
+        "verdicts",
+    )
+    unlabelled: Literal["pass", "fail"] | None = Field(
+        default=None,
+        description="what it means that no person labelled an answer; null: nothing",
+    )
+    min_coverage: float = Field(
+        default=0.9,
+        ge=0,
+        le=1,
+        description="the share of the night's answers that people must have judged before their "
+        "row decides",
     )
     recorded: bool = Field(
         default=False, description="show recorded judges, rules and adjudications"
     )
     gate: bool = Field(default=True, description="whether it may gate the night")
     version: int = Field(default=1, description="raised to score again where no other key changed")
+
+    @field_validator("mapping")
+    @classmethod
+    def check_map(cls, value: dict[str, Meaning]) -> dict[str, Meaning]:
+        """Refuses a map that contradicts itself."""
+        refuse_contradiction(value)
+        return value
+
+    @field_validator("maps")
+    @classmethod
+    def check_maps(
+        cls, value: dict[AnnotatorKind, dict[str, Meaning]]
+    ) -> dict[AnnotatorKind, dict[str, Meaning]]:
+        """Refuses maps that contradict themselves."""
+        for mapping in value.values():
+            refuse_contradiction(mapping)
+        return value
+
+    @property
+    def label_rules(self) -> LabelRules:
+        """How its labels are read."""
+        return LabelRules(
+            map={**self.mapping},
+            maps={kind: {**mapping} for kind, mapping in self.maps.items()},
+            pool=self.pool,
+            unlabelled=self.unlabelled,
+        )
+
+    @property
+    def labels_name(self) -> str:
+        """The dimension name that its labels use."""
+        return self.labels or self.dimension
 
 
 class Suite(Spec):

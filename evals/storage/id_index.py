@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 FOLDER = "ids"
 DRAWN = 16
 """An id this long was drawn or names its day: no other trace has it. Shorter ones are counters."""
-SELECT = f"""
-    select distinct case when length(trace_id) >= {DRAWN} then hash(trace_id) | 1
-    else hash(trace_id) & 18446744073709551614 end as h
+HASH = f"""
+    case when length(trace_id) >= {DRAWN} then hash(trace_id) | 1
+    else hash(trace_id) & 18446744073709551614 end
 """
 """The lowest bit is 1 for a drawn id."""
+SELECT = f"select distinct {HASH} as h"
+SELECT_BOTH = f"select trace_id, {HASH} as h from wanted order by h"  # noqa: S608  no input
 
 
 def find_nights(lake: Lake, ids: Collection[str]) -> list[date]:
@@ -112,3 +114,19 @@ def build_index(lake: Lake, night: date, path: Path) -> Hashes:
         for old in path.parent.glob(f"{night}.*.npy"):
             old.unlink(missing_ok=True)
     return own
+
+
+def find_unstaged(lake: Lake, ids: Collection[str]) -> set[str]:
+    """Returns those of some ids that no night has staged: their traces have not arrived."""
+    import numpy as np
+
+    if not ids:
+        return set()
+    with open_duckdb() as db:
+        db.register("wanted", build_id_table(ids))
+        found = db.sql(SELECT_BOTH).fetchall()
+    hashes = np.array([row[1] for row in found], np.uint64)
+    is_staged = np.zeros(len(hashes), bool)
+    for _, own in load_indexes(lake, lake.list_nights("staged")):
+        is_staged |= mark_members(own, hashes)
+    return {row[0] for row, is_known in zip(found, is_staged, strict=True) if not is_known}

@@ -23,6 +23,9 @@ Row: TypeAlias = dict[str, Json]
 ChangeRow: TypeAlias = Callable[[Row], Row | None]
 """Returns a row changed or as it is; None removes it."""
 
+ARRIVALS = "label_arrivals.json"
+"""The document of when each batch arrived; those before it was kept have no entry."""
+
 OPTIONAL = (
     "critique", "answer", "rubric_version", "time", "seconds_spent", "sampling_probability",
     "supersedes",
@@ -36,9 +39,17 @@ def write_labels(lake: Lake, labels: Sequence[Label], name: str) -> int:
 
 
 def read_labels(lake: Lake) -> list[Label]:
-    """Reads every label that no other supersedes, in the order of its batch's name."""
-    rows = read_batches(lake, LABELS)
-    return drop_superseded(parse_label(row) for row in rows)
+    """Reads every label that no other names as superseded, in the order of arrival."""
+    batches = read_label_batches(lake).values()
+    return drop_superseded(label for batch in batches for label in batch)
+
+
+def read_label_batches(lake: Lake) -> dict[str, list[Label]]:
+    """Reads the labels of each batch by its name, in the order of arrival."""
+    return {
+        path.stem: [parse_label(row) for row in read_rows(path)]
+        for path in list_batches(lake, LABELS)
+    }
 
 
 def write_gold_values(lake: Lake, values: Sequence[GoldValue], name: str) -> int:
@@ -47,8 +58,8 @@ def write_gold_values(lake: Lake, values: Sequence[GoldValue], name: str) -> int
 
 
 def read_gold_values(lake: Lake) -> list[GoldValue]:
-    """Reads every gold value of single subjects, in the order of its batch's name."""
-    return [GoldValue(**row) for row in read_batches(lake, GOLD)]
+    """Reads every gold value of single subjects, in the order of arrival."""
+    return [GoldValue(**row) for path in list_batches(lake, GOLD) for row in read_rows(path)]
 
 
 def change_label_rows(lake: Lake, folder: Literal["labels", "gold"], change: ChangeRow) -> int:
@@ -70,14 +81,16 @@ def locate_batch(lake: Lake, folder: str, name: str) -> Path:
 
 
 def list_batches(lake: Lake, folder: str) -> list[Path]:
-    """Lists the files of all batches by name."""
-    return [lake.store.path(name) for name in lake.store.list_names(f"{folder}/*.jsonl")]
+    """Lists the files of all batches by arrival; those without a record of it come first, by name.
 
-
-def read_batches(lake: Lake, folder: str) -> Iterator[dict[str, Any]]:
-    """Yields the rows of all batches."""
-    for path in list_batches(lake, folder):
-        yield from read_rows(path)
+    Args:
+        lake: has the batches.
+        folder: `labels` or `gold`.
+    """
+    arrivals: dict[str, dict[str, Any]] = lake.read_document(ARRIVALS) or {}
+    places = {name: int(arrival["order"]) for name, arrival in arrivals.items()}
+    paths = [lake.store.path(name) for name in lake.store.list_names(f"{folder}/*.jsonl")]
+    return sorted(paths, key=lambda path: (places.get(path.stem, -1), path.name))
 
 
 def encode_label(label: Label) -> Row:

@@ -107,15 +107,13 @@ class NoiseRow(NamedTuple):
 
 
 class MappedLabel(NamedTuple):
-    """A person's label in the words of the suite: what alignment is measured against."""
+    """What people decided on a trace and a dimension: what alignment is measured against."""
 
     date: date
     app: str
     trace_id: str
     dimension: str
     verdict: str
-    annotator: str
-    annotator_kind: str
     subject: Subject = "trace"
     subject_id: str | None = None
     """Of a session or a pair; null: the trace itself."""

@@ -9,15 +9,17 @@ import dataclasses
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.evaluators.gold import GoldAndLabels, is_from_people, take_majority
+from evals.evaluators.gold import GoldAndLabels
+from evals.evaluators.label_verdicts import is_from_people, map_verdict
 from evals.evaluators.protocol import Result
 from evals.records import Failure, Outcome, Trace
 from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, parse, read_list
+from evals.specs.label_rules import LabelRules
 from evals.storage.lake import Lake
 from evals.storage.queries import query_tables, quote_text
 from evals.storage.store import FileState, read_file_states
@@ -116,46 +118,48 @@ def find_carriers(
 
     The oldest, so that new nights and new labels change nothing and nothing is asked again.
     """
-    mapping = find_mapping(catalog, evaluator)
-    named = tuple(sorted(list_failed_ids(references, evaluator, mapping)))
+    rules = find_rules(catalog, evaluator)
+    named = tuple(sorted(list_failed_ids(references, evaluator, rules)))
     if not named:
         return ()
     nights = tuple(day for day in lake.list_nights("traces") if day <= night)
     stamp = read_file_states(lake.list_files("traces", nights))
     traces = read_oldest_traces(lake, evaluator.app, named, nights, stamp)
-    failed = (t for t in traces if is_failed_by_people(references, evaluator, mapping, t))
+    failed = (t for t in traces if is_failed_by_people(references, evaluator, rules, t))
     return tuple(itertools.islice(failed, catalog.attacks.carriers))
 
 
-def find_mapping(catalog: Catalog, evaluator: Evaluator) -> Mapping[str, str]:
-    """Returns the suite's mapping from labels to pass and fail."""
+def find_rules(catalog: Catalog, evaluator: Evaluator) -> LabelRules:
+    """Returns how the suite reads the labels of an evaluator's dimension."""
     suite = catalog.suites.get(catalog.app(evaluator.app).suite or "")
     dimensions = suite.dimensions if suite else ()
-    mappings: dict[str, Mapping[str, str]] = {d.dimension: d.mapping for d in dimensions}
-    return mappings.get(evaluator.dimension, {})
+    by_name = {d.dimension: d.label_rules for d in dimensions}
+    return by_name.get(evaluator.dimension, LabelRules())
 
 
 def list_failed_ids(
-    references: GoldAndLabels, evaluator: Evaluator, mapping: Mapping[str, str]
+    references: GoldAndLabels, evaluator: Evaluator, rules: LabelRules
 ) -> Iterator[str]:
     """Lists the traces that at least one person failed."""
     for trace_id, labels in references.labels.items():
         if any(
             label.dimension == evaluator.labels
             and is_from_people(label)
-            and mapping.get(str(label.verdict)) == "fail"
+            and is_failing(map_verdict(rules.map_for(label.annotator_kind), label.verdict))
             for label in labels
         ):
             yield trace_id
 
 
 def is_failed_by_people(
-    references: GoldAndLabels, evaluator: Evaluator, mapping: Mapping[str, str], trace: Trace
+    references: GoldAndLabels, evaluator: Evaluator, rules: LabelRules, trace: Trace
 ) -> bool:
-    """Whether people failed a trace's present answer; adjudicated labels outweigh others."""
-    labels = [x for x in references.labels_on(trace, evaluator.labels) if is_from_people(x)]
-    labels = [x for x in labels if x.annotator_kind == "adjudicated"] or labels
-    result = take_majority(mapping, labels) if labels else None
+    """Whether people failed a trace's present answer."""
+    return is_failing(references.decide_people(rules, trace, evaluator.labels))
+
+
+def is_failing(result: Result | None) -> bool:
+    """Whether a result is the verdict fail."""
     return isinstance(result, Outcome) and not result.passed
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from evals import models
 from evals.evaluators import registry
+from evals.labels.stored_checks import check_stored_labels
 from evals.reports.missing_nights import find_missing_nights, group_outages
 from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
 from evals.storage.documents.inbox_files import read_inbox_files
@@ -54,6 +55,7 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
         ),
         *check_pins(catalog, models.read_model_lists(lake), today),
         *check_nights(lake, catalog),
+        *(Finding(*finding) for finding in check_stored_labels(lake, catalog, datetime.now(UTC))),
         *check_rows(lake, catalog),
     ]
 

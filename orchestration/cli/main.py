@@ -19,6 +19,7 @@ from orchestration.cli import (
     import_pull,
     init,
     judges,
+    labels,
     migrate,
     nightly,
     privacy,
@@ -59,7 +60,6 @@ class Andon(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Runs a command; exits 2 for an error the user can fix, 4 for one of the machine."""
-        from evals.labels.label_files import LabelsError
         from evals.sources.api import SourceError
         from evals.specs import CatalogError
         from evals.storage.documents.home_contents import OtherContents
@@ -74,7 +74,7 @@ class Andon(click.Group):
             more = len(error.messages) - 1
             rest = f"; `andon doctor` lists {more} more" if more > 0 else ""
             fail(USAGE, f"{error}{rest}")
-        except (LabelsError, OtherContents) as error:
+        except OtherContents as error:
             fail(USAGE, str(error))
         except (LakeError, SourceError, OSError) as error:
             fail(INFRASTRUCTURE, str(error))
@@ -97,7 +97,7 @@ def main() -> None:
     """
 
 
-GROUPS = (init, nightly, reports, upkeep, privacy, import_pull, batches, judges, migrate)
+GROUPS = (init, nightly, reports, labels, upkeep, privacy, import_pull, batches, judges, migrate)
 for command in (command for group in GROUPS for command in group.COMMANDS):
     main.add_command(command)
 

@@ -1,4 +1,4 @@
-"""Commands around the nightly run: labels, quarantine, doctor, ui.
+"""Commands around the nightly run: quarantine, doctor, ui.
 
 The run itself is in `nightly`.
 """
@@ -8,13 +8,12 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestration.cli.lookups import check_app, open_existing
 from orchestration.cli.options import (
-    DAY,
     DONE,
     USAGE,
     fail,
@@ -25,56 +24,7 @@ from orchestration.cli.options import (
 from orchestration.runtime import terminal
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from evals.validation.quarantine import Refusal
-
-
-@click.group()
-def labels() -> None:
-    """Exports the review queue and imports labels."""
-
-
-@labels.command("export")
-@home_options
-@click.option("--date", "only", type=DAY, required=True, help="The night.")
-@click.option("--app", help="One application.")
-@click.option(
-    "-o", "--out", type=click.File("w", encoding="utf-8"), default="-", help="The file to write."
-)
-def labels_export(
-    home: Path | None, catalog: Path | None, only: date, app: str | None, out: IO[str]
-) -> None:
-    """Writes a night's review queue as JSONL with an empty verdict to fill in.
-
-    \b
-    Example:
-      andon labels export --date 2026-10-14 -o queue.jsonl
-    """
-    from evals.labels import realign
-
-    settings = read_options(home, catalog)
-    lake = open_existing(settings)
-    check_app(settings, lake, app)
-    for row in realign.build_sheet(lake, only, app):
-        out.write(terminal.to_json(row) + "\n")
-
-
-@labels.command("import")
-@home_options
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
-def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
-    """Adds a file of labels; skips rows whose verdict is empty.
-
-    \b
-    Example:
-      andon labels import queue.jsonl
-    """
-    from evals.labels.label_files import import_labels
-
-    settings = read_options(home, catalog)
-    added = import_labels(settings.open_lake(), settings.load_catalog(), path)
-    terminal.print_line(f"{added} labels added; `andon nightly` reports them")
 
 
 @click.group(invoke_without_command=True)
@@ -269,4 +219,4 @@ def ui(home: Path | None, catalog: Path | None, port: int) -> None:
         fail(USAGE, str(error))
 
 
-COMMANDS = (labels, quarantine, doctor, ui)
+COMMANDS = (quarantine, doctor, ui)

@@ -12,6 +12,7 @@ import dagster as dg
 
 from evals import pipeline
 from evals.ingest.inbox import find_unread
+from evals.labels.label_files import LabelImport
 from evals.readable import make_name_readable
 from evals.sources import locations
 from evals.specs import Catalog
@@ -207,13 +208,22 @@ def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
     )
     def labels(context: dg.AssetExecutionContext) -> Materialized:
         """One row per trace × dimension × annotator: the verdict of a person or another judge."""
-        lake, added = settings.open_lake(), 0
+        lake, files = settings.open_lake(), list[LabelImport]()
         if not is_intake_done(context.run.tags):
-            added = pipeline.add_labels(lake, settings.load_catalog(), settings.labels)
+            files = pipeline.add_labels(
+                lake, settings.load_catalog(), settings.labels, datetime.now(UTC)
+            )
+        for line in (line for file in files for line in file.describe_refused()):
+            context.log.warning("label refused: %s", line)
         kinds = Counter(label.annotator_kind for label in read_labels(lake))
         rows = [{"annotator_kind": kind, "labels": n} for kind, n in sorted(kinds.items())]
         return dg.MaterializeResult(
-            metadata={"labels": kinds.total(), "added": added, "by_kind": show_table(rows)}
+            metadata={
+                "labels": kinds.total(),
+                "added": sum(file.added for file in files),
+                "refused": sum(len(file.refused) for file in files),
+                "by_kind": show_table(rows),
+            }
         )
 
     return labels

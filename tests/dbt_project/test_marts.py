@@ -125,16 +125,14 @@ def make_score(trace_id: str, verdict: str | None, **fields: Any) -> Row:
     return {**defaults, "trace_id": trace_id, "verdict": verdict, **fields}
 
 
-def make_label(trace_id: str, verdict: str, annotator: str, kind: str = "human") -> Row:
-    """An annotator's verdict on a trace."""
+def make_label(trace_id: str, verdict: str) -> Row:
+    """What people decided on a trace."""
     return {
         "date": NIGHT,
         "app": "chat",
         "trace_id": trace_id,
         "dimension": "polite",
         "verdict": verdict,
-        "annotator": annotator,
-        "annotator_kind": kind,
     }
 
 
@@ -178,15 +176,11 @@ def night(parsed: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Scratch
     )
     scratch.fill(
         "labels",
-        make_label("t0", "pass", "ann"),
-        make_label("t1", "pass", "ann"),
-        make_label("t2", "pass", "ann"),
-        make_label("t2", "fail", "panel", "adjudicated"),
-        make_label("t3", "pass", "ann"),
-        make_label("t3", "fail", "bob"),
-        make_label("t5", "fail", "ann"),
-        make_label("t6", "fail", "ann"),
-        make_label("t7", "pass", "rules", "rule"),
+        make_label("t0", "pass"),
+        make_label("t1", "pass"),
+        make_label("t2", "fail"),
+        make_label("t5", "fail"),
+        make_label("t6", "fail"),
     )
     scratch.fill(
         "slices", make_slice("model", "by", "model"), make_slice("refund", "keyword", "refund")
@@ -229,8 +223,8 @@ def test_rates_of_a_slice_are_over_its_members_only(night: Scratch) -> None:
     assert rows == [("all", 8, 5), ("model=m1", 7, 4), ("model=m2", 1, 1), ("refund", 1, 1)]
 
 
-def test_agreement_is_with_people_adjudicated_first_and_ties_dropped(night: Scratch) -> None:
-    """One of each: t0 agrees on pass, t1 not, t2 is overruled, t5 agrees on fail."""
+def test_agreement_is_with_what_people_decided(night: Scratch) -> None:
+    """One of each: t0 agrees on pass, t1 and t2 do not, t5 agrees on fail; t6 has no score."""
     assert night.query("select tp, fn, fp, tn from fct_agreement") == [(1, 1, 1, 1)]
 
 
@@ -267,8 +261,8 @@ def test_only_production_counts(scratch: Scratch) -> None:
     verdict = {"date": NIGHT, "app": "chat", "trace_id": "a", "guardrail": "pii"}
     verdict |= {"evaluator_version": "g1", "tripped": True}
     scratch.fill("verdicts", *({**verdict, "origin": origin} for origin in others))
-    scratch.fill("labels", *({**make_label("a", "fail", "ann"), "origin": o} for o in others))
-    scratch.fill("labels", make_label("a", "pass", "ann"))
+    scratch.fill("labels", *({**make_label("a", "fail"), "origin": o} for o in others))
+    scratch.fill("labels", make_label("a", "pass"))
     scratch.build_without_errors("quality")
     assert scratch.query("select subject, subject_id, origin, verdict from fct_scores") == [
         ("trace", "a", "production", "pass")

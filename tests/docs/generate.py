@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from evals.evaluators import catalog_schemas, registry
-from evals.labels.label_files import LabelLine
+from evals.labels.label_lines import LabelLine
 from evals.reports.schema import make_schema
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,7 @@ WIDTH = 90
 REPORT_SCHEMA = "../evals/reports/report.schema.json"
 """It ships with the package."""
 REPORT_PROSE = Path(__file__).parent / "report_prose.md"
+LABELS_PROSE = Path(__file__).parent / "labels_prose.md"
 
 
 def quick() -> dict[str, str]:
@@ -86,7 +87,8 @@ def catalog() -> str:
         parts.append(f"## `{catalog_schemas.FILES[kind]}`\n")
         parts += list(tables(schema))
     parts += ["## Gold sets: `gold/NAME.jsonl` or `gold/NAME.csv`\n", GOLD]
-    parts += ["## Labels files\n", LABELS, table(LabelLine.model_json_schema(by_alias=False))]
+    parts += ["## Labels files\n", LABELS_PROSE.read_text("utf-8").rstrip() + "\n"]
+    parts += [table(LabelLine.model_json_schema(by_alias=False))]
     parts += checks()
     return "\n".join(parts)
 
@@ -95,13 +97,6 @@ GOLD = (
     "Rows of `input` and `gold`: the gold value for every trace with exactly that input. A suite "
     "names the set with `gold: NAME`; `gold: labels` takes the value from labels whose annotator "
     "is `gold`. A trace without gold is skipped.\n"
-)
-
-
-LABELS = (
-    "What people and others judged, as JSON Lines (`--labels`, `label_files`, `andon labels "
-    "import`). Rows whose annotator is `gold` are gold values; rows with an empty verdict are left "
-    "out; other keys are ignored. `note` is another name of `critique`.\n"
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 from evals.evaluators import catalog_schemas
 from evals.reports import report
 from evals.reports.schema import make_schema
-from evals.specs import CatalogError, load_catalog
+from evals.specs import CatalogError, Suite, load_catalog
 from tests.docs import generate
 
 TEAMS = generate.ROOT / "tests" / "catalogs"
@@ -142,3 +143,13 @@ def test_the_schema_that_ships_is_the_one_of_the_dataclasses() -> None:
     rows = schema["$defs"]["Result"]["properties"]
     plain = {"evaluator_version", "passed", "failed"}
     assert {key for key, value in rows.items() if "description" not in value} <= plain
+
+
+def test_every_example_of_labels_is_a_suite() -> None:
+    """Each block of the page about labels loads as it is."""
+    text = generate.LABELS_PROSE.read_text("utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 7
+    for block in blocks:
+        assert Suite.model_validate(yaml.safe_load(block)).dimensions
+        assert accepts("suite", yaml.safe_load(block))

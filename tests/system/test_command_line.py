@@ -142,6 +142,7 @@ def test_a_gate_says_why_a_night_has_no_report(team: Team) -> None:
         ("report", "list"),
         ("report", "show", "--app", "hello"),
         ("report", "diff", "--app", "hello", "--date", BASE),
+        ("labels",),
         ("labels", "export", "--date", BASE),
         ("quarantine", "list"),
         ("quarantine", "replay"),
@@ -358,17 +359,22 @@ def test_an_unusable_home_is_an_infrastructure_error(team: Team, tmp_path: Path)
         ),
     ],
 )
-def test_a_row_that_is_no_label_refuses_its_file(
+def test_a_row_that_is_no_label_is_refused_alone(
     team: Team, tmp_path: Path, line: str, about: str
 ) -> None:
-    """Labels are kept for ever, so a bad row is named by file and line and nothing is kept."""
+    """It is named by file and line and the command ends with 2; the row after it is added."""
+    good = {"trace_id": "t", "dimension": "greets", "verdict": "Pass", "annotator": "a"}
     path = tmp_path / "labels.jsonl"
-    path.write_text(f"\n{line}\n")
+    path.write_text(f"\n{line}\n" + json.dumps({**good, "annotator_kind": "human"}))
     other = Team(tmp_path, team.catalog)
     result = other.run("labels", "import", path, code=2)
     assert result.errors.startswith(f"andon: {path}:2: ")
     assert about in result.errors
-    assert not list(other.home.glob("labels/*"))
+    assert result.out.startswith("1 label added, 1 of them waiting for a trace")
+    assert "1 refused" in result.out
+    counted = other.run("labels").out
+    assert counted == "1 waiting for its trace; `andon doctor` names it\n"
+    assert other.run_json("labels") == {"apps": [], "waiting": 1}
 
 
 def test_doctor_finds_nothing_wrong_with_a_good_team(team: Team) -> None:

@@ -4,8 +4,6 @@ select
     cast(trace_id as varchar) as trace_id,
     {{ subject_key() }},
     cast(dimension as varchar) as dimension,
-    cast(verdict as varchar) as verdict,
-    cast(annotator as varchar) as annotator,
-    cast(annotator_kind as varchar) as annotator_kind
+    cast(verdict as varchar) as verdict
 from {{ source('lake', 'labels') }}
 where {{ is_production() }}

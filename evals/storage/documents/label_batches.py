@@ -1,13 +1,28 @@
-"""Which nights each batch of labels touches: those are due again when it comes."""
+"""The batches of labels: the nights each touches, which are due again, and how it arrived."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import date
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
+from evals.storage.label_records import ARRIVALS
 from evals.storage.lake import Lake
 
 NAME = "label_batches.json"
+
+
+class Arrival(NamedTuple):
+    """How a batch of labels arrived."""
+
+    order: int
+    """How many batches arrived before it."""
+    time: datetime | None = None
+    """When it was first added; None where nobody recorded it."""
+    refused: tuple[int, ...] = ()
+    """The lines of its file that were refused, which are tried again with the file."""
+    file: str = ""
+    """The name of its file; empty where the labels came with an export."""
 
 
 def read_label_batches(lake: Lake) -> dict[str, tuple[date, ...]]:
@@ -21,3 +36,52 @@ def add_label_batches(lake: Lake, batches: Mapping[str, Collection[date]]) -> No
     known = {**read_label_batches(lake), **batches}
     rows = {name: [night.isoformat() for night in sorted(own)] for name, own in known.items()}
     lake.replace_document(NAME, rows)
+
+
+def read_arrivals(lake: Lake) -> dict[str, Arrival]:
+    """Reads how each batch arrived, by its name; batches of older homes have no entry."""
+    found: dict[str, dict[str, Any]] = lake.read_document(ARRIVALS) or {}
+    return {name: parse_arrival(row) for name, row in found.items()}
+
+
+def parse_arrival(row: Mapping[str, Any]) -> Arrival:
+    """Returns an entry of the document as a record."""
+    time = row.get("time")
+    known_time = datetime.fromisoformat(time) if time else None
+    return Arrival(row["order"], known_time, tuple(row.get("refused", ())), row.get("file", ""))
+
+
+def record_arrivals(lake: Lake, names: Iterable[str], now: datetime | None = None) -> None:
+    """Records batches in the order in which they arrive; one that came before keeps its place.
+
+    Args:
+        lake: has the document.
+        names: the batches.
+        now: the present; None: not recorded.
+    """
+    arrivals = read_arrivals(lake)
+    for name in names:
+        arrivals.setdefault(name, Arrival(len(arrivals), now))
+    write_arrivals(lake, arrivals)
+
+
+def record_refused(lake: Lake, name: str, file: str, refused: Iterable[int]) -> None:
+    """Records which lines of a batch's file were refused, in the place of those before."""
+    arrivals = read_arrivals(lake)
+    arrival = arrivals.get(name) or Arrival(len(arrivals))
+    arrivals[name] = arrival._replace(refused=tuple(refused), file=file)
+    write_arrivals(lake, arrivals)
+
+
+def write_arrivals(lake: Lake, arrivals: Mapping[str, Arrival]) -> None:
+    """Replaces the document."""
+    rows = {name: describe_arrival(arrival) for name, arrival in arrivals.items()}
+    lake.replace_document(ARRIVALS, rows)
+
+
+def describe_arrival(arrival: Arrival) -> dict[str, Any]:
+    """Returns a record as an entry of the document, without what is not known."""
+    time = {"time": arrival.time.isoformat()} if arrival.time else {}
+    refused = {"refused": list(arrival.refused)} if arrival.refused else {}
+    file = {"file": arrival.file} if arrival.file else {}
+    return {"order": arrival.order, **time, **refused, **file}

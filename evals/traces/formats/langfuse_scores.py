@@ -29,7 +29,7 @@ def read_score(row: Object) -> Label:
             "The score belongs to a session or a dataset run and to no trace; leave such out.",
         )
     label = build_label(row)
-    if label is None:
+    if label is None or label.verdict is None:
         raise Refused("empty-score", "The score has no name or no value; leave it out.")
     return label
 

@@ -314,6 +314,6 @@ def read_feedback(row: Object) -> Label:
         notes.append(f"correction: {plain_text.to_text(correction)}")
     note = "; ".join(filter(None, notes))
     label = canonical.make_label(trace_id, to_text(row.get("key")), score, annotator, kind, note)
-    if label is None:
+    if label is None or label.verdict is None:
         raise Refused("empty-score", "The feedback has no key, or neither score nor value.")
     return label

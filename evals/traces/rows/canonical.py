@@ -313,15 +313,17 @@ def make_label(
     kind: AnnotatorKind,
     critique: str = "",
 ) -> Label | None:
-    """Makes a label of a score or a comment in an export; None where it is empty.
+    """Makes a label of a score or a comment in an export; None where a person gave no verdict.
 
-    An annotator called `gold` is renamed: gold labels come from the catalog alone.
+    A judge or rule that gave none made an error, which is counted. An annotator called `gold` is
+    renamed: gold labels come from the catalog alone.
     """
-    if verdict is None or verdict == "" or not trace_id or not dimension:
+    is_empty = verdict is None or verdict == ""
+    if not trace_id or not dimension or (is_empty and kind in ("human", "adjudicated")):
         return None
     name = annotator.strip()[:MAX_ID] or kind
     name = f"{name}-outside" if name.lower() == "gold" else name
-    return Label(trace_id, dimension[:MAX_ID], verdict, name, kind, critique)
+    return Label(trace_id, dimension[:MAX_ID], None if is_empty else verdict, name, kind, critique)
 
 
 class ChosenTimestamp(NamedTuple):

@@ -9,7 +9,7 @@ select
     count(*) filter (labels.verdict = 'fail' and scores.verdict = 'pass') as fp,
     count(*) filter (labels.verdict = 'fail' and scores.verdict = 'fail') as tn
 from {{ ref('fct_scores') }} as scores
-inner join {{ ref('int_human_labels') }} as labels
+inner join {{ ref('stg_labels') }} as labels
     on scores.date = labels.date
     and scores.app = labels.app
     and scores.subject = labels.subject

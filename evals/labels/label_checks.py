@@ -1,0 +1,103 @@
+"""Checks labels against the suites: whether a dimension exists there, and a word has a meaning.
+
+Reads no file; a label's application is given.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from evals.evaluators.label_verdicts import is_mapped, spell_verdict
+from evals.records import GoldValue, Label
+from evals.specs import Catalog, Dimension
+
+SHOWN = 8
+"""Names listed in a message."""
+
+Vocabulary = Mapping[str, tuple[Dimension, ...]]
+"""The dimensions of suites by the name that labels give them."""
+
+
+class LabelProblem(NamedTuple):
+    """Why no suite can use a label."""
+
+    code: str
+    """`unknown-dimension` or `unmapped-verdict`."""
+    words: str
+
+
+class LabelChecks:
+    """The dimensions and words that each application's suite knows."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.by_app: dict[str, Vocabulary | None] = {}
+        suites = {name for app in catalog.apps.values() if (name := app.suite)}
+        everything = [d for name in sorted(suites) for d in catalog.suites[name].dimensions]
+        is_known = not catalog.broken and all(app.suite for app in catalog.apps.values())
+        self.anywhere = index_by_name(everything) if everything and is_known else None
+
+    def find_vocabulary(self, app: str | None) -> Vocabulary | None:
+        """Returns what labels of an application may name; None where everything is accepted.
+
+        Args:
+            app: the application; None: the trace has not arrived, so any application's suite will
+                do. An application without a suite, or with a broken one, accepts everything.
+        """
+        if app is None:
+            return self.anywhere
+        if app not in self.by_app:
+            name = None if app in self.catalog.broken else self.catalog.app(app).suite
+            suite = self.catalog.suites.get(name or "")
+            self.by_app[app] = index_by_name(suite.dimensions) if suite else None
+        return self.by_app[app]
+
+    def find_problem(self, value: Label | GoldValue, app: str | None) -> LabelProblem | None:
+        """Finds why the suite cannot use a label or gold value; None where it can."""
+        vocabulary = self.find_vocabulary(app)
+        if vocabulary is None:
+            return None
+        dimensions = vocabulary.get(value.dimension)
+        if dimensions is None:
+            words = describe_unknown(value.dimension, vocabulary, app)
+            return LabelProblem("unknown-dimension", words)
+        if isinstance(value, GoldValue):
+            return None
+        maps = [d.label_rules.map_for(value.annotator_kind) for d in dimensions]
+        if any(is_mapped(mapping, value.verdict) for mapping in maps):
+            return None
+        if value.verdict in (None, ""):
+            return LabelProblem("unmapped-verdict", "`verdict` is empty")
+        known = list(dict.fromkeys(word for mapping in maps for word in mapping))
+        found = spell_verdict(value.verdict)
+        words = f"`verdict` is {found[:60]!r}; {value.dimension} maps {list_names(known, found)}"
+        return LabelProblem("unmapped-verdict", words)
+
+
+def index_by_name(dimensions: Iterable[Dimension]) -> Vocabulary:
+    """Indexes dimensions by the name that labels give them; several may share one."""
+    found: dict[str, tuple[Dimension, ...]] = {}
+    for dimension in dimensions:
+        found[dimension.labels_name] = (*found.get(dimension.labels_name, ()), dimension)
+    return found
+
+
+def describe_unknown(name: str, vocabulary: Vocabulary, app: str | None) -> str:
+    """Describes a dimension that no suite names, with those that labels may name."""
+    whose = f"the suite of {app} knows" if app else "the suites know"
+    meant = next(
+        (known for known, same in vocabulary.items() if name in {d.dimension for d in same}), None
+    )
+    if meant:
+        return f"`dimension` is {name!r}; the suite's `labels` calls it {meant!r} in labels"
+    return f"`dimension` is {name[:60]!r}; {whose} {list_names(list(vocabulary), name)}"
+
+
+def list_names(known: Collection[str], found: str) -> str:
+    """Lists names, and the nearest one to what was found."""
+    shown = ", ".join(list(known)[:SHOWN]) + (", …" if len(known) > SHOWN else "")
+    by_fold = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(found.strip().casefold(), list(by_fold), n=1)
+    return shown + (f"; did you mean {by_fold[near[0]]!r}?" if near else "")

@@ -1,0 +1,202 @@
+"""Reads the lines of a labels file as labels and gold values; a line it cannot read is refused.
+
+Whether a suite can use a label is checked in `label_checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+
+from evals.evaluators.label_verdicts import PEOPLE
+from evals.records import AnnotatorKind, GoldValue, Json, Label
+from evals.specs.label_rules import fold_word
+
+REQUIRED_KEYS = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
+GOLD = "gold"
+"""The annotator whose rows in a labels file are gold values."""
+OTHER_KINDS = {"model": "judge", "llm": "judge"}
+"""Other words for a kind of annotator."""
+
+
+class RefusedLine(NamedTuple):
+    """A line of a labels file that is not used, and why."""
+
+    line: int
+    reason: str
+    """What was found, what was expected and what to do."""
+
+
+class LabelRow(NamedTuple):
+    """A line of a labels file as a label, or as a gold value."""
+
+    line: int
+    value: Label | GoldValue
+
+
+class LabelsFile(NamedTuple):
+    """What a labels file holds."""
+
+    rows: Sequence[LabelRow]
+    refused: Sequence[RefusedLine]
+    blank: int
+    """Lines without a person's verdict, as of a review queue that is not filled in."""
+
+
+def read_kind(value: object) -> object:
+    """Returns the word of a kind of annotator as the records spell it."""
+    word = fold_word(value) if isinstance(value, str) else value
+    return OTHER_KINDS.get(word, word) if isinstance(word, str) else word
+
+
+def require_text(value: str) -> str:
+    """Refuses a text of nothing but spaces."""
+    if not value.strip():
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def require_name(value: str) -> str:
+    """Returns a name without the spaces around it; refuses an empty one."""
+    return require_text(value).strip()
+
+
+class LabelLine(BaseModel):
+    """One line of a labels file; other keys are ignored."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+    trace_id: Annotated[str, AfterValidator(require_text)] = Field(
+        description="the trace that was judged"
+    )
+    dimension: Annotated[str, AfterValidator(require_name)] = Field(
+        description="what it was judged on, as the suite's `labels` names it"
+    )
+    verdict: Any = Field(
+        description="a word, a number, a list of tags, or of gold any value; the suite's `map` "
+        "reads it. An empty one of a person leaves the row out; one of a judge or rule is an error"
+    )
+    annotator: Annotated[str, AfterValidator(require_name)] = Field(
+        description="who judged it; `gold`: the verdict is the right answer"
+    )
+    annotator_kind: Annotated[AnnotatorKind, BeforeValidator(read_kind)] = Field(
+        description="what kind of annotator that is; `model` is another word for `judge`"
+    )
+    critique: str = Field(
+        default="", validation_alias=AliasChoices("critique", "note"), description="why, in words"
+    )
+    answer: str = Field(
+        default="",
+        description="the digest that `andon labels export` gave of the answer; empty: the label "
+        "is bound to the stored answer",
+    )
+    rubric_version: str | None = Field(
+        default=None, description="which wording of the question was answered"
+    )
+    time: AwareDatetime | None = Field(
+        default=None, strict=False, description="when it was judged, with its zone"
+    )
+    seconds: float | None = Field(default=None, ge=0, description="how long it took")
+    probability: float | None = Field(
+        default=None, gt=0, le=1, description="the chance the trace had to be asked about"
+    )
+    supersedes: str | None = Field(default=None, description="the `id` of the label it replaces")
+    id: str | int = Field(default="", description="names the label; empty: made of its content")
+    source: str = Field(default="", description="of gold: where it comes from")
+
+    def to_label(self) -> Label:
+        """Returns the line as a label."""
+        return Label(
+            subject_id=self.trace_id,
+            dimension=self.dimension,
+            verdict=self.verdict,
+            annotator=self.annotator,
+            annotator_kind=self.annotator_kind,
+            critique=self.critique,
+            answer=self.answer,
+            rubric_version=self.rubric_version,
+            time=self.time and self.time.astimezone(UTC),
+            seconds_spent=self.seconds,
+            sampling_probability=self.probability,
+            supersedes=self.supersedes,
+            id=str(self.id),
+        )
+
+    def to_gold_value(self, source: str) -> GoldValue:
+        """Returns the line as a gold value."""
+        return GoldValue(self.trace_id, self.dimension, self.verdict, self.source or source)
+
+
+def read_labels(path: Path, source: str = "", only: Collection[int] = ()) -> LabelsFile:
+    """Reads a JSONL file of labels and gold values, gzipped or not.
+
+    Args:
+        path: the file.
+        source: the source of gold values that name none.
+        only: the lines to read; empty: all.
+    """
+    from evals.traces.files import streams
+
+    rows: list[LabelRow] = []
+    refused: list[RefusedLine] = []
+    blank = 0
+    with streams.open_unpacked(path) as stream:
+        for line in streams.read_lines(stream):
+            if only and line.number not in only:
+                continue
+            value = RefusedLine(line.number, line.problem) if line.code else None
+            value = value or read_line(line.number, line.raw, source)
+            if isinstance(value, RefusedLine):
+                refused.append(value)
+            elif value is None:
+                blank += 1
+            else:
+                rows.append(LabelRow(line.number, value))
+    return LabelsFile(rows, refused, blank)
+
+
+def read_line(number: int, raw: bytes, source: str) -> Label | GoldValue | RefusedLine | None:
+    """Reads one line; None where a person's verdict is empty."""
+    from evals.traces.files import strict_json
+
+    try:
+        row = strict_json.parse_line(raw)
+    except strict_json.Refused as error:
+        return RefusedLine(number, error.reason)
+    if missing := REQUIRED_KEYS - set(row):
+        return RefusedLine(number, f"a label needs {', '.join(sorted(missing))}")
+    if is_blank(row):
+        return None
+    try:
+        entry = LabelLine.model_validate(row)
+    except ValidationError as error:
+        return RefusedLine(number, describe_error(row, error))
+    return entry.to_gold_value(source) if entry.annotator == GOLD else entry.to_label()
+
+
+def is_blank(row: dict[str, Json]) -> bool:
+    """Whether a row is one that a person has not filled in; a judge's empty verdict is an error."""
+    if row["verdict"] not in ("", None):
+        return False
+    return row["annotator"] == GOLD or read_kind(row["annotator_kind"]) in PEOPLE
+
+
+def describe_error(row: dict[str, Json], error: ValidationError) -> str:
+    """Describes the first wrong value of a row: its key, what was found and what was expected."""
+    first = error.errors()[0]
+    key = str(first["loc"][0])
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"`{key}` is {str(row.get(key))[:60]!r}; expected {expected}"

@@ -1,0 +1,75 @@
+"""People's verdicts on a night's traces, in the words of the suites: what judges agree with.
+
+What several labels of one answer mean is `evals.evaluators.label_verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from evals.evaluators.gold import GoldAndLabels
+from evals.evaluators.label_verdicts import decide_people
+from evals.records import Label, Outcome
+from evals.specs import Catalog, Dimension
+from evals.storage.lake import Lake
+from evals.storage.tables import MappedLabel
+
+
+def map_labels(
+    lake: Lake, catalog: Catalog, labels: Sequence[Label], night: date
+) -> list[MappedLabel]:
+    """Maps people's labels to verdicts: one row per trace × dimension on which they have one.
+
+    Args:
+        lake: has the night's traces.
+        catalog: its suites say how labels are read.
+        labels: every label.
+        night: the night.
+    """
+    references = GoldAndLabels.of(catalog.root, labels)
+    labelled = set(references.labels)
+    mapped: list[MappedLabel] = []
+    for trace in lake.stream_night("traces", night, ("trace_id", labelled)):
+        for dimension in list_dimensions(catalog, trace.app):
+            rules, name = dimension.label_rules, dimension.labels_name
+            result = references.decide_people(rules, trace, name)
+            if isinstance(result, Outcome):
+                about = (night, trace.app, trace.trace_id, dimension.dimension)
+                mapped.append(build_row(*about, result))
+    return [*mapped, *map_unlabelled(lake, catalog, labelled, night)]
+
+
+def map_unlabelled(
+    lake: Lake, catalog: Catalog, labelled: set[str], night: date
+) -> Iterator[MappedLabel]:
+    """Yields the verdicts on traces without any label, where a suite gives one to them."""
+    implied = {app: list(find_implied(catalog, app)) for app in catalog.apps}
+    if not any(implied.values()):
+        return
+    for rows in lake.stream_batches("traces", night, ("trace_id", "app")):
+        for row in rows:
+            if row["trace_id"] not in labelled:
+                for name, result in implied.get(row["app"], ()):
+                    yield build_row(night, row["app"], row["trace_id"], name, result)
+
+
+def find_implied(catalog: Catalog, app: str) -> Iterator[tuple[str, Outcome]]:
+    """Yields the dimensions on which an answer without a label has a verdict, with the verdict."""
+    for dimension in list_dimensions(catalog, app):
+        result = decide_people(dimension.label_rules, ())
+        if isinstance(result, Outcome):
+            yield dimension.dimension, result
+
+
+def build_row(night: date, app: str, trace_id: str, dimension: str, result: Outcome) -> MappedLabel:
+    """Builds the row of what people decided on a trace."""
+    return MappedLabel(night, app, trace_id, dimension, "pass" if result.passed else "fail")
+
+
+def list_dimensions(catalog: Catalog, app: str) -> Sequence[Dimension]:
+    """Returns the dimensions of an application's suite; none of a broken one."""
+    if app in catalog.broken:
+        return ()
+    suite = catalog.suites.get(catalog.app(app).suite or "")
+    return suite.dimensions if suite else ()
