@@ -136,9 +136,14 @@ def import_exports(
 
     Returns:
         A message for each file that was not read.
+
+    Raises:
+        CatalogError: the catalog's inbox is asked for and is not there.
     """
     from evals.ingest import inbox
 
+    if intake.inbox is None:
+        catalog.require_inbox()
     result = inbox.import_inbox(
         lake,
         catalog,

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from evals.records import Json, Kind, Subject
 from evals.specs.apps import App
@@ -28,6 +28,7 @@ from evals.specs.validation import (
     merge_expectations,
     shipped_expectations,
 )
+from evals.specs.yaml_files import refuse
 
 
 class Slice(Spec):
@@ -38,6 +39,14 @@ class Slice(Spec):
     where: str | None = Field(default=None, description="a SQL predicate; the traces it holds for")
     keyword: str | None = Field(default=None, description="a word in the input")
     apps: tuple[str, ...] = Field(default=(), description="empty: every application")
+
+    @field_validator("slice")
+    @classmethod
+    def is_not_all(cls, name: str) -> str:
+        """Refuses the name of the whole night."""
+        if name == "all":
+            raise ValueError("`all` names the whole night; choose another name")
+        return name
 
     @model_validator(mode="after")
     def one_definition(self) -> Slice:
@@ -123,6 +132,16 @@ class Catalog(Spec):
             raise self.broken[name].error
         defaults = App(app="unknown").model_copy(update={"app": name, "title": name})
         return self.apps.get(name) or defaults
+
+    def require_inbox(self) -> None:
+        """Checks that the declared inbox is there; an address or a pattern may match later.
+
+        Raises:
+            CatalogError: it is a file or folder that does not exist.
+        """
+        if isinstance(self.inbox, Path) and not self.inbox.exists():
+            path = self.root / "catalog.yaml"
+            refuse(path, ("inbox",), f"{self.inbox} does not exist; make it, or name another one")
 
     @property
     def only_app(self) -> str | None:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
+import os
+import re
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
@@ -24,7 +27,9 @@ from evals.specs.spec import CatalogError, S
 from evals.specs.suites import Guardrail, Judge, Suite
 from evals.specs.validation import ValidationSuite, shipped_expectations
 from evals.specs.yaml_files import (
+    At,
     describe,
+    line_of,
     parse,
     read_folder,
     read_list,
@@ -60,6 +65,7 @@ class Reader:
             "validation", ValidationSuite, "validation", validated_apps
         )
         self.models = self.read_models()
+        self.slices = self.read_slices()
 
     def read(self) -> Catalog:
         """Returns the catalog, with its problems."""
@@ -69,7 +75,9 @@ class Reader:
             self.report(self.apps_of_suite(one.name), *one.messages)
         for one in self.broken_judges:
             self.report(self.apps_of_judge(one.name), *one.messages)
+        self.check_file_names()
         self.check_apps()
+        self.check_repeats()
         self.check_suites()
         self.check_judges()
         self.check_expectations()
@@ -93,7 +101,7 @@ class Reader:
             "guardrails": self.guardrails,
             "validation": self.validation,
             "sources": self.read_sources(),
-            "slices": self.read_slices(),
+            "slices": self.slices,
             "attacks": self.read_attacks(),
         }
 
@@ -197,9 +205,7 @@ class Reader:
             refuse(path, (key,), "expected in a file of its own, not here")
         catalog = parse(Catalog, path, {**settings, "root": self.root})
         self.models = {name: self.under_policy(pin, catalog) for name, pin in self.models.items()}
-        inbox = catalog.inbox
-        if inbox and "://" not in str(inbox):
-            inbox = self.root / inbox
+        inbox = catalog.inbox and resolve_inbox(path, str(catalog.inbox))
         label_files = tuple(self.root / one for one in catalog.label_files)
         return catalog.model_copy(update={"inbox": inbox, "label_files": label_files})
 
@@ -211,6 +217,33 @@ class Reader:
             where = describe(self.root / "models.yaml", at, refused)
             self.report(self.apps_of_model(pin.name), where)
         return pin
+
+    def check_file_names(self) -> None:
+        """Checks that no file has an ending under which it would not be read."""
+        folders = {"apps", "suites", "judges", "guardrails", "validation"}
+        for path in sorted(self.root.rglob("*.yml")):
+            folder = path.parent.relative_to(self.root).as_posix()
+            if folder in {".", *folders}:
+                words = f"only files that end in .yaml are read; rename it to {path.stem}.yaml"
+                self.report((path.stem,) if folder == "apps" else None, describe(path, (), words))
+
+    def check_repeats(self) -> None:
+        """Checks that no two dimensions of a suite and no two slices of a trace have one name."""
+        for name, suite in self.suites.items():
+            path, seen = self.root / "suites" / f"{name}.yaml", dict[str, int]()
+            for index, dimension in enumerate(suite.dimensions):
+                first = seen.setdefault(dimension.dimension, index)
+                if first != index:
+                    at = [("dimensions", where, "dimension") for where in (first, index)]
+                    self.report(self.apps_of_suite(name), describe_repeat(path, *at))
+        path, slices = self.root / "slices.yaml", self.slices
+        for later, one in enumerate(slices):
+            for earlier, other in enumerate(slices[:later]):
+                shared = {*(one.apps or self.apps)} & {*(other.apps or self.apps)}
+                if one.slice == other.slice and shared:
+                    at = [(where, "slice") for where in (earlier, later)]
+                    self.report(shared, describe_repeat(path, *at))
+                    break
 
     def check_apps(self) -> None:
         """Checks that every suite an application names is declared."""
@@ -274,6 +307,29 @@ class Reader:
                     at = ("expectations", index, "check")
                     self.report(check.apps or None, describe(path, at, words))
                 known.add(check.check)
+
+
+def resolve_inbox(path: Path, inbox: str) -> Path | str:
+    """Returns a catalog's inbox with `~` and variables expanded: an address, a pattern or a path.
+
+    A pattern or a path is relative to the catalog's folder.
+
+    Raises:
+        CatalogError: a variable is not set.
+    """
+    expanded = os.path.expandvars(os.path.expanduser(inbox))  # noqa: PTH111  also an address
+    if unset := re.search(r"\$(?:\w+|\{[^}]*\})", expanded):
+        refuse(path, ("inbox",), f"{unset[0]} is not set in the environment")
+    if "://" in expanded:
+        return expanded
+    where = path.parent / expanded
+    return str(where) if glob.has_magic(expanded) and not where.exists() else where
+
+
+def describe_repeat(path: Path, first: At, again: At) -> str:
+    """Returns what is wrong with a name that is declared twice, with both lines."""
+    line = line_of(path, first)
+    return describe(path, again, f"the name is declared on line {line} already; choose another")
 
 
 FILES = {

@@ -53,11 +53,21 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
             Finding("warn", f"model list of {name}", f"not read: {code}")
             for name, code in failed.items()
         ),
+        *check_inbox(settings, catalog),
         *check_pins(catalog, models.read_model_lists(lake), today),
         *check_nights(lake, catalog),
         *(Finding(*finding) for finding in check_stored_labels(lake, catalog, datetime.now(UTC))),
         *check_rows(lake, catalog),
     ]
+
+
+def check_inbox(settings: Settings, catalog: Catalog) -> Iterator[Finding]:
+    """The catalog's inbox, where a run would read it and it is not there."""
+    try:
+        if settings.inbox is None:
+            catalog.require_inbox()
+    except CatalogError as error:
+        yield Finding("fail", "inbox", str(error))
 
 
 def describe_home(home: Path) -> Finding:
