@@ -20,7 +20,7 @@ from evals.traces.spans.usage import TOKENS_OTHER
 
 FORMATS = (
     *("otlp", "otel-sdk", "phoenix", "langfuse", "langsmith", "mlflow", "opik", "weave"),
-    *("braintrust", "openai-agents"),
+    *("braintrust", "openai-agents", "grouped"),
 )
 """Formats whose traces consist of spans with ids, each in a row or a page."""
 LENDING_KINDS = ("tool", "retrieval", "reranker", "embedding", "guardrail", "evaluator")

@@ -26,6 +26,7 @@ from evals.traces.formats import (
     azure_logs,
     bedrock,
     braintrust,
+    grouped_rows,
     helicone,
     json_lines,
     langfuse,
@@ -192,7 +193,7 @@ def read_batches(
     check_dates(reading)
     container = container or inspect_file(path, mapping.list_encodings(reading.plans))
     form = recognise_format(container, path.name)
-    if form is json_lines:
+    if form is json_lines and not has_groups(reading):
         reading = dataclasses.replace(reading, decimal=find_decimal(container))
         return read_columns(path, reading, container)
     return read_rows(path, reading, container, form)
@@ -259,10 +260,19 @@ def read_rows(
         container = container._replace(encoding=None)  # products write UTF-8
     is_table, decimal = container.kind in ("csv", "parquet"), find_decimal(container)
     reading = dataclasses.replace(reading, table=is_table, decimal=decimal)
+    rows = containers.read_rows(path, container)
     try:
-        yield from form.read(containers.read_rows(path, container), reading)
+        if form not in FORMATS and has_groups(reading):
+            yield from grouped_rows.read(rows, reading, form.NAME)
+        else:
+            yield from form.read(rows, reading)
     except BROKEN as error:
         yield from refuse_unopened(reading, error)
+
+
+def has_groups(reading: Reading) -> bool:
+    """Whether rows of a mapping are spans of a trace."""
+    return any(plan.group_by for plan in reading.plans)
 
 
 def find_decimal(container: Container) -> Mark | None:
