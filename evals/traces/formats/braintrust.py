@@ -25,6 +25,7 @@ from evals.traces.spans.observations import (
     find_value,
     name_model,
     parse_object,
+    split_people,
     to_text,
 )
 from evals.traces.spans.spans import Span
@@ -43,7 +44,6 @@ NESTED = (
     *("context", "origin", "tags"),
 )
 KINDS = {"score": "EVALUATOR", "task": "CHAIN", "function": "CHAIN", "eval": "CHAIN"}
-SESSIONS = ("session_id", "conversation_id", "thread_id")
 READ = frozenset(
     [
         *("id", "_xact_id", "_pagination_key", "created", "org_id", "project_id", "log_id"),
@@ -158,11 +158,11 @@ def read_attributes(row: Object, metadata: Object, metrics: Object, word: str) -
     """Converts a row to attributes of a span."""
     inputs, output = row.get("input"), row.get("output")
     kind = KINDS.get(word, word.upper()) or "CHAIN"
+    people, metadata = split_people(metadata)
     is_root = not parse_literal(row.get("span_parents"))
     known: Object = {
         "openinference.span.kind": kind,
-        "session.id": find_value(metadata, SESSIONS),
-        "user.id": find_value(metadata, ("user_id", "userId")),
+        **people,
         "tag.tags": row.get("tags"),
         **{name: to_number(metrics.get(key)) for name, key in TOKENS.items()},
         **describe_prompt(metadata),

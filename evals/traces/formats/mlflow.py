@@ -26,6 +26,7 @@ from evals.traces.spans.observations import (
     find_value,
     list_objects,
     parse_object,
+    split_people,
     to_text,
 )
 from evals.traces.spans.span_rows import normalize_id
@@ -225,10 +226,12 @@ def describe_info(info: Object) -> Object:
     for key in ("client_request_id", "experiment_id"):
         own |= {key: info[key]} if info.get(key) not in EMPTY else {}
     own |= list_expectations(info.get("assessments"))
+    people, own = split_people(own)
+    named: Object = {"session.id": metadata.get(SESSION), "user.id": metadata.get(USER)}
     attributes: Object = {
         TYPE: "CHAIN",
-        "session.id": metadata.get(SESSION),
-        "user.id": metadata.get(USER),
+        **people,
+        **{key: value for key, value in named.items() if value not in EMPTY},
         "model.version": metadata.get(MODEL_KEY),
         PROMPTS: tags.get(PROMPTS) or metadata.get(PROMPTS),
         "metadata": {key: value for key, value in own.items() if value is not None},

@@ -21,6 +21,7 @@ from evals.traces.spans.observations import (
     describe_sides,
     find_value,
     parse_object,
+    split_people,
     to_text,
 )
 from evals.traces.spans.spans import Span
@@ -95,11 +96,11 @@ def read_item(item: Object, place: Place) -> Iterator[Item]:
 def build_root(item: Object, line: int) -> Span:
     """Builds the span of a trace itself."""
     trace_id = require_trace_id(to_text(find_value(item, ("id", "trace_id"))), "id")
-    metadata = parse_object(parse_literal(item.get("metadata")))
+    people, metadata = split_people(parse_object(parse_literal(item.get("metadata"))))
     attributes: Object = {
         "openinference.span.kind": "CHAIN",
-        "session.id": item.get("group_id"),
-        "user.id": find_value(metadata, ("user_id", "userId")),
+        **people,
+        **({"session.id": item["group_id"]} if item.get("group_id") else {}),
         "metadata": metadata,
     }
     known = {key: value for key, value in attributes.items() if value not in EMPTY}

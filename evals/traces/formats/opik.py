@@ -26,6 +26,7 @@ from evals.traces.spans.observations import (
     name_model,
     parse_object,
     parse_text,
+    split_people,
     to_text,
     unwrap_output,
 )
@@ -44,7 +45,6 @@ KINDS = {"general": "CHAIN", "llm": "LLM", "tool": "TOOL", "guardrail": "GUARDRA
 ROOT = RootKeys(
     "input.value", "output.value", "openinference.span.kind", ("CHAIN",), "metadata.trace_name"
 )
-SESSIONS = ("session_id", "conversation_id", "thread_id")
 DEFAULT_PROJECTS = ("", "Default Project")
 READ = frozenset(
     [
@@ -207,6 +207,7 @@ def describe_metadata(metadata: Json, is_span: bool) -> Object:
         return {"metadata": metadata}
     prompts = list_objects(metadata.get("opik_prompts"))
     own = {key: value for key, value in metadata.items() if key not in ("opik_prompts", "_opik")}
+    people, own = split_people(own)
     found: Object = {}
     if prompts:
         version = parse_object(prompts[0].get("version"))
@@ -215,9 +216,8 @@ def describe_metadata(metadata: Json, is_span: bool) -> Object:
             "gen_ai.prompt.version": version.get("commit") or version.get("id"),
         }
     if is_span:
-        return found | {f"span.metadata.{key}": value for key, value in own.items()}
-    found |= {"user.id": own.get("user_id"), "session.id": find_value(own, SESSIONS)}
-    return found | {"metadata": own}
+        return found | people | {f"span.metadata.{key}": value for key, value in own.items()}
+    return {**found, **people, "metadata": own}
 
 
 def identify(item: Object) -> Object:

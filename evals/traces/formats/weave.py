@@ -26,6 +26,7 @@ from evals.traces.spans.observations import (
     name_model,
     parse_object,
     parse_text,
+    split_people,
     to_text,
 )
 from evals.traces.spans.spans import Span
@@ -35,7 +36,6 @@ NAME = "weave"
 REF = re.compile(r"weave:///(?P<project>[^/]+/[^/]+)/(?:op|object)/(?P<name>[^:]+):(?P<digest>.+)")
 """How Weave refers to the version of an operation or an object."""
 NESTED = ("inputs", "output", "attributes", "summary", "feedback")
-SESSIONS = ("session_id", "conversation_id", "thread_id")
 MODEL_INPUTS = ("messages", "contents", "prompt", "input")
 LLM = re.compile(
     r"chat\.completions|completions?\.create|messages\.create|generate_content|litellm"
@@ -146,12 +146,13 @@ def read_attributes(row: Object, name: str, is_root: bool, is_table: bool) -> Ob
     output = row.get("output")
     summary = parse_object(row.get("summary"))
     custom, kind = split_attributes(parse_object(row.get("attributes")))
+    people, custom = split_people(custom)
     kind = kind or guess_kind(name, inputs, output)
     known: Object = {
         "openinference.span.kind": kind,
         **describe_sides(inputs, output, is_table),
-        "session.id": row.get("thread_id") or find_value(custom, SESSIONS),
-        "user.id": custom.get("user_id"),
+        **people,
+        **({"session.id": row["thread_id"]} if row.get("thread_id") else {}),
         **versions,
         **find_usage(summary),
     }

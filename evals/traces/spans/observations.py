@@ -54,6 +54,25 @@ def describe_model_call(request: Json, response: Json) -> Object:
     return {key: value for key, value in attributes.items() if value not in EMPTY}
 
 
+def split_people(metadata: Object) -> tuple[Object, Object]:
+    """Takes the session and the user out of a team's own metadata, so that no copy of them stays.
+
+    Returns:
+        The attributes of the session and the user, and the other metadata.
+    """
+    session, user = find_value(metadata, SESSIONS), find_value(metadata, USERS)
+    taken = {key for key in (*SESSIONS, *USERS) if metadata.get(key) in (session, user)}
+    found: Object = {"session.id": session, "user.id": user}
+    return (
+        {key: value for key, value in found.items() if value not in EMPTY},
+        {key: value for key, value in metadata.items() if key not in taken},
+    )
+
+
+SESSIONS = ("session_id", "sessionId", "conversation_id", "conversationId", "thread_id")
+USERS = ("user_id", "userId")
+
+
 def describe_sides(inputs: Json, outputs: Json, is_table: bool) -> Object:
     """Describes the input and the output of a span.
 

@@ -56,7 +56,7 @@ def merge_with_trace(span: Span, root: Span, keys: RootKeys) -> Span:
     """Merges the span of a trace with the only span below it, which repeats it."""
     attributes = {**span.attributes, **root.attributes}
     bare = span.attributes.get(keys.kind) in keys.bare
-    if root.name and not bare:
+    if root.name not in ("", span.name) and not bare:
         attributes[keys.name] = root.name
     return span._replace(
         parent_id="",

@@ -175,6 +175,14 @@ def test_a_start_that_is_no_time_refuses_its_item(tmp_path: Path, name: str, key
     assert [item.output for item in items if isinstance(item, Trace)] == ["It is in Bonn."]
 
 
+@pytest.mark.parametrize("name", ROWS)
+def test_who_asked_is_in_no_metadata(tmp_path: Path, name: str) -> None:
+    """A user's id is replaced by a pseudonym later: a copy beside it would undo that."""
+    trace = read_trace(write(tmp_path / "rows.jsonl", ROWS[name](EXCHANGE)))
+    assert trace.user_id == "u-1"
+    assert "u-1" not in json.dumps([trace.metadata, trace.steps])
+
+
 def find_labels(items: list[Any]) -> set[tuple[Any, ...]]:
     """Returns the dimension, verdict, annotator, kind and note of each label."""
     return {
