@@ -43,9 +43,9 @@ def escape_char(char: str) -> str:
 
 
 def list_counts(counts: Mapping[str, int]) -> str:
-    """Lists counts by kind, the largest first: `12 embedding, 3 image`."""
+    """Lists counts by kind, the largest first: `embedding (12), image (3)`."""
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return ", ".join(f"{count:,} {kind}" for kind, count in ordered)
+    return ", ".join(f"{kind} ({count:,})" for kind, count in ordered)
 
 
 MODEL_FIELDS = ("model", "model_requested")

@@ -57,9 +57,8 @@ def init(files: tuple[Path, ...], catalog: Path, app: str | None) -> None:
         for line in describe_export(export):
             terminal.print_line(line)
     for code, count, first in first_catalog.count_refusals(exports):
-        terminal.print_line(
-            f"  refused: {count:,} {code}, first {first.source_file}:{first.source_line}"
-        )
+        line = f":{first.source_line}" if first.source_line else ""
+        terminal.print_line(f"  refused: {count:,} {code}, first {first.source_file}{line}")
         terminal.print_line(f"    {first.reason}")
     applications = first_catalog.plan_applications(exports)
     if not applications:

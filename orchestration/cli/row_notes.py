@@ -53,7 +53,8 @@ def describe_refused(refused: Sequence[RefusedRows]) -> Iterator[str]:
     total = sum(rows.rows for rows in refused)
     yield f"{count_rows(total)} refused, now in quarantine{LOOK}:"
     for rows in refused[:SHOWN]:
-        yield f"  {rows.rows:,} {rows.code}, first {rows.file}:{rows.line}: {rows.reason}"
+        place = f"first {rows.file}:{rows.line}" if rows.line else rows.file
+        yield f"  {rows.rows:,} {rows.code}, {place}: {rows.reason}"
     if len(refused) > SHOWN:
         yield f"  and {count_rows(sum(rows.rows for rows in refused[SHOWN:]))} for other reasons"
 

@@ -18,6 +18,7 @@ from evals.traces.formats.call_logs import (
     EMPTY,
     WITHOUT_TEXT,
     add_metadata,
+    choose_model,
     complete_step,
     drop_empty,
     find_first,
@@ -28,7 +29,7 @@ from evals.traces.formats.call_logs import (
     shorten_model,
 )
 from evals.traces.messages import calls
-from evals.traces.messages.bodies import find_other_kind
+from evals.traces.messages.bodies import find_other_kind, is_model_call
 from evals.traces.messages.parts import Object
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
@@ -169,7 +170,7 @@ def convert_call(entries: list[Object]) -> Object | str:
     if kind := find_other_kind(response, deployment, merged.get("modelname"), operation):
         return kind
     fields = calls.describe_call(request, response, describe_problem(merged, response))
-    if not has_text(fields):
+    if not has_text(fields) or not (llm or is_model_call(request, response)):
         return WITHOUT_TEXT
     return describe(merged, fields, deployment)
 
@@ -187,7 +188,7 @@ def describe(merged: Object, fields: Object, deployment: str | None) -> Object:
         "ts": read_time(find_first(merged, "time", "timegenerated", "timestamp")),
         "provider": find_provider(merged),
         "model_requested": deployment or fields.get("model_requested"),
-        "model": fields.get("model") or model or fields.get("model_requested"),
+        "model": choose_model(fields, model, fields.get("model_requested")),
         "finish_reason": fields.get("finish_reason") or ("content_filter" if blocked else None),
         "tokens_in": find_tokens(tokens[0], fields.get("tokens_in")),
         "tokens_out": find_tokens(tokens[1], fields.get("tokens_out")),
@@ -305,10 +306,11 @@ def find_duration(merged: Object) -> float | None:
 def describe_problem(merged: Object, response: Object) -> str | None:
     """Describes the error of a call: the response's, the gateway's, or a status."""
     error = calls.describe_error(response.get("error"))
-    gateway = find_first(merged, "lasterrormessage", "lasterrorreason")
+    reasons = (merged.get("lasterrorreason"), merged.get("lasterrormessage"))
+    gateway = ": ".join(reason for reason in reasons if type(reason) is str and reason)
     status = find_first(merged, "responsecode", "backendresponsecode", "resultsignature")
     failed = calls.describe_status(read_count(status))
-    if gateway is not None and failed:
+    if gateway and failed:
         return error or f"{failed}: {gateway}"
     return error or failed
 

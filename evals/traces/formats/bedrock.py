@@ -18,6 +18,7 @@ from evals.traces.formats.call_logs import (
     CallLog,
     Entry,
     add_metadata,
+    choose_model,
     find_first,
     get_object,
     has_text,
@@ -108,7 +109,7 @@ def convert_entry(entry: Object, reading: Reading) -> Entry | str:
         "ts": entry.get("timestamp"),
         "provider": "aws.bedrock",
         "model_requested": model,
-        "model": fields.get("model") or model,
+        "model": choose_model(fields, model),
         "latency_ms": find_latency(response),
     }
     more = {key: entry.get(key) for key in ("operation", "region", "inferenceRegion", "identity")}

@@ -175,6 +175,17 @@ def shorten_model(model: Json) -> str | None:
     return model.rstrip("/").rsplit("/", 1)[-1] or model
 
 
+def choose_model(fields: Object, *names: Json) -> Json:
+    """Returns the model that answered: the response's, or else a name of the log.
+
+    None for a call that failed: no model answered it.
+    """
+    steps = fields.get("steps")
+    first = steps[0] if type(steps) is list and steps else None
+    failed = type(first) is dict and first.get("error") and not fields.get("output")
+    return fields.get("model") or (None if failed else next(filter(None, names), None))
+
+
 def has_text(fields: Object) -> bool:
     """Whether a call has a question, an answer, or a tool's call."""
     if any(fields.get(key) not in EMPTY for key in ("messages", "input", "output")):

@@ -17,6 +17,7 @@ from evals.traces.formats.call_logs import (
     CallLog,
     Entry,
     add_metadata,
+    choose_model,
     find_first,
     get_object,
     has_text,
@@ -89,7 +90,7 @@ def convert_request(row: Object, reading: Reading) -> Entry | str:
     request = find_body(row, "request_body") or get_object(schema, "request")
     response = find_body(row, "response_body") or get_object(schema, "response")
     model = find_first(row, "request_model", "model") or request.get("model")
-    if kind := find_other_kind(response, row.get("request_path"), row.get("target_url"), model):
+    if kind := find_other_kind(response, row.get("request_path"), model):
         return kind
     fields = calls.describe_call(request, response, describe_problem(row, response))
     if not has_text(fields):
@@ -134,7 +135,7 @@ def describe(row: Object, fields: Object, properties: Object) -> Object:
         "prompt_version": row.get("prompt_version"),
     }
     own |= {
-        "model": fields.get("model") or answered or requested,
+        "model": choose_model(fields, answered, requested),
         "tokens_in": keep_count(fields.get("tokens_in"), row.get("prompt_tokens")),
         "tokens_out": keep_count(fields.get("tokens_out"), row.get("completion_tokens")),
     }

@@ -16,6 +16,7 @@ from evals.traces.formats.call_logs import (
     CallLog,
     Entry,
     add_metadata,
+    choose_model,
     find_first,
     get_object,
     has_text,
@@ -77,7 +78,7 @@ def convert_row(row: Object, reading: Reading) -> Entry | str:
         "ts": to_iso(find_first(row, "logging_time", "log_time")),
         "provider": "gcp.vertex_ai",
         "model_requested": model or fields.get("model_requested"),
-        "model": shorten_model(version) or fields.get("model") or model,
+        "model": shorten_model(version) or choose_model(fields, model),
         "latency_ms": read_number(details.get("request_latency")),
     }
     more = {key: row.get(key) for key in ("endpoint", "api_method", "model_version")}

@@ -364,10 +364,19 @@ def find_other_kind(response: Object, *names: Json) -> str | None:
     for kind, keys in RESULT_KEYS.items():
         if any(key in first for key in keys):
             return kind
+    if any(response.get(key) for key in (*RESPONSES, "candidates", "content")):
+        return None
     words = " ".join(name.lower() for name in names if type(name) is str)
     return next(
         (kind for kind, hints in OTHER_KINDS.items() if any(hint in words for hint in hints)), None
     )
+
+
+def is_model_call(request: Object, response: Object) -> bool:
+    """Whether a request or a response has the shape of a model's API, rather than of any other."""
+    asked = ("messages", "contents", "prompt", "input", "inputText")
+    answered = ("choices", "candidates", "output", "content", "stop_reason", "usage")
+    return not request.keys().isdisjoint(asked) or not response.keys().isdisjoint(answered)
 
 
 RESULT_KEYS = {

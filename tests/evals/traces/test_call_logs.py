@@ -195,6 +195,42 @@ def test_entries_without_text_beside_others_are_only_counted(tmp_path: Path) -> 
     assert sorted(type(row).__name__ for row in found) == ["NonAnswer", "NonAnswer", "Trace"]
 
 
+def test_another_api_behind_the_gateway_is_no_model_call(tmp_path: Path) -> None:
+    """Its bodies may have any keys; only those of models' APIs are read."""
+    bodies = {"requestBody": '{"city": "Bonn"}', "responseBody": '{"text": "Sunny."}'}
+    chat = json.dumps({"messages": [{"role": "user", "content": "Where?"}]})
+    answer = json.dumps({"choices": [{"message": {"role": "assistant", "content": "In Bonn."}}]})
+    rows = [
+        make_gateway_entry("GatewayLogs", 1, **bodies),
+        make_gateway_entry("GatewayLogs", 2, requestBody=chat, responseBody=answer),
+    ]
+    skipped, trace = read(write(tmp_path, *rows))
+    assert skipped == NonAnswer(1, "entry without text")
+    assert trace.output == "In Bonn."
+
+
+def test_a_name_alone_makes_no_answer_an_image(tmp_path: Path) -> None:
+    """A model of images may answer in words; a call without an answer is what its name says."""
+    named = make_invocation(modelId="amazon.nova-canvas-v1:0")
+    failed = {**named, "output": {}, "errorCode": "ThrottlingException"}
+    trace, skipped = read(write(tmp_path, named, failed))
+    assert trace.output == "In Bonn."
+    assert skipped == NonAnswer(2, "image")
+
+
+def test_a_call_that_failed_names_no_model_that_answered(tmp_path: Path) -> None:
+    """Else the model asked for would seem to take the place of its dated name."""
+    for name in (
+        "azure_llm_logs.jsonl",
+        "bedrock_converse.jsonl",
+        "helicone.jsonl",
+        "litellm.jsonl",
+    ):
+        for row in read(GOLDEN / name):
+            if isinstance(row, Trace) and not row.output and row.steps[0].get("error"):
+                assert row.model in (None, "gpt-4o-mini-2024-07-18")
+
+
 def test_litellm_dates_a_call_by_its_start(tmp_path: Path) -> None:
     """A cached answer's `created` may be of another year."""
     for row in read(GOLDEN / "litellm.jsonl"):

@@ -8,8 +8,8 @@ from orchestration.cli.row_notes import as_json, describe_summary
 
 def test_entries_that_are_no_answers_are_named_by_kind() -> None:
     """The most frequent first; they are no refused rows."""
-    summary = RowSummary([], [], 0, [], skipped={"image": 3, "embedding": 1200})
+    summary = RowSummary([], [], 0, [], [], skipped={"image": 3, "embedding": 1200})
     assert list(describe_summary(summary)) == [
-        "skipped, as they are no answers to judge: 1,200 embedding, 3 image"
+        "skipped, as they are no answers to judge: embedding (1,200), image (3)"
     ]
     assert as_json(summary)["skipped"] == {"image": 3, "embedding": 1200}
