@@ -39,6 +39,10 @@ Verdict = Literal["pass", "fail"]
 Status = Literal["scored", "error", "skipped"]
 """Failed, skipped and zero are three things: only a `scored` row has a verdict."""
 
+AnswerStatus = Literal["ok", "error", "timeout", "cut_off", "empty", "filtered"]
+"""How a request ended: `ok` where it was answered; `cut_off` by a limit of tokens and `filtered` by
+a content filter may have a text; `empty`: it ended well and answered nothing."""
+
 AnnotatorKind = Literal["human", "adjudicated", "judge", "rule"]
 
 
@@ -148,6 +152,15 @@ class Trace:
     """Hash of everything but where it was read from: two equal traces are one."""
     turn: int | None = None
     """Which turn of its session, from 1, set at validation; null where the session has only one."""
+    status: AnswerStatus = "ok"
+    """How the request ended, derived at import; `ok` in traces imported before it was."""
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is an answer to evaluate: of one that was cut off, what was delivered."""
+        if self.status in ("cut_off", "filtered"):
+            return bool(self.output.strip())
+        return self.status == "ok"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,25 @@ ABSENT = object()
 """What a path leads to where an object has no such key."""
 
 
+@check("answered", reads=("status",), behaviour=1)
+def is_answered(trace: Trace, params: Params, gold: Json) -> Result:
+    """The request was answered, and to its end.
+
+    An answer that was cut off fails, since its user did not get what was asked for; the other
+    evaluators still read what was delivered of it.
+    """
+    return Outcome(trace.status == "ok", explanation=UNANSWERED.get(trace.status, ""))
+
+
+UNANSWERED = {
+    "error": "the request ended in an error",
+    "timeout": "the request timed out",
+    "cut_off": "the answer was cut off",
+    "filtered": "a content filter stopped the answer",
+    "empty": "the answer is empty",
+}
+
+
 class JsonSchema(JsonParams):
     """Params of `json_schema`."""
 

@@ -56,6 +56,7 @@ class CodeCheck(EvaluatorByCode, Generic[P]):
     reads: tuple[Reads, ...] = ("output",)
     needs_gold: bool = False
     needs_alignment: bool = False
+    evaluates_unanswered: bool = False
 
     def describe(self) -> str:
         """Returns the first line of the function's docstring."""
@@ -169,6 +170,7 @@ def check(
     reads: tuple[Reads, ...] = ("output",),
     needs_gold: bool = False,
     needs_alignment: bool = False,
+    evaluates_unanswered: bool = False,
 ) -> Callable[[Callable[[Trace, P, Json], Result]], CodeCheck[P]]:
     """Turns a function of a trace, its params and gold into an evaluator.
 
@@ -180,11 +182,20 @@ def check(
         reads: the columns of a trace it looks at.
         needs_gold: whether it skips a trace without gold.
         needs_alignment: whether people have to agree with it before it may decide a night.
+        evaluates_unanswered: whether it evaluates traces without an answer too.
     """
 
     def make(function: Callable[[Trace, P, Json], Result]) -> CodeCheck[P]:
         return CodeCheck(
-            name, function, params, behaviour, kind, reads, needs_gold, needs_alignment
+            name,
+            function,
+            params,
+            behaviour,
+            kind,
+            reads,
+            needs_gold,
+            needs_alignment,
+            evaluates_unanswered,
         )
 
     return make

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Result = Outcome | Failure | Skip
 
 NO_GOLD = Skip("no-gold")
+NO_ANSWER = Skip("no-answer")
+"""Why an evaluator that reads the answer skips a request that failed or was not answered."""
 POLICY_PARAMS = frozenset({"on_error"})
 """Keys a guardrail's `params` may hold beside its evaluator's own: they belong to its policy."""
 
@@ -99,6 +101,8 @@ class EvaluatorType(ABC):
     needs_gold: bool = False
     needs_alignment: bool = False
     """Whether people have to agree with its verdicts before it may gate a night."""
+    evaluates_unanswered: bool = False
+    """Whether it evaluates a trace without an answer too, such as one that judges refusals."""
     is_sampled: ClassVar[bool] = True
     default_sample: ClassVar[Sample] = Sample()
     """The sample where a suite declares none."""
@@ -122,6 +126,10 @@ class EvaluatorType(ABC):
     def content(self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> bytes:
         """Returns what it reads in a subject, gold included, as the bytes that are hashed."""
         return content_of(evaluator, trace, references.gold_for(evaluator, trace))
+
+    def covers_answer(self, evaluator: Evaluator, trace: Trace) -> bool:
+        """Whether a trace has what it evaluates: one that reads the answer needs an answer."""
+        return self.evaluates_unanswered or "output" not in evaluator.reads or trace.has_answer
 
     def redact(self, text: str, params: Mapping[str, Json]) -> str | None:
         """Removes what makes a text fail; None where that cannot be removed."""

@@ -32,6 +32,8 @@ class RecordedVerdicts(EvaluatorByCode):
     """A label is bound to these."""
     params: type[LabelRules] = LabelRules
     behaviour: int = 1
+    evaluates_unanswered: bool = True
+    """People may have judged what a request that failed showed its user."""
     is_sampled: ClassVar[bool] = False
     names_others: ClassVar[bool] = True
 

@@ -28,24 +28,21 @@ from evals.specs import (
     Evaluator,
     Guardrail,
     Sample,
-    Suite,
     refuse,
 )
 from evals.specs.suites import OnError
 
 
 def resolve_app(catalog: Catalog, name: str) -> tuple[Evaluator, ...]:
-    """Resolves the evaluators of one application: its suite's, then its guardrails.
+    """Resolves the evaluators of one application: its dimensions', then its guardrails.
 
-    An application that the catalog does not declare has the guardrails alone.
+    An application that the catalog does not declare has the default dimension and the guardrails.
 
     Raises:
         CatalogError: naming the file, line and key of a declaration that cannot work.
     """
     app = catalog.app(name)
-    suite = catalog.suites[app.suite] if app.suite else None
-    dimensions = resolve_suite(catalog, app, suite) if suite else ()
-    return (*dimensions, *resolve_guardrails(catalog, name))
+    return (*resolve_dimensions(catalog, app), *resolve_guardrails(catalog, name))
 
 
 def list_evaluators(catalog: Catalog) -> list[str]:
@@ -65,10 +62,10 @@ class Place(NamedTuple):
         refuse(self.file, (*self.at, *problem.key), problem.words)
 
 
-def resolve_suite(catalog: Catalog, app: App, suite: Suite) -> Iterator[Evaluator]:
+def resolve_dimensions(catalog: Catalog, app: App) -> Iterator[Evaluator]:
     """Resolves each dimension's own evaluator, and the verdicts others recorded on it."""
-    file = catalog.root / "suites" / f"{suite.suite}.yaml"
-    for index, dimension in enumerate(suite.dimensions):
+    file = catalog.root / "suites" / f"{app.suite}.yaml"
+    for index, dimension in enumerate(catalog.dimensions_of(app)):
         place = Place(file, ("dimensions", index, "check"))
         if dimension.check:
             yield resolve_check(catalog, app, dimension, dimension.check, place)

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 from evals.privacy.redaction import REDACTED
-from evals.records import Json, Trace, encode_canonical
+from evals.records import AnswerStatus, Json, Trace, encode_canonical
 from evals.traces.files.strict_json import to_canonical_text
 from evals.traces.messages.payloads import extract_words, parse_quoted
+from evals.traces.rows.statuses import derive_status
 from evals.traces.spans.assembly import ROOT_STATE
 from evals.traces.spans.usage import TOKENS_OTHER
 
@@ -140,7 +141,7 @@ def merge_fragments(versions: Sequence[Trace]) -> Trace:
         values |= {name: getattr(answering, name) for name in ANSWER_FIELDS}
     if answering:
         values["messages"] = answering.messages
-    return dataclasses.replace(
+    whole = dataclasses.replace(
         versions[-1],
         **values,
         **{name: sum_steps(parts, steps, name) for name in ("tokens_in", "tokens_out", "cost_usd")},
@@ -154,6 +155,14 @@ def merge_fragments(versions: Sequence[Trace]) -> Trace:
         metadata=merge_metadata(parts) | count_other_tokens(parts, steps),
         turn=None,
     )
+    return dataclasses.replace(whole, status=merge_status(parts, whole))
+
+
+def merge_status(parts: Fragments, whole: Trace) -> AnswerStatus:
+    """Derives the status of a merged trace; an error of its root counts whatever else succeeded."""
+    failed = parts.lead.status if has_root(parts.lead) else None
+    given = failed if failed in ("error", "timeout") and "error" in whole.metadata else None
+    return derive_status(whole.output, whole.steps, whole.finish_reason, given)
 
 
 def arrange_fragments(versions: Sequence[Trace]) -> Fragments:

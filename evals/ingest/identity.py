@@ -14,11 +14,12 @@ from typing import Any
 
 import orjson
 
-from evals.records import JsonLike, Trace, encode_canonical
+from evals.records import AnswerStatus, JsonLike, Trace, encode_canonical
 from evals.traces.reader import Columns
 from evals.traces.rows.shapes import DEFAULTS, NESTED, to_microseconds
 
-HASHED = sorted(DEFAULTS)
+HASHED = sorted(set(DEFAULTS) - {"status"})
+"""The fields of every row's hash; a status joins it where it is not `ok`."""
 DIGITS = 32
 """Hexadecimal digits of a hash."""
 
@@ -29,21 +30,32 @@ def hash_columns(columns: Columns, key: bytes) -> list[str]:
         columns.cells.get(field) or itertools.repeat(DEFAULTS[field], columns.size)
         for field in HASHED
     ]
-    return [hash_content(text, key) for text in map(orjson.dumps, zip(*cells, strict=True))]
+    texts = map(orjson.dumps, zip(*cells, strict=True))
+    statuses = columns.cells.get("status") or itertools.repeat("ok", columns.size)
+    return [
+        hash_content(add_status(text, status), key)
+        for text, status in zip(texts, statuses, strict=True)
+    ]
+
+
+def add_status(text: bytes, status: AnswerStatus) -> bytes:
+    """Adds a status to a row's text, unless it is `ok`: hashes made before there was one stay."""
+    return text if status == "ok" else text + status.encode()
 
 
 def hash_trace(trace: Trace, key: bytes) -> str:
     """Returns the content hash of a single row, the same as by column."""
-    return hash_cells([to_cell(field, getattr(trace, field)) for field in HASHED], key)
+    cells = [to_cell(field, getattr(trace, field)) for field in HASHED]
+    return hash_cells(cells, trace.status, key)
 
 
-def hash_cells(cells: Sequence[JsonLike], key: bytes) -> str:
+def hash_cells(cells: Sequence[JsonLike], status: AnswerStatus, key: bytes) -> str:
     """Returns the content hash of a row's cells, in the order of `HASHED`."""
     try:
         text = orjson.dumps(cells)
     except TypeError:  # a lone surrogate, which no column can have
         text = encode_canonical(cells)
-    return hash_content(text, key)
+    return hash_content(add_status(text, status), key)
 
 
 def to_cell(field: str, value: Any) -> JsonLike:

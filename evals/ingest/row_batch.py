@@ -40,7 +40,10 @@ def build_table(rows: Sequence[FilteredRow], key: bytes) -> pyarrow.Table:
     originals, filtered = [row.original for row in rows], [row.filtered for row in rows]
     cells = {field: list_values(originals, field) for field in HASHED}
     cells |= {field: encode_nested(cells[field]) for field in NESTED}
-    hashes = [hash_cells(row, key) for row in zip(*cells.values(), strict=True)]
+    hashes = [
+        hash_cells(row, trace.status, key)
+        for row, trace in zip(zip(*cells.values(), strict=True), originals, strict=True)
+    ]
     schema = build_schema(Trace)
     columns: list[Any] = []
     for field in schema:

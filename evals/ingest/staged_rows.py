@@ -16,7 +16,7 @@ from evals.records import Json
 from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
 from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
 from evals.storage.lake import Lake
-from evals.storage.queries import open_duckdb, quote_text
+from evals.storage.queries import add_missing_columns, open_duckdb, quote_text
 from evals.traces.rows.shapes import EPOCH
 
 if TYPE_CHECKING:
@@ -35,7 +35,12 @@ COLUMNS_SQL = """
     coalesce(output, '') <> '' or coalesce(steps, '') not in ('', '[]', 'null') as answered,
     not contains(metadata, '"ts_zone":"assumed-utc"') as zone_known,
     tokens_in, tokens_out, latency_ms, cost_usd, model, model_requested, provider, prompt_version,
-    finish_reason, source_format, contains(messages, '"tool') as has_tools
+    finish_reason, source_format, contains(messages, '"tool') as has_tools,
+    coalesce(staged.status, case when answered then 'ok' else 'empty' end) as status,
+    staged.status = 'ok' or staged.status is null and answered
+        or staged.status in ('cut_off', 'filtered') and trim(output) <> '' as has_answer,
+    asked or answered or messages not in ('', '[]', 'null')
+        or staged.status not in ('ok', 'empty') or contains(metadata, '"error') as is_request
 """
 CARRIED_SQL = """
     with before as (
@@ -153,7 +158,8 @@ def read_rows(
     with open_duckdb() as db:
         part = f"list_position([{quote_paths(files)}], filename) - 1 as part"
         query = (
-            f"select {part}, file_row_number as row, {COLUMNS_SQL} from {build_table_sql(files)}"  # noqa: S608  our own paths
+            f"select {part}, file_row_number as row, {COLUMNS_SQL} from "  # noqa: S608  our own paths
+            f"({add_missing_columns('staged', build_table_sql(files))}) as staged"
         )
         frame = db.sql(query).to_arrow_table().to_pandas()
     shas = list(dict.fromkeys(source.sha for source in files))

@@ -20,7 +20,7 @@ from evals.storage import night_state
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
 from evals.storage.ledger import list_answer_files
-from evals.storage.marts import list_locked_files, list_mart_files, read_mart
+from evals.storage.marts import locked_files, mart, mart_files
 from evals.storage.parquet_files import stream_rows
 from evals.storage.queries import open_duckdb, read_parquet_files
 from evals.storage.refused_rows import count_unplaced
@@ -72,9 +72,8 @@ class StoredNight:
 
     @property
     def dimensions(self) -> Mapping[str, Dimension]:
-        """The suite's, in its order."""
-        suite = self.catalog.suites.get(self.app.suite or "")
-        return {d.dimension: d for d in suite.dimensions} if suite else {}
+        """The suite's, in its order, then the default one."""
+        return {d.dimension: d for d in self.catalog.dimensions_of(self.app)}
 
     @property
     def attacks(self) -> Attacks:
@@ -104,13 +103,13 @@ class StoredNight:
     def _read_rows(self, model: str, nights: Sequence[date]) -> list[Row]:
         key = (model, tuple(nights))
         if key not in self.marts:
-            rows = read_mart(self.lake, model, nights)
+            rows = mart(self.lake, model, nights)
             self.marts[key] = [row for row in rows if row["app"] == self.app.app]
         return self.marts[key]
 
     def table_rows(self, name: str) -> Sequence[Row]:
         """Returns the night's rows of a table: `coverage`, `canaries` or `noise`."""
-        files = list_locked_files(self.lake, name, [self.date])
+        files = locked_files(self.lake, name, [self.date])
         rows = [row for file in files for row in self.lake.read_file(name, file)]
         return [row._asdict() for row in rows if row.app == self.app.app]
 
@@ -209,7 +208,7 @@ def failing_answers(lake: Lake, night: date, app: str) -> list[Row]:
     """Returns failing answers to read: dimensions in turn, in the sampling order."""
     failing = [
         read_row(FailingScore, row)
-        for file in list_mart_files(lake, "fct_scores", [night])
+        for file in mart_files(lake, "fct_scores", [night])
         for rows in stream_rows(file, row_filter=("verdict", ["fail"]))
         for row in rows
         if row["app"] == app
@@ -246,7 +245,7 @@ def take_turns(failing: Sequence[FailingScore], app: str) -> Iterator[FailingSco
 
 def make_example(row: FailingScore, trace: Trace) -> Row:
     """Returns a failing answer in full, with the evaluator's explanation."""
-    shown = ("input", "context", "output", "model", "prompt_version", "session_id")
+    shown = ("input", "context", "output", "model", "prompt_version", "session_id", "status")
     return {
         **row._asdict(),
         "explanation": row.explanation or "",

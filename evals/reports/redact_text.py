@@ -22,7 +22,7 @@ from evals.storage.report_files import (
     redact_report,
 )
 
-FIGURES = ("dimension", "evaluator", "verdict", "ts", "source_line")
+FIGURES = ("dimension", "evaluator", "verdict", "ts", "source_line", "status")
 """The fields of an example that stay."""
 
 

@@ -52,7 +52,7 @@ def write_noise(lake: Lake, work: Worklist, awaited: Collection[str] = ()) -> No
     judge = work.evaluator.judge
     if judge is not None and judge.repeats > 1:
         row = measure_noise(lake, work, judge)
-        contents = {sampled.key for sampled in work.sample.values()}
+        contents = set(work.evaluated_keys)
         further = (key for first in contents for key in list_answer_keys(first, judge.repeats)[1:])
         rows = [row._replace(awaited=sum(key in awaited for key in further))]
         lake.write("noise", work.night, rows, name_score_file(work.evaluator))
@@ -61,7 +61,7 @@ def write_noise(lake: Lake, work: Worklist, awaited: Collection[str] = ()) -> No
 def measure_noise(lake: Lake, work: Worklist, judge: Judge) -> NoiseRow:
     """Compares a judge's answers to a night's contents."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
-    contents = dict.fromkeys(sampled.key for sampled in work.sample.values())
+    contents = dict.fromkeys(work.evaluated_keys)
     answer_keys = [list_answer_keys(key, judge.repeats) for key in contents]
     keys = {key for of_content in answer_keys for key in of_content}
     verdicts: dict[str, bool | None] = {}

@@ -16,7 +16,7 @@ from evals.calls.day_budget import DayBudget
 from evals.calls.requests import AskFunction, CallPlan, CallsResult
 from evals.evaluators import registry
 from evals.evaluators.gold import GoldAndLabels
-from evals.evaluators.protocol import Evaluate, Finding, Result
+from evals.evaluators.protocol import NO_ANSWER, Evaluate, Finding, Result
 from evals.models import why_unavailable
 from evals.records import Failure, Score, Skip, Trace
 from evals.runs import noise
@@ -151,7 +151,7 @@ def judge_night(lake: Lake, work: Worklist, call_result: CallsResult) -> ScoreCo
     """
     traces_by_key: dict[str, list[str]] = {}
     for trace_id, sampled in work.sample.items():
-        if trace_id not in work.current:
+        if trace_id not in work.current and not sampled.is_skipped:
             traces_by_key.setdefault(sampled.key, []).append(trace_id)
     pending = sum(len(traces_by_key.pop(key, ())) for key in call_result.awaited)
     with ledger.open_index(lake, work.evaluator.answer_version or "", traces_by_key) as paid:
@@ -175,6 +175,9 @@ def derive_judge_scores(
 ) -> Iterator[Score]:
     """Derives scores from paid answers; a trace without an answer is skipped or an error."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
+    for trace_id, sampled in work.sample.items():
+        if sampled.is_skipped and trace_id not in work.current:
+            yield build_score(work, trace_id, NO_ANSWER)
     for answer in paid.read_answers():
         result, final = (
             model.read_answer(evaluator, answer),
@@ -217,7 +220,8 @@ def derive_code_scores(
     for trace in night.read_traces(evaluator):
         if trace.trace_id not in work.sample or trace.trace_id in work.current:
             continue
-        for finding in evaluate(trace):
+        is_skipped = work.sample[trace.trace_id].is_skipped
+        for finding in (Finding(NO_ANSWER),) if is_skipped else evaluate(trace):
             yield build_score(work, trace.trace_id, finding.result, finding.annotator)
 
 

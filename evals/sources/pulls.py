@@ -33,7 +33,7 @@ from evals.storage.documents.pull_cursors import (
     Cursor,
     Landed,
     Window,
-    name_cursor,
+    cursor_name,
     pages_folder,
     read_cursor,
     read_landed,
@@ -164,7 +164,7 @@ class ProjectPull:
             gaps = list(self.find_gaps(window))
             result = self.land_window(window, cursor if gaps else None)
         except DamagedPage:
-            self.save_cursor(cursor, window.restart())
+            self.save_cursor(cursor, window.anew())
             what = f"{self.source.name}: pages on disk are damaged"
             raise SourceError(f"{what}; run it again, they are read anew") from None
         if gaps:
@@ -183,7 +183,7 @@ class ProjectPull:
         if upto := cursor.upto:
             if upto > to_iso(now):
                 what = f"{self.source.name}: pulled up to {upto}, which is in the future"
-                again = f"delete {name_cursor(self.name)} in the home to begin again at `since`"
+                again = f"delete {cursor_name(self.name)} in the home to begin again at `since`"
                 raise SourceError(f"{what}: a clock was wrong, then or now; {again}")
             begin = datetime.fromisoformat(upto) - timedelta(hours=self.source.overlap_hours)
         else:
@@ -210,7 +210,7 @@ class ProjectPull:
         except Refused:
             if resumed is None or window.position != resumed:
                 raise
-            return self.save_pages(api, system, cursor, window.restart())
+            return self.save_pages(api, system, cursor, window.anew())
         return window
 
     def save_cursor(self, cursor: Cursor, window: Window) -> None:

@@ -18,7 +18,7 @@ class Gate(Spec):
     """When a night of an application counts as regressed."""
 
     dimensions: tuple[str, ...] = Field(
-        default=(), description="empty: every dimension with a verdict"
+        default=(), description="those that decide beside `answered`; empty: every one"
     )
     baseline_nights: int = Field(
         default=7, ge=1, le=90, description="the nights before that a night is compared with"
@@ -26,6 +26,15 @@ class Gate(Spec):
     max_drop: float = Field(default=0.05, gt=0, lt=1, description="the smallest drop that matters")
     alpha: float = Field(
         default=0.05, gt=0, lt=0.5, description="how often chance alone may look like a change"
+    )
+
+
+class Answered(Spec):
+    """How the dimension `answered` counts, which every application has."""
+
+    target: float | None = Field(default=None, ge=0, le=1, description="the rate the team wants")
+    gate: bool = Field(
+        default=True, description="whether it may gate the night, whatever the gate's `dimensions`"
     )
 
 
@@ -52,11 +61,17 @@ class App(Spec):
     title: str = Field(default="", description="what pages call it")
     description: str = Field(default="", description="what it does, in a sentence")
     owner: str = Field(default="", description="an e-mail address, or `team:name`")
-    suite: Name | None = Field(default=None, description="null: guardrails only")
+    suite: Name | None = Field(default=None, description="null: `answered` and guardrails only")
     validation: Validation = Field(
         default=Validation(), description="when a night is refused at ingest"
     )
     gate: Gate = Field(default=Gate(), description="when a night counts as regressed")
+    answered: Answered | bool = Field(
+        default=True,
+        description="the dimension `answered`, the share of requests that were answered to their "
+        "end: its `target` and `gate`, or `false` to leave it out; a suite's own dimension of this "
+        "name replaces it",
+    )
     budget: Budget = Field(
         default=Budget(), description="the most a day may spend on it; null: the catalog's alone"
     )

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from evals.records import Json, Kind, Subject
-from evals.specs.apps import App
+from evals.specs.apps import Answered, App
 from evals.specs.attacks import Attacks
 from evals.specs.call_limits import Budget, Sample
 from evals.specs.mappings import Mapping
@@ -21,7 +21,7 @@ from evals.specs.models import ModelPin, Policy
 from evals.specs.problems import BrokenApplication, Problem
 from evals.specs.sources import Source
 from evals.specs.spec import NAME, CatalogError, Name, Reads, Spec
-from evals.specs.suites import Guardrail, Judge, Suite
+from evals.specs.suites import Check, DefaultDimension, Dimension, Guardrail, Judge, Suite
 from evals.specs.validation import (
     Expectation,
     ValidationSuite,
@@ -63,6 +63,21 @@ class Retention(Spec):
         default=7, ge=0, description="raw files of the home, and the bytes of refused rows"
     )
     traces_days: float = Field(default=180, ge=1, description="traces, and every text about them")
+
+
+ANSWERED = "answered"
+"""The dimension that every application has by default."""
+
+
+def build_answered(target: float | None, gate: bool) -> DefaultDimension:
+    """Builds the dimension that counts the requests that were answered."""
+    return DefaultDimension(
+        dimension=ANSWERED,
+        question="Was the request answered, and to its end?",
+        check=Check(kind="assertion", name=ANSWERED),
+        target=target,
+        gate=gate,
+    )
 
 
 class Catalog(Spec):
@@ -142,6 +157,15 @@ class Catalog(Spec):
         if isinstance(self.inbox, Path) and not self.inbox.exists():
             path = self.root / "catalog.yaml"
             refuse(path, ("inbox",), f"{self.inbox} does not exist; make it, or name another one")
+
+    def dimensions_of(self, app: App) -> tuple[Dimension, ...]:
+        """Returns the dimensions of an application: its suite's, then `answered` by default."""
+        suite = self.suites.get(app.suite or "")
+        own = suite.dimensions if suite else ()
+        if app.answered is False or any(one.dimension == ANSWERED for one in own):
+            return own
+        settings = app.answered if isinstance(app.answered, Answered) else Answered()
+        return (*own, build_answered(settings.target, settings.gate))
 
     @property
     def only_app(self) -> str | None:

@@ -15,7 +15,7 @@ NAME = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$"
 Name = str
 
 
-Reads = Literal["input", "context", "output", "steps", "messages"]
+Reads = Literal["input", "context", "output", "steps", "messages", "status"]
 
 
 class CatalogError(ValueError):

@@ -125,6 +125,10 @@ class Dimension(Spec):
         return self.labels or self.dimension
 
 
+class DefaultDimension(Dimension):
+    """A dimension that an application has without a suite; its own `gate` alone decides."""
+
+
 class Suite(Spec):
     """The dimensions of one application, in `suites/NAME.yaml`."""
 

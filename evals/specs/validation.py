@@ -41,6 +41,7 @@ ROW_COLUMNS = (
     "output_chars", "context_chars", "answered", "asked", "tokens_in", "tokens_out", "latency_ms",
     "cost_usd", "model", "model_requested", "model_pinned", "provider", "prompt_version",
     "finish_reason", "session_id", "user_id", "unanswered_results", "source_format", "file",
+    "status", "is_request",
 )  # fmt: skip
 """The columns of a row; none contains a text of a trace."""
 SOURCE_COLUMNS = ("source", "rows", "volume_ratio", "nulls_rise", "nulls_rise_in")

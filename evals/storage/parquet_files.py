@@ -117,7 +117,7 @@ def stream_rows(
 
     Args:
         path: the file.
-        columns: the columns to read; None: all.
+        columns: the columns to read; None: all. One that is younger than the file is left out.
         row_filter: which rows to read; None: all.
     """
     import pyarrow as pa
@@ -130,7 +130,8 @@ def stream_rows(
 
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as opened:
         file: Any = opened  # whose stubs have a bare `list`
-        shown = list(columns or file.schema_arrow.names)
+        known = set(file.schema_arrow.names)
+        shown = [name for name in columns or file.schema_arrow.names if name in known]
         read = list(dict.fromkeys([*shown, *([name] if row_filter else [])]))
 
         def matches(group: int) -> bool:

@@ -1,6 +1,6 @@
-"""The tables of a lake: the record of each, and records as Arrow tables and back.
+"""The tables of a lake: what a row of each holds, and records as Arrow columns and back.
 
-`parquet_files` and `lake` read and write them; `evaluators` define what a score means.
+Files and folders belong to `files` and `lake`; what a score means, to `evaluators`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Coverage(NamedTuple):
     covered: int
     sampled: int
     pending: int = 0
-    """Of the sample, those whose answers are expected from a batch."""
+    """Of the sample, those whose answers come with a batch."""
 
 
 class CanaryRow(NamedTuple):
@@ -67,7 +67,7 @@ class CanaryRow(NamedTuple):
     attack: str
     family: str
     trace_id: str
-    """The answer that had the attack."""
+    """The answer that carried it."""
     clean: str | None
     """The verdict without the attack: pass or fail; null when there is none."""
     verdict: str | None
@@ -81,7 +81,7 @@ class CanaryRow(NamedTuple):
 
 
 class NoiseRow(NamedTuple):
-    """How a judge's repeated answers to the contents of a night compare with its first ones."""
+    """How a judge's further answers to the contents of a night compare with its first ones."""
 
     date: date
     app: str
@@ -89,21 +89,21 @@ class NoiseRow(NamedTuple):
     evaluator: str
     evaluator_version: str
     repeats: int
-    """Answers wanted to each content."""
+    """Times each content is asked."""
     contents: int
     """Those with a first verdict and at least one more."""
     pairs: int
-    """Repeated verdicts, each paired with the first of its content."""
+    """Further verdicts, each beside the first of its content."""
     flips: int
     """Of the pairs, those that differ."""
     square: float
     """The sum over contents of (flips - rate x pairs) squared."""
     errors: int
-    """Repeated answers that are errors: in no pair."""
+    """Further answers that are errors: in no pair."""
     missing: int
-    """Repeated answers that are missing."""
+    """Further answers that are not there yet."""
     awaited: int = 0
-    """Of the missing, those expected from a batch."""
+    """Of the missing, those that come with a batch."""
 
 
 class MappedLabel(NamedTuple):
@@ -116,7 +116,7 @@ class MappedLabel(NamedTuple):
     verdict: str
     subject: Subject = "trace"
     subject_id: str | None = None
-    """The id of a session or a pair; null: the trace itself."""
+    """Of a session or a pair; null: the trace itself."""
     origin: Origin = "production"
 
 
@@ -147,8 +147,8 @@ TABLES: dict[str, type] = {
 ADDED_COLUMNS = {
     name: {"subject": "varchar", "subject_id": "varchar", "origin": "varchar"}
     for name in ("scores", "verdicts")
-}
-"""Columns that old files lack, with their SQL types; a query adds them as nulls."""
+} | {name: {"status": "varchar"} for name in ("traces", "staged")}
+"""Columns that files of an older home lack, with their SQL types: a query has them as nulls."""
 
 
 @functools.cache
@@ -158,7 +158,7 @@ def list_fields(record: type) -> dict[str, object]:
     return {name: hints[name] for name in record.__annotations__}
 
 
-def name_column(name: str) -> str:
+def column_of(name: str) -> str:
     """Returns the name of the column that stores a field."""
     return "date" if name == "night" else name
 
@@ -181,13 +181,11 @@ def build_schema(record: type) -> Any:
             return pa.date32()
         return type_for_alias(ARROW.get(hint, "string"))
 
-    return pa.schema(
-        [(name_column(name), arrow(hint)) for name, hint in list_fields(record).items()]
-    )
+    return pa.schema([(column_of(name), arrow(hint)) for name, hint in list_fields(record).items()])
 
 
 def is_nested(hint: object) -> bool:
-    """Whether a field is JSON rather than a scalar."""
+    """Whether a field holds JSON rather than a scalar."""
     return typing.get_origin(hint) in (tuple, dict, list) or hint is Any
 
 
@@ -202,7 +200,7 @@ def to_table(record: type, rows: Iterable[object]) -> pa.Table:
         values = [getattr(row, name) for row in rows]
         if is_nested(hint):
             values = encode_nested(values)
-        arrays.append(build_array(values, schema.field(name_column(name)).type))
+        arrays.append(build_array(values, schema.field(column_of(name)).type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -219,14 +217,14 @@ def build_records(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
     if first is None:
         return []
     rows = itertools.chain((first,), rows)
-    hints = {name: hint for name, hint in list_fields(record).items() if name_column(name) in first}
+    hints = {name: hint for name, hint in list_fields(record).items() if column_of(name) in first}
     nested = {name: typing.get_origin(hint) for name, hint in hints.items() if is_nested(hint)}
-    plain = [(name, name_column(name)) for name in hints if name not in nested]
-    records: list[R] = []
+    plain = [(name, column_of(name)) for name in hints if name not in nested]
+    made: list[R] = []
     for row in rows:
         values = {name: row.get(key) for name, key in plain}
         for name, origin in nested.items():
             value = json.loads(row[name]) if row[name] is not None else None
             values[name] = tuple(value) if origin is tuple and value is not None else value
-        records.append(record(**values))
-    return records
+        made.append(record(**values))
+    return made

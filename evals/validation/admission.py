@@ -18,6 +18,7 @@ from evals.ingest import fragment_merge
 from evals.ingest.staged_rows import StagedFile
 from evals.records import digest
 from evals.specs import Catalog
+from evals.specs.validation import shipped_expectations
 from evals.storage.documents.accounts import Account
 from evals.storage.lake import Lake, with_home_lock
 from evals.storage.night_state import NightChanges, list_staged_inputs, read_state, update_state
@@ -106,11 +107,7 @@ def admit_stale(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> None:
             for day, rows in digests.items():
                 known = read_state(lake, day)
                 changed = known.seen is not None and known.rows != rows
-                changes: NightChanges = {
-                    "admitted": basis[day],
-                    "staged": staged[day],
-                    "rows": rows,
-                }
+                changes: NightChanges = {"admitted": basis[day], "door": staged[day], "rows": rows}
                 if changed:
                     changes["seen"] = ""
                 update_state(lake, day, **changes)
@@ -130,7 +127,8 @@ def digest_basis(lake: Lake, catalog: Catalog, night: date) -> str:
     """Returns a digest of what a night's validation depends on: its staged rows and its checks."""
     apps = {app: spec.validation.model_dump() for app, spec in catalog.apps.items()}
     checks = [suite.model_dump(mode="json") for _, suite in sorted(catalog.validation.items())]
-    return digest([list_staged_inputs(lake, night), apps, checks])
+    shipped = [check.model_dump(mode="json") for check in shipped_expectations()]
+    return digest([list_staged_inputs(lake, night), apps, checks, shipped])
 
 
 def group_nights(

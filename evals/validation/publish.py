@@ -6,6 +6,7 @@ A staged file whose rows all passed is linked as it is. Which rows pass is decid
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, cast
 
 from evals.ingest.raw_rows import rebuild_raw
 from evals.ingest.staged_rows import StagedFile, read_row_groups
-from evals.records import Refusal, Trace
+from evals.records import AnswerStatus, Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.files import link_temporary, prepare_replacement
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import open_parquet_writer
 from evals.storage.tables import build_records, build_schema
 from evals.traces.files.streams import KEPT
+from evals.traces.rows.statuses import derive_status, read_row_error
 from evals.validation import expectations
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, RowOutcomes
 
@@ -80,7 +82,7 @@ def collect_rows(apps: Sequence[CheckedNight]) -> pandas.DataFrame:
     import pandas
 
     frames = [
-        checked.rows[["part", "row", "app", "session_id", "ts", "line"]].assign(
+        checked.rows[["part", "row", "app", "session_id", "ts", "line", "status"]].assign(
             outcome=checked.outcomes.outcomes, refused=bool(checked.refused)
         )
         for checked in apps
@@ -115,6 +117,7 @@ def write_traces(
     path = lake.locate_partition("traces", night) / f"{name}.parquet"
     metadata = pq.read_metadata(source.path)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
     whole = passed.all() and len(own) == metadata.num_rows
+    whole &= "status" in metadata.schema.names or (own["status"] == "ok").all()
     with prepare_replacement(path) as aside:
         if whole and own["turn"].isna().all():
             link_temporary(source.path, aside)
@@ -122,8 +125,28 @@ def write_traces(
             chosen = own.loc[passed]
             with open_parquet_writer(aside, build_schema(Trace)) as writer:
                 for table, at in read_row_groups(source.path, chosen):
-                    writer.write_table(add_turns(table, chosen["turn"].iloc[at]))
+                    writer.write_table(add_turns(add_status(table), chosen["turn"].iloc[at]))
     yield path
+
+
+def add_status(table: pyarrow.Table) -> pyarrow.Table:
+    """Returns rows with their status; of those staged before there was one, of empty ones only."""
+    import pyarrow as pa
+
+    if "status" in table.column_names:
+        return table
+    cells = (table[name].to_pylist() for name in ("output", "steps", "finish_reason", "metadata"))
+    statuses = [
+        "ok" if output or steps not in (None, "", "[]", "null") else read_old_status(reason, extra)
+        for output, steps, reason, extra in zip(*cells, strict=True)
+    ]
+    return table.append_column("status", pa.array(statuses, pa.string()))
+
+
+def read_old_status(finish_reason: str | None, metadata: str | None) -> AnswerStatus:
+    """Derives the status of a row without output or steps from what it recorded."""
+    recorded = json.loads(metadata or "{}")
+    return derive_status("", (), finish_reason, None, read_row_error(recorded))
 
 
 def add_turns(table: pyarrow.Table, numbers: pandas.Series[int]) -> pyarrow.Table:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 from evals.ingest.fragments import FORMATS
 from evals.ingest.staged_rows import StagedFile, build_table_sql, list_staged_files
 from evals.storage.documents.departures import read_departures, write_departures
-from evals.storage.id_index import UNIQUE_LENGTH, build_id_table, load_indexes, mark_members
+from evals.storage.id_index import DRAWN, build_id_table, load_indexes, mark_members
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY
-from evals.storage.queries import open_duckdb
+from evals.storage.queries import add_missing_columns, open_duckdb
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, UNIQUE, RowOutcomes
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ MAX_DISTANCE = timedelta(days=31)
 IS_WANTED = "(hash(trace_id) | 1) in (from wanted)"
 ROWS = f"""
     select app, trace_id, filename, source_line, coalesce(content_hash, '') as content,
-        source_format in {FORMATS} as spans
-    from {{rows}} where length(trace_id) >= {UNIQUE_LENGTH} and {IS_WANTED}
+        source_format in {FORMATS} as spans,
+        coalesce(status, 'ok') = 'ok' or status in ('cut_off', 'filtered') and trim(output) <> ''
+    from ({{rows}}) where length(trace_id) >= {DRAWN} and {IS_WANTED}
 """  # noqa: S608  our own names
 
 
@@ -50,11 +51,12 @@ class TraceRow(NamedTuple):
     """The content's hash."""
     spans: bool
     """Whether the trace is made of spans."""
+    has_answer: bool = True
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """Ranks the rows of a trace: later files rank higher, and the first row within a file."""
-        return self.order, -self.line
+    def rank(self) -> tuple[bool, int, int]:
+        """Ranks the rows of a trace: those with an answer, then by file, then the first in it."""
+        return self.has_answer, self.order, -self.line
 
 
 class RedatedTrace(NamedTuple):
@@ -67,8 +69,8 @@ class RedatedTrace(NamedTuple):
 
 RedatedTraces = dict[str, dict[str, RedatedTrace]]
 """Traces that left a night, by application and id."""
-RowCells = tuple[str, int, int, str | None, str]
-"""Id, file, line, content hash and format of a row."""
+RowCells = tuple[str, int, int, str | None, str, bool]
+"""Id, file, line, content hash and format of a row, and whether it has an answer."""
 RowsByNight = dict[date, TraceRow]
 """The valid rows of one trace by night."""
 
@@ -125,11 +127,13 @@ def select_rows(
 ) -> Iterator[tuple[int, str, TraceRow]]:
     """Yields position, trace id and row of the rows of some traces."""
     wanted = rows.loc[rows["trace_id"].isin(list(names))]
-    columns = ("trace_id", "part", "line", "content_hash", "source_format")
+    columns = ("trace_id", "part", "line", "content_hash", "source_format", "has_answer")
     lists = (wanted[name].to_list() for name in columns)
     cells = cast("Iterator[RowCells]", zip(*lists, strict=True))
-    for position, (name, part, line, content, source) in zip(wanted.index, cells, strict=True):
-        yield position, name, TraceRow(files[part].order, line, content or "", source in FORMATS)
+    for position, cell in zip(wanted.index, cells, strict=True):
+        name, part, line, content, source, has_answer = cell
+        order, is_spans = files[part].order, source in FORMATS
+        yield position, name, TraceRow(order, line, content or "", is_spans, has_answer)
 
 
 def record_redated(lake: Lake, admitted: Collection[date]) -> None:
@@ -159,7 +163,8 @@ def find_redated(night: date, places: RowsByNight) -> RedatedTrace | None:
         and abs(other - night) <= MAX_DISTANCE
         and not (row.spans and own.spans)
     ]
-    return RedatedTrace(own, any(row.order == own.order for row in later)) if later else None
+    conflict = any(r.order == own.order and r.has_answer == own.has_answer for r in later)
+    return RedatedTrace(own, conflict) if later else None
 
 
 def select_near(nights: Collection[date], to: Collection[date], span: timedelta) -> list[date]:
@@ -229,10 +234,10 @@ def read_rows(
     by_path = {str(source.path): source for source in files}
     if not files:
         return
-    query = db.sql(ROWS.format(rows=build_table_sql(files)))
-    for app, name, path, line, content, spans in query.fetchall():
+    query = db.sql(ROWS.format(rows=add_missing_columns(table, build_table_sql(files))))
+    for app, name, path, line, content, spans, has_answer in query.fetchall():
         source = by_path[path]
-        yield source.night, app, name, TraceRow(source.order, line, content, spans)
+        yield source.night, app, name, TraceRow(source.order, line, content, spans, has_answer)
 
 
 def read_redated_rows(

@@ -1,14 +1,14 @@
 """Decides what becomes of each row: accepted, a duplicate, or refused for its first reason.
 
 Pure. An application's trace id identifies one trace. A later file with other content corrects it;
-within one file the first row counts. Rows that were `folded` into another row, as fragments of
-one trace, are duplicates.
+within one file the first row counts. A row without an answer replaces none that has one. Rows that
+were `folded` into another row, as fragments of one trace, are duplicates.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from evals.ingest.staged_rows import CORRECTED, MERGED
@@ -87,31 +87,43 @@ def resolve_versions(group: pandas.DataFrame, outcomes: list[str]) -> list[int]:
         valid.setdefault(text, outcomes[place] == ACCEPTED)
     sources: list[int] = group["file"].to_list()
     files = zip(content, sources, strict=True)
+    answered = set(group.index[group["has_answer"]])
     versions = [
         first
         for _, own in itertools.groupby(files, key=lambda pair: pair[1])
-        for first in choose_versions([place for place, _ in own], content, valid, outcomes)
+        for first in choose_versions(
+            [place for place, _ in own], content, valid, answered, outcomes
+        )
     ]
     if not versions:
         return []
-    latest = content[versions[-1]]
-    trailing = itertools.takewhile(lambda place: content[place] == latest, reversed(versions))
+    candidates = [place for place in versions if place in answered] or versions
+    latest = content[candidates[-1]]
+    trailing = itertools.takewhile(lambda place: content[place] == latest, reversed(candidates))
     accepted = list(trailing)[-1]
     for place in versions:
         outcomes[place] = ACCEPTED if place == accepted else DUPLICATE
-    return [place for place in versions if content[place] != latest]
+    earlier = versions[: versions.index(accepted)]
+    return [place for place in earlier if content[place] != latest]
 
 
 def choose_versions(
     places: Sequence[int],
     content: Mapping[int, str],
     valid: Mapping[str, bool],
+    answered: Collection[int],
     outcomes: list[str],
 ) -> Iterator[int]:
-    """Yields one file's first valid row of an id; its rows with other content are conflicts."""
+    """Yields one file's first valid row of an id; its rows with other content are conflicts.
+
+    A row with an answer comes before those without one, which are no conflict with it: requests
+    that are logged when they begin, or before they are repeated.
+    """
     able = [place for place in places if valid[content[place]]]
+    able.sort(key=lambda place: place not in answered)
     yield from able[:1]
     for place in able[1:]:
         same = content[place] == content[able[0]]
-        is_copy = same or outcomes[place] == DUPLICATE
+        is_lesser = place not in answered and able[0] in answered
+        is_copy = same or is_lesser or outcomes[place] == DUPLICATE
         outcomes[place] = DUPLICATE if is_copy else UNIQUE

@@ -48,6 +48,8 @@ class SampledTrace(NamedTuple):
     """The hash of what the evaluator reads in it."""
     inclusion: float
     """The probability with which it came into the sample."""
+    is_skipped: bool = False
+    """Whether it has no answer to evaluate, so that the evaluator skips it."""
 
 
 class WantedAnswer(NamedTuple):
@@ -98,9 +100,9 @@ class NightTraces:
                     yield row["trace_id"]
 
     def read_traces(self, evaluator: Evaluator) -> Iterator[Trace]:
-        """Reads the traces an evaluator covers, with no other columns than it reads."""
+        """Reads the traces an evaluator covers: the columns that it reads, and the status."""
         within = self.find_covered(evaluator)
-        columns = dict.fromkeys(("trace_id", *evaluator.reads))
+        columns = dict.fromkeys(("trace_id", "status", *evaluator.reads))
         columns |= {"input": None} if evaluator.gold else {}
         for rows in self.lake.stream_batches("traces", self.night, tuple(columns), evaluator.app):
             for row in rows:
@@ -232,6 +234,11 @@ class Worklist:
     """The versions of the files it was made from."""
 
     @property
+    def evaluated_keys(self) -> list[str]:
+        """The keys of the sampled contents that are not skipped, in hash order."""
+        return [sampled.key for sampled in self.sample.values() if not sampled.is_skipped]
+
+    @property
     def remaining(self) -> int:
         """How many sampled traces have no current score."""
         return len(self.sample) - len(self.current)
@@ -254,7 +261,7 @@ def build_worklist(
         for name in night.read_ids(evaluator)
     }
     seats = draw_sample(places, evaluator.sample, night.read_strata(evaluator))
-    contents, keys = ContentFile(lake), dict.fromkeys(seats, "")
+    contents, keys, skipped = ContentFile(lake), dict.fromkeys(seats, ""), set[str]()
     repeats = evaluator.judge.repeats if evaluator.judge else 1
     kind = registry.type_of(evaluator)
     for trace in night.read_traces(evaluator):
@@ -262,22 +269,33 @@ def build_worklist(
             continue
         data = kind.content(evaluator, trace, references)
         key = hash_content(data)
-        if evaluator.asks_model and (repeats > 1 or scored.get(trace.trace_id) != key):
+        if not kind.covers_answer(evaluator, trace):
+            skipped.add(trace.trace_id)
+            key = hash_content(UNANSWERED + data)
+        elif evaluator.asks_model and (repeats > 1 or scored.get(trace.trace_id) != key):
             contents.add(key, data)
         keys[trace.trace_id] = key
-    sample = {name: SampledTrace(keys[name], seat.inclusion) for name, seat in seats.items()}
+    sample = {
+        name: SampledTrace(keys[name], seat.inclusion, name in skipped)
+        for name, seat in seats.items()
+    }
     current = {name for name, sampled in sample.items() if scored.get(name) == sampled.key}
     if not evaluator.asks_model:
         return Worklist(evaluator, night.night, len(places), sample, current, (), contents)
     attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
     asked = add_canaries(references, evaluator, attacks, contents)
     content_keys = [key for canary in asked for key in canary.keys]
-    content_keys += [sampled.key for name, sampled in sample.items() if name not in current]
-    content_keys += list_repeats(contents, [s.key for s in sample.values()], repeats)
+    content_keys += [s.key for name, s in sample.items() if name not in current | skipped]
+    evaluated = [s.key for s in sample.values() if not s.is_skipped]
+    content_keys += list_repeats(contents, evaluated, repeats)
     wanted = tuple(list_unpaid(lake, evaluator, content_keys))
     return Worklist(
         evaluator, night.night, len(places), sample, current, wanted, contents, asked, files
     )
+
+
+UNANSWERED = b"no answer: "
+"""Begins the content of a trace that is skipped, whose score ends once it has an answer."""
 
 
 def read_file_versions(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:

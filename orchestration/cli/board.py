@@ -20,15 +20,15 @@ from evals.reports.missing_nights import group_outages
 from evals.reports.pages.marks import VERDICT_MARKS, verdict_of
 from evals.reports.pooling import PooledResult
 from evals.reports.report import Report
-from evals.reports.sections import accounting, agreement, causes, errors, results
+from evals.reports.sections import accounting, agreement, causes, errors, requests, results
 from evals.reports.sections.accounting import Accounting
 from evals.reports.sections.results import Result
 from evals.runs.plan import PlannedNight
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
 from evals.storage.lake import Lake
-from evals.storage.night_state import ProvisionalNight, list_provisional_nights
-from evals.storage.report_files import locate_board_page, order_versions
+from evals.storage.night_state import OpenNight, open_nights
+from evals.storage.report_files import board_file, order_versions
 from evals.validation.row_summary import RowSummary
 from orchestration.cli import row_notes
 from orchestration.runtime.console import open_stdout
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     due: Sequence[date]
     calls: int
     failures: Sequence[str] = ()
-    final: Sequence[ProvisionalNight] = ()
+    final: Sequence[OpenNight] = ()
     """Nights that it made final."""
     rows: RowSummary | None = None
     """What was not taken in as it was; None: nothing was taken in."""
@@ -67,14 +67,14 @@ def describe_outcome(lake: Lake, outcome: Outcome) -> dict[str, object]:
             {key: body[key] for key in keys} for body in (report.to_json() for report in reports)
         ],
         "refused": [[f"{r.date}", r.app] for r in reports if r.is_refused],
-        "provisional": [[f"{n.date}", n.app, n.until] for n in list_provisional_nights(lake)],
+        "provisional": [[f"{n.date}", n.app, n.until] for n in open_nights(lake)],
         "final": [[f"{n.date}", n.app] for n in outcome.final],
         "missing": [
             {"app": m.app, "date": f"{m.date}", "since": f"{m.since}", "reason": m.reason}
             for m in read_missing_nights(lake)
         ],
         "failures": list(outcome.failures),
-        "board": str(locate_board_page(lake)),
+        "board": str(board_file(lake)),
         **(row_notes.as_json(outcome.rows) if outcome.rows else {}),
     }
 
@@ -103,12 +103,12 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
             console.print(f" {line}")
     scored = sum(row.scored for report in reports for row in whole_results(report))
     evaluated = f"{count_nights(len(outcome.due))} evaluated" if outcome.due else "nothing new"
-    page = locate_board_page(lake)
+    page = board_file(lake)
     console.print(f" {evaluated}: {outcome.calls} model calls; {scored:,} scores in these reports")
     print_lines(notes)
     for outage in group_outages(missing):
         console.print(Text(f" missing: {outage.describe()}", style="red"), soft_wrap=True)
-    for night in list_provisional_nights(lake):
+    for night in open_nights(lake):
         console.print(f" {night.date} {night.app} is provisional until {night.until}")
     for night in outcome.final:
         console.print(f" {night.date} {night.app} is final")
@@ -208,13 +208,26 @@ def draw_report(report: Report, *, slices: bool = False) -> None:
     console.print(build_rates_table(report))
     for cause in report[causes.SECTION]:
         console.print(f" {cause.dimension} ({cause.evaluator}): {cause.words}", soft_wrap=True)
-    for line in (*describe_agreement(report), *describe_unscored(report)):
+    for line in (
+        *describe_unanswered(report),
+        *describe_agreement(report),
+        *describe_unscored(report),
+    ):
         console.print(f" {line}", soft_wrap=True)
     if slices:
         console.print(build_counts_table([r for r in report[results.SECTION] if not r.is_whole]))
     else:
         parts = len({row.slice for row in report[results.SECTION] if not row.is_whole})
         console.print(f" {parts} slices: --slices shows them")
+
+
+def describe_unanswered(report: Report) -> Iterator[str]:
+    """Describes the requests that were not answered, overall and by status."""
+    ended = report[requests.SECTION]
+    if ended.unanswered:
+        share = phrases.format_percent(ended.share, ended.low, ended.high)
+        each = ", ".join(f"{row.status} {row.n:,}" for row in ended.by_status)
+        yield f"{ended.unanswered:,} of {ended.n:,} requests not answered ({share}): {each}"
 
 
 def describe_agreement(report: Report) -> Iterator[str]:

@@ -30,7 +30,7 @@ def migrate(home: Path | None, catalog: Path | None, dry_run: bool, as_json: boo
 
     settings = read_options(home, catalog)
     done = migration.migrate(
-        settings.home, dry_run=dry_run, report=ignore_progress if as_json else terminal.print_line
+        settings.home, dry_run=dry_run, say=ignore_progress if as_json else terminal.print_line
     )
     if as_json:
         terminal.print_json({**done._asdict(), "dry_run": dry_run})

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from evals.pipeline import Intake
     from evals.specs import Catalog
     from evals.storage.lake import Lake
-    from evals.storage.night_state import ProvisionalNight
+    from evals.storage.night_state import OpenNight
     from evals.validation.row_summary import RowSummary
     from orchestration.cli.board import Outcome
 
@@ -105,7 +105,7 @@ def nightly(
     cat, lake = settings.load_catalog(), settings.open_lake()
     broken = print_problems(cat)
     intake = intake._replace(inbox=settings.inbox, labels=settings.labels)
-    was_open, were_read = night_state.list_provisional_nights(lake), set(read_inbox_files(lake))
+    was_open, were_read = night_state.open_nights(lake), set(read_inbox_files(lake))
     with open_listener(as_json) as listener:
         pipeline.prepare_home(lake, cat, datetime.now(UTC))
         failures = pipeline.import_intake(lake, cat, intake, datetime.now(UTC), listener)
@@ -182,7 +182,7 @@ def run_ranges(
     from evals.storage import night_state
 
     calls, failures = 0, list[str]()
-    for first, last in night_state.group_consecutive(nights):
+    for first, last in night_state.consecutive(nights):
         from orchestration.cli.launch import run_job
 
         result = run_job(settings.home, job, first, last, listener)
@@ -246,11 +246,11 @@ def print_problems(catalog: Catalog) -> list[str]:
     return sentences
 
 
-def find_newly_final(lake: Lake, was_open: list[ProvisionalNight]) -> list[ProvisionalNight]:
+def find_newly_final(lake: Lake, was_open: list[OpenNight]) -> list[OpenNight]:
     """The nights that were open and are final now."""
     from evals.storage import night_state
 
-    still = {(night.date, night.app) for night in night_state.list_provisional_nights(lake)}
+    still = {(night.date, night.app) for night in night_state.open_nights(lake)}
     return [night for night in was_open if (night.date, night.app) not in still]
 
 

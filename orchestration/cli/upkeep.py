@@ -37,7 +37,7 @@ def quarantine(ctx: click.Context, home: Path | None, catalog: Path | None, as_j
     \b
     Examples:
       andon quarantine --json
-      andon quarantine list --code no-output
+      andon quarantine list --code no-request
       andon quarantine replay
     """
     given = {"home": home, "catalog": catalog, "as_json": as_json}
@@ -66,7 +66,7 @@ def quarantine_list(
     \b
     Examples:
       andon quarantine list
-      andon quarantine list --code no-output --json
+      andon quarantine list --code no-request --json
     """
     from evals.validation.quarantine import read_refusals
 

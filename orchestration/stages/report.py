@@ -91,7 +91,7 @@ def build_marts(deployment: Deployment) -> dg.AssetsDefinition:
         Progress.report("building rates with dbt", 0, len(nights))
         path = pipeline.fill_warehouse(lake, settings.load_catalog(), context.run.run_id, nights)
         yield from run_dbt(context, path)
-        marts.publish_marts(lake, context.run.run_id, nights, marts.QUALITY_MARTS)
+        marts.publish(lake, context.run.run_id, nights, marts.QUALITY_MARTS)
 
     return quality_models
 
@@ -109,7 +109,14 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
         apps=deployment.catalog.apps,
         pii=True,
         nights=deployment.nights,
-        deps=["rpt_rates", "rpt_failures", "rpt_provenance", "rpt_cause_rates", "fct_agreement"],
+        deps=[
+            "rpt_rates",
+            "rpt_failures",
+            "rpt_provenance",
+            "rpt_statuses",
+            "rpt_cause_rates",
+            "fct_agreement",
+        ],
         check_specs=[
             dg.AssetCheckSpec(
                 GATE, asset=REPORTS, description=promise, partitions_def=deployment.nights
@@ -160,7 +167,7 @@ def report_night(settings: Settings, lake: Lake, night: date, run_id: str) -> li
     )
     rows: list[ReportRow] = []
     for report, folder in assembly.write_night_reports(lake, settings.load_catalog(), night, stamp):
-        until = night_state.find_provisional_until(lake, night, report.app, now)
+        until = night_state.provisional_until(lake, night, report.app, now)
         rows.append(describe_report(lake, report, folder, until or ""))
     return rows
 
@@ -254,7 +261,7 @@ def build_board(deployment: Deployment) -> dg.AssetsDefinition:
         lake = settings.open_lake()
         pipeline.record_missing_nights(lake, settings.load_catalog(), datetime.now(UTC))
         path = assembly.write_board(lake, pin_checks.describe_expiring(settings))
-        marts.rebuild_warehouse(lake)
+        marts.warehouse(lake)
         return dg.MaterializeResult(
             metadata={
                 "page": dg.MetadataValue.url(f"{board_url(lake)}/index.html"),

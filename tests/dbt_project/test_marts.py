@@ -242,6 +242,18 @@ def test_provenance_and_causes_count_free_versions_too(night: Scratch) -> None:
     assert causes == [("model", "m1", 4, 2), ("model", "m2", 1, 0), ("versions.index", "i1", 4, 2)]
 
 
+def test_requests_are_counted_by_how_they_ended(scratch: Scratch) -> None:
+    """A trace without a status is of before there was one, and was answered."""
+    scratch.fill("traces", make_trace("a"), make_trace("b", status="ok"))
+    scratch.fill("traces", make_trace("c", status="timeout"))
+    publish_slices(scratch, "a", "b", "c")
+    scratch.build_without_errors("quality")
+    assert scratch.query("select status, n from rpt_statuses order by all") == [
+        ("ok", 2),
+        ("timeout", 1),
+    ]
+
+
 def test_scores_have_the_provenance_of_their_trace(night: Scratch) -> None:
     """Session and model come from the trace; guardrail verdicts have a mart of their own."""
     query = "select session_id, model from fct_scores where trace_id = 't3'"

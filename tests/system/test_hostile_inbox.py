@@ -173,10 +173,10 @@ def test_nothing_is_written_outside_home(night: Night) -> None:
 
 
 def test_an_unknown_application_gets_the_defaults_with_a_note(night: Night) -> None:
-    """Without a suite there are the guardrails alone, and the page says what is missing."""
+    """Without a suite there are `answered` and the guardrails; the page says what is missing."""
     body = night.team.report(NIGHT, "unheard-of")
     assert body["suite"] is None
-    assert {row["kind"] for row in body["results"]} == {"guardrail"}
+    assert {row["kind"] for row in body["results"]} == {"assertion", "guardrail"}
     assert find_row(body, "secrets")["passed"] == 5
     (folder,) = night.team.list_versions(NIGHT, "unheard-of")
     assert "no suite yet" in (folder / "index.html").read_text("utf-8").lower()

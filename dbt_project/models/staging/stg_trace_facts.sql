@@ -9,5 +9,6 @@ select
     cast(prompt_hash as varchar) as prompt_hash,
     cast(git_commit as varchar) as git_commit,
     cast(source_format as varchar) as source_format,
-    cast(versions as varchar) as versions
+    cast(versions as varchar) as versions,
+    coalesce(cast(status as varchar), 'ok') as status
 from {{ source('lake', 'traces') }}

@@ -30,5 +30,6 @@ select
     cast(source_format as varchar) as source_format,
     cast(source_file as varchar) as source_file,
     cast(source_line as bigint) as source_line,
-    cast(content_hash as varchar) as content_hash
+    cast(content_hash as varchar) as content_hash,
+    coalesce(cast(status as varchar), 'ok') as status
 from {{ source('lake', 'traces') }}

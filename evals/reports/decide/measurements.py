@@ -14,7 +14,7 @@ from typing import NamedTuple
 from evals.evaluators.registry import is_recorded, needs_alignment
 from evals.reports.decide.resistance import Resistance, resistance_by_judge
 from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate
-from evals.specs import App, Attacks, Dimension, Evaluator, Gate
+from evals.specs import App, Attacks, DefaultDimension, Dimension, Evaluator, Gate
 from evals.statistics import (
     Agreement,
     Difference,
@@ -240,7 +240,8 @@ def may_decide(
         return False
     if is_recorded(row.kind) and not is_adjudicated(row):
         return False
-    named = not gate.dimensions or row.dimension in gate.dimensions
+    is_default = isinstance(dimension, DefaultDimension)
+    named = is_default or not gate.dimensions or row.dimension in gate.dimensions
     return named and (dimension is None or dimension.gate)
 
 

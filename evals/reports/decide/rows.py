@@ -100,6 +100,13 @@ class TraceCount(NamedTuple):
     date: date | None = None
 
 
+class StatusCount(NamedTuple):
+    """A row of `rpt_statuses`: how many requests of a night ended in one way."""
+
+    status: str
+    n: int
+
+
 class FailureCount(NamedTuple):
     """A row of `rpt_failures`: errors and skips of one code."""
 

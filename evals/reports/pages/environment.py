@@ -25,6 +25,7 @@ from evals.reports.phrases import (
     join_names,
     show_hidden,
 )
+from evals.reports.sections.requests import STATUS_PHRASES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,6 +36,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "count": "{:,}".format,
     "day": format_day,
     "dollars": format_dollars,
+    "ended": STATUS_PHRASES.__getitem__,
     "interval": format_interval,
     "listed": join_names,
     "natural": indent_json,

@@ -19,6 +19,7 @@ from evals.reports.sections import (
     errors,
     examples,
     provenance,
+    requests,
     results,
     slices,
 )
@@ -28,6 +29,7 @@ SECTIONS: tuple[Section[Any, Any], ...] = (
     changes.SECTION,
     causes.SECTION,
     results.SECTION,
+    requests.SECTION,
     slices.SECTION,
     examples.SECTION,
     agreement.SECTION,

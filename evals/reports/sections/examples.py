@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evals.records import AnswerStatus
 from evals.reports.decide.rows import Row
-from evals.reports.json_form import from_json
+from evals.reports.json_form import absent_if, from_json
 from evals.reports.section import NightData, Parts, Section, make_empty
 
 
@@ -33,6 +34,8 @@ class Example:
     source_file: str | None
     """The inbox file it came from."""
     source_line: int | None
+    status: AnswerStatus = absent_if("ok")
+    """How the request ended; only where it was not answered."""
 
 
 def collect(night: NightData) -> Sequence[Row]:

@@ -1,6 +1,6 @@
-"""The batch jobs sent to providers: questions, state and results of each, and its files.
+"""Batch jobs of providers: what each asks, how far it is, what came back, and the file it sends.
 
-`calls.batch` decides how a job moves from one state to the next.
+How a job moves from one state to the next is decided by `calls.batch`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class JobRow(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """One batch: its questions, its state and its results."""
+    """One batch: what it asks, how far it is, what came back."""
 
     tag: str
     """Our name for it; the provider keeps it as metadata."""
@@ -81,7 +81,7 @@ class BatchJob:
     night: str
     """ISO date of the night that pays."""
     pin: dict[str, Json]
-    """The pin of the model."""
+    """The model asked, as it was pinned."""
     asked: RequestOptions
     endpoint: str
     window: str
@@ -95,7 +95,7 @@ class BatchJob:
     created: float
     """Unix seconds."""
     told: float = 0.0
-    """When an upload or a creation was last requested, in Unix seconds."""
+    """When the provider was last asked to upload or create it, in Unix seconds."""
     file_id: str | None = None
     batch_id: str | None = None
     status: str = ""
@@ -106,7 +106,7 @@ class BatchJob:
     """Rows that came back: answered, failed by code, and rows that match no question."""
     usd: float = 0.0
     problem: str = ""
-    """Why it makes no progress, or was refused."""
+    """Why it does not move, or was refused."""
 
     @property
     def is_open(self) -> bool:
@@ -115,12 +115,12 @@ class BatchJob:
 
     @property
     def model(self) -> str:
-        """The model's name."""
+        """The model asked."""
         return str(self.pin["model"])
 
     @property
     def queued_tokens(self) -> int:
-        """Estimated tokens that wait at the provider."""
+        """About how many tokens it keeps waiting at the provider."""
         return sum(sent.chars for sent in self.keys) // 4
 
 
@@ -147,12 +147,12 @@ def describe_job(job: BatchJob) -> JobRow:
 
 
 def requests_path(lake: Lake, tag: str) -> Path:
-    """Returns the path of a job's requests, a file that is deleted when its answers arrive."""
+    """The file with a job's requests, kept until its answers have come."""
     return lake.store.path(f"{FOLDER}/{tag}.requests.jsonl")
 
 
 def answers_path(lake: Lake, tag: str, kind: str) -> Path:
-    """Returns the path of a downloaded file of answers; its kind is `output` or `errors`."""
+    """A downloaded file of answers; its kind is `output` or `errors`."""
     return lake.store.path(f"{FOLDER}/{tag}.{kind}.jsonl")
 
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 from evals.storage.lake import Lake
 
-RowFields = tuple[int, int, str, bool]
-"""A row's file by its order of reading, its line, its content's hash, whether it is of spans."""
-Departures = Mapping[str, Mapping[str, tuple[RowFields, bool]]]
+Departures = Mapping[str, Mapping[str, tuple[tuple[Any, ...], bool]]]
 """By application and trace id: the row that dates it to another night, and whether its own file
 dated it there first, so that it is refused."""
 
 
 def read_departures(lake: Lake, night: date) -> Departures:
-    """Reads the traces that left a night."""
-    rows: Departures = lake.read_document(f"left/{night}.json") or {}
+    """The traces that left a night."""
+    found: dict[str, dict[str, list[Any]]] = lake.read_document(f"left/{night}.json") or {}
     return {
-        app: {
-            name: ((order, line, content, spans), conflict)
-            for name, ((order, line, content, spans), conflict) in traces.items()
-        }
-        for app, traces in rows.items()
+        app: {name: (tuple(row), conflict) for name, (row, conflict) in traces.items()}
+        for app, traces in found.items()
     }
 
 

@@ -195,7 +195,7 @@ def build_span(run: Object, line: int) -> Span:
         to_nanoseconds(run.get("end_time")),
         attributes,
         (),
-        to_text(run.get("error")),
+        to_text(run.get("error")) or ("error" if run.get("status") == "error" else ""),
         resource,
         "",
         line,

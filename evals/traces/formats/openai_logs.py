@@ -21,6 +21,7 @@ from evals.traces.messages.chat import as_json
 from evals.traces.messages.chunks import join_chunks
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
+from evals.traces.rows.statuses import read_error, read_status
 
 NAME = "openai"
 REQUEST = ("request", "request_body", "req", "request_json", "input_body", "kwargs", "params")
@@ -86,21 +87,19 @@ def convert_row(row: Object, find_request: Callable[[Json], Object]) -> Object:
     if not chat or chat[0].get("role") not in ("system", "developer"):
         chat = [*exchanges.read_system(body), *chat]
     replies = exchanges.read_messages(body)
+    problem = find_problem(row, response)
     fields |= {
         "messages": as_json(chat),
         "output": exchanges.read_answer(body) if replies else None,
-        "steps": build_steps(
-            "response" if "output" in body else "chat",
-            fields,
-            replies,
-            find_problem(row, response),
-        ),
+        "steps": build_steps("response" if "output" in body else "chat", fields, replies, problem),
         "ts": next((row[key] for key in START_KEYS if row.get(key)), None) or find_created(body),
         "latency_ms": next((row[key] for key in DURATION_KEYS if row.get(key) is not None), None),
         "user_id": request.get("user") or request.get("safety_identifier"),
         "session_id": find_session(request),
         "versions": find_versions(fingerprint, request.get("tools")),
     }
+    if problem:
+        fields["status"] = read_status(response.get("status_code")) or read_error(problem)
     fields |= identify_call(row, body, request)
     extra = {
         key: value for key, value in rest.items() if key not in (*START_KEYS, *DURATION_KEYS, *IDS)
@@ -173,7 +172,9 @@ def find_problem(row: Object, response: Object) -> str | None:
             message = error.get("message") if type(error) is dict else error
             return message if type(message) is str and message else json.dumps(error)
     status = response.get("status_code")
-    return f"HTTP {status}" if type(status) is int and status >= 400 else None
+    if type(status) is int and status >= 400:
+        return f"HTTP {status}"
+    return "cancelled" if body.get("status") == "cancelled" else None
 
 
 def find_created(body: Object) -> str | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 
 from evals.records import (
     AnnotatorKind,
+    AnswerStatus,
     Json,
     Label,
     NonAnswer,
@@ -39,6 +40,7 @@ from evals.traces.rows.mapping import SYNONYMS, Plan
 from evals.traces.rows.notes import UNREAD, ReadingNotes
 from evals.traces.rows.numbers import Mark
 from evals.traces.rows.shards import WHOLE, Share
+from evals.traces.rows.statuses import derive_status, is_status, read_row_error, read_row_status
 
 ImporterOutput = Trace | Refusal | Label | NonAnswer
 """An importer yields rows, and beside them labels (scores, feedback) and what is no answer."""
@@ -150,6 +152,7 @@ class TraceValues(InferredValues):
     cost_usd: float | None
     feedback: tuple[Json, ...]
     tags: tuple[str, ...]
+    status: AnswerStatus
 
 
 def build_trace(parsed: dict[str, Json], reading: Reading, form: str, line: int) -> Trace:
@@ -174,6 +177,13 @@ def build_trace(parsed: dict[str, Json], reading: Reading, form: str, line: int)
     if form in PLAIN_FORMS:
         replace_wrapped_answer(values)
     infer_missing(values)
+    values["status"] = derive_status(
+        values["output"],
+        values["steps"],
+        values["finish_reason"],
+        read_row_status(row),
+        read_row_error(row),
+    )
     if not values["trace_id"]:
         raise Refused("no-trace-id", "The row has no `trace_id`; add one, or map a column to it.")
     if cells["app"] is None:
@@ -246,7 +256,7 @@ def convert_cells(row: dict[str, Json], reading: Reading, plan: Plan | None) -> 
                 if key in REQUIRED:
                     raise
                 unread[key] = row[key]
-        elif key != "ts":
+        elif key != "ts" and not is_status(key, value):
             unknown.append(key)
     return ConvertedCells(cells, unknown, unread)
 

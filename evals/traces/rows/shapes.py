@@ -22,6 +22,14 @@ from evals.traces.rows.fields import APP, BLANK, CONTROL, CONVERT, MAX_ID, MUTAB
 from evals.traces.rows.inference import InferredValues, infer_missing, merge_metadata
 from evals.traces.rows.mapping import SYNONYMS, Plan
 from evals.traces.rows.notes import ReadingNotes
+from evals.traces.rows.statuses import (
+    ERROR_KEYS,
+    STATUS_KEYS,
+    derive_status,
+    is_status,
+    read_row_error,
+    read_row_status,
+)
 
 Row: TypeAlias = dict[str, Json]
 Column: TypeAlias = list[JsonLike]
@@ -71,7 +79,7 @@ class Shape(NamedTuple):
     fields: dict[str, str]
     """Canonical field to the row's key."""
     loose: tuple[str, ...]
-    """Keys that go to metadata."""
+    """Keys that go to metadata; a `status` does in other words than a trace's own."""
     contested: tuple[str, ...]
     """Fields with a synonym in the same row, which is read where the field is null."""
     constants: dict[str, str]
@@ -97,6 +105,8 @@ def find_shape(keys: tuple[str, ...], reading: Reading) -> Shape | None:
     constants: dict[str, str] = {}
     if plan:
         if plan.nested or any(p.key != p.target and p.target in keys for p in plan.paths):
+            return None
+        if "status" in plan.constants or any(p.key in RECORDS for p in plan.paths):
             return None
         fields = {f: key for f, key in fields.items() if key not in {p.key for p in plan.paths}}
         fields |= {p.target: p.key for p in plan.paths if p.key in keys}
@@ -357,11 +367,14 @@ def add_inferred(
     if shape.loose or assumed:
         metadata = as_objects(cells.get("metadata", [{}] * count))
         cells["metadata"] = [
-            merge_metadata(own, {key: row[key] for key in shape.loose})
+            merge_metadata(
+                own, {key: row[key] for key in shape.loose if not is_status(key, row[key])}
+            )
             for own, row in zip(metadata, rows, strict=True)
         ]
     if "messages" in cells or "prompt_hash" in cells:
         infer_missing_cells(cells, count)
+    cells["status"] = derive_statuses(cells, rows)
     if assumed:
         metadata = as_objects(cells["metadata"])
         for n, note in assumed.items():
@@ -369,6 +382,28 @@ def add_inferred(
     for field in NESTED:
         if field in cells:
             cells[field] = list(map(to_json_text, cells[field]))
+
+
+def derive_statuses(cells: dict[str, Column], rows: Sequence[Row]) -> Column:
+    """Derives the status of each row, as for a single one."""
+    count, records = len(rows), not RECORDS.isdisjoint(rows[0])
+    outputs = as_texts(cells.get("output", [""] * count))
+    reasons = cast("list[str | None]", cells.get("finish_reason", [None] * count))
+    steps = cast("list[Sequence[JsonLike]]", cells.get("steps", [()] * count))
+    return [
+        derive_status(
+            outputs[n],
+            steps[n],
+            reasons[n],
+            read_row_status(row) if records else None,
+            read_row_error(row) if records else None,
+        )
+        for n, row in enumerate(rows)
+    ]
+
+
+RECORDS = frozenset((*STATUS_KEYS, *ERROR_KEYS))
+"""Keys of a row that tell its status."""
 
 
 def as_objects(column: Column) -> list[dict[str, Json]]:

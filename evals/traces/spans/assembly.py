@@ -9,11 +9,12 @@ import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from evals.records import Json, digest
+from evals.records import AnswerStatus, Json, digest
 from evals.traces.files.strict_json import OPENS, Refused, to_canonical_text
 from evals.traces.messages import chat, payloads
 from evals.traces.messages.parts import Messages
 from evals.traces.messages.plain_text import to_text
+from evals.traces.rows.statuses import TIMEOUT
 from evals.traces.spans.facts import SpanFacts, read_facts
 from evals.traces.spans.instructions import inherit_instructions
 from evals.traces.spans.openinference import list_items
@@ -146,10 +147,19 @@ def build_row(trace: TraceSpans, app: str | None = None) -> Object:
         "versions": {**find_metadata_versions(metadata), **collect_versions(trace)},
         "tags": [*collect_tags(trace.facts)],
         "metadata": metadata,
+        "status": find_failure(trace),
         **describe_model(trace, answer_call),
         **sum_usage(trace.facts, trace.tree),
     }
     return {key: value for key, value in row.items() if value is not None}
+
+
+def find_failure(trace: TraceSpans) -> AnswerStatus | None:
+    """Finds how the request failed as a whole: by its root's status, not by a handled exception."""
+    kind = trace.root_facts.get_text("error") or ""
+    if trace.root.parent_id or not (trace.root.error or kind):
+        return None
+    return "timeout" if TIMEOUT.search(f"{kind} {trace.root_facts.error}") else "error"
 
 
 def find_start(trace: TraceSpans) -> int | None:

@@ -45,7 +45,11 @@ def unite_under_root(spans: list[Span], keys: RootKeys) -> list[Span]:
         return [merged if span is single else span for span in others]
     starts = [span.start for span in spans if span.start]
     ends = [span.end for span in others if span.end]
-    root = root._replace(start=min(starts, default=None), end=max(ends, default=root.end))
+    root = root._replace(
+        start=min(starts, default=None),
+        end=max(ends, default=root.end),
+        error=root.error or (outermost[0].error if len(outermost) == 1 else ""),
+    )
     return [
         root,
         *(span if span.parent_id else span._replace(parent_id=TRACE) for span in others),

@@ -204,7 +204,7 @@ def test_a_plan_counts_repeats(tmp_path: Path, server: Server) -> None:
     """The run makes the calls the plan counts."""
     made = team(tmp_path, server, 3)
     references = GoldAndLabels.of(made.catalog.root, [])
-    (row,) = plan_nights(PlanScope(made.lake, made.catalog, references, [NIGHT]))
+    row, _ = plan_nights(PlanScope(made.lake, made.catalog, references, [NIGHT]))
     work = build_worklist(made.lake, NightTraces(made.lake, NIGHT), made.evaluator, references)
     assert row.calls == len(work.wanted) == made.score().calls == 3 * COUNT
     firsts = estimate_cost(made.lake, work, work.wanted[:COUNT])

@@ -17,7 +17,7 @@ import pytest
 
 from evals.evaluators import judges, registry
 from evals.evaluators.code_checks import CodeCheck, TextCheck
-from evals.records import Answer, Trace
+from evals.records import Answer, AnswerStatus, Trace
 from evals.specs import Judge
 
 RECORDED = Path(__file__).with_name("behaviour.json")
@@ -69,7 +69,9 @@ PARAMS: dict[str, dict[str, Any]] = {
 def trace(output: str) -> Trace:
     """A trace that answers `output`."""
     asked = "It was 1500, now 20% off. What does it cost?"
-    return Trace("t", datetime(2026, 10, 1, tzinfo=UTC), "app", output, asked, context="1,299")
+    ended: AnswerStatus = "ok" if output else "empty"
+    at = datetime(2026, 10, 1, tzinfo=UTC)
+    return Trace("t", at, "app", output, asked, context="1,299", status=ended)
 
 
 def behaviour() -> dict[str, Any]:

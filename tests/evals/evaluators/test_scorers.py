@@ -22,6 +22,7 @@ DATA = Path(__file__).parents[3].parent / "shared" / "data" / "extractgpt_oa-min
 NIGHT = datetime.datetime(2026, 10, 1, tzinfo=datetime.UTC)
 PRICE = {"type": "object", "required": ["price"], "properties": {"price": {"type": "number"}}}
 MINIMAL: dict[str, dict[str, Any]] = {
+    "answered": {},
     "json_schema": {"schema": PRICE},
     "json_keys": {"keys": ["price"]},
     "contains": {"values": ["yes"]},

@@ -36,6 +36,7 @@ class Night:
     answered: Sequence[Row] = ()
     answered_before: Sequence[Row] = ()
     failures: Sequence[Row] = ()
+    statuses: Sequence[Row] = ()
     coverage: Sequence[Row] = ()
     account: Mapping[str, object] = field(default_factory=dict)
     examples: Sequence[Row] = ()
@@ -54,6 +55,7 @@ class Night:
             "rpt_cause_rates": self.cause_rates,
             "rpt_provenance": self.provenance,
             "rpt_failures": self.failures,
+            "rpt_statuses": self.statuses,
         }
         return marts[model]
 

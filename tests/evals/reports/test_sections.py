@@ -20,7 +20,7 @@ from evals.reports.pages.night import render_night
 from evals.reports.report import Report, build_report, refuse_report
 from evals.reports.schema import make_schema
 from evals.reports.section import Count, NightData, Parts, Section
-from evals.reports.sections import attacks, provenance, results
+from evals.reports.sections import attacks, provenance, requests, results
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.night_rows import report_of
 from tests.evals.reports.test_report import BASE, PROMPTS, rate
@@ -163,3 +163,38 @@ def test_dates_and_keys_are_json() -> None:
     assert (row.baseline.first, row.baseline.last) == (date(2026, 10, 1), date(2026, 10, 7))
     written = json_form.to_json(row.baseline)
     assert written == {"rate": 0.91, "n": 1400, "from": "2026-10-01", "to": "2026-10-07"}
+
+
+STATUSES = [{"status": "ok", "n": 17}, {"status": "timeout", "n": 2}, {"status": "cut_off", "n": 1}]
+
+
+def test_the_share_of_requests_without_an_answer_is_reported() -> None:
+    """Overall with its interval and by status, in the body and on the page."""
+    report = build_report(replace(BASE, statuses=STATUSES))
+    found = report[requests.SECTION]
+    assert (found.n, found.unanswered, found.share) == (20, 3, 0.15)
+    assert (found.low, found.high) == (0.05236875, 0.36041886)
+    assert [(row.status, row.n, row.share) for row in found.by_status] == [
+        ("timeout", 2, 0.1),
+        ("cut_off", 1, 0.05),
+    ]
+    html = render_night(report, history=[])
+    assert "3 of 20 requests were not answered: 15% (5–36%)" in html
+    assert "Timed out" in html
+
+
+def test_a_night_without_a_failed_request_has_no_section_of_it() -> None:
+    """Neither has a report of before there was a count."""
+    for report in (build_report(replace(BASE, statuses=STATUSES[:1])), report_of(BASE)):
+        assert "not answered" not in render_night(report, history=[])
+    old = drop_keys("requests")(report_of(BASE).to_json())
+    assert Report.from_json(old)[requests.SECTION].n == 0
+
+
+def test_a_failing_answer_shows_what_became_of_its_request() -> None:
+    """The status is on the page beside the empty answer, and in the body only where it failed."""
+    failing = bodies.example(0, output="", status="timeout")
+    body = bodies.slipped() | {"examples": [failing, bodies.example(1)]}
+    report = Report.from_json(body)
+    assert "The request timed out." in render_night(report, history=[])
+    assert [row.get("status") for row in report.to_json()["examples"]] == ["timeout", None]

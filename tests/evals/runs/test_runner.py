@@ -13,11 +13,13 @@ from evals.calls import live
 from evals.calls.day_budget import open_budget
 from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
-from evals.records import Label, Trace
+from evals.records import AnswerStatus, Label, Trace
 from evals.runs import runner
 from evals.specs import Budget, Catalog, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
+from evals.storage.parquet_files import write_parquet
+from evals.storage.tables import to_table
 from evals.worklist.worklist import NightTraces, name_score_file
 from tests.evals.models.model_server import Server, ServerReply, build_completion, serve_script
 
@@ -326,3 +328,61 @@ def test_what_is_true_is_not_written_again(tmp_path: Path, server: Server) -> No
     assert len(rows) == tally.sampled < 41
     assert {row.inclusion for row in rows} == {0.5}
     assert scored("kind")[1] == inode
+
+
+def ended(status: AnswerStatus, output: str = "", start: int = 0) -> Trace:
+    """A trace that ended in some way."""
+    (trace,) = traces(output, start=start)
+    return dataclasses.replace(trace, status=status)
+
+
+def test_a_judge_is_not_asked_about_a_request_without_an_answer(
+    bench: Bench, server: Server
+) -> None:
+    """It is skipped with the reason; an answer that was cut off is judged as it was delivered."""
+    unanswered = [ended(status, "bad", n) for n, status in enumerate(("error", "timeout"), 5)]
+    cut = [ended("cut_off", "good", 7), ended("cut_off", "", 8), ended("filtered", " ", 9)]
+    bench.lake.write("traces", NIGHT, [*traces("good"), *unanswered, *cut, ended("empty", "", 1)])
+    tally = bench.score("kind")
+    assert (tally.calls, tally.passed, tally.failed, tally.skipped) == (1, 2, 0, 5)
+    assert {key: bench.verdicts()[key] for key in ("t0", "t1", "t5", "t7", "t8")} == {
+        "t0": "pass", "t1": "skipped:no-answer", "t5": "skipped:no-answer", "t7": "pass",
+        "t8": "skipped:no-answer",
+    }  # fmt: skip
+    again = bench.score("kind")
+    assert (again.calls, again.reused, again.skipped) == (0, 7, 5)
+
+
+def test_a_check_skips_a_request_without_an_answer(bench: Bench) -> None:
+    """Neither a pass nor a failure; a person's recorded verdict still counts."""
+    bench.lake.write("traces", NIGHT, [ended("error", "please"), *traces("no", start=1)])
+    tally = bench.score("polite")
+    assert (tally.passed, tally.failed, tally.skipped) == (0, 1, 1)
+    bench.labels = [Label("t0", "helpful", "bad", "ann", "human")]
+    assert bench.score("helpful").failed == 1
+
+
+def test_a_request_that_is_answered_after_all_is_evaluated(bench: Bench) -> None:
+    """A corrected status ends the skip, though the text is the same, and the other way round."""
+    for status, found in (("error", 1), ("ok", 0), ("timeout", 1)):
+        bench.lake.write("traces", NIGHT, [ended(status, "please")])
+        assert bench.score("polite").skipped == found
+
+
+def test_every_application_has_the_dimension_answered(bench: Bench, server: Server) -> None:
+    """It counts every status but `ok` as a failure, and asks no model."""
+    statuses: tuple[AnswerStatus, ...] = ("error", "timeout", "cut_off", "filtered", "empty")
+    failed = [ended(status, "x", n) for n, status in enumerate(statuses, 1)]
+    bench.lake.write("traces", NIGHT, [*traces("good"), *failed])
+    tally = bench.score("answered")
+    assert (tally.passed, tally.failed, tally.skipped, server.bodies) == (1, 5, 0, [])
+
+
+def test_traces_of_before_there_was_a_status_were_answered(bench: Bench) -> None:
+    """Their scores stay, and nothing is derived anew."""
+    bench.lake.write("traces", NIGHT, traces("please", "no"))
+    bench.score("polite")
+    (path,) = bench.lake.list_files("traces", [NIGHT])
+    write_parquet(path, to_table(Trace, traces("please", "no")).drop_columns(["status"]))
+    assert bench.score("polite").reused == 2
+    assert bench.score("answered").passed == 2

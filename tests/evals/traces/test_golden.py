@@ -27,6 +27,8 @@ def told(path: Path) -> list[dict[str, Any]]:
     for item in reader.read_file(path, mappings={}, app=app):
         row = dataclasses.asdict(item)
         row.pop("raw", None)
+        if row.get("status") == "ok":
+            del row["status"]
         kind = "refusal" if isinstance(item, Refusal) else "trace"
         kind = "label" if isinstance(item, Label) else kind
         kind = "skipped" if isinstance(item, NonAnswer) else kind

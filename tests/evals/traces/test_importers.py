@@ -82,6 +82,7 @@ def test_a_full_row_keeps_every_field(tmp_path: Path) -> None:
         "feedback": [{"thumb": "up"}],
         "tags": ["a"],
         "metadata": {"k": None},
+        "status": "ok",
     }
     trace = one(tmp_path, full)
     expected = {

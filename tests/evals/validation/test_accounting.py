@@ -7,14 +7,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.ingest import staging
-from evals.specs import Catalog, Column, Mapping
+from evals.specs import App, Catalog, Column, Mapping, Validation, validation
+from evals.specs import catalog as catalog_specs
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
+from evals.storage.parquet_files import write_parquet
 from evals.validation import admission, quarantine, quarantine_replay
 
 NIGHT = date(2026, 10, 1)
@@ -92,12 +95,12 @@ def test_a_mapping_that_is_put_right_places_what_was_refused(tmp_path: Path) -> 
     """Rows leave quarantine as they enter their night, from the export or from kept bytes."""
     row = {"trace_id": "t", "app": "chat", "input": "Hi?", "reply": "Hello.", "at": 1790856000}
     good = {"trace_id": "u", "app": "chat", "output": "Hello.", "ts": "2026-10-01T12:00:00Z"}
-    empty = {**good, "trace_id": "v", "output": "", "reply": "It was here."}
+    empty = {**good, "trace_id": "v", "input": "", "output": "", "reply": "It was here."}
     path = tmp_path / "day.jsonl"
     path.write_text("".join(json.dumps(one) + "\n" for one in (row, good, empty)))
     lake, wrong = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
     seen = staging.import_file(lake, wrong, path, now=NOW)
-    assert accounts(lake, wrong)[NIGHT]["chat"]["reasons"] == {"no-output": 1}
+    assert accounts(lake, wrong)[NIGHT]["chat"]["reasons"] == {"no-request": 1}
     assert (seen.read, seen.refused) == (3, 1)
     right = Catalog(root=tmp_path, mappings={"it": Mapping(
         columns={"output": "reply", "ts": Column(path="at", format="epoch")}
@@ -122,12 +125,55 @@ def test_a_mapping_that_is_put_right_places_what_was_refused(tmp_path: Path) -> 
 def test_what_still_fails_stays_where_it_is(tmp_path: Path) -> None:
     """A replay under the same catalog changes nothing, and says why."""
     path = tmp_path / "day.jsonl"
-    bad = {"trace_id": "t", "app": "chat", "output": "", "ts": "2026-10-01T12:00:00Z"}
+    bad = {"trace_id": "t", "app": "chat", "input": "", "ts": "2026-10-01T12:00:00Z"}
     path.write_text(json.dumps(bad) + "\n{\n")
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
     staging.import_file(lake, catalog, path, now=NOW)
     before = accounts(lake, catalog)
     (told,) = quarantine_replay.replay_quarantine(lake, catalog)
-    assert (told.placed, told.why) == (0, {"no-output": 1, "not-json": 1})
+    assert (told.placed, told.why) == (0, {"no-request": 1, "not-json": 1})
     assert accounts(lake, catalog) == before
     assert len(quarantine.read_refusals(lake)) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        ({}, "empty"),
+        ({"error": "Rate limit reached"}, "error"),
+        ({"input": "", "error": "Request timed out"}, "timeout"),
+        ({"finish_reason": "length"}, "cut_off"),
+    ],
+)
+def test_rows_once_refused_for_no_output_leave_quarantine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: dict[str, Any], status: str
+) -> None:
+    """A home of before there was a status: a replay admits them, each with what it recorded."""
+    path = tmp_path / "day.jsonl"
+    made = {"app": "chat", "input": "Hi?", "output": "Hello.", "ts": "2026-10-01T12:00:00Z"}
+    rows = [made | {"trace_id": "u"}, made | {"trace_id": "v", "output": ""} | row]
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    loose = App(app="chat", validation=Validation(max_quarantined=1))
+    lake = Lake(tmp_path / "home").open()
+    catalog = Catalog(root=tmp_path, apps={"chat": loose})
+    staging.import_file(lake, catalog, path, now=NOW)
+    for staged in lake.list_files("staged"):
+        table = pq.read_table(staged)
+        write_parquet(staged, table.drop_columns(["status"]))
+    before = [
+        check.model_copy(update={"severity": "critical"}) if check.check == OUTPUT else check
+        for check in validation.shipped_expectations()
+        if check.check != "request_present"
+    ]
+    with monkeypatch.context() as patch:
+        for module in (validation, catalog_specs, admission):
+            patch.setattr(module, "shipped_expectations", lambda: tuple(before))
+        assert accounts(lake, catalog)[NIGHT]["chat"]["reasons"] == {"no-output": 1}
+    (told,) = quarantine_replay.replay_quarantine(lake, catalog)
+    assert (told.tried, told.placed, told.nights) == (1, 1, ["2026-10-01"])
+    traces = {trace.trace_id: trace.status for trace in lake.read("traces", [NIGHT])}
+    assert traces == {"u": "ok", "v": status}
+    assert quarantine.read_refusals(lake) == []
+
+
+OUTPUT = "output_not_empty"

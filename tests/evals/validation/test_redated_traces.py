@@ -163,10 +163,14 @@ def test_beyond_a_month_it_is_another_trace(home: Home) -> None:
 
 
 def test_a_later_row_without_an_answer_takes_nothing_away(home: Home) -> None:
-    """It goes to quarantine in its night, and the trace stays where it was."""
+    """The trace stays where it was, as one; an answer takes it, whatever was read first."""
     home.arrives(row(DRAWN, 0, "Old."))
     home.arrives(row(DRAWN, 2, ""))
     assert home.nights() == {0: {"Old."}, 2: set()}
+    home.arrives(row("a" * 32, 0, ""))
+    assert home.nights() == {0: {"Old.", ""}, 2: set()}
+    home.arrives(row("a" * 32, 2, "A."), row("a" * 32, 0, ""))
+    assert home.nights() == {0: {"Old."}, 2: {"A."}}
 
 
 def test_the_same_trace_in_two_formats_is_one(home: Home, tmp_path: Path) -> None:
@@ -231,7 +235,8 @@ def test_a_trace_returns_where_its_later_row_is_refused_after_all(home: Home) ->
 def test_a_night_that_is_refused_takes_nothing_away(home: Home) -> None:
     """Its valid rows wait with it; with the night that is put right they move."""
     home.arrives(row(DRAWN, 0, "Old."))
-    home.arrives(row(DRAWN, 2, "New."), row("a" * 32, 2, ""), row("b" * 32, 2, ""))
+    empty = ({**row(letter * 32, 2, ""), "input": ""} for letter in "ab")
+    home.arrives(row(DRAWN, 2, "New."), *empty)
     assert home.nights() == {0: {"Old."}, 2: set()}
     home.arrives(row("a" * 32, 2, "A."), row("b" * 32, 2, "B."), *good(12))
     assert home.nights() == {0: set(), 2: {"New.", "A.", "B.", "Good."}}
