@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple, cast
 
+from evals.labels.label_counts import count_labels
 from evals.records import Trace
 from evals.reports import json_form
 from evals.reports.archive import earlier_reports
@@ -109,9 +110,20 @@ class StoredNight:
 
     def table_rows(self, name: str) -> Sequence[Row]:
         """Returns the night's rows of a table: `coverage`, `canaries` or `noise`."""
-        files = locked_files(self.lake, name, [self.date])
+        return self._read_table(name, [self.date])
+
+    def table_rows_before(self, name: str) -> Sequence[Row]:
+        """Returns a table's rows of the baseline's nights."""
+        return self._read_table(name, list(self.baseline))
+
+    def _read_table(self, name: str, nights: Sequence[date]) -> list[Row]:
+        files = locked_files(self.lake, name, nights)
         rows = [row for file in files for row in self.lake.read_file(name, file)]
         return [row._asdict() for row in rows if row.app == self.app.app]
+
+    def label_counts(self) -> Row:
+        """Returns how many labels count, and why others do not."""
+        return count_labels(self.lake, self.catalog, self.app.app, self.date)._asdict()
 
     def answering_models(self) -> Sequence[Row]:
         """Returns which models answered for its scores, whichever night paid for them."""

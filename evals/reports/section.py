@@ -101,6 +101,14 @@ class NightData(Protocol):
         """Returns the night's rows of a table: `coverage`, `canaries` or `noise`."""
         ...
 
+    def table_rows_before(self, name: str) -> Sequence[Row]:
+        """Returns a table's rows of the baseline's nights."""
+        ...
+
+    def label_counts(self) -> Row:
+        """Returns how many labels count, and why others do not."""
+        ...
+
     def answering_models(self) -> Sequence[Row]:
         """Returns which models answered: evaluator, model, fingerprint, n."""
         ...

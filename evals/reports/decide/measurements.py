@@ -12,6 +12,13 @@ from datetime import date
 from typing import NamedTuple
 
 from evals.evaluators.registry import is_recorded, needs_alignment
+from evals.reports.decide.labelling import (
+    Key,
+    Labelling,
+    is_from_people,
+    measure_labelling,
+    widen_difference,
+)
 from evals.reports.decide.resistance import Resistance, resistance_by_judge
 from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate
 from evals.specs import App, Attacks, DefaultDimension, Dimension, Evaluator, Gate
@@ -46,8 +53,11 @@ class Evidence:
     agreement: Sequence[Labelled]
     """Every row counts, whatever its night."""
     coverage: Sequence[Covered]
+    """Of this night."""
     canaries: Sequence[Canary]
     attacks: Attacks
+    coverage_before: Sequence[Covered] = ()
+    """Of the nights in the baseline window."""
     labels_random: bool = False
     """Whether the labels are a random sample of this night: then estimates are post-stratified."""
 
@@ -93,6 +103,8 @@ class Measurement:
     difference: Difference | None
     estimate: Estimate | None
     estimator: str
+    labelling: Labelling | None = None
+    """How much of the night has a label; None where the verdicts are no labels."""
 
     @property
     def rate(self) -> Proportion:
@@ -113,6 +125,7 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
     for row in night.past_wholes():
         earlier.setdefault(row.identity, []).append(row)
     known = {key[:2] for key, rows in earlier.items() if count_scored(rows)}
+    judged = measure_labelling(night.rates, night.coverage)
     for row in [*night.rates, *rows_without_traces(night)]:
         key, is_whole = row.identity, row.slice == "all"
         history = earlier.get(key, []) if is_whole else []
@@ -125,7 +138,37 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
             pending=pending.get(key, 0) if is_whole else 0,
             history=history,
             evaluator_changed=is_whole and key[:2] in known and not count_scored(history),
+            labelling=find_labelling(night, row, judged, unsampled.get(key, 0)),
         )
+
+
+def find_labelling(
+    night: Evidence, row: Rate, judged: Mapping[Key, Labelling], unlabelled: int
+) -> Labelling | None:
+    """Finds how much of the night a row's annotators judged; None where it is of no annotators."""
+    if row.slice != "all" or not is_recorded(row.kind):
+        return None
+    if not is_from_people(row):
+        return Labelling(row.n + unlabelled, unlabelled)
+    dimension = night.dimensions.get(row.dimension)
+    needed = dimension.min_coverage if dimension else 0.0
+    return judged[row.dimension, row.evaluator_version]._replace(needed=needed)
+
+
+def select_complete(
+    night: Evidence, row: Rate, history: Sequence[Rate], needed: float
+) -> tuple[Sequence[Rate], int]:
+    """Selects the earlier nights of which people judged enough, and counts what they did not."""
+    kept, unlabelled = list[Rate](), 0
+    for past in history:
+        same_night = [one for one in night.history if one.date == past.date]
+        coverage = [one for one in night.coverage_before if one.date == past.date]
+        found = measure_labelling(same_night, coverage)
+        of_night = found[row.dimension, row.evaluator_version]._replace(needed=needed)
+        if of_night.is_complete:
+            kept.append(past)
+            unlabelled += of_night.unlabelled
+    return kept, unlabelled
 
 
 def measure_row(
@@ -138,13 +181,20 @@ def measure_row(
     pending: int,
     history: Sequence[Rate],
     evaluator_changed: bool,
+    labelling: Labelling | None,
 ) -> Measurement:
     """Measures one row of rates against its baseline."""
+    unlabelled_before = 0
+    if labelling and is_from_people(row):
+        history, unlabelled_before = select_complete(night, row, history, labelling.needed)
     counted, rate, before = pool_counted([row]), pool_rates([row]), pool_rates(history)
     aligned = is_aligned(row, labels)
     value, estimator = estimate_rate(row, rate, labels, night.labels_random)
     dimension = night.dimensions.get(row.dimension)
     compared = compare_rates(before, rate, night.app.gate.alpha) if before.n and counted.n else None
+    if compared and labelling:
+        both = (unlabelled_before, labelling.unlabelled)
+        compared = widen_difference(compared, before, rate, both)
     return Measurement(
         row=row,
         counted=counted,
@@ -154,13 +204,15 @@ def measure_row(
         labels=labels,
         aligned=aligned,
         resistance=resistance,
-        decides=may_decide(row, aligned, resistance, dimension, night.app.gate),
+        decides=may_decide(row, aligned, resistance, dimension, night.app.gate)
+        and (labelling is None or labelling.is_complete),
         target=dimension.target if dimension else None,
         baseline=make_baseline(before, history),
         evaluator_changed=evaluator_changed,
         difference=compared,
         estimate=value,
         estimator=estimator,
+        labelling=labelling,
     )
 
 
@@ -216,14 +268,9 @@ def judge_resistances(night: Evidence) -> dict[Identity, Resistance]:
     return resistance_by_judge(night.canaries, night.evaluators, limit, each)
 
 
-def is_adjudicated(row: Rate) -> bool:
-    """Whether the verdicts are what people agreed on, which may decide."""
-    return is_recorded(row.kind) and row.evaluator.endswith((".adjudicated", ".human"))
-
-
 def is_aligned(row: Rate, labels: Agreement | None) -> bool | None:
     """Whether the evaluator agrees with people; None where that is not needed."""
-    if needs_alignment(row.kind) or (is_recorded(row.kind) and not is_adjudicated(row)):
+    if needs_alignment(row.kind) or (is_recorded(row.kind) and not is_from_people(row)):
         return bool(labels and labels.is_usable)
     return None
 
@@ -238,7 +285,7 @@ def may_decide(
     """Whether a row counts for the night's verdict: whole, gated, aligned, not vulnerable."""
     if row.slice != "all" or aligned is False or (resistance and resistance.is_vulnerable):
         return False
-    if is_recorded(row.kind) and not is_adjudicated(row):
+    if is_recorded(row.kind) and not is_from_people(row):
         return False
     is_default = isinstance(dimension, DefaultDimension)
     named = is_default or not gate.dimensions or row.dimension in gate.dimensions

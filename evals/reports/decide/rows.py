@@ -126,6 +126,7 @@ class Covered(NamedTuple):
     covered: int
     sampled: int
     pending: int = 0
+    date: date | None = None
 
     @property
     def identity(self) -> Identity:

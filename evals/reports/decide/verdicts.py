@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from evals.evaluators.registry import is_recorded
-from evals.reports.decide.measurements import Measurement, is_adjudicated
+from evals.reports.decide.labelling import bound_rate, is_from_people
+from evals.reports.decide.measurements import Measurement
 from evals.reports.decide.resistance import why_vulnerable
 from evals.reports.phrases import format_points, format_whole_percent
 from evals.specs import Gate
@@ -63,9 +64,10 @@ def decide_verdict(m: Measurement, gate: Gate, p: float) -> Verdict:
     if p < gate.alpha and d.high < 0:
         return Verdict("slipped", text)
     short = describe_shortfall(m, gate)
-    if short is None and d.change > -gate.max_drop / 2:
+    unlabelled = describe_unlabelled(m)
+    if short is None and unlabelled is None and d.change > -gate.max_drop / 2:
         return Verdict("held", text)
-    return Verdict("too close to call", short or text)
+    return Verdict("too close to call", unlabelled or short or text)
 
 
 def why_slice(m: Measurement) -> str | None:
@@ -92,9 +94,29 @@ def why_nothing_scored(m: Measurement) -> str | None:
 
 def why_recorded(m: Measurement) -> str | None:
     """Returns a reason for a verdict that somebody else recorded."""
-    if is_recorded(m.row.kind) and not is_adjudicated(m.row):
+    if is_recorded(m.row.kind) and not is_from_people(m.row):
         return "recorded by someone else: not gating"
     return None
+
+
+def why_incomplete(m: Measurement) -> str | None:
+    """Returns a reason where people judged too few of the night's answers."""
+    labels = m.labelling
+    if labels is None or labels.is_complete:
+        return None
+    judged = labels.covered - labels.unlabelled
+    return (
+        f"people judged {judged:,} of {labels.covered:,} answers "
+        f"({format_whole_percent(labels.coverage)}); {format_whole_percent(labels.needed)} decide"
+    )
+
+
+def describe_unlabelled(m: Measurement) -> str | None:
+    """Describes how many answers without a label could change the verdict; None without any."""
+    if m.labelling is None or not m.labelling.unlabelled:
+        return None
+    n = m.labelling.unlabelled
+    return f"{n:,} answer{'s' * (n != 1)} without a label could change it"
 
 
 def why_unaligned(m: Measurement) -> str | None:
@@ -136,6 +158,7 @@ NOT_MEASURED: tuple[Callable[[Measurement], str | None], ...] = (
     why_awaited,
     why_nothing_scored,
     why_recorded,
+    why_incomplete,
     why_unaligned,
     why_attacked,
     why_outage,
@@ -154,6 +177,8 @@ def compare_with_target(m: Measurement) -> Verdict:
     if m.target is None:
         return Verdict("not measured", NO_BASELINE)
     value, low, high = m.estimate or Estimate(m.rate.rate, *m.rate.interval())
+    if m.labelling and (possible := bound_rate(m.rate, m.labelling.unlabelled)):
+        low, high = possible
     of = f"its target of {format_whole_percent(m.target)}"
     if high < m.target:
         return Verdict("slipped", f"{format_whole_percent(value)} is below {of}")

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Literal, cast
 
 from evals.records import Kind
+from evals.reports.decide.labelling import bound_rate
 from evals.reports.decide.measurements import Evidence, Measurement, measure_night
 from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate, read_rows
 from evals.reports.decide.verdicts import Verdict, Word, decide_verdicts, smallest_detectable
@@ -37,6 +38,18 @@ class Weighted:
     high: Share
     n: float
     """The effective sample size of the rate's variance by design, clustered by session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlabelled:
+    """The answers that an annotator, or people, did not judge, and what they could change."""
+
+    n: Count
+    """Covered answers without a label. People's rows, `.human` and `.adjudicated`, share it."""
+    low: Share | None
+    """Lower end of the 95% interval if all of them failed."""
+    high: Share | None
+    """Upper end if all of them passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +104,9 @@ class Result:
     """Only where traces came into the sample with different probabilities (`sample: strata:`):
     the rate of all traces. Change, verdict, `mde` and slice tests are computed from it; where
     they are, `baseline`, `changes` and `slices` are marked `weighted`."""
+    unlabelled: Unlabelled | None = absent_if(None)
+    """Only of recorded verdicts that some answers lack. Change and verdict take them into
+    account: what they could change is not decided."""
     estimate: Share | None
     """The rate of all covered traces, as `estimator` makes it; null where labels do not suffice."""
     estimate_low: Share | None
@@ -109,7 +125,7 @@ class Result:
     decides: bool
     """Whether the row counts for the night's verdict: the whole, not excluded by the suite or the
     gate, aligned where it must be, and not someone else's verdict. What people settled on
-    (`.human`, `.adjudicated`) may decide."""
+    (`.human`, `.adjudicated`) may decide where they judged enough (`min_coverage`)."""
     target: Share | None
     """The rate the suite wants."""
     mde: Share | None
@@ -166,6 +182,7 @@ def collect(night: NightData) -> Evidence:
         evaluators=night.evaluators,
         agreement=read_rows(Labelled, night.rows_so_far("fct_agreement")),
         coverage=read_rows(Covered, night.table_rows("coverage")),
+        coverage_before=read_rows(Covered, night.table_rows_before("coverage")),
         canaries=read_rows(Canary, night.table_rows("canaries")),
         attacks=night.attacks,
         labels_random=night.labels_random,
@@ -219,6 +236,7 @@ def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) ->
         low=shown.low,
         high=shown.high,
         weighted=weighted_rate(m.weighted),
+        unlabelled=show_unlabelled(m),
         estimate=round_figure(m.estimate.value if m.estimate else None),
         estimate_low=round_figure(m.estimate.low if m.estimate else None),
         estimate_high=round_figure(m.estimate.high if m.estimate else None),
@@ -235,6 +253,18 @@ def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) ->
         change_low=round_figure(d.low if d else None),
         change_high=round_figure(d.high if d else None),
         p=round_figure(d.p if d else None),
+    )
+
+
+def show_unlabelled(m: Measurement) -> Unlabelled | None:
+    """Returns the answers without a label as the report shows them; None without any."""
+    if m.labelling is None or not m.labelling.unlabelled:
+        return None
+    possible = bound_rate(m.rate, m.labelling.unlabelled)
+    return Unlabelled(
+        n=m.labelling.unlabelled,
+        low=round_figure(possible.low if possible else None),
+        high=round_figure(possible.high if possible else None),
     )
 
 

@@ -38,6 +38,8 @@ class Night:
     failures: Sequence[Row] = ()
     statuses: Sequence[Row] = ()
     coverage: Sequence[Row] = ()
+    coverage_before: Sequence[Row] = ()
+    label_uses: Row = field(default_factory=dict)
     account: Mapping[str, object] = field(default_factory=dict)
     examples: Sequence[Row] = ()
     cost: Paid = Paid()  # noqa: RUF009  frozen
@@ -75,6 +77,14 @@ class Night:
     def table_rows(self, name: str) -> Sequence[Row]:
         """The night's rows of a table."""
         return {"coverage": self.coverage, "canaries": self.canaries, "noise": self.noise}[name]
+
+    def table_rows_before(self, name: str) -> Sequence[Row]:
+        """A table's rows of the nights before."""
+        return {"coverage": self.coverage_before}[name]
+
+    def label_counts(self) -> Row:
+        """How many labels count."""
+        return self.label_uses
 
     def answering_models(self) -> Sequence[Row]:
         """Which models answered."""
