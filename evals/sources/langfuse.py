@@ -74,6 +74,21 @@ def read_pages(
         number += 1
 
 
+def list_ids(
+    api: Api, source: Source, project: str, during: TimeRange, listing: str
+) -> Iterator[str]:
+    """Yields the own ids of the rows of a listing, each as it is in a page's row."""
+    is_traces = listing == "traces"
+    path = "/api/public/traces" if is_traces else "/api/public/v2/scores"
+    number, pages = 1, 1
+    while number <= pages:
+        order = "timestamp.asc" if is_traces else None
+        page = list_page(api, path, source, number, during, order)
+        for item in page.items:
+            yield require_text(item["id"]) if is_traces else name_score(item)
+        number, pages = number + 1, page.pages
+
+
 def choose_page_size(source: Source) -> int:
     """Returns how many rows to request at once; the API returns at most a hundred."""
     return min(source.page_size, 100)
@@ -160,8 +175,13 @@ def make_trace_row(api: Api, trace: Object, observations: dict[str, Object]) -> 
     return Row(name, name, text_or_empty(trace["timestamp"]), True, name, body)
 
 
+def name_score(score: Object) -> str:
+    """Returns a score's own id among all rows."""
+    return f"score {score['id']}"
+
+
 def make_score_row(score: Object) -> Row:
     """Makes the row of a score, which may be given long after its trace."""
-    name = f"score {score['id']}"
+    name = name_score(score)
     trace = require_text(score.get("traceId") or "")
     return Row(name, name, text_or_empty(score["timestamp"]), True, trace, score)

@@ -15,7 +15,7 @@ from evals.sources.json_shapes import (
     require_text,
     text_or_empty,
 )
-from evals.sources.pages import Page, Row, TimeRange, read_key
+from evals.sources.pages import LoopDetector, Page, Row, TimeRange, read_key
 from evals.specs import Source
 
 SELECT = (
@@ -70,6 +70,22 @@ def read_pages(
         yield Page(rows, None if is_last else f"feedback:{offset}")
         if is_last:
             return
+
+
+def list_ids(
+    api: Api, source: Source, project: str, during: TimeRange, listing: str
+) -> Iterator[str]:
+    """Yields the ids of all runs."""
+    session, cursor, loops = find_session(api, project), None, LoopDetector(source.name)
+    while True:
+        query = {**make_query(source, session, during, cursor), "select": ["id"]}
+        answer = require_object(api.post("/api/v1/runs/query", query))
+        runs, following = require_objects(answer["runs"]), require_object(answer["cursors"])
+        yield from (require_text(run["id"]) for run in runs)
+        if not following.get("next"):
+            return
+        cursor = require_text(following["next"])
+        loops.check_page([run["id"] for run in runs], cursor)
 
 
 def find_session(api: Api, project: str) -> str:

@@ -67,6 +67,12 @@ class System(Protocol):
         """Yields the pages of a project in a time range, from a position on."""
         ...
 
+    def list_ids(
+        self, api: Api, source: Source, project: str, during: TimeRange, listing: str
+    ) -> Iterator[str]:
+        """Yields the own ids of the rows of a listing that the API counts."""
+        ...
+
 
 class LoopDetector:
     """Detects listings that return the same page again, or empty pages without end."""

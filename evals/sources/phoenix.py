@@ -73,6 +73,13 @@ def read_pages(
             return
 
 
+def list_ids(
+    api: Api, source: Source, project: str, during: TimeRange, listing: str
+) -> Iterator[str]:
+    """Yields nothing: the API counts no listing."""
+    yield from ()
+
+
 def list_annotations(api: Api, path: str, spans: list[str]) -> dict[str, list[Object]]:
     """Lists the annotations of some spans, by span id."""
     by_span: dict[str, list[Object]] = {}

@@ -6,6 +6,7 @@ element means.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import re
@@ -160,10 +161,12 @@ def is_document(head: bytes, filename: str) -> bool:
     return depth > 0 if newline else text[:1] == b"[" or ".json" in name
 
 
+@functools.lru_cache(maxsize=4)
 def list_key_paths(head: bytes) -> frozenset[str]:
     """Lists the keys of the first rows, nested ones as dotted paths; the text may be cut off.
 
-    Lists add no level, so a document and a file of lines have the same paths.
+    Lists add no level, so a document and a file of lines have the same paths. Cached, since every
+    format looks at them.
     """
     paths: set[str] = set()
     path: list[str | None] = []
