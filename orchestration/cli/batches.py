@@ -4,7 +4,6 @@
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
@@ -13,11 +12,11 @@ from orchestration.cli.options import (
     INFRASTRUCTURE,
     USAGE,
     fail,
-    home_options,
     json_option,
-    read_options,
+    settings_options,
 )
 from orchestration.runtime import terminal
+from orchestration.settings import Settings
 
 
 @click.group()
@@ -26,10 +25,10 @@ def batches() -> None:
 
 
 @batches.command("list")
-@home_options
+@settings_options
 @click.option("--open", "only_open", is_flag=True, help="Only open batches.")
 @json_option
-def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_json: bool) -> None:
+def batches_list(settings: Settings, only_open: bool, as_json: bool) -> None:
     """Lists batches, newest first, with their last known state; contacts no provider.
 
     \b
@@ -39,7 +38,7 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
     """
     from evals.storage.documents.batch_jobs import describe_job, read_jobs
 
-    jobs = list(read_jobs(open_existing(read_options(home, catalog))))
+    jobs = list(read_jobs(open_existing(settings)))
     rows = [describe_job(job) for job in reversed(jobs) if job.is_open or not only_open]
     if as_json:
         terminal.print_json(rows)
@@ -56,9 +55,9 @@ def batches_list(home: Path | None, catalog: Path | None, only_open: bool, as_js
 
 
 @batches.command("cancel")
-@home_options
+@settings_options
 @click.argument("name")
-def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
+def batches_cancel(settings: Settings, name: str) -> None:
     """Asks the provider to cancel a batch; answers made by then are charged and used.
 
     \b
@@ -69,7 +68,6 @@ def batches_cancel(home: Path | None, catalog: Path | None, name: str) -> None:
     from evals.calls.routing import cancel_batch
     from evals.storage.documents.batch_jobs import read_job
 
-    settings = read_options(home, catalog)
     lake = open_existing(settings)
     job = read_job(lake, name)
     if job is None or not job.is_open:

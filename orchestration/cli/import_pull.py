@@ -6,10 +6,10 @@ How a file is read is in `evals.traces.reader`, how a source is queried in `eval
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -20,25 +20,24 @@ from orchestration.cli.options import (
     USAGE,
     Place,
     fail,
-    home_options,
     json_option,
-    read_options,
+    settings_options,
 )
 from orchestration.runtime import terminal
 from orchestration.runtime.progress import open_listener
+from orchestration.settings import Settings
 
 if TYPE_CHECKING:
     from evals.sources.pulls import PullResult
-    from evals.specs import Catalog
     from evals.storage.documents.inbox_files import InboxFile
     from evals.storage.lake import Lake
 
 
 @click.command()
-@home_options
+@settings_options
 @click.argument("sources", nargs=-1)
 @json_option
-def pull(home: Path | None, catalog: Path | None, sources: tuple[str, ...], as_json: bool) -> None:
+def pull(settings: Settings, sources: tuple[str, ...], as_json: bool) -> None:
     """Pulls new and late traces from the catalog's sources into the raw inbox.
 
     SOURCES are names in sources.yaml, or kinds: langfuse, langsmith, phoenix. Keys come from the
@@ -51,7 +50,6 @@ def pull(home: Path | None, catalog: Path | None, sources: tuple[str, ...], as_j
     """
     from evals.sources import pulls
 
-    settings = read_options(home, catalog)
     lake, cat = settings.open_lake(), settings.load_catalog()
     declared = {word for source in cat.sources.values() for word in (source.name, source.kind)}
     for name in sources:
@@ -82,15 +80,14 @@ def describe_pull(pulled: PullResult) -> str:
 
 
 @click.command("import")
-@home_options
+@settings_options
 @click.argument("paths", nargs=-1, required=True, type=Place())
 @click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
 @click.option("--assume-app", help="The application of rows that name none.")
 @click.option("--explain", is_flag=True, help="Explain how a file would be read; store nothing.")
 @json_option
 def import_(
-    home: Path | None,
-    catalog: Path | None,
+    settings: Settings,
     paths: tuple[Path | str, ...],
     assume_date: date | None,
     assume_app: str | None,
@@ -107,13 +104,6 @@ def import_(
       zcat export.jsonl.gz | andon import -
       andon import s3://exports/langfuse/
     """
-    from evals.erasure import forget
-    from evals.ingest import staging
-    from evals.storage.documents.inbox_files import read_inbox_files
-    from evals.traces.files.streams import file_sha
-    from evals.traces.reader import MissingColumnsError
-
-    settings = read_options(home, catalog)
     if explain:
         from orchestration.cli import explanation
 
@@ -122,45 +112,75 @@ def import_(
             settings.load_catalog(), files, assume_date, assume_app, as_json
         )
         return
-    lake, cat = settings.open_lake(), settings.load_catalog()
-    forget.finish_requests(lake, cat)
-    before = read_inbox_files(lake)
-    rows: list[tuple[InboxFile, bool]] = []
-    failures: list[str] = []
-    now = datetime.now(UTC)
-    for path in (file for place in paths for file in list_files(lake, place)):
-        seen = before.get(file_sha(path))
-        try:
-            row = seen or staging.import_file(
-                lake, cat, path, assume_date=assume_date, app=assume_app, now=now
-            )
-        except MissingColumnsError as error:
-            failures.append(str(error))
-        else:
-            rows.append((row, seen is not None))
+    imported = import_places(settings, paths, assume_date, assume_app)
     if as_json:
-        terminal.print_json([{**row._asdict(), "already_seen": seen} for row, seen in rows])
+        rows = [{**file.row._asdict(), "already_seen": file.is_known} for file in imported.files]
+        terminal.print_json(rows)
     else:
-        print_imported(lake, cat, rows)
-    for failure in failures:
+        print_imported(settings, imported.files)
+    for failure in imported.failures:
         terminal.print_error(failure)
-    sys.exit(USAGE if failures else DONE)
+    sys.exit(USAGE if imported.failures else DONE)
 
 
-def print_imported(lake: Lake, catalog: Catalog, rows: Sequence[tuple[InboxFile, bool]]) -> None:
+def print_imported(settings: Settings, imported: Sequence[ImportedFile]) -> None:
     """Prints what was read of each file, and what became of rows that are no traces."""
     from evals.validation.row_summary import summarize_files
     from orchestration.cli import row_notes
 
-    for row, seen in rows:
-        again = " (imported before)" if seen else ""
+    for row, is_known in imported:
+        again = " (imported before)" if is_known else ""
         labels = f", {row.labels} labels" if row.labels else ""
         terminal.print_line(
             f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{again}"
         )
-    summary = summarize_files(lake, catalog, [row for row, _ in rows])
+    lake, catalog = settings.open_lake(), settings.load_catalog()
+    summary = summarize_files(lake, catalog, [file.row for file in imported])
     for line in row_notes.describe_summary(summary):
         terminal.print_line(line)
+
+
+class ImportedFile(NamedTuple):
+    """A file that a command imported."""
+
+    row: InboxFile
+    is_known: bool
+    """Whether it was imported before, so that it is not read again."""
+
+
+class ImportOutcome(NamedTuple):
+    """What became of the files of some places."""
+
+    files: list[ImportedFile]
+    failures: list[str]
+    """A sentence for each file that was not read."""
+
+
+def import_places(
+    settings: Settings, places: Iterable[Path | str], assume_date: date | None, app: str | None
+) -> ImportOutcome:
+    """Imports the files of some places that were not imported before."""
+    from evals.erasure import forget
+    from evals.ingest import staging
+    from evals.storage.documents.inbox_files import read_inbox_files
+    from evals.traces.files.streams import file_sha
+    from evals.traces.reader import MissingColumnsError
+
+    lake, catalog = settings.open_lake(), settings.load_catalog()
+    forget.finish_requests(lake, catalog)
+    before, now = read_inbox_files(lake), datetime.now(UTC)
+    outcome = ImportOutcome([], [])
+    for path in (file for place in places for file in list_files(lake, place)):
+        known = before.get(file_sha(path))
+        try:
+            row = known or staging.import_file(
+                lake, catalog, path, assume_date=assume_date, app=app, now=now
+            )
+        except MissingColumnsError as error:
+            outcome.failures.append(str(error))
+        else:
+            outcome.files.append(ImportedFile(row, known is not None))
+    return outcome
 
 
 def list_files(lake: Lake, place: Path | str) -> list[Path]:

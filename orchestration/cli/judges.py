@@ -8,13 +8,12 @@ from __future__ import annotations
 import functools
 import secrets
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from orchestration.cli.lookups import open_existing
-from orchestration.cli.options import USAGE, fail, home_options, json_option, read_options
+from orchestration.cli.options import USAGE, fail, json_option, settings_options
 from orchestration.runtime import terminal
 
 if TYPE_CHECKING:
@@ -28,13 +27,11 @@ def judge() -> None:
 
 
 @judge.command("attack")
-@home_options
+@settings_options
 @click.argument("name")
 @click.option("--app", help="Only its use in this application.")
 @json_option
-def judge_attack(
-    home: Path | None, catalog: Path | None, name: str, app: str | None, as_json: bool
-) -> None:
+def judge_attack(settings: Settings, name: str, app: str | None, as_json: bool) -> None:
     """Tries every attack of the suite on a judge, with answers that people failed.
 
     Calls count against the day's budget, and their answers are kept in the ledger; run it again
@@ -45,7 +42,6 @@ def judge_attack(
       andon judge attack faithful-summary
       andon judge attack faithful-summary --app notifications --json
     """
-    settings = read_options(home, catalog)
     trials = run_trials(settings, name, app)
     if as_json:
         terminal.print_json([trial.to_json() for trial in trials])

@@ -12,15 +12,9 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from orchestration.cli.lookups import check_app, open_existing
-from orchestration.cli.options import (
-    DAY,
-    USAGE,
-    fail,
-    home_options,
-    json_option,
-    read_options,
-)
+from orchestration.cli.options import DAY, USAGE, fail, json_option, settings_options
 from orchestration.runtime import terminal
+from orchestration.settings import Settings
 
 if TYPE_CHECKING:
     from datetime import date
@@ -30,10 +24,10 @@ if TYPE_CHECKING:
 
 
 @click.group(invoke_without_command=True)
-@home_options
+@settings_options
 @json_option
 @click.pass_context
-def labels(ctx: click.Context, home: Path | None, catalog: Path | None, as_json: bool) -> None:
+def labels(ctx: click.Context, settings: Settings, as_json: bool) -> None:
     """Counts labels, exports the review queue, and imports labels; without a command it counts.
 
     Shows by application how many labels count, and how many do not and why.
@@ -43,21 +37,17 @@ def labels(ctx: click.Context, home: Path | None, catalog: Path | None, as_json:
       andon labels
       andon labels --json
     """
-    given = {"home": home, "catalog": catalog}
-    chosen = {name: value for name, value in given.items() if value}
-    ctx.default_map = dict.fromkeys(("export", "import"), chosen)
     if ctx.invoked_subcommand is None:
-        show_labels(home, catalog, as_json=as_json)
+        show_labels(settings, as_json=as_json)
 
 
 ONE_WAITS = "its trace; `andon doctor` names it"
 
 
-def show_labels(home: Path | None, catalog: Path | None, *, as_json: bool) -> None:
+def show_labels(settings: Settings, *, as_json: bool) -> None:
     """Prints the counts of the labels at rest, by application."""
     from evals.labels.label_counts import count_by_app, read_stored_labels
 
-    settings = read_options(home, catalog)
     lake = open_existing(settings)
     rows = count_by_app(lake, settings.load_catalog())
     waiting = len(read_stored_labels(lake).waiting)
@@ -88,15 +78,13 @@ def describe_counts(row: AppLabels) -> str:
 
 
 @labels.command("export")
-@home_options
+@settings_options
 @click.option("--date", "only", type=DAY, required=True, help="The night.")
 @click.option("--app", help="One application.")
 @click.option(
     "-o", "--out", type=click.File("w", encoding="utf-8"), default="-", help="The file to write."
 )
-def labels_export(
-    home: Path | None, catalog: Path | None, only: date, app: str | None, out: IO[str]
-) -> None:
+def labels_export(settings: Settings, only: date, app: str | None, out: IO[str]) -> None:
     """Writes a night's review queue as JSONL with an empty verdict to fill in.
 
     \b
@@ -105,7 +93,6 @@ def labels_export(
     """
     from evals.labels import realign
 
-    settings = read_options(home, catalog)
     lake = open_existing(settings)
     check_app(settings, lake, app)
     for row in realign.build_sheet(lake, only, app):
@@ -113,9 +100,9 @@ def labels_export(
 
 
 @labels.command("import")
-@home_options
+@settings_options
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
+def labels_import(settings: Settings, path: Path) -> None:
     """Adds a file of labels; skips rows whose verdict is empty.
 
     A row that no suite can use is refused with its line, and the command exits 2; the other rows
@@ -127,7 +114,6 @@ def labels_import(home: Path | None, catalog: Path | None, path: Path) -> None:
     """
     from evals.labels.label_files import import_labels
 
-    settings = read_options(home, catalog)
     done = import_labels(settings.open_lake(), settings.load_catalog(), path, datetime.now(UTC))
     terminal.print_line(describe_import(done))
     refused = done.describe_refused()

@@ -3,20 +3,19 @@
 The steps are in `evals.storage.migrations`.
 """
 
-from pathlib import Path
-
 import click
 
-from orchestration.cli.options import home_options, json_option, read_options
+from orchestration.cli.options import json_option, settings_options
 from orchestration.runtime import terminal
 from orchestration.runtime.progress import ignore_progress
+from orchestration.settings import Settings
 
 
 @click.command()
-@home_options
+@settings_options
 @click.option("--dry-run", is_flag=True, help="List what would be changed, and stop.")
 @json_option
-def migrate(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) -> None:
+def migrate(settings: Settings, dry_run: bool, as_json: bool) -> None:
     """Moves a home that an older Andon wrote to this one's schema version.
 
     Reports stay as they are, and nothing is paid again. If it is killed, run it again to resume.
@@ -28,7 +27,6 @@ def migrate(home: Path | None, catalog: Path | None, dry_run: bool, as_json: boo
     """
     from evals.storage.migrations import migrate as migration
 
-    settings = read_options(home, catalog)
     done = migration.migrate(
         settings.home, dry_run=dry_run, say=ignore_progress if as_json else terminal.print_line
     )

@@ -5,12 +5,13 @@ The steps of a night are in `evals.pipeline`, its plan in `evals.runs.plan`.
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -20,14 +21,14 @@ from orchestration.cli.options import (
     DONE,
     INFRASTRUCTURE,
     USAGE,
+    NightRange,
     Place,
     describe_problem,
     fail,
-    home_options,
     json_option,
     night_options,
     read_options,
-    select_nights,
+    settings_options,
 )
 from orchestration.runtime import terminal
 from orchestration.runtime.progress import Listener, Progress, open_listener
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from evals.validation.row_summary import RowSummary
     from orchestration.cli.board import Outcome
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 probe_option = click.option(
     "--probe",
     type=click.IntRange(1),
@@ -49,32 +53,56 @@ probe_option = click.option(
 )
 
 
+def intake_options(
+    command: Callable[Concatenate[Settings, NightRange, Intake, P], R],
+) -> Callable[Concatenate[Settings, NightRange, ...], R]:
+    """Adds the options of what is imported; passes an `Intake` after the range of nights."""
+
+    @click.option("--inbox", type=Place(), help="Exports to read: a folder, pattern or address.")
+    @click.option(
+        "--labels",
+        multiple=True,
+        type=click.Path(exists=True, path_type=Path),
+        help="Labels to add.",
+    )
+    @click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
+    @click.option(
+        "--spread", nargs=2, type=DAY, help="Spread rows without a timestamp over nights."
+    )
+    @click.option("--no-pull", is_flag=True, help="Do not pull from the catalog's sources.")
+    @functools.wraps(command)
+    def run_command(
+        settings: Settings,
+        nights: NightRange,
+        inbox: Path | str | None,
+        labels: tuple[Path, ...],
+        assume_date: date | None,
+        spread: tuple[date, date] | None,
+        no_pull: bool,
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> R:
+        intake = build_intake(assume_date, spread, pull=not no_pull)
+        settings = read_options(inbox=inbox, labels=labels)
+        intake = intake._replace(inbox=settings.inbox, labels=settings.labels)
+        return command(settings, nights, intake, *args, **options)
+
+    return run_command
+
+
 @click.command()
-@home_options
+@settings_options
 @night_options
-@click.option("--inbox", type=Place(), help="Exports to read: a folder, pattern or address.")
-@click.option(
-    "--labels", multiple=True, type=click.Path(exists=True, path_type=Path), help="Labels to add."
-)
-@click.option("--assume-date", type=DAY, help="The night of rows that have no timestamp.")
-@click.option("--spread", nargs=2, type=DAY, help="Spread rows without a timestamp over nights.")
-@click.option("--no-pull", is_flag=True, help="Do not pull from the catalog's sources.")
+@intake_options
 @click.option(
     "--dry-run", is_flag=True, help="Import what is new, show what its calls would cost, and stop."
 )
 @probe_option
 @json_option
 def nightly(
-    home: Path | None,
-    catalog: Path | None,
-    first: date | None,
-    last: date | None,
-    only: date | None,
-    inbox: Path | str | None,
-    labels: tuple[Path, ...],
-    assume_date: date | None,
-    spread: tuple[date, date] | None,
-    no_pull: bool,
+    settings: Settings,
+    nights: NightRange,
+    intake: Intake,
     dry_run: bool,
     probe: int | None,
     as_json: bool,
@@ -100,19 +128,14 @@ def nightly(
     from evals.storage.documents.inbox_files import read_inbox_files
 
     refuse_probe_of_run(probe, dry_run)
-    intake = build_intake(assume_date, spread, pull=not no_pull)
-    settings = read_options(home, catalog, inbox=inbox, labels=labels)
     cat, lake = settings.load_catalog(), settings.open_lake()
     broken = print_problems(cat)
-    intake = intake._replace(inbox=settings.inbox, labels=settings.labels)
     was_open, were_read = night_state.open_nights(lake), set(read_inbox_files(lake))
     with open_listener(as_json) as listener:
         pipeline.prepare_home(lake, cat, datetime.now(UTC))
         failures = pipeline.import_intake(lake, cat, intake, datetime.now(UTC), listener)
-        nights = select_nights(
-            night_locks.list_begun_nights(lake, cat, datetime.now(UTC)), first, last, only
-        )
-        due = pipeline.admit_nights(lake, cat, nights, listener, strict=dry_run)
+        begun = nights.select(night_locks.list_begun_nights(lake, cat, datetime.now(UTC)))
+        due = pipeline.admit_nights(lake, cat, begun, listener, strict=dry_run)
         calls, failed = (0, []) if dry_run else run_ranges(settings, "nightly", due, listener)
     if dry_run:
         print_plan(settings, due, probe=probe, moved=False, as_json=as_json)
@@ -120,7 +143,7 @@ def nightly(
     pipeline.close_nights(lake, datetime.now(UTC))
     pipeline.apply_retention(lake, cat, datetime.now(UTC))
     pipeline.record_missing_nights(lake, cat, datetime.now(UTC))
-    refuse_empty_night(lake, only)
+    refuse_empty_night(lake, nights.only)
     outcome = board_outcome(due, calls, [*failures, *failed, *broken])._replace(
         final=find_newly_final(lake, was_open), rows=summarize_rows(lake, cat, were_read, due)
     )
@@ -268,16 +291,13 @@ def print_result(lake: Lake, outcome: Outcome, as_json: bool) -> NoReturn:
 
 
 @click.command()
-@home_options
+@settings_options
 @night_options
 @click.option("--evaluator", multiple=True, help="Only these evaluators.")
 @json_option
 def plan(
-    home: Path | None,
-    catalog: Path | None,
-    first: date | None,
-    last: date | None,
-    only: date | None,
+    settings: Settings,
+    nights: NightRange,
     evaluator: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -290,16 +310,15 @@ def plan(
       andon plan
       andon plan --evaluator faithful-summary --from 2026-10-01 --json
     """
-    settings = read_options(home, catalog)
     broken = print_problems(settings.load_catalog())
-    nights = select_nights(open_existing(settings).list_nights("traces"), first, last, only)
+    chosen = nights.select(open_existing(settings).list_nights("traces"))
     check_names(settings, evaluator)
-    print_plan(settings, nights, evaluator or None, as_json=as_json)
+    print_plan(settings, chosen, evaluator or None, as_json=as_json)
     sys.exit(INFRASTRUCTURE if broken else DONE)
 
 
 @click.command()
-@home_options
+@settings_options
 @night_options
 @click.option(
     "--evaluator", multiple=True, help="Only these evaluators; default: all that changed."
@@ -308,11 +327,8 @@ def plan(
 @probe_option
 @json_option
 def backfill(
-    home: Path | None,
-    catalog: Path | None,
-    first: date | None,
-    last: date | None,
-    only: date | None,
+    settings: Settings,
+    nights: NightRange,
     evaluator: tuple[str, ...],
     dry_run: bool,
     probe: int | None,
@@ -328,27 +344,34 @@ def backfill(
       andon backfill --dry-run
     """
     from evals import pipeline
-    from evals.runs import night_locks
-    from evals.storage import night_state
 
-    settings = read_options(home, catalog)
     lake = open_existing(settings)
-    nights = select_nights(lake.list_nights("traces"), first, last, only)
     refuse_probe_of_run(probe, dry_run)
     check_names(settings, evaluator)
-    broken = print_problems(settings.load_catalog())
+    catalog, chosen = settings.load_catalog(), nights.select(lake.list_nights("traces"))
+    broken = print_problems(catalog)
     if dry_run:
-        print_plan(settings, nights, evaluator or None, probe=probe, as_json=as_json)
+        print_plan(settings, chosen, evaluator or None, probe=probe, as_json=as_json)
         sys.exit(INFRASTRUCTURE if broken else DONE)
-    pipeline.prepare_home(lake, settings.load_catalog(), datetime.now(UTC))
-    for night in nights:
-        apps = night_state.read_state(lake, night).apps
-        for app in (name for name, account in apps.items() if not account["refused"]):
-            night_locks.move_lock(lake, settings.load_catalog(), night, app, evaluator or None)
-    due = pipeline.find_due_nights(lake, settings.load_catalog(), nights) if evaluator else nights
+    pipeline.prepare_home(lake, catalog, datetime.now(UTC))
+    move_locks(lake, catalog, chosen, evaluator or None)
+    due = pipeline.find_due_nights(lake, catalog, chosen) if evaluator else chosen
     with open_listener(as_json) as listener:
         calls, failures = run_ranges(settings, "rescore", due, listener)
     print_result(lake, board_outcome(due, calls, [*failures, *broken]), as_json)
+
+
+def move_locks(
+    lake: Lake, catalog: Catalog, nights: list[date], names: tuple[str, ...] | None
+) -> None:
+    """Moves the locks of nights that were not refused to the catalog's evaluator versions."""
+    from evals.runs import night_locks
+    from evals.storage import night_state
+
+    for night in nights:
+        apps = night_state.read_state(lake, night).apps
+        for app in (name for name, account in apps.items() if not account["refused"]):
+            night_locks.move_lock(lake, catalog, night, app, names)
 
 
 def check_names(settings: Settings, names: tuple[str, ...]) -> None:

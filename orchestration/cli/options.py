@@ -5,12 +5,13 @@ No command is defined here.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -90,16 +91,58 @@ def home_options(command: Callable[P, R]) -> Callable[P, R]:
     return command
 
 
-def night_options(command: Callable[P, R]) -> Callable[P, R]:
-    """Adds `--from`, `--to` and `--date`."""
-    options = (
-        click.option("--to", "last", type=DAY, help="Last night, included."),
-        click.option("--from", "first", type=DAY, help="First night."),
-        click.option("--date", "only", type=DAY, help="One night."),
-    )
-    for option in options:
-        command = option(command)
-    return command
+def settings_options(command: Callable[Concatenate[Settings, P], R]) -> Callable[..., R]:
+    """Adds `--home` and `--catalog`; passes the settings they give as the first argument."""
+
+    @home_options
+    @functools.wraps(command)
+    def run_command(
+        home: Path | None, catalog: Path | None, *args: P.args, **options: P.kwargs
+    ) -> R:
+        return command(read_options(home, catalog), *args, **options)
+
+    return run_command
+
+
+class NightRange(NamedTuple):
+    """The nights that `--from`, `--to` and `--date` name."""
+
+    first: date | None
+    last: date | None
+    only: date | None
+
+    def select(self, nights: list[date]) -> list[date]:
+        """Returns the nights that are in the range.
+
+        Raises:
+            UsageError: the range ends before it begins.
+        """
+        low, high = self.only or self.first or date.min, self.only or self.last or date.max
+        if low > high:
+            raise click.UsageError(f"--from {low} is after --to {high}")
+        return [night for night in nights if low <= night <= high]
+
+
+def night_options(
+    command: Callable[Concatenate[Settings, NightRange, P], R],
+) -> Callable[Concatenate[Settings, ...], R]:
+    """Adds `--from`, `--to` and `--date`; passes them as one range after the settings."""
+
+    @click.option("--date", "only", type=DAY, help="One night.")
+    @click.option("--from", "first", type=DAY, help="First night.")
+    @click.option("--to", "last", type=DAY, help="Last night, included.")
+    @functools.wraps(command)
+    def run_command(
+        settings: Settings,
+        first: date | None,
+        last: date | None,
+        only: date | None,
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> R:
+        return command(settings, NightRange(first, last, only), *args, **options)
+
+    return run_command
 
 
 json_option = click.option(
@@ -108,8 +151,8 @@ json_option = click.option(
 
 
 def read_options(
-    home: Path | None,
-    catalog: Path | None,
+    home: Path | None = None,
+    catalog: Path | None = None,
     inbox: Path | str | None = None,
     labels: tuple[Path, ...] = (),
 ) -> Settings:
@@ -139,13 +182,3 @@ def describe_problem(problem: Problem) -> str:
 def is_utf8(path: str) -> bool:
     """Whether a path's bytes are UTF-8."""
     return not any("\ud800" <= char <= "\udfff" for char in path)
-
-
-def select_nights(
-    nights: list[date], first: date | None, last: date | None, only: date | None
-) -> list[date]:
-    """The nights that `--from`, `--to` and `--date` select."""
-    low, high = only or first or date.min, only or last or date.max
-    if low > high:
-        raise click.UsageError(f"--from {low} is after --to {high}")
-    return [night for night in nights if low <= night <= high]

@@ -6,7 +6,6 @@ What is deleted and how is in `evals.erasure`.
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
@@ -15,22 +14,21 @@ from orchestration.cli.options import (
     DONE,
     INFRASTRUCTURE,
     fail,
-    home_options,
     json_option,
-    read_options,
+    settings_options,
 )
 from orchestration.runtime import terminal
+from orchestration.settings import Settings
 
 
 @click.command()
-@home_options
+@settings_options
 @click.option("--user", "users", multiple=True, help="A user's id, as your system knows it.")
 @click.option("--trace", "traces", multiple=True, help="A trace's id.")
 @click.option("--yes", is_flag=True, help="Delete; without it, only show what would be deleted.")
 @json_option
 def forget(
-    home: Path | None,
-    catalog: Path | None,
+    settings: Settings,
     users: tuple[str, ...],
     traces: tuple[str, ...],
     yes: bool,
@@ -51,7 +49,6 @@ def forget(
 
     if not users and not traces:
         raise click.UsageError("give --user or --trace, each as often as needed")
-    settings = read_options(home, catalog)
     lake, cat = open_existing(settings), settings.load_catalog()
     done: dict[str, int] = {}
     try:
@@ -98,10 +95,10 @@ def print_deletion(
 
 
 @click.command()
-@home_options
+@settings_options
 @click.option("--dry-run", is_flag=True, help="Show what would be deleted, and stop.")
 @json_option
-def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) -> None:
+def tidy(settings: Settings, dry_run: bool, as_json: bool) -> None:
     """Deletes what is older than the catalog's `retention`: raw rows, then texts.
 
     Figures are kept for ever. `andon nightly` does this last.
@@ -114,7 +111,6 @@ def tidy(home: Path | None, catalog: Path | None, dry_run: bool, as_json: bool) 
     from evals.erasure import forget as forgetting
     from evals.erasure import retention
 
-    settings = read_options(home, catalog)
     lake = open_existing(settings)
     forgetting.finish_requests(lake, settings.load_catalog())
     expired = retention.find_expired(lake, settings.load_catalog(), datetime.now(UTC))

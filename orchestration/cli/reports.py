@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,12 +17,11 @@ from orchestration.cli.options import (
     GATES,
     INFRASTRUCTURE,
     USAGE,
+    NightRange,
     fail,
-    home_options,
     json_option,
     night_options,
-    read_options,
-    select_nights,
+    settings_options,
 )
 from orchestration.runtime import terminal
 
@@ -33,13 +31,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@home_options
+@settings_options
 @click.option("--app", required=True, help="The application.")
 @click.option("--date", "only", type=DAY, help="The night; default: last night.")
 @json_option
-def gate(
-    home: Path | None, catalog: Path | None, app: str, only: date | None, as_json: bool
-) -> None:
+def gate(settings: Settings, app: str, only: date | None, as_json: bool) -> None:
     """Exits 0 when a night passed, 1 regressed, 3 inconclusive, 4 infrastructure.
 
     A provisional night, which may still get traces, is never regressed but inconclusive. A night
@@ -53,7 +49,6 @@ def gate(
     from evals.validation.row_summary import list_refused
     from orchestration.cli import row_notes
 
-    settings = read_options(home, catalog)
     lake, broken = open_existing(settings), settings.load_catalog().broken.get(app)
     waiting = night_state.read_state(lake, only).waiting if only else (app,)
     if broken and app in waiting:
@@ -109,9 +104,9 @@ def report() -> None:
 
 
 @report.command("list")
-@home_options
+@settings_options
 @json_option
-def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
+def report_list(settings: Settings, as_json: bool) -> None:
     """Lists every version of every report by night, application and the time it was written.
 
     \b
@@ -122,7 +117,7 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
     from evals.storage import night_state
     from evals.storage.report_files import list_reports, read_written_at
 
-    lake, now = open_existing(read_options(home, catalog)), datetime.now(UTC)
+    lake, now = open_existing(settings), datetime.now(UTC)
     current = {report.key: report.version for report in current_reports(lake)}
     written = {version: read_written_at(lake, version) for version in list_reports(lake)}
     rows = [
@@ -153,17 +148,14 @@ def report_list(home: Path | None, catalog: Path | None, as_json: bool) -> None:
 
 
 @report.command("show")
-@home_options
+@settings_options
 @night_options
 @click.option("--app", required=True, help="The application.")
 @click.option("--slices", is_flag=True, help="Show the counts of every slice, too.")
 @json_option
 def report_show(
-    home: Path | None,
-    catalog: Path | None,
-    first: date | None,
-    last: date | None,
-    only: date | None,
+    settings: Settings,
+    nights: NightRange,
     app: str,
     slices: bool,
     as_json: bool,
@@ -178,14 +170,13 @@ def report_show(
       andon report show --app chat --date 2026-10-08 --slices
       andon report show --app chat --from 2026-10-01 --to 2026-10-07 --json
     """
-    settings = read_options(home, catalog)
     lake = open_existing(settings)
-    if first or last:
+    if nights.first or nights.last:
         check_app(settings, lake, app)
-        nights = select_nights(lake.list_nights("traces"), first, last, None)
-        show_pooled(lake, app, nights, slices=slices, as_json=as_json)
+        pooled = nights._replace(only=None).select(lake.list_nights("traces"))
+        show_pooled(lake, app, pooled, slices=slices, as_json=as_json)
         return
-    report = find_report(settings, lake, app, only)
+    report = find_report(settings, lake, app, nights.only)
     if as_json:
         terminal.print_json(report.to_json())
         return
@@ -216,13 +207,11 @@ def show_pooled(lake: Lake, app: str, days: list[date], *, slices: bool, as_json
 
 
 @report.command("diff")
-@home_options
+@settings_options
 @click.option("--app", required=True, help="The application.")
 @click.option("--date", "only", type=DAY, required=True, help="The night.")
 @json_option
-def report_diff(
-    home: Path | None, catalog: Path | None, app: str, only: date, as_json: bool
-) -> None:
+def report_diff(settings: Settings, app: str, only: date, as_json: bool) -> None:
     """Shows what differs between the versions of a night's report, oldest first.
 
     \b
@@ -231,7 +220,6 @@ def report_diff(
     """
     from orchestration.cli import board
 
-    settings = read_options(home, catalog)
     lake = open_existing(settings)
     find_report(settings, lake, app, only)
     steps = board.compare_versions(lake, only, app)

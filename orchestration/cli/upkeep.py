@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,21 +16,21 @@ from orchestration.cli.options import (
     DONE,
     USAGE,
     fail,
-    home_options,
     json_option,
-    read_options,
+    settings_options,
 )
 from orchestration.runtime import terminal
+from orchestration.settings import Settings
 
 if TYPE_CHECKING:
     from evals.validation.quarantine import Refusal
 
 
 @click.group(invoke_without_command=True)
-@home_options
+@settings_options
 @json_option
 @click.pass_context
-def quarantine(ctx: click.Context, home: Path | None, catalog: Path | None, as_json: bool) -> None:
+def quarantine(ctx: click.Context, settings: Settings, as_json: bool) -> None:
     """Lists, shows and replays refused rows; without a command it lists them.
 
     \b
@@ -40,26 +39,20 @@ def quarantine(ctx: click.Context, home: Path | None, catalog: Path | None, as_j
       andon quarantine list --code no-request
       andon quarantine replay
     """
-    given = {"home": home, "catalog": catalog, "as_json": as_json}
     if ctx.invoked_subcommand is None:
-        ctx.invoke(quarantine_list, **given)
-    chosen = {name: value for name, value in given.items() if value}
-    ctx.default_map = dict.fromkeys(quarantine.commands, chosen)
+        print_refusals(settings, as_json=as_json)
+    if as_json:
+        ctx.default_map = {name: {"as_json": True} for name in quarantine.commands}
 
 
 @quarantine.command("list")
-@home_options
+@settings_options
 @click.option("--app", help="One application.")
 @click.option("--code", help="One reason code.")
 @click.option("--file", help="One file, by its name.")
 @json_option
 def quarantine_list(
-    home: Path | None,
-    catalog: Path | None,
-    as_json: bool,
-    app: str | None = None,
-    code: str | None = None,
-    file: str | None = None,
+    settings: Settings, as_json: bool, app: str | None, code: str | None, file: str | None
 ) -> None:
     """Lists refused rows with their file, line and reason.
 
@@ -68,9 +61,20 @@ def quarantine_list(
       andon quarantine list
       andon quarantine list --code no-request --json
     """
+    print_refusals(settings, app=app, code=code, file=file, as_json=as_json)
+
+
+def print_refusals(
+    settings: Settings,
+    *,
+    app: str | None = None,
+    code: str | None = None,
+    file: str | None = None,
+    as_json: bool,
+) -> None:
+    """Prints the refused rows of an application, a reason or a file; by default all."""
     from evals.validation.quarantine import read_refusals
 
-    settings = read_options(home, catalog)
     lake = open_existing(settings)
     check_app(settings, lake, app)
     keys = ("source_file", "source_line", "code", "reason", "app", "trace_id")
@@ -92,10 +96,10 @@ def quarantine_list(
 
 
 @quarantine.command("show")
-@home_options
+@settings_options
 @click.argument("place", metavar="FILE:LINE")
 @json_option
-def quarantine_show(home: Path | None, catalog: Path | None, place: str, as_json: bool) -> None:
+def quarantine_show(settings: Settings, place: str, as_json: bool) -> None:
     """Shows a refused row as it was in its file, unredacted.
 
     \b
@@ -104,7 +108,7 @@ def quarantine_show(home: Path | None, catalog: Path | None, place: str, as_json
     """
     from evals.validation.quarantine import read_refusals
 
-    lake = open_existing(read_options(home, catalog))
+    lake = open_existing(settings)
     file, _, line = place.rpartition(":")
     refusals = [
         row
@@ -128,12 +132,12 @@ def describe_refusal(row: Refusal) -> dict[str, object]:
 
 
 @quarantine.command("replay")
-@home_options
+@settings_options
 @click.option("--code", help="Only rows refused for this reason.")
 @click.option("--file", help="Only rows of this file.")
 @json_option
 def quarantine_replay(
-    home: Path | None, catalog: Path | None, code: str | None, file: str | None, as_json: bool
+    settings: Settings, code: str | None, file: str | None, as_json: bool
 ) -> None:
     """Reads refused rows again with today's catalog; rows that pass are added to their night.
 
@@ -144,7 +148,6 @@ def quarantine_replay(
     """
     from evals.validation import quarantine_replay
 
-    settings = read_options(home, catalog)
     replays = quarantine_replay.replay_quarantine(
         open_existing(settings), settings.load_catalog(), file=file, code=code
     )
@@ -167,12 +170,12 @@ def quarantine_replay(
 
 
 @click.command()
-@home_options
+@settings_options
 @json_option
 @click.option(
     "--online", is_flag=True, help="Read from providers until when they serve each model."
 )
-def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool) -> None:
+def doctor(settings: Settings, as_json: bool, online: bool) -> None:
     """Checks the catalog, the models' pins and the data folder.
 
     Warns about a model that is retired within 90 days, fails within 30.
@@ -184,7 +187,7 @@ def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool)
     """
     from orchestration.cli import diagnosis
 
-    findings = diagnosis.check_home(read_options(home, catalog), online=online)
+    findings = diagnosis.check_home(settings, online=online)
     if as_json:
         terminal.print_json([finding._asdict() for finding in findings])
     else:
@@ -194,7 +197,7 @@ def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool)
 
 
 @click.command()
-@home_options
+@settings_options
 @click.option(
     "--port",
     type=click.IntRange(1, 65534),
@@ -202,7 +205,7 @@ def doctor(home: Path | None, catalog: Path | None, as_json: bool, online: bool)
     show_default=True,
     help="Dagster's port; the board has the next one.",
 )
-def ui(home: Path | None, catalog: Path | None, port: int) -> None:
+def ui(settings: Settings, port: int) -> None:
     """Serves Dagster and the board on this machine until interrupted.
 
     While it runs, Dagster's schedule runs the nights that are due, each morning at 05:00 UTC.
@@ -214,7 +217,7 @@ def ui(home: Path | None, catalog: Path | None, port: int) -> None:
     from orchestration.web import serve
 
     try:
-        sys.exit(serve.serve(read_options(home, catalog), port))
+        sys.exit(serve.serve(settings, port))
     except serve.PortTakenError as error:
         fail(USAGE, str(error))
 
