@@ -91,16 +91,17 @@ class Lake:
         return LocalStore(self.home)
 
     def open(self) -> Lake:
-        """Makes the folder and checks its schema version.
+        """Makes the folder, for its owner alone, and checks its schema version.
 
         Raises:
             LakeError: another version of Andon wrote it.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in RESTRICTED:
             (self.home / name).mkdir(mode=0o700, exist_ok=True)
             (self.home / name).chmod(0o700)
         if not (self.home / "schema.json").exists():
+            self.home.chmod(0o700)
             write_schema_version(self.home, SCHEMA_VERSION)
         version = read_schema_version(self.home)
         if version != SCHEMA_VERSION:

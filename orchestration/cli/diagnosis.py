@@ -73,6 +73,9 @@ def check_inbox(settings: Settings, catalog: Catalog) -> Iterator[Finding]:
 def describe_home(home: Path) -> Finding:
     """The data folder; one that does not exist is no error before the first run."""
     if home.is_dir():
+        if home.stat().st_mode & 0o077:
+            words = f"other users of this machine can look into {home}; run `chmod 700 {home}`"
+            return Finding("warn", "home", words)
         return Finding("ok", "home", str(home))
     return Finding("warn", "home", f"{home} does not exist yet; `andon nightly` makes it")
 

@@ -162,6 +162,13 @@ def test_a_command_that_reads_makes_no_home(
     assert not home.exists()
 
 
+def test_doctor_warns_of_a_home_that_others_can_read(team: Team, tmp_path: Path) -> None:
+    """The finding names the command that closes it."""
+    tmp_path.chmod(0o755)
+    result = run_andon("doctor", "--home", tmp_path, "--catalog", team.catalog)
+    assert f"run `chmod 700 {tmp_path}`" in result.out
+
+
 def test_doctor_makes_no_home(team: Team, tmp_path: Path) -> None:
     """The catalog can be checked before the first run."""
     home = tmp_path / "nowhere"

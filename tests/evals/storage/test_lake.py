@@ -121,3 +121,14 @@ def test_some_records_of_a_night_are_those_a_column_names(
     found = list(lake.stream_night("traces", noon.date(), ("trace_id", wanted)))
     assert [t.trace_id for t in found] == [name for name in wanted if name != "nobody"]
     assert all(t.output == f"answer {t.trace_id[1:]}" and t.tags == ("a",) for t in found)
+
+
+def test_a_home_is_its_owners_alone(tmp_path: Path) -> None:
+    """A new home is closed to others, also in a folder that was there; a later change stays."""
+    (tmp_path / "there").mkdir(mode=0o755)
+    for home in (tmp_path / "new" / "home", tmp_path / "there"):
+        Lake(home).open()
+        assert home.stat().st_mode & 0o777 == 0o700
+    home.chmod(0o750)
+    Lake(home).open()
+    assert home.stat().st_mode & 0o777 == 0o750
