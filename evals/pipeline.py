@@ -280,7 +280,9 @@ def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[d
     """Writes what dbt reads of some nights into the run's scratch DuckDB file."""
     labels = read_labels(lake)
     mapped = [row for night in nights for row in map_labels(lake, catalog, labels, night)]
-    return marts.fill(lake, run_id, nights, mapped, slice_rows(catalog), set(catalog.broken))
+    return marts.fill_scratch_file(
+        lake, run_id, nights, mapped, slice_rows(catalog), set(catalog.broken)
+    )
 
 
 def slice_rows(catalog: Catalog) -> list[SliceRow]:
@@ -294,8 +296,8 @@ def slice_rows(catalog: Catalog) -> list[SliceRow]:
 
 
 def close_nights(lake: Lake, now: datetime) -> list[Final]:
-    """Makes nights final whose time for late rows is over; returns each of them once."""
-    if not night_state.open_nights(lake):
+    """Makes nights final whose time for late rows is over, and returns each of them once."""
+    if not night_state.list_provisional_nights(lake):
         return []
     from evals.reports import finalize
 

@@ -186,7 +186,7 @@ def complete_request(lake: Lake, catalog: Catalog, request: ErasureRequest) -> E
     write_tombstones(lake, person, request.asked)
     done = Counter({"raw files": delete_raw_files(lake, catalog, person)})
     with lake.lock_home(exclusive=True):
-        forget_requests.drop_leftovers(lake)
+        forget_requests.delete_temporary_files(lake)
         for place, touched in erase_places(lake, person):
             done[place] += touched
     done["left"] = len(list(find_remaining(lake, person)))
@@ -237,7 +237,7 @@ def erase_places(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
 
 def list_personal_files(lake: Lake) -> list[str]:
     """Returns the files of a home but its keys, its locks, its requests and its tombstones."""
-    own = {user_key.KEY, user_key.MARK, tombstones.NAME}
+    own = {user_key.KEY, user_key.CHECK, tombstones.NAME}
     folders = {"locks", forget_requests.FOLDER}
     names = lake.store.walk()
     return [name for name in names if name not in own and name.rpartition("/")[0] not in folders]

@@ -18,14 +18,14 @@ from evals.records import Json, digest
 from evals.reports import redact_text
 from evals.specs import Catalog
 from evals.storage import id_index
-from evals.storage.documents.emptied_files import add_emptied, mark_of, read_emptied
+from evals.storage.documents.emptied_files import add_emptied, build_mark, read_emptied
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.review_queues import delete_review_queue
 from evals.storage.documents.tombstones import add_closed_nights
 from evals.storage.label_records import change_label_rows
 from evals.storage.lake import Lake
 from evals.storage.queries import query_tables
-from evals.storage.refused_rows import refused_tables
+from evals.storage.refused_rows import list_refused_tables
 from evals.traces.files.streams import file_sha
 
 MARK = "[expired]"
@@ -56,11 +56,11 @@ def find_expired(lake: Lake, catalog: Catalog, now: datetime) -> Expired:
     raw = now - timedelta(days=rule.raw_days)
     known = read_inbox_files(lake)
     aged = [path for path in list_inbox(lake.make_inbox_folder()) if modified_at(path) < raw]
-    refused = [path for path in refused_tables(lake) if modified_at(path) < raw]
+    refused = [path for path in list_refused_tables(lake) if modified_at(path) < raw]
     emptied = read_emptied(lake)
     return Expired(
         tuple(path for path in aged if file_sha(path) in known),
-        tuple(path for path in refused if mark_of(lake, path) not in emptied),
+        tuple(path for path in refused if build_mark(lake, path) not in emptied),
         tuple(find_expired_nights(lake, now - timedelta(days=rule.traces_days))),
     )
 
@@ -120,7 +120,7 @@ def empty_refused(lake: Lake, paths: Iterable[Path]) -> int:
     touched = 0
     for path in paths:
         touched += scrubbing.scrub_parquet(path, lambda row: True, lambda row: {**row, "raw": b""})
-        emptied.add(mark_of(lake, path))
+        emptied.add(build_mark(lake, path))
     add_emptied(lake, emptied)
     return touched
 

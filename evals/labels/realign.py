@@ -24,14 +24,14 @@ from evals.storage.documents.review_queues import (
 )
 from evals.storage.label_records import read_gold_values, read_labels
 from evals.storage.lake import Lake
-from evals.storage.marts import locked_files
+from evals.storage.marts import list_locked_files
 
 
 def build_night_queue(lake: Lake, catalog: Catalog, night: date) -> list[ReviewQuestion]:
     """Builds and stores a night's review queue over all its applications."""
     labels = read_labels(lake)
     failed: dict[str, list[Score]] = defaultdict(list)
-    for file in locked_files(lake, "scores", [night]):
+    for file in list_locked_files(lake, "scores", [night]):
         for score in lake.stream_file("scores", file, ("verdict", ["fail"])):
             failed[score.app].append(score)
     ids: dict[str, list[str]] = defaultdict(list)
@@ -141,6 +141,8 @@ def read_current_scores(lake: Lake, catalog: Catalog, night: date) -> list[Score
         for e in resolution.resolve_app(catalog, app)
         if e.answer_version
     }
-    rows = (s for f in locked_files(lake, "scores", [night]) for s in lake.stream_file("scores", f))
+    rows = (
+        s for f in list_locked_files(lake, "scores", [night]) for s in lake.stream_file("scores", f)
+    )
     wanted = (row for row in rows if row.answer_version is not None)
     return [row for row in wanted if current.get((row.evaluator, row.app)) == row.answer_version]

@@ -20,9 +20,9 @@ from typing import NamedTuple, TypeAlias
 from evals.privacy import detectors
 from evals.records import GoldValue, Json, Label, Refusal, Trace
 from evals.specs import Catalog
-from evals.storage.documents.redacted_kinds import remember_kinds
+from evals.storage.documents.redacted_kinds import add_kinds
 from evals.storage.documents.tombstones import Tombstones, read_tombstones
-from evals.storage.documents.user_key import read_key_mark, read_or_make_key, write_key_mark
+from evals.storage.documents.user_key import read_key_check, read_or_make_key, write_key_check
 from evals.storage.lake import Lake, LakeError
 
 KEY_VARIABLE = "ANDON_USER_KEY"
@@ -75,10 +75,10 @@ def load_user_key(lake: Lake) -> bytes:
     """
     given = os.environ.get(KEY_VARIABLE)
     key = given.encode() if given else read_or_make_key(lake)
-    known = read_key_mark(lake)
+    known = read_key_check(lake)
     mark = hash_with_key(key, "which key is this")[:16]
     if known is None:
-        write_key_mark(lake, mark)
+        write_key_check(lake, mark)
     elif known != mark:
         raise LakeError(
             f"{lake.store.locate('.')} was begun with another key for user ids; set {KEY_VARIABLE} "
@@ -260,7 +260,7 @@ class PrivacyFilter:
     def load(cls, lake: Lake, catalog: Catalog) -> PrivacyFilter:
         """Loads the filter of a home, with its key and tombstones."""
         kinds = {app: spec.redact for app, spec in catalog.apps.items()}
-        return cls(catalog, load_user_key(lake), read_tombstones(lake), remember_kinds(lake, kinds))
+        return cls(catalog, load_user_key(lake), read_tombstones(lake), add_kinds(lake, kinds))
 
     def list_redacted_kinds(self, app: str) -> tuple[str, ...]:
         """Lists the kinds of personal data an application redacts; if unknown, all."""

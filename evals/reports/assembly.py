@@ -22,7 +22,7 @@ from evals.storage import night_state
 from evals.storage.documents.batch_jobs import list_open_jobs
 from evals.storage.documents.missing_nights import read_missing_nights
 from evals.storage.lake import Lake
-from evals.storage.marts import locked_files
+from evals.storage.marts import list_locked_files
 from evals.storage.parquet_files import stream_rows
 from evals.storage.report_files import write_board_page, write_report
 
@@ -101,7 +101,7 @@ def mark_reported(
         waiting=tuple(sorted(waiting)),
         seen=seen,
         open=has_retryable_errors(lake, night, waiting),
-        on_time=known.on_time or tuple(night_state.staged_names(lake, night)),
+        on_time=known.on_time or tuple(night_state.list_staged_sources(lake, night)),
     )
 
 
@@ -125,7 +125,7 @@ def build_app_report(
 
 def has_retryable_errors(lake: Lake, night: date, waiting: Collection[str] = ()) -> bool:
     """Whether a call failed that night in a way that may pass another time."""
-    files = locked_files(lake, "scores", [night], waiting)
+    files = list_locked_files(lake, "scores", [night], waiting)
     read = (rows for file in files for rows in stream_rows(file, ["retryable"]))
     return any(row["retryable"] for rows in read for row in rows)
 
@@ -147,7 +147,7 @@ def count_awaited(lake: Lake, night: date) -> AwaitedAnswers:
     rows = (
         getattr(row, name) or 0
         for table, name in (("coverage", "pending"), ("noise", "awaited"))
-        for file in locked_files(lake, table, [night])
+        for file in list_locked_files(lake, table, [night])
         for row in lake.read_file(table, file)
     )
     count, versions = sum(rows), night_locks.list_answer_versions(lake, night)
@@ -161,7 +161,8 @@ def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) ->
     from evals.reports.pages import board
 
     shown = [
-        {**one._asdict(), "date": one.date.isoformat()} for one in night_state.open_nights(lake)
+        {**one._asdict(), "date": one.date.isoformat()}
+        for one in night_state.list_provisional_nights(lake)
     ]
     html = board.render_board(
         current_reports(lake),

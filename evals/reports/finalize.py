@@ -31,14 +31,16 @@ class Final(NamedTuple):
 
 def close_nights(lake: Lake, now: datetime) -> list[Final]:
     """Removes the mark of the nights whose watermark has passed; returns each once."""
-    over = [one for one in night_state.open_nights(lake) if one.until <= now.isoformat()]
+    over = [
+        one for one in night_state.list_provisional_nights(lake) if one.until <= now.isoformat()
+    ]
     closed = [final for one in over if (final := close_night(lake, one))]
     if over:
         assembly.write_board(lake)
     return closed
 
 
-def close_night(lake: Lake, one: night_state.OpenNight) -> Final | None:
+def close_night(lake: Lake, one: night_state.ProvisionalNight) -> Final | None:
     """Makes one night final; returns None where another process just did."""
     with lake.lock("closing", one.date.isoformat()):
         state = night_state.read_state(lake, one.date)
@@ -58,7 +60,7 @@ def close_night(lake: Lake, one: night_state.OpenNight) -> Final | None:
     return Final(one.date, one.app, report.gate.outcome, report.sentence, report.is_refused)
 
 
-def read_run(lake: Lake, one: night_state.OpenNight, version: str) -> dict[str, object]:
+def read_run(lake: Lake, one: night_state.ProvisionalNight, version: str) -> dict[str, object]:
     """Reads the `run.json` of a report: its run, and the pins that were about to end."""
     path = locate_report_folder(lake, one.date, one.app) / version / "run.json"
     return json.loads(path.read_bytes()) if path.exists() else {}

@@ -21,7 +21,7 @@ from evals.storage import night_state
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
 from evals.storage.ledger import list_answer_files
-from evals.storage.marts import locked_files, mart, mart_files
+from evals.storage.marts import list_locked_files, list_mart_files, read_mart
 from evals.storage.parquet_files import stream_rows
 from evals.storage.queries import open_duckdb, read_parquet_files
 from evals.storage.refused_rows import count_unplaced
@@ -104,7 +104,7 @@ class StoredNight:
     def _read_rows(self, model: str, nights: Sequence[date]) -> list[Row]:
         key = (model, tuple(nights))
         if key not in self.marts:
-            rows = mart(self.lake, model, nights)
+            rows = read_mart(self.lake, model, nights)
             self.marts[key] = [row for row in rows if row["app"] == self.app.app]
         return self.marts[key]
 
@@ -117,7 +117,7 @@ class StoredNight:
         return self._read_table(name, list(self.baseline))
 
     def _read_table(self, name: str, nights: Sequence[date]) -> list[Row]:
-        files = locked_files(self.lake, name, nights)
+        files = list_locked_files(self.lake, name, nights)
         rows = [row for file in files for row in self.lake.read_file(name, file)]
         return [row._asdict() for row in rows if row.app == self.app.app]
 
@@ -220,7 +220,7 @@ def failing_answers(lake: Lake, night: date, app: str) -> list[Row]:
     """Returns failing answers to read: dimensions in turn, in the sampling order."""
     failing = [
         read_row(FailingScore, row)
-        for file in mart_files(lake, "fct_scores", [night])
+        for file in list_mart_files(lake, "fct_scores", [night])
         for rows in stream_rows(file, row_filter=("verdict", ["fail"]))
         for row in rows
         if row["app"] == app

@@ -33,7 +33,7 @@ from evals.storage.documents.pull_cursors import (
     Cursor,
     Landed,
     Window,
-    cursor_name,
+    name_cursor,
     pages_folder,
     read_cursor,
     read_landed,
@@ -166,7 +166,7 @@ class ProjectPull:
             gaps = list(self.find_gaps(api, system, window))
             result = self.land_window(window, cursor if gaps else None)
         except DamagedPage:
-            self.save_cursor(cursor, window.anew())
+            self.save_cursor(cursor, window.restart())
             what = f"{self.source.name}: pages on disk are damaged"
             raise SourceError(f"{what}; run it again, they are read anew") from None
         if gaps:
@@ -185,7 +185,7 @@ class ProjectPull:
         if upto := cursor.upto:
             if upto > to_iso(now):
                 what = f"{self.source.name}: pulled up to {upto}, which is in the future"
-                again = f"delete {cursor_name(self.name)} in the home to begin again at `since`"
+                again = f"delete {name_cursor(self.name)} in the home to begin again at `since`"
                 raise SourceError(f"{what}: a clock was wrong, then or now; {again}")
             begin = datetime.fromisoformat(upto) - timedelta(hours=self.source.overlap_hours)
         else:
@@ -212,7 +212,7 @@ class ProjectPull:
         except Refused:
             if resumed is None or window.position != resumed:
                 raise
-            return self.save_pages(api, system, cursor, window.anew())
+            return self.save_pages(api, system, cursor, window.restart())
         return window
 
     def save_cursor(self, cursor: Cursor, window: Window) -> None:

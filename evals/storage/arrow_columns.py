@@ -1,7 +1,7 @@
-"""Python values as Arrow columns, built from buffers.
+"""Builds Arrow arrays of Python values from buffers.
 
-`pyarrow.array` looks at each list for a pandas series and imports pandas to know one when it sees
-it: 68 MB and half a second of every process that writes a row. Tables and files are the lake's.
+`pyarrow.array` imports pandas, to detect a pandas series: 68 MB and half a second in every process
+that writes a row.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAYS = EPOCH.date().toordinal()
 MICROSECOND = timedelta(microseconds=1)
-LONGEST = 2**31 - 1
-"""Bytes a column of texts can hold with offsets of 32 bits."""
+MAX_BYTES = 2**31 - 1
+"""The most bytes of a text column with offsets of 32 bits."""
 
 
 def build_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
-    """Returns values, None among them, as an Arrow array of a type the lake's tables have."""
+    """Returns values and nulls as an Arrow array of one of the types of the lake's tables."""
     import numpy as np
     import pyarrow as pa
 
-    known = [value is not None for value in values]
+    present = [value is not None for value in values]
     gaps = (
         None
-        if all(known)
-        else pa.py_buffer(np.packbits(np.array(known, bool), bitorder="little").tobytes())
+        if all(present)
+        else pa.py_buffer(np.packbits(np.array(present, bool), bitorder="little").tobytes())
     )
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
         return build_text_array(values, kind, gaps)
@@ -51,24 +51,24 @@ def build_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
 def build_text_array(
     values: Sequence[Any], kind: pa.DataType, gaps: pa.Buffer | None
 ) -> pa.Array[Any]:
-    """Returns a column of texts or bytes."""
+    """Returns an array of texts or bytes."""
     import numpy as np
     import pyarrow as pa
 
     parts = [value.encode() if type(value) is str else value or b"" for value in values]
     offsets = np.zeros(len(parts) + 1, "int64")
     np.cumsum([len(part) for part in parts], out=offsets[1:])
-    if offsets[-1] > LONGEST:
+    if offsets[-1] > MAX_BYTES:
         raise ValueError(f"{offsets[-1]:,} bytes in one column: write fewer rows at a time")
     buffers = [gaps, pa.py_buffer(offsets.astype("int32").tobytes()), pa.py_buffer(b"".join(parts))]
     return pa.Array.from_buffers(kind, len(parts), buffers)
 
 
 def count_microseconds(value: datetime | None) -> int:
-    """Microseconds since 1970; 0 for none."""
+    """Returns the microseconds since 1970; 0 for none."""
     return 0 if value is None else (value - EPOCH) // MICROSECOND
 
 
 def count_days(value: date | None) -> int:
-    """Days since 1970; 0 for none."""
+    """Returns the days since 1970; 0 for none."""
     return 0 if value is None else value.toordinal() - DAYS

@@ -1,6 +1,6 @@
-"""Which nights an id is staged in: a hash of every id, sorted, a file a night.
+"""An index of the nights an id is staged in: the sorted hashes of all ids, one file per night.
 
-Made of the staged files, and made anew where those of a night changed; removing it loses nothing.
+It is rebuilt when a night's staged files changed; deleting it loses nothing.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     """Hashes of ids, sorted."""
 
 FOLDER = "ids"
-DRAWN = 16
-"""An id this long was drawn or names its day: no other trace has it. Shorter ones are counters."""
+UNIQUE_LENGTH = 16
+"""From this length on an id is random or has a date, so it is unique; shorter ones may count up."""
 HASH = f"""
-    case when length(trace_id) >= {DRAWN} then hash(trace_id) | 1
+    case when length(trace_id) >= {UNIQUE_LENGTH} then hash(trace_id) | 1
     else hash(trace_id) & 18446744073709551614 end
 """
-"""The lowest bit is 1 for a drawn id."""
+"""The lowest bit of a hash is 1 for a unique id."""
 SELECT = f"select distinct {HASH} as h"
 SELECT_BOTH = f"select trace_id, {HASH} as h from wanted order by h"  # noqa: S608  no input
 
@@ -44,7 +44,9 @@ def find_nights(lake: Lake, ids: Collection[str]) -> list[date]:
     if not ids or not nights:
         return []
     wanted = hash_ids(ids)
-    return [night for night, own in load_indexes(lake, nights) if mark_members(own, wanted).any()]
+    return [
+        night for night, hashes in load_indexes(lake, nights) if mark_members(hashes, wanted).any()
+    ]
 
 
 def hash_ids(ids: Collection[str]) -> Hashes:
@@ -62,14 +64,14 @@ def build_id_table(ids: Collection[str]) -> pa.Table:
     return pa.table({"trace_id": pa.array(texts, pa.string())})
 
 
-def mark_members(some: Hashes, others: Hashes) -> NDArray[np.bool_]:
-    """Marks which of `others` are among the sorted hashes `some`."""
+def mark_members(index: Hashes, wanted: Hashes) -> NDArray[np.bool_]:
+    """Returns which of the wanted hashes are in a sorted index."""
     import numpy as np
 
-    if not len(others) or not len(some):
-        return np.zeros(len(others), bool)
-    at = np.searchsorted(some, others)
-    return some[np.minimum(at, len(some) - 1)] == others
+    if not len(wanted) or not len(index):
+        return np.zeros(len(wanted), bool)
+    at = np.searchsorted(index, wanted)
+    return index[np.minimum(at, len(index) - 1)] == wanted
 
 
 def load_indexes(lake: Lake, nights: Sequence[date]) -> Iterator[tuple[date, Hashes]]:
@@ -79,10 +81,10 @@ def load_indexes(lake: Lake, nights: Sequence[date]) -> Iterator[tuple[date, Has
     for night in nights:
         path = lake.home / FOLDER / f"{night}.{digest_sources(lake, night)}.npy"
         try:
-            found = np.load(path, mmap_mode="r")
+            hashes = np.load(path, mmap_mode="r")
         except FileNotFoundError:  # or another import removed it, having built a newer one
-            found = build_index(lake, night, path)
-        yield night, found
+            hashes = build_index(lake, night, path)
+        yield night, hashes
 
 
 def delete_indexes(lake: Lake, night: date | None = None) -> None:
@@ -107,13 +109,13 @@ def build_index(lake: Lake, night: date, path: Path) -> Hashes:
     with open_duckdb() as db:
         query = f"{SELECT} from rows where trace_id is not null order by h"
         read_parquet_files(db, files).create_view("rows")
-        found = db.sql(query).fetchnumpy()
-    own = np.asarray(found["h"], np.uint64)
+        columns = db.sql(query).fetchnumpy()
+    hashes: Hashes = np.asarray(columns["h"], np.uint64)
     with open_replacement(path) as file:
-        np.save(file, own)
+        np.save(file, hashes)
         for old in path.parent.glob(f"{night}.*.npy"):
             old.unlink(missing_ok=True)
-    return own
+    return hashes
 
 
 def find_unstaged(lake: Lake, ids: Collection[str]) -> set[str]:

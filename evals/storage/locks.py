@@ -1,6 +1,6 @@
-"""Locks between processes and threads: a file each, there only while it is held or waited for.
+"""Locks between processes and threads: one file each, deleted when the lock is free.
 
-What is locked, and under which name, is the lake's.
+The lake gives each lock its name.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ from collections.abc import Generator
 from pathlib import Path
 
 POLL_S = 0.02
-"""Between two looks at a lock that is held."""
+"""Seconds between two attempts to take a lock."""
 
 
 class LockHeldError(RuntimeError):
-    """Another process or thread holds a lock that one would not wait for."""
+    """Another process or thread holds a lock, and the caller does not wait for it."""
 
 
 @contextlib.contextmanager
 def hold_lock(path: Path, *, wait: bool = True) -> Generator[None]:
-    """Holds a lock until the block ends or the process does; then removes its file.
+    """Holds a lock until the block or the process ends, then deletes its file.
 
     Args:
         path: the lock's file.
-        wait: wait for whoever holds it.
+        wait: whether to wait while another holds it.
 
     Raises:
-        LockHeldError: somebody holds it, and `wait` is false.
+        LockHeldError: another holds it, and `wait` is false.
     """
     file = open_locked(path, wait)
     try:
         yield
     finally:
-        # Removed while held: whoever waits for this file finds another, or none, under its name.
+        # Deleted before it is unlocked: a waiter then sees that its file has no name, and retries.
         path.unlink(missing_ok=True)
         fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)
 
 
 def open_locked(path: Path, wait: bool) -> int:
-    """A locked descriptor of the file that has the name now.
+    """Opens and locks the file that has the name now; returns its descriptor.
 
-    `flock` locks an open file, so it holds between threads as well as between processes. It is
-    tried again and again, since a thread that sleeps in the kernel cannot be interrupted.
+    `flock` locks an open file, so it works between threads as well as between processes. It is
+    polled, since a thread that sleeps in the kernel cannot be interrupted.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -63,7 +63,7 @@ def open_locked(path: Path, wait: bool) -> int:
 
 
 def has_name(file: int, path: Path) -> bool:
-    """Whether an open file is still the one under its name: its last holder may have removed it."""
+    """Whether an open file still has its name: its last holder may have deleted it."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
@@ -71,7 +71,7 @@ def has_name(file: int, path: Path) -> bool:
 
 
 def remove_free_locks(folder: Path) -> int:
-    """Removes the files of locks whose holders were killed; returns how many."""
+    """Deletes the files of locks whose holders were killed; returns how many."""
     removed = 0
     for path in folder.glob("*.lock"):
         with contextlib.suppress(LockHeldError), hold_lock(path, wait=False):

@@ -1,6 +1,6 @@
-"""The run's scratch warehouse: what dbt reads from it, and how its marts are published to the lake.
+"""The scratch warehouse that dbt builds in, the published marts, and `warehouse.duckdb`.
 
-DuckDB allows one writer a file, so each run has a file of its own; joins and rates are dbt's.
+DuckDB allows one writer per file, so each run has its own; joins and rates are dbt's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from evals.storage.files import prepare_replacement
 from evals.storage.lake import Lake
 from evals.storage.night_state import read_state
 from evals.storage.parquet_files import read_rows
-from evals.storage.queries import add_missing_columns, open_duckdb, quote_text, read_parquet_files
+from evals.storage.queries import (
+    add_missing_columns,
+    open_duckdb,
+    quote_paths,
+    quote_text,
+    read_parquet_files,
+)
 from evals.storage.scratch import make_run_folder
 from evals.storage.tables import TABLES, MappedLabel, SliceRow, to_table
 
@@ -35,68 +41,75 @@ QUALITY_MARTS = (
 )
 
 
-def scratch_file(lake: Lake, run_id: str) -> Path:
-    """The DuckDB file of a run."""
+def locate_scratch_file(lake: Lake, run_id: str) -> Path:
+    """Returns the path of a run's DuckDB file."""
     return make_run_folder(lake, run_id) / "andon.duckdb"
 
 
-def locked_files(
-    lake: Lake, table: str, nights: Sequence[date], waiting: Collection[str] = ()
+def list_locked_files(
+    lake: Lake, table: str, nights: Sequence[date], broken: Collection[str] = ()
 ) -> list[Path]:
-    """The score or coverage files that the nights' locks name, but of applications that wait."""
-    found: list[Path] = []
+    """Lists the files of the nights' locked evaluator versions, except of broken applications.
+
+    Args:
+        lake: the lake.
+        table: `scores` or another table with one file per evaluator version.
+        nights: the nights.
+        broken: applications with a broken catalog file.
+    """
+    files: list[Path] = []
     for night in nights:
         for app, versions in sorted(read_state(lake, night).evaluators.items()):
-            if app in waiting:
+            if app in broken:
                 continue
             names = (f"{name}@{app}@{version}.parquet" for name, version in versions.items())
             folder = lake.locate_partition(table, night)
-            found += [folder / name for name in sorted(names) if (folder / name).exists()]
-    return found
+            files += [folder / name for name in sorted(names) if (folder / name).exists()]
+    return files
 
 
-def fill(
+def fill_scratch_file(
     lake: Lake,
     run_id: str,
     nights: Sequence[date],
     labels: Sequence[MappedLabel],
     slices: Sequence[SliceRow],
-    waiting: Collection[str] = (),
+    broken: Collection[str] = (),
 ) -> Path:
-    """Puts the nights' lake tables into the run's scratch file, for dbt to read as sources.
+    """Adds the nights' tables to the run's scratch file, as sources of dbt; returns its path.
 
     Args:
-        lake: where they rest.
+        lake: the lake.
         run_id: the run.
         nights: the nights.
-        labels: people's labels in the words of the suites.
+        labels: people's labels under the suites' dimension names.
         slices: the catalog's slices.
-        waiting: applications that wait until the catalog is mended, which are left out.
+        broken: applications with a broken catalog file, which are left out.
     """
-    path = scratch_file(lake, run_id)
+    path = locate_scratch_file(lake, run_id)
     with open_duckdb(path) as db:
         db.execute("create schema if not exists lake")
-        view(db, "traces", lake.list_files("traces", nights), waiting, partitioned=True)
-        view(db, "scores", locked_files(lake, "scores", nights, waiting))
-        view(db, "verdicts", lake.list_files("verdicts", nights), waiting)
-        table(db, "labels", "labels_mapped", labels)
-        table(db, "slices", "slices", slices)
+        create_view(db, "traces", lake.list_files("traces", nights), broken, partitioned=True)
+        create_view(db, "scores", list_locked_files(lake, "scores", nights, broken))
+        create_view(db, "verdicts", lake.list_files("verdicts", nights), broken)
+        create_table(db, "labels", "labels_mapped", labels)
+        create_table(db, "slices", "slices", slices)
         for model in SLICE_MARTS:
             restore_mart(db, lake, model, nights)
     return path
 
 
-def view(
+def create_view(
     db: duckdb.DuckDBPyConnection,
     name: str,
     files: Sequence[Path],
-    waiting: Collection[str] = (),
+    broken: Collection[str] = (),
     *,
     partitioned: bool = False,
 ) -> None:
-    """A view over files as `lake.NAME`, or an empty table of that shape.
+    """Creates a view over files as `lake.NAME`, or an empty table of that shape.
 
-    Rows of the applications that wait are left out.
+    Leaves out the rows of broken applications.
     """
     drop_relation(db, name)
     if not files:
@@ -104,26 +117,27 @@ def view(
         db.register("empty", to_table(TABLES[name], []))
         db.execute(f"create table lake.{name} as select {extra}* from empty")  # noqa: S608  our names
         return
-    listed = ", ".join(quote_text(str(file)) for file in files)
-    hive = ", hive_partitioning=true, hive_types={'date': DATE}" if partitioned else ""
-    plain = "" if partitioned else ", hive_partitioning=false"
-    source = f"read_parquet([{listed}], union_by_name=true{hive}{plain})"
+    hive = "true, hive_types={'date': DATE}" if partitioned else "false"
+    paths = quote_paths(files)
+    source = f"read_parquet({paths}, union_by_name=true, hive_partitioning={hive})"
     rows = add_missing_columns(name, source)
-    if waiting:
-        apps = ", ".join(map(quote_text, sorted(waiting)))
+    if broken:
+        apps = ", ".join(map(quote_text, sorted(broken)))
         rows = f"from ({rows}) where app not in ({apps})"
     db.execute(f"create view lake.{name} as {rows}")
 
 
-def table(db: duckdb.DuckDBPyConnection, name: str, kind: str, rows: Sequence[object]) -> None:
-    """A table of records as `lake.NAME`."""
+def create_table(
+    db: duckdb.DuckDBPyConnection, name: str, kind: str, rows: Sequence[object]
+) -> None:
+    """Creates a table of records as `lake.NAME`."""
     drop_relation(db, name)
     db.register("rows", to_table(TABLES[kind], rows))
     db.execute(f"create table lake.{name} as from rows")
 
 
 def drop_relation(db: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Drops `lake.NAME`, whichever it is: a retried step fills the same file again."""
+    """Drops the view or table `lake.NAME`, since a retried step fills the same file again."""
     for kind, listing in (("view", "duckdb_views()"), ("table", "duckdb_tables()")):
         where = f"schema_name = 'lake' and {kind}_name = {quote_text(name)}"
         if db.sql(f"from {listing} where {where}").fetchall():
@@ -133,28 +147,28 @@ def drop_relation(db: duckdb.DuckDBPyConnection, name: str) -> None:
 def restore_mart(
     db: duckdb.DuckDBPyConnection, lake: Lake, model: str, nights: Sequence[date]
 ) -> None:
-    """Loads a published mart into the scratch file, when the run has not built its own."""
+    """Copies a published mart into the scratch file, unless the run has built it."""
     if db.sql(f"from duckdb_tables() where table_name = '{model}'").fetchall():
         return
-    files = mart_files(lake, model, nights)
+    files = list_mart_files(lake, model, nights)
     if files:
         db.register("published", read_parquet_files(db, files).fetch_arrow_table())
         db.execute(f"create table main.{model} as from published")
 
 
-def mart_files(lake: Lake, model: str, nights: Sequence[date]) -> list[Path]:
-    """The published files of a mart."""
+def list_mart_files(lake: Lake, model: str, nights: Sequence[date]) -> list[Path]:
+    """Lists the published files of a mart."""
     folder = lake.home / "marts" / model
     files = [folder / f"date={night.isoformat()}" / "data.parquet" for night in nights]
     whole = folder / "data.parquet"
     return [file for file in (whole, *files) if file.exists()]
 
 
-def publish(lake: Lake, run_id: str, nights: Sequence[date], models: Sequence[str]) -> None:
+def publish_marts(lake: Lake, run_id: str, nights: Sequence[date], models: Sequence[str]) -> None:
     """Moves marts from the scratch file into the lake, one file per model × night."""
     from evals.storage.parquet_files import write_parquet
 
-    with open_duckdb(scratch_file(lake, run_id)) as db:
+    with open_duckdb(locate_scratch_file(lake, run_id)) as db:
         for model in models:
             columns = db.sql(f"from main.{model} limit 0").columns
             folder = lake.home / "marts" / model
@@ -168,11 +182,11 @@ def publish(lake: Lake, run_id: str, nights: Sequence[date], models: Sequence[st
                 write_parquet(folder / f"date={night.isoformat()}" / "data.parquet", rows)
 
 
-def mart(lake: Lake, model: str, nights: Sequence[date]) -> list[dict[str, Any]]:
-    """The rows of a published mart over some nights."""
-    files = [(file, file.stat()) for file in mart_files(lake, model, nights)]
-    found = (read_mart_file(file, stat.st_ino, stat.st_mtime_ns) for file, stat in files)
-    return [dict(row) for rows in found for row in rows]
+def read_mart(lake: Lake, model: str, nights: Sequence[date]) -> list[dict[str, Any]]:
+    """Reads the rows of a published mart over some nights."""
+    files = [(file, file.stat()) for file in list_mart_files(lake, model, nights)]
+    tables = (read_mart_file(file, stat.st_ino, stat.st_mtime_ns) for file, stat in files)
+    return [dict(row) for rows in tables for row in rows]
 
 
 @functools.lru_cache(maxsize=512)
@@ -181,16 +195,20 @@ def read_mart_file(file: Path, inode: int, changed_ns: int) -> tuple[dict[str, A
     return tuple(read_rows(file))
 
 
-def warehouse(lake: Lake) -> Path:
-    """Rebuilds `warehouse.duckdb`: views over everything at rest, for people and tools."""
+def rebuild_warehouse(lake: Lake) -> Path:
+    """Rebuilds `warehouse.duckdb`, views over all tables and marts for people and tools."""
     path = lake.home / "warehouse.duckdb"
-    with lake.lock("warehouse"), prepare_replacement(path) as aside, open_duckdb(aside) as db:
-        views(db, lake)
+    with (
+        lake.lock("warehouse"),
+        prepare_replacement(path) as temporary,
+        open_duckdb(temporary) as db,
+    ):
+        create_views(db, lake)
     return path
 
 
-def views(db: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """A view over each table and mart at rest."""
+def create_views(db: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Creates a view over each table and mart."""
     for name in ("traces", "scores", "answers", "verdicts", "quarantine"):
         folder = lake.home / name
         if list(folder.glob("date=*/*.parquet")):
@@ -198,6 +216,6 @@ def views(db: duckdb.DuckDBPyConnection, lake: Lake) -> None:
             source = f"read_parquet({source}, union_by_name=true)"
             db.execute(f"create view {name} as {add_missing_columns(name, source)}")
     for folder in sorted((lake.home / "marts").glob("*")):
-        deep = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
-        source = quote_text(str(folder / deep))
+        pattern = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
+        source = quote_text(str(folder / pattern))
         db.execute(f"create view {folder.name} as from read_parquet({source}, union_by_name=true)")

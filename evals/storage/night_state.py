@@ -1,13 +1,13 @@
-"""The state of each night: its lock of evaluator versions, its accounting, its reports.
+"""The state of each night: its locked evaluator versions, its accounting, its reports.
 
-One small document a night, read without any heavy import. Which evaluators a night is locked to
-and whether it has work to do is `runs.night_locks`'.
+One small document per night, read without any heavy import. `runs.night_locks` decides which
+evaluators a night is locked to and whether it is due.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -21,13 +21,13 @@ DAY = timedelta(days=1)
 FOLDER = "nights"
 
 
-class OpenNight(NamedTuple):
-    """An application's night that was reported while rows might still come."""
+class ProvisionalNight(NamedTuple):
+    """An application's night whose report may still change, since rows may still arrive."""
 
     date: date
     app: str
     until: str
-    """The moment from which it is final, in ISO form."""
+    """The time from which it is final, in ISO form."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class NightState:
     """The stored state of a night; fields that were never set have their defaults."""
 
     admitted: str | None = None
-    """A digest of what its validation rested on; empty: it was interrupted; None: it had none."""
-    door: str | None = None
+    """A digest of its validation's inputs; empty: it was interrupted; None: never validated."""
+    staged: str | None = None
     """A digest of the staged rows that were admitted."""
     rows: str | None = None
-    """A digest of what became of its rows."""
+    """A digest of the outcomes of its rows."""
     apps: Mapping[str, Account] = field(default_factory=dict[str, Account])
     """The account of each application's rows, as a report's `accounting` section has it."""
     evaluators: Mapping[str, Mapping[str, str]] = field(
@@ -49,30 +49,30 @@ class NightState:
     samples: Mapping[str, Mapping[str, dict[str, Any]]] = field(
         default_factory=dict[str, Mapping[str, dict[str, Any]]]
     )
-    """Which traces each locked evaluator looks at, by application; see `Evaluator.look`."""
+    """The sampling rule of each locked evaluator, by application; see `Evaluator.look`."""
     reports: Mapping[str, str] = field(default_factory=dict[str, str])
     """The current version of each application's report."""
     seen: str | None = None
-    """A digest of what its reports rest on; empty: it is due again; None: it has no report."""
+    """A digest of its reports' inputs; empty: it is due again; None: it has no report."""
     open: bool = False
-    """Whether some calls failed in a way that may pass."""
+    """Whether some calls failed and can be repeated."""
     awaits: int = 0
-    """Answers that come with batches."""
+    """Answers expected from batches."""
     out: tuple[str, ...] = ()
-    """The batches that may hold them."""
+    """The batches that may have them."""
     on_time: tuple[str, ...] | None = None
-    """The inbox files its first report rested on; None: it has none."""
+    """The inbox files its first report was made from; None: it has no report."""
     provisional: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The moment, in ISO form, from which each application's report is final."""
+    """The time, in ISO form, from which each application's report is final."""
     waiting: tuple[str, ...] = ()
-    """Applications that have rows in it and wait until the catalog is mended."""
+    """Applications that have rows in it and wait until their catalog files are repaired."""
 
 
 class NightChanges(TypedDict, total=False):
     """Fields of a night's state to change."""
 
     admitted: str | None
-    door: str | None
+    staged: str | None
     rows: str | None
     apps: Mapping[str, Account]
     evaluators: Mapping[str, Mapping[str, str]]
@@ -87,30 +87,32 @@ class NightChanges(TypedDict, total=False):
     waiting: tuple[str, ...]
 
 
-FIELDS = tuple(one.name for one in fields(NightState))
+STORED_NAMES = {name: "door" if name == "staged" else name for name in NightState.__annotations__}
+"""The name in the document of each field."""
+TUPLES = frozenset({"out", "on_time", "waiting"})
 
 
 def read_state(lake: Lake, night: date) -> NightState:
     """Reads a night's state."""
-    found: dict[str, Any] = lake.read_document(f"{FOLDER}/{night}.json") or {}
-    known = {name: found[name] for name in FIELDS if found.get(name) is not None}
-    lists = {name: tuple(known[name]) for name in ("out", "on_time", "waiting") if name in known}
-    values: dict[str, Any] = {**known, **lists}
+    row: dict[str, Any] = lake.read_document(f"{FOLDER}/{night}.json") or {}
+    values = {name: row[key] for name, key in STORED_NAMES.items() if row.get(key) is not None}
+    for name in TUPLES.intersection(values):
+        values[name] = tuple(values[name])
     return NightState(**values)
 
 
 def update_state(lake: Lake, night: date, **changes: Unpack[NightChanges]) -> NightState:
-    """Changes fields of a night's state; side-by-side runs do not lose each other's changes."""
+    """Changes fields of a night's state under a lock: parallel runs lose no change."""
     with lake.lock("night", night.isoformat()):
         state = replace(read_state(lake, night), **changes)
-        noted = {name: getattr(state, name) for name in FIELDS}
-        kept = {name: value for name, value in noted.items() if value is not None}
-        lake.replace_document(f"{FOLDER}/{night}.json", kept)
+        values = {key: getattr(state, name) for name, key in STORED_NAMES.items()}
+        row = {key: value for key, value in values.items() if value is not None}
+        lake.replace_document(f"{FOLDER}/{night}.json", row)
     return state
 
 
-def staged_names(lake: Lake, night: date) -> list[str]:
-    """The inbox files a night may have rows of: its own, and those of turns carried over."""
+def list_staged_sources(lake: Lake, night: date) -> list[str]:
+    """Lists the inbox files with staged rows of a night or of turns carried over its midnight."""
     return sorted(
         {file.stem.split(".")[0] for file in lake.list_files("staged", [night, night + DAY])}
     )
@@ -121,12 +123,12 @@ def list_staged_inputs(lake: Lake, night: date) -> list[JsonLike]:
     staged = sorted(file.name for file in lake.list_files("staged", [night]))
     carried = [read_carried(lake, day) for day in (night, night + DAY)]
     left = read_departures(lake, night)
-    return [staged, *(found.digest for found in carried if found), *filter(None, [left])]
+    return [staged, *(turns.digest for turns in carried if turns), *filter(None, [left])]
 
 
 def is_admission_current(lake: Lake, night: date) -> bool:
     """Whether a night was admitted from all rows that are staged now."""
-    return read_state(lake, night).door == digest(list_staged_inputs(lake, night))
+    return read_state(lake, night).staged == digest(list_staged_inputs(lake, night))
 
 
 def list_stored_nights(lake: Lake) -> list[date]:
@@ -135,23 +137,23 @@ def list_stored_nights(lake: Lake) -> list[date]:
     return [date.fromisoformat(name[len(FOLDER) + 1 : -len(".json")]) for name in names]
 
 
-def provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str | None:
-    """Until when a night's report may still change by rows to come; None where it is final."""
+def find_provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str | None:
+    """Returns until when a night's report may still change; None if it is final."""
     until = read_state(lake, night).provisional.get(app)
     return until if until and now.isoformat() < until else None
 
 
-def open_nights(lake: Lake) -> list[OpenNight]:
-    """The nights that carry the mark of a provisional one, oldest first."""
+def list_provisional_nights(lake: Lake) -> list[ProvisionalNight]:
+    """Lists the nights that are marked as provisional, oldest first."""
     return [
-        OpenNight(night, app, until)
+        ProvisionalNight(night, app, until)
         for night in list_stored_nights(lake)
         for app, until in sorted(read_state(lake, night).provisional.items())
     ]
 
 
-def consecutive(nights: Sequence[date]) -> list[tuple[date, date]]:
-    """Nights as ranges without a gap, oldest first."""
+def group_consecutive(nights: Sequence[date]) -> list[tuple[date, date]]:
+    """Returns nights as ranges without a gap, oldest first."""
     ranges: list[tuple[date, date]] = []
     for night in sorted(nights):
         if ranges and (night - ranges[-1][1]).days == 1:

@@ -1,6 +1,6 @@
-"""Rows that could not be read as a trace, by the file they came from; of no night, or not yet.
+"""Rows that could not be read as a trace and have no night yet, by inbox file.
 
-Refused rows of a known night are the table `quarantine`.
+Refused rows of a known night are in the table `quarantine`.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ from evals.storage.tables import to_table
 FOLDER = "quarantine/files"
 
 
-def file_of(lake: Lake, sha: str) -> Path:
-    """Where the rows of a file are."""
+def locate_refused(lake: Lake, sha: str) -> Path:
+    """Returns the path of a file's refused rows."""
     return lake.store.path(f"{FOLDER}/{sha}.parquet")
 
 
 def list_refused_files(lake: Lake) -> list[str]:
-    """The beginnings of the hashes of the files that have such rows."""
+    """Lists the hash prefixes of the files that have refused rows."""
     names = lake.store.list_names(f"{FOLDER}/*.parquet")
     return [name.removeprefix(f"{FOLDER}/").removesuffix(".parquet") for name in names]
 
 
 def read_refused(lake: Lake, sha: str) -> list[Refusal]:
-    """The rows of a file; none where all of its rows were read."""
-    path = file_of(lake, sha)
+    """Reads the refused rows of a file; none if all its rows were read."""
+    path = locate_refused(lake, sha)
     return read_records(Refusal, path) if path.exists() else []
 
 
 def write_refused(lake: Lake, sha: str, rows: Sequence[Refusal]) -> None:
-    """Replaces the rows of a file."""
-    write_parquet(file_of(lake, sha), to_table(Refusal, rows))
+    """Replaces the refused rows of a file."""
+    write_parquet(locate_refused(lake, sha), to_table(Refusal, rows))
 
 
 def count_unplaced(lake: Lake, sha: str) -> int:
-    """Counts the rows of a file that say neither when nor of which application they are."""
+    """Counts the refused rows of a file that lack an application or a date."""
     import pyarrow.parquet as pq
 
-    path = file_of(lake, sha)
+    path = locate_refused(lake, sha)
     if not path.exists():
         return 0
     rows = pq.read_table(  # pyright: ignore[reportUnknownMemberType] # a bare `list` in its stubs
         path, columns=["app", "date"]
     )
-    nowhere = rows["app"].is_null().to_numpy() | rows["date"].is_null().to_numpy()
-    return int(nowhere.sum())
+    unplaced = rows["app"].is_null().to_numpy() | rows["date"].is_null().to_numpy()
+    return int(unplaced.sum())
 
 
-def refused_tables(lake: Lake) -> Iterator[Path]:
-    """Every file that holds the bytes of refused rows, by night or by file, sorted."""
+def list_refused_tables(lake: Lake) -> Iterator[Path]:
+    """Yields every file with the bytes of refused rows, by night or by inbox file, sorted."""
     yield from sorted(lake.store.path("quarantine").rglob("*.parquet"))
 
 
@@ -87,7 +87,7 @@ GROUPS_SQL = """
 
 def group_refused(lake: Lake) -> list[RefusedGroup]:
     """Counts all refused rows without reading their bytes, the most frequent first."""
-    files = list(refused_tables(lake))
+    files = list(list_refused_tables(lake))
     if not files:
         return []
     sha = "parse_filename(filename, true)"

@@ -1,6 +1,6 @@
-"""The files that people look at: reports by night, application and version, the board, Data Docs.
+"""The pages people open: reports by night, application and version, the board, Data Docs.
 
-What a report says is in `evals.reports`.
+`evals.reports` builds what is in them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from evals.records import Json, JsonLike, encode_canonical
 from evals.storage.files import replace
 from evals.storage.lake import Lake, require_safe_name
+from evals.storage.night_state import list_stored_nights, read_state
 
 REPORTS, DATA_DOCS = "reports", "data_docs"
 PAGE = "index.html"
@@ -59,18 +60,16 @@ def read_report(lake: Lake, night: date, app: str, version: str) -> dict[str, Js
 
 def read_current_reports(lake: Lake) -> list[dict[str, Json]]:
     """Reads the current version of every application's every night, oldest first."""
-    bodies: list[dict[str, Json]] = []
-    for path in sorted((lake.home / "nights").glob("*.json")):
-        state = json.loads(path.read_bytes())
-        night = date.fromisoformat(path.stem)
-        for app, version in sorted(state.get("reports", {}).items()):
-            body = read_report(lake, night, app, version)
-            bodies += [body] if body else []
-    return bodies
+    bodies = (
+        read_report(lake, night, app, version)
+        for night in list_stored_nights(lake)
+        for app, version in sorted(read_state(lake, night).reports.items())
+    )
+    return [body for body in bodies if body]
 
 
 def list_reports(lake: Lake) -> list[ReportVersion]:
-    """Every version of every report, by night, application and version."""
+    """Lists every version of every report, by night, application and version."""
     names = lake.store.list_names(f"{REPORTS}/*/*/*/report.json")
     parts = (name.split("/") for name in names)
     return [ReportVersion(date.fromisoformat(night), *more) for _, night, *more, _ in parts]
@@ -94,11 +93,12 @@ def order_versions(lake: Lake, night: date, app: str) -> list[str]:
     ]
 
 
-def redact_report(lake: Lake, one: ReportVersion, body: Mapping[str, Json], page: str) -> None:
-    """Replaces a version whose texts had to go; its page first, since it is found by its body."""
-    write_page(lake, one.night, one.app, one.version, page)
-    folder = f"{REPORTS}/{one.night}/{require_safe_name(one.app)}/{require_safe_name(one.version)}"
-    lake.store.replace(f"{folder}/report.json", encode_canonical(body) + b"\n")
+def redact_report(lake: Lake, report: ReportVersion, body: Mapping[str, Json], page: str) -> None:
+    """Replaces a version after redaction; its page first, since its body marks it as redacted."""
+    write_page(lake, *report, page)
+    folder = locate_report_folder(lake, report.night, report.app)
+    path = folder / require_safe_name(report.version) / "report.json"
+    replace(path, encode_canonical(body) + b"\n")
 
 
 def has_reports(lake: Lake) -> bool:
@@ -106,31 +106,31 @@ def has_reports(lake: Lake) -> bool:
     return (lake.home / REPORTS).exists()
 
 
-def board_file(lake: Lake) -> Path:
-    """Where the board's page is."""
+def locate_board_page(lake: Lake) -> Path:
+    """Returns the path of the board's page."""
     return lake.store.path(f"{REPORTS}/{PAGE}")
 
 
 def write_board_page(lake: Lake, page: str) -> Path:
     """Replaces the board's page."""
     lake.store.replace(f"{REPORTS}/{PAGE}", page.encode())
-    return board_file(lake)
+    return locate_board_page(lake)
 
 
-def data_docs_file(lake: Lake, night: date, app: str) -> Path:
-    """Where the Data Docs of an application's night are."""
+def locate_data_docs(lake: Lake, night: date, app: str) -> Path:
+    """Returns the path of the Data Docs of an application's night."""
     return lake.store.path(f"{DATA_DOCS}/{night}/{require_safe_name(app)}.html")
 
 
 def write_data_docs(lake: Lake, night: date, app: str, page: str) -> Path:
     """Replaces the Data Docs of an application's night."""
-    path = data_docs_file(lake, night, app)
+    path = locate_data_docs(lake, night, app)
     lake.store.replace(f"{DATA_DOCS}/{night}/{path.name}", page.encode("utf-8", "replace"))
     return path
 
 
-def page_folders(lake: Lake) -> tuple[Path, Path]:
-    """The folders a browser may see, made where they are missing: reports, Data Docs."""
+def make_page_folders(lake: Lake) -> tuple[Path, Path]:
+    """Makes the folders that are served to browsers, reports and Data Docs; returns them."""
     folders = lake.home / REPORTS, lake.home / DATA_DOCS
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Where the files of a home are: named contents that are listed, read, replaced and locked.
+"""The files of a home by name: listed, read, replaced and locked.
 
-Names are relative, with slashes. Local files today; an object store is another class of this shape.
-What is in a file is the other modules'.
+Names are relative, with slashes. An object store would be another implementation of `Store`. The
+other modules define what is in a file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from evals.storage.locks import hold_lock
 
 
 class Entry(NamedTuple):
-    """One file as a listing shows it."""
+    """A file's name, size and time."""
 
     name: str
     size: int
@@ -34,7 +34,7 @@ class FileState(NamedTuple):
 
 
 def read_file_states(paths: Iterable[Path]) -> tuple[FileState, ...]:
-    """Returns the present version of each file; those that do not exist are left out."""
+    """Returns the current version of each file; leaves out those that do not exist."""
     states: list[FileState] = []
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
@@ -44,72 +44,72 @@ def read_file_states(paths: Iterable[Path]) -> tuple[FileState, ...]:
 
 
 class Store(Protocol):
-    """Named contents; a reader sees the old one or the new one, never half of it."""
+    """Files by name; a reader sees the old content or the new one, never half of it."""
 
     def list_names(self, pattern: str) -> list[str]:
-        """The names that match a pattern of `*` and `**`, sorted."""
+        """Lists the names that match a pattern of `*` and `**`, sorted."""
         ...
 
     def walk(self) -> list[str]:
-        """The names of all files, folder by folder; symbolic links are left out."""
+        """Lists the names of all files, folder by folder, without symbolic links."""
         ...
 
     def find_entry(self, name: str) -> Entry | None:
-        """A file's size and time; None where there is none."""
+        """Returns a file's size and time; None if it does not exist."""
         ...
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None where there is none."""
+        """Reads a file's content; None if it does not exist."""
         ...
 
     def replace(self, name: str, data: bytes, *, durable: bool = False) -> None:
-        """Writes a file in the place of the one before; durable: no power cut takes it back."""
+        """Replaces a file's content; durable: survives a power cut."""
         ...
 
     def delete(self, name: str) -> None:
-        """Removes a file, if it is there."""
+        """Deletes a file, if it exists."""
         ...
 
     def delete_folder(self, name: str) -> None:
-        """Removes a folder with all that is in it, if it is there."""
+        """Deletes a folder with its content, if it exists."""
         ...
 
     def lock(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
-        """A lock that dies with its process.
+        """Returns a lock that ends with its process.
 
         Raises:
-            LockHeldError: on entering, where somebody holds it and `wait` is false.
+            LockHeldError: on entering, if another process holds it and `wait` is false.
         """
         ...
 
     def locate(self, name: str) -> str:
-        """What DuckDB and pyarrow open a file by: a path, or an address."""
+        """Returns the path or address by which DuckDB and pyarrow open a file."""
         ...
 
 
 class LocalStore:
-    """A folder of this machine."""
+    """Files in a folder of this machine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, name: str) -> Path:
-        """The path of a name."""
+        """Returns the path of a name."""
         return self.folder / name
 
     def list_names(self, pattern: str) -> list[str]:
-        """The names that match a pattern, sorted."""
-        found = (path for path in self.folder.glob(pattern) if path.is_file())
-        return sorted(path.relative_to(self.folder).as_posix() for path in found)
+        """Lists the names that match a pattern, sorted."""
+        paths = (path for path in self.folder.glob(pattern) if path.is_file())
+        return sorted(path.relative_to(self.folder).as_posix() for path in paths)
 
     def walk(self) -> list[str]:
-        """The names of all files, folder by folder; symbolic links are left out."""
+        """Lists the names of all files, folder by folder, without symbolic links."""
         paths = sorted(self.folder.rglob("*"))
         real = (path for path in paths if path.is_file() and not path.is_symlink())
         return [path.relative_to(self.folder).as_posix() for path in real]
 
     def find_entry(self, name: str) -> Entry | None:
-        """A file's size and time; None where there is none."""
+        """Returns a file's size and time; None if it does not exist."""
         try:
             stat = self.path(name).stat()
         except FileNotFoundError:
@@ -117,28 +117,28 @@ class LocalStore:
         return Entry(name, stat.st_size, stat.st_mtime_ns)
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None where there is none."""
+        """Reads a file's content; None if it does not exist."""
         try:
             return self.path(name).read_bytes()
         except FileNotFoundError:
             return None
 
     def replace(self, name: str, data: bytes, *, durable: bool = False) -> None:
-        """Writes a file aside and renames it."""
+        """Replaces a file's content atomically."""
         files.replace(self.path(name), data, durable=durable)
 
     def delete(self, name: str) -> None:
-        """Removes a file, if it is there."""
+        """Deletes a file, if it exists."""
         self.path(name).unlink(missing_ok=True)
 
     def delete_folder(self, name: str) -> None:
-        """Removes a folder with all that is in it, if it is there."""
+        """Deletes a folder with its content, if it exists."""
         shutil.rmtree(self.path(name), ignore_errors=True)
 
     def lock(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
-        """A lock that dies with its process."""
+        """Returns a lock that ends with its process."""
         return hold_lock(self.path(f"locks/{name}.lock"), wait=wait)
 
     def locate(self, name: str) -> str:
-        """A file's path."""
+        """Returns a file's path."""
         return str(self.path(name))

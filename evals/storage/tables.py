@@ -1,6 +1,6 @@
-"""The tables of a lake: what a row of each holds, and records as Arrow columns and back.
+"""The tables of a lake: the record of each, and records as Arrow tables and back.
 
-Files and folders belong to `files` and `lake`; what a score means, to `evaluators`.
+`parquet_files` and `lake` read and write them; `evaluators` define what a score means.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Coverage(NamedTuple):
     covered: int
     sampled: int
     pending: int = 0
-    """Of the sample, those whose answers come with a batch."""
+    """Of the sample, those whose answers are expected from a batch."""
 
 
 class CanaryRow(NamedTuple):
@@ -67,7 +67,7 @@ class CanaryRow(NamedTuple):
     attack: str
     family: str
     trace_id: str
-    """The answer that carried it."""
+    """The answer that had the attack."""
     clean: str | None
     """The verdict without the attack: pass or fail; null when there is none."""
     verdict: str | None
@@ -81,7 +81,7 @@ class CanaryRow(NamedTuple):
 
 
 class NoiseRow(NamedTuple):
-    """How a judge's further answers to the contents of a night compare with its first ones."""
+    """How a judge's repeated answers to the contents of a night compare with its first ones."""
 
     date: date
     app: str
@@ -89,21 +89,21 @@ class NoiseRow(NamedTuple):
     evaluator: str
     evaluator_version: str
     repeats: int
-    """Times each content is asked."""
+    """Answers wanted to each content."""
     contents: int
     """Those with a first verdict and at least one more."""
     pairs: int
-    """Further verdicts, each beside the first of its content."""
+    """Repeated verdicts, each paired with the first of its content."""
     flips: int
     """Of the pairs, those that differ."""
     square: float
     """The sum over contents of (flips - rate x pairs) squared."""
     errors: int
-    """Further answers that are errors: in no pair."""
+    """Repeated answers that are errors: in no pair."""
     missing: int
-    """Further answers that are not there yet."""
+    """Repeated answers that are missing."""
     awaited: int = 0
-    """Of the missing, those that come with a batch."""
+    """Of the missing, those expected from a batch."""
 
 
 class MappedLabel(NamedTuple):
@@ -116,7 +116,7 @@ class MappedLabel(NamedTuple):
     verdict: str
     subject: Subject = "trace"
     subject_id: str | None = None
-    """Of a session or a pair; null: the trace itself."""
+    """The id of a session or a pair; null: the trace itself."""
     origin: Origin = "production"
 
 
@@ -148,7 +148,7 @@ ADDED_COLUMNS = {
     name: {"subject": "varchar", "subject_id": "varchar", "origin": "varchar"}
     for name in ("scores", "verdicts")
 } | {name: {"status": "varchar"} for name in ("traces", "staged")}
-"""Columns that files of an older home lack, with their SQL types: a query has them as nulls."""
+"""Columns that old files lack, with their SQL types; a query adds them as nulls."""
 
 
 @functools.cache
@@ -158,7 +158,7 @@ def list_fields(record: type) -> dict[str, object]:
     return {name: hints[name] for name in record.__annotations__}
 
 
-def column_of(name: str) -> str:
+def name_column(name: str) -> str:
     """Returns the name of the column that stores a field."""
     return "date" if name == "night" else name
 
@@ -181,11 +181,13 @@ def build_schema(record: type) -> Any:
             return pa.date32()
         return type_for_alias(ARROW.get(hint, "string"))
 
-    return pa.schema([(column_of(name), arrow(hint)) for name, hint in list_fields(record).items()])
+    return pa.schema(
+        [(name_column(name), arrow(hint)) for name, hint in list_fields(record).items()]
+    )
 
 
 def is_nested(hint: object) -> bool:
-    """Whether a field holds JSON rather than a scalar."""
+    """Whether a field is JSON rather than a scalar."""
     return typing.get_origin(hint) in (tuple, dict, list) or hint is Any
 
 
@@ -200,7 +202,7 @@ def to_table(record: type, rows: Iterable[object]) -> pa.Table:
         values = [getattr(row, name) for row in rows]
         if is_nested(hint):
             values = encode_nested(values)
-        arrays.append(build_array(values, schema.field(column_of(name)).type))
+        arrays.append(build_array(values, schema.field(name_column(name)).type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -217,14 +219,14 @@ def build_records(record: type[R], rows: Iterable[dict[str, Any]]) -> list[R]:
     if first is None:
         return []
     rows = itertools.chain((first,), rows)
-    hints = {name: hint for name, hint in list_fields(record).items() if column_of(name) in first}
+    hints = {name: hint for name, hint in list_fields(record).items() if name_column(name) in first}
     nested = {name: typing.get_origin(hint) for name, hint in hints.items() if is_nested(hint)}
-    plain = [(name, column_of(name)) for name in hints if name not in nested]
-    made: list[R] = []
+    plain = [(name, name_column(name)) for name in hints if name not in nested]
+    records: list[R] = []
     for row in rows:
         values = {name: row.get(key) for name, key in plain}
         for name, origin in nested.items():
             value = json.loads(row[name]) if row[name] is not None else None
             values[name] = tuple(value) if origin is tuple and value is not None else value
-        made.append(record(**values))
-    return made
+        records.append(record(**values))
+    return records

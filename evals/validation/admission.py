@@ -107,7 +107,11 @@ def admit_stale(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> None:
             for day, rows in digests.items():
                 known = read_state(lake, day)
                 changed = known.seen is not None and known.rows != rows
-                changes: NightChanges = {"admitted": basis[day], "door": staged[day], "rows": rows}
+                changes: NightChanges = {
+                    "admitted": basis[day],
+                    "staged": staged[day],
+                    "rows": rows,
+                }
                 if changed:
                     changes["seen"] = ""
                 update_state(lake, day, **changes)

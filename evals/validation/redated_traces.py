@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 from evals.ingest.fragments import FORMATS
 from evals.ingest.staged_rows import StagedFile, build_table_sql, list_staged_files
 from evals.storage.documents.departures import read_departures, write_departures
-from evals.storage.id_index import DRAWN, build_id_table, load_indexes, mark_members
+from evals.storage.id_index import UNIQUE_LENGTH, build_id_table, load_indexes, mark_members
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY
 from evals.storage.queries import add_missing_columns, open_duckdb
@@ -37,7 +37,7 @@ ROWS = f"""
     select app, trace_id, filename, source_line, coalesce(content_hash, '') as content,
         source_format in {FORMATS} as spans,
         coalesce(status, 'ok') = 'ok' or status in ('cut_off', 'filtered') and trim(output) <> ''
-    from ({{rows}}) where length(trace_id) >= {DRAWN} and {IS_WANTED}
+    from ({{rows}}) where length(trace_id) >= {UNIQUE_LENGTH} and {IS_WANTED}
 """  # noqa: S608  our own names
 
 

@@ -130,7 +130,7 @@ def list_due_ranges(lake: Lake, catalog: Catalog, now: datetime) -> list[DueRang
                 [night_locks.digest_inputs(lake, catalog, n) for n in pending if first <= n <= last]
             ),
         )
-        for first, last in night_state.consecutive(pending)
+        for first, last in night_state.group_consecutive(pending)
     ]
 
 

@@ -51,7 +51,7 @@ def build_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
         key = now.date().isoformat()
         return [
             dg.RunRequest(run_key=f"{begin}-{end}-{key}", tags=range_tags(begin, end))
-            for begin, end in night_state.consecutive([*due, last])
+            for begin, end in night_state.group_consecutive([*due, last])
         ]
 
     return every_night

@@ -27,8 +27,8 @@ from evals.runs.plan import PlannedNight
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
 from evals.storage.lake import Lake
-from evals.storage.night_state import OpenNight, open_nights
-from evals.storage.report_files import board_file, order_versions
+from evals.storage.night_state import ProvisionalNight, list_provisional_nights
+from evals.storage.report_files import locate_board_page, order_versions
 from evals.validation.row_summary import RowSummary
 from orchestration.cli import row_notes
 from orchestration.runtime.console import open_stdout
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     due: Sequence[date]
     calls: int
     failures: Sequence[str] = ()
-    final: Sequence[OpenNight] = ()
+    final: Sequence[ProvisionalNight] = ()
     """Nights that it made final."""
     rows: RowSummary | None = None
     """What was not taken in as it was; None: nothing was taken in."""
@@ -67,14 +67,14 @@ def describe_outcome(lake: Lake, outcome: Outcome) -> dict[str, object]:
             {key: body[key] for key in keys} for body in (report.to_json() for report in reports)
         ],
         "refused": [[f"{r.date}", r.app] for r in reports if r.is_refused],
-        "provisional": [[f"{n.date}", n.app, n.until] for n in open_nights(lake)],
+        "provisional": [[f"{n.date}", n.app, n.until] for n in list_provisional_nights(lake)],
         "final": [[f"{n.date}", n.app] for n in outcome.final],
         "missing": [
             {"app": m.app, "date": f"{m.date}", "since": f"{m.since}", "reason": m.reason}
             for m in read_missing_nights(lake)
         ],
         "failures": list(outcome.failures),
-        "board": str(board_file(lake)),
+        "board": str(locate_board_page(lake)),
         **(row_notes.as_json(outcome.rows) if outcome.rows else {}),
     }
 
@@ -103,12 +103,12 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
             console.print(f" {line}")
     scored = sum(row.scored for report in reports for row in whole_results(report))
     evaluated = f"{count_nights(len(outcome.due))} evaluated" if outcome.due else "nothing new"
-    page = board_file(lake)
+    page = locate_board_page(lake)
     console.print(f" {evaluated}: {outcome.calls} model calls; {scored:,} scores in these reports")
     print_lines(notes)
     for outage in group_outages(missing):
         console.print(Text(f" missing: {outage.describe()}", style="red"), soft_wrap=True)
-    for night in open_nights(lake):
+    for night in list_provisional_nights(lake):
         console.print(f" {night.date} {night.app} is provisional until {night.until}")
     for night in outcome.final:
         console.print(f" {night.date} {night.app} is final")

@@ -28,7 +28,7 @@ def migrate(settings: Settings, dry_run: bool, as_json: bool) -> None:
     from evals.storage.migrations import migrate as migration
 
     done = migration.migrate(
-        settings.home, dry_run=dry_run, say=ignore_progress if as_json else terminal.print_line
+        settings.home, dry_run=dry_run, report=ignore_progress if as_json else terminal.print_line
     )
     if as_json:
         terminal.print_json({**done._asdict(), "dry_run": dry_run})

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from evals.pipeline import Intake
     from evals.specs import Catalog
     from evals.storage.lake import Lake
-    from evals.storage.night_state import OpenNight
+    from evals.storage.night_state import ProvisionalNight
     from evals.validation.row_summary import RowSummary
     from orchestration.cli.board import Outcome
 
@@ -130,7 +130,7 @@ def nightly(
     refuse_probe_of_run(probe, dry_run)
     cat, lake = settings.load_catalog(), settings.open_lake()
     broken = print_problems(cat)
-    was_open, were_read = night_state.open_nights(lake), set(read_inbox_files(lake))
+    was_open, were_read = night_state.list_provisional_nights(lake), set(read_inbox_files(lake))
     with open_listener(as_json) as listener:
         pipeline.prepare_home(lake, cat, datetime.now(UTC))
         failures = pipeline.import_intake(lake, cat, intake, datetime.now(UTC), listener)
@@ -205,7 +205,7 @@ def run_ranges(
     from evals.storage import night_state
 
     calls, failures = 0, list[str]()
-    for first, last in night_state.consecutive(nights):
+    for first, last in night_state.group_consecutive(nights):
         from orchestration.cli.launch import run_job
 
         result = run_job(settings.home, job, first, last, listener)
@@ -269,11 +269,11 @@ def print_problems(catalog: Catalog) -> list[str]:
     return sentences
 
 
-def find_newly_final(lake: Lake, was_open: list[OpenNight]) -> list[OpenNight]:
+def find_newly_final(lake: Lake, was_open: list[ProvisionalNight]) -> list[ProvisionalNight]:
     """The nights that were open and are final now."""
     from evals.storage import night_state
 
-    still = {(night.date, night.app) for night in night_state.open_nights(lake)}
+    still = {(night.date, night.app) for night in night_state.list_provisional_nights(lake)}
     return [night for night in was_open if (night.date, night.app) not in still]
 
 

@@ -55,7 +55,7 @@ def gate(settings: Settings, app: str, only: date | None, as_json: bool) -> None
         fail(INFRASTRUCTURE, f"{broken.messages[0]}; {app} waits, so there is no report")
     refuse_missing_night(settings, lake, app, only)
     report = find_report(settings, lake, app, only)
-    until = night_state.provisional_until(lake, report.date, app, datetime.now(UTC))
+    until = night_state.find_provisional_until(lake, report.date, app, datetime.now(UTC))
     outcome, refused = report.gate.outcome, list_refused(lake, app=app, night=report.date)
     if until and outcome == "regressed":
         outcome = "inconclusive"
@@ -127,7 +127,7 @@ def report_list(settings: Settings, as_json: bool) -> None:
             "version": row.version,
             "written_at": written[row],
             "current": current.get((row.night, row.app)) == row.version,
-            "provisional_until": night_state.provisional_until(lake, row.night, row.app, now),
+            "provisional_until": night_state.find_provisional_until(lake, row.night, row.app, now),
         }
         for row in sorted(written, key=lambda row: (row.night, row.app, written[row]))
     ]

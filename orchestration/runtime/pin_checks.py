@@ -11,7 +11,7 @@ import dagster as dg
 from evals import models
 from evals.models import Expiry
 from evals.storage.lake import Lake
-from evals.storage.marts import locked_files
+from evals.storage.marts import list_locked_files
 from evals.storage.queries import open_duckdb, read_parquet_files
 from orchestration.runtime.deployment import Deployment
 from orchestration.runtime.metadata import CheckEvent, CheckOutcome, check_nights, nights_of
@@ -57,7 +57,7 @@ def check_pins(
 
 def count_others(lake: Lake, night: date) -> Counts:
     """Counts a night's answers from another model and calls refused for other weights."""
-    files = locked_files(lake, "scores", [night])
+    files = list_locked_files(lake, "scores", [night])
     if not files:
         return {}
     with open_duckdb() as db:

@@ -91,7 +91,7 @@ def build_marts(deployment: Deployment) -> dg.AssetsDefinition:
         Progress.report("building rates with dbt", 0, len(nights))
         path = pipeline.fill_warehouse(lake, settings.load_catalog(), context.run.run_id, nights)
         yield from run_dbt(context, path)
-        marts.publish(lake, context.run.run_id, nights, marts.QUALITY_MARTS)
+        marts.publish_marts(lake, context.run.run_id, nights, marts.QUALITY_MARTS)
 
     return quality_models
 
@@ -167,7 +167,7 @@ def report_night(settings: Settings, lake: Lake, night: date, run_id: str) -> li
     )
     rows: list[ReportRow] = []
     for report, folder in assembly.write_night_reports(lake, settings.load_catalog(), night, stamp):
-        until = night_state.provisional_until(lake, night, report.app, now)
+        until = night_state.find_provisional_until(lake, night, report.app, now)
         rows.append(describe_report(lake, report, folder, until or ""))
     return rows
 
@@ -261,7 +261,7 @@ def build_board(deployment: Deployment) -> dg.AssetsDefinition:
         lake = settings.open_lake()
         pipeline.record_missing_nights(lake, settings.load_catalog(), datetime.now(UTC))
         path = assembly.write_board(lake, pin_checks.describe_expiring(settings))
-        marts.warehouse(lake)
+        marts.rebuild_warehouse(lake)
         return dg.MaterializeResult(
             metadata={
                 "page": dg.MetadataValue.url(f"{board_url(lake)}/index.html"),

@@ -37,6 +37,6 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         Progress.report("building slices with dbt", 0, len(nights))
         path = pipeline.fill_warehouse(lake, settings.load_catalog(), context.run.run_id, nights)
         yield from build_models(context, path)
-        marts.publish(lake, context.run.run_id, nights, marts.SLICE_MARTS)
+        marts.publish_marts(lake, context.run.run_id, nights, marts.SLICE_MARTS)
 
     return [slice_models]

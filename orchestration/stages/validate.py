@@ -12,7 +12,7 @@ import dagster as dg
 
 from evals.specs import Catalog, Expectation
 from evals.storage.lake import Lake
-from evals.storage.report_files import data_docs_file
+from evals.storage.report_files import locate_data_docs
 from evals.validation import admission
 from evals.validation.row_summary import list_refused
 from orchestration.runtime.deployment import PLATFORM, Deployment, tags_of
@@ -173,7 +173,7 @@ def link_data_docs(lake: Lake, night: date, apps: Sequence[AppNight]) -> dict[st
     docs: dict[str, Metadata] = {}
     board = board_url(lake)
     for app in apps:
-        path = data_docs_file(lake, night, app.app)
+        path = locate_data_docs(lake, night, app.app)
         url = f"{board}/data_docs/{quote('/'.join(path.parts[-2:]))}"
         docs[app.app] = {
             "data_docs": dg.MetadataValue.url(url),

@@ -11,7 +11,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from evals.storage.lake import Lake
-from evals.storage.report_files import page_folders
+from evals.storage.report_files import make_page_folders
 from orchestration.web.protection import POLICY, AddHeaders
 
 HEADERS = {
@@ -25,7 +25,7 @@ HEADERS = {
 
 def serve_pages(home: Path) -> Starlette:
     """Serves `reports/` at the root and `data_docs/` beside it, and no other folder of the home."""
-    reports, data_docs = page_folders(Lake(home))
+    reports, data_docs = make_page_folders(Lake(home))
     return Starlette(routes=[mount_folder(data_docs, "/data_docs"), mount_folder(reports, "/")])
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.evals.storage.migrations.old_home import unpack
+from tests.evals.storage.migrations.old_home import unpack_home
 from tests.system.teams import Team
 
 
 @pytest.mark.slow
 def test_a_migrated_home_makes_no_call_and_has_nothing_to_do(tmp_path: Path) -> None:
     """Its judges are at an address where nobody listens; then a new night is reported."""
-    unpack(1, tmp_path)
+    unpack_home(1, tmp_path)
     team = Team(tmp_path)
     assert "run `andon migrate" in team.run("plan", code=4).errors
     assert team.run_json("migrate", "--dry-run")["after"] == 1

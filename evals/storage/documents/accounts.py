@@ -1,6 +1,6 @@
-"""The account of an application's night: what became of its rows, and its checks' results.
+"""The account of an application's night: the outcomes of its rows and of its checks.
 
-The shape in which a night's state stores it; `validation` counts, and reports show it.
+`validation` counts it, a night's state stores it, and reports show it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LateTraces(TypedDict):
 
 
 class RuleRedactions(TypedDict):
-    """What one redaction rule found."""
+    """Traces and places that one redaction rule redacted."""
 
     rule: str
     traces: int

@@ -1,6 +1,6 @@
-"""Batch jobs of providers: what each asks, how far it is, what came back, and the file it sends.
+"""The batch jobs sent to providers: questions, state and results of each, and its files.
 
-How a job moves from one state to the next is decided by `calls.batch`.
+`calls.batch` decides how a job moves from one state to the next.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class JobRow(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """One batch: what it asks, how far it is, what came back."""
+    """One batch: its questions, its state and its results."""
 
     tag: str
     """Our name for it; the provider keeps it as metadata."""
@@ -81,7 +81,7 @@ class BatchJob:
     night: str
     """ISO date of the night that pays."""
     pin: dict[str, Json]
-    """The model asked, as it was pinned."""
+    """The pin of the model."""
     asked: RequestOptions
     endpoint: str
     window: str
@@ -95,7 +95,7 @@ class BatchJob:
     created: float
     """Unix seconds."""
     told: float = 0.0
-    """When the provider was last asked to upload or create it, in Unix seconds."""
+    """When an upload or a creation was last requested, in Unix seconds."""
     file_id: str | None = None
     batch_id: str | None = None
     status: str = ""
@@ -106,7 +106,7 @@ class BatchJob:
     """Rows that came back: answered, failed by code, and rows that match no question."""
     usd: float = 0.0
     problem: str = ""
-    """Why it does not move, or was refused."""
+    """Why it makes no progress, or was refused."""
 
     @property
     def is_open(self) -> bool:
@@ -115,12 +115,12 @@ class BatchJob:
 
     @property
     def model(self) -> str:
-        """The model asked."""
+        """The model's name."""
         return str(self.pin["model"])
 
     @property
     def queued_tokens(self) -> int:
-        """About how many tokens it keeps waiting at the provider."""
+        """Estimated tokens that wait at the provider."""
         return sum(sent.chars for sent in self.keys) // 4
 
 
@@ -147,12 +147,12 @@ def describe_job(job: BatchJob) -> JobRow:
 
 
 def requests_path(lake: Lake, tag: str) -> Path:
-    """The file with a job's requests, kept until its answers have come."""
+    """Returns the path of a job's requests, a file that is deleted when its answers arrive."""
     return lake.store.path(f"{FOLDER}/{tag}.requests.jsonl")
 
 
 def answers_path(lake: Lake, tag: str, kind: str) -> Path:
-    """A downloaded file of answers; its kind is `output` or `errors`."""
+    """Returns the path of a downloaded file of answers; its kind is `output` or `errors`."""
     return lake.store.path(f"{FOLDER}/{tag}.{kind}.jsonl")
 
 

@@ -1,4 +1,4 @@
-"""Where `andon ui` served the board last, which links in Dagster lead to."""
+"""The address at which `andon ui` last served the board, for links in Dagster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NAME = "dagster/board.json"
 
 
 def read_address(lake: Lake) -> str | None:
-    """The address without a slash at its end; None where no UI was started yet."""
+    """Reads the address without a final slash; None if no UI was started yet."""
     row: dict[str, str] = lake.read_document(NAME) or {}
     return row.get("url")
 

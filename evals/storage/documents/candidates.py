@@ -14,7 +14,7 @@ class Candidate(TypedDict):
     judge: str
     now: float
     proposed: float | None
-    """None: the labels do not suffice to propose one."""
+    """None: there are too few labels to propose one."""
     why: str
     """How to promote it, or why there is none."""
 

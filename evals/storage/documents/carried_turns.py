@@ -1,4 +1,4 @@
-"""How many turns of running sessions were carried over each midnight, and a digest of them."""
+"""The number of session turns carried over each midnight, and their digest."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from evals.storage.lake import Lake
 
 
 class CarriedTurns(NamedTuple):
-    """The turns carried over the midnight that ends a night's day before."""
+    """The turns of unfinished sessions that move to the night after a midnight."""
 
     carried: int
     digest: str
 
 
 def read_carried(lake: Lake, midnight: date) -> CarriedTurns | None:
-    """What is carried over a midnight; None for nothing."""
+    """Reads what is carried over a midnight; None for nothing."""
     row = lake.read_document(f"sessions/{midnight}.json")
     return None if row is None else CarriedTurns(**row)
 

@@ -1,4 +1,4 @@
-"""What was found wrong in a catalog, kept until one of its files changes: looking is slow."""
+"""The problems of a catalog, stored until one of its files changes, since checking is slow."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from evals.storage.lake import Lake
 NAME = "catalog_checks.json"
 
 
-def read_findings(lake: Lake, of: str) -> list[Problem] | None:
-    """The problems of a catalog in one state of its files; None where it was not looked at."""
-    known: dict[str, Any] = lake.read_document(NAME) or {}
-    found = known["problems"] if known.get("of") == of else None
-    return None if found is None else list(map(Problem.model_validate, found))
+def read_findings(lake: Lake, digest: str) -> list[Problem] | None:
+    """Reads the problems of a catalog whose files have a digest; None if it was not checked."""
+    row: dict[str, Any] = lake.read_document(NAME) or {}
+    if row.get("of") != digest:
+        return None
+    return [Problem.model_validate(problem) for problem in row["problems"]]
 
 
-def write_findings(lake: Lake, of: str, found: Sequence[Problem]) -> None:
-    """Keeps the problems of a catalog in one state of its files."""
-    lake.replace_document(NAME, {"of": of, "problems": [one.model_dump() for one in found]})
+def write_findings(lake: Lake, digest: str, problems: Sequence[Problem]) -> None:
+    """Stores the problems of a catalog whose files have a digest."""
+    rows = [problem.model_dump() for problem in problems]
+    lake.replace_document(NAME, {"of": digest, "problems": rows})

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 from evals.storage.lake import Lake
 
-Departures = Mapping[str, Mapping[str, tuple[tuple[Any, ...], bool]]]
+RowFields = tuple[int, int, str, bool, bool]
+"""A row's file by its order of reading, its line, its content's hash, whether it is of spans, and
+whether it has an answer."""
+Departures = Mapping[str, Mapping[str, tuple[RowFields, bool]]]
 """By application and trace id: the row that dates it to another night, and whether its own file
 dated it there first, so that it is refused."""
 
 
 def read_departures(lake: Lake, night: date) -> Departures:
-    """The traces that left a night."""
-    found: dict[str, dict[str, list[Any]]] = lake.read_document(f"left/{night}.json") or {}
+    """Reads the traces that left a night; a row stored without the last field has an answer."""
+    rows: Departures = lake.read_document(f"left/{night}.json") or {}
     return {
-        app: {name: (tuple(row), conflict) for name, (row, conflict) in traces.items()}
-        for app, traces in found.items()
+        app: {
+            name: ((order, line, content, spans, all(rest)), conflict)
+            for name, ((order, line, content, spans, *rest), conflict) in traces.items()
+        }
+        for app, traces in rows.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""The whole specification of each evaluator version, so that a late trace is scored under it."""
+"""The full specification of each evaluator version; late traces are scored under it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from evals.specs import Evaluator
 from evals.storage.lake import Lake
 
 
-def name_of(name: str, app: str, version: str) -> str:
-    """The name of a version's document."""
+def name_document(name: str, app: str, version: str) -> str:
+    """Returns the name of a version's document."""
     return f"evaluators/{name}@{app}@{version}.json"
 
 
 def write_evaluator(lake: Lake, evaluator: Evaluator) -> None:
-    """Keeps a version, once."""
-    name = name_of(evaluator.name, evaluator.app, evaluator.version)
+    """Writes a version's specification, unless it is stored."""
+    name = name_document(evaluator.name, evaluator.app, evaluator.version)
     if lake.read_document(name) is None:
         lake.replace_document(name, evaluator.model_dump(mode="json", by_alias=True))
 
 
 def read_evaluator(lake: Lake, name: str, app: str, version: str) -> Evaluator:
-    """The specification of a version."""
-    return Evaluator.model_validate(lake.read_document(name_of(name, app, version)))
+    """Reads the specification of a version."""
+    return Evaluator.model_validate(lake.read_document(name_document(name, app, version)))

@@ -1,4 +1,4 @@
-"""Which objects of remote inboxes were fetched, and as what: a stamp by a digest of the address."""
+"""The objects fetched from remote inboxes: a version stamp by the digest of each address."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NAME = "pulls/remote_stamps.json"
 
 
 def read_fetched(lake: Lake) -> dict[str, str]:
-    """The stamps by the digest of an object's address."""
+    """Reads the stamps by the digest of an object's address."""
     return lake.read_document(NAME) or {}
 
 

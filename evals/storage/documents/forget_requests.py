@@ -1,6 +1,6 @@
-"""Requests to be forgotten: stored when they are made, deleted when they are done, a file each.
+"""Requests to erase a person: one file each, deleted when the request is done.
 
-How a person is found and removed from the home is `erasure.forget`'s.
+`erasure.forget` finds the person and erases the data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FOLDER = "quarantine/forgetting"
 
 @dataclass(frozen=True)
 class Person:
-    """Everything by which a person or a trace is found."""
+    """Everything that identifies a person's data in the home."""
 
     traces: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
@@ -47,14 +47,14 @@ class Person:
 
 @dataclass(frozen=True)
 class ErasureRequest:
-    """Whom somebody asked to be forgotten, and when; the person once it was found."""
+    """A request to erase users and traces, with the person's data once it is identified."""
 
     asked: str
-    """The moment, in ISO form."""
+    """When it was made, in ISO form."""
     users: tuple[str, ...] = ()
     traces: tuple[str, ...] = ()
     person: Person | None = None
-    """Stored before the first row is deleted, since those rows are what the person is found by."""
+    """Stored before the first row is deleted, since those rows identify the person."""
 
     @property
     def ids(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -62,20 +62,20 @@ class ErasureRequest:
         return self.users, self.traces
 
 
-def name_of(request: ErasureRequest) -> str:
+def name_document(request: ErasureRequest) -> str:
     """Returns the name of a request's file; two requests never share one."""
     return f"{FOLDER}/{digest([request.asked, request.users, request.traces], 16)}.json"
 
 
 def write_request(lake: Lake, request: ErasureRequest) -> ErasureRequest:
-    """Stores a request with what is known of its person; it survives a crash and a power cut."""
+    """Stores a request with its person; survives a crash and a power cut."""
     with lake.lock("wishes"):
-        lake.store.replace(name_of(request), encode_canonical(asdict(request)), durable=True)
+        lake.store.replace(name_document(request), encode_canonical(asdict(request)), durable=True)
     return request
 
 
 def record_person(lake: Lake, request: ErasureRequest, person: Person) -> ErasureRequest:
-    """Stores whom a request is about."""
+    """Adds the person to a stored request."""
     return write_request(lake, replace(request, person=person))
 
 
@@ -86,7 +86,7 @@ def list_unfinished(lake: Lake) -> list[ErasureRequest]:
         LakeError: a file cannot be read.
     """
     names = lake.store.list_names(f"{FOLDER}/*.json")
-    return sorted((read_request(lake, name) for name in names), key=lambda one: one.asked)
+    return sorted((read_request(lake, name) for name in names), key=lambda request: request.asked)
 
 
 def read_request(lake: Lake, name: str) -> ErasureRequest:
@@ -99,9 +99,9 @@ def read_request(lake: Lake, name: str) -> ErasureRequest:
         return parse_request(json.loads(lake.store.read(name) or b""))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LakeError(
-            f"{lake.store.locate(name)}: expected the note of an `andon forget` that is not done, "
-            "found something else; delete the file, then ask again with "
-            "`andon forget --user ID --yes` or `--trace ID` for whomever it was about"
+            f"{lake.store.locate(name)}: expected the request of an unfinished `andon forget`; "
+            "delete the file, then request it again with "
+            "`andon forget --user ID --yes` or `--trace ID`"
         ) from error
 
 
@@ -157,11 +157,11 @@ def parse_texts(value: Json) -> tuple[str, ...]:
 
 def remove_request(lake: Lake, request: ErasureRequest) -> None:
     """Deletes a request's file."""
-    lake.store.delete(name_of(request))
+    lake.store.delete(name_document(request))
 
 
-def drop_leftovers(lake: Lake) -> int:
-    """Deletes files that killed writers left behind; needs the home alone. Returns how many."""
+def delete_temporary_files(lake: Lake) -> int:
+    """Deletes what killed writers left behind; needs the home exclusively. Returns how many."""
     with lake.lock("wishes"):  # another request may be about to be written
         paths = list(files.find_temporary_files(lake.home))
         for path in paths:

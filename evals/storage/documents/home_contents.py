@@ -1,4 +1,4 @@
-"""Whether a home holds the demo's data or a team's own: the two never mix."""
+"""Whether a home has the demo's data or a team's own: the two never mix."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ Contents = Literal["demo", "team"]
 
 
 class OtherContents(ValueError):
-    """A home holds the other's data; the message says what to do."""
+    """A home has the other's data; the message names the remedy."""
 
 
 def read_contents(lake: Lake) -> Contents | None:
-    """Reads whose data a home holds; None where no run has written it yet."""
+    """Reads whose data a home has; None if no run has written it yet."""
     document: dict[str, str] = lake.read_document(NAME) or {}
-    known: tuple[Contents, ...] = get_args(Contents)
-    return next((contents for contents in known if contents == document.get("contents")), None)
+    choices: tuple[Contents, ...] = get_args(Contents)
+    return next((contents for contents in choices if contents == document.get("contents")), None)
 
 
-def claim_contents(lake: Lake, held: Contents | None, wanted: Contents) -> None:
-    """Writes whose data a home holds, unless it holds the other's; `held` is None of a new home.
+def claim_contents(lake: Lake, present: Contents | None, wanted: Contents) -> None:
+    """Writes whose data a home has, unless it has the other's; `present` is None in a new home.
 
     Raises:
-        OtherContents: the home holds the other's data.
+        OtherContents: the home has the other's data.
     """
-    if held == "team" and wanted == "demo":
+    if present == "team" and wanted == "demo":
         raise OtherContents(
             f"{lake.home} holds a team's data, and the catalog is the demo's; "
             "name yours with --catalog, or another folder with --home"
         )
-    if held == "demo" and wanted == "team":
+    if present == "demo" and wanted == "team":
         raise OtherContents(f"{lake.home} holds the demo's data; name another folder with --home")
     if read_contents(lake) is None:
         lake.replace_document(NAME, {"contents": wanted})

@@ -1,4 +1,4 @@
-"""What is known of each inbox file by its path, so that only a changed one is hashed again."""
+"""The size, time and hash of each inbox file by path: only a changed file is hashed again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from evals.storage.lake import Lake
 
 NAME = "quarantine/inbox_stamps.json"
-"""A path may name somebody, so the room is restricted."""
+"""In a restricted folder, since a path may name a person."""
 
 
 class FileStamp(NamedTuple):
@@ -21,7 +21,7 @@ class FileStamp(NamedTuple):
 
 
 def read_stamps(lake: Lake) -> dict[str, FileStamp]:
-    """The stamps by absolute path."""
+    """Reads the stamps by absolute path."""
     rows: dict[str, tuple[int, int, str]] = lake.read_document(NAME) or {}
     return {path: FileStamp(*row) for path, row in rows.items()}
 

@@ -26,15 +26,15 @@ class Arrival(NamedTuple):
 
 
 def read_label_batches(lake: Lake) -> dict[str, tuple[date, ...]]:
-    """The nights by the batch's name, oldest first."""
-    found: dict[str, list[str]] = lake.read_document(NAME) or {}
-    return {name: tuple(map(date.fromisoformat, nights)) for name, nights in found.items()}
+    """Reads the nights by the batch's name, oldest first."""
+    rows: dict[str, list[str]] = lake.read_document(NAME) or {}
+    return {name: tuple(map(date.fromisoformat, nights)) for name, nights in rows.items()}
 
 
 def add_label_batches(lake: Lake, batches: Mapping[str, Collection[date]]) -> None:
-    """Adds batches to those known."""
-    known = {**read_label_batches(lake), **batches}
-    rows = {name: [night.isoformat() for night in sorted(own)] for name, own in known.items()}
+    """Adds batches, or replaces those of the same name."""
+    every = {**read_label_batches(lake), **batches}
+    rows = {name: [night.isoformat() for night in sorted(own)] for name, own in every.items()}
     lake.replace_document(NAME, rows)
 
 

@@ -1,4 +1,4 @@
-"""The nights that applications owed when a run last looked, for the board to show."""
+"""The nights without a report at the last run, by application, for the board to show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MissingNight(NamedTuple):
     app: str
     date: date
     reason: Reason
-    """`no traces`: nothing arrived; `not evaluated`: rows arrived that no run has looked at."""
+    """`no traces`: nothing arrived; `not evaluated`: no run has evaluated the rows that arrived."""
     since: date
     """The first of the missing nights that this one belongs to."""
 
@@ -37,26 +37,26 @@ class MissingNight(NamedTuple):
 
 
 def read_missing_nights(lake: Lake) -> list[MissingNight]:
-    """Reads the nights that were missing, by application, oldest first."""
+    """Reads the missing nights, by application, oldest first."""
     rows: list[dict[str, str]] = lake.read_document(NAME) or []
     return [
         MissingNight(
             row["app"],
             date.fromisoformat(row["date"]),
-            reason_of(row["reason"]),
+            parse_reason(row["reason"]),
             date.fromisoformat(row["since"]),
         )
         for row in rows
     ]
 
 
-def reason_of(text: str) -> Reason:
-    """Returns a reason as it was written."""
+def parse_reason(text: str) -> Reason:
+    """Returns the reason with a stored text."""
     return next(reason for reason in REASONS if reason == text)
 
 
 def write_missing_nights(lake: Lake, missing: Sequence[MissingNight]) -> bool:
-    """Replaces the nights that are missing; returns whether they are others than before."""
+    """Replaces the missing nights; returns whether they changed."""
     if list(missing) == read_missing_nights(lake):
         return False
     rows = [

@@ -33,7 +33,7 @@ class ModelListRow(TypedDict, total=False):
 
 
 def read_model_lists(lake: Lake) -> dict[str, ModelList]:
-    """The lists by the provider's address."""
+    """Reads the lists by the provider's address."""
     return {address: parse_model_list(row) for address, row in read_rows(lake).items()}
 
 
@@ -50,13 +50,13 @@ def parse_model_list(row: ModelListRow) -> ModelList:
     return ModelList(read, ends, tried)
 
 
-def replace_model_list(lake: Lake, address: str, found: ModelList) -> None:
+def replace_model_list(lake: Lake, address: str, models: ModelList) -> None:
     """Replaces one provider's list."""
     row: ModelListRow = {}
-    if found.read:
-        row["read"] = found.read.isoformat()
-        row["ends"] = {model: day.isoformat() for model, day in found.ends.items()}
-    if found.tried:
-        row["tried"] = found.tried.isoformat()
+    if models.read:
+        row["read"] = models.read.isoformat()
+        row["ends"] = {model: day.isoformat() for model, day in models.ends.items()}
+    if models.tried:
+        row["tried"] = models.tried.isoformat()
     with lake.lock("model-lists"):
         lake.replace_document(NAME, {**read_rows(lake), address: row})

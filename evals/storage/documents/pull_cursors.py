@@ -1,4 +1,4 @@
-"""How far each source was pulled: its cursor, the window under way with its pages, what landed."""
+"""How far each source was pulled: its cursor, its current window, and what landed lately."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ class Window(NamedTuple):
     """Subjects that began before this may land; rows are read up to `read_to`."""
     read_to: str
     first: bool
-    """Nothing was pulled before: what seems to begin earlier lands too."""
+    """Whether nothing was pulled before: subjects that seem to begin earlier land too."""
     pages: int = 0
-    """Pages that are on disk."""
+    """Pages on disk."""
     position: str | None = None
     """Where the next page begins; None at the first, and with `done` after the last."""
     done: bool = False
     listings: tuple[Listing, ...] = ()
     """The listings whose rows the API counts."""
 
-    def anew(self) -> Window:
-        """The same window, of which nothing was read."""
+    def restart(self) -> Window:
+        """Returns the same window with nothing read."""
         return self._replace(pages=0, position=None, done=False, listings=())
 
     def add_page(self, position: str | None, name: str, total: int | None) -> Window:
-        """The window with one more page on disk, and what its listing counts.
+        """Returns the window with one more page on disk, and what its listing counts.
 
         Nothing is counted in a window that an older version began: its pages have no listing.
         """
@@ -68,61 +68,61 @@ class Cursor(NamedTuple):
     upto: str = ""
     """The end of the last window that landed, in ISO form; empty before the first."""
     window: Window | None = None
-    """The window under way."""
+    """The current window; None between two pulls."""
 
 
 class Landed(NamedTuple):
-    """A trace or a score that landed."""
+    """A trace or a score that was written to the inbox."""
 
     first: str
-    """The moment of its first row, in ISO form."""
+    """The time of its first row, in ISO form."""
     digest: str
-    """Of its rows."""
+    """A digest of its rows."""
 
 
-def cursor_name(pull: str) -> str:
-    """The name of a cursor's file in the home."""
+def name_cursor(pull: str) -> str:
+    """Returns the name of a cursor's file in the home."""
     return f"{FOLDER}/{pull}.json"
 
 
 def read_cursor(lake: Lake, pull: str) -> Cursor:
-    """How far a pull is."""
-    found: dict[str, Any] = lake.read_document(cursor_name(pull)) or {}
-    window = found.get("window")
+    """Reads how far a pull is."""
+    row: dict[str, Any] = lake.read_document(name_cursor(pull)) or {}
+    window = row.get("window")
     if window:
-        listings = tuple(Listing(*row) for row in window.pop("listings", ()))
+        listings = tuple(Listing(*values) for values in window.pop("listings", ()))
         window = Window(**window, listings=listings)
-    return Cursor(found.get("upto") or "", window)
+    return Cursor(row.get("upto") or "", window)
 
 
 def write_cursor(lake: Lake, pull: str, cursor: Cursor) -> None:
-    """Notes how far a pull is."""
+    """Writes how far a pull is."""
     upto = {"upto": cursor.upto} if cursor.upto else {}
     window = cursor.window._asdict() if cursor.window else None
-    lake.replace_document(cursor_name(pull), {**upto, "window": window})
+    lake.replace_document(name_cursor(pull), {**upto, "window": window})
 
 
 def read_landed(lake: Lake, pull: str) -> dict[str, Landed]:
-    """What landed of late, by its name."""
-    found: dict[str, list[str]] = lake.read_document(f"{FOLDER}/{pull}{SEEN}") or {}
-    return {name: Landed(*row) for name, row in found.items()}
+    """Reads what landed lately, by id."""
+    rows: dict[str, list[str]] = lake.read_document(f"{FOLDER}/{pull}{SEEN}") or {}
+    return {name: Landed(*row) for name, row in rows.items()}
 
 
 def write_landed(lake: Lake, pull: str, landed: Mapping[str, Landed]) -> None:
-    """Replaces what landed of late."""
+    """Replaces what landed lately."""
     lake.replace_document(f"{FOLDER}/{pull}{SEEN}", landed)
 
 
 def pages_folder(lake: Lake, pull: str) -> Path:
-    """Where the pages of the window under way are."""
+    """Returns the folder of the current window's pages."""
     return lake.store.path(f"{FOLDER}/{pull}{PAGES}")
 
 
 def restart_windows(lake: Lake) -> None:
-    """Drops the pages of every window under way: they are asked for again."""
+    """Deletes the pages of every current window, so that they are requested again."""
     for name in lake.store.list_names(f"{FOLDER}/*.json"):
         pull = name.removeprefix(f"{FOLDER}/").removesuffix(".json")
         if not name.endswith(SEEN) and (cursor := read_cursor(lake, pull)).window:
-            write_cursor(lake, pull, cursor._replace(window=cursor.window.anew()))
+            write_cursor(lake, pull, cursor._replace(window=cursor.window.restart()))
     for work in lake.store.path(FOLDER).glob(f"*{PAGES}"):
         shutil.rmtree(work)

@@ -1,4 +1,4 @@
-"""The kinds of personal data each application redacts, as its file declared when it could be read.
+"""The kinds of personal data each application redacts, as last read from its file.
 
 A file that cannot be read must not change what is redacted.
 """
@@ -13,10 +13,10 @@ NAME = "redacted_kinds.json"
 Kinds = Mapping[str, tuple[str, ...]]
 
 
-def remember_kinds(lake: Lake, declared: Kinds) -> Kinds:
-    """Adds what applications declare; returns what is known of all, broken ones too."""
-    known: dict[str, list[str]] = lake.read_document(NAME) or {}
-    before: Kinds = {app: tuple(kinds) for app, kinds in known.items()}
+def add_kinds(lake: Lake, declared: Kinds) -> Kinds:
+    """Adds what applications declare; returns the kinds of all, broken ones included."""
+    rows: dict[str, list[str]] = lake.read_document(NAME) or {}
+    before: Kinds = {app: tuple(kinds) for app, kinds in rows.items()}
     after: Kinds = {**before, **declared}
     if after != before:
         lake.replace_document(NAME, after)

@@ -1,4 +1,4 @@
-"""A night's review queue: what people are asked, each with the chance it had to be in it."""
+"""The review queue of a night: questions to people, each with its sampling probability."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ class ReviewQuestion(NamedTuple):
     reason: str
     """`random sample`, or which evaluator failed it."""
     probability: float | None
-    """The chance a trace had to be asked about; null for those that were picked."""
+    """The probability that a trace is in the queue; null for those that were not sampled."""
 
 
 def read_review_queue(lake: Lake, night: date) -> list[ReviewQuestion]:
-    """A night's questions; none where it has no queue."""
+    """Reads a night's questions; none if it has no queue."""
     rows: list[dict[str, Any]] = lake.read_document(f"{FOLDER}/{night}.json") or []
     return [ReviewQuestion(**row) for row in rows]
 
 
 def write_review_queue(lake: Lake, night: date, questions: Iterable[ReviewQuestion]) -> None:
     """Replaces a night's queue."""
-    lake.replace_document(f"{FOLDER}/{night}.json", [one._asdict() for one in questions])
+    lake.replace_document(f"{FOLDER}/{night}.json", [question._asdict() for question in questions])
 
 
 def delete_review_queue(lake: Lake, night: date) -> None:
-    """Removes a night's queue."""
+    """Deletes a night's queue."""
     lake.store.delete(f"{FOLDER}/{night}.json")
 
 
-def drop_questions(lake: Lake, gone: Callable[[str], bool]) -> int:
-    """Takes the questions about some traces out of every queue; returns how many."""
+def drop_questions(lake: Lake, is_dropped: Callable[[str], bool]) -> int:
+    """Removes the questions about some traces from every queue; returns how many."""
     dropped = 0
-    for night in nights_with_queue(lake):
-        questions = read_review_queue(lake, night)
-        kept = [one for one in questions if not gone(one.trace_id)]
-        if len(kept) < len(questions):
-            write_review_queue(lake, night, kept)
-            dropped += len(questions) - len(kept)
+    for night in list_queue_nights(lake):
+        before = read_review_queue(lake, night)
+        after = [question for question in before if not is_dropped(question.trace_id)]
+        if len(after) < len(before):
+            write_review_queue(lake, night, after)
+            dropped += len(before) - len(after)
     return dropped
 
 
-def nights_with_queue(lake: Lake) -> Iterator[date]:
-    """The nights that have a queue, oldest first."""
+def list_queue_nights(lake: Lake) -> Iterator[date]:
+    """Yields the nights that have a queue, oldest first."""
     for name in lake.store.list_names(f"{FOLDER}/*.json"):
         yield date.fromisoformat(name.removeprefix(f"{FOLDER}/").removesuffix(".json"))

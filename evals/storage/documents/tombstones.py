@@ -1,4 +1,4 @@
-"""Whom the home has forgotten, as keyed hashes, and which nights are too old to be opened again."""
+"""The forgotten people and traces, as keyed hashes, and the nights closed by retention."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NAME = "forgotten.json"
 
 @dataclass(frozen=True)
 class Tombstones:
-    """What a later import refuses."""
+    """Traces, users and nights that an import refuses."""
 
     traces: frozenset[str] = frozenset()
     """Keyed hashes of trace ids."""
     users: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
-    """Hashed user id to the moment up to which it is forgotten."""
+    """The time up to which each hashed user is forgotten."""
     nights: frozenset[date] = frozenset()
-    """Nights whose texts have gone by the retention rule."""
+    """Nights whose texts the retention rule deleted."""
 
 
 class TombstonesRow(TypedDict, total=False):
@@ -33,33 +33,33 @@ class TombstonesRow(TypedDict, total=False):
 
 
 def read_tombstones(lake: Lake) -> Tombstones:
-    """As the home remembers them."""
-    known: TombstonesRow = lake.read_document(NAME) or {}
-    users = {user: datetime.fromisoformat(at) for user, at in known.get("users", {}).items()}
-    nights = frozenset(date.fromisoformat(night) for night in known.get("nights", ()))
-    return Tombstones(frozenset(known.get("traces", ())), users, nights)
+    """Reads the home's tombstones."""
+    row: TombstonesRow = lake.read_document(NAME) or {}
+    users = {user: datetime.fromisoformat(at) for user, at in row.get("users", {}).items()}
+    nights = frozenset(date.fromisoformat(night) for night in row.get("nights", ()))
+    return Tombstones(frozenset(row.get("traces", ())), users, nights)
 
 
 def add_forgotten(lake: Lake, traces: Iterable[str], users: Iterable[str], until: datetime) -> None:
-    """Adds hashed traces for ever, and hashed users up to a moment; no power cut loses it."""
-    known = read_tombstones(lake)
-    latest = dict(known.users)
+    """Adds hashed traces for ever, and hashed users up to a time; survives a power cut."""
+    before = read_tombstones(lake)
+    latest = dict(before.users)
     for user in users:
         latest[user] = max(until, latest.get(user, until))
-    write_tombstones(lake, replace(known, traces=known.traces.union(traces), users=latest))
+    write_tombstones(lake, replace(before, traces=before.traces.union(traces), users=latest))
 
 
 def add_closed_nights(lake: Lake, nights: Iterable[date]) -> None:
-    """Adds nights of which no trace is taken in any more."""
-    known = read_tombstones(lake)
-    write_tombstones(lake, replace(known, nights=known.nights.union(nights)))
+    """Adds nights for which no further trace is accepted."""
+    before = read_tombstones(lake)
+    write_tombstones(lake, replace(before, nights=before.nights.union(nights)))
 
 
-def write_tombstones(lake: Lake, found: Tombstones) -> None:
-    """Replaces them all."""
+def write_tombstones(lake: Lake, tombstones: Tombstones) -> None:
+    """Replaces all tombstones."""
     row = {
-        "traces": sorted(found.traces),
-        "users": {user: at.isoformat() for user, at in found.users.items()},
-        "nights": sorted(found.nights),
+        "traces": sorted(tombstones.traces),
+        "users": {user: at.isoformat() for user, at in tombstones.users.items()},
+        "nights": sorted(tombstones.nights),
     }
     lake.replace_document(NAME, {key: value for key, value in row.items() if value}, durable=True)

@@ -1,4 +1,4 @@
-"""How a home moves to a newer schema version: a module a step, in order, each repeatable.
+"""The steps that move a home to a newer schema version: one module each, all repeatable.
 
-What a version looks like is in the rooms above; here is only what differs from the one before.
+The modules above define the current version; a step knows only the difference to the one before.
 """

@@ -1,4 +1,4 @@
-"""The Dagster instance of a home names the module that keeps its events: that one has moved."""
+"""Renames the event log's module in the settings of a home's Dagster instance."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ OLD = b"module: orchestration.event_log\n"
 NEW = b"module: orchestration.runtime.event_log\n"
 
 
-def find(home: Path) -> Iterator[Change]:
-    """Instances whose settings name the old module."""
+def find_changes(home: Path) -> Iterator[Change]:
+    """Yields a change if the settings name the old module."""
     path = home / "dagster" / "dagster.yaml"
     text = path.read_bytes() if path.exists() else b""
     if OLD in text:
-        make = functools.partial(replace, path, text.replace(OLD, NEW))
-        yield Change("dagster/dagster.yaml: names the event log's new module", make)
+        apply = functools.partial(replace, path, text.replace(OLD, NEW))
+        yield Change("dagster/dagster.yaml: names the event log's new module", apply)
 
 
-STEP = Step(2, "dagster-settings", find)
+STEP = Step(2, "dagster-settings", find_changes)

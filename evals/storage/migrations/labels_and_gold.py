@@ -1,6 +1,6 @@
-"""Labels were rows of a trace, gold among them as an annotator; now both are records of their own.
+"""Turns rows about a trace into labels and gold values; gold was an annotator before.
 
-A row's id is made of its content, as that of a label which comes without one.
+A label's id is a digest of its content, as for every label that arrives without one.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from evals.storage.migrations.step import Change, Step
 GOLD = "gold"
 
 
-def find(home: Path) -> Iterator[Change]:
-    """Files of labels whose rows are of a trace."""
+def find_changes(home: Path) -> Iterator[Change]:
+    """Yields a change for each file of labels with rows about a trace."""
     for path in sorted((home / "labels").glob("*.jsonl")):
         rows = list(read_rows(path))
         if any("trace_id" in row for row in rows):
-            what = f"labels/{path.name}: {len(rows)} rows become labels and gold values"
-            yield Change(what, functools.partial(rewrite, path, rows))
+            description = f"labels/{path.name}: {len(rows)} rows become labels and gold values"
+            yield Change(description, functools.partial(split_file, path, rows))
 
 
-def rewrite(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes the gold of a file beside the labels, then the labels in its place."""
-    gold = [encode_gold(gold_of(row, path.stem)) for row in rows if row["annotator"] == GOLD]
-    labels = [encode_label(label_of(row)) for row in rows if row["annotator"] != GOLD]
+def split_file(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Moves the gold values of a file to a file of their own, and rewrites its labels."""
+    gold = [encode_gold(parse_gold(row, path.stem)) for row in rows if row["annotator"] == GOLD]
+    labels = [encode_label(parse_label(row)) for row in rows if row["annotator"] != GOLD]
     if gold:
         write_rows(path.parent.with_name("gold") / path.name, gold)
     if labels:
@@ -38,13 +38,13 @@ def rewrite(path: Path, rows: list[dict[str, Any]]) -> None:
         path.unlink()
 
 
-def gold_of(row: dict[str, Any], source: str) -> GoldValue:
-    """A row by the annotator `gold` as a gold value."""
+def parse_gold(row: dict[str, Any], source: str) -> GoldValue:
+    """Returns a row by the annotator `gold` as a gold value."""
     return GoldValue(row["trace_id"], row["dimension"], row["verdict"], source)
 
 
-def label_of(row: dict[str, Any]) -> Label:
-    """A row by anybody else as a label."""
+def parse_label(row: dict[str, Any]) -> Label:
+    """Returns a row by another annotator as a label."""
     return Label(
         subject_id=row["trace_id"],
         dimension=row["dimension"],
@@ -56,4 +56,4 @@ def label_of(row: dict[str, Any]) -> Label:
     )
 
 
-STEP = Step(2, "labels-and-gold", find)
+STEP = Step(2, "labels-and-gold", find_changes)

@@ -1,4 +1,4 @@
-"""Lock files stayed for ever; now a lock's file goes when it is free."""
+"""Deletes the files of free locks, which earlier versions left behind."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from evals.storage.locks import remove_free_locks
 from evals.storage.migrations.step import Change, Step
 
 
-def find(home: Path) -> Iterator[Change]:
-    """Lock files that nobody holds."""
+def find_changes(home: Path) -> Iterator[Change]:
+    """Yields a change if there are lock files."""
     folder = home / "locks"
-    left = len(list(folder.glob("*.lock")))
-    if left:
+    count = len(list(folder.glob("*.lock")))
+    if count:
         yield Change(
-            f"locks: removes {left} free ones", functools.partial(remove_free_locks, folder)
+            f"locks: removes {count} free ones", functools.partial(remove_free_locks, folder)
         )
 
 
-STEP = Step(2, "lock-files", find)
+STEP = Step(2, "lock-files", find_changes)

@@ -1,6 +1,6 @@
 """Moves a home to the schema version this Andon reads.
 
-To change what is at rest: raise `lake.SCHEMA_VERSION` unless the last release had a lower one, add
+To change a stored format: raise `lake.SCHEMA_VERSION` unless the last release had a lower one, add
 a module with a `STEP`, and list it in `STEPS`.
 """
 
@@ -21,37 +21,37 @@ from evals.storage.migrations import dagster_settings, labels_and_gold, lock_fil
 from evals.storage.migrations.step import Step
 
 STEPS: Sequence[Step] = (dagster_settings.STEP, labels_and_gold.STEP, lock_files.STEP)
-"""In the order in which they are made; those of one version stand together."""
+"""In order; the steps of one version are adjacent."""
 
 
 class Migration(NamedTuple):
-    """What moving a home came to."""
+    """The result of moving a home."""
 
     before: int
     """The schema version it had."""
     after: int
     changes: list[str]
-    """What was done, or would be."""
+    """Descriptions of the changes that were made or would be."""
 
 
 def migrate(
     home: Path,
     *,
     dry_run: bool = False,
-    say: Callable[[str], object] = lambda words: None,
+    report: Callable[[str], object] = lambda description: None,
     steps: Sequence[Step] = STEPS,
 ) -> Migration:
-    """Moves a home to the present schema version; killed and run again, it goes on.
+    """Moves a home to the current schema version; a killed run can be repeated.
 
     Args:
         home: the home.
-        dry_run: only list what would be done.
-        say: hears of each change before it is made.
-        steps: what leads from each version to the next.
+        dry_run: only list the changes.
+        report: called with each change before it is made.
+        steps: the steps from each version to the next.
 
     Raises:
-        LakeError: there is no home, or a newer Andon wrote it.
-        HomeInUse: somebody uses it.
+        LakeError: the folder is no home, or a newer Andon wrote it.
+        HomeInUse: another process uses it.
     """
     try:
         before = read_schema_version(home)
@@ -64,22 +64,22 @@ def migrate(
         return Migration(before, before, [])
     changes: list[str] = []
     with Lake(home).lock_home(exclusive=True):
-        for what in each_change(home, before, dry_run, steps):
-            changes.append(what)
-            say(what)
+        for description in apply_changes(home, before, dry_run, steps):
+            changes.append(description)
+            report(description)
     return Migration(before, before if dry_run else SCHEMA_VERSION, changes)
 
 
-def each_change(home: Path, before: int, dry_run: bool, steps: Sequence[Step]) -> Iterator[str]:
-    """Makes or lists the changes that lead to each version in turn; its number comes last."""
+def apply_changes(home: Path, before: int, dry_run: bool, steps: Sequence[Step]) -> Iterator[str]:
+    """Yields and makes the changes to each version in turn; its number is written last."""
     for version in range(before + 1, SCHEMA_VERSION + 1):
         for step in steps:
             if step.version != version:
                 continue
-            for change in step.find(home):
-                yield change.what
+            for change in step.find_changes(home):
+                yield change.description
                 if not dry_run:
-                    change.make()
+                    change.apply()
         yield f"schema.json: version {version}"
         if not dry_run:
             write_schema_version(home, version)

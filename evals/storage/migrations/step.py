@@ -1,7 +1,7 @@
-"""What a step of a migration is made of.
+"""The parts of a migration: steps, and the changes each makes.
 
-A step looks at a home and yields the changes it still needs; a change that was made is not found
-again. So a dry run lists, a killed run goes on, and a second run does nothing.
+A step inspects a home and yields the changes it still needs, so a dry run only lists them, a killed
+run can be resumed, and a second run does nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import NamedTuple
 class Change(NamedTuple):
     """One change to a home."""
 
-    what: str
-    """What it does, for people: `labels/ab12.jsonl: 12 labels get an id`."""
-    make: Callable[[], object]
-    """Makes it; a kill in the middle leaves the home as it was before or as it is after."""
+    description: str
+    """For people: `labels/ab12.jsonl: 12 labels get an id`."""
+    apply: Callable[[], object]
+    """Makes the change; a kill leaves the home as before or as after."""
 
 
 class Step(NamedTuple):
@@ -26,5 +26,5 @@ class Step(NamedTuple):
     version: int
     """The schema version its home has afterwards."""
     name: str
-    find: Callable[[Path], Iterator[Change]]
-    """The changes a home still needs; only looks."""
+    find_changes: Callable[[Path], Iterator[Change]]
+    """Yields the changes a home still needs; changes nothing."""

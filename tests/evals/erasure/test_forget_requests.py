@@ -67,7 +67,7 @@ def test_a_damaged_request_is_reported_with_its_file_and_a_remedy(lake: Lake, te
     forget_requests.write_request(lake, ErasureRequest(NOW.isoformat(), (WHOM,)))
     (file,) = list_request_files(lake)
     file.write_bytes(text)
-    with pytest.raises(LakeError, match=r"delete the file, then ask again") as error:
+    with pytest.raises(LakeError, match=r"delete the file, then request it again") as error:
         forget.finish_requests(lake, CATALOG)
     assert str(file) in str(error.value)
 

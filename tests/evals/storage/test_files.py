@@ -1,4 +1,4 @@
-"""No file of a home is ever half written: each is written aside and renamed."""
+"""Promises of files: each is written under a temporary name, so none is ever half written."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from evals.storage import files
 
 ROOT = Path(__file__).parents[3]
-OTHERWISE = {
-    "evals/storage/files.py": "the one way to write a file",
+EXCEPTIONS = {
+    "evals/storage/files.py": "the only way to write a file",
     "evals/storage/ledger.py:Journal": "a journal is appended to; its last line may be torn",
     "evals/storage/parquet_files.py:open_parquet_writer": "opens a temporary file only",
     "evals/storage/lake.py:Lake.lock_home": "a lock file, which has no content",
@@ -28,7 +28,7 @@ OTHERWISE = {
     "orchestration/cli/launch.py:run_job": "a log, of use as far as it goes",
     "orchestration/web/serve.py:run_dagster": "a log, of use as far as it goes",
 }
-"""Where something is written otherwise, and why it may be."""
+"""Functions that write a file in another way, and the reason."""
 NAMES = {
     *("write_text", "write_bytes", "touch", "mkstemp", "mkdtemp"),
     *("TemporaryFile", "NamedTemporaryFile", "TemporaryDirectory"),
@@ -38,8 +38,8 @@ NAMES = {
 OF_MODULES = {("pq", "write_table"), ("shutil", "copy"), ("shutil", "move"), ("sqlite3", "connect")}
 
 
-def writes(node: ast.AST) -> bool:
-    """Whether a name or a call may write a file in its place."""
+def may_write(node: ast.AST) -> bool:
+    """Whether a name or a call may write a file in place."""
     if isinstance(node, ast.Attribute):
         on = node.value.id if isinstance(node.value, ast.Name) else ""
         return node.attr in NAMES or (on, node.attr) in OF_MODULES
@@ -50,34 +50,34 @@ def writes(node: ast.AST) -> bool:
     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
     if name == "ParquetWriter":
         return True
-    given = [*node.args, *(keyword.value for keyword in node.keywords)]
-    said = [one.value for one in given if isinstance(one, ast.Constant)]
-    modes = [one for one in said if isinstance(one, str) and set(one) <= set("rwaxbt+")]
+    arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+    constants = [node.value for node in arguments if isinstance(node, ast.Constant)]
+    modes = [mode for mode in constants if isinstance(mode, str) and set(mode) <= set("rwaxbt+")]
     return name == "open" and any(set(mode) & set("wax+") for mode in modes)
 
 
-def writing(source: str) -> Iterator[str]:
-    """Where a module may write a file in its place: a function, or a class and its method."""
+def find_writers(source: str) -> Iterator[str]:
+    """Yields the functions and methods of a module that may write a file in place."""
     for outer in ast.parse(source).body:
         inner = outer.body if isinstance(outer, ast.ClassDef) else [outer]
-        for one in inner:
-            if any(map(writes, ast.walk(one))):
+        for node in inner:
+            if any(map(may_write, ast.walk(node))):
                 names = [getattr(outer, "name", "module")]
-                names += [getattr(one, "name", "body")] if one is not outer else []
+                names += [getattr(node, "name", "body")] if node is not outer else []
                 yield ".".join(names)
 
 
-def test_no_other_module_writes_a_file_in_its_place() -> None:
-    """`storage.files` writes aside; what is written otherwise is listed above, with the reason."""
-    found = {
+def test_no_other_module_writes_a_file_in_place() -> None:
+    """Only `storage.files` writes files; the exceptions are listed above with their reasons."""
+    places = {
         f"{path.relative_to(ROOT).as_posix()}:{name}"
         for top in ("evals", "orchestration")
         for path in (ROOT / top).rglob("*.py")
-        for name in writing(path.read_text())
+        for name in find_writers(path.read_text())
     }
-    listed = {place: [one for one in found if one.startswith(place)] for place in OTHERWISE}
-    assert found - {one for places in listed.values() for one in places} == set()
-    assert [place for place, places in listed.items() if not places] == [], "listed for nothing"
+    allowed = {prefix: {p for p in places if p.startswith(prefix)} for prefix in EXCEPTIONS}
+    assert places - set().union(*allowed.values()) == set()
+    assert [prefix for prefix, own in allowed.items() if not own] == [], "listed without need"
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,16 @@ def test_no_other_module_writes_a_file_in_its_place() -> None:
         "sqlite3.connect(path)",
     ],
 )
-def test_the_search_finds_each_way_to_write(line: str) -> None:
-    """Reading is none of them."""
-    assert list(writing(f"def f():\n    {line}")) == ["f"]
-    assert list(writing("def f():\n    path.open('rb').read()\n    word.replace('a', 'w')")) == []
+def test_the_search_detects_each_way_to_write(line: str) -> None:
+    """It ignores calls that read."""
+    assert list(find_writers(f"def f():\n    {line}")) == ["f"]
+    assert (
+        list(find_writers("def f():\n    path.open('rb').read()\n    word.replace('a', 'w')")) == []
+    )
 
 
-def test_a_name_that_is_not_aside_is_never_opened(tmp_path: Path) -> None:
-    """A file in its place cannot be written even by mistake."""
+def test_only_a_temporary_path_can_be_opened_for_writing(tmp_path: Path) -> None:
+    """Any other path raises an error and creates no file."""
     path = tmp_path / "data.parquet"
     with pytest.raises(ValueError, match="would be written in place"):
         files.open_temporary(path)
@@ -109,41 +111,41 @@ def test_a_name_that_is_not_aside_is_never_opened(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("room", [*files.RESTRICTED, "labels"])
-def test_a_raw_row_is_its_owners_alone_from_the_first_byte(tmp_path: Path, room: str) -> None:
-    """In the restricted rooms; elsewhere the mask of the process decides."""
-    path = tmp_path / room / "rows.jsonl"
+@pytest.mark.parametrize("folder", [*files.RESTRICTED, "labels"])
+def test_only_the_owner_can_ever_read_raw_rows(tmp_path: Path, folder: str) -> None:
+    """In the restricted folders; elsewhere the umask of the process decides."""
+    path = tmp_path / folder / "rows.jsonl"
     with files.open_replacement(path) as file:
-        (aside,) = files.find_temporary_files(tmp_path)
+        (temporary,) = files.find_temporary_files(tmp_path)
         file.write(b"{}\n")
         assert not path.exists()
-        assert (aside.stat().st_mode & 0o077 == 0) == (room != "labels")
+        assert (temporary.stat().st_mode & 0o077 == 0) == (folder != "labels")
     assert path.read_bytes() == b"{}\n"
-    assert (path.stat().st_mode & 0o077 == 0) == (room != "labels")
+    assert (path.stat().st_mode & 0o077 == 0) == (folder != "labels")
     assert not list(files.find_temporary_files(tmp_path))
 
 
-def test_what_fails_half_way_changes_nothing(tmp_path: Path) -> None:
-    """The old file stays, and nothing aside."""
+def test_a_write_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """The old file stays, and no temporary file."""
     path = tmp_path / "a.json"
     files.replace(path, b"old", durable=True)
 
-    def half() -> None:
+    def write_half() -> None:
         with files.open_replacement(path) as file:
             file.write(b"ne")
             raise RuntimeError("the disk is full")
 
     with pytest.raises(RuntimeError, match="full"):
-        half()
+        write_half()
     assert path.read_bytes() == b"old"
-    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_two_who_make_a_file_at_once_agree_on_one(tmp_path: Path) -> None:
-    """The second finds the first one's, which only its owner can read."""
+def test_creating_an_existing_file_keeps_its_content(tmp_path: Path) -> None:
+    """The first content stays, and only its owner can read it."""
     path = tmp_path / "key"
     files.create_if_missing(path, b"first")
     files.create_if_missing(path, b"second")
     assert path.read_bytes() == b"first"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [one.name for one in tmp_path.iterdir()] == ["key"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["key"]

@@ -1,4 +1,4 @@
-"""What looking an id up among the nights promises."""
+"""Promises of the id index: it returns the nights of an id without reading the others."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ GOOD = Trace(
 )
 
 
-def filled(root: Path, nights: int) -> Lake:
-    """A home with one trace a night, `t0`, `t1` and so on."""
+def fill_lake(root: Path, nights: int) -> Lake:
+    """Returns a lake with one trace per night: `t0`, `t1` and so on."""
     lake = Lake(root).open()
     for n in range(nights):
         trace = dataclasses.replace(GOOD, trace_id=f"t{n}", ts=GOOD.ts + timedelta(days=n))
@@ -31,9 +31,9 @@ def filled(root: Path, nights: int) -> Lake:
     return lake
 
 
-def test_only_the_nights_that_have_an_id_are_found(tmp_path: Path) -> None:
-    """Among those of many, also of ids that no column can hold."""
-    lake = filled(tmp_path, 5)
+def test_only_the_nights_that_have_an_id_are_returned(tmp_path: Path) -> None:
+    """Also for ids that no column can store."""
+    lake = fill_lake(tmp_path, 5)
     assert id_index.find_nights(lake, ["t1", "t4", "no such", "\ud800"]) == [
         FIRST + timedelta(days=1),
         FIRST + timedelta(days=4),
@@ -41,9 +41,9 @@ def test_only_the_nights_that_have_an_id_are_found(tmp_path: Path) -> None:
     assert id_index.find_nights(lake, []) == []
 
 
-def test_a_night_that_changed_is_looked_at_again(tmp_path: Path) -> None:
-    """A file more, or one in the place of another, and no index is left behind."""
-    lake = filled(tmp_path, 2)
+def test_the_index_of_a_changed_night_is_rebuilt(tmp_path: Path) -> None:
+    """A file is added or replaced; no old index remains."""
+    lake = fill_lake(tmp_path, 2)
     assert id_index.find_nights(lake, ["t7"]) == []
     trace = dataclasses.replace(GOOD, trace_id="t7")
     lake.write("staged", FIRST, [trace], "another")
@@ -53,9 +53,9 @@ def test_a_night_that_changed_is_looked_at_again(tmp_path: Path) -> None:
     assert len(list((tmp_path / "ids").iterdir())) == 2
 
 
-def test_labels_cost_a_look_into_their_own_nights_alone(tmp_path: Path) -> None:
-    """The texts of other nights are not read: here they cannot be."""
-    lake, other = filled(tmp_path, 3), FIRST + timedelta(days=2)
+def test_adding_labels_reads_only_the_nights_of_their_traces(tmp_path: Path) -> None:
+    """The file of another night is damaged, so that reading it would fail."""
+    lake, other = fill_lake(tmp_path, 3), FIRST + timedelta(days=2)
     id_index.find_nights(lake, ["t0"])
     (path,) = lake.list_files("staged", [other])
     before = path.stat()
@@ -67,6 +67,6 @@ def test_labels_cost_a_look_into_their_own_nights_alone(tmp_path: Path) -> None:
         label_files.add_batches(lake, PrivacyFilter.load(lake, Catalog(root=tmp_path)), batches)
         == 1
     )
-    (kept,) = read_labels(lake)
-    assert kept.answer
+    (stored,) = read_labels(lake)
+    assert stored.answer
     assert read_label_batches(lake) == {"some": (date(2026, 10, 1), date(2026, 10, 2))}

@@ -1,4 +1,4 @@
-"""Promises of the lake: records come back as they went in, and nothing is half written."""
+"""Promises of the lake: records are read as they were written, and unsafe names are refused."""
 
 import os
 from datetime import UTC, date, datetime
@@ -43,46 +43,46 @@ TRACES = st.builds(
 
 @settings(deadline=None)
 @given(st.lists(TRACES, max_size=4))
-def test_a_record_comes_back_as_it_went_in(traces: list[Trace]) -> None:
+def test_a_record_is_read_as_it_was_written(traces: list[Trace]) -> None:
     """Any trace survives the table, nested values and nulls included."""
     assert build_records(Trace, to_table(Trace, traces).to_pylist()) == traces
 
 
 @settings(deadline=None)
 @given(st.lists(TRACES, min_size=1, max_size=3))
-def test_a_column_younger_than_its_file_has_its_default(traces: list[Trace]) -> None:
-    """A table written before a field was known is read as if the field said nothing."""
+def test_a_column_that_an_old_file_lacks_has_its_default(traces: list[Trace]) -> None:
+    """A table that was written before a field was added is read with the field's default."""
     older = to_table(Trace, traces).drop_columns(["tags", "cost_usd"])
-    made = build_records(Trace, older.to_pylist())
-    assert [(t.trace_id, t.tags, t.cost_usd) for t in made] == [
+    records = build_records(Trace, older.to_pylist())
+    assert [(t.trace_id, t.tags, t.cost_usd) for t in records] == [
         (t.trace_id, (), None) for t in traces
     ]
 
 
 @settings(deadline=None)
 @given(JSON)
-def test_equal_values_have_one_spelling(value: Any) -> None:
-    """The canonical form does not depend on the order in which keys were written."""
+def test_equal_values_have_equal_canonical_forms(value: Any) -> None:
+    """The canonical form does not depend on the order of keys."""
     reordered = dict(reversed(value.items())) if isinstance(value, dict) else value
     assert encode_canonical(value) == encode_canonical(reordered)
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a\0b", "x" * 200, "a b"])
-def test_a_name_that_could_climb_is_refused(name: str) -> None:
-    """Only letters, digits and harmless marks become a part of a path."""
+def test_a_name_that_could_leave_its_folder_is_refused(name: str) -> None:
+    """Only letters, digits and a few marks become a part of a path."""
     with pytest.raises(LakeError):
         require_safe_name(name)
 
 
 def test_a_home_of_another_schema_is_refused(tmp_path: Path) -> None:
-    """A lake written by a later version is not touched."""
+    """A lake that a later version wrote is not opened."""
     replace(tmp_path / "schema.json", encode_canonical({"schema_version": SCHEMA_VERSION + 1}))
     with pytest.raises(LakeError, match="schema version"):
         Lake(tmp_path).open()
 
 
 def test_a_report_version_is_never_rewritten(tmp_path: Path) -> None:
-    """Keeping the same version again leaves its bytes and its run record alone."""
+    """Writing the same version again changes neither its body nor its run record."""
     lake, night = Lake(tmp_path).open(), date(2026, 10, 1)
     body = {"app": "chat", "version": "0123456789abcdef"}
     folder = write_report(lake, night, body, "<p>one", {"run": 1})
@@ -91,8 +91,8 @@ def test_a_report_version_is_never_rewritten(tmp_path: Path) -> None:
     assert ((folder / "report.json").read_bytes(), (folder / "run.json").read_bytes()) == before
 
 
-def test_the_scratch_of_a_killed_run_is_swept_after_a_day(tmp_path: Path) -> None:
-    """What is at work stays; what nobody will come back for goes."""
+def test_the_scratch_files_of_a_killed_run_are_deleted_after_a_day(tmp_path: Path) -> None:
+    """Younger ones stay, since their run may be under way."""
     lake = Lake(tmp_path).open()
     dead, alive = make_run_folder(lake, "dead"), make_run_folder(lake, "alive")
     now = alive.stat().st_mtime
@@ -110,17 +110,15 @@ def test_the_scratch_of_a_killed_run_is_swept_after_a_day(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("wanted", [[], ["t0"], ["t0", "t2047", "t2048", "t5000"], ["nobody"]])
-def test_some_records_of_a_night_are_those_a_column_names(
-    tmp_path: Path, wanted: list[str]
-) -> None:
-    """Of several row groups, in the order of the file; where none is named, none."""
+def test_a_filter_selects_the_records_with_its_values(tmp_path: Path, wanted: list[str]) -> None:
+    """From several row groups, in the order of the file; no value selects no record."""
     lake, noon = Lake(tmp_path).open(), datetime(2026, 10, 1, 12, tzinfo=UTC)
     with lake.open_writer("traces", noon.date(), "data") as writer:
         for n in range(5001):
             writer.add(Trace(f"t{n}", noon, "chat", f"answer {n}", tags=("a",)))
-    found = list(lake.stream_night("traces", noon.date(), ("trace_id", wanted)))
-    assert [t.trace_id for t in found] == [name for name in wanted if name != "nobody"]
-    assert all(t.output == f"answer {t.trace_id[1:]}" and t.tags == ("a",) for t in found)
+    traces = list(lake.stream_night("traces", noon.date(), ("trace_id", wanted)))
+    assert [t.trace_id for t in traces] == [name for name in wanted if name != "nobody"]
+    assert all(t.output == f"answer {t.trace_id[1:]}" and t.tags == ("a",) for t in traces)
 
 
 def test_a_home_is_its_owners_alone(tmp_path: Path) -> None:

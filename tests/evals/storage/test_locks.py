@@ -1,4 +1,4 @@
-"""Promises of locks: one holder at a time, freed by death, and no file left when free."""
+"""Promises of locks: one holder at a time, free when it dies, and no file once free."""
 
 from __future__ import annotations
 
@@ -33,41 +33,41 @@ for _ in range(150):
 """
 
 
-def start(code: str, *words: Path) -> subprocess.Popen[str]:
-    """A program in a process of its own."""
+def start_process(code: str, *words: Path) -> subprocess.Popen[str]:
+    """Starts a program in another process."""
     command = [sys.executable, "-c", code, *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def test_a_killed_holder_frees_its_lock(tmp_path: Path) -> None:
-    """Who waited has it at once; nobody had it meanwhile."""
+    """A waiting thread takes the lock when the holder dies, and not before."""
     path = tmp_path / "a.lock"
-    with start(HOLDER, path) as holder:
+    with start_process(HOLDER, path) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(LockHeldError), hold_lock(path, wait=False):
             pass
-        had: list[float] = []
+        taken: list[float] = []
 
         def wait() -> None:
             with hold_lock(path):
-                had.append(time.monotonic())
+                taken.append(time.monotonic())
 
         waiting = threading.Thread(target=wait)
         waiting.start()
         time.sleep(0.2)
-        assert had == []
+        assert taken == []
         holder.kill()
         waiting.join(5)
-        assert len(had) == 1
+        assert len(taken) == 1
     assert not path.exists()
 
 
-def test_a_free_lock_has_no_file_though_many_want_it(tmp_path: Path) -> None:
-    """Three processes and two threads count to what each of them added: no turn was shared."""
+def test_competing_holders_exclude_each_other(tmp_path: Path) -> None:
+    """Three processes and two threads lose no increment, and leave no lock file."""
     path, count = tmp_path / "a.lock", tmp_path / "count"
     count.write_text("0")
-    processes = [start(COUNTER, path, count) for _ in range(3)]
+    processes = [start_process(COUNTER, path, count) for _ in range(3)]
 
     def add() -> None:
         for _ in range(150):
@@ -86,8 +86,8 @@ def test_a_free_lock_has_no_file_though_many_want_it(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_what_killed_holders_left_is_swept(tmp_path: Path) -> None:
-    """A lock that is held stays."""
+def test_the_lock_files_of_killed_holders_are_deleted(tmp_path: Path) -> None:
+    """The file of a lock in use stays."""
     lake = Lake(tmp_path).open()
     (tmp_path / "locks").mkdir()
     dead = tmp_path / "locks" / "dead.lock"

@@ -1,4 +1,4 @@
-"""Promises of the run's scratch warehouse: files of an older home are read like today's."""
+"""Promises of marts and queries: files without the later columns are read like current ones."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NIGHT = date(2026, 10, 1)
 NEW = ["subject", "subject_id", "origin"]
 
 
-def score(trace_id: str, **changes: Any) -> Score:
-    """A row of the ledger."""
+def build_score(trace_id: str, **changes: Any) -> Score:
+    """Returns a score."""
     about = (trace_id, NIGHT, "chat", "polite", "tone", "v1", "judge", "scored", "pass")
     return Score(*about, value=None, explanation="", code=None, **changes)  # type: ignore[arg-type]
 
@@ -34,18 +34,18 @@ def test_a_file_without_subject_and_origin_is_about_production_traces(
     night_state.update_state(lake, NIGHT, evaluators={"chat": dict.fromkeys(ages, "v1")})
     verdict = GuardVerdict("a", NIGHT, "chat", "pii", "v1", False, "none", "low", "")
     for age in ages:
-        rows = {"scores": (Score, score(age)), "verdicts": (GuardVerdict, verdict)}
+        rows = {"scores": (Score, build_score(age)), "verdicts": (GuardVerdict, verdict)}
         for table, (record, row) in rows.items():
             columns = to_table(record, [row])
             columns = columns.drop_columns(NEW) if age == "older" else columns
             write_parquet(lake.locate_partition(table, NIGHT) / f"{age}@chat@v1.parquet", columns)
-    path = marts.fill(lake, "r1", [NIGHT], [], [])
-    asked = "select coalesce(subject, 'trace'), subject_id, coalesce(origin, 'production') from "
+    path = marts.fill_scratch_file(lake, "r1", [NIGHT], [], [])
+    select = "select coalesce(subject, 'trace'), subject_id, coalesce(origin, 'production') from "
     with open_duckdb(path) as db:
         for table in ("scores", "verdicts"):
-            found = db.sql(f"{asked} lake.{table}").fetchall()
-            assert found == [("trace", None, "production")] * len(ages)
+            rows = db.sql(f"{select} lake.{table}").fetchall()
+            assert rows == [("trace", None, "production")] * len(ages)
     assert len(query_tables(lake, "select origin from scores", {"scores": None})) == len(ages)
-    with open_duckdb(marts.warehouse(lake)) as db:
+    with open_duckdb(marts.rebuild_warehouse(lake)) as db:
         assert len(db.sql("select origin from scores").fetchall()) == len(ages)
     assert {row.origin for row in lake.read("scores")} == {"production"}

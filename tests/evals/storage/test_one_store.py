@@ -1,4 +1,4 @@
-"""One store: no other package builds a path below a home, reads its documents or locks by file."""
+"""Promises of one store: only storage builds paths in a home, reads documents or locks files."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ LOCKS = {"fcntl", "filelock"}
 
 def is_home(node: ast.AST) -> bool:
     """Whether an expression is the path of a home."""
-    return isinstance(node, ast.Name | ast.Attribute) and name_of(node) == "home"
+    return isinstance(node, ast.Name | ast.Attribute) and last_name(node) == "home"
 
 
-def name_of(node: ast.AST) -> str:
-    """The last word of a dotted name."""
+def last_name(node: ast.AST) -> str:
+    """Returns the last part of a dotted name."""
     return getattr(node, "attr", getattr(node, "id", ""))
 
 
-def reaches_below(node: ast.AST) -> bool:
-    """Whether a node reaches into a home past the store."""
+def bypasses_store(node: ast.AST) -> bool:
+    """Whether a node accesses a home without the store."""
     if isinstance(node, ast.BinOp):
         return isinstance(node.op, ast.Div) and is_home(node.left)
     if isinstance(node, ast.Import | ast.ImportFrom):
-        names = [getattr(node, "module", None), *(one.name for one in node.names)]
+        names = [getattr(node, "module", None), *(alias.name for alias in node.names)]
         return bool(LOCKS.intersection(filter(None, names)))
     if not isinstance(node, ast.Attribute):
         return False
-    of_lake = name_of(node.value) == "lake"
+    of_lake = last_name(node.value) == "lake"
     return of_lake and (node.attr == "home" or node.attr in DOCUMENTS)
 
 
-def lines_below(source: str) -> Iterator[int]:
-    """The lines of a module that reach into a home past the store."""
+def find_bypasses(source: str) -> Iterator[int]:
+    """Yields the lines of a module that access a home without the store."""
     for node in ast.walk(ast.parse(source)):
-        if reaches_below(node):
+        if bypasses_store(node):
             yield getattr(node, "lineno", 0)
 
 
-def test_only_storage_reaches_into_a_home() -> None:
-    """No module of another package reaches into a home past the store."""
-    found = [
+def test_only_storage_accesses_the_files_of_a_home() -> None:
+    """No module of another package builds a path in it, or opens a document or a lock."""
+    bypasses = [
         f"{place}:{line}"
         for top in ("evals", "orchestration")
         for path in sorted((ROOT / top).rglob("*.py"))
         if not (place := path.relative_to(ROOT).as_posix()).startswith("evals/storage/")
-        for line in lines_below(path.read_text())
+        for line in find_bypasses(path.read_text())
     ]
-    assert found == []
+    assert bypasses == []
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,9 @@ def test_only_storage_reaches_into_a_home() -> None:
         "import fcntl",
     ],
 )
-def test_the_search_finds_each_way_around_the_store(line: str) -> None:
-    """A home that is only handed on is none of them."""
-    assert set(lines_below(line)) == {1}
-    assert list(lines_below("Lake(here.home).open()\nlake.lock('a')\nterminal.to_json(row)")) == []
+def test_the_search_detects_each_way_around_the_store(line: str) -> None:
+    """It ignores a home that is only passed on."""
+    assert set(find_bypasses(line)) == {1}
+    assert (
+        list(find_bypasses("Lake(here.home).open()\nlake.lock('a')\nterminal.to_json(row)")) == []
+    )
