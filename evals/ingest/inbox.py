@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from evals.ingest.file_batches import FileBatch
 from evals.ingest.staging import import_file
 from evals.privacy.redaction import PrivacyFilter
-from evals.readable import list_counts
+from evals.readable import list_counts, make_name_readable
 from evals.sources import locations
 from evals.sources.pulls import find_app
 from evals.specs import Catalog
@@ -41,8 +41,31 @@ def list_inbox(inbox: Path | str | None) -> list[Path]:
         return []
     if inbox.is_file():
         return [inbox]
-    files = (path for path in inbox.rglob("*") if path.is_file())
-    return sorted(path for path in files if not path.name.startswith("."))
+    return sorted(path for path in inbox.rglob("*") if is_export(inbox, path))
+
+
+def is_export(inbox: Path, path: Path) -> bool:
+    """Whether an entry of an inbox is a file to read: not hidden, and not linked from outside."""
+    return (
+        not path.name.startswith(".")
+        and path.is_file()
+        and path.resolve().is_relative_to(inbox.resolve())
+    )
+
+
+def describe_passed_over(inbox: Path | str | None) -> Iterator[str]:
+    """Describes each entry of an inbox folder that is not read although it is not hidden."""
+    if not isinstance(inbox, Path) or not inbox.is_dir():
+        return
+    for path in sorted(inbox.rglob("*")):
+        is_folder = path.is_dir() and not path.is_symlink()
+        if path.name.startswith(".") or is_folder or is_export(inbox, path):
+            continue
+        if path.is_symlink():
+            reason = "a link out of the inbox, which is not followed; copy the file"
+        else:
+            reason = "no regular file, such as a pipe or a device"
+        yield f"{make_name_readable(relative_name(inbox, path))}: not read: {reason}"
 
 
 def find_unread(lake: Lake, inbox: Path | str | None) -> list[Path]:
@@ -88,6 +111,8 @@ def import_inbox(
     failures: list[str] = []
     with lake.lock_home(), FileBatch(lake, PrivacyFilter.load(lake, catalog)) as arrivals:
         for inbox in (where, lake.make_inbox_folder()):
+            for message in describe_passed_over(inbox):
+                say(message)
             for path in find_unread(lake, inbox):
                 say(f"importing {path.name}")
                 try:
