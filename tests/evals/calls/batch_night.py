@@ -1,6 +1,6 @@
-"""A team whose judge is asked by batch; run as a program, one step of its night.
+"""A team whose judge runs by batch; run as a program, one step of its night.
 
-`python -m tests.evals.calls.batch_night FOLDER ask|back` is what a test kills.
+`python -m tests.evals.calls.batch_night FOLDER score|collect` is what a test kills.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ NIGHT = date(2026, 10, 1)
 NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)
 
 
-def catalog_at(
+def write_batch_catalog(
     root: Path, url: str, via: str = "batch", azure: dict[str, str] | None = None, **batch: Any
 ) -> None:
-    """A catalog with one judge, its model at a server or deployed on Azure."""
+    """Writes a catalog with one judge, its model at a server or deployed on Azure."""
     pin = {
         "model": "m-2026-01-01",
         **({"azure": azure} if azure else {"base_url": url}),
@@ -52,7 +52,7 @@ def catalog_at(
     write_catalog(root, files)
 
 
-class BatchLine:
+class BatchTeam:
     """One night of the team, in this process."""
 
     def __init__(self, folder: Path) -> None:
@@ -60,8 +60,8 @@ class BatchLine:
         self.lake = Lake(folder / "home").open()
         self.catalog: Catalog = load_catalog(folder / "catalog")
 
-    def night(self, *outputs: str, night: date = NIGHT) -> None:
-        """Traces of a night, one an output."""
+    def write_night(self, *outputs: str, night: date = NIGHT) -> None:
+        """Writes a night's traces, one for each output."""
         at = datetime(night.year, night.month, night.day, 12, tzinfo=UTC)
         rows = [
             Trace(f"t{i}", at + timedelta(seconds=i), "chat", output)
@@ -72,11 +72,11 @@ class BatchLine:
     @property
     def judge(self) -> Evaluator:
         """Its one judge."""
-        found = resolution.resolve_app(self.catalog, "chat")
-        return next(one for one in found if one.kind == "judge")
+        evaluators = resolution.resolve_app(self.catalog, "chat")
+        return next(evaluator for evaluator in evaluators if evaluator.kind == "judge")
 
-    def ask(self, now: datetime = NOON, night: date = NIGHT) -> runner.Tally:
-        """Scores a night, as far as answers are there; hands in what is not."""
+    def score(self, now: datetime = NOON, night: date = NIGHT) -> runner.Tally:
+        """Scores a night from the stored answers; submits the other requests as a batch."""
         references = GoldAndLabels.of(self.catalog.root, [])
         with (
             open_budget(self.lake, "run", now.date(), self.catalog) as budget,
@@ -86,44 +86,44 @@ class BatchLine:
             run = runner.ScoringRun(self.lake, references, journal, route, budget)
             return runner.score_night(run, NightTraces(self.lake, night), self.judge)
 
-    def back(self, now: datetime = NOON + timedelta(hours=1)) -> list[BatchJob]:
-        """Takes in what came back."""
+    def collect(self, now: datetime = NOON + timedelta(hours=1)) -> list[BatchJob]:
+        """Collects the answers of batches that ended."""
         with ledger.open_journal(self.lake, "back") as journal:
             return take_back_batches(self.lake, self.catalog, journal, now)
 
-    def verdicts(self) -> dict[str, str]:
-        """Verdict or code by trace."""
+    def read_verdicts(self) -> dict[str, str]:
+        """Reads each trace's verdict or error code."""
         rows = self.lake.read("scores", [NIGHT])
         return {row.trace_id: row.verdict or f"{row.status}:{row.code}" for row in rows}
 
-    def answers(self) -> list[Answer]:
-        """The ledger."""
+    def read_answers(self) -> list[Answer]:
+        """Reads the night's answers from the ledger."""
         return self.lake.read("answers", [NIGHT])
 
-    def coverage(self) -> Coverage:
-        """How much of the night is covered."""
+    def read_coverage(self) -> Coverage:
+        """Reads the night's coverage."""
         (row,) = self.lake.read("coverage", [NIGHT])
         return row
 
     def read_jobs(self) -> list[BatchJob]:
-        """Its batches."""
+        """Reads the team's batch jobs."""
         return list(read_jobs(self.lake))
 
 
 if __name__ == "__main__":
-    line = BatchLine(Path(sys.argv[1]))
-    ledger.recover_journals(line.lake)
-    line.ask() if sys.argv[2] == "ask" else line.back()
+    team = BatchTeam(Path(sys.argv[1]))
+    ledger.recover_journals(team.lake)
+    team.score() if sys.argv[2] == "score" else team.collect()
 
 
-def once(server: Server) -> bool:
-    """Whether no question was paid twice in batches, nor asked live."""
+def is_paid_once(server: Server) -> bool:
+    """Whether no request was paid twice in batches, and none was sent live."""
     return set(server.state.count_submissions().values()) <= {1} and not server.state.live
 
 
-def spent(line: BatchLine) -> tuple[float, int]:
-    """What the home's day has spent, reservations included."""
-    shared = SharedState(line.lake)
+def sum_spent(team: BatchTeam) -> tuple[float, int]:
+    """Sums what the home's day has spent, reservations included."""
+    shared = SharedState(team.lake)
     sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
     usd, calls = shared.db.execute(sql).fetchone()
     shared.close()

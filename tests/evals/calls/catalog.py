@@ -1,4 +1,4 @@
-"""One application with one judge, and the runner over its nights: what tests of asking share."""
+"""One application with one judge, and the runner over its nights: what tests of calls share."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NIGHT = date(2026, 10, 1)
 TODAY = date(2026, 10, 2)
 
 
-def traces(count: int, night: date = NIGHT, words: int = 8) -> list[Trace]:
-    """Traces that all differ."""
+def build_traces(count: int, night: date = NIGHT, words: int = 8) -> list[Trace]:
+    """Builds traces that all differ."""
     noon = datetime(night.year, night.month, night.day, 12, tzinfo=UTC)
     return [
         Trace(
@@ -76,7 +76,7 @@ class Team:
         return resolution.resolve_app(self.catalog, "chat")[0]
 
     def score(
-        self, night: date = NIGHT, day: date = TODAY, run_id: str = "run", **how: Any
+        self, night: date = NIGHT, day: date = TODAY, run_id: str = "run", **options: Any
     ) -> runner.Tally:
         """Brings the judge's scores of a night up to date."""
         references = GoldAndLabels.of(self.catalog.root, [])
@@ -84,9 +84,9 @@ class Team:
             open_budget(self.lake, run_id, day, self.catalog) as budget,
             ledger.open_journal(self.lake, run_id) as journal,
         ):
-            run = runner.ScoringRun(self.lake, references, journal, budget=budget, **how)
+            run = runner.ScoringRun(self.lake, references, journal, budget=budget, **options)
             return runner.score_night(run, NightTraces(self.lake, night), self.evaluator)
 
-    def rows(self, night: date = NIGHT) -> list[Score]:
-        """The night's scores."""
+    def read_scores(self, night: date = NIGHT) -> list[Score]:
+        """Reads the night's scores."""
         return self.lake.read("scores", [night])

@@ -1,12 +1,12 @@
-"""Promises of the breaker: a blip is waited out, an outage ends the night until a later try."""
+"""Promises of the breaker: a blip is waited out, and an outage ends the night's calls."""
 
 import pytest
 
 from evals.calls.circuit_breaker import CircuitBreaker
 
 
-def broken(circuit: CircuitBreaker, now: float = 0.0) -> CircuitBreaker:
-    """A circuit breaker after `threshold` failed questions."""
+def open_breaker(circuit: CircuitBreaker, now: float = 0.0) -> CircuitBreaker:
+    """Opens a circuit breaker by `threshold` failed questions."""
     for number in range(circuit.threshold):
         circuit.record_failure(f"q{number}", "connection", now)
     return circuit
@@ -30,9 +30,9 @@ def test_an_answer_between_failures_begins_the_count_anew() -> None:
     assert circuit.seconds_to_wait("other", 1.0) == 0.0
 
 
-def test_open_it_lets_one_question_probe_while_the_others_wait() -> None:
-    """After the pause one question probes, and its success closes the breaker."""
-    circuit = broken(CircuitBreaker())
+def test_an_open_breaker_lets_one_question_probe() -> None:
+    """After the pause one question probes while the others wait; its success closes the breaker."""
+    circuit = open_breaker(CircuitBreaker())
     assert circuit.seconds_to_wait("a", 0.5) == 0.5
     assert circuit.seconds_to_wait("a", 1.0) == 0.0
     assert circuit.seconds_to_wait("b", 1.0) == 0.05
@@ -42,7 +42,7 @@ def test_open_it_lets_one_question_probe_while_the_others_wait() -> None:
 
 def test_calls_that_were_under_way_when_it_opened_are_no_probes() -> None:
     """The first probe comes after a second, however many calls fail late."""
-    circuit = broken(CircuitBreaker())
+    circuit = open_breaker(CircuitBreaker())
     for number in range(100):
         circuit.record_failure(f"late{number}", "connection", 0.5)
     assert circuit.seconds_to_wait("a", 0.9) == pytest.approx(0.1)
@@ -53,9 +53,9 @@ def test_calls_that_were_under_way_when_it_opened_are_no_probes() -> None:
     assert circuit.seconds_to_wait("b", 1.3) == 0.0
 
 
-def test_a_provider_that_stays_down_is_given_up_and_tried_again_later() -> None:
+def test_a_provider_that_stays_down_is_probed_again_later() -> None:
     """After `patience_s` questions are given up at once; after `rest_s` one probes."""
-    circuit = broken(CircuitBreaker(patience_s=10.0, rest_s=30.0))
+    circuit = open_breaker(CircuitBreaker(patience_s=10.0, rest_s=30.0))
     now = 0.0
     while (wait := circuit.seconds_to_wait("a", now)) is not None:
         if wait == 0.0:
@@ -69,7 +69,7 @@ def test_a_provider_that_stays_down_is_given_up_and_tried_again_later() -> None:
     assert circuit.seconds_to_wait("c", now) == 0.0
 
 
-def test_what_another_run_found_down_is_down_here() -> None:
+def test_an_outage_seen_by_another_run_counts_here() -> None:
     """A run adopts an outage that another run detected."""
     circuit = CircuitBreaker()
     circuit.adopt_outage(down_until=100.0, now=50.0)

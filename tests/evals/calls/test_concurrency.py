@@ -35,7 +35,9 @@ def reply(limits: Limits | None = None) -> Reply:
     return Reply("yes", None, "m-2026-01-01", None, None, 5, 5, limits=limits)
 
 
-async def through(gate: AccountGate, count: int, latency_s: float = 0.0, room: int = 10**6) -> int:
+async def send_calls(
+    gate: AccountGate, count: int, latency_s: float = 0.0, room: int = 10**6
+) -> int:
     """Sends calls to a server that takes `room` at once; returns how many it refused."""
     inside = refused = 0
 
@@ -61,16 +63,16 @@ async def through(gate: AccountGate, count: int, latency_s: float = 0.0, room: i
     return refused
 
 
-def test_the_window_finds_what_the_provider_takes(shared: SharedState) -> None:
+def test_the_window_converges_to_the_provider_s_limit(shared: SharedState) -> None:
     """With room for 12 the window converges to about 12, and few calls are refused."""
     gate = AccountGate(pin(concurrency=64), shared)
-    refused = asyncio.run(through(gate, 600, 0.01, room=12))
+    refused = asyncio.run(send_calls(gate, 600, 0.01, room=12))
     assert 6 <= gate.window <= 16
     assert refused < 150
 
 
-def test_the_pace_finds_what_the_provider_takes(shared: SharedState) -> None:
-    """Where the pace is too fast at any concurrency, calls are spaced and few are refused."""
+def test_calls_are_spaced_to_the_provider_s_rate(shared: SharedState) -> None:
+    """Where the rate is too high at any concurrency, calls are spaced and few are refused."""
     gate, bucket, refused = AccountGate(pin(), shared), [2.0, time.monotonic()], 0
 
     async def call(number: int) -> None:
@@ -90,32 +92,32 @@ def test_the_pace_finds_what_the_provider_takes(shared: SharedState) -> None:
             gate.record_failure(str(number), error, began)
             await asyncio.sleep(0.05)
 
-    async def all_at_once() -> None:
+    async def send_all() -> None:
         await asyncio.gather(*(call(number) for number in range(100)))
 
-    asyncio.run(all_at_once())
+    asyncio.run(send_all())
     assert gate.gap_s > 0
     assert refused < 60
 
 
-def test_what_was_found_is_where_the_next_evaluator_begins(shared: SharedState) -> None:
+def test_the_next_evaluator_begins_with_the_learned_window(shared: SharedState) -> None:
     """The window is stored for later evaluators and runs."""
     gate = AccountGate(pin(concurrency=64), shared)
-    asyncio.run(through(gate, 300, 0.005, room=12))
+    asyncio.run(send_calls(gate, 300, 0.005, room=12))
     gate.close()
     assert AccountGate(pin(concurrency=64), shared).window == pytest.approx(gate.window)
 
 
 def test_two_runs_share_an_accounts_window(shared: SharedState, tmp_path: Path) -> None:
     """Each process has half the window, and all of it after the other has closed."""
-    one = AccountGate(pin(concurrency=32), shared)
-    other = AccountGate(pin(concurrency=32), SharedState(Lake(tmp_path)))
-    one.sync()
-    assert (one.window, other.window) == (16, 16)
-    other.close()
-    other.shared.close()
-    one.sync()
-    assert one.window == 32
+    first = AccountGate(pin(concurrency=32), shared)
+    second = AccountGate(pin(concurrency=32), SharedState(Lake(tmp_path)))
+    first.sync()
+    assert (first.window, second.window) == (16, 16)
+    second.close()
+    second.shared.close()
+    first.sync()
+    assert first.window == 32
 
 
 def test_a_ceiling_is_shared_by_all_runs(shared: SharedState, tmp_path: Path) -> None:
@@ -124,22 +126,22 @@ def test_a_ceiling_is_shared_by_all_runs(shared: SharedState, tmp_path: Path) ->
     second = SharedState(Lake(tmp_path))
     gates = [AccountGate(pin(limits=limits), file) for file in (shared, second)]
 
-    async def both() -> None:
-        await asyncio.gather(*(through(gate, 15) for gate in gates))
+    async def send_both() -> None:
+        await asyncio.gather(*(send_calls(gate, 15) for gate in gates))
 
     began = time.monotonic()
-    asyncio.run(both())
+    asyncio.run(send_both())
     assert time.monotonic() - began >= 30 / 15 - 0.3
     second.close()
 
 
-def test_the_limits_a_provider_tells_are_kept_to(shared: SharedState) -> None:
-    """The default share of the limits in its headers, stored for the next run."""
+def test_limits_in_a_provider_s_headers_are_respected(shared: SharedState) -> None:
+    """The next run, too, sends no more than the default share of them."""
     gate = AccountGate(pin(), shared)
     gate.apply_limits(Limits(requests_limit=1200, requests_left=1100))
     again = AccountGate(pin(), shared)
     began = time.monotonic()
-    asyncio.run(through(again, 12))
+    asyncio.run(send_calls(again, 12))
     assert time.monotonic() - began >= 12 / 6 - 0.3
 
 
@@ -147,25 +149,25 @@ def test_tokens_have_a_ceiling_too(shared: SharedState) -> None:
     """A call waits for the tokens it will take."""
     gate = AccountGate(pin(limits=Ceiling(tokens_per_minute=6000, share=0.1)), shared)
     began = time.monotonic()
-    asyncio.run(through(gate, 2))
+    asyncio.run(send_calls(gate, 2))
     assert time.monotonic() - began >= 20 / 10 - 0.3
 
 
-def test_what_is_left_for_the_product_is_left(shared: SharedState) -> None:
-    """With a tenth of the account's limit left the evaluation waits for the reset."""
+def test_the_last_tenth_is_left_to_the_product(shared: SharedState) -> None:
+    """With less than a tenth of the account's limit left the evaluation waits for the reset."""
     gate = AccountGate(pin(), shared)
     gate.apply_limits(Limits(tokens_limit=10**9, tokens_left=10**7, tokens_reset_s=1.0))
     began = time.monotonic()
-    asyncio.run(through(gate, 1))
+    asyncio.run(send_calls(gate, 1))
     assert time.monotonic() - began >= 0.95
 
 
-def test_a_call_costs_little_at_the_gate(shared: SharedState) -> None:
+def test_passing_the_gate_costs_little_time(shared: SharedState) -> None:
     """Under a ceiling, with what is shared leased by the second, a call takes well under 0.2 ms."""
     gate = AccountGate(
         pin(limits=Ceiling(requests_per_minute=10**8, tokens_per_minute=10**10)), shared
     )
-    asyncio.run(through(gate, 10))
+    asyncio.run(send_calls(gate, 10))
     began = time.process_time()
-    asyncio.run(through(gate, 5000))
+    asyncio.run(send_calls(gate, 5000))
     assert (time.process_time() - began) / 5000 < 0.0005

@@ -13,7 +13,7 @@ import pytest
 from evals.calls.day_budget import read_budget_left
 from evals.evaluators.gold import GoldAndLabels
 from evals.runs.plan import PlannedNight, PlanScope, plan_nights, probe_judges
-from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
+from tests.evals.calls.catalog import NIGHT, TODAY, Team, build_traces
 from tests.evals.models.model_server import ServerReply, build_completion, serve_script
 
 PRICES = [{"since": "2026-01-01", "input": 2.0, "cached": 0.2, "output": 8.0}]
@@ -21,44 +21,46 @@ PRICES = [{"since": "2026-01-01", "input": 2.0, "cached": 0.2, "output": 8.0}]
 NOW = datetime.combine(TODAY, time(12), UTC)
 
 
-def priced(body: dict[str, Any], seen: int, overhead: int = 0, cached: float = 0.0) -> ServerReply:
-    """An answer whose usage follows the text, 3.3 characters a token, 20 to 60 tokens back."""
+def answer_with_usage(
+    body: dict[str, Any], seen: int, overhead: int = 0, cached: float = 0.0
+) -> ServerReply:
+    """Answers with usage by the text: 3.3 characters a token, and 20 to 60 tokens back."""
     text = "".join(message["content"] for message in body["messages"])
     tokens, tokens_out = int(len(text) / 3.3) + overhead, 20 + zlib.crc32(text.encode()) % 41
-    used: dict[str, Any] = {"prompt_tokens": tokens, "completion_tokens": tokens_out}
-    used["prompt_tokens_details"] = {"cached_tokens": int(tokens * cached)}
+    usage: dict[str, Any] = {"prompt_tokens": tokens, "completion_tokens": tokens_out}
+    usage["prompt_tokens_details"] = {"cached_tokens": int(tokens * cached)}
     return ServerReply(
-        200, build_completion(body, '{"critique": "c", "verdict": "pass"}', usage=used)
+        200, build_completion(body, '{"critique": "c", "verdict": "pass"}', usage=usage)
     )
 
 
-def scope(team: Team, *nights: Any) -> PlanScope:
-    """Some nights of the team's."""
+def build_scope(team: Team, *nights: Any) -> PlanScope:
+    """Builds the scope of some of the team's nights."""
     return PlanScope(team.lake, team.catalog, GoldAndLabels.of(team.catalog.root, []), nights)
 
 
 def plan_team(team: Team, *nights: Any) -> list[PlannedNight]:
-    """The plan of some nights."""
-    return plan_nights(scope(team, *nights))
+    """Plans some nights."""
+    return plan_nights(build_scope(team, *nights))
 
 
-def sound(team: Team, count: int) -> int:
-    """How many questions a probe of the night asks."""
-    return probe_judges(scope(team, NIGHT), count, NOW).calls
+def count_probes(team: Team, count: int) -> int:
+    """Probes the judges of the night; returns how many calls it made."""
+    return probe_judges(build_scope(team, NIGHT), count, NOW).calls
 
 
 @pytest.mark.parametrize(
     ("words", "overhead", "cached"), [(40, 0, 0.0), (400, 0, 0.0), (400, 110, 0.0), (40, 60, 0.8)]
 )
-def test_an_estimate_from_the_ledger_is_within_a_tenth_of_what_it_then_costs(
+def test_an_estimate_from_the_ledger_is_within_a_tenth_of_the_cost(
     tmp_path: Path, words: int, overhead: int, cached: float
 ) -> None:
-    """From a night of short texts, whatever the provider counts beside them or had cached."""
+    """It is so after a night of short texts, with any overhead and share of cached tokens."""
     second = NIGHT + timedelta(days=1)
-    with serve_script(lambda body, seen: priced(body, seen, overhead, cached)) as server:
+    with serve_script(lambda body, seen: answer_with_usage(body, seen, overhead, cached)) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
-        team.lake.write("traces", NIGHT, traces(60))
-        team.lake.write("traces", second, traces(300, second, words=words))
+        team.lake.write("traces", NIGHT, build_traces(60))
+        team.lake.write("traces", second, build_traces(300, second, words=words))
         team.score()
         (row,) = plan_team(team, second)
         tally = team.score(second)
@@ -72,11 +74,11 @@ def test_an_estimate_from_the_ledger_is_within_a_tenth_of_what_it_then_costs(
     assert (after.calls, after.tokens_in, after.usd) == (0, 0, 0.0)
 
 
-def test_a_first_estimate_says_that_it_rests_on_the_texts_alone(tmp_path: Path) -> None:
+def test_a_first_estimate_is_marked_as_based_on_text_lengths(tmp_path: Path) -> None:
     """Without an answer in the ledger the basis is the length of what would be sent."""
-    with serve_script(priced) as server:
+    with serve_script(answer_with_usage) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
-        team.lake.write("traces", NIGHT, traces(50))
+        team.lake.write("traces", NIGHT, build_traces(50))
         (row,) = plan_team(team, NIGHT)
         tally = team.score()
     assert row.basis == "the length of the texts"
@@ -85,23 +87,23 @@ def test_a_first_estimate_says_that_it_rests_on_the_texts_alone(tmp_path: Path) 
 
 def test_a_model_without_a_price_costs_an_unknown_sum(tmp_path: Path) -> None:
     """Its calls are counted, and no dollars are invented."""
-    with serve_script(priced) as server:
+    with serve_script(answer_with_usage) as server:
         team = Team(tmp_path, server.url)
-        team.lake.write("traces", NIGHT, traces(5))
+        team.lake.write("traces", NIGHT, build_traces(5))
         (row,) = plan_team(team, NIGHT)
     assert (row.calls, row.usd) == (5, None)
 
 
-def test_a_judge_nobody_knows_is_known_after_a_few_of_its_questions(tmp_path: Path) -> None:
-    """A probe asks the questions a run asks first; answers are stored, and none is paid twice."""
-    with serve_script(priced) as server:
+def test_a_probe_of_a_new_judge_makes_its_estimate_exact(tmp_path: Path) -> None:
+    """A probe sends a run's first requests; their answers are stored, and none is paid twice."""
+    with serve_script(answer_with_usage) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
-        team.lake.write("traces", NIGHT, traces(400, words=60))
-        (guess,) = plan_team(team, NIGHT)
-        assert (guess.basis, guess.margin) == ("the length of the texts", None)
-        assert guess.most is not None
-        assert sound(team, 20) == 20
-        assert sound(team, 20) == 0  # they are known
+        team.lake.write("traces", NIGHT, build_traces(400, words=60))
+        (first_estimate,) = plan_team(team, NIGHT)
+        assert (first_estimate.basis, first_estimate.margin) == ("the length of the texts", None)
+        assert first_estimate.most is not None
+        assert count_probes(team, 20) == 20
+        assert count_probes(team, 20) == 0  # their answers are stored
         (row,) = plan_team(team, NIGHT)
         tally = team.score()
     assert (row.calls, tally.calls) == (380, 380)
@@ -110,19 +112,19 @@ def test_a_judge_nobody_knows_is_known_after_a_few_of_its_questions(tmp_path: Pa
     assert row.margin is not None
     assert row.usd is not None
     assert abs(row.usd - tally.usd) < row.margin < 0.1 * tally.usd
-    assert tally.usd < guess.most
-    asked = {answer.content_key for answer in team.lake.read("answers", [NIGHT])}
-    assert len(server.bodies) == len(asked) == 400
+    assert tally.usd < first_estimate.most
+    answered = {answer.content_key for answer in team.lake.read("answers", [NIGHT])}
+    assert len(server.bodies) == len(answered) == 400
 
 
-def test_a_probe_asks_no_more_than_the_day_has_left(tmp_path: Path) -> None:
+def test_a_probe_stays_within_the_days_budget(tmp_path: Path) -> None:
     """It is paid from the day's budget, and lowers what is left."""
-    with serve_script(priced) as server:
+    with serve_script(answer_with_usage) as server:
         budget = {"usd_per_day": 5.0, "calls_per_day": 8}
         team = Team(tmp_path, server.url, pin={"prices": PRICES}, budget=budget)
-        team.lake.write("traces", NIGHT, traces(50))
+        team.lake.write("traces", NIGHT, build_traces(50))
         assert read_budget_left(team.lake, team.catalog, NOW.date(), "chat") == (5.0, 8)
-        assert sound(team, 20) == 8
+        assert count_probes(team, 20) == 8
         spent = read_budget_left(team.lake, team.catalog, NOW.date(), "chat")
     answers = team.lake.read("answers", [NIGHT])
     assert spent.calls == 0
@@ -131,9 +133,9 @@ def test_a_probe_asks_no_more_than_the_day_has_left(tmp_path: Path) -> None:
 
 def test_answers_of_another_model_are_a_guess(tmp_path: Path) -> None:
     """A judge moved to another pin may answer at another length."""
-    with serve_script(priced) as server:
+    with serve_script(answer_with_usage) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
-        team.lake.write("traces", NIGHT, traces(30))
+        team.lake.write("traces", NIGHT, build_traces(30))
         team.score()
         moved = Team(tmp_path, server.url, pin={"prices": PRICES, "model": "m-2026-02-02"})
         (row,) = plan_team(moved, NIGHT)
@@ -144,10 +146,10 @@ def test_answers_of_another_model_are_a_guess(tmp_path: Path) -> None:
 def test_a_new_judge_is_guessed_from_the_others_of_its_model(tmp_path: Path) -> None:
     """Their answers give its tokens per character and about its output; no margin is claimed."""
     second = NIGHT + timedelta(days=1)
-    with serve_script(priced) as server:
+    with serve_script(answer_with_usage) as server:
         team = Team(tmp_path, server.url, pin={"prices": PRICES})
-        team.lake.write("traces", NIGHT, traces(30))
-        team.lake.write("traces", second, traces(200, second, words=60))
+        team.lake.write("traces", NIGHT, build_traces(30))
+        team.lake.write("traces", second, build_traces(200, second, words=60))
         team.score()
         theirs = [replace(a, evaluator="other") for a in team.lake.read("answers", [NIGHT])]
         for file in team.lake.list_files("answers", [NIGHT]):

@@ -1,4 +1,4 @@
-"""Promises of the budget: it is never passed, by nobody together, and the dead hold none of it."""
+"""Promises of the budget: all runs together stay within it, and dead runs reserve nothing."""
 
 from __future__ import annotations
 
@@ -34,45 +34,45 @@ def shared(tmp_path: Path) -> SharedState:
     return SharedState(Lake(tmp_path))
 
 
-def spent(shared: SharedState) -> Spent:
-    """What the home's day has spent, reservations included."""
+def sum_spent(shared: SharedState) -> Spent:
+    """Sums what the home's day has spent, reservations included."""
     sql = "select sum(spent_usd + reserved_usd), sum(spent_calls + reserved_calls) from purse"
     return Spent(*shared.db.execute(sql).fetchone())
 
 
 def test_two_runs_draw_from_one_budget(shared: SharedState) -> None:
     """A run cannot reserve what another has reserved."""
-    one, other = (DayBudget(shared, name, TODAY, CATALOG) for name in ("one", "other"))
-    assert one.reserve("chat", [0.0] * 7) == 7
-    assert other.reserve("chat", [0.0] * 7) == 3
-    one.book_spent("chat", Spent(0.0, 7), Spent(0.0, 2))
-    assert other.reserve("chat", [0.0] * 7) == 5
+    first, second = (DayBudget(shared, name, TODAY, CATALOG) for name in ("one", "other"))
+    assert first.reserve("chat", [0.0] * 7) == 7
+    assert second.reserve("chat", [0.0] * 7) == 3
+    first.book_spent("chat", Spent(0.0, 7), Spent(0.0, 2))
+    assert second.reserve("chat", [0.0] * 7) == 5
 
 
-def test_money_is_reserved_at_its_most_and_settled_at_its_cost(shared: SharedState) -> None:
+def test_money_is_reserved_at_most_and_booked_at_cost(shared: SharedState) -> None:
     """Dollars limit calls, and unused reservations are released."""
     budget = DayBudget(shared, "run", TODAY, CATALOG)
     assert budget.reserve("chat", [0.3] * 5) == 3
     budget.book_spent("chat", Spent(0.9, 3), Spent(0.3, 3))
     assert budget.reserve("chat", [0.3] * 5) == 2
-    assert spent(shared).usd == pytest.approx(0.9)
+    assert sum_spent(shared).usd == pytest.approx(0.9)
 
 
-def test_an_application_has_a_budget_of_its_own_within_that_of_all(shared: SharedState) -> None:
+def test_an_application_has_its_own_budget_within_the_whole(shared: SharedState) -> None:
     """The smaller of the two budgets applies."""
     budget = DayBudget(shared, "run", TODAY, CATALOG)
     assert budget.reserve("small", [0.0] * 9) == 3
     assert budget.reserve("chat", [0.0] * 9) == 7
 
 
-def test_tomorrow_is_another_day(shared: SharedState) -> None:
-    """The budget is of the day on which calls are made."""
+def test_each_day_has_its_own_budget(shared: SharedState) -> None:
+    """The budget of the day on which a call is made counts."""
     DayBudget(shared, "run", TODAY, CATALOG).reserve("chat", [0.0] * 10)
     assert DayBudget(shared, "run", TODAY, CATALOG).reserve("chat", [0.0]) == 0
     assert DayBudget(shared, "run", TODAY + timedelta(days=1), CATALOG).reserve("chat", [0.0]) == 1
 
 
-DIES = """
+DYING_RUN = """
 import os, sys, time
 from datetime import date
 from pathlib import Path
@@ -93,9 +93,9 @@ with ledger.open_journal(lake, "dead") as journal:
 """
 
 
-def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
+def test_calls_of_a_killed_run_are_booked(tmp_path: Path) -> None:
     """After `kill -9` answers are booked at their cost, and open reservations at their most."""
-    command = [sys.executable, "-c", DIES, str(tmp_path), TODAY.isoformat()]
+    command = [sys.executable, "-c", DYING_RUN, str(tmp_path), TODAY.isoformat()]
     root = Path(__file__).parents[3]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         assert process.stdout is not None
@@ -103,18 +103,18 @@ def test_what_the_dead_may_have_paid_is_booked(tmp_path: Path) -> None:
         lake = Lake(tmp_path).open()
         day_budget.recover_runs(lake)
         shared = SharedState(Lake(tmp_path))
-        assert spent(shared).calls == 8, "it is alive, and keeps its reservation"
+        assert sum_spent(shared).calls == 8, "it is alive, and its reservation remains"
         os.kill(process.pid, signal.SIGKILL)
     day_budget.recover_runs(lake)
-    assert spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)
+    assert sum_spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)
     day_budget.recover_runs(lake)
-    assert spent(shared).calls == 8, "once"
+    assert sum_spent(shared).calls == 8, "once"
     with ledger.open_index(lake, "v1", {"a"}) as paid:
         assert not paid.needs_call("a")
     shared.close()
 
 
-def test_a_forgetting_books_what_a_dead_run_paid_before_it_takes_it_away(tmp_path: Path) -> None:
+def test_erasure_books_a_dead_run_s_answers_first(tmp_path: Path) -> None:
     """Its journal is recovered as at the start of a run, and its spending stays booked."""
     lake = Lake(tmp_path).open()
     shared = SharedState(Lake(tmp_path))
@@ -123,5 +123,5 @@ def test_a_forgetting_books_what_a_dead_run_paid_before_it_takes_it_away(tmp_pat
     journal.append(build_answer("a"))
     journal.close()
     forget.forget_person(lake, CATALOG, [], ["somebody-s"], datetime(2026, 10, 2, tzinfo=UTC))
-    assert spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)
+    assert sum_spent(shared) == Spent(pytest.approx(0.5 + 7 * 0.1), 8)
     shared.close()

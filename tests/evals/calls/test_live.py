@@ -19,28 +19,28 @@ from evals.calls.routing import Route
 from evals.calls.shared_state import SharedState
 from evals.evaluators.gold import GoldAndLabels
 from evals.worklist.worklist import NightTraces, build_worklist
-from tests.evals.calls.catalog import NIGHT, TODAY, Team, traces
-from tests.evals.calls.fake import faulty
+from tests.evals.calls.catalog import NIGHT, TODAY, Team, build_traces
+from tests.evals.calls.fake import start_bench_server
 from tests.evals.models.model_server import ServerReply, build_completion, serve_script
 
 FAULTS = "500,reset,malformed,truncated,timeout"
 
 
-def passes(body: dict[str, Any], seen: int = 0) -> ServerReply:
-    """An answer that passes."""
+def answer_pass(body: dict[str, Any], seen: int = 0) -> ServerReply:
+    """Answers with a verdict that passes."""
     return ServerReply(200, build_completion(body, '{"critique": "c", "verdict": "pass"}'))
 
 
 def test_faults_of_every_kind_end_as_verdicts_or_errors(tmp_path: Path) -> None:
     """At 5% faults and 429s nothing is lost, nothing is guessed, and none is paid twice."""
     options = ("--latency", "20", "--fault-rate", "0.05", "--faults", FAULTS)
-    with faulty(*options, "--hang-s", "30", "--max-inflight", "24") as fake:
+    with start_bench_server(*options, "--hang-s", "30", "--max-inflight", "24") as fake:
         pin = {"concurrency": 48, "timeout_s": 1.0}
         team = Team(tmp_path, fake.url, pin=pin)
-        team.lake.write("traces", NIGHT, traces(600))
+        team.lake.write("traces", NIGHT, build_traces(600))
         tally = team.score()
-        stats = fake.stats()
-    rows = team.rows()
+        stats = fake.read_stats()
+    rows = team.read_scores()
     assert len({row.trace_id for row in rows}) == len(rows) == 600
     assert tally.passed + tally.failed + tally.errored == 600
     assert tally.errored <= 12, Counter(row.code for row in rows)
@@ -50,7 +50,7 @@ def test_faults_of_every_kind_end_as_verdicts_or_errors(tmp_path: Path) -> None:
     assert stats["n429"] > 0
 
 
-def test_every_kind_of_fault_of_our_own_server_is_told_apart(tmp_path: Path) -> None:
+def test_each_kind_of_fault_has_its_own_error_code(tmp_path: Path) -> None:
     """A failed call has an error code; the same question answered well has a verdict."""
     bad = {
         "answer 2026-10-01 0 ": ServerReply(500),
@@ -61,14 +61,14 @@ def test_every_kind_of_fault_of_our_own_server_is_told_apart(tmp_path: Path) -> 
     }
 
     def script(body: dict[str, Any], seen: int) -> ServerReply:
-        asked = body["messages"][-1]["content"]
-        return next((said for words, said in bad.items() if words in asked), passes(body))
+        text = body["messages"][-1]["content"]
+        return next((reply for words, reply in bad.items() if words in text), answer_pass(body))
 
     with serve_script(script) as server:
         team = Team(tmp_path, server.url, pin={"timeout_s": 0.3, "deadline_s": 1.0})
-        team.lake.write("traces", NIGHT, traces(8))
+        team.lake.write("traces", NIGHT, build_traces(8))
         team.score()
-    codes = Counter(row.code or row.verdict for row in team.rows())
+    codes = Counter(row.code or row.verdict for row in team.read_scores())
     assert codes == {
         "pass": 3,
         "server-error": 1,
@@ -78,35 +78,37 @@ def test_every_kind_of_fault_of_our_own_server_is_told_apart(tmp_path: Path) -> 
     }
 
 
-def test_a_provider_that_is_down_ends_the_night_quickly_and_is_asked_again(
+def test_a_provider_that_is_down_ends_the_night_quickly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rest become unpaid error rows with that code, and the next run asks them."""
+    """The rest become unpaid, retryable error rows with that code."""
     monkeypatch.setattr(live, "BACKOFF_S", 0.01)
     impatient = CircuitBreaker(probe_s=0.1, patience_s=0.5, rest_s=30.0)
-    with serve_script(passes) as server:
+    with serve_script(answer_pass) as server:
         url = server.url
     team = Team(tmp_path, url, pin={"concurrency": 16})
-    team.lake.write("traces", NIGHT, traces(500))
+    team.lake.write("traces", NIGHT, build_traces(500))
     began = time.monotonic()
     tally = team.score(ask=functools.partial(live.ask_live, circuit=impatient))
     assert time.monotonic() - began < 20
     assert (tally.errored, tally.passed, tally.failed) == (500, 0, 0)
-    codes = Counter(row.code for row in team.rows())
+    codes = Counter(row.code for row in team.read_scores())
     assert codes["provider-down"] > 450
-    assert all(row.retryable for row in team.rows())
+    assert all(row.retryable for row in team.read_scores())
 
 
-def test_outside_its_hours_a_provider_is_left_alone(tmp_path: Path) -> None:
-    """Unasked questions are skipped with that reason, and asked within the hours."""
+def test_outside_its_hours_a_provider_is_not_called(tmp_path: Path) -> None:
+    """Requests are skipped with that reason, and sent within the hours."""
     now = datetime.now(UTC)
     closed = f"{now + timedelta(hours=2):%H:%M}-{now + timedelta(hours=3):%H:%M}"
     open_ = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=1):%H:%M}"
-    with serve_script(passes) as server:
+    with serve_script(answer_pass) as server:
         team = Team(tmp_path, server.url, pin={"limits": {"hours": closed}})
-        team.lake.write("traces", NIGHT, traces(5))
+        team.lake.write("traces", NIGHT, build_traces(5))
         assert team.score().skipped == 5
-        assert {(row.code, row.retryable) for row in team.rows()} == {("outside-hours", True)}
+        assert {(row.code, row.retryable) for row in team.read_scores()} == {
+            ("outside-hours", True)
+        }
         assert server.bodies == []
         team = Team(tmp_path, server.url, pin={"limits": {"hours": open_}})
         assert team.score().passed == 5
@@ -118,59 +120,61 @@ def test_retry_after_is_waited_for(tmp_path: Path) -> None:
 
     def script(body: dict[str, Any], seen: int) -> ServerReply:
         times.append(time.monotonic())
-        return passes(body) if seen else ServerReply(429, headers={"Retry-After": "1"})
+        return answer_pass(body) if seen else ServerReply(429, headers={"Retry-After": "1"})
 
     with serve_script(script) as server:
         team = Team(tmp_path, server.url)
-        team.lake.write("traces", NIGHT, traces(1))
+        team.lake.write("traces", NIGHT, build_traces(1))
         assert team.score().passed == 1
     assert times[1] - times[0] >= 1.0
 
 
-def test_a_ceiling_holds_over_all_that_is_asked(tmp_path: Path) -> None:
-    """No more than the share of the account's requests a minute, however fast it answers."""
+def test_a_ceiling_applies_to_all_calls(tmp_path: Path) -> None:
+    """No more than the share of the account's requests a minute is sent."""
     limits = {"requests_per_minute": 1200, "share": 0.5}
-    with serve_script(passes) as server:
+    with serve_script(answer_pass) as server:
         team = Team(tmp_path, server.url, pin={"limits": limits, "concurrency": 32})
-        team.lake.write("traces", NIGHT, traces(30))
+        team.lake.write("traces", NIGHT, build_traces(30))
         began = time.monotonic()
         assert team.score().passed == 30
         took = time.monotonic() - began
     assert took >= 30 / (1200 * 0.5 / 60) - 0.5
 
 
-def test_to_wait_under_a_low_ceiling_is_no_time_of_the_question(tmp_path: Path) -> None:
+def test_waiting_under_a_low_ceiling_does_not_count_to_the_deadline(tmp_path: Path) -> None:
     """Sixteen at once at two a second wait longer than their deadline, and all are answered."""
     limits = {"requests_per_minute": 120, "share": 1.0}
 
     def script(body: dict[str, Any], seen: int) -> ServerReply:
-        return passes(body)._replace(delay_s=0.2)
+        return answer_pass(body)._replace(delay_s=0.2)
 
     with serve_script(script) as server:
         team = Team(tmp_path, server.url, pin={"limits": limits, "deadline_s": 1.0})
-        team.lake.write("traces", NIGHT, traces(8))
+        team.lake.write("traces", NIGHT, build_traces(8))
         assert team.score().passed == 8
 
 
-def test_an_account_that_only_says_not_now_is_asked_no_more(tmp_path: Path) -> None:
-    """Some questions were rate-limited to their deadlines: the rest waits for another run."""
+def test_an_account_that_only_rate_limits_gets_no_further_calls(tmp_path: Path) -> None:
+    """After some requests are rate-limited to their deadlines, the rest waits for another run."""
     with serve_script(lambda body, seen: ServerReply(429, headers={"Retry-After": "1"})) as server:
         team = Team(tmp_path, server.url, pin={"deadline_s": 2.0})
-        team.lake.write("traces", NIGHT, traces(300))
+        team.lake.write("traces", NIGHT, build_traces(300))
         way = Route(team.lake, team.catalog, datetime.now(UTC))
         tally = team.score(ask=way)
         assert (tally.errored, tally.calls < 16) == (300, True)
-        assert {(row.code, row.retryable) for row in team.rows()} == {("rate-limited", True)}
-        asked = len(server.bodies)
-        team.lake.write("traces", NIGHT + timedelta(days=1), traces(20, NIGHT + timedelta(days=1)))
+        assert {(row.code, row.retryable) for row in team.read_scores()} == {("rate-limited", True)}
+        calls = len(server.bodies)
+        team.lake.write(
+            "traces", NIGHT + timedelta(days=1), build_traces(20, NIGHT + timedelta(days=1))
+        )
         assert team.score(NIGHT + timedelta(days=1), ask=way).errored == 20
-        assert len(server.bodies) == asked
+        assert len(server.bodies) == calls
 
 
 def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
-    """The scored traces are the start of the hash order, at the rate it reached."""
+    """The inclusion rate of the scored traces is the share the dollars reached."""
     prices = [{"since": "2026-01-01", "input": 500.0, "output": 500.0}]  # 12 tokens: 0.6 cents
-    with serve_script(passes) as server:
+    with serve_script(answer_pass) as server:
         team = Team(
             tmp_path,
             server.url,
@@ -178,43 +182,43 @@ def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
             judge={"max_tokens": 2},
             budget={"usd_per_day": 1.0},
         )
-        team.lake.write("traces", NIGHT, traces(200))
+        team.lake.write("traces", NIGHT, build_traces(200))
         tally = team.score()
         assert 0 < tally.calls == tally.passed < 167
         assert 0.6 < tally.usd <= 1.0
         assert tally.skipped == 200 - tally.passed
-        assert {row.inclusion for row in team.rows()} == {tally.passed / 200}
+        assert {row.inclusion for row in team.read_scores()} == {tally.passed / 200}
         assert team.score().calls <= 1
         assert team.score(day=TODAY + timedelta(days=1)).calls > 0
 
 
-def test_no_more_is_reserved_than_a_round_of_calls_ahead(tmp_path: Path) -> None:
+def test_few_calls_are_reserved_ahead(tmp_path: Path) -> None:
     """A crashed run costs the day its reservations, which are few."""
-    held = []
+    reserved = []
 
     def script(body: dict[str, Any], seen: int) -> ServerReply:
         with contextlib.closing(sqlite3.connect(tmp_path / "home" / "asking.sqlite")) as db:
-            held.extend(db.execute("select sum(reserved_calls) from purse").fetchone())
-        return passes(body)
+            reserved.extend(db.execute("select sum(reserved_calls) from purse").fetchone())
+        return answer_pass(body)
 
     with serve_script(script) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4}, budget={"calls_per_day": 100})
-        team.lake.write("traces", NIGHT, traces(60))
+        team.lake.write("traces", NIGHT, build_traces(60))
         assert team.score().passed == 60
-    assert 4 <= max(held) <= 3 * 4, "under way, ahead, and over but not yet booked"
+    assert 4 <= max(reserved) <= 3 * 4, "under way, ahead, and over but not yet booked"
 
 
 def test_a_call_whose_answer_was_lost_counts_in_the_days_budget(tmp_path: Path) -> None:
     """A call the provider may charge is booked once, in calls and in dollars."""
 
     def script(body: dict[str, Any], seen: int) -> ServerReply:
-        return passes(body) if seen else ServerReply(200, b"{not json")
+        return answer_pass(body) if seen else ServerReply(200, b"{not json")
 
     prices = [{"since": "2026-01-01", "input": 1.0, "output": 1.0}]
     with serve_script(script) as server:
         pin = {"concurrency": 2, "prices": prices}
         team = Team(tmp_path, server.url, pin=pin, budget={"calls_per_day": 11})
-        team.lake.write("traces", NIGHT, traces(20))
+        team.lake.write("traces", NIGHT, build_traces(20))
         tally = team.score()
         assert len(server.bodies) == 11
     shared = SharedState(team.lake)
@@ -223,46 +227,48 @@ def test_a_call_whose_answer_was_lost_counts_in_the_days_budget(tmp_path: Path) 
     assert (calls, usd > 2 * tally.usd) == (11, True)
 
 
-def spent(body: dict[str, Any], seen: int) -> ServerReply:
-    """The error of an account without money."""
+def answer_no_quota(body: dict[str, Any], seen: int) -> ServerReply:
+    """Answers with the error of an account without quota."""
     return ServerReply(
         429, {"error": {"code": "insufficient_quota", "message": "You exceeded it."}}
     )
 
 
-def test_an_account_without_quota_is_asked_no_more(tmp_path: Path) -> None:
+def test_an_account_without_quota_gets_no_further_calls(tmp_path: Path) -> None:
     """Calls under way fail once without a retry; all other questions wait for the next run."""
-    with serve_script(spent) as server:
+    with serve_script(answer_no_quota) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         for night in (NIGHT, NIGHT + timedelta(days=1)):
-            team.lake.write("traces", night, traces(300, night))
+            team.lake.write("traces", night, build_traces(300, night))
         way = Route(team.lake, team.catalog, datetime.now(UTC))
         began = time.monotonic()
         tally = team.score(ask=way)
         assert time.monotonic() - began < 5
         assert (tally.errored, tally.calls) == (300, 0)
-        assert {(row.code, row.retryable) for row in team.rows()} == {("quota-exhausted", True)}
+        assert {(row.code, row.retryable) for row in team.read_scores()} == {
+            ("quota-exhausted", True)
+        }
         assert 1 <= len(server.bodies) <= 4
-        asked = len(server.bodies)
+        calls = len(server.bodies)
         assert team.score(NIGHT + timedelta(days=1), ask=way).errored == 300
-        assert len(server.bodies) == asked, "no further call in this run"
-    with serve_script(passes) as server:
+        assert len(server.bodies) == calls, "no further call in this run"
+    with serve_script(answer_pass) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
         again = team.score(run_id="again", ask=Route(team.lake, team.catalog, datetime.now(UTC)))
-        assert (again.passed, again.errored) == (300, 0), "the next run asks anew"
+        assert (again.passed, again.errored) == (300, 0), "the next run sends them again"
 
 
 def test_a_key_that_is_refused_is_not_tried_on_every_trace(tmp_path: Path) -> None:
     """After a few refused questions and no answer the key is at fault, and the rest waits."""
     with serve_script(lambda body, seen: ServerReply(401, b"{}")) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
-        team.lake.write("traces", NIGHT, traces(300))
+        team.lake.write("traces", NIGHT, build_traces(300))
         assert team.score().errored == 300
         assert len(server.bodies) <= CircuitBreaker().threshold + 4
-    assert {(row.code, row.retryable) for row in team.rows()} == {("not-authorised", True)}
+    assert {(row.code, row.retryable) for row in team.read_scores()} == {("not-authorised", True)}
 
 
-def test_another_model_s_answers_are_paid_for_a_few_times_and_asked_anew_once_it_is_mended(
+def test_answers_from_another_model_end_the_calls_until_the_pin_is_corrected(
     tmp_path: Path,
 ) -> None:
     """The run makes no more calls to that model; other models of the account are unaffected."""
@@ -275,26 +281,26 @@ def test_another_model_s_answers_are_paid_for_a_few_times_and_asked_anew_once_it
 
     with serve_script(script) as server:
         team = Team(tmp_path / "a", server.url, pin={"concurrency": 4})
-        team.lake.write("traces", NIGHT, traces(100))
+        team.lake.write("traces", NIGHT, build_traces(100))
         way = Route(team.lake, team.catalog, datetime.now(UTC))
         assert team.score(ask=way).errored == 100
-        asked = len(server.bodies)
-        assert asked <= CircuitBreaker().threshold + 4
-        assert {(row.code, row.retryable) for row in team.rows()} == {("other-model", True)}
+        calls = len(server.bodies)
+        assert calls <= CircuitBreaker().threshold + 4
+        assert {(row.code, row.retryable) for row in team.read_scores()} == {("other-model", True)}
         assert team.score(NIGHT, run_id="same", ask=way).errored == 100
-        assert len(server.bodies) == asked, "no further call in this run"
+        assert len(server.bodies) == calls, "no further call in this run"
         right = Team(tmp_path / "b", server.url, pin={"model": "m-8-2026-01-01"})
-        right.lake.write("traces", NIGHT, traces(100))
+        right.lake.write("traces", NIGHT, build_traces(100))
         also = Route(right.lake, right.catalog, way.now, way.closed)
         assert right.score(ask=also).passed == 100
         named = Team(tmp_path / "a", server.url, pin={"answers_as": ["m-9"]})
         assert named.score(run_id="named").passed == 100
 
 
-def test_weights_that_were_not_the_pinned_ones_leave_their_night_open(
+def test_weights_that_are_not_the_pinned_ones_leave_their_night_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the file is corrected, the next run asks."""
+    """All their requests remain for the next run."""
     package = tmp_path / "night_weights"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -302,24 +308,26 @@ def test_weights_that_were_not_the_pinned_ones_leave_their_night_open(
     monkeypatch.syspath_prepend(str(tmp_path))
     pin = {"provider": "embedded", "package": package.name, "model": "w.gguf", "sha256": "0" * 64}
     team = Team(tmp_path, "", pin={"base_url": None, **pin})
-    team.lake.write("traces", NIGHT, traces(3))
+    team.lake.write("traces", NIGHT, build_traces(3))
     assert team.score().skipped == 3
-    assert {(row.code, row.retryable) for row in team.rows()} == {("other-weights", True)}
+    assert {(row.code, row.retryable) for row in team.read_scores()} == {("other-weights", True)}
     night, nothing = NightTraces(team.lake, NIGHT), GoldAndLabels.of(team.root, [])
     again = build_worklist(team.lake, night, team.evaluator, nothing)
     assert len(again.wanted) == again.remaining == 3
 
 
-def test_a_refusal_of_one_question_is_not_the_keys(tmp_path: Path) -> None:
-    """Where others are answered in between, all other questions are asked."""
+def test_a_refusal_of_one_request_is_not_blamed_on_the_key(tmp_path: Path) -> None:
+    """Where others are answered in between, all other requests are sent."""
 
     def script(body: dict[str, Any], seen: int) -> ServerReply:
         return (
-            ServerReply(403, b"{}") if "0 word" in body["messages"][-1]["content"] else passes(body)
+            ServerReply(403, b"{}")
+            if "0 word" in body["messages"][-1]["content"]
+            else answer_pass(body)
         )
 
     with serve_script(script) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 1})
-        team.lake.write("traces", NIGHT, traces(60))
+        team.lake.write("traces", NIGHT, build_traces(60))
         tally = team.score()
     assert (tally.errored, tally.passed) == (6, 54)

@@ -16,36 +16,36 @@ from evals.calls import live
 from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop, Stopped
 from evals.storage import ledger
-from tests.evals.calls.catalog import NIGHT, Team, traces
+from tests.evals.calls.catalog import NIGHT, Team, build_traces
 from tests.evals.models.model_server import Script, ServerReply, build_completion, serve_script
 
 GRACE_S = 2.0
 LIMITED = {"limits": {"requests_per_minute": 2, "share": 1.0}}
 
 
-def passes(body: dict[str, Any], seen: int = 0) -> ServerReply:
-    """An answer that passes."""
+def answer_pass(body: dict[str, Any], seen: int = 0) -> ServerReply:
+    """Answers with a verdict that passes."""
     return ServerReply(200, build_completion(body, '{"critique": "c", "verdict": "pass"}'))
 
 
-def refuses(body: dict[str, Any], seen: int) -> ServerReply:
-    """A rate limit to be retried in half a minute."""
+def answer_rate_limit(body: dict[str, Any], seen: int) -> ServerReply:
+    """Answers with a rate limit to be retried in half a minute."""
     return ServerReply(429, headers={"Retry-After": "30"})
 
 
-def resets(body: dict[str, Any], seen: int) -> ServerReply:
-    """The provider is down: calls back off, then the circuit breaker opens."""
+def reset_connection(body: dict[str, Any], seen: int) -> ServerReply:
+    """Resets the connection: calls back off, then the circuit breaker opens."""
     return ServerReply(fault="reset")
 
 
-def hangs(body: dict[str, Any], seen: int) -> ServerReply:
-    """An answer that comes too late."""
-    return passes(body)._replace(delay_s=8.0)
+def answer_late(body: dict[str, Any], seen: int) -> ServerReply:
+    """Answers after the grace has ended."""
+    return answer_pass(body)._replace(delay_s=8.0)
 
 
 @contextmanager
-def stopped_after(seconds: float) -> Iterator[Stop]:
-    """A stop that another thread requests some seconds after calls began."""
+def stop_after(seconds: float) -> Iterator[Stop]:
+    """Requests a stop by another thread some seconds after calls began."""
     stop = Stop()
 
     def request() -> None:
@@ -65,13 +65,13 @@ def stopped_after(seconds: float) -> Iterator[Stop]:
 @pytest.mark.parametrize(
     ("script", "pin", "lost"),
     [
-        pytest.param(passes, LIMITED, 0, id="a turn under the ceiling"),
-        pytest.param(refuses, {}, 0, id="the provider's Retry-After"),
-        pytest.param(resets, {}, 0, id="a backoff"),
-        pytest.param(hangs, {}, 4, id="an answer"),
+        pytest.param(answer_pass, LIMITED, 0, id="a turn under the ceiling"),
+        pytest.param(answer_rate_limit, {}, 0, id="the provider's Retry-After"),
+        pytest.param(reset_connection, {}, 0, id="a backoff"),
+        pytest.param(answer_late, {}, 4, id="an answer"),
     ],
 )
-def test_a_stop_ends_whatever_is_waited_for(
+def test_a_stop_ends_every_wait(
     script: Script,
     pin: dict[str, Any],
     lost: int,
@@ -82,37 +82,37 @@ def test_a_stop_ends_whatever_is_waited_for(
     monkeypatch.setattr(live, "GRACE_S", GRACE_S)
     with serve_script(script) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4, **pin})
-        team.lake.write("traces", NIGHT, traces(40))
+        team.lake.write("traces", NIGHT, build_traces(40))
         began = time.monotonic()
-        with stopped_after(0.5) as stop, pytest.raises(Stopped):
+        with stop_after(0.5) as stop, pytest.raises(Stopped):
             team.score(ask=functools.partial(live.ask_live, stop=stop))
         assert time.monotonic() - began < 6
-    assert team.rows() == []
+    assert team.read_scores() == []
     sql = "select sum(spent_calls), sum(reserved_calls), sum(reserved_usd) from purse"
     spent, *reserved = SharedState(team.lake).db.execute(sql).fetchone()
     assert (spent, reserved) == (lost, [0, 0.0])
 
 
-def test_answers_within_the_grace_are_kept_and_no_question_follows(tmp_path: Path) -> None:
-    """Calls under way are paid anyway; the next run asks only the rest."""
-    with serve_script(lambda body, seen: passes(body)._replace(delay_s=0.4)) as server:
+def test_answers_within_the_grace_are_stored_and_no_call_follows(tmp_path: Path) -> None:
+    """Calls under way are paid and stored; the next run sends only the rest."""
+    with serve_script(lambda body, seen: answer_pass(body)._replace(delay_s=0.4)) as server:
         team = Team(tmp_path, server.url, pin={"concurrency": 4})
-        team.lake.write("traces", NIGHT, traces(10))
-        with stopped_after(0.6) as stop, pytest.raises(Stopped):
+        team.lake.write("traces", NIGHT, build_traces(10))
+        with stop_after(0.6) as stop, pytest.raises(Stopped):
             team.score(ask=functools.partial(live.ask_live, stop=stop))
-        kept = len(list(ledger.read_answers(team.lake.list_files("answers"))))
-        assert kept == len(server.bodies) in (4, 8)
-        assert team.score(run_id="again").calls == 10 - kept
+        stored = len(list(ledger.read_answers(team.lake.list_files("answers"))))
+        assert stored == len(server.bodies) in (4, 8)
+        assert team.score(run_id="again").calls == 10 - stored
         assert len(server.bodies) == 10
 
 
-def test_a_stop_before_the_first_question_asks_none(tmp_path: Path) -> None:
+def test_a_stop_before_the_first_call_makes_none(tmp_path: Path) -> None:
     """A stop requested before the event loop started ends the run, too."""
     stop = Stop()
-    assert not stop.request(), "nobody asks yet"
-    with serve_script(passes) as server:
+    assert not stop.request(), "no calls have begun"
+    with serve_script(answer_pass) as server:
         team = Team(tmp_path, server.url)
-        team.lake.write("traces", NIGHT, traces(3))
+        team.lake.write("traces", NIGHT, build_traces(3))
         with pytest.raises(Stopped):
             team.score(ask=functools.partial(live.ask_live, stop=stop))
         assert server.bodies == []

@@ -1,4 +1,4 @@
-"""Promises of the model this process serves: as many threads as there are idle cores for."""
+"""Promises of the model this process serves: it uses as many threads as cores are idle."""
 
 import os
 import subprocess
@@ -9,11 +9,11 @@ import pytest
 
 from evals.models import embedded
 
-pytestmark = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the kernel tells nothing")
+pytestmark = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="needs /proc/stat")
 
 
 def test_a_busy_core_is_not_counted_as_idle() -> None:
-    """As many busy processes as cores leave hardly any."""
+    """With as many busy processes as cores, fewer than half a core is idle."""
     cores = os.cpu_count() or 1
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
     try:
@@ -25,7 +25,9 @@ def test_a_busy_core_is_not_counted_as_idle() -> None:
     assert idle < 0.5
 
 
-def test_what_ended_a_minute_ago_takes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_high_load_average_takes_no_thread_from_idle_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Right after an installation the load average is high and the cores are idle."""
     monkeypatch.setattr(os, "getloadavg", lambda: (9.0, 9.0, 9.0))
     monkeypatch.setattr(embedded, "read_idle_seconds", iter([100.0, 101.0]).__next__)

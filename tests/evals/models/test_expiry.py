@@ -1,4 +1,4 @@
-"""Promises of expiry: the catalog or the provider says when a pin ends, and it is seen in time."""
+"""Promises of expiry: a pin's end, from the catalog or the provider, is reported in time."""
 
 import asyncio
 import hashlib
@@ -14,14 +14,14 @@ from evals import models
 from evals.models.expiry import write_model_list
 from evals.specs import ModelPin
 from evals.storage.lake import Lake
-from orchestration.cli.diagnosis import check_pins as findings
+from orchestration.cli.diagnosis import check_pins
 from tests.evals.models import model_server as server
 
 TODAY = date(2026, 11, 24)
 
 
 def pin(days: int | None = None, **keys: Any) -> ModelPin:
-    """A pin that ends in so many days, as the catalog says."""
+    """Builds a pin whose catalog entry expires in so many days."""
     ends = None if days is None else TODAY + timedelta(days=days)
     return ModelPin(**{"name": "m", "model": "m-1", "expires": ends, **keys})
 
@@ -31,33 +31,33 @@ def pin(days: int | None = None, **keys: Any) -> ModelPin:
     [(-1, "fail"), (0, "fail"), (29, "fail"), (30, "warn"), (89, "warn"), (90, "ok")],
 )
 def test_an_end_warns_under_90_days_and_fails_under_30(days: int, state: str) -> None:
-    """The day itself and what is over fail too."""
-    found = models.find_expiry(pin(days), {}, TODAY)
-    assert found is not None
-    assert (found.state, found.days_left, found.source) == (state, days, "catalog")
-    assert (TODAY + timedelta(days=days)).isoformat() in found.describe()
+    """A pin that ends today or has ended fails too."""
+    expiry = models.find_expiry(pin(days), {}, TODAY)
+    assert expiry is not None
+    assert (expiry.state, expiry.days_left, expiry.source) == (state, days, "catalog")
+    assert (TODAY + timedelta(days=days)).isoformat() in expiry.describe()
 
 
 @pytest.mark.parametrize(
     ("days", "words"),
     [(-3, "ended 3 days ago, on"), (-1, "ended 1 day ago"), (0, "ends today"), (1, "in 1 day, on")],
 )
-def test_an_end_is_told_as_a_person_would(days: int, words: str) -> None:
-    """What is over ended; the last day is today."""
-    found = models.find_expiry(pin(days), {}, TODAY)
-    assert found is not None
-    assert words in found.describe()
+def test_an_end_is_described_in_plain_words(days: int, words: str) -> None:
+    """A past date reads "ended", and the last day reads "today"."""
+    expiry = models.find_expiry(pin(days), {}, TODAY)
+    assert expiry is not None
+    assert words in expiry.describe()
 
 
-def test_nobody_having_said_is_no_end() -> None:
-    """No date is made up."""
+def test_a_pin_without_a_date_has_no_expiry() -> None:
+    """Without a date in the catalog and at the provider there is no expiry."""
     assert models.find_expiry(pin(), {}, TODAY) is None
 
 
-def test_a_provider_s_list_is_read_and_remembered(tmp_path: Path) -> None:
-    """`shutdown_date` of the model list counts until the catalog says otherwise."""
+def test_a_provider_s_list_is_read_and_stored(tmp_path: Path) -> None:
+    """`shutdown_date` of the model list counts unless the catalog has a date."""
     lake = Lake(tmp_path).open()
-    told = [
+    listing = [
         {
             "id": "m-1",
             "object": "model",
@@ -67,7 +67,7 @@ def test_a_provider_s_list_is_read_and_remembered(tmp_path: Path) -> None:
         },
         {"id": "m-2", "object": "model", "created": 1, "owned_by": "o", "shutdown_date": None},
     ]
-    with server.serve_script(lambda b, n: server.ServerReply(), told) as running:
+    with server.serve_script(lambda b, n: server.ServerReply(), listing) as running:
         here = pin(base_url=running.url)
         assert models.refresh_model_lists(lake, [here], TODAY) == {}
         (soon,) = models.list_expiring([here, pin(name="n", model="m-2")], lake, TODAY)
@@ -78,29 +78,29 @@ def test_a_provider_s_list_is_read_and_remembered(tmp_path: Path) -> None:
     assert models.list_expiring([here], lake, TODAY) == [soon]
 
 
-def test_another_server_s_list_says_nothing_of_this_one(tmp_path: Path) -> None:
+def test_a_model_list_counts_for_its_own_server_alone(tmp_path: Path) -> None:
     """Two servers may call different models by one name."""
     lake = Lake(tmp_path).open()
     write_model_list(lake, pin(base_url="http://a/v1"), {"m-1": TODAY}, TODAY)
     assert models.list_expiring([pin(base_url="http://b/v1")], lake, TODAY) == []
 
 
-def test_doctor_tells_ends_and_promises() -> None:
-    """Each model has its findings: what its id promises, and until when it is served."""
-    known = {
+def test_doctor_reports_ends_and_unpinned_ids() -> None:
+    """Each model's findings cover its id and its expiry."""
+    pins = {
         "m": pin(20, model="claude-opus-4-6", base_url="http://a/v1"),
         "n": pin(None, name="n"),
     }
-    catalog: Any = type("C", (), {"models": known})
-    found = [(f.state, f.about) for f in findings(catalog, {}, TODAY)]
-    assert found[0] == ("fail", "model m")
-    assert ("warn", "model n") in found
+    catalog: Any = type("C", (), {"models": pins})
+    findings = [(f.state, f.about) for f in check_pins(catalog, {}, TODAY)]
+    assert findings[0] == ("fail", "model m")
+    assert ("warn", "model n") in findings
 
 
-def test_doctor_tells_weights_that_are_not_the_pinned_file(
+def test_doctor_fails_weights_that_are_not_the_pinned_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before a night skips its judges for it."""
+    """Doctor reports them before a night skips its judges."""
     package = tmp_path / "doctored_weights"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -109,98 +109,98 @@ def test_doctor_tells_weights_that_are_not_the_pinned_file(
     right = hashlib.sha256(b"weights").hexdigest()
     for digest, state in ((right, "ok"), ("0" * 64, "fail")):
         weights = {"provider": "embedded", "model": "w.gguf", "package": package.name}
-        known = {"m": pin(**weights, sha256=digest)}
-        catalog: Any = type("C", (), {"models": known})
-        assert [f.state for f in findings(catalog, {}, TODAY)] == [state]
+        pins = {"m": pin(**weights, sha256=digest)}
+        catalog: Any = type("C", (), {"models": pins})
+        assert [f.state for f in check_pins(catalog, {}, TODAY)] == [state]
 
 
-def test_a_list_is_a_small_document(tmp_path: Path) -> None:
-    """It holds dates and no key."""
+def test_a_stored_list_has_dates_and_no_key(tmp_path: Path) -> None:
+    """The stored document is the day it was read and each model's end."""
     lake = Lake(tmp_path).open()
     write_model_list(lake, pin(), {"m-1": TODAY}, TODAY)
-    kept = json.loads((tmp_path / "model_lists.json").read_text())
-    assert kept == {"openai": {"read": "2026-11-24", "ends": {"m-1": "2026-11-24"}}}
+    stored = json.loads((tmp_path / "model_lists.json").read_text())
+    assert stored == {"openai": {"read": "2026-11-24", "ends": {"m-1": "2026-11-24"}}}
 
 
 @pytest.fixture
-def openai_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModelPin]:
-    """OpenAI at another address, as its own client takes it from the environment; its pin."""
+def configure_openai(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModelPin]:
+    """Points OpenAI's own client to another address by the environment; returns its pin."""
 
-    def at(url: str) -> ModelPin:
+    def configure(url: str) -> ModelPin:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
         return pin()
 
-    return at
+    return configure
 
 
-def fresh(lake: Lake, asked: ModelPin, today: date) -> None:
-    """What a night does once its questions are asked."""
+def refresh_daily(lake: Lake, pin: ModelPin, today: date) -> None:
+    """Refreshes the pin's model list as a night does."""
 
-    async def done() -> None:
-        client = models.open_client(asked)
+    async def refresh() -> None:
+        client = models.open_client(pin)
         await models.refresh_model_list_daily(lake, client, today)
         await client.close()
 
-    asyncio.run(done())
+    asyncio.run(refresh())
 
 
-def test_openai_s_list_is_read_once_a_day_beside_the_questions(
-    tmp_path: Path, openai_at: Callable[[str], ModelPin]
+def test_openai_s_list_is_read_once_a_day(
+    tmp_path: Path, configure_openai: Callable[[str], ModelPin]
 ) -> None:
-    """The first night of a day reads it, the next day's reads it anew."""
+    """The first night of a day reads it, and the next day's first night reads it again."""
     lake = Lake(tmp_path).open()
-    told = [{"id": "m-1", "object": "model", "created": 1, "owned_by": "o"}]
-    told[0]["shutdown_date"] = "2026-12-11"
-    with server.serve_script(lambda b, n: server.ServerReply(), told) as running:
-        asked = openai_at(running.url)
+    listing = [{"id": "m-1", "object": "model", "created": 1, "owned_by": "o"}]
+    listing[0]["shutdown_date"] = "2026-12-11"
+    with server.serve_script(lambda b, n: server.ServerReply(), listing) as running:
+        served = configure_openai(running.url)
         for _ in range(3):
-            fresh(lake, asked, TODAY)
-        assert [one.path for one in running.requests] == ["/v1/models"]
-        (soon,) = models.list_expiring([asked], lake, TODAY)
+            refresh_daily(lake, served, TODAY)
+        assert [request.path for request in running.requests] == ["/v1/models"]
+        (soon,) = models.list_expiring([served], lake, TODAY)
         assert (soon.state, soon.source, soon.on) == ("fail", "provider", date(2026, 12, 11))
-        told[0]["shutdown_date"] = "2027-12-11"
-        fresh(lake, asked, TODAY + timedelta(days=1))
-        assert models.list_expiring([asked], lake, TODAY) == []
+        listing[0]["shutdown_date"] = "2027-12-11"
+        refresh_daily(lake, served, TODAY + timedelta(days=1))
+        assert models.list_expiring([served], lake, TODAY) == []
         assert len(running.requests) == 2
 
 
-def test_a_list_that_cannot_be_read_is_left_for_the_day_and_what_it_said_stands(
-    tmp_path: Path, openai_at: Callable[[str], ModelPin]
+def test_an_unreadable_list_is_not_tried_twice_a_day_and_the_old_dates_count(
+    tmp_path: Path, configure_openai: Callable[[str], ModelPin]
 ) -> None:
-    """No judge waits for it twice, and no end is forgotten."""
+    """It is requested once a day, and the dates stored before still count."""
     lake = Lake(tmp_path).open()
-    asked = openai_at("http://127.0.0.1:1/v1")
-    write_model_list(lake, asked, {"m-1": TODAY + timedelta(days=50)}, TODAY - timedelta(days=1))
+    served = configure_openai("http://127.0.0.1:1/v1")
+    write_model_list(lake, served, {"m-1": TODAY + timedelta(days=50)}, TODAY - timedelta(days=1))
     with server.serve_script(
         lambda b, n: server.ServerReply(), server.ServerReply(500, b"{}")
     ) as running:
-        asked = openai_at(running.url)
+        served = configure_openai(running.url)
         for _ in range(3):
-            fresh(lake, asked, TODAY)
+            refresh_daily(lake, served, TODAY)
         assert len(running.requests) == 1
-        (soon,) = models.list_expiring([asked], lake, TODAY)
+        (soon,) = models.list_expiring([served], lake, TODAY)
         assert (soon.state, soon.days_left) == ("warn", 50)
-        fresh(lake, asked, TODAY + timedelta(days=1))
+        refresh_daily(lake, served, TODAY + timedelta(days=1))
         assert len(running.requests) == 2
 
 
-def test_whoever_speaks_like_openai_is_asked_for_its_list(tmp_path: Path) -> None:
-    """A gateway or a region of its own passes the ends on; where none is told, none is known."""
+def test_a_compatible_server_s_list_is_read(tmp_path: Path) -> None:
+    """A gateway's shutdown dates count; without one there is no expiry."""
     lake = Lake(tmp_path).open()
-    told = [{"id": "m-1", "object": "model", "created": 1, "owned_by": "o"}]
-    with server.serve_script(lambda b, n: server.ServerReply(), told) as running:
-        asked = pin(base_url=running.url)
-        fresh(lake, asked, TODAY)
-        assert models.list_expiring([asked], lake, TODAY) == []
-        told[0]["shutdown_date"] = "2026-12-11"
-        fresh(lake, asked, TODAY + timedelta(days=1))
-        (soon,) = models.list_expiring([asked], lake, TODAY)
+    listing = [{"id": "m-1", "object": "model", "created": 1, "owned_by": "o"}]
+    with server.serve_script(lambda b, n: server.ServerReply(), listing) as running:
+        served = pin(base_url=running.url)
+        refresh_daily(lake, served, TODAY)
+        assert models.list_expiring([served], lake, TODAY) == []
+        listing[0]["shutdown_date"] = "2026-12-11"
+        refresh_daily(lake, served, TODAY + timedelta(days=1))
+        (soon,) = models.list_expiring([served], lake, TODAY)
         assert (soon.state, soon.source) == ("fail", "provider")
 
 
 def test_a_model_served_in_process_has_no_list(tmp_path: Path) -> None:
-    """Nobody is asked."""
+    """No request is made for it."""
     lake = Lake(tmp_path).open()
     with server.serve_script(lambda b, n: server.ServerReply(), []) as running:
         own = pin(provider="embedded", package="p", sha256="0" * 64)

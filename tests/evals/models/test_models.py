@@ -1,4 +1,4 @@
-"""Promises of the model client: every way to be asked works, every failure has a stable code."""
+"""Promises of the model client: every request shape works, every failure has a stable code."""
 
 import asyncio
 import email.utils
@@ -15,56 +15,58 @@ from evals.models import Limits, ModelError, Reply, Request
 from evals.specs import ModelPin, Price
 from tests.evals.models import model_server as server
 
-ASKED = Request(({"role": "user", "content": "?"},), 10, 0.0, 1)
-YES_NO = Request(ASKED.messages, 1, 0.0, 1, yes_no=True)
-BY_SCHEMA = Request(ASKED.messages, 10, 0.0, 1, schema={"type": "object"})
+REQUEST = Request(({"role": "user", "content": "?"},), 10, 0.0, 1)
+YES_NO = Request(REQUEST.messages, 1, 0.0, 1, yes_no=True)
+BY_SCHEMA = Request(REQUEST.messages, 10, 0.0, 1, schema={"type": "object"})
 Bodies = list[dict[str, Any]]
 
 
-def once(pin: ModelPin, request: Request = ASKED, key: str | None = "k") -> Reply:
-    """One question to a pin's server."""
+def send_request(pin: ModelPin, request: Request = REQUEST, key: str | None = "k") -> Reply:
+    """Sends one request to a pin's server."""
 
-    async def asked() -> Reply:
+    async def send() -> Reply:
         client = models.OpenAIClient(pin, pin.base_url, models.Key(key))
         try:
             return await client.ask(request)
         finally:
             await client.close()
 
-    return asyncio.run(asked())
+    return asyncio.run(send())
 
 
-def ask(script: Any, request: Request = ASKED, seen: Bodies | None = None, **keys: Any) -> Reply:
-    """One question to a server that follows a script."""
+def run_script(
+    script: Any, request: Request = REQUEST, seen: Bodies | None = None, **keys: Any
+) -> Reply:
+    """Sends one request to a server that follows a script."""
     with server.serve_script(script) as running:
         pin = ModelPin(**{"name": "m", "model": "m-1", "base_url": running.url, **keys})
         try:
-            return once(pin, request)
+            return send_request(pin, request)
         finally:
             (seen if seen is not None else []).extend(running.bodies)
 
 
-def says(text: str | None, **changes: Any) -> Any:
-    """A script of one chat completion."""
+def script_completion(text: str | None, **changes: Any) -> Any:
+    """Builds a script of one chat completion."""
     return lambda body, n: server.ServerReply(200, server.build_completion(body, text, **changes))
 
 
-def responds(text: str, **changes: Any) -> Any:
-    """A script of one Response."""
+def script_response(text: str, **changes: Any) -> Any:
+    """Builds a script of one Response."""
     return lambda body, n: server.ServerReply(200, server.build_response(body, text, **changes))
 
 
-def test_an_answer_comes_with_what_identifies_its_model() -> None:
-    """Model, fingerprint, creation time, tokens and what was sent are kept with the text."""
-    reply = ask(says("ok", system_fingerprint="f"))
+def test_a_reply_identifies_its_model() -> None:
+    """Its text comes with model, fingerprint, creation time, tokens and the parameters sent."""
+    reply = run_script(script_completion("ok", system_fingerprint="f"))
     assert reply == Reply("ok", None, "m-1", "f", 1, 10, 2, 0, "stop", 0.0, 1)
 
 
-def test_tokens_the_provider_had_cached_are_told_apart() -> None:
-    """They are charged less, so they are counted."""
+def test_cached_tokens_are_counted_apart() -> None:
+    """A reply counts the tokens that the provider had cached, which cost less."""
     usage = {"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 8}}
-    assert ask(says("ok", usage=usage)).tokens_cached == 8
-    assert ask(responds("ok"), api="responses").tokens_cached == 4
+    assert run_script(script_completion("ok", usage=usage)).tokens_cached == 8
+    assert run_script(script_response("ok"), api="responses").tokens_cached == 4
 
 
 @pytest.mark.parametrize(
@@ -89,15 +91,15 @@ def test_tokens_the_provider_had_cached_are_told_apart() -> None:
     ],
 )
 def test_a_status_has_its_code(status: int, body: Any, code: str, retryable: bool) -> None:
-    """What may pass is tried again, what may not is final, and each code has its sentence."""
+    """A passing fault is retryable, any other is final, and each code has a description."""
     with pytest.raises(ModelError) as raised:
-        ask(lambda b, n: server.ServerReply(status, body, {"Location": "/elsewhere"}))
+        run_script(lambda b, n: server.ServerReply(status, body, {"Location": "/elsewhere"}))
     assert (raised.value.code, raised.value.retryable) == (code, retryable)
     assert code in models.FAULTS
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("reply", "code"),
     [
         (server.ServerReply(fault="reset"), "connection"),
         (server.ServerReply(200, b"{" * 4000, fault="truncated"), "truncated-response"),
@@ -111,24 +113,24 @@ def test_a_status_has_its_code(status: int, body: Any, code: str, retryable: boo
     ],
 )
 @pytest.mark.parametrize("api", ["chat", "responses"])
-def test_a_fault_of_any_kind_is_an_error_that_may_pass(
-    said: server.ServerReply, code: str, api: str
+def test_a_broken_response_is_a_retryable_error(
+    reply: server.ServerReply, code: str, api: str
 ) -> None:
-    """Resets, cut answers, hangs and rubbish are never read as an answer."""
+    """Resets, truncated and malformed responses and timeouts are never read as an answer."""
     with pytest.raises(ModelError) as raised:
-        ask(lambda b, n: said, api=api, timeout_s=0.3)
+        run_script(lambda b, n: reply, api=api, timeout_s=0.3)
     assert (raised.value.code, raised.value.retryable) == (code, True)
     assert code in models.FAULTS
 
 
-def test_a_server_that_is_not_there_is_a_connection_that_failed() -> None:
-    """Nothing listens, and that is said."""
+def test_a_server_that_does_not_listen_is_a_connection_error() -> None:
+    """A refused connection has the code `connection`."""
     with pytest.raises(ModelError, match="connection"):
-        once(ModelPin(name="m", model="m-1", base_url="http://127.0.0.1:9/v1"))
+        send_request(ModelPin(name="m", model="m-1", base_url="http://127.0.0.1:9/v1"))
 
 
-def test_a_request_to_wait_is_heard() -> None:
-    """Seconds, milliseconds and a date are all understood; the date by the server's own clock."""
+def test_retry_after_is_read_in_every_form() -> None:
+    """It is read as seconds, milliseconds or a date, the date by the server's own clock."""
     now = "Sun, 06 Nov 2026 08:49:37 GMT"
     for headers, wait in (
         ({"Retry-After": "2.5"}, 2.5),
@@ -142,13 +144,13 @@ def test_a_request_to_wait_is_heard() -> None:
         )
         assert error.wait_s == wait, headers
     soon = email.utils.formatdate(time.time() + 1000, usegmt=True)
-    untold = models.faults.error_from_status(429, {"retry-after": soon}, b"").wait_s
-    assert untold is not None, "a server that tells no time means ours"
-    assert 900 < untold <= 1000
+    wait_by_own_clock = models.faults.error_from_status(429, {"retry-after": soon}, b"").wait_s
+    assert wait_by_own_clock is not None, "without a Date header our own clock counts"
+    assert 900 < wait_by_own_clock <= 1000
 
 
-def test_what_the_provider_still_allows_comes_with_answers_and_with_errors() -> None:
-    """Counts are numbers, times are seconds, and what is not said is not made up."""
+def test_rate_limits_come_with_answers_and_with_errors() -> None:
+    """Counts are numbers, times are seconds, and a missing or malformed header is None."""
     headers = {
         "x-ratelimit-limit-requests": "500",
         "x-ratelimit-remaining-requests": "499",
@@ -158,47 +160,49 @@ def test_what_the_provider_still_allows_comes_with_answers_and_with_errors() -> 
         "x-ratelimit-limit-tokens": "rubbish",
     }
     allowed = Limits(500, 499, 0.12, None, 29970, 361.5)
-    reply = ask(lambda b, n: server.ServerReply(200, server.build_completion(b, "ok"), headers))
+    reply = run_script(
+        lambda b, n: server.ServerReply(200, server.build_completion(b, "ok"), headers)
+    )
     assert reply.limits == allowed
-    assert ask(says("ok")).limits is None
+    assert run_script(script_completion("ok")).limits is None
     with pytest.raises(ModelError) as raised:
-        ask(lambda b, n: server.ServerReply(429, {}, {**headers, "Retry-After": "2"}))
+        run_script(lambda b, n: server.ServerReply(429, {}, {**headers, "Retry-After": "2"}))
     assert (raised.value.limits, raised.value.wait_s) == (allowed, 2.0)
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
-def test_what_comes_along_is_kept_where_it_is_what_the_api_promises(api: str) -> None:
-    """A moment or a fingerprint of another kind costs nothing but itself."""
-    says_so = says if api == "chat" else responds
-    for made in ("now", 10**40, -1, [1], {"a": 1}, None):
-        odd = {"created": made, "created_at": made, "system_fingerprint": {"a": 1}}
-        reply = ask(says_so("ok", **odd), api=api)
+def test_a_malformed_extra_field_is_dropped_alone(api: str) -> None:
+    """A creation time or a fingerprint of another type is None, and the answer is used."""
+    write_script = script_completion if api == "chat" else script_response
+    for created in ("now", 10**40, -1, [1], {"a": 1}, None):
+        odd = {"created": created, "created_at": created, "system_fingerprint": {"a": 1}}
+        reply = run_script(write_script("ok", **odd), api=api)
         assert (reply.text, reply.created, reply.fingerprint) == ("ok", None, None)
     ended = server.build_completion({"model": "m-1"}, "ok")
     ended["choices"][0]["finish_reason"] = 7
-    assert ask(lambda b, n: server.ServerReply(200, ended)).finish is None
+    assert run_script(lambda b, n: server.ServerReply(200, ended)).finish is None
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("count", [-1, 10**30, "many", [3]])
-def test_tokens_that_cannot_be_are_no_answer(api: str, count: Any) -> None:
-    """What a call cost is booked by them: less than nothing, or without end, is not believed."""
-    says_so = says if api == "chat" else responds
+def test_impossible_token_counts_are_refused(api: str, count: Any) -> None:
+    """A negative, huge or non-numeric count, by which costs are booked, is a malformed response."""
+    write_script = script_completion if api == "chat" else script_response
     used = dict.fromkeys(("prompt_tokens", "input_tokens"), count)
     with pytest.raises(ModelError, match="malformed-response"):
-        ask(says_so("ok", usage=used), api=api)
+        run_script(write_script("ok", usage=used), api=api)
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
-def test_a_key_that_the_server_repeats_is_not_kept(api: str) -> None:
-    """Not in the answer, nor in the model's name, nor in what came along."""
+def test_a_key_that_the_server_repeats_is_redacted(api: str) -> None:
+    """It is redacted in the answer, in the model's name and in the fingerprint."""
     key = "a-key-of-no-known-form"
-    says_so = says if api == "chat" else responds
-    script = says_so(f"you sent {key}", model=f"m {key}", system_fingerprint=key)
+    write_script = script_completion if api == "chat" else script_response
+    script = write_script(f"you sent {key}", model=f"m {key}", system_fingerprint=key)
     with server.serve_script(script) as running:
         pin = ModelPin(name="m", model="m-1", base_url=running.url, api=api)
         with pytest.raises(ModelError, match="other-model") as raised:
-            once(pin, key=key)
+            send_request(pin, key=key)
         assert running.requests[0].headers["authorization"] == f"Bearer {key}"
     assert raised.value.reply is not None
     assert raised.value.reply.text == "you sent [redacted:key]"
@@ -207,93 +211,112 @@ def test_a_key_that_the_server_repeats_is_not_kept(api: str) -> None:
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_an_answer_from_another_model_is_refused(api: str) -> None:
-    """An alias that answers with another model is an alarm, and still says what it cost."""
-    script = says("ok", model="m-2") if api == "chat" else responds("ok", model="m-2")
+    """The error carries the reply, so that its cost is booked."""
+    script = (
+        script_completion("ok", model="m-2")
+        if api == "chat"
+        else script_response("ok", model="m-2")
+    )
     with pytest.raises(ModelError) as raised:
-        ask(script, api=api)
+        run_script(script, api=api)
     assert (raised.value.code, raised.value.retryable) == ("other-model", True)
     assert raised.value.reply is not None
     assert (raised.value.reply.model, raised.value.reply.tokens_in) == ("m-2", 10)
 
 
-def test_a_documented_other_name_is_the_same_model() -> None:
-    """`answers_as` lists what else answers may name; `record` takes whoever answers an alias."""
-    assert ask(says("ok", model="m-2"), answers_as=("m-2",)).model == "m-2"
-    assert ask(says("ok", model="m-9"), pins="record").model == "m-9"
+def test_a_declared_alias_is_the_same_model() -> None:
+    """`answers_as` lists further names; `record` accepts any model that answers an alias."""
+    assert run_script(script_completion("ok", model="m-2"), answers_as=("m-2",)).model == "m-2"
+    assert run_script(script_completion("ok", model="m-9"), pins="record").model == "m-9"
     with pytest.raises(ModelError, match="other-model"):
-        ask(says("ok", model="m-9"), pins="record", model="gpt-4.1-2025-04-14")
+        run_script(script_completion("ok", model="m-9"), pins="record", model="gpt-4.1-2025-04-14")
 
 
 def test_a_refusal_is_an_error_and_not_a_verdict() -> None:
-    """A model that declines, or a filter that cuts, gives no answer that may pass later."""
+    """A model that declines and a content filter have codes of their own."""
     refused = server.build_completion({"model": "m-1"}, None)
     refused["choices"][0]["message"]["refusal"] = "I cannot"
     with pytest.raises(ModelError, match="model-refused"):
-        ask(lambda b, n: server.ServerReply(200, refused))
+        run_script(lambda b, n: server.ServerReply(200, refused))
     declined = server.build_response({"model": "m-1"}, "")
     declined["output"][1]["content"] = [{"type": "refusal", "refusal": "I cannot"}]
     with pytest.raises(ModelError, match="model-refused"):
-        ask(lambda b, n: server.ServerReply(200, declined), api="responses")
+        run_script(lambda b, n: server.ServerReply(200, declined), api="responses")
     filtered = server.build_completion({"model": "m-1"}, None)
     filtered["choices"][0]["finish_reason"] = "content_filter"
     with pytest.raises(ModelError, match="content-filter"):
-        ask(lambda b, n: server.ServerReply(200, filtered))
+        run_script(lambda b, n: server.ServerReply(200, filtered))
 
 
-def test_an_answer_that_ran_out_of_tokens_says_so() -> None:
-    """Why a text ended is kept, also where thinking left no word of it."""
+def test_a_truncated_answer_has_its_finish_reason() -> None:
+    """It is `length`, also where reasoning used all tokens and left no text."""
     cut = server.build_completion({"model": "m-1"}, None)
     cut["choices"][0]["finish_reason"] = "length"
-    assert ask(lambda b, n: server.ServerReply(200, cut))[0::8] == ("", "length")
-    half = responds("{", status="incomplete", incomplete_details={"reason": "max_output_tokens"})
-    assert ask(half, api="responses").finish == "length"
+    assert run_script(lambda b, n: server.ServerReply(200, cut))[0::8] == ("", "length")
+    half = script_response(
+        "{", status="incomplete", incomplete_details={"reason": "max_output_tokens"}
+    )
+    assert run_script(half, api="responses").finish == "length"
 
 
 def test_p_yes_is_read_from_the_first_token() -> None:
-    """Yes and no in any spelling share the probability between them, in both shapes."""
+    """Yes and no in any case and spacing share the probability, in both APIs."""
     top = [("Yes", 0.6), (" yes", 0.1), ("No", 0.1), ("Maybe", 0.2)]
     tokens = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in top]
     first = [{**tokens[0], "top_logprobs": tokens}]
     chat = server.build_completion({"model": "m-1"}, "Yes")
     chat["choices"][0]["logprobs"] = {"content": first}
-    said = server.build_response({"model": "m-1"}, "Yes")
-    said["output"][1]["content"][0]["logprobs"] = first
-    for api, body in (("chat", chat), ("responses", said)):
-        reply = ask(lambda b, n, body=body: server.ServerReply(200, body), YES_NO, api=api)
+    response = server.build_response({"model": "m-1"}, "Yes")
+    response["output"][1]["content"][0]["logprobs"] = first
+    for api, body in (("chat", chat), ("responses", response)):
+        reply = run_script(lambda b, n, body=body: server.ServerReply(200, body), YES_NO, api=api)
         assert reply.probability == pytest.approx(0.7 / 0.8)
 
 
-def test_each_endpoint_is_asked_in_its_own_words() -> None:
-    """Schema, seed, temperature and limits stand where chat and Responses look for them."""
+def test_each_api_gets_its_own_parameters() -> None:
+    """Schema, seed, temperature and limits are where chat and Responses expect them."""
     seen: Bodies = []
-    ask(says("ok"), BY_SCHEMA, seen)
-    ask(responds("ok"), BY_SCHEMA, seen, api="responses")
-    chat, said = seen
+    run_script(script_completion("ok"), BY_SCHEMA, seen)
+    run_script(script_response("ok"), BY_SCHEMA, seen, api="responses")
+    chat, response = seen
     assert (chat["max_tokens"], chat["temperature"], chat["seed"]) == (10, 0.0, 1)
     assert chat["response_format"]["json_schema"]["schema"] == {"type": "object"}
-    assert (said["max_output_tokens"], said["temperature"], said["store"]) == (16, 0.0, False)
-    assert said["text"]["format"]["schema"] == {"type": "object"}
-    assert "seed" not in said
-    assert said["input"] == chat["messages"]
+    assert (response["max_output_tokens"], response["temperature"], response["store"]) == (
+        16,
+        0.0,
+        False,
+    )
+    assert response["text"]["format"]["schema"] == {"type": "object"}
+    assert "seed" not in response
+    assert response["input"] == chat["messages"]
 
 
-def test_a_model_that_thinks_is_asked_without_a_temperature() -> None:
-    """Told by its id or in the pin; what was not sent is not recorded as sent."""
+def test_a_reasoning_model_gets_no_temperature() -> None:
+    """It is recognised by its id or by its pin, and a parameter not sent is not recorded."""
     seen: Bodies = []
-    reply = ask(says("ok"), ASKED, seen, model="gpt-5-2025-08-07", reasoning_effort="low")
+    reply = run_script(
+        script_completion("ok"), REQUEST, seen, model="gpt-5-2025-08-07", reasoning_effort="low"
+    )
     assert (seen[0]["max_completion_tokens"], seen[0]["reasoning_effort"]) == (10, "low")
     assert not {"max_tokens", "temperature"} & set(seen[0])
     assert (reply.temperature, reply.seed) == (None, 1)
-    ask(responds("ok"), ASKED, seen, reasoning=True, reasoning_effort="low", api="responses")
+    run_script(
+        script_response("ok"),
+        REQUEST,
+        seen,
+        reasoning=True,
+        reasoning_effort="low",
+        api="responses",
+    )
     assert seen[1]["reasoning"] == {"effort": "low"}
     assert "temperature" not in seen[1]
 
 
-def test_a_server_without_schemas_is_not_sent_one() -> None:
-    """`structured: false` leaves the shape to the words of the question."""
+def test_a_server_without_schemas_gets_none() -> None:
+    """`structured: false` sends no response format."""
     seen: Bodies = []
-    ask(says("ok"), BY_SCHEMA, seen, structured=False)
-    ask(responds("ok"), BY_SCHEMA, seen, structured=False, api="responses")
+    run_script(script_completion("ok"), BY_SCHEMA, seen, structured=False)
+    run_script(script_response("ok"), BY_SCHEMA, seen, structured=False, api="responses")
     assert "response_format" not in seen[0]
     assert "text" not in seen[1]
 
@@ -305,8 +328,8 @@ def test_a_server_without_schemas_is_not_sent_one() -> None:
         ("responses", "/openai/responses?api-version=2025-04-01"),
     ],
 )
-def test_a_deployment_on_azure_is_asked_where_azure_expects_it(api: str, path: str) -> None:
-    """The deployment stands in the address, the key in `api-key`, the model in the answer."""
+def test_an_azure_deployment_is_called_at_azures_address(api: str, path: str) -> None:
+    """The deployment is in the path, the key in `api-key`, the model in the answer."""
     shape = server.build_completion if api == "chat" else server.build_response
     base = "gpt-4.1-mini-2025-04-14"
     with server.serve_script(
@@ -318,7 +341,7 @@ def test_a_deployment_on_azure_is_asked_where_azure_expects_it(api: str, path: s
             "api_version": "2025-04-01",
         }
         pin = ModelPin.model_validate({"name": "m", "model": base, "azure": where, "api": api})
-        assert once(pin, key="azure-key").model == base
+        assert send_request(pin, key="azure-key").model == base
         assert running.requests[0].path == path
         assert running.requests[0].headers["api-key"] == "azure-key"
         assert running.bodies[0]["model"] == "judge"
@@ -328,25 +351,25 @@ def test_a_key_goes_to_its_own_server_alone(monkeypatch: pytest.MonkeyPatch) -> 
     """OpenAI's key is not sent to another server; a pin names the variable of its own."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
     monkeypatch.setenv("OTHER_KEY", " sk-other\n")
-    with server.serve_script(says("ok")) as running:
+    with server.serve_script(script_completion("ok")) as running:
         pin = ModelPin(name="m", model="m-1", base_url=running.url)
 
-        async def both() -> None:
-            for one in (pin, pin.model_copy(update={"api_key_env": "OTHER_KEY"})):
-                client = models.open_client(one)
-                await client.ask(ASKED)
+        async def send_both() -> None:
+            for server_pin in (pin, pin.model_copy(update={"api_key_env": "OTHER_KEY"})):
+                client = models.open_client(server_pin)
+                await client.ask(REQUEST)
                 await client.close()
 
-        asyncio.run(both())
-        sent = [asked.headers.get("authorization") for asked in running.requests]
+        asyncio.run(send_both())
+        sent = [request_header.headers.get("authorization") for request_header in running.requests]
         assert sent == [None, "Bearer sk-other"]
 
 
-def test_text_no_server_reads_is_still_asked_about() -> None:
-    """Half a surrogate pair in a trace costs that character, not the answer."""
+def test_text_that_is_not_utf_8_is_still_sent() -> None:
+    """Half a surrogate pair in a trace loses that character, not the answer."""
     seen: Bodies = []
     broken = Request(({"role": "user", "content": "a\ud800b"},), 10, 0.0, 1)
-    assert ask(says("ok"), broken, seen).text == "ok"
+    assert run_script(script_completion("ok"), broken, seen).text == "ok"
     assert seen[0]["messages"][0]["content"] == "a?b"
 
 
@@ -361,7 +384,7 @@ def test_a_cost_is_the_price_of_its_night() -> None:
 
 
 def test_cached_tokens_and_batches_cost_less() -> None:
-    """A batch pays its part of everything; cached tokens pay their own price where one is told."""
+    """A batch costs half of everything; cached tokens cost their own price where there is one."""
     price = Price(since=date(2026, 1, 1), input=10, output=20, cached=1)
     pin, night = ModelPin(name="m", model="m-1", prices=(price,)), date(2026, 2, 1)
     assert models.compute_cost(pin, night, 1_000_000, 0, cached=400_000) == 6.4
@@ -370,8 +393,8 @@ def test_cached_tokens_and_batches_cost_less() -> None:
     assert models.compute_cost(plain, night, 1_000_000, 0, cached=400_000) == 10.0
 
 
-def test_a_model_without_its_key_is_unavailable_and_says_which() -> None:
-    """The reason is a stable word, the message names the variable and not its value."""
+def test_a_model_without_its_key_is_unavailable_and_names_it() -> None:
+    """The reason is a stable code, and the message names the variable."""
     pin = ModelPin(name="m", model="m-1", api_key_env="ANDON_TEST_KEY")
     assert models.why_unavailable(pin, {}) == "no-key"
     assert models.why_unavailable(pin, {"ANDON_TEST_KEY": "k"}) is None

@@ -17,7 +17,7 @@ import dagster as dg
 from evals.reports.assembly import count_awaited
 from evals.runs import night_locks
 from evals.storage import night_state
-from tests.evals.calls.batch_night import NIGHT, BatchLine, catalog_at
+from tests.evals.calls.batch_night import NIGHT, BatchTeam, write_batch_catalog
 from tests.evals.models.batch_server import serve_batches
 
 AFTER, SAME = NIGHT + timedelta(days=1), NIGHT + timedelta(days=2)
@@ -45,22 +45,22 @@ def main() -> None:
     moments: dict[str, Any] = {}
     with dg.DagsterInstance.ephemeral() as instance:
         with serve_batches() as server:
-            catalog_at(folder / "catalog", server.url)
+            write_batch_catalog(folder / "catalog", server.url)
             moments["none"] = evaluate_sensor(instance)
-            line = BatchLine(folder)
+            team = BatchTeam(folder)
             own = {NIGHT: ["good", "bad"], AFTER: ["good", "of its own"], SAME: ["bad"]}
             for night, outputs in own.items():
-                line.night(*outputs, night=night)
-                night_locks.move_lock(line.lake, line.catalog, night, "chat")
-                line.ask(night=night)
+                team.write_night(*outputs, night=night)
+                night_locks.move_lock(team.lake, team.catalog, night, "chat")
+                team.score(night=night)
                 night_state.update_state(
-                    line.lake, night, **count_awaited(line.lake, night)._asdict()
+                    team.lake, night, **count_awaited(team.lake, night)._asdict()
                 )
             moments["out"] = evaluate_sensor(instance)
             server.state.finish(only="batch_1")
             moments["back"] = evaluate_sensor(instance)
             moments["looked again"] = evaluate_sensor(instance)
-            taken = line.back()
+            taken = team.collect()
             moments["taken in"] = {
                 **evaluate_sensor(instance),
                 "taken": [one.night for one in taken],
