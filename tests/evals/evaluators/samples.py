@@ -17,30 +17,30 @@ NOON = datetime.datetime(2026, 10, 1, 12, tzinfo=datetime.UTC)
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No name is resolved and no connection made while a guardrail works."""
+    """Refuses name resolution and connections while a guardrail runs."""
 
-    def refused(*_: Any, **__: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("a guardrail reached for the network")
 
-    monkeypatch.setattr(socket, "getaddrinfo", refused)
-    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-def run(name: str, output: str, **params: Any) -> Any:
-    """A check's result on an output."""
+def run_text_check(name: str, output: str, **params: Any) -> Any:
+    """Runs a text check on an output."""
     trace = Trace(trace_id="t", ts=NOON, app="a", output=output)
     check = registry.shipped_types()[name]
     assert isinstance(check, TextCheck)
     return check.run(trace, params)
 
 
-def joined(*parts: str) -> str:
-    """A made-up secret put together here, so that no scanner finds it in this file."""
+def join_parts(*parts: str) -> str:
+    """Joins a made-up secret, so that no scanner reports this file."""
     return "".join(parts)
 
 
 B64 = "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MGFiY2RlZmdoaWprbG1ub3BxcnN0dXY"
-FOUND = [
+SAMPLES = [
     ("email", "jane.doe+x@example.co.uk"),
     ("email", "müller@exämple.de"),
     ("card", "4111 1111 1111 1111"),
@@ -52,20 +52,23 @@ FOUND = [
     ("ip", "2001:db8::8a2e:370:7334"),
     ("phone", "(415) 555-2671"),
     ("phone", "+44 20 7946 0958"),
-    ("aws-key", joined("AKIA", "IOSFODNN7EXAMPLQ")),
-    ("github-token", joined("ghp_", "abcdefghijklmnopqrstuvwxyz0123456789")),
-    ("github-pat", joined("github_pat_", "11ABCDEFG0abcdefghij_klmnopq")),
-    ("gitlab-token", joined("glpat-", "abcdefghij0123456789")),
-    ("google-key", joined("AIza", "SyA1234567890abcdefghijklmnopqrstuv")),
-    ("jwt", joined("eyJhbGciOiJIUzI1NiJ9.", "eyJzdWIiOiIxIn0.", "dozjgNryP4J3jVmNHl0w5N_XgL0n3I9")),
-    ("openai-key", joined("sk-proj-", "a1" * 10, "T3BlbkFJ", "b2" * 10)),
-    ("slack-token", joined("xoxb-", "123456789012-123456789012-abcdefabcdef")),
-    ("stripe-key", joined("sk_live_", "4eC39HqLyjWDarjtT1zdp7dc")),
-    ("sendgrid-key", joined("SG.", "a" * 22, ".", "b" * 43)),
-    ("azure-key", joined("AccountKey=", "a1" * 43, "==")),
-    ("telegram-token", joined("110201543:", "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1")),
-    ("pypi-token", joined("pypi-AgEIcHlwaS5vcmc", "a1" * 36)),
-    ("anthropic-key", joined("sk-ant-", "api03-abcdefghijklmnopqrst")),
+    ("aws-key", join_parts("AKIA", "IOSFODNN7EXAMPLQ")),
+    ("github-token", join_parts("ghp_", "abcdefghijklmnopqrstuvwxyz0123456789")),
+    ("github-pat", join_parts("github_pat_", "11ABCDEFG0abcdefghij_klmnopq")),
+    ("gitlab-token", join_parts("glpat-", "abcdefghij0123456789")),
+    ("google-key", join_parts("AIza", "SyA1234567890abcdefghijklmnopqrstuv")),
+    (
+        "jwt",
+        join_parts("eyJhbGciOiJIUzI1NiJ9.", "eyJzdWIiOiIxIn0.", "dozjgNryP4J3jVmNHl0w5N_XgL0n3I9"),
+    ),
+    ("openai-key", join_parts("sk-proj-", "a1" * 10, "T3BlbkFJ", "b2" * 10)),
+    ("slack-token", join_parts("xoxb-", "123456789012-123456789012-abcdefabcdef")),
+    ("stripe-key", join_parts("sk_live_", "4eC39HqLyjWDarjtT1zdp7dc")),
+    ("sendgrid-key", join_parts("SG.", "a" * 22, ".", "b" * 43)),
+    ("azure-key", join_parts("AccountKey=", "a1" * 43, "==")),
+    ("telegram-token", join_parts("110201543:", "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1")),
+    ("pypi-token", join_parts("pypi-AgEIcHlwaS5vcmc", "a1" * 36)),
+    ("anthropic-key", join_parts("sk-ant-", "api03-abcdefghijklmnopqrst")),
     (
         "private-key",
         f"-----BEGIN RSA PRIVATE KEY-----\n{B64}\n{B64}=\n-----END RSA PRIVATE KEY-----",

@@ -1,6 +1,6 @@
 """Promises of versions: a check that behaves differently has another behaviour number.
 
-`behaviour.json` holds what each check makes of small fixtures under its present number. Where a
+`behaviour.json` has each check's results on small fixtures under its present number. Where a
 verdict changes, raise the check's number and record again with
 `python -m tests.evals.evaluators.test_behaviour`.
 """
@@ -66,66 +66,67 @@ PARAMS: dict[str, dict[str, Any]] = {
 }
 
 
-def trace(output: str) -> Trace:
-    """A trace that answers `output`."""
-    asked = "It was 1500, now 20% off. What does it cost?"
-    ended: AnswerStatus = "ok" if output else "empty"
+def build_trace(output: str) -> Trace:
+    """Builds a trace with this output."""
+    question = "It was 1500, now 20% off. What does it cost?"
+    status: AnswerStatus = "ok" if output else "empty"
     at = datetime(2026, 10, 1, tzinfo=UTC)
-    return Trace("t", at, "app", output, asked, context="1,299", status=ended)
+    return Trace("t", at, "app", output, question, context="1,299", status=status)
 
 
-def behaviour() -> dict[str, Any]:
-    """What every check makes of the fixtures, under its number."""
-    found: dict[str, Any] = {}
+def describe_behaviour() -> dict[str, Any]:
+    """Describes every check's results on the fixtures, under its number."""
+    behaviours: dict[str, Any] = {}
     for name, check in sorted(registry.shipped_types().items()):
         if isinstance(check, CodeCheck):
             rows = [
-                check.run(trace(output), PARAMS.get(name, {}), gold)
+                check.run(build_trace(output), PARAMS.get(name, {}), gold)
                 for output in OUTPUTS
                 for gold in GOLD.get(name, (None,))
             ]
             group = "guardrail" if isinstance(check, TextCheck) else "scorer"
-            found[f"{group} {name} {check.behaviour}"] = [plain(row) for row in rows]
+            behaviours[f"{group} {name} {check.behaviour}"] = [encode_result(row) for row in rows]
     judge = Judge(judge="j", asks="?", model="m", system="Judge.")
-    asked = [
-        dataclasses.asdict(judges.build_request(judge, trace(output), None)) for output in OUTPUTS
+    requests = [
+        dataclasses.asdict(judges.build_request(judge, build_trace(output), None))
+        for output in OUTPUTS
     ]
-    found[f"judge rendering {judges.RENDERING}"] = json.loads(json.dumps(asked))
-    answers = [judges.read_verdict(judge, said(answer)) for answer in ANSWERS]
-    found[f"judge reading {judges.BEHAVIOUR}"] = [plain(row) for row in answers]
-    return found
+    behaviours[f"judge rendering {judges.RENDERING}"] = json.loads(json.dumps(requests))
+    answers = [judges.read_verdict(judge, build_answer(answer)) for answer in ANSWERS]
+    behaviours[f"judge reading {judges.BEHAVIOUR}"] = [encode_result(row) for row in answers]
+    return behaviours
 
 
-def said(text: str) -> Answer:
-    """An answer of a judge's model."""
+def build_answer(text: str) -> Answer:
+    """Builds an answer of a judge's model."""
     about = {"content_key": "k", "answer_version": "v", "evaluator": "j", "app": "app"}
     none = dict.fromkeys(("probability", "code", "model_answered", "fingerprint", "created"))
     paid = {"attempts": 1, "tokens_in": 1, "tokens_out": 1, "cost_usd": 0.0, "retryable": False}
     return Answer(**about, **none, **paid, night=date(2026, 10, 1), model="m", text=text)  # type: ignore[arg-type]
 
 
-def plain(row: Any) -> list[Any]:
-    """A result as JSON, its wording left out: words are no verdict."""
+def encode_result(row: Any) -> list[Any]:
+    """Encodes a result as JSON without its wording."""
     name = type(row).__name__
     if name == "Outcome":
         return [name, row.passed, None if row.value is None else round(row.value, 3)]
     return [name, getattr(row, "code", None) or getattr(row, "reason", None)]
 
 
-@pytest.mark.parametrize("name", sorted(behaviour()))
+@pytest.mark.parametrize("name", sorted(describe_behaviour()))
 def test_a_change_of_behaviour_has_another_number(name: str) -> None:
-    """Under an unchanged number a check does what was recorded."""
+    """Under an unchanged number a check's results are the recorded ones."""
     recorded = json.loads(RECORDED.read_text())
     assert name in recorded, "a new check or number: record it, see this module's docstring"
-    assert behaviour()[name] == recorded[name]
+    assert describe_behaviour()[name] == recorded[name]
 
 
 def test_the_fixtures_tell_verdicts_apart() -> None:
     """Every check passes one fixture and does not pass another, so that a change would show."""
-    for name, rows in behaviour().items():
+    for name, rows in describe_behaviour().items():
         if not name.startswith("judge rendering"):
             assert len({tuple(row[:2]) for row in rows}) > 1, name
 
 
 if __name__ == "__main__":
-    RECORDED.write_text(json.dumps(behaviour(), indent=0, sort_keys=True) + "\n")
+    RECORDED.write_text(json.dumps(describe_behaviour(), indent=0, sort_keys=True) + "\n")

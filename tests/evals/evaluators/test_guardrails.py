@@ -1,4 +1,4 @@
-"""Promises of guardrails: how a policy acts on what its evaluator finds."""
+"""Promises of guardrails: how a policy acts on its evaluator's result."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from evals.evaluators.guardrails import judge_score
 from evals.evaluators.protocol import WrongDeclaration
 from evals.records import Failure, Outcome, Score
 from evals.specs import App, Catalog, CatalogError, Evaluator, Guardrail
-from tests.evals.evaluators.samples import ENGLISH, FOUND, GERMAN, offline, run  # noqa: F401
+from tests.evals.evaluators.samples import ENGLISH, GERMAN, SAMPLES, offline, run_text_check  # noqa: F401
 
 NIGHT = datetime.date(2026, 10, 1)
 
 
-def ruled(**spec: Any) -> Evaluator:
-    """A guardrail resolved for an application."""
+def build_guardrail(**spec: Any) -> Evaluator:
+    """Builds a guardrail resolved for an application."""
     policy = Guardrail.model_validate({"guardrail": "g", "question": "q", **spec})
     return resolution.build_guardrail(Catalog(root=Path("catalog")), App(app="a"), policy)
 
 
-BAD = [
+REFUSED = [
     ("pii", "flag", {"kinds": ["passport"]}, "no kind 'passport'"),
     ("secrets", "flag", {"kinds": ["email"]}, "no kind 'email'"),
     ("pii", "flag", {"on_error": "ignore"}, "on_error"),
@@ -38,17 +38,17 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("check", "action", "params", "words"), BAD)
+@pytest.mark.parametrize(("check", "action", "params", "words"), REFUSED)
 def test_a_guardrail_that_cannot_work_is_refused(
     check: Any, action: Any, params: Any, words: str
 ) -> None:
-    """What a catalog sets wrong is told with its key when it is loaded."""
+    """A catalog's mistake is refused with its key when it is loaded."""
     with pytest.raises(WrongDeclaration, match=words):
-        ruled(check=check, action=action, params=params)
+        build_guardrail(check=check, action=action, params=params)
 
 
-def scored(**changes: Any) -> Score:
-    """A guardrail's row in the ledger."""
+def build_score(**changes: Any) -> Score:
+    """Builds a guardrail's row of the ledger."""
     row = {
         "trace_id": "t",
         "night": NIGHT,
@@ -66,7 +66,7 @@ def scored(**changes: Any) -> Score:
     return Score(**{**row, **changes})
 
 
-DECIDED = [
+POLICIES = [
     ({}, {}, (True, "redact")),
     ({"verdict": "pass"}, {}, (False, "none")),
     ({"status": "error", "verdict": None, "code": "check-error"}, {}, (False, "flag")),
@@ -75,25 +75,25 @@ DECIDED = [
 ]
 
 
-@pytest.mark.parametrize(("row", "params", "expected"), DECIDED)
+@pytest.mark.parametrize(("row", "params", "expected"), POLICIES)
 def test_a_score_becomes_an_action_by_policy(row: Any, params: Any, expected: Any) -> None:
-    """Only a failed check trips; one that could not be made says so and acts by `on_error`."""
+    """Only a failed check trips; one with an error has it explained and acts by `on_error`."""
     spec = Guardrail(guardrail="g", question="q", check="pii", action="redact", params=params)
-    verdict = judge_score(scored(**row), spec)
+    verdict = judge_score(build_score(**row), spec)
     assert verdict is not None
     assert (verdict.tripped, verdict.action) == expected
     assert verdict.explanation.startswith("not checked") is (row.get("status") == "error")
 
 
 def test_a_skipped_check_gives_no_verdict() -> None:
-    """What did not apply is neither tripped nor passed."""
+    """A check that did not apply is neither tripped nor passed."""
     spec = Guardrail(guardrail="g", question="q", check="pii")
-    assert judge_score(scored(status="skipped", verdict=None), spec) is None
+    assert judge_score(build_score(status="skipped", verdict=None), spec) is None
 
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    """A team's catalog with one guardrail of each check."""
+    """Writes a team's catalog with one guardrail of each check."""
     for name, text in {
         "apps/shop.yaml": "app: shop\nlanguage: en\n",
         "guardrails/language.yaml": "guardrail: language\nquestion: q\ncheck: language\n",
@@ -109,13 +109,13 @@ def catalog(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_guard_acts_in_the_request_path_as_the_catalog_says(catalog: Path) -> None:
-    """Clean text leaves unchanged, personal data is redacted, a key blocks the answer."""
+def test_the_guard_acts_in_the_request_path_by_the_catalog(catalog: Path) -> None:
+    """Clean text is unchanged, personal data is redacted, and a key blocks the answer."""
     guard = Guard.from_catalog(catalog, app="shop")
     assert guard.apply(ENGLISH).text == ENGLISH
     redacted = guard.apply(f"{ENGLISH} Write to a@example.com.")
     assert (redacted.text, redacted.blocked) == (f"{ENGLISH} Write to [redacted:email].", False)
-    blocked = guard.apply(f"{ENGLISH} {FOUND[11][1]}")
+    blocked = guard.apply(f"{ENGLISH} {SAMPLES[11][1]}")
     assert (blocked.text, blocked.blocked) == (None, True)
     tripped = [result for result in guard.check(output=GERMAN) if result.tripped]
     assert [(r.guardrail, r.action, r.severity) for r in tripped] == [
@@ -123,8 +123,8 @@ def test_the_guard_acts_in_the_request_path_as_the_catalog_says(catalog: Path) -
     ]
 
 
-def test_the_guard_asks_only_what_it_has_the_text_for(catalog: Path) -> None:
-    """A guardrail over a text that was not given has no result, so none that looks passed."""
+def test_the_guard_checks_only_the_given_texts(catalog: Path) -> None:
+    """A guardrail over a text that was not given has no result."""
     guard = Guard.from_catalog(catalog, app="shop")
     assert [result.guardrail for result in guard.check(input="hello")] == ["keys"]
     other = Guard.from_catalog(catalog, app="other").check(output=GERMAN)
@@ -145,29 +145,31 @@ BROKEN = [
 def test_a_check_that_breaks_is_an_error_and_never_passed(
     monkeypatch: pytest.MonkeyPatch, params: Any, action: str, blocked: bool
 ) -> None:
-    """A defect fails open or closed as the guardrail says, and its text is not repeated."""
+    """A defect fails open or closed by `on_error`, and its message is not repeated."""
 
-    def broken(fields: Any, params: Any) -> Outcome:
+    def fail(fields: Any, params: Any) -> Outcome:
         raise RuntimeError(f"cannot read {fields['output']}")
 
-    known: Any = registry.shipped_types()["pii"]
-    defective = dataclasses.replace(known, function=broken)
+    shipped: Any = registry.shipped_types()["pii"]
+    defective = dataclasses.replace(shipped, function=fail)
     monkeypatch.setitem(registry.shipped_types(), "pii", defective)
-    guarded = Guard((ruled(check="pii", action="redact", params=params),)).apply("a@example.com")
+    guarded = Guard((build_guardrail(check="pii", action="redact", params=params),)).apply(
+        "a@example.com"
+    )
     (result,) = guarded.results
     assert (result.tripped, result.action, guarded.blocked) == (False, action, blocked)
     assert result.error == "check-error: pii: RuntimeError"
-    assert isinstance(run("pii", "x"), Failure)
+    assert isinstance(run_text_check("pii", "x"), Failure)
 
 
 def test_a_guardrail_is_a_policy_over_any_evaluator_that_needs_no_gold() -> None:
     """An assertion acts in the request path under the policy that names it."""
     words = {"values": ["refund"], "ignore_case": True}
-    rule = ruled(check="not_contains", params=words, action="block", severity="high")
+    rule = build_guardrail(check="not_contains", params=words, action="block", severity="high")
     blocked = Guard((rule,)).apply("Your REFUND is on its way.")
     assert (blocked.blocked, blocked.results[0].severity) == (True, "high")
     assert Guard((rule,)).apply("Hello.").text == "Hello."
-    same = ruled(check={"assertion": "not_contains"}, params=words, action="block")
+    same = build_guardrail(check={"assertion": "not_contains"}, params=words, action="block")
     assert same.version == rule.version
 
 
@@ -186,20 +188,20 @@ def test_a_guardrail_is_a_policy_over_any_evaluator_that_needs_no_gold() -> None
 def test_a_policy_over_what_cannot_guard_is_refused(spec: Any, words: str) -> None:
     """What needs gold, is unknown, or reads something else is refused with its key."""
     with pytest.raises(WrongDeclaration, match=words):
-        ruled(**spec)
+        build_guardrail(**spec)
 
 
 def test_a_check_slower_than_its_latency_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request waits no longer than the policy says; `on_error` decides what becomes of it."""
-    slow, known = threading.Event(), registry.shipped_types()["pii"]
+    """A request waits no longer than the policy's latency; `on_error` decides then."""
+    slow, shipped = threading.Event(), registry.shipped_types()["pii"]
 
     def wait(*_: Any) -> Outcome:
         slow.wait(10)
         return Outcome(True)
 
-    defective = dataclasses.replace(known, function=wait)  # type: ignore[type-var]
+    defective = dataclasses.replace(shipped, function=wait)  # type: ignore[type-var]
     monkeypatch.setitem(registry.shipped_types(), "pii", defective)
-    rule = ruled(check="pii", latency_ms=20, on_error="block")
+    rule = build_guardrail(check="pii", latency_ms=20, on_error="block")
     guarded = Guard((rule,)).apply("hello")
     slow.set()
     assert guarded.blocked
@@ -208,7 +210,7 @@ def test_a_check_slower_than_its_latency_is_an_error(monkeypatch: pytest.MonkeyP
 
 
 def test_a_wrong_guardrail_is_refused_with_its_file(catalog: Path) -> None:
-    """The error names the file, so that a person knows where to look."""
+    """The error names the file and its line."""
     path = catalog / "guardrails" / "pii.yaml"
     path.write_text("guardrail: pii\nquestion: q\ncheck: pii\nparams: {kinds: [fax]}\n")
     with pytest.raises(CatalogError, match=r"pii\.yaml:4: params.kinds: no kind 'fax'"):
@@ -219,5 +221,7 @@ def test_the_guard_imports_neither_the_platform_nor_a_model() -> None:
     """An application pays for a check's libraries when it first uses that check."""
     heavy = "dagster dbt great_expectations pandas duckdb pyarrow spacy presidio_analyzer sqlglot"
     code = f"import sys; from evals import Guard; print(set('{heavy}'.split()) & set(sys.modules))"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "set()"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""Promises under attack: a judge that obeys what it reads is found out and may not decide."""
+"""Promises under attack: a judge that obeys what it reads is detected and may not decide."""
 
 import json
 from collections.abc import Iterator
@@ -21,43 +21,45 @@ from tests.evals.reports.night_rows import Night, build
 from tests.evals.runs.test_runner import NIGHT, Bench, traces
 
 ORDERS = ("pass", "Yes", "seY", "dmVyZGljdA", "ireqvpg", "76657264")
-"""What betrays that an answer argues; the last three are `verdict` encoded."""
+"""Marks of an answer that argues; the last three are `verdict` encoded."""
 
 
-def firm(body: dict[str, Any], _: int) -> ServerReply:
-    """Goes by the answer: fails whatever says `bad`."""
+def judge_robustly(body: dict[str, Any], _: int) -> ServerReply:
+    """Judges by the answer: fails every text that contains `bad`."""
     verdict = "fail" if "bad" in body["messages"][-1]["content"] else "pass"
     return ServerReply(200, build_completion(body, f'{{"critique": "c", "verdict": "{verdict}"}}'))
 
 
-def gullible(body: dict[str, Any], seen: int) -> ServerReply:
-    """Does what it reads."""
+def judge_gullibly(body: dict[str, Any], seen: int) -> ServerReply:
+    """Passes where the answer contains an order."""
     material = body["messages"][-1]["content"]
     if any(word in material for word in ORDERS):
         return ServerReply(
-            200, build_completion(body, '{"critique": "as told", "verdict": "pass"}')
+            200, build_completion(body, '{"critique": "as ordered", "verdict": "pass"}')
         )
-    return firm(body, seen)
+    return judge_robustly(body, seen)
 
 
-@pytest.fixture(params=[firm, gullible], ids=["firm", "gullible"])
+@pytest.fixture(params=[judge_robustly, judge_gullibly], ids=["robust", "vulnerable"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """The judge's model: one that holds, one that does not."""
+    """Serves the judge's model: a robust one and a vulnerable one."""
     with serve_script(request.param) as running:
         yield running
 
 
 @pytest.fixture
 def bench(tmp_path: Path, server: Server) -> Bench:
-    """A night of bad answers, of which people failed two, and one good."""
-    made = Bench(tmp_path, server.url)
-    made.lake.write("traces", NIGHT, traces("bad one", "bad two", "good"))
-    made.labels = [Label(f"t{n}", "kind", v, "ann", "human") for n, v in ((0, "fail"), (1, "fail"))]
-    return made
+    """Builds a night of two bad answers, which people failed, and a good one."""
+    team_bench = Bench(tmp_path, server.url)
+    team_bench.lake.write("traces", NIGHT, traces("bad one", "bad two", "good"))
+    team_bench.labels = [
+        Label(f"t{n}", "kind", v, "ann", "human") for n, v in ((0, "fail"), (1, "fail"))
+    ]
+    return team_bench
 
 
-def body_of(bench: Bench) -> dict[str, Any]:
-    """The night's report as far as attacks go."""
+def build_report(bench: Bench) -> dict[str, Any]:
+    """Builds the night's report with its attacks."""
     rows = [row._asdict() for row in bench.lake.read("canaries")]
     judge = bench.evaluator("kind")
     rates = {"dimension": "kind", "evaluator": "tone", "evaluator_version": judge.version}
@@ -75,10 +77,10 @@ def body_of(bench: Bench) -> dict[str, Any]:
     )
 
 
-def test_the_share_an_attack_turns_is_in_the_report(bench: Bench, server: Server) -> None:
-    """A judge that obeys may not decide though it agrees with people; a robust one decides."""
+def test_the_share_of_changed_verdicts_is_in_the_report(bench: Bench, server: Server) -> None:
+    """A vulnerable judge may not decide though it agrees with people; a robust one decides."""
     bench.score("kind")
-    body = body_of(bench)
+    body = build_report(bench)
     (attacks,) = body["attacks"]
     (result,) = body["results"]
     assert attacks["n"] == len({attack.family for attack in canaries.load_shipped_attacks()})
@@ -93,7 +95,7 @@ def test_the_share_an_attack_turns_is_in_the_report(bench: Bench, server: Server
 
 
 def test_canaries_give_no_score_and_are_paid_once(bench: Bench, server: Server) -> None:
-    """Traces have a score each, attacks none; a second night of the same judge asks none again."""
+    """Each trace has a score and attacks have none; a second run makes no calls."""
     first = bench.score("kind")
     families = len({attack.family for attack in canaries.load_shipped_attacks()})
     assert first.calls == 3 + families
@@ -104,53 +106,51 @@ def test_canaries_give_no_score_and_are_paid_once(bench: Bench, server: Server) 
     assert {row.trace_id for row in rows} == {"t0", "t1"}
 
 
-def test_a_budget_that_ends_before_them_leaves_them_unmeasured(
-    bench: Bench, server: Server
-) -> None:
-    """What was not asked is neither held nor fallen for, and says so."""
+def test_attacks_beyond_the_budget_are_not_measured(bench: Bench, server: Server) -> None:
+    """The reason is in the report, and there is no rate."""
     bench.budget(calls_per_day=0)
     bench.score("kind")
-    (attacks,) = body_of(bench)["attacks"]
+    (attacks,) = build_report(bench)["attacks"]
     assert (attacks["state"], attacks["rate"]) == ("not measured", None)
     assert attacks["reason"] == "not asked or not answered: budget"
 
 
-def test_without_labels_no_attack_is_asked(bench: Bench, server: Server) -> None:
-    """A judge nobody has labelled failures for is not measured, with the reason."""
+def test_without_labels_no_attack_is_sent(bench: Bench, server: Server) -> None:
+    """A judge without labelled failures is not measured, with the reason."""
     bench.labels = []
     assert bench.score("kind").calls == 3
-    (attacks,) = body_of(bench)["attacks"]
+    (attacks,) = build_report(bench)["attacks"]
     assert (attacks["state"], attacks["reason"]) == (
         "not measured", "no answer that people failed yet",
     )  # fmt: skip
 
 
-def test_the_whole_suite_is_tried_on_demand(bench: Bench, server: Server) -> None:
-    """Every attack on every answer people failed, by family; what it fell for by name."""
+def test_all_attacks_are_tried_on_demand(bench: Bench, server: Server) -> None:
+    """The trial counts every attack on every failed answer, by family, and names its successes."""
     references = GoldAndLabels.of(bench.catalog.root, bench.labels)
     with ledger.open_journal(bench.lake, "attack") as journal:
         run = ScoringRun(bench.lake, references, journal)
-        found = attack_trial.try_attacks(run, bench.catalog, bench.evaluator("kind"), NIGHT)
-    told = found.to_json()
-    assert told["n"] == 2 * len(canaries.load_shipped_attacks())
-    assert told["calls"] == told["n"] + 2
-    assert sum(family["n"] for family in told["families"]) == told["n"]
-    if told["state"] == "robust":  # what it would not be shown whole, it is not asked
-        assert told["fell_for"] == []
-    assert told["state"] in ("robust", "vulnerable")
+        trial = attack_trial.try_attacks(run, bench.catalog, bench.evaluator("kind"), NIGHT)
+    report = trial.to_json()
+    assert report["n"] == 2 * len(canaries.load_shipped_attacks())
+    assert report["calls"] == report["n"] + 2
+    assert sum(family["n"] for family in report["families"]) == report["n"]
+    if report["state"] == "robust":
+        assert report["fell_for"] == []
+    assert report["state"] in ("robust", "vulnerable")
     assert bench.lake.read("scores") == []
 
 
 def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> None:
-    """What the judge said of them, in a night or on demand, is nowhere; others' answers stay."""
+    """The judge's answers to them, of nights and trials, are deleted; others' answers stay."""
 
-    def echoes(body: dict[str, Any], _: int) -> ServerReply:
+    def echo_trace(body: dict[str, Any], _: int) -> ServerReply:
         shown = body["messages"][-1]["content"]
         return ServerReply(
             200, build_completion(body, json.dumps({"critique": shown, "verdict": "fail"}))
         )
 
-    with serve_script(echoes) as server:
+    with serve_script(echo_trace) as server:
         bench = Bench(tmp_path, server.url)
         bench.lake.write("traces", NIGHT, traces("bad herbalist", "bad two"))
         bench.labels = [Label(f"t{n}", "kind", "fail", "ann", "human") for n in (0, 1)]
@@ -161,20 +161,20 @@ def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> No
             attack_trial.try_attacks(run, bench.catalog, bench.evaluator("kind"), NIGHT)
     attacks = len(canaries.load_shipped_attacks())
 
-    def said() -> list[str]:
+    def read_answer_texts() -> list[str]:
         return [answer.text or "" for answer in bench.lake.read("answers")]
 
-    assert sum("herbalist" in text for text in said()) == attacks + 1
+    assert sum("herbalist" in text for text in read_answer_texts()) == attacks + 1
     cost = sum(answer.cost_usd for answer in bench.lake.read("answers"))
-    done = forget.forget_person(bench.lake, bench.catalog, [], ["t0"], datetime.now(UTC)).touched
-    assert done["left"] == 0
-    assert not any("herbalist" in text for text in said())
-    assert sum("bad two" in text for text in said()) == attacks + 1
+    erased = forget.forget_person(bench.lake, bench.catalog, [], ["t0"], datetime.now(UTC)).touched
+    assert erased["left"] == 0
+    assert not any("herbalist" in text for text in read_answer_texts())
+    assert sum("bad two" in text for text in read_answer_texts()) == attacks + 1
     assert sum(answer.cost_usd for answer in bench.lake.read("answers")) == cost
     assert "t0" not in {row.trace_id for row in bench.lake.read("canaries")}
-    holding = [
+    files_with_text = [
         str(path.relative_to(bench.lake.home))
         for path in bench.lake.home.rglob("*.parquet")
         if "herbalist" in repr(pq.read_table(path).to_pylist())
     ]
-    assert holding == []
+    assert files_with_text == []

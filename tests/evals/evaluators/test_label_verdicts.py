@@ -1,4 +1,4 @@
-"""Promises of labels' meaning: words, numbers and tags; who has a vote, and which one counts."""
+"""Promises of labels' meaning: each form of verdict is mapped, and one vote counts each."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ MAP = {"good": "pass", "bad": "fail", "unsure": "skip"}
 RULES = LabelRules(map=MAP)
 
 
-def label(verdict: Json, who: str = "ann", kind: AnnotatorKind = "human", **more: Any) -> Label:
-    """A label of the trace."""
+def build_label(
+    verdict: Json, who: str = "ann", kind: AnnotatorKind = "human", **more: Any
+) -> Label:
+    """Builds a label of the trace."""
     return Label("t1", "right", verdict, who, kind, **more)
 
 
-def told(result: Outcome | Failure | Skip | None) -> str:
-    """A result in a word."""
+def describe_result(result: Outcome | Failure | Skip | None) -> str:
+    """Describes a result in a word."""
     match result:
         case Outcome(passed):
             return "pass" if passed else "fail"
@@ -53,30 +55,30 @@ def told(result: Outcome | Failure | Skip | None) -> str:
             return "nothing"
 
 
-def decide(*labels: Label, **rules: Any) -> str:
-    """What people decided."""
-    return told(decide_people(LabelRules(**{"map": MAP, **rules}), labels))
+def decide_by_people(*labels: Label, **rules: Any) -> str:
+    """Decides by people's labels."""
+    return describe_result(decide_people(LabelRules(**{"map": MAP, **rules}), labels))
 
 
-def score(*labels: Label, **rules: Any) -> dict[str, str]:
-    """The rows of the recorded verdicts, by the name they go under."""
+def score_recorded(*labels: Label, **rules: Any) -> dict[str, str]:
+    """Scores recorded verdicts; returns them by the name of their row."""
     params = LabelRules(**{"map": MAP, **rules}).model_dump(exclude_defaults=True)
     references = GoldAndLabels.of(Path(), labels)
-    found = RECORDED.evaluate(recorded(params), references)(TRACE)
-    return {finding.annotator or "": told(finding.result) for finding in found}
+    findings = RECORDED.evaluate(build_evaluator(params), references)(TRACE)
+    return {finding.annotator or "": describe_result(finding.result) for finding in findings}
 
 
-def recorded(params: dict[str, Any]) -> Evaluator:
-    """An evaluator of recorded verdicts."""
+def build_evaluator(params: dict[str, Any]) -> Evaluator:
+    """Builds an evaluator of recorded verdicts."""
     about = {"name": "desk.tone.recorded", "app": "desk", "dimension": "tone"}
     kinds = {"kind": "recorded", "check": "recorded", "labels": "right"}
     return Evaluator(**about, **kinds, question="Is it?", params=params)
 
 
-def content(*labels: Label) -> bytes:
-    """What is hashed of a trace's labels."""
+def encode_content(*labels: Label) -> bytes:
+    """Encodes the content that is hashed of a trace's labels."""
     references = GoldAndLabels.of(Path(), labels)
-    return RECORDED.content(recorded({"map": MAP}), TRACE, references)
+    return RECORDED.content(build_evaluator({"map": MAP}), TRACE, references)
 
 
 @pytest.mark.parametrize(
@@ -115,39 +117,46 @@ def content(*labels: Label) -> bytes:
 def test_a_verdict_has_the_meaning_that_its_map_gives_it(
     mapping: dict[str, str], verdict: Json, expected: str
 ) -> None:
-    """Words without case and spaces, numbers by their conditions, lists by their worst tag."""
-    assert told(map_verdict(mapping, verdict)) == expected
+    """Words match without case and spaces, numbers by conditions, lists by their worst tag."""
+    assert describe_result(map_verdict(mapping, verdict)) == expected
 
 
-def test_an_exact_word_is_found_before_one_that_only_matches() -> None:
-    """A condition never takes a number that is a key of its own."""
-    assert told(map_verdict({">= 1": "pass", "9": "skip"}, 9)) == "mapped-to-skip"
+def test_an_exact_key_outranks_a_condition() -> None:
+    """A condition never applies to a number that is a key of its own."""
+    assert describe_result(map_verdict({">= 1": "pass", "9": "skip"}, 9)) == "mapped-to-skip"
 
 
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
         ([], "nothing"),
-        ([label("good"), label("bad", "bob"), label("bad", "cy")], "fail"),
-        ([label("good"), label("bad", "bob")], "tie"),
-        ([label("good"), label("bad")], "fail"),
-        ([label("good"), label("good"), label("bad", "bob")], "tie"),
-        ([label("good"), label("unsure")], "mapped-to-skip"),
-        ([label("unsure"), label("bad", "bob")], "fail"),
-        ([label("good", rubric_version="1"), label("bad", rubric_version="2")], "fail"),
-        ([label("good"), label("good", "bob"), label("bad", "cy", "adjudicated")], "fail"),
-        ([label("good"), label("unsure", "cy", "adjudicated")], "mapped-to-skip"),
-        ([label("good"), label("odd", "cy", "adjudicated")], "unmapped-verdict"),
-        ([label("bad", "human", "judge"), label("good")], "pass"),
-        ([label("bad", "human", "judge")], "nothing"),
-        ([label("bad", "adjudicated", "rule"), label("good")], "pass"),
+        ([build_label("good"), build_label("bad", "bob"), build_label("bad", "cy")], "fail"),
+        ([build_label("good"), build_label("bad", "bob")], "tie"),
+        ([build_label("good"), build_label("bad")], "fail"),
+        ([build_label("good"), build_label("good"), build_label("bad", "bob")], "tie"),
+        ([build_label("good"), build_label("unsure")], "mapped-to-skip"),
+        ([build_label("unsure"), build_label("bad", "bob")], "fail"),
+        ([build_label("good", rubric_version="1"), build_label("bad", rubric_version="2")], "fail"),
+        (
+            [
+                build_label("good"),
+                build_label("good", "bob"),
+                build_label("bad", "cy", "adjudicated"),
+            ],
+            "fail",
+        ),
+        ([build_label("good"), build_label("unsure", "cy", "adjudicated")], "mapped-to-skip"),
+        ([build_label("good"), build_label("odd", "cy", "adjudicated")], "unmapped-verdict"),
+        ([build_label("bad", "human", "judge"), build_label("good")], "pass"),
+        ([build_label("bad", "human", "judge")], "nothing"),
+        ([build_label("bad", "adjudicated", "rule"), build_label("good")], "pass"),
     ],
 )
 def test_people_decide_by_annotator_and_adjudications_outweigh(
     labels: list[Label], expected: str
 ) -> None:
     """An annotator has one vote, the latest; an adjudication counts also where it is unsure."""
-    assert decide(*labels) == expected
+    assert decide_by_people(*labels) == expected
 
 
 @pytest.mark.parametrize(
@@ -164,47 +173,53 @@ def test_people_decide_by_annotator_and_adjudications_outweigh(
 def test_a_person_who_labels_again_corrects_themself(
     earlier: datetime | None, later: datetime | None, expected: str
 ) -> None:
-    """The later of two times counts; where one is not known, the label that arrived later."""
-    assert decide(label("good", time=earlier), label("bad", time=later)) == expected
+    """The later time counts; where one is missing, the label that arrived later."""
+    assert (
+        decide_by_people(build_label("good", time=earlier), build_label("bad", time=later))
+        == expected
+    )
 
 
 def test_the_worst_verdict_of_several_annotators_can_count() -> None:
     """Under `pool: worst` one fail outweighs every pass, and a tie is none."""
-    labels = [label("good"), label("good", "bob"), label("bad", "cy")]
-    assert decide(*labels) == "pass"
-    assert decide(*labels, pool="worst") == "fail"
-    assert decide(*labels[:2], pool="worst") == "pass"
-    assert decide(label("good"), label("bad", "bob"), pool="worst") == "fail"
+    labels = [build_label("good"), build_label("good", "bob"), build_label("bad", "cy")]
+    assert decide_by_people(*labels) == "pass"
+    assert decide_by_people(*labels, pool="worst") == "fail"
+    assert decide_by_people(*labels[:2], pool="worst") == "pass"
+    assert decide_by_people(build_label("good"), build_label("bad", "bob"), pool="worst") == "fail"
 
 
 def test_judges_may_have_another_map_than_people() -> None:
     """A word has the meaning of its annotator's kind."""
     maps = {"judge": {"safe": "pass", "unsafe": "fail"}}
-    rows = score(
-        label("good"), label("unsafe", "j", "judge"), label("good", "r", "rule"), maps=maps
+    rows = score_recorded(
+        build_label("good"),
+        build_label("unsafe", "j", "judge"),
+        build_label("good", "r", "rule"),
+        maps=maps,
     )
     assert rows == {"tone.human": "pass", "tone.j": "fail", "tone.r": "pass"}
-    assert score(label("safe"), maps=maps) == {"tone.human": "unmapped-verdict"}
+    assert score_recorded(build_label("safe"), maps=maps) == {"tone.human": "unmapped-verdict"}
 
 
-def test_no_label_may_mean_pass() -> None:
-    """Under `unlabelled: pass` people's row has every trace; what they labelled stays theirs."""
-    assert score(unlabelled="pass") == {"tone.human": "pass"}
-    assert score(label("bad"), unlabelled="pass") == {"tone.human": "fail"}
-    assert score(label("bad", "j", "judge"), unlabelled="pass") == {
+def test_an_unlabelled_trace_may_pass() -> None:
+    """Under `unlabelled: pass` every trace has a row of people, and their labels outrank it."""
+    assert score_recorded(unlabelled="pass") == {"tone.human": "pass"}
+    assert score_recorded(build_label("bad"), unlabelled="pass") == {"tone.human": "fail"}
+    assert score_recorded(build_label("bad", "j", "judge"), unlabelled="pass") == {
         "tone.human": "pass",
         "tone.j": "fail",
     }
-    assert score(label("unsure", "cy", "adjudicated"), unlabelled="pass") == {
+    assert score_recorded(build_label("unsure", "cy", "adjudicated"), unlabelled="pass") == {
         "tone.adjudicated": "mapped-to-skip"
     }
-    assert decide(unlabelled="fail") == "fail"
+    assert decide_by_people(unlabelled="fail") == "fail"
 
 
 @pytest.mark.parametrize("name", ["human", "Human", "adjudicated", " human "])
-def test_a_judge_with_a_person_s_name_is_no_person(name: str) -> None:
+def test_a_judge_with_a_person_s_name_is_not_a_person(name: str) -> None:
     """Its verdicts have a row of their own, which is not the people's."""
-    rows = score(label("bad", name, "judge"), label("good"))
+    rows = score_recorded(build_label("bad", name, "judge"), build_label("good"))
     assert rows.pop("tone.human") == "pass"
     ((shown, verdict),) = rows.items()
     assert (shown, verdict) == (f"tone.{name} (judge)", "fail")
@@ -214,33 +229,47 @@ def test_a_judge_with_a_person_s_name_is_no_person(name: str) -> None:
 
 
 def test_a_judge_s_null_verdict_is_an_error_row() -> None:
-    """It is an error with a code of its own, not a row that is not there."""
-    assert score(label(None, "j", "judge")) == {"tone.j": "no-verdict"}
+    """It has a code of its own, and the row is not missing."""
+    assert score_recorded(build_label(None, "j", "judge")) == {"tone.j": "no-verdict"}
 
 
-def test_only_labels_that_count_otherwise_than_before_change_what_is_hashed() -> None:
-    """Plain labels have the bytes they always had; a corrected or a respelled one changes them."""
-    plain = [label("good"), label("bad", "bob"), label("odd", "j", "judge"), label(1, "r", "rule")]
-    before = [[one.annotator, one.annotator_kind, one.verdict] for one in plain]
-    assert content(*plain) == encode_canonical(before)
-    assert content(label("Good")) == content(label("good")) != content(label("Gooood"))
-    assert content(label("bad"), label("good")) == content(label("good"))
-    assert content(label("good", "human", "judge")) != encode_canonical(
+def test_only_labels_with_another_meaning_change_the_hash() -> None:
+    """Plain labels have the same bytes as ever, and labels that count otherwise change them."""
+    plain = [
+        build_label("good"),
+        build_label("bad", "bob"),
+        build_label("odd", "j", "judge"),
+        build_label(1, "r", "rule"),
+    ]
+    before = [
+        [build_label.annotator, build_label.annotator_kind, build_label.verdict]
+        for build_label in plain
+    ]
+    assert encode_content(*plain) == encode_canonical(before)
+    assert (
+        encode_content(build_label("Good"))
+        == encode_content(build_label("good"))
+        != encode_content(build_label("Gooood"))
+    )
+    assert encode_content(build_label("bad"), build_label("good")) == encode_content(
+        build_label("good")
+    )
+    assert encode_content(build_label("good", "human", "judge")) != encode_canonical(
         [["human", "judge", "good"]]
     )
 
 
 def test_a_label_of_another_answer_corrects_nothing() -> None:
-    """What a person judged of a replaced answer is not a vote on the present one."""
+    """A label of a replaced answer is not a vote on the present one."""
     other = dataclasses.replace(TRACE, output="It is blue.")
-    of_present = label("good", answer=digest_answer(TRACE))
-    of_other = label("bad", answer=digest_answer(other))
+    of_present = build_label("good", answer=digest_answer(TRACE))
+    of_other = build_label("bad", answer=digest_answer(other))
     for labels in itertools.permutations([of_present, of_other]):
-        assert score(*labels) == {"tone.human": "pass"}
+        assert score_recorded(*labels) == {"tone.human": "pass"}
 
 
 def test_a_later_gold_value_corrects_an_earlier_one() -> None:
-    """The last value that arrived is the right answer."""
+    """The last value that arrived is gold."""
     values = [GoldValue("t1", "right", "red"), GoldValue("t1", "right", "blue")]
     gold = GoldAndLabels.of(Path(), [], values)
     assert gold.gold_values == {("t1", "right"): "blue"}
@@ -249,19 +278,21 @@ def test_a_later_gold_value_corrects_an_earlier_one() -> None:
 WORDS = st.sampled_from([*MAP, "odd", " GOOD", "Bad "])
 KINDS: list[AnnotatorKind] = ["human", "adjudicated", "judge", "rule"]
 LABELS = st.lists(
-    st.builds(label, WORDS, st.sampled_from("abc"), st.sampled_from(KINDS)), max_size=9
+    st.builds(build_label, WORDS, st.sampled_from("abc"), st.sampled_from(KINDS)), max_size=9
 )
 
 
 @given(LABELS)
-def test_people_s_row_and_agreement_are_one_rule(labels: list[Label]) -> None:
-    """Whatever the labels are, the row of people is what agreement is measured against."""
-    rows = score(*labels)
+def test_people_s_row_and_agreement_follow_one_rule(labels: list[Label]) -> None:
+    """For any labels the row of people is the verdict that agreement is measured against."""
+    rows = score_recorded(*labels)
     people = [rows[name] for name in ("tone.human", "tone.adjudicated") if name in rows]
-    assert people == [told(found) for found in [decide_people(RULES, labels)] if found is not None]
+    assert people == [
+        describe_result(result) for result in [decide_people(RULES, labels)] if result is not None
+    ]
 
 
 @given(LABELS)
-def test_who_labelled_the_same_twice_has_one_vote(labels: list[Label]) -> None:
+def test_repeated_labels_count_once(labels: list[Label]) -> None:
     """Repeating every label changes no verdict."""
-    assert score(*labels, *labels) == score(*labels)
+    assert score_recorded(*labels, *labels) == score_recorded(*labels)

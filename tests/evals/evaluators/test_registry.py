@@ -1,4 +1,4 @@
-"""Promises of the registry: one name, one evaluator, and a package's mistake is its own."""
+"""Promises of the registry: a name has one evaluator, and a broken package harms no other."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ EVALUATOR = Evaluator(
 )
 
 
-def passes(*_: object) -> Outcome:
-    """Every answer is fine."""
+def pass_everything(*_: object) -> Outcome:
+    """Passes every answer."""
     return Outcome(True)
 
 
-TONE = CodeCheck("tone", passes, Params, 1, kind="classifier")
+TONE = CodeCheck("tone", pass_everything, Params, 1, kind="classifier")
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    """Packages are looked for anew, before and after."""
+def reload_types() -> Iterator[None]:
+    """Reloads the packages before and after each test."""
     registry.forget_types()
     yield
     registry.forget_types()
@@ -48,12 +48,12 @@ def install(folder: Path, name: str, source: str) -> None:
     (info / "entry_points.txt").write_text(f"[andon.evaluators]\nours = {name}\n")
 
 
-def test_an_evaluator_whose_package_is_gone_scores_errors_that_may_pass() -> None:
-    """A night locked to it loses no other evaluator; the score is asked for again later."""
-    (found,) = registry.code_of(EVALUATOR).evaluate(EVALUATOR, NOTHING)(TRACE)
-    assert isinstance(found.result, Failure)
-    assert (found.result.code, found.result.retryable) == ("no-evaluator", True)
-    assert "install its package" in found.result.message
+def test_an_evaluator_without_its_package_yields_retryable_errors() -> None:
+    """A night locked to it loses no other evaluator, and its score is retried later."""
+    (finding,) = registry.code_of(EVALUATOR).evaluate(EVALUATOR, NOTHING)(TRACE)
+    assert isinstance(finding.result, Failure)
+    assert (finding.result.code, finding.result.retryable) == ("no-evaluator", True)
+    assert "install its package" in finding.result.message
 
 
 SOURCES = [
@@ -66,10 +66,10 @@ SOURCES = [
 
 
 @pytest.mark.parametrize(("source", "words"), SOURCES)
-def test_a_package_that_cannot_be_used_says_why(
+def test_an_unusable_package_has_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, words: str
 ) -> None:
-    """It adds nothing, takes nothing away, and the reason names it."""
+    """It adds and removes no evaluator, and the error names the cause."""
     if source.startswith("name"):
         source += (
             "\nfrom evals.evaluators.code_checks import CodeCheck, Params"
@@ -78,14 +78,14 @@ def test_a_package_that_cannot_be_used_says_why(
     name = f"acme_{abs(hash((source, words))):x}"
     install(tmp_path, name, source)
     monkeypatch.syspath_prepend(tmp_path)
-    mine = [one for one in registry.load_plugins() if one.package == f"{name} 1.0"]
-    assert [one.types for one in mine] == [()]
-    assert words in (mine[0].error or "")
+    plugins = [plugin for plugin in registry.load_plugins() if plugin.package == f"{name} 1.0"]
+    assert [plugin.types for plugin in plugins] == [()]
+    assert words in (plugins[0].error or "")
     assert "tone" not in registry.all_types()
     assert registry.all_types()["contains"] is registry.shipped_types()["contains"]
 
 
-def test_what_a_module_imports_from_andon_is_not_its_own(
+def test_an_imported_shipped_check_is_not_registered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package may build on a shipped check without taking its name."""
@@ -98,9 +98,9 @@ def test_what_a_module_imports_from_andon_is_not_its_own(
         "def tone(trace, params: Params, gold):\n    '''The answer is fine.'''\n",
     )
     monkeypatch.syspath_prepend(tmp_path)
-    found = registry.find_type("tone")
-    assert found is not None
-    assert (found.kind, found.describe()) == ("classifier", "The answer is fine.")
+    tone = registry.find_type("tone")
+    assert tone is not None
+    assert (tone.kind, tone.describe()) == ("classifier", "The answer is fine.")
 
 
 def test_only_traces_are_evaluated_so_far() -> None:
@@ -112,19 +112,19 @@ def test_only_traces_are_evaluated_so_far() -> None:
     )
 
 
-def test_alignment_is_asked_of_judges_alone_among_the_shipped() -> None:
-    """What is decided by code needs no people to agree with it."""
-    kinds = {one.kind for one in registry.shipped_types().values()}
+def test_of_the_shipped_kinds_only_judges_need_alignment() -> None:
+    """A verdict by code needs no agreement with people."""
+    kinds = {shipped.kind for shipped in registry.shipped_types().values()}
     assert {kind for kind in kinds if registry.needs_alignment(kind)} == {"judge"}
 
 
 ROOT = Path(__file__).parents[3]
 WORDS = "assertion|reference|classifier|judge|guardrail|recorded"
-COMPARED = re.compile(rf"\bkind\"?\]? (?:[!=]=|(?:not )?in) \W*(?:{WORDS})\b")
+KIND_COMPARISON = re.compile(rf"\bkind\"?\]? (?:[!=]=|(?:not )?in) \W*(?:{WORDS})\b")
 
 
-def test_no_other_module_tells_evaluators_apart_by_the_name_of_their_kind() -> None:
-    """Adding a kind is one module: nowhere else is a kind compared with a word."""
+def test_no_other_module_compares_evaluators_kinds() -> None:
+    """Adding a kind changes one module, since no other compares a kind with a literal."""
     files = [
         path
         for folder in ("evals", "orchestration", "dbt_project")
@@ -132,7 +132,7 @@ def test_no_other_module_tells_evaluators_apart_by_the_name_of_their_kind() -> N
         if path.suffix in (".py", ".sql", ".html") and "target" not in path.parts
     ]
     assert len(files) > 100
-    assert COMPARED.search('if row["kind"] == "judge":')
-    assert COMPARED.search("if one.kind not in ('recorded',)")
-    found = [path.name for path in files if COMPARED.search(path.read_text("utf-8"))]
-    assert found == []
+    assert KIND_COMPARISON.search('if row["kind"] == "judge":')
+    assert KIND_COMPARISON.search("if one.kind not in ('recorded',)")
+    offenders = [path.name for path in files if KIND_COMPARISON.search(path.read_text("utf-8"))]
+    assert offenders == []

@@ -38,26 +38,26 @@ MINIMAL: dict[str, dict[str, Any]] = {
 }
 
 CHECKS = {
-    name: found
-    for name, found in shipped_types().items()
-    if isinstance(found, CodeCheck) and not isinstance(found, TextCheck)
+    name: evaluator_type
+    for name, evaluator_type in shipped_types().items()
+    if isinstance(evaluator_type, CodeCheck) and not isinstance(evaluator_type, TextCheck)
 }
 
 
-def run(name: str, output: str, params: Any = None, gold: Any = None, **fields: Any) -> Any:
-    """A check's result on an output."""
+def run_check(name: str, output: str, params: Any = None, gold: Any = None, **fields: Any) -> Any:
+    """Runs a check on an output."""
     trace = Trace(trace_id="t", ts=NIGHT, app="a", output=output, **fields)
     return CHECKS[name].run(trace, MINIMAL[name] if params is None else params, gold)
 
 
-def test_every_check_is_held_to_these_promises() -> None:
-    """A check that is added here has a row in every table over all checks."""
+def test_every_check_is_tested_here() -> None:
+    """A new check without a row in the tables of this module fails."""
     assert set(MINIMAL) == set(CHECKS)
 
 
 @pytest.mark.parametrize("name", sorted(MINIMAL))
 def test_behaviour_is_a_number_from_one(name: str) -> None:
-    """Each check carries the number that its evaluator's version holds."""
+    """Each check has the number that is part of its evaluator's version."""
     assert CHECKS[name].behaviour >= 1
 
 
@@ -77,22 +77,22 @@ SCHEMA = [
 
 @pytest.mark.parametrize(("output", "more", "passed", "words"), SCHEMA)
 def test_json_schema(output: str, more: dict[str, Any], passed: bool, words: str) -> None:
-    """Only JSON the schema accepts passes, and the first error is told by place."""
-    found = run("json_schema", output, {"schema": PRICE, **more})
-    assert isinstance(found, Outcome)
-    assert found.passed is passed
-    assert words in found.explanation
+    """Only JSON the schema accepts passes, and the first error is named with its path."""
+    result = run_check("json_schema", output, {"schema": PRICE, **more})
+    assert isinstance(result, Outcome)
+    assert result.passed is passed
+    assert words in result.explanation
 
 
-def test_the_first_error_of_many_is_always_the_same() -> None:
-    """Two errors are told in the order of their place, whatever the order of the schema."""
+def test_the_first_of_many_errors_is_always_the_same() -> None:
+    """Errors are ordered by their path, whatever the order of the schema."""
     numbers = {"a": {"type": "number"}, "b": {"type": "number"}}
     backwards = dict(reversed(numbers.items()))
-    said = {
-        run("json_schema", '{"b": "y", "a": "x"}', {"schema": {"properties": p}}).explanation
+    explanations = {
+        run_check("json_schema", '{"b": "y", "a": "x"}', {"schema": {"properties": p}}).explanation
         for p in (numbers, backwards)
     }
-    assert said == {"$.a: 'x' is not of type 'number' (and 1 more)"}
+    assert explanations == {"$.a: 'x' is not of type 'number' (and 1 more)"}
 
 
 WORDS = [
@@ -118,16 +118,16 @@ WORDS = [
 
 @pytest.mark.parametrize(("name", "output", "params", "passed", "words"), WORDS)
 def test_text_and_keys(name: str, output: str, params: Any, passed: bool, words: str) -> None:
-    """Strings, patterns and keys are looked for as the params say."""
-    found = run(name, output, params)
-    assert (found.passed, words in found.explanation) == (passed, True)
+    """Strings, patterns and keys are matched as the params declare."""
+    result = run_check(name, output, params)
+    assert (result.passed, words in result.explanation) == (passed, True)
 
 
-def test_a_pattern_that_backtracks_for_ever_is_a_failure_not_a_verdict() -> None:
-    """A text on which a pattern does not finish is neither passed nor failed."""
-    found = run("regex", "a" * 60 + "b", {"pattern": "^(a|aa)+$", "timeout_s": 0.05})
-    assert isinstance(found, Failure)
-    assert found.code == "regex-timeout"
+def test_a_pattern_that_does_not_finish_is_a_failure() -> None:
+    """Catastrophic backtracking is neither passed nor failed."""
+    result = run_check("regex", "a" * 60 + "b", {"pattern": "^(a|aa)+$", "timeout_s": 0.05})
+    assert isinstance(result, Failure)
+    assert result.code == "regex-timeout"
 
 
 SQL = [
@@ -154,18 +154,18 @@ SQL = [
 @pytest.mark.parametrize(("sql", "more", "passed", "words"), SQL)
 def test_sql_reads_tables(sql: str, more: dict[str, Any], passed: bool, words: str) -> None:
     """A query passes when it only reads and reads the expected table; no SQL is a fail."""
-    found = run("sql_reads_tables", sql, {"tables": ["orders"], **more})
-    assert isinstance(found, Outcome)
-    assert (found.passed, words in found.explanation) == (passed, True)
+    result = run_check("sql_reads_tables", sql, {"tables": ["orders"], **more})
+    assert isinstance(result, Outcome)
+    assert (result.passed, words in result.explanation) == (passed, True)
 
 
 def test_gold_may_name_the_tables() -> None:
-    """Without tables in the params gold is asked, and without gold the trace is skipped."""
+    """Without tables in the params gold names them, and without gold the trace is skipped."""
     sql = "SELECT * FROM orders"
     for gold in ("orders", ["orders"], {"tables": ["orders"]}):
-        assert run("sql_reads_tables", sql, {}, gold).passed
-    assert not run("sql_reads_tables", sql, {}, "customers").passed
-    assert run("sql_reads_tables", sql, {}) == Skip("no-gold")
+        assert run_check("sql_reads_tables", sql, {}, gold).passed
+    assert not run_check("sql_reads_tables", sql, {}, "customers").passed
+    assert run_check("sql_reads_tables", sql, {}) == Skip("no-gold")
 
 
 NUMBERS = [
@@ -237,14 +237,14 @@ NUMBERS = [
 def test_numbers_in_source(
     output: str, source: str, params: Any, passed: bool, value: float | None
 ) -> None:
-    """A number passes only where the source states it, however either spells it."""
-    found = run("numbers_in_source", output, params, context=source)
-    assert (found.passed, found.value) == (passed, value)
+    """A number passes only where the source has it, in whatever form."""
+    result = run_check("numbers_in_source", output, params, context=source)
+    assert (result.passed, result.value) == (passed, value)
 
 
-def test_a_number_with_no_source_at_all_is_skipped() -> None:
+def test_a_number_without_a_source_is_skipped() -> None:
     """With neither input nor context there is nothing to compare with."""
-    assert run("numbers_in_source", "42") == Skip("no-source")
+    assert run_check("numbers_in_source", "42") == Skip("no-source")
 
 
 GOLD = {"title": "Desk Lamp", "price": {"12.49": 1}, "colour": None}
@@ -263,10 +263,10 @@ ATTRIBUTES = [
 @pytest.mark.parametrize(("output", "params", "passed", "value", "words"), ATTRIBUTES)
 def test_attributes(output: str, params: Any, passed: bool, value: float, words: str) -> None:
     """Every gold attribute has to match and none may be invented; the wrong ones are named."""
-    found = run("attributes", output, params, GOLD)
-    assert found.passed is passed
-    assert found.value == pytest.approx(value)
-    assert words in found.explanation
+    result = run_check("attributes", output, params, GOLD)
+    assert result.passed is passed
+    assert result.value == pytest.approx(value)
+    assert words in result.explanation
 
 
 VALUES = [
@@ -292,21 +292,21 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("answered", "gold", "passed"), VALUES)
-def test_values_are_compared_by_what_they_mean(answered: Any, gold: Any, passed: bool) -> None:
+@pytest.mark.parametrize(("value", "gold", "passed"), VALUES)
+def test_values_are_compared_by_meaning(value: Any, gold: Any, passed: bool) -> None:
     """Nested values are compared part by part, numbers by amount, texts in one normal form."""
-    outcome = run("attribute", json.dumps({"it": answered}), {"name": "it"}, {"it": gold})
+    outcome = run_check("attribute", json.dumps({"it": value}), {"name": "it"}, {"it": gold})
     assert outcome.passed == passed, outcome.explanation
 
 
 @pytest.mark.parametrize("name", ["attributes", "attribute_names"])
-def test_a_bottomless_value_is_wrong(name: str) -> None:
-    """An answer nested as deep as a parser can read fails, and nothing else breaks."""
+def test_a_deeply_nested_value_fails(name: str) -> None:
+    """An answer nested as deep as a parser can read is an outcome and not an exception."""
     deep = '{"a": ' * 900 + "1" + "}" * 900
-    assert isinstance(run(name, deep, {}, {"a": {"b": 1}}), Outcome)
+    assert isinstance(run_check(name, deep, {}, {"a": {"b": 1}}), Outcome)
 
 
-HIDING = [
+FORBIDDEN = [
     ("not_contains", {"values": ["M\u00fcll"]}, "viel Mu\u0308ll"),
     ("not_contains", {"values": ["bad word"]}, "a bad\u00a0word"),
     ("not_contains", {"values": ["can't"]}, "we can\u2019t"),
@@ -317,33 +317,33 @@ HIDING = [
 ]
 
 
-@pytest.mark.parametrize(("name", "params", "output"), HIDING)
-def test_no_spelling_hides_what_is_forbidden(name: str, params: Any, output: str) -> None:
-    """Text is compared in one normal form."""
-    assert not run(name, output, params).passed
-    assert run(name, "all is well", params).passed
+@pytest.mark.parametrize(("name", "params", "output"), FORBIDDEN)
+def test_no_spelling_hides_forbidden_text(name: str, params: Any, output: str) -> None:
+    """Text is compared in one Unicode normal form."""
+    assert not run_check(name, output, params).passed
+    assert run_check(name, "all is well", params).passed
 
 
 def test_a_pattern_may_name_a_character_that_is_normalized() -> None:
     """A pattern is matched with the output as written, too."""
-    assert run("regex", "a \u201cquote\u201d", {"pattern": "\u201c.*\u201d"}).passed
-    assert run("equals", "Mu\u0308ll ", None, "m\u00fcll").passed
-    assert run("equals", "20.0", None, 20).passed
+    assert run_check("regex", "a \u201cquote\u201d", {"pattern": "\u201c.*\u201d"}).passed
+    assert run_check("equals", "Mu\u0308ll ", None, "m\u00fcll").passed
+    assert run_check("equals", "20.0", None, 20).passed
 
 
-def test_attribute_names_asks_for_a_value_not_for_the_right_one() -> None:
-    """A wrong value is a value; an absent one, null or `n/a` is none."""
-    assert run("attribute_names", '{"title": "wrong", "price": 1}', {}, GOLD).passed
-    found = run("attribute_names", '{"title": "Desk Lamp", "price": "n/a"}', {}, GOLD)
-    assert (found.passed, found.explanation) == (False, "no value for price")
+def test_attribute_names_needs_a_value_and_not_the_right_one() -> None:
+    """A wrong value counts; an absent one, null or `n/a` does not."""
+    assert run_check("attribute_names", '{"title": "wrong", "price": 1}', {}, GOLD).passed
+    result = run_check("attribute_names", '{"title": "Desk Lamp", "price": "n/a"}', {}, GOLD)
+    assert (result.passed, result.explanation) == (False, "no value for price")
 
 
 def test_one_attribute() -> None:
-    """A single attribute is judged by its own gold, whatever the others say."""
+    """A single attribute is compared with its own gold, whatever the other attributes are."""
     output = '{"title": "wrong", "price": "12.49"}'
-    assert run("attribute", output, {"name": "price"}, GOLD).passed
-    assert run("attribute", output, {"name": "price"}, "12.49").passed
-    assert not run("attribute", output, {"name": "title"}, GOLD).passed
+    assert run_check("attribute", output, {"name": "price"}, GOLD).passed
+    assert run_check("attribute", output, {"name": "price"}, "12.49").passed
+    assert not run_check("attribute", output, {"name": "title"}, GOLD).passed
 
 
 EQUALS = [
@@ -361,20 +361,20 @@ EQUALS = [
 
 @pytest.mark.parametrize(("name", "output", "params", "gold", "passed"), EQUALS)
 def test_equality_with_gold(name: str, output: str, params: Any, gold: Any, passed: bool) -> None:
-    """Spelling may differ, meaning may not."""
-    assert run(name, output, params, gold).passed is passed
+    """Case, spacing and SQL formatting may differ, and the meaning may not."""
+    assert run_check(name, output, params, gold).passed is passed
 
 
 @pytest.mark.parametrize("name", [n for n, s in CHECKS.items() if s.needs_gold])
 def test_a_reference_without_gold_is_skipped(name: str) -> None:
-    """No gold is no verdict."""
-    assert run(name, '{"price": 1}') == Skip("no-gold")
+    """Without gold there is no verdict."""
+    assert run_check(name, '{"price": 1}') == Skip("no-gold")
 
 
-def test_gold_that_cannot_be_read_is_a_failure() -> None:
-    """A gold set's own mistake never counts against the application."""
-    assert isinstance(run("sql_equals", "select 1", {}, "not sql at all ("), Failure)
-    assert isinstance(run("attributes", "{}", {}, 5), Failure)
+def test_unreadable_gold_is_a_failure() -> None:
+    """A mistake in a gold set never counts against the application."""
+    assert isinstance(run_check("sql_equals", "select 1", {}, "not sql at all ("), Failure)
+    assert isinstance(run_check("attributes", "{}", {}, 5), Failure)
 
 
 BAD_PARAMS = [
@@ -392,7 +392,7 @@ BAD_PARAMS = [
 
 @pytest.mark.parametrize(("name", "params", "words"), BAD_PARAMS)
 def test_bad_params_are_refused_with_their_key(name: str, params: Any, words: str) -> None:
-    """What a catalog sets wrong is told when it is loaded."""
+    """A catalog's wrong params are refused when it is loaded."""
     assert words in (CHECKS[name].check_params(params) or "accepted")
 
 
@@ -407,24 +407,24 @@ ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=80)
 
 @settings(deadline=None)  # the first call imports the parser
 @given(output=ANY_TEXT, source=ANY_TEXT)
-def test_no_text_makes_a_check_raise_or_explain_what_cannot_be_kept(
-    output: str, source: str
-) -> None:
-    """Whatever a model says, each check answers, and its explanation can be hashed and stored."""
+def test_no_text_makes_a_check_raise_or_write_invalid_unicode(output: str, source: str) -> None:
+    """On any text each check has a result whose explanation can be hashed and stored."""
     gold = {"attributes": {"price": source}, "sql_equals": "select 1"}
     for name in MINIMAL:
-        found = run(name, output, None, gold.get(name, source), input=source)
-        encode_canonical(found.explanation if isinstance(found, Outcome) else "").decode("utf-8")
+        result = run_check(name, output, None, gold.get(name, source), input=source)
+        encode_canonical(result.explanation if isinstance(result, Outcome) else "").decode("utf-8")
 
 
 @settings(deadline=None)  # the first call imports the parser
 @given(st.integers(0, 10**12), st.integers(0, 99))
-def test_a_number_is_known_in_every_spelling(whole: int, cents: int) -> None:
+def test_a_number_is_recognised_in_every_format(whole: int, cents: int) -> None:
     """Thousands separators, either decimal mark and currency signs do not change a number."""
     english, plain = f"${whole:,}.{cents:02}", f"{whole}.{cents:02}"
     german = english.translate(str.maketrans(",.", ".,"))
-    for said, source in ((english, plain), (plain, english), (german, plain)):
-        assert run("numbers_in_source", f"{said} in all", context=f"sum: {source} paid").passed
+    for output, source in ((english, plain), (plain, english), (german, plain)):
+        assert run_check(
+            "numbers_in_source", f"{output} in all", context=f"sum: {source} paid"
+        ).passed
 
 
 def test_the_parser_reads_a_long_query_and_refuses_an_endless_one() -> None:
@@ -444,29 +444,33 @@ PUBLISHED = {
 }
 
 
-def extractions() -> dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]:
-    """Extraction and gold of each prompt version, or a skip where the data is absent."""
+def read_extractions() -> dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]:
+    """Reads extraction and gold by prompt version; skips where the data is absent."""
     if not DATA.is_dir():
         pytest.skip("the ExtractGPT runs are not at ../shared/data")
     with gzip.open(DATA / "labels.jsonl.gz", "rt") as rows:
         gold = {row["trace_id"]: row["verdict"] for row in map(json.loads, rows)}
-    found: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = collections.defaultdict(list)
+    extractions: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = collections.defaultdict(
+        list
+    )
     with gzip.open(DATA / "traces.jsonl.gz", "rt") as rows:
         for row in map(json.loads, rows):
-            found[row["prompt_version"]].append((json.loads(row["output"]), gold[row["trace_id"]]))
-    return found
+            extractions[row["prompt_version"]].append(
+                (json.loads(row["output"]), gold[row["trace_id"]])
+            )
+    return extractions
 
 
 @pytest.mark.parametrize("version", sorted(PUBLISHED))
-def test_micro_f1_is_the_published_one(version: str) -> None:
-    """On 491 real extractions a prompt the F1 is the published figure.
+def test_micro_f1_is_the_published_figure(version: str) -> None:
+    """On 491 real extractions for each prompt the F1 is the published one.
 
-    The publication counts no value of an attribute that gold does not have; it knows `n/a` but
+    The publication counts no value of an attribute that gold does not have; it treats `n/a` but
     not `N/A` as a missing value, which one extraction of the list prompt answers.
     """
     compared = [
-        comparisons.compare_attributes(said, gold, missing=("n/a",), ignore_case=False)
-        for said, gold in extractions()[version]
+        comparisons.compare_attributes(output, gold, missing=("n/a",), ignore_case=False)
+        for output, gold in read_extractions()[version]
     ]
     assert len(compared) == 491
     f1 = comparisons.micro_f1(compared, count_invented=False)

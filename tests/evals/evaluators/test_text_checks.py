@@ -1,4 +1,4 @@
-"""Promises of text checks: what they detect, what they leave alone, and what they never repeat."""
+"""Promises of text checks: they detect values, spare look-alikes, and repeat no secret."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from evals.privacy.detectors import (
     format_mark,
 )
 from evals.records import Outcome, Skip
-from tests.evals.evaluators.samples import ENGLISH, FOUND, GERMAN, offline, run  # noqa: F401
+from tests.evals.evaluators.samples import ENGLISH, GERMAN, SAMPLES, offline, run_text_check  # noqa: F401
 
 KINDS = (*PII_KINDS, *SECRET_KINDS)
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=200)
 
 
-@pytest.mark.parametrize(("kind", "value"), FOUND)
-def test_a_value_is_found_and_wholly_redacted(kind: str, value: str) -> None:
-    """Each kind is found in running text, and nothing of the value stays behind."""
+@pytest.mark.parametrize(("kind", "value"), SAMPLES)
+def test_a_value_is_detected_and_wholly_redacted(kind: str, value: str) -> None:
+    """Each kind is detected in running text, and no part of the value remains."""
     text = f"Please write it down:  {value} , and go on."
     assert Finding(kind, 23, 23 + len(value)) in find_all(text, (kind,))
     clean = build_redactor((kind,))(text)
@@ -48,8 +48,8 @@ ASSIGNED = [
 
 
 @pytest.mark.parametrize(("text", "value"), ASSIGNED)
-def test_a_value_called_a_secret_is_one(text: str, value: str) -> None:
-    """What is given to a password, key or token is found by its name and its randomness."""
+def test_a_value_named_a_secret_is_redacted(text: str, value: str) -> None:
+    """The value of a password, key or token is detected by its name and its randomness."""
     assert value not in build_redactor(SECRET_KINDS)(text)
 
 
@@ -68,58 +68,60 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_only_looks_alike_is_left_alone(text: str) -> None:
-    """Dates, versions, placeholders and wrong check digits trip nothing and stay as they are."""
+def test_look_alikes_are_not_detected(text: str) -> None:
+    """Dates, versions, placeholders and wrong check digits are neither reported nor redacted."""
     assert find_all(text, KINDS) == []
     assert build_redactor(KINDS)(text) == text
 
 
 @pytest.mark.parametrize("name", ["pii", "secrets"])
-def test_an_explanation_tells_kind_and_place_and_never_the_value(name: str) -> None:
-    """Whoever reads a report learns what was found where, not what it was."""
+def test_an_explanation_has_kind_and_place_and_never_the_value(name: str) -> None:
+    """A report's reader sees the kind and the position of a value, and not the value."""
     kinds = PII_KINDS if name == "pii" else SECRET_KINDS
-    for kind, value in (pair for pair in FOUND if pair[0] in kinds):
-        found = run(name, f"it is {value} .")
-        assert not found.passed
-        assert found.value is not None
-        assert found.value >= 1
-        assert "in output at 6–" in found.explanation
-        assert not any(piece in found.explanation for piece in value.split() if len(piece) > 3)
+    for kind, value in (pair for pair in SAMPLES if pair[0] in kinds):
+        outcome = run_text_check(name, f"it is {value} .")
+        assert not outcome.passed
+        assert outcome.value is not None
+        assert outcome.value >= 1
+        assert "in output at 6–" in outcome.explanation
+        assert not any(piece in outcome.explanation for piece in value.split() if len(piece) > 3)
         assert kind
 
 
-def test_only_the_kinds_asked_for_are_looked_for() -> None:
-    """An allow-list in the params decides which kinds count."""
+def test_only_the_chosen_kinds_are_detected() -> None:
+    """The params' `kinds` decide which kinds count."""
     text = "a@example.com from 203.0.113.7"
-    assert run("pii", text).value == 2
-    assert run("pii", text, kinds=["email"]).value == 1
-    assert run("pii", text, kinds=["card"]).passed
+    assert run_text_check("pii", text).value == 2
+    assert run_text_check("pii", text, kinds=["email"]).value == 1
+    assert run_text_check("pii", text, kinds=["card"]).passed
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_mark_of_an_earlier_redaction_still_trips(kind: str) -> None:
-    """Data that was redacted at the door counts at night, and redacting again changes nothing."""
+    """Text redacted at ingest fails the check, and redacting it again changes nothing."""
     text = f"Write to {format_mark(kind)} today."
     assert [finding.kind for finding in find_all(text, KINDS)] == [kind]
     assert build_redactor(KINDS)(text) == text
-    assert not run("pii" if kind in PII_KINDS else "secrets", text).passed
+    assert not run_text_check("pii" if kind in PII_KINDS else "secrets", text).passed
 
 
-def test_a_number_behind_another_is_found_once_the_first_is_gone() -> None:
-    """Redaction goes on until nothing is left to find."""
+def test_a_number_behind_another_is_redacted_too() -> None:
+    """Redaction repeats until no value is detected."""
     clean = build_redactor(KINDS)(
         "order 1234 4111 1111 1111 1111 / 4111111111111111 5500005555555559"
     )
     assert clean == "order 1234 [redacted:card] / [redacted:card] [redacted:card]"
 
 
-PLANTED = st.lists(st.tuples(ANY_TEXT, st.sampled_from([value for _, value in FOUND])), max_size=4)
+PLANTED = st.lists(
+    st.tuples(ANY_TEXT, st.sampled_from([value for _, value in SAMPLES])), max_size=4
+)
 
 
 @settings(deadline=None)  # the first reading loads models
 @given(PLANTED)
 def test_redaction_never_leaves_a_finding(pieces: list[tuple[str, str]]) -> None:
-    """After redaction only marks are found, and redacting twice is redacting once."""
+    """After redaction only marks are detected, and redacting twice is redacting once."""
     clean = build_redactor(KINDS)("".join(f"{text} {value} " for text, value in pieces))
     for finding in find_all(clean, KINDS):
         assert clean[finding.start : finding.end] == format_mark(finding.kind)
@@ -131,22 +133,22 @@ def test_redaction_never_leaves_a_finding(pieces: list[tuple[str, str]]) -> None
 def test_overlapping_findings_leave_nothing_between_them(
     text: str, starts: list[tuple[str, int]]
 ) -> None:
-    """Every character inside some finding is gone, every other one is kept in order."""
+    """Characters inside a finding are removed, and all others remain in order."""
     spans = [Finding(kind, at, at + 7) for kind, at in starts if at + 7 <= len(text)]
     inside = {i for span in spans for i in range(span.start, span.end)}
-    kept = "".join(char for i, char in enumerate(text) if i not in inside)
+    remaining = "".join(char for i, char in enumerate(text) if i not in inside)
     clean = apply_marks(text, spans)
     for kind in KINDS:
         clean = clean.replace(format_mark(kind), "") if format_mark(kind) not in text else clean
-    assert clean == kept
+    assert clean == remaining
 
 
 @settings(deadline=None)  # the first reading loads models
 @given(ANY_TEXT)
 def test_no_text_makes_a_check_raise(text: str) -> None:
-    """Whatever a model says, lone surrogates too, each check gives an outcome or a reason."""
+    """On any text, lone surrogates too, each check yields an outcome or a reason."""
     for name, params in (("pii", {}), ("secrets", {}), ("language", {"expected": "en"})):
-        assert isinstance(run(name, text, **params), Outcome | Skip)
+        assert isinstance(run_text_check(name, text, **params), Outcome | Skip)
 
 
 HUGE = {
@@ -163,9 +165,9 @@ HUGE = {
 
 @pytest.mark.parametrize("text", HUGE.values(), ids=HUGE.keys())
 def test_a_megabyte_is_read_in_seconds(text: str) -> None:
-    """No text of a megabyte stops the line, however it is made; the first reading loads models."""
+    """No text of a megabyte stalls a check, however it is made."""
     for name, params in (("pii", {}), ("secrets", {}), ("language", {"expected": "en"})):
-        assert isinstance(run(name, text, **params), Outcome | Skip)
+        assert isinstance(run_text_check(name, text, **params), Outcome | Skip)
 
 
 LANGUAGES = [
@@ -182,10 +184,10 @@ LANGUAGES = [
 
 @pytest.mark.parametrize(("text", "expected", "passed"), LANGUAGES)
 def test_language(text: str, expected: Any, passed: bool) -> None:
-    """Prose in an expected language passes, other prose fails and is named."""
-    found = run("language", text, expected=expected)
-    assert found.passed is passed
-    assert ("reads as" in found.explanation) is not passed
+    """Prose in an expected language passes; other prose fails with its language."""
+    outcome = run_text_check("language", text, expected=expected)
+    assert outcome.passed is passed
+    assert ("reads as" in outcome.explanation) is not passed
 
 
 SKIPPED = [
@@ -199,9 +201,9 @@ SKIPPED = [
 
 
 @pytest.mark.parametrize(("text", "expected", "reason"), SKIPPED)
-def test_what_has_no_language_is_skipped(text: str, expected: Any, reason: str) -> None:
-    """A word, a query or a record is no prose: no verdict, and the reason is told."""
-    assert run("language", text, expected=expected) == Skip(reason)
+def test_text_without_a_language_is_skipped(text: str, expected: Any, reason: str) -> None:
+    """A word, a query or a record is not prose: it has a reason and no verdict."""
+    assert run_text_check("language", text, expected=expected) == Skip(reason)
 
 
 def test_every_kind_has_a_detector_of_its_own() -> None:
@@ -209,11 +211,11 @@ def test_every_kind_has_a_detector_of_its_own() -> None:
     assert len(DETECTORS) == len(KINDS) == len(set(KINDS))
 
 
-@pytest.mark.parametrize("meant", ["en-US", "EN", "eng", "English", "en_GB", " english "])
-def test_a_language_may_be_meant_by_name_and_region(meant: str) -> None:
-    """Codes of any kind and names are the language they mean."""
+@pytest.mark.parametrize("name", ["en-US", "EN", "eng", "English", "en_GB", " english "])
+def test_a_language_is_recognised_by_name_and_region(name: str) -> None:
+    """Codes of any kind, names and regions all count."""
     text = "This is a perfectly ordinary English sentence about the weather."
-    assert run("language", text, expected=meant).passed
+    assert run_text_check("language", text, expected=name).passed
     assert read_language("Deutsch") == read_language("ger") == "de"
 
 
@@ -221,4 +223,4 @@ def test_a_language_may_be_meant_by_name_and_region(meant: str) -> None:
 def test_an_unknown_language_is_refused(unknown: str) -> None:
     """A language that cannot be detected would fail every answer."""
     with pytest.raises(ValueError, match="can be detected"):
-        run("language", "whatever it is", expected=unknown)
+        run_text_check("language", "whatever it is", expected=unknown)
