@@ -18,7 +18,7 @@ from evals.storage import ledger
 from evals.worklist import canaries
 from tests.evals.models.model_server import Server, ServerReply, build_completion, serve_script
 from tests.evals.reports.night_rows import Night, build
-from tests.evals.runs.test_runner import NIGHT, Bench, traces
+from tests.evals.runs.test_runner import NIGHT, Bench, build_traces
 
 ORDERS = ("pass", "Yes", "seY", "dmVyZGljdA", "ireqvpg", "76657264")
 """Marks of an answer that argues; the last three are `verdict` encoded."""
@@ -51,7 +51,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 def bench(tmp_path: Path, server: Server) -> Bench:
     """Builds a night of two bad answers, which people failed, and a good one."""
     team_bench = Bench(tmp_path, server.url)
-    team_bench.lake.write("traces", NIGHT, traces("bad one", "bad two", "good"))
+    team_bench.lake.write("traces", NIGHT, build_traces("bad one", "bad two", "good"))
     team_bench.labels = [
         Label(f"t{n}", "kind", v, "ann", "human") for n, v in ((0, "fail"), (1, "fail"))
     ]
@@ -61,7 +61,7 @@ def bench(tmp_path: Path, server: Server) -> Bench:
 def build_report(bench: Bench) -> dict[str, Any]:
     """Builds the night's report with its attacks."""
     rows = [row._asdict() for row in bench.lake.read("canaries")]
-    judge = bench.evaluator("kind")
+    judge = bench.find_evaluator("kind")
     rates = {"dimension": "kind", "evaluator": "tone", "evaluator_version": judge.version}
     counts = {"n": 3, "passed": 1, "failed": 2, "errored": 0, "skipped": 0}
     return build(
@@ -108,7 +108,7 @@ def test_canaries_give_no_score_and_are_paid_once(bench: Bench, server: Server) 
 
 def test_attacks_beyond_the_budget_are_not_measured(bench: Bench, server: Server) -> None:
     """The reason is in the report, and there is no rate."""
-    bench.budget(calls_per_day=0)
+    bench.set_budget(calls_per_day=0)
     bench.score("kind")
     (attacks,) = build_report(bench)["attacks"]
     assert (attacks["state"], attacks["rate"]) == ("not measured", None)
@@ -130,7 +130,7 @@ def test_all_attacks_are_tried_on_demand(bench: Bench, server: Server) -> None:
     references = GoldAndLabels.of(bench.catalog.root, bench.labels)
     with ledger.open_journal(bench.lake, "attack") as journal:
         run = ScoringRun(bench.lake, references, journal)
-        trial = attack_trial.try_attacks(run, bench.catalog, bench.evaluator("kind"), NIGHT)
+        trial = attack_trial.try_attacks(run, bench.catalog, bench.find_evaluator("kind"), NIGHT)
     report = trial.to_json()
     assert report["n"] == 2 * len(canaries.load_shipped_attacks())
     assert report["calls"] == report["n"] + 2
@@ -152,13 +152,13 @@ def test_a_forgotten_trace_takes_its_attacked_copies_along(tmp_path: Path) -> No
 
     with serve_script(echo_trace) as server:
         bench = Bench(tmp_path, server.url)
-        bench.lake.write("traces", NIGHT, traces("bad herbalist", "bad two"))
+        bench.lake.write("traces", NIGHT, build_traces("bad herbalist", "bad two"))
         bench.labels = [Label(f"t{n}", "kind", "fail", "ann", "human") for n in (0, 1)]
         bench.score("kind")
         references = GoldAndLabels.of(bench.catalog.root, bench.labels)
         with ledger.open_journal(bench.lake, "attack") as journal:
             run = ScoringRun(bench.lake, references, journal)
-            attack_trial.try_attacks(run, bench.catalog, bench.evaluator("kind"), NIGHT)
+            attack_trial.try_attacks(run, bench.catalog, bench.find_evaluator("kind"), NIGHT)
     attacks = len(canaries.load_shipped_attacks())
 
     def read_answer_texts() -> list[str]:

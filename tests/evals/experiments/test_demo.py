@@ -1,6 +1,6 @@
-"""The demo's recording is what it says it is: real, pinned, labelled, and whole.
+"""Promises of the demo's recording: it is real, pinned, labelled and complete.
 
-Whether the model can be asked again is the runner's to show.
+Whether the model can be called again is tested with the runner.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ FOLDER = demo_recording.CATALOG / "demo"
 TRACES = FOLDER / "inbox" / "traces.jsonl.gz"
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSON Lines file; a line that is no JSON fails the test that asks."""
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Reads the rows of a JSON Lines file; a malformed line fails the test."""
     raw = path.read_bytes()
     text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
     return [json.loads(line) for line in text.splitlines()]
@@ -35,26 +35,26 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def traces() -> list[dict[str, Any]]:
-    """The recording."""
-    return read(TRACES)
+    """Reads the recording."""
+    return read_rows(TRACES)
 
 
-def night_of(trace: dict[str, Any]) -> date:
-    """The night of a recorded trace."""
+def parse_night(trace: dict[str, Any]) -> date:
+    """Parses the night of a recorded trace."""
     return datetime.fromisoformat(trace["ts"]).date()
 
 
-def releases_seen(traces: list[dict[str, Any]], app: str, key: str) -> dict[date, set[str]]:
-    """Per night of an application, the values a field took, as JSON."""
-    found: dict[date, set[str]] = {}
+def collect_values(traces: list[dict[str, Any]], app: str, key: str) -> dict[date, set[str]]:
+    """Collects a field's values as JSON, by night of an application."""
+    values: dict[date, set[str]] = {}
     for trace in traces:
         if trace["app"] == app:
-            found.setdefault(night_of(trace), set()).add(json.dumps(trace[key]))
-    return found
+            values.setdefault(parse_night(trace), set()).add(json.dumps(trace[key]))
+    return values
 
 
-def changes(by_night: dict[date, set[str]]) -> list[date]:
-    """The nights on which a field is not what it was the night before."""
+def find_changes(by_night: dict[date, set[str]]) -> list[date]:
+    """Finds the nights on which a field differs from the night before."""
     nights = sorted(by_night)
     return [after for before, after in pairwise(nights) if by_night[before] != by_night[after]]
 
@@ -66,9 +66,9 @@ def test_the_recording_is_small() -> None:
     assert raw[4:8] == b"\0\0\0\0"
 
 
-def test_every_night_of_every_application_is_there(traces: list[dict[str, Any]]) -> None:
+def test_every_night_of_every_application_is_recorded(traces: list[dict[str, Any]]) -> None:
     """Fourteen nights of three applications, 20 to 28 traces each, under ids used once."""
-    counts = Counter((trace["app"], night_of(trace)) for trace in traces)
+    counts = Counter((trace["app"], parse_night(trace)) for trace in traces)
     assert len(counts) == 3 * demo_recording.NIGHTS
     assert {night for _, night in counts} >= {date(2026, 10, 1), date(2026, 10, 14)}
     assert all(20 <= count <= 28 for count in counts.values())
@@ -76,7 +76,7 @@ def test_every_night_of_every_application_is_there(traces: list[dict[str, Any]])
 
 
 def test_the_recording_follows_the_plan(traces: list[dict[str, Any]]) -> None:
-    """Each trace is one planned request, asked with the messages of its night's release."""
+    """Each trace is one planned request, with the messages of its night's release."""
     planned = {
         request.trace_id: request
         for request in demo_recording.plan_requests(
@@ -87,7 +87,7 @@ def test_the_recording_follows_the_plan(traces: list[dict[str, Any]]) -> None:
     assert planned.keys() == {trace["trace_id"] for trace in traces}
     for trace in traces:
         request = planned[trace["trace_id"]]
-        release = demo_recording.release_on(releases[trace["app"]], night_of(trace))
+        release = demo_recording.release_on(releases[trace["app"]], parse_night(trace))
         assert datetime.fromisoformat(trace["ts"]) == request.ts
         assert trace["messages"] == release.build_messages(request.input, request.context)
         assert trace["prompt_hash"] == release.prompt_hash()
@@ -96,29 +96,29 @@ def test_the_recording_follows_the_plan(traces: list[dict[str, Any]]) -> None:
 def test_extraction_changes_its_prompt_on_the_eighth_night(traces: list[dict[str, Any]]) -> None:
     """Version, hash and commit change together, once, and nothing is mixed within a night."""
     for key in ("prompt_version", "prompt_hash", "git_commit"):
-        seen = releases_seen(traces, "extraction", key)
+        seen = collect_values(traces, "extraction", key)
         assert all(len(values) == 1 for values in seen.values())
-        assert changes(seen) == [date(2026, 10, 8)]
+        assert find_changes(seen) == [date(2026, 10, 8)]
 
 
 def test_notifications_change_their_sampling_on_the_eleventh_night(
     traces: list[dict[str, Any]],
 ) -> None:
     """The temperature and its named version change; the prompt does not."""
-    assert changes(releases_seen(traces, "notifications", "versions")) == [date(2026, 10, 11)]
-    assert changes(releases_seen(traces, "notifications", "prompt_hash")) == []
+    assert find_changes(collect_values(traces, "notifications", "versions")) == [date(2026, 10, 11)]
+    assert find_changes(collect_values(traces, "notifications", "prompt_hash")) == []
     hot = {
-        (night_of(t) >= date(2026, 10, 11), t["params"]["temperature"])
+        (parse_night(t) >= date(2026, 10, 11), t["params"]["temperature"])
         for t in traces
         if t["app"] == "notifications"
     }
     assert hot == {(False, 0.2), (True, 1.3)}
 
 
-def test_nl2sql_stays(traces: list[dict[str, Any]]) -> None:
-    """One application changes nothing, so that a board can show one that held."""
+def test_nl2sql_never_changes(traces: list[dict[str, Any]]) -> None:
+    """One application keeps its versions, so that a board can show a steady one."""
     for key in ("prompt_version", "prompt_hash", "git_commit", "versions"):
-        assert changes(releases_seen(traces, "nl2sql", key)) == []
+        assert find_changes(collect_values(traces, "nl2sql", key)) == []
 
 
 def test_every_answer_is_the_pinned_models(traces: list[dict[str, Any]]) -> None:
@@ -128,21 +128,21 @@ def test_every_answer_is_the_pinned_models(traces: list[dict[str, Any]]) -> None
 
 
 @pytest.mark.parametrize("name", ["extraction", "nl2sql"])
-def test_every_gold_input_was_asked(traces: list[dict[str, Any]], name: str) -> None:
-    """Gold and traces meet: each gold input was asked, and each trace has its gold."""
-    gold = [row["input"] for row in read(demo_recording.CATALOG / "gold" / f"{name}.jsonl")]
+def test_every_gold_input_has_a_trace(traces: list[dict[str, Any]], name: str) -> None:
+    """Each gold input has a trace, and each trace has its gold."""
+    gold = [row["input"] for row in read_rows(demo_recording.CATALOG / "gold" / f"{name}.jsonl")]
     inputs = {
         r["input"] for r in demo_recording.read_inputs(demo_recording.CATALOG) if r["app"] == name
     }
-    asked = {trace["input"] for trace in traces if trace["app"] == name}
+    requested = {trace["input"] for trace in traces if trace["app"] == name}
     assert len(gold) == len(set(gold)) > 100
-    assert set(gold) == inputs == asked
+    assert set(gold) == inputs == requested
 
 
 def test_labels_bind_to_traces(traces: list[dict[str, Any]]) -> None:
     """300 to 400 labels of the maintainers, each of a recorded trace, on a judged dimension."""
     apps = {trace["trace_id"]: trace["app"] for trace in traces}
-    labels = read(FOLDER / "labels.jsonl")
+    labels = read_rows(FOLDER / "labels.jsonl")
     assert 300 <= len(labels) <= 400
     assert {(label["annotator"], label["annotator_kind"]) for label in labels} == {
         ("maintainers", "human")
@@ -159,19 +159,19 @@ def test_the_weights_are_the_pinned_ones() -> None:
     """The package's file has the pinned digest, and another digest is refused."""
     pin = load_catalog(demo_recording.CATALOG).models[demo_recording.PIN]
     try:
-        found = models.find_weights(pin)
+        path = models.find_weights(pin)
     except models.Unavailable as missing:
         assert missing.reason == "no-model"  # noqa: PT017  other weights must fail, not skip
         pytest.skip(f"the package {pin.package} is not installed")
-    assert found.name == pin.model
+    assert path.name == pin.model
     other = ModelPin(**{**pin.model_dump(), "sha256": "0" * 64})
     with pytest.raises(models.Unavailable) as refused:
         models.find_weights(other)
     assert refused.value.reason == "other-weights"
 
 
-def test_the_catalog_loads_and_its_checks_are_known() -> None:
-    """Every check a suite names exists and accepts its params, and its data are where it says."""
+def test_the_catalog_loads_and_its_checks_exist() -> None:
+    """Every check in a suite exists and accepts its params, and its data files exist."""
     catalog = load_catalog(demo_recording.CATALOG)
     assert catalog.demo
     assert set(catalog.apps) == set(catalog.suites) == {"extraction", "notifications", "nl2sql"}
@@ -182,9 +182,9 @@ def test_the_catalog_loads_and_its_checks_are_known() -> None:
     for suite in catalog.suites.values():
         for dimension in suite.dimensions:
             assert dimension.check is not None
-            found = find_declared_type(dimension.check)
-            judged += found.names_specs
-            assert params_problem(found.params, dimension.check.params) is None
+            declared = find_declared_type(dimension.check)
+            judged += declared.names_specs
+            assert params_problem(declared.params, dimension.check.params) is None
     assert judged == 2
 
 
@@ -205,12 +205,12 @@ def test_written_rows_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one.gz", "two.gz"):
         demo_recording.write_traces(tmp_path / name, rows)
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
-    assert read(tmp_path / "one.gz") == rows
+    assert read_rows(tmp_path / "one.gz") == rows
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.gz", "two.gz"]
 
 
 def test_the_nearest_examples_come_last() -> None:
-    """An application that picks its examples shows the one most like the question at the end."""
+    """The example most like the input is the last one before it."""
     release = demo_recording.read_releases(demo_recording.CATALOG)["nl2sql"][0]
     chat = release.build_messages("How many customers live in Graz?", "customers(city)")
     assert release.nearest == 4

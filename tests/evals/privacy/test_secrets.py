@@ -15,7 +15,7 @@ from evals.calls import live
 from evals.models import ModelError, Request
 from evals.specs import ModelPin
 from tests.evals.models import model_server as server
-from tests.evals.runs.test_runner import NIGHT, Bench, traces
+from tests.evals.runs.test_runner import NIGHT, Bench, build_traces
 
 KEY = "sk-planted-4f9a0c7e51b2"
 REQUEST = Request(({"role": "user", "content": "?"},), 10, 0.0, 1)
@@ -119,7 +119,7 @@ def test_no_file_of_a_run_has_the_key(tmp_path: Path, caplog: pytest.LogCaptureF
         (bench.catalog.root / "models.yaml").write_text(f"m: {{model: m-1, {where}}}")
         specs.load_catalog.cache_clear()
         bench.catalog = specs.load_catalog(bench.catalog.root)
-        bench.lake.write("traces", NIGHT, traces("good", *sorted(FAULTS)))
+        bench.lake.write("traces", NIGHT, build_traces("good", *sorted(FAULTS)))
         done = bench.score("kind")
     assert done.passed == 1
     assert done.errored == len(FAULTS)

@@ -14,7 +14,7 @@ from evals.reports.sections.alarms import Alarm, Facts, build, read_answering
 from evals.reports.sections.provenance import AnsweredBy, describe_evaluator
 from evals.specs import Evaluator, Judge, ModelPin, load_catalog
 from tests.evals.models.model_server import ServerReply, build_completion, serve_script
-from tests.evals.runs.test_runner import NIGHT, Bench, traces
+from tests.evals.runs.test_runner import NIGHT, Bench, build_traces
 
 JUDGE = Judge(judge="j", asks="?", model="m", system="s")
 
@@ -106,10 +106,10 @@ def test_who_answered_is_read_from_the_ledger(tmp_path: Path, policy: str) -> No
         path.write_text(f"m: {{model: m-1, base_url: '{running.url}', pins: {policy}}}")
         load_catalog.cache_clear()
         bench.catalog = load_catalog(bench.catalog.root)
-        bench.lake.write("traces", NIGHT, traces("good", "fine", "good"))
+        bench.lake.write("traces", NIGHT, build_traces("good", "fine", "good"))
         done = bench.score("kind")
     expected = (0, 3) if policy == "strict" else (3, 0)
     assert (done.passed, done.errored) == expected
-    (row,) = night_data.answering_models(bench.lake, NIGHT, [bench.evaluator("kind")])
+    (row,) = night_data.answering_models(bench.lake, NIGHT, [bench.find_evaluator("kind")])
     assert row == {"evaluator": "tone", "model": "m-9", "fingerprint": "fp_1", "n": 2}
     assert bench.lake.list_nights("answers") == [date(2026, 10, 1)]

@@ -1,4 +1,4 @@
-"""Promises of the arithmetic: published vectors, statsmodels as oracle, and properties."""
+"""Promises of the statistics: they match published figures and statsmodels."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ JUDGED = Proportion(1610, 5000)
 LABELS = Agreement(tp=20, fn=4, fp=44, tn=132)
 
 
-def square(scores: list[int], clusters: list[int]) -> float:
-    """The marts' session_ss of these rows."""
+def sum_squares(scores: list[int], clusters: list[int]) -> float:
+    """Sums the squared session totals of these rows, as the marts' `session_ss` does."""
     rate = sum(scores) / len(scores)
     sums = dict.fromkeys(clusters, 0.0)
     for score, cluster in zip(scores, clusters, strict=True):
@@ -67,7 +67,7 @@ def test_wilson_vectors(passed: int, n: int, low: float, high: float) -> None:
 
 @given(counts, st.sampled_from([0.01, 0.05, 0.2]))
 def test_wilson_is_statsmodels(count: tuple[int, int], alpha: float) -> None:
-    """Wilson's interval is that of statsmodels, holds the rate, and stays within [0, 1]."""
+    """Wilson's interval is that of statsmodels, contains the rate, and stays within [0, 1]."""
     low, high = wilson_interval(*count, alpha)
     assert (low, high) == pytest.approx(proportion_confint(*count, alpha, "wilson"), abs=1e-9)
     assert 0 <= low <= count[0] / count[1] <= high <= 1
@@ -82,21 +82,21 @@ def test_more_rows_narrow_the_interval(count: tuple[int, int], times: int) -> No
 
 def test_clustered_error_vectors() -> None:
     """The CLT and CR1 errors come from counts and one sum of squares."""
-    errors = standard_errors(sum(S), len(S), 5, square(S, CLUSTERS))
+    errors = standard_errors(sum(S), len(S), 5, sum_squares(S, CLUSTERS))
     assert errors == pytest.approx((0.1421338, 0.0621130), abs=1e-7)
 
 
 def test_few_clusters_never_narrow_an_interval() -> None:
-    """A clustered error below the CLT's does not shrink the interval: the larger counts."""
-    size = effective_n(sum(S), len(S), 5, square(S, CLUSTERS))
+    """A clustered error below the CLT's does not shrink the interval, since the larger counts."""
+    size = effective_n(sum(S), len(S), 5, sum_squares(S, CLUSTERS))
     assert size == len(S)
 
 
 def test_rows_of_one_conversation_count_for_less() -> None:
-    """Conversations that pass or fail as a whole are worth fewer rows than they have."""
+    """Conversations that pass or fail as a whole count for fewer rows than they have."""
     scores = [1] * 10 + [0] * 10 + [1] * 10 + [0] * 10
     clusters = [i // 5 for i in range(40)]
-    size = effective_n(20, 40, 8, square(scores, clusters))
+    size = effective_n(20, 40, 8, sum_squares(scores, clusters))
     assert 1 <= size < 8
     wide, narrow = Proportion(20, 40, size).interval(), Proportion(20, 40).interval()
     assert wide.low < narrow.low
@@ -104,8 +104,8 @@ def test_rows_of_one_conversation_count_for_less() -> None:
 
 
 def test_single_turn_rows_keep_their_size() -> None:
-    """Where every row is its own conversation nothing changes."""
-    assert effective_n(sum(S), 12, 12, square(S, list(range(12)))) == 12
+    """Where every row is its own conversation the size is the number of rows."""
+    assert effective_n(sum(S), 12, 12, sum_squares(S, list(range(12)))) == 12
     assert effective_n(7, 12, 1, 0.0) == 1
 
 
@@ -159,15 +159,15 @@ def test_mcnemar_vector() -> None:
     assert mcnemar(5, 15) == pytest.approx(0.0413895, abs=1e-7)
 
 
-@pytest.mark.parametrize(("n", "found"), [(100, 0.129), (1000, 0.041), (5000, 0.018)])
-def test_mde_vectors(n: int, found: float) -> None:
-    """What two nights of n traces can find at a rate of .12, as published."""
-    assert mde(0.12, n, n) == pytest.approx(found, abs=5e-4)
+@pytest.mark.parametrize(("n", "effect"), [(100, 0.129), (1000, 0.041), (5000, 0.018)])
+def test_mde_vectors(n: int, effect: float) -> None:
+    """Two nights of n traces at a rate of .12 detect the published effect."""
+    assert mde(0.12, n, n) == pytest.approx(effect, abs=5e-4)
 
 
 @pytest.mark.parametrize("before", [100_000, 3000, 50])
-def test_needed_rows_find_the_drop(before: int) -> None:
-    """With the rows it asks for, the drop is found; on both sides where the baseline is short."""
+def test_needed_rows_detect_the_drop(before: int) -> None:
+    """With the needed rows the drop is detected, and with two fewer it is not."""
     n = needed_n(0.12, 0.05, before)
     assert mde(0.12, max(before, n), n) <= 0.05
     assert mde(0.12, max(before, n), n - 2) > 0.0499 or n > before
@@ -190,21 +190,21 @@ def test_slice_is_tested_against_its_complement() -> None:
 
 
 def test_a_shift_of_mix_is_not_a_change_of_rate() -> None:
-    """Moving shares .8/.2 to .5/.5 moves .10 to .175, all of it mix."""
+    """Shares moved from .8/.2 to .5/.5 move .10 to .175, all of it by mix."""
     parts = kitagawa([(0.8, 0.05, 0.5, 0.05), (0.2, 0.3, 0.5, 0.3)])
     assert parts == pytest.approx((0.075, 0))
 
 
 def test_rogan_gladen_vector() -> None:
-    """Labels from elsewhere correct the judge with the delta method's interval."""
-    found = rogan_gladen(JUDGED, LABELS)
-    assert found == pytest.approx((0.123429, 0.019846, 0.227011), abs=1e-6)
+    """Labels of other traces correct the judge with the delta method's interval."""
+    result = rogan_gladen(JUDGED, LABELS)
+    assert result == pytest.approx((0.123429, 0.019846, 0.227011), abs=1e-6)
 
 
 def test_post_stratified_vector() -> None:
     """Random labels correct the judge by its verdict, with the published interval."""
-    found = post_stratified(JUDGED, LABELS)
-    assert found == pytest.approx((0.120566, 0.077940, 0.163192), abs=1e-6)
+    result = post_stratified(JUDGED, LABELS)
+    assert result == pytest.approx((0.120566, 0.077940, 0.163192), abs=1e-6)
 
 
 def test_a_judge_that_guesses_corrects_nothing() -> None:
@@ -219,13 +219,13 @@ def test_corrected_rates_stay_rates(count: tuple[int, int], cells: tuple[int, ..
     """A corrected rate and its interval stay within [0, 1], the rate inside its interval."""
     labels = Agreement(*cells)
     for estimate in (rogan_gladen, post_stratified):
-        found = estimate(Proportion(*count), labels)
-        assert found is None or 0 <= found.low <= found.value <= found.high <= 1
+        result = estimate(Proportion(*count), labels)
+        assert result is None or 0 <= result.low <= result.value <= result.high <= 1
 
 
 def test_kappa_vector() -> None:
     """Kappa and its error are the published ones, and statsmodels'."""
-    found = Agreement(40, 9, 6, 45).kappa
-    assert found == pytest.approx((0.699519, 0.071394), abs=1e-6)
+    result = Agreement(40, 9, 6, 45).kappa
+    assert result == pytest.approx((0.699519, 0.071394), abs=1e-6)
     oracle = cohens_kappa([[40, 9], [6, 45]])
-    assert found == pytest.approx((oracle.kappa, oracle.std_kappa))
+    assert result == pytest.approx((oracle.kappa, oracle.std_kappa))

@@ -1,4 +1,4 @@
-"""What the importers promise of files made to do harm: each row refused, or harmlessly kept.
+"""Promises of importers under hostile files: each row is refused, or read without harm.
 
 The oracle throughout: a file's non-blank lines are its traces plus its refusals, one each.
 """
@@ -24,24 +24,24 @@ from evals.traces import reader
 from evals.traces.files import streams
 
 ROW = '{"trace_id": "%s", "ts": "2026-10-01T12:00:00Z", "app": "chat", "output": "Hello.", "x": %s}'
-HELD = 64
+MEMORY_MIB = 64
 """MiB of memory that reading a file may add: a line of 16 MiB, twice, and room."""
 
 
-def row(trace_id: str = "t-1", extra: str = "1") -> bytes:
-    """A line of JSON."""
+def build_row(trace_id: str = "t-1", extra: str = "1") -> bytes:
+    """Builds a line of JSON."""
     return (ROW % (trace_id, extra)).encode()
 
 
-def read(path: Path) -> list[Any]:
-    """Everything a file yields, with no mapping."""
+def read_all(path: Path) -> list[Any]:
+    """Reads everything in a file, with no mapping."""
     return list(reader.read_file(path, mappings={}))
 
 
 def read_bytes(folder: Path, data: bytes, name: str = "day.jsonl") -> list[Any]:
-    """What a file of these bytes yields."""
+    """Reads a file of these bytes."""
     (folder / name).write_bytes(data)
-    return read(folder / name)
+    return read_all(folder / name)
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def read_bytes(folder: Path, data: bytes, name: str = "day.jsonl") -> list[Any]:
         ("", "not-json"),
     ],
 )
-def test_json_that_two_readers_could_take_differently_is_refused(
-    tmp_path: Path, extra: str, code: str
-) -> None:
-    """By name, while the rows around it are read."""
-    found = read_bytes(tmp_path, b"\n".join([row("a"), row("b", extra), row("c")]))
-    assert [type(item) for item in found] == [Trace, Refusal, Trace]
-    assert (found[1].code, found[1].source_line) == (code, 2)
-    assert found[1].raw == row("b", extra)[: streams.KEPT]
+def test_ambiguous_json_is_refused(tmp_path: Path, extra: str, code: str) -> None:
+    """It is refused with its code, and the rows around it are read."""
+    items = read_bytes(
+        tmp_path, b"\n".join([build_row("a"), build_row("b", extra), build_row("c")])
+    )
+    assert [type(item) for item in items] == [Trace, Refusal, Trace]
+    assert (items[1].code, items[1].source_line) == (code, 2)
+    assert items[1].raw == build_row("b", extra)[: streams.KEPT]
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_json_that_two_readers_could_take_differently_is_refused(
         '"\\ud83d\\ude00 \\u0000 \x7f"',
     ],
 )
-def test_rare_but_unambiguous_json_is_kept(tmp_path: Path, extra: str) -> None:
-    """Strictness refuses nothing that has one meaning."""
-    (trace,) = read_bytes(tmp_path, row("a", extra))
+def test_rare_but_unambiguous_json_is_read(tmp_path: Path, extra: str) -> None:
+    """JSON with one meaning is never refused."""
+    (trace,) = read_bytes(tmp_path, build_row("a", extra))
     assert trace.metadata == {"x": json.loads(extra)}
 
 
@@ -96,22 +96,20 @@ def test_rare_but_unambiguous_json_is_kept(tmp_path: Path, extra: str) -> None:
     "number",
     ["NaN", "-Infinity", "1e999", "18446744073709551616", "-9223372036854775809", "9" * 100_000],
 )
-def test_a_number_that_json_or_64_bits_lack_is_kept_as_its_text(
-    tmp_path: Path, number: str
-) -> None:
-    """Exactly as it was written; the row is none the worse."""
-    (trace,) = read_bytes(tmp_path, row("a", f'{{"y": [{number}]}}'))
+def test_a_number_beyond_json_or_64_bits_is_read_as_text(tmp_path: Path, number: str) -> None:
+    """Its text is exactly as written, and the row is accepted."""
+    (trace,) = read_bytes(tmp_path, build_row("a", f'{{"y": [{number}]}}'))
     assert trace.metadata == {"x": {"y": [number]}}
 
 
 @pytest.mark.parametrize("line", [b"[]", b"null", b"1", b'"text"', b"true"])
 def test_a_line_that_is_no_object_is_refused(tmp_path: Path, line: bytes) -> None:
-    """JSON or not, a trace is an object."""
+    """JSON that is not an object is never a trace."""
     assert [item.code for item in read_bytes(tmp_path, line)] == ["not-an-object"]
 
 
 def test_a_file_of_rubbish_is_refused_once_or_by_line(tmp_path: Path) -> None:
-    """As a whole where its name promises nothing; line by line where it says JSONL."""
+    """It is refused as a whole, and by line where its name ends in `.jsonl`."""
     rubbish = random.Random(1).randbytes(100_000)
     (whole,) = read_bytes(tmp_path, rubbish, "rubbish.bin")
     assert (whole.code, whole.source_line) == ("unreadable-file", 0)
@@ -123,44 +121,46 @@ def test_a_file_of_rubbish_is_refused_once_or_by_line(tmp_path: Path) -> None:
 
 
 def test_damage_at_the_head_loses_no_rows_behind_it(tmp_path: Path) -> None:
-    """A first line of rubbish does not hide what follows, whatever the file is called."""
-    found = read_bytes(tmp_path, b"\xff\xfe rubbish\n" + row("a") + b"\n" + row("b"), "noname")
-    assert [type(item) for item in found] == [Refusal, Trace, Trace]
+    """A first line of rubbish does not hide the rows that follow, whatever the file's name."""
+    items = read_bytes(
+        tmp_path, b"\xff\xfe rubbish\n" + build_row("a") + b"\n" + build_row("b"), "noname"
+    )
+    assert [type(item) for item in items] == [Refusal, Trace, Trace]
 
 
-def test_what_is_no_file_is_refused_without_its_path(tmp_path: Path) -> None:
-    """Gone, or a folder: one refusal that names no folder of the machine."""
+def test_a_missing_file_or_a_folder_is_refused_without_its_path(tmp_path: Path) -> None:
+    """It is one refusal that names no folder of the machine."""
     for path in (tmp_path / "gone.jsonl", tmp_path):
-        (refusal,) = read(path)
+        (refusal,) = read_all(path)
         assert (refusal.code, refusal.source_line) == ("unreadable-file", 0)
         assert str(tmp_path) not in refusal.reason + refusal.source_file
 
 
-def many_rows() -> bytes:
-    """Two thousand rows that do not compress away."""
+def build_many_rows() -> bytes:
+    """Builds two thousand rows that hardly compress."""
     rng = random.Random(2)
-    return b"\n".join(row(f"t-{n}", json.dumps(rng.randbytes(40).hex())) for n in range(2000))
+    return b"\n".join(build_row(f"t-{n}", json.dumps(rng.randbytes(40).hex())) for n in range(2000))
 
 
-def test_a_truncated_gzip_keeps_the_rows_before_the_cut(tmp_path: Path) -> None:
-    """One refusal stands for the rest, with the line where it broke off."""
-    packed = gzip.compress(many_rows())
-    found = read_bytes(tmp_path, packed[: len(packed) // 2], "day.jsonl.gz")
-    *traces, last = found
+def test_the_rows_before_the_cut_of_a_gzip_are_read(tmp_path: Path) -> None:
+    """The rest is one refusal, with the line where the file ends."""
+    packed = gzip.compress(build_many_rows())
+    items = read_bytes(tmp_path, packed[: len(packed) // 2], "day.jsonl.gz")
+    *traces, last = items
     assert [trace.trace_id for trace in traces] == [f"t-{n}" for n in range(len(traces))]
     assert 900 < len(traces) < 1100
     assert (last.code, last.source_line) == ("truncated-gzip", len(traces) + 1)
     assert "too early" in last.reason
-    assert many_rows().split(b"\n")[len(traces)].startswith(last.raw)
+    assert build_many_rows().split(b"\n")[len(traces)].startswith(last.raw)
 
 
 @pytest.mark.parametrize("name", ["day.jsonl.gz", "day"])
-def test_damaged_archives_are_told_under_any_name(tmp_path: Path, name: str) -> None:
-    """Cut within the header, flipped in the middle, or with a wrong checksum."""
+def test_a_damaged_archive_is_refused_under_any_name(tmp_path: Path, name: str) -> None:
+    """It is cut in the header, changed in the middle, or has a wrong checksum or trailing bytes."""
     import pyarrow
 
-    packed = gzip.compress(many_rows())
-    zstd = pyarrow.compress(many_rows(), codec="zstd", asbytes=True)
+    packed = gzip.compress(build_many_rows())
+    zstd = pyarrow.compress(build_many_rows(), codec="zstd", asbytes=True)
     middle = len(packed) // 2
     damaged = {
         "header": packed[:5],
@@ -171,10 +171,10 @@ def test_damaged_archives_are_told_under_any_name(tmp_path: Path, name: str) -> 
         "zstd head": zstd[:6],
     }
     for what, data in damaged.items():
-        found = read_bytes(tmp_path, data, name)
-        broken = [item for item in found if isinstance(item, Refusal)]
+        items = read_bytes(tmp_path, data, name)
+        broken = [item for item in items if isinstance(item, Refusal)]
         assert broken, what
-        assert broken[-1] is found[-1], what
+        assert broken[-1] is items[-1], what
         assert broken[-1].code in ("truncated-gzip", "unreadable-file"), what
     assert read_bytes(tmp_path, packed, name)[-1].trace_id == "t-1999"
 
@@ -185,18 +185,18 @@ from evals.traces import reader
 unit = 1 if sys.platform == "darwin" else 1024
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 before = peak()
-found = [
+items = [
     (type(r).__name__, getattr(r, "code", ""), len(getattr(r, "raw", b"")), r.source_line)
     for r in reader.read_file(pathlib.Path(sys.argv[1]), mappings={})
 ]
-print([found, peak() - before])
+print([items, peak() - before])
 """
 
 
-def probed(path: Path) -> tuple[list[Any], float]:
-    """What a fresh process reads from a file, and by how many MiB its peak memory grew."""
+def read_in_process(path: Path) -> tuple[list[Any], float]:
+    """Reads a file in a fresh process; returns its items and peak memory growth in MiB."""
     root = Path(reader.__file__).parents[2]
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", PROBE, str(path)],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
@@ -204,59 +204,61 @@ def probed(path: Path) -> tuple[list[Any], float]:
         check=True,
         text=True,
     )
-    found, grown = json.loads(done.stdout.replace("(", "[").replace(")", "]").replace("'", '"'))
-    return found, grown
+    items, growth = json.loads(
+        completed.stdout.replace("(", "[").replace(")", "]").replace("'", '"')
+    )
+    return items, growth
 
 
-def test_a_line_of_200_mb_never_sits_in_memory(tmp_path: Path) -> None:
-    """Its first 64 KiB are kept, and the row behind it is read."""
+def test_a_line_of_200_mb_stays_out_of_memory(tmp_path: Path) -> None:
+    """The first 64 KiB of it are stored, and the row after it is read."""
     path = tmp_path / "day.jsonl"
     with path.open("wb") as file:
-        file.write(row("a") + b'\n{"trace_id": "')
+        file.write(build_row("a") + b'\n{"trace_id": "')
         file.seek(200 * 2**20, os.SEEK_CUR)
-        file.write(b'"}\n' + row("b"))
-    found, grown = probed(path)
-    assert found == [
+        file.write(b'"}\n' + build_row("b"))
+    items, growth = read_in_process(path)
+    assert items == [
         ["Trace", "", 0, 1],
         ["Refusal", "line-too-long", streams.KEPT, 2],
         ["Trace", "", 0, 3],
     ]
-    assert grown < HELD
+    assert growth < MEMORY_MIB
 
 
-def test_a_gzip_bomb_stays_in_bounds(tmp_path: Path) -> None:
-    """A thousandfold archive, of one line and of blank ones, costs time and no memory."""
+def test_a_gzip_bomb_stays_in_memory_bounds(tmp_path: Path) -> None:
+    """An archive that grows a thousandfold costs time and no memory."""
     path = tmp_path / "day.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         for filler in (b"x", b"\n"):
             for _ in range(200):
                 file.write(filler * 2**20)
-        file.write(row("b"))
+        file.write(build_row("b"))
     assert path.stat().st_size < 2**21
-    found, grown = probed(path)
-    assert [kind for kind, *_ in found] == ["Refusal", "Trace"]
-    assert found[0][1:] == ["line-too-long", streams.KEPT, 1]
-    assert found[1][3] == 200 * 2**20 + 1
-    assert grown < HELD
+    items, growth = read_in_process(path)
+    assert [kind for kind, *_ in items] == ["Refusal", "Trace"]
+    assert items[0][1:] == ["line-too-long", streams.KEPT, 1]
+    assert items[1][3] == 200 * 2**20 + 1
+    assert growth < MEMORY_MIB
 
 
 def test_the_longest_line_allowed_is_read(tmp_path: Path) -> None:
-    """The limit is a promise in both directions, to the byte."""
-    room = streams.MAX_LINE - len(row("a", '""'))
-    fits, over = (row("a", f'"{"x" * (room + more)}"') for more in (0, 1))
-    found = read_bytes(tmp_path, b"\n".join([fits, over, row("b"), over]))
-    assert [getattr(item, "code", "kept") for item in found] == [
-        "kept",
+    """A line at the limit is read, and one byte more is refused."""
+    room = streams.MAX_LINE - len(build_row("a", '""'))
+    fits, over = (build_row("a", f'"{"x" * (room + more)}"') for more in (0, 1))
+    items = read_bytes(tmp_path, b"\n".join([fits, over, build_row("b"), over]))
+    assert [getattr(item, "code", "read") for item in items] == [
+        "read",
         "line-too-long",
-        "kept",
+        "read",
         "line-too-long",
     ]
 
 
-def test_a_million_attributes_are_one_row(tmp_path: Path) -> None:
-    """Many keys are no reason to stop."""
+def test_a_row_of_a_million_attributes_is_read(tmp_path: Path) -> None:
+    """All of its keys are in the metadata."""
     keys = ",".join(f'"k{n}":0' for n in range(1_000_000))
-    (trace,) = read_bytes(tmp_path, row("a", "{" + keys + "}"))
+    (trace,) = read_bytes(tmp_path, build_row("a", "{" + keys + "}"))
     assert len(trace.metadata["x"]) == 1_000_000
 
 
@@ -271,22 +273,24 @@ def test_a_million_attributes_are_one_row(tmp_path: Path) -> None:
     ],
 )
 def test_strange_ids_are_data_and_no_paths(tmp_path: Path, trace_id: str) -> None:
-    """They are kept as they are, and nothing is written anywhere."""
+    """They are read unchanged, and no file is written."""
     before = sorted(tmp_path.parent.rglob("*"))
-    line = json.dumps({**json.loads(row()), "trace_id": trace_id}).encode()
+    line = json.dumps({**json.loads(build_row()), "trace_id": trace_id}).encode()
     (trace,) = read_bytes(tmp_path, line)
     assert trace.trace_id == trace_id
     assert sorted(tmp_path.parent.rglob("*")) == sorted([*before, tmp_path / "day.jsonl"])
 
 
-def test_a_script_tag_is_kept_as_text(tmp_path: Path) -> None:
-    """Escaping is the page's; the answer is evaluated as it was given."""
+def test_a_script_tag_is_read_as_text(tmp_path: Path) -> None:
+    """The reader changes no character of it."""
     tag = "<script>fetch('//evil')</script>"
-    line = row().replace(b"Hello.", tag.encode())
+    line = build_row().replace(b"Hello.", tag.encode())
     assert read_bytes(tmp_path, line)[0].output == tag
 
 
-BASE = b"\n".join([*(row(f"t-{n}", f'"é {n}: \\u00e9"') for n in range(4)), b"", row("t", "NaN")])
+BASE = b"\n".join(
+    [*(build_row(f"t-{n}", f'"é {n}: \\u00e9"') for n in range(4)), b"", build_row("t", "NaN")]
+)
 edits = st.lists(
     st.tuples(
         st.sampled_from(["flip", "drop", "insert", "repeat"]),
@@ -297,8 +301,8 @@ edits = st.lists(
 )
 
 
-def edited(data: bytes, kind: str, at: int, piece: bytes) -> bytes:
-    """The data with one change."""
+def edit_bytes(data: bytes, kind: str, at: int, piece: bytes) -> bytes:
+    """Makes one change to the data."""
     at = min(at, max(len(data) - 1, 0))
     size = max(len(piece), 1)
     middle = {
@@ -315,21 +319,21 @@ def edited(data: bytes, kind: str, at: int, piece: bytes) -> bytes:
 def test_every_row_is_accounted_for(
     changes: list[tuple[str, int, bytes]], packed: bool, cut: int
 ) -> None:
-    """Whatever is done to a file: one trace or one refusal a non-blank line, in order."""
+    """Whatever changes in a file, each non-blank line is one trace or one refusal, in order."""
     data = BASE
     for change in changes:
-        data = edited(data, *change)
+        data = edit_bytes(data, *change)
     expected = [n for n, line in enumerate(data.split(b"\n"), 1) if line.strip()]
     archive = gzip.compress(data) if packed else data
     whole = not (packed and cut)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "day.jsonl"
         path.write_bytes(archive if whole else archive[: max(len(archive) - cut, 2)])
-        found = read(path)
-    numbers = [item.source_line for item in found]
+        items = read_all(path)
+    numbers = [item.source_line for item in items]
     if whole:
         assert numbers == expected
     else:
-        assert found[-1].code == "truncated-gzip"
+        assert items[-1].code == "truncated-gzip"
         assert numbers[:-1] == expected[: len(numbers) - 1]
-    assert all(isinstance(item, Trace) or (item.code and item.reason) for item in found)
+    assert all(isinstance(item, Trace) or (item.code and item.reason) for item in items)

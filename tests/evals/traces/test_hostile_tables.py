@@ -15,7 +15,7 @@ from evals.traces import reader
 from evals.traces.files import streams
 from evals.traces.files.tables import make_distinct, measure_cells
 from tests.evals.traces.hostile import TEXTS
-from tests.evals.traces.test_hostile_files import HELD, probed
+from tests.evals.traces.test_hostile_files import MEMORY_MIB, read_in_process
 
 GOOD = {
     "trace_id": "good",
@@ -36,8 +36,8 @@ CELLS = TEXTS | {
 }
 
 
-def as_csv(rows: list[dict[str, Any]]) -> bytes:
-    """Rows as a spreadsheet writes them."""
+def write_csv(rows: list[dict[str, Any]]) -> bytes:
+    """Writes rows as a spreadsheet does."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()
@@ -45,8 +45,8 @@ def as_csv(rows: list[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def as_parquet(rows: list[dict[str, Any]]) -> bytes:
-    """Rows as columns of text."""
+def write_parquet(rows: list[dict[str, Any]]) -> bytes:
+    """Writes rows as columns of text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -55,34 +55,36 @@ def as_parquet(rows: list[dict[str, Any]]) -> bytes:
     return file.getvalue()
 
 
-def read(folder: Path, data: bytes, name: str) -> list[Any]:
-    """What a file of these bytes yields."""
+def read_bytes(folder: Path, data: bytes, name: str) -> list[Any]:
+    """Reads a file of these bytes."""
     (folder / name).write_bytes(data)
     return list(reader.read_file(folder / name, mappings={}))
 
 
-@pytest.mark.parametrize(("write", "name"), [(as_csv, "day.csv"), (as_parquet, "day.parquet")])
+@pytest.mark.parametrize(
+    ("write", "name"), [(write_csv, "day.csv"), (write_parquet, "day.parquet")]
+)
 @pytest.mark.parametrize("value", CELLS)
 @pytest.mark.parametrize("column", ["trace_id", "output", "messages", "metadata", "tokens_in"])
 def test_a_hostile_cell_harms_nothing_but_its_own_row(
     tmp_path: Path, write: Any, name: str, value: str, column: str
 ) -> None:
-    """Its row is read as data or refused with a sentence; the good one is whole."""
+    """Its row is read as data or refused with a sentence, and the other row is unharmed."""
     bad = {**GOOD, "trace_id": "bad", column: CELLS[value]}
-    found = read(tmp_path, write([GOOD, bad]), name)
-    assert [item.source_line for item in found] == [1, 2]
-    assert all(isinstance(item, Trace) or item.reason.endswith(".") for item in found)
-    good = found[0]
+    items = read_bytes(tmp_path, write([GOOD, bad]), name)
+    assert [item.source_line for item in items] == [1, 2]
+    assert all(isinstance(item, Trace) or item.reason.endswith(".") for item in items)
+    good = items[0]
     assert (good.trace_id, good.output, good.tokens_in) == ("good", "In Bonn.", 7)
     assert good.messages == ({"role": "user", "content": "Where?"},)
     assert good.metadata == {"team": "care"}
 
 
-@pytest.mark.parametrize("write", [as_csv, as_parquet])
-def test_equal_names_of_columns_lose_neither(tmp_path: Path, write: Any) -> None:
-    """The second is kept under its name with a number."""
+@pytest.mark.parametrize("write", [write_csv, write_parquet])
+def test_columns_of_equal_names_are_both_read(tmp_path: Path, write: Any) -> None:
+    """The second is read under its name with a number."""
     data = write([{**GOOD, "n_": "one", "x_": "two"}])
-    if write is as_csv:
+    if write is write_csv:
         data = data.replace(b",x_", b",n_")
     else:
         import pyarrow.parquet as pq
@@ -92,26 +94,28 @@ def test_equal_names_of_columns_lose_neither(tmp_path: Path, write: Any) -> None
         file = io.BytesIO()
         pq.write_table(table.rename_columns(names), file)
         data = file.getvalue()
-    (trace,) = read(tmp_path, data, f"day.{'csv' if write is as_csv else 'parquet'}")
+    (trace,) = read_bytes(tmp_path, data, f"day.{'csv' if write is write_csv else 'parquet'}")
     assert trace.metadata == {"team": "care", "n_": "one", "n_.2": "two"}
 
 
-def test_names_of_columns_are_told_apart() -> None:
-    """Whatever they are, and however many."""
+def test_column_names_are_made_distinct() -> None:
+    """A hundred thousand equal names become a hundred thousand distinct ones."""
     assert make_distinct(["a", " a", "a.2", "a", ""]) == ["a", "a.2", "a.2.2", "a.3", ""]
     assert len(set(make_distinct(["k"] * 10**5))) == 10**5
 
 
-@pytest.mark.parametrize(("write", "name"), [(as_csv, "day.csv"), (as_parquet, "day.parquet")])
-def test_a_row_of_many_columns_is_a_row(tmp_path: Path, write: Any, name: str) -> None:
-    """Ten thousand of them, all kept."""
+@pytest.mark.parametrize(
+    ("write", "name"), [(write_csv, "day.csv"), (write_parquet, "day.parquet")]
+)
+def test_a_row_of_many_columns_is_read(tmp_path: Path, write: Any, name: str) -> None:
+    """Ten thousand columns are all in the metadata."""
     wide = {**GOOD, **{f"k{n}": "x" for n in range(10**4)}}
-    (trace,) = read(tmp_path, write([wide]), name)
+    (trace,) = read_bytes(tmp_path, write([wide]), name)
     assert len(trace.metadata) == 10**4 + 1
 
 
-def test_numbers_of_columns_that_json_lacks_are_refused_or_null(tmp_path: Path) -> None:
-    """A float that is none, an integer of 64 bits, bytes, and a moment out of every calendar."""
+def test_values_that_json_lacks_are_refused_or_null(tmp_path: Path) -> None:
+    """NaN, infinity, 64-bit integers, bytes and times beyond the calendar harm no other row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -128,17 +132,17 @@ def test_numbers_of_columns_that_json_lacks_are_refused_or_null(tmp_path: Path) 
         table = table.append_column(name, column)
     file = io.BytesIO()
     pq.write_table(table, file)
-    found = read(tmp_path, file.getvalue(), "day.parquet")
-    assert [item.source_line for item in found] == [1, 2, 3, 4]
-    assert [getattr(item, "code", "kept") for item in found[1:]] == [
+    items = read_bytes(tmp_path, file.getvalue(), "day.parquet")
+    assert [item.source_line for item in items] == [1, 2, 3, 4]
+    assert [getattr(item, "code", "read") for item in items[1:]] == [
         "not-utf8",
         "bad-timestamp",
         "no-timestamp",
     ]
 
 
-def bomb(path: Path) -> None:
-    """One answer of 20 MiB, a hundred times over."""
+def write_bomb(path: Path) -> None:
+    """Writes one answer of 20 MiB, a hundred times over."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -150,18 +154,18 @@ def bomb(path: Path) -> None:
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
-def test_a_parquet_bomb_stays_in_bounds(tmp_path: Path) -> None:
+def test_a_parquet_bomb_stays_in_memory_bounds(tmp_path: Path) -> None:
     """Two gigabytes in a file of some kilobytes are read a row at a time."""
     path = tmp_path / "day.parquet"
-    bomb(path)
+    write_bomb(path)
     assert path.stat().st_size < 2**20
-    found, grown = probed(path)
-    assert [code for _, code, *_ in found] == ["line-too-long"] * 100
-    assert grown < 5 * HELD
+    items, growth = read_in_process(path)
+    assert [code for _, code, *_ in items] == ["line-too-long"] * 100
+    assert growth < 5 * MEMORY_MIB
 
 
-def test_a_bomb_of_equal_beginnings_stays_in_bounds(tmp_path: Path) -> None:
-    """A gigabyte of texts of which only the differences are kept is read a few rows at a time."""
+def test_a_bomb_of_equal_prefixes_stays_in_memory_bounds(tmp_path: Path) -> None:
+    """A gigabyte of delta-encoded texts is read a few rows at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -174,13 +178,13 @@ def test_a_bomb_of_equal_beginnings_stays_in_bounds(tmp_path: Path) -> None:
     options: Any = {"use_dictionary": False, "column_encoding": plain}
     pq.write_table(pa.table(columns), path, compression="zstd", **options)
     assert path.stat().st_size < 2**20
-    found, grown = probed(path)
-    assert [kind for kind, *_ in found] == ["Trace"] * rows
-    assert grown < 5 * HELD
+    items, growth = read_in_process(path)
+    assert [kind for kind, *_ in items] == ["Trace"] * rows
+    assert growth < 5 * MEMORY_MIB
 
 
-def nested_bomb(path: Path, kept: bool) -> None:
-    """One text of 8 MiB, once in a step of the first rows and a thousand times in the last's."""
+def write_nested_bomb(path: Path, store_schema: bool) -> None:
+    """Writes a text of 8 MiB once in the first rows' steps, and 1000 times in the last's."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -191,26 +195,26 @@ def nested_bomb(path: Path, kept: bool) -> None:
     columns |= {"trace_id": pa.array([f"t{n}" for n in range(3)])}
     step = pa.StructArray.from_arrays([kinds, texts], ["kind", "output"])
     columns["steps"] = pa.ListArray.from_arrays(ends, step)
-    pq.write_table(pa.table(columns), path, compression="zstd", store_schema=kept)
+    pq.write_table(pa.table(columns), path, compression="zstd", store_schema=store_schema)
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_bomb_within_lists_stays_in_bounds(tmp_path: Path, kept: bool) -> None:
-    """Its row alone is refused, also where the file does not say how its columns were kept."""
+@pytest.mark.parametrize("store_schema", [True, False])
+def test_a_bomb_within_lists_stays_in_memory_bounds(tmp_path: Path, store_schema: bool) -> None:
+    """Its row alone is refused, also in a file that does not store its Arrow schema."""
     path = tmp_path / "day.parquet"
-    nested_bomb(path, kept)
+    write_nested_bomb(path, store_schema)
     assert path.stat().st_size < 2**20
-    found, grown = probed(path)
-    assert [(kind, code) for kind, code, *_ in found] == [
+    items, growth = read_in_process(path)
+    assert [(kind, code) for kind, code, *_ in items] == [
         ("Trace", ""),
         ("Trace", ""),
         ("Refusal", "line-too-long"),
     ]
-    assert grown < 5 * HELD
+    assert growth < 5 * MEMORY_MIB
 
 
-def of_differences(path: Path, texts: list[list[str]]) -> None:
-    """Steps whose texts rest as what differs from the text before."""
+def write_differences(path: Path, texts: list[list[str]]) -> None:
+    """Writes steps whose texts are delta-encoded."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -223,28 +227,28 @@ def of_differences(path: Path, texts: list[list[str]]) -> None:
     pq.write_table(pa.table(columns), path, compression="zstd", **options)
 
 
-def test_a_bomb_of_equal_beginnings_within_lists_stays_in_bounds(tmp_path: Path) -> None:
-    """Of texts that no page tells the size of another process finds it is too much."""
+def test_a_bomb_of_equal_prefixes_within_lists_stays_in_memory_bounds(tmp_path: Path) -> None:
+    """Where no page has the texts' size, another process measures it, and the file is refused."""
     path = tmp_path / "day.parquet"
-    of_differences(path, [["x" * 8 * 2**20] * 200])
+    write_differences(path, [["x" * 8 * 2**20] * 200])
     assert path.stat().st_size < 2**20
-    found, grown = probed(path)
-    assert [(kind, code) for kind, code, *_ in found] == [("Refusal", "unreadable-file")]
-    assert grown < HELD
+    items, growth = read_in_process(path)
+    assert [(kind, code) for kind, code, *_ in items] == [("Refusal", "unreadable-file")]
+    assert growth < MEMORY_MIB
 
 
-def test_texts_within_lists_may_rest_as_differences(tmp_path: Path) -> None:
-    """A file of some size that an exporter wrote so is read whole."""
+def test_delta_encoded_texts_within_lists_are_read(tmp_path: Path) -> None:
+    """A file of usual size that is encoded so is read whole."""
     path = tmp_path / "day.parquet"
-    of_differences(path, [[f"said {n} {turn} " * 200 for turn in range(5)] for n in range(500)])
-    found = read(tmp_path, path.read_bytes(), "day.parquet")
-    assert [trace.steps[4]["output"] for trace in found] == [
-        f"said {n} 4 " * 200 for n in range(500)
+    write_differences(path, [[f"turn {n} {turn} " * 200 for turn in range(5)] for n in range(500)])
+    items = read_bytes(tmp_path, path.read_bytes(), "day.parquet")
+    assert [trace.steps[4]["output"] for trace in items] == [
+        f"turn {n} 4 " * 200 for n in range(500)
     ]
 
 
-def test_of_every_nested_type_it_is_told_what_a_cell_takes() -> None:
-    """Slices, nulls and what is empty included: never less than the texts in it."""
+def test_cells_of_every_nested_type_are_measured() -> None:
+    """A cell's size is never less than its texts', in slices, nulls and empty values too."""
     import pyarrow as pa
 
     texts = pa.array(["aa", None, "bbbb"]).dictionary_encode()
@@ -259,15 +263,15 @@ def test_of_every_nested_type_it_is_told_what_a_cell_takes() -> None:
     ]
     for column in columns:
         for part in (column, column.slice(1), column.slice(3)):
-            told = measure_cells(part)
-            assert len(told) == len(part)
-            for size, cell in zip(told.tolist(), part.to_pylist(), strict=True):
+            sizes = measure_cells(part)
+            assert len(sizes) == len(part)
+            for size, cell in zip(sizes.tolist(), part.to_pylist(), strict=True):
                 assert size >= sum(len(text) for text in list_strings(cell))
     assert measure_cells(columns[5]).tolist() == [2, 4, 0, 0]
 
 
 def test_a_cell_of_many_megabytes_is_refused_alone(tmp_path: Path) -> None:
-    """It is larger than a row may be; the rows around it are read."""
+    """It is over a row's limit, and the rows around it are read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -275,27 +279,27 @@ def test_a_cell_of_many_megabytes_is_refused_alone(tmp_path: Path) -> None:
     rows[1]["output"] = "x" * (40 * 2**20)
     path = tmp_path / "day.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
-    found, _ = probed(path)
-    assert [(kind, code) for kind, code, *_ in found] == [
+    items, _ = read_in_process(path)
+    assert [(kind, code) for kind, code, *_ in items] == [
         ("Trace", ""),
         ("Refusal", "line-too-long"),
         ("Trace", ""),
     ]
 
 
-@pytest.mark.parametrize("packed", ["gzip", "zstd"])
-def test_a_csv_bomb_stays_in_bounds(tmp_path: Path, packed: str) -> None:
-    """A cell whose quote never closes, two hundred megabytes long, costs time and no memory."""
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_a_csv_bomb_stays_in_memory_bounds(tmp_path: Path, codec: str) -> None:
+    """A cell of 200 MB whose quote never closes costs time and no memory."""
     import pyarrow as pa
 
     path = tmp_path / "day.csv.packed"
-    with pa.CompressedOutputStream(str(path), packed) as file:
-        file.write(as_csv([GOOD]) + b'"')
+    with pa.CompressedOutputStream(str(path), codec) as file:
+        file.write(write_csv([GOOD]) + b'"')
         for _ in range(200):
             file.write(b"x" * 2**20)
-    found, grown = probed(path)
-    assert found[0][0] == "Trace"
-    assert {code for _, code, *_ in found[1:]} <= {"bad-csv", "ragged-row", "line-too-long"}
-    assert all(size <= streams.KEPT for *_, size, _ in found)
-    assert len(found) > 1
-    assert grown < 4 * HELD
+    items, growth = read_in_process(path)
+    assert items[0][0] == "Trace"
+    assert {code for _, code, *_ in items[1:]} <= {"bad-csv", "ragged-row", "line-too-long"}
+    assert all(size <= streams.KEPT for *_, size, _ in items)
+    assert len(items) > 1
+    assert growth < 4 * MEMORY_MIB

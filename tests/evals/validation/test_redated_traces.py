@@ -1,4 +1,4 @@
-"""What is promised of a trace that a later file tells in another night."""
+"""Promises of re-dated traces: a later file moves a trace to another night, and none is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from evals.validation import admission, quarantine_replay, redated_traces
 
 FIRST = date(2026, 10, 1)
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
-DRAWN = "0af7651916cd43dd8448eb211c80319c"
+RANDOM_ID = "0af7651916cd43dd8448eb211c80319c"
 BEYOND = redated_traces.MAX_DISTANCE.days + 2
 
 
@@ -33,27 +33,27 @@ class Home:
         self.folder, self.count = root / "inbox", 0
         self.folder.mkdir()
 
-    def arrives(self, *rows: dict[str, Any]) -> None:
-        """One more file, read."""
+    def import_rows(self, *rows: dict[str, Any]) -> None:
+        """Imports one more file of these rows."""
         self.count += 1
         path = self.folder / f"{self.count}.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        path.write_text("".join(json.dumps(build_row) + "\n" for build_row in rows))
         inbox.import_inbox(self.lake, self.catalog, self.folder, now=NOW)
 
-    def allows(self, length: int) -> None:
-        """The catalog's longest answer from now on."""
+    def limit_outputs(self, length: int) -> None:
+        """Sets the catalog's longest answer from now on."""
         spec = App(app="chat", validation=Validation(max_output_chars=length, max_quarantined=0.9))
         self.catalog = Catalog(root=self.folder.parent, apps={"chat": spec})
 
-    def due(self) -> list[int]:
-        """Nights with something to do, by days after the first."""
+    def list_due_days(self) -> list[int]:
+        """Lists pending nights by days after the first."""
         staged = self.lake.list_nights("staged")
         return [
-            (one.night - FIRST).days
-            for one in night_locks.find_pending_nights(self.lake, self.catalog, staged)
+            (pending.night - FIRST).days
+            for pending in night_locks.find_pending_nights(self.lake, self.catalog, staged)
         ]
 
-    def runs(self, *days: int) -> None:
+    def run_nights(self, *days: int) -> None:
         """Admits these nights together, and reports those whose rows are still as admitted."""
         chosen = [FIRST + timedelta(days=day) for day in days]
         admission.admit_nights(self.lake, self.catalog, chosen)
@@ -62,25 +62,25 @@ class Home:
             seen = night_locks.digest_inputs(self.lake, self.catalog, night) if same else ""
             night_state.update_state(self.lake, night, seen=seen)
 
-    def standing(self) -> dict[int, set[str]]:
-        """The answers among each night's traces as they rest."""
+    def read_answers(self) -> dict[int, set[str]]:
+        """Reads the answers of each night's stored traces."""
         traces = {
             night: self.lake.read("traces", [night]) for night in self.lake.list_nights("traces")
         }
-        return {(n - FIRST).days: {one.output for one in own} for n, own in traces.items()}
+        return {(n - FIRST).days: {trace.output for trace in own} for n, own in traces.items()}
 
-    def nights(self) -> dict[int, set[str]]:
-        """The answers of each night by days after the first, each account being in order."""
+    def admit_all(self) -> dict[int, set[str]]:
+        """Admits all nights, checks that accounts add up, and reads the answers by day."""
         staged = self.lake.list_nights("staged")
         for apps in admission.admit_nights(self.lake, self.catalog, staged).values():
-            for one in apps.values():
-                for counts in (one, *one["files"].values()):
+            for account in apps.values():
+                for counts in (account, *account["files"].values()):
                     parts = [counts[key] for key in ("accepted", "duplicate", "quarantined")]
                     assert counts["read"] == sum(parts)
-        return self.standing()
+        return self.read_answers()
 
-    def account(self, day: int) -> dict[str, Any]:
-        """A night's account."""
+    def read_account(self, day: int) -> dict[str, Any]:
+        """Reads a night's account."""
         staged = self.lake.list_nights("staged")
         return admission.admit_nights(self.lake, self.catalog, staged)[FIRST + timedelta(days=day)][
             "chat"
@@ -89,94 +89,101 @@ class Home:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """An empty one."""
+    """Opens an empty home."""
     return Home(tmp_path)
 
 
-def row(trace_id: str, day: int, output: str) -> dict[str, Any]:
-    """A request on some day after the first."""
+def build_row(trace_id: str, day: int, output: str) -> dict[str, Any]:
+    """Builds a request on some day after the first."""
     ts = f"{FIRST + timedelta(days=day)}T12:00:00Z"
     return {"trace_id": trace_id, "app": "chat", "input": "Hi?", "output": output, "ts": ts}
 
 
-def test_a_trace_that_moved_leaves_its_old_night(home: Home) -> None:
-    """It is one trace, in the night the later file tells, and counted as corrected in the other."""
-    home.arrives(row(DRAWN, 0, "Old."), row("short", 0, "Stays."))
-    assert home.nights() == {0: {"Old.", "Stays."}}
-    home.arrives(row(DRAWN, 9, "New."))
-    assert home.nights() == {0: {"Stays."}, 9: {"New."}}
-    account = home.account(0)
+def test_a_redated_trace_leaves_its_old_night(home: Home) -> None:
+    """It is in the night of the later file only, and counted as corrected in the old night."""
+    home.import_rows(build_row(RANDOM_ID, 0, "Old."), build_row("short", 0, "Stays."))
+    assert home.admit_all() == {0: {"Old.", "Stays."}}
+    home.import_rows(build_row(RANDOM_ID, 9, "New."))
+    assert home.admit_all() == {0: {"Stays."}, 9: {"New."}}
+    account = home.read_account(0)
     assert (account["accepted"], account["duplicate"], account["corrected"]) == (1, 1, 1)
 
 
-def test_only_the_nights_it_left_and_entered_are_due_again(home: Home) -> None:
-    """One between them is not; and each once."""
-    home.arrives(row(DRAWN, 0, "Old."), row("b" * 32, 1, "B."), row("c" * 32, 2, "C."))
-    home.runs(0, 1, 2)
-    assert home.due() == []
-    home.arrives(row(DRAWN, 2, "New."))
-    assert home.due() == [2]
-    home.runs(2)
-    assert home.due() == [0]
-    home.runs(0)
-    assert (home.due(), home.standing()) == ([], {0: set(), 1: {"B."}, 2: {"C.", "New."}})
+def test_only_the_old_and_the_new_night_are_due_again(home: Home) -> None:
+    """A night between them is not due, and each of the two is due once."""
+    home.import_rows(
+        build_row(RANDOM_ID, 0, "Old."), build_row("b" * 32, 1, "B."), build_row("c" * 32, 2, "C.")
+    )
+    home.run_nights(0, 1, 2)
+    assert home.list_due_days() == []
+    home.import_rows(build_row(RANDOM_ID, 2, "New."))
+    assert home.list_due_days() == [2]
+    home.run_nights(2)
+    assert home.list_due_days() == [0]
+    home.run_nights(0)
+    assert (home.list_due_days(), home.read_answers()) == (
+        [],
+        {0: set(), 1: {"B."}, 2: {"C.", "New."}},
+    )
 
 
 def test_a_trace_may_move_back(home: Home) -> None:
-    """The file that was read last is believed, whichever night it tells."""
+    """The file that was read last counts, whichever its night."""
     for day, answer in ((0, "First."), (3, "Second."), (0, "Third."), (3, "Fourth.")):
-        home.arrives(row(DRAWN, day, answer), row("other", day, f"{answer} Other."))
-    assert home.nights() == {0: {"Third. Other."}, 3: {"Fourth.", "Fourth. Other."}}
+        home.import_rows(
+            build_row(RANDOM_ID, day, answer), build_row("other", day, f"{answer} Other.")
+        )
+    assert home.admit_all() == {0: {"Third. Other."}, 3: {"Fourth.", "Fourth. Other."}}
 
 
-def test_within_a_file_the_first_stands_and_another_night_s_is_a_conflict(home: Home) -> None:
-    """As within one night: refused, not lost; a later file may still correct it, in either."""
-    others = [row(letter * 32, 0, "A.") for letter in "abcdef"]
-    home.arrives(*others, row(DRAWN, 2, "First."), row(DRAWN, 0, "Second."))
-    assert home.nights() == {0: {"A."}, 2: {"First."}}
-    account = home.account(0)
+def test_within_a_file_a_second_night_is_a_conflict(home: Home) -> None:
+    """The second row is refused and not lost, and a later file may correct it in either night."""
+    others = [build_row(letter * 32, 0, "A.") for letter in "abcdef"]
+    home.import_rows(*others, build_row(RANDOM_ID, 2, "First."), build_row(RANDOM_ID, 0, "Second."))
+    assert home.admit_all() == {0: {"A."}, 2: {"First."}}
+    account = home.read_account(0)
     assert account["reasons"] == {"conflicting-trace-id": 1}
-    home.arrives(row(DRAWN, 0, "Third."))
-    assert home.nights() == {0: {"A.", "Third."}, 2: set()}
+    home.import_rows(build_row(RANDOM_ID, 0, "Third."))
+    assert home.admit_all() == {0: {"A.", "Third."}, 2: set()}
 
 
-def test_an_id_that_is_a_counter_names_a_trace_of_its_night(home: Home) -> None:
-    """Short ids begin anew each night: none is lost."""
+def test_ids_that_are_counters_never_move_a_trace(home: Home) -> None:
+    """Short ids repeat each night, and no trace is lost."""
     for day in range(3):
-        home.arrives(*(row(f"{n}", day, f"{day}.{n}") for n in range(5)))
-    assert {day: len(own) for day, own in home.nights().items()} == {0: 5, 1: 5, 2: 5}
+        home.import_rows(*(build_row(f"{n}", day, f"{day}.{n}") for n in range(5)))
+    assert {day: len(own) for day, own in home.admit_all().items()} == {0: 5, 1: 5, 2: 5}
 
 
-def test_beyond_a_month_it_is_another_trace(home: Home) -> None:
-    """And no import looks there: those nights cannot even be read here."""
-    home.arrives(row(DRAWN, 0, "Old."))
-    home.runs(0)
+def test_an_equal_id_beyond_a_month_is_another_trace(home: Home) -> None:
+    """No import reads those nights: here they are unreadable."""
+    home.import_rows(build_row(RANDOM_ID, 0, "Old."))
+    home.run_nights(0)
     (path,) = home.lake.list_files("staged", [FIRST])
     before = path.stat()
     content = path.read_bytes()
     path.write_bytes(b"x" * before.st_size)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    home.arrives(row(DRAWN, BEYOND, "New."))
-    home.runs(BEYOND)
+    home.import_rows(build_row(RANDOM_ID, BEYOND, "New."))
+    home.run_nights(BEYOND)
     path.write_bytes(content)
-    assert home.nights() == {0: {"Old."}, BEYOND: {"New."}}
+    assert home.admit_all() == {0: {"Old."}, BEYOND: {"New."}}
 
 
-def test_a_later_row_without_an_answer_takes_nothing_away(home: Home) -> None:
-    """The trace stays where it was, as one; an answer takes it, whatever was read first."""
-    home.arrives(row(DRAWN, 0, "Old."))
-    home.arrives(row(DRAWN, 2, ""))
-    assert home.nights() == {0: {"Old."}, 2: set()}
-    home.arrives(row("a" * 32, 0, ""))
-    assert home.nights() == {0: {"Old.", ""}, 2: set()}
-    home.arrives(row("a" * 32, 2, "A."), row("a" * 32, 0, ""))
-    assert home.nights() == {0: {"Old."}, 2: {"A."}}
+def test_a_later_row_without_an_answer_moves_nothing(home: Home) -> None:
+    """The trace stays in its old night; a row with an answer moves it, whatever was read first."""
+    home.import_rows(build_row(RANDOM_ID, 0, "Old."))
+    home.import_rows(build_row(RANDOM_ID, 2, ""))
+    assert home.admit_all() == {0: {"Old."}, 2: set()}
+    home.import_rows(build_row("a" * 32, 0, ""))
+    assert home.admit_all() == {0: {"Old.", ""}, 2: set()}
+    home.import_rows(build_row("a" * 32, 2, "A."), build_row("a" * 32, 0, ""))
+    assert home.admit_all() == {0: {"Old."}, 2: {"A."}}
 
 
 def test_the_same_trace_in_two_formats_is_one(home: Home, tmp_path: Path) -> None:
-    """A log whose clock had no zone, then the spans of the same request."""
+    """Spans of a request re-date a log row of it whose time had no zone."""
     span = {
-        "traceId": DRAWN,
+        "traceId": RANDOM_ID,
         "spanId": "b7ad6b7169203331",
         "name": "chat",
         "startTimeUnixNano": "1790899200000000000",
@@ -188,105 +195,113 @@ def test_the_same_trace_in_two_formats_is_one(home: Home, tmp_path: Path) -> Non
     }  # fmt: skip
     service = [{"key": "service.name", "value": {"stringValue": "chat"}}]
     scope = {"resource": {"attributes": service}, "scopeSpans": [{"spans": [span]}]}
-    home.arrives({**row(DRAWN, 0, "By log."), "ts": "2026-10-01 22:00:00"})
-    home.arrives({"resourceSpans": [scope]})
-    assert home.nights() == {0: set(), 1: {"By span."}}
+    home.import_rows({**build_row(RANDOM_ID, 0, "By log."), "ts": "2026-10-01 22:00:00"})
+    home.import_rows({"resourceSpans": [scope]})
+    assert home.admit_all() == {0: set(), 1: {"By span."}}
 
 
-def test_a_later_row_that_is_refused_takes_nothing_away(home: Home) -> None:
-    """Whatever its own night refuses it for; loosened, it moves, and nothing but the two is due."""
-    home.allows(10)
-    home.arrives(row(DRAWN, 0, "Old."), row("a" * 32, 1, "A."), row("b" * 32, 0, "B."))
-    home.runs(0, 1)
-    home.arrives(row(DRAWN, 3, "New, but too long."), row("c" * 32, 3, "C."))
-    home.runs(3)
+def test_a_refused_later_row_moves_nothing(home: Home) -> None:
+    """Once the check is loosened the trace moves, and only the two nights are due."""
+    home.limit_outputs(10)
+    home.import_rows(
+        build_row(RANDOM_ID, 0, "Old."), build_row("a" * 32, 1, "A."), build_row("b" * 32, 0, "B.")
+    )
+    home.run_nights(0, 1)
+    home.import_rows(build_row(RANDOM_ID, 3, "New, but too long."), build_row("c" * 32, 3, "C."))
+    home.run_nights(3)
     before = {0: {"Old.", "B."}, 1: {"A."}, 3: {"C."}}
-    assert (home.due(), home.nights()) == ([], before)
-    home.arrives(row("d" * 32, 0, "D."))
-    home.runs(0)
-    assert home.nights() == {**before, 0: {"Old.", "B.", "D."}}
-    (told,) = quarantine_replay.replay_quarantine(home.lake, home.catalog)
-    assert (told.placed, told.why, home.due()) == (0, {"output-too-long": 1}, [])
-    home.allows(100)
-    (told,) = quarantine_replay.replay_quarantine(home.lake, home.catalog)
-    assert (told.tried, told.placed, told.nights) == (1, 1, ["2026-10-04"])
-    assert home.due() == [0, 3]
-    home.runs(0, 3)
+    assert (home.list_due_days(), home.admit_all()) == ([], before)
+    home.import_rows(build_row("d" * 32, 0, "D."))
+    home.run_nights(0)
+    assert home.admit_all() == {**before, 0: {"Old.", "B.", "D."}}
+    (replay,) = quarantine_replay.replay_quarantine(home.lake, home.catalog)
+    assert (replay.placed, replay.why, home.list_due_days()) == (0, {"output-too-long": 1}, [])
+    home.limit_outputs(100)
+    (replay,) = quarantine_replay.replay_quarantine(home.lake, home.catalog)
+    assert (replay.tried, replay.placed, replay.nights) == (1, 1, ["2026-10-04"])
+    assert home.list_due_days() == [0, 3]
+    home.run_nights(0, 3)
     moved = {0: {"B.", "D."}, 1: {"A."}, 3: {"New, but too long.", "C."}}
-    assert (home.due(), home.nights()) == ([], moved)
+    assert (home.list_due_days(), home.admit_all()) == ([], moved)
 
 
-def test_a_trace_returns_where_its_later_row_is_refused_after_all(home: Home) -> None:
-    """A check was tightened: it stands where the last valid row tells it, and nowhere twice."""
-    home.allows(100)
+def test_a_trace_returns_when_its_later_row_is_refused(home: Home) -> None:
+    """After a check is tightened it is in the night of its last valid row, and in no other."""
+    home.limit_outputs(100)
     for day, answer in ((0, "First."), (2, "Second."), (4, "The third is long.")):
-        home.arrives(row(DRAWN, day, answer), row(f"{day}" * 32, day, "Other."))
-    home.runs(0, 2, 4)
-    assert home.standing() == {0: {"Other."}, 2: {"Other."}, 4: {"Other.", "The third is long."}}
-    home.allows(10)
-    home.arrives(row("f" * 32, 4, "F."))
-    home.runs(4)
-    assert home.due() == [2]
-    home.runs(2)
+        home.import_rows(build_row(RANDOM_ID, day, answer), build_row(f"{day}" * 32, day, "Other."))
+    home.run_nights(0, 2, 4)
+    assert home.read_answers() == {
+        0: {"Other."},
+        2: {"Other."},
+        4: {"Other.", "The third is long."},
+    }
+    home.limit_outputs(10)
+    home.import_rows(build_row("f" * 32, 4, "F."))
+    home.run_nights(4)
+    assert home.list_due_days() == [2]
+    home.run_nights(2)
     after = {0: {"Other."}, 2: {"Other.", "Second."}, 4: {"Other.", "F."}}
-    assert (home.due(), home.nights()) == ([], after)
+    assert (home.list_due_days(), home.admit_all()) == ([], after)
 
 
-def test_a_night_that_is_refused_takes_nothing_away(home: Home) -> None:
-    """Its valid rows wait with it; with the night that is put right they move."""
-    home.arrives(row(DRAWN, 0, "Old."))
-    empty = ({**row(letter * 32, 2, ""), "input": ""} for letter in "ab")
-    home.arrives(row(DRAWN, 2, "New."), *empty)
-    assert home.nights() == {0: {"Old."}, 2: set()}
-    home.arrives(row("a" * 32, 2, "A."), row("b" * 32, 2, "B."), *good(12))
-    assert home.nights() == {0: set(), 2: {"New.", "A.", "B.", "Good."}}
+def test_a_refused_night_moves_nothing(home: Home) -> None:
+    """Its valid rows move once the night is accepted."""
+    home.import_rows(build_row(RANDOM_ID, 0, "Old."))
+    empty = ({**build_row(letter * 32, 2, ""), "input": ""} for letter in "ab")
+    home.import_rows(build_row(RANDOM_ID, 2, "New."), *empty)
+    assert home.admit_all() == {0: {"Old."}, 2: set()}
+    home.import_rows(
+        build_row("a" * 32, 2, "A."), build_row("b" * 32, 2, "B."), *build_good_rows(12)
+    )
+    assert home.admit_all() == {0: set(), 2: {"New.", "A.", "B.", "Good."}}
 
 
-def good(count: int) -> Iterator[dict[str, Any]]:
-    """Rows that pass, on the second day after the first."""
-    return (row(f"{n:032}", 2, "Good.") for n in range(count))
+def build_good_rows(count: int) -> Iterator[dict[str, Any]]:
+    """Builds rows that pass, on the second day after the first."""
+    return (build_row(f"{n:032}", 2, "Good.") for n in range(count))
 
 
-def test_what_a_file_tells_again_is_what_stands(home: Home) -> None:
-    """An old export that is read again under another name tells the trace last."""
-    home.arrives(row(DRAWN, 0, "Old."))
-    home.arrives(row(DRAWN, 2, "New."))
-    assert home.nights() == {0: set(), 2: {"New."}}
-    home.arrives(row(DRAWN, 0, "Old."), row("a" * 32, 0, "A."))
-    assert home.nights() == {0: {"Old.", "A."}, 2: set()}
+def test_a_row_imported_again_counts_as_the_last(home: Home) -> None:
+    """An old export that is imported again in another file moves the trace back."""
+    home.import_rows(build_row(RANDOM_ID, 0, "Old."))
+    home.import_rows(build_row(RANDOM_ID, 2, "New."))
+    assert home.admit_all() == {0: set(), 2: {"New."}}
+    home.import_rows(build_row(RANDOM_ID, 0, "Old."), build_row("a" * 32, 0, "A."))
+    assert home.admit_all() == {0: {"Old.", "A."}, 2: set()}
 
 
-def test_a_kill_before_the_move_is_noted_loses_nothing(
+def test_a_kill_before_the_move_is_written_loses_nothing(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The night that takes the trace is still due, and takes it when it is run again."""
-    home.arrives(row(DRAWN, 0, "Old."))
-    home.runs(0)
-    home.arrives(row(DRAWN, 2, "New."))
+    """The new night is still due, and has the trace when it is run again."""
+    home.import_rows(build_row(RANDOM_ID, 0, "Old."))
+    home.run_nights(0)
+    home.import_rows(build_row(RANDOM_ID, 2, "New."))
     with monkeypatch.context() as patch:
-        patch.setattr(redated_traces, "write_redated", killed)
+        patch.setattr(redated_traces, "write_redated", kill)
         with pytest.raises(KeyboardInterrupt):
-            home.runs(2)
-    assert home.due() == [2]
-    home.runs(2)
-    home.runs(0)
-    assert (home.due(), home.standing()) == ([], {0: set(), 2: {"New."}})
+            home.run_nights(2)
+    assert home.list_due_days() == [2]
+    home.run_nights(2)
+    home.run_nights(0)
+    assert (home.list_due_days(), home.read_answers()) == ([], {0: set(), 2: {"New."}})
 
 
-def killed(*_: object) -> None:
-    """Where the process ends."""
+def kill(*_: object) -> None:
+    """Ends the run as a kill does."""
     raise KeyboardInterrupt
 
 
 def test_a_night_that_loses_a_trace_while_it_is_reported_is_due_again(home: Home) -> None:
-    """Two runs side by side: the one reports what the other takes away."""
-    home.arrives(row(DRAWN, 0, "Old."))
-    home.arrives(row(DRAWN, 2, "New."))
+    """One run reports a night from which a parallel run moves a trace."""
+    home.import_rows(build_row(RANDOM_ID, 0, "Old."))
+    home.import_rows(build_row(RANDOM_ID, 2, "New."))
     admission.admit_nights(home.lake, home.catalog, [FIRST])
-    home.runs(2)
+    home.run_nights(2)
     assert not night_state.is_admission_current(home.lake, FIRST)
-    home.runs(0)
-    assert (home.due(), home.standing()) == ([], {0: set(), 2: {"New."}})
+    home.run_nights(0)
+    assert (home.list_due_days(), home.read_answers()) == ([], {0: set(), 2: {"New."}})
 
 
 IDS = ("1" * 32, "2" * 32)
@@ -295,9 +310,9 @@ ANSWERS = ("a", "b", "long", "longer")
 Row = tuple[str, int, str]
 
 
-def expected(files: list[list[Row]], limit: int) -> dict[int, set[str]]:
-    """Which answers stand where: of each trace the valid row that was told last, and no other."""
-    told: dict[str, list[tuple[int, int, int, str]]] = {name: [] for name in IDS}
+def expect_answers(files: list[list[Row]], limit: int) -> dict[int, set[str]]:
+    """Computes each day's answers: of each trace the last valid row and no other."""
+    places: dict[str, list[tuple[int, int, int, str]]] = {name: [] for name in IDS}
     for day in DAYS:
         rows = [
             (number, line, name, answer)
@@ -305,48 +320,50 @@ def expected(files: list[list[Row]], limit: int) -> dict[int, set[str]]:
             for line, (name, at, answer) in enumerate(file)
             if at == day
         ]
-        own, refused, known = {}, 0, set[tuple[str, str]]()
+        own, refused, seen = {}, 0, set[tuple[str, str]]()
         for number, line, name, answer in rows:
-            fresh = (name, answer) not in known
-            known.add((name, answer))
+            is_new = (name, answer) not in seen
+            seen.add((name, answer))
             if len(answer) > limit:
-                refused += fresh
+                refused += is_new
             elif name not in own or own[name][0] < number:
                 own[name] = (number, -line, day, answer)
             else:
-                refused += fresh
+                refused += is_new
         if rows and refused / len(rows) <= 0.9:
             for name, place in own.items():
-                told[name].append(place)
-    stands = [max(places) for places in told.values() if places]
-    return {day: {answer for _, _, at, answer in stands if at == day} for day in DAYS}
+                places[name].append(place)
+    latest = [max(rows) for rows in places.values() if rows]
+    return {day: {answer for _, _, at, answer in latest if at == day} for day in DAYS}
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_each_trace_stands_once_whatever_comes_in_whatever_order(home: Home, seed: int) -> None:
-    """Files, some rows refused, limits that change, nights run in any order or not at all."""
+def test_each_trace_is_in_one_night_in_any_order_of_events(home: Home, seed: int) -> None:
+    """Files, refusals, changed limits and runs in any order end with the same answers."""
     chance = random.Random(seed)
     files: list[list[Row]] = []
     limit = 3
-    home.allows(limit)
+    home.limit_outputs(limit)
     for _ in range(6):
         count = chance.randint(1, 4)
         drawn = [[chance.choice(some) for some in (IDS, DAYS, ANSWERS)] for _ in range(count)]
         file = [(name, day, name[0] + answer) for name, day, answer in drawn]
-        filler = [row(f"{len(files)}-{day}", day, "ok") for day in DAYS]
+        filler = [build_row(f"{len(files)}-{day}", day, "ok") for day in DAYS]
         files.append(file)
-        home.arrives(*(row(*one) for one in file), *filler)
+        home.import_rows(*(build_row(*fields) for fields in file), *filler)
         if chance.random() < 0.4:
             limit = chance.choice((3, 5, 7))
-            home.allows(limit)
+            home.limit_outputs(limit)
             quarantine_replay.replay_quarantine(home.lake, home.catalog)
-        run(home, chance, some=True)
-    run(home, chance, some=False)
-    assert home.nights() == {day: own | {"ok"} for day, own in expected(files, limit).items()}
-    assert home.due() == []
+        run_pending_nights(home, chance, some=True)
+    run_pending_nights(home, chance, some=False)
+    assert home.admit_all() == {
+        day: own | {"ok"} for day, own in expect_answers(files, limit).items()
+    }
+    assert home.list_due_days() == []
 
 
-def run(home: Home, chance: random.Random, *, some: bool) -> None:
-    """Runs what is due a few nights at a time; some: until it is enough."""
-    while (due := home.due()) and not (some and chance.random() < 0.4):
-        home.runs(*chance.sample(due, chance.randint(1, len(due))))
+def run_pending_nights(home: Home, chance: random.Random, *, some: bool) -> None:
+    """Runs due nights a few at a time; with `some` it may stop before all are run."""
+    while (due := home.list_due_days()) and not (some and chance.random() < 0.4):
+        home.run_nights(*chance.sample(due, chance.randint(1, len(due))))

@@ -13,13 +13,13 @@ from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.worklist.worklist import NightTraces, Worklist, build_worklist, refresh_worklist
 from tests.evals.models.model_server import Server, serve_script
-from tests.evals.runs.test_runner import NIGHT, Bench, judged, traces
+from tests.evals.runs.test_runner import NIGHT, Bench, build_traces, judge_by_words
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     """The judge's model."""
-    with serve_script(judged) as running:
+    with serve_script(judge_by_words) as running:
         yield running
 
 
@@ -29,15 +29,15 @@ def bench(tmp_path: Path, server: Server) -> Bench:
     made = Bench(tmp_path, server.url)
     others = [
         replace(one, trace_id=f"{one.trace_id}-b", app="mail")
-        for one in traces("good 1", "good 3", start=3)
+        for one in build_traces("good 1", "good 3", start=3)
     ]
-    made.lake.write("traces", NIGHT, [*traces("good 1", "good 2"), *others])
+    made.lake.write("traces", NIGHT, [*build_traces("good 1", "good 2"), *others])
     return made
 
 
 def judges(bench: Bench) -> list[Evaluator]:
     """The same judge for both applications."""
-    judge = bench.evaluator("kind")
+    judge = bench.find_evaluator("kind")
     return [judge, judge.model_copy(update={"app": "mail"})]
 
 
@@ -82,5 +82,5 @@ def test_a_worklist_is_made_again_only_where_another_writer_was(bench: Bench) ->
     score(bench, [mail])
     assert refresh_worklist(bench.lake, before) is None
     settled = look(bench, mail)
-    bench.lake.write("traces", NIGHT, traces("good 9"), "late")
+    bench.lake.write("traces", NIGHT, build_traces("good 9"), "late")
     assert refresh_worklist(bench.lake, settled) is None
