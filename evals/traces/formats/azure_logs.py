@@ -43,7 +43,7 @@ SUFFIX = re.compile(r"_[sdgbt]$| \[UTC\]$")
 """What Log Analytics appends to a column's name: its type, or the zone."""
 PORTAL_TIME = re.compile(r"\d{1,2}/\d{1,2}/\d{4}, \d{1,2}:\d\d:\d\d(?:\.\d+)? [AP]M")
 WITHOUT_BODIES = (
-    "The log has no text of requests or answers: Azure OpenAI's RequestResponse log has only "
+    "The log has no text of answers: Azure OpenAI's RequestResponse log has only "
     "lengths and times. Export API Management's GatewayLlmLogs with request and response "
     "messages logged, or its GatewayLogs with bodies."
 )
@@ -170,7 +170,7 @@ def convert_call(entries: list[Object]) -> Object | str:
     if kind := find_other_kind(response, deployment, merged.get("modelname"), operation):
         return kind
     fields = calls.describe_call(request, response, describe_problem(merged, response))
-    if not has_text(fields) or not (llm or is_model_call(request, response)):
+    if not has_text(fields, response) or not (llm or is_model_call(request, response)):
         return WITHOUT_TEXT
     return describe(merged, fields, deployment)
 

@@ -43,7 +43,7 @@ BODY_FILE = re.compile(r"[0-9a-f-]{36}_(?:input|output)\.json(?:\.gz)?", re.IGNO
 """The name of a file that has one body."""
 BODY = "stored body"
 WITHOUT_BODIES = (
-    "The log has no text of requests or answers: turn on text data delivery in Bedrock's model "
+    "The log has no text of answers: turn on text data delivery in Bedrock's model "
     "invocation logging, and export the entries since."
 )
 
@@ -100,7 +100,7 @@ def convert_entry(entry: Object, reading: Reading) -> Entry | str:
     if kind := find_other_kind(response, model, operation):
         return kind
     fields = calls.describe_call(request, response, describe_problem(entry))
-    if not has_text(fields):
+    if not has_text(fields, response):
         return WITHOUT_TEXT
     tags = get_object(entry, "requestMetadata") or get_object(request, "requestMetadata")
     fields |= read_tags(tags) | count_tokens(given, got, fields)

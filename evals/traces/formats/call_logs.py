@@ -186,13 +186,19 @@ def choose_model(fields: Object, *names: Json) -> Json:
     return fields.get("model") or (None if failed else next(filter(None, names), None))
 
 
-def has_text(fields: Object) -> bool:
-    """Whether a call has a question, an answer, or a tool's call."""
-    if any(fields.get(key) not in EMPTY for key in ("messages", "input", "output")):
-        return True
+def has_text(fields: Object, response: Object) -> bool:
+    """Whether the log has a call's text: its question or answer, and a response or an error.
+
+    A call whose response is not in the log may have been answered: it is no empty answer.
+    """
     steps = fields.get("steps")
     first = steps[0] if type(steps) is list and steps else None
-    return type(first) is dict and bool(first.get("tool_calls") or first.get("reasoning"))
+    step = first if type(first) is dict else {}
+    if not response and not step.get("error"):
+        return False
+    return any(fields.get(key) not in EMPTY for key in ("messages", "input", "output")) or bool(
+        step.get("tool_calls") or step.get("reasoning")
+    )
 
 
 def complete_step(fields: Object) -> Object:

@@ -51,8 +51,8 @@ UNIT = 1e9
 MOST_USD = 1000.0
 """No single call costs as much: such a cost is in billionths."""
 WITHOUT_BODIES = (
-    "The requests have no bodies: export them with the tool's `--include-body` as JSONL, or "
-    "fetch each request's `signed_body_url` into `request_body` and `response_body`."
+    "The requests have no text of answers: export them with the tool's `--include-body` as "
+    "JSONL, or fetch each `signed_body_url` into `request_body` and `response_body`."
 )
 
 
@@ -93,7 +93,7 @@ def convert_request(row: Object, reading: Reading) -> Entry | str:
     if kind := find_other_kind(response, row.get("request_path"), model):
         return kind
     fields = calls.describe_call(request, response, describe_problem(row, response))
-    if not has_text(fields):
+    if not has_text(fields, response):
         return WITHOUT_TEXT
     call_id = make_id(find_first(row, "request_id", "response_id"), row)
     properties = get_object(row, "properties") or get_object(row, "request_properties")

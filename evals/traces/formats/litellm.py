@@ -41,7 +41,7 @@ MARKS = frozenset(("response_cost", "spend", "model_group", "custom_llm_provider
 REDACTED = "redacted-by-litellm"
 HEALTH = "litellm-internal-health-check"
 WITHOUT_BODIES = (
-    "The log has no text of requests or answers: set `store_prompts_in_spend_logs: true` under "
+    "The log has no text of answers: set `store_prompts_in_spend_logs: true` under "
     "`general_settings`, without `turn_off_message_logging`, or log to S3 or GCS, and export the "
     "entries since."
 )
@@ -86,7 +86,7 @@ def convert_payload(row: Object, reading: Reading) -> Entry | str:
     if kind := find_other_kind(response, row.get("call_type")):
         return kind
     fields = calls.describe_call(request, response, describe_problem(row, metadata))
-    if not has_text(fields):
+    if not has_text(fields, response):
         return WITHOUT_TEXT
     fields |= read_tags(get_object(metadata, "spend_logs_metadata", "requester_metadata"))
     fields |= {key: value for key, value in describe(row, fields).items() if value not in EMPTY}
@@ -164,7 +164,7 @@ def read_response(value: Json) -> Object:
     choices = body.get("choices")
     listed = choices if type(choices) is list else []
     messages = [choice.get("message") for choice in listed if type(choice) is dict]
-    return {**body, "choices": []} if is_redacted(messages) else body
+    return {} if is_redacted(messages) else body
 
 
 def describe_problem(row: Object, metadata: Object) -> str | None:

@@ -35,7 +35,7 @@ NAME = "vertex"
 REQUESTS = ("full_request", "request_payload")
 RESPONSES = ("full_response", "response_payload")
 WITHOUT_BODIES = (
-    "The rows have no text of requests or answers: export the table of request-response logging "
+    "The rows have no text of answers: export the table of request-response logging "
     "with its columns `full_request` and `full_response`."
 )
 
@@ -69,7 +69,7 @@ def convert_row(row: Object, reading: Reading) -> Entry | str:
     details = get_object(row, "metadata")
     problem = calls.describe_error(find_first(row, "error") or find_first(details, "error"))
     fields = calls.describe_call(request, response, problem)
-    if not has_text(fields):
+    if not has_text(fields, response):
         return WITHOUT_TEXT
     version = find_first(response, "modelVersion", "model_version")
     fields |= read_tags(get_object(request, "labels"))

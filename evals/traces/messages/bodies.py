@@ -198,9 +198,20 @@ def read_cohere_chat(body: Object) -> Object:
     }
 
 
+def read_gemini_chat(body: Object) -> Object:
+    """Reads Gemini's contents; one without a role is the user's."""
+    contents = body.get("contents")
+    listed = contents if type(contents) is list else [contents] if type(contents) is dict else []
+    turns: list[Json] = [
+        {"role": "user", **turn} if type(turn) is dict else turn for turn in listed
+    ]
+    return {"contents": turns} if turns else {}
+
+
 ReadRequest = Callable[[Object], Object]
 REQUESTS: dict[str, ReadRequest] = {
     "messages": read_converse_chat,
+    "contents": read_gemini_chat,
     "prompt": read_prompt,
     "inputText": read_prompt,
     "message": read_cohere_chat,

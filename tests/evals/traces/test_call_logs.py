@@ -16,7 +16,7 @@ import pytest
 
 from evals.ingest.explain import explain_file
 from evals.ingest.staging import import_file
-from evals.records import NonAnswer, Refusal, Trace
+from evals.records import NonAnswer, Refusal, Trace, digest
 from evals.specs import Catalog
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
@@ -94,6 +94,19 @@ def test_bedrock_bodies_in_files_of_their_own_are_read(tmp_path: Path, chunked: 
         "end_turn",
     )
     assert read(tmp_path / "data" / names["output"]) == [NonAnswer(1, "stored body")]
+
+
+def test_bedrock_bodies_are_found_in_a_copied_inbox(tmp_path: Path) -> None:
+    """A remote inbox is copied with each object in a folder of its own, named by its key."""
+    key = f"logs/AWSLogs/2026/data/{REQUEST_ID}_output.json.gz"
+    entry = make_invocation(output={"outputBodyS3Path": f"s3://{key}"})
+    answer = make_invocation()["output"]["outputBodyJson"]
+    for name in (digest("logs/AWSLogs/2026/calls.jsonl"), digest(key)):
+        (tmp_path / name).mkdir()
+    body = tmp_path / digest(key) / f"{REQUEST_ID}_output.json.gz"
+    body.write_bytes(gzip.compress(json.dumps(answer).encode()))
+    (trace,) = read(write(tmp_path / digest("logs/AWSLogs/2026/calls.jsonl"), entry))
+    assert trace.output == "In Bonn."
 
 
 def test_bedrock_entries_are_found_in_what_cloudwatch_exports(tmp_path: Path) -> None:
@@ -193,6 +206,42 @@ def test_entries_without_text_beside_others_are_only_counted(tmp_path: Path) -> 
     ]
     found = read(write(tmp_path, *rows))
     assert sorted(type(row).__name__ for row in found) == ["NonAnswer", "NonAnswer", "Trace"]
+
+
+def test_a_call_whose_response_was_not_logged_is_no_empty_answer(tmp_path: Path) -> None:
+    """It may have been answered well; an error says that it was not."""
+    chat = [{"role": "user", "content": "Where?"}]
+    rows = [
+        make_gateway_entry("GatewayLlmLogs", 1, requestMessages=chat),
+        make_gateway_entry("GatewayLlmLogs", 2, requestMessages=chat),
+        make_gateway_entry("GatewayLogs", 2, responseCode=429),
+        make_gateway_entry("GatewayLlmLogs", 3, requestMessages=chat, responseMessages=[""]),
+    ]
+    skipped, failed, empty = read(write(tmp_path, *rows))
+    assert skipped == NonAnswer(1, "entry without text")
+    assert (failed.output, failed.status) == ("", "error")
+    assert (empty.output, empty.status) == ("", "empty")
+
+    taken_out = {"message": {"role": "assistant", "content": "redacted-by-litellm"}}
+    row = {"id": "l", "call_type": "completion", "startTime": 1790855990, "messages": chat}
+    *entries, refused = read(write(tmp_path, {**row, "response": {"choices": [taken_out]}}))
+    assert entries == [NonAnswer(1, "entry without text")]
+    assert refused.code == "no-answer-text"
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses"),
+    [
+        ("azure_llm_logs.jsonl", ["ok", "ok", "filtered", "ok", "timeout"]),
+        ("bedrock_converse.jsonl", ["ok", "filtered", "error"]),
+        ("vertex_bigquery.jsonl", ["ok", "ok", "cut_off", "filtered", "ok", "error", "ok"]),
+        ("helicone.jsonl", ["ok", "error", "error", "cut_off", "ok", "ok", "ok"]),
+        ("litellm.jsonl", ["ok", "ok", "timeout", "ok", "filtered", "ok"]),
+    ],
+)
+def test_each_log_tells_how_its_calls_ended(name: str, statuses: list[str]) -> None:
+    """By its errors, by the provider's reasons to end, and by what was answered."""
+    assert [row.status for row in read(GOLDEN / name) if isinstance(row, Trace)] == statuses
 
 
 def test_another_api_behind_the_gateway_is_no_model_call(tmp_path: Path) -> None:
