@@ -19,6 +19,7 @@ from evals.reports.report import Report, build_report, refuse_report
 from evals.runs import night_locks
 from evals.specs import Catalog
 from evals.storage import night_state
+from evals.storage.documents.accounts import Account
 from evals.storage.documents.batch_jobs import list_open_jobs
 from evals.storage.documents.missing_nights import read_missing_nights
 from evals.storage.lake import Lake
@@ -111,13 +112,13 @@ def select_waiting(known: Mapping[str, str], waiting: Collection[str]) -> dict[s
 
 
 def build_app_report(
-    lake: Lake, catalog: Catalog, night: date, app: str, account: Mapping[str, object]
+    lake: Lake, catalog: Catalog, night: date, app: str, account: Account
 ) -> Report:
     """Builds one application's report of a night."""
     spec = catalog.app(app)
     data = StoredNight(lake, catalog, night, spec, account)
     if reason := account.get("refused"):
-        return refuse_report(data, str(reason))
+        return refuse_report(data, reason)
     evaluators = night_locks.lock_evaluators(lake, catalog, night, app)
     versions = baseline_versions(lake, spec, night)
     return build_report(replace(data, evaluators=evaluators, baseline=versions))

@@ -43,6 +43,12 @@ def conclude_night(rows: Sequence[Result], causes: Sequence[Cause]) -> Conclusio
     return Conclusion(worst, write_headline(worst, rows, causes), decide_gate(worst, deciding))
 
 
+def conclude_refused(reason: str) -> Conclusion:
+    """Concludes a night that was refused at validation."""
+    sentence = f"Not measured: the night was refused. {reason}"
+    return Conclusion("not measured", sentence, GateDecision("infrastructure", (reason,)))
+
+
 def write_headline(worst: Word, rows: Sequence[Result], causes: Sequence[Cause]) -> str:
     """Writes the page's first line: the verdict, where, by how much and why."""
     deciding = [row for row in rows if row.decides]

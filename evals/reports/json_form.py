@@ -14,12 +14,19 @@ from dataclasses import MISSING, Field, field, fields, is_dataclass
 from datetime import date
 from typing import Annotated, NamedTuple, TypeVar, cast
 
+from pydantic import Field as Limits
+
 from evals.records import Json
 
 if typing.TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Kind = TypeVar("Kind")
+
+Count = Annotated[int, Limits(ge=0)]
+Share = Annotated[float, Limits(ge=0, le=1)]
+Change = Annotated[float, Limits(ge=-1, le=1)]
+"""A difference of two shares."""
 
 
 def absent_if(default: Kind, *, unless: str = "") -> Kind:

@@ -15,9 +15,18 @@ from evals.records import Trace
 from evals.reports import json_form
 from evals.reports.archive import earlier_reports
 from evals.reports.decide.rows import Paid, Row, read_row
+from evals.reports.row_counts import (
+    Accounting,
+    FileCount,
+    LateCount,
+    ReasonCount,
+    Redacted,
+    RuleCount,
+)
 from evals.reports.sections import provenance
 from evals.specs import App, Attacks, Catalog, Dimension, Evaluator
 from evals.storage import night_state
+from evals.storage.documents.accounts import Account, FileAccount, Redactions
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
 from evals.storage.ledger import list_answer_files
@@ -51,7 +60,7 @@ class StoredNight:
     catalog: Catalog
     date: date
     app: App
-    counts: Mapping[str, object]
+    counts: Account
     """The account of the application's rows, as the night's state keeps it."""
     evaluators: Sequence[Evaluator] = ()
     """The evaluators that the night is locked to."""
@@ -82,11 +91,9 @@ class StoredNight:
         return self.catalog.attacks
 
     @property
-    def account(self) -> Mapping[str, object]:
+    def accounting(self) -> Accounting:
         """The counts of the night's rows, in total and by file."""
-        by_code = cast("Mapping[str, int]", self.counts.get("reasons", {}))
-        reasons = [{"code": code, "count": n} for code, n in by_code.items()]
-        return {**self.counts, "reasons": reasons, "files": file_accounts(self.lake, self.counts)}
+        return read_account(self.lake, self.counts)
 
     def rows_tonight(self, model: str) -> Sequence[Row]:
         """Returns a mart's rows of this night."""
@@ -150,19 +157,46 @@ class StoredNight:
         return sum_paid(self.lake, self.date, self.app.app, self.evaluators)
 
 
-def file_accounts(lake: Lake, account: Mapping[str, object]) -> list[Row]:
+def read_account(lake: Lake, stored: Account) -> Accounting:
+    """Returns a stored account as reports have it; keys it lacks are of an older Andon."""
+    redacted = stored.get("redacted")
+    return Accounting(
+        read=stored.get("read", 0),
+        accepted=stored.get("accepted", 0),
+        duplicate=stored.get("duplicate", 0),
+        quarantined=stored.get("quarantined", 0),
+        reasons=tuple(ReasonCount(code, n) for code, n in stored.get("reasons", {}).items()),
+        corrected=stored.get("corrected", 0),
+        merged=stored.get("merged", 0),
+        late=tuple(
+            LateCount(day["seen"], day["late"], day["corrected"]) for day in stored.get("late", ())
+        ),
+        files=count_by_file(lake, stored.get("files", {})),
+        redacted=count_redacted(redacted) if redacted else None,
+    )
+
+
+def count_redacted(stored: Redactions) -> Redacted:
+    """Returns the redactions of an account as reports have them."""
+    rules = (RuleCount(row["rule"], row["traces"], row["places"]) for row in stored["rules"])
+    return Redacted(stored["traces"], tuple(rules))
+
+
+def count_by_file(lake: Lake, stored: Mapping[str, FileAccount]) -> tuple[FileCount, ...]:
     """Returns the account of each inbox file of a night, under its name in the inbox."""
-    counted = cast("Mapping[str, Row]", account.get("files", {}))
-    known = {row.sha256[:16]: row for row in read_inbox_files(lake).values()} if counted else {}
-    return [
-        {
-            **counts,
-            "file": (known[sha].place or known[sha].name) if sha in known else "unknown",
-            "sha": sha,
-            "unplaced": count_unplaced(lake, sha),
-        }
-        for sha, counts in counted.items()
-    ]
+    known = {row.sha256[:16]: row for row in read_inbox_files(lake).values()} if stored else {}
+    return tuple(
+        FileCount(
+            file=(known[sha].place or known[sha].name) if sha in known else "unknown",
+            sha=sha,
+            read=counts["read"],
+            accepted=counts["accepted"],
+            duplicate=counts["duplicate"],
+            quarantined=counts["quarantined"],
+            unplaced=count_unplaced(lake, sha),
+        )
+        for sha, counts in stored.items()
+    )
 
 
 def baseline_versions(lake: Lake, app: App, night: date) -> Versions:

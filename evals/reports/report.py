@@ -18,9 +18,15 @@ import pydantic
 
 from evals.records import Json, digest
 from evals.reports import json_form, sections
-from evals.reports.conclusion import GateDecision, conclude_night
+from evals.reports.conclusion import (
+    Conclusion,
+    GateDecision,
+    conclude_night,
+    conclude_refused,
+)
 from evals.reports.decide.verdicts import Word
-from evals.reports.section import Count, Day, NightData, Parts, Section, Share
+from evals.reports.json_form import Count, Share
+from evals.reports.section import Day, NightData, Parts, Section
 from evals.reports.sections import accounting, causes, results
 
 SCHEMA_VERSION = 1
@@ -145,24 +151,7 @@ def build_report(night: NightData) -> Report:
     parts = Parts()
     for section in order_sections():
         parts = parts.replace_part(section, section.build(section.collect(night), parts))
-    conclusion = conclude_night(parts[results.SECTION], parts[causes.SECTION])
-    return set_version(
-        Report(
-            date=night.date,
-            app=night.app.app,
-            title=night.app.title or night.app.app,
-            owner=night.app.owner,
-            version="",
-            demo=night.demo,
-            status="reported",
-            refusal=None,
-            suite=night.suite,
-            verdict=conclusion.verdict,
-            sentence=conclusion.sentence,
-            gate=conclusion.gate,
-            parts=parts,
-        )
-    )
+    return frame_parts(night, parts, conclude_night(parts[results.SECTION], parts[causes.SECTION]))
 
 
 def refuse_report(night: NightData, reason: str) -> Report:
@@ -170,6 +159,14 @@ def refuse_report(night: NightData, reason: str) -> Report:
     parts = Parts({section.name: section.empty(night) for section in sections.SECTIONS})
     counts = parts[accounting.SECTION]
     limit = night.app.validation.max_quarantined
+    refusal = Refusal(reason, counts.read, counts.quarantined, limit)
+    return frame_parts(night, parts, conclude_refused(reason), refusal)
+
+
+def frame_parts(
+    night: NightData, parts: Parts, conclusion: Conclusion, refusal: Refusal | None = None
+) -> Report:
+    """Frames the sections of a night, and sets the version of the report."""
     return set_version(
         Report(
             date=night.date,
@@ -178,12 +175,12 @@ def refuse_report(night: NightData, reason: str) -> Report:
             owner=night.app.owner,
             version="",
             demo=night.demo,
-            status="refused",
-            refusal=Refusal(reason, counts.read, counts.quarantined, limit),
+            status="refused" if refusal else "reported",
+            refusal=refusal,
             suite=night.suite,
-            verdict="not measured",
-            sentence=f"Not measured: the night was refused. {reason}",
-            gate=GateDecision("infrastructure", (reason,)),
+            verdict=conclusion.verdict,
+            sentence=conclusion.sentence,
+            gate=conclusion.gate,
             parts=parts,
         )
     )

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, cast
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.phrases import round_figure
+from evals.reports.row_counts import Accounting
 from evals.specs import App, Attacks, Dimension, Evaluator
 from evals.statistics import Proportion
 
@@ -25,11 +24,6 @@ Day = date
 
 Input = TypeVar("Input")
 Part = TypeVar("Part")
-
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Change = Annotated[float, Field(ge=-1, le=1)]
-"""A difference of two shares."""
 
 
 class NightData(Protocol):
@@ -81,8 +75,8 @@ class NightData(Protocol):
         ...
 
     @property
-    def account(self) -> Mapping[str, object]:
-        """The counts of the night's rows, as its state keeps them."""
+    def accounting(self) -> Accounting:
+        """The counts of the night's rows, in total and by file."""
         ...
 
     def rows_tonight(self, model: str) -> Sequence[Row]:

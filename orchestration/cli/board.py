@@ -20,8 +20,8 @@ from evals.reports.missing_nights import group_outages
 from evals.reports.pages.marks import VERDICT_MARKS, verdict_of
 from evals.reports.pooling import PooledResult
 from evals.reports.report import Report
+from evals.reports.row_counts import Accounting
 from evals.reports.sections import accounting, agreement, causes, errors, requests, results
-from evals.reports.sections.accounting import Accounting
 from evals.reports.sections.results import Result
 from evals.runs.plan import PlannedNight
 from evals.storage.documents.inbox_files import read_inbox_files

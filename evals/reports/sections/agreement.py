@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from evals.reports.decide.measurements import pool_labels
 from evals.reports.decide.rows import Identity, Labelled, Repeats, read_rows
-from evals.reports.json_form import absent_if
+from evals.reports.json_form import Count, Share, absent_if
 from evals.reports.phrases import round_figure
-from evals.reports.section import Count, NightData, Parts, Section, Share, make_empty, show_rate
+from evals.reports.section import NightData, Parts, Section, make_empty, show_rate
 from evals.reports.sections import results
 from evals.statistics import Agreement, Proportion, effective_n
 

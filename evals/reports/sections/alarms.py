@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from evals.reports.decide.rows import FailureCount, Row, read_rows
-from evals.reports.section import Count, NightData, Parts, Section, make_empty
+from evals.reports.json_form import Count
+from evals.reports.section import NightData, Parts, Section, make_empty
 from evals.specs import Evaluator, ModelPin
 
 Code = Literal["other-model", "other-weights", "model-changed"]

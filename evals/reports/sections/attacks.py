@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from evals.reports.decide.resistance import Resistance, State, resistance_by_judge
 from evals.reports.decide.rows import Canary, Identity, read_rows
-from evals.reports.section import Count, NightData, Parts, Section, Share, make_empty, show_rate
+from evals.reports.json_form import Count, Share
+from evals.reports.section import NightData, Parts, Section, make_empty, show_rate
 from evals.specs import Attacks, Evaluator
 
 

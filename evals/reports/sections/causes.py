@@ -21,7 +21,8 @@ from evals.reports.decide.shifts import (
     top_shares,
     unscored_cell,
 )
-from evals.reports.section import NightData, Parts, Section, Share, make_empty
+from evals.reports.json_form import Share
+from evals.reports.section import NightData, Parts, Section, make_empty
 from evals.reports.sections import results
 from evals.reports.sections.changes import is_clear
 from evals.reports.sections.results import Result

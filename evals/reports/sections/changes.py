@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evals.reports.decide.verdicts import Word
-from evals.reports.json_form import absent_if
-from evals.reports.section import Change as Difference
-from evals.reports.section import NightData, Parts, Section, Share, make_empty
+from evals.reports.json_form import Change as Difference
+from evals.reports.json_form import Share, absent_if
+from evals.reports.section import NightData, Parts, Section, make_empty
 from evals.reports.sections import results
 from evals.reports.sections.results import Result
 

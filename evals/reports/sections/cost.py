@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import Field
 
 from evals.reports.decide.rows import Paid
-from evals.reports.json_form import absent_if
+from evals.reports.json_form import Count, absent_if
 from evals.reports.phrases import round_figure
-from evals.reports.section import Count, NightData, Parts, Section
+from evals.reports.section import NightData, Parts, Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from evals.reports.decide.rows import FailureCount, read_rows
-from evals.reports.section import Count, NightData, Parts, Section, make_empty
+from evals.reports.json_form import Count
+from evals.reports.section import NightData, Parts, Section, make_empty
 
 Unscored = Literal["error", "skipped"]
 

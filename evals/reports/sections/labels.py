@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evals.reports.decide.rows import Row
-from evals.reports.section import Count, NightData, Parts, Section
+from evals.reports.json_form import Count
+from evals.reports.section import NightData, Parts, Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from typing import Literal, cast
 
 from evals.records import Kind
 from evals.reports.decide.rows import Rate, TraceCount, read_rows
-from evals.reports.json_form import absent_if
-from evals.reports.section import Count, Day, NightData, Parts, Section
+from evals.reports.json_form import Count, absent_if
+from evals.reports.section import Day, NightData, Parts, Section
 from evals.reports.sections.alarms import Answering, read_answering
 from evals.specs import Evaluator, classify
 

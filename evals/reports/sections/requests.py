@@ -8,7 +8,8 @@ from typing import cast
 
 from evals.records import AnswerStatus
 from evals.reports.decide.rows import StatusCount, read_rows
-from evals.reports.section import Count, NightData, Parts, Section, Share, show_rate
+from evals.reports.json_form import Count, Share
+from evals.reports.section import NightData, Parts, Section, show_rate
 from evals.statistics import Proportion
 
 

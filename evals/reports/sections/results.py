@@ -11,18 +11,9 @@ from evals.reports.decide.labelling import bound_rate
 from evals.reports.decide.measurements import Evidence, Measurement, measure_night
 from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate, read_rows
 from evals.reports.decide.verdicts import Verdict, Word, decide_verdicts, smallest_detectable
-from evals.reports.json_form import absent_if
+from evals.reports.json_form import Change, Count, Share, absent_if
 from evals.reports.phrases import round_figure
-from evals.reports.section import (
-    Change,
-    Count,
-    NightData,
-    Parts,
-    Section,
-    Share,
-    make_empty,
-    show_rate,
-)
+from evals.reports.section import NightData, Parts, Section, make_empty, show_rate
 from evals.specs import Gate
 from evals.statistics import Proportion
 

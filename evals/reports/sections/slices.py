@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from evals.reports.decide.measurements import pool_counted, weigh_row
 from evals.reports.decide.rows import Identity, Rate, read_rows
-from evals.reports.json_form import absent_if
+from evals.reports.json_form import Change, Count, Share, absent_if
 from evals.reports.phrases import round_figure
-from evals.reports.section import Change, Count, NightData, Parts, Section, Share, make_empty
+from evals.reports.section import NightData, Parts, Section, make_empty
 from evals.reports.sections import results
 from evals.statistics import Proportion, benjamini_hochberg, slice_test
 

@@ -9,7 +9,10 @@ from typing import Any
 
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.report import Report, build_report
+from evals.reports.row_counts import Accounting
 from evals.specs import App, Attacks, Dimension, Evaluator
+
+NO_ROWS = Accounting(read=0, accepted=0, duplicate=0, quarantined=0, reasons=())
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Night:
     coverage: Sequence[Row] = ()
     coverage_before: Sequence[Row] = ()
     label_uses: Row = field(default_factory=dict)
-    account: Mapping[str, object] = field(default_factory=dict)
+    accounting: Accounting = NO_ROWS
     examples: Sequence[Row] = ()
     cost: Paid = Paid()  # noqa: RUF009  frozen
     demo: bool = False

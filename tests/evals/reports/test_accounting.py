@@ -16,8 +16,8 @@ import pytest
 from evals.ingest import inbox
 from evals.reports import json_form, night_data, report
 from evals.reports.pages.night import render_night
+from evals.reports.row_counts import Accounting, FileCount, Redacted, RuleCount
 from evals.reports.sections import accounting
-from evals.reports.sections.accounting import Accounting, FileCount
 from evals.specs import Catalog
 from evals.storage.lake import Lake
 from evals.validation import admission
@@ -66,8 +66,7 @@ def account_in(home: Path, app: str) -> dict[str, Any]:
     """The account in the report of an application's night."""
     lake, catalog = Lake(home / "home").open(), Catalog(root=home)
     account = admission.admit_nights(lake, catalog, [NIGHT])[NIGHT][app]
-    given = {**account, "reasons": [], "files": night_data.file_accounts(lake, account)}
-    return json_form.to_json(accounting.read_account(given))
+    return json_form.to_json(accounting.sort_lists(night_data.read_account(lake, account)))
 
 
 def test_each_file_has_its_path_in_the_inbox_and_counts_that_add_up(home: Path) -> None:
@@ -132,11 +131,10 @@ def test_the_page_names_the_files_that_lost_most_and_sums_the_others() -> None:
 
 def test_the_account_is_on_the_page_and_valid_by_the_schema() -> None:
     """Markup in a file's name is shown, and the published schema knows each key."""
-    file = {"file": "<script>x</script>.jsonl", "sha": "0" * 16, "read": 200, "accepted": 200,
-            "duplicate": 0, "quarantined": 0, "unplaced": 3}  # fmt: skip
-    taken = {"traces": 12, "rules": [{"rule": "email", "traces": 12, "places": 30}]}
-    counted = {"read": 200, "accepted": 200, "files": [file], "redacted": taken}
-    account: Accounting = accounting.read_account(counted)
+    total = {"read": 200, "accepted": 200, "duplicate": 0, "quarantined": 0}
+    file = FileCount(file="<script>x</script>.jsonl", sha="0" * 16, **total, unplaced=3)
+    redacted = Redacted(12, (RuleCount("email", 12, 30),))
+    account = Accounting(**total, reasons=(), files=(file,), redacted=redacted)
     body = bodies.night(accounting=json_form.to_json(account))
     schema = report.load_schema()["properties"]["accounting"]
     jsonschema.validate(body["accounting"], {**schema, "$defs": report.load_schema()["$defs"]})

@@ -14,6 +14,7 @@ from evals.records import digest, encode_canonical
 from evals.reports.decide.rows import Paid
 from evals.reports.pooling import pool_reports
 from evals.reports.report import load_schema, refuse_report
+from evals.reports.row_counts import Accounting, ReasonCount
 from evals.specs import App, Dimension, Evaluator, Gate
 from evals.statistics import wilson_interval
 from tests.evals.reports.night_rows import Night, build, report_of
@@ -99,13 +100,13 @@ BASE = Night(
         for d in range(1, 8)
         for value, n in (("m-1", 118), (None, 82))
     ],
-    account={
-        "read": 210,
-        "accepted": 200,
-        "duplicate": 4,
-        "quarantined": 6,
-        "reasons": [{"code": "not-json", "count": 6}],
-    },
+    accounting=Accounting(
+        read=210,
+        accepted=200,
+        duplicate=4,
+        quarantined=6,
+        reasons=(ReasonCount("not-json", 6),),
+    ),
     cost=Paid(usd=0.1, calls=3, tokens_in=10, tokens_out=4),
 )
 
@@ -216,9 +217,9 @@ def test_a_third_errored_is_an_outage_and_never_a_score() -> None:
 
 def test_a_refused_night_measures_nothing() -> None:
     """A refusal is a report of its own: no result, the reason, and the counts."""
-    counts = {"read": 100, "quarantined": 45, "accepted": 55}
+    counts = Accounting(read=100, accepted=55, duplicate=0, quarantined=45, reasons=())
     body = refuse_report(
-        Night(TONIGHT, APP, None, account=counts), "45 of 100 rows were refused."
+        Night(TONIGHT, APP, None, accounting=counts), "45 of 100 rows were refused."
     ).to_json()
     jsonschema.validate(body, load_schema(), jsonschema.Draft202012Validator)
     assert body["status"] == "refused"

@@ -15,11 +15,11 @@ import pytest
 from evals.records import encode_canonical
 from evals.reports import json_form, sections
 from evals.reports.decide.rows import FailureCount, read_rows
-from evals.reports.json_form import absent_if
+from evals.reports.json_form import Count, absent_if
 from evals.reports.pages.night import render_night
 from evals.reports.report import Report, build_report, refuse_report
 from evals.reports.schema import make_schema
-from evals.reports.section import Count, NightData, Parts, Section
+from evals.reports.section import NightData, Parts, Section
 from evals.reports.sections import attacks, provenance, requests, results
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.night_rows import report_of
