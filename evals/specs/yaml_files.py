@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from evals.records import Json
 from evals.specs.spec import NAME, CatalogError, S
+from evals.specs.yaml_keys import KeyProblem, describe_key, is_key, load_strictly
 
 At = tuple[int | str, ...]
 """Where a value is in a file: keys and indexes."""
@@ -32,7 +33,10 @@ class BrokenFile(NamedTuple):
 def read_yaml(path: Path) -> Json:
     """Parses a file; a CatalogError names the line."""
     try:
-        return yaml.safe_load(path.read_text("utf-8")) or {}
+        return load_strictly(path.read_text("utf-8")) or {}
+    except KeyProblem as error:
+        at = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise CatalogError(f"{path}{at}: {error.problem}") from error
     except (yaml.YAMLError, ValueError, OSError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -62,7 +66,7 @@ def line_of(path: Path, location: At) -> int:
     line = 1
     for key in location:
         if isinstance(node, yaml.MappingNode):
-            entry = next((pair for pair in node.value if pair[0].value == str(key)), None)
+            entry = next((pair for pair in node.value if is_key(pair[0], key)), None)
             if entry is None:
                 break
             line, node = entry[0].start_mark.line + 1, entry[1]
@@ -72,6 +76,25 @@ def line_of(path: Path, location: At) -> int:
         else:
             break
     return line
+
+
+def find_unquoted(path: Path, location: At) -> str | None:
+    """Describes the key at a location that YAML does not read as text; None where it is another.
+
+    pydantic marks an error of a key, and not of its value, with a last part `[key]`.
+    """
+    if location[-1:] != ("[key]",):
+        return None
+    node = yaml.compose(path.read_text("utf-8"))
+    for key in location[:-1]:
+        if isinstance(node, yaml.MappingNode):
+            entry = next((pair for pair in node.value if is_key(pair[0], key)), None)
+            if entry and (*location[-2:-1],) == (key,) and isinstance(entry[0], yaml.ScalarNode):
+                return describe_key(entry[0])
+            node = entry[1] if entry else None
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
+            node = node.value[key]
+    return None
 
 
 def describe(path: Path, at: At, message: str) -> str:
@@ -98,7 +121,7 @@ def parse(kind: type[S], path: Path, value: object, at: At = ()) -> S:
         for detail in error.errors():
             location = (*at, *detail["loc"])
             line = line_of(path, location)
-            words = detail["msg"].removeprefix("Value error, ")
+            words = find_unquoted(path, location) or detail["msg"].removeprefix("Value error, ")
             messages.setdefault(line, describe(path, location, words))
         raise CatalogError(*messages.values()) from error
 
