@@ -1,18 +1,22 @@
-"""What `andon import --explain` prints: a file's format, the rows it would refuse, its first trace.
+"""What `andon import --explain` prints: a file's format, and what a run would do with its rows.
 
-The explanation is made in `evals.ingest.explain`.
+The explanation is made in `evals.validation.explain`.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-from evals.ingest.explain import WORDS, FileExplanation, explain_file
-from evals.ingest.inbox import list_inbox
 from evals.readable import list_counts
 from evals.specs import Catalog
+from evals.storage.lake import Lake
+from evals.storage.overlay import open_overlay
+from evals.validation.explain import WORDS, FileExplanation, explain_files
+from orchestration.cli import row_notes
+from orchestration.cli.options import list_files
+from orchestration.cli.row_notes import count_of, count_rows
 from orchestration.runtime import terminal
 
 WIDTH = 300
@@ -20,49 +24,84 @@ WIDTH = 300
 
 
 def print_explanations(
-    catalog: Catalog, paths: Iterable[Path], assumed: date | None, app: str | None, as_json: bool
-) -> None:
-    """Explains every file of some paths; stores nothing."""
-    files = [file for path in paths for file in list_inbox(path)]
-    explained = [explain_file(catalog, file, assume_date=assumed, app=app) for file in files]
+    lake: Lake,
+    catalog: Catalog,
+    places: Iterable[Path | str],
+    assumed: date | None,
+    app: str | None,
+    as_json: bool,
+) -> bool:
+    """Explains every file of some places; stores nothing. Returns whether any row would be kept."""
+    with open_overlay(lake) as overlay:
+        paths = [file for place in places for file in list_files(overlay, place)]
+        now = datetime.now(UTC)
+        explained = explain_files(overlay, catalog, paths, now, assume_date=assumed, app=app)
     if as_json:
-        terminal.print_json(
-            [{**asdict(file), "refused": [r._asdict() for r in file.refused]} for file in explained]
-        )
-        return
-    for file in explained:
-        for line in describe_file(file):
-            terminal.print_line(line)
+        terminal.print_json(list(map(to_json, explained)))
+    else:
+        for file in explained:
+            for line in describe_file(file):
+                terminal.print_line(line)
+    return bool(explained) and all(file.keeps_any for file in explained)
 
 
-def describe_file(file: FileExplanation) -> list[str]:
+def to_json(file: FileExplanation) -> dict[str, object]:
+    """An explanation as JSON."""
+    rows = {
+        "refused": [reason._asdict() for reason in file.refused],
+        "unread": [field._asdict() for field in file.unread],
+        "undeclared": [app._asdict() for app in file.undeclared],
+    }
+    return {**asdict(file), **rows}
+
+
+def describe_file(file: FileExplanation) -> Iterator[str]:
     """The lines that explain one file."""
     form = file.format or "no known format"
     packed = WORDS.get(file.packed_as, file.packed_as)
-    lines = [f"{file.file}: {form} ({packed})"]
+    encoding = f", {file.encoding}" if file.encoding else ""
+    yield f"{file.file}: {form} ({packed}{encoding})"
     if file.also:
-        lines.append(
-            f"  could also be {', '.join(file.also)}; the first format that matches is used"
-        )
-    lines.append(f"  mapping: {', '.join(file.mappings) or 'none'}")
-    refused = sum(reason.rows for reason in file.refused)
-    seen = "" if file.whole else f" (of the first {file.traces + file.labels + refused:,})"
-    lines.append(
-        f"  would keep {file.traces:,} traces and {file.labels:,} labels, "
-        f"refuse {refused:,} rows{seen}"
-    )
-    if file.skipped:
-        lines.append(f"  would skip {list_counts(file.skipped)}: no answers to judge")
-    for reason in file.refused:
-        lines.append(f"    {reason.rows:,} {reason.code}, first at row {reason.line}")
-        lines.append(f"      {reason.reason}")
+        yield f"  could also be {', '.join(file.also)}; the first format that matches is used"
+    if file.error:
+        yield f"  would not be read: {file.error}"
+        return
+    yield f"  mapping: {', '.join(file.mappings) or 'none'}"
+    yield from describe_outcome(file)
+    yield from (f"  {row_notes.describe_unread(field)}" for field in file.unread)
+    yield from (f"  {row_notes.describe_undeclared(app)}" for app in file.undeclared)
     if file.apps:
         apps = ", ".join(f"{app} ({count:,})" for app, count in file.apps.items())
-        lines += [f"  apps: {apps}", f"  nights: {describe_nights(file.nights)}"]
+        yield from (f"  apps: {apps}", f"  nights: {describe_nights(file.nights)}")
     if file.first:
-        lines.append("  first trace, as it would be stored:")
-        lines += [f"    {key}: {shorten(value)}" for key, value in file.first.items()]
-    return lines
+        yield "  first trace, as it would be stored:"
+        yield from (f"    {key}: {shorten(value)}" for key, value in file.first.items())
+
+
+def describe_outcome(file: FileExplanation) -> Iterator[str]:
+    """What becomes of a file's rows, in lines."""
+    if file.known:
+        yield f"  was imported before, {count_rows(file.read)}: a run would not read it again"
+    else:
+        refused = sum(reason.rows for reason in file.refused)
+        yield (
+            f"  would keep {count_of(file.traces, 'trace')} and {count_of(file.labels, 'label')}, "
+            f"refuse {count_rows(refused)}"
+        )
+    for count, words in (
+        (file.duplicates, "repeat or complete another trace"),
+        (file.waiting, "would wait: their night has not begun, or their catalog is broken"),
+        (file.left_out, "would be left out by `where` of a mapping"),
+    ):
+        if count:
+            yield f"  {count_rows(count)} {words}"
+    if file.skipped:
+        yield f"  would skip {list_counts(file.skipped)}: no answers to judge"
+    for reason in file.refused:
+        yield f"    {reason.rows:,} {reason.code}, first at row {reason.line}"
+        yield f"      {reason.reason}"
+    for night, why in file.refused_nights.items():
+        yield f"  would refuse the night {night}: {why}"
 
 
 def describe_nights(nights: list[str]) -> str:

@@ -17,10 +17,12 @@ from orchestration.cli.options import (
     DAY,
     DONE,
     INFRASTRUCTURE,
+    NOTHING_KEPT,
     USAGE,
     Place,
     fail,
     json_option,
+    list_files,
     settings_options,
 )
 from orchestration.runtime import terminal
@@ -30,7 +32,6 @@ from orchestration.settings import Settings
 if TYPE_CHECKING:
     from evals.sources.pulls import PullResult
     from evals.storage.documents.inbox_files import InboxFile
-    from evals.storage.lake import Lake
 
 
 @click.command()
@@ -96,6 +97,9 @@ def import_(
 ) -> None:
     """Reads exports into the lake without evaluating them.
 
+    With --explain it does what a run would do, in a temporary copy, and shows what becomes of
+    the rows; it exits 1 where a file would give no trace and no label.
+
     \b
     Examples:
       andon import exports/2026-10-01.jsonl.gz
@@ -105,13 +109,13 @@ def import_(
       andon import s3://exports/langfuse/
     """
     if explain:
+        from evals.storage.lake import Lake
         from orchestration.cli import explanation
 
-        files = [path for path in paths if isinstance(path, Path)]
-        explanation.print_explanations(
-            settings.load_catalog(), files, assume_date, assume_app, as_json
+        keeps = explanation.print_explanations(
+            Lake(settings.home), settings.load_catalog(), paths, assume_date, assume_app, as_json
         )
-        return
+        sys.exit(DONE if keeps else NOTHING_KEPT)
     imported = import_places(settings, paths, assume_date, assume_app)
     if as_json:
         rows = [{**file.row._asdict(), "already_seen": file.is_known} for file in imported.files]
@@ -181,18 +185,6 @@ def import_places(
         else:
             outcome.files.append(ImportedFile(row, known is not None))
     return outcome
-
-
-def list_files(lake: Lake, place: Path | str) -> list[Path]:
-    """The files of a place; remote objects and piped input are saved in the raw folder first."""
-    from evals.ingest import inbox
-    from evals.sources import locations
-
-    if place == "-":
-        return [locations.save_stdin(lake, sys.stdin.buffer)]
-    if isinstance(place, str) and locations.is_remote(place):
-        return locations.fetch_objects(lake, place)
-    return inbox.list_inbox(place)
 
 
 COMMANDS = (import_, pull)

@@ -20,7 +20,9 @@ from orchestration.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from evals.specs import Problem
+    from evals.storage.lake import Lake
 
+NOTHING_KEPT = 1
 DONE, REGRESSED, USAGE, INCONCLUSIVE, INFRASTRUCTURE = 0, 1, 2, 3, 4
 GATES = {"pass": DONE, "regressed": REGRESSED, "inconclusive": INCONCLUSIVE}
 
@@ -66,6 +68,18 @@ class Place(click.ParamType["Path | str"]):
         if not Path(value).exists():
             self.fail(f"Path {value!r} does not exist.", param, ctx)
         return Path(value)
+
+
+def list_files(lake: Lake, place: Path | str) -> list[Path]:
+    """The files of a place; remote objects and piped input are saved in the raw folder first."""
+    from evals.ingest import inbox
+    from evals.sources import locations
+
+    if place == "-":
+        return [locations.save_stdin(lake, sys.stdin.buffer)]
+    if isinstance(place, str) and locations.is_remote(place):
+        return locations.fetch_objects(lake, place)
+    return inbox.list_inbox(place)
 
 
 def fail(code: int, message: str) -> NoReturn:

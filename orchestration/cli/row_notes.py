@@ -24,7 +24,12 @@ SHOWN = 8
 
 def count_rows(count: int) -> str:
     """A number of rows in words."""
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"
+    return count_of(count, "row")
+
+
+def count_of(count: int, noun: str) -> str:
+    """A number of things in words."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def describe_summary(summary: RowSummary) -> Iterator[str]:

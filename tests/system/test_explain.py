@@ -1,20 +1,27 @@
-"""What `andon import --explain` promises: what an import would do, without doing it."""
+"""What `andon import --explain` promises: exactly what a run would do, without doing it."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from evals.ingest.explain import explain_file
-from evals.specs import Catalog, Mapping
-from evals.specs.apps import App
+from evals.ingest import inbox
+from evals.runs.night_locks import list_begun_nights
+from evals.specs import App, Catalog, Mapping
+from evals.storage.lake import Lake
+from evals.storage.overlay import open_overlay
+from evals.validation import admission
+from evals.validation.explain import FileExplanation, explain_files
 from orchestration.cli.import_pull import import_
 
 GOLDEN = Path(__file__).parents[1] / "evals" / "traces" / "golden"
 ROW = {"id": "t-1", "ts": "2026-10-01T12:00:00Z", "ask": "Hi? ada@example.com", "answer": "Hello."}
+NOW = datetime(2026, 10, 3, 12, tzinfo=UTC)
 
 
 def catalog(root: Path, **more: object) -> Catalog:
@@ -22,9 +29,28 @@ def catalog(root: Path, **more: object) -> Catalog:
     return Catalog(root=root, apps={"shop": App(app="shop", redact=("email",))}, **more)
 
 
+def bytes_under(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder, by path."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def explain(
+    declared: Catalog, *paths: Path, lake: Lake | None = None, **options: Any
+) -> list[FileExplanation]:
+    """What a run would do with the rows of some files."""
+    with open_overlay(lake or Lake(declared.root / "no home")) as overlay:
+        return explain_files(overlay, declared, paths, NOW, **options)
+
+
+def write(path: Path, *rows: object) -> Path:
+    """A file of rows."""
+    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+    return path
+
+
 def test_a_product_is_recognised_and_its_rows_counted(tmp_path: Path) -> None:
     """Format, container, what is kept, and what is refused with the row and what to do."""
-    preview = explain_file(catalog(tmp_path), GOLDEN / "langfuse_api.json")
+    (preview,) = explain(catalog(tmp_path), GOLDEN / "langfuse_api.json")
     assert (preview.format, preview.packed_as, preview.whole) == ("langfuse", "document", True)
     assert (preview.traces, preview.labels, preview.apps) == (2, 3, {"shop": 2})
     assert preview.nights == ["2026-10-01"]
@@ -37,25 +63,98 @@ def test_a_product_is_recognised_and_its_rows_counted(tmp_path: Path) -> None:
 
 def test_the_mapping_is_named_and_the_first_trace_is_redacted(tmp_path: Path) -> None:
     """Shown is what would rest; the only application takes rows that name none."""
-    path = tmp_path / "day.jsonl"
-    path.write_text(json.dumps(ROW))
+    path = write(tmp_path / "day.jsonl", ROW)
     mappings = {
         "ours": Mapping(columns={"input": "ask"}),
         "theirs": Mapping(columns={"input": "x"}),
     }
-    preview = explain_file(catalog(tmp_path, mappings=mappings), path)
+    (preview,) = explain(catalog(tmp_path, mappings=mappings), path)
     assert (preview.format, preview.mappings, preview.apps) == ("jsonl", ["ours"], {"shop": 1})
     assert preview.first
     assert "ada@example.com" not in json.dumps(preview.first)
     assert preview.first["metadata"]["app_source"] == "assumed"
 
 
-def test_of_a_long_file_only_the_beginning_is_looked_at(tmp_path: Path) -> None:
-    """And the explanation shows that it was cut short."""
-    path = tmp_path / "day.jsonl"
-    path.write_text("\n".join(json.dumps({**ROW, "id": f"t-{n}"}) for n in range(20)))
-    preview = explain_file(catalog(tmp_path), path, most=5)
-    assert (preview.traces, preview.whole) == (5, False)
+def mixed_rows() -> list[object]:
+    """Rows with every outcome there is."""
+    plain = {"ts": ROW["ts"], "input": "Hi?", "output": "Hello."}
+    return [
+        {**plain, "id": "a"},
+        {**plain, "id": "a"},
+        {**plain, "id": "a", "output": "Other."},
+        {**plain, "id": "b", "latency_ms": "soon"},
+        {**plain, "id": "c", "input": "x" * 200_001},
+        {**plain, "id": "d", "ts": "yesterday"},
+        {**plain, "id": "e", "ts": "1999-01-01T00:00:00Z"},
+        {**plain, "id": "f", "ts": "2026-10-04T01:00:00Z"},
+        {**plain, "id": "g", "app": "shp"},
+        {**plain, "id": "h", "env": "test"},
+        "{",
+        *({**plain, "id": f"n{n}"} for n in range(20)),
+    ]
+
+
+def test_an_explanation_is_what_the_run_then_does(tmp_path: Path) -> None:
+    """Row by row: kept, duplicate, refused by an importer, a limit or a check, waiting, left out.
+
+    Also against rows that the home has already, which stay as they are.
+    """
+    declared = catalog(
+        tmp_path, mappings={"it": Mapping.model_validate({"where": {"env": {"not": "test"}}})}
+    )
+    lake, folder = Lake(tmp_path / "home").open(), tmp_path / "in"
+    folder.mkdir()
+    write(folder / "1.jsonl", {**ROW, "id": "n1"}, {**ROW, "id": "n2", "input": "Hi?"})
+    inbox.import_inbox(lake, declared, folder, now=NOW)
+    admission.admit_nights(lake, declared, list_begun_nights(lake, declared, NOW))
+    path = write(folder / "2.jsonl", *mixed_rows())
+    before = bytes_under(lake.home)
+    (told,) = explain(declared, path, lake=lake)
+    assert bytes_under(lake.home) == before
+
+    assert (told.read, told.left_out, told.waiting, told.duplicates) == (30, 1, 1, 1)
+    assert {(r.code, r.rows, r.line) for r in told.refused} == {
+        ("conflicting-trace-id", 1, 3),
+        ("input-too-long", 1, 5),
+        ("bad-timestamp", 1, 6),
+        ("ancient-timestamp", 1, 7),
+        ("not-json", 1, 11),
+    }
+    assert told.traces == 23
+    assert [(u.field, u.rows, u.line) for u in told.unread] == [("latency_ms", 1, 4)]
+    assert [(a.app, a.nearest) for a in told.undeclared] == [("shp", "shop")]
+
+    (seen,) = inbox.import_inbox(lake, declared, folder, now=NOW).files
+    nights = admission.admit_nights(lake, declared, list_begun_nights(lake, declared, NOW))
+    own = [
+        account["files"][seen.sha256[:16]]
+        for apps in nights.values()
+        for account in apps.values()
+        if seen.sha256[:16] in account["files"]
+    ]
+    assert sum(account["accepted"] for account in own) == told.traces
+    assert sum(account["duplicate"] for account in own) == told.duplicates
+    (again,) = explain(declared, path, lake=lake)
+    assert (again.known, again.keeps_any, again.read) == (True, True, 30)
+
+
+def test_files_are_explained_in_the_order_in_which_a_run_reads_them(tmp_path: Path) -> None:
+    """What repeats a file before it is a duplicate."""
+    rows = [{**ROW, "id": f"t{n}"} for n in range(3)]
+    first, second = (write(tmp_path / f"{n}.jsonl", *rows[n : n + 2]) for n in (0, 1))
+    told = explain(catalog(tmp_path), first, second)
+    assert [(file.traces, file.duplicates) for file in told] == [(2, 0), (1, 1)]
+
+
+def test_a_night_that_would_be_refused_keeps_nothing(tmp_path: Path) -> None:
+    """With the share of rows for which, and the exit code of a program."""
+    path = write(tmp_path / "day.jsonl", ROW, *({**ROW, "id": f"x{n}", "ts": "?"} for n in "ab"))
+    (told,) = explain(catalog(tmp_path), path)
+    assert (told.traces, told.refused[0].rows) == (1, 2)
+    path = write(tmp_path / "day.jsonl", ROW, {**ROW, "id": "l", "ask": 1, "input": "x" * 200_001})
+    (told,) = explain(catalog(tmp_path), path)
+    assert (told.traces, told.keeps_any) == (0, False)
+    assert "1 of 2 rows (50%)" in told.refused_nights["2026-10-01 shop"]
 
 
 def test_a_file_that_two_formats_match_names_both(
@@ -67,32 +166,53 @@ def test_a_file_that_two_formats_match_names_both(
 
     monkeypatch.setattr(langsmith, "sniff", lambda head, filename: True)
     monkeypatch.setattr(reader, "FORMATS", (langfuse, langsmith))
-    preview = explain_file(catalog(tmp_path), GOLDEN / "langfuse_api.json")
+    (preview,) = explain(catalog(tmp_path), GOLDEN / "langfuse_api.json")
     assert (preview.format, preview.also) == ("langfuse", ["langsmith"])
 
 
 @pytest.mark.parametrize("name", ["note.txt", "gone.jsonl"])
 def test_an_unknown_format_is_explained_too(tmp_path: Path, name: str) -> None:
-    """With the formats there are."""
+    """With the formats there are, or why the file cannot be read."""
     if name == "note.txt":
         (tmp_path / name).write_text("Dear all,\nI am off today.\n")
-    preview = explain_file(catalog(tmp_path), tmp_path / name)
-    assert (preview.format, preview.traces) == (None, 0)
-    assert [reason.code for reason in preview.refused] == ["unreadable-file"]
+    (preview,) = explain(catalog(tmp_path), tmp_path / name)
+    assert (preview.format, preview.traces, preview.keeps_any) == (None, 0, False)
+    codes = [reason.code for reason in preview.refused]
+    assert codes == (["unreadable-file"] if name == "note.txt" else [])
+    assert bool(preview.error) == (name == "gone.jsonl")
+
+
+def invoke(*words: str) -> Any:
+    """Runs the command."""
+    return CliRunner().invoke(import_, ["--explain", *words], catch_exceptions=False)
 
 
 def test_the_command_explains_and_writes_nothing(tmp_path: Path) -> None:
     """For people and for programs; no home comes into being."""
     home = tmp_path / "home"
     file = str(GOLDEN / "openai_batch_output.jsonl")
-    options = ["--home", str(home), "--explain", "--assume-app", "shop", file]
-    result = CliRunner().invoke(import_, options, catch_exceptions=False)
+    options = ["--home", str(home), "--assume-app", "shop", file]
+    result = invoke(*options)
     assert result.exit_code == 0
     assert "openai_batch_output.jsonl: openai (one JSON object a line)" in result.output
-    assert "would keep 2 traces and 0 labels, refuse 1 rows" in result.output
+    assert "would keep 2 traces and 0 labels, refuse 1 row" in result.output
     assert "1 no-timestamp, first at row 3" in result.output
     assert "first trace, as it would be stored:" in result.output
-    (one,) = json.loads(CliRunner().invoke(import_, [*options, "--json"]).output)
+    (one,) = json.loads(invoke(*options, "--json").output)
     assert (one["format"], one["traces"], one["refused"][0]["line"]) == ("openai", 2, 3)
     assert one["first"]["app"] == "shop"
     assert not home.exists()
+
+
+def test_the_command_fails_where_nothing_would_be_kept(tmp_path: Path) -> None:
+    """All rows refused, or a column that is misspelt."""
+    home = ["--home", str(tmp_path / "home"), "--catalog", str(tmp_path / "catalog")]
+    (tmp_path / "catalog").mkdir()
+    mapping = "mappings: {it: {columns: {input: Fragen, output: answer}, constants: {app: a}}}\n"
+    (tmp_path / "catalog" / "catalog.yaml").write_text(mapping)
+    bad = invoke(*home, str(write(tmp_path / "bad.jsonl", {**ROW, "ts": "?", "Fragen": ""})))
+    assert (bad.exit_code, "refuse 1 row" in bad.output) == (1, True)
+    misspelt = invoke(*home, str(write(tmp_path / "day.jsonl", {**ROW, "Frage": "Wo?"})))
+    assert misspelt.exit_code == 1
+    assert "would not be read: day.jsonl: no row has the column 'Fragen'" in misspelt.output
+    assert "did you mean 'Frage'?" in misspelt.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pyarrow as pa
 import pytest
 
 from evals.erasure import forget
-from evals.ingest.explain import explain_file
 from evals.ingest.inbox import find_unread, import_inbox
 from evals.specs import load_catalog
 from evals.storage.lake import Lake
+from evals.storage.overlay import open_overlay
+from evals.validation.explain import explain_files
 from evals.validation.quarantine import read_refusals
 from tests.system import test_command_line
 from tests.system.teams import ROOT, Team, run_command
@@ -82,7 +84,9 @@ def test_packed_and_tabular_files_are_read_whatever_their_name(team: Team) -> No
 def test_such_a_file_is_explained_under_its_readable_name(team: Team) -> None:
     """`--explain` names the file so, and its first trace too."""
     (path,) = team.inbox.glob("*/*\udce9.jsonl")
-    explanation = explain_file(load_catalog(team.catalog), path)
+    with open_overlay(Lake(team.home)) as overlay:
+        now = datetime(2026, 12, 1, tzinfo=UTC)
+        (explanation,) = explain_files(overlay, load_catalog(team.catalog), [path], now)
     assert explanation.first
     assert explanation.file == explanation.first["source_file"] == r"caf\xe9.jsonl"
 
@@ -106,6 +110,7 @@ def test_the_sensor_names_such_a_file_readably(team: Team) -> None:
 
 SENSE = """
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from orchestration.automation import inbox_sensor
 found = inbox_sensor.look_at_file(Path(sys.argv[1]), {}, {}, 0)

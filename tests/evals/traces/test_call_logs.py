@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evals.ingest.explain import explain_file
 from evals.ingest.staging import import_file
 from evals.records import NonAnswer, Refusal, Trace, digest
 from evals.specs import Catalog
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
+from evals.storage.overlay import open_overlay
 from evals.traces import reader
 from evals.traces.messages.calls import decode_body, describe_call
+from evals.validation.explain import explain_files
 from evals.validation.row_summary import summarize_files
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -348,5 +349,7 @@ def test_what_is_no_answer_is_counted_by_kind(tmp_path: Path) -> None:
     assert (seen.read, seen.refused) == (6, 3)
     assert read_inbox_files(lake)[seen.sha256] == seen
     assert summarize_files(lake, catalog, [seen]).skipped == seen.skipped
-    explained = explain_file(catalog, GOLDEN / "bedrock_converse.jsonl", app="desk")
+    with open_overlay(Lake(tmp_path / "none")) as overlay:
+        path, now = GOLDEN / "bedrock_converse.jsonl", datetime(2026, 12, 1, tzinfo=UTC)
+        (explained,) = explain_files(overlay, catalog, [path], now, app="desk")
     assert explained.skipped == seen.skipped
