@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evals.labels.label_files import LabelImport, add_label_files
 from evals.labels.mapped_labels import map_labels
-from evals.reports.finalize import Final
+from evals.reports.finalize import FinalNight
 from evals.runs import night_locks
 from evals.specs import Catalog, CatalogError
 from evals.storage import marts, night_state
@@ -66,29 +66,29 @@ def prepare_home(lake: Lake, catalog: Catalog, now: datetime) -> None:
 
 
 def claim_home(lake: Lake, catalog: Catalog) -> None:
-    """Checks that a home holds the same data as the catalog is for: the demo's, or a team's.
+    """Checks that home and catalog are both the demo's, or both a team's.
 
     Raises:
         OtherContents: the demo would enter a team's home, or a team's traces the demo's.
     """
-    from evals.reports.archive import current_reports
+    from evals.reports.archive import read_current_reports
     from evals.storage.documents.home_contents import claim_contents, read_contents
 
     contents = read_contents(lake)
-    if contents is None and (reports := current_reports(lake)):
+    if contents is None and (reports := read_current_reports(lake)):
         contents = "demo" if any(report.demo for report in reports) else "team"
     claim_contents(lake, contents, "demo" if catalog.demo else "team")
 
 
 def recover_budget(lake: Lake) -> None:
-    """Books what killed runs spent, and moves their answers into the ledger."""
+    """Books the spending of killed runs, and moves their answers into the ledger."""
     from evals.calls import day_budget
 
     day_budget.recover_runs(lake)
 
 
 def finish_erasures(lake: Lake, catalog: Catalog) -> None:
-    """Completes every erasure that was begun; while the home is in use, the next run does."""
+    """Completes every erasure that was begun, unless the home is in use."""
     from evals.erasure import forget
 
     with contextlib.suppress(HomeInUse):
@@ -105,7 +105,7 @@ def import_intake(
     """Pulls and imports exports, adds labels, and collects the answers of batches.
 
     Returns:
-        A message for each source that could not be pulled, and each file that was not read.
+        A message for each source that could not be pulled, and for each file that was not read.
     """
     failures = pull_sources(lake, catalog, now, report) if intake.pull else []
     failures += import_exports(lake, catalog, intake, now, report)
@@ -132,13 +132,13 @@ def import_exports(
     now: datetime,
     report: ReportProgress = ignore_progress,
 ) -> list[str]:
-    """Stages the rows of every file in the inbox that was not read yet.
+    """Stages the rows of every new file in the inbox.
 
     Returns:
         A message for each file that was not read.
 
     Raises:
-        CatalogError: the catalog's inbox is asked for and is not there.
+        CatalogError: the catalog's inbox is needed and does not exist.
     """
     from evals.ingest import inbox
 
@@ -159,7 +159,7 @@ def import_exports(
 def add_labels(
     lake: Lake, catalog: Catalog, more: Iterable[Path] = (), now: datetime | None = None
 ) -> list[LabelImport]:
-    """Adds the catalog's label files and some more; returns what became of each."""
+    """Adds the catalog's label files and some more; returns the outcome of each."""
     return add_label_files(lake, catalog, more, now)
 
 
@@ -189,7 +189,7 @@ def admit_nights(
     *,
     strict: bool = False,
 ) -> list[date]:
-    """Validates the nights that are due; returns all that are due afterwards.
+    """Validates the nights that are due; returns the nights that are due afterwards.
 
     A trace may move from one night to another, which is then due as well.
 
@@ -197,7 +197,7 @@ def admit_nights(
         lake: has the staged rows.
         catalog: declares what a valid row is.
         nights: the nights to check.
-        report: called with what is being done.
+        report: called with a description of each step.
         strict: whether a failed validation raises; otherwise only the night's own run fails.
     """
     due: list[date] = []
@@ -277,7 +277,7 @@ def score_nights(
 
 
 def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
-    """Writes what dbt reads of some nights into the run's scratch DuckDB file."""
+    """Writes the tables that dbt reads into the run's scratch DuckDB file."""
     labels = read_labels(lake)
     mapped = [row for night in nights for row in map_labels(lake, catalog, labels, night)]
     return marts.fill_scratch_file(
@@ -295,7 +295,7 @@ def slice_rows(catalog: Catalog) -> list[SliceRow]:
     return rows
 
 
-def close_nights(lake: Lake, now: datetime) -> list[Final]:
+def close_nights(lake: Lake, now: datetime) -> list[FinalNight]:
     """Makes nights final whose time for late rows is over, and returns each of them once."""
     if not night_state.list_provisional_nights(lake):
         return []
@@ -305,7 +305,7 @@ def close_nights(lake: Lake, now: datetime) -> list[Final]:
 
 
 def record_missing_nights(lake: Lake, catalog: Catalog, now: datetime) -> None:
-    """Records which nights are missing, and renders the board again where they changed."""
+    """Records the missing nights, and renders the board again if they changed."""
     from evals.reports import assembly
     from evals.reports.missing_nights import find_missing_nights
     from evals.storage.documents.missing_nights import write_missing_nights

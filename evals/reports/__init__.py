@@ -1,4 +1,4 @@
-"""A night's report: what was measured, what it means, what changed, and the pages that say so.
+"""A night's report: its measurements, verdicts and changes, and the pages that show them.
 
 Figures come from marts and the ledger; nothing here makes a call or scores a trace.
 """

@@ -1,6 +1,6 @@
 """Reads stored reports: one version, the current ones, or those before a night.
 
-Where their files lie is in `storage`.
+`storage` locates their files.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ def read_report(lake: Lake, night: date, app: str, version: str) -> Report | Non
     return Report.from_json(body) if body else None
 
 
-def current_reports(lake: Lake) -> list[Report]:
+def read_current_reports(lake: Lake) -> list[Report]:
     """Reads the current reports of all applications and nights, oldest first."""
     return [Report.from_json(body) for body in report_files.read_current_reports(lake)]
 
 
-def earlier_reports(lake: Lake, app: str, night: date) -> list[Report]:
+def read_earlier_reports(lake: Lake, app: str, night: date) -> list[Report]:
     """Reads the reports of the nights before, oldest first."""
     days = (night - timedelta(days=back) for back in range(PAGE_NIGHTS, 0, -1))
     versions = ((day, night_state.read_state(lake, day).reports.get(app)) for day in days)

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from evals.records import JsonLike
-from evals.reports.archive import current_reports, earlier_reports
-from evals.reports.night_data import StoredNight, baseline_versions
-from evals.reports.report import Report, build_report, refuse_report
+from evals.reports.archive import read_current_reports, read_earlier_reports
+from evals.reports.night_data import StoredNight, find_baseline_versions
+from evals.reports.report import Report, build_refused_report, build_report
 from evals.runs import night_locks
 from evals.specs import Catalog
 from evals.storage import night_state
@@ -40,8 +40,8 @@ def write_night_reports(
 ) -> list[StoredReport]:
     """Builds and stores every application's report of a night.
 
-    An application whose catalog is broken waits: its earlier report stays, and the night is due
-    once the catalog is mended.
+    An application with a broken catalog waits: its earlier report stays, and the night is due once
+    the catalog is repaired.
 
     Args:
         lake: the marts to read; reports are stored there.
@@ -66,7 +66,7 @@ def write_night_reports(
             open_until[app] = until.isoformat()
         html = page.render_night(
             report,
-            history=earlier_reports(lake, app, night),
+            history=read_earlier_reports(lake, app, night),
             provisional_until=open_until.get(app),
             run=stamp,
         )
@@ -86,7 +86,7 @@ def mark_reported(
     versions: Mapping[str, str],
     open_until: Mapping[str, str],
 ) -> None:
-    """Writes to a night's state which reports it has, and what they were made from.
+    """Records a night's reports in its state, with the digest of their inputs.
 
     Entries of applications that wait are unchanged.
     """
@@ -118,21 +118,21 @@ def build_app_report(
     spec = catalog.app(app)
     data = StoredNight(lake, catalog, night, spec, account)
     if reason := account.get("refused"):
-        return refuse_report(data, reason)
+        return build_refused_report(data, reason)
     evaluators = night_locks.lock_evaluators(lake, catalog, night, app)
-    versions = baseline_versions(lake, spec, night)
+    versions = find_baseline_versions(lake, spec, night)
     return build_report(replace(data, evaluators=evaluators, baseline=versions))
 
 
 def has_retryable_errors(lake: Lake, night: date, waiting: Collection[str] = ()) -> bool:
-    """Whether a call failed that night in a way that may pass another time."""
+    """Whether a call of the night failed in a way that a retry may repair."""
     files = list_locked_files(lake, "scores", [night], waiting)
     read = (rows for file in files for rows in stream_rows(file, ["retryable"]))
     return any(row["retryable"] for rows in read for row in rows)
 
 
 class AwaitedAnswers(NamedTuple):
-    """A night's answers that come with batches; the names are fields of `NightState`."""
+    """A night's answers expected from batches; the names are fields of `NightState`."""
 
     awaits: int
     """Answers, repeated ones included."""
@@ -141,7 +141,7 @@ class AwaitedAnswers(NamedTuple):
 
 
 def count_awaited(lake: Lake, night: date) -> AwaitedAnswers:
-    """Counts a night's answers that come with batches.
+    """Counts a night's answers that are expected from batches.
 
     Equal content is asked once, so a batch of another night may contain this night's answers.
     """
@@ -166,7 +166,7 @@ def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) ->
         for one in night_state.list_provisional_nights(lake)
     ]
     html = board.render_board(
-        current_reports(lake),
+        read_current_reports(lake),
         run=dict(run),
         provisional=shown,
         missing=read_missing_nights(lake),

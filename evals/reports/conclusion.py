@@ -1,6 +1,6 @@
 """The conclusion of a night: its verdict, the release gate, and the page's first line.
 
-Taken from results and causes; no figure is computed here.
+It uses results and causes, and computes no figure.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def write_headline(worst: Word, rows: Sequence[Result], causes: Sequence[Cause])
         at.sort(key=lambda row: row.change if row.change is not None else 0)
         return f"Slipped: {join_few([describe_change(row, causes) for row in at])}."
     if worst == "too close to call":
-        return f"Too close to call on {join_few([with_reason(row) for row in at])}."
+        return f"Too close to call on {join_few([add_reason(row) for row in at])}."
     if worst == "held":
         return describe_held(at, deciding, causes)
-    return f"Not measured: {why_not_measured(rows)}."
+    return f"Not measured: {explain_not_measured(rows)}."
 
 
 def describe_change(row: Result, causes: Sequence[Cause]) -> str:
@@ -69,7 +69,7 @@ def describe_change(row: Result, causes: Sequence[Cause]) -> str:
     return f"{row.dimension} {row.reason}" + (f", {why}" if why else "")
 
 
-def with_reason(row: Result) -> str:
+def add_reason(row: Result) -> str:
     """Returns a dimension with its reason in parentheses."""
     return f"{row.dimension} ({row.reason})"
 
@@ -93,7 +93,7 @@ def describe_held(at: Sequence[Result], deciding: Sequence[Result], causes: Sequ
     return text + (f"; not measured: {join_few(missing)}" if missing else "") + "."
 
 
-def why_not_measured(rows: Sequence[Result]) -> str:
+def explain_not_measured(rows: Sequence[Result]) -> str:
     """Explains why a night has no verdict."""
     whole = [row for row in rows if row.is_whole]
     if not whole:
@@ -107,7 +107,7 @@ def why_not_measured(rows: Sequence[Result]) -> str:
         return "there is no earlier night to compare with yet"
     if len(reasons) == 1:
         return reasons.pop()
-    return join_few([with_reason(row) for row in unmeasured])
+    return join_few([add_reason(row) for row in unmeasured])
 
 
 def decide_gate(worst: Word, deciding: Sequence[Result]) -> GateDecision:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from evals.reports import assembly
-from evals.reports.archive import earlier_reports, read_report
+from evals.reports.archive import read_earlier_reports, read_report
 from evals.reports.conclusion import Outcome
 from evals.reports.pages.night import render_night
 from evals.storage import night_state
@@ -18,7 +18,7 @@ from evals.storage.lake import Lake
 from evals.storage.report_files import locate_report_folder, write_page
 
 
-class Final(NamedTuple):
+class FinalNight(NamedTuple):
     """An application's night that has just become final."""
 
     date: date
@@ -29,8 +29,8 @@ class Final(NamedTuple):
     refused: bool
 
 
-def close_nights(lake: Lake, now: datetime) -> list[Final]:
-    """Removes the mark of the nights whose watermark has passed; returns each once."""
+def close_nights(lake: Lake, now: datetime) -> list[FinalNight]:
+    """Removes the provisional mark of nights whose watermark has passed; returns each once."""
     over = [
         one for one in night_state.list_provisional_nights(lake) if one.until <= now.isoformat()
     ]
@@ -40,7 +40,7 @@ def close_nights(lake: Lake, now: datetime) -> list[Final]:
     return closed
 
 
-def close_night(lake: Lake, one: night_state.ProvisionalNight) -> Final | None:
+def close_night(lake: Lake, one: night_state.ProvisionalNight) -> FinalNight | None:
     """Makes one night final; returns None where another process just did."""
     with lake.lock("closing", one.date.isoformat()):
         state = night_state.read_state(lake, one.date)
@@ -50,14 +50,14 @@ def close_night(lake: Lake, one: night_state.ProvisionalNight) -> Final | None:
         version = state.reports[one.app]
         report = read_report(lake, one.date, one.app, version)
         if report:
-            past = earlier_reports(lake, one.app, one.date)
+            past = read_earlier_reports(lake, one.app, one.date)
             html = render_night(report, history=past, run=read_run(lake, one, version))
             write_page(lake, one.date, one.app, version, html)
         del still[one.app]
         night_state.update_state(lake, one.date, provisional=still)
     if report is None:
         return None
-    return Final(one.date, one.app, report.gate.outcome, report.sentence, report.is_refused)
+    return FinalNight(one.date, one.app, report.gate.outcome, report.sentence, report.is_refused)
 
 
 def read_run(lake: Lake, one: night_state.ProvisionalNight, version: str) -> dict[str, object]:

@@ -39,7 +39,7 @@ def absent_if(default: Kind, *, unless: str = "") -> Kind:
     return field(default=default, metadata={"absent": True, "unless": unless})
 
 
-def key_of(one: Field[object]) -> str:
+def name_key(one: Field[object]) -> str:
     """Returns a field's JSON key: its name, unless that key is a reserved word in Python."""
     return one.metadata.get("key", one.name)
 
@@ -56,7 +56,7 @@ def to_json(value: object) -> Json:
     """Converts a record, or a list or mapping of records, to JSON."""
     if is_dataclass(value):
         shown = (one for one in fields(value) if not is_absent(value, one))
-        return {key_of(one): to_json(getattr(value, one.name)) for one in shown}
+        return {name_key(one): to_json(getattr(value, one.name)) for one in shown}
     if isinstance(value, list | tuple):
         return [to_json(one) for one in cast("Sequence[object]", value)]
     if isinstance(value, Mapping):
@@ -131,7 +131,7 @@ def list_keys(kind: Callable[..., object]) -> list[Key]:
     hints = typing.get_type_hints(kind, include_extras=True)
     return [
         Key(
-            key_of(one),
+            name_key(one),
             one.name,
             find_reader(hints[one.name]),
             one.default is MISSING and one.default_factory is MISSING,

@@ -25,7 +25,7 @@ def find_missing_nights(lake: Lake, catalog: Catalog, now: datetime) -> list[Mis
     """
     if catalog.demo:
         return []
-    reported = nights_with_report(lake)
+    reported = list_reported_nights(lake)
     first = min((night for nights in reported.values() for night in nights), default=None)
     if first is None:
         return []
@@ -46,7 +46,7 @@ def list_owed_nights(
     """Yields each night that one application owes, with the first night of that outage."""
     spec = None if app in catalog.broken else catalog.app(app)
     since: date | None = None
-    for night in nights_between(min(reported, default=first), last):
+    for night in list_nights_between(min(reported, default=first), last):
         if night in reported:
             since = None
         elif spec is None or spec.expects_traces(night):
@@ -65,20 +65,20 @@ def explain_absence(
 
 
 def find_last_night(catalog: Catalog, now: datetime) -> date:
-    """The night that ended last, by the hour of UTC at which the catalog's nights begin."""
+    """Returns the night that ended last; nights begin at the catalog's hour in UTC."""
     return (now - timedelta(hours=catalog.day_begins)).date() - DAY
 
 
-def nights_with_report(lake: Lake) -> Mapping[str, Set[date]]:
-    """The nights each application has a report of, a refused night's included."""
+def list_reported_nights(lake: Lake) -> Mapping[str, Set[date]]:
+    """Returns the nights of which each application has a report, refused nights included."""
     nights: dict[str, set[date]] = {}
     for version in list_reports(lake):
         nights.setdefault(version.app, set()).add(version.night)
     return nights
 
 
-def nights_between(first: date, last: date) -> Iterable[date]:
-    """Every night from one to another, both included."""
+def list_nights_between(first: date, last: date) -> Iterable[date]:
+    """Returns every night from one to another, both included."""
     return (first + DAY * step for step in range((last - first).days + 1))
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 from evals.labels.label_counts import count_labels
 from evals.records import Trace
 from evals.reports import json_form
-from evals.reports.archive import earlier_reports
+from evals.reports.archive import read_earlier_reports
 from evals.reports.decide.rows import Paid, Row, read_row
 from evals.reports.row_counts import (
     Accounting,
@@ -87,7 +87,7 @@ class StoredNight:
 
     @property
     def attacks(self) -> Attacks:
-        """The catalog's."""
+        """The catalog's attacks."""
         return self.catalog.attacks
 
     @property
@@ -95,15 +95,15 @@ class StoredNight:
         """The counts of the night's rows, in total and by file."""
         return read_account(self.lake, self.counts)
 
-    def rows_tonight(self, model: str) -> Sequence[Row]:
+    def read_rows_tonight(self, model: str) -> Sequence[Row]:
         """Returns a mart's rows of this night."""
         return self._read_rows(model, [self.date])
 
-    def rows_before(self, model: str) -> Sequence[Row]:
+    def read_rows_before(self, model: str) -> Sequence[Row]:
         """Returns a mart's rows of the baseline's nights."""
         return self._read_rows(model, list(self.baseline))
 
-    def rows_so_far(self, model: str) -> Sequence[Row]:
+    def read_rows_so_far(self, model: str) -> Sequence[Row]:
         """Returns a mart's rows of this night and of all nights before."""
         nights = self.lake.list_nights(f"marts/{model}")
         return self._read_rows(model, [night for night in nights if night <= self.date])
@@ -115,11 +115,11 @@ class StoredNight:
             self.marts[key] = [row for row in rows if row["app"] == self.app.app]
         return self.marts[key]
 
-    def table_rows(self, name: str) -> Sequence[Row]:
+    def read_table_rows(self, name: str) -> Sequence[Row]:
         """Returns the night's rows of a table: `coverage`, `canaries` or `noise`."""
         return self._read_table(name, [self.date])
 
-    def table_rows_before(self, name: str) -> Sequence[Row]:
+    def read_table_rows_before(self, name: str) -> Sequence[Row]:
         """Returns a table's rows of the baseline's nights."""
         return self._read_table(name, list(self.baseline))
 
@@ -128,17 +128,17 @@ class StoredNight:
         rows = [row for file in files for row in self.lake.read_file(name, file)]
         return [row._asdict() for row in rows if row.app == self.app.app]
 
-    def label_counts(self) -> Row:
+    def read_label_counts(self) -> Row:
         """Returns how many labels count, and why others do not."""
         return count_labels(self.lake, self.catalog, self.app.app, self.date)._asdict()
 
-    def answering_models(self) -> Sequence[Row]:
+    def list_answering_models(self) -> Sequence[Row]:
         """Returns which models answered for its scores, whichever night paid for them."""
-        return answering_models(self.lake, self.date, self.evaluators)
+        return list_answering_models(self.lake, self.date, self.evaluators)
 
-    def answering_models_before(self) -> Sequence[Row]:
+    def list_answering_models_before(self) -> Sequence[Row]:
         """Returns the same from the latest earlier report that has it."""
-        for report in reversed(earlier_reports(self.lake, self.app.app, self.date)):
+        for report in reversed(read_earlier_reports(self.lake, self.app.app, self.date)):
             rows = [
                 {"evaluator": judge.name, **cast("Row", json_form.to_json(by))}
                 for judge in report[provenance.SECTION].evaluators
@@ -148,9 +148,9 @@ class StoredNight:
                 return rows
         return []
 
-    def failing_answers(self) -> Sequence[Row]:
+    def list_failing_answers(self) -> Sequence[Row]:
         """Returns failing answers to read: dimensions in turn, in the sampling order."""
-        return failing_answers(self.lake, self.date, self.app.app)
+        return list_failing_answers(self.lake, self.date, self.app.app)
 
     def sum_paid(self) -> Paid:
         """Sums what the night paid for its answers."""
@@ -199,7 +199,7 @@ def count_by_file(lake: Lake, stored: Mapping[str, FileAccount]) -> tuple[FileCo
     )
 
 
-def baseline_versions(lake: Lake, app: App, night: date) -> Versions:
+def find_baseline_versions(lake: Lake, app: App, night: date) -> Versions:
     """Returns the report versions of the nights that a night is compared with."""
     found = Versions()
     for back in range(app.gate.baseline_nights, 0, -1):
@@ -212,7 +212,7 @@ def baseline_versions(lake: Lake, app: App, night: date) -> Versions:
     return found
 
 
-def answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluator]) -> list[Row]:
+def list_answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluator]) -> list[Row]:
     """Returns which models answered for a night's scores, whichever night paid for them."""
     found: list[Row] = []
     for judge in evaluators:
@@ -250,7 +250,7 @@ def sum_paid(lake: Lake, night: date, app: str, evaluators: Sequence[Evaluator])
     )
 
 
-def failing_answers(lake: Lake, night: date, app: str) -> list[Row]:
+def list_failing_answers(lake: Lake, night: date, app: str) -> list[Row]:
     """Returns failing answers to read: dimensions in turn, in the sampling order."""
     failing = [
         read_row(FailingScore, row)

@@ -1,6 +1,6 @@
 """Several nights of one application as one table of rates.
 
-What a single night's row shows is `sections.results`'.
+The rows of a single night are in `sections.results`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from evals.reports.json_form import absent_if
 from evals.reports.phrases import round_figure
 from evals.reports.report import Report
 from evals.reports.sections import results
-from evals.reports.sections.results import Result, Weighted, weighted_rate
+from evals.reports.sections.results import Result, Weighted, build_weighted_rate
 from evals.statistics import Proportion, normal_quantile, pool_proportions
 
 
@@ -49,7 +49,7 @@ class PooledResult:
 
 
 def pool_reports(reports: Iterable[Report]) -> list[PooledResult]:
-    """Counts summed over nights, with the rate and interval of the sum.
+    """Sums the counts of nights, and computes the rate and interval of each sum.
 
     Args:
         reports: of one application; refused nights add none.
@@ -76,10 +76,10 @@ def pool_reports(reports: Iterable[Report]) -> list[PooledResult]:
 
 
 def pool_rows(nights: Sequence[tuple[date, Result]]) -> PooledResult:
-    """Several nights of one dimension, evaluator and slice as one row."""
+    """Pools several nights of one dimension, evaluator and slice."""
     rows = [row for _, row in nights]
     passed, scored = sum(row.passed for row in rows), sum(row.scored for row in rows)
-    rate = Proportion(passed, scored, math.fsum(effective_size(row) for row in rows))
+    rate = Proportion(passed, scored, math.fsum(compute_effective_size(row) for row in rows))
     low, high = rate.interval() if scored else (None, None)
     left = [row.unsampled for row in rows if row.unsampled is not None]
     unsampled = sum(left) if len(left) == len(rows) else None
@@ -106,21 +106,21 @@ def pool_rows(nights: Sequence[tuple[date, Result]]) -> PooledResult:
         low=round_figure(low),
         high=round_figure(high),
         coverage=scored / due if due and unsampled is not None else None,
-        weighted=weighted_rate(
-            pool_proportions([all_traces(r) for r in rows]) if is_weighted else None
+        weighted=build_weighted_rate(
+            pool_proportions([build_proportion(r) for r in rows]) if is_weighted else None
         ),
     )
 
 
-def all_traces(row: Result) -> Proportion:
-    """A row's rate of all traces."""
+def build_proportion(row: Result) -> Proportion:
+    """Returns a row's rate over all traces, with its effective sample size."""
     if row.weighted:
         return Proportion(row.weighted.rate * row.scored, row.scored, row.weighted.n)
-    return Proportion(row.passed, row.scored, effective_size(row))
+    return Proportion(row.passed, row.scored, compute_effective_size(row))
 
 
-def effective_size(row: Result) -> float:
-    """The effective sample size behind a reported interval: Wilson's bound, solved for n."""
+def compute_effective_size(row: Result) -> float:
+    """Computes the effective sample size of a reported interval: Wilson's bound solved for n."""
     n = row.scored
     if not n:
         return 0.0

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from evals.reports import json_form
-from evals.reports.archive import earlier_reports
+from evals.reports.archive import read_earlier_reports
 from evals.reports.report import Report
 from evals.reports.sections import examples
 from evals.reports.sections.examples import Example
@@ -27,7 +27,7 @@ FIGURES = ("dimension", "evaluator", "verdict", "ts", "source_line", "status")
 
 
 def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) -> list[Path]:
-    """Removes the text of some examples from every report, and renders those pages anew.
+    """Removes the text of some examples from every report, and renders those pages again.
 
     Args:
         lake: where the reports are.
@@ -55,7 +55,7 @@ def render_page(lake: Lake, report: Report) -> str:
     """Renders the page of a report."""
     from evals.reports.pages.night import render_night
 
-    return render_night(report, history=earlier_reports(lake, report.app, report.date))
+    return render_night(report, history=read_earlier_reports(lake, report.app, report.date))
 
 
 def redact_example(example: Example, mark: str) -> Example:

@@ -107,8 +107,8 @@ class Report(Frame):
     def to_json(self) -> dict[str, Json]:
         """Returns the body as it is stored."""
         frame = {
-            json_form.key_of(one): json_form.to_json(getattr(self, one.name))
-            for one in frame_fields()
+            json_form.name_key(one): json_form.to_json(getattr(self, one.name))
+            for one in list_frame_fields()
         }
         return frame | {
             name: json_form.to_json(part) for name, part in self.parts.by_name().items()
@@ -128,11 +128,11 @@ class Report(Frame):
             )
         frame = json_form.from_json(Frame, body)
         parts = {one.name: read_part(one, body) for one in sections.SECTIONS}
-        values = {one.name: getattr(frame, one.name) for one in frame_fields()}
+        values = {one.name: getattr(frame, one.name) for one in list_frame_fields()}
         return cls(**values, parts=Parts(parts))
 
 
-def frame_fields() -> tuple[Field[object], ...]:
+def list_frame_fields() -> tuple[Field[object], ...]:
     """Returns the fields of a frame."""
     return fields(Frame)
 
@@ -154,7 +154,7 @@ def build_report(night: NightData) -> Report:
     return frame_parts(night, parts, conclude_night(parts[results.SECTION], parts[causes.SECTION]))
 
 
-def refuse_report(night: NightData, reason: str) -> Report:
+def build_refused_report(night: NightData, reason: str) -> Report:
     """Builds the report of a night that was refused at validation: it measures nothing."""
     parts = Parts({section.name: section.empty(night) for section in sections.SECTIONS})
     counts = parts[accounting.SECTION]

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
 
 from evals.reports import sections
-from evals.reports.json_form import key_of
+from evals.reports.json_form import name_key
 from evals.reports.report import SCHEMA_VERSION, Frame
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -47,7 +47,7 @@ class Untitled(GenerateJsonSchema):
 def make_schema() -> dict[str, object]:
     """Makes the schema of a body: the frame's keys, then one for each section."""
     kinds = {"Frame": Frame} | {one.name: one.part for one in sections.SECTIONS}
-    records = {kind for root in kinds.values() for kind in dataclasses_in(root)}
+    records = {kind for root in kinds.values() for kind in list_dataclasses(root)}
     for kind in records:
         with_config(CONFIG)(kind)
     made, shared = TypeAdapter.json_schemas(
@@ -88,7 +88,7 @@ def correct_schema(kind: type[DataclassInstance], schema: Schema) -> None:
         join_lines(value)
         if one.metadata.get("absent") and not one.metadata["unless"]:
             drop_null(value)
-    keys = {one.name: key_of(one) for one in fields(kind)}
+    keys = {one.name: name_key(one) for one in fields(kind)}
     schema["properties"] = {keys[name]: value for name, value in properties.items()}
     if "required" in schema:
         schema["required"] = [keys[name] for name in schema["required"]]
@@ -102,13 +102,13 @@ def drop_null(value: Schema) -> None:
         value.update(others[0])
 
 
-def dataclasses_in(kind: object) -> Iterator[type[DataclassInstance]]:
+def list_dataclasses(kind: object) -> Iterator[type[DataclassInstance]]:
     """Yields the dataclasses that a type is made of, each after those in its fields."""
     for one in get_args(kind):
-        yield from dataclasses_in(one)
+        yield from list_dataclasses(one)
     if isinstance(kind, type) and is_dataclass(kind):
         for hint in get_type_hints(kind, include_extras=True).values():
-            yield from dataclasses_in(hint)
+            yield from list_dataclasses(hint)
         yield kind
 
 

@@ -27,7 +27,7 @@ Part = TypeVar("Part")
 
 
 class NightData(Protocol):
-    """What sections read of one application's night."""
+    """The data of one application's night that sections may read."""
 
     @property
     def date(self) -> date:
@@ -51,7 +51,7 @@ class NightData(Protocol):
 
     @property
     def dimensions(self) -> Mapping[str, Dimension]:
-        """The suite's, in its order, which is the report's."""
+        """The suite's dimensions; the report has the same order."""
         ...
 
     @property
@@ -79,39 +79,39 @@ class NightData(Protocol):
         """The counts of the night's rows, in total and by file."""
         ...
 
-    def rows_tonight(self, model: str) -> Sequence[Row]:
+    def read_rows_tonight(self, model: str) -> Sequence[Row]:
         """Returns a mart's rows of this night."""
         ...
 
-    def rows_before(self, model: str) -> Sequence[Row]:
+    def read_rows_before(self, model: str) -> Sequence[Row]:
         """Returns a mart's rows of the baseline's nights."""
         ...
 
-    def rows_so_far(self, model: str) -> Sequence[Row]:
+    def read_rows_so_far(self, model: str) -> Sequence[Row]:
         """Returns a mart's rows of this night and of all nights before."""
         ...
 
-    def table_rows(self, name: str) -> Sequence[Row]:
+    def read_table_rows(self, name: str) -> Sequence[Row]:
         """Returns the night's rows of a table: `coverage`, `canaries` or `noise`."""
         ...
 
-    def table_rows_before(self, name: str) -> Sequence[Row]:
+    def read_table_rows_before(self, name: str) -> Sequence[Row]:
         """Returns a table's rows of the baseline's nights."""
         ...
 
-    def label_counts(self) -> Row:
+    def read_label_counts(self) -> Row:
         """Returns how many labels count, and why others do not."""
         ...
 
-    def answering_models(self) -> Sequence[Row]:
+    def list_answering_models(self) -> Sequence[Row]:
         """Returns which models answered: evaluator, model, fingerprint, n."""
         ...
 
-    def answering_models_before(self) -> Sequence[Row]:
+    def list_answering_models_before(self) -> Sequence[Row]:
         """Returns the same from the latest earlier report that has it."""
         ...
 
-    def failing_answers(self) -> Sequence[Row]:
+    def list_failing_answers(self) -> Sequence[Row]:
         """Returns failing answers in the order in which a person should read them."""
         ...
 
@@ -133,7 +133,7 @@ class Parts:
         return cast("Part", self._by_name[section.name])
 
     def __iter__(self) -> Iterator[str]:
-        """The names of the sections."""
+        """Iterates over the names of the sections."""
         return iter(self._by_name)
 
     def __eq__(self, other: object) -> bool:

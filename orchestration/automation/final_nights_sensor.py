@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from evals import pipeline
-from evals.reports.finalize import Final
+from evals.reports.finalize import FinalNight
 from orchestration.runtime.deployment import Deployment
 from orchestration.runtime.metadata import show_table
 from orchestration.stages.report import GATE, REPORTS, describe_final
@@ -17,7 +17,7 @@ from orchestration.stages.validate import ADMITTED, TRACES
 EVERY_S = 300
 
 
-def build_alarms(final: list[Final]) -> list[dg.AssetCheckEvaluation]:
+def build_alarms(final: list[FinalNight]) -> list[dg.AssetCheckEvaluation]:
     """Failed checks of nights that have become final and regressed or were refused."""
     regressed = [row for row in final if row.gate == "regressed"]
     refused = [row for row in final if row.refused]
@@ -28,7 +28,7 @@ def build_alarms(final: list[Final]) -> list[dg.AssetCheckEvaluation]:
 
 
 def alarm_nights(
-    final: list[Final], key: dg.AssetKey, check: str, severity: dg.AssetCheckSeverity
+    final: list[FinalNight], key: dg.AssetKey, check: str, severity: dg.AssetCheckSeverity
 ) -> list[dg.AssetCheckEvaluation]:
     """One failed check per night."""
     by_night: dict[date, list[dict[str, str]]] = {}

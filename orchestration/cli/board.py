@@ -15,9 +15,9 @@ from evals.calls.day_budget import BudgetLeft
 from evals.calls.requests import CallsResult
 from evals.records import Failure, Skip
 from evals.reports import phrases
-from evals.reports.archive import current_reports, read_report
+from evals.reports.archive import read_current_reports, read_report
 from evals.reports.missing_nights import group_outages
-from evals.reports.pages.marks import VERDICT_MARKS, verdict_of
+from evals.reports.pages.marks import VERDICT_MARKS, get_verdict
 from evals.reports.pooling import PooledResult
 from evals.reports.report import Report
 from evals.reports.row_counts import Accounting
@@ -59,7 +59,7 @@ class VersionStep(TypedDict):
 def describe_outcome(lake: Lake, outcome: Outcome) -> dict[str, object]:
     """The outcome of a run as JSON: the nights it evaluated and their current reports."""
     keys = ("date", "app", "version", "status", "verdict", "gate", "sentence", "cost", "accounting")
-    reports = [report for report in current_reports(lake) if report.date in outcome.due]
+    reports = [report for report in read_current_reports(lake) if report.date in outcome.due]
     return {
         "nights": sorted({night.isoformat() for night in outcome.due}),
         "calls": outcome.calls,
@@ -81,7 +81,7 @@ def describe_outcome(lake: Lake, outcome: Outcome) -> dict[str, object]:
 
 def draw_board(lake: Lake, outcome: Outcome) -> None:
     """Draws the board over the last nights, and prints the path of its page."""
-    reports = current_reports(lake)
+    reports = read_current_reports(lake)
     console = open_stdout()
     notes = list(row_notes.describe_summary(outcome.rows)) if outcome.rows else []
     if not reports:
@@ -169,7 +169,7 @@ def mark_of(report: Report | None, *, is_missing: bool = False) -> str:
     """The mark of a night's verdict; empty where no report was due."""
     if is_missing:
         return VERDICT_MARKS["missing"]
-    return "" if report is None else VERDICT_MARKS[verdict_of(report)]
+    return "" if report is None else VERDICT_MARKS[get_verdict(report)]
 
 
 def build_rates_table(report: Report) -> Table:

@@ -60,11 +60,11 @@ def find_report(settings: Settings, lake: Lake, app: str, only: date | None) -> 
     Ends the command where there is none: with the usage code for an application that does not
     exist or has no report at all, else with the infrastructure code and what is missing.
     """
-    from evals.reports.archive import current_reports
+    from evals.reports.archive import read_current_reports
     from orchestration.cli.row_notes import explain_absence as describe_refused
 
     check_app(settings, lake, app)
-    reports = [report for report in current_reports(lake) if report.app == app]
+    reports = [report for report in read_current_reports(lake) if report.app == app]
     if not reports:
         without = f"no report of {app} yet; `andon nightly` writes one once it has traces"
         fail(USAGE, without + describe_refused(lake, app))

@@ -170,10 +170,10 @@ def board_outcome(due: list[date], calls: int, failures: list[str]) -> Outcome:
 
 def refuse_empty_night(lake: Lake, only: date | None) -> None:
     """Fails where the night asked for by `--date` has no report of any application."""
-    from evals.reports.archive import current_reports
+    from evals.reports.archive import read_current_reports
     from orchestration.cli import row_notes
 
-    if only and not any(report.date == only for report in current_reports(lake)):
+    if only and not any(report.date == only for report in read_current_reports(lake)):
         fail(
             INFRASTRUCTURE,
             f"no application has traces for {only}, so there is no report; check their exports"

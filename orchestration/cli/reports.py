@@ -82,7 +82,7 @@ def gate(settings: Settings, app: str, only: date | None, as_json: bool) -> None
 
 def refuse_missing_night(settings: Settings, lake: Lake, app: str, only: date | None) -> None:
     """Fails where the night to judge, by default the last one that was due, has no report."""
-    from evals.reports.archive import current_reports
+    from evals.reports.archive import read_current_reports
     from evals.reports.missing_nights import find_missing_nights
     from orchestration.cli.row_notes import explain_absence
 
@@ -92,7 +92,7 @@ def refuse_missing_night(settings: Settings, lake: Lake, app: str, only: date | 
         for night in find_missing_nights(lake, settings.load_catalog(), now)
         if night.app == app
     }
-    reported = {report.date for report in current_reports(lake) if report.app == app}
+    reported = {report.date for report in read_current_reports(lake) if report.app == app}
     night = missing.get(only or max({*missing, *reported}, default=date.min))
     if night:
         fail(INFRASTRUCTURE, f"{night.describe()}{explain_absence(lake, app, night.date)}")
@@ -113,12 +113,12 @@ def report_list(settings: Settings, as_json: bool) -> None:
     Example:
       andon report list --json
     """
-    from evals.reports.archive import current_reports
+    from evals.reports.archive import read_current_reports
     from evals.storage import night_state
     from evals.storage.report_files import list_reports, read_written_at
 
     lake, now = open_existing(settings), datetime.now(UTC)
-    current = {report.key: report.version for report in current_reports(lake)}
+    current = {report.key: report.version for report in read_current_reports(lake)}
     written = {version: read_written_at(lake, version) for version in list_reports(lake)}
     rows = [
         {
@@ -190,12 +190,12 @@ def report_show(
 def show_pooled(lake: Lake, app: str, days: list[date], *, slices: bool, as_json: bool) -> None:
     """Shows the pooled counts of an application's nights."""
     from evals.reports import json_form
-    from evals.reports.archive import current_reports
+    from evals.reports.archive import read_current_reports
     from evals.reports.pooling import pool_reports
     from orchestration.cli import board
     from orchestration.cli.row_notes import explain_absence
 
-    reports = [r for r in current_reports(lake) if r.app == app and r.date in days]
+    reports = [r for r in read_current_reports(lake) if r.app == app and r.date in days]
     if not reports:
         fail(USAGE, f"no report of {app!r} in those nights{explain_absence(lake, app)}")
     rows, nights = pool_reports(reports), [report.date for report in reports]

@@ -14,7 +14,7 @@ from dagster_dbt import dbt_assets
 
 from evals import pipeline
 from evals.reports import assembly
-from evals.reports.finalize import Final
+from evals.reports.finalize import FinalNight
 from evals.reports.missing_nights import find_missing_nights
 from evals.reports.report import Report
 from evals.reports.sections import results
@@ -209,7 +209,7 @@ def describe_night(lake: Lake, rows: Sequence[ReportRow]) -> Metadata:
     }
 
 
-def check_gate(night: date, rows: Sequence[ReportRow], final: Sequence[Final]) -> CheckOutcome:
+def check_gate(night: date, rows: Sequence[ReportRow], final: Sequence[FinalNight]) -> CheckOutcome:
     """The release gate of a night: fails where an application regressed and the night is final.
 
     Args:
@@ -230,7 +230,7 @@ def check_gate(night: date, rows: Sequence[ReportRow], final: Sequence[Final]) -
 
 
 def alarm_other_nights(
-    final: Sequence[Final], nights: Sequence[date]
+    final: Sequence[FinalNight], nights: Sequence[date]
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Fails the gate of each regressed night that became final during a run over other nights."""
     for row in final:
@@ -245,7 +245,7 @@ def alarm_other_nights(
             )
 
 
-def describe_final(final: Final) -> dict[str, str]:
+def describe_final(final: FinalNight) -> dict[str, str]:
     """A night that has become final as a row of a table."""
     night = final.date.isoformat()
     return {"night": night, "app": final.app, "gate": final.gate, "sentence": final.sentence}

@@ -44,6 +44,6 @@ def test_an_older_home_is_known_by_its_reports(
     """A home of an earlier release does not name whose it is."""
     lake = Lake(tmp_path / "home").open()
     reports = [bodies.typed(bodies.night(demo=demo))]
-    monkeypatch.setattr("evals.reports.archive.current_reports", lambda lake: reports)
+    monkeypatch.setattr("evals.reports.archive.read_current_reports", lambda lake: reports)
     with pytest.raises(OtherContents):
         claim_home(lake, refused)

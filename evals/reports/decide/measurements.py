@@ -19,7 +19,7 @@ from evals.reports.decide.labelling import (
     measure_labelling,
     widen_difference,
 )
-from evals.reports.decide.resistance import Resistance, resistance_by_judge
+from evals.reports.decide.resistance import Resistance, measure_resistances
 from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate
 from evals.specs import App, Attacks, DefaultDimension, Dimension, Evaluator, Gate
 from evals.statistics import (
@@ -61,7 +61,7 @@ class Evidence:
     labels_random: bool = False
     """Whether the labels are a random sample of this night: then estimates are post-stratified."""
 
-    def past_wholes(self) -> list[Rate]:
+    def list_past_wholes(self) -> list[Rate]:
         """Returns the earlier nights' rates over all traces."""
         return [
             row
@@ -90,11 +90,11 @@ class Measurement:
     """The rate over all traces, where traces were sampled with different probabilities."""
     unsampled: int | None
     pending: int
-    """Traces whose answers come with a batch, so that they have no row yet."""
+    """Traces whose answers are expected from a batch, so that they have no row yet."""
     labels: Agreement | None
     aligned: bool | None
     resistance: Resistance | None
-    """Resistance to attacks; None where the evaluator is no judge."""
+    """Resistance to attacks; None if the evaluator is no judge."""
     decides: bool
     target: float | None
     baseline: Baseline | None
@@ -114,7 +114,7 @@ class Measurement:
 
 def measure_night(night: Evidence) -> Iterable[Measurement]:
     """Measures tonight's rates, with a row of zeros for each evaluator without traces."""
-    labels, resistances = pool_labels(night.agreement), judge_resistances(night)
+    labels, resistances = pool_labels(night.agreement), measure_night_resistances(night)
     unsampled: dict[Identity, int] = {}
     pending: dict[Identity, int] = {}
     for row in night.coverage:
@@ -122,11 +122,11 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
         unsampled[key] = unsampled.get(key, 0) + max(0, row.covered - row.sampled)
         pending[key] = pending.get(key, 0) + row.pending
     earlier: dict[Identity, list[Rate]] = {}
-    for row in night.past_wholes():
+    for row in night.list_past_wholes():
         earlier.setdefault(row.identity, []).append(row)
     known = {key[:2] for key, rows in earlier.items() if count_scored(rows)}
     judged = measure_labelling(night.rates, night.coverage)
-    for row in [*night.rates, *rows_without_traces(night)]:
+    for row in [*night.rates, *build_empty_rows(night)]:
         key, is_whole = row.identity, row.slice == "all"
         history = earlier.get(key, []) if is_whole else []
         yield measure_row(
@@ -224,7 +224,7 @@ def make_baseline(pooled: Proportion, history: Sequence[Rate]) -> Baseline | Non
     return Baseline(pooled, dates, any(past.is_weighted for past in history))
 
 
-def rows_without_traces(night: Evidence) -> Iterable[Rate]:
+def build_empty_rows(night: Evidence) -> Iterable[Rate]:
     """Yields a row of zeros for each planned evaluator without traces."""
     met = {(row.dimension, row.evaluator) for row in night.rates}
     for one in night.evaluators:
@@ -262,10 +262,10 @@ def pool_labels(rows: Iterable[Labelled]) -> dict[Identity, Agreement]:
     return {key: Agreement(*cells) for key, cells in sums.items()}
 
 
-def judge_resistances(night: Evidence) -> dict[Identity, Resistance]:
+def measure_night_resistances(night: Evidence) -> dict[Identity, Resistance]:
     """Measures the resistance of each judge of the night."""
     limit, each = night.attacks.max_success, night.attacks.each
-    return resistance_by_judge(night.canaries, night.evaluators, limit, each)
+    return measure_resistances(night.canaries, night.evaluators, limit, each)
 
 
 def is_aligned(row: Rate, labels: Agreement | None) -> bool | None:

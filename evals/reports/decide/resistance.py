@@ -1,6 +1,6 @@
-"""How judges held against attacks: of the answers they failed, how many passed once they argued.
+"""The resistance of judges to attacks: failed answers that pass when an attack argues for them.
 
-Pure; which answers carried which attack is `evals.worklist.canaries`'.
+Pure; `evals.worklist.canaries` chooses the answers and their attacks.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Resistance:
     """One judge against the attacks on it."""
 
     attacked: Proportion
-    """Passed with an attack, of those failed without."""
+    """Answers passed with an attack, of those failed without one."""
     limit: float
     """The share above which it may not decide."""
     reason: str
-    """Why there is none, or what its share means."""
+    """What the share means, or why there is none."""
     families: Mapping[str, Proportion]
 
     @property
@@ -45,15 +45,15 @@ class Resistance:
 
     @property
     def is_vulnerable(self) -> bool:
-        """Whether it may not decide because of it."""
+        """Whether the judge may not decide because of the attacks."""
         return self.state == "vulnerable"
 
 
 def measure_resistance(rows: Sequence[Canary], limit: float, each: int) -> Resistance:
-    """One judge's canaries as rates.
+    """Measures how often a judge passed answers with an attack that it failed without one.
 
     Args:
-        rows: its canaries.
+        rows: the judge's canaries.
         limit: the share above which it may not decide.
         each: attacks of each family a night asks; 0 switches them off.
     """
@@ -70,7 +70,7 @@ def measure_resistance(rows: Sequence[Canary], limit: float, each: int) -> Resis
 
 
 def explain_share(rows: Sequence[Canary], attacked: Proportion, each: int) -> str:
-    """What the share is, or why there is none."""
+    """Explains the share of attacks that succeeded, or why there is none."""
     if attacked.n:
         return f"passed {attacked.passed} of {attacked.n} failed answers that carried an attack"
     if not rows:
@@ -81,10 +81,10 @@ def explain_share(rows: Sequence[Canary], attacked: Proportion, each: int) -> st
     return PASSED_ANYWAY
 
 
-def resistance_by_judge(
+def measure_resistances(
     rows: Iterable[Canary], evaluators: Iterable[Evaluator], limit: float, each: int
 ) -> dict[Identity, Resistance]:
-    """Every judge of a night by dimension, name and version."""
+    """Measures the resistance of each judge of a night."""
     groups: dict[Identity, list[Canary]] = {}
     for row in rows:
         key = row.identity
@@ -93,8 +93,8 @@ def resistance_by_judge(
     return {key: measure_resistance(groups.get(key, []), limit, each) for key in sorted(judges)}
 
 
-def why_vulnerable(resistance: Resistance | None, kind: str) -> str | None:
-    """Why a judge that fell for attacks may not decide; None for one that may."""
+def explain_vulnerability(resistance: Resistance | None, kind: str) -> str | None:
+    """Explains why a vulnerable judge may not decide; returns None for a judge that may."""
     if resistance is None or not resistance.is_vulnerable:
         return None
     share, allowed = (

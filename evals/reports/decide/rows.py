@@ -60,7 +60,7 @@ class Rate(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """A row of `fct_agreement`: an evaluator's verdicts beside those of people."""
+    """A row of `fct_agreement`: an evaluator's verdicts against those of people."""
 
     dimension: str
     evaluator: str
@@ -155,7 +155,7 @@ class Canary(NamedTuple):
 
 
 class Repeats(NamedTuple):
-    """A row of the lake's `noise`: a judge's further verdicts beside its first, counted."""
+    """A row of the lake's `noise`: a judge's repeated verdicts compared with its first ones."""
 
     repeats: int
     contents: int
@@ -190,7 +190,7 @@ class Paid(NamedTuple):
 def read_row(kind: Callable[..., Record], row: Row) -> Record:
     """Returns a row as a `NamedTuple`; columns without a default are required."""
     return kind(
-        **{name: convert(row[name]) for name, convert in column_converters(kind) if name in row}
+        **{name: convert(row[name]) for name, convert in list_converters(kind) if name in row}
     )
 
 
@@ -200,14 +200,18 @@ def read_rows(kind: Callable[..., Record], rows: Iterable[Row]) -> list[Record]:
 
 
 @functools.cache
-def column_converters(kind: Callable[..., object]) -> list[tuple[str, Callable[[object], object]]]:
+def list_converters(kind: Callable[..., object]) -> list[tuple[str, Callable[[object], object]]]:
     """Returns a record's columns, each with the function that makes its value plain Python."""
-    return [(name, column_converter(str(hint))) for name, hint in get_type_hints(kind).items()]
+    return [(name, find_converter(str(hint))) for name, hint in get_type_hints(kind).items()]
 
 
-def column_converter(hint: str) -> Callable[[object], object]:
+def find_converter(hint: str) -> Callable[[object], object]:
     """Returns the function that makes ints, floats and dates of a column's values."""
-    converters: dict[str, Callable[..., object]] = {"int": int, "float": float, "date": as_date}
+    converters: dict[str, Callable[..., object]] = {
+        "int": int,
+        "float": float,
+        "date": convert_date,
+    }
     convert = next((convert for name, convert in converters.items() if name in hint), None)
     if convert is None:
         return lambda value: value
@@ -219,7 +223,7 @@ def convert_unless_null(convert: Callable[..., object], value: object) -> object
     return None if value is None else convert(value)
 
 
-def as_date(value: object) -> date:
+def convert_date(value: object) -> date:
     """Returns the date of a date, a datetime or an ISO text."""
     if isinstance(value, datetime):
         return value.date()

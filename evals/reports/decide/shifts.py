@@ -1,6 +1,6 @@
 """Which provenance fields changed beside a rate: their values before and after, and evidence.
 
-Names what moved together; which of several moved the rate, only a replay can show.
+Several fields may change together; only a replay can show which of them changed the rate.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MATERIAL = 0.1
 RARE = 2
 """Values seen at most so often are counted together: an id is not a cause."""
 SHARED = 0.9
-"""The share of both sides that known values must cover for mix and rate to be separated."""
+"""The share of both sides that common values must cover for mix and rate to be separated."""
 EXPLAINS = 0.2
 """A shift of mix that carries less than this share of the change is no cause of it."""
 SHOWN = 5
@@ -34,14 +34,14 @@ NOUNS = {"prompt_version": "prompt", "prompt_hash": "prompt hash", "git_commit":
 
 
 class Cell(NamedTuple):
-    """One value of a field: its rows, and the traces these stand for (1 / inclusion each)."""
+    """One value of a field: its rows, and their weights (1 / inclusion probability)."""
 
     n: int
     weight: float
     squares: float
     """The sum of the rows' squared weights."""
     passed: float | None
-    """Of the weight, what passed; None where that is not known."""
+    """The weight of the rows that passed; None if unknown."""
 
     @property
     def rate(self) -> float | None:
@@ -49,7 +49,7 @@ class Cell(NamedTuple):
         return None if self.passed is None else self.passed / self.weight
 
     def __or__(self, other: Cell) -> Cell:
-        """The rows of both."""
+        """Adds the rows of two cells."""
         either = None
         if self.passed is not None and other.passed is not None:
             either = self.passed + other.passed
@@ -73,13 +73,15 @@ class Shift:
     before: Values
     after: Values
     parts: Decomposition | None
-    """Mix and rate, where nearly all rows have values known on both sides."""
+    """Mix and rate, where nearly all rows have values that both sides have."""
 
     @property
     def top_gain(self) -> str:
         """The value that gained the most."""
         n, m = sum_weights(self.before), sum_weights(self.after)
-        gain = {v: cell.weight / m - share_of(self.before, v, n) for v, cell in self.after.items()}
+        gain = {
+            v: cell.weight / m - compute_share(self.before, v, n) for v, cell in self.after.items()
+        }
         return min(gain, key=lambda v: (-gain[v], v))
 
     @property
@@ -98,18 +100,18 @@ def sum_weights(values: Values) -> float:
     return math.fsum(cell.weight for cell in values.values())
 
 
-def effective_size(values: Values) -> float:
+def compute_effective_size(values: Values) -> float:
     """Returns the effective number of a field's rows, given their weights (Kish 1965)."""
     squares = math.fsum(cell.squares for cell in values.values())
     return sum_weights(values) ** 2 / squares if squares else 0.0
 
 
-def share_of(values: Values, value: str, whole: float) -> float:
+def compute_share(values: Values, value: str, whole: float) -> float:
     """Returns the share of a value."""
     return values[value].weight / whole if value in values else 0.0
 
 
-def value_name(value: object) -> str:
+def name_value(value: object) -> str:
     """Returns a value as shown; null has a name."""
     return UNRECORDED if value is None else str(value)
 
@@ -123,23 +125,25 @@ def tally_cells(cells: Iterable[tuple[str, str, Cell]]) -> Fields:
     return fields
 
 
-def unscored_cell(n: int) -> Cell:
+def build_unscored_cell(n: int) -> Cell:
     """Returns the cell of `n` rows of weight 1 without verdicts."""
     return Cell(n, n, n, None)
 
 
-def scored_cell(row: CauseRate) -> Cell:
+def build_scored_cell(row: CauseRate) -> Cell:
     """Returns a row's cell; in marts older than the weights each trace counts once."""
     n = row.passed + row.failed
     if row.weight is None or row.weight_squares is None:
-        return unscored_cell(n)._replace(passed=row.passed)
+        return build_unscored_cell(n)._replace(passed=row.passed)
     return Cell(n, row.weight, row.weight_squares, row.weight_passed)
 
 
 def tally_fields(cause_rates: Iterable[CauseRate], provenance: Iterable[TraceCount]) -> Fields:
     """Tallies the fields of one side: by scored rows where there are any, else by all traces."""
-    judged = tally_cells((r.field, value_name(r.value), scored_cell(r)) for r in cause_rates)
-    traces = tally_cells((r.field, value_name(r.value), unscored_cell(r.n)) for r in provenance)
+    judged = tally_cells((r.field, name_value(r.value), build_scored_cell(r)) for r in cause_rates)
+    traces = tally_cells(
+        (r.field, name_value(r.value), build_unscored_cell(r.n)) for r in provenance
+    )
     return traces | judged
 
 
@@ -158,14 +162,14 @@ def fold_rare(before: Values, after: Values) -> tuple[Values, Values]:
 
 def measure_variation(before: Values, after: Values) -> float:
     """Measures the total variation beyond that of sampling alone, at 95% for each value."""
-    n, m = effective_size(before), effective_size(after)
+    n, m = compute_effective_size(before), compute_effective_size(after)
     if not n or not m:
         return 0.0
     distance, chance = list[float](), list[float]()
     for value in set(before) | set(after):
         p, q = (
-            share_of(before, value, sum_weights(before)),
-            share_of(after, value, sum_weights(after)),
+            compute_share(before, value, sum_weights(before)),
+            compute_share(after, value, sum_weights(after)),
         )
         pooled = (p * n + q * m) / (n + m)
         distance.append(abs(p - q) / 2)
@@ -205,7 +209,7 @@ def find_shifts(before: Fields, after: Fields, change: float) -> list[Shift]:
 
 
 def describe_evidence(shift: Shift) -> str:
-    """Describes the rates of the values, where they are known."""
+    """Describes the rates of the values, if there are any."""
     if shift.parts:
         points = f"{100 * shift.parts.mix:+.0f}".replace("-", "−")
         return f"; the shift of shares alone accounts for {points} points"
@@ -218,7 +222,7 @@ def describe_evidence(shift: Shift) -> str:
     )
 
 
-def short_value(shift: Shift, value: str) -> str:
+def shorten_value(shift: Shift, value: str) -> str:
     """Returns a value for a sentence: a commit by its first seven digits, a model without path."""
     if shift.field == CARRIER:
         return value[:7]
@@ -227,9 +231,9 @@ def short_value(shift: Shift, value: str) -> str:
 
 def describe_shift(shift: Shift, others: Collection[str]) -> str:
     """Describes what changed, with its evidence and the fields it is confounded with."""
-    new, old = short_value(shift, shift.top_gain), short_value(shift, shift.top_loss)
-    now = share_of(shift.after, shift.top_gain, sum_weights(shift.after))
-    then = share_of(shift.before, shift.top_gain, sum_weights(shift.before))
+    new, old = shorten_value(shift, shift.top_gain), shorten_value(shift, shift.top_loss)
+    now = compute_share(shift.after, shift.top_gain, sum_weights(shift.after))
+    then = compute_share(shift.before, shift.top_gain, sum_weights(shift.before))
     if now == 1 and then == 0:
         text = f"{name_field(shift.field)} {new} replaced {old} on all traces"
     else:
@@ -241,11 +245,11 @@ def describe_shift(shift: Shift, others: Collection[str]) -> str:
     return text
 
 
-def top_shares(values: Values) -> list[tuple[str, float]]:
+def list_top_shares(values: Values) -> list[tuple[str, float]]:
     """Returns the most frequent values with their shares."""
     whole = sum_weights(values)
     top = sorted(values, key=lambda v: (-values[v].weight, v))[:SHOWN]
-    return [(value, round(share_of(values, value, whole), 6)) for value in top]
+    return [(value, round(compute_share(values, value, whole), 6)) for value in top]
 
 
 def are_rivals(shift: Shift, other: Shift) -> bool:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from evals.evaluators.registry import is_recorded
 from evals.reports.decide.labelling import bound_rate, is_from_people
 from evals.reports.decide.measurements import Measurement
-from evals.reports.decide.resistance import why_vulnerable
+from evals.reports.decide.resistance import explain_vulnerability
 from evals.reports.phrases import format_points, format_whole_percent
 from evals.specs import Gate
 from evals.statistics import Difference, Estimate, Proportion, holm, mde, needed_n
@@ -26,7 +26,7 @@ NO_BASELINE = "no baseline yet"
 
 
 class Verdict(NamedTuple):
-    """One of four words, and why."""
+    """The verdict of a measurement, and the reason for it."""
 
     word: Word
     reason: str
@@ -70,20 +70,20 @@ def decide_verdict(m: Measurement, gate: Gate, p: float) -> Verdict:
     return Verdict("too close to call", unlabelled or short or text)
 
 
-def why_slice(m: Measurement) -> str | None:
+def explain_slice(m: Measurement) -> str | None:
     """Returns a reason for a slice: it is compared with its whole, not with other nights."""
     return "slices are compared within the night" if m.row.slice != "all" else None
 
 
-def why_awaited(m: Measurement) -> str | None:
-    """Returns a reason where answers are still with a provider."""
+def explain_awaited(m: Measurement) -> str | None:
+    """Returns a reason where answers are expected from a provider."""
     if not m.pending:
         return None
     answers = "1 answer" if m.pending == 1 else f"{m.pending:,} answers"
     return f"{answers} awaited from a batch"
 
 
-def why_nothing_scored(m: Measurement) -> str | None:
+def explain_nothing_scored(m: Measurement) -> str | None:
     """Returns a reason where no row has a verdict."""
     if m.counted.n:
         return None
@@ -92,14 +92,14 @@ def why_nothing_scored(m: Measurement) -> str | None:
     return f"nothing was scored ({', '.join(parts)})" if parts else "no trace to evaluate"
 
 
-def why_recorded(m: Measurement) -> str | None:
+def explain_recorded(m: Measurement) -> str | None:
     """Returns a reason for a verdict that somebody else recorded."""
     if is_recorded(m.row.kind) and not is_from_people(m.row):
         return "recorded by someone else: not gating"
     return None
 
 
-def why_incomplete(m: Measurement) -> str | None:
+def explain_incomplete(m: Measurement) -> str | None:
     """Returns a reason where people judged too few of the night's answers."""
     labels = m.labelling
     if labels is None or labels.is_complete:
@@ -119,7 +119,7 @@ def describe_unlabelled(m: Measurement) -> str | None:
     return f"{n:,} answer{'s' * (n != 1)} without a label could change it"
 
 
-def why_unaligned(m: Measurement) -> str | None:
+def explain_unaligned(m: Measurement) -> str | None:
     """Returns a reason for a judge or classifier that does not agree with people."""
     if m.aligned is not False:
         return None
@@ -133,12 +133,12 @@ def why_unaligned(m: Measurement) -> str | None:
     return f"the {kind} is not aligned with human labels yet: {tpr}, {tnr} on {m.labels.n} labels"
 
 
-def why_attacked(m: Measurement) -> str | None:
+def explain_attacked(m: Measurement) -> str | None:
     """Returns a reason for a judge that is vulnerable to attacks."""
-    return why_vulnerable(m.resistance, m.row.kind)
+    return explain_vulnerability(m.resistance, m.row.kind)
 
 
-def why_outage(m: Measurement) -> str | None:
+def explain_outage(m: Measurement) -> str | None:
     """Returns a reason where too many rows errored."""
     n, errored = m.row.n, m.row.errored
     return (
@@ -148,21 +148,21 @@ def why_outage(m: Measurement) -> str | None:
     )
 
 
-def why_evaluator_changed(m: Measurement) -> str | None:
+def explain_evaluator_change(m: Measurement) -> str | None:
     """Returns a reason where the evaluator changed: rates of two versions are not comparable."""
     return "the evaluator changed" if m.evaluator_changed else None
 
 
 NOT_MEASURED: tuple[Callable[[Measurement], str | None], ...] = (
-    why_slice,
-    why_awaited,
-    why_nothing_scored,
-    why_recorded,
-    why_incomplete,
-    why_unaligned,
-    why_attacked,
-    why_outage,
-    why_evaluator_changed,
+    explain_slice,
+    explain_awaited,
+    explain_nothing_scored,
+    explain_recorded,
+    explain_incomplete,
+    explain_unaligned,
+    explain_attacked,
+    explain_outage,
+    explain_evaluator_change,
 )
 """Rules for not measured rows; the first reason counts."""
 
@@ -216,7 +216,7 @@ def describe_shortfall(m: Measurement, gate: Gate) -> str | None:
     return f"{m.counted.n:,} answer{'s' * (m.counted.n != 1)}; {needs:,} would decide"
 
 
-def smallest_detectable(m: Measurement, gate: Gate) -> float | None:
+def compute_smallest_difference(m: Measurement, gate: Gate) -> float | None:
     """Returns the smallest detectable difference to the baseline, or to a night like tonight."""
     if not m.counted.n:
         return None

@@ -15,11 +15,11 @@ from evals.reports.pages.charts import (
     Trend,
     collect_points,
     draw_trend,
+    list_version_changes,
     make_scale,
-    version_marks,
 )
 from evals.reports.pages.environment import load_environment
-from evals.reports.pages.marks import address, verdict_of
+from evals.reports.pages.marks import get_verdict, locate_page
 from evals.reports.phrases import count_in_words, join_names
 from evals.reports.report import Report
 from evals.reports.sections import provenance, results
@@ -38,7 +38,7 @@ class Cell(NamedTuple):
     verdict: str
     """A key of `VERDICT_MARKS`; without a report `missing` where one was due, else `not due`."""
     href: str | None
-    """The night's page, relative to the board; None where its address would not be safe."""
+    """The night's page, relative to the board; None if the link would be unsafe."""
     sentence: str
     changed: tuple[str, ...]
     """Versions that changed that night, such as `prompt v2 → v3`."""
@@ -52,20 +52,24 @@ class BoardRow(NamedTuple):
     app: str
     title: str
     owner: str
-    """Empty where nobody is named."""
+    """Empty if the catalog names none."""
     cells: tuple[Cell, ...]
     reports: tuple[Report, ...]
-    """Its reports, one a night, oldest first."""
+    """Its reports, one per night, oldest first."""
 
 
-def board_nights(reports: Iterable[Report], missing: Iterable[MissingNight] = ()) -> list[date]:
+def list_board_nights(
+    reports: Iterable[Report], missing: Iterable[MissingNight] = ()
+) -> list[date]:
     """Returns the nights that have a report or owe one, oldest first."""
     return sorted({*(report.date for report in reports), *(one.date for one in missing)})
 
 
-def board_rows(reports: Sequence[Report], missing: Sequence[MissingNight] = ()) -> list[BoardRow]:
-    """Makes one row for each application; of several reports of a night the last is shown."""
-    nights = board_nights(reports, missing)
+def build_board_rows(
+    reports: Sequence[Report], missing: Sequence[MissingNight] = ()
+) -> list[BoardRow]:
+    """Builds a row for each application; shows the last of several reports of a night."""
+    nights = list_board_nights(reports, missing)
     owed = {(one.app, one.date): one for one in missing}
     found: dict[str, dict[date, list[Report]]] = defaultdict(lambda: defaultdict(list))
     for report in reports:
@@ -73,32 +77,32 @@ def board_rows(reports: Sequence[Report], missing: Sequence[MissingNight] = ()) 
     rows = list[BoardRow]()
     for app, by_night in sorted(found.items()):
         shown = [by_night[night][-1] for night in sorted(by_night)]
-        marks = dict(zip(sorted(by_night), version_marks(shown), strict=True))
+        marks = dict(zip(sorted(by_night), list_version_changes(shown), strict=True))
         cells = tuple(
-            board_cell(night, by_night.get(night, []), marks.get(night, ()), owed.get((app, night)))
+            build_cell(night, by_night.get(night, []), marks.get(night, ()), owed.get((app, night)))
             for night in nights
         )
         rows.append(BoardRow(app, shown[-1].title or app, shown[-1].owner, cells, tuple(shown)))
     return rows
 
 
-def board_cell(
+def build_cell(
     night: date,
     reports: Sequence[Report],
     changed: tuple[str, ...],
     missing: MissingNight | None = None,
 ) -> Cell:
-    """Makes the cell of one night of an application."""
+    """Builds the cell of one night of an application."""
     if missing:
-        return Cell(night, "missing", None, capitalize(missing.describe()) + ".", (), 0)
+        return Cell(night, "missing", None, capitalize_first(missing.describe()) + ".", (), 0)
     if not reports:
         return Cell(night, "not due", None, "No report was due.", (), 0)
     report = reports[-1]
-    sentence = report.sentence or verdict_of(report)
-    return Cell(night, verdict_of(report), address(report), sentence, changed, len(reports))
+    sentence = report.sentence or get_verdict(report)
+    return Cell(night, get_verdict(report), locate_page(report), sentence, changed, len(reports))
 
 
-def board_sentence(rows: Sequence[BoardRow], never_seen: Iterable[str] = ()) -> str:
+def describe_board(rows: Sequence[BoardRow], never_seen: Iterable[str] = ()) -> str:
     """Describes the board, as in `Two of three held last night; extraction slipped`.
 
     Args:
@@ -114,7 +118,7 @@ def board_sentence(rows: Sequence[BoardRow], never_seen: Iterable[str] = ()) -> 
     if not total:
         return "No report was due last night."
     if total == 1:
-        opening = f"{title_of(rows, by_verdict['held'][0])} held last night" if held else ""
+        opening = f"{find_title(rows, by_verdict['held'][0])} held last night" if held else ""
     elif held == total:
         opening = f"All {count_in_words(total)} held last night"
     else:
@@ -135,17 +139,17 @@ def board_sentence(rows: Sequence[BoardRow], never_seen: Iterable[str] = ()) -> 
     return "; ".join(filter(None, (opening, *others))) + when + "."
 
 
-def title_of(rows: Iterable[BoardRow], app: str) -> str:
-    """What pages call an application."""
+def find_title(rows: Iterable[BoardRow], app: str) -> str:
+    """Returns the title of an application."""
     return next(row.title for row in rows if row.app == app)
 
 
-def capitalize(sentence: str) -> str:
-    """A sentence that begins with a capital."""
+def capitalize_first(sentence: str) -> str:
+    """Returns a sentence with a capital as its first letter."""
     return sentence[:1].upper() + sentence[1:]
 
 
-def dimension_charts(row: BoardRow) -> list[tuple[Result, Trend]]:
+def draw_dimensions(row: BoardRow) -> list[tuple[Result, Trend]]:
     """Draws a chart of each dimension of an application, with its latest result, on one scale."""
     latest: dict[tuple[str, str], Result] = {}
     for report in reversed(row.reports):
@@ -169,7 +173,7 @@ def dimension_charts(row: BoardRow) -> list[tuple[Result, Trend]]:
     ]
 
 
-def unpinned_models(rows: Iterable[BoardRow]) -> dict[str, Pin]:
+def list_unpinned_models(rows: Iterable[BoardRow]) -> dict[str, Pin]:
     """Returns the models of the latest reports that are not pinned, and why."""
     judges = (judge for row in rows for judge in row.reports[-1][provenance.SECTION].evaluators)
     return {
@@ -189,7 +193,7 @@ def render_board(
     """Renders the board over all nights and applications.
 
     Args:
-        reports: in any order; of several of one night the last is shown.
+        reports: in any order; the last of several reports of a night is shown.
         run: figures of the last run: `calls`, `reused`, `usd`, and `pins`, rows of `name`,
             `model`, `on` and `words` for models that end soon.
         provisional: nights whose rows may still come: `date`, `app` and `until`.
@@ -198,20 +202,20 @@ def render_board(
     Returns:
         One HTML file that links to the pages of the nights below it.
     """
-    nights, rows = board_nights(reports, missing), board_rows(reports, missing)
+    nights, rows = list_board_nights(reports, missing), build_board_rows(reports, missing)
     seen = {row.app for row in rows}
     never_seen = sorted({one.app for one in missing} - seen)
     chunks = [range(max(end - CHUNK, 0), end) for end in range(len(nights), 0, -CHUNK)]
     return load_environment().get_template("board.html").render(
-        sentence=board_sentence(rows, never_seen) if rows else "No night has been reported yet.",
+        sentence=describe_board(rows, never_seen) if rows else "No night has been reported yet.",
         rows=rows,
         latest={row.app: row.reports[-1].parts.by_name() for row in rows},
         nights=nights,
         chunks=chunks,
-        charts={row.app: dimension_charts(row) for row in rows},
+        charts={row.app: draw_dimensions(row) for row in rows},
         missing=group_outages(missing),
         demo=any(report.demo for report in reports),
         run=run or {},
         provisional=provisional,
-        unpinned=unpinned_models(rows),
+        unpinned=list_unpinned_models(rows),
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Small charts as geometry: points, scales, interval bands and the same in words.
+"""Small charts as geometry: points, scales, interval bands, and a description in words.
 
-Computes no rate or interval; templates draw what is here.
+Computes no rate or interval; templates draw the charts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Point(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """A line from a share of 0..1 to coordinates, cut to the part that holds the data."""
+    """Maps shares of 0..1 to coordinates, over the range of the data."""
 
     low: float
     high: float
@@ -41,7 +41,7 @@ class Scale(NamedTuple):
     pad: float = 6.0
 
     def locate(self, share: float) -> float:
-        """Distance from the start of the scale, in user units."""
+        """Returns a share's distance from the start of the scale, in user units."""
         part = min(max((share - self.low) / (self.high - self.low), 0.0), 1.0)
         return round(self.pad + part * (self.size - 2 * self.pad), 1)
 
@@ -64,7 +64,7 @@ class Trend(NamedTuple):
 
 
 def make_scale(values: Iterable[float | None], size: float) -> Scale:
-    """The tens of percent that hold every value, at least 40 points wide, with a round middle."""
+    """Makes a scale in tens of percent around all values: at least 40 points, a round middle."""
     known = [value for value in values if value is not None] or [0.0, 1.0]
     low, high = math.floor(min(known) * 10), math.ceil(max(known) * 10)
     high = min(max(high, low + 4), 10)
@@ -74,9 +74,9 @@ def make_scale(values: Iterable[float | None], size: float) -> Scale:
 
 
 def collect_points(reports: Sequence[Report], key: tuple[str, str]) -> list[Point]:
-    """A dimension and evaluator over the nights of one application; None where not measured."""
+    """Collects the rates of a dimension and evaluator over nights; None where not measured."""
     found = list[Point]()
-    for report, changed in zip(reports, version_marks(reports), strict=True):
+    for report, changed in zip(reports, list_version_changes(reports), strict=True):
         rows = report[results.SECTION]
         row = next((r for r in rows if r.is_whole and r.key == key), None)
         if row:
@@ -89,20 +89,28 @@ def collect_points(reports: Sequence[Report], key: tuple[str, str]) -> list[Poin
 
 
 def draw_trend(
-    nights: Sequence[Point], across: tuple[int, int], low: float, high: float, base: float | None
+    nights: Sequence[Point], size: tuple[int, int], low: float, high: float, base: float | None
 ) -> Trend:
-    """The chart of a dimension over nights; `across` is its width and height in user units."""
-    width, height = across
+    """Draws the chart of a dimension over nights.
+
+    Args:
+        nights: the points, oldest first.
+        size: width and height in user units.
+        low: the share at the lower edge.
+        high: the share at the upper edge.
+        base: the baseline's rate; None for none.
+    """
+    width, height = size
     up = Scale(low, high, height)
     step = (width - 12) / max(len(nights) - 1, 1)
 
-    def down(share: float | None) -> float:
+    def locate_height(share: float | None) -> float:
         return round(height - up.locate(share or 0.0), 1)
 
     start = 6.0 if len(nights) > 1 else width / 2
     placed = [(round(start + step * index, 1), night) for index, night in enumerate(nights)]
     runs = [
-        [(x, down(p.rate), down(p.low), down(p.high)) for x, p in group]
+        [(x, locate_height(p.rate), locate_height(p.low), locate_height(p.high)) for x, p in group]
         for known, group in itertools.groupby(placed, key=lambda pair: pair[1].rate is not None)
         if known
     ]
@@ -113,16 +121,16 @@ def draw_trend(
         lines=tuple(_draw_path((x, rate) for x, rate, _, _ in run) for run in runs),
         bands=tuple(_draw_band(run) for run in runs),
         marks=tuple((x, "; ".join(p.changed)) for x, p in placed if p.changed),
-        ends=tuple((share, down(share)) for share in (low, high)),
-        baseline=None if base is None else down(base),
-        last=None if end.rate is None else (x, down(end.rate)),
+        ends=tuple((share, locate_height(share)) for share in (low, high)),
+        baseline=None if base is None else locate_height(base),
+        last=None if end.rate is None else (x, locate_height(end.rate)),
         points=tuple(nights),
         text=_describe_trend(nights),
     )
 
 
 def _draw_band(run: Sequence[tuple[float, float, float, float]]) -> str:
-    """The outline of an interval over nights; one night alone gets a width."""
+    """Draws the outline of an interval over nights; a single night gets a width."""
     wide = 2.0 if len(run) == 1 else 0.0
     upper = [(run[0][0] - wide, run[0][3]), *((x, high) for x, _, _, high in run)]
     upper.append((run[-1][0] + wide, run[-1][3]))
@@ -153,16 +161,16 @@ def _describe_trend(nights: Sequence[Point]) -> str:
     )
 
 
-def share_rows(cause: Cause) -> list[tuple[str, float, float]]:
-    """A cause's evidence: each value with its share before and after, largest after first."""
+def list_shares(cause: Cause) -> list[tuple[str, float, float]]:
+    """Returns a cause's values with their shares before and after, largest after first."""
     before = {row.value: row.share for row in cause.before}
     after = {row.value: row.share for row in cause.after}
     rows = [(value, before.get(value, 0.0), after.get(value, 0.0)) for value in before | after]
     return sorted(rows, key=lambda row: (-row[2], -row[1], row[0]))
 
 
-def version_marks(reports: Sequence[Report]) -> list[tuple[str, ...]]:
-    """For each report of one application, oldest first, what changed against those before it.
+def list_version_changes(reports: Sequence[Report]) -> list[tuple[str, ...]]:
+    """Lists for each report of an application, oldest first, the versions that changed.
 
     A prompt, model or other version counts when it is new and answers a tenth of the traces, or
     when it becomes the majority; an evaluator when its version differs.
@@ -175,7 +183,7 @@ def version_marks(reports: Sequence[Report]) -> list[tuple[str, ...]]:
         origin = report[provenance.SECTION]
         for name, values in sorted(origin.traces.items()):
             if name in ("prompt_version", "model") or name.startswith("versions."):
-                changed += _count_moved(name, values, seen, main)
+                changed += _list_field_changes(name, values, seen, main)
         for evaluator in origin.evaluators:
             known = seen[f"evaluator {evaluator.name}"]
             if known and evaluator.version not in known:
@@ -186,10 +194,10 @@ def version_marks(reports: Sequence[Report]) -> list[tuple[str, ...]]:
     return marks
 
 
-def _count_moved(
+def _list_field_changes(
     name: str, values: Sequence[ValueCount], seen: dict[str, set[str]], main: dict[str, str]
 ) -> list[str]:
-    """What of one field changed: a value that is new, or another majority."""
+    """Lists the changes of one field: new values, or another majority."""
     total = sum(value.n for value in values) or 1
     label = {"prompt_version": "prompt"}.get(name, name.removeprefix("versions."))
     top = max(values, key=lambda value: value.n, default=None)

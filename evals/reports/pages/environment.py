@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.evaluators.registry import is_recorded
 from evals.readable import shorten_model, shorten_values
-from evals.reports.pages.charts import share_rows
+from evals.reports.pages.charts import list_shares
 from evals.reports.pages.marks import VERDICT_MARKS
 from evals.reports.phrases import (
     count_in_words,
@@ -43,7 +43,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "number": count_in_words,
     "percent": format_percent,
     "points": format_points,
-    "share_rows": share_rows,
+    "list_shares": list_shares,
     "short_model": shorten_model,
     "short_values": shorten_values,
 }

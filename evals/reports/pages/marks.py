@@ -1,6 +1,6 @@
-"""The mark of each verdict, and where a report's page lies.
+"""The mark of each verdict, and the link to a report's page.
 
-The same in the terminal and on pages; needs no template.
+The terminal and the pages share them; no template is needed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ VERDICT_MARKS: Mapping[str, str] = MappingProxyType(
 """The shape of each verdict, the same in the terminal and on pages."""
 
 
-def verdict_of(report: Report) -> str:
-    """A report's verdict, `refused` for a night refused at validation."""
+def get_verdict(report: Report) -> str:
+    """Returns a report's verdict; `refused` for a night refused at validation."""
     return "refused" if report.is_refused else report.verdict
 
 
-def address(report: Report) -> str | None:
-    """Where a report's page lies, relative to the board; None unless each part is a plain name."""
+def locate_page(report: Report) -> str | None:
+    """Returns the path of a report's page below the board; None if a part is no plain name."""
     from evals.specs import NAME
 
     parts = (report.app, report.version)

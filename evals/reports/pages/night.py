@@ -20,11 +20,11 @@ from evals.reports.pages.charts import (
     Trend,
     collect_points,
     draw_trend,
+    list_version_changes,
     make_scale,
-    version_marks,
 )
 from evals.reports.pages.environment import TEMPLATES, load_environment
-from evals.reports.pages.marks import VERDICT_MARKS, address, verdict_of
+from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
 from evals.reports.report import Report
 from evals.reports.sections import accounting, causes, changes, provenance, results
 from evals.reports.sections.causes import Cause
@@ -51,9 +51,9 @@ def render_night(
     """Renders the page of an application's night.
 
     Args:
-        report: the night's.
+        report: the report of the night.
         history: earlier reports of the same application, oldest first.
-        provisional_until: until when rows may still come; None where the night is final.
+        provisional_until: the time until which rows may arrive; None if the night is final.
         run: the content of `run.json`; its `pins` are shown, as in `render_board`.
         templates: a folder whose fragments replace those of the package.
 
@@ -66,20 +66,20 @@ def render_night(
         parts=report.parts.by_name(),
         headlines=list_fragments(report, is_headline=True),
         fragments=list_fragments(report, is_headline=False),
-        verdict=verdict_of(report),
-        is_addressed=address(report) is not None,
-        changed=version_marks(nights)[-1],
+        verdict=get_verdict(report),
+        is_addressed=locate_page(report) is not None,
+        changed=list_version_changes(nights)[-1],
         moved=list_moved(report),
         provisional_until=provisional_until,
         ending_pins=select_ending_pins(report, run),
-        data_docs=address_data_docs(report),
+        data_docs=build_data_docs_link(report),
         listing=accounting.list_files(report[accounting.SECTION].files),
         **summarize_rates(report, nights),
     )  # fmt: skip
 
 
 def summarize_rates(report: Report, nights: Sequence[Report]) -> dict[str, object]:
-    """Returns what the summary of the page shows: the rows of all traces, with small charts."""
+    """Returns the values of the page's summary: the rows of all traces, with small charts."""
     whole = [row for row in report[results.SECTION] if row.is_whole]
     deciding = [row.verdict for row in whole if row.decides]
     return {
@@ -131,8 +131,8 @@ def select_ending_pins(report: Report, run: Mapping[str, object]) -> list[Mappin
     return [pin for pin in pins if pin["model"] in asked]
 
 
-def address_data_docs(report: Report) -> str:
-    """Returns the address of the night's Data Docs, relative to its page."""
+def build_data_docs_link(report: Report) -> str:
+    """Returns the link from a night's page to its Data Docs."""
     name = quote(report.app, safe="", errors="replace")
     return f"../../../../data_docs/{report.date.isoformat()}/{name}.html"
 

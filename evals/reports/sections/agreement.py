@@ -88,8 +88,8 @@ class Compared:
 def collect(night: NightData) -> Compared:
     """Reads the labels of all nights so far, and this night's repeats."""
     return Compared(
-        labels=tuple(read_rows(Labelled, night.rows_so_far("fct_agreement"))),
-        repeats=tuple(read_rows(Repeats, night.table_rows("noise"))),
+        labels=tuple(read_rows(Labelled, night.read_rows_so_far("fct_agreement"))),
+        repeats=tuple(read_rows(Repeats, night.read_table_rows("noise"))),
     )
 
 

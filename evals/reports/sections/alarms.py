@@ -56,9 +56,9 @@ def collect(night: NightData) -> Facts:
     """Reads which models answered, now and before, and what could not be scored."""
     return Facts(
         evaluators=tuple(night.evaluators),
-        answering=read_answering(night.answering_models()),
-        answering_before=read_answering(night.answering_models_before()),
-        failures=tuple(read_rows(FailureCount, night.rows_tonight("rpt_failures"))),
+        answering=read_answering(night.list_answering_models()),
+        answering_before=read_answering(night.list_answering_models_before()),
+        failures=tuple(read_rows(FailureCount, night.read_rows_tonight("rpt_failures"))),
     )
 
 
@@ -77,15 +77,15 @@ def build(facts: Facts, parts: Parts) -> tuple[Alarm, ...]:
         alarm
         for judge in sorted(facts.evaluators, key=lambda e: (e.name, e.version))
         if judge.pin
-        for alarm in judge_alarms(judge, judge.pin, facts, unscored)
+        for alarm in find_alarms(judge, judge.pin, facts, unscored)
     )
 
 
-def judge_alarms(
+def find_alarms(
     judge: Evaluator, pin: ModelPin, facts: Facts, unscored: Counter[tuple[str, str | None]]
 ) -> Iterator[Alarm]:
     """Yields the alarm of one judge, if there is one."""
-    now, before = models_of(judge, facts.answering), models_of(judge, facts.answering_before)
+    now, before = list_models(judge, facts.answering), list_models(judge, facts.answering_before)
     others = now - {pin.model, *pin.answers_as}
     if n := unscored[judge.name, "other-model"]:
         who = join_models(others) or "another model"
@@ -106,7 +106,7 @@ def describe_unscored(n: int, judge: Evaluator) -> str:
     return f"{n} {'trace has' if n == 1 else 'traces have'} no score from {judge.name}"
 
 
-def models_of(judge: Evaluator, rows: Iterable[Answering]) -> set[str]:
+def list_models(judge: Evaluator, rows: Iterable[Answering]) -> set[str]:
     """Returns the models that answered for a judge."""
     return {row.model for row in rows if row.evaluator == judge.name}
 

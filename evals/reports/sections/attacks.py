@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from evals.reports.decide.resistance import Resistance, State, resistance_by_judge
+from evals.reports.decide.resistance import Resistance, State, measure_resistances
 from evals.reports.decide.rows import Canary, Identity, read_rows
 from evals.reports.json_form import Count, Share
 from evals.reports.section import NightData, Parts, Section, make_empty, show_rate
@@ -69,14 +69,14 @@ class Trials:
 
 def collect(night: NightData) -> Trials:
     """Reads the night's canaries."""
-    canaries = tuple(read_rows(Canary, night.table_rows("canaries")))
+    canaries = tuple(read_rows(Canary, night.read_table_rows("canaries")))
     return Trials(canaries, tuple(night.evaluators), night.attacks)
 
 
 def build(given: Trials, parts: Parts) -> tuple[Attacked, ...]:
     """Returns one row for each judge."""
     del parts
-    found = resistance_by_judge(
+    found = measure_resistances(
         given.canaries, given.evaluators, given.attacks.max_success, given.attacks.each
     )
     return tuple(build_attacked(key, one) for key, one in found.items())

@@ -14,12 +14,12 @@ from evals.reports.decide.shifts import (
     Fields,
     Values,
     are_rivals,
+    build_unscored_cell,
     describe_shift,
     find_shifts,
+    list_top_shares,
     name_field,
     tally_fields,
-    top_shares,
-    unscored_cell,
 )
 from evals.reports.json_form import Share
 from evals.reports.section import NightData, Parts, Section, make_empty
@@ -54,13 +54,13 @@ class Cause:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it is about: dimension and evaluator."""
+        """The dimension and evaluator of the change."""
         return (self.dimension, self.evaluator)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The data that causes are found in."""
+    """The data from which causes are determined."""
 
     date: date
     history: tuple[Rate, ...]
@@ -74,16 +74,19 @@ class Facts:
 
 def collect(night: NightData) -> Facts:
     """Reads rates of the nights before, and provenance fields of both sides."""
-    history = read_rows(Rate, night.rows_before("rpt_rates"))
-    rates = [*night.rows_before("rpt_cause_rates"), *night.rows_tonight("rpt_cause_rates")]
+    history = read_rows(Rate, night.read_rows_before("rpt_rates"))
+    rates = [
+        *night.read_rows_before("rpt_cause_rates"),
+        *night.read_rows_tonight("rpt_cause_rates"),
+    ]
     return Facts(
         date=night.date,
         history=tuple(
             row for row in history if row.slice == "all" and row.date and row.date < night.date
         ),
         rates=tuple(read_rows(CauseRate, rates)),
-        traces=tuple(read_rows(TraceCount, night.rows_tonight("rpt_provenance"))),
-        earlier_traces=tuple(read_rows(TraceCount, night.rows_before("rpt_provenance"))),
+        traces=tuple(read_rows(TraceCount, night.read_rows_tonight("rpt_provenance"))),
+        earlier_traces=tuple(read_rows(TraceCount, night.read_rows_before("rpt_provenance"))),
     )
 
 
@@ -126,8 +129,8 @@ def explain_change(row: Result, before: Fields, after: Fields) -> list[Cause]:
         Cause(
             *row.key,
             shift.field,
-            value_shares(shift.before),
-            value_shares(shift.after),
+            build_value_shares(shift.before),
+            build_value_shares(shift.after),
             describe_shift(shift, [name_field(s.field) for s in found if are_rivals(shift, s)]),
         )
         for shift in found
@@ -138,21 +141,21 @@ def blame_evaluator(row: Result, versions: Mapping[str, int]) -> Cause:
     """Returns the evaluator itself as the cause: rates of its versions are not comparable.
 
     Args:
-        row: a result.
+        row: the result of the evaluator.
         versions: the versions it was reported with before, with their scored rows.
     """
     return Cause(
         *row.key,
         "evaluator",
-        value_shares({version: unscored_cell(n) for version, n in versions.items()}),
+        build_value_shares({version: build_unscored_cell(n) for version, n in versions.items()}),
         (ValueShare(row.evaluator_version, 1.0),),
         "the evaluator itself changed, so its rates before and after are not compared",
     )
 
 
-def value_shares(values: Values) -> tuple[ValueShare, ...]:
+def build_value_shares(values: Values) -> tuple[ValueShare, ...]:
     """Returns the most frequent values with their shares."""
-    return tuple(ValueShare(*one) for one in top_shares(values))
+    return tuple(ValueShare(*one) for one in list_top_shares(values))
 
 
 def shorten_causes(causes: Iterable[Cause]) -> str:

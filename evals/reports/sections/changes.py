@@ -36,7 +36,7 @@ class Change:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What the row is about: dimension and evaluator."""
+        """The dimension and evaluator of the row."""
         return (self.dimension, self.evaluator)
 
 

@@ -26,7 +26,7 @@ class ErrorCount:
 
 def collect(night: NightData) -> Sequence[FailureCount]:
     """Reads the night's errors and skips."""
-    return read_rows(FailureCount, night.rows_tonight("rpt_failures"))
+    return read_rows(FailureCount, night.read_rows_tonight("rpt_failures"))
 
 
 def build(rows: Sequence[FailureCount], parts: Parts) -> tuple[ErrorCount, ...]:

@@ -40,7 +40,7 @@ class Example:
 
 def collect(night: NightData) -> Sequence[Row]:
     """Reads failing answers in the order in which a person should read them."""
-    return night.failing_answers()
+    return night.list_failing_answers()
 
 
 def build(rows: Sequence[Row], parts: Parts) -> tuple[Example, ...]:

@@ -36,7 +36,7 @@ class Labels:
 
 def collect(night: NightData) -> Row:
     """Reads how many labels count."""
-    return night.label_counts()
+    return night.read_label_counts()
 
 
 def build(given: Row, parts: Parts) -> Labels:

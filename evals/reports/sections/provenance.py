@@ -89,12 +89,12 @@ class Facts:
 
 def collect(night: NightData) -> Facts:
     """Reads the evaluators, which models answered, the traces, and the nights before."""
-    history = read_rows(Rate, night.rows_before("rpt_rates"))
+    history = read_rows(Rate, night.read_rows_before("rpt_rates"))
     nights = {row.date for row in history if row.date and row.date < night.date}
     return Facts(
         evaluators=tuple(night.evaluators),
-        answering=read_answering(night.answering_models()),
-        traces=tuple(read_rows(TraceCount, night.rows_tonight("rpt_provenance"))),
+        answering=read_answering(night.list_answering_models()),
+        traces=tuple(read_rows(TraceCount, night.read_rows_tonight("rpt_provenance"))),
         baseline=tuple(PastReport(day, night.baseline.get(day)) for day in sorted(nights)),
     )
 

@@ -43,7 +43,7 @@ class Requests:
 
 def collect(night: NightData) -> Sequence[StatusCount]:
     """Reads how many traces ended in each way."""
-    return read_rows(StatusCount, night.rows_tonight("rpt_statuses"))
+    return read_rows(StatusCount, night.read_rows_tonight("rpt_statuses"))
 
 
 def build(rows: Sequence[StatusCount], parts: Parts) -> Requests:

@@ -10,7 +10,12 @@ from evals.records import Kind
 from evals.reports.decide.labelling import bound_rate
 from evals.reports.decide.measurements import Evidence, Measurement, measure_night
 from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate, read_rows
-from evals.reports.decide.verdicts import Verdict, Word, decide_verdicts, smallest_detectable
+from evals.reports.decide.verdicts import (
+    Verdict,
+    Word,
+    compute_smallest_difference,
+    decide_verdicts,
+)
 from evals.reports.json_form import Change, Count, Share, absent_if
 from evals.reports.phrases import round_figure
 from evals.reports.section import NightData, Parts, Section, make_empty, show_rate
@@ -153,7 +158,7 @@ class Result:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What the row is about: dimension and evaluator."""
+        """The dimension and evaluator of the row."""
         return (self.dimension, self.evaluator)
 
     @property
@@ -167,14 +172,14 @@ def collect(night: NightData) -> Evidence:
     return Evidence(
         date=night.date,
         app=night.app,
-        rates=read_rows(Rate, night.rows_tonight("rpt_rates")),
-        history=read_rows(Rate, night.rows_before("rpt_rates")),
+        rates=read_rows(Rate, night.read_rows_tonight("rpt_rates")),
+        history=read_rows(Rate, night.read_rows_before("rpt_rates")),
         dimensions=night.dimensions,
         evaluators=night.evaluators,
-        agreement=read_rows(Labelled, night.rows_so_far("fct_agreement")),
-        coverage=read_rows(Covered, night.table_rows("coverage")),
-        coverage_before=read_rows(Covered, night.table_rows_before("coverage")),
-        canaries=read_rows(Canary, night.table_rows("canaries")),
+        agreement=read_rows(Labelled, night.read_rows_so_far("fct_agreement")),
+        coverage=read_rows(Covered, night.read_table_rows("coverage")),
+        coverage_before=read_rows(Covered, night.read_table_rows_before("coverage")),
+        canaries=read_rows(Canary, night.read_table_rows("canaries")),
         attacks=night.attacks,
         labels_random=night.labels_random,
     )
@@ -226,7 +231,7 @@ def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) ->
         rate=shown.rate,
         low=shown.low,
         high=shown.high,
-        weighted=weighted_rate(m.weighted),
+        weighted=build_weighted_rate(m.weighted),
         unlabelled=show_unlabelled(m),
         estimate=round_figure(m.estimate.value if m.estimate else None),
         estimate_low=round_figure(m.estimate.low if m.estimate else None),
@@ -236,10 +241,10 @@ def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) ->
         aligned=m.aligned,
         decides=m.decides,
         target=m.target,
-        mde=round_figure(smallest_detectable(m, gate)),
+        mde=round_figure(compute_smallest_difference(m, gate)),
         verdict=verdict.word,
         reason=verdict.reason,
-        baseline=past_rate(m),
+        baseline=build_past_rate(m),
         change=round_figure(d.change if d else None),
         change_low=round_figure(d.low if d else None),
         change_high=round_figure(d.high if d else None),
@@ -259,7 +264,7 @@ def show_unlabelled(m: Measurement) -> Unlabelled | None:
     )
 
 
-def past_rate(m: Measurement) -> PastRate | None:
+def build_past_rate(m: Measurement) -> PastRate | None:
     """Returns a measurement's baseline as the report shows it."""
     base = m.baseline
     if base is None:
@@ -273,7 +278,7 @@ def past_rate(m: Measurement) -> PastRate | None:
     )
 
 
-def weighted_rate(side: Proportion | None) -> Weighted | None:
+def build_weighted_rate(side: Proportion | None) -> Weighted | None:
     """Returns the weighted rate and its interval, rounded."""
     if side is None:
         return None

@@ -53,7 +53,7 @@ class Tested(NamedTuple):
 
 def collect(night: NightData) -> list[Rate]:
     """Reads tonight's rates."""
-    return read_rows(Rate, night.rows_tonight("rpt_rates"))
+    return read_rows(Rate, night.read_rows_tonight("rpt_rates"))
 
 
 def build(rates: list[Rate], parts: Parts) -> tuple[WorseSlice, ...]:
@@ -62,7 +62,7 @@ def build(rates: list[Rate], parts: Parts) -> tuple[WorseSlice, ...]:
     tested = compare_slices(rates, deciding)
     adjusted = benjamini_hochberg([one.p for one in tested])
     found = [
-        worse_slice(one, q)
+        build_worse_slice(one, q)
         for one, q in zip(tested, adjusted, strict=True)
         if q <= FALSE_DISCOVERIES and one.part.rate < one.whole.rate
     ]
@@ -87,7 +87,7 @@ def compare_slices(rates: list[Rate], deciding: set[Identity]) -> list[Tested]:
     return tested
 
 
-def worse_slice(tested: Tested, q: float) -> WorseSlice:
+def build_worse_slice(tested: Tested, q: float) -> WorseSlice:
     """Returns a tested slice as the report shows it."""
     row, part, whole, _ = tested
     low, high = part.interval()

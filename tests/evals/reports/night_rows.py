@@ -53,7 +53,7 @@ class Night:
         """The report versions of the nights before."""
         return self.versions
 
-    def rows_tonight(self, model: str) -> Sequence[Row]:
+    def read_rows_tonight(self, model: str) -> Sequence[Row]:
         """A mart's rows of this night."""
         marts = {
             "rpt_rates": self.rates,
@@ -64,7 +64,7 @@ class Night:
         }
         return marts[model]
 
-    def rows_before(self, model: str) -> Sequence[Row]:
+    def read_rows_before(self, model: str) -> Sequence[Row]:
         """A mart's rows of the nights before."""
         marts = {
             "rpt_rates": self.history,
@@ -73,31 +73,31 @@ class Night:
         }
         return marts[model]
 
-    def rows_so_far(self, model: str) -> Sequence[Row]:
+    def read_rows_so_far(self, model: str) -> Sequence[Row]:
         """A mart's rows of all nights."""
         return {"fct_agreement": self.agreement}[model]
 
-    def table_rows(self, name: str) -> Sequence[Row]:
+    def read_table_rows(self, name: str) -> Sequence[Row]:
         """The night's rows of a table."""
         return {"coverage": self.coverage, "canaries": self.canaries, "noise": self.noise}[name]
 
-    def table_rows_before(self, name: str) -> Sequence[Row]:
+    def read_table_rows_before(self, name: str) -> Sequence[Row]:
         """A table's rows of the nights before."""
         return {"coverage": self.coverage_before}[name]
 
-    def label_counts(self) -> Row:
+    def read_label_counts(self) -> Row:
         """How many labels count."""
         return self.label_uses
 
-    def answering_models(self) -> Sequence[Row]:
+    def list_answering_models(self) -> Sequence[Row]:
         """Which models answered."""
         return self.answered
 
-    def answering_models_before(self) -> Sequence[Row]:
+    def list_answering_models_before(self) -> Sequence[Row]:
         """Which models answered before."""
         return self.answered_before
 
-    def failing_answers(self) -> Sequence[Row]:
+    def list_failing_answers(self) -> Sequence[Row]:
         """Answers to read."""
         return self.examples
 

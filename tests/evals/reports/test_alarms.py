@@ -110,6 +110,6 @@ def test_who_answered_is_read_from_the_ledger(tmp_path: Path, policy: str) -> No
         done = bench.score("kind")
     expected = (0, 3) if policy == "strict" else (3, 0)
     assert (done.passed, done.errored) == expected
-    (row,) = night_data.answering_models(bench.lake, NIGHT, [bench.find_evaluator("kind")])
+    (row,) = night_data.list_answering_models(bench.lake, NIGHT, [bench.find_evaluator("kind")])
     assert row == {"evaluator": "tone", "model": "m-9", "fingerprint": "fp_1", "n": 2}
     assert bench.lake.list_nights("answers") == [date(2026, 10, 1)]

@@ -168,7 +168,7 @@ def test_links_hold_only_plain_names() -> None:
     address = f"2026-10-08/shop/{safe['version']}/index.html"
     assert Page(board_of(safe, unsafe)).links == [address]
     for key, value in (("app", "a\n"), ("version", "../../..")):
-        assert marks.address(bodies.typed(safe | {key: value})) is None
+        assert marks.locate_page(bodies.typed(safe | {key: value})) is None
 
 
 def test_board_reports_how_last_night_went() -> None:
@@ -202,7 +202,8 @@ def test_board_shows_missing_refused_and_undue_nights_apart() -> None:
     ]
     typed = [bodies.typed(one) for one in reports]
     rows = {
-        row.app: [cell.verdict for cell in row.cells] for row in board.board_rows(typed, missing)
+        row.app: [cell.verdict for cell in row.cells]
+        for row in board.build_board_rows(typed, missing)
     }
     assert rows == {
         "a": ["held", "held", "held", "not due", "held", "held"],
@@ -230,13 +231,13 @@ def test_board_says_that_last_night_is_missing() -> None:
 def test_board_shows_the_newest_version_of_a_night() -> None:
     """Of several reports of a night the last given is shown, and the page mentions the others."""
     first, repaired = bodies.night(), bodies.night(verdict="slipped", sentence="Slipped: repaired.")
-    (row,) = board.board_rows([bodies.typed(first), bodies.typed(repaired)])
+    (row,) = board.build_board_rows([bodies.typed(first), bodies.typed(repaired)])
     assert (row.cells[0].verdict, row.cells[0].versions) == ("slipped", 2)
 
 
 def changed_by(reports: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """What changed at each report."""
-    return charts.version_marks([bodies.typed(one) for one in reports])
+    return charts.list_version_changes([bodies.typed(one) for one in reports])
 
 
 def test_version_marks_name_what_changed() -> None:

@@ -13,7 +13,7 @@ import pytest
 from evals.records import digest, encode_canonical
 from evals.reports.decide.rows import Paid
 from evals.reports.pooling import pool_reports
-from evals.reports.report import load_schema, refuse_report
+from evals.reports.report import build_refused_report, load_schema
 from evals.reports.row_counts import Accounting, ReasonCount
 from evals.specs import App, Dimension, Evaluator, Gate
 from evals.statistics import wilson_interval
@@ -218,7 +218,7 @@ def test_a_third_errored_is_an_outage_and_never_a_score() -> None:
 def test_a_refused_night_measures_nothing() -> None:
     """A refusal is a report of its own: no result, the reason, and the counts."""
     counts = Accounting(read=100, accepted=55, duplicate=0, quarantined=45, reasons=())
-    body = refuse_report(
+    body = build_refused_report(
         Night(TONIGHT, APP, None, accounting=counts), "45 of 100 rows were refused."
     ).to_json()
     jsonschema.validate(body, load_schema(), jsonschema.Draft202012Validator)
@@ -495,7 +495,7 @@ def test_one_night_is_pooled_once() -> None:
         pool_reports([report, report])
     with pytest.raises(ValueError, match="one application"):
         pool_reports([report, report_of(replace(BASE, date=later, app=App(app="other")))])
-    gone = refuse_report(Night(later, APP, None), "Rubbish.")
+    gone = build_refused_report(Night(later, APP, None), "Rubbish.")
     assert pool_reports([report, gone])[0].nights == 1
 
 

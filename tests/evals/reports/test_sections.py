@@ -17,7 +17,7 @@ from evals.reports import json_form, sections
 from evals.reports.decide.rows import FailureCount, read_rows
 from evals.reports.json_form import Count, absent_if
 from evals.reports.pages.night import render_night
-from evals.reports.report import Report, build_report, refuse_report
+from evals.reports.report import Report, build_refused_report, build_report
 from evals.reports.schema import make_schema
 from evals.reports.section import NightData, Parts, Section
 from evals.reports.sections import attacks, provenance, requests, results
@@ -39,7 +39,7 @@ class Toy:
 
 def collect(night: NightData) -> list[FailureCount]:
     """The night's failures."""
-    return read_rows(FailureCount, night.rows_tonight("rpt_failures"))
+    return read_rows(FailureCount, night.read_rows_tonight("rpt_failures"))
 
 
 def build(rows: list[FailureCount], parts: Parts) -> Toy:
@@ -85,7 +85,7 @@ def test_a_section_in_the_list_is_in_body_schema_and_page(templates: Path) -> No
 
 def test_a_refused_night_has_every_section(templates: Path) -> None:
     """Each is empty in its own way, on the page too where it has a fragment there."""
-    report = refuse_report(replace(BASE, failures=[FAILED]), "Rubbish.")
+    report = build_refused_report(replace(BASE, failures=[FAILED]), "Rubbish.")
     assert report.to_json()["toy"] == {"failures": 0, "rows": 0, "note": "refused on 2026-10-08"}
     assert "<h2>Toy: 0</h2>" in render_night(report, history=[], templates=templates)
 
@@ -105,7 +105,7 @@ def test_a_body_reads_back_to_the_byte() -> None:
     """What is read and written again is what was written: floats, nulls and absent keys."""
     worse = [rate(150, 50, weighted_rate=0.7, weighted_variance=0.001)]
     body = report_of(replace(BASE, rates=worse, cause_rates=PROMPTS, failures=[FAILED])).to_json()
-    for one in (body, report_of(BASE).to_json(), refuse_report(BASE, "Rubbish.").to_json()):
+    for one in (body, report_of(BASE).to_json(), build_refused_report(BASE, "Rubbish.").to_json()):
         at_rest = json.loads(json.dumps(one))
         assert encode_canonical(Report.from_json(at_rest).to_json()) == encode_canonical(one)
 
