@@ -24,6 +24,8 @@ def read_scores(row: Object, trace_id: str) -> Iterator[Label]:
     """Yields the labels of a row's scores; one without a value is left out."""
     people = find_people(parse_literal(row.get("audit_data")))
     for name, value in parse_object(row.get("scores")).items():
+        if value in (None, ""):  # it was not asked for on this row
+            continue
         person = people.get(name)
         label = canonical.make_label(
             trace_id,

@@ -80,6 +80,8 @@ def read_item(item: Object, place: Place) -> Iterator[Item]:
         yield build_span(trace, "", place.line)
         return
     info = find_info(trace)
+    if not info and any(trace.get(key) not in EMPTY for key in INFO):
+        raise Refused("wrong-type", "The trace's `info` is no object; export the trace again.")
     data = parse_object(trace.get("data")) or trace
     items = parse_literal(data.get("spans"))
     given: list[Json] = items if type(items) is list else []
@@ -107,8 +109,8 @@ def unwrap_trace(item: Object) -> Object:
 def find_info(trace: Object) -> Object:
     """Finds the info of a trace: under its key, or in the columns of a table."""
     for key in INFO:
-        if info := parse_object(trace.get(key)):
-            return info
+        if trace.get(key) not in EMPTY:
+            return parse_object(trace[key])
     return trace if find_value(trace, METADATA) is not None or "state" in trace else {}
 
 

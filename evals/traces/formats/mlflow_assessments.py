@@ -24,10 +24,13 @@ NAMES = ("assessment_name", "name")
 
 
 def read_assessments(value: Json, trace_id: str) -> Iterator[Label]:
-    """Yields a label for each feedback with a value; one that was replaced since is left out."""
+    """Yields a label for each feedback; one that was replaced since is left out.
+
+    A judge's or a rule's feedback without a value is an error of theirs, which is counted.
+    """
     for item in list_objects(parse_literal(value)):
         feedback = parse_object(item.get("feedback"))
-        if item.get("valid") is False:
+        if item.get("valid") is False or not feedback:
             continue
         source = parse_object(item.get("source"))
         kind = SOURCES.get(to_text(source.get("source_type")).upper(), "rule")

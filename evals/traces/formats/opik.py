@@ -86,15 +86,15 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
 
 def list_items(row: Object) -> list[Json]:
     """Lists the traces and spans of a page, of a file of `opik export`, or the row itself."""
-    for key in ("content", "data"):
-        if type(listed := row.get(key)) is list and "start_time" not in row:
-            return listed
     if type(trace := row.get("trace")) is dict:
         spans = row.get("spans")
         items: list[Json] = spans if type(spans) is list else []
         return [name_project(item, row.get("project_name")) for item in (trace, *items)]
     if "trace_start_time" in row:
         return split_export_row(row)
+    for key in ("content", "data"):
+        if type(listed := row.get(key)) is list and "start_time" not in row:
+            return listed
     return [row]
 
 

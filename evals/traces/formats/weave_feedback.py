@@ -33,16 +33,12 @@ def read_feedback(value: Json, trace_id: str) -> Iterator[Label]:
         kind, dimension = describe_type(to_text(item.get("feedback_type")))
         payload = parse_object(item.get("payload"))
         person = to_text(find_value(item, ("creator", "wb_user_id")))
-        label = canonical.make_label(
-            trace_id,
-            dimension,
-            find_verdict(payload),
-            person if kind == "human" else f"weave-{dimension}",
-            kind,
-            to_text(find_value(payload, ("reason", "explanation", "comment"))),
-        )
-        if label:
-            yield label
+        note = to_text(find_value(payload, ("reason", "explanation", "comment")))
+        for part, verdict in list_verdicts(payload):
+            name = f"{dimension}.{part}" if part else dimension
+            annotator = person if kind == "human" else f"weave-{dimension}"
+            if label := canonical.make_label(trace_id, name, verdict, annotator, kind, note):
+                yield label
 
 
 def describe_type(name: str) -> tuple[AnnotatorKind, str]:
@@ -52,11 +48,25 @@ def describe_type(name: str) -> tuple[AnnotatorKind, str]:
     return "human", DIMENSIONS.get(name, name.removeprefix(ANNOTATION))
 
 
-def find_verdict(payload: Object) -> Json:
-    """Finds the verdict of a payload: a word, a number or true and false."""
+def list_verdicts(payload: Object) -> list[tuple[str, Json]]:
+    """Lists the verdicts of a payload with the part they are about, empty for the whole.
+
+    A scorer's object without a known key has a verdict for each number, and each true or false.
+    """
     verdict = find_value(payload, VALUES)
-    if type(verdict) is dict:
-        verdict = find_value(verdict, SCORES)
     if verdict is None and len(payload) == 1:
         verdict = next(iter(payload.values()))
-    return verdict if type(verdict) in (bool, str) else to_whole_number(verdict)
+    if type(verdict) is not dict:
+        return [("", to_verdict(verdict))]
+    if (known := find_value(verdict, SCORES)) is not None:
+        return [("", to_verdict(known))]
+    return [
+        (key, to_verdict(value))
+        for key, value in verdict.items()
+        if type(value) in (bool, int, float)
+    ]
+
+
+def to_verdict(value: Json) -> Json:
+    """Converts a whole number to an integer; true and false and words stay as they are."""
+    return value if type(value) in (bool, str) else to_whole_number(value)

@@ -6,6 +6,7 @@ What an attribute means is in `facts`.
 from __future__ import annotations
 
 import ast
+import math
 import re
 
 from evals.records import Json
@@ -22,6 +23,8 @@ CALL = re.compile(r"datetime\.datetime\((?:[^()]|\([^()]*\))*\)")
 """A time as Python prints it within a list or an object."""
 NUMBER = re.compile(r"[0-9]{9,19}(?:\.[0-9]{1,9})?")
 """A time as a number, in a table's text."""
+LATEST = 2**64
+"""No time in nanoseconds is as late."""
 UNITS = ((1e17, 1), (1e14, 10**3), (1e11, 10**6), (0.0, 10**9))
 """The least timestamp in nano-, micro-, milliseconds and seconds; each unit in nanoseconds."""
 
@@ -83,7 +86,7 @@ def read_timestamp(value: Json) -> int | None:
         except (ValueError, Refused):
             return None
         return to_nanoseconds(round(when.timestamp() * 10**6) * 1000) if when else None
-    if not isinstance(value, int | float) or value <= 0:
+    if not isinstance(value, int | float) or not 0 < value < LATEST:
         return None
     number = float(value)
     unit = next(unit for least, unit in UNITS if number >= least)
@@ -97,9 +100,10 @@ def to_number(value: Json) -> Json:
     if type(value) is not str:
         return value
     try:
-        return int(value) if value.isdecimal() and len(value) < 20 else float(value)
+        number = int(value) if value.isdecimal() and len(value) < 20 else float(value)
     except ValueError:
         return value
+    return number if math.isfinite(number) else value
 
 
 def nest_columns(row: Object, names: tuple[str, ...]) -> Object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,9 +22,17 @@ from evals.traces.files.strict_json import Refused, parse_envelope, parse_line
 from evals.traces.spans.span_rows import normalize_id
 
 CALL_LOGS = ("bedrock", "azure", "vertex", "helicone", "litellm")
-TRACE_FORMATS = ("otlp", "langfuse", "langsmith", "phoenix", "otel-sdk")
+PAGES = {
+    "mlflow": ("traces",),
+    "opik": ("content", "data"),
+    "weave": ("calls", "data"),
+    "braintrust": ("data", "events", "rows", "objects"),
+    "openai-agents": ("data", "items", "spans"),
+}
+"""The keys of pages of the formats whose items are spans."""
+TRACE_FORMATS = ("otlp", "langfuse", "langsmith", "phoenix", "otel-sdk", *PAGES)
 """Formats whose row is a trace, which many lines of the file make up."""
-NAMES = ("trace_id", "traceId", "id", "run_id", "context.trace_id")
+NAMES = ("trace_id", "traceId", "id", "run_id", "context.trace_id", "root_span_id", "request_id")
 
 
 class SourceRow(NamedTuple):
@@ -148,9 +157,12 @@ def list_units(form: str, row: dict[str, Any]) -> list[Any]:
         runs = [row[key] for key in ("runs", "post", "patch") if row.get(key) not in (None, [])]
         found = [item for one in runs for item in (one if isinstance(one, list) else [one])]
         return found or [row]
-    names = ("data",) if form == "langfuse" else ("data", "spans")
+    if form == "opik" and isinstance(row.get("trace"), dict):
+        return [row["trace"], *(row["spans"] if isinstance(row.get("spans"), list) else ())]
+    names = PAGES.get(form, ("data",) if form == "langfuse" else ("data", "spans"))
     lists = [row[name] for name in names if isinstance(row.get(name), list)]
-    return lists[0] if lists and "id" not in row and lists[0] else [row]
+    is_page = form in PAGES or "id" not in row
+    return lists[0] if lists and is_page and lists[0] else [row]
 
 
 def iterate_lists(value: Any, names: Sequence[str]) -> Iterator[Any]:
@@ -168,10 +180,11 @@ def iterate_lists(value: Any, names: Sequence[str]) -> Iterator[Any]:
 
 def list_ids(unit: dict[str, Any]) -> set[str]:
     """Lists the ids by which a unit may name its trace."""
-    places = [unit, *(unit[k] for k in ("context", "spanContext", "trace") if k in unit)]
+    places = [unit, *(unit[k] for k in ("context", "spanContext", "trace", "info") if k in unit)]
     for name in ("observations", "inside"):
         places += unit[name] if isinstance(unit.get(name), list) else []
     ids = [place.get(name) for place in places if isinstance(place, dict) for name in NAMES]
+    ids += re.findall(r'mlflow\.traceRequestId": "\\"([^"\\]+)', json.dumps(unit))
     path = unit.get("dotted_order")
     if isinstance(path, str):
         ids.append(path.split(".")[0].partition("Z")[2])

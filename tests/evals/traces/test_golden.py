@@ -22,7 +22,10 @@ FILES = sorted(path for path in GOLDEN.glob("*") if ".expected" not in path.name
 def told(path: Path) -> list[dict[str, Any]]:
     """What a file yields, without what is empty."""
     found = []
-    named = ("openai_batch", "bedrock", "azure", "vertex", "helicone", "litellm")
+    named = (
+        *("openai_batch", "bedrock", "azure", "vertex", "helicone", "litellm"),
+        *("mlflow", "braintrust", "openai_agents"),
+    )
     app = "batch" if path.name.startswith(named) else None
     for item in reader.read_file(path, mappings={}, app=app):
         row = dataclasses.asdict(item)

@@ -193,7 +193,7 @@ def find_labels(items: list[Any]) -> set[tuple[Any, ...]]:
 
 
 def test_mlflow_s_feedback_becomes_labels(tmp_path: Path) -> None:
-    """A person's and a judge's; one that was replaced or failed is none, nor is an expectation."""
+    """A failed one is an error; one that was replaced is none, nor is an expectation."""
     row = span_logs.mlflow_trace(EXCHANGE)
 
     def assess(name: str, value: Any, kind: str, who: str, **more: Any) -> dict[str, Any]:
@@ -213,6 +213,7 @@ def test_mlflow_s_feedback_becomes_labels(tmp_path: Path) -> None:
         ("right", True, "ann", "human", "It is."),
         ("tone", 1, "gpt-5", "judge", ""),
         ("length", "short", "mlflow-length", "rule", ""),
+        ("broken", None, "mlflow-broken", "rule", ""),
     }
     (trace,) = (item for item in items if isinstance(item, Trace))
     assert trace.metadata["expectations"] == {"answer": "In Bonn."}
@@ -251,12 +252,17 @@ def test_weave_s_feedback_becomes_labels(tmp_path: Path) -> None:
         {"feedback_type": "wandb.annotation.right", "payload": {"value": True}, "creator": "ann"},
         {"feedback_type": "wandb.reaction.1", "payload": {"emoji": "👍"}, "wb_user_id": "bob"},
         {"feedback_type": "wandb.runnable.tone", "payload": {"output": {"passed": False}}},
+        {
+            "feedback_type": "wandb.runnable.facts",
+            "payload": {"output": {"made_up": 2, "why": "x"}},
+        },
         {"feedback_type": "wandb.note.1", "payload": {"note": "Late."}, "creator": "ann"},
     ]
     assert find_labels(read(write(tmp_path / "rows.jsonl", rows))) == {
         ("right", True, "ann", "human", ""),
         ("reaction", "👍", "bob", "human", ""),
         ("tone", False, "weave-tone", "judge", ""),
+        ("facts.made_up", 2, "weave-facts", "judge", ""),
         ("note", "Late.", "ann", "human", ""),
     }
 
