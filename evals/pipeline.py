@@ -101,8 +101,17 @@ def import_intake(
     intake: Intake,
     now: datetime,
     report: ReportProgress = ignore_progress,
+    warn: ReportProgress = ignore_progress,
 ) -> list[str]:
     """Pulls and imports exports, adds labels, and collects the answers of batches.
+
+    Args:
+        lake: receives them.
+        catalog: the catalog.
+        intake: what is imported.
+        now: the present.
+        report: called with what is being done.
+        warn: called with each refused row of a labels file, of many with the first ones.
 
     Returns:
         A message for each source that could not be pulled, and for each file that was not read.
@@ -111,7 +120,7 @@ def import_intake(
     failures += import_exports(lake, catalog, intake, now, report)
     for file in add_labels(lake, catalog, intake.labels, now):
         for line in file.describe_refused(most=SHOWN_ROWS):
-            report(f"label refused: {line}")
+            warn(f"label refused: {line}")
     collect_batches(lake, catalog, now)
     return failures
 

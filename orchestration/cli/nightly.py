@@ -131,12 +131,17 @@ def nightly(
     cat, lake = settings.load_catalog(), settings.open_lake()
     broken = print_problems(cat)
     was_open, were_read = night_state.list_provisional_nights(lake), set(read_inbox_files(lake))
+    warnings: list[str] = []
     with open_listener(as_json) as listener:
         pipeline.prepare_home(lake, cat, datetime.now(UTC))
-        failures = pipeline.import_intake(lake, cat, intake, datetime.now(UTC), listener)
+        failures = pipeline.import_intake(
+            lake, cat, intake, datetime.now(UTC), listener, warnings.append
+        )
         begun = nights.select(night_locks.list_begun_nights(lake, cat, datetime.now(UTC)))
         due = pipeline.admit_nights(lake, cat, begun, listener, strict=dry_run)
         calls, failed = (0, []) if dry_run else run_ranges(settings, "nightly", due, listener)
+    for warning in warnings:
+        terminal.print_error(warning)
     if dry_run:
         print_plan(settings, due, probe=probe, moved=False, as_json=as_json)
         sys.exit(INFRASTRUCTURE if broken else DONE)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from evals import pipeline
 from evals.evaluators.gold import GoldAndLabels, digest_answer
 from evals.labels import label_files, review_queue
 from evals.labels.label_counts import LabelCounts, count_labels, read_stored_labels
@@ -330,3 +331,18 @@ def test_labels_are_read_in_the_order_of_arrival(lake: Lake) -> None:
     for name, who in (("1", "second"), ("9", "first")):
         write_labels(lake, [Label("t1", "right", "good", who, "human")], name)
     assert [label.annotator for label in read_labels(lake)] == ["old-a", "old-b", "first", "second"]
+
+
+def test_a_night_warns_of_refused_rows_until_they_are_mended(lake: Lake, tmp_path: Path) -> None:
+    """The first rows are listed and the others counted, each time the file is read."""
+    catalog, path = declare(tmp_path, TONE), tmp_path / "odd.jsonl"
+    path.write_text("".join(json.dumps({**JUDGED, "verdict": f"w{n}"}) + "\n" for n in range(7)))
+    intake = pipeline.Intake(labels=(path,), pull=False)
+    for _ in range(2):
+        warnings: list[str] = []
+        assert not pipeline.import_intake(lake, catalog, intake, NOW, warn=warnings.append)
+        assert warnings[0].startswith(
+            f"label refused: {path}:1: `verdict` is 'w0'; right maps good"
+        )
+        assert len(warnings) == 6
+        assert "2 more rows refused" in warnings[-1]
