@@ -290,11 +290,11 @@ def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[d
     labels = read_labels(lake)
     mapped = [row for night in nights for row in map_labels(lake, catalog, labels, night)]
     return marts.fill_scratch_file(
-        lake, run_id, nights, mapped, slice_rows(catalog), set(catalog.broken)
+        lake, run_id, nights, mapped, list_slice_rows(catalog), set(catalog.broken)
     )
 
 
-def slice_rows(catalog: Catalog) -> list[SliceRow]:
+def list_slice_rows(catalog: Catalog) -> list[SliceRow]:
     """Returns the catalog's slices as dbt reads them."""
     rows: list[SliceRow] = []
     for spec in catalog.slices:

@@ -1,6 +1,6 @@
 """Dagster's code location: the eight stages, in order.
 
-Only puts them together; each stage is a module of its own.
+Each stage is a module of its own.
 """
 
 import dagster as dg
@@ -15,7 +15,7 @@ STAGES = (ingest, validate, slices, evaluate, guard, report, review, realign)
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """Everything Dagster runs for a team's catalog and home."""
+    """Builds everything Dagster runs for a team's catalog and home."""
     deployment = load_deployment(settings)
     assets = [asset for stage in STAGES for asset in stage.build_assets(deployment)]
     assets.append(batch_sensor.build_asset(deployment))

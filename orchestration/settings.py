@@ -63,7 +63,7 @@ def find_catalog(folder: Path) -> Path:
 
 
 def resolve_inbox(inbox: str) -> Path | str:
-    """An inbox as an absolute path or pattern, or as the address of an object store."""
+    """Resolves an inbox to an absolute path or pattern, or to the address of an object store."""
     from evals.sources import locations
 
     if locations.is_remote(inbox):

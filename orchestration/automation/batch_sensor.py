@@ -1,6 +1,6 @@
 """Batches sent to providers: the asset that lists them, and the sensor that checks on them.
 
-How a batch is made and its answers are read is in `evals.calls`.
+`evals.calls` makes batches and reads their answers.
 """
 
 from datetime import UTC, datetime
@@ -16,23 +16,23 @@ from orchestration.automation.jobs import NIGHTLY
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.deployment import QUALITY, Deployment
 from orchestration.runtime.metadata import Materialized, Row, show_table
-from orchestration.stages.evaluate import GROUP, score_keys
+from orchestration.stages.evaluate import GROUP, list_score_keys
 
 SHOWN_BATCHES = 200
 EVERY_S = 300
 
 
 def describe_batch(job: BatchJob) -> Row:
-    """A batch as a row of a table."""
+    """Describes a batch as a row of a table."""
     counts = ", ".join(f"{n} {code}" for code, n in sorted(job.counts.items()))
     return {**describe_job(job), "counts": counts}
 
 
 def build_asset(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset that lists batches."""
+    """Builds the asset that lists batches."""
     settings = deployment.settings
 
-    @declare_asset(GROUP, {"python"}, owner=QUALITY, paid=True, deps=score_keys(deployment))
+    @declare_asset(GROUP, {"python"}, owner=QUALITY, paid=True, deps=list_score_keys(deployment))
     def batches(context: dg.AssetExecutionContext) -> Materialized:
         """One row per batch sent to a provider, with its state and cost."""
         jobs = list(read_jobs(settings.open_lake()))
@@ -50,7 +50,7 @@ def build_asset(deployment: Deployment) -> dg.AssetsDefinition:
 
 
 def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
-    """The sensor that checks whether batches have ended."""
+    """Builds the sensor that checks whether batches have ended."""
     settings = deployment.settings
 
     @dg.sensor(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open

@@ -18,19 +18,19 @@ EVERY_S = 300
 
 
 def build_alarms(final: list[FinalNight]) -> list[dg.AssetCheckEvaluation]:
-    """Failed checks of nights that have become final and regressed or were refused."""
+    """Builds failed checks of nights that have become final and regressed or were refused."""
     regressed = [row for row in final if row.gate == "regressed"]
     refused = [row for row in final if row.refused]
     return [
-        *alarm_nights(regressed, REPORTS, GATE, dg.AssetCheckSeverity.WARN),
-        *alarm_nights(refused, TRACES, ADMITTED, dg.AssetCheckSeverity.ERROR),
+        *build_failed_checks(regressed, REPORTS, GATE, dg.AssetCheckSeverity.WARN),
+        *build_failed_checks(refused, TRACES, ADMITTED, dg.AssetCheckSeverity.ERROR),
     ]
 
 
-def alarm_nights(
+def build_failed_checks(
     final: list[FinalNight], key: dg.AssetKey, check: str, severity: dg.AssetCheckSeverity
 ) -> list[dg.AssetCheckEvaluation]:
-    """One failed check per night."""
+    """Builds one failed check per night."""
     by_night: dict[date, list[dict[str, str]]] = {}
     for row in final:
         by_night.setdefault(row.date, []).append(describe_final(row))
@@ -48,7 +48,7 @@ def alarm_nights(
 
 
 def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
-    """The sensor that finalizes nights."""
+    """Builds the sensor that finalizes nights."""
     settings = deployment.settings
 
     @dg.sensor(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open

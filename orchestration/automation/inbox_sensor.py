@@ -24,13 +24,13 @@ from evals.storage.documents.inbox_stamps import FileStamp, read_stamps
 from evals.storage.lake import Lake
 from orchestration.automation.jobs import NIGHTLY
 from orchestration.runtime.deployment import Deployment
-from orchestration.runtime.run_tags import range_tags
+from orchestration.runtime.run_tags import build_range_tags
 from orchestration.settings import Settings
 
 QUIET_S = 10
-"""A file that changed in the last ten seconds may still be being written."""
+"""A file that changed in the last ten seconds may be incomplete."""
 STALE = timedelta(hours=12)
-"""A run that started earlier and has not ended died with its machine: the sensor does not wait."""
+"""A run that started earlier and has not ended is taken for dead; the sensor does not wait."""
 READ = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
     "read_inbox",
     selection=dg.AssetSelection.assets("inbox_files"),
@@ -81,14 +81,14 @@ def request_runs(
 
 
 def request_nights(nights: DueRange, hour: str) -> dg.RunRequest:
-    """A request of a run over a range of nights."""
-    tags = range_tags(nights.first, nights.last)
+    """Requests a run over a range of nights."""
+    tags = build_range_tags(nights.first, nights.last)
     key = f"nights-{nights.first.isoformat()}-{nights.last.isoformat()}-{nights.basis}-{hour}"
     return dg.RunRequest(run_key=key, job_name=NIGHTLY.name, tags=tags)
 
 
 def list_files(settings: Settings, lake: Lake, now: float) -> list[InboxFile]:
-    """The files of the inbox and of the home's raw folder, without opening any.
+    """Lists the files of the inbox and of the home's raw folder, without opening any.
 
     An inbox in an object store is listed; what changed there is new until it is fetched.
     """
@@ -96,20 +96,20 @@ def list_files(settings: Settings, lake: Lake, now: float) -> list[InboxFile]:
     imported = read_inbox_files(lake).keys()
     inbox = settings.inbox or settings.load_catalog().inbox
     files = [
-        look_at_file(path, stamps, imported, now) for path in list_inbox(lake.make_inbox_folder())
+        inspect_file(path, stamps, imported, now) for path in list_inbox(lake.make_inbox_folder())
     ]
     if isinstance(inbox, str) and locations.is_remote(inbox):
         return files + [
             InboxFile(*changed, is_complete=True, is_read=False)
             for changed in locations.list_changed(lake, inbox)
         ]
-    return files + [look_at_file(path, stamps, imported, now) for path in list_inbox(inbox)]
+    return files + [inspect_file(path, stamps, imported, now) for path in list_inbox(inbox)]
 
 
-def look_at_file(
+def inspect_file(
     path: Path, stamps: Mapping[str, FileStamp], imported: Collection[str], now: float
 ) -> InboxFile:
-    """A local file: whether it is complete, and whether its present content was imported."""
+    """Checks whether a local file is complete, and whether its current content was imported."""
     stat = path.stat()
     last = stamps.get(str(path.absolute()))
     is_same = last and (last.size, last.changed_ns) == (stat.st_size, stat.st_mtime_ns)
@@ -119,7 +119,7 @@ def look_at_file(
 
 
 def list_due_ranges(lake: Lake, catalog: Catalog, now: datetime) -> list[DueRange]:
-    """The ranges of consecutive nights that are due."""
+    """Lists the ranges of consecutive nights that are due."""
     begun = night_locks.list_begun_nights(lake, catalog, now)
     pending = pipeline.find_due_nights(lake, catalog, begun)
     return [
@@ -151,7 +151,7 @@ def is_running(instance: dg.DagsterInstance) -> bool:
 
 
 def build_sensor(deployment: Deployment) -> dg.SensorDefinition:
-    """The sensor of the inbox, which is off until a person switches it on."""
+    """Builds the sensor of the inbox, which is off until a person switches it on."""
     settings = deployment.settings
 
     @dg.sensor(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open

@@ -11,7 +11,7 @@ from evals import pipeline
 from evals.runs import night_locks
 from evals.storage import night_state
 from orchestration.runtime.deployment import Deployment
-from orchestration.runtime.run_tags import range_tags
+from orchestration.runtime.run_tags import build_range_tags
 
 EVALUATE = dg.AssetSelection.groups("evaluate")  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
 NIGHTLY = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
@@ -29,7 +29,7 @@ RESCORE = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]  # Da
 
 
 def build_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
-    """The schedule that starts the nightly job every morning."""
+    """Builds the schedule that starts the nightly job every morning."""
     settings = deployment.settings
 
     @dg.schedule(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
@@ -50,7 +50,7 @@ def build_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
         due = pipeline.find_due_nights(lake, catalog, older)
         key = now.date().isoformat()
         return [
-            dg.RunRequest(run_key=f"{begin}-{end}-{key}", tags=range_tags(begin, end))
+            dg.RunRequest(run_key=f"{begin}-{end}-{key}", tags=build_range_tags(begin, end))
             for begin, end in night_state.group_consecutive([*due, last])
         ]
 

@@ -57,7 +57,7 @@ class VersionStep(TypedDict):
 
 
 def describe_outcome(lake: Lake, outcome: Outcome) -> dict[str, object]:
-    """The outcome of a run as JSON: the nights it evaluated and their current reports."""
+    """Describes the outcome of a run as JSON: the nights it evaluated and their current reports."""
     keys = ("date", "app", "version", "status", "verdict", "gate", "sentence", "cost", "accounting")
     reports = [report for report in read_current_reports(lake) if report.date in outcome.due]
     return {
@@ -75,7 +75,7 @@ def describe_outcome(lake: Lake, outcome: Outcome) -> dict[str, object]:
         ],
         "failures": list(outcome.failures),
         "board": str(locate_board_page(lake)),
-        **(row_notes.as_json(outcome.rows) if outcome.rows else {}),
+        **(row_notes.convert_summary(outcome.rows) if outcome.rows else {}),
     }
 
 
@@ -97,11 +97,11 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
     console.print(Text.assemble(" ", ("Andon", "bold"), counts))
     console.print(build_grid(reports, nights[-SHOWN_NIGHTS:], apps, missing))
     for app in apps:
-        last = last_report(reports, app)
+        last = find_last_report(reports, app)
         console.print(build_rates_table(last))
         for line in describe_unscored(last, "budget"):
             console.print(f" {line}")
-    scored = sum(row.scored for report in reports for row in whole_results(report))
+    scored = sum(row.scored for report in reports for row in select_whole_results(report))
     evaluated = f"{count_nights(len(outcome.due))} evaluated" if outcome.due else "nothing new"
     page = locate_board_page(lake)
     console.print(f" {evaluated}: {outcome.calls} model calls; {scored:,} scores in these reports")
@@ -122,22 +122,22 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def count_nights(count: int) -> str:
-    """A number of nights in words."""
+    """Formats a number of nights."""
     return f"{count} night" if count == 1 else f"{count} nights"
 
 
 def count_applications(count: int) -> str:
-    """A number of applications in words."""
+    """Formats a number of applications."""
     return f"{count} application" if count == 1 else f"{count} applications"
 
 
-def last_report(reports: Sequence[Report], app: str) -> Report:
-    """An application's last report."""
+def find_last_report(reports: Sequence[Report], app: str) -> Report:
+    """Returns an application's last report."""
     return [report for report in reports if report.app == app][-1]
 
 
-def whole_results(report: Report) -> list[Result]:
-    """A report's results over all traces."""
+def select_whole_results(report: Report) -> list[Result]:
+    """Returns a report's results over all traces."""
     return [row for row in report[results.SECTION] if row.is_whole]
 
 
@@ -147,7 +147,7 @@ def build_grid(
     apps: Sequence[str],
     missing: Sequence[MissingNight] = (),
 ) -> Table:
-    """A table with a mark for each night of each application, and its last night in a sentence."""
+    """Builds a table with a mark per night of an application, and its last night in a sentence."""
     table = Table(box=None, pad_edge=True)
     table.add_column("app", style="bold", no_wrap=True)
     for number, night in enumerate(nights):
@@ -157,29 +157,29 @@ def build_grid(
     by_night = {(report.app, report.date): report for report in reports}
     owed = {(night.app, night.date): night for night in missing}
     for app in apps:
-        marks = [mark_of(by_night.get((app, n)), is_missing=(app, n) in owed) for n in nights]
+        marks = [get_mark(by_night.get((app, n)), is_missing=(app, n) in owed) for n in nights]
         outage = owed.get((app, nights[-1]))
         table.add_row(
-            app, *marks, outage.describe() if outage else last_report(reports, app).sentence
+            app, *marks, outage.describe() if outage else find_last_report(reports, app).sentence
         )
     return table
 
 
-def mark_of(report: Report | None, *, is_missing: bool = False) -> str:
-    """The mark of a night's verdict; empty where no report was due."""
+def get_mark(report: Report | None, *, is_missing: bool = False) -> str:
+    """Returns the mark of a night's verdict; empty where no report was due."""
     if is_missing:
         return VERDICT_MARKS["missing"]
     return "" if report is None else VERDICT_MARKS[get_verdict(report)]
 
 
 def build_rates_table(report: Report) -> Table:
-    """A table of a report's dimensions: rate, interval, change, verdict."""
+    """Builds a table of a report's dimensions: rate, interval, change, verdict."""
     table = Table(box=None, title_justify="left")
     table.title = f" {report.app} · {report.date} · gate {report.gate.outcome}"
     for name in ("dimension", "evaluator", "pass", "95% interval", "change", "n", "verdict"):
         right = name in ("pass", "95% interval", "change", "n")
         table.add_column(name, justify="right" if right else "left", no_wrap=not right)
-    for row in whole_results(report):
+    for row in select_whole_results(report):
         table.add_row(
             row.dimension,
             row.evaluator,
@@ -192,7 +192,7 @@ def build_rates_table(report: Report) -> Table:
 
 
 def describe_rate(row: Result | PooledResult) -> tuple[str, str]:
-    """A rate and its interval; the weighted rate of an unequal sample, which comparisons use."""
+    """Describes the rate that comparisons use, weighted for an unequal sample, and its interval."""
     rate = row.compared_rate
     shown = phrases.format_percent(rate.rate, rate.low, rate.high)
     return f"{shown} weighted" if row.weighted else shown, phrases.format_interval(
@@ -231,7 +231,7 @@ def describe_unanswered(report: Report) -> Iterator[str]:
 
 
 def describe_agreement(report: Report) -> Iterator[str]:
-    """Each evaluator against people's labels, and a judge against itself, in a sentence."""
+    """Describes the agreement of evaluators with people's labels, and of judges with themselves."""
     for row in report[agreement.SECTION]:
         name = f"{row.dimension} ({row.evaluator})"
         if row.n:
@@ -256,7 +256,7 @@ def draw_pooled(
 
 
 def build_counts_table(rows: Sequence[Result] | Sequence[PooledResult]) -> Table:
-    """A table of results: their counts and rates."""
+    """Builds a table of results: their counts and rates."""
     table = Table(box=None)
     counted = ("passed", "failed", "errored", "skipped")
     for name in ("dimension", "evaluator", "slice", *counted, "rate", "95%"):
@@ -304,7 +304,7 @@ def draw_plan(
 
 
 def describe_probe(probed: CallsResult | None) -> Iterator[str]:
-    """The number of calls that a probe made, and why it made no more."""
+    """Describes the number of calls that a probe made, and why it made no more."""
     if not probed:
         return
     yield f"the probe made {probed.calls} calls; their answers are kept"
@@ -318,7 +318,7 @@ def describe_probe(probed: CallsResult | None) -> Iterator[str]:
 
 
 def describe_total(rows: Sequence[PlannedNight], left: dict[str, BudgetLeft]) -> Iterator[str]:
-    """A plan's calls and cost, the basis of the estimate, and where the day's budget is short."""
+    """Describes a plan's calls and cost, the basis of the estimate, and a lack of budget."""
     calling = [row for row in rows if row.calls]
     bases = sorted({row.basis for row in calling})
     basis = f", estimated from {' and '.join(bases)}" if bases else ""
@@ -337,7 +337,7 @@ def describe_total(rows: Sequence[PlannedNight], left: dict[str, BudgetLeft]) ->
 
 
 def describe_batches(rows: Sequence[PlannedNight]) -> Iterator[str]:
-    """What of a plan goes by batch, what could, and which answers of batches are still missing."""
+    """Describes the calls of a plan by batch, those that could be, and missing batch answers."""
     by_batch = sum(row.calls for row in rows if row.via == "batch")
     if by_batch:
         yield f"{by_batch} of them by batch, at a batch's price"
@@ -351,7 +351,7 @@ def describe_batches(rows: Sequence[PlannedNight]) -> Iterator[str]:
 
 
 def describe_shortage(room: BudgetLeft, rows: Sequence[PlannedNight]) -> str:
-    """What is left of a day's budget, where a plan needs more; empty where it suffices."""
+    """Describes the rest of a day's budget if a plan needs more; empty if it suffices."""
     usd, calls = sum(row.usd or 0.0 for row in rows), sum(row.calls for row in rows)
     short = [f"US$ {room.usd:.4f}"] if room.usd is not None and usd > room.usd else []
     short += [f"{room.calls:,} calls"] if room.calls is not None and calls > room.calls else []
@@ -359,7 +359,7 @@ def describe_shortage(room: BudgetLeft, rows: Sequence[PlannedNight]) -> str:
 
 
 def describe_cost(rows: Sequence[PlannedNight]) -> str:
-    """The cost of rows of a plan; calls without a known price are named, not counted as free."""
+    """Describes the cost of rows of a plan; counts calls without a price apart, not as free."""
     usd = sum(row.usd or 0.0 for row in rows)
     unknown = sum(row.calls for row in rows if row.usd is None)
     margin = sum(row.margin or 0.0 for row in rows)
@@ -371,7 +371,7 @@ def describe_cost(rows: Sequence[PlannedNight]) -> str:
 
 
 def describe_data(before: Accounting, after: Accounting) -> str:
-    """What changed in the traces themselves: how many there are, which came late or corrected."""
+    """Describes changes of the traces themselves: their number, and late or corrected ones."""
     pairs = {
         "read": (before.read, after.read),
         "accepted": (before.accepted, after.accepted),
@@ -385,7 +385,7 @@ def describe_data(before: Accounting, after: Accounting) -> str:
 
 
 def compare_versions(lake: Lake, night: date, app: str) -> list[VersionStep]:
-    """What changed from each version of a night's report to the next, oldest first."""
+    """Compares each version of a night's report with the next, oldest first."""
     steps = list[VersionStep]()
     for before, after in itertools.pairwise(order_versions(lake, night, app)):
         old, new = (read_report(lake, night, app, name) for name in (before, after))
@@ -396,10 +396,10 @@ def compare_versions(lake: Lake, night: date, app: str) -> list[VersionStep]:
 
 
 def list_differences(before: Report, after: Report) -> list[str]:
-    """What differs between two versions of a report, with the cause where it is known."""
+    """Lists the differences between two versions of a report, with the causes that are recorded."""
     words = list[str]()
-    old_rows = {row.key: row for row in whole_results(before)}
-    for row in whole_results(after):
+    old_rows = {row.key: row for row in select_whole_results(before)}
+    for row in select_whole_results(after):
         old, name = old_rows.get(row.key), f"{row.dimension} ({row.evaluator})"
         if old is None:
             words.append(f"{name} is new")

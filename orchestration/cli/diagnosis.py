@@ -62,7 +62,7 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
 
 
 def check_inbox(settings: Settings, catalog: Catalog) -> Iterator[Finding]:
-    """The catalog's inbox, where a run would read it and it is not there."""
+    """Checks that the catalog's inbox exists if a run would read it."""
     try:
         if settings.inbox is None:
             catalog.require_inbox()
@@ -71,7 +71,7 @@ def check_inbox(settings: Settings, catalog: Catalog) -> Iterator[Finding]:
 
 
 def describe_home(home: Path) -> Finding:
-    """The data folder; one that does not exist is no error before the first run."""
+    """Describes the data folder; a missing one is no error before the first run."""
     if home.is_dir():
         if home.stat().st_mode & 0o077:
             words = f"other users of this machine can look into {home}; run `chmod 700 {home}`"
@@ -81,7 +81,7 @@ def describe_home(home: Path) -> Finding:
 
 
 def check_rows(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
-    """Rows that were refused, fields that could not be read, applications nobody declares."""
+    """Checks for refused rows, unreadable fields and undeclared applications."""
     for rows in list_refused(lake):
         where = f"first {rows.file}:{rows.line}: {rows.reason} `andon quarantine list` lists them"
         yield Finding("warn", "quarantine", f"{rows.rows:,} {rows.code}, {where}")
@@ -98,12 +98,12 @@ def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:
 
 
 def describe_evaluators(plugin: registry.Plugin) -> str:
-    """The evaluators of an installed package, by kind and name."""
+    """Describes the evaluators of an installed package, by kind and name."""
     return "evaluators " + ", ".join(f"{kind.kind} `{kind.name}`" for kind in plugin.types)
 
 
 def list_plugins() -> Iterator[Finding]:
-    """The installed packages with evaluators, and why some cannot be used."""
+    """Lists the installed packages with evaluators, and why some cannot be used."""
     for plugin in registry.load_plugins():
         if plugin.error:
             yield Finding("fail", plugin.package, plugin.error)
@@ -112,7 +112,7 @@ def list_plugins() -> Iterator[Finding]:
 
 
 def check_catalog_files(settings: Settings) -> tuple[Catalog | None, list[Finding]]:
-    """The catalog, if it can be used at all, and all problems in it."""
+    """Checks whether the catalog can be used, and lists all problems in it."""
     try:
         catalog = check_catalog(Lake(settings.home), load_catalog(settings.catalog_root), anew=True)
     except CatalogError as error:

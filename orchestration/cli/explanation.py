@@ -46,7 +46,7 @@ def print_explanations(
 
 
 def to_json(file: FileExplanation) -> dict[str, object]:
-    """An explanation as JSON."""
+    """Returns an explanation as JSON."""
     rows = {
         "refused": [reason._asdict() for reason in file.refused],
         "unread": [field._asdict() for field in file.unread],
@@ -56,7 +56,7 @@ def to_json(file: FileExplanation) -> dict[str, object]:
 
 
 def describe_file(file: FileExplanation) -> Iterator[str]:
-    """The lines that explain one file."""
+    """Describes one file in lines."""
     form = file.format or "no known format"
     packed = WORDS.get(file.packed_as, file.packed_as)
     encoding = f", {file.encoding}" if file.encoding else ""
@@ -79,7 +79,7 @@ def describe_file(file: FileExplanation) -> Iterator[str]:
 
 
 def describe_outcome(file: FileExplanation) -> Iterator[str]:
-    """What becomes of a file's rows, in lines."""
+    """Describes the outcome of a file's rows, in lines."""
     if file.known:
         yield f"  was imported before, {count_rows(file.read)}: a run would not read it again"
     else:
@@ -105,14 +105,14 @@ def describe_outcome(file: FileExplanation) -> Iterator[str]:
 
 
 def describe_nights(nights: list[str]) -> str:
-    """The names of up to three nights; the first and last of more."""
+    """Lists up to three nights by name; the first and last of more."""
     if len(nights) < 4:
         return ", ".join(nights)
     return f"{nights[0]} to {nights[-1]} ({len(nights)} nights)"
 
 
 def shorten(value: object) -> str:
-    """A value on one line of at most 300 characters."""
+    """Shortens a value to one line of at most 300 characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = " ".join(text.split())
     return text if len(text) <= WIDTH else f"{text[:WIDTH]}…"

@@ -74,7 +74,7 @@ def pull(settings: Settings, sources: tuple[str, ...], as_json: bool) -> None:
 
 
 def describe_pull(pulled: PullResult) -> str:
-    """A line about what was pulled from a project."""
+    """Describes what was pulled from a project, in a line."""
     name = "/".join(dict.fromkeys((pulled.source, pulled.project)))
     rows = f"{pulled.landed} new or changed of {pulled.rows} rows"
     return f"{name}: {rows}, up to {pulled.upto}"

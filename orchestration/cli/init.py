@@ -73,14 +73,14 @@ def init(files: tuple[Path, ...], catalog: Path, app: str | None) -> None:
             terminal.print_line(line)
     terminal.print_line(f"wrote {', '.join(str(path) for path in written)}")
     terminal.print_line("next:")
-    for command in next_commands(exports, catalog):
+    for command in list_next_commands(exports, catalog):
         terminal.print_line(f"  {command}")
     sys.exit(DONE)
 
 
-def next_commands(exports: Sequence[InspectedExport], catalog: Path) -> Iterator[str]:
-    """The commands that make a board of the exports; they end with the nightly run."""
-    where = f"--catalog {shlex.quote(str(catalog))}{home_option()}"
+def list_next_commands(exports: Sequence[InspectedExport], catalog: Path) -> Iterator[str]:
+    """Lists the commands that make a board of the exports; the nightly run is the last."""
+    where = f"--catalog {shlex.quote(str(catalog))}{build_home_option()}"
     if len(exports) == 1:
         yield f"andon nightly {where} --inbox {describe_input(exports[0])}"
         return
@@ -89,8 +89,8 @@ def next_commands(exports: Sequence[InspectedExport], catalog: Path) -> Iterator
     yield f"andon nightly {where}"
 
 
-def home_option() -> str:
-    """The option for another home where the default one holds the demo's data."""
+def build_home_option() -> str:
+    """Returns the option for another home if the default home has the demo's data."""
     from evals.storage.documents.home_contents import read_contents
     from evals.storage.lake import Lake
     from orchestration.settings import read_settings
@@ -99,13 +99,13 @@ def home_option() -> str:
 
 
 def describe_input(export: InspectedExport) -> str:
-    """A file as a command takes it, with the night of its rows where they have none."""
+    """Describes a file as an argument, with the night of its rows if they have no timestamp."""
     date = f" --assume-date {export.assumed_date}" if export.assumed_date else ""
     return f"{shlex.quote(str(export.path))}{date}"
 
 
 def describe_export(export: InspectedExport) -> Iterator[str]:
-    """An export in lines: its format, its columns with an example each, the guessed mapping."""
+    """Describes an export in lines: its format, columns with examples, and the guessed mapping."""
     from evals.onboarding.columns import show_example
 
     form = export.format or "no known format"
@@ -138,7 +138,7 @@ def describe_export(export: InspectedExport) -> Iterator[str]:
 
 
 def describe_application(application: FirstApplication) -> Iterator[str]:
-    """An application in lines: each check with its pass rate on the exports."""
+    """Describes an application in lines: each check with its pass rate on the exports."""
     yield f"{application.name}: {application.traces:,} traces"
     for suggestion in application.suggestions:
         rate = suggestion.rate

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from evals.calls.stop import Stopped
 from evals.storage.lake import Lake
 from orchestration.runtime import interrupts
-from orchestration.runtime.instance import dagster_home
+from orchestration.runtime.instance import make_dagster_home
 from orchestration.runtime.progress import Listener, Progress
-from orchestration.runtime.run_tags import DONE, INTAKE, range_tags
+from orchestration.runtime.run_tags import DONE, INTAKE, build_range_tags
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent
@@ -55,7 +55,7 @@ def run_job(home: Path, job: str, first: date, last: date, listener: Listener) -
     Raises:
         Stopped: when a signal ended it; what was answered is kept.
     """
-    folder = dagster_home(home)
+    folder = make_dagster_home(home)
     warnings.simplefilter("ignore")  # the test suite shows libraries' deprecations
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     listener("starting Dagster")
@@ -72,15 +72,15 @@ def run_job(home: Path, job: str, first: date, last: date, listener: Listener) -
         reference = InstanceRef.from_dir(str(folder), overrides=UNCAPTURED)
         instances = DagsterInstance.from_ref(reference)
     with lake.lock_home(), instances as instance, log, contextlib.redirect_stdout(log):
-        if interrupts.first_signal():  # while importing, a library may have swallowed it
+        if interrupts.get_first_signal():  # while importing, a library may have swallowed it
             raise Stopped("interrupted before the run began")
         result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             raise_on_error=False,
-            tags={**range_tags(first, last), INTAKE: DONE},
+            tags={**build_range_tags(first, last), INTAKE: DONE},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-    if interrupts.first_signal() or any(map(was_interrupted, result.all_events)):
+    if interrupts.get_first_signal() or any(map(was_interrupted, result.all_events)):
         raise Stopped("the run was interrupted")
     return RunResult(result.run_id, list_failures(result.all_events), Progress.calls)
 
@@ -112,7 +112,7 @@ def was_interrupted(event: DagsterEvent) -> bool:
 
 
 def describe_cause(error: SerializableErrorInfo | None) -> str:
-    """The message of the first error in a chain; the UI shows the run's traceback."""
+    """Returns the message of the first error in a chain; the UI shows the run's traceback."""
     while error is not None and error.cause is not None:
         error = error.cause
     return error.message.strip() if error else "failed with no error message"

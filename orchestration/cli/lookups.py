@@ -46,7 +46,7 @@ def check_app(settings: Settings, lake: Lake, app: str | None) -> None:
 
 
 def suggest_name(name: str, known: Iterable[str]) -> str:
-    """The names most like one that is unknown, or else all that are known."""
+    """Suggests the names most similar to an unknown one, or else lists all names."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
@@ -55,7 +55,7 @@ def suggest_name(name: str, known: Iterable[str]) -> str:
 
 
 def find_report(settings: Settings, lake: Lake, app: str, only: date | None) -> Report:
-    """The current report of an application's night, by default its last.
+    """Finds the current report of an application's night, by default its last.
 
     Ends the command where there is none: with the usage code for an application that does not
     exist or has no report at all, else with the infrastructure code and what is missing.
@@ -79,7 +79,7 @@ def find_report(settings: Settings, lake: Lake, app: str, only: date | None) -> 
 def explain_absence(
     catalog: Catalog, lake: Lake, app: str, night: date, reported: list[date]
 ) -> str:
-    """Why a night has no report, and the nights nearest to it that have one."""
+    """Explains why a night has no report, and names the nearest nights that have one."""
     from evals.reports.missing_nights import explain_absence as find_reason
     from evals.reports.missing_nights import find_last_night
 

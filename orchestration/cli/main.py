@@ -79,7 +79,7 @@ class Andon(click.Group):
         except (LakeError, SourceError, OSError) as error:
             fail(INFRASTRUCTURE, str(error))
         except KeyboardInterrupt:
-            fail(interrupts.exit_code(), interrupts.describe_interruption())
+            fail(interrupts.get_exit_code(), interrupts.describe_interruption())
 
 
 @click.group(cls=Andon, context_settings={"help_option_names": ["-h", "--help"]})

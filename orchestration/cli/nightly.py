@@ -149,7 +149,7 @@ def nightly(
     pipeline.apply_retention(lake, cat, datetime.now(UTC))
     pipeline.record_missing_nights(lake, cat, datetime.now(UTC))
     refuse_empty_night(lake, nights.only)
-    outcome = board_outcome(due, calls, [*failures, *failed, *broken])._replace(
+    outcome = build_outcome(due, calls, [*failures, *failed, *broken])._replace(
         final=find_newly_final(lake, was_open), rows=summarize_rows(lake, cat, were_read, due)
     )
     print_result(lake, outcome, as_json)
@@ -166,8 +166,8 @@ def summarize_rows(
     return summarize_files(lake, catalog, files, due)
 
 
-def board_outcome(due: list[date], calls: int, failures: list[str]) -> Outcome:
-    """The outcome of a run over some nights."""
+def build_outcome(due: list[date], calls: int, failures: list[str]) -> Outcome:
+    """Returns the outcome of a run over some nights."""
     from orchestration.cli.board import Outcome
 
     return Outcome(due, calls, failures)
@@ -189,7 +189,7 @@ def refuse_empty_night(lake: Lake, only: date | None) -> None:
 def build_intake(
     assume_date: date | None, spread: tuple[date, date] | None, *, pull: bool
 ) -> Intake:
-    """The intake that the options describe, without inbox and labels."""
+    """Builds the intake that the options describe, without inbox and labels."""
     from evals.pipeline import Intake
 
     if spread and assume_date:
@@ -275,7 +275,7 @@ def print_problems(catalog: Catalog) -> list[str]:
 
 
 def find_newly_final(lake: Lake, was_open: list[ProvisionalNight]) -> list[ProvisionalNight]:
-    """The nights that were open and are final now."""
+    """Finds the nights that were open and are final now."""
     from evals.storage import night_state
 
     still = {(night.date, night.app) for night in night_state.list_provisional_nights(lake)}
@@ -363,7 +363,7 @@ def backfill(
     due = pipeline.find_due_nights(lake, catalog, chosen) if evaluator else chosen
     with open_listener(as_json) as listener:
         calls, failures = run_ranges(settings, "rescore", due, listener)
-    print_result(lake, board_outcome(due, calls, [*failures, *broken]), as_json)
+    print_result(lake, build_outcome(due, calls, [*failures, *broken]), as_json)
 
 
 def move_locks(

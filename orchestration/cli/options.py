@@ -37,13 +37,13 @@ class Day(click.ParamType[date]):
     moment = click.DateTime(["%Y-%m-%d"])
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """The format, as the help shows it."""
+        """Returns the format, as the help shows it."""
         return self.moment.get_metavar(param, ctx)
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> date:
-        """The day that a text names."""
+        """Converts a text to a date."""
         return self.moment.convert(value, param, ctx).date()
 
 
@@ -58,7 +58,7 @@ class Place(click.ParamType["Path | str"]):
     def convert(
         self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path | str:
-        """A path of a file or folder; a pattern or an address as text."""
+        """Converts a text to a path; returns a pattern or an address unchanged."""
         from evals.sources import locations
 
         if isinstance(value, Path) or value == "-" or locations.is_remote(value):
@@ -71,7 +71,7 @@ class Place(click.ParamType["Path | str"]):
 
 
 def list_files(lake: Lake, place: Path | str) -> list[Path]:
-    """The files of a place; remote objects and piped input are saved in the raw folder first."""
+    """Lists the files of a place; saves remote objects and piped input in the raw folder first."""
     from evals.ingest import inbox
     from evals.sources import locations
 
@@ -170,7 +170,7 @@ def read_options(
     inbox: Path | str | None = None,
     labels: tuple[Path, ...] = (),
 ) -> Settings:
-    """The settings of a command; sets environment variables for the processes it starts."""
+    """Reads the settings of a command; sets environment variables for the processes it starts."""
     given = {"ANDON_HOME": home, "ANDON_CATALOG": catalog, "ANDON_INBOX": inbox}
     for name, value in given.items():
         if value is not None:
@@ -186,7 +186,7 @@ def read_options(
 
 
 def describe_problem(problem: Problem) -> str:
-    """A problem of the catalog in a sentence, with the applications it stops."""
+    """Describes a problem of the catalog in a sentence, with the applications it stops."""
     stopped = ", ".join(problem.apps or ())
     if not stopped:
         return f"{problem.message}; nothing uses it yet"

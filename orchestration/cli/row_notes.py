@@ -23,17 +23,17 @@ SHOWN = 8
 
 
 def count_rows(count: int) -> str:
-    """A number of rows in words."""
+    """Formats a number of rows."""
     return count_of(count, "row")
 
 
 def count_of(count: int, noun: str) -> str:
-    """A number of things in words."""
+    """Formats a number of things."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def describe_summary(summary: RowSummary) -> Iterator[str]:
-    """A summary in lines; none where every row was taken in as it was."""
+    """Describes a summary in lines; none if every row was imported unchanged."""
     yield from describe_refused(summary.refused)
     if summary.earlier:
         more = "more rows" if summary.refused else "rows"
@@ -52,7 +52,7 @@ LOOK = " (`andon quarantine list`)"
 
 
 def describe_refused(refused: Sequence[RefusedRows]) -> Iterator[str]:
-    """Refused rows in lines: how many, then each reason with its file and first row."""
+    """Describes refused rows in lines: how many, then each reason with its file and first row."""
     if not refused:
         return
     total = sum(rows.rows for rows in refused)
@@ -65,7 +65,7 @@ def describe_refused(refused: Sequence[RefusedRows]) -> Iterator[str]:
 
 
 def describe_unread(unread: UnreadRows) -> str:
-    """A field that could not be read in some rows."""
+    """Describes a field that could not be read in some rows."""
     return (
         f"{unread.file}: `{unread.field}` could not be read in {count_rows(unread.rows)} and is "
         f"null there, first in row {unread.line}: {unread.example!r}"
@@ -73,7 +73,7 @@ def describe_unread(unread: UnreadRows) -> str:
 
 
 def describe_undeclared(app: UndeclaredApp) -> str:
-    """An application that the catalog does not declare."""
+    """Describes an application that the catalog does not declare."""
     near = f"; did you mean {app.nearest!r}?" if app.nearest else ""
     return (
         f"{count_rows(app.rows)} of the application {app.app!r}, which no file in apps/ declares"
@@ -82,13 +82,13 @@ def describe_undeclared(app: UndeclaredApp) -> str:
 
 
 def explain_absence(lake: Lake, app: str | None = None, night: date | None = None) -> str:
-    """Refused rows that may be why a report is absent, as further lines of a message."""
+    """Explains refused rows that may be why a report is absent, as further lines of a message."""
     lines = list(describe_refused(list_refused(lake, app=app, night=night)))
     return "".join(f"\n{line}" for line in lines)
 
 
-def as_json(summary: RowSummary) -> dict[str, object]:
-    """A summary as JSON."""
+def convert_summary(summary: RowSummary) -> dict[str, object]:
+    """Returns a summary as JSON."""
     return {
         "refused_rows": [rows._asdict() for rows in summary.refused],
         "refused_earlier": summary.earlier,

@@ -127,7 +127,7 @@ def quarantine_show(settings: Settings, place: str, as_json: bool) -> None:
 
 
 def describe_refusal(row: Refusal) -> dict[str, object]:
-    """A refused row, with its bytes as escaped text."""
+    """Describes a refused row, with its bytes as escaped text."""
     return {**asdict(row), "raw": repr(row.raw.decode("utf-8", "backslashreplace"))[1:-1]}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import dagster as dg
 
-from orchestration.runtime.deployment import PLATFORM, tags_of
+from orchestration.runtime.deployment import PLATFORM, build_tags
 from orchestration.runtime.partitions import CODE, RANGE
 
 
@@ -41,7 +41,7 @@ def declare_asset(
         kinds=kinds,
         code_version=CODE,
         owners=[owner],
-        tags=tags_of(stage, apps, pii=pii, paid=paid),
+        tags=build_tags(stage, apps, pii=pii, paid=paid),
         partitions_def=nights,
         backfill_policy=RANGE if nights else None,
         deps=deps,

@@ -33,7 +33,7 @@ class Console(Rich):
         highlight: bool | None = None,
         highlighter: HighlighterType | None = None,
     ) -> Text:
-        """The string with hidden characters escaped; `emoji`, `markup`, `highlight` are ignored."""
+        """Escapes hidden characters of a string; ignores `emoji`, `markup` and `highlight`."""
         return super().render_str(
             make_readable(text),
             style=style,
@@ -46,15 +46,15 @@ class Console(Rich):
         )
 
     def on_broken_pipe(self) -> NoReturn:
-        """Leaves it to the command how to end, where Rich would exit with 1."""
+        """Raises an error for the command to handle; Rich would exit with 1."""
         raise BrokenPipeError
 
 
 def open_stdout() -> Console:
-    """A console on standard output."""
+    """Opens a console on standard output."""
     return Console(width=None if sys.stdout.isatty() else WIDTH)  # noqa: TID251  prints nothing
 
 
 def open_stderr() -> Console:
-    """A console on standard error, for what disappears at the end."""
+    """Opens a console on standard error, for output that disappears at the end."""
     return Console(stderr=True)

@@ -20,7 +20,7 @@ from packaging.version import Version
 
 from evals.storage.files import replace
 from evals.storage.locks import hold_lock
-from orchestration.runtime.deployment import reference_to, tags_of
+from orchestration.runtime.deployment import build_tags, link_source
 from orchestration.runtime.progress import Progress
 from orchestration.settings import ROOT
 
@@ -58,8 +58,8 @@ class LogEvent(TypedDict):
     data: dict[str, Any]
 
 
-def dbt_environment(outer: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment dbt runs in: none of a person's own `DBT_…`, telemetry switched off.
+def build_dbt_environment(outer: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Builds dbt's environment: without a person's own `DBT_…` variables, with telemetry off.
 
     `DBT_EMPTY`, `DBT_TARGET` and others would change or stop our builds.
     """
@@ -72,7 +72,7 @@ def use_dbt_environment() -> Generator[None, None, None]:
     """Gives this process dbt's environment until the block ends."""
     before = dict(os.environ)
     os.environ.clear()
-    os.environ.update(dbt_environment(before))
+    os.environ.update(build_dbt_environment(before))
     try:
         yield
     finally:
@@ -81,14 +81,14 @@ def use_dbt_environment() -> Generator[None, None, None]:
 
 
 def load_manifest() -> Path:
-    """The manifest of the dbt project, which is parsed again only when one of its files is newer.
+    """Locates the manifest of the dbt project; parses the project again if a file is newer.
 
     One process parses at a time, into another folder: readers never see half a manifest.
     """
     PARSED.mkdir(parents=True, exist_ok=True)
     manifest = PARSED / "manifest.json"
     with hold_lock(PARSED / "parse.lock"):
-        if not manifest.exists() or manifest.stat().st_mtime < newest_model():
+        if not manifest.exists() or manifest.stat().st_mtime < find_last_change():
             Progress.report("parsing the dbt project (once)")
             parse_project()
     return manifest
@@ -98,7 +98,7 @@ def parse_project() -> None:
     """Parses the dbt project and replaces the files that runs read."""
     aside = PARSED / "aside"
     places = ["--project-dir", str(DBT), "--profiles-dir", str(DBT), "--target-path", str(aside)]
-    environment = dbt_environment()
+    environment = build_dbt_environment()
     environment.pop("ANDON_SCRATCH", None)  # parse with the default file name, as runs have it
     command = [DBT_PROGRAM, "--quiet", "parse", *places]
     errors = sys.stderr  # noqa: TID251  dbt prints only about our own models
@@ -107,8 +107,8 @@ def parse_project() -> None:
         replace(PARSED / name, (aside / name).read_bytes())
 
 
-def newest_model() -> float:
-    """When the dbt project was last changed, in seconds since 1970."""
+def find_last_change() -> float:
+    """Finds when the dbt project was last changed, in seconds since 1970."""
     sources = [path for path in DBT.rglob("*") if path.suffix in (".sql", ".yml")]
     return max(path.stat().st_mtime for path in sources if "target" not in path.parts)
 
@@ -123,19 +123,19 @@ class Translator(DagsterDbtTranslator):
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetSpec:
-        """The spec of a model, with the stage's tags and the evaluators as dependencies."""
+        """Returns the spec of a model, with the stage's tags and the evaluators as dependencies."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         deps = [dep for dep in spec.deps if dep.asset_key != dg.AssetKey("scores")]
         if len(deps) < len(list(spec.deps)):
             deps += [dg.AssetDep(key) for key in self.evaluators]
         spec = spec.replace_attributes(  # pyright: ignore[reportUnknownMemberType]  # Dagster's
-            deps=deps, kinds={"dbt", "duckdb"}, tags=tags_of(self.stage)
+            deps=deps, kinds={"dbt", "duckdb"}, tags=build_tags(self.stage)
         )
         node = manifest["nodes"].get(unique_id)
         if node is None:
             return spec
         file = DBT / node["original_file_path"]
-        return spec.merge_attributes(metadata=reference_to(file, 1, node["name"]))
+        return spec.merge_attributes(metadata=link_source(file, 1, node["name"]))
 
 
 def link_project(folder: Path) -> None:
@@ -239,7 +239,7 @@ def build_models(context: dg.AssetExecutionContext, scratch: Path) -> Iterator[D
 
 
 def list_adapters() -> list[Any]:
-    """The database adapters that dbt has loaded."""
+    """Lists the database adapters that dbt has loaded."""
     from dbt.adapters import factory
 
     loaded: Any = factory.FACTORY

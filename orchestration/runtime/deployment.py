@@ -1,4 +1,4 @@
-"""What Dagster's definitions are built from: a team's settings, its catalog and its nights.
+"""The data Dagster's definitions are built from: a team's settings, its catalog and its nights.
 
 Read once, when Dagster loads. A problem of the catalog is shown at the application it stops, and
 definitions load all the same. A run reads the catalog again.
@@ -17,20 +17,20 @@ from orchestration.runtime.partitions import build_calendar
 from orchestration.settings import Settings
 
 UNDECLARED = "unknown"
-"""Stands for an application the catalog does not declare: guardrails run on it."""
+"""The name of an application the catalog does not declare; guardrails run on it."""
 WHOLE = "catalog"
-"""Stands for every application where the catalog as a whole cannot be read."""
+"""The name for all applications where the catalog as a whole cannot be read."""
 QUALITY, PLATFORM = "team:quality", "team:andon"
 OWNER = re.compile(r"team:[\w.-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What definitions are built from."""
+    """The data from which definitions are built."""
 
     settings: Settings
     catalog: Catalog
-    """An empty one where it cannot be read."""
+    """Empty if it cannot be read."""
     nights: dg.DailyPartitionsDefinition
     evaluators: Mapping[str, tuple[Evaluator, ...]]
     """Each evaluator by name, once for every application that uses it."""
@@ -38,7 +38,7 @@ class Deployment:
     """Problems by application; those of the whole catalog under `catalog`."""
 
     def find_owners(self, apps: Iterable[str], default: str = QUALITY) -> list[str]:
-        """The owners of applications in a form Dagster accepts; the default where none is."""
+        """Finds the owners of applications in a form Dagster accepts, or else the default."""
         named = {self.catalog.apps[app].owner for app in apps if app in self.catalog.apps}
         return sorted(name for name in named if OWNER.fullmatch(name)) or [default]
 
@@ -66,8 +66,8 @@ def load_deployment(settings: Settings) -> Deployment:
     return Deployment(settings, catalog, nights, uses, problems)
 
 
-def tags_of(stage: str, apps: Iterable[str] = (), **marks: bool) -> dict[str, str]:
-    """The tags of an asset: its stage, its applications, and the marks that are true."""
+def build_tags(stage: str, apps: Iterable[str] = (), **marks: bool) -> dict[str, str]:
+    """Returns the tags of an asset: its stage, its applications, and the marks that are true."""
     own = {f"application/{app}": "" for app in sorted(apps) if is_tag_name(app)}
     return {"stage": stage, **own, **{name: "" for name, applies in marks.items() if applies}}
 
@@ -77,7 +77,7 @@ def is_tag_name(name: str) -> bool:
     return re.fullmatch(r"[\w.-]{1,63}", name, re.ASCII) is not None
 
 
-def reference_to(path: Path, line: int, label: str) -> Mapping[str, dg.CodeReferencesMetadataValue]:
-    """Metadata by which Dagster links an asset to a line of a file."""
+def link_source(path: Path, line: int, label: str) -> Mapping[str, dg.CodeReferencesMetadataValue]:
+    """Returns metadata by which Dagster links an asset to a line of a file."""
     reference = dg.LocalFileCodeReference(file_path=str(path), line_number=line, label=label)
     return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}

@@ -45,7 +45,7 @@ class EventLog(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> dict[str, object]:
-        """The configuration: the instance's folder."""
+        """Returns the configuration: the instance's folder."""
         return {"home": dg.StringSource}
 
     @classmethod
@@ -64,7 +64,7 @@ class EventLog(SqliteEventLogStorage):
             yield connection
 
     def open_engine(self, shard: str) -> Engine:
-        """A shard's engine, kept open; opening a run's shard closes that of the run before it."""
+        """Opens a shard's engine, which stays open until the shard of another run is opened."""
         if shard not in self.engines:
             self.close_shards(self.engines.keys() - {INDEX})
             engine = create_engine(

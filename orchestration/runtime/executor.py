@@ -1,6 +1,6 @@
 """The executor of every run: the steps one after another, in one process, with the home locked.
 
-Erasure and retention need the home for themselves: they see from its lock that a run started by
+Erasure and retention need the home exclusively: they see from its lock that a run started by
 Dagster's page, a schedule or a sensor is using it. Within a run they happen here, before the first
 step and after the last. Runs of the command line do the same in `cli.nightly` and `cli.launch`.
 
@@ -40,7 +40,7 @@ class InUseExecutor(dg.Executor):
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
-        """Yields the inner executor's events; waits while somebody needs the home for themselves.
+        """Yields the inner executor's events; waits while another process has the home.
 
         Completes a pending erasure first and applies retention last, unless another run uses the
         home: then the next run does.

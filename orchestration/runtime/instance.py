@@ -30,8 +30,8 @@ EVENT_BATCH = "1000"
 """Events Dagster gathers before it writes them, where it knows that more come at once."""
 
 
-def dagster_home(home: Path) -> Path:
-    """The Dagster instance's folder, made once, with telemetry off."""
+def make_dagster_home(home: Path) -> Path:
+    """Makes the Dagster instance's folder once, with telemetry off, and returns it."""
     folder = Lake(home).make_folder("dagster")
     if not (folder / "dagster.yaml").exists():
         replace(folder / "dagster.yaml", SETTINGS.encode())

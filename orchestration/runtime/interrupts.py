@@ -82,8 +82,8 @@ def record_arrivals() -> Generator[None, None, None]:
         os.close(writer)
 
 
-def first_signal() -> signal.Signals | None:
-    """The first signal that arrived, also one that a library's handler took."""
+def get_first_signal() -> signal.Signals | None:
+    """Returns the first signal that arrived, even if a library's handler received it."""
     if Interrupts.first is None and Interrupts.arrivals is not None:
         with contextlib.suppress(BlockingIOError):
             numbers = os.read(Interrupts.arrivals, 1024)
@@ -92,12 +92,12 @@ def first_signal() -> signal.Signals | None:
     return Interrupts.first
 
 
-def exit_code() -> int:
-    """128 plus the signal's number, as in shells; SIGINT's where none is known."""
-    return 128 + (first_signal() or signal.SIGINT)
+def get_exit_code() -> int:
+    """Returns 128 plus the signal's number, as shells do; SIGINT's if none was recorded."""
+    return 128 + (get_first_signal() or signal.SIGINT)
 
 
 def describe_interruption() -> str:
-    """The message of an interrupted command: what was kept, and how to resume."""
+    """Describes an interruption: the answers that were stored, and how to resume."""
     paid = f"; {Progress.calls:,} paid answers were kept" if Progress.calls else ""
     return f"interrupted{paid}; run the same command again to resume"

@@ -1,6 +1,6 @@
 """Metadata that assets show in Dagster: numbers, tables and links of each night's partition.
 
-How a night's page is made is in `evals.reports`; nothing here knows a stage.
+`evals.reports` renders a night's page; nothing here depends on a stage.
 """
 
 import json
@@ -37,13 +37,13 @@ Materialized: TypeAlias = dg.MaterializeResult[object]
 CheckEvent: TypeAlias = dg.AssetCheckEvaluation | dg.AssetCheckResult
 
 
-def board_url(lake: Lake) -> str:
-    """The pages' address: `ANDON_BOARD_URL`, or else where `andon ui` last served them."""
+def find_board_url(lake: Lake) -> str:
+    """Returns the pages' URL: `ANDON_BOARD_URL`, or else where `andon ui` last served them."""
     return os.environ.get("ANDON_BOARD_URL") or read_address(lake) or DEFAULT_URL
 
 
-def nights_of(context: dg.AssetExecutionContext) -> list[date]:
-    """The nights of a run, oldest first."""
+def list_run_nights(context: dg.AssetExecutionContext) -> list[date]:
+    """Returns the nights of a run, oldest first."""
     return [date.fromisoformat(key) for key in sorted(context.partition_keys)]
 
 
@@ -71,7 +71,7 @@ def check_nights(
     check: str,
     nights: Mapping[date, CheckOutcome],
 ) -> Iterator[CheckEvent]:
-    """A check's outcome for each night's partition, then the whole run's: its worst night's."""
+    """Yields a check's outcome for each night's partition, then the worst one for the whole run."""
     if not context.has_partition_key:
         for night, outcome in nights.items():
             yield dg.AssetCheckEvaluation(
@@ -99,12 +99,12 @@ def rank_outcome(outcome: CheckOutcome) -> tuple[bool, bool]:
 
 
 def to_json(value: object) -> list[Json]:
-    """A list as Dagster metadata takes it: plain JSON values, none of numpy's."""
+    """Converts a list to plain JSON values for Dagster metadata, without those of numpy."""
     return json.loads(json.dumps(value, default=str))
 
 
 def show_table(rows: Sequence[Row]) -> dg.TableMetadataValue | dg.MarkdownMetadataValue:
-    """Rows as a Dagster table; the word "nothing" where there are none."""
+    """Returns rows as a Dagster table; the word "nothing" without rows."""
     if not rows:
         return dg.MetadataValue.md("nothing")
     return dg.MetadataValue.table(
@@ -113,7 +113,7 @@ def show_table(rows: Sequence[Row]) -> dg.TableMetadataValue | dg.MarkdownMetada
 
 
 def show_cell(value: object) -> str | float:
-    """A value for a cell of a table; control and bidirectional characters are escaped."""
+    """Returns a value for a cell of a table; control and bidirectional characters are escaped."""
     if isinstance(value, int | float | bool):
         return value
     return make_readable(str(value or ""))

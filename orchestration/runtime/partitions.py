@@ -25,7 +25,7 @@ CODE = metadata.version("andon")
 
 
 def build_calendar(catalog: Catalog, lake: Lake) -> dg.DailyPartitionsDefinition:
-    """Nights from the first one in the catalog or the lake to today's."""
+    """Builds the partitions from the first night in the catalog or the lake to today's."""
     first = min([catalog.since, *lake.list_nights("staged")[:1]])
     return dg.DailyPartitionsDefinition(
         start_date=first.isoformat(),

@@ -1,6 +1,6 @@
 """The check of each judge's pin, and the pins that expire soon, for Dagster and the pages.
 
-What a pin promises and when its model is retired is in `evals.models`.
+`evals.models` classifies pins and finds when a model is retired.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from evals.storage.lake import Lake
 from evals.storage.marts import list_locked_files
 from evals.storage.queries import open_duckdb, read_parquet_files
 from orchestration.runtime.deployment import Deployment
-from orchestration.runtime.metadata import CheckEvent, CheckOutcome, check_nights, nights_of
+from orchestration.runtime.metadata import CheckEvent, CheckOutcome, check_nights, list_run_nights
 from orchestration.settings import Settings
 
 CHECK = "pin"
@@ -27,7 +27,7 @@ Counts = dict[str, tuple[int, int]]
 
 
 def build_checks(deployment: Deployment, specs: Sequence[dg.AssetSpec]) -> list[dg.AssetCheckSpec]:
-    """One check for each asset whose evaluator calls a model."""
+    """Builds one check for each asset whose evaluator calls a model."""
     promise = "Its model answered under its pinned name, and is served for 90 days more."
     return [
         dg.AssetCheckSpec(
@@ -47,7 +47,7 @@ def check_pins(
     if not judges:
         return
     lake = settings.open_lake()
-    others = {night: count_others(lake, night) for night in nights_of(context)}
+    others = {night: count_others(lake, night) for night in list_run_nights(context)}
     expiries = {expiry.name: expiry for expiry in list_expiring(settings)}
     for spec in judges:
         name, expiry = spec.metadata["evaluator"], expiries.get(spec.metadata["pin"])
@@ -81,14 +81,14 @@ def check_pin(answers: int, refused: int, expiry: Expiry | None) -> CheckOutcome
 
 
 def list_expiring(settings: Settings) -> list[Expiry]:
-    """The catalog's pins that expire within 90 days from today."""
+    """Lists the catalog's pins that expire within 90 days from today."""
     return models.list_expiring(
         settings.load_catalog().models.values(), settings.open_lake(), datetime.now(UTC).date()
     )
 
 
 def describe_expiring(settings: Settings) -> dict[str, list[dict[str, str]]]:
-    """The pins that expire within 90 days, as pages and `run.json` show them."""
+    """Describes the pins that expire within 90 days, as pages and `run.json` show them."""
     return {
         "pins": [
             {"name": expiry.name, "model": expiry.model, "on": expiry.on.isoformat()}

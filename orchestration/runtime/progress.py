@@ -1,6 +1,6 @@
 """Progress of long work: bars with the time left on a terminal, a line now and then elsewhere.
 
-The stages name what they do; nothing heavy is imported.
+The stages describe their work; nothing heavy is imported.
 """
 
 import sys
@@ -20,7 +20,7 @@ class Listener(Protocol):
     """Receives progress."""
 
     def __call__(self, words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
-        """Receives what is being done, how much of how much is done, and the bar to show it on."""
+        """Receives the current work, how much of it is done, and the bar that shows it."""
 
 
 def ignore_progress(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
@@ -61,7 +61,7 @@ class Progress:
         cls.report("calling models", cls.calls, max(cls.planned, cls.calls), "calls")
 
 
-def each_night(words: str, nights: Sequence[date]) -> Iterator[date]:
+def iterate_nights(words: str, nights: Sequence[date]) -> Iterator[date]:
     """Yields nights one by one and reports how many are done."""
     for number, night in enumerate(nights):
         Progress.report(f"{words} {night}", number, len(nights))
@@ -71,7 +71,7 @@ def each_night(words: str, nights: Sequence[date]) -> Iterator[date]:
 
 @contextmanager
 def open_listener(quiet: bool = False) -> Generator[Listener, None, None]:
-    """A listener for this process: bars, lines, or none where a program reads the output."""
+    """Opens a listener for this process: bars, lines, or none where a program reads the output."""
     if quiet:
         yield ignore_progress
     elif sys.stderr.isatty():  # noqa: TID251  prints nothing
@@ -82,7 +82,7 @@ def open_listener(quiet: bool = False) -> Generator[Listener, None, None]:
 
 
 def print_lines() -> Listener:
-    """A listener that prints plain lines on stderr, few enough for a log."""
+    """Returns a listener that prints plain lines on stderr, few enough for a log."""
     last = time.monotonic()
 
     def print_progress(words: str, done: int = 0, of: int = 0, bar: str = "work") -> None:
@@ -98,7 +98,7 @@ def print_lines() -> Listener:
 
 @contextmanager
 def draw_bars() -> Generator[Listener, None, None]:
-    """A listener that draws one bar for the work and one for the calls on stderr, until the end."""
+    """Opens a listener that draws a bar for the work and a bar for the calls on stderr."""
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 

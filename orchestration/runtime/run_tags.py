@@ -1,4 +1,4 @@
-"""The tags of a run: which nights it is about, and what was done before it began.
+"""The tags of a run: its nights, and whether the intake was done before it began.
 
 Dagster's own tags are named as Dagster names them. Imports nothing heavy.
 """
@@ -10,8 +10,8 @@ INTAKE = "andon/intake"
 DONE = "done"
 
 
-def range_tags(first: date, last: date) -> dict[str, str]:
-    """The tags of a run over a range of nights, the last included."""
+def build_range_tags(first: date, last: date) -> dict[str, str]:
+    """Returns the tags of a run over a range of nights, the last included."""
     return {
         "dagster/asset_partition_range_start": first.isoformat(),
         "dagster/asset_partition_range_end": last.isoformat(),

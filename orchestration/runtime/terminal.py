@@ -34,7 +34,7 @@ def print_error(message: str) -> None:
 
 
 def escape_lines(message: str) -> str:
-    """A message with the hidden characters of each line escaped."""
+    """Escapes the hidden characters of each line of a message."""
     return "\n  ".join(make_readable(line.expandtabs(4)) for line in message.split("\n"))
 
 
@@ -44,14 +44,14 @@ def print_json(value: object) -> None:
 
 
 def to_json(value: object, indent: int | None = None) -> str:
-    """A value as JSON, with escapes for what a terminal cannot or must not show."""
+    """Returns a value as JSON, with escapes for what a terminal cannot or must not show."""
     unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
     text = json.dumps(value, indent=indent, default=str, ensure_ascii=not unicode)
     return HIDDEN.sub(lambda match: match[0] if match[0] == "\n" else escape_char(match[0]), text)
 
 
 def escape_char(char: str) -> str:
-    """A character as an ASCII escape of JSON."""
+    """Returns a character as an ASCII escape of JSON."""
     return json.dumps(char)[1:-1]
 
 

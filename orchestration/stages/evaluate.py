@@ -1,6 +1,6 @@
 """Stage 4, evaluate: scores the night's traces; one asset per evaluator.
 
-One step runs all evaluators and yields a result for each; how a trace is scored is in `evals`.
+One step runs all evaluators and yields a result for each; `evals` scores the traces.
 """
 
 from collections import defaultdict
@@ -15,20 +15,20 @@ from evals.records import digest
 from evals.runs.runner import Tally
 from evals.specs import Evaluator
 from orchestration.runtime import interrupts, pin_checks
-from orchestration.runtime.deployment import UNDECLARED, Deployment, tags_of
+from orchestration.runtime.deployment import UNDECLARED, Deployment, build_tags
 from orchestration.runtime.metadata import (
     CheckEvent,
     Materialized,
     Metadata,
     Shown,
-    nights_of,
+    list_run_nights,
     show_nights,
     show_table,
 )
 from orchestration.runtime.partitions import RANGE
-from orchestration.runtime.progress import Progress, each_night
+from orchestration.runtime.progress import Progress, iterate_nights
 from orchestration.settings import Settings
-from orchestration.stages.ingest import application_key
+from orchestration.stages.ingest import build_application_key
 
 GROUP = "evaluate"
 OUTCOMES = ("passed", "failed", "errored", "skipped", "pending")
@@ -36,7 +36,7 @@ WORK = ("covered", "sampled", "reused", "calls", "usd")
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The assets of this stage: none where no evaluator of the catalog can be read."""
+    """Builds the assets of this stage: none where no evaluator of the catalog can be read."""
     settings, specs = deployment.settings, build_specs(deployment)
     if not specs:
         return []
@@ -50,7 +50,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     )
     def scores(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
         """Scores what is new for the selected evaluators, night by night."""
-        nights = nights_of(context)
+        nights = list_run_nights(context)
         with interrupts.handle_signals() as stop:
             tallies = score_nights(context, settings, nights, stop)
         for spec in specs:
@@ -64,34 +64,34 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     return [scores]
 
 
-def asset_key(evaluator: str) -> dg.AssetKey:
-    """The asset of an evaluator: `scores/NAME`, in characters that Dagster accepts."""
+def build_asset_key(evaluator: str) -> dg.AssetKey:
+    """Returns the asset of an evaluator: `scores/NAME`, in characters that Dagster accepts."""
     return dg.AssetKey(["scores", evaluator.replace(".", "__").replace("-", "_")])
 
 
-def score_keys(deployment: Deployment) -> list[dg.AssetKey]:
-    """The assets of all evaluators."""
-    return [asset_key(name) for name in deployment.evaluators]
+def list_score_keys(deployment: Deployment) -> list[dg.AssetKey]:
+    """Returns the assets of all evaluators."""
+    return [build_asset_key(name) for name in deployment.evaluators]
 
 
 def build_specs(deployment: Deployment) -> list[dg.AssetSpec]:
-    """One asset per evaluator of the catalog, with its version, kind and applications."""
+    """Builds one asset per evaluator of the catalog, with its version, kind and applications."""
     return [build_spec(deployment, name, uses) for name, uses in deployment.evaluators.items()]
 
 
 def build_spec(deployment: Deployment, name: str, uses: Sequence[Evaluator]) -> dg.AssetSpec:
-    """The asset of one evaluator."""
+    """Builds the asset of one evaluator."""
     apps = sorted({use.app for use in uses} - {UNDECLARED})
     pin = uses[0].pin
     return dg.AssetSpec(
-        asset_key(name),
-        deps=["traces", "fct_slice_members", "labels", *map(application_key, apps)],
+        build_asset_key(name),
+        deps=["traces", "fct_slice_members", "labels", *map(build_application_key, apps)],
         group_name=GROUP,
         kinds={"python", uses[0].kind},
         owners=deployment.find_owners(apps),
-        tags=tags_of(GROUP, apps, paid=pin is not None and bool(pin.prices)),
+        tags=build_tags(GROUP, apps, paid=pin is not None and bool(pin.prices)),
         description=f"One row per trace × evaluator version: {uses[0].question}",
-        code_version=version_of(uses),
+        code_version=compute_version(uses),
         partitions_def=deployment.nights,
         skippable=True,
         metadata={
@@ -103,8 +103,8 @@ def build_spec(deployment: Deployment, name: str, uses: Sequence[Evaluator]) -> 
     )
 
 
-def version_of(uses: Sequence[Evaluator]) -> str:
-    """An evaluator's version, or the hash of its versions where applications differ."""
+def compute_version(uses: Sequence[Evaluator]) -> str:
+    """Returns an evaluator's version, or the hash of its versions where applications differ."""
     versions = sorted({use.version for use in uses})
     return versions[0] if len(versions) == 1 else digest(versions)
 
@@ -119,10 +119,10 @@ def score_nights(
         lake,
         catalog,
         settings.load_references(lake),
-        each_night("evaluating", nights),
+        iterate_nights("evaluating", nights),
         context.run.run_id,
         datetime.now(UTC),
-        includes=lambda evaluator: asset_key(evaluator.name).to_user_string() in selected,
+        includes=lambda evaluator: build_asset_key(evaluator.name).to_user_string() in selected,
         stop=stop,
         expect=Progress.expect,
         progress=Progress.count_calls,
@@ -134,10 +134,10 @@ def score_nights(
 
 
 def count_scores(tallies: Sequence[Tally]) -> Metadata:
-    """An evaluator's counts for one night, in total and by application, and its pass rate."""
+    """Counts an evaluator's scores of one night, in total and by application."""
     passed, failed = (sum(getattr(t, key) for t in tallies) for key in ("passed", "failed"))
     rows = [
-        {"app": t.app, "pass_rate": pass_rate(t.passed, t.failed)}
+        {"app": t.app, "pass_rate": compute_pass_rate(t.passed, t.failed)}
         | {key: getattr(t, key) for key in (*OUTCOMES, *WORK)}
         for t in tallies
     ]
@@ -150,10 +150,10 @@ def count_scores(tallies: Sequence[Tally]) -> Metadata:
         "usd": round(sum(t.usd for t in tallies), 6),
         "by_application": show_table(rows),
     }
-    overall = pass_rate(passed, failed)
+    overall = compute_pass_rate(passed, failed)
     return counts if overall is None else {"pass_rate": overall, **counts}
 
 
-def pass_rate(passed: int, failed: int) -> float | None:
-    """The share of scores that passed; None without scores."""
+def compute_pass_rate(passed: int, failed: int) -> float | None:
+    """Returns the share of scores that passed; None without scores."""
     return round(passed / (passed + failed), 4) if passed + failed else None

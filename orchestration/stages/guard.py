@@ -12,15 +12,15 @@ from evals.records import GuardVerdict
 from evals.runs.guard_verdicts import guard_night
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.deployment import QUALITY, Deployment
-from orchestration.runtime.metadata import Metadata, nights_of, show_nights, show_table
-from orchestration.runtime.progress import each_night
-from orchestration.stages.evaluate import asset_key
+from orchestration.runtime.metadata import Metadata, list_run_nights, show_nights, show_table
+from orchestration.runtime.progress import iterate_nights
+from orchestration.stages.evaluate import build_asset_key
 
 GROUP = "guard"
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The assets of this stage."""
+    """Builds the assets of this stage."""
     settings = deployment.settings
 
     @declare_asset(
@@ -28,24 +28,24 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         {"python", "parquet"},
         owner=QUALITY,
         nights=deployment.nights,
-        deps=guardrail_keys(deployment),
+        deps=list_guardrail_keys(deployment),
     )
     def verdicts(context: dg.AssetExecutionContext) -> None:
         """One row per trace × guardrail: whether it tripped, and its policy's action."""
         lake = settings.open_lake()
         shown = {
             night: count_verdicts(guard_night(lake, night))
-            for night in each_night("guarding", nights_of(context))
+            for night in iterate_nights("guarding", list_run_nights(context))
         }
         show_nights(context, shown)
 
     return [verdicts]
 
 
-def guardrail_keys(deployment: Deployment) -> list[dg.AssetKey]:
-    """The assets of the evaluators that are guardrails."""
+def list_guardrail_keys(deployment: Deployment) -> list[dg.AssetKey]:
+    """Returns the assets of the evaluators that are guardrails."""
     return [
-        asset_key(name)
+        build_asset_key(name)
         for name, uses in deployment.evaluators.items()
         if uses[0].guardrail is not None
     ]

@@ -1,6 +1,6 @@
 """Stage 1, ingest: reads the exports in the inbox and stages their rows by night.
 
-How a file is read and redacted is in `evals.traces` and `evals.ingest`.
+`evals.traces` and `evals.ingest` read and redact the files.
 """
 
 from collections import Counter
@@ -23,12 +23,12 @@ from evals.storage.queries import query_tables
 from evals.validation import row_summary
 from evals.validation.row_summary import list_refused
 from orchestration.runtime.assets import declare_asset
-from orchestration.runtime.deployment import WHOLE, Deployment, reference_to, tags_of
+from orchestration.runtime.deployment import WHOLE, Deployment, build_tags, link_source
 from orchestration.runtime.metadata import (
     CheckEvent,
     Materialized,
     Metadata,
-    nights_of,
+    list_run_nights,
     show_nights,
     show_table,
 )
@@ -41,7 +41,7 @@ SHOWN_FILES = 100
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """The assets of this stage, and one for each application of the catalog."""
+    """Builds the assets of this stage, and one for each application of the catalog."""
     return [
         *build_application_specs(deployment),
         build_inbox_files(deployment),
@@ -51,35 +51,35 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition | dg.AssetS
     ]
 
 
-def application_key(app: str) -> dg.AssetKey:
-    """The asset of an application: `applications/NAME`."""
+def build_application_key(app: str) -> dg.AssetKey:
+    """Returns the asset of an application: `applications/NAME`."""
     return dg.AssetKey(["applications", app.replace(".", "__").replace("-", "_")])
 
 
 def build_application_specs(deployment: Deployment) -> list[dg.AssetSpec]:
-    """One asset per application; that of a broken one shows what is wrong with it."""
+    """Builds one asset per application; that of a broken one shows what is wrong with it."""
     catalog, problems = deployment.catalog, deployment.problems
     return [
         dg.AssetSpec(
-            application_key(app),
+            build_application_key(app),
             group_name=GROUP,
             kinds={"yaml"},
             owners=deployment.find_owners([app]),
-            tags={**tags_of(GROUP, [app]), **({"broken": ""} if app in problems else {})},
+            tags={**build_tags(GROUP, [app]), **({"broken": ""} if app in problems else {})},
             description=describe_application(deployment, app),
-            metadata=reference_to(find_declaration(catalog.root, app), 1, app),
+            metadata=link_source(find_declaration(catalog.root, app), 1, app),
         )
         for app in sorted({*catalog.apps, *problems})
     ]
 
 
 def find_declaration(root: Path, app: str) -> Path:
-    """The file that declares an application, by the usual name; `catalog.yaml` for all of them."""
+    """Returns the file that usually declares an application; `catalog.yaml` for all of them."""
     return root / "catalog.yaml" if app == WHOLE else root / "apps" / f"{app}.yaml"
 
 
 def describe_application(deployment: Deployment, app: str) -> str:
-    """An application's description, or why it is not evaluated."""
+    """Describes an application, or explains why it is not evaluated."""
     if problem := deployment.problems.get(app):
         return f"Broken, so it is not evaluated: {problem}"
     spec = deployment.catalog.apps[app]
@@ -87,7 +87,7 @@ def describe_application(deployment: Deployment, app: str) -> str:
 
 
 def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset that pulls sources and imports exports."""
+    """Builds the asset that pulls sources and imports exports."""
     settings = deployment.settings
 
     @declare_asset(
@@ -156,14 +156,14 @@ def check_files(rows: Sequence[InboxFile], unread: Sequence[str]) -> dg.AssetChe
 
 
 def list_unread(lake: Lake, inbox: Path | str | None) -> list[str]:
-    """The files of a local inbox that were not read, by name."""
+    """Lists the files of a local inbox that were not read, by name."""
     if isinstance(inbox, str) and locations.is_remote(inbox):
         inbox = None
     return [make_name_readable(path.name) for path in find_unread(lake, inbox)]
 
 
 def describe_rows(lake: Lake, catalog: Catalog) -> Metadata:
-    """Rows that were refused, fields that could not be read, applications nobody declares."""
+    """Describes refused rows, unreadable fields and undeclared applications."""
     refused, files = list_refused(lake), read_inbox_files(lake).values()
     unread = row_summary.list_unread(files)
     undeclared = row_summary.find_undeclared(catalog, row_summary.count_apps(lake))
@@ -176,7 +176,7 @@ def describe_rows(lake: Lake, catalog: Catalog) -> Metadata:
 
 
 def build_staged_traces(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset that counts staged rows."""
+    """Builds the asset that counts staged rows."""
     settings = deployment.settings
 
     @declare_asset(
@@ -186,7 +186,7 @@ def build_staged_traces(deployment: Deployment) -> dg.AssetsDefinition:
         """One row per row read from an export, redacted, before it is validated."""
         lake = settings.open_lake()
         shown: dict[date, Metadata] = {}
-        for night in nights_of(context):
+        for night in list_run_nights(context):
             sql = "select app, count(*) as n from staged group by app order by app"
             counts = query_tables(lake, sql, {"staged": [night]})
             rows = sum(row["n"] for row in counts)
@@ -197,7 +197,7 @@ def build_staged_traces(deployment: Deployment) -> dg.AssetsDefinition:
 
 
 def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset that adds labels."""
+    """Builds the asset that adds labels."""
     settings = deployment.settings
 
     @declare_asset(
@@ -230,13 +230,13 @@ def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
 
 
 def build_slice_catalog(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset that lists the declared slices."""
+    """Builds the asset that lists the declared slices."""
     settings = deployment.settings
 
     @declare_asset("slices", {"yaml"})
     def slice_catalog(context: dg.AssetExecutionContext) -> Materialized:
         """One row per declared slice: a value, a predicate or a keyword."""
-        rows = [row._asdict() for row in pipeline.slice_rows(settings.load_catalog())]
+        rows = [row._asdict() for row in pipeline.list_slice_rows(settings.load_catalog())]
         return dg.MaterializeResult(metadata={"slices": len(rows), "declared": show_table(rows)})
 
     return slice_catalog

@@ -15,7 +15,7 @@ GROUP = "realign"
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The assets of this stage."""
+    """Builds the assets of this stage."""
     settings = deployment.settings
 
     @declare_asset(

@@ -32,16 +32,16 @@ from orchestration.runtime.metadata import (
     Materialized,
     Metadata,
     Shown,
-    board_url,
     check_nights,
-    nights_of,
+    find_board_url,
+    list_run_nights,
     show_nights,
     show_table,
 )
 from orchestration.runtime.partitions import RANGE
-from orchestration.runtime.progress import Progress, each_night
+from orchestration.runtime.progress import Progress, iterate_nights
 from orchestration.settings import Settings
-from orchestration.stages.evaluate import score_keys
+from orchestration.stages.evaluate import list_score_keys
 
 GROUP = "report"
 REPORTS = dg.AssetKey("reports")
@@ -69,12 +69,12 @@ class ReportRow(NamedTuple):
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The assets of this stage."""
+    """Builds the assets of this stage."""
     return [build_marts(deployment), build_reports(deployment), build_board(deployment)]
 
 
 def build_marts(deployment: Deployment) -> dg.AssetsDefinition:
-    """The assets of the dbt models over scores."""
+    """Builds the assets of the dbt models over scores."""
     settings = deployment.settings
 
     @dbt_assets(
@@ -83,11 +83,11 @@ def build_marts(deployment: Deployment) -> dg.AssetsDefinition:
         name=QUALITY_MODELS,
         partitions_def=deployment.nights,
         backfill_policy=RANGE,
-        dagster_dbt_translator=Translator(GROUP, score_keys(deployment)),
+        dagster_dbt_translator=Translator(GROUP, list_score_keys(deployment)),
     )
     def quality_models(context: dg.AssetExecutionContext) -> Iterator[DbtEvent]:
         """Scores, agreement and rates by slice, joined and counted in SQL."""
-        lake, nights = settings.open_lake(), nights_of(context)
+        lake, nights = settings.open_lake(), list_run_nights(context)
         Progress.report("building rates with dbt", 0, len(nights))
         path = pipeline.fill_warehouse(lake, settings.load_catalog(), context.run.run_id, nights)
         yield from run_dbt(context, path)
@@ -97,7 +97,7 @@ def build_marts(deployment: Deployment) -> dg.AssetsDefinition:
 
 
 def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset of the nights' reports."""
+    """Builds the asset of the nights' reports."""
     settings = deployment.settings
     promise = "No application regressed; nobody is alarmed before a night is final."
     arrival = "Every application that was due has traces."
@@ -128,10 +128,10 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
     )
     def reports(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
         """One versioned report per night × application, kept for ever."""
-        lake, nights = settings.open_lake(), nights_of(context)
+        lake, nights = settings.open_lake(), list_run_nights(context)
         rows = {
             night: report_night(settings, lake, night, context.run.run_id)
-            for night in each_night("reporting", nights)
+            for night in iterate_nights("reporting", nights)
         }
         final = pipeline.close_nights(lake, datetime.now(UTC))
         delete_run_folder(lake, context.run.run_id)
@@ -140,7 +140,7 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
         outcomes = {night: check_gate(night, own, final) for night, own in rows.items()}
         yield from check_nights(context, REPORTS, GATE, outcomes)
         yield from check_nights(context, REPORTS, ARRIVED, check_arrivals(settings, lake, nights))
-        yield from alarm_other_nights(final, nights)
+        yield from report_other_nights(final, nights)
 
     return reports
 
@@ -173,7 +173,7 @@ def report_night(settings: Settings, lake: Lake, night: date, run_id: str) -> li
 
 
 def describe_report(lake: Lake, report: Report, folder: Path, until: str) -> ReportRow:
-    """A report as a row: its verdict, where it is served and stored, until when it may change."""
+    """Describes a report as a row: its verdict, its page and file, and until when it may change."""
     rates = [
         row.rate
         for row in report[results.SECTION]
@@ -187,14 +187,14 @@ def describe_report(lake: Lake, report: Report, folder: Path, until: str) -> Rep
         gate=report.gate.outcome,
         sentence=report.sentence,
         lowest_rate=min(rates, default=None),
-        page=f"{board_url(lake)}/{quote('/'.join(folder.parts[-3:]))}/index.html",
+        page=f"{find_board_url(lake)}/{quote('/'.join(folder.parts[-3:]))}/index.html",
         file=str(folder / "index.html"),
         provisional=until,
     )
 
 
 def describe_night(lake: Lake, rows: Sequence[ReportRow]) -> Metadata:
-    """A night's reports as its partition shows them: numbers, and links to its pages."""
+    """Describes a night's reports as its partition shows them: numbers, and links to its pages."""
     rates = [row.lowest_rate for row in rows if row.lowest_rate is not None]
     pages: dict[str, Shown] = {f"page/{row.app}": dg.MetadataValue.url(row.page) for row in rows}
     files: dict[str, Shown] = {f"file/{row.app}": dg.PathMetadataValue(row.file) for row in rows}
@@ -204,13 +204,13 @@ def describe_night(lake: Lake, rows: Sequence[ReportRow]) -> Metadata:
         **({"lowest_rate": min(rates)} if rates else {}),
         **pages,
         **files,
-        "board": dg.MetadataValue.url(f"{board_url(lake)}/index.html"),
+        "board": dg.MetadataValue.url(f"{find_board_url(lake)}/index.html"),
         "by_application": show_table([row._asdict() for row in rows]),
     }
 
 
 def check_gate(night: date, rows: Sequence[ReportRow], final: Sequence[FinalNight]) -> CheckOutcome:
-    """The release gate of a night: fails where an application regressed and the night is final.
+    """Checks the release gate of a night, which fails if an application regressed and it is final.
 
     Args:
         night: the night.
@@ -229,7 +229,7 @@ def check_gate(night: date, rows: Sequence[ReportRow], final: Sequence[FinalNigh
     return CheckOutcome(not regressed, dg.AssetCheckSeverity.WARN, {"regressed": shown})
 
 
-def alarm_other_nights(
+def report_other_nights(
     final: Sequence[FinalNight], nights: Sequence[date]
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Fails the gate of each regressed night that became final during a run over other nights."""
@@ -246,13 +246,13 @@ def alarm_other_nights(
 
 
 def describe_final(final: FinalNight) -> dict[str, str]:
-    """A night that has become final as a row of a table."""
+    """Describes a night that has become final as a row of a table."""
     night = final.date.isoformat()
     return {"night": night, "app": final.app, "gate": final.gate, "sentence": final.sentence}
 
 
 def build_board(deployment: Deployment) -> dg.AssetsDefinition:
-    """The asset of the board."""
+    """Builds the asset of the board."""
     settings = deployment.settings
 
     @declare_asset(GROUP, {"html"}, owner=QUALITY, deps=[REPORTS])
@@ -264,7 +264,7 @@ def build_board(deployment: Deployment) -> dg.AssetsDefinition:
         marts.rebuild_warehouse(lake)
         return dg.MaterializeResult(
             metadata={
-                "page": dg.MetadataValue.url(f"{board_url(lake)}/index.html"),
+                "page": dg.MetadataValue.url(f"{find_board_url(lake)}/index.html"),
                 "file": dg.PathMetadataValue(str(path)),
             }
         )

@@ -10,14 +10,14 @@ import dagster as dg
 from evals.labels import realign
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.deployment import QUALITY, Deployment
-from orchestration.runtime.metadata import Metadata, nights_of, show_nights, show_table
-from orchestration.runtime.progress import each_night
+from orchestration.runtime.metadata import Metadata, list_run_nights, show_nights, show_table
+from orchestration.runtime.progress import iterate_nights
 
 GROUP = "review"
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The assets of this stage."""
+    """Builds the assets of this stage."""
     settings = deployment.settings
 
     @declare_asset(
@@ -32,7 +32,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         """One row per trace × dimension that a person is asked to judge."""
         lake, catalog = settings.open_lake(), settings.load_catalog()
         shown: dict[date, Metadata] = {}
-        for night in each_night("choosing answers to review", nights_of(context)):
+        for night in iterate_nights("choosing answers to review", list_run_nights(context)):
             questions = realign.build_night_queue(lake, catalog, night)
             rows = [{"app": row.app, "dimension": row.dimension} for row in questions]
             shown[night] = {"questions": len(rows), "asked": show_table(rows)}

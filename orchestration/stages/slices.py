@@ -12,7 +12,7 @@ from evals import pipeline
 from evals.storage import marts
 from orchestration.runtime.dbt_models import DbtEvent, Translator, build_models, load_manifest
 from orchestration.runtime.deployment import Deployment
-from orchestration.runtime.metadata import nights_of
+from orchestration.runtime.metadata import list_run_nights
 from orchestration.runtime.partitions import RANGE
 from orchestration.runtime.progress import Progress
 
@@ -20,7 +20,7 @@ GROUP = "slices"
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The assets of this stage."""
+    """Builds the assets of this stage."""
     settings = deployment.settings
 
     @dbt_assets(
@@ -33,7 +33,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     )
     def slice_models(context: dg.AssetExecutionContext) -> Iterator[DbtEvent]:
         """One row per trace × slice it belongs to, and one per slice."""
-        lake, nights = settings.open_lake(), nights_of(context)
+        lake, nights = settings.open_lake(), list_run_nights(context)
         Progress.report("building slices with dbt", 0, len(nights))
         path = pipeline.fill_warehouse(lake, settings.load_catalog(), context.run.run_id, nights)
         yield from build_models(context, path)

@@ -15,15 +15,15 @@ from evals.storage.lake import Lake
 from evals.storage.report_files import locate_data_docs
 from evals.validation import admission
 from evals.validation.row_summary import list_refused
-from orchestration.runtime.deployment import PLATFORM, Deployment, tags_of
+from orchestration.runtime.deployment import PLATFORM, Deployment, build_tags
 from orchestration.runtime.metadata import (
     CheckEvent,
     CheckOutcome,
     Materialized,
     Metadata,
-    board_url,
     check_nights,
-    nights_of,
+    find_board_url,
+    list_run_nights,
     show_nights,
     show_table,
 )
@@ -60,7 +60,7 @@ class CommonSpec(TypedDict):
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The assets of this stage."""
+    """Builds the assets of this stage."""
     settings, expectations = deployment.settings, deployment.catalog.expectations()
 
     @dg.multi_asset(
@@ -70,7 +70,11 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     )
     def valid_traces(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
         """Validates each night by itself; a refused one does not stop the others."""
-        lake, catalog, nights = settings.open_lake(), settings.load_catalog(), nights_of(context)
+        lake, catalog, nights = (
+            settings.open_lake(),
+            settings.load_catalog(),
+            list_run_nights(context),
+        )
         Progress.report("validating with Great Expectations", 0, len(nights))
         admitted = admission.admit_nights(lake, catalog, nights)
         accounts = {
@@ -97,13 +101,13 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 
 
 def build_specs(deployment: Deployment) -> list[dg.AssetSpec]:
-    """The night's traces, and the rows that were refused."""
+    """Builds the assets of the night's traces and of its refused rows."""
     common: CommonSpec = {
         "deps": ["staged_traces"],
         "group_name": GROUP,
         "code_version": CODE,
         "owners": [PLATFORM],
-        "tags": tags_of(GROUP, pii=True),
+        "tags": build_tags(GROUP, pii=True),
         "partitions_def": deployment.nights,
     }
     return [
@@ -125,7 +129,7 @@ def build_specs(deployment: Deployment) -> list[dg.AssetSpec]:
 def build_checks(
     deployment: Deployment, expectations: tuple[Expectation, ...]
 ) -> list[dg.AssetCheckSpec]:
-    """One check per expectation, and whether the night was admitted; each by night."""
+    """Builds one check per expectation, and whether the night was admitted; each by night."""
     promises = {check.check: check.reason for check in expectations}
     promises[ADMITTED] = "No application had so many bad rows that its night was refused."
     return [
@@ -142,7 +146,7 @@ def is_final(catalog: Catalog, night: date, app: str) -> bool:
 def limit_severity(
     apps: Sequence[AppNight], severity: dg.AssetCheckSeverity
 ) -> dg.AssetCheckSeverity:
-    """The severity of a check that these applications failed: a provisional night only warns."""
+    """Limits the severity of a failed check: a provisional night only warns."""
     return severity if any(app.final for app in apps) else WARN
 
 
@@ -171,7 +175,7 @@ def count_reasons(lake: Lake, night: date, apps: Sequence[AppNight]) -> Metadata
 def link_data_docs(lake: Lake, night: date, apps: Sequence[AppNight]) -> dict[str, Metadata]:
     """Links to the Data Docs of a night, by application."""
     docs: dict[str, Metadata] = {}
-    board = board_url(lake)
+    board = find_board_url(lake)
     for app in apps:
         path = locate_data_docs(lake, night, app.app)
         url = f"{board}/data_docs/{quote('/'.join(path.parts[-2:]))}"

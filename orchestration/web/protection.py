@@ -82,7 +82,7 @@ class RefuseForeignPages:
 
 
 def refuse_request(scope: Scope, message: str, status: int) -> ASGIApp:
-    """The answer to a refused request; a web socket is closed unopened, which is a 403 as well."""
+    """Refuses a request; a web socket is closed before it opens, which is a 403 as well."""
     return WebSocketClose() if scope["type"] == "websocket" else PlainTextResponse(message, status)
 
 

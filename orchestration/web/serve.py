@@ -35,7 +35,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from evals.storage.documents.board_address import write_address
 from evals.storage.lake import Lake
 from orchestration.runtime import terminal
-from orchestration.runtime.instance import dagster_home
+from orchestration.runtime.instance import make_dagster_home
 from orchestration.settings import ROOT, Settings
 from orchestration.web.dagster import GraphQLByPost
 from orchestration.web.pages import serve_pages
@@ -174,7 +174,7 @@ def run_dagster(home: Path) -> Generator[Dagster, None, None]:
 
 def open_instance(home: Path) -> DagsterInstance:
     """Opens the home's Dagster instance, and makes it where there is none."""
-    folder = dagster_home(home)
+    folder = make_dagster_home(home)
     with Lake(home).lock("dagster"):  # two first runs of a home would both make its tables
         return DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=WAITING))
 

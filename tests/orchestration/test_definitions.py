@@ -85,7 +85,7 @@ def test_dagster_validates_the_workspace_without_a_warning(tmp_path: Path) -> No
     own = "ignore:Function `definitions_validate_command` is superseded"
     command = [sys.executable, "-W", own, "-m", "dagster", "definitions", "validate"]
     environment = clean_environment(tmp_path / "home") | {
-        "DAGSTER_HOME": str(dagster_home(tmp_path)),
+        "DAGSTER_HOME": str(make_dagster_home(tmp_path)),
         "NO_COLOR": "1",
     }
     done = subprocess.run(
@@ -105,7 +105,7 @@ def test_dg_checks_and_lists_the_definitions(tmp_path: Path) -> None:
     """`dg check defs` passes, and `dg list defs --json` names what Dagster loads, with its file."""
     dg = [str(Path(sys.executable).with_name("dg"))]
     environment = clean_environment(tmp_path / "home") | {
-        "DAGSTER_HOME": str(dagster_home(tmp_path))
+        "DAGSTER_HOME": str(make_dagster_home(tmp_path))
     }
     outputs: dict[str, str] = {}
     for words in (("check", "defs"), ("list", "defs", "--json")):
@@ -121,7 +121,7 @@ def test_dg_checks_and_lists_the_definitions(tmp_path: Path) -> None:
     assert {one["name"] for one in listed["schedules"]} == {"every_night"}
 
 
-def dagster_home(folder: Path) -> Path:
+def make_dagster_home(folder: Path) -> Path:
     """A Dagster instance's folder that sends nothing home."""
     home = folder / "dagster"
     home.mkdir()

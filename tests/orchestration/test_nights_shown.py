@@ -42,7 +42,7 @@ def instance_after_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
     import dagster as dg
 
     from orchestration.definitions import build_definitions
-    from orchestration.runtime.run_tags import range_tags
+    from orchestration.runtime.run_tags import build_range_tags
     from orchestration.settings import Settings
 
     folder = tmp_path_factory.mktemp("nights")
@@ -65,7 +65,7 @@ def instance_after_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
     settings = Settings(folder / "home", folder / "catalog", folder / "inbox", ())
     job = build_definitions(settings).resolve_job_def("nightly")
     with dg.DagsterInstance.ephemeral() as instance:
-        tags = range_tags(NIGHTS[0], NIGHTS[-1])
+        tags = build_range_tags(NIGHTS[0], NIGHTS[-1])
         assert job.execute_in_process(instance=instance, tags=tags).success
         yield instance
 

@@ -113,7 +113,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from orchestration.automation import inbox_sensor
-found = inbox_sensor.look_at_file(Path(sys.argv[1]), {}, {}, 0)
+found = inbox_sensor.inspect_file(Path(sys.argv[1]), {}, {}, 0)
 print(inbox_sensor.request_runs(None, [found], [], "10").skip_reason.skip_message, end="")
 """
 

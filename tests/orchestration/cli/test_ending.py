@@ -50,7 +50,7 @@ def test_a_signal_that_dagster_swallows_is_known(number: signal.Signals) -> None
         "from dagster._utils.interrupts import capture_interrupts\n"
         "from orchestration.runtime import interrupts\n"
         f"with capture_interrupts():\n    os.kill(os.getpid(), {number})\n"
-        "if interrupts.first_signal():\n    raise KeyboardInterrupt"
+        "if interrupts.get_first_signal():\n    raise KeyboardInterrupt"
     )
     assert done.returncode == 128 + number
     assert "interrupted; run the same command again" in done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evals.validation.row_summary import RowSummary
-from orchestration.cli.row_notes import as_json, describe_summary
+from orchestration.cli.row_notes import convert_summary, describe_summary
 
 
 def test_entries_that_are_no_answers_are_named_by_kind() -> None:
@@ -12,4 +12,4 @@ def test_entries_that_are_no_answers_are_named_by_kind() -> None:
     assert list(describe_summary(summary)) == [
         "skipped, as they are no answers to judge: embedding (1,200), image (3)"
     ]
-    assert as_json(summary)["skipped"] == {"image": 3, "embedding": 1200}
+    assert convert_summary(summary)["skipped"] == {"image": 3, "embedding": 1200}

@@ -42,14 +42,14 @@ def test_a_persons_own_dbt_settings_do_not_reach_our_builds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`DBT_EMPTY=1` would build every model without a row, and a night would end well."""
-    from orchestration.runtime.dbt_models import dbt_environment, use_dbt_environment
+    from orchestration.runtime.dbt_models import build_dbt_environment, use_dbt_environment
 
     for name in ("DBT_EMPTY", "DBT_TARGET", "DBT_PROFILE", "DBT_LOG_PATH", "dbt_vars"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("ANDON_HOME", "kept")
     with use_dbt_environment():
         inside = dict(os.environ)
-    assert inside == dbt_environment()
+    assert inside == build_dbt_environment()
     assert inside["ANDON_HOME"] == "kept"
     assert [name for name in inside if name.upper().startswith("DBT_")] == [
         "DBT_SEND_ANONYMOUS_USAGE_STATS"

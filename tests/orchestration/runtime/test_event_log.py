@@ -42,7 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Dagster instance's folder."""
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE", raising=False)
-    return instance.dagster_home(tmp_path)
+    return instance.make_dagster_home(tmp_path)
 
 
 def count_events(folder: Path) -> dict[str, int]:

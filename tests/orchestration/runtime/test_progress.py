@@ -11,7 +11,7 @@ WORK = """
 import time
 from datetime import date
 from orchestration.runtime import progress
-from orchestration.runtime.progress import Progress, each_night, open_listener
+from orchestration.runtime.progress import Progress, iterate_nights, open_listener
 progress.QUIET_S = 0.05
 nights = [date(2026, 10, day) for day in (1, 2, 3)]
 with open_listener({quiet}) as listener:
@@ -20,7 +20,7 @@ with open_listener({quiet}) as listener:
     time.sleep(0.2)
     Progress.expect(8)
     time.sleep(0.2)
-    for night in each_night("evaluating", nights):
+    for night in iterate_nights("evaluating", nights):
         Progress.count_calls(2)
         time.sleep(0.2)
 """

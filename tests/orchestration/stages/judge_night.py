@@ -76,13 +76,13 @@ def main() -> None:
         traces = [Trace(f"t{n}", NIGHT, "chat", f"answer {n}") for n in range(2)]
         lake.write("traces", NIGHT.date(), traces)
         from orchestration.definitions import defs
-        from orchestration.stages.evaluate import asset_key
+        from orchestration.stages.evaluate import build_asset_key
 
         names = [*ENDS, "other", "weights"]
         ran = defs.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=instance,
             partition_key=NIGHT.date().isoformat(),
-            asset_selection=[asset_key(name) for name in names],
+            asset_selection=[build_asset_key(name) for name in names],
         )
         checks = {
             check.asset_key.path[-1]: {
