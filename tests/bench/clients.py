@@ -20,8 +20,8 @@ MODEL = "bench-model-2026-01-01"
 SYSTEM = "Does every claim of the output rest on the context? Critique first, then the verdict."
 
 
-def traces(calls: int) -> list:
-    """Traces of about 1.5 kB, all different."""
+def build_traces(calls: int) -> list:
+    """Builds traces of about 1.5 kB, all different."""
     from evals.records import Trace
 
     noon = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -31,8 +31,8 @@ def traces(calls: int) -> list:
     ]
 
 
-def ours(url: str, calls: int, concurrency: int) -> float:
-    """The runner, with its journal and ledger: every answer durable."""
+def run_our_client(url: str, calls: int, concurrency: int) -> float:
+    """Runs our runner with its journal and ledger, every answer durable."""
     from evals.evaluators import resolution
     from evals.evaluators.gold import GoldAndLabels
     from evals.runs import runner
@@ -55,37 +55,37 @@ def ours(url: str, calls: int, concurrency: int) -> float:
             (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_text(text)
         lake, catalog = Lake(root / "home").open(), load_catalog(root)
-        lake.write("traces", NIGHT, traces(calls))
+        lake.write("traces", NIGHT, build_traces(calls))
         judge = resolution.resolve_app(catalog, "bench")[0]
         began = time.process_time()
         with ledger.open_journal(lake, "bench") as journal:
             run = runner.ScoringRun(lake, GoldAndLabels.of(root, []), journal)
-            done = runner.score_night(run, NightTraces(lake, NIGHT), judge)
+            tally = runner.score_night(run, NightTraces(lake, NIGHT), judge)
         spent = time.process_time() - began
-        assert done.passed + done.failed == calls, done
+        assert tally.passed + tally.failed == calls, tally
         return spent
 
 
-def plain_openai(url: str, calls: int, concurrency: int) -> float:
-    """`AsyncOpenAI` behind a semaphore; nothing is kept."""
+def run_openai(url: str, calls: int, concurrency: int) -> float:
+    """Runs `AsyncOpenAI` behind a semaphore, without storing answers."""
     import openai
 
     from evals.evaluators import judges
 
-    asked = [
+    conversations = [
         [
             {"role": "system", "content": SYSTEM},
             {"role": "user", "content": f"{t.context}\n\n{t.input}\n\n{t.output}"},
         ]
-        for t in traces(calls)
+        for t in build_traces(calls)
     ]
     schema = {"name": "verdict", "strict": True, "schema": judges.SCHEMA}
 
-    async def all_of_them() -> None:
+    async def send_all() -> None:
         client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
         limit = asyncio.Semaphore(concurrency)
 
-        async def one(messages: list) -> None:
+        async def send(messages: list) -> None:
             async with limit:
                 answer = await client.chat.completions.create(
                     model=MODEL,
@@ -97,22 +97,22 @@ def plain_openai(url: str, calls: int, concurrency: int) -> float:
                 )
             assert json.loads(answer.choices[0].message.content or "")["verdict"] == "pass"
 
-        await asyncio.gather(*(one(messages) for messages in asked))
+        await asyncio.gather(*(send(messages) for messages in conversations))
         await client.close()
 
     began = time.process_time()
-    asyncio.run(all_of_them())
+    asyncio.run(send_all())
     return time.process_time() - began
 
 
 def main() -> None:
-    """One workload by one client."""
-    who, url, calls, concurrency, *told = sys.argv[1:]
-    client = {"ours": ours, "openai": plain_openai}[who]
-    found = json.dumps({"cpu_s": client(url, int(calls), int(concurrency))})
-    sys.stdout.write(found + "\n")
-    for path in told:
-        Path(path).write_text(found)
+    """Runs one workload by one client."""
+    name, url, calls, concurrency, *paths = sys.argv[1:]
+    client = {"ours": run_our_client, "openai": run_openai}[name]
+    result = json.dumps({"cpu_s": client(url, int(calls), int(concurrency))})
+    sys.stdout.write(result + "\n")
+    for path in paths:
+        Path(path).write_text(result)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,16 @@ from typing import Any
 from tests.bench.otlp import COUNT, TEXT
 
 
-def trace(number: int) -> list[dict[str, Any]]:
-    """The four observations of a question about a parcel."""
+def build_observations(number: int) -> list[dict[str, Any]]:
+    """Builds the four observations of a question about a parcel."""
     shared = {"environment": "default", "level": "DEFAULT", "user_id": "u", "session_id": "s"}
     shared |= {"trace_name": "ask", "tags": ["beta"], "release": "", "status_message": ""}
     question = f"Where is parcel {number}?"
     passages = [{"page_content": TEXT * 12, "metadata": {"id": f"d{n}"}} for n in range(3)]
-    asked = question + "\n".join(passage["page_content"] for passage in passages)
-    chat = [{"role": "system", "content": TEXT * 20}, {"role": "user", "content": asked}]
+    request = question + "\n".join(passage["page_content"] for passage in passages)
+    chat = [{"role": "system", "content": TEXT * 20}, {"role": "user", "content": request}]
 
-    def row(place: int, kind: str, asked: Any, answered: Any, **more: Any) -> dict[str, Any]:
+    def build_row(place: int, kind: str, request: Any, answer: Any, **more: Any) -> dict[str, Any]:
         at = f"2026-10-01 12:{number // 60 % 60:02}:{number % 60:02}.{place}00000"
         return {
             "id": f"o{number:x}-{place}",
@@ -31,8 +31,8 @@ def trace(number: int) -> list[dict[str, Any]]:
             "start_time": at,
             "end_time": at,
             "name": kind.lower(),
-            "input": json.dumps(asked),
-            "output": json.dumps(answered),
+            "input": json.dumps(request),
+            "output": json.dumps(answer),
             "metadata": json.dumps({"resourceAttributes": {"service.name": "shop"}}),
             **shared,
             **more,
@@ -42,16 +42,18 @@ def trace(number: int) -> list[dict[str, Any]]:
     model = {"provided_model_name": "gpt-4o-2024-08-06", "model_parameters": '{"temperature": 0.2}'}
     answer = {"role": "assistant", "content": TEXT * 8}
     return [
-        row(0, "CHAIN", {"question": question}, TEXT * 8),
-        row(1, "RETRIEVER", question, passages),
-        row(2, "TOOL", {"parcel": number}, {"city": "Bonn"}),
-        row(3, "GENERATION", chat, answer, **usage, **model),
+        build_row(0, "CHAIN", {"question": question}, TEXT * 8),
+        build_row(1, "RETRIEVER", question, passages),
+        build_row(2, "TOOL", {"parcel": number}, {"city": "Bonn"}),
+        build_row(3, "GENERATION", chat, answer, **usage, **model),
     ]
 
 
-def write(path: Path) -> int:
-    """Writes a file of traces; its size."""
+def write_file(path: Path) -> int:
+    """Writes a file of traces; returns its size."""
     with path.open("w", encoding="utf-8") as file:
         for number in range(COUNT):
-            file.writelines(json.dumps(row) + "\n" for row in trace(number))
+            file.writelines(
+                json.dumps(build_row) + "\n" for build_row in build_observations(number)
+            )
     return path.stat().st_size

@@ -28,10 +28,10 @@ TEXT = "The parcel left the depot this morning and arrives tomorrow before noon.
 """Repeated with each trace's number: about 1 kB."""
 
 
-def megabytes() -> float:
-    """The most this process has held at once.
+def measure_peak_mb() -> float:
+    """Measures this process's peak memory in megabytes.
 
-    Not `ru_maxrss` where the kernel tells more: that includes what the parent held when it forked.
+    `ru_maxrss` is the fallback, since it includes the parent's memory at the fork.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -40,8 +40,8 @@ def megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def fill(lake: Lake, traces: int) -> None:
-    """One night of different traces of about 1 kB."""
+def write_night(lake: Lake, traces: int) -> None:
+    """Writes one night of different traces of about 1 kB."""
     noon = datetime(2026, 10, 1, 12, tzinfo=UTC)
     with lake.open_writer("traces", NIGHT, "data") as writer:
         for n in range(traces):
@@ -49,14 +49,14 @@ def fill(lake: Lake, traces: int) -> None:
             writer.add(Trace(f"trace-{n:08d}", at, "bench", f"{TEXT} {n}", f"Where is {n}?"))
 
 
-def night(url: str, traces: int) -> dict[str, Any]:
-    """A judge and an assertion over one night, then the same again with nothing to do."""
+def run_night(url: str, traces: int) -> dict[str, Any]:
+    """Runs a judge and an assertion over one night, then again without any work."""
     files = {
         "models.yaml": f"m: {{model: {MODEL}, base_url: '{url}', concurrency: 64}}",
         "apps/bench.yaml": "{app: bench, suite: bench}",
         "suites/bench.yaml": "{suite: bench, dimensions: ["
         "{dimension: kind, question: Kind, check: {judge: kind}, sample: 1.0}, "
-        "{dimension: told, question: Told, check: {assertion: contains, "
+        "{dimension: parcel, question: Parcel, check: {assertion: contains, "
         "params: {values: [parcel]}}}]}",
         "judges/kind.yaml": f"{{judge: kind, asks: Kind, model: m, system: '{SYSTEM}'}}",
     }
@@ -66,20 +66,20 @@ def night(url: str, traces: int) -> dict[str, Any]:
             (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_text(text)
         lake, catalog = Lake(root / "home").open(), load_catalog(root)
-        fill(lake, traces)
-        found: dict[str, Any] = {"before_mb": megabytes()}
+        write_night(lake, traces)
+        figures: dict[str, Any] = {"before_mb": measure_peak_mb()}
         for when in ("first", "again"):
             began, cpu = time.perf_counter(), time.process_time()
             with ledger.open_journal(lake, "bench") as journal:
                 run = runner.ScoringRun(lake, GoldAndLabels.of(root, []), journal)
                 for evaluator in resolution.resolve_app(catalog, "bench"):
-                    done = runner.score_night(run, NightTraces(lake, NIGHT), evaluator)
-                    assert done.passed == traces, done
-                    found[f"{when}_{evaluator.dimension}_mb"] = megabytes()
-            found[f"{when}_s"] = time.perf_counter() - began
-            found[f"{when}_cpu_s"] = time.process_time() - cpu
-    return {**found, "mb": megabytes()}
+                    tally = runner.score_night(run, NightTraces(lake, NIGHT), evaluator)
+                    assert tally.passed == traces, tally
+                    figures[f"{when}_{evaluator.dimension}_mb"] = measure_peak_mb()
+            figures[f"{when}_s"] = time.perf_counter() - began
+            figures[f"{when}_cpu_s"] = time.process_time() - cpu
+    return {**figures, "mb": measure_peak_mb()}
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(night(sys.argv[1], int(sys.argv[2]))) + "\n")
+    sys.stdout.write(json.dumps(run_night(sys.argv[1], int(sys.argv[2]))) + "\n")

@@ -1,4 +1,4 @@
-"""The shared benchmark's server and runners, where they are at hand, each a process of its own.
+"""The shared benchmark's server and runners, where they are present, each a process of its own.
 
 Nothing here measures our own runner; where the folder is absent there are no peers.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 SHARED = Path(__file__).parents[2].joinpath("..", "shared", "bench").resolve()
-AT_HAND = (SHARED / "fakeai.py").exists()
+IS_PRESENT = (SHARED / "fakeai.py").exists()
 
 
 class Measured(NamedTuple):
@@ -33,8 +33,8 @@ class Measured(NamedTuple):
 
 
 @contextlib.contextmanager
-def server(latency_ms: float) -> Iterator[str]:
-    """The shared server, as a process of its own."""
+def start_server(latency_ms: float) -> Iterator[str]:
+    """Starts the shared server in a process of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -46,7 +46,7 @@ def server(latency_ms: float) -> Iterator[str]:
         try:
             for _ in range(400):
                 with contextlib.suppress(OSError):
-                    stats(url)
+                    read_stats(url)
                     break
                 time.sleep(0.05)
             yield url
@@ -54,31 +54,33 @@ def server(latency_ms: float) -> Iterator[str]:
             process.kill()
 
 
-def stats(url: str, reset: bool = False) -> dict[str, Any]:
-    """What the server has seen; with a reset it forgets it."""
-    address = f"{url}/{'reset' if reset else 'stats'}"
+def read_stats(url: str, reset: bool = False) -> dict[str, Any]:
+    """Reads the server's counts; a reset sets them to zero."""
+    address = f"{url}/{'reset' if reset else 'read_stats'}"
     with urllib.request.urlopen(address, b"{}" if reset else None, 20) as answer:  # noqa: S310
         return json.load(answer)
 
 
-def measured(command: list[str], url: str, calls: int, environment: dict[str, str]) -> Measured:
-    """Runs a client and reads what the server saw of it."""
-    stats(url, reset=True)
+def measure_command(
+    command: list[str], url: str, calls: int, environment: dict[str, str]
+) -> Measured:
+    """Runs a client and reads the server's counts of it."""
+    read_stats(url, reset=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seen = stats(url)
-    assert seen["ok"] == calls, seen
+    stats = read_stats(url)
+    assert stats["ok"] == calls, stats
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Measured(seen["window_s"], cpu)
+    return Measured(stats["window_s"], cpu)
 
 
-def peer(name: str, url: str, calls: int, concurrency: int) -> Measured:
-    """One of the shared runners, such as `raw`, `aiohttp` or `openai`."""
+def measure_peer(name: str, url: str, calls: int, concurrency: int) -> Measured:
+    """Measures one of the shared runners, such as `raw`, `aiohttp` or `openai`."""
     with tempfile.TemporaryDirectory() as folder:
         traces = Path(folder, "traces.jsonl")
-        made = [sys.executable, str(SHARED / "gen_traces.py"), str(traces), str(calls)]
-        subprocess.run(made, check=True)
+        command = [sys.executable, str(SHARED / "gen_traces.py"), str(traces), str(calls)]
+        subprocess.run(command, check=True)
         environment = {
             "BASE_URL": f"{url}/v1",
             "N": str(calls),
@@ -90,4 +92,4 @@ def peer(name: str, url: str, calls: int, concurrency: int) -> Measured:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         command = [sys.executable, str(SHARED / "runners" / f"r_{name}.py")]
-        return measured(command, url, calls, environment)
+        return measure_command(command, url, calls, environment)

@@ -1,4 +1,4 @@
-"""Promises of readable text: nothing hidden stays hidden, and no two file names become one."""
+"""Promises of readable text: hidden characters are shown, and no two file names become one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evals.readable import make_name_readable, make_readable, shorten_model, sho
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("\x1b]0;x\x07", r"\x1b]0;x\x07"),
         ("two\nlines\r\t", r"two\nlines\r\t"),
@@ -23,33 +23,33 @@ from evals.readable import make_name_readable, make_readable, shorten_model, sho
         (os.fsdecode(b"caf\xe9"), r"caf\xe9"),
     ],
 )
-def test_what_is_hidden_is_spelled_out(text: str, shown: str) -> None:
-    """Controls, breaks, what reorders or shows nothing, and what no UTF-8 holds are escapes."""
-    assert make_readable(text) == shown
+def test_hidden_characters_are_escaped(text: str, expected: str) -> None:
+    """Controls, line breaks, invisible and reordering characters and bad bytes are escaped."""
+    assert make_readable(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "a [b] \\ c", "Grüße 你好 שלום", "👩‍👩‍👧 क्‍ष"])
-def test_ordinary_text_stays(text: str) -> None:
-    """Letters of any script, joined emoji and brackets are as they were."""
+def test_ordinary_text_is_unchanged(text: str) -> None:
+    """Letters of any script, joined emoji and brackets are not escaped."""
     assert make_readable(text) == text
 
 
 @given(st.lists(st.binary(min_size=1, max_size=6), min_size=2, max_size=2, unique=True))
 def test_two_names_stay_two(names: list[bytes]) -> None:
     """Whatever bytes two files are named by, their readable names differ and are UTF-8."""
-    one, other = (make_name_readable(os.fsdecode(name)) for name in names)
-    assert one != other
-    assert one.encode()
+    first, second = (make_name_readable(os.fsdecode(name)) for name in names)
+    assert first != second
+    assert first.encode()
 
 
-def test_a_name_that_looks_escaped_is_not_taken_for_another() -> None:
-    """A byte that is not UTF-8, the character of that number, and the escape typed out differ."""
+def test_a_name_that_looks_escaped_stays_distinct() -> None:
+    """A byte that is not UTF-8, the character of that number and a typed escape differ."""
     names = [os.fsdecode(b"\x9b"), "\x9b", r"\x9b", r"\u009b"]
     assert len({make_name_readable(name) for name in names}) == len(names)
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "expected"),
     [
         ("accounts/fireworks/models/llama-v3p1-8b-instruct", "llama-v3p1-8b-instruct"),
         (
@@ -69,13 +69,13 @@ def test_a_name_that_looks_escaped_is_not_taken_for_another() -> None:
         ("", ""),
     ],
 )
-def test_a_provider_s_path_of_a_model_is_shown_short(name: str, shown: str) -> None:
-    """A vendor's prefix stays, and so does the word before an id that says nothing."""
-    assert shorten_model(name) == shown
+def test_a_provider_s_path_of_a_model_is_shortened(name: str, expected: str) -> None:
+    """A vendor's prefix remains, and so does the word before a bare numeric id."""
+    assert shorten_model(name) == expected
 
 
-def test_two_models_of_one_short_name_are_shown_whole() -> None:
-    """Or a change from one to the other would read as none; other fields' values stay."""
+def test_two_models_of_one_short_name_are_not_shortened() -> None:
+    """A change from one to the other stays visible; values of other fields are unchanged."""
     old, new = "projects/a/models/gemini", "projects/b/models/gemini"
     assert shorten_values([old, new, None, "models/x"]) == {old: old, new: new, "models/x": "x"}
     assert shorten_values([old], "prompt_version") == {old: old}

@@ -1,4 +1,4 @@
-"""What the one spelling of a value promises: it is the same whoever writes it."""
+"""Promises of the canonical encoding: equal values have equal bytes."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ VALUES = st.recursive(
 
 
 @given(VALUES | st.dictionaries(st.integers(), FLOATS) | st.lists(FLOATS).map(tuple))
-def test_a_value_is_spelled_as_python_spells_it(value: object) -> None:
-    """Floats of any size, half surrogate pairs, large integers and keys that are numbers too."""
+def test_the_encoding_is_that_of_pythons_json(value: object) -> None:
+    """It is so for any float, half surrogate pairs, large integers and numeric keys."""
     plain = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert encode_canonical(value) == plain.encode("utf-8", "surrogatepass")
 
 
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": {"b": [float("nan")]}}])
-def test_what_is_no_number_is_refused(value: object) -> None:
-    """It is not written as null: nothing known is another thing."""
+def test_nan_and_infinity_are_refused(value: object) -> None:
+    """They are never encoded as null, which means an unknown value."""
     with pytest.raises(ValueError, match="not JSON compliant"):
         encode_canonical(value)
 
 
-def test_a_moment_has_no_spelling_of_its_own() -> None:
-    """Whoever hashes one says how it is written."""
+def test_a_datetime_is_refused() -> None:
+    """The caller has to format a time before it is encoded."""
     from datetime import UTC, datetime
 
     with pytest.raises(TypeError):

@@ -87,7 +87,7 @@ def run_command(*command: str | Path, cwd: Path = ROOT) -> CommandResult:
 
 def run_andon(*words: str | Path, cwd: Path = ROOT) -> CommandResult:
     """Runs `andon` with these words."""
-    return run_command(*warm.andon(), *words, cwd=cwd)
+    return run_command(*warm.build_command(), *words, cwd=cwd)
 
 
 def kill_group(process: subprocess.Popen[str]) -> bool:
@@ -128,7 +128,9 @@ class Team:
 
     def start(self, *words: str | Path, cold: bool = False) -> subprocess.Popen[str]:
         """Starts a command over the team's folders; `cold`: it imports everything itself."""
-        return start_command(*(COLD if cold else warm.andon()), *self.build_arguments(*words))
+        return start_command(
+            *(COLD if cold else warm.build_command()), *self.build_arguments(*words)
+        )
 
     def start_nightly(self, *words: str | Path, cold: bool = False) -> subprocess.Popen[str]:
         """Starts a nightly over the team's inbox that prints JSON."""

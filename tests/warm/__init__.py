@@ -1,8 +1,8 @@
 """`andon` from a process that has imported everything: each command is a fork of it.
 
 A command is still a process of its own, with its own folder, environment, pipes and exit code;
-who started it passes signals on to it, and it dies with them. What a cold start imports, and when,
-is `test_imports`' and `test_cli`'s.
+its client passes signals on to it, and it dies with the client. What a cold start imports, and
+when, is tested in `test_imports` and `test_cli`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-ASK = Path(__file__).with_name("ask.py")
+CLIENT = Path(__file__).with_name("client.py")
 
 
 class Server(NamedTuple):
@@ -33,8 +33,8 @@ class Server(NamedTuple):
 
 
 @functools.cache
-def server() -> Server:
-    """The server of this process, started once; it ends with this process."""
+def start_server() -> Server:
+    """Starts the server of this process once; it ends with this process."""
     socket = Path(tempfile.mkdtemp(prefix="andon-warm-")) / "socket"
     command = [sys.executable, "-m", "tests.warm.serve", str(socket)]
     process = subprocess.Popen(
@@ -46,6 +46,6 @@ def server() -> Server:
     return Server(process, socket)
 
 
-def andon() -> list[str]:
-    """A command line that does what `andon` does, with the words that follow."""
-    return [sys.executable, "-I", "-S", str(ASK), str(server().socket)]
+def build_command() -> list[str]:
+    """Builds a command line that runs `andon` with the words that follow."""
+    return [sys.executable, "-I", "-S", str(CLIENT), str(start_server().socket)]

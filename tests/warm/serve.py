@@ -1,4 +1,4 @@
-"""The warm server: imports what a night needs, then forks itself for each command asked of it.
+"""The warm server: imports what a night needs, then forks itself for each command.
 
 The packages of `orchestration` are left to the command: they look at its folder as they load.
 """
@@ -26,14 +26,14 @@ HEAVY = (
 APART = ("evals.experiments.demo_recording", "evals.models.embedded")
 
 
-def load() -> None:
-    """Imports everything, and makes what Great Expectations makes once a process."""
+def load_modules() -> None:
+    """Imports everything, and builds what Great Expectations builds once a process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in HEAVY:
             importlib.import_module(name)
-        found = pkgutil.walk_packages(importlib.import_module("evals").__path__, "evals.")
-        for module in found:
+        packages = pkgutil.walk_packages(importlib.import_module("evals").__path__, "evals.")
+        for module in packages:
             if not module.name.startswith(APART):
                 importlib.import_module(module.name)
         importlib.import_module("evals.validation.expectations").build_batch_definition()
@@ -43,86 +43,88 @@ def load() -> None:
 
 
 def serve(address: str) -> list[str]:
-    """Forks for each who asks, until standard input ends; the words, in the fork."""
+    """Forks for each client until standard input ends; returns the words in the fork."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(address)
     listener.listen(16)
-    ready = selectors.DefaultSelector()
-    ready.register(listener, selectors.EVENT_READ)
-    ready.register(0, selectors.EVENT_READ)
+    selector = selectors.DefaultSelector()
+    selector.register(listener, selectors.EVENT_READ)
+    selector.register(0, selectors.EVENT_READ)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while True:
-        for key, _ in ready.select():
+        for key, _ in selector.select():
             if key.fileobj == 0:
                 os._exit(0)
             elif key.fileobj is listener:
-                words = accept(listener, ready)
+                words = fork_command(listener, selector)
                 if words is not None:
                     return words
-            elif key.fd in ready.get_map():
-                end(ready, *key.data)
+            elif key.fd in selector.get_map():
+                end_command(selector, *key.data)
 
 
-def accept(listener: socket.socket, ready: selectors.BaseSelector) -> list[str] | None:
-    """One fork: the words in it, None in the server."""
-    asker, _ = listener.accept()
-    body, pipes, _, _ = socket.recv_fds(asker, 1 << 20, 3)
-    if not body:  # killed before it had asked
-        asker.close()
+def fork_command(listener: socket.socket, selector: selectors.BaseSelector) -> list[str] | None:
+    """Forks once; returns the words in the fork and None in the server."""
+    client, _ = listener.accept()
+    body, pipes, _, _ = socket.recv_fds(client, 1 << 20, 3)
+    if not body:  # killed before it sent a command
+        client.close()
         return None
-    asked = json.loads(body)
+    command = json.loads(body)
     child = os.fork()
     if child == 0:
         listener.close()
-        asker.close()
-        ready.close()
-        become(asked, pipes)
-        return asked["words"]
-    asker.send(str(child).encode())
+        client.close()
+        selector.close()
+        take_over(command, pipes)
+        return command["words"]
+    client.send(str(child).encode())
     for pipe in pipes:
         os.close(pipe)
-    ended = os.pidfd_open(child)
-    about = (child, ended, asker)
-    ready.register(ended, selectors.EVENT_READ, about)
-    ready.register(asker, selectors.EVENT_READ, about)
+    exit_handle = os.pidfd_open(child)
+    registration = (child, exit_handle, client)
+    selector.register(exit_handle, selectors.EVENT_READ, registration)
+    selector.register(client, selectors.EVENT_READ, registration)
     return None
 
 
-def become(asked: dict[str, Any], pipes: list[int]) -> None:
-    """Takes over the folder, environment and pipes of who asked, in a session of its own."""
+def take_over(command: dict[str, Any], pipes: list[int]) -> None:
+    """Takes over the client's folder, environment and pipes, in a session of its own."""
     os.setsid()
     for number, pipe in enumerate(pipes):
         os.dup2(pipe, number)
         os.close(pipe)
-    os.chdir(asked["folder"])
+    os.chdir(command["folder"])
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    sys.argv = ["andon", *asked["words"]]
+    os.environ.update(command["environment"])
+    sys.argv = ["andon", *command["words"]]
 
 
-def end(ready: selectors.BaseSelector, child: int, ended: int, asker: socket.socket) -> None:
-    """Tells who asked how it ended; if they have gone, it goes as they did."""
-    ready.unregister(ended)
-    ready.unregister(asker)
-    if not over(child):
+def end_command(
+    selector: selectors.BaseSelector, child: int, exit_handle: int, client: socket.socket
+) -> None:
+    """Sends a command's exit code to its client; kills the command if the client has gone."""
+    selector.unregister(exit_handle)
+    selector.unregister(client)
+    if not has_ended(child):
         with contextlib.suppress(ProcessLookupError):  # it may lead no group yet
             os.killpg(child, signal.SIGKILL)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     else:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        asker.send(str(code).encode())
-    os.close(ended)
-    asker.close()
+        client.send(str(code).encode())
+    os.close(exit_handle)
+    client.close()
 
 
-def over(child: int) -> bool:
-    """Whether it has ended, not yet waited for."""
+def has_ended(child: int) -> bool:
+    """Whether a process has ended and is not yet reaped."""
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 if __name__ == "__main__":
-    load()
-    asked_for = serve(sys.argv[1])
-    importlib.import_module("orchestration.cli.main").run(asked_for)
+    load_modules()
+    words = serve(sys.argv[1])
+    importlib.import_module("orchestration.cli.main").run(words)

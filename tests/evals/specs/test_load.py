@@ -23,8 +23,8 @@ FILES = {
 AGAIN = "  - dimension: greets\n    question: Again?\n    check: {assertion: valid_json}\n"
 
 
-def load(root: Path, **files: str) -> Catalog:
-    """Loads a catalog of some files beside the good ones; their names with `__` for a slash."""
+def load_files(root: Path, **files: str) -> Catalog:
+    """Loads a catalog of the good files and some others; `__` in a name is a slash."""
     named = {name.replace("__", "/").replace("_yml", ".yml"): text for name, text in files.items()}
     for name, text in {**FILES, **named}.items():
         path = root / (name if "." in name else f"{name}.yaml")
@@ -34,16 +34,16 @@ def load(root: Path, **files: str) -> Catalog:
     return load_catalog(root)
 
 
-def broken_messages(catalog: Catalog) -> dict[str, tuple[str, ...]]:
-    """The messages of each application that a problem stops."""
-    return {name: one.messages for name, one in catalog.broken.items()}
+def list_messages(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Lists the messages of each application that a problem stops."""
+    return {name: problem.messages for name, problem in catalog.broken.items()}
 
 
 def test_two_dimensions_of_one_name_stop_their_application(tmp_path: Path) -> None:
     """The message names the line of each; the other application is evaluated."""
-    catalog = load(tmp_path, suites__chat=FILES["suites/chat.yaml"] + AGAIN)
+    catalog = load_files(tmp_path, suites__chat=FILES["suites/chat.yaml"] + AGAIN)
     assert list(catalog.apps) == ["other"]
-    (message,) = broken_messages(catalog)["chat"]
+    (message,) = list_messages(catalog)["chat"]
     assert f"{tmp_path}/suites/chat.yaml:6: dimensions.1.dimension" in message
     assert "declared on line 3 already" in message
 
@@ -55,56 +55,58 @@ def test_two_dimensions_of_one_name_stop_their_application(tmp_path: Path) -> No
         ("- {slice: long, keyword: a}\n- {slice: long, keyword: b, apps: [chat]}\n", {"chat"}),
     ],
 )
-def test_two_slices_of_one_name_stop_whom_they_share(
+def test_two_slices_of_one_name_stop_their_shared_applications(
     tmp_path: Path, slices: str, stopped: set[str]
 ) -> None:
     """Slices of different applications may have one name."""
     try:
-        found = set(broken_messages(load(tmp_path, slices=slices)))
+        stopped_apps = set(list_messages(load_files(tmp_path, slices=slices)))
     except CatalogError:  # every application is stopped
-        found = {"chat", "other"}
-    assert found == stopped
+        stopped_apps = {"chat", "other"}
+    assert stopped_apps == stopped
     apart = "- {slice: s, keyword: a, apps: [chat]}\n- {slice: s, keyword: b, apps: [other]}\n"
-    assert len(load(tmp_path, slices=apart).slices) == 2
+    assert len(load_files(tmp_path, slices=apart).slices) == 2
 
 
 def test_a_slice_is_not_called_all(tmp_path: Path) -> None:
-    """The whole night has that name."""
+    """The name `all` is reserved for the whole night."""
     with pytest.raises(CatalogError, match=r"slices.yaml:1: .*`all` names the whole night"):
-        load(tmp_path, slices="- {slice: all, keyword: a}\n")
+        load_files(tmp_path, slices="- {slice: all, keyword: a}\n")
 
 
 @pytest.mark.parametrize("name", ["slices_yml", "suites__chat_yml"])
-def test_a_file_that_would_not_be_read_is_refused(tmp_path: Path, name: str) -> None:
-    """`.yml` beside `.yaml` looks like a part of the catalog."""
+def test_a_yml_file_is_refused(tmp_path: Path, name: str) -> None:
+    """The error asks to rename `.yml` to `.yaml`."""
     with pytest.raises(CatalogError, match=r"\.yml:1: .*rename it to \w+\.yaml"):
-        load(tmp_path, **{name: "- {}\n"})
+        load_files(tmp_path, **{name: "- {}\n"})
 
 
 def test_an_application_in_a_yml_file_stops_alone(tmp_path: Path) -> None:
-    """The others are evaluated."""
-    catalog = load(tmp_path, apps__third_yml="app: third\n")
-    assert set(broken_messages(catalog)) == {"third"}
+    """The other applications are evaluated."""
+    catalog = load_files(tmp_path, apps__third_yml="app: third\n")
+    assert set(list_messages(catalog)) == {"third"}
 
 
 def test_an_inbox_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`~` and variables are a shell's habit; a path begins at the catalog."""
+    """`~` and variables are expanded, and a relative path begins at the catalog."""
     monkeypatch.setenv("HOME", "/somewhere")
     monkeypatch.setenv("BUCKET", "exports")
-    assert load(tmp_path, catalog="inbox: ~/in\n").inbox == Path("/somewhere/in")
-    assert load(tmp_path, catalog="inbox: ${BUCKET}/in\n").inbox == tmp_path / "exports" / "in"
-    assert load(tmp_path, catalog="inbox: s3://${BUCKET}/in\n").inbox == "s3://exports/in"
+    assert load_files(tmp_path, catalog="inbox: ~/in\n").inbox == Path("/somewhere/in")
+    assert (
+        load_files(tmp_path, catalog="inbox: ${BUCKET}/in\n").inbox == tmp_path / "exports" / "in"
+    )
+    assert load_files(tmp_path, catalog="inbox: s3://${BUCKET}/in\n").inbox == "s3://exports/in"
     with pytest.raises(CatalogError, match=r"catalog.yaml:1: inbox: \$\{NOPE\} is not set"):
-        load(tmp_path, catalog="inbox: ${NOPE}/in\n")
+        load_files(tmp_path, catalog="inbox: ${NOPE}/in\n")
 
 
-def test_a_catalogs_inbox_has_to_be_there(tmp_path: Path) -> None:
+def test_a_catalogs_inbox_has_to_exist(tmp_path: Path) -> None:
     """A run that would read nothing is refused, by file, line and key."""
-    catalog = load(tmp_path, catalog="title: t\ninbox: in\n")
+    catalog = load_files(tmp_path, catalog="title: t\ninbox: in\n")
     with pytest.raises(CatalogError, match=r"catalog.yaml:2: inbox: .*/in does not exist"):
         catalog.require_inbox()
     (tmp_path / "in").mkdir()
     catalog.require_inbox()
-    load(tmp_path, catalog="inbox: 'in/*.jsonl'\n").require_inbox()
-    load(tmp_path, catalog="inbox: s3://bucket/in\n").require_inbox()
-    load(tmp_path).require_inbox()
+    load_files(tmp_path, catalog="inbox: 'in/*.jsonl'\n").require_inbox()
+    load_files(tmp_path, catalog="inbox: s3://bucket/in\n").require_inbox()
+    load_files(tmp_path).require_inbox()

@@ -1,4 +1,4 @@
-"""What is promised of Langfuse's, LangSmith's and OpenAI's files beyond their golden ones."""
+"""Promises of Langfuse's, LangSmith's and OpenAI's files beyond their golden ones."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from evals.traces.spans.spans import SpanStore
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def read(path: Path, **options: Any) -> list[Any]:
-    """Everything a file yields."""
+def read_all(path: Path, **options: Any) -> list[Any]:
+    """Reads everything in a file."""
     return list(reader.read_file(path, mappings={}, **options))
 
 
-def write(folder: Path, *rows: Any, name: str = "export.jsonl") -> Path:
-    """A file with one JSON row a line."""
+def write_rows(folder: Path, *rows: Any, name: str = "export.jsonl") -> Path:
+    """Writes a file with one JSON row a line."""
     path = folder / name
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     return path
 
 
-def observation(trace: int, number: int, **more: Any) -> dict[str, Any]:
-    """A row of the blob export."""
+def build_observation(trace: int, number: int, **more: Any) -> dict[str, Any]:
+    """Builds a row of the blob export."""
     return {
         "id": f"o-{trace}-{number}",
         "trace_id": f"t-{trace}",
@@ -52,19 +52,19 @@ def observation(trace: int, number: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def shuffled(traces: int) -> list[dict[str, Any]]:
-    """The rows of some traces, as an export has them: in no order."""
-    rows = [observation(trace, number) for trace in range(traces) for number in range(3)]
+def shuffle_observations(traces: int) -> list[dict[str, Any]]:
+    """Builds the rows of some traces in random order, as an export has them."""
+    rows = [build_observation(trace, number) for trace in range(traces) for number in range(3)]
     random.Random(1).shuffle(rows)
     return rows
 
 
 def test_observations_in_parquet_and_json_are_the_same_traces(tmp_path: Path) -> None:
-    """Wherever the rows of one trace stand; times are those of start and end, never `latency`."""
-    rows = shuffled(40)
+    """Rows may be in any order; times come from start and end, and never from `latency`."""
+    rows = shuffle_observations(40)
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "noname")
-    fast = {row.trace_id: row for row in read(tmp_path / "noname", app="chat")}
-    slow = {row.trace_id: row for row in read(write(tmp_path, *rows), app="chat")}
+    fast = {row.trace_id: row for row in read_all(tmp_path / "noname", app="chat")}
+    slow = {row.trace_id: row for row in read_all(write_rows(tmp_path, *rows), app="chat")}
     assert len(fast) == len(slow) == 40
     for key, trace in fast.items():
         assert isinstance(trace, Trace)
@@ -75,118 +75,118 @@ def test_observations_in_parquet_and_json_are_the_same_traces(tmp_path: Path) ->
         assert len(trace.steps) == 2
 
 
-def test_a_warning_and_cached_tokens_are_kept_beside_the_sums(tmp_path: Path) -> None:
-    """They have no field; what the fields say is not said again."""
+def test_a_warning_and_cached_tokens_are_read_beside_the_sums(tmp_path: Path) -> None:
+    """They are attributes, since they have no field; values with a field are not repeated."""
     usage = {"input": 7, "input_cached_tokens": 3, "output": 2, "total": 12}
     plain = {"input": 7, "output": 2, "total": 9}
     rows = [
-        observation(1, 1, type="GENERATION", usage_details=usage, level="WARNING"),
-        observation(2, 1, type="GENERATION", usage_details=plain, level="DEFAULT"),
+        build_observation(1, 1, type="GENERATION", usage_details=usage, level="WARNING"),
+        build_observation(2, 1, type="GENERATION", usage_details=plain, level="DEFAULT"),
     ]
-    one, other = read(write(tmp_path, *rows), app="shop")
-    assert (one.tokens_in, one.tokens_out) == (10, 2)
-    (step,), (plainer,) = one.steps, other.steps
+    first, second = read_all(write_rows(tmp_path, *rows), app="shop")
+    assert (first.tokens_in, first.tokens_out) == (10, 2)
+    (step,), (plainer,) = first.steps, second.steps
     assert step["attributes"] == {"usage_details": usage, "level": "WARNING"}
     assert "attributes" not in plainer
 
 
-def test_what_is_too_much_to_hold_waits_on_disk(
+def test_a_large_export_is_buffered_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same traces, and no file is left behind."""
-    path = write(tmp_path, *shuffled(60))
-    in_memory = {row.trace_id: row for row in read(path, app="chat")}
+    """The traces are the same, and no file is left behind."""
+    path = write_rows(tmp_path, *shuffle_observations(60))
+    in_memory = {row.trace_id: row for row in read_all(path, app="chat")}
     monkeypatch.setattr(langfuse, "SpanStore", functools.partial(SpanStore, 2000))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    spilled = {row.trace_id: row for row in read(path, app="chat")}
+    spilled = {row.trace_id: row for row in read_all(path, app="chat")}
     assert spilled == in_memory
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_patch_may_come_before_its_post(tmp_path: Path) -> None:
-    """Lines of a log are in the order of the network."""
+    """Both orders yield the same trace."""
     lines = (GOLDEN / "langsmith_posts.jsonl").read_text().splitlines()[:2]
     path = tmp_path / "runs.jsonl"
-    found = []
+    items = []
     for order in (lines, lines[::-1]):
         path.write_text("\n".join(order))
-        found += read(path, app="chat")
-    assert [type(row) for row in found] == [Trace, Trace]
-    assert (found[0].input, found[0].output, found[0].latency_ms) == ("howdy", "Howdy!", 1500.0)
-    assert hash_trace(found[0], b"") == hash_trace(found[1], b"")
+        items += read_all(path, app="chat")
+    assert [type(row) for row in items] == [Trace, Trace]
+    assert (items[0].input, items[0].output, items[0].latency_ms) == ("howdy", "Howdy!", 1500.0)
+    assert hash_trace(items[0], b"") == hash_trace(items[1], b"")
 
 
-def test_what_a_person_would_have_answered_is_in_the_label_s_note(tmp_path: Path) -> None:
-    """Feedback of LangSmith may carry a correction beside its comment."""
-    said = {"run_id": "r", "trace_id": "r", "key": "right", "score": 0, "comment": "No."}
-    path = write(tmp_path, {**said, "correction": {"answer": "Bonn"}}, said)
-    notes = [label.critique for label in read(path)]
+def test_a_correction_is_in_the_label_s_critique(tmp_path: Path) -> None:
+    """LangSmith's correction is appended to the feedback's comment."""
+    feedback = {"run_id": "r", "trace_id": "r", "key": "right", "score": 0, "comment": "No."}
+    path = write_rows(tmp_path, {**feedback, "correction": {"answer": "Bonn"}}, feedback)
+    notes = [label.critique for label in read_all(path)]
     assert notes == ['No.; correction: {"answer":"Bonn"}', "No."]
 
 
 def test_children_nested_in_their_run_are_steps(tmp_path: Path) -> None:
-    """As LangSmith's tools write a run that was loaded with its children."""
+    """A run as LangSmith's tools write it with its children is one trace."""
     child = {"id": "b", "run_type": "tool", "name": "track", "inputs": {"id": 7}}
     child |= {"start_time": "2026-10-01T12:00:00", "end_time": "2026-10-01T12:00:01"}
     run = {**child, "id": "a", "run_type": "chain", "trace_id": "a", "child_runs": [child]}
     run |= {"inputs": {"question": "Where?"}, "outputs": {"output": "In Bonn."}}
-    (trace,) = read(write(tmp_path, run), app="chat")
+    (trace,) = read_all(write_rows(tmp_path, run), app="chat")
     assert (trace.input, trace.output) == ("Where?", "In Bonn.")
     assert [(step["kind"], step["name"]) for step in trace.steps] == [("tool", "track")]
 
 
 def test_a_batch_output_without_its_input_still_has_answers(tmp_path: Path) -> None:
-    """What was asked is null; beside its input it is known, and the input has no rows."""
-    output, asked = (GOLDEN / f"openai_batch_{name}.jsonl" for name in ("output", "input"))
+    """Its traces have no input; beside the input file they have, and that file has no rows."""
+    output, requests = (GOLDEN / f"openai_batch_{name}.jsonl" for name in ("output", "input"))
     (tmp_path / output.name).write_bytes(output.read_bytes())
-    alone = read(tmp_path / output.name, app="chat")[0]
+    alone = read_all(tmp_path / output.name, app="chat")[0]
     assert (alone.input, alone.messages, alone.output) == ("", (), "Bonn.")
-    (tmp_path / asked.name).write_bytes(asked.read_bytes())
-    beside = read(tmp_path / output.name, app="chat")[0]
+    (tmp_path / requests.name).write_bytes(requests.read_bytes())
+    beside = read_all(tmp_path / output.name, app="chat")[0]
     assert (beside.trace_id, beside.input, beside.output) == (alone.trace_id, "Where?", "Bonn.")
-    assert read(tmp_path / asked.name, app="chat") == []
+    assert read_all(tmp_path / requests.name, app="chat") == []
 
 
 def test_a_batch_input_alone_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    """A request without a response is no trace."""
-    path = tmp_path / "asked.jsonl"
+    """A request without a response is never a trace."""
+    path = tmp_path / "requests.jsonl"
     path.write_bytes((GOLDEN / "openai_batch_input.jsonl").read_bytes())
-    (refusal,) = read(path, app="chat")
+    (refusal,) = read_all(path, app="chat")
     assert refusal.code == "no-response"
     assert "output file beside" in refusal.reason
 
 
 def test_nothing_of_a_logged_response_is_lost(tmp_path: Path) -> None:
-    """Thoughts, a provider's own tools with their results, and the answers beside the first."""
+    """Reasoning, built-in tools with their results, and further choices are read."""
     thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Look it up."}]}
-    found = [{"file_id": "f", "text": "in Bonn"}]
-    search = {"type": "file_search_call", "id": "s", "queries": ["parcel"], "results": found}
+    items = [{"file_id": "f", "text": "in Bonn"}]
+    search = {"type": "file_search_call", "id": "s", "queries": ["parcel"], "results": items}
     text = {"type": "message", "role": "assistant"}
     text["content"] = [{"type": "output_text", "text": "In Bonn."}]
     tools = [{"type": "file_search"}]
     response = {"id": "r", "object": "response", "output": [thought, search, text]}
-    asked = {"model": "gpt-a", "input": "Where?", "tools": tools}
+    request = {"model": "gpt-a", "input": "Where?", "tools": tools}
     choices = [{"index": n, "message": {"role": "assistant", "content": f"{n}"}} for n in range(2)]
     chat = {"id": "c", "object": "chat.completion", "choices": choices}
     beside = {"timestamp": "2026-10-01T12:00:00Z"}
-    path = write(
+    path = write_rows(
         tmp_path,
-        {**beside, "request": asked, "response": response},
+        {**beside, "request": request, "response": response},
         {**beside, "request": {"model": "gpt-a", "messages": []}, "response": chat},
     )
-    one, other = read(path, app="shop")
-    assert one.output == "In Bonn."
-    call, tool = one.steps
+    first, second = read_all(path, app="shop")
+    assert first.output == "In Bonn."
+    call, tool = first.steps
     assert call["reasoning"] == "Look it up."
-    assert (tool["name"], json.loads(tool["output"])) == ("file_search", found)
-    assert one.versions == {"tools": digest(tools, 12)}
-    assert (other.output, other.metadata["choices"]) == ("0", choices[1:])
+    assert (tool["name"], json.loads(tool["output"])) == ("file_search", items)
+    assert first.versions == {"tools": digest(tools, 12)}
+    assert (second.output, second.metadata["choices"]) == ("0", choices[1:])
 
 
 def test_a_mapping_names_the_application_of_a_products_traces(tmp_path: Path) -> None:
-    """By a constant, or by a path into what the product keeps in metadata."""
-    row = observation(1, 0, metadata=json.dumps({"team": {"name": "care"}}))
-    path = write(tmp_path, row)
+    """The name comes from a constant, or from a path into the product's metadata."""
+    row = build_observation(1, 0, metadata=json.dumps({"team": {"name": "care"}}))
+    path = write_rows(tmp_path, row)
     constant = {"it": Mapping(constants={"app": "shop"})}
     nested = {"it": Mapping(columns={"app": "steps.0.app"}, constants={"app": "rest"})}
     assert [trace.app for trace in reader.read_file(path, mappings=constant)] == ["shop"]
@@ -197,11 +197,11 @@ def test_a_mapping_names_the_application_of_a_products_traces(tmp_path: Path) ->
 
 
 def test_a_refused_trace_can_be_read_again(tmp_path: Path) -> None:
-    """What quarantine keeps of rows that stood apart is one row of a format that is read."""
-    (refused,) = read(write(tmp_path, *[observation(1, n) for n in range(3)]))
+    """Quarantine stores its scattered rows as one row of a readable format."""
+    (refused,) = read_all(write_rows(tmp_path, *[build_observation(1, n) for n in range(3)]))
     path = tmp_path / "again.jsonl"
     path.write_bytes(refused.raw)
-    (trace,) = read(path, app="chat")
+    (trace,) = read_all(path, app="chat")
     assert (trace.trace_id, trace.input, trace.output) == ("t-1", "question 1", "answer 1")
     assert len(trace.steps) == 2
 
@@ -215,41 +215,41 @@ def test_a_refused_trace_can_be_read_again(tmp_path: Path) -> None:
     ],
 )
 def test_hostile_rows_are_refused_singly(tmp_path: Path, change: str, code: str) -> None:
-    """The observations around them are kept."""
-    good = [json.dumps(observation(n, 0)) for n in range(2)]
-    bad = json.dumps({**observation(7, 0), "name": "x"}).replace('"name": "x"', change)
+    """The observations around them are read."""
+    good = [json.dumps(build_observation(n, 0)) for n in range(2)]
+    bad = json.dumps({**build_observation(7, 0), "name": "x"}).replace('"name": "x"', change)
     path = tmp_path / "export.jsonl"
     path.write_text("\n".join([good[0], bad, good[1]]))
-    refusal, *traces = read(path, app="chat")
+    refusal, *traces = read_all(path, app="chat")
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.source_line) == (code, 2)
     assert [trace.trace_id for trace in traces] == ["t-0", "t-1"]
 
 
-def test_harm_within_values_harms_nobody(tmp_path: Path) -> None:
-    """Deep JSON in a text, parents in a ring, ids with paths, a hundred thousand attributes."""
+def test_hostile_values_harm_no_other_row(tmp_path: Path) -> None:
+    """Deep JSON, cyclic parents, ids with paths and a hundred thousand attributes are read."""
     deep = "[" * 5000 + "]" * 5000
     many = {f"k{n}": n for n in range(100_000)}
     rows = [
-        observation(1, 0, input=deep, output="{" * 300, metadata=deep),
-        observation(2, 0, parent_observation_id="o-2-1"),
-        observation(2, 1),
-        observation(3, 0, trace_id="../../etc/passwd", session_id="..\\..\\x"),
-        observation(4, 0, metadata=json.dumps(many)),
+        build_observation(1, 0, input=deep, output="{" * 300, metadata=deep),
+        build_observation(2, 0, parent_observation_id="o-2-1"),
+        build_observation(2, 1),
+        build_observation(3, 0, trace_id="../../etc/passwd", session_id="..\\..\\x"),
+        build_observation(4, 0, metadata=json.dumps(many)),
     ]
     before = sorted(tmp_path.parent.rglob("*"))
-    found = read(write(tmp_path, *rows), app="chat")
-    assert {row.trace_id for row in found} == {"t-1", "t-2", "../../etc/passwd", "t-4"}
-    assert {type(row) for row in found} == {Trace}
-    assert found[0].input == deep
+    items = read_all(write_rows(tmp_path, *rows), app="chat")
+    assert {row.trace_id for row in items} == {"t-1", "t-2", "../../etc/passwd", "t-4"}
+    assert {type(row) for row in items} == {Trace}
+    assert items[0].input == deep
     assert sorted(tmp_path.parent.rglob("*")) == sorted([*before, tmp_path / "export.jsonl"])
 
 
-def test_scores_are_no_rows(tmp_path: Path) -> None:
-    """A file of scores yields labels alone, their words by the kind of score."""
-    found = read(GOLDEN / "langfuse_scores.jsonl")
-    labels = [row for row in found if isinstance(row, Label)]
+def test_scores_become_labels(tmp_path: Path) -> None:
+    """A file of scores yields labels and no traces, their verdicts by the type of score."""
+    items = read_all(GOLDEN / "langfuse_scores.jsonl")
+    labels = [row for row in items if isinstance(row, Label)]
     assert [label.verdict for label in labels] == [1, True, "billing", "nice"]
     kinds = [label.annotator_kind for label in labels]
     assert kinds == ["rule", "human", "judge", "human"]
-    assert {type(row) for row in found} == {Label, Refusal}
+    assert {type(row) for row in items} == {Label, Refusal}

@@ -1,4 +1,4 @@
-"""Promises of a night's worklists: made once before the first call, and never asked from stale."""
+"""Promises of a night's worklists: built once before the first call, and never used stale."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,25 +18,25 @@ from tests.evals.runs.test_runner import NIGHT, Bench, build_traces, judge_by_wo
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """The judge's model."""
+    """Serves the judge's model."""
     with serve_script(judge_by_words) as running:
         yield running
 
 
 @pytest.fixture
 def bench(tmp_path: Path, server: Server) -> Bench:
-    """A night of two applications, one of whose answers is in both."""
-    made = Bench(tmp_path, server.url)
+    """Writes a night of two applications that share an answer."""
+    bench = Bench(tmp_path, server.url)
     others = [
-        replace(one, trace_id=f"{one.trace_id}-b", app="mail")
-        for one in build_traces("good 1", "good 3", start=3)
+        replace(trace, trace_id=f"{trace.trace_id}-b", app="mail")
+        for trace in build_traces("good 1", "good 3", start=3)
     ]
-    made.lake.write("traces", NIGHT, [*build_traces("good 1", "good 2"), *others])
-    return made
+    bench.lake.write("traces", NIGHT, [*build_traces("good 1", "good 2"), *others])
+    return bench
 
 
-def judges(bench: Bench) -> list[Evaluator]:
-    """The same judge for both applications."""
+def list_judges(bench: Bench) -> list[Evaluator]:
+    """Lists the same judge for both applications."""
     judge = bench.find_evaluator("kind")
     return [judge, judge.model_copy(update={"app": "mail"})]
 
@@ -49,29 +49,31 @@ def score(bench: Bench, evaluators: list[Evaluator], **more: Any) -> list[runner
         return runner.score_evaluators(run, NightTraces(bench.lake, NIGHT), evaluators)
 
 
-def look(bench: Bench, evaluator: Evaluator) -> Worklist:
-    """A worklist made now."""
+def build_current_worklist(bench: Bench, evaluator: Evaluator) -> Worklist:
+    """Builds a worklist now."""
     night = NightTraces(bench.lake, NIGHT)
     return build_worklist(bench.lake, night, evaluator, GoldAndLabels.of(bench.catalog.root, []))
 
 
-def test_all_calls_of_a_night_are_known_before_the_first(bench: Bench, server: Server) -> None:
-    """The number expected is the number asked: a content of two applications counts once."""
+def test_all_calls_of_a_night_are_counted_before_the_first(bench: Bench, server: Server) -> None:
+    """The expected number is the number of calls: shared content counts once."""
     expected: list[tuple[int, int]] = []
     tallies = score(
-        bench, judges(bench), expect=lambda calls: expected.append((calls, len(server.bodies)))
+        bench, list_judges(bench), expect=lambda calls: expected.append((calls, len(server.bodies)))
     )
     assert expected == [(3, 0)]
     assert len(server.bodies) == 3
     assert [(t.app, t.passed, t.calls) for t in tallies] == [("chat", 2, 2), ("mail", 2, 1)]
-    score(bench, judges(bench), expect=lambda calls: expected.append((calls, len(server.bodies))))
+    score(
+        bench, list_judges(bench), expect=lambda calls: expected.append((calls, len(server.bodies)))
+    )
     assert expected[1:] == [(0, 3)]
 
 
-def test_a_worklist_is_made_again_only_where_another_writer_was(bench: Bench) -> None:
-    """Paid meanwhile, a question leaves it; scored meanwhile, or with a new trace, it is void."""
-    chat, mail = judges(bench)
-    before = look(bench, mail)
+def test_a_worklist_is_renewed_after_another_writer(bench: Bench) -> None:
+    """A request paid meanwhile leaves it; scored meanwhile or with a new trace it is void."""
+    chat, mail = list_judges(bench)
+    before = build_current_worklist(bench, mail)
     assert len(before.wanted) == 2
     score(bench, [chat])
     renewed = refresh_worklist(bench.lake, before)
@@ -81,6 +83,6 @@ def test_a_worklist_is_made_again_only_where_another_writer_was(bench: Bench) ->
     assert fields["output"] == "good 3"
     score(bench, [mail])
     assert refresh_worklist(bench.lake, before) is None
-    settled = look(bench, mail)
+    finished = build_current_worklist(bench, mail)
     bench.lake.write("traces", NIGHT, build_traces("good 9"), "late")
-    assert refresh_worklist(bench.lake, settled) is None
+    assert refresh_worklist(bench.lake, finished) is None

@@ -1,4 +1,4 @@
-"""Asks the warm server for one `andon`, and ends as it ended. Imports next to nothing itself."""
+"""Sends one `andon` command to the warm server and exits as it did. Imports almost nothing."""
 
 import json
 import os
@@ -9,8 +9,8 @@ import sys
 address, *words = sys.argv[1:]
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
     server.connect(address)
-    asked = {"words": words, "folder": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
-    socket.send_fds(server, [json.dumps(asked).encode()], [0, 1, 2])
+    command = {"words": words, "folder": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
+    socket.send_fds(server, [json.dumps(command).encode()], [0, 1, 2])
     fork = int(server.recv(16) or b"0")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: os.kill(fork, number))
