@@ -53,7 +53,5 @@ def write_file(path: Path) -> int:
     """Writes a file of traces; returns its size."""
     with path.open("w", encoding="utf-8") as file:
         for number in range(COUNT):
-            file.writelines(
-                json.dumps(build_row) + "\n" for build_row in build_observations(number)
-            )
+            file.writelines(json.dumps(row) + "\n" for row in build_observations(number))
     return path.stat().st_size

@@ -94,11 +94,7 @@ def write_file(path: Path) -> int:
     }
     with path.open("wb") as file:
         for at in range(0, COUNT, A_LINE):
-            spans = [
-                build_span
-                for number in range(at, at + A_LINE)
-                for build_span in build_spans(number)
-            ]
+            spans = [span for number in range(at, at + A_LINE) for span in build_spans(number)]
             group = {"resource": resource, "scopeSpans": [{"spans": spans}]}
             file.write(orjson.dumps({"resourceSpans": [group]}) + b"\n")
     return path.stat().st_size

@@ -131,13 +131,11 @@ def test_an_error_among_repeats_is_not_a_flip(tmp_path: Path, server: Server) ->
 
 def test_answers_of_one_content_widen_the_interval(tmp_path: Path) -> None:
     """Where contents always or never flip, ten pairs of five contents widen the interval."""
-    read_verdicts: dict[str, bool | None] = {}
+    verdicts: dict[str, bool | None] = {}
     for content, more in {"a": False, "b": False, "c": True, "d": True, "e": True}.items():
-        read_verdicts |= {content: True, f"{content}.2": more, f"{content}.3": more}
+        verdicts |= {content: True, f"{content}.2": more, f"{content}.3": more}
     names = [noises.list_answer_keys(content, 3) for content in "abcde"]
-    counts = noises.count_flips(
-        noises.compare_answers(list_content_keys, read_verdicts) for list_content_keys in names
-    )
+    counts = noises.count_flips(noises.compare_answers(keys, verdicts) for keys in names)
     shape = ("contents", "pairs", "flips", "square", "errors", "missing")
     noise = compute_noise({"repeats": 3, **dict(zip(shape, counts, strict=True))})
     alone = wilson_interval(4, 10)

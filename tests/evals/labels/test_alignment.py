@@ -1,4 +1,4 @@
-"""Promises of alignment: what a judge may see, when it may decide, where its threshold is."""
+"""Promises of alignment: the splits of labels, when a judge may decide, and its threshold."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def test_a_class_without_labels_has_no_rate() -> None:
 
 def test_splits_have_their_shares() -> None:
     """Of many sessions about 15% are pool, and dev and test halve the rest."""
-    found = Counter(choose_split(f"session-{i}") for i in range(20_000))
-    assert found["pool"] == pytest.approx(3000, abs=200)
-    assert found["dev"] == pytest.approx(8500, abs=300)
-    assert found["test"] == pytest.approx(8500, abs=300)
+    counts = Counter(choose_split(f"session-{i}") for i in range(20_000))
+    assert counts["pool"] == pytest.approx(3000, abs=200)
+    assert counts["dev"] == pytest.approx(8500, abs=300)
+    assert counts["test"] == pytest.approx(8500, abs=300)
 
 
-def test_a_split_is_for_ever() -> None:
-    """These sessions stay where they are: moving one would leak test labels into prompts."""
-    found = {name: choose_split(name) for name in "abcdefgh"}
-    assert found == {
+def test_a_split_never_changes() -> None:
+    """A session that moved would leak test labels into prompts."""
+    splits = {name: choose_split(name) for name in "abcdefgh"}
+    assert splits == {
         "a": "test",
         "b": "test",
         "c": "dev",
@@ -65,26 +65,26 @@ def test_a_split_is_for_ever() -> None:
 
 @given(st.text())
 def test_every_id_has_a_split(name: str) -> None:
-    """Any text is an id."""
+    """It is so for any text."""
     assert choose_split(name) in {"pool", "dev", "test"}
 
 
 def test_the_threshold_separates_the_classes() -> None:
-    """Where the scores separate the classes, the threshold stands between them."""
+    """Where the scores separate the classes, the threshold is between them."""
     dev = [(0.9, True), (0.7, True), (0.3, False), (0.1, False)]
-    found = propose_threshold(dev, [(0.6, True), (0.4, True), (0.2, False)])
-    assert found.threshold == 0.5
-    assert (found.dev.tpr, found.dev.tnr) == (1, 1)
-    assert found.test == Agreement(tp=1, fn=1, fp=0, tn=1)
+    proposal = propose_threshold(dev, [(0.6, True), (0.4, True), (0.2, False)])
+    assert proposal.threshold == 0.5
+    assert (proposal.dev.tpr, proposal.dev.tnr) == (1, 1)
+    assert proposal.test == Agreement(tp=1, fn=1, fp=0, tn=1)
 
 
-def test_the_worse_rate_is_what_counts() -> None:
-    """A threshold that flatters one class at the cost of the other loses."""
+def test_the_worse_of_the_two_rates_counts() -> None:
+    """A threshold that favours one class at the cost of the other is not proposed."""
     dev = [(0.2, True)] + [(0.8, True)] * 9 + [(0.1, False)] * 3 + [(0.4, False)] * 7
-    found = propose_threshold(dev)
-    assert 0.4 < found.threshold < 0.8
-    assert found.dev == Agreement(tp=9, fn=1, fp=0, tn=10)
-    assert found.test is None
+    proposal = propose_threshold(dev)
+    assert 0.4 < proposal.threshold < 0.8
+    assert proposal.dev == Agreement(tp=9, fn=1, fp=0, tn=10)
+    assert proposal.test is None
 
 
 pairs = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=40).filter(
@@ -95,15 +95,15 @@ pairs = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size
 @given(pairs, st.floats(0, 1))
 def test_no_threshold_is_better_on_dev(dev: list[tuple[float, bool]], other: float) -> None:
     """No other threshold has a better worst rate, and the order of labels does not matter."""
-    found = propose_threshold(dev)
-    assert found == propose_threshold(dev[::-1])
+    proposal = propose_threshold(dev)
+    assert proposal == propose_threshold(dev[::-1])
     rival = measure_agreement(dev, other)
-    assert min(found.dev.passes.rate, found.dev.fails.rate) >= min(
+    assert min(proposal.dev.passes.rate, proposal.dev.fails.rate) >= min(
         rival.passes.rate, rival.fails.rate
     )
 
 
 def test_one_class_is_not_enough() -> None:
-    """Without a failing label there is nothing to separate, and the error says what to label."""
+    """Without a failing label the error names what to label."""
     with pytest.raises(ValueError, match="both classes"):
         propose_threshold([(0.4, True), (0.6, True)])

@@ -1,4 +1,4 @@
-"""Promises of unequal samples: what a report concludes holds for all traces, not for the sample.
+"""Promises of unequal samples: a report's conclusions are about all traces, not the sample.
 
 Nights are drawn as the suite's strata draw them, with a fixed seed; rows are what the mart makes.
 """
@@ -53,64 +53,64 @@ class Stratum(NamedTuple):
 WAS = (Stratum(9000, 0.95, 0.04), Stratum(1000, 0.6, 0.04))
 """Nights before, one trace in 25 from everywhere: 91.5% pass."""
 NOW = (Stratum(9000, 0.95, 0.03), Stratum(1000, 0.6, 0.3))
-"""Tonight the small stratum is looked at ten times as closely."""
+"""Tonight the small stratum is sampled ten times as densely."""
 TRUE = 0.915
 
 
-def drawn(rng: np.random.Generator, strata: Sequence[Stratum], **about: Any) -> dict[str, Any]:
-    """A row of `rpt_rates` of a night so sampled, each trace a session of its own."""
+def draw_row(rng: np.random.Generator, strata: Sequence[Stratum], **about: Any) -> dict[str, Any]:
+    """Draws a row of `rpt_rates` of a night so sampled, each trace its own session."""
     passed = failed = 0
     wp = ws = squares = passed_squares = 0.0
-    for one in strata:
-        n = int(rng.binomial(one.traces, one.inclusion))
-        k, weight = int(rng.binomial(n, one.rate)), 1 / one.inclusion
+    for stratum in strata:
+        n = int(rng.binomial(stratum.traces, stratum.inclusion))
+        k, weight = int(rng.binomial(n, stratum.rate)), 1 / stratum.inclusion
         passed, failed = passed + k, failed + n - k
         wp, ws = wp + k * weight, ws + n * weight
         squares, passed_squares = squares + n * weight**2, passed_squares + k * weight**2
     weights: dict[str, Any] = {"scored_weight": ws, "scored_weight_squares": squares}
-    if len({one.inclusion for one in strata}) > 1:
+    if len({stratum.inclusion for stratum in strata}) > 1:
         n, share = passed + failed, wp / ws
         spread = passed_squares * (1 - 2 * share) + share**2 * squares
         weights |= {"weighted_rate": share, "weighted_variance": spread / ws**2 * n / (n - 1)}
     return rate(passed, failed, **weights, **about)
 
 
-def night(rng: np.random.Generator, now: Sequence[Stratum] = NOW, nights: int = 7) -> Night:
-    """Tonight, and the nights it is compared with."""
+def draw_night(rng: np.random.Generator, now: Sequence[Stratum] = NOW, nights: int = 7) -> Night:
+    """Draws tonight and the nights it is compared with."""
     days = [TONIGHT - timedelta(days=back) for back in range(1, nights + 1)]
     return Night(
         date=TONIGHT,
         app=APP,
         suite="chat",
-        rates=[drawn(rng, now)],
+        rates=[draw_row(rng, now)],
         dimensions=dimension(),
-        history=[drawn(rng, WAS, date=day) for day in days],
+        history=[draw_row(rng, WAS, date=day) for day in days],
     )
 
 
-def measured(night: Night) -> list[Measurement]:
-    """Tonight's rates beside their baseline."""
+def measure(night: Night) -> list[Measurement]:
+    """Measures tonight's rates beside their baseline."""
     return list(measure_night(results.collect(night)))
 
 
-def counted(row: dict[str, Any]) -> Proportion:
-    """The same row as if each trace counted as one."""
+def count_equally(row: dict[str, Any]) -> Proportion:
+    """Counts the same row as if each trace had the weight one."""
     return Proportion(row["passed"], row["passed"] + row["failed"])
 
 
 @pytest.mark.parametrize("worse", [0.0, 0.06])
 def test_the_interval_of_a_change_covers_it(worse: float) -> None:
-    """Near 95 of 100 intervals hold the true change; by raw counts hardly one does."""
+    """About 95 of 100 intervals contain the true change; by raw counts hardly one does."""
     rng = np.random.default_rng(20261008)
-    now = tuple(one._replace(rate=one.rate - worse) for one in NOW)
+    now = tuple(stratum._replace(rate=stratum.rate - worse) for stratum in NOW)
     covered = alarms = raw = 0
     for _ in range(REPEATED):
-        drawn_now = night(rng, now, nights=1)
-        (found,) = measured(drawn_now)
-        assert found.difference
-        covered += found.difference.low <= -worse <= found.difference.high
-        alarms += found.difference.p < 0.05
-        plain = compare_rates(counted(drawn_now.history[0]), counted(drawn_now.rates[0]))
+        sampled = draw_night(rng, now, nights=1)
+        (result,) = measure(sampled)
+        assert result.difference
+        covered += result.difference.low <= -worse <= result.difference.high
+        alarms += result.difference.p < 0.05
+        plain = compare_rates(count_equally(sampled.history[0]), count_equally(sampled.rates[0]))
         raw += plain.low <= -worse <= plain.high
     assert 0.93 <= covered / REPEATED <= 0.975
     assert raw / REPEATED < 0.05
@@ -118,30 +118,30 @@ def test_the_interval_of_a_change_covers_it(worse: float) -> None:
         assert 0.025 <= alarms / REPEATED <= 0.07
 
 
-def test_a_closer_look_at_the_bad_part_alarms_nobody() -> None:
-    """Nothing changed but the sample: hardly a night slips, where every one did by raw counts."""
+def test_a_denser_sample_of_the_bad_part_raises_no_alarm() -> None:
+    """Where only the sample changed hardly a night slips, and every one does by raw counts."""
     rng = np.random.default_rng(7)
-    verdicts = [only(build(night(rng)), slice="all")["verdict"] for _ in range(200)]
+    verdicts = [only(build(draw_night(rng)), slice="all")["verdict"] for _ in range(200)]
     assert verdicts.count("slipped") <= 4
     assert verdicts.count("held") >= 150
-    plain = replace(night(rng), rates=[rate(*passed_failed(drawn(rng, NOW)))])
+    plain = replace(draw_night(rng), rates=[rate(*list_counts(draw_row(rng, NOW)))])
     assert only(build(plain), slice="all")["verdict"] == "slipped"
 
 
-def passed_failed(row: dict[str, Any]) -> tuple[int, int]:
-    """A row's counts."""
+def list_counts(row: dict[str, Any]) -> tuple[int, int]:
+    """Lists a row's counts."""
     return row["passed"], row["failed"]
 
 
-def test_the_detectable_effect_is_detected_as_often_as_it_promises() -> None:
-    """At the report's `mde` 8 nights in 10 are significant: fewer falls, more rises, as ever."""
+def test_the_detectable_effect_is_detected_with_its_power() -> None:
+    """At the report's `mde` about 8 nights in 10 are significant."""
     rng = np.random.default_rng(11)
-    found_mdes = [only(build(night(rng)), slice="all")["mde"] for _ in range(50)]
+    effects = [only(build(draw_night(rng)), slice="all")["mde"] for _ in range(50)]
     powers = []
-    for by in (-float(np.mean(found_mdes)), float(np.mean(found_mdes))):
-        now = tuple(one._replace(rate=one.rate + by) for one in NOW)
-        found = [measured(night(rng, now))[0].difference for _ in range(400)]
-        powers.append(sum(d is not None and d.p < 0.05 and d.change * by > 0 for d in found) / 400)
+    for by in (-float(np.mean(effects)), float(np.mean(effects))):
+        now = tuple(stratum._replace(rate=stratum.rate + by) for stratum in NOW)
+        result = [measure(draw_night(rng, now))[0].difference for _ in range(400)]
+        powers.append(sum(d is not None and d.p < 0.05 and d.change * by > 0 for d in result) / 400)
     assert 0.72 <= sum(powers) / 2 <= 0.9
 
 
@@ -151,79 +151,79 @@ SLICED = (
     Stratum(500, 0.6, 0.3, "a"),
     Stratum(500, 0.6, 0.03, "b"),
 )
-"""Both slices pass 91.5% of their traces; the sample holds ten times as many bad ones of one."""
+"""Both slices pass 91.5% of their traces; one slice's bad traces are sampled ten times denser."""
 
 
-def test_slices_are_tested_by_what_they_say_of_all_traces() -> None:
-    """Two slices alike differ as often as chance has it; by raw counts nearly always."""
+def test_slices_are_tested_by_the_rates_of_all_traces() -> None:
+    """Two equal slices differ about as often as by chance; by raw counts nearly always."""
     rng = np.random.default_rng(3)
     by_chance = raw = 0
     for _ in range(REPEATED):
-        a, b = (tuple(one for one in SLICED if one.slice == name) for name in "ab")
-        part, rest = drawn(rng, a), drawn(rng, b)
-        whole = merged(part, rest)
+        a, b = (tuple(stratum for stratum in SLICED if stratum.slice == name) for name in "ab")
+        part, rest = draw_row(rng, a), draw_row(rng, b)
+        whole = merge_rows(part, rest)
         sides = [weigh_row(read_row(Rate, row)) for row in (part, whole)]
         by_chance += slice_test(*sides) < 0.05
-        raw += slice_test(counted(part), counted(whole)) < 0.05
+        raw += slice_test(count_equally(part), count_equally(whole)) < 0.05
         complement = sides[1].subtract(sides[0])
-        assert complement.rate == pytest.approx(counted(rest).rate)
+        assert complement.rate == pytest.approx(count_equally(rest).rate)
     assert 0.02 <= by_chance / REPEATED <= 0.075
     assert raw / REPEATED > 0.9
 
 
-def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Two rows of different traces as the row of both."""
-    (p, f), (q, g) = passed_failed(one), passed_failed(other)
-    rows = (one, other)
+def merge_rows(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Merges two rows of different traces into the row of both."""
+    (p, f), (q, g) = list_counts(first), list_counts(second)
+    rows = (first, second)
     ws, squares = (
         sum(row[key] for row in rows) for key in ("scored_weight", "scored_weight_squares")
     )
-    wp = sum(hajek(row) * row["scored_weight"] for row in rows)
+    wp = sum(compute_rate(row) * row["scored_weight"] for row in rows)
     share, n = wp / ws, p + q + f + g
-    passed_squares = sum(passes_squared(row) for row in rows)
+    passed_squares = sum(sum_squared_passes(row) for row in rows)
     spread = passed_squares * (1 - 2 * share) + share**2 * squares
     weights = {"scored_weight": ws, "scored_weight_squares": squares, "weighted_rate": share}
     return rate(p + q, f + g, **weights, weighted_variance=spread / ws**2 * n / (n - 1))
 
 
-def hajek(row: dict[str, Any]) -> float:
-    """A row's rate of all traces."""
-    return row.get("weighted_rate", counted(row).rate)
+def compute_rate(row: dict[str, Any]) -> float:
+    """Computes a row's rate of all traces."""
+    return row.get("weighted_rate", count_equally(row).rate)
 
 
-def passes_squared(row: dict[str, Any]) -> float:
-    """The squared weights of a row's passes, from its variance or from its one weight."""
-    n, share = row["passed"] + row["failed"], hajek(row)
+def sum_squared_passes(row: dict[str, Any]) -> float:
+    """Sums the squared weights of a row's passes, from its variance or its single weight."""
+    n, share = row["passed"] + row["failed"], compute_rate(row)
     if "weighted_variance" not in row:
         return row["scored_weight_squares"] * share
     spread = row["weighted_variance"] * row["scored_weight"] ** 2 * (n - 1) / n
     return (spread - share**2 * row["scored_weight_squares"]) / (1 - 2 * share)
 
 
-def test_a_bad_slice_of_an_unequal_sample_is_found_and_marked() -> None:
-    """The rate shown is that of all its traces, and is marked so."""
+def test_a_bad_slice_of_an_unequal_sample_is_detected_and_marked() -> None:
+    """Its rate is that of all its traces, and is marked as weighted."""
     rng = np.random.default_rng(5)
-    good = drawn(rng, NOW, slice="tier=good")
-    bad = drawn(rng, [Stratum(1500, 0.6, 0.05), Stratum(500, 0.4, 0.4)], slice="tier=bad")
-    whole = {**merged(good, bad), "slice": "all"}
-    body = build(replace(night(rng), rates=[whole, good, bad]))
+    good = draw_row(rng, NOW, slice="tier=good")
+    bad = draw_row(rng, [Stratum(1500, 0.6, 0.05), Stratum(500, 0.4, 0.4)], slice="tier=bad")
+    whole = {**merge_rows(good, bad), "slice": "all"}
+    body = build(replace(draw_night(rng), rates=[whole, good, bad]))
     jsonschema.validate(body, load_schema())
-    (found,) = body["slices"]
-    assert (found["slice"], found["weighted"]) == ("tier=bad", True)
-    assert found["rate"] == pytest.approx(bad["weighted_rate"])
-    assert found["parent_rate"] == pytest.approx(whole["weighted_rate"])
+    (result,) = body["slices"]
+    assert (result["slice"], result["weighted"]) == ("tier=bad", True)
+    assert result["rate"] == pytest.approx(bad["weighted_rate"])
+    assert result["parent_rate"] == pytest.approx(whole["weighted_rate"])
 
 
-def test_weighted_figures_say_so_everywhere() -> None:
-    """In the row, its baseline, the change, the sentence and on the page."""
+def test_weighted_figures_are_marked_everywhere() -> None:
+    """The row, its baseline, the change, the sentence and the page have the mark."""
     rng = np.random.default_rng(1)
-    worse = tuple(one._replace(rate=one.rate - 0.2) for one in NOW)
-    once = night(rng, worse)
-    report = report_of(replace(once, history=[drawn(rng, NOW, date=once.history[0]["date"])]))
+    worse = tuple(stratum._replace(rate=stratum.rate - 0.2) for stratum in NOW)
+    once = draw_night(rng, worse)
+    report = report_of(replace(once, history=[draw_row(rng, NOW, date=once.history[0]["date"])]))
     body = report.to_json()
     jsonschema.validate(body, load_schema())
     row = only(body, slice="all")
-    assert row["rate"] == counted(once.rates[0]).rate, "what was counted stays what was counted"
+    assert row["rate"] == count_equally(once.rates[0]).rate, "counts are not weighted"
     assert row["weighted"]["rate"] == row["estimate"] == pytest.approx(TRUE - 0.2, abs=0.05)
     assert row["estimator"] == "weighted"
     assert row["baseline"]["weighted"] is True
@@ -239,9 +239,9 @@ def test_weighted_figures_say_so_everywhere() -> None:
 
 
 def test_an_equal_sample_has_no_weights() -> None:
-    """Where every trace came in alike nothing is weighted, however many traces it represents."""
+    """Where every trace had the same inclusion nothing is weighted."""
     rng = np.random.default_rng(2)
-    plain = night(rng, WAS)
+    plain = draw_night(rng, WAS)
     bare = [
         {key: value for key, value in row.items() if not key.startswith("scored_weight")}
         for row in (*plain.rates, *plain.history)
@@ -253,23 +253,23 @@ def test_an_equal_sample_has_no_weights() -> None:
 
 
 def test_pooled_nights_are_weighted_where_one_of_them_is() -> None:
-    """The interval covers the true rate; the raw rate stays beside it."""
+    """The interval covers the true rate, and the raw rate remains beside it."""
     rng = np.random.default_rng(4)
-    first, covered = pooled_week(rng), 0
+    first, covered = pool_week(rng), 0
     assert first.weighted
     assert first.weighted.rate == pytest.approx(TRUE, abs=0.02)
     assert first.rate is not None
     assert first.rate < 0.85
     for _ in range(99):
-        weighted = pooled_week(rng).weighted
+        weighted = pool_week(rng).weighted
         assert weighted
         covered += weighted.low <= TRUE <= weighted.high
     assert covered >= 90
 
 
-def pooled_week(rng: np.random.Generator) -> PooledResult:
-    """Seven nights pooled."""
-    rows = [drawn(rng, NOW, date=date(2026, 10, day)) for day in range(1, 8)]
+def pool_week(rng: np.random.Generator) -> PooledResult:
+    """Pools seven nights."""
+    rows = [draw_row(rng, NOW, date=date(2026, 10, day)) for day in range(1, 8)]
     (pooled,) = pool_reports(
         report_of(Night(row["date"], APP, "chat", [row], dimensions=dimension())) for row in rows
     )
@@ -277,51 +277,51 @@ def pooled_week(rng: np.random.Generator) -> PooledResult:
 
 
 def test_all_passing_has_kish_s_sample_size() -> None:
-    """A variance of 0 is no certainty: 10 rows for 1,000 traces beside 90 for 90 are few."""
+    """A variance of 0 is no certainty where 10 of 100 rows have a weight of 100."""
     weights = Weights(10 * 100.0 + 90, 10 * 100.0**2 + 90)
-    found = weigh_proportion(1.0, 0.0, 100, weights=weights)
-    assert found.size == pytest.approx(weights.kish)
-    assert found.interval().low == pytest.approx(wilson_interval(weights.kish, weights.kish).low)
-    assert found.interval().low < wilson_interval(100, 100).low - 0.1
+    result = weigh_proportion(1.0, 0.0, 100, weights=weights)
+    assert result.size == pytest.approx(weights.kish)
+    assert result.interval().low == pytest.approx(wilson_interval(weights.kish, weights.kish).low)
+    assert result.interval().low < wilson_interval(100, 100).low - 0.1
 
 
 def test_one_session_is_one_observation() -> None:
-    """Rows of one conversation are no evidence of others, however many traces they represent."""
+    """Rows of one conversation count as one, however many traces they represent."""
     assert weigh_proportion(0.5, None, 40, sessions=1).size == 1.0
 
 
 def test_hajek_by_hand() -> None:
-    """The vector of the dbt unit test: .333333 with variance .0779 of 4 rows is worth 1.1."""
-    found = weigh_proportion(1 / 3, 0.077937347779, 4, 4, Weights(21.0, 145.0))
-    assert found.rate == pytest.approx(1 / 3)
-    assert found.size == pytest.approx(1.0815, abs=1e-3)
+    """As in the dbt unit test, .333333 with variance .0779 of 4 rows has a size of 1.1."""
+    result = weigh_proportion(1 / 3, 0.077937347779, 4, 4, Weights(21.0, 145.0))
+    assert result.rate == pytest.approx(1 / 3)
+    assert result.size == pytest.approx(1.0815, abs=1e-3)
 
 
 @given(st.integers(1, 99), st.integers(100, 400), st.floats(0.01, 1.0))
-def test_equal_weights_are_worth_what_rows_are(passed: int, n: int, inclusion: float) -> None:
+def test_equal_weights_have_the_size_of_their_rows(passed: int, n: int, inclusion: float) -> None:
     """The weighted interval of an equal sample is the plain one, but for t in place of z."""
     share, weight = passed / n, 1 / inclusion
     squares = n * weight**2
     spread = passed * weight**2 * (1 - 2 * share) + share**2 * squares
     variance = spread / (n * weight) ** 2 * n / (n - 1)
-    found = weigh_proportion(share, variance, n, n, Weights(n * weight, squares))
-    assert 0.96 * n <= found.size <= n
-    assert found.weights is not None
-    assert math.isclose(found.weights.kish, n, rel_tol=1e-9)
+    result = weigh_proportion(share, variance, n, n, Weights(n * weight, squares))
+    assert 0.96 * n <= result.size <= n
+    assert result.weights is not None
+    assert math.isclose(result.weights.kish, n, rel_tol=1e-9)
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=5))
 def test_independent_samples_together_are_as_large_as_all(parts: list[tuple[int, int]]) -> None:
     """Without a design effect effective sizes add up, and so do passes."""
     sides = [Proportion(min(k, n), n) for k, n in parts]
-    found = pool_proportions(sides)
-    assert found.n == sum(side.n for side in sides)
-    assert found.size == pytest.approx(found.n)
-    assert found.passed == pytest.approx(sum(side.passed for side in sides))
+    result = pool_proportions(sides)
+    assert result.n == sum(side.n for side in sides)
+    assert result.size == pytest.approx(result.n)
+    assert result.passed == pytest.approx(sum(side.passed for side in sides))
 
 
-def weighing(value: str, passed: int, failed: int, inclusion: float) -> dict[str, Any]:
-    """A row of `rpt_cause_rates` whose rows came in with one probability."""
+def build_cause_row(value: str, passed: int, failed: int, inclusion: float) -> dict[str, Any]:
+    """Builds a row of `rpt_cause_rates` with one inclusion probability."""
     weight = 1 / inclusion
     return {
         "dimension": "d",
@@ -336,8 +336,8 @@ def weighing(value: str, passed: int, failed: int, inclusion: float) -> dict[str
     }
 
 
-def sided(rows: Sequence[dict[str, Any]]) -> Fields:
-    """The fields of one side."""
+def tally_side(rows: Sequence[dict[str, Any]]) -> Fields:
+    """Tallies the fields of one side."""
     return tally_fields(read_rows(CauseRate, rows), ())
 
 
@@ -349,28 +349,28 @@ FALLEN = replace(
 )
 
 
-def test_a_cause_is_what_changed_among_all_traces_and_not_in_the_sample() -> None:
-    """A model looked at ten times as closely as before has not gained a share."""
-    before = sided([weighing("a", 90, 10, 0.1), weighing("b", 8, 2, 0.1)])
-    closely = sided([weighing("a", 90, 10, 0.1), weighing("b", 80, 20, 1.0)])
+def test_a_cause_is_a_change_of_all_traces_and_not_of_the_sample() -> None:
+    """A model that is sampled ten times as densely has not gained a share."""
+    before = tally_side([build_cause_row("a", 90, 10, 0.1), build_cause_row("b", 8, 2, 0.1)])
+    closely = tally_side([build_cause_row("a", 90, 10, 0.1), build_cause_row("b", 80, 20, 1.0)])
     (unknown,) = causes.explain_change(FALLEN, before, closely)
     assert unknown.cause == "unknown"
-    raw = [weighing("a", 90, 10, 1.0), weighing("b", 80, 20, 1.0)]
-    (found,) = causes.explain_change(FALLEN, before, sided(raw))
-    assert found.cause == "model"
-    assert [(one.value, one.share) for one in found.after] == [("a", 0.5), ("b", 0.5)]
+    raw = [build_cause_row("a", 90, 10, 1.0), build_cause_row("b", 80, 20, 1.0)]
+    (result,) = causes.explain_change(FALLEN, before, tally_side(raw))
+    assert result.cause == "model"
+    assert [(value.value, value.share) for value in result.after] == [("a", 0.5), ("b", 0.5)]
 
 
 def test_the_rates_beside_a_cause_are_those_of_all_traces() -> None:
-    """Two halves of a new value, one of them seen ten times as closely."""
-    before = sided([weighing("a", 80, 20, 1.0)])
-    rows = [weighing("b", 90, 10, 1.0), weighing("b", 5, 5, 0.1)]
-    (found,) = causes.explain_change(FALLEN, before, sided(rows))
-    assert "70% (n 110) under the new" in found.words
+    """They are so where half of a new value is sampled ten times as densely."""
+    before = tally_side([build_cause_row("a", 80, 20, 1.0)])
+    rows = [build_cause_row("b", 90, 10, 1.0), build_cause_row("b", 5, 5, 0.1)]
+    (result,) = causes.explain_change(FALLEN, before, tally_side(rows))
+    assert "70% (n 110) under the new" in result.words
 
 
-def test_a_mart_older_than_the_weights_counts_each_row_once() -> None:
-    """A report over nights published before has the figures it had."""
-    old = weighing("a", 3, 1, 1.0)
+def test_a_mart_without_weights_counts_each_row_once() -> None:
+    """Figures of nights that were published before the weights do not change."""
+    old = build_cause_row("a", 3, 1, 1.0)
     old = {key: value for key, value in old.items() if not key.startswith("weight")}
-    assert sided([old])["model"]["a"] == Cell(4, 4, 4, 3)
+    assert tally_side([old])["model"]["a"] == Cell(4, 4, 4, 3)

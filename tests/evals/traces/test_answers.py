@@ -1,6 +1,6 @@
-"""An application's answer keeps every byte, even where it is JSON.
+"""Promises of answers: every byte of an application's answer is read, even where it is JSON.
 
-Here no call of a model tells the answer once more; where one does, the round trips promise it.
+Here no model call repeats the answer; the round trips cover exports where one does.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ WRAPPED = [
     {"generations": [[{"text": "There."}]], "llm_output": {}},
     {"outputs": {"role": "assistant", "content": "There."}, "kwargs": {"tags": []}},
 ]
-"""What frameworks write around an answer, and no application as one."""
+"""Wrappers that frameworks write around an answer, and no application writes as one."""
 TIMES = {"start_time": "2026-10-01 12:00:00.000000", "end_time": "2026-10-01 12:00:01.000000"}
 
 
-class Said:
+class Exchange:
     """The fields of an exchange that an envelope needs."""
 
     trace_id = "0" * 31 + "1"
@@ -58,41 +58,41 @@ class Said:
     end = datetime(2026, 10, 1, 12, 0, 1, tzinfo=UTC)
 
 
-def openinference(answer: str) -> str:
-    """A root's attribute."""
+def write_openinference(answer: str) -> str:
+    """Writes the answer as a root span's attribute."""
     root = {"openinference.span.kind": "AGENT", "input.value": "Where?", "output.value": answer}
     root["output.mime_type"] = "text/plain"
-    said: Any = Said
-    return envelope(said, {"service.name": "shop"}, [(0, "agent", root)])
+    exchange: Any = Exchange
+    return envelope(exchange, {"service.name": "shop"}, [(0, "agent", root)])
 
 
-def untyped(answer: str) -> str:
-    """The same, without saying whether it is text."""
-    return openinference(answer).replace("output.mime_type", "output.unknown")
+def write_untyped(answer: str) -> str:
+    """Writes the same without its MIME type."""
+    return write_openinference(answer).replace("output.mime_type", "output.unknown")
 
 
-def phoenix(answer: str) -> str:
-    """The same, nested."""
+def write_phoenix(answer: str) -> str:
+    """Writes the same as Phoenix nests it."""
     output = {"value": answer, "mime_type": "text/plain"}
     values = {"input": {"value": "Where?"}, "output": output}
     about = {"name": "agent", "context": {"trace_id": "1" * 32, "span_id": "2" * 16}}
     return json.dumps({**about, **TIMES, "span_kind": "AGENT", "attributes": values})
 
 
-def langfuse_export(answer: str) -> str:
-    """An observation of the blob export."""
+def write_langfuse_export(answer: str) -> str:
+    """Writes an observation of the blob export."""
     row = {"id": "o", "trace_id": "t", "type": "AGENT", "parent_observation_id": ""}
-    told = {"trace_name": "x", "usage_details": {}, "input": "Where?", "output": answer}
-    return json.dumps({**row, **TIMES, **told})
+    fields = {"trace_name": "x", "usage_details": {}, "input": "Where?", "output": answer}
+    return json.dumps({**row, **TIMES, **fields})
 
 
-def langfuse_call(answer: str) -> str:
-    """A model's call that is all its trace is."""
-    return langfuse_export(answer).replace("AGENT", "GENERATION")
+def write_langfuse_call(answer: str) -> str:
+    """Writes a trace that is a single model call."""
+    return write_langfuse_export(answer).replace("AGENT", "GENERATION")
 
 
-def langfuse_api(answer: str) -> str:
-    """A trace of the API, whose observation repeats it."""
+def write_langfuse_api(answer: str) -> str:
+    """Writes a trace of the API, whose observation repeats the answer."""
     times = {"startTime": "2026-10-01T12:00:00Z", "endTime": "2026-10-01T12:00:01Z"}
     words = {"input": "Where?", "output": answer}
     inside = {"id": "o", "traceId": "t", "type": "AGENT", "name": "agent", **times, **words}
@@ -100,19 +100,19 @@ def langfuse_api(answer: str) -> str:
     return json.dumps({**trace, "timestamp": times["startTime"], "observations": [inside]})
 
 
-LANGFUSE = (langfuse_export, langfuse_api)
+LANGFUSE = (write_langfuse_export, write_langfuse_api)
 
 
-def langsmith(answer: str) -> str:
-    """A root run's output."""
+def write_langsmith(answer: str) -> str:
+    """Writes the answer as a root run's output."""
     row = {"id": "r", "trace_id": "r", "run_type": "chain", "name": "agent", "session_name": "shop"}
     return json.dumps(
         {**row, **TIMES, "inputs": {"input": "Where?"}, "outputs": {"output": answer}}
     )
 
 
-def openai(answer: str) -> str:
-    """A logged response."""
+def write_openai(answer: str) -> str:
+    """Writes a logged response."""
     message = {"role": "assistant", "content": answer}
     response = {"object": "chat.completion", "choices": [{"index": 0, "message": message}]}
     request = {"model": "gpt-a", "messages": [{"role": "user", "content": "Where?"}]}
@@ -120,13 +120,13 @@ def openai(answer: str) -> str:
     return json.dumps({**beside, "request": request, "response": response})
 
 
-def plain(answer: str) -> str:
-    """A row of a team's own."""
+def write_plain(answer: str) -> str:
+    """Writes a row of a team's own format."""
     return json.dumps({"trace_id": "t", "ts": "2026-10-01T12:00:00Z", "output": answer})
 
 
 def read_answer(folder: Path, rows: str) -> str:
-    """The answer of the only trace of an export."""
+    """Reads the answer of the only trace of an export."""
     path = folder / "export.jsonl"
     path.write_text(rows + "\n")
     (trace,) = reader.read_file(path, mappings={}, app="shop")
@@ -135,48 +135,67 @@ def read_answer(folder: Path, rows: str) -> str:
 
 
 @pytest.mark.parametrize("answer", [*ANSWERS, *LIKE_WRAPPERS[:5]])
-def test_a_call_s_answer_that_is_json_keeps_its_bytes(tmp_path: Path, answer: str) -> None:
-    """Though the call is all its trace is."""
-    assert read_answer(tmp_path, langfuse_call(answer)) == answer
+def test_a_json_answer_of_a_single_call_is_unchanged(tmp_path: Path, answer: str) -> None:
+    """It is so where the call is the whole trace."""
+    assert read_answer(tmp_path, write_langfuse_call(answer)) == answer
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize(
-    "write", [openinference, phoenix, langfuse_export, langfuse_api, langsmith, openai, plain]
+    "write",
+    [
+        write_openinference,
+        write_phoenix,
+        write_langfuse_export,
+        write_langfuse_api,
+        write_langsmith,
+        write_openai,
+        write_plain,
+    ],
 )
-def test_an_answer_that_is_json_keeps_its_bytes(tmp_path: Path, write: Any, answer: str) -> None:
-    """Neither spaces nor the order of keys nor the digits of a number change."""
+def test_a_json_answer_is_unchanged(tmp_path: Path, write: Any, answer: str) -> None:
+    """Spaces, the order of keys and the digits of numbers do not change."""
     assert read_answer(tmp_path, write(answer)) == answer
 
 
 @pytest.mark.parametrize("answer", LIKE_WRAPPERS)
 @pytest.mark.parametrize(
     "write",
-    [openinference, untyped, phoenix, *LANGFUSE, langsmith, openai, plain],
+    [
+        write_openinference,
+        write_untyped,
+        write_phoenix,
+        *LANGFUSE,
+        write_langsmith,
+        write_openai,
+        write_plain,
+    ],
 )
-def test_an_answer_that_looks_like_a_wrapper_keeps_its_bytes(
+def test_an_answer_that_looks_like_a_wrapper_is_unchanged(
     tmp_path: Path, write: Any, answer: str
 ) -> None:
-    """An object of the application's own is its answer, whatever its keys are called."""
+    """An application's own object is its answer, whatever its keys are named."""
     assert read_answer(tmp_path, write(answer)) == answer
 
 
-@pytest.mark.parametrize("write", [openinference, phoenix, langsmith, openai, plain])
-def test_quotes_are_kept_where_the_format_tells_text_from_json(tmp_path: Path, write: Any) -> None:
-    """By its type, or by standing in an object of its own; others quote what is text."""
+@pytest.mark.parametrize(
+    "write", [write_openinference, write_phoenix, write_langsmith, write_openai, write_plain]
+)
+def test_quotes_are_unchanged_where_the_format_marks_text(tmp_path: Path, write: Any) -> None:
+    """A type or an object of its own marks text; other formats quote it."""
     assert read_answer(tmp_path, write('"quoted"')) == '"quoted"'
 
 
 @pytest.mark.parametrize("value", WRAPPED, ids=str)
-@pytest.mark.parametrize("write", [untyped, *LANGFUSE, plain])
-def test_what_only_frameworks_write_is_taken_off(tmp_path: Path, write: Any, value: Any) -> None:
-    """Though no call of a model tells the answer once more."""
+@pytest.mark.parametrize("write", [write_untyped, *LANGFUSE, write_plain])
+def test_wrappers_of_frameworks_are_removed(tmp_path: Path, write: Any, value: Any) -> None:
+    """They are removed although no model call repeats the answer."""
     assert read_answer(tmp_path, write(json.dumps(value))) == "There."
 
 
 @pytest.mark.parametrize("value", WRAPPED[:4], ids=str)
-def test_a_plain_row_s_answer_is_the_words_in_its_messages(tmp_path: Path, value: Any) -> None:
-    """As objects in JSON, among rows of plain text, and as text in a table's cell."""
+def test_a_plain_row_s_answer_is_the_text_of_its_messages(tmp_path: Path, value: Any) -> None:
+    """Messages may be JSON objects among rows of plain text, or text in a table's cell."""
     rows = [{"trace_id": f"t-{n}", "ts": "2026-10-01T12:00:00Z", "app": "shop", "output": "Here."}
             for n in range(3)]  # fmt: skip
     rows[1]["output"] = value
@@ -194,22 +213,22 @@ def test_a_plain_row_s_answer_is_the_words_in_its_messages(tmp_path: Path, value
     assert [traces[f"t-{n}"].output for n in range(3)] == ["Here.", "There.", "Here."]
     batches = list(reader.read_batches(path, reader.Reading("rows", app="shop")))
     assert [isinstance(batch, Trace) for batch in batches] == [True, False]
-    kept = traces["t-1"].metadata.get("output")
-    assert kept == (value if isinstance(value, list) else None)
+    metadata_output = traces["t-1"].metadata.get("output")
+    assert metadata_output == (value if isinstance(value, list) else None)
 
 
-def test_a_plain_row_s_messages_without_words_stay_as_they_are(tmp_path: Path) -> None:
-    """A call of a tool is no answer in words."""
+def test_a_plain_row_s_messages_without_text_are_unchanged(tmp_path: Path) -> None:
+    """A tool call has no text that could be the answer."""
     call = '[{"role":"assistant","content":null,"tool_calls":[{"id":"c"}]}]'
-    assert read_answer(tmp_path, plain(call)) == call
+    assert read_answer(tmp_path, write_plain(call)) == call
 
 
-def test_what_an_answer_is_wrapped_in_is_taken_off_where_a_call_gave_it(tmp_path: Path) -> None:
-    """Of an event or a state that says more than the answer the words are the model's."""
-    said = Said()
+def test_an_answer_is_unwrapped_where_a_call_gave_it(tmp_path: Path) -> None:
+    """Of an event or a state with further fields the answer is the model's text."""
+    exchange = Exchange()
     event = {"content": {"parts": [{"text": "There."}], "role": "model"}, "author": "bot"}
-    asked = {"prompt": "Where?", "system": "Be kind.", "attempts": 3}
-    values = {"input.value": json.dumps(asked), "output.value": json.dumps(event)}
+    request = {"prompt": "Where?", "system": "Be kind.", "attempts": 3}
+    values = {"input.value": json.dumps(request), "output.value": json.dumps(event)}
     chat = {"gen_ai.operation.name": "chat", "gen_ai.prompt": "Rendered: where?"}
     spans = [
         (0, "agent", {"openinference.span.kind": "CHAIN", **values}),
@@ -217,34 +236,34 @@ def test_what_an_answer_is_wrapped_in_is_taken_off_where_a_call_gave_it(tmp_path
         (2, "chat", {**chat, "gen_ai.completion": "There."}),
     ]
     path = tmp_path / "export.jsonl"
-    path.write_text(envelope(said, {"service.name": "shop"}, spans) + "\n")
+    path.write_text(envelope(exchange, {"service.name": "shop"}, spans) + "\n")
     (trace,) = reader.read_file(path, mappings={})
     assert isinstance(trace, Trace)
     assert (trace.input, trace.output) == ("Where?", "There.")
     assert trace.metadata["name"] == "agent"
 
 
-def test_an_input_that_is_more_than_a_question_is_kept_beside_it(tmp_path: Path) -> None:
-    """The question is the model's; the object it was made of stands in the metadata."""
-    given = {"customer": "gold", "ticket": {"text": "Where?"}}
-    root = {"openinference.span.kind": "CHAIN", "input.value": json.dumps(given)}
+def test_an_input_object_is_in_the_metadata_beside_its_question(tmp_path: Path) -> None:
+    """The input is the model's question, and the whole object is in the metadata."""
+    question = {"customer": "gold", "ticket": {"text": "Where?"}}
+    root = {"openinference.span.kind": "CHAIN", "input.value": json.dumps(question)}
     chat = {"gen_ai.operation.name": "chat", "gen_ai.prompt": "Where?"}
     chat["gen_ai.completion"] = "Here."
     path = tmp_path / "export.jsonl"
     spans = [(0, "agent", root), (1, "chat", chat)]
-    path.write_text(envelope(Said(), {"service.name": "shop"}, spans) + "\n")
+    path.write_text(envelope(Exchange(), {"service.name": "shop"}, spans) + "\n")
     (trace,) = reader.read_file(path, mappings={})
     assert isinstance(trace, Trace)
     assert (trace.input, trace.output) == ("Where?", "Here.")
-    assert trace.metadata["input"] == given
+    assert trace.metadata["input"] == question
 
 
-def test_what_stands_beside_a_question_is_kept(tmp_path: Path) -> None:
-    """An object that names a model or a person beside the words is whole in the metadata."""
-    given = {"question": "Where?", "name": "Bob", "model": "m"}
+def test_fields_beside_a_question_are_in_the_metadata(tmp_path: Path) -> None:
+    """An object with further fields beside the question is whole in the metadata."""
+    question = {"question": "Where?", "name": "Bob", "model": "m"}
     path = tmp_path / "export.jsonl"
-    root = {"openinference.span.kind": "AGENT", "input.value": json.dumps(given)}
-    path.write_text(envelope(Said(), {"service.name": "shop"}, [(0, "agent", root)]) + "\n")
+    root = {"openinference.span.kind": "AGENT", "input.value": json.dumps(question)}
+    path.write_text(envelope(Exchange(), {"service.name": "shop"}, [(0, "agent", root)]) + "\n")
     (trace,) = reader.read_file(path, mappings={})
     assert isinstance(trace, Trace)
-    assert (trace.input, trace.metadata["input"]) == ("Where?", given)
+    assert (trace.input, trace.metadata["input"]) == ("Where?", question)

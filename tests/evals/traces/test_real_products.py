@@ -1,4 +1,4 @@
-"""Exports that Langfuse and LangSmith wrote, read as they are; skips where ../shared is absent."""
+"""Promises of real Langfuse and LangSmith exports; skips where ../shared is absent."""
 
 from __future__ import annotations
 
@@ -16,76 +16,81 @@ SHARED = Path(__file__).parents[4] / "shared" / "data" / "trace_fixtures"
 LANGFUSE = sorted(
     path for path in (SHARED / "langfuse").glob("*.json") if ".chatml." not in path.name
 )
-TOLD = [path for path in LANGFUSE if path.name.endswith(".trace.json")]
+WITH_MESSAGES = [path for path in LANGFUSE if path.name.endswith(".trace.json")]
 LANGSMITH = sorted((SHARED / "langsmith").glob("langsmith_*.json"))
 pytestmark = pytest.mark.skipif(not LANGFUSE, reason="../shared/data is absent")
-OTHERWISE = {
+DIFFERENCES = {
     # A tool's result that is JSON stays the text it was; Langfuse shows it parsed.
     ("langgraph-python-2025-08-22", "21441266a9f21251", "output"),
     # A function's response is a tool's message; Langfuse leaves it to the user.
     ("google-adk-2025-08-28", "bded677884f031ce", "input"),
 }
-"""Where our messages differ from Langfuse's own, and why."""
+"""Where our messages differ from Langfuse's own, with the reason."""
 
 
-def words(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Roles and texts: of Anthropic's blocks those of text, and Gemini's model is the assistant."""
-    found = []
+def extract_words(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Extracts roles and texts, Anthropic's text blocks and Gemini's role `model` included."""
+    pairs = []
     for message in messages:
         if message.get("role"):
             content = message.get("content") or ""
             if isinstance(content, list):
                 content = "\n".join(block["text"] for block in content if "text" in block)
             role = "assistant" if message["role"] == "model" else message["role"]
-            found.append((role, content))
-    return found
+            pairs.append((role, content))
+    return pairs
 
 
-def read(path: Path) -> list[Any]:
-    """Everything a file yields, under one application."""
+def read_all(path: Path) -> list[Any]:
+    """Reads everything in a file, under one application."""
     return list(reader.read_file(path, mappings={}, app="real"))
 
 
-@pytest.mark.parametrize("path", TOLD, ids=lambda path: path.name)
-def test_messages_are_those_langfuse_itself_reads(path: Path) -> None:
-    """Roles and content of every input and output it could read, but for those named above."""
+@pytest.mark.parametrize("path", WITH_MESSAGES, ids=lambda path: path.name)
+def test_messages_are_those_that_langfuse_reads(path: Path) -> None:
+    """Roles and content are equal wherever it could read them, except for the differences above."""
     name = path.name.removesuffix(".trace.json")
-    told = json.loads(path.with_name(f"{name}.chatml.json").read_text())
+    chatml = json.loads(path.with_name(f"{name}.chatml.json").read_text())
     observations = {item["id"]: item for item in json.loads(path.read_text())["observations"]}
     different = set()
-    for key, sides in told.items():
+    for key, sides in chatml.items():
         for side in ("input", "output"):
-            expected = words(sides[side]["data"]) if sides.get(side, {}).get("success") else []
-            if expected and words(exchanges.read_messages(observations[key][side])) != expected:
+            expected = (
+                extract_words(sides[side]["data"]) if sides.get(side, {}).get("success") else []
+            )
+            if (
+                expected
+                and extract_words(exchanges.read_messages(observations[key][side])) != expected
+            ):
                 different.add((name, key, side))
-    assert different == {item for item in OTHERWISE if item[0] == name}
+    assert different == {item for item in DIFFERENCES if item[0] == name}
 
 
-@pytest.mark.parametrize("path", TOLD, ids=lambda path: path.name)
-def test_the_answer_is_in_the_words_of_the_last_call_that_spoke(path: Path) -> None:
-    """Whatever state, event or response of a provider the outermost observation keeps it in."""
+@pytest.mark.parametrize("path", WITH_MESSAGES, ids=lambda path: path.name)
+def test_the_answer_is_the_text_of_the_last_call_with_text(path: Path) -> None:
+    """It is so whatever state, event or response wraps it in the outermost observation."""
     name = path.name.removesuffix(".trace.json")
-    told = json.loads(path.with_name(f"{name}.chatml.json").read_text())
+    chatml = json.loads(path.with_name(f"{name}.chatml.json").read_text())
     calls = [o for o in json.loads(path.read_text())["observations"] if o["type"] == "GENERATION"]
     calls.sort(key=lambda call: call["endTime"])
-    outputs = [told.get(call["id"], {}).get("output", {}).get("data") or [] for call in calls]
-    said = [text for output in outputs for _, text in words(output)[-1:] if text]
-    (trace, *_) = read(path)
-    if said:
-        assert trace.output.strip() == said[-1].strip()
-    assert said or not trace.output.startswith("{")
+    outputs = [chatml.get(call["id"], {}).get("output", {}).get("data") or [] for call in calls]
+    spoken_texts = [text for output in outputs for _, text in extract_words(output)[-1:] if text]
+    (trace, *_) = read_all(path)
+    if spoken_texts:
+        assert trace.output.strip() == spoken_texts[-1].strip()
+    assert spoken_texts or not trace.output.startswith("{")
     assert trace.input[:1] not in ("", "{", "[")
 
 
 @pytest.mark.parametrize("path", LANGFUSE, ids=lambda path: path.name)
-def test_a_langfuse_trace_keeps_all_it_has(path: Path) -> None:
+def test_no_part_of_a_langfuse_trace_is_lost(path: Path) -> None:
     """Every observation is a step or the trace; tokens, cost and scores are those of the export."""
-    told = json.loads(path.read_text())
-    observations, scores = told["observations"], told["trace"].get("scores", [])
-    (trace, *labels) = read(path)
+    export = json.loads(path.read_text())
+    observations, scores = export["observations"], export["trace"].get("scores", [])
+    (trace, *labels) = read_all(path)
     assert isinstance(trace, Trace)
     assert trace.source_format == "langfuse"
-    assert trace.trace_id == told["trace"]["id"]
+    assert trace.trace_id == export["trace"]["id"]
     ids = {step.get("span_id") for step in trace.steps}
     missing = [item for item in observations if item["id"] not in ids]
     assert len(missing) <= 1
@@ -97,27 +102,27 @@ def test_a_langfuse_trace_keeps_all_it_has(path: Path) -> None:
     assert {label.annotator_kind for label in labels} <= {"judge"}
     assert trace.input
     assert trace.output or any(step.get("tool_calls") for step in trace.steps)
-    if seconds := told["trace"].get("latency"):
+    if seconds := export["trace"].get("latency"):
         assert trace.latency_ms == pytest.approx(seconds * 1000, abs=1)
     generations = [item for item in observations if item["type"] == "GENERATION"]
     if len(generations) == 1:
-        (one,) = generations
-        assert trace.tokens_in == one["inputUsage"]
-        assert trace.cost_usd == pytest.approx(one["totalCost"])
+        (generation,) = generations
+        assert trace.tokens_in == generation["inputUsage"]
+        assert trace.cost_usd == pytest.approx(generation["totalCost"])
 
 
 @pytest.mark.parametrize("path", LANGSMITH, ids=lambda path: path.name)
 def test_posts_and_patches_are_one_trace(path: Path) -> None:
-    """The question from the post, the answer and the end from the patch."""
-    told = json.loads(path.read_text())
-    outputs = told["patch"][0]["outputs"]
-    (trace,) = read(path)
+    """The input is from the post, and the output and the end are from the patch."""
+    export = json.loads(path.read_text())
+    outputs = export["patch"][0]["outputs"]
+    (trace,) = read_all(path)
     assert trace.source_format == "langsmith"
-    assert trace.trace_id == told["post"][0]["trace_id"]
-    assert trace.input == told["post"][0]["inputs"]["messages"][-1]["content"]
+    assert trace.trace_id == export["post"][0]["trace_id"]
+    assert trace.input == export["post"][0]["inputs"]["messages"][-1]["content"]
     assert trace.output == outputs["choices"][0]["message"]["content"]
     assert (trace.model_requested, trace.model) == (
-        told["post"][0]["inputs"]["model"],
+        export["post"][0]["inputs"]["model"],
         outputs["model"],
     )
     usage = outputs["usage_metadata"] or {}
@@ -130,9 +135,9 @@ def test_posts_and_patches_are_one_trace(path: Path) -> None:
     assert trace.provider == "openai"
 
 
-def test_what_is_none_of_these_is_not_taken_for_one() -> None:
+def test_files_of_other_formats_are_refused() -> None:
     """Recorded calls of another SDK, and judge verdicts, are refused row by row."""
     for path in [*(SHARED / "langsmith").glob("*.jsonl"), *(SHARED / "ragas").glob("*.json")]:
-        found = read(path)
-        assert found
-        assert {type(item).__name__ for item in found} == {"Refusal"}, path.name
+        items = read_all(path)
+        assert items
+        assert {type(item).__name__ for item in items} == {"Refusal"}, path.name

@@ -37,7 +37,7 @@ class Home:
         """Imports one more file of these rows."""
         self.count += 1
         path = self.folder / f"{self.count}.jsonl"
-        path.write_text("".join(json.dumps(build_row) + "\n" for build_row in rows))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         inbox.import_inbox(self.lake, self.catalog, self.folder, now=NOW)
 
     def limit_outputs(self, length: int) -> None:
