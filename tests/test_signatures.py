@@ -18,7 +18,7 @@ def list_modules() -> Iterator[tuple[Path, ast.Module]]:
             yield path, ast.parse(path.read_text("utf-8"))
 
 
-def names_in(node: ast.AST) -> set[str]:
+def list_names(node: ast.AST) -> set[str]:
     """Returns the names in an expression, those in quoted annotations included."""
     names = set[str]()
     for part in ast.walk(node):
@@ -28,7 +28,7 @@ def names_in(node: ast.AST) -> set[str]:
             names.add(part.attr)
         elif isinstance(part, ast.Constant) and isinstance(part.value, str):
             try:
-                names |= names_in(ast.parse(part.value, mode="eval"))
+                names |= list_names(ast.parse(part.value, mode="eval"))
             except (SyntaxError, ValueError):
                 continue
     return names
@@ -40,16 +40,16 @@ def find_aliases(module: ast.Module, loose: set[str]) -> set[str]:
     for node in module.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp):
             targets, value = node.targets, node.value
-        elif isinstance(node, ast.AnnAssign) and "TypeAlias" in names_in(node.annotation):
+        elif isinstance(node, ast.AnnAssign) and "TypeAlias" in list_names(node.annotation):
             targets, value = [node.target], node.value
         else:
             continue
-        if value is not None and names_in(value) & (loose | aliases):
+        if value is not None and list_names(value) & (loose | aliases):
             aliases |= {target.id for target in targets if isinstance(target, ast.Name)}
     return aliases
 
 
-def imported_aliases(module: ast.Module, loose: dict[str, set[str]]) -> set[str]:
+def list_imported_aliases(module: ast.Module, loose: dict[str, set[str]]) -> set[str]:
     """Returns the local names of aliases that a module imports from others."""
     return {
         name.asname or name.name
@@ -60,12 +60,12 @@ def imported_aliases(module: ast.Module, loose: dict[str, set[str]]) -> set[str]
     }
 
 
-def annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+def list_annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
     """Returns the annotations of a function's parameters and of its result."""
     args = function.args
     parameters = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
-    found = [one.annotation for one in parameters if one] + [function.returns]
-    return [one for one in found if one]
+    annotated = [parameter.annotation for parameter in parameters if parameter] + [function.returns]
+    return [annotation for annotation in annotated if annotation]
 
 
 def name_module(path: Path) -> str:
@@ -81,23 +81,25 @@ def list_loose_signatures() -> tuple[list[str], int]:
     while True:
         wider = dict[str, set[str]]()
         for name, (_, module) in modules.items():
-            known = loose[name] | imported_aliases(module, loose)
-            wider[name] = known | find_aliases(module, {"Any"} | known)
+            names_so_far = loose[name] | list_imported_aliases(module, loose)
+            wider[name] = names_so_far | find_aliases(module, {"Any"} | names_so_far)
         if wider == loose:
             break
         loose = wider
-    found, total = list[str](), 0
+    loose_functions, total = list[str](), 0
     for name, (path, module) in modules.items():
         names = {"Any"} | loose[name]
         for node in ast.walk(module):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 total += 1
-                if any(names_in(one) & names for one in annotations(node)):
-                    found.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
-    return found, total
+                if any(list_names(annotation) & names for annotation in list_annotations(node)):
+                    loose_functions.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+    return loose_functions, total
 
 
 def test_few_signatures_contain_any() -> None:
     """At most one signature in twenty contains `Any`, aliases of it included."""
-    found, total = list_loose_signatures()
-    assert len(found) <= MOST * total, f"{len(found)} of {total}:\n" + "\n".join(found)
+    loose_functions, total = list_loose_signatures()
+    assert len(loose_functions) <= MOST * total, (
+        f"{len(loose_functions)} of {total}:\n" + "\n".join(loose_functions)
+    )

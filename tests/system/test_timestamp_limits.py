@@ -1,4 +1,4 @@
-"""Rows whose moment cannot be: they are of no night, and no night breaks by them."""
+"""Rows with impossible timestamps belong to no night, and break none."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ from tests.system.teams import Team
 READ = datetime(2026, 10, 3, 9, tzinfo=UTC)
 
 
-def row(name: str, ts: Any, **more: Any) -> dict[str, Any]:
-    """One ordinary request, invented."""
+def build_row(name: str, ts: Any, **more: Any) -> dict[str, Any]:
+    """Builds one ordinary, invented request."""
     return {"trace_id": name, "ts": ts, "app": "chat", "input": "Hi?", "output": "Hello.", **more}
 
 
-def imported(folder: Path, rows: Iterable[dict[str, Any]], **catalog: Any) -> tuple[Lake, Catalog]:
-    """A home that has read an export."""
+def import_rows(
+    folder: Path, rows: Iterable[dict[str, Any]], **catalog: Any
+) -> tuple[Lake, Catalog]:
+    """Imports an export into a home."""
     path = folder / "day.jsonl"
-    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
-    lake, known = Lake(folder / "home").open(), Catalog(root=folder, **catalog)
-    inbox.import_inbox(lake, known, path.parent / "day.jsonl", now=READ)
-    return lake, known
+    path.write_text("".join(json.dumps(fields) + "\n" for fields in rows))
+    lake, declared = Lake(folder / "home").open(), Catalog(root=folder, **catalog)
+    inbox.import_inbox(lake, declared, path.parent / "day.jsonl", now=READ)
+    return lake, declared
 
 
-def at(**ahead: float) -> str:
-    """A moment so far ahead of when the file is read."""
+def format_ahead(**ahead: float) -> str:
+    """Formats a time so far ahead of the import."""
     return (READ + timedelta(**ahead)).isoformat()
 
 
@@ -44,36 +46,48 @@ def at(**ahead: float) -> str:
 def test_implausible_timestamps_are_refused_and_fast_clocks_are_reported(
     tmp_path: Path, private: dict[str, str]
 ) -> None:
-    """More than a day ahead, or before 2000: quarantine, in no night; less is accepted with a note.
+    """More than a day ahead or before 2000 is quarantined; less is accepted with a warning.
 
     Whether a row is read by the column or by itself makes no difference.
     """
-    rows = {"now": at(), "skewed": at(minutes=4), "zone": at(hours=5), "edge": at(days=1),
-            "future": at(days=1, seconds=1), "year": "2150-01-01T00:00:00Z",
-            "unit": "1970-01-21T17:00:00Z", "old": "2000-01-01T00:00:00Z"}  # fmt: skip
-    lake, catalog = imported(tmp_path, [row(name, ts, **private) for name, ts in rows.items()])
-    known = admission.admit_nights(lake, catalog, lake.list_nights("staged"))
-    assert list(known) == [date(2000, 1, 1), date(2026, 10, 3), date(2026, 10, 4)]
-    lost = {one.trace_id: (one.code, one.night, one.app) for one in quarantine.read_refusals(lake)}
-    assert lost == {
+    rows = {
+        "now": format_ahead(),
+        "skewed": format_ahead(minutes=4),
+        "zone": format_ahead(hours=5),
+        "edge": format_ahead(days=1),
+        "future": format_ahead(days=1, seconds=1),
+        "year": "2150-01-01T00:00:00Z",
+        "unit": "1970-01-21T17:00:00Z",
+        "old": "2000-01-01T00:00:00Z",
+    }
+    lake, catalog = import_rows(
+        tmp_path, [build_row(name, ts, **private) for name, ts in rows.items()]
+    )
+    accounts = admission.admit_nights(lake, catalog, lake.list_nights("staged"))
+    assert list(accounts) == [date(2000, 1, 1), date(2026, 10, 3), date(2026, 10, 4)]
+    refusals = {
+        refusal.trace_id: (refusal.code, refusal.night, refusal.app)
+        for refusal in quarantine.read_refusals(lake)
+    }
+    assert refusals == {
         "future": ("future-timestamp", None, "chat"),
         "year": ("future-timestamp", None, "chat"),
         "unit": ("ancient-timestamp", None, "chat"),
     }
-    skew = {check["name"]: check for check in known[date(2026, 10, 3)]["chat"]["checks"]}
+    skew = {check["name"]: check for check in accounts[date(2026, 10, 3)]["chat"]["checks"]}
     assert skew["clock_not_ahead"]["examples"] == ["zone"]
     (seen,) = read_inbox_files(lake).values()
-    accepted = sum(apps["chat"]["accepted"] for apps in known.values())
+    accepted = sum(apps["chat"]["accepted"] for apps in accounts.values())
     assert (seen.read, seen.refused, accepted) == (8, 3, 5)
 
 
 def test_a_corrected_unit_in_the_mapping_replays_them(tmp_path: Path) -> None:
-    """Milliseconds read as seconds are of January 1970 until the mapping says what they are."""
+    """Seconds read as milliseconds are in January 1970 until the mapping declares their unit."""
     wrong = {"it": Mapping(columns={"ts": Column(path="at", format="epoch_ms")})}
     right = {"it": Mapping(columns={"ts": Column(path="at", format="epoch")})}
     seconds = int(READ.timestamp()) - 60
-    rows = [{**row(f"t{n}", None), "at": seconds + n} for n in range(3)]
-    lake, catalog = imported(tmp_path, rows, mappings=wrong)
+    rows = [{**build_row(f"t{n}", None), "at": seconds + n} for n in range(3)]
+    lake, catalog = import_rows(tmp_path, rows, mappings=wrong)
     assert lake.list_nights("staged") == []
     (replay,) = quarantine_replay.replay_quarantine(lake, catalog)
     assert (replay.placed, replay.why) == (0, {"ancient-timestamp": 3})
@@ -88,15 +102,15 @@ def test_a_corrected_unit_in_the_mapping_replays_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["day.jsonl", "day.json", "day.csv", "day.parquet"])
-def test_they_are_replayed_after_the_export_is_gone(tmp_path: Path, name: str) -> None:
-    """Quarantine keeps the bytes they were read of, numbers in cells of text among them."""
+def test_refused_timestamps_are_replayed_without_the_export(tmp_path: Path, name: str) -> None:
+    """Quarantine stores the rows' bytes, numbers in text cells included."""
     import pandas
 
     wrong = {"it": Mapping(columns={"ts": Column(path="at", format="epoch_ms")})}
     right = {"it": Mapping(columns={"ts": Column(path="at", format="epoch")})}
     seconds = int(READ.timestamp()) - 60
-    rows = [{**row(f"t{n}", None), "at": seconds + n, "tokens_in": n} for n in range(3)]
-    table = pandas.DataFrame([{k: v for k, v in one.items() if k != "ts"} for one in rows])
+    rows = [{**build_row(f"t{n}", None), "at": seconds + n, "tokens_in": n} for n in range(3)]
+    table = pandas.DataFrame([{k: v for k, v in fields.items() if k != "ts"} for fields in rows])
     path = tmp_path / name
     if name.endswith("csv"):
         table.to_csv(path, index=False)
@@ -119,17 +133,22 @@ def test_they_are_replayed_after_the_export_is_gone(tmp_path: Path, name: str) -
 
 
 def test_rows_that_are_no_longer_stored_whole_are_counted(tmp_path: Path) -> None:
-    """Longer than what is kept of a row, and the export gone: the replay says so."""
-    rows = [row("long", "2150-01-01T00:00:00Z", input="x" * 70_000), row("new", at())]
-    lake, catalog = imported(tmp_path, rows)
+    """The replay counts a row that is longer than its stored part, if the export is gone."""
+    rows = [
+        build_row("long", "2150-01-01T00:00:00Z", input="x" * 70_000),
+        build_row("new", format_ahead()),
+    ]
+    lake, catalog = import_rows(tmp_path, rows)
     (tmp_path / "day.jsonl").unlink()
     (replay,) = quarantine_replay.replay_quarantine(lake, catalog)
     assert (replay.tried, replay.placed, replay.gone, replay.why) == (1, 0, 1, {})
 
 
-def test_a_night_that_has_not_begun_waits(tmp_path: Path) -> None:
-    """A clock that runs ahead over midnight does not open a night before its time."""
-    lake, catalog = imported(tmp_path, [row("a", at()), row("b", at(hours=16))])
+def test_a_night_that_has_not_begun_is_not_run(tmp_path: Path) -> None:
+    """A clock that is ahead over midnight does not begin a night early."""
+    lake, catalog = import_rows(
+        tmp_path, [build_row("a", format_ahead()), build_row("b", format_ahead(hours=16))]
+    )
     assert night_locks.list_begun_nights(lake, catalog, READ) == [date(2026, 10, 3)]
     assert night_locks.list_begun_nights(
         lake, catalog, READ + timedelta(days=1)
@@ -140,12 +159,12 @@ def test_a_night_that_has_not_begun_waits(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_row_of_another_century_breaks_no_night(tmp_path: Path) -> None:
-    """Nights that do not touch each other are reported in one run; none is of 1970 or 2150."""
+    """Two separate nights are reported in one run, and none is of 1970 or 2150."""
     team = Team(tmp_path)
     team.declare({"catalog.yaml": {"title": "Chat"}, "apps/chat.yaml": {"app": "chat"}})
     moments = ["2026-05-04T10:00:00Z", "2026-05-07T10:00:00Z", "2150-01-01T00:00:00Z",
                "1970-01-21T00:00:00Z"]  # fmt: skip
-    team.export("day.jsonl", [row(f"t{n}", ts) for n, ts in enumerate(moments)])
+    team.export("day.jsonl", [build_row(f"t{n}", ts) for n, ts in enumerate(moments)])
     summary = team.run_nightly()
     assert summary["failures"] == []
     assert summary["nights"] == ["2026-05-04", "2026-05-07"]

@@ -68,25 +68,25 @@ def declare(folder: Path, *dimensions: str) -> Catalog:
     return load_catalog(folder / "catalog")
 
 
-def imported(lake: Lake, folder: Path, **more: Any) -> Label:
+def import_label(lake: Lake, folder: Path, **more: Any) -> Label:
     """A label of the trace, after its file was imported."""
     import_row(lake, folder, **more)
-    (found,) = read_labels(lake)
-    return found
+    (label,) = read_labels(lake)
+    return label
 
 
 def test_a_label_is_bound_to_the_answer_at_rest(lake: Lake, tmp_path: Path) -> None:
     """A label imported after its trace is about that answer, not a later correction."""
-    known = GoldAndLabels.of(tmp_path, [imported(lake, tmp_path)])
-    assert known.labels_on(TRACE, "right")
-    assert not known.labels_on(CORRECTED, "right")
+    references = GoldAndLabels.of(tmp_path, [import_label(lake, tmp_path)])
+    assert references.labels_on(TRACE, "right")
+    assert not references.labels_on(CORRECTED, "right")
 
 
 def test_gold_belongs_to_the_question(lake: Lake, tmp_path: Path) -> None:
     """A row by the annotator `gold` is a gold value, whatever the application answered."""
     import_row(lake, tmp_path, annotator="gold", verdict={"colour": "blue"})
     assert read_labels(lake) == []
-    known = GoldAndLabels.of(tmp_path, read_labels(lake), read_gold_values(lake))
+    references = GoldAndLabels.of(tmp_path, read_labels(lake), read_gold_values(lake))
     evaluator = Evaluator(
         name="desk.right",
         app="desk",
@@ -97,12 +97,12 @@ def test_gold_belongs_to_the_question(lake: Lake, tmp_path: Path) -> None:
         gold="labels",
         labels="right",
     )
-    assert known.gold_for(evaluator, CORRECTED) == {"colour": "blue"}
+    assert references.gold_for(evaluator, CORRECTED) == {"colour": "blue"}
 
 
 def test_a_label_keeps_what_is_known_of_its_making(lake: Lake, tmp_path: Path) -> None:
     """Critique, time, seconds, rubric and sampling probability of a row rest with its label."""
-    found = imported(
+    label = import_label(
         lake,
         tmp_path,
         note="Names the wrong shade.",
@@ -111,28 +111,28 @@ def test_a_label_keeps_what_is_known_of_its_making(lake: Lake, tmp_path: Path) -
         rubric_version="r7",
         probability=0.25,
     )
-    assert found.critique == "Names the wrong shade."
-    assert found.time == datetime(2026, 10, 2, 9, 30, tzinfo=UTC)
-    assert (found.seconds_spent, found.rubric_version) == (41.5, "r7")
-    assert found.sampling_probability == 0.25
-    assert (found.subject, found.subject_id, found.origin) == ("trace", "t1", "production")
+    assert label.critique == "Names the wrong shade."
+    assert label.time == datetime(2026, 10, 2, 9, 30, tzinfo=UTC)
+    assert (label.seconds_spent, label.rubric_version) == (41.5, "r7")
+    assert label.sampling_probability == 0.25
+    assert (label.subject, label.subject_id, label.origin) == ("trace", "t1", "production")
 
 
 def test_a_queue_that_comes_back_keeps_the_chance_of_each_trace(lake: Lake, tmp_path: Path) -> None:
     """The label has the trace's sampling probability and the question's version."""
-    (asked,) = review_queue.build_queue(
+    (queued,) = review_queue.build_queue(
         "chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2
     )
-    (row,) = review_queue.build_sheet([asked], {"t1": TRACE})
-    found = imported(lake, tmp_path, **{**row, "verdict": "fail", "annotator": "ann"})
-    assert found.sampling_probability == asked.probability == 1.0
-    assert found.rubric_version == row["rubric_version"]
+    (row,) = review_queue.build_sheet([queued], {"t1": TRACE})
+    label = import_label(lake, tmp_path, **{**row, "verdict": "fail", "annotator": "ann"})
+    assert label.sampling_probability == queued.probability == 1.0
+    assert label.rubric_version == row["rubric_version"]
 
 
 def test_a_label_takes_the_place_of_the_one_it_supersedes(lake: Lake, tmp_path: Path) -> None:
     """Labels are appended: a corrected one names the first, which no longer counts."""
-    first = imported(lake, tmp_path)
-    second = imported(lake, tmp_path, verdict="fail", supersedes=first.id)
+    first = import_label(lake, tmp_path)
+    second = import_label(lake, tmp_path, verdict="fail", supersedes=first.id)
     assert (second.verdict, second.supersedes) == ("fail", first.id)
     assert len(list((lake.home / "labels").glob("*.jsonl"))) == 2
 
@@ -162,19 +162,19 @@ def test_a_wrong_value_refuses_its_row_with_file_line_and_key(
 
 def test_a_sheet_says_which_answer_is_judged(lake: Lake, tmp_path: Path) -> None:
     """A filled-in sheet is about the answer it showed, even if the trace was corrected since."""
-    (asked,) = review_queue.build_queue(
+    (queued,) = review_queue.build_queue(
         "chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2
     )
-    (row,) = review_queue.build_sheet([asked], {"t1": TRACE})
+    (row,) = review_queue.build_sheet([queued], {"t1": TRACE})
     lake.write("staged", NIGHT, [CORRECTED])
-    assert imported(lake, tmp_path, answer=row["answer"]).answer == digest_answer(TRACE)
+    assert import_label(lake, tmp_path, answer=row["answer"]).answer == digest_answer(TRACE)
 
 
 def test_a_corrected_answer_is_asked_about_again(lake: Lake, tmp_path: Path) -> None:
     """A label of a replaced answer does not keep the new answer out of the queue."""
-    said = [imported(lake, tmp_path)]
+    labels = [import_label(lake, tmp_path)]
     dimensions = {"right": ("right", "Is it right?")}
-    before, after = (review_queue.find_judged(said, [], [trace]) for trace in (TRACE, CORRECTED))
+    before, after = (review_queue.find_judged(labels, [], [trace]) for trace in (TRACE, CORRECTED))
     assert not review_queue.build_queue("chat", ["t1"], [], before, dimensions, 2)
     assert len(review_queue.build_queue("chat", ["t1"], [], after, dimensions, 2)) == 1
 

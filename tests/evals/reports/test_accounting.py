@@ -70,7 +70,7 @@ def account_in(home: Path, app: str) -> dict[str, Any]:
 
 
 def test_each_file_has_its_path_in_the_inbox_and_counts_that_add_up(home: Path) -> None:
-    """Files of one name are kept apart, a secret in a path is not shown, no row is missing."""
+    """Files of one name stay distinct, a secret in a path is not shown, and no row is missing."""
     chat = account_in(home, "chat")
     eu, us, third = sorted(chat["files"], key=lambda f: ("eu", "us").count(f["file"][:2]) == 0)
     assert (eu["file"], us["file"]) == ("eu/day.jsonl", "us/day.jsonl")
@@ -90,9 +90,9 @@ def test_each_file_has_its_path_in_the_inbox_and_counts_that_add_up(home: Path) 
 
 def test_redactions_are_counted_by_rule(home: Path) -> None:
     """Traces are counted once each, places as often as one was redacted."""
-    found = account_in(home, "chat")["redacted"]
-    assert found["traces"] == 2
-    assert {one["rule"]: (one["traces"], one["places"]) for one in found["rules"]} == {
+    redacted = account_in(home, "chat")["redacted"]
+    assert redacted["traces"] == 2
+    assert {rule["rule"]: (rule["traces"], rule["places"]) for rule in redacted["rules"]} == {
         "email": (2, 2),
         "github-pat": (1, 1),
     }

@@ -19,7 +19,7 @@ from tests.evals.runs.test_runner import NIGHT, Bench, build_traces
 JUDGE = Judge(judge="j", asks="?", model="m", system="s")
 
 
-def evaluator(model: str = "gpt-4.1-mini-2025-04-14", **keys: Any) -> Evaluator:
+def build_evaluator(model: str = "gpt-4.1-mini-2025-04-14", **keys: Any) -> Evaluator:
     """A judge by its pin."""
     pin = ModelPin(name="m", model=model, **keys)
     about = {"name": "j", "app": "a", "dimension": "d", "question": "?", "version": digest(model)}
@@ -51,53 +51,53 @@ def test_another_model_than_the_pin_is_an_alarm() -> None:
         {"evaluator": "j", "code": "other-model", "n": 3},
         {"evaluator": "j", "code": "x", "n": 1},
     ]
-    (found,) = alarms([evaluator()], [by("gpt-4.2")], [], failed)
-    assert (found.code, found.evaluator, found.n) == ("other-model", "j", 3)
-    assert "gpt-4.2 answered, the pin is gpt-4.1-mini-2025-04-14" in found.words
+    (alarm,) = alarms([build_evaluator()], [by("gpt-4.2")], [], failed)
+    assert (alarm.code, alarm.evaluator, alarm.n) == ("other-model", "j", 3)
+    assert "gpt-4.2 answered, the pin is gpt-4.1-mini-2025-04-14" in alarm.words
 
 
 def test_other_weights_than_the_pin_are_an_alarm() -> None:
-    """The file is named; nothing was asked."""
+    """The alarm names the file, and no call was made."""
     failed = [{"evaluator": "j", "code": "other-weights", "n": 1}]
-    (found,) = alarms([evaluator("w.gguf", sha256="0" * 64)], [], [], failed)
-    assert (found.code, found.n) == ("other-weights", 1)
-    assert found.words == "1 trace has no score from j: w.gguf is not the pinned file"
+    (alarm,) = alarms([build_evaluator("w.gguf", sha256="0" * 64)], [], [], failed)
+    assert (alarm.code, alarm.n) == ("other-weights", 1)
+    assert alarm.words == "1 trace has no score from j: w.gguf is not the pinned file"
 
 
 def test_a_pin_that_a_team_moved_is_no_alarm() -> None:
     """The new pin answers under its own name: what changed is in the report's causes."""
     now, before = [by("gpt-4.1-mini-2025-04-14")], [by("gpt-4o-2024-08-06")]
-    assert alarms([evaluator()], now, before, []) == ()
+    assert alarms([build_evaluator()], now, before, []) == ()
 
 
 def test_a_model_that_changed_behind_its_name_is_an_alarm() -> None:
     """Between two nights, where the policy lets an alias run; a first night has none before."""
-    floating = evaluator("gpt-4o", pins="record")
+    floating = build_evaluator("gpt-4o", pins="record")
     now, before = [by("gpt-4o-2024-11-20", 5)], [by("gpt-4o-2024-08-06")]
-    (found,) = alarms([floating], now, before, [])
-    assert (found.code, found.n) == ("model-changed", 5)
+    (alarm,) = alarms([floating], now, before, [])
+    assert (alarm.code, alarm.n) == ("model-changed", 5)
     assert alarms([floating], now, now, []) == ()
     assert alarms([floating], now, [], []) == ()
 
 
 def test_every_report_is_stamped_with_what_an_id_promises() -> None:
     """Class, reason and who answered; an evaluator without a model has none of it."""
-    found = describe_evaluator(evaluator("gpt-6-sol"), read_answering([by("gpt-6-sol")]))
-    assert found.pin
-    assert found.pin.promise == "unverifiable"
-    assert found.answered_by == (AnsweredBy("gpt-6-sol", "fp", 3),)
-    plain = evaluator().model_copy(update={"pin": None, "judge": None})
+    described = describe_evaluator(build_evaluator("gpt-6-sol"), read_answering([by("gpt-6-sol")]))
+    assert described.pin
+    assert described.pin.promise == "unverifiable"
+    assert described.answered_by == (AnsweredBy("gpt-6-sol", "fp", 3),)
+    plain = build_evaluator().model_copy(update={"pin": None, "judge": None})
     assert describe_evaluator(plain, read_answering([by("x")])).pin is None
 
 
 @pytest.mark.parametrize("policy", ["strict", "record"])
 def test_who_answered_is_read_from_the_ledger(tmp_path: Path, policy: str) -> None:
     """Under `record` the alias's answers are scores, under `strict` each is an error row."""
-    said = '{"critique": "", "verdict": "pass"}'
+    text = '{"critique": "", "verdict": "pass"}'
 
     def script(body: dict[str, Any], seen: int) -> ServerReply:
         return ServerReply(
-            200, build_completion(body, said, model="m-9", system_fingerprint="fp_1")
+            200, build_completion(body, text, model="m-9", system_fingerprint="fp_1")
         )
 
     with serve_script(script) as running:

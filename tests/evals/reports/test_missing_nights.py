@@ -66,22 +66,22 @@ def test_an_application_owes_the_nights_of_its_cadence(
 ) -> None:
     """A weekend without traffic is no outage for one that works on weekdays."""
     lake = home(tmp_path, {"chat": [FRIDAY]})
-    found = find_missing_nights(lake, catalog(chat=cadence), TUESDAY_MORNING)
-    assert [one.date for one in found] == missing
+    gaps = find_missing_nights(lake, catalog(chat=cadence), TUESDAY_MORNING)
+    assert [gap.date for gap in gaps] == missing
 
 
 def test_all_applications_can_be_missing_at_once(tmp_path: Path) -> None:
     """No other application's night is needed to see that one is absent."""
     lake = home(tmp_path, {"chat": [SUNDAY], "search": [SUNDAY]})
-    found = find_missing_nights(lake, catalog(chat="nightly", search="nightly"), TUESDAY_MORNING)
-    assert [(one.app, one.date) for one in found] == [("chat", MONDAY), ("search", MONDAY)]
+    gaps = find_missing_nights(lake, catalog(chat="nightly", search="nightly"), TUESDAY_MORNING)
+    assert [(gap.app, gap.date) for gap in gaps] == [("chat", MONDAY), ("search", MONDAY)]
 
 
 def test_an_application_without_any_trace_is_missing_from_the_first_night(tmp_path: Path) -> None:
     """It was declared, so its first export is what is awaited."""
     lake = home(tmp_path, {"chat": [SUNDAY, MONDAY]})
-    found = find_missing_nights(lake, catalog(chat="nightly", search="nightly"), TUESDAY_MORNING)
-    assert [(one.app, one.date) for one in found] == [("search", SUNDAY), ("search", MONDAY)]
+    gaps = find_missing_nights(lake, catalog(chat="nightly", search="nightly"), TUESDAY_MORNING)
+    assert [(gap.app, gap.date) for gap in gaps] == [("search", SUNDAY), ("search", MONDAY)]
 
 
 def test_an_empty_home_owes_nothing_yet(tmp_path: Path) -> None:
@@ -100,6 +100,6 @@ def test_a_broken_application_is_missing_because_it_waits(tmp_path: Path) -> Non
     lake = home(tmp_path, {"chat": [SUNDAY]})
     broken = BrokenApplication(app="chat", messages=("apps/chat.yaml:3: no such key",), redact=None)
     stopped = Catalog(root=Path(), broken={"chat": broken})
-    (found,) = find_missing_nights(lake, stopped, TUESDAY_MORNING)
-    assert found.reason == "catalog broken"
-    assert "andon doctor" in found.describe()
+    (gap,) = find_missing_nights(lake, stopped, TUESDAY_MORNING)
+    assert gap.reason == "catalog broken"
+    assert "andon doctor" in gap.describe()

@@ -121,9 +121,9 @@ def built(night: Night) -> dict[str, Any]:
 
 def only(body: dict[str, Any], **match: Any) -> Row:
     """The one result that matches."""
-    found = [r for r in body["results"] if all(r[k] == v for k, v in match.items())]
-    assert len(found) == 1
-    return found[0]
+    matches = [r for r in body["results"] if all(r[k] == v for k, v in match.items())]
+    assert len(matches) == 1
+    return matches[0]
 
 
 def test_the_schema_is_one() -> None:
@@ -139,10 +139,10 @@ def test_a_drop_is_found_with_its_cause() -> None:
     assert body["verdict"] == "slipped"
     assert body["sentence"] == "Slipped: over-refusal 91% → 75% (−16 ± 6), prompt v3."
     assert body["gate"]["outcome"] == "regressed"
-    found = body["causes"]
-    assert [c["cause"] for c in found] == ["prompt_version"]
-    assert found[0]["words"].startswith("prompt v3 replaced v2 on all traces; pass rate 91%")
-    assert found[0]["after"] == [{"value": "v3", "share": 1.0}]
+    causes = body["causes"]
+    assert [c["cause"] for c in causes] == ["prompt_version"]
+    assert causes[0]["words"].startswith("prompt v3 replaced v2 on all traces; pass rate 91%")
+    assert causes[0]["after"] == [{"value": "v3", "share": 1.0}]
     change = body["changes"][0]
     assert (change["before"], change["after"], change["verdict"]) == (0.91, 0.75, "slipped")
     assert change["high"] < 0
@@ -230,7 +230,7 @@ def test_a_refused_night_measures_nothing() -> None:
 
 
 def test_an_unaligned_judge_decides_nothing() -> None:
-    """A judge that disagrees with people is shown and kept out of verdict and gate."""
+    """A judge that disagrees with people is shown, and counts for neither verdict nor gate."""
     night = replace(
         BASE,
         rates=[rate(182, 18), rate(20, 180, **JUDGE)],
@@ -502,10 +502,10 @@ def test_one_night_is_pooled_once() -> None:
 def test_an_unequal_sample_is_weighted_back_to_the_night() -> None:
     """The rate stays what was counted; the estimate is the night's, with its own interval."""
     row = rate(50, 50, weighted_rate=0.8, weighted_variance=0.0025)
-    (found,) = (r for r in build(Night(TONIGHT, APP, "chat", [row]))["results"] if r["n"])
-    assert (found["rate"], found["estimator"]) == (0.5, "weighted")
-    assert found["estimate"] == pytest.approx(0.8)
-    assert found["estimate_high"] - found["estimate_low"] == pytest.approx(0.19, abs=0.02)
+    (result,) = (r for r in build(Night(TONIGHT, APP, "chat", [row]))["results"] if r["n"])
+    assert (result["rate"], result["estimator"]) == (0.5, "weighted")
+    assert result["estimate"] == pytest.approx(0.8)
+    assert result["estimate_high"] - result["estimate_low"] == pytest.approx(0.19, abs=0.02)
 
 
 def test_calls_without_a_known_price_cost_an_unknown_sum() -> None:

@@ -125,8 +125,8 @@ def test_words_of_older_reports_are_read() -> None:
            "families": []}  # fmt: skip
     for was, now in (("firm", "robust"), ("gullible", "vulnerable"), ("robust", "robust")):
         body = bodies.slipped() | {"attacks": [row | {"state": was}]}
-        (found,) = Report.from_json(body)[attacks.SECTION]
-        assert (found.state, found.n, found.passed) == (now, 9, 8)
+        (section,) = Report.from_json(body)[attacks.SECTION]
+        assert (section.state, section.n, section.passed) == (now, 9, 8)
 
 
 def test_fields_added_later_have_defaults() -> None:
@@ -171,10 +171,10 @@ STATUSES = [{"status": "ok", "n": 17}, {"status": "timeout", "n": 2}, {"status":
 def test_the_share_of_requests_without_an_answer_is_reported() -> None:
     """Overall with its interval and by status, in the body and on the page."""
     report = build_report(replace(BASE, statuses=STATUSES))
-    found = report[requests.SECTION]
-    assert (found.n, found.unanswered, found.share) == (20, 3, 0.15)
-    assert (found.low, found.high) == (0.05236875, 0.36041886)
-    assert [(row.status, row.n, row.share) for row in found.by_status] == [
+    section = report[requests.SECTION]
+    assert (section.n, section.unanswered, section.share) == (20, 3, 0.15)
+    assert (section.low, section.high) == (0.05236875, 0.36041886)
+    assert [(row.status, row.n, row.share) for row in section.by_status] == [
         ("timeout", 2, 0.1),
         ("cut_off", 1, 0.05),
     ]

@@ -43,7 +43,7 @@ def write(folder: Path, *rows: Any, name: str = "calls.jsonl") -> Path:
 
 def make_invocation(**more: Any) -> dict[str, Any]:
     """An entry of Bedrock's model invocation log."""
-    asked = {"messages": [{"role": "user", "content": [{"text": "Where?"}]}]}
+    request = {"messages": [{"role": "user", "content": [{"text": "Where?"}]}]}
     answer = {"role": "assistant", "content": [{"text": "In Bonn."}]}
     return {
         "schemaType": "ModelInvocationLog",
@@ -51,7 +51,7 @@ def make_invocation(**more: Any) -> dict[str, Any]:
         "requestId": REQUEST_ID,
         "operation": "Converse",
         "modelId": "amazon.nova-lite-v1:0",
-        "input": {"inputBodyJson": asked},
+        "input": {"inputBodyJson": request},
         "output": {"outputBodyJson": {"output": {"message": answer}, "stopReason": "end_turn"}},
         **more,
     }
@@ -72,7 +72,7 @@ def test_bedrock_bodies_in_files_of_their_own_are_read(tmp_path: Path, chunked: 
     assert names["input"] in refused.reason
     assert whole.output == "In Bonn."
 
-    asked = {"messages": [{"role": "user", "content": "Where exactly?"}]}
+    request = {"messages": [{"role": "user", "content": "Where exactly?"}]}
     pieces = [
         {"type": "message_start", "message": {"role": "assistant", "usage": {"input_tokens": 3}}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -85,7 +85,7 @@ def test_bedrock_bodies_in_files_of_their_own_are_read(tmp_path: Path, chunked: 
     content = [{"type": "text", "text": "At the station."}]
     answer = {"role": "assistant", "content": content, "stop_reason": "end_turn"}
     (tmp_path / "data").mkdir()
-    for side, body in (("input", asked), ("output", pieces if chunked else answer)):
+    for side, body in (("input", request), ("output", pieces if chunked else answer)):
         packed = gzip.compress(json.dumps(body).encode())
         (tmp_path / "data" / names[side]).write_bytes(packed)
     trace, _ = read(path)
@@ -119,10 +119,10 @@ def test_bedrock_entries_are_found_in_what_cloudwatch_exports(tmp_path: Path) ->
         {"@timestamp": "2026-10-01", "@message": text},
     ]
     for page in pages:
-        found = read(write(tmp_path, page, name="page.json"))
-        assert isinstance(found[0], Trace)
-        assert found[0].output == "In Bonn."
-        assert [row.code for row in found[1:]] == ["bad-entry"] * (len(found) - 1)
+        items = read(write(tmp_path, page, name="page.json"))
+        assert isinstance(items[0], Trace)
+        assert items[0].output == "In Bonn."
+        assert [row.code for row in items[1:]] == ["bad-entry"] * (len(items) - 1)
 
 
 def make_gateway_entry(category: str, number: int, **properties: Any) -> dict[str, Any]:
@@ -205,8 +205,8 @@ def test_entries_without_text_beside_others_are_only_counted(tmp_path: Path) -> 
         make_gateway_entry("GatewayLlmLogs", 2, requestMessages=chat, responseMessages=["Bonn."]),
         {"time": "2026-10-01T12:00:00Z", "category": "AllMetrics", "metricName": "Calls"},
     ]
-    found = read(write(tmp_path, *rows))
-    assert sorted(type(row).__name__ for row in found) == ["NonAnswer", "NonAnswer", "Trace"]
+    items = read(write(tmp_path, *rows))
+    assert sorted(type(row).__name__ for row in items) == ["NonAnswer", "NonAnswer", "Trace"]
 
 
 def test_a_call_whose_response_was_not_logged_is_no_empty_answer(tmp_path: Path) -> None:
@@ -290,9 +290,9 @@ def test_litellm_dates_a_call_by_its_start(tmp_path: Path) -> None:
 
 def test_a_bad_item_of_a_page_is_refused_alone(tmp_path: Path) -> None:
     """With the page's row; the others are read."""
-    found = read(GOLDEN / "helicone_page.json")
-    assert [type(row) for row in found] == [Trace, Refusal, Trace]
-    assert found[1].source_line == 1
+    items = read(GOLDEN / "helicone_page.json")
+    assert [type(row) for row in items] == [Trace, Refusal, Trace]
+    assert items[1].source_line == 1
 
 
 STREAMS: dict[str, list[dict[str, Any]]] = {

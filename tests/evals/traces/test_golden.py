@@ -1,4 +1,4 @@
-"""What each format's small files become, held against canonical JSON read by a person.
+"""Promises of each format's small files: they are read as canonical JSON reviewed by a person.
 
 `python -m tests.evals.traces.test_golden` writes what is expected anew.
 """
@@ -19,9 +19,9 @@ GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(path for path in GOLDEN.glob("*") if ".expected" not in path.name)
 
 
-def told(path: Path) -> list[dict[str, Any]]:
+def describe_items(path: Path) -> list[dict[str, Any]]:
     """What a file yields, without what is empty."""
-    found = []
+    items = []
     named = (
         *("openai_batch", "bedrock", "azure", "vertex", "helicone", "litellm"),
         *("mlflow", "braintrust", "openai_agents"),
@@ -35,23 +35,23 @@ def told(path: Path) -> list[dict[str, Any]]:
         kind = "refusal" if isinstance(item, Refusal) else "trace"
         kind = "label" if isinstance(item, Label) else kind
         kind = "skipped" if isinstance(item, NonAnswer) else kind
-        known = {key: value for key, value in row.items() if value not in (None, "", (), {}, [])}
-        found.append({"is": kind, **known})
-    return json.loads(json.dumps(found, default=str))
+        fields = {key: value for key, value in row.items() if value not in (None, "", (), {}, [])}
+        items.append({"is": kind, **fields})
+    return json.loads(json.dumps(items, default=str))
 
 
-def expected(path: Path) -> Path:
-    """The file that holds what a file should become."""
+def locate_expected(path: Path) -> Path:
+    """Locates the expected items of a file."""
     return path.with_name(f"{path.name}.expected.json")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_format_becomes_what_is_expected(path: Path) -> None:
     """Every field of every trace, refusal and label."""
-    assert told(path) == json.loads(expected(path).read_text("utf-8"))
+    assert describe_items(path) == json.loads(locate_expected(path).read_text("utf-8"))
 
 
 if __name__ == "__main__":
     for file in FILES:
-        text = json.dumps(told(file), indent=1, ensure_ascii=False, sort_keys=True)
-        expected(file).write_text(text + "\n", "utf-8")
+        text = json.dumps(describe_items(file), indent=1, ensure_ascii=False, sort_keys=True)
+        locate_expected(file).write_text(text + "\n", "utf-8")

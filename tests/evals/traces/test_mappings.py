@@ -77,7 +77,7 @@ def test_a_zone_applies_to_declared_formats_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "says"),
+    ("declared", "words"),
     [
         ({"zone": "Europe/Berln"}, "did you mean 'Europe/Berlin'?"),
         ({"zone": "../etc/passwd"}, "no time zone"),
@@ -90,11 +90,11 @@ def test_a_zone_applies_to_declared_formats_too(tmp_path: Path) -> None:
         ({"where": {"a": {"not": 1, "or": 2}}}, "or"),
     ],
 )
-def test_a_wrong_declaration_is_refused(declared: dict[str, Any], says: str) -> None:
-    """With what is known, or the nearest name."""
+def test_a_wrong_declaration_is_refused(declared: dict[str, Any], words: str) -> None:
+    """The error lists the valid names, or the nearest one."""
     with pytest.raises(ValidationError) as refused:
         Mapping.model_validate(declared)
-    assert says in str(refused.value)
+    assert words in str(refused.value)
 
 
 def test_a_declared_decimal_comma_reads_every_number(tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_where_tells_two_mappings_apart(tmp_path: Path) -> None:
     first = Mapping.model_validate({"columns": {"model": "name"}, "where": {"type": "llm"}})
     second = Mapping.model_validate({"columns": {"provider": "name"}, "where": {"type": "tool"}})
     rows = [{**row, "name": "x"} for row in ROWS]
-    found = read(write(tmp_path, rows), first=first, second=second)
-    assert [(row.trace_id, row.model, row.provider) for row in found] == [
+    traces = read(write(tmp_path, rows), first=first, second=second)
+    assert [(row.trace_id, row.model, row.provider) for row in traces] == [
         ("a", "x", None),
         ("b", None, "x"),
         ("c", "x", None),
@@ -205,7 +205,7 @@ def test_a_column_that_no_row_has_is_an_error_with_the_nearest_name(
 def test_a_column_that_need_not_be_there_is_no_error(
     tmp_path: Path, columns: Any, rows: list[Any]
 ) -> None:
-    """Only a mapping that is applied to a file is held against it."""
+    """Only a mapping that is applied to a file can refuse its rows."""
     check(write(tmp_path, rows), it=Mapping(columns=columns, constants={"app": "chat"}))
 
 

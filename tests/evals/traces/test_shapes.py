@@ -1,4 +1,4 @@
-"""What reading by the column promises: the same cells as by the row, whatever stands there."""
+"""Promises of reading by the column: any cells are the same as by the row."""
 
 from __future__ import annotations
 
@@ -83,19 +83,19 @@ MAPPINGS = {
 
 def rows_of(items: list[Any]) -> list[dict[str, Any]]:
     """Traces and columns alike as the lake's rows, by line."""
-    found: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
     for item in items:
         if isinstance(item, Columns):
             hashes = hash_columns(item, KEY)
             for n, content_hash in enumerate(hashes):
                 cells = {name: column[n] for name, column in item.cells.items()}
-                found.append({**DEFAULTS, **cells, "content_hash": content_hash})
+                items.append({**DEFAULTS, **cells, "content_hash": content_hash})
         elif isinstance(item, Trace):
             hashed = dataclasses.replace(item, content_hash=hash_trace(item, KEY))
             (row,) = to_table(Trace, [hashed]).to_pylist()
             row["ts"] = to_microseconds(item.ts)
-            found.append({key: value for key, value in row.items() if key not in WHENCE})
-    return sorted(found, key=lambda row: row["source_line"])
+            items.append({key: value for key, value in row.items() if key not in WHENCE})
+    return sorted(items, key=lambda row: row["source_line"])
 
 
 @settings(deadline=None)
@@ -116,8 +116,8 @@ def test_by_the_column_is_as_by_the_row(rows: list[Any], name: str, spaced: bool
         reading = Reading(path.name, mapping.make_plans(MAPPINGS[name], None))
         together = list(reader.read_batches(path, reading))
     assert rows_of(together) == rows_of(one_by_one)
-    refused = [sorted((r for r in found if isinstance(r, Refusal)), key=lambda r: r.source_line)
-               for found in (one_by_one, together)]  # fmt: skip
+    refused = [sorted((r for r in items if isinstance(r, Refusal)), key=lambda r: r.source_line)
+               for items in (one_by_one, together)]  # fmt: skip
     assert refused[0] == refused[1]
 
 
@@ -126,6 +126,6 @@ def test_plain_rows_are_read_by_the_column(tmp_path: Path) -> None:
     path = tmp_path / "day.jsonl"
     rows = [PLAIN, {**PLAIN, "output": {"text": "Hello."}}, PLAIN]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = list(reader.read_batches(path, Reading(path.name)))
-    assert [item.size for item in found if isinstance(item, Columns)] == [2]
-    assert [item.source_line for item in found if isinstance(item, Trace)] == [2]
+    items = list(reader.read_batches(path, Reading(path.name)))
+    assert [item.size for item in items if isinstance(item, Columns)] == [2]
+    assert [item.source_line for item in items if isinstance(item, Trace)] == [2]

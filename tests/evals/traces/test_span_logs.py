@@ -79,7 +79,7 @@ def write_csv(path: Path, rows: list[dict[str, Any]], encode: Callable[[Any], st
 
 
 def read_trace(path: Path) -> Trace:
-    """Reads a file that holds one trace and nothing that is refused."""
+    """Reads a file of one trace without refusals."""
     items = read(path)
     assert not [item for item in items if isinstance(item, Refusal)]
     (trace,) = (item for item in items if isinstance(item, Trace))
@@ -167,8 +167,8 @@ def test_a_start_that_is_no_time_refuses_its_item(tmp_path: Path, name: str, key
     spoilt = json.loads(json.dumps(rows[-1]))
     place = spoilt["info"] if name == "mlflow" else spoilt
     place[key] = "yesterday"
-    kept = rows if name == "mlflow" else rows[:-1]
-    items = read(write(tmp_path / "rows.jsonl", [spoilt, *kept]))
+    rest = rows if name == "mlflow" else rows[:-1]
+    items = read(write(tmp_path / "rows.jsonl", [spoilt, *rest]))
     (refused,) = (item for item in items if isinstance(item, Refusal))
     assert (refused.code, refused.source_line) == ("bad-timestamp", 1)
     assert (refused.trace_id or "").endswith(EXCHANGE.trace_id)
@@ -444,17 +444,17 @@ def test_opik_s_exported_files_are_read(tmp_path: Path) -> None:
     ]
     trace["feedback_scores"] = [{"name": "right", "value": 1.0, "source": "ui"}]
     for path in (tmp_path / "trace_1.json", write_csv(tmp_path / "trace_1.csv", rows, str)):
-        found = read_trace(path)
-        assert (found.output, found.steps) == (expected.output, expected.steps), path
-        assert found.app == "support"
+        trace = read_trace(path)
+        assert (trace.output, trace.steps) == (expected.output, expected.steps), path
+        assert trace.app == "support"
     page = write_csv(
         tmp_path / "page.csv",
         [flatten({**trace, "input": trace["input"]}, ("input", "output", "metadata", "tags"))],
         json.dumps,
     )
-    found = read_trace(page)
-    assert (found.input, found.output) == (EXCHANGE.question, EXCHANGE.answer)
-    assert (found.session_id, found.tags) == ("s-1", ("prod",))
+    trace = read_trace(page)
+    assert (trace.input, trace.output) == (EXCHANGE.question, EXCHANGE.answer)
+    assert (trace.session_id, trace.tags) == ("s-1", ("prod",))
 
 
 def test_weave_s_flattened_columns_are_read(tmp_path: Path) -> None:
@@ -462,9 +462,9 @@ def test_weave_s_flattened_columns_are_read(tmp_path: Path) -> None:
     rows = span_logs.weave_calls(EXCHANGE)
     expected = read_trace(write(tmp_path / "rows.jsonl", rows))
     flat = [flatten(row, ("inputs", "output", "attributes", "summary")) for row in rows]
-    found = read_trace(write_csv(tmp_path / "flat.csv", flat, json.dumps))
-    assert (found.input, found.output) == (EXCHANGE.question, EXCHANGE.answer)
-    assert [step["name"] for step in found.steps] == [step["name"] for step in expected.steps]
+    trace = read_trace(write_csv(tmp_path / "flat.csv", flat, json.dumps))
+    assert (trace.input, trace.output) == (EXCHANGE.question, EXCHANGE.answer)
+    assert [step["name"] for step in trace.steps] == [step["name"] for step in expected.steps]
 
 
 def test_weave_s_versions_are_those_of_the_operation_and_its_object(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_a_missing_parent_and_a_cycle_leave_a_root() -> None:
 
 
 def test_two_reports_of_a_span_are_merged() -> None:
-    """The later report wins; values that only the earlier one has are kept."""
+    """The later report counts; values that only the earlier one has remain."""
     early = Span("t", "a", "", "", 5, None, {"x": 1, "y": 1}, error="late")
     late = Span("t", "a", "p", "n", None, 9, {"y": 2})
     (both,) = join_spans([early, late])
@@ -207,11 +207,11 @@ def test_a_hostile_row_is_refused_or_harmless(tmp_path: Path, name: str) -> None
     raw = row.encode() if isinstance(row, str) else json.dumps(row).encode()
     good = envelope(span(1, trace="1" * 32))
     first = envelope(span(1, trace="2" * 32))
-    found = read(tmp_path, first, raw, good)
-    assert len(found) == 3, found
-    kinds = [type(item) for item in found]
+    items = read(tmp_path, first, raw, good)
+    assert len(items) == 3, items
+    kinds = [type(item) for item in items]
     assert kinds.count(Trace) == {"kept": 3, "refused": 2}[fate]
-    for item in found:
+    for item in items:
         if isinstance(item, Trace):
             json.dumps([item.metadata, item.steps, item.messages], allow_nan=False)
 
@@ -382,8 +382,8 @@ def test_a_span_round_trips_in_every_generation(
             envelope({**span(1, trace=f"{n:032x}"), "attributes": attributes(given)})
             for n, given in enumerate(generations, 1)
         ]
-        found = read(Path(folder), *rows)
-    assert [type(item) for item in found] == [Trace] * 3, found
-    facts = {(t.input, t.output, t.tokens_in, t.session_id) for t in found}
+        items = read(Path(folder), *rows)
+    assert [type(item) for item in items] == [Trace] * 3, items
+    facts = {(t.input, t.output, t.tokens_in, t.session_id) for t in items}
     assert facts == {(question, answer, tokens, session)}
-    assert not any(isinstance(item, Refusal) for item in found)
+    assert not any(isinstance(item, Refusal) for item in items)
