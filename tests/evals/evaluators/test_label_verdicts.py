@@ -241,9 +241,7 @@ def test_only_labels_with_another_meaning_change_the_hash() -> None:
         build_label("odd", "j", "judge"),
         build_label(1, "r", "rule"),
     ]
-    before = [
-        [build_label.annotator, build_label.annotator_kind, build_label.verdict] for label in plain
-    ]
+    before = [[label.annotator, label.annotator_kind, label.verdict] for label in plain]
     assert encode_content(*plain) == encode_canonical(before)
     assert (
         encode_content(build_label("Good"))
