@@ -184,7 +184,7 @@ def list_ids(unit: dict[str, Any]) -> set[str]:
     for name in ("observations", "inside"):
         places += unit[name] if isinstance(unit.get(name), list) else []
     ids = [place.get(name) for place in places if isinstance(place, dict) for name in NAMES]
-    ids += re.findall(r'mlflow\.traceRequestId": "\\"([^"\\]+)', json.dumps(unit))
+    ids += re.findall(r'mlflow\.traceRequestId": "\\"([^"\\]+)', json.dumps(unit, default=str))
     path = unit.get("dotted_order")
     if isinstance(path, str):
         ids.append(path.split(".")[0].partition("Z")[2])
