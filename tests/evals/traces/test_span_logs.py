@@ -444,17 +444,17 @@ def test_opik_s_exported_files_are_read(tmp_path: Path) -> None:
     ]
     trace["feedback_scores"] = [{"name": "right", "value": 1.0, "source": "ui"}]
     for path in (tmp_path / "trace_1.json", write_csv(tmp_path / "trace_1.csv", rows, str)):
-        trace = read_trace(path)
-        assert (trace.output, trace.steps) == (expected.output, expected.steps), path
-        assert trace.app == "support"
+        exported = read_trace(path)
+        assert (exported.output, exported.steps) == (expected.output, expected.steps), path
+        assert exported.app == "support"
     page = write_csv(
         tmp_path / "page.csv",
         [flatten({**trace, "input": trace["input"]}, ("input", "output", "metadata", "tags"))],
         json.dumps,
     )
-    trace = read_trace(page)
-    assert (trace.input, trace.output) == (EXCHANGE.question, EXCHANGE.answer)
-    assert (trace.session_id, trace.tags) == ("s-1", ("prod",))
+    exported = read_trace(page)
+    assert (exported.input, exported.output) == (EXCHANGE.question, EXCHANGE.answer)
+    assert (exported.session_id, exported.tags) == ("s-1", ("prod",))
 
 
 def test_weave_s_flattened_columns_are_read(tmp_path: Path) -> None:
