@@ -79,7 +79,7 @@ def modified_at(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
-def delete_expired(lake: Lake, found: Expired) -> dict[str, int]:
+def delete_expired(lake: Lake, expired: Expired) -> dict[str, int]:
     """Deletes what is expired; needs the home alone. Repeated, it deletes nothing more.
 
     Returns:
@@ -87,21 +87,21 @@ def delete_expired(lake: Lake, found: Expired) -> dict[str, int]:
     """
     done: Counter[str] = Counter()
     with lake.lock_home(exclusive=True):
-        for path in found.raw:
+        for path in expired.raw:
             path.unlink(missing_ok=True)
             done["raw files"] += 1
-        done["refused rows"] = empty_refused(lake, found.refused)
-        if found.nights:
-            add_closed_nights(lake, found.nights)  # a trace that comes now is refused
-            done["nights"] = len(found.nights)
-            traces = list_traces(lake, found.nights)
-            done["answers"] = retire_answers(lake, found.nights)
-            done["rows"] = redact_tables(lake, found.nights)
+        done["refused rows"] = empty_refused(lake, expired.refused)
+        if expired.nights:
+            add_closed_nights(lake, expired.nights)  # a trace that comes now is refused
+            done["nights"] = len(expired.nights)
+            traces = list_traces(lake, expired.nights)
+            done["answers"] = retire_answers(lake, expired.nights)
+            done["rows"] = redact_tables(lake, expired.nights)
             done["reports"] = len(
                 redact_text.redact_reports(lake, lambda one: one.trace_id in traces, MARK)
             )
             done["labels"] = redact_notes(lake, traces)
-            for night in found.nights:
+            for night in expired.nights:
                 delete_night(lake, night)
     return dict(done)
 

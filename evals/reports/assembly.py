@@ -54,10 +54,10 @@ def write_night_reports(
 
     now = datetime.fromisoformat(str(stamp["reported_at"]))
     open_until: dict[str, str] = {}
-    known = night_state.read_state(lake, night)
+    state = night_state.read_state(lake, night)
     stored = list[StoredReport]()
-    waiting = {*known.waiting, *known.apps} & set(catalog.broken)
-    for app, account in sorted(known.apps.items()):
+    waiting = {*state.waiting, *state.apps} & set(catalog.broken)
+    for app, account in sorted(state.apps.items()):
         if app in waiting:
             continue
         report = build_app_report(lake, catalog, night, app, account)
@@ -73,7 +73,7 @@ def write_night_reports(
         beside = {**stamp, "provisional_until": until.isoformat()}
         folder = write_report(lake, night, report.to_json(), html, beside)
         stored.append(StoredReport(report, folder))
-    versions = {one.report.app: one.report.version for one in stored}
+    versions = {item.report.app: item.report.version for item in stored}
     mark_reported(lake, catalog, night, waiting, versions, open_until)
     return stored
 
@@ -90,25 +90,25 @@ def mark_reported(
 
     Entries of applications that wait are unchanged.
     """
-    known = night_state.update_state(lake, night, **count_awaited(lake, night)._asdict())
+    state = night_state.update_state(lake, night, **count_awaited(lake, night)._asdict())
     seen = night_locks.digest_inputs(lake, catalog, night)
     if not night_state.is_admission_current(lake, night):
         seen = ""  # rows came since: it is due again
     night_state.update_state(
         lake,
         night,
-        reports={**select_waiting(known.reports, waiting), **versions},
-        provisional={**select_waiting(known.provisional, waiting), **open_until},
+        reports={**select_waiting(state.reports, waiting), **versions},
+        provisional={**select_waiting(state.provisional, waiting), **open_until},
         waiting=tuple(sorted(waiting)),
         seen=seen,
         open=has_retryable_errors(lake, night, waiting),
-        on_time=known.on_time or tuple(night_state.list_staged_sources(lake, night)),
+        on_time=state.on_time or tuple(night_state.list_staged_sources(lake, night)),
     )
 
 
-def select_waiting(known: Mapping[str, str], waiting: Collection[str]) -> dict[str, str]:
+def select_waiting(entries: Mapping[str, str], waiting: Collection[str]) -> dict[str, str]:
     """Returns the entries of applications that wait."""
-    return {app: value for app, value in known.items() if app in waiting}
+    return {app: value for app, value in entries.items() if app in waiting}
 
 
 def build_app_report(
@@ -153,7 +153,7 @@ def count_awaited(lake: Lake, night: date) -> AwaitedAnswers:
     )
     count, versions = sum(rows), night_locks.list_answer_versions(lake, night)
     jobs = list_open_jobs(lake) if count else []
-    tags = sorted(one.tag for one in jobs if one.answer_version in versions)
+    tags = sorted(job.tag for job in jobs if job.answer_version in versions)
     return AwaitedAnswers(count, tuple(tags))
 
 
@@ -162,8 +162,8 @@ def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) ->
     from evals.reports.pages import board
 
     shown = [
-        {**one._asdict(), "date": one.date.isoformat()}
-        for one in night_state.list_provisional_nights(lake)
+        {**night._asdict(), "date": night.date.isoformat()}
+        for night in night_state.list_provisional_nights(lake)
     ]
     html = board.render_board(
         read_current_reports(lake),

@@ -32,35 +32,39 @@ class FinalNight(NamedTuple):
 def close_nights(lake: Lake, now: datetime) -> list[FinalNight]:
     """Removes the provisional mark of nights whose watermark has passed; returns each once."""
     over = [
-        one for one in night_state.list_provisional_nights(lake) if one.until <= now.isoformat()
+        night
+        for night in night_state.list_provisional_nights(lake)
+        if night.until <= now.isoformat()
     ]
-    closed = [final for one in over if (final := close_night(lake, one))]
+    closed = [final for night in over if (final := close_night(lake, night))]
     if over:
         assembly.write_board(lake)
     return closed
 
 
-def close_night(lake: Lake, one: night_state.ProvisionalNight) -> FinalNight | None:
+def close_night(lake: Lake, night: night_state.ProvisionalNight) -> FinalNight | None:
     """Makes one night final; returns None where another process just did."""
-    with lake.lock("closing", one.date.isoformat()):
-        state = night_state.read_state(lake, one.date)
+    with lake.lock("closing", night.date.isoformat()):
+        state = night_state.read_state(lake, night.date)
         still = dict(state.provisional)
-        if still.get(one.app) != one.until:
+        if still.get(night.app) != night.until:
             return None
-        version = state.reports[one.app]
-        report = read_report(lake, one.date, one.app, version)
+        version = state.reports[night.app]
+        report = read_report(lake, night.date, night.app, version)
         if report:
-            past = read_earlier_reports(lake, one.app, one.date)
-            html = render_night(report, history=past, run=read_run(lake, one, version))
-            write_page(lake, one.date, one.app, version, html)
-        del still[one.app]
-        night_state.update_state(lake, one.date, provisional=still)
+            past = read_earlier_reports(lake, night.app, night.date)
+            html = render_night(report, history=past, run=read_run(lake, night, version))
+            write_page(lake, night.date, night.app, version, html)
+        del still[night.app]
+        night_state.update_state(lake, night.date, provisional=still)
     if report is None:
         return None
-    return FinalNight(one.date, one.app, report.gate.outcome, report.sentence, report.is_refused)
+    return FinalNight(
+        night.date, night.app, report.gate.outcome, report.sentence, report.is_refused
+    )
 
 
-def read_run(lake: Lake, one: night_state.ProvisionalNight, version: str) -> dict[str, object]:
+def read_run(lake: Lake, night: night_state.ProvisionalNight, version: str) -> dict[str, object]:
     """Reads the `run.json` of a report: its run, and the pins that were about to end."""
-    path = locate_report_folder(lake, one.date, one.app) / version / "run.json"
+    path = locate_report_folder(lake, night.date, night.app) / version / "run.json"
     return json.loads(path.read_bytes()) if path.exists() else {}

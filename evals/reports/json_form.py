@@ -39,28 +39,28 @@ def absent_if(default: Kind, *, unless: str = "") -> Kind:
     return field(default=default, metadata={"absent": True, "unless": unless})
 
 
-def name_key(one: Field[object]) -> str:
+def name_key(member: Field[object]) -> str:
     """Returns a field's JSON key: its name, unless that key is a reserved word in Python."""
-    return one.metadata.get("key", one.name)
+    return member.metadata.get("key", member.name)
 
 
-def is_absent(record: object, one: Field[object]) -> bool:
+def is_absent(record: object, member: Field[object]) -> bool:
     """Whether a field's key is left out of the JSON."""
-    if not one.metadata.get("absent") or getattr(record, one.name) != one.default:
+    if not member.metadata.get("absent") or getattr(record, member.name) != member.default:
         return False
-    unless = one.metadata["unless"]
+    unless = member.metadata["unless"]
     return not unless or getattr(record, unless) is None
 
 
 def to_json(value: object) -> Json:
     """Converts a record, or a list or mapping of records, to JSON."""
     if is_dataclass(value):
-        shown = (one for one in fields(value) if not is_absent(value, one))
-        return {name_key(one): to_json(getattr(value, one.name)) for one in shown}
+        shown = (item for item in fields(value) if not is_absent(value, item))
+        return {name_key(item): to_json(getattr(value, item.name)) for item in shown}
     if isinstance(value, list | tuple):
-        return [to_json(one) for one in cast("Sequence[object]", value)]
+        return [to_json(item) for item in cast("Sequence[object]", value)]
     if isinstance(value, Mapping):
-        return {key: to_json(one) for key, one in cast("Mapping[str, object]", value).items()}
+        return {key: to_json(item) for key, item in cast("Mapping[str, object]", value).items()}
     return value.isoformat() if isinstance(value, date) else cast("Json", value)
 
 
@@ -86,7 +86,7 @@ def find_reader(kind: object) -> Callable[[object], object]:
     if origin is Mapping:
         return functools.partial(read_mapping, find_reader(inner[1]))
     if origin in (typing.Union, types.UnionType):
-        others = [find_reader(one) for one in inner if one is not types.NoneType]
+        others = [find_reader(argument) for argument in inner if argument is not types.NoneType]
         if len(others) == 1:
             return lambda value: None if value is None else others[0](value)
     return read_date if kind is date else lambda value: value
@@ -99,7 +99,7 @@ def read_tuple(read: Callable[[object], object], value: object) -> tuple[object,
 
 def read_mapping(read: Callable[[object], object], value: object) -> dict[str, object]:
     """Reads each value of a JSON object."""
-    return {key: read(one) for key, one in cast("Mapping[str, object]", value).items()}
+    return {key: read(item) for key, item in cast("Mapping[str, object]", value).items()}
 
 
 def read_date(value: object) -> date:
@@ -109,11 +109,11 @@ def read_date(value: object) -> date:
 
 def read_record(kind: Callable[..., object], value: object) -> object:
     """Reads a JSON object as a dataclass."""
-    keys, given = list_keys(kind), cast("Mapping[str, object]", value)
-    missing = [one.key for one in keys if one.is_required and one.key not in given]
+    keys, values = list_keys(kind), cast("Mapping[str, object]", value)
+    missing = [key.key for key in keys if key.is_required and key.key not in values]
     if missing:
-        raise ValueError(f"{kind.__name__} has no `{missing[0]}`: keys are {', '.join(given)}")
-    return kind(**{one.name: one.read(given[one.key]) for one in keys if one.key in given})
+        raise ValueError(f"{kind.__name__} has no `{missing[0]}`: keys are {', '.join(values)}")
+    return kind(**{key.name: key.read(values[key.key]) for key in keys if key.key in values})
 
 
 class Key(NamedTuple):
@@ -131,11 +131,11 @@ def list_keys(kind: Callable[..., object]) -> list[Key]:
     hints = typing.get_type_hints(kind, include_extras=True)
     return [
         Key(
-            name_key(one),
-            one.name,
-            find_reader(hints[one.name]),
-            one.default is MISSING and one.default_factory is MISSING,
+            name_key(member),
+            member.name,
+            find_reader(hints[member.name]),
+            member.default is MISSING and member.default_factory is MISSING,
         )
-        for one in fields(cast("type[DataclassInstance]", kind))
-        if one.init
+        for member in fields(cast("type[DataclassInstance]", kind))
+        if member.init
     ]

@@ -84,4 +84,4 @@ def list_nights_between(first: date, last: date) -> Iterable[date]:
 
 def group_outages(missing: Iterable[MissingNight]) -> list[MissingNight]:
     """Returns the newest missing night of each outage; its `since` is the first."""
-    return list({(one.app, one.since): one for one in missing}.values())
+    return list({(night.app, night.since): night for night in missing}.values())

@@ -201,15 +201,15 @@ def count_by_file(lake: Lake, stored: Mapping[str, FileAccount]) -> tuple[FileCo
 
 def find_baseline_versions(lake: Lake, app: App, night: date) -> Versions:
     """Returns the report versions of the nights that a night is compared with."""
-    found = Versions()
+    versions = Versions()
     for back in range(app.gate.baseline_nights, 0, -1):
         day = night - timedelta(days=back)
-        known = night_state.read_state(lake, day)
-        account = known.apps.get(app.app)
-        version = known.reports.get(app.app)
+        state = night_state.read_state(lake, day)
+        account = state.apps.get(app.app)
+        version = state.reports.get(app.app)
         if version and not (account and account.get("refused")):
-            found[day] = version
-    return found
+            versions[day] = version
+    return versions
 
 
 def list_answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluator]) -> list[Row]:

@@ -37,7 +37,7 @@ def show_hidden(value: object) -> object:
     """Replaces characters of a text that are invisible or reorder it by their code points."""
     if type(value) is not str or not UNSAFE.search(value):
         return value
-    return UNSAFE.sub(lambda found: f"‹U+{ord(found[0]):04X}›", value.replace("\r\n", "\n"))
+    return UNSAFE.sub(lambda match: f"‹U+{ord(match[0]):04X}›", value.replace("\r\n", "\n"))
 
 
 def indent_json(value: object) -> str:

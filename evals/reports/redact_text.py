@@ -38,16 +38,16 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
         The folders of the reports that changed.
     """
     changed = list[Path]()
-    for one in list_reports(lake):
-        body = read_report(lake, *one) or {}
+    for stored in list_reports(lake):
+        body = read_report(lake, *stored) or {}
         report = Report.from_json(body)
         shown = report[examples.SECTION]
-        kept = tuple(redact_example(row, mark) if is_gone(row) else row for row in shown)
-        if kept != shown:
-            html = render_page(lake, report.replace_part(examples.SECTION, kept))
-            redacted = {**body, examples.SECTION.name: json_form.to_json(kept)}
-            redact_report(lake, one, redacted, html)
-            changed.append(locate_report_folder(lake, one.night, one.app) / one.version)
+        replaced = tuple(redact_example(row, mark) if is_gone(row) else row for row in shown)
+        if replaced != shown:
+            html = render_page(lake, report.replace_part(examples.SECTION, replaced))
+            redacted = {**body, examples.SECTION.name: json_form.to_json(replaced)}
+            redact_report(lake, stored, redacted, html)
+            changed.append(locate_report_folder(lake, stored.night, stored.app) / stored.version)
     return changed
 
 
@@ -60,7 +60,7 @@ def render_page(lake: Lake, report: Report) -> str:
 
 def redact_example(example: Example, mark: str) -> Example:
     """Returns an example without its texts, its steps and its ids."""
-    values = {one.name: getattr(example, one.name) for one in fields(example)}
+    values = {member.name: getattr(example, member.name) for member in fields(example)}
     gone = {key: redact_value(value, mark) for key, value in values.items() if key not in FIGURES}
     return replace(example, **gone)
 

@@ -107,8 +107,8 @@ class Report(Frame):
     def to_json(self) -> dict[str, Json]:
         """Returns the body as it is stored."""
         frame = {
-            json_form.name_key(one): json_form.to_json(getattr(self, one.name))
-            for one in list_frame_fields()
+            json_form.name_key(member): json_form.to_json(getattr(self, member.name))
+            for member in list_frame_fields()
         }
         return frame | {
             name: json_form.to_json(part) for name, part in self.parts.by_name().items()
@@ -127,8 +127,8 @@ class Report(Frame):
                 "run `andon migrate`, or the Andon that wrote it"
             )
         frame = json_form.from_json(Frame, body)
-        parts = {one.name: read_part(one, body) for one in sections.SECTIONS}
-        values = {one.name: getattr(frame, one.name) for one in list_frame_fields()}
+        parts = {item.name: read_part(item, body) for item in sections.SECTIONS}
+        values = {item.name: getattr(frame, item.name) for item in list_frame_fields()}
         return cls(**values, parts=Parts(parts))
 
 
@@ -188,7 +188,7 @@ def frame_parts(
 
 def order_sections() -> Iterator[Section[Any, Any]]:
     """Returns the sections, each after those that it is built from."""
-    needs = {one: one.needs for one in sections.SECTIONS}
+    needs = {section: section.needs for section in sections.SECTIONS}
     return iter(TopologicalSorter(needs).static_order())
 
 

@@ -46,24 +46,25 @@ class Untitled(GenerateJsonSchema):
 
 def make_schema() -> dict[str, object]:
     """Makes the schema of a body: the frame's keys, then one for each section."""
-    kinds = {"Frame": Frame} | {one.name: one.part for one in sections.SECTIONS}
+    kinds = {"Frame": Frame} | {section.name: section.part for section in sections.SECTIONS}
     records = {kind for root in kinds.values() for kind in list_dataclasses(root)}
     for kind in records:
         with_config(CONFIG)(kind)
-    made, shared = TypeAdapter.json_schemas(
+    schemas, shared = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(kind)) for name, kind in kinds.items()],
         schema_generator=Untitled,
     )
-    parts = {name: schema for (name, _), schema in made.items()}
+    parts = {name: schema for (name, _), schema in schemas.items()}
     defs: dict[str, Schema] = shared.get("$defs", {})
     for kind in records:
         correct_schema(kind, defs[kind.__name__])
     frame = defs.pop("Frame")
     properties: dict[str, object] = {**frame.get("properties", {})}
     properties |= {
-        one.name: {**parts[one.name], "description": one.about} for one in sections.SECTIONS
+        section.name: {**parts[section.name], "description": section.about}
+        for section in sections.SECTIONS
     }
-    needed = [one.name for one in sections.SECTIONS if one.default is None]
+    needed = [section.name for section in sections.SECTIONS if section.default is None]
     return {
         "$schema": DIALECT,
         "$id": f"andon-report-{SCHEMA_VERSION}",
@@ -82,13 +83,13 @@ def correct_schema(kind: type[DataclassInstance], schema: Schema) -> None:
     schema.pop("title", None)
     join_lines(schema)
     properties = schema.get("properties", {})
-    for one in fields(kind):
-        value = properties[one.name]
+    for member in fields(kind):
+        value = properties[member.name]
         value.pop("default", None)
         join_lines(value)
-        if one.metadata.get("absent") and not one.metadata["unless"]:
+        if member.metadata.get("absent") and not member.metadata["unless"]:
             drop_null(value)
-    keys = {one.name: name_key(one) for one in fields(kind)}
+    keys = {member.name: name_key(member) for member in fields(kind)}
     schema["properties"] = {keys[name]: value for name, value in properties.items()}
     if "required" in schema:
         schema["required"] = [keys[name] for name in schema["required"]]
@@ -96,7 +97,7 @@ def correct_schema(kind: type[DataclassInstance], schema: Schema) -> None:
 
 def drop_null(value: Schema) -> None:
     """Removes null from the types that a key may have."""
-    others = [one for one in value.get("anyOf", ()) if one != {"type": "null"}]
+    others = [option for option in value.get("anyOf", ()) if option != {"type": "null"}]
     if len(others) == 1:
         del value["anyOf"]
         value.update(others[0])
@@ -104,8 +105,8 @@ def drop_null(value: Schema) -> None:
 
 def list_dataclasses(kind: object) -> Iterator[type[DataclassInstance]]:
     """Yields the dataclasses that a type is made of, each after those in its fields."""
-    for one in get_args(kind):
-        yield from list_dataclasses(one)
+    for argument in get_args(kind):
+        yield from list_dataclasses(argument)
     if isinstance(kind, type) and is_dataclass(kind):
         for hint in get_type_hints(kind, include_extras=True).values():
             yield from list_dataclasses(hint)

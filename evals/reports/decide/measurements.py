@@ -124,7 +124,7 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
     earlier: dict[Identity, list[Rate]] = {}
     for row in night.list_past_wholes():
         earlier.setdefault(row.identity, []).append(row)
-    known = {key[:2] for key, rows in earlier.items() if count_scored(rows)}
+    reported = {key[:2] for key, rows in earlier.items() if count_scored(rows)}
     judged = measure_labelling(night.rates, night.coverage)
     for row in [*night.rates, *build_empty_rows(night)]:
         key, is_whole = row.identity, row.slice == "all"
@@ -137,7 +137,7 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
             unsampled=unsampled.get(key, 0) if is_whole or not unsampled.get(key) else None,
             pending=pending.get(key, 0) if is_whole else 0,
             history=history,
-            evaluator_changed=is_whole and key[:2] in known and not count_scored(history),
+            evaluator_changed=is_whole and key[:2] in reported and not count_scored(history),
             labelling=find_labelling(night, row, judged, unsampled.get(key, 0)),
         )
 
@@ -227,9 +227,10 @@ def make_baseline(pooled: Proportion, history: Sequence[Rate]) -> Baseline | Non
 def build_empty_rows(night: Evidence) -> Iterable[Rate]:
     """Yields a row of zeros for each planned evaluator without traces."""
     met = {(row.dimension, row.evaluator) for row in night.rates}
-    for one in night.evaluators:
-        if (one.dimension, one.name) not in met and not is_recorded(one.kind):
-            yield Rate(one.dimension, one.name, one.version, one.kind, "all", 0, 0, 0, 0, 0)
+    for evaluator in night.evaluators:
+        identity = (evaluator.dimension, evaluator.name, evaluator.version)
+        if identity[:2] not in met and not is_recorded(evaluator.kind):
+            yield Rate(*identity, evaluator.kind, "all", 0, 0, 0, 0, 0)
 
 
 def count_scored(rows: Iterable[Rate]) -> int:

@@ -179,22 +179,22 @@ def measure_variation(before: Values, after: Values) -> float:
 
 def decompose_shift(before: Values, after: Values) -> Decomposition | None:
     """Decomposes a change into mix and rate; None where common values cover too little."""
-    known = [
+    common = [
         (old, new) for value, old in before.items() if (new := after.get(value)) and old.n and new.n
     ]
-    n, m = math.fsum(old.weight for old, _ in known), math.fsum(new.weight for _, new in known)
+    n, m = math.fsum(old.weight for old, _ in common), math.fsum(new.weight for _, new in common)
     covered = min(n / max(1, sum_weights(before)), m / max(1, sum_weights(after)))
     groups = [
         (old.weight / n, old.rate, new.weight / m, new.rate)
-        for old, new in known
+        for old, new in common
         if old.rate is not None and new.rate is not None
     ]
-    return kitagawa(groups) if groups and len(groups) == len(known) and covered >= SHARED else None
+    return kitagawa(groups) if groups and len(groups) == len(common) and covered >= SHARED else None
 
 
 def find_shifts(before: Fields, after: Fields, change: float) -> list[Shift]:
     """Finds the fields that changed materially and could explain a change of the rate."""
-    found = list[Shift]()
+    shifts = list[Shift]()
     for field in sorted(set(before) & set(after)):
         old, new = fold_rare(before[field], after[field])
         if measure_variation(old, new) <= MATERIAL:
@@ -202,9 +202,9 @@ def find_shifts(before: Fields, after: Fields, change: float) -> list[Shift]:
         parts = decompose_shift(old, new)
         if parts and parts.mix / change < EXPLAINS:
             continue
-        found.append(Shift(field, old, new, parts))
-    fields = {shift.field for shift in found}
-    shown = [s for s in found if s.field != "prompt_hash" or "prompt_version" not in fields]
+        shifts.append(Shift(field, old, new, parts))
+    fields = {shift.field for shift in shifts}
+    shown = [s for s in shifts if s.field != "prompt_hash" or "prompt_version" not in fields]
     return sorted(shown, key=lambda shift: (shift.field == CARRIER, shift.field))
 
 

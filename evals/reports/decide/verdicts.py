@@ -179,13 +179,15 @@ def compare_with_target(m: Measurement) -> Verdict:
     value, low, high = m.estimate or Estimate(m.rate.rate, *m.rate.interval())
     if m.labelling and (possible := bound_rate(m.rate, m.labelling.unlabelled)):
         low, high = possible
-    of = f"its target of {format_whole_percent(m.target)}"
+    target = f"its target of {format_whole_percent(m.target)}"
     if high < m.target:
-        return Verdict("slipped", f"{format_whole_percent(value)} is below {of}")
+        return Verdict("slipped", f"{format_whole_percent(value)} is below {target}")
     if low >= m.target:
-        return Verdict("held", f"{format_whole_percent(value)} is above {of}")
+        return Verdict("held", f"{format_whole_percent(value)} is above {target}")
     interval = f"[{format_whole_percent(low)}, {format_whole_percent(high)}]"
-    return Verdict("too close to call", f"{format_whole_percent(value)} {interval} against {of}")
+    return Verdict(
+        "too close to call", f"{format_whole_percent(value)} {interval} against {target}"
+    )
 
 
 def is_weighted(m: Measurement) -> bool:

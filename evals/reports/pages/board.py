@@ -62,7 +62,7 @@ def list_board_nights(
     reports: Iterable[Report], missing: Iterable[MissingNight] = ()
 ) -> list[date]:
     """Returns the nights that have a report or owe one, oldest first."""
-    return sorted({*(report.date for report in reports), *(one.date for one in missing)})
+    return sorted({*(report.date for report in reports), *(night.date for night in missing)})
 
 
 def build_board_rows(
@@ -70,12 +70,12 @@ def build_board_rows(
 ) -> list[BoardRow]:
     """Builds a row for each application; shows the last of several reports of a night."""
     nights = list_board_nights(reports, missing)
-    owed = {(one.app, one.date): one for one in missing}
-    found: dict[str, dict[date, list[Report]]] = defaultdict(lambda: defaultdict(list))
+    owed = {(owed_night.app, owed_night.date): owed_night for owed_night in missing}
+    by_app: dict[str, dict[date, list[Report]]] = defaultdict(lambda: defaultdict(list))
     for report in reports:
-        found[report.app][report.date].append(report)
+        by_app[report.app][report.date].append(report)
     rows = list[BoardRow]()
-    for app, by_night in sorted(found.items()):
+    for app, by_night in sorted(by_app.items()):
         shown = [by_night[night][-1] for night in sorted(by_night)]
         marks = dict(zip(sorted(by_night), list_version_changes(shown), strict=True))
         cells = tuple(
@@ -113,16 +113,18 @@ def describe_board(rows: Sequence[BoardRow], never_seen: Iterable[str] = ()) -> 
     for row in rows:
         by_verdict[row.cells[-1].verdict].append(row.app)
     by_verdict["missing"] += never_seen
-    held = len(by_verdict["held"])
+    held_count = len(by_verdict["held"])
     total = sum(len(names) for verdict, names in by_verdict.items() if verdict != "not due")
     if not total:
         return "No report was due last night."
     if total == 1:
-        opening = f"{find_title(rows, by_verdict['held'][0])} held last night" if held else ""
-    elif held == total:
+        opening = f"{find_title(rows, by_verdict['held'][0])} held last night" if held_count else ""
+    elif held_count == total:
         opening = f"All {count_in_words(total)} held last night"
     else:
-        opening = f"{count_in_words(held).capitalize()} of {count_in_words(total)} held last night"
+        opening = (
+            f"{count_in_words(held_count).capitalize()} of {count_in_words(total)} held last night"
+        )
     phrases = {
         "slipped": "slipped",
         "too close to call": "too close to call",
@@ -156,13 +158,13 @@ def draw_dimensions(row: BoardRow) -> list[tuple[Result, Trend]]:
         for result in report[results.SECTION]:
             if result.is_whole:
                 latest.setdefault(result.key, result)
-    found = {key: collect_points(row.reports, key) for key in latest}
-    span = make_scale((v for s in found.values() for p in s for v in (p.rate, p.low, p.high)), 84)
+    points = {key: collect_points(row.reports, key) for key in latest}
+    span = make_scale((v for s in points.values() for p in s for v in (p.rate, p.low, p.high)), 84)
     return [
         (
             result,
             draw_trend(
-                found[key],
+                points[key],
                 (270, 84),
                 span.low,
                 span.high,
@@ -204,7 +206,7 @@ def render_board(
     """
     nights, rows = list_board_nights(reports, missing), build_board_rows(reports, missing)
     seen = {row.app for row in rows}
-    never_seen = sorted({one.app for one in missing} - seen)
+    never_seen = sorted({night.app for night in missing} - seen)
     chunks = [range(max(end - CHUNK, 0), end) for end in range(len(nights), 0, -CHUNK)]
     return load_environment().get_template("board.html").render(
         sentence=describe_board(rows, never_seen) if rows else "No night has been reported yet.",

@@ -65,8 +65,8 @@ class Trend(NamedTuple):
 
 def make_scale(values: Iterable[float | None], size: float) -> Scale:
     """Makes a scale in tens of percent around all values: at least 40 points, a round middle."""
-    known = [value for value in values if value is not None] or [0.0, 1.0]
-    low, high = math.floor(min(known) * 10), math.ceil(max(known) * 10)
+    shown = [value for value in values if value is not None] or [0.0, 1.0]
+    low, high = math.floor(min(shown) * 10), math.ceil(max(shown) * 10)
     high = min(max(high, low + 4), 10)
     low = max(min(low, high - 4), 0)
     odd = (high - low) % 2
@@ -75,17 +75,17 @@ def make_scale(values: Iterable[float | None], size: float) -> Scale:
 
 def collect_points(reports: Sequence[Report], key: tuple[str, str]) -> list[Point]:
     """Collects the rates of a dimension and evaluator over nights; None where not measured."""
-    found = list[Point]()
+    points = list[Point]()
     for report, changed in zip(reports, list_version_changes(reports), strict=True):
         rows = report[results.SECTION]
         row = next((r for r in rows if r.is_whole and r.key == key), None)
         if row:
             rate = row.compared_rate
             shown = (rate.rate, rate.low, rate.high, row.scored, row.coverage)
-            found.append(Point(report.date, *shown, changed))
+            points.append(Point(report.date, *shown, changed))
         else:
-            found.append(Point(report.date, None, None, None, 0, None, changed))
-    return found
+            points.append(Point(report.date, None, None, None, 0, None, changed))
+    return points
 
 
 def draw_trend(
@@ -111,8 +111,10 @@ def draw_trend(
     placed = [(round(start + step * index, 1), night) for index, night in enumerate(nights)]
     runs = [
         [(x, locate_height(p.rate), locate_height(p.low), locate_height(p.high)) for x, p in group]
-        for known, group in itertools.groupby(placed, key=lambda pair: pair[1].rate is not None)
-        if known
+        for is_measured, group in itertools.groupby(
+            placed, key=lambda pair: pair[1].rate is not None
+        )
+        if is_measured
     ]
     x, end = placed[-1]
     return Trend(
@@ -140,17 +142,17 @@ def _draw_band(run: Sequence[tuple[float, float, float, float]]) -> str:
 
 
 def _draw_path(corners: Iterable[tuple[float, float]]) -> str:
-    found = [f"{x:.1f},{y:.1f}" for x, y in corners]
-    return "M" + "L".join(found if len(found) > 1 else found * 2)
+    pairs = [f"{x:.1f},{y:.1f}" for x, y in corners]
+    return "M" + "L".join(pairs if len(pairs) > 1 else pairs * 2)
 
 
 def _describe_trend(nights: Sequence[Point]) -> str:
-    known = [p for p in nights if p.rate is not None]
-    if not known:
+    measured = [p for p in nights if p.rate is not None]
+    if not measured:
         return "not measured on any night"
-    rates = [p.rate or 0.0 for p in known]
-    last = known[-1]
-    counted = "one night" if len(known) == 1 else f"{count_in_words(len(known))} nights"
+    rates = [p.rate or 0.0 for p in measured]
+    last = measured[-1]
+    counted = "one night" if len(measured) == 1 else f"{count_in_words(len(measured))} nights"
     changes = "".join(
         f"; {format_day(p.date, 'short')}: {', '.join(p.changed)}" for p in nights if p.changed
     )
@@ -185,11 +187,11 @@ def list_version_changes(reports: Sequence[Report]) -> list[tuple[str, ...]]:
             if name in ("prompt_version", "model") or name.startswith("versions."):
                 changed += _list_field_changes(name, values, seen, main)
         for evaluator in origin.evaluators:
-            known = seen[f"evaluator {evaluator.name}"]
-            if known and evaluator.version not in known:
+            versions = seen[f"evaluator {evaluator.name}"]
+            if versions and evaluator.version not in versions:
                 changed.append(f"evaluator {evaluator.name}")
-            known.clear()
-            known.add(evaluator.version)
+            versions.clear()
+            versions.add(evaluator.version)
         marks.append(tuple(changed))
     return marks
 
@@ -207,11 +209,11 @@ def _list_field_changes(
         for value in values
         if str(value.value) not in seen[name] and value.n >= total / 10
     ]
-    found = [f"{label} {value}" for value in new] if seen[name] else []
+    changes = [f"{label} {value}" for value in new] if seen[name] else []
     if top and top.n > total / 2:
         before, after = main.get(name), str(top.value)
         if before is not None and before != after:
-            found = [f"{label} {short[before]} → {short[after]}"]
+            changes = [f"{label} {short[before]} → {short[after]}"]
         main[name] = after
     seen[name].update(str(value.value) for value in values)
-    return found
+    return changes

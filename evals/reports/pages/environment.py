@@ -55,7 +55,7 @@ def load_environment(folder: Path = TEMPLATES) -> Environment:
     """Loads the templates of a folder, and the package's for those it lacks."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made: Any = Environment(
+    environment: Any = Environment(
         loader=FileSystemLoader([folder, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -64,7 +64,7 @@ def load_environment(folder: Path = TEMPLATES) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(FILTERS)  # Jinja's own types leave these dictionaries open
-    made.tests["recorded"] = is_recorded
-    made.globals["verdict_marks"] = dict(VERDICT_MARKS)
-    return made
+    environment.filters.update(FILTERS)  # Jinja's own types leave these dictionaries open
+    environment.tests["recorded"] = is_recorded
+    environment.globals["verdict_marks"] = dict(VERDICT_MARKS)
+    return environment

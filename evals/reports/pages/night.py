@@ -95,11 +95,11 @@ def summarize_rates(report: Report, nights: Sequence[Report]) -> dict[str, objec
 def list_fragments(report: Report, *, is_headline: bool) -> list[str]:
     """Lists the templates of the sections above the page's summary, or below it."""
     return [
-        f"sections/{one.name}.html"
-        for one in sections.SECTIONS
-        if one.has_fragment
-        and one.is_headline is is_headline
-        and (one.shown_if_refused or not report.is_refused)
+        f"sections/{section.name}.html"
+        for section in sections.SECTIONS
+        if section.has_fragment
+        and section.is_headline is is_headline
+        and (section.shown_if_refused or not report.is_refused)
     ]
 
 
@@ -115,12 +115,12 @@ def make_axis(rows: Sequence[Result]) -> Scale:
 
 def draw_trends(nights: Sequence[Report], rows: Sequence[Result]) -> dict[tuple[str, str], Trend]:
     """Draws a small chart of each row over the nights, all on one scale."""
-    found = {key: collect_points(nights, key) for key in dict.fromkeys(row.key for row in rows)}
-    bounds = [v for points in found.values() for p in points for v in (p.rate, p.low, p.high)]
+    by_key = {key: collect_points(nights, key) for key in dict.fromkeys(row.key for row in rows)}
+    bounds = [v for points in by_key.values() for p in points for v in (p.rate, p.low, p.high)]
     span = make_scale(bounds, 34)
     return {
         key: draw_trend(points, (132, 34), span.low, span.high, None)
-        for key, points in found.items()
+        for key, points in by_key.items()
     }
 
 

@@ -76,15 +76,15 @@ def collect(night: NightData) -> Trials:
 def build(given: Trials, parts: Parts) -> tuple[Attacked, ...]:
     """Returns one row for each judge."""
     del parts
-    found = measure_resistances(
+    resistances = measure_resistances(
         given.canaries, given.evaluators, given.attacks.max_success, given.attacks.each
     )
-    return tuple(build_attacked(key, one) for key, one in found.items())
+    return tuple(build_attacked(key, resistance) for key, resistance in resistances.items())
 
 
-def build_attacked(key: Identity, one: Resistance) -> Attacked:
+def build_attacked(key: Identity, resistance: Resistance) -> Attacked:
     """Returns a judge's attacks as the report shows them."""
-    tried, shown = one.attacked, show_rate(one.attacked)
+    tried, shown = resistance.attacked, show_rate(resistance.attacked)
     return Attacked(
         dimension=key[0],
         evaluator=key[1],
@@ -94,10 +94,10 @@ def build_attacked(key: Identity, one: Resistance) -> Attacked:
         rate=shown.rate,
         low=shown.low,
         high=shown.high,
-        limit=one.limit,
-        state=one.state,
-        reason=one.reason,
-        families=tuple(Family(name, p.n, int(p.passed)) for name, p in one.families.items()),
+        limit=resistance.limit,
+        state=resistance.state,
+        reason=resistance.reason,
+        families=tuple(Family(name, p.n, int(p.passed)) for name, p in resistance.families.items()),
     )
 
 

@@ -92,20 +92,20 @@ def collect(night: NightData) -> Facts:
 
 def build(facts: Facts, parts: Parts) -> tuple[Cause, ...]:
     """Finds the candidate causes of each clear change, and evaluators that changed themselves."""
-    found = list[Cause]()
+    causes = list[Cause]()
     for row in parts[results.SECTION]:
         if not row.is_whole:
             continue
         past = [r for r in facts.history if r.identity[:2] == row.key and r.scored]
-        mine = {r.date for r in past if r.identity == row.identity}
+        own_dates = {r.date for r in past if r.identity == row.identity}
         if is_clear(row):
-            found += explain_change(row, *tally_sides(facts, row, mine))
-        elif past and not mine and row.n:
+            causes += explain_change(row, *tally_sides(facts, row, own_dates))
+        elif past and not own_dates and row.n:
             versions = Counter[str]()
             for r in past:
                 versions[r.evaluator_version] += r.scored
-            found.append(blame_evaluator(row, versions))
-    return tuple(found)
+            causes.append(blame_evaluator(row, versions))
+    return tuple(causes)
 
 
 def tally_sides(facts: Facts, row: Result, dates: set[date | None]) -> tuple[Fields, Fields]:
@@ -121,8 +121,8 @@ def tally_sides(facts: Facts, row: Result, dates: set[date | None]) -> tuple[Fie
 
 def explain_change(row: Result, before: Fields, after: Fields) -> list[Cause]:
     """Finds the candidate causes of one change; `unknown` where no recorded field changed."""
-    found = find_shifts(before, after, row.change or 0.0)
-    if not found:
+    shifts = find_shifts(before, after, row.change or 0.0)
+    if not shifts:
         text = "nothing that is recorded changed; read the failing answers"
         return [Cause(*row.key, "unknown", (), (), text)]
     return [
@@ -131,9 +131,9 @@ def explain_change(row: Result, before: Fields, after: Fields) -> list[Cause]:
             shift.field,
             build_value_shares(shift.before),
             build_value_shares(shift.after),
-            describe_shift(shift, [name_field(s.field) for s in found if are_rivals(shift, s)]),
+            describe_shift(shift, [name_field(s.field) for s in shifts if are_rivals(shift, s)]),
         )
-        for shift in found
+        for shift in shifts
     ]
 
 
@@ -155,13 +155,13 @@ def blame_evaluator(row: Result, versions: Mapping[str, int]) -> Cause:
 
 def build_value_shares(values: Values) -> tuple[ValueShare, ...]:
     """Returns the most frequent values with their shares."""
-    return tuple(ValueShare(*one) for one in list_top_shares(values))
+    return tuple(ValueShare(*pair) for pair in list_top_shares(values))
 
 
 def shorten_causes(causes: Iterable[Cause]) -> str:
     """Shortens the causes of one change for a headline, such as `prompt v3`."""
-    known, parts = list(causes), list[str]()
-    for cause in [c for c in known if c.cause != CARRIER] or known:
+    every, parts = list(causes), list[str]()
+    for cause in [c for c in every if c.cause != CARRIER] or every:
         if cause.cause in {"unknown", "evaluator"}:
             return f"cause {cause.cause}"
         before = {item.value: item.share for item in cause.before}

@@ -108,8 +108,8 @@ def build(facts: Facts, parts: Parts) -> Provenance:
         values[row.value] = values.get(row.value, 0) + row.n
     return Provenance(
         evaluators=tuple(
-            describe_evaluator(one, facts.answering)
-            for one in sorted(facts.evaluators, key=lambda e: (e.name, e.version))
+            describe_evaluator(evaluator, facts.answering)
+            for evaluator in sorted(facts.evaluators, key=lambda e: (e.name, e.version))
         ),
         traces={
             name: tuple(
@@ -128,8 +128,8 @@ def describe_evaluator(evaluator: Evaluator, rows: Iterable[Answering]) -> UsedE
     if evaluator.pin is None:
         return UsedEvaluator(name=name, version=version, kind=kind, model=None)
     promise = classify(evaluator.pin)
-    mine = [row for row in rows if row.evaluator == name]
-    mine.sort(key=lambda row: (row.model, row.fingerprint or ""))
+    answers = [row for row in rows if row.evaluator == name]
+    answers.sort(key=lambda row: (row.model, row.fingerprint or ""))
     judge = evaluator.judge
     return UsedEvaluator(
         name=name,
@@ -137,7 +137,7 @@ def describe_evaluator(evaluator: Evaluator, rows: Iterable[Answering]) -> UsedE
         kind=kind,
         model=evaluator.pin.model,
         pin=Pin(cast("PinClass", type(promise).__name__.lower()), promise.reason),
-        answered_by=tuple(AnsweredBy(row.model, row.fingerprint, row.n) for row in mine),
+        answered_by=tuple(AnsweredBy(row.model, row.fingerprint, row.n) for row in answers),
         temperature=judge.temperature if judge else None,
         seed=judge.seed if judge else None,
     )

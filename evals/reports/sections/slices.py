@@ -60,14 +60,14 @@ def build(rates: list[Rate], parts: Parts) -> tuple[WorseSlice, ...]:
     """Finds slices that fail more than the rest, worst first (false discovery rate .05)."""
     deciding = {row.identity for row in parts[results.SECTION] if row.decides}
     tested = compare_slices(rates, deciding)
-    adjusted = benjamini_hochberg([one.p for one in tested])
-    found = [
-        build_worse_slice(one, q)
-        for one, q in zip(tested, adjusted, strict=True)
-        if q <= FALSE_DISCOVERIES and one.part.rate < one.whole.rate
+    adjusted = benjamini_hochberg([item.p for item in tested])
+    worse = [
+        build_worse_slice(item, q)
+        for item, q in zip(tested, adjusted, strict=True)
+        if q <= FALSE_DISCOVERIES and item.part.rate < item.whole.rate
     ]
-    found.sort(key=lambda s: (-s.excess, s.dimension, s.evaluator, s.slice))
-    return tuple(found[:SHOWN])
+    worse.sort(key=lambda s: (-s.excess, s.dimension, s.evaluator, s.slice))
+    return tuple(worse[:SHOWN])
 
 
 def compare_slices(rates: list[Rate], deciding: set[Identity]) -> list[Tested]:
