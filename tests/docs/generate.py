@@ -20,6 +20,7 @@ import click
 from evals.evaluators import catalog_schemas, registry
 from evals.labels.label_lines import LabelLine
 from evals.reports.schema import make_schema
+from tests.docs.fields import fields_page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -34,6 +35,9 @@ LABELS_PROSE = Path(__file__).parent / "labels_prose.md"
 def quick() -> dict[str, str]:
     """The pages that need no Dagster, by path under `docs/`."""
     made = {"cli.md": cli(), "catalog.md": catalog(), "report.md": report_page()}
+    made["fields.md"] = fields_page(
+        MADE.format(source="`evals/traces/rows/` or `tests/docs/fields.py`")
+    )
     made[REPORT_SCHEMA] = json.dumps(make_schema(), indent=1, ensure_ascii=False) + "\n"
     for kind, schema in catalog_schemas.build_schemas().items():
         made[f"schema/{kind}.schema.json"] = json.dumps(schema, indent=1) + "\n"

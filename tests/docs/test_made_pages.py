@@ -14,7 +14,8 @@ from evals.evaluators import catalog_schemas
 from evals.reports import report
 from evals.reports.schema import make_schema
 from evals.specs import CatalogError, Suite, load_catalog
-from tests.docs import generate
+from evals.specs.mappings import MAPPED, SPAN_FIELDS
+from tests.docs import fields, generate
 
 TEAMS = generate.ROOT / "tests" / "catalogs"
 CATALOGS = [generate.ROOT / "evals" / "catalog", TEAMS / "nights", TEAMS / "pulled"]
@@ -153,3 +154,9 @@ def test_every_example_of_labels_is_a_suite() -> None:
     for block in blocks:
         assert Suite.model_validate(yaml.safe_load(block)).dimensions
         assert accepts("suite", yaml.safe_load(block))
+
+
+def test_every_field_of_a_trace_is_on_the_page_of_fields() -> None:
+    """With what uses it; a span's fields likewise."""
+    assert set(fields.USES) == set(MAPPED)
+    assert set(fields.SPAN_USES) == set(SPAN_FIELDS)

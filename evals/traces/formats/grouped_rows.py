@@ -121,12 +121,14 @@ def build_span(
     parent = find_parent(row, plan, span_id, trace_id)
     attributes = describe_row(row, cells, reading.table)
     attributes |= {name: row[name] for name in unknown if name not in SPAN_KEYS}
+    if not parent and row.get("status") not in EMPTY:
+        attributes[FIELDS] = {**as_object(attributes.get(FIELDS)), "status": row["status"]}
     name, error = to_text(row.get("name")), row.get("error")
     message = "" if error in (*EMPTY, False) else to_text(error)
     return Span(trace_id, span_id, parent, name, start, end, attributes, (), message, {}, "", line)
 
 
-SPAN_KEYS = ("ts", "timestamp", "ended", "span_id", "parent_id", "name", "kind", "error")
+SPAN_KEYS = ("ts", "timestamp", "ended", "span_id", "parent_id", "name", "kind", "error", "status")
 
 
 def find_parent(row: Mapping[str, Json], plan: Plan, span_id: str, trace_id: str) -> str:

@@ -147,6 +147,16 @@ def test_a_bad_row_harms_no_group(tmp_path: Path) -> None:
     assert (trace.trace_id, len(trace.steps)) == ("a", 3)
 
 
+def test_the_root_says_how_the_request_ended(tmp_path: Path) -> None:
+    """By its status or its error; what failed below it and was handled does not count."""
+    (handled,) = read(write(tmp_path / "day.jsonl", rows_of("a")))
+    rows = rows_of("a")
+    rows[0] |= {"out": None, "status": 504}
+    rows[3]["out"] = None
+    (late,) = read(write(tmp_path / "day.jsonl", rows))
+    assert (handled.status, late.status) == ("ok", "timeout")
+
+
 def test_rows_of_other_mappings_are_traces_themselves(tmp_path: Path) -> None:
     """In the same file too, and `where` leaves out spans."""
     plain = {"trace_id": "p", "ts": "2026-10-01T12:00:00Z", "app": "shop", "output": "Yes."}
