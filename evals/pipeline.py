@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -275,14 +275,17 @@ def score_nights(
         run = runner.ScoringRun(lake, references, journal, route, budget, expect, progress)
         for night in nights:
             traces = NightTraces(lake, night)
-            evaluators = [
-                evaluator
-                for app in traces.apps
-                for evaluator in night_locks.lock_evaluators(lake, catalog, night, app)
-                if includes(evaluator)
-            ]
-            tallies += runner.score_evaluators(run, traces, evaluators)
+            locked = list_locked(lake, catalog, night, traces.apps)
+            tallies += runner.score_evaluators(run, traces, list(filter(includes, locked)))
     return tallies
+
+
+def list_locked(
+    lake: Lake, catalog: Catalog, night: date, apps: Iterable[str]
+) -> Iterator[Evaluator]:
+    """Yields the evaluators that a night of some applications is locked to."""
+    for app in apps:
+        yield from night_locks.lock_evaluators(lake, catalog, night, app)
 
 
 def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:

@@ -91,13 +91,7 @@ def import_file(
     container = inspect_file(path, mapping.list_encodings(plans))
     with staging.nights:
         if parallel_readers.needs_two_readers(path, container):
-            task = ReadTask(lake, catalog, path, reading, container, sha, now)
-            with parallel_readers.start_second(task) as second:
-                first = dataclasses.replace(reading, share=parallel_readers.FIRST)
-                staging.read_file(path, first, container)
-                result = second()
-                staging.add_result(result)
-                reading.notes.merge(result.notes)
+            share_reading(staging, ReadTask(lake, catalog, path, reading, container, sha, now))
         else:
             staging.read_file(path, reading, container)
         if needs_columns and reader.is_plain(container, path.name):
@@ -110,6 +104,16 @@ def import_file(
     if arrivals is None:
         batch.commit()
     return seen
+
+
+def share_reading(staging: FileStaging, task: ReadTask) -> None:
+    """Reads a part of a file here while a second process reads the other."""
+    with parallel_readers.start_second(task) as second:
+        first = dataclasses.replace(task.reading, share=parallel_readers.FIRST)
+        staging.read_file(task.path, first, task.container)
+        result = second()
+        staging.add_result(result)
+        task.reading.notes.merge(result.notes)
 
 
 def stage_share(task: ReadTask) -> ReadResult:

@@ -3,10 +3,9 @@
 Draws figures of reports and computes none.
 """
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from rich.table import Table
 from rich.text import Text
@@ -15,20 +14,19 @@ from evals.calls.day_budget import BudgetLeft
 from evals.calls.requests import CallsResult
 from evals.records import Failure, Skip
 from evals.reports import phrases
-from evals.reports.archive import read_current_reports, read_report
+from evals.reports.archive import read_current_reports
 from evals.reports.missing_nights import group_outages
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict
 from evals.reports.pooling import PooledResult
 from evals.reports.report import Report
-from evals.reports.row_counts import Accounting
-from evals.reports.sections import accounting, agreement, causes, errors, requests, results
+from evals.reports.sections import agreement, causes, errors, requests, results
 from evals.reports.sections.results import Result
 from evals.runs.plan import PlannedNight
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
 from evals.storage.lake import Lake
 from evals.storage.night_state import ProvisionalNight, list_provisional_nights
-from evals.storage.report_files import locate_board_page, order_versions
+from evals.storage.report_files import locate_board_page
 from evals.validation.row_summary import RowSummary
 from orchestration.cli import row_notes
 from orchestration.runtime.console import open_stdout
@@ -46,14 +44,6 @@ class Outcome(NamedTuple):
     """Nights that it made final."""
     rows: RowSummary | None = None
     """What was not taken in as it was; None: nothing was taken in."""
-
-
-class VersionStep(TypedDict):
-    """Two consecutive versions of a report, and what differs between them."""
-
-    before: str
-    after: str
-    moved: list[str]
 
 
 def describe_outcome(lake: Lake, outcome: Outcome) -> dict[str, object]:
@@ -368,50 +358,3 @@ def describe_cost(rows: Sequence[PlannedNight]) -> str:
     if not unknown:
         return cost
     return f"{cost} + {unknown} calls of unknown price" if usd else "unknown price"
-
-
-def describe_data(before: Accounting, after: Accounting) -> str:
-    """Describes changes of the traces themselves: their number, and late or corrected ones."""
-    pairs = {
-        "read": (before.read, after.read),
-        "accepted": (before.accepted, after.accepted),
-        "duplicate": (before.duplicate, after.duplicate),
-        "quarantined": (before.quarantined, after.quarantined),
-    }
-    counts = [f"{key} {was} → {now}" for key, (was, now) in pairs.items() if was != now]
-    fresh = [row for row in after.late if row not in before.late]
-    counts += [f"{r.late} late, {r.corrected} corrected, read {r.seen}" for r in fresh]
-    return f"data: the traces changed ({'; '.join(counts) or 'their checks'})"
-
-
-def compare_versions(lake: Lake, night: date, app: str) -> list[VersionStep]:
-    """Compares each version of a night's report with the next, oldest first."""
-    steps = list[VersionStep]()
-    for before, after in itertools.pairwise(order_versions(lake, night, app)):
-        old, new = (read_report(lake, night, app, name) for name in (before, after))
-        if old and new:
-            moved = list_differences(old, new)
-            steps.append({"before": before, "after": after, "moved": moved})
-    return steps
-
-
-def list_differences(before: Report, after: Report) -> list[str]:
-    """Lists the differences between two versions of a report, with the causes that are recorded."""
-    words = list[str]()
-    old_rows = {row.key: row for row in select_whole_results(before)}
-    for row in select_whole_results(after):
-        old, name = old_rows.get(row.key), f"{row.dimension} ({row.evaluator})"
-        if old is None:
-            words.append(f"{name} is new")
-            continue
-        if old.evaluator_version != row.evaluator_version:
-            words.append(f"{name}: the evaluator changed")
-        pairs = {
-            "passed": (old.passed, row.passed),
-            "failed": (old.failed, row.failed),
-            "errored": (old.errored, row.errored),
-            "skipped": (old.skipped, row.skipped),
-        }
-        words += [f"{name}: {key} {was} → {now}" for key, (was, now) in pairs.items() if was != now]
-    was, now = before[accounting.SECTION], after[accounting.SECTION]
-    return [*words, describe_data(was, now)] if was != now else words

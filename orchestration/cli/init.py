@@ -53,13 +53,8 @@ def init(files: tuple[Path, ...], catalog: Path, app: str | None) -> None:
     from evals.onboarding import first_catalog
 
     exports = [first_catalog.inspect_export(path, app) for path in files]
-    for export in exports:
-        for line in describe_export(export):
-            terminal.print_line(line)
-    for code, count, first in first_catalog.count_refusals(exports):
-        line = f":{first.source_line}" if first.source_line else ""
-        terminal.print_line(f"  refused: {count:,} {code}, first {first.source_file}{line}")
-        terminal.print_line(f"    {first.reason}")
+    for line in describe_exports(exports):
+        terminal.print_line(line)
     applications = first_catalog.plan_applications(exports)
     if not applications:
         terminal.print_error("No row would become a trace, so no catalog was written.")
@@ -76,6 +71,18 @@ def init(files: tuple[Path, ...], catalog: Path, app: str | None) -> None:
     for command in list_next_commands(exports, catalog):
         terminal.print_line(f"  {command}")
     sys.exit(DONE)
+
+
+def describe_exports(exports: Sequence[InspectedExport]) -> Iterator[str]:
+    """The exports in lines, then the rows of all that would be refused, by reason."""
+    from evals.onboarding import first_catalog
+
+    for export in exports:
+        yield from describe_export(export)
+    for code, count, first in first_catalog.count_refusals(exports):
+        line = f":{first.source_line}" if first.source_line else ""
+        yield f"  refused: {count:,} {code}, first {first.source_file}{line}"
+        yield f"    {first.reason}"
 
 
 def list_next_commands(exports: Sequence[InspectedExport], catalog: Path) -> Iterator[str]:

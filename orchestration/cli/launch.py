@@ -22,7 +22,7 @@ from orchestration.runtime.progress import Listener, Progress
 from orchestration.runtime.run_tags import DONE, INTAKE, build_range_tags
 
 if TYPE_CHECKING:
-    from dagster import DagsterEvent
+    from dagster import DagsterEvent, DagsterInstance
     from dagster_shared.error import SerializableErrorInfo
 
 INTERRUPTED = "DagsterExecutionInterruptedError"
@@ -55,22 +55,16 @@ def run_job(home: Path, job: str, first: date, last: date, listener: Listener) -
     Raises:
         Stopped: when a signal ended it; what was answered is kept.
     """
-    folder = make_dagster_home(home)
+    folder, lake = make_dagster_home(home), Lake(home)
     warnings.simplefilter("ignore")  # the test suite shows libraries' deprecations
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     listener("starting Dagster")
     gc.set_threshold(ALLOCATIONS)
-    from dagster import DagsterInstance
-    from dagster._core.instance import InstanceRef
-
     Progress.start(listener)
     from orchestration.definitions import defs
 
     log = (folder / "last_run.log").open("w", encoding="utf-8", errors="backslashreplace")
-    lake = Lake(home)
-    with lake.lock("dagster"):  # two first runs of a home would both make its tables
-        reference = InstanceRef.from_dir(str(folder), overrides=UNCAPTURED)
-        instances = DagsterInstance.from_ref(reference)
+    instances = open_instance(lake, folder)
     with lake.lock_home(), instances as instance, log, contextlib.redirect_stdout(log):
         if interrupts.get_first_signal():  # while importing, a library may have swallowed it
             raise Stopped("interrupted before the run began")
@@ -83,6 +77,16 @@ def run_job(home: Path, job: str, first: date, last: date, listener: Listener) -
     if interrupts.get_first_signal() or any(map(was_interrupted, result.all_events)):
         raise Stopped("the run was interrupted")
     return RunResult(result.run_id, list_failures(result.all_events), Progress.calls)
+
+
+def open_instance(lake: Lake, folder: Path) -> DagsterInstance:
+    """Opens the home's Dagster instance, which captures nothing that steps print."""
+    from dagster import DagsterInstance
+    from dagster._core.instance import InstanceRef
+
+    with lake.lock("dagster"):  # two first runs of a home would both make its tables
+        reference = InstanceRef.from_dir(str(folder), overrides=UNCAPTURED)
+        return DagsterInstance.from_ref(reference)
 
 
 def list_failures(events: Sequence[DagsterEvent]) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -35,7 +35,10 @@ from orchestration.runtime.progress import Listener, Progress, open_listener
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
+    from evals.calls.day_budget import BudgetLeft
+    from evals.calls.requests import CallsResult
     from evals.pipeline import Intake
+    from evals.runs.plan import PlannedNight
     from evals.specs import Catalog
     from evals.storage.lake import Lake
     from evals.storage.night_state import ProvisionalNight
@@ -247,8 +250,15 @@ def print_plan(
 
         board.draw_plan(rows, left, probed)
         return
+    terminal.print_json(describe_plan(rows, left, probed))
+
+
+def describe_plan(
+    rows: Sequence[PlannedNight], left: Mapping[str, BudgetLeft], probed: CallsResult | None
+) -> dict[str, object]:
+    """A plan as JSON: its sums, the rest of each budget, and its rows."""
     prices = [row.usd for row in rows if row.usd is not None]
-    total = {
+    return {
         "calls": sum(row.calls for row in rows),
         "tokens_in": sum(row.tokens_in for row in rows),
         "tokens_out": sum(row.tokens_out for row in rows),
@@ -256,8 +266,8 @@ def print_plan(
         "unpriced_calls": sum(row.calls for row in rows if row.usd is None),
         "probed": probed.calls if probed else 0,
         "budget_left": {app: budget._asdict() for app, budget in left.items()},
+        "plan": [asdict(row) for row in rows],
     }
-    terminal.print_json({**total, "plan": [asdict(row) for row in rows]})
 
 
 def refuse_probe_of_run(probe: int | None, dry_run: bool) -> None:

@@ -6,6 +6,7 @@ They show figures of stored reports and compute none.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,9 @@ from orchestration.cli.options import (
 from orchestration.runtime import terminal
 
 if TYPE_CHECKING:
+    from evals.reports.report import Report
     from evals.storage.lake import Lake
+    from evals.validation.row_summary import RefusedRows
     from orchestration.settings import Settings
 
 
@@ -60,24 +63,29 @@ def gate(settings: Settings, app: str, only: date | None, as_json: bool) -> None
     if until and outcome == "regressed":
         outcome = "inconclusive"
     if as_json:
-        body = report.to_json()
-        shown = {key: body[key] for key in ("date", "app", "version", "gate", "sentence")}
-        gate = {"outcome": outcome, "reasons": list(report.gate.reasons)}
-        terminal.print_json(
-            {
-                **shown,
-                "gate": gate,
-                "provisional": until is not None,
-                "provisional_until": until,
-                "refused_rows": [rows._asdict() for rows in refused],
-            }
-        )
+        terminal.print_json(describe_gate(report, outcome, until, refused))
     else:
         mark = f" (provisional until {until})" if until else ""
         terminal.print_line(f"{report.date} {app}: {outcome}{mark}. {report.sentence}")
         for line in row_notes.describe_refused(refused):
             terminal.print_line(line)
     sys.exit(GATES.get(outcome, INFRASTRUCTURE))
+
+
+def describe_gate(
+    report: Report, outcome: str, until: str | None, refused: Sequence[RefusedRows]
+) -> dict[str, object]:
+    """The gate's outcome as JSON, with the rows of the night that were refused."""
+    return {
+        "date": report.date.isoformat(),
+        "app": report.app,
+        "version": report.version,
+        "gate": {"outcome": outcome, "reasons": list(report.gate.reasons)},
+        "sentence": report.sentence,
+        "provisional": until is not None,
+        "provisional_until": until,
+        "refused_rows": [rows._asdict() for rows in refused],
+    }
 
 
 def refuse_missing_night(settings: Settings, lake: Lake, app: str, only: date | None) -> None:
@@ -218,11 +226,11 @@ def report_diff(settings: Settings, app: str, only: date, as_json: bool) -> None
     Example:
       andon report diff --app notifications --date 2026-10-08
     """
-    from orchestration.cli import board
+    from orchestration.cli import report_versions
 
     lake = open_existing(settings)
     find_report(settings, lake, app, only)
-    steps = board.compare_versions(lake, only, app)
+    steps = report_versions.compare_versions(lake, only, app)
     if as_json:
         terminal.print_json(steps)
         return

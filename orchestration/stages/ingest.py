@@ -37,6 +37,11 @@ from orchestration.runtime.run_tags import is_intake_done
 
 GROUP = "ingest"
 PULLED, READ = "sources_pulled", "inbox_read"
+PROMISES = {
+    PULLED: "Every source of the catalog was pulled.",
+    READ: "Every file of the inbox was read, and none had all its rows refused.",
+}
+"""What the checks of `inbox_files` promise."""
 SHOWN_FILES = 100
 
 
@@ -95,14 +100,8 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
         {"python", "parquet"},
         pii=True,
         check_specs=[
-            dg.AssetCheckSpec(
-                PULLED, asset="inbox_files", description="Every source of the catalog was pulled."
-            ),
-            dg.AssetCheckSpec(
-                READ,
-                asset="inbox_files",
-                description="Every file of the inbox was read, and none had all its rows refused.",
-            ),
+            dg.AssetCheckSpec(name, asset="inbox_files", description=promise)
+            for name, promise in PROMISES.items()
         ],
     )
     def inbox_files(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
@@ -115,19 +114,8 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
             failures = pipeline.pull_sources(lake, catalog, now, Progress.report)
             unread = pipeline.import_exports(lake, catalog, intake, now, Progress.report)
         rows = sorted(read_inbox_files(lake).values(), key=lambda row: row.name)
-        files = [
-            {**row._asdict(), "nights": len(row.nights), "skipped": sum(row.skipped.values())}
-            for row in rows
-        ]
         yield dg.MaterializeResult(
-            metadata={
-                "files": len(rows),
-                "rows_read": sum(row.read for row in rows),
-                "rows_refused": sum(row.refused for row in rows),
-                "entries_skipped": sum(sum(row.skipped.values()) for row in rows),
-                "seen": show_table(files[-SHOWN_FILES:]),
-                **describe_rows(lake, catalog),
-            }
+            metadata={**describe_files(rows), **describe_rows(lake, catalog)}
         )
         yield dg.AssetCheckResult(
             check_name=PULLED,
@@ -138,6 +126,21 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
         yield check_files(rows, unread or list_unread(lake, settings.inbox or catalog.inbox))
 
     return inbox_files
+
+
+def describe_files(rows: Sequence[InboxFile]) -> Metadata:
+    """The number of files and of their rows, and the last files."""
+    files = [
+        {**row._asdict(), "nights": len(row.nights), "skipped": sum(row.skipped.values())}
+        for row in rows[-SHOWN_FILES:]
+    ]
+    return {
+        "files": len(rows),
+        "rows_read": sum(row.read for row in rows),
+        "rows_refused": sum(row.refused for row in rows),
+        "entries_skipped": sum(sum(row.skipped.values()) for row in rows),
+        "seen": show_table(files),
+    }
 
 
 def check_files(rows: Sequence[InboxFile], unread: Sequence[str]) -> dg.AssetCheckResult:

@@ -47,6 +47,11 @@ GROUP = "report"
 REPORTS = dg.AssetKey("reports")
 GATE = "release_gate"
 ARRIVED = "traces_arrived"
+PROMISES = {
+    GATE: "No application regressed; nobody is alarmed before a night is final.",
+    ARRIVED: "Every application that was due has traces.",
+}
+"""What the checks of `reports` promise."""
 QUALITY_MODELS = "quality_models"
 
 
@@ -99,8 +104,6 @@ def build_marts(deployment: Deployment) -> dg.AssetsDefinition:
 def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
     """Builds the asset of the nights' reports."""
     settings = deployment.settings
-    promise = "No application regressed; nobody is alarmed before a night is final."
-    arrival = "Every application that was due has traces."
 
     @declare_asset(
         GROUP,
@@ -119,11 +122,9 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
         ],
         check_specs=[
             dg.AssetCheckSpec(
-                GATE, asset=REPORTS, description=promise, partitions_def=deployment.nights
-            ),
-            dg.AssetCheckSpec(
-                ARRIVED, asset=REPORTS, description=arrival, partitions_def=deployment.nights
-            ),
+                name, asset=REPORTS, description=promise, partitions_def=deployment.nights
+            )
+            for name, promise in PROMISES.items()
         ],
     )
     def reports(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
