@@ -434,22 +434,22 @@ def test_mlflow_s_table_is_read_with_and_without_spans(tmp_path: Path) -> None:
 
 def test_opik_s_exported_files_are_read(tmp_path: Path) -> None:
     """Files of `opik export` as JSON and CSV, and the CSV of its pages."""
-    trace, *spans = span_logs.opik_rows(EXCHANGE)
-    expected = read_trace(write(tmp_path / "rows.jsonl", [trace, *spans]))
-    file = {"trace": trace, "spans": spans, "project_name": "support", "downloaded_at": "x"}
+    row, *spans = span_logs.opik_rows(EXCHANGE)
+    expected = read_trace(write(tmp_path / "rows.jsonl", [row, *spans]))
+    file = {"trace": row, "spans": spans, "project_name": "support", "downloaded_at": "x"}
     (tmp_path / "trace_1.json").write_text(json.dumps(file, indent=2))
     rows = [
-        {**{f"trace_{k}": v for k, v in trace.items()}, **{f"span_{k}": v for k, v in s.items()}}
+        {**{f"trace_{k}": v for k, v in row.items()}, **{f"span_{k}": v for k, v in s.items()}}
         for s in spans
     ]
-    trace["feedback_scores"] = [{"name": "right", "value": 1.0, "source": "ui"}]
+    row["feedback_scores"] = [{"name": "right", "value": 1.0, "source": "ui"}]
     for path in (tmp_path / "trace_1.json", write_csv(tmp_path / "trace_1.csv", rows, str)):
         exported = read_trace(path)
         assert (exported.output, exported.steps) == (expected.output, expected.steps), path
         assert exported.app == "support"
     page = write_csv(
         tmp_path / "page.csv",
-        [flatten({**trace, "input": trace["input"]}, ("input", "output", "metadata", "tags"))],
+        [flatten(row, ("input", "output", "metadata", "tags"))],
         json.dumps,
     )
     exported = read_trace(page)
