@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from evals.records import JsonLike
-from evals.reports.archive import read_current_reports, read_earlier_reports
+from evals.reports.archive import read_current_reports, read_earlier_reports, read_report
 from evals.reports.night_data import StoredNight, find_baseline_versions
 from evals.reports.report import Report, build_refused_report, build_report
+from evals.reports.versions import NightVersion, list_versions
 from evals.runs import night_locks
 from evals.specs import Catalog
 from evals.storage import night_state
@@ -25,7 +26,7 @@ from evals.storage.documents.missing_nights import read_missing_nights
 from evals.storage.lake import Lake
 from evals.storage.marts import list_locked_files
 from evals.storage.parquet_files import stream_rows
-from evals.storage.report_files import write_board_page, write_report
+from evals.storage.report_files import write_board_page, write_page, write_report
 
 
 class StoredReport(NamedTuple):
@@ -64,18 +65,35 @@ def write_night_reports(
         until = catalog.app(app).watermark(night, catalog.day_begins)
         if now < until:
             open_until[app] = until.isoformat()
+        listed = list_versions(lake, night, app, report, now.isoformat())
         html = page.render_night(
             report,
             history=read_earlier_reports(lake, app, night),
             provisional_until=open_until.get(app),
             run=stamp,
+            versions=listed,
         )
         beside = {**stamp, "provisional_until": until.isoformat()}
         folder = write_report(lake, night, report.to_json(), html, beside)
+        render_other_versions(lake, night, app, report.version, listed)
         stored.append(StoredReport(report, folder))
     versions = {item.report.app: item.report.version for item in stored}
     mark_reported(lake, catalog, night, waiting, versions, open_until)
     return stored
+
+
+def render_other_versions(
+    lake: Lake, night: date, app: str, current: str, versions: Sequence[NightVersion]
+) -> None:
+    """Renders the pages of a night's other versions anew, so that each lists them all."""
+    from evals.reports.pages import night as page
+
+    past = read_earlier_reports(lake, app, night) if len(versions) > 1 else []
+    for one in versions:
+        report = read_report(lake, night, app, one.version) if one.version != current else None
+        if report:
+            html = page.render_night(report, history=past, versions=versions)
+            write_page(lake, night, app, one.version, html)
 
 
 def mark_reported(

@@ -13,6 +13,7 @@ from evals.reports import assembly
 from evals.reports.archive import read_earlier_reports, read_report
 from evals.reports.conclusion import Outcome
 from evals.reports.pages.night import render_night
+from evals.reports.versions import list_versions
 from evals.storage import night_state
 from evals.storage.lake import Lake
 from evals.storage.report_files import locate_report_folder, write_page
@@ -53,7 +54,12 @@ def close_night(lake: Lake, night: night_state.ProvisionalNight) -> FinalNight |
         report = read_report(lake, night.date, night.app, version)
         if report:
             past = read_earlier_reports(lake, night.app, night.date)
-            html = render_night(report, history=past, run=read_run(lake, night, version))
+            html = render_night(
+                report,
+                history=past,
+                run=read_run(lake, night, version),
+                versions=list_versions(lake, night.date, night.app),
+            )
             write_page(lake, night.date, night.app, version, html)
         del still[night.app]
         night_state.update_state(lake, night.date, provisional=still)

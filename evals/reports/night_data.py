@@ -24,7 +24,7 @@ from evals.reports.row_counts import (
     RuleCount,
 )
 from evals.reports.sections import provenance
-from evals.specs import App, Attacks, Catalog, Dimension, Evaluator
+from evals.specs import App, Attacks, Catalog, Dimension, Evaluator, Slice
 from evals.storage import night_state
 from evals.storage.documents.accounts import Account, FileAccount, Redactions
 from evals.storage.documents.inbox_files import read_inbox_files
@@ -84,6 +84,11 @@ class StoredNight:
     def dimensions(self) -> Mapping[str, Dimension]:
         """The suite's, in its order, then the default one."""
         return {d.dimension: d for d in self.catalog.dimensions_of(self.app)}
+
+    @property
+    def slices(self) -> Sequence[Slice]:
+        """The catalog's."""
+        return self.catalog.slices
 
     @property
     def attacks(self) -> Attacks:

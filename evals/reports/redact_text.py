@@ -14,6 +14,7 @@ from evals.reports.archive import read_earlier_reports
 from evals.reports.report import Report
 from evals.reports.sections import examples
 from evals.reports.sections.examples import Example
+from evals.reports.versions import list_versions
 from evals.storage.lake import Lake
 from evals.storage.report_files import (
     list_reports,
@@ -55,7 +56,11 @@ def render_page(lake: Lake, report: Report) -> str:
     """Renders the page of a report."""
     from evals.reports.pages.night import render_night
 
-    return render_night(report, history=read_earlier_reports(lake, report.app, report.date))
+    return render_night(
+        report,
+        history=read_earlier_reports(lake, report.app, report.date),
+        versions=list_versions(lake, report.date, report.app),
+    )
 
 
 def redact_example(example: Example, mark: str) -> Example:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, c
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.phrases import round_figure
 from evals.reports.row_counts import Accounting
-from evals.specs import App, Attacks, Dimension, Evaluator
+from evals.specs import App, Attacks, Dimension, Evaluator, Slice
 from evals.statistics import Proportion
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ class NightData(Protocol):
     @property
     def attacks(self) -> Attacks:
         """The attacks on judges, and the share that may succeed."""
+        ...
+
+    @property
+    def slices(self) -> Sequence[Slice]:
+        """The catalog's slices."""
         ...
 
     @property

@@ -22,8 +22,9 @@ NIGHTLY = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]  # Da
 RESCORE = dg.define_asset_job(  # pyright: ignore[reportUnknownMemberType]  # Dagster's types are open
     "rescore",
     selection=EVALUATE.downstream()
+    | dg.AssetSelection.tag("stage", "slices")  # a new slice reaches the nights of a backfill
     | dg.AssetSelection.tag("stage", "report"),  # all marts: some join tables that no score feeds
-    description="Evaluation and all later stages, for nights that `andon backfill` re-evaluates.",
+    description="Slices, evaluation and later stages, for nights that `andon backfill` moves.",
     tags={"dagster/priority": "-1"},
 )
 

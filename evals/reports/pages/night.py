@@ -30,6 +30,7 @@ from evals.reports.sections import accounting, causes, changes, provenance, resu
 from evals.reports.sections.causes import Cause
 from evals.reports.sections.changes import Change
 from evals.reports.sections.results import Result
+from evals.reports.versions import NightVersion
 
 
 class Moved(NamedTuple):
@@ -46,6 +47,7 @@ def render_night(
     history: Sequence[Report],
     provisional_until: str | None = None,
     run: Mapping[str, object] = MappingProxyType({}),
+    versions: Sequence[NightVersion] = (),
     templates: Path = TEMPLATES,
 ) -> str:
     """Renders the page of an application's night.
@@ -55,6 +57,7 @@ def render_night(
         history: earlier reports of the same application, oldest first.
         provisional_until: the time until which rows may arrive; None if the night is final.
         run: the content of `run.json`; its `pins` are shown, as in `render_board`.
+        versions: all versions of the night, the first written first.
         templates: a folder whose fragments replace those of the package.
 
     Returns:
@@ -73,9 +76,16 @@ def render_night(
         provisional_until=provisional_until,
         ending_pins=select_ending_pins(report, run),
         data_docs=build_data_docs_link(report),
+        versions=versions,
+        verdict_change=find_verdict_change(report, versions),
         listing=accounting.list_files(report[accounting.SECTION].files),
         **summarize_rates(report, nights),
     )  # fmt: skip
+
+
+def find_verdict_change(report: Report, versions: Sequence[NightVersion]) -> str:
+    """Finds why this version has another verdict than the one before; empty where it has not."""
+    return next((one.verdict_change for one in versions if one.version == report.version), "")
 
 
 def summarize_rates(report: Report, nights: Sequence[Report]) -> dict[str, object]:

@@ -22,6 +22,7 @@ from evals.reports.sections import (
     provenance,
     requests,
     results,
+    settings,
     slices,
 )
 
@@ -40,5 +41,6 @@ SECTIONS: tuple[Section[Any, Any], ...] = (
     accounting.SECTION,
     cost.SECTION,
     provenance.SECTION,
+    settings.SECTION,
 )
 """In the order of the night's page; each names the sections it is built from."""

@@ -10,7 +10,7 @@ from typing import Any
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.report import Report, build_report
 from evals.reports.row_counts import Accounting
-from evals.specs import App, Attacks, Dimension, Evaluator
+from evals.specs import App, Attacks, Dimension, Evaluator, Slice
 
 NO_ROWS = Accounting(read=0, accepted=0, duplicate=0, quarantined=0, reasons=())
 
@@ -40,6 +40,7 @@ class Night:
     answered_before: Sequence[Row] = ()
     failures: Sequence[Row] = ()
     statuses: Sequence[Row] = ()
+    slices: Sequence[Slice] = ()
     coverage: Sequence[Row] = ()
     coverage_before: Sequence[Row] = ()
     label_uses: Row = field(default_factory=dict)

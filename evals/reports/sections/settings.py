@@ -1,0 +1,129 @@
+"""The settings that a night was decided under: whatever of the catalog may change a verdict.
+
+Evaluators' versions and the reports a night is compared with are in `provenance`; labels are
+counted in `agreement`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from evals.reports.json_form import Count, Share
+from evals.reports.section import NightData, Parts, Section
+from evals.specs import App, Attacks, Dimension, Slice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """When a night counts as regressed."""
+
+    dimensions: tuple[str, ...]
+    """Those that decide beside `answered`; empty: every one."""
+    baseline_nights: Annotated[int, Field(ge=1)]
+    max_drop: Share
+    """The smallest drop that matters."""
+    alpha: Share
+    """How often chance alone may look like a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionSettings:
+    """How a dimension of the suite counts."""
+
+    dimension: str
+    target: Share | None
+    gate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SliceSettings:
+    """How a slice is defined."""
+
+    slice: str
+    kind: Literal["by", "where", "keyword"]
+    definition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of the night; all null or empty in a report made before they were kept."""
+
+    gate: GateSettings | None = None
+    dimensions: tuple[DimensionSettings, ...] = ()
+    """In the suite's order."""
+    slices: tuple[SliceSettings, ...] = ()
+    """Those that cover the application."""
+    max_quarantined: Share | None = None
+    """The share of bad rows above which the night is refused."""
+    max_attack_success: Share | None = None
+    """The share of attacks above which a judge decides nothing."""
+    attacks_each: Count | None = None
+    """Attacks of each family that a judge gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a team declares for the application."""
+
+    app: App
+    dimensions: tuple[Dimension, ...]
+    slices: tuple[Slice, ...]
+    attacks: Attacks
+
+
+def collect(night: NightData) -> Declared:
+    """Reads the catalog's declarations."""
+    return Declared(night.app, tuple(night.dimensions.values()), tuple(night.slices), night.attacks)
+
+
+def build(declared: Declared, parts: Parts) -> Settings:
+    """Returns the settings that may change a verdict."""
+    del parts
+    gate = declared.app.gate
+    return Settings(
+        gate=GateSettings(
+            dimensions=gate.dimensions,
+            baseline_nights=gate.baseline_nights,
+            max_drop=gate.max_drop,
+            alpha=gate.alpha,
+        ),
+        dimensions=tuple(
+            DimensionSettings(one.dimension, one.target, one.gate) for one in declared.dimensions
+        ),
+        slices=tuple(
+            describe_slice(one)
+            for one in declared.slices
+            if not one.apps or declared.app.app in one.apps
+        ),
+        max_quarantined=declared.app.validation.max_quarantined,
+        max_attack_success=declared.attacks.max_success,
+        attacks_each=declared.attacks.each,
+    )
+
+
+def describe_slice(one: Slice) -> SliceSettings:
+    """Returns a slice's definition."""
+    kind: Literal["by", "where", "keyword"] = (
+        "by" if one.by is not None else "where" if one.where is not None else "keyword"
+    )
+    return SliceSettings(one.slice, kind, one.by or one.where or one.keyword or "")
+
+
+def build_for_refused(night: NightData) -> Settings:
+    """Returns the settings of a refused night, as of any other."""
+    return build(collect(night), Parts())
+
+
+SECTION = Section[Declared, Settings](
+    name="settings",
+    about="Whatever of the catalog may change a verdict: the gate, targets, slices, limits.",
+    part=Settings,
+    collect=collect,
+    build=build,
+    empty=build_for_refused,
+    default=Settings(),
+    has_fragment=False,
+)
