@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evals.storage.lake import Lake
-from tests.system.teams import Team, read_files
+from tests.system.teams import Team, find_row, read_files
 
 FIRST, SECOND = "2026-05-04", "2026-05-05"
 BOTH = ("bakery", "garage")
@@ -90,7 +90,7 @@ def test_a_broken_application_waits_and_the_other_is_reported(team: Team) -> Non
     (team.catalog / "apps" / "garage.yaml").write_text(whole)
     assert team.run_nightly()["nights"] == [SECOND]
     assert reports(team, "bakery") == other
-    (row,) = [r for r in team.report(SECOND, "garage")["results"] if r["slice"] == "all"]
+    row = find_row(team.report(SECOND, "garage"), "garage.ends")
     assert (row["n"], row["passed"]) == (12, 8)
     (trace_read, *_) = Lake(team.home).stream_night(
         "traces", date.fromisoformat(SECOND), ("trace_id", {f"garage-{SECOND}-1"})
@@ -105,7 +105,7 @@ def test_late_rows_of_the_other_are_reported_meanwhile(team: Team) -> None:
     whole = spoil(team)
     team.export("late.jsonl", [trace("bakery", FIRST, number) for number in range(20, 26)])
     assert team.run("nightly", "--inbox", team.inbox, "--json", code=4).json["nights"] == [FIRST]
-    (row,) = [r for r in team.report(FIRST, "bakery")["results"] if r["slice"] == "all"]
+    row = find_row(team.report(FIRST, "bakery"), "bakery.ends")
     assert row["n"] == 18
     assert reports(team, "garage") == before
     assert team.report(FIRST, "garage")["results"] == figures
@@ -159,6 +159,7 @@ def test_a_broken_file_is_named_for_its_applications_alone(
     path = made.catalog / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
+    made.home.mkdir()
     result = made.run("plan", "--json", code=4)
     assert result.errors.startswith(f"andon: {path}{where}")
     assert result.errors.rstrip().endswith("; garage waits")

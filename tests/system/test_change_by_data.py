@@ -127,7 +127,11 @@ def change(tmp_path_factory: pytest.TempPathFactory, judge: Judge) -> Change:
 def test_each_addition_is_in_the_next_report(change: Change) -> None:
     """Judge, slice, guardrail and gold set have rows of the second night's traces."""
     old, new = (change.team.report(night, "shop") for night in (BEFORE, AFTER))
-    assert {row["evaluator"] for row in old["results"]} == {"shop.full-stop", "secrets"}
+    assert {row["evaluator"] for row in old["results"]} == {
+        "shop.answered",
+        "shop.full-stop",
+        "secrets",
+    }
     judged = find_row(new, "kindness")
     assert judged["passed"] + judged["failed"] == judged["n"] == 20
     assert judged["kind"] == "judge"

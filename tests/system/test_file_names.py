@@ -124,7 +124,8 @@ def test_odd_names_and_markup_in_a_trace_break_no_night(
 ) -> None:
     """The board, a report, the quarantine and an import say them as they are, and obey nothing."""
     board = team.run("nightly", "--inbox", team.inbox)
-    shown = team.run("report", "show", "--app", "hello", "--date", test_command_line.WORSE)
+    report = ("report", "show", "--app", "hello", "--date", test_command_line.WORSE)
+    shown = team.run(*report, "--slices")
     listed = team.run("quarantine", "list")
     (path,) = team.inbox.glob("*/*\udce9.jsonl")
     again = team.run("import", path)

@@ -82,9 +82,14 @@ def test_a_new_kind_is_one_module_in_a_package_of_the_team(team: Team) -> None:
     shown = ("report", "show", "--app", "shop", "--date", NIGHT, "--json")
     results = team.run(*shown, cold=True).json["results"]
     scores = {(r["kind"], r["evaluator"], r["passed"], r["failed"]) for r in results}
-    assert scores == {("classifier", "shop.friendly", 2, 1), ("guardrail", "rude", 2, 1)}
+    assert scores == {
+        ("assertion", "shop.answered", 3, 0),
+        ("classifier", "shop.friendly", 2, 1),
+        ("guardrail", "rude", 2, 1),
+    }
     plan = team.run_json("plan", cold=True)
     assert {(row["evaluator"], row["calls"]) for row in plan["plan"]} == {
+        ("shop.answered", 0),
         ("shop.friendly", 0),
         ("rude", 0),
     }

@@ -72,10 +72,11 @@ def test_a_file_that_two_processes_read_is_inspected_once(
 ) -> None:
     """The second reader is given what the first inspection found."""
     monkeypatch.setattr(parallel_readers, "LARGE", 1)
-    resource = {"attributes": otlp.attributes({"service.name": "bench"})}
+    resource = {"attributes": otlp.list_attributes({"service.name": "bench"})}
     path = tmp_path / "spans.jsonl"
     groups = [
-        {"resource": resource, "scopeSpans": [{"spans": otlp.trace(number)}]} for number in range(9)
+        {"resource": resource, "scopeSpans": [{"spans": otlp.build_spans(number)}]}
+        for number in range(9)
     ]
     path.write_text("\n".join(json.dumps({"resourceSpans": [group]}) for group in groups))
     assert import_traces(tmp_path, path) == 9

@@ -57,15 +57,17 @@ def made(folder: Path, form: Any, broken: str) -> Path:
     """A file of a product's traces, with rows that are none."""
     path = folder / "export.jsonl"
     if form is otlp:
-        spans = [span for number in range(40) for span in otlp.trace(number)]
-        resource = {"attributes": otlp.attributes({"service.name": "bench"})}
+        spans = [span for number in range(40) for span in otlp.build_spans(number)]
+        resource = {"attributes": otlp.list_attributes({"service.name": "bench"})}
         groups = [
             {"resource": resource, "scopeSpans": [{"spans": spans[at : at + 7]}]}
             for at in range(0, len(spans), 7)
         ]
         rows = [json.dumps({"resourceSpans": [group]}) for group in groups]
     else:
-        rows = [json.dumps(row) for number in range(40) for row in langfuse.trace(number)]
+        rows = [
+            json.dumps(row) for number in range(40) for row in langfuse.build_observations(number)
+        ]
         told = {"id": "s", "trace_id": "t3", "name": "kind", "value": 1, "data_type": "NUMERIC"}
         rows += [json.dumps({**told, "source": "API"}), json.dumps({**told, "trace_id": None})]
     path.write_text("\n".join([rows[0], broken, "[]", *rows[1:], broken]))

@@ -19,6 +19,7 @@ EXCEPTIONS = {
     "evals/storage/locks.py:open_locked": "a lock file, which has no content",
     "evals/storage/scratch.py:open_unnamed_file": "a file without a name ends with its process",
     "evals/storage/scratch.py:open_temporary_folder": "a scratch folder, deleted like others",
+    "evals/storage/overlay.py": "a temporary home, deleted at the end",
     "evals/traces/spans/spans.py:SpanStore": "files without names",
     "evals/ingest/parallel_readers.py:start_second": "a file without a name",
     "evals/calls/shared_state.py:Shared": "SQLite recovers by its own journal",
