@@ -62,7 +62,7 @@ OPAQUE = re.compile(r"[0-9a-f-]*[0-9][0-9a-f-]*")
 def shorten_model(name: str) -> str:
     """Shortens a provider's path of a model to its last part, `gemini-2.5-pro`.
 
-    An id that says nothing keeps the word before it, `endpoints/4711`; any other name is short.
+    A bare id keeps the word before it, `endpoints/4711`; any other name is short.
     """
     if not MODEL_PATH.search(name):
         return name

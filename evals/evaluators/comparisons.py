@@ -111,7 +111,7 @@ def list_values(value: Json, gone: Collection[str]) -> list[Json]:
 
 
 def list_gold_values(value: Json, answered: list[Json], gone: Collection[str]) -> list[Json]:
-    """Returns the values that gold accepts; {value: count} is told from an object by the answer."""
+    """Returns the values gold accepts; the answer decides whether {value: count} is an object."""
     is_object = any(isinstance(each, dict) for each in answered)
     if isinstance(value, dict) and not is_object and all(map(is_number, value.values())):
         return list_values(list(value), gone)

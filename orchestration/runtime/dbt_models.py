@@ -114,7 +114,7 @@ def find_last_change() -> float:
 
 
 class Translator(DagsterDbtTranslator):
-    """Declares dbt models as assets; the source `scores` stands for all evaluators' assets."""
+    """Declares dbt models as assets; the source `scores` represents all evaluators' assets."""
 
     def __init__(self, stage: str, evaluators: Sequence[dg.AssetKey] = ()) -> None:
         super().__init__()

@@ -109,20 +109,25 @@ def test_an_explanation_is_what_the_run_then_does(tmp_path: Path) -> None:
     admission.admit_nights(lake, declared, list_begun_nights(lake, declared, NOW))
     path = write(folder / "2.jsonl", *mixed_rows())
     before = bytes_under(lake.home)
-    (told,) = explain(declared, path, lake=lake)
+    (explained,) = explain(declared, path, lake=lake)
     assert bytes_under(lake.home) == before
 
-    assert (told.read, told.left_out, told.waiting, told.duplicates) == (30, 1, 1, 1)
-    assert {(r.code, r.rows, r.line) for r in told.refused} == {
+    assert (explained.read, explained.left_out, explained.waiting, explained.duplicates) == (
+        30,
+        1,
+        1,
+        1,
+    )
+    assert {(r.code, r.rows, r.line) for r in explained.refused} == {
         ("conflicting-trace-id", 1, 3),
         ("input-too-long", 1, 5),
         ("bad-timestamp", 1, 6),
         ("ancient-timestamp", 1, 7),
         ("not-json", 1, 11),
     }
-    assert told.traces == 23
-    assert [(u.field, u.rows, u.line) for u in told.unread] == [("latency_ms", 1, 4)]
-    assert [(a.app, a.nearest) for a in told.undeclared] == [("shp", "shop")]
+    assert explained.traces == 23
+    assert [(u.field, u.rows, u.line) for u in explained.unread] == [("latency_ms", 1, 4)]
+    assert [(a.app, a.nearest) for a in explained.undeclared] == [("shp", "shop")]
 
     (seen,) = inbox.import_inbox(lake, declared, folder, now=NOW).files
     nights = admission.admit_nights(lake, declared, list_begun_nights(lake, declared, NOW))
@@ -132,8 +137,8 @@ def test_an_explanation_is_what_the_run_then_does(tmp_path: Path) -> None:
         for account in apps.values()
         if seen.sha256[:16] in account["files"]
     ]
-    assert sum(account["accepted"] for account in own) == told.traces
-    assert sum(account["duplicate"] for account in own) == told.duplicates
+    assert sum(account["accepted"] for account in own) == explained.traces
+    assert sum(account["duplicate"] for account in own) == explained.duplicates
     (again,) = explain(declared, path, lake=lake)
     assert (again.known, again.keeps_any, again.read) == (True, True, 30)
 
@@ -142,19 +147,19 @@ def test_files_are_explained_in_the_order_in_which_a_run_reads_them(tmp_path: Pa
     """What repeats a file before it is a duplicate."""
     rows = [{**ROW, "id": f"t{n}"} for n in range(3)]
     first, second = (write(tmp_path / f"{n}.jsonl", *rows[n : n + 2]) for n in (0, 1))
-    told = explain(catalog(tmp_path), first, second)
-    assert [(file.traces, file.duplicates) for file in told] == [(2, 0), (1, 1)]
+    explained = explain(catalog(tmp_path), first, second)
+    assert [(file.traces, file.duplicates) for file in explained] == [(2, 0), (1, 1)]
 
 
 def test_a_night_that_would_be_refused_keeps_nothing(tmp_path: Path) -> None:
     """With the share of rows for which, and the exit code of a program."""
     path = write(tmp_path / "day.jsonl", ROW, *({**ROW, "id": f"x{n}", "ts": "?"} for n in "ab"))
-    (told,) = explain(catalog(tmp_path), path)
-    assert (told.traces, told.refused[0].rows) == (1, 2)
+    (explained,) = explain(catalog(tmp_path), path)
+    assert (explained.traces, explained.refused[0].rows) == (1, 2)
     path = write(tmp_path / "day.jsonl", ROW, {**ROW, "id": "l", "ask": 1, "input": "x" * 200_001})
-    (told,) = explain(catalog(tmp_path), path)
-    assert (told.traces, told.keeps_any) == (0, False)
-    assert "1 of 2 rows (50%)" in told.refused_nights["2026-10-01 shop"]
+    (explained,) = explain(catalog(tmp_path), path)
+    assert (explained.traces, explained.keeps_any) == (0, False)
+    assert "1 of 2 rows (50%)" in explained.refused_nights["2026-10-01 shop"]
 
 
 def test_a_file_that_two_formats_match_names_both(

@@ -28,7 +28,7 @@ LANGUAGES = {
     "cp949": "ko",
     "big5": "zh",
 }
-"""The encodings that are told apart by the language of the text; others have to be declared."""
+"""The encodings recognised by the language of the text; others have to be declared."""
 USUAL = "cp1252"
 """Taken where no language shows another: Excel's in western Europe and the Americas."""
 WIDE = ("utf-16-le", "utf-16-be")

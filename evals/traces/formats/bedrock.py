@@ -144,7 +144,7 @@ SENT = ("inputTokenCount", "cacheReadInputTokenCount", "cacheWriteInputTokenCoun
 
 
 def find_latency(response: Object) -> float | None:
-    """Returns how long the invocation took, where the response says it."""
+    """Returns how long the invocation took, where the response has it."""
     took = get_object(response, "metrics").get("latencyMs")
     return read_number(took if took is not None else get_object(response, METRICS).get(TOOK))
 

@@ -1,6 +1,6 @@
 """Logs of single calls of models, as providers and gateways write them: one entry is one trace.
 
-Each such format is a module that says how an entry is found and converted; this one reads the
+Each such format is a module that finds and converts an entry; this one reads the
 entries, skips those that are no answers, and refuses a file that has no text in it.
 """
 

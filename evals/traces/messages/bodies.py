@@ -305,7 +305,7 @@ RESPONSES: dict[str, ReadRequest] = {
 
 
 def find_usage(body: Object) -> Object:
-    """Finds what a response says of its tokens; empty where it says nothing."""
+    """Finds the token counts of a response; empty where it has none."""
     usage: Object = {}
     for key in ("usage", "usageMetadata", "usage_metadata", METRICS):
         usage |= drop_null(get_object(body, key))
