@@ -27,6 +27,19 @@ WORDED = ("version", "verdict", "accounting", "settings", "examples")
 """Keys of a body that have words of their own here, or are no figures."""
 
 
+GROUPS = ("verdict", "settings", "versions", "figures", "traces")
+"""What a difference may be of, in the order in which they are shown."""
+
+
+class Difference(NamedTuple):
+    """One difference between two versions of a report."""
+
+    group: str
+    """One of `GROUPS`."""
+    text: str
+    """In words, with both values."""
+
+
 class Setting(NamedTuple):
     """A setting under its name, with the values it had."""
 
@@ -35,19 +48,48 @@ class Setting(NamedTuple):
     after: Json
 
 
-def list_differences(before: Report, after: Report) -> list[str]:
-    """Lists every difference in verdict, settings, data and figures, each with both values."""
-    words = [*describe_verdict(before, after)]
-    old, new = before[settings.SECTION], after[settings.SECTION]
-    if old.gate is None and new.gate is not None:
-        words.append("settings: the older version does not hold them")
-    elif old != new:
-        words += map(describe_setting, compare_settings(before, after))
-    words += describe_evaluators(before, after)
-    words += describe_counts(before, after)
-    words += describe_figures(before, after)
-    was, now = before[accounting.SECTION], after[accounting.SECTION]
-    return [*words, describe_data(was, now)] if was != now else words
+def list_differences(before: Report, after: Report) -> list[Difference]:
+    """Lists every difference in verdict, settings, versions, figures and traces, by group."""
+    return [
+        Difference(group, text)
+        for group, texts in zip(
+            GROUPS,
+            (
+                describe_verdict(before, after),
+                describe_settings(before, after),
+                describe_versions(before, after),
+                describe_figures(before, after),
+                describe_traces(before[accounting.SECTION], after[accounting.SECTION]),
+            ),
+            strict=True,
+        )
+        for text in texts
+    ]
+
+
+def describe_settings(before: Report, after: Report) -> Iterator[str]:
+    """Describes the settings that differ, or that the older version has none."""
+    if before[settings.SECTION].gate is None and after[settings.SECTION].gate is not None:
+        yield "the older version does not hold the settings"
+        return
+    yield from map(describe_setting, compare_settings(before, after))
+
+
+def describe_versions(before: Report, after: Report) -> Iterator[str]:
+    """Describes changed evaluators, rows that are new or gone, and what is in the provenance."""
+    yield from describe_evaluators(before, after)
+    yield from (text for place, text in compare_bodies(before, after) if is_version(place))
+
+
+def describe_figures(before: Report, after: Report) -> Iterator[str]:
+    """Describes the counts of all traces that differ, then every other figure by its place."""
+    yield from describe_counts(before, after)
+    yield from (text for place, text in compare_bodies(before, after) if not is_version(place))
+
+
+def is_version(place: str) -> bool:
+    """Whether a place of a body has the version or the origin of a figure, and no figure."""
+    return place.startswith("provenance") or place.rpartition(".")[2].endswith("version")
 
 
 def describe_verdict(before: Report, after: Report) -> Iterator[str]:
@@ -123,7 +165,8 @@ def describe_evaluators(before: Report, after: Report) -> Iterator[str]:
         if key not in old:
             yield f"{name} is new"
         elif old[key].evaluator_version != row.evaluator_version:
-            yield f"{name}: the evaluator changed"
+            was = old[key].evaluator_version
+            yield f"{name}: the evaluator changed, {was} → {row.evaluator_version}"
     yield from (f"{d} ({e}) is gone" for d, e in old if (d, e) not in new)
     names = [{r.slice for r in one[results.SECTION]} - {"all"} for one in (before, after)]
     for words, slices in (("is new", names[1] - names[0]), ("is gone", names[0] - names[1])):
@@ -145,19 +188,29 @@ def describe_counts(before: Report, after: Report) -> Iterator[str]:
                 yield f"{row.dimension} ({row.evaluator}): {key} {was} → {now}"
 
 
-def describe_figures(before: Report, after: Report) -> Iterator[str]:
-    """Describes every other difference of the bodies by its place; rows only one has are left out.
+def compare_bodies(before: Report, after: Report) -> Iterator[tuple[str, str]]:
+    """Yields the place of every other difference, with its words; rows only one has are left out.
 
     Those rows are named as new or gone where they are dimensions or slices.
     """
     old, new = flatten_body(before), flatten_body(after)
-    for name, was in old.items():
-        if name in new and new[name] != was:
-            yield f"{name}: {show_value('', was)} → {show_value('', new[name])}"
-    lists = ("provenance.baseline", "agreement", "changes", "slices", "attacks", "alarms")
-    for name in old.keys() ^ new.keys():
-        if name.startswith(lists) and not name.startswith("slices"):
-            yield f"{name}: {show_value('', old.get(name))} → {show_value('', new.get(name))}"
+    for name in [*old, *(name for name in new if name not in old)]:
+        was, now = old.get(name), new.get(name)
+        shows = (name in old and name in new) or is_shown_alone(name)
+        if shows and (None if was == [] else was) != (None if now == [] else now):
+            yield name, f"{name}: {show_value('', was)} → {show_value('', now)}"
+
+
+COUNTED = ("agreement", "changes", "attacks")
+"""Lists whose rows are named by their figures, not by the keys that identify them."""
+LISTS = ("provenance.baseline", "alarms", *COUNTED)
+"""Lists whose rows are shown if only one of the bodies has them."""
+
+
+def is_shown_alone(place: str) -> bool:
+    """Whether a value is shown that only one of the bodies has."""
+    repeats_name = place.startswith(COUNTED) and place.rpartition(".")[2] in IDENTITY
+    return place.startswith(LISTS) and not repeats_name
 
 
 def flatten_body(report: Report) -> dict[str, Json]:
@@ -167,8 +220,11 @@ def flatten_body(report: Report) -> dict[str, Json]:
 
 
 def is_worded(place: str) -> bool:
-    """Whether a figure is a count of a row of all traces, or the gate's outcome."""
-    is_count = place.rpartition(".")[2] in (*COUNTS, "n")
+    """Whether a figure is a count of a row of all traces, its evaluator, or the gate's outcome."""
+    key = place.rpartition(".")[2]
+    if place.startswith("results ") and key == "evaluator_version":
+        return True
+    is_count = key in (*COUNTS, "n")
     is_whole = place.startswith("results ") and " all " in place
     return (is_count and is_whole) or place.startswith("gate.")
 
@@ -197,15 +253,15 @@ def name_row(row: Json) -> str:
     return " ".join(str(given[key]) for key in IDENTITY if given.get(key) not in (None, ""))
 
 
-def describe_data(before: Accounting, after: Accounting) -> str:
+def describe_traces(before: Accounting, after: Accounting) -> Iterator[str]:
     """Describes what changed in the traces: how many there are, which came late or corrected."""
-    pairs = {
-        "read": (before.read, after.read),
-        "accepted": (before.accepted, after.accepted),
-        "duplicate": (before.duplicate, after.duplicate),
-        "quarantined": (before.quarantined, after.quarantined),
-    }
-    counts = [f"{key} {was} → {now}" for key, (was, now) in pairs.items() if was != now]
+    if before == after:
+        return
+    counts = [
+        f"{key} {was} → {now}"
+        for key in ("read", "accepted", "duplicate", "quarantined")
+        if (was := getattr(before, key)) != (now := getattr(after, key))
+    ]
     fresh = [row for row in after.late if row not in before.late]
     counts += [f"{r.late} late, {r.corrected} corrected, read {r.seen}" for r in fresh]
-    return f"data: the traces changed ({'; '.join(counts) or 'their checks'})"
+    yield from counts or ["the checks of the traces changed"]

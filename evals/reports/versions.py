@@ -9,7 +9,7 @@ from datetime import date
 from typing import NamedTuple
 
 from evals.reports.archive import read_report
-from evals.reports.differences import list_differences
+from evals.reports.differences import Difference, list_differences
 from evals.reports.report import Report
 from evals.storage.lake import Lake
 from evals.storage.report_files import ReportVersion, order_versions, read_written_at
@@ -23,13 +23,13 @@ class NightVersion(NamedTuple):
     """The version before; empty for the first."""
     written_at: str
     """In ISO form; empty where its run did not note it."""
-    moved: tuple[str, ...]
-    """What differs from the version before, in words; empty for the first."""
+    moved: tuple[Difference, ...]
+    """What differs from the version before; empty for the first."""
 
     @property
     def verdict_change(self) -> str:
         """Why its verdict is another one than before; empty where it is not."""
-        return next((words for words in self.moved if words.startswith("verdict: ")), "")
+        return next((one.text for one in self.moved if one.group == "verdict"), "")
 
 
 def list_versions(

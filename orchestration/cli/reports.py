@@ -222,6 +222,8 @@ def show_pooled(lake: Lake, app: str, days: list[date], *, slices: bool, as_json
 def report_diff(settings: Settings, app: str, only: date, as_json: bool) -> None:
     """Shows what differs between the versions of a night's report, oldest first.
 
+    One difference a line, old → new, by group: verdict, settings, versions, figures, traces.
+
     \b
     Example:
       andon report diff --app notifications --date 2026-10-08
@@ -234,10 +236,10 @@ def report_diff(settings: Settings, app: str, only: date, as_json: bool) -> None
     if as_json:
         terminal.print_json(steps)
         return
-    for step in steps:
-        terminal.print_line(
-            f"{step['before']} → {step['after']}: {'; '.join(step['moved']) or 'nothing'}"
-        )
+    for line in (line for step in steps for line in report_versions.describe_step(step)):
+        terminal.print_line(line)
+    if not steps:
+        terminal.print_line(f"{only} {app} has one version only")
 
 
 COMMANDS = (gate, report)

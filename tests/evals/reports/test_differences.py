@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.reports.archive import read_report
-from evals.reports.differences import list_differences
+from evals.reports.differences import GROUPS, list_differences
 from evals.reports.pages.night import render_night
 from evals.reports.report import Report
 from evals.reports.sections import settings
@@ -29,8 +29,8 @@ def under(gate: dict[str, Any] | None = None, **changes: Any) -> Night:
 
 
 def differ(before: Night, after: Night) -> list[str]:
-    """What differs between the reports of two nights."""
-    return list_differences(report_of(before), report_of(after))
+    """What differs between the reports of two nights, in words."""
+    return [one.text for one in list_differences(report_of(before), report_of(after))]
 
 
 def test_a_loosened_gate_is_named_as_the_reason_of_another_verdict() -> None:
@@ -95,7 +95,7 @@ def test_an_older_version_does_not_hold_the_settings() -> None:
     old = Report.from_json(body)
     assert old[settings.SECTION].gate is None
     assert list_differences(old, report_of(under())) == [
-        "settings: the older version does not hold them"
+        ("settings", "the older version does not hold the settings")
     ]
 
 
@@ -126,3 +126,13 @@ def test_a_page_lists_the_versions_of_its_night(tmp_path: Path) -> None:
     assert f'href="../{second.version}/index.html"' in older
     assert "Another verdict" not in older
     assert "Versions of this night" not in render_night(first, history=[], versions=versions[:1])
+
+
+def test_differences_come_by_group() -> None:
+    """Verdict, settings, versions, figures, traces: each group once, in this order."""
+    other = [rate(170, 30, evaluator_version="b" * 16)]
+    more = replace(BASE.accounting, read=BASE.accounting.read + 1)
+    after = replace(under({"max_drop": 0.5}), rates=other, accounting=more)
+    groups = [one.group for one in list_differences(report_of(under()), report_of(after))]
+    assert list(dict.fromkeys(groups)) == list(GROUPS)
+    assert groups == sorted(groups, key=GROUPS.index)
