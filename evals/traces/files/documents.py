@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ GAP = re.compile("[ \\t\\r\\n,]*")
 DECODER = json.JSONDecoder()
 DEEPEST = 3
 """How many levels of keys are inspected to recognise a format."""
+NEW_ROW = re.compile(rb"(?<![\[{,:\s])[ \t\r]*\n(?=[{\[])")
+"""The end of a line and the beginning of the next row, whatever a damaged row left open."""
 
 
 class DocumentSplitter:
@@ -168,21 +171,25 @@ def list_key_paths(head: bytes) -> frozenset[str]:
     Lists add no level, so a document and a file of lines have the same paths. Cached, since every
     format looks at them.
     """
+    return frozenset(itertools.chain.from_iterable(map(list_row_paths, NEW_ROW.split(head))))
+
+
+def list_row_paths(text: bytes) -> set[str]:
+    """Lists the keys of one row, or of the rows of a document."""
     paths: set[str] = set()
-    path: list[str | None] = []
-    key = None
-    for token in TOKEN.finditer(head):
+    above: list[tuple[str, int]] = []
+    at, level, key = "", 0, ""
+    for token in TOKEN.finditer(text):
         if token[1] is not None:
-            after = head[token.end() : token.end() + 8].lstrip()
-            key = token[0][1:-1].decode("utf-8", "replace") if after[:1] == b":" else None
-            if key is not None:
-                parents = [name for name in path if name]
-                if len(parents) < DEEPEST:
-                    paths.add(".".join([*parents, key]))
+            key = ""
+            if level < DEEPEST and text[token.end() : token.end() + 8].lstrip()[:1] == b":":
+                key = token[0][1:-1].decode("utf-8", "replace")
+                paths.add(at + key)
         elif token[0] in b"[{":
-            path.append(key)
-            key = None
-        elif path:
-            path.pop()
-            key = None
-    return frozenset(paths)
+            above.append((at, level))
+            if key:
+                at, level, key = f"{at}{key}.", level + 1, ""
+        elif above:
+            at, level = above.pop()
+            key = ""
+    return paths

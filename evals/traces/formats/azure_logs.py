@@ -36,7 +36,9 @@ from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.spans.spans import Span, SpanStore
 
 NAME = "azure"
-CATEGORIES = ("GatewayLogs", "GatewayLlmLogs", "RequestResponse", "Audit", "Trace")
+CATEGORY = re.compile(
+    rb'(?i)"category(?:_s)?"\s*:\s*"(?:GatewayLogs|GatewayLlmLogs|RequestResponse|Audit|Trace)"'
+)
 LLM_KEYS = frozenset(("requestmessages", "responsemessages", "prompttokens", "completiontokens"))
 """Columns of an entry of the LLM log."""
 SUFFIX = re.compile(r"_[sdgbt]$| \[UTC\]$")
@@ -54,8 +56,7 @@ def sniff(head: bytes, filename: str) -> bool:
     paths = list_key_paths(head)
     keys = {SUFFIX.sub("", path.removeprefix("records.")).lower() for path in paths}
     if "category" in keys and keys & {"operationname", "resourceid", "_resourceid"}:
-        named = any(f'"{name}"'.encode() in head for name in CATEGORIES)
-        return named or bool(keys & {"correlationid", "backendresponsebody"})
+        return bool(keys & {"correlationid", "backendresponsebody"}) or bool(CATEGORY.search(head))
     if "tables.columns" in paths:
         return b'"CorrelationId"' in head
     return "correlationid" in keys and bool(keys & (LLM_KEYS | {"backendresponsebody"}))

@@ -55,7 +55,8 @@ def sniff(head: bytes, filename: str) -> bool:
     if MARK not in head:
         return False
     paths = list_key_paths(head)
-    return "schemaType" in paths or bool(paths & {"events", "logEvents", "message", "@message"})
+    places = ("", *(f"{page}." for page in PAGES))
+    return any(f"{under}{key}" in paths for under in places for key in ("schemaType", *MESSAGES))
 
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:

@@ -43,6 +43,8 @@ TABLE = {"execution_duration", "execution_duration_ms", "execution_time_ms", "re
 SESSION, USER = "mlflow.trace.session", "mlflow.trace.user"
 COMMIT_KEY, MODEL_KEY = "mlflow.source.git.commit", "mlflow.modelId"
 PROMPTS = "mlflow.linkedPrompts"
+SPAN_HOLDERS = {*INFO, "trace", "traces", "data", "spans", "attributes", f"attributes.{REQUEST_ID}"}
+"""Keys of rows under which spans or their attributes are, as objects or as their text."""
 OWN = "mlflow."
 """The beginning of MLflow's own keys of metadata and tags."""
 
@@ -54,7 +56,7 @@ def sniff(head: bytes, filename: str) -> bool:
         keys = {path.removeprefix(under) for path in paths if path.startswith(under)}
         if keys & set(METADATA) and keys & {*TABLE, "trace_location", "experiment_id", "state"}:
             return True
-    return b"mlflow.traceRequestId" in head
+    return REQUEST_ID.encode() in head and not SPAN_HOLDERS.isdisjoint(paths)
 
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:

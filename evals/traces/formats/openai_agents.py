@@ -5,7 +5,6 @@ A trace is an item of its own, which holds its name, group and metadata; its spa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from evals.records import Json
@@ -29,7 +28,6 @@ from evals.traces.spans.trace_roots import TRACE, RootKeys, unite_under_root
 from evals.traces.spans.values import parse_literal, read_timestamp
 
 NAME = "openai-agents"
-OBJECT = re.compile(rb'"object"\s*:\s*"trace(?:\.span)?"')
 HOLDERS = ("data", "items", "spans")
 KINDS = {
     **dict.fromkeys(("generation", "response", "transcription", "speech"), "LLM"),
@@ -55,10 +53,11 @@ WITHOUT_SPANS = Refused(
 def sniff(head: bytes, filename: str) -> bool:
     """Whether items are traces and spans of the Agents SDK."""
     paths = list_key_paths(head)
-    ids = any(f"{under}trace_id" in paths for under in ("", *(f"{name}." for name in HOLDERS)))
-    has_data = any(path.endswith("span_data") for path in paths)
-    is_trace = OBJECT.search(head) is not None and b'"workflow_name"' in head
-    return (ids and has_data) or is_trace
+    return any(
+        {f"{under}{key}" for key in keys} <= paths
+        for under in ("", *(f"{name}." for name in HOLDERS))
+        for keys in (("trace_id", "span_data"), ("id", "object", "workflow_name"))
+    )
 
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:

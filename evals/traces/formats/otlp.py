@@ -12,6 +12,7 @@ from typing import TypedDict, cast
 
 from evals.records import Json
 from evals.traces.files import strict_json
+from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Refused
 from evals.traces.rows.canonical import ImporterOutput, Reading
@@ -21,9 +22,12 @@ from evals.traces.spans.span_rows import BAD_SPAN, NO_ID, normalize_id, to_nanos
 from evals.traces.spans.spans import Event, Span
 
 NAME = "otlp"
-ENVELOPE = re.compile(rb'(?<!\\)"resource_?(?:[Ss]pans|[Ll]ogs|[Mm]etrics)"\s*:\s*\[')
 SPANS = ("resourceSpans", "resource_spans", "batches")
 LOGS = ("resourceLogs", "resource_logs")
+ENVELOPES = {*SPANS[:2], *LOGS, "resourceMetrics", "resource_metrics"}
+"""Keys that only an envelope has."""
+FIRST_KEY = re.compile(rb'(?:\xef\xbb\xbf)?\s*\[?\s*\{\s*"(\w+)"\s*:\s*\[', re.ASCII)
+"""The first key of the first row, where a list is under it: mostly all that must be looked at."""
 ERRORS = (2, "2", "STATUS_CODE_ERROR", "ERROR", "Error")
 EVENTS = (*genai.EVENTS, genai.EVALUATION, "exception")
 INT64_LIMIT = 2**63
@@ -33,7 +37,10 @@ TOO_DEEP = "[nested too deep]"
 
 def sniff(head: bytes, filename: str) -> bool:
     """Whether a file's rows are OTLP's envelopes."""
-    return ENVELOPE.search(head) is not None
+    first = FIRST_KEY.match(head)
+    if first and first[1].decode() in ENVELOPES:
+        return True
+    return b"esource" in head and not ENVELOPES.isdisjoint(list_key_paths(head))
 
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:

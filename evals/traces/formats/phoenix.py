@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from evals.records import Json
+from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Refused, parse_line
 from evals.traces.formats.otlp import find_error, get_list, get_object
@@ -28,11 +29,19 @@ class SpanObjects(NamedTuple):
     """A format with one object for each span."""
 
     NAME: str
-    pattern: re.Pattern[bytes]
+    ids: tuple[str, ...]
+    """Keys that name a span's trace, one of which a span has."""
+    mark: re.Pattern[bytes] | None = None
+    """What the text of such spans contains too."""
 
     def sniff(self, head: bytes, filename: str) -> bool:
         """Whether a file's rows are such spans."""
-        return self.pattern.search(head) is not None
+        paths = list_key_paths(head)
+        return any(
+            any(f"{under}{key}" in paths for key in self.ids)
+            and any(f"{under}{key}" in paths for key in BESIDE_IDS)
+            for under in ("", *(f"{name}." for name in HOLDERS))
+        ) and (self.mark is None or self.mark.search(head) is not None)
 
     def read(self, rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
         """Yields one trace or refusal for each trace id, one refusal for each unreadable row."""
@@ -40,19 +49,21 @@ class SpanObjects(NamedTuple):
         return span_rows.read_span_rows(rows, reading, form)
 
 
+HOLDERS = ("data", "spans")
+"""Keys under which a page lists spans."""
+BESIDE_IDS = ("name", "attributes", "start_time", "startTime", "span_kind", "parent_id", "events")
+"""Keys of a span, one of which is beside its ids; a row whose `context` is passages has none."""
 SDK = SpanObjects(
     "otel-sdk",
+    ("spanContext", "context.trace_id"),
     re.compile(rb'"spanContext"\s*:\s*\{|"context"\s*:\s*\{\s*"trace_id"\s*:\s*"0x'),
 )
-PHOENIX = SpanObjects(
-    "phoenix",
-    re.compile(rb'(?<!\\)"context"\s*:\s*\{\s*"(?:trace|span)_id"|(?<!\\)"context\.trace_id"\s*:'),
-)
+PHOENIX = SpanObjects("phoenix", ("context.trace_id", "context.span_id"))
 
 
 def read_spans(row: dict[str, Json], line: Line, _share: Share) -> Iterator[Span | Refused]:
     """Yields the spans of a row: the row itself, or those it lists."""
-    listed = get_list(row, "data", "spans")
+    listed = get_list(row, *HOLDERS)
     for item in listed or [row]:
         yield build_span(item, line.number) if type(item) is dict else BAD_SPAN
 
