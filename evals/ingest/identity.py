@@ -16,7 +16,8 @@ import orjson
 
 from evals.records import AnswerStatus, JsonLike, Trace, encode_canonical
 from evals.traces.reader import Columns
-from evals.traces.rows.shapes import DEFAULTS, NESTED, to_microseconds
+from evals.traces.rows.fields import DEFAULTS, NESTED
+from evals.traces.rows.timestamps import to_microseconds
 
 HASHED = sorted(set(DEFAULTS) - {"status"})
 """The fields of every row's hash; a status joins it where it is not `ok`."""

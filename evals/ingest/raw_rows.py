@@ -13,7 +13,7 @@ from pathlib import Path
 from evals.records import Refusal, Trace, encode_canonical
 from evals.storage.tables import to_table
 from evals.traces.files.containers import Container, read_rows
-from evals.traces.files.streams import BROKEN, KEPT
+from evals.traces.files.streams import BROKEN, MAX_STORED
 
 ROW_FORMATS = ("jsonl", "json", "csv", "parquet", "openai", "bedrock", "vertex", "litellm")
 """Formats in which every line, element or table row is one trace."""
@@ -27,7 +27,7 @@ def restore_raw(
         return refused
     try:
         every = read_rows(path, container)
-        raw = {line.number: line.raw[:KEPT] for line in every if line.number in lines}
+        raw = {line.number: line.raw[:MAX_STORED] for line in every if line.number in lines}
     except BROKEN:
         return refused
     return [

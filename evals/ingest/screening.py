@@ -25,7 +25,8 @@ from evals.privacy.redaction import (
 )
 from evals.records import Json, Trace
 from evals.traces.reader import Columns
-from evals.traces.rows.shapes import DEFAULTS, EPOCH, NESTED
+from evals.traces.rows.fields import DEFAULTS, NESTED
+from evals.traces.rows.timestamps import EPOCH
 
 IDS = ("trace_id", "session_id")
 PERSONAL_LINES = re.compile(PERSONAL.pattern, re.MULTILINE)

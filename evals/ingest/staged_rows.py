@@ -17,7 +17,7 @@ from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
 from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
 from evals.storage.lake import Lake
 from evals.storage.queries import add_missing_columns, open_duckdb, quote_text
-from evals.traces.rows.shapes import EPOCH
+from evals.traces.rows.timestamps import EPOCH
 
 if TYPE_CHECKING:
     import pandas

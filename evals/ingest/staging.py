@@ -34,9 +34,9 @@ from evals.traces.files.streams import file_sha
 from evals.traces.formats.json_lines import NAME
 from evals.traces.reader import Columns, ImporterOutput, Reading
 from evals.traces.rows import mapping
+from evals.traces.rows.fields import DEFAULTS
 from evals.traces.rows.missing_columns import check_columns
 from evals.traces.rows.notes import ReadingNotes, shorten_example
-from evals.traces.rows.shapes import DEFAULTS
 from evals.traces.rows.shards import WHOLE, Share
 
 if TYPE_CHECKING:

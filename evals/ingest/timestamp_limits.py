@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from evals.ingest.raw_rows import rebuild_raw
 from evals.records import Refusal, Trace
-from evals.traces.files.streams import KEPT
+from evals.traces.files.streams import MAX_STORED
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Seconds misread as milliseconds fall into January 1970."""
@@ -35,5 +35,5 @@ def check_timestamp(row: Trace | Refusal, read_at: datetime | None) -> Trace | R
         "Name its form under `format` in the mapping, or mend the export; then "
         "`andon quarantine replay`."
     )
-    about = (row.source_file, row.source_line, code, reason, rebuild_raw(row)[:KEPT])
+    about = (row.source_file, row.source_line, code, reason, rebuild_raw(row)[:MAX_STORED])
     return Refusal(*about, app=row.app, trace_id=row.trace_id)

@@ -45,9 +45,9 @@ from evals.traces.formats import (
 from evals.traces.formats.json_lines import parse_object
 from evals.traces.rows import mapping
 from evals.traces.rows.canonical import ImporterOutput, Reading
+from evals.traces.rows.columns import Columns
 from evals.traces.rows.missing_columns import MissingColumnsError
 from evals.traces.rows.numbers import Mark, find_decimal_comma
-from evals.traces.rows.shapes import Columns
 
 __all__ = [
     "FORMATS",

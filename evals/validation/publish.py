@@ -21,7 +21,7 @@ from evals.storage.files import link_temporary, prepare_replacement
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import open_parquet_writer
 from evals.storage.tables import build_records, build_schema
-from evals.traces.files.streams import KEPT
+from evals.traces.files.streams import MAX_STORED
 from evals.traces.rows.statuses import derive_status, read_row_error
 from evals.validation import expectations
 from evals.validation.row_outcomes import ACCEPTED, DUPLICATE, RowOutcomes
@@ -176,7 +176,7 @@ def build_refusals(
                 trace.source_line,
                 check.code,
                 check.reason,
-                rebuild_raw(trace)[:KEPT],
+                rebuild_raw(trace)[:MAX_STORED],
                 trace.app,
                 night,
                 trace.trace_id,

@@ -32,7 +32,7 @@ from evals.storage.refused_rows import read_refused, write_refused
 from evals.storage.scratch import open_temporary_folder
 from evals.storage.tables import to_table
 from evals.traces import reader
-from evals.traces.files.streams import KEPT, Line, file_sha
+from evals.traces.files.streams import MAX_STORED, Line, file_sha
 from evals.traces.reader import Reading
 from evals.traces.rows import mapping
 from evals.traces.rows.canonical import read_row
@@ -115,7 +115,7 @@ def reread_rows(
         after = privacy.filter_row(item)
         if isinstance(after, Trace) and isinstance(item, Trace):
             after = dataclasses.replace(after, content_hash=hash_trace(item, privacy.key))
-            if rebuild_raw(after)[:KEPT] == before.raw:
+            if rebuild_raw(after)[:MAX_STORED] == before.raw:
                 after = before  # the catalog reads it as before
             after = check_timestamp(after, datetime.fromisoformat(seen.seen) if seen.seen else None)
         yield ReplayedRow(before, after)
@@ -140,7 +140,7 @@ def read_stored_bytes(
     lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
 ) -> Iterator[Trace | Refusal]:
     """Yields the rows read from their stored bytes, each under its own line."""
-    whole = [row for row in rows if row.raw.strip() and len(row.raw) < KEPT]
+    whole = [row for row in rows if row.raw.strip() and len(row.raw) < MAX_STORED]
     lines = [row.raw.replace(b"\n", b" ") for row in whole]
     if seen.format in (
         "csv",

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from evals.traces.files.streams import BOM, BROKEN, KEPT, Line, name_error
+from evals.traces.files.streams import BOM, BROKEN, MAX_STORED, Line, name_error
 
 MAX_DOCUMENT = 64 * 2**20
 """An element of more bytes than this is refused, and with it what follows."""
@@ -116,7 +116,7 @@ class DocumentSplitter:
         """Makes the next row."""
         self.number += 1
         raw = raw.strip(BETWEEN)
-        return Line(self.number, raw[:KEPT] if code else raw, code, problem)
+        return Line(self.number, raw[:MAX_STORED] if code else raw, code, problem)
 
     def finish(self) -> Iterator[Line]:
         """Yields the rest when the text ends."""
@@ -143,7 +143,9 @@ def read_documents(stream: io.BufferedIOBase) -> Iterator[Line]:
         mark = b""
         yield from splitter.feed(chunk)
         if len(splitter.buffer) - splitter.start > MAX_DOCUMENT:
-            yield splitter.make_row(splitter.buffer[splitter.start :][:KEPT], "document-too-large")
+            yield splitter.make_row(
+                splitter.buffer[splitter.start :][:MAX_STORED], "document-too-large"
+            )
             return
     yield from splitter.finish()
 

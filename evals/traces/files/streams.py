@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_LINE = 16 * 2**20
 """A line of more bytes than this is refused, and never in memory as a whole."""
-KEPT = 64 * 2**10
+MAX_STORED = 64 * 2**10
 """How many bytes of a refused row are stored."""
 BOM = b"\xef\xbb\xbf"
 CHUNK = 2**20
@@ -38,7 +38,7 @@ class Line(NamedTuple):
     raw: bytes
     """Without its newline; the first 64 KiB where `code` is set."""
     code: str = ""
-    """Why it is not whole, one of `canonical.BROKEN_ROWS`, or empty."""
+    """Why it is not whole, one of `broken_rows.BROKEN_ROWS`, or empty."""
     problem: str = ""
 
 
@@ -103,7 +103,7 @@ class Head(NamedTuple):
     """The error that stopped reading, where the file is damaged."""
 
 
-def read_head(path: Path, size: int = KEPT) -> Head:
+def read_head(path: Path, size: int = MAX_STORED) -> Head:
     """Reads the first bytes of the content.
 
     Raises:
@@ -142,7 +142,7 @@ def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
         try:
             chunk = stream.read1(CHUNK)
         except BROKEN as error:
-            yield Line(number, tail[:KEPT], name_error(error), str(error) or "damaged")
+            yield Line(number, tail[:MAX_STORED], name_error(error), str(error) or "damaged")
             return
         if not chunk:
             break
@@ -155,7 +155,7 @@ def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
         else:
             long = skipping or len(tail) + end > MAX_LINE
             if long:
-                yield Line(number, (tail if skipping else tail + chunk[:end])[:KEPT], LONG)
+                yield Line(number, (tail if skipping else tail + chunk[:end])[:MAX_STORED], LONG)
                 number += 1
             if not long or end < last:
                 text = chunk[end + 1 : last] if long else tail + chunk[:last]
@@ -163,9 +163,9 @@ def read_blocks(stream: io.BufferedIOBase) -> Iterator[Block | Line]:
                 number += len(block.lines)
             tail, skipping = chunk[last + 1 :], False
         if len(tail) > MAX_LINE:
-            tail, skipping = tail[:KEPT], True
+            tail, skipping = tail[:MAX_STORED], True
     if skipping or len(tail) > MAX_LINE:
-        yield Line(number, tail[:KEPT], LONG)
+        yield Line(number, tail[:MAX_STORED], LONG)
     else:
         yield Block.of(number, tail)
 

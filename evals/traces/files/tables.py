@@ -18,7 +18,14 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 import orjson
 
 from evals.traces.files import memory_limit
-from evals.traces.files.streams import BROKEN, KEPT, MAX_LINE, Line, name_error, open_with_arrow
+from evals.traces.files.streams import (
+    BROKEN,
+    MAX_LINE,
+    MAX_STORED,
+    Line,
+    name_error,
+    open_with_arrow,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +119,7 @@ def make_csv_line(number: int, header: list[str], row: list[str]) -> Line:
     if len(row) == len(header):
         return Line(number, write_json(value))
     what = f"{len(row)} cells under a header of {len(header)}"
-    return Line(number, write_json(row)[:KEPT], "ragged-row", what)
+    return Line(number, write_json(row)[:MAX_STORED], "ragged-row", what)
 
 
 def write_json(value: object) -> bytes:
@@ -351,4 +358,4 @@ def read_cell(scalar: Any) -> object:
 def make_parquet_line(value: Mapping[str, object]) -> Line:
     """Makes the JSON object of a row; a refusal where it is larger than a line may be."""
     raw = write_json(value)
-    return Line(0, raw[:KEPT], "line-too-long") if len(raw) > MAX_LINE else Line(0, raw)
+    return Line(0, raw[:MAX_STORED], "line-too-long") if len(raw) > MAX_LINE else Line(0, raw)

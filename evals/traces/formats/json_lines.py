@@ -16,7 +16,8 @@ from evals.traces.files.streams import Block, Line
 from evals.traces.files.strict_json import count_keys
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
-from evals.traces.rows.shapes import Columns, Misfits, Shape, find_shape, read_columns
+from evals.traces.rows.columns import Columns, Misfits, read_columns
+from evals.traces.rows.shapes import Shape, find_shape
 
 NAME = "jsonl"
 sniff = is_json_lines

@@ -20,7 +20,8 @@ from evals.records import (
     Refusal,
     Trace,
 )
-from evals.traces.files.streams import BOM, KEPT, MAX_LINE, Line
+from evals.traces.files.broken_rows import check_row
+from evals.traces.files.streams import MAX_STORED, Line
 from evals.traces.files.strict_json import Refused, parse_line
 from evals.traces.rows import mapping, timestamps
 from evals.traces.rows.answers import PLAIN_FORMS, unwrap_answer
@@ -72,24 +73,6 @@ class Reading:
     """What reading notes beside the rows."""
 
 
-BROKEN_ROWS = {
-    "line-too-long": f"The row is longer than {MAX_LINE >> 20} MiB; split it, or leave out what "
-    "no evaluator reads.",
-    "document-too-large": "One element of the document is larger than any request should be; "
-    "write a list of traces, or one object a line.",
-    "truncated-gzip": "The compressed file ends too early; the rows before this line were read: "
-    "fetch the file again.",
-    "truncated-json": "The document ends before its last brackets close; the rows before were "
-    "read: export it again.",
-    "unreadable-file": "The file cannot be read from here on; the rows before this line were "
-    "read: fetch it again.",
-    "bad-csv": "The row is no CSV; quote cells that hold quotes or newlines.",
-    "ragged-row": "The row has another number of cells than the header; quote cells that hold "
-    "delimiters or newlines.",
-}
-"""The reasons for which a row is not whole, by code, and what to do."""
-
-
 def parse_row(line: Line) -> dict[str, Json]:
     """Parses the object of a row.
 
@@ -97,19 +80,6 @@ def parse_row(line: Line) -> dict[str, Json]:
         Refused: the row is not whole, or not the JSON of an object.
     """
     return parse_line(check_row(line))
-
-
-def check_row(line: Line) -> bytes:
-    """Returns the bytes of a row.
-
-    Raises:
-        Refused: the row is not whole.
-    """
-    if line.code:
-        reason, semicolon, remedy = BROKEN_ROWS[line.code].partition(";")
-        detail = f" ({line.problem})" if line.problem else ""
-        raise Refused(line.code, f"{reason}{detail}{semicolon}{remedy}")
-    return line.raw.removeprefix(BOM) if line.number == 1 else line.raw
 
 
 def read_row(line: Line, reading: Reading, form: str) -> Iterator[Trace | Refusal]:
@@ -399,7 +369,7 @@ def make_refusal(
         source_line=line,
         code=problem.code,
         reason=problem.reason,
-        raw=raw[:KEPT],
+        raw=raw[:MAX_STORED],
         app=app,
         night=timestamps.find_night(chosen.ts, reading.day_begins) if chosen else None,
         trace_id=trace_id or None,

@@ -135,11 +135,19 @@ CONVERT: dict[str, Convert] = {
 UNTYPED = (to_identifier, to_prose, to_trace_id, to_app_name)
 """Conversions to text: a text needs no parsing."""
 MUTABLE = ("params", "versions", "metadata")
+LISTS = ("messages", "steps", "feedback", "tags")
+NESTED = (*LISTS, *MUTABLE)
 BLANK: Mapping[str, object] = {
     f.name: None if f.default is MISSING else f.default
     for f in fields(Trace)
     if f.name not in (*ORIGIN_FIELDS, *MUTABLE)
 } | {"output": ""}
+DEFAULTS: dict[str, object] = {
+    **BLANK,
+    **dict.fromkeys(MUTABLE, "{}"),
+    **dict.fromkeys(LISTS, "[]"),
+}
+"""The value of a field that a row lacks, as the lake stores it."""
 
 
 NUMERIC = frozenset(key for key, convert in CONVERT.items() if convert in (to_count, to_number))

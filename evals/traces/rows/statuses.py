@@ -22,6 +22,8 @@ ERROR_KEYS = ("error", "error_message", "exception")
 """Keys of a row that explain why it has no output."""
 STATUS_KEYS = ("status", "status_code", "http_status")
 """Keys of a row that may hold its status in words or as an HTTP code."""
+OUTCOME_KEYS = frozenset((*STATUS_KEYS, *ERROR_KEYS))
+"""Keys of a row that show how its request ended."""
 NO_ERRORS = ("", "none", "null", "nan", "false", "no", "ok", "0")
 """Texts that say that there was no error."""
 

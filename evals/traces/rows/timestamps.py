@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from evals.records import Json
 from evals.traces.files.strict_json import Refused
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS = range(1970, 2201)
 """A year outside comes from a wrong unit, and overflows later computations."""
 EPOCHS = {"epoch": 1.0, "epoch_ms": 1e-3}
@@ -110,3 +111,8 @@ def spread_date(trace_id: str, days: tuple[date, date]) -> date:
 def find_night(moment: datetime, day_begins: int) -> date:
     """Returns the night of a moment in UTC, named by the date on which it begins."""
     return (moment - timedelta(hours=day_begins)).date()
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Converts a moment to microseconds since 1970, as the lake stores it."""
+    return (moment - EPOCH) // timedelta(microseconds=1)

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import orjson
 
 from evals.records import Json, Refusal
-from evals.traces.files.streams import KEPT, Line
+from evals.traces.files.broken_rows import check_row
+from evals.traces.files.streams import MAX_STORED, Line
 from evals.traces.files.strict_json import Refused
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
@@ -84,7 +85,7 @@ def add_row(line: Line, reading: Reading, store: SpanStore, form: SpanFormat) ->
     """Adds a row's spans to the store; yields the refusals of what is invalid."""
     items: list[Span | Refused | None] = []
     try:
-        items += form.list_spans(form.parse_row(canonical.check_row(line)), line, reading.share)
+        items += form.list_spans(form.parse_row(check_row(line)), line, reading.share)
         items = items or [NO_SPANS]
     except Refused as problem:
         items.append(problem)
@@ -133,7 +134,7 @@ def format_spans(spans: Sequence[Span]) -> bytes:
             }
         )
         size += len(orjson.dumps(rows[-1]))
-        if size > KEPT:
+        if size > MAX_STORED:
             break
     return orjson.dumps({"spans": rows})
 

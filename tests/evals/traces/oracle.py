@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.traces import reader
 from evals.traces.files import containers
-from evals.traces.files.streams import KEPT
+from evals.traces.files.streams import MAX_STORED
 from evals.traces.files.strict_json import Refused, parse_envelope, parse_line
 from evals.traces.spans.span_rows import normalize_id
 
@@ -69,7 +69,7 @@ def check_rows(account: Account) -> None:
         if isinstance(item, Refusal):
             assert item.code
             assert item.reason.endswith(".")
-            assert len(item.raw) <= KEPT
+            assert len(item.raw) <= MAX_STORED
         else:
             assert item.trace_id
             assert item.app

@@ -18,7 +18,8 @@ from evals.storage.tables import to_table
 from evals.traces import reader
 from evals.traces.reader import Columns, Reading
 from evals.traces.rows import mapping
-from evals.traces.rows.shapes import DEFAULTS, to_microseconds
+from evals.traces.rows.fields import DEFAULTS
+from evals.traces.rows.timestamps import to_microseconds
 
 KEY = b"key"
 WHENCE = ("source_file", "source_format", "turn")
