@@ -1,7 +1,7 @@
 """Forgets a person or a trace: finds it, keeps a keyed hash of it, and removes it from the home.
 
 How words are removed from one file is `privacy.scrubbing`'s; what later imports refuse is
-`privacy.redaction`'s.
+`privacy.row_filter`'s.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 from evals.calls import day_budget
 from evals.ingest.inbox import list_inbox
 from evals.ingest.staging import import_file
-from evals.privacy import redaction, scrubbing
-from evals.privacy.redaction import PrivacyFilter
+from evals.privacy import id_hashes, scrubbing
+from evals.privacy.row_filter import PrivacyFilter
 from evals.privacy.scrubbing import Row, Words
 from evals.readable import make_name_readable
 from evals.records import Trace, digest
@@ -196,8 +196,8 @@ def complete_request(lake: Lake, catalog: Catalog, request: ErasureRequest) -> E
 
 def write_tombstones(lake: Lake, person: Person, until: str) -> None:
     """Stores keyed hashes of the traces, and the users up to a moment in ISO form."""
-    key = redaction.load_user_key(lake)
-    traces = (redaction.hash_tombstone(key, trace) for trace in person.traces)
+    key = id_hashes.load_user_key(lake)
+    traces = (id_hashes.hash_tombstone(key, trace) for trace in person.traces)
     add_forgotten(lake, traces, person.users, datetime.fromisoformat(until))
 
 

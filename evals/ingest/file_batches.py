@@ -12,7 +12,7 @@ from typing import Self
 
 from evals.ingest.sessions import record_carried
 from evals.labels.label_files import Batch, add_batches
-from evals.privacy.redaction import PrivacyFilter
+from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Label
 from evals.storage.documents.inbox_files import InboxFile, add_inbox_files, read_inbox_files
 from evals.storage.lake import Lake

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from evals.ingest.fragments import FORMATS, merge_fragments, select_versions
 from evals.ingest.identity import hash_trace
 from evals.ingest.staged_rows import COPY, CORRECTED, MERGED, StagedFile, read_row_groups, read_rows
-from evals.privacy.redaction import load_user_key
+from evals.privacy.id_hashes import load_user_key
 from evals.records import Trace
 from evals.specs import Catalog
 from evals.storage.lake import Lake

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from evals.privacy.redaction import REDACTED
+from evals.privacy.row_filter import REDACTED
 from evals.records import AnswerStatus, Json, Trace, encode_canonical
 from evals.traces.files.strict_json import to_canonical_text
 from evals.traces.messages.payloads import extract_words, parse_quoted

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from evals.ingest.file_batches import FileBatch
 from evals.ingest.staging import import_file
-from evals.privacy.redaction import PrivacyFilter
+from evals.privacy.row_filter import PrivacyFilter
 from evals.readable import list_counts, make_name_readable
 from evals.sources import locations
 from evals.sources.pulls import find_app

@@ -15,14 +15,8 @@ from typing import Any
 
 from evals.ingest.timestamp_limits import EARLIEST
 from evals.privacy import detectors
-from evals.privacy.redaction import (
-    NAMES,
-    PERSONAL,
-    TEXTS,
-    PrivacyFilter,
-    find_replacement,
-    name_without_secrets,
-)
+from evals.privacy.redaction import name_without_secrets
+from evals.privacy.row_filter import NAMES, PERSONAL, TEXTS, PrivacyFilter, find_replacement
 from evals.records import Json, Trace
 from evals.traces.reader import Columns
 from evals.traces.rows.fields import DEFAULTS, NESTED

@@ -20,7 +20,8 @@ from evals.ingest.raw_rows import ROW_FORMATS, restore_raw
 from evals.ingest.row_batch import FilteredRow, build_table
 from evals.ingest.screening import screen_rows
 from evals.ingest.timestamp_limits import check_timestamp, latest_allowed
-from evals.privacy.redaction import PrivacyFilter, name_without_secrets, redact_all
+from evals.privacy.redaction import name_without_secrets, redact_all
+from evals.privacy.row_filter import PrivacyFilter
 from evals.readable import make_name_readable
 from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.specs import Catalog

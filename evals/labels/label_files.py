@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from evals.evaluators.label_verdicts import is_from_people
 from evals.labels.label_checks import LabelChecks
 from evals.labels.label_lines import LabelRow, RefusedLine, read_labels
-from evals.privacy.redaction import PrivacyFilter, name_without_secrets
+from evals.privacy.redaction import name_without_secrets
+from evals.privacy.row_filter import PrivacyFilter
 from evals.records import GoldValue, Label, digest
 from evals.specs import Catalog
 from evals.storage.documents.label_batches import (

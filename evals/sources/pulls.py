@@ -14,7 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.privacy.redaction import PrivacyFilter
+from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Json, digest
 from evals.sources import langfuse, langsmith, phoenix
 from evals.sources.api import Api, Refused, SourceError, parse_json, write_json

@@ -19,7 +19,7 @@ from evals.ingest.night_files import NightFiles
 from evals.ingest.raw_rows import rebuild_raw
 from evals.ingest.sessions import record_carried
 from evals.ingest.timestamp_limits import check_timestamp
-from evals.privacy.redaction import PrivacyFilter
+from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.documents.inbox_files import InboxFile, add_inbox_files, read_inbox_files

@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from datetime import date
 
 from evals.privacy.detectors import DETECTORS
-from evals.privacy.redaction import REDACTED, USER_ID
+from evals.privacy.redaction import USER_ID
+from evals.privacy.row_filter import REDACTED
 from evals.records import Json
 from evals.storage.documents.accounts import Redactions
 from evals.storage.lake import Lake

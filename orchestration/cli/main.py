@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from orchestration.cli import (
+    backfill,
     batches,
     import_pull,
     init,
@@ -22,6 +23,7 @@ from orchestration.cli import (
     labels,
     migrate,
     nightly,
+    plans,
     privacy,
     reports,
     upkeep,
@@ -97,7 +99,20 @@ def main() -> None:
     """
 
 
-GROUPS = (init, nightly, reports, labels, upkeep, privacy, import_pull, batches, judges, migrate)
+GROUPS = (
+    init,
+    nightly,
+    plans,
+    backfill,
+    reports,
+    labels,
+    upkeep,
+    privacy,
+    import_pull,
+    batches,
+    judges,
+    migrate,
+)
 for command in (command for group in GROUPS for command in group.COMMANDS):
     main.add_command(command)
 

@@ -1,44 +1,38 @@
-"""Commands that evaluate nights: nightly, plan, backfill.
+"""The command nightly, and the runs over nights that it shares with backfill.
 
-The steps of a night are in `evals.pipeline`, its plan in `evals.runs.plan`.
+The steps of a night are in `evals.pipeline`, its plan in `plans`.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import (
     DAY,
     DONE,
     INFRASTRUCTURE,
-    USAGE,
     NightRange,
     Place,
-    describe_problem,
     fail,
     json_option,
     night_options,
     read_options,
     settings_options,
 )
+from orchestration.cli.plans import print_plan, print_problems, probe_option, refuse_probe_of_run
 from orchestration.runtime import terminal
-from orchestration.runtime.progress import Listener, Progress, open_listener
+from orchestration.runtime.progress import Listener, open_listener
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
-    from evals.calls.day_budget import BudgetLeft
-    from evals.calls.requests import CallsResult
     from evals.pipeline import Intake
-    from evals.runs.plan import PlannedNight
     from evals.specs import Catalog
     from evals.storage.lake import Lake
     from evals.storage.night_state import ProvisionalNight
@@ -47,13 +41,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-probe_option = click.option(
-    "--probe",
-    type=click.IntRange(1),
-    metavar="N",
-    help="With --dry-run: make N calls of judges without answers so far, and keep the answers.",
-)
 
 
 def intake_options(
@@ -222,68 +209,6 @@ def run_ranges(
     return calls, failures
 
 
-def print_plan(
-    settings: Settings,
-    nights: list[date],
-    names: tuple[str, ...] | None = None,
-    *,
-    probe: int | None = None,
-    moved: bool = True,
-    as_json: bool,
-) -> None:
-    """Prints the calls and the cost of evaluating nights; makes no calls but those of `probe`."""
-    from evals.calls import day_budget
-    from evals.runs import plan
-    from orchestration.runtime.interrupts import Interrupts
-
-    lake, catalog, now = settings.open_lake(), settings.load_catalog(), datetime.now(UTC)
-    scope = plan.PlanScope(lake, catalog, settings.load_references(lake), nights, names, moved)
-    probed = None
-    if probe:
-        counted, stop = Progress.count_calls, Interrupts.stop
-        probed = plan.probe_judges(scope, probe, now, progress=counted, stop=stop)
-    rows = plan.plan_nights(scope, now)
-    apps = sorted({row.app for row in rows if row.calls})
-    left = {app: day_budget.read_budget_left(lake, catalog, now.date(), app) for app in apps}
-    if not as_json:
-        from orchestration.cli import board
-
-        board.draw_plan(rows, left, probed)
-        return
-    terminal.print_json(describe_plan(rows, left, probed))
-
-
-def describe_plan(
-    rows: Sequence[PlannedNight], left: Mapping[str, BudgetLeft], probed: CallsResult | None
-) -> dict[str, object]:
-    """A plan as JSON: its sums, the rest of each budget, and its rows."""
-    prices = [row.usd for row in rows if row.usd is not None]
-    return {
-        "calls": sum(row.calls for row in rows),
-        "tokens_in": sum(row.tokens_in for row in rows),
-        "tokens_out": sum(row.tokens_out for row in rows),
-        "usd": round(sum(prices), 9),
-        "unpriced_calls": sum(row.calls for row in rows if row.usd is None),
-        "probed": probed.calls if probed else 0,
-        "budget_left": {app: budget._asdict() for app, budget in left.items()},
-        "plan": [asdict(row) for row in rows],
-    }
-
-
-def refuse_probe_of_run(probe: int | None, dry_run: bool) -> None:
-    """Refuses `--probe` without `--dry-run`: a run makes all calls anyway."""
-    if probe and not dry_run:
-        raise click.UsageError("--probe needs --dry-run; a run makes all calls itself")
-
-
-def print_problems(catalog: Catalog) -> list[str]:
-    """Prints the problems of the catalog before anything is read; returns them as sentences."""
-    sentences = [describe_problem(problem) for problem in catalog.problems]
-    for sentence in sentences:
-        terminal.print_error(sentence)
-    return sentences
-
-
 def find_newly_final(lake: Lake, was_open: list[ProvisionalNight]) -> list[ProvisionalNight]:
     """Finds the nights that were open and are final now."""
     from evals.storage import night_state
@@ -305,98 +230,4 @@ def print_result(lake: Lake, outcome: Outcome, as_json: bool) -> NoReturn:
     sys.exit(INFRASTRUCTURE if outcome.failures else DONE)
 
 
-@click.command()
-@settings_options
-@night_options
-@click.option("--evaluator", multiple=True, help="Only these evaluators.")
-@json_option
-def plan(
-    settings: Settings,
-    nights: NightRange,
-    evaluator: tuple[str, ...],
-    as_json: bool,
-) -> None:
-    """Shows the calls and the cost of moving nights to the catalog's evaluator versions.
-
-    Makes no calls.
-
-    \b
-    Examples:
-      andon plan
-      andon plan --evaluator faithful-summary --from 2026-10-01 --json
-    """
-    broken = print_problems(settings.load_catalog())
-    chosen = nights.select(open_existing(settings).list_nights("traces"))
-    check_names(settings, evaluator)
-    print_plan(settings, chosen, evaluator or None, as_json=as_json)
-    sys.exit(INFRASTRUCTURE if broken else DONE)
-
-
-@click.command()
-@settings_options
-@night_options
-@click.option(
-    "--evaluator", multiple=True, help="Only these evaluators; default: all that changed."
-)
-@click.option("--dry-run", is_flag=True, help="Show the calls and the cost, and stop.")
-@probe_option
-@json_option
-def backfill(
-    settings: Settings,
-    nights: NightRange,
-    evaluator: tuple[str, ...],
-    dry_run: bool,
-    probe: int | None,
-    as_json: bool,
-) -> None:
-    """Moves nights to the catalog's evaluator versions and reports them again.
-
-    Each report is a new version beside the old one; only changed evaluators make calls.
-
-    \b
-    Examples:
-      andon backfill --evaluator faithful-summary --from 2026-10-08 --to 2026-10-14
-      andon backfill --dry-run
-    """
-    from evals import pipeline
-
-    lake = open_existing(settings)
-    refuse_probe_of_run(probe, dry_run)
-    check_names(settings, evaluator)
-    catalog, chosen = settings.load_catalog(), nights.select(lake.list_nights("traces"))
-    broken = print_problems(catalog)
-    if dry_run:
-        print_plan(settings, chosen, evaluator or None, probe=probe, as_json=as_json)
-        sys.exit(INFRASTRUCTURE if broken else DONE)
-    pipeline.prepare_home(lake, catalog, datetime.now(UTC))
-    move_locks(lake, catalog, chosen, evaluator or None)
-    due = pipeline.find_due_nights(lake, catalog, chosen) if evaluator else chosen
-    with open_listener(as_json) as listener:
-        calls, failures = run_ranges(settings, "rescore", due, listener)
-    print_result(lake, build_outcome(due, calls, [*failures, *broken]), as_json)
-
-
-def move_locks(
-    lake: Lake, catalog: Catalog, nights: list[date], names: tuple[str, ...] | None
-) -> None:
-    """Moves the locks of nights that were not refused to the catalog's evaluator versions."""
-    from evals.runs import night_locks
-    from evals.storage import night_state
-
-    for night in nights:
-        apps = night_state.read_state(lake, night).apps
-        for app in (name for name, account in apps.items() if not account["refused"]):
-            night_locks.move_lock(lake, catalog, night, app, names)
-
-
-def check_names(settings: Settings, names: tuple[str, ...]) -> None:
-    """Ends the command where the catalog does not declare an evaluator."""
-    from evals.evaluators import resolution
-
-    declared = resolution.list_evaluators(settings.load_catalog())
-    for name in names:
-        if name not in declared:
-            fail(USAGE, f"no evaluator {name!r} in the catalog; declared: {', '.join(declared)}")
-
-
-COMMANDS = (nightly, plan, backfill)
+COMMANDS = (nightly,)

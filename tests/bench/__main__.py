@@ -216,7 +216,7 @@ class ImportTimes(NamedTuple):
 def time_import(root: Path, path: Path, count: int) -> ImportTimes:
     """Times a file's import and admission, every row accepted."""
     from evals.ingest import staging
-    from evals.privacy.redaction import PrivacyFilter
+    from evals.privacy.row_filter import PrivacyFilter
     from evals.specs import Catalog
     from evals.storage.lake import Lake
     from evals.validation import admission

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.privacy import redaction
+from evals.privacy import id_hashes
 from evals.storage.documents import forget_requests
 from evals.storage.lake import Lake
 from orchestration.runtime.instance import SETTINGS
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 def declare(folder: Path, judge: Judge) -> Team:
     """A team whose raw room has a year-old export, with a key of its own for user ids."""
     team = create_team(folder, judge)
-    redaction.load_user_key(Lake(team.home).open())
+    id_hashes.load_user_key(Lake(team.home).open())
     path = team.home / RAW
     path.parent.mkdir(parents=True)
     row = build_question(NIGHTS[0], 40, "Do you repair clocks?", user_id=USER)

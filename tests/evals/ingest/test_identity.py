@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evals.ingest.identity import hash_trace
 from evals.ingest.staging import import_file
-from evals.privacy.redaction import load_user_key
+from evals.privacy.id_hashes import load_user_key
 from evals.records import Trace
 from evals.specs import App, Catalog
 from evals.storage.lake import Lake

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.ingest.staging import import_file
-from evals.privacy import redaction
-from evals.privacy.redaction import PrivacyFilter
+from evals.privacy import id_hashes, redaction, row_filter
+from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Json, Label, Refusal, Trace
 from evals.specs import App, Catalog
 from evals.storage.documents.inbox_files import read_inbox_files
@@ -72,7 +72,7 @@ def test_personal_data_is_redacted_and_counted(tmp_path: Path) -> None:
 def test_names_and_file_names_are_redacted(tmp_path: Path) -> None:
     """No e-mail address stays in them, nor in the list of inbox files."""
     mail = "ada@example.com"
-    names = {name: f"of {mail}" for name in redaction.NAMES if name != "source_file"}
+    names = {name: f"of {mail}" for name in row_filter.NAMES if name != "source_file"}
     path = tmp_path / f"export of {mail}.jsonl"
     row = {"trace_id": "t", "ts": "2026-10-01T09:00:00Z", "app": "shop", "output": "Hello."}
     path.write_text(json.dumps({**row, **names}) + "\n")
@@ -99,12 +99,12 @@ def test_the_key_is_private_and_another_one_is_refused(
 ) -> None:
     """Only its owner can read the key's file; a home refuses a key other than its first."""
     lake = Lake(tmp_path).open()
-    monkeypatch.delenv(redaction.KEY_VARIABLE, raising=False)
-    assert redaction.load_user_key(lake) == redaction.load_user_key(lake)
+    monkeypatch.delenv(id_hashes.KEY_VARIABLE, raising=False)
+    assert id_hashes.load_user_key(lake) == id_hashes.load_user_key(lake)
     assert (tmp_path / "user_key").stat().st_mode & 0o777 == 0o600
-    monkeypatch.setenv(redaction.KEY_VARIABLE, "another")
+    monkeypatch.setenv(id_hashes.KEY_VARIABLE, "another")
     with pytest.raises(LakeError, match="another key"):
-        redaction.load_user_key(lake)
+        id_hashes.load_user_key(lake)
 
 
 STEP = {
@@ -234,7 +234,7 @@ def test_erased_traces_are_not_imported_again(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "home").open()
     privacy = PrivacyFilter.load(lake, make_catalog(tmp_path))
     until = datetime(2026, 10, 1, 12, tzinfo=UTC)
-    tombstones = [redaction.hash_tombstone(privacy.key, "t-9")]
+    tombstones = [id_hashes.hash_tombstone(privacy.key, "t-9")]
     add_forgotten(lake, tombstones, [privacy.hash_user("bob") or ""], until)
     add_closed_nights(lake, [date(2026, 9, 1)])
     privacy = PrivacyFilter.load(lake, make_catalog(tmp_path))

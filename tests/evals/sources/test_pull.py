@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.privacy import redaction
+from evals.privacy import id_hashes, row_filter
 from evals.sources import api as http
 from evals.sources import pulls
 from evals.sources.api import Api, SourceError
@@ -132,7 +132,7 @@ def test_an_interrupted_window_continues_at_its_page(tmp_path: Path, world: Worl
     for number in range(12):
         add_trace(world, number, NIGHT + timedelta(minutes=number))
     lake, declared = Lake(tmp_path / "home").open(), make_catalog(tmp_path, world)
-    source, door = declared.sources["ours"], redaction.PrivacyFilter.load(lake, declared)
+    source, door = declared.sources["ours"], row_filter.PrivacyFilter.load(lake, declared)
     one = pulls.ProjectPull(lake, door, source, "ours", "desk", lambda words: None)
     window = one.choose_window(Cursor(), NOW)
     api = pulls.langfuse.open_api(source)
@@ -158,7 +158,7 @@ def test_erased_traces_do_not_land_again(tmp_path: Path, world: World) -> None:
     add_trace(world, 2, NIGHT)
     add_score(world, "lf-0001", NIGHT)
     lake, declared = Lake(tmp_path / "home").open(), make_catalog(tmp_path, world)
-    dead = [redaction.hash_tombstone(redaction.load_user_key(lake), "lf-0001")]
+    dead = [id_hashes.hash_tombstone(id_hashes.load_user_key(lake), "lf-0001")]
     add_forgotten(lake, dead, [], NOW)
     pulls.pull_sources(lake, declared, NOW)
     assert [row["id"] for row in read_landed(lake.home)] == ["lf-0002"]

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from evals.labels import label_files
-from evals.privacy.redaction import PrivacyFilter
+from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Label, Trace
 from evals.specs import Catalog
 from evals.storage import id_index

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from evals.privacy import detectors
-from evals.privacy.redaction import PrivacyFilter
+from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Trace
 from evals.specs import Catalog
 
