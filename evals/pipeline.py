@@ -160,7 +160,7 @@ def import_exports(
         assume_date=intake.assume_date,
         spread=intake.spread,
         now=now,
-        say=report,
+        report=report,
     )
     return result.failures
 

@@ -67,8 +67,8 @@ def shorten_model(name: str) -> str:
     if not MODEL_PATH.search(name):
         return name
     parts = [part for part in name.split("/") if part]
-    kept = 2 if len(parts) > 1 and OPAQUE.fullmatch(parts[-1]) else 1
-    return "/".join(parts[-kept:]) or name
+    count = 2 if len(parts) > 1 and OPAQUE.fullmatch(parts[-1]) else 1
+    return "/".join(parts[-count:]) or name
 
 
 def shorten_values(values: Iterable[str | None], field: str = MODEL_FIELDS[0]) -> dict[str, str]:

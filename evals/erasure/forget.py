@@ -149,13 +149,13 @@ def forget_person(
         lake, ErasureRequest(now.isoformat(), tuple(users), tuple(traces))
     )
     done = finish_requests(lake, catalog)
-    same = [one for one in done if one.ids == request.ids]
+    same = [earlier for earlier in done if earlier.ids == request.ids]
     nights: Counter[str] = Counter()
     touched: Counter[str] = Counter()
-    for one in same:
-        nights.update(one.nights)
-        touched.update(one.touched)
-    outside = {path for one in same for path in one.outside}
+    for earlier in same:
+        nights.update(earlier.nights)
+        touched.update(earlier.touched)
+    outside = {path for earlier in same for path in earlier.outside}
     return ErasureResult(
         request.ids, dict(sorted(nights.items())), tuple(sorted(outside)), dict(touched)
     )
@@ -172,7 +172,8 @@ def finish_requests(lake: Lake, catalog: Catalog) -> list[ErasureResult]:
         return []
     with lake.lock("forgetting"):
         return [
-            complete_request(lake, catalog, one) for one in forget_requests.list_unfinished(lake)
+            complete_request(lake, catalog, request)
+            for request in forget_requests.list_unfinished(lake)
         ]
 
 
@@ -221,7 +222,9 @@ def erase_places(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     restart_windows(lake)
     every = scrubbing.build_words(person.list_ids(), person.texts, mark=MARK)
     names = scrubbing.build_words(person.list_ids(), mark=MARK)
-    reports = redact_text.redact_reports(lake, lambda one: one.trace_id in person.traces, MARK)
+    reports = redact_text.redact_reports(
+        lake, lambda example: example.trace_id in person.traces, MARK
+    )
     yield "reports", len(reports)
     yield "review", drop_questions(lake, set(person.traces).__contains__)
     yield "labels", delete_labels(lake, person, "labels")
@@ -297,7 +300,7 @@ def delete_labels(lake: Lake, person: Person, folder: Literal["labels", "gold"])
 def find_remaining(lake: Lake, person: Person) -> Iterator[Path]:
     """Yields the files of the home that still contain one of a person's ids."""
     names = scrubbing.build_words(
-        (one for one in person.list_ids() if len(one) >= scrubbing.SHORT_ID), mark=MARK
+        (name for name in person.list_ids() if len(name) >= scrubbing.SHORT_ID), mark=MARK
     )
     paths = map(lake.store.path, list_personal_files(lake))
     return (path for path in paths if scrubbing.contains_words(path, names))

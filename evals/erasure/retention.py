@@ -54,12 +54,12 @@ def find_expired(lake: Lake, catalog: Catalog, now: datetime) -> Expired:
     """Finds what has outlived the catalog's retention, by names and times alone."""
     rule = catalog.retention
     raw = now - timedelta(days=rule.raw_days)
-    known = read_inbox_files(lake)
+    inbox_files = read_inbox_files(lake)
     aged = [path for path in list_inbox(lake.make_inbox_folder()) if modified_at(path) < raw]
     refused = [path for path in list_refused_tables(lake) if modified_at(path) < raw]
     emptied = read_emptied(lake)
     return Expired(
-        tuple(path for path in aged if file_sha(path) in known),
+        tuple(path for path in aged if file_sha(path) in inbox_files),
         tuple(path for path in refused if build_mark(lake, path) not in emptied),
         tuple(find_expired_nights(lake, now - timedelta(days=rule.traces_days))),
     )
@@ -98,7 +98,7 @@ def delete_expired(lake: Lake, expired: Expired) -> dict[str, int]:
             done["answers"] = retire_answers(lake, expired.nights)
             done["rows"] = redact_tables(lake, expired.nights)
             done["reports"] = len(
-                redact_text.redact_reports(lake, lambda one: one.trace_id in traces, MARK)
+                redact_text.redact_reports(lake, lambda example: example.trace_id in traces, MARK)
             )
             done["labels"] = redact_notes(lake, traces)
             for night in expired.nights:

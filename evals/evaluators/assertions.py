@@ -128,9 +128,9 @@ def json_keys(trace: Trace, params: JsonKeys, gold: Json) -> Result:
     absent = [key for key in params.keys if value_at_path(value, key) in empty]
     top = {key.split(".")[0] for key in params.keys} | set(params.keys)
     extra = sorted(set(value) - top) if params.only else []
-    words = [f"no {key}" for key in absent] + [f"unexpected {quoted(key)}" for key in extra]
+    problems = [f"no {key}" for key in absent] + [f"unexpected {quoted(key)}" for key in extra]
     share = 1 - len(absent) / len(params.keys)
-    return Outcome(not words, share, quoted(", ".join(words), 300))
+    return Outcome(not problems, share, quoted(", ".join(problems), 300))
 
 
 def value_at_path(value: Json, path: str) -> object:
@@ -176,8 +176,8 @@ def contains(trace: Trace, params: Contains, gold: Json) -> Result:
 def not_contains(trace: Trace, params: Words, gold: Json) -> Result:
     """The output contains none of some strings."""
     present = params.find_in(trace.output)
-    words = f"contains {', '.join(quoted(value) for value in present)}" if present else ""
-    return Outcome(not present, explanation=words)
+    explanation = f"contains {', '.join(quoted(value) for value in present)}" if present else ""
+    return Outcome(not present, explanation=explanation)
 
 
 class Pattern(Params):
@@ -216,8 +216,8 @@ def matches_pattern(trace: Trace, params: Pattern, gold: Json) -> Result:
         return Failure("regex-timeout", message)
     if params.forbid:
         return Outcome(not match, explanation=f"matches: {quoted(match[0])}" if match else "")
-    words = "" if match else f"no match of {quoted(params.pattern)}"
-    return Outcome(bool(match), explanation=words)
+    explanation = "" if match else f"no match of {quoted(params.pattern)}"
+    return Outcome(bool(match), explanation=explanation)
 
 
 class SqlReadsTables(SqlParams):
@@ -290,5 +290,5 @@ def numbers_in_source(trace: Trace, params: NumbersInSource, gold: Json) -> Resu
     stated = numbers.find_stated_values(source, params.language)
     new = [number.text for number in claims if not number.is_stated(stated)]
     share = 1 - len(new) / len(claims) if claims else None
-    words = ", ".join(dict.fromkeys(quoted(number, 30) for number in new[:20]))
-    return Outcome(not new, share, f"not in the source: {words}" if new else "")
+    listed = ", ".join(dict.fromkeys(quoted(number, 30) for number in new[:20]))
+    return Outcome(not new, share, f"not in the source: {listed}" if new else "")

@@ -164,7 +164,7 @@ def build_guardrail() -> Schema:
     """Builds the schema of a guardrail, with the params of its evaluator and of its policy."""
     schema, types = schema_of(Guardrail), registry.reference_free()
     about = {"description": "An evaluator as in a suite; its params are beside it."}
-    kinds = {k: words for k, words in registry.declared_kinds().items() if may_guard(k)}
+    kinds = {k: about for k, about in registry.declared_kinds().items() if may_guard(k)}
     defs = nested(schema, "$defs")
     defs["Check"] = {**nested(defs, "Check"), **about, **build_kinds(kinds)}
     check = nested(schema, "properties", "check")

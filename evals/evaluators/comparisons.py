@@ -106,13 +106,13 @@ def compare_attributes(
 def list_values(value: Json, gone: Collection[str]) -> list[Json]:
     """Returns the values of an attribute without the words for no value; an object is one."""
     values = value if isinstance(value, list) else [value]
-    kept = (drop_missing(each, gone) for each in values)
-    return [each for each in kept if each is not None]
+    parts = (drop_missing(part, gone) for part in values)
+    return [part for part in parts if part is not None]
 
 
 def list_gold_values(value: Json, answered: list[Json], gone: Collection[str]) -> list[Json]:
     """Returns the values gold accepts; the answer decides whether {value: count} is an object."""
-    is_object = any(isinstance(each, dict) for each in answered)
+    is_object = any(isinstance(item, dict) for item in answered)
     if isinstance(value, dict) and not is_object and all(map(is_number, value.values())):
         return list_values(list(value), gone)
     return list_values(value, gone)
@@ -121,8 +121,8 @@ def list_gold_values(value: Json, answered: list[Json], gone: Collection[str]) -
 def drop_missing(value: Json, gone: Collection[str]) -> Json:
     """Returns a value without the parts that mean no value; None where nothing is left."""
     if isinstance(value, dict):
-        kept = {key: drop_missing(part, gone) for key, part in value.items()}
-        return {key: part for key, part in kept.items() if part is not None} or None
+        present = {key: drop_missing(part, gone) for key, part in value.items()}
+        return {key: part for key, part in present.items() if part is not None} or None
     if isinstance(value, str) and normalize_text(value) in gone:
         return None
     return value

@@ -245,5 +245,5 @@ def apply_policy(spec: Guardrail, result: Result) -> GuardResult:
         skipped = f"skipped: {result.reason}"
         return GuardResult(spec.guardrail, False, "none", spec.severity, "", skipped)
     action = "none" if result.passed else spec.action
-    words = result.explanation
-    return GuardResult(spec.guardrail, not result.passed, action, spec.severity, words)
+    explanation = result.explanation
+    return GuardResult(spec.guardrail, not result.passed, action, spec.severity, explanation)

@@ -243,8 +243,8 @@ class JudgeEvaluator(EvaluatorByModel):
             raise WrongDeclaration((self.kind,), f"no judge {declared.name!r}")
         if declared.reads not in (None, judge.reads):
             fields = ", ".join(judge.reads)
-            words = f"the judge {declared.name!r} reads {fields}; leave it out"
-            raise WrongDeclaration(("reads",), words)
+            problem = f"the judge {declared.name!r} reads {fields}; leave it out"
+            raise WrongDeclaration(("reads",), problem)
         pin = declared.catalog.models[judge.model]
         answered_by = answer_parts(judge, pin)
         parts = {

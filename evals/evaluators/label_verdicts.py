@@ -62,9 +62,9 @@ def find_key(mapping: Mapping[str, str], verdict: Json) -> str | None:
     spellings = {fold_word(word)}
     if isinstance(verdict, float) and number is not None and number.is_integer():
         spellings.add(str(int(number)))
-    found = next((key for key in mapping if fold_word(key) in spellings), None)
-    if found is not None or number is None:
-        return found
+    match = next((key for key in mapping if fold_word(key) in spellings), None)
+    if match is not None or number is None:
+        return match
     conditions = ((key, parse_condition(key)) for key in mapping)
     return next((key for key, one in conditions if one and one.holds(number)), None)
 

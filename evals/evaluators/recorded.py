@@ -67,11 +67,11 @@ class RecordedVerdicts(EvaluatorByCode):
 
         def evaluate_one(trace: Trace) -> list[Finding]:
             by_name = references.recorded_labels(evaluator, trace)
-            found = [Finding(pool_labels(rules, by_name[who]), who) for who in sorted(by_name)]
-            if any(finding.annotator in people for finding in found):
-                return found
+            findings = [Finding(pool_labels(rules, by_name[who]), who) for who in sorted(by_name)]
+            if any(finding.annotator in people for finding in findings):
+                return findings
             implied = decide_people(rules, ())
-            return found if implied is None else [*found, Finding(implied, people[0])]
+            return findings if implied is None else [*findings, Finding(implied, people[0])]
 
         people = [f"{evaluator.dimension}.{kind}" for kind in ("human", "adjudicated")]
         return evaluate_one

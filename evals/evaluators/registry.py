@@ -83,22 +83,22 @@ def load_plugin(entry: EntryPoint, taken: set[str]) -> Plugin:
     try:
         types = tuple(one for one in types_in(entry.load()) if one not in own)
     except Exception as error:
-        words = f"{entry.value} cannot be loaded: {type(error).__name__}: {error}"
-        return Plugin(package, entry.name, error=f"{words}; mend or remove {package}")
-    problem = next((words for one in types if (words := find_refusal(one, taken))), None)
+        problem = f"{entry.value} cannot be loaded: {type(error).__name__}: {error}"
+        return Plugin(package, entry.name, error=f"{problem}; mend or remove {package}")
+    problem = next(filter(None, (find_refusal(one, taken) for one in types)), None)
     if not types:
         problem = f"{entry.value} holds no evaluator; make one with `evals.evaluators.code_checks`"
     return Plugin(package, entry.name, () if problem else types, problem)
 
 
-def find_refusal(found: EvaluatorType, taken: set[str]) -> str | None:
+def find_refusal(new: EvaluatorType, taken: set[str]) -> str | None:
     """Returns why an evaluator of a package cannot be used, or None."""
-    if found.name in taken:
-        return f"the name {found.name!r} is taken; name the evaluator otherwise"
-    if found.kind in UNDECLARED or found.kind in (POLICY, "params", "gold", "kind", "name"):
-        return f"{found.name}: the kind {found.kind!r} is reserved; name it otherwise"
-    if found.subject != "trace":
-        return f"{found.name}: evaluates a {found.subject}; only traces are evaluated so far"
+    if new.name in taken:
+        return f"the name {new.name!r} is taken; name the evaluator otherwise"
+    if new.kind in UNDECLARED or new.kind in (POLICY, "params", "gold", "kind", "name"):
+        return f"{new.name}: the kind {new.kind!r} is reserved; name it otherwise"
+    if new.subject != "trace":
+        return f"{new.name}: evaluates a {new.subject}; only traces are evaluated so far"
     return None
 
 
@@ -132,16 +132,16 @@ def type_of(evaluator: Evaluator) -> EvaluatorType:
 
 def code_of(evaluator: Evaluator) -> EvaluatorByCode:
     """Returns the type of an evaluator that asks no model."""
-    found = type_of(evaluator)
-    assert isinstance(found, EvaluatorByCode)  # noqa: S101  it has no answer version
-    return found
+    evaluator_type = type_of(evaluator)
+    assert isinstance(evaluator_type, EvaluatorByCode)  # noqa: S101  it has no answer version
+    return evaluator_type
 
 
 def model_of(evaluator: Evaluator) -> EvaluatorByModel:
     """Returns the type of an evaluator that asks a model."""
-    found = type_of(evaluator)
-    assert isinstance(found, EvaluatorByModel)  # noqa: S101  it has an answer version
-    return found
+    evaluator_type = type_of(evaluator)
+    assert isinstance(evaluator_type, EvaluatorByModel)  # noqa: S101  it has an answer version
+    return evaluator_type
 
 
 def find_declared_type(check: Check) -> EvaluatorType:
@@ -152,18 +152,18 @@ def find_declared_type(check: Check) -> EvaluatorType:
     """
     of_kind = types_of(check.kind)
     if not of_kind:
-        known = ", ".join(sorted(declared_kinds()))
+        names = ", ".join(sorted(declared_kinds()))
         raise WrongDeclaration(
-            (check.kind,), f"no kind {check.kind!r}; known: {known}{describe_broken()}"
+            (check.kind,), f"no kind {check.kind!r}; known: {names}{describe_broken()}"
         )
     by_spec = next((one for one in of_kind.values() if one.names_specs), None)
-    found = by_spec or of_kind.get(check.name)
-    if found is None:
-        known = ", ".join(sorted(of_kind))
+    evaluator_type = by_spec or of_kind.get(check.name)
+    if evaluator_type is None:
+        names = ", ".join(sorted(of_kind))
         raise WrongDeclaration(
-            (check.kind,), f"no check {check.name!r}; known: {known}{describe_broken()}"
+            (check.kind,), f"no check {check.name!r}; known: {names}{describe_broken()}"
         )
-    return found
+    return evaluator_type
 
 
 def find_guarding_type(name: str) -> EvaluatorType:
@@ -172,11 +172,11 @@ def find_guarding_type(name: str) -> EvaluatorType:
     Raises:
         WrongDeclaration: there is none.
     """
-    found = find_type(name)
-    if found is None or found.kind in UNDECLARED or found.names_specs:
-        known = ", ".join(sorted(reference_free()))
-        raise WrongDeclaration(("check",), f"no check {name!r}; known: {known}{describe_broken()}")
-    return found
+    evaluator_type = find_type(name)
+    if evaluator_type is None or evaluator_type.kind in UNDECLARED or evaluator_type.names_specs:
+        names = ", ".join(sorted(reference_free()))
+        raise WrongDeclaration(("check",), f"no check {name!r}; known: {names}{describe_broken()}")
+    return evaluator_type
 
 
 def describe_broken() -> str:
@@ -188,8 +188,8 @@ def types_of(kind: str) -> dict[str, EvaluatorType]:
     """Returns the evaluators of a kind by name."""
     if kind in UNDECLARED:
         return {}
-    found = {name: one for name, one in shipped_types().items() if one.kind == kind}
-    return found | {name: one for name, one in all_types().items() if one.kind == kind}
+    shipped = {name: one for name, one in shipped_types().items() if one.kind == kind}
+    return shipped | {name: one for name, one in all_types().items() if one.kind == kind}
 
 
 def declared_kinds() -> dict[str, str]:
@@ -246,6 +246,6 @@ class Missing(EvaluatorByCode):
 
     def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
         """Returns a retryable failure for each trace."""
-        words = f"no evaluator {self.name!r} here; install its package{describe_broken()}"
-        failure = Failure("no-evaluator", words, retryable=True)
+        problem = f"no evaluator {self.name!r} here; install its package{describe_broken()}"
+        failure = Failure("no-evaluator", problem, retryable=True)
         return lambda trace: (Finding(failure),)

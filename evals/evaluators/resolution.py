@@ -81,13 +81,13 @@ def resolve_check(
         catalog, app, check.name, check.params, check.gold, dimension.labels_name
     )
     try:
-        found = registry.find_declared_type(check)
-        check_params(found, check.params)
-        configured = found.configure(declared)
+        evaluator_type = registry.find_declared_type(check)
+        check_params(evaluator_type, check.params)
+        configured = evaluator_type.configure(declared)
     except WrongDeclaration as problem:
         place.refuse(problem)
         raise
-    return build_evaluator(declared, dimension, found, configured)
+    return build_evaluator(declared, dimension, evaluator_type, configured)
 
 
 def resolve_recorded(catalog: Catalog, app: App, dimension: Dimension) -> Evaluator:
@@ -95,12 +95,15 @@ def resolve_recorded(catalog: Catalog, app: App, dimension: Dimension) -> Evalua
     params: dict[str, Json] = dimension.label_rules.model_dump(exclude_defaults=True)
     params["map"] = {**dimension.mapping}
     declared = Declaration(catalog, app, "", params, labels=dimension.labels_name)
-    found = registry.shipped_types()["recorded"]
-    return build_evaluator(declared, dimension, found, found.configure(declared))
+    evaluator_type = registry.shipped_types()["recorded"]
+    return build_evaluator(declared, dimension, evaluator_type, evaluator_type.configure(declared))
 
 
 def build_evaluator(
-    declared: Declaration, dimension: Dimension, found: EvaluatorType, configured: Configuration
+    declared: Declaration,
+    dimension: Dimension,
+    evaluator_type: EvaluatorType,
+    configured: Configuration,
 ) -> Evaluator:
     """Builds a dimension's evaluator; its `where` is part of the version."""
     app, name = declared.app.app, dimension.dimension
@@ -109,7 +112,7 @@ def build_evaluator(
         "version": str(dimension.version),
         **configured.parts,
     }
-    look = resolve_sample(declared.catalog, dimension, found)
+    sampling = resolve_sample(declared.catalog, dimension, evaluator_type)
     return Evaluator(
         reads=configured.reads,
         parts=parts,
@@ -117,23 +120,23 @@ def build_evaluator(
         judge=configured.judge,
         pin=configured.pin,
         answer_version=configured.answer_version,
-        sample=look.sample,
-        stratum=look.stratum,
+        sample=sampling.sample,
+        stratum=sampling.stratum,
         app=app,
         dimension=name,
         question=dimension.question,
         where=dimension.where,
         labels=declared.labels,
         gold=declared.gold,
-        name=found.evaluator_name(app, name, declared.name),
-        kind=found.kind,
-        check=found.name,
-        subject=found.subject,
+        name=evaluator_type.evaluator_name(app, name, declared.name),
+        kind=evaluator_type.kind,
+        check=evaluator_type.name,
+        subject=evaluator_type.subject,
         version=digest(parts),
     )
 
 
-class Look(NamedTuple):
+class Sampling(NamedTuple):
     """Which traces an evaluator looks at."""
 
     sample: Sample
@@ -141,30 +144,32 @@ class Look(NamedTuple):
     """The SQL expression whose values are the strata."""
 
 
-def resolve_sample(catalog: Catalog, dimension: Dimension, found: EvaluatorType) -> Look:
+def resolve_sample(
+    catalog: Catalog, dimension: Dimension, evaluator_type: EvaluatorType
+) -> Sampling:
     """Resolves a dimension's sample, with its strata as SQL."""
-    if not found.is_sampled:
-        return Look(Sample())
+    if not evaluator_type.is_sampled:
+        return Sampling(Sample())
     declared = dimension.sample
-    sample = found.default_sample if declared is None else Sample.of(declared)
+    sample = evaluator_type.default_sample if declared is None else Sample.of(declared)
     if sample.strata is None:
-        return Look(sample)
+        return Sampling(sample)
     by = sample.strata.by
     group = next((one for one in catalog.slices if one.slice == by), None)
     if group is None:
-        return Look(sample, by)
+        return Sampling(sample, by)
     word = group.keyword and group.keyword.replace("'", "''")
     keyword = word and f"contains(lower(input), lower('{word}'))"
-    return Look(sample, group.by or group.where or keyword)
+    return Sampling(sample, group.by or group.where or keyword)
 
 
-def check_params(found: EvaluatorType, params: dict[str, Json]) -> None:
+def check_params(evaluator_type: EvaluatorType, params: dict[str, Json]) -> None:
     """Refuses params an evaluator does not take.
 
     Raises:
         WrongDeclaration: naming the key.
     """
-    if problem := params_problem(found.params, params):
+    if problem := params_problem(evaluator_type.params, params):
         raise WrongDeclaration(("params",), str(problem))
 
 
@@ -193,11 +198,11 @@ def build_guardrail(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
     Raises:
         WrongDeclaration: naming the key that is wrong.
     """
-    found = find_type_of(spec)
-    check_policy(spec, found)
+    evaluator_type = find_type_of(spec)
+    check_policy(spec, evaluator_type)
     name = spec.check if isinstance(spec.check, str) else spec.check.name
     reads = spec.reads if "reads" in spec.model_fields_set else None
-    configured = found.configure(Declaration(catalog, app, name, spec.params, reads=reads))
+    configured = evaluator_type.configure(Declaration(catalog, app, name, spec.params, reads=reads))
     parts = {
         "reads": digest(configured.reads),
         "version": str(spec.version),
@@ -215,9 +220,9 @@ def build_guardrail(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
         question=spec.question,
         name=spec.guardrail,
         kind=registry.POLICY,
-        check=found.name,
-        subject=found.subject,
-        sample=found.default_sample,
+        check=evaluator_type.name,
+        subject=evaluator_type.subject,
+        sample=evaluator_type.default_sample,
         guardrail=spec,
         version=digest(parts),
     )
@@ -230,13 +235,14 @@ def find_type_of(spec: Guardrail) -> EvaluatorType:
         WrongDeclaration: there is none of this name, or it needs gold.
     """
     if isinstance(spec.check, str):
-        found = registry.find_guarding_type(spec.check)
+        evaluator_type = registry.find_guarding_type(spec.check)
     else:
-        found = registry.find_declared_type(spec.check)
-    if found.needs_gold:
-        words = f"`{found.name}` compares with gold, which a request does not have; name another"
-        raise WrongDeclaration(("check",), words)
-    return found
+        evaluator_type = registry.find_declared_type(spec.check)
+    if evaluator_type.needs_gold:
+        name = evaluator_type.name
+        problem = f"`{name}` compares with gold, which a request does not have; name another"
+        raise WrongDeclaration(("check",), problem)
+    return evaluator_type
 
 
 class PolicyParams(Params):
@@ -245,7 +251,7 @@ class PolicyParams(Params):
     on_error: OnError = "flag"
 
 
-def check_policy(spec: Guardrail, found: EvaluatorType) -> None:
+def check_policy(spec: Guardrail, evaluator_type: EvaluatorType) -> None:
     """Refuses a policy that cannot work over its evaluator.
 
     Raises:
@@ -253,11 +259,11 @@ def check_policy(spec: Guardrail, found: EvaluatorType) -> None:
     """
     policy = {key: value for key, value in spec.params.items() if key in POLICY_PARAMS}
     own = {key: value for key, value in spec.params.items() if key not in POLICY_PARAMS}
-    for kind, params in ((PolicyParams, policy), (found.params, own)):
+    for kind, params in ((PolicyParams, policy), (evaluator_type.params, own)):
         if problem := params_problem(kind, params):
             raise WrongDeclaration(("params", *problem.key), problem.words)
     if not isinstance(spec.check, str) and (spec.check.params or spec.check.gold):
         raise WrongDeclaration(("check",), "a guardrail has its `params` beside `check`, no gold")
-    if spec.action == "redact" and not found.can_redact():
-        words = f"{spec.check!r} finds no place to redact; use `flag` or `block`"
-        raise WrongDeclaration(("action",), words)
+    if spec.action == "redact" and not evaluator_type.can_redact():
+        message = f"{spec.check!r} finds no place to redact; use `flag` or `block`"
+        raise WrongDeclaration(("action",), message)

@@ -98,9 +98,9 @@ def find_kinds(fields: Fields, kinds: tuple[str, ...]) -> Outcome:
     findings = [
         (name, finding) for name, text in fields.items() for finding in find_all(text, kinds)
     ]
-    words = [f"{f.kind} in {name} at {f.start}–{f.end}" for name, f in findings[:5]]
+    places = [f"{f.kind} in {name} at {f.start}–{f.end}" for name, f in findings[:5]]
     more = f" and {len(findings) - 5} more" if len(findings) > 5 else ""
-    return Outcome(not findings, float(len(findings)), ", ".join(words) + more)
+    return Outcome(not findings, float(len(findings)), ", ".join(places) + more)
 
 
 @text_check("pii", behaviour=1, params=Pii, redact=redact_kinds)

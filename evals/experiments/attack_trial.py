@@ -108,9 +108,9 @@ def try_attacks(run: ScoringRun, catalog: Catalog, evaluator: Evaluator, night: 
     suite = canaries.list_attacks(catalog)
     attacked = [c for trace in failed for c in canaries.assign_attacks(suite, evaluator, [trace])]
     contents = ContentFile(lake)
-    asked = add_canaries(references, evaluator, attacked, contents)
+    asked_canaries = add_canaries(references, evaluator, attacked, contents)
     with lake.lock("calls", evaluator.answer_version or ""):
-        work = build_trial_worklist(lake, evaluator, night, contents, asked)
+        work = build_trial_worklist(lake, evaluator, night, contents, asked_canaries)
         result = ask_wanted(run, work)
         rows = build_canary_rows(lake, work, result)
     contents.close()
@@ -133,9 +133,9 @@ def build_trial_worklist(
     evaluator: Evaluator,
     night: date,
     contents: ContentFile,
-    asked: tuple[AskedCanary, ...],
+    asked_canaries: tuple[AskedCanary, ...],
 ) -> Worklist:
     """Builds a worklist of canaries alone, without traces to score."""
-    keys = (key for canary in asked for key in canary.keys)
+    keys = (key for canary in asked_canaries for key in canary.keys)
     wanted = tuple(list_unpaid(lake, evaluator, keys))
-    return Worklist(evaluator, night, 0, {}, set(), wanted, contents, asked)
+    return Worklist(evaluator, night, 0, {}, set(), wanted, contents, asked_canaries)

@@ -112,9 +112,9 @@ def merge_group(
         if place != last:
             copied = versions[n].content_hash in hashes and n not in fragments
             merged.folded[place] = MERGED if n in fragments else COPY if copied else CORRECTED
-    known = {version.content_hash for version in versions} - {""}
+    hashes = {version.content_hash for version in versions} - {""}
     for place in (place for in_file in rows_of.values() for place in in_file[1:]):
-        if traces[place].content_hash in known:
+        if traces[place].content_hash in hashes:
             merged.folded[place] = COPY
 
 

@@ -230,9 +230,9 @@ def list_answers(part: Trace) -> set[str]:
 def match_answer(text: str, part: Trace) -> str | None:
     """Returns the text of a fragment's call within a text; None if there is none."""
     for answer in sorted(list_answers(part)):
-        words = extract_words(text, "assistant", answer)
-        if words.strip() == answer.strip():
-            return words
+        answered = extract_words(text, "assistant", answer)
+        if answered.strip() == answer.strip():
+            return answered
     return None
 
 
@@ -304,10 +304,10 @@ def restore_steps(part: Trace, parts: Fragments) -> Iterator[Step]:
 def shorten_step(step: Step, parts: Fragments) -> Step:
     """Removes from a call's step what the trace has itself."""
     messages = parts.answering.messages if parts.answering else ()
-    known = {encode_canonical(message) for message in messages}
+    own = {encode_canonical(message) for message in messages}
     short = dict(step)
     if "messages" in step:
-        short["messages"] = [m for m in step["messages"] if encode_canonical(m) not in known]
+        short["messages"] = [m for m in step["messages"] if encode_canonical(m) not in own]
     if step.get("kind") == "llm" and step.get("output") == parts.output:
         del short["output"]
     return {key: value for key, value in short.items() if value != []}

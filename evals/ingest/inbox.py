@@ -95,7 +95,7 @@ def import_inbox(
     assume_date: date | None = None,
     spread: tuple[date, date] | None = None,
     now: datetime | None = None,
-    say: Callable[[str], None] = lambda words: None,
+    report: Callable[[str], None] = lambda words: None,
 ) -> ImportResult:
     """Imports the unread files of an inbox, or of the catalog's, and of the home's own.
 
@@ -104,7 +104,7 @@ def import_inbox(
     """
     where = inbox or catalog.inbox
     if isinstance(where, str) and locations.is_remote(where):
-        say(f"fetching {locations.hide_credentials(where)}")
+        report(f"fetching {locations.hide_credentials(where)}")
         locations.fetch_objects(lake, where)
         where = None
     imported: dict[str, InboxFile] = {}
@@ -112,9 +112,9 @@ def import_inbox(
     with lake.lock_home(), FileBatch(lake, PrivacyFilter.load(lake, catalog)) as arrivals:
         for inbox in (where, lake.make_inbox_folder()):
             for message in describe_passed_over(inbox):
-                say(message)
+                report(message)
             for path in find_unread(lake, inbox):
-                say(f"importing {path.name}")
+                report(f"importing {path.name}")
                 try:
                     seen = import_file(
                         lake,
@@ -132,7 +132,9 @@ def import_inbox(
                     continue
                 imported[seen.sha256] = seen
                 if seen.skipped:
-                    say(f"{path.name}: skipped {list_counts(seen.skipped)}, which are no answers")
+                    report(
+                        f"{path.name}: skipped {list_counts(seen.skipped)}, which are no answers"
+                    )
     return ImportResult(list(imported.values()), failures)
 
 

@@ -61,8 +61,8 @@ class LabelChecks:
             return None
         dimensions = vocabulary.get(value.dimension)
         if dimensions is None:
-            words = describe_unknown(value.dimension, vocabulary, app)
-            return LabelProblem("unknown-dimension", words)
+            message = describe_unknown(value.dimension, vocabulary, app)
+            return LabelProblem("unknown-dimension", message)
         if isinstance(value, GoldValue):
             return None
         maps = [d.label_rules.map_for(value.annotator_kind) for d in dimensions]
@@ -70,34 +70,39 @@ class LabelChecks:
             return None
         if value.verdict in (None, ""):
             return LabelProblem("unmapped-verdict", "`verdict` is empty")
-        known = list(dict.fromkeys(word for mapping in maps for word in mapping))
-        found = spell_verdict(value.verdict)
-        words = f"`verdict` is {found[:60]!r}; {value.dimension} maps {list_names(known, found)}"
-        return LabelProblem("unmapped-verdict", words)
+        mapped = list(dict.fromkeys(word for mapping in maps for word in mapping))
+        word = spell_verdict(value.verdict)
+        message = f"`verdict` is {word[:60]!r}; {value.dimension} maps {list_names(mapped, word)}"
+        return LabelProblem("unmapped-verdict", message)
 
 
 def index_by_name(dimensions: Iterable[Dimension]) -> Vocabulary:
     """Indexes dimensions by the name that labels give them; several may share one."""
-    found: dict[str, tuple[Dimension, ...]] = {}
+    vocabulary: dict[str, tuple[Dimension, ...]] = {}
     for dimension in dimensions:
-        found[dimension.labels_name] = (*found.get(dimension.labels_name, ()), dimension)
-    return found
+        vocabulary[dimension.labels_name] = (*vocabulary.get(dimension.labels_name, ()), dimension)
+    return vocabulary
 
 
 def describe_unknown(name: str, vocabulary: Vocabulary, app: str | None) -> str:
     """Describes a dimension that no suite names, with those that labels may name."""
     whose = f"the suite of {app} knows" if app else "the suites know"
     meant = next(
-        (known for known, same in vocabulary.items() if name in {d.dimension for d in same}), None
+        (
+            labels_name
+            for labels_name, same in vocabulary.items()
+            if name in {d.dimension for d in same}
+        ),
+        None,
     )
     if meant:
         return f"`dimension` is {name!r}; the suite's `labels` calls it {meant!r} in labels"
     return f"`dimension` is {name[:60]!r}; {whose} {list_names(list(vocabulary), name)}"
 
 
-def list_names(known: Collection[str], found: str) -> str:
+def list_names(names: Collection[str], wanted: str) -> str:
     """Lists names, and the nearest one to what was found."""
-    shown = ", ".join(list(known)[:SHOWN]) + (", …" if len(known) > SHOWN else "")
-    by_fold = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(found.strip().casefold(), list(by_fold), n=1)
+    shown = ", ".join(list(names)[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    by_fold = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(wanted.strip().casefold(), list(by_fold), n=1)
     return shown + (f"; did you mean {by_fold[near[0]]!r}?" if near else "")

@@ -70,15 +70,15 @@ def count_labels(lake: Lake, catalog: Catalog, app: str, night: date) -> LabelCo
     """Counts the labels of one application's night."""
     if app in catalog.broken:
         return LabelCounts()
-    found, checks = read_stored_labels(lake), LabelChecks(catalog)
+    stored, checks = read_stored_labels(lake), LabelChecks(catalog)
     uses, traces = Counter[str](), 0
-    for trace in lake.stream_night("traces", night, ("trace_id", set(found.by_trace))):
+    for trace in lake.stream_night("traces", night, ("trace_id", set(stored.by_trace))):
         if trace.app == app:
-            own = Counter(sort_labels(checks, trace, found.by_trace[trace.trace_id]))
+            own = Counter(sort_labels(checks, trace, stored.by_trace[trace.trace_id]))
             traces += bool(own["counted"])
             uses += own
-    known = checks.find_vocabulary(app) or {}
-    waiting = sum(label.dimension in known for label in found.waiting)
+    vocabulary = checks.find_vocabulary(app) or {}
+    waiting = sum(label.dimension in vocabulary for label in stored.waiting)
     return LabelCounts(uses.total(), **uses, traces=traces, waiting=waiting)
 
 

@@ -131,19 +131,19 @@ def sort_rows(
     A verdict of a judge or rule that the suite does not map is accepted: it becomes an error row,
     which is counted, since the judge was asked and gave no usable verdict.
     """
-    found = SortedRows([], [], 0, 0)
+    sorted_rows = SortedRows([], [], 0, 0)
     waiting = errors = 0
     for line, value in rows:
         traces = staged.get(privacy_filter.hash_identity(value.subject_id), ())
         problem = checks.find_problem(value, traces[-1]["app"] if traces else None)
         is_verdict = problem is not None and problem.code == "unmapped-verdict"
         if problem and not (is_verdict and isinstance(value, Label) and not is_from_people(value)):
-            found.refused.append(RefusedLine(line, problem.words))
+            sorted_rows.refused.append(RefusedLine(line, problem.words))
             continue
-        found.accepted.append(value)
+        sorted_rows.accepted.append(value)
         waiting += not traces
         errors += problem is not None
-    return found._replace(waiting=waiting, errors=errors)
+    return sorted_rows._replace(waiting=waiting, errors=errors)
 
 
 def hash_ids(privacy_filter: PrivacyFilter, values: Iterable[Label | GoldValue]) -> set[str]:

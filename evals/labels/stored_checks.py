@@ -56,9 +56,9 @@ def check_words(lake: Lake, catalog: Catalog, labels: list[Label]) -> Iterator[L
             counts[app, problem.words, is_harmless] += 1
         if not label.annotator.strip():
             counts[app or "unknown", "`annotator` is empty; expected who judged it", False] += 1
-    for (app, words, is_harmless), n in sorted(counts.items()):
+    for (app, message, is_harmless), n in sorted(counts.items()):
         state = "ok" if is_harmless else "warn"
-        yield LabelFinding(state, f"labels of {app}", f"{count_labels(n)} not used: {words}")
+        yield LabelFinding(state, f"labels of {app}", f"{count_labels(n)} not used: {message}")
 
 
 def check_waiting(lake: Lake, labels: list[Label], now: datetime) -> Iterator[LabelFinding]:
@@ -67,13 +67,13 @@ def check_waiting(lake: Lake, labels: list[Label], now: datetime) -> Iterator[La
     if not waiting:
         return
     arrived = read_times(lake)
-    known = [time for label in waiting if (time := arrived.get(label.id) or label.time)]
+    times = [time for label in waiting if (time := arrived.get(label.id) or label.time)]
     ids = list(dict.fromkeys(label.subject_id for label in waiting))
     shown = ", ".join(ids[:SHOWN]) + (", …" if len(ids) > SHOWN else "")
-    age = f", the oldest for {describe_age(min(known), now)}" if known else ""
-    words = f"{count_labels(len(waiting))} waiting for a trace that has not arrived{age}: {shown}"
+    age = f", the oldest for {describe_age(min(times), now)}" if times else ""
+    message = f"{count_labels(len(waiting))} waiting for a trace that has not arrived{age}: {shown}"
     hint = "import its export, or mend `trace_id` in the labels file"
-    yield LabelFinding("warn", "labels that wait", f"{words}; {hint}")
+    yield LabelFinding("warn", "labels that wait", f"{message}; {hint}")
 
 
 def read_times(lake: Lake) -> Mapping[str, datetime]:
@@ -100,8 +100,8 @@ def check_refused(lake: Lake) -> Iterator[LabelFinding]:
             lines = ", ".join(map(str, arrival.refused[:SHOWN]))
             lines += ", …" if len(arrival.refused) > SHOWN else ""
             rows = "1 row" if len(arrival.refused) == 1 else f"{len(arrival.refused):,} rows"
-            words = f"{rows} refused (line {lines}); `andon labels import` shows why"
-            yield LabelFinding("warn", f"labels file {arrival.file}", words)
+            message = f"{rows} refused (line {lines}); `andon labels import` shows why"
+            yield LabelFinding("warn", f"labels file {arrival.file}", message)
 
 
 def count_labels(n: int) -> str:

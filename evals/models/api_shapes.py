@@ -63,9 +63,9 @@ class Shape:
         """Returns the messages, with the schema in the text where the server takes none."""
         if request.schema is None or self.pin.structured:
             return list(request.messages)
-        words = f"{SCHEMA_INSTRUCTION}\n{json.dumps(request.schema)}"
+        instruction = f"{SCHEMA_INSTRUCTION}\n{json.dumps(request.schema)}"
         first, *others = request.messages
-        return [{**first, "content": f"{first['content']}\n\n{words}"}, *others]
+        return [{**first, "content": f"{first['content']}\n\n{instruction}"}, *others]
 
     def parse_reply(self, request: Request, answer: Json) -> Reply:
         """Parses an answer into a reply.

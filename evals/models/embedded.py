@@ -32,12 +32,12 @@ def find_weights(pin: ModelPin) -> Path:
     """
     spec = importlib.util.find_spec(pin.package or "")
     folders = list(spec.submodule_search_locations or []) if spec else []
-    found = [path for folder in folders for path in Path(folder).rglob(pin.model)]
-    if not found:
+    paths = [path for folder in folders for path in Path(folder).rglob(pin.model)]
+    if not paths:
         raise Unavailable("no-model", f"{pin.name}: {pin.package} holds no file {pin.model}")
-    if hash_file(found[0]) != pin.sha256:
+    if hash_file(paths[0]) != pin.sha256:
         raise Unavailable("other-weights", f"{pin.name}: {pin.model} is not the pinned file")
-    return found[0]
+    return paths[0]
 
 
 @functools.lru_cache(maxsize=8)

@@ -41,8 +41,8 @@ class Expiry(NamedTuple):
         days = "1 day" if abs(self.days_left) == 1 else f"{abs(self.days_left)} days"
         when = f"ends in {days}" if self.days_left > 0 else f"ended {days} ago"
         when = when if self.days_left else "ends today"
-        says = "the catalog" if self.source == "catalog" else "the provider's model list"
-        return f"{self.model} {when}, on {self.on.isoformat()}, says {says}"
+        source = "the catalog" if self.source == "catalog" else "the provider's model list"
+        return f"{self.model} {when}, on {self.on.isoformat()}, says {source}"
 
 
 def find_expiry(pin: ModelPin, lists: Mapping[str, ModelList], today: date) -> Expiry | None:
@@ -101,11 +101,11 @@ async def refresh_model_list_daily(lake: Lake, client: Client, today: date) -> N
     """
     pin = client.pin
     own = pin.provider == "embedded" or pin.azure
-    known = read_model_lists(lake).get(provider_address(pin), ModelList())
-    if own or today in (known.read, known.tried):
+    stored = read_model_lists(lake).get(provider_address(pin), ModelList())
+    if own or today in (stored.read, stored.tried):
         return
     try:
         write_model_list(lake, pin, await client.list_expiries(), today)
     except ModelError:
-        failed = dataclasses.replace(known, tried=today)
+        failed = dataclasses.replace(stored, tried=today)
         replace_model_list(lake, provider_address(pin), failed)

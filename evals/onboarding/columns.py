@@ -83,7 +83,7 @@ def collect_columns(rows: Sequence[dict[str, Json]]) -> list[Column]:
     for row in rows:
         for path, value in flatten(row):
             values.setdefault(path, []).append(value)
-    return [Column(path, tuple(found), len(rows)) for path, found in values.items()]
+    return [Column(path, tuple(cells), len(rows)) for path, cells in values.items()]
 
 
 def flatten(row: dict[str, Json], prefix: str = "", depth: int = 1) -> Iterator[tuple[str, Json]]:

@@ -57,13 +57,13 @@ def is_clean(
     that matches a hint.
     """
     user_id = user.user_id if user else "\n"
-    words = list(list_words(values, user_id))
-    if user and any(user_id in word for word in words):
+    texts = list(list_words(values, user_id))
+    if user and any(user_id in word for word in texts):
         return False
     clean = build_redactor(kinds)
-    if any(clean(word) != word for word in words if len(word) <= SHORT_TEXT):
+    if any(clean(word) != word for word in texts if len(word) <= SHORT_TEXT):
         return False
-    rest = [word for word in words if len(word) > SHORT_TEXT]
+    rest = [word for word in texts if len(word) > SHORT_TEXT]
     hints = detectors.build_screen((*kinds, *detectors.SECRET_KINDS))
     return not hints.match_kinds("\n".join(rest)) or all(clean(word) == word for word in rest)
 

@@ -198,8 +198,8 @@ def has_any_value(path: Path, wanted: Mapping[str, Iterable[str]]) -> bool:
     import pyarrow.parquet as pq
 
     with name_damaged_file(path):
-        known = set(pq.read_schema(path).names)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
-    named = [name for name in wanted if name in known]
+        columns = set(pq.read_schema(path).names)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
+    named = [name for name in wanted if name in columns]
     table = read_table(path, named) if named else None
     sets = {name: pa.array(list(wanted[name]), pa.string()) for name in named}
     return any(

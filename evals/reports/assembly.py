@@ -89,11 +89,11 @@ def render_other_versions(
     from evals.reports.pages import night as page
 
     past = read_earlier_reports(lake, app, night) if len(versions) > 1 else []
-    for one in versions:
-        report = read_report(lake, night, app, one.version) if one.version != current else None
+    for other in versions:
+        report = read_report(lake, night, app, other.version) if other.version != current else None
         if report:
             html = page.render_night(report, history=past, versions=versions)
-            write_page(lake, night, app, one.version, html)
+            write_page(lake, night, app, other.version, html)
 
 
 def mark_reported(

@@ -136,9 +136,10 @@ def compare_settings(before: Report, after: Report) -> list[Setting]:
     return [one for one in pairs if one.before != one.after]
 
 
-def describe_setting(one: Setting) -> str:
+def describe_setting(setting: Setting) -> str:
     """Describes a changed setting: `gate.max_drop .25 → .5`, shares in percent."""
-    return f"{one.name} {show_value(one.name, one.before)} → {show_value(one.name, one.after)}"
+    before, after = (show_value(setting.name, value) for value in (setting.before, setting.after))
+    return f"{setting.name} {before} → {after}"
 
 
 SHARES = ("max_drop", "target", "max_quarantined", "max_attack_success")
@@ -169,8 +170,8 @@ def describe_evaluators(before: Report, after: Report) -> Iterator[str]:
             yield f"{name}: the evaluator changed, {was} → {row.evaluator_version}"
     yield from (f"{d} ({e}) is gone" for d, e in old if (d, e) not in new)
     names = [{r.slice for r in one[results.SECTION]} - {"all"} for one in (before, after)]
-    for words, slices in (("is new", names[1] - names[0]), ("is gone", names[0] - names[1])):
-        yield from (f"slice {one} {words}" for one in sorted(slices))
+    for change, slices in (("is new", names[1] - names[0]), ("is gone", names[0] - names[1])):
+        yield from (f"slice {one} {change}" for one in sorted(slices))
 
 
 COUNTS = ("passed", "failed", "errored", "skipped")

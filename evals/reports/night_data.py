@@ -189,10 +189,10 @@ def count_redacted(stored: Redactions) -> Redacted:
 
 def count_by_file(lake: Lake, stored: Mapping[str, FileAccount]) -> tuple[FileCount, ...]:
     """Returns the account of each inbox file of a night, under its name in the inbox."""
-    known = {row.sha256[:16]: row for row in read_inbox_files(lake).values()} if stored else {}
+    files = {row.sha256[:16]: row for row in read_inbox_files(lake).values()} if stored else {}
     return tuple(
         FileCount(
-            file=(known[sha].place or known[sha].name) if sha in known else "unknown",
+            file=(files[sha].place or files[sha].name) if sha in files else "unknown",
             sha=sha,
             read=counts["read"],
             accepted=counts["accepted"],
@@ -219,7 +219,7 @@ def find_baseline_versions(lake: Lake, app: App, night: date) -> Versions:
 
 def list_answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluator]) -> list[Row]:
     """Returns which models answered for a night's scores, whichever night paid for them."""
-    found: list[Row] = []
+    models: list[Row] = []
     for judge in evaluators:
         name = f"{judge.name}@{judge.app}@{judge.version}.parquet"
         scores = lake.locate_partition("scores", night) / name
@@ -231,8 +231,8 @@ def list_answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluato
             read_parquet_files(db, [scores]).create_view("scores")
             rows = db.sql(ANSWERED_BY).fetchall()
         shape = ("model", "fingerprint", "n")
-        found += [{"evaluator": judge.name} | dict(zip(shape, row, strict=True)) for row in rows]
-    return found
+        models += [{"evaluator": judge.name} | dict(zip(shape, row, strict=True)) for row in rows]
+    return models
 
 
 def sum_paid(lake: Lake, night: date, app: str, evaluators: Sequence[Evaluator]) -> Paid:

@@ -52,10 +52,10 @@ def list_versions(
     if new and new.version not in times:
         stored.append(new)
         times[new.version] = written_at
-    found: list[NightVersion] = []
+    versions: list[NightVersion] = []
     for number, report in enumerate(stored):
         before = stored[number - 1] if number else None
         moved = tuple(list_differences(before, report)) if before else ()
         name = before.version if before else ""
-        found.append(NightVersion(report.version, name, times[report.version], moved))
-    return found
+        versions.append(NightVersion(report.version, name, times[report.version], moved))
+    return versions

@@ -192,7 +192,7 @@ def derive_judge_scores(
 def build_canary_rows(lake: Lake, work: Worklist, call_result: CallsResult) -> list[CanaryRow]:
     """Builds the rows of a judge's verdicts on answers with an attack."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
-    keys = {key for asked in work.canaries for key in asked.keys}
+    keys = {key for canary in work.canaries for key in canary.keys}
     results: dict[str, Result] = dict.fromkeys(keys, call_result.rest or Skip("budget"))
     results |= dict.fromkeys(keys & call_result.awaited, Skip("awaited"))
     with ledger.open_index(lake, evaluator.answer_version or "", keys) as paid:
@@ -201,11 +201,11 @@ def build_canary_rows(lake: Lake, work: Worklist, call_result: CallsResult) -> l
         canaries.build_row(
             work.night,
             evaluator,
-            asked.canary,
-            results[asked.clean_key],
-            results[asked.attacked_key],
-        )._replace(clean_key=asked.clean_key, attacked_key=asked.attacked_key)
-        for asked in work.canaries
+            canary.canary,
+            results[canary.clean_key],
+            results[canary.attacked_key],
+        )._replace(clean_key=canary.clean_key, attacked_key=canary.attacked_key)
+        for canary in work.canaries
     ]
 
 

@@ -102,9 +102,9 @@ def find_session(api: Api, project: str) -> str:
 
 def count_runs(api: Api, query: Object) -> int | None:
     """Returns how many runs the API counts; None where its server does not count them."""
-    asked = {key: query[key] for key in ("session", "filter")}
+    selection = {key: query[key] for key in ("session", "filter")}
     try:
-        stats = api.post("/api/v1/runs/stats", asked)
+        stats = api.post("/api/v1/runs/stats", selection)
     except Refused:
         return None
     count = stats.get("run_count") if type(stats) is dict else None

@@ -362,17 +362,17 @@ def group_rows(rows: Iterable[Row]) -> dict[str, Subject]:
     subjects: dict[str, Subject] = {}
     for row in rows:
         row_digest = digest(row.body, 16)
-        known = subjects.get(row.subject)
-        if known is None:
+        subject = subjects.get(row.subject)
+        if subject is None:
             new = Subject(row.subject, row.trace, row.ts, row.whole, 1, row_digest)
         else:
             new = Subject(
                 row.subject,
                 row.trace,
-                min(known.first, row.ts),
-                known.begins or row.whole,
-                known.rows + 1,
-                f"{int(known.digest, 16) ^ int(row_digest, 16):016x}",
+                min(subject.first, row.ts),
+                subject.begins or row.whole,
+                subject.rows + 1,
+                f"{int(subject.digest, 16) ^ int(row_digest, 16):016x}",
             )
         subjects[row.subject] = new
     return subjects

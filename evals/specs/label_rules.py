@@ -87,5 +87,5 @@ def refuse_contradiction(mapping: Mapping[str, str]) -> None:
     for key, meaning in mapping.items():
         other = seen.setdefault(fold_word(key), key)
         if mapping[other] != meaning:
-            words = "are one word, since case and spaces around it do not count; keep one"
-            raise ValueError(f"{other!r} and {key!r} {words}")
+            problem = "are one word, since case and spaces around it do not count; keep one"
+            raise ValueError(f"{other!r} and {key!r} {problem}")

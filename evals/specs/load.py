@@ -149,10 +149,10 @@ class Reader:
         self, folder: str, kind: type[S], key: str, covers: Callable[[Json], list[str] | None]
     ) -> dict[str, S]:
         """Reads a folder of files, each for some applications or for all."""
-        found, broken = read_folder(self.root / folder, kind, key)
+        specs, broken = read_folder(self.root / folder, kind, key)
         for one in broken:
             self.report(covers(one.raw), *one.messages)
-        return found
+        return specs
 
     def read_models(self) -> dict[str, ModelPin]:
         """Reads the pins of `models.yaml`."""
@@ -160,7 +160,7 @@ class Reader:
         expected = "a pin's keys, such as `model`"
         self.unread_models: set[str] | None = set()
         try:
-            found, broken = read_named(path, ModelPin, expected)
+            models, broken = read_named(path, ModelPin, expected)
         except CatalogError as error:
             self.unread_models = None
             self.report(self.apps_of_judge(), *error.messages)
@@ -168,17 +168,17 @@ class Reader:
         for one in broken:
             self.unread_models.add(one.name)
             self.report(self.apps_of_model(one.name), *one.messages)
-        return found
+        return models
 
     def read_sources(self) -> dict[str, Source]:
         """Reads the sources of `sources.yaml`."""
-        found: dict[str, Source] = {}
+        sources: dict[str, Source] = {}
         with self.reporting(None):
             path = self.root / "sources.yaml"
-            found, broken = read_named(path, Source, "a source's keys, such as `kind`")
+            sources, broken = read_named(path, Source, "a source's keys, such as `kind`")
             for one in broken:
                 self.report(pulled_apps(one.raw), *one.messages)
-        return found
+        return sources
 
     def read_slices(self) -> tuple[Slice, ...]:
         """Reads the slices of `slices.yaml`, in its order."""
@@ -224,8 +224,8 @@ class Reader:
         for path in sorted(self.root.rglob("*.yml")):
             folder = path.parent.relative_to(self.root).as_posix()
             if folder in {".", *folders}:
-                words = f"only files that end in .yaml are read; rename it to {path.stem}.yaml"
-                self.report((path.stem,) if folder == "apps" else None, describe(path, (), words))
+                problem = f"only files that end in .yaml are read; rename it to {path.stem}.yaml"
+                self.report((path.stem,) if folder == "apps" else None, describe(path, (), problem))
 
     def check_repeats(self) -> None:
         """Checks that no two dimensions of a suite and no two slices of a trace have one name."""
@@ -247,21 +247,21 @@ class Reader:
 
     def check_apps(self) -> None:
         """Checks that every suite an application names is declared."""
-        known = {*self.suites, *(one.name for one in self.broken_suites)}
+        names = {*self.suites, *(one.name for one in self.broken_suites)}
         for name, app in self.apps.items():
-            if app.suite and app.suite not in known:
+            if app.suite and app.suite not in names:
                 path = self.root / "apps" / f"{name}.yaml"
                 self.report((name,), describe(path, ("suite",), f"no suite {app.suite!r}"))
 
     def check_suites(self) -> None:
         """Checks that every judge and gold set a suite names exists."""
-        known = {*self.judges, *(one.name for one in self.broken_judges)}
+        names = {*self.judges, *(one.name for one in self.broken_judges)}
         for name, suite in self.suites.items():
             path = self.root / "suites" / f"{name}.yaml"
             for index, dimension in enumerate(suite.dimensions):
                 check = dimension.check
                 judge = check.name_of("judge") if check else None
-                if judge and judge not in known:
+                if judge and judge not in names:
                     at = ("dimensions", index, "check", "judge")
                     where = describe(path, at, f"no judge {judge!r}")
                     self.report(self.apps_of_suite(name), where)
@@ -280,33 +280,33 @@ class Reader:
             apps = self.apps_of_judge(name)
             if pin is None:
                 if self.unread_models is not None and judge.model not in self.unread_models:
-                    words = f"no model {judge.model!r} in models.yaml"
-                    self.report(apps, describe(path, ("model",), words))
+                    problem = f"no model {judge.model!r} in models.yaml"
+                    self.report(apps, describe(path, ("model",), problem))
                 continue
             if judge.via == "batch" and pin.batches is None:
-                words = (
+                problem = (
                     f"{judge.model!r} takes no batches; give its pin `batch: {{}}`, or use `live`"
                 )
-                self.report(apps, describe(path, ("via",), words))
+                self.report(apps, describe(path, ("via",), problem))
             if judge.mode == "logprobs" and is_reasoning(pin):
-                words = (
+                problem = (
                     f"{judge.model} thinks before it answers, and has no P(yes) of its first word"
                 )
-                self.report(apps, describe(path, ("mode",), f"{words}; use `mode: schema`"))
+                self.report(apps, describe(path, ("mode",), f"{problem}; use `mode: schema`"))
 
     def check_expectations(self) -> None:
         """Checks that a check at ingest that is not shipped declares `expect` and `reason`."""
-        known = {check.check for check in shipped_expectations()}
+        names = {check.check for check in shipped_expectations()}
         for name, suite in self.validation.items():
             for index, check in enumerate(suite.expectations):
-                if check.check not in known and not (check.expect and check.reason):
+                if check.check not in names and not (check.expect and check.reason):
                     path = self.root / "validation" / f"{name}.yaml"
-                    words = (
+                    problem = (
                         f"no shipped check {check.check!r}; a new one needs `expect` and `reason`"
                     )
                     at = ("expectations", index, "check")
-                    self.report(check.apps or None, describe(path, at, words))
-                known.add(check.check)
+                    self.report(check.apps or None, describe(path, at, problem))
+                names.add(check.check)
 
 
 def resolve_inbox(path: Path, inbox: str) -> Path | str:

@@ -115,8 +115,8 @@ class Mapping(Spec):
         """Refuses a field that no trace has."""
         for target in targets:
             whole, dot, name = target.partition(".")
-            known = target in MAPPED or target in SPAN_FIELDS
-            if not known and not (dot and name and whole in KEYED):
+            is_field = target in MAPPED or target in SPAN_FIELDS
+            if not is_field and not (dot and name and whole in KEYED):
                 raise ValueError(
                     f"a trace has no {target!r}{suggest(target, MAPPED)}; expected one of "
                     f"{', '.join(MAPPED)}, or {', '.join(f'{field}.NAME' for field in KEYED)}"
@@ -143,14 +143,14 @@ def list_zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, names: Iterable[str]) -> str:
     """Returns `; did you mean …?` with the nearest known name; empty if none is near."""
-    near = find_nearest(name, known)
+    near = find_nearest(name, names)
     return f"; did you mean {near!r}?" if near else ""
 
 
-def find_nearest(name: str, known: Iterable[str]) -> str | None:
+def find_nearest(name: str, names: Iterable[str]) -> str | None:
     """Finds the most similar of some names, whatever their case; None where none is near."""
-    by_word = {word.casefold().strip(): word for word in reversed(list(known))}
+    by_word = {word.casefold().strip(): word for word in reversed(list(names))}
     near = difflib.get_close_matches(name.casefold().strip(), by_word, n=1)
     return by_word[near[0]] if near else None

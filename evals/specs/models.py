@@ -148,8 +148,8 @@ class ModelPin(Spec):
 
     def price_on(self, night: date) -> Price | None:
         """Returns the price in force that night, or None where the catalog declares none."""
-        known = [price for price in self.prices if price.since <= night]
-        return max(known, key=lambda price: price.since) if known else None
+        begun = [price for price in self.prices if price.since <= night]
+        return max(begun, key=lambda price: price.since) if begun else None
 
     def served_as(self, now: ModelPin | None) -> ModelPin:
         """Returns the pin with the catalog's present address and prices, if it is the same model.

@@ -116,8 +116,8 @@ def classify(pin: ModelPin) -> Promise:
 def strip_prefix(model: str) -> str:
     """Removes a router's or a cloud's prefix before a known family's name."""
     name = re.sub(r"^([a-z-]+\.)?anthropic\.", "", model.rpartition("/")[2])
-    known = any(re.match(family, name) for family, _ in FAMILIES)
-    return name if known else model
+    is_family = any(re.match(family, name) for family, _ in FAMILIES)
+    return name if is_family else model
 
 
 def classify_commit(revision: str) -> Promise:

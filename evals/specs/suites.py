@@ -33,8 +33,8 @@ class Check(Spec):
         keys = [key for key in value if key not in ("params", "gold")]
         named = [key for key in keys if value[key] is not None]
         if len(named) != 1:
-            found = f"found {', '.join(map(str, keys))}" if keys else "found none"
-            raise ValueError(f"expected one evaluator, such as `assertion: contains`; {found}")
+            names = f"found {', '.join(map(str, keys))}" if keys else "found none"
+            raise ValueError(f"expected one evaluator, such as `assertion: contains`; {names}")
         rest = {key: value[key] for key in ("params", "gold") if key in value}
         return {"kind": named[0], "name": value[named[0]], **rest}
 

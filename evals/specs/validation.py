@@ -77,8 +77,8 @@ class Expectation(Spec):
     def check_names(self) -> Expectation:
         """Refuses a class, a column, a variable or a pattern that does not exist or compile."""
         if self.expect and self.expect not in ROW_EXPECTATIONS:
-            known = ", ".join(ROW_EXPECTATIONS)
-            raise ValueError(f"no expectation {self.expect!r} that reports rows; known: {known}")
+            names = ", ".join(ROW_EXPECTATIONS)
+            raise ValueError(f"no expectation {self.expect!r} that reports rows; known: {names}")
         if self.over == "sources" and self.severity == "critical":
             raise ValueError("only rows can be refused; checks of sources are warnings")
         columns = ROW_COLUMNS if self.over == "rows" else SOURCE_COLUMNS

@@ -121,8 +121,8 @@ def parse(kind: type[S], path: Path, value: object, at: At = ()) -> S:
         for detail in error.errors():
             location = (*at, *detail["loc"])
             line = line_of(path, location)
-            words = find_unquoted(path, location) or detail["msg"].removeprefix("Value error, ")
-            messages.setdefault(line, describe(path, location, words))
+            problem = find_unquoted(path, location) or detail["msg"].removeprefix("Value error, ")
+            messages.setdefault(line, describe(path, location, problem))
         raise CatalogError(*messages.values()) from error
 
 
@@ -140,8 +140,8 @@ def read_folder(folder: Path, kind: type[S], key: str) -> tuple[dict[str, S], li
             continue
         name = getattr(spec, key)
         if name in specs:
-            words = describe(path, (key,), f"{name!r} is declared twice")
-            broken.append(BrokenFile(name, raw, (words,)))
+            problem = describe(path, (key,), f"{name!r} is declared twice")
+            broken.append(BrokenFile(name, raw, (problem,)))
         specs[name] = spec
     twice = {one.name for one in broken}
     return {name: spec for name, spec in specs.items() if name not in twice}, broken

@@ -40,8 +40,8 @@ class StrictLoader(yaml.SafeLoader):
         seen: dict[tuple[str, str], yaml.ScalarNode] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                words = 'a list or a mapping is no key; quote it, such as "[]"'
-                raise KeyProblem(problem=words, problem_mark=key.start_mark)
+                problem = 'a list or a mapping is no key; quote it, such as "[]"'
+                raise KeyProblem(problem=problem, problem_mark=key.start_mark)
             if key.tag == MERGE:
                 continue
             first = seen.setdefault((key.tag, str(read_scalar(key))), key)
@@ -93,5 +93,5 @@ def is_key(node: yaml.Node, key: int | str) -> bool:
 def describe_key(node: yaml.ScalarNode) -> str:
     """Describes a key that should be a text and is not: how YAML reads it, and what to do."""
     value = read_scalar(node)
-    kind = next((words for kind, words in READ_AS.items() if isinstance(value, kind)), "no text")
+    kind = next((name for kind, name in READ_AS.items() if isinstance(value, kind)), "no text")
     return f'YAML reads the key `{node.value}` as {kind}; quote it: "{node.value}"'

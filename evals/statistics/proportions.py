@@ -115,9 +115,9 @@ def weigh_proportion(
 
 def pool_proportions(parts: Sequence[Proportion]) -> Proportion:
     """Independent samples as one, each with the weight of its rows: their variances add up."""
-    known = [part for part in parts if part.n]
-    n = sum(part.n for part in known)
+    counted = [part for part in parts if part.n]
+    n = sum(part.n for part in counted)
     if not n:
         return Proportion(0, 0)
-    spread = math.fsum(part.n**2 / part.size for part in known)
-    return Proportion(math.fsum(part.passed for part in known), n, n**2 / spread)
+    spread = math.fsum(part.n**2 / part.size for part in counted)
+    return Proportion(math.fsum(part.passed for part in counted), n, n**2 / spread)

@@ -105,8 +105,8 @@ def admit_stale(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> None:
                 digests[day] = write_outcomes(lake, catalog, night, checked[day], own)
             redated_traces.record_redated(lake, list(digests))
             for day, rows in digests.items():
-                known = read_state(lake, day)
-                changed = known.seen is not None and known.rows != rows
+                state = read_state(lake, day)
+                changed = state.seen is not None and state.rows != rows
                 changes: NightChanges = {
                     "admitted": basis[day],
                     "staged": staged[day],
@@ -272,11 +272,11 @@ def exclude_redated(
     lake: Lake, catalog: Catalog, night: StagedNight, apps: Sequence[CheckedNight]
 ) -> list[CheckedNight]:
     """Excludes traces that are re-dated to another night, and records which of them are valid."""
-    known = redated_traces.read_redated(lake, night.date)
-    left = {app: traces for app, traces in known.items() if app in catalog.broken}
+    by_app = redated_traces.read_redated(lake, night.date)
+    left = {app: traces for app, traces in by_app.items() if app in catalog.broken}
     remaining: list[CheckedNight] = []
     for checked in apps:
-        own = {} if checked.refused else known.get(checked.app, {})
+        own = {} if checked.refused else by_app.get(checked.app, {})
         outcomes, left[checked.app] = redated_traces.exclude_redated(
             night.files, checked.rows, checked.outcomes, own
         )

@@ -236,9 +236,9 @@ def list_refused(overlay: Lake, sha: str) -> list[RefusedRows]:
     for group in group_refused(overlay):
         if group.file_sha == sha:
             rows = RefusedRows(group.code, group.rows, group.line, group.reason)
-            if known := reasons.get(group.code):
-                first = min(known, rows, key=lambda one: one.line)
-                rows = first._replace(rows=known.rows + rows.rows)
+            if first_rows := reasons.get(group.code):
+                first = min(first_rows, rows, key=lambda one: one.line)
+                rows = first._replace(rows=first_rows.rows + rows.rows)
             reasons[group.code] = rows
     return sorted(reasons.values(), key=lambda rows: (-rows.rows, rows.line))
 

@@ -68,11 +68,11 @@ def replay_quarantine(
 
     Rows that a check refused are not read again: their nights are validated again.
     """
-    known = {row.sha256[:16]: row for row in read_inbox_files(lake).values()}
+    files_by_sha = {row.sha256[:16]: row for row in read_inbox_files(lake).values()}
     by_file: dict[str, list[Refusal]] = defaultdict(list)
     for row in read_refusals(lake):
         wanted = (file is None or row.source_file == file) and (code is None or row.code == code)
-        if wanted and row.source_line and row.file_sha in known:
+        if wanted and row.source_line and row.file_sha in files_by_sha:
             by_file[row.file_sha].append(row)
     validated = {row.night for rows in by_file.values() for row in rows if row.night}
     admission.admit_nights(
@@ -83,8 +83,8 @@ def replay_quarantine(
     for sha, rows in sorted(by_file.items()):
         refused = [still[build_row_key(row)] for row in rows if build_row_key(row) in still]
         passed = [row for row in rows if build_row_key(row) not in still]
-        read_anew = list(reread_rows(lake, catalog, known[sha], refused)) if refused else []
-        staged = stage_rows(lake, catalog, known[sha], read_anew)
+        read_anew = list(reread_rows(lake, catalog, files_by_sha[sha], refused)) if refused else []
+        staged = stage_rows(lake, catalog, files_by_sha[sha], read_anew)
         results.append(
             staged._replace(
                 tried=len(rows),

@@ -96,7 +96,7 @@ def exclude_redated(
     files: Sequence[StagedFile],
     rows: pandas.DataFrame,
     outcomes: RowOutcomes,
-    known: Mapping[str, RedatedTrace],
+    redated_traces: Mapping[str, RedatedTrace],
 ) -> tuple[RowOutcomes, dict[str, RedatedTrace]]:
     """Excludes a night's traces that are re-dated; returns the new outcomes and those that left.
 
@@ -104,14 +104,14 @@ def exclude_redated(
         files: the night's staged files.
         rows: one application's rows.
         outcomes: what became of them within their night.
-        known: the application's re-dated traces; rows of files later than theirs stay.
+        redated_traces: the application's re-dated traces; rows of files later than theirs stay.
     """
-    if not known or rows.empty:
+    if not redated_traces or rows.empty:
         return outcomes, {}
     changed, corrected = [*outcomes.outcomes], [*outcomes.corrected]
     left: dict[str, RedatedTrace] = {}
-    for position, name, row in select_rows(files, rows, known):
-        redated = known[name]
+    for position, name, row in select_rows(files, rows, redated_traces):
+        redated = redated_traces[name]
         if changed[position] != ACCEPTED or row.order > redated.row.order:
             continue
         conflict = redated.conflict and row.order == redated.row.order
@@ -141,14 +141,14 @@ def record_redated(lake: Lake, admitted: Collection[date]) -> None:
     nights, wanted = find_shared_ids(lake, admitted)
     rows = find_rows(lake, nights, wanted)
     for night in select_near(nights, admitted, MAX_DISTANCE):
-        known = {
+        recorded = {
             app: {name: left for name, left in own.items() if (app, name) not in rows}
             for app, own in read_redated(lake, night).items()
         }
         for (app, name), places in rows.items():
             if left := find_redated(night, places):
-                known.setdefault(app, {})[name] = left
-        write_redated(lake, night, known)
+                recorded.setdefault(app, {})[name] = left
+        write_redated(lake, night, recorded)
 
 
 def find_redated(night: date, places: RowsByNight) -> RedatedTrace | None:
@@ -215,8 +215,8 @@ def find_rows(
         for night, app, name, row in read_rows(lake, nights, db, "traces"):
             valid[app, name][night] = row
         for _, app, name, row in read_rows(lake, nights, db, "staged"):
-            known = last.setdefault((app, name, row.content), row)
-            last[app, name, row.content] = max(known, row, key=lambda other: other.rank)
+            earlier = last.setdefault((app, name, row.content), row)
+            last[app, name, row.content] = max(earlier, row, key=lambda other: other.rank)
     return {
         (app, name): {
             night: max(row, last.get((app, name, row.content), row), key=lambda other: other.rank)

@@ -42,8 +42,8 @@ def find_copies(rows: pandas.DataFrame) -> pandas.Series[bool]:
     folded = rows["folded"] != ""
     if not find_shared_ids(rows).any():
         return folded
-    known = rows["trace_id"].notna() & (rows["content_hash"].fillna("") != "")
-    return (rows.duplicated(["trace_id", "content_hash"]) & known) | folded
+    is_named = rows["trace_id"].notna() & (rows["content_hash"].fillna("") != "")
+    return (rows.duplicated(["trace_id", "content_hash"]) & is_named) | folded
 
 
 def find_shared_ids(rows: pandas.DataFrame) -> pandas.Series[bool]:

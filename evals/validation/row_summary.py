@@ -123,20 +123,22 @@ def merge_groups(groups: Iterable[RefusedGroup]) -> list[RefusedRows]:
     for group in groups:
         key = group.source_file, group.code
         rows = RefusedRows(group.rows, group.code, group.source_file, group.line, group.reason)
-        if known := merged.get(key):
-            rows = min(known, rows, key=lambda one: one.line)._replace(rows=known.rows + rows.rows)
+        if group_rows := merged.get(key):
+            rows = min(group_rows, rows, key=lambda one: one.line)._replace(
+                rows=group_rows.rows + rows.rows
+            )
         merged[key] = rows
     return sorted(merged.values(), key=lambda rows: (-rows.rows, rows.file, rows.code))
 
 
 def list_unread(files: Iterable[InboxFile]) -> list[UnreadRows]:
     """Lists the fields of some files that could not be read in some rows, the worst first."""
-    found: list[UnreadRows] = []
+    unread: list[UnreadRows] = []
     for file in files:
         for field, note in file.unread.items():
             own = UnreadRows(note["rows"], field, file.name, note["line"], note["example"])
-            found.append(own)
-    return sorted(found, key=lambda one: (-one.rows, one.file, one.field))
+            unread.append(own)
+    return sorted(unread, key=lambda one: (-one.rows, one.file, one.field))
 
 
 def find_undeclared(catalog: Catalog, apps: Counter[str]) -> list[UndeclaredApp]:

@@ -55,14 +55,14 @@ def compare_volumes(
     comparisons: list[SourceComparison] = []
     for name, source in sorted(own.items()):
         past = [night[name] for night in recent if name in night]
-        known = len(past) >= MIN_NIGHTS
+        is_comparable = len(past) >= MIN_NIGHTS
         rises = {
             field: share - median(night.get("nulls", {}).get(field, 1.0) for night in past)
             for field, share in source.get("nulls", {}).items()
-            if known
+            if is_comparable
         }
         worst = max(sorted(rises), key=lambda field: rises[field], default=None)
-        usual = median(night["rows"] for night in past) if known else 0
+        usual = median(night["rows"] for night in past) if is_comparable else 0
         ratio = source["rows"] / usual if usual and name == ALL else None
         comparisons.append(
             {

@@ -43,12 +43,12 @@ class Canary(NamedTuple):
 
 def list_attacks(catalog: Catalog) -> tuple[Attack, ...]:
     """Lists every attack: the shipped ones, then the team's own, which need other names."""
-    known = {attack.attack for attack in load_shipped_attacks()}
+    names = {attack.attack for attack in load_shipped_attacks()}
     for attack in catalog.attacks.attacks:
-        if attack.attack in known:
+        if attack.attack in names:
             path = catalog.root / "attacks.yaml"
             raise CatalogError(f"{path}: attacks: {attack.attack!r} is taken; name it otherwise")
-        known.add(attack.attack)
+        names.add(attack.attack)
     return (*load_shipped_attacks(), *catalog.attacks.attacks)
 
 
@@ -62,12 +62,12 @@ def load_shipped_attacks() -> tuple[Attack, ...]:
 def choose_attacks(catalog: Catalog) -> list[Attack]:
     """Chooses the first attacks of each family, as many as a night asks."""
     attacks, counts = list_attacks(catalog), Counter[str]()
-    known = dict.fromkeys(attack.family for attack in attacks)
-    families = catalog.attacks.families or tuple(known)
-    if unknown := [name for name in families if name not in known]:
+    own = dict.fromkeys(attack.family for attack in attacks)
+    families = catalog.attacks.families or tuple(own)
+    if unknown := [name for name in families if name not in own]:
         path = catalog.root / "attacks.yaml"
-        words = f"there is no {unknown[0]!r}; there are {', '.join(known)}"
-        raise CatalogError(f"{path}: families: {words}")
+        problem = f"there is no {unknown[0]!r}; there are {', '.join(own)}"
+        raise CatalogError(f"{path}: families: {problem}")
     chosen: list[Attack] = []
     for attack in attacks:
         if attack.family in families and counts[attack.family] < catalog.attacks.each:

@@ -283,14 +283,22 @@ def build_worklist(
     if not evaluator.asks_model:
         return Worklist(evaluator, night.night, len(places), sample, current, (), contents)
     attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
-    asked = add_canaries(references, evaluator, attacks, contents)
-    content_keys = [key for canary in asked for key in canary.keys]
+    asked_canaries = add_canaries(references, evaluator, attacks, contents)
+    content_keys = [key for canary in asked_canaries for key in canary.keys]
     content_keys += [s.key for name, s in sample.items() if name not in current | skipped]
     evaluated = [s.key for s in sample.values() if not s.is_skipped]
     content_keys += list_repeats(contents, evaluated, repeats)
     wanted = tuple(list_unpaid(lake, evaluator, content_keys))
     return Worklist(
-        evaluator, night.night, len(places), sample, current, wanted, contents, asked, files
+        evaluator,
+        night.night,
+        len(places),
+        sample,
+        current,
+        wanted,
+        contents,
+        asked_canaries,
+        files,
     )
 
 
@@ -331,14 +339,14 @@ def add_canaries(
     contents: ContentFile,
 ) -> tuple[AskedCanary, ...]:
     """Adds the two contents of each canary, and returns the canaries with their keys."""
-    asked: list[AskedCanary] = []
+    asked_canaries: list[AskedCanary] = []
     for canary in added:
         gold = references.gold_for(evaluator, canary.carrier)
         both = [content_of(evaluator, trace, gold) for trace in (canary.carrier, canary.trace)]
         for data in both:
             contents.add(hash_content(data), data)
-        asked.append(AskedCanary(canary, *map(hash_content, both)))
-    return tuple(asked)
+        asked_canaries.append(AskedCanary(canary, *map(hash_content, both)))
+    return tuple(asked_canaries)
 
 
 def read_current_keys(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, str]:

@@ -216,8 +216,8 @@ def describe_unanswered(report: Report) -> Iterator[str]:
     ended = report[requests.SECTION]
     if ended.unanswered:
         share = phrases.format_percent(ended.share, ended.low, ended.high)
-        each = ", ".join(f"{row.status} {row.n:,}" for row in ended.by_status)
-        yield f"{ended.unanswered:,} of {ended.n:,} requests not answered ({share}): {each}"
+        counts = ", ".join(f"{row.status} {row.n:,}" for row in ended.by_status)
+        yield f"{ended.unanswered:,} of {ended.n:,} requests not answered ({share}): {counts}"
 
 
 def describe_agreement(report: Report) -> Iterator[str]:

@@ -74,8 +74,8 @@ def describe_home(home: Path) -> Finding:
     """Describes the data folder; a missing one is no error before the first run."""
     if home.is_dir():
         if home.stat().st_mode & 0o077:
-            words = f"other users of this machine can look into {home}; run `chmod 700 {home}`"
-            return Finding("warn", "home", words)
+            problem = f"other users of this machine can look into {home}; run `chmod 700 {home}`"
+            return Finding("warn", "home", problem)
         return Finding("ok", "home", str(home))
     return Finding("warn", "home", f"{home} does not exist yet; `andon nightly` makes it")
 

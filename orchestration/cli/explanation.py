@@ -88,13 +88,13 @@ def describe_outcome(file: FileExplanation) -> Iterator[str]:
             f"  would keep {count_of(file.traces, 'trace')} and {count_of(file.labels, 'label')}, "
             f"refuse {count_rows(refused)}"
         )
-    for count, words in (
+    for count, outcome in (
         (file.duplicates, "repeat or complete another trace"),
         (file.waiting, "would wait: their night has not begun, or their catalog is broken"),
         (file.left_out, "would be left out by `where` of a mapping"),
     ):
         if count:
-            yield f"  {count_rows(count)} {words}"
+            yield f"  {count_rows(count)} {outcome}"
     if file.skipped:
         yield f"  would skip {list_counts(file.skipped)}: no answers to judge"
     for reason in file.refused:

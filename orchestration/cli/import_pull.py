@@ -175,15 +175,15 @@ def import_places(
     before, now = read_inbox_files(lake), datetime.now(UTC)
     outcome = ImportOutcome([], [])
     for path in (file for place in places for file in list_files(lake, place)):
-        known = before.get(file_sha(path))
+        imported = before.get(file_sha(path))
         try:
-            row = known or staging.import_file(
+            row = imported or staging.import_file(
                 lake, catalog, path, assume_date=assume_date, app=app, now=now
             )
         except MissingColumnsError as error:
             outcome.failures.append(str(error))
         else:
-            outcome.files.append(ImportedFile(row, known is not None))
+            outcome.files.append(ImportedFile(row, imported is not None))
     return outcome
 
 

@@ -73,7 +73,7 @@ def describe_counts(row: AppLabels) -> str:
         "with a word the suite does not map": counts.unmapped,
         "on a dimension the suite does not have": counts.unknown_dimension,
     }
-    others = "".join(f"; {n:,} {words}" for words, n in reasons.items() if n)
+    others = "".join(f"; {n:,} {reason}" for reason, n in reasons.items() if n)
     return f"{row.app}: {counts.counted:,} labels count, of {counts.traces:,} traces{others}"
 
 
@@ -133,7 +133,7 @@ def describe_import(done: LabelImport) -> str:
         "left out without a verdict": done.blank,
         "refused": len(done.refused),
     }
-    others = "".join(f", {n:,} {words}" for words, n in parts.items() if n)
+    others = "".join(f", {n:,} {part}" for part, n in parts.items() if n)
     labels = "1 label" if done.added == 1 else f"{done.added:,} labels"
     return f"{labels} added{others}; `andon nightly` reports them"
 

@@ -35,19 +35,19 @@ def check_app(settings: Settings, lake: Lake, app: str | None) -> None:
     from evals.specs import CatalogError
     from evals.storage.report_files import list_reports
 
-    known = {version.app for version in list_reports(lake)}
-    if app is None or app in known:
+    names = {version.app for version in list_reports(lake)}
+    if app is None or app in names:
         return
     with contextlib.suppress(CatalogError):  # reports can be read beside a broken catalog
         catalog = settings.load_catalog()
-        known |= {*catalog.apps, *catalog.broken}
-    if app not in known:
-        fail(USAGE, f"no application {app!r}; {suggest_name(app, known)}")
+        names |= {*catalog.apps, *catalog.broken}
+    if app not in names:
+        fail(USAGE, f"no application {app!r}; {suggest_name(app, names)}")
 
 
-def suggest_name(name: str, known: Iterable[str]) -> str:
+def suggest_name(name: str, names: Iterable[str]) -> str:
     """Suggests the names most similar to an unknown one, or else lists all names."""
-    names = sorted(known)
+    names = sorted(names)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(near)}?"

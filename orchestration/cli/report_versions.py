@@ -26,16 +26,16 @@ def compare_versions(lake: Lake, night: date, app: str) -> list[VersionStep]:
     """Compares each version of a night's report with the next, oldest first."""
     return [
         {
-            "before": one.before,
-            "after": one.version,
-            "moved": [difference.text for difference in one.moved],
+            "before": version.before,
+            "after": version.version,
+            "moved": [difference.text for difference in version.moved],
             "groups": {
                 group: [difference.text for difference in differences]
-                for group, differences in groupby(one.moved, key=lambda one: one.group)
+                for group, differences in groupby(version.moved, key=lambda version: version.group)
             },
         }
-        for one in list_versions(lake, night, app)
-        if one.before
+        for version in list_versions(lake, night, app)
+        if version.before
     ]
 
 

@@ -63,8 +63,8 @@ def build_dbt_environment(outer: Mapping[str, str] = os.environ) -> dict[str, st
 
     `DBT_EMPTY`, `DBT_TARGET` and others would change or stop our builds.
     """
-    kept = {name: value for name, value in outer.items() if not name.upper().startswith("DBT_")}
-    return {**kept, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    others = {name: value for name, value in outer.items() if not name.upper().startswith("DBT_")}
+    return {**others, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 
 
 @contextlib.contextmanager
@@ -197,20 +197,20 @@ def run_build(context: dg.AssetExecutionContext, folder: Path) -> FinishedBuild:
         if event.info.level in ("info", "warn", "error"):
             events.append(cast("LogEvent", msg_to_dict(event)))
 
-    words = ["build", "--exclude-resource-type", "unit_test"]  # the test suite runs those
-    words += ["--project-dir", str(folder), "--profiles-dir", str(folder)]
-    words += ["--target-path", str(folder / "target"), *selection.selection_args]
+    arguments = ["build", "--exclude-resource-type", "unit_test"]  # the test suite runs those
+    arguments += ["--project-dir", str(folder), "--profiles-dir", str(folder)]
+    arguments += ["--target-path", str(folder / "target"), *selection.selection_args]
     if selection.indirect_selection:
-        words += ["--indirect-selection", selection.indirect_selection]
+        arguments += ["--indirect-selection", selection.indirect_selection]
     os.chdir(folder)
     runner: Any = dbtRunner(callbacks=[collect_event])
     with use_dbt_environment():
-        result = runner.invoke([*words, *QUIET])
+        result = runner.invoke([*arguments, *QUIET])
     if result.exception:
         raise result.exception
     return FinishedBuild(
         events,
-        process=FinishedProcess(["dbt", *words], 0 if result.success else 1),
+        process=FinishedProcess(["dbt", *arguments], 0 if result.success else 1),
         manifest=selection.manifest,
         dagster_dbt_translator=selection.dagster_dbt_translator,
         project_dir=folder,

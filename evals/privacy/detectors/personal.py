@@ -119,8 +119,8 @@ def find_ips(text: str) -> Iterator[tuple[int, int]]:
         address = ipaddress.ip_interface(text[start:end]).ip
         special = address.is_loopback or address.is_multicast or address.is_unspecified
         netmask = address.version == 4 and address.is_reserved
-        words = address.version == 6 and not any(c.isdigit() for c in text[start:end])
-        if not (special or netmask or words):
+        is_text = address.version == 6 and not any(c.isdigit() for c in text[start:end])
+        if not (special or netmask or is_text):
             yield start, end
 
 

@@ -53,9 +53,9 @@ def measure_labelling(rates: Iterable[Rate], coverage: Iterable[Covered]) -> dic
     for row in rates:
         if row.slice == "all" and is_from_people(row):
             judged[row.dimension, row.evaluator_version] += row.n
-    for one in coverage:
-        if is_people_row(one.dimension, one.evaluator):
-            covered[one.dimension, one.evaluator_version] = one.covered
+    for row in coverage:
+        if is_people_row(row.dimension, row.evaluator):
+            covered[row.dimension, row.evaluator_version] = row.covered
     totals = {key: max(n, covered.get(key, n)) for key, n in judged.items()}
     return {key: Labelling(totals[key], totals[key] - judged[key]) for key in judged}
 

@@ -159,16 +159,16 @@ def select_complete(
     night: Evidence, row: Rate, history: Sequence[Rate], needed: float
 ) -> tuple[Sequence[Rate], int]:
     """Selects the earlier nights of which people judged enough, and counts what they did not."""
-    kept, unlabelled = list[Rate](), 0
+    complete, unlabelled = list[Rate](), 0
     for past in history:
         same_night = [one for one in night.history if one.date == past.date]
         coverage = [one for one in night.coverage_before if one.date == past.date]
-        found = measure_labelling(same_night, coverage)
-        of_night = found[row.dimension, row.evaluator_version]._replace(needed=needed)
+        labelling = measure_labelling(same_night, coverage)
+        of_night = labelling[row.dimension, row.evaluator_version]._replace(needed=needed)
         if of_night.is_complete:
-            kept.append(past)
+            complete.append(past)
             unlabelled += of_night.unlabelled
-    return kept, unlabelled
+    return complete, unlabelled
 
 
 def measure_row(

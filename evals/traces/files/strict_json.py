@@ -79,12 +79,12 @@ def parse_line(raw: bytes) -> dict[str, Json]:
         )
     if is_whole(raw, value):
         return value
-    found = survey_value(value)
-    if found.depth > MAX_DEPTH:
+    survey = survey_value(value)
+    if survey.depth > MAX_DEPTH:
         raise refuse_depth()
-    if hides_keys(raw, found.keys):
+    if hides_keys(raw, survey.keys):
         parse_exactly(raw, keep_numbers=True)
-    if found.huge and (exact := parse_odd_numbers(raw)):
+    if survey.huge and (exact := parse_odd_numbers(raw)):
         return exact
     return value
 
@@ -140,10 +140,10 @@ def parse_inner(text: str) -> Json:
         value: Json = orjson.loads(raw)
         if is_whole(raw, value):
             return value
-        found = survey_value([value])
-        if found.depth > MAX_DEPTH:
+        survey = survey_value([value])
+        if survey.depth > MAX_DEPTH:
             return text
-        if found.huge or hides_keys(raw, found.keys):
+        if survey.huge or hides_keys(raw, survey.keys):
             parse_exactly(raw)
     except (orjson.JSONDecodeError, Refused):
         return text

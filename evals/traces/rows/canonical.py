@@ -257,11 +257,11 @@ def rename_row(row: dict[str, Json], reading: Reading) -> mapping.RenamedRow:
 
 def note_columns(row: dict[str, Json], plan: Plan | None, notes: ReadingNotes) -> None:
     """Notes which columns of a mapping a row has; all of its columns, where no mapping fits."""
-    found = plan.list_found(row) if plan else []
+    targets = plan.list_found(row) if plan else []
     own = [path.target for path in plan.paths if path.target in row] if plan else []
-    name = plan.name if plan and plan.maps(row, found) else ""
+    name = plan.name if plan and plan.maps(row, targets) else ""
     notes.add_keys(name, row)
-    notes.add_mapped(name, 1, [*found, *own])
+    notes.add_mapped(name, 1, [*targets, *own])
 
 
 def take_synonyms(

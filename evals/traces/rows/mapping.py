@@ -101,16 +101,16 @@ class Plan(NamedTuple):
 
     def list_found(self, row: Mapping[str, Json]) -> list[str]:
         """Lists the targets whose column a row has."""
-        found = [path.target for path in self.paths if find_value(row, path) is not ABSENT]
+        targets = [path.target for path in self.paths if find_value(row, path) is not ABSENT]
         if self.group_by and find_value(row, self.group_by) is not ABSENT:
-            found.append(GROUP)
-        return found
+            targets.append(GROUP)
+        return targets
 
-    def maps(self, row: Mapping[str, Json], found: list[str]) -> bool:
+    def maps(self, row: Mapping[str, Json], targets: list[str]) -> bool:
         """Whether applying the plan to a row, with columns for some targets, changes it."""
-        if any(path.renames and path.target in found for path in self.paths):
+        if any(path.renames and path.target in targets for path in self.paths):
             return True
-        if GROUP in found or (self.ts_format and "ts" in found):
+        if GROUP in targets or (self.ts_format and "ts" in targets):
             return True
         return any(row.get(target) is None for target in self.constants)
 
@@ -181,8 +181,8 @@ def make_plans(mappings: Mapping[str, specs.Mapping], name: str | None) -> tuple
         LookupError: there is no mapping of that name.
     """
     if name is not None and name not in mappings:
-        known = ", ".join(sorted(mappings)) or "none"
-        raise LookupError(f"no mapping {name!r} in the catalog; it has: {known}")
+        names = ", ".join(sorted(mappings)) or "none"
+        raise LookupError(f"no mapping {name!r} in the catalog; it has: {names}")
     names = sorted(mappings) if name is None else [name]
     return tuple(make_plan(key, mappings[key].model_dump_json(by_alias=True)) for key in names)
 

@@ -57,8 +57,8 @@ def check_columns(
         missing = [one for one in others if one.nearest]
     if not missing:
         return
-    known = list_columns(notes, missing[0].mapping)
-    shown = ", ".join(known[:LISTED]) + (", …" if len(known) > LISTED else "")
+    columns = list_columns(notes, missing[0].mapping)
+    shown = ", ".join(columns[:LISTED]) + (", …" if len(columns) > LISTED else "")
     raise MissingColumnsError(
         f"{file}: {'; '.join(one.describe() for one in missing)}. Nothing of the file was taken "
         "in: correct the name in catalog.yaml, or write `{path: NAME, optional: true}` for a "
@@ -76,10 +76,10 @@ def find_missing(notes: ReadingNotes, plans: Iterable[Plan]) -> Iterator[Missing
 
 def list_missing(notes: ReadingNotes, plan: Plan, applied: str) -> Iterator[MissingColumn]:
     """Yields the columns of a mapping that are in no row; optional ones are not among them."""
-    found = notes.found.get(applied, set[str]())
+    mapped = notes.found.get(applied, set[str]())
     paths = [*plan.paths, *([plan.group_by] if plan.group_by else [])]
     for path in paths:
-        if path.target not in found and not path.is_optional:
+        if path.target not in mapped and not path.is_optional:
             yield MissingColumn(
                 plan.name, path, find_nearest(path.key, list_columns(notes, applied))
             )

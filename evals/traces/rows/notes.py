@@ -53,11 +53,11 @@ class ReadingNotes:
 
     def add_unread(self, name: str, line: int, value: Json) -> None:
         """Counts a value that could not be read."""
-        known = self.unread.get(name)
-        if known is None:
+        noted = self.unread.get(name)
+        if noted is None:
             self.unread[name] = UnreadField(1, line, format_example(value))
         else:
-            self.unread[name] = known._replace(rows=known.rows + 1)
+            self.unread[name] = noted._replace(rows=noted.rows + 1)
 
     def add_keys(self, mapping: str, row: dict[str, Json]) -> None:
         """Collects the columns of a row, if it is among the first."""

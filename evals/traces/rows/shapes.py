@@ -78,14 +78,14 @@ def depends_on_values(keys: tuple[str, ...], plans: tuple[Plan, ...]) -> bool:
 def add_plan(shape: Shape, keys: tuple[str, ...], plan: Plan | None, notes: ReadingNotes) -> Shape:
     """Adds to a shape what its mapping declares of timestamps, and what it finds in these keys."""
     row: Row = dict.fromkeys(keys, "")
-    found = plan.list_found(row) if plan else []
-    name = plan.name if plan and plan.maps(row, found) else ""
+    targets = plan.list_found(row) if plan else []
+    name = plan.name if plan and plan.maps(row, targets) else ""
     notes.add_keys(name, row)
     if plan is None:
         return shape
     own = (path.target for path in plan.paths if path.target in row)
     return shape._replace(
-        ts_format=plan.ts_format, zone=plan.zone, mapping=name, found=(*found, *own)
+        ts_format=plan.ts_format, zone=plan.zone, mapping=name, found=(*targets, *own)
     )
 
 

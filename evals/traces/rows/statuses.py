@@ -107,9 +107,9 @@ def read_row_status(row: dict[str, Json]) -> AnswerStatus | None:
     return find_first(read_status(row[key]) for key in STATUS_KEYS if key in row)
 
 
-def find_first(found: Iterable[AnswerStatus | None]) -> AnswerStatus | None:
+def find_first(statuses: Iterable[AnswerStatus | None]) -> AnswerStatus | None:
     """Finds the first status among some readings."""
-    for status in found:
+    for status in statuses:
         if status:
             return status
     return None

@@ -240,23 +240,23 @@ def find_output(trace: TraceSpans, answer_call: SpanFacts | None) -> str:
     return answer
 
 
-def extract_side(facts: SpanFacts, side: str, role: str, known: str) -> str:
+def extract_side(facts: SpanFacts, side: str, role: str, answer: str) -> str:
     """Extracts a span's input or output as text.
 
     Plain text is taken as it is. A logged request is reduced to its question. A logged response is
-    reduced to its answer only where a model's call gave that answer (`known`): otherwise it may be
+    reduced to its answer only where a model's call gave that answer (`answer`): otherwise it may be
     an answer that is an object.
     """
     value = facts.fields.get(side)
     if facts.fields.get(f"{side}_type") == "text/plain":
         return to_text(value)
-    text = payloads.extract_words(value, role, known)
-    if text == known or not text.startswith(OPENS):
+    text = payloads.extract_words(value, role, answer)
+    if text == answer or not text.startswith(OPENS):
         return text
     last = payloads.find_last_words(value, role)
     if role == "user":
-        return last or known or text
-    return text if last != known else known
+        return last or answer or text
+    return text if last != answer else answer
 
 
 def describe_root(trace: TraceSpans) -> Object:

@@ -20,8 +20,8 @@ VOCABULARIES = (genai, openinference, vendors)
 def rank_attributes() -> dict[str, tuple[str, int]]:
     """Returns each attribute's field and its rank among the field's attributes, 0 the best."""
     ranks: dict[str, tuple[str, int]] = {}
-    for name in {name for words in VOCABULARIES for name in words.FIELDS}:
-        keys = [key for words in VOCABULARIES for key in words.FIELDS.get(name, ())]
+    for name in {name for vocabulary in VOCABULARIES for name in vocabulary.FIELDS}:
+        keys = [key for vocabulary in VOCABULARIES for key in vocabulary.FIELDS.get(name, ())]
         ranks |= {key: (name, rank) for rank, key in enumerate(keys)}
     return ranks
 

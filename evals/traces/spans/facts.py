@@ -227,8 +227,8 @@ def is_chat_message(item: Json) -> bool:
 
 def is_openinference(item: Object) -> bool:
     """Whether a message follows OpenInference."""
-    words = (key.partition(".")[0] for key in item)
-    return "contents" in item or any(word in openinference.WRAPPERS for word in words)
+    prefixes = (key.partition(".")[0] for key in item)
+    return "contents" in item or any(word in openinference.WRAPPERS for word in prefixes)
 
 
 def has_no_role(item: Object) -> bool:

@@ -75,13 +75,13 @@ def add_item(
     try:
         if type(item) is not dict:
             raise NO_OBJECT
-        found = list(form.read_item(item, Place(line.number, reading.table)))
+        rows = list(form.read_item(item, Place(line.number, reading.table)))
     except Refused as problem:
-        known = form.identify(item) if type(item) is dict else {}
-        yield canonical.make_refusal(problem, line.raw, line.number, reading, known)
+        ids = form.identify(item) if type(item) is dict else {}
+        yield canonical.make_refusal(problem, line.raw, line.number, reading, ids)
         return
-    store.add_spans((each for each in found if isinstance(each, Span)), len(line.raw))
-    yield from (each for each in found if isinstance(each, Label))
+    store.add_spans((row for row in rows if isinstance(row, Span)), len(line.raw))
+    yield from (row for row in rows if isinstance(row, Label))
 
 
 def build_united(spans: list[Span], reading: Reading, form: ItemFormat) -> ImporterOutput:
@@ -90,8 +90,8 @@ def build_united(spans: list[Span], reading: Reading, form: ItemFormat) -> Impor
         united = form.unite(spans)
     except Refused as problem:
         line = min(span.line for span in spans)
-        known: dict[str, Json] = {"trace_id": spans[0].trace_id}
-        return canonical.make_refusal(problem, format_spans(spans), line, reading, known)
+        ids: dict[str, Json] = {"trace_id": spans[0].trace_id}
+        return canonical.make_refusal(problem, format_spans(spans), line, reading, ids)
     return build_trace(united, reading, form.name, {})
 
 

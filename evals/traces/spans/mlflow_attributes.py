@@ -60,7 +60,7 @@ def convert_attributes(attributes: Mapping[str, Json]) -> Object:
     result: Object = {
         RENAMED.get(key, key): value for key, value in decoded.items() if key not in READ
     }
-    found: Object = {
+    converted: Object = {
         "openinference.span.kind": kind or None,
         **describe_sides(inputs, outputs, is_table=False),
         **describe_usage(decoded),
@@ -68,11 +68,11 @@ def convert_attributes(attributes: Mapping[str, Json]) -> Object:
     }
     if kind == "LLM":
         call = describe_model_call(inputs, outputs)
-        known = {key: value for key, value in found.items() if value not in EMPTY}
-        found = {**call, **known, **name_model(call, decoded.get("mlflow.llm.model"))}
+        filled = {key: value for key, value in converted.items() if value not in EMPTY}
+        converted = {**call, **filled, **name_model(call, decoded.get("mlflow.llm.model"))}
     elif kind == "RETRIEVER":
-        found["retrieval.documents"] = find_documents(outputs)
-    return result | {key: value for key, value in found.items() if value not in EMPTY}
+        converted["retrieval.documents"] = find_documents(outputs)
+    return result | {key: value for key, value in converted.items() if value not in EMPTY}
 
 
 def decode_value(value: Json) -> Json:

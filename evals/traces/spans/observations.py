@@ -45,10 +45,10 @@ def describe_call(request: Json, response: Json) -> Object:
 
 def describe_model_call(request: Json, response: Json) -> Object:
     """Describes a model's call as `describe_call` does, with the model requested and parameters."""
-    asked = exchanges.describe_request(parse_text(request))
+    described = exchanges.describe_request(parse_text(request))
     attributes: Object = {
-        REQUEST_MODEL: asked.get("model_requested"),
-        "llm.invocation_parameters": asked.get("params"),
+        REQUEST_MODEL: described.get("model_requested"),
+        "llm.invocation_parameters": described.get("params"),
         **describe_call(request, response),
     }
     return {key: value for key, value in attributes.items() if value not in EMPTY}
@@ -62,9 +62,9 @@ def split_people(metadata: Object) -> tuple[Object, Object]:
     """
     session, user = find_value(metadata, SESSIONS), find_value(metadata, USERS)
     taken = {key for key in (*SESSIONS, *USERS) if metadata.get(key) in (session, user)}
-    found: Object = {"session.id": session, "user.id": user}
+    people: Object = {"session.id": session, "user.id": user}
     return (
-        {key: value for key, value in found.items() if value not in EMPTY},
+        {key: value for key, value in people.items() if value not in EMPTY},
         {key: value for key, value in metadata.items() if key not in taken},
     )
 
