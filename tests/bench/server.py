@@ -1,6 +1,6 @@
 """A fast OpenAI-compatible server for benchmarks: one process, a fixed latency, one answer.
 
-Holds no state but its counts; `python -m tests.bench.server MILLISECONDS` prints its port.
+Its counts are its only state; `python -m tests.bench.server MILLISECONDS` prints its port.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-ANSWER = json.dumps({"critique": "It says so.", "verdict": "pass"})
+ANSWER = json.dumps({"critique": "It is in the text.", "verdict": "pass"})
 
 
 def completion(model: str) -> bytes:
@@ -51,34 +51,34 @@ class Protocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remembers where to write."""
         assert isinstance(transport, asyncio.Transport)
-        self.transport, self.held = transport, b""
+        self.transport, self.received = transport, b""
 
     def data_received(self, data: bytes) -> None:
         """Answers each whole request after the delay."""
-        self.held += data
-        while (end := self.held.find(b"\r\n\r\n")) >= 0:
-            head = self.held[:end].lower()
+        self.received += data
+        while (end := self.received.find(b"\r\n\r\n")) >= 0:
+            head = self.received[:end].lower()
             at = head.find(b"content-length:")
             size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            if len(self.held) < end + 4 + size:
+            if len(self.received) < end + 4 + size:
                 return
-            self.held = self.held[end + 4 + size :]
+            self.received = self.received[end + 4 + size :]
             if head.startswith(b"get /stats "):
-                self.stats()
+                self.send_stats()
             elif head.startswith(b"get "):  # such as the list of models, which it has not
                 self.transport.write(NOT_FOUND)
             else:
                 Counts.first = Counts.first or time.perf_counter()
-                asyncio.get_running_loop().call_later(self.delay, self.say)
+                asyncio.get_running_loop().call_later(self.delay, self.send_answer)
 
-    def say(self) -> None:
+    def send_answer(self) -> None:
         """Sends the answer."""
         if not self.transport.is_closing():
             self.transport.write(self.answer)
         Counts.calls, Counts.last = Counts.calls + 1, time.perf_counter()
 
-    def stats(self) -> None:
-        """Sends the counts since they were last asked for, and begins anew."""
+    def send_stats(self) -> None:
+        """Sends the counts since they were last read, and starts at zero."""
         data = json.dumps({"calls": Counts.calls, "window_s": Counts.last - Counts.first}).encode()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\n\r\n".encode()
         self.transport.write(head + data)

@@ -1,4 +1,4 @@
-"""A person whose canaries stand in every place of a home, and the search for what is left of them.
+"""Plants a person's canaries in every place of a home, and searches for what is left of them.
 
 What is promised of them is in the tests.
 """
@@ -33,22 +33,22 @@ class Planted(NamedTuple):
     summary: dict[str, Any]
 
 
-def echo(body: dict[str, Any], _: int) -> ServerReply:
-    """A judge that fails everything and repeats what it was shown."""
+def repeat_request(body: dict[str, Any], _: int) -> ServerReply:
+    """Answers as a judge that fails everything and repeats its request."""
     if body.get("logprobs"):
         return ServerReply(400, b'{"error": {"message": "no probabilities here"}}')
     shown = body["messages"][-1]["content"]
-    text = json.dumps({"critique": f"It says: {shown}", "verdict": "fail"})
+    text = json.dumps({"critique": f"It reads: {shown}", "verdict": "fail"})
     return ServerReply(200, build_completion(body, text))
 
 
-def person() -> list[dict[str, Any]]:
-    """Two turns of one person, the second quarantined, with a canary in every place."""
+def build_person_rows() -> list[dict[str, Any]]:
+    """Builds two turns of one person, the second quarantined, with a canary in every place."""
     about = {
         "user_id": USER,
         "messages": [
-            {"role": "user", "content": f"{CANARY} speaking, said {USER}"},
-            {"role": "tool", "content": f"found {CANARY} in the crm"},
+            {"role": "user", "content": f"{CANARY} speaking, wrote {USER}"},
+            {"role": "tool", "content": f"read {CANARY} in the crm"},
         ],
         "steps": [{"tool": "crm", "arguments": {"who": USER}, "result": f"{CANARY} lives here"}],
         "metadata": {"note": f"{CANARY} in a note", "who": USER},
@@ -59,29 +59,29 @@ def person() -> list[dict[str, Any]]:
     return [first, {**second, "output": f"Dear {CANARY}, sorry."}]
 
 
-def others() -> list[dict[str, Any]]:
-    """Turns of other people, one with a key in it."""
+def build_other_rows() -> list[dict[str, Any]]:
+    """Builds turns of other people, one with a key in it."""
     secrets = {"user_id": "somebody-else-77", "metadata": {"api_key": SECRET}}
     rows = [build_question(NIGHT, number) for number in range(3, 6)]
     return [*rows, build_question(NIGHT, 12, f"My key is {SECRET}, does it work?", **secrets)]
 
 
 @contextlib.contextmanager
-def planting(folder: Path) -> Iterator[Planted]:
-    """One night run to its report, with everything planted in the raw room of the home."""
-    with serve_script(echo) as server:
+def plant_person(folder: Path) -> Iterator[Planted]:
+    """Runs one night to its report, with everything planted in the raw folder of the home."""
+    with serve_script(repeat_request) as server:
         team = create_team(folder, Judge(server.url))
         team.inbox.mkdir()
         path = team.home / RAW
         path.parent.mkdir(parents=True)
         broken = f'{{"trace_id": "desk-broken", "user_id": "{USER}", "input": "{CANARY} torn'
-        rows = [*map(json.dumps, [*person(), *others()]), broken]
+        rows = [*map(json.dumps, [*build_person_rows(), *build_other_rows()]), broken]
         path.write_bytes(gzip.compress("\n".join(rows).encode()))
         yield Planted(team, team.run_nightly())
 
 
-def cells(path: Path) -> Iterator[bytes]:
-    """A file's bytes, and what is packed in them."""
+def read_cells(path: Path) -> Iterator[bytes]:
+    """Yields a file's bytes, and what is packed in them."""
     yield path.read_bytes()
     head = path.read_bytes()[:16]
     if head == scrubbing.SQLITE:
@@ -96,11 +96,11 @@ def cells(path: Path) -> Iterator[bytes]:
         yield scrubbing.read_unpacked(path)
 
 
-def holding(home: Path, word: str) -> list[str]:
-    """The files of a home in which a word stands, byte for byte or packed."""
+def list_files_with(home: Path, word: str) -> list[str]:
+    """Lists the files of a home that contain a word, byte for byte or packed."""
     files = (path for path in sorted(home.rglob("*")) if path.is_file())
     return [
         str(path.relative_to(home))
         for path in files
-        if any(word.encode() in cell for cell in cells(path))
+        if any(word.encode() in cell for cell in read_cells(path))
     ]

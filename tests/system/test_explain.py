@@ -24,33 +24,33 @@ ROW = {"id": "t-1", "ts": "2026-10-01T12:00:00Z", "ask": "Hi? ada@example.com", 
 NOW = datetime(2026, 10, 3, 12, tzinfo=UTC)
 
 
-def catalog(root: Path, **more: object) -> Catalog:
-    """A catalog of one application."""
+def build_catalog(root: Path, **more: object) -> Catalog:
+    """Builds a catalog of one application."""
     return Catalog(root=root, apps={"shop": App(app="shop", redact=("email",))}, **more)
 
 
-def bytes_under(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder, by path."""
+def read_bytes_under(folder: Path) -> dict[str, bytes]:
+    """Reads every file of a folder, by path."""
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def explain(
+def explain_paths(
     declared: Catalog, *paths: Path, lake: Lake | None = None, **options: Any
 ) -> list[FileExplanation]:
-    """What a run would do with the rows of some files."""
+    """Explains what a run would do with the rows of some files."""
     with open_overlay(lake or Lake(declared.root / "no home")) as overlay:
         return explain_files(overlay, declared, paths, NOW, **options)
 
 
-def write(path: Path, *rows: object) -> Path:
-    """A file of rows."""
+def write_rows(path: Path, *rows: object) -> Path:
+    """Writes rows to a file."""
     path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
     return path
 
 
 def test_a_product_is_recognised_and_its_rows_counted(tmp_path: Path) -> None:
-    """Format, container, what is kept, and what is refused with the row and what to do."""
-    (preview,) = explain(catalog(tmp_path), GOLDEN / "langfuse_api.json")
+    """Its format, its container, the rows to store and the rows to refuse are named."""
+    (preview,) = explain_paths(build_catalog(tmp_path), GOLDEN / "langfuse_api.json")
     assert (preview.format, preview.packed_as, preview.whole) == ("langfuse", "document", True)
     assert (preview.traces, preview.labels, preview.apps) == (2, 3, {"shop": 2})
     assert preview.nights == ["2026-10-01"]
@@ -62,13 +62,13 @@ def test_a_product_is_recognised_and_its_rows_counted(tmp_path: Path) -> None:
 
 
 def test_the_mapping_is_named_and_the_first_trace_is_redacted(tmp_path: Path) -> None:
-    """Shown is what would rest; the only application takes rows that name none."""
-    path = write(tmp_path / "day.jsonl", ROW)
+    """The trace is shown as it would be stored; rows without an application get the only one."""
+    path = write_rows(tmp_path / "day.jsonl", ROW)
     mappings = {
         "ours": Mapping(columns={"input": "ask"}),
         "theirs": Mapping(columns={"input": "x"}),
     }
-    (preview,) = explain(catalog(tmp_path, mappings=mappings), path)
+    (preview,) = explain_paths(build_catalog(tmp_path, mappings=mappings), path)
     assert (preview.format, preview.mappings, preview.apps) == ("jsonl", ["ours"], {"shop": 1})
     assert preview.first
     assert "ada@example.com" not in json.dumps(preview.first)
@@ -76,7 +76,7 @@ def test_the_mapping_is_named_and_the_first_trace_is_redacted(tmp_path: Path) ->
 
 
 def mixed_rows() -> list[object]:
-    """Rows with every outcome there is."""
+    """Builds rows with every possible outcome."""
     plain = {"ts": ROW["ts"], "input": "Hi?", "output": "Hello."}
     return [
         {**plain, "id": "a"},
@@ -95,22 +95,22 @@ def mixed_rows() -> list[object]:
 
 
 def test_an_explanation_is_what_the_run_then_does(tmp_path: Path) -> None:
-    """Row by row: kept, duplicate, refused by an importer, a limit or a check, waiting, left out.
+    """Rows are stored, duplicate, refused by an importer, a limit or a check, waiting or left out.
 
     Also against rows that the home has already, which stay as they are.
     """
-    declared = catalog(
+    declared = build_catalog(
         tmp_path, mappings={"it": Mapping.model_validate({"where": {"env": {"not": "test"}}})}
     )
     lake, folder = Lake(tmp_path / "home").open(), tmp_path / "in"
     folder.mkdir()
-    write(folder / "1.jsonl", {**ROW, "id": "n1"}, {**ROW, "id": "n2", "input": "Hi?"})
+    write_rows(folder / "1.jsonl", {**ROW, "id": "n1"}, {**ROW, "id": "n2", "input": "Hi?"})
     inbox.import_inbox(lake, declared, folder, now=NOW)
     admission.admit_nights(lake, declared, list_begun_nights(lake, declared, NOW))
-    path = write(folder / "2.jsonl", *mixed_rows())
-    before = bytes_under(lake.home)
-    (explained,) = explain(declared, path, lake=lake)
-    assert bytes_under(lake.home) == before
+    path = write_rows(folder / "2.jsonl", *mixed_rows())
+    before = read_bytes_under(lake.home)
+    (explained,) = explain_paths(declared, path, lake=lake)
+    assert read_bytes_under(lake.home) == before
 
     assert (explained.read, explained.left_out, explained.waiting, explained.duplicates) == (
         30,
@@ -139,25 +139,29 @@ def test_an_explanation_is_what_the_run_then_does(tmp_path: Path) -> None:
     ]
     assert sum(account["accepted"] for account in own) == explained.traces
     assert sum(account["duplicate"] for account in own) == explained.duplicates
-    (again,) = explain(declared, path, lake=lake)
+    (again,) = explain_paths(declared, path, lake=lake)
     assert (again.known, again.keeps_any, again.read) == (True, True, 30)
 
 
 def test_files_are_explained_in_the_order_in_which_a_run_reads_them(tmp_path: Path) -> None:
-    """What repeats a file before it is a duplicate."""
+    """A row that repeats one of an earlier file is a duplicate."""
     rows = [{**ROW, "id": f"t{n}"} for n in range(3)]
-    first, second = (write(tmp_path / f"{n}.jsonl", *rows[n : n + 2]) for n in (0, 1))
-    explained = explain(catalog(tmp_path), first, second)
+    first, second = (write_rows(tmp_path / f"{n}.jsonl", *rows[n : n + 2]) for n in (0, 1))
+    explained = explain_paths(build_catalog(tmp_path), first, second)
     assert [(file.traces, file.duplicates) for file in explained] == [(2, 0), (1, 1)]
 
 
-def test_a_night_that_would_be_refused_keeps_nothing(tmp_path: Path) -> None:
-    """With the share of rows for which, and the exit code of a program."""
-    path = write(tmp_path / "day.jsonl", ROW, *({**ROW, "id": f"x{n}", "ts": "?"} for n in "ab"))
-    (explained,) = explain(catalog(tmp_path), path)
+def test_a_night_that_would_be_refused_stores_nothing(tmp_path: Path) -> None:
+    """The share of refused rows is named."""
+    path = write_rows(
+        tmp_path / "day.jsonl", ROW, *({**ROW, "id": f"x{n}", "ts": "?"} for n in "ab")
+    )
+    (explained,) = explain_paths(build_catalog(tmp_path), path)
     assert (explained.traces, explained.refused[0].rows) == (1, 2)
-    path = write(tmp_path / "day.jsonl", ROW, {**ROW, "id": "l", "ask": 1, "input": "x" * 200_001})
-    (explained,) = explain(catalog(tmp_path), path)
+    path = write_rows(
+        tmp_path / "day.jsonl", ROW, {**ROW, "id": "l", "ask": 1, "input": "x" * 200_001}
+    )
+    (explained,) = explain_paths(build_catalog(tmp_path), path)
     assert (explained.traces, explained.keeps_any) == (0, False)
     assert "1 of 2 rows (50%)" in explained.refused_nights["2026-10-01 shop"]
 
@@ -171,29 +175,29 @@ def test_a_file_that_two_formats_match_names_both(
 
     monkeypatch.setattr(langsmith, "sniff", lambda head, filename: True)
     monkeypatch.setattr(reader, "FORMATS", (langfuse, langsmith))
-    (preview,) = explain(catalog(tmp_path), GOLDEN / "langfuse_api.json")
+    (preview,) = explain_paths(build_catalog(tmp_path), GOLDEN / "langfuse_api.json")
     assert (preview.format, preview.also) == ("langfuse", ["langsmith"])
 
 
 @pytest.mark.parametrize("name", ["note.txt", "gone.jsonl"])
 def test_an_unknown_format_is_explained_too(tmp_path: Path, name: str) -> None:
-    """With the formats there are, or why the file cannot be read."""
+    """It is refused as unreadable, or with the error of the missing file."""
     if name == "note.txt":
         (tmp_path / name).write_text("Dear all,\nI am off today.\n")
-    (preview,) = explain(catalog(tmp_path), tmp_path / name)
+    (preview,) = explain_paths(build_catalog(tmp_path), tmp_path / name)
     assert (preview.format, preview.traces, preview.keeps_any) == (None, 0, False)
     codes = [reason.code for reason in preview.refused]
     assert codes == (["unreadable-file"] if name == "note.txt" else [])
     assert bool(preview.error) == (name == "gone.jsonl")
 
 
-def invoke(*words: str) -> Any:
+def invoke(*arguments: str) -> Any:
     """Runs the command."""
-    return CliRunner().invoke(import_, ["--explain", *words], catch_exceptions=False)
+    return CliRunner().invoke(import_, ["--explain", *arguments], catch_exceptions=False)
 
 
 def test_the_command_explains_and_writes_nothing(tmp_path: Path) -> None:
-    """For people and for programs; no home comes into being."""
+    """It prints text or JSON, and creates no home."""
     home = tmp_path / "home"
     file = str(GOLDEN / "openai_batch_output.jsonl")
     options = ["--home", str(home), "--assume-app", "shop", file]
@@ -203,21 +207,25 @@ def test_the_command_explains_and_writes_nothing(tmp_path: Path) -> None:
     assert "would keep 2 traces and 0 labels, refuse 1 row" in result.output
     assert "1 no-timestamp, first at row 3" in result.output
     assert "first trace, as it would be stored:" in result.output
-    (one,) = json.loads(invoke(*options, "--json").output)
-    assert (one["format"], one["traces"], one["refused"][0]["line"]) == ("openai", 2, 3)
-    assert one["first"]["app"] == "shop"
+    (explained,) = json.loads(invoke(*options, "--json").output)
+    assert (explained["format"], explained["traces"], explained["refused"][0]["line"]) == (
+        "openai",
+        2,
+        3,
+    )
+    assert explained["first"]["app"] == "shop"
     assert not home.exists()
 
 
-def test_the_command_fails_where_nothing_would_be_kept(tmp_path: Path) -> None:
-    """All rows refused, or a column that is misspelt."""
+def test_the_command_fails_where_nothing_would_be_stored(tmp_path: Path) -> None:
+    """It exits 1 where all rows are refused or a column is misspelt."""
     home = ["--home", str(tmp_path / "home"), "--catalog", str(tmp_path / "catalog")]
     (tmp_path / "catalog").mkdir()
     mapping = "mappings: {it: {columns: {input: Fragen, output: answer}, constants: {app: a}}}\n"
     (tmp_path / "catalog" / "catalog.yaml").write_text(mapping)
-    bad = invoke(*home, str(write(tmp_path / "bad.jsonl", {**ROW, "ts": "?", "Fragen": ""})))
+    bad = invoke(*home, str(write_rows(tmp_path / "bad.jsonl", {**ROW, "ts": "?", "Fragen": ""})))
     assert (bad.exit_code, "refuse 1 row" in bad.output) == (1, True)
-    misspelt = invoke(*home, str(write(tmp_path / "day.jsonl", {**ROW, "Frage": "Wo?"})))
+    misspelt = invoke(*home, str(write_rows(tmp_path / "day.jsonl", {**ROW, "Frage": "Wo?"})))
     assert misspelt.exit_code == 1
     assert "would not be read: day.jsonl: no row has the column 'Fragen'" in misspelt.output
     assert "did you mean 'Frage'?" in misspelt.output

@@ -1,4 +1,4 @@
-"""What is personal comes no further than the raw room, and what is forgotten is nowhere."""
+"""Personal data comes no further than the raw folder, and forgotten data is in no file."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.system.planting import (
     SECRET,
     USER,
     Planted,
-    holding,
-    others,
-    person,
-    planting,
+    build_other_rows,
+    build_person_rows,
+    list_files_with,
+    plant_person,
 )
 
 STORED = {"staged", "traces"}
@@ -35,19 +35,21 @@ STORED = {"staged", "traces"}
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     """A home with the person in it, made once."""
-    with planting(tmp_path_factory.mktemp("planted")) as made:
+    with plant_person(tmp_path_factory.mktemp("planted")) as made:
         yield made
 
 
 @pytest.mark.slow
 def test_secrets_and_user_ids_stay_in_the_raw_folder(planted: Planted) -> None:
-    """Before anything is forgotten: they stand in the file as it came and nowhere else."""
+    """Before anything is forgotten they are in the received file and nowhere else."""
     home = planted.team.home
     assert planted.summary["failures"] == []
-    assert holding(home, SECRET) == [RAW]
-    shown = [name for name in holding(home, USER) if not name.startswith("quarantine/files/")]
+    assert list_files_with(home, SECRET) == [RAW]
+    shown = [
+        name for name in list_files_with(home, USER) if not name.startswith("quarantine/files/")
+    ]
     assert shown == [RAW]
-    places = {name.split("/")[0] for name in holding(home, CANARY)}
+    places = {name.split("/")[0] for name in list_files_with(home, CANARY)}
     assert places == {"answers", "inbox", "marts", "quarantine", "reports", "scores"} | STORED
 
 
@@ -69,7 +71,7 @@ def test_file_names_with_secrets_stay_in_the_raw_folder(tmp_path: Path, judge: J
     assert len(documents[1]) == 3
     for word in ("zoe.canary", "zed.canary", SECRET):
         assert word not in json.dumps(documents)
-        assert holding(team.home, word) == ["quarantine/inbox_stamps.json"]
+        assert list_files_with(team.home, word) == ["quarantine/inbox_stamps.json"]
         assert not [path for path in team.home.rglob("*") if word in path.name]
     assert (team.home / "quarantine").stat().st_mode & 0o777 == 0o700
 
@@ -79,13 +81,13 @@ def test_forgotten_data_is_nowhere_and_is_refused_later(planted: Planted, tmp_pa
     """Figures stay, the text is gone from every file of the home, a new import is refused."""
     team = planted.team.copy_to(tmp_path / "copy")
     before = team.report(NIGHT, "helpdesk")
-    asked = team.run_json("forget", "--user", USER)
-    assert (asked["done"], sum(asked["traces"].values())) == (False, 2)
-    assert holding(team.home, CANARY)
+    plan = team.run_json("forget", "--user", USER)
+    assert (plan["done"], sum(plan["traces"].values())) == (False, 2)
+    assert list_files_with(team.home, CANARY)
     summary = team.run_json("forget", "--user", USER, "--yes")
     assert summary["touched"]["left"] == 0
-    assert holding(team.home, CANARY) == []
-    assert holding(team.home, "desk-0301-001") == []
+    assert list_files_with(team.home, CANARY) == []
+    assert list_files_with(team.home, "desk-0301-001") == []
     after = team.report(NIGHT, "helpdesk")
     assert after["results"] == before["results"]
     assert after["version"] == before["version"]
@@ -94,12 +96,12 @@ def test_forgotten_data_is_nowhere_and_is_refused_later(planted: Planted, tmp_pa
     page = team.home / "reports" / str(NIGHT) / "helpdesk" / after["version"] / "index.html"
     assert "[forgotten]" in page.read_text()
 
-    team.export("again.jsonl", person())
+    team.export("again.jsonl", build_person_rows())
     again = team.run_json("import", str(team.inbox / "again.jsonl"))
     assert (again[0]["read"], again[0]["refused"]) == (2, 2)
     assert {row["code"] for row in team.run_json("quarantine")} >= {"forgotten"}
     assert team.run_nightly()["nights"] == []
-    assert holding(team.home, CANARY) == []
+    assert list_files_with(team.home, CANARY) == []
 
 
 @pytest.mark.slow
@@ -122,13 +124,13 @@ def test_old_nights_lose_their_texts_and_keep_their_figures(
     half = retention.find_expired(lake, catalog, now + timedelta(days=181))
     assert half.nights == (NIGHT,)
     retention.delete_expired(lake, half)
-    assert holding(team.home, CANARY) == []
+    assert list_files_with(team.home, CANARY) == []
     after = team.report(NIGHT, "helpdesk")
     assert after["results"] == before["results"]
     assert {one["output"] for one in after["examples"]} == {"[expired]"}
     assert query_tables(lake, "select sum(cost_usd) as usd from answers", {"answers": None}) == paid
     assert team.run_nightly()["nights"] == []
-    team.export("late.jsonl", others())
+    team.export("late.jsonl", build_other_rows())
     team.run_json("import", str(team.inbox / "late.jsonl"))
     assert {row["code"] for row in team.run_json("quarantine")} == {"not-json", "expired"}
     assert team.run_json("tidy", "--dry-run")["done"] == {}

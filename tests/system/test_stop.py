@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run that asks: at once, with what it paid for, and it can go on."""
+"""Ctrl-C and SIGTERM end a run with calls at once; its paid answers stay, and it can resume."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.system.teams import ROOT, Team
 
 QUESTIONS = 20
 CALLS = 2 * QUESTIONS
-"""Two judges are asked each."""
+"""Two judges answer each question."""
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def team(tmp_path: Path, judge: Judge) -> Team:
     return team
 
 
-def asked(judge: Judge, process: subprocess.Popen[str], count: int) -> None:
-    """Waits until the server was asked so often."""
+def wait_for_calls(judge: Judge, process: subprocess.Popen[str], count: int) -> None:
+    """Waits until the server has received that many calls."""
     until = time.monotonic() + 60
     while judge.count_calls() < count:
         assert process.poll() is None, process.communicate()
@@ -39,8 +39,8 @@ def asked(judge: Judge, process: subprocess.Popen[str], count: int) -> None:
         time.sleep(0.01)
 
 
-def stop(process: subprocess.Popen[str], number: signal.Signals) -> str:
-    """Signals a command, which has to end within seconds; its words on stderr."""
+def stop_command(process: subprocess.Popen[str], number: signal.Signals) -> str:
+    """Signals a command, which has to end within seconds; returns what it wrote to stderr."""
     process.send_signal(number)
     out, errors = process.communicate(timeout=15)
     assert process.returncode == 128 + number, f"exit {process.returncode}\n{out}\n{errors}"
@@ -52,13 +52,13 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> str:
 def test_a_stopped_night_keeps_paid_answers_and_the_next_run_makes_the_rest(
     team: Team, judge: Judge, tmp_path: Path
 ) -> None:
-    """No call follows the signal, no report is published; then the same bytes as undisturbed."""
+    """No call follows the signal, no report is published; then the bytes of an undisturbed run."""
     undisturbed = team.copy_to(tmp_path / "undisturbed")
     judge.request("/pace", {"latency_s": 0.3})
     before = judge.count_calls()
     process = team.start_nightly()
-    asked(judge, process, before + 8)
-    words = stop(process, signal.SIGINT)
+    wait_for_calls(judge, process, before + 8)
+    words = stop_command(process, signal.SIGINT)
     at_stop = judge.count_calls() - before
     assert at_stop <= 8 + 2 * CONCURRENCY
     assert f"interrupted; {at_stop} paid answers were kept" in words
@@ -84,19 +84,19 @@ def test_a_stopped_night_keeps_paid_answers_and_the_next_run_makes_the_rest(
 def test_a_command_that_waits_for_a_provider_ends_on_a_signal(
     number: signal.Signals, options: tuple[str, ...], team: Team, judge: Judge
 ) -> None:
-    """Nobody is asked again, though the provider would have us wait half a minute."""
+    """No call is repeated, though the provider wants a wait of half a minute."""
     judge.request("/refuse", {"retry_after_s": 30})
     before = judge.count_calls()
     process = team.start_nightly(*options)
-    asked(judge, process, before + CONCURRENCY)
-    assert "interrupted; run the same command again" in stop(process, number)
+    wait_for_calls(judge, process, before + CONCURRENCY)
+    assert "interrupted; run the same command again" in stop_command(process, number)
     assert judge.count_calls() == before + CONCURRENCY
     assert team.read_reports() == {}
 
 
 @pytest.mark.slow
 def test_a_run_that_waits_for_another_ends_on_a_signal(team: Team, judge: Judge) -> None:
-    """Who waits for a lock gives up, and asks nothing."""
+    """A run that waits for a lock gives up and makes no call."""
     before, lake = judge.count_calls(), Lake(team.home)
     about = [(NIGHTS[0].isoformat(), name, "helpdesk") for name in ("helpful", "polite")]
     with lake.lock("scores", *about[0]), lake.lock("scores", *about[1]):
@@ -104,7 +104,7 @@ def test_a_run_that_waits_for_another_ends_on_a_signal(team: Team, judge: Judge)
         while not list(team.home.glob("journal/*.jsonl")) and time.monotonic() < until:
             time.sleep(0.05)
         time.sleep(0.5)
-        assert "interrupted; run the same command again" in stop(process, signal.SIGTERM)
+        assert "interrupted; run the same command again" in stop_command(process, signal.SIGTERM)
     assert judge.count_calls() == before
 
 
@@ -113,7 +113,7 @@ def test_a_run_that_waits_for_another_ends_on_a_signal(team: Team, judge: Judge)
 def test_a_stage_without_calls_ends_on_a_signal_to_the_whole_group(
     number: signal.Signals, team: Team
 ) -> None:
-    """Ctrl-C in a terminal reaches what a run started, too; no stack is shown, the code is its."""
+    """Ctrl-C in a terminal reaches the processes a run started; no stack is shown."""
     process, until = team.start_nightly(cold=True), time.monotonic() + 60
     while not list(team.home.glob("runs/*/*")) and time.monotonic() < until:
         time.sleep(0.02)
@@ -127,11 +127,11 @@ def test_a_stage_without_calls_ends_on_a_signal_to_the_whole_group(
 
 @pytest.mark.slow
 def test_a_second_signal_ends_a_run_at_once(team: Team, judge: Judge) -> None:
-    """It waits for no call under way; what was answered is kept as after any death."""
+    """It waits for no call under way; stored answers stay, as after any death."""
     judge.request("/pace", {"latency_s": 30.0})
     before = judge.count_calls()
     process = team.start_nightly()
-    asked(judge, process, before + CONCURRENCY)
+    wait_for_calls(judge, process, before + CONCURRENCY)
     process.send_signal(signal.SIGINT)
     time.sleep(1.0)
     assert process.poll() is None, "calls under way have a grace"
@@ -142,7 +142,7 @@ def test_a_second_signal_ends_a_run_at_once(team: Team, judge: Judge) -> None:
 
 @pytest.mark.slow
 def test_a_run_of_dagster_ends_as_failed_on_a_signal(team: Team, judge: Judge) -> None:
-    """`dagster job execute` and the daemon's workers hear it, too: the run is no success."""
+    """The signal reaches `dagster job execute` and the daemon's workers: the run is no success."""
     (team.home / "dagster").mkdir(parents=True)
     judge.request("/pace", {"latency_s": 0.3})
     before = judge.count_calls()
@@ -159,7 +159,7 @@ def test_a_run_of_dagster_ends_as_failed_on_a_signal(team: Team, judge: Judge) -
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, **{name: str(path) for name, path in where.items()}},
     )  # fmt: skip
-    asked(judge, process, before + 8)
+    wait_for_calls(judge, process, before + 8)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=20)
     assert process.returncode not in (0, None)

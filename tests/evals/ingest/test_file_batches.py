@@ -34,7 +34,7 @@ def test_an_interrupted_import_goes_on_where_it_was(tmp_path: Path) -> None:
             raise Stopped
 
     with pytest.raises(Stopped):
-        inbox.import_inbox(lake, catalog, folder, now=NOW, say=stop)
+        inbox.import_inbox(lake, catalog, folder, now=NOW, report=stop)
     assert {row.name: row.order for row in read_inbox_files(lake).values()} == {
         "0.jsonl": 0,
         "1.jsonl": 1,

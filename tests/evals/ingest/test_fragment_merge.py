@@ -1,4 +1,4 @@
-"""Promises of traces that exports tell in several files: one trace, whole, counted honestly."""
+"""Merges traces that exports split over several files: one trace, whole, counted once."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ WHENCE = {"source_file": "", "source_line": 0, "content_hash": ""}
 NAMES = ["otlp_g0.jsonl", "otlp_g2.jsonl", "otlp_g3.json", "langfuse_observations.jsonl"]
 
 
-def units(path: Path) -> list[dict[str, Any]]:
-    """A file's spans, each in an envelope of its own; its rows, where they are spans."""
+def split_spans(path: Path) -> list[dict[str, Any]]:
+    """Returns a file's spans, each in its own envelope; its rows, where they are spans."""
     text = path.read_text("utf-8")
     rows = [json.loads(text)] if path.suffix == ".json" else map(json.loads, text.splitlines())
-    found: list[dict[str, Any]] = []
+    rows_of_spans: list[dict[str, Any]] = []
     for row in rows:
         for group in row.get("resourceSpans", ()):
             for scope in group["scopeSpans"]:
                 for span in scope["spans"]:
                     alone = {**scope, "spans": [span]}
-                    found.append({"resourceSpans": [{**group, "scopeSpans": [alone]}]})
+                    rows_of_spans.append({"resourceSpans": [{**group, "scopeSpans": [alone]}]})
         if "resourceSpans" not in row:
-            found.append(row)
-    return found
+            rows_of_spans.append(row)
+    return rows_of_spans
 
 
-def file(path: Path, rows: list[dict[str, Any]]) -> Path:
-    """Rows as a file."""
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Writes rows to a file."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
 
-def told(path: Path) -> dict[str, Trace]:
-    """A file's traces by their ids, with their content hashes."""
+def read_traces(path: Path) -> dict[str, Trace]:
+    """Reads a file's traces by their ids, with their content hashes."""
     rows = reader.read_file(path, mappings={})
     return {
         row.trace_id: dataclasses.replace(row, content_hash=hash_trace(row, b""))
@@ -63,17 +63,18 @@ def told(path: Path) -> dict[str, Trace]:
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
-def test_however_a_file_is_cut_its_traces_are_as_the_whole_file_tells(
+def test_the_halves_of_a_file_give_the_traces_of_the_whole_file(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
 ) -> None:
-    """Every field but where it was read; told again, nothing is added."""
-    folder, rows = tmp_path_factory.mktemp("cut"), units(GOLDEN / name)
+    """Every field is equal but its place in the file; a repeated half adds nothing."""
+    folder, rows = tmp_path_factory.mktemp("cut"), split_spans(GOLDEN / name)
     sides = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
     halves = [list(itertools.compress(rows, [s == side for s in sides])) for side in (True, False)]
     first, second = (
-        told(file(folder / f"{n}.jsonl", own)) if own else {} for n, own in enumerate(halves)
+        read_traces(write_rows(folder / f"{n}.jsonl", own)) if own else {}
+        for n, own in enumerate(halves)
     )
-    whole = told(file(folder / "whole.jsonl", rows))
+    whole = read_traces(write_rows(folder / "whole.jsonl", rows))
     for trace_id in first.keys() & second.keys():
         versions = [first[trace_id], second[trace_id]]
         one = merge_fragments(versions) if select_versions(versions) == [0, 1] else versions[1]
@@ -81,15 +82,15 @@ def test_however_a_file_is_cut_its_traces_are_as_the_whole_file_tells(
         assert select_versions([*versions, versions[0]]) == select_versions(versions)
 
 
-def night(home: Path, *paths: Path) -> tuple[dict[str, Any], list[Trace]]:
-    """One application's only account, and the traces of every night."""
+def admit_files(home: Path, *paths: Path) -> tuple[dict[str, Any], list[Trace]]:
+    """Admits files; returns the account of their only application and the traces of every night."""
     lake, catalog = Lake(home).open(), Catalog(root=home)
     for path in paths:
         staging.import_file(lake, catalog, path, app="shop", now=NOW)
-    found = admission.admit_nights(lake, catalog, lake.list_nights("staged"))
+    accounts_by_night = admission.admit_nights(lake, catalog, lake.list_nights("staged"))
     again = admission.admit_nights(lake, catalog, lake.list_nights("staged"))
-    assert again == found
-    accounts = [account for apps in found.values() for account in apps.values()]
+    assert again == accounts_by_night
+    accounts = [account for apps in accounts_by_night.values() for account in apps.values()]
     total: dict[str, int] = {}
     for key in ("read", "accepted", "duplicate", "corrected", "merged", "quarantined"):
         total[key] = sum(account[key] for account in accounts)
@@ -101,22 +102,25 @@ def night(home: Path, *paths: Path) -> tuple[dict[str, Any], list[Trace]]:
 def test_two_files_with_half_the_spans_each_are_one_trace(
     tmp_path: Path, order: tuple[int, int]
 ) -> None:
-    """In both orders; the whole told again afterwards corrects what was merged."""
-    rows = units(GOLDEN / "otlp_g0.jsonl")
-    halves = [file(tmp_path / "a.jsonl", rows[:2]), file(tmp_path / "b.jsonl", rows[2:])]
-    counts, (trace,) = night(tmp_path / "home", *(halves[n] for n in order))
+    """They merge in both orders; the whole file, imported later, corrects the merged trace."""
+    rows = split_spans(GOLDEN / "otlp_g0.jsonl")
+    halves = [
+        write_rows(tmp_path / "a.jsonl", rows[:2]),
+        write_rows(tmp_path / "b.jsonl", rows[2:]),
+    ]
+    counts, (trace,) = admit_files(tmp_path / "home", *(halves[n] for n in order))
     assert (counts["read"], counts["accepted"], counts["merged"]) == (2, 1, 1)
-    whole = file(tmp_path / "whole.jsonl", rows)
-    _, (known,) = night(tmp_path / "other", whole)
+    whole = write_rows(tmp_path / "whole.jsonl", rows)
+    _, (whole_trace,) = admit_files(tmp_path / "other", whole)
     apart: Any = {**WHENCE, "user_id": None}  # each home hashes with a key of its own
-    assert dataclasses.replace(trace, **apart) == dataclasses.replace(known, **apart)
-    counts, (trace,) = night(tmp_path / "home", whole)
+    assert dataclasses.replace(trace, **apart) == dataclasses.replace(whole_trace, **apart)
+    counts, (trace,) = admit_files(tmp_path / "home", whole)
     assert (counts["accepted"], counts["merged"], counts["corrected"]) == (1, 0, 2)
-    assert dataclasses.replace(trace, **apart) == dataclasses.replace(known, **apart)
+    assert dataclasses.replace(trace, **apart) == dataclasses.replace(whole_trace, **apart)
 
 
-def test_what_ends_after_midnight_joins_the_night_it_began(tmp_path: Path) -> None:
-    """Langfuse's observations in two hourly files, the root in the second."""
+def test_a_trace_that_ends_after_midnight_is_of_the_night_it_began(tmp_path: Path) -> None:
+    """Langfuse's observations in two hourly files, the root in the second, are one trace."""
     base = {"trace_id": "t", "project_id": "p", "environment": "default", "metadata": "{}"}
     root = {**base, "id": "r", "type": "SPAN", "parent_observation_id": "", "name": "chat",
             "start_time": "2026-10-01 23:59:58.000000", "end_time": "2026-10-02 00:00:03.000000",
@@ -127,8 +131,8 @@ def test_what_ends_after_midnight_joins_the_night_it_began(tmp_path: Path) -> No
             "output": '{"role": "assistant", "content": "Hello."}',
             "provided_model_name": "gpt-4o-mini",
             "usage_details": {"input": 7, "output": 2}}  # fmt: skip
-    hours = [file(tmp_path / "00.jsonl", [call]), file(tmp_path / "01.jsonl", [root])]
-    counts, (trace,) = night(tmp_path / "home", *hours)
+    hours = [write_rows(tmp_path / "00.jsonl", [call]), write_rows(tmp_path / "01.jsonl", [root])]
+    counts, (trace,) = admit_files(tmp_path / "home", *hours)
     assert (counts["accepted"], counts["duplicate"], counts["merged"]) == (1, 1, 1)
     assert (trace.output, trace.tokens_in, trace.model) == ("Hello.", 7, "gpt-4o-mini")
     lake = Lake(tmp_path / "home").open()
@@ -142,27 +146,27 @@ PLACES = {
 }
 
 
-def half(run: str, **more: Any) -> dict[str, Any]:
-    """What LangSmith's SDK posts or patches of a run."""
+def build_half(run: str, **more: Any) -> dict[str, Any]:
+    """Builds what LangSmith's SDK posts or patches of a run."""
     return {"id": run, "trace_id": ROOT, "dotted_order": PLACES[run], **more}
 
 
-def pairs() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The posts and the patches of a chain and of the model's call in it."""
+def build_halves() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Builds the posts and the patches of a chain and of the model's call in it."""
     chat = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Where?"}]
     extra = {"metadata": {"ls_provider": "openai"}, "invocation_params": {"temperature": 0}}
     answer = {"message": {"role": "assistant", "content": "In Bonn."}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 7, "completion_tokens": 2}
     posts = [
-        half(ROOT, name="agent", run_type="chain", inputs={"question": "Where?"}),
-        half(CALL, name="call", run_type="llm", inputs={"model": "gpt-a", "messages": chat}),
+        build_half(ROOT, name="agent", run_type="chain", inputs={"question": "Where?"}),
+        build_half(CALL, name="call", run_type="llm", inputs={"model": "gpt-a", "messages": chat}),
     ]
     for n, post in enumerate(posts):
         post |= {"start_time": f"2026-10-01T12:00:0{n}Z", "session_name": "shop"}
         post |= {"parent_run_id": ROOT, "extra": extra} if n else {}
     patches = [
-        half(CALL, outputs={"model": "gpt-a-2026", "choices": [answer], "usage": usage}),
-        half(ROOT, outputs={"output": "In Bonn."}),
+        build_half(CALL, outputs={"model": "gpt-a-2026", "choices": [answer], "usage": usage}),
+        build_half(ROOT, outputs={"output": "In Bonn."}),
     ]
     for n, patch in enumerate(patches):
         patch["end_time"] = f"2026-10-01T12:00:0{n + 2}Z"
@@ -174,28 +178,33 @@ def pairs() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def test_posts_and_patches_in_two_files_are_one_trace(
     tmp_path: Path, runs: tuple[int, ...], order: tuple[int, int]
 ) -> None:
-    """As one file with both tells it; a chain without a call has halves too."""
+    """The trace equals that of one file with both; a chain without a call has halves too."""
     posts, patches = (
-        [run for run in half if run["id"] in {(ROOT, CALL)[n] for n in runs}] for half in pairs()
+        [run for run in half if run["id"] in {(ROOT, CALL)[n] for n in runs}]
+        for half in build_halves()
     )
     halves = [
-        file(tmp_path / "posts.jsonl", [{"post": posts}]),
-        file(tmp_path / "patches.jsonl", [{"patch": patches}]),
+        write_rows(tmp_path / "posts.jsonl", [{"post": posts}]),
+        write_rows(tmp_path / "patches.jsonl", [{"patch": patches}]),
     ]
-    counts, (trace,) = night(tmp_path / "home", *(halves[n] for n in order))
+    counts, (trace,) = admit_files(tmp_path / "home", *(halves[n] for n in order))
     assert (counts["read"], counts["accepted"], counts["merged"]) == (2, 1, 1)
-    both = file(tmp_path / "both.jsonl", [{"post": posts}, {"patch": patches}])
-    _, (known,) = night(tmp_path / "other", both)
-    assert (known.input, known.output, known.latency_ms) == ("Where?", "In Bonn.", 3000.0)
+    both = write_rows(tmp_path / "both.jsonl", [{"post": posts}, {"patch": patches}])
+    _, (whole_trace,) = admit_files(tmp_path / "other", both)
+    assert (whole_trace.input, whole_trace.output, whole_trace.latency_ms) == (
+        "Where?",
+        "In Bonn.",
+        3000.0,
+    )
     assert trace.metadata.pop("app_source") == "assumed"  # a patch names no project
-    assert dataclasses.replace(trace, **WHENCE) == dataclasses.replace(known, **WHENCE)
+    assert dataclasses.replace(trace, **WHENCE) == dataclasses.replace(whole_trace, **WHENCE)
 
 
 @pytest.mark.parametrize("half", ["begun", "ended"])
-def test_of_a_trace_with_one_half_told_the_metadata_says_so(tmp_path: Path, half: str) -> None:
-    """It is no whole trace that answered nothing, or that nobody asked."""
-    posts, patches = pairs()
+def test_the_metadata_names_the_only_half_of_a_trace(tmp_path: Path, half: str) -> None:
+    """A half is no whole trace without an answer or without a question."""
+    posts, patches = build_halves()
     rows = [{"post": posts}] if half == "begun" else [{"patch": patches}]
-    _, (trace,) = night(tmp_path / "home", file(tmp_path / "half.jsonl", rows))
+    _, (trace,) = admit_files(tmp_path / "home", write_rows(tmp_path / "half.jsonl", rows))
     assert trace.metadata["root"] == half
     assert (trace.input, trace.output) == (("Where?", "") if half == "begun" else ("", "In Bonn."))

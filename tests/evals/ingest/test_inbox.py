@@ -42,7 +42,7 @@ def test_an_import_names_what_it_passes_over(tmp_path: Path) -> None:
     (inbox / "a.jsonl").symlink_to(tmp_path / "secret")
     lake = Lake(tmp_path / "home").open()
     messages: list[str] = []
-    result = import_inbox(lake, Catalog(root=tmp_path), inbox, say=messages.append)
+    result = import_inbox(lake, Catalog(root=tmp_path), inbox, report=messages.append)
     assert result.files == []
     assert [message for message in messages if "a.jsonl" in message] == [
         "a.jsonl: not read: a link out of the inbox, which is not followed; copy the file"

@@ -80,7 +80,7 @@ def sealed(body: Body) -> Body:
 
 
 def night(day: str = "2026-10-08", app: str = "shop", **other: Any) -> Body:
-    """A night that held, with one dimension and nothing else to say."""
+    """A night that held, with one dimension and nothing else to report."""
     body: Body = {
         "schema_version": 1, "date": day, "app": app, "title": app.capitalize(), "version": "",
         "demo": False, "status": "reported", "refusal": None, "suite": app, "verdict": "held",
@@ -137,7 +137,7 @@ def slipped(day: str = "2026-10-08") -> Body:
     tone = result(
         "tone", 40, 18, kind="judge", evaluator="polite", estimator="rogan-gladen", estimate=0.62,
         estimate_low=0.47, estimate_high=0.77, errored=2, unsampled=140, aligned=True,
-        question="Would a shopkeeper be glad to have said this?")  # fmt: skip
+        question="Would a shopkeeper be glad of this answer?")  # fmt: skip
     tone = against(tone, 0.72, 0.14, "too close to call", *span)
     judge = result("helpful", 30, 28, kind="judge", evaluator="helpful-small", aligned=False,
                    decides=False, verdict="not measured", unsampled=142)  # fmt: skip
@@ -207,7 +207,7 @@ def nights(
 ) -> list[Body]:  # fmt: skip
     """Consecutive nights of an application, oldest first; `drop` nights ago its price got worse."""
     chance = random.Random(f"{app}{count}")
-    found = []
+    bodies = []
     for ago in range(count - 1, -1, -1):
         day = (date.fromisoformat(last) - timedelta(days=ago)).isoformat()
         worse = drop is not None and ago <= drop
@@ -225,7 +225,7 @@ def nights(
         change = f" (−{round(94 - 100 * rates[first])} ± 6), prompt v3" if worse else ""
         sentence = f"{verdict.capitalize()}: {first} {rates[first]:.0%}{change}."
         prompt = [{"value": "v3" if worse else "v2", "n": n}]
-        found.append(night(
+        bodies.append(night(
             day, app, results=rows, verdict=verdict, sentence=sentence, demo=demo,
             gate={"outcome": "regressed", "reasons": [f"{first} fell"]} if worse
             else {"outcome": "pass", "reasons": []},
@@ -235,7 +235,7 @@ def nights(
                                    "model": [{"value": "small-1", "n": n}]},
                         "baseline": []},
         ))  # fmt: skip
-    return found
+    return bodies
 
 
 HOSTILE = (
@@ -252,9 +252,9 @@ def hostile() -> Body:
             return {k: spoil(v, k) for k, v in value.items()}
         if isinstance(value, list):
             return [spoil(v, key) for v in value]
-        kept = {"date", "from", "to", "slice", "kind", "verdict", "status", "outcome", "estimator",
+        untouched = {"date", "from", "to", "slice", "kind", "verdict", "status", "outcome", "estimator",
                 "dimension", "evaluator", "cause"}  # fmt: skip
-        return HOSTILE + value if isinstance(value, str) and key not in kept else value
+        return HOSTILE + value if isinstance(value, str) and key not in untouched else value
 
     body = spoil(slipped())
     row = result(HOSTILE, 1, 1, slice="all", evaluator=HOSTILE)

@@ -62,19 +62,19 @@ class Page(HTMLParser):
         return " ".join(self.text.split())
 
 
-def heading(html: str) -> str:
+def read_heading(html: str) -> str:
     """The first line of a page, as read."""
-    found = re.search(r"<h1>(.*?)</h1>", html, re.DOTALL)
-    assert found
-    return " ".join(Page(found[1]).text.replace("\xa0", " ").split())
+    match = re.search(r"<h1>(.*?)</h1>", html, re.DOTALL)
+    assert match
+    return " ".join(Page(match[1]).text.replace("\xa0", " ").split())
 
 
-def night(body: dict[str, Any], history: list[dict[str, Any]] | None = None) -> str:
+def render_body(body: dict[str, Any], history: list[dict[str, Any]] | None = None) -> str:
     """The page of a night."""
     return render_night(bodies.typed(body), history=[bodies.typed(one) for one in history or []])
 
 
-def board_of(*reports: dict[str, Any], run: dict[str, Any] | None = None) -> str:
+def render_bodies(*reports: dict[str, Any], run: dict[str, Any] | None = None) -> str:
     """The board over some reports."""
     return render_board([bodies.typed(one) for one in reports], run=run)
 
@@ -83,30 +83,30 @@ ENDING = {"name": "m", "model": "m-1", "on": "2026-11-01", "words": "m-1 ends in
 ALARM = {"code": "other-model", "evaluator": "j", "words": "m-2 answered", "n": 3}
 STAMPED = {
     "name": "j", "version": "0" * 16, "kind": "judge", "model": "m-1",
-    "pin": {"class": "unverifiable", "reason": "it does not say"},
+    "pin": {"class": "unverifiable", "reason": "no date in it"},
     "answered_by": [{"model": "m-2", "fingerprint": "fp_1", "n": 3}],
 }  # fmt: skip
 
 
 ALL = {
-    "slipped": lambda: night(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
-    "held": lambda: night(bodies.night()),
-    "refused": lambda: night(bodies.refused()),
-    "hostile": lambda: night(bodies.hostile()),
-    "nothing": lambda: night(bodies.night(results=[])),
-    "board": lambda: board_of(
+    "slipped": lambda: render_body(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
+    "held": lambda: render_body(bodies.night()),
+    "refused": lambda: render_body(bodies.refused()),
+    "hostile": lambda: render_body(bodies.hostile()),
+    "nothing": lambda: render_body(bodies.night(results=[])),
+    "board": lambda: render_bodies(
         *bodies.nights(20, "a", drop=3),
         *bodies.nights(4, "b"),
         bodies.refused(app="c"),
         run={"calls": 3, "reused": 9, "usd": 0.2, "pins": [ENDING]},
     ),
-    "empty board": lambda: board_of(),
-    "hostile board": lambda: board_of(bodies.hostile()),
+    "empty board": lambda: render_bodies(),
+    "hostile board": lambda: render_bodies(bodies.hostile()),
 }
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_page_reaches_for_nothing(name: str) -> None:
+def test_page_requests_nothing(name: str) -> None:
     """A page is well nested, forbids every request, and has no script or outside reference."""
     page = Page(ALL[name]())
     assert page.open == []
@@ -140,33 +140,33 @@ def test_alarms_stamps_and_ends_of_models_are_on_both_pages() -> None:
     origin = {"evaluators": [STAMPED], "traces": {}, "baseline": []}
     body = bodies.night(provenance=origin, alarms=[ALARM])
     run = {"pins": [ENDING, {**ENDING, "model": "another", "words": "another ends"}]}
-    night, front = (
+    page_html, board_html = (
         render_night(bodies.typed(body), history=[], run=run),
-        board_of(body, run=run),
+        render_bodies(body, run=run),
     )
-    page, board = Page(night).words, Page(front).words
+    page, board = Page(page_html).words, Page(board_html).words
     for state, failing in (("fail", True), ("warn", False)):
         ends = {"pins": [{**ENDING, "state": state}]}
         both = (
             render_night(bodies.typed(body), history=[], run=ends),
-            board_of(body, run=ends),
+            render_bodies(body, run=ends),
         )
         assert [('<li class="alarm"' in html) for html in both] == [failing] * 2, state
-    for text in ("m-2 answered", "unverifiable: it does not say", "m-1 ends in 9 days"):
+    for text in ("m-2 answered", "unverifiable: no date in it", "m-1 ends in 9 days"):
         assert text in page, text
     assert "3 answered by m-2, fp_1" in page
     assert "another ends" not in page
-    for text in ("m-2 answered", "m-1 is unverifiable: it does not say", "m-1 ends in 9 days"):
+    for text in ("m-2 answered", "m-1 is unverifiable: no date in it", "m-1 ends in 9 days"):
         assert text in board, text
-    quiet = Page(ALL["held"]()).words + Page(board_of(bodies.night())).words
+    quiet = Page(ALL["held"]()).words + Page(render_bodies(bodies.night())).words
     assert not {"Alarm", "expire"} & set(quiet.split())
 
 
-def test_links_hold_only_plain_names() -> None:
+def test_links_have_plain_names_only() -> None:
     """A night whose application is no plain name is on the board without a link."""
     safe, unsafe = bodies.night(), bodies.night(app="../../etc")
     address = f"2026-10-08/shop/{safe['version']}/index.html"
-    assert Page(board_of(safe, unsafe)).links == [address]
+    assert Page(render_bodies(safe, unsafe)).links == [address]
     for key, value in (("app", "a\n"), ("version", "../../..")):
         assert marks.locate_page(bodies.typed(safe | {key: value})) is None
 
@@ -178,16 +178,16 @@ def test_board_reports_how_last_night_went() -> None:
         *bodies.nights(3, "summaries"),
         *bodies.nights(3, "sql"),
     ]
-    line = heading(board_of(*reports))
+    line = read_heading(render_bodies(*reports))
     assert line == "Two of three held last night; extraction slipped."
-    only = heading(board_of(bodies.night()))
+    only = read_heading(render_bodies(bodies.night()))
     assert only == "Shop held last night."
     both = [bodies.refused(app="a"), bodies.night(app="b", verdict="too close to call")]
-    line = heading(board_of(*both))
+    line = read_heading(render_bodies(*both))
     assert (
         line == "None of two held last night; b was too close to call; a was refused at validation."
     )
-    assert heading(board_of(*both[:1])) == "a was refused at validation last night."
+    assert read_heading(render_bodies(*both[:1])) == "a was refused at validation last night."
 
 
 def test_board_shows_missing_refused_and_undue_nights_apart() -> None:
@@ -215,17 +215,17 @@ def test_board_shows_missing_refused_and_undue_nights_apart() -> None:
     assert "B, 8 October 2026: Refused: 61 of 200" in words
 
 
-def test_board_says_that_last_night_is_missing() -> None:
+def test_board_names_a_missing_last_night() -> None:
     """An older verdict is never last night's, also where every application is missing."""
     reports = [bodies.typed(one) for app in "ab" for one in bodies.nights(3, app)]
     night = date(2026, 10, 9)
     missing = [MissingNight(app, night, "no traces", night) for app in "ab"]
     one = board.render_board(reports, run=None, missing=missing[:1])
-    assert heading(one) == "a was missing last night."
+    assert read_heading(one) == "a was missing last night."
     both = board.render_board(reports, run=None, missing=missing)
-    assert heading(both) == "None of two held last night; a and b were missing."
+    assert read_heading(both) == "None of two held last night; a and b were missing."
     never = [MissingNight("c", night, "no traces", night)]
-    assert "c was missing" in heading(board.render_board(reports, run=None, missing=never))
+    assert "c was missing" in read_heading(board.render_board(reports, run=None, missing=never))
 
 
 def test_board_shows_the_newest_version_of_a_night() -> None:
@@ -252,19 +252,19 @@ def test_version_marks_name_what_changed() -> None:
 
 def test_mixed_models_do_not_flicker() -> None:
     """Two models that share the traffic and take turns in leading it mark no night."""
-    found = []
+    reports = []
     for a, b in ((60, 70), (70, 60), (64, 66)):
         models = [{"value": "a", "n": a}, {"value": "b", "n": b}, {"value": "c", "n": 70}]
-        found.append(
+        reports.append(
             bodies.night(provenance={"evaluators": [], "traces": {"model": models}, "baseline": []})
         )
-    assert changed_by(found) == [(), (), ()]
+    assert changed_by(reports) == [(), (), ()]
 
 
 def test_first_screen_gives_the_reason() -> None:
     """The night's first line is its sentence, and the gate's outcome and the cause follow."""
-    html = night(bodies.slipped())
-    assert heading(html) == "Slipped: price 91% → 74% (−17 ± 6), prompt v3."
+    html = render_body(bodies.slipped())
+    assert read_heading(html) == "Slipped: price 91% → 74% (−17 ± 6), prompt v3."
     words = Page(html).words
     order = ["regressed", "What changed", "Prompt v3 came into use", "Dimensions"]
     places = [words.index(part) for part in order]
@@ -274,21 +274,21 @@ def test_first_screen_gives_the_reason() -> None:
 
 def test_a_slice_that_does_worse_is_negative_as_a_change_is() -> None:
     """Every difference on a page has one sign: worse is negative."""
-    words = Page(night(bodies.slipped())).words
+    words = Page(render_body(bodies.slipped())).words
     assert "source = partner feedprice44%31–59%74%−3045" in words
 
 
 def test_owner_is_on_both_pages() -> None:
     """Who answers for an application is on its night and on the board."""
     body = bodies.night(owner="team:shop-search")
-    assert "owner team shop-search" in Page(night(body)).words
-    assert "team shop-search" in Page(board_of(body)).words
+    assert "owner team shop-search" in Page(render_body(body)).words
+    assert "team shop-search" in Page(render_bodies(body)).words
 
 
 def test_failed_errored_skipped_and_unsampled_stay_apart() -> None:
     """Coverage shows the four counts of a dimension in four cells."""
     row = bodies.result("price", 11, 13, errored=17, skipped=19, unsampled=23)
-    html = night(bodies.night(results=[row]))
+    html = render_body(bodies.night(results=[row]))
     cells = dict(re.findall(r'data-label="(\w+)">(\d+)</td>', html))
     assert {k: cells[k] for k in ("Passed", "Failed", "Errored", "Skipped", "Unsampled")} == {
         "Passed": "11", "Failed": "13", "Errored": "17", "Skipped": "19", "Unsampled": "23"
@@ -297,17 +297,17 @@ def test_failed_errored_skipped_and_unsampled_stay_apart() -> None:
 
 def test_unaligned_judge_decides_nothing() -> None:
     """An unaligned judge is marked, and does not count among those that decide."""
-    words = Page(night(bodies.slipped())).words
+    words = Page(render_body(bodies.slipped())).words
     assert "Unaligned judge: people disagree with it, so it is not gating." in words
     assert "of three dimensions that decide" in words
-    assert "Unaligned" not in Page(night(bodies.night())).words
+    assert "Unaligned" not in Page(render_body(bodies.night())).words
 
 
 def test_examples_are_full_and_five_at_most() -> None:
     """Five answers are shown whole, JSON indented, whatever their length."""
     long = "An endless question. " * 4000
     examples = [bodies.example(0, input=long), *(bodies.example(i) for i in range(1, 8))]
-    html = night(bodies.slipped() | {"examples": examples})
+    html = render_body(bodies.slipped() | {"examples": examples})
     assert html.count('class="example"') == 5
     assert long in html
     assert "&#34;unit&#34;: &#34;€&#34;\n}" in html
@@ -323,13 +323,13 @@ def test_what_is_not_plain_json_is_left_as_written(text: str) -> None:
 
 def test_empty_states_say_what_to_do() -> None:
     """No suite, no label, no baseline, no night: each names the next step."""
-    bare = Page(night(bodies.night(suite=None))).words
+    bare = Page(render_body(bodies.night(suite=None))).words
     assert "No suite yet" in bare
     assert "suites/shop.yaml" in bare
     assert "andon labels export" in bare
     assert "becomes the baseline" in bare
-    assert "andon nightly" in Page(board_of()).words
-    refused = Page(night(bodies.refused())).words
+    assert "andon nightly" in Page(render_bodies()).words
+    refused = Page(render_body(bodies.refused())).words
     assert "61 of 200 rows were quarantined (30%); the limit for this application is 20%" in refused
     assert "andon nightly --date 2026-10-08" in refused
     assert "no-timestamp" in refused
@@ -339,7 +339,7 @@ def test_empty_states_say_what_to_do() -> None:
 def test_demo_is_labelled(demo: bool, labels: int) -> None:
     """Demo data carries its label on the night and on the board, real data does not."""
     body = bodies.night(demo=demo)
-    for html in (night(body), board_of(body)):
+    for html in (render_body(body), render_bodies(body)):
         assert Page(html).words.count("demo data, recorded answers") == labels
 
 
@@ -380,19 +380,19 @@ def test_numbers_show_what_their_interval_supports(shown: str, expected: str) ->
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=12))
-def test_scale_holds_what_it_shows(values: list[float | None]) -> None:
+def test_scale_covers_what_it_shows(values: list[float | None]) -> None:
     """A scale keeps every value on it, in order, within 0..1."""
-    found = charts.make_scale(values, 240)
-    known = sorted(value for value in values if value is not None)
-    assert 0 <= found.low < found.high <= 1
-    places = [found.locate(value) for value in known]
+    scale = charts.make_scale(values, 240)
+    present = sorted(value for value in values if value is not None)
+    assert 0 <= scale.low < scale.high <= 1
+    places = [scale.locate(value) for value in present]
     assert places == sorted(places)
-    assert all(found.low - 1e-9 <= value <= found.high + 1e-9 for value in known)
+    assert all(scale.low - 1e-9 <= value <= scale.high + 1e-9 for value in present)
 
 
 @given(st.text())
 def test_visible_text_can_be_written(text: str) -> None:
-    """Whatever a trace holds, its visible form is UTF-8 without hidden characters."""
+    """Whatever a trace contains, its visible form is UTF-8 without hidden characters."""
     shown = phrases.show_hidden(text)
     shown.encode()
     assert not phrases.UNSAFE.search(shown)
@@ -402,6 +402,6 @@ def test_a_quiet_night_is_not_a_first_night() -> None:
     """Where nothing moved the page reports that, and not that there was nothing to compare with."""
     body = {**bodies.slipped(), "changes": [], "causes": []}
     assert any(row["baseline"] for row in body["results"])
-    assert "Nothing moved beyond chance" in night(body)
+    assert "Nothing moved beyond chance" in render_body(body)
     first = {**body, "results": [{**row, "baseline": None} for row in body["results"]]}
-    assert "Nothing earlier to compare with" in night(first)
+    assert "Nothing earlier to compare with" in render_body(first)

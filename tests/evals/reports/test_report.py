@@ -276,7 +276,7 @@ def test_labels_of_another_version_align_nothing() -> None:
 
 
 def test_adjudicated_labels_decide_and_recorded_judges_do_not() -> None:
-    """What people settled on decides; a verdict recorded by another judge is shown beside it."""
+    """The adjudicated verdict decides; one recorded by another judge is shown beside it."""
     human, other = (
         {"evaluator": f"over-refusal.{name}", "kind": "recorded"}
         for name in ("adjudicated", "gpt4")

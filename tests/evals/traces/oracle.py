@@ -112,8 +112,8 @@ def list_calls(value: Any) -> set[str]:
         if isinstance(entry, dict):
             flat += [entry, entry.get("properties")]
     names = ("correlationId", "CorrelationId")
-    found = [entry.get(name) for entry in flat if isinstance(entry, dict) for name in names]
-    return {call_id for call_id in found if isinstance(call_id, str)}
+    items = [entry.get(name) for entry in flat if isinstance(entry, dict) for name in names]
+    return {call_id for call_id in items if isinstance(call_id, str)}
 
 
 def is_batch_request(row: SourceRow, account: Account) -> bool:
@@ -149,14 +149,14 @@ def has_unique_traces(account: Account) -> bool:
 
 
 def list_units(form: str, row: dict[str, Any]) -> list[Any]:
-    """Lists what a line holds: spans, observations and scores, or runs."""
+    """Lists what a line contains: spans, observations and scores, or runs."""
     if form == "otlp":
         events = [*iterate_lists(row, ("logRecords",))]  # other log records are no part of a trace
         return [*iterate_lists(row, ("spans",))] or [{"inside": events}][: len(events)]
     if form == "langsmith":
         runs = [row[key] for key in ("runs", "post", "patch") if row.get(key) not in (None, [])]
-        found = [item for one in runs for item in (one if isinstance(one, list) else [one])]
-        return found or [row]
+        items = [item for one in runs for item in (one if isinstance(one, list) else [one])]
+        return items or [row]
     if form == "opik" and isinstance(row.get("trace"), dict):
         return [row["trace"], *(row["spans"] if isinstance(row.get("spans"), list) else ())]
     names = PAGES.get(form, ("data",) if form == "langfuse" else ("data", "spans"))
@@ -217,15 +217,15 @@ def read_source_rows(data: bytes, path: Path) -> list[SourceRow] | None:
         return None
 
 
-def number_elements(items: list[Any]) -> list[SourceRow]:
+def number_elements(values: list[Any]) -> list[SourceRow]:
     """Numbers the elements of a list; adjacent elements that are no containers are one row."""
-    found: list[dict[str, Any] | None] = []
+    items: list[dict[str, Any] | None] = []
     bare = False
-    for item in items:
+    for item in values:
         if isinstance(item, dict | list) or not bare:
-            found.append(item if isinstance(item, dict) else None)
+            items.append(item if isinstance(item, dict) else None)
         bare = not isinstance(item, dict | list)
-    return [SourceRow(n, item) for n, item in enumerate(found, 1)]
+    return [SourceRow(n, item) for n, item in enumerate(items, 1)]
 
 
 def parse_strictly(line: bytes) -> dict[str, Any] | None:

@@ -53,17 +53,17 @@ class Exchange(NamedTuple):
 
     def chat(self) -> list[dict[str, Any]]:
         """The messages sent, as OpenAI's chat completions take them."""
-        found: list[dict[str, Any]] = [
+        messages: list[dict[str, Any]] = [
             {"role": "system", "content": self.system},
             {"role": "user", "content": self.question},
         ]
         if self.tool:
             function = {"name": self.tool.name, "arguments": json.dumps(self.tool.arguments)}
             call = {"id": self.tool.id, "type": "function", "function": function}
-            found.append({"role": "assistant", "content": None, "tool_calls": [call]})
+            messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
             back = {"role": "tool", "tool_call_id": self.tool.id, "content": self.tool.result}
-            found.append(back)
-        return found
+            messages.append(back)
+        return messages
 
     def reply(self) -> dict[str, Any]:
         """The message that answered."""
@@ -224,14 +224,14 @@ def openinference(exchange: Exchange) -> str:
 
 def nest_attributes(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Nests dotted keys as objects and numbered keys as lists, as Phoenix exports attributes."""
-    found: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
     for key, value in flat.items():
-        place = found
+        place = nested
         *path, last = key.split(".")
         for part in path:
             place = place.setdefault(part, {})
         place[last] = value
-    return {key: convert_lists(value) for key, value in found.items()}
+    return {key: convert_lists(value) for key, value in nested.items()}
 
 
 def convert_lists(value: Any) -> Any:
@@ -403,7 +403,7 @@ def bedrock(exchange: Exchange) -> str:
     counts = {"inputTokens": exchange.tokens_in, "outputTokens": exchange.tokens_out}
     output = {"output": {"message": answer}, "stopReason": "end_turn", "usage": counts,
               "metrics": {"latencyMs": exchange.took_ms}}  # fmt: skip
-    asked = {"messages": blocks, "system": [{"text": exchange.system}]}
+    request = {"messages": blocks, "system": [{"text": exchange.system}]}
     tags = {"app": exchange.app, "session_id": exchange.session, "user_id": exchange.user}
     entry = {
         "schemaType": "ModelInvocationLog",
@@ -412,7 +412,7 @@ def bedrock(exchange: Exchange) -> str:
         "operation": "Converse",
         "modelId": exchange.model_requested,
         "requestMetadata": tags,
-        "input": {"inputBodyJson": asked, "inputTokenCount": exchange.tokens_in},
+        "input": {"inputBodyJson": request, "inputTokenCount": exchange.tokens_in},
         "output": {"outputBodyJson": output, "outputTokenCount": exchange.tokens_out},
     }
     return json.dumps(entry)
@@ -429,7 +429,7 @@ def vertex(exchange: Exchange) -> str:
             {"role": "user", "parts": [{"functionResponse": result}]},
         ]
     labels = {"app": exchange.app, "session_id": exchange.session, "user_id": exchange.user}
-    asked = {"contents": turns, "systemInstruction": {"parts": [{"text": exchange.system}]},
+    request = {"contents": turns, "systemInstruction": {"parts": [{"text": exchange.system}]},
              "labels": labels}  # fmt: skip
     content = {"role": "model", "parts": [{"text": exchange.answer}]}
     usage = {"promptTokenCount": exchange.tokens_in, "candidatesTokenCount": exchange.tokens_out}
@@ -440,7 +440,7 @@ def vertex(exchange: Exchange) -> str:
         "request_id": exchange.trace_id,
         "model": f"publishers/google/models/{exchange.model_requested}",
         "api_method": "generateContent",
-        "full_request": asked,
+        "full_request": request,
         "full_response": json.dumps(answer),
         "metadata": {"request_latency": exchange.took_ms},
     }

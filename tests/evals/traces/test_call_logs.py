@@ -210,7 +210,7 @@ def test_entries_without_text_beside_others_are_only_counted(tmp_path: Path) -> 
 
 
 def test_a_call_whose_response_was_not_logged_is_no_empty_answer(tmp_path: Path) -> None:
-    """It may have been answered well; an error says that it was not."""
+    """It may have been answered well; only an error shows that it was not."""
     chat = [{"role": "user", "content": "Where?"}]
     rows = [
         make_gateway_entry("GatewayLlmLogs", 1, requestMessages=chat),
@@ -260,7 +260,7 @@ def test_another_api_behind_the_gateway_is_no_model_call(tmp_path: Path) -> None
 
 
 def test_a_name_alone_makes_no_answer_an_image(tmp_path: Path) -> None:
-    """A model of images may answer in words; a call without an answer is what its name says."""
+    """A model of images may answer in text; a call without an answer is of the kind of its model."""
     named = make_invocation(modelId="amazon.nova-canvas-v1:0")
     failed = {**named, "output": {}, "errorCode": "ThrottlingException"}
     trace, skipped = read(write(tmp_path, named, failed))
@@ -269,7 +269,7 @@ def test_a_name_alone_makes_no_answer_an_image(tmp_path: Path) -> None:
 
 
 def test_a_call_that_failed_names_no_model_that_answered(tmp_path: Path) -> None:
-    """Else the model asked for would seem to take the place of its dated name."""
+    """Otherwise the requested model would seem to replace its dated name."""
     for name in (
         "azure_llm_logs.jsonl",
         "bedrock_converse.jsonl",

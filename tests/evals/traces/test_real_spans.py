@@ -24,12 +24,12 @@ NAMED = {"it": Mapping(constants={"app": "named"})}
 
 
 def read(path: Path) -> list[Any]:
-    """What a file yields, its application being told by a mapping's constant."""
+    """Reads a file whose application is a mapping's constant."""
     return list(reader.read_file(path, mappings=NAMED))
 
 
-def wrapped(attributes: dict[str, Any], folder: Path) -> Trace:
-    """The trace of one OTLP span with some attributes, as the fixtures that hold no more."""
+def read_attributes(attributes: dict[str, Any], folder: Path) -> Trace:
+    """Reads the trace of one OTLP span with some attributes: such fixtures have no more."""
 
     def value(given: Any) -> dict[str, Any]:
         if isinstance(given, dict) and "values" in given:
@@ -53,20 +53,20 @@ def wrapped(attributes: dict[str, Any], folder: Path) -> Trace:
     return trace
 
 
-def attributes_of(name: str) -> dict[str, Any]:
-    """The attributes a fixture holds."""
-    found = json.loads((FIXTURES / name).read_text("utf-8"))
-    return found.get("attributes", found)
+def load_attributes(name: str) -> dict[str, Any]:
+    """Loads the attributes of a fixture."""
+    parsed = json.loads((FIXTURES / name).read_text("utf-8"))
+    return parsed.get("attributes", parsed)
 
 
 @pytest.mark.parametrize(
     "name", ["openinference_client_span_tool_calls", "otel_genai_client_span_tool_calls"]
 )
 def test_one_call_in_two_conventions_is_one_trace(name: str, tmp_path: Path) -> None:
-    """OpenInference and OpenTelemetry GenAI tell the same chat, tool call and tokens."""
-    trace = wrapped(attributes_of(f"openinference/{name}.json"), tmp_path)
-    said = [(message["role"], message["content"]) for message in trace.messages]
-    assert said == [
+    """OpenInference and OpenTelemetry GenAI give the same chat, tool call and tokens."""
+    trace = read_attributes(load_attributes(f"openinference/{name}.json"), tmp_path)
+    messages = [(message["role"], message["content"]) for message in trace.messages]
+    assert messages == [
         ("user", "Weather in Paris?"),
         ("assistant", "Absolutely! Let me check the weather for you."),
         ("tool", "rainy, 57°F"),
@@ -84,17 +84,19 @@ def test_one_call_in_two_conventions_is_one_trace(name: str, tmp_path: Path) -> 
     assert [(step["name"], step["output"]) for step in tools] == [("get_weather", "rainy, 57°F")]
 
 
-def test_a_chat_that_stands_in_input_value_alone_is_found(tmp_path: Path) -> None:
-    """OpenInference spans without message attributes hold OpenTelemetry's messages as JSON."""
+def test_a_chat_in_input_value_alone_is_read(tmp_path: Path) -> None:
+    """OpenInference spans without message attributes have OpenTelemetry's messages as JSON."""
     name = "openinference/openinference_client_span_input_output_only.json"
-    trace = wrapped(attributes_of(name), tmp_path)
+    trace = read_attributes(load_attributes(name), tmp_path)
     assert [message["role"] for message in trace.messages] == ["user", "assistant", "tool"]
     assert trace.output.startswith("The weather in Paris is currently rainy")
 
 
 def test_a_tool_of_its_own_is_a_step(tmp_path: Path) -> None:
     """An execute_tool span keeps its name, call, arguments and result."""
-    trace = wrapped(attributes_of("openinference/otel_genai_tool_execution_span.json"), tmp_path)
+    trace = read_attributes(
+        load_attributes("openinference/otel_genai_tool_execution_span.json"), tmp_path
+    )
     (step,) = trace.steps
     assert (step["kind"], step["name"], step["call_id"]) == ("tool", "get_weather", "1234")
     assert step["input"] == {"city": "New York"}
@@ -103,7 +105,7 @@ def test_a_tool_of_its_own_is_a_step(tmp_path: Path) -> None:
 
 def test_the_gemini_cli_writes_parts_without_types(tmp_path: Path) -> None:
     """Its instructions, question, session and tokens are read all the same."""
-    trace = wrapped(attributes_of("langwatch/gemini-B.llm_call.json"), tmp_path)
+    trace = read_attributes(load_attributes("langwatch/gemini-B.llm_call.json"), tmp_path)
     assert trace.messages[0]["role"] == "system"
     assert trace.messages[0]["content"].lstrip().startswith("You are a specialized Task Routing AI")
     assert trace.session_id == "945bd8d5-0657-4385-a99e-30240bfd2e00"
@@ -118,7 +120,7 @@ def test_the_gemini_cli_writes_parts_without_types(tmp_path: Path) -> None:
 
 def test_the_vercel_sdk_keeps_prompt_answer_tools_and_session(tmp_path: Path) -> None:
     """A doStream span: its chat in `ai.prompt.messages`, its answer in `ai.response.text`."""
-    trace = wrapped(attributes_of("langwatch/opencode-B.doStream.json"), tmp_path)
+    trace = read_attributes(load_attributes("langwatch/opencode-B.doStream.json"), tmp_path)
     assert trace.output == "PONG-OPENCODE-B1"
     assert trace.messages[0]["content"].startswith("You are OpenCode")
     assert (trace.session_id, trace.user_id) == ("ses_163f6d41affe5UvQOoAwyu4xVP", "rchaves")
@@ -185,15 +187,15 @@ def test_a_phoenix_turn_is_one_trace_with_its_tools() -> None:
 
 def test_phoenix_traces_with_span_ids_of_zeros_keep_their_tree(tmp_path: Path) -> None:
     """Each of the five is one trace whose root is the turn."""
-    found = json.loads((FIXTURES / "phoenix" / "pxi_suggestion_traces.json").read_text("utf-8"))
+    parsed = json.loads((FIXTURES / "phoenix" / "pxi_suggestion_traces.json").read_text("utf-8"))
     path = tmp_path / "spans.jsonl"
-    spans = [span for trace in found.values() for span in trace]
+    spans = [span for trace in parsed.values() for span in trace]
     path.write_text("".join(json.dumps(span) + "\n" for span in spans))
     traces = read(path)
-    assert [type(trace) for trace in traces] == [Trace] * len(found)
-    assert [trace.session_id for trace in traces] == ["session-0000"] * len(found)
+    assert [type(trace) for trace in traces] == [Trace] * len(parsed)
+    assert [trace.session_id for trace in traces] == ["session-0000"] * len(parsed)
     steps = sum(len(trace.steps) for trace in traces)
-    assert steps == len(spans) - len(found)
+    assert steps == len(spans) - len(parsed)
     assert "root" not in traces[0].metadata
 
 
@@ -247,5 +249,5 @@ def test_every_fixture_is_accounted_for() -> None:
 
 
 def is_label(row: Any) -> bool:
-    """Whether something found is neither trace nor refusal."""
+    """Whether a row is neither trace nor refusal."""
     return not isinstance(row, Trace | Refusal)

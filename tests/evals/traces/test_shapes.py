@@ -83,7 +83,7 @@ MAPPINGS = {
 
 
 def rows_of(items: list[Any]) -> list[dict[str, Any]]:
-    """Traces and columns alike as the lake's rows, by line."""
+    """Returns traces and columns as rows of the lake, by line."""
     items: list[dict[str, Any]] = []
     for item in items:
         if isinstance(item, Columns):
@@ -106,8 +106,8 @@ def rows_of(items: list[Any]) -> list[dict[str, Any]]:
     "none",
     True,
 )
-def test_by_the_column_is_as_by_the_row(rows: list[Any], name: str, spaced: bool) -> None:
-    """Every cell, the content hash and every refusal are the same."""
+def test_columns_give_the_cells_that_rows_give(rows: list[Any], name: str, spaced: bool) -> None:
+    """Every cell, content hash and refusal is the same whichever way rows are read."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "day.jsonl"
         separators = (", ", ": ") if spaced else (",", ":")
@@ -123,7 +123,7 @@ def test_by_the_column_is_as_by_the_row(rows: list[Any], name: str, spaced: bool
 
 
 def test_plain_rows_are_read_by_the_column(tmp_path: Path) -> None:
-    """Also beside a row that is a case of its own."""
+    """They are also when an unusual row is among them."""
     path = tmp_path / "day.jsonl"
     rows = [PLAIN, {**PLAIN, "output": {"text": "Hello."}}, PLAIN]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
