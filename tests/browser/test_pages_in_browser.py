@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.evals.reports import report_bodies as bodies
-from tests.evals.reports.test_pages import board_of, night
+from tests.evals.reports.page_text import render_bodies, render_body
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH to draw pages with")
@@ -35,11 +35,11 @@ def long() -> dict[str, Any]:
 
 
 PAGES = {
-    "night": lambda: night(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
-    "long": lambda: night(long()),
-    "hostile": lambda: night(bodies.hostile()),
-    "refused": lambda: night(bodies.refused()),
-    "board": lambda: board_of(
+    "night": lambda: render_body(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
+    "long": lambda: render_body(long()),
+    "hostile": lambda: render_body(bodies.hostile()),
+    "refused": lambda: render_body(bodies.refused()),
+    "board": lambda: render_bodies(
         *bodies.nights(20, "extraction", drop=6), *bodies.nights(20, "summaries")
     ),
 }

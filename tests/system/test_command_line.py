@@ -5,87 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.system.greetings import BASE, GOOD, TORN, TRACES, WORSE, build_catalog, build_trace
 from tests.system.teams import CommandResult, Team, find_row, run_andon, run_command
 
-BASE, GOOD, WORSE, TORN = "2026-05-04", "2026-05-05", "2026-05-06", "2026-05-07"
-TRACES = 60
-COMMANDS = (
-    ("init",),
-    ("nightly",),
-    ("import",),
-    ("pull",),
-    ("plan",),
-    ("backfill",),
-    ("gate",),
-    ("report", "list"),
-    ("report", "show"),
-    ("report", "diff"),
-    ("labels", "export"),
-    ("labels", "import"),
-    ("judge", "attack"),
-    ("batches", "list"),
-    ("batches", "cancel"),
-    ("quarantine", "list"),
-    ("quarantine", "show"),
-    ("quarantine", "replay"),
-    ("forget",),
-    ("tidy",),
-    ("migrate",),
-    ("doctor",),
-    ("ui",),
-)
-
 pytestmark = pytest.mark.slow
-
-
-def trace(night: str, number: int, **more: Any) -> dict[str, Any]:
-    """One ordinary request, invented; on the worse night half the answers do not greet."""
-    greets = night != WORSE or number % 2
-    return {
-        "trace_id": f"{night}-{number}",
-        "ts": f"{night}T08:{number % 60:02d}:00Z",
-        "app": "hello",
-        "input": f"Greet guest {number}.",
-        "output": f"{'Hello' if greets else 'Go away'}, guest {number}.",
-        "prompt_version": "v2" if night == WORSE else "v1",
-        **more,
-    }
-
-
-def files() -> dict[str, Any]:
-    """A catalog of one application that greets."""
-    greets = {"assertion": "regex", "params": {"pattern": "^Hello"}}
-    question = "Does it greet?"
-    dimensions = [
-        {"dimension": "greets", "question": question, "check": greets, "recorded": True},
-    ]
-    gate = {"max_drop": 0.2, "baseline_nights": 2, "dimensions": ["greets"]}
-    return {
-        "catalog.yaml": {"title": "Greetings", "since": BASE},
-        "slices.yaml": [{"slice": "prompt", "by": "prompt_version"}],
-        "apps/hello.yaml": {
-            "app": "hello",
-            "suite": "hello",
-            "gate": gate,
-            "review_queue": 6,
-            "cadence": "irregular",
-        },
-        "suites/hello.yaml": {"suite": "hello", "dimensions": dimensions},
-    }
 
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
     """Four nights in one run: a first, a good, a worse, and one of broken rows."""
     team = Team(tmp_path_factory.mktemp("cli"))
-    team.declare(files())
+    team.declare(build_catalog())
     for night in (BASE, GOOD, WORSE):
-        team.export(f"{night}.jsonl", [trace(night, number) for number in range(TRACES)])
-    team.export("torn.jsonl", [trace(TORN, number, latency_ms=-1) for number in range(9)])
+        team.export(f"{night}.jsonl", [build_trace(night, number) for number in range(TRACES)])
+    team.export("torn.jsonl", [build_trace(TORN, number, latency_ms=-1) for number in range(9)])
     team.run_nightly()
     return team
 
@@ -220,7 +156,7 @@ def test_json_is_one_document_on_stdout(team: Team, words: tuple[str, ...]) -> N
 def test_messages_beside_the_document_go_to_stderr(team: Team, tmp_path: Path) -> None:
     """A night that ends with 4 prints the document on stdout and the trouble on stderr."""
     other = Team(tmp_path, team.catalog)
-    other.export("good.jsonl", [trace(BASE, number) for number in range(3)])
+    other.export("good.jsonl", [build_trace(BASE, number) for number in range(3)])
     other.run("import", other.inbox)
     (staged,) = (other.home / "staged").glob("*/*.parquet")
     staged.write_bytes(b"no parquet")
@@ -229,93 +165,6 @@ def test_messages_beside_the_document_go_to_stderr(team: Team, tmp_path: Path) -
     assert "Parquet" in result.errors
     assert "Traceback" not in result.errors
     assert 'File "' not in result.errors
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_help_has_an_example(command: tuple[str, ...]) -> None:
-    """`--help` of every command shows the command in use."""
-    result = run_andon(*command, "--help")
-    assert result.code == 0
-    _, _, example = result.out.partition("Example")
-    assert f"andon {' '.join(command)}" in example
-
-
-def test_no_command_is_left_out_above() -> None:
-    """The commands whose help is looked at are all there are."""
-    listed = run_command(sys.executable, "-c", LISTING)
-    assert listed.code == 0, listed.errors
-    assert {tuple(name) for name in listed.json} == set(COMMANDS)
-
-
-LISTING = """
-import json
-import click
-from orchestration.cli.main import main
-commands = []
-for name, command in main.commands.items():
-    inner = command.commands if isinstance(command, click.Group) else None
-    commands += [[name, sub] for sub in inner] if inner else [[name]]
-print(json.dumps(commands))
-"""
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "where"),
-    [
-        ("apps/hello.yaml", "app: hello\nsuite: hello\nbudgt: 3\n", ":3: budgt: "),
-        ("apps/hello.yaml", "app: hello\nsuite: helo\n", ":2: suite: "),
-        ("apps/hello.yaml", "app: hello\nsuite: [hello\n", ":3: "),
-        ("suites/hello.yaml", "suite: hello\ndimensions: many\n", ":2: dimensions: "),
-        ("slices.yaml", "- {slice: a, by: model, where: 'true'}\n", ":1: 0: "),
-        ("catalog.yaml", "title: Hi\nday_begins: 30\n", ":2: day_begins: "),
-        (
-            "suites/hello.yaml",
-            "suite: hello\ndimensions:\n- dimension: a\n  question: b\n"
-            "  check: {reference: equals, gold: lost}\n",
-            ":5: dimensions.0.check.gold: ",
-        ),
-    ],
-)
-def test_a_broken_catalog_is_named_by_file_line_and_key(
-    tmp_path: Path, name: str, text: str, where: str
-) -> None:
-    """Usage, exit 2: one sentence on stderr that says where the catalog is wrong."""
-    team = Team(tmp_path)
-    team.declare(files())
-    (team.catalog / name).write_text(text)
-    result = team.run("plan", code=2)
-    assert result.errors.startswith(f"andon: {team.catalog / name}{where}")
-    assert len(result.errors.splitlines()) == 1
-    assert result.out == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "where"),
-    [("mini: gpt-4.1\n", ":1: mini: "), ("- mini\n", ":1: the file: ")],
-)
-def test_a_broken_unused_pin_stops_no_application(tmp_path: Path, text: str, where: str) -> None:
-    """Named by file, line and key, with exit 4; the applications are planned."""
-    team = Team(tmp_path)
-    team.declare(files())
-    (team.catalog / "models.yaml").write_text(text)
-    team.home.mkdir()
-    result = team.run("plan", "--json", code=4)
-    assert result.errors.startswith(f"andon: {team.catalog / 'models.yaml'}{where}")
-    assert result.errors.endswith("nothing uses it yet\n")
-    assert result.json["plan"] == []
-
-
-def test_invalid_sql_is_refused_before_a_night_runs(tmp_path: Path) -> None:
-    """A slice DuckDB cannot read ends `nightly` with 2, and `doctor` finds it too."""
-    team = Team(tmp_path)
-    team.declare({**files(), "slices.yaml": [{"slice": "long", "where": "lenght(input) > 9"}]})
-    team.export("one.jsonl", [trace(BASE, 0)])
-    result = team.run("nightly", "--inbox", team.inbox, code=2)
-    assert f"{team.catalog / 'slices.yaml'}:" in result.errors
-    assert "lenght" in result.errors
-    assert not (team.home / "reports").exists()
-    (problem,) = [f for f in team.run("doctor", "--json", code=2).json if f["state"] == "fail"]
-    assert "lenght" in problem["words"]
 
 
 @pytest.mark.parametrize(

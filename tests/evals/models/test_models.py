@@ -1,59 +1,26 @@
 """Promises of the model client: every request shape works, every failure has a stable code."""
 
 import asyncio
-import email.utils
 import math
-import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evals import models
-from evals.models import Limits, ModelError, Reply, Request
-from evals.specs import ModelPin, Price
+from evals.models import ModelError, Reply, Request
+from evals.specs import ModelPin
 from tests.evals.models import model_server as server
-
-REQUEST = Request(({"role": "user", "content": "?"},), 10, 0.0, 1)
-YES_NO = Request(REQUEST.messages, 1, 0.0, 1, yes_no=True)
-BY_SCHEMA = Request(REQUEST.messages, 10, 0.0, 1, schema={"type": "object"})
-Bodies = list[dict[str, Any]]
-
-
-def send_request(pin: ModelPin, request: Request = REQUEST, key: str | None = "k") -> Reply:
-    """Sends one request to a pin's server."""
-
-    async def send() -> Reply:
-        client = models.OpenAIClient(pin, pin.base_url, models.Key(key))
-        try:
-            return await client.ask(request)
-        finally:
-            await client.close()
-
-    return asyncio.run(send())
-
-
-def run_script(
-    script: Any, request: Request = REQUEST, seen: Bodies | None = None, **keys: Any
-) -> Reply:
-    """Sends one request to a server that follows a script."""
-    with server.serve_script(script) as running:
-        pin = ModelPin(**{"name": "m", "model": "m-1", "base_url": running.url, **keys})
-        try:
-            return send_request(pin, request)
-        finally:
-            (seen if seen is not None else []).extend(running.bodies)
-
-
-def script_completion(text: str | None, **changes: Any) -> Any:
-    """Builds a script of one chat completion."""
-    return lambda body, n: server.ServerReply(200, server.build_completion(body, text, **changes))
-
-
-def script_response(text: str, **changes: Any) -> Any:
-    """Builds a script of one Response."""
-    return lambda body, n: server.ServerReply(200, server.build_response(body, text, **changes))
+from tests.evals.models.scripts import (
+    BY_SCHEMA,
+    REQUEST,
+    YES_NO,
+    Bodies,
+    run_script,
+    script_completion,
+    script_response,
+    send_request,
+)
 
 
 def test_a_reply_identifies_its_model() -> None:
@@ -67,107 +34,6 @@ def test_cached_tokens_are_counted_apart() -> None:
     usage = {"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 8}}
     assert run_script(script_completion("ok", usage=usage)).tokens_cached == 8
     assert run_script(script_response("ok"), api="responses").tokens_cached == 4
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "code", "retryable"),
-    [
-        (301, {}, "redirected", False),
-        (400, {}, "refused-request", False),
-        (400, {"error": {"code": "context_length_exceeded"}}, "too-long", False),
-        (400, {"error": {"param": "response_format"}}, "takes-no-schema", False),
-        (400, {"error": {"param": "max_tokens"}}, "takes-no-parameter", False),
-        (400, {"error": {"message": "logprobs are not supported"}}, "takes-no-logprobs", False),
-        (400, {"error": {"code": "content_filter"}}, "content-filter", False),
-        (401, {}, "not-authorised", True),
-        (403, {}, "not-authorised", True),
-        (404, {}, "no-such-endpoint", False),
-        (404, {"error": {"code": "model_not_found"}}, "no-such-model", False),
-        (408, {}, "server-error", True),
-        (429, {}, "rate-limited", True),
-        (429, {"error": {"code": "insufficient_quota"}}, "quota-exhausted", True),
-        (500, {}, "server-error", True),
-        (503, {}, "server-error", True),
-    ],
-)
-def test_a_status_has_its_code(status: int, body: Any, code: str, retryable: bool) -> None:
-    """A passing fault is retryable, any other is final, and each code has a description."""
-    with pytest.raises(ModelError) as raised:
-        run_script(lambda b, n: server.ServerReply(status, body, {"Location": "/elsewhere"}))
-    assert (raised.value.code, raised.value.retryable) == (code, retryable)
-    assert code in models.FAULTS
-
-
-@pytest.mark.parametrize(
-    ("reply", "code"),
-    [
-        (server.ServerReply(fault="reset"), "connection"),
-        (server.ServerReply(200, b"{" * 4000, fault="truncated"), "truncated-response"),
-        (server.ServerReply(200, b"not json"), "malformed-response"),
-        (server.ServerReply(200, b"[]"), "malformed-response"),
-        (server.ServerReply(200, b"{}"), "malformed-response"),
-        (server.ServerReply(200, b'{"choices": []}'), "malformed-response"),
-        (server.ServerReply(200, b'{"choices"'), "malformed-response"),
-        (server.ServerReply(200, b"\xff\xfe"), "malformed-response"),
-        (server.ServerReply(delay_s=1.0), "timeout"),
-    ],
-)
-@pytest.mark.parametrize("api", ["chat", "responses"])
-def test_a_broken_response_is_a_retryable_error(
-    reply: server.ServerReply, code: str, api: str
-) -> None:
-    """Resets, truncated and malformed responses and timeouts are never read as an answer."""
-    with pytest.raises(ModelError) as raised:
-        run_script(lambda b, n: reply, api=api, timeout_s=0.3)
-    assert (raised.value.code, raised.value.retryable) == (code, True)
-    assert code in models.FAULTS
-
-
-def test_a_server_that_does_not_listen_is_a_connection_error() -> None:
-    """A refused connection has the code `connection`."""
-    with pytest.raises(ModelError, match="connection"):
-        send_request(ModelPin(name="m", model="m-1", base_url="http://127.0.0.1:9/v1"))
-
-
-def test_retry_after_is_read_in_every_form() -> None:
-    """It is read as seconds, milliseconds or a date, the date by the server's own clock."""
-    now = "Sun, 06 Nov 2026 08:49:37 GMT"
-    for headers, wait in (
-        ({"Retry-After": "2.5"}, 2.5),
-        ({"Retry-After": "3", "retry-after-ms": "250"}, 0.25),
-        ({"Retry-After": "Sun, 06 Nov 2026 08:49:47 GMT", "Date": now}, 10.0),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After": "999999999"}, 3600.0),
-    ):
-        error = models.faults.error_from_status(
-            429, {k.lower(): v for k, v in headers.items()}, b""
-        )
-        assert error.wait_s == wait, headers
-    soon = email.utils.formatdate(time.time() + 1000, usegmt=True)
-    wait_by_own_clock = models.faults.error_from_status(429, {"retry-after": soon}, b"").wait_s
-    assert wait_by_own_clock is not None, "without a Date header our own clock counts"
-    assert 900 < wait_by_own_clock <= 1000
-
-
-def test_rate_limits_come_with_answers_and_with_errors() -> None:
-    """Counts are numbers, times are seconds, and a missing or malformed header is None."""
-    headers = {
-        "x-ratelimit-limit-requests": "500",
-        "x-ratelimit-remaining-requests": "499",
-        "x-ratelimit-reset-requests": "120ms",
-        "x-ratelimit-remaining-tokens": "29970",
-        "x-ratelimit-reset-tokens": "6m1.5s",
-        "x-ratelimit-limit-tokens": "rubbish",
-    }
-    allowed = Limits(500, 499, 0.12, None, 29970, 361.5)
-    reply = run_script(
-        lambda b, n: server.ServerReply(200, server.build_completion(b, "ok"), headers)
-    )
-    assert reply.limits == allowed
-    assert run_script(script_completion("ok")).limits is None
-    with pytest.raises(ModelError) as raised:
-        run_script(lambda b, n: server.ServerReply(429, {}, {**headers, "Retry-After": "2"}))
-    assert (raised.value.limits, raised.value.wait_s) == (allowed, 2.0)
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
@@ -371,26 +237,6 @@ def test_text_that_is_not_utf_8_is_still_sent() -> None:
     broken = Request(({"role": "user", "content": "a\ud800b"},), 10, 0.0, 1)
     assert run_script(script_completion("ok"), broken, seen).text == "ok"
     assert seen[0]["messages"][0]["content"] == "a?b"
-
-
-def test_a_cost_is_the_price_of_its_night() -> None:
-    """A price change does not reprice the nights before it."""
-    old = Price(since=date(2026, 1, 1), input=1, output=2)
-    new = Price(since=date(2026, 10, 1), input=10, output=20)
-    pin = ModelPin(name="m", model="m-1", prices=(new, old))
-    assert models.compute_cost(pin, date(2026, 9, 30), 1_000_000, 500_000) == 2.0
-    assert models.compute_cost(pin, date(2026, 10, 1), 1_000_000, 500_000) == 20.0
-    assert models.compute_cost(pin, date(2025, 1, 1), 1_000_000, 0) == 0.0
-
-
-def test_cached_tokens_and_batches_cost_less() -> None:
-    """A batch costs half of everything; cached tokens cost their own price where there is one."""
-    price = Price(since=date(2026, 1, 1), input=10, output=20, cached=1)
-    pin, night = ModelPin(name="m", model="m-1", prices=(price,)), date(2026, 2, 1)
-    assert models.compute_cost(pin, night, 1_000_000, 0, cached=400_000) == 6.4
-    assert models.compute_cost(pin, night, 1_000_000, 100_000, cached=400_000, batch=True) == 4.2
-    plain = pin.model_copy(update={"prices": (price.model_copy(update={"cached": None}),)})
-    assert models.compute_cost(plain, night, 1_000_000, 0, cached=400_000) == 10.0
 
 
 def test_a_model_without_its_key_is_unavailable_and_names_it() -> None:

@@ -252,8 +252,8 @@ def hostile() -> Body:
             return {k: spoil(v, k) for k, v in value.items()}
         if isinstance(value, list):
             return [spoil(v, key) for v in value]
-        untouched = {"date", "from", "to", "slice", "kind", "verdict", "status", "outcome", "estimator",
-                "dimension", "evaluator", "cause"}  # fmt: skip
+        untouched = {"date", "from", "to", "slice", "kind", "verdict", "status", "outcome",
+                     "estimator", "dimension", "evaluator", "cause"}  # fmt: skip
         return HOSTILE + value if isinstance(value, str) and key not in untouched else value
 
     body = spoil(slipped())

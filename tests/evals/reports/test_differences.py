@@ -16,8 +16,8 @@ from evals.reports.versions import list_versions
 from evals.specs import App, Dimension, Gate, Slice
 from evals.storage.lake import Lake
 from evals.storage.report_files import write_report
+from tests.evals.reports.chat_nights import BASE, TONIGHT, make_rate, make_week
 from tests.evals.reports.night_rows import Night, report_of
-from tests.evals.reports.test_report import BASE, TONIGHT, rate, week
 
 OLD = BASE.app
 
@@ -25,7 +25,7 @@ OLD = BASE.app
 def under(gate: dict[str, Any] | None = None, **changes: Any) -> Night:
     """The night of a drop of 16 points, under another gate."""
     app = OLD.model_copy(update={"gate": Gate(**{"max_drop": 0.05, **(gate or {})})})
-    return replace(BASE, app=app, rates=[rate(134, 66)], history=week(166, 34), **changes)
+    return replace(BASE, app=app, rates=[make_rate(134, 66)], history=make_week(166, 34), **changes)
 
 
 def differ(before: Night, after: Night) -> list[str]:
@@ -46,7 +46,7 @@ def test_a_loosened_gate_is_named_as_the_reason_of_another_verdict() -> None:
 
 def test_a_gate_is_no_reason_where_figures_changed_too() -> None:
     """Both are named, and neither is blamed."""
-    words = differ(under(), replace(under({"max_drop": 0.5}), rates=[rate(170, 30)]))
+    words = differ(under(), replace(under({"max_drop": 0.5}), rates=[make_rate(170, 30)]))
     assert words[0] == "verdict: slipped → held (gate regressed → pass)"
     assert "gate.max_drop 5% → 50%" in words
     assert "over-refusal (chat.over-refusal): passed 134 → 170" in words
@@ -82,7 +82,7 @@ def test_every_setting_that_may_change_a_verdict_is_named() -> None:
 def test_every_figure_is_named_with_both_values() -> None:
     """Also one that has no words of its own."""
     assert differ(under(), under()) == []
-    more = [rate(134, 66), rate(40, 10, slice="refund")]
+    more = [make_rate(134, 66), make_rate(40, 10, slice="refund")]
     words = differ(under(), replace(under(), rates=more, statuses=[{"status": "ok", "n": 9}]))
     assert words == ["slice refund is new", "requests.n: 0 → 9", *words[2:]]
     assert "requests.share: none → 0" in words
@@ -130,7 +130,7 @@ def test_a_page_lists_the_versions_of_its_night(tmp_path: Path) -> None:
 
 def test_differences_come_by_group() -> None:
     """Verdict, settings, versions, figures, traces: each group once, in this order."""
-    other = [rate(170, 30, evaluator_version="b" * 16)]
+    other = [make_rate(170, 30, evaluator_version="b" * 16)]
     more = replace(BASE.accounting, read=BASE.accounting.read + 1)
     after = replace(under({"max_drop": 0.5}), rates=other, accounting=more)
     groups = [one.group for one in list_differences(report_of(under()), report_of(after))]

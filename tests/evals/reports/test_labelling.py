@@ -14,8 +14,8 @@ from evals.reports.decide.labelling import bound_rate, widen_difference
 from evals.reports.pages.night import render_night
 from evals.reports.sections import labels
 from evals.statistics import Proportion, compare_rates
+from tests.evals.reports.chat_nights import BASE, TONIGHT, make_dimension, make_rate
 from tests.evals.reports.night_rows import Night, build, report_of
-from tests.evals.reports.test_report import BASE, TONIGHT, dimension, rate
 
 PEOPLE = {"evaluator": "over-refusal.human", "kind": "recorded"}
 Row = dict[str, Any]
@@ -38,8 +38,8 @@ def night(passed: int, failed: int, traces: int, *, before: int = 200, **changes
         before: the covered answers of each earlier night, of which 200 were judged.
         changes: keys of the dimension.
     """
-    tonight = rate(passed, failed, **PEOPLE)
-    past = [rate(182, 18, date=TONIGHT - timedelta(days=d), **PEOPLE) for d in range(1, 8)]
+    tonight = make_rate(passed, failed, **PEOPLE)
+    past = [make_rate(182, 18, date=TONIGHT - timedelta(days=d), **PEOPLE) for d in range(1, 8)]
     return replace(
         BASE,
         rates=[tonight],
@@ -47,7 +47,7 @@ def night(passed: int, failed: int, traces: int, *, before: int = 200, **changes
         cause_rates=(),
         coverage=[covered(tonight, traces)],
         coverage_before=[covered(row, before, row["date"]) for row in past],
-        dimensions=dimension(**changes),
+        dimensions=make_dimension(**changes),
     )
 
 
@@ -101,7 +101,7 @@ def test_a_target_is_met_only_if_it_is_under_every_outcome() -> None:
 def test_adjudicated_and_other_labels_cover_a_night_together() -> None:
     """Answers that were adjudicated are not missing from the row of the others."""
     adjudicated = {**PEOPLE, "evaluator": "over-refusal.adjudicated"}
-    human, panel = rate(140, 10, **PEOPLE), rate(45, 5, **adjudicated)
+    human, panel = make_rate(140, 10, **PEOPLE), make_rate(45, 5, **adjudicated)
     made = replace(
         BASE,
         rates=[human, panel],
@@ -116,7 +116,7 @@ def test_adjudicated_and_other_labels_cover_a_night_together() -> None:
 
 def test_an_outside_judge_shows_what_it_did_not_judge() -> None:
     """Its row has their number and what is possible; it never decides, so it needs none."""
-    row = rate(60, 40, kind="recorded", evaluator="over-refusal.gpt4")
+    row = make_rate(60, 40, kind="recorded", evaluator="over-refusal.gpt4")
     made = replace(BASE, rates=[row], history=[], cause_rates=(), coverage=[covered(row, 150)])
     shown = row_of(made)
     assert (shown["unlabelled"]["n"], shown["verdict"]) == (50, "not measured")

@@ -22,8 +22,8 @@ from evals.reports.schema import make_schema
 from evals.reports.section import NightData, Parts, Section
 from evals.reports.sections import attacks, provenance, requests, results
 from tests.evals.reports import report_bodies as bodies
+from tests.evals.reports.chat_nights import BASE, PROMPTS, make_rate
 from tests.evals.reports.night_rows import report_of
-from tests.evals.reports.test_report import BASE, PROMPTS, rate
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def drop_keys(*keys: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 def test_a_body_reads_back_to_the_byte() -> None:
     """What is read and written again is what was written: floats, nulls and absent keys."""
-    worse = [rate(150, 50, weighted_rate=0.7, weighted_variance=0.001)]
+    worse = [make_rate(150, 50, weighted_rate=0.7, weighted_variance=0.001)]
     body = report_of(replace(BASE, rates=worse, cause_rates=PROMPTS, failures=[FAILED])).to_json()
     for one in (body, report_of(BASE).to_json(), build_refused_report(BASE, "Rubbish.").to_json()):
         at_rest = json.loads(json.dumps(one))

@@ -34,8 +34,8 @@ from evals.statistics import (
     weigh_proportion,
     wilson_interval,
 )
+from tests.evals.reports.chat_nights import TONIGHT, find_result, make_dimension, make_rate
 from tests.evals.reports.night_rows import Night, build, report_of
-from tests.evals.reports.test_report import TONIGHT, dimension, only, rate
 
 REPEATED = 1000
 APP = App(app="chat", title="Chat", suite="chat", gate=Gate(max_drop=0.05))
@@ -72,7 +72,7 @@ def draw_row(rng: np.random.Generator, strata: Sequence[Stratum], **about: Any) 
         n, share = passed + failed, wp / ws
         spread = passed_squares * (1 - 2 * share) + share**2 * squares
         weights |= {"weighted_rate": share, "weighted_variance": spread / ws**2 * n / (n - 1)}
-    return rate(passed, failed, **weights, **about)
+    return make_rate(passed, failed, **weights, **about)
 
 
 def draw_night(rng: np.random.Generator, now: Sequence[Stratum] = NOW, nights: int = 7) -> Night:
@@ -83,7 +83,7 @@ def draw_night(rng: np.random.Generator, now: Sequence[Stratum] = NOW, nights: i
         app=APP,
         suite="chat",
         rates=[draw_row(rng, now)],
-        dimensions=dimension(),
+        dimensions=make_dimension(),
         history=[draw_row(rng, WAS, date=day) for day in days],
     )
 
@@ -121,11 +121,11 @@ def test_the_interval_of_a_change_covers_it(worse: float) -> None:
 def test_a_denser_sample_of_the_bad_part_raises_no_alarm() -> None:
     """Where only the sample changed hardly a night slips, and every one does by raw counts."""
     rng = np.random.default_rng(7)
-    verdicts = [only(build(draw_night(rng)), slice="all")["verdict"] for _ in range(200)]
+    verdicts = [find_result(build(draw_night(rng)), slice="all")["verdict"] for _ in range(200)]
     assert verdicts.count("slipped") <= 4
     assert verdicts.count("held") >= 150
-    plain = replace(draw_night(rng), rates=[rate(*list_counts(draw_row(rng, NOW)))])
-    assert only(build(plain), slice="all")["verdict"] == "slipped"
+    plain = replace(draw_night(rng), rates=[make_rate(*list_counts(draw_row(rng, NOW)))])
+    assert find_result(build(plain), slice="all")["verdict"] == "slipped"
 
 
 def list_counts(row: dict[str, Any]) -> tuple[int, int]:
@@ -136,7 +136,7 @@ def list_counts(row: dict[str, Any]) -> tuple[int, int]:
 def test_the_detectable_effect_is_detected_with_its_power() -> None:
     """At the report's `mde` about 8 nights in 10 are significant."""
     rng = np.random.default_rng(11)
-    effects = [only(build(draw_night(rng)), slice="all")["mde"] for _ in range(50)]
+    effects = [find_result(build(draw_night(rng)), slice="all")["mde"] for _ in range(50)]
     powers = []
     for by in (-float(np.mean(effects)), float(np.mean(effects))):
         now = tuple(stratum._replace(rate=stratum.rate + by) for stratum in NOW)
@@ -183,7 +183,7 @@ def merge_rows(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     passed_squares = sum(sum_squared_passes(row) for row in rows)
     spread = passed_squares * (1 - 2 * share) + share**2 * squares
     weights = {"scored_weight": ws, "scored_weight_squares": squares, "weighted_rate": share}
-    return rate(p + q, f + g, **weights, weighted_variance=spread / ws**2 * n / (n - 1))
+    return make_rate(p + q, f + g, **weights, weighted_variance=spread / ws**2 * n / (n - 1))
 
 
 def compute_rate(row: dict[str, Any]) -> float:
@@ -222,7 +222,7 @@ def test_weighted_figures_are_marked_everywhere() -> None:
     report = report_of(replace(once, history=[draw_row(rng, NOW, date=once.history[0]["date"])]))
     body = report.to_json()
     jsonschema.validate(body, load_schema())
-    row = only(body, slice="all")
+    row = find_result(body, slice="all")
     assert row["rate"] == count_equally(once.rates[0]).rate, "counts are not weighted"
     assert row["weighted"]["rate"] == row["estimate"] == pytest.approx(TRUE - 0.2, abs=0.05)
     assert row["estimator"] == "weighted"
@@ -271,7 +271,8 @@ def pool_week(rng: np.random.Generator) -> PooledResult:
     """Pools seven nights."""
     rows = [draw_row(rng, NOW, date=date(2026, 10, day)) for day in range(1, 8)]
     (pooled,) = pool_reports(
-        report_of(Night(row["date"], APP, "chat", [row], dimensions=dimension())) for row in rows
+        report_of(Night(row["date"], APP, "chat", [row], dimensions=make_dimension()))
+        for row in rows
     )
     return pooled
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.evals.traces.products import Exchange
+    from tests.evals.traces.exchange import Exchange
 
 
 def encode_id(hexadecimal: str) -> str:

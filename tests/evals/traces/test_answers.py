@@ -14,7 +14,7 @@ import pytest
 
 from evals.records import Trace
 from evals.traces import reader
-from tests.evals.traces.products import envelope
+from tests.evals.traces.span_exports import write_envelope
 
 ANSWERS = [
     '{"price": 1.50,  "title": "A"}',
@@ -63,7 +63,7 @@ def write_openinference(answer: str) -> str:
     root = {"openinference.span.kind": "AGENT", "input.value": "Where?", "output.value": answer}
     root["output.mime_type"] = "text/plain"
     exchange: Any = Exchange
-    return envelope(exchange, {"service.name": "shop"}, [(0, "agent", root)])
+    return write_envelope(exchange, {"service.name": "shop"}, [(0, "agent", root)])
 
 
 def write_untyped(answer: str) -> str:
@@ -236,7 +236,7 @@ def test_an_answer_is_unwrapped_where_a_call_gave_it(tmp_path: Path) -> None:
         (2, "chat", {**chat, "gen_ai.completion": "There."}),
     ]
     path = tmp_path / "export.jsonl"
-    path.write_text(envelope(exchange, {"service.name": "shop"}, spans) + "\n")
+    path.write_text(write_envelope(exchange, {"service.name": "shop"}, spans) + "\n")
     (trace,) = reader.read_file(path, mappings={})
     assert isinstance(trace, Trace)
     assert (trace.input, trace.output) == ("Where?", "There.")
@@ -251,7 +251,7 @@ def test_an_input_object_is_in_the_metadata_beside_its_question(tmp_path: Path) 
     chat["gen_ai.completion"] = "Here."
     path = tmp_path / "export.jsonl"
     spans = [(0, "agent", root), (1, "chat", chat)]
-    path.write_text(envelope(Exchange(), {"service.name": "shop"}, spans) + "\n")
+    path.write_text(write_envelope(Exchange(), {"service.name": "shop"}, spans) + "\n")
     (trace,) = reader.read_file(path, mappings={})
     assert isinstance(trace, Trace)
     assert (trace.input, trace.output) == ("Where?", "Here.")
@@ -263,7 +263,9 @@ def test_fields_beside_a_question_are_in_the_metadata(tmp_path: Path) -> None:
     question = {"question": "Where?", "name": "Bob", "model": "m"}
     path = tmp_path / "export.jsonl"
     root = {"openinference.span.kind": "AGENT", "input.value": json.dumps(question)}
-    path.write_text(envelope(Exchange(), {"service.name": "shop"}, [(0, "agent", root)]) + "\n")
+    path.write_text(
+        write_envelope(Exchange(), {"service.name": "shop"}, [(0, "agent", root)]) + "\n"
+    )
     (trace,) = reader.read_file(path, mappings={})
     assert isinstance(trace, Trace)
     assert (trace.input, trace.metadata["input"]) == ("Where?", question)

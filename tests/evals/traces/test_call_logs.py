@@ -260,7 +260,7 @@ def test_another_api_behind_the_gateway_is_no_model_call(tmp_path: Path) -> None
 
 
 def test_a_name_alone_makes_no_answer_an_image(tmp_path: Path) -> None:
-    """A model of images may answer in text; a call without an answer is of the kind of its model."""
+    """A model of images may answer in text; one without an answer is of its model's kind."""
     named = make_invocation(modelId="amazon.nova-canvas-v1:0")
     failed = {**named, "output": {}, "errorCode": "ThrottlingException"}
     trace, skipped = read(write(tmp_path, named, failed))

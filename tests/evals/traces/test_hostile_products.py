@@ -9,8 +9,9 @@ import pytest
 
 from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.traces import reader
+from tests.evals.traces.exchange import Exchange
 from tests.evals.traces.hostile import TEXTS
-from tests.evals.traces.products import PRODUCTS, Exchange
+from tests.evals.traces.products import PRODUCTS
 
 MARK = "a-user-to-be-replaced"
 GOOD = Exchange(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from evals.records import Refusal, Trace
 from evals.traces import reader
-from tests.evals.traces.products import PRODUCTS, Exchange, ToolCall
+from tests.evals.traces.exchange import Exchange, ToolCall
+from tests.evals.traces.products import PRODUCTS
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40).filter(
     lambda text: bool(text.strip()) and text.strip()[0] != '"'

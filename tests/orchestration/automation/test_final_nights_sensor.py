@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.orchestration.test_definitions import FOREIGN, ROOT, clean_environment
+from tests.system.greetings import build_catalog
 from tests.system.teams import Team, read_files
-from tests.system.test_command_line import files
 
 TRACES = 60
 TODAY = datetime.now(UTC).date()
@@ -47,7 +47,12 @@ def provisional(tmp_path_factory: pytest.TempPathFactory) -> tuple[Team, dict[st
            "gate": {"max_drop": 0.2, "baseline_nights": 1, "dimensions": ["greets"]}}  # fmt: skip
     torn = {"app": "torn", "suite": "hello", "lateness": "30h"}
     since = {"title": "Greetings", "since": BEFORE.isoformat()}
-    declared = {**files(), "catalog.yaml": since, "apps/hello.yaml": own, "apps/torn.yaml": torn}
+    declared = {
+        **build_catalog(),
+        "catalog.yaml": since,
+        "apps/hello.yaml": own,
+        "apps/torn.yaml": torn,
+    }
     team.declare(declared)
     for night in (BEFORE, WORSE):
         team.export(f"{night}.jsonl", [make_trace(night, number) for number in range(TRACES)])
