@@ -14,6 +14,8 @@ from evals.records import Json
 
 Mark = Literal[",", "."]
 NUMBER = re.compile(r"[+-]?(?:\d[\d.,'’  \u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?")
+PLAIN = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
+"""Most numbers of a file: where no decimal comma is declared, they have one reading."""
 SPACES = re.compile("['’ \u00a0\u202f](?=\\d{3})")
 """Separators of thousands that are no decimal mark."""
 LONGEST = 60
@@ -31,6 +33,8 @@ def read_number(text: str, decimal: Mark | None = None) -> int | float | None:
             read by itself; `1.234` is read as JSON does, and `1,234` may be either: None.
     """
     text = text.strip()
+    if len(text) <= LONGEST and decimal != "," and PLAIN.fullmatch(text):
+        return float(text) if "." in text else int(text)
     if len(text) > LONGEST or not NUMBER.fullmatch(text):
         return None
     sign = "-" if text.startswith("-") else ""
