@@ -81,12 +81,13 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
         return
     missing = read_missing_nights(lake)
     nights = sorted({*(report.date for report in reports), *(night.date for night in missing)})
-    apps = sorted({report.app for report in reports})
+    reported = sorted({report.app for report in reports})
+    apps = sorted({*reported, *(night.app for night in missing)})
     demo = "   demo data, recorded answers" if any(report.demo for report in reports) else ""
     counts = f" · {count_nights(len(nights))} · {count_applications(len(apps))}{demo}"
     console.print(Text.assemble(" ", ("Andon", "bold"), counts))
     console.print(build_grid(reports, nights[-SHOWN_NIGHTS:], apps, missing))
-    for app in apps:
+    for app in reported:
         last = find_last_report(reports, app)
         console.print(build_rates_table(last))
         for line in describe_unscored(last, "budget"):
@@ -126,6 +127,11 @@ def find_last_report(reports: Sequence[Report], app: str) -> Report:
     return [report for report in reports if report.app == app][-1]
 
 
+def describe_last_report(reports: Sequence[Report], app: str) -> str:
+    """Returns the sentence of an application's last report; empty if it has none."""
+    return next((one.sentence for one in reversed(reports) if one.app == app), "")
+
+
 def select_whole_results(report: Report) -> list[Result]:
     """Returns a report's results over all traces."""
     return [row for row in report[results.SECTION] if row.is_whole]
@@ -149,9 +155,8 @@ def build_grid(
     for app in apps:
         marks = [get_mark(by_night.get((app, n)), is_missing=(app, n) in owed) for n in nights]
         outage = owed.get((app, nights[-1]))
-        table.add_row(
-            app, *marks, outage.describe() if outage else find_last_report(reports, app).sentence
-        )
+        last = outage.describe() if outage else describe_last_report(reports, app)
+        table.add_row(app, *marks, last)
     return table
 
 

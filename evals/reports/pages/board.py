@@ -55,7 +55,7 @@ class BoardRow(NamedTuple):
     """Empty if the catalog names none."""
     cells: tuple[Cell, ...]
     reports: tuple[Report, ...]
-    """Its reports, one per night, oldest first."""
+    """Its reports, one per night, oldest first; empty if it never had a trace."""
 
 
 def list_board_nights(
@@ -68,21 +68,26 @@ def list_board_nights(
 def build_board_rows(
     reports: Sequence[Report], missing: Sequence[MissingNight] = ()
 ) -> list[BoardRow]:
-    """Builds a row for each application; shows the last of several reports of a night."""
+    """Builds a row for each application that has a report or owes one.
+
+    Shows the last of several reports of a night.
+    """
     nights = list_board_nights(reports, missing)
     owed = {(owed_night.app, owed_night.date): owed_night for owed_night in missing}
     by_app: dict[str, dict[date, list[Report]]] = defaultdict(lambda: defaultdict(list))
     for report in reports:
         by_app[report.app][report.date].append(report)
     rows = list[BoardRow]()
-    for app, by_night in sorted(by_app.items()):
+    for app in sorted({*by_app, *(night.app for night in missing)}):
+        by_night = by_app[app]
         shown = [by_night[night][-1] for night in sorted(by_night)]
         marks = dict(zip(sorted(by_night), list_version_changes(shown), strict=True))
         cells = tuple(
             build_cell(night, by_night.get(night, []), marks.get(night, ()), owed.get((app, night)))
             for night in nights
         )
-        rows.append(BoardRow(app, shown[-1].title or app, shown[-1].owner, cells, tuple(shown)))
+        title, owner = (shown[-1].title, shown[-1].owner) if shown else ("", "")
+        rows.append(BoardRow(app, title or app, owner, cells, tuple(shown)))
     return rows
 
 
@@ -102,17 +107,11 @@ def build_cell(
     return Cell(night, get_verdict(report), locate_page(report), sentence, changed, len(reports))
 
 
-def describe_board(rows: Sequence[BoardRow], never_seen: Iterable[str] = ()) -> str:
-    """Describes the board, as in `Two of three held last night; extraction slipped`.
-
-    Args:
-        rows: the applications that have reports.
-        never_seen: applications that are due and never had a trace.
-    """
+def describe_board(rows: Sequence[BoardRow]) -> str:
+    """Describes the board, as in `Two of three held last night; extraction slipped`."""
     by_verdict: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         by_verdict[row.cells[-1].verdict].append(row.app)
-    by_verdict["missing"] += never_seen
     held_count = len(by_verdict["held"])
     total = sum(len(names) for verdict, names in by_verdict.items() if verdict != "not due")
     if not total:
@@ -177,7 +176,8 @@ def draw_dimensions(row: BoardRow) -> list[tuple[Result, Trend]]:
 
 def list_unpinned_models(rows: Iterable[BoardRow]) -> dict[str, Pin]:
     """Returns the models of the latest reports that are not pinned, and why."""
-    judges = (judge for row in rows for judge in row.reports[-1][provenance.SECTION].evaluators)
+    latest = (row.reports[-1] for row in rows if row.reports)
+    judges = (judge for report in latest for judge in report[provenance.SECTION].evaluators)
     return {
         judge.model: judge.pin
         for judge in judges
@@ -205,13 +205,11 @@ def render_board(
         One HTML file that links to the pages of the nights below it.
     """
     nights, rows = list_board_nights(reports, missing), build_board_rows(reports, missing)
-    seen = {row.app for row in rows}
-    never_seen = sorted({night.app for night in missing} - seen)
     chunks = [range(max(end - CHUNK, 0), end) for end in range(len(nights), 0, -CHUNK)]
     return load_environment().get_template("board.html").render(
-        sentence=describe_board(rows, never_seen) if rows else "No night has been reported yet.",
+        sentence=describe_board(rows) if rows else "No night has been reported yet.",
         rows=rows,
-        latest={row.app: row.reports[-1].parts.by_name() for row in rows},
+        latest={row.app: row.reports[-1].parts.by_name() for row in rows if row.reports},
         nights=nights,
         chunks=chunks,
         charts={row.app: draw_dimensions(row) for row in rows},

@@ -66,7 +66,11 @@ def test_board_names_a_missing_last_night() -> None:
     both = board.render_board(reports, run=None, missing=missing)
     assert read_heading(both) == "None of two held last night; a and b were missing."
     never = [MissingNight("c", night, "no traces", night)]
-    assert "c was missing" in read_heading(board.render_board(reports, run=None, missing=never))
+    page = board.render_board(reports, run=None, missing=never)
+    assert "c was missing" in read_heading(page)
+    words = Page(page).words
+    assert "c, 9 October 2026: missing. C has no traces for 2026-10-09" in words
+    assert "three applications" in words
 
 
 def test_board_shows_the_newest_version_of_a_night() -> None:
