@@ -15,6 +15,7 @@ from evals.labels.label_files import Batch, add_batches
 from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Label
 from evals.storage.documents.inbox_files import InboxFile, add_inbox_files, read_inbox_files
+from evals.storage.documents.label_batches import name_export_batch
 from evals.storage.lake import Lake
 
 BATCH_ROWS = 100_000
@@ -42,7 +43,7 @@ class FileBatch:
         """Adds a file whose rows are staged."""
         self.files.append(seen)
         if labels:
-            self.labels[f"found-in-{seen.sha256[:16]}"] = labels
+            self.labels[name_export_batch(seen.sha256)] = labels
         self.order += 1
         self.size += seen.read + len(labels)
         if self.size > BATCH_ROWS:

@@ -6,7 +6,7 @@ Changes nothing; an import checks a file's rows in `label_files`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -14,9 +14,10 @@ from evals.evaluators.label_verdicts import is_from_people
 from evals.labels.label_checks import SHOWN, LabelChecks
 from evals.labels.label_counts import find_waiting
 from evals.labels.label_files import read_apps
-from evals.records import Label
+from evals.records import Label, Subject
 from evals.specs import Catalog
-from evals.storage.documents.label_batches import read_arrivals
+from evals.storage.documents.inbox_files import InboxFile
+from evals.storage.documents.label_batches import name_export_batch, read_arrivals
 from evals.storage.label_records import read_label_batches, read_labels
 from evals.storage.lake import Lake
 
@@ -35,6 +36,7 @@ def check_stored_labels(lake: Lake, catalog: Catalog, now: datetime) -> list[Lab
     labels = read_labels(lake)
     return [
         *check_words(lake, catalog, labels),
+        *check_subjects(labels),
         *check_waiting(lake, labels, now),
         *check_refused(lake),
     ]
@@ -45,6 +47,26 @@ def check_words(lake: Lake, catalog: Catalog, labels: list[Label]) -> Iterator[L
 
     Verdicts of judges and rules on other dimensions are common in exports: no problem.
     """
+    for unused in count_unused(lake, catalog, labels):
+        words = f"{count_labels(unused.labels)} not used: {unused.reason}"
+        state = "ok" if unused.is_harmless else "warn"
+        yield LabelFinding(state, f"labels of {unused.app}", words)
+
+
+class UnusedLabels(NamedTuple):
+    """Labels of one application that its suite cannot use, for one reason."""
+
+    app: str
+    labels: int
+    reason: str
+    is_harmless: bool
+    """Whether they are verdicts of judges or rules on dimensions that the suite does not have."""
+    file: str = ""
+    """The export they came with; empty where all labels of a home are checked."""
+
+
+def count_unused(lake: Lake, catalog: Catalog, labels: Sequence[Label]) -> list[UnusedLabels]:
+    """Counts the labels that no suite can use, by application and reason."""
     checks = LabelChecks(catalog)
     apps = read_apps(lake, {label.subject_id for label in labels if label.subject == "trace"})
     counts = Counter[tuple[str, str, bool]]()
@@ -56,9 +78,37 @@ def check_words(lake: Lake, catalog: Catalog, labels: list[Label]) -> Iterator[L
             counts[app, problem.words, is_harmless] += 1
         if not label.annotator.strip():
             counts[app or "unknown", "`annotator` is empty; expected who judged it", False] += 1
-    for (app, message, is_harmless), n in sorted(counts.items()):
-        state = "ok" if is_harmless else "warn"
-        yield LabelFinding(state, f"labels of {app}", f"{count_labels(n)} not used: {message}")
+    return [
+        UnusedLabels(app, n, words, is_harmless)
+        for (app, words, is_harmless), n in sorted(counts.items())
+    ]
+
+
+def find_unused_in_exports(
+    lake: Lake, catalog: Catalog, files: Iterable[InboxFile]
+) -> list[UnusedLabels]:
+    """Counts the labels beside the traces of some exports that no suite can use."""
+    batches = {name_export_batch(file.sha256): file.name for file in files if file.labels}
+    if not batches:
+        return []
+    return [
+        unused._replace(file=batches[name])
+        for name, labels in read_label_batches(lake).items()
+        if name in batches
+        for unused in count_unused(lake, catalog, labels)
+        if not unused.is_harmless
+    ]
+
+
+SUBJECTS: dict[Subject, str] = {"session": "sessions", "pair": "pairs of answers"}
+
+
+def check_subjects(labels: Sequence[Label]) -> Iterator[LabelFinding]:
+    """Yields how many labels are about sessions or pairs, which are stored and not counted."""
+    for subject, name in SUBJECTS.items():
+        if n := sum(label.subject == subject for label in labels):
+            words = f"{count_labels(n)} stored, not counted: only labels of single traces are votes"
+            yield LabelFinding("warn", f"labels of {name}", words)
 
 
 def check_waiting(lake: Lake, labels: list[Label], now: datetime) -> Iterator[LabelFinding]:

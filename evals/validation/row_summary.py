@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from datetime import date
 from typing import NamedTuple
 
+from evals.labels.stored_checks import UnusedLabels, find_unused_in_exports
 from evals.specs import Catalog, find_nearest
 from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
 from evals.storage.lake import Lake
@@ -70,6 +71,8 @@ class RowSummary(NamedTuple):
     """Refused rows of other files and nights, which are in quarantine still."""
     skipped: dict[str, int] = {}  # noqa: RUF012  never written to
     """Entries of logs that are no answers, by kind."""
+    labels: list[UnusedLabels] = []  # noqa: RUF012  never written to
+    """Labels beside the traces that no suite can use, by reason."""
 
 
 def summarize_files(
@@ -99,6 +102,7 @@ def summarize_files(
         [DecodedFile(file.name, file.encoding) for file in files if file.encoding],
         sum(group.rows for group in groups) - sum(group.rows for group in own),
         dict(skipped),
+        find_unused_in_exports(lake, catalog, files),
     )
 
 

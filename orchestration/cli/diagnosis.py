@@ -11,7 +11,11 @@ from typing import NamedTuple
 from evals import models
 from evals.evaluators import registry
 from evals.labels.stored_checks import check_stored_labels
-from evals.reports.missing_nights import find_missing_nights, group_outages
+from evals.reports.missing_nights import (
+    find_missing_nights,
+    group_outages,
+    list_reported_nights,
+)
 from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.model_lists import ModelList
@@ -89,6 +93,24 @@ def check_rows(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
         yield Finding("warn", "rows", row_notes.describe_unread(unread))
     for app in find_undeclared(catalog, count_apps(lake)):
         yield Finding("warn", "applications", row_notes.describe_undeclared(app))
+    yield from check_undeclared_nights(lake, catalog)
+
+
+def check_undeclared_nights(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
+    """Names the last night of each application that no file declares, so that it owes none.
+
+    Which nights are due is in its file; without one a missing night could not be told from one
+    that was not due.
+    """
+    if catalog.demo:
+        return
+    for app, nights in sorted(list_reported_nights(lake).items()):
+        if app not in catalog.apps and app not in catalog.broken:
+            words = (
+                f"{app} last had traces on {max(nights)}; no file in apps/ declares it, so its "
+                f"missing nights are not shown: write apps/{app}.yaml with `app: {app}`"
+            )
+            yield Finding("warn", f"nights of {app}", words)
 
 
 def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:

@@ -47,6 +47,8 @@ ONE_WAITS = "its trace; `andon doctor` names it"
 def show_labels(settings: Settings, *, as_json: bool) -> None:
     """Prints the counts of the labels at rest, by application."""
     from evals.labels.label_counts import count_by_app, read_stored_labels
+    from evals.labels.stored_checks import check_subjects
+    from evals.storage.label_records import read_labels
 
     lake = open_existing(settings)
     rows = count_by_app(lake, settings.load_catalog())
@@ -60,6 +62,8 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
     if waiting:
         which = "their trace; `andon doctor` names them" if waiting > 1 else ONE_WAITS
         terminal.print_line(f"{waiting:,} waiting for {which}")
+    for finding in check_subjects(read_labels(lake)):
+        terminal.print_line(f"{finding.about}: {finding.words}")
     if not rows and not waiting:
         terminal.print_line("no labels yet: `andon labels export` writes a queue to fill in")
 

@@ -44,6 +44,10 @@ def describe_summary(summary: RowSummary) -> Iterator[str]:
     if summary.skipped:
         yield f"skipped, as they are no answers to judge: {list_counts(summary.skipped)}"
     yield from map(describe_undeclared, summary.undeclared)
+    for unused in summary.labels[:SHOWN]:
+        yield f"{unused.file}: {count_of(unused.labels, 'label')} not used: {unused.reason}"
+    if others := sum(unused.labels for unused in summary.labels[SHOWN:]):
+        yield f"  and {count_of(others, 'label')} for other reasons; `andon doctor` names them"
     for decoded in summary.decoded:
         yield f"{decoded.file}: read as {decoded.encoding}; a mapping's `encoding` names another"
 
@@ -96,5 +100,6 @@ def convert_summary(summary: RowSummary) -> dict[str, object]:
         "left_out": summary.left_out,
         "skipped": summary.skipped,
         "undeclared": [app._asdict() for app in summary.undeclared],
+        "unused_labels": [unused._asdict() for unused in summary.labels],
         "decoded": [file._asdict() for file in summary.decoded],
     }

@@ -25,6 +25,11 @@ class Arrival(NamedTuple):
     """The name of its file; empty where the labels came with an export."""
 
 
+def name_export_batch(sha256: str) -> str:
+    """Returns the name of the batch of labels beside the traces of an export."""
+    return f"found-in-{sha256[:16]}"
+
+
 def read_label_batches(lake: Lake) -> dict[str, tuple[date, ...]]:
     """Reads the nights by the batch's name, oldest first."""
     rows: dict[str, list[str]] = lake.read_document(NAME) or {}

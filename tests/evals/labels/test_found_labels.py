@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from evals.ingest import staging
+from evals.labels.stored_checks import check_subjects
 from evals.records import Label
-from evals.specs import Catalog
+from evals.specs import Catalog, Dimension, Suite
 from evals.specs.apps import App
 from evals.storage.documents.label_batches import read_label_batches
 from evals.storage.label_records import read_labels
@@ -19,6 +20,8 @@ from evals.traces import reader
 from evals.traces.files.streams import Line
 from evals.traces.formats import json_lines
 from evals.traces.reader import ImporterOutput, Reading
+from evals.validation.row_summary import summarize_files
+from orchestration.cli import row_notes
 
 KEY = "sk-ant-" + "a1B2" * 8
 ROW = '{{"trace_id": "{}", "ts": "2026-10-01T12:00:00Z", "app": "{}", "output": "Hi."}}\n'
@@ -63,3 +66,39 @@ def test_labels_are_kept_apart_and_redacted(
     assert [night.isoformat() for night in lake.list_nights("staged")] == [str(date(2026, 10, 1))]
     staging.import_file(lake, catalog, path)
     assert len(read_labels(lake)) == 2
+
+
+def test_labels_of_an_export_that_no_suite_can_use_are_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With their file and count, as rows of a labels file are; those that count are not named."""
+    monkeypatch.setattr(reader, "FORMATS", (WithLabels(),))
+    path = tmp_path / "day.jsonl"
+    path.write_text(ROW.format("t-1", "shop") + ROW.format("t-2", "shop"))
+    lake = Lake(tmp_path / "home").open()
+    found: list[str] = []
+    for words in ({"good": "pass"}, {"yes": "pass", "no": "fail"}):
+        tone = Dimension(dimension="tone", question="?", recorded=True, map=words)
+        catalog = Catalog(
+            root=tmp_path,
+            apps={"shop": App(app="shop", suite="s")},
+            suites={"s": Suite(suite="s", dimensions=(tone,))},
+        )
+        file = staging.import_file(lake, catalog, path)
+        summary = summarize_files(lake, catalog, [file])
+        found += row_notes.describe_summary(summary)
+    assert found == ["day.jsonl: 2 labels not used: `verdict` is 'good'; tone maps yes, no"]
+
+
+def test_labels_of_sessions_and_pairs_are_counted_as_not_counted() -> None:
+    """They are stored, and no row of a report is made of them."""
+    labels = [
+        Label(f"s-{n}", "tone", "good", "ann", "human", subject=subject)
+        for n, subject in enumerate(("session", "session", "pair", "trace"))
+    ]
+    findings = [(one.about, one.words) for one in check_subjects(labels)]
+    rest = "stored, not counted: only labels of single traces are votes"
+    assert findings == [
+        ("labels of sessions", f"2 labels {rest}"),
+        ("labels of pairs of answers", f"1 label {rest}"),
+    ]

@@ -1,0 +1,26 @@
+"""What `andon doctor` finds in a home."""
+
+from datetime import date
+from pathlib import Path
+
+from evals.specs import App, Catalog
+from evals.storage.lake import Lake
+from evals.storage.report_files import write_report
+from orchestration.cli.diagnosis import check_undeclared_nights
+from tests.evals.reports import report_bodies as bodies
+
+
+def test_an_application_that_no_file_declares_owes_no_night_and_doctor_names_its_last(
+    tmp_path: Path,
+) -> None:
+    """So that its silence is no surprise; declared ones owe their nights and are not named."""
+    lake = Lake(tmp_path).open()
+    for app in ("mail", "chat"):
+        for body in bodies.nights(2, app):
+            write_report(lake, date.fromisoformat(body["date"]), body, "", {})
+    (finding,) = check_undeclared_nights(
+        lake, Catalog(root=tmp_path, apps={"chat": App(app="chat")})
+    )
+    assert (finding.state, finding.about) == ("warn", "nights of mail")
+    assert "last had traces on 2026-10-08" in finding.words
+    assert "apps/mail.yaml" in finding.words
