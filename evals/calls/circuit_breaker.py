@@ -17,7 +17,8 @@ ACCOUNT_CODES = frozenset({"quota-exhausted", "not-authorised", OTHER_MODEL})
 FINAL_AT_ONCE = "quota-exhausted"
 """The account code that ends the run's calls at once; the others need `threshold` questions."""
 RATE_LIMITED = "rate-limited"
-"""Counts as a failure only for a question that is still rate-limited at its deadline."""
+"""Ends the run's calls once nothing else was answered for `refused_s`, or once `threshold`
+questions were still rate-limited at their deadlines."""
 RUN_ENDING = ACCOUNT_CODES | {RATE_LIMITED}
 """Codes that, once they are the reason for giving up, last to the end of the run."""
 
@@ -34,6 +35,10 @@ class CircuitBreaker:
     """Seconds a provider may be down before questions are given up."""
     rest_s: float = 30.0
     """Seconds from giving up to the next probe."""
+    refused_s: float = 300.0
+    """Seconds for which a provider may answer with rate limits alone."""
+    refused_since: float | None = None
+    """When the first rate limit came since the last answer."""
     failing: set[str] = field(default_factory=set[str])
     opened_at: float | None = None
     probe_at: float = 0.0
@@ -63,6 +68,7 @@ class CircuitBreaker:
     def record_success(self) -> None:
         """Records an answer of any kind, which shows that the provider works."""
         self.refused.clear()
+        self.refused_since = None
         self.reset()
 
     def reset(self) -> None:
@@ -80,6 +86,9 @@ class CircuitBreaker:
             return
         if code == RATE_LIMITED:
             self.reset()
+            self.refused_since = now if self.refused_since is None else self.refused_since
+            if now - self.refused_since >= self.refused_s:
+                self.reason = code
             return
         if code not in DOWN_CODES:
             self.record_success()

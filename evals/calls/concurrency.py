@@ -1,8 +1,9 @@
 """Adaptive concurrency: how many calls an account takes at once.
 
-The window grows while calls succeed and shrinks on rate limits and timeouts. Latency is no signal:
-a judge that writes twice as much takes twice as long. All evaluators, runs and processes of a home
-share one window. `rate_limiter` bounds requests and tokens per minute.
+The window grows while calls succeed and shrinks on timeouts and on rate limits, except those that
+come at any load. Latency is no signal: a judge that writes twice as much takes twice as long. All
+evaluators, runs and processes of a home share one window. `rate_limiter` bounds requests and tokens
+per minute, `refusals` decides which rate limits the load causes.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from time import time
+from typing import NamedTuple
 
 from evals.calls.circuit_breaker import RATE_LIMITED, CircuitBreaker
 from evals.calls.rate_limiter import RateLimiter
+from evals.calls.refusals import Refusals
 from evals.calls.shared_state import SharedState
 from evals.models import Limits, ModelError, Reply
 from evals.specs import ModelPin
@@ -30,6 +33,11 @@ SMALL_WINDOW = 2.0
 LEAST_GAP_S, SHORT_GAP_S = 0.1, 0.005
 WIDER, NARROWER = 1.5, 0.95
 """How a rate limit and an answer scale the gap; it is steady at one rate limit in nine calls."""
+LONGEST_GAP_S = 5.0
+"""The most seconds between two calls; where the provider requests a wait, it is the most."""
+FIRST_LATENCY_S = 1.0
+"""A call's seconds until the first answer."""
+LEAST_LOAD = 0.01
 SYNC_S = 0.5
 HOLDER_TIMEOUT_S = 3.0
 """Seconds without a heartbeat after which a process loses its share of an account."""
@@ -45,6 +53,15 @@ def name_account(pin: ModelPin) -> str:
     return f"{server or pin.provider} {pin.api_key_env or ''}"
 
 
+class Turn(NamedTuple):
+    """A call's turn."""
+
+    began: float
+    """When it started."""
+    load: float
+    """How many calls were under way then, itself included, or would be at their distance."""
+
+
 class AccountGate:
     """Limits the calls to an account: each one enters, then records an answer or a failure."""
 
@@ -55,7 +72,8 @@ class AccountGate:
         circuit: CircuitBreaker | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
-        self.shared, self.clock, self.circuit = shared, clock, circuit or CircuitBreaker()
+        self.shared, self.clock = shared, clock
+        self.circuit = circuit or CircuitBreaker(refused_s=pin.deadline_s)
         self.account = name_account(pin)
         self.limiter = RateLimiter(shared, f"{self.account} {pin.model}", pin.limits, clock)
         self.holder = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -65,13 +83,27 @@ class AccountGate:
         self.starting = True
         self.gap_s = self.next_at = 0.0
         """Seconds between the starts of two calls, and when the next may start."""
+        self.latency_s = FIRST_LATENCY_S
+        """A call's seconds, lately."""
+        self.refusals = Refusals()
         self.active = 0
         self.queue: deque[asyncio.Future[None]] = deque()
         self.synced_at = self.shrunk_at = self.paused_until = 0.0
         self.sync()
 
-    async def enter(self, key: str, tokens: float) -> float:
-        """Waits until a call may start; returns the time it started.
+    @property
+    def load(self) -> float:
+        """How many calls are under way at once; below 1 where they are spaced far apart."""
+        spaced = max(self.latency_s / self.gap_s, LEAST_LOAD) if self.gap_s else self.most
+        return min(self.active, spaced)
+
+    @property
+    def is_refused_at_any_load(self) -> bool:
+        """Whether the provider refuses calls whatever the load: another one may go meanwhile."""
+        return self.refusals.estimate_share() > 0
+
+    async def enter(self, key: str, tokens: float) -> Turn:
+        """Waits until a call may start; returns its turn.
 
         Args:
             key: the question's key, for the circuit breaker.
@@ -97,7 +129,7 @@ class AccountGate:
         except BaseException:
             self.release()
             raise
-        return self.clock()
+        return Turn(self.clock(), self.load)
 
     def seconds_to_wait(self, key: str) -> float:
         """Returns the seconds to wait, by the circuit breaker, the pauses and the gap."""
@@ -110,27 +142,38 @@ class AccountGate:
             raise ModelError(self.circuit.reason, "given up for now", retryable=True)
         return max(wait, self.paused_until - now, self.next_at - now)
 
-    def record_answer(self, reply: Reply, tokens: float) -> None:
+    def record_answer(self, reply: Reply, tokens: float, turn: Turn) -> None:
         """Records an answered call, and widens the window."""
         self.release()
+        now = self.clock()
+        self.refusals.record(turn.load, now, refused=False)
+        self.latency_s += (now - turn.began - self.latency_s) / 8
         self.circuit.record_success()
         self.limiter.correct_usage(tokens, reply.tokens_in + reply.tokens_out)
         self.apply_limits(reply.limits)
         grown = self.window + (1.0 if self.starting else 1.0 / max(self.window, 1.0))
         self.window = min(self.most, grown)
+        self.shorten_gap()
+
+    def shorten_gap(self) -> None:
+        """Lets calls start at a shorter distance, if they have one."""
         if self.gap_s:
             self.gap_s = self.gap_s * NARROWER if self.gap_s > SHORT_GAP_S else 0.0
 
-    def record_failure(self, key: str, error: ModelError, began: float) -> None:
+    def record_failure(self, key: str, error: ModelError, turn: Turn) -> None:
         """Records a failed call; an overload narrows the window."""
         self.release()
         now = self.clock()
         self.circuit.record_failure(key, error.code, now)
         self.apply_limits(error.limits)
-        if error.code in OVERLOAD_CODES and began > self.shrunk_at:  # once per round of calls
+        if error.code == RATE_LIMITED and not self.refusals.record(turn.load, now, refused=True):
+            self.shorten_gap()
+            return
+        if error.code in OVERLOAD_CODES and turn.began > self.shrunk_at:  # once per round of calls
             self.window, self.starting, self.shrunk_at = max(1.0, self.window * SHRINK), False, now
             if error.code == RATE_LIMITED and (self.window < SMALL_WINDOW or self.gap_s):
-                self.gap_s = min(max(LEAST_GAP_S, self.gap_s * WIDER), LONGEST_PAUSE_S)
+                longest = max(LEAST_GAP_S, min(error.wait_s or LONGEST_GAP_S, LONGEST_PAUSE_S))
+                self.gap_s = min(max(LEAST_GAP_S, self.gap_s * WIDER), longest)
                 self.pause_for(error.wait_s or self.gap_s)
 
     def apply_limits(self, limits: Limits | None) -> None:

@@ -38,14 +38,14 @@ BLOCK = 64
 crashed run count as spent."""
 GRACE_S = 5.0
 """Seconds that calls under way may still take after a request to stop."""
+SPARE = 3
+"""Further workers for each one, where calls are refused at any load and wait to be repeated."""
 GIVEN_UP = {
-    PROVIDER_DOWN: Failure(
-        PROVIDER_DOWN, "the provider answered nothing for a while", retryable=True
-    ),
-    **{code: Failure(code, models.FAULTS[code], retryable=True) for code in sorted(RUN_ENDING)},
+    **{code: Skip(code) for code in (PROVIDER_DOWN, RATE_LIMITED)},
+    **{code: Failure(code, models.FAULTS[code], retryable=True) for code in sorted(ACCOUNT_CODES)},
 }
-"""The failure of questions given up unasked, by the circuit breaker's code."""
-OUTSIDE_HOURS = Skip("outside-hours")
+"""What becomes of questions given up unasked, by the circuit breaker's code."""
+PAST_DEADLINE = Skip("night-deadline")
 MAYBE_CHARGED = frozenset({"timeout", "truncated-response", "malformed-response"})
 """Error codes of calls that the provider may charge although no answer came."""
 
@@ -91,6 +91,7 @@ class LiveRun:
     ) -> None:
         self.client, self.plan, self.gate, self.stop = client, plan, gate, stop
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.group: asyncio.TaskGroup | None = None
         self.workers: set[asyncio.Task[None]] = set()
         self.calling: set[asyncio.Task[object] | None] = set()
         """The workers whose call is with the provider, or was when they were cancelled."""
@@ -103,15 +104,21 @@ class LiveRun:
         self.done = asyncio.Event()
         self.calls, self.usd = 0, 0.0
         self.rest: Failure | Skip | None = None
+        """Why the remaining questions are not asked; set, it ends the run's calls."""
+        self.dropped: Skip | None = None
+        """Why single questions were not asked."""
 
     async def ask_all(self) -> CallsResult:
-        """Asks every question, or as many as budget, hours and provider allow."""
+        """Asks every question, or as many as budget, hours, deadline and provider allow."""
         self.loop = asyncio.get_running_loop()
         workers = min(self.plan.pin.concurrency, len(self.plan))
+        deadline = self.loop.call_later(self.plan.left_s, self.end_at_deadline)
         try:
-            async with asyncio.TaskGroup() as group:
-                self.workers = {group.create_task(self.work_queue()) for _ in range(workers)}
+            async with asyncio.TaskGroup() as self.group:
+                for _ in range(workers):
+                    self.add_worker()
                 self.end_if_stopped()  # a request may have come before there was a loop to wake
+            deadline.cancel()
             async with asyncio.TaskGroup() as group:
                 self.workers = {group.create_task(self.refresh_models())}
                 self.end_if_stopped()
@@ -120,7 +127,13 @@ class LiveRun:
             self.book_finished()
             self.gate.close()
             await self.client.close()
-        return CallsResult(self.calls, self.usd, self.rest)
+        ends_run = self.rest is not None and self.gate.circuit.reason in RUN_ENDING
+        return CallsResult(self.calls, self.usd, self.rest or self.dropped, ends_run=ends_run)
+
+    def add_worker(self) -> None:
+        """Adds a worker, while there are questions."""
+        if self.group and self.queue:
+            self.workers.add(self.group.create_task(self.work_queue()))
 
     async def refresh_models(self) -> None:
         """Refreshes the provider's list of models, while its client is open anyway."""
@@ -144,6 +157,13 @@ class LiveRun:
         for worker in self.workers:
             worker.cancel()
 
+    def end_at_deadline(self) -> None:
+        """Leaves what is not asked to the next run; calls under way have a grace period."""
+        self.rest = self.rest or PAST_DEADLINE
+        for worker in self.workers - self.calling:
+            worker.cancel()
+        asyncio.get_running_loop().call_later(GRACE_S, self.end_calls)
+
     async def work_queue(self) -> None:
         """Asks questions from the queue until it is empty or the run has to stop."""
         while self.queue and self.rest is None and not self.stop.requested:
@@ -164,22 +184,21 @@ class LiveRun:
 
     async def ask_one(self, question: Question, most: float) -> None:
         """Asks one question; writes its answer or failure, or notes why the run has to stop."""
-        spent = Spent(0.0, 0)
+        spent, answer = Spent(0.0, 0), None
         try:
             answer = self.plan.build_answer(question, await self.call_model(question, most))
         except models.ModelError as error:
-            answer = (
-                None
-                if error.code == self.gate.circuit.reason
-                else self.plan.build_failure(question, error)
-            )
+            if error.code == self.gate.circuit.reason:
+                self.rest = GIVEN_UP[error.code]
+            elif error.code == RATE_LIMITED:  # no fault of the question's
+                self.dropped = Skip(error.code)
+            else:
+                answer = self.plan.build_failure(question, error)
         except asyncio.CancelledError:
             sent = asyncio.current_task() in self.calling
             self.finished.append((most, Spent(most, 1) if sent else spent))
             raise
-        if answer is None:
-            self.rest = GIVEN_UP[self.gate.circuit.reason]
-        else:
+        if answer is not None:
             self.plan.save_answer(answer)
             usd = answer.cost_usd or 0.0
             spent = Spent(most if answer.code in MAYBE_CHARGED else usd, 1)
@@ -189,7 +208,7 @@ class LiveRun:
     def reserve_budget(self) -> bool:
         """Reserves money for the next calls; returns whether any was granted."""
         if not self.plan.pin.limits.is_open_at(datetime.now(UTC)):
-            self.rest = OUTSIDE_HOURS
+            self.rest = Skip("outside-hours")
             return False
         self.book_finished()
         budget = self.plan.budget
@@ -226,12 +245,12 @@ class LiveRun:
         clock, pin = asyncio.get_running_loop().time, self.plan.pin
         left, attempt = pin.deadline_s, 1
         while True:
-            began = await self.gate.enter(question.key, tokens)
+            turn = await self.gate.enter(question.key, tokens)
             sent = clock()
             try:
                 reply = await self.send_once(question, min(pin.timeout_s, left))
             except models.ModelError as error:
-                self.gate.record_failure(question.key, error, began)
+                self.gate.record_failure(question.key, error, turn)
                 wait = choose_wait(error, attempt)
                 left -= clock() - sent + wait
                 final = not error.retryable or error.code in ACCOUNT_CODES
@@ -241,10 +260,18 @@ class LiveRun:
                 if error.code in MAYBE_CHARGED and not self.reserve_retry(most):
                     raise
                 attempt += error.code != RATE_LIMITED  # a rate limit is no failed attempt
+                self.add_spare_worker()
                 await asyncio.sleep(wait)
             else:
-                self.gate.record_answer(reply, tokens)
+                self.gate.record_answer(reply, tokens, turn)
                 return reply
+
+    def add_spare_worker(self) -> None:
+        """Adds a worker while another waits to repeat a call, where that wait spares no load."""
+        if self.gate.is_refused_at_any_load and (
+            len(self.workers) < (1 + SPARE) * self.plan.pin.concurrency
+        ):
+            self.add_worker()
 
     async def send_once(self, question: Question, timeout_s: float) -> models.Reply:
         """Makes one attempt; a call cancelled under way stays in `calling`: it may be charged."""
@@ -254,7 +281,7 @@ class LiveRun:
             reply = await self.client.ask(question.request, timeout_s)
         except models.ModelError:
             self.calling.discard(me)
-            if me and self.stop.requested:
+            if me and (self.stop.requested or self.rest == PAST_DEADLINE):
                 me.cancel()  # instead of waiting for a retry
             raise
         self.calling.discard(me)

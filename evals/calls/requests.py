@@ -55,6 +55,13 @@ class CallPlan:
     budget: DayBudget | None = None
     """The day's budget; None: no limit."""
     progress: Callable[[int], None] = lambda done: None
+    waited_s: float = 0.0
+    """Seconds of the night's deadline that passed before, waiting for another process."""
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left of the night's deadline."""
+        return max(0.0, self.pin.night_deadline_s - self.waited_s)
 
     @property
     def wanted(self) -> tuple[WantedAnswer, ...]:
@@ -218,6 +225,8 @@ class CallsResult(NamedTuple):
     """Why some contents have no answer; None: all have one."""
     awaited: frozenset[str] = frozenset()
     """Contents whose answers are expected from a batch: they get no row yet."""
+    ends_run: bool = False
+    """Whether further calls to the account, or to its model, would fail to the end of this run."""
 
 
 class AskFunction(Protocol):

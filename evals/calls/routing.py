@@ -14,7 +14,7 @@ from typing import TypeVar
 from evals import models
 from evals.calls import batch, live
 from evals.calls.batch import BatchProvider
-from evals.calls.circuit_breaker import OTHER_MODEL, RUN_ENDING
+from evals.calls.circuit_breaker import OTHER_MODEL
 from evals.calls.concurrency import name_account
 from evals.calls.day_budget import Spent
 from evals.calls.requests import CallPlan, CallsResult
@@ -41,8 +41,8 @@ class Route:
     lake: Lake
     catalog: Catalog
     now: datetime
-    closed: dict[str, Failure] = field(default_factory=dict[str, Failure])
-    """Accounts, or models of one, that fail to the end of this run, with the failure."""
+    closed: dict[str, Failure | Skip] = field(default_factory=dict[str, Failure | Skip])
+    """Accounts, or models of one, that fail to the end of this run, and how."""
     stop: Stop = field(default_factory=Stop)
     """Stops the run during calls."""
 
@@ -62,12 +62,13 @@ class Route:
         """Asks live, unless the account or model was closed earlier in this run."""
         account = name_account(plan.pin)
         model = f"{account} {plan.pin.model}"
-        failure = self.closed.get(account) or self.closed.get(model)
-        if plan.wanted and failure:
-            return CallsResult(rest=failure)
+        rest = self.closed.get(account) or self.closed.get(model)
+        if plan.wanted and rest:
+            return CallsResult(rest=rest)
         result = live.ask_live(plan, stop=self.stop)
-        if isinstance(result.rest, Failure) and result.rest.code in RUN_ENDING:
-            self.closed[model if result.rest.code == OTHER_MODEL else account] = result.rest
+        if result.ends_run and result.rest:
+            is_other = isinstance(result.rest, Failure) and result.rest.code == OTHER_MODEL
+            self.closed[model if is_other else account] = result.rest
         return result
 
     def batch_limits(self, plan: CallPlan) -> BatchLimits | None:

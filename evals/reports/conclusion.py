@@ -115,7 +115,7 @@ def decide_gate(worst: Word, deciding: Sequence[Result]) -> GateDecision:
     outcome: Outcome = "pass" if worst == "held" else "inconclusive"
     if worst == "slipped":
         outcome = "regressed"
-    elif any(has_outage(row.n, row.errored) for row in deciding):
+    elif any(has_outage(row.n - row.skipped, row.errored) for row in deciding):
         outcome = "infrastructure"
     reasons = tuple(
         f"{row.dimension} ({row.evaluator}) {row.verdict}: {row.reason}"

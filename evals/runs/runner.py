@@ -6,6 +6,8 @@ interpret the answers, and `score_files` stores the scores.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +26,7 @@ from evals.runs.score_files import ScoreCounts, build_score, write_scores
 from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.storage.lake import Lake
+from evals.storage.locks import LockHeldError
 from evals.storage.tables import CanaryRow
 from evals.worklist import canaries
 from evals.worklist.worklist import (
@@ -72,6 +75,10 @@ class Tally(NamedTuple):
     pending: int
     """Traces whose answers are expected from a batch."""
     usd: float
+    unasked: int = 0
+    """Traces left to another run: skipped, since their questions were not asked."""
+    why: str | None = None
+    """Why not all questions were asked: the reason or the error's code."""
 
 
 def score_evaluators(
@@ -108,37 +115,88 @@ def score_night(
 ) -> Tally:
     """Brings one evaluator's scores of one night of one application up to date.
 
-    Takes the night × evaluator lock: a second writer waits, and then has nothing left to do. An
-    earlier worklist is used where none of its files has changed.
+    Takes the night × evaluator lock: a second writer waits, and then has nothing left to do; one
+    that waits past the night's deadline leaves the evaluator's night to the first. An earlier
+    worklist is used where none of its files has changed.
     """
-    lake, stamp = run.lake, night.night.isoformat()
-    with lake.lock("scores", stamp, evaluator.name, evaluator.app):
-        if evaluator.asks_model:
-            with lake.lock("calls", evaluator.answer_version or ""):
-                work = refresh_worklist(lake, earlier) if earlier else None
-                work = work or build_worklist(lake, night, evaluator, run.references)
-                call_result = ask_wanted(run, work)
-                counts = judge_night(lake, work, call_result)
-                rows = build_canary_rows(lake, work, call_result)
-                lake.write("canaries", work.night, rows, name_score_file(evaluator))
-                noise.write_noise(lake, work, call_result.awaited)
+    began, lake = time.monotonic(), run.lake
+    parts = ("scores", night.night.isoformat(), evaluator.name, evaluator.app)
+    pin = evaluator.pin if evaluator.asks_model else None
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lake.lock(*parts, wait=pin.night_deadline_s if pin else True))
+        except LockHeldError:
+            return leave_night(night, evaluator)
+        if pin:
+            work, call_result, counts = score_by_model(run, night, evaluator, earlier, began)
         else:
-            work, call_result = (
-                build_worklist(lake, night, evaluator, run.references),
-                CallsResult(),
-            )
+            work = build_worklist(lake, night, evaluator, run.references)
+            call_result = CallsResult()
             scores = derive_code_scores(night, work, run.references)
             counts = write_scores(lake, work, scores, 1.0)
         work.contents.close()
     return build_tally(work, call_result, counts)
 
 
-def ask_wanted(run: ScoringRun, work: Worklist) -> CallsResult:
-    """Asks for the wanted answers, as far as the budget goes."""
+def leave_night(night: NightTraces, evaluator: Evaluator) -> Tally:
+    """Returns the tally of a night that another process still evaluates."""
+    return Tally(
+        evaluator=evaluator.name,
+        evaluator_version=evaluator.version,
+        app=evaluator.app,
+        night=night.night,
+        covered=0,
+        sampled=0,
+        reused=0,
+        calls=0,
+        passed=0,
+        failed=0,
+        errored=0,
+        skipped=0,
+        pending=0,
+        usd=0.0,
+        why=live.PAST_DEADLINE.reason,
+    )
+
+
+def score_by_model(
+    run: ScoringRun,
+    night: NightTraces,
+    evaluator: Evaluator,
+    earlier: Worklist | None,
+    began: float,
+) -> tuple[Worklist, CallsResult, ScoreCounts]:
+    """Asks for missing answers, and derives the scores from all there are.
+
+    One process at a time asks for the answers of a version. Whoever waits for that past the
+    night's deadline asks nothing.
+    """
+    lake, pin = run.lake, evaluator.pin
+    left_s = pin.night_deadline_s - (time.monotonic() - began) if pin else 0.0
+    with contextlib.ExitStack() as stack:
+        try:
+            version = evaluator.answer_version or ""
+            stack.enter_context(lake.lock("calls", version, wait=max(left_s, 0.0)))
+            is_turn = True
+        except LockHeldError:
+            is_turn = False
+        work = refresh_worklist(lake, earlier) if earlier else None
+        work = work or build_worklist(lake, night, evaluator, run.references)
+        rest = CallsResult(rest=live.PAST_DEADLINE if work.wanted else None)
+        call_result = ask_wanted(run, work, time.monotonic() - began) if is_turn else rest
+        counts = judge_night(lake, work, call_result)
+        rows = build_canary_rows(lake, work, call_result)
+        lake.write("canaries", work.night, rows, name_score_file(evaluator))
+        noise.write_noise(lake, work, call_result.awaited)
+    return work, call_result, counts
+
+
+def ask_wanted(run: ScoringRun, work: Worklist, waited_s: float = 0.0) -> CallsResult:
+    """Asks for the wanted answers, as far as the budget goes and until the night's deadline."""
     judge, pin = work.evaluator.judge, work.evaluator.pin
     if not work.wanted or pin is None or judge is None:
         return CallsResult()
-    plan = CallPlan(work, judge, pin, run.journal, run.lake, run.budget, run.progress)
+    plan = CallPlan(work, judge, pin, run.journal, run.lake, run.budget, run.progress, waited_s)
     return run.ask(plan.exclude_too_long())
 
 
@@ -265,4 +323,17 @@ def build_tally(work: Worklist, call_result: CallsResult, counts: ScoreCounts) -
         skipped=rows["skipped"],
         pending=rows["pending"],
         usd=round(call_result.usd, 9),
+        unasked=rows["unasked"],
+        why=describe_rest(call_result.rest),
     )
+
+
+def describe_rest(rest: Failure | Skip | None) -> str | None:
+    """Returns the reason or the code for which questions were left."""
+    match rest:
+        case Skip(reason):
+            return reason
+        case Failure(code):
+            return code
+        case None:
+            return None

@@ -20,8 +20,12 @@ from evals.storage.tables import Coverage, build_records
 from evals.worklist.worklist import Worklist, find_score_file, name_score_file
 
 COUNTED_COLUMNS = ("trace_id", "evaluator", "verdict", "status", "inclusion")
-TEMPORARY_REASONS = frozenset({"outside-hours", "other-weights"})
+TEMPORARY_REASONS = frozenset(
+    {"outside-hours", "other-weights", "night-deadline", "provider-down", "rate-limited"}
+)
 """Reasons to skip that may not apply to the next run."""
+NOT_ASKED = TEMPORARY_REASONS | {"budget"}
+"""Reasons to skip a question that another run asks."""
 
 
 def build_score(
@@ -88,7 +92,8 @@ class ScoreCounts(NamedTuple):
     """How many rows a score file has."""
 
     by_verdict: Counter[str]
-    """By verdict, or by status where there is no verdict."""
+    """By verdict, or by status where there is no verdict; of the skipped, `unasked` counts those
+    that another run asks."""
     by_evaluator: Counter[str]
 
 
@@ -115,6 +120,7 @@ def write_scores(
                 writer.add(dataclasses.replace(row, inclusion=inclusion))
                 counts.by_verdict[row.verdict or row.status] += 1
                 counts.by_evaluator[row.evaluator] += 1
+                counts.by_verdict["unasked"] += row.code in NOT_ASKED
     counts.by_verdict["pending"] = pending
     write_coverage(lake, work, counts)
     return counts

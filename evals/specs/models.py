@@ -111,7 +111,16 @@ class ModelPin(Spec):
     concurrency: int = Field(default=16, ge=1, le=512, description="calls at once")
     timeout_s: float = Field(default=60, gt=0, description="seconds a call may take")
     deadline_s: float = Field(
-        default=300, gt=0, description="seconds a request may take, with all its retries"
+        default=300,
+        gt=0,
+        description="seconds a request may take, with all its retries, and for which the provider "
+        "may answer with rate limits alone",
+    )
+    night_deadline_s: float = Field(
+        default=4 * 3600,
+        gt=0,
+        description="seconds the calls of an evaluator's night may take, with all waits; what is "
+        "not asked by then is left to the next run",
     )
     limits: Ceiling = Field(
         default=Ceiling(), description="the part of its account's limits that may be used"

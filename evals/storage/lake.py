@@ -137,11 +137,14 @@ class Lake:
         inbox = self.home / "inbox"
         return path.relative_to(inbox).parts if path.is_relative_to(inbox) else ()
 
-    def lock(self, *parts: str, wait: bool = True) -> contextlib.AbstractContextManager[None]:
+    def lock(
+        self, *parts: str, wait: bool | float = True
+    ) -> contextlib.AbstractContextManager[None]:
         """Holds a lock that ends with its process; a second writer waits for it.
 
         Raises:
-            LockHeldError: on entering, if another process holds it and `wait` is false.
+            LockHeldError: on entering, if another process holds it and `wait` is false, or so
+                many seconds have passed.
         """
         return self.store.lock(require_safe_name("@".join(parts)), wait=wait)
 

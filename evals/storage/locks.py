@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import time
 from collections.abc import Generator
@@ -21,15 +22,15 @@ class LockHeldError(RuntimeError):
 
 
 @contextlib.contextmanager
-def hold_lock(path: Path, *, wait: bool = True) -> Generator[None]:
+def hold_lock(path: Path, *, wait: bool | float = True) -> Generator[None]:
     """Holds a lock until the block or the process ends, then deletes its file.
 
     Args:
         path: the lock's file.
-        wait: whether to wait while another holds it.
+        wait: whether to wait while another holds it, or for how many seconds.
 
     Raises:
-        LockHeldError: another holds it, and `wait` is false.
+        LockHeldError: another holds it, and `wait` is false or the seconds have passed.
     """
     file = open_locked(path, wait)
     try:
@@ -41,13 +42,14 @@ def hold_lock(path: Path, *, wait: bool = True) -> Generator[None]:
         os.close(file)
 
 
-def open_locked(path: Path, wait: bool) -> int:
+def open_locked(path: Path, wait: bool | float) -> int:
     """Opens and locks the file that has the name now; returns its descriptor.
 
     `flock` locks an open file, so it works between threads as well as between processes. It is
     polled, since a thread that sleeps in the kernel cannot be interrupted.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    until = math.inf if wait is True else time.monotonic() + wait
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -55,7 +57,7 @@ def open_locked(path: Path, wait: bool) -> int:
             if has_name(file, path):
                 return file
         except BlockingIOError as error:
-            if not wait:
+            if time.monotonic() >= until:
                 os.close(file)
                 raise LockHeldError(f"{path.name} is held") from error
         os.close(file)

@@ -74,11 +74,14 @@ class Store(Protocol):
         """Deletes a folder with its content, if it exists."""
         ...
 
-    def lock(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
+    def lock(
+        self, name: str, *, wait: bool | float = True
+    ) -> contextlib.AbstractContextManager[None]:
         """Returns a lock that ends with its process.
 
         Raises:
-            LockHeldError: on entering, if another process holds it and `wait` is false.
+            LockHeldError: on entering, if another process holds it and `wait` is false, or so
+                many seconds have passed.
         """
         ...
 
@@ -135,7 +138,9 @@ class LocalStore:
         """Deletes a folder with its content, if it exists."""
         shutil.rmtree(self.path(name), ignore_errors=True)
 
-    def lock(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
+    def lock(
+        self, name: str, *, wait: bool | float = True
+    ) -> contextlib.AbstractContextManager[None]:
         """Returns a lock that ends with its process."""
         return hold_lock(self.path(f"locks/{name}.lock"), wait=wait)
 

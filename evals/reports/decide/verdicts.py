@@ -140,7 +140,7 @@ def explain_attacked(m: Measurement) -> str | None:
 
 def explain_outage(m: Measurement) -> str | None:
     """Returns a reason where too many rows errored."""
-    n, errored = m.row.n, m.row.errored
+    n, errored = m.row.n - m.row.skipped, m.row.errored
     return (
         f"{errored} of {n} errored ({format_whole_percent(errored / n)})"
         if has_outage(n, errored)
@@ -168,7 +168,7 @@ NOT_MEASURED: tuple[Callable[[Measurement], str | None], ...] = (
 
 
 def has_outage(n: int, errored: int) -> bool:
-    """Whether so many rows errored that the evaluator is not measured."""
+    """Whether so many of the rows that were not skipped errored that nothing is measured."""
     return n > 0 and errored / n > ERRORED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from evals.calls.shared_state import SharedState
 from evals.models import Limits, ModelError, Reply
 from evals.specs import Ceiling, ModelPin
 from evals.storage.lake import Lake
+from tests.evals.calls import virtual_time
+from tests.evals.calls.virtual_time import Provider
 
 
 @pytest.fixture
@@ -44,19 +46,19 @@ async def send_calls(
     async def call(number: int) -> None:
         nonlocal inside, refused
         while True:
-            began = await gate.enter(str(number), 10)
+            turn = await gate.enter(str(number), 10)
             if inside >= room:
                 refused += 1
                 await asyncio.sleep(latency_s / 4)
                 gate.record_failure(
-                    str(number), ModelError("rate-limited", "429", retryable=True), began
+                    str(number), ModelError("rate-limited", "429", retryable=True), turn
                 )
                 await asyncio.sleep(latency_s)
                 continue
             inside += 1
             await asyncio.sleep(latency_s)
             inside -= 1
-            gate.record_answer(reply(), 10)
+            gate.record_answer(reply(), 10, turn)
             return
 
     await asyncio.gather(*(call(number) for number in range(count)))
@@ -78,18 +80,18 @@ def test_calls_are_spaced_to_the_provider_s_rate(shared: SharedState) -> None:
     async def call(number: int) -> None:
         nonlocal refused
         while True:
-            began = await gate.enter(str(number), 10)
+            turn = await gate.enter(str(number), 10)
             now = time.monotonic()
             bucket[:] = min(2.0, bucket[0] + (now - bucket[1]) * 20), now
             if bucket[0] >= 1:
                 bucket[0] -= 1
                 await asyncio.sleep(0.005)
-                gate.record_answer(reply(), 10)
+                gate.record_answer(reply(), 10, turn)
                 return
             refused += 1
             error = ModelError("rate-limited", "429", retryable=True, wait_s=0.05)
             await asyncio.sleep(0.001)
-            gate.record_failure(str(number), error, began)
+            gate.record_failure(str(number), error, turn)
             await asyncio.sleep(0.05)
 
     async def send_all() -> None:
@@ -98,6 +100,37 @@ def test_calls_are_spaced_to_the_provider_s_rate(shared: SharedState) -> None:
     asyncio.run(send_all())
     assert gate.gap_s > 0
     assert refused < 60
+
+
+@pytest.mark.parametrize("retry_after_s", [0.0, 1.0])
+@pytest.mark.parametrize(("share", "most_s"), [(0.2, 40.0), (0.4, 90.0)])
+def test_rate_limits_at_any_load_do_not_slow_the_others(
+    shared: SharedState, share: float, most_s: float, retry_after_s: float
+) -> None:
+    """400 calls of 0.1 s, of which a provider refuses a share at random, take seconds."""
+    provider = Provider(lambda provider, now: provider.random.random() < share)
+    assert virtual_time.send_calls(shared, provider, 400, 0.1, retry_after_s).seconds < most_s
+
+
+@pytest.mark.parametrize("retry_after_s", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("refuses", "ideal_s"),
+    [
+        (lambda provider, now: provider.inside >= 3, 400 * 0.105 / 3),
+        (lambda provider, now: not provider.draw_token(now, 2.0), 398 / 2),
+    ],
+    ids=["three at once", "two a second"],
+)
+def test_a_provider_s_limit_is_reached_and_hardly_exceeded(
+    shared: SharedState,
+    refuses: Callable[[Provider, float], bool],
+    ideal_s: float,
+    retry_after_s: float,
+) -> None:
+    """At a limit of concurrency or of rate the calls take little longer than they must."""
+    simulated = virtual_time.send_calls(shared, Provider(refuses), 400, 0.1, retry_after_s)
+    assert simulated.seconds < ideal_s * 1.2
+    assert simulated.refused < 160
 
 
 def test_the_next_evaluator_begins_with_the_learned_window(shared: SharedState) -> None:

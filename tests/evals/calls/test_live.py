@@ -81,7 +81,7 @@ def test_each_kind_of_fault_has_its_own_error_code(tmp_path: Path) -> None:
 def test_a_provider_that_is_down_ends_the_night_quickly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rest become unpaid, retryable error rows with that code."""
+    """What was not asked is no error: it is skipped with that reason, and left to the next run."""
     monkeypatch.setattr(live, "BACKOFF_S", 0.01)
     impatient = CircuitBreaker(probe_s=0.1, patience_s=0.5, rest_s=30.0)
     with serve_script(answer_pass) as server:
@@ -91,9 +91,9 @@ def test_a_provider_that_is_down_ends_the_night_quickly(
     began = time.monotonic()
     tally = team.score(ask=functools.partial(live.ask_live, circuit=impatient))
     assert time.monotonic() - began < 20
-    assert (tally.errored, tally.passed, tally.failed) == (500, 0, 0)
-    codes = Counter(row.code for row in team.read_scores())
-    assert codes["provider-down"] > 450
+    codes = Counter((row.status, row.code) for row in team.read_scores())
+    assert codes["skipped", "provider-down"] == tally.unasked > 450
+    assert codes["error", "connection"] == 500 - tally.unasked
     assert all(row.retryable for row in team.read_scores())
 
 
@@ -154,21 +154,57 @@ def test_waiting_under_a_low_ceiling_does_not_count_to_the_deadline(tmp_path: Pa
         assert team.score().passed == 8
 
 
-def test_an_account_that_only_rate_limits_gets_no_further_calls(tmp_path: Path) -> None:
-    """After some requests are rate-limited to their deadlines, the rest waits for another run."""
-    with serve_script(lambda body, seen: ServerReply(429, headers={"Retry-After": "1"})) as server:
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "1"}])
+def test_an_account_that_only_rate_limits_gets_no_further_calls(
+    tmp_path: Path, headers: dict[str, str]
+) -> None:
+    """After the pin's deadline without any answer, the rest waits unasked for another run."""
+    with serve_script(lambda body, seen: ServerReply(429, headers=headers)) as server:
         team = Team(tmp_path, server.url, pin={"deadline_s": 2.0})
         team.lake.write("traces", NIGHT, build_traces(300))
         way = Route(team.lake, team.catalog, datetime.now(UTC))
         tally = team.score(ask=way)
-        assert (tally.errored, tally.calls < 16) == (300, True)
+        assert (tally.skipped, tally.unasked, tally.why) == (300, 300, "rate-limited")
         assert {(row.code, row.retryable) for row in team.read_scores()} == {("rate-limited", True)}
         calls = len(server.bodies)
         team.lake.write(
             "traces", NIGHT + timedelta(days=1), build_traces(20, NIGHT + timedelta(days=1))
         )
-        assert team.score(NIGHT + timedelta(days=1), ask=way).errored == 20
+        assert team.score(NIGHT + timedelta(days=1), ask=way).unasked == 20
         assert len(server.bodies) == calls
+    with serve_script(answer_pass) as server:
+        team = Team(tmp_path, server.url)
+        assert team.score(run_id="again").passed == 300, "no attempt was used up"
+
+
+def test_a_night_ends_at_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not asked by then is skipped with that reason, and the next run asks it."""
+    monkeypatch.setattr(live, "GRACE_S", 0.1)
+
+    def script(body: dict[str, Any], seen: int) -> ServerReply:
+        slow = 30.0 if len(server.bodies) > 40 else 0.0
+        return answer_pass(body)._replace(delay_s=0.0 if seen else slow)
+
+    with serve_script(script) as server:
+        team = Team(tmp_path, server.url, pin={"night_deadline_s": 1.0, "concurrency": 4})
+        team.lake.write("traces", NIGHT, build_traces(100))
+        tally = team.score()
+        assert (tally.passed, tally.unasked, tally.why) == (40, 60, "night-deadline")
+        assert {row.inclusion for row in team.read_scores()} == {0.4}
+        assert team.score(run_id="again").passed >= 40 + 4
+
+
+def test_waiting_for_another_process_counts_to_the_night_s_deadline(tmp_path: Path) -> None:
+    """While another asks the same questions, they are left to it; the other scores are written."""
+    with serve_script(answer_pass) as server:
+        team = Team(tmp_path, server.url, pin={"night_deadline_s": 0.2})
+        team.lake.write("traces", NIGHT, build_traces(5))
+        with team.lake.lock("calls", team.evaluator.answer_version or ""):
+            tally = team.score()
+        assert (tally.unasked, tally.why, server.bodies) == (5, "night-deadline", [])
+        with team.lake.lock("scores", NIGHT.isoformat(), "tone", "chat"):
+            assert team.score().why == "night-deadline"
+        assert len(team.read_scores()) == 5, "the other process writes them anew"
 
 
 def test_a_days_dollars_stop_it_before_they_are_passed(tmp_path: Path) -> None:
