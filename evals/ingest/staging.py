@@ -25,7 +25,7 @@ from evals.privacy.row_filter import PrivacyFilter
 from evals.readable import make_name_readable
 from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.specs import Catalog
-from evals.storage.documents.inbox_files import InboxFile
+from evals.storage.documents.inbox_files import InboxFile, NoOutputNote
 from evals.storage.lake import Lake, with_home_lock
 from evals.storage.refused_rows import write_refused
 from evals.storage.tables import build_schema
@@ -37,7 +37,12 @@ from evals.traces.reader import Columns, ImporterOutput, Reading
 from evals.traces.rows import mapping
 from evals.traces.rows.fields import DEFAULTS
 from evals.traces.rows.missing_columns import check_columns
-from evals.traces.rows.notes import ReadingNotes, shorten_example
+from evals.traces.rows.missing_output import (
+    find_likely_output,
+    list_read_columns,
+    read_first_rows,
+)
+from evals.traces.rows.notes import SAMPLED_ROWS, ReadingNotes, shorten_example
 from evals.traces.rows.shards import WHOLE, Share
 
 if TYPE_CHECKING:
@@ -98,6 +103,8 @@ def import_file(
         if needs_columns and reader.is_plain(container, path.name):
             has_traces = staging.nights.rows.total() > 0
             check_columns(name, reading.notes, plans, has_traces=has_traces)
+            if has_traces and not staging.outputs:
+                staging.no_output = explain_no_output(path, container, reading)
     staging.notes, staging.encoding = reading.notes, container.encoding_name
     staging.refused = restore_raw(path, container, staging.refused, staging.misread)
     seen = staging.finish(path.stat().st_size, batch.order)
@@ -105,6 +112,16 @@ def import_file(
     if arrivals is None:
         batch.commit()
     return seen
+
+
+def explain_no_output(path: Path, container: Container, reading: Reading) -> NoOutputNote:
+    """Explains where the output of a file's rows was read, and where it probably is."""
+    applied = [plan for plan in reading.plans if reading.notes.mapped[plan.name]]
+    rows = read_first_rows(path, container, SAMPLED_ROWS)
+    return {
+        "reads": list_read_columns(applied),
+        "nearest": find_likely_output(rows, applied),
+    }
 
 
 def share_reading(staging: FileStaging, task: ReadTask) -> None:
@@ -151,6 +168,9 @@ class FileStaging:
         self.passed: list[FilteredRow] = []
         self.refused: list[Refusal] = []
         self.labels: list[Label] = []
+        self.outputs = 0
+        """Traces with an output."""
+        self.no_output: NoOutputNote | None = None
         self.misread: set[int] = set()
         self.skipped: Counter[str] = Counter()
         self.apps: Counter[str] = Counter()
@@ -184,6 +204,7 @@ class FileStaging:
             if clean.size:
                 self.nights.add(build_columns_table(clean))
                 self.apps.update(clean.cells["app"])
+                self.outputs += sum(map(bool, clean.cells["output"]))
             for trace in apart:
                 self.add_row(trace)
         elif isinstance(output, Label):
@@ -207,6 +228,7 @@ class FileStaging:
             return
         self.passed.append(FilteredRow(given, row))
         self.apps[row.app] += 1
+        self.outputs += bool(row.output)
         if len(self.passed) >= ROWS_AT_ONCE:
             self.flush()
 
@@ -250,6 +272,7 @@ class FileStaging:
             },
             self.notes.left_out,
             self.encoding,
+            self.no_output,
         )
 
 

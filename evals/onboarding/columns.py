@@ -5,14 +5,13 @@ What a column means is guessed in `guesses`.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from evals.records import Json
-from evals.traces.files.containers import Container, read_rows
-from evals.traces.files.strict_json import Refused, parse_line
+from evals.traces.files.containers import Container
+from evals.traces.rows.missing_output import read_first_rows
 
 MAX_ROWS = 2_000
 """Rows of a file that are looked at."""
@@ -63,18 +62,7 @@ def read_columns(path: Path, container: Container) -> list[Column]:
     Raises:
         OSError: the file cannot be opened.
     """
-    objects = list(read_objects(path, container))
-    return collect_columns(objects)
-
-
-def read_objects(path: Path, container: Container) -> Iterator[dict[str, Json]]:
-    """Reads a file's first rows; those that are no object are left out."""
-    for line in itertools.islice(read_rows(path, container), MAX_ROWS):
-        try:
-            if not line.code and line.raw.strip():
-                yield parse_line(line.raw)
-        except Refused:
-            continue
+    return collect_columns(read_first_rows(path, container, MAX_ROWS))
 
 
 def collect_columns(rows: Sequence[dict[str, Json]]) -> list[Column]:

@@ -6,7 +6,6 @@ written to. Never used at night.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,12 +13,12 @@ from types import MappingProxyType
 from evals.onboarding.columns import Column
 from evals.records import Json
 from evals.traces.files.strict_json import Refused
+from evals.traces.rows.missing_output import OUTPUT_NAMES, normalize_name
 from evals.traces.rows.timestamps import read_timestamp
 
 NAMES = MappingProxyType(
     {
-        "output": "output answer response completion reply assistant generation generatedtext "
-        "modeloutput antwort ausgabe respuesta reponse risposta",
+        "output": " ".join(OUTPUT_NAMES),
         "input": "input question prompt query usermessage userinput request message frage anfrage "
         "eingabe pregunta domanda",
         "ts": "ts timestamp createdat created starttime startedat time datetime date eventtime "
@@ -90,7 +89,10 @@ def guess_field(field: str, columns: Sequence[Column]) -> Guess | None:
     """Guesses the column of a field by its name, if its content does not speak against it."""
     for name in NAMES[field].split():
         for column in columns:
-            if name in (normalize(column.path), normalize(column.path.rpartition(".")[2])):
+            if name in (
+                normalize_name(column.path),
+                normalize_name(column.path.rpartition(".")[2]),
+            ):
                 fits = FITS.get(field, has_any_value)
                 if field == "ts":
                     if guess := guess_timestamp(column, "name"):
@@ -98,11 +100,6 @@ def guess_field(field: str, columns: Sequence[Column]) -> Guess | None:
                 elif fits(column):
                     return Guess(field, column.path, "name")
     return None
-
-
-def normalize(name: str) -> str:
-    """A column's name without case and separators."""
-    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def has_any_value(column: Column) -> bool:

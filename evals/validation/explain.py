@@ -31,7 +31,14 @@ from evals.traces.files.streams import file_sha
 from evals.traces.reader import MissingColumnsError
 from evals.traces.rows import mapping
 from evals.validation.admission import admit_nights
-from evals.validation.row_summary import UndeclaredApp, UnreadRows, find_undeclared, list_unread
+from evals.validation.row_summary import (
+    NoOutputs,
+    UndeclaredApp,
+    UnreadRows,
+    find_undeclared,
+    list_no_outputs,
+    list_unread,
+)
 
 WORDS = {
     "lines": "one JSON object a line",
@@ -88,6 +95,8 @@ class FileExplanation:
     """Why a night of an application would be refused, with all of its rows."""
     unread: list[UnreadRows] = dataclasses.field(default_factory=list[UnreadRows])
     """Optional fields that could not be read in some rows and would be null there."""
+    without_output: list[NoOutputs] = dataclasses.field(default_factory=list[NoOutputs])
+    """Where the output was read, if no row has one."""
     left_out: int = 0
     """Rows that `where` of a mapping leaves out."""
     undeclared: list[UndeclaredApp] = dataclasses.field(default_factory=list[UndeclaredApp])
@@ -198,6 +207,7 @@ def explain_staged(
         refused=list_refused(overlay, sha),
         refused_nights=refused_nights,
         unread=list_unread([seen]),
+        without_output=list_no_outputs([seen]),
         left_out=seen.left_out,
         undeclared=find_undeclared(catalog, Counter(seen.apps)),
         encoding=seen.encoding,

@@ -50,6 +50,17 @@ class UndeclaredApp(NamedTuple):
     """The most similar name of the catalog; None where none is near."""
 
 
+class NoOutputs(NamedTuple):
+    """A file with traces, none of which has an output."""
+
+    file: str
+    rows: int
+    reads: list[str]
+    """The columns that the output was read from."""
+    nearest: str | None
+    """The column that probably has it; None where none does."""
+
+
 class DecodedFile(NamedTuple):
     """A file that is not UTF-8."""
 
@@ -73,6 +84,7 @@ class RowSummary(NamedTuple):
     """Entries of logs that are no answers, by kind."""
     labels: list[UnusedLabels] = []  # noqa: RUF012  never written to
     """Labels beside the traces that no suite can use, by reason."""
+    no_outputs: list[NoOutputs] = []  # noqa: RUF012  never written to
 
 
 def summarize_files(
@@ -103,6 +115,7 @@ def summarize_files(
         sum(group.rows for group in groups) - sum(group.rows for group in own),
         dict(skipped),
         find_unused_in_exports(lake, catalog, files),
+        list_no_outputs(files),
     )
 
 
@@ -143,6 +156,15 @@ def list_unread(files: Iterable[InboxFile]) -> list[UnreadRows]:
             own = UnreadRows(note["rows"], field, file.name, note["line"], note["example"])
             unread.append(own)
     return sorted(unread, key=lambda one: (-one.rows, one.file, one.field))
+
+
+def list_no_outputs(files: Iterable[InboxFile]) -> list[NoOutputs]:
+    """Lists the files with traces none of which has an output."""
+    return [
+        NoOutputs(file.name, file.read - file.refused, note["reads"], note["nearest"])
+        for file in files
+        if (note := file.no_output)
+    ]
 
 
 def find_undeclared(catalog: Catalog, apps: Counter[str]) -> list[UndeclaredApp]:

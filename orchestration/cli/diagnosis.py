@@ -21,7 +21,13 @@ from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.model_lists import ModelList
 from evals.storage.lake import Lake
 from evals.validation.catalog_checks import check_catalog
-from evals.validation.row_summary import count_apps, find_undeclared, list_refused, list_unread
+from evals.validation.row_summary import (
+    count_apps,
+    find_undeclared,
+    list_no_outputs,
+    list_refused,
+    list_unread,
+)
 from orchestration.cli import row_notes
 from orchestration.cli.options import describe_problem
 from orchestration.settings import Settings
@@ -89,6 +95,8 @@ def check_rows(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
     for rows in list_refused(lake):
         where = f"first {rows.file}:{rows.line}: {rows.reason} `andon quarantine list` lists them"
         yield Finding("warn", "quarantine", f"{rows.rows:,} {rows.code}, {where}")
+    for file in list_no_outputs(read_inbox_files(lake).values()):
+        yield Finding("warn", "rows", row_notes.describe_no_outputs(file))
     for unread in list_unread(read_inbox_files(lake).values()):
         yield Finding("warn", "rows", row_notes.describe_unread(unread))
     for app in find_undeclared(catalog, count_apps(lake)):
@@ -139,7 +147,8 @@ def check_catalog_files(settings: Settings) -> tuple[Catalog | None, list[Findin
         catalog = check_catalog(Lake(settings.home), load_catalog(settings.catalog_root), anew=True)
     except CatalogError as error:
         return None, [Finding("fail", "catalog", message) for message in error.messages]
-    fine = Finding("ok", "catalog", f"{catalog.root}: {len(catalog.apps)} applications")
+    applications = row_notes.count_of(len(catalog.apps), "application")
+    fine = Finding("ok", "catalog", f"{catalog.root}: {applications}")
     return catalog, [
         fine,
         *(Finding("fail", "catalog", describe_problem(problem)) for problem in catalog.problems),

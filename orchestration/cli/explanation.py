@@ -50,6 +50,7 @@ def to_json(file: FileExplanation) -> dict[str, object]:
     rows = {
         "refused": [reason._asdict() for reason in file.refused],
         "unread": [field._asdict() for field in file.unread],
+        "without_output": [one._asdict() for one in file.without_output],
         "undeclared": [app._asdict() for app in file.undeclared],
     }
     return {**asdict(file), **rows}
@@ -68,6 +69,7 @@ def describe_file(file: FileExplanation) -> Iterator[str]:
         return
     yield f"  mapping: {', '.join(file.mappings) or 'none'}"
     yield from describe_outcome(file)
+    yield from (f"  {row_notes.describe_no_outputs(one)}" for one in file.without_output)
     yield from (f"  {row_notes.describe_unread(field)}" for field in file.unread)
     yield from (f"  {row_notes.describe_undeclared(app)}" for app in file.undeclared)
     if file.apps:

@@ -11,6 +11,7 @@ from datetime import date
 from evals.readable import list_counts
 from evals.storage.lake import Lake
 from evals.validation.row_summary import (
+    NoOutputs,
     RefusedRows,
     RowSummary,
     UndeclaredApp,
@@ -38,6 +39,7 @@ def describe_summary(summary: RowSummary) -> Iterator[str]:
     if summary.earlier:
         more = "more rows" if summary.refused else "rows"
         yield f"{summary.earlier:,} {more} of earlier files are in quarantine{LOOK}"
+    yield from map(describe_no_outputs, summary.no_outputs)
     yield from map(describe_unread, summary.unread)
     if summary.left_out:
         yield f"{count_rows(summary.left_out)} left out by `where` of a mapping"
@@ -76,6 +78,15 @@ def describe_unread(unread: UnreadRows) -> str:
     )
 
 
+def describe_no_outputs(file: NoOutputs) -> str:
+    """Describes a file none of whose rows has an output: where it was read, where it may be."""
+    reads = " or ".join(f"`{column}`" for column in file.reads)
+    hint = "if they were answered, map the column of the answers to `output` in catalog.yaml"
+    near = f"did you mean `{file.nearest}`?" if file.nearest else hint
+    rows = "the one row has no" if file.rows == 1 else f"0 of {count_rows(file.rows)} have an"
+    return f"{file.file}: {rows} output, which is read from {reads}; {near}"
+
+
 def describe_undeclared(app: UndeclaredApp) -> str:
     """Describes an application that the catalog does not declare."""
     near = f"; did you mean {app.nearest!r}?" if app.nearest else ""
@@ -100,6 +111,7 @@ def convert_summary(summary: RowSummary) -> dict[str, object]:
         "left_out": summary.left_out,
         "skipped": summary.skipped,
         "undeclared": [app._asdict() for app in summary.undeclared],
+        "without_output": [file._asdict() for file in summary.no_outputs],
         "unused_labels": [unused._asdict() for unused in summary.labels],
         "decoded": [file._asdict() for file in summary.decoded],
     }

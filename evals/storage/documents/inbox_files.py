@@ -21,6 +21,15 @@ class UnreadNote(TypedDict):
     """Its value, shortened."""
 
 
+class NoOutputNote(TypedDict):
+    """Where the output was read in a file none of whose traces has one."""
+
+    reads: list[str]
+    """The columns."""
+    nearest: str | None
+    """The column that probably has it; None where none does."""
+
+
 class InboxFile(NamedTuple):
     """A file that was read from an inbox."""
 
@@ -54,6 +63,8 @@ class InboxFile(NamedTuple):
     """Rows that `where` of a mapping left out; they are not among those read."""
     encoding: str = ""
     """Its encoding, if it is not UTF-8."""
+    no_output: NoOutputNote | None = None
+    """Set if it has traces and none of them an output; only of rows of no product's format."""
 
 
 def read_inbox_files(lake: Lake) -> dict[str, InboxFile]:

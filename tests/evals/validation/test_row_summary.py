@@ -22,7 +22,7 @@ from evals.validation.row_summary import (
     list_refused,
     summarize_files,
 )
-from orchestration.cli import board, main
+from orchestration.cli import board, main, row_notes
 
 NOW = datetime(2026, 10, 2, 12, tzinfo=UTC)
 NIGHT = date(2026, 10, 1)
@@ -165,6 +165,43 @@ COMMANDS = (
     ("gate", "--app", "support"),
     ("doctor",),
 )
+
+
+@pytest.mark.parametrize(
+    ("column", "columns", "expected"),
+    [
+        (
+            {"reply": "Here it is."},
+            {},
+            "0 of 2 rows have an output, which is read from `output` or `answer`; did you mean "
+            "`reply`?",
+        ),
+        (
+            {"bot": {"raw": "", "text": "Here it is."}},
+            {"output": "bot.raw"},
+            "0 of 2 rows have an output, which is read from `bot.raw`; did you mean `bot.text`?",
+        ),
+        (
+            {"error": "HTTP 500: the provider is down"},
+            {},
+            "0 of 2 rows have an output, which is read from `output` or `answer`; if they were "
+            "answered, map the column of the answers to `output` in catalog.yaml",
+        ),
+    ],
+)
+def test_a_file_without_any_output_is_named_with_the_column_that_may_have_it(
+    home: Home, column: dict[str, Any], columns: dict[str, str], expected: str
+) -> None:
+    """Also nested, and without a mapping; an error is no answer."""
+    home.write("day.jsonl", *(row(n, **{"output": "", **column}) for n in (1, 2)))
+    mappings = {"it": Mapping(columns=columns)} if columns else {}
+    catalog = Catalog(root=home.root, apps={"support": App(app="support")}, mappings=mappings)
+    files = inbox.import_inbox(home.lake, catalog, home.folder, now=NOW).files
+    summary = summarize_files(home.lake, catalog, files)
+    assert list(row_notes.describe_summary(summary)) == [f"day.jsonl: {expected}"]
+    home.write("good.jsonl", row(3), row(4, output=""))
+    files = inbox.import_inbox(home.lake, catalog, home.folder, now=NOW).files
+    assert summarize_files(home.lake, catalog, files).no_outputs == []
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
