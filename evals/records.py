@@ -260,6 +260,8 @@ class Answer:
     """Characters sent: with `tokens_in` they predict what the next question costs."""
     batch: str | None = None
     """The batch it came from, at a batch's price; null: it was asked live."""
+    route: str = ""
+    """A digest of the pin's settings when it was asked, see `Evaluator.route`; empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True)

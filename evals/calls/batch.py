@@ -121,6 +121,7 @@ def build_job(
         size=size,
         booked_usd=round(most * share, 9),
         created=provider.now,
+        route=evaluator.route,
     )
 
 

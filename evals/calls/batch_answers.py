@@ -123,6 +123,7 @@ class BatchAnswers:
             attempts=sent.attempts + 1,
             chars=sent.chars,
             batch=self.job.tag,
+            route=self.job.route,
         )
 
 

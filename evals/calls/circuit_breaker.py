@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from evals.models.faults import SETUP_CODES
+
 DOWN_CODES = frozenset({"connection", "timeout", "server-error", "malformed-response"})
 """Error codes that may mean that the provider is down."""
 PROVIDER_DOWN = "provider-down"
-OTHER_MODEL = "other-model"
-"""Another model answered than the pinned one: each further call would be paid for in vain."""
-ACCOUNT_CODES = frozenset({"quota-exhausted", "not-authorised", OTHER_MODEL})
-"""Error codes that concern the account or its model: all further calls would fail, too."""
+ACCOUNT_CODES = SETUP_CODES
+"""Error codes that concern the account, its model or the pin: all further calls would fail, too."""
+MODEL_CODES = ACCOUNT_CODES - {"quota-exhausted", "not-authorised"}
+"""Those of one model, or of the way in which it is asked; another one may work."""
 FINAL_AT_ONCE = "quota-exhausted"
 """The account code that ends the run's calls at once; the others need `threshold` questions."""
 RATE_LIMITED = "rate-limited"

@@ -146,6 +146,7 @@ class CallPlan:
             app=evaluator.app,
             attempts=question.attempts + 1,
             chars=question.chars,
+            route=evaluator.route,
         )
 
     def save_answer(self, answer: Answer) -> None:
@@ -168,6 +169,8 @@ class AskedCall(NamedTuple):
     chars: int
     batch: str | None = None
     """The batch it was part of; None: it was asked live."""
+    route: str = ""
+    """The pin's settings; see `Evaluator.route`."""
 
 
 NO_REPLY = models.Reply("", None, "", None, None, tokens_in=0, tokens_out=0)
@@ -182,7 +185,8 @@ def build_answer(call: AskedCall, pin: ModelPin, reply: models.Reply) -> Answer:
 def build_failure(call: AskedCall, pin: ModelPin, error: models.ModelError) -> Answer:
     """Builds the ledger row of a call that gave no answer, with what it cost."""
     row = build_row(call, pin, error.reply)
-    return replace(row, code=error.code, retryable=error.retryable)
+    again = error.retryable or error.code in models.ASKED_AGAIN
+    return replace(row, code=error.code, retryable=again)
 
 
 def build_row(call: AskedCall, pin: ModelPin, reply: models.Reply | None) -> Answer:
@@ -213,6 +217,7 @@ def build_row(call: AskedCall, pin: ModelPin, reply: models.Reply | None) -> Ans
         seed=details.seed,
         chars=call.chars,
         batch=call.batch,
+        route=call.route,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from evals import models
 from evals.calls import batch, live
 from evals.calls.batch import BatchProvider
-from evals.calls.circuit_breaker import OTHER_MODEL
+from evals.calls.circuit_breaker import MODEL_CODES
 from evals.calls.concurrency import name_account
 from evals.calls.day_budget import Spent
 from evals.calls.requests import CallPlan, CallsResult
@@ -42,7 +42,7 @@ class Route:
     catalog: Catalog
     now: datetime
     closed: dict[str, Failure | Skip] = field(default_factory=dict[str, Failure | Skip])
-    """Accounts, or models of one, that fail to the end of this run, and how."""
+    """Accounts, or models and how they are asked, that fail to the end of this run, and how."""
     stop: Stop = field(default_factory=Stop)
     """Stops the run during calls."""
 
@@ -61,14 +61,14 @@ class Route:
     def ask_live(self, plan: CallPlan) -> CallsResult:
         """Asks live, unless the account or model was closed earlier in this run."""
         account = name_account(plan.pin)
-        model = f"{account} {plan.pin.model}"
+        model = f"{account} {plan.pin.model} {plan.pin.api} {plan.judge.mode}"
         rest = self.closed.get(account) or self.closed.get(model)
         if plan.wanted and rest:
             return CallsResult(rest=rest)
         result = live.ask_live(plan, stop=self.stop)
         if result.ends_run and result.rest:
-            is_other = isinstance(result.rest, Failure) and result.rest.code == OTHER_MODEL
-            self.closed[model if is_other else account] = result.rest
+            of_model = isinstance(result.rest, Failure) and result.rest.code in MODEL_CODES
+            self.closed[model if of_model else account] = result.rest
         return result
 
     def batch_limits(self, plan: CallPlan) -> BatchLimits | None:

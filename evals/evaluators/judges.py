@@ -19,7 +19,7 @@ from evals.evaluators.protocol import (
     WrongDeclaration,
 )
 from evals.evaluators.untrusted import quote_texts
-from evals.models import FAULTS, Request
+from evals.models import FAULTS, WITHOUT_LIMIT, Request
 from evals.records import Answer, Failure, Json, JsonLike, Outcome, Trace, digest, encode_canonical
 from evals.specs import JUDGED, Evaluator, Example, Judge, ModelPin, Reads, Sample
 
@@ -133,7 +133,8 @@ def as_text(value: JsonLike) -> str:
 def read_verdict(judge: Judge, answer: Answer) -> Outcome | Failure:
     """Parses an answer; one without a clear verdict is an error."""
     if answer.code is not None:
-        return Failure(answer.code, FAULTS.get(answer.code, ""), retryable=answer.retryable)
+        again = answer.retryable or answer.code in WITHOUT_LIMIT
+        return Failure(answer.code, FAULTS.get(answer.code, ""), retryable=again)
     if judge.mode == "logprobs":
         if answer.probability is None:
             return fail_with("no-probability")
@@ -150,8 +151,8 @@ def read_verdict(judge: Judge, answer: Answer) -> Outcome | Failure:
 
 
 def fail_with(code: str) -> Failure:
-    """Returns the failure for an answer without a verdict."""
-    return Failure(code, FAULTS[code])
+    """Returns the failure for an answer without a verdict, which a later run may repeat."""
+    return Failure(code, FAULTS[code], retryable=True)
 
 
 DRAFT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)

@@ -16,12 +16,14 @@ from evals.models.expiry import (
     refresh_model_list_daily,
     refresh_model_lists,
 )
-from evals.models.faults import FAULTS
+from evals.models.faults import ASKED_AGAIN, FAULTS, WITHOUT_LIMIT
 from evals.models.prices import compute_cost
 from evals.models.protocol import Client, Key, Limits, ModelError, Reply, Request, Unavailable
 
 __all__ = [
+    "ASKED_AGAIN",
     "FAULTS",
+    "WITHOUT_LIMIT",
     "Client",
     "Expiry",
     "Key",

@@ -18,7 +18,7 @@ FAULTS = MappingProxyType(
         "truncated-response": "the answer was cut off in transit",
         "malformed-response": "the answer is not what the API promises",
         "rate-limited": "HTTP 429: more was asked than the provider allows",
-        "quota-exhausted": "the account's quota is used up; raise it with the provider",
+        "quota-exhausted": "the account's quota or credit is used up; raise it with the provider",
         "not-authorised": "the provider rejects the key; check the pin's `api_key_env`",
         "server-error": "the provider had an internal error",
         "no-such-model": "the provider has no such model, or not for this key",
@@ -48,6 +48,28 @@ FAULTS = MappingProxyType(
     }
 )
 """Every code an answer can fail with, explained."""
+
+SETUP_CODES = frozenset(
+    {
+        "not-authorised",
+        "quota-exhausted",
+        "no-such-model",
+        "no-such-endpoint",
+        "redirected",
+        "other-model",
+        "takes-no-schema",
+        "takes-no-parameter",
+        "takes-no-logprobs",
+    }
+)
+"""Codes with which every call fails until a person changes the pin, the account or the server:
+each later run asks again, and a few in a row end the calls of a run."""
+
+ASKED_AGAIN = SETUP_CODES | {"connection", "too-long"}
+"""Codes whose cause a person can remove: a call that failed so is repeated by later runs."""
+
+WITHOUT_LIMIT = SETUP_CODES | {"connection", "batch-refused"}
+"""Codes of calls that any number of later runs repeats: they are free, and few in each run."""
 
 BODY_MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("content-filter", ("content_filter", "content_policy", "responsibleaipolicy")),
@@ -79,6 +101,8 @@ def classify_status(status: int, text: str) -> tuple[str, bool]:
         return ("quota-exhausted" if "insufficient_quota" in text else "rate-limited"), True
     if status in (401, 403):
         return "not-authorised", True
+    if status == 402:
+        return "quota-exhausted", True
     if status >= 500 or status in (408, 409, 425):
         return "server-error", True
     if status < 400:

@@ -29,6 +29,7 @@ from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError
 from evals.storage.tables import CanaryRow
 from evals.worklist import canaries
+from evals.worklist.repeated_calls import needs_call
 from evals.worklist.worklist import (
     NightTraces,
     Worklist,
@@ -237,10 +238,10 @@ def derive_judge_scores(
         if sampled.is_skipped and trace_id not in work.current:
             yield build_score(work, trace_id, NO_ANSWER)
     for answer in paid.read_answers():
-        result, final = (
-            model.read_answer(evaluator, answer),
-            not paid.needs_call(answer.content_key),
-        )
+        result = model.read_answer(evaluator, answer)
+        entry = paid.entries[answer.content_key]
+        unreadable = result.retryable if isinstance(result, Failure) else None
+        final = not needs_call(entry, evaluator.route, unreadable)
         for trace_id in traces_by_key.pop(answer.content_key, ()):
             yield build_score(work, trace_id, result, final=final)
     for trace_id in (trace_id for ids in traces_by_key.values() for trace_id in ids):

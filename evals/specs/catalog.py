@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from evals.records import Json, Kind, Subject
+from evals.records import Json, Kind, Subject, digest
 from evals.specs.apps import Answered, App
 from evals.specs.attacks import Attacks
 from evals.specs.call_limits import Budget, Sample
@@ -199,6 +199,10 @@ class Catalog(Spec):
         return self.model_copy(update={"apps": apps, "broken": broken, "problems": everything})
 
 
+NOT_ROUTE = {"name", "prices", "expires", "concurrency", "limits", "batch"}
+"""Keys of a pin that decide over no answer."""
+
+
 class Evaluator(Spec):
     """One evaluator resolved for one application: what to run, and its version hashes."""
 
@@ -233,6 +237,17 @@ class Evaluator(Spec):
     def asks_model(self) -> bool:
         """Whether its verdicts come from a model's answers, which are paid and stored."""
         return self.answer_version is not None
+
+    @property
+    def route(self) -> str:
+        """A digest of what a person changes to repair failed calls: settings of the pin, `version`.
+
+        No part of a version: good answers outlast such a change, only failed calls are repeated.
+        """
+        if self.pin is None:
+            return ""
+        settings = self.pin.model_dump(mode="json", exclude_defaults=True, exclude=NOT_ROUTE)
+        return digest([settings, self.parts.get("version")])
 
     def sampling(self) -> dict[str, Json]:
         """Returns which traces it evaluates: no part of its version, but locked per night."""

@@ -21,11 +21,8 @@ from evals.storage.locks import LockHeldError
 from evals.storage.parquet_files import stream_rows
 from evals.storage.tables import build_records
 
-MAX_ATTEMPTS = 5
-"""Runs that try a failing call before its error is final."""
-
 KEY = "content_key"
-STATUS_COLUMNS = (KEY, "code", "retryable", "attempts")
+STATUS_COLUMNS = (KEY, "code", "retryable", "attempts", "route")
 
 
 def build_repeat_key(key: str, nth: int) -> str:
@@ -127,10 +124,18 @@ class Entry(NamedTuple):
     """A file of the ledger, or an open journal, whose file may be removed while it is read."""
     offset: int
     """The first byte of its line in a journal; 0 in the ledger."""
+    route: str = ""
+    """The settings it was asked with; see `Answer.route`."""
 
     def replaces(self, code: str | None, attempts: int) -> bool:
-        """Whether it replaces an answer that ended so: a text or a later error does an error."""
-        return code is not None and (self.code is None or self.attempts > attempts)
+        """Whether it replaces an answer that ended so.
+
+        A text replaces an error and an earlier text, which was repeated because it gave no
+        verdict; an error replaces an earlier error.
+        """
+        if self.code is None:
+            return code is not None or self.attempts > attempts
+        return code is not None and self.attempts > attempts
 
     def read_line(self) -> Answer:
         """Reads the answer from its line in a journal."""
@@ -141,7 +146,8 @@ class Entry(NamedTuple):
 
 def build_entry(row: Mapping[str, Any], source: Path | BinaryIO, offset: int = 0) -> Entry:
     """Returns the entry of a row of the ledger or of a journal."""
-    return Entry(row[KEY], row["code"], row["retryable"], row["attempts"], source, offset)
+    status = (row[KEY], row["code"], row["retryable"], row["attempts"])
+    return Entry(*status, source, offset, row.get("route") or "")
 
 
 def add_entry(entries: dict[str, Entry], new: Entry) -> None:
@@ -156,13 +162,6 @@ class AnswerIndex:
 
     def __init__(self, entries: dict[str, Entry]) -> None:
         self.entries = entries
-
-    def needs_call(self, key: str) -> bool:
-        """Whether a content has no answer yet, or only an error that may pass."""
-        entry = self.entries.get(key)
-        if entry is None:
-            return True
-        return entry.code is not None and entry.retryable and entry.attempts < MAX_ATTEMPTS
 
     def count_attempts(self, key: str) -> int:
         """Returns how many runs got no answer to a content."""

@@ -12,10 +12,11 @@ import os
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from evals import models
@@ -31,6 +32,7 @@ from evals.storage.queries import query_tables, quote_text
 from evals.storage.scratch import open_unnamed_file
 from evals.storage.store import FileState, read_file_states
 from evals.worklist import canaries
+from evals.worklist.repeated_calls import is_settled, needs_call
 from evals.worklist.sampling import compute_place, draw_sample
 
 BUFFER_BYTES = 1 << 20
@@ -38,7 +40,19 @@ BUFFER_BYTES = 1 << 20
 
 JSON_COLUMNS = ("steps", "messages")
 NO_TIME = datetime.fromtimestamp(0, UTC)
+NONE_FAILED: Mapping[str, bool] = MappingProxyType({})
 SCORE_COLUMNS = ("trace_id", "content_key", "status", "code", "retryable")
+
+
+class StoredScores(NamedTuple):
+    """The stored scores of an evaluator's night."""
+
+    current: dict[str, str]
+    """The content key of each trace whose score is no error, or one that no call repairs."""
+    settled: dict[str, str]
+    """Of each trace with an error that is asked again only where the judge's pin was changed."""
+    failed: dict[str, bool]
+    """The content keys of all errors, and whether each may be repeated under the same pin."""
 
 
 class SampledTrace(NamedTuple):
@@ -59,6 +73,8 @@ class WantedAnswer(NamedTuple):
     """The key of its content, or of a further answer to it: `ledger.build_repeat_key`."""
     attempts: int
     """Earlier runs that did not get it."""
+    code: str | None = None
+    """How the last of them failed; None: it was never asked, or its answer was unreadable."""
 
 
 class AskedCanary(NamedTuple):
@@ -232,6 +248,8 @@ class Worklist:
     """Answers with an attack, which are asked before the traces and give no score."""
     files: tuple[FileState, ...] = ()
     """The versions of the files it was made from."""
+    failed: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    """The content keys of stored errors, and whether each may be repeated under the same pin."""
 
     @property
     def evaluated_keys(self) -> list[str]:
@@ -255,7 +273,8 @@ def build_worklist(
 ) -> Worklist:
     """Finds the sample, the stored scores that are current, and the answers not paid yet."""
     files = read_file_versions(lake, night.night, evaluator)
-    scored = read_current_keys(lake, night.night, evaluator)
+    stored = read_stored_scores(lake, night.night, evaluator)
+    scored = {**stored.current, **stored.settled}
     places = {
         name: compute_place(name, evaluator.dimension, evaluator.subject)
         for name in night.read_ids(evaluator)
@@ -272,7 +291,7 @@ def build_worklist(
         if not kind.covers_answer(evaluator, trace):
             skipped.add(trace.trace_id)
             key = hash_content(UNANSWERED + data)
-        elif evaluator.asks_model and (repeats > 1 or scored.get(trace.trace_id) != key):
+        elif evaluator.asks_model and (repeats > 1 or stored.current.get(trace.trace_id) != key):
             contents.add(key, data)
         keys[trace.trace_id] = key
     sample = {
@@ -280,25 +299,29 @@ def build_worklist(
         for name, seat in seats.items()
     }
     current = {name for name, sampled in sample.items() if scored.get(name) == sampled.key}
+    final = {name for name in current if name in stored.current}
     if not evaluator.asks_model:
         return Worklist(evaluator, night.night, len(places), sample, current, (), contents)
     attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
     asked_canaries = add_canaries(references, evaluator, attacks, contents)
     content_keys = [key for canary in asked_canaries for key in canary.keys]
-    content_keys += [s.key for name, s in sample.items() if name not in current | skipped]
+    content_keys += [s.key for name, s in sample.items() if name not in final | skipped]
     evaluated = [s.key for s in sample.values() if not s.is_skipped]
     content_keys += list_repeats(contents, evaluated, repeats)
-    wanted = tuple(list_unpaid(lake, evaluator, content_keys))
+    wanted = tuple(list_unpaid(lake, evaluator, content_keys, stored.failed))
+    asked_again = {want.key for want in wanted} & set(stored.settled.values())
+    current -= {name for name in current - final if sample[name].key in asked_again}
     return Worklist(
-        evaluator,
-        night.night,
-        len(places),
-        sample,
-        current,
-        wanted,
-        contents,
-        asked_canaries,
-        files,
+        evaluator=evaluator,
+        night=night.night,
+        covered=len(places),
+        sample=sample,
+        current=current,
+        wanted=wanted,
+        contents=contents,
+        canaries=asked_canaries,
+        files=files,
+        failed=stored.failed,
     )
 
 
@@ -318,7 +341,9 @@ def refresh_worklist(lake: Lake, before: Worklist) -> Worklist | None:
         before.contents.close()
         return None
     keys = (want.key for want in before.wanted)
-    wanted = tuple(list_unpaid(lake, before.evaluator, keys)) if before.wanted else ()
+    wanted = (
+        tuple(list_unpaid(lake, before.evaluator, keys, before.failed)) if before.wanted else ()
+    )
     return replace(before, wanted=wanted)
 
 
@@ -349,21 +374,26 @@ def add_canaries(
     return tuple(asked_canaries)
 
 
-def read_current_keys(lake: Lake, night: date, evaluator: Evaluator) -> dict[str, str]:
-    """Reads the content key of each stored score by trace, except those to be retried."""
+def read_stored_scores(lake: Lake, night: date, evaluator: Evaluator) -> StoredScores:
+    """Reads which stored scores are current, and which are errors that may be repaired."""
     path = find_score_file(lake, night, evaluator)
-    if not path.exists():
-        return {}
-    return {
-        row["trace_id"]: row["content_key"]
-        for rows in stream_rows(path, SCORE_COLUMNS)
-        for row in rows
-        if not should_retry(evaluator, row)
-    }
+    stored = StoredScores({}, {}, {})
+    for rows in stream_rows(path, SCORE_COLUMNS) if path.exists() else ():
+        for row in rows:
+            is_failed = row["status"] == "error" and evaluator.asks_model
+            if is_failed:
+                stored.failed[row["content_key"]] = should_retry(evaluator, row)
+            if not should_retry(evaluator, row):
+                keys = stored.settled if is_failed else stored.current
+                keys[row["trace_id"]] = row["content_key"]
+    return stored
 
 
 def should_retry(evaluator: Evaluator, score: Mapping[str, object]) -> bool:
     """Whether a stored row is retried: its error may pass, or its model is available now."""
+    if score["status"] == "error":
+        code, retryable = str(score["code"]), bool(score["retryable"])
+        return not is_settled(code, retryable=retryable)
     if score["retryable"]:
         return True
     if score["status"] == "skipped" and score["code"] == "budget":
@@ -373,13 +403,26 @@ def should_retry(evaluator: Evaluator, score: Mapping[str, object]) -> bool:
     return False
 
 
-def list_unpaid(lake: Lake, evaluator: Evaluator, keys: Iterable[str]) -> Iterator[WantedAnswer]:
-    """Lists the answers not paid yet, each once, in the order given."""
+def list_unpaid(
+    lake: Lake,
+    evaluator: Evaluator,
+    keys: Iterable[str],
+    failed: Mapping[str, bool] = NONE_FAILED,
+) -> Iterator[WantedAnswer]:
+    """Lists the answers to ask for, each once, in the order given.
+
+    Args:
+        lake: has the answers paid so far.
+        evaluator: the judge.
+        keys: the keys of the answers that are needed.
+        failed: see `Worklist.failed`: an answer to one of them gave no verdict.
+    """
     distinct = dict.fromkeys(keys)
     with ledger.open_index(lake, evaluator.answer_version or "", distinct) as paid:
         for key in distinct:
-            if paid.needs_call(key):
-                yield WantedAnswer(key, paid.count_attempts(key))
+            entry = paid.entries.get(key)
+            if needs_call(entry, evaluator.route, failed.get(key)):
+                yield WantedAnswer(key, paid.count_attempts(key), entry.code if entry else None)
 
 
 def name_score_file(evaluator: Evaluator) -> str:

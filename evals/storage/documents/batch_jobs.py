@@ -107,6 +107,8 @@ class BatchJob:
     usd: float = 0.0
     problem: str = ""
     """Why it makes no progress, or was refused."""
+    route: str = ""
+    """The pin's settings; see `Evaluator.route`."""
 
     @property
     def is_open(self) -> bool:

@@ -18,6 +18,7 @@ from evals.erasure import forget
 from evals.specs import App, Budget, Catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
+from evals.worklist.repeated_calls import needs_call
 from tests.evals.calls.catalog import TODAY
 from tests.evals.storage.test_ledger import build_answer
 
@@ -110,7 +111,7 @@ def test_calls_of_a_killed_run_are_booked(tmp_path: Path) -> None:
     day_budget.recover_runs(lake)
     assert sum_spent(shared).calls == 8, "once"
     with ledger.open_index(lake, "v1", {"a"}) as paid:
-        assert not paid.needs_call("a")
+        assert not needs_call(paid.entries.get("a"), "")
     shared.close()
 
 

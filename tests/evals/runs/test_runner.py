@@ -20,6 +20,7 @@ from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import write_parquet
 from evals.storage.tables import to_table
+from evals.worklist import repeated_calls
 from evals.worklist.worklist import NightTraces, name_score_file
 from tests.evals.models.model_server import Server, ServerReply, build_completion, serve_script
 
@@ -155,7 +156,7 @@ def test_a_second_run_calls_only_for_retryable_errors(bench: Bench, server: Serv
 def test_a_call_that_keeps_failing_becomes_final(bench: Bench, server: Server) -> None:
     """After `MAX_ATTEMPTS` runs the trace costs no call, and is still an error."""
     bench.lake.write("traces", NIGHT, build_traces("broken"))
-    for _ in range(ledger.MAX_ATTEMPTS):
+    for _ in range(repeated_calls.MAX_ATTEMPTS):
         bench.score("kind")
     server.bodies.clear()
     assert bench.score("kind").errored == 1
