@@ -5,16 +5,20 @@ What a column means is guessed in `guesses`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from evals.records import Json
-from evals.traces.files.containers import Container
-from evals.traces.rows.missing_output import read_first_rows
+from evals.traces.files.containers import Container, read_rows
+from evals.traces.files.strict_json import parse_inner
+from evals.traces.rows.missing_output import parse_rows, read_first_rows
 
 MAX_ROWS = 2_000
 """Rows of a file that are looked at."""
+MOST_ROWS = 1_000_000
+"""Rows of a file whose numbers are looked at."""
 DEPTH = 4
 """Keys nested deeper are seen as one value."""
 
@@ -63,6 +67,26 @@ def read_columns(path: Path, container: Container) -> list[Column]:
         OSError: the file cannot be opened.
     """
     return collect_columns(read_first_rows(path, container, MAX_ROWS))
+
+
+def read_parsed_columns(path: Path, container: Container) -> list[Column]:
+    """Reads the columns of a file's first rows, those within a text that is JSON, too."""
+    rows = read_first_rows(path, container, MAX_ROWS)
+    return collect_columns(
+        [{key: parse_object(value) for key, value in row.items()} for row in rows]
+    )
+
+
+def parse_object(value: Json) -> Json:
+    """Returns the object that a text is the JSON of; any other value unchanged."""
+    inner = parse_inner(value) if type(value) is str and value.startswith("{") else value
+    return inner if type(inner) is dict else value
+
+
+def read_all_values(path: Path, container: Container, paths: Collection[str]) -> Iterator[Json]:
+    """Yields what some columns have in all rows of a file, at most a million."""
+    for row in itertools.islice(parse_rows(read_rows(path, container)), MOST_ROWS):
+        yield from (value for name, value in flatten(row) if name in paths)
 
 
 def collect_columns(rows: Sequence[dict[str, Json]]) -> list[Column]:

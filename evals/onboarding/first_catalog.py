@@ -15,14 +15,21 @@ from pathlib import Path
 
 import yaml
 
-from evals.onboarding.columns import Column, read_columns
-from evals.onboarding.guesses import Guess, guess_fields
+from evals.onboarding.columns import (
+    Column,
+    read_all_values,
+    read_columns,
+    read_parsed_columns,
+)
+from evals.onboarding.guesses import NUMBERS, Guess, find_data_in_header, guess_fields
 from evals.onboarding.suggestions import Suggestion, suggest
 from evals.readable import make_name_readable
 from evals.records import Json, NonAnswer, Refusal, Trace
 from evals.specs import NAME, Mapping
 from evals.traces import reader
-from evals.traces.files.containers import inspect_file
+from evals.traces.files.containers import Container, inspect_file
+from evals.traces.rows.mapping import GROUP
+from evals.traces.rows.numbers import Mark, find_decimal_comma
 
 MAX_TRACES = 2_000
 """Traces of a file that suggestions are made from and measured on."""
@@ -40,6 +47,16 @@ class InspectedExport:
     """Of a plain file; a system's own format needs no mapping."""
     guesses: tuple[Guess, ...] = ()
     constants: dict[str, str] = field(default_factory=dict[str, str])
+    group_by: str | None = None
+    """The column of the trace's id, where each row is a span."""
+    makes_ids: bool = False
+    """Whether no column is an id, so that one is made of each row's content."""
+    decimal: Mark | None = None
+    """The decimal mark, where it is a comma."""
+    encoding: str = ""
+    """Of a file that is not UTF-8."""
+    data_in_header: str | None = None
+    """The first row of a table without a header has this cell."""
     assumed_date: date | None = None
     """The night of its rows where no column is a timestamp: the day the file was written."""
     traces: tuple[Trace, ...] = ()
@@ -52,6 +69,11 @@ class InspectedExport:
         return bool(self.columns) and all(guess.field != "output" for guess in self.guesses)
 
     @property
+    def has_local_times(self) -> bool:
+        """Whether times have no zone, so that UTC is assumed."""
+        return any(guess.is_local for guess in self.guesses)
+
+    @property
     def mapping(self) -> dict[str, Json] | None:
         """The mapping as the catalog spells it; None where the export needs none."""
         columns: dict[str, Json] = {
@@ -59,10 +81,16 @@ class InspectedExport:
             if guess.format
             else guess.path
             for guess in self.guesses
-            if guess.format or guess.path != guess.field
+            if guess.field != GROUP and (guess.format or guess.path != guess.field)
         }
         constants: dict[str, Json] = dict(self.constants)
-        parts: dict[str, Json] = {"columns": columns, "constants": constants}
+        parts: dict[str, Json] = {
+            "columns": columns,
+            "constants": constants,
+            "group_by": self.group_by,
+            "row_id": "content" if self.makes_ids else None,
+            "decimal": self.decimal,
+        }
         return {key: value for key, value in parts.items() if value} or None
 
 
@@ -95,8 +123,8 @@ def inspect_export(path: Path, app: str | None = None) -> InspectedExport:
     form = reader.recognise_format(container, path.name)
     export = InspectedExport(path, form.NAME if form else None)
     if form is not None and form not in reader.FORMATS:
-        export = guess_mapping(export, tuple(read_columns(path, container)), app)
-    if export.lacks_answers:
+        export = guess_mapping(export, container, app)
+    if export.lacks_answers or export.data_in_header:
         return export
     rows = list(itertools.islice(read_rows(export, app), MAX_TRACES))
     return replace(
@@ -108,18 +136,36 @@ def inspect_export(path: Path, app: str | None = None) -> InspectedExport:
 
 
 def guess_mapping(
-    export: InspectedExport, columns: tuple[Column, ...], app: str | None
+    export: InspectedExport, container: Container, app: str | None
 ) -> InspectedExport:
     """Guesses what an export's columns are, and what replaces those it lacks."""
+    columns = read_columns(export.path, container)
     guesses = guess_fields(columns)
+    if not is_named(guesses.get("output")):
+        parsed = read_parsed_columns(export.path, container)
+        inner = guess_fields(parsed)
+        columns, guesses = (parsed, inner) if is_named(inner.get("output")) else (columns, guesses)
+    group = guesses.get(GROUP)
+    numbers = [guess.path for guess in guesses.values() if guess.field in NUMBERS]
+    cells = read_all_values(export.path, container, numbers) if numbers else ()
     written = datetime.fromtimestamp(export.path.stat().st_mtime, UTC).date()
     return replace(
         export,
-        columns=columns,
+        columns=tuple(columns),
         guesses=tuple(guesses.values()),
+        group_by=group.path if group else None,
+        makes_ids=group is None and "trace_id" not in guesses,
+        decimal=find_decimal_comma(cells),
+        encoding=container.encoding_name,
+        data_in_header=find_data_in_header(columns) if container.kind == "csv" else None,
         constants={} if "app" in guesses else {"app": app or name_application(export.path)},
         assumed_date=None if "ts" in guesses else written,
     )
+
+
+def is_named(guess: Guess | None) -> bool:
+    """Whether a column was taken for its name."""
+    return guess is not None and guess.reason == "name"
 
 
 def read_rows(export: InspectedExport, app: str | None) -> Iterator[reader.ImporterOutput]:

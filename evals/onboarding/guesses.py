@@ -6,6 +6,7 @@ written to. Never used at night.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from types import MappingProxyType
 from evals.onboarding.columns import Column
 from evals.records import Json
 from evals.traces.files.strict_json import Refused
+from evals.traces.rows.mapping import GROUP
 from evals.traces.rows.missing_output import OUTPUT_NAMES, normalize_name
 from evals.traces.rows.timestamps import read_timestamp
 
@@ -34,7 +36,7 @@ NAMES = MappingProxyType(
         "latency_ms": "latencyms durationms elapsedms responsetimems dauerms",
         "tokens_in": "tokensin inputtokens prompttokens",
         "tokens_out": "tokensout outputtokens completiontokens",
-        "cost_usd": "costusd cost totalcost price kosten",
+        "cost_usd": "costusd cost totalcost price kosten kostenusd",
         "finish_reason": "finishreason stopreason",
         "git_commit": "gitcommit commit gitsha release",
     }
@@ -49,6 +51,8 @@ FORMATS = (
 )  # fmt: skip
 """Timestamp formats that are tried; None is ISO 8601."""
 SAMPLE = 200
+NUMBERS = ("latency_ms", "tokens_in", "tokens_out", "cost_usd")
+"""Fields of numbers."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Guess:
     """`name`, or what of its content speaks for it."""
     format: str | None = None
     """Of a timestamp: its format, None for ISO 8601."""
+    is_local: bool = False
+    """Of a timestamp: whether some of its values have no zone."""
     other_formats: tuple[str, ...] = ()
     """Further formats in which every value can be read: a person has to choose."""
 
@@ -72,22 +78,55 @@ class Guess:
 def guess_fields(columns: Sequence[Column]) -> dict[str, Guess]:
     """Guesses the column of each canonical field; fields without a column are left out."""
     free = {column.path: column for column in columns}
-    guesses: dict[str, Guess] = {}
+    guesses = guess_group(columns)
+    for guess in guesses.values():
+        del free[guess.path]
     for field in NAMES:
+        if field == "trace_id" and GROUP in guesses:
+            continue
         guess = guess_field(field, list(free.values()))
         if guess:
             guesses[field] = guess
             del free[guess.path]
     for field, guess_by_content in BY_CONTENT.items():
-        if field not in guesses and (guess := guess_by_content(list(free.values()))):
+        is_open = field not in guesses and not (field == "trace_id" and GROUP in guesses)
+        if is_open and (guess := guess_by_content(list(free.values()))):
             guesses[field] = guess
             del free[guess.path]
     return guesses
 
 
-def guess_field(field: str, columns: Sequence[Column]) -> Guess | None:
+SPAN_NAMES = MappingProxyType(
+    {
+        "span_id": "spanid observationid stepid",
+        "parent_id": "parentid parentspanid parentobservationid parentrunid parentstepid",
+        "name": "name spanname operationname operation stepname",
+        "kind": "kind spankind spantype type observationtype runtype steptype",
+        "ended": "endtime endedat endedtime ended finishedat end",
+        "error": "error errormessage statusmessage",
+    }
+)
+"""Names of columns of a row that is one span of a trace, by field."""
+GROUPS = "traceid roottraceid traceuuid runid roottracerunid requestid"
+"""Names of the column that the spans of one trace share."""
+
+
+def guess_group(columns: Sequence[Column]) -> dict[str, Guess]:
+    """Guesses the columns of spans, if several rows share a trace's id and have ids of spans."""
+    spans = {
+        field: guess
+        for field, names in SPAN_NAMES.items()
+        if (guess := guess_field(field, columns, names))
+    }
+    group = guess_field(GROUP, [c for c in columns if not c.is_unique], GROUPS)
+    if group is None or not spans.keys() & {"span_id", "parent_id"}:
+        return {}
+    return {GROUP: group, **spans}
+
+
+def guess_field(field: str, columns: Sequence[Column], names: str = "") -> Guess | None:
     """Guesses the column of a field by its name, if its content does not speak against it."""
-    for name in NAMES[field].split():
+    for name in (names or NAMES[field]).split():
         for column in columns:
             if name in (
                 normalize_name(column.path),
@@ -100,6 +139,19 @@ def guess_field(field: str, columns: Sequence[Column]) -> Guess | None:
                 elif fits(column):
                     return Guess(field, column.path, "name")
     return None
+
+
+def find_data_in_header(columns: Sequence[Column]) -> str | None:
+    """Returns a column's name that is a number or a time: the table's first row is no header."""
+    for column in columns:
+        name = column.path
+        is_time = len(name) >= SHORTEST_TIME and any(reads_all([name], form) for form in FORMATS)
+        if is_time or re.fullmatch(r"-?\d+([.,]\d+)?", name):
+            return name
+    return None
+
+
+SHORTEST_TIME = 8
 
 
 def has_any_value(column: Column) -> bool:
@@ -138,7 +190,9 @@ def guess_timestamp(column: Column, reason: str) -> Guess | None:
     fitting = [form for form in FORMATS if sample and reads_all(sample, form)]
     if not fitting:
         return None
-    return Guess("ts", column.path, reason, fitting[0], distinct_readings(sample, fitting))
+    is_local = any(read_timestamp(value, fitting[0])[1] for value in sample)
+    others = distinct_readings(sample, fitting)
+    return Guess("ts", column.path, reason, fitting[0], is_local, others)
 
 
 def reads_all(values: Iterable[Json], form: str | None) -> bool:

@@ -64,9 +64,10 @@ def suggest(traces: Sequence[Trace]) -> list[Suggestion]:
         question = "Is the answer in the language that is expected?"
         guards.append(("language", question, "language", {"expected": [language]}))
     return [
-        Suggestion(name, question, check, params, measure(check, params, traces), is_guardrail)
+        Suggestion(name, question, check, params, rate, is_guardrail)
         for found, is_guardrail in ((dimensions, False), (guards, True))
         for name, question, check, params in found
+        if (rate := measure(check, params, traces)).decided
     ]
 
 

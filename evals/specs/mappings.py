@@ -87,6 +87,12 @@ class Mapping(Spec):
         "`columns` may also have `span_id`, `parent_id`, `name`, `kind`, `ended` and `error`",
     )
 
+    row_id: Literal["content"] | None = Field(
+        default=None,
+        description="`content`: a row without a `trace_id` gets one made of its content, so that "
+        "equal rows are one request; null: such a row is refused",
+    )
+
     @field_validator("zone")
     @classmethod
     def check_zone(cls, name: str | None) -> str | None:

@@ -193,7 +193,7 @@ def read_batches(
     check_dates(reading)
     container = container or inspect_file(path, mapping.list_encodings(reading.plans))
     form = recognise_format(container, path.name)
-    if form is json_lines and not has_groups(reading):
+    if form is json_lines and not has_groups(reading) and not makes_ids(reading):
         reading = dataclasses.replace(reading, decimal=find_decimal(container))
         return read_columns(path, reading, container)
     return read_rows(path, reading, container, form)
@@ -273,6 +273,11 @@ def read_rows(
 def has_groups(reading: Reading) -> bool:
     """Whether rows of a mapping are spans of a trace."""
     return any(plan.group_by for plan in reading.plans)
+
+
+def makes_ids(reading: Reading) -> bool:
+    """Whether rows of a mapping get ids made of their content."""
+    return any(plan.makes_ids for plan in reading.plans)
 
 
 def find_decimal(container: Container) -> Mark | None:

@@ -116,7 +116,17 @@ def describe_export(export: InspectedExport) -> Iterator[str]:
     from evals.onboarding.columns import show_example
 
     form = export.format or "no known format"
-    yield f"{export.path}: {form}, {len(export.traces):,} traces looked at"
+    encoding = f", {export.encoding}" if export.encoding else ""
+    yield f"{export.path}: {form}{encoding}, {len(export.traces):,} traces looked at"
+    if not (export.columns or export.traces or export.refused or export.skipped):
+        yield "  it has no rows"
+        return
+    if export.data_in_header:
+        yield (
+            f"  its first row has {export.data_in_header!r}, which is no name of a column: "
+            "write a first row of names, such as id,created,prompt,completion"
+        )
+        return
     if export.skipped:
         counts = Counter(row.kind for row in export.skipped)
         yield f"  skipped, as they are no answers to judge: {list_counts(counts)}"
@@ -133,6 +143,28 @@ def describe_export(export: InspectedExport) -> Iterator[str]:
         if guess.other_formats:
             others = ", ".join(guess.other_formats)
             yield f"  {guess.path!r} is read as {guess.format}; it could also be {others}: check it"
+    yield from describe_assumptions(export)
+
+
+def describe_assumptions(export: InspectedExport) -> Iterator[str]:
+    """Describes in lines what is assumed of an export, and how to declare it otherwise."""
+    if export.group_by:
+        yield (
+            f"  several rows share {export.group_by!r}: each row is a span, and the rows of one "
+            "value become one trace (`group_by`): check it"
+        )
+    if export.makes_ids:
+        yield (
+            "  no column is taken for `trace_id`: one is made of each row's content "
+            "(`row_id: content`), so equal rows are one request"
+        )
+    if export.has_local_times:
+        yield (
+            "  its times have no zone, so UTC is assumed; if they are local, declare the zone in "
+            "the mapping, such as `zone: Europe/Berlin`"
+        )
+    if export.decimal:
+        yield "  its numbers have decimal commas (`decimal: ','`)"
     for target, constant in export.constants.items():
         yield f"  no column is taken for `{target}`: every row gets {constant!r}"
     if export.lacks_answers:

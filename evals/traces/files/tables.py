@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 PARQUET = b"PAR1"
 DELIMITERS = ",;\t|"
+DECLARED = re.compile(rf"sep=([{DELIMITERS}])\r?(?:\n|$)", re.IGNORECASE)
+"""A first line that names the delimiter, as spreadsheets write and read it."""
 BATCH_BYTES = 16 * 2**20
 PREFIXED = "DELTA_BYTE_ARRAY"
 """The encoding that stores of each text only its difference from the one before."""
@@ -46,6 +49,8 @@ MAX_HEADER = 64
 def find_delimiter(head: bytes, filename: str) -> str | None:
     """Returns the delimiter of a CSV file that begins with `head`; None where it is no CSV."""
     start = head.decode("utf-8-sig", "replace")
+    if named := DECLARED.match(start):
+        return named[1]
     is_named_csv = any(suffix in filename.lower() for suffix in (".csv", ".tsv"))
     if "\n" not in start and not is_named_csv:
         return None
@@ -74,7 +79,14 @@ def read_csv(stream: io.BufferedIOBase, delimiter: str) -> Iterator[Line]:
         cast(IO[bytes], stream), "utf-8-sig", "surrogateescape", newline=""
     ) as text:
         lines = iter(lambda: text.readline(MAX_LINE), "")
-        yield from read_under_header(csv.reader(lines, delimiter=delimiter))
+        yield from read_under_header(csv.reader(skip_declared(lines), delimiter=delimiter))
+
+
+def skip_declared(lines: Iterator[str]) -> Iterator[str]:
+    """Yields lines without a first one that names the delimiter."""
+    if not DECLARED.fullmatch(first := next(lines, "")):
+        yield first
+    yield from lines
 
 
 def read_under_header(cells: Iterator[list[str]]) -> Iterator[Line]:

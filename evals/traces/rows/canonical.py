@@ -155,7 +155,11 @@ def build_trace(parsed: dict[str, Json], reading: Reading, form: str, line: int)
         read_row_error(row),
     )
     if not values["trace_id"]:
-        raise Refused("no-trace-id", "The row has no `trace_id`; add one, or map a column to it.")
+        raise Refused(
+            "no-trace-id",
+            "The row has no `trace_id`; add one, map a column to it, or set `row_id: content` in "
+            "the mapping.",
+        )
     if cells["app"] is None:
         assume_app(values, reading)
     values["ts"], note = choose_timestamp(ts, plan, values["trace_id"], reading)

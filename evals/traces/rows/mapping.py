@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -88,6 +89,8 @@ class Plan(NamedTuple):
     """Of files with these columns that are not UTF-8."""
     group_by: ColumnPath | None = None
     """The id of the trace that a row is a span of."""
+    makes_ids: bool = False
+    """Whether a row without an id gets one made of its content."""
 
     def includes(self, row: dict[str, Json]) -> bool:
         """Whether `where` includes a row."""
@@ -110,7 +113,7 @@ class Plan(NamedTuple):
         """Whether applying the plan to a row, with columns for some targets, changes it."""
         if any(path.renames and path.target in targets for path in self.paths):
             return True
-        if GROUP in targets or (self.ts_format and "ts" in targets):
+        if GROUP in targets or self.makes_ids or (self.ts_format and "ts" in targets):
             return True
         return any(row.get(target) is None for target in self.constants)
 
@@ -163,6 +166,7 @@ def make_plan(name: str, text: str) -> Plan:
         mapping.decimal,
         mapping.encoding,
         make_path(GROUP, mapping.group_by) if mapping.group_by else None,
+        mapping.row_id == "content",
     )
 
 
@@ -256,7 +260,14 @@ def rename_columns(row: dict[str, Json], plan: Plan) -> RenamedRow:
             renamed[target] = constant
     for target in plan.nested:
         nest_value(renamed, target)
+    if plan.makes_ids and all(renamed.get(key) in (None, "") for key in ("trace_id", "id")):
+        renamed["trace_id"] = make_row_id(row)
     return RenamedRow(renamed, rest, plan)
+
+
+def make_row_id(row: Mapping[str, Json]) -> str:
+    """Makes the id of a row from its content: the same for the same row in another export."""
+    return f"row-{hashlib.sha256(encode_canonical(dict(row))).hexdigest()[:24]}"
 
 
 def nest_value(row: dict[str, Json], target: str) -> None:

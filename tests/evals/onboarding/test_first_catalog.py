@@ -22,6 +22,7 @@ from evals.onboarding.guesses import guess_fields, guess_timestamp
 from evals.onboarding.suggestions import suggest
 from evals.records import Json, Trace
 from evals.specs import load_catalog
+from orchestration.cli.init import describe_exports
 
 HEADER = ("Nr", "Datum", "Kunde", "Frage", "Antwort")
 
@@ -192,3 +193,96 @@ def test_what_is_suggested_follows_the_answers() -> None:
 def test_a_file_names_its_application(file: str, name: str) -> None:
     """Dates and versions of files are no part of it."""
     assert name_application(Path(file)) == name
+
+
+def describe(path: Path, text: str, encoding: str = "utf-8") -> tuple[InspectedExport, str]:
+    """An export with some text, inspected, and what the command prints of it."""
+    path.write_bytes(text.encode(encoding))
+    export = inspect_export(path)
+    return export, "\n".join(describe_exports([export]))
+
+
+def test_local_times_decimal_commas_and_an_encoding_are_named(tmp_path: Path) -> None:
+    """With how to declare them; a comma in the last rows is found, too."""
+    rows = "".join(
+        f"{n};20.11.2026 08:{n % 60:02d};Größe {n}?;Für Größe {n} fällt nichts an.;12{n}\n"
+        for n in range(60)
+    )
+    export, shown = describe(
+        tmp_path / "table.csv",
+        f"id;Zeitpunkt;Frage;Antwort;Dauer ms\n{rows}61;20.11.2026 09:00;Wo?;Hier.;1234,5\n",
+        "cp1252",
+    )
+    assert ("cp1252" in shown, "zone: Europe/Berlin" in shown) == (True, True)
+    assert export.mapping is not None
+    assert export.mapping["decimal"] == ","
+    assert [trace.latency_ms for trace in export.traces][-1] == 1234.5
+
+
+def test_times_with_a_zone_need_none(tmp_path: Path) -> None:
+    """Nor do moments since 1970."""
+    for number, time in enumerate(("2026-11-20T08:00:00Z", "1795600000000")):
+        text = f"id,created,prompt,completion\n1,{time},a,b\n2,{time},a,b\n"
+        assert "zone:" not in describe(tmp_path / f"{number}.csv", text)[1]
+
+
+def test_rows_that_share_a_trace_and_have_spans_are_grouped(tmp_path: Path) -> None:
+    """Each group becomes one trace, and the mapping loads as it is written."""
+    spans = "".join(
+        f"t{n},t{n}-{part},{parent and f't{n}-{parent}'},{part},2026-11-20T08:00:0{second}Z,"
+        f"Question {n}?,Answer {n}.\n"
+        for n in range(5)
+        for second, (part, parent) in enumerate((("root", ""), ("llm", "root")))
+    )
+    header = "trace_id,span_id,parent_span_id,span_name,start_time,input,output\n"
+    export, shown = describe(tmp_path / "spans.csv", header + spans)
+    assert export.mapping is not None
+    assert export.mapping["group_by"] == "trace_id"
+    assert [trace.output for trace in export.traces] == [f"Answer {n}." for n in range(5)]
+    assert "each row is a span" in shown
+    write_catalog(tmp_path / "catalog", [export], plan_applications([export]))
+    assert load_catalog(tmp_path / "catalog").problems == ()
+
+
+def test_a_table_without_ids_gets_them_of_its_content(tmp_path: Path) -> None:
+    """So that one command makes a board of it; equal rows are one request."""
+    text = "prompt,completion\nWhy?,So.\nHow?,Thus.\nWhy?,So.\n"
+    export, shown = describe(tmp_path / "two.csv", text)
+    assert "`row_id: content`" in shown
+    assert len({trace.trace_id for trace in export.traces}) == 2
+    again = inspect_export(tmp_path / "two.csv")
+    assert [t.trace_id for t in again.traces] == [t.trace_id for t in export.traces]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("r1,2026-11-20T08:00:00Z,Why?,So.\nr2,2026-11-20T09:00:00Z,How?,Thus.\n", "no name of a"),
+        ("", "it has no rows"),
+        ("id,prompt,completion\n", "it has no rows"),
+    ],
+)
+def test_a_table_without_a_header_or_rows_is_refused_with_the_reason(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    """No catalog is guessed from data as names."""
+    export, shown = describe(tmp_path / "table.csv", text)
+    assert expected in shown
+    assert plan_applications([export]) == []
+
+
+def test_answers_within_a_column_of_json_are_found(tmp_path: Path) -> None:
+    """A column of JSON that is itself named as the answer stays whole."""
+    cell = '"{""question"": ""Why?"", ""answer"": ""Since it is so.""}"'
+    export, _ = describe(tmp_path / "a.csv", f"id,body\n1,{cell}\n2,{cell}\n")
+    assert guessed(export)["output"] == "body.answer"
+    assert export.traces[0].output == "Since it is so."
+    whole, _ = describe(tmp_path / "b.csv", f"id,response\n1,{cell}\n2,{cell}\n")
+    assert guessed(whole)["output"] == "response"
+
+
+def test_a_line_that_names_the_delimiter_is_no_header(tmp_path: Path) -> None:
+    """Spreadsheets write it first."""
+    text = "sep=;\r\nid;prompt;completion\r\n1;Why?;So, yes.\r\n"
+    export, _ = describe(tmp_path / "table.csv", text)
+    assert [trace.output for trace in export.traces] == ["So, yes."]
