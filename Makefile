@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: nightly test check lint types contracts tests coverage fix ui bench docs lock record-demo clean help
+.PHONY: nightly test check lint types contracts tests coverage fix ui bench simulate docs lock record-demo clean help
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -55,6 +55,9 @@ ui: .venv/.ready  ## Dagster and the board, until interrupted
 
 bench: .venv/.ready  ## Figures with a bound or a peer in the same run, one JSON object a line
 	@$(BIN)/python -m tests.bench
+
+simulate: .venv/.ready  ## What the board's alarms do in simulated worlds, one JSON object a line
+	@$(BIN)/python -m tests.simulate
 
 docs: .venv/.ready  ## Write the pages that are made from the code
 	@$(BIN)/python -m tests.docs

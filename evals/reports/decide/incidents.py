@@ -1,0 +1,305 @@
+"""Incidents of an application, replayed from its nights: opened, recovered, accepted, reopened.
+
+The same nights and the same words of people give the same incidents, whatever ran when. The
+evidence of a night is in `evals.statistics.series`; the gate's outcome is in `conclusion`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from evals.reports.decide.falls import WHOLE, Fall, Key, open_fall
+from evals.statistics import series
+from evals.statistics.series import Bools, Evidence, NightEvidence, Panel
+
+State = Literal["open", "ongoing", "improved", "recovered", "accepted"]
+"""`open` on the night it is opened; `improved`: half of it or more is undone."""
+Action = Literal["accept", "reopen"]
+
+TOGETHER = 7
+"""Dimensions whose falls began within so many nights are one incident."""
+REMEMBERED = 28
+"""A dimension that falls again so soon after it recovered reopens its incident."""
+LEAST_FAILED = 2
+LEAST_SESSIONS = 2
+
+
+class SeriesNight(NamedTuple):
+    """A night of a series."""
+
+    failed: float
+    size: float
+    """The effective sample size."""
+    sessions: int
+    version: str = ""
+    """Of the evaluator: rates of two versions are never compared."""
+
+
+class Decision(NamedTuple):
+    """What a person decided on an incident."""
+
+    incident: str
+    night: date
+    """The first night it counts for."""
+    action: Action
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class History:
+    """The nights of an application up to one of them, oldest first."""
+
+    app: str
+    nights: Sequence[date]
+    rows: Mapping[Key, Mapping[date, SeriesNight]]
+    deciding: Collection[Key]
+    """The series that may open an incident of the whole application."""
+    board_series: int
+    """The number of series of all applications: more series need more evidence each."""
+    decisions: Sequence[Decision] = ()
+
+
+@dataclass
+class Incident:
+    """Series of an application that fell together."""
+
+    name: str
+    first: int
+    """The position of its first night."""
+    opened: int
+    falls: dict[Key, Fall]
+    state: State = "open"
+    ended: int | None = None
+    """The position of the night on which it recovered or was accepted."""
+    reopened: list[int] = field(default_factory=list[int])
+    decisions: list[Decision] = field(default_factory=list[Decision])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither recovered nor accepted."""
+        return self.state not in ("recovered", "accepted")
+
+    def list_open_falls(self) -> list[Fall]:
+        """Returns the series that have not recovered."""
+        return [fall for fall in self.falls.values() if not fall.is_over] if self.is_open else []
+
+
+class Replayed(NamedTuple):
+    """The state of an application after its last night."""
+
+    keys: tuple[Key, ...]
+    """Of the series, in the order of the arrays; `WHOLE` is the last."""
+    panel: Panel
+    usable: Bools
+    evidence: Evidence
+    last: NightEvidence
+    incidents: list[Incident]
+
+    def find_fall(self, key: Key) -> Fall | None:
+        """Finds the open fall of a series."""
+        falls = (fall for one in self.incidents for fall in one.list_open_falls())
+        return next((fall for fall in falls if fall.key == key), None)
+
+
+def replay_nights(history: History) -> Replayed:
+    """Replays an application's nights in order, and returns its incidents.
+
+    Raises:
+        ValueError: there is no night.
+    """
+    if not history.nights:
+        raise ValueError("a replay needs a night")
+    replay = Replay(history)
+    for night in range(len(history.nights)):
+        replay.add_night(night)
+    return Replayed(
+        (*replay.keys, WHOLE),
+        replay.panel,
+        replay.usable,
+        replay.evidence,
+        replay.last,
+        replay.incidents,
+    )
+
+
+def make_history_panel(history: History, keys: Sequence[Key]) -> Panel:
+    """Makes the panel of an application's series and their mean."""
+    shape = (len(keys), len(history.nights))
+    failed, size = np.zeros(shape), np.zeros(shape)
+    for i, key in enumerate(keys):
+        for t, night in enumerate(history.nights):
+            if row := history.rows[key].get(night):
+                failed[i, t], size[i, t] = row.failed, row.size
+    weekdays = np.array([night.weekday() for night in history.nights])
+    deciding = np.array([key in history.deciding for key in keys], dtype=bool)
+    return series.add_mean(series.make_panel(failed, size, weekdays), deciding)
+
+
+class Replay:
+    """The state of an application while its nights are replayed."""
+
+    last: NightEvidence
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.keys = tuple(sorted(history.rows))
+        self.panel = make_history_panel(history, self.keys)
+        self.evidence = series.start_evidence(self.panel)
+        self.usable = np.ones(self.panel.y.shape, dtype=bool)
+        self.incidents: list[Incident] = []
+        self.unapplied = sorted(history.decisions, key=lambda one: one.night)
+
+    def add_night(self, night: int) -> None:
+        """Adds a night: its evidence, what it opens and closes, and what people decided."""
+        self.restart_changed(night)
+        open_falls = {f.key: f for one in self.incidents for f in one.list_open_falls()}
+        order = (*self.keys, WHOLE)
+        self.last = series.weigh_night(
+            self.evidence,
+            self.panel,
+            night,
+            usable=self.usable,
+            is_disturbed=np.array([key in open_falls for key in order]),
+            series=self.history.board_series,
+        )
+        for i, key in enumerate(order):
+            if fall := open_falls.get(key):
+                self.forget_evidence(i, night)
+                fall.add_night(self.select_series(i), night)
+                if fall.is_over:
+                    self.usable[i, fall.start : night + 1] = False
+        paged = [i for i, key in enumerate(order) if self.last.pages[i] and key not in open_falls]
+        for i in paged:
+            if order[i] != WHOLE or not self.is_explained(night):
+                self.open_fall(order[i], i, night)
+        self.is_explained(night)
+        for one in self.incidents:
+            self.update_state(one, night)
+        self.apply_decisions(night)
+
+    def is_explained(self, night: int) -> bool:
+        """Whether dimensions explain a fall of the whole: then its nights do not count."""
+        falls = [fall for one in self.incidents for fall in one.list_open_falls()]
+        starts = [fall.start for fall in falls if fall.key in self.history.deciding]
+        if starts and not any(fall.key == WHOLE for fall in falls):
+            self.usable[-1, min(starts) : night + 1] = False
+            self.forget_evidence(-1, night)
+        return bool(starts)
+
+    def restart_changed(self, night: int) -> None:
+        """Begins a series anew where its evaluator has another version than before."""
+        for i, key in enumerate(self.keys):
+            rows, nights = self.history.rows[key], self.history.nights
+            now = rows.get(nights[night])
+            past = (rows[day].version for day in reversed(nights[:night]) if day in rows)
+            if now and (before := next(past, None)) is not None and before != now.version:
+                self.restart_series(i, night)
+                if key in self.history.deciding:
+                    self.restart_series(len(self.keys), night)
+
+    def restart_series(self, i: int, night: int) -> None:
+        """Begins a series anew: no night before is compared with."""
+        self.usable[i, :night] = False
+        self.forget_evidence(i, night)
+        key = (*self.keys, WHOLE)[i]
+        for fall in (fall for one in self.incidents for fall in one.falls.values()):
+            fall.is_comparable = fall.is_comparable and fall.key != key
+
+    def forget_evidence(self, i: int, night: int) -> None:
+        """Removes a series' evidence up to a night: later windows begin after it."""
+        for values in self.evidence:
+            values[i, : night + 1] = np.nan
+
+    def open_fall(self, key: Key, i: int, night: int) -> None:
+        """Opens a fall of a series, in the incident it belongs to, if the evidence suffices."""
+        start = max(0, night - int(self.last.window[i]) + 1)
+        while not np.isfinite(self.panel.y[i, start]) or not self.usable[i, start]:
+            start += 1
+        if not self.has_least_evidence(key, start, night):
+            return
+        fall = open_fall(key, self.select_series(i), self.usable[i], start, night)
+        incident = self.find_incident(fall, night)
+        if not incident.is_open:
+            incident.state, incident.ended = "open", None
+            incident.reopened.append(night)
+        incident.falls[key] = fall
+        self.forget_evidence(i, night)
+
+    def select_series(self, i: int) -> Panel:
+        """Returns the panel of a series alone."""
+        panel = self.panel
+        return Panel(panel.y[i : i + 1], panel.variance[i : i + 1], panel.weekdays)
+
+    def has_least_evidence(self, key: Key, start: int, night: int) -> bool:
+        """Whether a window has fails of more than one trace and more than one session."""
+        keys = self.history.deciding if key == WHOLE else (key,)
+        days = self.history.nights[start : night + 1]
+        rows = [row for k in keys for day in days if (row := self.history.rows[k].get(day))]
+        failed, sessions = sum(row.failed for row in rows), sum(row.sessions for row in rows)
+        return failed >= LEAST_FAILED and sessions >= LEAST_SESSIONS * len(keys)
+
+    def find_incident(self, fall: Fall, night: int) -> Incident:
+        """Finds the incident that a fall belongs to, or adds one."""
+        for one in reversed(self.incidents):
+            since = night - one.ended if one.ended is not None else 0
+            again = fall.key in one.falls and since <= REMEMBERED
+            if one.state != "accepted" and (again or abs(fall.start - one.first) <= TOGETHER):
+                return one
+        name = f"{self.history.app}-{self.history.nights[fall.start].isoformat()}"
+        taken = sum(one.name == name or one.name.startswith(f"{name}-") for one in self.incidents)
+        incident = Incident(f"{name}-{taken + 1}" if taken else name, fall.start, night, {})
+        self.incidents.append(incident)
+        return incident
+
+    def update_state(self, incident: Incident, night: int) -> None:
+        """Sets the state of an open incident after a night."""
+        if not incident.is_open:
+            return
+        open_falls = incident.list_open_falls()
+        if not open_falls:
+            incident.state, incident.ended = "recovered", night
+        elif night in (incident.opened, *incident.reopened):
+            incident.state = "open"
+        else:
+            improved = all(fall.is_improved for fall in open_falls)
+            incident.state = "improved" if improved else "ongoing"
+
+    def apply_decisions(self, night: int) -> None:
+        """Applies what people decided by a night."""
+        while self.unapplied and self.unapplied[0].night <= self.history.nights[night]:
+            decision = self.unapplied.pop(0)
+            found = [one for one in self.incidents if one.name == decision.incident]
+            for one in found:
+                one.decisions.append(decision)
+                if decision.action == "accept" and one.is_open:
+                    self.accept(one, night)
+                elif decision.action == "reopen" and not one.is_open:
+                    self.reopen(one, night)
+
+    def accept(self, incident: Incident, night: int) -> None:
+        """Takes the level since the start of an incident as the new baseline."""
+        for fall in incident.list_open_falls():
+            i = (*self.keys, WHOLE).index(fall.key)
+            fall.usable = self.usable[i].copy()
+            self.usable[i, : fall.start] = False
+            self.forget_evidence(i, night)
+            if fall.key in self.history.deciding:
+                self.usable[-1, : fall.start], self.usable[-1, fall.start :] = False, True
+        incident.state, incident.ended = "accepted", night
+
+    def reopen(self, incident: Incident, night: int) -> None:
+        """Opens an incident again: its series are compared with the baseline before it."""
+        for fall in incident.falls.values():
+            i = (*self.keys, WHOLE).index(fall.key)
+            fall.is_over, fall.recovery = False, 0.0
+            if fall.usable is not None:
+                self.usable[i] = fall.usable
+            self.forget_evidence(i, night)
+        incident.state, incident.ended = "open", None
+        incident.reopened.append(night)

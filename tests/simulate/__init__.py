@@ -1,0 +1,1 @@
+"""Worlds of nights, and how the board's alarms keep their promises in them."""

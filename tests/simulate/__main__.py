@@ -1,0 +1,77 @@
+"""Simulates what the docs promise of the board's alarms; prints one JSON object a line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+
+from tests.simulate import promises
+from tests.simulate.worlds import Change, World
+
+QUIET = 0.03
+"""The sd of a night's shock that is .01 at a rate of .12."""
+NULL: dict[str, tuple[World, int]] = {
+    "n 25": (World(traces=25), 35),
+    "n 200": (World(traces=200), 35),
+    "n 1000": (World(traces=1000), 35),
+    "n 30 to 2000": (World(traces=(30, 60, 200, 500, 1000, 2000)), 35),
+    "season doubled": (World(traces=200, season=0.18), 35),
+    "volume halves": (World(traces=200, growth=0.5), 35),
+    "correlation .3": (World(traces=200, lag=0.3), 35),
+    "correlation .5": (World(traces=200, lag=0.5), 35),
+    "t shocks, 5 df": (World(traces=200, tail=5), 35),
+    "first 90 nights, n 25": (World(traces=25), 0),
+    "first 90 nights, n 1000": (World(traces=1000), 0),
+}
+"""Worlds without a change, and the night from which 90 are counted."""
+DROPS: dict[str, tuple[World, Change]] = {
+    "+6 in one dimension, n 200": (World(traces=200), Change((2,), 0.06, 60)),
+    "+6 in one dimension, n 400": (World(traces=400), Change((2,), 0.06, 60)),
+    "+6 in one dimension, n 1000": (World(traces=1000), Change((2,), 0.06, 60)),
+    "+6 in an application, n 200": (World(traces=200), Change((0, 1, 2, 3, 4), 0.06, 60)),
+    "+15 in one dimension, n 100": (World(traces=100), Change((2,), 0.15, 60)),
+    "+15 in one dimension, n 200": (World(traces=200), Change((2,), 0.15, 60)),
+    "+15 from night 20, n 200": (World(traces=200), Change((2,), 0.15, 20)),
+}
+LASTING = {
+    "+6, n 200": (200, 0.06),
+    "+6, n 1000": (1000, 0.06),
+    "+15, n 200": (200, 0.15),
+    "+15, n 1000": (1000, 0.15),
+}
+
+
+def print_figure(**figure: object) -> None:
+    """Prints one JSON object."""
+    print(json.dumps(figure), flush=True)  # noqa: T201
+
+
+def main() -> None:
+    """Runs every world."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulate", description=__doc__)
+    parser.add_argument("--boards", type=int, default=1000, help="boards without a change")
+    parser.add_argument("--seed", type=int, default=7)
+    given = parser.parse_args()
+    few = max(1, given.boards // 5)
+    print_figure(about="pages of a single failing trace", n=promises.count_pages_of_one_trace())
+    for name, (world, first) in NULL.items():
+        share = promises.share_falsely_paged(world, given.seed, given.boards, first)
+        print_figure(about="boards that page falsely in 90 nights", world=name, share=share)
+    for name, (world, change) in DROPS.items():
+        alone = replace(world, spread=QUIET, nights=100)
+        delay = promises.measure_delay(alone, change, given.seed, few)
+        print_figure(about="nights until a drop pages", drop=name, **delay._asdict())
+    for name, (traces, by) in LASTING.items():
+        world = World(traces=traces, applications=1, nights=146)
+        lasting, over = Change((2,), by, 60), Change((2,), by, 60, 90)
+        opened, still = promises.share_remembered(world, lasting, given.seed, few, 60)
+        nights = promises.measure_recovery(replace(world, nights=125), over, given.seed, few)
+        print_figure(
+            about="a drop that lasts", drop=name, opened=opened, open_60_nights_later=still,
+            nights_until_a_recovery_is_seen=nights,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Promises of the board's alarms in a few simulated worlds; `make simulate` measures them all."""
+
+from __future__ import annotations
+
+from tests.simulate import promises
+from tests.simulate.worlds import Change, World
+
+
+def test_boards_without_a_change_rarely_page() -> None:
+    """At most a tenth of a few boards of 30 series pages in 90 nights."""
+    assert promises.share_falsely_paged(World(traces=200), seed=3, boards=30, first=35) <= 0.1
+
+
+def test_a_drop_of_15_points_pages_within_three_nights() -> None:
+    """The median board of 100 traces a night finds it in one dimension."""
+    world = World(traces=100, spread=0.03, nights=70)
+    assert promises.measure_delay(world, Change((2,), 0.15, 60), seed=3, boards=20).median <= 3
+
+
+def test_a_drop_that_lasts_is_open_on_night_60() -> None:
+    """All boards remember it for 60 nights; one that ends is over within the week."""
+    world = World(traces=200, applications=1, nights=121)
+    opened, still = promises.share_remembered(world, Change((2,), 0.15, 60), 3, 8, after=60)
+    assert (opened, still) == (1, 1)
+    over = Change((2,), 0.15, 60, until=75)
+    assert promises.measure_recovery(World(traces=200, applications=1, nights=90), over, 3, 8) <= 7
