@@ -264,7 +264,7 @@ def serve_batches() -> Iterator[Server]:
     """Serves until the block ends."""
     state = State()
     server = Quiet(("127.0.0.1", 0), type("Bound", (Handler,), {"state": state}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield Server(f"http://127.0.0.1:{server.server_port}/v1", state)

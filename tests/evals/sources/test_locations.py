@@ -61,7 +61,7 @@ def test_a_file_on_a_web_server_is_fetched_once(tmp_path: Path) -> None:
     handler = functools.partial(simple, directory=str(tmp_path / "www"))
     lake = Lake(tmp_path / "home").open()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         where = f"http://127.0.0.1:{server.server_port}/day.jsonl"
         (path,) = locations.fetch_objects(lake, where)
         again = locations.fetch_objects(lake, where)
