@@ -1,8 +1,12 @@
-"""Promises of the account gate: the limit is learned, shared, and never exceeded."""
+"""Promises of the account gate: the limit is learned, shared, and never exceeded.
+
+Calls take virtual time, except where the time of the gate itself is measured.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +20,7 @@ from evals.models import Limits, ModelError, Reply
 from evals.specs import Ceiling, ModelPin
 from evals.storage.lake import Lake
 from tests.evals.calls import virtual_time
-from tests.evals.calls.virtual_time import Provider
+from tests.evals.calls.virtual_time import Provider, VirtualLoop
 
 
 @pytest.fixture
@@ -25,6 +29,13 @@ def shared(tmp_path: Path) -> Iterator[SharedState]:
     file = SharedState(Lake(tmp_path))
     yield file
     file.close()
+
+
+@pytest.fixture
+def loop() -> Iterator[VirtualLoop]:
+    """The virtual time of a test."""
+    with contextlib.closing(VirtualLoop()) as loop:
+        yield loop
 
 
 def pin(**more: Any) -> ModelPin:
@@ -65,23 +76,25 @@ async def send_calls(
     return refused
 
 
-def test_the_window_converges_to_the_provider_s_limit(shared: SharedState) -> None:
+def test_the_window_converges_to_the_provider_s_limit(
+    shared: SharedState, loop: VirtualLoop
+) -> None:
     """With room for 12 the window converges to about 12, and few calls are refused."""
-    gate = AccountGate(pin(concurrency=64), shared)
-    refused = asyncio.run(send_calls(gate, 600, 0.01, room=12))
+    gate = AccountGate(pin(concurrency=64), shared, clock=loop.time)
+    refused = loop.run_until_complete(send_calls(gate, 600, 0.01, room=12))
     assert 6 <= gate.window <= 16
     assert refused < 150
 
 
-def test_calls_are_spaced_to_the_provider_s_rate(shared: SharedState) -> None:
+def test_calls_are_spaced_to_the_provider_s_rate(shared: SharedState, loop: VirtualLoop) -> None:
     """Where the rate is too high at any concurrency, calls are spaced and few are refused."""
-    gate, bucket, refused = AccountGate(pin(), shared), [2.0, time.monotonic()], 0
+    gate, bucket, refused = AccountGate(pin(), shared, clock=loop.time), [2.0, loop.time()], 0
 
     async def call(number: int) -> None:
         nonlocal refused
         while True:
             turn = await gate.enter(str(number), 10)
-            now = time.monotonic()
+            now = loop.time()
             bucket[:] = min(2.0, bucket[0] + (now - bucket[1]) * 20), now
             if bucket[0] >= 1:
                 bucket[0] -= 1
@@ -97,7 +110,7 @@ def test_calls_are_spaced_to_the_provider_s_rate(shared: SharedState) -> None:
     async def send_all() -> None:
         await asyncio.gather(*(call(number) for number in range(100)))
 
-    asyncio.run(send_all())
+    loop.run_until_complete(send_all())
     assert gate.gap_s > 0
     assert refused < 60
 
@@ -133,18 +146,24 @@ def test_a_provider_s_limit_is_reached_and_hardly_exceeded(
     assert simulated.refused < 160
 
 
-def test_the_next_evaluator_begins_with_the_learned_window(shared: SharedState) -> None:
+def test_the_next_evaluator_begins_with_the_learned_window(
+    shared: SharedState, loop: VirtualLoop
+) -> None:
     """The window is stored for later evaluators and runs."""
-    gate = AccountGate(pin(concurrency=64), shared)
-    asyncio.run(send_calls(gate, 300, 0.005, room=12))
+    gate = AccountGate(pin(concurrency=64), shared, clock=loop.time)
+    loop.run_until_complete(send_calls(gate, 300, 0.005, room=12))
     gate.close()
-    assert AccountGate(pin(concurrency=64), shared).window == pytest.approx(gate.window)
+    assert AccountGate(pin(concurrency=64), shared, clock=loop.time).window == pytest.approx(
+        gate.window
+    )
 
 
-def test_two_runs_share_an_accounts_window(shared: SharedState, tmp_path: Path) -> None:
+def test_two_runs_share_an_accounts_window(
+    shared: SharedState, loop: VirtualLoop, tmp_path: Path
+) -> None:
     """Each process has half the window, and all of it after the other has closed."""
-    first = AccountGate(pin(concurrency=32), shared)
-    second = AccountGate(pin(concurrency=32), SharedState(Lake(tmp_path)))
+    first = AccountGate(pin(concurrency=32), shared, clock=loop.time)
+    second = AccountGate(pin(concurrency=32), SharedState(Lake(tmp_path)), clock=loop.time)
     first.sync()
     assert (first.window, second.window) == (16, 16)
     second.close()
@@ -153,46 +172,52 @@ def test_two_runs_share_an_accounts_window(shared: SharedState, tmp_path: Path) 
     assert first.window == 32
 
 
-def test_a_ceiling_is_shared_by_all_runs(shared: SharedState, tmp_path: Path) -> None:
+def test_a_ceiling_is_shared_by_all_runs(
+    shared: SharedState, loop: VirtualLoop, tmp_path: Path
+) -> None:
     """Two runs together send no more than the share of the account's requests."""
     limits = Ceiling(requests_per_minute=1800, share=0.5)
     second = SharedState(Lake(tmp_path))
-    gates = [AccountGate(pin(limits=limits), file) for file in (shared, second)]
+    gates = [AccountGate(pin(limits=limits), file, clock=loop.time) for file in (shared, second)]
 
     async def send_both() -> None:
         await asyncio.gather(*(send_calls(gate, 15) for gate in gates))
 
-    began = time.monotonic()
-    asyncio.run(send_both())
-    assert time.monotonic() - began >= 30 / 15 - 0.3
+    began = loop.time()
+    loop.run_until_complete(send_both())
+    assert loop.time() - began >= 30 / 15 - 0.3
     second.close()
 
 
-def test_limits_in_a_provider_s_headers_are_respected(shared: SharedState) -> None:
+def test_limits_in_a_provider_s_headers_are_respected(
+    shared: SharedState, loop: VirtualLoop
+) -> None:
     """The next run, too, sends no more than the default share of them."""
-    gate = AccountGate(pin(), shared)
+    gate = AccountGate(pin(), shared, clock=loop.time)
     gate.apply_limits(Limits(requests_limit=1200, requests_left=1100))
-    again = AccountGate(pin(), shared)
-    began = time.monotonic()
-    asyncio.run(send_calls(again, 12))
-    assert time.monotonic() - began >= 12 / 6 - 0.3
+    again = AccountGate(pin(), shared, clock=loop.time)
+    began = loop.time()
+    loop.run_until_complete(send_calls(again, 12))
+    assert loop.time() - began >= 12 / 6 - 0.3
 
 
-def test_tokens_have_a_ceiling_too(shared: SharedState) -> None:
+def test_tokens_have_a_ceiling_too(shared: SharedState, loop: VirtualLoop) -> None:
     """A call waits for the tokens it will take."""
-    gate = AccountGate(pin(limits=Ceiling(tokens_per_minute=6000, share=0.1)), shared)
-    began = time.monotonic()
-    asyncio.run(send_calls(gate, 2))
-    assert time.monotonic() - began >= 20 / 10 - 0.3
+    gate = AccountGate(
+        pin(limits=Ceiling(tokens_per_minute=6000, share=0.1)), shared, clock=loop.time
+    )
+    began = loop.time()
+    loop.run_until_complete(send_calls(gate, 2))
+    assert loop.time() - began >= 20 / 10 - 0.3
 
 
-def test_the_last_tenth_is_left_to_the_product(shared: SharedState) -> None:
+def test_the_last_tenth_is_left_to_the_product(shared: SharedState, loop: VirtualLoop) -> None:
     """With less than a tenth of the account's limit left the evaluation waits for the reset."""
-    gate = AccountGate(pin(), shared)
+    gate = AccountGate(pin(), shared, clock=loop.time)
     gate.apply_limits(Limits(tokens_limit=10**9, tokens_left=10**7, tokens_reset_s=1.0))
-    began = time.monotonic()
-    asyncio.run(send_calls(gate, 1))
-    assert time.monotonic() - began >= 0.95
+    began = loop.time()
+    loop.run_until_complete(send_calls(gate, 1))
+    assert loop.time() - began >= 0.95
 
 
 def test_passing_the_gate_costs_little_time(shared: SharedState) -> None:

@@ -134,21 +134,17 @@ def test_a_ceiling_applies_to_all_calls(tmp_path: Path) -> None:
     limits = {"requests_per_minute": 1200, "share": 0.5}
     with serve_script(answer_pass) as server:
         team = Team(tmp_path, server.url, pin={"limits": limits, "concurrency": 32})
-        team.lake.write("traces", NIGHT, build_traces(30))
+        team.lake.write("traces", NIGHT, build_traces(15))
         began = time.monotonic()
-        assert team.score().passed == 30
+        assert team.score().passed == 15
         took = time.monotonic() - began
-    assert took >= 30 / (1200 * 0.5 / 60) - 0.5
+    assert took >= 15 / (1200 * 0.5 / 60) - 0.3
 
 
 def test_waiting_under_a_low_ceiling_does_not_count_to_the_deadline(tmp_path: Path) -> None:
-    """Sixteen at once at two a second wait longer than their deadline, and all are answered."""
-    limits = {"requests_per_minute": 120, "share": 1.0}
-
-    def script(body: dict[str, Any], seen: int) -> ServerReply:
-        return answer_pass(body)._replace(delay_s=0.2)
-
-    with serve_script(script) as server:
+    """Eight at once at four a second wait longer than their deadline, and all are answered."""
+    limits = {"requests_per_minute": 240, "share": 1.0}
+    with serve_script(answer_pass) as server:
         team = Team(tmp_path, server.url, pin={"limits": limits, "deadline_s": 1.0})
         team.lake.write("traces", NIGHT, build_traces(8))
         assert team.score().passed == 8
@@ -277,9 +273,7 @@ def test_an_account_without_quota_gets_no_further_calls(tmp_path: Path) -> None:
         for night in (NIGHT, NIGHT + timedelta(days=1)):
             team.lake.write("traces", night, build_traces(300, night))
         way = Route(team.lake, team.catalog, datetime.now(UTC))
-        began = time.monotonic()
         tally = team.score(ask=way)
-        assert time.monotonic() - began < 5
         assert (tally.errored, tally.calls) == (300, 0)
         assert {(row.code, row.retryable) for row in team.read_scores()} == {
             ("quota-exhausted", True)

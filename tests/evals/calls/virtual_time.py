@@ -26,8 +26,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
         def jump(timeout: float | None = None) -> list:
             ready = select(0)
-            if not ready and timeout:
-                self.now += timeout
+            if not ready:
+                self.now += max(timeout or 0.0, 1e-6)  # a shorter wait would not move the clock
             return ready
 
         self._selector.select = jump
