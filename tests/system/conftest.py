@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.helpdesk import BAD, NIGHTS, build_night, create_team, spoil_rows
 from tests.system.judges import Judge, serve_judge
-from tests.system.teams import Team
+from tests.system.teams import Team, kill_started
 
 
 class Fortnight(NamedTuple):
@@ -20,6 +20,13 @@ class Fortnight(NamedTuple):
     summary: dict[str, Any]
     """What `andon nightly --json` printed."""
     calls: list[dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _started_commands() -> Iterator[None]:
+    """Ends the commands that a test has started."""
+    yield
+    kill_started()
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,8 @@ SHARED = ROOT.parent / "shared"
 """Data that is no part of the project; tests that need it skip where it is absent."""
 COLD = (sys.executable, "-m", "orchestration.cli.main")
 """`andon` in a process that imports everything itself."""
+STARTED: list[subprocess.Popen[str]] = []
+"""The commands the running test has started."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ def build_environment() -> dict[str, str]:
 
 
 def start_command(*command: str | Path, cwd: Path = ROOT) -> subprocess.Popen[str]:
-    """Starts a command in a process group of its own."""
-    return subprocess.Popen(
+    """Starts a command in a process group of its own, killed when its test ends without it."""
+    process = subprocess.Popen(
         [*map(str, command)],
         cwd=cwd,
         env=build_environment(),
@@ -61,6 +63,16 @@ def start_command(*command: str | Path, cwd: Path = ROOT) -> subprocess.Popen[st
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+    STARTED.append(process)
+    return process
+
+
+def kill_started() -> None:
+    """Kills commands that a failed test left running: their open pipes would fail a later test."""
+    while STARTED:
+        process = STARTED.pop()
+        if process.returncode is None:
+            kill_group(process)
 
 
 def wait_for(process: subprocess.Popen[str]) -> CommandResult:
