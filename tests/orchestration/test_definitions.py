@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from orchestration.runtime.instance import SETTINGS
+from orchestration.runtime.progress import Progress, ignore_progress
 from tests.catalog_files import write_catalog
 
 ROOT = Path(__file__).parents[2]
@@ -152,26 +155,27 @@ def test_a_broken_catalog_loads_and_names_what_is_broken(tmp_path: Path) -> None
     assert "traces" in whole["assets"]
 
 
+@pytest.mark.filterwarnings("ignore")  # Dagster's and dbt's own, while they are imported
 def test_processes_that_start_at_once_parse_the_dbt_project_once(
-    described: dict[str, Any], tmp_path: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four processes that all find a stale manifest wait for one parse and all read it whole."""
-    code = (
-        "import json; from orchestration.runtime.dbt_models import Progress, load_manifest; "
-        "lines = []; Progress.start(lambda *progress: lines.append(progress)); "
-        "print(len(json.loads(load_manifest().read_text())['nodes']), len(lines))"
-    )
-    os.utime(ROOT / "dbt_project" / "target" / "manifest.json", (0, 0))
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            env=clean_environment(tmp_path),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    outputs = [process.communicate()[0].split() for process in started]
-    assert len({nodes for nodes, _ in outputs}) == 1
-    assert sorted(parsed for _, parsed in outputs) == ["0", "0", "0", "1"]
+    """Four that find no manifest wait for one parse, by a lock between processes, and read it."""
+    from orchestration.runtime import dbt_models
+
+    project = tmp_path / "dbt_project"
+    shutil.copytree(dbt_models.DBT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    monkeypatch.setattr(dbt_models, "DBT", project)
+    monkeypatch.setattr(dbt_models, "PARSED", project / "target")
+    parses: list[object] = []
+
+    def read_nodes(_: int) -> int:
+        return len(json.loads(dbt_models.load_manifest().read_text())["nodes"])
+
+    Progress.start(lambda *progress: parses.append(progress))
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            nodes = set(pool.map(read_nodes, range(4)))
+    finally:
+        Progress.start(ignore_progress)
+    assert len(nodes) == len(parses) == 1
+    assert nodes != {0}
