@@ -22,6 +22,15 @@ from typing import Any
 HEAVY = (
     *("dagster", "dagster_dbt", "dbt.cli.main", "dbt.adapters.duckdb", "duckdb", "openai"),
     *("pandas", "pyarrow.parquet", "rich.progress", "sqlalchemy", "aiohttp", "sqlglot.lineage"),
+    *("dagster._core.execution.job_backfill", "dagster._core.execution.execute_in_process"),
+    *("dagster._core.storage.event_log.sqlite", "dagster._core.storage.runs.sqlite"),
+    *(
+        "dagster._core.storage.schedules.sqlite",
+        "dbt.task.build",
+        "dbt.adapters.duckdb.environments",
+    ),
+    *("alembic.command", "rich.traceback", "watchdog.observers", "upath.implementations.local"),
+    *("openai.resources.models", "httpcore2", "uvloop"),
 )
 APART = ("evals.experiments.demo_recording", "evals.models.embedded")
 
