@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.records import Outcome, encode_canonical
@@ -51,7 +51,6 @@ def test_good_params_are_accepted(name: str) -> None:
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=80)
 
 
-@settings(deadline=None)  # the first call imports the parser
 @given(output=ANY_TEXT, source=ANY_TEXT)
 def test_no_text_makes_a_check_raise_or_write_invalid_unicode(output: str, source: str) -> None:
     """On any text each check has a result whose explanation can be hashed and stored."""

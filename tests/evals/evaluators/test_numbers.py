@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.records import Skip
@@ -90,7 +90,6 @@ def test_a_number_without_a_source_is_skipped() -> None:
     assert run_check("numbers_in_source", "42") == Skip("no-source")
 
 
-@settings(deadline=None)  # the first call imports the parser
 @given(st.integers(0, 10**12), st.integers(0, 99))
 def test_a_number_is_recognised_in_every_format(whole: int, cents: int) -> None:
     """Thousands separators, either decimal mark and currency signs do not change a number."""

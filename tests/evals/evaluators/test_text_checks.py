@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.evaluators.languages import read_language
@@ -118,7 +118,6 @@ PLANTED = st.lists(
 )
 
 
-@settings(deadline=None)  # the first reading loads models
 @given(PLANTED)
 def test_redaction_never_leaves_a_finding(pieces: list[tuple[str, str]]) -> None:
     """After redaction only marks are detected, and redacting twice is redacting once."""
@@ -128,7 +127,6 @@ def test_redaction_never_leaves_a_finding(pieces: list[tuple[str, str]]) -> None
     assert build_redactor(KINDS)(clean) == clean
 
 
-@settings(deadline=None)  # the first reading loads models
 @given(ANY_TEXT, st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 99)), max_size=5))
 def test_overlapping_findings_leave_nothing_between_them(
     text: str, starts: list[tuple[str, int]]
@@ -143,7 +141,6 @@ def test_overlapping_findings_leave_nothing_between_them(
     assert clean == remaining
 
 
-@settings(deadline=None)  # the first reading loads models
 @given(ANY_TEXT)
 def test_no_text_makes_a_check_raise(text: str) -> None:
     """On any text, lone surrogates too, each check yields an outcome or a reason."""

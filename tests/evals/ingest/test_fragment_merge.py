@@ -61,7 +61,7 @@ def read_traces(path: Path) -> dict[str, Trace]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_the_halves_of_a_file_give_the_traces_of_the_whole_file(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.ingest.staging import import_file
@@ -159,7 +159,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_redaction_does_not_change_a_value_that_is_clean(value: Json) -> None:
     """Screening all texts together misses no finding."""

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.storage.arrow_columns import build_array
@@ -23,7 +23,6 @@ VALUES = {
 }
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_an_array_equals_the_one_pyarrow_builds(data: st.DataObject) -> None:
     """Of nulls, empty lists and every type of the lake's tables."""

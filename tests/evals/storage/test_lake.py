@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.records import Trace, encode_canonical
@@ -41,14 +41,12 @@ TRACES = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(TRACES, max_size=4))
 def test_a_record_is_read_as_it_was_written(traces: list[Trace]) -> None:
     """Any trace survives the table, nested values and nulls included."""
     assert build_records(Trace, to_table(Trace, traces).to_pylist()) == traces
 
 
-@settings(deadline=None)
 @given(st.lists(TRACES, min_size=1, max_size=3))
 def test_a_column_that_an_old_file_lacks_has_its_default(traces: list[Trace]) -> None:
     """A table that was written before a field was added is read with the field's default."""
@@ -59,7 +57,6 @@ def test_a_column_that_an_old_file_lacks_has_its_default(traces: list[Trace]) ->
     ]
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_equal_values_have_equal_canonical_forms(value: Any) -> None:
     """The canonical form does not depend on the order of keys."""

@@ -314,7 +314,7 @@ def edit_bytes(data: bytes, kind: str, at: int, piece: bytes) -> bytes:
     return data[:at] + middle + data[at + size :]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(changes=edits, packed=st.booleans(), cut=st.integers(0, 200))
 def test_every_row_is_accounted_for(
     changes: list[tuple[str, int, bytes]], packed: bool, cut: int

@@ -132,7 +132,7 @@ def summarize_trace(trace: Trace) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(exchange=EXCHANGES)
 def test_an_exchange_reads_back_from_each_product(
     tmp_path_factory: pytest.TempPathFactory, name: str, exchange: Exchange

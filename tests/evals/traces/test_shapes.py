@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evals.ingest.identity import hash_columns, hash_trace
@@ -99,7 +99,6 @@ def rows_of(items: list[Any]) -> list[dict[str, Any]]:
     return sorted(items, key=lambda row: row["source_line"])
 
 
-@settings(deadline=None)
 @given(st.lists(ROWS, max_size=6), st.sampled_from(sorted(MAPPINGS)), st.booleans())
 @example(
     [{"trace_id": "t", "ts": "2026-10-01T12:00:00Z", "app": "chat", "cost_usd": 2e-05}],

@@ -318,7 +318,7 @@ turns = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(turns=turns)
 def test_a_chat_round_trips_through_every_shape(turns: list[tuple[str, str]]) -> None:
     """One chat in the shapes of OpenAI, OTel, Anthropic, Gemini and LangChain reads the same."""
@@ -339,7 +339,7 @@ def test_a_chat_round_trips_through_every_shape(turns: list[tuple[str, str]]) ->
         assert [(m["role"], m["content"]) for m in read_messages(shape)] == wanted
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     question=words.filter(lambda text: text.strip() and text[0] not in '[{"'),
     answer=words.filter(lambda text: text.strip() and text[0] not in '[{"'),

@@ -16,7 +16,7 @@ AROUND = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 
 
 @pytest.mark.parametrize("detector", HINTED, ids=lambda d: d.kind)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_kind_whose_hint_is_in_a_text_is_matched(
     detector: detectors.Detector, data: st.DataObject
