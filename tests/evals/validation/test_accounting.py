@@ -57,7 +57,7 @@ def admit_all(lake: Lake, catalog: Catalog) -> dict[date, dict[str, dict[str, An
     return admission.admit_nights(lake, catalog, lake.list_nights("staged"))
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(files=FILES)
 def test_every_row_of_every_file_is_counted_once(
     tmp_path_factory: pytest.TempPathFactory, files: list[list[dict[str, Any]]]
