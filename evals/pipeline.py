@@ -128,10 +128,20 @@ def import_intake(
 def pull_sources(
     lake: Lake, catalog: Catalog, now: datetime, report: ReportProgress = ignore_progress
 ) -> list[str]:
-    """Pulls the catalog's sources; returns a message for each that failed."""
-    from evals.sources import pulls
+    """Pulls the catalog's sources; returns a message for each that failed.
 
-    return pulls.pull_sources(lake, catalog, now, report=report)[1]
+    Renders the board again if other sources fail than before.
+    """
+    from evals.reports import assembly
+    from evals.sources import pulls
+    from evals.storage.documents.failed_sources import read_failed_sources
+    from evals.storage.report_files import locate_board_page
+
+    before = read_failed_sources(lake)
+    failures = pulls.pull_sources(lake, catalog, now, report=report)[1]
+    if read_failed_sources(lake) != before and locate_board_page(lake).exists():
+        assembly.write_board(lake)
+    return failures
 
 
 def import_exports(

@@ -22,6 +22,7 @@ from evals.specs import Catalog
 from evals.storage import night_state
 from evals.storage.documents.accounts import Account
 from evals.storage.documents.batch_jobs import list_open_jobs
+from evals.storage.documents.failed_sources import read_failed_sources
 from evals.storage.documents.missing_nights import read_missing_nights
 from evals.storage.lake import Lake
 from evals.storage.marts import list_locked_files
@@ -188,5 +189,6 @@ def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) ->
         run=dict(run),
         provisional=shown,
         missing=read_missing_nights(lake),
+        failed_sources=read_failed_sources(lake),
     )
     return write_board_page(lake, html)

@@ -29,6 +29,7 @@ from evals.sources.pages import (
     to_iso,
 )
 from evals.specs import Catalog, Source
+from evals.storage.documents.failed_sources import read_failed_sources, record_pull
 from evals.storage.documents.pull_cursors import (
     Cursor,
     Landed,
@@ -93,6 +94,9 @@ def pull_sources(
     """
     results: list[PullResult] = []
     failures: list[str] = []
+    for failed in read_failed_sources(lake):
+        if failed.source not in catalog.sources:
+            record_pull(lake, failed.source, (), now)
     if not catalog.sources:
         return results, failures
     privacy = PrivacyFilter.load(lake, catalog)
@@ -101,6 +105,7 @@ def pull_sources(
             done, problems = pull_source(lake, privacy, source, now, report)
             results += done
             failures += problems
+            record_pull(lake, source.name, problems, now)
     return results, failures
 
 

@@ -17,6 +17,7 @@ from evals.reports.missing_nights import (
     list_reported_nights,
 )
 from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
+from evals.storage.documents.failed_sources import read_failed_sources
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.model_lists import ModelList
 from evals.storage.lake import Lake
@@ -65,6 +66,7 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
         ),
         *check_inbox(settings, catalog),
         *check_pins(catalog, models.read_model_lists(lake), today),
+        *check_sources(lake, catalog),
         *check_nights(lake, catalog),
         *(Finding(*finding) for finding in check_stored_labels(lake, catalog, datetime.now(UTC))),
         *check_rows(lake, catalog),
@@ -119,6 +121,13 @@ def check_undeclared_nights(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
                 f"missing nights are not shown: write apps/{app}.yaml with `app: {app}`"
             )
             yield Finding("warn", f"nights of {app}", words)
+
+
+def check_sources(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
+    """Names each declared source whose last pull failed."""
+    for failed in read_failed_sources(lake):
+        if failed.source in catalog.sources:
+            yield Finding("warn", f"source {failed.source}", failed.describe())
 
 
 def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:

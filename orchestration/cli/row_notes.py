@@ -51,7 +51,8 @@ def describe_summary(summary: RowSummary) -> Iterator[str]:
     if others := sum(unused.labels for unused in summary.labels[SHOWN:]):
         yield f"  and {count_of(others, 'label')} for other reasons; `andon doctor` names them"
     for decoded in summary.decoded:
-        yield f"{decoded.file}: read as {decoded.encoding}; a mapping's `encoding` names another"
+        how = "declare another with `encoding` in its mapping"
+        yield f"{decoded.file}: read as {decoded.encoding}; {how}"
 
 
 LOOK = " (`andon quarantine list`)"

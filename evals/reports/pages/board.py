@@ -25,6 +25,7 @@ from evals.reports.report import Report
 from evals.reports.sections import provenance, results
 from evals.reports.sections.provenance import Pin
 from evals.reports.sections.results import Result
+from evals.storage.documents.failed_sources import FailedSource
 from evals.storage.documents.missing_nights import MissingNight
 
 CHUNK = 14
@@ -191,6 +192,7 @@ def render_board(
     run: Mapping[str, object] | None,
     provisional: Sequence[Mapping[str, str]] = (),
     missing: Sequence[MissingNight] = (),
+    failed_sources: Sequence[FailedSource] = (),
 ) -> str:
     """Renders the board over all nights and applications.
 
@@ -200,6 +202,7 @@ def render_board(
             `model`, `on` and `words` for models that end soon.
         provisional: nights whose rows may still come: `date`, `app` and `until`.
         missing: nights that applications owe.
+        failed_sources: sources whose last pull failed.
 
     Returns:
         One HTML file that links to the pages of the nights below it.
@@ -214,6 +217,7 @@ def render_board(
         chunks=chunks,
         charts={row.app: draw_dimensions(row) for row in rows},
         missing=group_outages(missing),
+        failed_sources=failed_sources,
         demo=any(report.demo for report in reports),
         run=run or {},
         provisional=provisional,

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from evals.reports.pages import board, charts
+from evals.storage.documents.failed_sources import FailedSource
 from evals.storage.documents.missing_nights import MissingNight
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.page_text import Page, read_heading, render_bodies
@@ -71,6 +72,15 @@ def test_board_names_a_missing_last_night() -> None:
     words = Page(page).words
     assert "c, 9 October 2026: missing. C has no traces for 2026-10-09" in words
     assert "three applications" in words
+
+
+def test_board_names_a_source_that_could_not_be_pulled() -> None:
+    """With the reason, and since when: its nights may be without some of their traces."""
+    reason = "langfuse: received 95 of 100 traces between 1 and 2; all are asked for again"
+    failed = FailedSource("langfuse", "2026-10-08T05:00:00+00:00", (reason,))
+    reports = [bodies.typed(one) for one in bodies.nights(3, "a")]
+    words = Page(board.render_board(reports, run=None, failed_sources=[failed])).words
+    assert f"A source could not be pulled. {reason} (failing since 2026-10-08 05:00 UTC)" in words
 
 
 def test_board_shows_the_newest_version_of_a_night() -> None:

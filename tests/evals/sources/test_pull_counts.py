@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evals.sources import pulls
+from evals.storage.documents.failed_sources import read_failed_sources
 from evals.storage.lake import Lake
 from tests.evals.sources.api_server import Fault, World
 from tests.evals.sources.pull_results import (
@@ -45,9 +46,12 @@ def test_fewer_rows_than_the_api_counts_fail_the_source_and_are_asked_for_again(
     total = len(world.traces if kind == "langfuse" else world.runs)
     assert results == []
     assert f"received {total - 1} of {total} {name} between 2026-10-01T00:00:00" in failure
+    (failed,) = read_failed_sources(lake)
+    assert failed.describe() == f"{failure} (failing since {NOW:%Y-%m-%d %H:%M} UTC)"
     assert list_ids(lake.home) == [row for row in expected if row != lost[0]["id"]]
     (again,), failures = pulls.pull_sources(lake, declared, NOW + timedelta(hours=1))
     assert failures == []
+    assert read_failed_sources(lake) == []
     assert again.landed == 1
     assert sorted(set(list_ids(lake.home))) == expected
 
