@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -110,31 +111,30 @@ def import_inbox(
     imported: dict[str, InboxFile] = {}
     failures: list[str] = []
     with lake.lock_home(), FileBatch(lake, PrivacyFilter.load(lake, catalog)) as arrivals:
+        stage_file = functools.partial(
+            import_file,
+            lake,
+            catalog,
+            assume_date=assume_date,
+            spread=spread,
+            now=now,
+            arrivals=arrivals,
+        )
         for inbox in (where, lake.make_inbox_folder()):
             for message in describe_passed_over(inbox):
                 report(message)
             for path in find_unread(lake, inbox):
                 report(f"importing {path.name}")
                 try:
-                    seen = import_file(
-                        lake,
-                        catalog,
-                        path,
-                        assume_date=assume_date,
-                        spread=spread,
-                        now=now,
-                        app=find_app(lake, path),
-                        place=relative_name(inbox, path),
-                        arrivals=arrivals,
-                    )
+                    place = relative_name(inbox, path)
+                    seen = stage_file(path, app=find_app(lake, path), place=place)
                 except MissingColumnsError as error:
                     failures.append(str(error))
                     continue
                 imported[seen.sha256] = seen
                 if seen.skipped:
-                    report(
-                        f"{path.name}: skipped {list_counts(seen.skipped)}, which are no answers"
-                    )
+                    skipped = list_counts(seen.skipped)
+                    report(f"{path.name}: skipped {skipped}, which are no answers")
     return ImportResult(list(imported.values()), failures)
 
 

@@ -155,13 +155,7 @@ def read_rows(
     files = [*files, *more]
     if not files:
         return [], pandas.DataFrame()
-    with open_duckdb() as db:
-        part = f"list_position([{quote_paths(files)}], filename) - 1 as part"
-        query = (
-            f"select {part}, file_row_number as row, {COLUMNS_SQL} from "  # noqa: S608  our own paths
-            f"({add_missing_columns('staged', build_table_sql(files))}) as staged"
-        )
-        frame = db.sql(query).to_arrow_table().to_pandas()
+    frame = read_files(files)
     shas = list(dict.fromkeys(source.sha for source in files))
     frame["part"] = frame["part"].astype("int64")
     frame["file"] = np.array([shas.index(source.sha) for source in files])[frame["part"]]
@@ -173,6 +167,17 @@ def read_rows(
     order = ["file", "line", *(["trace_id"] if shared else []), "row"]
     frame = frame.sort_values(order, kind="stable").reset_index(drop=True)
     return files, add_derived_columns(frame, files)
+
+
+def read_files(files: Sequence[StagedFile]) -> pandas.DataFrame:
+    """Reads the rows of files, with their position among the files and in their file."""
+    with open_duckdb() as db:
+        part = f"list_position([{quote_paths(files)}], filename) - 1 as part"
+        query = (
+            f"select {part}, file_row_number as row, {COLUMNS_SQL} from "  # noqa: S608  our own paths
+            f"({add_missing_columns('staged', build_table_sql(files))}) as staged"
+        )
+        return db.sql(query).to_arrow_table().to_pandas()
 
 
 def select_night_rows(

@@ -68,7 +68,7 @@ def import_file(
 ) -> InboxFile:
     """Stages one file's traces by night, keeps its labels, quarantines its other rows.
 
-    Twice is once.
+    A file staged again changes nothing.
 
     Args:
         lake: the home.
@@ -92,20 +92,11 @@ def import_file(
     reading = Reading(name, plans, assume_date, spread, begins, path=path, app=app)
     batch = arrivals or FileBatch(lake, PrivacyFilter.load(lake, catalog))
     staging = FileStaging(lake, batch.privacy, name, sha, now)
-    parts = map(name_without_secrets, make_name_readable(place or path.name).split("/"))
-    staging.place = name_without_secrets("/".join(parts))
+    staging.place = redact_place(place or path.name)
     container = inspect_file(path, mapping.list_encodings(plans))
+    task = ReadTask(lake, catalog, path, reading, container, sha, now)
     with staging.nights:
-        if parallel_readers.needs_two_readers(path, container):
-            share_reading(staging, ReadTask(lake, catalog, path, reading, container, sha, now))
-        else:
-            staging.read_file(path, reading, container)
-        if needs_columns and reader.is_plain(container, path.name):
-            has_traces = staging.nights.rows.total() > 0
-            check_columns(name, reading.notes, plans, has_traces=has_traces)
-            if has_traces and not staging.outputs:
-                staging.no_output = explain_no_output(path, container, reading)
-    staging.notes, staging.encoding = reading.notes, container.encoding_name
+        stage_rows(staging, task, needs_columns=needs_columns)
     staging.refused = restore_raw(path, container, staging.refused, staging.misread)
     seen = staging.finish(path.stat().st_size, batch.order)
     batch.add(seen, staging.labels)
@@ -122,6 +113,31 @@ def explain_no_output(path: Path, container: Container, reading: Reading) -> NoO
         "reads": list_read_columns(applied),
         "nearest": find_likely_output(rows, applied),
     }
+
+
+def redact_place(place: str) -> str:
+    """Redacts secrets and e-mail addresses in a file's path, in each part and across them."""
+    parts = map(name_without_secrets, make_name_readable(place).split("/"))
+    return name_without_secrets("/".join(parts))
+
+
+def stage_rows(staging: FileStaging, task: ReadTask, *, needs_columns: bool) -> None:
+    """Stages the rows of a file, of a large one in two processes.
+
+    Raises:
+        MissingColumnsError: a needed column is in no row.
+    """
+    reading, container = task.reading, task.container
+    if parallel_readers.needs_two_readers(task.path, container):
+        share_reading(staging, task)
+    else:
+        staging.read_file(task.path, reading, container)
+    if needs_columns and reader.is_plain(container, task.path.name):
+        has_traces = staging.nights.rows.total() > 0
+        check_columns(reading.source_file, reading.notes, reading.plans, has_traces=has_traces)
+        if has_traces and not staging.outputs:
+            staging.no_output = explain_no_output(task.path, container, reading)
+    staging.notes, staging.encoding = reading.notes, container.encoding_name
 
 
 def share_reading(staging: FileStaging, task: ReadTask) -> None:

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 
 from evals.evaluators.label_verdicts import is_from_people
 from evals.labels.label_checks import SHOWN, LabelChecks
-from evals.labels.label_counts import find_waiting
 from evals.labels.label_files import read_apps
+from evals.labels.stored_labels import find_waiting
 from evals.records import Label, Subject
 from evals.specs import Catalog
 from evals.storage.documents.inbox_files import InboxFile

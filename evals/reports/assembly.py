@@ -52,8 +52,6 @@ def write_night_reports(
         stamp: the content of `run.json`: the run, and `reported_at`, the time in ISO form that
             decides whether the night is still provisional.
     """
-    from evals.reports.pages import night as page
-
     now = datetime.fromisoformat(str(stamp["reported_at"]))
     open_until: dict[str, str] = {}
     state = night_state.read_state(lake, night)
@@ -66,21 +64,31 @@ def write_night_reports(
         until = catalog.app(app).watermark(night, catalog.day_begins)
         if now < until:
             open_until[app] = until.isoformat()
-        listed = list_versions(lake, night, app, report, now.isoformat())
-        html = page.render_night(
-            report,
-            history=read_earlier_reports(lake, app, night),
-            provisional_until=open_until.get(app),
-            run=stamp,
-            versions=listed,
-        )
-        beside = {**stamp, "provisional_until": until.isoformat()}
-        folder = write_report(lake, night, report.to_json(), html, beside)
-        render_other_versions(lake, night, app, report.version, listed)
-        stored.append(StoredReport(report, folder))
+        stored.append(write_app_report(lake, night, report, until, stamp))
     versions = {item.report.app: item.report.version for item in stored}
     mark_reported(lake, catalog, night, waiting, versions, open_until)
     return stored
+
+
+def write_app_report(
+    lake: Lake, night: date, report: Report, until: datetime, stamp: Mapping[str, JsonLike]
+) -> StoredReport:
+    """Stores an application's report with its page; `until` then the night is provisional."""
+    from evals.reports.pages import night as page
+
+    now = datetime.fromisoformat(str(stamp["reported_at"]))
+    versions = list_versions(lake, night, report.app, report, now.isoformat())
+    html = page.render_night(
+        report,
+        history=read_earlier_reports(lake, report.app, night),
+        provisional_until=until.isoformat() if now < until else None,
+        run=stamp,
+        versions=versions,
+    )
+    beside = {**stamp, "provisional_until": until.isoformat()}
+    folder = write_report(lake, night, report.to_json(), html, beside)
+    render_other_versions(lake, night, report.app, report.version, versions)
+    return StoredReport(report, folder)
 
 
 def render_other_versions(

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple, cast
 
-from evals.labels.label_counts import count_labels
 from evals.records import Trace
 from evals.reports import json_form
 from evals.reports.archive import read_earlier_reports
 from evals.reports.decide.rows import Paid, Row, read_row
+from evals.reports.label_counts import count_labels
 from evals.reports.row_counts import (
     Accounting,
     FileCount,
+    LabelCounts,
     LateCount,
     ReasonCount,
     Redacted,
@@ -133,9 +134,9 @@ class StoredNight:
         rows = [row for file in files for row in self.lake.read_file(name, file)]
         return [row._asdict() for row in rows if row.app == self.app.app]
 
-    def read_label_counts(self) -> Row:
+    def read_label_counts(self) -> LabelCounts:
         """Returns how many labels count, and why others do not."""
-        return count_labels(self.lake, self.catalog, self.app.app, self.date)._asdict()
+        return count_labels(self.lake, self.catalog, self.app.app, self.date)
 
     def list_answering_models(self) -> Sequence[Row]:
         """Returns which models answered for its scores, whichever night paid for them."""

@@ -1,6 +1,6 @@
-"""The counts of a night's rows as a report has them: in total, by reason, and by file.
+"""The counts of a night's rows and labels as a report has them.
 
-Validation counts them; how the report orders and lists them is in `sections.accounting`.
+Validation and `label_counts` count them; how the report lists them is in its sections.
 """
 
 from __future__ import annotations
@@ -83,3 +83,25 @@ class Accounting:
     """The inbox files that fed the night."""
     redacted: Redacted | None = absent_if(None)
     """What was redacted in accepted traces, by rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelCounts:
+    """The labels of the night's traces by what became of them, and those that wait."""
+
+    labels: Count = 0
+    """All labels of the night's traces: the sum of the next five."""
+    counted: Count = 0
+    """Labels that are votes."""
+    corrected: Count = 0
+    """Labels whose annotator labelled the same answer again."""
+    outdated: Count = 0
+    """Labels of an answer that was replaced since."""
+    unmapped: Count = 0
+    """Labels whose word the suite does not map; of judges and rules they are errors."""
+    unknown_dimension: Count = 0
+    """Labels on a dimension that the suite does not have."""
+    traces: Count = 0
+    """Traces with a label that counts."""
+    waiting: Count = 0
+    """Labels on the suite's dimensions whose trace had not arrived when this was reported."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, c
 
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.phrases import round_figure
-from evals.reports.row_counts import Accounting
+from evals.reports.row_counts import Accounting, LabelCounts
 from evals.specs import App, Attacks, Dimension, Evaluator, Slice
 from evals.statistics import Proportion
 
@@ -104,7 +104,7 @@ class NightData(Protocol):
         """Returns a table's rows of the baseline's nights."""
         ...
 
-    def read_label_counts(self) -> Row:
+    def read_label_counts(self) -> LabelCounts:
         """Returns how many labels count, and why others do not."""
         ...
 

@@ -5,6 +5,7 @@ What a label means is in `evals.labels`.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -19,8 +20,8 @@ from orchestration.settings import Settings
 if TYPE_CHECKING:
     from datetime import date
 
-    from evals.labels.label_counts import AppLabels
     from evals.labels.label_files import LabelImport
+    from evals.reports.label_counts import AppLabels
 
 
 @click.group(invoke_without_command=True)
@@ -46,15 +47,16 @@ ONE_WAITS = "its trace; `andon doctor` names it"
 
 def show_labels(settings: Settings, *, as_json: bool) -> None:
     """Prints the counts of the labels at rest, by application."""
-    from evals.labels.label_counts import count_by_app, read_stored_labels
     from evals.labels.stored_checks import check_subjects
+    from evals.labels.stored_labels import read_stored_labels
+    from evals.reports.label_counts import count_by_app
     from evals.storage.label_records import read_labels
 
     lake = open_existing(settings)
     rows = count_by_app(lake, settings.load_catalog())
     waiting = len(read_stored_labels(lake).waiting)
     if as_json:
-        apps = [{"app": row.app, **row.counts._asdict()} for row in rows]
+        apps = [{"app": row.app, **asdict(row.counts)} for row in rows]
         terminal.print_json({"apps": apps, "waiting": waiting})
         return
     for row in rows:

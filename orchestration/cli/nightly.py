@@ -135,14 +135,21 @@ def nightly(
     if dry_run:
         print_plan(settings, due, probe=probe, moved=False, as_json=as_json)
         sys.exit(INFRASTRUCTURE if broken else DONE)
-    pipeline.close_nights(lake, datetime.now(UTC))
-    pipeline.apply_retention(lake, cat, datetime.now(UTC))
-    pipeline.record_missing_nights(lake, cat, datetime.now(UTC))
+    finish_nights(lake, cat)
     refuse_empty_night(lake, nights.only)
     outcome = build_outcome(due, calls, [*failures, *failed, *broken])._replace(
         final=find_newly_final(lake, was_open), rows=summarize_rows(lake, cat, were_read, due)
     )
     print_result(lake, outcome, as_json)
+
+
+def finish_nights(lake: Lake, catalog: Catalog) -> None:
+    """Makes old nights final, deletes what is too old, and records missing nights."""
+    from evals import pipeline
+
+    pipeline.close_nights(lake, datetime.now(UTC))
+    pipeline.apply_retention(lake, catalog, datetime.now(UTC))
+    pipeline.record_missing_nights(lake, catalog, datetime.now(UTC))
 
 
 def summarize_rows(

@@ -101,6 +101,15 @@ def build_marts(deployment: Deployment) -> dg.AssetsDefinition:
     return quality_models
 
 
+def declare_checks(deployment: Deployment) -> list[dg.AssetCheckSpec]:
+    """Declares the checks of a night's reports."""
+    nights = deployment.nights
+    return [
+        dg.AssetCheckSpec(name, asset=REPORTS, description=promise, partitions_def=nights)
+        for name, promise in PROMISES.items()
+    ]
+
+
 def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
     """Builds the asset of the nights' reports."""
     settings = deployment.settings
@@ -120,12 +129,7 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
             "rpt_cause_rates",
             "fct_agreement",
         ],
-        check_specs=[
-            dg.AssetCheckSpec(
-                name, asset=REPORTS, description=promise, partitions_def=deployment.nights
-            )
-            for name, promise in PROMISES.items()
-        ],
+        check_specs=declare_checks(deployment),
     )
     def reports(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
         """One versioned report per night × application, kept for ever."""

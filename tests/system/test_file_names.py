@@ -20,7 +20,7 @@ from evals.storage.lake import Lake
 from evals.storage.overlay import open_overlay
 from evals.validation.explain import explain_files
 from evals.validation.quarantine import read_refusals
-from tests.system import test_command_line
+from tests.system import greetings
 from tests.system.teams import ROOT, Team, run_command
 
 NAMES = {
@@ -29,13 +29,13 @@ NAMES = {
     b"a\nb\x1b]0;x\x07[red].jsonl": r"a\nb\x1b]0;x\x07[red].jsonl",
 }
 """Names as their bytes, and how they are shown: no UTF-8, one that looks like it, a hostile one."""
-NIGHTS = (test_command_line.BASE, test_command_line.GOOD, test_command_line.WORSE)
+NIGHTS = (greetings.BASE, greetings.GOOD, greetings.WORSE)
 
 
-def rows(night: str, count: int = test_command_line.TRACES) -> list[dict[str, Any]]:
+def rows(night: str, count: int = greetings.TRACES) -> list[dict[str, Any]]:
     """A night's requests, of a prompt and a model that a terminal must not obey."""
-    worse = {"prompt_version": "v2[/x]"} if night == test_command_line.WORSE else {}
-    made = [test_command_line.trace(night, number, **worse) for number in range(count)]
+    worse = {"prompt_version": "v2[/x]"} if night == greetings.WORSE else {}
+    made = [greetings.build_trace(night, number, **worse) for number in range(count)]
     return [{**row, "model": "m\x1b[31m\u202e"} for row in made]
 
 
@@ -48,7 +48,7 @@ def jsonl(of: list[dict[str, Any]]) -> bytes:
 def team(tmp_path: Path) -> Team:
     """A team whose inbox has files of the odd names in a folder of an odd name."""
     team = Team(tmp_path)
-    team.declare(test_command_line.files())
+    team.declare(greetings.build_catalog())
     folder = team.inbox / os.fsdecode(b"b\xfcro [1]")
     folder.mkdir(parents=True)
     for name, night in zip(NAMES, NIGHTS, strict=True):
@@ -71,10 +71,10 @@ def test_packed_and_tabular_files_are_read_whatever_their_name(team: Team) -> No
     lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
     inbox = team.folder / os.fsdecode(b"packed\xe9")
     inbox.mkdir()
-    pd.DataFrame(rows(test_command_line.TORN, 3)).to_parquet(made := team.folder / "made.parquet")
+    pd.DataFrame(rows(greetings.TORN, 3)).to_parquet(made := team.folder / "made.parquet")
     made.rename(inbox / os.fsdecode(b"p\xe9.parquet"))
     with pa.output_stream(str(made), compression="zstd") as packed:
-        packed.write(jsonl(rows(test_command_line.BASE, 4)))
+        packed.write(jsonl(rows(greetings.BASE, 4)))
     made.rename(inbox / os.fsdecode(b"z\xe9.jsonl.zst"))
     (inbox / os.fsdecode(b"u\xe9.bin")).write_bytes(bytes(range(256)))
     seen = {one.name: (one.read, one.refused) for one in import_inbox(lake, catalog, inbox).files}
@@ -124,7 +124,7 @@ def test_odd_names_and_markup_in_a_trace_break_no_night(
 ) -> None:
     """The board, a report, the quarantine and an import say them as they are, and obey nothing."""
     board = team.run("nightly", "--inbox", team.inbox)
-    report = ("report", "show", "--app", "hello", "--date", test_command_line.WORSE)
+    report = ("report", "show", "--app", "hello", "--date", greetings.WORSE)
     shown = team.run(*report, "--slices")
     listed = team.run("quarantine", "list")
     (path,) = team.inbox.glob("*/*\udce9.jsonl")

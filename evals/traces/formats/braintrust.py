@@ -199,9 +199,4 @@ def identify(item: Object) -> Object:
     return {"trace_id": item.get("root_span_id"), "ts": created if type(created) is str else None}
 
 
-def unite(spans: list[Span]) -> list[Span]:
-    """Returns the spans: the row whose span is the trace's is the root."""
-    return spans
-
-
-FORM = ItemFormat(NAME, list_items, read_item, identify, unite)
+FORM = ItemFormat(NAME, list_items, read_item, identify)

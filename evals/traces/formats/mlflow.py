@@ -257,9 +257,4 @@ def identify(item: Object) -> Object:
     return {"trace_id": find_value(info, IDS), "ts": start if type(start) is str else None}
 
 
-def unite(spans: list[Span]) -> list[Span]:
-    """Returns the spans: a row has its trace's root."""
-    return spans
-
-
-FORM = ItemFormat(NAME, list_items, read_item, identify, unite)
+FORM = ItemFormat(NAME, list_items, read_item, identify)

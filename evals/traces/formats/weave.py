@@ -229,9 +229,4 @@ def identify(item: Object) -> Object:
     return {"trace_id": item.get("trace_id"), "ts": start if type(start) is str else None}
 
 
-def unite(spans: list[Span]) -> list[Span]:
-    """Returns the spans: a call without a parent is the root."""
-    return spans
-
-
-FORM = ItemFormat(NAME, list_items, read_item, identify, unite)
+FORM = ItemFormat(NAME, list_items, read_item, identify)

@@ -46,8 +46,11 @@ class ItemFormat(NamedTuple):
     """Yields the spans and labels of an item; raises Refused where it is none."""
     identify: Callable[[Object], Object]
     """Returns what identifies a refused item: its `trace_id` and `ts`, where it has them."""
-    unite: Callable[[list[Span]], list[Span]]
-    """Returns the spans of a trace with their root; raises Refused where they are no trace."""
+    unite: Callable[[list[Span]], list[Span]] = list
+    """Returns the spans of a trace with their root; raises Refused where they are no trace.
+
+    By default the spans as they are, one of which is the root.
+    """
 
 
 def read_item_rows(

@@ -13,10 +13,12 @@ import pytest
 from evals import pipeline
 from evals.evaluators.gold import GoldAndLabels, digest_answer
 from evals.labels import label_files, review_queue
-from evals.labels.label_counts import LabelCounts, count_labels, read_stored_labels
 from evals.labels.mapped_labels import map_labels
 from evals.labels.stored_checks import check_stored_labels
+from evals.labels.stored_labels import read_stored_labels
 from evals.records import Label, Trace
+from evals.reports.label_counts import count_labels
+from evals.reports.row_counts import LabelCounts
 from evals.specs import Catalog, Evaluator, load_catalog
 from evals.storage.documents import label_batches
 from evals.storage.label_records import read_gold_values, read_labels, write_labels
@@ -268,7 +270,7 @@ def test_labels_that_arrive_before_their_trace_are_counted_as_waiting(
     lake.write("staged", NIGHT, [TRACE, late])
     lake.write("traces", NIGHT, [TRACE, late])
     assert read_stored_labels(lake).waiting == ()
-    assert count_labels(lake, catalog, "desk", NIGHT) == LabelCounts(1, 1, traces=1)
+    assert count_labels(lake, catalog, "desk", NIGHT) == LabelCounts(labels=1, counted=1, traces=1)
     assert check_stored_labels(lake, catalog, NOW) == []
 
 

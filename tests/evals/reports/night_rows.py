@@ -9,7 +9,7 @@ from typing import Any
 
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.report import Report, build_report
-from evals.reports.row_counts import Accounting
+from evals.reports.row_counts import Accounting, LabelCounts
 from evals.specs import App, Attacks, Dimension, Evaluator, Slice
 
 NO_ROWS = Accounting(read=0, accepted=0, duplicate=0, quarantined=0, reasons=())
@@ -43,7 +43,7 @@ class Night:
     slices: Sequence[Slice] = ()
     coverage: Sequence[Row] = ()
     coverage_before: Sequence[Row] = ()
-    label_uses: Row = field(default_factory=dict)
+    label_counts: LabelCounts = LabelCounts()  # noqa: RUF009  frozen
     accounting: Accounting = NO_ROWS
     examples: Sequence[Row] = ()
     cost: Paid = Paid()  # noqa: RUF009  frozen
@@ -86,9 +86,9 @@ class Night:
         """A table's rows of the nights before."""
         return {"coverage": self.coverage_before}[name]
 
-    def read_label_counts(self) -> Row:
+    def read_label_counts(self) -> LabelCounts:
         """How many labels count."""
-        return self.label_uses
+        return self.label_counts
 
     def list_answering_models(self) -> Sequence[Row]:
         """Which models answered."""

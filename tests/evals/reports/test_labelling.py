@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from evals.reports.decide.labelling import bound_rate, widen_difference
 from evals.reports.pages.night import render_night
+from evals.reports.row_counts import LabelCounts
 from evals.reports.sections import labels
 from evals.statistics import Proportion, compare_rates
 from tests.evals.reports.chat_nights import BASE, TONIGHT, make_dimension, make_rate
@@ -153,10 +154,10 @@ def test_a_report_counts_its_labels_and_those_that_wait() -> None:
     """Body and page have the labels that count, those that do not, and those that wait."""
     counts = {"labels": 9, "counted": 5, "corrected": 1, "outdated": 1, "unmapped": 1}
     counts |= {"unknown_dimension": 1, "traces": 4, "waiting": 3}
-    report = report_of(replace(BASE, label_uses=counts))
+    report = report_of(replace(BASE, label_counts=LabelCounts(**counts)))
     assert report.to_json()["labels"] == counts
     page = render_night(report, history=[])
     assert "5 labels of 4 traces count; 1 were corrected" in page
     assert "3 wait for their trace" in page
     assert "<h2>Labels</h2>" not in render_night(report_of(BASE), history=[])
-    assert report_of(BASE)[labels.SECTION] == labels.Labels()
+    assert report_of(BASE)[labels.SECTION] == LabelCounts()

@@ -71,7 +71,7 @@ def test_ambiguous_json_is_refused(tmp_path: Path, extra: str, code: str) -> Non
     )
     assert [type(item) for item in items] == [Trace, Refusal, Trace]
     assert (items[1].code, items[1].source_line) == (code, 2)
-    assert items[1].raw == build_row("b", extra)[: streams.KEPT]
+    assert items[1].raw == build_row("b", extra)[: streams.MAX_STORED]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_file_of_rubbish_is_refused_once_or_by_line(tmp_path: Path) -> None:
     (whole,) = read_bytes(tmp_path, rubbish, "rubbish.bin")
     assert (whole.code, whole.source_line) == ("unreadable-file", 0)
     assert "jsonl" in whole.reason
-    assert whole.raw == rubbish[: streams.KEPT]
+    assert whole.raw == rubbish[: streams.MAX_STORED]
     lines = read_bytes(tmp_path, rubbish, "rubbish.jsonl")
     assert len(lines) == sum(bool(line.strip()) for line in rubbish.split(b"\n")) > 100
     assert {item.code for item in lines} <= {"not-utf8", "not-json"}
@@ -220,7 +220,7 @@ def test_a_line_of_200_mb_stays_out_of_memory(tmp_path: Path) -> None:
     items, growth = read_in_process(path)
     assert items == [
         ["Trace", "", 0, 1],
-        ["Refusal", "line-too-long", streams.KEPT, 2],
+        ["Refusal", "line-too-long", streams.MAX_STORED, 2],
         ["Trace", "", 0, 3],
     ]
     assert growth < MEMORY_MIB
@@ -237,7 +237,7 @@ def test_a_gzip_bomb_stays_in_memory_bounds(tmp_path: Path) -> None:
     assert path.stat().st_size < 2**21
     items, growth = read_in_process(path)
     assert [kind for kind, *_ in items] == ["Refusal", "Trace"]
-    assert items[0][1:] == ["line-too-long", streams.KEPT, 1]
+    assert items[0][1:] == ["line-too-long", streams.MAX_STORED, 1]
     assert items[1][3] == 200 * 2**20 + 1
     assert growth < MEMORY_MIB
 

@@ -300,6 +300,6 @@ def test_a_csv_bomb_stays_in_memory_bounds(tmp_path: Path, codec: str) -> None:
     items, growth = read_in_process(path)
     assert items[0][0] == "Trace"
     assert {code for _, code, *_ in items[1:]} <= {"bad-csv", "ragged-row", "line-too-long"}
-    assert all(size <= streams.KEPT for *_, size, _ in items)
+    assert all(size <= streams.MAX_STORED for *_, size, _ in items)
     assert len(items) > 1
     assert growth < 4 * MEMORY_MIB
