@@ -222,7 +222,9 @@ def open_provider(
 ) -> BatchProvider | None:
     """Opens the provider of a batch; None where its model is unavailable on this machine."""
     pin = ModelPin.model_validate(job.pin)
-    pin = pin.served_as(catalog.models.get(pin.name))
+    present = catalog.models.get(pin.name)
+    if present and (job.file_id is None or present.server_name == pin.server_name):
+        pin = pin.served_as(present)  # another server does not have what was handed in
     limits = pin.batches
     try:
         client = models.open_client(pin)

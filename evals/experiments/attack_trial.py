@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypedDict
 
-from evals.evaluators import resolution
 from evals.records import digest
 from evals.reports.decide.resistance import Resistance, measure_resistance
 from evals.reports.decide.rows import Canary, read_rows
+from evals.runs import model_servers
 from evals.runs.runner import ScoringRun, ask_wanted, build_canary_rows
 from evals.specs import Catalog, Evaluator
 from evals.storage.lake import Lake
@@ -94,10 +94,10 @@ class Trial:
         }
 
 
-def find_uses(catalog: Catalog, judge: str, app: str | None) -> list[Evaluator]:
+def find_uses(lake: Lake, catalog: Catalog, judge: str, app: str | None) -> list[Evaluator]:
     """Finds the evaluators that use a judge, one per application."""
     apps = [app] if app else sorted(catalog.apps)
-    evaluators = (e for name in apps for e in resolution.resolve_app(catalog, name))
+    evaluators = (e for name in apps for e in model_servers.resolve_app(lake, catalog, name))
     return [e for e in evaluators if e.asks_model and e.name == judge]
 
 

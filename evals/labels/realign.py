@@ -131,14 +131,15 @@ def collect_judged_pairs(
 
 def read_current_scores(lake: Lake, catalog: Catalog, night: date) -> list[Score]:
     """Reads a night's scores of judges whose answer version is current."""
-    from evals.evaluators import resolution
+    from evals.runs.model_servers import ModelServers
 
     locked = night_state.read_state(lake, night).evaluators
+    servers = ModelServers(lake, catalog)
     current = {
         (e.name, app): e.answer_version
         for app in locked
         if app not in catalog.broken
-        for e in resolution.resolve_app(catalog, app)
+        for e in servers.resolve_app(app)
         if e.answer_version
     }
     rows = (

@@ -45,10 +45,12 @@ def load_locked_evaluators(
 
     A model has the catalog's present address, as long as it is the same model.
     """
+    from evals.runs.model_servers import locate_model
+
     state = night_state.read_state(lake, night)
     samples = state.samples.get(app, {})
     return tuple(
-        locate_model(read_evaluator(lake, name, app, version), catalog).with_sampling(
+        locate_model(lake, catalog, read_evaluator(lake, name, app, version)).with_sampling(
             samples.get(name)
         )
         for name, version in sorted(state.evaluators[app].items())
@@ -64,9 +66,9 @@ def move_lock(
     """
     if app in catalog.broken:
         return ()
-    from evals.evaluators import resolution
+    from evals.runs import model_servers
 
-    current = {e.name: e for e in resolution.resolve_app(catalog, app)}
+    current = {e.name: e for e in model_servers.resolve_app(lake, catalog, app)}
     with lake.lock("night-lock", night.isoformat()):
         state = night_state.read_state(lake, night)
         versions, samples = dict(state.evaluators.get(app, {})), dict(state.samples.get(app, {}))
@@ -88,20 +90,13 @@ def move_lock(
     return load_locked_evaluators(lake, catalog, night, app)
 
 
-def locate_model(evaluator: Evaluator, catalog: Catalog) -> Evaluator:
-    """Returns the evaluator with the present address of its model."""
-    pin = evaluator.pin
-    if pin is None:
-        return evaluator
-    return evaluator.model_copy(update={"pin": pin.served_as(catalog.models.get(pin.name))})
-
-
 def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
     """Returns a digest of everything a night's reports depend on.
 
     Its traces, labels, locked versions, the models available here, and the batches that ended.
     """
     from evals.models import why_unavailable
+    from evals.runs.model_servers import locate_model
 
     state = night_state.read_state(lake, night)
     versions = state.evaluators
@@ -109,7 +104,7 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
         (name, why_unavailable(pin))
         for app, locked in sorted(versions.items())
         for name, version in sorted(locked.items())
-        if (pin := locate_model(read_evaluator(lake, name, app, version), catalog).pin)
+        if (pin := locate_model(lake, catalog, read_evaluator(lake, name, app, version)).pin)
     ]
     staged = night_state.list_staged_inputs(lake, night)
     batches = read_label_batches(lake)

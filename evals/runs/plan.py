@@ -20,10 +20,10 @@ from evals.calls.day_budget import open_budget
 from evals.calls.requests import CallsResult
 from evals.calls.routing import find_batch_limits
 from evals.calls.stop import Stop
-from evals.evaluators import resolution
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Failure, Skip
 from evals.runs import night_locks
+from evals.runs.model_servers import ModelServers
 from evals.runs.runner import ScoringRun, ask_wanted, can_ask
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger, night_state
@@ -83,8 +83,14 @@ class PlanScope:
     moved: bool = True
     """Whether nights move to the catalog's versions, as a backfill does, or keep their own."""
 
-    def list_evaluators(self) -> Iterator[tuple[NightTraces, Evaluator, str | None]]:
-        """Lists the evaluators of each night, with the version the night is locked to."""
+    def list_evaluators(
+        self, *, save: bool = False
+    ) -> Iterator[tuple[NightTraces, Evaluator, str | None]]:
+        """Lists the evaluators of each night, with the version the night is locked to.
+
+        `save`: whether their models are asked, so that their servers' claims are stored.
+        """
+        servers = ModelServers(self.lake, self.catalog)
         for night in self.nights:
             work = NightTraces(self.lake, night)
             locks = night_state.read_state(self.lake, night).evaluators
@@ -95,7 +101,9 @@ class PlanScope:
                     if keeps_lock
                     else ()
                 )
-                for evaluator in current or resolution.resolve_app(self.catalog, app):
+                for evaluator in current or servers.resolve_app(app):
+                    if save:
+                        servers.save()
                     if self.names is None or evaluator.name in self.names:
                         yield work, evaluator, locks.get(app, {}).get(evaluator.name)
 
@@ -185,7 +193,7 @@ def probe_judges(
         ledger.open_journal(lake, run_id) as journal,
     ):
         run = ScoringRun(lake, scope.references, journal, ask, budget, progress=progress)
-        for night, evaluator, _ in scope.list_evaluators():
+        for night, evaluator, _ in scope.list_evaluators(save=True):
             version = evaluator.answer_version or ""
             missing = count - count_known_answers(lake, evaluator) - calls_by_version[version]
             if missing > 0:

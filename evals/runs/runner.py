@@ -22,6 +22,7 @@ from evals.evaluators.protocol import NO_ANSWER, Evaluate, Finding, Result
 from evals.models import why_unavailable
 from evals.records import Failure, Score, Skip, Trace
 from evals.runs import noise
+from evals.runs.model_servers import record_answers
 from evals.runs.score_files import ScoreCounts, build_score, write_scores
 from evals.specs import Evaluator
 from evals.storage import ledger
@@ -214,6 +215,8 @@ def judge_night(lake: Lake, work: Worklist, call_result: CallsResult) -> ScoreCo
             traces_by_key.setdefault(sampled.key, []).append(trace_id)
     pending = sum(len(traces_by_key.pop(key, ())) for key in call_result.awaited)
     with ledger.open_index(lake, work.evaluator.answer_version or "", traces_by_key) as paid:
+        if any(entry.code is None for entry in paid.entries.values()):
+            record_answers(lake, work.evaluator)
         missing = sum(len(ids) for key, ids in traces_by_key.items() if key not in paid.entries)
         answered = len(work.sample) - missing if isinstance(call_result.rest, Skip) else 0
         reached = answered / len(work.sample) if answered else 1.0

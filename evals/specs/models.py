@@ -75,6 +75,12 @@ class ModelPin(Spec):
         default=None, description="an OpenAI-compatible server; null: OpenAI"
     )
     azure: Azure | None = Field(default=None, description="a deployment on Azure")
+    server: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a name for the server, or its earlier address: answers of pins with one "
+        "server count for each other wherever it is reached; null: its address",
+    )
     api_key_env: str | None = Field(
         default=None,
         description="the variable that contains the key; null: OPENAI_API_KEY, "
@@ -126,6 +132,12 @@ class ModelPin(Spec):
         default=Ceiling(), description="the part of its account's limits that may be used"
     )
 
+    @field_validator("server")
+    @classmethod
+    def check_server_name(cls, name: str | None) -> str | None:
+        """Refuses an address that contains a secret."""
+        return check_plain_address(name) if name and "://" in name else name
+
     @field_validator("base_url")
     @classmethod
     def check_address(cls, url: str | None) -> str | None:
@@ -147,6 +159,17 @@ class ModelPin(Spec):
         if self.api_key_env or self.base_url or self.provider == "embedded":
             return self.api_key_env
         return "AZURE_OPENAI_API_KEY" if self.azure else "OPENAI_API_KEY"
+
+    @property
+    def server_name(self) -> str:
+        """Which server's answers are this model's; empty where a digest names the weights."""
+        if self.provider == "embedded" or self.sha256 or self.revision:
+            return ""
+        if self.server:
+            return shorten_address(self.server)
+        if self.azure:
+            return f"{shorten_address(self.azure.endpoint)} {self.azure.deployment}"
+        return shorten_address(self.base_url or OPENAI_ADDRESS)
 
     @property
     def batches(self) -> BatchLimits | None:
@@ -176,6 +199,23 @@ IDENTITY = ("provider", "model", "sha256", "revision", "package", "api")
 
 ANSWER_KEYS = ("structured", "reasoning", "reasoning_effort")
 """What else a version depends on. The other keys are its address and its price."""
+
+
+OPENAI_ADDRESS = "https://api.openai.com/v1"
+
+
+def shorten_address(address: str) -> str:
+    """Returns an address without what does not tell two servers apart; a plain name as it is.
+
+    These are the scheme with its own port, letter case of the host, `/v1` and a slash at the end.
+    """
+    if "://" not in address:
+        return address
+    parts = urlsplit(address)
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    port = "" if parts.port in (None, usual) else f":{parts.port}"
+    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    return f"{parts.hostname}{port}{path}"
 
 
 def check_plain_address(url: str) -> str:

@@ -61,7 +61,7 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
     from orchestration.runtime.progress import Progress
 
     lake, cat = open_existing(settings), settings.load_catalog()
-    uses, nights = attack_trial.find_uses(cat, name, app), lake.list_nights("traces")
+    uses, nights = attack_trial.find_uses(lake, cat, name, app), lake.list_nights("traces")
     if not uses:
         fail(
             USAGE, f"no application uses a judge {name!r}; judges: {', '.join(sorted(cat.judges))}"
