@@ -129,6 +129,7 @@ def mark_reported(
         waiting=tuple(sorted(waiting)),
         seen=seen,
         open=has_retryable_errors(lake, night, waiting),
+        failed=night_locks.find_failed_judges(lake, catalog, night),
         on_time=state.on_time or tuple(night_state.list_staged_sources(lake, night)),
     )
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 from evals.records import digest
@@ -16,6 +17,7 @@ from evals.storage.documents.batch_jobs import list_job_tags, read_job
 from evals.storage.documents.evaluator_specs import read_evaluator, write_evaluator
 from evals.storage.documents.label_batches import read_label_batches
 from evals.storage.lake import Lake
+from evals.storage.parquet_files import stream_rows
 
 
 class PendingNight(NamedTuple):
@@ -180,4 +182,42 @@ def explain_pending(lake: Lake, catalog: Catalog, night: date) -> str | None:
         return "traces, labels, evaluators or models changed"
     if state.awaits and not any(batch.is_out for batch in list_night_batches(lake, night)):
         return "its batches came back"
+    if changed := list_changed_pins(lake, catalog, night):
+        return f"calls of {', '.join(changed)} failed, and its pin was changed since"
     return "some calls failed and may pass now" if state.open else None
+
+
+def list_changed_pins(lake: Lake, catalog: Catalog, night: date) -> list[str]:
+    """Lists a night's judges with errors whose pin has changed since they were asked."""
+    before = night_state.read_state(lake, night).failed
+    if not before:
+        return []
+    now = {name: e.route for name, e in list_judges(lake, catalog, night)}
+    changed = (name for name, route in before.items() if now.get(name, route) != route)
+    return sorted({name.partition(" ")[2] for name in changed})
+
+
+def find_failed_judges(lake: Lake, catalog: Catalog, night: date) -> dict[str, str]:
+    """Finds the judges with errors in a night's scores; returns `NightState.failed`."""
+    from evals.worklist.worklist import find_score_file
+
+    return {
+        name: evaluator.route
+        for name, evaluator in list_judges(lake, catalog, night)
+        if has_errors(find_score_file(lake, night, evaluator))
+    }
+
+
+def list_judges(lake: Lake, catalog: Catalog, night: date) -> Iterator[tuple[str, Evaluator]]:
+    """Lists a night's locked judges, each as `APP NAME`."""
+    for app in night_state.read_state(lake, night).evaluators:
+        if app not in catalog.broken:
+            for evaluator in load_locked_evaluators(lake, catalog, night, app):
+                if evaluator.asks_model:
+                    yield f"{app} {evaluator.name}", evaluator
+
+
+def has_errors(path: Path) -> bool:
+    """Whether a file of scores has errors."""
+    batches = stream_rows(path, ("status",), ("status", ("error",))) if path.exists() else ()
+    return any(batches)

@@ -10,7 +10,7 @@ import functools
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
@@ -67,6 +67,8 @@ class PlannedNight:
     """US dollars by the other route; None where there is none, or no price is known."""
     awaited: int
     """Answers expected from a batch: neither asked again nor counted in `calls`."""
+    failed_before: dict[str, int] = field(default_factory=dict[str, int])
+    """How many of `calls` an earlier run made in vain, by error code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,13 @@ def plan_night(
         via=route_cost.via,
         usd_other=route_cost.other,
         awaited=awaited,
+        failed_before=count_failed(fresh) if cost.calls else {},
     )
+
+
+def count_failed(wanted: Sequence[WantedAnswer]) -> dict[str, int]:
+    """Counts the questions that failed before by error code; `unreadable`: without a verdict."""
+    return dict(Counter(want.code or "unreadable" for want in wanted if want.attempts))
 
 
 def probe_judges(

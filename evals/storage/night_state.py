@@ -66,6 +66,8 @@ class NightState:
     """The time, in ISO form, from which each application's report is final."""
     waiting: tuple[str, ...] = ()
     """Applications that have rows in it and wait until their catalog files are repaired."""
+    failed: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Judges with errors, as `APP NAME`, and the settings they were asked with: `Answer.route`."""
 
 
 class NightChanges(TypedDict, total=False):
@@ -85,6 +87,7 @@ class NightChanges(TypedDict, total=False):
     on_time: tuple[str, ...] | None
     provisional: Mapping[str, str]
     waiting: tuple[str, ...]
+    failed: Mapping[str, str]
 
 
 STORED_NAMES = {name: "door" if name == "staged" else name for name in NightState.__annotations__}

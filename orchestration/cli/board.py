@@ -3,6 +3,7 @@
 Draws figures of reports and computes none.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -319,6 +320,12 @@ def describe_total(rows: Sequence[PlannedNight], left: dict[str, BudgetLeft]) ->
     basis = f", estimated from {' and '.join(bases)}" if bases else ""
     calls = sum(row.calls for row in calling)
     yield f"{calls} model calls in all, US$ {describe_cost(rows)}{basis}"
+    failed = Counter[str]()
+    for row in calling:
+        failed.update(row.failed_before)
+    if failed:
+        codes = ", ".join(f"{n} {code}" for code, n in sorted(failed.items()))
+        yield f"{failed.total()} of these calls failed before and are repeated: {codes}"
     guessed = [row for row in calling if row.usd is not None and row.margin is None]
     if guessed:
         names = ", ".join(sorted({row.evaluator for row in guessed}))

@@ -16,11 +16,13 @@ from evals.reports.missing_nights import (
     group_outages,
     list_reported_nights,
 )
+from evals.runs.night_locks import explain_pending
 from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
 from evals.storage.documents.failed_sources import read_failed_sources
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.model_lists import ModelList
 from evals.storage.lake import Lake
+from evals.storage.night_state import list_stored_nights, read_state
 from evals.validation.catalog_checks import check_catalog
 from evals.validation.row_summary import (
     count_apps,
@@ -68,6 +70,7 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
         *check_pins(catalog, models.read_model_lists(lake), today),
         *check_sources(lake, catalog),
         *check_nights(lake, catalog),
+        *check_failed_calls(lake, catalog),
         *(Finding(*finding) for finding in check_stored_labels(lake, catalog, datetime.now(UTC))),
         *check_rows(lake, catalog),
     ]
@@ -134,6 +137,24 @@ def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:
     """Each outage of an application: nights that were due and have no report."""
     missing = find_missing_nights(lake, catalog, datetime.now(UTC))
     return [Finding("warn", f"nights of {m.app}", m.describe()) for m in group_outages(missing)]
+
+
+def check_failed_calls(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
+    """Checks for nights whose judges have errors, and says what the next run does about each."""
+    nights_by_reason: dict[tuple[str, str], list[date]] = {}
+    for night in list_stored_nights(lake):
+        state = read_state(lake, night)
+        for failed in state.failed:
+            reason = explain_pending(lake, catalog, night) or FINAL_ERRORS
+            judge = failed.partition(" ")[2]
+            nights_by_reason.setdefault((judge, reason), []).append(night)
+    for (judge, reason), nights in nights_by_reason.items():
+        count = "1 night" if len(nights) == 1 else f"{len(nights)} nights"
+        words = f"errors in {count}, last {nights[-1]}: {reason}"
+        yield Finding("warn", f"calls of {judge}", words)
+
+
+FINAL_ERRORS = "they are asked again once the pin or the judge's `version` changes"
 
 
 def describe_evaluators(plugin: registry.Plugin) -> str:

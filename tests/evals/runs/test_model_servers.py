@@ -12,8 +12,10 @@ import pytest
 
 from evals import pipeline
 from evals.evaluators.gold import GoldAndLabels
-from evals.runs.plan import PlanScope, plan_nights
+from evals.runs import night_locks
+from evals.runs.plan import PlannedNight, PlanScope, plan_nights
 from evals.specs import Catalog, ModelPin, load_catalog
+from evals.storage import night_state
 from evals.storage.documents import server_claims
 from evals.storage.lake import Lake
 from tests.catalog_files import write_catalog
@@ -83,13 +85,16 @@ class Home:
 
     def plan_calls(self, catalog: Catalog) -> dict[str, int]:
         """Plans what moving both nights to a catalog costs; returns each judge's calls."""
-        references = GoldAndLabels.of(catalog.root, [])
-        rows = plan_nights(PlanScope(self.lake, catalog, references, [FIRST, SECOND]))
         calls = dict.fromkeys(catalog.judges, 0)
-        for row in rows:
+        for row in self.plan(catalog, FIRST, SECOND):
             if row.evaluator in calls:
                 calls[row.evaluator] += row.calls
         return calls
+
+    def plan(self, catalog: Catalog, *nights: date) -> list[PlannedNight]:
+        """Plans what moving nights to a catalog costs."""
+        references = GoldAndLabels.of(catalog.root, [])
+        return plan_nights(PlanScope(self.lake, catalog, references, nights))
 
 
 @pytest.fixture
@@ -197,3 +202,33 @@ def test_servers_are_told_apart_by_host_port_and_path(
     """Spelling makes no other server; a name or a digest of the weights stands for the address."""
     names = {ModelPin(name="m", model="m", **keys).server_name for keys in (one, other)}
     assert (len(names) == 1) is is_same
+
+
+def test_a_night_with_errors_is_due_once_its_pin_was_changed(
+    home: Home, servers: dict[str, Server]
+) -> None:
+    """Its state has the settings its calls failed with; a night without errors is not due."""
+    wrong = home.load_catalog(a={"base_url": servers["wrong"].url})
+    home.score(wrong, FIRST)
+    mark_reported(home, wrong)
+    assert night_locks.explain_pending(home.lake, wrong, FIRST) is None
+    right = home.load_catalog(a={"base_url": servers["pass"].url})
+    assert night_locks.explain_pending(home.lake, right, FIRST) == (
+        "calls of a failed, and its pin was changed since"
+    )
+    (row,) = (row for row in home.plan(right, FIRST) if row.evaluator == "a")
+    assert (row.calls, row.failed_before) == (COUNT, {"no-such-endpoint": COUNT})
+    home.score(right, FIRST)
+    mark_reported(home, right)
+    moved = home.load_catalog(a={"base_url": servers["pass"].url, "timeout_s": 61})
+    assert night_locks.explain_pending(home.lake, moved, FIRST) is None
+
+
+def mark_reported(home: Home, catalog: Catalog) -> None:
+    """Marks the first night as reported, with no error that may pass by itself."""
+    night_state.update_state(
+        home.lake,
+        FIRST,
+        seen=night_locks.digest_inputs(home.lake, catalog, FIRST),
+        failed=night_locks.find_failed_judges(home.lake, catalog, FIRST),
+    )
