@@ -20,6 +20,10 @@ from tests.system.teams import ROOT, Team
 QUESTIONS = 20
 CALLS = 2 * QUESTIONS
 """Two judges answer each question."""
+SOON_S = 25.0
+"""Less than the half minute that a provider asks to wait."""
+LONG_S = 120.0
+"""For an end whose exit code shows how it came about."""
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def wait_for_calls(judge: Judge, process: subprocess.Popen[str], count: int) -> 
 def stop_command(process: subprocess.Popen[str], number: signal.Signals) -> str:
     """Signals a command, which has to end within seconds; returns what it wrote to stderr."""
     process.send_signal(number)
-    out, errors = process.communicate(timeout=15)
+    out, errors = process.communicate(timeout=SOON_S)
     assert process.returncode == 128 + number, f"exit {process.returncode}\n{out}\n{errors}"
     assert out == ""
     return errors
@@ -118,7 +122,7 @@ def test_a_stage_without_calls_ends_on_a_signal_to_the_whole_group(
     while not list(team.home.glob("runs/*/*")) and time.monotonic() < until:
         time.sleep(0.02)
     os.killpg(process.pid, number)
-    out, errors = process.communicate(timeout=15)
+    out, errors = process.communicate(timeout=LONG_S)
     assert (process.returncode, out) == (128 + number, ""), errors
     assert "Traceback" not in errors
     assert "interrupted; run the same command again" in errors
@@ -136,7 +140,7 @@ def test_a_second_signal_ends_a_run_at_once(team: Team, judge: Judge) -> None:
     time.sleep(1.0)
     assert process.poll() is None, "calls under way have a grace"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=2)
+    process.communicate(timeout=LONG_S)
     assert process.returncode == -signal.SIGINT
 
 
@@ -161,7 +165,7 @@ def test_a_run_of_dagster_ends_as_failed_on_a_signal(team: Team, judge: Judge) -
     )  # fmt: skip
     wait_for_calls(judge, process, before + 8)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=LONG_S)
     assert process.returncode not in (0, None)
     assert judge.count_calls() - before <= 8 + 2 * CONCURRENCY
     assert "RUN_FAILURE" in errors
