@@ -220,7 +220,7 @@ class FileStaging:
             if clean.size:
                 self.nights.add(build_columns_table(clean))
                 self.apps.update(clean.cells["app"])
-                self.outputs += sum(map(bool, clean.cells["output"]))
+                self.outputs += sum(map(bool, clean.cells.get("output", ())))
             for trace in apart:
                 self.add_row(trace)
         elif isinstance(output, Label):
