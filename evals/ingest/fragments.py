@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from evals.privacy.row_filter import REDACTED
 from evals.records import AnswerStatus, Json, Trace, encode_canonical
-from evals.traces.files.strict_json import to_canonical_text
+from evals.traces.files.strict_json import parse_inner, to_canonical_text
 from evals.traces.messages.payloads import extract_words, parse_quoted
 from evals.traces.rows.statuses import derive_status
 from evals.traces.spans.assembly import ROOT_STATE
@@ -248,7 +248,7 @@ def is_lent(part: Trace, name: str, role: str) -> bool:
     """Whether a fragment's input or output is only that of a tool or similar step."""
     text = getattr(part, name)
     steps = [step for step in select_objects(part.steps) if step.get("kind") in LENDING_KINDS]
-    parsed = parse_quoted(text)  # steps have parsed JSON, texts have it as written
+    parsed = parse_quoted(text, parse_inner)  # steps have parsed JSON, texts have it as written
     forms = (text, parsed if type(parsed) is str else to_canonical_text(parsed))
     return bool(text) and any(extract_words(step.get(name), role) in forms for step in steps)
 

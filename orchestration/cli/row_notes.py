@@ -75,7 +75,7 @@ def describe_unread(unread: UnreadRows) -> str:
     """Describes a field that could not be read in some rows."""
     return (
         f"{unread.file}: `{unread.field}` could not be read in {count_rows(unread.rows)} and is "
-        f"null there, first in row {unread.line}: {unread.example!r}"
+        f"null or replaced there, first in row {unread.line}: {unread.example!r}"
     )
 
 

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 
 from evals.records import Json, NonAnswer, encode_canonical
 from evals.traces.files.documents import list_key_paths
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Refused, parse_inner
+from evals.traces.files.strict_json import Refused
 from evals.traces.formats.call_logs import (
     EMPTY,
     WITHOUT_TEXT,
@@ -33,6 +34,7 @@ from evals.traces.messages.bodies import find_other_kind, is_model_call
 from evals.traces.messages.parts import Object
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
+from evals.traces.rows.product_rows import parse_product_row
 from evals.traces.spans.spans import Span, SpanStore
 
 NAME = "azure"
@@ -88,7 +90,7 @@ def store_row(line: Line, store: SpanStore, reading: Reading) -> Iterator[Import
     """
     entries: list[Json] = []
     try:
-        entries = list_entries(canonical.parse_row(line))
+        entries = list_entries(parse_product_row(line, reading))
     except Refused as problem:
         yield canonical.make_refusal(problem, line.raw, line.number, reading)
     for entry in entries:
@@ -163,7 +165,7 @@ def convert_call(entries: list[Object]) -> Object | str:
     request = read_messages(llm, "requestmessages") or calls.decode_body(
         find_first(merged, "backendrequestbody", "requestbody")
     )
-    response = read_messages(llm, "responsemessages") or calls.decode_body(
+    response = read_messages(llm, "responsemessages") or calls.decode_response(
         find_first(merged, "backendresponsebody", "responsebody")
     )
     deployment = find_deployment(merged)
@@ -244,10 +246,10 @@ def read_messages(entries: list[Object], column: str) -> Object:
     """
     pieces = [piece for entry in entries if (piece := entry.get(column)) not in EMPTY]
     texts = [piece for piece in pieces if type(piece) is str]
-    whole = parse_inner("".join(texts)) if len(texts) == len(pieces) > 1 else None
+    whole = parse_wrapper("".join(texts)) if len(texts) == len(pieces) > 1 else None
     messages: list[Json] = whole if type(whole) is list else []
     for piece in () if messages else pieces:
-        listed = parse_inner(piece) if type(piece) is str else piece
+        listed = parse_wrapper(piece) if type(piece) is str else piece
         for n, message in enumerate(listed if type(listed) is list else [listed]):
             add_message(messages, message, goes_on=n == 0)
     if not messages:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from evals.records import Json, NonAnswer, digest
 from evals.traces.files.documents import list_key_paths, read_documents
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.files.streams import BROKEN, Line, open_unpacked
-from evals.traces.files.strict_json import Refused, parse_inner
+from evals.traces.files.strict_json import Refused
 from evals.traces.formats.call_logs import (
     WITHOUT_TEXT,
     CallLog,
@@ -93,7 +94,7 @@ def convert_entry(entry: Object, reading: Reading) -> Entry | str:
         )
     given, got = get_object(entry, "input"), get_object(entry, "output")
     model, operation = shorten_model(entry.get("modelId")), entry.get("operation")
-    got_inline = calls.decode_body(got.get("outputBodyJson"))
+    got_inline = calls.decode_response(got.get("outputBodyJson"))
     if kind := find_other_kind(got_inline, model, operation):
         return kind
     request = find_body(given, "input", reading)
@@ -191,7 +192,8 @@ def read_body(path: Path) -> Object:
     try:
         with open_unpacked(path) as stream:
             items = [
-                parse_inner(line.raw.decode("utf-8", "replace")) for line in read_documents(stream)
+                parse_wrapper(line.raw.decode("utf-8", "replace"))
+                for line in read_documents(stream)
             ]
     except BROKEN:
         return {}

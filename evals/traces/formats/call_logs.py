@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from evals.records import Json, Label, NonAnswer, digest, encode_canonical
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Refused, parse_inner
+from evals.traces.files.strict_json import Refused
 from evals.traces.messages.parts import Object
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.fields import APP
+from evals.traces.rows.product_rows import parse_product_row
 
 EMPTY: tuple[Json, ...] = (None, "", [], {})
 WITHOUT_TEXT = "entry without text"
@@ -64,7 +66,7 @@ class CallLog:
     def read_row(self, line: Line, reading: Reading) -> Iterator[ImporterOutput]:
         """Yields what the entries of one row of the file become."""
         try:
-            parsed = canonical.parse_row(line)
+            parsed = parse_product_row(line, reading)
             entries = self.list_entries(parsed)
         except Refused as problem:
             yield canonical.make_refusal(problem, line.raw, line.number, reading)
@@ -79,7 +81,7 @@ class CallLog:
         """Yields the trace of one entry, its refusal, or what it is instead."""
         row: Object | None = None
         try:
-            entry = parse_inner(entry) if type(entry) is str else entry
+            entry = parse_wrapper(entry) if type(entry) is str else entry
             if type(entry) is not dict:
                 raise Refused(
                     "bad-entry", f"An entry of the log is no object; expected one of {self.name}."
@@ -120,7 +122,7 @@ def get_object(value: Object, *keys: str) -> Object:
     """Returns the first object under some keys, also if it is JSON in a text; else an empty one."""
     for key in keys:
         inner = value.get(key)
-        inner = parse_inner(inner) if type(inner) is str else inner
+        inner = parse_wrapper(inner) if type(inner) is str else inner
         if type(inner) is dict and inner:
             return inner
     return {}

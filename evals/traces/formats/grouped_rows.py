@@ -20,12 +20,14 @@ from evals.traces.rows.fields import to_trace_id
 from evals.traces.rows.mapping import ABSENT, Absent, LeftOut, Plan, RenamedRow, find_value
 from evals.traces.rows.notes import UNREAD
 from evals.traces.rows.timestamps import read_timestamp
-from evals.traces.spans import assembly
+from evals.traces.spans.assembly import build_row
 from evals.traces.spans.facts import SpanFacts
 from evals.traces.spans.observations import describe_call, describe_sides, to_text
 from evals.traces.spans.span_rows import format_spans
 from evals.traces.spans.spans import Span, SpanStore
 from evals.traces.spans.steps import EPOCH, join_answer
+from evals.traces.spans.trace_spans import TraceSpans, read_trace
+from evals.traces.spans.trace_texts import extract_side
 
 NAME = "grouped"
 FIELDS = "andon.fields"
@@ -182,8 +184,8 @@ def build_trace(spans: list[Span], reading: Reading) -> ImporterOutput:
     own, spans = take_fields(spans)
     row: dict[str, Json] = {"trace_id": spans[0].trace_id, "app": own.get("app")}
     try:
-        trace = assembly.read_trace(spans)
-        row = {**assembly.build_row(trace), **choose_texts(trace)}
+        trace = read_trace(spans)
+        row = {**build_row(trace), **choose_texts(trace)}
         metadata = {**as_object(own.pop("metadata", None)), **as_object(row.get("metadata"))}
         row |= {**own, "metadata": metadata}
         return canonical.build_trace(row, reading_of_spans(reading), NAME, line)
@@ -212,7 +214,7 @@ def as_object(value: Json) -> dict[str, Json]:
     return value if type(value) is dict else {}
 
 
-def choose_texts(trace: assembly.TraceSpans) -> dict[str, Json]:
+def choose_texts(trace: TraceSpans) -> dict[str, Json]:
     """Chooses input and output of rows that name no parents: the first and the last there is."""
     if any(not span.parent_id or span.parent_id != span.trace_id for span in trace.spans):
         return {}
@@ -226,7 +228,7 @@ def read_side(facts: SpanFacts, side: str) -> str:
     """Returns what a row was asked, or what it gave."""
     role = "user" if side == "input" else "assistant"
     asked = payloads.find_last_content(facts.input_messages, "user") if side == "input" else ""
-    return asked or assembly.extract_side(facts, side, role, "")
+    return asked or extract_side(facts, side, role, "")
 
 
 def reading_of_spans(reading: Reading) -> Reading:

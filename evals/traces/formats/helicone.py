@@ -5,12 +5,13 @@ Scores become labels, a user's rating becomes feedback and a label.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from evals.records import Json, Label
 from evals.traces.files.documents import list_key_paths
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Refused, parse_inner
+from evals.traces.files.strict_json import Refused
 from evals.traces.formats.call_logs import (
     EMPTY,
     WITHOUT_TEXT,
@@ -89,6 +90,7 @@ def convert_request(row: Object, reading: Reading) -> Entry | str:
     schema = get_object(row, "llmSchema")
     request = find_body(row, "request_body") or get_object(schema, "request")
     response = find_body(row, "response_body") or get_object(schema, "response")
+    response = response or find_body(row, "response_body", calls.decode_response)
     model = find_first(row, "request_model", "model") or request.get("model")
     if kind := find_other_kind(response, row.get("request_path"), model):
         return kind
@@ -107,11 +109,13 @@ def convert_request(row: Object, reading: Reading) -> Entry | str:
     )
 
 
-def find_body(row: Object, key: str) -> Object:
+def find_body(
+    row: Object, key: str, decode: Callable[[Json], Object] = calls.decode_body
+) -> Object:
     """Returns a body; empty where Helicone kept only a note that it left it out."""
-    body = calls.decode_body(row.get(key))
+    body = decode(row.get(key))
     streamed = body.get("streamed_data")
-    body = calls.decode_body(streamed) if streamed else body
+    body = decode(streamed) if streamed else body
     return {} if body.keys() <= {"helicone_message", "heliconeMessage"} else body
 
 
@@ -199,7 +203,7 @@ def read_scores(row: Object, trace_id: str) -> Iterator[Label]:
 def read_ratings(row: Object) -> list[Json]:
     """Reads the rating that a user gave: one or none."""
     rating = row.get("feedback_rating")
-    rating = parse_inner(rating) if type(rating) is str else rating
+    rating = parse_wrapper(rating) if type(rating) is str else rating
     rating = {"true": True, "false": False}.get(rating.lower()) if type(rating) is str else rating
     return [rating] if type(rating) is bool else []
 

@@ -16,11 +16,12 @@ import orjson
 from evals.records import Json
 from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import OPENS, Refused
+from evals.traces.files.strict_json import OPENS, Refused, parse_inner
 from evals.traces.formats.langfuse_metadata import split_metadata
 from evals.traces.formats.langfuse_scores import build_label, read_feedback, read_score
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
+from evals.traces.rows.product_rows import parse_product_row
 from evals.traces.rows.shards import Share
 from evals.traces.spans.item_rows import build_trace
 from evals.traces.spans.observations import (
@@ -31,7 +32,6 @@ from evals.traces.spans.observations import (
     list_objects,
     parse_cached,
     parse_object,
-    parse_text,
     place_release,
     to_nanoseconds,
     to_text,
@@ -102,7 +102,7 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
         for line in rows:
             raw = line.raw
             try:
-                items = list_items(canonical.parse_row(line))
+                items = list_items(parse_product_row(line, reading))
             except Refused as problem:
                 if reading.share.reports_row(line.number):
                     yield canonical.make_refusal(problem, raw, line.number, reading)
@@ -242,8 +242,7 @@ def build_span(row: Object, line: int) -> Span:
     attributes = {f"langfuse.metadata.{key}": value for key, value in parts.custom.items()}
     attributes.update(parts.attributes)
     attributes.update(name_attributes(row))
-    request = parse_text(unquote(row.get("input")))
-    response = parse_text(unquote(row.get("output")))
+    request, response = (parse_side(unquote(row.get(side))) for side in ("input", "output"))
     is_bare = row.get("type") in BARE  # may be the application's own texts, which stay unchanged
     is_call = row.get("type") == "GENERATION"
     chat = describe_call(request, response) if is_call else {}
@@ -282,6 +281,11 @@ def build_span(row: Object, line: int) -> Span:
         parts.scope,
         line,
     )
+
+
+def parse_side(value: Json) -> Json:
+    """Parses an input or an output; text with a flaw stays text, which `describe_call` reads."""
+    return parse_inner(value) if type(value) is str else value
 
 
 def name_attributes(row: Object, of_trace: bool = False) -> Object:

@@ -15,6 +15,7 @@ from evals.traces.files.strict_json import Refused
 from evals.traces.messages import exchanges, plain_text
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
+from evals.traces.rows.product_rows import parse_product_row
 from evals.traces.spans.assembly import ROOT_STATE
 from evals.traces.spans.item_rows import build_trace
 from evals.traces.spans.observations import (
@@ -73,7 +74,7 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
         for line in rows:
             row = None
             try:
-                row = canonical.parse_row(line)
+                row = parse_product_row(line, reading)
                 yield from gather_row(row, line, store, projects, halves)
             except Refused as problem:
                 partial = find_trace_id(row) if row else None

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 
 from evals.records import Json
 from evals.traces.files.documents import list_key_paths
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Refused, parse_inner
+from evals.traces.files.strict_json import Refused
 from evals.traces.formats.call_logs import (
     EMPTY,
     WITHOUT_TEXT,
@@ -125,7 +126,7 @@ def describe(row: Object, fields: Object) -> Object:
 
 def read_list(value: Json) -> list[Json]:
     """Reads a list, also one in a text."""
-    value = parse_inner(value) if type(value) is str else value
+    value = parse_wrapper(value) if type(value) is str else value
     return [str(item) for item in value] if type(value) is list else []
 
 
@@ -133,7 +134,7 @@ def read_request(row: Object) -> Object:
     """Reads what a call sent: its messages, or the body that the proxy received."""
     parameters = get_object(row, "model_parameters")
     messages = row.get("messages")
-    messages = parse_inner(messages) if type(messages) is str else messages
+    messages = parse_wrapper(messages) if type(messages) is str else messages
     if messages in EMPTY or messages == REDACTED:
         received = get_object(row, "proxy_server_request")
         return {**parameters, **(get_object(received, "body") or received)}
@@ -156,7 +157,7 @@ def is_redacted(messages: list[Json]) -> bool:
 
 def read_response(value: Json) -> Object:
     """Reads what a call answered: a body, or the text alone."""
-    body = calls.decode_body(value)
+    body = calls.decode_response(value)
     if type(value) is str and not body and value not in ("", REDACTED, "{}", "[]", "null"):
         return {"choices": [{"message": say("assistant", value)}]}
     if body.get("text") == REDACTED:

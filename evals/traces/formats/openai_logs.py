@@ -13,14 +13,21 @@ from pathlib import Path
 
 from evals.records import Json, digest
 from evals.traces.files.documents import list_key_paths
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.files.streams import BROKEN, Line, open_unpacked, read_lines
-from evals.traces.files.strict_json import Refused, parse_inner, parse_line
+from evals.traces.files.strict_json import Refused, parse_line
 from evals.traces.messages import exchanges
-from evals.traces.messages.calls import build_steps, find_session, find_versions
+from evals.traces.messages.calls import (
+    build_steps,
+    decode_body,
+    decode_response,
+    find_session,
+    find_versions,
+)
 from evals.traces.messages.chat import as_json
-from evals.traces.messages.chunks import join_chunks
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
+from evals.traces.rows.product_rows import parse_product_row
 from evals.traces.rows.statuses import read_error, read_status
 
 NAME = "openai"
@@ -52,7 +59,7 @@ def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:
     for line in rows:
         row = None
         try:
-            row = canonical.parse_row(line)
+            row = parse_product_row(line, reading)
             if is_batch_input(row):
                 if requests.has_output():
                     return
@@ -75,7 +82,7 @@ def is_batch_input(row: Object) -> bool:
 def convert_row(row: Object, find_request: Callable[[Json], Object]) -> Object:
     """Converts a logged call to canonical names; other keys stay as they are."""
     request = find_object(row, REQUEST) or find_request(row.get("custom_id"))
-    response = find_object(row, RESPONSE)
+    response = find_object(row, RESPONSE, decode_response)
     if not request and not response and ("choices" in row or "object" in row):
         row, response = {}, row
     used = {name for name in (*REQUEST, *RESPONSE) if name in row}
@@ -140,15 +147,13 @@ def identify_call(row: Object, body: Object, request: Object) -> Object:
     return ids if custom is None else {**ids, "custom_id": custom}
 
 
-def find_object(row: Object, names: tuple[str, ...]) -> Object:
-    """Returns the object under the first of some names, also if it is JSON in a text."""
+def find_object(
+    row: Object, names: tuple[str, ...], decode: Callable[[Json], Object] = decode_body
+) -> Object:
+    """Returns the object under the first of some names, also as JSON in a text or as a stream."""
     for name in names:
-        value = row.get(name)
-        value = parse_inner(value) if type(value) is str else value
-        if type(value) is list and value:
-            value = join_chunks(value)
-        if type(value) is dict:
-            return value
+        if body := decode(row.get(name)):
+            return body
     return {}
 
 
@@ -160,7 +165,7 @@ def find_value(row: Object, names: tuple[str, ...]) -> Json:
 def unwrap_response(response: Object) -> Object:
     """Takes the response out of its HTTP envelope."""
     body = response.get("body")
-    body = parse_inner(body) if type(body) is str else body
+    body = parse_wrapper(body) if type(body) is str else body
     return body if type(body) is dict else response
 
 

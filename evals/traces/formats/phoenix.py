@@ -13,7 +13,7 @@ from typing import NamedTuple
 from evals.records import Json
 from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Refused, parse_line
+from evals.traces.files.strict_json import Refused, parse_inner, parse_line
 from evals.traces.formats.otlp import find_error, get_list, get_object
 from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.shards import Share
@@ -123,7 +123,7 @@ def read_attributes(item: dict[str, Json]) -> dict[str, Json]:
     attributes: dict[str, Json] = {}
     for key, value in item.items():
         if key.startswith("attributes.") and value is not None:
-            attributes[key[11:]] = parse_literal(value) if type(value) is str else value
+            attributes[key[11:]] = parse_literal(value, parse_inner)
         elif key.startswith("eval.") and value is not None:
             add_evaluation(attributes, key, value)
     attributes = {**flatten(get_object(item, "attributes")), **flatten(attributes)}

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 
 from evals.records import Json
 from evals.traces.files.documents import list_key_paths
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.files.streams import Line
-from evals.traces.files.strict_json import Refused, parse_inner
+from evals.traces.files.strict_json import Refused
 from evals.traces.formats.call_logs import (
     WITHOUT_TEXT,
     CallLog,
@@ -62,7 +63,7 @@ def convert_row(row: Object, reading: Reading) -> Entry | str:
         raise Refused(
             "not-vertex", "The row is none of Vertex AI's request-response logs; leave it out."
         )
-    request, response = read_payload(row, REQUESTS), read_payload(row, RESPONSES)
+    request, response = read_payload(row, REQUESTS), read_response(row)
     model = shorten_model(row.get("model")) or shorten_model(row.get("deployed_model_id"))
     if kind := find_other_kind(response, row.get("api_method"), model):
         return kind
@@ -93,13 +94,23 @@ def find_id(row: Object, response: Object) -> Json:
     return str(call_id) if call_id is not None else make_id(None, row)
 
 
+def read_response(row: Object) -> Object:
+    """Reads the payload of a response.
+
+    Raises:
+        Refused: `unreadable-answer`: its JSON is cut off or damaged.
+    """
+    texts = [row[key] for key in RESPONSES if type(row.get(key)) is str]
+    return read_payload(row, RESPONSES) or (calls.decode_response(texts[0]) if texts else {})
+
+
 def read_payload(row: Object, keys: tuple[str, ...]) -> Object:
     """Reads a payload: an object or its text, or a list of a stream's chunks or of their texts."""
     for key in keys:
         value = row.get(key)
-        value = parse_inner(value) if type(value) is str else value
+        value = parse_wrapper(value) if type(value) is str else value
         if type(value) is list:
-            items = [parse_inner(item) if type(item) is str else item for item in value]
+            items = [parse_wrapper(item) if type(item) is str else item for item in value]
             while len(items) == 1 and type(items[0]) is list:
                 items = items[0]
             value = items[0] if len(items) == 1 else items

@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Iterator
 
 from evals.records import Json
-from evals.traces.messages.chunks import METRICS, drop_null, get_object, list_texts
-from evals.traces.messages.parts import Object
+from evals.traces.messages.chunks import METRICS, drop_null, get_object
+from evals.traces.messages.parts import PLACEHOLDER, Object
 from evals.traces.messages.plain_text import make_placeholder
+from evals.traces.messages.streamed_messages import list_texts
 
 PARAM_NAMES = {
     "maxTokens": "max_tokens",
@@ -124,7 +125,7 @@ def convert_media(key: str, inner: Object) -> Json:
     source = get_object(inner, "source")
     uri = get_object(source, "s3Location").get("uri") or inner.get("name")
     return {
-        "type": "text",
+        "type": PLACEHOLDER,
         "text": make_placeholder(key, inner.get("format"), source.get("bytes"), uri),
     }
 
@@ -338,12 +339,12 @@ def sum_counts(usage: Object, keys: tuple[str, ...]) -> int:
 
 INPUT_COUNTS = (
     *("prompt_tokens", "input_tokens", "inputTokens", "promptTokenCount", "prompt_token_count"),
-    *("inputTextTokenCount", "inputTokenCount"),
+    *("inputTextTokenCount", "inputTokenCount", "prompt_eval_count"),
 )
 OUTPUT_COUNTS = (
     *("completion_tokens", "output_tokens", "outputTokens", "candidatesTokenCount"),
     *("candidates_token_count", "generation_token_count", "totalOutputTextTokenCount"),
-    *("outputTokenCount", "tokenCount"),
+    *("outputTokenCount", "tokenCount", "eval_count"),
 )
 SENT_APART = (
     *("cache_read_input_tokens", "cache_creation_input_tokens"),

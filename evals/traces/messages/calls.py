@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 
 from evals.records import Json, digest
-from evals.traces.files.strict_json import parse_inner
+from evals.traces.files.lenient_json import is_broken_wrapper, parse_wrapper
+from evals.traces.files.strict_json import Refused
 from evals.traces.messages import exchanges
 from evals.traces.messages.bodies import (
     count_tokens,
@@ -17,7 +18,7 @@ from evals.traces.messages.bodies import (
     normalize_response,
 )
 from evals.traces.messages.chat import as_json
-from evals.traces.messages.chunks import get_object, join_chunks, read_events
+from evals.traces.messages.chunks import get_object, join_chunks, read_chunks, read_events
 from evals.traces.messages.parts import Messages, Object
 
 REQUEST_METADATA = ("tools", "toolConfig", "previous_response_id", "modalities", "labels")
@@ -29,11 +30,31 @@ def decode_body(value: Json) -> Object:
     """Decodes a logged body: an object, its JSON, the chunks of a stream, or a stream's events."""
     if type(value) is str:
         events = read_events(value)
-        parsed = parse_inner(value.strip()) if events is None else join_chunks(events)
+        parsed = parse_wrapper(value.strip()) if events is None else join_chunks(events)
         return {} if type(parsed) is str else decode_body(parsed)
     if type(value) is list:
-        return join_chunks(value)
+        return join_chunks([chunk for item in value for chunk in read_chunks(item)])
     return value if type(value) is dict else {}
+
+
+def decode_response(value: Json) -> Object:
+    """Decodes the logged body of a response.
+
+    Raises:
+        Refused: `unreadable-answer`: it is JSON that is cut off or damaged.
+    """
+    body = decode_body(value)
+    if not body and is_broken_wrapper(value):
+        raise UNREADABLE
+    return body
+
+
+UNREADABLE = Refused(
+    "unreadable-answer",
+    "The answer is within JSON that is cut off or damaged; raise the limit on the length of logged "
+    "texts (such as OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT), and export the trace again.",
+)
+"""The refusal of a call whose answer was recorded and cannot be read."""
 
 
 def describe_call(request: Object, response: Object, problem: str | None = None) -> Object:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from evals.records import Json
-from evals.traces.files.strict_json import parse_inner
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.messages.parts import (
     Message,
     MessageParts,
@@ -58,7 +58,7 @@ def read_messages(value: Json) -> Messages:
     Returns an empty list where the value is no chat.
     """
     if type(value) is str:
-        value = parse_inner(value)
+        value = parse_wrapper(value)
     if type(value) is dict:
         inner, system = value.get("messages") or value.get("contents"), value.get("system")
         if type(inner) is list:
@@ -85,7 +85,7 @@ def read_entry(item: Json) -> Messages | None:
     Returns None where the item is no entry of a chat.
     """
     if type(item) is str:
-        item = parse_inner(item)
+        item = parse_wrapper(item)
     if type(item) is not dict:
         return None
     role, content = item.get("role"), item.get("content")
@@ -134,7 +134,8 @@ def read_tool_entry(item: Object) -> Messages | None:
 def build_messages(role: str, parts: MessageParts, item: Object) -> Messages:
     """Builds the messages of one entry: its tool results first, then its own message."""
     results = parts.results
-    text = "\n".join(parts.texts)
+    is_prose = role not in ("system", "developer", "tool")
+    text = parts.join_words() if is_prose else parts.join_lines()
     if role == "tool" and not results:
         call_id = item.get("tool_call_id", item.get("id"))
         return [make_tool_result(call_id, text, item.get("name"))]
@@ -142,7 +143,7 @@ def build_messages(role: str, parts: MessageParts, item: Object) -> Messages:
         return results
     if results and parts.calls and role == "assistant":  # the provider ran the tools itself
         calls: Message = {"role": role, "content": "", "tool_calls": parts.calls}
-        rest = MessageParts(parts.texts, [], [], parts.reasoning)
+        rest = MessageParts(parts.texts, parts.joints, reasoning=parts.reasoning)
         answer = build_messages(role, rest, item) if text or parts.reasoning else []
         return [calls, *results, *answer]
     message: Message = {"role": role, "content": text}
@@ -159,7 +160,8 @@ def find_tool_calls(item: Object) -> list[ToolCall]:
     """Finds the calls that a message has beside its content, in OpenAI's or LangChain's form."""
     calls: list[ToolCall] = []
     listed = item.get("tool_calls")
-    listed = parse_inner(listed) if type(listed) is str else listed  # an event's attribute is text
+    if type(listed) is str:  # an attribute of an event
+        listed = parse_wrapper(listed)
     for call in listed if type(listed) is list else ():
         if type(call) is dict:
             inner = call.get("function")

@@ -1,20 +1,25 @@
 """Joins the chunks of a streamed answer to the response that was not streamed.
 
-Reads the streams of OpenAI (chat completions, completions and Responses), Anthropic, Bedrock,
-Cohere and Gemini. `bodies` describes the joined response.
+Reads the streams of OpenAI, Anthropic, Bedrock, Cohere, Ollama and Gemini. `streamed_messages` and
+`response_events` join OpenAI's messages; `bodies` describes the joined response.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Sequence
 
 from evals.records import Json
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.files.strict_json import parse_inner
 from evals.traces.messages.parts import Object
+from evals.traces.messages.response_events import is_response_event, join_response_events
+from evals.traces.messages.streamed_messages import StreamedMessage, list_texts
 
 EVENTS = ("data:", "event:", "id:", ":")
 """How the text of an event stream begins."""
+LINE_END = re.compile(r"\r\n|\n|\r")
+"""What ends a line of an event stream; other separators may be within its JSON."""
 TEXT_KEYS = ("outputText", "generation", "completion", "text")
 """Keys under which a chunk of Titan, Llama, Claude 2 and Cohere has the next piece of text."""
 
@@ -28,12 +33,21 @@ def join_chunks(chunks: Sequence[Json]) -> Object:
     return {}
 
 
+def read_chunks(item: Json) -> list[Json]:
+    """Reads an item in the list of a stream: a chunk, its JSON, or the text of an event."""
+    if type(item) is not str:
+        return [item]
+    events = read_events(item)
+    return [parse_wrapper(item)] if events is None else events
+
+
 def read_events(text: str) -> list[Json] | None:
     """Reads the JSON of a text of server-sent events; None where the text is none."""
     if not text.lstrip().startswith(EVENTS):
         return None
-    data = (line[5:].strip() for line in text.splitlines() if line.startswith("data:"))
-    return [event for event in map(parse_inner, data) if type(event) is dict]
+    lines = (line.strip() for line in LINE_END.split(text))
+    data = (line[5:].strip() for line in lines if line.startswith("data:"))
+    return [event for event in map(parse_wrapper, data) if type(event) is dict]
 
 
 def merge_chunks(chunks: list[Object]) -> Object:
@@ -44,83 +58,72 @@ def merge_chunks(chunks: list[Object]) -> Object:
     return merged
 
 
-@dataclass(slots=True)
-class StreamedCall:
-    """A tool call, joined from the chunks of a stream."""
-
-    call_id: Json = None
-    name: Json = None
-    arguments: str = ""
-
-    def as_json(self) -> Json:
-        """Returns the call in the form of a response that was not streamed."""
-        return {"function": {"arguments": self.arguments, "name": self.name}, "id": self.call_id}
-
-
-@dataclass(slots=True)
-class StreamedMessage:
-    """The message of a chat completion, joined from its deltas."""
-
-    texts: list[str] = field(default_factory=list[str])
-    thoughts: list[str] = field(default_factory=list[str])
-    calls: dict[str, StreamedCall] = field(default_factory=dict[str, StreamedCall])
-    reason: Json = None
-
-    def add_choice(self, choice: Object) -> None:
-        """Adds the delta, or the text, of a chunk's choice."""
-        delta = choice.get("delta")
-        delta = delta if type(delta) is dict else {"content": choice.get("text")}
-        self.texts += list_texts(delta, "content", "refusal")
-        self.thoughts += list_texts(delta, "reasoning_content", "reasoning")
-        add_calls(self.calls, delta.get("tool_calls"))
-        self.reason = choice.get("finish_reason") or self.reason
-
-    def as_json(self) -> Object:
-        """Returns the choice in the form of a response that was not streamed."""
-        message: Object = {"role": "assistant", "content": "".join(self.texts)}
-        if self.thoughts:
-            message["reasoning_content"] = "".join(self.thoughts)
-        if self.calls:
-            message["tool_calls"] = [call.as_json() for call in self.calls.values()]
-        return {"message": message, "finish_reason": self.reason}
-
-
-def list_texts(value: Object, *keys: str) -> list[str]:
-    """Lists the texts under some keys."""
-    return [text for key in keys if type(text := value.get(key)) is str]
-
-
 def join_choices(chunks: list[Object]) -> Object:
-    """Joins the chunks of a chat completion or a completion; of several choices the first."""
-    message = StreamedMessage()
-    for choice in list_items(chunks, "choices"):
-        if choice.get("index") in (None, 0):
-            message.add_choice(choice)
+    """Joins the chunks of a chat completion or a completion, each choice by itself."""
     with_choices = [chunk for chunk in chunks if type(chunk.get("choices")) is list]
-    return {**merge_chunks(with_choices), "choices": [message.as_json()]}
+    messages: list[Json] = []
+    for choices in group_items(chunks, "choices"):
+        message = StreamedMessage()
+        for choice in choices:
+            message.add_choice(choice)
+        messages.append(message.as_json())
+    return {**merge_chunks(with_choices), "choices": messages}
 
 
-def list_items(chunks: list[Object], key: str) -> Iterator[Object]:
-    """Yields the objects that the chunks list under a key."""
+def group_items(chunks: list[Object], key: str) -> list[list[Object]]:
+    """Groups the objects that the chunks list under a key by their index, or else their place."""
+    groups: dict[int, list[Object]] = {}
     for chunk in chunks:
         items = chunk.get(key)
-        yield from (item for item in (items if type(items) is list else ()) if type(item) is dict)
+        for place, item in enumerate(items if type(items) is list else ()):
+            if type(item) is dict:
+                groups.setdefault(find_index(item, place), []).append(item)
+    return [groups[index] for index in sorted(groups)]
 
 
-def add_calls(calls: dict[str, StreamedCall], deltas: Json) -> None:
-    """Adds the tool call deltas of a chunk."""
-    for delta in deltas if type(deltas) is list else ():
-        if type(delta) is not dict or type(function := delta.get("function")) is not dict:
-            continue
-        call = calls.setdefault(str(delta.get("index")), StreamedCall())
-        call.call_id = delta.get("id") or call.call_id
-        call.name = function.get("name") or call.name
-        arguments = function.get("arguments")
-        call.arguments += arguments if type(arguments) is str else ""
+def find_index(item: Object, place: int) -> int:
+    """Returns the index of an item; its place in the list where it names none."""
+    index = item.get("index")
+    if type(index) is str and index.isdecimal() and len(index) < MAX_INDEX:
+        return int(index)
+    return index if type(index) is int else place
+
+
+MAX_INDEX = 9
+"""Digits of the longest index."""
+
+
+def join_ollama(chunks: list[Object]) -> Object:
+    """Joins the chunks of Ollama's own API."""
+    message = StreamedMessage()
+    for chunk in chunks:
+        text: Object = {"content": chunk.get("response"), "reasoning": chunk.get("thinking")}
+        delta = get_object(chunk, "message") or text
+        message.add_choice({"delta": delta, "finish_reason": chunk.get("done_reason")})
+    merged = merge_chunks(chunks)
+    kept = {key: value for key, value in merged.items() if key not in ("message", "response")}
+    return {**kept, "choices": [message.as_json()]}
+
+
+def join_cohere(chunks: list[Object]) -> Object:
+    """Joins the events of Cohere's second API."""
+    message = StreamedMessage()
+    ended: Object = {}
+    for chunk in chunks:
+        delta = get_object(chunk, "delta")
+        part = get_object(delta, "message")
+        content, call = get_object(part, "content"), part.get("tool_calls")
+        words: Object = {"content": content.get("text"), "reasoning": content.get("thinking")}
+        words["tool_calls"] = [{"index": chunk.get("index"), **call}] if type(call) is dict else []
+        message.add_choice({"delta": words, "finish_reason": delta.get("finish_reason")})
+        usage = get_object(delta, "usage")
+        ended |= get_object(usage, "tokens") or get_object(usage, "billed_units")
+    kept = {key: value for key, value in merge_chunks(chunks).items() if key == "id"}
+    return {**kept, "choices": [message.as_json()], "usage": ended}
 
 
 def join_responses(chunks: list[Object]) -> Object:
-    """Returns the last whole response in a stream of the Responses API or of Cohere."""
+    """Returns the last whole response in a stream of Cohere's first API."""
     whole = [response for c in chunks if type(response := c.get("response")) is dict]
     metrics = merge_chunks([pick_metrics(chunk) for chunk in chunks])
     return {**whole[-1], **metrics} if whole else join_texts(chunks)
@@ -138,10 +141,12 @@ def join_anthropic(chunks: list[Object]) -> Object:
             message |= started
             usage |= get_object(started, "usage")
         usage |= drop_null(get_object(chunk, "usage"))
+        place = str(chunk.get("index", len(blocks)))
         if chunk.get("type") == "content_block_start":
-            blocks[str(chunk.get("index"))] = dict(get_object(chunk, "content_block"))
+            blocks[place] = dict(get_object(chunk, "content_block"))
         elif chunk.get("type") == "content_block_delta":
-            add_block_delta(blocks.setdefault(str(chunk.get("index")), {"type": "text"}), delta)
+            place = place if "index" in chunk or not blocks else next(reversed(blocks))
+            add_block_delta(blocks.setdefault(place, {"type": "text"}), delta)
         elif delta.get("stop_reason"):
             message["stop_reason"] = delta["stop_reason"]
         message |= pick_metrics(chunk)
@@ -194,17 +199,24 @@ def add_converse_delta(block: Object, delta: Object) -> None:
 
 
 def join_gemini(chunks: list[Object]) -> Object:
-    """Joins the chunks of Gemini's streamGenerateContent; of several candidates the first."""
+    """Joins the chunks of Gemini's streamGenerateContent, each candidate by itself."""
+    return {
+        **merge_chunks(chunks),
+        "candidates": [*map(join_candidate, group_items(chunks, "candidates"))],
+    }
+
+
+def join_candidate(items: list[Object]) -> Json:
+    """Joins the parts of one candidate."""
     parts: list[Json] = []
     candidate: Object = {}
-    for item in list_items(chunks, "candidates"):
-        if item.get("index") in (None, 0):
-            found = get_object(item, "content").get("parts")
-            for part in found if type(found) is list else ():
-                add_gemini_part(parts, part)
-            candidate |= drop_null(item)
+    for item in items:
+        found = get_object(item, "content").get("parts")
+        for part in found if type(found) is list else ():
+            add_gemini_part(parts, part)
+        candidate |= drop_null(item)
     candidate["content"] = {"role": "model", "parts": parts}
-    return {**merge_chunks(chunks), "candidates": [candidate]}
+    return candidate
 
 
 def add_gemini_part(parts: list[Json], part: Json) -> None:
@@ -220,7 +232,8 @@ def add_gemini_part(parts: list[Json], part: Json) -> None:
 
 def join_outputs(chunks: list[Object]) -> Object:
     """Joins the chunks of Mistral's completions on Bedrock."""
-    items = [*list_items(chunks, "outputs")]
+    groups = group_items(chunks, "outputs")
+    items = groups[0] if groups else []
     text = "".join(text for item in items for text in list_texts(item, "text"))
     return {**merge_chunks(chunks), "outputs": [{**merge_chunks(items), "text": text}]}
 
@@ -262,6 +275,16 @@ def is_converse(chunk: Object) -> bool:
     return "contentBlockDelta" in chunk or "messageStop" in chunk
 
 
+def is_ollama(chunk: Object) -> bool:
+    """Whether a chunk is one of Ollama's own API."""
+    return type(chunk.get("done")) is bool and ("message" in chunk or "response" in chunk)
+
+
+def is_cohere(chunk: Object) -> bool:
+    """Whether a chunk is an event of Cohere's second API."""
+    return chunk.get("type") in ("message-start", "content-start", "content-delta", "message-end")
+
+
 def is_text(chunk: Object) -> bool:
     """Whether a chunk has the next piece of the text, and is no message or part of one."""
     is_part = "role" in chunk or chunk.get("type") in ("text", "message")
@@ -271,10 +294,13 @@ def is_text(chunk: Object) -> bool:
 IsStream = Callable[[Object], bool]
 Join = Callable[[list[Object]], Object]
 JOINERS: tuple[tuple[IsStream, Join], ...] = (
+    (is_response_event, join_response_events),
     (lambda chunk: type(chunk.get("response")) is dict, join_responses),
     (lambda chunk: type(chunk.get("choices")) is list, join_choices),
     (is_anthropic, join_anthropic),
     (is_converse, join_converse),
+    (is_ollama, join_ollama),
+    (is_cohere, join_cohere),
     (lambda chunk: type(chunk.get("candidates")) is list, join_gemini),
     (lambda chunk: type(chunk.get("outputs")) is list, join_outputs),
     (is_text, join_texts),

@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from evals.records import Json
-from evals.traces.files.strict_json import parse_inner
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.messages import chat
 from evals.traces.messages.parts import Message, Messages, Object, read_parts
-from evals.traces.messages.plain_text import to_text
+from evals.traces.messages.plain_text import remove_data, to_text
 
 MessageReader: TypeAlias = Callable[[Object], Messages]
 
 
 def read_messages(value: Json) -> Messages:
     """Reads the chat of a logged input or output; empty where it holds none."""
-    value = parse_inner(value) if type(value) is str else value
+    value = parse_wrapper(value) if type(value) is str else value
     if type(value) is dict:
         return read_object(value)
     if type(value) is not list:
@@ -117,6 +117,17 @@ def make_nested_reader(key: str, inner_key: str) -> MessageReader:
     return read_nested
 
 
+def read_first_choice(value: Object) -> Messages:
+    """Reads the message of the first choice, or the text of a completion."""
+    choices = value["choices"]
+    first = choices[0] if type(choices) is list and choices else None
+    if type(first) is not dict:
+        return []
+    if type(first.get("message")) is not dict and type(text := first.get("text")) is str:
+        return [Message(role="assistant", content=remove_data(text))]
+    return read_item(first.get("message"))
+
+
 def make_message_reader(key: str) -> MessageReader:
     """Makes a reader of the one message under a key."""
     return lambda value: read_item(value[key])
@@ -130,14 +141,14 @@ def read_system(value: Object) -> Messages:
             text = holder.get(key)
             text = text.get("parts") if type(text) is dict else text
             if text and type(text) in (str, list):
-                return [Message(role="system", content="\n".join(read_parts(text).texts))]
+                return [Message(role="system", content=read_parts(text).join_lines())]
     return []
 
 
 OBJECT_READERS: dict[str, MessageReader] = {
     "messages": make_list_reader("messages"),
     "contents": make_text_or_list_reader("contents"),
-    "choices": make_nested_reader("choices", "message"),
+    "choices": read_first_choice,
     "candidates": make_nested_reader("candidates", "content"),
     "generations": make_nested_reader("generations", "message"),
     "output": make_list_reader("output", with_system=False),
@@ -151,7 +162,7 @@ OBJECT_READERS: dict[str, MessageReader] = {
 
 def read_answer(value: Json) -> str | None:
     """Reads a logged answer as text; None where it is empty."""
-    parsed = parse_inner(value) if type(value) is str else value
+    parsed = parse_wrapper(value) if type(value) is str else value
     if parsed is None or parsed == "":
         return None
     if messages := read_messages(parsed):
@@ -165,7 +176,7 @@ def read_answer(value: Json) -> str | None:
 
 def read_question(value: Json) -> str | None:
     """Reads a logged input as text; None where it is empty."""
-    parsed = parse_inner(value) if type(value) is str else value
+    parsed = parse_wrapper(value) if type(value) is str else value
     if parsed is None or parsed == "":
         return None
     questions = [message for message in read_messages(parsed) if message.get("role") == "user"]
@@ -205,7 +216,7 @@ def describe_request(value: Json) -> Object:
 
 def describe_response(value: Json) -> Object:
     """Describes a response beside its message: model, tokens and finish reason."""
-    value = parse_inner(value) if type(value) is str else value
+    value = parse_wrapper(value) if type(value) is str else value
     if type(value) is not dict:
         return {}
     value = unwrap_generation(value)

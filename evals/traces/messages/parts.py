@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NotRequired, TypeAlias, TypedDict
 
 from evals.records import Json
-from evals.traces.files.strict_json import parse_inner
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.messages.plain_text import DATA_URL, make_placeholder, to_text
 
 
@@ -50,9 +50,23 @@ class MessageParts:
     """The parts of one message, by their sort."""
 
     texts: list[str] = field(default_factory=list[str])
+    """What is said, and placeholders, in order."""
+    joints: set[int] = field(default_factory=set[int])
+    """The indexes of texts that directly go on from the text before."""
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
     results: Messages = field(default_factory=list[Message])
     reasoning: list[str] = field(default_factory=list[str])
+
+    def join_words(self) -> str:
+        """Joins the texts as they were said; a line break is between one and anything else."""
+        joined: list[str] = []
+        for n, text in enumerate(self.texts):
+            joined += [text] if n in self.joints or n == 0 else ["\n", text]
+        return "".join(joined)
+
+    def join_lines(self) -> str:
+        """Joins the texts with line breaks, as instructions and tools' results are read."""
+        return "\n".join(self.texts)
 
 
 def make_tool_call(call_id: Json, name: Json, arguments: Json) -> ToolCall:
@@ -66,7 +80,7 @@ def make_tool_call(call_id: Json, name: Json, arguments: Json) -> ToolCall:
 def make_tool_result(call_id: Json, content: Json, name: Json = None) -> Message:
     """Makes the message that carries a tool's result."""
     inner = read_parts(content) if type(content) is list else MessageParts([to_text(content)])
-    message: Message = {"role": "tool", "content": "\n".join(inner.texts)}
+    message: Message = {"role": "tool", "content": inner.join_lines()}
     if call_id not in (None, ""):
         message["tool_call_id"] = to_text(call_id)
     if name not in (None, ""):
@@ -78,15 +92,28 @@ def read_parts(content: Json) -> MessageParts:
     """Reads the parts of a message's content, which may be quoted as JSON text."""
     parts = MessageParts()
     if type(content) is str and content[:1] in "[{":
-        items = parse_inner(content)
+        items = parse_wrapper(content)
         if type(items) is list and items and all(map(is_part, items)):
             content = items
+    goes_on = False
     for part in content if type(content) is list else [content]:
+        before = len(parts.texts)
         if type(part) is dict:
             add_part(parts, part)
         elif part is not None and part != "":
             parts.texts.append(to_text(part))
+        says = is_text(part)
+        if says and goes_on and len(parts.texts) > before:
+            parts.joints.add(before)
+        goes_on = says
     return parts
+
+
+def is_text(part: Json) -> bool:
+    """Whether a part is text that is said, and nothing else such as a tool's call or an image."""
+    if type(part) is not dict:
+        return part is None or type(part) is str
+    return find_reader(part) is add_text and part.get("thought") is not True
 
 
 def is_part(value: Json) -> bool:
@@ -100,18 +127,22 @@ def add_part(parts: MessageParts, part: Object) -> None:
 
     A part whose type names reasoning in any framework's words is reasoning, whatever its keys are.
     """
-    kind = part.get("type")
-    reader = READERS.get(kind) if type(kind) is str else None
-    if reader is None and is_reasoning(part):
-        reader = add_reasoning
+    reader = find_reader(part)
     if reader is not None:
         reader(parts, part)
-        return
-    for key, reader in UNTYPED_READERS.items():
-        if key in part:
-            reader(parts, part)
-            return
-    parts.texts.append(to_text(part))
+    else:
+        parts.texts.append(to_text(part))
+
+
+def find_reader(part: Object) -> PartReader | None:
+    """Finds the reader of a part by its type, or by its keys; None where it is unknown."""
+    kind = part.get("type")
+    reader = READERS.get(kind) if type(kind) is str else None
+    if reader is not None:
+        return reader
+    if is_reasoning(part):
+        return add_reasoning
+    return next((reader for key, reader in UNTYPED_READERS.items() if key in part), None)
 
 
 def is_reasoning(part: Object) -> bool:
@@ -229,6 +260,15 @@ def add_media(parts: MessageParts, part: Object) -> None:
     parts.texts.append(make_placeholder(MEDIA_KINDS.get(kind, kind), mime, data, uri))
 
 
+def add_placeholder(parts: MessageParts, part: Object) -> None:
+    """Adds a placeholder that was made already."""
+    parts.texts.append(to_text(part.get("text")))
+
+
+PLACEHOLDER = "andon_placeholder"
+"""The type of a part with a placeholder, which is no text that anybody said."""
+
+
 def find_text(value: Object, keys: tuple[str, ...]) -> str | None:
     """Finds the first text under some keys."""
     return next((text for key in keys if type(text := value.get(key)) is str), None)
@@ -268,6 +308,7 @@ READERS: dict[str, PartReader] = {
         ("image", "image_url", "input_image", "audio", "input_audio", "video"), add_media
     ),
     **dict.fromkeys(("blob", "file", "uri", "document"), add_media),
+    PLACEHOLDER: add_placeholder,
 }
 """The reader of each type of part."""
 UNTYPED_READERS: dict[str, PartReader] = {

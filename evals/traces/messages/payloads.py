@@ -6,10 +6,12 @@ what no application writes is unwrapped, or what leads to the text of a model's 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
 
 from evals.records import Json
-from evals.traces.files.strict_json import parse_inner
+from evals.traces.files.lenient_json import is_broken_wrapper, parse_wrapper
 from evals.traces.messages import chat, exchanges
 from evals.traces.messages.parts import Messages, Object
 from evals.traces.messages.plain_text import to_text
@@ -35,6 +37,8 @@ MAX_WRAPPERS = 8
 def extract_words(value: Json, role: str, known: str = "") -> str:
     """Extracts the text of a value; a value that is no wrapper is returned as it is.
 
+    Of a wrapper whose JSON is broken nothing is extracted.
+
     Args:
         value: The logged input or output.
         role: The speaker: `user` or `assistant`.
@@ -52,6 +56,8 @@ def unwrap_words(
 ) -> str:
     """Removes all wrappers from a text; an application's objects count as such where `own`."""
     plain = value if known and value == known else parse_quoted(value)
+    if value != known and is_broken_wrapper(plain):
+        return ""
     if type(plain) is str or plain is None or max_wrappers == 0:
         return to_text(plain)
     inner = unwrap_framework(plain, role)
@@ -70,8 +76,13 @@ def find_last_words(value: Json, role: str) -> str | None:
     return find_last_content(messages, role) if messages else None
 
 
-def parse_quoted(value: Json) -> Json:
-    """Parses a text that is JSON; returns any other text as it is."""
+def parse_quoted(value: Json, parse: Callable[[str], Json] = parse_wrapper) -> Json:
+    """Parses a text that is JSON; returns any other text as it is.
+
+    Args:
+        value: The text, or any other value.
+        parse: How a list or an object is parsed: in spite of its flaws, unless it is to be stored.
+    """
     if type(value) is not str:
         return value
     text = value.strip() if value[:1].isspace() or value[-1:].isspace() else value
@@ -81,7 +92,7 @@ def parse_quoted(value: Json) -> Json:
         except orjson.JSONDecodeError:
             return value
         return inner if type(inner) is str else value
-    parsed = parse_inner(text)
+    parsed = parse(text)
     return value if parsed is text else parsed
 
 

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from evals.records import Json, Trace, encode_canonical
 from evals.specs import NAME
-from evals.traces.files.strict_json import Refused, name_type, parse_inner
+from evals.traces.files.lenient_json import parse_wrapper
+from evals.traces.files.strict_json import Refused, name_type
 from evals.traces.rows.numbers import Mark, read_number
 
 MAX_ID = 256
@@ -164,7 +165,7 @@ def parse_text(key: str, text: str, decimal: Mark | None) -> Json:
     if key in NUMERIC:
         number = read_number(text, decimal)
         return text if number is None else number
-    return parse_inner(text)
+    return parse_wrapper(text)
 
 
 def try_convert(

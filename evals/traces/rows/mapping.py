@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from evals import specs
 from evals.records import Json, encode_canonical
 from evals.traces.files.encodings import DeclaredEncoding
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.files.strict_json import Refused, parse_inner
 from evals.traces.rows.numbers import Mark
 
@@ -228,7 +229,7 @@ def find_value(row: Mapping[str, Json], path: ColumnPath) -> Json | Absent:
         return ABSENT
     value: Json = row[path.parts[0]]
     for part in path.parts[1:]:
-        value = parse_inner(value) if type(value) is str else value
+        value = parse_wrapper(value) if type(value) is str else value
         if type(value) is dict and part in value:
             value = value[part]
         elif type(value) is list and part.isdecimal() and int(part) < len(value):

@@ -43,7 +43,7 @@ DOUBTFUL: dict[str, AnswerStatus] = {
 """Words that may be about something else, such as an order; they count without an output only."""
 REASONS: dict[AnswerStatus, str] = {
     "cut_off": "length max-tokens max-output-tokens max-completion-tokens token-limit "
-    "model-length model-context-window-exceeded",
+    "model-length model-context-window-exceeded stream-cut-off",
     "filtered": "content-filter content-filtered safety recitation prohibited-content blocklist "
     "spii guardrail-intervened refusal",
     "error": "error malformed-function-call",

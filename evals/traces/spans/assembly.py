@@ -10,22 +10,27 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from evals.records import AnswerStatus, Json, digest
-from evals.traces.files.strict_json import OPENS, Refused, to_canonical_text
-from evals.traces.messages import chat, payloads
-from evals.traces.messages.parts import Messages
+from evals.traces.files.strict_json import to_canonical_text
+from evals.traces.messages import chat
 from evals.traces.messages.plain_text import to_text
 from evals.traces.rows.statuses import TIMEOUT
-from evals.traces.spans.facts import SpanFacts, read_facts
-from evals.traces.spans.instructions import inherit_instructions
+from evals.traces.spans.facts import SpanFacts
 from evals.traces.spans.openinference import list_items
-from evals.traces.spans.spans import Span, SpanTree, join_spans
 from evals.traces.spans.steps import (
     TraceContent,
     build_step,
     find_unrecorded_calls,
-    join_answer,
-    measure_latency,
+    measure_span,
     to_iso,
+)
+from evals.traces.spans.trace_spans import TraceSpans
+from evals.traces.spans.trace_texts import (
+    check_answers,
+    find_answer,
+    find_input,
+    find_messages,
+    find_output,
+    find_structured_input,
 )
 from evals.traces.spans.usage import (
     NOT_GENERATIVE,
@@ -48,71 +53,6 @@ COMMITS = (
 )
 ROOT_STATE = "root"
 """The metadata key that marks an incomplete root: `missing`, `begun` or `ended`."""
-INNER_KINDS = ("tool", "retrieval", "reranker", "embedding")
-"""Kinds whose input and output are seldom the trace's own."""
-INNER_OUTPUT_KINDS = (*INNER_KINDS, "guardrail", "evaluator")
-
-
-class TraceSpans:
-    """The spans of one trace in order of time, with the facts of each."""
-
-    def __init__(self, spans: Sequence[Span], facts: Sequence[SpanFacts]) -> None:
-        self.spans, self.facts, self.tree = spans, facts, SpanTree(spans)
-        self.root, self.root_facts = spans[self.tree.root], facts[self.tree.root]
-        depths = self.tree.depths
-        order = sorted(range(len(facts)), key=depths.__getitem__)
-        self.outermost_first = [
-            self.root_facts,
-            *(facts[n] for n in order if n != self.tree.root),
-        ]
-        """The root's facts, then the others by depth."""
-        self.fields: Object = {}
-        """Every field, from the root or else from the first span that has it."""
-        self.resource: Object = {}
-        """Every key of the resources, from the root's or else from the first that has it."""
-        merged: set[int] = set()
-        for span, span_facts in zip(reversed(spans), reversed(facts), strict=True):
-            self.fields |= span_facts.fields
-            if id(span.resource) not in merged:
-                self.resource |= span.resource
-                merged.add(id(span.resource))
-        self.fields |= self.root_facts.fields
-        self.resource |= self.root.resource
-        is_bare = self.root_facts.kind in ("agent", "chain", "span") and not self.root.parent_id
-        self.bare_root = self.tree.root if is_bare else None
-        """The index of a root that is the trace itself and no step of it."""
-
-    def get_text(self, field: str) -> str | None:
-        """Returns a field as text, from the root or else from the first span that has it."""
-        value = self.fields.get(field)
-        return None if value is None else to_text(value) or None
-
-    def find_attribute(self, *keys: str) -> str | None:
-        """Finds the first of some attributes that a resource has, or else the root."""
-        for attributes in (self.resource, self.root.attributes):
-            for key in keys:
-                if (value := attributes.get(key)) not in (None, ""):
-                    return to_text(value)
-        return None
-
-
-def read_trace(spans: Sequence[Span]) -> TraceSpans:
-    """Merges and interprets the spans of a trace.
-
-    Raises:
-        Refused: `no-llm-span`.
-    """
-    ordered = join_spans(spans)
-    every_facts = [read_facts(span) for span in ordered]
-    if not any(facts.is_llm_work for facts in every_facts):
-        raise Refused(
-            "no-llm-span",
-            "The trace has no span of a model, a tool, a retrieval or an agent; leave such traces "
-            "out in the exporter, or instrument the application with GenAI conventions.",
-        )
-    trace = TraceSpans(ordered, every_facts)
-    inherit_instructions(trace.facts, trace.tree)
-    return trace
 
 
 def build_row(trace: TraceSpans, app: str | None = None) -> Object:
@@ -121,10 +61,15 @@ def build_row(trace: TraceSpans, app: str | None = None) -> Object:
     Args:
         trace: The spans.
         app: The application, where no span names one.
+
+    Raises:
+        Refused: `unreadable-answer`.
     """
     answer = find_answer(trace)
     answer_call = trace.facts[answer] if answer is not None else None
     output = find_output(trace, answer_call)
+    if not output and not find_failure(trace):
+        check_answers(trace, answer_call)
     messages = find_messages(trace, answer_call)
     service = find_app(trace)
     metadata = collect_metadata(trace, service)
@@ -137,7 +82,7 @@ def build_row(trace: TraceSpans, app: str | None = None) -> Object:
         "messages": chat.as_json(messages) or None,
         "context": join_passages(trace.facts),
         "steps": [*build_steps(trace, answer, output)],
-        "latency_ms": measure_latency(trace.root),
+        "latency_ms": measure_latency(trace),
         "git_commit": trace.find_attribute(*COMMITS),
         "prompt_name": trace.get_text("prompt_name"),
         "prompt_version": trace.get_text("prompt_version"),
@@ -169,13 +114,12 @@ def find_start(trace: TraceSpans) -> int | None:
     return next((time for time in (*starts, *events) if time), None)
 
 
-def find_messages(trace: TraceSpans, answer_call: SpanFacts | None) -> Messages:
-    """Finds the trace's chat: what the answering call received, or else what the root did."""
-    if answer_call and (answer_call.input_messages or answer_call.output_messages):
-        return answer_call.input_messages
-    if trace.root_facts.input_messages:  # the calls may record nothing, and their agent all
-        return trace.root_facts.input_messages
-    return [] if answer_call else chat.read_messages(trace.root_facts.fields.get("input"))
+def measure_latency(trace: TraceSpans) -> float | None:
+    """Measures the milliseconds of the root; without it, from the first start to the last end."""
+    if trace.is_complete:
+        return measure_span(trace.root.start, trace.root.end)
+    starts = [span.start for span in trace.spans if span.start]
+    return measure_span(min(starts, default=None), max(span.end or 0 for span in trace.spans))
 
 
 def describe_model(trace: TraceSpans, answer_call: SpanFacts | None) -> Object:
@@ -188,77 +132,6 @@ def describe_model(trace: TraceSpans, answer_call: SpanFacts | None) -> Object:
     return model
 
 
-def find_answer(trace: TraceSpans) -> int | None:
-    """Finds the index of the model's call that gave the trace's answer.
-
-    That is the last call whose text the root's output holds; of nested calls with equal answers
-    the inner one. Else it is the last call with any text, or the last call.
-    """
-    calls = [n for n, facts in enumerate(trace.facts) if facts.kind == "llm"]
-    if not calls:
-        calls = [n for n, f in enumerate(trace.facts) if f.input_messages or f.output_messages]
-    if not calls:
-        return None
-    calls.sort(key=lambda n: (trace.spans[n].end or 0, trace.tree.depths[n]))
-    root_output = trace.root_facts.fields.get("output")
-    for n in reversed(calls):
-        text = join_answer(trace.facts[n])
-        if text and payloads.extract_words(root_output, "assistant", text).strip() == text.strip():
-            return n
-    return next((n for n in reversed(calls) if join_answer(trace.facts[n])), calls[-1])
-
-
-def find_input(trace: TraceSpans, messages: Messages) -> str | None:
-    """Finds the question: from the outermost span that has an input, or the last user message."""
-    question = payloads.find_last_content(messages, "user")
-    for facts in trace.outermost_first:
-        if facts.kind == "llm" or facts.input_messages:
-            text = payloads.find_last_content(facts.input_messages, "user")
-        elif facts.kind in INNER_KINDS and question:
-            continue
-        else:
-            text = extract_side(facts, "input", "user", question or "")
-        if text:
-            return text
-    return question
-
-
-def find_output(trace: TraceSpans, answer_call: SpanFacts | None) -> str:
-    """Finds the answer: from the outermost span that has an output, or from the model's call."""
-    answer = join_answer(answer_call) if answer_call else ""
-    for facts in trace.outermost_first:
-        if facts.kind == "llm" and facts is not trace.root_facts:
-            return answer
-        if facts.kind == "llm" or facts.output_messages:
-            text = join_answer(facts)
-        elif facts.kind in INNER_OUTPUT_KINDS and answer_call:
-            continue
-        else:
-            text = extract_side(facts, "output", "assistant", answer)
-        if text:
-            return text
-    return answer
-
-
-def extract_side(facts: SpanFacts, side: str, role: str, answer: str) -> str:
-    """Extracts a span's input or output as text.
-
-    Plain text is taken as it is. A logged request is reduced to its question. A logged response is
-    reduced to its answer only where a model's call gave that answer (`answer`): otherwise it may be
-    an answer that is an object.
-    """
-    value = facts.fields.get(side)
-    if facts.fields.get(f"{side}_type") == "text/plain":
-        return to_text(value)
-    text = payloads.extract_words(value, role, answer)
-    if text == answer or not text.startswith(OPENS):
-        return text
-    last = payloads.find_last_words(value, role)
-    if role == "user":
-        return last or answer or text
-    return text if last != answer else answer
-
-
 def describe_root(trace: TraceSpans) -> Object:
     """Describes a root that is no step: its name, and an input of several parts."""
     if trace.bare_root is None:
@@ -268,16 +141,6 @@ def describe_root(trace: TraceSpans) -> Object:
         "input": find_structured_input(trace.root_facts.fields.get("input")),
     }
     return {key: value for key, value in root.items() if value}
-
-
-def find_structured_input(value: Json) -> Json:
-    """Finds an input that is an object with more than a user's message; None for any other."""
-    plain = payloads.parse_quoted(value)
-    if type(plain) is not dict or payloads.find_last_words(plain, "user") is not None:
-        return None
-    has_several = sum(value not in payloads.EMPTY for value in plain.values()) > 1
-    is_object = has_several or payloads.extract_words(plain, "user").startswith(OPENS)
-    return plain if is_object else None
 
 
 def join_passages(every_facts: Sequence[SpanFacts]) -> str | None:

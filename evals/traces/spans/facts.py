@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 from evals.records import Json
-from evals.traces.files.strict_json import parse_inner
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.messages import chat, payloads
 from evals.traces.messages.parts import Message, Messages, read_parts
 from evals.traces.messages.plain_text import to_text
@@ -165,7 +165,7 @@ def find_input_messages(fields: Object, kind: str) -> Messages:
 
 def read_instructions(fields: Object) -> str:
     """Reads the system's instructions that a span holds beside its messages; empty without any."""
-    return "\n".join(read_parts(payloads.parse_quoted(fields.get("system"))).texts)
+    return read_parts(payloads.parse_quoted(fields.get("system"))).join_lines()
 
 
 def add_instructions(messages: Messages, text: str) -> Messages:
@@ -240,7 +240,7 @@ def has_no_role(item: Object) -> bool:
 def parse_field(fields: Object, name: str) -> Json:
     """Parses a field that is an object or JSON text; None where it is missing."""
     value = fields.get(name)
-    return parse_inner(value) if type(value) is str else value
+    return parse_wrapper(value) if type(value) is str else value
 
 
 def collect_params(fields: Object, maps: Mapping[str, Object]) -> Object:

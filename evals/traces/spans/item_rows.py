@@ -15,10 +15,12 @@ from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Refused
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
-from evals.traces.spans.assembly import build_row, read_trace
+from evals.traces.rows.product_rows import parse_product_row
+from evals.traces.spans.assembly import build_row
 from evals.traces.spans.observations import Object
 from evals.traces.spans.span_rows import collect_garbage_seldom, format_spans
 from evals.traces.spans.spans import Span, SpanStore
+from evals.traces.spans.trace_spans import read_trace
 
 Item: TypeAlias = Span | Label
 
@@ -60,7 +62,7 @@ def read_item_rows(
     with collect_garbage_seldom(), SpanStore() as store:
         for line in rows:
             try:
-                items = form.list_items(canonical.parse_row(line))
+                items = form.list_items(parse_product_row(line, reading))
             except Refused as problem:
                 yield canonical.make_refusal(problem, line.raw, line.number, reading)
                 continue

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from evals.records import Json
-from evals.traces.files.strict_json import OPENS, parse_inner
+from evals.traces.files.lenient_json import parse_wrapper
+from evals.traces.files.strict_json import OPENS
 from evals.traces.messages import exchanges
 from evals.traces.messages.chat import Chat, as_json
 
@@ -156,7 +157,7 @@ def place_release(release: Json, key: str, resource: Object) -> tuple[Object, Ob
 
 def parse_text(value: Json) -> Json:
     """Parses a text that is a JSON object or list; returns any other value as it is."""
-    return parse_inner(value) if type(value) is str and value[:1] in OPENS else value
+    return parse_wrapper(value) if type(value) is str and value[:1] in OPENS else value
 
 
 def parse_object(value: Json) -> Object:
@@ -172,10 +173,10 @@ def parse_cached(value: Json) -> Json:
     """Parses like `parse_text`, with a cache for short texts; do not change the result."""
     if type(value) is not str or value[:1] not in OPENS:
         return value
-    return parse_once(value) if len(value) <= SHORT else parse_inner(value)
+    return parse_once(value) if len(value) <= SHORT else parse_wrapper(value)
 
 
-parse_once = functools.lru_cache(maxsize=2**12)(parse_inner)
+parse_once = functools.lru_cache(maxsize=2**12)(parse_wrapper)
 SHORT = 256
 """Longer texts seldom repeat."""
 
@@ -188,7 +189,7 @@ def list_objects(value: Json) -> list[Object]:
 def unquote(value: Json) -> Json:
     """Removes the quotes of a text that was encoded as JSON twice."""
     if type(value) is str and len(value) > 1 and value[0] == '"' == value[-1]:
-        items = parse_inner(f"[{value}]")
+        items = parse_wrapper(f"[{value}]")
         value = items[0] if type(items) is list and len(items) == 1 else value
     return value
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from evals.records import AnnotatorKind, Json
-from evals.traces.files.strict_json import parse_inner
+from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.messages.plain_text import to_text
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -151,7 +151,7 @@ def read_document(item: Json) -> dict[str, Json]:
         "id": document.get("id", document.get("document_id")),
         "content": None if content is None else to_text(content),
         "score": document.get("score"),
-        "metadata": parse_inner(metadata) if type(metadata) is str else metadata,
+        "metadata": parse_wrapper(metadata) if type(metadata) is str else metadata,
     }
     return {key: value for key, value in result.items() if value is not None}
 
@@ -192,5 +192,5 @@ def read_annotation(item: Json) -> Annotation | None:
 
 def list_items(value: Json) -> list[Json]:
     """Lists the items of a list or of its JSON text; empty for any other value."""
-    value = parse_inner(value) if type(value) is str else value
+    value = parse_wrapper(value) if type(value) is str else value
     return value if type(value) is list else []

@@ -18,14 +18,15 @@ from typing import NamedTuple
 import orjson
 
 from evals.records import Json, Refusal
-from evals.traces.files.broken_rows import check_row
 from evals.traces.files.streams import MAX_STORED, Line
 from evals.traces.files.strict_json import Refused
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
+from evals.traces.rows.product_rows import parse_product_row
 from evals.traces.rows.shards import Share
-from evals.traces.spans import assembly
+from evals.traces.spans.assembly import build_row
 from evals.traces.spans.spans import Span, SpanStore
+from evals.traces.spans.trace_spans import read_trace
 
 NO_APP = Refused(
     "no-app",
@@ -85,7 +86,8 @@ def add_row(line: Line, reading: Reading, store: SpanStore, form: SpanFormat) ->
     """Adds a row's spans to the store; yields the refusals of what is invalid."""
     items: list[Span | Refused | None] = []
     try:
-        items += form.list_spans(form.parse_row(check_row(line)), line, reading.share)
+        row = parse_product_row(line, reading, form.parse_row)
+        items += form.list_spans(row, line, reading.share)
         items = items or [NO_SPANS]
     except Refused as problem:
         items.append(problem)
@@ -102,8 +104,8 @@ def build_trace(spans: list[Span], reading: Reading, form: str) -> Iterator[Impo
     row: dict[str, Json] = {"trace_id": spans[0].trace_id}
     trace = None
     try:
-        trace = assembly.read_trace(spans)
-        row = assembly.build_row(trace)
+        trace = read_trace(spans)
+        row = build_row(trace)
         yield canonical.build_trace(row, reading, form, line)
     except Refused as problem:
         reason = NO_APP if problem.code == "no-app" else problem

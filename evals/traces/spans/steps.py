@@ -46,7 +46,7 @@ def build_step(
         "span_id": span.span_id or None,
         "parent_id": span.parent_id or None,
         "ts": to_iso(span.start),
-        "latency_ms": measure_latency(span),
+        "latency_ms": measure_span(span.start, span.end),
         "call_id": facts.get_text("call_id"),
         "documents": [*facts.documents] or None,
         "error": facts.error or None,
@@ -73,7 +73,7 @@ def name_step(span: Span, facts: SpanFacts) -> str:
 
 def clean_payload(value: Json) -> Json:
     """Removes inline data from a payload, and parses it where it is JSON text."""
-    return payloads.parse_quoted(remove_data(value) if type(value) is str else value)
+    return payloads.parse_quoted(remove_data(value) if type(value) is str else value, parse_inner)
 
 
 def describe_call(facts: SpanFacts, content: TraceContent, *, is_answer: bool) -> Step:
@@ -145,8 +145,8 @@ def to_iso(nanoseconds: int | None) -> str | None:
         return str(nanoseconds)[:60]
 
 
-def measure_latency(span: Span) -> float | None:
-    """Returns the milliseconds that a span took; None where it ends before it begins."""
-    if not span.start or not span.end or span.end < span.start:
+def measure_span(start: int | None, end: int | None) -> float | None:
+    """Measures the milliseconds between two times; None where the end is before the start."""
+    if not start or not end or end < start:
         return None
-    return round((span.end - span.start) / 1e6, 3)
+    return round((end - start) / 1e6, 3)

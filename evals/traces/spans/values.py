@@ -8,9 +8,11 @@ from __future__ import annotations
 import ast
 import math
 import re
+from collections.abc import Callable
 
 from evals.records import Json
-from evals.traces.files.strict_json import Refused, parse_inner
+from evals.traces.files.lenient_json import SURROGATE, parse_wrapper
+from evals.traces.files.strict_json import Refused
 from evals.traces.rows import timestamps
 from evals.traces.spans.attributes import MAX_PATH, convert_lists, set_at_path
 from evals.traces.spans.span_rows import to_nanoseconds
@@ -41,11 +43,16 @@ def flatten(tree: Object, prefix: str = "") -> Object:
     return flat
 
 
-def parse_literal(value: Json) -> Json:
-    """Parses the list or object in a cell's text, as JSON or as Python prints it."""
+def parse_literal(value: Json, parse: Callable[[str], Json] = parse_wrapper) -> Json:
+    """Parses the list or object in a cell's text, as JSON or as Python prints it.
+
+    Args:
+        value: The cell.
+        parse: How JSON is parsed: in spite of its flaws, unless the text may be someone's own.
+    """
     if type(value) is not str or value[:1] not in ("[", "{") or len(value) > MAX_LITERAL:
         return value
-    parsed = parse_inner(value)
+    parsed = parse(value)
     if parsed is not value:
         return parsed
     for text in (value, CALL.sub("None", value) if "datetime.datetime(" in value else ""):
@@ -69,7 +76,9 @@ def is_json(value: Json, depth: int = 20) -> bool:
         return abs(value) < float("inf")
     if type(value) is int:
         return -(2**63) <= value < 2**63
-    return value is None or type(value) in (str, bool)
+    if type(value) is str:
+        return SURROGATE.search(value) is None
+    return value is None or type(value) is bool
 
 
 def read_timestamp(value: Json) -> int | None:
@@ -142,4 +151,4 @@ def read_cells(row: Object, texts: tuple[str, ...]) -> Object:
 
 def parse_inner_text(value: Json) -> bool:
     """Whether a value is the JSON text of a list or an object."""
-    return type(value) is str and parse_inner(value) is not value
+    return type(value) is str and parse_wrapper(value) is not value

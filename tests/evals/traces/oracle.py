@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.traces import reader
 from evals.traces.files import containers
+from evals.traces.files.lenient_json import repair_object
 from evals.traces.files.streams import MAX_STORED
-from evals.traces.files.strict_json import Refused, parse_envelope, parse_line
+from evals.traces.files.strict_json import Refused, parse_line
 from evals.traces.spans.span_rows import normalize_id
 
 CALL_LOGS = ("bedrock", "azure", "vertex", "helicone", "litellm")
@@ -193,24 +194,27 @@ def list_ids(unit: dict[str, Any]) -> set[str]:
 
 def normalize(value: Any) -> str:
     """Normalizes an id."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "surrogateescape")
-    return normalize_id(str(value)) or str(value)
+    raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+    text = raw.decode("utf-8", "replace")
+    return normalize_id(text) or text
 
 
 def read_source_rows(data: bytes, path: Path) -> list[SourceRow] | None:
     """Reads a file's lines, elements or table rows; None where it is incomplete."""
     container = containers.inspect_file(path)
     try:
+        form = reader.recognise_format(container, path.name)
         if container.kind == "lines":
-            parse_line = parse_leniently if b"resource" in data else parse_strictly
+            parse_line = parse_leniently if form in reader.FORMATS else parse_strictly
             return [
                 SourceRow(n, parse_line(line))
                 for n, line in enumerate(data.split(b"\n"), 1)
                 if line.strip()
             ]
         if container.kind == "document":
-            whole = json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+            text = data.removeprefix(b"\xef\xbb\xbf")
+            lenient = repair_object(b'{"rows":%b}' % text) if form in reader.FORMATS else None
+            whole = lenient.value["rows"] if lenient else json.loads(text)
             return number_elements(whole if isinstance(whole, list) else [whole])
         return read_table(data, container)
     except ValueError:
@@ -229,7 +233,7 @@ def number_elements(values: list[Any]) -> list[SourceRow]:
 
 
 def parse_strictly(line: bytes) -> dict[str, Any] | None:
-    """Parses a line's object as strictly as most formats; None where it is none."""
+    """Parses a line's object as our own format is read; None where it is none."""
     try:
         return parse_line(line.removeprefix(b"\xef\xbb\xbf"))
     except Refused:
@@ -237,11 +241,9 @@ def parse_strictly(line: bytes) -> dict[str, Any] | None:
 
 
 def parse_leniently(line: bytes) -> dict[str, Any] | None:
-    """Parses a line's object as OTLP's reader does, which checks numbers and depth itself."""
-    try:
-        return parse_envelope(line.removeprefix(b"\xef\xbb\xbf"))
-    except Refused:
-        return None
+    """Parses a line's object as products' formats are read, in spite of its flaws."""
+    repaired = repair_object(line.removeprefix(b"\xef\xbb\xbf"))
+    return repaired.value if repaired else None
 
 
 def read_table(data: bytes, container: containers.Container) -> list[SourceRow]:

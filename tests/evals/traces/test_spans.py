@@ -189,7 +189,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "nan": (ONE.replace('"chat"', "NaN"), "refused"),
     "infinity": (ONE.replace('"chat"', "1e999"), "refused"),
     "surrogate": (ONE.replace("chat", "\\ud800"), "refused"),
-    "duplicate key": (ONE.replace('"name"', '"name":"x","name"', 1), "refused"),
+    "duplicate key": (ONE.replace('"name"', '"name":"x","name"', 1), "read"),
     "path as id": (changed(traceId="../../etc/passwd"), "read"),
     "long id": (changed(traceId="a" * 300), "refused"),
     "control in id": (changed(traceId="a\nb"), "refused"),

@@ -222,7 +222,7 @@ def test_import_shows_refused_rows(home: Home) -> None:
         shown = home.run("import", str(home.folder)).output
         assert "1 row refused, now in quarantine (`andon quarantine list`):" in shown
         assert "  1 bad-timestamp, first bad.jsonl:1: The timestamp" in shown
-        assert "`latency_ms` could not be read in 1 row and is null there" in shown
+        assert "`latency_ms` could not be read in 1 row and is null or replaced there" in shown
         assert "1 row of the application 'suport', which no file in apps/ declares" in shown
 
 
