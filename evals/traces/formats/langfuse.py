@@ -19,6 +19,7 @@ from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import OPENS, Refused, parse_inner
 from evals.traces.formats.langfuse_metadata import split_metadata
 from evals.traces.formats.langfuse_scores import build_label, read_feedback, read_score
+from evals.traces.messages import exchanges
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.product_rows import parse_product_row
@@ -343,7 +344,7 @@ def find_usage(row: Object) -> Object:
     usage = parse_object(row.get("usage_details"))
     for side, name in (("input", "input_tokens"), ("output", "output_tokens")):
         counts = [n for key, n in usage.items() if key.startswith(side) and type(n) is int]
-        total = sum(counts) if counts else row.get(f"{side}_usage")
+        total = sum(counts) if counts else row.get(f"{side}_usage") or count_raw(usage)[side]
         if total or counts:
             attributes[f"gen_ai.usage.{name}"] = total
     if total := usage.get("total") or row.get("total_usage"):
@@ -353,6 +354,12 @@ def find_usage(row: Object) -> Object:
     if row.get("total_cost") and "total" not in parse_object(row.get("cost_details")):
         attributes["gen_ai.usage.cost"] = row["total_cost"]
     return attributes
+
+
+def count_raw(usage: Object) -> Object:
+    """Counts tokens under the provider's own names, as an application may pass them on."""
+    fields = exchanges.describe_response({"usage": usage}) if usage else {}
+    return {"input": fields.get("tokens_in"), "output": fields.get("tokens_out")}
 
 
 USAGE = frozenset(("usage_details", "input_usage", "output_usage", "total_usage", "total_cost"))

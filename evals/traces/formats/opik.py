@@ -59,9 +59,14 @@ READ = frozenset(
 )
 """Keys that are read, repeat others, or concern Opik's own pages."""
 TOKENS = {
-    "gen_ai.usage.input_tokens": ("prompt_tokens", "original_usage.input_tokens"),
-    "gen_ai.usage.output_tokens": ("completion_tokens", "original_usage.output_tokens"),
-    "gen_ai.usage.total_tokens": ("total_tokens",),
+    "gen_ai.usage.input_tokens": (
+        *("prompt_tokens", "original_usage.input_tokens", "original_usage.prompt_token_count"),
+    ),
+    "gen_ai.usage.output_tokens": (
+        *("completion_tokens", "original_usage.output_tokens"),
+        "original_usage.candidates_token_count",
+    ),
+    "gen_ai.usage.total_tokens": ("total_tokens", "original_usage.total_token_count"),
 }
 
 

@@ -210,9 +210,14 @@ def find_usage(summary: Object) -> Object:
 
 
 TOKENS = {
-    "gen_ai.usage.input_tokens": ("prompt_tokens", "input_tokens"),
-    "gen_ai.usage.output_tokens": ("completion_tokens", "output_tokens"),
-    "gen_ai.usage.total_tokens": ("total_tokens",),
+    "gen_ai.usage.input_tokens": (
+        "prompt_tokens",
+        "input_tokens",
+        "prompt_token_count",
+        "promptTokenCount",
+    ),
+    "gen_ai.usage.output_tokens": ("completion_tokens", "output_tokens", "candidates_token_count"),
+    "gen_ai.usage.total_tokens": ("total_tokens", "total_token_count"),
 }
 COSTS = ("prompt_tokens_total_cost", "completion_tokens_total_cost")
 

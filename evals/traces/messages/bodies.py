@@ -322,8 +322,8 @@ def count_tokens(usage: Object) -> Object:
     sent, made = find_count(usage, INPUT_COUNTS), find_count(usage, OUTPUT_COUNTS)
     if sent is not None and "prompt_tokens" not in usage:
         sent += sum_counts(usage, SENT_APART)
-    if made is not None and "completion_tokens" not in usage:
-        made += sum_counts(usage, MADE_APART)
+    if "completion_tokens" not in usage and (apart := sum_counts(usage, MADE_APART)):
+        made = (made or 0) + apart
     return drop_null({"tokens_in": sent, "tokens_out": made})
 
 

@@ -228,10 +228,8 @@ def describe_response(value: Json) -> Object:
                 value.get("model") or meta.get("model_name") or meta.get("model")
             ),
             "finish_reason": find_finish_reason(value) or text_or_none(meta.get("finish_reason")),
-            "tokens_in": find_count(usage, "prompt_tokens", "input_tokens", "prompt_token_count"),
-            "tokens_out": find_count(
-                usage, "completion_tokens", "output_tokens", "candidates_token_count"
-            ),
+            "tokens_in": find_count(usage, *SENT),
+            "tokens_out": count_made(usage),
             "system_fingerprint": text_or_none(
                 value.get("system_fingerprint") or meta.get("system_fingerprint")
             ),
@@ -297,6 +295,23 @@ def find_total_tokens(value: Json) -> int | None:
     value = unwrap_generation(value)
     usage = find_usage(value, find_metadata(value))
     return find_count(usage, "total_tokens", "total_token_count", "totalTokenCount")
+
+
+def count_made(usage: Object) -> int | None:
+    """Counts the tokens of an answer, those of Gemini's reasoning included."""
+    if (made := find_count(usage, "completion_tokens", "output_tokens")) is not None:
+        return made
+    counts = [find_count(usage, *keys) for keys in MADE_APART]
+    found = [count for count in counts if count is not None]
+    return sum(found) if found else None
+
+
+SENT = ("prompt_tokens", "input_tokens", "prompt_token_count", "promptTokenCount")
+MADE_APART = (
+    ("candidates_token_count", "candidatesTokenCount"),
+    ("thoughts_token_count", "thoughtsTokenCount"),
+)
+"""Gemini's counts of an answer and of the reasoning before it."""
 
 
 def find_count(usage: Object, *keys: str) -> int | None:

@@ -111,6 +111,7 @@ def build_facts(
 def add_chat(facts: SpanFacts) -> None:
     """Adds the messages of a model's call, and its finish reason where a message has one."""
     fields = facts.fields
+    take_first_choice(facts)
     facts.input_messages = find_input_messages(fields, facts.kind)
     facts.output_messages = find_output_messages(fields, facts.kind)
     if "finish_reason" not in fields:
@@ -187,6 +188,20 @@ def find_output_messages(fields: Object, kind: str) -> Messages:
         if calls:
             messages[-1] = {**messages[-1], "tool_calls": calls}
     return messages
+
+
+def take_first_choice(facts: SpanFacts) -> None:
+    """Takes the first of several choices for the answer; the others stay as unknown attributes."""
+    value = facts.fields.get("output_messages")
+    if type(value) is not list or len(value) < 2 or type(value) is chat.Chat:
+        return
+    items = [openinference.unwrap_item(item) for item in value]
+    params = parse_field(facts.fields, "params_json")
+    count = params.get("n") if type(params) is dict else None
+    asked = type(count) is int and 1 < count == len(items)
+    if asked or all(type(item) is dict and item.get("finish_reason") for item in items):
+        facts.fields["output_messages"] = value[:1]
+        facts.unknown["choices"] = value[1:]
 
 
 def find_finish_reason(value: Json) -> Json:
