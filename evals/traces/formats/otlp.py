@@ -26,6 +26,7 @@ SPANS = ("resourceSpans", "resource_spans", "batches")
 LOGS = ("resourceLogs", "resource_logs")
 ENVELOPES = {*SPANS[:2], *LOGS, "resourceMetrics", "resource_metrics"}
 """Keys that only an envelope has."""
+ENVELOPE = re.compile(rb'"resource_?(?:[Ss]pans|[Ll]ogs|[Mm]etrics)"\s*:\s*\[')
 FIRST_KEY = re.compile(rb'(?:\xef\xbb\xbf)?\s*\[?\s*\{\s*"(\w+)"\s*:\s*\[', re.ASCII)
 """The first key of the first row, where a list is under it: mostly all that must be looked at."""
 ERRORS = (2, "2", "STATUS_CODE_ERROR", "ERROR", "Error")
@@ -40,7 +41,7 @@ def sniff(head: bytes, filename: str) -> bool:
     first = FIRST_KEY.match(head)
     if first and first[1].decode() in ENVELOPES:
         return True
-    return b"esource" in head and not ENVELOPES.isdisjoint(list_key_paths(head))
+    return ENVELOPE.search(head) is not None and not ENVELOPES.isdisjoint(list_key_paths(head))
 
 
 def read(rows: Iterable[Line], reading: Reading) -> Iterator[ImporterOutput]:

@@ -95,6 +95,9 @@ def read_parts(content: Json) -> MessageParts:
         items = parse_wrapper(content)
         if type(items) is list and items and all(map(is_part, items)):
             content = items
+    if type(content) is str:
+        parts.texts += [to_text(content)] if content else []
+        return parts
     goes_on = False
     for part in content if type(content) is list else [content]:
         before = len(parts.texts)
